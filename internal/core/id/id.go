@@ -1,0 +1,55 @@
+// Package id makes identifiers: a prefix that names the kind of thing, an
+// underscore, and 26 lower-case characters that hold a UUIDv7 (RFC 9562), so
+// that ids made later sort later and carry 74 random bits.
+//
+// Packages declare their own string types for their ids. An id is public: it
+// must never be a credential.
+package id
+
+import (
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+)
+
+// alphabet is Crockford's base 32 in lower case: no i, l, o, u; it sorts like the bytes it encodes.
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// bodyLen is 128 bits in base 32.
+const bodyLen = 26
+
+// New returns a fresh id with prefix, such as "txn_01k9…". Ids of one process rise strictly.
+func New(prefix string) string {
+	return encode(prefix, next(clock.System().Now()))
+}
+
+// Valid reports whether text is an id with prefix, as New makes them.
+func Valid(prefix, text string) bool {
+	body, ok := strings.CutPrefix(text, prefix+"_")
+	if !ok || len(body) != bodyLen || body[0] > '7' {
+		return false
+	}
+	for i := range len(body) {
+		if strings.IndexByte(alphabet, body[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// encode writes 130 bits, the first two zero, five at a time from the left.
+func encode(prefix string, u [16]byte) string {
+	buf := make([]byte, 0, len(prefix)+1+bodyLen)
+	buf = append(buf, prefix...)
+	buf = append(buf, '_')
+	acc, bits := uint32(0), uint(2)
+	for _, b := range u {
+		acc = acc<<8 | uint32(b)
+		bits += 8
+		for bits >= 5 {
+			bits -= 5
+			buf = append(buf, alphabet[acc>>bits&31])
+		}
+	}
+	return string(buf)
+}

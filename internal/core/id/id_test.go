@@ -1,0 +1,67 @@
+package id
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Ids rise strictly, are well formed and keep their prefix, even when the clock stands still or goes back.
+func TestNewRisesStrictly(t *testing.T) {
+	last := ""
+	for range 10_000 {
+		got := New("txn")
+		if !Valid("txn", got) {
+			t.Fatalf("Valid(%q) = false", got)
+		}
+		if got <= last {
+			t.Fatalf("%s does not sort after %s", got, last)
+		}
+		last = got
+	}
+	g := &generator{used: len(generator{}.block)}
+	before := encode("x", g.next(2_000))
+	for range 5_000 { // more than one millisecond's counter
+		after := encode("x", g.next(1_000))
+		if after <= before {
+			t.Fatalf("clock went back: %s does not sort after %s", after, before)
+		}
+		before = after
+	}
+}
+
+// The version and variant bits are those of a UUIDv7, and the first 48 bits are the time.
+func TestLayout(t *testing.T) {
+	at := time.UnixMilli(0x0123456789ab)
+	u := next(at)
+	if u[6]>>4 != 7 || u[8]>>6 != 2 {
+		t.Fatalf("version %x variant %x", u[6]>>4, u[8]>>6)
+	}
+}
+
+// Valid refuses other prefixes, lengths and alphabets.
+func TestValid(t *testing.T) {
+	good := New("gc")
+	for _, bad := range []string{"", "gc_", good[:len(good)-1], good + "0", "xx" + good[2:], strings.Replace(good, "_", "-", 1),
+		"gc_" + strings.Repeat("u", bodyLen), "gc_8" + strings.Repeat("0", bodyLen-1)} {
+		if Valid("gc", bad) {
+			t.Errorf("Valid(%q) = true", bad)
+		}
+	}
+}
+
+func FuzzValid(f *testing.F) {
+	f.Add("gc", New("gc"))
+	f.Fuzz(func(t *testing.T, prefix, text string) {
+		if Valid(prefix, text) && len(text) != len(prefix)+1+bodyLen {
+			t.Fatalf("accepted %q", text)
+		}
+	})
+}
+
+func BenchmarkNew(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		New("txn")
+	}
+}

@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// wanted collects the names that a batch concerns, each once.
+type wanted struct {
+	seen   map[name]bool
+	values [][]any
+}
+
+func (w *wanted) add(book BookID, text string) {
+	n := name{book, text}
+	if text == "" || w.seen[n] {
+		return
+	}
+	if w.seen == nil {
+		w.seen = map[name]bool{}
+	}
+	w.seen[n] = true
+	w.values = append(w.values, []any{string(book), text})
+}
+
+// needs is everything to be loaded before a batch can be decided.
+type needs struct {
+	books     [][]any
+	accounts  wanted
+	holds     wanted
+	counters  wanted
+	keys      wanted
+	originals wanted
+}
+
+func needsOf(ops []*Operation) *needs {
+	n := &needs{}
+	seen := map[BookID]bool{}
+	for _, op := range ops {
+		if !seen[op.Book] {
+			seen[op.Book] = true
+			n.books = append(n.books, []any{string(op.Book)})
+		}
+		n.add(op)
+	}
+	// Locks are taken in one order everywhere, so that two processes never wait for each other.
+	slices.SortFunc(n.books, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	return n
+}
+
+func (n *needs) add(op *Operation) {
+	n.keys.add(op.Book, op.Key)
+	n.originals.add(op.Book, string(op.Reverses))
+	for _, a := range op.Open {
+		n.accounts.add(op.Book, string(a.ID))
+	}
+	for _, p := range op.Postings {
+		n.accounts.add(op.Book, string(p.Debit))
+		n.accounts.add(op.Book, string(p.Credit))
+	}
+	for _, h := range op.Holds {
+		n.holds.add(op.Book, string(h.ID))
+		n.accounts.add(op.Book, string(h.Debit))
+		n.accounts.add(op.Book, string(h.Credit))
+	}
+	for _, s := range op.States {
+		n.accounts.add(op.Book, string(s.Account))
+	}
+	for _, g := range op.Guards {
+		n.counters.add(op.Book, g.Counter)
+	}
+}
+
+// load reads what ops concern, locking their books first.
+func load(ctx context.Context, tx *storage.Tx, ops []*Operation) (*loaded, error) {
+	n := needsOf(ops)
+	l := &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
+		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}}
+	books, err := storage.AllOf(ctx, tx, scanBookState, lockBooks, n.books)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range books {
+		l.books[b.id] = b
+	}
+	for _, step := range []func(context.Context, *storage.Tx, *needs) error{l.loadPast, l.loadHolds, l.loadAccounts, l.loadCounters} {
+		if err := step(ctx, tx, n); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// loadPast finds operations done before under the same keys, and what is to be reversed.
+func (l *loaded) loadPast(ctx context.Context, tx *storage.Tx, n *needs) error {
+	done, err := storage.AllOf(ctx, tx, scanOutcome, loadByKey, n.keys.values)
+	if err != nil {
+		return err
+	}
+	for _, o := range done {
+		l.byKey[name{o.Book, o.Key}] = o
+	}
+	originals, err := storage.AllOf(ctx, tx, scanOutcome, loadByID, n.originals.values)
+	if err != nil {
+		return err
+	}
+	for _, o := range originals {
+		l.byID[name{o.Book, string(o.Transaction)}] = o
+		for _, m := range o.Moves {
+			n.accounts.add(o.Book, string(m.Debit))
+			n.accounts.add(o.Book, string(m.Credit))
+		}
+	}
+	reversed, err := storage.AllOf(ctx, tx, scanName, loadReversals, n.originals.values)
+	for _, r := range reversed {
+		l.reversed[r] = true
+	}
+	return err
+}
+
+func (l *loaded) loadHolds(ctx context.Context, tx *storage.Tx, n *needs) error {
+	holds, err := storage.AllOf(ctx, tx, scanHold, loadHolds, n.holds.values)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		l.holds[name{h.Book, string(h.ID)}] = h
+		n.accounts.add(h.Book, string(h.Debit))
+		n.accounts.add(h.Book, string(h.Credit))
+	}
+	return nil
+}
+
+func (l *loaded) loadAccounts(ctx context.Context, tx *storage.Tx, n *needs) error {
+	accounts, err := storage.AllOf(ctx, tx, scanAccount, loadAccounts, n.accounts.values)
+	for _, a := range accounts {
+		l.accounts[name{a.Book, string(a.ID)}] = a
+	}
+	return err
+}
+
+func (l *loaded) loadCounters(ctx context.Context, tx *storage.Tx, n *needs) error {
+	counters, err := storage.AllOf(ctx, tx, scanCounter, loadCounters, n.counters.values)
+	for _, c := range counters {
+		l.counters[c.name] = c.value
+	}
+	return err
+}
+
+// write stores everything that was decided, a few statements for the whole batch.
+func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
+	if len(l.transactions) == 0 {
+		return nil
+	}
+	var transactions, entries [][]any
+	for i := range l.transactions {
+		d := &l.transactions[i]
+		o, at := &d.outcome, storage.Micros(d.outcome.At)
+		transactions = append(transactions, []any{string(o.Book), o.Seq, string(o.Transaction), o.Kind, storage.NullText(o.Key),
+			o.Reference, storage.NullText(string(o.Reverses)), string(d.body), d.hash[:], at})
+		for _, e := range d.entries {
+			entries = append(entries, []any{string(o.Book), string(e.account), e.seq, o.Seq, string(e.side),
+				e.posted, e.held, e.balance, e.available, at})
+		}
+	}
+	for _, set := range []struct {
+		bulk *storage.Bulk
+		rows [][]any
+	}{
+		{upsertAccounts, rowsOnce(l.touchedAccounts, (*Account).row)},
+		{upsertHolds, rowsOnce(l.touchedHolds, (*Hold).row)},
+		{insertTransactions, transactions},
+		{insertEntries, entries},
+		{upsertCounters, rowsOnce(l.touchedCounters, func(n name) []any { return []any{string(n.book), n.text, l.counters[n]} })},
+	} {
+		if err := tx.ExecRows(ctx, set.bulk, set.rows); err != nil {
+			return err
+		}
+	}
+	for _, b := range l.books {
+		if !b.dirty {
+			continue
+		}
+		if _, err := tx.Exec(ctx, updateBook, string(b.id), b.seq, b.head, b.lastAt); err != nil {
+			return err
+		}
+	}
+	return tx.Apply(ctx, l.effects)
+}
+
+// rowsOnce makes one row of each thing that was touched, however often.
+func rowsOnce[T comparable](touched []T, row func(T) []any) [][]any {
+	seen := make(map[T]bool, len(touched))
+	var rows [][]any
+	for _, t := range touched {
+		if !seen[t] {
+			seen[t] = true
+			rows = append(rows, row(t))
+		}
+	}
+	return rows
+}

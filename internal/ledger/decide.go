@@ -1,0 +1,417 @@
+package ledger
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// bookState is a book's header while a batch is decided.
+type bookState struct {
+	id     BookID
+	seq    int64
+	head   []byte
+	lastAt int64
+	dirty  bool
+}
+
+// name is a name within a book: an account, a hold, a key, a counter or a transaction.
+type name struct {
+	book BookID
+	text string
+}
+
+// loaded is the part of the database that a batch works on, and what the batch adds to it.
+type loaded struct {
+	books    map[BookID]*bookState
+	accounts map[name]*Account
+	holds    map[name]*Hold
+	counters map[name]int64
+	byKey    map[name]Outcome
+	byID     map[name]Outcome
+	reversed map[name]bool
+
+	touchedAccounts []*Account
+	touchedHolds    []*Hold
+	touchedCounters []name
+	transactions    []decided
+	effects         []storage.Effect
+}
+
+// decided is a transaction that is ready to be written.
+type decided struct {
+	outcome Outcome
+	body    []byte
+	hash    [32]byte
+	entries []entry
+}
+
+// entry is one side of one movement, with the account's sums after it.
+type entry struct {
+	account   AccountID
+	seq       int64
+	side      Side
+	posted    int64
+	held      int64
+	balance   int64
+	available int64
+}
+
+// attempt is one operation while it is decided: copies of what it changes, so that
+// a refusal leaves everything as it was.
+type attempt struct {
+	base     *loaded
+	op       *Operation
+	book     *bookState
+	at       time.Time
+	accounts []*draft
+	holds    []*Hold
+	counters []counter
+	moves    []Move
+	entries  []entry
+}
+
+type draft struct {
+	Account
+	fresh  bool
+	before int64 // available, when the operation began
+	paid   bool  // lost money to something other than the end of a hold
+	frozen bool  // when the operation began
+}
+
+type counter struct {
+	name  name
+	value int64
+}
+
+// decide runs op against what the batch has loaded and the operations decided
+// before it. It changes l only when it succeeds.
+func (l *loaded) decide(op *Operation) (Outcome, error) {
+	if op.Key != "" {
+		if first, done := l.byKey[name{op.Book, op.Key}]; done {
+			return replay(op, first)
+		}
+	}
+	book := l.books[op.Book]
+	if book == nil {
+		return Outcome{}, fault.New(fault.NotFound, "no book %s", op.Book)
+	}
+	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt))}
+	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.guard, a.settle} {
+		if err := step(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	outcome := a.outcome()
+	var effects []storage.Effect
+	if op.Effects != nil {
+		var err error
+		if effects, err = op.Effects(outcome); err != nil {
+			return Outcome{}, err
+		}
+	}
+	a.keep(outcome, effects)
+	return outcome, nil
+}
+
+// replay answers an operation whose key was used before.
+func replay(op *Operation, first Outcome) (Outcome, error) {
+	if op.fingerprint() != first.fingerprint {
+		return Outcome{}, fault.New(fault.IdempotencyConflict, "the key was used for something else, transaction %s", first.Transaction)
+	}
+	first.Replayed = true
+	return first, nil
+}
+
+func (a *attempt) open() error {
+	for _, want := range a.op.Open {
+		d, err := a.account(want.ID)
+		if fault.CodeOf(err) == fault.NotFound {
+			a.accounts = append(a.accounts, &draft{fresh: true, Account: Account{Book: a.op.Book, ID: want.ID, Currency: want.Currency,
+				Side: want.Side, Unbounded: want.Unbounded, State: Open, OpenedAt: a.at}})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if d.Currency != want.Currency || d.Side != want.Side {
+			return fault.New(fault.CurrencyMismatch, "account %s is a %s account in %s", d.ID, d.Side, d.Currency)
+		}
+	}
+	return nil
+}
+
+// unfreeze moves accounts to open before anything else happens.
+func (a *attempt) unfreeze() error {
+	for _, change := range a.op.States {
+		d, err := a.account(change.Account)
+		if err != nil {
+			return err
+		}
+		if d.State == Closed {
+			return fault.New(fault.AccountClosed, "account %s is closed", d.ID)
+		}
+		if change.To == Open {
+			d.State, d.frozen = Open, false
+		}
+	}
+	return nil
+}
+
+func (a *attempt) changeHolds() error {
+	for i := range a.op.Holds {
+		change := &a.op.Holds[i]
+		if change.Action == Place {
+			if err := a.place(change); err != nil {
+				return err
+			}
+			continue
+		}
+		hold, err := a.hold(change.ID)
+		if err != nil {
+			return err
+		}
+		move, err := hold.change(change, a.at)
+		if err != nil {
+			return err
+		}
+		if err := a.move(move, change.Action == Increase); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *attempt) place(change *HoldChange) error {
+	if _, exists := a.base.holds[name{a.op.Book, string(change.ID)}]; exists {
+		return fault.New(fault.AlreadyExists, "hold %s exists", change.ID)
+	}
+	if !change.ExpiresAt.IsZero() && !change.ExpiresAt.After(a.at) {
+		return fault.New(fault.InvalidRequest, "place hold %s: it would expire at once", change.ID)
+	}
+	none := money.New(0, change.Amount.Currency)
+	a.holds = append(a.holds, &Hold{Book: a.op.Book, ID: change.ID, Debit: change.Debit, Credit: change.Credit, Amount: change.Amount,
+		Captured: none, Released: none, State: HoldPending, PlacedAt: a.at, ExpiresAt: change.ExpiresAt})
+	return a.move(Move{Debit: change.Debit, Credit: change.Credit, Posted: none, Held: change.Amount.Minor, Hold: change.ID}, true)
+}
+
+func (a *attempt) post() error {
+	for _, p := range a.op.Postings {
+		if p.All {
+			debited, err := a.account(p.Debit)
+			if err != nil {
+				return err
+			}
+			if p.Amount = debited.Available(); !p.Amount.IsPositive() {
+				continue
+			}
+		}
+		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount}, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reverse posts the original's movements the other way round.
+func (a *attempt) reverse() error {
+	if a.op.Reverses == "" {
+		return nil
+	}
+	key := name{a.op.Book, string(a.op.Reverses)}
+	original, known := a.base.byID[key]
+	switch {
+	case !known:
+		return notFound("transaction", key.text)
+	case a.base.reversed[key]:
+		return fault.New(fault.AlreadyReversed, "transaction %s was reversed before", key.text)
+	case original.Reverses != "":
+		return fault.New(fault.InvalidState, "transaction %s is a reversal itself", key.text)
+	}
+	moved := false
+	for _, m := range original.Moves {
+		if !m.Posted.IsPositive() {
+			continue
+		}
+		moved = true
+		if err := a.move(Move{Debit: m.Credit, Credit: m.Debit, Posted: m.Posted}, true); err != nil {
+			return err
+		}
+	}
+	if !moved {
+		return fault.New(fault.InvalidState, "transaction %s posted nothing", key.text)
+	}
+	return nil
+}
+
+// move makes one movement's two entries. pays says that it takes from what is
+// available, which a frozen account refuses; the end of a hold does not.
+func (a *attempt) move(m Move, pays bool) error {
+	debited, err := a.movable(m.Debit, m.Posted.Currency)
+	if err != nil {
+		return err
+	}
+	credited, err := a.movable(m.Credit, m.Posted.Currency)
+	if err != nil {
+		return err
+	}
+	for _, side := range []struct {
+		account *draft
+		side    Side
+	}{{debited, Debit}, {credited, Credit}} {
+		if !side.account.apply(side.side, m.Posted.Minor, m.Held) {
+			return fault.New(fault.InvalidAmount, "account %s: the balance would be out of range", side.account.ID)
+		}
+		side.account.paid = side.account.paid || (pays && side.side != side.account.Side)
+		a.entries = append(a.entries, entry{account: side.account.ID, seq: side.account.Entries, side: side.side,
+			posted: m.Posted.Minor, held: m.Held, balance: side.account.posted(), available: side.account.available()})
+	}
+	a.moves = append(a.moves, m)
+	return nil
+}
+
+func (a *attempt) movable(id AccountID, currency money.Currency) (*draft, error) {
+	d, err := a.account(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.State == Closed:
+		return nil, fault.New(fault.AccountClosed, "account %s is closed", id)
+	case d.Currency != currency:
+		return nil, fault.New(fault.CurrencyMismatch, "account %s is in %s, not %s", id, d.Currency, currency)
+	}
+	return d, nil
+}
+
+func (a *attempt) guard() error {
+	for _, g := range a.op.Guards {
+		c := a.counter(name{a.op.Book, g.Counter})
+		sum := c.value + g.Add
+		if sum < 0 || (g.Add > 0 && (sum > g.Limit || sum < c.value)) {
+			return fault.New(fault.GuardExceeded, "%s would pass its limit", g.Counter).
+				With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
+		}
+		c.value = sum
+	}
+	return nil
+}
+
+// settle makes the last checks, when everything has moved, and the last state changes.
+func (a *attempt) settle() error {
+	for _, d := range a.accounts {
+		if d.paid && d.frozen {
+			return fault.New(fault.AccountFrozen, "account %s is frozen", d.ID)
+		}
+		if after := d.available(); !d.Unbounded && after < d.Floor && after < d.before {
+			return fault.New(fault.InsufficientFunds, "account %s has %s available", d.ID, money.New(d.before, d.Currency)).
+				With("available", money.New(d.before, d.Currency).String()).
+				With("required", money.New(d.before-after, d.Currency).String())
+		}
+	}
+	for _, change := range a.op.States {
+		d, err := a.account(change.Account)
+		if err != nil {
+			return err
+		}
+		if change.To == Closed && (d.posted() != 0 || d.HeldDebits != 0 || d.HeldCredits != 0) {
+			return fault.New(fault.AccountNotEmpty, "account %s has %s and holds of %s", d.ID, d.Posted(), d.Held())
+		}
+		d.State = change.To
+	}
+	return nil
+}
+
+// account returns the operation's own copy of an account.
+func (a *attempt) account(id AccountID) (*draft, error) {
+	for _, d := range a.accounts {
+		if d.ID == id {
+			return d, nil
+		}
+	}
+	found := a.base.accounts[name{a.op.Book, string(id)}]
+	if found == nil {
+		return nil, notFound("account", string(id))
+	}
+	d := &draft{Account: *found, before: found.available(), frozen: found.State == Frozen}
+	a.accounts = append(a.accounts, d)
+	return d, nil
+}
+
+func (a *attempt) hold(id HoldID) (*Hold, error) {
+	for _, h := range a.holds {
+		if h.ID == id {
+			return h, nil
+		}
+	}
+	found := a.base.holds[name{a.op.Book, string(id)}]
+	if found == nil {
+		return nil, notFound("hold", string(id))
+	}
+	copied := *found
+	a.holds = append(a.holds, &copied)
+	return &copied, nil
+}
+
+func (a *attempt) counter(n name) *counter {
+	for i := range a.counters {
+		if a.counters[i].name == n {
+			return &a.counters[i]
+		}
+	}
+	a.counters = append(a.counters, counter{n, a.base.counters[n]})
+	return &a.counters[len(a.counters)-1]
+}
+
+func (a *attempt) outcome() Outcome {
+	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: TransactionID(id.New("txn")), Kind: a.op.Kind, Key: a.op.Key,
+		Reference: a.op.Reference, Reverses: a.op.Reverses, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.fingerprint()}
+	o.After = make([]Balance, 0, len(a.accounts))
+	for _, d := range a.accounts {
+		o.After = append(o.After, Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()})
+	}
+	return o
+}
+
+// keep makes the attempt's copies the batch's truth.
+func (a *attempt) keep(o Outcome, effects []storage.Effect) {
+	l := a.base
+	for _, d := range a.accounts {
+		key := name{a.op.Book, string(d.ID)}
+		current := l.accounts[key]
+		if current == nil {
+			current = &Account{}
+			l.accounts[key] = current
+		}
+		*current = d.Account
+		l.touchedAccounts = append(l.touchedAccounts, current)
+	}
+	for _, h := range a.holds {
+		key := name{a.op.Book, string(h.ID)}
+		if current := l.holds[key]; current != nil {
+			*current = *h
+			h = current
+		}
+		l.holds[key] = h
+		l.touchedHolds = append(l.touchedHolds, h)
+	}
+	for _, c := range a.counters {
+		l.counters[c.name] = c.value
+		l.touchedCounters = append(l.touchedCounters, c.name)
+	}
+	d := decided{outcome: o, body: o.canonical(), entries: a.entries}
+	d.hash = chainHash(a.book.head, d.body)
+	a.book.seq, a.book.head, a.book.lastAt, a.book.dirty = o.Seq, d.hash[:], storage.Micros(o.At), true
+	l.byID[name{o.Book, string(o.Transaction)}] = o
+	if o.Key != "" {
+		l.byKey[name{o.Book, o.Key}] = o
+	}
+	if o.Reverses != "" {
+		l.reversed[name{o.Book, string(o.Reverses)}] = true
+	}
+	l.transactions = append(l.transactions, d)
+	l.effects = append(l.effects, effects...)
+}

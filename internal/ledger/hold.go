@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+)
+
+// HoldState is where a hold is in its life.
+type HoldState string
+
+// The states: pending ends once, in one of the other three. A hold that was
+// captured in part and then ended is captured.
+const (
+	HoldPending  HoldState = "pending"
+	HoldCaptured HoldState = "captured"
+	HoldReleased HoldState = "released"
+	HoldExpired  HoldState = "expired"
+)
+
+// Hold reserves money between two accounts until it is captured, released or expired.
+type Hold struct {
+	Book      BookID
+	ID        HoldID
+	Debit     AccountID
+	Credit    AccountID
+	Amount    money.Amount // as placed and increased
+	Captured  money.Amount
+	Released  money.Amount
+	State     HoldState
+	PlacedAt  time.Time
+	ExpiresAt time.Time // zero: never
+	EndedAt   time.Time // zero while pending
+}
+
+// Remaining returns what is still reserved.
+func (h *Hold) Remaining() money.Amount {
+	return money.New(h.Amount.Minor-h.Captured.Minor-h.Released.Minor, h.Amount.Currency)
+}
+
+// change applies one step and returns the movement it makes.
+func (h *Hold) change(c *HoldChange, at time.Time) (Move, error) {
+	if h.State != HoldPending {
+		return Move{}, fault.New(fault.HoldEnded, "hold %s is %s", h.ID, h.State)
+	}
+	overdue := !h.ExpiresAt.IsZero() && !at.Before(h.ExpiresAt)
+	if overdue && (c.Action == Capture || c.Action == Increase) {
+		return Move{}, fault.New(fault.HoldEnded, "hold %s expired at %s", h.ID, h.ExpiresAt.Format(time.RFC3339))
+	}
+	if c.Action == Expire && !overdue {
+		return Move{}, fault.New(fault.InvalidState, "hold %s is not due to expire", h.ID)
+	}
+	if !c.Amount.IsZero() && c.Amount.Currency != h.Amount.Currency {
+		return Move{}, fault.New(fault.CurrencyMismatch, "hold %s is in %s", h.ID, h.Amount.Currency)
+	}
+	move := Move{Debit: h.Debit, Credit: h.Credit, Posted: money.New(0, h.Amount.Currency), Hold: h.ID}
+	if c.Action == Increase {
+		h.Amount.Minor += c.Amount.Minor
+		move.Held = c.Amount.Minor
+		return move, h.inRange()
+	}
+	return h.end(c, move, at)
+}
+
+// end takes from what remains, by capture or release, and ends the hold when nothing is left.
+func (h *Hold) end(c *HoldChange, move Move, at time.Time) (Move, error) {
+	remaining, taken := h.Remaining().Minor, c.Amount.Minor
+	if taken == 0 || c.Action == Expire {
+		taken = remaining
+	}
+	if taken > remaining {
+		return Move{}, fault.New(fault.HoldExceeded, "hold %s has %s left", h.ID, h.Remaining()).With("remaining", h.Remaining().String())
+	}
+	move.Held = -taken
+	if c.Action == Capture {
+		h.Captured.Minor += taken
+		move.Posted.Minor = taken
+		if c.Final {
+			h.Released.Minor += remaining - taken
+			move.Held = -remaining
+		}
+	} else {
+		h.Released.Minor += taken
+	}
+	if h.Remaining().IsZero() {
+		h.EndedAt = at
+		h.State = h.endState(c.Action)
+	}
+	return move, nil
+}
+
+func (h *Hold) endState(last HoldAction) HoldState {
+	switch {
+	case h.Captured.IsPositive():
+		return HoldCaptured
+	case last == Expire:
+		return HoldExpired
+	}
+	return HoldReleased
+}
+
+func (h *Hold) inRange() error {
+	if h.Amount.Minor < 0 || h.Amount.Minor > maxSum {
+		return fault.New(fault.InvalidAmount, "hold %s: the amount is out of range", h.ID)
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	// laneLength bounds the operations that wait in a lane; more are refused as overloaded.
+	laneLength = 8192
+	// batchSize bounds the operations that share one transaction.
+	batchSize = 512
+)
+
+// lane takes the operations that wait, in order, and makes one database
+// transaction of them. It never waits for more: a lone caller pays one commit.
+type lane struct {
+	db      *storage.DB
+	observe func(int, time.Duration)
+	queue   chan *pending
+
+	closing sync.RWMutex
+	closed  bool
+}
+
+type pending struct {
+	ctx     context.Context
+	op      *Operation
+	outcome Outcome
+	err     error
+	done    chan struct{}
+}
+
+func newLane(db *storage.DB, observe func(int, time.Duration)) *lane {
+	return &lane{db: db, observe: observe, queue: make(chan *pending, laneLength)}
+}
+
+func (l *lane) submit(ctx context.Context, op *Operation) (Outcome, error) {
+	p := &pending{ctx: ctx, op: op, done: make(chan struct{})}
+	if err := l.enqueue(p); err != nil {
+		return Outcome{}, err
+	}
+	<-p.done // once accepted it is decided by the lane alone, so that the answer is never a guess
+	return p.outcome, p.err
+}
+
+func (l *lane) enqueue(p *pending) error {
+	l.closing.RLock()
+	defer l.closing.RUnlock()
+	if l.closed {
+		return fault.New(fault.Unavailable, "the ledger is shutting down")
+	}
+	select {
+	case l.queue <- p:
+		return nil
+	default:
+		return fault.New(fault.Overloaded, "the ledger has %d operations waiting", laneLength).After(time.Second)
+	}
+}
+
+func (l *lane) close() {
+	l.closing.Lock()
+	defer l.closing.Unlock()
+	if !l.closed {
+		l.closed = true
+		close(l.queue)
+	}
+}
+
+func (l *lane) run() {
+	for first := range l.queue {
+		batch := l.gather(first)
+		watch := clock.Start()
+		l.runBatch(batch)
+		if l.observe != nil {
+			l.observe(len(batch), watch.Elapsed())
+		}
+		for _, p := range batch {
+			close(p.done)
+		}
+	}
+}
+
+// gather takes what waits; callers who left before their turn are told so and dropped.
+func (l *lane) gather(first *pending) []*pending {
+	batch := []*pending{first}
+	for len(batch) < batchSize {
+		select {
+		case p, ok := <-l.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// runBatch writes the batch in one transaction; if a write of it fails, each operation gets its own.
+func (l *lane) runBatch(batch []*pending) {
+	err := l.write(batch)
+	if err == nil {
+		return
+	}
+	for _, p := range batch {
+		if len(batch) > 1 {
+			err = l.write([]*pending{p})
+		}
+		if err != nil {
+			p.outcome, p.err = Outcome{}, err
+		}
+	}
+}
+
+func (l *lane) write(batch []*pending) error {
+	var (
+		live []*pending
+		ops  []*Operation
+	)
+	for _, p := range batch {
+		if err := p.ctx.Err(); err != nil {
+			p.err = fault.Wrap(err, fault.Timeout, "the caller left before %s had its turn", p.op.Kind)
+			continue
+		}
+		live, ops = append(live, p), append(ops, p.op)
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	ctx := context.Background() // one caller's deadline must not undo the others' work
+	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		state, err := load(ctx, tx, ops)
+		if err != nil {
+			return err
+		}
+		for _, p := range live {
+			p.outcome, p.err = state.decide(p.op)
+		}
+		return state.write(ctx, tx)
+	})
+	if errors.Is(err, storage.ErrStale) {
+		return fault.Wrap(err, fault.InvalidState, "the state changed meanwhile")
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+// Package ledger owns the books: accounts, transactions, entries and holds. It
+// is the only writer of balances in Scrip.
+//
+// Money moves through Submit, which takes an Operation: data, not code. Waiting
+// operations share one database transaction; each is decided in memory in its
+// turn, and each gets its own Outcome or its own refusal. What Submit has
+// acknowledged is on disk. A refused operation leaves no trace; an operation
+// repeated under its key returns the first outcome.
+//
+// Every transaction sums to zero, every balance is the sum of its entries, no
+// account is below its floor, every hold ends once, and the transactions of a
+// book are a chain of hashes. Verify proves it. Transactions and entries are
+// never changed: the one correction of a transaction is its reversal.
+package ledger
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// BookID names a book: one customer in one realm ("bk_…").
+type BookID string
+
+// AccountID names an account within its book, such as "giftcard/gc_01…" or "redeemed/USD".
+type AccountID string
+
+// TransactionID names a transaction ("txn_…").
+type TransactionID string
+
+// HoldID names a hold ("hold_…").
+type HoldID string
+
+// Book is the header of one set of accounts.
+type Book struct {
+	ID       BookID
+	Realm    realm.Realm
+	OpenedAt time.Time
+}
+
+// Config tunes a Ledger; the zero value is right for production.
+type Config struct {
+	// Lanes is how many batches may be under way at once; 0 means one on SQLite and four on PostgreSQL.
+	Lanes int
+	// Observe, when set, is told of every batch that was written.
+	Observe func(operations int, took time.Duration)
+}
+
+// Ledger is the books. It is safe for concurrent use.
+type Ledger struct {
+	db     *storage.DB
+	clocks *clock.Realms
+	lanes  []*lane
+	done   sync.WaitGroup
+}
+
+const postgresLanes = 4
+
+// New returns the ledger in db and starts its lanes. Close stops them.
+func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
+	if config.Lanes == 0 {
+		config.Lanes = 1
+		if db.Shared() {
+			config.Lanes = postgresLanes
+		}
+	}
+	l := &Ledger{db: db, clocks: clocks}
+	for range config.Lanes {
+		lane := newLane(db, config.Observe)
+		l.lanes = append(l.lanes, lane)
+		l.done.Go(lane.run)
+	}
+	return l
+}
+
+// Close finishes the operations that were accepted and refuses new ones.
+func (l *Ledger) Close() {
+	for _, lane := range l.lanes {
+		lane.close()
+	}
+	l.done.Wait()
+}
+
+// OpenBook makes an empty book within tx.
+func OpenBook(ctx context.Context, tx *storage.Tx, book Book) error {
+	at := storage.Micros(book.OpenedAt)
+	return tx.ExecRows(ctx, insertBook, [][]any{{string(book.ID), string(book.Realm), int64(0), []byte{}, at, at}})
+}
+
+// Submit makes op durable and returns what it did, or the fault that refused it:
+// insufficient_funds, account_frozen, account_closed, account_not_empty,
+// currency_mismatch, hold_ended, hold_exceeded, already_reversed, guard_exceeded,
+// not_found, invalid_request, or idempotency_conflict when op's key was used for
+// something else. Once accepted, an operation is finished even if ctx ends.
+func (l *Ledger) Submit(ctx context.Context, op Operation) (Outcome, error) {
+	if err := op.validate(); err != nil {
+		return Outcome{}, err
+	}
+	return l.laneOf(op.Book).submit(ctx, &op)
+}
+
+// laneOf keeps a book in one lane, so that its operations never wait for each other's locks.
+func (l *Ledger) laneOf(book BookID) *lane {
+	hash := uint32(2166136261)
+	for i := range len(book) {
+		hash = (hash ^ uint32(book[i])) * 16777619
+	}
+	return l.lanes[hash%uint32(len(l.lanes))]
+}
+
+func notFound(kind string, name string) *fault.Error {
+	return fault.New(fault.NotFound, "no %s %s in this book", kind, name)
+}

@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Operation is one atomic change of one book, as data. Its parts take effect in
+// the order of the fields: accounts open, states move to open, holds end or
+// begin, postings are made, guards count, states move to frozen or closed.
+type Operation struct {
+	Book BookID
+	// Kind says what happened in the product's words: "giftcard.redeem".
+	Kind string
+	// Key makes the operation repeatable: a second one under the same key in the
+	// same book returns the first outcome. Empty: never repeated.
+	Key string
+	// Intent is what the key stands for, when the operation holds something that
+	// differs between tries (a fresh id). Empty: everything the operation says.
+	Intent string
+	// Reference is the caller's own name for it, shown in statements.
+	Reference string
+	At        time.Time
+
+	Open     []NewAccount
+	Holds    []HoldChange
+	Postings []Posting
+	Guards   []Guard
+	States   []StateChange
+	// Reverses undoes what the named transaction posted, once.
+	Reverses TransactionID
+
+	// Effects turns the outcome into the rows to be written with it: the product's
+	// own row, events, the stored answer. It must be pure; its error refuses the operation.
+	Effects func(Outcome) ([]storage.Effect, error)
+}
+
+// Posting moves an amount from the account that is debited to the one that is credited.
+type Posting struct {
+	Debit  AccountID
+	Credit AccountID
+	Amount money.Amount
+	// All moves whatever is available of the debited account instead of Amount; nothing, if nothing is.
+	All bool
+}
+
+// HoldAction is what happens to a hold.
+type HoldAction string
+
+// The actions. Place and Increase need an amount; Capture and Release take all that
+// is left without one; a Final capture also releases what it does not take.
+const (
+	Place    HoldAction = "place"
+	Increase HoldAction = "increase"
+	Capture  HoldAction = "capture"
+	Release  HoldAction = "release"
+	Expire   HoldAction = "expire"
+)
+
+// HoldChange is one step in the life of a hold.
+type HoldChange struct {
+	Action HoldAction
+	ID     HoldID
+	Amount money.Amount
+	// Debit, Credit and ExpiresAt are for Place; a zero ExpiresAt means never.
+	Debit     AccountID
+	Credit    AccountID
+	ExpiresAt time.Time
+	Final     bool
+}
+
+// StateChange moves an account to a state. Closing needs an empty account.
+type StateChange struct {
+	Account AccountID
+	To      State
+}
+
+// Guard adds to a named counter of the book and refuses the operation when the
+// counter would pass Limit: a spending window ("spend/card_…/2026-11"), or the
+// refunds of one sale. Add may be negative, to give back; no counter falls below zero.
+type Guard struct {
+	Counter string
+	Add     int64
+	Limit   int64
+}
+
+// Limits of one operation.
+const (
+	maxParts = 256
+	maxName  = 200
+)
+
+func (op *Operation) validate() error {
+	parts := len(op.Open) + len(op.Holds) + len(op.Postings) + len(op.Guards) + len(op.States)
+	switch {
+	case op.Book == "" || op.Kind == "" || op.At.IsZero():
+		return fault.New(fault.InvalidRequest, "operation %s: book, kind and time are required", op.Kind)
+	case parts == 0 && op.Reverses == "":
+		return fault.New(fault.InvalidRequest, "operation %s does nothing", op.Kind)
+	case parts > maxParts:
+		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts, maxParts)
+	case len(op.Key) > maxName || len(op.Reference) > maxName || len(op.Kind) > maxName:
+		return fault.New(fault.InvalidRequest, "operation %s: a name is longer than %d bytes", op.Kind, maxName)
+	}
+	for i := range op.Postings {
+		if err := op.Postings[i].validate(); err != nil {
+			return err
+		}
+	}
+	for i := range op.Holds {
+		if err := op.Holds[i].validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Posting) validate() error {
+	if p.Debit == p.Credit || p.Debit == "" || p.Credit == "" || len(p.Debit) > maxName || len(p.Credit) > maxName {
+		return fault.New(fault.InvalidRequest, "posting from %q to %q: want two different accounts", p.Debit, p.Credit)
+	}
+	if p.All != p.Amount.IsZero() || p.Amount.IsNegative() || p.Amount.Minor > maxSum {
+		return fault.New(fault.InvalidAmount, "posting from %s: the amount must be above zero", p.Debit)
+	}
+	return nil
+}
+
+func (h *HoldChange) validate() error {
+	if h.ID == "" || len(h.ID) > maxName || h.Amount.IsNegative() || h.Amount.Minor > maxSum {
+		return fault.New(fault.InvalidAmount, "%s hold %q: want an id and an amount that is not negative", h.Action, h.ID)
+	}
+	switch h.Action {
+	case Place:
+		if h.Debit == h.Credit || h.Debit == "" || h.Credit == "" {
+			return fault.New(fault.InvalidRequest, "place hold %s: want two different accounts", h.ID)
+		}
+		fallthrough
+	case Increase:
+		if !h.Amount.IsPositive() {
+			return fault.New(fault.InvalidAmount, "%s hold %s: the amount must be above zero", h.Action, h.ID)
+		}
+	case Capture, Release, Expire:
+	default:
+		return fault.New(fault.InvalidRequest, "hold %s: unknown action %q", h.ID, h.Action)
+	}
+	return nil
+}
+
+// fingerprint tells a repeated request from another one under the same key. Ids of
+// new holds and the time differ between tries and are left out.
+func (op *Operation) fingerprint() [16]byte {
+	buf := make([]byte, 0, 256)
+	text := func(values ...string) {
+		for _, v := range values {
+			buf = strconv.AppendInt(buf, int64(len(v)), 10)
+			buf = append(buf, ':')
+			buf = append(buf, v...)
+		}
+	}
+	amount := func(a money.Amount) {
+		buf = strconv.AppendInt(buf, a.Minor, 10)
+		buf = append(buf, '/', byte(a.Currency), ' ')
+	}
+	text(op.Kind, op.Intent)
+	if op.Intent == "" {
+		text(op.Reference, string(op.Reverses))
+		for _, p := range op.Postings {
+			text("p", string(p.Debit), string(p.Credit))
+			amount(p.Amount)
+		}
+		for _, h := range op.Holds {
+			text("h", string(h.Action), string(h.Debit), string(h.Credit), strconv.FormatBool(h.Final))
+			if h.Action != Place {
+				text(string(h.ID))
+			}
+			amount(h.Amount)
+		}
+		for _, s := range op.States {
+			text("s", string(s.Account), string(s.To))
+		}
+	}
+	sum := sha256.Sum256(buf)
+	return [16]byte(sum[:16])
+}

@@ -1,0 +1,210 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Outcome is what an operation did: one transaction.
+type Outcome struct {
+	Book        BookID
+	Seq         int64 // the transaction's place in its book, from 1
+	Transaction TransactionID
+	Kind        string
+	Key         string
+	Reference   string
+	Reverses    TransactionID
+	At          time.Time
+	Moves       []Move
+	After       []Balance
+	States      []StateChange
+	// Replayed is true when the operation had been done before, under the same key.
+	Replayed bool
+
+	fingerprint [16]byte
+}
+
+// Move is one movement between two accounts: what it posted from the debited to the
+// credited one, and by how much it changed what is held between them.
+type Move struct {
+	Debit  AccountID
+	Credit AccountID
+	Posted money.Amount
+	Held   int64
+	Hold   HoldID
+}
+
+// Balance is an account after the transaction.
+type Balance struct {
+	Account   AccountID
+	Posted    money.Amount
+	Available money.Amount
+}
+
+// Balance returns account as the transaction left it, and whether it touched it.
+func (o *Outcome) Balance(account AccountID) (Balance, bool) {
+	for _, b := range o.After {
+		if b.Account == account {
+			return b, true
+		}
+	}
+	return Balance{}, false
+}
+
+// hash chains a transaction to the one before it: SHA-256 of that one's hash and this one's body.
+func chainHash(previous []byte, body []byte) [32]byte {
+	h := sha256.New()
+	h.Write(previous)
+	h.Write(body)
+	return [32]byte(h.Sum(nil))
+}
+
+// canonical is the body of a transaction as it is stored and hashed: JSON in a fixed
+// order without spaces. Version 1.
+func (o *Outcome) canonical() []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"v":1,"book":`...)
+	b = appendText(b, string(o.Book))
+	b = append(b, `,"seq":`...)
+	b = strconv.AppendInt(b, o.Seq, 10)
+	b = appendField(b, "id", string(o.Transaction))
+	b = appendField(b, "kind", o.Kind)
+	b = appendField(b, "key", o.Key)
+	b = appendField(b, "ref", o.Reference)
+	b = appendField(b, "reverses", string(o.Reverses))
+	b = append(b, `,"at":`...)
+	b = strconv.AppendInt(b, storage.Micros(o.At), 10)
+	b = append(b, `,"fp":"`...)
+	b = hex.AppendEncode(b, o.fingerprint[:])
+	b = append(b, `","moves":[`...)
+	for i, m := range o.Moves {
+		b = m.append(separate(b, i))
+	}
+	b = append(b, `],"after":[`...)
+	for i, a := range o.After {
+		b = a.append(separate(b, i))
+	}
+	b = append(b, `],"states":[`...)
+	for i, s := range o.States {
+		b = append(separate(b, i), `{"a":`...)
+		b = appendText(b, string(s.Account))
+		b = append(appendField(b, "to", string(s.To)), '}')
+	}
+	return append(b, "]}"...)
+}
+
+func (m Move) append(b []byte) []byte {
+	b = append(b, `{"d":`...)
+	b = appendText(b, string(m.Debit))
+	b = appendField(b, "c", string(m.Credit))
+	b = appendField(b, "cur", m.Posted.Currency.String())
+	b = append(b, `,"post":`...)
+	b = strconv.AppendInt(b, m.Posted.Minor, 10)
+	b = append(b, `,"hold":`...)
+	b = strconv.AppendInt(b, m.Held, 10)
+	return append(appendField(b, "h", string(m.Hold)), '}')
+}
+
+func (a Balance) append(b []byte) []byte {
+	b = append(b, `{"a":`...)
+	b = appendText(b, string(a.Account))
+	b = appendField(b, "cur", a.Posted.Currency.String())
+	b = append(b, `,"bal":`...)
+	b = strconv.AppendInt(b, a.Posted.Minor, 10)
+	b = append(b, `,"avail":`...)
+	return append(strconv.AppendInt(b, a.Available.Minor, 10), '}')
+}
+
+func separate(b []byte, i int) []byte {
+	if i > 0 {
+		return append(b, ',')
+	}
+	return b
+}
+
+// appendField leaves empty texts out.
+func appendField(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return appendText(b, value)
+}
+
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(text) // a string always marshals
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}
+
+// body is canonical's text for reading it back.
+type body struct {
+	Version  int    `json:"v"`
+	Book     string `json:"book"`
+	Seq      int64  `json:"seq"`
+	ID       string `json:"id"`
+	Kind     string `json:"kind"`
+	Key      string `json:"key"`
+	Ref      string `json:"ref"`
+	Reverses string `json:"reverses"`
+	At       int64  `json:"at"`
+	FP       string `json:"fp"`
+	Moves    []struct {
+		D, C, Cur, H string
+		Post, Hold   int64
+	} `json:"moves"`
+	After []struct {
+		A, Cur     string
+		Bal, Avail int64
+	} `json:"after"`
+	States []struct{ A, To string } `json:"states"`
+}
+
+// parseBody reads a stored transaction.
+func parseBody(text []byte) (Outcome, error) {
+	var b body
+	if err := json.Unmarshal(text, &b); err != nil {
+		return Outcome{}, fmt.Errorf("transaction body: %w", err)
+	}
+	if b.Version != 1 {
+		return Outcome{}, fmt.Errorf("transaction body: version %d is unknown", b.Version)
+	}
+	o := Outcome{Book: BookID(b.Book), Seq: b.Seq, Transaction: TransactionID(b.ID), Kind: b.Kind, Key: b.Key,
+		Reference: b.Ref, Reverses: TransactionID(b.Reverses), At: storage.Time(b.At)}
+	if n, err := hex.Decode(o.fingerprint[:], []byte(b.FP)); err != nil || n != len(o.fingerprint) {
+		return Outcome{}, fmt.Errorf("transaction %s: fingerprint %q", b.ID, b.FP)
+	}
+	for _, m := range b.Moves {
+		currency, err := money.Parse(m.Cur)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("transaction %s: currency %q: %w", b.ID, m.Cur, err)
+		}
+		o.Moves = append(o.Moves, Move{AccountID(m.D), AccountID(m.C), money.New(m.Post, currency), m.Hold, HoldID(m.H)})
+	}
+	for _, a := range b.After {
+		currency, err := money.Parse(a.Cur)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("transaction %s: currency %q: %w", b.ID, a.Cur, err)
+		}
+		o.After = append(o.After, Balance{AccountID(a.A), money.New(a.Bal, currency), money.New(a.Avail, currency)})
+	}
+	for _, s := range b.States {
+		o.States = append(o.States, StateChange{AccountID(s.A), State(s.To)})
+	}
+	return o, nil
+}

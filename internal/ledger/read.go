@@ -1,0 +1,129 @@
+package ledger
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// MaxPage bounds what one listing returns.
+const MaxPage = 1000
+
+// FindBook returns a book's header, or not_found.
+func (l *Ledger) FindBook(ctx context.Context, book BookID) (Book, error) {
+	b, ok, err := storage.One(ctx, l.db, scanBook, findBook, string(book))
+	if err == nil && !ok {
+		err = notFound("book", string(book))
+	}
+	return b, err
+}
+
+// FindAccount returns an account with its balance, or not_found.
+func (l *Ledger) FindAccount(ctx context.Context, book BookID, account AccountID) (*Account, error) {
+	a, ok, err := storage.One(ctx, l.db, scanAccount, findAccount, string(book), string(account))
+	if err == nil && !ok {
+		err = notFound("account", string(account))
+	}
+	return a, err
+}
+
+// ListAccounts returns up to limit accounts whose id begins with prefix and comes after the given one, by id.
+func (l *Ledger) ListAccounts(ctx context.Context, book BookID, prefix string, after AccountID, limit int) ([]*Account, error) {
+	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), max(string(after), prefix), prefix+"\U0010ffff", page(limit))
+}
+
+// FindHold returns a hold, or not_found.
+func (l *Ledger) FindHold(ctx context.Context, book BookID, hold HoldID) (*Hold, error) {
+	h, ok, err := storage.One(ctx, l.db, scanHold, findHold, string(book), string(hold))
+	if err == nil && !ok {
+		err = notFound("hold", string(hold))
+	}
+	return h, err
+}
+
+// FindTransaction returns one transaction as it was posted, or not_found.
+func (l *Ledger) FindTransaction(ctx context.Context, book BookID, transaction TransactionID) (Outcome, error) {
+	o, ok, err := storage.One(ctx, l.db, scanOutcome, findTransaction, string(book), string(transaction))
+	if err == nil && !ok {
+		err = notFound("transaction", string(transaction))
+	}
+	return o, err
+}
+
+// FindByKey returns the transaction made under key, and whether there is one.
+func (l *Ledger) FindByKey(ctx context.Context, book BookID, key string) (Outcome, bool, error) {
+	return storage.One(ctx, l.db, scanOutcome, findByKey, string(book), key)
+}
+
+// ListTransactions returns up to limit transactions before the given sequence number, newest first; 0 begins at the newest.
+func (l *Ledger) ListTransactions(ctx context.Context, book BookID, before int64, limit int) ([]Outcome, error) {
+	return storage.All(ctx, l.db, scanOutcome, listTransaction, string(book), orNewest(before), page(limit))
+}
+
+// Line is one entry of an account's statement.
+type Line struct {
+	Seq         int64
+	Transaction TransactionID
+	Kind        string
+	Reference   string
+	Side        Side
+	Posted      money.Amount // moved on Side
+	Held        int64        // change of what is held on Side, in minor units
+	Balance     money.Amount // posted balance after it
+	Available   money.Amount // available after it
+	At          time.Time
+}
+
+// Statement returns up to limit entries of an account before the given sequence number,
+// newest first; 0 begins at the newest. The last line's Seq is the cursor of the next page.
+func (l *Ledger) Statement(ctx context.Context, account *Account, before int64, limit int) ([]Line, error) {
+	scan := func(r storage.Row) (Line, error) {
+		line := Line{Posted: money.New(0, account.Currency), Balance: money.New(0, account.Currency), Available: money.New(0, account.Currency)}
+		var at int64
+		err := r.Scan(&line.Seq, (*string)(&line.Transaction), &line.Kind, &line.Reference, (*string)(&line.Side),
+			&line.Posted.Minor, &line.Held, &line.Balance.Minor, &line.Available.Minor, &at)
+		line.At = storage.Time(at)
+		return line, err
+	}
+	return storage.All(ctx, l.db, scan, listEntries, string(account.Book), string(account.ID), orNewest(before), page(limit))
+}
+
+// BalanceAt returns what an account had posted and available at an instant, that
+// instant's own entries included. Entries of a book never go back in time, so a
+// binary search over their numbers finds the last one.
+func (l *Ledger) BalanceAt(ctx context.Context, account *Account, at time.Time) (posted, available money.Amount, err error) {
+	posted, available = money.New(0, account.Currency), money.New(0, account.Currency)
+	low, high := int64(0), account.Entries // the answer is entry low; 0 is before the first
+	for low < high {
+		middle := low + (high-low+1)/2
+		e, ok, err := storage.One(ctx, l.db, scanInstant, entryAt, string(account.Book), string(account.ID), middle)
+		if err != nil || !ok {
+			return posted, available, err
+		}
+		if e.at > storage.Micros(at) {
+			high = middle - 1
+			continue
+		}
+		low, posted.Minor, available.Minor = middle, e.balance, e.available
+	}
+	return posted, available, nil
+}
+
+type instant struct{ balance, available, at int64 }
+
+func scanInstant(r storage.Row) (i instant, err error) {
+	err = r.Scan(&i.balance, &i.available, &i.at)
+	return i, err
+}
+
+func page(limit int) int { return min(max(limit, 1), MaxPage) }
+
+func orNewest(before int64) int64 {
+	if before <= 0 {
+		return math.MaxInt64
+	}
+	return before
+}

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"database/sql"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	accountColumns = `a.book_id, a.account_id, a.currency, a.side, a.floor_minor, a.state, a.posted_debits_minor,
+		a.posted_credits_minor, a.held_debits_minor, a.held_credits_minor, a.entries, a.opened_at`
+	holdColumns = `h.book_id, h.hold_id, h.debit_account, h.credit_account, h.currency, h.amount_minor,
+		h.captured_minor, h.released_minor, h.state, h.placed_at, h.expires_at, h.ended_at`
+)
+
+// What a batch reads: each statement once, for everything the batch concerns.
+var (
+	lockBooks = storage.Lookup("ledger.lock_books",
+		`SELECT book_id, transactions, head_hash, last_at FROM ledger_books WHERE book_id IN ({values}) ORDER BY book_id {lock}`, "TEXT")
+	loadAccounts = storage.Lookup("ledger.load_accounts", `SELECT `+accountColumns+` FROM ({values}) AS v
+		CROSS JOIN ledger_accounts a WHERE a.book_id = v.column1 AND a.account_id = v.column2`, "TEXT", "TEXT")
+	loadHolds = storage.Lookup("ledger.load_holds", `SELECT `+holdColumns+` FROM ({values}) AS v
+		CROSS JOIN ledger_holds h WHERE h.book_id = v.column1 AND h.hold_id = v.column2`, "TEXT", "TEXT")
+	loadCounters = storage.Lookup("ledger.load_counters", `SELECT c.book_id, c.name, c.value FROM ({values}) AS v
+		CROSS JOIN ledger_counters c WHERE c.book_id = v.column1 AND c.name = v.column2`, "TEXT", "TEXT")
+	loadByKey = storage.Lookup("ledger.load_by_key", `SELECT t.body FROM ({values}) AS v
+		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.key = v.column2`, "TEXT", "TEXT")
+	loadByID = storage.Lookup("ledger.load_by_id", `SELECT t.body FROM ({values}) AS v
+		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.transaction_id = v.column2`, "TEXT", "TEXT")
+	loadReversals = storage.Lookup("ledger.load_reversals", `SELECT t.book_id, t.reverses FROM ({values}) AS v
+		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.reverses = v.column2`, "TEXT", "TEXT")
+)
+
+// What a batch writes.
+var (
+	insertBook = storage.Insert("ledger.insert_book", "ledger_books",
+		"book_id", "realm", "transactions", "head_hash", "last_at", "opened_at")
+	updateBook = storage.SQL("ledger.update_book",
+		`UPDATE ledger_books SET transactions = $2, head_hash = $3, last_at = $4 WHERE book_id = $1`)
+	upsertAccounts = storage.Upsert("ledger.upsert_accounts", "ledger_accounts", []string{"book_id", "account_id"},
+		"book_id", "account_id", "currency", "side", "floor_minor", "state", "posted_debits_minor", "posted_credits_minor",
+		"held_debits_minor", "held_credits_minor", "entries", "opened_at")
+	insertTransactions = storage.Insert("ledger.insert_transactions", "ledger_transactions",
+		"book_id", "seq", "transaction_id", "kind", "key", "reference", "reverses", "body", "hash", "posted_at")
+	insertEntries = storage.Insert("ledger.insert_entries", "ledger_entries",
+		"book_id", "account_id", "seq", "transaction_seq", "side", "posted_minor", "held_minor", "balance_minor", "available_minor", "posted_at")
+	upsertHolds = storage.Upsert("ledger.upsert_holds", "ledger_holds", []string{"book_id", "hold_id"},
+		"book_id", "hold_id", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor", "released_minor",
+		"state", "placed_at", "expires_at", "ended_at")
+	upsertCounters = storage.Upsert("ledger.upsert_counters", "ledger_counters", []string{"book_id", "name"}, "book_id", "name", "value")
+)
+
+// What is read outside of a batch.
+var (
+	findBook    = storage.SQL("ledger.find_book", `SELECT book_id, realm, opened_at FROM ledger_books WHERE book_id = $1`)
+	findAccount = storage.SQL("ledger.find_account", `SELECT `+accountColumns+` FROM ledger_accounts a WHERE a.book_id = $1 AND a.account_id = $2`)
+	findHold    = storage.SQL("ledger.find_hold", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 AND h.hold_id = $2`)
+	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM ledger_accounts a
+		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id < $3 ORDER BY a.account_id LIMIT $4`)
+	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND transaction_id = $2`)
+	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
+	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions
+		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
+	listEntries = storage.SQL("ledger.list_entries", `SELECT e.seq, t.transaction_id, t.kind, t.reference, e.side, e.posted_minor, e.held_minor,
+		e.balance_minor, e.available_minor, e.posted_at FROM ledger_entries e
+		JOIN ledger_transactions t ON t.book_id = e.book_id AND t.seq = e.transaction_seq
+		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4`)
+	entryAt = storage.SQL("ledger.entry_at", `SELECT balance_minor, available_minor, posted_at FROM ledger_entries
+		WHERE book_id = $1 AND account_id = $2 AND seq = $3`)
+	dueHolds = storage.SQL("ledger.due_holds", `SELECT `+holdColumns+` FROM ledger_holds h
+		JOIN ledger_books b ON b.book_id = h.book_id
+		WHERE h.state = 'pending' AND h.expires_at <= $1 AND b.realm = $2 ORDER BY h.expires_at LIMIT $3`)
+)
+
+func scanBook(r storage.Row) (Book, error) {
+	var (
+		b      Book
+		id     string
+		world  string
+		opened int64
+	)
+	err := r.Scan(&id, &world, &opened)
+	b.ID, b.Realm, b.OpenedAt = BookID(id), realm.Realm(world), storage.Time(opened)
+	return b, err
+}
+
+func scanBookState(r storage.Row) (*bookState, error) {
+	b := &bookState{}
+	err := r.Scan((*string)(&b.id), &b.seq, &b.head, &b.lastAt)
+	return b, err
+}
+
+func scanAccount(r storage.Row) (*Account, error) {
+	var (
+		a        Account
+		currency string
+		floor    sql.NullInt64
+		opened   int64
+	)
+	err := r.Scan((*string)(&a.Book), (*string)(&a.ID), &currency, (*string)(&a.Side), &floor, (*string)(&a.State),
+		&a.PostedDebits, &a.PostedCredits, &a.HeldDebits, &a.HeldCredits, &a.Entries, &opened)
+	if err != nil {
+		return nil, err
+	}
+	a.Floor, a.Unbounded, a.OpenedAt = floor.Int64, !floor.Valid, storage.Time(opened)
+	a.Currency, err = money.Parse(currency)
+	return &a, err
+}
+
+func (a *Account) row() []any {
+	floor := sql.NullInt64{Int64: a.Floor, Valid: !a.Unbounded}
+	return []any{string(a.Book), string(a.ID), a.Currency.String(), string(a.Side), floor, string(a.State),
+		a.PostedDebits, a.PostedCredits, a.HeldDebits, a.HeldCredits, a.Entries, storage.Micros(a.OpenedAt)}
+}
+
+func scanHold(r storage.Row) (*Hold, error) {
+	var (
+		h              Hold
+		currency       string
+		placed         int64
+		expires, ended sql.NullInt64
+	)
+	err := r.Scan((*string)(&h.Book), (*string)(&h.ID), (*string)(&h.Debit), (*string)(&h.Credit), &currency, &h.Amount.Minor,
+		&h.Captured.Minor, &h.Released.Minor, (*string)(&h.State), &placed, &expires, &ended)
+	if err != nil {
+		return nil, err
+	}
+	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
+	h.Amount.Currency, err = money.Parse(currency)
+	h.Captured.Currency, h.Released.Currency = h.Amount.Currency, h.Amount.Currency
+	return &h, err
+}
+
+func (h *Hold) row() []any {
+	return []any{string(h.Book), string(h.ID), string(h.Debit), string(h.Credit), h.Amount.Currency.String(), h.Amount.Minor,
+		h.Captured.Minor, h.Released.Minor, string(h.State), storage.Micros(h.PlacedAt),
+		storage.NullMicros(h.ExpiresAt), storage.NullMicros(h.EndedAt)}
+}
+
+func scanCounter(r storage.Row) (counter, error) {
+	var c counter
+	err := r.Scan((*string)(&c.name.book), &c.name.text, &c.value)
+	return c, err
+}
+
+func scanName(r storage.Row) (name, error) {
+	var n name
+	err := r.Scan((*string)(&n.book), &n.text)
+	return n, err
+}
+
+func scanOutcome(r storage.Row) (Outcome, error) {
+	var text string
+	if err := r.Scan(&text); err != nil {
+		return Outcome{}, err
+	}
+	return parseBody([]byte(text))
+}

@@ -1,0 +1,79 @@
+package storage
+
+import (
+	"database/sql"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// dialect is one of the two engines, and all that differs between them in SQL.
+type dialect int
+
+const (
+	sqlite dialect = iota
+	postgres
+)
+
+func (d dialect) name() string { return [...]string{"sqlite", "postgres"}[d] }
+
+// words replaces the words that stand for engine-specific clauses.
+func (d dialect) words(text string) string {
+	if d == postgres {
+		return strings.NewReplacer("{lock}", "FOR UPDATE", "{skip}", "FOR UPDATE SKIP LOCKED").Replace(text)
+	}
+	return strings.NewReplacer("{lock}", "", "{skip}", "").Replace(text)
+}
+
+var (
+	ddlWord     = regexp.MustCompile(`\b(BIGINT|BYTEA|SMALLINT)\b`)
+	tableEnding = regexp.MustCompile(`(?m)^\);`)
+)
+
+// schema translates a migration, written in PostgreSQL's words, for the engine. Tables
+// of SQLite are STRICT and clustered by their primary key.
+func (d dialect) schema(text string) string {
+	if d == postgres {
+		return text
+	}
+	text = ddlWord.ReplaceAllStringFunc(text, func(word string) string {
+		if word == "BYTEA" {
+			return "BLOB"
+		}
+		return "INTEGER"
+	})
+	return tableEnding.ReplaceAllString(text, ") STRICT, WITHOUT ROWID;")
+}
+
+// snapshotOptions asks for one consistent state; on SQLite every read transaction is one.
+func (d dialect) snapshotOptions() *sql.TxOptions {
+	if d == postgres {
+		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	return nil
+}
+
+// IsUnique reports whether err says that a key exists already.
+func IsUnique(err error) bool {
+	var lite *driver.Error
+	if errors.As(err, &lite) {
+		return lite.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY
+	}
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
+// isTransient reports whether the same transaction may succeed when it is run again.
+func isTransient(err error) bool {
+	var lite *driver.Error
+	if errors.As(err, &lite) {
+		primary := lite.Code() & 0xff
+		return primary == codes.SQLITE_BUSY || primary == codes.SQLITE_LOCKED
+	}
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}

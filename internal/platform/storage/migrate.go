@@ -1,0 +1,178 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migration is one numbered change of the schema.
+type Migration struct {
+	Version   int
+	Name      string
+	Checksum  string // of the text as written, the same for both engines
+	AppliedAt int64  // microseconds; 0 while pending
+	text      string
+}
+
+const migrationTable = `CREATE TABLE IF NOT EXISTS schema_migrations (
+	version BIGINT NOT NULL PRIMARY KEY,
+	name TEXT NOT NULL,
+	checksum TEXT NOT NULL,
+	applied_at BIGINT NOT NULL
+);`
+
+var (
+	listMigrations  = SQL("storage.list_migrations", `SELECT version, name, checksum, applied_at FROM schema_migrations ORDER BY version`)
+	insertMigration = SQL("storage.insert_migration", `INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)`)
+)
+
+// Migrations returns every migration of this program, in order.
+func Migrations() ([]Migration, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Migration, 0, len(names))
+	for _, path := range names {
+		text, err := migrationFiles.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(path, "migrations/"), ".sql")
+		number, title, ok := strings.Cut(name, "_")
+		version, err := strconv.Atoi(number)
+		if !ok || err != nil || version != len(all)+1 {
+			return nil, fmt.Errorf("migration %s: want number %04d", name, len(all)+1)
+		}
+		sum := sha256.Sum256(text)
+		all = append(all, Migration{Version: version, Name: title, Checksum: hex.EncodeToString(sum[:]), text: string(text)})
+	}
+	return all, nil
+}
+
+// Migrate brings the schema up to date, one transaction per migration, and returns
+// what it applied. It refuses a database that a newer program has migrated or whose
+// history differs from this program's.
+func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
+	if err := db.prepareHistory(ctx); err != nil {
+		return nil, err
+	}
+	all, err := Migrations()
+	if err != nil {
+		return nil, err
+	}
+	var applied []Migration
+	for _, m := range all {
+		fresh := false
+		err := db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+			var err error
+			fresh, err = tx.migrate(ctx, m, len(all))
+			return err
+		})
+		if err != nil {
+			return applied, fmt.Errorf("migration %04d_%s: %w", m.Version, m.Name, err)
+		}
+		if fresh {
+			applied = append(applied, m)
+		}
+	}
+	return applied, nil
+}
+
+func (db *DB) prepareHistory(ctx context.Context) error {
+	return db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		if err := tx.lockSchema(ctx); err != nil {
+			return err
+		}
+		_, err := tx.conn.exec(ctx, tx.dialect.schema(migrationTable), nil)
+		return err
+	})
+}
+
+// lockSchema keeps two processes from migrating at once; on SQLite the writer's lock does.
+func (tx *Tx) lockSchema(ctx context.Context) error {
+	if tx.dialect != postgres {
+		return nil
+	}
+	_, err := tx.conn.exec(ctx, "SELECT pg_advisory_xact_lock(7264901)", nil)
+	return err
+}
+
+// migrate applies m unless it was applied before; it reports whether it did.
+func (tx *Tx) migrate(ctx context.Context, m Migration, known int) (bool, error) {
+	if err := tx.lockSchema(ctx); err != nil {
+		return false, err
+	}
+	done, err := All(ctx, tx, scanMigration, listMigrations)
+	if err != nil {
+		return false, err
+	}
+	if len(done) > known {
+		return false, fmt.Errorf("the database has %d migrations, this program knows %d: run a newer scrip", len(done), known)
+	}
+	if len(done) >= m.Version {
+		if have := done[m.Version-1]; have.Checksum != m.Checksum {
+			return false, fmt.Errorf("checksum %s was applied, this program has %s", have.Checksum[:12], m.Checksum[:12])
+		}
+		return false, nil
+	}
+	for _, statement := range splitStatements(tx.dialect.schema(m.text)) {
+		if _, err := tx.conn.exec(ctx, statement, nil); err != nil {
+			return false, fmt.Errorf("%s: %w", strings.SplitN(statement, "\n", 2)[0], err)
+		}
+	}
+	_, err = tx.Exec(ctx, insertMigration, m.Version, m.Name, m.Checksum, Micros(clock.System().Now()))
+	return true, err
+}
+
+// MigrationStatus returns every migration, those not applied yet with AppliedAt 0.
+func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
+	if err := db.prepareHistory(ctx); err != nil {
+		return nil, err
+	}
+	all, err := Migrations()
+	if err != nil {
+		return nil, err
+	}
+	done, err := All(ctx, db, scanMigration, listMigrations)
+	if err != nil {
+		return nil, err
+	}
+	for i := range min(len(all), len(done)) {
+		all[i].AppliedAt = done[i].AppliedAt
+	}
+	return all, nil
+}
+
+func scanMigration(r Row) (m Migration, err error) {
+	err = r.Scan(&m.Version, &m.Name, &m.Checksum, &m.AppliedAt)
+	return m, err
+}
+
+// splitStatements cuts a migration at the semicolons that end a line.
+func splitStatements(text string) []string {
+	var statements []string
+	for part := range strings.SplitSeq(text, ";\n") {
+		var lines []string
+		for line := range strings.SplitSeq(part, "\n") {
+			if code, _, _ := strings.Cut(line, "--"); strings.TrimSpace(code) != "" {
+				lines = append(lines, code)
+			}
+		}
+		if len(lines) > 0 {
+			statements = append(statements, strings.Join(lines, "\n"))
+		}
+	}
+	return statements
+}

@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+)
+
+// Row is what a scan function reads one result row from.
+type Row interface{ Scan(dest ...any) error }
+
+// Scan turns one result row into a T.
+type Scan[T any] func(Row) (T, error)
+
+// All returns every row of s. The statement bounds how many there are.
+func All[T any](ctx context.Context, q Queryer, scan Scan[T], s *Statement, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, s, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scan, s.name)
+}
+
+// One returns the first row of s, and whether there was one.
+func One[T any](ctx context.Context, q Queryer, scan Scan[T], s *Statement, args ...any) (T, bool, error) {
+	var zero T
+	rows, err := q.Query(ctx, s, args...)
+	if err != nil {
+		return zero, false, err
+	}
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		return zero, false, wrap(s.name, rows.Err())
+	}
+	value, err := scan(rows)
+	if err != nil {
+		return zero, false, wrap(s.name, err)
+	}
+	return value, true, wrap(s.name, rows.Close())
+}
+
+// AllOf returns every row that b finds for the given parameter rows.
+func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values [][]any, fixed ...any) ([]T, error) {
+	var found []T
+	d := engineOf(q)
+	for len(values) > 0 {
+		take, written := b.size(len(values))
+		rows, err := q.queryText(ctx, b.name, b.expand(d, written), b.arguments(fixed, values[:take], written))
+		if err != nil {
+			return nil, err
+		}
+		some, err := collect(rows, scan, b.name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
+		values = values[take:]
+	}
+	return found, nil
+}
+
+// Each calls fn for every row of s without holding them all in memory.
+func Each[T any](ctx context.Context, q Queryer, scan Scan[T], fn func(T) error, s *Statement, args ...any) error {
+	rows, err := q.Query(ctx, s, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		value, err := scan(rows)
+		if err != nil {
+			return wrap(s.name, err)
+		}
+		if err := fn(value); err != nil {
+			return err
+		}
+	}
+	return wrap(s.name, rows.Err())
+}
+
+func collect[T any](rows *sql.Rows, scan Scan[T], name string) ([]T, error) {
+	defer func() { _ = rows.Close() }()
+	var all []T
+	for rows.Next() {
+		value, err := scan(rows)
+		if err != nil {
+			return nil, wrap(name, err)
+		}
+		all = append(all, value)
+	}
+	return all, wrap(name, rows.Err())
+}
+
+func wrap(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// Query implements Queryer on a reading connection.
+func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error) {
+	return db.queryText(ctx, s.name, s.text[db.dialect], args)
+}
+
+func (db *DB) queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error) {
+	prepared, err := db.reads.get(ctx, db.readers, text)
+	if err != nil {
+		return nil, wrap(name, err)
+	}
+	rows, err := prepared.QueryContext(ctx, args...)
+	return rows, wrap(name, err)
+}
+
+func (db *DB) engine() dialect { return db.dialect }
+
+func engineOf(q Queryer) dialect { return q.(interface{ engine() dialect }).engine() }
+
+// preparer is a *sql.DB or a *sql.Conn.
+type preparer interface {
+	PrepareContext(ctx context.Context, text string) (*sql.Stmt, error)
+}
+
+// statementCache prepares each text once. Texts are registered statements, so it is bounded.
+type statementCache struct{ prepared sync.Map }
+
+func (c *statementCache) get(ctx context.Context, p preparer, text string) (*sql.Stmt, error) {
+	if stmt, ok := c.prepared.Load(text); ok {
+		return stmt.(*sql.Stmt), nil
+	}
+	stmt, err := p.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if other, loaded := c.prepared.LoadOrStore(text, stmt); loaded {
+		_ = stmt.Close() // somebody prepared the same text meanwhile
+		return other.(*sql.Stmt), nil
+	}
+	return stmt, nil
+}

@@ -1,0 +1,167 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Statement is one registered SQL text. Beside $1… it may hold the words
+// {lock} (FOR UPDATE where rows are locked) and {skip} (FOR UPDATE SKIP LOCKED);
+// both vanish on SQLite, where one writer holds the whole database.
+type Statement struct {
+	name string
+	text [2]string // by dialect
+}
+
+// Bulk is a statement over many rows at once: its {values} become a VALUES list.
+type Bulk struct {
+	name   string
+	text   [2]string
+	types  []string // per column, for PostgreSQL; empty: the engine infers them
+	width  int      // parameters a row
+	fixed  int      // parameters before the rows
+	padded bool     // repeating a row changes nothing, so sizes are rounded up
+	texts  sync.Map // bulkKey → expanded text
+}
+
+type bulkKey struct {
+	dialect dialect
+	rows    int
+}
+
+// registry holds every statement of the program, by name, for the test that prepares them all.
+var registry = struct {
+	sync.Mutex
+	names map[string]func(d dialect) string
+}{names: map[string]func(dialect) string{}}
+
+func register(name string, text func(dialect) string) {
+	registry.Lock()
+	defer registry.Unlock()
+	if _, twice := registry.names[name]; twice || name == "" {
+		panic(fmt.Sprintf("storage: statement %q is registered twice or has no name", name))
+	}
+	registry.names[name] = text
+}
+
+// SQL registers a statement under a name such as "ledger.find_account".
+func SQL(name, text string) *Statement {
+	s := &Statement{name: name}
+	for _, d := range []dialect{sqlite, postgres} {
+		s.text[d] = d.words(text)
+	}
+	register(name, func(d dialect) string { return s.text[d] })
+	return s
+}
+
+// Lookup registers a query or update whose {values} stand for rows of columns of
+// the given PostgreSQL types. Repeating a row must not change what it does.
+// Parameters before the rows, $1…$fixed, are counted from the text's first line of use.
+func Lookup(name, text string, types ...string) *Bulk {
+	b := &Bulk{name: name, types: types, width: len(types), padded: true, fixed: highestParameter(text)}
+	return b.register(text)
+}
+
+// Insert registers an insert of rows with the given columns.
+func Insert(name, table string, columns ...string) *Bulk {
+	return insert(name, table, "", columns)
+}
+
+// Upsert registers an insert that, where a row with the same key exists, replaces every other column.
+func Upsert(name, table string, key []string, columns ...string) *Bulk {
+	var set []string
+	for _, c := range columns {
+		if !slices.Contains(key, c) {
+			set = append(set, c+" = excluded."+c)
+		}
+	}
+	return insert(name, table, " ON CONFLICT ("+strings.Join(key, ", ")+") DO UPDATE SET "+strings.Join(set, ", "), columns)
+}
+
+func insert(name, table, suffix string, columns []string) *Bulk {
+	b := &Bulk{name: name, width: len(columns)}
+	return b.register("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") {values}" + suffix)
+}
+
+func (b *Bulk) register(text string) *Bulk {
+	for _, d := range []dialect{sqlite, postgres} {
+		b.text[d] = d.words(text)
+	}
+	register(b.name, func(d dialect) string { return b.expand(d, 1) })
+	return b
+}
+
+// maxRows bounds one expanded statement; larger sets are cut.
+const maxRows = 128
+
+// expand returns the text for n rows, made once.
+func (b *Bulk) expand(d dialect, n int) string {
+	key := bulkKey{d, n}
+	if text, ok := b.texts.Load(key); ok {
+		return text.(string)
+	}
+	var values strings.Builder
+	values.WriteString("VALUES ")
+	parameter := b.fixed
+	for row := range n {
+		if row > 0 {
+			values.WriteString(", ")
+		}
+		values.WriteByte('(')
+		for column := range b.width {
+			if column > 0 {
+				values.WriteString(", ")
+			}
+			parameter++
+			values.WriteString(b.parameter(d, row, column, parameter))
+		}
+		values.WriteByte(')')
+	}
+	text := strings.Replace(b.text[d], "{values}", values.String(), 1)
+	b.texts.Store(key, text)
+	return text
+}
+
+// parameter casts the first row on PostgreSQL, where a bare VALUES list would be text.
+func (b *Bulk) parameter(d dialect, row, column, n int) string {
+	if d == postgres && row == 0 && len(b.types) > 0 {
+		return "CAST($" + strconv.Itoa(n) + " AS " + b.types[column] + ")"
+	}
+	return "$" + strconv.Itoa(n)
+}
+
+// size returns how many of n rows the next statement takes, and for how many rows it is
+// written: powers of two, so that few texts are ever prepared.
+func (b *Bulk) size(n int) (take, written int) {
+	if n >= maxRows {
+		return maxRows, maxRows
+	}
+	written = 1
+	for written < n {
+		written *= 2
+	}
+	if written == n || b.padded {
+		return n, written
+	}
+	return written / 2, written / 2
+}
+
+func highestParameter(text string) int {
+	highest := 0
+	for i := range len(text) {
+		if text[i] != '$' {
+			continue
+		}
+		end := i + 1
+		for end < len(text) && text[end] >= '0' && text[end] <= '9' {
+			end++
+		}
+		if n, err := strconv.Atoi(text[i+1 : end]); err == nil {
+			highest = max(highest, n)
+		}
+	}
+	return highest
+}

@@ -1,0 +1,115 @@
+// Package storage is the only place that knows there are two SQL engines.
+//
+// One SQL text in the common subset of SQLite and PostgreSQL serves both; what
+// differs lives in the dialect type. Packages register their statements by name
+// (SQL, Bulk, Insert) and run them through a Queryer for reading or a Tx for
+// writing. Write runs a closure in one durable transaction: on SQLite all
+// writers share one connection and waiting closures share one commit; on
+// PostgreSQL the closure is retried whole on serialization failures and
+// deadlocks, so it must not have effects outside the database.
+//
+// It must never hold a rule about money, and no other package opens a database.
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Config says where the data live.
+type Config struct {
+	// URL is postgres://… for PostgreSQL; empty for SQLite in Path.
+	URL string
+	// Path is the SQLite file. Its folder must exist.
+	Path string
+	// MaxConns bounds PostgreSQL connections of this process; 0 means 24.
+	MaxConns int
+	// Serializable runs PostgreSQL transactions at SERIALIZABLE; READ COMMITTED otherwise.
+	Serializable bool
+}
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	dialect dialect
+	readers *sql.DB
+	reads   statementCache
+	writer  writer
+}
+
+// writer runs a closure in one durable transaction.
+type writer interface {
+	write(ctx context.Context, fn func(context.Context, *Tx) error) error
+	close() error
+}
+
+// Open connects to the database that config names. It does not migrate.
+func Open(ctx context.Context, config Config) (*DB, error) {
+	if config.URL == "" {
+		return openSQLite(ctx, config)
+	}
+	if !strings.HasPrefix(config.URL, "postgres://") && !strings.HasPrefix(config.URL, "postgresql://") {
+		return nil, fmt.Errorf("open database: want a postgres:// URL")
+	}
+	return openPostgres(ctx, config)
+}
+
+// Close waits for writes under way and releases every connection.
+func (db *DB) Close() error {
+	werr := db.writer.close()
+	rerr := db.readers.Close()
+	if werr != nil {
+		return fmt.Errorf("close writer: %w", werr)
+	}
+	return rerr
+}
+
+// Engine returns "sqlite" or "postgres", for messages and metrics.
+func (db *DB) Engine() string { return db.dialect.name() }
+
+// Shared reports whether other processes may write to the same database.
+func (db *DB) Shared() bool { return db.dialect == postgres }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.readers.PingContext(ctx) }
+
+// Write runs fn in one durable transaction: when it returns nil, all that fn
+// wrote is on disk; on any error nothing of it is. fn may run more than once.
+// It must call nothing outside the database and must not call Write.
+func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	return db.writer.write(ctx, fn)
+}
+
+// Snapshot runs fn against one consistent, read-only state of the database.
+func (db *DB) Snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error {
+	tx, err := db.readers.BeginTx(ctx, db.dialect.snapshotOptions())
+	if err != nil {
+		return fmt.Errorf("begin snapshot: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // read-only: nothing to lose
+	return fn(ctx, &Tx{dialect: db.dialect, conn: plainConn{tx}})
+}
+
+// Micros is how a time is stored: microseconds since 1970, UTC.
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// Time reads what Micros stored.
+func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// NullMicros stores an optional time: the zero time becomes NULL.
+func NullMicros(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// NullTime reads what NullMicros stored.
+func NullTime(micros sql.NullInt64) time.Time {
+	if !micros.Valid {
+		return time.Time{}
+	}
+	return Time(micros.Int64)
+}
+
+// NullText stores an optional text: the empty string becomes NULL.
+func NullText(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }

@@ -1,0 +1,204 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+var (
+	insertRow  = storage.Insert("test.insert", "schema_migrations", "version", "name", "checksum", "applied_at")
+	upsertRow  = storage.Upsert("test.upsert", "schema_migrations", []string{"version"}, "version", "name", "checksum", "applied_at")
+	findRows   = storage.Lookup("test.find", "SELECT name FROM schema_migrations WHERE applied_at >= $1 AND (version, name) IN ({values}) ORDER BY version", "BIGINT", "TEXT")
+	countRows  = storage.SQL("test.count", "SELECT COUNT(*) FROM schema_migrations WHERE version >= $1")
+	renameRow  = storage.SQL("test.rename", "UPDATE schema_migrations SET name = $2 WHERE version = $1")
+	deleteRows = storage.SQL("test.delete", "DELETE FROM schema_migrations WHERE version >= $1")
+)
+
+// firstFree is above every real migration.
+const firstFree = 1000
+
+func row(n int) []any { return []any{firstFree + n, fmt.Sprintf("row%d", n), "sum", n} }
+
+func scanInt(r storage.Row) (n int, err error)     { err = r.Scan(&n); return n, err }
+func scanText(r storage.Row) (s string, err error) { err = r.Scan(&s); return s, err }
+
+func count(t *testing.T, db storage.Queryer) int {
+	t.Helper()
+	n, ok, err := storage.One(context.Background(), db, scanInt, countRows, firstFree)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	return n
+}
+
+// Every registered statement is accepted by the engine, for one row and for many.
+func TestStatementsPrepare(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if err := storage.PrepareAll(context.Background(), db); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Rows of any number are inserted, replaced and found again, cut into statements of few sizes.
+func TestBulk(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		for _, n := range []int{1, 2, 3, 100, 127, 128, 129, 300} {
+			var rows, keys [][]any
+			for i := range n {
+				rows = append(rows, row(i))
+				keys = append(keys, []any{firstFree + i, fmt.Sprintf("row%d", i)})
+			}
+			err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+				if _, err := tx.Exec(ctx, deleteRows, firstFree); err != nil {
+					return err
+				}
+				if err := tx.ExecRows(ctx, insertRow, rows); err != nil {
+					return err
+				}
+				return tx.ExecRows(ctx, upsertRow, rows)
+			})
+			if err != nil {
+				t.Fatalf("%d rows: %v", n, err)
+			}
+			names, err := storage.AllOf(ctx, db, scanText, findRows, keys, 1)
+			if err != nil || len(names) != n-1 {
+				t.Fatalf("%d rows: found %d, %v", n, len(names), err)
+			}
+		}
+	})
+}
+
+// A failing closure leaves no trace, though it shares a commit with others that succeed.
+func TestWriteIsolatesFailures(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		refused := errors.New("refused")
+		var group sync.WaitGroup
+		for i := range 64 {
+			group.Go(func() {
+				err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+					if err := tx.ExecRows(ctx, insertRow, [][]any{row(i)}); err != nil {
+						return err
+					}
+					switch i % 4 {
+					case 0:
+						return refused
+					case 1:
+						panic("broken closure")
+					}
+					return nil
+				})
+				if (i%4 == 0) != errors.Is(err, refused) || (i%4 == 1) != (err != nil && strings.Contains(err.Error(), "panicked")) {
+					t.Errorf("write %d: %v", i, err)
+				}
+			})
+		}
+		group.Wait()
+		if got := count(t, db); got != 32 {
+			t.Errorf("%d rows, want 32", got)
+		}
+	})
+}
+
+// A duplicate key is told apart from other errors, and undoes its transaction.
+func TestIsUnique(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		insert := func(ctx context.Context, tx *storage.Tx) error { return tx.ExecRows(ctx, insertRow, [][]any{row(1)}) }
+		if err := db.Write(ctx, insert); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Write(ctx, insert); !storage.IsUnique(err) {
+			t.Errorf("IsUnique(%v) = false", err)
+		}
+		if storage.IsUnique(errors.New("other")) {
+			t.Error("IsUnique(other) = true")
+		}
+	})
+}
+
+// Effects of one table go together; a change that hits the wrong number of rows is refused.
+func TestApply(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		apply := func(effects ...storage.Effect) error {
+			return db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+		}
+		rename := renameRow.With(firstFree+1, "renamed").Exactly(1)
+		if err := apply(insertRow.Row(row(1)...), rename, insertRow.Row(row(2)...)); err != nil {
+			t.Fatal(err)
+		}
+		missing := renameRow.With(firstFree+9, "nobody").Exactly(1)
+		if err := apply(insertRow.Row(row(3)...), missing); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("apply = %v, want ErrStale", err)
+		}
+		if got := count(t, db); got != 2 {
+			t.Errorf("%d rows, want 2", got)
+		}
+	})
+}
+
+// A snapshot does not see what is written while it is open.
+func TestSnapshot(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		err := db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+			before := count(t, q)
+			if err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+				return tx.ExecRows(ctx, insertRow, [][]any{row(1)})
+			}); err != nil {
+				return err
+			}
+			if after := count(t, q); after != before {
+				t.Errorf("the snapshot moved from %d to %d rows", before, after)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := count(t, db); got != 1 {
+			t.Errorf("%d rows after the snapshot, want 1", got)
+		}
+	})
+}
+
+// Migrating twice changes nothing, and the history is complete.
+func TestMigrateTwice(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		applied, err := db.Migrate(context.Background())
+		if err != nil || len(applied) != 0 {
+			t.Errorf("second run applied %d, %v", len(applied), err)
+		}
+		status, err := db.MigrationStatus(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range status {
+			if m.AppliedAt == 0 {
+				t.Errorf("%04d_%s is pending", m.Version, m.Name)
+			}
+		}
+	})
+}
+
+// A canceled caller is refused before its closure runs; a closed database refuses everybody.
+func TestWriteRefusals(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, _ *storage.DB) {})
+	db := testkit.Open(t, testkit.Database(t, "sqlite"))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := db.Write(ctx, func(context.Context, *storage.Tx) error { t.Error("the closure ran"); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("write = %v", err)
+	}
+}

@@ -1,0 +1,139 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// ErrStale is returned by an effect that changed another number of rows than it
+// must: somebody else got there first.
+var ErrStale = errors.New("storage: the row is not in the expected state")
+
+// Queryer reads: a DB, a Tx or a snapshot.
+type Queryer interface {
+	// Query runs a statement. The caller closes the rows; All and One do.
+	Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error)
+	// QueryValues runs a lookup over at most 128 rows of parameters.
+	queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error)
+}
+
+// conn runs prepared texts on one connection.
+type conn interface {
+	exec(ctx context.Context, text string, args []any) (sql.Result, error)
+	query(ctx context.Context, text string, args []any) (*sql.Rows, error)
+}
+
+// Tx is a transaction under way, or a snapshot. It is used by one goroutine.
+type Tx struct {
+	dialect dialect
+	conn    conn
+}
+
+// Exec runs s and returns how many rows it changed.
+func (tx *Tx) Exec(ctx context.Context, s *Statement, args ...any) (int64, error) {
+	result, err := tx.conn.exec(ctx, s.text[tx.dialect], args)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", s.name, err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return n, nil
+}
+
+// Query implements Queryer.
+func (tx *Tx) Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error) {
+	return tx.queryText(ctx, s.name, s.text[tx.dialect], args)
+}
+
+func (tx *Tx) queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error) {
+	rows, err := tx.conn.query(ctx, text, args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return rows, nil
+}
+
+func (tx *Tx) engine() dialect { return tx.dialect }
+
+// ExecRows runs b over rows, as few statements as it takes, each row a slice of b's columns.
+func (tx *Tx) ExecRows(ctx context.Context, b *Bulk, rows [][]any, fixed ...any) error {
+	for len(rows) > 0 {
+		take, written := b.size(len(rows))
+		args := b.arguments(fixed, rows[:take], written)
+		if _, err := tx.conn.exec(ctx, b.expand(tx.dialect, written), args); err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		rows = rows[take:]
+	}
+	return nil
+}
+
+// arguments flattens rows, repeating the last one until there are written of them.
+func (b *Bulk) arguments(fixed []any, rows [][]any, written int) []any {
+	args := make([]any, 0, len(fixed)+written*b.width)
+	args = append(args, fixed...)
+	for _, row := range rows {
+		args = append(args, row...)
+	}
+	for range written - len(rows) {
+		args = append(args, rows[len(rows)-1]...)
+	}
+	return args
+}
+
+// Effect is a change to be made together with others: data, not code.
+type Effect struct {
+	bulk      *Bulk
+	statement *Statement
+	args      []any
+	must      int64 // rows that must change; -1: any number
+}
+
+// Row returns the effect of inserting one row.
+func (b *Bulk) Row(args ...any) Effect { return Effect{bulk: b, args: args} }
+
+// With returns the effect of running s, however many rows it changes.
+func (s *Statement) With(args ...any) Effect { return Effect{statement: s, args: args, must: -1} }
+
+// Exactly returns e, refused with ErrStale unless it changes n rows.
+func (e Effect) Exactly(n int64) Effect {
+	e.must = n
+	return e
+}
+
+// Apply makes all effects: first the rows, those of one table together, then the statements in order.
+func (tx *Tx) Apply(ctx context.Context, effects []Effect) error {
+	var order []*Bulk
+	rows := map[*Bulk][][]any{}
+	for _, e := range effects {
+		if e.bulk == nil {
+			continue
+		}
+		if _, seen := rows[e.bulk]; !seen {
+			order = append(order, e.bulk)
+		}
+		rows[e.bulk] = append(rows[e.bulk], e.args)
+	}
+	for _, b := range order {
+		if err := tx.ExecRows(ctx, b, rows[b]); err != nil {
+			return err
+		}
+	}
+	for _, e := range effects {
+		if e.statement == nil {
+			continue
+		}
+		n, err := tx.Exec(ctx, e.statement, e.args...)
+		if err != nil {
+			return err
+		}
+		if e.must >= 0 && n != e.must {
+			return fmt.Errorf("%s changed %d rows, not %d: %w", e.statement.name, n, e.must, ErrStale)
+		}
+	}
+	return nil
+}
