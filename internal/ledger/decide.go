@@ -145,7 +145,7 @@ func (a *attempt) open() error {
 	return nil
 }
 
-// unfreeze moves accounts to open before anything else happens.
+// unfreeze lets frozen accounts that are to be opened, or emptied and closed, pay out.
 func (a *attempt) unfreeze() error {
 	for _, change := range a.op.States {
 		d, err := a.account(change.Account)
@@ -155,8 +155,8 @@ func (a *attempt) unfreeze() error {
 		if d.State == Closed {
 			return fault.New(fault.AccountClosed, "account %s is closed", d.ID)
 		}
-		if change.To == Open {
-			d.State, d.frozen = Open, false
+		if change.To != Frozen {
+			d.frozen = false
 		}
 	}
 	return nil
@@ -368,7 +368,7 @@ func (a *attempt) counter(n name) *counter {
 
 func (a *attempt) outcome() Outcome {
 	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: TransactionID(id.New("txn")), Kind: a.op.Kind, Key: a.op.Key,
-		Reference: a.op.Reference, Reverses: a.op.Reverses, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.fingerprint()}
+		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.fingerprint()}
 	o.After = make([]Balance, 0, len(a.accounts))
 	for _, d := range a.accounts {
 		o.After = append(o.After, Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()})

@@ -15,6 +15,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -102,6 +103,53 @@ func (l *Ledger) Submit(ctx context.Context, op Operation) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return l.laneOf(op.Book).submit(ctx, &op)
+}
+
+// SubmitAll makes all of ops durable in one transaction, or none: the first refusal
+// undoes everything and is returned with its place. It is for bulk work; progress,
+// when not nil, is told how many were decided.
+func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(done int)) ([]Outcome, error) {
+	for i := range ops {
+		if err := ops[i].validate(); err != nil {
+			return nil, fmt.Errorf("operation %d: %w", i+1, err)
+		}
+	}
+	var outcomes []Outcome
+	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		outcomes = make([]Outcome, 0, len(ops))
+		for first := 0; first < len(ops); first += batchSize {
+			if err := submitChunk(ctx, tx, ops[first:min(first+batchSize, len(ops))], &outcomes); err != nil {
+				return err
+			}
+			if progress != nil {
+				progress(len(outcomes))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, nil
+}
+
+func submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes *[]Outcome) error {
+	chunk := make([]*Operation, len(ops))
+	for i := range ops {
+		chunk[i] = &ops[i]
+	}
+	state, err := load(ctx, tx, chunk)
+	if err != nil {
+		return err
+	}
+	for _, op := range chunk {
+		outcome, err := state.decide(op)
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", len(*outcomes)+1, err)
+		}
+		*outcomes = append(*outcomes, outcome)
+	}
+	return state.write(ctx, tx)
 }
 
 // laneOf keeps a book in one lane, so that its operations never wait for each other's locks.

@@ -25,7 +25,9 @@ type Operation struct {
 	Intent string
 	// Reference is the caller's own name for it, shown in statements.
 	Reference string
-	At        time.Time
+	// Actor is who asked for it: a credential, an operator or a job.
+	Actor string
+	At    time.Time
 
 	Open     []NewAccount
 	Holds    []HoldChange
@@ -104,7 +106,7 @@ func (op *Operation) validate() error {
 		return fault.New(fault.InvalidRequest, "operation %s does nothing", op.Kind)
 	case parts > maxParts:
 		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts, maxParts)
-	case len(op.Key) > maxName || len(op.Reference) > maxName || len(op.Kind) > maxName:
+	case len(op.Key) > maxName || len(op.Reference) > maxName || len(op.Kind) > maxName || len(op.Actor) > maxName:
 		return fault.New(fault.InvalidRequest, "operation %s: a name is longer than %d bytes", op.Kind, maxName)
 	}
 	for i := range op.Postings {

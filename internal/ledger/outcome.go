@@ -21,6 +21,7 @@ type Outcome struct {
 	Key         string
 	Reference   string
 	Reverses    TransactionID
+	Actor       string
 	At          time.Time
 	Moves       []Move
 	After       []Balance
@@ -79,6 +80,7 @@ func (o *Outcome) canonical() []byte {
 	b = appendField(b, "key", o.Key)
 	b = appendField(b, "ref", o.Reference)
 	b = appendField(b, "reverses", string(o.Reverses))
+	b = appendField(b, "by", o.Actor)
 	b = append(b, `,"at":`...)
 	b = strconv.AppendInt(b, storage.Micros(o.At), 10)
 	b = append(b, `,"fp":"`...)
@@ -162,6 +164,7 @@ type body struct {
 	Key      string `json:"key"`
 	Ref      string `json:"ref"`
 	Reverses string `json:"reverses"`
+	By       string `json:"by"`
 	At       int64  `json:"at"`
 	FP       string `json:"fp"`
 	Moves    []struct {
@@ -185,7 +188,7 @@ func parseBody(text []byte) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("transaction body: version %d is unknown", b.Version)
 	}
 	o := Outcome{Book: BookID(b.Book), Seq: b.Seq, Transaction: TransactionID(b.ID), Kind: b.Kind, Key: b.Key,
-		Reference: b.Ref, Reverses: TransactionID(b.Reverses), At: storage.Time(b.At)}
+		Reference: b.Ref, Reverses: TransactionID(b.Reverses), Actor: b.By, At: storage.Time(b.At)}
 	if n, err := hex.Decode(o.fingerprint[:], []byte(b.FP)); err != nil || n != len(o.fingerprint) {
 		return Outcome{}, fmt.Errorf("transaction %s: fingerprint %q", b.ID, b.FP)
 	}

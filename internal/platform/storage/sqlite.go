@@ -151,6 +151,9 @@ func (w *sqliteWriter) runGroup(group []*pendingWrite) {
 	ctx := context.Background() // a caller that leaves must not undo the others' work
 	var err error
 	for try := range busyTries {
+		for _, p := range group {
+			p.err = nil
+		}
 		if err = w.tryGroup(ctx, group); err == nil || !isTransient(err) {
 			break
 		}
@@ -182,6 +185,12 @@ func (w *sqliteWriter) tryGroup(ctx context.Context, group []*pendingWrite) erro
 
 func (w *sqliteWriter) runClosures(ctx context.Context, group []*pendingWrite) error {
 	tx := &Tx{dialect: sqlite, conn: w.conn}
+	if len(group) == 1 { // alone, its rollback is the transaction's
+		if err := group[0].ctx.Err(); err != nil {
+			return err
+		}
+		return runProtected(ctx, tx, group[0].fn)
+	}
 	for _, p := range group {
 		if p.err = p.ctx.Err(); p.err != nil {
 			continue

@@ -125,8 +125,12 @@ func (b *Bulk) expand(d dialect, n int) string {
 	return text
 }
 
-// parameter casts the first row on PostgreSQL, where a bare VALUES list would be text.
+// parameter casts the first row on PostgreSQL, where a bare VALUES list would be text. On
+// SQLite it has no name, if it can: the driver looks every name up among all the others.
 func (b *Bulk) parameter(d dialect, row, column, n int) string {
+	if d == sqlite && b.fixed == 0 {
+		return "?"
+	}
 	if d == postgres && row == 0 && len(b.types) > 0 {
 		return "CAST($" + strconv.Itoa(n) + " AS " + b.types[column] + ")"
 	}
