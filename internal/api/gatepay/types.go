@@ -1,0 +1,137 @@
+package gatepay
+
+// Requests. All values are strings; an empty string is an absent value.
+
+type createRequest struct {
+	Title      string `json:"title"`
+	TemplateID string `json:"templateId"`
+	Currency   string `json:"currency"`
+	Amount     string `json:"amount"`
+	// MerchantTradeNo makes the call repeatable. An extension.
+	MerchantTradeNo string `json:"merchantTradeNo,omitzero"`
+}
+
+// lookup names a card: in the query of a GET, in the body of the alias that is a POST.
+type lookup struct {
+	CardNumber string `json:"cardNumber,omitzero" query:"cardNumber"`
+	Key        string `json:"key,omitzero" query:"key"`
+}
+
+type spendRequest struct {
+	CardNumber      string `json:"cardNumber,omitzero"`
+	Key             string `json:"key,omitzero"`
+	Amount          string `json:"amount"`
+	Currency        string `json:"currency"`
+	MerchantTradeNo string `json:"merchantTradeNo"`
+}
+
+type holdRequest struct {
+	CardNumber      string `json:"cardNumber,omitzero"`
+	Key             string `json:"key,omitzero"`
+	Amount          string `json:"amount"`
+	Currency        string `json:"currency"`
+	MerchantTradeNo string `json:"merchantTradeNo"`
+	// ExpireSeconds shortens the operator's rule.
+	ExpireSeconds string `json:"expireSeconds,omitzero"`
+}
+
+type refundRequest struct {
+	OriginalMerchantTradeNo string `json:"originalMerchantTradeNo"`
+	Amount                  string `json:"amount"`
+	Currency                string `json:"currency"`
+	MerchantTradeNo         string `json:"merchantTradeNo"`
+}
+
+type captureRequest struct {
+	HoldID string `json:"holdId"`
+	// Amount and Currency may be left out together: everything that is left.
+	Amount          string `json:"amount,omitzero"`
+	Currency        string `json:"currency,omitzero"`
+	MerchantTradeNo string `json:"merchantTradeNo"`
+	// Final is "true" to free what this capture does not take.
+	Final string `json:"final,omitzero"`
+}
+
+type voidRequest struct {
+	HoldID          string `json:"holdId"`
+	MerchantTradeNo string `json:"merchantTradeNo"`
+}
+
+type cancelRequest struct {
+	CardNumber string `json:"cardNumber,omitzero"`
+	Key        string `json:"key,omitzero"`
+	Reason     string `json:"reason,omitzero"`
+}
+
+type coverRequest struct {
+	TemplateID string `json:"-" path:"templateId"`
+}
+
+// Responses.
+
+type envelope struct {
+	Status       string `json:"status"`
+	Code         string `json:"code"`
+	Label        string `json:"label"`
+	ErrorMessage string `json:"errorMessage"`
+	Data         any    `json:"data"`
+}
+
+type created struct {
+	CardNumber string `json:"cardNumber"`
+	Key        string `json:"key"`
+	Status     string `json:"status"`
+}
+
+type template struct {
+	TemplateID   string `json:"templateId"`
+	TemplateName string `json:"templateName"`
+	CoverURL     string `json:"coverUrl"`
+	Status       string `json:"status"`
+}
+
+type balance struct {
+	CardNumber    string `json:"cardNumber"`
+	Currency      string `json:"currency"`
+	Balance       string `json:"balance"`
+	InitialAmount string `json:"initialAmount"`
+	Status        string `json:"status"`
+}
+
+type details struct {
+	CardNumber string `json:"cardNumber"`
+	// Key is there only when the card was looked up by it.
+	Key          string        `json:"key,omitzero"`
+	Title        string        `json:"title"`
+	TemplateID   string        `json:"templateId"`
+	CoverURL     string        `json:"coverUrl"`
+	Currency     string        `json:"currency"`
+	Amount       string        `json:"amount"`
+	Balance      string        `json:"balance"`
+	Status       string        `json:"status"`
+	CreateTime   int64         `json:"createTime"`
+	ExpireTime   int64         `json:"expireTime"`
+	RedeemTime   *int64        `json:"redeemTime"`
+	Transactions []transaction `json:"transactions"`
+}
+
+type transaction struct {
+	TransactionID string `json:"transactionId"`
+	Type          string `json:"type"`
+	Amount        string `json:"amount"`
+	BalanceAfter  string `json:"balanceAfter"`
+	CreateTime    int64  `json:"createTime"`
+}
+
+type movement struct {
+	TransactionID   string `json:"transactionId"`
+	MerchantTradeNo string `json:"merchantTradeNo,omitzero"`
+	// CardNumber is there when the request named the card by it.
+	CardNumber string `json:"cardNumber,omitzero"`
+	HoldID     string `json:"holdId,omitzero"`
+	Amount     string `json:"amount"`
+	Currency   string `json:"currency"`
+	Balance    string `json:"balance"`
+	Status     string `json:"status"`
+	CreateTime int64  `json:"createTime"`
+}

@@ -1,0 +1,143 @@
+// Package giftcard is merchants' branded gift cards: cover templates, issue,
+// redemption, holds, refunds, reload, expiry and cancellation.
+//
+// A card's money is its account in the merchant's book; this package keeps no
+// balance. Every call that moves money is one ledger operation, repeatable under
+// the merchant's own reference. The card's number and key are sealed at rest and
+// found by keyed hash; they leave only through Issued, Find by the same secret,
+// and Reveal, which is audited.
+//
+// It must never tell an unknown card from another merchant's card.
+package giftcard
+
+import (
+	"crypto/rand"
+	"io"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// ID names a gift card ("gc_…"). It is not a secret.
+type ID string
+
+// Status is where a card is in its life.
+type Status string
+
+// The statuses. A card that was redeemed in part is still created.
+const (
+	Created   Status = "created"
+	Redeemed  Status = "redeemed"
+	Expired   Status = "expired"
+	Cancelled Status = "cancelled"
+)
+
+// Rules are the operator's rules for gift cards.
+type Rules struct {
+	// Validity is how long a card can be spent after it is made.
+	Validity time.Duration
+	// HoldFor is how long a hold lasts unless the merchant asks for less.
+	HoldFor time.Duration
+	// MaxMajor bounds a card's balance, in major units of its currency.
+	MaxMajor int64
+}
+
+// DefaultRules: five years, seven days, five million.
+func DefaultRules() Rules {
+	return Rules{Validity: 5 * 365 * 24 * time.Hour, HoldFor: 7 * 24 * time.Hour, MaxMajor: 5_000_000}
+}
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB     *storage.DB
+	Books  *ledger.Ledger
+	Vault  *vault.Vault
+	Outbox *webhook.Outbox
+	Audit  *audit.Log
+	Clocks *clock.Realms
+	Rules  Rules
+	// Random is the source of numbers and keys; crypto/rand unless set.
+	Random io.Reader
+}
+
+// Service is the gift cards of one installation. It is safe for concurrent use.
+type Service struct {
+	Deps
+}
+
+// New returns the service.
+func New(deps Deps) *Service {
+	if deps.Random == nil {
+		deps.Random = rand.Reader
+	}
+	return &Service{Deps: deps}
+}
+
+// Merchant is on whose behalf a call is made: one customer in one realm.
+type Merchant struct {
+	Book  ledger.BookID
+	Realm realm.Realm
+	// Actor is the credential, for the audit log.
+	Actor string
+}
+
+// Card is a gift card as it stands now.
+type Card struct {
+	Book       ledger.BookID
+	ID         ID
+	Number     pan.Number
+	Last4      string
+	Title      string
+	TemplateID string
+	Amount     money.Amount // when it was made
+	AmountText string       // Amount, as the merchant wrote it
+	Balance    money.Amount // what can be spent now; zero once the card has ended
+	Held       money.Amount
+	Status     Status
+	Blocked    bool
+	Reason     string // why it was blocked or cancelled
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	EndedAt    time.Time // cancelled or swept after expiry; zero otherwise
+}
+
+// Account returns the card's account in its book.
+func (c *Card) Account() ledger.AccountID { return accountOf(c.ID) }
+
+func accountOf(id ID) ledger.AccountID { return ledger.AccountID("giftcard/" + string(id)) }
+
+// The contra accounts of a book, one of each per currency.
+const (
+	funding  = "giftcard.funding"  // what merchants were paid for the cards they issued
+	redeemed = "giftcard.redeemed" // what was bought with cards
+	breakage = "giftcard.breakage" // what expired unspent
+)
+
+func contra(name string, currency money.Currency) ledger.NewAccount {
+	side := ledger.Credit
+	if name == funding {
+		side = ledger.Debit
+	}
+	return ledger.NewAccount{ID: ledger.AccountID(name + "/" + currency.String()), Currency: currency, Side: side, Unbounded: true}
+}
+
+// bounded refuses balances above the operator's limit.
+func (s *Service) bounded(amount money.Amount) error {
+	limit := s.Rules.MaxMajor
+	for range amount.Currency.Digits() {
+		limit *= 10
+	}
+	if !amount.IsPositive() || amount.Minor > limit {
+		return fault.New(fault.InvalidAmount, "the amount must be above zero and at most %s", money.New(limit, amount.Currency)).At("amount")
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package giftcard
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const cardColumns = `c.book_id, c.card_id, c.last4, c.title, c.template_id, c.currency, c.amount_minor, c.amount_text,
+	c.created_at, c.expires_at, c.blocked_at, c.ended_at, c.ended_as, c.reason`
+
+var (
+	insertCard = storage.Insert("giftcard.insert_card", "giftcards", "book_id", "card_id", "number_sealed", "key_sealed", "last4", "title",
+		"template_id", "currency", "amount_minor", "amount_text", "created_at", "expires_at", "blocked_at", "ended_at", "ended_as", "reason")
+	insertLookup = storage.Insert("giftcard.insert_lookup", "giftcard_lookup", "hash", "book_id", "card_id")
+
+	findByHash = storage.SQL("giftcard.find_by_hash", `SELECT `+cardColumns+` FROM giftcard_lookup l
+		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1 AND l.book_id = $2`)
+	findAnywhere = storage.SQL("giftcard.find_anywhere", `SELECT `+cardColumns+` FROM giftcard_lookup l
+		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1`)
+	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
+	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
+	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
+		WHERE c.book_id = $1 AND c.card_id < $2 ORDER BY c.card_id DESC LIMIT $3`)
+	dueCards = storage.SQL("giftcard.due_cards", `SELECT `+cardColumns+` FROM giftcards c JOIN ledger_books b ON b.book_id = c.book_id
+		WHERE c.ended_at IS NULL AND c.expires_at <= $1 AND b.realm = $2 ORDER BY c.expires_at LIMIT $3`)
+
+	markEnded = storage.SQL("giftcard.mark_ended",
+		`UPDATE giftcards SET ended_at = $3, ended_as = $4, reason = $5 WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
+	markBlocked = storage.SQL("giftcard.mark_blocked",
+		`UPDATE giftcards SET blocked_at = $3, reason = $4 WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
+)
+
+// record is a stored card; its money is added from its account.
+type record struct {
+	Card
+	endedAs sql.NullString
+}
+
+func scanCard(r storage.Row) (*record, error) {
+	var (
+		c                record
+		currency         string
+		created, expires int64
+		blocked, ended   sql.NullInt64
+	)
+	err := r.Scan((*string)(&c.Book), (*string)(&c.ID), &c.Last4, &c.Title, &c.TemplateID, &currency, &c.Amount.Minor, &c.AmountText,
+		&created, &expires, &blocked, &ended, &c.endedAs, &c.Reason)
+	if err != nil {
+		return nil, err
+	}
+	c.CreatedAt, c.ExpiresAt, c.EndedAt, c.Blocked = storage.Time(created), storage.Time(expires), storage.NullTime(ended), blocked.Valid
+	c.Amount.Currency, err = money.Parse(currency)
+	return &c, err
+}
+
+// at completes the card with its account's money and its status at now.
+func (c *record) at(account *ledger.Account, now time.Time) *Card {
+	card := &c.Card
+	card.Balance, card.Held = account.Available(), account.Held()
+	switch {
+	case c.endedAs.Valid:
+		card.Status = Status(c.endedAs.String)
+	case account.Posted().IsZero():
+		card.Status = Redeemed
+	case !now.Before(card.ExpiresAt):
+		card.Status, card.Balance = Expired, money.New(0, card.Amount.Currency)
+	default:
+		card.Status = Created
+	}
+	return card
+}
+
+// spendable returns why the stored card cannot be spent at now, if it cannot. Its
+// balance is the ledger's to judge.
+func (c *record) spendable(now time.Time) error {
+	switch {
+	case c.endedAs.String == string(Cancelled):
+		return fault.New(fault.CardCancelled, "the gift card was cancelled")
+	case c.endedAs.Valid || !now.Before(c.ExpiresAt):
+		return fault.New(fault.CardExpired, "the gift card expired on %s", c.ExpiresAt.Format(time.DateOnly))
+	case c.Blocked:
+		return fault.New(fault.CardBlocked, "the gift card is blocked")
+	}
+	return nil
+}
+
+type sealed struct{ number, key []byte }
+
+func scanSealed(r storage.Row) (s sealed, err error) {
+	err = r.Scan(&s.number, &s.key)
+	return s, err
+}
+
+// complete adds the money to a stored card.
+func (s *Service) complete(ctx context.Context, c *record, now time.Time) (*Card, error) {
+	account, err := s.Books.FindAccount(ctx, c.Book, c.Account())
+	if err != nil {
+		return nil, err
+	}
+	return c.at(account, now), nil
+}

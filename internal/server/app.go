@@ -1,0 +1,149 @@
+// Package server is the composition root: it opens the database, builds every
+// service, mounts every dialect, runs the background work, and stops it all in
+// order. It holds no rule of its own.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// databaseFile is the SQLite file within the data directory.
+const databaseFile = "scrip.db"
+
+// Options say where an installation lives.
+type Options struct {
+	// Data is the directory of the master key and of the embedded database.
+	Data string
+	// Database is a postgres:// URL; empty: the embedded database in Data.
+	Database string
+	// MasterKey is the master key in base64; empty: the file in Data.
+	MasterKey string
+	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
+	AllowPrivateWebhooks bool
+	Logger               *slog.Logger
+	// ObserveBatch is told of every ledger batch; may be nil.
+	ObserveBatch func(operations int, took time.Duration)
+}
+
+// App is every service of one installation, without HTTP and without background
+// work: what commands and the server share.
+type App struct {
+	DB       *storage.DB
+	Clocks   *clock.Realms
+	Vault    *vault.Vault
+	Audit    *audit.Log
+	Books    *ledger.Ledger
+	Accounts *account.Service
+	Jobs     *job.Queue
+	Webhooks *webhook.Service
+	Limits   *limit.Limiter
+	Cards    *giftcard.Service
+	Wallets  *wallet.Service
+	Logger   *slog.Logger
+}
+
+// Open opens an installation and brings its schema up to date.
+func Open(ctx context.Context, o Options) (*App, error) {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
+	db, err := OpenDatabase(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	app, err := build(ctx, db, o)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return app, nil
+}
+
+// OpenDatabase opens an installation's database alone, without migrating it.
+func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
+	return storage.Open(ctx, storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile)})
+}
+
+func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
+	if _, err := db.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	master, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := vault.Open(ctx, db, master)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{DB: db, Vault: keys, Logger: o.Logger, Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Accounts.LoadTestClock(ctx); err != nil {
+		return nil, fmt.Errorf("load test clock: %w", err)
+	}
+	a.Books = ledger.New(db, a.Clocks, ledger.Config{Observe: o.ObserveBatch})
+	a.Jobs = job.New(db, a.Clocks, o.Logger)
+	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
+		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
+	if err := a.Webhooks.Refresh(ctx); err != nil { // so that commands, too, tell subscribers
+		return nil, fmt.Errorf("load webhook subscriptions: %w", err)
+	}
+	a.Limits = limit.New(db, clock.System())
+	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
+		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
+	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	a.schedule()
+	return a, nil
+}
+
+// How often the sweeps run.
+const (
+	holdSweep  = time.Second
+	cardSweep  = 5 * time.Second
+	limitPurge = time.Hour
+	deadAge    = 90 * 24 * time.Hour
+)
+
+// schedule names the periodic work; it runs once the queue is started.
+func (a *App) schedule() {
+	a.Jobs.Every("ledger.expire_holds", holdSweep, func(ctx context.Context) error {
+		_, err := a.Books.ExpireHolds(ctx)
+		return err
+	})
+	a.Jobs.Every("giftcard.expire", cardSweep, func(ctx context.Context) error {
+		if _, err := a.Books.ExpireHolds(ctx); err != nil { // a card waits for its holds
+			return err
+		}
+		_, err := a.Cards.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("limit.purge", limitPurge, a.Limits.Purge)
+	a.Jobs.Every("job.purge_dead", limitPurge, func(ctx context.Context) error {
+		_, err := a.Jobs.PurgeDead(ctx, deadAge)
+		return err
+	})
+}
+
+// Close finishes what was accepted and closes the database.
+func (a *App) Close() error {
+	a.Limits.Close()
+	a.Books.Close()
+	return a.DB.Close()
+}

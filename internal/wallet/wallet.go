@@ -1,0 +1,99 @@
+// Package wallet is the prepaid balance of a customer, one account per currency in
+// each of its books. It is loaded by the operator against a recorded bank transfer.
+//
+// It keeps no balance of its own: the ledger does.
+package wallet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Service is the wallets of one installation. It is safe for concurrent use.
+type Service struct {
+	books  *ledger.Ledger
+	outbox *webhook.Outbox
+	clocks *clock.Realms
+}
+
+// New returns the service.
+func New(books *ledger.Ledger, outbox *webhook.Outbox, clocks *clock.Realms) *Service {
+	return &Service{books, outbox, clocks}
+}
+
+// Account returns the ledger account of a book's wallet in a currency.
+func Account(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet/" + currency.String()), Currency: currency, Side: ledger.Credit}
+}
+
+// bank is what customers have paid in.
+func bank(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet.bank/" + currency.String()), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// Load is a bank transfer that arrived for a customer.
+type Load struct {
+	Book   ledger.BookID
+	Realm  realm.Realm
+	Amount money.Amount
+	// Reference is the transfer's own reference; a second load under it is the first one.
+	Reference string
+	Actor     string
+}
+
+const maxReference = 140 // a SEPA remittance text
+
+type loaded struct {
+	Transaction string `json:"transaction_id"`
+	Amount      string `json:"amount"`
+	Balance     string `json:"balance"`
+	Currency    string `json:"currency"`
+	Reference   string `json:"reference"`
+}
+
+// Load records a bank transfer and credits the wallet. It returns invalid_amount,
+// invalid_request, or idempotency_conflict for a reference used with another amount.
+func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
+	if !l.Amount.IsPositive() {
+		return ledger.Outcome{}, fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
+	}
+	if strings.TrimSpace(l.Reference) == "" || len(l.Reference) > maxReference {
+		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d characters", maxReference).At("reference")
+	}
+	from, to := bank(l.Amount.Currency), Account(l.Amount.Currency)
+	op := ledger.Operation{Book: l.Book, Kind: "wallet.load", Key: "wallet.load/" + l.Reference, Reference: l.Reference, Actor: l.Actor,
+		At: s.clocks.Now(l.Realm), Open: []ledger.NewAccount{from, to},
+		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: l.Amount}}}
+	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+		after, _ := o.Balance(to.ID)
+		data, err := json.Marshal(loaded{string(o.Transaction), l.Amount.String(), after.Available.String(), l.Amount.Currency.String(), l.Reference})
+		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: "wallet.loaded", Data: data, At: o.At}), err
+	}
+	outcome, err := s.books.Submit(ctx, op)
+	if err != nil {
+		return ledger.Outcome{}, fmt.Errorf("load wallet: %w", err)
+	}
+	return outcome, nil
+}
+
+// Balance returns what a book's wallet has available; zero when it was never loaded.
+func (s *Service) Balance(ctx context.Context, book ledger.BookID, currency money.Currency) (money.Amount, error) {
+	account, err := s.books.FindAccount(ctx, book, Account(currency).ID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return money.New(0, currency), nil
+	}
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return account.Available(), nil
+}
