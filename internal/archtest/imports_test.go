@@ -1,0 +1,329 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// row is one line of the architecture's floors.
+type row struct {
+	path string // a directory; "*" is any one name; all below belongs to it
+	// apart: the folders right below path are strangers to each other.
+	apart bool
+	// by: the rows that may import this one, where not all above may.
+	// Tests may import it too if the list says "tests".
+	by []string
+}
+
+// floors lists every package from the top of the building to the bottom. A
+// package may import rows below its own and packages of its own row.
+var floors = []row{
+	{path: "cmd", apart: true, by: []string{"none"}},
+	{path: "internal/archtest", by: []string{"none"}},
+	{path: "internal/testkit", by: []string{"tests"}},
+	{path: "internal/cli", by: []string{"cmd", "tests"}},
+	{path: "internal/server", by: []string{"cmd", "internal/cli", "internal/testkit", "internal/bench", "tests"}},
+	// Edges.
+	{path: "internal/bench", by: []string{"cmd", "internal/cli"}},
+	{path: "internal/api", apart: true, by: []string{"internal/server", "internal/testkit"}},
+	{path: "internal/web", apart: true, by: []string{"internal/server", "internal/testkit"}},
+	{path: "internal/api/wire", by: []string{"internal/api", "internal/web", "internal/server", "internal/testkit"}},
+	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
+	// Products.
+	{path: "internal/giftcard"},
+	{path: "internal/ping"},
+	{path: "internal/fraud"},
+	{path: "internal/catalog"},
+	{path: "internal/order"},
+	{path: "internal/issuing"},
+	{path: "internal/wallet"},
+	{path: "internal/cashout"},
+	// Shared by products.
+	{path: "internal/account"},
+	{path: "internal/webhook"},
+	{path: "internal/audit"},
+	{path: "internal/ledger"},
+	// Platform and vocabulary.
+	{path: "internal/platform"},
+	{path: "internal/core"},
+	// What is published: nothing of the module below it.
+	{path: "spec", by: []string{"internal/server", "internal/web", "internal/api", "internal/api/wire", "internal/testkit", "tests"}},
+	{path: "sdk", apart: true, by: []string{"cmd", "internal/cli", "internal/bench", "tests"}},
+}
+
+// owned lists what may be imported only in some places: every module that go.mod
+// requires, and packages of the standard library that belong to one package.
+// "tests" stands for all tests and the support for them.
+var owned = []struct {
+	path string
+	by   []string
+}{
+	{"database/sql", []string{"internal/platform/storage", "internal/testkit"}},
+	{"modernc.org/sqlite", []string{"internal/platform/storage"}},
+	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
+	{"github.com/go-json-experiment/json", []string{"internal/api/wire"}},
+	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},
+	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account"}},
+	{"github.com/prometheus/client_golang", []string{"internal/platform/telemetry", "internal/server"}},
+	{"github.com/caarlos0/env/v11", []string{"internal/platform/config"}},
+	{"github.com/goccy/go-yaml", []string{"internal/platform/config", "internal/api", "internal/web", "spec", "tests"}},
+	{"github.com/gofrs/uuid/v5", []string{"internal/platform"}},
+	{"golang.org/x/sync", []string{"internal"}},
+	{"golang.org/x/term", []string{"cmd", "internal/cli", "internal/platform/telemetry"}},
+	{"github.com/lmittmann/tint", []string{"cmd", "internal/cli", "internal/platform/telemetry", "internal/server"}},
+	{"github.com/spf13/cobra", []string{"cmd", "internal/cli"}},
+	{"github.com/schollz/progressbar/v3", []string{"cmd", "internal/cli", "internal/bench"}},
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/bench"}},
+	{"github.com/boombuler/barcode", []string{"internal/api", "internal/web", "internal/giftcard", "internal/platform"}},
+	{"github.com/getkin/kin-openapi", []string{"tests"}},
+	{"github.com/google/go-cmp", []string{"tests"}},
+	{"github.com/rogpeppe/go-internal", []string{"tests"}},
+	{"pgregory.net/rapid", []string{"tests"}},
+	{"testing", []string{"tests"}},
+	{"math/rand", []string{"tests", "internal/bench"}},
+	{"math/rand/v2", []string{"tests", "internal/bench"}},
+}
+
+// outside is what the vocabulary may not touch: it does no input or output.
+var outside = []string{"net", "os", "syscall", "log", "plugin", "io/ioutil"}
+
+// purely lists standard packages below those that do no input or output.
+var purely = []string{"log/slog", "net/netip", "net/url", "net/textproto"}
+
+var importRules = []rule{
+	{
+		name: "floors", about: "imports go down the floors, and every package stands on one",
+		check: checkFloors,
+		bad: []string{
+			"-- internal/ledger/a.go --\npackage ledger\nimport _ \"example.test/scrip/internal/giftcard\"\n-- internal/giftcard/a.go --\npackage giftcard\n",
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"example.test/scrip/internal/platform/limit\"\n",
+			"-- internal/wallet/a.go --\npackage wallet\nimport _ \"example.test/scrip/internal/order\"\n",
+			"-- internal/api/gatepay/a.go --\npackage gatepay\nimport _ \"example.test/scrip/internal/api/cardping\"\n",
+			"-- internal/api/gatepay/a.go --\npackage gatepay\nimport _ \"example.test/scrip/internal/provider/lnd\"\n",
+			"-- internal/ledger/a.go --\npackage ledger\nimport _ \"example.test/scrip/internal/testkit\"\n",
+			"-- internal/misplaced/a.go --\npackage misplaced\n",
+			"-- internal/ledger/a_test.go --\npackage ledger_test\nimport _ \"example.test/scrip/internal/api/wire\"\n",
+			"-- sdk/go/a.go --\npackage scrip\nimport _ \"example.test/scrip/internal/core/money\"\n",
+		},
+		good: []string{
+			"-- internal/giftcard/a.go --\npackage giftcard\nimport _ \"example.test/scrip/internal/ledger\"\n",
+			"-- internal/order/a.go --\npackage order\nimport _ \"example.test/scrip/internal/wallet\"\n",
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"example.test/scrip/internal/core/fault\"\n",
+			"-- internal/api/gatepay/a.go --\npackage gatepay\nimport _ \"example.test/scrip/internal/api/wire\"\n",
+			"-- internal/ledger/a_test.go --\npackage ledger_test\nimport _ \"example.test/scrip/internal/testkit\"\n",
+			"-- internal/cli/a_test.go --\npackage cli\nimport _ \"example.test/scrip/sdk/go\"\n",
+		},
+	},
+	{
+		name: "imports", about: "what comes from elsewhere is imported where it belongs, and the vocabulary imports the standard library without input and output",
+		check: checkImports,
+		bad: []string{
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"github.com/google/go-cmp/cmp\"\n",
+			"-- internal/core/money/a_test.go --\npackage money\nimport _ \"github.com/jackc/pgx/v5/stdlib\"\n",
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"net/http\"\n",
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"os\"\n",
+			"-- internal/ledger/a.go --\npackage ledger\nimport _ \"github.com/jackc/pgx/v5/pgconn\"\n",
+			"-- internal/ledger/a.go --\npackage ledger\nimport \"database/sql\"\nvar db *sql.DB\n",
+			"-- internal/api/cardping/a.go --\npackage cardping\nimport _ \"github.com/go-json-experiment/json\"\n",
+			"-- internal/webhook/a.go --\npackage webhook\nimport _ \"math/rand/v2\"\n",
+			"-- internal/webhook/a.go --\npackage webhook\nimport _ \"pgregory.net/rapid\"\n",
+			"-- internal/webhook/a.go --\npackage webhook\nimport _ \"example.org/unheard/of\"\n",
+		},
+		good: []string{
+			"-- internal/core/money/a.go --\npackage money\nimport _ \"log/slog\"\n",
+			"-- internal/core/money/a_test.go --\npackage money\nimport (\n_ \"os\"\n_ \"pgregory.net/rapid\"\n)\n",
+			"-- internal/platform/storage/a.go --\npackage storage\nimport (\n_ \"modernc.org/sqlite\"\n_ \"database/sql\"\n)\n",
+			"-- internal/webhook/a.go --\npackage webhook\nimport _ \"database/sql/driver\"\n",
+			"-- internal/ledger/store.go --\npackage ledger\nimport \"database/sql\"\nvar x sql.NullInt64\n",
+			"-- internal/testkit/a.go --\npackage testkit\nimport _ \"math/rand/v2\"\n",
+		},
+	},
+	{
+		name: "dependencies", about: "docs/decisions/dependencies.md names every module that go.mod requires directly",
+		check: checkDependencies,
+		bad: []string{
+			"-- go.mod --\nmodule m\nrequire example.org/a v1.0.0\n-- docs/decisions/dependencies.md --\nNothing.\n",
+			"-- go.mod --\nmodule m\nrequire (\n\texample.org/a v1.0.0\n\texample.org/b v1.0.0 // indirect\n)\n-- docs/decisions/dependencies.md --\nexample.org/b and example.org/abc\n",
+			"-- go.mod --\nmodule m\nrequire example.org/a v1.0.0\n",
+		},
+		good: []string{
+			"-- go.mod --\nmodule m\nrequire (\n\texample.org/a/v2 v2.0.0\n\texample.org/b v1.0.0 // indirect\n)\nexclude example.org/c v1.0.0\n-- docs/decisions/dependencies.md --\n| `example.org/a/v2` | why |\n",
+		},
+	},
+}
+
+// floorOf returns the index of the row that dir stands on: the longest that
+// fits; -1 without one.
+func floorOf(dir string) int {
+	found := -1
+	for i, r := range floors {
+		if within(dir, r.path) && (found < 0 || len(r.path) > len(floors[found].path)) {
+			found = i
+		}
+	}
+	return found
+}
+
+// checkFloors compares each import inside the module with the table.
+func checkFloors(s *source) []finding {
+	var found []finding
+	for _, p := range s.packages {
+		if floorOf(p.dir) < 0 {
+			found = append(found, finding{key: p.dir, at: p.dir, text: "stands on no floor: add it to the table in imports_test.go"})
+			continue
+		}
+		for _, f := range p.files {
+			for _, spec := range f.syntax.Imports {
+				to, ok := s.local(importPath(spec.Path.Value))
+				if !ok || to == p.dir {
+					continue
+				}
+				if reason := refusal(p, f.test || p.testSupport(), to); reason != "" {
+					found = append(found, finding{key: p.dir + ">" + to, at: f.at(spec.Pos()), text: reason})
+				}
+			}
+		}
+	}
+	return found
+}
+
+// refusal says why a package may not import another of the module, if so.
+func refusal(p *goPackage, test bool, to string) string {
+	from, below := floorOf(p.dir), floorOf(to)
+	if below < 0 {
+		return "imports " + to + ", which stands on no floor"
+	}
+	upper, lower := floors[from], floors[below]
+	switch {
+	case from == below && lower.apart && sibling(p.dir, lower.path) != sibling(to, lower.path):
+		return fmt.Sprintf("%s and %s are strangers: neither imports the other", p.dir, to)
+	case from == below:
+		return ""
+	case test && slices.Contains(lower.by, "tests"):
+		return ""
+	case below < from:
+		return fmt.Sprintf("%s is below %s and may not import it", p.dir, to)
+	case lower.by != nil && !slices.Contains(lower.by, upper.path):
+		return fmt.Sprintf("%s may be imported by %s only", to, strings.Join(lower.by, ", "))
+	}
+	return ""
+}
+
+// sibling returns the folder right below root that dir is in.
+func sibling(dir, root string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(dir, root), "/"), "/")
+	return name
+}
+
+// checkImports compares each import from outside with the tables.
+func checkImports(s *source) []finding {
+	var found []finding
+	for _, p := range s.packages {
+		for _, f := range p.files {
+			for _, spec := range f.syntax.Imports {
+				name := importPath(spec.Path.Value)
+				if _, ok := s.local(name); ok {
+					continue
+				}
+				if name == "database/sql" && nullsOnly(f) {
+					continue // the columns of a store that may be empty
+				}
+				if reason := stranger(p, f.test || p.testSupport(), name); reason != "" {
+					found = append(found, finding{key: p.dir + ">" + name, at: f.at(spec.Pos()), text: reason})
+				}
+			}
+		}
+	}
+	return found
+}
+
+// nullsOnly says whether a file uses nothing of database/sql but Null types.
+func nullsOnly(f *goFile) bool {
+	only := true
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		if selector, ok := n.(*ast.SelectorExpr); ok {
+			x, ok := selector.X.(*ast.Ident)
+			only = only && !(ok && x.Name == "sql" && !strings.HasPrefix(selector.Sel.Name, "Null"))
+		}
+		return only
+	})
+	return only
+}
+
+// stranger says why a package may not import name from outside the module, if so.
+func stranger(p *goPackage, test bool, name string) string {
+	first, _, _ := strings.Cut(name, "/")
+	foreign := strings.Contains(first, ".")
+	if within(p.dir, "internal/core") && !test {
+		if foreign || name == "C" {
+			return "the vocabulary imports the standard library alone, not " + name
+		}
+		if within(name, outside...) && !within(name, purely...) {
+			return "the vocabulary does no input or output: not " + name
+		}
+	}
+	for _, o := range owned {
+		// A package of the standard library is meant alone, a module with all its packages.
+		if name != o.path && !(foreign && within(name, o.path)) {
+			continue
+		}
+		if within(p.dir, o.by...) || (test && slices.Contains(o.by, "tests")) {
+			return ""
+		}
+		return fmt.Sprintf("%s is for %s only", name, strings.Join(o.by, ", "))
+	}
+	if foreign {
+		return name + " is in no row of the table of dependencies in imports_test.go"
+	}
+	return ""
+}
+
+var (
+	requireBlock = regexp.MustCompile(`(?ms)^require \(\n(.*?)^\)`)
+	requireLine  = regexp.MustCompile(`(?m)^require ([^(\s]\S* \S+.*)$`)
+)
+
+// directRequires returns the modules that a go.mod requires without "indirect".
+func directRequires(gomod string) []string {
+	var lines, modules []string
+	for _, block := range requireBlock.FindAllStringSubmatch(gomod, -1) {
+		lines = append(lines, strings.Split(block[1], "\n")...)
+	}
+	for _, line := range requireLine.FindAllStringSubmatch(gomod, -1) {
+		lines = append(lines, line[1])
+	}
+	for _, line := range lines {
+		fields := strings.Fields(line)
+		if len(fields) >= 2 && !strings.Contains(line, "// indirect") && !strings.HasPrefix(fields[0], "//") {
+			modules = append(modules, fields[0])
+		}
+	}
+	return modules
+}
+
+// checkDependencies looks every direct dependency up in the record of decisions.
+func checkDependencies(s *source) []finding {
+	const record = "docs/decisions/dependencies.md"
+	var found []finding
+	for _, module := range directRequires(s.files["go.mod"]) {
+		named := regexp.MustCompile(`(^|[^\w./-])` + regexp.QuoteMeta(module) + `($|[^\w/-])`)
+		if !named.MatchString(s.files[record]) {
+			found = append(found, finding{key: module, at: record, text: module + " is not explained"})
+		}
+	}
+	return found
+}
+
+// importPath unquotes the path of an import.
+func importPath(quoted string) string {
+	name, err := strconv.Unquote(quoted)
+	if err != nil {
+		return quoted
+	}
+	return path.Clean(name)
+}

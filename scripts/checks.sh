@@ -1,0 +1,33 @@
+# checks.sh: the checks of the source that need no database. Sourced, never run.
+# shellcheck shell=bash
+
+# check_format fails when gofmt would change a file.
+check_format() {
+	local unformatted
+	unformatted=$(find . \( -name .git -o -name node_modules -o -name testdata \) -prune -o -name '*.go' -print0 | xargs -0 gofmt -l)
+	if [[ -n $unformatted ]]; then
+		say 'gofmt would change:' "$unformatted" >&2
+		return 1
+	fi
+}
+
+check_vet() { go vet ./...; }
+
+# check_static runs the staticcheck that scripts/tools pins.
+check_static() {
+	(cd scripts/tools && go build -o "$scrip_scratch/staticcheck" honnef.co/go/tools/cmd/staticcheck)
+	"$scrip_scratch/staticcheck" ./...
+}
+
+# check_errors runs errorlint and exhaustive, pinned there too.
+check_errors() {
+	(cd scripts/tools && go build -o "$scrip_scratch/vet" ./vet)
+	go vet -vettool="$scrip_scratch/vet" ./...
+}
+
+# check_modules fails when a dependency was altered, or go.mod says too much or
+# too little.
+check_modules() {
+	go mod verify
+	go mod tidy -diff
+}

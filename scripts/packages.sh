@@ -1,0 +1,112 @@
+# packages.sh: gets Debian packages that the tests need. Sourced, never run.
+#
+# As root, or with a sudo that asks nothing, they are installed. Otherwise they
+# are unpacked into a private directory, which needs no rights at all; nothing
+# outside that directory changes.
+# shellcheck shell=bash
+
+packages_root="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/scrip-test/debian"
+
+# packages_privileged runs a command as root, or fails.
+packages_privileged() {
+	if ((EUID == 0)); then
+		"$@"
+	else
+		sudo -n -- "$@"
+	fi
+}
+
+packages_can_install() {
+	((EUID == 0)) || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
+}
+
+packages_updated=''
+
+# packages_apt runs apt-get with what it says kept for the case that it fails.
+packages_apt() {
+	local log=$scrip_scratch/apt.log
+	if ! packages_privileged env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+		apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1; then
+		say "    apt-get $* failed:" >&2
+		tail -n 20 "$log" >&2
+		return 1
+	fi
+}
+
+# packages_install NAME...: installs packages on this machine.
+packages_install() {
+	if [[ -z $packages_updated ]]; then
+		say '    apt-get update'
+		packages_apt update || say '    trying with the lists that are there' >&2
+		packages_updated=yes
+	fi
+	say "    apt-get install $*"
+	packages_apt install -y --no-install-recommends "$@"
+}
+
+# packages_unpack NAME...: downloads packages, with whatever they need that is
+# not installed, and unpacks them below packages_root. The archives are checked
+# by apt against Debian's keys, as always.
+packages_unpack() {
+	local state=$packages_root/apt deb
+	local options=(
+		-qq
+		-o Debug::NoLocking=1
+		-o APT::Sandbox::User="$(id -un)"
+		-o Dir::State::Lists="$state/lists"
+		-o Dir::Cache="$state"
+		-o Dir::Cache::Archives="$state/archives"
+	)
+	rm -rf "$state/archives" "$packages_root/complete.$1"
+	mkdir -p "$state/lists/partial" "$state/archives/partial"
+	say "    unpacking $* into $packages_root (no rights to install)"
+	apt-get "${options[@]}" update </dev/null || return
+	apt-get "${options[@]}" install -y --no-install-recommends --download-only "$@" </dev/null >/dev/null || return
+	for deb in "$state"/archives/*.deb; do
+		dpkg-deb -x "$deb" "$packages_root/files" || return
+	done
+	rm -rf "$state"
+	touch "$packages_root/complete.$1"
+}
+
+# packages_use adds what was unpacked to the search paths.
+packages_use() {
+	local root=$packages_root/files triplet
+	triplet="$(uname -m)-linux-gnu"
+	[[ -d $root ]] || return 0
+	export PATH="$PATH:$root/usr/bin"
+	export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$root/usr/lib/$triplet:$root/lib/$triplet"
+}
+
+# need_compiler finds the C compiler that the race detector links with.
+need_compiler() {
+	local found
+	found=$(command -v gcc || command -v clang || echo "${CC:-}")
+	if [[ -n $found && $found != "$packages_root"/* ]]; then
+		return 0
+	fi
+	command -v apt-get >/dev/null || {
+		say 'error: the race detector needs a C compiler: install gcc' >&2
+		return 1
+	}
+	if packages_can_install; then
+		packages_install gcc libc6-dev
+		return
+	fi
+	[[ -e $packages_root/complete.gcc ]] || packages_unpack gcc libc6-dev || return
+	packages_use
+	packages_borrow
+	export CC="'$packages_root/files/usr/bin/gcc' '--sysroot=$packages_root/files'"
+	say "    C compiler: $CC"
+}
+
+# packages_borrow lets the linker find, in the private directory, the shared
+# libraries that the machine has and that were therefore not unpacked.
+packages_borrow() {
+	local triplet library
+	triplet="$(uname -m)-linux-gnu"
+	mkdir -p "$packages_root/files/lib/$triplet" "$packages_root/files/lib64"
+	for library in /lib/"$triplet"/*.so.* /lib64/*.so.*; do
+		[[ -e $packages_root/files$library ]] || ln -sf "$library" "$packages_root/files$library"
+	done
+}

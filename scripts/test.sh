@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
+# runs. It needs Go, git and bash; it gets PostgreSQL and a C compiler from
+# Debian where they are missing, and leaves no process and no temporary file.
+#
+#	scripts/test.sh            everything
+#	scripts/test.sh --quick    the tests alone, short, SQLite only
+#
+# SCRIP_TEST_POSTGRES, when already set, is the URL of a server to use instead
+# of starting one. FUZZTIME is what the smoke run gives each fuzz target.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source scripts/packages.sh
+source scripts/postgres.sh
+source scripts/checks.sh
+
+# Folders of packages in which goroutines meet. The others would only pay for the race
+# detector, which makes SQLite in pure Go several times slower.
+race_packages=(
+	internal/core
+	internal/platform
+	internal/ledger
+	internal/audit
+	internal/webhook
+	internal/account
+	internal/api/wire
+	internal/server
+)
+
+finish() {
+	trap '' HUP INT TERM
+	stop_child
+	stop_postgres
+	remove_scratch
+}
+
+test_all() { go test -count=1 -timeout 15m ./...; }
+
+test_quick() {
+	unset SCRIP_TEST_POSTGRES
+	go test -short -timeout 10m ./...
+}
+
+test_race() {
+	local dir patterns=()
+	need_compiler
+	for dir in "${race_packages[@]}"; do
+		if [[ -d $dir ]]; then
+			patterns+=("./$dir/...")
+		else
+			say "    there is no $dir"
+		fi
+	done
+	CGO_ENABLED=1 go test -race -short -count=1 -timeout 15m "${patterns[@]}"
+}
+
+# test_fuzz gives each target a moment: enough to see that it still runs.
+test_fuzz() {
+	[[ -n $(scripts/fuzz.sh -l) ]] || return 0
+	FUZZTIME=${FUZZTIME:-200x} scripts/fuzz.sh
+}
+
+full() {
+	if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
+		say '==> [0 s] PostgreSQL'
+		start_postgres || die 'the suite runs on both databases or not at all'
+	fi
+	# Whatever a stage leaves in the temporary directory goes with it.
+	export TMPDIR=$scrip_scratch
+	stage 'gofmt' check_format
+	stage 'go vet' check_vet
+	stage 'staticcheck' check_static
+	stage 'errorlint and exhaustive' check_errors
+	stage 'modules' check_modules
+	stage 'tests with the race detector' test_race
+	stage 'fuzz smoke' test_fuzz
+	stage 'tests on SQLite and PostgreSQL' test_all
+}
+
+prepare_go
+scratch
+trap finish EXIT
+own_group
+case ${1:-} in
+'') full ;;
+--quick)
+	stage 'go vet' check_vet
+	stage 'tests on SQLite' test_quick
+	;;
+*) die "unknown argument $1 (the only one is --quick)" ;;
+esac
+conclude
