@@ -146,7 +146,7 @@ func (s *Service) freeze(ctx context.Context, m Merchant, card ID, f freezing) e
 		return []storage.Effect{markBlocked.With(string(found.Book), string(found.ID), blockedAt, f.reason).Exactly(1)}, nil
 	}
 	if _, err = s.Books.Submit(ctx, op); err != nil {
-		return fmt.Errorf("%s %s: %w", f.action, card, asCard(found, err))
+		return fmt.Errorf("%s %s: %w", f.action, card, s.asCard(ctx, m, found, err))
 	}
 	return nil
 }

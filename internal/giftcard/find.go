@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -48,11 +49,42 @@ func (s *Service) Find(ctx context.Context, m Merchant, secret Secret) (*Card, e
 }
 
 func (s *Service) record(ctx context.Context, m Merchant, secret Secret) (*record, error) {
-	found, ok, err := storage.One(ctx, s.DB, scanCard, findByHash, s.hash(secret), string(m.Book))
+	return s.read(ctx, m, s.hash(secret))
+}
+
+func (s *Service) read(ctx context.Context, m Merchant, hash []byte) (*record, error) {
+	found, ok, err := storage.One(ctx, s.DB, scanCard, findByHash, hash, string(m.Book))
 	if err == nil && !ok {
 		err = unknownCard()
 	}
 	return found, err
+}
+
+// toSpend returns the merchant's card as it is remembered, and why it cannot be spent,
+// if it cannot; that is looked up again before it is believed.
+func (s *Service) toSpend(ctx context.Context, m Merchant, secret Secret) (*record, error, error) {
+	hash := s.hash(secret)
+	now := s.Clocks.Now(m.Realm)
+	query := memo.Query{Key: [32]byte(hash), Now: s.Clocks.Now(realm.Live)}
+	remembered, _, err := s.recent.Find(ctx, query, func(ctx context.Context) (*record, bool, error) {
+		found, err := s.read(ctx, m, hash)
+		return found, err == nil, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if remembered.Book != m.Book {
+		return nil, nil, unknownCard()
+	}
+	if remembered.spendable(now) == nil {
+		copied := *remembered
+		return &copied, nil, nil
+	}
+	found, err := s.read(ctx, m, hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	return found, found.spendable(now), nil
 }
 
 // FindAnywhere returns the card with the given number, whoever issued it, or not_found.

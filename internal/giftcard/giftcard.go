@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -72,6 +73,7 @@ type Deps struct {
 // Service is the gift cards of one installation. It is safe for concurrent use.
 type Service struct {
 	Deps
+	recent *memo.Memo[*record]
 }
 
 // New returns the service.
@@ -79,8 +81,12 @@ func New(deps Deps) *Service {
 	if deps.Random == nil {
 		deps.Random = rand.Reader
 	}
-	return &Service{Deps: deps}
+	return &Service{Deps: deps, recent: memo.New[*record](recentCards)}
 }
+
+// recentCards bounds the cards that are remembered for spending. What a remembered
+// card says of its end or its block is never the last word: the ledger knows.
+var recentCards = memo.Config{Present: 65_536, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour}
 
 // Merchant is on whose behalf a call is made: one customer in one realm.
 type Merchant struct {

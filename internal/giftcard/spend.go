@@ -61,12 +61,12 @@ func (s *Service) spend(ctx context.Context, m Merchant, spend Spend, kind strin
 	if err := checkReference(spend.Reference); err != nil {
 		return Movement{}, err
 	}
-	card, err := s.record(ctx, m, spend.Secret)
+	card, refusal, err := s.toSpend(ctx, m, spend.Secret)
 	if err != nil {
 		return Movement{}, err
 	}
 	op := s.operation(m, kind, spend.Reference)
-	if err := s.unlessRepeated(ctx, op, card.spendable(op.At)); err != nil {
+	if err := s.unlessRepeated(ctx, op, refusal); err != nil {
 		return Movement{}, err
 	}
 	if spend.Amount.Currency != card.Amount.Currency {
@@ -89,12 +89,12 @@ func (s *Service) Reload(ctx context.Context, m Merchant, reload Reload) (Moveme
 	if err := checkReference(reload.Reference); err != nil {
 		return Movement{}, err
 	}
-	card, err := s.record(ctx, m, reload.Secret)
+	card, refusal, err := s.toSpend(ctx, m, reload.Secret)
 	if err != nil {
 		return Movement{}, err
 	}
 	op := s.operation(m, kindReload, reload.Reference)
-	if err := s.unlessRepeated(ctx, op, card.spendable(op.At)); err != nil {
+	if err := s.unlessRepeated(ctx, op, refusal); err != nil {
 		return Movement{}, err
 	}
 	if reload.Amount.Currency != card.Amount.Currency {
@@ -210,7 +210,7 @@ func (s *Service) submit(ctx context.Context, m Merchant, card *record, op ledge
 	}
 	o, err := s.Books.Submit(ctx, op)
 	if err != nil {
-		return Movement{}, fmt.Errorf("%s: %w", op.Kind, asCard(card, err))
+		return Movement{}, fmt.Errorf("%s: %w", op.Kind, s.asCard(ctx, m, card, err))
 	}
 	result := card.Card
 	if after, ok := o.Balance(card.Account()); ok {
@@ -239,16 +239,20 @@ func moved(o ledger.Outcome, asked money.Amount) money.Amount {
 }
 
 // asCard says in a gift card's words why the ledger refused.
-func asCard(card *record, err error) error {
+func (s *Service) asCard(ctx context.Context, m Merchant, card *record, err error) error {
 	switch fault.CodeOf(err) {
-	case fault.AccountFrozen:
-		return fault.Wrap(err, fault.CardBlocked, "the gift card is blocked")
-	case fault.AccountClosed: // it ended after it was read
-		return fault.Wrap(err, fault.CardCancelled, "the gift card has ended")
+	case fault.AccountFrozen, fault.AccountClosed: // since the card was read
+		now, again := s.recordOf(ctx, m, card.Account())
+		if again != nil {
+			return again
+		}
+		if refusal := now.spendable(s.Clocks.Now(m.Realm)); refusal != nil {
+			return refusal
+		}
 	case fault.InsufficientFunds:
-		f := fault.From(err)
-		return fault.Wrap(err, fault.InsufficientFunds, "the gift card has %s %s available", f.Details["available"], card.Amount.Currency).
-			With("available", f.Details["available"])
+		available := fault.From(err).Details["available"]
+		return fault.Wrap(err, fault.InsufficientFunds, "the gift card has %s %s available", available, card.Amount.Currency).
+			With("available", available)
 	}
 	return err
 }

@@ -1,0 +1,247 @@
+package account
+
+import (
+	"context"
+	"net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// CustomerID names a customer ("cus_…").
+type CustomerID string
+
+// State says whether a customer's credentials work.
+type State string
+
+// The states of a customer.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+)
+
+// nextStates lists what each state may become.
+var nextStates = map[State][]State{Active: {Suspended}, Suspended: {Active}}
+
+// Customer owns a book in each realm and whatever is in them.
+type Customer struct {
+	ID        CustomerID
+	Name      string
+	Email     string // empty: none
+	State     State
+	Live      ledger.BookID
+	Test      ledger.BookID
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// Book returns the customer's book in r.
+func (c *Customer) Book(r realm.Realm) ledger.BookID {
+	if r == realm.Live {
+		return c.Live
+	}
+	return c.Test
+}
+
+// NewCustomer describes a customer: a name of 1 to 128 characters and, if wanted, an email address.
+type NewCustomer struct {
+	Name  string
+	Email string
+}
+
+const maxEmail = 254
+
+func (n NewCustomer) check() (NewCustomer, error) {
+	var err error
+	if n.Name, err = cleanText("name", n.Name, maxName); err != nil {
+		return n, err
+	}
+	n.Email = strings.TrimSpace(n.Email)
+	if n.Email == "" {
+		return n, nil
+	}
+	address, err := mail.ParseAddress(n.Email)
+	if err != nil || address.Address != n.Email || len(n.Email) > maxEmail {
+		return n, invalid("email", "want one plain email address")
+	}
+	return n, nil
+}
+
+// CreateCustomer makes a customer and opens both books.
+func (s *Service) CreateCustomer(ctx context.Context, actor string, n NewCustomer) (Customer, error) {
+	n, err := n.check()
+	if err != nil {
+		return Customer{}, err
+	}
+	var made Customer
+	err = s.write(ctx, actor, func(ctx context.Context, c *change) error {
+		var err error
+		made, err = c.createCustomer(ctx, n)
+		return err
+	})
+	return made, err
+}
+
+func (c *change) createCustomer(ctx context.Context, n NewCustomer) (Customer, error) {
+	customer := Customer{
+		ID: CustomerID(id.New("cus")), Name: n.Name, Email: n.Email, State: Active,
+		Live: ledger.BookID(id.New("bk")), Test: ledger.BookID(id.New("bk")), CreatedAt: c.at, ChangedAt: c.at,
+	}
+	if err := c.ExecRows(ctx, insertCustomer, [][]any{customer.row()}); err != nil {
+		return Customer{}, err
+	}
+	for _, r := range realm.All() {
+		book := ledger.Book{ID: customer.Book(r), Realm: r, OpenedAt: c.at}
+		if err := ledger.OpenBook(ctx, c.Tx, book); err != nil {
+			return Customer{}, err
+		}
+		row := []any{string(book.ID), string(customer.ID), string(r), string(Active)}
+		if err := c.ExecRows(ctx, insertBook, [][]any{row}); err != nil {
+			return Customer{}, err
+		}
+		opened := note{action: "book.open", subject: string(book.ID), book: book.ID, realm: r,
+			detail: map[string]string{"customer": string(customer.ID), "realm": string(r)}}
+		if err := c.record(ctx, opened); err != nil {
+			return Customer{}, err
+		}
+	}
+	return customer, c.record(ctx, note{action: "customer.create", subject: string(customer.ID),
+		detail: map[string]string{"live_book": string(customer.Live), "test_book": string(customer.Test)}})
+}
+
+// FindCustomer returns a customer, or fault.NotFound.
+func (s *Service) FindCustomer(ctx context.Context, customer CustomerID) (Customer, error) {
+	return findCustomer(ctx, s.db, readCustomer, customer)
+}
+
+func findCustomer(ctx context.Context, q storage.Queryer, read *storage.Statement, customer CustomerID) (Customer, error) {
+	found, ok, err := storage.One(ctx, q, scanCustomer, read, string(customer))
+	if err == nil && !ok {
+		err = notFound("customer", clip(string(customer)))
+	}
+	return found, err
+}
+
+// ListCustomers returns customers, newest first.
+func (s *Service) ListCustomers(ctx context.Context, page Page) (List[Customer], error) {
+	before, read, err := page.before("cus")
+	if err != nil {
+		return List[Customer]{}, err
+	}
+	rows, err := storage.All(ctx, s.db, scanCustomer, listCustomers, before, read)
+	if err != nil {
+		return List[Customer]{}, err
+	}
+	return cut(rows, read, func(c Customer) string { return string(c.ID) }), nil
+}
+
+// ChangeCustomer replaces the name and the email address.
+func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer CustomerID, to NewCustomer) (Customer, error) {
+	to, err := to.check()
+	if err != nil {
+		return Customer{}, err
+	}
+	return s.changeCustomer(ctx, actor, customer, func(ctx context.Context, c *change, now *Customer) error {
+		detail := map[string]string{
+			"name_changed": strconv.FormatBool(now.Name != to.Name), "email_changed": strconv.FormatBool(now.Email != to.Email),
+		}
+		now.Name, now.Email = to.Name, to.Email
+		return c.record(ctx, note{action: "customer.change", subject: string(customer), detail: detail})
+	})
+}
+
+// Suspend makes every credential of the customer be refused, in both realms. The
+// reason, at most 128 characters, is for the audit log. What the customer's cards
+// may do is for the products. It returns fault.InvalidState when suspended already.
+func (s *Service) Suspend(ctx context.Context, actor string, customer CustomerID, reason string) (Customer, error) {
+	return s.setState(ctx, actor, customer, stateChange{to: Suspended, action: "customer.suspend", reason: reason})
+}
+
+// Reactivate ends a suspension. It returns fault.InvalidState when there is none.
+func (s *Service) Reactivate(ctx context.Context, actor string, customer CustomerID, reason string) (Customer, error) {
+	return s.setState(ctx, actor, customer, stateChange{to: Active, action: "customer.reactivate", reason: reason})
+}
+
+type stateChange struct {
+	to     State
+	action string
+	reason string
+}
+
+func (s *Service) setState(ctx context.Context, actor string, customer CustomerID, to stateChange) (Customer, error) {
+	reason, err := cleanText("reason", to.reason, maxName)
+	if err != nil {
+		return Customer{}, err
+	}
+	changed, err := s.changeCustomer(ctx, actor, customer, func(ctx context.Context, c *change, now *Customer) error {
+		if !slices.Contains(nextStates[now.State], to.to) {
+			return fault.New(fault.InvalidState, "customer %s is %s", customer, now.State)
+		}
+		now.State = to.to
+		for _, r := range realm.All() {
+			if err := c.Apply(ctx, []storage.Effect{setBookState.With(string(now.Book(r)), string(to.to)).Exactly(1)}); err != nil {
+				return err
+			}
+		}
+		return c.record(ctx, note{action: to.action, subject: string(customer), detail: map[string]string{"reason": reason}})
+	})
+	s.keys.Forget(func(g *grant) bool { return g.principal.Customer == customer })
+	s.merchants.Forget(func(g *merchantGrant) bool { return g.merchant.Customer == customer })
+	return changed, err
+}
+
+// changeCustomer lets edit change the locked row, and writes it back.
+func (s *Service) changeCustomer(ctx context.Context, actor string, customer CustomerID, edit func(context.Context, *change, *Customer) error) (Customer, error) {
+	var changed Customer
+	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
+		found, err := findCustomer(ctx, c, lockCustomer, customer)
+		if err != nil {
+			return err
+		}
+		if err := edit(ctx, c, &found); err != nil {
+			return err
+		}
+		found.ChangedAt = c.at
+		changed = found
+		write := updateCustomer.With(string(found.ID), found.Name, storage.NullText(found.Email), string(found.State), storage.Micros(c.at))
+		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
+	})
+	return changed, err
+}
+
+// Realms returns the customer's book in each realm.
+func (s *Service) Realms(ctx context.Context, customer CustomerID) (map[realm.Realm]ledger.BookID, error) {
+	found, err := s.FindCustomer(ctx, customer)
+	if err != nil {
+		return nil, err
+	}
+	return map[realm.Realm]ledger.BookID{realm.Live: found.Live, realm.Test: found.Test}, nil
+}
+
+// Owner says whose a book is.
+type Owner struct {
+	Book     ledger.BookID
+	Customer CustomerID
+	Realm    realm.Realm
+	State    State
+}
+
+// FindOwner returns the owner of a book, or fault.NotFound.
+func (s *Service) FindOwner(ctx context.Context, book ledger.BookID) (Owner, error) {
+	return findOwner(ctx, s.db, readBook, book)
+}
+
+func findOwner(ctx context.Context, q storage.Queryer, read *storage.Statement, book ledger.BookID) (Owner, error) {
+	found, ok, err := storage.One(ctx, q, scanOwner, read, string(book))
+	if err == nil && !ok {
+		err = notFound("book", clip(string(book)))
+	}
+	return found, err
+}

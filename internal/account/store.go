@@ -1,0 +1,244 @@
+package account
+
+import (
+	"time"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	customerColumns = `account_id, name, COALESCE(email, ''), state, live_book_id, test_book_id, created_at, changed_at`
+	bookColumns     = `b.account_id, b.realm, b.state`
+	keyColumns      = `k.book_id, k.key_id, k.name, k.scopes, k.networks, k.last4, COALESCE(k.replaced_by, ''),
+		k.created_at, k.expires_at, k.revoked_at, k.last_used_at, ` + bookColumns
+	keyTables       = ` FROM account_keys k JOIN account_books b ON b.book_id = k.book_id `
+	merchantColumns = `m.book_id, m.client_id, m.name, m.state, m.secret, m.previous_secret, m.previous_until,
+		m.created_at, m.rotated_at, m.last_used_at, ` + bookColumns
+	merchantTables     = ` FROM account_merchants m JOIN account_books b ON b.book_id = m.book_id `
+	operatorColumns    = `operator_id, name, role, state, created_at, changed_at`
+	operatorKeyColumns = `operator_id, key_id, name, networks, last4, created_at, expires_at, revoked_at, last_used_at`
+)
+
+// Customers and their books.
+var (
+	insertCustomer = storage.Insert("account.insert_customer", "account_customers",
+		"account_id", "name", "email", "state", "live_book_id", "test_book_id", "created_at", "changed_at")
+	insertBook   = storage.Insert("account.insert_book", "account_books", "book_id", "account_id", "realm", "state")
+	readCustomer = storage.SQL("account.read_customer",
+		`SELECT `+customerColumns+` FROM account_customers WHERE account_id = $1`)
+	lockCustomer = storage.SQL("account.lock_customer",
+		`SELECT `+customerColumns+` FROM account_customers WHERE account_id = $1 {lock}`)
+	listCustomers = storage.SQL("account.list_customers",
+		`SELECT `+customerColumns+` FROM account_customers WHERE account_id < $1 ORDER BY account_id DESC LIMIT $2`)
+	updateCustomer = storage.SQL("account.update_customer",
+		`UPDATE account_customers SET name = $2, email = $3, state = $4, changed_at = $5 WHERE account_id = $1`)
+	setBookState = storage.SQL("account.set_book_state", `UPDATE account_books SET state = $2 WHERE book_id = $1`)
+	readBook     = storage.SQL("account.read_book", `SELECT b.book_id, `+bookColumns+` FROM account_books b WHERE b.book_id = $1`)
+	lockBook     = storage.SQL("account.lock_book", `SELECT b.book_id, `+bookColumns+` FROM account_books b WHERE b.book_id = $1 {lock}`)
+)
+
+// API keys.
+var (
+	insertKey = storage.Insert("account.insert_key", "account_keys", "book_id", "key_id", "name", "scopes", "networks",
+		"last4", "created_at", "expires_at")
+	insertKeyHash = storage.Insert("account.insert_key_hash", "account_key_hashes", "secret_hash", "book_id", "key_id")
+	readKeyHash   = storage.SQL("account.read_key_hash", `SELECT book_id, key_id FROM account_key_hashes WHERE secret_hash = $1`)
+	readKey       = storage.SQL("account.read_key", `SELECT `+keyColumns+keyTables+`WHERE k.book_id = $1 AND k.key_id = $2`)
+	lockKey       = storage.SQL("account.lock_key", `SELECT `+keyColumns+keyTables+`WHERE k.book_id = $1 AND k.key_id = $2 {lock}`)
+	listKeys      = storage.SQL("account.list_keys",
+		`SELECT `+keyColumns+keyTables+`WHERE k.book_id = $1 AND k.key_id < $2 ORDER BY k.key_id DESC LIMIT $3`)
+	countKeys = storage.SQL("account.count_keys", `SELECT COUNT(*) FROM account_keys
+		WHERE book_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`)
+	updateKey = storage.SQL("account.update_key", `UPDATE account_keys SET name = $3, scopes = $4, networks = $5,
+		replaced_by = $6, expires_at = $7, revoked_at = $8 WHERE book_id = $1 AND key_id = $2`)
+)
+
+// Merchants' signing credentials and the nonces they used.
+var (
+	insertClient = storage.Insert("account.insert_merchant_client", "account_merchant_clients", "client_id", "book_id")
+	readClient   = storage.SQL("account.read_merchant_client",
+		`SELECT book_id FROM account_merchant_clients WHERE client_id = $1`)
+	insertMerchant = storage.Insert("account.insert_merchant", "account_merchants",
+		"book_id", "client_id", "name", "state", "secret", "created_at", "rotated_at")
+	readMerchant = storage.SQL("account.read_merchant",
+		`SELECT `+merchantColumns+merchantTables+`WHERE m.book_id = $1 AND m.client_id = $2`)
+	lockMerchant = storage.SQL("account.lock_merchant",
+		`SELECT `+merchantColumns+merchantTables+`WHERE m.book_id = $1 AND m.client_id = $2 {lock}`)
+	listMerchants = storage.SQL("account.list_merchants",
+		`SELECT `+merchantColumns+merchantTables+`WHERE m.book_id = $1 ORDER BY m.client_id LIMIT $2`)
+	countMerchants = storage.SQL("account.count_merchants", `SELECT COUNT(*) FROM account_merchants WHERE book_id = $1`)
+	updateMerchant = storage.SQL("account.update_merchant", `UPDATE account_merchants SET state = $3, secret = $4,
+		previous_secret = $5, previous_until = $6, rotated_at = $7 WHERE book_id = $1 AND client_id = $2`)
+	insertNonce = storage.Insert("account.insert_nonce", "account_nonces", "book_id", "client_id", "nonce", "used_at")
+	purgeNonces = storage.SQL("account.purge_nonces", `DELETE FROM account_nonces WHERE (book_id, client_id, nonce) IN
+		(SELECT book_id, client_id, nonce FROM account_nonces WHERE used_at < $1 ORDER BY used_at LIMIT $2)`)
+)
+
+// Operators and their keys.
+var (
+	insertOperator = storage.Insert("account.insert_operator", "account_operators",
+		"operator_id", "name", "role", "state", "created_at", "changed_at")
+	readOperator = storage.SQL("account.read_operator",
+		`SELECT `+operatorColumns+` FROM account_operators WHERE operator_id = $1`)
+	lockOperator = storage.SQL("account.lock_operator",
+		`SELECT `+operatorColumns+` FROM account_operators WHERE operator_id = $1 {lock}`)
+	listOperators = storage.SQL("account.list_operators",
+		`SELECT `+operatorColumns+` FROM account_operators WHERE operator_id < $1 ORDER BY operator_id DESC LIMIT $2`)
+	countOperators = storage.SQL("account.count_operators", `SELECT COUNT(*) FROM account_operators`)
+	updateOperator = storage.SQL("account.update_operator",
+		`UPDATE account_operators SET name = $2, role = $3, state = $4, changed_at = $5 WHERE operator_id = $1`)
+	insertOperatorKey = storage.Insert("account.insert_operator_key", "account_operator_keys",
+		"operator_id", "key_id", "name", "networks", "last4", "created_at", "expires_at")
+	insertOperatorHash = storage.Insert("account.insert_operator_key_hash", "account_operator_key_hashes",
+		"secret_hash", "operator_id", "key_id")
+	readOperatorHash = storage.SQL("account.read_operator_key_hash",
+		`SELECT operator_id, key_id FROM account_operator_key_hashes WHERE secret_hash = $1`)
+	readOperatorKey = storage.SQL("account.read_operator_key",
+		`SELECT `+operatorKeyColumns+` FROM account_operator_keys WHERE operator_id = $1 AND key_id = $2`)
+	lockOperatorKey = storage.SQL("account.lock_operator_key",
+		`SELECT `+operatorKeyColumns+` FROM account_operator_keys WHERE operator_id = $1 AND key_id = $2 {lock}`)
+	listOperatorKeys = storage.SQL("account.list_operator_keys", `SELECT `+operatorKeyColumns+` FROM account_operator_keys
+		WHERE operator_id = $1 AND key_id < $2 ORDER BY key_id DESC LIMIT $3`)
+	countOperatorKeys = storage.SQL("account.count_operator_keys", `SELECT COUNT(*) FROM account_operator_keys
+		WHERE operator_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`)
+	revokeOperatorKey = storage.SQL("account.revoke_operator_key",
+		`UPDATE account_operator_keys SET revoked_at = $3 WHERE operator_id = $1 AND key_id = $2`)
+)
+
+// touch writes a last use, by kind of credential, unless a later one is written.
+var touch = map[useKind]*storage.Statement{
+	useKey: storage.SQL("account.touch_key", `UPDATE account_keys SET last_used_at = $3
+		WHERE book_id = $1 AND key_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
+	useMerchant: storage.SQL("account.touch_merchant", `UPDATE account_merchants SET last_used_at = $3
+		WHERE book_id = $1 AND client_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
+	useOperator: storage.SQL("account.touch_operator_key", `UPDATE account_operator_keys SET last_used_at = $3
+		WHERE operator_id = $1 AND key_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
+}
+
+// The test realm's clock.
+var (
+	beginOffset = storage.SQL("account.begin_offset",
+		`INSERT INTO realm_clock (realm, offset_micros, changed_at) VALUES ($1, 0, $2) ON CONFLICT (realm) DO NOTHING`)
+	readOffset   = storage.SQL("account.read_offset", `SELECT offset_micros FROM realm_clock WHERE realm = $1`)
+	lockOffset   = storage.SQL("account.lock_offset", `SELECT offset_micros FROM realm_clock WHERE realm = $1 {lock}`)
+	updateOffset = storage.SQL("account.update_offset",
+		`UPDATE realm_clock SET offset_micros = $2, changed_at = $3 WHERE realm = $1`)
+)
+
+// nullTime is an optional time as it is read.
+type nullTime struct{ micros *int64 }
+
+func (n nullTime) time() time.Time {
+	if n.micros == nil {
+		return time.Time{}
+	}
+	return storage.Time(*n.micros)
+}
+
+// nullBytes stores nil as NULL.
+func nullBytes(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+func (c *Customer) row() []any {
+	return []any{string(c.ID), c.Name, storage.NullText(c.Email), string(c.State), string(c.Live), string(c.Test),
+		storage.Micros(c.CreatedAt), storage.Micros(c.ChangedAt)}
+}
+
+func scanCustomer(r storage.Row) (c Customer, err error) {
+	var created, changed int64
+	err = r.Scan(&c.ID, &c.Name, &c.Email, &c.State, &c.Live, &c.Test, &created, &changed)
+	c.CreatedAt, c.ChangedAt = storage.Time(created), storage.Time(changed)
+	return c, err
+}
+
+func scanOwner(r storage.Row) (o Owner, err error) {
+	err = r.Scan(&o.Book, &o.Customer, &o.Realm, &o.State)
+	return o, err
+}
+
+func (k *Key) row() []any {
+	return []any{string(k.Book), string(k.ID), k.Name, k.Scopes.String(), k.Networks.String(), k.Last4,
+		storage.Micros(k.CreatedAt), storage.NullMicros(k.ExpiresAt)}
+}
+
+func scanKeyRef(r storage.Row) (ref KeyRef, err error) {
+	err = r.Scan(&ref.Book, &ref.ID)
+	return ref, err
+}
+
+func scanKey(r storage.Row) (Key, error) {
+	owned, err := scanOwnedKey(r)
+	return owned.key, err
+}
+
+func scanOwnedKey(r storage.Row) (o ownedKey, err error) {
+	var scopes, networks string
+	var created int64
+	var expires, revoked, used nullTime
+	k := &o.key
+	err = r.Scan(&k.Book, &k.ID, &k.Name, &scopes, &networks, &k.Last4, &k.ReplacedBy,
+		&created, &expires.micros, &revoked.micros, &used.micros, &o.owner.Customer, &o.owner.Realm, &o.owner.State)
+	if err != nil {
+		return o, err
+	}
+	o.owner.Book, k.Realm = k.Book, o.owner.Realm
+	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: expires.time(), RevokedAt: revoked.time(), LastUsedAt: used.time()}
+	k.Scopes = storedScopes(scopes)
+	k.Networks, err = storedNetworks(networks)
+	return o, err
+}
+
+func scanMerchant(r storage.Row) (m sealedMerchant, err error) {
+	var created, rotated int64
+	var grace, used nullTime
+	err = r.Scan(&m.Book, &m.ClientID, &m.Name, &m.State, &m.secret, &m.previous, &grace.micros,
+		&created, &rotated, &used.micros, &m.owner.Customer, &m.owner.Realm, &m.owner.State)
+	m.owner.Book, m.Realm = m.Book, m.owner.Realm
+	m.CreatedAt, m.RotatedAt = storage.Time(created), storage.Time(rotated)
+	m.GraceUntil, m.LastUsedAt = grace.time(), used.time()
+	return m, err
+}
+
+func scanOperator(r storage.Row) (o Operator, err error) {
+	var created, changed int64
+	err = r.Scan(&o.ID, &o.Name, &o.Role, &o.State, &created, &changed)
+	o.CreatedAt, o.ChangedAt = storage.Time(created), storage.Time(changed)
+	return o, err
+}
+
+func scanOperatorKeyRef(r storage.Row) (ref OperatorKeyRef, err error) {
+	err = r.Scan(&ref.Operator, &ref.ID)
+	return ref, err
+}
+
+func scanOperatorKey(r storage.Row) (k OperatorKey, err error) {
+	var networks string
+	var created int64
+	var expires, revoked, used nullTime
+	err = r.Scan(&k.Operator, &k.ID, &k.Name, &networks, &k.Last4, &created, &expires.micros, &revoked.micros, &used.micros)
+	if err != nil {
+		return k, err
+	}
+	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: expires.time(), RevokedAt: revoked.time(), LastUsedAt: used.time()}
+	k.Networks, err = storedNetworks(networks)
+	return k, err
+}
+
+func scanCount(r storage.Row) (n int, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
+func scanText(r storage.Row) (text string, err error) {
+	err = r.Scan(&text)
+	return text, err
+}
+
+func scanOffset(r storage.Row) (micros int64, err error) {
+	err = r.Scan(&micros)
+	return micros, err
+}

@@ -1,0 +1,100 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Key names one job.
+type Key struct {
+	Book string
+	ID   string
+}
+
+// Dead is a dead letter: a job that will not be tried again by itself.
+type Dead struct {
+	Key
+	Kind      string
+	Realm     realm.Realm
+	Unique    string
+	Payload   []byte
+	Attempts  int
+	DiedAt    time.Time // by its realm's clock
+	LastError string
+}
+
+// MaxPage bounds one page of dead letters.
+const MaxPage = 200
+
+// purgeBatch bounds one deletion; purgeBatches what one call deletes.
+const (
+	purgeBatch   = 500
+	purgeBatches = 200
+)
+
+// ListDead returns at most limit dead letters of all books that come after the
+// given key, in the order of their keys. The zero Key is before the first.
+func ListDead(ctx context.Context, q storage.Queryer, after Key, limit int) ([]Dead, error) {
+	dead, err := storage.All(ctx, q, scanDead, listDead, after.Book, after.ID, min(max(limit, 1), MaxPage))
+	if err != nil {
+		return nil, fmt.Errorf("list dead letters: %w", err)
+	}
+	return dead, nil
+}
+
+// RetryDead makes a dead letter due at once, with all its attempts before it. It
+// returns a fault: NotFound, or AlreadyExists when a job with the same unique key
+// waits or runs. Call Queue.Wake after the commit.
+func RetryDead(ctx context.Context, tx *storage.Tx, key Key) error {
+	n, err := tx.Exec(ctx, retryDead, key.Book, key.ID)
+	switch {
+	case storage.IsUnique(err):
+		return fault.Wrap(err, fault.AlreadyExists, "the same work is waiting already as another job")
+	case err != nil:
+		return fmt.Errorf("retry dead letter %s: %w", key.ID, err)
+	case n == 0:
+		return fault.New(fault.NotFound, "no dead letter %s", key.ID)
+	}
+	return nil
+}
+
+// DeleteDead removes a dead letter. It returns a fault, NotFound, when there is none.
+func DeleteDead(ctx context.Context, tx *storage.Tx, key Key) error {
+	n, err := tx.Exec(ctx, deleteDead, key.Book, key.ID)
+	if err != nil {
+		return fmt.Errorf("delete dead letter %s: %w", key.ID, err)
+	}
+	if n == 0 {
+		return fault.New(fault.NotFound, "no dead letter %s", key.ID)
+	}
+	return nil
+}
+
+// PurgeDead deletes dead letters that are older than age by their realm's clock, in
+// bounded batches, and returns how many. It is meant for Every.
+func (q *Queue) PurgeDead(ctx context.Context, age time.Duration) (int64, error) {
+	var total int64
+	for _, r := range realm.All() {
+		before := storage.Micros(q.clocks.Now(r).Add(-age))
+		for range purgeBatches {
+			var n int64
+			err := q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+				n, err = tx.Exec(ctx, purgeDead, string(r), before, purgeBatch)
+				return err
+			})
+			if err != nil {
+				return total, fmt.Errorf("purge dead letters: %w", err)
+			}
+			total += n
+			if n < purgeBatch {
+				break
+			}
+		}
+	}
+	return total, nil
+}
