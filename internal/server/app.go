@@ -15,11 +15,14 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -39,8 +42,8 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
-	// ObserveBatch is told of every ledger batch; may be nil.
-	ObserveBatch func(operations int, took time.Duration)
+	// Metrics counts what happens; nil: nothing is counted.
+	Metrics *telemetry.Metrics
 }
 
 // App is every service of one installation, without HTTP and without background
@@ -58,6 +61,7 @@ type App struct {
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
 	Logger   *slog.Logger
+	Metrics  *telemetry.Metrics
 }
 
 // Open opens an installation and brings its schema up to date.
@@ -93,12 +97,16 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{DB: db, Vault: keys, Logger: o.Logger, Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	a.Books = ledger.New(db, a.Clocks, ledger.Config{Observe: o.ObserveBatch})
+	books := ledger.Config{}
+	if o.Metrics != nil {
+		books.Observe = o.Metrics.Batch
+	}
+	a.Books = ledger.New(db, a.Clocks, books)
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
@@ -115,10 +123,10 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 
 // How often the sweeps run.
 const (
-	holdSweep  = time.Second
-	cardSweep  = 5 * time.Second
-	limitPurge = time.Hour
-	deadAge    = 90 * 24 * time.Hour
+	holdSweep = time.Second
+	cardSweep = 5 * time.Second
+	purge     = time.Hour
+	deadAge   = 90 * 24 * time.Hour
 )
 
 // schedule names the periodic work; it runs once the queue is started.
@@ -134,8 +142,12 @@ func (a *App) schedule() {
 		_, err := a.Cards.Expire(ctx)
 		return err
 	})
-	a.Jobs.Every("limit.purge", limitPurge, a.Limits.Purge)
-	a.Jobs.Every("job.purge_dead", limitPurge, func(ctx context.Context) error {
+	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
+	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
+		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
+		return err
+	})
+	a.Jobs.Every("job.purge_dead", purge, func(ctx context.Context) error {
 		_, err := a.Jobs.PurgeDead(ctx, deadAge)
 		return err
 	})

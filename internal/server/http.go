@@ -8,7 +8,8 @@ import (
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
 
 // HTTP is what only the HTTP side needs to know.
@@ -17,40 +18,74 @@ type HTTP struct {
 	BaseURL string
 	// Proxies are the networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
-	// Observe sees every finished request; may be nil.
-	Observe func(ctx context.Context, record wire.Record)
+	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
+	Extra func(mux *http.ServeMux)
 }
 
-// surface is a dialect of any principal.
-type surface interface {
+// Surface is a dialect, whatever its principal.
+type Surface interface {
 	Mount(mux *http.ServeMux)
 	Routes() []wire.Route
+	Table() map[fault.Code]wire.Verdict
 }
 
 // Surfaces returns every dialect with its routes.
-func (a *App) surfaces(h HTTP) []surface {
-	kit := wire.NewKit(wire.Options{Logger: a.Logger, Proxies: h.Proxies, Take: a.take, Observe: h.Observe})
-	return []surface{
+func (a *App) Surfaces(h HTTP) []Surface {
+	kit := wire.NewKit(wire.Options{Logger: a.Logger, Proxies: h.Proxies, Take: a.Limits.Take, Block: a.Limits.Block,
+		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
+	return []Surface{
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), BaseURL: h.BaseURL}),
 	}
 }
 
-// Handler returns everything that is served.
-func (a *App) Handler(h HTTP) http.Handler {
+// handler returns everything that is served.
+func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 	mux := http.NewServeMux()
-	for _, s := range a.surfaces(h) {
+	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
 	}
+	mux.HandleFunc("GET /healthz", health.Live)
+	mux.HandleFunc("GET /readyz", health.Ready)
+	if a.Metrics != nil {
+		mux.Handle("GET /metrics", a.metrics())
+	}
+	if h.Extra != nil {
+		h.Extra(mux)
+	}
+	mux.HandleFunc("/", unknownPath)
 	return mux
 }
 
-// take counts a request with the installation's limiter.
-func (a *App) take(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error) {
-	var held [limit.MaxWindows]limit.Window
-	converted := held[:0]
-	for _, w := range windows {
-		converted = append(converted, limit.Window{Limit: w.Limit, Per: w.Per})
+// metrics serves figures to callers on this machine; others scrape through a proxy that they trust.
+func (a *App) metrics() http.Handler {
+	figures := a.Metrics.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() {
+			unknownPath(w, r)
+			return
+		}
+		figures.ServeHTTP(w, r)
+	})
+}
+
+// unknownPath answers for paths that are no dialect's.
+func unknownPath(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"error":{"code":"not_found","message":"no such path"}}` + "\n")) // the caller may have left
+}
+
+// observe counts a finished request and logs it: failures of ours as errors, the rest for debugging.
+func (a *App) observe(ctx context.Context, r wire.Record) {
+	if a.Metrics != nil {
+		a.Metrics.Request(r.Dialect, r.Route, r.Status, r.Elapsed)
 	}
-	d, err := a.Limits.Take(ctx, subject, converted, n)
-	return wire.Decision{Allowed: d.Allowed, Limit: d.Limit, Remaining: d.Remaining, ResetAt: d.ResetAt, RetryAfter: d.RetryAfter}, err
+	if r.Status < http.StatusInternalServerError {
+		a.Logger.DebugContext(ctx, "request", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
+			"subject", r.Subject, "from", r.From.String(), "took", r.Elapsed)
+		return
+	}
+	a.Logger.ErrorContext(ctx, "request failed", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
+		"subject", r.Subject, "error", r.Err)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
 
 // stopTimeout bounds how long a shutdown waits for jobs that run.
@@ -16,7 +17,9 @@ const stopTimeout = 30 * time.Second
 // connections, requests finished, jobs finished, accounts written. ready is told
 // the address that was opened.
 func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(address string)) error {
-	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: a.Handler(h), Logger: a.Logger})
+	health := &telemetry.Health{}
+	health.Check("database", a.DB.Ping)
+	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: a.handler(h, health), Logger: a.Logger})
 	opened, err := server.Listen(ctx)
 	if err != nil {
 		return err
@@ -32,6 +35,10 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 		a.Accounts.Run(background)
 	}()
 	ready(opened.String())
+	go func() {
+		<-ctx.Done()
+		health.Closing()
+	}()
 	err = server.Serve(ctx)
 	grace, cancel := context.WithTimeout(background, stopTimeout)
 	defer cancel()

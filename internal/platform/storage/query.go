@@ -68,6 +68,9 @@ func Each[T any](ctx context.Context, q Queryer, scan Scan[T], fn func(T) error,
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
+		if err := ctx.Err(); err != nil {
+			return wrap(s.name, err)
+		}
 		value, err := scan(rows)
 		if err != nil {
 			return wrap(s.name, err)
@@ -108,6 +111,10 @@ func (db *DB) queryText(ctx context.Context, name, text string, args []any) (*sq
 	prepared, err := db.reads.get(ctx, db.readers, text)
 	if err != nil {
 		return nil, wrap(name, err)
+	}
+	if db.dialect == sqlite {
+		// A context that can end costs two goroutines a query. These queries are short; loops over rows look at ctx.
+		ctx = context.WithoutCancel(ctx)
 	}
 	rows, err := prepared.QueryContext(ctx, args...)
 	return rows, wrap(name, err)

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage/dump"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) backup() *cobra.Command {
+	var replace bool
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Write one consistent state of the database to a file, while it runs",
+		Long: `Backup writes everything in the database to one file that either engine can restore.
+Secrets in it stay sealed, and the master key is not in it: keep that elsewhere.`,
+		Example: "  scrip backup scrip-2026-11-21.backup",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+				bar := newBar("backup")
+				m, err := dump.Backup(ctx, app.DB, args[0], dump.Options{Clock: clock.System(), Replace: replace, Progress: bar.dump})
+				bar.end()
+				if err != nil {
+					return err
+				}
+				return p.show(cmd, manifestFields(args[0], m))
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "overwrite the file")
+	return cmd
+}
+
+func manifestFields(path string, m dump.Manifest) []field {
+	return []field{{"file", path}, {"made", moment(m.CreatedAt)}, {"engine", m.Engine}, {"tables", strconv.Itoa(len(m.Tables))}, {"rows", strconv.FormatInt(m.Rows(), 10)}}
+}
+
+func (p *program) restore() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Fill an empty database from a backup, and prove the result",
+		Long: `Restore checks the whole file before it writes, fills an empty database on either
+engine, and then verifies the books and the audit log as "scrip verify" does. It
+needs the master key of the installation that made the backup.`,
+		Example: `  scrip restore scrip-2026-11-21.backup --data ./restored
+  scrip restore scrip-2026-11-21.backup --database postgres://scrip@db.example/scrip`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.runRestore(cmd, args[0]) },
+	}
+}
+
+func (p *program) runRestore(cmd *cobra.Command, path string) error {
+	if err := p.fill(cmd, path); err != nil {
+		return err
+	}
+	return p.with(cmd, func(ctx context.Context, app *server.App) error {
+		books, log, err := app.Verify(ctx, verifyProgress(cmd))
+		if err != nil {
+			return err
+		}
+		if err := verdict(cmd, books, log); err != nil {
+			return err
+		}
+		cmd.PrintErrln("verified:", books.Transactions, "transactions and", log.Records, "audit records")
+		return nil
+	})
+}
+
+// fill restores into the database alone: nothing else may write while it is half full.
+func (p *program) fill(cmd *cobra.Command, path string) (err error) {
+	c, _, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	db, err := server.OpenDatabase(cmd.Context(), options(c, nil))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.Migrate(cmd.Context()); err != nil {
+		return err
+	}
+	bar := newBar("restore")
+	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.dump})
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return p.show(cmd, manifestFields(path, m))
+}
+
+// bar shows progress on standard error, on a terminal only.
+type bar struct{ shown *progressbar.ProgressBar }
+
+func newBar(what string) *bar {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return &bar{}
+	}
+	return &bar{progressbar.NewOptions64(-1, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())}
+}
+
+func (b *bar) set(n int64) {
+	if b.shown != nil {
+		_ = b.shown.Set64(n) // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+func (b *bar) dump(at dump.Progress) {
+	if b.shown != nil {
+		b.shown.Describe(fmt.Sprintf("%s %s (%d of %d tables)", at.Phase, at.Table, at.Tables, at.Of))
+	}
+	b.set(at.Rows)
+}
+
+func (b *bar) end() {
+	if b.shown != nil {
+		_ = b.shown.Finish() // see set
+	}
+}
+
+func verifyProgress(*cobra.Command) func(ledger.Report) {
+	shown := newBar("verify: transactions")
+	return func(r ledger.Report) { shown.set(int64(r.Transactions)) }
+}

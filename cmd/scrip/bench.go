@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/bench"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+// benchRun is what the flags of bench ask for.
+type benchRun struct {
+	options   bench.Options
+	scenarios []string
+	cards     int
+	growth    int64
+	profile   string
+}
+
+func (p *program) bench() *cobra.Command {
+	var b benchRun
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a server of its own on this machine, beside a handler that does nothing",
+		Long: `Bench starts a server on loopback with a database of its own, puts load on it over
+real HTTP, and reports requests per second and latencies. Each round of a scenario
+follows a round of the same request to a no-op handler behind the same server; the
+last column is the median of their ratios. Absolute figures are this machine's; the
+ratio travels.
+
+The database is a temporary file, or --database, which must be there for it: bench
+leaves its cards behind. "ledger" measures operations in process, without HTTP.
+
+With --rate the load is open: requests arrive whether or not answers do, and a
+request's latency counts from when it was due.`,
+		Example: `  scrip bench
+  scrip bench --workers 256 --duration 10s --scenario redeem-hot,redeem-spread
+  scrip bench --rate 2000 --scenario redeem-spread
+  scrip bench --growth 1000000 --scenario redeem-spread
+  scrip bench --database postgres://scrip@127.0.0.1/bench -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runBench(cmd, b) },
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&b.options.Workers, "workers", 64, "callers at once")
+	flags.IntVar(&b.options.Rate, "rate", 0, "arrivals a second; 0: as fast as answers come")
+	flags.IntVar(&b.options.Rounds, "rounds", 3, "rounds of each scenario")
+	flags.DurationVar(&b.options.Duration, "duration", 5*time.Second, "length of a round")
+	flags.Int64Var(&b.options.Count, "count", 0, "requests of a round at the most; 0: no limit")
+	flags.StringSliceVar(&b.scenarios, "scenario", benchNames, "what to measure")
+	flags.IntVar(&b.cards, "cards", 1000, "cards, or accounts of the ledger, to spread over")
+	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the run to this file")
+	flags.Int64Var(&b.growth, "growth", 0, "measure at 1,000 cards, 10,000 … up to so many, instead")
+	return cmd
+}
+
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ledger"}
+
+func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
+	for _, name := range b.scenarios {
+		if !slices.Contains(benchNames, name) {
+			return fmt.Errorf("scenario %q: want %s", name, strings.Join(benchNames, ", "))
+		}
+	}
+	c, origin, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	if origin["data"] == "default" {
+		if c.Data, err = os.MkdirTemp("", "scrip-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
+	}
+	app, err := server.Open(cmd.Context(), options(c, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+	return p.measure(cmd, app, b)
+}
+
+// measure serves app on loopback while the load runs.
+func (p *program) measure(cmd *cobra.Command, app *server.App, b benchRun) error {
+	if _, err := app.Demo(cmd.Context()); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(cmd.Context())
+	address, served := make(chan string, 1), make(chan error, 1)
+	h := server.HTTP{Extra: func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }}
+	go func() { served <- app.Serve(ctx, "127.0.0.1:0", h, func(a string) { address <- a }) }()
+	var err error
+	select {
+	case err = <-served:
+	case a := <-address:
+		b.options.BaseURL = "http://" + a
+		err = p.load(cmd, app, b)
+		stop()
+		err = errors.Join(err, <-served)
+	}
+	stop()
+	return err
+}
+
+func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err error) {
+	if b.profile != "" {
+		stop, err := profile(b.profile)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	ctx := cmd.Context()
+	runner := &bench.Runner{Progress: bench.Terminal(os.Stderr)}
+	cards := bench.NewGatepay(pan.NewSecret("cp_test_sk_demo"))
+	if b.growth > 0 {
+		return p.grow(cmd, runner, cards, b)
+	}
+	if err := cards.Prepare(ctx, b.options.BaseURL, b.cards); err != nil {
+		return err
+	}
+	byName := map[string][]bench.Scenario{"create": {cards.Create()}, "redeem-hot": {cards.RedeemHot()}, "redeem-spread": {cards.RedeemSpread()},
+		"query": {cards.Query()}, "balance": {cards.Balance()}}
+	if slices.Contains(b.scenarios, "ledger") {
+		books, err := bench.PrepareLedger(ctx, app.DB, app.Books, b.cards)
+		if err != nil {
+			return err
+		}
+		byName["ledger"] = books.Scenarios()
+	}
+	var chosen []bench.Scenario
+	for _, name := range b.scenarios {
+		chosen = append(chosen, byName[name]...)
+	}
+	report, err := runner.Run(ctx, chosen, b.options)
+	return errors.Join(report.Render(cmd.OutOrStdout(), p.output), err)
+}
+
+// profile writes a CPU profile until it is stopped.
+func profile(path string) (stop func() error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
+}
+
+// grow measures the first of the chosen scenarios at more and more cards.
+func (p *program) grow(cmd *cobra.Command, runner *bench.Runner, cards *bench.Gatepay, b benchRun) error {
+	scenarios := map[string]func() bench.Scenario{"create": cards.Create, "redeem-hot": cards.RedeemHot, "redeem-spread": cards.RedeemSpread,
+		"query": cards.Query, "balance": cards.Balance}
+	build, ok := scenarios[b.scenarios[0]]
+	if len(b.scenarios) != 1 || !ok {
+		return fmt.Errorf("--growth measures one scenario over HTTP: choose it with --scenario")
+	}
+	report, err := runner.Grow(cmd.Context(), bench.Growth{To: b.growth,
+		Load:     func(ctx context.Context, from, to int64) error { return cards.Prepare(ctx, b.options.BaseURL, int(to-from)) },
+		Scenario: func(int64) bench.Scenario { return build() }}, b.options)
+	return errors.Join(report.Render(cmd.OutOrStdout(), p.output), err)
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) migrate() *cobra.Command {
+	var status bool
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date",
+		Long: `Migrate applies what is missing, each migration in a transaction of its own. serve
+and the other commands do the same when they open the database.`,
+		Example: "  scrip migrate\n  scrip migrate --status",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.runMigrate(cmd, status) },
+	}
+	cmd.Flags().BoolVar(&status, "status", false, "show what is applied and what is pending; change nothing")
+	return cmd
+}
+
+func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
+	c, _, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	db, err := server.OpenDatabase(cmd.Context(), options(c, nil))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if !status {
+		if _, err := db.Migrate(cmd.Context()); err != nil {
+			return err
+		}
+	}
+	migrations, err := db.MigrationStatus(cmd.Context())
+	if err != nil {
+		return err
+	}
+	l := listing{columns: []string{"VERSION", "NAME", "APPLIED"}}
+	for _, m := range migrations {
+		applied := "pending"
+		if m.AppliedAt != 0 {
+			applied = moment(storage.Time(m.AppliedAt))
+		}
+		l.add(fmt.Sprintf("%04d", m.Version), m.Name, applied)
+	}
+	return p.print(cmd, l)
+}
+
+func (p *program) verify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Prove the books and the audit log",
+		Long: `Verify reads one consistent state of the database and proves that every transaction
+sums to zero, every balance is the sum of its entries, no account is below its
+floor, every hold ends at most once, and that the chains of hashes of the books
+and of the audit log are unbroken. It can run beside a server. It exits with 1
+when anything is wrong.`,
+		Example: "  scrip verify\n  scrip verify -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.with(cmd, p.runVerify(cmd)) },
+	}
+}
+
+func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.App) error {
+	return func(ctx context.Context, app *server.App) error {
+		books, log, err := app.Verify(ctx, verifyProgress(cmd))
+		if err != nil {
+			return err
+		}
+		err = p.show(cmd, []field{{"books", strconv.Itoa(books.Books)}, {"accounts", strconv.Itoa(books.Accounts)},
+			{"transactions", strconv.Itoa(books.Transactions)}, {"entries", strconv.Itoa(books.Entries)}, {"holds", strconv.Itoa(books.Holds)},
+			{"audit records", strconv.FormatInt(int64(log.Records), 10)}, {"problems", strconv.Itoa(books.Found + len(log.Breaks))}})
+		if err != nil {
+			return err
+		}
+		return verdict(cmd, books, log)
+	}
+}
+
+// verdict lists what is wrong; nothing wrong is no error.
+func verdict(cmd *cobra.Command, books ledger.Report, log audit.Report) error {
+	for _, problem := range books.Problems {
+		cmd.PrintErrln("wrong:", problem)
+	}
+	for _, broken := range log.Breaks {
+		cmd.PrintErrln("wrong:", broken)
+	}
+	if found := books.Found + len(log.Breaks); found > 0 {
+		return fmt.Errorf("verify: %d problems", found)
+	}
+	return nil
+}
+
+func (p *program) vault() *cobra.Command {
+	cmd := &cobra.Command{Use: "vault", Short: "Rotate the keys under which secrets are sealed"}
+	rotate := &cobra.Command{
+		Use:   "rotate",
+		Short: "Seal from now on under a new data key",
+		Long:  "Rotate adds a data key. What older keys sealed still opens; running servers follow by themselves.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+				if err := app.Vault.Rotate(ctx); err != nil {
+					return err
+				}
+				cmd.Println("a new data key seals from now on")
+				return nil
+			})
+		},
+	}
+	master := &cobra.Command{
+		Use:   "rotate-master",
+		Short: "Seal the data keys under a new master key, and print it",
+		Long: `Rotate-master draws a master key, seals the data keys under it and prints it once.
+Put it into SCRIP_MASTER_KEY or, alone on its line, into the file master.key of the
+data directory before the next start.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+				next := vault.NewMasterKey()
+				if err := app.Vault.RotateMaster(ctx, next); err != nil {
+					return err
+				}
+				return p.show(cmd, []field{{"master key", next.Text().Reveal()}})
+			})
+		},
+	}
+	cmd.AddCommand(rotate, master)
+	return cmd
+}
+
+func (p *program) config() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration"}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "check",
+		Short: "Show every setting, where it comes from, and what is wrong",
+		Long: `Check puts flags, environment (SCRIP_…), file and defaults together as serve does and
+shows the result. Secrets are masked. It exits with 1 when a setting is wrong.`,
+		Example: "  scrip config check\n  SCRIP_LISTEN=127.0.0.1:9000 scrip config check --config scrip.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, origin, err := p.settings(cmd)
+			if origin == nil {
+				return err
+			}
+			l := listing{columns: []string{"SETTING", "VALUE", "FROM", "ENVIRONMENT", "ABOUT"}}
+			for _, s := range c.Describe(origin) {
+				l.add(s.Name, s.Value, s.Origin, s.Environment, s.About)
+			}
+			return errors.Join(p.print(cmd, l), err)
+		},
+	})
+	return cmd
+}
+
+func (p *program) version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, revision := "development", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				if info.Main.Version != "" && info.Main.Version != "(devel)" {
+					version = info.Main.Version
+				}
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = s.Value
+					}
+				}
+			}
+			return p.show(cmd, []field{{"version", version}, {"revision", revision}, {"go", runtime.Version()}, {"platform", runtime.GOOS + "/" + runtime.GOARCH}})
+		},
+	}
+}

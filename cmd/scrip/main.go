@@ -1,0 +1,20 @@
+// Command scrip is a card platform in one program: it serves the APIs and manages
+// an installation from the command line.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "scrip:", err)
+		os.Exit(1)
+	}
+}

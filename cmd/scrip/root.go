@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+// program is what all commands share.
+type program struct {
+	file   string // of the configuration
+	output string // table or json
+}
+
+func newRoot() *cobra.Command {
+	p := &program{}
+	root := &cobra.Command{
+		Use:   "scrip",
+		Short: "A card platform: gift cards, codes, balance checks, virtual cards, cash-out, one ledger",
+		Long: `Scrip serves merchants' branded gift cards and four more published card APIs
+on one double-entry ledger. Its data live in an embedded database, or in
+PostgreSQL with --database.`,
+		Example: `  scrip serve --demo                     try it: demo data, loopback only
+  scrip serve --data /var/lib/scrip      run it on the embedded database
+  scrip operator create --name Ada       make the first operator and its key
+  scrip verify                           prove the books and the audit log`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	flags := root.PersistentFlags()
+	standard := config.Default()
+	flags.StringVar(&p.file, "config", os.Getenv(config.Prefix+"CONFIG"), "configuration file (YAML)")
+	flags.String("data", standard.Data, "directory of the master key and the embedded database")
+	flags.String("database", "", "postgres:// URL instead of the embedded database")
+	flags.String("log-level", standard.LogLevel, "debug, info, warn or error")
+	flags.String("log-format", standard.LogFormat, "auto, text or json")
+	flags.StringVarP(&p.output, "output", "o", "table", "table or json")
+	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.operator(), p.template(), p.giftcard(),
+		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
+	return root
+}
+
+// settings puts the configuration together for a command.
+func (p *program) settings(cmd *cobra.Command) (config.Config, map[string]string, error) {
+	if p.output != "table" && p.output != "json" {
+		return config.Config{}, nil, fmt.Errorf("output %q: want table or json", p.output)
+	}
+	set := map[string]string{}
+	cmd.Flags().Visit(func(f *pflag.Flag) { set[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String() })
+	return config.Load(config.Sources{File: p.file, Environ: os.Environ(), Flags: set})
+}
+
+func options(c config.Config, logger *slog.Logger) server.Options {
+	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(),
+		AllowPrivateWebhooks: c.AllowPrivateWebhooks, Logger: logger}
+}
+
+func newLogger(c config.Config) (*slog.Logger, error) {
+	return telemetry.NewLogger(os.Stderr, telemetry.LogOptions{Format: c.LogFormat, Level: c.LogLevel})
+}
+
+// with opens the installation for one command and closes it afterwards.
+func (p *program) with(cmd *cobra.Command, do func(ctx context.Context, app *server.App) error) (err error) {
+	c, _, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	logger, err := newLogger(c)
+	if err != nil {
+		return err
+	}
+	app, err := server.Open(cmd.Context(), options(c, logger))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+	return do(cmd.Context(), app)
+}
+
+// actor names who runs a command, for the audit log.
+func actor() string {
+	if user := os.Getenv("USER"); user != "" && len(user) <= 64 {
+		return "cli/" + user
+	}
+	return "cli"
+}

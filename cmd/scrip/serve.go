@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/bench"
+	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) serve() *cobra.Command {
+	var demo bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Serve answers the APIs and does the background work until it is interrupted; then
+it finishes what it accepted. When it is ready it prints one line,
+"listening on http://HOST:PORT", on standard output.
+
+With --demo it makes demonstration data with published credentials. They work on
+loopback addresses only, and only while --demo is given. Without --data the demo
+keeps nothing.`,
+		Example: `  scrip serve --demo
+  scrip serve --demo --data ./demo --listen 127.0.0.1:0
+  scrip serve --data /var/lib/scrip --listen 127.0.0.1:8420
+  scrip serve --database postgres://scrip@db.example/scrip`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd, demo) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&demo, "demo", false, "make demo data and accept the demo credentials; loopback only")
+	flags.String("listen", config.Default().Listen, "address to listen on; port 0 picks one")
+	flags.String("base-url", "", "public address for links, such as https://cards.example")
+	flags.String("trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
+	flags.Bool("allow-private-webhooks", false, "let webhooks go to private addresses and plain http; for development")
+	return cmd
+}
+
+func (p *program) runServe(cmd *cobra.Command, demo bool) (err error) {
+	c, origin, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	if demo {
+		forget, err := prepareDemo(&c, origin)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = forget() }() // what is left of a temporary directory is the system's to clean
+	}
+	logger, err := newLogger(c)
+	if err != nil {
+		return err
+	}
+	o := options(c, logger)
+	o.Metrics = telemetry.NewMetrics()
+	app, err := server.Open(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+	return serve(cmd.Context(), app, serving{config: c, demo: demo, out: cmd.OutOrStdout()})
+}
+
+// prepareDemo refuses what a demo must not do and gives it a place for its data.
+func prepareDemo(c *config.Config, origin map[string]string) (forget func() error, err error) {
+	if !config.IsLoopback(c.Listen) {
+		return nil, fmt.Errorf("--demo has published credentials: it listens on loopback addresses only, not on %s", c.Listen)
+	}
+	if origin["log_level"] == "default" {
+		c.LogLevel = "warn"
+	}
+	if origin["data"] != "default" {
+		return func() error { return nil }, nil
+	}
+	if c.Data, err = os.MkdirTemp("", "scrip-demo-"); err != nil {
+		return nil, fmt.Errorf("demo data: %w", err)
+	}
+	dir := c.Data
+	return func() error { return os.RemoveAll(dir) }, nil
+}
+
+type serving struct {
+	config config.Config
+	demo   bool
+	out    io.Writer
+}
+
+func serve(ctx context.Context, app *server.App, s serving) error {
+	proxies, err := s.config.TrustedProxies()
+	if err != nil {
+		return err
+	}
+	h := server.HTTP{BaseURL: s.config.BaseURL, Proxies: proxies}
+	if s.demo {
+		if _, err := app.Demo(ctx); err != nil {
+			return err
+		}
+		h.Extra = func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }
+	}
+	return app.Serve(ctx, s.config.Listen, h, func(address string) {
+		if s.demo {
+			_, _ = fmt.Fprintf(s.out, demoText, address, s.config.Data) // a closed output does not stop the server
+		}
+		_, _ = fmt.Fprintf(s.out, "listening on http://%s\n", address)
+	})
+}
+
+const demoText = `
+Scrip demo. Everything here is made up, and listens on this machine only.
+
+  data            %[2]s
+  API keys        cp_test_sk_demo (test realm), cp_live_sk_demo (live realm)
+  gift cards      client id demo-merchant, secret demo-secret, template template_001
+  operator        Authorization: Bearer op_demo
+  wallet          100.50 USD in each realm
+
+Make a gift card, look at it, and see which templates there are:
+
+  curl -s http://%[1]s/v1/pay/giftcard/create -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"title":"Holiday Gift Card","templateId":"template_001","currency":"USD","amount":"100","merchantTradeNo":"hello-1"}'
+
+  curl -s http://%[1]s/v1/pay/giftcard/query -H 'X-API-Key: cp_test_sk_demo' -G --data-urlencode "cardNumber=$(curl -s http://%[1]s/v1/pay/giftcard/create -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"title":"Holiday Gift Card","templateId":"template_001","currency":"USD","amount":"100","merchantTradeNo":"hello-1"}' | grep -o 'GC[0-9]*')"
+
+  curl -s http://%[1]s/v1/pay/giftcard/template/list -H 'X-API-Key: cp_test_sk_demo'
+
+`

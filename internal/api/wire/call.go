@@ -1,0 +1,132 @@
+package wire
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Call is one request on its way through the phases. A handler may keep nothing
+// of it after it returns.
+type Call[P any] struct {
+	// Principal is who calls; the zero P on a public route.
+	Principal P
+	// RequestID is echoed in X-Request-Id.
+	RequestID string
+	// From is the client's address behind trusted proxies; invalid when unknown.
+	From netip.Addr
+	// Request is the request itself. Its body is already read.
+	Request *http.Request
+	// Body holds the raw bytes received, for signatures.
+	Body []byte
+	// Route is the endpoint called; nil for an unknown path or method.
+	Route *Route
+	// Message is the envelope's message, at first the Spec's.
+	Message string
+	// Retry identifies the call where the route is idempotent.
+	Retry Retry
+
+	surface  *Surface[P]
+	route    *route[P]
+	header   http.Header
+	status   int
+	in       any
+	stored   *Answer
+	file     *File
+	kept     bool
+	replayed bool
+	leave    func()
+	decision Decision
+	idHeader [1]string
+}
+
+// Header returns the response's headers, to add to.
+func (c *Call[P]) Header() http.Header { return c.header }
+
+// SetStatus replaces the Spec's success status, such as 200 where an object
+// already existed, or 400 for a result that the dialect shows as a refusal.
+func (c *Call[P]) SetStatus(status int) { c.status = status }
+
+// Status returns the status that a success will carry.
+func (c *Call[P]) Status() int { return c.status }
+
+// Encode renders out as this call would answer it, so that a product can store
+// the answer in its own transaction, also from another goroutine while the handler
+// waits for it. Equal values give equal bytes.
+func (c *Call[P]) Encode(out any) (Answer, error) {
+	buf := c.surface.kit.buffer()
+	defer c.surface.kit.release(buf)
+	if err := c.surface.encodeSuccess(buf, c, out); err != nil {
+		return Answer{}, err
+	}
+	return Answer{Status: c.status, Body: append([]byte(nil), buf.Bytes()...)}, nil
+}
+
+// Kept says that the product stored answer with its own writes; exactly these
+// bytes are then sent. A stored answer found late, inside the transaction, is
+// sent the same way.
+func (c *Call[P]) Kept(answer Answer) {
+	c.kept = true
+	c.stored = &answer
+}
+
+// Handler is an endpoint: one product call between two conversions.
+type Handler[P, In, Out any] func(ctx context.Context, call *Call[P], in In) (Out, error)
+
+// None is the request or response of an endpoint that has none. With status 204
+// nothing is sent; with an envelope it is an empty object.
+type None struct{}
+
+// File is a response that is not JSON, such as an image or a CSV export. It is
+// held in memory: bound it.
+type File struct {
+	ContentType string
+	// Name offers the caller a file name; empty shows the content in place.
+	Name string
+	Body []byte
+}
+
+// Problem is one offending field of a request.
+type Problem struct {
+	Field   string
+	Message string
+}
+
+// Problems collects what is wrong with a request, for dialects that name every field at once.
+type Problems []Problem
+
+// Error lists the fields.
+func (p Problems) Error() string {
+	text := "invalid fields"
+	for _, problem := range p {
+		text += ": " + problem.Field + " " + problem.Message
+	}
+	return text
+}
+
+// Add notes that field is wrong; message is like "must be 1 to 100" and never holds the value.
+func (p *Problems) Add(field, message string) {
+	*p = append(*p, Problem{Field: field, Message: message})
+}
+
+// Err returns nil, or a fault.InvalidRequest that blames the first field and
+// holds them all for ProblemsOf.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return fault.Wrap(p, fault.InvalidRequest, "%s %s", p[0].Field, p[0].Message).At(p[0].Field)
+}
+
+// ProblemsOf returns the fields that f blames, in order; nil when it blames none.
+func ProblemsOf(f *fault.Error) Problems {
+	if p, ok := f.Unwrap().(Problems); ok {
+		return p
+	}
+	if f.Field != "" {
+		return Problems{{Field: f.Field, Message: f.Message}}
+	}
+	return nil
+}

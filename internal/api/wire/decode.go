@@ -1,0 +1,213 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// MaxDepth bounds how deep a body may nest.
+const MaxDepth = 32
+
+// Raw is a JSON value kept as it was sent, such as a customer's metadata.
+type Raw = jsontext.Value
+
+// Marshal encodes v exactly as an answer is encoded, for bodies that are signed
+// or stored, such as events.
+func Marshal(v any) ([]byte, error) { return json.Marshal(v, encodeOptions) }
+
+// Unmarshal decodes data under the rules for request bodies, ignoring unknown
+// members. It returns fault.MalformedBody or fault.InvalidRequest.
+func Unmarshal(data []byte, v any) error {
+	if err := scan(data); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return explain(err)
+	}
+	return nil
+}
+
+// decodeInto fills in from the path, the query and the body. value is in, reflected.
+func (s *Surface[P]) decodeInto(c *Call[P], in any, value reflect.Value) error {
+	p := c.route.plan
+	if c.route.Accept == "" {
+		if err := s.decodeBody(c, in); err != nil {
+			return err
+		}
+	}
+	// After the body: a member can never replace a value of the path.
+	if err := p.setPath(value, c.Request); err != nil {
+		return err
+	}
+	if err := p.setQuery(value, c.Request.URL.RawQuery, queryPolicy{refuseUnknown: s.Strict, repeats: s.Repeats}); err != nil {
+		return err
+	}
+	return p.check(value)
+}
+
+func (s *Surface[P]) decodeBody(c *Call[P], in any) error {
+	body := bytes.TrimLeft(c.Body, " \t\r\n")
+	expects := c.route.plan.body
+	switch {
+	case !expects && (!s.Strict || len(body) == 0), len(body) == 0 && c.route.EmptyBody:
+		return nil
+	case len(body) == 0:
+		return fault.New(fault.MalformedBody, "the body is empty")
+	case !expects:
+		in = &None{}
+	}
+	if err := scan(body); err != nil {
+		return err
+	}
+	if body[0] != '{' {
+		return notObject(body)
+	}
+	var err error
+	if s.Strict {
+		err = json.Unmarshal(body, in, json.RejectUnknownMembers(true))
+	} else {
+		err = json.Unmarshal(body, in)
+	}
+	if err != nil {
+		return explain(err)
+	}
+	return nil
+}
+
+// notObject tells JSON of another kind from what is no JSON at all.
+func notObject(body []byte) error {
+	if jsontext.Value(body).IsValid() {
+		return fault.New(fault.InvalidRequest, "the body must be a JSON object")
+	}
+	return fault.New(fault.MalformedBody, "the body is not valid JSON")
+}
+
+// scan refuses what the decoder would accept: nesting beyond MaxDepth, and the
+// NUL character, which PostgreSQL cannot store.
+func scan(body []byte) error {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return fault.New(fault.MalformedBody, "the body nests deeper than %d", MaxDepth)
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			end, nul := skipString(body, i+1)
+			if nul {
+				return fault.New(fault.InvalidRequest, "text may not hold the NUL character")
+			}
+			i = end
+		}
+	}
+	return nil
+}
+
+// skipString returns the index of the quote that ends the string, and whether the string holds a NUL.
+func skipString(body []byte, i int) (end int, nul bool) {
+	for ; i < len(body) && body[i] != '"'; i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		if i++; i+4 < len(body) && string(body[i:i+5]) == "u0000" {
+			return i, true
+		}
+	}
+	return i, false
+}
+
+// explain turns a decoder's error into a fault that names the field and never a value.
+func explain(err error) error {
+	var syntactic *jsontext.SyntacticError
+	var semantic *json.SemanticError
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return fault.New(fault.MalformedBody, "the body holds a name twice")
+	case errors.As(err, &syntactic):
+		return fault.New(fault.MalformedBody, "the body is not valid JSON at byte %d", syntactic.ByteOffset)
+	case errors.As(err, &semantic):
+		field := fieldPath(semantic.JSONPointer)
+		message := "must be " + expected(semantic.GoType)
+		if errors.Is(err, json.ErrUnknownName) {
+			message = "is not known"
+		}
+		return Problems{{Field: field, Message: message}}.Err()
+	}
+	return fault.New(fault.MalformedBody, "the body is not valid JSON")
+}
+
+// fieldPath writes a pointer as "merchant.mcc" or "items[2].code". A segment
+// that does not look like a field's name came from the caller and is not echoed.
+func fieldPath(pointer jsontext.Pointer) string {
+	var path strings.Builder
+	for token := range pointer.Tokens() {
+		switch {
+		case isIndex(token) && path.Len() > 0:
+			path.WriteString("[" + token + "]")
+			continue
+		case !isName(token):
+			token = "?"
+		}
+		if path.Len() > 0 {
+			path.WriteByte('.')
+		}
+		path.WriteString(token)
+	}
+	if path.Len() == 0 {
+		return "body"
+	}
+	return path.String()
+}
+
+func isIndex(token string) bool {
+	return len(token) > 0 && len(token) <= 4 && strings.Trim(token, "0123456789") == ""
+}
+
+// isName accepts short identifiers; runs of digits could be a card number.
+func isName(token string) bool {
+	digits := 0
+	for i := range len(token) {
+		switch char := token[i]; {
+		case char >= '0' && char <= '9':
+			digits++
+		case char == '_' || char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z':
+		default:
+			return false
+		}
+	}
+	return token != "" && len(token) <= 40 && digits <= 6
+}
+
+// expected says in words what a Go type takes.
+func expected(t reflect.Type) string {
+	if t == nil {
+		return "of another type"
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch typeName(t) {
+	case "boolean":
+		return "true or false"
+	case "string":
+		return "a valid string"
+	case "integer":
+		return "an integer in range"
+	case "number":
+		return "a plain number"
+	case "array":
+		return "an array"
+	case "object":
+		return "an object"
+	}
+	return "of another type"
+}

@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/platform/limit"
+)
+
+// By says whom a limit counts.
+type By uint8
+
+// Whom a limit counts.
+const (
+	// ByPrincipal counts the credential; it does not hold on public routes.
+	ByPrincipal By = iota
+	// ByAddress counts the client's address (for IPv6 its /64) before authentication.
+	ByAddress
+)
+
+// Window and Decision are the limiter's.
+type (
+	Window   = limit.Window
+	Decision = limit.Decision
+)
+
+// Limit is a set of windows over one subject, all of which must allow a request.
+type Limit struct {
+	// Name keeps counters apart. Empty means the route's name, or "all" for a
+	// dialect's limit: one counter for all its routes.
+	Name    string
+	By      By
+	Windows []Window
+}
+
+// boundLimit is a Limit with the fixed part of its subject.
+type boundLimit struct {
+	prefix  string
+	by      By
+	windows []Window
+}
+
+func (s *Surface[P]) bind(r *route[P]) []boundLimit {
+	var bound []boundLimit
+	add := func(limits []Limit, name string) {
+		for _, l := range limits {
+			if l.Name == "" {
+				l.Name = name
+			}
+			if l.By == ByAddress || !r.Public {
+				bound = append(bound, boundLimit{s.Name + "/" + l.Name + "/", l.By, l.Windows})
+			}
+		}
+	}
+	add(s.Limits, "all")
+	add(r.Limits, r.Name)
+	return bound
+}
+
+// take counts the call against the route's limits of one kind.
+func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By) error {
+	if s.kit.options.Take == nil {
+		return nil
+	}
+	tightest := Decision{}
+	for i := range c.route.limits {
+		l := &c.route.limits[i]
+		if l.by != by {
+			continue
+		}
+		d, err := s.kit.options.Take(ctx, l.prefix+s.subject(c, by), l.windows, 1)
+		if err != nil {
+			return err
+		}
+		if tightest.Limit == 0 || !d.Allowed || d.Remaining < tightest.Remaining {
+			tightest = d
+			c.decision = d
+		}
+		if !d.Allowed {
+			return s.overLimit(ctx, c, d)
+		}
+	}
+	return nil
+}
+
+// overLimit refuses the call, and blocks its address where the dialect does so.
+func (s *Surface[P]) overLimit(ctx context.Context, c *Call[P], d Decision) error {
+	wait := max(d.RetryAfter, time.Second)
+	if s.Penalty > 0 && s.kit.options.Block != nil {
+		wait = max(wait, s.Penalty)
+		if err := s.kit.options.Block(ctx, s.blockSubject(c), s.kit.options.Clock.Now().Add(s.Penalty)); err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.RateLimited, "too many requests").After(wait)
+}
+
+// checkAddress refuses an address that is blocked, then counts it.
+func (s *Surface[P]) checkAddress(ctx context.Context, c *Call[P]) error {
+	if s.Penalty > 0 && s.kit.options.Blocked != nil {
+		if until, blocked := s.kit.options.Blocked(ctx, s.blockSubject(c)); blocked {
+			return fault.New(fault.RateLimited, "too many requests").After(max(until.Sub(s.kit.options.Clock.Now()), time.Second))
+		}
+	}
+	return s.take(ctx, c, ByAddress)
+}
+
+func (s *Surface[P]) blockSubject(c *Call[P]) string { return s.Name + "/" + AddressSubject(c.From) }
+
+func (s *Surface[P]) subject(c *Call[P], by By) string {
+	if by == ByPrincipal {
+		return s.Subject(c.Principal)
+	}
+	return AddressSubject(c.From)
+}
+
+// AddressSubject names who stands behind an address: IPv6 callers own at least a
+// /64, so that is what counts.
+func AddressSubject(from netip.Addr) string {
+	if !from.IsValid() {
+		return "unknown"
+	}
+	if from.Is6() {
+		network, err := from.WithZone("").Prefix(64)
+		if err == nil {
+			return network.String()
+		}
+	}
+	return from.String()
+}
+
+// maxForwarded bounds how many entries of X-Forwarded-For are read, from the right.
+const maxForwarded = 16
+
+// requestID accepts a well-formed inbound id or makes a new one.
+func requestID(values []string) string {
+	if len(values) == 1 && isRequestID(values[0]) {
+		return values[0]
+	}
+	return id.New("req")
+}
+
+// isRequestID accepts 8 to 64 letters, digits, dots, dashes and underscores. The
+// id goes into logs, so runs of digits as long as a card number are refused.
+func isRequestID(text string) bool {
+	if len(text) < 8 || len(text) > 64 {
+		return false
+	}
+	run := 0
+	for i := range len(text) {
+		switch char := text[i]; {
+		case char >= '0' && char <= '9':
+			if run++; run > 11 {
+				return false
+			}
+		case char == '-', char == '.':
+			// They do not end a run: card numbers are written with dashes too.
+		case char == '_', char >= 'a' && char <= 'z', char >= 'A' && char <= 'Z':
+			run = 0
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// clientAddress walks X-Forwarded-For from the right for as long as the address
+// it came from is a trusted proxy. It stops at what is not an address.
+func clientAddress(remote string, forwarded []string, proxies []netip.Prefix) netip.Addr {
+	current := parseAddress(remote)
+	if len(proxies) == 0 || len(forwarded) == 0 || !isTrusted(current, proxies) {
+		return current
+	}
+	rest := strings.Join(forwarded, ",")
+	for range maxForwarded {
+		cut := strings.LastIndexByte(rest, ',')
+		next := parseAddress(strings.TrimSpace(rest[cut+1:]))
+		if !next.IsValid() {
+			return current
+		}
+		current = next
+		if cut < 0 || !isTrusted(current, proxies) {
+			return current
+		}
+		rest = rest[:cut]
+	}
+	return current
+}
+
+func isTrusted(address netip.Addr, proxies []netip.Prefix) bool {
+	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// parseAddress reads an address with or without a port.
+func parseAddress(text string) netip.Addr {
+	if pair, err := netip.ParseAddrPort(text); err == nil {
+		return pair.Addr().Unmap()
+	}
+	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap().WithZone("")
+}

@@ -1,0 +1,220 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// serve runs one request and always answers it.
+func (s *Surface[P]) serve(w http.ResponseWriter, req *http.Request, r *route[P]) {
+	watch := clock.Start()
+	c := &Call[P]{Request: req, surface: s, route: r, header: w.Header(), status: r.Status, Message: r.Message}
+	if r.refuse == nil {
+		c.Route = &r.Route
+	}
+	c.RequestID = requestID(req.Header["X-Request-Id"])
+	c.From = clientAddress(req.RemoteAddr, req.Header["X-Forwarded-For"], s.kit.options.Proxies)
+	ctx, cancel := context.WithTimeout(req.Context(), r.Timeout)
+	defer cancel()
+	if s.kit.options.Context != nil {
+		ctx = s.kit.options.Context(ctx, c.RequestID)
+	}
+	defer s.close(c)
+	buf := s.kit.buffer()
+	defer s.kit.release(buf)
+	f := s.attempt(ctx, c, buf)
+	status := c.status
+	if f != nil {
+		status = s.renderFault(ctx, buf, c, f)
+	}
+	sent := s.send(w, c, status, buf.Bytes())
+	if s.kit.options.Observe != nil {
+		s.observe(ctx, c, f, Record{Status: status, Sent: sent, Elapsed: watch.Elapsed()})
+	}
+}
+
+// close gives back what the call holds, however it ended.
+func (s *Surface[P]) close(c *Call[P]) {
+	if c.leave != nil {
+		c.leave()
+	}
+	s.kit.exit()
+}
+
+// attempt runs the phases, the product and the encoding of a success into buf.
+// What panics becomes an internal fault.
+func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer) (f *fault.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = s.panicked(ctx, c, p)
+		}
+	}()
+	if !s.kit.enter() {
+		return fault.New(fault.Overloaded, "the server is busy").After(time.Second)
+	}
+	out, err := s.run(ctx, c)
+	if err == nil {
+		err = s.encodeOutcome(buf, c, out)
+	}
+	if err == nil {
+		return nil
+	}
+	f = asFault(ctx, err)
+	if f.Code.Kind() == fault.KindInternal {
+		s.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("dialect", s.Name), slog.String("route", c.route.Name),
+			slog.String("request_id", c.RequestID), slog.String("error", err.Error()))
+	}
+	return f
+}
+
+func (s *Surface[P]) panicked(ctx context.Context, c *Call[P], p any) *fault.Error {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "request panicked", slog.String("dialect", s.Name), slog.String("route", c.route.Name),
+		slog.String("request_id", c.RequestID), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+	return fault.New(fault.Internal, "panic in %s", c.route.Name)
+}
+
+// renderFault replaces buf by the body of f in the dialect's form and returns its status.
+func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call[P], f *fault.Error) (status int) {
+	defer func() {
+		if p := recover(); p != nil {
+			_ = s.panicked(ctx, c, p)
+			status = http.StatusInternalServerError
+			buf.Reset()
+			buf.WriteString(`{"message":"internal error"}`)
+		}
+	}()
+	buf.Reset()
+	c.file = nil
+	verdict, known := s.Faults[f.Code]
+	if !known {
+		verdict = s.Faults[fault.Internal]
+	}
+	if f.Code.Kind() == fault.KindInternal || !known {
+		f = fault.New(fault.Internal, "internal error")
+	}
+	if verdict.Message == "" {
+		verdict.Message = f.Message
+	}
+	if err := encode(buf, s.FaultBody(c, verdict, f)); err != nil {
+		panic(err)
+	}
+	if f.RetryAfter > 0 || verdict.Status == http.StatusTooManyRequests {
+		seconds := max(1, int64(math.Ceil(f.RetryAfter.Seconds())))
+		c.header["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
+	}
+	c.header["Cache-Control"] = noStore
+	return verdict.Status
+}
+
+// send writes the answer and returns how many bytes its body has.
+func (s *Surface[P]) send(w http.ResponseWriter, c *Call[P], status int, body []byte) int {
+	h := c.header
+	c.idHeader[0] = c.RequestID
+	h["X-Request-Id"] = c.idHeader[:]
+	h["X-Content-Type-Options"] = nosniff
+	if s.LimitHeaders != nil && c.decision.Limit > 0 {
+		s.LimitHeaders(h, c.decision)
+	}
+	if h["Cache-Control"] == nil {
+		h["Cache-Control"] = c.route.cache
+	}
+	h["Content-Type"] = jsonType
+	if c.file != nil {
+		body = c.file.Body
+		fileHeaders(h, c.file)
+	}
+	if status == http.StatusNoContent {
+		delete(h, "Content-Type")
+		w.WriteHeader(status)
+		return 0
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	// A client that is gone cannot be told; the record still shows the status.
+	_, _ = w.Write(body)
+	return len(body)
+}
+
+func (s *Surface[P]) observe(ctx context.Context, c *Call[P], f *fault.Error, r Record) {
+	r.Dialect, r.Route, r.Method, r.Path = s.Name, c.route.Name, c.Request.Method, c.route.Path
+	r.RequestID, r.From, r.Received = c.RequestID, c.From, len(c.Body)
+	r.Replayed = c.replayed
+	if f != nil {
+		r.Code, r.Err = f.Code, f
+	}
+	if s.Subject != nil && !c.route.Public {
+		r.Subject = s.Subject(c.Principal)
+	}
+	s.kit.options.Observe(ctx, r)
+}
+
+// Fixed header values, shared by all answers; nobody may change them.
+var (
+	jsonType = []string{"application/json"}
+	nosniff  = []string{"nosniff"}
+	noStore  = []string{"no-store"}
+)
+
+// encodeOptions: the order of struct fields, sorted map keys, no HTML escapes.
+// Text that is not UTF-8 is mended rather than refused, because the write that
+// it answers may be done already.
+var encodeOptions = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+
+func encode(buf *bytes.Buffer, v any) error {
+	return json.MarshalWrite(buf, v, encodeOptions)
+}
+
+// encodeOutcome writes what a successful call answers: the stored answer, or out
+// in the dialect's envelope. A File is sent as it is.
+func (s *Surface[P]) encodeOutcome(buf *bytes.Buffer, c *Call[P], out any) error {
+	if c.stored != nil {
+		c.status = c.stored.Status
+		buf.Write(c.stored.Body)
+		return nil
+	}
+	switch file := out.(type) {
+	case File:
+		c.file = &file
+		return nil
+	case *File:
+		c.file = file
+		return nil
+	}
+	if c.status == http.StatusNoContent {
+		return nil
+	}
+	return s.encodeSuccess(buf, c, out)
+}
+
+func (s *Surface[P]) encodeSuccess(buf *bytes.Buffer, c *Call[P], out any) error {
+	if s.Success != nil {
+		out = s.Success(c, out)
+	}
+	return encode(buf, out)
+}
+
+func fileHeaders(h http.Header, file *File) {
+	h["Content-Type"] = []string{file.ContentType}
+	// What a customer uploaded must never run as a page of this origin.
+	h["Content-Security-Policy"] = []string{"default-src 'none'; sandbox"}
+	if file.Name != "" {
+		h["Content-Disposition"] = []string{mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})}
+	}
+}

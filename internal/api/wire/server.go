@@ -1,0 +1,244 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Options are what all dialects of one server share.
+type Options struct {
+	// Logger receives panics and internal errors; nil means the default one.
+	Logger *slog.Logger
+	// Proxies are the networks whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
+	// MaxInFlight bounds the requests served at once; those beyond are refused
+	// with fault.Overloaded. Zero means DefaultMaxInFlight.
+	MaxInFlight int
+	// Take counts against limits; nil means that no limit holds.
+	Take func(ctx context.Context, subject string, windows []Window, n int) (Decision, error)
+	// Block and Blocked are the limiter's penalty box, for dialects with a Penalty.
+	Block   func(ctx context.Context, subject string, until time.Time) error
+	Blocked func(ctx context.Context, subject string) (until time.Time, blocked bool)
+	// Clock dates penalties; nil means the machine's.
+	Clock clock.Clock
+	// Observe sees every finished request, for the access log and metrics; it may be nil.
+	Observe func(ctx context.Context, record Record)
+	// Context puts the request id where the log finds it; it may be nil.
+	Context func(ctx context.Context, requestID string) context.Context
+}
+
+// DefaultMaxInFlight bounds the requests of all dialects together.
+const DefaultMaxInFlight = 1024
+
+// Record is what is known of a finished request. It holds no path, query or
+// body: some of those are credentials.
+type Record struct {
+	Dialect, Route, Method, Path string // Path is the pattern
+	Status                       int
+	Code                         fault.Code // empty on success
+	Err                          error      // the fault, for the log; nil on success
+	RequestID, Subject           string
+	From                         netip.Addr
+	Received, Sent               int // bytes of bodies
+	Replayed                     bool
+	Elapsed                      time.Duration
+}
+
+// Kit is what all surfaces of a server share. It is safe for concurrent use.
+type Kit struct {
+	options  Options
+	inFlight atomic.Int64
+	buffers  sync.Pool
+	flights  flights
+}
+
+// NewKit returns a kit.
+func NewKit(o Options) *Kit {
+	if o.Clock == nil {
+		o.Clock = clock.System()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = DefaultMaxInFlight
+	}
+	k := &Kit{options: o}
+	k.buffers.New = func() any { return new(bytes.Buffer) }
+	k.flights.busy = map[string]chan struct{}{}
+	return k
+}
+
+// InFlight returns how many requests are being served.
+func (k *Kit) InFlight() int { return int(k.inFlight.Load()) }
+
+func (k *Kit) enter() bool {
+	return k.inFlight.Add(1) <= int64(k.options.MaxInFlight)
+}
+
+func (k *Kit) exit() { k.inFlight.Add(-1) }
+
+func (k *Kit) buffer() *bytes.Buffer { return k.buffers.Get().(*bytes.Buffer) }
+
+// maxPooled keeps one large answer from pinning its memory.
+const maxPooled = 64 << 10
+
+func (k *Kit) release(buf *bytes.Buffer) {
+	if buf.Cap() > maxPooled {
+		return
+	}
+	buf.Reset()
+	k.buffers.Put(buf)
+}
+
+// ServerOptions configure a Server; zero values have sane defaults.
+type ServerOptions struct {
+	Address string // host:port
+	Handler http.Handler
+	TLS     *tls.Config // nil means plain HTTP
+	Logger  *slog.Logger
+	// MaxConnections bounds open connections; more wait in the system's queue.
+	MaxConnections int
+	MaxHeaderBytes int
+	// ReadHeader, Read, Write and Idle are net/http's timeouts; Grace is how long
+	// a shutdown waits for requests to finish.
+	ReadHeader, Read, Write, Idle, Grace time.Duration
+}
+
+// Server listens for requests and stops gracefully.
+type Server struct {
+	options  ServerOptions
+	http     *http.Server
+	listener net.Listener
+}
+
+// NewServer returns a server that does not listen yet.
+func NewServer(o ServerOptions) *Server {
+	orElse(&o.MaxConnections, 4096)
+	orElse(&o.MaxHeaderBytes, 32<<10)
+	orElse(&o.ReadHeader, 5*time.Second)
+	orElse(&o.Read, 30*time.Second)
+	orElse(&o.Write, 60*time.Second)
+	orElse(&o.Idle, 2*time.Minute)
+	orElse(&o.Grace, 30*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &Server{options: o, http: &http.Server{
+		Handler: o.Handler, TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
+		ReadHeaderTimeout: o.ReadHeader, ReadTimeout: o.Read, WriteTimeout: o.Write, IdleTimeout: o.Idle,
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}}
+}
+
+func orElse[T comparable](value *T, standard T) {
+	var zero T
+	if *value == zero {
+		*value = standard
+	}
+}
+
+// Listen opens the address and returns where it listens, which tells the port for port 0.
+func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.options.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.options.Address, err)
+	}
+	s.listener = &limitedListener{Listener: listener, slots: make(chan struct{}, s.options.MaxConnections), closed: make(chan struct{})}
+	return listener.Addr(), nil
+}
+
+// Serve answers requests until ctx ends, then accepts no more, finishes what it
+// accepted within the grace, and returns. It requires Listen.
+func (s *Server) Serve(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() {
+		if s.options.TLS != nil {
+			ended <- s.http.ServeTLS(s.listener, "", "")
+			return
+		}
+		ended <- s.http.Serve(s.listener)
+	}()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve %s: %w", s.options.Address, err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Grace)
+	defer cancel()
+	err := s.http.Shutdown(grace)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop serving %s: %w", s.options.Address, err), s.http.Close())
+	}
+	<-ended
+	return err
+}
+
+// limitedListener accepts no more connections than it has slots.
+type limitedListener struct {
+	net.Listener
+	slots  chan struct{}
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Accept waits for a slot, then for a connection.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &slotConn{Conn: conn, slots: l.slots}, nil
+}
+
+// Close stops accepting.
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// slotConn gives its slot back once, when it is closed.
+type slotConn struct {
+	net.Conn
+	once  sync.Once
+	slots chan struct{}
+}
+
+func (c *slotConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { <-c.slots })
+	return err
+}
+
+// NotFound answers paths that belong to no dialect, in a neutral form.
+func NotFound() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["Content-Type"], h["X-Content-Type-Options"], h["Cache-Control"] = jsonType, nosniff, noStore
+		h["X-Request-Id"] = []string{requestID(r.Header["X-Request-Id"])}
+		const body = `{"error":"not_found","message":"no such path"}`
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(body))
+	})
+}

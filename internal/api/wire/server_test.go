@@ -1,0 +1,141 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func start(t *testing.T, o ServerOptions) (address string, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	o.Address = "127.0.0.1:0"
+	s := NewServer(o)
+	at, err := s.Listen(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(cancel)
+	return at.String(), func() error { cancel(); return <-done }
+}
+
+// Shutdown finishes what was accepted and accepts nothing more.
+func TestGracefulShutdown(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	address, stop := start(t, ServerOptions{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-leave
+		_, _ = io.WriteString(w, "finished")
+	})})
+	got := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + address)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		got <- fmt.Sprint(string(body), err)
+	}()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	for { // until the listener is closed
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+	}
+	close(leave)
+	if body := <-got; body != "finished<nil>" {
+		t.Errorf("got %q", body)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
+
+// A request that outlives the grace is cut off, and Serve says so.
+func TestShutdownGrace(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	defer close(leave)
+	address, stop := start(t, ServerOptions{Grace: time.Millisecond, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-leave
+	})})
+	go func() {
+		resp, err := http.Get("http://" + address)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	<-entered
+	if err := stop(); err == nil {
+		t.Error("Serve did not report the request it cut off")
+	}
+}
+
+// With one connection allowed, the second is served when the first ends.
+func TestConnectionLimit(t *testing.T) {
+	address, stop := start(t, ServerOptions{MaxConnections: 1, Handler: NotFound()})
+	ask := func(conn net.Conn) int {
+		_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	first, second := dial(), dial()
+	if got := ask(first); got != 404 {
+		t.Errorf("first %d", got)
+	}
+	answered := make(chan int, 1)
+	go func() { answered <- ask(second) }()
+	if got := ask(first); got != 404 { // a round trip during which the second must wait
+		t.Errorf("first again %d", got)
+	}
+	select {
+	case <-answered:
+		t.Error("the second connection was served beside the first")
+	default:
+	}
+	_ = first.Close()
+	if got := <-answered; got != 404 {
+		t.Errorf("second %d", got)
+	}
+	_ = second.Close()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An address that is taken is told with its name.
+func TestListenError(t *testing.T) {
+	address, _ := start(t, ServerOptions{Handler: NotFound()})
+	if _, err := NewServer(ServerOptions{Address: address}).Listen(context.Background()); err == nil {
+		t.Error("listened twice")
+	}
+}

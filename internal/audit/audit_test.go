@@ -1,0 +1,356 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+var start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+func record(book string, n int) audit.Record {
+	return audit.Record{
+		Actor: "operator/op_1", Action: "card.block", Subject: fmt.Sprintf("gc_%d", n), Book: book,
+		Detail: map[string]string{"reason": "lost", "note": fmt.Sprintf("call %d", n)},
+		At:     start.Add(time.Duration(n) * time.Second),
+	}
+}
+
+func appendAll(t *testing.T, db *storage.DB, records ...audit.Record) {
+	t.Helper()
+	log := audit.New(db)
+	err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		for _, r := range records {
+			if err := log.Append(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill appends 1…n to the books "", bk_a and bk_b, several in one transaction.
+func fill(t *testing.T, db *storage.DB, n int) {
+	t.Helper()
+	var records []audit.Record
+	for i := 1; i <= n; i++ {
+		records = append(records, record("", i), record("bk_a", i), record("bk_b", i))
+	}
+	appendAll(t, db, records...)
+}
+
+func verify(t *testing.T, db *storage.DB) audit.Report {
+	t.Helper()
+	var report audit.Report
+	err := db.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
+		var err error
+		report, err = audit.Verify(ctx, q)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// What was appended is intact, each book a chain of its own; the digest moves with every record.
+func TestVerifyIntact(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if empty := verify(t, db); !empty.Intact() || empty.Records != 0 {
+			t.Errorf("empty log: %+v", empty)
+		}
+		fill(t, db, 5)
+		before := verify(t, db)
+		if !before.Intact() || before.Chains != 3 || before.Records != 15 {
+			t.Errorf("report = %+v", before)
+		}
+		if again := verify(t, db); again.Digest != before.Digest {
+			t.Error("the digest moved though nothing was appended")
+		}
+		appendAll(t, db, record("bk_b", 6))
+		if after := verify(t, db); after.Digest == before.Digest || !after.Intact() {
+			t.Errorf("after one more record: %+v", after)
+		}
+	})
+}
+
+var (
+	tamperNothing = storage.SQL("audit_test.nothing", `UPDATE audit_records SET actor = actor`)
+	tampers       = []struct {
+		name string
+		do   *storage.Statement
+		want audit.Break
+	}{
+		{"actor", storage.SQL("audit_test.actor", `UPDATE audit_records SET actor = 'operator/op_2' WHERE book_id = 'bk_a' AND seq = 2`), audit.Break{Book: "bk_a", Seq: 2}},
+		{"action", storage.SQL("audit_test.action", `UPDATE audit_records SET action = 'card.unblock' WHERE book_id = 'bk_a' AND seq = 1`), audit.Break{Book: "bk_a", Seq: 1}},
+		{"subject", storage.SQL("audit_test.subject", `UPDATE audit_records SET subject = '' WHERE book_id = 'bk_b' AND seq = 4`), audit.Break{Book: "bk_b", Seq: 4}},
+		{"detail", storage.SQL("audit_test.detail", `UPDATE audit_records SET detail = '{}' WHERE book_id = '' AND seq = 3`), audit.Break{Book: "", Seq: 3}},
+		{"time", storage.SQL("audit_test.time", `UPDATE audit_records SET recorded_at = recorded_at + 1 WHERE book_id = 'bk_a' AND seq = 4`), audit.Break{Book: "bk_a", Seq: 4}},
+		{"hash", storage.SQL("audit_test.hash", `UPDATE audit_records SET hash = (SELECT hash FROM audit_records WHERE book_id = 'bk_b' AND seq = 1) WHERE book_id = 'bk_a' AND seq = 2`), audit.Break{Book: "bk_a", Seq: 2}},
+		{"number", storage.SQL("audit_test.number", `UPDATE audit_records SET seq = 9 WHERE book_id = 'bk_a' AND seq = 4`), audit.Break{Book: "bk_a", Seq: 4}},
+		{"book", storage.SQL("audit_test.book", `UPDATE audit_records SET book_id = 'bk_c' WHERE book_id = 'bk_a'`), audit.Break{Book: "bk_c", Seq: 1}},
+		{"first deleted", storage.SQL("audit_test.first", `DELETE FROM audit_records WHERE book_id = 'bk_a' AND seq = 1`), audit.Break{Book: "bk_a", Seq: 1}},
+		{"middle deleted", storage.SQL("audit_test.middle", `DELETE FROM audit_records WHERE book_id = 'bk_a' AND seq = 2`), audit.Break{Book: "bk_a", Seq: 2}},
+		{"last deleted", storage.SQL("audit_test.last", `DELETE FROM audit_records WHERE book_id = 'bk_b' AND seq = 4`), audit.Break{Book: "bk_b", Seq: 4}},
+		{"chain deleted", storage.SQL("audit_test.chain", `DELETE FROM audit_records WHERE book_id = 'bk_b'`), audit.Break{Book: "bk_b", Seq: 1}},
+		{"head deleted", storage.SQL("audit_test.head", `DELETE FROM audit_heads WHERE book_id = 'bk_b'`), audit.Break{Book: "bk_b", Seq: 1}},
+		{"head moved back", storage.SQL("audit_test.back", `UPDATE audit_heads SET seq = 3, hash = (SELECT hash FROM audit_records WHERE book_id = 'bk_b' AND seq = 3) WHERE book_id = 'bk_b'`), audit.Break{Book: "bk_b", Seq: 4}},
+		{"head changed", storage.SQL("audit_test.head_hash", `UPDATE audit_heads SET hash = (SELECT hash FROM audit_records WHERE book_id = 'bk_b' AND seq = 3) WHERE book_id = 'bk_b'`), audit.Break{Book: "bk_b", Seq: 4}},
+		{"two swapped", storage.SQL("audit_test.swap", `UPDATE audit_records SET
+			actor = (SELECT actor FROM audit_records o WHERE o.book_id = 'bk_a' AND o.seq = 5 - audit_records.seq),
+			subject = (SELECT subject FROM audit_records o WHERE o.book_id = 'bk_a' AND o.seq = 5 - audit_records.seq),
+			detail = (SELECT detail FROM audit_records o WHERE o.book_id = 'bk_a' AND o.seq = 5 - audit_records.seq),
+			recorded_at = (SELECT recorded_at FROM audit_records o WHERE o.book_id = 'bk_a' AND o.seq = 5 - audit_records.seq),
+			hash = (SELECT hash FROM audit_records o WHERE o.book_id = 'bk_a' AND o.seq = 5 - audit_records.seq)
+			WHERE book_id = 'bk_a' AND seq IN (2, 3)`), audit.Break{Book: "bk_a", Seq: 2}},
+	}
+)
+
+var errUndo = errors.New("undo")
+
+// Whatever is changed, removed or exchanged in the tables is found at the first record that it touches.
+func TestVerifyFindsTampering(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		fill(t, db, 4)
+		tamper := func(s *storage.Statement) (found audit.Report) {
+			err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+				if n, err := tx.Exec(ctx, s); err != nil || n == 0 {
+					return fmt.Errorf("changed %d rows: %w", n, err)
+				}
+				var err error
+				if found, err = audit.Verify(ctx, tx); err != nil {
+					return err
+				}
+				return errUndo
+			})
+			if !errors.Is(err, errUndo) {
+				t.Fatal(err)
+			}
+			return found
+		}
+		if report := tamper(tamperNothing); !report.Intact() {
+			t.Fatalf("rewriting the same values: %v", report.Breaks)
+		}
+		for _, c := range tampers {
+			report := tamper(c.do)
+			if report.Intact() {
+				t.Errorf("%s: not found", c.name)
+				continue
+			}
+			got := report.Breaks[0]
+			if got.Book != c.want.Book || got.Seq != c.want.Seq || got.Reason == "" {
+				t.Errorf("%s: %s, want record %d of %q", c.name, got, c.want.Seq, c.want.Book)
+			}
+		}
+		if report := verify(t, db); !report.Intact() {
+			t.Errorf("afterwards: %v", report.Breaks)
+		}
+	})
+}
+
+// Transactions that append to one book at once wait for each other: no gap, no fork, and an undone one leaves none.
+func TestAppendConcurrently(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		log := audit.New(db)
+		var group sync.WaitGroup
+		for i := 1; i <= 24; i++ {
+			group.Go(func() {
+				err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+					if err := log.Append(ctx, tx, record("bk_a", i)); err != nil {
+						return err
+					}
+					if err := log.Append(ctx, tx, record("bk_a", i)); err != nil {
+						return err
+					}
+					if i%4 == 0 {
+						return errUndo
+					}
+					return nil
+				})
+				if (i%4 == 0) != errors.Is(err, errUndo) || (i%4 != 0 && err != nil) {
+					t.Errorf("append %d: %v", i, err)
+				}
+			})
+		}
+		group.Wait()
+		report := verify(t, db)
+		if !report.Intact() || report.Records != 36 {
+			t.Errorf("report = %+v", report)
+		}
+	})
+}
+
+// A page reads newest first, both ways from a cursor, filtered, in one book or everywhere.
+func TestList(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		fill(t, db, 5)
+		log := audit.New(db)
+		list := func(f audit.Filter) (seqs []string, entries []audit.Entry) {
+			t.Helper()
+			entries, err := log.List(t.Context(), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				seqs = append(seqs, fmt.Sprintf("%s%d", e.Book, e.Seq))
+			}
+			return seqs, entries
+		}
+		check := func(f audit.Filter, want ...string) []audit.Entry {
+			t.Helper()
+			got, entries := list(f)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v: -want +got\n%s", f, diff)
+			}
+			return entries
+		}
+		page := check(audit.Filter{Book: "bk_a", Limit: 2}, "bk_a5", "bk_a4")
+		if diff := cmp.Diff(record("bk_a", 5), page[0].Record); diff != "" {
+			t.Errorf("record: -want +got\n%s", diff)
+		}
+		page = check(audit.Filter{Book: "bk_a", Limit: 2, Before: page[1].Cursor()}, "bk_a3", "bk_a2")
+		check(audit.Filter{Book: "bk_a", Limit: 2, Before: page[1].Cursor()}, "bk_a1")
+		check(audit.Filter{Book: "bk_a", Limit: 1, After: page[0].Cursor()}, "bk_a4")
+		check(audit.Filter{Book: "bk_a", After: page[0].Cursor()}, "bk_a5", "bk_a4")
+		check(audit.Filter{Limit: 1}, "5")
+		check(audit.Filter{Book: "bk_a", Subject: "gc_2"}, "bk_a2")
+		check(audit.Filter{Book: "bk_a", Actor: "operator/op_9"})
+		check(audit.Filter{Book: "bk_a", Action: "card.block", Limit: 1}, "bk_a5")
+		page = check(audit.Filter{Everywhere: true, Limit: 4}, "bk_b5", "bk_a5", "5", "bk_b4")
+		check(audit.Filter{Everywhere: true, Limit: 2, Before: page[3].Cursor()}, "bk_a4", "4")
+		check(audit.Filter{Everywhere: true, Limit: 2, After: page[3].Cursor()}, "bk_a5", "5")
+		for _, bad := range []audit.Filter{
+			{Before: "?"}, {Before: "eA"}, {Before: page[0].Cursor()}, {Everywhere: true, Before: page[0].Cursor(), After: page[1].Cursor()},
+		} {
+			if _, err := log.List(t.Context(), bad); fault.CodeOf(err) != fault.InvalidCursor {
+				t.Errorf("%+v: %v", bad, err)
+			}
+		}
+	})
+}
+
+// What is too long, is not text or looks like a secret is refused without repeating it.
+func TestAppendRefuses(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	many := map[string]string{}
+	for i := range 17 {
+		many[fmt.Sprintf("d%d", i)] = "x"
+	}
+	bad := map[string]func(*audit.Record){
+		"no actor":      func(r *audit.Record) { r.Actor = "" },
+		"no action":     func(r *audit.Record) { r.Action = "" },
+		"action form":   func(r *audit.Record) { r.Action = "Card Block" },
+		"no time":       func(r *audit.Record) { r.At = time.Time{} },
+		"long actor":    func(r *audit.Record) { r.Actor = long },
+		"long subject":  func(r *audit.Record) { r.Subject = long },
+		"long value":    func(r *audit.Record) { r.Detail = map[string]string{"note": long} },
+		"long name":     func(r *audit.Record) { r.Detail = map[string]string{long: "x"} },
+		"many details":  func(r *audit.Record) { r.Detail = many },
+		"not text":      func(r *audit.Record) { r.Subject = "a\xff" },
+		"null byte":     func(r *audit.Record) { r.Subject = "a\x00" },
+		"secret name":   func(r *audit.Record) { r.Detail = map[string]string{"pin": "1"} },
+		"PAN":           func(r *audit.Record) { r.Detail = map[string]string{"note": "card 4111 1111 1111 1111."} },
+		"PAN dashes":    func(r *audit.Record) { r.Subject = "6006-4913-0000-0011" },
+		"PAN and date":  func(r *audit.Record) { r.Subject = "41111111111111110427" + "1" },
+		"API key":       func(r *audit.Record) { r.Actor = "cp_live_sk_9aBc9aBc" },
+		"webhook":       func(r *audit.Record) { r.Subject = "whsec_0123456789" },
+		"PEM":           func(r *audit.Record) { r.Subject = "-----BEGIN EC PRIVATE KEY-----" },
+		"bearer":        func(r *audit.Record) { r.Subject = "Authorization: Bearer abcdefghijk" },
+		"wallet seed":   func(r *audit.Record) { r.Subject = "seed c4f4-6e88-036c-761c" },
+		"JSON token":    func(r *audit.Record) { r.Subject = "eyJhbGciOiJI.eyJzdWIiOiIx.c2ln" },
+		"extended key":  func(r *audit.Record) { r.Subject = "xprv9s21ZrQH143K3QTDL4LXw2F" },
+		"book too long": func(r *audit.Record) { r.Book = long },
+	}
+	good := map[string]func(*audit.Record){
+		"micros":     func(r *audit.Record) { r.Detail = map[string]string{"at": "1795251600000000"} },
+		"date":       func(r *audit.Record) { r.Subject = "2026-11-21 09:00:00.123456" },
+		"not Luhn":   func(r *audit.Record) { r.Subject = "4111111111111112" },
+		"masked PAN": func(r *audit.Record) { r.Subject = "411111******1111" },
+		"UUID":       func(r *audit.Record) { r.Subject = "019aa6f0-12ab-7c3d-8e4f-0123456789ab" },
+		"txid":       func(r *audit.Record) { r.Subject = strings.Repeat("0f1e2d3c", 8) },
+		"address": func(r *audit.Record) {
+			r.Detail = map[string]string{"from": "192.0.2.10", "range": "10.0.0.0-10.0.0.255"}
+		},
+		"no details": func(r *audit.Record) { r.Detail = nil },
+	}
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		log := audit.New(db)
+		try := func(change func(*audit.Record)) (audit.Record, error) {
+			r := record("bk_a", 1)
+			change(&r)
+			return r, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return log.Append(ctx, tx, r) })
+		}
+		for name, change := range bad {
+			r, err := try(change)
+			if err == nil {
+				t.Errorf("%s: accepted", name)
+				continue
+			}
+			for _, text := range []string{r.Subject, r.Actor, r.Detail["note"]} {
+				if len(text) > 12 && r.Subject != "gc_1" && strings.Contains(err.Error(), text) {
+					t.Errorf("%s: the error repeats the text: %v", name, err)
+				}
+			}
+		}
+		for name, change := range good {
+			if _, err := try(change); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if report := verify(t, db); !report.Intact() || report.Records != int64(len(good)) {
+			t.Errorf("report = %+v", report)
+		}
+	})
+}
+
+// Nothing in the package can change or remove a record.
+func TestNoStatementChangesRecords(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`(?i)\b(UPDATE|DELETE|TRUNCATE|REPLACE)\s+(FROM\s+|INTO\s+|TABLE\s+)?(audit_\w+|SET)|Upsert\("[^"]*", "audit_records"`)
+	read := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read++
+		if found := words.Find(text); found != nil {
+			t.Errorf("%s: %s", name, found)
+		}
+	}
+	if read == 0 {
+		t.Error("no source file was read")
+	}
+}
+
+// Every statement of the package is accepted by both engines.
+func TestStatementsPrepare(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if err := storage.PrepareAll(t.Context(), db); err != nil {
+			t.Error(err)
+		}
+	})
+}

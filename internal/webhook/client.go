@@ -1,0 +1,179 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+)
+
+const (
+	userAgent = "Scrip-Webhooks/1"
+	// maxAnswer is what is kept of an answer, maxDrained what is read to use its connection again.
+	maxAnswer  = 1 << 10
+	maxDrained = 16 << 10
+	maxHeader  = 16 << 10
+	// maxRetryAfter bounds what an endpoint may ask for.
+	maxRetryAfter = 24 * time.Hour
+)
+
+// Why an attempt got no 2xx answer, as kept in Attempt.Error.
+const (
+	ErrorStatus   = "status"   // another status
+	ErrorRedirect = "redirect" // a 3xx status; redirects are never followed
+	ErrorTimeout  = "timeout"
+	ErrorRefused  = "refused" // the guard refused the address
+	ErrorDNS      = "dns"
+	ErrorTLS      = "tls"
+	ErrorConnect  = "connect"
+	ErrorProtocol = "protocol" // the answer is no HTTP, or broke off
+)
+
+// newClient returns a client that goes through guard, follows no redirect and knows no proxy.
+func newClient(guard *Guard, config Config) *http.Client {
+	dialer := guard.Dialer(config.Timeout / 2)
+	transport := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: config.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    config.Timeout / 2,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    config.PerEndpoint,
+		IdleConnTimeout:        30 * time.Second,
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// answer is how an endpoint took one request.
+type answer struct {
+	status     int    // 0: there was no answer
+	class      string // empty: accepted
+	latency    time.Duration
+	excerpt    []byte
+	retryAfter time.Duration
+	cut        bool // the process is stopping: this says nothing about the endpoint
+}
+
+// post sends one signed event. It returns within Config.Timeout.
+func (s *Service) post(ctx context.Context, t *target, p *parcel) answer {
+	limited, cancel := context.WithTimeout(ctx, s.Config.Timeout)
+	defer cancel()
+	request, err := s.request(limited, t, p)
+	if err != nil {
+		return answer{class: ErrorProtocol}
+	}
+	watch := clock.Start()
+	response, err := s.client.Do(request)
+	if err != nil {
+		return answer{class: classify(err), latency: watch.Elapsed(), cut: ctx.Err() != nil}
+	}
+	defer func() { _ = response.Body.Close() }() // the answer is read or given up by then
+	a := answer{status: response.StatusCode, retryAfter: retryAfter(response.Header.Get("Retry-After"), s.Clocks.Now(realm.Live))}
+	var excerpt bytes.Buffer
+	_, err = io.Copy(&excerpt, io.LimitReader(response.Body, maxAnswer+MaxSecret))
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxDrained))
+	}
+	a.excerpt, a.latency = scrub(excerpt.Bytes(), t.secrets), watch.Elapsed()
+	switch {
+	case a.status >= 200 && a.status <= 299:
+		// The status is the answer: what happens to the rest of the body does not matter.
+	case err != nil:
+		a.class, a.cut = classify(err), ctx.Err() != nil
+	case a.status >= 300 && a.status <= 399:
+		a.class = ErrorRedirect
+	default:
+		a.class = ErrorStatus
+	}
+	return a
+}
+
+func (s *Service) request(ctx context.Context, t *target, p *parcel) (*http.Request, error) {
+	body := envelope(&p.event, t.scheme.TimeLayout)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(request.Header, t.scheme.Sign(Message{
+		Event: string(p.event.ID), Delivery: p.delivery.ID, Type: p.event.Type, Body: body,
+		At: s.Clocks.Now(realm.Live), Secrets: t.secrets,
+	}))
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", userAgent)
+	return request, nil
+}
+
+// envelope is the body, the same on every attempt.
+func envelope(e *Event, timeLayout string) []byte {
+	body := make([]byte, 0, len(e.Data)+160)
+	body = append(body, `{"id":`...)
+	body = strconv.AppendQuote(body, string(e.ID))
+	body = append(body, `,"type":`...)
+	body = strconv.AppendQuote(body, e.Type)
+	body = append(body, `,"created_at":`...)
+	body = strconv.AppendQuote(body, e.At.Format(timeLayout))
+	body = append(body, `,"data":`...)
+	body = append(body, e.Data...)
+	return append(body, '}')
+}
+
+// scrub keeps a secret that the endpoint sent back out of the table.
+func scrub(excerpt []byte, secrets []pan.Secret) []byte {
+	for _, secret := range secrets {
+		excerpt = bytes.ReplaceAll(excerpt, []byte(secret.Reveal()), []byte("[redacted]"))
+	}
+	return excerpt[:min(len(excerpt), maxAnswer)]
+}
+
+func classify(err error) string {
+	var timeout net.Error
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var op *net.OpError
+	switch {
+	case errors.Is(err, errRefused):
+		return ErrorRefused
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return ErrorTimeout
+	case errors.As(err, &dns):
+		return ErrorDNS
+	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
+		return ErrorTLS
+	case errors.As(err, &op) && op.Op == "remote error":
+		return ErrorTLS // the other side's alert
+	case errors.As(err, &op) && op.Op == "dial":
+		return ErrorConnect
+	}
+	return ErrorProtocol
+}
+
+// retryAfter reads RFC 9110 section 10.2.3: seconds, or a time. What is malformed or past is 0.
+func retryAfter(text string, now time.Time) time.Duration {
+	if text == "" || len(text) > 64 {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}

@@ -1,0 +1,323 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	// turnTime is when an endpoint with more to deliver makes room for others.
+	turnTime = 2 * time.Second
+	// afterError is the pause after an error of our own.
+	afterError = 30 * time.Second
+	// lifetime is when a delivery that was refused is given up, however few its attempts.
+	lifetime = 72 * time.Hour
+)
+
+// schedule is the pause after each refused attempt: twelve attempts in about 71
+// hours. Each pause is longer or shorter by up to a fifth, the same for the same
+// delivery, and as long as Retry-After asks for, up to a day.
+var schedule = [...]time.Duration{
+	15 * time.Second, time.Minute, 3 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
+	3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 24 * time.Hour,
+}
+
+// pauseAfter is how long an endpoint that refused so many times in a row is left
+// alone, whatever is due: from two seconds to two minutes. It is then tried with
+// one request, so that a dead endpoint costs little.
+func pauseAfter(failures int) time.Duration {
+	return min(time.Second<<min(failures, 7), 2*time.Minute)
+}
+
+// maxPause bounds how long Retry-After keeps an endpoint's other events waiting.
+const maxPause = time.Hour
+
+// retryIn returns the pause before the next attempt, and whether there is one.
+func retryIn(d *Delivery, a *answer, now time.Time) (time.Duration, bool) {
+	if d.tries >= len(schedule) || now.Sub(d.QueuedAt) >= lifetime {
+		return 0, false
+	}
+	full := schedule[d.tries]
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, d.ID, d.tries) // a hash never returns an error
+	spread := full * 2 / 5
+	jittered := full - spread/2 + spread*time.Duration(h.Sum64()%1000)/1000
+	return max(jittered, a.retryAfter), true
+}
+
+// target is an endpoint made ready to be called.
+type target struct {
+	url     string
+	scheme  Scheme
+	secrets []pan.Secret
+}
+
+// parcel is one delivery with what it delivers.
+type parcel struct {
+	delivery Delivery
+	event    Event
+}
+
+// nothing says that an endpoint has nothing left that time alone makes due.
+const nothing time.Duration = -1
+
+// turn serves one endpoint. Among all processes one endpoint has one turn at a
+// time, so its requests are never more than Config.PerEndpoint; a turn is short,
+// so a slow endpoint takes a worker from the others only for one round of requests.
+func (s *Service) turn(ctx context.Context, j job.Job) error {
+	book, endpoint := ledger.BookID(j.Book), EndpointID(j.Unique)
+	watch := clock.Start()
+	for {
+		wait, err := s.wave(ctx, book, endpoint)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case err != nil:
+			s.Logger.ErrorContext(ctx, "deliver webhooks", "endpoint", string(endpoint), "error", err)
+			return job.Postpone(afterError)
+		case wait == nothing:
+			return nil
+		case wait > 0 || watch.Elapsed() > turnTime:
+			return s.askLater(ctx, j, wait)
+		}
+	}
+}
+
+// askLater has the turn come again after wait, or sooner if it was asked for
+// meanwhile: a job that postpones itself would forget that.
+func (s *Service) askLater(ctx context.Context, j job.Job, wait time.Duration) error {
+	again := job.Request{Kind: j.Kind, Book: j.Book, Realm: j.Realm, RunAt: s.Clocks.Now(j.Realm).Add(wait), Unique: j.Unique}
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, []storage.Effect{job.Enqueue(again)})
+	})
+}
+
+// wave sends what is due, as much as the endpoint takes at once. It returns how
+// long to wait for the next, 0 when there may be more at once.
+func (s *Service) wave(ctx context.Context, book ledger.BookID, endpoint EndpointID) (time.Duration, error) {
+	e, err := findRow(ctx, s.DB, book, endpoint)
+	if fault.CodeOf(err) == fault.NotFound || (err == nil && !e.Active) {
+		return nothing, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	now := s.Clocks.Now(e.Realm)
+	if e.pausedUntil.After(now) {
+		return e.pausedUntil.Sub(now), nil
+	}
+	limit := s.Config.PerEndpoint
+	if e.Failures > 0 {
+		limit = 1
+	}
+	key := []any{string(book), string(endpoint)}
+	parcels, err := storage.All(ctx, s.DB, scanParcel, listDue, append(key, storage.Micros(now), limit)...)
+	if err != nil {
+		return 0, err
+	}
+	if len(parcels) == 0 {
+		due, found, err := storage.One(ctx, s.DB, scanMicros, nextDue, key...)
+		if err != nil || !found {
+			return nothing, err
+		}
+		return max(due.Sub(now), time.Millisecond), nil
+	}
+	t, err := s.target(&e)
+	if err != nil {
+		return 0, err
+	}
+	answers, err := s.postAll(ctx, t, parcels)
+	if err != nil {
+		return 0, err
+	}
+	// What was sent is written down even while the process is stopping.
+	if err := s.settle(context.WithoutCancel(ctx), &e, parcels, answers); err != nil {
+		return 0, err
+	}
+	return 0, ctx.Err()
+}
+
+// target unseals the secrets that are valid now.
+func (s *Service) target(e *row) (*target, error) {
+	scheme, ok := s.schemes.find(e.Scheme)
+	if !ok {
+		return nil, fmt.Errorf("webhook %s: no scheme %q", e.ID, e.Scheme)
+	}
+	// The address is checked anew: rules may be stricter than when it was saved.
+	if _, err := s.Guard.CheckURL(e.URL); err != nil {
+		return &target{}, nil
+	}
+	t := &target{url: e.URL, scheme: scheme}
+	sealed := [][]byte{e.secret}
+	if e.previous != nil && e.PreviousUntil.After(s.Clocks.Now(e.Realm)) {
+		sealed = append(sealed, e.previous)
+	}
+	for _, box := range sealed {
+		plain, err := s.Vault.Unseal(sealSecret, string(e.ID), box)
+		if err != nil {
+			return nil, fmt.Errorf("webhook %s: %w", e.ID, err)
+		}
+		t.secrets = append(t.secrets, pan.NewSecret(string(plain)))
+	}
+	return t, nil
+}
+
+func (s *Service) postAll(ctx context.Context, t *target, parcels []parcel) ([]answer, error) {
+	for i := range parcels {
+		if e := &parcels[i].event; e.Sensitive {
+			plain, err := s.Vault.Unseal(sealEvent, string(e.ID), e.Data)
+			if err != nil {
+				return nil, fmt.Errorf("event %s: %w", e.ID, err)
+			}
+			e.Data = plain
+		}
+	}
+	answers := make([]answer, len(parcels))
+	var group sync.WaitGroup
+	for i := range parcels {
+		group.Go(func() {
+			if t.url == "" {
+				answers[i] = answer{class: ErrorRefused}
+				return
+			}
+			answers[i] = s.post(ctx, t, &parcels[i])
+		})
+	}
+	group.Wait()
+	return answers, nil
+}
+
+// settle writes down what became of requests and how the endpoint fares.
+func (s *Service) settle(ctx context.Context, e *row, parcels []parcel, answers []answer) error {
+	var learned *subscription
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		learned = nil
+		now, err := lockRow(ctx, tx, e.Book, e.ID)
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil // deleted meanwhile, and its deliveries with it
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.settleAll(ctx, tx, parcels, answers); err != nil {
+			return err
+		}
+		before := now
+		if s.judge(&now, answers); now.state == before.state {
+			return s.saveHealth(ctx, tx, &before, &now)
+		}
+		sub, err := s.disabled(ctx, tx, &now)
+		learned = &sub
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("settle deliveries to %s: %w", e.ID, err)
+	}
+	if learned != nil {
+		s.Outbox.subscriptions.learn(*learned)
+	}
+	return nil
+}
+
+func (s *Service) settleAll(ctx context.Context, tx *storage.Tx, parcels []parcel, answers []answer) error {
+	var attempts [][]any
+	for i := range parcels {
+		d, a := &parcels[i].delivery, &answers[i]
+		if a.cut {
+			continue
+		}
+		now := s.Clocks.Now(parcels[i].event.Realm)
+		state, due := deliveryDelivered, d.DueAt
+		if a.class != "" {
+			state = deliveryFailed
+			if pause, again := retryIn(d, a, now); again && a.status != statusGone {
+				state, due = deliveryPending, now.Add(pause)
+			}
+		}
+		key := []any{string(d.Book), string(d.Event), string(d.Endpoint)}
+		n, err := tx.Exec(ctx, settleDelivery, append(key, d.Attempts, state, storage.Micros(due))...)
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			attempts = append(attempts, append(key, d.Attempts+1, a.status, a.class, a.latency.Milliseconds(), notNull(a.excerpt), storage.Micros(now)))
+		}
+	}
+	return tx.ExecRows(ctx, insertAttempt, attempts)
+}
+
+const statusGone = 410
+
+// judge takes account of one wave: any success makes the endpoint healthy, 410 or
+// nothing but refusals for too long disable it.
+func (s *Service) judge(e *row, answers []answer) {
+	now := s.Clocks.Now(e.Realm)
+	taken, failed, gone, retryAfter := false, false, false, time.Duration(0)
+	for i := range answers {
+		a := &answers[i]
+		taken = taken || (a.class == "" && !a.cut)
+		failed = failed || (a.class != "" && !a.cut)
+		gone = gone || a.status == statusGone
+		retryAfter = max(retryAfter, min(a.retryAfter, maxPause))
+	}
+	switch {
+	case taken:
+		e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{}
+	case failed:
+		e.Failures++
+		if e.FailingSince.IsZero() {
+			e.FailingSince = now
+		}
+		e.pausedUntil = now.Add(max(pauseAfter(e.Failures), retryAfter))
+	}
+	switch {
+	case e.state != endpointActive:
+	case gone:
+		e.disable(ReasonGone)
+	case e.Failures > 0 && now.Sub(e.FailingSince) >= s.Config.DisableAfter:
+		e.disable(ReasonFailing)
+	}
+}
+
+func (s *Service) saveHealth(ctx context.Context, tx *storage.Tx, before, after *row) error {
+	if before.Failures == after.Failures && before.pausedUntil.Equal(after.pausedUntil) {
+		return nil
+	}
+	_, err := tx.Exec(ctx, saveHealth, string(after.Book), string(after.ID), after.Failures,
+		storage.NullMicros(after.FailingSince), storage.NullMicros(after.pausedUntil))
+	return err
+}
+
+// disabled saves that the program disabled e, for the audit log and the operators' feed, too.
+func (s *Service) disabled(ctx context.Context, tx *storage.Tx, e *row) (subscription, error) {
+	if err := s.save(ctx, tx, e); err != nil {
+		return subscription{}, err
+	}
+	if err := s.record(ctx, tx, e, audit.Record{Actor: "system", Action: "webhook.disable", Detail: e.detail()}); err != nil {
+		return subscription{}, err
+	}
+	told := Event{
+		ID: NewEventID(), Book: e.Book, Realm: e.Realm, Type: TypeDisabled, At: s.Clocks.Now(e.Realm),
+		Data: []byte(`{"webhook_id":"` + string(e.ID) + `","reason":"` + e.Reason + `"}`),
+	}
+	return e.subscription(), tx.Apply(ctx, []storage.Effect{s.Outbox.insert(told, eventNone)})
+}
+
+// notNull keeps an empty answer from becoming NULL.
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

@@ -1,0 +1,341 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// EndpointID names an endpoint ("wh_…").
+type EndpointID string
+
+// Endpoint is where a customer wants events sent.
+type Endpoint struct {
+	ID    EndpointID
+	Book  ledger.BookID
+	Realm realm.Realm
+	URL   string
+	// Events are the types it wants, or "*" alone for all.
+	Events []string
+	// Scheme is how requests to it are signed.
+	Scheme string
+	// Active endpoints get events. Others say why not: gone, failing, or what Disable was told.
+	Active bool
+	Reason string
+	// Failures counts the turns since the last success; FailingSince is when the first was.
+	Failures     int
+	FailingSince time.Time
+	// PreviousUntil is how long the secret before the last rotation stays valid; zero when none is.
+	PreviousUntil time.Time
+	CreatedAt     time.Time
+}
+
+// Why an endpoint was disabled by the program.
+const (
+	ReasonGone    = "gone"    // it answered 410
+	ReasonFailing = "failing" // nothing succeeded for Config.DisableAfter
+)
+
+// The states of an endpoint.
+const (
+	endpointActive   = "active"
+	endpointDisabled = "disabled"
+	endpointDeleted  = "deleted"
+)
+
+const (
+	maxEvents = 32
+	maxReason = 100
+	// DefaultGrace is how long a rotated secret stays valid unless it is said otherwise.
+	DefaultGrace = 24 * time.Hour
+	// MaxGrace is the longest time for which it may.
+	MaxGrace = 7 * 24 * time.Hour
+)
+
+// Limits of a secret that a customer chooses, in bytes.
+const (
+	MinSecret = 16
+	MaxSecret = 128
+)
+
+// Also is what to write in the transaction of a change, such as the stored answer
+// to the request. It may be nil and must have no effects of its own.
+type Also func(Endpoint, pan.Secret) []storage.Effect
+
+func (a Also) apply(ctx context.Context, tx *storage.Tx, e Endpoint, secret pan.Secret) error {
+	if a == nil {
+		return nil
+	}
+	return tx.Apply(ctx, a(e, secret))
+}
+
+// NewEndpoint asks for an endpoint.
+type NewEndpoint struct {
+	Book   ledger.BookID
+	Realm  realm.Realm
+	URL    string
+	Events []string
+	Scheme string
+	// Secret may be chosen by the customer; one is made when it is empty.
+	Secret pan.Secret
+	// Actor is named in the audit log.
+	Actor string
+	Also  Also
+}
+
+// Change names an endpoint and who changes it.
+type Change struct {
+	Book     ledger.BookID
+	Endpoint EndpointID
+	Actor    string
+	Also     Also
+}
+
+// Create stores a new endpoint and returns it with its secret, which is never
+// shown again. It returns invalid_request for an address that the guard refuses,
+// unknown names of events or a secret that is too short, and quota_exceeded when
+// the book has as many endpoints as it may.
+func (s *Service) Create(ctx context.Context, n NewEndpoint) (Endpoint, pan.Secret, error) {
+	if err := s.validate(ctx, &n); err != nil {
+		return Endpoint{}, pan.Secret{}, err
+	}
+	secret, err := chooseSecret(n.Secret)
+	if err != nil {
+		return Endpoint{}, pan.Secret{}, err
+	}
+	e := row{Endpoint: Endpoint{
+		ID: EndpointID(id.New("wh")), Book: n.Book, Realm: n.Realm, URL: n.URL, Events: n.Events, Scheme: n.Scheme,
+		Active: true, CreatedAt: s.Clocks.Now(n.Realm),
+	}, state: endpointActive, version: 1}
+	if e.secret, err = s.Vault.Seal(sealSecret, string(e.ID), []byte(secret.Reveal())); err != nil {
+		return Endpoint{}, pan.Secret{}, fmt.Errorf("create webhook: %w", err)
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		// The log locks the book's chain: two of these wait for each other, so the count below holds.
+		detail := map[string]string{"url": audit.Clean(n.URL), "events": audit.Clean(strings.Join(n.Events, " "))}
+		if err := s.record(ctx, tx, &e, audit.Record{Actor: n.Actor, Action: "webhook.create", Detail: detail}); err != nil {
+			return err
+		}
+		have, _, err := storage.One(ctx, tx, scanInt, countEndpoints, string(n.Book))
+		if err != nil {
+			return err
+		}
+		if have >= s.Config.MaxEndpoints {
+			return fault.New(fault.QuotaExceeded, "an account has at most %d webhooks", s.Config.MaxEndpoints)
+		}
+		if err := tx.ExecRows(ctx, insertEndpoint, [][]any{e.values(s.Clocks.Now(realm.Live))}); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, tx, e.Endpoint, secret)
+	})
+	if err != nil {
+		return Endpoint{}, pan.Secret{}, err
+	}
+	s.Outbox.subscriptions.learn(e.subscription())
+	return e.Endpoint, secret, nil
+}
+
+func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
+	if _, err := realm.Parse(string(n.Realm)); err != nil || n.Book == "" {
+		return fmt.Errorf("create webhook: a book and a realm are required")
+	}
+	if _, ok := s.schemes.find(n.Scheme); !ok {
+		return fmt.Errorf("create webhook: no scheme %q", n.Scheme)
+	}
+	events, err := checkEvents(n.Events)
+	if err != nil {
+		return err
+	}
+	n.Events = events
+	_, err = s.Guard.Check(ctx, n.URL)
+	return err
+}
+
+// checkEvents returns the names sorted, each once; "*" stands for all.
+func checkEvents(events []string) ([]string, error) {
+	if len(events) == 0 || len(events) > maxEvents {
+		return nil, fault.New(fault.InvalidRequest, "name 1 to %d events, or * for all", maxEvents).At("events")
+	}
+	if slices.Contains(events, allEvents) {
+		return []string{allEvents}, nil
+	}
+	for _, name := range events {
+		if !validType(name) {
+			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
+		}
+	}
+	events = slices.Sorted(slices.Values(events))
+	return slices.Compact(events), nil
+}
+
+// chooseSecret returns the customer's secret, or a new one of 256 random bits.
+func chooseSecret(chosen pan.Secret) (pan.Secret, error) {
+	if chosen.IsZero() {
+		var b [32]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+		return pan.NewSecret("whsec_" + base64.RawURLEncoding.EncodeToString(b[:])), nil
+	}
+	text := chosen.Reveal()
+	if len(text) < MinSecret || len(text) > MaxSecret || strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return pan.Secret{}, fault.New(fault.InvalidRequest, "a secret has %d to %d printable ASCII characters", MinSecret, MaxSecret).At("secret")
+	}
+	return chosen, nil
+}
+
+// Find returns an endpoint of book, or the fault not_found.
+func (s *Service) Find(ctx context.Context, book ledger.BookID, endpoint EndpointID) (Endpoint, error) {
+	e, err := findRow(ctx, s.DB, book, endpoint)
+	return e.Endpoint, err
+}
+
+// List returns the endpoints of book, the oldest first: at most Config.MaxEndpoints.
+func (s *Service) List(ctx context.Context, book ledger.BookID) ([]Endpoint, error) {
+	rows, err := storage.All(ctx, s.DB, scanEndpoint, listEndpoints, string(book), s.Config.MaxEndpoints)
+	if err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	endpoints := make([]Endpoint, len(rows))
+	for i := range rows {
+		endpoints[i] = rows[i].Endpoint
+	}
+	return endpoints, nil
+}
+
+// Delete removes an endpoint, its secrets and what was still to be delivered to it.
+func (s *Service) Delete(ctx context.Context, c Change) error {
+	_, _, err := s.change(ctx, c, "webhook.delete", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+		e.state, e.Active, e.Reason = endpointDeleted, false, endpointDeleted
+		e.secret, e.previous, e.PreviousUntil = []byte{}, nil, time.Time{}
+		_, err := tx.Exec(ctx, cancelDeliveries, string(c.Book), string(c.Endpoint))
+		return pan.Secret{}, err
+	})
+	return err
+}
+
+// Disable stops deliveries to an endpoint, for a reason of at most 100 bytes. What
+// is pending stays so and goes on when it is enabled within the retention.
+func (s *Service) Disable(ctx context.Context, c Change, reason string) (Endpoint, error) {
+	if reason == "" || len(reason) > maxReason {
+		return Endpoint{}, fault.New(fault.InvalidRequest, "a reason of 1 to %d bytes is required", maxReason).At("reason")
+	}
+	e, _, err := s.change(ctx, c, "webhook.disable", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
+		e.disable(reason)
+		return pan.Secret{}, nil
+	})
+	return e, err
+}
+
+// Enable lets an endpoint have events again, beginning with those still pending.
+func (s *Service) Enable(ctx context.Context, c Change) (Endpoint, error) {
+	e, _, err := s.change(ctx, c, "webhook.enable", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+		e.state, e.Active, e.Reason = endpointActive, true, ""
+		e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{}
+		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
+	})
+	s.Queue.Wake()
+	return e, err
+}
+
+// Rotation says how to change a secret.
+type Rotation struct {
+	// Secret may be chosen by the customer; one is made when it is empty.
+	Secret pan.Secret
+	// Grace is how long the present secret stays valid; DefaultGrace when 0, MaxGrace at most.
+	Grace time.Duration
+}
+
+// Rotate gives an endpoint a new secret and returns it; it is never shown again.
+// Requests are signed with both for the time of grace. A secret that was still in
+// its grace ends.
+func (s *Service) Rotate(ctx context.Context, c Change, r Rotation) (Endpoint, pan.Secret, error) {
+	if r.Grace < 0 || r.Grace > MaxGrace {
+		return Endpoint{}, pan.Secret{}, fault.New(fault.InvalidRequest, "a secret stays valid for at most %s", MaxGrace).At("grace")
+	}
+	if r.Grace == 0 {
+		r.Grace = DefaultGrace
+	}
+	secret, err := chooseSecret(r.Secret)
+	if err != nil {
+		return Endpoint{}, pan.Secret{}, err
+	}
+	sealed, err := s.Vault.Seal(sealSecret, string(c.Endpoint), []byte(secret.Reveal()))
+	if err != nil {
+		return Endpoint{}, pan.Secret{}, fmt.Errorf("rotate webhook %s: %w", c.Endpoint, err)
+	}
+	return s.change(ctx, c, "webhook.rotate", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
+		e.previous, e.PreviousUntil = e.secret, s.Clocks.Now(e.Realm).Add(r.Grace)
+		e.secret = sealed
+		return secret, nil
+	})
+}
+
+// change makes one change to a locked endpoint, audited, and tells this process of it at once.
+func (s *Service) change(ctx context.Context, c Change, action string, edit func(context.Context, *storage.Tx, *row) (pan.Secret, error)) (Endpoint, pan.Secret, error) {
+	var e row
+	var secret pan.Secret
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		var err error
+		if e, err = lockRow(ctx, tx, c.Book, c.Endpoint); err != nil {
+			return err
+		}
+		if secret, err = edit(ctx, tx, &e); err != nil {
+			return err
+		}
+		if err := s.save(ctx, tx, &e); err != nil {
+			return err
+		}
+		if err := s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: e.detail()}); err != nil {
+			return err
+		}
+		return c.Also.apply(ctx, tx, e.Endpoint, secret)
+	})
+	if err != nil {
+		return Endpoint{}, pan.Secret{}, err
+	}
+	s.Outbox.subscriptions.learn(e.subscription())
+	return e.Endpoint, secret, nil
+}
+
+// save writes e as its next version.
+func (s *Service) save(ctx context.Context, tx *storage.Tx, e *row) error {
+	e.version++
+	effect := saveEndpoint.With(string(e.Book), string(e.ID), e.version, e.state, e.Reason, e.secret, nullBytes(e.previous),
+		storage.NullMicros(e.PreviousUntil), e.Failures, storage.NullMicros(e.FailingSince), storage.NullMicros(e.pausedUntil),
+		storage.Micros(s.Clocks.Now(realm.Live)))
+	return tx.Apply(ctx, []storage.Effect{effect.Exactly(1)})
+}
+
+func (s *Service) record(ctx context.Context, tx *storage.Tx, e *row, r audit.Record) error {
+	r.Subject, r.Book, r.At = string(e.ID), string(e.Book), s.Clocks.Now(e.Realm)
+	return s.Audit.Append(ctx, tx, r)
+}
+
+// askTurn is the effect of having an endpoint served soon.
+func (s *Service) askTurn(book ledger.BookID, endpoint EndpointID, r realm.Realm) storage.Effect {
+	return job.Enqueue(job.Request{Kind: jobDeliver, Book: string(book), Realm: r, RunAt: s.Clocks.Now(r), Unique: string(endpoint)})
+}
+
+func (e *row) disable(reason string) {
+	e.state, e.Active, e.Reason = endpointDisabled, false, reason
+}
+
+func (e *row) detail() map[string]string {
+	detail := map[string]string{"state": e.state}
+	if e.state == endpointDisabled {
+		detail["reason"] = audit.Clean(e.Reason)
+	}
+	return detail
+}

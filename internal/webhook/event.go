@@ -1,0 +1,254 @@
+package webhook
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+)
+
+// EventID names an event ("evt_…"). It is what receivers recognise repetitions by.
+type EventID string
+
+// NewEventID returns a fresh id for an event whose maker needs to know it.
+func NewEventID() EventID { return EventID(id.New("evt")) }
+
+// Event is something that happened, for those who subscribed to its type.
+type Event struct {
+	// ID may be left empty: Effects makes one.
+	ID    EventID
+	Book  ledger.BookID
+	Realm realm.Realm
+	// Type is dotted lower case, such as "card.created"; at most 64 bytes.
+	Type string
+	// Data is one JSON value of at most 64 KiB, sent as it is.
+	Data []byte
+	// Sensitive data, such as a one-time code, is sealed where it is stored and left out of lists.
+	Sensitive bool
+	// At is when it happened, in the realm's time; now when zero.
+	At time.Time
+	// State says, when listed, whether deliveries were made: none, pending or dispatched.
+	State string
+}
+
+// The states of an event.
+const (
+	eventNone       = "none" // nobody subscribed
+	eventPending    = "pending"
+	eventDispatched = "dispatched"
+)
+
+const (
+	maxData = 64 << 10
+	maxType = 64
+	// sealEvent and sealSecret are what things are sealed for.
+	sealEvent  = "webhook.event"
+	sealSecret = "webhook.secret"
+)
+
+var typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
+
+// Outbox takes events. It is safe for concurrent use.
+type Outbox struct {
+	db            *storage.DB
+	clocks        *clock.Realms
+	vault         *vault.Vault
+	logger        *slog.Logger
+	subscriptions subscriptions
+	wake          chan struct{} // one token: an event may be pending
+}
+
+// Effects returns what adds e to the caller's transaction: one row. It reads no
+// database: who subscribed is known from memory. An event that breaks a limit or
+// holds no JSON is a mistake in the program; its effect refuses the transaction.
+func (o *Outbox) Effects(e Event) []storage.Effect {
+	if e.ID == "" {
+		e.ID = NewEventID()
+	}
+	if e.At.IsZero() {
+		e.At = o.clocks.Now(e.Realm)
+	}
+	state := eventNone
+	if o.subscriptions.wants(e.Book, e.Type) {
+		state = eventPending
+		o.Wake()
+	}
+	return []storage.Effect{o.insert(e, state)}
+}
+
+// insert is the effect of storing e; the table refuses the state of an invalid event.
+func (o *Outbox) insert(e Event, state string) storage.Effect {
+	data, sealed, err := e.Data, int64(0), e.validate()
+	if err == nil && e.Sensitive {
+		sealed = 1
+		data, err = o.vault.Seal(sealEvent, string(e.ID), e.Data)
+	}
+	if err != nil {
+		o.logger.Error("webhook event refused", "type", e.Type, "event", string(e.ID), "error", err)
+		state, data = "invalid: "+err.Error(), []byte("-")
+	}
+	return insertEvent.Row(string(e.Book), string(e.ID), string(e.Realm), e.Type, data, sealed, state, storage.Micros(e.At))
+}
+
+func (e *Event) validate() error {
+	switch {
+	case e.Book == "" || !id.Valid("evt", string(e.ID)):
+		return fmt.Errorf("a book and an id of evt_ are required")
+	case !validType(e.Type):
+		return fmt.Errorf("the type must be dotted lower case of at most %d bytes", maxType)
+	case len(e.Data) > maxData || !json.Valid(e.Data):
+		return fmt.Errorf("the data must be JSON of at most %d bytes", maxData)
+	}
+	_, err := realm.Parse(string(e.Realm))
+	return err
+}
+
+func validType(text string) bool { return len(text) <= maxType && typeForm.MatchString(text) }
+
+// Wake has pending events looked for soon. Effects calls it by itself; after a
+// transaction that took long, its maker may call it again. It never blocks.
+func (o *Outbox) Wake() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // the token that is there does
+	}
+}
+
+// rest waits for d at most and reports whether it was woken.
+func (o *Outbox) rest(ctx context.Context, d time.Duration) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	woken := make(chan bool, 1)
+	go func() {
+		select {
+		case <-o.wake:
+			woken <- true
+			cancel()
+		case <-ctx.Done():
+			woken <- false
+		}
+	}()
+	_ = clock.Wait(ctx, d) // whether time or the wake ended it is told below
+	cancel()
+	return <-woken
+}
+
+// Page sizes of lists.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 200
+)
+
+// Cursor is a place in a list of events, as Event.Cursor gives it. Empty is no place.
+type Cursor string
+
+// Cursor returns the place of e.
+func (e *Event) Cursor() Cursor {
+	text := strconv.FormatInt(storage.Micros(e.At), 10) + "/" + string(e.Book) + "/" + string(e.ID)
+	return Cursor(base64.RawURLEncoding.EncodeToString([]byte(text)))
+}
+
+// EventFilter says which events to list: those of one book, or of all books of a
+// realm in the order of their times.
+type EventFilter struct {
+	Book ledger.BookID
+	// Realm is needed where Book is empty.
+	Realm realm.Realm
+	// Type, when set, must be equal to the event's.
+	Type string
+	// Before lists what is older than a place, After the nearest of what is newer. At most one is set.
+	Before, After Cursor
+	// Limit is the page size, DefaultLimit when 0, MaxLimit at most.
+	Limit int
+}
+
+// List returns a page of events, newest first. Sensitive data is left out. It
+// returns the fault invalid_cursor when a cursor is none of Event.Cursor's.
+func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
+	place, err := f.place()
+	if err != nil {
+		return nil, err
+	}
+	args := []any{f.Type, string(f.Book), string(place.ID)}
+	if f.Book == "" {
+		args = []any{f.Type, string(f.Realm), storage.Micros(place.At), string(place.Book), string(place.ID)}
+	}
+	events, err := storage.All(ctx, o.db, scanEvent, f.statement(), append(args, pageSize(f.Limit))...)
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	for i := range events {
+		if events[i].Sensitive {
+			events[i].Data = nil
+		}
+	}
+	if f.After != "" {
+		slices.Reverse(events)
+	}
+	return events, nil
+}
+
+func (f *EventFilter) statement() *storage.Statement {
+	switch {
+	case f.Book == "" && f.After != "":
+		return listRealmAfter
+	case f.Book == "":
+		return listRealmBefore
+	case f.After != "":
+		return listBookAfter
+	}
+	return listBookBefore
+}
+
+// place returns where the page begins: after all events unless a cursor says otherwise.
+func (f *EventFilter) place() (Event, error) {
+	text := f.Before
+	switch {
+	case f.Before != "" && f.After != "":
+		return Event{}, fault.New(fault.InvalidCursor, "give a cursor before or after, not both")
+	case f.After != "":
+		text = f.After
+	case f.Before == "":
+		return Event{ID: "f", At: storage.Time(math.MaxInt64)}, nil // above every evt_…
+	}
+	e, ok := parseCursor(text)
+	if !ok || (f.Book != "" && e.Book != f.Book) {
+		return Event{}, fault.New(fault.InvalidCursor, "the cursor does not belong to this list")
+	}
+	return e, nil
+}
+
+func parseCursor(c Cursor) (e Event, ok bool) {
+	text, err := base64.RawURLEncoding.DecodeString(string(c))
+	if err != nil || len(text) > 256 {
+		return e, false
+	}
+	parts := strings.Split(string(text), "/")
+	if len(parts) != 3 {
+		return e, false
+	}
+	at, err := strconv.ParseInt(parts[0], 10, 64)
+	return Event{At: storage.Time(at), Book: ledger.BookID(parts[1]), ID: EventID(parts[2])}, err == nil && id.Valid("evt", parts[2])
+}
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return DefaultLimit
+	}
+	return min(limit, MaxLimit)
+}

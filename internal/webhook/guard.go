@@ -1,0 +1,237 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Limits of an endpoint's address.
+const (
+	maxURL     = 2048 // bytes
+	maxHost    = 253  // RFC 1035 section 2.3.4
+	maxLabel   = 63
+	lookupTime = 3 * time.Second
+)
+
+// Guard decides where the program may send requests to addresses that customers
+// chose. The same guard checks an address when it is saved, tried and used; the
+// check that counts is made on the IP address itself, when it is dialled.
+// The zero value allows public hosts over HTTPS on ports 443 and 8443.
+type Guard struct {
+	// AllowPrivate also allows any address, any port and plain HTTP. Only for
+	// tests and machines of developers.
+	AllowPrivate bool
+	// Ports that may be called; 443 and 8443 when empty.
+	Ports []uint16
+	// Deny is what is refused beside the special-purpose ranges, such as the
+	// operator's own public networks.
+	Deny []netip.Prefix
+	// Resolver looks names up; nil is the system's.
+	Resolver *net.Resolver
+}
+
+// errRefused is in the chain of every error that says that an address may not be called.
+var errRefused = errors.New("address refused")
+
+// CheckURL returns the parsed address of an endpoint. It returns the fault
+// invalid_request for anything but an absolute HTTPS URL of at most 2,048 bytes
+// with a public host name or address, an allowed port, no user information and no
+// fragment. It looks nothing up.
+func (g *Guard) CheckURL(text string) (*url.URL, error) {
+	if len(text) > maxURL {
+		return nil, badURL("is longer than %d bytes", maxURL)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, badURL("is malformed") // the parser's text repeats the URL, which may hold a password
+	}
+	switch {
+	case u.Scheme != "https" && (u.Scheme != "http" || !g.AllowPrivate):
+		return nil, badURL("must begin with https://")
+	case u.Opaque != "" || u.Host == "":
+		return nil, badURL("must name a host")
+	case u.User != nil:
+		return nil, badURL("must not hold a user name or password")
+	case u.Fragment != "" || strings.HasSuffix(text, "#"):
+		return nil, badURL("must not have a fragment")
+	}
+	if err := g.checkHost(u.Hostname()); err != nil {
+		return nil, err
+	}
+	port, err := portOf(u)
+	if err != nil {
+		return nil, badURL("has a malformed port")
+	}
+	if err := g.checkPort(port); err != nil {
+		return nil, badURL("has port %d, which is not allowed", port)
+	}
+	return u, nil
+}
+
+// Check is CheckURL and one look-up: it also refuses a name that now has an
+// address which may not be called. A name that does not resolve yet is accepted,
+// since every delivery checks again.
+func (g *Guard) Check(ctx context.Context, text string) (*url.URL, error) {
+	u, err := g.CheckURL(text)
+	if err != nil || g.AllowPrivate {
+		return u, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	addresses, err := g.resolver().LookupNetIP(ctx, "ip", u.Hostname())
+	if err != nil {
+		return u, nil
+	}
+	for _, a := range addresses {
+		// A resolver gives IPv4 addresses in their mapped form, too.
+		if err := g.CheckAddress(a.Unmap()); err != nil {
+			return nil, badURL("has a host with a %s address", g.refused(a.Unmap()))
+		}
+	}
+	return u, nil
+}
+
+// CheckAddress returns an error when a may not be called.
+func (g *Guard) CheckAddress(a netip.Addr) error {
+	if what := g.refused(a); what != "" {
+		return fmt.Errorf("%s address: %w", what, errRefused)
+	}
+	return nil
+}
+
+func (g *Guard) refused(a netip.Addr) string {
+	if g.AllowPrivate && a.IsValid() {
+		return ""
+	}
+	if what := refusedRange(a); what != "" {
+		return what
+	}
+	if slices.ContainsFunc(g.Deny, func(p netip.Prefix) bool { return p.Contains(a) }) {
+		return "denied"
+	}
+	return ""
+}
+
+// Dialer returns a dialer that refuses, at the last moment and for each address
+// that a name has, what CheckAddress refuses.
+func (g *Guard) Dialer(timeout time.Duration) *net.Dialer {
+	return &net.Dialer{Timeout: timeout, Resolver: g.resolver(), ControlContext: g.control}
+}
+
+func (g *Guard) control(_ context.Context, network, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || (network != "tcp4" && network != "tcp6") {
+		return fmt.Errorf("dial %s: %w", network, errRefused)
+	}
+	if err := g.CheckAddress(to.Addr()); err != nil {
+		return err
+	}
+	return g.checkPort(to.Port())
+}
+
+func (g *Guard) resolver() *net.Resolver {
+	if g.Resolver == nil {
+		return net.DefaultResolver
+	}
+	return g.Resolver
+}
+
+func (g *Guard) checkPort(port uint16) error {
+	allowed := g.Ports
+	if len(allowed) == 0 {
+		allowed = []uint16{443, 8443}
+	}
+	if port == 0 || (!g.AllowPrivate && !slices.Contains(allowed, port)) {
+		return fmt.Errorf("port %d: %w", port, errRefused)
+	}
+	return nil
+}
+
+func portOf(u *url.URL) (uint16, error) {
+	switch text := u.Port(); {
+	case text != "":
+		port, err := strconv.ParseUint(text, 10, 16)
+		return uint16(port), err
+	case strings.HasSuffix(u.Host, ":"):
+		return 0, errors.New("empty port")
+	case u.Scheme == "http":
+		return 80, nil
+	}
+	return 443, nil
+}
+
+// localSuffixes are domains that never lead out of a network.
+var localSuffixes = []string{"localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa", "corp", "private", "onion", "test"}
+
+// checkHost refuses what is not a public host name or address by its form.
+func (g *Guard) checkHost(host string) error {
+	if strings.ContainsAny(host, ":%") {
+		return g.checkLiteral(host)
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return g.checkLiteral(a.String())
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	labels := strings.Split(name, ".")
+	if len(name) > maxHost || !slices.ContainsFunc(labels, func(l string) bool { return l != "" }) || !all(labels, validLabel) {
+		return badURL("has a malformed host name")
+	}
+	// Some resolvers read 0x7f.1, 017700000001 and 2130706433 as addresses.
+	if last := labels[len(labels)-1]; last[0] >= '0' && last[0] <= '9' {
+		return badURL("has a malformed host address")
+	}
+	if g.AllowPrivate {
+		return nil
+	}
+	if len(labels) < 2 {
+		return badURL("must have a public host")
+	}
+	for _, suffix := range localSuffixes {
+		if strings.HasSuffix("."+name, "."+suffix) {
+			return badURL("must have a public host")
+		}
+	}
+	return nil
+}
+
+func (g *Guard) checkLiteral(host string) error {
+	a, err := netip.ParseAddr(host)
+	if err != nil || a.Zone() != "" {
+		return badURL("has a malformed host address")
+	}
+	if what := g.refused(a); what != "" {
+		return badURL("has a %s address", what)
+	}
+	return nil
+}
+
+func validLabel(label string) bool {
+	if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for _, c := range []byte(label) {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+func all(labels []string, ok func(string) bool) bool {
+	return !slices.ContainsFunc(labels, func(l string) bool { return !ok(l) })
+}
+
+func badURL(format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, "the webhook URL "+format, args...).At("url")
+}

@@ -1,0 +1,130 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	// maxKnown bounds the endpoints in memory; beyond it every event is looked at.
+	maxKnown = 1_000_000
+	// staleAfter is how old what is known may be before every event is looked at.
+	staleAfter = 5 * time.Second
+	// overlap is how far back changes are read again, for clocks that differ and
+	// transactions that take long.
+	overlap = 2 * time.Minute
+	// reloadEvery is how often all is read anew, should overlap ever be too short.
+	reloadEvery = 5 * time.Minute
+)
+
+// subscriptions is what this process knows of who wants which events. While it
+// knows nothing or is out of date everybody may want everything: the dispatcher,
+// which reads the database, decides.
+type subscriptions struct {
+	mu       sync.RWMutex
+	books    map[ledger.BookID]map[EndpointID]subscription
+	size     int
+	loaded   bool
+	overfull bool
+	fresh    clock.Stopwatch // since the last look at the database
+	whole    clock.Stopwatch // since the last look at all of it
+}
+
+// subscription is what one endpoint wants as of one version of it.
+type subscription struct {
+	book    ledger.BookID
+	id      EndpointID
+	version int64
+	active  bool
+	events  string // separated by spaces
+}
+
+// wants reports whether an endpoint of book may want events of a type.
+func (s *subscriptions) wants(book ledger.BookID, eventType string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.loaded || s.overfull || s.fresh.Elapsed() > staleAfter {
+		return true
+	}
+	for _, sub := range s.books[book] {
+		if sub.active && matches(sub.events, eventType) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether a list of names, or "*", covers a type.
+func matches(events, eventType string) bool {
+	if events == allEvents {
+		return true
+	}
+	return slices.Contains(strings.Fields(events), eventType)
+}
+
+const allEvents = "*"
+
+// learn takes over sub unless a later version is known: what this process changed
+// itself is never undone by what it had read before.
+func (s *subscriptions) learn(sub subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(sub)
+}
+
+func (s *subscriptions) put(sub subscription) {
+	if s.books == nil {
+		s.books = map[ledger.BookID]map[EndpointID]subscription{}
+	}
+	known, exists := s.books[sub.book][sub.id]
+	if exists && known.version >= sub.version {
+		return
+	}
+	if !exists {
+		if s.size == maxKnown {
+			s.overfull = true
+			return
+		}
+		s.size++
+	}
+	if s.books[sub.book] == nil {
+		s.books[sub.book] = map[EndpointID]subscription{}
+	}
+	s.books[sub.book][sub.id] = sub
+}
+
+// Refresh reads which endpoints changed of late, all of them the first time and
+// now and then. Start does it every second.
+func (s *Service) Refresh(ctx context.Context) error {
+	known := &s.Outbox.subscriptions
+	known.mu.RLock()
+	whole := !known.loaded || known.whole.Elapsed() > reloadEvery
+	known.mu.RUnlock()
+	watch, since := clock.Start(), int64(0)
+	if !whole {
+		since = storage.Micros(s.Clocks.Now(realm.Live).Add(-overlap))
+	}
+	err := storage.Each(ctx, s.DB, scanSubscription, func(sub subscription) error {
+		known.learn(sub)
+		return nil
+	}, listChanged, since)
+	if err != nil {
+		return fmt.Errorf("read webhook subscriptions: %w", err)
+	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	known.fresh = watch
+	if whole {
+		known.loaded, known.whole = true, watch
+	}
+	return nil
+}
