@@ -1,0 +1,208 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Report is what a run measured.
+type Report struct {
+	StartedAt   time.Time `json:"started_at"`
+	BaseURL     string    `json:"base_url,omitempty"`
+	Workers     int       `json:"workers"`
+	Rate        int       `json:"rate,omitempty"` // arrivals a second; 0: closed load
+	Rounds      int       `json:"rounds"`
+	RoundMillis int64     `json:"round_ms"`
+	Rows        []Row     `json:"rows"`
+}
+
+// Row is one scenario, or one size of a growth run.
+type Row struct {
+	Scenario string `json:"scenario"`
+	Figures
+	// Noop is the no-op requests between the scenario's rounds.
+	Noop *Figures `json:"noop,omitempty"`
+	// Ratio is the median of Ratios; 0 without no-op requests.
+	Ratio float64 `json:"ratio,omitempty"`
+	// Ratios compare each round with the no-op round before it: requests a second over the
+	// no-op's; in open load, where those are given, the no-op's median time over the scenario's.
+	Ratios []float64 `json:"ratios,omitempty"`
+	// Size, Loaded and LoadMillis are of growth runs: how much there was, how much of it was
+	// added for this row, and how long that took.
+	Size       int64 `json:"size,omitempty"`
+	Loaded     int64 `json:"loaded,omitempty"`
+	LoadMillis int64 `json:"load_ms,omitempty"`
+}
+
+// Figures are counts and latencies. Latencies are microseconds.
+type Figures struct {
+	Requests int64 `json:"requests"`
+	// Errors are requests without an answer or with a wrong one.
+	Errors int64 `json:"errors"`
+	// Unsent are requests of open load that were due and not sent before the round ended.
+	Unsent    int64            `json:"unsent,omitempty"`
+	Statuses  map[string]int64 `json:"statuses,omitempty"`
+	Reasons   []string         `json:"reasons,omitempty"`
+	Seconds   float64          `json:"seconds"`
+	PerSecond float64          `json:"per_second"` // right answers
+	P50       int64            `json:"p50_us"`
+	P90       int64            `json:"p90_us"`
+	P99       int64            `json:"p99_us"`
+	P999      int64            `json:"p999_us"`
+	Max       int64            `json:"max_us"`
+}
+
+func (t *total) figures() Figures {
+	f := Figures{Requests: t.done(), Errors: t.errors, Unsent: t.unsent, Reasons: t.reasons, Seconds: t.took.Seconds(),
+		PerSecond: (&result{t.recorder, t.took}).perSecond(),
+		P50:       t.quantile(50).Microseconds(), P90: t.quantile(90).Microseconds(), P99: t.quantile(99).Microseconds(),
+		P999: t.quantile(99.9).Microseconds(), Max: t.max.Microseconds()}
+	for status, n := range t.statuses {
+		if status == 0 {
+			continue
+		}
+		if f.Statuses == nil {
+			f.Statuses = map[string]int64{}
+		}
+		f.Statuses[strconv.Itoa(status)] = n
+	}
+	return f
+}
+
+// ratios compares rounds pairwise; above 1 the scenario is the faster.
+func ratios(scenario, noop []result, open bool) []float64 {
+	all := make([]float64, 0, len(scenario))
+	for i := range min(len(scenario), len(noop)) {
+		above, below := scenario[i].perSecond(), noop[i].perSecond()
+		if open {
+			above, below = noop[i].quantile(50).Seconds(), scenario[i].quantile(50).Seconds()
+		}
+		if below > 0 {
+			all = append(all, above/below)
+		}
+	}
+	return all
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// Formats lists what Render can write.
+func Formats() []string { return []string{"table", "json"} }
+
+// Render writes the report as a table for people or as JSON.
+func (r *Report) Render(w io.Writer, format string) error {
+	switch format {
+	case "table":
+		return r.table(w)
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	return fmt.Errorf("format %q: want %s", format, strings.Join(Formats(), " or "))
+}
+
+func (r *Report) table(w io.Writer) error {
+	lines := [][]string{{"scenario", "requests", "errors", "req/s", "p50", "p90", "p99", "p99.9", "max", "×no-op"}}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		ratio := ""
+		if row.Noop != nil {
+			lines = append(lines, row.Noop.cells("no-op", ""))
+			ratio = strconv.FormatFloat(row.Ratio, 'f', 3, 64)
+		}
+		lines = append(lines, row.cells(row.Scenario, ratio))
+	}
+	if _, err := io.WriteString(w, align(lines)); err != nil {
+		return err
+	}
+	return r.notes(w)
+}
+
+// cells are the columns of the table.
+func (f *Figures) cells(name, ratio string) []string {
+	cells := []string{name, strconv.FormatInt(f.Requests, 10), strconv.FormatInt(f.Errors+f.Unsent, 10), strconv.FormatFloat(f.PerSecond, 'f', 0, 64)}
+	for _, micros := range []int64{f.P50, f.P90, f.P99, f.P999, f.Max} {
+		cells = append(cells, showMicros(micros))
+	}
+	return append(cells, ratio)
+}
+
+// align sets names to the left and figures to the right.
+func align(lines [][]string) string {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var out strings.Builder
+	for _, line := range lines {
+		text := fmt.Sprintf("%-*s", widths[0], line[0])
+		for i, cell := range line[1:] {
+			text += fmt.Sprintf("  %*s", widths[i+1], cell)
+		}
+		out.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	return out.String()
+}
+
+// showMicros writes a time with the unit and digits that a person compares by.
+func showMicros(micros int64) string {
+	switch {
+	case micros < 1000:
+		return fmt.Sprintf("%dµs", micros)
+	case micros < 100_000:
+		return fmt.Sprintf("%.2fms", float64(micros)/1e3)
+	case micros < 1_000_000:
+		return fmt.Sprintf("%.0fms", float64(micros)/1e3)
+	}
+	return fmt.Sprintf("%.2fs", float64(micros)/1e6)
+}
+
+// notes are what does not fit into the table.
+func (r *Report) notes(w io.Writer) error {
+	load := fmt.Sprintf("%d callers, each as fast as answers come", r.Workers)
+	if r.Rate > 0 {
+		load = fmt.Sprintf("%d arrivals a second on %d connections, timed from when they were due", r.Rate, r.Workers)
+	}
+	if _, err := fmt.Fprintf(w, "\n%s; rounds of %s: %d\n", load, time.Duration(r.RoundMillis)*time.Millisecond, r.Rounds); err != nil {
+		return err
+	}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		if row.Loaded > 0 {
+			took := time.Duration(row.LoadMillis) * time.Millisecond
+			if _, err := fmt.Fprintf(w, "%s: loaded %d in %s, %.0f a second\n", row.Scenario, row.Loaded, took, float64(row.Loaded)/max(took.Seconds(), 1e-3)); err != nil {
+				return err
+			}
+		}
+		for _, text := range row.Reasons {
+			if _, err := fmt.Fprintf(w, "%s: %s\n", row.Scenario, text); err != nil {
+				return err
+			}
+		}
+		if row.Unsent > 0 {
+			if _, err := fmt.Fprintf(w, "%s: %d were due and not sent before their round ended\n", row.Scenario, row.Unsent); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+)
+
+// phases is a server that notes which paths came, repetitions left out.
+type phases struct {
+	sync.Mutex
+	paths []string
+	seen  map[string]int
+}
+
+func (p *phases) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.Lock()
+	if len(p.paths) == 0 || p.paths[len(p.paths)-1] != r.URL.Path {
+		p.paths = append(p.paths, r.URL.Path)
+	}
+	if p.seen == nil {
+		p.seen = map[string]int{}
+	}
+	p.seen[r.Header.Get("N")]++
+	p.Unlock()
+	if r.URL.Path == "/wrong" {
+		http.Error(w, "never", http.StatusForbidden)
+		return
+	}
+	NoopHandler().ServeHTTP(w, r)
+}
+
+func at(path string) Scenario {
+	return Scenario{Name: strings.TrimPrefix(path, "/"), Make: func(_ int, n int64) Request {
+		return Request{Method: "POST", Path: path, Body: []byte(`{}`), Headers: []Header{{"N", fmt.Sprintf("%d", n)}}}
+	}}
+}
+
+// A run goes no-op, scenario, no-op, scenario after a warm-up, and reports each scenario beside its no-op.
+func TestRun(t *testing.T) {
+	server := &phases{}
+	base := serve(t, server.ServeHTTP)
+	start := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	var shown bytes.Buffer
+	r := &Runner{Clock: clock.NewManual(start), Progress: &shown}
+	o := Options{BaseURL: base, Workers: 3, Rounds: 2, Duration: long, Count: 50}
+	report, err := r.Run(context.Background(), []Scenario{at("/a"), at("/b")}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/a", NoopPath, "/a", NoopPath, "/a", "/b", NoopPath, "/b", NoopPath, "/b"}
+	if !slices.Equal(server.paths, want) {
+		t.Errorf("the server saw %v, want %v", server.paths, want)
+	}
+	if len(report.Rows) != 2 || !report.StartedAt.Equal(start) || report.Workers != 3 || report.Rounds != 2 {
+		t.Fatalf("report %+v", report)
+	}
+	for i, name := range []string{"a", "b"} {
+		row := report.Rows[i]
+		if row.Scenario != name || row.Requests != 100 || row.Errors != 0 || row.Statuses["200"] != 100 || row.Noop == nil || row.Noop.Requests != 100 {
+			t.Errorf("row %+v", row)
+		}
+		if len(row.Ratios) != 2 || row.Ratio <= 0 || row.PerSecond <= 0 || row.P50 > row.P90 || row.P90 > row.P99 || row.P99 > row.P999 || row.P999 > row.Max || row.Max == 0 {
+			t.Errorf("row %+v", row)
+		}
+	}
+	if shown.Len() == 0 {
+		t.Error("no progress was shown")
+	}
+	// A second run of the same Runner goes on counting: no number comes twice.
+	if _, err := r.Run(context.Background(), []Scenario{at("/a")}, Options{BaseURL: base, Rounds: 1, Duration: long, Count: 7, Warmup: -1, Alone: true}); err != nil {
+		t.Fatal(err)
+	}
+	if server.seen["157"] != 1 || server.seen["158"] != 0 {
+		t.Errorf("requests 157 and 158 came %d and %d times, want 1 and 0", server.seen["157"], server.seen["158"])
+	}
+}
+
+// Open load is reported with its rate; ratios compare medians.
+func TestRunOpen(t *testing.T) {
+	base := serve(t, NoopHandler().ServeHTTP)
+	o := Options{BaseURL: base, Workers: 4, Rounds: 1, Rate: 5000, Duration: long, Count: 40, Warmup: -1}
+	report, err := new(Runner).Run(context.Background(), []Scenario{Noop("GET", nil)}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := report.Rows[0]
+	if report.Rate != 5000 || row.Requests != 40 || row.Unsent != 0 || row.Noop.Requests != 40 || row.Ratio <= 0 {
+		t.Errorf("report %+v", report)
+	}
+}
+
+// What cannot be measured is refused before it costs time.
+func TestRunRefusals(t *testing.T) {
+	base := serve(t, (&phases{}).ServeHTTP)
+	silent := serve(t, http.NotFound)
+	small := Options{BaseURL: base, Workers: 2, Rounds: 1, Duration: long, Count: 5}
+	with := func(change func(*Options)) Options {
+		o := small
+		change(&o)
+		return o
+	}
+	cases := []struct {
+		want      string
+		scenarios []Scenario
+		options   Options
+	}{
+		{"every request was wrong: answer 403: never", []Scenario{at("/wrong")}, small},
+		{"no-op requests to /bench/noop", []Scenario{{Name: "s", Expect: Expect{Status: 404}, Make: at("/a").Make}}, with(func(o *Options) { o.BaseURL = silent })},
+		{"not a loopback address", []Scenario{at("/a")}, with(func(o *Options) { o.BaseURL = "http://192.0.2.7" })},
+		{"connection refused", []Scenario{at("/a")}, with(func(o *Options) { o.BaseURL = "http://127.0.0.1:1" })},
+		{"no name", []Scenario{{}}, small},
+		{"either Make or Do", []Scenario{{Name: "s"}}, small},
+		{"workers -1", nil, with(func(o *Options) { o.Workers = -1 })},
+		{"rate", nil, with(func(o *Options) { o.Rate = maxRate + 1 })},
+		{"rounds", nil, with(func(o *Options) { o.Rounds = maxRounds + 1 })},
+		{"duration", nil, with(func(o *Options) { o.Duration = -1 })},
+		{"timeout", nil, with(func(o *Options) { o.Timeout = 1 })},
+		{"count", nil, with(func(o *Options) { o.Count = -1 })},
+		{"arrivals", nil, with(func(o *Options) { o.Rate, o.Count = maxRate, 0 })},
+	}
+	for _, k := range cases {
+		if _, err := new(Runner).Run(context.Background(), k.scenarios, k.options); err == nil || !strings.Contains(err.Error(), k.want) {
+			t.Errorf("want %q, got %v", k.want, err)
+		}
+	}
+}
+
+// A run that is stopped reports what was finished.
+func TestRunStops(t *testing.T) {
+	base := serve(t, NoopHandler().ServeHTTP)
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := Scenario{Name: "stop", Do: func(context.Context, int, int64) error { cancel(); return nil }}
+	report, err := new(Runner).Run(ctx, []Scenario{Noop("GET", nil), stop}, Options{BaseURL: base, Rounds: 1, Duration: long, Count: 200})
+	if !errors.Is(err, context.Canceled) || len(report.Rows) != 1 {
+		t.Errorf("%d rows, %v", len(report.Rows), err)
+	}
+}
+
+// A growth run loads up to each size, once, and measures there.
+func TestGrow(t *testing.T) {
+	type span struct{ from, to int64 }
+	var loaded []span
+	var last int64
+	g := Growth{From: 10, To: 1500,
+		Load: func(_ context.Context, from, to int64) error {
+			loaded = append(loaded, span{from, to})
+			return nil
+		},
+		Scenario: func(size int64) Scenario {
+			return Scenario{Name: "spread", Do: func(_ context.Context, _ int, n int64) error {
+				last = max(last, n)
+				if loaded[len(loaded)-1].to != size {
+					return fmt.Errorf("measured at %d", size)
+				}
+				return nil
+			}}
+		}}
+	report, err := new(Runner).Grow(context.Background(), g, Options{Workers: 1, Rounds: 2, Duration: long, Count: 5, Warmup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []span{{0, 10}, {10, 100}, {100, 1000}}; !slices.Equal(loaded, want) {
+		t.Errorf("loaded %v, want %v", loaded, want)
+	}
+	if last != 30 {
+		t.Errorf("counted to %d, want 30", last)
+	}
+	for i, row := range report.Rows {
+		size := []int64{10, 100, 1000}[i]
+		if row.Scenario != fmt.Sprintf("spread @%d", size) || row.Size != size || row.Loaded != []int64{10, 90, 900}[i] || row.Errors != 0 || row.Requests != 10 || row.Noop != nil {
+			t.Errorf("row %+v", row)
+		}
+	}
+	refused := errors.New("disk full")
+	g.Load = func(context.Context, int64, int64) error { return refused }
+	if _, err := new(Runner).Grow(context.Background(), g, Options{}); !errors.Is(err, refused) {
+		t.Errorf("error %v, want %v", err, refused)
+	}
+	for _, bad := range []Growth{{}, {Load: g.Load}, {Load: g.Load, Scenario: g.Scenario, From: 10, To: 9}, {Load: g.Load, Scenario: g.Scenario, From: -1}} {
+		if _, err := new(Runner).Grow(context.Background(), bad, Options{}); err == nil {
+			t.Errorf("%+v was run", bad)
+		}
+	}
+}
+
+// The report's two renderings show the same figures.
+func TestRender(t *testing.T) {
+	report := Report{BaseURL: "http://127.0.0.1:8080", Workers: 64, Rounds: 3, RoundMillis: 5000, Rows: []Row{
+		{Scenario: "gatepay create", Figures: Figures{Requests: 12345, Errors: 2, PerSecond: 4115.4, P50: 512, P90: 1234, P99: 99_999, P999: 123_456, Max: 2_345_678,
+			Reasons: []string{"answer 500: oops"}}, Noop: &Figures{Requests: 60000, PerSecond: 20000, P50: 90, P90: 100, P99: 1000, P999: 2000, Max: 3000}, Ratio: 0.2058, Ratios: []float64{0.2, 0.2058, 0.3}},
+		{Scenario: "ledger hot @1000", Figures: Figures{Requests: 10, Unsent: 4}, Size: 1000, Loaded: 900, LoadMillis: 450},
+	}}
+	var table bytes.Buffer
+	if err := report.Render(&table, "table"); err != nil {
+		t.Fatal(err)
+	}
+	want := `scenario          requests  errors  req/s    p50     p90      p99   p99.9     max  ×no-op
+no-op                60000       0  20000   90µs   100µs   1.00ms  2.00ms  3.00ms
+gatepay create       12345       2   4115  512µs  1.23ms  100.00ms   123ms   2.35s   0.206
+ledger hot @1000        10       4      0    0µs     0µs      0µs     0µs     0µs
+
+64 callers, each as fast as answers come; rounds of 5s: 3
+gatepay create: answer 500: oops
+ledger hot @1000: loaded 900 in 450ms, 2000 a second
+ledger hot @1000: 4 were due and not sent before their round ended
+`
+	if got := table.String(); squeeze(got) != squeeze(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	lines := strings.Split(table.String(), "\n")
+	for _, line := range lines[1:4] {
+		if column := strings.Index(lines[0], "requests") + len("requests"); line[column-1] == ' ' || line[column] != ' ' {
+			t.Errorf("%q is not aligned with %q", line, lines[0])
+		}
+	}
+	var text bytes.Buffer
+	if err := report.Render(&text, "json"); err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal(text.Bytes(), &back); err != nil || !reflect.DeepEqual(report, back) {
+		t.Errorf("%s\nbecame %+v, %v", text.String(), back, err)
+	}
+	report.Rate = 500
+	table.Reset()
+	if err := report.Render(&table, "table"); err != nil || !strings.Contains(table.String(), "500 arrivals a second on 64 connections") {
+		t.Errorf("%v\n%s", err, table.String())
+	}
+	if err := report.Render(io.Discard, "yaml"); err == nil || !strings.Contains(err.Error(), "table or json") {
+		t.Errorf("yaml: %v", err)
+	}
+}
+
+// squeeze makes runs of spaces one.
+func squeeze(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// The median is the middle, whatever the order.
+func TestMedian(t *testing.T) {
+	for _, k := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1}, 5}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(k.values); got != k.want {
+			t.Errorf("median(%v) = %v, want %v", k.values, got, k.want)
+		}
+	}
+}
+
+// The no-op handler takes GET and POST and bounds what it reads.
+func TestNoopHandler(t *testing.T) {
+	c := dialTest(t, serve(t, NoopHandler().ServeHTTP), time.Minute)
+	for _, k := range []struct {
+		method string
+		body   []byte
+		status int
+	}{{"GET", nil, 200}, {"POST", []byte("{}"), 200}, {"PUT", nil, 405}, {"POST", make([]byte, maxNoopBody), 200}, {"POST", make([]byte, maxNoopBody+1), 413}} {
+		got, err := c.do(&Request{Method: k.method, Path: NoopPath, Body: k.body})
+		if err != nil || got.Status != k.status {
+			t.Errorf("%s with %d bytes = %d, %v; want %d", k.method, len(k.body), got.Status, err, k.status)
+		}
+	}
+}
+
+// Progress goes to terminals, not into files.
+func TestTerminal(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if Terminal(f) != nil {
+		t.Error("a file was taken for a terminal")
+	}
+	device, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Terminal(device) == nil {
+		t.Error("a device was taken for a file")
+	}
+	if err := device.Close(); err != nil || Terminal(device) != nil {
+		t.Errorf("a closed device was taken for a terminal, %v", err)
+	}
+}

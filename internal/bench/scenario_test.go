@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// merchant answers as the contract says, and complains of requests that it does not allow.
+type merchant struct {
+	t *testing.T
+	sync.Mutex
+	cards      map[string]int // redemptions
+	references map[string]bool
+	reads      map[string]int
+}
+
+func (m *merchant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.Lock()
+	defer m.Unlock()
+	if r.Header.Get("X-API-Key") != "key_1" {
+		http.Error(w, `{"status":"FAIL"}`, http.StatusUnauthorized)
+		return
+	}
+	body := map[string]string{}
+	if r.Method == http.MethodPost {
+		decoder := json.NewDecoder(r.Body)
+		if err := decoder.Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+			m.t.Errorf("%s: %v, %s", r.URL.Path, err, r.Header.Get("Content-Type"))
+		}
+	}
+	card := ""
+	switch r.Method + " " + r.URL.Path {
+	case "POST /v1/pay/giftcard/create":
+		if body["title"] == "" || body["templateId"] != "template_001" || body["currency"] != "USD" || body["amount"] == "" || len(body) != 4 {
+			m.t.Errorf("create %v", body)
+		}
+		card = fmt.Sprintf("GC%016d", len(m.cards)+1)
+		m.cards[card] = 0
+	case "POST /v1/pay/giftcard/redeem":
+		card = body["cardNumber"]
+		reference := body["merchantTradeNo"]
+		if _, ok := m.cards[card]; !ok || m.references[reference] || reference == "" || len(reference) > 32 || body["amount"] != "0.01" || body["currency"] != "USD" || len(body) != 4 {
+			m.t.Errorf("redeem %v", body)
+		}
+		m.references[reference] = true
+		m.cards[card]++
+	case "GET /v1/pay/giftcard/query", "GET /v1/pay/balance/query":
+		card = r.URL.Query().Get("cardNumber")
+		if _, ok := m.cards[card]; !ok {
+			m.t.Errorf("query %v", r.URL)
+		}
+		m.reads[card]++
+	case "POST " + NoopPath, "GET " + NoopPath:
+	default:
+		m.t.Errorf("%s %s", r.Method, r.URL.Path)
+	}
+	fmt.Fprintf(w, `{"status":"SUCCESS","code":"000000","data":{"cardNumber":%q}}`, card)
+}
+
+// The gatepay scenarios speak the contract, never use a reference twice, and spread as they say.
+func TestGatepay(t *testing.T) {
+	m := &merchant{t: t, cards: map[string]int{}, references: map[string]bool{}, reads: map[string]int{}}
+	base := serve(t, m.ServeHTTP)
+	ctx := context.Background()
+	g := NewGatepay(pan.NewSecret("key_1"))
+	if err := g.Prepare(ctx, base, 50); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Cards) != 50 || len(m.cards) != 50 {
+		t.Fatalf("%d cards, %d made", len(g.Cards), len(m.cards))
+	}
+	report, err := new(Runner).Run(ctx, g.Scenarios(), Options{BaseURL: base, Workers: 4, Rounds: 2, Duration: long, Count: 100, Warmup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range report.Rows {
+		if row.Requests != 200 || row.Errors != 0 {
+			t.Errorf("row %+v", row)
+		}
+	}
+	for i, card := range g.Cards {
+		redeemed, read := 4, 8
+		if i == 0 {
+			redeemed += 200
+		}
+		if m.cards[card] != redeemed || m.reads[card] != read {
+			t.Errorf("card %d was redeemed %d times and read %d times, want %d and %d", i, m.cards[card], m.reads[card], redeemed, read)
+		}
+	}
+	if len(m.cards) != 250 {
+		t.Errorf("%d cards, want 250", len(m.cards))
+	}
+	wrong := NewGatepay(pan.NewSecret("key_2"))
+	if err := wrong.Prepare(ctx, base, 3); err == nil || !strings.Contains(err.Error(), "answer 401") {
+		t.Errorf("prepare with another key: %v", err)
+	}
+	if err := wrong.Prepare(ctx, "http://192.0.2.1", 3); err == nil {
+		t.Error("cards were made on another machine")
+	}
+	if err := wrong.Prepare(ctx, base, -1); err == nil {
+		t.Error("a negative number of cards was made")
+	}
+	if text := fmt.Sprintf("%+v", g); strings.Contains(text, "key_1") {
+		t.Error("the key was printed")
+	}
+}
+
+// Texts become JSON, whatever is in them.
+func TestObject(t *testing.T) {
+	pairs := []string{"plain", "text", "quote\"", "back\\slash", "é", "new\nline", "empty", ""}
+	got := map[string]string{}
+	if err := json.Unmarshal(object(nil, pairs...), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if got[pairs[i]] != pairs[i+1] {
+			t.Errorf("%q is %q, want %q", pairs[i], got[pairs[i]], pairs[i+1])
+		}
+	}
+}
+
+// The ledger's scenarios move money that adds up.
+func TestLedgerScenarios(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		books := ledger.New(db, clock.NewRealms(clock.System()), ledger.Config{})
+		defer books.Close()
+		l, err := PrepareLedger(ctx, db, books, 150)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := new(Runner).Run(ctx, l.Scenarios(), Options{Workers: 32, Rounds: 2, Duration: long, Count: 300, Warmup: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range report.Rows {
+			if row.Requests != 600 || row.Errors != 0 || row.Noop != nil || row.Statuses != nil {
+				t.Errorf("row %+v", row)
+			}
+		}
+		account, err := books.FindAccount(ctx, l.book, spent)
+		if err != nil || account.Posted().Minor != 1200 {
+			t.Errorf("spent %v, %v; want 1200", account, err)
+		}
+		first, err := books.FindAccount(ctx, l.book, l.accounts[0])
+		if err != nil || first.Posted().Minor != loadedMinor-604 {
+			t.Errorf("the hot account has %v, %v", first, err)
+		}
+		proof, err := ledger.Verify(ctx, db, nil)
+		if err != nil || proof.Found != 0 {
+			t.Errorf("the books are wrong: %v, %v", proof.Problems, err)
+		}
+		for _, bad := range []int{0, -1, maxAccounts + 1} {
+			if _, err := PrepareLedger(ctx, db, books, bad); err == nil {
+				t.Errorf("%d accounts were opened", bad)
+			}
+		}
+	})
+}
