@@ -42,6 +42,10 @@ ratio travels.
 The database is a temporary file, or --database, which must be there for it: bench
 leaves its cards behind. "ledger" measures operations in process, without HTTP.
 
+The callers are net/http clients, as a Go program's are, and share the machine with
+the server. --client lean sends the same with a fraction of the work, which makes the
+no-op, and so the measure, several times as fast.
+
 With --rate the load is open: requests arrive whether or not answers do, and a
 request's latency counts from when it was due.`,
 		Example: `  scrip bench
@@ -53,6 +57,7 @@ request's latency counts from when it was due.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runBench(cmd, b) },
 	}
 	flags := cmd.Flags()
+	flags.StringVar((*string)(&b.options.Client), "client", string(bench.Standard), "net/http, or lean: a client that does the least it can")
 	flags.IntVar(&b.options.Workers, "workers", 64, "callers at once")
 	flags.IntVar(&b.options.Rate, "rate", 0, "arrivals a second; 0: as fast as answers come")
 	flags.IntVar(&b.options.Rounds, "rounds", 3, "rounds of each scenario")
@@ -171,7 +176,9 @@ func (p *program) grow(cmd *cobra.Command, runner *bench.Runner, cards *bench.Ga
 		return fmt.Errorf("--growth measures one scenario over HTTP: choose it with --scenario")
 	}
 	report, err := runner.Grow(cmd.Context(), bench.Growth{To: b.growth,
-		Load:     func(ctx context.Context, from, to int64) error { return cards.Prepare(ctx, b.options.BaseURL, int(to-from)) },
+		Load: func(ctx context.Context, from, to int64) error {
+			return cards.Prepare(ctx, b.options.BaseURL, int(to-from))
+		},
 		Scenario: func(int64) bench.Scenario { return build() }}, b.options)
 	return errors.Join(report.Render(cmd.OutOrStdout(), p.output), err)
 }

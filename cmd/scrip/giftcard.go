@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -71,8 +73,95 @@ func readBounded(path string, most int64) ([]byte, error) {
 
 func (p *program) giftcard() *cobra.Command {
 	cmd := &cobra.Command{Use: "giftcard", Short: "Gift cards: create, import, show"}
-	cmd.AddCommand(p.createCard(), p.showCard())
+	cmd.AddCommand(p.createCard(), p.importCards(), p.showCard())
 	return cmd
+}
+
+func (p *program) importCards() *cobra.Command {
+	var owner owned
+	var report string
+	cmd := &cobra.Command{
+		Use: "import FILE", Short: "Make the gift cards that a CSV file lists, all or none; their numbers and keys are shown this once", Args: cobra.ExactArgs(1),
+		Long: `Import reads a CSV file whose first line names the columns title, templateId,
+currency, amount and perhaps reference, in any order; "-" is standard input. When a
+row is wrong no card is made, and everything that is wrong is listed on standard
+error. Rows with references can be sent again: they answer with the cards of the
+first time.
+
+The result is CSV: line, cardId, cardNumber, key. It is secret: --report writes it to
+a new file that only its owner can read.`,
+		Example: `  scrip giftcard import cards.csv --customer cus_01… --realm live --report made.csv
+  scrip giftcard import - --customer cus_01… --realm live < cards.csv`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+				book, r, err := owner.book(ctx, app)
+				if err != nil {
+					return err
+				}
+				return p.runImport(ctx, cmd, importing{app: app, merchant: giftcard.Merchant{Book: book, Realm: r, Actor: actor()}, list: args[0], report: report})
+			})
+		},
+	}
+	owner.flags(cmd)
+	cmd.Flags().StringVar(&report, "report", "", "new file for the numbers and keys; empty: standard output")
+	return cmd
+}
+
+// importing is one import: of which file, for whom, with the result where.
+type importing struct {
+	app          *server.App
+	merchant     giftcard.Merchant
+	list, report string
+}
+
+func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing) (err error) {
+	list := cmd.InOrStdin()
+	if i.list != "-" {
+		file, err := os.Open(i.list)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }() // only read
+		list = file
+	}
+	if i.report != "" {
+		// Before any card is made: keys that cannot be written are lost.
+		file, err := os.OpenFile(i.report, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		cmd.SetOut(file)
+	}
+	bar := newBar("import")
+	result, err := i.app.Cards.Import(ctx, i.merchant, list, func(done int) { bar.set(int64(done)) })
+	bar.end()
+	if err != nil {
+		if i.report != "" {
+			err = errors.Join(err, os.Remove(i.report)) // there is nothing in it
+		}
+		if len(result.Bad) > 0 {
+			err = errors.Join(result.WriteBad(cmd.ErrOrStderr()), err)
+		}
+		return err
+	}
+	if err := p.reportMade(cmd, result); err != nil {
+		return fmt.Errorf("the cards were made, but writing the report: %w", err)
+	}
+	cmd.PrintErrln("made", len(result.Made), "gift cards")
+	return nil
+}
+
+// reportMade writes the cards as CSV, or as JSON where that was asked for.
+func (p *program) reportMade(cmd *cobra.Command, result giftcard.Report) error {
+	if p.output != "json" {
+		return result.WriteMade(cmd.OutOrStdout())
+	}
+	l := listing{columns: []string{"LINE", "CARD", "NUMBER", "KEY"}}
+	for _, made := range result.Made {
+		l.add(strconv.Itoa(made.Line), string(made.Card.ID), made.Card.Number.Reveal(), made.Key.Reveal())
+	}
+	return p.print(cmd, l)
 }
 
 func (p *program) createCard() *cobra.Command {
@@ -134,23 +223,32 @@ func (p *program) showCard() *cobra.Command {
 	}
 }
 
+// cardLines bounds the transactions shown of one card, the newest ones.
+const cardLines = 200
+
 func (p *program) describeCard(ctx context.Context, cmd *cobra.Command, app *server.App, card *giftcard.Card) error {
-	if p.output == "table" {
-		err := p.show(cmd, []field{{"card", string(card.ID)}, {"number", card.Number.String()}, {"title", card.Title}, {"status", string(card.Status)},
-			{"amount", card.Amount.String()}, {"balance", card.Balance.String()}, {"held", card.Held.String()},
-			{"currency", card.Amount.Currency.String()}, {"blocked", fmt.Sprint(card.Blocked)}, {"expires", moment(card.ExpiresAt)}})
-		if err != nil {
-			return err
-		}
-		cmd.Println()
-	}
-	lines, err := app.Cards.History(ctx, card, 0, 200)
+	lines, err := app.Cards.History(ctx, card, 0, cardLines)
 	if err != nil {
 		return err
 	}
-	l := listing{columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
+	fields := []field{{"card", string(card.ID)}, {"number", card.Number.String()}, {"title", card.Title}, {"status", string(card.Status)},
+		{"amount", card.Amount.String()}, {"balance", card.Balance.String()}, {"held", card.Held.String()},
+		{"currency", card.Amount.Currency.String()}, {"blocked", fmt.Sprint(card.Blocked)}, {"expires", moment(card.ExpiresAt)}}
+	history := listing{columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
 	for _, line := range lines {
-		l.add(moment(line.At), line.Type, line.Amount.String(), line.Balance.String(), line.Reference, string(line.Transaction))
+		history.add(moment(line.At), line.Type, line.Amount.String(), line.Balance.String(), line.Reference, string(line.Transaction))
 	}
-	return p.print(cmd, l)
+	if p.output == "json" {
+		return writeJSON(cmd.OutOrStdout(), struct {
+			Card    map[string]string   `json:"card"`
+			History []map[string]string `json:"history"`
+		}{object(fields), history.objects()})
+	}
+	if err := p.show(cmd, fields); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	return p.print(cmd, history)
 }

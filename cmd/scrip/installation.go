@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -36,6 +37,11 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 	c, _, err := p.settings(cmd)
 	if err != nil {
 		return err
+	}
+	if !status {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
 	}
 	db, err := server.OpenDatabase(cmd.Context(), options(c, nil))
 	if err != nil {
@@ -126,23 +132,37 @@ func (p *program) vault() *cobra.Command {
 	}
 	master := &cobra.Command{
 		Use:   "rotate-master",
-		Short: "Seal the data keys under a new master key, and print it",
-		Long: `Rotate-master draws a master key, seals the data keys under it and prints it once.
-Put it into SCRIP_MASTER_KEY or, alone on its line, into the file master.key of the
-data directory before the next start.`,
+		Short: "Seal the data keys under a new master key",
+		Long: `Rotate-master draws a master key and seals the data keys under it. It replaces the
+file master.key of the data directory. Where the master key comes from
+SCRIP_MASTER_KEY it prints the new one, this once, before it depends on it: put it
+there before the next start. Servers that run keep running.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				next := vault.NewMasterKey()
-				if err := app.Vault.RotateMaster(ctx, next); err != nil {
-					return err
-				}
-				return p.show(cmd, []field{{"master key", next.Text().Reveal()}})
-			})
+			return p.with(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
 		},
 	}
 	cmd.AddCommand(rotate, master)
 	return cmd
+}
+
+func (p *program) rotateMaster(ctx context.Context, cmd *cobra.Command, app *server.App) error {
+	c, _, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	if c.MasterKey.IsZero() {
+		if err := app.Vault.RotateMasterFile(ctx); err != nil {
+			return err
+		}
+		cmd.PrintErrln("master.key is a new one")
+		return nil
+	}
+	next := vault.NewMasterKey()
+	if err := p.show(cmd, []field{{"master key", next.Text().Reveal()}}); err != nil {
+		return err
+	}
+	return app.Vault.RotateMaster(ctx, next)
 }
 
 func (p *program) config() *cobra.Command {

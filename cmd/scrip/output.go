@@ -24,15 +24,7 @@ func (l *listing) add(values ...string) { l.rows = append(l.rows, values) }
 func (p *program) print(cmd *cobra.Command, l listing) error {
 	out := cmd.OutOrStdout()
 	if p.output == "json" {
-		objects := make([]map[string]string, 0, len(l.rows))
-		for _, row := range l.rows {
-			object := map[string]string{}
-			for i, column := range l.columns {
-				object[strings.ReplaceAll(strings.ToLower(column), " ", "_")] = row[i]
-			}
-			objects = append(objects, object)
-		}
-		return writeJSON(out, objects)
+		return writeJSON(out, l.objects())
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, strings.Join(l.columns, "\t")) // the error comes with Flush
@@ -42,23 +34,41 @@ func (p *program) print(cmd *cobra.Command, l listing) error {
 	return w.Flush()
 }
 
+// objects returns the rows as JSON shows them.
+func (l *listing) objects() []map[string]string {
+	objects := make([]map[string]string, 0, len(l.rows))
+	for _, row := range l.rows {
+		fields := make([]field, len(row))
+		for i, value := range row {
+			fields[i] = field{l.columns[i], value}
+		}
+		objects = append(objects, object(fields))
+	}
+	return objects
+}
+
 // field is one line of show.
 type field struct{ name, value string }
 
 // show prints one thing, a line per field.
 func (p *program) show(cmd *cobra.Command, fields []field) error {
 	if p.output == "json" {
-		object := map[string]string{}
-		for _, f := range fields {
-			object[strings.ReplaceAll(strings.ToLower(f.name), " ", "_")] = f.value
-		}
-		return writeJSON(cmd.OutOrStdout(), object)
+		return writeJSON(cmd.OutOrStdout(), object(fields))
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, f := range fields {
 		_, _ = fmt.Fprintf(w, "%s\t%s\n", f.name, f.value)
 	}
 	return w.Flush()
+}
+
+// object returns fields under the names that JSON has for them.
+func object(fields []field) map[string]string {
+	named := make(map[string]string, len(fields))
+	for _, f := range fields {
+		named[strings.ReplaceAll(strings.ToLower(f.name), " ", "_")] = f.value
+	}
+	return named
 }
 
 func writeJSON(w io.Writer, value any) error {

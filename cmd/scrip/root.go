@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
@@ -36,6 +35,12 @@ PostgreSQL with --database.`,
   scrip verify                           prove the books and the audit log`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if p.output != "table" && p.output != "json" {
+				return fmt.Errorf("output %q: want table or json", p.output)
+			}
+			return nil
+		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	flags := root.PersistentFlags()
@@ -48,16 +53,28 @@ PostgreSQL with --database.`,
 	flags.StringVarP(&p.output, "output", "o", "table", "table or json")
 	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.operator(), p.template(), p.giftcard(),
 		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			asGroup(cmd)
+		}
+	}
 	return root
+}
+
+// asGroup has a command that only groups others show them, and refuse what is none of them.
+func asGroup(cmd *cobra.Command) {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // settings puts the configuration together for a command.
 func (p *program) settings(cmd *cobra.Command) (config.Config, map[string]string, error) {
-	if p.output != "table" && p.output != "json" {
-		return config.Config{}, nil, fmt.Errorf("output %q: want table or json", p.output)
-	}
 	set := map[string]string{}
-	cmd.Flags().Visit(func(f *pflag.Flag) { set[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String() })
+	for _, name := range config.Names() {
+		if f := cmd.Flags().Lookup(strings.ReplaceAll(name, "_", "-")); f != nil && f.Changed {
+			set[name] = f.Value.String()
+		}
+	}
 	return config.Load(config.Sources{File: p.file, Environ: os.Environ(), Flags: set})
 }
 

@@ -17,7 +17,6 @@ import (
 )
 
 func (p *program) serve() *cobra.Command {
-	var demo bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -33,10 +32,10 @@ keeps nothing.`,
   scrip serve --data /var/lib/scrip --listen 127.0.0.1:8420
   scrip serve --database postgres://scrip@db.example/scrip`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd, demo) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&demo, "demo", false, "make demo data and accept the demo credentials; loopback only")
+	flags.Bool("demo", false, "make demo data and accept the demo credentials; loopback only")
 	flags.String("listen", config.Default().Listen, "address to listen on; port 0 picks one")
 	flags.String("base-url", "", "public address for links, such as https://cards.example")
 	flags.String("trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
@@ -44,12 +43,12 @@ keeps nothing.`,
 	return cmd
 }
 
-func (p *program) runServe(cmd *cobra.Command, demo bool) (err error) {
+func (p *program) runServe(cmd *cobra.Command) (err error) {
 	c, origin, err := p.settings(cmd)
 	if err != nil {
 		return err
 	}
-	if demo {
+	if c.Demo {
 		forget, err := prepareDemo(&c, origin)
 		if err != nil {
 			return err
@@ -67,7 +66,7 @@ func (p *program) runServe(cmd *cobra.Command, demo bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
-	return serve(cmd.Context(), app, serving{config: c, demo: demo, out: cmd.OutOrStdout()})
+	return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
 }
 
 // prepareDemo refuses what a demo must not do and gives it a place for its data.
@@ -90,7 +89,6 @@ func prepareDemo(c *config.Config, origin map[string]string) (forget func() erro
 
 type serving struct {
 	config config.Config
-	demo   bool
 	out    io.Writer
 }
 
@@ -100,14 +98,14 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 		return err
 	}
 	h := server.HTTP{BaseURL: s.config.BaseURL, Proxies: proxies}
-	if s.demo {
+	if s.config.Demo {
 		if _, err := app.Demo(ctx); err != nil {
 			return err
 		}
 		h.Extra = func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }
 	}
 	return app.Serve(ctx, s.config.Listen, h, func(address string) {
-		if s.demo {
+		if s.config.Demo {
 			_, _ = fmt.Fprintf(s.out, demoText, address, s.config.Data) // a closed output does not stop the server
 		}
 		_, _ = fmt.Fprintf(s.out, "listening on http://%s\n", address)

@@ -128,7 +128,7 @@ func checkExpiry(expires, now time.Time) error {
 
 // insertKey stores key with a new id under secret. The book's row is locked.
 func (s *Service) insertKey(ctx context.Context, c *change, key Key, secret string) (IssuedKey, error) {
-	active, _, err := storage.One(ctx, c, scanCount, countKeys, string(key.Book), storage.Micros(c.at))
+	active, _, err := storage.One(ctx, c, storage.Scalar[int], countKeys, string(key.Book), storage.Micros(c.at))
 	if err != nil {
 		return IssuedKey{}, err
 	}

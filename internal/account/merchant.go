@@ -120,7 +120,7 @@ func (s *Service) insertMerchant(ctx context.Context, c *change, n NewMerchant, 
 	if err != nil {
 		return MerchantCredential{}, err
 	}
-	count, _, err := storage.One(ctx, c, scanCount, countMerchants, string(n.Book))
+	count, _, err := storage.One(ctx, c, storage.Scalar[int], countMerchants, string(n.Book))
 	if err != nil {
 		return MerchantCredential{}, err
 	}
@@ -243,7 +243,7 @@ func (s *Service) changeMerchant(ctx context.Context, actor string, ref Merchant
 			return err
 		}
 		changed = m.MerchantCredential
-		write := updateMerchant.With(string(ref.Book), string(ref.ClientID), string(m.State), m.secret, nullBytes(m.previous),
+		write := updateMerchant.With(string(ref.Book), string(ref.ClientID), string(m.State), m.secret, storage.NullBytes(m.previous),
 			storage.NullMicros(m.GraceUntil), storage.Micros(m.RotatedAt))
 		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
 	})
@@ -319,7 +319,7 @@ func (s *Service) loadMerchant(ctx context.Context, client string) (*merchantGra
 		return nil, false, nil
 	}
 	client = strings.Clone(client) // it may be a part of a whole request
-	book, ok, err := storage.One(ctx, s.db, scanText, readClient, client)
+	book, ok, err := storage.One(ctx, s.db, storage.Scalar[string], readClient, client)
 	if err != nil || !ok {
 		return nil, false, err
 	}

@@ -116,7 +116,7 @@ func (s *Service) CreateOperator(ctx context.Context, actor string, n NewOperato
 }
 
 func (c *change) createOperator(ctx context.Context, n NewOperator) (Operator, error) {
-	count, _, err := storage.One(ctx, c, scanCount, countOperators)
+	count, _, err := storage.One(ctx, c, storage.Scalar[int], countOperators)
 	if err != nil {
 		return Operator{}, err
 	}
@@ -254,7 +254,7 @@ func (s *Service) CreateOperatorKey(ctx context.Context, actor string, n NewOper
 
 // insertOperatorKey stores a key under secret. The operator's row is locked.
 func (s *Service) insertOperatorKey(ctx context.Context, c *change, n NewOperatorKey, secret string) (IssuedOperatorKey, error) {
-	active, _, err := storage.One(ctx, c, scanCount, countOperatorKeys, string(n.Operator), storage.Micros(c.at))
+	active, _, err := storage.One(ctx, c, storage.Scalar[int], countOperatorKeys, string(n.Operator), storage.Micros(c.at))
 	if err != nil {
 		return IssuedOperatorKey{}, err
 	}

@@ -1,7 +1,7 @@
 package account
 
 import (
-	"time"
+	"database/sql"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -125,24 +125,6 @@ var (
 		`UPDATE realm_clock SET offset_micros = $2, changed_at = $3 WHERE realm = $1`)
 )
 
-// nullTime is an optional time as it is read.
-type nullTime struct{ micros *int64 }
-
-func (n nullTime) time() time.Time {
-	if n.micros == nil {
-		return time.Time{}
-	}
-	return storage.Time(*n.micros)
-}
-
-// nullBytes stores nil as NULL.
-func nullBytes(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
-}
-
 func (c *Customer) row() []any {
 	return []any{string(c.ID), c.Name, storage.NullText(c.Email), string(c.State), string(c.Live), string(c.Test),
 		storage.Micros(c.CreatedAt), storage.Micros(c.ChangedAt)}
@@ -178,15 +160,15 @@ func scanKey(r storage.Row) (Key, error) {
 func scanOwnedKey(r storage.Row) (o ownedKey, err error) {
 	var scopes, networks string
 	var created int64
-	var expires, revoked, used nullTime
+	var expires, revoked, used sql.NullInt64
 	k := &o.key
 	err = r.Scan(&k.Book, &k.ID, &k.Name, &scopes, &networks, &k.Last4, &k.ReplacedBy,
-		&created, &expires.micros, &revoked.micros, &used.micros, &o.owner.Customer, &o.owner.Realm, &o.owner.State)
+		&created, &expires, &revoked, &used, &o.owner.Customer, &o.owner.Realm, &o.owner.State)
 	if err != nil {
 		return o, err
 	}
 	o.owner.Book, k.Realm = k.Book, o.owner.Realm
-	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: expires.time(), RevokedAt: revoked.time(), LastUsedAt: used.time()}
+	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
 	k.Scopes = storedScopes(scopes)
 	k.Networks, err = storedNetworks(networks)
 	return o, err
@@ -194,12 +176,12 @@ func scanOwnedKey(r storage.Row) (o ownedKey, err error) {
 
 func scanMerchant(r storage.Row) (m sealedMerchant, err error) {
 	var created, rotated int64
-	var grace, used nullTime
-	err = r.Scan(&m.Book, &m.ClientID, &m.Name, &m.State, &m.secret, &m.previous, &grace.micros,
-		&created, &rotated, &used.micros, &m.owner.Customer, &m.owner.Realm, &m.owner.State)
+	var grace, used sql.NullInt64
+	err = r.Scan(&m.Book, &m.ClientID, &m.Name, &m.State, &m.secret, &m.previous, &grace,
+		&created, &rotated, &used, &m.owner.Customer, &m.owner.Realm, &m.owner.State)
 	m.owner.Book, m.Realm = m.Book, m.owner.Realm
 	m.CreatedAt, m.RotatedAt = storage.Time(created), storage.Time(rotated)
-	m.GraceUntil, m.LastUsedAt = grace.time(), used.time()
+	m.GraceUntil, m.LastUsedAt = storage.NullTime(grace), storage.NullTime(used)
 	return m, err
 }
 
@@ -218,27 +200,12 @@ func scanOperatorKeyRef(r storage.Row) (ref OperatorKeyRef, err error) {
 func scanOperatorKey(r storage.Row) (k OperatorKey, err error) {
 	var networks string
 	var created int64
-	var expires, revoked, used nullTime
-	err = r.Scan(&k.Operator, &k.ID, &k.Name, &networks, &k.Last4, &created, &expires.micros, &revoked.micros, &used.micros)
+	var expires, revoked, used sql.NullInt64
+	err = r.Scan(&k.Operator, &k.ID, &k.Name, &networks, &k.Last4, &created, &expires, &revoked, &used)
 	if err != nil {
 		return k, err
 	}
-	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: expires.time(), RevokedAt: revoked.time(), LastUsedAt: used.time()}
+	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
 	k.Networks, err = storedNetworks(networks)
 	return k, err
-}
-
-func scanCount(r storage.Row) (n int, err error) {
-	err = r.Scan(&n)
-	return n, err
-}
-
-func scanText(r storage.Row) (text string, err error) {
-	err = r.Scan(&text)
-	return text, err
-}
-
-func scanOffset(r storage.Row) (micros int64, err error) {
-	err = r.Scan(&micros)
-	return micros, err
 }

@@ -13,7 +13,7 @@ import (
 // LoadTestClock moves the test realm's clock to where the database says it is. It
 // is called once at the start, before anything happens in that realm, and then by Run.
 func (s *Service) LoadTestClock(ctx context.Context) error {
-	micros, ok, err := storage.One(ctx, s.db, scanOffset, readOffset, string(realm.Test))
+	micros, ok, err := storage.One(ctx, s.db, storage.Scalar[int64], readOffset, string(realm.Test))
 	if err != nil || !ok {
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *change) advance(ctx context.Context, d time.Duration) (time.Duration, e
 	if _, err := c.Exec(ctx, beginOffset, string(realm.Test), storage.Micros(c.at)); err != nil {
 		return 0, err
 	}
-	micros, ok, err := storage.One(ctx, c, scanOffset, lockOffset, string(realm.Test))
+	micros, ok, err := storage.One(ctx, c, storage.Scalar[int64], lockOffset, string(realm.Test))
 	if err != nil {
 		return 0, err
 	}

@@ -25,6 +25,7 @@ type row struct {
 var floors = []row{
 	{path: "cmd", apart: true, by: []string{"none"}},
 	{path: "internal/archtest", by: []string{"none"}},
+	{path: "internal/e2e", by: []string{"none"}},
 	{path: "internal/testkit", by: []string{"tests"}},
 	{path: "internal/cli", by: []string{"cmd", "tests"}},
 	{path: "internal/server", by: []string{"cmd", "internal/cli", "internal/testkit", "internal/bench", "tests"}},
@@ -32,7 +33,8 @@ var floors = []row{
 	{path: "internal/bench", by: []string{"cmd", "internal/cli"}},
 	{path: "internal/api", apart: true, by: []string{"internal/server", "internal/testkit"}},
 	{path: "internal/web", apart: true, by: []string{"internal/server", "internal/testkit"}},
-	{path: "internal/api/wire", by: []string{"internal/api", "internal/web", "internal/server", "internal/testkit"}},
+	{path: "internal/api/wiretest", by: []string{"tests"}},
+	{path: "internal/api/wire", by: []string{"internal/api", "internal/api/wiretest", "internal/web", "internal/server", "internal/testkit", "internal/archtest", "internal/e2e"}},
 	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
 	// Products.
 	{path: "internal/giftcard"},
@@ -144,12 +146,13 @@ var importRules = []rule{
 		},
 	},
 	{
-		name: "dependencies", about: "docs/decisions/dependencies.md names every module that go.mod requires directly",
+		name: "dependencies", about: "docs/decisions/dependencies.md names every module that go.mod requires directly, and no other",
 		check: checkDependencies,
 		bad: []string{
 			"-- go.mod --\nmodule m\nrequire example.org/a v1.0.0\n-- docs/decisions/dependencies.md --\nNothing.\n",
 			"-- go.mod --\nmodule m\nrequire (\n\texample.org/a v1.0.0\n\texample.org/b v1.0.0 // indirect\n)\n-- docs/decisions/dependencies.md --\nexample.org/b and example.org/abc\n",
 			"-- go.mod --\nmodule m\nrequire example.org/a v1.0.0\n",
+			"-- go.mod --\nmodule m\nrequire example.org/b v1.0.0 // indirect\n-- docs/decisions/dependencies.md --\n| `example.org/b` | why |\n",
 		},
 		good: []string{
 			"-- go.mod --\nmodule m\nrequire (\n\texample.org/a/v2 v2.0.0\n\texample.org/b v1.0.0 // indirect\n)\nexclude example.org/c v1.0.0\n-- docs/decisions/dependencies.md --\n| `example.org/a/v2` | why |\n",
@@ -285,6 +288,7 @@ func stranger(p *goPackage, test bool, name string) string {
 
 var (
 	requireBlock = regexp.MustCompile(`(?ms)^require \(\n(.*?)^\)`)
+	explained    = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 	requireLine  = regexp.MustCompile(`(?m)^require ([^(\s]\S* \S+.*)$`)
 )
 
@@ -310,10 +314,16 @@ func directRequires(gomod string) []string {
 func checkDependencies(s *source) []finding {
 	const record = "docs/decisions/dependencies.md"
 	var found []finding
-	for _, module := range directRequires(s.files["go.mod"]) {
+	required := directRequires(s.files["go.mod"])
+	for _, module := range required {
 		named := regexp.MustCompile(`(^|[^\w./-])` + regexp.QuoteMeta(module) + `($|[^\w/-])`)
 		if !named.MatchString(s.files[record]) {
 			found = append(found, finding{key: module, at: record, text: module + " is not explained"})
+		}
+	}
+	for _, row := range explained.FindAllStringSubmatch(s.files[record], -1) {
+		if !slices.Contains(required, row[1]) {
+			found = append(found, finding{key: row[1], at: record, text: row[1] + " is explained and not required"})
 		}
 	}
 	return found

@@ -40,7 +40,7 @@ func (f finding) String() string { return f.at + ": " + f.text }
 
 // rules is every rule there is. A new group of rules is added here.
 func rules() []rule {
-	return slices.Concat(importRules, sizeRules, callRules, globalRules, moneyRules, docRules, wordRules, linkRules)
+	return slices.Concat(importRules, sizeRules, callRules, globalRules, moneyRules, docRules, wordRules, linkRules, schemaRules, nameRules)
 }
 
 // TestSourceKeepsTheRules proves that no rule is broken outside its exceptions.

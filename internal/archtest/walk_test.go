@@ -72,7 +72,9 @@ func (p *goPackage) code() []*goFile {
 }
 
 // testSupport says whether the package exists for tests alone.
-func (p *goPackage) testSupport() bool { return within(p.dir, "internal/testkit") }
+func (p *goPackage) testSupport() bool { return within(p.dir, testSupport...) }
+
+var testSupport = []string{"internal/testkit", "internal/api/wiretest", "internal/archtest", "internal/e2e"}
 
 // within says whether dir is one of the roots or below it.
 func within(dir string, roots ...string) bool {

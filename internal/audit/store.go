@@ -60,8 +60,3 @@ func scanLink(r storage.Row) (l link, err error) {
 	err = r.Scan(append(l.columns(), &l.head.seq, &l.head.hash)...)
 	return l, err
 }
-
-func scanText(r storage.Row) (text string, err error) {
-	err = r.Scan(&text)
-	return text, err
-}

@@ -50,7 +50,7 @@ func Verify(ctx context.Context, q storage.Queryer) (Report, error) {
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
 	w.endChain()
-	emptied, err := storage.All(ctx, q, scanText, listEmptied, maxBreaks)
+	emptied, err := storage.All(ctx, q, storage.Scalar[string], listEmptied, maxBreaks)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}

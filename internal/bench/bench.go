@@ -66,6 +66,8 @@ type Options struct {
 	Warmup time.Duration
 	// Timeout of one request; 0 means 10 seconds.
 	Timeout time.Duration
+	// Client sends the requests; empty means Standard.
+	Client Client
 	// Alone leaves out the rounds of no-op requests, for servers that have none.
 	Alone bool
 }
@@ -81,12 +83,15 @@ const (
 
 // complete returns o with its defaults, or what is wrong with it.
 func (o Options) complete() (Options, error) {
+	setDefault(&o.Client, Standard)
 	setDefault(&o.Workers, 64)
 	setDefault(&o.Rounds, 3)
 	setDefault(&o.Duration, 5*time.Second)
 	setDefault(&o.Warmup, time.Second)
 	setDefault(&o.Timeout, 10*time.Second)
 	switch {
+	case o.Client != Standard && o.Client != Lean:
+		return o, fmt.Errorf("client %q: want %s or %s", o.Client, Standard, Lean)
 	case o.Workers < 1 || o.Workers > maxWorkers:
 		return o, fmt.Errorf("workers %d: want 1 to %d", o.Workers, maxWorkers)
 	case o.Rate < 0 || o.Rate > maxRate:

@@ -20,6 +20,7 @@ type target struct {
 	host    string // for the Host header
 	prefix  string // before every path
 	timeout time.Duration
+	client  Client
 }
 
 // newTarget reads a base URL. Load is only ever put on this machine: anything but http on
@@ -73,8 +74,25 @@ func preferIPv4(addrs []netip.Addr) netip.Addr {
 	return addrs[0]
 }
 
+// caller is one worker's way to the server, used by one goroutine.
+type caller interface {
+	do(r *Request) (answer, error)
+	close() error
+}
+
 // dial opens a connection, which ends when ctx does.
-func (t *target) dial(ctx context.Context) (*conn, error) {
+func (t *target) dial(ctx context.Context) (caller, error) {
+	if t.client == Standard {
+		return newStandard(ctx, t), nil
+	}
+	c, err := t.dialLean(ctx)
+	if err != nil {
+		return nil, err // not a caller that holds no connection
+	}
+	return c, nil
+}
+
+func (t *target) dialLean(ctx context.Context) (*conn, error) {
 	dialer := net.Dialer{Timeout: t.timeout}
 	c, err := dialer.DialContext(ctx, "tcp", t.addr)
 	if err != nil {

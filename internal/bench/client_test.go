@@ -22,7 +22,7 @@ func dialTest(t testing.TB, base string, timeout time.Duration) *conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := target.dial(context.Background())
+	c, err := target.dialLean(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestClientGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c, err := target.dial(ctx)
+	c, err := target.dialLean(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func (g *Gatepay) Prepare(ctx context.Context, base string, n int) error {
 
 // prepare makes every preparers-th card, beginning with the one at from.
 func (g *Gatepay) prepare(ctx context.Context, t *target, made []string, from int) error {
-	var c *conn
+	var c caller
 	defer func() {
 		if c != nil {
 			_ = c.close() // nothing is read from it any more

@@ -100,7 +100,7 @@ func (l *load) skipRest(r *recorder) {
 type worker struct {
 	load     *load
 	number   int
-	conn     *conn
+	conn     caller
 	recorder *recorder
 }
 

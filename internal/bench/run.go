@@ -58,7 +58,9 @@ func (r *Runner) begin(ctx context.Context, scenarios []Scenario, o Options) (*s
 			return nil, err
 		}
 		if scenarios[i].Make != nil && s.target == nil {
-			if s.target, err = newTarget(ctx, o.BaseURL, o.Timeout); err != nil {
+			if s.target, err = newTarget(ctx, o.BaseURL, o.Timeout); err == nil {
+				s.target.client = o.Client
+			} else {
 				return nil, err
 			}
 		}

@@ -2,6 +2,7 @@ package giftcard
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"image/png"
@@ -15,7 +16,11 @@ const (
 	MaxCoverBytes = 2 << 20
 	maxCoverSide  = 4096
 	minCoverSide  = 16
-	jpegQuality   = 88
+	// maxCoverPixels bounds the memory that decoding takes, 32 MiB at 16 bits a channel.
+	maxCoverPixels = 4 << 20
+	// maxStored bounds a cover as it is kept: a picture may grow when it is encoded anew.
+	maxStored   = MaxCoverBytes * 3 / 2
+	jpegQuality = 88
 )
 
 // newCover checks an uploaded image and encodes its pixels anew: metadata, trailing
@@ -32,6 +37,9 @@ func newCover(upload []byte) (Cover, error) {
 	if min(header.Width, header.Height) < minCoverSide || max(header.Width, header.Height) > maxCoverSide {
 		return Cover{}, badCover("the cover must be %d to %d pixels wide and high", minCoverSide, maxCoverSide)
 	}
+	if header.Width*header.Height > maxCoverPixels {
+		return Cover{}, badCover("the cover must have at most %d pixels", maxCoverPixels)
+	}
 	picture, _, err := image.Decode(bytes.NewReader(upload))
 	if err != nil {
 		return Cover{}, badCover("the cover is damaged")
@@ -43,7 +51,10 @@ func newCover(upload []byte) (Cover, error) {
 		err = jpeg.Encode(&out, picture, &jpeg.Options{Quality: jpegQuality})
 	}
 	if err != nil {
-		return Cover{}, err
+		return Cover{}, fmt.Errorf("encode cover: %w", err)
+	}
+	if out.Len() > maxStored {
+		return Cover{}, badCover("the cover is too detailed: encoded anew it has more than %d bytes", maxStored)
 	}
 	return Cover{Type: "image/" + format, Hash: hashOf(out.Bytes()), Data: out.Bytes()}, nil
 }

@@ -2,55 +2,54 @@ package giftcard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// sweepSize bounds the cards that one sweep ends in each realm.
-const sweepSize = 500
-
-// maxReason bounds why a card was blocked or cancelled, in bytes.
-const maxReason = 200
-
 // Cancel ends a card and returns what is on it to the merchant. Pending holds must
-// be captured or voided first (invalid_state). Cancelling again answers as before.
+// be captured or voided first (invalid_state); an expired card is not cancelled
+// (card_expired). Cancelling again answers as before.
 func (s *Service) Cancel(ctx context.Context, m Merchant, card ID, reason string) (Movement, error) {
-	found, err := s.forChange(ctx, m, card, "giftcard.cancel", reason)
+	found, err := s.toChange(ctx, m, card, reason)
 	if err != nil {
 		return Movement{}, err
 	}
-	op := s.operation(m, kindCancel, "")
-	op.Key = keyOf(kindCancel, string(card))
-	if err := s.unlessRepeated(ctx, op, ended(found)); err != nil {
+	c := &change{merchant: m, card: found, asked: money.New(0, found.Amount.Currency), op: s.operation(m, kindCancel, "")}
+	c.op.Key = keyOf(kindCancel, string(card))
+	refusal := found.ended(c.op.At)
+	if err := s.unlessRepeated(ctx, c.op, refusal); err != nil {
 		return Movement{}, err
 	}
-	o, err := s.finish(ctx, m, found, op, ending{into: funding, as: Cancelled, reason: reason})
+	reason = audit.Clean(reason)
+	if refusal == nil {
+		if err := s.note(ctx, m, audited{kindCancel, card, map[string]string{"reason": reason}}); err != nil {
+			return Movement{}, err
+		}
+	}
+	o, err := s.finish(ctx, c, ending{into: funding, as: Cancelled, reason: reason})
 	if fault.CodeOf(err) == fault.AccountNotEmpty {
 		return Movement{}, fault.Wrap(err, fault.InvalidState, "the gift card has pending holds")
 	}
 	if err != nil {
-		return Movement{}, fmt.Errorf("cancel gift card %s: %w", card, err)
+		return Movement{}, fmt.Errorf("cancel gift card %s: %w", card, s.refused(ctx, c, err))
 	}
-	result := found.Card
-	result.Status, result.EndedAt, result.Reason = Cancelled, o.At, reason
-	result.Balance.Currency = result.Amount.Currency
-	return Movement{Transaction: o.Transaction, Card: &result, Amount: moved(o, result.Balance), At: o.At, Replayed: o.Replayed}, nil
-}
-
-// ended returns why a card cannot be cancelled, if it has ended already.
-func ended(card *record) error {
-	switch card.endedAs.String {
-	case "":
-		return nil
-	case string(Cancelled):
-		return fault.New(fault.CardCancelled, "the gift card was cancelled")
+	result := c.movement(o)
+	result.Card.Status, result.Card.EndedAt, result.Card.Reason = Cancelled, o.At, reason
+	if refusal != nil {
+		result.Card.Reason = found.Reason
 	}
-	return fault.New(fault.CardExpired, "the gift card has ended")
+	return result, nil
 }
 
 type ending struct {
@@ -60,12 +59,13 @@ type ending struct {
 }
 
 // finish moves what is on a card to a contra account and closes its account.
-func (s *Service) finish(ctx context.Context, m Merchant, card *record, op ledger.Operation, e ending) (ledger.Outcome, error) {
+func (s *Service) finish(ctx context.Context, c *change, e ending) (ledger.Outcome, error) {
+	card := c.card
 	to := contra(e.into, card.Amount.Currency)
-	op.Open = []ledger.NewAccount{to}
-	op.Postings = []ledger.Posting{{Debit: card.Account(), Credit: to.ID, All: true}}
-	op.States = []ledger.StateChange{{Account: card.Account(), To: ledger.Closed}}
-	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+	c.op.Open = []ledger.NewAccount{to}
+	c.op.Postings = []ledger.Posting{{Debit: card.Account(), Credit: to.ID, All: true}}
+	c.op.States = []ledger.StateChange{{Account: card.Account(), To: ledger.Closed}}
+	c.op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		as := e.as
 		if as == Expired && len(o.Moves) == 0 {
 			as = Redeemed // nothing was left to expire
@@ -74,93 +74,106 @@ func (s *Service) finish(ctx context.Context, m Merchant, card *record, op ledge
 		if as == Redeemed {
 			return []storage.Effect{mark}, nil
 		}
-		none := card.Amount
-		none.Minor = 0
-		return append(s.event(m, &card.Card, o, moved(o, none)), mark), nil
+		event, err := s.event(c.merchant, &card.Card, o, moved(o, money.New(0, card.Amount.Currency)))
+		return append(event, mark), err
 	}
-	return s.Books.Submit(ctx, op)
+	return s.Books.Submit(ctx, c.op)
+}
+
+// Bounds of one sweep, in each realm.
+const (
+	sweepSize    = 500 // cards in a page
+	sweepPages   = 20
+	sweepCallers = 64 // cards that are ended at once: they share the ledger's batches
+)
+
+// sweeps remembers by realm how far an unfinished sweep came, so that cards which
+// cannot end yet do not keep the later ones waiting.
+type sweeps struct {
+	mu    sync.Mutex
+	after map[realm.Realm]place
+}
+
+// place is a place in the order in which cards expire.
+type place struct {
+	expires int64
+	book    ledger.BookID
+	card    ID
 }
 
 // Expire ends the cards that are due, by the clock of each realm, and returns how
-// many it ended. A card with a pending hold waits for the hold's own end.
+// many it ended. A card with a pending hold waits for the hold's own end; one that
+// cannot be ended does not keep the others from it.
 func (s *Service) Expire(ctx context.Context) (int, error) {
-	done := 0
+	done, errs := 0, []error(nil)
 	for _, r := range realm.All() {
-		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r), sweepSize)
+		n, err := s.sweep(ctx, r)
+		done, errs = done+n, append(errs, err)
+	}
+	return done, errors.Join(errs...)
+}
+
+func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
+	s.sweeps.mu.Lock()
+	defer s.sweeps.mu.Unlock()
+	done, after := 0, s.sweeps.after[r]
+	for range sweepPages {
+		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
+			after.expires, string(after.book), string(after.card), sweepSize)
 		if err != nil {
+			return done, fmt.Errorf("find expired gift cards: %w", err)
+		}
+		n, err := s.expireAll(ctx, r, due)
+		done += n
+		if len(due) < sweepSize {
+			delete(s.sweeps.after, r)
 			return done, err
 		}
-		for _, card := range due {
-			m := Merchant{Book: card.Book, Realm: r, Actor: "job/giftcard.expire"}
-			op := s.operation(m, kindExpire, "")
-			op.Key = keyOf(kindExpire, string(card.ID))
-			_, err := s.finish(ctx, m, card, op, ending{into: breakage, as: Expired})
-			switch fault.CodeOf(err) {
-			case "":
-				done++
-			case fault.AccountNotEmpty, fault.AccountClosed, fault.InvalidState: // a hold is pending, or it was cancelled since
-			default:
-				return done, fmt.Errorf("expire gift card %s: %w", card.ID, err)
-			}
+		last := due[len(due)-1]
+		after = place{storage.Micros(last.ExpiresAt), last.Book, last.ID}
+		if s.sweeps.after == nil {
+			s.sweeps.after = map[realm.Realm]place{}
+		}
+		s.sweeps.after[r] = after
+		if err != nil {
+			return done, err
 		}
 	}
 	return done, nil
 }
 
-// Block keeps a card from being spent until it is unblocked; it may still receive
-// refunds and finish its holds.
-func (s *Service) Block(ctx context.Context, m Merchant, card ID, reason string) error {
-	return s.freeze(ctx, m, card, freezing{action: "giftcard.block", to: ledger.Frozen, reason: reason})
+// expireAll ends every card of a page that can be ended and returns the first error.
+func (s *Service) expireAll(ctx context.Context, r realm.Realm, due []*record) (int, error) {
+	var (
+		group errgroup.Group
+		done  atomic.Int64
+	)
+	group.SetLimit(sweepCallers)
+	for _, card := range due {
+		group.Go(func() error {
+			ended, err := s.expire(ctx, r, card)
+			if ended {
+				done.Add(1)
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	return int(done.Load()), err
 }
 
-// Unblock lets a blocked card be spent again.
-func (s *Service) Unblock(ctx context.Context, m Merchant, card ID, reason string) error {
-	return s.freeze(ctx, m, card, freezing{action: "giftcard.unblock", to: ledger.Open, reason: reason})
-}
-
-type freezing struct {
-	action string
-	to     ledger.State
-	reason string
-}
-
-func (s *Service) freeze(ctx context.Context, m Merchant, card ID, f freezing) error {
-	found, err := s.forChange(ctx, m, card, f.action, f.reason)
-	if err != nil {
-		return err
+// expire ends one card and reports whether this call did.
+func (s *Service) expire(ctx context.Context, r realm.Realm, card *record) (bool, error) {
+	m := Merchant{Book: card.Book, Realm: r, Actor: "job/giftcard.expire"}
+	c := &change{merchant: m, card: card, op: s.operation(m, kindExpire, "")}
+	c.op.Key = keyOf(kindExpire, string(card.ID))
+	o, err := s.finish(ctx, c, ending{into: breakage, as: Expired})
+	switch fault.CodeOf(err) {
+	case "":
+		return !o.Replayed, nil
+	case fault.AccountNotEmpty, fault.AccountClosed: // a hold is pending, or it was cancelled since
+		return false, nil
+	default:
+		return false, fmt.Errorf("expire gift card %s: %w", card.ID, err)
 	}
-	if err := ended(found); err != nil {
-		return err
-	}
-	if found.Blocked == (f.to == ledger.Frozen) {
-		return nil
-	}
-	op := s.operation(m, f.action, "")
-	op.Reference = f.reason
-	op.States = []ledger.StateChange{{Account: found.Account(), To: f.to}}
-	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-		var blockedAt any
-		if f.to == ledger.Frozen {
-			blockedAt = storage.Micros(o.At)
-		}
-		return []storage.Effect{markBlocked.With(string(found.Book), string(found.ID), blockedAt, f.reason).Exactly(1)}, nil
-	}
-	if _, err = s.Books.Submit(ctx, op); err != nil {
-		return fmt.Errorf("%s %s: %w", f.action, card, s.asCard(ctx, m, found, err))
-	}
-	return nil
-}
-
-// forChange finds a card and writes down who wants to change it, and why.
-func (s *Service) forChange(ctx context.Context, m Merchant, card ID, action, reason string) (*record, error) {
-	if len(reason) > maxReason {
-		return nil, fault.New(fault.InvalidRequest, "the reason must have at most %d bytes", maxReason).At("reason")
-	}
-	found, err := s.recordOf(ctx, m, accountOf(card))
-	if err != nil {
-		return nil, err
-	}
-	record := audit.Record{Actor: m.Actor, Action: action, Subject: string(card), Book: string(m.Book), At: s.Clocks.Now(realm.Live),
-		Detail: map[string]string{"reason": reason}}
-	return found, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.Audit.Append(ctx, tx, record) })
 }

@@ -2,9 +2,13 @@ package giftcard
 
 import (
 	"context"
+	"crypto/sha256"
+	"strings"
+	"time"
 
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -36,7 +40,7 @@ func unknownCard() error { return fault.New(fault.NotFound, "no such gift card")
 // Find returns the merchant's card with its number, or not_found: for a card that
 // does not exist and for another merchant's card alike.
 func (s *Service) Find(ctx context.Context, m Merchant, secret Secret) (*Card, error) {
-	found, err := s.record(ctx, m, secret)
+	found, err := s.read(ctx, m, s.hash(secret))
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +52,6 @@ func (s *Service) Find(ctx context.Context, m Merchant, secret Secret) (*Card, e
 	return s.complete(ctx, found, s.Clocks.Now(m.Realm))
 }
 
-func (s *Service) record(ctx context.Context, m Merchant, secret Secret) (*record, error) {
-	return s.read(ctx, m, s.hash(secret))
-}
-
 func (s *Service) read(ctx context.Context, m Merchant, hash []byte) (*record, error) {
 	found, ok, err := storage.One(ctx, s.DB, scanCard, findByHash, hash, string(m.Book))
 	if err == nil && !ok {
@@ -60,31 +60,29 @@ func (s *Service) read(ctx context.Context, m Merchant, hash []byte) (*record, e
 	return found, err
 }
 
-// toSpend returns the merchant's card as it is remembered, and why it cannot be spent,
-// if it cannot; that is looked up again before it is believed.
-func (s *Service) toSpend(ctx context.Context, m Merchant, secret Secret) (*record, error, error) {
+// toSpend returns the merchant's card as it is remembered; if it could not be spent
+// at the given time, that is looked up again before it is believed.
+func (s *Service) toSpend(ctx context.Context, m Merchant, secret Secret, at time.Time) (*record, error) {
 	hash := s.hash(secret)
-	now := s.Clocks.Now(m.Realm)
-	query := memo.Query{Key: [32]byte(hash), Now: s.Clocks.Now(realm.Live)}
+	query := memo.Query{Key: memoKey(m.Book, hash), Now: s.Clocks.Now(realm.Live)}
 	remembered, _, err := s.recent.Find(ctx, query, func(ctx context.Context) (*record, bool, error) {
 		found, err := s.read(ctx, m, hash)
 		return found, err == nil, err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if remembered.Book != m.Book {
-		return nil, nil, unknownCard()
+	if remembered.spendable(at) != nil {
+		return s.read(ctx, m, hash)
 	}
-	if remembered.spendable(now) == nil {
-		copied := *remembered
-		return &copied, nil, nil
-	}
-	found, err := s.read(ctx, m, hash)
-	if err != nil {
-		return nil, nil, err
-	}
-	return found, found.spendable(now), nil
+	copied := *remembered
+	return &copied, nil
+}
+
+// memoKey holds the book: were another merchant's card found in memory, the time it
+// takes would tell it from an unknown one.
+func memoKey(book ledger.BookID, hash []byte) memo.Key {
+	return sha256.Sum256(append([]byte(book+"/"), hash...))
 }
 
 // FindAnywhere returns the card with the given number, whoever issued it, or not_found.
@@ -101,13 +99,10 @@ func (s *Service) FindAnywhere(ctx context.Context, number pan.Number) (*Card, e
 }
 
 // Get returns a card by its id, without its number, or not_found.
-func (s *Service) Get(ctx context.Context, book ledger.BookID, id ID) (*Card, error) {
-	found, ok, err := storage.One(ctx, s.DB, scanCard, findCard, string(book), string(id))
+func (s *Service) Get(ctx context.Context, book ledger.BookID, card ID) (*Card, error) {
+	found, err := s.stored(ctx, book, card)
 	if err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, unknownCard()
 	}
 	return s.completeIn(ctx, found)
 }
@@ -121,10 +116,21 @@ func (s *Service) completeIn(ctx context.Context, found *record) (*Card, error) 
 	return s.complete(ctx, found, s.Clocks.Now(book.Realm))
 }
 
-// List returns up to limit cards of a book made before the given one, newest first; "" begins at the newest.
+// afterAllIDs sorts after every id ("gc_…") in any collation.
+const afterAllIDs = "gd"
+
+// List returns up to limit cards of a book made before the given one, newest first; ""
+// begins at the newest. It returns invalid_cursor when before is no card's id.
 func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit int) ([]*Card, error) {
-	if before == "" {
-		before = "gc~" // after every id
+	switch {
+	case before == "":
+		before = afterAllIDs
+	case !id.Valid(idPrefix, string(before)):
+		return nil, fault.New(fault.InvalidCursor, "the cursor is no gift card's id")
+	}
+	header, err := s.Books.FindBook(ctx, book)
+	if err != nil {
+		return nil, err
 	}
 	records, err := storage.All(ctx, s.DB, scanCard, listCards, string(book), string(before), min(max(limit, 1), ledger.MaxPage))
 	if err != nil {
@@ -132,7 +138,7 @@ func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit
 	}
 	cards := make([]*Card, 0, len(records))
 	for _, r := range records {
-		card, err := s.completeIn(ctx, r)
+		card, err := s.complete(ctx, r, s.Clocks.Now(header.Realm))
 		if err != nil {
 			return nil, err
 		}
@@ -142,27 +148,25 @@ func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit
 }
 
 // Reveal returns a card's number and key. It is written to the audit log first.
-func (s *Service) Reveal(ctx context.Context, book ledger.BookID, id ID, actor string) (pan.Number, pan.Secret, error) {
-	card, err := s.Get(ctx, book, id)
-	if err != nil {
+func (s *Service) Reveal(ctx context.Context, book ledger.BookID, card ID, actor string) (pan.Number, pan.Secret, error) {
+	if _, err := s.stored(ctx, book, card); err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	record := audit.Record{Actor: actor, Action: "giftcard.reveal", Subject: string(card.ID), Book: string(book), At: s.Clocks.Now(realm.Live)}
-	if err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.Audit.Append(ctx, tx, record) }); err != nil {
+	if err := s.note(ctx, Merchant{Book: book, Actor: actor}, audited{action: "giftcard.reveal", card: card}); err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	return s.unseal(ctx, book, id)
+	return s.unseal(ctx, book, card)
 }
 
-func (s *Service) unseal(ctx context.Context, book ledger.BookID, id ID) (pan.Number, pan.Secret, error) {
-	found, ok, err := storage.One(ctx, s.DB, scanSealed, findSealed, string(book), string(id))
+func (s *Service) unseal(ctx context.Context, book ledger.BookID, card ID) (pan.Number, pan.Secret, error) {
+	found, ok, err := storage.One(ctx, s.DB, scanSealed, findSealed, string(book), string(card))
 	if err == nil && !ok {
 		err = unknownCard()
 	}
 	if err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	text, err := s.Vault.Unseal(purposeNumber, string(id), found.number)
+	text, err := s.Vault.Unseal(purposeNumber, string(card), found.number)
 	if err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
@@ -170,6 +174,45 @@ func (s *Service) unseal(ctx context.Context, book ledger.BookID, id ID) (pan.Nu
 	if err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	key, err := s.Vault.Unseal(purposeKey, string(id), found.key)
+	key, err := s.Vault.Unseal(purposeKey, string(card), found.key)
 	return number, pan.NewSecret(string(key)), err
+}
+
+// Line is one transaction of a card's history.
+type Line struct {
+	Transaction ledger.TransactionID
+	// Type is create, redeem, refund, hold, capture, void, reload, expire or cancel.
+	Type      string
+	Reference string
+	Amount    money.Amount
+	Balance   money.Amount // what could be spent after it
+	At        time.Time
+	Seq       int64 // the cursor of the next page
+}
+
+// History returns up to limit transactions of a card before the given cursor, newest
+// first; 0 begins at the newest.
+func (s *Service) History(ctx context.Context, card *Card, before int64, limit int) ([]Line, error) {
+	account, err := s.Books.FindAccount(ctx, card.Book, card.Account())
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.Books.Statement(ctx, account, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]Line, 0, len(entries))
+	for _, e := range entries {
+		amount := e.Posted
+		if amount.IsZero() {
+			amount.Minor = max(e.Held, -e.Held)
+		}
+		kind := strings.TrimPrefix(e.Kind, "giftcard.")
+		if e.Kind == "hold.expire" {
+			kind = "void"
+		}
+		lines = append(lines, Line{Transaction: e.Transaction, Type: kind, Reference: e.Reference, Amount: amount,
+			Balance: e.Available, At: e.At, Seq: e.Seq})
+	}
+	return lines, nil
 }

@@ -13,7 +13,11 @@ package giftcard
 import (
 	"crypto/rand"
 	"io"
+	"math"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -30,6 +34,8 @@ import (
 
 // ID names a gift card ("gc_…"). It is not a secret.
 type ID string
+
+const idPrefix = "gc"
 
 // Status is where a card is in its life.
 type Status string
@@ -52,9 +58,11 @@ type Rules struct {
 	MaxMajor int64
 }
 
-// DefaultRules: five years, seven days, five million.
+// DefaultRules are five years, seven days, five million.
 func DefaultRules() Rules {
-	return Rules{Validity: 5 * 365 * 24 * time.Hour, HoldFor: 7 * 24 * time.Hour, MaxMajor: 5_000_000}
+	const day = 24 * time.Hour
+	// Five years have two leap days at most: a card is never short of five years by the calendar.
+	return Rules{Validity: (5*365 + 2) * day, HoldFor: 7 * day, MaxMajor: 5_000_000}
 }
 
 // Deps is what a Service stands on.
@@ -74,6 +82,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	recent *memo.Memo[*record]
+	sweeps sweeps
 }
 
 // New returns the service.
@@ -81,12 +90,13 @@ func New(deps Deps) *Service {
 	if deps.Random == nil {
 		deps.Random = rand.Reader
 	}
-	return &Service{Deps: deps, recent: memo.New[*record](recentCards)}
+	// What a remembered card says of its end or its block is never the last word: the ledger knows.
+	recent := memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour})
+	return &Service{Deps: deps, recent: recent}
 }
 
-// recentCards bounds the cards that are remembered for spending. What a remembered
-// card says of its end or its block is never the last word: the ledger knows.
-var recentCards = memo.Config{Present: 65_536, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour}
+// recentCards bounds the cards that are remembered for spending.
+const recentCards = 65_536
 
 // Merchant is on whose behalf a call is made: one customer in one realm.
 type Merchant struct {
@@ -119,7 +129,10 @@ type Card struct {
 // Account returns the card's account in its book.
 func (c *Card) Account() ledger.AccountID { return accountOf(c.ID) }
 
-func accountOf(id ID) ledger.AccountID { return ledger.AccountID("giftcard/" + string(id)) }
+// accountPrefix and a card's id are the name of its account.
+const accountPrefix = "giftcard/"
+
+func accountOf(id ID) ledger.AccountID { return ledger.AccountID(accountPrefix + string(id)) }
 
 // The contra accounts of a book, one of each per currency.
 const (
@@ -140,10 +153,20 @@ func contra(name string, currency money.Currency) ledger.NewAccount {
 func (s *Service) bounded(amount money.Amount) error {
 	limit := s.Rules.MaxMajor
 	for range amount.Currency.Digits() {
+		if limit > math.MaxInt64/10 {
+			limit = math.MaxInt64
+			break
+		}
 		limit *= 10
 	}
 	if !amount.IsPositive() || amount.Minor > limit {
 		return fault.New(fault.InvalidAmount, "the amount must be above zero and at most %s", money.New(limit, amount.Currency)).At("amount")
 	}
 	return nil
+}
+
+// isPlain reports whether text is what both databases store and a screen shows: UTF-8
+// without control characters.
+func isPlain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

@@ -30,7 +30,12 @@ type Issue struct {
 type Issued struct {
 	Card *Card
 	Key  pan.Secret
+	// Replayed is true when the card had been made before, under the same reference.
+	Replayed bool
 }
+
+// MaxIssues bounds the cards that are made in one transaction.
+const MaxIssues = 100_000
 
 // Limits of what a merchant writes.
 const (
@@ -46,7 +51,10 @@ const (
 // Create makes a card and loads it. It returns invalid_request, invalid_amount,
 // template_inactive, or idempotency_conflict when the reference made another card.
 func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, error) {
-	if err := s.check(ctx, issue); err != nil {
+	if err := issue.check(); err != nil {
+		return Issued{}, err
+	}
+	if err := s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), s.allowed(ctx, issue)); err != nil {
 		return Issued{}, err
 	}
 	for try := 1; ; try++ {
@@ -68,31 +76,63 @@ func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, 
 	}
 }
 
-// reissue answers a repeated Create with the card that the first one made.
+// reissue answers a repeated Create with the card that the first one made, as it made it.
 func (s *Service) reissue(ctx context.Context, m Merchant, first ledger.Outcome) (Issued, error) {
-	card := ID(strings.TrimPrefix(string(first.Moves[0].Credit), "giftcard/"))
-	found, err := s.Get(ctx, m.Book, card)
+	found, err := s.behind(ctx, m.Book, first.Moves[0].Credit)
 	if err != nil {
 		return Issued{}, err
 	}
-	number, key, err := s.unseal(ctx, m.Book, card)
-	found.Number = number
-	return Issued{Card: found, Key: key}, err
+	after, _ := first.Balance(found.Account())
+	card := found.before().at(after, found.CreatedAt)
+	card.Blocked, card.Reason = false, ""
+	var key pan.Secret
+	card.Number, key, err = s.unseal(ctx, m.Book, found.ID)
+	return Issued{Card: card, Key: key, Replayed: true}, err
 }
 
-// CreateAll makes all the cards or none, in one transaction.
+// CreateAll makes all the cards or none, in one transaction: at most MaxIssues. A
+// refusal names the row, counted from 1. progress, when not nil, is told how many are
+// done; it starts again when the transaction has to.
 func (s *Service) CreateAll(ctx context.Context, m Merchant, issues []Issue, progress func(done int)) ([]Issued, error) {
+	if len(issues) > MaxIssues {
+		return nil, fault.New(fault.InvalidRequest, "%d cards are asked for, the most is %d", len(issues), MaxIssues)
+	}
+	allowed := s.judge(m)
 	for i, issue := range issues {
-		if err := s.check(ctx, issue); err != nil {
+		if err := issue.check(); err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		if err := allowed(ctx, issue); err != nil {
 			return nil, fmt.Errorf("row %d: %w", i+1, err)
 		}
 	}
+	return s.createAll(ctx, m, issues, progress)
+}
+
+func (s *Service) createAll(ctx context.Context, m Merchant, issues []Issue, progress func(done int)) ([]Issued, error) {
+	for try := 1; ; try++ {
+		issued, err := s.tryAll(ctx, m, issues, progress)
+		if storage.IsUnique(err) && try < collisionTries {
+			continue
+		}
+		return issued, err
+	}
+}
+
+func (s *Service) tryAll(ctx context.Context, m Merchant, issues []Issue, progress func(done int)) ([]Issued, error) {
 	issued := make([]Issued, len(issues))
 	ops := make([]ledger.Operation, len(issues))
 	for i, issue := range issues {
 		var err error
 		if issued[i], ops[i], err = s.prepare(m, issue); err != nil {
 			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		effects := ops[i].Effects
+		ops[i].Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+			if err := ctx.Err(); err != nil { // nobody waits for so many rows any more
+				return nil, fault.Wrap(err, fault.Timeout, "the caller left")
+			}
+			return effects(o)
 		}
 	}
 	outcomes, err := s.Books.SubmitAll(ctx, ops, progress)
@@ -111,28 +151,80 @@ func (s *Service) CreateAll(ctx context.Context, m Merchant, issues []Issue, pro
 }
 
 // Check returns what is wrong with an issue, without making a card.
-func (s *Service) Check(ctx context.Context, issue Issue) error { return s.check(ctx, issue) }
+func (s *Service) Check(ctx context.Context, issue Issue) error {
+	if err := issue.check(); err != nil {
+		return err
+	}
+	return s.allowed(ctx, issue)
+}
 
-func (s *Service) check(ctx context.Context, issue Issue) error {
-	if n := utf8.RuneCountInString(issue.Title); n < 1 || n > maxTitle || strings.TrimSpace(issue.Title) == "" {
-		return fault.New(fault.InvalidRequest, "the title must have 1 to %d characters", maxTitle).At("title")
+// check returns what is wrong with how an issue is written.
+func (issue *Issue) check() error {
+	if err := issue.checkTitle(); err != nil {
+		return err
 	}
-	if len(issue.Reference) > maxReference {
-		return fault.New(fault.InvalidRequest, "the reference must have at most %d characters", maxReference).At("reference")
+	if issue.Reference != "" {
+		if err := checkReference(issue.Reference); err != nil {
+			return err
+		}
 	}
+	if len(issue.AmountText) > money.MaxText || !isPlain(issue.AmountText) {
+		return fault.New(fault.InvalidAmount, "the amount must have at most %d characters", money.MaxText).At("amount")
+	}
+	return nil
+}
+
+func (issue *Issue) checkTitle() error {
+	if n := utf8.RuneCountInString(issue.Title); n < 1 || n > maxTitle || strings.TrimSpace(issue.Title) == "" || !isPlain(issue.Title) {
+		return fault.New(fault.InvalidRequest, "the title must have 1 to %d characters of plain text", maxTitle).At("title")
+	}
+	return nil
+}
+
+// allowed returns why the operator's rules do not allow an issue.
+func (s *Service) allowed(ctx context.Context, issue Issue) error {
 	if err := s.bounded(issue.Amount); err != nil {
 		return err
 	}
-	template, ok, err := s.findTemplate(ctx, issue.TemplateID)
+	return s.usable(ctx, issue.TemplateID)
+}
+
+// usable returns why no card can be made with a template.
+func (s *Service) usable(ctx context.Context, template string) error {
+	if !templateID.MatchString(template) {
+		return unknownTemplate()
+	}
+	found, ok, err := s.findTemplate(ctx, template)
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		return fault.New(fault.InvalidRequest, "no such template").At("templateId")
-	case !template.Active:
+		return unknownTemplate()
+	case !found.Active:
 		return fault.New(fault.TemplateInactive, "the template is not active").At("templateId")
 	}
 	return nil
+}
+
+func unknownTemplate() error {
+	return fault.New(fault.InvalidRequest, "no such template").At("templateId")
+}
+
+// judge returns what allowed says, for many issues of one merchant: each template is
+// looked up once, and what was made before is let through.
+func (s *Service) judge(m Merchant) func(context.Context, Issue) error {
+	templates := map[string]error{}
+	return func(ctx context.Context, issue Issue) error {
+		err := s.bounded(issue.Amount)
+		if err == nil {
+			known := false
+			if err, known = templates[issue.TemplateID]; !known {
+				err = s.usable(ctx, issue.TemplateID)
+				templates[issue.TemplateID] = err
+			}
+		}
+		return s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), err)
+	}
 }
 
 // prepare draws the card's secrets and describes the operation that makes it.
@@ -145,25 +237,25 @@ func (s *Service) prepare(m Merchant, issue Issue) (Issued, ledger.Operation, er
 	if _, err := io.ReadFull(s.Random, random[:]); err != nil {
 		return Issued{}, ledger.Operation{}, fmt.Errorf("draw key: %w", err)
 	}
-	now := s.Clocks.Now(m.Realm)
 	if issue.AmountText == "" {
 		issue.AmountText = issue.Amount.String()
 	}
-	card := &Card{Book: m.Book, ID: ID(id.New("gc")), Number: number, Last4: number.Last4(), Title: issue.Title, TemplateID: issue.TemplateID,
+	op := s.operation(m, kindCreate, issue.Reference)
+	card := &Card{Book: m.Book, ID: ID(id.New(idPrefix)), Number: number, Last4: number.Last4(), Title: issue.Title, TemplateID: issue.TemplateID,
 		Amount: issue.Amount, AmountText: issue.AmountText, Balance: issue.Amount, Held: money.New(0, issue.Amount.Currency), Status: Created,
-		CreatedAt: now, ExpiresAt: now.Add(s.Rules.Validity)}
+		CreatedAt: op.At, ExpiresAt: op.At.Add(s.Rules.Validity)}
 	issued := Issued{Card: card, Key: pan.NewSecret("KEY_" + hex.EncodeToString(random[:]))}
-	effects, err := s.cardRows(issued)
+	rows, err := s.cardRows(issued)
 	if err != nil {
 		return Issued{}, ledger.Operation{}, err
 	}
 	from := contra(funding, issue.Amount.Currency)
-	op := ledger.Operation{Book: m.Book, Kind: kindCreate, Key: keyOf(kindCreate, issue.Reference), Reference: issue.Reference, At: now,
-		Intent:   fmt.Sprintf("%q %q %s %s", issue.Title, issue.TemplateID, issue.Amount, issue.Amount.Currency),
-		Open:     []ledger.NewAccount{from, {ID: card.Account(), Currency: issue.Amount.Currency, Side: ledger.Credit}},
-		Postings: []ledger.Posting{{Debit: from.ID, Credit: card.Account(), Amount: issue.Amount}}}
+	op.Intent = fmt.Sprintf("%q %q %s %s", issue.Title, issue.TemplateID, issue.Amount, issue.Amount.Currency)
+	op.Open = []ledger.NewAccount{from, {ID: card.Account(), Currency: issue.Amount.Currency, Side: ledger.Credit}}
+	op.Postings = []ledger.Posting{{Debit: from.ID, Credit: card.Account(), Amount: issue.Amount}}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-		return append(effects, s.event(m, card, o, issue.Amount)...), nil
+		event, err := s.event(m, card, o, issue.Amount)
+		return append(event, rows...), err
 	}
 	return issued, op, nil
 }

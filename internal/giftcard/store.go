@@ -3,9 +3,11 @@ package giftcard
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -28,7 +30,9 @@ var (
 	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
 		WHERE c.book_id = $1 AND c.card_id < $2 ORDER BY c.card_id DESC LIMIT $3`)
 	dueCards = storage.SQL("giftcard.due_cards", `SELECT `+cardColumns+` FROM giftcards c JOIN ledger_books b ON b.book_id = c.book_id
-		WHERE c.ended_at IS NULL AND c.expires_at <= $1 AND b.realm = $2 ORDER BY c.expires_at LIMIT $3`)
+		WHERE c.ended_at IS NULL AND c.expires_at <= $1 AND b.realm = $2
+		AND c.expires_at >= $3 AND (c.expires_at, c.book_id, c.card_id) > ($3, $4, $5)
+		ORDER BY c.expires_at, c.book_id, c.card_id LIMIT $6`)
 
 	markEnded = storage.SQL("giftcard.mark_ended",
 		`UPDATE giftcards SET ended_at = $3, ended_as = $4, reason = $5 WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
@@ -59,32 +63,52 @@ func scanCard(r storage.Row) (*record, error) {
 	return &c, err
 }
 
-// at completes the card with its account's money and its status at now.
-func (c *record) at(account *ledger.Account, now time.Time) *Card {
+// at completes the card with the money on its account and its status at now.
+func (c *record) at(account ledger.Balance, now time.Time) *Card {
 	card := &c.Card
-	card.Balance, card.Held = account.Available(), account.Held()
+	card.Balance, card.Held = account.Available, money.New(account.Posted.Minor-account.Available.Minor, card.Amount.Currency)
 	switch {
 	case c.endedAs.Valid:
 		card.Status = Status(c.endedAs.String)
-	case account.Posted().IsZero():
+	case account.Posted.IsZero():
 		card.Status = Redeemed
-	case !now.Before(card.ExpiresAt):
-		card.Status, card.Balance = Expired, money.New(0, card.Amount.Currency)
+	case c.expired(now):
+		card.Status = Expired
 	default:
 		card.Status = Created
+		return card
 	}
+	card.Balance = money.New(0, card.Amount.Currency)
 	return card
+}
+
+// before is the card as it was before it ended: what a call that came earlier saw.
+func (c *record) before() *record {
+	then := *c
+	then.endedAs, then.EndedAt = sql.NullString{}, time.Time{}
+	return &then
+}
+
+func (c *record) expired(now time.Time) bool { return !now.Before(c.ExpiresAt) }
+
+// ended returns why nothing can be done with the stored card at now, if it has ended.
+func (c *record) ended(now time.Time) error {
+	switch {
+	case c.endedAs.String == string(Cancelled):
+		return fault.New(fault.CardCancelled, "the gift card was cancelled")
+	case c.endedAs.Valid || c.expired(now):
+		return fault.New(fault.CardExpired, "the gift card expired on %s", c.ExpiresAt.Format(time.DateOnly))
+	}
+	return nil
 }
 
 // spendable returns why the stored card cannot be spent at now, if it cannot. Its
 // balance is the ledger's to judge.
 func (c *record) spendable(now time.Time) error {
-	switch {
-	case c.endedAs.String == string(Cancelled):
-		return fault.New(fault.CardCancelled, "the gift card was cancelled")
-	case c.endedAs.Valid || !now.Before(c.ExpiresAt):
-		return fault.New(fault.CardExpired, "the gift card expired on %s", c.ExpiresAt.Format(time.DateOnly))
-	case c.Blocked:
+	if err := c.ended(now); err != nil {
+		return err
+	}
+	if c.Blocked {
 		return fault.New(fault.CardBlocked, "the gift card is blocked")
 	}
 	return nil
@@ -97,11 +121,40 @@ func scanSealed(r storage.Row) (s sealed, err error) {
 	return s, err
 }
 
+// stored finds a card by its id within its book, or returns not_found.
+func (s *Service) stored(ctx context.Context, book ledger.BookID, card ID) (*record, error) {
+	if !id.Valid(idPrefix, string(card)) {
+		return nil, unknownCard()
+	}
+	found, ok, err := storage.One(ctx, s.DB, scanCard, findCard, string(book), string(card))
+	if err == nil && !ok {
+		err = unknownCard()
+	}
+	return found, err
+}
+
+// behind finds the card behind a ledger account.
+func (s *Service) behind(ctx context.Context, book ledger.BookID, account ledger.AccountID) (*record, error) {
+	card, ok := strings.CutPrefix(string(account), accountPrefix)
+	if !ok {
+		return nil, unknownCard()
+	}
+	return s.stored(ctx, book, ID(card))
+}
+
 // complete adds the money to a stored card.
 func (s *Service) complete(ctx context.Context, c *record, now time.Time) (*Card, error) {
 	account, err := s.Books.FindAccount(ctx, c.Book, c.Account())
 	if err != nil {
 		return nil, err
 	}
-	return c.at(account, now), nil
+	if account.State == ledger.Closed && !c.endedAs.Valid { // it ended between the two readings
+		again, err := s.stored(ctx, c.Book, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		again.Number = c.Number
+		c = again
+	}
+	return c.at(ledger.Balance{Posted: account.Posted(), Available: account.Available()}, now), nil
 }

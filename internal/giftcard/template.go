@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -54,16 +55,18 @@ const templateColumns = `template_id, name, status, cover_type, cover_hash, crea
 var (
 	insertTemplate = storage.Insert("giftcard.insert_template", "giftcard_templates",
 		"template_id", "name", "status", "cover_type", "cover_hash", "cover", "created_at", "updated_at")
-	listTemplates    = storage.SQL("giftcard.list_templates", `SELECT `+templateColumns+` FROM giftcard_templates ORDER BY template_id LIMIT $1`)
-	findTemplate     = storage.SQL("giftcard.find_template", `SELECT `+templateColumns+` FROM giftcard_templates WHERE template_id = $1`)
-	findCover        = storage.SQL("giftcard.find_cover", `SELECT cover_type, cover_hash, cover FROM giftcard_templates WHERE template_id = $1`)
-	setTemplate      = storage.SQL("giftcard.set_template", `UPDATE giftcard_templates SET name = $2, status = $3, updated_at = $4 WHERE template_id = $1`)
-	setTemplateCover = storage.SQL("giftcard.set_template_cover",
-		`UPDATE giftcard_templates SET cover_type = $2, cover_hash = $3, cover = $4, updated_at = $5 WHERE template_id = $1`)
+	listTemplates  = storage.SQL("giftcard.list_templates", `SELECT `+templateColumns+` FROM giftcard_templates ORDER BY template_id LIMIT $1`)
+	findTemplate   = storage.SQL("giftcard.find_template", `SELECT `+templateColumns+` FROM giftcard_templates WHERE template_id = $1`)
+	findCover      = storage.SQL("giftcard.find_cover", `SELECT cover_type, cover_hash, cover FROM giftcard_templates WHERE template_id = $1`)
+	changeTemplate = storage.SQL("giftcard.change_template", `UPDATE giftcard_templates SET name = COALESCE($2, name),
+		status = COALESCE($3, status), cover_type = COALESCE($4, cover_type), cover_hash = COALESCE($5, cover_hash),
+		cover = COALESCE($6, cover), updated_at = $7 WHERE template_id = $1`)
+	countTemplates = storage.SQL("giftcard.count_templates", `SELECT COUNT(*) FROM giftcard_templates`)
 )
 
 // AddTemplate stores a template with its cover, active. The image is decoded and
-// encoded anew, so that nothing but pixels is kept. It returns invalid_request or already_exists.
+// encoded anew, so that nothing but pixels is kept. It returns invalid_request,
+// already_exists, or quota_exceeded when there are as many as can be listed.
 func (s *Service) AddTemplate(ctx context.Context, n NewTemplate) (Template, error) {
 	if n.ID == "" {
 		n.ID = id.New("tpl")
@@ -81,6 +84,13 @@ func (s *Service) AddTemplate(ctx context.Context, n NewTemplate) (Template, err
 	now := s.Clocks.Now(realm.Live)
 	t := Template{ID: n.ID, Name: n.Name, Active: true, CoverType: cover.Type, CoverHash: cover.Hash, CreatedAt: now, UpdatedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		count, _, err := storage.One(ctx, tx, scanCount, countTemplates)
+		if err != nil {
+			return err
+		}
+		if count >= maxTemplates {
+			return fault.New(fault.QuotaExceeded, "there are %d templates, the most is %d", count, maxTemplates)
+		}
 		row := []any{t.ID, t.Name, statusOf(true), cover.Type, cover.Hash, cover.Data, storage.Micros(now), storage.Micros(now)}
 		if err := tx.ExecRows(ctx, insertTemplate, [][]any{row}); err != nil {
 			return err
@@ -100,12 +110,17 @@ func (s *Service) Templates(ctx context.Context) ([]Template, error) {
 
 // Template returns one template, or not_found.
 func (s *Service) Template(ctx context.Context, id string) (Template, error) {
+	if !templateID.MatchString(id) {
+		return Template{}, noTemplate()
+	}
 	t, ok, err := s.findTemplate(ctx, id)
 	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "no such template")
+		err = noTemplate()
 	}
 	return t, err
 }
+
+func noTemplate() error { return fault.New(fault.NotFound, "no such template") }
 
 func (s *Service) findTemplate(ctx context.Context, id string) (Template, bool, error) {
 	return storage.One(ctx, s.DB, scanTemplate, findTemplate, id)
@@ -113,12 +128,15 @@ func (s *Service) findTemplate(ctx context.Context, id string) (Template, bool, 
 
 // TemplateCover returns a template's image, or not_found.
 func (s *Service) TemplateCover(ctx context.Context, id string) (Cover, error) {
+	if !templateID.MatchString(id) {
+		return Cover{}, noTemplate()
+	}
 	cover, ok, err := storage.One(ctx, s.DB, func(r storage.Row) (c Cover, err error) {
 		err = r.Scan(&c.Type, &c.Hash, &c.Data)
 		return c, err
 	}, findCover, id)
 	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "no such template")
+		err = noTemplate()
 	}
 	return cover, err
 }
@@ -131,42 +149,60 @@ type TemplateChange struct {
 	Actor  string
 }
 
-// ChangeTemplate renames, switches or redraws a template. Cards made with it keep it.
+// ChangeTemplate renames, switches or redraws a template, or returns not_found or
+// invalid_request. Cards made with it keep it.
 func (s *Service) ChangeTemplate(ctx context.Context, id string, change TemplateChange) (Template, error) {
-	t, err := s.Template(ctx, id)
+	if !templateID.MatchString(id) {
+		return Template{}, noTemplate()
+	}
+	now := s.Clocks.Now(realm.Live)
+	set, err := change.columns()
 	if err != nil {
 		return Template{}, err
 	}
-	if change.Name != "" {
-		if err := checkTemplateName(change.Name); err != nil {
-			return Template{}, err
-		}
-		t.Name = change.Name
-	}
-	if change.Active != nil {
-		t.Active = *change.Active
-	}
-	t.UpdatedAt = s.Clocks.Now(realm.Live)
-	effects := []storage.Effect{setTemplate.With(t.ID, t.Name, statusOf(t.Active), storage.Micros(t.UpdatedAt)).Exactly(1)}
-	if len(change.Image) > 0 {
-		cover, err := newCover(change.Image)
+	set = append(append([]any{id}, set...), storage.Micros(now))
+	var changed Template
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, changeTemplate, set...)
 		if err != nil {
-			return Template{}, err
-		}
-		t.CoverType, t.CoverHash = cover.Type, cover.Hash
-		effects = append(effects, setTemplateCover.With(t.ID, cover.Type, cover.Hash, cover.Data, storage.Micros(t.UpdatedAt)).Exactly(1))
-	}
-	return t, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		if err := tx.Apply(ctx, effects); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: change.Actor, Action: "template.change", Subject: t.ID, At: t.UpdatedAt})
+		if n == 0 {
+			return noTemplate()
+		}
+		if changed, _, err = storage.One(ctx, tx, scanTemplate, findTemplate, id); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: change.Actor, Action: "template.change", Subject: id, At: now})
 	})
+	return changed, err
+}
+
+// columns returns the values of the columns that can be changed, nil for those that stay.
+func (c *TemplateChange) columns() ([]any, error) {
+	set := make([]any, 5)
+	if c.Name != "" {
+		if err := checkTemplateName(c.Name); err != nil {
+			return nil, err
+		}
+		set[0] = c.Name
+	}
+	if c.Active != nil {
+		set[1] = statusOf(*c.Active)
+	}
+	if len(c.Image) > 0 {
+		cover, err := newCover(c.Image)
+		if err != nil {
+			return nil, err
+		}
+		set[2], set[3], set[4] = cover.Type, cover.Hash, cover.Data
+	}
+	return set, nil
 }
 
 func checkTemplateName(name string) error {
-	if n := utf8.RuneCountInString(name); n < 1 || n > maxTemplateName || !utf8.ValidString(name) {
-		return fault.New(fault.InvalidRequest, "a template name has 1 to %d characters", maxTemplateName).At("name")
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxTemplateName || strings.TrimSpace(name) == "" || !isPlain(name) {
+		return fault.New(fault.InvalidRequest, "a template name has 1 to %d characters of plain text", maxTemplateName).At("name")
 	}
 	return nil
 }
@@ -186,6 +222,11 @@ func scanTemplate(r storage.Row) (t Template, err error) {
 	err = r.Scan(&t.ID, &t.Name, &status, &t.CoverType, &t.CoverHash, &created, &updated)
 	t.Active, t.CreatedAt, t.UpdatedAt = status == statusOf(true), storage.Time(created), storage.Time(updated)
 	return t, err
+}
+
+func scanCount(r storage.Row) (n int, err error) {
+	err = r.Scan(&n)
+	return n, err
 }
 
 func hashOf(data []byte) string {

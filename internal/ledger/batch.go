@@ -26,6 +26,18 @@ func (w *wanted) add(book BookID, text string) {
 	w.values = append(w.values, []any{string(book), text})
 }
 
+// numbers returns the transactions that are named, as book and number. What is no
+// transaction's id names none.
+func (w *wanted) numbers() [][]any {
+	var values [][]any
+	for n := range w.seen {
+		if seq, ok := TransactionID(n.text).seq(); ok {
+			values = append(values, []any{string(n.book), seq})
+		}
+	}
+	return values
+}
+
 // needs is everything to be loaded before a batch can be decided.
 type needs struct {
 	books     [][]any
@@ -74,8 +86,9 @@ func (n *needs) add(op *Operation) {
 	}
 }
 
-// load reads what ops concern, locking their books first.
-func load(ctx context.Context, tx *storage.Tx, ops []*Operation) (*loaded, error) {
+// load reads what ops concern, locking their books first. What m remembers of books
+// that are as it left them is not read again; m may be nil.
+func load(ctx context.Context, tx *storage.Tx, ops []*Operation, m *memory) (*loaded, error) {
 	n := needsOf(ops)
 	l := &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
 		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}}
@@ -85,7 +98,9 @@ func load(ctx context.Context, tx *storage.Tx, ops []*Operation) (*loaded, error
 	}
 	for _, b := range books {
 		l.books[b.id] = b
+		m.check(b)
 	}
+	l.memory = m
 	for _, step := range []func(context.Context, *storage.Tx, *needs) error{l.loadPast, l.loadHolds, l.loadAccounts, l.loadCounters} {
 		if err := step(ctx, tx, n); err != nil {
 			return nil, err
@@ -103,7 +118,7 @@ func (l *loaded) loadPast(ctx context.Context, tx *storage.Tx, n *needs) error {
 	for _, o := range done {
 		l.byKey[name{o.Book, o.Key}] = o
 	}
-	originals, err := storage.AllOf(ctx, tx, scanOutcome, loadByID, n.originals.values)
+	originals, err := storage.AllOf(ctx, tx, scanOutcome, loadByID, n.originals.numbers())
 	if err != nil {
 		return err
 	}
@@ -135,7 +150,16 @@ func (l *loaded) loadHolds(ctx context.Context, tx *storage.Tx, n *needs) error 
 }
 
 func (l *loaded) loadAccounts(ctx context.Context, tx *storage.Tx, n *needs) error {
-	accounts, err := storage.AllOf(ctx, tx, scanAccount, loadAccounts, n.accounts.values)
+	unknown := n.accounts.values[:0]
+	for _, value := range n.accounts.values {
+		key := name{BookID(value[0].(string)), value[1].(string)}
+		if remembered, ok := l.memory.account(key); ok {
+			l.accounts[key] = &remembered
+			continue
+		}
+		unknown = append(unknown, value)
+	}
+	accounts, err := storage.AllOf(ctx, tx, scanAccount, loadAccounts, unknown)
 	for _, a := range accounts {
 		l.accounts[name{a.Book, string(a.ID)}] = a
 	}
@@ -188,7 +212,11 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 			return err
 		}
 	}
-	return tx.Apply(ctx, l.effects)
+	if err := tx.Apply(ctx, l.effects); err != nil {
+		return err
+	}
+	l.memory.keep(l)
+	return nil
 }
 
 // rowsOnce makes one row of each thing that was touched, however often.

@@ -35,6 +35,8 @@ type loaded struct {
 	byID     map[name]Outcome
 	reversed map[name]bool
 
+	memory *memory
+
 	touchedAccounts []*Account
 	touchedHolds    []*Hold
 	touchedCounters []name
@@ -99,6 +101,9 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 	book := l.books[op.Book]
 	if book == nil {
 		return Outcome{}, fault.New(fault.NotFound, "no book %s", op.Book)
+	}
+	if book.seq >= id.MaxNumber {
+		return Outcome{}, fault.New(fault.Unavailable, "book %s is full", op.Book)
 	}
 	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt))}
 	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.guard, a.settle} {
@@ -187,7 +192,7 @@ func (a *attempt) changeHolds() error {
 }
 
 func (a *attempt) place(change *HoldChange) error {
-	if _, exists := a.base.holds[name{a.op.Book, string(change.ID)}]; exists {
+	if _, err := a.hold(change.ID); err == nil {
 		return fault.New(fault.AlreadyExists, "hold %s exists", change.ID)
 	}
 	if !change.ExpiresAt.IsZero() && !change.ExpiresAt.After(a.at) {
@@ -367,7 +372,7 @@ func (a *attempt) counter(n name) *counter {
 }
 
 func (a *attempt) outcome() Outcome {
-	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: TransactionID(id.New("txn")), Kind: a.op.Kind, Key: a.op.Key,
+	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
 		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.fingerprint()}
 	o.After = make([]Balance, 0, len(a.accounts))
 	for _, d := range a.accounts {

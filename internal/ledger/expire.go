@@ -23,11 +23,13 @@ func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) {
 			return ended, err
 		}
 		for _, h := range due {
-			_, err := l.Submit(ctx, Operation{Book: h.Book, Kind: "hold.expire", Key: "hold.expire/" + string(h.ID),
+			outcome, err := l.Submit(ctx, Operation{Book: h.Book, Kind: "hold.expire", Key: "hold.expire/" + string(h.ID),
 				Reference: string(h.ID), At: now, Holds: []HoldChange{{Action: Expire, ID: h.ID}}})
 			switch fault.CodeOf(err) {
 			case "":
-				ended++
+				if !outcome.Replayed {
+					ended++
+				}
 			case fault.HoldEnded: // captured or released since it was listed
 			default:
 				return ended, fmt.Errorf("expire hold %s: %w", h.ID, err)

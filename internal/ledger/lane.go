@@ -24,6 +24,7 @@ type lane struct {
 	db      *storage.DB
 	observe func(int, time.Duration)
 	queue   chan *pending
+	memory  memory
 
 	closing sync.RWMutex
 	closed  bool
@@ -38,7 +39,8 @@ type pending struct {
 }
 
 func newLane(db *storage.DB, observe func(int, time.Duration)) *lane {
-	return &lane{db: db, observe: observe, queue: make(chan *pending, laneLength)}
+	return &lane{db: db, observe: observe, queue: make(chan *pending, laneLength),
+		memory: memory{books: map[BookID]*rememberedBook{}}}
 }
 
 func (l *lane) submit(ctx context.Context, op *Operation) (Outcome, error) {
@@ -104,14 +106,16 @@ func (l *lane) gather(first *pending) []*pending {
 	return batch
 }
 
-// runBatch writes the batch in one transaction; if a write of it fails, each operation gets its own.
+// runBatch writes the batch in one transaction; if a write of it fails, each operation
+// gets its own. A batch that may have been committed is not tried again.
 func (l *lane) runBatch(batch []*pending) {
 	err := l.write(batch)
 	if err == nil {
 		return
 	}
+	unknown := errors.Is(err, storage.ErrUnknownCommit)
 	for _, p := range batch {
-		if len(batch) > 1 {
+		if len(batch) > 1 && !unknown {
 			err = l.write([]*pending{p})
 		}
 		if err != nil {
@@ -127,7 +131,7 @@ func (l *lane) write(batch []*pending) error {
 	)
 	for _, p := range batch {
 		if err := p.ctx.Err(); err != nil {
-			p.err = fault.Wrap(err, fault.Timeout, "the caller left before %s had its turn", p.op.Kind)
+			p.outcome, p.err = Outcome{}, fault.Wrap(err, fault.Timeout, "the caller left before %s had its turn", p.op.Kind)
 			continue
 		}
 		live, ops = append(live, p), append(ops, p.op)
@@ -137,7 +141,7 @@ func (l *lane) write(batch []*pending) error {
 	}
 	ctx := context.Background() // one caller's deadline must not undo the others' work
 	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		state, err := load(ctx, tx, ops)
+		state, err := load(ctx, tx, ops, &l.memory)
 		if err != nil {
 			return err
 		}
@@ -146,6 +150,9 @@ func (l *lane) write(batch []*pending) error {
 		}
 		return state.write(ctx, tx)
 	})
+	if errors.Is(err, storage.ErrUnknownCommit) {
+		return fault.Wrap(err, fault.Unavailable, "it is not known whether this was done: repeat it under the same key")
+	}
 	if errors.Is(err, storage.ErrStale) {
 		return fault.Wrap(err, fault.InvalidState, "the state changed meanwhile")
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -31,8 +32,18 @@ type BookID string
 // AccountID names an account within its book, such as "giftcard/gc_01…" or "redeemed/USD".
 type AccountID string
 
-// TransactionID names a transaction ("txn_…").
+// TransactionID names a transaction ("txn_…"). It carries the transaction's number in its book.
 type TransactionID string
+
+func newTransactionID(seq int64) TransactionID {
+	return TransactionID(id.Numbered("txn", uint64(seq)))
+}
+
+// seq returns the number in the book, and whether t is a transaction's id at all.
+func (t TransactionID) seq() (int64, bool) {
+	n, ok := id.Number("txn", string(t))
+	return int64(n), ok
+}
 
 // HoldID names a hold ("hold_…").
 type HoldID string
@@ -138,7 +149,7 @@ func submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes 
 	for i := range ops {
 		chunk[i] = &ops[i]
 	}
-	state, err := load(ctx, tx, chunk)
+	state, err := load(ctx, tx, chunk, nil)
 	if err != nil {
 		return err
 	}

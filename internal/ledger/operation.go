@@ -3,7 +3,9 @@ package ledger
 import (
 	"crypto/sha256"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -95,6 +97,7 @@ type Guard struct {
 const (
 	maxParts = 256
 	maxName  = 200
+	maxKey   = 255
 )
 
 func (op *Operation) validate() error {
@@ -106,8 +109,17 @@ func (op *Operation) validate() error {
 		return fault.New(fault.InvalidRequest, "operation %s does nothing", op.Kind)
 	case parts > maxParts:
 		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts, maxParts)
-	case len(op.Key) > maxName || len(op.Reference) > maxName || len(op.Kind) > maxName || len(op.Actor) > maxName:
-		return fault.New(fault.InvalidRequest, "operation %s: a name is longer than %d bytes", op.Kind, maxName)
+	}
+	if !isName(string(op.Book)) || !isName(op.Kind) || len(op.Key) > maxKey || !isText(op.Key) {
+		return fault.New(fault.InvalidRequest, "operation: want a book and a kind of at most %d bytes, and a key of at most %d", maxName, maxKey)
+	}
+	for _, text := range []string{op.Reference, op.Actor, string(op.Reverses)} {
+		if text != "" && !isName(text) {
+			return fault.New(fault.InvalidRequest, "operation %s: want names of at most %d bytes", op.Kind, maxName)
+		}
+	}
+	if err := op.validateAccounts(); err != nil {
+		return err
 	}
 	for i := range op.Postings {
 		if err := op.Postings[i].validate(); err != nil {
@@ -122,8 +134,35 @@ func (op *Operation) validate() error {
 	return nil
 }
 
+// isName reports whether text can name something: it is not empty, not too long, and
+// UTF-8 without zero bytes, which one of the engines could not store.
+func isName(text string) bool {
+	return text != "" && len(text) <= maxName && isText(text)
+}
+
+func isText(text string) bool { return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 }
+
+func (op *Operation) validateAccounts() error {
+	for _, a := range op.Open {
+		if !isName(string(a.ID)) || !a.Currency.IsValid() || (a.Side != Debit && a.Side != Credit) {
+			return fault.New(fault.InvalidRequest, "open account %q: want a name, a currency and a side", a.ID)
+		}
+	}
+	for _, s := range op.States {
+		if !isName(string(s.Account)) || (s.To != Open && s.To != Frozen && s.To != Closed) {
+			return fault.New(fault.InvalidRequest, "account %q: want a name and a state, not %q", s.Account, s.To)
+		}
+	}
+	for _, g := range op.Guards {
+		if !isName(g.Counter) {
+			return fault.New(fault.InvalidRequest, "guard %q: want a counter's name", g.Counter)
+		}
+	}
+	return nil
+}
+
 func (p *Posting) validate() error {
-	if p.Debit == p.Credit || p.Debit == "" || p.Credit == "" || len(p.Debit) > maxName || len(p.Credit) > maxName {
+	if p.Debit == p.Credit || !isName(string(p.Debit)) || !isName(string(p.Credit)) {
 		return fault.New(fault.InvalidRequest, "posting from %q to %q: want two different accounts", p.Debit, p.Credit)
 	}
 	if p.All != p.Amount.IsZero() || p.Amount.IsNegative() || p.Amount.Minor > maxSum {
@@ -133,12 +172,12 @@ func (p *Posting) validate() error {
 }
 
 func (h *HoldChange) validate() error {
-	if h.ID == "" || len(h.ID) > maxName || h.Amount.IsNegative() || h.Amount.Minor > maxSum {
+	if !isName(string(h.ID)) || h.Amount.IsNegative() || h.Amount.Minor > maxSum {
 		return fault.New(fault.InvalidAmount, "%s hold %q: want an id and an amount that is not negative", h.Action, h.ID)
 	}
 	switch h.Action {
 	case Place:
-		if h.Debit == h.Credit || h.Debit == "" || h.Credit == "" {
+		if h.Debit == h.Credit || !isName(string(h.Debit)) || !isName(string(h.Credit)) {
 			return fault.New(fault.InvalidRequest, "place hold %s: want two different accounts", h.ID)
 		}
 		fallthrough
@@ -166,7 +205,9 @@ func (op *Operation) fingerprint() [16]byte {
 	}
 	amount := func(a money.Amount) {
 		buf = strconv.AppendInt(buf, a.Minor, 10)
-		buf = append(buf, '/', byte(a.Currency), ' ')
+		buf = append(buf, '/')
+		buf = append(buf, a.Currency.String()...) // its place in a table may change, its code never
+		buf = append(buf, ' ')
 	}
 	text(op.Kind, op.Intent)
 	if op.Intent == "" {

@@ -154,28 +154,23 @@ func appendText(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// body is canonical's text for reading it back.
+// body is canonical's text for reading it back: the fields are called what they are there.
 type body struct {
-	Version  int    `json:"v"`
-	Book     string `json:"book"`
-	Seq      int64  `json:"seq"`
-	ID       string `json:"id"`
-	Kind     string `json:"kind"`
-	Key      string `json:"key"`
-	Ref      string `json:"ref"`
-	Reverses string `json:"reverses"`
-	By       string `json:"by"`
-	At       int64  `json:"at"`
-	FP       string `json:"fp"`
-	Moves    []struct {
+	V             int
+	Book, ID      string
+	Seq, At       int64
+	Kind, Key     string
+	Ref, Reverses string
+	By, FP        string
+	Moves         []struct {
 		D, C, Cur, H string
 		Post, Hold   int64
-	} `json:"moves"`
+	}
 	After []struct {
 		A, Cur     string
 		Bal, Avail int64
-	} `json:"after"`
-	States []struct{ A, To string } `json:"states"`
+	}
+	States []struct{ A, To string }
 }
 
 // parseBody reads a stored transaction.
@@ -184,14 +179,16 @@ func parseBody(text []byte) (Outcome, error) {
 	if err := json.Unmarshal(text, &b); err != nil {
 		return Outcome{}, fmt.Errorf("transaction body: %w", err)
 	}
-	if b.Version != 1 {
-		return Outcome{}, fmt.Errorf("transaction body: version %d is unknown", b.Version)
+	if b.V != 1 {
+		return Outcome{}, fmt.Errorf("transaction body: version %d is unknown", b.V)
 	}
 	o := Outcome{Book: BookID(b.Book), Seq: b.Seq, Transaction: TransactionID(b.ID), Kind: b.Kind, Key: b.Key,
 		Reference: b.Ref, Reverses: TransactionID(b.Reverses), Actor: b.By, At: storage.Time(b.At)}
-	if n, err := hex.Decode(o.fingerprint[:], []byte(b.FP)); err != nil || n != len(o.fingerprint) {
+	fingerprint, err := hex.DecodeString(b.FP)
+	if err != nil || len(fingerprint) != len(o.fingerprint) {
 		return Outcome{}, fmt.Errorf("transaction %s: fingerprint %q", b.ID, b.FP)
 	}
+	o.fingerprint = [16]byte(fingerprint)
 	for _, m := range b.Moves {
 		currency, err := money.Parse(m.Cur)
 		if err != nil {

@@ -32,7 +32,7 @@ func (l *Ledger) FindAccount(ctx context.Context, book BookID, account AccountID
 
 // ListAccounts returns up to limit accounts whose id begins with prefix and comes after the given one, by id.
 func (l *Ledger) ListAccounts(ctx context.Context, book BookID, prefix string, after AccountID, limit int) ([]*Account, error) {
-	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), max(string(after), prefix), prefix+"\U0010ffff", page(limit))
+	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), string(after), prefix, prefix+"\U0010ffff", page(limit))
 }
 
 // FindHold returns a hold, or not_found.
@@ -46,9 +46,13 @@ func (l *Ledger) FindHold(ctx context.Context, book BookID, hold HoldID) (*Hold,
 
 // FindTransaction returns one transaction as it was posted, or not_found.
 func (l *Ledger) FindTransaction(ctx context.Context, book BookID, transaction TransactionID) (Outcome, error) {
-	o, ok, err := storage.One(ctx, l.db, scanOutcome, findTransaction, string(book), string(transaction))
-	if err == nil && !ok {
-		err = notFound("transaction", string(transaction))
+	seq, valid := transaction.seq()
+	if !valid {
+		return Outcome{}, notFound("transaction", string(transaction))
+	}
+	o, ok, err := storage.One(ctx, l.db, scanOutcome, findTransaction, string(book), seq)
+	if err == nil && (!ok || o.Transaction != transaction) {
+		return Outcome{}, notFound("transaction", string(transaction))
 	}
 	return o, err
 }

@@ -40,9 +40,9 @@ func TestSpecification(t *testing.T) {
 						s.run(scenario.lines)
 					})
 				}
-				verified(t, db)
 			})
 		}
+		verified(t, db)
 	})
 }
 
@@ -120,11 +120,7 @@ func (s *script) run(lines []line) {
 			s.fail("refused, which no line expects: %v", s.refusal)
 		}
 		s.at = l
-		command, known := commands[l.words[0]]
-		if !known {
-			command = (*script).operate
-		}
-		command(s)
+		s.command()()
 	}
 	if s.refusal != nil {
 		s.fail("refused, which no line expects: %v", s.refusal)
@@ -143,16 +139,29 @@ func (s *script) must(err error) {
 	}
 }
 
-// commands are the lines that are no operations.
-var commands map[string]func(*script)
-
-func TestMain(m *testing.M) {
-	commands = map[string]func(*script){
-		"refused": (*script).refused, "repeat": (*script).repeat, "again": (*script).again, "expect": (*script).expect,
-		"moved": (*script).moved, "statement": (*script).statement, "advance": (*script).advance, "sweep": (*script).sweep,
-		"book": (*script).otherBook,
+// command returns what runs the current line; most lines are operations.
+func (s *script) command() func() {
+	switch s.at.words[0] {
+	case "refused":
+		return s.refused
+	case "repeat":
+		return s.repeat
+	case "again":
+		return s.again
+	case "expect":
+		return s.expect
+	case "moved":
+		return s.moved
+	case "statement":
+		return s.statement
+	case "advance":
+		return s.advance
+	case "sweep":
+		return s.sweep
+	case "book":
+		return s.otherBook
 	}
-	os.Exit(runMain(m))
+	return s.operate
 }
 
 // operate submits the operation that a line describes.

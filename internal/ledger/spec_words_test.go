@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ import (
 // option takes "name value" out of words and returns the value.
 func (s *script) option(words *[]string, name string) string {
 	i := slices.Index(*words, name)
-	if i < 1 || i+1 >= len(*words) {
+	if i < 0 || i+1 >= len(*words) {
 		return ""
 	}
 	value := (*words)[i+1]
@@ -45,13 +46,15 @@ func (s *script) part(op *ledger.Operation, words []string) {
 	case "open":
 		s.partOpen(op, rest)
 	case "post":
-		p := ledger.Posting{Debit: s.id(rest, 0), Credit: s.id(rest, 2)}
+		var p ledger.Posting
+		p.Debit, p.Credit = s.between(rest)
 		if p.All = rest[3] == "all"; !p.All {
 			p.Amount = s.amount(rest[3:])
 		}
 		op.Postings = append(op.Postings, p)
 	case "hold":
-		h := ledger.HoldChange{Action: ledger.Place, ID: ledger.HoldID(rest[0]), Debit: s.id(rest, 1), Credit: s.id(rest, 3)}
+		h := ledger.HoldChange{Action: ledger.Place, ID: ledger.HoldID(rest[0])}
+		h.Debit, h.Credit = s.between(rest[1:])
 		if expires := s.option(&rest, "expires"); expires != "" {
 			h.ExpiresAt = op.At.Add(s.duration(expires))
 		}
@@ -65,7 +68,7 @@ func (s *script) part(op *ledger.Operation, words []string) {
 		op.Holds = append(op.Holds, h)
 	case "freeze", "unfreeze", "close":
 		to := map[string]ledger.State{"freeze": ledger.Frozen, "unfreeze": ledger.Open, "close": ledger.Closed}[verb]
-		op.States = append(op.States, ledger.StateChange{Account: s.id(rest, 0), To: to})
+		op.States = append(op.States, ledger.StateChange{Account: ledger.AccountID(rest[0]), To: to})
 	case "count":
 		var g ledger.Guard
 		_, err := fmt.Sscan(strings.Join(rest, " "), &g.Counter, &g.Add, new(string), &g.Limit)
@@ -85,14 +88,15 @@ func (s *script) part(op *ledger.Operation, words []string) {
 func (s *script) partOpen(op *ledger.Operation, words []string) {
 	currency, err := money.Parse(words[2])
 	s.must(err)
-	op.Open = append(op.Open, ledger.NewAccount{ID: s.id(words, 0), Side: ledger.Side(words[1]), Currency: currency, Unbounded: slices.Contains(words, "unbounded")})
+	op.Open = append(op.Open, ledger.NewAccount{ID: ledger.AccountID(words[0]), Side: ledger.Side(words[1]), Currency: currency, Unbounded: slices.Contains(words, "unbounded")})
 }
 
-func (s *script) id(words []string, i int) ledger.AccountID {
-	if i >= len(words) || i > 0 && words[i-1] == "->" != (i >= 2) {
-		s.fail("want an account as word %d of %q", i+1, strings.Join(words, " "))
+// between reads "wallet -> merchant".
+func (s *script) between(words []string) (debit, credit ledger.AccountID) {
+	if len(words) < 3 || words[1] != "->" {
+		s.fail("want account -> account, not %q", strings.Join(words, " "))
 	}
-	return ledger.AccountID(words[i])
+	return ledger.AccountID(words[0]), ledger.AccountID(words[2])
 }
 
 // amount reads "40.00", in US dollars unless a currency follows.
@@ -134,12 +138,17 @@ func verified(t testing.TB, db *storage.DB) ledger.Report {
 	return report
 }
 
-// runMain draws fewer random cases than rapid's default, so that every run can afford both engines.
-func runMain(m *testing.M) int {
-	for name, value := range map[string]string{"rapid.checks": "12", "rapid.nofailfile": "true"} {
+// TestMain draws fewer random cases than rapid would, so that every run can afford both
+// engines. It also lets the program be the process that a test kills.
+func TestMain(m *testing.M) {
+	if where := os.Getenv(victimVariable); where != "" {
+		fmt.Fprintln(os.Stderr, runVictim(where))
+		os.Exit(1)
+	}
+	for name, value := range map[string]string{"rapid.checks": "25", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
 	}
-	return m.Run()
+	m.Run()
 }

@@ -28,7 +28,7 @@ var (
 	loadByKey = storage.Lookup("ledger.load_by_key", `SELECT t.body FROM ({values}) AS v
 		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.key = v.column2`, "TEXT", "TEXT")
 	loadByID = storage.Lookup("ledger.load_by_id", `SELECT t.body FROM ({values}) AS v
-		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.transaction_id = v.column2`, "TEXT", "TEXT")
+		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.seq = v.column2`, "TEXT", "BIGINT")
 	loadReversals = storage.Lookup("ledger.load_reversals", `SELECT t.book_id, t.reverses FROM ({values}) AS v
 		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.reverses = v.column2`, "TEXT", "TEXT")
 )
@@ -58,8 +58,8 @@ var (
 	findAccount = storage.SQL("ledger.find_account", `SELECT `+accountColumns+` FROM ledger_accounts a WHERE a.book_id = $1 AND a.account_id = $2`)
 	findHold    = storage.SQL("ledger.find_hold", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 AND h.hold_id = $2`)
 	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM ledger_accounts a
-		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id < $3 ORDER BY a.account_id LIMIT $4`)
-	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND transaction_id = $2`)
+		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id >= $3 AND a.account_id < $4 ORDER BY a.account_id LIMIT $5`)
+	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
 	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
 	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions
 		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
@@ -93,6 +93,16 @@ func scanBookState(r storage.Row) (*bookState, error) {
 }
 
 func scanAccount(r storage.Row) (*Account, error) {
+	a, currency, err := scanAccountText(r)
+	if err != nil {
+		return nil, err
+	}
+	a.Currency, err = money.Parse(currency)
+	return a, err
+}
+
+// scanAccountText leaves the currency as it is stored.
+func scanAccountText(r storage.Row) (*Account, string, error) {
 	var (
 		a        Account
 		currency string
@@ -101,12 +111,8 @@ func scanAccount(r storage.Row) (*Account, error) {
 	)
 	err := r.Scan((*string)(&a.Book), (*string)(&a.ID), &currency, (*string)(&a.Side), &floor, (*string)(&a.State),
 		&a.PostedDebits, &a.PostedCredits, &a.HeldDebits, &a.HeldCredits, &a.Entries, &opened)
-	if err != nil {
-		return nil, err
-	}
 	a.Floor, a.Unbounded, a.OpenedAt = floor.Int64, !floor.Valid, storage.Time(opened)
-	a.Currency, err = money.Parse(currency)
-	return &a, err
+	return &a, currency, err
 }
 
 func (a *Account) row() []any {
@@ -116,6 +122,17 @@ func (a *Account) row() []any {
 }
 
 func scanHold(r storage.Row) (*Hold, error) {
+	h, currency, err := scanHoldText(r)
+	if err != nil {
+		return nil, err
+	}
+	h.Amount.Currency, err = money.Parse(currency)
+	h.Captured.Currency, h.Released.Currency = h.Amount.Currency, h.Amount.Currency
+	return h, err
+}
+
+// scanHoldText leaves the currency as it is stored.
+func scanHoldText(r storage.Row) (*Hold, string, error) {
 	var (
 		h              Hold
 		currency       string
@@ -124,13 +141,8 @@ func scanHold(r storage.Row) (*Hold, error) {
 	)
 	err := r.Scan((*string)(&h.Book), (*string)(&h.ID), (*string)(&h.Debit), (*string)(&h.Credit), &currency, &h.Amount.Minor,
 		&h.Captured.Minor, &h.Released.Minor, (*string)(&h.State), &placed, &expires, &ended)
-	if err != nil {
-		return nil, err
-	}
 	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
-	h.Amount.Currency, err = money.Parse(currency)
-	h.Captured.Currency, h.Released.Currency = h.Amount.Currency, h.Amount.Currency
-	return &h, err
+	return &h, currency, err
 }
 
 func (h *Hold) row() []any {

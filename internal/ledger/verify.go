@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -46,10 +45,12 @@ var (
 )
 
 // Verify proves the books in q: the chain of hashes is unbroken, every transaction
-// sums to zero per currency, every entry follows from the one before it, every
-// balance is the sum of its entries, no account is below its floor, and every hold
-// is worth what its movements say and ends at most once. q should be a snapshot.
-// It reads one book at a time; progress, when not nil, is told after each.
+// sums to zero per currency, every entry is the one that its transaction made, every
+// balance is the sum of its entries, no account is below its floor, every account is
+// in the state it was put into, and every hold is worth what its movements say and
+// ends at most once. q should be a snapshot. What is wrong is in the report; the
+// error is for a database that does not answer. Memory is that of the accounts of
+// one book; progress, when not nil, is told after each book.
 func Verify(ctx context.Context, q storage.Queryer, progress func(Report)) (Report, error) {
 	report := Report{}
 	last := ""
@@ -58,7 +59,7 @@ func Verify(ctx context.Context, q storage.Queryer, progress func(Report)) (Repo
 		if err != nil || !ok {
 			return report, err
 		}
-		v := &verifier{q: q, report: &report, book: head, holds: map[HoldID]*holdSums{}, accounts: map[AccountID]*Account{}}
+		v := &verifier{q: q, report: &report, book: head, replay: newReplay()}
 		if err := v.run(ctx); err != nil {
 			return report, fmt.Errorf("verify book %s: %w", head.id, err)
 		}
@@ -75,25 +76,45 @@ type verifier struct {
 	q      storage.Queryer
 	report *Report
 	book   *bookState
-	// What the transactions say.
-	accounts map[AccountID]*Account
-	holds    map[HoldID]*holdSums
-	// digest of the entries that the transactions imply, by account
+	replay *replayed
 }
 
-type holdSums struct{ placed, captured, released, ends int64 }
+func (v *verifier) problem(format string, args ...any) {
+	v.report.problem("book %s "+format, append([]any{v.book.id}, args...)...)
+}
 
 func (v *verifier) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{v.transactions, v.balances, v.entries, v.endedHolds} {
+	for _, step := range []func(context.Context) error{v.accounts, v.transactions, v.entries, v.holds} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
+	v.balances()
 	return nil
 }
 
+// accounts reads the accounts as they are stored, to be compared at the end.
+func (v *verifier) accounts(ctx context.Context) error {
+	type stored struct {
+		account  *Account
+		currency string
+	}
+	scan := func(r storage.Row) (s stored, err error) {
+		s.account, s.currency, err = scanAccountText(r)
+		return s, err
+	}
+	return storage.Each(ctx, v.q, scan, func(s stored) error {
+		v.report.Accounts++
+		var err error
+		if s.account.Currency, err = money.Parse(s.currency); err != nil {
+			v.problem("account %s: its currency %q is unknown", s.account.ID, s.currency)
+		}
+		v.replay.expect(s.account)
+		return nil
+	}, verifyAccounts, string(v.book.id))
+}
+
 type storedTransaction struct {
-	outcome Outcome
 	columns Outcome
 	body    []byte
 	hash    []byte
@@ -103,137 +124,59 @@ func scanStored(r storage.Row) (s storedTransaction, err error) {
 	var at int64
 	c := &s.columns
 	err = r.Scan(&c.Seq, (*string)(&c.Transaction), &c.Kind, &c.Key, &c.Reference, (*string)(&c.Reverses), &s.body, &s.hash, &at)
-	if err != nil {
-		return s, err
-	}
 	c.At = storage.Time(at)
-	s.outcome, err = parseBody(s.body)
 	return s, err
 }
 
+// transactions follows the chain and replays every link of it.
 func (v *verifier) transactions(ctx context.Context) error {
 	var (
 		seq  int64
 		head []byte
-		at   time.Time
+		at   int64
 	)
 	err := storage.Each(ctx, v.q, scanStored, func(s storedTransaction) error {
 		seq++
 		v.report.Transactions++
-		v.checkColumns(s, seq)
 		if hash := chainHash(head, s.body); !bytes.Equal(hash[:], s.hash) {
-			v.report.problem("book %s transaction %d: the chain of hashes is broken", v.book.id, s.columns.Seq)
+			v.problem("transaction %d: the chain of hashes is broken", s.columns.Seq)
 		}
-		if s.outcome.At.Before(at) {
-			v.report.problem("book %s transaction %d: it goes back in time", v.book.id, seq)
+		head = s.hash
+		o, err := parseBody(s.body)
+		if err != nil {
+			v.problem("transaction %d: its body cannot be read: %v", s.columns.Seq, err)
+			return nil
 		}
-		head, at = s.hash, s.outcome.At
-		v.replay(s.outcome)
+		v.checkColumns(s.columns, o, seq)
+		if now := storage.Micros(o.At); now < at {
+			v.problem("transaction %d: it goes back in time", seq)
+		} else {
+			at = now
+		}
+		for _, wrong := range v.replay.add(o) {
+			v.problem("transaction %d: %s", seq, wrong)
+		}
 		return nil
 	}, verifyTransactions, string(v.book.id))
 	if err != nil {
 		return err
 	}
 	if seq != v.book.seq || !bytes.Equal(head, v.book.head) {
-		v.report.problem("book %s: its head says %d transactions, there are %d, or the last hash differs", v.book.id, v.book.seq, seq)
+		v.problem("says it has %d transactions; there are %d, or the last hash differs", v.book.seq, seq)
+	}
+	if seq > 0 && at != v.book.lastAt {
+		v.problem("says its last transaction was at another time than it was")
 	}
 	return nil
 }
 
 // checkColumns holds what is indexed against what was hashed.
-func (v *verifier) checkColumns(s storedTransaction, seq int64) {
-	c, o := s.columns, s.outcome
+func (v *verifier) checkColumns(c, o Outcome, seq int64) {
+	number, isID := o.Transaction.seq()
 	if c.Seq != seq || o.Seq != seq || o.Book != v.book.id || c.Transaction != o.Transaction || c.Kind != o.Kind ||
-		c.Key != o.Key || c.Reference != o.Reference || c.Reverses != o.Reverses || !c.At.Equal(o.At) {
-		v.report.problem("book %s transaction %d: its columns contradict its body", v.book.id, c.Seq)
+		c.Key != o.Key || c.Reference != o.Reference || c.Reverses != o.Reverses || !c.At.Equal(o.At) || !isID || number != seq {
+		v.problem("transaction %d: its columns contradict its body", c.Seq)
 	}
-}
-
-// replay adds a transaction's movements to the accounts and holds as they must now stand.
-func (v *verifier) replay(o Outcome) {
-	sums := map[money.Currency]int64{}
-	for _, m := range o.Moves {
-		for _, side := range []Side{Debit, Credit} {
-			id := m.Debit
-			sign := int64(1)
-			if side == Credit {
-				id, sign = m.Credit, -1
-			}
-			a := v.accounts[id]
-			if a == nil {
-				a = &Account{ID: id, Currency: m.Posted.Currency}
-				v.accounts[id] = a
-			}
-			if a.Currency != m.Posted.Currency || !a.apply(side, m.Posted.Minor, m.Held) {
-				v.report.problem("book %s transaction %d: account %s cannot have moved so", v.book.id, o.Seq, id)
-			}
-			sums[m.Posted.Currency] += sign * m.Posted.Minor
-		}
-		v.replayHold(m)
-	}
-	for currency, sum := range sums {
-		if sum != 0 {
-			v.report.problem("book %s transaction %d: it sums to %d %s", v.book.id, o.Seq, sum, currency)
-		}
-	}
-}
-
-func (v *verifier) replayHold(m Move) {
-	if m.Hold == "" {
-		return
-	}
-	h := v.holds[m.Hold]
-	if h == nil {
-		h = &holdSums{}
-		v.holds[m.Hold] = h
-	}
-	if m.Held > 0 {
-		if h.ends > 0 {
-			v.report.problem("book %s hold %s: it grew after its end", v.book.id, m.Hold)
-		}
-		h.placed += m.Held
-		return
-	}
-	h.captured += m.Posted.Minor
-	h.released += -m.Held - m.Posted.Minor
-	if h.captured+h.released == h.placed {
-		h.ends++
-	}
-}
-
-// balances holds every account against the sum of its transactions.
-func (v *verifier) balances(ctx context.Context) error {
-	err := storage.Each(ctx, v.q, scanAccount, func(a *Account) error {
-		v.report.Accounts++
-		want := v.accounts[a.ID]
-		if want == nil {
-			want = &Account{}
-			v.accounts[a.ID] = want
-		} else if want.Currency != a.Currency {
-			v.report.problem("book %s account %s: it is in %s, its movements in %s", v.book.id, a.ID, a.Currency, want.Currency)
-		}
-		if a.PostedDebits != want.PostedDebits || a.PostedCredits != want.PostedCredits ||
-			a.HeldDebits != want.HeldDebits || a.HeldCredits != want.HeldCredits || a.Entries != want.Entries {
-			v.report.problem("book %s account %s: balance %s and holds %s do not follow from its transactions", v.book.id, a.ID, a.Posted(), a.Held())
-		}
-		if !a.Unbounded && a.available() < a.Floor {
-			v.report.problem("book %s account %s: %s available is below its floor", v.book.id, a.ID, a.Available())
-		}
-		if a.State == Closed && (a.posted() != 0 || a.held() != 0) {
-			v.report.problem("book %s account %s: it is closed and not empty", v.book.id, a.ID)
-		}
-		*want = *a
-		return nil
-	}, verifyAccounts, string(v.book.id))
-	if err != nil {
-		return err
-	}
-	for id, a := range v.accounts {
-		if a.Book == "" {
-			v.report.problem("book %s account %s: it has transactions and does not exist", v.book.id, id)
-		}
-	}
-	return nil
 }
 
 type storedEntry struct {
@@ -247,66 +190,83 @@ func scanEntry(r storage.Row) (e storedEntry, err error) {
 	return e, err
 }
 
-// entries walks every account's entries and checks each against the one before it.
+// entries holds every account's entries against those that the transactions made.
 func (v *verifier) entries(ctx context.Context) error {
-	var running *Account
+	var (
+		current AccountID
+		sum     digest
+	)
 	finish := func() {
-		if running == nil {
-			return
-		}
-		a := v.accounts[running.ID]
-		if a == nil || running.Entries != a.Entries || running.PostedDebits != a.PostedDebits || running.PostedCredits != a.PostedCredits ||
-			running.HeldDebits != a.HeldDebits || running.HeldCredits != a.HeldCredits {
-			v.report.problem("book %s account %s: its entries do not add up to its balance", v.book.id, running.ID)
+		if current != "" && !v.replay.matches(current, sum) {
+			v.problem("account %s: its entries are not those that its transactions made", current)
 		}
 	}
-	seen := 0
 	err := storage.Each(ctx, v.q, scanEntry, func(e storedEntry) error {
 		v.report.Entries++
-		if running == nil || running.ID != e.account {
+		if e.account != current {
 			finish()
-			running = &Account{ID: e.account}
-			if a := v.accounts[e.account]; a != nil {
-				running.Side = a.Side
-			}
-			seen++
+			current, sum = e.account, digest{}
 		}
-		fits := running.apply(e.side, e.posted, e.held)
-		if !fits || running.Entries != e.seq || running.posted() != e.balance || running.available() != e.available || e.transaction > v.book.seq {
-			v.report.problem("book %s account %s entry %d: it does not follow from the one before it", v.book.id, e.account, e.seq)
-		}
+		sum = sum.add(&e)
 		return nil
 	}, verifyEntries, string(v.book.id))
 	finish()
-	for _, a := range v.accounts {
-		if a.Entries > 0 {
-			seen--
-		}
-	}
-	if err == nil && seen != 0 {
-		v.report.problem("book %s: the accounts with entries are not those that have transactions", v.book.id)
-	}
 	return err
 }
 
-// endedHolds holds every hold against the movements made under its name.
-func (v *verifier) endedHolds(ctx context.Context) error {
-	err := storage.Each(ctx, v.q, scanHold, func(h *Hold) error {
+// balances holds every account against the sum of its transactions.
+func (v *verifier) balances() {
+	for id, a := range v.replay.accounts {
+		stored := a.stored
+		if stored == nil {
+			v.problem("account %s: it has transactions and does not exist", id)
+			continue
+		}
+		if stored.PostedDebits != a.now.PostedDebits || stored.PostedCredits != a.now.PostedCredits ||
+			stored.HeldDebits != a.now.HeldDebits || stored.HeldCredits != a.now.HeldCredits || stored.Entries != a.now.Entries {
+			v.problem("account %s: balance %d and holds %d do not follow from its transactions", id, stored.posted(), stored.held())
+		}
+		if a.now.Entries > 0 && !a.seen {
+			v.problem("account %s: its entries are missing", id)
+		}
+		if !stored.Unbounded && stored.available() < stored.Floor {
+			v.problem("account %s: %d available is below its floor", id, stored.available())
+		}
+		if stored.State != a.now.State || !a.opened {
+			v.problem("account %s: it is %s, and its transactions left it %s", id, stored.State, a.now.State)
+		}
+		if stored.State == Closed && (stored.posted() != 0 || stored.HeldDebits != 0 || stored.HeldCredits != 0) {
+			v.problem("account %s: it is closed and not empty", id)
+		}
+	}
+}
+
+// holds holds every hold against the movements made under its name.
+func (v *verifier) holds(ctx context.Context) error {
+	type stored struct {
+		hold     *Hold
+		currency string
+	}
+	scan := func(r storage.Row) (s stored, err error) {
+		s.hold, s.currency, err = scanHoldText(r)
+		return s, err
+	}
+	err := storage.Each(ctx, v.q, scan, func(s stored) error {
 		v.report.Holds++
-		sums := v.holds[h.ID]
-		delete(v.holds, h.ID)
+		want := v.replay.holds[s.hold.ID]
+		delete(v.replay.holds, s.hold.ID)
 		switch {
-		case sums == nil:
-			v.report.problem("book %s hold %s: no transaction placed it", v.book.id, h.ID)
-		case sums.placed != h.Amount.Minor || sums.captured != h.Captured.Minor || sums.released != h.Released.Minor:
-			v.report.problem("book %s hold %s: its sums do not follow from its transactions", v.book.id, h.ID)
-		case sums.ends > 1 || (sums.ends == 1) != (h.State != HoldPending):
-			v.report.problem("book %s hold %s: it is %s and ended %d times", v.book.id, h.ID, h.State, sums.ends)
+		case want == nil:
+			v.problem("hold %s: no transaction placed it", s.hold.ID)
+		case !want.is(s.hold, s.currency):
+			v.problem("hold %s: it is not what its transactions made", s.hold.ID)
+		case want.ends > 1:
+			v.problem("hold %s: it ended %d times", s.hold.ID, want.ends)
 		}
 		return nil
 	}, verifyHolds, string(v.book.id))
-	for id := range v.holds {
-		v.report.problem("book %s hold %s: it has transactions and does not exist", v.book.id, id)
+	for id := range v.replay.holds {
+		v.problem("hold %s: it has transactions and does not exist", id)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
@@ -62,6 +63,8 @@ type App struct {
 	Wallets  *wallet.Service
 	Logger   *slog.Logger
 	Metrics  *telemetry.Metrics
+	// Version is the program's, as it is shown to operators.
+	Version string
 }
 
 // Open opens an installation and brings its schema up to date.
@@ -97,7 +100,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
@@ -158,4 +161,12 @@ func (a *App) Close() error {
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()
+}
+
+// version is the module's version, or "development" for a build from a checkout.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "development"
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/scripcards/scrip/internal/api/gatepay"
+	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -35,6 +36,8 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
 	return []Surface{
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), BaseURL: h.BaseURL}),
+		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
+			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Version: a.Version}),
 	}
 }
 

@@ -53,13 +53,11 @@ type Load struct {
 
 const maxReference = 140 // a SEPA remittance text
 
-type loaded struct {
-	Transaction string `json:"transaction_id"`
-	Amount      string `json:"amount"`
-	Balance     string `json:"balance"`
-	Currency    string `json:"currency"`
-	Reference   string `json:"reference"`
-}
+// The kind of the ledger's transaction, and the event that tells of it.
+const (
+	kindLoad    = "wallet.load"
+	eventLoaded = "wallet.loaded"
+)
 
 // Load records a bank transfer and credits the wallet. It returns invalid_amount,
 // invalid_request, or idempotency_conflict for a reference used with another amount.
@@ -71,13 +69,16 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d characters", maxReference).At("reference")
 	}
 	from, to := bank(l.Amount.Currency), Account(l.Amount.Currency)
-	op := ledger.Operation{Book: l.Book, Kind: "wallet.load", Key: "wallet.load/" + l.Reference, Reference: l.Reference, Actor: l.Actor,
+	op := ledger.Operation{Book: l.Book, Kind: kindLoad, Key: kindLoad + "/" + l.Reference, Reference: l.Reference, Actor: l.Actor,
 		At: s.clocks.Now(l.Realm), Open: []ledger.NewAccount{from, to},
 		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: l.Amount}}}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		after, _ := o.Balance(to.ID)
-		data, err := json.Marshal(loaded{string(o.Transaction), l.Amount.String(), after.Available.String(), l.Amount.Currency.String(), l.Reference})
-		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: "wallet.loaded", Data: data, At: o.At}), err
+		data, err := json.Marshal(map[string]string{ // names in their order
+			"transaction_id": string(o.Transaction), "amount": l.Amount.String(), "balance": after.Available.String(),
+			"currency": l.Amount.Currency.String(), "reference": l.Reference,
+		})
+		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data, At: o.At}), err
 	}
 	outcome, err := s.books.Submit(ctx, op)
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 func (s *Service) Dispatch(ctx context.Context) (int, error) {
 	total := 0
 	for {
-		_, pending, err := storage.One(ctx, s.DB, scanInt, anyPending)
+		_, pending, err := storage.One(ctx, s.DB, storage.Scalar[int], anyPending)
 		if err != nil || !pending {
 			return total, err
 		}

@@ -129,7 +129,7 @@ func (s *Service) Create(ctx context.Context, n NewEndpoint) (Endpoint, pan.Secr
 		if err := s.record(ctx, tx, &e, audit.Record{Actor: n.Actor, Action: "webhook.create", Detail: detail}); err != nil {
 			return err
 		}
-		have, _, err := storage.One(ctx, tx, scanInt, countEndpoints, string(n.Book))
+		have, _, err := storage.One(ctx, tx, storage.Scalar[int], countEndpoints, string(n.Book))
 		if err != nil {
 			return err
 		}
@@ -312,7 +312,7 @@ func (s *Service) change(ctx context.Context, c Change, action string, edit func
 // save writes e as its next version.
 func (s *Service) save(ctx context.Context, tx *storage.Tx, e *row) error {
 	e.version++
-	effect := saveEndpoint.With(string(e.Book), string(e.ID), e.version, e.state, e.Reason, e.secret, nullBytes(e.previous),
+	effect := saveEndpoint.With(string(e.Book), string(e.ID), e.version, e.state, e.Reason, e.secret, storage.NullBytes(e.previous),
 		storage.NullMicros(e.PreviousUntil), e.Failures, storage.NullMicros(e.FailingSince), storage.NullMicros(e.pausedUntil),
 		storage.Micros(s.Clocks.Now(realm.Live)))
 	return tx.Apply(ctx, []storage.Effect{effect.Exactly(1)})

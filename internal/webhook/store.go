@@ -101,11 +101,6 @@ var (
 		WHERE a.book_id = $1 AND a.event_id = $2 AND a.endpoint_id = $3 ORDER BY a.attempt DESC LIMIT $4`)
 )
 
-func scanInt(r storage.Row) (n int, err error) {
-	err = r.Scan(&n)
-	return n, err
-}
-
 func scanMicros(r storage.Row) (at time.Time, err error) {
 	var micros int64
 	err = r.Scan(&micros)
@@ -233,12 +228,4 @@ func scanAttempt(r storage.Row) (a Attempt, err error) {
 	err = r.Scan(&a.Number, &a.Status, &a.Error, &latency, &a.Answer, &at)
 	a.Latency, a.At = time.Duration(latency)*time.Millisecond, storage.Time(at)
 	return a, err
-}
-
-// nullBytes makes an absent value NULL: a nil slice within any is not.
-func nullBytes(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
 }

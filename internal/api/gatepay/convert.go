@@ -15,13 +15,19 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 )
 
-var amountForm = regexp.MustCompile(`^[0-9]{1,13}(\.[0-9]{1,6})?$`)
+var amountForm = regexp.MustCompile(`^[0-9]+(\.[0-9]{1,6})?$`)
+
+// The contract's least and largest amount. What a card may hold is the operator's rule.
+const (
+	leastAmount   = "0.0001"
+	largestAmount = "5000000"
+)
 
 // amountOf reads an amount as the contract writes it.
 func amountOf(text, code string) (money.Amount, error) {
 	currency, err := money.Parse(code)
 	if err != nil {
-		return money.Amount{}, fault.New(fault.UnknownCurrency, "currency must be an ISO 4217 code").At("currency")
+		return money.Amount{}, fault.New(fault.UnknownCurrency, "currency must be a code of ISO 4217 in capitals, such as USD").At("currency")
 	}
 	if !amountForm.MatchString(text) {
 		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be a decimal string with at most 6 decimals").At("amount")
@@ -30,20 +36,19 @@ func amountOf(text, code string) (money.Amount, error) {
 	switch {
 	case errors.Is(err, money.ErrPrecision):
 		return money.Amount{}, fault.New(fault.InvalidAmount, "amount is finer than %s allows, which has %d decimals", currency, currency.Digits()).At("amount")
-	case err != nil || !amount.IsPositive():
-		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be from 0.0001 to 5000000").At("amount")
+	case err != nil || !inRange(amount):
+		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be from %s to %s", leastAmount, largestAmount).At("amount")
 	}
 	return amount, nil
 }
 
-// required names the first of the given fields that is empty.
-func required(fields ...string) error {
-	for i := 0; i < len(fields); i += 2 {
-		if fields[i+1] == "" {
-			return fault.New(fault.InvalidRequest, "%s is required", fields[i]).At(fields[i])
-		}
+func inRange(amount money.Amount) bool {
+	least, err := money.ParseAmount(leastAmount, amount.Currency)
+	if err != nil { // finer than the currency: its smallest unit is the least
+		least = money.New(1, amount.Currency)
 	}
-	return nil
+	largest, err := money.ParseAmount(largestAmount, amount.Currency)
+	return err == nil && least.Minor <= amount.Minor && amount.Minor <= largest.Minor
 }
 
 func secretOf(number, key string) (giftcard.Secret, error) {
@@ -61,9 +66,6 @@ func secretOf(number, key string) (giftcard.Secret, error) {
 }
 
 func (r *createRequest) issue() (giftcard.Issue, error) {
-	if err := required("title", r.Title, "templateId", r.TemplateID, "currency", r.Currency, "amount", r.Amount); err != nil {
-		return giftcard.Issue{}, err
-	}
 	amount, err := amountOf(r.Amount, r.Currency)
 	return giftcard.Issue{Title: r.Title, TemplateID: r.TemplateID, Amount: amount, AmountText: r.Amount, Reference: r.MerchantTradeNo}, err
 }
@@ -71,9 +73,6 @@ func (r *createRequest) issue() (giftcard.Issue, error) {
 func (r *spendRequest) spend() (giftcard.Spend, error) {
 	secret, err := secretOf(r.CardNumber, r.Key)
 	if err != nil {
-		return giftcard.Spend{}, err
-	}
-	if err := required("amount", r.Amount, "currency", r.Currency, "merchantTradeNo", r.MerchantTradeNo); err != nil {
 		return giftcard.Spend{}, err
 	}
 	amount, err := amountOf(r.Amount, r.Currency)
@@ -95,44 +94,43 @@ func (r *holdRequest) spend() (giftcard.Spend, error) {
 }
 
 func (r *refundRequest) refund() (giftcard.Refund, error) {
-	err := required("originalMerchantTradeNo", r.OriginalMerchantTradeNo, "amount", r.Amount, "currency", r.Currency, "merchantTradeNo", r.MerchantTradeNo)
-	if err != nil {
-		return giftcard.Refund{}, err
-	}
 	amount, err := amountOf(r.Amount, r.Currency)
 	return giftcard.Refund{Original: r.OriginalMerchantTradeNo, Amount: amount, Reference: r.MerchantTradeNo}, err
 }
 
 func (r *captureRequest) end() (giftcard.End, error) {
 	end := giftcard.End{Hold: ledger.HoldID(r.HoldID), Reference: r.MerchantTradeNo, Final: r.Final == "true"}
-	if err := required("holdId", r.HoldID, "merchantTradeNo", r.MerchantTradeNo); err != nil {
-		return end, err
-	}
 	if r.Final != "" && r.Final != "true" && r.Final != "false" {
 		return end, fault.New(fault.InvalidRequest, `final must be "true" or "false"`).At("final")
 	}
-	if r.Amount == "" && r.Currency == "" {
+	switch {
+	case r.Amount == "" && r.Currency == "":
 		return end, nil
+	case r.Amount == "" || r.Currency == "":
+		return end, fault.New(fault.InvalidRequest, "amount and currency go together").At("amount")
 	}
 	var err error
 	end.Amount, err = amountOf(r.Amount, r.Currency)
 	return end, err
 }
 
-func (r *voidRequest) end() (giftcard.End, error) {
-	end := giftcard.End{Hold: ledger.HoldID(r.HoldID), Reference: r.MerchantTradeNo}
-	return end, required("holdId", r.HoldID, "merchantTradeNo", r.MerchantTradeNo)
+func (r *voidRequest) end() giftcard.End {
+	return giftcard.End{Hold: ledger.HoldID(r.HoldID), Reference: r.MerchantTradeNo}
 }
 
 func statusOf(s giftcard.Status) string { return strings.ToUpper(string(s)) }
 
-// moved describes a movement; of the zero one, where the call failed, nothing is shown.
-func moved(m giftcard.Movement, secret giftcard.Secret) movement {
+// moved describes a movement, with the amount as the merchant wrote it if he did; of
+// the zero one, where the call failed, nothing is shown.
+func moved(m giftcard.Movement, secret giftcard.Secret, amount string) movement {
 	if m.Card == nil {
 		return movement{}
 	}
+	if amount == "" {
+		amount = m.Amount.Decimal()
+	}
 	return movement{TransactionID: string(m.Transaction), MerchantTradeNo: m.Reference, CardNumber: secret.Number.Reveal(),
-		HoldID: string(m.Hold), Amount: m.Amount.Decimal(), Currency: m.Card.Amount.Currency.String(), Balance: m.Card.Balance.Decimal(),
+		HoldID: string(m.Hold), Amount: amount, Currency: m.Card.Amount.Currency.String(), Balance: m.Card.Balance.Decimal(),
 		Status: statusOf(m.Card.Status), CreateTime: m.At.UnixMilli()}
 }
 

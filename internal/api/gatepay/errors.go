@@ -31,7 +31,7 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.MethodNotAllowed:   {Status: 405, Code: "405001"},
 	fault.BodyTooLarge:       {Status: 413, Code: "413001"},
 
-	fault.IdempotencyConflict: {Status: 409, Code: "409001"},
+	fault.IdempotencyConflict: {Status: 409, Code: "409001", Message: "the merchantTradeNo was used before, for something else"},
 	fault.AlreadyExists:       {Status: 409, Code: "409002"},
 
 	fault.InsufficientFunds: {Status: 422, Code: "422001"},
@@ -40,12 +40,13 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.CardBlocked:       {Status: 422, Code: "422004"},
 	fault.HoldEnded:         {Status: 422, Code: "422005"},
 	fault.HoldExceeded:      {Status: 422, Code: "422006"},
-	fault.GuardExceeded:     {Status: 422, Code: "422007", Message: "the refunds would exceed what was redeemed"},
+	fault.GuardExceeded:     {Status: 422, Code: "422007"},
 	fault.InvalidState:      {Status: 422, Code: "422008"},
 	fault.AlreadyReversed:   {Status: 422, Code: "422009"},
-	fault.AccountFrozen:     {Status: 422, Code: "422004"},
-	fault.AccountClosed:     {Status: 422, Code: "422003"},
-	fault.AccountNotEmpty:   {Status: 422, Code: "422008"},
+	// The ledger's words for a card; the product says most of them in its own.
+	fault.AccountFrozen:   {Status: 422, Code: "422004", Message: "the gift card is blocked"},
+	fault.AccountClosed:   {Status: 422, Code: "422003", Message: "the gift card has ended"},
+	fault.AccountNotEmpty: {Status: 422, Code: "422008", Message: "the gift card has pending holds"},
 
 	fault.RateLimited:   {Status: 429, Code: "429001"},
 	fault.QuotaExceeded: {Status: 429, Code: "429002"},
@@ -55,10 +56,17 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.Timeout:       {Status: 504, Code: "504001"},
 }
 
+// parameters are this dialect's names for what the product blames under its own.
+var parameters = map[string]string{"reference": "merchantTradeNo", "original": "originalMerchantTradeNo", "hold": "holdId"}
+
 func success(_ *call, out any) any {
 	return envelope{Status: "SUCCESS", Code: "000000", Data: out}
 }
 
 func failure(_ *call, verdict wire.Verdict, f *fault.Error) any {
-	return envelope{Status: "FAIL", Code: verdict.Code, Label: string(f.Code), ErrorMessage: f.Message, Data: wire.None{}}
+	message := verdict.Message
+	if name, renamed := parameters[f.Field]; renamed {
+		message = name + ": " + message
+	}
+	return envelope{Status: "FAIL", Code: verdict.Code, Label: string(f.Code), ErrorMessage: message, Data: wire.None{}}
 }

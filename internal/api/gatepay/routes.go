@@ -23,7 +23,11 @@ import (
 type Deps struct {
 	Cards    *giftcard.Service
 	Accounts *account.Service
-	Clock    clock.Clock
+	// Clock judges timestamps: the machine's, in both realms.
+	Clock clock.Clock
+	// Take counts credentials that were not right against the address that presented
+	// them, as limit.Limiter's does; nil: nothing is counted.
+	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// BaseURL is the public address for cover links, such as "https://cards.example"; empty: the request's own host.
 	BaseURL string
 }
@@ -34,6 +38,9 @@ type api struct{ Deps }
 
 // perCredential bounds one merchant's requests; it protects the others, not a budget.
 var perCredential = []wire.Limit{{By: wire.ByPrincipal, Windows: []wire.Window{{Limit: 3_000_000, Per: time.Minute}}}}
+
+// perAddress bounds the one call that needs no credential.
+var perAddress = []wire.Limit{{By: wire.ByAddress, Windows: []wire.Window{{Limit: 6_000, Per: time.Minute}}}}
 
 // New returns the dialect with all its routes.
 func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
@@ -69,7 +76,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	wire.Handle(s, post("giftcard.cancel", "/v1/pay/giftcard/cancel", write), a.cancel)
 
 	wire.Handle(s, wire.Spec{Name: "giftcard.cover", Method: http.MethodGet, Path: "/v1/pay/giftcard/template/cover/{templateId}",
-		Public: true, Cache: "public, max-age=86400"}, a.cover)
+		Public: true, Cache: "public, max-age=86400", Limits: perAddress}, a.cover)
 	return s
 }
 
@@ -148,7 +155,7 @@ func (a *api) redeem(ctx context.Context, c *call, in spendRequest) (movement, e
 		return movement{}, err
 	}
 	m, err := a.Cards.Redeem(ctx, merchant(c), spend)
-	return moved(m, spend.Secret), err
+	return moved(m, spend.Secret, in.Amount), err
 }
 
 func (a *api) hold(ctx context.Context, c *call, in holdRequest) (movement, error) {
@@ -157,7 +164,7 @@ func (a *api) hold(ctx context.Context, c *call, in holdRequest) (movement, erro
 		return movement{}, err
 	}
 	m, err := a.Cards.Hold(ctx, merchant(c), spend)
-	return moved(m, spend.Secret), err
+	return moved(m, spend.Secret, in.Amount), err
 }
 
 func (a *api) reload(ctx context.Context, c *call, in spendRequest) (movement, error) {
@@ -166,7 +173,7 @@ func (a *api) reload(ctx context.Context, c *call, in spendRequest) (movement, e
 		return movement{}, err
 	}
 	m, err := a.Cards.Reload(ctx, merchant(c), giftcard.Reload{Secret: spend.Secret, Amount: spend.Amount, Reference: spend.Reference})
-	return moved(m, spend.Secret), err
+	return moved(m, spend.Secret, in.Amount), err
 }
 
 func (a *api) refund(ctx context.Context, c *call, in refundRequest) (movement, error) {
@@ -175,7 +182,7 @@ func (a *api) refund(ctx context.Context, c *call, in refundRequest) (movement, 
 		return movement{}, err
 	}
 	m, err := a.Cards.Refund(ctx, merchant(c), refund)
-	return moved(m, giftcard.Secret{}), err
+	return moved(m, giftcard.Secret{}, in.Amount), err
 }
 
 func (a *api) capture(ctx context.Context, c *call, in captureRequest) (movement, error) {
@@ -184,16 +191,12 @@ func (a *api) capture(ctx context.Context, c *call, in captureRequest) (movement
 		return movement{}, err
 	}
 	m, err := a.Cards.Capture(ctx, merchant(c), end)
-	return moved(m, giftcard.Secret{}), err
+	return moved(m, giftcard.Secret{}, in.Amount), err
 }
 
 func (a *api) void(ctx context.Context, c *call, in voidRequest) (movement, error) {
-	end, err := in.end()
-	if err != nil {
-		return movement{}, err
-	}
-	m, err := a.Cards.Void(ctx, merchant(c), end)
-	return moved(m, giftcard.Secret{}), err
+	m, err := a.Cards.Void(ctx, merchant(c), in.end())
+	return moved(m, giftcard.Secret{}, ""), err
 }
 
 func (a *api) cancel(ctx context.Context, c *call, in cancelRequest) (movement, error) {
@@ -202,7 +205,7 @@ func (a *api) cancel(ctx context.Context, c *call, in cancelRequest) (movement, 
 		return movement{}, err
 	}
 	m, err := a.Cards.Cancel(ctx, merchant(c), card.ID, in.Reason)
-	return moved(m, secret), err
+	return moved(m, secret, ""), err
 }
 
 func (a *api) cover(ctx context.Context, c *call, in coverRequest) (wire.File, error) {
@@ -210,7 +213,6 @@ func (a *api) cover(ctx context.Context, c *call, in coverRequest) (wire.File, e
 	if err != nil {
 		return wire.File{}, err
 	}
-	c.Header().Set("X-Content-Type-Options", "nosniff")
 	c.Header().Set("ETag", `"`+cover.Hash+`"`)
 	return wire.File{ContentType: cover.Type, Body: cover.Data}, nil
 }

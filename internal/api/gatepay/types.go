@@ -3,64 +3,64 @@ package gatepay
 // Requests. All values are strings; an empty string is an absent value.
 
 type createRequest struct {
-	Title      string `json:"title"`
-	TemplateID string `json:"templateId"`
-	Currency   string `json:"currency"`
-	Amount     string `json:"amount"`
+	Title      string `json:"title" wire:"required,max=128"`
+	TemplateID string `json:"templateId" wire:"required"`
+	Currency   string `json:"currency" wire:"required"`
+	Amount     string `json:"amount" wire:"required"`
 	// MerchantTradeNo makes the call repeatable. An extension.
-	MerchantTradeNo string `json:"merchantTradeNo,omitzero"`
+	MerchantTradeNo string `json:"merchantTradeNo" wire:"max=64"`
 }
 
 // lookup names a card: in the query of a GET, in the body of the alias that is a POST.
 type lookup struct {
-	CardNumber string `json:"cardNumber,omitzero" query:"cardNumber"`
-	Key        string `json:"key,omitzero" query:"key"`
+	CardNumber string `json:"cardNumber" query:"cardNumber"`
+	Key        string `json:"key" query:"key"`
 }
 
 type spendRequest struct {
-	CardNumber      string `json:"cardNumber,omitzero"`
-	Key             string `json:"key,omitzero"`
-	Amount          string `json:"amount"`
-	Currency        string `json:"currency"`
-	MerchantTradeNo string `json:"merchantTradeNo"`
+	CardNumber      string `json:"cardNumber"`
+	Key             string `json:"key"`
+	Amount          string `json:"amount" wire:"required"`
+	Currency        string `json:"currency" wire:"required"`
+	MerchantTradeNo string `json:"merchantTradeNo" wire:"required,max=64"`
 }
 
 type holdRequest struct {
-	CardNumber      string `json:"cardNumber,omitzero"`
-	Key             string `json:"key,omitzero"`
-	Amount          string `json:"amount"`
-	Currency        string `json:"currency"`
-	MerchantTradeNo string `json:"merchantTradeNo"`
+	CardNumber      string `json:"cardNumber"`
+	Key             string `json:"key"`
+	Amount          string `json:"amount" wire:"required"`
+	Currency        string `json:"currency" wire:"required"`
+	MerchantTradeNo string `json:"merchantTradeNo" wire:"required,max=64"`
 	// ExpireSeconds shortens the operator's rule.
-	ExpireSeconds string `json:"expireSeconds,omitzero"`
+	ExpireSeconds string `json:"expireSeconds"`
 }
 
 type refundRequest struct {
-	OriginalMerchantTradeNo string `json:"originalMerchantTradeNo"`
-	Amount                  string `json:"amount"`
-	Currency                string `json:"currency"`
-	MerchantTradeNo         string `json:"merchantTradeNo"`
+	OriginalMerchantTradeNo string `json:"originalMerchantTradeNo" wire:"required,max=64"`
+	Amount                  string `json:"amount" wire:"required"`
+	Currency                string `json:"currency" wire:"required"`
+	MerchantTradeNo         string `json:"merchantTradeNo" wire:"required,max=64"`
 }
 
 type captureRequest struct {
-	HoldID string `json:"holdId"`
+	HoldID string `json:"holdId" wire:"required"`
 	// Amount and Currency may be left out together: everything that is left.
-	Amount          string `json:"amount,omitzero"`
-	Currency        string `json:"currency,omitzero"`
-	MerchantTradeNo string `json:"merchantTradeNo"`
+	Amount          string `json:"amount"`
+	Currency        string `json:"currency"`
+	MerchantTradeNo string `json:"merchantTradeNo" wire:"required,max=64"`
 	// Final is "true" to free what this capture does not take.
-	Final string `json:"final,omitzero"`
+	Final string `json:"final"`
 }
 
 type voidRequest struct {
-	HoldID          string `json:"holdId"`
-	MerchantTradeNo string `json:"merchantTradeNo"`
+	HoldID          string `json:"holdId" wire:"required"`
+	MerchantTradeNo string `json:"merchantTradeNo" wire:"required,max=64"`
 }
 
 type cancelRequest struct {
-	CardNumber string `json:"cardNumber,omitzero"`
-	Key        string `json:"key,omitzero"`
-	Reason     string `json:"reason,omitzero"`
+	CardNumber string `json:"cardNumber"`
+	Key        string `json:"key"`
+	Reason     string `json:"reason" wire:"max=200"`
 }
 
 type coverRequest struct {

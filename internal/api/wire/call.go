@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -38,8 +39,10 @@ type Call[P any] struct {
 	kept     bool
 	replayed bool
 	leave    func()
-	decision Decision
-	idHeader [1]string
+	// faultType is the Content-Type of a refusal; nil for JSON.
+	faultType []string
+	decision  Decision
+	idHeader  [1]string
 }
 
 // Header returns the response's headers, to add to.
@@ -122,7 +125,8 @@ func (p Problems) Err() error {
 
 // ProblemsOf returns the fields that f blames, in order; nil when it blames none.
 func ProblemsOf(f *fault.Error) Problems {
-	if p, ok := f.Unwrap().(Problems); ok {
+	var p Problems
+	if errors.As(f, &p) {
 		return p
 	}
 	if f.Field != "" {

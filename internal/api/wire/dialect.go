@@ -151,6 +151,9 @@ type Dialect[P any] struct {
 	Success func(call *Call[P], out any) any
 	// Faults is the dialect's error table; a test holds it to the closed list.
 	Faults map[fault.Code]Verdict
+	// FaultType is the media type of a refused request's body, such as
+	// application/problem+json; empty means application/json.
+	FaultType string
 	// FaultBody makes the body of a refused request. An internal fault arrives
 	// without its text.
 	FaultBody func(call *Call[P], verdict Verdict, f *fault.Error) any

@@ -23,11 +23,11 @@ const (
 	ByAddress
 )
 
-// Window and Decision are the limiter's.
-type (
-	Window   = limit.Window
-	Decision = limit.Decision
-)
+// Window is the limiter's: so many requests in so long.
+type Window = limit.Window
+
+// Decision is the limiter's: whether a request is allowed, and what is left.
+type Decision = limit.Decision
 
 // Limit is a set of windows over one subject, all of which must allow a request.
 type Limit struct {

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -82,8 +83,8 @@ func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer)
 }
 
 func (s *Surface[P]) panicked(ctx context.Context, c *Call[P], p any) *fault.Error {
-	if p == http.ErrAbortHandler {
-		panic(p)
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p) // net/http ends the connection
 	}
 	s.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "request panicked", slog.String("dialect", s.Name), slog.String("route", c.route.Name),
 		slog.String("request_id", c.RequestID), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
@@ -94,10 +95,7 @@ func (s *Surface[P]) panicked(ctx context.Context, c *Call[P], p any) *fault.Err
 func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call[P], f *fault.Error) (status int) {
 	defer func() {
 		if p := recover(); p != nil {
-			_ = s.panicked(ctx, c, p)
-			status = http.StatusInternalServerError
-			buf.Reset()
-			buf.WriteString(`{"message":"internal error"}`)
+			status = s.lastResort(ctx, buf, c, p)
 		}
 	}()
 	buf.Reset()
@@ -113,14 +111,25 @@ func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call
 		verdict.Message = f.Message
 	}
 	if err := encode(buf, s.FaultBody(c, verdict, f)); err != nil {
-		panic(err)
+		return s.lastResort(ctx, buf, c, err)
 	}
 	if f.RetryAfter > 0 || verdict.Status == http.StatusTooManyRequests {
 		seconds := max(1, int64(math.Ceil(f.RetryAfter.Seconds())))
 		c.header["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
 	}
 	c.header["Cache-Control"] = noStore
+	if s.FaultType != "" {
+		c.faultType = []string{s.FaultType}
+	}
 	return verdict.Status
+}
+
+// lastResort answers where the dialect could not render a fault.
+func (s *Surface[P]) lastResort(ctx context.Context, buf *bytes.Buffer, c *Call[P], reason any) (status int) {
+	_ = s.panicked(ctx, c, reason) // logged; there is nothing better to answer
+	buf.Reset()
+	buf.WriteString(`{"message":"internal error"}`)
+	return http.StatusInternalServerError
 }
 
 // send writes the answer and returns how many bytes its body has.
@@ -136,6 +145,9 @@ func (s *Surface[P]) send(w http.ResponseWriter, c *Call[P], status int, body []
 		h["Cache-Control"] = c.route.cache
 	}
 	h["Content-Type"] = jsonType
+	if c.faultType != nil {
+		h["Content-Type"] = c.faultType
+	}
 	if c.file != nil {
 		body = c.file.Body
 		fileHeaders(h, c.file)

@@ -268,7 +268,7 @@ func TestAbort(t *testing.T) {
 	b.mount()
 	func() {
 		defer func() {
-			if recover() != http.ErrAbortHandler {
+			if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				t.Error("the abort was swallowed")
 			}
 		}()

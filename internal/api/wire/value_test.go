@@ -157,6 +157,7 @@ func TestCursors(t *testing.T) {
 	}
 }
 
+// FuzzCursor: a cursor that opens is one that Seal gave.
 func FuzzCursor(f *testing.F) {
 	c := NewCursors([]byte("key"))
 	f.Add(c.Seal("s", "a", "b"))

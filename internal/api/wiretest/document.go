@@ -152,6 +152,9 @@ func (o operation) body() *openapi3.Schema {
 
 func jsonSchema(content openapi3.Content) *openapi3.Schema {
 	media := content.Get("application/json")
+	if media == nil {
+		media = content.Get("application/problem+json")
+	}
 	if media == nil || media.Schema == nil {
 		return nil
 	}

@@ -68,7 +68,7 @@ func (a Attack) send(document *Document, r *http.Request, body []byte) error {
 	if w.Code < 400 {
 		return nil
 	}
-	if media := w.Header().Get("Content-Type"); !strings.HasPrefix(media, "application/json") {
+	if media := w.Header().Get("Content-Type"); media != "application/json" && media != "application/problem+json" {
 		return fmt.Errorf("status %d as %q", w.Code, media)
 	}
 	if r.Method != http.MethodHead && !wire.Raw(w.Body.Bytes()).IsValid() {

@@ -23,6 +23,34 @@ func New(prefix string) string {
 	return encode(prefix, next(clock.System().Now()))
 }
 
+// MaxNumber is the largest number that an id can carry: 40 bits.
+const MaxNumber = 1<<(5*numberLen) - 1
+
+// numberLen is how many characters at the end of a numbered id hold its number.
+const numberLen = 8
+
+// Numbered returns a fresh id that carries n, up to MaxNumber, in place of some of its
+// random bits, so that what it names can be found by its number alone.
+func Numbered(prefix string, n uint64) string {
+	text := []byte(New(prefix))
+	for i := range numberLen {
+		text[len(text)-1-i] = alphabet[n>>(5*i)&31]
+	}
+	return string(text)
+}
+
+// Number returns the number that an id made by Numbered carries, and whether text is such an id.
+func Number(prefix, text string) (uint64, bool) {
+	if !Valid(prefix, text) {
+		return 0, false
+	}
+	n := uint64(0)
+	for _, c := range []byte(text[len(text)-numberLen:]) {
+		n = n<<5 | uint64(strings.IndexByte(alphabet, c))
+	}
+	return n, true
+}
+
 // Valid reports whether text is an id with prefix, as New makes them.
 func Valid(prefix, text string) bool {
 	body, ok := strings.CutPrefix(text, prefix+"_")

@@ -39,6 +39,22 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// A numbered id is a valid id that gives its number back, and rises like any other.
+func TestNumbered(t *testing.T) {
+	for _, n := range []uint64{0, 1, 31, 32, 1 << 20, MaxNumber} {
+		text := Numbered("txn", n)
+		if got, ok := Number("txn", text); !ok || got != n {
+			t.Errorf("Number(%s) = %d, %t, want %d", text, got, ok, n)
+		}
+	}
+	if Numbered("txn", 9) >= Numbered("txn", 1) {
+		t.Error("a later id sorts before an earlier one")
+	}
+	if _, ok := Number("txn", "txn_short"); ok {
+		t.Error("a text that is no id has a number")
+	}
+}
+
 // Valid refuses other prefixes, lengths and alphabets.
 func TestValid(t *testing.T) {
 	good := New("gc")
@@ -50,6 +66,7 @@ func TestValid(t *testing.T) {
 	}
 }
 
+// FuzzValid: whatever is accepted has the length of an id.
 func FuzzValid(f *testing.F) {
 	f.Add("gc", New("gc"))
 	f.Fuzz(func(t *testing.T, prefix, text string) {

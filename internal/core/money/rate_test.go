@@ -22,6 +22,7 @@ func exactRound(x *big.Rat, r Rounding) *big.Int {
 	half := toFloor.Cmp(big.NewRat(1, 2))
 	up := false
 	switch r {
+	case Floor:
 	case Ceil:
 		up = true
 	case HalfUp:

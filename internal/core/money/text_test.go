@@ -153,6 +153,7 @@ func TestParseAgainstRat(t *testing.T) {
 	})
 }
 
+// FuzzParseAmount: what is read is not negative and prints as a text that is read the same.
 func FuzzParseAmount(f *testing.F) {
 	for _, seed := range []string{"47.50", "0.00083523", "92233720368547758.08", "1e3", "-1", "00.000", "."} {
 		f.Add(seed, byte(USD))

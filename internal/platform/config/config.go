@@ -2,210 +2,230 @@
 // with it, and how it is shown. A flag wins over an environment variable
 // (SCRIP_…), that over the configuration file, that over the default.
 //
-// The master key comes from the environment alone, and no listing shows it or a
-// password in a URL. Unknown names in the file are refused: a misspelt setting
-// must not be a default in disguise.
+// The master key comes from the environment alone, and no listing, error or print
+// shows it or a password in a URL. Names that the file should not have are refused:
+// a misspelt setting must not be a default in disguise. All problems are told at once.
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/goccy/go-yaml"
 
 	"github.com/scripcards/scrip/internal/core/pan"
 )
 
 // Config is every setting.
+//
+// A field's tags are its name in the file, from which the flag's follows, its
+// environment variable without the prefix, and its description. A field with
+// many:"true" takes a list in the file.
 type Config struct {
-	Listen    string `yaml:"listen" env:"LISTEN" about:"address to listen on, HOST:PORT; port 0 picks one"`
-	Data      string `yaml:"data" env:"DATA" about:"directory of the master key and the embedded database"`
-	Database  string `yaml:"database" env:"DATABASE" about:"postgres:// URL; empty: the embedded database"`
-	BaseURL   string `yaml:"base_url" env:"BASE_URL" about:"public address for links, such as https://cards.example"`
-	Proxies   string `yaml:"trusted_proxies" env:"TRUSTED_PROXIES" about:"networks whose X-Forwarded-For is believed, comma-separated"`
-	LogLevel  string `yaml:"log_level" env:"LOG_LEVEL" about:"debug, info, warn or error"`
-	LogFormat string `yaml:"log_format" env:"LOG_FORMAT" about:"auto, text or json; auto is text on a terminal"`
-	Metrics   string `yaml:"metrics" env:"METRICS" about:"address of /metrics, HOST:PORT; empty: on the main address for loopback callers only"`
+	Listen   string `yaml:"listen" env:"LISTEN" about:"address to listen on, HOST:PORT; port 0 picks one"`
+	Data     string `yaml:"data" env:"DATA" about:"directory of the master key and the embedded database"`
+	Database string `yaml:"database" env:"DATABASE" about:"postgres:// URL; empty: the embedded database"`
+	// DatabaseConnections is per process and for PostgreSQL alone.
+	DatabaseConnections int  `yaml:"database_connections" env:"DATABASE_CONNECTIONS" about:"most connections of one process to PostgreSQL"`
+	Demo                bool `yaml:"demo" env:"DEMO" about:"make demo data and accept the published demo credentials; loopback only"`
+	// BaseURL has no slash at its end.
+	BaseURL string `yaml:"base_url" env:"BASE_URL" about:"public address for links, such as https://cards.example"`
+	// Proxies is a list with commas; TrustedProxies reads it.
+	Proxies         string        `yaml:"trusted_proxies" env:"TRUSTED_PROXIES" many:"true" about:"addresses and networks whose X-Forwarded-For is believed, comma-separated"`
+	MaxConnections  int           `yaml:"max_connections" env:"MAX_CONNECTIONS" about:"most open connections of callers; more wait"`
+	ReadTimeout     time.Duration `yaml:"read_timeout" env:"READ_TIMEOUT" about:"longest time to read a request"`
+	WriteTimeout    time.Duration `yaml:"write_timeout" env:"WRITE_TIMEOUT" about:"longest time from a request to the end of its answer"`
+	IdleTimeout     time.Duration `yaml:"idle_timeout" env:"IDLE_TIMEOUT" about:"how long an unused connection stays open; longer than the balancer's"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT" about:"how long a stop waits for requests and jobs under way"`
+	LogLevel        string        `yaml:"log_level" env:"LOG_LEVEL" about:"debug, info, warn or error"`
+	LogFormat       string        `yaml:"log_format" env:"LOG_FORMAT" about:"auto, text or json; auto is text on a terminal"`
+	// Metrics is empty, MetricsOff or an address.
+	Metrics string `yaml:"metrics" env:"METRICS" about:"where /metrics is: an address of its own, HOST:PORT; off; or empty: on the main address for loopback callers only"`
 	// AllowPrivateWebhooks is a development switch.
 	AllowPrivateWebhooks bool `yaml:"allow_private_webhooks" env:"ALLOW_PRIVATE_WEBHOOKS" about:"let webhooks go to private addresses and plain http; for development"`
-	// MasterKey is in base64. It is never in the file.
-	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key in base64; empty: the file master.key in the data directory"`
+	// MasterKey is in base64. It is in neither the file nor a flag.
+	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }
+
+// MetricsOff is the value of Metrics with which there are none.
+const MetricsOff = "off"
 
 // Default returns the settings that hold when nothing is said.
 func Default() Config {
-	return Config{Listen: "127.0.0.1:8420", Data: "./scrip-data", LogLevel: "info", LogFormat: "auto"}
+	return Config{
+		Listen: "127.0.0.1:8420", Data: "./scrip-data", DatabaseConnections: 24, MaxConnections: 4096,
+		ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 30 * time.Second,
+		LogLevel: "info", LogFormat: "auto",
+	}
 }
 
 // Prefix begins the name of every environment variable.
 const Prefix = "SCRIP_"
 
-// maxFile bounds the configuration file, in bytes.
-const maxFile = 1 << 20
-
 // Sources are where settings come from.
 type Sources struct {
 	// File is the configuration file; empty: none. A file that was named must exist.
 	File string
-	// Environ is the environment, as os.Environ gives it.
+	// Environ is the environment, as os.Environ gives it. A variable without a value is not set.
 	Environ []string
-	// Flags are the flags that were set, by the setting's name in the file.
+	// Flags are the flags that were set, as text, by the setting's name in the file
+	// or by the flag's. Others, a command's own, may be among them.
 	Flags map[string]string
 }
 
-// Load puts the settings together and returns them with where each came from:
-// "flag", "environment", "file" or "default". The error names every problem.
-func Load(s Sources) (Config, map[string]string, error) {
-	c := Default()
-	origin := map[string]string{}
-	for _, field := range fields() {
-		origin[field.name] = "default"
-	}
-	var problems []error
-	problems = append(problems, c.readFile(s.File, origin), c.readEnvironment(s.Environ, origin), c.readFlags(s.Flags, origin))
-	if err := errors.Join(problems...); err != nil {
-		return c, origin, err
-	}
-	return c, origin, c.Check()
+// Provenance is where each setting comes from, by its name in the file.
+type Provenance map[string]string
+
+// The places that a setting comes from.
+const (
+	FromDefault     = "default"
+	FromFile        = "file"
+	FromEnvironment = "environment"
+	FromFlag        = "flag"
+)
+
+// Problem is one setting that is wrong.
+type Problem struct {
+	Name  string // the setting's, in the file; empty: the source as a whole
+	Where string // such as "scrip.yaml:3", "SCRIP_LISTEN" or "--listen"; may be empty
+	Text  string // what is wrong and what is wanted
 }
 
-func (c *Config) readFile(path string, origin map[string]string) error {
-	if path == "" {
-		return nil
+// Error names the setting, where it is, and what is wrong.
+func (p Problem) Error() string {
+	switch {
+	case p.Name == "":
+		return p.Where + ": " + p.Text
+	case p.Where == "":
+		return p.Name + ": " + p.Text
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("configuration file %s: there is none", path)
-	}
-	if err != nil || info.Size() > maxFile {
-		return errors.Join(fmt.Errorf("configuration file %s: want a file of at most %d bytes", path, maxFile), err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before := *c
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c); err != nil && len(bytes.TrimSpace(text)) > 0 {
-		return fmt.Errorf("configuration file %s: %w", path, err)
-	}
-	c.mark(before, origin, "file")
-	return nil
+	return p.Name + " (" + p.Where + "): " + p.Text
 }
 
-func (c *Config) readEnvironment(environ []string, origin map[string]string) error {
+// Load puts the settings together and returns them with where each comes from. The
+// error joins every Problem; the settings are as good as could be read even then.
+func Load(s Sources) (Config, Provenance, error) {
+	l := loader{config: Default(), origin: Provenance{}, where: map[string]string{}}
+	for _, f := range fields() {
+		l.origin[f.name] = FromDefault
+	}
+	l.readFile(s.File)
+	l.readEnvironment(s.Environ)
+	l.readFlags(s.Flags)
+	for _, p := range l.config.problems() {
+		p.Where = l.where[p.Name]
+		l.problems = append(l.problems, p)
+	}
+	return l.config, l.origin, join(l.problems)
+}
+
+func join(problems []Problem) error {
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = p
+	}
+	return errors.Join(errs...)
+}
+
+// loader is settings as they are read.
+type loader struct {
+	config   Config
+	origin   Provenance
+	where    map[string]string // by name: the place of the value that holds
+	problems []Problem
+}
+
+// took notes that a setting has its value from a place.
+func (l *loader) took(f field, origin, where string) {
+	l.origin[f.name], l.where[f.name] = origin, where
+}
+
+func (l *loader) refuse(f field, where, text string) {
+	l.problems = append(l.problems, Problem{Name: f.name, Where: where, Text: text})
+}
+
+func (l *loader) readEnvironment(environ []string) {
 	known := env.ToMap(environ)
-	before := *c
-	if err := env.ParseWithOptions(c, env.Options{Prefix: Prefix, Environment: known}); err != nil {
-		return fmt.Errorf("environment: %w", err)
+	refused := map[string]bool{} // by the name of the field in Go
+	if err := env.ParseWithOptions(&l.config, env.Options{Prefix: Prefix, Environment: known}); err != nil {
+		var all env.AggregateError
+		if !errors.As(err, &all) {
+			l.problems = append(l.problems, Problem{Where: "environment", Text: err.Error()})
+		}
+		for _, one := range all.Errors {
+			var parse env.ParseError
+			if errors.As(one, &parse) {
+				refused[parse.Name] = true
+			}
+		}
 	}
-	c.mark(before, origin, "environment")
-	return nil
+	for _, f := range fields() {
+		switch {
+		case refused[f.goName]:
+			l.refuse(f, f.env, f.wants())
+		case known[f.env] != "":
+			l.took(f, FromEnvironment, f.env)
+		}
+	}
 }
 
-func (c *Config) readFlags(flags map[string]string, origin map[string]string) error {
-	value := reflect.ValueOf(c).Elem()
-	for _, field := range fields() {
-		text, set := flags[field.name]
+func (l *loader) readFlags(flags map[string]string) {
+	for _, f := range fields() {
+		text, set := flags[f.name]
 		if !set {
-			continue
+			text, set = flags[strings.TrimPrefix(f.flag(), "--")]
 		}
-		origin[field.name] = "flag"
-		switch target := value.Field(field.index); target.Kind() {
-		case reflect.Bool:
-			target.SetBool(text == "true")
+		switch {
+		case !set:
+		case f.secret():
+			l.refuse(f, "", "a secret is never a flag, which every process of the machine can read: set "+f.env)
+		case !f.set(&l.config, text):
+			l.refuse(f, f.flag(), f.wants())
 		default:
-			target.SetString(text)
-		}
-	}
-	return nil
-}
-
-// mark notes the fields that differ from before.
-func (c *Config) mark(before Config, origin map[string]string, source string) {
-	now, then := reflect.ValueOf(*c), reflect.ValueOf(before)
-	for _, field := range fields() {
-		if !reflect.DeepEqual(now.Field(field.index).Interface(), then.Field(field.index).Interface()) {
-			origin[field.name] = source
+			l.took(f, FromFlag, f.flag())
 		}
 	}
 }
 
-// Check returns everything that is wrong with the settings.
-func (c *Config) Check() error {
-	var problems []error
-	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		wrong("listen %q: want HOST:PORT, such as 127.0.0.1:8420", c.Listen)
-	}
-	if c.Metrics != "" {
-		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
-			wrong("metrics %q: want HOST:PORT", c.Metrics)
-		}
-	}
-	if c.Data == "" {
-		wrong("data: want a directory")
-	}
-	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
-		wrong("database: want a postgres:// URL")
-	}
-	if u, err := url.Parse(c.BaseURL); err != nil || (c.BaseURL != "" && (u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || strings.HasSuffix(c.BaseURL, "/"))) {
-		wrong("base_url %q: want a URL such as https://cards.example, without a slash at its end", c.BaseURL)
-	}
-	if _, err := c.TrustedProxies(); err != nil {
-		problems = append(problems, err)
-	}
-	switch c.LogLevel {
-	case "debug", "info", "warn", "error":
-	default:
-		wrong("log_level %q: want debug, info, warn or error", c.LogLevel)
-	}
-	switch c.LogFormat {
-	case "auto", "text", "json":
-	default:
-		wrong("log_format %q: want auto, text or json", c.LogFormat)
-	}
-	return errors.Join(problems...)
-}
-
-// TrustedProxies returns the networks of Proxies.
-func (c *Config) TrustedProxies() ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for text := range strings.SplitSeq(c.Proxies, ",") {
-		text = strings.TrimSpace(text)
-		if text == "" {
-			continue
-		}
-		if address, err := netip.ParseAddr(text); err == nil {
-			networks = append(networks, netip.PrefixFrom(address, address.BitLen()))
-			continue
-		}
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("trusted_proxies %q: want addresses or networks such as 10.0.0.0/8", text)
-		}
-		networks = append(networks, network)
-	}
-	return networks, nil
-}
-
-// IsLoopback reports whether address can be reached from this machine alone.
-func IsLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
+// set reads text into the field of c; it reports whether that is possible.
+func (f field) set(c *Config, text string) bool {
+	switch target := reflect.ValueOf(c).Elem().Field(f.index).Addr().Interface().(type) {
+	case *string:
+		*target = text
 		return true
+	case *bool:
+		return parsed(target, text, strconv.ParseBool)
+	case *int:
+		return parsed(target, text, strconv.Atoi)
+	case *time.Duration:
+		return parsed(target, text, time.ParseDuration)
 	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
+	return false
+}
+
+func parsed[T any](target *T, text string, parse func(string) (T, error)) bool {
+	value, err := parse(text)
+	if err == nil {
+		*target = value
+	}
+	return err == nil
+}
+
+// wants says what a value of the field looks like. The value itself is not repeated:
+// it may be a secret in the wrong place.
+func (f field) wants() string {
+	switch f.kind {
+	case KindSwitch:
+		return "want true or false"
+	case KindNumber:
+		return "want a whole number"
+	case KindDuration:
+		return "want a duration such as 30s or 2m"
+	case KindText, KindSecret:
+	}
+	return fmt.Sprintf("want a %s", f.kind)
 }

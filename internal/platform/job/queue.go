@@ -235,7 +235,7 @@ func (q *Queue) leaseEnd() int64 { return storage.Micros(q.clocks.Now(realm.Live
 func (q *Queue) reclaim(ctx context.Context) error {
 	now := storage.Micros(q.clocks.Now(realm.Live))
 	for {
-		_, lost, err := storage.One(ctx, q.db, scanKey, findLost, now)
+		_, lost, err := storage.One(ctx, q.db, storage.Scalar[string], findLost, now)
 		if err != nil || !lost {
 			return err
 		}

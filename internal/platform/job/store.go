@@ -116,11 +116,6 @@ func scanQueue(r storage.Row) (q queueOf, err error) {
 	return q, err
 }
 
-func scanKey(r storage.Row) (jobID string, err error) {
-	err = r.Scan(&jobID)
-	return jobID, err
-}
-
 // claimed is a job that this queue holds a lease on.
 type claimed struct {
 	Job

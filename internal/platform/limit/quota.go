@@ -20,7 +20,7 @@ type Quota struct {
 
 // Used returns how much of the quota is spent.
 func Used(ctx context.Context, q storage.Queryer, quota Quota) (int64, error) {
-	used, _, err := storage.One(ctx, q, scanUsed, findQuota, quota.Book, quota.Name, quota.Period)
+	used, _, err := storage.One(ctx, q, storage.Scalar[int64], findQuota, quota.Book, quota.Name, quota.Period)
 	if err != nil {
 		return 0, fmt.Errorf("read quota %s of %s: %w", quota.Name, quota.Book, err)
 	}
@@ -34,7 +34,7 @@ func Spend(ctx context.Context, tx *storage.Tx, quota Quota, n int64) (int64, er
 	if n < 1 {
 		return 0, fmt.Errorf("spend quota %s of %s: %d is not positive", quota.Name, quota.Book, n)
 	}
-	used, found, err := storage.One(ctx, tx, scanUsed, spendQuota, quota.Book, quota.Name, quota.Period, n, quota.Limit)
+	used, found, err := storage.One(ctx, tx, storage.Scalar[int64], spendQuota, quota.Book, quota.Name, quota.Period, n, quota.Limit)
 	if err != nil {
 		return 0, fmt.Errorf("spend quota %s of %s: %w", quota.Name, quota.Book, err)
 	}

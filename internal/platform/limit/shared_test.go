@@ -73,7 +73,7 @@ func TestProcessesShareLimit(t *testing.T) {
 		if leases > 2*limit/3 {
 			t.Errorf("%d leases for %d requests", leases, 2*3*crowd*limit)
 		}
-		used, _, err := storage.One(context.Background(), db, scanUsed, sumWindows, "s", time.Minute.Microseconds())
+		used, _, err := storage.One(context.Background(), db, storage.Scalar[int64], sumWindows, "s", time.Minute.Microseconds())
 		if err != nil || used != 2*limit {
 			t.Errorf("%d of %d leased, %v", used, 2*limit, err)
 		}
@@ -243,7 +243,7 @@ func TestPurge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for per, want := range map[time.Duration]bool{time.Minute: false, time.Hour: true} {
-			used, _, err := storage.One(ctx, db, scanUsed, sumWindows, "s", per.Microseconds())
+			used, _, err := storage.One(ctx, db, storage.Scalar[int64], sumWindows, "s", per.Microseconds())
 			if err != nil || (used > 0) != want {
 				t.Errorf("window of %s: %d, %v", per, used, err)
 			}

@@ -67,11 +67,6 @@ func scanBlock(r storage.Row) (b block, err error) {
 	return b, err
 }
 
-func scanUsed(r storage.Row) (used int64, err error) {
-	err = r.Scan(&used)
-	return used, err
-}
-
 const (
 	purgeBatch   = 500
 	purgeBatches = 200

@@ -30,15 +30,17 @@ func (d dialect) words(text string) string {
 }
 
 var (
+	textColumn  = regexp.MustCompile(`(?m)^(\t[a-z0-9_]+ )TEXT\b`)
 	ddlWord     = regexp.MustCompile(`\b(BIGINT|BYTEA|SMALLINT)\b`)
 	tableEnding = regexp.MustCompile(`(?m)^\);`)
 )
 
 // schema translates a migration, written in PostgreSQL's words, for the engine. Tables
-// of SQLite are STRICT and clustered by their primary key.
+// of SQLite are STRICT and clustered by their primary key. Texts of PostgreSQL are
+// compared byte by byte, as SQLite does, whatever the server's locale.
 func (d dialect) schema(text string) string {
 	if d == postgres {
-		return text
+		return textColumn.ReplaceAllString(text, `${1}TEXT COLLATE "C"`)
 	}
 	text = ddlWord.ReplaceAllStringFunc(text, func(word string) string {
 		if word == "BYTEA" {

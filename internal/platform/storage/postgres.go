@@ -38,17 +38,17 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open database %s:%d/%s: %w", parsed.Host, parsed.Port, parsed.Database, errors.Join(err, pool.Close()))
 	}
-	options := &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+	begin := "BEGIN ISOLATION LEVEL READ COMMITTED"
 	if config.Serializable {
-		options.Isolation = sql.LevelSerializable
+		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 	}
-	return &DB{dialect: postgres, readers: pool, writer: &postgresWriter{pool: pool, options: options}}, nil
+	return &DB{dialect: postgres, readers: pool, writer: &postgresWriter{pool: pool, begin: begin}}, nil
 }
 
 // postgresWriter runs each closure in a transaction of its own.
 type postgresWriter struct {
-	pool    *sql.DB
-	options *sql.TxOptions
+	pool  *sql.DB
+	begin string
 }
 
 func (w *postgresWriter) close() error { return nil } // the pool is the readers' too
@@ -67,30 +67,42 @@ func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx
 	}
 }
 
+// try runs fn once on a connection of its own. The driver is used directly: what fn
+// writes travels together with its next question or with the commit.
 func (w *postgresWriter) try(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	tx, err := w.pool.BeginTx(ctx, w.options)
+	connection, err := w.pool.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
-	if err := runProtected(ctx, &Tx{dialect: postgres, conn: plainConn{tx}}, fn); err != nil {
-		if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
-			return errors.Join(err, rollback)
-		}
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	err = connection.Raw(func(raw any) error {
+		pipe := &pipeline{conn: raw.(*stdlib.Conn).Conn()}
+		pipe.add(w.begin, nil)
+		err := runProtected(ctx, &Tx{dialect: postgres, conn: pipe}, fn)
+		return pipe.finish(ctx, err)
+	})
+	return errors.Join(err, connection.Close())
 }
 
-// plainConn leaves preparing to the driver, which keeps texts prepared by itself.
+// plainConn is a snapshot's connection.
 type plainConn struct{ tx *sql.Tx }
 
-func (c plainConn) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
-	return c.tx.ExecContext(ctx, text, args...)
+func (c plainConn) exec(ctx context.Context, text string, args []any) (int64, error) {
+	result, err := c.tx.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
-func (c plainConn) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
-	return c.tx.QueryContext(ctx, text, args...)
+func (c plainConn) queue(ctx context.Context, text string, args []any) error {
+	_, err := c.exec(ctx, text, args)
+	return err
+}
+
+func (c plainConn) query(ctx context.Context, text string, args []any) (Rows, error) {
+	rows, err := c.tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }

@@ -82,7 +82,7 @@ func Each[T any](ctx context.Context, q Queryer, scan Scan[T], fn func(T) error,
 	return wrap(s.name, rows.Err())
 }
 
-func collect[T any](rows *sql.Rows, scan Scan[T], name string) ([]T, error) {
+func collect[T any](rows Rows, scan Scan[T], name string) ([]T, error) {
 	defer func() { _ = rows.Close() }()
 	var all []T
 	for rows.Next() {
@@ -103,21 +103,27 @@ func wrap(name string, err error) error {
 }
 
 // Query implements Queryer on a reading connection.
-func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error) {
+func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (Rows, error) {
 	return db.queryText(ctx, s.name, s.text[db.dialect], args)
 }
 
-func (db *DB) queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error) {
+func (db *DB) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
 	prepared, err := db.reads.get(ctx, db.readers, text)
 	if err != nil {
 		return nil, wrap(name, err)
 	}
 	if db.dialect == sqlite {
+		if err := ctx.Err(); err != nil {
+			return nil, wrap(name, err)
+		}
 		// A context that can end costs two goroutines a query. These queries are short; loops over rows look at ctx.
 		ctx = context.WithoutCancel(ctx)
 	}
 	rows, err := prepared.QueryContext(ctx, args...)
-	return rows, wrap(name, err)
+	if err != nil {
+		return nil, wrap(name, err)
+	}
+	return rows, nil
 }
 
 func (db *DB) engine() dialect { return db.dialect }

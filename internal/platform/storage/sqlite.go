@@ -24,7 +24,7 @@ const (
 	busyPause = 20 * time.Millisecond
 )
 
-// writerPragmas: a commit is on disk when it returns (FULL); the log is folded back every 16 MB.
+// writerPragmas: a commit is on disk when it returns (FULL); the log is folded back every 32 MB.
 const writerPragmas = "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(8192)&_pragma=temp_store(MEMORY)"
 
@@ -229,20 +229,33 @@ type preparedConn struct {
 	cache statementCache
 }
 
-func (c *preparedConn) exec(ctx context.Context, text string, args []any) (sql.Result, error) {
+func (c *preparedConn) exec(ctx context.Context, text string, args []any) (int64, error) {
 	stmt, err := c.cache.get(ctx, c.conn, text)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return stmt.ExecContext(ctx, args...)
+	result, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
-func (c *preparedConn) query(ctx context.Context, text string, args []any) (*sql.Rows, error) {
+func (c *preparedConn) queue(ctx context.Context, text string, args []any) error {
+	_, err := c.exec(ctx, text, args) // nothing is saved by waiting: the database is in this process
+	return err
+}
+
+func (c *preparedConn) query(ctx context.Context, text string, args []any) (Rows, error) {
 	stmt, err := c.cache.get(ctx, c.conn, text)
 	if err != nil {
 		return nil, err
 	}
-	return stmt.QueryContext(ctx, args...)
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }
 
 func (c *preparedConn) close() error { return c.conn.Close() }

@@ -111,5 +111,19 @@ func NullTime(micros sql.NullInt64) time.Time {
 	return Time(micros.Int64)
 }
 
+// Scalar scans the one column of a result.
+func Scalar[T any](r Row) (value T, err error) {
+	err = r.Scan(&value)
+	return value, err
+}
+
+// NullBytes stores optional bytes: nil becomes NULL. A nil slice within any is not nil.
+func NullBytes(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
 // NullText stores an optional text: the empty string becomes NULL.
 func NullText(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }

@@ -88,7 +88,7 @@ func Tables(ctx context.Context, q Queryer) ([]Table, error) {
 
 // eachText runs one of the catalogue's queries, which have no name in the registry
 // because each is for one engine alone.
-func eachText(ctx context.Context, q Queryer, text string, fn func(*sql.Rows) error) error {
+func eachText(ctx context.Context, q Queryer, text string, fn func(Rows) error) error {
 	rows, err := q.queryText(ctx, "storage.catalogue", text, nil)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func eachText(ctx context.Context, q Queryer, text string, fn func(*sql.Rows) er
 
 func readColumns(ctx context.Context, q Queryer) ([]Table, error) {
 	var found []Table
-	err := eachText(ctx, q, catalogue[engineOf(q)].columns, func(rows *sql.Rows) error {
+	err := eachText(ctx, q, catalogue[engineOf(q)].columns, func(rows Rows) error {
 		var table, column, typeName string
 		var place int
 		if err := rows.Scan(&table, &column, &typeName, &place); err != nil {
@@ -134,7 +134,7 @@ func readColumns(ctx context.Context, q Queryer) ([]Table, error) {
 }
 
 func readParents(ctx context.Context, q Queryer, tables []Table) error {
-	return eachText(ctx, q, catalogue[engineOf(q)].parents, func(rows *sql.Rows) error {
+	return eachText(ctx, q, catalogue[engineOf(q)].parents, func(rows Rows) error {
 		var child, parent string
 		if err := rows.Scan(&child, &parent); err != nil {
 			return err
@@ -200,7 +200,7 @@ func (t *Table) order(d dialect) string {
 func (t *Table) Each(ctx context.Context, q Queryer, fn func(row []any) error) error {
 	text := "SELECT " + t.list() + " FROM " + quoteName(t.Name) + " ORDER BY " + t.order(engineOf(q))
 	targets, row := t.targets()
-	return eachText(ctx, q, text, func(rows *sql.Rows) error {
+	return eachText(ctx, q, text, func(rows Rows) error {
 		if err := rows.Scan(targets...); err != nil {
 			return fmt.Errorf("read table %s: %w", t.Name, err)
 		}
@@ -248,7 +248,7 @@ func valueOf(target any) any {
 // IsEmpty reports whether the table has no row.
 func (t *Table) IsEmpty(ctx context.Context, q Queryer) (bool, error) {
 	empty := true
-	err := eachText(ctx, q, "SELECT 1 FROM "+quoteName(t.Name)+" LIMIT 1", func(*sql.Rows) error {
+	err := eachText(ctx, q, "SELECT 1 FROM "+quoteName(t.Name)+" LIMIT 1", func(Rows) error {
 		empty = false
 		return nil
 	})

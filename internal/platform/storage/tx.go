@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 )
@@ -11,18 +10,32 @@ import (
 // must: somebody else got there first.
 var ErrStale = errors.New("storage: the row is not in the expected state")
 
+// ErrUnknownCommit is returned by Write when the connection broke while it committed:
+// what it wrote may be there or not. The closure was not run again.
+var ErrUnknownCommit = errors.New("storage: it is not known whether the commit happened")
+
 // Queryer reads: a DB, a Tx or a snapshot.
 type Queryer interface {
 	// Query runs a statement. The caller closes the rows; All and One do.
-	Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error)
-	// QueryValues runs a lookup over at most 128 rows of parameters.
-	queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error)
+	Query(ctx context.Context, s *Statement, args ...any) (Rows, error)
+	queryText(ctx context.Context, name, text string, args []any) (Rows, error)
+}
+
+// Rows is the result of a query, a row at a time.
+type Rows interface {
+	Row
+	Next() bool
+	Err() error
+	Close() error
 }
 
 // conn runs prepared texts on one connection.
 type conn interface {
-	exec(ctx context.Context, text string, args []any) (sql.Result, error)
-	query(ctx context.Context, text string, args []any) (*sql.Rows, error)
+	// exec runs a text and returns how many rows it changed.
+	exec(ctx context.Context, text string, args []any) (int64, error)
+	// queue runs a text now or together with what comes next, whose error may then be its own.
+	queue(ctx context.Context, text string, args []any) error
+	query(ctx context.Context, text string, args []any) (Rows, error)
 }
 
 // Tx is a transaction under way, or a snapshot. It is used by one goroutine.
@@ -33,26 +46,19 @@ type Tx struct {
 
 // Exec runs s and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, s *Statement, args ...any) (int64, error) {
-	result, err := tx.conn.exec(ctx, s.text[tx.dialect], args)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", s.name, err)
-	}
-	n, err := result.RowsAffected()
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", s.name, err)
-	}
-	return n, nil
+	n, err := tx.conn.exec(ctx, s.text[tx.dialect], args)
+	return n, wrap(s.name, err)
 }
 
 // Query implements Queryer.
-func (tx *Tx) Query(ctx context.Context, s *Statement, args ...any) (*sql.Rows, error) {
+func (tx *Tx) Query(ctx context.Context, s *Statement, args ...any) (Rows, error) {
 	return tx.queryText(ctx, s.name, s.text[tx.dialect], args)
 }
 
-func (tx *Tx) queryText(ctx context.Context, name, text string, args []any) (*sql.Rows, error) {
+func (tx *Tx) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
 	rows, err := tx.conn.query(ctx, text, args)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, wrap(name, err)
 	}
 	return rows, nil
 }
@@ -64,8 +70,8 @@ func (tx *Tx) ExecRows(ctx context.Context, b *Bulk, rows [][]any, fixed ...any)
 	for len(rows) > 0 {
 		take, written := b.size(len(rows))
 		args := b.arguments(fixed, rows[:take], written)
-		if _, err := tx.conn.exec(ctx, b.expand(tx.dialect, written), args); err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
+		if err := tx.conn.queue(ctx, b.expand(tx.dialect, written), args); err != nil {
+			return wrap(b.name, err)
 		}
 		rows = rows[take:]
 	}

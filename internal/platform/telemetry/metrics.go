@@ -1,9 +1,13 @@
 package telemetry
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
-	"strconv"
+	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,24 +16,42 @@ import (
 )
 
 // Metrics are the counters and histograms of one process. Names begin with "scrip_";
-// times are in seconds. It is safe for concurrent use.
+// times are in seconds. What is counted often is counted without an allocation. It is
+// safe for concurrent use.
 type Metrics struct {
-	registry  *prometheus.Registry
-	requests  *prometheus.CounterVec
-	latency   *prometheus.HistogramVec
-	batches   prometheus.Histogram
-	batchTime prometheus.Histogram
-	handles   sync.Map // requestLabels → *requestHandles
+	registry *prometheus.Registry
+
+	requests       *prometheus.CounterVec
+	requestSeconds *prometheus.HistogramVec
+	routes         handles[routeName, *Route]
+
+	jobs       *prometheus.CounterVec
+	jobSeconds *prometheus.HistogramVec
+	kinds      handles[string, *JobKind]
+
+	deliveries      [len(deliveryOutcomes)]prometheus.Counter
+	deliverySeconds prometheus.Histogram
+
+	batchOperations, batchSeconds prometheus.Histogram
+	commitWrites, commitSeconds   prometheus.Histogram
 }
 
-type requestLabels struct {
-	dialect, route string
-	class          int
+// The buckets of durations, in seconds: 0.1 ms or 0.5 ms, doubled 16 times.
+const (
+	fastBucket   = 0.0001
+	slowBucket   = 0.0005
+	bucketFactor = 2
+	buckets      = 16
+)
+
+func seconds(name, help string, first float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(first, bucketFactor, buckets)}
 }
 
-type requestHandles struct {
-	count   prometheus.Counter
-	latency prometheus.Observer
+// sizes are the options of a histogram of counts: 1, 2, 4 … 1024.
+func sizes(name, help string) prometheus.HistogramOpts {
+	const most = 11
+	return prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(1, bucketFactor, most)}
 }
 
 // NewMetrics returns metrics of its own registry, with those of the Go runtime and the process.
@@ -38,45 +60,106 @@ func NewMetrics() *Metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scrip_http_requests_total",
 			Help: "Finished HTTP requests by dialect, route and class of status."}, []string{"dialect", "route", "class"}),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scrip_http_request_seconds",
-			Help: "Time from a request's first byte to its answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}, []string{"dialect", "route"}),
-		batches: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scrip_ledger_batch_operations",
-			Help: "Operations that shared one ledger transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
-		batchTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scrip_ledger_batch_seconds",
-			Help: "Time to decide and commit one ledger batch.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15)}),
+		requestSeconds: prometheus.NewHistogramVec(seconds("scrip_http_request_seconds",
+			"Time from the start of a request to its answer.", slowBucket), []string{"dialect", "route"}),
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scrip_jobs_total",
+			Help: "Attempts at jobs by kind and outcome."}, []string{"kind", "outcome"}),
+		jobSeconds:      prometheus.NewHistogramVec(seconds("scrip_job_seconds", "Time of one attempt at a job.", slowBucket), []string{"kind"}),
+		deliverySeconds: prometheus.NewHistogram(seconds("scrip_webhook_delivery_seconds", "Time of one attempt to deliver an event.", slowBucket)),
+		batchOperations: prometheus.NewHistogram(sizes("scrip_ledger_batch_operations", "Operations that shared one ledger transaction.")),
+		batchSeconds:    prometheus.NewHistogram(seconds("scrip_ledger_batch_seconds", "Time to decide and commit one ledger batch.", fastBucket)),
+		commitWrites:    prometheus.NewHistogram(sizes("scrip_database_commit_writes", "Writes that shared one commit of the database.")),
+		commitSeconds:   prometheus.NewHistogram(seconds("scrip_database_commit_seconds", "Time of one transaction of the database, with its commit.", fastBucket)),
 	}
-	m.registry.MustRegister(m.requests, m.latency, m.batches, m.batchTime, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scrip_webhook_deliveries_total",
+		Help: "Attempts to deliver events by outcome."}, []string{"outcome"})
+	for i, outcome := range deliveryOutcomes {
+		m.deliveries[i] = deliveries.WithLabelValues(string(outcome))
+	}
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.jobs, m.jobSeconds, deliveries, m.deliverySeconds,
+		m.batchOperations, m.batchSeconds, m.commitWrites, m.commitSeconds,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Gauge registers a figure that is read when metrics are.
-func (m *Metrics) Gauge(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+// Gauge registers a figure that is read when metrics are. It refuses a name that is
+// taken, or that is not "scrip_" and lower-case letters, digits and underscores.
+func (m *Metrics) Gauge(name, help string, read func() float64) error {
+	return m.register(name, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
-// Request counts a finished request. The labels are of closed sets: registered routes.
-func (m *Metrics) Request(dialect, route string, status int, took time.Duration) {
-	labels := requestLabels{dialect, route, status / 100}
-	found, ok := m.handles.Load(labels)
-	if !ok {
-		found, _ = m.handles.LoadOrStore(labels, &requestHandles{
-			count:   m.requests.WithLabelValues(dialect, route, strconv.Itoa(labels.class)+"xx"),
-			latency: m.latency.WithLabelValues(dialect, route),
-		})
-	}
-	handles := found.(*requestHandles)
-	handles.count.Inc()
-	handles.latency.Observe(took.Seconds())
+// Counter registers a figure that only grows and is read when metrics are. It refuses
+// the names that Gauge does.
+func (m *Metrics) Counter(name, help string, read func() float64) error {
+	return m.register(name, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 }
+
+func (m *Metrics) register(name string, c prometheus.Collector) error {
+	if !metricName.MatchString(name) {
+		return fmt.Errorf("register metric %q: want a name such as scrip_jobs_waiting", name)
+	}
+	if err := m.registry.Register(c); err != nil {
+		return fmt.Errorf("register metric %s: %w", name, err)
+	}
+	return nil
+}
+
+var metricName = regexp.MustCompile(`^scrip_[a-z0-9_]+$`)
 
 // Batch counts a ledger batch.
 func (m *Metrics) Batch(operations int, took time.Duration) {
-	m.batches.Observe(float64(operations))
-	m.batchTime.Observe(took.Seconds())
+	m.batchOperations.Observe(float64(operations))
+	m.batchSeconds.Observe(took.Seconds())
 }
+
+// Commit counts a transaction of the database that was shared by a number of writes.
+func (m *Metrics) Commit(writes int, took time.Duration) {
+	m.commitWrites.Observe(float64(writes))
+	m.commitSeconds.Observe(took.Seconds())
+}
+
+// scrapes bounds the answers that are made at once.
+const scrapes = 4
 
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})
+}
+
+// errTooMany keeps a label from growing without end.
+var errTooMany = errors.New("too many values of a label")
+
+// maxHandles bounds the values of a label.
+const maxHandles = 1024
+
+// handles keeps what was resolved by name: read without a lock, copied to be changed.
+type handles[K comparable, V any] struct {
+	mu    sync.Mutex
+	known atomic.Pointer[map[K]V]
+}
+
+// get returns the handle of name, made when it is asked for first; errTooMany when
+// there are enough.
+func (h *handles[K, V]) get(name K, create func(K) V) (V, error) {
+	if known := h.known.Load(); known != nil {
+		if found, ok := (*known)[name]; ok {
+			return found, nil
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	grown := map[K]V{}
+	if known := h.known.Load(); known != nil {
+		if found, ok := (*known)[name]; ok {
+			return found, nil
+		}
+		if len(*known) >= maxHandles {
+			var none V
+			return none, errTooMany
+		}
+		maps.Copy(grown, *known)
+	}
+	grown[name] = create(name)
+	h.known.Store(&grown)
+	return grown[name], nil
 }

@@ -28,6 +28,7 @@ CREATE TABLE ledger_accounts (
 );
 
 -- A transaction's body is its canonical text; the hash covers it and the hash before it.
+-- Its id carries its seq, so that it is found by the primary key.
 CREATE TABLE ledger_transactions (
 	book_id TEXT NOT NULL,
 	seq BIGINT NOT NULL CHECK (seq > 0),
@@ -42,7 +43,6 @@ CREATE TABLE ledger_transactions (
 	PRIMARY KEY (book_id, seq)
 );
 
-CREATE UNIQUE INDEX ledger_transactions_by_id ON ledger_transactions (book_id, transaction_id);
 CREATE UNIQUE INDEX ledger_transactions_by_key ON ledger_transactions (book_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX ledger_transactions_by_reversal ON ledger_transactions (book_id, reverses) WHERE reverses IS NOT NULL;
 

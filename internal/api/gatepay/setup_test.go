@@ -1,0 +1,252 @@
+package gatepay_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/gatepay"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+const seeder = "setup"
+
+// bundle is one installation whose clock stands still and whose card numbers are
+// always the same: two customers, each with a signing credential in the test realm.
+type bundle struct {
+	gatepay.Deps
+	t       testing.TB
+	db      *storage.DB
+	books   *ledger.Ledger
+	outbox  *webhook.Outbox
+	vault   *vault.Vault
+	surface *wire.Surface[account.Principal]
+	handler http.Handler
+	clock   *clock.Manual
+	clocks  *clock.Realms
+	log     *bytes.Buffer
+
+	acme, rival account.Customer
+	// secrets of signing credentials by client id; "acme.old" is the one before a rotation.
+	secrets map[string]string
+	// keys are API keys by name.
+	keys   map[string]string
+	nonces int
+	// kept is what the database held after the last request; nil when it may have changed since.
+	kept map[string]string
+}
+
+// setup returns a bundle over an empty database. Its handler fails the test when a
+// refused request leaves something behind.
+func setup(t testing.TB, db *storage.DB) *bundle {
+	t.Helper()
+	b := &bundle{t: t, db: db, clock: clock.NewManual(began), log: &bytes.Buffer{}, secrets: map[string]string{}, keys: map[string]string{}}
+	b.clocks = clock.NewRealms(b.clock)
+	b.build()
+	b.seed()
+	b.surface = gatepay.New(wire.NewKit(wire.Options{Clock: b.clock, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Take: b.Take}), b.Deps)
+	mux := http.NewServeMux()
+	b.surface.Mount(mux)
+	b.handler = b.watched(mux)
+	return b
+}
+
+func (b *bundle) build() {
+	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
+	b.must(err)
+	b.vault, err = vault.Open(b.t.Context(), b.db, master)
+	b.must(err)
+	logger, log := slog.New(slog.NewTextHandler(b.log, nil)), audit.New(b.db)
+	hooks := webhook.New(webhook.Deps{DB: b.db, Clocks: b.clocks, Vault: b.vault, Queue: job.New(b.db, b.clocks, logger), Audit: log, Logger: logger})
+	b.must(hooks.Refresh(b.t.Context()))
+	b.outbox = hooks.Outbox
+	b.books = ledger.New(b.db, b.clocks, ledger.Config{})
+	b.t.Cleanup(b.books.Close)
+	limits := limit.New(b.db, b.clock)
+	b.t.Cleanup(limits.Close)
+	b.Deps = gatepay.Deps{Clock: b.clock, BaseURL: "https://cards.example", Take: limits.Take,
+		Accounts: account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: b.clocks, Logger: logger}),
+		Cards: giftcard.New(giftcard.Deps{DB: b.db, Books: b.books, Vault: b.vault, Outbox: hooks.Outbox, Audit: log, Clocks: b.clocks,
+			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})})}
+}
+
+func (b *bundle) seed() {
+	var err error
+	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
+	b.must(err)
+	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
+	b.must(err)
+	b.merchant("acme", b.acme.Test)
+	b.merchant("acme-live", b.acme.Live)
+	b.merchant("rival", b.rival.Test)
+	b.key("full", b.acme.Test, account.NewScopes(account.ScopeAll))
+	b.key("reader", b.acme.Test, account.NewScopes(account.ScopeGiftcardRead))
+	b.key("writer", b.acme.Test, account.NewScopes(account.ScopeGiftcardWrite))
+	b.key("live", b.acme.Live, account.NewScopes(account.ScopeAll))
+	for id, name := range map[string]string{"template_001": "Aurora", "template_002": "Ember"} {
+		_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: id, Name: name, Image: b.cover(), Actor: seeder})
+		b.must(err)
+	}
+	b.retire(b.t, []string{"template_002"})
+}
+
+func (b *bundle) merchant(client string, book ledger.BookID) {
+	b.t.Helper()
+	made, err := b.Accounts.CreateMerchant(b.t.Context(), seeder, account.NewMerchant{Book: book, Name: client, ClientID: account.ClientID(client)})
+	b.must(err)
+	b.secrets[client] = made.Secret.Reveal()
+}
+
+func (b *bundle) key(name string, book ledger.BookID, scopes account.Scopes) {
+	b.t.Helper()
+	made, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: book, KeySettings: account.KeySettings{Name: name, Scopes: scopes}})
+	b.must(err)
+	b.keys[name] = made.Secret.Reveal()
+}
+
+// retire makes a template inactive.
+func (b *bundle) retire(t testing.TB, args []string) {
+	t.Helper()
+	inactive := false
+	_, err := b.Cards.ChangeTemplate(t.Context(), args[0], giftcard.TemplateChange{Active: &inactive, Actor: seeder})
+	b.must(err)
+}
+
+// cover is a small picture.
+func (b *bundle) cover() []byte {
+	picture := image.NewRGBA(image.Rect(0, 0, 16, 16))
+	picture.Set(3, 3, color.White)
+	var out bytes.Buffer
+	b.must(png.Encode(&out, picture))
+	return out.Bytes()
+}
+
+func (b *bundle) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// shop is Acme in the test realm, for calls past the wire.
+func (b *bundle) shop() giftcard.Merchant {
+	return giftcard.Merchant{Book: b.acme.Test, Realm: realm.Test, Actor: seeder}
+}
+
+// request makes a request with a JSON body unless that is empty.
+func request(method, target string, body []byte) *http.Request {
+	r := httptest.NewRequest(method, target, bytes.NewReader(body))
+	if len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r
+}
+
+// do sends a request that a client id signs.
+func (b *bundle) do(client, method, target, body string) *httptest.ResponseRecorder {
+	b.t.Helper()
+	r := request(method, target, []byte(body))
+	b.sign(r, []byte(body), signing{client: client})
+	return b.send(r)
+}
+
+func (b *bundle) send(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}
+
+// unwatched are the tables that a refusal may change: nonces that were used, counts
+// of limits, and the audit log, which is told of an attempt before it is made.
+var unwatched = map[string]bool{"account_nonces": true, "audit_records": true, "audit_heads": true, "limit_windows": true}
+
+// contents digests every table that a refused request must leave alone.
+func (b *bundle) contents() map[string]string {
+	b.t.Helper()
+	digests := map[string]string{}
+	tables, err := storage.Tables(b.t.Context(), b.db)
+	b.must(err)
+	for _, table := range tables {
+		if unwatched[table.Name] {
+			continue
+		}
+		count, digest := 0, sha256.New()
+		b.must(table.Each(b.t.Context(), b.db, func(row []any) error {
+			count++
+			fmt.Fprintf(digest, "%q\n", row)
+			return nil
+		}))
+		digests[table.Name] = fmt.Sprintf("%d rows %x", count, digest.Sum(nil)[:8])
+	}
+	return digests
+}
+
+// watched compares the database before and after every refused request.
+func (b *bundle) watched(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.kept == nil {
+			b.kept = b.contents()
+		}
+		status := &statusWriter{ResponseWriter: w}
+		next.ServeHTTP(status, r)
+		if status.code < http.StatusBadRequest {
+			b.kept = nil
+			return
+		}
+		for table, now := range b.contents() {
+			if before := b.kept[table]; now != before {
+				b.t.Errorf("%s %s was refused with %d and changed %s: %s, then %s", r.Method, r.URL.Path, status.code, table, before, now)
+			}
+		}
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// verify proves the books and that nothing was logged as a mistake.
+func (b *bundle) verify() {
+	b.t.Helper()
+	b.must(b.db.Snapshot(b.t.Context(), func(ctx context.Context, q storage.Queryer) error {
+		report, err := ledger.Verify(ctx, q, nil)
+		if len(report.Problems) > 0 {
+			b.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
+		}
+		return err
+	}))
+	if b.log.Len() > 0 {
+		b.t.Errorf("the log is not empty: %s", b.log)
+	}
+}
+

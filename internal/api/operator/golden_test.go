@@ -1,0 +1,117 @@
+package operator_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+const goldens = "testdata/*.txtar"
+
+// Every route answers as its golden file says, on both engines, and as the document says.
+func TestGoldens(t *testing.T) {
+	document := wiretest.Load(t, contract(t))
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		engine := db.Engine()
+		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
+			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
+			return wiretest.Golden{
+				Handler: b.handler, Document: document, Vars: b.vars(t), Headers: []string{"WWW-Authenticate", "X-Next-Cursor", "Content-Disposition"},
+				Rules: []wiretest.Rule{
+					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
+					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
+					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
+					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
+					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
+				},
+				Prepare: func(_ testing.TB, r *http.Request, body []byte) {
+					if len(body) > 0 && r.Header.Get("Content-Type") == "" {
+						r.Header.Set("Content-Type", "application/json")
+					}
+				},
+				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void},
+			}
+		})
+	})
+}
+
+// deliver sends what webhooks are owed.
+func (b *bundle) deliver(t testing.TB, _ []string) {
+	t.Helper()
+	_, err := b.Webhooks.Dispatch(t.Context())
+	check(t, err)
+	check(t, b.jobs.Drain(t.Context()))
+}
+
+// wait lets time pass on the machine's clock.
+func (b *bundle) wait(t testing.TB, args []string) {
+	t.Helper()
+	d, err := time.ParseDuration(args[0])
+	check(t, err)
+	b.clock.Advance(d)
+}
+
+// void frees what the fixture holds on its card.
+func (b *bundle) void(t testing.TB, _ []string) {
+	t.Helper()
+	m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	_, err := b.Cards.Void(t.Context(), m, giftcard.End{Hold: b.held.Hold, Reference: "void-8"})
+	check(t, err)
+}
+
+// elsewhere names the routes that tests in Go cover, and goldens do not.
+var elsewhere = map[string]bool{"document": true, "status": true, "templates.cover": true}
+
+// No route is without a golden request that succeeds.
+func TestGoldensCoverRoutes(t *testing.T) {
+	mux, names := http.NewServeMux(), map[string]string{}
+	missing := map[string]bool{}
+	for _, r := range newSurface(t).Routes() {
+		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
+		names[r.Method+" "+r.Path] = r.Name
+		missing[r.Name] = !elsewhere[r.Name]
+	}
+	files, err := filepath.Glob(goldens)
+	check(t, err)
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		check(t, err)
+		request := ""
+		for _, section := range archive.Files {
+			text := string(section.Data)
+			if strings.HasSuffix(section.Name, "/request") {
+				request, _, _ = strings.Cut(text, "\n")
+			}
+			if !strings.HasSuffix(section.Name, "/response") || !strings.HasPrefix(text, "2") {
+				continue
+			}
+			method, target, _ := strings.Cut(request, " ")
+			r, err := http.NewRequest(method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(target), nil)
+			check(t, err)
+			_, pattern := mux.Handler(r)
+			missing[names[pattern]] = false
+		}
+	}
+	var bare []string
+	for name, is := range missing {
+		if is {
+			bare = append(bare, name)
+		}
+	}
+	if diff := cmp.Diff([]string(nil), bare); diff != "" {
+		t.Errorf("routes without a golden success: %s", diff)
+	}
+}

@@ -1,0 +1,313 @@
+package operator_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+func (b *bundle) signIn(r *http.Request, _ []byte) {
+	r.Header.Set("Authorization", "Bearer "+b.keys[account.RoleAdmin])
+}
+
+// raw is a request of an administrator with bytes that are not JSON.
+func (b *bundle) raw(method, target string, body []byte) (*http.Request, *httptest.ResponseRecorder) {
+	r := httptest.NewRequest(method, target, bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/octet-stream")
+	b.signIn(r, body)
+	return r, httptest.NewRecorder()
+}
+
+var wildcard = regexp.MustCompile(`\{\w+\}`)
+
+// What a role may not do is refused before anything is looked up; what it may do is not.
+func TestRoles(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	for _, r := range b.surface.Routes() {
+		target := wildcard.ReplaceAllString(r.Path, "nothing")
+		for _, role := range []account.Role{account.RoleAdmin, account.RoleSupport, account.RoleAuditor} {
+			w := b.do(role, r.Method, target, "")
+			allowed := r.Public || role.May(account.Duty(r.Scope))
+			if refused := w.Code == http.StatusForbidden; refused == allowed {
+				t.Errorf("%s as %s: %d, allowed is %t", r.Name, role, w.Code, allowed)
+			}
+		}
+	}
+}
+
+// Whatever changes something needs more than the duty to read.
+func TestAuditorsOnlyRead(t *testing.T) {
+	for _, r := range newSurface(t).Routes() {
+		if r.Method != http.MethodGet && r.Scope == string(account.DutyRead) && r.Name != "giftcards.find" {
+			t.Errorf("%s is a %s that auditors may do", r.Name, r.Method)
+		}
+		if r.Scope == "" && !r.Public {
+			t.Errorf("%s asks for no duty", r.Name)
+		}
+	}
+}
+
+// A template's cover is what was uploaded, both ways, encoded anew.
+func TestCover(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		r, w := b.raw("PUT", "/operator/v1/templates/aurora/cover", cover(t))
+		if b.handler.ServeHTTP(w, r); w.Code != 200 {
+			t.Fatalf("put: %d %s", w.Code, w.Body)
+		}
+		got := b.do(account.RoleAuditor, "GET", "/operator/v1/templates/aurora/cover", "")
+		if got.Code != 200 || got.Header().Get("Content-Type") != "image/png" || !bytes.HasPrefix(got.Body.Bytes(), []byte("\x89PNG")) {
+			t.Errorf("get: %d %s", got.Code, got.Header().Get("Content-Type"))
+		}
+		r, w = b.raw("PUT", "/operator/v1/templates/aurora/cover", []byte("no picture"))
+		if b.handler.ServeHTTP(w, r); w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"cover"`) {
+			t.Errorf("put text: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// Status tells the engine and that no migration is pending.
+func TestStatus(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		w := b.do(account.RoleAuditor, "GET", "/operator/v1/status", "")
+		var got struct {
+			Version, Engine string
+			Migrations      struct{ Applied, Pending int }
+			Clock           struct {
+				LiveAt string `json:"live_at"`
+			}
+		}
+		check(t, json.Unmarshal(w.Body.Bytes(), &got))
+		if got.Version != "1.2.3" || got.Engine != db.Engine() || got.Migrations.Pending != 0 || got.Migrations.Applied == 0 || got.Clock.LiveAt != "2026-11-21T09:00:00.000Z" {
+			t.Errorf("status %s", w.Body)
+		}
+	})
+}
+
+// Every list gives each of its items once, in order, whatever the page size.
+func TestPaging(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		book := "/operator/v1/books/" + string(b.customer.Test)
+		for i := range 5 {
+			w := b.do(account.RoleAdmin, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads",
+				fmt.Sprintf(`{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-%d"}`, i))
+			if w.Code != 201 {
+				t.Fatalf("load: %d %s", w.Code, w.Body)
+			}
+		}
+		for _, list := range []string{
+			"/operator/v1/customers", "/operator/v1/operators", "/operator/v1/templates", "/operator/v1/audit", "/operator/v1/events?realm=test",
+			book + "/accounts", book + "/transactions", book + "/events", book + "/statement?account_id=wallet/USD", book + "/giftcards",
+			book + "/giftcards/" + string(b.card.Card.ID) + "/history",
+		} {
+			whole := b.walk(t, list, 200)
+			for _, size := range []int{1, 2, 3} {
+				if got := b.walk(t, list, size); got != whole || whole == "" {
+					t.Errorf("%s by %d:\n%s\nwant\n%s", list, size, got, whole)
+				}
+			}
+		}
+	})
+}
+
+// walk reads a list page by page and returns its items, one a line.
+func (b *bundle) walk(t *testing.T, list string, size int) string {
+	t.Helper()
+	join := "?"
+	if strings.Contains(list, "?") {
+		join = "&"
+	}
+	var items strings.Builder
+	cursor := ""
+	for range 100 {
+		w := b.do(account.RoleAuditor, "GET", fmt.Sprintf("%s%slimit=%d&cursor=%s", list, join, size, cursor), "")
+		var got struct {
+			Data       []json.RawMessage
+			NextCursor string `json:"next_cursor"`
+		}
+		check(t, json.Unmarshal(w.Body.Bytes(), &got))
+		if w.Code != 200 || len(got.Data) > size {
+			t.Fatalf("%s: %d with %d items", list, w.Code, len(got.Data))
+		}
+		for _, item := range got.Data {
+			fmt.Fprintf(&items, "%s\n", item)
+		}
+		if cursor = got.NextCursor; cursor == "" {
+			return items.String()
+		}
+	}
+	t.Fatalf("%s never ends", list)
+	return ""
+}
+
+// A statement that is too long for one file goes on in the next, without a gap.
+func TestLongStatement(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	const entries = 20_500
+	from, to := ledger.AccountID("cash/USD"), ledger.AccountID("sales/USD")
+	ops := make([]ledger.Operation, entries)
+	for i := range ops {
+		ops[i] = ledger.Operation{Book: b.customer.Test, Kind: "sale", Reference: "=1+1", At: began,
+			Open:     []ledger.NewAccount{{ID: from, Currency: money.USD, Side: ledger.Debit, Unbounded: true}, {ID: to, Currency: money.USD, Side: ledger.Credit}},
+			Postings: []ledger.Posting{{Debit: from, Credit: to, Amount: money.New(1, money.USD)}}}
+	}
+	_, err := b.Books.SubmitAll(t.Context(), ops, nil)
+	check(t, err)
+	next, cursor := entries, ""
+	for file := 1; ; file++ {
+		w := b.do(account.RoleAuditor, "GET", "/operator/v1/books/"+string(b.customer.Test)+"/statement.csv?account_id=sales/USD&cursor="+cursor, "")
+		rows, err := csv.NewReader(w.Body).ReadAll()
+		check(t, err)
+		for _, row := range rows[1:] {
+			if row[0] != fmt.Sprint(next) || row[4] != "'=1+1" {
+				t.Fatalf("file %d: %s where %d should be", file, row, next)
+			}
+			next--
+		}
+		if cursor = w.Header().Get("X-Next-Cursor"); cursor == "" {
+			break
+		}
+	}
+	if next != 0 {
+		t.Errorf("%d entries are missing", next)
+	}
+}
+
+// Networks that the audit log could not keep are refused, not lost.
+func TestManyNetworks(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	var networks []string
+	for i := range 60 {
+		networks = append(networks, fmt.Sprintf("2001:db8:%x::/48", i))
+	}
+	body, err := json.Marshal(map[string]any{"name": "Till", "scopes": []string{"*"}, "networks": networks})
+	check(t, err)
+	w := b.do(account.RoleAdmin, "POST", "/operator/v1/books/"+string(b.customer.Test)+"/keys", string(body))
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"networks"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// Followers of the feed see each new event once, in pages.
+func TestFeedFollows(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		newest := func(target string) (string, int) {
+			w := b.do(account.RoleAuditor, "GET", target, "")
+			var got struct {
+				Data         []json.RawMessage
+				NewestCursor string `json:"newest_cursor"`
+			}
+			check(t, json.Unmarshal(w.Body.Bytes(), &got))
+			return got.NewestCursor, len(got.Data)
+		}
+		const feed = "/operator/v1/events?realm=test"
+		place, n := newest(feed)
+		if n != 3 {
+			t.Fatalf("%d events at first", n)
+		}
+		if place, n = newest(feed + "&after=" + place); n != 0 {
+			t.Fatalf("%d events too many", n)
+		}
+		b.clock.Advance(1e9)
+		w := b.do(account.RoleSupport, "POST", "/operator/v1/books/"+string(b.customer.Test)+"/giftcards/"+string(b.card.Card.ID)+"/block", `{"reason":"lost"}`)
+		if w.Code != 200 {
+			t.Fatalf("block: %d %s", w.Code, w.Body)
+		}
+		load := `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`
+		if w := b.do(account.RoleSupport, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
+			t.Fatalf("load: %d %s", w.Code, w.Body)
+		}
+		if _, n = newest(feed + "&after=" + place); n != 1 {
+			t.Errorf("%d new events", n)
+		}
+	})
+}
+
+// Of the same call made at once in several processes one acts, and all get its answer.
+func TestRepeatsAcrossProcesses(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		book := "/operator/v1/books/" + string(b.customer.Test)
+		for target, body := range map[string]string{
+			book + "/webhooks": `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`,
+			book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse": `{"reason":"till error"}`,
+		} {
+			answers := make([]string, 8)
+			var all sync.WaitGroup
+			for i := range answers {
+				all.Go(func() {
+					mux := http.NewServeMux() // with a kit of its own, as another process has
+					operator.New(wire.NewKit(wire.Options{Clock: b.clock}), b.Deps).Mount(mux)
+					r, w := b.raw("POST", target, []byte(body))
+					r.Header.Set("Content-Type", "application/json")
+					r.Header.Set("Idempotency-Key", "key of "+target)
+					mux.ServeHTTP(w, r)
+					answers[i] = fmt.Sprint(w.Code, w.Body)
+				})
+			}
+			all.Wait()
+			for _, answer := range answers {
+				if answer != answers[0] || !strings.HasPrefix(answer, "201") {
+					t.Errorf("%s: %s\nand %s", target, answers[0], answer)
+				}
+			}
+		}
+		hooks, err := b.Webhooks.List(t.Context(), b.customer.Test)
+		check(t, err)
+		if len(hooks) != 1 {
+			t.Errorf("%d webhooks were made", len(hooks))
+		}
+	})
+}
+
+// Everything that operators do is in the audit log under their id, and the log's chains hold.
+func TestActionsAreAudited(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := "/operator/v1/books/" + string(b.customer.Test) + "/giftcards/" + string(b.card.Card.ID)
+		for _, call := range [][2]string{
+			{card + "/reveal", ""}, {card + "/block", `{"reason":"lost"}`},
+			{"/operator/v1/books/" + string(b.customer.Test) + "/accounts/freeze", `{"account_id":"giftcard.funding/USD","reason":"review"}`},
+			{"/operator/v1/customers/" + string(b.customer.ID) + "/suspend", `{"reason":"chargebacks"}`},
+			{"/operator/v1/customers/" + string(b.customer.ID) + "/wallet/loads", `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		} {
+			if w := b.do(account.RoleSupport, "POST", call[0], call[1]); w.Code > 299 {
+				t.Errorf("%s: %d %s", call[0], w.Code, w.Body)
+			}
+		}
+		me, err := b.Accounts.AuthenticateOperator(t.Context(), b.keys[account.RoleSupport], netip.Addr{})
+		check(t, err)
+		entries, err := b.Audit.List(t.Context(), audit.Filter{Everywhere: true, Actor: string(me.ID)})
+		check(t, err)
+		actions := map[string]bool{}
+		for _, e := range entries {
+			actions[e.Action] = true
+		}
+		want := map[string]bool{"giftcard.reveal": true, "giftcard.block": true, "account.freeze": true, "customer.suspend": true, "wallet.load": true}
+		if diff := cmp.Diff(want, actions); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package operator_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+// bundle is one installation whose clock stands still, with a customer who has a
+// template, a gift card and a wallet in the test realm, and one operator of each role.
+type bundle struct {
+	operator.Deps
+	surface *wire.Surface[account.Operator]
+	handler http.Handler
+	clock   *clock.Manual
+	jobs    *job.Queue
+	log     *bytes.Buffer
+
+	customer account.Customer
+	card     giftcard.Issued
+	redeemed giftcard.Movement
+	held     giftcard.Movement
+	keys     map[account.Role]string
+	receiver *httptest.Server
+}
+
+func setup(t testing.TB, db *storage.DB) *bundle {
+	t.Helper()
+	b := &bundle{clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[account.Role]string{}}
+	b.receiver = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(b.receiver.Close)
+	b.build(t, db)
+	mux := http.NewServeMux()
+	b.surface = operator.New(wire.NewKit(wire.Options{Clock: b.clock, Logger: slog.New(slog.NewTextHandler(b.log, nil))}), b.Deps)
+	b.surface.Mount(mux)
+	b.handler = mux
+	b.seed(t)
+	return b
+}
+
+func (b *bundle) build(t testing.TB, db *storage.DB) {
+	t.Helper()
+	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
+	check(t, err)
+	keys, err := vault.Open(t.Context(), db, master)
+	check(t, err)
+	logger := slog.New(slog.NewTextHandler(b.log, nil))
+	clocks, log := clock.NewRealms(b.clock), audit.New(db)
+	b.jobs = job.New(db, clocks, logger)
+	roots := x509.NewCertPool()
+	roots.AddCert(b.receiver.Certificate())
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log,
+		Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger, Config: webhook.Config{Roots: roots}})
+	check(t, hooks.Refresh(t.Context()))
+	books := ledger.New(db, clocks, ledger.Config{})
+	t.Cleanup(books.Close)
+	b.Deps = operator.Deps{DB: db, Clocks: clocks, Vault: keys, Audit: log, Books: books, Webhooks: hooks, Version: "1.2.3",
+		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
+		// Numbers are the same on every run, so that golden files do not take one for something else by chance.
+		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
+		Wallets: wallet.New(books, hooks.Outbox, clocks)}
+}
+
+const seeder = "setup"
+
+func (b *bundle) seed(t testing.TB) {
+	t.Helper()
+	ctx := t.Context()
+	for _, role := range []account.Role{account.RoleAdmin, account.RoleSupport, account.RoleAuditor} {
+		made, err := b.Accounts.CreateOperator(ctx, seeder, account.NewOperator{Name: "Olga", Role: role})
+		check(t, err)
+		key, err := b.Accounts.CreateOperatorKey(ctx, seeder, account.NewOperatorKey{Operator: made.ID, Name: "Laptop"})
+		check(t, err)
+		b.keys[role] = key.Secret.Reveal()
+	}
+	var err error
+	b.customer, err = b.Accounts.CreateCustomer(ctx, seeder, account.NewCustomer{Name: "Acme"})
+	check(t, err)
+	_, err = b.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: "aurora", Name: "Aurora", Image: cover(t), Actor: seeder})
+	check(t, err)
+	m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	b.card, err = b.Cards.Create(ctx, m, giftcard.Issue{Title: "Happy birthday", TemplateID: "aurora", Amount: money.New(5000, money.USD), Reference: "order-1"})
+	check(t, err)
+	spend := giftcard.Spend{Secret: giftcard.Secret{Number: b.card.Card.Number}, Amount: money.New(1250, money.USD), Reference: "till-7"}
+	b.redeemed, err = b.Cards.Redeem(ctx, m, spend)
+	check(t, err)
+	spend.Amount, spend.Reference = money.New(500, money.USD), "till-8"
+	b.held, err = b.Cards.Hold(ctx, m, spend)
+	check(t, err)
+}
+
+// cover is a small picture.
+func cover(t testing.TB) []byte {
+	t.Helper()
+	picture := image.NewRGBA(image.Rect(0, 0, 16, 16))
+	picture.Set(3, 3, color.White)
+	var out bytes.Buffer
+	check(t, png.Encode(&out, picture))
+	return out.Bytes()
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// vars are what golden files may call by name.
+func (b *bundle) vars(t testing.TB) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"customer": string(b.customer.ID), "book": string(b.customer.Test), "live_book": string(b.customer.Live),
+		"card": string(b.card.Card.ID), "number": b.card.Card.Number.Reveal(), "card_key": b.card.Key.Reveal(),
+		"redemption": string(b.redeemed.Transaction), "hold": string(b.held.Hold), "receiver": b.receiver.URL,
+		"admin": b.keys[account.RoleAdmin], "support": b.keys[account.RoleSupport], "auditor": b.keys[account.RoleAuditor],
+		"cover": string(cover(t)), "cover_base64": base64.StdEncoding.EncodeToString(cover(t)),
+	}
+}
+
+// do sends a request as an operator of a role; a body is JSON.
+func (b *bundle) do(role account.Role, method, target, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+b.keys[role])
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}

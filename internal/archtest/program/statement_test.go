@@ -1,0 +1,96 @@
+package program
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// Both engines compile every statement of the program.
+func TestStatementsCompile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if err := storage.PrepareAll(t.Context(), db); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// acrossOwners are the statements that may reach rows of many owners, by reason.
+var acrossOwners = map[string][]string{
+	"lists for operators, who see all customers": {"account.list_customers", "audit.list_all_after", "audit.list_all_before",
+		"job.list_dead", "webhook.list_realm_after", "webhook.list_realm_before"},
+	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
+	"purges of what is over": {"account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
+		"webhook.delete_endpoints", "webhook.list_old"},
+	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.due_holds"},
+	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
+		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
+	"what every process keeps in memory of all endpoints": {"webhook.list_changed"},
+}
+
+// Every statement on customers' data says whose rows it is about, so that it can be
+// sent to the one server that has them; what must look at all of them is listed.
+func TestStatementsNameTheirOwner(t *testing.T) {
+	all := readSchema(t)
+	statements := storage.Statements()
+	reasons := map[string]string{}
+	for reason, names := range acrossOwners {
+		for _, name := range names {
+			reasons[name] = reason
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(statements)) {
+		problems := all.Strays(statements[name])
+		reason, excused := reasons[name]
+		delete(reasons, name)
+		switch {
+		case len(problems) > 0 && !excused:
+			t.Errorf("%s: %s\n%s", name, strings.Join(problems, "; "), statements[name])
+		case len(problems) == 0 && excused:
+			t.Errorf("%s names its owner: it is none of the %s", name, reason)
+		}
+	}
+	for name := range reasons {
+		t.Errorf("%s is excused and does not exist", name)
+	}
+}
+
+// visits are the tables that statements of other packages read, and why.
+var visits = map[string]string{
+	"giftcard.due_cards ledger_books": "a sweep needs the realm of each card's book, by whose clock it is due",
+}
+
+// A package's statements are about its own tables: what is another's it asks for.
+func TestStatementsStayAtHome(t *testing.T) {
+	all := readSchema(t)
+	seen := map[string]bool{}
+	statements := storage.Statements()
+	for _, name := range slices.Sorted(maps.Keys(statements)) {
+		home, _, _ := strings.Cut(name, ".")
+		for _, table := range all.Mentioned(statements[name]) {
+			if visit := name + " " + table; homeOf(table) != home {
+				if seen[visit] = true; visits[visit] == "" {
+					t.Errorf("%s is about %s, which belongs to %s", name, table, homeOf(table))
+				}
+			}
+		}
+	}
+	for visit := range visits {
+		if !seen[visit] {
+			t.Errorf("%s is excused and does not happen", visit)
+		}
+	}
+}
+
+// homeOf returns the package that a table belongs to: the first part of its name, in the singular.
+func homeOf(table string) string {
+	if table == "realm_clock" {
+		return "account" // it keeps the test realm's clock with the customers
+	}
+	first, _, _ := strings.Cut(table, "_")
+	return strings.TrimSuffix(first, "s")
+}

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The lines that a demo prints work when they are pasted into a shell, in their order
+// and again.
+func TestDemoLines(t *testing.T) {
+	for _, tool := range []string{"bash", "curl", "grep"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(tool + " is not installed, which the printed lines use")
+		}
+	}
+	at := newInstallation(t, "sqlite")
+	server := at.start(t, "--demo")
+	lines := regexp.MustCompile(`(?m)^ *curl .*$`).FindAllString(server.stdout.String(), -1)
+	if len(lines) != 3 {
+		t.Fatalf("the demo prints %d lines with curl:\n%s", len(lines), server.stdout)
+	}
+	var first made
+	for range 2 {
+		var card made
+		decode(t, paste(t, lines[0]), &card)
+		if card.Status != "CREATED" || card.CardNumber == "" || (first != made{} && card != first) {
+			t.Errorf("the first line made %+v, before it was %+v", card, first)
+		}
+		first = card
+
+		var s statement
+		decode(t, paste(t, lines[1]), &s)
+		if s.CardNumber != card.CardNumber || s.Balance != "100" || len(s.Transactions) != 1 {
+			t.Errorf("the second line shows %+v of %s", s, card.CardNumber)
+		}
+
+		var templates []struct{ TemplateID, CoverURL, Status string }
+		decode(t, paste(t, lines[2]), &templates)
+		if len(templates) == 0 || templates[0].TemplateID != "template_001" || !strings.HasPrefix(templates[0].CoverURL, server.base+"/") {
+			t.Errorf("the third line lists %+v", templates)
+		}
+	}
+	server.stop(t)
+	if got := server.stderr.String(); got != "" {
+		t.Errorf("a quiet demo wrote to its log:\n%s", got)
+	}
+}
+
+// paste runs a line in a shell and returns the answer's data.
+func paste(t *testing.T, line string) []byte {
+	t.Helper()
+	cmd := exec.Command("bash", "--norc", "-c", line)
+	cmd.SysProcAttr = leash()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, stderr.String())
+	}
+	var answer reply
+	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil || answer.Status != "SUCCESS" {
+		t.Fatalf("%s: %v in %s", line, err, stdout.String())
+	}
+	return answer.Data
+}

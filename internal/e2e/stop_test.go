@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A server that is asked to stop finishes the request that it accepted, takes no new
+// ones, ends with status 0, and what it answered last is there at the next start.
+func TestStop(t *testing.T) {
+	eachEngine(t, func(t *testing.T, at *installation) {
+		server := at.start(t, "--demo")
+		shop := newCaller(t, server.base, 1)
+		card := shop.newCard(t, "10", "one")
+		idle := dial(t, server.base)
+		if got := idle.ask(t, request{path: "/healthz"}); got.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", got.StatusCode)
+		}
+
+		body := fmt.Sprintf(`{"cardNumber":%q,"amount":"4","currency":"USD","merchantTradeNo":"last"}`, card.CardNumber)
+		busy := dial(t, server.base)
+		busy.write(t, request{path: "/v1/pay/giftcard/redeem", body: body, expect: true}.head())
+		if got := busy.read(t); got.StatusCode != http.StatusContinue { // it was accepted: the body is waited for
+			t.Fatalf("status %d instead of 100", got.StatusCode)
+		}
+		if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := idle.in.ReadByte(); err != io.EOF { // the stop closes what is idle
+			t.Fatalf("an idle connection ended with %v", err)
+		}
+		if late, err := net.DialTimeout("tcp", idle.host, patience); err == nil {
+			_ = late.Close()
+			t.Error("a server that stops takes new connections")
+		}
+		busy.write(t, body)
+		var answer reply
+		got := busy.read(t)
+		if err := json.NewDecoder(got.Body).Decode(&answer); err != nil || got.StatusCode != http.StatusOK || answer.Status != "SUCCESS" {
+			t.Fatalf("the accepted request was answered with %d %v %v", got.StatusCode, answer, err)
+		}
+		server.finished(t)
+
+		again := at.start(t, "--demo")
+		s := newCaller(t, again.base, 1).statement(t, card.CardNumber)
+		if s.Balance != "6" || len(s.Transactions) != 2 {
+			t.Errorf("after the next start: %+v", s)
+		}
+		again.stop(t)
+	})
+}
+
+// connection is one connection, written to and read by hand.
+type connection struct {
+	net.Conn
+	host string
+	in   *bufio.Reader
+}
+
+func dial(t *testing.T, base string) *connection {
+	t.Helper()
+	host := strings.TrimPrefix(base, "http://")
+	c, err := net.DialTimeout("tcp", host, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // the server may have closed it
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return &connection{c, host, bufio.NewReader(c)}
+}
+
+// request is a GET, or a POST when it has a body.
+type request struct {
+	path, body string
+	expect     bool // asks whether the body is wanted before it is sent
+}
+
+func (r request) head() string {
+	if r.body == "" {
+		return "GET " + r.path + " HTTP/1.1\r\nHost: scrip.example\r\n\r\n"
+	}
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: scrip.example\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n",
+		r.path, demoKey, len(r.body))
+	if r.expect {
+		head += "Expect: 100-continue\r\n"
+	}
+	return head + "\r\n"
+}
+
+func (c *connection) write(t *testing.T, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *connection) read(t *testing.T) *http.Response {
+	t.Helper()
+	answer, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// ask sends a request and reads the whole answer.
+func (c *connection) ask(t *testing.T, r request) *http.Response {
+	t.Helper()
+	c.write(t, r.head()+r.body)
+	answer := c.read(t)
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}

@@ -1,0 +1,201 @@
+package giftcard
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// The kinds of ledger transactions that a card has, and of the events that tell of them.
+const (
+	kindCreate  = "giftcard.create"
+	kindRedeem  = "giftcard.redeem"
+	kindRefund  = "giftcard.refund"
+	kindHold    = "giftcard.hold"
+	kindCapture = "giftcard.capture"
+	kindVoid    = "giftcard.void"
+	kindReload  = "giftcard.reload"
+	kindExpire  = "giftcard.expire"
+	kindCancel  = "giftcard.cancel"
+)
+
+// keyOf is the ledger's key for a merchant's reference. References are unique per kind
+// of call, but redemptions and captures share theirs: a refund names either by it.
+func keyOf(kind, reference string) string {
+	if reference == "" {
+		return ""
+	}
+	if kind == kindRedeem || kind == kindCapture {
+		kind = "giftcard.take"
+	}
+	return kind + "/" + reference
+}
+
+// change is one operation on a card while it is made.
+type change struct {
+	merchant Merchant
+	card     *record
+	asked    money.Amount
+	op       ledger.Operation
+}
+
+func (s *Service) operation(m Merchant, kind, reference string) ledger.Operation {
+	return ledger.Operation{Book: m.Book, Kind: kind, Key: keyOf(kind, reference), Reference: reference, Actor: m.Actor, At: s.Clocks.Now(m.Realm)}
+}
+
+// begin finds the card that a call names and starts the operation on it.
+func (s *Service) begin(ctx context.Context, m Merchant, kind string, spend Spend) (*change, error) {
+	if err := checkReference(spend.Reference); err != nil {
+		return nil, err
+	}
+	op := s.operation(m, kind, spend.Reference)
+	card, err := s.named(ctx, m, op, spend.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.unlessRepeated(ctx, op, card.spendable(op.At)); err != nil {
+		return nil, err
+	}
+	c := &change{merchant: m, card: card, asked: spend.Amount, op: op}
+	return c, c.checkCurrency()
+}
+
+// named finds the card of an operation, as it is remembered where that is good enough.
+func (s *Service) named(ctx context.Context, m Merchant, op ledger.Operation, secret Secret) (*record, error) {
+	if op.Kind == kindReload { // a frozen account may receive, so the ledger would not correct what is remembered
+		return s.read(ctx, m, s.hash(secret))
+	}
+	return s.toSpend(ctx, m, secret, op.At)
+}
+
+func (c *change) checkCurrency() error {
+	if want := c.card.Amount.Currency; c.asked.Currency != want {
+		return fault.New(fault.CurrencyMismatch, "the gift card is in %s", want).At("currency")
+	}
+	return nil
+}
+
+// unlessRepeated returns refusal, but lets a call that was made before through to its
+// first answer, whatever became of the card since.
+func (s *Service) unlessRepeated(ctx context.Context, op ledger.Operation, refusal error) error {
+	if refusal == nil || op.Key == "" {
+		return refusal
+	}
+	_, done, err := s.Books.FindByKey(ctx, op.Book, op.Key)
+	if err != nil {
+		return err
+	}
+	if done {
+		return nil
+	}
+	return refusal
+}
+
+// submit runs the operation with its event and describes what it did.
+func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
+	c.op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+		if after, ok := o.Balance(c.card.Account()); ok && c.op.Kind == kindReload {
+			if err := s.bounded(after.Posted); err != nil {
+				return nil, err
+			}
+		}
+		return s.event(c.merchant, &c.card.Card, o, moved(o, c.asked))
+	}
+	o, err := s.Books.Submit(ctx, c.op)
+	if err != nil {
+		return Movement{}, fmt.Errorf("%s: %w", c.op.Kind, s.refused(ctx, c, err))
+	}
+	return c.movement(o), nil
+}
+
+// movement describes what the operation did, and the card as it left it.
+func (c *change) movement(o ledger.Outcome) Movement {
+	m := Movement{Transaction: o.Transaction, Amount: moved(o, c.asked), Reference: o.Reference, At: o.At, Replayed: o.Replayed}
+	after, _ := o.Balance(c.card.Account())
+	m.Card = c.card.before().at(after, o.At)
+	if len(o.Moves) > 0 {
+		m.Hold = o.Moves[0].Hold
+	}
+	return m
+}
+
+// moved is what a transaction did to a card: what it posted, else what it held or freed.
+func moved(o ledger.Outcome, asked money.Amount) money.Amount {
+	if len(o.Moves) == 0 {
+		return asked
+	}
+	m := o.Moves[0]
+	if m.Posted.IsZero() {
+		return money.New(max(m.Held, -m.Held), m.Posted.Currency)
+	}
+	return m.Posted
+}
+
+// refused says in a gift card's words why the ledger refused.
+func (s *Service) refused(ctx context.Context, c *change, err error) error {
+	switch fault.CodeOf(err) {
+	case fault.AccountFrozen, fault.AccountClosed:
+		return s.changed(ctx, c, err)
+	case fault.InsufficientFunds:
+		available := fault.From(err).Details["available"]
+		return fault.Wrap(err, fault.InsufficientFunds, "the gift card has %s %s available", available, c.card.Amount.Currency).
+			With("available", available)
+	case fault.GuardExceeded: // a refund's, the one with a guard
+		used, _ := strconv.ParseInt(fault.From(err).Details["used"], 10, 64) // the ledger wrote it
+		left := money.New(c.op.Guards[0].Limit-used, c.card.Amount.Currency)
+		return fault.Wrap(err, fault.GuardExceeded, "%s %s can still be refunded", left, left.Currency).With("available", left.String())
+	default:
+		return err
+	}
+}
+
+// changed looks at a card again that was blocked or ended since it was read.
+func (s *Service) changed(ctx context.Context, c *change, err error) error {
+	now, again := s.stored(ctx, c.card.Book, c.card.ID)
+	if again != nil {
+		return again
+	}
+	if refusal := now.spendable(s.Clocks.Now(c.merchant.Realm)); refusal != nil {
+		return refusal
+	}
+	if fault.CodeOf(err) == fault.AccountFrozen { // and was unblocked since the refusal
+		return fault.Wrap(err, fault.CardBlocked, "the gift card was blocked")
+	}
+	return err
+}
+
+// event returns the row that tells of a transaction on card. It holds no number and no key.
+func (s *Service) event(m Merchant, card *Card, o ledger.Outcome, amount money.Amount) ([]storage.Effect, error) {
+	after, _ := o.Balance(card.Account())
+	told := map[string]string{
+		"card_id": string(card.ID), "last4": card.Last4, "transaction_id": string(o.Transaction),
+		"type": strings.TrimPrefix(o.Kind, "giftcard."), "amount": amount.String(), "balance": after.Available.String(),
+		"currency": amount.Currency.String(), "transaction_at": o.At.Format("2006-01-02T15:04:05.000000Z07:00"),
+	}
+	if o.Reference != "" {
+		told["reference"] = o.Reference
+	}
+	if len(o.Moves) > 0 && o.Moves[0].Hold != "" {
+		told["hold_id"] = string(o.Moves[0].Hold)
+	}
+	data, err := json.Marshal(told) // names in their order
+	if err != nil {
+		return nil, fmt.Errorf("event %s: %w", o.Kind, err)
+	}
+	return s.Outbox.Effects(webhook.Event{Book: m.Book, Realm: m.Realm, Type: o.Kind, Data: data, At: o.At}), nil
+}
+
+func checkReference(reference string) error {
+	if reference == "" || len(reference) > maxReference || !isPlain(reference) {
+		return fault.New(fault.InvalidRequest, "the reference must have 1 to %d bytes of plain text", maxReference).At("reference")
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+package giftcard
+
+// The limits and the parsers that tests look at.
+const (
+	SweepSize      = sweepSize
+	CollisionTries = collisionTries
+	MaxTemplates   = maxTemplates
+	MaxCoverPixels = maxCoverPixels
+	MaxLine        = maxLine
+)
+
+// NewCover is newCover.
+func NewCover(upload []byte) (Cover, error) { return newCover(upload) }
+
+// SplitLine is splitLine.
+func SplitLine(line string) ([]string, string) { return splitLine(line) }
+
+// ListOf parses a file and returns its good rows with their lines and what is wrong with the others.
+var ListOf = parseList
+
+// Parts returns what a parsed list holds.
+func (l *list) Parts() ([]Issue, []int, []BadField) { return l.issues, l.lines, l.bad }

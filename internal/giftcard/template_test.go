@@ -1,0 +1,268 @@
+package giftcard_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+)
+
+// Templates are added, listed, renamed, switched and redrawn, each time audited; what is
+// not said stays.
+func TestTemplates(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, no := t.Context(), false
+		added, err := p.AddTemplate(ctx, giftcard.NewTemplate{Name: "Ember", Image: photo(32, 20, 90), Actor: "op/1"})
+		must(t, err)
+		if added.CoverType != "image/jpeg" || !added.Active || !strings.HasPrefix(added.ID, "tpl_") {
+			t.Errorf("added %+v", added)
+		}
+		_, err = p.AddTemplate(ctx, giftcard.NewTemplate{ID: added.ID, Name: "Again", Image: picture(16, 16), Actor: "op/1"})
+		wantCode(t, "the same id", err, fault.AlreadyExists)
+		changed, err := p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Name: "Glow", Actor: "op/2"})
+		must(t, err)
+		if changed.Name != "Glow" || !changed.Active || changed.CoverHash != added.CoverHash {
+			t.Errorf("renamed %+v", changed)
+		}
+		_, err = p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Active: &no, Actor: "op/2"})
+		must(t, err)
+		changed, err = p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Image: picture(64, 16), Actor: "op/2"})
+		must(t, err)
+		if changed.Name != "Glow" || changed.Active || changed.CoverType != "image/png" || changed.CoverHash == added.CoverHash {
+			t.Errorf("redrawn %+v", changed)
+		}
+		found, err := p.Template(ctx, added.ID)
+		if diff := cmp.Diff(changed, found); err != nil || diff != "" {
+			t.Errorf("found (-changed +found): %s %v", diff, err)
+		}
+		cover, err := p.TemplateCover(ctx, added.ID)
+		sum := sha256.Sum256(cover.Data)
+		if err != nil || cover.Type != "image/png" || cover.Hash != hex.EncodeToString(sum[:]) || cover.Hash != found.CoverHash {
+			t.Errorf("cover %s %s, %v", cover.Type, cover.Hash, err)
+		}
+		all, err := p.Templates(ctx)
+		if err != nil || len(all) != 2 || all[0].ID != template {
+			t.Errorf("listed %+v, %v", all, err)
+		}
+		wantTexts(t, "audit", p.audited(giftcard.Merchant{}), "op/1 template.create "+template, "op/1 template.create "+added.ID,
+			"op/2 template.change "+added.ID, "op/2 template.change "+added.ID, "op/2 template.change "+added.ID)
+	})
+}
+
+// Ids and names that are none, and templates that are not there, are refused; so is one more than can be listed.
+func TestTemplateRefusals(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, image := t.Context(), picture(16, 16)
+		for name, n := range map[string]giftcard.NewTemplate{
+			"no name": {}, "blank": {Name: " "}, "NUL": {Name: "a\x00"}, "long": {Name: strings.Repeat("é", 129)}, "bytes": {Name: "\xff"},
+			"id with a slash": {ID: "a/b", Name: "a"}, "id with NUL": {ID: "\x00", Name: "a"}, "long id": {ID: strings.Repeat("a", 65), Name: "a"},
+		} {
+			n.Image, n.Actor = image, "op/1"
+			_, err := p.AddTemplate(ctx, n)
+			wantCode(t, name, err, fault.InvalidRequest)
+		}
+		_, err := p.ChangeTemplate(ctx, template, giftcard.TemplateChange{Name: "\x00", Actor: "op/1"})
+		wantCode(t, "a bad name", err, fault.InvalidRequest)
+		_, err = p.ChangeTemplate(ctx, template, giftcard.TemplateChange{Image: []byte("no image"), Actor: "op/1"})
+		wantCode(t, "a bad cover", err, fault.InvalidRequest)
+		for _, id := range []string{"", "nobody", "a/b", "\x00"} {
+			_, err := p.Template(ctx, id)
+			wantCode(t, "template "+id, err, fault.NotFound)
+			_, err = p.TemplateCover(ctx, id)
+			wantCode(t, "cover of "+id, err, fault.NotFound)
+			_, err = p.ChangeTemplate(ctx, id, giftcard.TemplateChange{Name: "a", Actor: "op/1"})
+			wantCode(t, "change "+id, err, fault.NotFound)
+		}
+		for i := 1; i < giftcard.MaxTemplates; i++ {
+			if _, err := p.AddTemplate(ctx, giftcard.NewTemplate{ID: fmt.Sprint("t", i), Name: "a", Image: image, Actor: "op/1"}); err != nil {
+				t.Fatal(i, err)
+			}
+			if testing.Short() {
+				return
+			}
+		}
+		_, err = p.AddTemplate(ctx, giftcard.NewTemplate{Name: "one more", Image: image, Actor: "op/1"})
+		wantCode(t, "one more", err, fault.QuotaExceeded)
+	})
+}
+
+// Two operators who change different things of a template at once both get their way.
+func TestTemplateChangesAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		no := false
+		changes := []giftcard.TemplateChange{{Name: "New", Actor: "op/1"}, {Active: &no, Actor: "op/2"}, {Image: photo(20, 20, 80), Actor: "op/3"}}
+		atOnce(len(changes), func(i int) {
+			if _, err := p.ChangeTemplate(context.Background(), template, changes[i]); err != nil {
+				t.Error(err)
+			}
+		})
+		found, err := p.Template(t.Context(), template)
+		if err != nil || found.Name != "New" || found.Active || found.CoverType != "image/jpeg" || !found.UpdatedAt.Equal(p.clocks.Now(realm.Live)) {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
+}
+
+// A cover keeps its pixels and nothing else: no metadata, no text, no second file behind it.
+func TestCoverKeepsPixelsAlone(t *testing.T) {
+	const hidden = "<script>alert(1)</script>"
+	plain := picture(40, 24)
+	exif := append([]byte("Exif\x00\x00MM\x00*"), hidden...)
+	for name, upload := range map[string][]byte{
+		"plain png":                 plain,
+		"png with a text chunk":     withChunk(plain, "tEXt", "Comment\x00"+hidden),
+		"png with a profile":        withChunk(plain, "eXIf", hidden),
+		"png and a zip behind it":   append(bytes.Clone(plain), "PK\x03\x04"+hidden...),
+		"png and a page behind it":  append(bytes.Clone(plain), hidden...),
+		"plain jpeg":                photo(40, 24, 90),
+		"jpeg with EXIF":            withSegment(photo(40, 24, 90), 0xe1, exif),
+		"jpeg with a comment":       withSegment(photo(40, 24, 90), 0xfe, []byte(hidden)),
+		"jpeg and a page behind it": append(photo(40, 24, 90), hidden...),
+	} {
+		cover, err := giftcard.NewCover(upload)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if bytes.Contains(cover.Data, []byte("script")) || bytes.Contains(cover.Data, []byte("Exif")) {
+			t.Errorf("%s: something came along", name)
+		}
+		want, format, _ := image.Decode(bytes.NewReader(upload))
+		got, gotFormat, err := image.Decode(bytes.NewReader(cover.Data))
+		if err != nil || gotFormat != format || cover.Type != "image/"+format || got.Bounds() != want.Bounds() {
+			t.Errorf("%s: became %s %v, %v", name, gotFormat, got.Bounds(), err)
+		}
+		if format == "png" {
+			for y := range 24 {
+				for x := range 40 {
+					if color.NRGBAModel.Convert(got.At(x, y)) != color.NRGBAModel.Convert(want.At(x, y)) {
+						t.Fatalf("%s: pixel %d,%d differs", name, x, y)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What is no png or jpeg, is damaged, or claims to be a picture that fills the memory is refused.
+func TestCoverRefusals(t *testing.T) {
+	plain := picture(40, 24)
+	var animated bytes.Buffer
+	must(t, gif.Encode(&animated, image.NewPaletted(image.Rect(0, 0, 20, 20), color.Palette{color.Black}), nil))
+	bad := map[string][]byte{
+		"nothing":            nil,
+		"text":               []byte("no image"),
+		"a vector image":     []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`),
+		"a gif":              animated.Bytes(),
+		"a cut png":          plain[:len(plain)/2],
+		"a cut jpeg":         photo(40, 24, 90)[:300],
+		"a header alone":     plain[:33],
+		"too many bytes":     append(bytes.Clone(plain), make([]byte, giftcard.MaxCoverBytes)...),
+		"too small":          picture(16, 15),
+		"too wide":           claim(plain, 4097, 16),
+		"too many pixels":    claim(plain, 4096, giftcard.MaxCoverPixels/4096+1),
+		"a bomb":             claim(plain, 100_000, 100_000),
+		"a bomb beyond ints": claim(plain, 1<<31-1, 1<<31-1),
+		"pixels missing":     claim(plain, 2000, 2000),
+	}
+	damaged := bytes.Clone(plain)
+	damaged[len(damaged)-20] ^= 0xff
+	bad["a flipped byte"] = damaged
+	if !testing.Short() {
+		bad["too detailed"] = noise(2048, 2048)
+	}
+	for name, upload := range bad {
+		_, err := giftcard.NewCover(upload)
+		wantCode(t, name, err, fault.InvalidRequest)
+		if f := fault.From(err); f.Field != "cover" {
+			t.Errorf("%s: blames %q", name, f.Field)
+		}
+	}
+}
+
+// FuzzCover proves that no upload crashes the decoder, and that what is kept is a picture
+// within the limits that is kept again as it is.
+func FuzzCover(f *testing.F) {
+	f.Add(picture(20, 16))
+	f.Add(photo(20, 16, 50))
+	f.Add(withSegment(photo(16, 16, 90), 0xe1, []byte("Exif\x00\x00")))
+	f.Add(claim(picture(16, 16), 4096, 4096))
+	f.Fuzz(func(t *testing.T, upload []byte) {
+		cover, err := giftcard.NewCover(upload)
+		if err != nil {
+			if fault.CodeOf(err) != fault.InvalidRequest {
+				t.Fatal(err)
+			}
+			return
+		}
+		header, format, err := image.DecodeConfig(bytes.NewReader(cover.Data))
+		if err != nil || cover.Type != "image/"+format || header.Width*header.Height > giftcard.MaxCoverPixels {
+			t.Fatalf("kept %s of %+v, %v", format, header, err)
+		}
+		if format == "png" && len(cover.Data) <= giftcard.MaxCoverBytes {
+			again, err := giftcard.NewCover(cover.Data)
+			if err != nil || again.Hash != cover.Hash {
+				t.Fatalf("not kept again as it is: %v", err)
+			}
+		}
+	})
+}
+
+// photo is a jpeg of the given size and quality.
+func photo(width, height, quality int) []byte {
+	img, _ := png.Decode(bytes.NewReader(picture(width, height)))
+	var out bytes.Buffer
+	_ = jpeg.Encode(&out, img, &jpeg.Options{Quality: quality}) // a buffer takes everything
+	return out.Bytes()
+}
+
+// noise is a jpeg that grows when it is encoded better than it was.
+func noise(width, height int) []byte {
+	img := image.NewGray(image.Rect(0, 0, width, height))
+	source := rand.NewChaCha8([32]byte{})
+	_, _ = source.Read(img.Pix) // never fails
+	var out bytes.Buffer
+	_ = jpeg.Encode(&out, img, &jpeg.Options{Quality: 45}) // a buffer takes everything
+	return out.Bytes()
+}
+
+// withChunk puts a chunk behind a png's header.
+func withChunk(file []byte, name, data string) []byte {
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
+	chunk = append(chunk, name+data...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	const header = 8 + 25
+	return append(append(bytes.Clone(file[:header]), chunk...), file[header:]...)
+}
+
+// withSegment puts a segment behind a jpeg's first marker.
+func withSegment(file []byte, marker byte, data []byte) []byte {
+	segment := binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(len(data)+2))
+	return append(append(bytes.Clone(file[:2]), append(segment, data...)...), file[2:]...)
+}
+
+// claim returns a png whose header claims another size.
+func claim(file []byte, width, height uint32) []byte {
+	out := bytes.Clone(file)
+	binary.BigEndian.PutUint32(out[16:], width)
+	binary.BigEndian.PutUint32(out[20:], height)
+	binary.BigEndian.PutUint32(out[29:], crc32.ChecksumIEEE(out[12:29]))
+	return out
+}

@@ -1,0 +1,16 @@
+package ledger
+
+// Waiting returns how many operations wait for their turn, so that a test can fill a batch.
+func Waiting(l *Ledger) int {
+	n := 0
+	for _, lane := range l.lanes {
+		n += len(lane.queue)
+	}
+	return n
+}
+
+// Limits that tests go up to.
+const (
+	LaneLength = laneLength
+	BatchSize  = batchSize
+)

@@ -1,0 +1,141 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// A commit whose answer is lost with the connection may have happened. The ledger does not
+// do it again by itself, unless a key tells whether it was done.
+func TestLostAnswerToCommitPostsAgain(t *testing.T) {
+	if os.Getenv(testkit.PostgresVariable) == "" {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	config := testkit.Database(t, "postgres")
+	direct, books := stand(t, config, 100)
+	wire := listen(t, config.URL)
+	config.URL = wire.url
+	g := gate(t, testkit.Open(t, config))
+	var (
+		one   sync.Mutex
+		done  = map[string]bool{}
+		names = []string{"", "", "", "key-1", "key-2"}
+	)
+	for i, key := range names {
+		g.enqueue(context.Background(), spend(key, 1), func(o ledger.Outcome, err error) {
+			one.Lock()
+			defer one.Unlock()
+			if done[fmt.Sprint(i)] = err == nil; err != nil && o.Transaction != "" {
+				t.Errorf("%q was refused with the outcome %+v", key, o)
+			}
+		})
+	}
+	wire.cut.Store(true)
+	g.finish()
+	if wire.cut.Load() {
+		t.Fatal("the connection was not cut")
+	}
+	if posted, _ := balance(t, books, "wallet"); posted != 100-int64(len(names)) {
+		t.Errorf("the balance is %d after %d payments of 1 from 100; acknowledged: %v", posted, len(names), done)
+	}
+	for _, key := range []string{"key-1", "key-2"} {
+		if o := submit(t, books, spend(key, 1)); !o.Replayed {
+			t.Errorf("%s was not done", key)
+		}
+	}
+	verified(t, direct)
+}
+
+// unreliable forwards connections to a server. Once cut is set, it hangs up when the server
+// says for the next time that it has committed, and does not pass that on.
+type unreliable struct {
+	url    string
+	cut    atomic.Bool
+	server string
+}
+
+func listen(t *testing.T, server string) *unreliable {
+	t.Helper()
+	u, err := url.Parse(server)
+	must(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p := &unreliable{server: u.Host}
+	query := u.Query()
+	query.Set("sslmode", "disable") // what is encrypted cannot be cut in the right place
+	u.Host, u.RawQuery = listener.Addr().String(), query.Encode()
+	p.url = u.String()
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() {
+				if err := p.serve(client); err != nil && !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		must(t, listener.Close())
+		group.Wait()
+	})
+	return p
+}
+
+// serve forwards one connection, both ways, until either side ends it.
+func (p *unreliable) serve(client net.Conn) error {
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return errors.Join(err, client.Close())
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, _ = io.Copy(server, client) // it ends when either side has hung up
+		_ = server.Close()
+	})
+	buffer, before := make([]byte, 64<<10), []byte{}
+	for {
+		n, err := server.Read(buffer)
+		if err != nil {
+			break
+		}
+		before = append(before[max(0, len(before)-len(committed)):], buffer[:n]...)
+		if bytes.Contains(before, []byte(committed)) && p.cut.CompareAndSwap(true, false) {
+			break
+		}
+		if _, err := client.Write(buffer[:n]); err != nil {
+			break
+		}
+	}
+	_ = client.Close()
+	group.Wait()
+	return nil
+}
+
+// committed is how PostgreSQL says so, on the wire.
+const committed = "COMMIT\x00"
+
+// isCommit reports whether what a client sends asks for a commit: in words, or by the name
+// under which the driver has prepared it.
+func isCommit(sent []byte) bool {
+	prepared := sha256.Sum256([]byte("COMMIT"))
+	return bytes.Contains(sent, []byte("COMMIT\x00")) || bytes.Contains(sent, []byte(hex.EncodeToString(prepared[:24])))
+}

@@ -1,0 +1,330 @@
+package ledger_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// tamper is one way to change the books behind the ledger's back. It names the column
+// that it changes, or the table for whole rows.
+type tamper struct {
+	what       string
+	how        string
+	statements []*storage.Statement
+}
+
+// unproven are the columns that Verify cannot hold against the transactions, and why. What
+// guards count, how an account was opened and when a hold ends are not part of what is hashed.
+var unproven = map[string]string{
+	"ledger_books.book_id":        "the book's rows refer to it",
+	"ledger_books.realm":          "set when the book is opened, before the first transaction",
+	"ledger_books.opened_at":      "set when the book is opened, before the first transaction",
+	"ledger_accounts.book_id":     "the book's rows refer to it",
+	"ledger_accounts.opened_at":   "no transaction says when an account was opened",
+	"ledger_holds.book_id":        "the hold's accounts are of one book",
+	"ledger_holds.expires_at":     "no transaction says when a hold ends",
+	"ledger_counters.book_id":     "no transaction says what guards count",
+	"ledger_counters.name":        "no transaction says what guards count",
+	"ledger_counters.value":       "no transaction says what guards count",
+	"ledger_entries.book_id":      "covered by rows that disappear",
+	"ledger_transactions.book_id": "covered by rows that disappear",
+}
+
+var tampers = register(
+	"ledger_books.transactions", "one more", `UPDATE ledger_books SET transactions = transactions + 1`,
+	"ledger_books.transactions", "one less", `UPDATE ledger_books SET transactions = transactions - 1`,
+	"ledger_books.head_hash", "an older one", `UPDATE ledger_books SET head_hash = (SELECT hash FROM ledger_transactions WHERE seq = 1)`,
+	"ledger_books.last_at", "later", `UPDATE ledger_books SET last_at = last_at + 1000000`,
+	"ledger_books.last_at", "earlier", `UPDATE ledger_books SET last_at = last_at - 1000000`,
+
+	"ledger_accounts.account_id", "another name", `UPDATE ledger_accounts SET account_id = 'renamed' WHERE account_id = 'fee'`,
+	"ledger_accounts.currency", "another one", `UPDATE ledger_accounts SET currency = 'EUR' WHERE account_id = 'fee'`,
+	"ledger_accounts.currency", "none", `UPDATE ledger_accounts SET currency = 'none' WHERE account_id = 'fee'`,
+	"ledger_accounts.side", "the other", `UPDATE ledger_accounts SET side = 'debit' WHERE account_id = 'fee'`,
+	"ledger_accounts.floor_minor", "above the balance", `UPDATE ledger_accounts SET floor_minor = 1000000 WHERE account_id = 'fee'`,
+	"ledger_accounts.state", "thawed", `UPDATE ledger_accounts SET state = 'open' WHERE account_id = 'frozen'`,
+	"ledger_accounts.state", "frozen", `UPDATE ledger_accounts SET state = 'frozen' WHERE account_id = 'fee'`,
+	"ledger_accounts.state", "closed with money", `UPDATE ledger_accounts SET state = 'closed' WHERE account_id = 'fee'`,
+	"ledger_accounts.state", "closed without money", `UPDATE ledger_accounts SET state = 'closed' WHERE account_id = 'spare'`,
+	"ledger_accounts.state", "reopened", `UPDATE ledger_accounts SET state = 'open' WHERE account_id = 'closed'`,
+	"ledger_accounts.posted_debits_minor", "more", `UPDATE ledger_accounts SET posted_debits_minor = posted_debits_minor + 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts.posted_credits_minor", "more", `UPDATE ledger_accounts SET posted_credits_minor = posted_credits_minor + 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts.posted_credits_minor", "both sides more", `UPDATE ledger_accounts SET posted_credits_minor = posted_credits_minor + 1, posted_debits_minor = posted_debits_minor + 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts.held_debits_minor", "less", `UPDATE ledger_accounts SET held_debits_minor = held_debits_minor - 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts.held_credits_minor", "more", `UPDATE ledger_accounts SET held_credits_minor = held_credits_minor + 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts.entries", "more", `UPDATE ledger_accounts SET entries = entries + 1 WHERE account_id = 'wallet'`,
+	"ledger_accounts", "one that has entries disappears", `DELETE FROM ledger_accounts WHERE account_id = 'fee'`,
+	"ledger_accounts", "a closed one disappears", `DELETE FROM ledger_accounts WHERE account_id = 'closed'`,
+	"ledger_accounts", "one appears without money", `INSERT INTO ledger_accounts SELECT book_id, 'forged', currency, side, floor_minor, 'open',
+		0, 0, 0, 0, 0, opened_at FROM ledger_accounts WHERE account_id = 'fee'`,
+	"ledger_accounts", "one appears with money", `INSERT INTO ledger_accounts SELECT book_id, 'forged', currency, side, floor_minor, state,
+		posted_debits_minor, posted_credits_minor, held_debits_minor, held_credits_minor, entries, opened_at FROM ledger_accounts WHERE account_id = 'fee'`,
+
+	"ledger_transactions.seq", "the last moved on", `UPDATE ledger_transactions SET seq = seq + 1 WHERE seq = (SELECT transactions FROM ledger_books)`,
+	"ledger_transactions.seq", "two exchanged", `UPDATE ledger_transactions SET seq = 9999 WHERE seq = 2`,
+	"", "", `UPDATE ledger_transactions SET seq = 2 WHERE seq = 3`, "", "", `UPDATE ledger_transactions SET seq = 3 WHERE seq = 9999`,
+	"ledger_transactions.transaction_id", "another", `UPDATE ledger_transactions SET transaction_id = 'txn_forged' WHERE seq = 2`,
+	"ledger_transactions.kind", "another", `UPDATE ledger_transactions SET kind = 'forged' WHERE seq = 2`,
+	"ledger_transactions.key", "another", `UPDATE ledger_transactions SET key = 'forged' WHERE key = 'load'`,
+	"ledger_transactions.key", "none", `UPDATE ledger_transactions SET key = NULL WHERE key = 'load'`,
+	"ledger_transactions.reference", "another", `UPDATE ledger_transactions SET reference = 'forged' WHERE seq = 2`,
+	"ledger_transactions.reverses", "another", `UPDATE ledger_transactions SET reverses = 'txn_forged' WHERE reverses IS NOT NULL`,
+	"ledger_transactions.reverses", "none", `UPDATE ledger_transactions SET reverses = NULL WHERE reverses IS NOT NULL`,
+	"ledger_transactions.posted_at", "later", `UPDATE ledger_transactions SET posted_at = posted_at + 1 WHERE seq = 2`,
+	"ledger_transactions.hash", "another", `UPDATE ledger_transactions SET hash = (SELECT hash FROM ledger_transactions WHERE seq = 1) WHERE seq = 2`,
+	"ledger_transactions.body", "another amount", `UPDATE ledger_transactions SET body = REPLACE(body, '"post":10000', '"post":10001') WHERE key = 'load'`,
+	"ledger_transactions.body", "another account", `UPDATE ledger_transactions SET body = REPLACE(body, '"c":"wallet"', '"c":"fee"') WHERE key = 'load'`,
+	"ledger_transactions.body", "the same in other words", `UPDATE ledger_transactions SET body = body || ' ' WHERE seq = 2`,
+	"ledger_transactions.body", "no text of ours", `UPDATE ledger_transactions SET body = '{}' WHERE seq = 2`,
+	"ledger_transactions.body", "a long fingerprint", `UPDATE ledger_transactions SET body = REPLACE(body, '"fp":"', '"fp":"0000') WHERE seq = 2`,
+	"ledger_transactions", "the last disappears", `DELETE FROM ledger_transactions WHERE seq = (SELECT transactions FROM ledger_books)`,
+	"ledger_transactions", "the last disappears from the head too", `UPDATE ledger_books SET transactions = transactions - 1,
+		head_hash = (SELECT hash FROM ledger_transactions WHERE seq = transactions - 1), last_at = (SELECT posted_at FROM ledger_transactions WHERE seq = transactions - 1)`,
+	"", "", `DELETE FROM ledger_transactions WHERE seq > (SELECT transactions FROM ledger_books)`,
+	"ledger_transactions", "the first disappears", `DELETE FROM ledger_transactions WHERE seq = 1`,
+	"ledger_transactions", "one in between disappears", `DELETE FROM ledger_transactions WHERE seq = 3`,
+	"ledger_transactions", "all disappear", `DELETE FROM ledger_transactions`,
+
+	"ledger_entries.account_id", "another account", `UPDATE ledger_entries SET account_id = 'closed' WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.seq", "moved on", `UPDATE ledger_entries SET seq = seq + 100 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.transaction_seq", "another one", `UPDATE ledger_entries SET transaction_seq = 1 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.transaction_seq", "none", `UPDATE ledger_entries SET transaction_seq = 9999 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.side", "the other", `UPDATE ledger_entries SET side = 'debit' WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.posted_minor", "more", `UPDATE ledger_entries SET posted_minor = posted_minor + 1 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.held_minor", "less", `UPDATE ledger_entries SET held_minor = held_minor - 1 WHERE account_id = 'wallet' AND held_minor > 0`,
+	"ledger_entries.balance_minor", "more", `UPDATE ledger_entries SET balance_minor = balance_minor + 1 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.available_minor", "more", `UPDATE ledger_entries SET available_minor = available_minor + 1 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries.posted_at", "earlier", `UPDATE ledger_entries SET posted_at = posted_at - 1000000 WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries", "one disappears", `DELETE FROM ledger_entries WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries", "the last disappears", `DELETE FROM ledger_entries WHERE account_id = 'fee' AND seq = 2`,
+	"ledger_entries", "all of an account disappear", `DELETE FROM ledger_entries WHERE account_id = 'fee'`,
+	"ledger_entries", "one appears", `INSERT INTO ledger_entries SELECT book_id, account_id, 3, transaction_seq, side, 0, 0, balance_minor, available_minor, posted_at
+		FROM ledger_entries WHERE account_id = 'fee' AND seq = 2`,
+	"ledger_entries", "one appears in nobody's account", `INSERT INTO ledger_entries SELECT book_id, 'nobody', 1, transaction_seq, side, posted_minor, held_minor,
+		posted_minor, posted_minor, posted_at FROM ledger_entries WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries", "two exchanged, the balance between them made to fit", `UPDATE ledger_entries SET posted_minor = 300 - posted_minor WHERE account_id = 'fee'`,
+	"", "", `UPDATE ledger_entries SET balance_minor = posted_minor, available_minor = posted_minor WHERE account_id = 'fee' AND seq = 1`,
+
+	"ledger_holds.hold_id", "another name", `UPDATE ledger_holds SET hold_id = 'renamed' WHERE hold_id = 'pending'`,
+	"ledger_holds.debit_account", "another account", `UPDATE ledger_holds SET debit_account = 'fee' WHERE hold_id = 'pending'`,
+	"ledger_holds.credit_account", "another account", `UPDATE ledger_holds SET credit_account = 'fee' WHERE hold_id = 'pending'`,
+	"ledger_holds.currency", "another one", `UPDATE ledger_holds SET currency = 'EUR' WHERE hold_id = 'pending'`,
+	"ledger_holds.currency", "none", `UPDATE ledger_holds SET currency = 'none' WHERE hold_id = 'pending'`,
+	"ledger_holds.amount_minor", "more", `UPDATE ledger_holds SET amount_minor = amount_minor + 1 WHERE hold_id = 'pending'`,
+	"ledger_holds.captured_minor", "less", `UPDATE ledger_holds SET captured_minor = captured_minor - 1 WHERE hold_id = 'pending'`,
+	"ledger_holds.released_minor", "more", `UPDATE ledger_holds SET released_minor = released_minor + 1 WHERE hold_id = 'pending'`,
+	"ledger_holds.released_minor", "instead of captured", `UPDATE ledger_holds SET released_minor = amount_minor, captured_minor = 0 WHERE hold_id = 'captured'`,
+	"ledger_holds.state", "ended", `UPDATE ledger_holds SET state = 'released', released_minor = amount_minor - captured_minor, ended_at = placed_at WHERE hold_id = 'pending'`,
+	"ledger_holds.state", "pending again", `UPDATE ledger_holds SET state = 'pending', ended_at = NULL WHERE hold_id = 'captured'`,
+	"ledger_holds.state", "released instead of captured", `UPDATE ledger_holds SET state = 'released' WHERE hold_id = 'captured'`,
+	"ledger_holds.state", "captured instead of released", `UPDATE ledger_holds SET state = 'captured' WHERE hold_id = 'released'`,
+	"ledger_holds.placed_at", "earlier", `UPDATE ledger_holds SET placed_at = placed_at - 1 WHERE hold_id = 'pending'`,
+	"ledger_holds.ended_at", "later", `UPDATE ledger_holds SET ended_at = ended_at + 1 WHERE hold_id = 'captured'`,
+	"ledger_holds", "one disappears", `DELETE FROM ledger_holds WHERE hold_id = 'pending'`,
+	"ledger_holds", "one appears", `INSERT INTO ledger_holds SELECT book_id, 'forged', debit_account, credit_account, currency, amount_minor, captured_minor,
+		released_minor, state, placed_at, expires_at, ended_at FROM ledger_holds WHERE hold_id = 'pending'`,
+)
+
+// register makes tampers of triples; a statement without a name belongs to the one before.
+func register(triples ...string) []tamper {
+	var all []tamper
+	for i := 0; i < len(triples); i += 3 {
+		statement := storage.SQL(fmt.Sprint("ledgertest.tamper_", i/3), triples[i+2])
+		if triples[i] == "" {
+			last := &all[len(all)-1]
+			last.statements = append(last.statements, statement)
+			continue
+		}
+		all = append(all, tamper{triples[i], triples[i+1], []*storage.Statement{statement}})
+	}
+	return all
+}
+
+// eventful makes a book in which everything has happened that can happen.
+func eventful(t *testing.T, db *storage.DB) {
+	t.Helper()
+	open(t, db, theBook)
+	base := clock.NewManual(epoch)
+	books := ledger.New(db, clock.NewRealms(base), ledger.Config{})
+	defer books.Close()
+	do := func(op ledger.Operation) ledger.Outcome {
+		base.Advance(time.Minute)
+		op.Book, op.Kind, op.At = theBook, "event", base.Now()
+		return submit(t, books, op)
+	}
+	post := func(debit, credit ledger.AccountID, units int64) []ledger.Posting {
+		return []ledger.Posting{{Debit: debit, Credit: credit, Amount: money.New(units, usd)}}
+	}
+	hold := func(change ledger.HoldChange) ledger.Operation {
+		if change.Action == ledger.Place {
+			change.Debit, change.Credit, change.ExpiresAt = "wallet", "cash", base.Now().Add(10*time.Hour)
+		}
+		return ledger.Operation{Holds: []ledger.HoldChange{change}}
+	}
+	accounts := []ledger.NewAccount{{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}}
+	for _, name := range []ledger.AccountID{"wallet", "fee", "frozen", "closed", "spare"} {
+		accounts = append(accounts, ledger.NewAccount{ID: name, Currency: usd, Side: ledger.Credit})
+	}
+	do(ledger.Operation{Open: accounts})
+	do(ledger.Operation{Key: "load", Reference: "first", Postings: post("cash", "wallet", 10_000)})
+	do(ledger.Operation{Postings: post("wallet", "fee", 100), Guards: []ledger.Guard{{Counter: "day", Add: 100, Limit: 1000}}})
+	do(ledger.Operation{Postings: post("wallet", "fee", 200)})
+	for _, name := range []ledger.HoldID{"pending", "captured", "released", "expired"} {
+		do(hold(ledger.HoldChange{Action: ledger.Place, ID: name, Amount: money.New(500, usd)}))
+	}
+	do(hold(ledger.HoldChange{Action: ledger.Capture, ID: "pending", Amount: money.New(50, usd)}))
+	do(hold(ledger.HoldChange{Action: ledger.Increase, ID: "pending", Amount: money.New(70, usd)}))
+	do(hold(ledger.HoldChange{Action: ledger.Capture, ID: "captured", Amount: money.New(400, usd), Final: true}))
+	do(hold(ledger.HoldChange{Action: ledger.Release, ID: "released"}))
+	base.Advance(10 * time.Hour)
+	do(hold(ledger.HoldChange{Action: ledger.Expire, ID: "expired"}))
+	do(ledger.Operation{Reverses: do(ledger.Operation{Postings: post("cash", "spare", 30)}).Transaction})
+	do(ledger.Operation{Postings: post("cash", "frozen", 30), States: []ledger.StateChange{{Account: "frozen", To: ledger.Frozen}}})
+	do(ledger.Operation{States: []ledger.StateChange{{Account: "closed", To: ledger.Closed}}})
+}
+
+var errUndo = errors.New("undo")
+
+// tampered runs change on the books, verifies them as they then are, and undoes it.
+func tampered(t *testing.T, db *storage.DB, change func(context.Context, *storage.Tx) error) (report ledger.Report, err error) {
+	t.Helper()
+	undo := db.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+		if err := change(ctx, tx); err != nil {
+			return err
+		}
+		report, err = ledger.Verify(ctx, tx, nil)
+		return errUndo
+	})
+	if !errors.Is(undo, errUndo) {
+		t.Errorf("change the books: %v", undo)
+	}
+	return report, err
+}
+
+// Whatever is changed behind the ledger's back, Verify finds it and goes on.
+func TestVerifyFindsTampering(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		eventful(t, db)
+		if report := verified(t, db); report.Transactions != 17 || report.Holds != 4 || report.Accounts != 6 {
+			t.Fatalf("report %+v", report)
+		}
+		for _, tam := range tampers {
+			t.Run(tam.what+"/"+tam.how, func(t *testing.T) {
+				report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {
+					for _, s := range tam.statements {
+						if n, err := tx.Exec(ctx, s); err != nil || n == 0 {
+							return fmt.Errorf("changed %d rows: %w", n, err)
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("verify stopped: %v", err)
+				} else if report.Found == 0 {
+					t.Error("nothing was found")
+				}
+			})
+		}
+		verified(t, db)
+	})
+}
+
+var (
+	lastBody = storage.SQL("ledgertest.last_body", `SELECT t.body, p.hash FROM ledger_transactions t JOIN ledger_books b ON b.book_id = t.book_id AND b.transactions = t.seq
+		JOIN ledger_transactions p ON p.book_id = t.book_id AND p.seq = t.seq - 1`)
+	rewriteLast = storage.SQL("ledgertest.rewrite_last", `UPDATE ledger_transactions SET body = $1, hash = $2 WHERE seq = (SELECT transactions FROM ledger_books)`)
+	rewriteHead = storage.SQL("ledgertest.rewrite_head", `UPDATE ledger_books SET head_hash = $1`)
+)
+
+// A transaction that is rewritten together with its hash and the head still contradicts the
+// accounts, the entries or the holds.
+func TestVerifyFindsRewrittenHistory(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		eventful(t, db)
+		books := ledger.New(db, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		submit(t, books, ledger.Operation{Book: theBook, Kind: "event", At: epoch, Postings: []ledger.Posting{{Debit: "wallet", Credit: "fee", Amount: money.New(7, usd)}},
+			Holds: []ledger.HoldChange{{Action: ledger.Release, ID: "pending", Amount: money.New(9, usd)}}})
+		books.Close()
+		for name, change := range map[string][2]string{
+			"amount": {`"post":7,`, `"post":8,`}, "credited": {`"c":"fee"`, `"c":"spare"`}, "released": {`"hold":-9,`, `"hold":-8,`},
+			"hold": {`"h":"pending"`, `"h":"captured"`}, "currency": {`"c":"fee","cur":"USD"`, `"c":"fee","cur":"EUR"`}, "negative": {`"post":7,`, `"post":-7,`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {
+					return rewrite(ctx, tx, change)
+				})
+				if err != nil || report.Found == 0 {
+					t.Errorf("found %d problems, %v", report.Found, err)
+				}
+			})
+		}
+		verified(t, db)
+	})
+}
+
+func rewrite(ctx context.Context, tx *storage.Tx, change [2]string) error {
+	type last struct {
+		body string
+		hash []byte
+	}
+	scan := func(r storage.Row) (l last, err error) {
+		err = r.Scan(&l.body, &l.hash)
+		return l, err
+	}
+	l, ok, err := storage.One(ctx, tx, scan, lastBody)
+	if err != nil || !ok || !strings.Contains(l.body, change[0]) {
+		return fmt.Errorf("%s does not say %s: %w", l.body, change[0], err)
+	}
+	body := strings.Replace(l.body, change[0], change[1], 1)
+	hash := sha256.Sum256(append(l.hash, body...))
+	if _, err := tx.Exec(ctx, rewriteLast, body, hash[:]); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, rewriteHead, hash[:])
+	return err
+}
+
+// Every column of the ledger's tables is tampered with, or stands in the list of those that
+// cannot be proven.
+func TestEveryColumnIsTamperedWith(t *testing.T) {
+	text, err := os.ReadFile("../platform/storage/migrations/0001_ledger.sql")
+	must(t, err)
+	var columns []string
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		if m := regexp.MustCompile(`^CREATE TABLE (\w+)`).FindStringSubmatch(line); m != nil {
+			table = m[1]
+		}
+		if m := regexp.MustCompile(`^\t([a-z_]+) (TEXT|BIGINT|BYTEA)`).FindStringSubmatch(line); m != nil {
+			columns = append(columns, table+"."+m[1])
+		}
+	}
+	if len(columns) < 40 {
+		t.Fatalf("only %d columns were read", len(columns))
+	}
+	for _, column := range columns {
+		covered := slices.ContainsFunc(tampers, func(tam tamper) bool { return tam.what == column })
+		if reason := unproven[column]; covered == (reason != "") {
+			t.Errorf("%s: tampered with is %t, and the reason not to is %q", column, covered, reason)
+		}
+	}
+	for column := range unproven {
+		if !slices.Contains(columns, column) {
+			t.Errorf("%s does not exist", column)
+		}
+	}
+}

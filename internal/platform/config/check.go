@@ -1,0 +1,168 @@
+package config
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The bounds of numbers and durations.
+const (
+	maxDatabaseConnections = 1_000
+	maxConnections         = 1_000_000
+	minTimeout             = 100 * time.Millisecond
+	maxTimeout             = time.Hour
+	maxProxies             = 64
+	masterKeySize          = 32 // bytes
+)
+
+// Check returns everything that is wrong with the settings: it joins Problems.
+func (c Config) Check() error { return join(c.problems()) }
+
+func (c Config) problems() []Problem {
+	var found []Problem
+	check := func(name, wrong string) {
+		if wrong != "" {
+			found = append(found, Problem{Name: name, Text: wrong})
+		}
+	}
+	check("listen", c.checkListen())
+	if c.Data == "" || strings.ContainsRune(c.Data, 0) {
+		check("data", "want a directory")
+	}
+	check("database", checkDatabase(c.Database))
+	check("database_connections", checkNumber(c.DatabaseConnections, maxDatabaseConnections))
+	check("base_url", checkBaseURL(c.BaseURL))
+	if _, err := c.TrustedProxies(); err != nil {
+		check("trusted_proxies", strings.TrimPrefix(err.Error(), "trusted_proxies: "))
+	}
+	check("max_connections", checkNumber(c.MaxConnections, maxConnections))
+	check("read_timeout", checkTimeout(c.ReadTimeout))
+	check("write_timeout", checkTimeout(c.WriteTimeout))
+	check("idle_timeout", checkTimeout(c.IdleTimeout))
+	check("shutdown_timeout", checkTimeout(c.ShutdownTimeout))
+	check("log_level", checkWord(c.LogLevel, "debug", "info", "warn", "error"))
+	check("log_format", checkWord(c.LogFormat, "auto", "text", "json"))
+	if c.Metrics != "" && c.Metrics != MetricsOff && !isAddress(c.Metrics) {
+		check("metrics", fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff))
+	}
+	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.MasterKey.Reveal())); err != nil || (len(raw) != 0 && len(raw) != masterKeySize) {
+		check("master_key", fmt.Sprintf("want %d bytes in base64, such as `openssl rand -base64 %d` prints", masterKeySize, masterKeySize))
+	}
+	return found
+}
+
+func (c Config) checkListen() string {
+	switch {
+	case !isAddress(c.Listen):
+		return fmt.Sprintf("%q: want HOST:PORT, such as %s", c.Listen, Default().Listen)
+	case c.Demo && !IsLoopback(c.Listen):
+		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only, such as %s", c.Listen, Default().Listen)
+	}
+	return ""
+}
+
+// isAddress reports whether text is HOST:PORT, with a number for a port; the host may be empty.
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// checkDatabase never repeats the URL, which may hold a password.
+func checkDatabase(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "the URL is malformed: write special characters of the password as %XX"
+	}
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" {
+		return "want a postgres:// URL, or nothing for the embedded database"
+	}
+	return ""
+}
+
+func checkBaseURL(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", strings.HasSuffix(text, "/"):
+	case u.User != nil, u.RawQuery != "", u.Fragment != "", strings.ContainsAny(text, "?#"):
+	default:
+		return ""
+	}
+	return "want a URL such as https://cards.example, without a slash at its end, a query or credentials"
+}
+
+func checkNumber(n, most int) string {
+	if n < 1 || n > most {
+		return fmt.Sprintf("%d: want 1 to %d", n, most)
+	}
+	return ""
+}
+
+func checkTimeout(d time.Duration) string {
+	if d < minTimeout || d > maxTimeout {
+		return fmt.Sprintf("%s: want %s to %s", shortDuration(d), minTimeout, shortDuration(maxTimeout))
+	}
+	return ""
+}
+
+func checkWord(word string, known ...string) string {
+	if slices.Contains(known, word) {
+		return ""
+	}
+	last := len(known) - 1
+	return fmt.Sprintf("%q: want %s or %s", word, strings.Join(known[:last], ", "), known[last])
+}
+
+// TrustedProxies returns the networks of Proxies, at most 64.
+func (c Config) TrustedProxies() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for text := range strings.SplitSeq(c.Proxies, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if address, single := netip.ParseAddr(text); single == nil && address.Zone() == "" {
+			network, err = address.Prefix(address.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("trusted_proxies: %q: want addresses or networks such as 10.0.0.0/8", text)
+		}
+		if network.Masked() != network {
+			return nil, fmt.Errorf("trusted_proxies: %q: the network is %s", text, network.Masked())
+		}
+		if networks = append(networks, network); len(networks) > maxProxies {
+			return nil, fmt.Errorf("trusted_proxies: want at most %d", maxProxies)
+		}
+	}
+	return networks, nil
+}
+
+// IsLoopback reports whether address, HOST:PORT, can be reached from this machine alone.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}

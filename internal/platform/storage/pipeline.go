@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// maxQueued bounds the texts that wait to travel together.
+const maxQueued = 64
+
+// pipeline is a PostgreSQL transaction under way. Texts whose results nobody waits
+// for are kept back and sent with the next one, so that a transaction of ten
+// statements costs three or four round trips. It is used by one goroutine.
+type pipeline struct {
+	conn   *pgx.Conn
+	queued pgx.Batch
+	begun  bool // something was sent
+}
+
+func (p *pipeline) add(text string, args []any) { p.queued.Queue(text, args...) }
+
+// flush sends what is queued and returns the rows that the last text changed.
+func (p *pipeline) flush(ctx context.Context) (int64, error) {
+	results, n := p.send(ctx)
+	changed, err := int64(0), error(nil)
+	for range n {
+		tag, one := results.Exec()
+		if one != nil {
+			err = one
+			break
+		}
+		changed = tag.RowsAffected()
+	}
+	return changed, firstError(err, results.Close())
+}
+
+func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, int) {
+	batch := p.queued
+	p.queued, p.begun = pgx.Batch{}, true
+	return p.conn.SendBatch(ctx, &batch), batch.Len()
+}
+
+func (p *pipeline) queue(ctx context.Context, text string, args []any) error {
+	p.add(text, args)
+	if p.queued.Len() < maxQueued {
+		return nil
+	}
+	_, err := p.flush(ctx)
+	return err
+}
+
+func (p *pipeline) exec(ctx context.Context, text string, args []any) (int64, error) {
+	p.add(text, args)
+	return p.flush(ctx)
+}
+
+func (p *pipeline) query(ctx context.Context, text string, args []any) (Rows, error) {
+	p.add(text, args)
+	results, n := p.send(ctx)
+	for range n - 1 {
+		if _, err := results.Exec(); err != nil {
+			return nil, firstError(err, results.Close())
+		}
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return nil, firstError(err, results.Close())
+	}
+	return &pipelineRows{rows, results}, nil
+}
+
+// finish commits, or rolls back after err.
+func (p *pipeline) finish(ctx context.Context, err error) error {
+	if err == nil {
+		if !p.begun && p.queued.Len() == 1 { // nothing but the beginning
+			return nil
+		}
+		p.add("COMMIT", nil)
+		if _, err = p.flush(ctx); err == nil {
+			return nil
+		}
+		if err = fmt.Errorf("commit: %w", err); isUndecided(err) {
+			err = errors.Join(ErrUnknownCommit, err)
+		}
+	}
+	if p.begun && !p.conn.IsClosed() {
+		if _, rollback := p.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rollback != nil {
+			// A connection in an unknown state must not go back to the others.
+			return errors.Join(err, rollback, p.conn.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	return err
+}
+
+// isUndecided reports whether a failed commit may have happened all the same: the
+// server did not say no, and something may have reached it.
+func isUndecided(err error) bool {
+	var refused *pgconn.PgError
+	return !errors.As(err, &refused) && !pgconn.SafeToRetry(err)
+}
+
+// pipelineRows are the last result of a batch.
+type pipelineRows struct {
+	pgx.Rows
+	results pgx.BatchResults
+}
+
+// Close ends the query and returns its error, if it had one.
+func (r *pipelineRows) Close() error {
+	r.Rows.Close()
+	return firstError(r.Err(), r.results.Close())
+}
+
+// firstError returns the first that is one: what follows a failed text in a batch fails for that reason.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

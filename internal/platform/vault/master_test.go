@@ -1,0 +1,214 @@
+package vault
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+func load(t *testing.T, dir string) MasterKey {
+	t.Helper()
+	key, _, err := LoadMasterKey(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// The first start makes a private file, whole, and later starts read it.
+func TestLoadMasterKey(t *testing.T) {
+	dir := t.TempDir()
+	first, created, err := LoadMasterKey(dir, "")
+	if err != nil || !created {
+		t.Fatalf("first load: created %t, %v", created, err)
+	}
+	second, created, err := LoadMasterKey(dir, "")
+	if err != nil || created || !first.text.Equal(second.text) {
+		t.Errorf("second load: created %t, %v", created, err)
+	}
+	info, err := os.Stat(filepath.Join(dir, masterFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, %v", info.Mode(), err)
+	}
+	wantFiles(t, dir, masterFile)
+}
+
+func wantFiles(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got := strings.Join(names, " "); got != strings.Join(want, " ") {
+		t.Errorf("the directory holds %s, want %s", got, strings.Join(want, " "))
+	}
+}
+
+// The environment's key wins over the file and makes none.
+func TestLoadMasterKeyFromEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	want := NewMasterKey()
+	key, created, err := LoadMasterKey(dir, " "+want.Text().Reveal()+"\n")
+	if err != nil || created || !key.text.Equal(want.text) {
+		t.Errorf("created %t, %v", created, err)
+	}
+	wantFiles(t, dir)
+	for _, text := range []string{"x", "c2hvcnQ=", want.Text().Reveal() + "AAAA", strings.TrimRight(want.Text().Reveal(), "=")} {
+		if _, _, err := LoadMasterKey(dir, text); err == nil || strings.Contains(err.Error(), text) && len(text) > 1 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// Processes that start first at once share one key.
+func TestLoadMasterKeyConcurrently(t *testing.T) {
+	dir := t.TempDir()
+	keys, made := make([]MasterKey, 16), make([]bool, 16)
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range keys {
+		wg.Go(func() {
+			<-start
+			var err error
+			if keys[i], made[i], err = LoadMasterKey(dir, ""); err != nil {
+				t.Errorf("process %d: %v", i, err)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	makers := 0
+	for i, key := range keys {
+		if made[i] {
+			makers++
+		}
+		if !key.text.Equal(keys[0].text) {
+			t.Errorf("process %d has another key", i)
+		}
+	}
+	if makers != 1 {
+		t.Errorf("%d processes made the key", makers)
+	}
+	wantFiles(t, dir, masterFile)
+}
+
+// A file that others may read, that holds no key, or that is no file is refused with a hint.
+func TestLoadMasterKeyRefuses(t *testing.T) {
+	good := NewMasterKey().Text().Reveal() + "\n"
+	for _, c := range []struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		{good, 0o640, "chmod 600"}, {good, 0o604, "chmod 600"}, {good, 0o660, "chmod 600"}, {good, 0o601, "chmod 600"},
+		{"", 0o600, "base64"}, {good[:10], 0o600, "base64"}, {good + good, 0o600, "base64"}, {strings.Repeat(good, 1000), 0o600, "base64"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, masterFile)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		_, created, err := LoadMasterKey(dir, "")
+		if err == nil || created || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%d bytes with mode %o: %v", len(c.text), c.mode, err)
+		}
+		if err != nil && len(c.text) > 0 && strings.Contains(err.Error(), c.text[:8]) {
+			t.Errorf("the error shows the file: %v", err)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, masterFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := LoadMasterKey(dir, ""); err == nil {
+		t.Error("a directory was read as a key")
+	}
+	if _, _, err := LoadMasterKey(filepath.Join(dir, "none"), ""); err == nil {
+		t.Error("a key was made in no directory")
+	}
+}
+
+// RotateMasterFile changes the file and the database together.
+func TestRotateMasterFile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		dir := t.TempDir()
+		before := load(t, dir)
+		v := open(t, db, before)
+		sealed := seal(t, v, "text")
+		for range 2 {
+			if err := v.RotateMasterFile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			after := load(t, dir)
+			if after.text.Equal(before.text) {
+				t.Error("the file has the old key")
+			}
+			wantPlain(t, open(t, db, after), sealed, "text")
+			wantFiles(t, dir, masterFile)
+			before = after
+		}
+	})
+}
+
+// A rotation interrupted on either side of the database's change loses nothing, and
+// the next one goes through.
+func TestRotateMasterFileInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, masterFile)
+	db := testkit.Open(t, testkit.Database(t, "sqlite"))
+	v := open(t, db, load(t, dir))
+	sealed := seal(t, v, "text")
+
+	// Before the change: the key beside is of no use, and is not overwritten.
+	next := NewMasterKey()
+	if err := writePrivate(path+stagedSuffix, next.text); err != nil {
+		t.Fatal(err)
+	}
+	v = open(t, db, load(t, dir))
+	wantPlain(t, v, sealed, "text")
+	if err := v.RotateMasterFile(t.Context()); err == nil || !strings.Contains(err.Error(), path+stagedSuffix) {
+		t.Errorf("rotated over another rotation: %v", err)
+	}
+
+	// After the change: the key beside is the only one that opens.
+	if err := v.RotateMaster(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	v = open(t, db, load(t, dir))
+	wantPlain(t, v, sealed, "text")
+	if err := v.RotateMasterFile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
+	wantFiles(t, dir, masterFile)
+}
+
+// A rotation that the database refuses leaves the files as they were.
+func TestRotateMasterFileRefused(t *testing.T) {
+	dir := t.TempDir()
+	db := testkit.Open(t, testkit.Database(t, "sqlite"))
+	v := open(t, db, load(t, dir))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := v.RotateMasterFile(ctx); err == nil {
+		t.Fatal("rotated with a context that had ended")
+	}
+	wantFiles(t, dir, masterFile)
+	open(t, db, load(t, dir))
+	if err := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey()).RotateMasterFile(t.Context()); err == nil {
+		t.Error("rotated a file of a key that came from none")
+	}
+}
