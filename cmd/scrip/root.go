@@ -15,6 +15,9 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 )
 
+// rootFlags are the settings that every command offers.
+var rootFlags = []string{"data", "database", "log-level", "log-format"}
+
 // program is what all commands share.
 type program struct {
 	file   string // of the configuration
@@ -80,7 +83,7 @@ func (p *program) settings(cmd *cobra.Command) (config.Config, map[string]string
 
 func options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(),
-		AllowPrivateWebhooks: c.AllowPrivateWebhooks, Logger: logger}
+		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
 }
 
 func newLogger(c config.Config) (*slog.Logger, error) {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,13 +36,23 @@ keeps nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd) },
 	}
-	flags := cmd.Flags()
-	flags.Bool("demo", false, "make demo data and accept the demo credentials; loopback only")
-	flags.String("listen", config.Default().Listen, "address to listen on; port 0 picks one")
-	flags.String("base-url", "", "public address for links, such as https://cards.example")
-	flags.String("trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
-	flags.Bool("allow-private-webhooks", false, "let webhooks go to private addresses and plain http; for development")
+	settingFlags(cmd)
 	return cmd
+}
+
+// settingFlags offers a flag for every setting that the root does not.
+func settingFlags(cmd *cobra.Command) {
+	standard := config.Default()
+	for _, s := range standard.Describe(nil) {
+		name := strings.TrimPrefix(s.Flag, "--")
+		switch {
+		case name == "" || slices.Contains(rootFlags, name):
+		case s.Kind == config.KindSwitch:
+			cmd.Flags().Bool(name, s.Default == "true", s.About)
+		default:
+			cmd.Flags().String(name, s.Default, s.About)
+		}
+	}
 }
 
 func (p *program) runServe(cmd *cobra.Command) (err error) {
@@ -97,7 +109,9 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 	if err != nil {
 		return err
 	}
-	h := server.HTTP{BaseURL: s.config.BaseURL, Proxies: proxies}
+	c := &s.config
+	h := server.HTTP{BaseURL: c.BaseURL, Proxies: proxies, Metrics: c.Metrics, MaxConnections: c.MaxConnections,
+		Read: c.ReadTimeout, Write: c.WriteTimeout, Idle: c.IdleTimeout, Shutdown: c.ShutdownTimeout}
 	if s.config.Demo {
 		if _, err := app.Demo(ctx); err != nil {
 			return err

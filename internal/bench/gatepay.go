@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/quote"
 )
 
 // Gatepay makes the scenarios of the gatepay dialect: merchants' gift cards, the whole
@@ -109,26 +110,11 @@ func object(buf []byte, pairs ...string) []byte {
 		if i > 0 {
 			buf = append(buf, ',')
 		}
-		buf = appendQuoted(buf, pairs[i])
+		buf = quote.JSON(buf, pairs[i])
 		buf = append(buf, ':')
-		buf = appendQuoted(buf, pairs[i+1])
+		buf = quote.JSON(buf, pairs[i+1])
 	}
 	return append(buf, '}')
-}
-
-func appendQuoted(buf []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				return append(buf, `""`...)
-			}
-			return append(buf, quoted...)
-		}
-	}
-	buf = append(buf, '"')
-	buf = append(buf, text...)
-	return append(buf, '"')
 }
 
 // preparers is how many callers Prepare is at once, so that their cards share commits.

@@ -80,7 +80,7 @@ func (r *replay) line(i int, l line) error {
 		r.available = amount
 	case op == nil:
 		return fmt.Errorf("nobody was told of it, not even who repeated all calls without an answer")
-	case l.Type != strings.ToUpper(op.kind) || op.got.Amount != l.Amount || op.got.Balance != l.BalanceAfter:
+	case l.Type != strings.ToUpper(op.kind) || !equal(op.got.Amount, l.Amount) || op.got.Balance != l.BalanceAfter:
 		return fmt.Errorf("it was acknowledged as %s %s with balance %s", op.kind, op.got.Amount, op.got.Balance)
 	default:
 		if err := r.apply(op, amount); err != nil {
@@ -152,6 +152,13 @@ func (r *replay) refund(op *operation, amount int64) error {
 		return fmt.Errorf("%s of %s were given back", decimal(back), decimal(took))
 	}
 	return exactly(amount, op.amount)
+}
+
+// equal compares amounts: an answer echoes the text that was sent.
+func equal(a, b string) bool {
+	left, err := cents(a)
+	right, wrong := cents(b)
+	return err == nil && wrong == nil && left == right
 }
 
 func exactly(got, want int64) error {

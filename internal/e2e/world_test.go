@@ -41,7 +41,9 @@ type card struct {
 	number, key string
 	create      *operation
 	ops         map[string]*operation // by transaction
-	ending      bool                  // a cancellation was sent
+	open        []*operation          // holds that nothing ended, as far as is known
+	cancelled   *operation            // that was sent to cancel it
+	ending      bool                  // its holds are voided, then it is cancelled
 }
 
 // action is a kind of call: how often it is drawn, where it goes, and with which codes
@@ -62,7 +64,7 @@ var actions = []action{
 	{6, "void", "giftcard/void", "422005", (*world).drawVoid},
 	{10, "refund", "giftcard/redeem/refund", "422003 422007", (*world).drawRefund},
 	{14, "reload", "giftcard/reload", "422003", (*world).drawTake},
-	{3, "cancel", "giftcard/cancel", "422008", (*world).drawCancel},
+	{5, "cancel", "giftcard/cancel", "422008", (*world).drawCancel},
 }
 
 func actionOf(kind string) *action {
@@ -127,8 +129,10 @@ func (w *world) first() *operation {
 
 func (w *world) add(kind string, op *operation) *operation {
 	w.drawn++
-	op.kind = kind
-	if kind != "cancel" {
+	if op.kind == "" {
+		op.kind = kind
+	}
+	if op.kind != "cancel" {
 		op.body["merchantTradeNo"] = "e2e-" + strconv.Itoa(w.drawn)
 	}
 	w.round = append(w.round, op)
@@ -220,13 +224,20 @@ func (w *world) drawRefund() *operation {
 	return op
 }
 
+// drawCancel is for the oldest card that was used: to cancel it, or to void a hold that
+// still keeps it from being cancelled.
 func (w *world) drawCancel() *operation {
-	c := w.drawCard()
-	if c == nil || len(c.ops) < cancelFrom {
+	at := slices.IndexFunc(w.cards, func(c *card) bool { return c.cancelled == nil && len(c.ops) >= cancelFrom })
+	if at < 0 {
 		return nil
 	}
+	c := w.cards[at]
 	c.ending = true
-	return &operation{card: c, body: values{"cardNumber": c.number, "reason": "no longer wanted"}}
+	if n := len(c.open); n > 0 {
+		return &operation{kind: "void", card: c, hold: c.open[n-1], body: values{"holdId": c.open[n-1].got.HoldID}}
+	}
+	c.cancelled = &operation{card: c, body: values{"cardNumber": c.number, "reason": "no longer wanted"}}
+	return c.cancelled
 }
 
 // learn takes in an answer; the error says that it is one that must not be. An answer
@@ -243,9 +254,7 @@ func (w *world) learn(op *operation, r reply, err error) error {
 		return fmt.Errorf("%s %v: %v", op.kind, op.body, &r)
 	case op.state == unknown:
 		op.state = refused
-		if op.kind == "cancel" {
-			op.card.ending = false // it lives on, with its holds
-		}
+		w.ended(op)
 	}
 	return nil
 }
@@ -265,8 +274,8 @@ func (w *world) acknowledged(op *operation, data json.RawMessage) error {
 		return fmt.Errorf("%s %v was answered with %s", op.kind, op.body, data)
 	}
 	other := op.card.ops[op.got.TransactionID]
-	if other != nil && op.kind == "cancel" && other.kind == "cancel" {
-		return other.same(data) // a card is cancelled once, whoever asks
+	if other != nil && other.kind == "cancel" && op.kind == "cancel" {
+		return other.same(data) // refused once, then sent anew: a card is cancelled once
 	}
 	if other != nil || op.got.TransactionID == "" {
 		return fmt.Errorf("%s %v and %v are one transaction: %s", op.kind, op.body, other, data)
@@ -275,13 +284,25 @@ func (w *world) acknowledged(op *operation, data json.RawMessage) error {
 	w.totals[op.kind]++
 	switch op.kind {
 	case "hold":
-		w.holds = append(w.holds, op)
+		w.holds, op.card.open = append(w.holds, op), append(op.card.open, op)
 	case "redeem", "capture":
 		w.taken = append(w.taken, op)
-	case "cancel":
-		op.card.ending = true
 	}
+	w.ended(op)
 	return nil
+}
+
+// ended notes what the answer to an operation says of its hold: a refusal, too, can mean
+// that it ended. A card whose cancellation is refused has other holds.
+func (w *world) ended(op *operation) {
+	switch {
+	case op.kind == "cancel" && op.state == refused:
+		op.card.cancelled = nil
+	case op.kind == "cancel":
+		op.card.cancelled = op
+	case op.kind == "void", op.kind == "capture" && op.amount == 0, op.kind == "capture" && op.final && op.state == done:
+		op.card.open = slices.DeleteFunc(op.card.open, func(h *operation) bool { return h == op.hold })
+	}
 }
 
 // born notes a new card.

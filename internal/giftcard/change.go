@@ -2,7 +2,6 @@ package giftcard
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -175,22 +174,15 @@ func (s *Service) changed(ctx context.Context, c *change, err error) error {
 // event returns the row that tells of a transaction on card. It holds no number and no key.
 func (s *Service) event(m Merchant, card *Card, o ledger.Outcome, amount money.Amount) ([]storage.Effect, error) {
 	after, _ := o.Balance(card.Account())
-	told := map[string]string{
-		"card_id": string(card.ID), "last4": card.Last4, "transaction_id": string(o.Transaction),
-		"type": strings.TrimPrefix(o.Kind, "giftcard."), "amount": amount.String(), "balance": after.Available.String(),
-		"currency": amount.Currency.String(), "transaction_at": o.At.Format("2006-01-02T15:04:05.000000Z07:00"),
+	data := &webhook.Data{}
+	data.Text("card_id", string(card.ID)).Text("last4", card.Last4).Text("transaction_id", string(o.Transaction)).
+		Text("type", strings.TrimPrefix(o.Kind, "giftcard.")).Text("amount", amount.String()).Text("balance", after.Available.String()).
+		Text("currency", amount.Currency.String()).Text("reference", o.Reference).
+		Text("transaction_at", o.At.Format("2006-01-02T15:04:05.000000Z07:00"))
+	if len(o.Moves) > 0 {
+		data.Text("hold_id", string(o.Moves[0].Hold))
 	}
-	if o.Reference != "" {
-		told["reference"] = o.Reference
-	}
-	if len(o.Moves) > 0 && o.Moves[0].Hold != "" {
-		told["hold_id"] = string(o.Moves[0].Hold)
-	}
-	data, err := json.Marshal(told) // names in their order
-	if err != nil {
-		return nil, fmt.Errorf("event %s: %w", o.Kind, err)
-	}
-	return s.Outbox.Effects(webhook.Event{Book: m.Book, Realm: m.Realm, Type: o.Kind, Data: data, At: o.At}), nil
+	return s.Outbox.Effects(webhook.Event{Book: m.Book, Realm: m.Realm, Type: o.Kind, Data: data.JSON(), At: o.At}), nil
 }
 
 func checkReference(reference string) error {

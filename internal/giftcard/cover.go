@@ -18,10 +18,16 @@ const (
 	minCoverSide  = 16
 	// maxCoverPixels bounds the memory that decoding takes, 32 MiB at 16 bits a channel.
 	maxCoverPixels = 4 << 20
+	// maxCoverScans bounds the passes over a progressive picture: each costs the time of the
+	// whole picture and may take a few bytes of the file. Pictures have ten.
+	maxCoverScans = 64
 	// maxStored bounds a cover as it is kept: a picture may grow when it is encoded anew.
 	maxStored   = MaxCoverBytes * 3 / 2
 	jpegQuality = 88
 )
+
+// startOfScan is a jpeg's marker; coded pixels never look like it.
+const startOfScan = "\xff\xda"
 
 // newCover checks an uploaded image and encodes its pixels anew: metadata, trailing
 // data and anything that is not an image stay behind.
@@ -39,6 +45,9 @@ func newCover(upload []byte) (Cover, error) {
 	}
 	if header.Width*header.Height > maxCoverPixels {
 		return Cover{}, badCover("the cover must have at most %d pixels", maxCoverPixels)
+	}
+	if bytes.Count(upload, []byte(startOfScan)) > maxCoverScans && format == "jpeg" {
+		return Cover{}, badCover("the cover must have at most %d scans", maxCoverScans)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(upload))
 	if err != nil {

@@ -6,6 +6,7 @@ const (
 	CollisionTries = collisionTries
 	MaxTemplates   = maxTemplates
 	MaxCoverPixels = maxCoverPixels
+	MaxCoverScans  = maxCoverScans
 	MaxLine        = maxLine
 )
 

@@ -28,7 +28,7 @@ const (
 // A long life of cards with duplicates, clocks that jump, sweeps and restarts goes as the
 // oracle says, call by call, and leaves the books right.
 func TestSimulation(t *testing.T) {
-	steps := int(fromEnvironment(t, stepsVariable, 400))
+	steps := int(fromEnvironment(t, stepsVariable, 250))
 	seeds := []uint64{1, 20260101, rand.Uint64()}
 	if os.Getenv(seedVariable) != "" {
 		seeds = []uint64{fromEnvironment(t, seedVariable, 0)}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/quote"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -72,7 +73,7 @@ func chainHash(previous []byte, body []byte) [32]byte {
 func (o *Outcome) canonical() []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"v":1,"book":`...)
-	b = appendText(b, string(o.Book))
+	b = quote.JSON(b, string(o.Book))
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendInt(b, o.Seq, 10)
 	b = appendField(b, "id", string(o.Transaction))
@@ -96,7 +97,7 @@ func (o *Outcome) canonical() []byte {
 	b = append(b, `],"states":[`...)
 	for i, s := range o.States {
 		b = append(separate(b, i), `{"a":`...)
-		b = appendText(b, string(s.Account))
+		b = quote.JSON(b, string(s.Account))
 		b = append(appendField(b, "to", string(s.To)), '}')
 	}
 	return append(b, "]}"...)
@@ -104,7 +105,7 @@ func (o *Outcome) canonical() []byte {
 
 func (m Move) append(b []byte) []byte {
 	b = append(b, `{"d":`...)
-	b = appendText(b, string(m.Debit))
+	b = quote.JSON(b, string(m.Debit))
 	b = appendField(b, "c", string(m.Credit))
 	b = appendField(b, "cur", m.Posted.Currency.String())
 	b = append(b, `,"post":`...)
@@ -116,7 +117,7 @@ func (m Move) append(b []byte) []byte {
 
 func (a Balance) append(b []byte) []byte {
 	b = append(b, `{"a":`...)
-	b = appendText(b, string(a.Account))
+	b = quote.JSON(b, string(a.Account))
 	b = appendField(b, "cur", a.Posted.Currency.String())
 	b = append(b, `,"bal":`...)
 	b = strconv.AppendInt(b, a.Posted.Minor, 10)
@@ -139,19 +140,7 @@ func appendField(b []byte, name, value string) []byte {
 	b = append(b, ',', '"')
 	b = append(b, name...)
 	b = append(b, '"', ':')
-	return appendText(b, value)
-}
-
-func appendText(b []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(text) // a string always marshals
-			return append(b, quoted...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, text...)
-	return append(b, '"')
+	return quote.JSON(b, value)
 }
 
 // body is canonical's text for reading it back: the fields are called what they are there.

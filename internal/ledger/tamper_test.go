@@ -261,7 +261,7 @@ func TestVerifyFindsRewrittenHistory(t *testing.T) {
 		books.Close()
 		for name, change := range map[string][2]string{
 			"amount": {`"post":7,`, `"post":8,`}, "credited": {`"c":"fee"`, `"c":"spare"`}, "released": {`"hold":-9,`, `"hold":-8,`},
-			"hold": {`"h":"pending"`, `"h":"captured"`}, "currency": {`"c":"fee","cur":"USD"`, `"c":"fee","cur":"EUR"`}, "negative": {`"post":7,`, `"post":-7,`},
+			"hold": {`"h":"pending"`, `"h":"captured"`}, "currency": {`"c":"fee","cur":"USD"`, `"c":"fee","cur":"EUR"`}, "negative": {`"post":7,`, `"post":-7,`}, "balance": {`"bal":307,`, `"bal":308,`},
 		} {
 			t.Run(name, func(t *testing.T) {
 				report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {

@@ -178,6 +178,34 @@ func TestNamesOfAnyText(t *testing.T) {
 	})
 }
 
+// A transaction is found by its whole id, in its own book alone.
+func TestFindTransaction(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		books := ledger.New(db, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		t.Cleanup(books.Close)
+		made := map[ledger.BookID]ledger.TransactionID{}
+		for _, book := range []ledger.BookID{"bk_other", theBook} {
+			open(t, db, book)
+			op := chart(epoch)
+			op.Book = book
+			made[book] = submit(t, books, op).Transaction
+		}
+		for _, c := range []struct {
+			book        ledger.BookID
+			transaction ledger.TransactionID
+			found       bool
+		}{
+			{theBook, made[theBook], true}, {"bk_other", made["bk_other"], true}, {theBook, made["bk_other"], false}, {"bk_other", made[theBook], false},
+			{"bk_none", made[theBook], false}, {theBook, ledger.TransactionID(id.New("txn")), false}, {theBook, "txn_", false}, {theBook, "", false},
+		} {
+			o, err := books.FindTransaction(context.Background(), c.book, c.transaction)
+			if c.found != (err == nil && o.Transaction == c.transaction) || !c.found && (fault.CodeOf(err) != fault.NotFound || o.Transaction != "") {
+				t.Errorf("%s in %s: %+v, %v; want it found: %t", c.transaction, c.book, o, err, c.found)
+			}
+		}
+	})
+}
+
 // Accounts are listed in the order of their bytes, in pages, by prefix: the prefix itself
 // begins with it, another case does not.
 func TestListAccounts(t *testing.T) {

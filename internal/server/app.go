@@ -43,6 +43,8 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
+	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
+	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
 	Metrics *telemetry.Metrics
 }
@@ -85,7 +87,11 @@ func Open(ctx context.Context, o Options) (*App, error) {
 
 // OpenDatabase opens an installation's database alone, without migrating it.
 func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
-	return storage.Open(ctx, storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile)})
+	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections}
+	if o.Metrics != nil {
+		config.Observe = o.Metrics.Commit
+	}
+	return storage.Open(ctx, config)
 }
 
 func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
@@ -105,14 +111,14 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books := ledger.Config{}
+	books, hooks := ledger.Config{}, webhook.Config{}
+	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
-		books.Observe = o.Metrics.Batch
+		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
 	}
 	a.Books = ledger.New(db, a.Clocks, books)
-	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
-		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
+		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger, Config: hooks})
 	if err := a.Webhooks.Refresh(ctx); err != nil { // so that commands, too, tell subscribers
 		return nil, fmt.Errorf("load webhook subscriptions: %w", err)
 	}
@@ -169,4 +175,21 @@ func version() string {
 		return info.Main.Version
 	}
 	return "development"
+}
+
+func jobs(m *telemetry.Metrics) func(kind, outcome string, took time.Duration) {
+	return func(kind, outcome string, took time.Duration) { m.Job(kind, telemetry.JobOutcome(outcome), took) }
+}
+
+func delivery(m *telemetry.Metrics) func(accepted bool, status int, took time.Duration) {
+	return func(accepted bool, status int, took time.Duration) {
+		outcome := telemetry.DeliveryFailed
+		switch {
+		case accepted:
+			outcome = telemetry.Delivered
+		case status != 0:
+			outcome = telemetry.DeliveryRefused
+		}
+		m.Delivery(outcome, took)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
@@ -19,6 +20,11 @@ type HTTP struct {
 	BaseURL string
 	// Proxies are the networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
+	// Metrics is empty (on the main address, for callers on this machine), "off", or an address of its own.
+	Metrics string
+	// MaxConnections and the timeouts are the server's; zero means its defaults.
+	MaxConnections              int
+	Read, Write, Idle, Shutdown time.Duration
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }
@@ -49,7 +55,7 @@ func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
-	if a.Metrics != nil {
+	if a.Metrics != nil && h.Metrics == "" {
 		mux.Handle("GET /metrics", a.metrics())
 	}
 	if h.Extra != nil {

@@ -4,22 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
 
-// stopTimeout bounds how long a shutdown waits for jobs that run.
-const stopTimeout = 30 * time.Second
+// defaultShutdown bounds how long a shutdown waits for requests, and then for jobs.
+const defaultShutdown = 30 * time.Second
 
 // Serve answers requests on address until ctx ends, then stops in order: no new
 // connections, requests finished, jobs finished, accounts written. ready is told
 // the address that was opened.
 func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(address string)) error {
-	health := &telemetry.Health{}
+	if h.Shutdown == 0 {
+		h.Shutdown = defaultShutdown
+	}
+	health := &telemetry.Health{Logger: a.Logger}
 	health.Check("database", a.DB.Ping)
-	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: a.handler(h, health), Logger: a.Logger})
+	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: a.handler(h, health), Logger: a.Logger,
+		MaxConnections: h.MaxConnections, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
 	if err != nil {
 		return err
@@ -29,25 +35,48 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err := a.start(background); err != nil {
 		return err
 	}
-	running := make(chan struct{})
-	go func() {
-		defer close(running)
-		a.Accounts.Run(background)
-	}()
+	var running sync.WaitGroup
+	running.Go(func() { a.Accounts.Run(background) })
+	running.Go(func() { a.Vault.Run(background, a.Logger) })
+	if err := a.serveMetrics(background, &running, h.Metrics); err != nil {
+		return err
+	}
 	ready(opened.String())
 	go func() {
 		<-ctx.Done()
 		health.Closing()
 	}()
 	err = server.Serve(ctx)
-	grace, cancel := context.WithTimeout(background, stopTimeout)
+	grace, cancel := context.WithTimeout(background, h.Shutdown)
 	defer cancel()
 	a.Webhooks.Stop()
 	err = errors.Join(err, a.Jobs.Stop(grace))
 	stop()
-	<-running
+	running.Wait()
 	return err
 }
+
+// serveMetrics answers scrapes on an address of their own, when there is one.
+func (a *App) serveMetrics(ctx context.Context, running *sync.WaitGroup, address string) error {
+	if a.Metrics == nil || address == "" || address == metricsOff {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.Metrics.Handler())
+	mux.HandleFunc("/", unknownPath)
+	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: mux, Logger: a.Logger, Grace: time.Second})
+	if _, err := server.Listen(ctx); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	running.Go(func() {
+		if err := server.Serve(ctx); err != nil {
+			a.Logger.ErrorContext(ctx, "metrics server ended", "error", err)
+		}
+	})
+	return nil
+}
+
+const metricsOff = "off"
 
 func (a *App) start(ctx context.Context) error {
 	if err := a.Jobs.Start(ctx); err != nil {

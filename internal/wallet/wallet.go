@@ -6,7 +6,6 @@ package wallet
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -74,11 +73,9 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: l.Amount}}}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		after, _ := o.Balance(to.ID)
-		data, err := json.Marshal(map[string]string{ // names in their order
-			"transaction_id": string(o.Transaction), "amount": l.Amount.String(), "balance": after.Available.String(),
-			"currency": l.Amount.Currency.String(), "reference": l.Reference,
-		})
-		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data, At: o.At}), err
+		data := (&webhook.Data{}).Text("transaction_id", string(o.Transaction)).Text("amount", l.Amount.String()).
+			Text("balance", after.Available.String()).Text("currency", l.Amount.Currency.String()).Text("reference", l.Reference)
+		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data.JSON(), At: o.At}), nil
 	}
 	outcome, err := s.books.Submit(ctx, op)
 	if err != nil {

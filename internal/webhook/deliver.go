@@ -192,6 +192,9 @@ func (s *Service) postAll(ctx context.Context, t *target, parcels []parcel) ([]a
 				return
 			}
 			answers[i] = s.post(ctx, t, &parcels[i])
+			if a := &answers[i]; s.Config.Observe != nil && !a.cut {
+				s.Config.Observe(a.class == "", a.status, a.latency)
+			}
 		})
 	}
 	group.Wait()

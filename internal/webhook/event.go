@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/quote"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -61,7 +61,31 @@ const (
 	sealSecret = "webhook.secret"
 )
 
-var typeForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
+// Data is the data of an event: an object of texts, written as it is built.
+type Data struct{ text []byte }
+
+// Text adds a member; an empty value is left out.
+func (d *Data) Text(name, value string) *Data {
+	if value == "" {
+		return d
+	}
+	if d.text == nil {
+		d.text = append(make([]byte, 0, 512), '{')
+	} else {
+		d.text = append(d.text, ',')
+	}
+	d.text = append(quote.JSON(d.text, name), ':')
+	d.text = quote.JSON(d.text, value)
+	return d
+}
+
+// JSON returns the object. Nothing may be added afterwards.
+func (d *Data) JSON() []byte {
+	if d.text == nil {
+		return []byte("{}")
+	}
+	return append(d.text, '}')
+}
 
 // Outbox takes events. It is safe for concurrent use.
 type Outbox struct {
@@ -118,7 +142,21 @@ func (e *Event) validate() error {
 	return err
 }
 
-func validType(text string) bool { return len(text) <= maxType && typeForm.MatchString(text) }
+// validType reports whether text is words of lower-case letters, digits and _ with dots between them, two at least.
+func validType(text string) bool {
+	dots, word := 0, 0
+	for _, c := range []byte(text) {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_':
+			word++
+		case c == '.' && word > 0:
+			dots, word = dots+1, 0
+		default:
+			return false
+		}
+	}
+	return len(text) <= maxType && dots > 0 && word > 0
+}
 
 // Wake has pending events looked for soon. Effects calls it by itself; after a
 // transaction that took long, its maker may call it again. It never blocks.

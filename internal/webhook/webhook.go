@@ -43,6 +43,8 @@ type Config struct {
 	Retention time.Duration
 	// Schemes are known beside the built-in ones.
 	Schemes []Scheme
+	// Observe, when set, is told how each request ended: the status, 0 when there was no answer.
+	Observe func(accepted bool, status int, took time.Duration)
 	// Roots are trusted instead of the system's certificate authorities, for tests.
 	Roots *x509.CertPool
 }

@@ -46,6 +46,7 @@ type bundle struct {
 	vault   *vault.Vault
 	surface *wire.Surface[account.Principal]
 	handler http.Handler
+	bare    http.Handler // the handler without its watch, for concurrent requests
 	clock   *clock.Manual
 	clocks  *clock.Realms
 	log     *bytes.Buffer
@@ -68,11 +69,16 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 	b.clocks = clock.NewRealms(b.clock)
 	b.build()
 	b.seed()
+	b.mount()
+	return b
+}
+
+// mount makes the handler from what Deps hold now.
+func (b *bundle) mount() {
 	b.surface = gatepay.New(wire.NewKit(wire.Options{Clock: b.clock, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Take: b.Take}), b.Deps)
 	mux := http.NewServeMux()
 	b.surface.Mount(mux)
-	b.handler = b.watched(mux)
-	return b
+	b.bare, b.handler = mux, b.watched(mux)
 }
 
 func (b *bundle) build() {
@@ -238,7 +244,8 @@ func (w *statusWriter) WriteHeader(code int) {
 // verify proves the books and that nothing was logged as a mistake.
 func (b *bundle) verify() {
 	b.t.Helper()
-	b.must(b.db.Snapshot(b.t.Context(), func(ctx context.Context, q storage.Queryer) error {
+	ctx := context.WithoutCancel(b.t.Context()) // the test may be over
+	b.must(b.db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			b.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
@@ -249,4 +256,3 @@ func (b *bundle) verify() {
 		b.t.Errorf("the log is not empty: %s", b.log)
 	}
 }
-

@@ -35,8 +35,28 @@ var (
 // maxErrorText bounds what is kept of a handler's error, in bytes.
 const maxErrorText = 500
 
-// attempt runs one job once and says what becomes of it.
+// attempt runs one job once, says what becomes of it and has it counted.
 func (q *Queue) attempt(ctx context.Context, k *kind, c *claimed) outcome {
+	watch := clock.Start()
+	o := q.try(ctx, k, c)
+	if q.Observe != nil {
+		q.Observe(k.name, o.word(), watch.Elapsed())
+	}
+	return o
+}
+
+// word is the outcome for a counter. A periodic job's next turn is no retry.
+func (o *outcome) word() string {
+	switch {
+	case o.state == stateDead:
+		return "dead"
+	case o.lastError != "":
+		return "retried"
+	}
+	return "done"
+}
+
+func (q *Queue) try(ctx context.Context, k *kind, c *claimed) outcome {
 	started := q.clocks.Now(c.Realm)
 	if c.Attempt > k.options.MaxAttempts && k.every == 0 {
 		return q.failed(ctx, k, c, &failure{cause: errLost, fate: fateDiscard})

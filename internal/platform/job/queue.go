@@ -31,7 +31,10 @@ type Queue struct {
 	db     *storage.DB
 	clocks *clock.Realms
 	logger *slog.Logger
-	owner  string // this queue's name in leases
+	// Observe, when set before Start, is told how each attempt ended: "done", "retried" or "dead".
+	Observe func(kind, outcome string, took time.Duration)
+
+	owner string // this queue's name in leases
 
 	signal chan struct{} // one token: there is something to do
 	look   atomic.Bool   // …namely to look for due jobs

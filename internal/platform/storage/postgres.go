@@ -42,19 +42,23 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if config.Serializable {
 		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 	}
-	return &DB{dialect: postgres, readers: pool, writer: &postgresWriter{pool: pool, begin: begin}}, nil
+	return &DB{dialect: postgres, readers: pool, writer: &postgresWriter{pool: pool, begin: begin, observe: config.Observe}}, nil
 }
 
 // postgresWriter runs each closure in a transaction of its own.
 type postgresWriter struct {
-	pool  *sql.DB
-	begin string
+	pool    *sql.DB
+	begin   string
+	observe func(writes int, took time.Duration)
 }
 
 func (w *postgresWriter) close() error { return nil } // the pool is the readers' too
 
 func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	pause := firstPause
+	pause, watch := firstPause, clock.Start()
+	if w.observe != nil {
+		defer func() { w.observe(1, watch.Elapsed()) }()
+	}
 	for try := 1; ; try++ {
 		err := w.try(ctx, fn)
 		if err == nil || !isTransient(err) || try == writeTries {

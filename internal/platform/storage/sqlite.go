@@ -50,7 +50,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	readers.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	readers.SetMaxIdleConns(max(4, runtime.NumCPU()))
-	w := &sqliteWriter{pool: pool, conn: &preparedConn{conn: connection}, queue: make(chan *pendingWrite, queueLength), done: make(chan struct{})}
+	w := &sqliteWriter{pool: pool, conn: &preparedConn{conn: connection}, queue: make(chan *pendingWrite, queueLength), done: make(chan struct{}), observe: config.Observe}
 	go w.run()
 	return &DB{dialect: sqlite, readers: readers, writer: w}, nil
 }
@@ -78,6 +78,8 @@ type sqliteWriter struct {
 	conn  *preparedConn
 	queue chan *pendingWrite
 	done  chan struct{}
+
+	observe func(writes int, took time.Duration)
 
 	closing sync.RWMutex
 	closed  bool
@@ -123,7 +125,11 @@ func (w *sqliteWriter) run() {
 	defer close(w.done)
 	for first := range w.queue {
 		group := w.gather(first)
+		watch := clock.Start()
 		w.runGroup(group)
+		if w.observe != nil {
+			w.observe(len(group), watch.Elapsed())
+		}
 		for _, p := range group {
 			close(p.done)
 		}

@@ -27,6 +27,8 @@ type Config struct {
 	Path string
 	// MaxConns bounds PostgreSQL connections of this process; 0 means 24.
 	MaxConns int
+	// Observe, when set, is told of every commit and how many writes shared it.
+	Observe func(writes int, took time.Duration)
 	// Serializable runs PostgreSQL transactions at SERIALIZABLE; READ COMMITTED otherwise.
 	Serializable bool
 }

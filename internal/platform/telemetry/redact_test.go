@@ -194,11 +194,11 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// Texts that are made to be slow to search are searched in linear time: each is a
-// million bytes, which a quadratic search would not finish.
+// Texts that are made to be slow to search are searched in linear time: each has 400,000
+// bytes, which a quadratic search would not finish.
 func TestRedactLongTexts(t *testing.T) {
 	for _, part := range []string{"1 ", "10 20 30 ", "://", "://a:", "bearer ", "basic ", "pin:[", "cookie:" + Masked, "a4111111111111111", "4111-", "KEY_", "op_", "\"pin\":\"", "c4f4-", "2026-11-21 ", "1795254282529 ", "=", "pin:{", "\\\\", "\\\"pin\\\":\\\""} {
-		text := strings.Repeat(part, 1_000_000/len(part))
+		text := strings.Repeat(part, 400_000/len(part))
 		if got := Redact(text); len(got) == 0 {
 			t.Errorf("nothing is left of %q", part)
 		}

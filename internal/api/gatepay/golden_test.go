@@ -1,0 +1,249 @@
+package gatepay_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+const goldens = "testdata/*.txtar"
+
+// Every call and every rule of the contract answers as its golden file says, on both
+// engines and as the document says, and leaves behind the entries and events shown.
+func TestGoldens(t *testing.T) {
+	document := wiretest.Load(t, contract(t))
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		engine := db.Engine()
+		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
+			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
+			t.Cleanup(b.verify)
+			return b.golden(document)
+		})
+	})
+}
+
+func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
+	seen := map[ledger.BookID]int64{}
+	told := map[webhook.EventID]bool{}
+	return wiretest.Golden{
+		Handler: b.handler, Document: document, Prepare: b.prepare,
+		Rules: []wiretest.Rule{
+			{Name: "card", Pattern: regexp.MustCompile(`GC[0-9]{16}`)},
+			{Name: "secret", Pattern: regexp.MustCompile(`KEY_[0-9a-f]{32}`)},
+		},
+		Sections: map[string]func(testing.TB, string) string{
+			"books":  func(t testing.TB, _ string) string { return b.posted(t, seen) },
+			"events": func(t testing.TB, _ string) string { return b.told(t, told) },
+		},
+		Actions: map[string]func(testing.TB, []string){
+			"wait": b.wait, "sweep": b.sweep, "rotate": b.rotate, "disable": b.disable, "suspend": b.suspend,
+			"block": b.block, "retire": b.retire,
+		},
+	}
+}
+
+// posted lists the transactions since it was last asked, with what they moved.
+func (b *bundle) posted(t testing.TB, seen map[ledger.BookID]int64) string {
+	t.Helper()
+	var out strings.Builder
+	for _, book := range []ledger.BookID{b.acme.Test, b.acme.Live, b.rival.Test} {
+		found, err := b.books.ListTransactions(t.Context(), book, 0, ledger.MaxPage)
+		b.must(err)
+		last := seen[book]
+		for i := range found {
+			o := &found[len(found)-1-i]
+			if o.Seq <= last {
+				continue
+			}
+			seen[book] = o.Seq
+			fmt.Fprintf(&out, "%s %s by %s\n", o.Kind, o.Reference, o.Actor)
+			for _, m := range o.Moves {
+				fmt.Fprintf(&out, "\t%s -> %s %s %s", m.Debit, m.Credit, m.Posted, m.Posted.Currency)
+				if m.Hold != "" {
+					fmt.Fprintf(&out, " held %+d %s", m.Held, m.Hold)
+				}
+				out.WriteString("\n")
+			}
+			for _, after := range o.After {
+				fmt.Fprintf(&out, "\t= %s %s available %s\n", after.Account, after.Posted, after.Available)
+			}
+			for _, s := range o.States {
+				fmt.Fprintf(&out, "\t%s is %s\n", s.Account, s.To)
+			}
+		}
+	}
+	return out.String()
+}
+
+// told lists the events since it was last asked.
+func (b *bundle) told(t testing.TB, told map[webhook.EventID]bool) string {
+	t.Helper()
+	var out strings.Builder
+	for _, customer := range []account.Customer{b.acme, b.rival} {
+		for _, book := range []ledger.BookID{customer.Test, customer.Live} {
+			found, err := b.outbox.List(t.Context(), webhook.EventFilter{Book: book, Limit: webhook.MaxLimit})
+			b.must(err)
+			for i := range found {
+				e := found[len(found)-1-i]
+				if !told[e.ID] {
+					told[e.ID] = true
+					fmt.Fprintf(&out, "%s %s %s\n", e.Realm, e.Type, e.Data)
+				}
+			}
+		}
+	}
+	return out.String()
+}
+
+// wait lets time pass on the machine's clock.
+func (b *bundle) wait(_ testing.TB, args []string) {
+	d, err := time.ParseDuration(args[0])
+	b.must(err)
+	b.clock.Advance(d)
+}
+
+// sweep ends what is due.
+func (b *bundle) sweep(t testing.TB, _ []string) {
+	b.kept = nil
+	_, err := b.books.ExpireHolds(t.Context())
+	b.must(err)
+	_, err = b.Cards.Expire(t.Context())
+	b.must(err)
+}
+
+// rotate makes a new secret for a client id of Acme's: "rotate acme 1h".
+func (b *bundle) rotate(t testing.TB, args []string) {
+	b.kept = nil
+	grace, err := time.ParseDuration(args[1])
+	b.must(err)
+	made, err := b.Accounts.RotateMerchant(t.Context(), seeder, account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}, grace)
+	b.must(err)
+	b.secrets[args[0]+".old"], b.secrets[args[0]] = b.secrets[args[0]], made.Secret.Reveal()
+}
+
+// disable switches a client id of Acme's off.
+func (b *bundle) disable(t testing.TB, args []string) {
+	b.kept = nil
+	ref := account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}
+	_, err := b.Accounts.SetMerchantState(t.Context(), seeder, ref, account.MerchantDisabled)
+	b.must(err)
+}
+
+// suspend suspends Acme.
+func (b *bundle) suspend(t testing.TB, _ []string) {
+	b.kept = nil
+	_, err := b.Accounts.Suspend(t.Context(), seeder, b.acme.ID, "unpaid")
+	b.must(err)
+}
+
+// block blocks a card of Acme's by its number.
+func (b *bundle) block(t testing.TB, args []string) {
+	b.kept = nil
+	number, err := pan.ParseAlnum(args[0])
+	b.must(err)
+	card, err := b.Cards.FindAnywhere(t.Context(), number)
+	b.must(err)
+	b.must(b.Cards.Block(t.Context(), b.shop(), card.ID, "stolen"))
+}
+
+// exchange is one request line of a golden file with the answer's status and code.
+type exchange struct{ file, step, method, target, status, code string }
+
+var codeOf = regexp.MustCompile(`"code":"([0-9]{6})"`)
+
+func exchanges(t *testing.T) []exchange {
+	t.Helper()
+	files, err := filepath.Glob(goldens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []exchange
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x exchange
+		for _, section := range archive.Files {
+			step, kind, _ := strings.Cut(section.Name, "/")
+			line, rest, _ := strings.Cut(string(section.Data), "\n")
+			switch kind {
+			case "request":
+				x = exchange{file: file, step: step}
+				x.method, x.target, _ = strings.Cut(line, " ")
+			case "response":
+				x.status = line
+				if match := codeOf.FindStringSubmatch(rest); match != nil {
+					x.code = match[1]
+				}
+				list = append(list, x)
+			}
+		}
+	}
+	return list
+}
+
+// unreachable are the codes that no golden request leads to, with the reason or the
+// test that does; TestErrorTable renders them all.
+var unreachable = map[string]string{
+	"403002": "nothing of this dialect can be switched off",
+	"409002": "no call makes a thing that has a name",
+	"422009": "refunds are no reversals",
+	"413001": "TestBodyTooLarge",
+	"429001": "TestFailuresAreThrottled",
+	"429002": "no quota holds here",
+	"500001": "a mistake",
+	"503001": "a counterparty is missing",
+	"503002": "load",
+	"504001": "time",
+}
+
+// No route is without a golden success, and no code that can be reached without a golden refusal.
+func TestGoldensCover(t *testing.T) {
+	surface := newSurface(t)
+	mux, missing, names := http.NewServeMux(), map[string]bool{}, map[string]string{}
+	for _, r := range surface.Routes() {
+		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
+		names[r.Method+" "+r.Path] = r.Name
+		missing[r.Name] = r.Name != "giftcard.cover" // TestCover
+	}
+	for _, verdict := range surface.Table() {
+		missing[verdict.Code] = unreachable[verdict.Code] == ""
+	}
+	for _, x := range exchanges(t) {
+		missing[x.code] = false
+		if x.status != "200" {
+			continue
+		}
+		r, err := http.NewRequest(x.method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.target), nil)
+		if err != nil {
+			t.Fatalf("%s %s: %v", x.file, x.step, err)
+		}
+		_, pattern := mux.Handler(r)
+		missing[names[pattern]] = false
+	}
+	var bare []string
+	for name, is := range missing {
+		if is {
+			bare = append(bare, name)
+		}
+	}
+	if diff := cmp.Diff([]string(nil), bare); diff != "" {
+		t.Errorf("routes without a golden success and codes without a golden refusal: %s", diff)
+	}
+}
