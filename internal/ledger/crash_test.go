@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,8 +18,8 @@ import (
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
-// victimVariable tells this test program to be the process that is killed; it holds where
-// the database is.
+// victimVariable tells this test program to be the process that is killed; it holds the
+// database's URL or path.
 const victimVariable = "SCRIP_LEDGER_VICTIM"
 
 // A process that is killed while it posts has lost nothing that it acknowledged, and whoever
@@ -64,11 +63,9 @@ func TestKilledProcess(t *testing.T) {
 // acknowledged n orders, and returns their numbers.
 func killVictim(t *testing.T, config storage.Config, n int) map[int]bool {
 	t.Helper()
-	where, err := json.Marshal(config)
-	must(t, err)
 	var complaints bytes.Buffer
 	victim := exec.CommandContext(t.Context(), os.Args[0])
-	victim.Env = append(os.Environ(), victimVariable+"="+string(where))
+	victim.Env = append(os.Environ(), victimVariable+"="+config.URL+config.Path)
 	victim.Stderr = &complaints
 	output, err := victim.StdoutPipe()
 	must(t, err)
@@ -92,9 +89,9 @@ func killVictim(t *testing.T, config storage.Config, n int) map[int]bool {
 
 // runVictim buys with sixteen callers and prints the number of each order when it is done.
 func runVictim(where string) error {
-	var config storage.Config
-	if err := json.Unmarshal([]byte(where), &config); err != nil {
-		return err
+	config := storage.Config{Path: where}
+	if strings.HasPrefix(where, "postgres") {
+		config = storage.Config{URL: where}
 	}
 	db, err := storage.Open(context.Background(), config)
 	if err != nil {
