@@ -53,7 +53,7 @@ func TestBodyFormat(t *testing.T) {
 		At: time.UnixMicro(1767225600000001).UTC(), fingerprint: [16]byte{0: 1, 15: 0xff},
 		Moves: []Move{{Debit: "cash", Credit: "wallet", Posted: mustAmount(t, 5), Held: -7, Hold: "hold_1"}, {Debit: "a", Credit: "b", Posted: mustAmount(t, 0)}},
 		After: []Balance{{Account: "cash", Posted: mustAmount(t, 5), Available: mustAmount(t, -2)}}, States: []StateChange{{Account: "wallet", To: Frozen}}}
-	want := `{"v":1,"book":"bk_1","seq":7,"id":"txn_2","kind":"load","key":"k","ref":"größe \u003c1\u003e","reverses":"txn_1","by":"key_1",` +
+	want := `{"v":1,"book":"bk_1","seq":7,"id":"txn_2","kind":"load","key":"k","ref":"größe <1>","reverses":"txn_1","by":"key_1",` +
 		`"at":1767225600000001,"fp":"010000000000000000000000000000ff","moves":[{"d":"cash","c":"wallet","cur":"USD","post":5,"hold":-7,"h":"hold_1"},` +
 		`{"d":"a","c":"b","cur":"USD","post":0,"hold":0}],"after":[{"a":"cash","cur":"USD","bal":5,"avail":-2}],"states":[{"a":"wallet","to":"frozen"}]}`
 	if got := string(o.canonical()); got != want {

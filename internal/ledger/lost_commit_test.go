@@ -3,8 +3,6 @@ package ledger_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -132,10 +130,3 @@ func (p *unreliable) serve(client net.Conn) error {
 
 // committed is how PostgreSQL says so, on the wire.
 const committed = "COMMIT\x00"
-
-// isCommit reports whether what a client sends asks for a commit: in words, or by the name
-// under which the driver has prepared it.
-func isCommit(sent []byte) bool {
-	prepared := sha256.Sum256([]byte("COMMIT"))
-	return bytes.Contains(sent, []byte("COMMIT\x00")) || bytes.Contains(sent, []byte(hex.EncodeToString(prepared[:24])))
-}

@@ -165,14 +165,14 @@ func (p *Posting) validate() error {
 	if p.Debit == p.Credit || !isName(string(p.Debit)) || !isName(string(p.Credit)) {
 		return fault.New(fault.InvalidRequest, "posting from %q to %q: want two different accounts", p.Debit, p.Credit)
 	}
-	if p.All != p.Amount.IsZero() || p.Amount.IsNegative() || p.Amount.Minor > maxSum {
+	if p.All != p.Amount.IsZero() || p.Amount.IsNegative() || p.Amount.Minor > maxSum || (!p.All && !p.Amount.Currency.IsValid()) {
 		return fault.New(fault.InvalidAmount, "posting from %s: the amount must be above zero", p.Debit)
 	}
 	return nil
 }
 
 func (h *HoldChange) validate() error {
-	if !isName(string(h.ID)) || h.Amount.IsNegative() || h.Amount.Minor > maxSum {
+	if !isName(string(h.ID)) || h.Amount.IsNegative() || h.Amount.Minor > maxSum || (!h.Amount.IsZero() && !h.Amount.Currency.IsValid()) {
 		return fault.New(fault.InvalidAmount, "%s hold %q: want an id and an amount that is not negative", h.Action, h.ID)
 	}
 	switch h.Action {
