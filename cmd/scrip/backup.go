@@ -27,7 +27,7 @@ Secrets in it stay sealed, and the master key is not in it: keep that elsewhere.
 		Example: "  scrip backup scrip-2026-11-21.backup",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
 				bar := newBar("backup")
 				m, err := dump.Backup(ctx, app.DB, args[0], dump.Options{Clock: clock.System(), Replace: replace, Progress: bar.dump})
 				bar.end()
@@ -82,6 +82,9 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	c, _, err := p.settings(cmd)
 	if err != nil {
 		return err
+	}
+	if !server.HasMasterKey(options(c, nil)) {
+		return fmt.Errorf("there is no master key: put the master.key of the installation that made the backup into %s, or set SCRIP_MASTER_KEY", c.Data)
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)

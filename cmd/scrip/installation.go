@@ -79,7 +79,7 @@ and of the audit log are unbroken. It can run beside a server. It exits with 1
 when anything is wrong.`,
 		Example: "  scrip verify\n  scrip verify -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.with(cmd, p.runVerify(cmd)) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.withExisting(cmd, p.runVerify(cmd)) },
 	}
 }
 

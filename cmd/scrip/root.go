@@ -108,6 +108,19 @@ func (p *program) with(cmd *cobra.Command, do func(ctx context.Context, app *ser
 	return do(cmd.Context(), app)
 }
 
+// withExisting is with for commands that make no sense on a new installation: a
+// mistyped directory must not answer like an empty one.
+func (p *program) withExisting(cmd *cobra.Command, do func(ctx context.Context, app *server.App) error) error {
+	c, _, err := p.settings(cmd)
+	if err != nil {
+		return err
+	}
+	if !server.Exists(options(c, nil)) {
+		return fmt.Errorf("there is no installation in %s: name its directory with --data, or its database with --database", c.Data)
+	}
+	return p.with(cmd, do)
+}
+
 // actor names who runs a command, for the audit log.
 func actor() string {
 	if user := os.Getenv("USER"); user != "" && len(user) <= 64 {

@@ -1,5 +1,7 @@
 package giftcard
 
+import "context"
+
 // The limits and the parsers that tests look at.
 const (
 	SweepSize      = sweepSize
@@ -21,3 +23,13 @@ var ListOf = parseList
 
 // Parts returns what a parsed list holds.
 func (l *list) Parts() ([]Issue, []int, []BadField) { return l.issues, l.lines, l.bad }
+
+// GetWhile is Get, with something done between the reading of the card and of its account.
+func (s *Service) GetWhile(ctx context.Context, m Merchant, card ID, between func()) (*Card, error) {
+	found, err := s.stored(ctx, m.Book, card)
+	if err != nil {
+		return nil, err
+	}
+	between()
+	return s.complete(ctx, found, s.Clocks.Now(m.Realm))
+}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/giftcard"
-	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
@@ -264,26 +263,23 @@ func TestRepeatsAtOnce(t *testing.T) {
 	}
 }
 
-// A card that ends while it is read is never taken for a redeemed one.
+// A card that ends while it is read is found as it ended, and never taken for a redeemed one.
 func TestReadWhileItEnds(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		p := setup(t, db)
-		for range 20 {
-			c := p.create(shop, 100)
-			atOnce(4, func(i int) {
-				if i == 0 {
-					if _, err := p.cancel(c, ""); err != nil {
-						t.Error(err)
-					}
-					return
-				}
-				for range 5 {
-					card, err := p.Find(t.Context(), shop, c.Secret)
-					if err != nil || card.Status == giftcard.Redeemed || (card.Status == giftcard.Cancelled) != card.Balance.IsZero() {
-						t.Errorf("%+v, %v", card, err)
-					}
-				}
-			})
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, due := p.create(shop, 100), p.create(shop, 100)
+		found, err := p.GetWhile(t.Context(), shop, c.Card.ID, func() { p.done(p.cancel(c, "meanwhile")) })
+		must(t, err)
+		if found.Status != giftcard.Cancelled || found.Reason != "meanwhile" || !found.Balance.IsZero() || found.EndedAt.IsZero() {
+			t.Errorf("cancelled: %+v", found)
+		}
+		p.forward(p.Rules.Validity)
+		found, err = p.GetWhile(t.Context(), shop, due.Card.ID, func() {
+			if n, err := p.Expire(t.Context()); n != 1 || err != nil {
+				t.Errorf("swept %d, %v", n, err)
+			}
+		})
+		if err != nil || found.Status != giftcard.Expired || !found.Balance.IsZero() {
+			t.Errorf("expired: %+v, %v", found, err)
 		}
 	})
 }

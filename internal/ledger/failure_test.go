@@ -20,9 +20,13 @@ import (
 // everyIsolation runs a test on both engines, and on PostgreSQL at SERIALIZABLE too.
 func everyIsolation(t *testing.T, test func(t *testing.T, config storage.Config)) {
 	for _, engine := range testkit.Engines() {
-		t.Run(engine, func(t *testing.T) { test(t, testkit.Database(t, engine)) })
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, testkit.Database(t, engine))
+		})
 		if engine != "sqlite" {
 			t.Run("serializable", func(t *testing.T) {
+				t.Parallel()
 				config := testkit.Database(t, engine)
 				config.Serializable = true
 				test(t, config)

@@ -113,7 +113,7 @@ func (l *lane) runBatch(batch []*pending) {
 	if err == nil {
 		return
 	}
-	unknown := errors.Is(err, storage.ErrUnknownCommit)
+	unknown := errors.Is(err, storage.ErrUnknownCommit) // kept as the fault's cause
 	for _, p := range batch {
 		if len(batch) > 1 && !unknown {
 			err = l.write([]*pending{p})
@@ -150,10 +150,15 @@ func (l *lane) write(batch []*pending) error {
 		}
 		return state.write(ctx, tx)
 	})
-	if errors.Is(err, storage.ErrUnknownCommit) {
+	return asFault(err)
+}
+
+// asFault says what a failed write means for who asked for it.
+func asFault(err error) error {
+	switch {
+	case errors.Is(err, storage.ErrUnknownCommit):
 		return fault.Wrap(err, fault.Unavailable, "it is not known whether this was done: repeat it under the same key")
-	}
-	if errors.Is(err, storage.ErrStale) {
+	case errors.Is(err, storage.ErrStale):
 		return fault.Wrap(err, fault.InvalidState, "the state changed meanwhile")
 	}
 	return err

@@ -110,18 +110,41 @@ func OpenBook(ctx context.Context, tx *storage.Tx, book Book) error {
 // not_found, invalid_request, or idempotency_conflict when op's key was used for
 // something else. Once accepted, an operation is finished even if ctx ends.
 func (l *Ledger) Submit(ctx context.Context, op Operation) (Outcome, error) {
-	if err := op.validate(); err != nil {
+	if err := l.check(&op); err != nil {
 		return Outcome{}, err
 	}
 	return l.laneOf(op.Book).submit(ctx, &op)
 }
 
+// check refuses what makes no sense in any book. The time of an operation moves its
+// book's time, for good: it may not be far ahead of the clock of the realm that is.
+func (l *Ledger) check(op *Operation) error {
+	if err := op.validate(); err != nil {
+		return err
+	}
+	if ahead := op.At.Sub(l.clocks.Now(realm.Test)); ahead > maxAhead {
+		return fault.New(fault.InvalidRequest, "operation %s: its time is %s ahead of the clock", op.Kind, ahead.Round(time.Second))
+	}
+	return nil
+}
+
+const (
+	// maxAhead is how far ahead of the clock an operation's time may be: clocks of machines differ.
+	maxAhead = 24 * time.Hour
+	// maxBulk bounds the operations of one SubmitAll.
+	maxBulk = 1_000_000
+)
+
 // SubmitAll makes all of ops durable in one transaction, or none: the first refusal
-// undoes everything and is returned with its place. It is for bulk work; progress,
-// when not nil, is told how many were decided.
+// undoes everything and is returned with its place. It is for bulk work of at most a
+// million; progress, when not nil, is told how many were decided, and begins again
+// when the database has it done again.
 func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(done int)) ([]Outcome, error) {
+	if len(ops) > maxBulk {
+		return nil, fault.New(fault.InvalidRequest, "%d operations at once, the most is %d", len(ops), maxBulk)
+	}
 	for i := range ops {
-		if err := ops[i].validate(); err != nil {
+		if err := l.check(&ops[i]); err != nil {
 			return nil, fmt.Errorf("operation %d: %w", i+1, err)
 		}
 	}
@@ -139,7 +162,7 @@ func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(d
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, asFault(err)
 	}
 	return outcomes, nil
 }

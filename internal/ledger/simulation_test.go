@@ -36,6 +36,7 @@ func TestSimulation(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		for _, seed := range seeds {
 			t.Run(fmt.Sprintf("%s/%d", engine, seed), func(t *testing.T) {
+				t.Parallel()
 				s := &simulation{t: t, config: testkit.Database(t, engine), rng: rand.New(rand.NewPCG(seed, 0)), clock: clock.NewManual(epoch)}
 				defer func() {
 					if t.Failed() {

@@ -85,6 +85,24 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	return app, nil
 }
 
+// Exists reports whether there is a database where o says; one on a server is taken to be there.
+func Exists(o Options) bool {
+	if o.Database != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(o.Data, databaseFile))
+	return err == nil
+}
+
+// HasMasterKey reports whether there is a master key where o says.
+func HasMasterKey(o Options) bool {
+	if o.MasterKey != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(o.Data, vault.MasterFile))
+	return err == nil
+}
+
 // OpenDatabase opens an installation's database alone, without migrating it.
 func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
 	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections}

@@ -41,7 +41,7 @@ func (a *App) Surfaces(h HTTP) []Surface {
 	kit := wire.NewKit(wire.Options{Logger: a.Logger, Proxies: h.Proxies, Take: a.Limits.Take, Block: a.Limits.Block,
 		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
 	return []Surface{
-		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), BaseURL: h.BaseURL}),
+		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Version: a.Version}),
 	}
@@ -65,12 +65,14 @@ func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 	return mux
 }
 
-// metrics serves figures to callers on this machine; others scrape through a proxy that they trust.
+// metrics serves figures to callers on this machine, but not to those whom a proxy on
+// this machine speaks for.
 func (a *App) metrics() http.Handler {
 	figures := a.Metrics.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !from.Addr().Unmap().IsLoopback() {
+		forwarded := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
+		if err != nil || forwarded || !from.Addr().Unmap().IsLoopback() {
 			unknownPath(w, r)
 			return
 		}

@@ -41,12 +41,14 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err := a.serveMetrics(background, &running, h.Metrics); err != nil {
 		return err
 	}
+	a.Logger.InfoContext(ctx, "serving", "address", opened.String(), "version", a.Version, "engine", a.DB.Engine())
 	ready(opened.String())
 	go func() {
 		<-ctx.Done()
 		health.Closing()
 	}()
 	err = server.Serve(ctx)
+	a.Logger.InfoContext(background, "stopping", "address", opened.String())
 	grace, cancel := context.WithTimeout(background, h.Shutdown)
 	defer cancel()
 	a.Webhooks.Stop()

@@ -52,7 +52,7 @@ type postgresWriter struct {
 	observe func(writes int, took time.Duration)
 }
 
-func (w *postgresWriter) close() error { return nil } // the pool is the readers' too
+func (w *postgresWriter) close(readers *sql.DB) error { return readers.Close() } // the pool is the writer's too
 
 func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
 	pause, watch := firstPause, clock.Start()

@@ -110,7 +110,7 @@ func (w *sqliteWriter) enqueue(p *pendingWrite) error {
 	}
 }
 
-func (w *sqliteWriter) close() error {
+func (w *sqliteWriter) close(readers *sql.DB) error {
 	w.closing.Lock()
 	if !w.closed {
 		w.closed = true
@@ -118,7 +118,12 @@ func (w *sqliteWriter) close() error {
 	}
 	w.closing.Unlock()
 	<-w.done
-	return errors.Join(w.conn.close(), w.pool.Close())
+	err := readers.Close()
+	// Another process may be reading: then its own end folds the log back.
+	if _, busy := w.conn.exec(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)", nil); busy != nil && !isTransient(busy) {
+		err = errors.Join(err, fmt.Errorf("fold the log back: %w", busy))
+	}
+	return errors.Join(err, w.conn.close(), w.pool.Close())
 }
 
 func (w *sqliteWriter) run() {

@@ -44,7 +44,8 @@ type DB struct {
 // writer runs a closure in one durable transaction.
 type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error) error
-	close() error
+	// close finishes what was accepted and closes the readers too.
+	close(readers *sql.DB) error
 }
 
 // Open connects to the database that config names. It does not migrate.
@@ -58,14 +59,10 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	return openPostgres(ctx, config)
 }
 
-// Close waits for writes under way and releases every connection.
+// Close waits for writes under way and releases every connection. On SQLite it folds
+// the log back, so that the file alone is the database.
 func (db *DB) Close() error {
-	werr := db.writer.close()
-	rerr := db.readers.Close()
-	if werr != nil {
-		return fmt.Errorf("close writer: %w", werr)
-	}
-	return rerr
+	return db.writer.close(db.readers)
 }
 
 // Engine returns "sqlite" or "postgres", for messages and metrics.

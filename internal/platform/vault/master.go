@@ -22,9 +22,9 @@ import (
 const masterSize = 32
 
 const (
-	// masterFile is the master key's file within the data directory.
-	masterFile = "master.key"
-	// stagedSuffix marks the key that takes masterFile's place when a rotation is done.
+	// MasterFile is the master key's file within the data directory.
+	MasterFile = "master.key"
+	// stagedSuffix marks the key that takes MasterFile's place when a rotation is done.
 	stagedSuffix = ".next"
 	// maxMasterFile bounds what is read of either, in bytes.
 	maxMasterFile = 1024
@@ -87,7 +87,7 @@ func LoadMasterKey(dir, env string) (key MasterKey, created bool, err error) {
 		key, err = ParseMasterKey(env)
 		return key, false, err
 	}
-	path := filepath.Join(dir, masterFile)
+	path := filepath.Join(dir, MasterFile)
 	key, err = readMasterKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = NewMasterKey()

@@ -32,11 +32,11 @@ func TestLoadMasterKey(t *testing.T) {
 	if err != nil || created || !first.text.Equal(second.text) {
 		t.Errorf("second load: created %t, %v", created, err)
 	}
-	info, err := os.Stat(filepath.Join(dir, masterFile))
+	info, err := os.Stat(filepath.Join(dir, MasterFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file has mode %v, %v", info.Mode(), err)
 	}
-	wantFiles(t, dir, masterFile)
+	wantFiles(t, dir, MasterFile)
 }
 
 func wantFiles(t *testing.T, dir string, want ...string) {
@@ -99,7 +99,7 @@ func TestLoadMasterKeyConcurrently(t *testing.T) {
 	if makers != 1 {
 		t.Errorf("%d processes made the key", makers)
 	}
-	wantFiles(t, dir, masterFile)
+	wantFiles(t, dir, MasterFile)
 }
 
 // A file that others may read, that holds no key, or that is no file is refused with a hint.
@@ -114,7 +114,7 @@ func TestLoadMasterKeyRefuses(t *testing.T) {
 		{"", 0o600, "base64"}, {good[:10], 0o600, "base64"}, {good + good, 0o600, "base64"}, {strings.Repeat(good, 1000), 0o600, "base64"},
 	} {
 		dir := t.TempDir()
-		path := filepath.Join(dir, masterFile)
+		path := filepath.Join(dir, MasterFile)
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestLoadMasterKeyRefuses(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, masterFile), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, MasterFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := LoadMasterKey(dir, ""); err == nil {
@@ -157,7 +157,7 @@ func TestRotateMasterFile(t *testing.T) {
 				t.Error("the file has the old key")
 			}
 			wantPlain(t, open(t, db, after), sealed, "text")
-			wantFiles(t, dir, masterFile)
+			wantFiles(t, dir, MasterFile)
 			before = after
 		}
 	})
@@ -167,7 +167,7 @@ func TestRotateMasterFile(t *testing.T) {
 // the next one goes through.
 func TestRotateMasterFileInterrupted(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, masterFile)
+	path := filepath.Join(dir, MasterFile)
 	db := testkit.Open(t, testkit.Database(t, "sqlite"))
 	v := open(t, db, load(t, dir))
 	sealed := seal(t, v, "text")
@@ -193,7 +193,7 @@ func TestRotateMasterFileInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
-	wantFiles(t, dir, masterFile)
+	wantFiles(t, dir, MasterFile)
 }
 
 // A rotation that the database refuses leaves the files as they were.
@@ -206,7 +206,7 @@ func TestRotateMasterFileRefused(t *testing.T) {
 	if err := v.RotateMasterFile(ctx); err == nil {
 		t.Fatal("rotated with a context that had ended")
 	}
-	wantFiles(t, dir, masterFile)
+	wantFiles(t, dir, MasterFile)
 	open(t, db, load(t, dir))
 	if err := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey()).RotateMasterFile(t.Context()); err == nil {
 		t.Error("rotated a file of a key that came from none")
