@@ -19,6 +19,8 @@ const (
 	// MaxImportBytes bounds the file.
 	MaxImportBytes = 64 << 20
 	maxLine        = 4 << 10
+	// maxLines counts empty ones, too.
+	maxLines = 2 * MaxIssues
 )
 
 // The columns of a file, in any order; the last one may be missing.
@@ -61,6 +63,9 @@ func parseList(r io.Reader) (*list, error) {
 		line, whole, err := readLine(in)
 		if limited.N == 0 {
 			return nil, tooLarge("bytes", MaxImportBytes)
+		}
+		if number > maxLines {
+			return nil, tooLarge("lines", maxLines)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("read list of gift cards: %w", err)

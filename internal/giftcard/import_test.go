@@ -210,7 +210,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // Too many rows and too many bytes are refused while they are read, whatever they hold.
 func TestImportIsBounded(t *testing.T) {
-	for line, what := range map[string]string{"A,template_001,USD,1,\n": "100000 rows", "x\n": "100000 rows", "\n": "67108864 bytes", "x": "67108864 bytes"} {
+	for line, what := range map[string]string{"A,template_001,USD,1,\n": "100000 rows", "x\n": "100000 rows", "\n": "200000 lines", "x": "67108864 bytes"} {
 		_, err := giftcard.ListOf(io.MultiReader(strings.NewReader(header), &endless{line: strings.Repeat(line, 1000)}))
 		wantCode(t, fmt.Sprintf("endless %q", line), err, fault.BodyTooLarge)
 		if f := fault.From(err); f.Message != "the file has more than "+what {

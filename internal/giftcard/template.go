@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -103,9 +104,12 @@ func (s *Service) AddTemplate(ctx context.Context, n NewTemplate) (Template, err
 	return t, err
 }
 
-// Templates returns every template, by id.
+// Templates returns every template, by id in the order of bytes.
 func (s *Service) Templates(ctx context.Context) ([]Template, error) {
-	return storage.All(ctx, s.DB, scanTemplate, listTemplates, maxTemplates)
+	all, err := storage.All(ctx, s.DB, scanTemplate, listTemplates, maxTemplates)
+	// A database may sort letters by a language's rules instead.
+	slices.SortFunc(all, func(a, b Template) int { return strings.Compare(a.ID, b.ID) })
+	return all, err
 }
 
 // Template returns one template, or not_found.

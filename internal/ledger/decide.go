@@ -125,7 +125,7 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 
 // replay answers an operation whose key was used before.
 func replay(op *Operation, first Outcome) (Outcome, error) {
-	if op.fingerprint() != first.fingerprint {
+	if op.print != first.fingerprint {
 		return Outcome{}, fault.New(fault.IdempotencyConflict, "the key was used for something else, transaction %s", first.Transaction)
 	}
 	first.Replayed = true
@@ -373,7 +373,7 @@ func (a *attempt) counter(n name) *counter {
 
 func (a *attempt) outcome() Outcome {
 	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
-		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.fingerprint()}
+		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.print}
 	o.After = make([]Balance, 0, len(a.accounts))
 	for _, d := range a.accounts {
 		o.After = append(o.After, Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()})

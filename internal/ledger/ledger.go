@@ -116,7 +116,7 @@ func (l *Ledger) Submit(ctx context.Context, op Operation) (Outcome, error) {
 	return l.laneOf(op.Book).submit(ctx, &op)
 }
 
-// check refuses what makes no sense in any book. The time of an operation moves its
+// check refuses what makes no sense in any book and completes the rest. The time of an operation moves its
 // book's time, for good: it may not be far ahead of the clock of the realm that is.
 func (l *Ledger) check(op *Operation) error {
 	if err := op.validate(); err != nil {
@@ -125,6 +125,7 @@ func (l *Ledger) check(op *Operation) error {
 	if ahead := op.At.Sub(l.clocks.Now(realm.Test)); ahead > maxAhead {
 		return fault.New(fault.InvalidRequest, "operation %s: its time is %s ahead of the clock", op.Kind, ahead.Round(time.Second))
 	}
+	op.print = op.fingerprint()
 	return nil
 }
 

@@ -42,6 +42,8 @@ type Operation struct {
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.
 	Effects func(Outcome) ([]storage.Effect, error)
+
+	print [16]byte // its fingerprint, taken before it waits for its turn
 }
 
 // Posting moves an amount from the account that is debited to the one that is credited.

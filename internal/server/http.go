@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
@@ -93,6 +94,9 @@ func (a *App) observe(ctx context.Context, r wire.Record) {
 		a.Metrics.Request(r.Dialect, r.Route, r.Status, r.Elapsed)
 	}
 	if r.Status < http.StatusInternalServerError {
+		if !a.Logger.Enabled(ctx, slog.LevelDebug) {
+			return
+		}
 		a.Logger.DebugContext(ctx, "request", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
 			"subject", r.Subject, "from", r.From.String(), "took", r.Elapsed)
 		return

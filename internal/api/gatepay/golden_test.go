@@ -52,7 +52,7 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 		},
 		Actions: map[string]func(testing.TB, []string){
 			"wait": b.wait, "sweep": b.sweep, "rotate": b.rotate, "disable": b.disable, "suspend": b.suspend,
-			"block": b.block, "retire": b.retire,
+			"block": b.block,
 		},
 	}
 }
