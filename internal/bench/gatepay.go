@@ -62,9 +62,9 @@ func (g *Gatepay) createBody() []byte {
 // RedeemHot takes a little from the same card with every request, the hardest case for a ledger.
 func (g *Gatepay) RedeemHot() Scenario { return g.redeem("gatepay redeem hot", "h", 1) }
 
-// RedeemSpread takes a little from all cards in turn.
+// RedeemSpread takes a little from all cards in turn, those made later too.
 func (g *Gatepay) RedeemSpread() Scenario {
-	return g.redeem("gatepay redeem spread", "s", len(g.Cards))
+	return g.redeem("gatepay redeem spread", "s", maxCards)
 }
 
 func (g *Gatepay) redeem(name, mark string, cards int) Scenario {
