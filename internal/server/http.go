@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/api/gatepay"
@@ -13,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
+	"github.com/scripcards/scrip/spec"
 )
 
 // HTTP is what only the HTTP side needs to know.
@@ -54,6 +56,7 @@ func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
 	}
+	mux.HandleFunc("GET /openapi/{document}", contract)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	if a.Metrics != nil && h.Metrics == "" {
@@ -64,6 +67,19 @@ func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 	}
 	mux.HandleFunc("/", unknownPath)
 	return mux
+}
+
+// contract serves the OpenAPI document of a dialect, such as /openapi/gatepay.yaml.
+func contract(w http.ResponseWriter, r *http.Request) {
+	dialect, isYAML := strings.CutSuffix(r.PathValue("document"), ".yaml")
+	document, ok := spec.Document(dialect)
+	if !ok || !isYAML {
+		unknownPath(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(document) // the caller may have left
 }
 
 // metrics serves figures to callers on this machine, but not to those whom a proxy on

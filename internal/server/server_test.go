@@ -1,0 +1,129 @@
+package server_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/platform/telemetry"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// running serves a new installation on engine and returns its address. It must stop without an error.
+func running(t *testing.T, engine string) string {
+	t.Helper()
+	o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Logger: slog.New(slog.DiscardHandler), Metrics: telemetry.NewMetrics()}
+	app, err := server.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Demo(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	address, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- app.Serve(ctx, "127.0.0.1:0", server.HTTP{}, func(a string) { address <- a }) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if err := app.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	select {
+	case a := <-address:
+		return "http://" + a
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
+	return ""
+}
+
+func fetch(t *testing.T, url string, header ...string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header) && header[i] != ""; i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+// A server answers health, figures, contracts and both dialects, keeps figures from whom a
+// proxy speaks for, and stops in order.
+func TestServe(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			base := running(t, engine)
+			for _, want := range []struct {
+				path, header, value string
+				status              int
+				text                string
+			}{
+				{"/healthz", "", "", 200, "ok"},
+				{"/readyz", "", "", 200, "ready"},
+				{"/v1/pay/giftcard/template/list", "X-API-Key", "cp_test_sk_demo", 200, "template_001"},
+				{"/v1/pay/giftcard/template/list", "", "", 401, "401001"},
+				{"/operator/v1/status", "Authorization", "Bearer op_demo", 200, engine},
+				{"/metrics", "", "", 200, "scrip_http_requests_total"},
+				{"/metrics", "X-Forwarded-For", "192.0.2.7", 404, "not_found"},
+				{"/openapi/gatepay.yaml", "", "", 200, "openapi:"},
+				{"/openapi/operator.yaml", "", "", 200, "openapi:"},
+				{"/openapi/nobody.yaml", "", "", 404, "not_found"},
+				{"/nothing", "", "", 404, "not_found"},
+			} {
+				status, body := fetch(t, base+want.path, want.header, want.value)
+				if status != want.status || !strings.Contains(body, want.text) {
+					t.Errorf("%s (%s %s): %d %.120s, want %d and %s", want.path, want.header, want.value, status, body, want.status, want.text)
+				}
+			}
+		})
+	}
+}
+
+// Demo data are made once; a second start finds them and adds nothing.
+func TestDemoTwice(t *testing.T) {
+	o := server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
+	var first string
+	for range 2 {
+		app, err := server.Open(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		demo, err := app.Demo(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		books, log, err := app.Verify(context.Background(), nil)
+		if err != nil || books.Found > 0 || !log.Intact() {
+			t.Errorf("verify: %+v %+v %v", books, log, err)
+		}
+		if first == "" {
+			first = string(demo.Customer.ID)
+		}
+		if string(demo.Customer.ID) != first || books.Transactions != 2 {
+			t.Errorf("customer %s with %d transactions, want %s with 2", demo.Customer.ID, books.Transactions, first)
+		}
+		if err := app.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
