@@ -84,6 +84,9 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 		return err
 	}
 	if !server.HasMasterKey(options(c, nil)) {
+		if _, err := dump.Verify(cmd.Context(), path, dump.Options{Clock: clock.System()}); err != nil {
+			return err // the file's own trouble comes first
+		}
 		return fmt.Errorf("there is no master key: put the master.key of the installation that made the backup into %s, or set SCRIP_MASTER_KEY", c.Data)
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {

@@ -122,7 +122,8 @@ func sameRequest(a, b ledger.Operation) bool {
 		}
 		return op
 	}
-	return cmp.Equal(strip(a), strip(b), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(ledger.Operation{}, "At", "Open", "Guards", "Effects"))
+	return cmp.Equal(strip(a), strip(b), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(ledger.Operation{}),
+		cmpopts.IgnoreFields(ledger.Operation{}, "At", "Open", "Guards", "Effects"))
 }
 
 // posted sums an account's movements on its normal side.
