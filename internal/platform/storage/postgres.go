@@ -27,6 +27,13 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if parsed.RuntimeParams["application_name"] == "" {
 		parsed.RuntimeParams["application_name"] = "scrip"
 	}
+	// Every look-up here has its index. A plan that was made while a table was small must
+	// not go on reading the whole of it when it has grown.
+	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		if parsed.RuntimeParams[way] == "" {
+			parsed.RuntimeParams[way] = "off"
+		}
+	}
 	parsed.StatementCacheCapacity = 1024
 	pool := stdlib.OpenDB(*parsed)
 	conns := config.MaxConns
