@@ -46,6 +46,7 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.CardCancelled:     {Status: 422, Code: "card_cancelled"},
 	fault.CardBlocked:       {Status: 422, Code: "card_blocked"},
 	fault.TemplateInactive:  {Status: 422, Code: "template_inactive"},
+	fault.CardInvalid:       {Status: 422, Code: "card_invalid"},
 
 	fault.RateLimited:   {Status: 429, Code: "rate_limited"},
 	fault.QuotaExceeded: {Status: 429, Code: "quota_exceeded"},

@@ -59,6 +59,7 @@ const (
 	CardCancelled     Code = "card_cancelled"
 	CardBlocked       Code = "card_blocked"
 	TemplateInactive  Code = "template_inactive"
+	CardInvalid       Code = "card_invalid"
 
 	RateLimited   Code = "rate_limited"
 	QuotaExceeded Code = "quota_exceeded"
@@ -109,6 +110,7 @@ var rows = [...]row{
 	{CardCancelled, KindPrecondition},
 	{CardBlocked, KindPrecondition},
 	{TemplateInactive, KindPrecondition},
+	{CardInvalid, KindPrecondition},
 	{RateLimited, KindLimit},
 	{QuotaExceeded, KindLimit},
 	{Unavailable, KindUnavailable},
