@@ -82,6 +82,8 @@ var owned = []struct {
 	{"github.com/spf13/cobra", []string{"cmd", "internal/cli"}},
 	{"github.com/schollz/progressbar/v3", []string{"cmd", "internal/cli", "internal/bench"}},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/bench"}},
+	{"github.com/caddyserver/certmagic", []string{"internal/server"}},
+	{"go.uber.org/zap", []string{"internal/server"}},
 	{"github.com/a-h/templ", []string{"internal/web"}},
 	{"github.com/chromedp/chromedp", []string{"tests"}},
 	{"github.com/chromedp/cdproto", []string{"tests"}},
