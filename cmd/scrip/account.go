@@ -224,7 +224,7 @@ func (p *program) rotateKey() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				issued, err := app.Accounts.RotateKey(ctx, actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}, grace)
+				issued, err := app.Accounts.RotateKey(ctx, actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}, account.KeyRotation{Grace: grace})
 				if err != nil {
 					return err
 				}
@@ -329,7 +329,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				issued, err := app.Accounts.RotateMerchant(ctx, actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, grace)
+				issued, err := app.Accounts.RotateMerchant(ctx, actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
 				if err != nil {
 					return err
 				}

@@ -54,6 +54,7 @@ func (c *Customer) Book(r realm.Realm) ledger.BookID {
 type NewCustomer struct {
 	Name  string
 	Email string
+	Also  Also[Customer]
 }
 
 const maxEmail = 254
@@ -83,8 +84,10 @@ func (s *Service) CreateCustomer(ctx context.Context, actor string, n NewCustome
 	var made Customer
 	err = s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
-		made, err = c.createCustomer(ctx, n)
-		return err
+		if made, err = c.createCustomer(ctx, n); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, made)
 	})
 	return made, err
 }
@@ -153,6 +156,9 @@ func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer Cus
 			"name_changed": strconv.FormatBool(now.Name != to.Name), "email_changed": strconv.FormatBool(now.Email != to.Email),
 		}
 		now.Name, now.Email = to.Name, to.Email
+		if err := to.Also.apply(ctx, c, *now); err != nil {
+			return err
+		}
 		return c.record(ctx, note{action: "customer.change", subject: string(customer), detail: detail})
 	})
 }
@@ -205,10 +211,10 @@ func (s *Service) changeCustomer(ctx context.Context, actor string, customer Cus
 		if err != nil {
 			return err
 		}
+		found.ChangedAt = c.at
 		if err := edit(ctx, c, &found); err != nil {
 			return err
 		}
-		found.ChangedAt = c.at
 		changed = found
 		write := updateCustomer.With(string(found.ID), found.Name, storage.NullText(found.Email), string(found.State), storage.Micros(c.at))
 		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})

@@ -74,8 +74,9 @@ func (a *api) createTemplate(ctx context.Context, c *call, in newTemplate) (temp
 			return templateView{}, err
 		}
 	}
-	made, err := a.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: in.TemplateID, Name: in.Name, Image: in.Cover, Actor: actor(c)})
-	return viewTemplate(made), err
+	made, err := a.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: in.TemplateID, Name: in.Name, Image: in.Cover, Actor: actor(c),
+		Also: storing(a, c, viewTemplate)})
+	return viewTemplate(made), a.raced(ctx, c, err)
 }
 
 // listTemplates cuts its page from the whole list, which the product keeps short.

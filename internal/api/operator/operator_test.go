@@ -10,14 +10,11 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/account"
-	"github.com/scripcards/scrip/internal/api/operator"
-	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -241,43 +238,6 @@ func TestFeedFollows(t *testing.T) {
 		}
 		if _, n = newest(feed + "&after=" + place); n != 1 {
 			t.Errorf("%d new events", n)
-		}
-	})
-}
-
-// Of the same call made at once in several processes one acts, and all get its answer.
-func TestRepeatsAcrossProcesses(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		b := setup(t, db)
-		book := "/operator/v1/books/" + string(b.customer.Test)
-		for target, body := range map[string]string{
-			book + "/webhooks": `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`,
-			book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse": `{"reason":"till error"}`,
-		} {
-			answers := make([]string, 8)
-			var all sync.WaitGroup
-			for i := range answers {
-				all.Go(func() {
-					mux := http.NewServeMux() // with a kit of its own, as another process has
-					operator.New(wire.NewKit(wire.Options{Clock: b.clock}), b.Deps).Mount(mux)
-					r, w := b.raw("POST", target, []byte(body))
-					r.Header.Set("Content-Type", "application/json")
-					r.Header.Set("Idempotency-Key", "key of "+target)
-					mux.ServeHTTP(w, r)
-					answers[i] = fmt.Sprint(w.Code, w.Body)
-				})
-			}
-			all.Wait()
-			for _, answer := range answers {
-				if answer != answers[0] || !strings.HasPrefix(answer, "201") {
-					t.Errorf("%s: %s\nand %s", target, answers[0], answer)
-				}
-			}
-		}
-		hooks, err := b.Webhooks.List(t.Context(), b.customer.Test)
-		check(t, err)
-		if len(hooks) != 1 {
-			t.Errorf("%d webhooks were made", len(hooks))
 		}
 	})
 }
