@@ -19,7 +19,7 @@ import (
 )
 
 var tables = []string{
-	"account_customers", "account_books", "account_keys", "account_key_hashes", "account_merchants", "account_merchant_clients",
+	"account_customers", "account_customer_terms", "account_books", "account_keys", "account_key_hashes", "account_merchants", "account_merchant_clients",
 	"account_nonces", "account_operators", "account_operator_keys", "account_operator_key_hashes", "realm_clock",
 }
 

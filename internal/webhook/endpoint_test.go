@@ -131,7 +131,9 @@ func TestChanges(t *testing.T) {
 			t.Errorf("what goes with it: %+v, %v", got, err)
 		}
 		errUndo := errors.New("undo")
-		undone := ask(func(n *NewEndpoint) { n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errUndo } })
+		undone := ask(func(n *NewEndpoint) {
+			n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errUndo }
+		})
 		if _, _, err := b.Create(t.Context(), undone); !errors.Is(err, errUndo) {
 			t.Errorf("undone: %v", err)
 		}

@@ -52,12 +52,23 @@ func (a *api) createCustomer(ctx context.Context, c *call, in newCustomer) (cust
 	return viewCustomer(made), a.raced(ctx, c, err)
 }
 
-func (a *api) listCustomers(ctx context.Context, _ *call, in struct{ wire.CursorQuery }) (wire.Listing[customerView], error) {
-	s, err := a.span(in.CursorQuery, "customers")
+type customerList struct {
+	wire.CursorQuery
+	Search string `query:"search" json:"-" wire:"max=254"`
+}
+
+func (a *api) listCustomers(ctx context.Context, _ *call, in customerList) (wire.Listing[customerView], error) {
+	s, err := a.span(in.CursorQuery, "customers", in.Search)
 	if err != nil {
 		return wire.Listing[customerView]{}, err
 	}
-	found, err := a.Accounts.ListCustomers(ctx, account.Page{After: s.after, Limit: s.limit})
+	var found account.List[account.Customer]
+	part := account.Page{After: s.after, Limit: s.limit}
+	if in.Search == "" {
+		found, err = a.Accounts.ListCustomers(ctx, part)
+	} else {
+		found, err = a.Accounts.SearchCustomers(ctx, in.Search, part)
+	}
 	list := page(found.Items, viewCustomer)
 	list.NextCursor = a.more(s, found.Next)
 	return list, err

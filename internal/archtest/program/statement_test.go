@@ -21,7 +21,7 @@ func TestStatementsCompile(t *testing.T) {
 
 // acrossOwners are the statements that may reach rows of many owners, by reason.
 var acrossOwners = map[string][]string{
-	"lists for operators, who see all customers": {"account.list_customers", "audit.list_all_after", "audit.list_all_before",
+	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
 		"job.list_dead", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
