@@ -191,7 +191,7 @@ type Line struct {
 }
 
 // History returns up to limit transactions of a card before the given cursor, newest
-// first; 0 begins at the newest.
+// first; 0 begins at the newest. That an empty card was cancelled is a line, too.
 func (s *Service) History(ctx context.Context, card *Card, before int64, limit int) ([]Line, error) {
 	account, err := s.Books.FindAccount(ctx, card.Book, card.Account())
 	if err != nil {
@@ -201,13 +201,20 @@ func (s *Service) History(ctx context.Context, card *Card, before int64, limit i
 	if err != nil {
 		return nil, err
 	}
-	lines := make([]Line, 0, len(entries))
+	lines := make([]Line, 0, len(entries)+1)
+	if last, ok, err := s.emptyCancel(ctx, card, before, entries); err != nil {
+		return nil, err
+	} else if ok {
+		last.Seq = account.Entries + 1
+		lines = append(lines, last)
+		entries = entries[:min(len(entries), max(limit, 1)-1)]
+	}
 	for _, e := range entries {
 		amount := e.Posted
 		if amount.IsZero() {
 			amount.Minor = max(e.Held, -e.Held)
 		}
-		kind := strings.TrimPrefix(e.Kind, "giftcard.")
+		kind := strings.TrimPrefix(e.Kind, kindPrefix)
 		if e.Kind == "hold.expire" {
 			kind = "void"
 		}
@@ -215,4 +222,15 @@ func (s *Service) History(ctx context.Context, card *Card, before int64, limit i
 			Balance: e.Available, At: e.At, Seq: e.Seq})
 	}
 	return lines, nil
+}
+
+// emptyCancel is the line of a cancelled card whose account has no entry for it, because
+// nothing was left to move: the transaction closed the account, no more.
+func (s *Service) emptyCancel(ctx context.Context, card *Card, before int64, newest []ledger.Line) (Line, bool, error) {
+	if card.Status != Cancelled || before != 0 || len(newest) > 0 && newest[0].Kind == kindCancel {
+		return Line{}, false, nil
+	}
+	o, ok, err := s.Books.FindByKey(ctx, card.Book, keyOf(kindCancel, string(card.ID)))
+	none := money.New(0, card.Amount.Currency)
+	return Line{Transaction: o.Transaction, Type: strings.TrimPrefix(kindCancel, kindPrefix), Reference: o.Reference, Amount: none, Balance: none, At: o.At}, ok, err
 }
