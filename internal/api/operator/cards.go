@@ -113,13 +113,12 @@ func (a *api) changeTemplate(ctx context.Context, c *call, in templateChange) (t
 	return viewTemplate(changed), err
 }
 
-func (a *api) getCover(ctx context.Context, c *call, in templatePath) (wire.File, error) {
+func (a *api) getCover(ctx context.Context, _ *call, in templatePath) (wire.File, error) {
 	cover, err := a.Cards.TemplateCover(ctx, in.TemplateID)
 	if err != nil {
 		return wire.File{}, err
 	}
-	c.Header().Set("ETag", `"`+cover.Hash+`"`)
-	return wire.File{ContentType: cover.Type, Body: cover.Data}, nil
+	return wire.File{ContentType: cover.Type, Version: cover.Hash, Body: cover.Data}, nil
 }
 
 func (a *api) setCover(ctx context.Context, c *call, in templatePath) (templateView, error) {

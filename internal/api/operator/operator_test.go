@@ -75,6 +75,12 @@ func TestCover(t *testing.T) {
 		if got.Code != 200 || got.Header().Get("Content-Type") != "image/png" || !bytes.HasPrefix(got.Body.Bytes(), []byte("\x89PNG")) {
 			t.Errorf("get: %d %s", got.Code, got.Header().Get("Content-Type"))
 		}
+		r, w = b.raw("GET", "/operator/v1/templates/aurora/cover", nil)
+		r.Header.Del("Content-Type")
+		r.Header.Set("If-None-Match", got.Header().Get("ETag"))
+		if b.handler.ServeHTTP(w, r); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("get what one has: %d %s", w.Code, w.Body)
+		}
 		r, w = b.raw("PUT", "/operator/v1/templates/aurora/cover", []byte("no picture"))
 		if b.handler.ServeHTTP(w, r); w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"cover"`) {
 			t.Errorf("put text: %d %s", w.Code, w.Body)
