@@ -7,12 +7,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // bookState is a book's header while a batch is decided.
 type bookState struct {
 	id     BookID
+	realm  realm.Realm
 	seq    int64
 	head   []byte
 	lastAt int64
@@ -201,7 +203,7 @@ func (a *attempt) place(change *HoldChange) error {
 		return fault.New(fault.InvalidRequest, "place hold %s: it would expire at once", change.ID)
 	}
 	none := money.New(0, change.Amount.Currency)
-	a.holds = append(a.holds, &Hold{Book: a.op.Book, ID: change.ID, Debit: change.Debit, Credit: change.Credit, Amount: change.Amount,
+	a.holds = append(a.holds, &Hold{Book: a.op.Book, ID: change.ID, Realm: a.book.realm, Debit: change.Debit, Credit: change.Credit, Amount: change.Amount,
 		Captured: none, Released: none, State: HoldPending, PlacedAt: a.at, ExpiresAt: expires})
 	return a.move(Move{Debit: change.Debit, Credit: change.Credit, Posted: none, Held: change.Amount.Minor, Hold: change.ID, Expires: expires}, true)
 }

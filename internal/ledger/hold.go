@@ -27,6 +27,7 @@ const (
 type Hold struct {
 	Book      BookID
 	ID        HoldID
+	Realm     realm.Realm // of the book, by whose clock it expires
 	Debit     AccountID
 	Credit    AccountID
 	Amount    money.Amount // as placed and increased

@@ -119,6 +119,7 @@ var tampers = register(
 	"", "", `UPDATE ledger_entries SET balance_minor = posted_minor, available_minor = posted_minor WHERE account_id = 'fee' AND seq = 1`,
 
 	"ledger_holds.book_id", "another book", `UPDATE ledger_holds SET book_id = 'bk_other' WHERE hold_id = 'pending'`,
+	"ledger_holds.realm", "the other", `UPDATE ledger_holds SET realm = 'live' WHERE hold_id = 'pending'`,
 	"ledger_holds.hold_id", "another name", `UPDATE ledger_holds SET hold_id = 'renamed' WHERE hold_id = 'pending'`,
 	"ledger_holds.debit_account", "another account", `UPDATE ledger_holds SET debit_account = 'fee' WHERE hold_id = 'pending'`,
 	"ledger_holds.credit_account", "another account", `UPDATE ledger_holds SET credit_account = 'fee' WHERE hold_id = 'pending'`,
@@ -140,7 +141,7 @@ var tampers = register(
 	"ledger_holds.placed_at", "earlier", `UPDATE ledger_holds SET placed_at = placed_at - 1 WHERE hold_id = 'pending'`,
 	"ledger_holds.ended_at", "later", `UPDATE ledger_holds SET ended_at = ended_at + 1 WHERE hold_id = 'captured'`,
 	"ledger_holds", "one disappears", `DELETE FROM ledger_holds WHERE hold_id = 'pending'`,
-	"ledger_holds", "one appears", `INSERT INTO ledger_holds SELECT book_id, 'forged', debit_account, credit_account, currency, amount_minor, captured_minor,
+	"ledger_holds", "one appears", `INSERT INTO ledger_holds SELECT book_id, 'forged', realm, debit_account, credit_account, currency, amount_minor, captured_minor,
 		released_minor, state, placed_at, expires_at, ended_at FROM ledger_holds WHERE hold_id = 'pending'`,
 
 	"ledger_counters.book_id", "another book", `UPDATE ledger_counters SET book_id = 'bk_other' WHERE name = 'day'`,

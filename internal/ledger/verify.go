@@ -280,7 +280,7 @@ func (v *verifier) holds(ctx context.Context) error {
 		switch {
 		case want == nil:
 			v.problem("hold %s: no transaction placed it", s.hold.ID)
-		case !want.is(s.hold, s.currency):
+		case s.hold.Realm != v.book.Realm || !want.is(s.hold, s.currency):
 			v.problem("hold %s: it is not what its transactions made", s.hold.ID)
 		}
 		return nil
