@@ -193,11 +193,8 @@ type Line struct {
 // History returns up to limit transactions of a card before the given cursor, newest
 // first; 0 begins at the newest. That an empty card was cancelled is a line, too.
 func (s *Service) History(ctx context.Context, card *Card, before int64, limit int) ([]Line, error) {
-	account, err := s.Books.FindAccount(ctx, card.Book, card.Account())
-	if err != nil {
-		return nil, err
-	}
-	entries, err := s.Books.Statement(ctx, account, before, limit)
+	account := ledger.Account{Book: card.Book, ID: card.Account(), Currency: card.Amount.Currency}
+	entries, err := s.Books.Statement(ctx, &account, before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +202,6 @@ func (s *Service) History(ctx context.Context, card *Card, before int64, limit i
 	if last, ok, err := s.emptyCancel(ctx, card, before, entries); err != nil {
 		return nil, err
 	} else if ok {
-		last.Seq = account.Entries + 1
 		lines = append(lines, last)
 		entries = entries[:min(len(entries), max(limit, 1)-1)]
 	}
@@ -232,5 +228,9 @@ func (s *Service) emptyCancel(ctx context.Context, card *Card, before int64, new
 	}
 	o, ok, err := s.Books.FindByKey(ctx, card.Book, keyOf(kindCancel, string(card.ID)))
 	none := money.New(0, card.Amount.Currency)
-	return Line{Transaction: o.Transaction, Type: strings.TrimPrefix(kindCancel, kindPrefix), Reference: o.Reference, Amount: none, Balance: none, At: o.At}, ok, err
+	line := Line{Transaction: o.Transaction, Type: strings.TrimPrefix(kindCancel, kindPrefix), Reference: o.Reference, Amount: none, Balance: none, At: o.At, Seq: 1}
+	if len(newest) > 0 {
+		line.Seq = newest[0].Seq + 1
+	}
+	return line, ok, err
 }
