@@ -25,7 +25,7 @@ var acrossOwners = map[string][]string{
 		"job.list_dead", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
-		"webhook.delete_endpoints", "webhook.list_old"},
+		"portal.purge_challenges", "webhook.delete_endpoints", "webhook.list_old"},
 	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.due_holds"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
