@@ -145,7 +145,11 @@ func (o outcome) balance(inquiry ping.Inquiry) (ping.Balance, error) {
 	case cardUnknown:
 		return ping.Balance{Status: ping.Invalid, Amount: nothing}, nil
 	case pinWrong:
-		return ping.Balance{Status: ping.Invalid, Amount: nothing, PIN: ping.PINWrong}, nil
+		b := ping.Balance{Status: ping.Invalid, Amount: nothing, PIN: ping.PINWrong}
+		if inquiry.PIN.IsZero() {
+			b.PIN = ping.PINUnchecked // one is needed, and none was tried
+		}
+		return b, nil
 	case numberInvalid:
 		return ping.Balance{}, fault.New(fault.CardInvalid, "the network says that the number cannot be its own")
 	}

@@ -85,7 +85,6 @@ func TestFaults(t *testing.T) {
 			}
 			group.Wait()
 			proxy.Cut() // what is left of the connections that the fault has seen
-			proxy.Clear(t)
 			_, err := inquire(t, failing)
 			wantFault(t, err, fault.Unavailable)
 			proxy.Restore(t)

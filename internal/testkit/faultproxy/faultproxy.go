@@ -34,8 +34,11 @@ const (
 // Attributes are what a kind takes.
 type Attributes map[string]int
 
-// Proxy is a proxy that misbehaves towards the client.
-type Proxy struct{ proxy *toxiproxy.Proxy }
+// Proxy is a proxy that may misbehave. It has one address for as long as it lives.
+type Proxy struct {
+	upstream string
+	proxy    *toxiproxy.Proxy
+}
 
 // register makes the kinds known that the library lacks.
 var register = sync.OnceFunc(func() {
@@ -47,12 +50,22 @@ var register = sync.OnceFunc(func() {
 func New(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	register()
+	p := &Proxy{upstream: upstream}
+	p.start(t, "127.0.0.1:0")
+	t.Cleanup(func() { p.proxy.Stop() })
+	return p
+}
+
+// start begins with a new proxy of the library's: to take faults from an old one
+// waits for connections that nobody reads any more.
+func (p *Proxy) start(t testing.TB, listen string) {
+	t.Helper()
 	server := &toxiproxy.ApiServer{Metrics: toxiproxy.NewMetricsContainer(nil), Collection: toxiproxy.NewProxyCollection()}
 	silent(&server.Logger)
-	p := &Proxy{proxy: toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream)}
-	p.Restore(t)
-	t.Cleanup(p.proxy.Stop)
-	return p
+	p.proxy = toxiproxy.NewProxy(server, t.Name(), listen, p.upstream)
+	if err := p.proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // silent sets a logger to one that writes nowhere, without naming its module.
@@ -85,21 +98,13 @@ func (p *Proxy) add(t testing.TB, kind Kind, attributes Attributes, direction st
 	}
 }
 
-// Clear makes the proxy behave again.
-func (p *Proxy) Clear(t testing.TB) {
-	t.Helper()
-	p.proxy.Toxics.ResetToxics(t.Context())
-}
-
 // Cut ends every connection and refuses new ones.
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Restore takes connections again, at the same address.
+// Restore takes connections again, and behaves.
 func (p *Proxy) Restore(t testing.TB) {
 	t.Helper()
-	if err := p.proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p.start(t, p.Addr())
 }
 
 // garbage sends as many other bytes as come.

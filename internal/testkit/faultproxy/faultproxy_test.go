@@ -48,7 +48,7 @@ func say(t *testing.T, address, text string) (net.Conn, error) {
 }
 
 // The kinds of our own do to the bytes what they say, and the proxy behaves again
-// when it is told to.
+// when it is restored.
 func TestKinds(t *testing.T) {
 	p := New(t, echo(t))
 	hear := func(text string, length int) []byte {
@@ -70,14 +70,16 @@ func TestKinds(t *testing.T) {
 	if heard := hear("hello", 5); string(heard) == "hello" {
 		t.Error("no garbage")
 	}
-	p.Clear(t)
+	p.Cut()
+	p.Restore(t)
 	p.Add(t, Flood, Attributes{"times": 1000})
 	if heard := hear("hello", 5000); !bytes.Equal(heard, bytes.Repeat([]byte("hello"), 1000)) {
 		t.Errorf("flood = %.40q…", heard)
 	}
-	p.Clear(t)
+	p.Cut()
+	p.Restore(t)
 	if heard := hear("again", 5); string(heard) != "again" {
-		t.Errorf("cleared: %q", heard)
+		t.Errorf("restored: %q", heard)
 	}
 }
 
