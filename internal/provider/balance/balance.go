@@ -152,6 +152,7 @@ func (o outcome) balance(inquiry ping.Inquiry) (ping.Balance, error) {
 		return b, nil
 	case numberInvalid:
 		return ping.Balance{}, fault.New(fault.CardInvalid, "the network says that the number cannot be its own")
+	case readAnswer, cardActive, networkAway:
 	}
 	return ping.Balance{}, unavailable("the partner says that it cannot answer")
 }

@@ -136,10 +136,10 @@ func (h *Host) find(number string) *Card {
 
 // amounts is DE54: the ledger balance and what is available.
 func (c *Card) amounts() string {
-	switch c.Trouble {
-	case Corrupt:
+	if c.Trouble == Corrupt {
 		return "0002" + c.Currency.Numeric() + "C00000000O123"
-	case Empty:
+	}
+	if c.Trouble == Empty {
 		return ""
 	}
 	return c.amount("01", c.Ledger) + c.amount("02", c.Minor)
@@ -165,6 +165,7 @@ func (t *talk) misbehave(trouble Trouble, answer map[int]string) error {
 		return err
 	}
 	switch trouble {
+	case None, Corrupt, Empty:
 	case Silent:
 		return nil
 	case Reset:
