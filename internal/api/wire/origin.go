@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -167,6 +168,12 @@ func isRequestID(text string) bool {
 		}
 	}
 	return true
+}
+
+// ClientAddress returns who sent a request: the other end of its connection or, behind
+// proxies that are trusted, the address that they name.
+func ClientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	return clientAddress(r.RemoteAddr, r.Header["X-Forwarded-For"], proxies)
 }
 
 // clientAddress walks X-Forwarded-For from the right for as long as the address
