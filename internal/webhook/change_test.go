@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -117,9 +118,7 @@ func TestChangeRefuses(t *testing.T) {
 		if _, err := b.Change(t.Context(), Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}, Settings{Active: pointer(false)}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("stranger: %v", err)
 		}
-		unstored := func(Endpoint, pan.Secret) []storage.Effect {
-			return []storage.Effect{b.Outbox.insert(Event{}, eventNone)}
-		}
+		unstored := func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errors.New("cannot be stored") }
 		with := b.changeOf(e)
 		with.Also = unstored
 		if _, err := b.Change(t.Context(), with, Settings{Active: pointer(false)}); err == nil {
