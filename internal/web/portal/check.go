@@ -180,7 +180,7 @@ func (s *Site) ping(ctx context.Context, v *visit, q inquiry) error {
 	}
 	p := v.Portal
 	result, err := s.Checker.Ping(ctx, ping.Check{
-		Caller:  ping.Caller{Book: p.Book, Realm: p.Realm, Credential: v.record.Subject, Address: v.record.From},
+		Caller:  ping.Caller{Book: p.Book, Realm: p.Realm, Credential: string(p.ID), Address: v.record.From},
 		Network: q.network.ID, Number: q.number, PIN: q.pin, Currency: currencyOf(q.network),
 	})
 	if err != nil {
@@ -211,8 +211,8 @@ func (s *Site) refused(v *visit, err error) error {
 		field, text = fieldPIN, v.page.lang.ErrorPIN
 	case f.Code == fault.CardInvalid:
 		field, text = fieldNumber, v.page.lang.ErrorNumberForm
-	case f.Code.Kind() == fault.KindForbidden, f.Code.Kind() == fault.KindNotFound:
-		// The portal may not ask, or its network is gone: nothing that a visitor can change.
+	case f.Code.Kind() == fault.KindForbidden, f.Code.Kind() == fault.KindNotFound, f.Code.Kind() == fault.KindInvalid:
+		// The portal may not ask, or its network is gone or another: nothing that a visitor can change.
 		return fault.Wrap(err, fault.Unavailable, "the portal cannot ask")
 	default:
 		return err

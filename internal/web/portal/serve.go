@@ -119,7 +119,7 @@ func (s *Site) answer(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	v.Portal, v.record.Subject = p, "portal:"+string(p.ID)
+	v.Portal, v.record.Subject = p, string(p.ID)
 	s.dress(v)
 	switch v.request.Method {
 	case http.MethodGet, http.MethodHead:

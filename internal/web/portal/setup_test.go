@@ -50,6 +50,7 @@ const (
 	numberStale    = "6006491300000060" // the balance is from an hour ago
 	numberQuota    = "6006491300000078" // the customer's quota is used up
 	numberBarred   = "6006491300000086" // the portal may not ask
+	numberGone     = "6006491300000102" // the network was removed
 	numberBroken   = "6006491300000094" // a mistake of ours
 )
 
@@ -98,6 +99,8 @@ func (d *desk) Ping(_ context.Context, c ping.Check) (ping.Result, error) {
 		return ping.Result{}, fault.New(fault.QuotaExceeded, "used up")
 	case numberBarred:
 		return ping.Result{}, fault.New(fault.PermissionDenied, "suspended")
+	case numberGone:
+		return ping.Result{}, fault.New(fault.InvalidRequest, "there is no such network").At("network")
 	case numberBroken:
 		return ping.Result{}, io.ErrUnexpectedEOF
 	default:

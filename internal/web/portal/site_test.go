@@ -48,6 +48,7 @@ func TestStates(t *testing.T) {
 		{"network away", card(usd, numberAway, ""), 503, en.UnavailableTitle, false},
 		{"quota", card(usd, numberQuota, ""), 503, en.UnavailableTitle, false},
 		{"barred", card(usd, numberBarred, ""), 503, en.UnavailableTitle, false},
+		{"network gone", card(usd, numberGone, ""), 503, en.UnavailableTitle, false},
 		{"our mistake", card(usd, numberBroken, ""), 500, en.InternalTitle, false},
 	} {
 		w := b.post(here, c.form, visitAs{})
@@ -95,7 +96,7 @@ func TestCaller(t *testing.T) {
 	if len(asked) != 1 {
 		t.Fatalf("%d checks", len(asked))
 	}
-	want := ping.Caller{Book: b.book, Realm: realm.Live, Credential: "portal:" + string(b.portal.ID), Address: netip.MustParseAddr("203.0.113.9")}
+	want := ping.Caller{Book: b.book, Realm: realm.Live, Credential: string(b.portal.ID), Address: netip.MustParseAddr("203.0.113.9")}
 	c := asked[0]
 	if diff := cmp.Diff(want, c.Caller, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
