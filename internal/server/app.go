@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -19,13 +20,16 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
+	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -43,6 +47,10 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
+	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
+	Pings *ping.Policy
+	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
+	BaseURL string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -63,10 +71,15 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Pings    *ping.Service
+	Portals  *portal.Service
 	Logger   *slog.Logger
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
+	// Checker checks the balances that portals' visitors ask for; without it portals have no pages.
+	Checker portalpage.Checker
+	data    string // the data directory
 }
 
 // Open opens an installation and brings its schema up to date.
@@ -124,7 +137,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{data: o.Data, DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
@@ -144,6 +157,16 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	rules := ping.DefaultPolicy()
+	if o.Pings != nil {
+		rules = *o.Pings
+	}
+	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
+		Cards: a.Cards, Policy: rules, Logger: o.Logger})
+	if err := a.Pings.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load networks of balance checks: %w", err)
+	}
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
 }
@@ -152,6 +175,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
+	tellSweep = 5 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -169,11 +193,17 @@ func (a *App) schedule() {
 		_, err := a.Cards.Expire(ctx)
 		return err
 	})
+	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
+		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
 		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
 		return err
 	})
+	a.Jobs.Every("portal.purge", purge, a.Portals.Purge)
 	a.Jobs.Every("job.purge_dead", purge, func(ctx context.Context) error {
 		_, err := a.Jobs.PurgeDead(ctx, deadAge)
 		return err
@@ -182,9 +212,19 @@ func (a *App) schedule() {
 
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
+	a.Pings.Close()
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()
+}
+
+// hostOf is the host of a URL; empty for what is none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // version is the module's version, or "development" for a build from a checkout.
