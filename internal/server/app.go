@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -43,6 +44,8 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
+	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
+	Pings *ping.Policy
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -63,6 +66,7 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Pings    *ping.Service
 	Logger   *slog.Logger
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
@@ -144,6 +148,15 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	rules := ping.DefaultPolicy()
+	if o.Pings != nil {
+		rules = *o.Pings
+	}
+	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
+		Cards: a.Cards, Policy: rules, Logger: o.Logger})
+	if err := a.Pings.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load networks of balance checks: %w", err)
+	}
 	a.schedule()
 	return a, nil
 }
@@ -152,6 +165,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
+	tellSweep = 5 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -169,6 +183,11 @@ func (a *App) schedule() {
 		_, err := a.Cards.Expire(ctx)
 		return err
 	})
+	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
+		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
 		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
@@ -182,6 +201,7 @@ func (a *App) schedule() {
 
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
+	a.Pings.Close()
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()
