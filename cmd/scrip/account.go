@@ -18,7 +18,7 @@ import (
 
 func (p *program) customer() *cobra.Command {
 	cmd := &cobra.Command{Use: "customer", Short: "Customers: make, list, show, load their wallets"}
-	var name, email string
+	var name, email, search string
 	create := &cobra.Command{
 		Use: "create", Short: "Make a customer, with a live and a test book", Args: cobra.NoArgs,
 		Example: `  scrip customer create --name "Corner Bakery" --email owner@bakery.example`,
@@ -36,11 +36,14 @@ func (p *program) customer() *cobra.Command {
 	create.Flags().StringVar(&email, "email", "", "e-mail address")
 	must(create.MarkFlagRequired("name"))
 	list := &cobra.Command{
-		Use: "list", Short: "List customers, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List customers, newest first, or find them", Args: cobra.NoArgs,
+		Long:    "List shows all customers, or with --search those whose name, from any word on, or email address begins so.",
+		Example: "  scrip customer list\n  scrip customer list --search bakery",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error { return p.listCustomers(ctx, cmd, app) })
+			return p.with(cmd, func(ctx context.Context, app *server.App) error { return p.listCustomers(ctx, cmd, app, search) })
 		},
 	}
+	list.Flags().StringVar(&search, "search", "", "how the name, one of its words or the email address begins")
 	show := &cobra.Command{
 		Use: "show CUSTOMER", Short: "Show a customer", Args: cobra.ExactArgs(1), Example: "  scrip customer show cus_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,16 +60,22 @@ func (p *program) customer() *cobra.Command {
 	return cmd
 }
 
-func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	l := listing{columns: []string{"CUSTOMER", "NAME", "STATE", "CREATED"}}
+func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *server.App, search string) error {
+	l := listing{columns: []string{"CUSTOMER", "NAME", "EMAIL", "STATE", "CREATED"}}
+	find := app.Accounts.ListCustomers
+	if search != "" {
+		find = func(ctx context.Context, page account.Page) (account.List[account.Customer], error) {
+			return app.Accounts.SearchCustomers(ctx, search, page)
+		}
+	}
 	page := account.Page{Limit: 200}
 	for {
-		found, err := app.Accounts.ListCustomers(ctx, page)
+		found, err := find(ctx, page)
 		if err != nil {
 			return err
 		}
 		for _, c := range found.Items {
-			l.add(string(c.ID), c.Name, string(c.State), moment(c.CreatedAt))
+			l.add(string(c.ID), c.Name, c.Email, string(c.State), moment(c.CreatedAt))
 		}
 		if page.After = found.Next; page.After == "" {
 			return p.print(cmd, l)
@@ -224,7 +233,7 @@ func (p *program) rotateKey() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				issued, err := app.Accounts.RotateKey(ctx, actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}, grace)
+				issued, err := app.Accounts.RotateKey(ctx, actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}, account.KeyRotation{Grace: grace})
 				if err != nil {
 					return err
 				}
@@ -329,7 +338,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				issued, err := app.Accounts.RotateMerchant(ctx, actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, grace)
+				issued, err := app.Accounts.RotateMerchant(ctx, actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
 				if err != nil {
 					return err
 				}

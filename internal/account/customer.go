@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"net/mail"
 	"slices"
@@ -54,6 +55,7 @@ func (c *Customer) Book(r realm.Realm) ledger.BookID {
 type NewCustomer struct {
 	Name  string
 	Email string
+	Also  Also[Customer]
 }
 
 const maxEmail = 254
@@ -83,8 +85,10 @@ func (s *Service) CreateCustomer(ctx context.Context, actor string, n NewCustome
 	var made Customer
 	err = s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
-		made, err = c.createCustomer(ctx, n)
-		return err
+		if made, err = c.createCustomer(ctx, n); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, made)
 	})
 	return made, err
 }
@@ -95,6 +99,9 @@ func (c *change) createCustomer(ctx context.Context, n NewCustomer) (Customer, e
 		Live: ledger.BookID(id.New("bk")), Test: ledger.BookID(id.New("bk")), CreatedAt: c.at, ChangedAt: c.at,
 	}
 	if err := c.ExecRows(ctx, insertCustomer, [][]any{customer.row()}); err != nil {
+		return Customer{}, err
+	}
+	if err := c.index(ctx, &customer); err != nil {
 		return Customer{}, err
 	}
 	for _, r := range realm.All() {
@@ -142,6 +149,77 @@ func (s *Service) ListCustomers(ctx context.Context, page Page) (List[Customer],
 	return cut(rows, read, func(c Customer) string { return string(c.ID) }), nil
 }
 
+const (
+	maxTerm  = 254 // bytes of a term by which customers are found
+	maxWords = 16  // of a name, from which it is found
+)
+
+// index replaces the terms by which a customer is found.
+func (c *change) index(ctx context.Context, customer *Customer) error {
+	if _, err := c.Exec(ctx, deleteTerms, string(customer.ID)); err != nil {
+		return err
+	}
+	var rows [][]any
+	for _, term := range customer.terms() {
+		rows = append(rows, []any{string(customer.ID), term})
+	}
+	return c.ExecRows(ctx, insertTerm, rows)
+}
+
+// terms are the address and the name, whole and from each further word on, each once.
+func (c *Customer) terms() [][]byte {
+	texts := []string{c.Email}
+	words := strings.Fields(c.Name)
+	for i := range min(len(words), maxWords) {
+		texts = append(texts, strings.Join(words[i:], " "))
+	}
+	var terms [][]byte
+	for _, text := range texts {
+		term := searchTerm(text)
+		if len(term) > 0 && !slices.ContainsFunc(terms, func(t []byte) bool { return bytes.Equal(t, term) }) {
+			terms = append(terms, term)
+		}
+	}
+	return terms
+}
+
+// searchTerm is a text as it is looked for: small letters, single spaces, at most maxTerm bytes.
+func searchTerm(text string) []byte {
+	term := []byte(strings.ToLower(strings.Join(strings.Fields(text), " ")))
+	return term[:min(len(term), maxTerm)]
+}
+
+// SearchCustomers returns the customers whose name, from any word on, or email address
+// begins with text, whatever the case of letters, in the order of what matches.
+// It returns fault.InvalidRequest for a text of none or more than 254 characters.
+func (s *Service) SearchCustomers(ctx context.Context, text string, page Page) (List[Customer], error) {
+	text, err := cleanText("search", text, maxEmail)
+	if err != nil {
+		return List[Customer]{}, err
+	}
+	// In UTF-8 no byte is 0xFF: everything that begins with prefix is below prefix and one such.
+	prefix := searchTerm(text)
+	end, from, after := append(slices.Clone(prefix), 0xFF), prefix, ""
+	if page.After != "" {
+		id, term, _ := strings.Cut(page.After, " ")
+		from, after, page.After = []byte(term), id, id
+	}
+	_, read, err := page.before("cus")
+	if err != nil {
+		return List[Customer]{}, err
+	}
+	rows, err := storage.All(ctx, s.db, scanMatch, searchCustomers, from, after, prefix, end, read)
+	if err != nil {
+		return List[Customer]{}, err
+	}
+	matches := cut(rows, read, func(m match) string { return string(m.ID) + " " + string(m.term) })
+	found := List[Customer]{Next: matches.Next}
+	for _, m := range matches.Items {
+		found.Items = append(found.Items, m.Customer)
+	}
+	return found, nil
+}
+
 // ChangeCustomer replaces the name and the email address.
 func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer CustomerID, to NewCustomer) (Customer, error) {
 	to, err := to.check()
@@ -153,6 +231,12 @@ func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer Cus
 			"name_changed": strconv.FormatBool(now.Name != to.Name), "email_changed": strconv.FormatBool(now.Email != to.Email),
 		}
 		now.Name, now.Email = to.Name, to.Email
+		if err := c.index(ctx, now); err != nil {
+			return err
+		}
+		if err := to.Also.apply(ctx, c, *now); err != nil {
+			return err
+		}
 		return c.record(ctx, note{action: "customer.change", subject: string(customer), detail: detail})
 	})
 }
@@ -205,10 +289,10 @@ func (s *Service) changeCustomer(ctx context.Context, actor string, customer Cus
 		if err != nil {
 			return err
 		}
+		found.ChangedAt = c.at
 		if err := edit(ctx, c, &found); err != nil {
 			return err
 		}
-		found.ChangedAt = c.at
 		changed = found
 		write := updateCustomer.With(string(found.ID), found.Name, storage.NullText(found.Email), string(found.State), storage.Micros(c.at))
 		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})

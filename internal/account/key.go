@@ -83,6 +83,7 @@ type NewKey struct {
 	Book ledger.BookID
 	KeySettings
 	ExpiresAt time.Time // zero: never
+	Also      Also[IssuedKey]
 }
 
 // IssuedKey is a key with its secret, which nothing returns again.
@@ -114,7 +115,10 @@ func (s *Service) CreateKey(ctx context.Context, actor string, n NewKey) (Issued
 		if err != nil {
 			return err
 		}
-		return c.recordKey(ctx, "key.create", issued.Key)
+		if err := c.recordKey(ctx, "key.create", issued.Key); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, issued)
 	})
 	return issued, err
 }
@@ -192,12 +196,18 @@ func checkGrace(grace time.Duration) error {
 	return nil
 }
 
+// KeyRotation says how a key is rotated.
+type KeyRotation struct {
+	Grace time.Duration // for which the old key works on, at most 30 days
+	Also  Also[IssuedKey]
+}
+
 // RotateKey makes a key with the same settings and lifetime. The old one works for
-// grace more, at most 30 days and not beyond its own expiry; with no grace it is
+// the grace more, at most 30 days and not beyond its own expiry; with no grace it is
 // revoked at once. It returns fault.InvalidState when the key is not active or was
 // rotated before, so that of two rotations at once one wins.
-func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, grace time.Duration) (IssuedKey, error) {
-	if err := checkGrace(grace); err != nil {
+func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, r KeyRotation) (IssuedKey, error) {
+	if err := checkGrace(r.Grace); err != nil {
 		return IssuedKey{}, err
 	}
 	var issued IssuedKey
@@ -210,9 +220,12 @@ func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, grace
 		if err != nil {
 			return err
 		}
-		old.retire(c.at, grace)
+		old.retire(c.at, r.Grace)
 		old.ReplacedBy = issued.ID
-		return c.recordKey(ctx, "key.rotate", *old)
+		if err := c.recordKey(ctx, "key.rotate", *old); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, c, issued)
 	})
 	return issued, err
 }

@@ -142,7 +142,7 @@ func TestRevocationReachesOtherProcesses(t *testing.T) {
 		if got := b.actions(t, key.Book, string(key.ID)); !slices.Equal(got, []string{"key.create", "key.revoke"}) {
 			t.Errorf("audit: %v", got)
 		}
-		_, err = b.RotateKey(ctx, actor, key.KeyRef, 0)
+		_, err = b.RotateKey(ctx, actor, key.KeyRef, account.KeyRotation{})
 		wantCode(t, err, fault.InvalidState)
 		_, err = b.ChangeKey(ctx, actor, key.KeyRef, everything())
 		wantCode(t, err, fault.InvalidState)
@@ -182,7 +182,7 @@ func TestRotateKey(t *testing.T) {
 		old := must(b.CreateKey(ctx, actor, account.NewKey{Book: customer.Live, KeySettings: everything(), ExpiresAt: began.Add(90 * 24 * time.Hour)}))(t)
 		must(b.AuthenticateKey(ctx, old.Secret.Reveal(), somewhere))(t)
 		b.clock.Advance(24 * time.Hour)
-		next := must(b.RotateKey(ctx, actor, old.KeyRef, time.Hour))(t)
+		next := must(b.RotateKey(ctx, actor, old.KeyRef, account.KeyRotation{Grace: time.Hour}))(t)
 		if diff := cmp.Diff(old.KeySettings, next.KeySettings, cmpopts.EquateEmpty()); diff != "" || next.ID == old.ID {
 			t.Errorf("settings changed: %s", diff)
 		}
@@ -203,12 +203,12 @@ func TestRotateKey(t *testing.T) {
 		b.clock.Advance(time.Minute)
 		_, err := b.AuthenticateKey(ctx, old.Secret.Reveal(), somewhere)
 		wantCode(t, err, fault.CredentialsInvalid)
-		last := must(b.RotateKey(ctx, actor, next.KeyRef, 0))(t)
+		last := must(b.RotateKey(ctx, actor, next.KeyRef, account.KeyRotation{}))(t)
 		_, err = b.AuthenticateKey(ctx, next.Secret.Reveal(), somewhere)
 		wantCode(t, err, fault.CredentialsInvalid)
 		must(b.AuthenticateKey(ctx, last.Secret.Reveal(), somewhere))(t)
 		for _, grace := range []time.Duration{-1, 31 * 24 * time.Hour} {
-			_, err = b.RotateKey(ctx, actor, last.KeyRef, grace)
+			_, err = b.RotateKey(ctx, actor, last.KeyRef, account.KeyRotation{Grace: grace})
 			wantCode(t, err, fault.InvalidRequest)
 		}
 	})
@@ -226,7 +226,9 @@ func TestRotateKeyConcurrently(t *testing.T) {
 			if i%2 == 1 {
 				process = b.another()
 			}
-			group.Go(func() { _, errs[i] = process.RotateKey(t.Context(), actor, key.KeyRef, time.Hour) })
+			group.Go(func() {
+				_, errs[i] = process.RotateKey(t.Context(), actor, key.KeyRef, account.KeyRotation{Grace: time.Hour})
+			})
 		}
 		group.Wait()
 		won := 0
@@ -280,7 +282,7 @@ func TestKeysStayInTheirBook(t *testing.T) {
 			_, err := b.FindKey(ctx, book)
 			wantCode(t, err, fault.NotFound)
 			wantCode(t, b.RevokeKey(ctx, actor, book), fault.NotFound)
-			_, err = b.RotateKey(ctx, actor, book, 0)
+			_, err = b.RotateKey(ctx, actor, book, account.KeyRotation{})
 			wantCode(t, err, fault.NotFound)
 			_, err = b.ChangeKey(ctx, actor, book, everything())
 			wantCode(t, err, fault.NotFound)
@@ -360,7 +362,7 @@ func TestTestClockLeavesKeysAlone(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		ctx, customer := t.Context(), b.customer(t, "Shop")
 		key := must(b.CreateKey(ctx, actor, account.NewKey{Book: customer.Test, KeySettings: everything(), ExpiresAt: began.Add(time.Hour)}))(t)
-		must(b.AdvanceTestClock(ctx, actor, 24*time.Hour))(t)
+		must(b.AdvanceTestClock(ctx, actor, 24*time.Hour, nil))(t)
 		must(b.another().AuthenticateKey(ctx, key.Secret.Reveal(), somewhere))(t)
 		later := b.key(t, customer.Test)
 		entries := must(b.audit.List(ctx, audit.Filter{Book: string(customer.Test), Subject: string(later.ID)}))(t)

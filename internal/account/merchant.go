@@ -79,6 +79,7 @@ type NewMerchant struct {
 	Book     ledger.BookID
 	Name     string
 	ClientID ClientID
+	Also     Also[IssuedMerchant]
 }
 
 const (
@@ -102,8 +103,10 @@ func (s *Service) CreateMerchant(ctx context.Context, actor string, n NewMerchan
 	issued := IssuedMerchant{Secret: pan.NewSecret(merchantSecretPrefix + randomText(randomLen))}
 	err = s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
-		issued.MerchantCredential, err = s.insertMerchant(ctx, c, n, issued.Secret)
-		return err
+		if issued.MerchantCredential, err = s.insertMerchant(ctx, c, n, issued.Secret); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, issued)
 	})
 	s.forgetMerchant(n.ClientID)
 	if storage.IsUnique(err) {
@@ -188,10 +191,16 @@ func findMerchant(ctx context.Context, q storage.Queryer, read *storage.Statemen
 	return found, err
 }
 
-// RotateMerchant makes a new secret. The one before works for grace more, at most
-// 30 days. There are never three: while a grace runs, another rotation with a
+// MerchantRotation says how a signing credential is rotated.
+type MerchantRotation struct {
+	Grace time.Duration // for which the secret before works on, at most 30 days
+	Also  Also[IssuedMerchant]
+}
+
+// RotateMerchant makes a new secret. The one before works for the grace more. There are never three: while a grace runs, another rotation with a
 // grace is fault.InvalidState; one without ends every older secret at once.
-func (s *Service) RotateMerchant(ctx context.Context, actor string, ref MerchantRef, grace time.Duration) (IssuedMerchant, error) {
+func (s *Service) RotateMerchant(ctx context.Context, actor string, ref MerchantRef, r MerchantRotation) (IssuedMerchant, error) {
+	grace := r.Grace
 	if err := checkGrace(grace); err != nil {
 		return IssuedMerchant{}, err
 	}
@@ -209,7 +218,10 @@ func (s *Service) RotateMerchant(ctx context.Context, actor string, ref Merchant
 			m.previous, m.GraceUntil = m.secret, c.at.Add(grace)
 		}
 		m.secret, m.RotatedAt = sealed, c.at
-		return c.recordMerchant(ctx, "merchant.rotate", &m.MerchantCredential, map[string]string{"grace": grace.String()})
+		if err := c.recordMerchant(ctx, "merchant.rotate", &m.MerchantCredential, map[string]string{"grace": grace.String()}); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, c, IssuedMerchant{MerchantCredential: m.MerchantCredential, Secret: secret})
 	})
 	if err != nil {
 		return IssuedMerchant{}, err

@@ -85,23 +85,23 @@ func TestRotateMerchant(t *testing.T) {
 			}
 		}
 		secrets(b, first)
-		next := must(b.RotateMerchant(ctx, actor, first.MerchantRef, time.Hour))(t)
+		next := must(b.RotateMerchant(ctx, actor, first.MerchantRef, account.MerchantRotation{Grace: time.Hour}))(t)
 		secrets(b, next, first)
 		secrets(b.another(), next, first)
 		if !next.GraceUntil.Equal(began.Add(time.Hour)) {
 			t.Errorf("grace until %s", next.GraceUntil)
 		}
-		_, err := b.RotateMerchant(ctx, actor, first.MerchantRef, time.Minute)
+		_, err := b.RotateMerchant(ctx, actor, first.MerchantRef, account.MerchantRotation{Grace: time.Minute})
 		wantCode(t, err, fault.InvalidState)
 		b.clock.Advance(time.Hour - time.Second)
 		secrets(b, next, first)
 		b.clock.Advance(time.Second)
 		secrets(b, next)
-		third := must(b.RotateMerchant(ctx, actor, first.MerchantRef, time.Hour))(t)
+		third := must(b.RotateMerchant(ctx, actor, first.MerchantRef, account.MerchantRotation{Grace: time.Hour}))(t)
 		secrets(b, third, next)
-		last := must(b.RotateMerchant(ctx, actor, first.MerchantRef, 0))(t)
+		last := must(b.RotateMerchant(ctx, actor, first.MerchantRef, account.MerchantRotation{}))(t)
 		secrets(b, last)
-		_, err = b.RotateMerchant(ctx, actor, first.MerchantRef, -time.Second)
+		_, err = b.RotateMerchant(ctx, actor, first.MerchantRef, account.MerchantRotation{Grace: -time.Second})
 		wantCode(t, err, fault.InvalidRequest)
 		want := []string{"merchant.create", "merchant.rotate", "merchant.rotate", "merchant.rotate"}
 		if got := b.actions(t, first.Book, string(first.ClientID)); !slices.Equal(got, want) {
@@ -120,7 +120,7 @@ func TestRotateMerchantConcurrently(t *testing.T) {
 			process := b.another()
 			group.Go(func() {
 				var err error
-				if results[i], err = process.RotateMerchant(t.Context(), actor, first.MerchantRef, time.Hour); err != nil {
+				if results[i], err = process.RotateMerchant(t.Context(), actor, first.MerchantRef, account.MerchantRotation{Grace: time.Hour}); err != nil {
 					wantCode(t, err, fault.InvalidState)
 				}
 			})
@@ -155,7 +155,7 @@ func TestSetMerchantState(t *testing.T) {
 		foreign := account.MerchantRef{Book: b.customer(t, "Other").Live, ClientID: made.ClientID}
 		_, err = b.SetMerchantState(ctx, actor, foreign, account.MerchantDisabled)
 		wantCode(t, err, fault.NotFound)
-		_, err = b.RotateMerchant(ctx, actor, foreign, 0)
+		_, err = b.RotateMerchant(ctx, actor, foreign, account.MerchantRotation{})
 		wantCode(t, err, fault.NotFound)
 	})
 }

@@ -91,6 +91,7 @@ const maxOperators = 1_000
 type NewOperator struct {
 	Name string
 	Role Role
+	Also Also[Operator]
 }
 
 func (n NewOperator) check() (NewOperator, error) {
@@ -109,8 +110,10 @@ func (s *Service) CreateOperator(ctx context.Context, actor string, n NewOperato
 	}
 	var made Operator
 	err = s.write(ctx, actor, func(ctx context.Context, c *change) error {
-		made, err = c.createOperator(ctx, n)
-		return err
+		if made, err = c.createOperator(ctx, n); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, made)
 	})
 	return made, err
 }
@@ -168,7 +171,10 @@ func (s *Service) ChangeOperator(ctx context.Context, actor string, operator Ope
 	if err != nil {
 		return Operator{}, err
 	}
-	return s.changeOperator(ctx, actor, operator, func(o *Operator) { o.Name, o.Role = to.Name, to.Role })
+	return s.changeOperator(ctx, actor, operator, func(ctx context.Context, c *change, o *Operator) error {
+		o.Name, o.Role = to.Name, to.Role
+		return to.Also.apply(ctx, c, *o)
+	})
 }
 
 // SetOperatorState enables or disables an operator with every key.
@@ -176,18 +182,23 @@ func (s *Service) SetOperatorState(ctx context.Context, actor string, operator O
 	if to != OperatorActive && to != OperatorDisabled {
 		return Operator{}, invalid("state", "want active or disabled")
 	}
-	return s.changeOperator(ctx, actor, operator, func(o *Operator) { o.State = to })
+	return s.changeOperator(ctx, actor, operator, func(_ context.Context, _ *change, o *Operator) error {
+		o.State = to
+		return nil
+	})
 }
 
-func (s *Service) changeOperator(ctx context.Context, actor string, operator OperatorID, edit func(*Operator)) (Operator, error) {
+func (s *Service) changeOperator(ctx context.Context, actor string, operator OperatorID, edit func(context.Context, *change, *Operator) error) (Operator, error) {
 	var changed Operator
 	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		o, err := findOperator(ctx, c, lockOperator, operator)
 		if err != nil {
 			return err
 		}
-		edit(&o)
 		o.ChangedAt = c.at
+		if err := edit(ctx, c, &o); err != nil {
+			return err
+		}
 		changed = o
 		write := updateOperator.With(string(o.ID), o.Name, string(o.Role), string(o.State), storage.Micros(c.at))
 		if err := c.Apply(ctx, []storage.Effect{write.Exactly(1)}); err != nil {
@@ -220,6 +231,7 @@ type NewOperatorKey struct {
 	Name      string
 	Networks  Networks
 	ExpiresAt time.Time // zero: never
+	Also      Also[IssuedOperatorKey]
 }
 
 // IssuedOperatorKey is an operator's key with its secret, which nothing returns again.
@@ -246,8 +258,10 @@ func (s *Service) CreateOperatorKey(ctx context.Context, actor string, n NewOper
 		if _, err := findOperator(ctx, c, lockOperator, n.Operator); err != nil {
 			return err
 		}
-		issued, err = s.insertOperatorKey(ctx, c, n, s.mint(operatorKeyPrefix))
-		return err
+		if issued, err = s.insertOperatorKey(ctx, c, n, s.mint(operatorKeyPrefix)); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, c, issued)
 	})
 	return issued, err
 }

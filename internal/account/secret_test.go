@@ -19,7 +19,7 @@ import (
 )
 
 var tables = []string{
-	"account_customers", "account_books", "account_keys", "account_key_hashes", "account_merchants", "account_merchant_clients",
+	"account_customers", "account_customer_terms", "account_books", "account_keys", "account_key_hashes", "account_merchants", "account_merchant_clients",
 	"account_nonces", "account_operators", "account_operator_keys", "account_operator_key_hashes", "realm_clock",
 }
 
@@ -78,16 +78,16 @@ func (b *bundle) issueAll(t testing.TB) []pan.Secret {
 	t.Helper()
 	ctx, customer := t.Context(), b.customer(t, "Shop")
 	key := b.key(t, customer.Live)
-	rotated := must(b.RotateKey(ctx, actor, key.KeyRef, time.Hour))(t)
+	rotated := must(b.RotateKey(ctx, actor, key.KeyRef, account.KeyRotation{Grace: time.Hour}))(t)
 	merchant := b.merchant(t, customer.Test)
-	next := must(b.RotateMerchant(ctx, actor, merchant.MerchantRef, time.Hour))(t)
+	next := must(b.RotateMerchant(ctx, actor, merchant.MerchantRef, account.MerchantRotation{Grace: time.Hour}))(t)
 	operator := b.operatorKey(t, b.operator(t, account.RoleAdmin).ID)
 	must(b.AuthenticateKey(ctx, key.Secret.Reveal(), somewhere))(t)
 	must(b.AuthenticateOperator(ctx, operator.Secret.Reveal(), somewhere))(t)
 	if err := b.UseNonce(ctx, string(merchant.ClientID), "n1", b.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	must(b.AdvanceTestClock(ctx, actor, time.Hour))(t)
+	must(b.AdvanceTestClock(ctx, actor, time.Hour, nil))(t)
 	must(b.Demo(ctx, "system"))(t)
 	if err := b.FlushUsage(ctx); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	customerColumns = `account_id, name, COALESCE(email, ''), state, live_book_id, test_book_id, created_at, changed_at`
+	customerColumns = `c.account_id, c.name, COALESCE(c.email, ''), c.state, c.live_book_id, c.test_book_id, c.created_at, c.changed_at`
 	bookColumns     = `b.account_id, b.realm, b.state`
 	keyColumns      = `k.book_id, k.key_id, k.name, k.scopes, k.networks, k.last4, COALESCE(k.replaced_by, ''),
 		k.created_at, k.expires_at, k.revoked_at, k.last_used_at, ` + bookColumns
@@ -25,11 +25,19 @@ var (
 		"account_id", "name", "email", "state", "live_book_id", "test_book_id", "created_at", "changed_at")
 	insertBook   = storage.Insert("account.insert_book", "account_books", "book_id", "account_id", "realm", "state")
 	readCustomer = storage.SQL("account.read_customer",
-		`SELECT `+customerColumns+` FROM account_customers WHERE account_id = $1`)
+		`SELECT `+customerColumns+` FROM account_customers c WHERE c.account_id = $1`)
 	lockCustomer = storage.SQL("account.lock_customer",
-		`SELECT `+customerColumns+` FROM account_customers WHERE account_id = $1 {lock}`)
+		`SELECT `+customerColumns+` FROM account_customers c WHERE c.account_id = $1 {lock}`)
 	listCustomers = storage.SQL("account.list_customers",
-		`SELECT `+customerColumns+` FROM account_customers WHERE account_id < $1 ORDER BY account_id DESC LIMIT $2`)
+		`SELECT `+customerColumns+` FROM account_customers c WHERE c.account_id < $1 ORDER BY c.account_id DESC LIMIT $2`)
+	// A customer with several terms that begin so is found by the first of them.
+	searchCustomers = storage.SQL("account.search_customers", `SELECT `+customerColumns+`, t.term FROM account_customer_terms t
+		JOIN account_customers c ON c.account_id = t.account_id
+		WHERE (t.term, t.account_id) > ($1, $2) AND t.term < $4 AND NOT EXISTS (SELECT 1 FROM account_customer_terms e
+			WHERE e.account_id = t.account_id AND e.term >= $3 AND e.term < t.term)
+		ORDER BY t.term, t.account_id LIMIT $5`)
+	insertTerm     = storage.Insert("account.insert_customer_term", "account_customer_terms", "account_id", "term")
+	deleteTerms    = storage.SQL("account.delete_customer_terms", `DELETE FROM account_customer_terms WHERE account_id = $1`)
 	updateCustomer = storage.SQL("account.update_customer",
 		`UPDATE account_customers SET name = $2, email = $3, state = $4, changed_at = $5 WHERE account_id = $1`)
 	setBookState = storage.SQL("account.set_book_state", `UPDATE account_books SET state = $2 WHERE book_id = $1`)
@@ -130,11 +138,25 @@ func (c *Customer) row() []any {
 		storage.Micros(c.CreatedAt), storage.Micros(c.ChangedAt)}
 }
 
-func scanCustomer(r storage.Row) (c Customer, err error) {
+func scanCustomer(r storage.Row) (Customer, error) { return scanCustomerAnd(r) }
+
+// scanCustomerAnd scans what follows a customer's columns, too.
+func scanCustomerAnd(r storage.Row, more ...any) (c Customer, err error) {
 	var created, changed int64
-	err = r.Scan(&c.ID, &c.Name, &c.Email, &c.State, &c.Live, &c.Test, &created, &changed)
+	err = r.Scan(append([]any{&c.ID, &c.Name, &c.Email, &c.State, &c.Live, &c.Test, &created, &changed}, more...)...)
 	c.CreatedAt, c.ChangedAt = storage.Time(created), storage.Time(changed)
 	return c, err
+}
+
+// match is a customer with the term by which it was found.
+type match struct {
+	Customer
+	term []byte
+}
+
+func scanMatch(r storage.Row) (m match, err error) {
+	m.Customer, err = scanCustomerAnd(r, &m.term)
+	return m, err
 }
 
 func scanOwner(r storage.Row) (o Owner, err error) {

@@ -21,17 +21,19 @@ func (s *Service) LoadTestClock(ctx context.Context) error {
 }
 
 // AdvanceTestClock moves the test realm by d, more than zero, and returns its new
-// time. Every process follows within seconds. It returns fault.InvalidRequest
+// time; also is told how far it is ahead of the machine's then. Every process follows within seconds. It returns fault.InvalidRequest
 // when the realm would be more than clock.MaxOffset ahead.
-func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration) (time.Time, error) {
+func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration, also Also[time.Duration]) (time.Time, error) {
 	if d < time.Microsecond || d > clock.MaxOffset {
 		return time.Time{}, invalid("advance", "want more than nothing and at most %s", clock.MaxOffset)
 	}
 	var offset time.Duration
 	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
-		offset, err = c.advance(ctx, d)
-		return err
+		if offset, err = c.advance(ctx, d); err != nil {
+			return err
+		}
+		return also.apply(ctx, c, offset)
 	})
 	if err != nil {
 		return time.Time{}, err

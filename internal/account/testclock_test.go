@@ -18,8 +18,8 @@ func TestAdvanceTestClock(t *testing.T) {
 		if err := b.LoadTestClock(ctx); err != nil || b.clocks.Offset() != 0 {
 			t.Fatalf("a new installation is %s ahead, %v", b.clocks.Offset(), err)
 		}
-		must(b.AdvanceTestClock(ctx, actor, 36*time.Hour))(t)
-		now := must(b.AdvanceTestClock(ctx, actor, time.Hour))(t)
+		must(b.AdvanceTestClock(ctx, actor, 36*time.Hour, nil))(t)
+		now := must(b.AdvanceTestClock(ctx, actor, time.Hour, nil))(t)
 		want := began.Add(37 * time.Hour)
 		if !now.Equal(want) || !b.clocks.Now(realm.Test).Equal(want) || !b.clocks.Now(realm.Live).Equal(began) {
 			t.Errorf("test realm at %s, want %s", now, want)
@@ -45,11 +45,11 @@ func TestAdvanceTestClock(t *testing.T) {
 func TestTestClockRefusals(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		for _, d := range []time.Duration{0, -time.Second, time.Nanosecond, clock.MaxOffset + time.Second} {
-			_, err := b.AdvanceTestClock(t.Context(), actor, d)
+			_, err := b.AdvanceTestClock(t.Context(), actor, d, nil)
 			wantCode(t, err, fault.InvalidRequest)
 		}
-		must(b.AdvanceTestClock(t.Context(), actor, clock.MaxOffset))(t)
-		_, err := b.AdvanceTestClock(t.Context(), actor, time.Microsecond)
+		must(b.AdvanceTestClock(t.Context(), actor, clock.MaxOffset, nil))(t)
+		_, err := b.AdvanceTestClock(t.Context(), actor, time.Microsecond, nil)
 		wantCode(t, err, fault.InvalidRequest)
 		if got := b.clocks.Offset(); got != clock.MaxOffset {
 			t.Errorf("offset %s after refusals", got)
@@ -65,7 +65,7 @@ func TestAdvanceTestClockConcurrently(t *testing.T) {
 		for i := range 24 {
 			process := processes[i%len(processes)]
 			group.Go(func() {
-				if _, err := process.AdvanceTestClock(t.Context(), actor, time.Hour); err != nil {
+				if _, err := process.AdvanceTestClock(t.Context(), actor, time.Hour, nil); err != nil {
 					t.Error(err)
 				}
 			})

@@ -68,6 +68,7 @@ var owned = []struct {
 }{
 	{"database/sql", []string{"internal/platform/storage", "internal/testkit"}},
 	{"modernc.org/sqlite", []string{"internal/platform/storage"}},
+	{"modernc.org/libc", []string{"internal/platform/storage/lite"}},
 	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
 	{"github.com/go-json-experiment/json", []string{"internal/api/wire"}},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},

@@ -23,17 +23,22 @@ const (
 	Ping Kind = "ping"
 )
 
-// Hash is a keyed hash that stands for a number; the zero value stands for none.
+// Hash is a keyed hash that stands for a number; the zero value stands for none. Its
+// first eight bytes alone must tell numbers apart.
 type Hash [32]byte
 
-// Event is something to be scored.
+// Event is something to be scored. What it lacks is not counted: a zero Address, Card,
+// Before, After or Block, an empty Caller.
 type Event struct {
 	Kind  Kind
 	At    time.Time
 	Realm realm.Realm
 	Book  ledger.BookID
 	// Caller is the credential that asks ("key_…").
-	Caller  string
+	Caller string
+	// Public says that the caller is a page that anybody can use, such as a portal:
+	// the address is one consumer's, and not that of a customer's servers.
+	Public  bool
 	Address netip.Addr
 	Network string
 	Card    Hash
@@ -43,7 +48,8 @@ type Event struct {
 	Block Hash
 }
 
-// Outcome is what came of an event, told when it is known.
+// Outcome is what came of an event, told when it is known. Where the network gave no
+// answer there is none.
 type Outcome struct {
 	// Found says that the card exists and the PIN, if one was given, was right.
 	Found bool
@@ -51,11 +57,19 @@ type Outcome struct {
 	WrongPIN bool
 }
 
+// Label is what somebody found out about an event later.
+type Label struct {
+	// At is when they said so, in the time of the event's realm.
+	At time.Time
+	// Fraud says that it was theft; else it was genuine, which takes back an earlier label.
+	Fraud bool
+}
+
 // Score is how much an event looks like theft.
 type Score struct {
-	// Hundredths is 0, clean, to 100.
+	// Hundredths is 0, clean, to 99.
 	Hundredths int
-	// Signals are those that spoke, the strongest first.
+	// Signals are those that spoke, the strongest first; each name is there once.
 	Signals []Signal
 	// Model names the trained model that made the score; empty when rules alone did.
 	Model string
@@ -65,9 +79,27 @@ type Score struct {
 type Signal struct {
 	// Name is the contract's word, such as "velocity_anomaly".
 	Name string
+	// Of is whose events were counted: credential, address, network, card or neighbourhood.
+	Of string
 	// Value was seen within Window, and Threshold is where it begins to count.
 	Value, Threshold int64
 	Window           time.Duration
 	// Points, in hundredths, is what it added to the score.
 	Points int
+	// Telling says that it depends on whether the card exists, or on what strangers
+	// did with it. See Score.Uniform.
+	Telling bool
+}
+
+// Uniform returns the score as a caller may see it beside an answer that must not
+// tell an unknown number from a wrong PIN or a locked card: without what is telling.
+// Two callers who did the same and got the same answers get the same uniform scores.
+func (s Score) Uniform() Score {
+	var quiet []Signal
+	for _, signal := range s.Signals {
+		if !signal.Telling {
+			quiet = append(quiet, signal)
+		}
+	}
+	return Score{Hundredths: total(quiet), Signals: quiet, Model: s.Model}
 }

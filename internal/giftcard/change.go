@@ -24,6 +24,8 @@ const (
 	kindReload  = "giftcard.reload"
 	kindExpire  = "giftcard.expire"
 	kindCancel  = "giftcard.cancel"
+
+	kindPrefix = "giftcard."
 )
 
 // keyOf is the ledger's key for a merchant's reference. References are unique per kind
@@ -176,7 +178,7 @@ func (s *Service) event(m Merchant, card *Card, o ledger.Outcome, amount money.A
 	after, _ := o.Balance(card.Account())
 	data := &webhook.Data{}
 	data.Text("card_id", string(card.ID)).Text("last4", card.Last4).Text("transaction_id", string(o.Transaction)).
-		Text("type", strings.TrimPrefix(o.Kind, "giftcard.")).Text("amount", amount.String()).Text("balance", after.Available.String()).
+		Text("type", strings.TrimPrefix(o.Kind, kindPrefix)).Text("amount", amount.String()).Text("balance", after.Available.String()).
 		Text("currency", amount.Currency.String()).Text("reference", o.Reference).
 		Text("transaction_at", o.At.Format("2006-01-02T15:04:05.000000Z07:00"))
 	if len(o.Moves) > 0 {

@@ -268,23 +268,26 @@ type Line struct {
 }
 
 // History returns up to limit transactions of a card before the given cursor, newest
-// first; 0 begins at the newest.
+// first; 0 begins at the newest. That an empty card was cancelled is a line, too.
 func (s *Service) History(ctx context.Context, card *Card, before int64, limit int) ([]Line, error) {
-	account, err := s.Books.FindAccount(ctx, card.Book, card.Account())
+	account := ledger.Account{Book: card.Book, ID: card.Account(), Currency: card.Amount.Currency}
+	entries, err := s.Books.Statement(ctx, &account, before, limit)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.Books.Statement(ctx, account, before, limit)
-	if err != nil {
+	lines := make([]Line, 0, len(entries)+1)
+	if last, ok, err := s.emptyCancel(ctx, card, before, entries); err != nil {
 		return nil, err
+	} else if ok {
+		lines = append(lines, last)
+		entries = entries[:min(len(entries), max(limit, 1)-1)]
 	}
-	lines := make([]Line, 0, len(entries))
 	for _, e := range entries {
 		amount := e.Posted
 		if amount.IsZero() {
 			amount.Minor = max(e.Held, -e.Held)
 		}
-		kind := strings.TrimPrefix(e.Kind, "giftcard.")
+		kind := strings.TrimPrefix(e.Kind, kindPrefix)
 		if e.Kind == "hold.expire" {
 			kind = "void"
 		}
@@ -292,4 +295,19 @@ func (s *Service) History(ctx context.Context, card *Card, before int64, limit i
 			Balance: e.Available, At: e.At, Seq: e.Seq})
 	}
 	return lines, nil
+}
+
+// emptyCancel is the line of a cancelled card whose account has no entry for it, because
+// nothing was left to move: the transaction closed the account, no more.
+func (s *Service) emptyCancel(ctx context.Context, card *Card, before int64, newest []ledger.Line) (Line, bool, error) {
+	if card.Status != Cancelled || before != 0 || len(newest) > 0 && newest[0].Kind == kindCancel {
+		return Line{}, false, nil
+	}
+	o, ok, err := s.Books.FindByKey(ctx, card.Book, keyOf(kindCancel, string(card.ID)))
+	none := money.New(0, card.Amount.Currency)
+	line := Line{Transaction: o.Transaction, Type: strings.TrimPrefix(kindCancel, kindPrefix), Reference: o.Reference, Amount: none, Balance: none, At: o.At, Seq: 1}
+	if len(newest) > 0 {
+		line.Seq = newest[0].Seq + 1
+	}
+	return line, ok, err
 }

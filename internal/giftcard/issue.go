@@ -245,7 +245,7 @@ func (s *Service) prepare(m Merchant, issue Issue) (Issued, ledger.Operation, er
 		Amount: issue.Amount, AmountText: issue.AmountText, Balance: issue.Amount, Held: money.New(0, issue.Amount.Currency), Status: Created,
 		CreatedAt: op.At, ExpiresAt: op.At.Add(s.Rules.Validity)}
 	issued := Issued{Card: card, Key: pan.NewSecret("KEY_" + hex.EncodeToString(random[:]))}
-	rows, err := s.cardRows(issued)
+	rows, err := s.cardRows(m, issued)
 	if err != nil {
 		return Issued{}, ledger.Operation{}, err
 	}
@@ -261,7 +261,7 @@ func (s *Service) prepare(m Merchant, issue Issue) (Issued, ledger.Operation, er
 }
 
 // cardRows seals the secrets and returns the card's row and its two look-ups.
-func (s *Service) cardRows(issued Issued) ([]storage.Effect, error) {
+func (s *Service) cardRows(m Merchant, issued Issued) ([]storage.Effect, error) {
 	c := issued.Card
 	number, err := s.Vault.Seal(purposeNumber, string(c.ID), []byte(c.Number.Reveal()))
 	if err != nil {
@@ -272,7 +272,7 @@ func (s *Service) cardRows(issued Issued) ([]storage.Effect, error) {
 		return nil, fmt.Errorf("seal key: %w", err)
 	}
 	return []storage.Effect{
-		insertCard.Row(string(c.Book), string(c.ID), number, key, c.Last4, c.Title, c.TemplateID, c.Amount.Currency.String(), c.Amount.Minor,
+		insertCard.Row(string(c.Book), string(c.ID), string(m.Realm), number, key, c.Last4, c.Title, c.TemplateID, c.Amount.Currency.String(), c.Amount.Minor,
 			c.AmountText, storage.Micros(c.CreatedAt), storage.Micros(c.ExpiresAt), nil, nil, nil, ""),
 		insertLookup.Row(s.hash(Secret{Number: c.Number}), string(c.Book), string(c.ID)),
 		insertLookup.Row(s.hash(Secret{Key: issued.Key}), string(c.Book), string(c.ID)),

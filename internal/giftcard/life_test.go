@@ -3,6 +3,7 @@ package giftcard_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,6 +310,32 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// pages checks a card's history, in pages of every size: what happened, how much it moved, what was left.
+func (p *process) pages(c *held, want ...string) {
+	p.t.Helper()
+	card, err := p.Get(p.t.Context(), shop.Book, c.Card.ID)
+	must(p.t, err)
+	for size := 1; size <= len(want)+1; size++ {
+		var got []string
+		for before := int64(0); ; {
+			lines, err := p.History(p.t.Context(), card, before, size)
+			must(p.t, err)
+			for _, l := range lines {
+				if _, err := p.Books.FindTransaction(p.t.Context(), shop.Book, l.Transaction); err != nil || l.At.IsZero() {
+					p.t.Errorf("line %+v: %v", l, err)
+				}
+				got, before = append(got, fmt.Sprint(l.Type, " ", l.Amount.Minor, " ", l.Balance.Minor)), l.Seq
+			}
+			if len(lines) < size {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			p.t.Errorf("in pages of %d: %q, want %q", size, got, want)
+		}
+	}
+}
+
 // Cancelling waits for holds, gives back what is left, works on a blocked card and answers twice alike.
 func TestCancel(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
@@ -337,6 +364,8 @@ func TestCancel(t *testing.T) {
 		p.done(p.redeem(empty, 5, "r5"))
 		p.done(p.cancel(empty, ""))
 		p.look(empty, giftcard.Cancelled, 0, 0)
+		p.pages(empty, "cancel 0 0", "redeem 5 0", "create 5 5")
+		p.pages(c, "cancel 700 0", "void 700 700", "hold 700 0", "redeem 300 700", "create 1000 1000")
 		p.forward(p.Rules.Validity)
 		if n, err := p.Expire(t.Context()); n != 0 || err != nil {
 			t.Errorf("swept %d cancelled cards, %v", n, err)

@@ -17,7 +17,7 @@ const cardColumns = `c.book_id, c.card_id, c.last4, c.title, c.template_id, c.cu
 	c.created_at, c.expires_at, c.blocked_at, c.ended_at, c.ended_as, c.reason`
 
 var (
-	insertCard = storage.Insert("giftcard.insert_card", "giftcards", "book_id", "card_id", "number_sealed", "key_sealed", "last4", "title",
+	insertCard = storage.Insert("giftcard.insert_card", "giftcards", "book_id", "card_id", "realm", "number_sealed", "key_sealed", "last4", "title",
 		"template_id", "currency", "amount_minor", "amount_text", "created_at", "expires_at", "blocked_at", "ended_at", "ended_as", "reason")
 	insertLookup = storage.Insert("giftcard.insert_lookup", "giftcard_lookup", "hash", "book_id", "card_id")
 
@@ -36,8 +36,8 @@ var (
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
 	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
 		WHERE c.book_id = $1 AND c.card_id < $2 ORDER BY c.card_id DESC LIMIT $3`)
-	dueCards = storage.SQL("giftcard.due_cards", `SELECT `+cardColumns+` FROM giftcards c JOIN ledger_books b ON b.book_id = c.book_id
-		WHERE c.ended_at IS NULL AND c.expires_at <= $1 AND b.realm = $2
+	dueCards = storage.SQL("giftcard.due_cards", `SELECT `+cardColumns+` FROM giftcards c
+		WHERE c.ended_at IS NULL AND c.realm = $2 AND c.expires_at <= $1
 		AND c.expires_at >= $3 AND (c.expires_at, c.book_id, c.card_id) > ($3, $4, $5)
 		ORDER BY c.expires_at, c.book_id, c.card_id LIMIT $6`)
 

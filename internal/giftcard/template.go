@@ -41,6 +41,9 @@ type NewTemplate struct {
 	Name  string
 	Image []byte // png or jpeg as uploaded
 	Actor string
+	// Also is what to write with the template, such as the stored answer to the
+	// request; its error undoes the whole. It may be nil.
+	Also func(Template) ([]storage.Effect, error)
 }
 
 // Limits of templates.
@@ -96,7 +99,14 @@ func (s *Service) AddTemplate(ctx context.Context, n NewTemplate) (Template, err
 		if err := tx.ExecRows(ctx, insertTemplate, [][]any{row}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: n.Actor, Action: "template.create", Subject: t.ID, At: now})
+		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: n.Actor, Action: "template.create", Subject: t.ID, At: now}); err != nil || n.Also == nil {
+			return err
+		}
+		effects, err := n.Also(t)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, effects)
 	})
 	if storage.IsUnique(err) {
 		return Template{}, fault.New(fault.AlreadyExists, "the template exists").At("template_id")

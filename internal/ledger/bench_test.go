@@ -20,7 +20,7 @@ import (
 func BenchmarkSubmit(b *testing.B) {
 	for _, engine := range testkit.Engines() {
 		for _, shape := range []string{"spread", "hot"} {
-			for _, callers := range []int{1, 64, 256} {
+			for _, callers := range []int{1, 16, 64, 256} {
 				b.Run(fmt.Sprintf("%s/%s/%d", engine, shape, callers), func(b *testing.B) { benchmarkSubmit(b, engine, shape, callers) })
 			}
 		}
@@ -50,7 +50,7 @@ func benchmarkSubmit(b *testing.B, engine, shape string, callers int) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			n := next.Add(1)
-			_, err := books.Submit(ctx, ledger.Operation{Book: "bk_bench", Kind: "spend", Key: fmt.Sprintf("key-%d", n), At: time.Unix(1_800_000_000, 0),
+			_, err := books.Submit(ctx, ledger.Operation{Book: "bk_bench", Kind: "spend", Key: fmt.Sprintf("key-%d", n), At: clocks.Now(realm.Test),
 				Postings: []ledger.Posting{{Debit: card(int(n) % accounts), Credit: "spent", Amount: money.New(1, usd)}}})
 			if err != nil {
 				b.Fatal(err)

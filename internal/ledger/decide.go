@@ -7,12 +7,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // bookState is a book's header while a batch is decided.
 type bookState struct {
 	id     BookID
+	realm  realm.Realm
 	seq    int64
 	head   []byte
 	lastAt int64
@@ -73,6 +75,7 @@ type attempt struct {
 	accounts []*draft
 	holds    []*Hold
 	counters []counter
+	counts   []Count
 	moves    []Move
 	entries  []entry
 }
@@ -195,13 +198,14 @@ func (a *attempt) place(change *HoldChange) error {
 	if _, err := a.hold(change.ID); err == nil {
 		return fault.New(fault.AlreadyExists, "hold %s exists", change.ID)
 	}
-	if !change.ExpiresAt.IsZero() && !change.ExpiresAt.After(a.at) {
+	expires := storage.NullTime(storage.NullMicros(change.ExpiresAt)) // as it will be read again
+	if !expires.IsZero() && !expires.After(a.at) {
 		return fault.New(fault.InvalidRequest, "place hold %s: it would expire at once", change.ID)
 	}
 	none := money.New(0, change.Amount.Currency)
-	a.holds = append(a.holds, &Hold{Book: a.op.Book, ID: change.ID, Debit: change.Debit, Credit: change.Credit, Amount: change.Amount,
-		Captured: none, Released: none, State: HoldPending, PlacedAt: a.at, ExpiresAt: change.ExpiresAt})
-	return a.move(Move{Debit: change.Debit, Credit: change.Credit, Posted: none, Held: change.Amount.Minor, Hold: change.ID}, true)
+	a.holds = append(a.holds, &Hold{Book: a.op.Book, ID: change.ID, Realm: a.book.realm, Debit: change.Debit, Credit: change.Credit, Amount: change.Amount,
+		Captured: none, Released: none, State: HoldPending, PlacedAt: a.at, ExpiresAt: expires})
+	return a.move(Move{Debit: change.Debit, Credit: change.Credit, Posted: none, Held: change.Amount.Minor, Hold: change.ID, Expires: expires}, true)
 }
 
 func (a *attempt) post() error {
@@ -301,6 +305,7 @@ func (a *attempt) guard() error {
 				With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
 		}
 		c.value = sum
+		a.counts = append(a.counts, Count{g.Counter, g.Add})
 	}
 	return nil
 }
@@ -373,10 +378,15 @@ func (a *attempt) counter(n name) *counter {
 
 func (a *attempt) outcome() Outcome {
 	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
-		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States, fingerprint: a.op.print}
+		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States,
+		Counts: a.counts, fingerprint: a.op.print}
 	o.After = make([]Balance, 0, len(a.accounts))
 	for _, d := range a.accounts {
-		o.After = append(o.After, Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()})
+		b := Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()}
+		if d.fresh {
+			b.Opened, b.Unbounded = d.Side, d.Unbounded
+		}
+		o.After = append(o.After, b)
 	}
 	return o
 }

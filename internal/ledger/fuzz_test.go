@@ -9,15 +9,17 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 )
 
 // Whatever a stored body says, reading it ends without a panic, and what was read is written
 // as a body that reads the same.
 func FuzzParseBody(f *testing.F) {
 	o := Outcome{Book: "bk_1", Seq: 7, Transaction: "txn_1", Kind: "load", Key: "k", Reference: "r", Reverses: "txn_0", Actor: "a",
-		At:    time.UnixMicro(1).UTC(),
-		Moves: []Move{{Debit: "a", Credit: "b", Posted: money.New(5, 1), Held: -5, Hold: "h"}},
-		After: []Balance{{Account: "a", Posted: money.New(1, 1), Available: money.New(-1, 1)}}, States: []StateChange{{Account: "a", To: Frozen}}}
+		At:     time.UnixMicro(1).UTC(),
+		Moves:  []Move{{Debit: "a", Credit: "b", Posted: money.New(5, 1), Held: -5, Hold: "h", Expires: time.UnixMicro(2).UTC(), Expired: true}},
+		After:  []Balance{{Account: "a", Posted: money.New(1, 1), Available: money.New(-1, 1), Opened: Debit, Unbounded: true}},
+		States: []StateChange{{Account: "a", To: Frozen}}, Counts: []Count{{"day", 5}}}
 	f.Add(o.canonical())
 	f.Add([]byte(`{"v":1,"fp":"00000000000000000000000000000000"}`))
 	f.Add([]byte(`{"v":1,"fp":"0000000000000000000000000000000000"}`)) // one byte too long
@@ -47,25 +49,48 @@ func FuzzParseBody(f *testing.F) {
 }
 
 // The stored form of a transaction never changes: what was written by any version is read,
-// and its hash is worked out, as it was then.
+// and its hash is worked out, as it was then. Only what opens accounts, places holds, ends
+// them because their time was over, or counts, says so.
 func TestBodyFormat(t *testing.T) {
-	o := Outcome{Book: "bk_1", Seq: 7, Transaction: "txn_2", Kind: "load", Key: "k", Reference: "größe <1>", Reverses: "txn_1", Actor: "key_1",
+	posting := Outcome{Book: "bk_1", Seq: 7, Transaction: "txn_2", Kind: "load", Key: "k", Reference: "größe <1>", Reverses: "txn_1", Actor: "key_1",
 		At: time.UnixMicro(1767225600000001).UTC(), fingerprint: [16]byte{0: 1, 15: 0xff},
 		Moves: []Move{{Debit: "cash", Credit: "wallet", Posted: mustAmount(t, 5), Held: -7, Hold: "hold_1"}, {Debit: "a", Credit: "b", Posted: mustAmount(t, 0)}},
 		After: []Balance{{Account: "cash", Posted: mustAmount(t, 5), Available: mustAmount(t, -2)}}, States: []StateChange{{Account: "wallet", To: Frozen}}}
-	want := `{"v":1,"book":"bk_1","seq":7,"id":"txn_2","kind":"load","key":"k","ref":"größe <1>","reverses":"txn_1","by":"key_1",` +
-		`"at":1767225600000001,"fp":"010000000000000000000000000000ff","moves":[{"d":"cash","c":"wallet","cur":"USD","post":5,"hold":-7,"h":"hold_1"},` +
-		`{"d":"a","c":"b","cur":"USD","post":0,"hold":0}],"after":[{"a":"cash","cur":"USD","bal":5,"avail":-2}],"states":[{"a":"wallet","to":"frozen"}]}`
-	if got := string(o.canonical()); got != want {
-		t.Errorf("body\n%s\nwant\n%s", got, want)
+	rest := Outcome{Book: "bk_1", Seq: 8, Transaction: "txn_3", Kind: "all", At: time.UnixMicro(1).UTC(),
+		Moves: []Move{{Debit: "a", Credit: "b", Posted: mustAmount(t, 0), Held: 9, Hold: "hold_2", Expires: time.UnixMicro(2).UTC()},
+			{Debit: "a", Credit: "b", Posted: mustAmount(t, 0), Held: -9, Hold: "hold_3", Expired: true}},
+		After:  []Balance{{Account: "a", Posted: mustAmount(t, 0), Available: mustAmount(t, 0), Opened: Debit, Unbounded: true}},
+		Counts: []Count{{"day", 5}, {"week", -1}}}
+	for _, test := range []struct {
+		o    Outcome
+		want string
+	}{
+		{posting, `{"v":1,"book":"bk_1","seq":7,"id":"txn_2","kind":"load","key":"k","ref":"größe <1>","reverses":"txn_1","by":"key_1",` +
+			`"at":1767225600000001,"fp":"010000000000000000000000000000ff","moves":[{"d":"cash","c":"wallet","cur":"USD","post":5,"hold":-7,"h":"hold_1"},` +
+			`{"d":"a","c":"b","cur":"USD","post":0,"hold":0}],"after":[{"a":"cash","cur":"USD","bal":5,"avail":-2}],"states":[{"a":"wallet","to":"frozen"}]}`},
+		{rest, `{"v":1,"book":"bk_1","seq":8,"id":"txn_3","kind":"all","at":1,"fp":"00000000000000000000000000000000",` +
+			`"moves":[{"d":"a","c":"b","cur":"USD","post":0,"hold":9,"h":"hold_2","until":2},{"d":"a","c":"b","cur":"USD","post":0,"hold":-9,"h":"hold_3","expired":true}],` +
+			`"after":[{"a":"a","cur":"USD","bal":0,"avail":0,"side":"debit","unbounded":true}],"states":[],"counts":[{"n":"day","add":5},{"n":"week","add":-1}]}`},
+	} {
+		if got := string(test.o.canonical()); got != test.want {
+			t.Errorf("body\n%s\nwant\n%s", got, test.want)
+		}
+		hash := chainHash([]byte("before"), []byte(test.want))
+		if got := sha256.Sum256([]byte("before" + test.want)); got != hash {
+			t.Errorf("hash %x, want %x", hash, got)
+		}
+		read, err := parseBody([]byte(test.want))
+		if err != nil || !reflect.DeepEqual(read, test.o) {
+			t.Errorf("%v\nread %+v\nwant %+v", err, read, test.o)
+		}
 	}
-	hash := chainHash([]byte("before"), []byte(want))
-	if got := sha256.Sum256([]byte("before" + want)); got != hash {
-		t.Errorf("hash %x, want %x", hash, got)
-	}
-	read, err := parseBody([]byte(want))
-	if err != nil || !reflect.DeepEqual(read, o) {
-		t.Errorf("%v\nread %+v\nwant %+v", err, read, o)
+}
+
+// A book's chain begins with its header, whose form never changes either.
+func TestHeaderFormat(t *testing.T) {
+	want := sha256.Sum256([]byte(`{"v":1,"book":"bk_1","realm":"live","opened":1767225600000001}`))
+	if got := genesis(Book{ID: "bk_1", Realm: realm.Live, OpenedAt: time.UnixMicro(1767225600000001)}); got != want {
+		t.Errorf("hash %x, want %x", got, want)
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 type Hold struct {
 	Book      BookID
 	ID        HoldID
+	Realm     realm.Realm // of the book, by whose clock it expires
 	Debit     AccountID
 	Credit    AccountID
 	Amount    money.Amount // as placed and increased
@@ -76,7 +77,7 @@ func (h *Hold) end(c *HoldChange, move Move, at time.Time) (Move, error) {
 	if taken > remaining {
 		return Move{}, fault.New(fault.HoldExceeded, "hold %s has %s left", h.ID, h.Remaining()).With("remaining", h.Remaining().String())
 	}
-	move.Held = -taken
+	move.Held, move.Expired = -taken, c.Action == Expire
 	if c.Action == Capture {
 		h.Captured.Minor += taken
 		move.Posted.Minor = taken
@@ -89,16 +90,16 @@ func (h *Hold) end(c *HoldChange, move Move, at time.Time) (Move, error) {
 	}
 	if h.Remaining().IsZero() {
 		h.EndedAt = at
-		h.State = h.endState(c.Action)
+		h.State = endState(h.Captured.Minor, c.Action == Expire)
 	}
 	return move, nil
 }
 
-func (h *Hold) endState(last HoldAction) HoldState {
+func endState(captured int64, overdue bool) HoldState {
 	switch {
-	case h.Captured.IsPositive():
+	case captured > 0:
 		return HoldCaptured
-	case last == Expire:
+	case overdue:
 		return HoldExpired
 	}
 	return HoldReleased

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,12 +20,14 @@ const (
 )
 
 // lane takes the operations that wait, in order, and makes one database
-// transaction of them. It never waits for more: a lone caller pays one commit.
+// transaction of them. It never waits for more: a lone caller pays one commit. While
+// the disk works on one batch, the next is decided and committed.
 type lane struct {
 	db      *storage.DB
 	observe func(int, time.Duration)
 	queue   chan *pending
 	memory  memory
+	flushes sync.WaitGroup // batches that are committed and not on disk yet
 
 	closing sync.RWMutex
 	closed  bool
@@ -77,16 +80,9 @@ func (l *lane) close() {
 
 func (l *lane) run() {
 	for first := range l.queue {
-		batch := l.gather(first)
-		watch := clock.Start()
-		l.runBatch(batch)
-		if l.observe != nil {
-			l.observe(len(batch), watch.Elapsed())
-		}
-		for _, p := range batch {
-			close(p.done)
-		}
+		l.runBatch(l.gather(first))
 	}
+	l.flushes.Wait()
 }
 
 // gather takes what waits; callers who left before their turn are told so and dropped.
@@ -109,48 +105,81 @@ func (l *lane) gather(first *pending) []*pending {
 // runBatch writes the batch in one transaction; if a write of it fails, each operation
 // gets its own. A batch that may have been committed is not tried again.
 func (l *lane) runBatch(batch []*pending) {
+	batch = present(batch)
+	if len(batch) == 0 {
+		return
+	}
 	err := l.write(batch)
 	if err == nil {
 		return
 	}
 	unknown := errors.Is(err, storage.ErrUnknownCommit) // kept as the fault's cause
 	for _, p := range batch {
+		alone := []*pending{p}
 		if len(batch) > 1 && !unknown {
-			err = l.write([]*pending{p})
+			if alone = present(alone); len(alone) == 0 {
+				continue
+			}
+			if err = l.write(alone); err == nil {
+				continue
+			}
 		}
-		if err != nil {
-			p.outcome, p.err = Outcome{}, err
-		}
+		p.refuse(err)
 	}
 }
 
+// write commits the batch and has its callers answered once it is on disk. Its error
+// means that nothing was written and nobody was answered.
 func (l *lane) write(batch []*pending) error {
-	var (
-		live []*pending
-		ops  []*Operation
-	)
-	for _, p := range batch {
-		if err := p.ctx.Err(); err != nil {
-			p.outcome, p.err = Outcome{}, fault.Wrap(err, fault.Timeout, "the caller left before %s had its turn", p.op.Kind)
-			continue
-		}
-		live, ops = append(live, p), append(ops, p.op)
+	watch := clock.Start()
+	ops := make([]*Operation, len(batch))
+	for i, p := range batch {
+		ops[i] = p.op
 	}
-	if len(ops) == 0 {
-		return nil
-	}
+	l.flushes.Add(1)
 	ctx := context.Background() // one caller's deadline must not undo the others' work
-	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	err := l.db.Commit(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		state, err := load(ctx, tx, ops, &l.memory)
 		if err != nil {
 			return err
 		}
-		for _, p := range live {
+		for _, p := range batch {
 			p.outcome, p.err = state.decide(p.op)
 		}
 		return state.write(ctx, tx)
+	}, func(err error) {
+		defer l.flushes.Done()
+		for _, p := range batch {
+			if err != nil {
+				p.outcome, p.err = Outcome{}, asFault(err)
+			}
+			close(p.done)
+		}
+		if l.observe != nil {
+			l.observe(len(batch), watch.Elapsed())
+		}
 	})
+	if err != nil {
+		l.flushes.Done()
+	}
 	return asFault(err)
+}
+
+// present refuses the operations whose callers left, and returns the others.
+func present(batch []*pending) []*pending {
+	return slices.DeleteFunc(batch, func(p *pending) bool {
+		err := p.ctx.Err()
+		if err != nil {
+			p.refuse(fault.Wrap(err, fault.Timeout, "the caller left before %s had its turn", p.op.Kind))
+		}
+		return err != nil
+	})
+}
+
+// refuse answers that nothing was done.
+func (p *pending) refuse(err error) {
+	p.outcome, p.err = Outcome{}, err
+	close(p.done)
 }
 
 // asFault says what a failed write means for who asked for it.

@@ -100,8 +100,8 @@ func (l *Ledger) Close() {
 
 // OpenBook makes an empty book within tx.
 func OpenBook(ctx context.Context, tx *storage.Tx, book Book) error {
-	at := storage.Micros(book.OpenedAt)
-	return tx.ExecRows(ctx, insertBook, [][]any{{string(book.ID), string(book.Realm), int64(0), []byte{}, at, at}})
+	at, head := storage.Micros(book.OpenedAt), genesis(book)
+	return tx.ExecRows(ctx, insertBook, [][]any{{string(book.ID), string(book.Realm), int64(0), head[:], at, at}})
 }
 
 // Submit makes op durable and returns what it did, or the fault that refused it:

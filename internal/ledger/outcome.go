@@ -27,6 +27,7 @@ type Outcome struct {
 	Moves       []Move
 	After       []Balance
 	States      []StateChange
+	Counts      []Count
 	// Replayed is true when the operation had been done before, under the same key.
 	Replayed bool
 
@@ -41,6 +42,10 @@ type Move struct {
 	Posted money.Amount
 	Held   int64
 	Hold   HoldID
+	// Expires is when the hold that it placed ends by itself; zero: never, or it placed none.
+	Expires time.Time
+	// Expired says that the hold's time was over, where it releases.
+	Expired bool
 }
 
 // Balance is an account after the transaction.
@@ -48,6 +53,16 @@ type Balance struct {
 	Account   AccountID
 	Posted    money.Amount
 	Available money.Amount
+	// Opened is the side on which the transaction opened the account; empty when it was there before.
+	Opened Side
+	// Unbounded says that the account was opened without a floor.
+	Unbounded bool
+}
+
+// Count is what a guard added to a counter.
+type Count struct {
+	Counter string
+	Add     int64
 }
 
 // Balance returns account as the transaction left it, and whether it touched it.
@@ -68,8 +83,18 @@ func chainHash(previous []byte, body []byte) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// genesis is the hash that stands before a book's first transaction: that of its header.
+func genesis(b Book) [32]byte {
+	text := quote.JSON([]byte(`{"v":1,"book":`), string(b.ID))
+	text = appendField(text, "realm", string(b.Realm))
+	text = append(text, `,"opened":`...)
+	text = strconv.AppendInt(text, storage.Micros(b.OpenedAt), 10)
+	return sha256.Sum256(append(text, '}'))
+}
+
 // canonical is the body of a transaction as it is stored and hashed: JSON in a fixed
-// order without spaces. Version 1.
+// order without spaces. What most transactions do not do, such as opening an account,
+// is not in their text at all. Version 1.
 func (o *Outcome) canonical() []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"v":1,"book":`...)
@@ -100,7 +125,17 @@ func (o *Outcome) canonical() []byte {
 		b = quote.JSON(b, string(s.Account))
 		b = append(appendField(b, "to", string(s.To)), '}')
 	}
-	return append(b, "]}"...)
+	b = append(b, ']')
+	for i, c := range o.Counts {
+		if i == 0 {
+			b = append(b, `,"counts":[`...)
+		}
+		b = c.append(separate(b, i))
+	}
+	if len(o.Counts) > 0 {
+		b = append(b, ']')
+	}
+	return append(b, '}')
 }
 
 func (m Move) append(b []byte) []byte {
@@ -112,7 +147,15 @@ func (m Move) append(b []byte) []byte {
 	b = strconv.AppendInt(b, m.Posted.Minor, 10)
 	b = append(b, `,"hold":`...)
 	b = strconv.AppendInt(b, m.Held, 10)
-	return append(appendField(b, "h", string(m.Hold)), '}')
+	b = appendField(b, "h", string(m.Hold))
+	if !m.Expires.IsZero() {
+		b = append(b, `,"until":`...)
+		b = strconv.AppendInt(b, storage.Micros(m.Expires), 10)
+	}
+	if m.Expired {
+		b = append(b, `,"expired":true`...)
+	}
+	return append(b, '}')
 }
 
 func (a Balance) append(b []byte) []byte {
@@ -122,7 +165,19 @@ func (a Balance) append(b []byte) []byte {
 	b = append(b, `,"bal":`...)
 	b = strconv.AppendInt(b, a.Posted.Minor, 10)
 	b = append(b, `,"avail":`...)
-	return append(strconv.AppendInt(b, a.Available.Minor, 10), '}')
+	b = strconv.AppendInt(b, a.Available.Minor, 10)
+	b = appendField(b, "side", string(a.Opened))
+	if a.Unbounded {
+		b = append(b, `,"unbounded":true`...)
+	}
+	return append(b, '}')
+}
+
+func (c Count) append(b []byte) []byte {
+	b = append(b, `{"n":`...)
+	b = quote.JSON(b, c.Counter)
+	b = append(b, `,"add":`...)
+	return append(strconv.AppendInt(b, c.Add, 10), '}')
 }
 
 func separate(b []byte, i int) []byte {
@@ -154,12 +209,19 @@ type body struct {
 	Moves         []struct {
 		D, C, Cur, H string
 		Post, Hold   int64
+		Until        *int64
+		Expired      bool
 	}
 	After []struct {
-		A, Cur     string
-		Bal, Avail int64
+		A, Cur, Side string
+		Bal, Avail   int64
+		Unbounded    bool
 	}
 	States []struct{ A, To string }
+	Counts []struct {
+		N   string
+		Add int64
+	}
 }
 
 // parseBody reads a stored transaction.
@@ -183,17 +245,24 @@ func parseBody(text []byte) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, fmt.Errorf("transaction %s: currency %q: %w", b.ID, m.Cur, err)
 		}
-		o.Moves = append(o.Moves, Move{AccountID(m.D), AccountID(m.C), money.New(m.Post, currency), m.Hold, HoldID(m.H)})
+		move := Move{Debit: AccountID(m.D), Credit: AccountID(m.C), Posted: money.New(m.Post, currency), Held: m.Hold, Hold: HoldID(m.H), Expired: m.Expired}
+		if m.Until != nil {
+			move.Expires = storage.Time(*m.Until)
+		}
+		o.Moves = append(o.Moves, move)
 	}
 	for _, a := range b.After {
 		currency, err := money.Parse(a.Cur)
 		if err != nil {
 			return Outcome{}, fmt.Errorf("transaction %s: currency %q: %w", b.ID, a.Cur, err)
 		}
-		o.After = append(o.After, Balance{AccountID(a.A), money.New(a.Bal, currency), money.New(a.Avail, currency)})
+		o.After = append(o.After, Balance{AccountID(a.A), money.New(a.Bal, currency), money.New(a.Avail, currency), Side(a.Side), a.Unbounded})
 	}
 	for _, s := range b.States {
 		o.States = append(o.States, StateChange{AccountID(s.A), State(s.To)})
+	}
+	for _, c := range b.Counts {
+		o.Counts = append(o.Counts, Count{c.N, c.Add})
 	}
 	return o, nil
 }

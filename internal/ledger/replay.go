@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -14,36 +15,53 @@ import (
 type replayed struct {
 	accounts map[AccountID]*replayedAccount
 	holds    map[HoldID]*replayedHold
+	counters map[string]int64
 }
 
 type replayedAccount struct {
 	stored  *Account // nil: there is none
 	now     Account
 	entries digest
-	opened  bool // a transaction knows of it
+	opened  bool // a transaction says so
 	seen    bool // its entries were compared
 }
 
 func newReplay() *replayed {
-	return &replayed{accounts: map[AccountID]*replayedAccount{}, holds: map[HoldID]*replayedHold{}}
+	return &replayed{accounts: map[AccountID]*replayedAccount{}, holds: map[HoldID]*replayedHold{}, counters: map[string]int64{}}
 }
 
-// expect notes a stored account, whose side and currency the replay takes over.
-func (r *replayed) expect(a *Account) {
-	r.accounts[a.ID] = &replayedAccount{stored: a, now: Account{ID: a.ID, Currency: a.Currency, Side: a.Side, State: Open}}
-}
+// expect notes a stored account.
+func (r *replayed) expect(a *Account) { r.account(a.ID).stored = a }
 
-func (r *replayed) account(id AccountID, currency money.Currency) *replayedAccount {
+func (r *replayed) account(id AccountID) *replayedAccount {
 	a := r.accounts[id]
 	if a == nil {
-		a = &replayedAccount{now: Account{ID: id, Currency: currency, Side: Credit, State: Open}}
+		a = &replayedAccount{now: Account{ID: id}}
 		r.accounts[id] = a
 	}
 	return a
 }
 
+// open opens the accounts that a transaction opened, before anything moves.
+func (r *replayed) open(o Outcome) (wrong []string) {
+	for _, b := range o.After {
+		if b.Opened == "" {
+			continue
+		}
+		a := r.account(b.Account)
+		if a.opened {
+			wrong = append(wrong, fmt.Sprintf("account %s was open already", b.Account))
+			continue
+		}
+		a.opened = true
+		a.now = Account{ID: b.Account, Currency: b.Posted.Currency, Side: b.Opened, Unbounded: b.Unbounded, State: Open, OpenedAt: o.At}
+	}
+	return wrong
+}
+
 // add replays a transaction and returns what cannot be so.
 func (r *replayed) add(o Outcome) (wrong []string) {
+	wrong = r.open(o)
 	sums := map[money.Currency]int64{}
 	for _, m := range o.Moves {
 		for _, side := range []Side{Debit, Credit} {
@@ -51,7 +69,7 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 			if side == Credit {
 				id, sign = m.Credit, -1
 			}
-			a := r.account(id, m.Posted.Currency)
+			a := r.account(id)
 			if a.now.Currency != m.Posted.Currency || !a.now.apply(side, m.Posted.Minor, m.Held) {
 				wrong = append(wrong, fmt.Sprintf("account %s cannot have moved so", id))
 			}
@@ -59,7 +77,7 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 			a.entries = a.entries.add(&storedEntry{transaction: o.Seq, at: storage.Micros(o.At),
 				entry: entry{seq: a.now.Entries, side: side, posted: m.Posted.Minor, held: m.Held, balance: a.now.posted(), available: a.now.available()}})
 		}
-		if m.Hold != "" && !r.addHold(m, o.At) {
+		if !r.addHold(m, o.At) {
 			wrong = append(wrong, fmt.Sprintf("hold %s cannot have changed so", m.Hold))
 		}
 	}
@@ -69,14 +87,16 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 		}
 	}
 	for _, b := range o.After {
-		a := r.account(b.Account, b.Posted.Currency)
-		a.opened = true
+		a := r.account(b.Account)
 		if a.now.posted() != b.Posted.Minor || a.now.available() != b.Available.Minor {
 			wrong = append(wrong, fmt.Sprintf("it left account %s otherwise than it says", b.Account))
 		}
 	}
 	for _, s := range o.States {
-		r.account(s.Account, money.NoCurrency).now.State = s.To
+		r.account(s.Account).now.State = s.To
+	}
+	for _, c := range o.Counts {
+		r.counters[c.Counter] += c.Add
 	}
 	return wrong
 }
@@ -108,51 +128,51 @@ type replayedHold struct {
 	debit, credit                       AccountID
 	currency                            money.Currency
 	placed, captured, released, placeAt int64
+	until                               sql.NullInt64
 	endAt                               int64 // 0: pending
-	ends                                int
+	state                               HoldState
 }
 
+// addHold replays what a movement did to its hold, if it has one, and reports whether it can be so.
 func (r *replayed) addHold(m Move, at time.Time) bool {
+	if m.Hold == "" {
+		return m.Held == 0 && m.Expires.IsZero() && !m.Expired
+	}
 	h := r.holds[m.Hold]
 	if h == nil {
-		h = &replayedHold{debit: m.Debit, credit: m.Credit, currency: m.Posted.Currency, placeAt: storage.Micros(at)}
+		h = &replayedHold{debit: m.Debit, credit: m.Credit, currency: m.Posted.Currency, placeAt: storage.Micros(at),
+			until: storage.NullMicros(m.Expires), state: HoldPending}
 		r.holds[m.Hold] = h
-	}
-	if h.ends > 0 || h.debit != m.Debit || h.credit != m.Credit || h.currency != m.Posted.Currency {
+	} else if !m.Expires.IsZero() {
 		return false
 	}
+	if h.state != HoldPending || h.debit != m.Debit || h.credit != m.Credit || h.currency != m.Posted.Currency {
+		return false
+	}
+	overdue := h.until.Valid && storage.Micros(at) >= h.until.Int64
 	if m.Held > 0 {
 		h.placed += m.Held
-		return true
+		return !overdue && !m.Expired && m.Posted.IsZero()
 	}
 	h.captured += m.Posted.Minor
 	h.released += -m.Held - m.Posted.Minor
 	if h.captured+h.released == h.placed {
-		h.ends++
-		h.endAt = storage.Micros(at)
+		h.state, h.endAt = endState(h.captured, m.Expired), storage.Micros(at)
 	}
-	return h.captured+h.released <= h.placed
+	allowed := !m.Expired && (m.Posted.IsZero() || !overdue)
+	if m.Expired {
+		allowed = overdue && m.Posted.IsZero() && h.state != HoldPending
+	}
+	return allowed && h.captured+h.released <= h.placed
 }
 
-// is reports whether a stored hold is this one. Released and expired look alike in the movements.
+// is reports whether a stored hold is this one.
 func (h *replayedHold) is(stored *Hold, currency string) bool {
 	endAt := int64(0)
 	if !stored.EndedAt.IsZero() {
 		endAt = storage.Micros(stored.EndedAt)
 	}
-	state := stored.State
-	switch {
-	case h.ends == 0:
-		if state != HoldPending {
-			return false
-		}
-	case h.captured > 0:
-		if state != HoldCaptured {
-			return false
-		}
-	case state != HoldReleased && state != HoldExpired:
-		return false
-	}
 	return h.debit == stored.Debit && h.credit == stored.Credit && h.currency.String() == currency && h.placed == stored.Amount.Minor &&
-		h.captured == stored.Captured.Minor && h.released == stored.Released.Minor && h.placeAt == storage.Micros(stored.PlacedAt) && h.endAt == endAt
+		h.captured == stored.Captured.Minor && h.released == stored.Released.Minor && h.state == stored.State &&
+		h.placeAt == storage.Micros(stored.PlacedAt) && h.until == storage.NullMicros(stored.ExpiresAt) && h.endAt == endAt
 }

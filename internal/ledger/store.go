@@ -11,14 +11,14 @@ import (
 const (
 	accountColumns = `a.book_id, a.account_id, a.currency, a.side, a.floor_minor, a.state, a.posted_debits_minor,
 		a.posted_credits_minor, a.held_debits_minor, a.held_credits_minor, a.entries, a.opened_at`
-	holdColumns = `h.book_id, h.hold_id, h.debit_account, h.credit_account, h.currency, h.amount_minor,
+	holdColumns = `h.book_id, h.hold_id, h.realm, h.debit_account, h.credit_account, h.currency, h.amount_minor,
 		h.captured_minor, h.released_minor, h.state, h.placed_at, h.expires_at, h.ended_at`
 )
 
 // What a batch reads: each statement once, for everything the batch concerns.
 var (
 	lockBooks = storage.Lookup("ledger.lock_books",
-		`SELECT book_id, transactions, head_hash, last_at FROM ledger_books WHERE book_id IN ({values}) ORDER BY book_id {lock}`, "TEXT")
+		`SELECT book_id, realm, transactions, head_hash, last_at FROM ledger_books WHERE book_id IN ({values}) ORDER BY book_id {lock}`, "TEXT")
 	loadAccounts = storage.Lookup("ledger.load_accounts", `SELECT `+accountColumns+` FROM ({values}) AS v
 		CROSS JOIN ledger_accounts a WHERE a.book_id = v.column1 AND a.account_id = v.column2`, "TEXT", "TEXT")
 	loadHolds = storage.Lookup("ledger.load_holds", `SELECT `+holdColumns+` FROM ({values}) AS v
@@ -47,7 +47,7 @@ var (
 	insertEntries = storage.Insert("ledger.insert_entries", "ledger_entries",
 		"book_id", "account_id", "seq", "transaction_seq", "side", "posted_minor", "held_minor", "balance_minor", "available_minor", "posted_at")
 	upsertHolds = storage.Upsert("ledger.upsert_holds", "ledger_holds", []string{"book_id", "hold_id"},
-		"book_id", "hold_id", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor", "released_minor",
+		"book_id", "hold_id", "realm", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor", "released_minor",
 		"state", "placed_at", "expires_at", "ended_at")
 	upsertCounters = storage.Upsert("ledger.upsert_counters", "ledger_counters", []string{"book_id", "name"}, "book_id", "name", "value")
 )
@@ -70,8 +70,7 @@ var (
 	entryAt = storage.SQL("ledger.entry_at", `SELECT balance_minor, available_minor, posted_at FROM ledger_entries
 		WHERE book_id = $1 AND account_id = $2 AND seq = $3`)
 	dueHolds = storage.SQL("ledger.due_holds", `SELECT `+holdColumns+` FROM ledger_holds h
-		JOIN ledger_books b ON b.book_id = h.book_id
-		WHERE h.state = 'pending' AND h.expires_at <= $1 AND b.realm = $2 ORDER BY h.expires_at LIMIT $3`)
+		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 ORDER BY h.expires_at LIMIT $3`)
 )
 
 func scanBook(r storage.Row) (Book, error) {
@@ -88,7 +87,7 @@ func scanBook(r storage.Row) (Book, error) {
 
 func scanBookState(r storage.Row) (*bookState, error) {
 	b := &bookState{}
-	err := r.Scan((*string)(&b.id), &b.seq, &b.head, &b.lastAt)
+	err := r.Scan((*string)(&b.id), (*string)(&b.realm), &b.seq, &b.head, &b.lastAt)
 	return b, err
 }
 
@@ -139,14 +138,14 @@ func scanHoldText(r storage.Row) (*Hold, string, error) {
 		placed         int64
 		expires, ended sql.NullInt64
 	)
-	err := r.Scan((*string)(&h.Book), (*string)(&h.ID), (*string)(&h.Debit), (*string)(&h.Credit), &currency, &h.Amount.Minor,
+	err := r.Scan((*string)(&h.Book), (*string)(&h.ID), (*string)(&h.Realm), (*string)(&h.Debit), (*string)(&h.Credit), &currency, &h.Amount.Minor,
 		&h.Captured.Minor, &h.Released.Minor, (*string)(&h.State), &placed, &expires, &ended)
 	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
 	return &h, currency, err
 }
 
 func (h *Hold) row() []any {
-	return []any{string(h.Book), string(h.ID), string(h.Debit), string(h.Credit), h.Amount.Currency.String(), h.Amount.Minor,
+	return []any{string(h.Book), string(h.ID), string(h.Realm), string(h.Debit), string(h.Credit), h.Amount.Currency.String(), h.Amount.Minor,
 		h.Captured.Minor, h.Released.Minor, string(h.State), storage.Micros(h.PlacedAt),
 		storage.NullMicros(h.ExpiresAt), storage.NullMicros(h.EndedAt)}
 }

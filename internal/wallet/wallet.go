@@ -48,6 +48,9 @@ type Load struct {
 	// Reference is the transfer's own reference; a second load under it is the first one.
 	Reference string
 	Actor     string
+	// Also is what to write with the load, such as the stored answer to the request;
+	// its error undoes the whole. It is not asked when the load was done before. It may be nil.
+	Also func(ledger.Outcome) ([]storage.Effect, error)
 }
 
 const maxReference = 140 // a SEPA remittance text
@@ -75,7 +78,12 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 		after, _ := o.Balance(to.ID)
 		data := (&webhook.Data{}).Text("transaction_id", string(o.Transaction)).Text("amount", l.Amount.String()).
 			Text("balance", after.Available.String()).Text("currency", l.Amount.Currency.String()).Text("reference", l.Reference)
-		return s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data.JSON(), At: o.At}), nil
+		event := s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data.JSON(), At: o.At})
+		if l.Also == nil {
+			return event, nil
+		}
+		also, err := l.Also(o)
+		return append(event, also...), err
 	}
 	outcome, err := s.books.Submit(ctx, op)
 	if err != nil {

@@ -151,7 +151,15 @@ func (s *Service) queue(ctx context.Context, c Change, action string, pick func(
 		if err := s.saveHealth(ctx, tx, &e, &healthy); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: map[string]string{"event": string(event.ID)}})
+		err = s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: map[string]string{"event": string(event.ID)}})
+		if err != nil || c.Queued == nil {
+			return err
+		}
+		effects, err := c.Queued(d)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, effects)
 	})
 	if err != nil {
 		return Delivery{}, err

@@ -72,14 +72,19 @@ const (
 )
 
 // Also is what to write in the transaction of a change, such as the stored answer
-// to the request. It may be nil and must have no effects of its own.
-type Also func(Endpoint, pan.Secret) []storage.Effect
+// to the request; its error undoes the change. It may be nil and must have no effects
+// of its own.
+type Also func(Endpoint, pan.Secret) ([]storage.Effect, error)
 
 func (a Also) apply(ctx context.Context, tx *storage.Tx, e Endpoint, secret pan.Secret) error {
 	if a == nil {
 		return nil
 	}
-	return tx.Apply(ctx, a(e, secret))
+	effects, err := a(e, secret)
+	if err != nil {
+		return err
+	}
+	return tx.Apply(ctx, effects)
 }
 
 // NewEndpoint asks for an endpoint.
@@ -102,6 +107,8 @@ type Change struct {
 	Endpoint EndpointID
 	Actor    string
 	Also     Also
+	// Queued is what to write with a delivery that SendTest or Resend queues, as Also.
+	Queued func(Delivery) ([]storage.Effect, error)
 }
 
 // Create stores a new endpoint and returns it with its secret, which is never

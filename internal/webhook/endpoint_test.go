@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -118,7 +119,7 @@ func TestChanges(t *testing.T) {
 		e, secret, err := b.Create(t.Context(), ask(func(n *NewEndpoint) {
 			n.Events = []string{"card.funded", "card.created", "card.funded"}
 			n.Secret = pan.NewSecret("chosen-by-the-customer")
-			n.Also = func(Endpoint, pan.Secret) []storage.Effect { return b.Outbox.Effects(stored) }
+			n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return b.Outbox.Effects(stored), nil }
 		}))
 		if err != nil || secret.Reveal() != "chosen-by-the-customer" {
 			t.Fatal(err)
@@ -128,6 +129,24 @@ func TestChanges(t *testing.T) {
 		}
 		if got, err := b.Outbox.List(t.Context(), EventFilter{Book: book}); err != nil || len(got) != 1 || got[0].ID != stored.ID {
 			t.Errorf("what goes with it: %+v, %v", got, err)
+		}
+		errUndo := errors.New("undo")
+		undone := ask(func(n *NewEndpoint) {
+			n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errUndo }
+		})
+		if _, _, err := b.Create(t.Context(), undone); !errors.Is(err, errUndo) {
+			t.Errorf("undone: %v", err)
+		}
+		queued := b.changeOf(e)
+		queued.Queued = func(Delivery) ([]storage.Effect, error) { return nil, errUndo }
+		if _, err := b.SendTest(t.Context(), queued); !errors.Is(err, errUndo) {
+			t.Errorf("undone: %v", err)
+		}
+		if list, err := b.Service.List(t.Context(), book); err != nil || len(list) != 1 {
+			t.Errorf("%d endpoints, %v", len(list), err)
+		}
+		if list, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID}); err != nil || len(list) != 0 {
+			t.Errorf("deliveries %+v, %v", list, err)
 		}
 		stranger := Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}
 		_, _, rotate := b.Rotate(t.Context(), stranger, Rotation{})

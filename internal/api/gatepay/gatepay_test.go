@@ -352,6 +352,11 @@ func TestCover(t *testing.T) {
 		if w.Code != http.StatusOK || diff != "" || w.Header().Get("ETag") == "" || !bytes.HasPrefix(w.Body.Bytes(), []byte("\x89PNG")) {
 			t.Errorf("%d, headers (-want +got):\n%s", w.Code, diff)
 		}
+		r := request("GET", "/v1/pay/giftcard/template/cover/template_002", nil)
+		r.Header.Set("If-None-Match", w.Header().Get("ETag"))
+		if again := b.send(r); again.Code != http.StatusNotModified || again.Body.Len() > 0 || again.Header().Get("ETag") != w.Header().Get("ETag") {
+			t.Errorf("the same again: %d %s", again.Code, again.Body)
+		}
 	})
 }
 

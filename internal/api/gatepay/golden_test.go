@@ -131,7 +131,7 @@ func (b *bundle) rotate(t testing.TB, args []string) {
 	b.kept = nil
 	grace, err := time.ParseDuration(args[1])
 	b.must(err)
-	made, err := b.Accounts.RotateMerchant(t.Context(), seeder, account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}, grace)
+	made, err := b.Accounts.RotateMerchant(t.Context(), seeder, account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
 	b.must(err)
 	b.secrets[args[0]+".old"], b.secrets[args[0]] = b.secrets[args[0]], made.Secret.Reveal()
 }

@@ -208,11 +208,10 @@ func (a *api) cancel(ctx context.Context, c *call, in cancelRequest) (movement, 
 	return moved(m, secret, ""), err
 }
 
-func (a *api) cover(ctx context.Context, c *call, in coverRequest) (wire.File, error) {
+func (a *api) cover(ctx context.Context, _ *call, in coverRequest) (wire.File, error) {
 	cover, err := a.Cards.TemplateCover(ctx, in.TemplateID)
 	if err != nil {
 		return wire.File{}, err
 	}
-	c.Header().Set("ETag", `"`+cover.Hash+`"`)
-	return wire.File{ContentType: cover.Type, Body: cover.Data}, nil
+	return wire.File{ContentType: cover.Type, Version: cover.Hash, Body: cover.Data}, nil
 }

@@ -89,7 +89,8 @@ func (a *api) entry(c *call, answer wire.Answer) (idempotency.Entry, error) {
 	}, err
 }
 
-// keepAnswer stores the answer of a call whose product has no room for it in its own transaction.
+// keepAnswer stores the answer of a call that did nothing, or that does nothing when it
+// is repeated without one. Others store it with what they do.
 func (a *api) keepAnswer(ctx context.Context, c *call, answer wire.Answer) error {
 	e, err := a.entry(c, answer)
 	if err != nil {
@@ -117,6 +118,12 @@ func (a *api) kept(c *call, out any) ([]storage.Effect, error) {
 	}
 	c.Kept(answer)
 	return []storage.Effect{e.Effect()}, nil
+}
+
+// storing returns what keeps the answer that view makes of a change, in the change's own
+// transaction: whoever repeats the call after a crash gets this answer, or nothing was done.
+func storing[T, W any](a *api, c *call, view func(T) W) func(T) ([]storage.Effect, error) {
+	return func(changed T) ([]storage.Effect, error) { return a.kept(c, view(changed)) }
 }
 
 // raced says what the error of a call means that is repeatable: where another

@@ -74,8 +74,9 @@ func (a *api) createTemplate(ctx context.Context, c *call, in newTemplate) (temp
 			return templateView{}, err
 		}
 	}
-	made, err := a.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: in.TemplateID, Name: in.Name, Image: in.Cover, Actor: actor(c)})
-	return viewTemplate(made), err
+	made, err := a.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: in.TemplateID, Name: in.Name, Image: in.Cover, Actor: actor(c),
+		Also: storing(a, c, viewTemplate)})
+	return viewTemplate(made), a.raced(ctx, c, err)
 }
 
 // listTemplates cuts its page from the whole list, which the product keeps short.
@@ -112,13 +113,12 @@ func (a *api) changeTemplate(ctx context.Context, c *call, in templateChange) (t
 	return viewTemplate(changed), err
 }
 
-func (a *api) getCover(ctx context.Context, c *call, in templatePath) (wire.File, error) {
+func (a *api) getCover(ctx context.Context, _ *call, in templatePath) (wire.File, error) {
 	cover, err := a.Cards.TemplateCover(ctx, in.TemplateID)
 	if err != nil {
 		return wire.File{}, err
 	}
-	c.Header().Set("ETag", `"`+cover.Hash+`"`)
-	return wire.File{ContentType: cover.Type, Body: cover.Data}, nil
+	return wire.File{ContentType: cover.Type, Version: cover.Hash, Body: cover.Data}, nil
 }
 
 func (a *api) setCover(ctx context.Context, c *call, in templatePath) (templateView, error) {

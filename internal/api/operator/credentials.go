@@ -95,11 +95,9 @@ func (a *api) createKey(ctx context.Context, c *call, in newKey) (issuedKey, err
 	if settings.Networks, err = networksOf(in.Networks); err != nil {
 		return issuedKey{}, err
 	}
-	made, err := a.Accounts.CreateKey(ctx, actor(c), account.NewKey{Book: owner.Book, KeySettings: settings, ExpiresAt: in.ExpiresAt.Time()})
-	if err != nil {
-		return issuedKey{}, err
-	}
-	return a.viewIssued(made), nil
+	made, err := a.Accounts.CreateKey(ctx, actor(c), account.NewKey{Book: owner.Book, KeySettings: settings, ExpiresAt: in.ExpiresAt.Time(),
+		Also: storing(a, c, a.viewIssued)})
+	return a.viewIssued(made), a.raced(ctx, c, err)
 }
 
 func (a *api) listKeys(ctx context.Context, _ *call, in bookList) (wire.Listing[keyView], error) {
@@ -187,11 +185,8 @@ func (a *api) rotateKey(ctx context.Context, c *call, in keyRotation) (issuedKey
 	if err != nil {
 		return issuedKey{}, err
 	}
-	made, err := a.Accounts.RotateKey(ctx, actor(c), ref, in.Grace.or(credentialGrace))
-	if err != nil {
-		return issuedKey{}, err
-	}
-	return a.viewIssued(made), nil
+	made, err := a.Accounts.RotateKey(ctx, actor(c), ref, account.KeyRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, a.viewIssued)})
+	return a.viewIssued(made), a.raced(ctx, c, err)
 }
 
 func (a *api) revokeKey(ctx context.Context, c *call, in keyPath) (keyView, error) {
@@ -253,11 +248,9 @@ func (a *api) createMerchant(ctx context.Context, c *call, in newMerchant) (issu
 			return issuedMerchant{}, err
 		}
 	}
-	made, err := a.Accounts.CreateMerchant(ctx, actor(c), account.NewMerchant{Book: owner.Book, Name: in.Name, ClientID: account.ClientID(in.ClientID)})
-	if err != nil {
-		return issuedMerchant{}, err
-	}
-	return viewIssuedMerchant(made), nil
+	made, err := a.Accounts.CreateMerchant(ctx, actor(c), account.NewMerchant{Book: owner.Book, Name: in.Name, ClientID: account.ClientID(in.ClientID),
+		Also: storing(a, c, viewIssuedMerchant)})
+	return viewIssuedMerchant(made), a.raced(ctx, c, err)
 }
 
 func (a *api) listMerchants(ctx context.Context, _ *call, in bookPath) (wire.Listing[merchantView], error) {
@@ -293,11 +286,9 @@ func (a *api) rotateMerchant(ctx context.Context, c *call, in merchantRotation) 
 	if err != nil {
 		return issuedMerchant{}, err
 	}
-	made, err := a.Accounts.RotateMerchant(ctx, actor(c), ref, in.Grace.or(credentialGrace))
-	if err != nil {
-		return issuedMerchant{}, err
-	}
-	return viewIssuedMerchant(made), nil
+	made, err := a.Accounts.RotateMerchant(ctx, actor(c), ref,
+		account.MerchantRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, viewIssuedMerchant)})
+	return viewIssuedMerchant(made), a.raced(ctx, c, err)
 }
 
 func (a *api) enableMerchant(ctx context.Context, c *call, in merchantPath) (merchantView, error) {

@@ -48,16 +48,27 @@ type newCustomer struct {
 }
 
 func (a *api) createCustomer(ctx context.Context, c *call, in newCustomer) (customerView, error) {
-	made, err := a.Accounts.CreateCustomer(ctx, actor(c), account.NewCustomer{Name: in.Name, Email: in.Email})
-	return viewCustomer(made), err
+	made, err := a.Accounts.CreateCustomer(ctx, actor(c), account.NewCustomer{Name: in.Name, Email: in.Email, Also: storing(a, c, viewCustomer)})
+	return viewCustomer(made), a.raced(ctx, c, err)
 }
 
-func (a *api) listCustomers(ctx context.Context, _ *call, in struct{ wire.CursorQuery }) (wire.Listing[customerView], error) {
-	s, err := a.span(in.CursorQuery, "customers")
+type customerList struct {
+	wire.CursorQuery
+	Search string `query:"search" json:"-" wire:"max=254"`
+}
+
+func (a *api) listCustomers(ctx context.Context, _ *call, in customerList) (wire.Listing[customerView], error) {
+	s, err := a.span(in.CursorQuery, "customers", in.Search)
 	if err != nil {
 		return wire.Listing[customerView]{}, err
 	}
-	found, err := a.Accounts.ListCustomers(ctx, account.Page{After: s.after, Limit: s.limit})
+	var found account.List[account.Customer]
+	part := account.Page{After: s.after, Limit: s.limit}
+	if in.Search == "" {
+		found, err = a.Accounts.ListCustomers(ctx, part)
+	} else {
+		found, err = a.Accounts.SearchCustomers(ctx, in.Search, part)
+	}
 	list := page(found.Items, viewCustomer)
 	list.NextCursor = a.more(s, found.Next)
 	return list, err
@@ -222,7 +233,12 @@ func (a *api) loadWallet(ctx context.Context, c *call, in walletLoad) (loadView,
 	if err != nil {
 		return loadView{}, err
 	}
-	load := wallet.Load{Book: customer.Book(r), Realm: r, Amount: amount, Reference: in.Reference, Actor: actor(c)}
+	view := func(o ledger.Outcome) loadView {
+		after, _ := o.Balance(wallet.Account(amount.Currency).ID)
+		return loadView{TransactionID: string(o.Transaction), BookID: string(o.Book), Realm: in.Realm, Amount: amount.String(),
+			Balance: after.Available.String(), Currency: in.Currency, Reference: o.Reference, LoadedAt: at(o.At)}
+	}
+	load := wallet.Load{Book: customer.Book(r), Realm: r, Amount: amount, Reference: in.Reference, Actor: actor(c), Also: storing(a, c, view)}
 	err = a.record(ctx, c, audit.Record{Action: "wallet.load", Subject: string(customer.ID), Book: string(load.Book), At: a.Clocks.Now(r),
 		Detail: map[string]string{"amount": amount.String(), "currency": in.Currency, "reference": in.Reference}})
 	if err != nil {
@@ -232,13 +248,8 @@ func (a *api) loadWallet(ctx context.Context, c *call, in walletLoad) (loadView,
 	if fault.CodeOf(err) == fault.IdempotencyConflict {
 		err = fault.New(fault.IdempotencyConflict, "the reference was used for another transfer").At("reference")
 	}
-	if err != nil {
-		return loadView{}, err
-	}
 	if o.Replayed {
 		c.SetStatus(http.StatusOK)
 	}
-	after, _ := o.Balance(wallet.Account(amount.Currency).ID)
-	return loadView{TransactionID: string(o.Transaction), BookID: string(load.Book), Realm: in.Realm, Amount: amount.String(),
-		Balance: after.Available.String(), Currency: in.Currency, Reference: o.Reference, LoadedAt: at(o.At)}, nil
+	return view(o), a.raced(ctx, c, err)
 }

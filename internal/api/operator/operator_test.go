@@ -10,14 +10,11 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/account"
-	"github.com/scripcards/scrip/internal/api/operator"
-	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -77,6 +74,12 @@ func TestCover(t *testing.T) {
 		got := b.do(account.RoleAuditor, "GET", "/operator/v1/templates/aurora/cover", "")
 		if got.Code != 200 || got.Header().Get("Content-Type") != "image/png" || !bytes.HasPrefix(got.Body.Bytes(), []byte("\x89PNG")) {
 			t.Errorf("get: %d %s", got.Code, got.Header().Get("Content-Type"))
+		}
+		r, w = b.raw("GET", "/operator/v1/templates/aurora/cover", nil)
+		r.Header.Del("Content-Type")
+		r.Header.Set("If-None-Match", got.Header().Get("ETag"))
+		if b.handler.ServeHTTP(w, r); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("get what one has: %d %s", w.Code, w.Body)
 		}
 		r, w = b.raw("PUT", "/operator/v1/templates/aurora/cover", []byte("no picture"))
 		if b.handler.ServeHTTP(w, r); w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"cover"`) {
@@ -241,43 +244,6 @@ func TestFeedFollows(t *testing.T) {
 		}
 		if _, n = newest(feed + "&after=" + place); n != 1 {
 			t.Errorf("%d new events", n)
-		}
-	})
-}
-
-// Of the same call made at once in several processes one acts, and all get its answer.
-func TestRepeatsAcrossProcesses(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		b := setup(t, db)
-		book := "/operator/v1/books/" + string(b.customer.Test)
-		for target, body := range map[string]string{
-			book + "/webhooks": `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`,
-			book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse": `{"reason":"till error"}`,
-		} {
-			answers := make([]string, 8)
-			var all sync.WaitGroup
-			for i := range answers {
-				all.Go(func() {
-					mux := http.NewServeMux() // with a kit of its own, as another process has
-					operator.New(wire.NewKit(wire.Options{Clock: b.clock}), b.Deps).Mount(mux)
-					r, w := b.raw("POST", target, []byte(body))
-					r.Header.Set("Content-Type", "application/json")
-					r.Header.Set("Idempotency-Key", "key of "+target)
-					mux.ServeHTTP(w, r)
-					answers[i] = fmt.Sprint(w.Code, w.Body)
-				})
-			}
-			all.Wait()
-			for _, answer := range answers {
-				if answer != answers[0] || !strings.HasPrefix(answer, "201") {
-					t.Errorf("%s: %s\nand %s", target, answers[0], answer)
-				}
-			}
-		}
-		hooks, err := b.Webhooks.List(t.Context(), b.customer.Test)
-		check(t, err)
-		if len(hooks) != 1 {
-			t.Errorf("%d webhooks were made", len(hooks))
 		}
 	})
 }

@@ -52,8 +52,8 @@ type newOperator struct {
 }
 
 func (a *api) createOperator(ctx context.Context, c *call, in newOperator) (operatorView, error) {
-	made, err := a.Accounts.CreateOperator(ctx, actor(c), account.NewOperator{Name: in.Name, Role: account.Role(in.Role)})
-	return viewOperator(made), err
+	made, err := a.Accounts.CreateOperator(ctx, actor(c), account.NewOperator{Name: in.Name, Role: account.Role(in.Role), Also: storing(a, c, viewOperator)})
+	return viewOperator(made), a.raced(ctx, c, err)
 }
 
 func (a *api) listOperators(ctx context.Context, _ *call, in struct{ wire.CursorQuery }) (wire.Listing[operatorView], error) {
@@ -154,6 +154,10 @@ func (a *api) viewOperatorKey(k account.OperatorKey) operatorKeyView {
 		life: a.viewLife(k.Life)}
 }
 
+func (a *api) viewIssuedOperatorKey(k account.IssuedOperatorKey) issuedOperatorKey {
+	return issuedOperatorKey{operatorKeyView: a.viewOperatorKey(k.OperatorKey), Secret: k.Secret.Reveal()}
+}
+
 type newOperatorKey struct {
 	operatorPath
 	Name      string     `json:"name" wire:"required,max=128"`
@@ -171,11 +175,8 @@ func (a *api) createOperatorKey(ctx context.Context, c *call, in newOperatorKey)
 		return issuedOperatorKey{}, err
 	}
 	made, err := a.Accounts.CreateOperatorKey(ctx, actor(c), account.NewOperatorKey{Operator: owner.ID, Name: in.Name, Networks: networks,
-		ExpiresAt: in.ExpiresAt.Time()})
-	if err != nil {
-		return issuedOperatorKey{}, err
-	}
-	return issuedOperatorKey{operatorKeyView: a.viewOperatorKey(made.OperatorKey), Secret: made.Secret.Reveal()}, nil
+		ExpiresAt: in.ExpiresAt.Time(), Also: storing(a, c, a.viewIssuedOperatorKey)})
+	return a.viewIssuedOperatorKey(made), a.raced(ctx, c, err)
 }
 
 type operatorKeyList struct {

@@ -73,8 +73,10 @@ type clockView struct {
 	Ahead  duration        `json:"ahead"`
 }
 
-func (a *api) clock() clockView {
-	live, ahead := a.Clocks.Now(realm.Live), a.Clocks.Offset()
+func (a *api) clock() clockView { return a.clockAt(a.Clocks.Offset()) }
+
+func (a *api) clockAt(ahead time.Duration) clockView {
+	live := a.Clocks.Now(realm.Live)
 	return clockView{LiveAt: at(live), TestAt: at(live.Add(ahead)), Ahead: duration(ahead)}
 }
 
@@ -97,13 +99,11 @@ func (a *api) advanceClock(ctx context.Context, c *call, in clockAdvance) (clock
 	if by < time.Microsecond {
 		return clockView{}, invalid(field, "the test realm's clock only moves forward")
 	}
-	if _, err := a.Accounts.AdvanceTestClock(ctx, actor(c), by); err != nil {
-		if f := fault.From(err); f.Code == fault.InvalidRequest {
-			err = f.At(field)
-		}
-		return clockView{}, err
+	_, err := a.Accounts.AdvanceTestClock(ctx, actor(c), by, storing(a, c, a.clockAt))
+	if fault.CodeOf(err) == fault.InvalidRequest {
+		err = fault.From(err).At(field)
 	}
-	return a.clock(), nil
+	return a.clock(), a.raced(ctx, c, err)
 }
 
 type auditQuery struct {

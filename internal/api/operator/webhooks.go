@@ -221,15 +221,10 @@ func viewWebhook(e webhook.Endpoint) webhookView {
 		CreatedAt: at(e.CreatedAt)}
 }
 
-// issuing returns what stores the answer that shows a secret with the change that
-// made it. What cannot be stored there is stored after it, by the kit.
+// issuing is storing for what shows a secret beside an endpoint.
 func (a *api) issuing(c *call) webhook.Also {
-	return func(e webhook.Endpoint, secret pan.Secret) []storage.Effect {
-		effects, err := a.kept(c, issuedWebhook{webhookView: viewWebhook(e), Secret: secret.Reveal()})
-		if err != nil {
-			return nil
-		}
-		return effects
+	return func(e webhook.Endpoint, secret pan.Secret) ([]storage.Effect, error) {
+		return a.kept(c, issuedWebhook{webhookView: viewWebhook(e), Secret: secret.Reveal()})
 	}
 }
 
@@ -341,8 +336,9 @@ func (a *api) testWebhook(ctx context.Context, c *call, in webhookPath) (deliver
 	if err != nil {
 		return deliveryView{}, err
 	}
+	which.Queued = storing(a, c, viewDelivery)
 	queued, err := a.Webhooks.SendTest(ctx, which)
-	return viewDelivery(queued), err
+	return viewDelivery(queued), a.raced(ctx, c, err)
 }
 
 type deliveryView struct {
@@ -456,6 +452,7 @@ func (a *api) resendDelivery(ctx context.Context, c *call, in deliveryPath) (del
 	if err != nil {
 		return deliveryView{}, err
 	}
+	which.Queued = storing(a, c, viewDelivery)
 	queued, err := a.Webhooks.Resend(ctx, which, webhook.EventID(in.EventID))
-	return viewDelivery(queued), err
+	return viewDelivery(queued), a.raced(ctx, c, err)
 }

@@ -88,7 +88,10 @@ type File struct {
 	ContentType string
 	// Name offers the caller a file name; empty shows the content in place.
 	Name string
-	Body []byte
+	// Version changes whenever the body does, such as its hash, and has no quotes; empty
+	// for none. It is sent as the ETag, and who says If-None-Match gets 304 in its stead.
+	Version string
+	Body    []byte
 }
 
 // Problem is one offending field of a request.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -152,7 +153,7 @@ func (s *Surface[P]) send(w http.ResponseWriter, c *Call[P], status int, body []
 		body = c.file.Body
 		fileHeaders(h, c.file)
 	}
-	if status == http.StatusNoContent {
+	if status == http.StatusNoContent || status == http.StatusNotModified {
 		delete(h, "Content-Type")
 		w.WriteHeader(status)
 		return 0
@@ -203,10 +204,10 @@ func (s *Surface[P]) encodeOutcome(buf *bytes.Buffer, c *Call[P], out any) error
 	}
 	switch file := out.(type) {
 	case File:
-		c.file = &file
+		c.sendFile(&file)
 		return nil
 	case *File:
-		c.file = file
+		c.sendFile(file)
 		return nil
 	}
 	if c.status == http.StatusNoContent {
@@ -222,10 +223,34 @@ func (s *Surface[P]) encodeSuccess(buf *bytes.Buffer, c *Call[P], out any) error
 	return encode(buf, out)
 }
 
+// sendFile answers with a file, or with 304 to a caller who has it.
+func (c *Call[P]) sendFile(file *File) {
+	c.file = file
+	if isGet := !takesBody(c.Request.Method); isGet && file.Version != "" && holds(c.Request.Header["If-None-Match"], file.Version) {
+		c.status = http.StatusNotModified
+	}
+}
+
+// holds reports whether the values of If-None-Match name a version: weakly or not, in a list, or by "*".
+func holds(values []string, version string) bool {
+	for _, value := range values {
+		for tag := range strings.SplitSeq(value, ",") {
+			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+			if tag == "*" || tag == `"`+version+`"` {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func fileHeaders(h http.Header, file *File) {
 	h["Content-Type"] = []string{file.ContentType}
 	// What a customer uploaded must never run as a page of this origin.
 	h["Content-Security-Policy"] = []string{"default-src 'none'; sandbox"}
+	if file.Version != "" {
+		h["Etag"] = []string{`"` + file.Version + `"`}
+	}
 	if file.Name != "" {
 		h["Content-Disposition"] = []string{mime.FormatMediaType("attachment", map[string]string{"filename": file.Name})}
 	}

@@ -250,6 +250,53 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// Who has a file's version is told so, without the file; who has another gets it.
+func TestFileVersion(t *testing.T) {
+	var status int
+	b := setup(t, Options{Observe: func(_ context.Context, r Record) { status = r.Status }}, nil)
+	for name, version := range map[string]string{"new": "v2", "plain": ""} {
+		Handle(b.Surface, Spec{Name: name, Method: "GET", Path: "/v1/" + name, Public: true, Cache: "public, max-age=60"},
+			func(context.Context, *Call[string], None) (File, error) {
+				return File{ContentType: "image/png", Version: version, Body: []byte("\x89PNG")}, nil
+			})
+	}
+	b.mount()
+	for _, test := range []struct {
+		method, path string
+		tags         []string
+		status       int
+	}{
+		{"GET", "/v1/new", nil, 200},
+		{"GET", "/v1/new", []string{`"v2"`}, 304},
+		{"HEAD", "/v1/new", []string{`"v2"`}, 304},
+		{"GET", "/v1/new", []string{`W/"v2"`}, 304},
+		{"GET", "/v1/new", []string{`"v1", W/"v0"`, `"v3" , "v2"`}, 304},
+		{"GET", "/v1/new", []string{`*`}, 304},
+		{"GET", "/v1/new", []string{`"v1"`}, 200},
+		{"GET", "/v1/new", []string{`v2`}, 200},
+		{"GET", "/v1/new", []string{``}, 200},
+		{"GET", "/v1/plain", []string{`*`, `""`}, 200},
+	} {
+		r := httptest.NewRequest(test.method, test.path, nil)
+		r.Header["If-None-Match"] = test.tags
+		w := httptest.NewRecorder()
+		b.mux.ServeHTTP(w, r)
+		body, tag := "\x89PNG", ""
+		if test.status == 304 {
+			body = ""
+		}
+		if test.path == "/v1/new" {
+			tag = `"v2"`
+		}
+		if w.Code != test.status || status != test.status || w.Body.String() != body || w.Header().Get("ETag") != tag {
+			t.Errorf("%s %s %q: %d (observed %d) %q, tag %s", test.method, test.path, test.tags, w.Code, status, w.Body, w.Header().Get("ETag"))
+		}
+		if test.status == 304 && (w.Header().Get("Content-Type") != "" || w.Header().Get("Cache-Control") != "public, max-age=60") {
+			t.Errorf("304 with headers %v", w.Header())
+		}
+	}
+}
+
 // 204 has neither body nor type.
 func TestNoContent(t *testing.T) {
 	b := setup(t, Options{}, nil)

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/scripcards/scrip/internal/platform/storage/lite"
 )
 
 // dialect is one of the two engines, and all that differs between them in SQL.
@@ -61,19 +63,30 @@ func (d dialect) snapshotOptions() *sql.TxOptions {
 
 // IsUnique reports whether err says that a key exists already.
 func IsUnique(err error) bool {
-	var lite *driver.Error
-	if errors.As(err, &lite) {
-		return lite.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY
+	if code, ok := liteCode(err); ok {
+		return code == codes.SQLITE_CONSTRAINT_UNIQUE || code == codes.SQLITE_CONSTRAINT_PRIMARYKEY
 	}
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
+// liteCode returns SQLite's result code, the writer's or a reader's, and whether there is one.
+func liteCode(err error) (int, bool) {
+	var own *lite.Error
+	if errors.As(err, &own) {
+		return own.Code, true
+	}
+	var reader *driver.Error
+	if errors.As(err, &reader) {
+		return reader.Code(), true
+	}
+	return 0, false
+}
+
 // isTransient reports whether the same transaction may succeed when it is run again.
 func isTransient(err error) bool {
-	var lite *driver.Error
-	if errors.As(err, &lite) {
-		primary := lite.Code() & 0xff
+	if code, ok := liteCode(err); ok {
+		primary := code & 0xff
 		return primary == codes.SQLITE_BUSY || primary == codes.SQLITE_LOCKED
 	}
 	var pg *pgconn.PgError

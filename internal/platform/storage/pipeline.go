@@ -16,9 +16,10 @@ const maxQueued = 64
 // for are kept back and sent with the next one, so that a transaction of ten
 // statements costs three or four round trips. It is used by one goroutine.
 type pipeline struct {
-	conn   *pgx.Conn
-	queued pgx.Batch
-	begun  bool // something was sent
+	conn    *pgx.Conn
+	queued  pgx.Batch
+	opening int  // texts that begin the transaction
+	begun   bool // something was sent
 }
 
 func (p *pipeline) add(text string, args []any) { p.queued.Queue(text, args...) }
@@ -76,7 +77,7 @@ func (p *pipeline) query(ctx context.Context, text string, args []any) (Rows, er
 // finish commits, or rolls back after err.
 func (p *pipeline) finish(ctx context.Context, err error) error {
 	if err == nil {
-		if !p.begun && p.queued.Len() == 1 { // nothing but the beginning
+		if !p.begun && p.queued.Len() == p.opening { // nothing but the beginning
 			return nil
 		}
 		p.add("COMMIT", nil)

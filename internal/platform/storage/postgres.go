@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 )
 
 const (
@@ -49,25 +50,54 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if config.Serializable {
 		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 	}
-	return &DB{dialect: postgres, readers: pool, writer: &postgresWriter{pool: pool, begin: begin, observe: config.Observe}}, nil
+	w := &postgresWriter{pool: pool, begin: begin, observe: config.Observe}
+	w.flusher = flush.New(w.flush)
+	return &DB{dialect: postgres, readers: pool, writer: w}, nil
 }
 
 // postgresWriter runs each closure in a transaction of its own.
 type postgresWriter struct {
 	pool    *sql.DB
 	begin   string
+	flusher *flush.Flusher
 	observe func(writes int, took time.Duration)
 }
 
-func (w *postgresWriter) close(readers *sql.DB) error { return readers.Close() } // the pool is the writer's too
+func (w *postgresWriter) close(readers *sql.DB) error {
+	w.flusher.Close()
+	return readers.Close() // the pool is the writer's too
+}
 
 func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	return w.repeat(ctx, []string{w.begin}, fn)
+}
+
+// commit does not wait for the server's log, and so gives its locks back at once. What
+// other transactions build on it is in the log behind it and cannot outlive it.
+func (w *postgresWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
+	if err := w.repeat(ctx, []string{w.begin, "SET LOCAL synchronous_commit TO off"}, fn); err != nil {
+		return err
+	}
+	w.flusher.Add(func(err error) { durable(undecided(err)) })
+	return nil
+}
+
+// flushLog commits something that is nothing, and so waits for all of the log before it:
+// on disk here and, where there are synchronous standbys, there too.
+const flushLog = "SELECT pg_logical_emit_message(true, 'scrip', '')"
+
+func (w *postgresWriter) flush() error {
+	_, err := w.pool.ExecContext(context.Background(), flushLog)
+	return err
+}
+
+func (w *postgresWriter) repeat(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {
 	pause, watch := firstPause, clock.Start()
 	if w.observe != nil {
 		defer func() { w.observe(1, watch.Elapsed()) }()
 	}
 	for try := 1; ; try++ {
-		err := w.try(ctx, fn)
+		err := w.try(ctx, begin, fn)
 		if err == nil || !isTransient(err) || try == writeTries {
 			return err
 		}
@@ -80,14 +110,17 @@ func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx
 
 // try runs fn once on a connection of its own. The driver is used directly: what fn
 // writes travels together with its next question or with the commit.
-func (w *postgresWriter) try(ctx context.Context, fn func(context.Context, *Tx) error) error {
+func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {
 	connection, err := w.pool.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	err = connection.Raw(func(raw any) error {
 		pipe := &pipeline{conn: raw.(*stdlib.Conn).Conn()}
-		pipe.add(w.begin, nil)
+		for _, text := range begin {
+			pipe.add(text, nil)
+		}
+		pipe.opening = len(begin)
 		err := runProtected(ctx, &Tx{dialect: postgres, conn: pipe}, fn)
 		return pipe.finish(ctx, err)
 	})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
+	"github.com/scripcards/scrip/internal/platform/storage/lite"
 )
 
 const (
@@ -22,11 +24,15 @@ const (
 	// busyTries bounds the attempts at a transaction while another process writes.
 	busyTries = 8
 	busyPause = 20 * time.Millisecond
+	// maxUnflushed bounds the commits that are made and not on disk yet: one that the disk
+	// works on, and one that waits for it. More would only make smaller groups.
+	maxUnflushed = 2
 )
 
-// writerPragmas: a commit is on disk when it returns (FULL); the log is folded back every 32 MB.
-const writerPragmas = "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)" +
-	"&_pragma=foreign_keys(1)&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(8192)&_pragma=temp_store(MEMORY)"
+// writerPragmas: the log is folded back every 32 MB. NORMAL leaves putting a commit on disk to
+// the flusher, so that the next commit is made meanwhile; nothing is answered before it is.
+var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1",
+	"cache_size = -16384", "wal_autocheckpoint = 8192", "temp_store = MEMORY"}
 
 const readerPragmas = "_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
 
@@ -34,25 +40,33 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err := touchPrivate(config.Path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	file := "file:" + (&url.URL{Path: config.Path}).EscapedPath() + "?"
-	pool, err := sql.Open("sqlite", file+writerPragmas)
+	connection, err := openWriter(config.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	pool.SetMaxOpenConns(1)
-	connection, err := pool.Conn(ctx)
+	readers, err := sql.Open("sqlite", "file:"+(&url.URL{Path: config.Path}).EscapedPath()+"?"+readerPragmas)
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", config.Path, errors.Join(err, pool.Close()))
-	}
-	readers, err := sql.Open("sqlite", file+readerPragmas)
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", config.Path, errors.Join(err, pool.Close()))
+		return nil, fmt.Errorf("open database %s: %w", config.Path, errors.Join(err, connection.Close()))
 	}
 	readers.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	readers.SetMaxIdleConns(max(4, runtime.NumCPU()))
-	w := &sqliteWriter{pool: pool, conn: &preparedConn{conn: connection}, queue: make(chan *pendingWrite, queueLength), done: make(chan struct{}), observe: config.Observe}
-	go w.run()
+	w := &sqliteWriter{conn: liteConn{connection}, log: flush.NewLog(config.Path + "-wal"),
+		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
+	w.flusher = flush.New(w.log.Sync)
 	return &DB{dialect: sqlite, readers: readers, writer: w}, nil
+}
+
+func openWriter(path string) (*lite.Conn, error) {
+	connection, err := lite.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, pragma := range writerPragmas {
+		if _, err := connection.Exec("PRAGMA "+pragma, nil); err != nil {
+			return nil, errors.Join(err, connection.Close())
+		}
+	}
+	return connection, nil
 }
 
 // touchPrivate makes the file before the engine does, so that nobody else can read it.
@@ -65,19 +79,23 @@ func touchPrivate(path string) error {
 }
 
 type pendingWrite struct {
-	ctx  context.Context
-	fn   func(context.Context, *Tx) error
-	err  error
-	done chan struct{}
+	ctx       context.Context
+	fn        func(context.Context, *Tx) error
+	err       error
+	committed chan struct{} // closed when it is decided: err says how
+	durable   func(error)   // called once what was committed is on disk, or known not to be
 }
 
 // sqliteWriter owns the one connection that writes. Closures that wait while a
-// commit is under way share the next one, each in its own savepoint.
+// commit is under way share the next one, each in its own savepoint; one of those who
+// wait makes it for all. While the log is put on disk, the next commit is made.
 type sqliteWriter struct {
-	pool  *sql.DB
-	conn  *preparedConn
-	queue chan *pendingWrite
-	done  chan struct{}
+	conn      liteConn
+	log       *flush.Log
+	flusher   *flush.Flusher
+	unflushed chan struct{} // a token for each commit that is not on disk yet
+	queue     chan *pendingWrite
+	turn      chan struct{} // full while somebody writes
 
 	observe func(writes int, took time.Duration)
 
@@ -87,13 +105,28 @@ type sqliteWriter struct {
 
 var errClosed = errors.New("storage: the database is closed")
 
-func (w *sqliteWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	p := &pendingWrite{ctx: ctx, fn: fn, done: make(chan struct{})}
+func (w *sqliteWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
+	p := &pendingWrite{ctx: ctx, fn: fn, committed: make(chan struct{}), durable: durable}
 	if err := w.enqueue(p); err != nil {
 		return err
 	}
-	<-p.done // once queued it is decided by the writer alone, so that the answer is never a guess
-	return p.err
+	for { // once queued it is decided, so that the answer is never a guess
+		select {
+		case <-p.committed:
+			return p.err
+		case w.turn <- struct{}{}:
+			w.lead()
+			<-w.turn
+		}
+	}
+}
+
+func (w *sqliteWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	onDisk := make(chan error, 1)
+	if err := w.commit(ctx, fn, func(err error) { onDisk <- err }); err != nil {
+		return err
+	}
+	return <-onDisk
 }
 
 func (w *sqliteWriter) enqueue(p *pendingWrite) error {
@@ -117,51 +150,65 @@ func (w *sqliteWriter) close(readers *sql.DB) error {
 		close(w.queue)
 	}
 	w.closing.Unlock()
-	<-w.done
-	err := readers.Close()
+	w.turn <- struct{}{} // and never given back
+	w.flusher.Close()
+	err := errors.Join(w.log.Close(), readers.Close())
 	// Another process may be reading: then its own end folds the log back.
-	if _, busy := w.conn.exec(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)", nil); busy != nil && !isTransient(busy) {
+	if _, busy := w.conn.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); busy != nil && !isTransient(busy) {
 		err = errors.Join(err, fmt.Errorf("fold the log back: %w", busy))
 	}
-	return errors.Join(err, w.conn.close(), w.pool.Close())
+	return errors.Join(err, w.conn.Close())
 }
 
-func (w *sqliteWriter) run() {
-	defer close(w.done)
-	for first := range w.queue {
-		group := w.gather(first)
-		watch := clock.Start()
-		w.runGroup(group)
+// lead commits what is waiting, in the name of all who wait, and has them told.
+func (w *sqliteWriter) lead() {
+	group := w.gather()
+	if len(group) == 0 {
+		return // somebody else was faster
+	}
+	watch := clock.Start()
+	w.runGroup(group)
+	w.flusher.Add(func(err error) {
+		<-w.unflushed
 		if w.observe != nil {
 			w.observe(len(group), watch.Elapsed())
 		}
 		for _, p := range group {
-			close(p.done)
+			if p.err == nil {
+				p.durable(undecided(err))
+			}
 		}
+	})
+	for _, p := range group {
+		close(p.committed)
 	}
 }
 
-// gather takes what is waiting and never waits for more.
-func (w *sqliteWriter) gather(first *pendingWrite) []*pendingWrite {
-	group := []*pendingWrite{first}
+// gather takes what is waiting and never waits for more, once the disk has room for a commit.
+func (w *sqliteWriter) gather() []*pendingWrite {
+	w.unflushed <- struct{}{}
+	var group []*pendingWrite
 	for len(group) < groupSize {
 		select {
 		case p, ok := <-w.queue:
-			if !ok {
-				return group
+			if ok {
+				group = append(group, p)
+				continue
 			}
-			group = append(group, p)
 		default:
-			return group
 		}
+		break
+	}
+	if len(group) == 0 {
+		<-w.unflushed
 	}
 	return group
 }
 
 func (w *sqliteWriter) runGroup(group []*pendingWrite) {
 	ctx := context.Background() // a caller that leaves must not undo the others' work
-	var err error
-	for try := range busyTries {
+	err := w.log.Failed()
+	for try := 0; try < busyTries && !errors.Is(err, flush.ErrBroken); try++ {
 		for _, p := range group {
 			p.err = nil
 		}
@@ -179,16 +226,16 @@ func (w *sqliteWriter) runGroup(group []*pendingWrite) {
 
 // tryGroup runs every closure and commits; its error means that nothing was stored.
 func (w *sqliteWriter) tryGroup(ctx context.Context, group []*pendingWrite) error {
-	if _, err := w.conn.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
+	if _, err := w.conn.Exec("BEGIN IMMEDIATE", nil); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	err := w.runClosures(ctx, group)
 	if err == nil {
-		if _, err = w.conn.exec(ctx, "COMMIT", nil); err == nil {
+		if _, err = w.conn.Exec("COMMIT", nil); err == nil {
 			return nil
 		}
 	}
-	if _, rollback := w.conn.exec(ctx, "ROLLBACK", nil); rollback != nil {
+	if _, rollback := w.conn.Exec("ROLLBACK", nil); rollback != nil {
 		return errors.Join(err, rollback)
 	}
 	return err
@@ -206,7 +253,7 @@ func (w *sqliteWriter) runClosures(ctx context.Context, group []*pendingWrite) e
 		if p.err = p.ctx.Err(); p.err != nil {
 			continue
 		}
-		if _, err := w.conn.exec(ctx, "SAVEPOINT one", nil); err != nil {
+		if _, err := w.conn.Exec("SAVEPOINT one", nil); err != nil {
 			return err
 		}
 		p.err = runProtected(ctx, tx, p.fn)
@@ -217,7 +264,7 @@ func (w *sqliteWriter) runClosures(ctx context.Context, group []*pendingWrite) e
 		if p.err != nil {
 			end = "ROLLBACK TO one"
 		}
-		if _, err := w.conn.exec(ctx, end, nil); err != nil {
+		if _, err := w.conn.Exec(end, nil); err != nil {
 			return err
 		}
 	}
@@ -234,39 +281,22 @@ func runProtected(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) err
 	return fn(ctx, tx)
 }
 
-// preparedConn runs texts on one connection and keeps them prepared.
-type preparedConn struct {
-	conn  *sql.Conn
-	cache statementCache
+// liteConn is the writer's connection as a conn.
+type liteConn struct{ *lite.Conn }
+
+func (c liteConn) exec(_ context.Context, text string, args []any) (int64, error) {
+	return c.Exec(text, args)
 }
 
-func (c *preparedConn) exec(ctx context.Context, text string, args []any) (int64, error) {
-	stmt, err := c.cache.get(ctx, c.conn, text)
-	if err != nil {
-		return 0, err
-	}
-	result, err := stmt.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-func (c *preparedConn) queue(ctx context.Context, text string, args []any) error {
-	_, err := c.exec(ctx, text, args) // nothing is saved by waiting: the database is in this process
+func (c liteConn) queue(_ context.Context, text string, args []any) error {
+	_, err := c.Exec(text, args) // nothing is saved by waiting: the database is in this process
 	return err
 }
 
-func (c *preparedConn) query(ctx context.Context, text string, args []any) (Rows, error) {
-	stmt, err := c.cache.get(ctx, c.conn, text)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
+func (c liteConn) query(_ context.Context, text string, args []any) (Rows, error) {
+	rows, err := c.Query(text, args)
 	if err != nil {
 		return nil, err
 	}
 	return rows, nil
 }
-
-func (c *preparedConn) close() error { return c.conn.Close() }

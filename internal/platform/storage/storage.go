@@ -44,6 +44,8 @@ type DB struct {
 // writer runs a closure in one durable transaction.
 type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error) error
+	// commit runs a closure as write does, and returns before it is durable.
+	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
 	// close finishes what was accepted and closes the readers too.
 	close(readers *sql.DB) error
 }
@@ -79,6 +81,17 @@ func (db *DB) Ping(ctx context.Context) error { return db.readers.PingContext(ct
 // It must call nothing outside the database and must not call Write.
 func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
 	return db.writer.write(ctx, fn)
+}
+
+// Commit runs fn as Write does and returns as soon as others can read what it wrote, so
+// that whoever writes in turns goes on while the disk works. durable is called once, from
+// another goroutine and perhaps before Commit returns: with nil when it is on disk, with
+// ErrUnknownCommit when it may never be. It must not block. When Commit returns an error,
+// nothing was written and durable is not called.
+//
+// Nothing may be answered to anybody before durable was called.
+func (db *DB) Commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
+	return db.writer.commit(ctx, fn, durable)
 }
 
 // Snapshot runs fn against one consistent, read-only state of the database.

@@ -14,6 +14,14 @@ var ErrStale = errors.New("storage: the row is not in the expected state")
 // what it wrote may be there or not. The closure was not run again.
 var ErrUnknownCommit = errors.New("storage: it is not known whether the commit happened")
 
+// undecided says what a failed flush means for a commit.
+func undecided(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(ErrUnknownCommit, fmt.Errorf("put commits on disk: %w", err))
+}
+
 // Queryer reads: a DB, a Tx or a snapshot.
 type Queryer interface {
 	// Query runs a statement. The caller closes the rows; All and One do.

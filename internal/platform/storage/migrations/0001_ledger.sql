@@ -61,9 +61,11 @@ CREATE TABLE ledger_entries (
 	PRIMARY KEY (book_id, account_id, seq)
 );
 
+-- The realm repeats the book's: by its clock a hold is due.
 CREATE TABLE ledger_holds (
 	book_id TEXT NOT NULL,
 	hold_id TEXT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	debit_account TEXT NOT NULL,
 	credit_account TEXT NOT NULL,
 	currency TEXT NOT NULL,
@@ -82,7 +84,7 @@ CREATE TABLE ledger_holds (
 	CHECK (state = 'pending' OR captured_minor + released_minor = amount_minor)
 );
 
-CREATE INDEX ledger_holds_by_expiry ON ledger_holds (expires_at) WHERE state = 'pending';
+CREATE INDEX ledger_holds_by_expiry ON ledger_holds (realm, expires_at) WHERE state = 'pending';
 
 -- Counters are what guards count: a spending window, the refunds of one sale.
 CREATE TABLE ledger_counters (

@@ -12,6 +12,17 @@ CREATE TABLE account_customers (
 	changed_at BIGINT NOT NULL
 );
 
+-- Where customers are looked for: their names, from each word on, and addresses, in small letters.
+-- They are bytes because a database may order texts by a language's rules.
+CREATE TABLE account_customer_terms (
+	account_id TEXT NOT NULL,
+	term BYTEA NOT NULL CHECK (length(term) BETWEEN 1 AND 254),
+	PRIMARY KEY (account_id, term),
+	FOREIGN KEY (account_id) REFERENCES account_customers (account_id)
+);
+
+CREATE INDEX account_customer_terms_by_term ON account_customer_terms (term, account_id);
+
 -- Whose book it is. The state repeats the customer's, so that a credential is judged beside its book.
 CREATE TABLE account_books (
 	book_id TEXT NOT NULL PRIMARY KEY,

@@ -12,9 +12,11 @@ CREATE TABLE giftcard_templates (
 	updated_at BIGINT NOT NULL
 );
 
+-- The realm repeats the book's: by its clock a card is due.
 CREATE TABLE giftcards (
 	book_id TEXT NOT NULL,
 	card_id TEXT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	number_sealed BYTEA NOT NULL,
 	key_sealed BYTEA NOT NULL,
 	last4 TEXT NOT NULL,
@@ -34,7 +36,7 @@ CREATE TABLE giftcards (
 	CHECK ((ended_at IS NULL) = (ended_as IS NULL))
 );
 
-CREATE INDEX giftcards_by_expiry ON giftcards (expires_at) WHERE ended_at IS NULL;
+CREATE INDEX giftcards_by_expiry ON giftcards (realm, expires_at, book_id, card_id) WHERE ended_at IS NULL;
 
 -- From a keyed hash of a number or a key to the card and its book.
 CREATE TABLE giftcard_lookup (

@@ -1,0 +1,197 @@
+package operator_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/storage/dump"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// repeatable is one call that may be repeated under an Idempotency-Key.
+type repeatable struct {
+	target, body string
+	// again says that the call does nothing when it is repeated without an answer to be found.
+	again bool
+}
+
+// repeatables are the calls by route, with what they work on.
+func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
+	t.Helper()
+	ctx := t.Context()
+	key, err := b.Accounts.CreateKey(ctx, seeder, account.NewKey{Book: b.customer.Test, KeySettings: account.KeySettings{Name: "Shop", Scopes: account.NewScopes(account.ScopeAll)}})
+	check(t, err)
+	merchant, err := b.Accounts.CreateMerchant(ctx, seeder, account.NewMerchant{Book: b.customer.Test, Name: "Shop"})
+	check(t, err)
+	hook, _, err := b.Webhooks.Create(ctx, webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL + "/hook", Events: []string{"*"},
+		Scheme: webhook.SchemeCardPing, Actor: seeder})
+	check(t, err)
+	sent, err := b.Webhooks.SendTest(ctx, webhook.Change{Book: b.customer.Test, Endpoint: hook.ID, Actor: seeder})
+	check(t, err)
+	var cards []giftcard.ID
+	for range 3 {
+		m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+		made, err := b.Cards.Create(ctx, m, giftcard.Issue{Title: "Spare", TemplateID: "aurora", Amount: money.New(700, money.USD)})
+		check(t, err)
+		cards = append(cards, made.Card.ID)
+	}
+	_, err = b.Books.Submit(ctx, ledger.Operation{Book: b.customer.Test, Kind: "account.freeze", At: b.clock.Now(),
+		States: []ledger.StateChange{{Account: ledger.AccountID("giftcard/" + cards[2]), To: ledger.Frozen}}})
+	check(t, err)
+	me := b.do(account.RoleAdmin, "GET", "/operator/v1/me", "").Body.String()
+	_, me, _ = strings.Cut(me, `"operator_id":"`)
+	me, _, _ = strings.Cut(me, `"`)
+	const base = "/operator/v1"
+	book, customer := base+"/books/"+string(b.customer.Test), base+"/customers/"+string(b.customer.ID)
+	webhooks := book + "/webhooks"
+	return map[string]repeatable{
+		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
+		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
+		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
+		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},
+		"merchants.rotate":     {target: book + "/merchants/" + string(merchant.ClientID) + "/rotate", body: `{}`},
+		"operators.create":     {target: base + "/operators", body: `{"name":"New","role":"support"}`},
+		"operator_keys.create": {target: base + "/operators/" + me + "/keys", body: `{"name":"New"}`},
+		"templates.create":     {target: base + "/templates", body: `{"name":"New","cover":"` + base64.StdEncoding.EncodeToString(cover(t)) + `"}`},
+		"giftcards.cancel":     {target: book + "/giftcards/" + string(cards[0]) + "/cancel", body: `{"reason":"wrong amount"}`, again: true},
+		"accounts.freeze":      {target: book + "/accounts/freeze", body: `{"account_id":"giftcard/` + string(cards[1]) + `","reason":"review"}`},
+		"accounts.unfreeze":    {target: book + "/accounts/unfreeze", body: `{"account_id":"giftcard/` + string(cards[2]) + `","reason":"review"}`},
+		"transactions.reverse": {target: book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse", body: `{"reason":"till error"}`},
+		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
+		"webhooks.create":      {target: webhooks, body: `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`},
+		"webhooks.rotate":      {target: webhooks + "/" + string(hook.ID) + "/rotate", body: `{}`},
+		"webhooks.test":        {target: webhooks + "/" + string(hook.ID) + "/test"},
+		"deliveries.resend":    {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
+	}
+}
+
+// repeat sends a call under a key, through handler.
+func (b *bundle) repeat(handler http.Handler, key string, call repeatable) string {
+	r, w := b.raw("POST", call.target, []byte(call.body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", key)
+	handler.ServeHTTP(w, r)
+	return fmt.Sprint(w.Code, " ", w.Body)
+}
+
+// rows returns what every table holds, but for the audit log, which is also told of what
+// is about to be done, and for when credentials were last used.
+func rows(t *testing.T, db *storage.DB) map[string]string {
+	t.Helper()
+	m, err := dump.Backup(t.Context(), db, filepath.Join(t.TempDir(), "backup"), dump.Options{})
+	check(t, err)
+	tables := map[string]string{}
+	for _, table := range m.Tables {
+		if !strings.HasPrefix(table.Name, "audit_") {
+			tables[table.Name] = fmt.Sprint(table.Rows, " ", table.SHA256)
+		}
+	}
+	return tables
+}
+
+// No answer can be stored while its table is a view that takes no rows.
+var (
+	hideAnswers = storage.SQL("operatortest.hide_answers", `ALTER TABLE idempotency_answers RENAME TO answers_away`)
+	viewAnswers = storage.SQL("operatortest.view_answers", `CREATE VIEW idempotency_answers AS SELECT DISTINCT * FROM answers_away`)
+	dropAnswers = storage.SQL("operatortest.drop_answers", `DROP VIEW idempotency_answers`)
+	showAnswers = storage.SQL("operatortest.show_answers", `ALTER TABLE answers_away RENAME TO idempotency_answers`)
+)
+
+func run(t *testing.T, db *storage.DB, statements ...*storage.Statement) {
+	t.Helper()
+	check(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		for _, s := range statements {
+			if _, err := tx.Exec(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// What a call does and its answer are one: where the answer cannot be stored nothing is
+// done, and where it is stored the call does nothing any more.
+func TestAnswerOrNothing(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		calls := b.repeatables(t)
+		for _, r := range b.surface.Routes() {
+			call, known := calls[r.Name]
+			if known != r.Idempotent {
+				t.Errorf("%s: it may be repeated is %t, it is tried is %t", r.Name, r.Idempotent, known)
+			}
+			if !known {
+				continue
+			}
+			before := rows(t, db)
+			run(t, db, hideAnswers, viewAnswers)
+			failed := b.repeat(b.handler, r.Name, call)
+			run(t, db, dropAnswers, showAnswers)
+			if !strings.HasPrefix(failed, "500 ") {
+				t.Errorf("%s: an answer that cannot be stored: %s", r.Name, failed)
+			}
+			if diff := cmp.Diff(before, rows(t, db)); diff != "" && !call.again {
+				t.Errorf("%s was done without an answer:\n%s", r.Name, diff)
+			}
+			first := b.repeat(b.handler, r.Name, call)
+			if !strings.HasPrefix(first, "20") {
+				t.Errorf("%s: %s", r.Name, first)
+			}
+			done := rows(t, db)
+			if again := b.repeat(b.handler, r.Name, call); again != first {
+				t.Errorf("%s: %s\nand again %s", r.Name, first, again)
+			}
+			if diff := cmp.Diff(done, rows(t, db)); diff != "" {
+				t.Errorf("%s was done twice:\n%s", r.Name, diff)
+			}
+		}
+	})
+}
+
+// Of the same call made at once in several processes one acts, and all get its answer.
+func TestRepeatsAcrossProcesses(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		calls := b.repeatables(t)
+		for name, call := range calls {
+			answers := make([]string, 8)
+			var all sync.WaitGroup
+			for i := range answers {
+				all.Go(func() {
+					mux := http.NewServeMux() // with a kit of its own, as another process has
+					operator.New(wire.NewKit(wire.Options{Clock: b.clock}), b.Deps).Mount(mux)
+					answers[i] = b.repeat(mux, name, call)
+				})
+			}
+			all.Wait()
+			for _, answer := range answers {
+				if answer != answers[0] || !strings.HasPrefix(answer, "20") {
+					t.Errorf("%s: %s\nand %s", name, answers[0], answer)
+				}
+			}
+		}
+		hooks, err := b.Webhooks.List(t.Context(), b.customer.Test)
+		check(t, err)
+		if len(hooks) != 2 {
+			t.Errorf("%d webhooks were made, one of them before", len(hooks))
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package fraud
+
+import (
+	"cmp"
+	"net/netip"
+	"unsafe"
+
+	"github.com/scripcards/scrip/internal/core/realm"
+)
+
+// Config is what an operator decides.
+type Config struct {
+	// Proxies are addresses that hide who uses them: proxies, VPNs, Tor exits. A prefix
+	// that is invalid is left out.
+	Proxies []netip.Prefix
+	// Memory bounds what is remembered, in bytes; 0 means DefaultMemory. Less than
+	// MinMemory counts as that.
+	Memory int64
+}
+
+// The bounds of Config.Memory.
+const (
+	DefaultMemory = 256 << 20
+	MinMemory     = 4 << 20
+)
+
+// Engine scores events. It is safe for concurrent use; given the same events one
+// after the other it makes the same scores. What it remembers is lost when the
+// process ends.
+type Engine struct {
+	proxies ranges
+	// The realms share nothing: the clock of the test realm can be moved, and whoever
+	// moves it must not age what is known of live attacks.
+	live, test *world
+}
+
+// world is what is known in one realm.
+type world struct {
+	parties [parties]*table[party]
+	cards   *table[cardState]
+	blocks  *table[blockState]
+}
+
+// New returns an engine that has seen nothing.
+func New(config Config) *Engine {
+	memory := max(cmp.Or(config.Memory, DefaultMemory), MinMemory)
+	return &Engine{
+		proxies: rangesOf(config.Proxies),
+		live:    newWorld(memory / 8 * 7),
+		test:    newWorld(memory / 8),
+	}
+}
+
+const (
+	// life and cardLife are how long it takes for half of an entry's heat to go when
+	// nothing happens.
+	life     = 86_400 // a day
+	cardLife = 30 * life
+	// overhead is what a table needs for an entry beside it, in bytes.
+	overhead = 80
+)
+
+// newWorld divides memory by what is worth remembering.
+func newWorld(memory int64) *world {
+	one := memory / 100
+	parties := func(share int64) *table[party] {
+		return newTable[party](share*one/int64(unsafe.Sizeof(party{})+overhead), life)
+	}
+	w := &world{
+		cards:  newTable[cardState](50*one/int64(unsafe.Sizeof(cardState{})+overhead), cardLife),
+		blocks: newTable[blockState](10*one/int64(unsafe.Sizeof(blockState{})+overhead), life),
+	}
+	w.parties[caller], w.parties[address], w.parties[net] = parties(8), parties(20), parties(12)
+	return w
+}
+
+func (e *Engine) world(r realm.Realm) *world {
+	if r == realm.Test {
+		return e.test
+	}
+	return e.live
+}
+
+// Score counts an event and says how much it looks like theft, given what was seen
+// before. It is asked before the network is.
+func (e *Engine) Score(event Event) Score {
+	w, a := e.world(event.Realm), e.ask(&event)
+	var f facts
+	near := w.near(&a)
+	own := w.askCard(&a, &f[card])
+	for who := range parties {
+		w.askParty(who, &a, asking{own: own[who], near: near[who]}, &f[who])
+	}
+	w.readBlock(&a, &f[block])
+	if a.listed {
+		f[address][listed][always] = 1
+	}
+	return judge(&f, a.public)
+}
+
+// Learn counts what came of an event that was scored.
+func (e *Engine) Learn(event Event, outcome Outcome) {
+	w, a := e.world(event.Realm), e.ask(&event)
+	near := w.near(&a)
+	own, first := w.learnCard(&a, outcome)
+	for who := range parties {
+		w.learnParty(who, &a, outcome, asking{own: own[who], near: near[who]})
+	}
+	w.learnBlock(&a, first)
+}
+
+// Label takes in what somebody found out about an event. A second label of an event
+// replaces the first.
+func (e *Engine) Label(event Event, label Label) {
+	w, a := e.world(event.Realm), e.ask(&event)
+	a.now = secondOf(label.At)
+	w.labelCard(&a, label.Fraud)
+	for who := range parties {
+		w.labelParty(who, &a, label.Fraud)
+	}
+}

@@ -1,0 +1,123 @@
+// Package flush puts commits on disk apart from making them, so that one commit is made
+// while the disk works on the one before.
+//
+// Flusher folds: one flush serves every commit made before it began. Log is SQLite's
+// write-ahead log, flushed beside the engine. A log that failed once stays failed.
+package flush
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+)
+
+// Flusher tells commits when they are on disk. It is safe for concurrent use.
+type Flusher struct {
+	flush   func() error
+	waiting chan func(error)
+	ended   chan struct{}
+}
+
+// queueLength bounds the commits that wait for the disk; a writer waits for room.
+const queueLength = 256
+
+// New returns a flusher. flush returns when everything committed before its call is on disk.
+func New(flush func() error) *Flusher {
+	f := &Flusher{flush: flush, waiting: make(chan func(error), queueLength), ended: make(chan struct{})}
+	go f.run()
+	return f
+}
+
+// Add has durable called once, from the flusher's goroutine: with nil when what was
+// committed before now is on disk. It must not block.
+func (f *Flusher) Add(durable func(error)) { f.waiting <- durable }
+
+// Close serves those that wait and ends. Nothing may be added any more.
+func (f *Flusher) Close() {
+	close(f.waiting)
+	<-f.ended
+}
+
+func (f *Flusher) run() {
+	defer close(f.ended)
+	for first := range f.waiting {
+		batch := f.with(first)
+		err := f.flush()
+		for _, durable := range batch {
+			durable(err)
+		}
+	}
+}
+
+// with returns first and whoever waits already, in order.
+func (f *Flusher) with(first func(error)) []func(error) {
+	batch := []func(error){first}
+	for {
+		select {
+		case durable, ok := <-f.waiting:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, durable)
+		default:
+			return batch
+		}
+	}
+}
+
+// ErrBroken says that the disk refused a flush. What the engine shows may then not be
+// what is stored, so nothing more may be written by this process.
+var ErrBroken = errors.New("the disk did not take a commit; restart once it is mended")
+
+// Log is SQLite's write-ahead log, opened beside the engine. The engine's locks are on
+// other files, so closing this one does not lose them, and the log lasts as long as the
+// engine has a connection. Sync is for one goroutine.
+type Log struct {
+	path   string
+	file   *os.File // opened at the first Sync: there is a log once something was written
+	failed atomic.Pointer[error]
+	sync   func(*os.File) error
+}
+
+// NewLog returns the log at path.
+func NewLog(path string) *Log { return &Log{path: path, sync: dataSync} }
+
+// Sync returns when everything written to the log before is on disk. After a failure it
+// never succeeds again: the kernel may have dropped what it could not write.
+func (l *Log) Sync() error {
+	if err := l.Failed(); err != nil {
+		return err
+	}
+	err := l.try()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrBroken, err)
+		l.failed.Store(&err)
+	}
+	return err
+}
+
+func (l *Log) try() (err error) {
+	if l.file == nil {
+		if l.file, err = os.OpenFile(l.path, os.O_RDWR, 0); err != nil {
+			return err
+		}
+	}
+	return l.sync(l.file)
+}
+
+// Failed returns why nothing more may be written, or nil.
+func (l *Log) Failed() error {
+	if err := l.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Close ends the use of the log, when Sync is not under way.
+func (l *Log) Close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}

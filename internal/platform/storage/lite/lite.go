@@ -1,0 +1,142 @@
+// Package lite is one connection to SQLite for whoever writes in turns, without what
+// database/sql does for connections that are shared: no look-up of parameters by name,
+// no allocation for each of them, no locks. Statements are prepared once per text.
+//
+// A Conn is used by one goroutine at a time. It is the same engine as the readers'
+// driver, in the same process, so the two see each other's locks.
+package lite
+
+import (
+	"fmt"
+	"strconv"
+
+	"modernc.org/libc"
+	engine "modernc.org/sqlite/lib"
+)
+
+// Error is what SQLite refused: its extended result code and its text.
+type Error struct {
+	Code int
+	Text string
+}
+
+// Error returns SQLite's text and the code.
+func (e *Error) Error() string { return e.Text + " (" + strconv.Itoa(e.Code) + ")" }
+
+// Conn is a connection.
+type Conn struct {
+	tls   *libc.TLS
+	db    uintptr
+	out   uintptr // where calls leave a pointer
+	cache map[string]*statement
+}
+
+const pointerSize = 8
+
+// Open opens or makes the database file at path.
+func Open(path string) (*Conn, error) {
+	c := &Conn{tls: libc.NewTLS(), cache: map[string]*statement{}}
+	c.out = libc.Xmalloc(c.tls, pointerSize)
+	name, err := libc.CString(path)
+	if err == nil && c.out == 0 {
+		err = errMemory
+	}
+	if err != nil {
+		c.free()
+		return nil, err
+	}
+	defer libc.Xfree(c.tls, name)
+	code := engine.Xsqlite3_open_v2(c.tls, name, c.out, engine.SQLITE_OPEN_READWRITE|engine.SQLITE_OPEN_CREATE|engine.SQLITE_OPEN_NOMUTEX, 0)
+	c.db = *pointerAt(c.out)
+	if code != engine.SQLITE_OK {
+		err = c.failure(code)
+		engine.Xsqlite3_close_v2(c.tls, c.db)
+		c.free()
+		return nil, err
+	}
+	engine.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
+	return c, nil
+}
+
+var errMemory = fmt.Errorf("sqlite: out of memory")
+
+func (c *Conn) free() {
+	libc.Xfree(c.tls, c.out)
+	c.tls.Close()
+}
+
+// Close ends every statement and the connection.
+func (c *Conn) Close() error {
+	for _, s := range c.cache {
+		s.finalize()
+	}
+	code := engine.Xsqlite3_close_v2(c.tls, c.db)
+	c.free()
+	if code != engine.SQLITE_OK {
+		return &Error{Code: int(code), Text: "close"}
+	}
+	return nil
+}
+
+// failure returns the error that code stands for.
+func (c *Conn) failure(code int32) error {
+	if c.db == 0 {
+		return errMemory
+	}
+	text := libc.GoString(engine.Xsqlite3_errmsg(c.tls, c.db))
+	return &Error{Code: int(code), Text: text}
+}
+
+// Exec runs text and returns how many rows it changed. args are texts, bytes, integers,
+// nil or driver.Valuers of these, by the numbers of their parameters.
+func (c *Conn) Exec(text string, args []any) (int64, error) {
+	s, err := c.statement(text)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.bind(args); err != nil {
+		return 0, err
+	}
+	for {
+		more, err := s.step()
+		if err != nil {
+			s.end()
+			return 0, err
+		}
+		if !more {
+			break
+		}
+	}
+	s.end()
+	return int64(engine.Xsqlite3_changes64(c.tls, c.db)), nil
+}
+
+// Query runs text. The rows must be closed before the connection writes again.
+func (c *Conn) Query(text string, args []any) (*Rows, error) {
+	s, err := c.statement(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bind(args); err != nil {
+		return nil, err
+	}
+	s.busy = true
+	return &Rows{statement: s}, nil
+}
+
+// statement returns text prepared; another one while the first has rows open.
+func (c *Conn) statement(text string) (*statement, error) {
+	if s := c.cache[text]; s != nil && !s.busy {
+		return s, nil
+	}
+	s, err := c.prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	if c.cache[text] == nil {
+		c.cache[text] = s
+	} else {
+		s.once = true
+	}
+	return s, nil
+}
