@@ -31,3 +31,21 @@ check_modules() {
 	go mod verify
 	go mod tidy -diff
 }
+
+# check_generated fails when a template was changed and its code was not written anew.
+check_generated() {
+	local copy=$scrip_scratch/generated template code stale=''
+	(cd scripts/tools && go build -o "$scrip_scratch/templ" github.com/a-h/templ/cmd/templ)
+	while IFS= read -r template; do
+		code=${template%.templ}_templ.go
+		rm -rf "$copy"
+		mkdir -p "$copy"
+		cp "$template" "$copy/"
+		(cd "$copy" && "$scrip_scratch/templ" generate -path . >/dev/null 2>&1)
+		cmp -s "$copy/$(basename "$code")" "$code" || stale+=" $code"
+	done < <(find internal -name '*.templ')
+	if [[ -n $stale ]]; then
+		say "not what its template says:$stale (run: make generate)" >&2
+		return 1
+	fi
+}

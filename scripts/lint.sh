@@ -12,4 +12,5 @@ stage 'go vet' check_vet
 stage 'staticcheck' check_static
 stage 'errorlint and exhaustive' check_errors
 stage 'modules' check_modules
+stage 'generated files' check_generated
 conclude

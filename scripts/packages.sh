@@ -110,3 +110,25 @@ packages_borrow() {
 		[[ -e $packages_root/files$library ]] || ln -sf "$library" "$packages_root/files$library"
 	done
 }
+
+# need_browser finds the Chromium that walks through the public pages, and exports
+# SCRIP_TEST_BROWSER when it is in the private directory.
+need_browser() {
+	if command -v "${SCRIP_TEST_BROWSER:-chromium}" chromium-browser google-chrome >/dev/null; then
+		return 0
+	fi
+	command -v apt-get >/dev/null || {
+		say 'error: the tests of pages need Chromium: install it, or name it in SCRIP_TEST_BROWSER' >&2
+		return 1
+	}
+	say '    Chromium is not installed: getting it'
+	if packages_can_install; then
+		packages_install chromium
+		return
+	fi
+	[[ -e $packages_root/complete.chromium ]] || packages_unpack chromium || return
+	packages_use
+	# The program itself: the script in front of it looks for its settings below /etc.
+	export SCRIP_TEST_BROWSER=$packages_root/files/usr/lib/chromium/chromium
+	export FONTCONFIG_SYSROOT=$packages_root/files
+}

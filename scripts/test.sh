@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
-# runs. It needs Go, git and bash; it gets PostgreSQL and a C compiler from
-# Debian where they are missing, and leaves no process and no temporary file.
+# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium and a C compiler
+# from Debian where they are missing, and leaves no process and no temporary file.
 #
 #	scripts/test.sh            everything
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
@@ -66,6 +66,7 @@ full() {
 		say '==> [0 s] PostgreSQL'
 		start_postgres || die 'the suite runs on both databases or not at all'
 	fi
+	need_browser || die 'the public pages are tested in a real browser or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	export TMPDIR=$scrip_scratch
 	stage 'gofmt' check_format
@@ -73,6 +74,7 @@ full() {
 	stage 'staticcheck' check_static
 	stage 'errorlint and exhaustive' check_errors
 	stage 'modules' check_modules
+	stage 'generated files' check_generated
 	stage 'tests with the race detector' test_race
 	stage 'fuzz smoke' test_fuzz
 	stage 'tests on SQLite and PostgreSQL' test_all

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -27,7 +28,9 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
+	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -47,6 +50,8 @@ type Options struct {
 	Logger               *slog.Logger
 	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
 	Pings *ping.Policy
+	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
+	BaseURL string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -68,10 +73,14 @@ type App struct {
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
 	Pings    *ping.Service
+	Portals  *portal.Service
 	Logger   *slog.Logger
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
+	// Checker checks the balances that portals' visitors ask for; without it portals have no pages.
+	Checker portalpage.Checker
+	data    string // the data directory
 }
 
 // Open opens an installation and brings its schema up to date.
@@ -129,7 +138,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{data: o.Data, DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
@@ -158,6 +167,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("load networks of balance checks: %w", err)
 	}
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
 }
@@ -194,6 +204,7 @@ func (a *App) schedule() {
 		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
 		return err
 	})
+	a.Jobs.Every("portal.purge", purge, a.Portals.Purge)
 	a.Jobs.Every("job.purge_dead", purge, func(ctx context.Context) error {
 		_, err := a.Jobs.PurgeDead(ctx, deadAge)
 		return err
@@ -206,6 +217,15 @@ func (a *App) Close() error {
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()
+}
+
+// hostOf is the host of a URL; empty for what is none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // version is the module's version, or "development" for a build from a checkout.

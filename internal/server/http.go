@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/api/cardping"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
+	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/spec"
 )
 
@@ -28,6 +30,8 @@ type HTTP struct {
 	// MaxConnections and the timeouts are the server's; zero means its defaults.
 	MaxConnections              int
 	Read, Write, Idle, Shutdown time.Duration
+	// TLS is ended here too, for portals' own domains, when it says where.
+	TLS TLS
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }
@@ -45,13 +49,15 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
 	return []Surface{
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
+		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,
+			Webhooks: a.Webhooks, Portals: a.Portals, Take: a.Limits.Take}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Version: a.Version}),
 	}
 }
 
 // handler returns everything that is served.
-func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
+func (a *App) handler(h HTTP, health *telemetry.Health) pages {
 	mux := http.NewServeMux()
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
@@ -66,7 +72,14 @@ func (a *App) handler(h HTTP, health *telemetry.Health) http.Handler {
 		h.Extra(mux)
 	}
 	mux.HandleFunc("/", unknownPath)
-	return mux
+	served := pages{all: mux}
+	if a.Checker != nil {
+		site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Checker, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
+			Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
+		site.Mount(mux, http.HandlerFunc(unknownPath))
+		served.site = site
+	}
+	return served
 }
 
 // contract serves the OpenAPI document of a dialect, such as /openapi/gatepay.yaml.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
@@ -27,9 +29,14 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	}
 	health := &telemetry.Health{Logger: a.Logger}
 	health.Check("database", a.DB.Ping)
-	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: a.handler(h, health), Logger: a.Logger,
+	served := a.handler(h, health)
+	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: served.all, Logger: a.Logger,
 		MaxConnections: h.MaxConnections, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	serveTLS, err := a.listenTLS(ctx, h, served)
 	if err != nil {
 		return err
 	}
@@ -51,7 +58,10 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 		<-ctx.Done()
 		health.Closing()
 	}()
-	err = server.Serve(ctx)
+	both, bound := errgroup.WithContext(ctx) // one that breaks ends the other
+	both.Go(func() error { return server.Serve(bound) })
+	both.Go(func() error { return serveTLS(bound) })
+	err = both.Wait()
 	a.Logger.InfoContext(background, "stopping", "address", opened.String())
 	grace, cancel := context.WithTimeout(background, h.Shutdown)
 	defer cancel()

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,8 +63,8 @@ func (s *Surface[P]) bind(r *route[P]) []boundLimit {
 	return bound
 }
 
-// take counts the call against the route's limits of one kind.
-func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By) error {
+// take counts the call n times against the route's limits of one kind.
+func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By, n int) error {
 	if s.kit.options.Take == nil {
 		return nil
 	}
@@ -73,7 +74,7 @@ func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By) error {
 		if l.by != by {
 			continue
 		}
-		d, err := s.kit.options.Take(ctx, l.prefix+s.subject(c, by), l.windows, 1)
+		d, err := s.kit.options.Take(ctx, l.prefix+s.subject(c, by), l.windows, n)
 		if err != nil {
 			return err
 		}
@@ -107,7 +108,7 @@ func (s *Surface[P]) checkAddress(ctx context.Context, c *Call[P]) error {
 			return fault.New(fault.RateLimited, "too many requests").After(max(until.Sub(s.kit.options.Clock.Now()), time.Second))
 		}
 	}
-	return s.take(ctx, c, ByAddress)
+	return s.take(ctx, c, ByAddress, 1)
 }
 
 func (s *Surface[P]) blockSubject(c *Call[P]) string { return s.Name + "/" + AddressSubject(c.From) }
@@ -167,6 +168,12 @@ func isRequestID(text string) bool {
 		}
 	}
 	return true
+}
+
+// ClientAddress returns who sent a request: the other end of its connection or, behind
+// proxies that are trusted, the address that they name.
+func ClientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	return clientAddress(r.RemoteAddr, r.Header["X-Forwarded-For"], proxies)
 }
 
 // clientAddress walks X-Forwarded-For from the right for as long as the address

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -39,6 +40,11 @@ func (c Config) problems() []Problem {
 	check("database", checkDatabase(c.Database))
 	check("database_connections", checkNumber(c.DatabaseConnections, maxDatabaseConnections))
 	check("base_url", checkBaseURL(c.BaseURL))
+	check("tls_listen", c.checkTLSListen())
+	check("acme_directory", checkDirectory(c.ACMEDirectory))
+	if c.ACMEEmail != "" && !isMail(c.ACMEEmail) {
+		check("acme_email", "want an address such as ops@cards.example")
+	}
 	if _, err := c.TrustedProxies(); err != nil {
 		check("trusted_proxies", strings.TrimPrefix(err.Error(), "trusted_proxies: "))
 	}
@@ -66,6 +72,32 @@ func (c Config) checkListen() string {
 		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only, such as %s", c.Listen, Default().Listen)
 	}
 	return ""
+}
+
+func (c Config) checkTLSListen() string {
+	switch {
+	case c.TLSListen == "":
+	case !isAddress(c.TLSListen):
+		return fmt.Sprintf("%q: want HOST:PORT, such as :443", c.TLSListen)
+	case c.TLSListen == c.Listen:
+		return fmt.Sprintf("%q: TLS needs an address beside listen", c.TLSListen)
+	case c.Demo && !IsLoopback(c.TLSListen):
+		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", c.TLSListen)
+	}
+	return ""
+}
+
+func checkDirectory(text string) string {
+	u, err := url.Parse(text)
+	if text == "" || err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == "" {
+		return ""
+	}
+	return "want an https URL such as https://acme.example/directory"
+}
+
+func isMail(text string) bool {
+	at, err := mail.ParseAddress(text)
+	return err == nil && at.Address == text
 }
 
 // isAddress reports whether text is HOST:PORT, with a number for a port; the host may be empty.

@@ -24,7 +24,8 @@ import (
 //
 // A field's tags are its name in the file, from which the flag's follows, its
 // environment variable without the prefix, and its description. A field with
-// many:"true" takes a list in the file.
+// many:"true" takes a list in the file; one with shown:"whole" holds no URL that could
+// have a password.
 type Config struct {
 	Listen   string `yaml:"listen" env:"LISTEN" about:"address to listen on, HOST:PORT; port 0 picks one"`
 	Data     string `yaml:"data" env:"DATA" about:"directory of the master key and the embedded database"`
@@ -34,6 +35,11 @@ type Config struct {
 	Demo                bool `yaml:"demo" env:"DEMO" about:"make demo data and accept the published demo credentials; loopback only"`
 	// BaseURL has no slash at its end.
 	BaseURL string `yaml:"base_url" env:"BASE_URL" about:"public address for links, such as https://cards.example"`
+	// TLSListen is empty where TLS is somebody else's.
+	TLSListen     string `yaml:"tls_listen" env:"TLS_LISTEN" about:"address to end TLS on, HOST:PORT, with certificates on demand for base_url and portals' own domains; empty: none"`
+	ACMEDirectory string `yaml:"acme_directory" env:"ACME_DIRECTORY" about:"ACME directory that certificates come from; empty: Let's Encrypt"`
+	ACMEEmail     string `yaml:"acme_email" env:"ACME_EMAIL" shown:"whole" about:"address that the certificate authority writes to"`
+	ACMERoots     string `yaml:"acme_roots" env:"ACME_ROOTS" about:"PEM file of the roots that the ACME directory's own certificate needs; empty: the system's"`
 	// Proxies is a list with commas; TrustedProxies reads it.
 	Proxies         string        `yaml:"trusted_proxies" env:"TRUSTED_PROXIES" many:"true" about:"addresses and networks whose X-Forwarded-For is believed, comma-separated"`
 	MaxConnections  int           `yaml:"max_connections" env:"MAX_CONNECTIONS" about:"most open connections of callers; more wait"`

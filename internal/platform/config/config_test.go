@@ -34,6 +34,10 @@ var samples = map[string][4]string{
 	"database":               {"postgres://file/a", "postgres://environment/a", "postgresql://flag/a", "mysql://x"},
 	"database_connections":   {"1", "2", "3", "many"},
 	"demo":                   {"true", "true", "true", "maybe"},
+	"tls_listen":             {"127.0.0.1:1443", "127.0.0.1:2443", "127.0.0.1:3443", "443"},
+	"acme_directory":         {"https://file.example/dir", "https://environment.example/dir", "https://flag.example/dir", "flag.example"},
+	"acme_email":             {"file@a.example", "environment@a.example", "flag@a.example", "nobody"},
+	"acme_roots":             {"file.pem", "environment.pem", "flag.pem", ""},
 	"base_url":               {"https://file.example", "http://environment.example", "https://flag.example/a", "flag.example"},
 	"trusted_proxies":        {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.1", "10.0.0.0/99"},
 	"max_connections":        {"11", "12", "13", "0"},
@@ -127,7 +131,7 @@ func TestProblemsAtOnce(t *testing.T) {
 	for i, f := range fields() {
 		wrong := samples[f.name][3]
 		switch {
-		case f.name == "data":
+		case f.name == "data", f.name == "acme_roots":
 		case f.secret() || i%3 == 0:
 			environ, want[f.name] = append(environ, f.env+"="+wrong), f.env
 		case i%3 == 1:
@@ -182,6 +186,9 @@ func TestCheck(t *testing.T) {
 		{"database_connections", "1000", ""}, {"database_connections", "1001", "1 to 1000"}, {"database_connections", "-1", "1 to 1000"},
 		{"base_url", "https://cards.example/", "slash"}, {"base_url", "https://", "https://cards.example"}, {"base_url", "ftp://a", "https://"},
 		{"base_url", "https://u:p@cards.example", "credentials"}, {"base_url", "https://cards.example?a=b", "query"}, {"base_url", "https://cards.example#", "query"},
+		{"tls_listen", ":443", ""}, {"tls_listen", "443", "HOST:PORT"}, {"tls_listen", Default().Listen, "beside listen"},
+		{"acme_directory", "https://acme.example/dir", ""}, {"acme_directory", "http://acme.example/dir", "https URL"}, {"acme_directory", "acme.example", "https URL"},
+		{"acme_email", "ops@cards.example", ""}, {"acme_email", "Ops <ops@cards.example>", "address"}, {"acme_email", "ops", "address"},
 		{"trusted_proxies", "10.0.0.0/8, 192.0.2.1 ,2001:db8::/32", ""}, {"trusted_proxies", "10.0.0.1/8", "10.0.0.0/8"}, {"trusted_proxies", "all", "networks"},
 		{"trusted_proxies", "fe80::1%eth0", "networks"}, {"trusted_proxies", strings.Repeat("10.0.0.1,", 64), ""}, {"trusted_proxies", strings.Repeat("10.0.0.1,", 65), "at most 64"},
 		{"read_timeout", "100ms", ""}, {"read_timeout", "99ms", "100ms to 1h"}, {"idle_timeout", "1h", ""}, {"idle_timeout", "61m", "100ms to 1h"},

@@ -42,7 +42,7 @@ type field struct {
 	index                    int
 	goName, name, env, about string
 	kind                     Kind
-	many                     bool
+	many, whole              bool
 }
 
 func (f field) secret() bool { return f.kind == KindSecret }
@@ -61,7 +61,7 @@ func fields() []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag := f.Tag.Get
-		one := field{index: i, goName: f.Name, name: tag("yaml"), env: Prefix + tag("env"), about: tag("about"), kind: kindOf(f.Type), many: tag("many") != ""}
+		one := field{index: i, goName: f.Name, name: tag("yaml"), env: Prefix + tag("env"), about: tag("about"), kind: kindOf(f.Type), many: tag("many") != "", whole: tag("shown") == "whole"}
 		if one.secret() {
 			one.name = strings.ToLower(tag("env"))
 		}
@@ -102,7 +102,7 @@ func (c Config) Describe(origin Provenance) []Setting {
 	list := make([]Setting, 0, now.NumField())
 	for _, f := range fields() {
 		list = append(list, Setting{Name: f.name, Environment: f.env, Flag: f.flag(), Kind: f.kind, About: f.about,
-			Value: shown(now.Field(f.index)), Default: shown(standard.Field(f.index)), Origin: origin[f.name]})
+			Value: f.shown(now.Field(f.index)), Default: f.shown(standard.Field(f.index)), Origin: origin[f.name]})
 	}
 	return list
 }
@@ -128,7 +128,7 @@ func Markdown() string {
 }
 
 // shown is a value without what must not be read: secrets and passwords in URLs.
-func shown(value reflect.Value) string {
+func (f field) shown(value reflect.Value) string {
 	switch v := value.Interface().(type) {
 	case pan.Secret:
 		if v.IsZero() {
@@ -136,6 +136,9 @@ func shown(value reflect.Value) string {
 		}
 		return v.String()
 	case string:
+		if f.whole {
+			return v
+		}
 		return maskURL(v)
 	case int:
 		return strconv.Itoa(v)

@@ -1,0 +1,239 @@
+package portal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Also is what to write in the transaction of a change, such as the stored answer to
+// the request. It may be nil and must have no effects of its own.
+type Also func(Portal) []storage.Effect
+
+func (a Also) apply(ctx context.Context, tx *storage.Tx, p Portal) error {
+	if a == nil {
+		return nil
+	}
+	return tx.Apply(ctx, a(p))
+}
+
+// NewPortal asks for a portal. It is active at once.
+type NewPortal struct {
+	Book  ledger.BookID
+	Realm realm.Realm
+	Name  string
+	Slug  string
+	// CustomDomain, Branding and Networks may be empty; Languages is English then.
+	CustomDomain string
+	Branding     Branding
+	Languages    []string
+	Networks     []string
+	// Actor is named in the audit log.
+	Actor string
+	Also  Also
+}
+
+// Create stores a new portal. It returns invalid_request with the field to blame,
+// already_exists when the slug or the domain is taken, and quota_exceeded when the
+// book has as many portals, or slugs, as it may.
+func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
+	if _, err := realm.Parse(string(n.Realm)); err != nil || n.Book == "" {
+		return Portal{}, fmt.Errorf("create portal: a book and a realm are required")
+	}
+	p := Portal{
+		ID: ID(id.New(idPrefix)), Book: n.Book, Realm: n.Realm, Name: n.Name, Slug: n.Slug, CustomDomain: n.CustomDomain,
+		Branding: n.Branding, Languages: slices.Clone(n.Languages), Networks: slices.Clone(n.Networks), Active: true,
+		CreatedAt: s.Clocks.Now(n.Realm),
+	}
+	if len(p.Languages) == 0 {
+		p.Languages = Languages()[:1]
+	}
+	if err := s.check(&p); err != nil {
+		return Portal{}, err
+	}
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		// The log locks the book's chain: two of these wait for each other, so the counts below hold.
+		if err := s.record(ctx, tx, &p, audit.Record{Actor: n.Actor, Action: "portal.create"}); err != nil {
+			return err
+		}
+		have, _, err := storage.One(ctx, tx, storage.Scalar[int], countPortals, string(p.Book))
+		if err != nil {
+			return err
+		}
+		if have >= s.Config.MaxPortals {
+			return fault.New(fault.QuotaExceeded, "an account has at most %d portals", s.Config.MaxPortals)
+		}
+		if err := s.claim(ctx, tx, &p, &Portal{}); err != nil {
+			return err
+		}
+		if err := tx.ExecRows(ctx, insertPortal, [][]any{p.values(s.Clocks.Now(realm.Live))}); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, tx, p)
+	})
+	if err != nil {
+		return Portal{}, err
+	}
+	s.forget(p.ID)
+	return p, nil
+}
+
+// Change says what to change of a portal, and who does. What is nil stays.
+type Change struct {
+	Book   ledger.BookID
+	Portal ID
+	Name   *string
+	Slug   *string
+	// CustomDomain may point at "", which gives the domain up.
+	CustomDomain *string
+	Branding     *Branding
+	Languages    *[]string
+	// Networks may point at an empty list, which stands for all.
+	Networks *[]string
+	Active   *bool
+	// Actor is named in the audit log.
+	Actor string
+	Also  Also
+}
+
+func (c *Change) apply(p *Portal) {
+	set(&p.Name, c.Name)
+	set(&p.Slug, c.Slug)
+	set(&p.CustomDomain, c.CustomDomain)
+	set(&p.Branding, c.Branding)
+	set(&p.Languages, c.Languages)
+	set(&p.Networks, c.Networks)
+	set(&p.Active, c.Active)
+	p.Languages, p.Networks = slices.Clone(p.Languages), slices.Clone(p.Networks)
+}
+
+func set[T any](target, value *T) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+// Change makes a change to a portal of the book and returns the portal after it. It
+// returns not_found, and what Create returns.
+func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
+	var p Portal
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		before, err := onePortal(ctx, tx, lockPortal, place{c.Book, c.Portal})
+		if err != nil {
+			return err
+		}
+		p = before
+		c.apply(&p)
+		if err := s.check(&p); err != nil {
+			return err
+		}
+		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change"}); err != nil {
+			return err
+		}
+		if err := s.claim(ctx, tx, &p, &before); err != nil {
+			return err
+		}
+		if err := tx.Apply(ctx, append(release(&before, &p), p.saved(s.Clocks.Now(realm.Live)))); err != nil {
+			return err
+		}
+		return c.Also.apply(ctx, tx, p)
+	})
+	if err != nil {
+		return Portal{}, err
+	}
+	s.forget(p.ID)
+	return p, nil
+}
+
+// Delete removes a portal. Its domain is free for others at once; its slug stays with
+// the book. Of c only the portal, the actor and Also count.
+func (s *Service) Delete(ctx context.Context, c Change) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		p, err := onePortal(ctx, tx, lockPortal, place{c.Book, c.Portal})
+		if err != nil {
+			return err
+		}
+		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.delete"}); err != nil {
+			return err
+		}
+		effects := append(release(&p, &Portal{}), deletePortal.With(string(p.Book), string(p.ID)).Exactly(1))
+		if err := tx.Apply(ctx, effects); err != nil {
+			return err
+		}
+		return c.Also.apply(ctx, tx, p)
+	})
+	if err != nil {
+		return err
+	}
+	s.forget(c.Portal)
+	return nil
+}
+
+// claim takes the addresses that p has and before had not.
+func (s *Service) claim(ctx context.Context, tx *storage.Tx, p, before *Portal) error {
+	if p.Slug != before.Slug {
+		if err := s.claimSlug(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	if p.CustomDomain == "" || p.CustomDomain == before.CustomDomain {
+		return nil
+	}
+	// The statement waits for another transaction that claims the same, and tells in rows: an error would end ours.
+	n, err := tx.Exec(ctx, insertDomain, p.CustomDomain, string(p.Book), string(p.ID))
+	if err == nil && n == 0 {
+		return fault.New(fault.AlreadyExists, "the domain is taken").At("custom_domain")
+	}
+	return err
+}
+
+func (s *Service) claimSlug(ctx context.Context, tx *storage.Tx, p *Portal) error {
+	n, err := tx.Exec(ctx, insertSlug, p.Slug, string(p.Book), string(p.ID))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		n, err = tx.Exec(ctx, reclaimSlug, p.Slug, string(p.Book), string(p.ID))
+		if err == nil && n == 0 {
+			return fault.New(fault.AlreadyExists, "the slug is taken").At("slug")
+		}
+		return err
+	}
+	have, _, err := storage.One(ctx, tx, storage.Scalar[int], countSlugs, string(p.Book))
+	if err != nil {
+		return err
+	}
+	if most := slugsPerPortal * s.Config.MaxPortals; have > most {
+		return fault.New(fault.QuotaExceeded, "an account has at most %d slugs, those that it gave up included", most)
+	}
+	return nil
+}
+
+// release gives up the addresses that before had and after has not.
+func release(before, after *Portal) []storage.Effect {
+	var effects []storage.Effect
+	if before.Slug != after.Slug {
+		effects = append(effects, releaseSlug.With(before.Slug, string(before.Book), string(before.ID)).Exactly(1))
+	}
+	if before.CustomDomain != "" && before.CustomDomain != after.CustomDomain {
+		effects = append(effects, deleteDomain.With(before.CustomDomain, string(before.Book), string(before.ID)).Exactly(1))
+	}
+	return effects
+}
+
+func (s *Service) record(ctx context.Context, tx *storage.Tx, p *Portal, r audit.Record) error {
+	r.Subject, r.Book, r.At = string(p.ID), string(p.Book), s.Clocks.Now(p.Realm)
+	r.Detail = map[string]string{
+		"name": audit.Clean(p.Name), "slug": audit.Clean(p.Slug), "domain": audit.Clean(p.CustomDomain),
+		"networks": audit.Clean(strings.Join(p.Networks, " ")), "state": stateOf(p.Active),
+	}
+	return s.Audit.Append(ctx, tx, r)
+}

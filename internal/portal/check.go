@@ -1,0 +1,195 @@
+package portal
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Limits of a portal.
+const (
+	maxName     = 128
+	maxTagline  = 200
+	maxURL      = 512
+	maxDomain   = 253
+	maxLabel    = 63
+	maxNetworks = 64
+)
+
+var (
+	slugForm    = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+	networkForm = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+	labelForm   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	digits      = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// Languages returns those that a portal can have.
+func Languages() []string { return []string{"en", "fr", "es"} }
+
+// localNames are the ends of host names that no public name has (RFC 6761, RFC 6762,
+// RFC 7686, RFC 8375, RFC 9476 and what ICANN keeps for private use). The names of
+// documentation are not among them: they lead nowhere.
+var localNames = []string{"localhost", "local", "internal", "test", "invalid", "onion", "arpa", "alt", "lan", "home", "corp", "mail"}
+
+// check validates p and puts it into the form that is stored.
+func (s *Service) check(p *Portal) error {
+	p.Name = strings.TrimSpace(p.Name)
+	if !isLine(p.Name, 1, maxName) {
+		return fault.New(fault.InvalidRequest, "a name has 1 to %d printable characters", maxName).At("name")
+	}
+	if !slugForm.MatchString(p.Slug) {
+		return fault.New(fault.InvalidRequest, "a slug has at least 3 of a–z, 0–9 and single dashes between them, at most 63 beside the dashes").At("slug")
+	}
+	if err := s.checkDomain(p); err != nil {
+		return err
+	}
+	if err := p.Branding.check(); err != nil {
+		return err
+	}
+	if err := checkLanguages(p.Languages); err != nil {
+		return err
+	}
+	if len(p.Networks) > maxNetworks || hasTwins(p.Networks) || slices.ContainsFunc(p.Networks, func(n string) bool { return !networkForm.MatchString(n) }) {
+		return fault.New(fault.InvalidRequest, "name at most %d networks, each once", maxNetworks).At("networks")
+	}
+	return nil
+}
+
+func (s *Service) checkDomain(p *Portal) error {
+	if p.CustomDomain == "" {
+		return nil
+	}
+	wrong := func(text string) error { return fault.New(fault.InvalidRequest, "%s", text).At("custom_domain") }
+	p.CustomDomain = strings.TrimSuffix(strings.ToLower(p.CustomDomain), ".")
+	if !isPublicName(p.CustomDomain) {
+		return wrong("a domain is a public host name such as cards.shop.example; write other letters than a–z in punycode")
+	}
+	if own := hostname(s.Config.OwnHost); own != "" && (p.CustomDomain == own || strings.HasSuffix(p.CustomDomain, "."+own)) {
+		return wrong("the domain belongs to this installation")
+	}
+	return nil
+}
+
+// isPublicName reports whether host is a name that public DNS could have, in lower
+// case and ASCII (RFC 1123, RFC 5890).
+func isPublicName(host string) bool {
+	if len(host) > maxDomain {
+		return false
+	}
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	if len(labels) < 2 || digits.MatchString(last) || slices.Contains(localNames, last) {
+		return false
+	}
+	return !slices.ContainsFunc(labels, func(label string) bool { return !isLabel(label) })
+}
+
+func isLabel(label string) bool {
+	if len(label) > maxLabel || !labelForm.MatchString(label) {
+		return false
+	}
+	// Two dashes in the third and fourth place are for punycode alone.
+	if len(label) >= 4 && label[2:4] == "--" {
+		return strings.HasPrefix(label, "xn--") && len(label) > 4
+	}
+	return true
+}
+
+// hostname returns host without a port and a final dot, in lower case.
+func hostname(host string) string {
+	if len(host) > maxDomain+8 {
+		return ""
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+func (b *Branding) check() error {
+	if b.PrimaryColor == "" {
+		b.PrimaryColor = DefaultColor
+	}
+	b.PrimaryColor, b.TextColor = strings.ToLower(b.PrimaryColor), strings.ToLower(b.TextColor)
+	primary, ok := ParseColor(b.PrimaryColor)
+	if !ok {
+		return fault.New(fault.InvalidRequest, "a colour is #rrggbb").At("branding.primary_color")
+	}
+	if b.TextColor != "" {
+		text, ok := ParseColor(b.TextColor)
+		if !ok {
+			return fault.New(fault.InvalidRequest, "a colour is #rrggbb").At("branding.text_color")
+		}
+		if Contrast(primary, text) < MinContrast {
+			return fault.New(fault.InvalidRequest, "the text is hard to read on the primary colour: the contrast must be at least 4.5 to 1").At("branding.text_color")
+		}
+	}
+	b.Tagline = strings.TrimSpace(b.Tagline)
+	if !isLine(b.Tagline, 0, maxTagline) {
+		return fault.New(fault.InvalidRequest, "a tagline has at most %d printable characters", maxTagline).At("branding.tagline")
+	}
+	for _, link := range []struct {
+		text, field string
+		mail        bool
+	}{{b.LogoURL, "logo_url", false}, {b.SupportURL, "support_url", true}, {b.PrivacyURL, "privacy_url", false}} {
+		if link.text != "" && !isPublicURL(link.text) && !(link.mail && isMail(link.text)) {
+			return fault.New(fault.InvalidRequest, "want the https address of a public host, at most %d bytes", maxURL).At("branding." + link.field)
+		}
+	}
+	return nil
+}
+
+// isPublicURL reports whether text is an https address of a public host, without
+// credentials, a fragment or characters that end a policy's source.
+func isPublicURL(text string) bool {
+	if len(text) > maxURL || strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune("\"'`<>\\^{|}", c) }) {
+		return false
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || strings.Contains(text, "#") {
+		return false
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return false
+	}
+	return isPublicName(strings.ToLower(u.Hostname()))
+}
+
+var mailForm = regexp.MustCompile(`^mailto:[A-Za-z0-9._+-]{1,64}@([a-z0-9.-]+)$`)
+
+func isMail(text string) bool {
+	match := mailForm.FindStringSubmatch(text)
+	return len(text) <= maxURL && match != nil && isPublicName(match[1])
+}
+
+func checkLanguages(languages []string) error {
+	known := Languages()
+	unknown := slices.ContainsFunc(languages, func(l string) bool { return !slices.Contains(known, l) })
+	if len(languages) == 0 || unknown || hasTwins(languages) {
+		return fault.New(fault.InvalidRequest, "name 1 to %d of the languages %s, each once, the default first", len(known), strings.Join(known, ", ")).At("languages")
+	}
+	return nil
+}
+
+func hasTwins(list []string) bool {
+	for i, text := range list {
+		if slices.Contains(list[:i], text) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLine reports whether text is one line of so many characters, without those that
+// change how the rest is read.
+func isLine(text string, least, most int) bool {
+	n := utf8.RuneCountInString(text)
+	return utf8.ValidString(text) && n >= least && n <= most && !strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
+}

@@ -1,0 +1,93 @@
+package portal_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+const actor = "key/k1"
+
+var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+// bundle is one process over a database, with two customers.
+type bundle struct {
+	*portal.Service
+	t        *testing.T
+	accounts *account.Service
+	clock    *clock.Manual
+	customer account.Customer
+	book     ledger.BookID // of customer, live
+	other    ledger.BookID // of somebody else, live
+}
+
+func each(t *testing.T, config portal.Config, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db, config)) })
+}
+
+func setup(t *testing.T, db *storage.DB, config portal.Config) *bundle {
+	t.Helper()
+	sealed, err := vault.Open(t.Context(), db, vault.NewMasterKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{t: t, clock: clock.NewManual(began)}
+	clocks, log := clock.NewRealms(b.clock), audit.New(db)
+	b.accounts = account.New(account.Deps{DB: db, Vault: sealed, Audit: log, Clocks: clocks})
+	b.Service = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.accounts, Clocks: clocks, Config: config})
+	b.customer, b.book = b.newBook("Shop")
+	_, b.other = b.newBook("Other")
+	return b
+}
+
+func (b *bundle) newBook(name string) (account.Customer, ledger.BookID) {
+	b.t.Helper()
+	c, err := b.accounts.CreateCustomer(b.t.Context(), "opr_test", account.NewCustomer{Name: name})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	books, err := b.accounts.Realms(b.t.Context(), c.ID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return c, books[realm.Live]
+}
+
+// another is a second process over the same database and clock.
+func (b *bundle) another() *portal.Service { return portal.New(b.Deps) }
+
+func (b *bundle) ask(change func(*portal.NewPortal)) portal.NewPortal {
+	n := portal.NewPortal{Book: b.book, Realm: realm.Live, Name: "Cards of Example", Slug: "example", Actor: actor}
+	if change != nil {
+		change(&n)
+	}
+	return n
+}
+
+func (b *bundle) create(change func(*portal.NewPortal)) portal.Portal {
+	b.t.Helper()
+	p, err := b.Create(b.t.Context(), b.ask(change))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+func (b *bundle) change(p portal.Portal, edit func(*portal.Change)) (portal.Portal, error) {
+	b.t.Helper()
+	c := portal.Change{Book: p.Book, Portal: p.ID, Actor: actor}
+	edit(&c)
+	return b.Change(b.t.Context(), c)
+}
+
+func at[T any](value T) *T { return &value }

@@ -1,0 +1,279 @@
+package portal
+
+import (
+	"context"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	portals "github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// pressed is a pace that one check uses up.
+func pressed(d *Deps) {
+	patient(d)
+	for level := range maxLevel {
+		d.Pace.Address[level] = wire.Window{Limit: 1, Per: time.Hour}
+	}
+	d.Proxies = nil
+}
+
+var (
+	tokenOf = regexp.MustCompile(`name="challenge" value="([^"]+)"`)
+	bitsOf  = regexp.MustCompile(`data-bits="(\d+)"`)
+)
+
+// posed returns what a page asks for; nothing, if it asks for nothing.
+func posed(t *testing.T, body string) (token string, zeros int) {
+	t.Helper()
+	match := tokenOf.FindStringSubmatch(body)
+	if match == nil {
+		return "", 0
+	}
+	zeros, err := strconv.Atoi(bitsOf.FindStringSubmatch(body)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return match[1], zeros
+}
+
+// prove finds the proof for a token, as the script of the page does.
+func prove(token string, zeros int) string {
+	for n := 0; ; n++ {
+		if proof := strconv.Itoa(n); proves(Answer{token, proof}, zeros) {
+			return proof
+		}
+	}
+}
+
+func with(form url.Values, token, proof string) url.Values {
+	form.Set("challenge", token)
+	form.Set("proof", proof)
+	return form
+}
+
+// Whoever asks at a person's pace is asked for nothing. Beyond it each check needs a
+// proof, harder the more there are; a proof counts once, and others go on undisturbed.
+func TestPressure(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setupOn(t, db, pressed)
+		thief, person := visitAs{from: "198.51.100.7"}, visitAs{from: "198.51.100.8"}
+		if w := b.post(here, card(usd, numberActive, ""), thief); w.Code != 200 {
+			t.Fatalf("the first: %d", w.Code)
+		}
+		for level := 1; level <= maxLevel; level++ {
+			token, zeros := posed(t, b.get(here, thief).Body.String())
+			if zeros != workTable[level].bits {
+				t.Fatalf("level %d asks for %d bits", level, zeros)
+			}
+			proof := prove(token, zeros)
+			if w := b.post(here, with(card(usd, numberActive, ""), token, proof), thief); w.Code != 200 {
+				t.Fatalf("level %d with a proof: %d %s", level, w.Code, w.Body)
+			}
+			if w := b.post(here, with(card(usd, numberActive, ""), token, proof), thief); w.Code != 429 {
+				t.Fatalf("level %d with the same proof again: %d", level, w.Code)
+			}
+		}
+		if n := len(b.desk.checks()); n != 1+maxLevel {
+			t.Errorf("%d checks were made", n)
+		}
+		if w := b.post(here, card(usd, numberActive, ""), person); w.Code != 200 {
+			t.Errorf("somebody else: %d", w.Code)
+		}
+	})
+}
+
+// An answer counts for its own address and portal, in its time, as it was signed.
+func TestAnswers(t *testing.T) {
+	b := setup(t, pressed)
+	other := b.create(portals.NewPortal{Name: "Other", Slug: "other"})
+	w := b.site.Driver
+	visitor := Visitor{Portal: b.portal, Subject: "198.51.100.7"}
+	token := func() (string, string) {
+		c, err := w.Pose(t.Context(), visitor, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Token, prove(c.Token, c.Bits)
+	}
+	judge := func(v Visitor, token, proof string) Verdict {
+		verdict, err := w.Judge(t.Context(), v, Answer{token, proof})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return verdict
+	}
+	good, proof := token()
+	late, lateProof := token()
+	for name, c := range map[string]struct {
+		visitor Visitor
+		token   string
+		proof   string
+		want    Verdict
+	}{
+		"nothing":          {visitor, "", "", Failed},
+		"no token":         {visitor, "AAAA", "1", Failed},
+		"long":             {visitor, strings.Repeat("A", 200), "1", Failed},
+		"another address":  {Visitor{b.portal, "198.51.100.8"}, good, proof, Failed},
+		"another portal":   {Visitor{other, visitor.Subject}, good, proof, Failed},
+		"other signature":  {visitor, good[:len(good)-4] + "AAAA", proof, Failed},
+		"other level":      {visitor, "B" + good[1:], proof, Failed},
+		"no proof":         {visitor, good, "", Early},
+		"wrong proof":      {visitor, good, proof + "x", Early},
+		"very long proof":  {visitor, good, strings.Repeat("1", 100), Early},
+		"with line breaks": {visitor, good[:8] + "\n" + good[8:], proof, Failed},
+	} {
+		if got := judge(c.visitor, c.token, c.proof); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	if judge(visitor, good, proof) != Passed || judge(visitor, good, proof) != Failed {
+		t.Error("a good answer does not pass once")
+	}
+	b.clock.Advance(tokenLife + time.Second)
+	if judge(visitor, late, lateProof) != Failed {
+		t.Error("an old answer passes")
+	}
+}
+
+// Without JavaScript a visitor waits with the same form; only so many checks get by like this.
+func TestWaiting(t *testing.T) {
+	b := setup(t, pressed)
+	visitor := visitAs{from: "198.51.100.7"}
+	b.post(here, card(usd, numberActive, ""), visitor)
+	for n := range 3 {
+		first := b.post(here, card(usd, numberActive, ""), visitor)
+		token, _ := posed(t, first.Body.String())
+		early := b.post(here, with(card(usd, numberActive, ""), token, ""), visitor)
+		again, _ := posed(t, early.Body.String())
+		if first.Code != 429 || early.Code != 429 || again != token || !strings.Contains(early.Body.String(), `value="`+numberActive+`"`) {
+			t.Fatalf("%d: %d, %d, the same token: %t", n, first.Code, early.Code, again == token)
+		}
+		wait, err := strconv.Atoi(first.Header().Get("Retry-After"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clock.Advance(time.Duration(wait) * time.Second)
+		if w := b.post(here, with(card(usd, numberActive, ""), token, ""), visitor); w.Code != 200 {
+			t.Fatalf("%d after %d s: %d", n, wait, w.Code)
+		}
+	}
+	crowd := Visitor{b.portal, "198.51.100.8"}
+	var tokens []string
+	for range addressWaits()[0].Limit + 1 {
+		c, err := b.site.Driver.Pose(t.Context(), crowd, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, c.Token)
+	}
+	b.clock.Advance(workTable[1].wait)
+	for n, token := range tokens {
+		want := Passed
+		if n == len(tokens)-1 {
+			want = Failed
+		}
+		if verdict, err := b.site.Driver.Judge(t.Context(), crowd, Answer{Token: token}); err != nil || verdict != want {
+			t.Errorf("wait %d at once: %d, %v, want %d", n, verdict, err, want)
+		}
+	}
+}
+
+// A check that looked like theft makes the next one from there prove something, wherever it is made.
+func TestRisk(t *testing.T) {
+	b := setup(t, func(d *Deps) {
+		patient(d)
+		d.Pace.Risky, d.Proxies = 60, nil
+	})
+	b.create(portals.NewPortal{Name: "Other", Slug: "other"})
+	thief := visitAs{from: "198.51.100.7"}
+	if token, _ := posed(t, b.get(here, thief).Body.String()); token != "" {
+		t.Fatal("a stranger is asked")
+	}
+	if w := b.post(here, card(usd, numberMalicous, ""), thief); w.Code != 200 {
+		t.Fatalf("%d", w.Code)
+	}
+	if _, zeros := posed(t, b.get("/p/other", thief).Body.String()); zeros != workTable[2].bits {
+		t.Errorf("asked for %d bits", zeros)
+	}
+	if token, _ := posed(t, b.get(here, visitAs{from: "198.51.100.8"}).Body.String()); token != "" {
+		t.Error("somebody else is asked too")
+	}
+	b.clock.Advance(b.site.Pace.RiskyFor + time.Second)
+	if token, _ := posed(t, b.get(here, thief).Body.String()); token != "" {
+		t.Error("still asked after its time")
+	}
+}
+
+// Whatever it proves, one address has so many checks, and so many pages.
+func TestMost(t *testing.T) {
+	b := setup(t, func(d *Deps) {
+		patient(d)
+		d.Proxies = nil
+		d.Pace.Most = []wire.Window{{Limit: 3, Per: time.Hour}}
+		d.Pace.Pages = wire.Window{Limit: 6, Per: time.Hour}
+	})
+	thief := visitAs{from: "2001:db8::1"}
+	for range 3 {
+		if w := b.post(here, card(usd, numberActive, ""), thief); w.Code != 200 {
+			t.Fatalf("%d", w.Code)
+		}
+	}
+	neighbour := visitAs{from: "[2001:db8::2]"}
+	thief.from = "[2001:db8::1]"
+	if w := b.post(here, card(usd, numberActive, ""), neighbour); w.Code != 429 || w.Header().Get("Retry-After") != "1200" || !strings.Contains(w.Body.String(), "Try again in 20") {
+		t.Errorf("the fourth: %d %v", w.Code, w.Header())
+	}
+	if len(b.desk.checks()) != 3 {
+		t.Errorf("%d checks", len(b.desk.checks()))
+	}
+	for range 2 {
+		b.get(here, thief)
+	}
+	if w := b.get(here, thief); w.Code != 429 {
+		t.Errorf("the seventh page: %d", w.Code)
+	}
+}
+
+// captcha stands for a challenge of somebody else's.
+type captcha struct{}
+
+func (captcha) Pose(context.Context, Visitor, int) (Challenge, error) {
+	return Challenge{Token: "t1", Script: "https://captcha.example/widget.js?key=1"}, nil
+}
+
+func (captcha) Judge(_ context.Context, _ Visitor, a Answer) (Verdict, error) {
+	if a == (Answer{"t1", "solved"}) {
+		return Passed, nil
+	}
+	return Failed, nil
+}
+
+// A driver of somebody else's takes the place of the proof of work, script and policy included.
+func TestDriver(t *testing.T) {
+	b := setup(t, func(d *Deps) {
+		pressed(d)
+		d.Driver = captcha{}
+	})
+	b.post(here, card(usd, numberActive, ""), visitAs{})
+	w := b.get(here, visitAs{})
+	policy := w.Header().Get("Content-Security-Policy")
+	if !strings.Contains(policy, "script-src 'self' https://captcha.example; frame-src https://captcha.example; connect-src https://captcha.example;") {
+		t.Errorf("policy %q", policy)
+	}
+	if body := w.Body.String(); !strings.Contains(body, `<script src="https://captcha.example/widget.js?key=1"`) || strings.Contains(body, "data-bits") {
+		t.Errorf("page %s", body)
+	}
+	if w := b.post(here, with(card(usd, numberActive, ""), "t1", "no"), visitAs{}); w.Code != 429 || w.Header().Get("Retry-After") != "" {
+		t.Errorf("not solved: %d %v", w.Code, w.Header())
+	}
+	if w := b.post(here, with(card(usd, numberActive, ""), "t1", "solved"), visitAs{}); w.Code != 200 {
+		t.Errorf("solved: %d", w.Code)
+	}
+}
