@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
@@ -162,7 +163,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		rules = *o.Pings
 	}
 	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Cards: a.Cards, Policy: rules, Logger: o.Logger})
+		Fraud: fraud.New(fraud.Config{}), Cards: a.Cards, Policy: rules, Logger: o.Logger})
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("load networks of balance checks: %w", err)
 	}
