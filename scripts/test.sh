@@ -23,6 +23,7 @@ race_packages=(
 	internal/audit
 	internal/webhook
 	internal/account
+	internal/ping
 	internal/api/wire
 	internal/server
 )

@@ -135,6 +135,7 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   gift cards      client id demo-merchant, secret demo-secret, template template_001
   operator        Authorization: Bearer op_demo
   wallet          100.50 USD in each realm
+  balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
 
 Make a gift card, look at it, and see which templates there are:
 
@@ -143,5 +144,9 @@ Make a gift card, look at it, and see which templates there are:
   curl -s http://%[1]s/v1/pay/giftcard/query -H 'X-API-Key: cp_test_sk_demo' -G --data-urlencode "cardNumber=$(curl -s http://%[1]s/v1/pay/giftcard/create -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"title":"Holiday Gift Card","templateId":"template_001","currency":"USD","amount":"100","merchantTradeNo":"hello-1"}' | grep -o 'GC[0-9]*')"
 
   curl -s http://%[1]s/v1/pay/giftcard/template/list -H 'X-API-Key: cp_test_sk_demo'
+
+Check the balance of a card of the sandbox:
+
+  curl -s http://%[1]s/v1/cards/ping -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"card_number":"6006-4913-0000-0011","pin":"1234","network":"visa_gift"}'
 
 `

@@ -20,7 +20,7 @@ func TestDemoLines(t *testing.T) {
 	at := newInstallation(t, "sqlite")
 	server := at.start(t, "--demo")
 	lines := regexp.MustCompile(`(?m)^ *curl .*$`).FindAllString(server.stdout.String(), -1)
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Fatalf("the demo prints %d lines with curl:\n%s", len(lines), server.stdout)
 	}
 	var first made
@@ -43,6 +43,12 @@ func TestDemoLines(t *testing.T) {
 		if len(templates) == 0 || templates[0].TemplateID != "template_001" || !strings.HasPrefix(templates[0].CoverURL, server.base+"/") {
 			t.Errorf("the third line lists %+v", templates)
 		}
+
+		const check = `{"id":"ping_…","status":"active","balance":47.50,"currency":"USD","expiry":"2027-03","fraud_score":0.02,` +
+			`"fraud_signals":[],"ai_verified":true,"network":"visa_gift","latency_ms":68}`
+		if got := regexp.MustCompile(`ping_[0-9a-z]{26}`).ReplaceAllString(string(shell(t, lines[3])), "ping_…"); got != check {
+			t.Errorf("the fourth line shows %s, want %s", got, check)
+		}
 	}
 	server.stop(t)
 	if got := server.stderr.String(); got != "" {
@@ -53,6 +59,17 @@ func TestDemoLines(t *testing.T) {
 // paste runs a line in a shell and returns the answer's data.
 func paste(t *testing.T, line string) []byte {
 	t.Helper()
+	raw := shell(t, line)
+	var answer reply
+	if err := json.Unmarshal(raw, &answer); err != nil || answer.Status != "SUCCESS" {
+		t.Fatalf("%s: %v in %s", line, err, raw)
+	}
+	return answer.Data
+}
+
+// shell runs a line in a shell and returns what it prints.
+func shell(t *testing.T, line string) []byte {
+	t.Helper()
 	cmd := exec.Command("bash", "--norc", "-c", line)
 	cmd.SysProcAttr = leash()
 	var stdout, stderr bytes.Buffer
@@ -60,9 +77,5 @@ func paste(t *testing.T, line string) []byte {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, stderr.String())
 	}
-	var answer reply
-	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil || answer.Status != "SUCCESS" {
-		t.Fatalf("%s: %v in %s", line, err, stdout.String())
-	}
-	return answer.Data
+	return stdout.Bytes()
 }

@@ -3,7 +3,9 @@ package giftcard
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -96,6 +98,81 @@ func (s *Service) FindAnywhere(ctx context.Context, number pan.Number) (*Card, e
 	}
 	found.Number = number
 	return s.completeIn(ctx, found)
+}
+
+// Probe is what a balance check may know of a number.
+type Probe struct {
+	// Known says that Card has the number. Otherwise it is any card, so that whoever looks
+	// at it does the same work, or nil when nobody has one.
+	Known bool
+	Card  *Card
+	// Realm is that of the card's book.
+	Realm realm.Realm
+	// KeyRight says that the number is known and the key that was given is the card's.
+	KeyRight bool
+}
+
+// Probe looks a number up, whoever issued it, and compares a key, which may be empty. It
+// does the same work whatever it finds: a number that no card has is looked up with the
+// card whose hash comes next, so that the time it takes tells nothing.
+func (s *Service) Probe(ctx context.Context, number pan.Number, key pan.Secret) (Probe, error) {
+	byNumber, known, err := s.nearest(ctx, s.Vault.Hash(purposeNumber, number.Reveal()))
+	if err != nil || byNumber == nil { // nobody has a card
+		return Probe{}, err
+	}
+	right := false
+	if !key.IsZero() {
+		byKey, found, err := s.nearest(ctx, s.Vault.Hash(purposeKey, key.Reveal()))
+		if err != nil {
+			return Probe{}, err
+		}
+		right = found && byKey.Book == byNumber.Book && byKey.ID == byNumber.ID
+	}
+	in, err := s.realmOf(ctx, byNumber.Book)
+	if err != nil {
+		return Probe{}, err
+	}
+	card, err := s.complete(ctx, byNumber, s.Clocks.Now(in))
+	return Probe{Known: known, Card: card, Realm: in, KeyRight: known && right}, err
+}
+
+// nearest returns the card with a hash and true, or else another card, which is nil when
+// there is none at all.
+func (s *Service) nearest(ctx context.Context, hash []byte) (*record, bool, error) {
+	found, ok, err := storage.One(ctx, s.DB, scanLookup, nearest, hash)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return found.card, subtle.ConstantTimeCompare(found.hash, hash) == 1, nil
+}
+
+// mostBooks bounds the books whose realm is remembered.
+const mostBooks = 1 << 16
+
+// realms remembers the realms of books, which never change.
+type realms struct {
+	mu    sync.RWMutex
+	known map[ledger.BookID]realm.Realm
+}
+
+func (s *Service) realmOf(ctx context.Context, book ledger.BookID) (realm.Realm, error) {
+	s.realms.mu.RLock()
+	in, known := s.realms.known[book]
+	s.realms.mu.RUnlock()
+	if known {
+		return in, nil
+	}
+	header, err := s.Books.FindBook(ctx, book)
+	if err != nil {
+		return "", err
+	}
+	s.realms.mu.Lock()
+	defer s.realms.mu.Unlock()
+	if s.realms.known == nil || len(s.realms.known) >= mostBooks {
+		s.realms.known = map[ledger.BookID]realm.Realm{}
+	}
+	s.realms.known[book] = header.Realm
+	return header.Realm, nil
 }
 
 // Get returns a card by its id, without its number, or not_found.

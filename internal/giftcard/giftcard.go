@@ -83,6 +83,7 @@ type Service struct {
 	Deps
 	recent *memo.Memo[*record]
 	sweeps sweeps
+	realms realms
 }
 
 // New returns the service.

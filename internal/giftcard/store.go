@@ -25,6 +25,13 @@ var (
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1 AND l.book_id = $2`)
 	findAnywhere = storage.SQL("giftcard.find_anywhere", `SELECT `+cardColumns+` FROM giftcard_lookup l
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1`)
+	// nearest is the card behind a hash, or else behind the one after it, or behind the
+	// first: there is one as long as there is any card, and it takes as long whether the
+	// hash is there or not.
+	nearest = storage.SQL("giftcard.nearest", `SELECT l.hash, `+cardColumns+` FROM giftcard_lookup l
+		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = COALESCE(
+			(SELECT n.hash FROM giftcard_lookup n WHERE n.hash >= $1 ORDER BY n.hash LIMIT 1),
+			(SELECT n.hash FROM giftcard_lookup n ORDER BY n.hash LIMIT 1))`)
 	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
 	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
@@ -113,6 +120,25 @@ func (c *record) spendable(now time.Time) error {
 	}
 	return nil
 }
+
+// lookup is the card behind a hash.
+type lookup struct {
+	hash []byte
+	card *record
+}
+
+func scanLookup(r storage.Row) (l lookup, err error) {
+	l.card, err = scanCard(prefixed{r, &l.hash})
+	return l, err
+}
+
+// prefixed scans one more column, before the others.
+type prefixed struct {
+	storage.Row
+	first any
+}
+
+func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append([]any{p.first}, dest...)...) }
 
 type sealed struct{ number, key []byte }
 

@@ -47,14 +47,20 @@ type Account struct {
 	Floor     int64
 	State     State
 
-	PostedDebits  int64
-	PostedCredits int64
-	HeldDebits    int64
-	HeldCredits   int64
+	sums
 
 	// Entries is how many entries the account has; the last one's sequence number.
 	Entries  int64
 	OpenedAt time.Time
+}
+
+// sums are what was posted to and what is held on each side of an account. An account
+// keeps none: they are those of its last entry.
+type sums struct {
+	PostedDebits  int64
+	PostedCredits int64
+	HeldDebits    int64
+	HeldCredits   int64
 }
 
 // Posted returns the balance on the account's normal side, holds left out.
@@ -66,21 +72,25 @@ func (a *Account) Held() money.Amount { return money.New(a.held(), a.Currency) }
 // Available returns what can be spent: posted less held.
 func (a *Account) Available() money.Amount { return money.New(a.available(), a.Currency) }
 
-func (a *Account) posted() int64 {
-	if a.Side == Debit {
-		return a.PostedDebits - a.PostedCredits
+func (a *Account) posted() int64    { return a.sums.posted(a.Side) }
+func (a *Account) held() int64      { return a.sums.held(a.Side) }
+func (a *Account) available() int64 { return a.sums.available(a.Side) }
+
+func (s *sums) posted(normal Side) int64 {
+	if normal == Debit {
+		return s.PostedDebits - s.PostedCredits
 	}
-	return a.PostedCredits - a.PostedDebits
+	return s.PostedCredits - s.PostedDebits
 }
 
-func (a *Account) held() int64 {
-	if a.Side == Debit {
-		return a.HeldCredits
+func (s *sums) held(normal Side) int64 {
+	if normal == Debit {
+		return s.HeldCredits
 	}
-	return a.HeldDebits
+	return s.HeldDebits
 }
 
-func (a *Account) available() int64 { return a.posted() - a.held() }
+func (s *sums) available(normal Side) int64 { return s.posted(normal) - s.held(normal) }
 
 // apply adds a movement's effect on one side and reports whether the sums stayed in range.
 func (a *Account) apply(side Side, posted, held int64) bool {

@@ -188,7 +188,7 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 			o.Reference, storage.NullText(string(o.Reverses)), string(d.body), d.hash[:], at})
 		for _, e := range d.entries {
 			entries = append(entries, []any{string(o.Book), string(e.account), e.seq, o.Seq, string(e.side),
-				e.posted, e.held, e.balance, e.available, at})
+				e.posted, e.held, e.after.PostedDebits, e.after.PostedCredits, e.after.HeldDebits, e.after.HeldCredits, at})
 		}
 	}
 	for _, set := range []struct {

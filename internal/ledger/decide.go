@@ -56,13 +56,12 @@ type decided struct {
 
 // entry is one side of one movement, with the account's sums after it.
 type entry struct {
-	account   AccountID
-	seq       int64
-	side      Side
-	posted    int64
-	held      int64
-	balance   int64
-	available int64
+	account AccountID
+	seq     int64
+	side    Side
+	posted  int64
+	held    int64
+	after   sums
 }
 
 // attempt is one operation while it is decided: copies of what it changes, so that
@@ -277,7 +276,7 @@ func (a *attempt) move(m Move, pays bool) error {
 		}
 		side.account.paid = side.account.paid || (pays && side.side != side.account.Side)
 		a.entries = append(a.entries, entry{account: side.account.ID, seq: side.account.Entries, side: side.side,
-			posted: m.Posted.Minor, held: m.Held, balance: side.account.posted(), available: side.account.available()})
+			posted: m.Posted.Minor, held: m.Held, after: side.account.sums})
 	}
 	a.moves = append(a.moves, m)
 	return nil
@@ -401,8 +400,10 @@ func (a *attempt) keep(o Outcome, effects []storage.Effect) {
 			current = &Account{}
 			l.accounts[key] = current
 		}
+		if d.fresh || d.State != current.State {
+			l.touchedAccounts = append(l.touchedAccounts, current)
+		}
 		*current = d.Account
-		l.touchedAccounts = append(l.touchedAccounts, current)
 	}
 	for _, h := range a.holds {
 		key := name{a.op.Book, string(h.ID)}

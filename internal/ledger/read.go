@@ -86,10 +86,13 @@ type Line struct {
 func (l *Ledger) Statement(ctx context.Context, account *Account, before int64, limit int) ([]Line, error) {
 	scan := func(r storage.Row) (Line, error) {
 		line := Line{Posted: money.New(0, account.Currency), Balance: money.New(0, account.Currency), Available: money.New(0, account.Currency)}
-		var at int64
+		var (
+			at    int64
+			after sums
+		)
 		err := r.Scan(&line.Seq, (*string)(&line.Transaction), &line.Kind, &line.Reference, (*string)(&line.Side),
-			&line.Posted.Minor, &line.Held, &line.Balance.Minor, &line.Available.Minor, &at)
-		line.At = storage.Time(at)
+			&line.Posted.Minor, &line.Held, &after.PostedDebits, &after.PostedCredits, &after.HeldDebits, &after.HeldCredits, &at)
+		line.Balance.Minor, line.Available.Minor, line.At = after.posted(account.Side), after.available(account.Side), storage.Time(at)
 		return line, err
 	}
 	return storage.All(ctx, l.db, scan, listEntries, string(account.Book), string(account.ID), orNewest(before), page(limit))
@@ -111,15 +114,18 @@ func (l *Ledger) BalanceAt(ctx context.Context, account *Account, at time.Time) 
 			high = middle - 1
 			continue
 		}
-		low, posted.Minor, available.Minor = middle, e.balance, e.available
+		low, posted.Minor, available.Minor = middle, e.after.posted(account.Side), e.after.available(account.Side)
 	}
 	return posted, available, nil
 }
 
-type instant struct{ balance, available, at int64 }
+type instant struct {
+	after sums
+	at    int64
+}
 
 func scanInstant(r storage.Row) (i instant, err error) {
-	err = r.Scan(&i.balance, &i.available, &i.at)
+	err = r.Scan(&i.after.PostedDebits, &i.after.PostedCredits, &i.after.HeldDebits, &i.after.HeldCredits, &i.at)
 	return i, err
 }
 

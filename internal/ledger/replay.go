@@ -75,7 +75,7 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 			}
 			sums[m.Posted.Currency] += sign * m.Posted.Minor
 			a.entries = a.entries.add(&storedEntry{transaction: o.Seq, at: storage.Micros(o.At),
-				entry: entry{seq: a.now.Entries, side: side, posted: m.Posted.Minor, held: m.Held, balance: a.now.posted(), available: a.now.available()}})
+				entry: entry{seq: a.now.Entries, side: side, posted: m.Posted.Minor, held: m.Held, after: a.now.sums}})
 		}
 		if !r.addHold(m, o.At) {
 			wrong = append(wrong, fmt.Sprintf("hold %s cannot have changed so", m.Hold))
@@ -115,9 +115,9 @@ func (r *replayed) matches(id AccountID, stored digest) bool {
 type digest [32]byte
 
 func (d digest) add(e *storedEntry) digest {
-	buf := make([]byte, 0, 128)
+	buf := make([]byte, 0, 160)
 	buf = append(buf, d[:]...)
-	for _, n := range []int64{e.seq, e.transaction, e.posted, e.held, e.balance, e.available, e.at} {
+	for _, n := range []int64{e.seq, e.transaction, e.posted, e.held, e.after.PostedDebits, e.after.PostedCredits, e.after.HeldDebits, e.after.HeldCredits, e.at} {
 		buf = binary.BigEndian.AppendUint64(buf, uint64(n))
 	}
 	return sha256.Sum256(append(buf, e.side...))

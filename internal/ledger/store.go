@@ -9,8 +9,12 @@ import (
 )
 
 const (
-	accountColumns = `a.book_id, a.account_id, a.currency, a.side, a.floor_minor, a.state, a.posted_debits_minor,
-		a.posted_credits_minor, a.held_debits_minor, a.held_credits_minor, a.entries, a.opened_at`
+	accountColumns = `a.book_id, a.account_id, a.currency, a.side, a.floor_minor, a.state, a.opened_at, COALESCE(e.seq, 0),
+		COALESCE(e.posted_debits_minor, 0), COALESCE(e.posted_credits_minor, 0), COALESCE(e.held_debits_minor, 0), COALESCE(e.held_credits_minor, 0)`
+	// fromAccounts are accounts, each with its last entry, if it has one.
+	fromAccounts = `ledger_accounts a LEFT JOIN ledger_entries e ON e.book_id = a.book_id AND e.account_id = a.account_id AND e.seq =
+		(SELECT MAX(m.seq) FROM ledger_entries m WHERE m.book_id = a.book_id AND m.account_id = a.account_id)`
+	sumColumns  = `e.posted_debits_minor, e.posted_credits_minor, e.held_debits_minor, e.held_credits_minor`
 	holdColumns = `h.book_id, h.hold_id, h.realm, h.debit_account, h.credit_account, h.currency, h.amount_minor,
 		h.captured_minor, h.released_minor, h.state, h.placed_at, h.expires_at, h.ended_at`
 )
@@ -20,7 +24,7 @@ var (
 	lockBooks = storage.Lookup("ledger.lock_books",
 		`SELECT book_id, realm, transactions, head_hash, last_at FROM ledger_books WHERE book_id IN ({values}) ORDER BY book_id {lock}`, "TEXT")
 	loadAccounts = storage.Lookup("ledger.load_accounts", `SELECT `+accountColumns+` FROM ({values}) AS v
-		CROSS JOIN ledger_accounts a WHERE a.book_id = v.column1 AND a.account_id = v.column2`, "TEXT", "TEXT")
+		CROSS JOIN `+fromAccounts+` WHERE a.book_id = v.column1 AND a.account_id = v.column2`, "TEXT", "TEXT")
 	loadHolds = storage.Lookup("ledger.load_holds", `SELECT `+holdColumns+` FROM ({values}) AS v
 		CROSS JOIN ledger_holds h WHERE h.book_id = v.column1 AND h.hold_id = v.column2`, "TEXT", "TEXT")
 	loadCounters = storage.Lookup("ledger.load_counters", `SELECT c.book_id, c.name, c.value FROM ({values}) AS v
@@ -40,12 +44,12 @@ var (
 	updateBook = storage.SQL("ledger.update_book",
 		`UPDATE ledger_books SET transactions = $2, head_hash = $3, last_at = $4 WHERE book_id = $1`)
 	upsertAccounts = storage.Upsert("ledger.upsert_accounts", "ledger_accounts", []string{"book_id", "account_id"},
-		"book_id", "account_id", "currency", "side", "floor_minor", "state", "posted_debits_minor", "posted_credits_minor",
-		"held_debits_minor", "held_credits_minor", "entries", "opened_at")
+		"book_id", "account_id", "currency", "side", "floor_minor", "state", "opened_at")
 	insertTransactions = storage.Insert("ledger.insert_transactions", "ledger_transactions",
 		"book_id", "seq", "transaction_id", "kind", "key", "reference", "reverses", "body", "hash", "posted_at")
 	insertEntries = storage.Insert("ledger.insert_entries", "ledger_entries",
-		"book_id", "account_id", "seq", "transaction_seq", "side", "posted_minor", "held_minor", "balance_minor", "available_minor", "posted_at")
+		"book_id", "account_id", "seq", "transaction_seq", "side", "posted_minor", "held_minor",
+		"posted_debits_minor", "posted_credits_minor", "held_debits_minor", "held_credits_minor", "posted_at")
 	upsertHolds = storage.Upsert("ledger.upsert_holds", "ledger_holds", []string{"book_id", "hold_id"},
 		"book_id", "hold_id", "realm", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor", "released_minor",
 		"state", "placed_at", "expires_at", "ended_at")
@@ -55,20 +59,20 @@ var (
 // What is read outside of a batch.
 var (
 	findBook    = storage.SQL("ledger.find_book", `SELECT book_id, realm, opened_at FROM ledger_books WHERE book_id = $1`)
-	findAccount = storage.SQL("ledger.find_account", `SELECT `+accountColumns+` FROM ledger_accounts a WHERE a.book_id = $1 AND a.account_id = $2`)
+	findAccount = storage.SQL("ledger.find_account", `SELECT `+accountColumns+` FROM `+fromAccounts+` WHERE a.book_id = $1 AND a.account_id = $2`)
 	findHold    = storage.SQL("ledger.find_hold", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 AND h.hold_id = $2`)
-	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM ledger_accounts a
+	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM `+fromAccounts+`
 		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id >= $3 AND a.account_id < $4 ORDER BY a.account_id LIMIT $5`)
 	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
 	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
 	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions
 		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
 	listEntries = storage.SQL("ledger.list_entries", `SELECT e.seq, t.transaction_id, t.kind, t.reference, e.side, e.posted_minor, e.held_minor,
-		e.balance_minor, e.available_minor, e.posted_at FROM ledger_entries e
+		`+sumColumns+`, e.posted_at FROM ledger_entries e
 		JOIN ledger_transactions t ON t.book_id = e.book_id AND t.seq = e.transaction_seq
 		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4`)
-	entryAt = storage.SQL("ledger.entry_at", `SELECT balance_minor, available_minor, posted_at FROM ledger_entries
-		WHERE book_id = $1 AND account_id = $2 AND seq = $3`)
+	entryAt = storage.SQL("ledger.entry_at", `SELECT `+sumColumns+`, e.posted_at FROM ledger_entries e
+		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq = $3`)
 	dueHolds = storage.SQL("ledger.due_holds", `SELECT `+holdColumns+` FROM ledger_holds h
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 ORDER BY h.expires_at LIMIT $3`)
 )
@@ -109,15 +113,14 @@ func scanAccountText(r storage.Row) (*Account, string, error) {
 		opened   int64
 	)
 	err := r.Scan((*string)(&a.Book), (*string)(&a.ID), &currency, (*string)(&a.Side), &floor, (*string)(&a.State),
-		&a.PostedDebits, &a.PostedCredits, &a.HeldDebits, &a.HeldCredits, &a.Entries, &opened)
+		&opened, &a.Entries, &a.PostedDebits, &a.PostedCredits, &a.HeldDebits, &a.HeldCredits)
 	a.Floor, a.Unbounded, a.OpenedAt = floor.Int64, !floor.Valid, storage.Time(opened)
 	return &a, currency, err
 }
 
 func (a *Account) row() []any {
 	floor := sql.NullInt64{Int64: a.Floor, Valid: !a.Unbounded}
-	return []any{string(a.Book), string(a.ID), a.Currency.String(), string(a.Side), floor, string(a.State),
-		a.PostedDebits, a.PostedCredits, a.HeldDebits, a.HeldCredits, a.Entries, storage.Micros(a.OpenedAt)}
+	return []any{string(a.Book), string(a.ID), a.Currency.String(), string(a.Side), floor, string(a.State), storage.Micros(a.OpenedAt)}
 }
 
 func scanHold(r storage.Row) (*Hold, error) {

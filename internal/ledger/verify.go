@@ -38,9 +38,9 @@ var (
 	verifyTransactions = storage.SQL("ledger.verify_transactions",
 		`SELECT seq, transaction_id, kind, COALESCE(key, ''), reference, COALESCE(reverses, ''), body, hash, posted_at
 		FROM ledger_transactions WHERE book_id = $1 ORDER BY seq`)
-	verifyAccounts = storage.SQL("ledger.verify_accounts", `SELECT `+accountColumns+` FROM ledger_accounts a WHERE a.book_id = $1 ORDER BY a.account_id`)
-	verifyEntries  = storage.SQL("ledger.verify_entries", `SELECT account_id, seq, transaction_seq, side, posted_minor, held_minor,
-		balance_minor, available_minor, posted_at FROM ledger_entries WHERE book_id = $1 ORDER BY account_id, seq`)
+	verifyAccounts = storage.SQL("ledger.verify_accounts", `SELECT `+accountColumns+` FROM `+fromAccounts+` WHERE a.book_id = $1 ORDER BY a.account_id`)
+	verifyEntries  = storage.SQL("ledger.verify_entries", `SELECT e.account_id, e.seq, e.transaction_seq, e.side, e.posted_minor, e.held_minor,
+		`+sumColumns+`, e.posted_at FROM ledger_entries e WHERE e.book_id = $1 ORDER BY e.account_id, e.seq`)
 	verifyHolds    = storage.SQL("ledger.verify_holds", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 ORDER BY h.hold_id`)
 	verifyCounters = storage.SQL("ledger.verify_counters", `SELECT book_id, name, value FROM ledger_counters WHERE book_id = $1 ORDER BY name`)
 )
@@ -200,7 +200,8 @@ type storedEntry struct {
 }
 
 func scanEntry(r storage.Row) (e storedEntry, err error) {
-	err = r.Scan((*string)(&e.account), &e.seq, &e.transaction, (*string)(&e.side), &e.posted, &e.held, &e.balance, &e.available, &e.at)
+	err = r.Scan((*string)(&e.account), &e.seq, &e.transaction, (*string)(&e.side), &e.posted, &e.held,
+		&e.after.PostedDebits, &e.after.PostedCredits, &e.after.HeldDebits, &e.after.HeldCredits, &e.at)
 	return e, err
 }
 

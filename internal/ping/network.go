@@ -2,12 +2,17 @@ package ping
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping/line"
 )
 
 // Status is what a network says of a card.
@@ -39,6 +44,8 @@ type Inquiry struct {
 	Number   pan.Number
 	PIN      pan.Secret // empty: none
 	Currency money.Currency
+	// Public says that anybody could be asking: the caller is not the owner of its book's cards.
+	Public bool
 }
 
 // Balance is a network's answer.
@@ -55,6 +62,14 @@ type Balance struct {
 	Owner ledger.BookID
 	// Card is the owner's name for the card ("gc_…"), beside Owner.
 	Card string
+	// Staged is set by the networks of the test realm alone, for their documented numbers.
+	Staged *Staged
+}
+
+// Staged is what a documented number of the test realm answers beside its balance.
+type Staged struct {
+	Score   fraud.Score
+	Latency time.Duration
 }
 
 // Network answers balance inquiries. An adapter does one attempt, bounded by ctx; it
@@ -63,6 +78,38 @@ type Balance struct {
 // repetition and the circuit breaker are put around it by this package.
 type Network interface {
 	Inquire(ctx context.Context, inquiry Inquiry) (Balance, error)
+}
+
+// Adapter opens a network of one kind ("http", "iso8583") from its configuration, a JSON
+// object. A network that is an io.Closer too is closed when it is replaced or removed.
+type Adapter func(config []byte) (Network, error)
+
+// Type says whose cards a network has.
+type Type string
+
+// The types: cards for all who take a brand's cards, and cards of one merchant.
+const (
+	OpenLoop   Type = "open_loop"
+	ClosedLoop Type = "closed_loop"
+)
+
+// State is what is published of a network.
+type State = line.State
+
+// The states of a network.
+const (
+	Operational = line.Operational
+	Degraded    = line.Degraded
+	Down        = line.Down
+)
+
+// NetworkInfo is a network as callers see it.
+type NetworkInfo struct {
+	ID    string
+	Name  string
+	Type  Type
+	Rules Rules
+	State State
 }
 
 // Rules are what can be said of a number without asking the network.
@@ -75,4 +122,45 @@ type Rules struct {
 	PINRequired bool
 	// Currencies the network knows; empty means all.
 	Currencies []money.Currency
+}
+
+// maxPIN is the longest PIN, in bytes.
+const maxPIN = 64
+
+// read reads a check's number and PIN as the network's, or says what is wrong: that is
+// card_invalid at the number or the PIN, or invalid_request at the currency. It says
+// nothing of whether there is such a card.
+func (r *Rules) read(c *Check) (pan.Number, error) {
+	number, err := r.number(c.Number)
+	switch {
+	case err != nil:
+		return pan.Number{}, err
+	case r.PINRequired && c.PIN.IsZero():
+		return pan.Number{}, fault.New(fault.CardInvalid, "the network needs a PIN").At("pin")
+	case len(c.PIN.Reveal()) > maxPIN:
+		return pan.Number{}, fault.New(fault.CardInvalid, "a PIN has at most %d characters", maxPIN).At("pin")
+	case len(r.Currencies) > 0 && !slices.Contains(r.Currencies, c.Currency):
+		return pan.Number{}, fault.New(fault.InvalidRequest, "the network has no cards in %s", c.Currency).At("currency")
+	}
+	return number, nil
+}
+
+// number reads a number, or returns card_invalid.
+func (r *Rules) number(text pan.Secret) (pan.Number, error) {
+	parse := pan.Parse
+	if r.Letters {
+		parse = pan.ParseAlnum
+	}
+	number, err := parse(text.Reveal())
+	if err != nil || !r.fits(number.Reveal()) {
+		return pan.Number{}, fault.New(fault.CardInvalid, "the number cannot be one of this network's").At("number")
+	}
+	return number, nil
+}
+
+func (r *Rules) fits(number string) bool {
+	if len(r.Lengths) > 0 && !slices.Contains(r.Lengths, len(number)) {
+		return false
+	}
+	return len(r.Prefixes) == 0 || slices.ContainsFunc(r.Prefixes, func(prefix string) bool { return strings.HasPrefix(number, prefix) })
 }

@@ -11,6 +11,7 @@ package ping
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
@@ -24,13 +25,50 @@ import (
 // ID names a ping ("ping_…").
 type ID string
 
+const idPrefix = "ping"
+
 // Caller is who asks, and from where.
 type Caller struct {
 	Book  ledger.BookID
 	Realm realm.Realm
 	// Credential names the key ("key_…") or the portal ("portal_…") for limits and scores.
+	// Behind a portal is anybody: its visitors are told apart by their addresses, and
+	// none of them sees a card without its PIN.
 	Credential string
 	Address    netip.Addr
+}
+
+// public says whether anybody could be asking.
+func (c *Caller) public() bool { return strings.HasPrefix(c.Credential, "portal_") }
+
+// name is whom limits and suspensions concern.
+func (c *Caller) name() string {
+	if c.public() {
+		return c.Credential + "/" + c.place()
+	}
+	return c.Credential
+}
+
+// place is the address for limits: of IPv6 the /64, which is one customer's.
+func (c *Caller) place() string {
+	address := c.Address.Unmap()
+	if !address.IsValid() {
+		return ""
+	}
+	if address.Is6() {
+		if prefix, err := address.Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return address.String()
+}
+
+// from is the address as it is stored; empty when it is not known.
+func (c *Caller) from() string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.Unmap().WithZone("").String()
 }
 
 // Check asks for the balance of a card.
@@ -41,7 +79,10 @@ type Check struct {
 	Number   pan.Secret
 	PIN      pan.Secret     // empty: none
 	Currency money.Currency // none: USD
-	// Also is what to write with the ping, such as the stored answer; it may be nil.
+	// Also is what to write with the ping, such as the stored answer; it may be nil. It
+	// is called while the transaction is made, more than once if that is tried again:
+	// it must be quick and have no effects of its own. If what it asks for cannot be
+	// written, or it returns an error, nothing of the ping is.
 	Also func(*Result) ([]storage.Effect, error)
 }
 

@@ -18,8 +18,10 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -46,6 +48,8 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
+	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
+	Pings *ping.Policy
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
@@ -68,6 +72,7 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
 	Metrics  *telemetry.Metrics
@@ -153,6 +158,15 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	rules := ping.DefaultPolicy()
+	if o.Pings != nil {
+		rules = *o.Pings
+	}
+	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
+		Fraud: fraud.New(fraud.Config{}), Cards: a.Cards, Policy: rules, Logger: o.Logger})
+	if err := a.Pings.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load networks of balance checks: %w", err)
+	}
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
@@ -162,6 +176,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
+	tellSweep = 5 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -179,6 +194,11 @@ func (a *App) schedule() {
 		_, err := a.Cards.Expire(ctx)
 		return err
 	})
+	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
+		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
 		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
@@ -193,6 +213,7 @@ func (a *App) schedule() {
 
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
+	a.Pings.Close()
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()

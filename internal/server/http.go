@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/api/cardping"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -48,6 +49,8 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
 	return []Surface{
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
+		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,
+			Webhooks: a.Webhooks, Portals: a.Portals, Take: a.Limits.Take}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Version: a.Version}),
 	}

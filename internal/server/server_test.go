@@ -67,7 +67,7 @@ func fetch(t *testing.T, url string, header ...string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// A server answers health, figures, contracts and both dialects, keeps figures from whom a
+// A server answers health, figures, contracts and all dialects, keeps figures from whom a
 // proxy speaks for, and stops in order.
 func TestServe(t *testing.T) {
 	for _, engine := range testkit.Engines() {
@@ -82,11 +82,15 @@ func TestServe(t *testing.T) {
 				{"/readyz", "", "", 200, "ready"},
 				{"/v1/pay/giftcard/template/list", "X-API-Key", "cp_test_sk_demo", 200, "template_001"},
 				{"/v1/pay/giftcard/template/list", "", "", 401, "401001"},
+				{"/v1/networks", "X-API-Key", "cp_test_sk_demo", 200, "visa_gift"},
+				{"/v1/networks", "X-API-Key", "cp_live_sk_demo", 200, "scrip"},
+				{"/v1/webhooks", "", "", 401, "auth_invalid"},
 				{"/operator/v1/status", "Authorization", "Bearer op_demo", 200, engine},
 				{"/metrics", "", "", 200, "scrip_http_requests_total"},
 				{"/metrics", "X-Forwarded-For", "192.0.2.7", 404, "not_found"},
 				{"/openapi/gatepay.yaml", "", "", 200, "openapi:"},
 				{"/openapi/operator.yaml", "", "", 200, "openapi:"},
+				{"/openapi/cardping.yaml", "", "", 200, "openapi:"},
 				{"/openapi/nobody.yaml", "", "", 404, "not_found"},
 				{"/nothing", "", "", 404, "not_found"},
 			} {

@@ -216,6 +216,9 @@ func (s *Service) settle(ctx context.Context, e *row, parcels []parcel, answers 
 		if err := s.settleAll(ctx, tx, parcels, answers); err != nil {
 			return err
 		}
+		if now.URL != e.URL {
+			return nil // the answers are those of another address
+		}
 		before := now
 		if s.judge(&now, answers); now.state == before.state {
 			return s.saveHealth(ctx, tx, &before, &now)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,10 +44,11 @@ type Endpoint struct {
 	CreatedAt     time.Time
 }
 
-// Why an endpoint was disabled by the program.
+// Why an endpoint was disabled: by the program, or by whoever owns it (Change).
 const (
 	ReasonGone    = "gone"    // it answered 410
 	ReasonFailing = "failing" // nothing succeeded for Config.DisableAfter
+	ReasonOwner   = "owner"
 )
 
 // The states of an endpoint.
@@ -132,8 +134,7 @@ func (s *Service) Create(ctx context.Context, n NewEndpoint) (Endpoint, pan.Secr
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		// The log locks the book's chain: two of these wait for each other, so the count below holds.
-		detail := map[string]string{"url": audit.Clean(n.URL), "events": audit.Clean(strings.Join(n.Events, " "))}
-		if err := s.record(ctx, tx, &e, audit.Record{Actor: n.Actor, Action: "webhook.create", Detail: detail}); err != nil {
+		if err := s.record(ctx, tx, &e, audit.Record{Actor: n.Actor, Action: "webhook.create", Detail: e.wants()}); err != nil {
 			return err
 		}
 		have, _, err := storage.One(ctx, tx, storage.Scalar[int], countEndpoints, string(n.Book))
@@ -248,12 +249,77 @@ func (s *Service) Disable(ctx context.Context, c Change, reason string) (Endpoin
 // Enable lets an endpoint have events again, beginning with those still pending.
 func (s *Service) Enable(ctx context.Context, c Change) (Endpoint, error) {
 	e, _, err := s.change(ctx, c, "webhook.enable", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
-		e.state, e.Active, e.Reason = endpointActive, true, ""
-		e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{}
+		e.enable()
 		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
 	})
 	s.Queue.Wake()
 	return e, err
+}
+
+// Settings are what may be changed of an endpoint; nil leaves a thing as it is.
+type Settings struct {
+	URL    *string
+	Events []string
+	Active *bool
+}
+
+// Change replaces settings of an endpoint, all or none. A new address is checked as
+// Create checks it; it has a clean record, and gets what is still to be delivered.
+// New events count for what happens from now on. It returns invalid_request for
+// what Create would refuse or when there is nothing to change, and invalid_state for
+// making active what was disabled with Disable: that is for Enable.
+func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, error) {
+	to, err := s.checkSettings(ctx, to)
+	if err != nil {
+		return Endpoint{}, err
+	}
+	e, _, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+		if err := e.apply(to); err != nil {
+			return pan.Secret{}, err
+		}
+		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
+	})
+	s.Queue.Wake()
+	return e, err
+}
+
+func (s *Service) checkSettings(ctx context.Context, to Settings) (Settings, error) {
+	if to.URL == nil && to.Events == nil && to.Active == nil {
+		return to, fault.New(fault.InvalidRequest, "there is nothing to change")
+	}
+	if to.Events != nil {
+		events, err := checkEvents(to.Events)
+		if err != nil {
+			return to, err
+		}
+		to.Events = events
+	}
+	if to.URL == nil {
+		return to, nil
+	}
+	_, err := s.Guard.Check(ctx, *to.URL)
+	return to, err
+}
+
+// apply makes e what it was told to be.
+func (e *row) apply(to Settings) error {
+	if to.URL != nil && *to.URL != e.URL {
+		e.URL = *to.URL
+		e.healthy() // the record is the old address's
+	}
+	if to.Events != nil {
+		e.Events = to.Events
+	}
+	switch {
+	case to.Active == nil || *to.Active == e.Active:
+	case !*to.Active:
+		e.disable(ReasonOwner)
+	case e.Reason == ReasonGone || e.Reason == ReasonFailing || e.Reason == ReasonOwner:
+		e.enable()
+	default:
+		return fault.New(fault.InvalidState, "the webhook was disabled by an operator")
+	}
+	return nil
 }
 
 // Rotation says how to change a secret.
@@ -298,13 +364,18 @@ func (s *Service) change(ctx context.Context, c Change, action string, edit func
 		if e, err = lockRow(ctx, tx, c.Book, c.Endpoint); err != nil {
 			return err
 		}
+		before := e.Endpoint
 		if secret, err = edit(ctx, tx, &e); err != nil {
 			return err
 		}
 		if err := s.save(ctx, tx, &e); err != nil {
 			return err
 		}
-		if err := s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: e.detail()}); err != nil {
+		detail := e.detail()
+		if e.URL != before.URL || !slices.Equal(e.Events, before.Events) {
+			maps.Copy(detail, e.wants())
+		}
+		if err := s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: detail}); err != nil {
 			return err
 		}
 		return c.Also.apply(ctx, tx, e.Endpoint, secret)
@@ -321,7 +392,7 @@ func (s *Service) save(ctx context.Context, tx *storage.Tx, e *row) error {
 	e.version++
 	effect := saveEndpoint.With(string(e.Book), string(e.ID), e.version, e.state, e.Reason, e.secret, storage.NullBytes(e.previous),
 		storage.NullMicros(e.PreviousUntil), e.Failures, storage.NullMicros(e.FailingSince), storage.NullMicros(e.pausedUntil),
-		storage.Micros(s.Clocks.Now(realm.Live)))
+		storage.Micros(s.Clocks.Now(realm.Live)), e.URL, strings.Join(e.Events, " "))
 	return tx.Apply(ctx, []storage.Effect{effect.Exactly(1)})
 }
 
@@ -335,8 +406,21 @@ func (s *Service) askTurn(book ledger.BookID, endpoint EndpointID, r realm.Realm
 	return job.Enqueue(job.Request{Kind: jobDeliver, Book: string(book), Realm: r, RunAt: s.Clocks.Now(r), Unique: string(endpoint)})
 }
 
+func (e *row) enable() {
+	e.state, e.Active, e.Reason = endpointActive, true, ""
+	e.healthy()
+}
+
+// healthy forgets what went wrong so far.
+func (e *row) healthy() { e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{} }
+
 func (e *row) disable(reason string) {
 	e.state, e.Active, e.Reason = endpointDisabled, false, reason
+}
+
+// wants says for the audit log what is sent where.
+func (e *row) wants() map[string]string {
+	return map[string]string{"url": audit.Clean(e.URL), "events": audit.Clean(strings.Join(e.Events, " "))}
 }
 
 func (e *row) detail() map[string]string {

@@ -61,7 +61,7 @@ var (
 		WHERE p.book_id = $1 AND p.state <> 'deleted' ORDER BY p.endpoint_id LIMIT $2`)
 	countEndpoints = storage.SQL("webhook.count_endpoints", `SELECT COUNT(*) FROM webhook_endpoints WHERE book_id = $1 AND state <> 'deleted'`)
 	saveEndpoint   = storage.SQL("webhook.save_endpoint", `UPDATE webhook_endpoints SET version = $3, state = $4, reason = $5, secret = $6,
-		previous_secret = $7, previous_until = $8, failures = $9, failing_since = $10, paused_until = $11, changed_at = $12
+		previous_secret = $7, previous_until = $8, failures = $9, failing_since = $10, paused_until = $11, changed_at = $12, url = $13, events = $14
 		WHERE book_id = $1 AND endpoint_id = $2`)
 	// Health alone is no new version: it changes nothing that others remember.
 	saveHealth = storage.SQL("webhook.save_health", `UPDATE webhook_endpoints SET failures = $3, failing_since = $4, paused_until = $5

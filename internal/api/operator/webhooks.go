@@ -29,6 +29,7 @@ func (a *api) webhookRoutes(s *surface) {
 	wire.Handle(s, created(post("webhooks.create", hooks, administer)), a.createWebhook)
 	wire.Handle(s, get("webhooks.list", hooks), a.listWebhooks)
 	wire.Handle(s, get("webhooks.get", hook), a.getWebhook)
+	wire.Handle(s, patch("webhooks.change", hook, administer), a.changeWebhook)
 	wire.Handle(s, remove, a.deleteWebhook)
 	wire.Handle(s, once(post("webhooks.rotate", hook+"/rotate", administer)), a.rotateWebhook)
 	wire.Handle(s, post("webhooks.enable", hook+"/enable", assist), a.enableWebhook)
@@ -278,6 +279,21 @@ func (a *api) getWebhook(ctx context.Context, c *call, in webhookPath) (webhookV
 	}
 	found, err := a.Webhooks.Find(ctx, which.Book, which.Endpoint)
 	return viewWebhook(found), err
+}
+
+type webhookChange struct {
+	webhookPath
+	URL    *string  `json:"url"`
+	Events []string `json:"events"`
+}
+
+func (a *api) changeWebhook(ctx context.Context, c *call, in webhookChange) (webhookView, error) {
+	which, err := a.webhookOf(ctx, c, in.webhookPath)
+	if err != nil {
+		return webhookView{}, err
+	}
+	changed, err := a.Webhooks.Change(ctx, which, webhook.Settings{URL: in.URL, Events: in.Events})
+	return viewWebhook(changed), err
 }
 
 func (a *api) deleteWebhook(ctx context.Context, c *call, in webhookPath) (wire.None, error) {

@@ -75,6 +75,41 @@ func (c *Call[P]) Kept(answer Answer) {
 	c.stored = &answer
 }
 
+// Charge counts the call n times more against the limits that it was counted
+// against, for a call that does the work of several. It returns fault.RateLimited
+// when that is too much; n must not exceed what a window allows at once.
+func (c *Call[P]) Charge(ctx context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	if err := c.surface.take(ctx, c, ByAddress, n); err != nil {
+		return err
+	}
+	return c.surface.take(ctx, c, ByPrincipal, n)
+}
+
+// Alone waits until no other call of the dialect in this process holds name, and
+// holds it until leave is called. It returns the context's error when that comes first.
+func (c *Call[P]) Alone(ctx context.Context, name string) (leave func(), err error) {
+	return c.surface.kit.flights.enter(ctx, c.surface.Name+"\x00"+name)
+}
+
+// Part runs one part of a call whose parts succeed or fail each by itself, also from
+// another goroutine while the handler waits for it. It returns how the dialect
+// answers a failure; the fault is nil where there is none. A mistake of ours, a
+// panic too, is logged and shows no text.
+func (c *Call[P]) Part(ctx context.Context, do func(context.Context) error) (v Verdict, f *fault.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			v, f = c.surface.verdict(c.surface.panicked(ctx, c, p))
+		}
+	}()
+	if f := c.surface.failed(ctx, c, do(ctx)); f != nil {
+		return c.surface.verdict(f)
+	}
+	return Verdict{}, nil
+}
+
 // Handler is an endpoint: one product call between two conversions.
 type Handler[P, In, Out any] func(ctx context.Context, call *Call[P], in In) (Out, error)
 

@@ -63,8 +63,8 @@ func (s *Surface[P]) bind(r *route[P]) []boundLimit {
 	return bound
 }
 
-// take counts the call against the route's limits of one kind.
-func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By) error {
+// take counts the call n times against the route's limits of one kind.
+func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By, n int) error {
 	if s.kit.options.Take == nil {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By) error {
 		if l.by != by {
 			continue
 		}
-		d, err := s.kit.options.Take(ctx, l.prefix+s.subject(c, by), l.windows, 1)
+		d, err := s.kit.options.Take(ctx, l.prefix+s.subject(c, by), l.windows, n)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *Surface[P]) checkAddress(ctx context.Context, c *Call[P]) error {
 			return fault.New(fault.RateLimited, "too many requests").After(max(until.Sub(s.kit.options.Clock.Now()), time.Second))
 		}
 	}
-	return s.take(ctx, c, ByAddress)
+	return s.take(ctx, c, ByAddress, 1)
 }
 
 func (s *Surface[P]) blockSubject(c *Call[P]) string { return s.Name + "/" + AddressSubject(c.From) }

@@ -48,7 +48,7 @@ func (s *Surface[P]) step(ctx context.Context, c *Call[P], phase Phase) error {
 	case PhaseAuthenticate:
 		return s.authenticate(ctx, c)
 	case PhaseLimit:
-		return s.take(ctx, c, ByPrincipal)
+		return s.take(ctx, c, ByPrincipal, 1)
 	case PhaseBody:
 		return readBody(c)
 	case PhaseDecode:
@@ -149,7 +149,7 @@ func (s *Surface[P]) replay(ctx context.Context, c *Call[P]) error {
 		return fault.New(fault.InvalidRequest, "idempotency key must be 1 to %d printable characters", idempotency.MaxKey).At("idempotency_key")
 	}
 	c.Retry = Retry{Key: key, Fingerprint: s.Replay.Fingerprint(material(c))}
-	leave, err := s.kit.flights.enter(ctx, s.Name+"\x00"+s.Replay.Scope(c)+"\x00"+key)
+	leave, err := c.Alone(ctx, s.Replay.Scope(c)+"\x00"+key)
 	if err != nil {
 		return err
 	}

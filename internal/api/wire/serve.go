@@ -72,10 +72,15 @@ func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer)
 	if err == nil {
 		err = s.encodeOutcome(buf, c, out)
 	}
+	return s.failed(ctx, c, err)
+}
+
+// failed turns an error into the fault to show, nil for none, and logs what is a mistake of ours.
+func (s *Surface[P]) failed(ctx context.Context, c *Call[P], err error) *fault.Error {
 	if err == nil {
 		return nil
 	}
-	f = asFault(ctx, err)
+	f := asFault(ctx, err)
 	if f.Code.Kind() == fault.KindInternal {
 		s.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("dialect", s.Name), slog.String("route", c.route.Name),
 			slog.String("request_id", c.RequestID), slog.String("error", err.Error()))
@@ -101,16 +106,7 @@ func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call
 	}()
 	buf.Reset()
 	c.file = nil
-	verdict, known := s.Faults[f.Code]
-	if !known {
-		verdict = s.Faults[fault.Internal]
-	}
-	if f.Code.Kind() == fault.KindInternal || !known {
-		f = fault.New(fault.Internal, "internal error")
-	}
-	if verdict.Message == "" {
-		verdict.Message = f.Message
-	}
+	verdict, f := s.verdict(f)
 	if err := encode(buf, s.FaultBody(c, verdict, f)); err != nil {
 		return s.lastResort(ctx, buf, c, err)
 	}
@@ -123,6 +119,21 @@ func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call
 		c.faultType = []string{s.FaultType}
 	}
 	return verdict.Status
+}
+
+// verdict looks f up in the error table. An internal fault loses its text.
+func (s *Surface[P]) verdict(f *fault.Error) (Verdict, *fault.Error) {
+	v, known := s.Faults[f.Code]
+	if !known {
+		v = s.Faults[fault.Internal]
+	}
+	if f.Code.Kind() == fault.KindInternal || !known {
+		f = fault.New(fault.Internal, "internal error")
+	}
+	if v.Message == "" {
+		v.Message = f.Message
+	}
+	return v, f
 }
 
 // lastResort answers where the dialect could not render a fault.

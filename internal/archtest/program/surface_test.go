@@ -15,6 +15,7 @@ import (
 
 // forms is how each dialect wraps what it answers.
 var forms = map[string]wiretest.Contract{
+	"cardping": {ErrorCode: "error.code"},
 	"gatepay":  {Data: "data", ErrorCode: "code"},
 	"operator": {ErrorCode: "code"},
 }

@@ -52,6 +52,12 @@ var (
 		WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM due)
 		RETURNING book_id, job_id, unique_key, payload, attempts, run_at`)
 
+	// Whoever waits for several rows of work takes them in this order: transactions that ask
+	// for unique work again, settling and renewing. So they never wait for each other in a ring.
+	lockSettled = storage.Lookup("job.lock_settled", `
+		SELECT job_id FROM jobs WHERE state = 'running' AND lease_owner = $1 AND (book_id, job_id) IN ({values})
+		ORDER BY book_id, kind, unique_key, job_id {lock}`, "TEXT", "TEXT")
+
 	// deleteDone spares what was asked for again while it ran.
 	deleteDone = storage.Lookup("job.delete_done", `
 		DELETE FROM jobs WHERE state = 'running' AND again = 0 AND lease_owner = $1 AND (book_id, job_id, attempts) IN ({values})`,
@@ -78,7 +84,10 @@ var (
 		"TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT", "TEXT")
 
 	renewLeases = storage.SQL("job.renew_leases", `
-		UPDATE jobs SET lease_until = $2 WHERE state = 'running' AND lease_owner = $1`)
+		WITH mine AS (
+			SELECT book_id, job_id FROM jobs WHERE state = 'running' AND lease_owner = $1
+			ORDER BY book_id, kind, unique_key, job_id {lock})
+		UPDATE jobs SET lease_until = $2 WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM mine)`)
 
 	findLost = storage.SQL("job.find_lost", `
 		SELECT job_id FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT 1`)
@@ -140,10 +149,11 @@ func scanDead(r storage.Row) (d Dead, err error) {
 
 // settle writes down what became of attempts, as few statements as it takes.
 func settle(ctx context.Context, tx *storage.Tx, owner string, outcomes []outcome) error {
-	var done, repeatable, released [][]any
+	var all, done, repeatable, released [][]any
 	for i := range outcomes {
 		o := &outcomes[i]
 		key := []any{o.job.Book, o.job.ID, o.job.Attempt}
+		all = append(all, key[:2:2])
 		switch {
 		case o.state != "":
 			released = append(released, append(key, o.state, o.counted, o.runAt, o.lastError))
@@ -152,6 +162,11 @@ func settle(ctx context.Context, tx *storage.Tx, owner string, outcomes []outcom
 			fallthrough
 		default:
 			done = append(done, key)
+		}
+	}
+	if len(all) > 1 {
+		if _, err := storage.AllOf(ctx, tx, storage.Scalar[string], lockSettled, all, owner); err != nil {
+			return err
 		}
 	}
 	if err := tx.ExecRows(ctx, deleteDone, done, owner); err != nil {

@@ -27,6 +27,24 @@ func Used(ctx context.Context, q storage.Queryer, quota Quota) (int64, error) {
 	return used, nil
 }
 
+// Lock returns how much of the quota is spent and keeps every other transaction from
+// spending of it until tx ends, so that what is left can be shared out.
+func Lock(ctx context.Context, tx *storage.Tx, quota Quota) (int64, error) {
+	find := func() (int64, bool, error) {
+		return storage.One(ctx, tx, storage.Scalar[int64], lockQuota, quota.Book, quota.Name, quota.Period)
+	}
+	used, found, err := find()
+	if err == nil && !found {
+		if _, err = tx.Exec(ctx, beginQuota, quota.Book, quota.Name, quota.Period); err == nil {
+			used, _, err = find()
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("lock quota %s of %s: %w", quota.Name, quota.Book, err)
+	}
+	return used, nil
+}
+
 // Spend takes n, at least 1, of the quota within tx and returns what is spent then.
 // It returns a fault, QuotaExceeded with the details limit and used, and takes
 // nothing where that would be more than Limit.

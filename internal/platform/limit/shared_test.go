@@ -307,6 +307,38 @@ func TestQuota(t *testing.T) {
 	})
 }
 
+// What is left of a locked quota can be shared out: of many who look and then take what
+// is left of their wish, none takes more than there is.
+func TestQuotaLock(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		quota := Quota{Book: "bk_1", Name: "ping.checks", Period: "2026-03", Limit: 100}
+		var taken atomic.Int64
+		var group sync.WaitGroup
+		for range 40 {
+			group.Go(func() {
+				took := int64(0)
+				err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+					used, err := Lock(ctx, tx, quota)
+					if took = min(3, quota.Limit-used); err != nil || took == 0 {
+						return err
+					}
+					_, err = Spend(ctx, tx, quota, took)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				taken.Add(took)
+			})
+		}
+		group.Wait()
+		if used, err := Used(ctx, db, quota); used != 100 || taken.Load() != 100 || err != nil {
+			t.Errorf("%d used, %d taken, %v", used, taken.Load(), err)
+		}
+	})
+}
+
 // A quota's effect is refused as a whole with the rest of its transaction.
 func TestQuotaEffect(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

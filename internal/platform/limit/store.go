@@ -40,6 +40,12 @@ var (
 	findQuota = storage.SQL("limit.find_quota", `
 		SELECT used FROM limit_quotas WHERE book_id = $1 AND name = $2 AND period = $3`)
 
+	lockQuota = storage.SQL("limit.lock_quota", `
+		SELECT used FROM limit_quotas WHERE book_id = $1 AND name = $2 AND period = $3 {lock}`)
+
+	beginQuota = storage.SQL("limit.begin_quota", `
+		INSERT INTO limit_quotas (book_id, name, period, used) VALUES ($1, $2, $3, 0) ON CONFLICT (book_id, name, period) DO NOTHING`)
+
 	// spendQuota changes nothing where the sum would pass $5.
 	spendQuota = storage.SQL("limit.spend_quota", `
 		INSERT INTO limit_quotas (book_id, name, period, used)

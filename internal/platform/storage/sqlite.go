@@ -24,9 +24,8 @@ const (
 	// busyTries bounds the attempts at a transaction while another process writes.
 	busyTries = 8
 	busyPause = 20 * time.Millisecond
-	// maxUnflushed bounds the commits that are made and not on disk yet: one that the disk
-	// works on, and one that waits for it. More would only make smaller groups.
-	maxUnflushed = 2
+	// maxUnflushed bounds the commits that are made and not on disk yet.
+	maxUnflushed = 8
 )
 
 // writerPragmas: the log is folded back every 32 MB. NORMAL leaves putting a commit on disk to

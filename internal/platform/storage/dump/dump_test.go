@@ -58,11 +58,11 @@ func fill(t *testing.T, db *storage.DB, entries int) {
 	}
 	insert(t, db, "ledger_books", []any{"bk_B", "live", int64(0), []byte{}, int64(0), int64(1)},
 		[]any{"bk_a", "test", int64(math.MaxInt64), all, int64(-5), int64(math.MinInt64)}, []any{"bk_é", "test", int64(1), []byte{0}, int64(0), int64(0)})
-	insert(t, db, "ledger_accounts", []any{"bk_a", "tab\tline\n\"q\" \\ \x7f 漢", "USD", "debit", nil, "open", int64(1), int64(2), int64(3), int64(4), int64(0), int64(9)},
-		[]any{"bk_a", "a", "", "credit", int64(-7), "closed", int64(0), int64(0), int64(0), int64(0), int64(0), int64(9)})
+	insert(t, db, "ledger_accounts", []any{"bk_a", "tab\tline\n\"q\" \\ \x7f 漢", "USD", "debit", nil, "open", int64(9)},
+		[]any{"bk_a", "a", "", "credit", int64(-7), "closed", int64(9)})
 	rows := make([][]any, entries)
 	for i := range rows {
-		rows[i] = []any{"bk_a", fmt.Sprintf("card/%d", i%10), int64(i + 1), int64(i), "debit", int64(i), int64(-i), int64(i * i), int64(math.MinInt64 + i), int64(i)}
+		rows[i] = []any{"bk_a", fmt.Sprintf("card/%d", i%10), int64(i + 1), int64(i), "debit", int64(i), int64(-i), int64(i * i), int64(math.MaxInt64 - i), int64(i), int64(0), int64(i)}
 	}
 	insert(t, db, "ledger_entries", rows...)
 	insert(t, db, "ledger_transactions", []any{"bk_a", int64(1), "txn_1", "k", nil, "", nil, strings.Repeat("body ", 1000), all, int64(3)},

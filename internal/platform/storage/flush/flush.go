@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,7 +18,12 @@ type Flusher struct {
 	flush   func() error
 	waiting chan func(error)
 	ended   chan struct{}
+
+	closing sync.RWMutex
+	closed  bool
 }
+
+var errClosed = errors.New("the database was closed before the disk had it")
 
 // queueLength bounds the commits that wait for the disk; a writer waits for room.
 const queueLength = 256
@@ -29,12 +35,23 @@ func New(flush func() error) *Flusher {
 	return f
 }
 
-// Add has durable called once, from the flusher's goroutine: with nil when what was
-// committed before now is on disk. It must not block.
-func (f *Flusher) Add(durable func(error)) { f.waiting <- durable }
+// Add has durable called once, mostly from the flusher's goroutine: with nil when what
+// was committed before now is on disk. It must not block.
+func (f *Flusher) Add(durable func(error)) {
+	f.closing.RLock()
+	defer f.closing.RUnlock()
+	if f.closed {
+		durable(errClosed)
+		return
+	}
+	f.waiting <- durable
+}
 
-// Close serves those that wait and ends. Nothing may be added any more.
+// Close serves those that wait and ends. What is added later is told that it is too late.
 func (f *Flusher) Close() {
+	f.closing.Lock()
+	f.closed = true
+	f.closing.Unlock()
 	close(f.waiting)
 	<-f.ended
 }

@@ -35,6 +35,11 @@ func TestFlusherFolds(t *testing.T) {
 	<-begun
 	release <- struct{}{}
 	f.Close()
+	f.Add(func(err error) {
+		if err == nil {
+			t.Error("what came too late was called durable")
+		}
+	})
 	if flushes != 2 || len(told) != 4 || told[0] != 1 || told[1] != 2 || told[3] != 4 {
 		t.Errorf("%d flushes told %v, want two for 1, and 2 to 4", flushes, told)
 	}

@@ -9,7 +9,7 @@ CREATE TABLE ledger_books (
 	opened_at BIGINT NOT NULL
 );
 
--- An account's four sums only ever change together with the entries that explain them.
+-- What an account is. What is on it, its last entry says: sums are never kept beside the entries.
 CREATE TABLE ledger_accounts (
 	book_id TEXT NOT NULL,
 	account_id TEXT NOT NULL,
@@ -17,11 +17,6 @@ CREATE TABLE ledger_accounts (
 	side TEXT NOT NULL CHECK (side IN ('debit', 'credit')),
 	floor_minor BIGINT,
 	state TEXT NOT NULL CHECK (state IN ('open', 'frozen', 'closed')),
-	posted_debits_minor BIGINT NOT NULL CHECK (posted_debits_minor >= 0),
-	posted_credits_minor BIGINT NOT NULL CHECK (posted_credits_minor >= 0),
-	held_debits_minor BIGINT NOT NULL CHECK (held_debits_minor >= 0),
-	held_credits_minor BIGINT NOT NULL CHECK (held_credits_minor >= 0),
-	entries BIGINT NOT NULL CHECK (entries >= 0),
 	opened_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, account_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
@@ -46,7 +41,7 @@ CREATE TABLE ledger_transactions (
 CREATE UNIQUE INDEX ledger_transactions_by_key ON ledger_transactions (book_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX ledger_transactions_by_reversal ON ledger_transactions (book_id, reverses) WHERE reverses IS NOT NULL;
 
--- Each movement makes two entries: what it posted and what it held on that account, and both sums after it.
+-- Each movement makes two entries: what it posted and what it held on that account, and the account's four sums after it.
 CREATE TABLE ledger_entries (
 	book_id TEXT NOT NULL,
 	account_id TEXT NOT NULL,
@@ -55,8 +50,10 @@ CREATE TABLE ledger_entries (
 	side TEXT NOT NULL CHECK (side IN ('debit', 'credit')),
 	posted_minor BIGINT NOT NULL CHECK (posted_minor >= 0),
 	held_minor BIGINT NOT NULL,
-	balance_minor BIGINT NOT NULL,
-	available_minor BIGINT NOT NULL,
+	posted_debits_minor BIGINT NOT NULL CHECK (posted_debits_minor >= 0),
+	posted_credits_minor BIGINT NOT NULL CHECK (posted_credits_minor >= 0),
+	held_debits_minor BIGINT NOT NULL CHECK (held_debits_minor >= 0),
+	held_credits_minor BIGINT NOT NULL CHECK (held_credits_minor >= 0),
 	posted_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, account_id, seq)
 );

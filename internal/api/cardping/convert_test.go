@@ -1,0 +1,78 @@
+package cardping
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ping"
+)
+
+// The published answer comes out letter for letter, and other results in the same form:
+// numbers with their currency's decimals, never a float.
+func TestResult(t *testing.T) {
+	sample := ping.Result{ID: "ping_9f4a3b2c", Network: "visa_gift", Status: ping.Active, Balance: money.New(4750, money.USD), Expiry: "2027-03",
+		Score: fraud.Score{Hundredths: 2, Model: "m1"}, Latency: 68 * time.Millisecond}
+	high := sample
+	high.Score = fraud.Score{Hundredths: 89, Signals: []fraud.Signal{{Name: "velocity_anomaly"}, {Name: "proxy_ip_detected"}, {Name: "sequential_pan_pattern"}}}
+	yen, err := money.Parse("JPY")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := ping.Result{ID: "ping_1", Network: "scrip", Status: ping.Invalid, Balance: money.New(0, money.USD), Score: fraud.Score{Hundredths: 100}}
+	whole := unknown
+	whole.Balance = money.New(4750, yen)
+	for _, c := range []struct {
+		result ping.Result
+		want   string
+	}{
+		{sample, `{"id":"ping_9f4a3b2c","status":"active","balance":47.50,"currency":"USD","expiry":"2027-03","fraud_score":0.02,"fraud_signals":[],"ai_verified":true,"network":"visa_gift","latency_ms":68}`},
+		{high, `{"id":"ping_9f4a3b2c","status":"active","balance":47.50,"currency":"USD","expiry":"2027-03","fraud_score":0.89,"fraud_signals":["velocity_anomaly","proxy_ip_detected","sequential_pan_pattern"],"ai_verified":false,"network":"visa_gift","latency_ms":68}`},
+		{unknown, `{"id":"ping_1","status":"invalid","balance":0.00,"currency":"USD","expiry":null,"fraud_score":1.00,"fraud_signals":[],"ai_verified":false,"network":"scrip","latency_ms":0}`},
+		{whole, `{"id":"ping_1","status":"invalid","balance":4750,"currency":"JPY","expiry":null,"fraud_score":1.00,"fraud_signals":[],"ai_verified":false,"network":"scrip","latency_ms":0}`},
+	} {
+		got, err := wire.Marshal(resultOf(&c.result))
+		if diff := cmp.Diff(c.want, string(got)); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
+		}
+		if !json.Valid(got) {
+			t.Errorf("%s is no JSON", got)
+		}
+	}
+}
+
+// A score has two decimals and never leaves its scale.
+func TestScore(t *testing.T) {
+	for hundredths, want := range map[int]wire.Number{-1: "0.00", 0: "0.00", 2: "0.02", 10: "0.10", 99: "0.99", 100: "1.00", 101: "1.00"} {
+		if got := score(hundredths); got != want {
+			t.Errorf("%d: %s, want %s", hundredths, got, want)
+		}
+	}
+}
+
+// An idempotency key has at most 255 characters, however many bytes, all of them printable.
+func TestIsKey(t *testing.T) {
+	for key, want := range map[string]bool{
+		"": true, "a": true, "with space": true, strings.Repeat("k", 255): true, strings.Repeat("é", 255): true,
+		strings.Repeat("k", 256): false, strings.Repeat("é", 256): false, "tab\t": false, "nul\x00": false, "bad\xff": false,
+	} {
+		if got := isKey(key); got != want {
+			t.Errorf("%.20q: %t", key, got)
+		}
+	}
+}
+
+// No answer is younger than now.
+func TestSeconds(t *testing.T) {
+	for age, want := range map[time.Duration]int64{-time.Second: 0, 0: 0, 999 * time.Millisecond: 0, 90 * time.Second: 90} {
+		if got := seconds(age); got != want {
+			t.Errorf("%s: %d, want %d", age, got, want)
+		}
+	}
+}

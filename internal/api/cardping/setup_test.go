@@ -1,0 +1,257 @@
+package cardping_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/cardping"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/idempotency"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+const seeder = "setup"
+
+// bundle is one installation whose clock stands still, with two customers and a
+// receiver of webhooks.
+type bundle struct {
+	cardping.Deps
+	t       testing.TB
+	surface *wire.Surface[account.Principal]
+	handler http.Handler
+	clock   *clock.Manual
+	jobs    *job.Queue
+	cards   *giftcard.Service
+	log     *bytes.Buffer
+
+	acme, rival account.Customer
+	keys        map[string]string // by name
+	refs        map[string]account.KeyRef
+	receiver    *receiver
+}
+
+func setup(t testing.TB, db *storage.DB) *bundle {
+	t.Helper()
+	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}, receiver: newReceiver(t)}
+	b.build(db)
+	b.seed()
+	b.mount()
+	return b
+}
+
+func (b *bundle) build(db *storage.DB) {
+	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
+	b.must(err)
+	keys, err := vault.Open(b.t.Context(), db, master)
+	b.must(err)
+	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
+	b.jobs = job.New(db, clocks, logger)
+	roots := x509.NewCertPool()
+	roots.AddCert(b.receiver.Certificate())
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log, Guard: &webhook.Guard{AllowPrivate: true},
+		Logger: logger, Config: webhook.Config{Roots: roots}})
+	b.must(hooks.Refresh(b.t.Context()))
+	books := ledger.New(db, clocks, ledger.Config{})
+	b.t.Cleanup(books.Close)
+	limits := limit.New(db, b.clock)
+	b.t.Cleanup(limits.Close)
+	b.cards = giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+		Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})})
+	pings := ping.New(ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: b.cards,
+		Policy: ping.DefaultPolicy(), Logger: logger})
+	b.t.Cleanup(pings.Close)
+	b.must(pings.Refresh(b.t.Context()))
+	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
+	b.Deps = cardping.Deps{DB: db, Vault: keys, Clocks: clocks, Accounts: accounts, Webhooks: hooks, Take: limits.Take,
+		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks})}
+}
+
+func (b *bundle) seed() {
+	var err error
+	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
+	b.must(err)
+	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
+	b.must(err)
+	b.key("acme", b.acme.Test, account.ScopeAll)
+	b.key("acme_live", b.acme.Live, account.ScopeAll)
+	b.key("rival", b.rival.Test, account.ScopeAll)
+	b.key("pinger", b.acme.Test, account.ScopePing)
+	b.key("reader", b.acme.Test, account.ScopeWebhookRead)
+	_, err = b.cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: "aurora", Name: "Aurora", Image: b.cover(), Actor: seeder})
+	b.must(err)
+	brief, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: b.acme.Test, ExpiresAt: began.Add(time.Hour),
+		KeySettings: account.KeySettings{Name: "brief", Scopes: account.NewScopes(account.ScopeAll)}})
+	b.must(err)
+	b.keys["brief"] = brief.Secret.Reveal()
+}
+
+// cover is a small picture.
+func (b *bundle) cover() []byte {
+	var out bytes.Buffer
+	b.must(png.Encode(&out, image.NewRGBA(image.Rect(0, 0, 16, 16))))
+	return out.Bytes()
+}
+
+func (b *bundle) key(name string, book ledger.BookID, scope account.Scope) {
+	b.t.Helper()
+	made, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: book,
+		KeySettings: account.KeySettings{Name: name, Scopes: account.NewScopes(scope)}})
+	b.must(err)
+	b.keys[name], b.refs[name] = made.Secret.Reveal(), made.KeyRef
+}
+
+// mount makes the handler from what Deps hold now, as another process would.
+func (b *bundle) mount() {
+	b.surface = cardping.New(wire.NewKit(wire.Options{Clock: b.clock, Logger: slog.New(slog.NewTextHandler(b.log, nil)), Take: b.Take}), b.Deps)
+	mux := http.NewServeMux()
+	b.surface.Mount(mux)
+	b.handler = mux
+}
+
+func (b *bundle) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// do sends a request under a key by name; a body is JSON.
+func (b *bundle) do(key, method, target, body string) *httptest.ResponseRecorder {
+	return send(b.handler, b.keys[key], method, target, body)
+}
+
+func send(h http.Handler, key, method, target, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if key != "" {
+		r.Header.Set("X-API-Key", key)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// deliver sends what webhooks are owed.
+func (b *bundle) deliver() {
+	b.t.Helper()
+	_, err := b.Webhooks.Dispatch(b.t.Context())
+	b.must(err)
+	b.must(b.jobs.Drain(b.t.Context()))
+}
+
+// purge removes the answers that are over their time.
+func (b *bundle) purge(t testing.TB) {
+	t.Helper()
+	_, err := idempotency.Purge(t.Context(), b.DB, b.clock.Now())
+	b.must(err)
+}
+
+// contents is every row of every table.
+func (b *bundle) contents() string {
+	b.t.Helper()
+	tables, err := storage.Tables(b.t.Context(), b.DB)
+	b.must(err)
+	var all strings.Builder
+	for _, table := range tables {
+		b.must(table.Each(b.t.Context(), b.DB, func(row []any) error {
+			for _, column := range row {
+				if raw, isBytes := column.([]byte); isBytes {
+					column = string(raw)
+				}
+				fmt.Fprintf(&all, "%v\t", column)
+			}
+			all.WriteString("\n")
+			return nil
+		}))
+	}
+	return all.String()
+}
+
+// quiet fails when something was logged as a mistake.
+func (b *bundle) quiet() {
+	b.t.Helper()
+	if b.log.Len() > 0 {
+		b.t.Errorf("the log is not empty: %s", b.log)
+	}
+}
+
+// delivery is a request that the receiver got.
+type delivery struct {
+	signature string
+	body      string
+}
+
+// receiver takes webhooks.
+type receiver struct {
+	*httptest.Server
+	mu  sync.Mutex
+	got []delivery
+}
+
+func newReceiver(t testing.TB) *receiver {
+	r := &receiver{}
+	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got = append(r.got, delivery{q.Header.Get("CP-Signature"), string(body)})
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// take returns what came since it was last asked.
+func (r *receiver) take() []delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	got := r.got
+	r.got = nil
+	return got
+}
+
+// documented returns the first example in a language of the guide for integrators.
+func documented(t testing.TB, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/balance-checks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```"+language+"\n")
+	if !found {
+		t.Fatalf("the guide has no example in %s", language)
+	}
+	example, _, _ := strings.Cut(rest, "\n```")
+	return example
+}

@@ -1,0 +1,359 @@
+package ping
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// quotaName is the name of the quota of checks.
+const quotaName = "ping"
+
+// batch is the checks of one transaction. It is made anew whenever that is tried again.
+type batch struct {
+	lane    *lane
+	service *Service
+	group   []*pending
+	now     time.Time // by the machine's clock
+	quotas  map[ledger.BookID]*quota
+	callers map[callerKey]*caller
+	cards   map[fraud.Hash]*lock
+	touched map[fraud.Hash]bool // cards to be written
+	noted   seenNow
+	effects []storage.Effect
+}
+
+// quota is one book's in the batch.
+type quota struct {
+	limit.Quota
+	used, taken int64
+}
+
+func newBatch(l *lane, group []*pending) *batch {
+	return &batch{lane: l, service: l.service, group: group, now: l.service.now(), quotas: map[ledger.BookID]*quota{},
+		callers: map[callerKey]*caller{}, cards: map[fraud.Hash]*lock{}, touched: map[fraud.Hash]bool{}, noted: seenNow{}}
+}
+
+// run decides each check in its turn and writes what came of all of them.
+func (b *batch) run(ctx context.Context, tx *storage.Tx) error {
+	if err := b.load(ctx, tx); err != nil {
+		return err
+	}
+	for _, p := range b.group {
+		p.result, p.err = b.decide(p.a)
+	}
+	return b.write(ctx, tx)
+}
+
+// load reads, and locks in one order in all processes, what the checks depend on.
+func (b *batch) load(ctx context.Context, tx *storage.Tx) error {
+	for _, p := range b.group {
+		a := p.a
+		if a.metered(&b.service.Policy) {
+			b.quotas[a.caller.book] = nil
+		}
+		if a.guarded() {
+			b.callers[a.caller] = nil
+		}
+		if a.counted() {
+			b.cards[a.card] = nil
+		}
+	}
+	for _, book := range slices.Sorted(maps.Keys(b.quotas)) {
+		q := &quota{Quota: limit.Quota{Book: string(book), Name: quotaName, Period: limit.Month(b.now), Limit: b.service.Policy.Quota}}
+		var err error
+		if q.used, err = limit.Lock(ctx, tx, q.Quota); err != nil {
+			return err
+		}
+		b.quotas[book] = q
+	}
+	if err := b.loadCallers(ctx, tx); err != nil {
+		return err
+	}
+	return b.loadCards(ctx, tx)
+}
+
+// counted says whether an invalid answer counts toward the card's lock.
+func (a *attempt) counted() bool { return a.guarded() && !a.inquiry.PIN.IsZero() }
+
+func (b *batch) loadCallers(ctx context.Context, tx *storage.Tx) error {
+	keys := slices.SortedFunc(maps.Keys(b.callers), callerKey.compare)
+	if len(keys) == 0 {
+		return nil
+	}
+	find := func() error {
+		rows, err := storage.AllOf(ctx, tx, scanCaller, lockCallers, rowsOf(keys, callerKey.row))
+		for _, c := range rows {
+			b.callers[c.key] = c
+		}
+		return err
+	}
+	if err := find(); err != nil {
+		return err
+	}
+	fresh := slices.DeleteFunc(keys, func(k callerKey) bool { return b.callers[k] != nil })
+	if len(fresh) == 0 {
+		return nil
+	}
+	for _, p := range b.group {
+		if key := p.a.caller; p.a.guarded() && b.callers[key] == nil {
+			b.callers[key] = &caller{key: key, realm: p.a.inquiry.Realm, hour: p.a.at, state: callerFree, changed: storage.Time(0)}
+		}
+	}
+	if !b.service.DB.Shared() {
+		return nil
+	}
+	// Another process may meet the same new caller: one inserts, the other waits here.
+	if err := tx.ExecRows(ctx, beginCallers, rowsOf(fresh, func(k callerKey) []any { return b.callers[k].row() })); err != nil {
+		return err
+	}
+	return find()
+}
+
+func (b *batch) loadCards(ctx context.Context, tx *storage.Tx) error {
+	keys := slices.SortedFunc(maps.Keys(b.cards), compareHash)
+	if len(keys) == 0 {
+		return nil
+	}
+	row := func(h fraud.Hash) []any { return []any{h[:]} }
+	find := func() error {
+		rows, err := storage.AllOf(ctx, tx, scanLock, lockCards, rowsOf(keys, row))
+		for _, c := range rows {
+			b.cards[c.card] = c
+		}
+		return err
+	}
+	if err := find(); err != nil {
+		return err
+	}
+	fresh := slices.DeleteFunc(slices.Clone(keys), func(h fraud.Hash) bool { return b.cards[h] != nil })
+	if len(fresh) == 0 {
+		return nil
+	}
+	for _, h := range fresh {
+		b.cards[h] = &lock{card: h}
+	}
+	if !b.service.DB.Shared() {
+		return nil
+	}
+	if err := tx.ExecRows(ctx, beginCards, rowsOf(fresh, func(h fraud.Hash) []any { return b.cards[h].row() })); err != nil {
+		return err
+	}
+	return find()
+}
+
+func rowsOf[K any](keys []K, row func(K) []any) [][]any {
+	rows := make([][]any, len(keys))
+	for i, k := range keys {
+		rows[i] = row(k)
+	}
+	return rows
+}
+
+func compareHash(a, b fraud.Hash) int { return slices.Compare(a[:], b[:]) }
+
+// decide says what a check comes to, given those before it. One that is refused leaves no
+// trace. The three ways of being invalid do the same work here.
+func (b *batch) decide(a *attempt) (Result, error) {
+	who, quota := b.callers[a.caller], b.quotas[a.caller.book]
+	if !a.guarded() {
+		who = nil
+	}
+	if who != nil && who.state == callerSuspended {
+		return Result{}, errSuspended()
+	}
+	metered := a.metered(&b.service.Policy)
+	if metered && quota.used+quota.taken >= quota.Limit {
+		return Result{}, b.service.quotaExceeded(b.now)
+	}
+	result := a.result
+	var card *lock
+	if a.counted() {
+		if card = b.cards[a.card]; card.locked(a.at) {
+			result = a.withheld()
+		}
+	}
+	effects, err := b.service.effects(a, &result)
+	if err != nil {
+		return Result{}, err
+	}
+	b.effects = append(b.effects, effects...)
+	if metered {
+		quota.taken++
+	}
+	if card != nil && result.Status == Invalid {
+		card.wrong(a.at, b.service.Policy.LockFor)
+		b.touched[a.card] = true
+	}
+	if who != nil {
+		b.hunt(a, who, result.Status != Invalid)
+	}
+	return result, nil
+}
+
+// write writes everything in a few statements.
+func (b *batch) write(ctx context.Context, tx *storage.Tx) error {
+	if err := tx.Apply(ctx, b.effects); err != nil {
+		return err
+	}
+	callers := slices.SortedFunc(maps.Values(b.callers), func(x, y *caller) int { return x.key.compare(y.key) })
+	var rows [][]any
+	for _, c := range callers {
+		if c.dirty {
+			rows = append(rows, c.row())
+		}
+	}
+	if err := tx.ExecRows(ctx, writeCaller, rows); err != nil {
+		return err
+	}
+	touched := slices.SortedFunc(maps.Keys(b.touched), compareHash)
+	if err := tx.ExecRows(ctx, writeCard, rowsOf(touched, func(h fraud.Hash) []any { return b.cards[h].row() })); err != nil {
+		return err
+	}
+	for _, book := range slices.Sorted(maps.Keys(b.quotas)) {
+		if q := b.quotas[book]; q.taken > 0 {
+			if _, err := limit.Spend(ctx, tx, q.Quota, q.taken); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle takes over into memory what was committed.
+func (b *batch) settle() {
+	b.lane.seen.keep(b)
+	for _, c := range b.callers {
+		b.service.watch.put(c.key, c.state)
+	}
+	for book, q := range b.quotas {
+		if q.used+q.taken >= q.Limit {
+			b.service.spent.put(book, q.Period)
+		}
+	}
+}
+
+// effects returns what a check writes: its row, its events and what its caller adds.
+func (s *Service) effects(a *attempt, r *Result) (effects []storage.Effect, err error) {
+	row, err := pingRow(a, r)
+	if err != nil {
+		return nil, err
+	}
+	told := r.told()
+	effects = append(append(effects, row), s.events(a, &told)...)
+	if a.check.Also == nil {
+		return effects, nil
+	}
+	also, err := protected(a.check.Also, told)
+	return append(effects, also...), err
+}
+
+// protected turns a panic of a caller's function into an error: it must not take the lane with it.
+func protected(also func(*Result) ([]storage.Effect, error), r Result) (effects []storage.Effect, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("record balance check: what to write with it panicked: %v", p)
+		}
+	}()
+	return also(&r)
+}
+
+// wrongPINs within lockWithin lock a card.
+const (
+	wrongPINs  = 5
+	lockWithin = time.Hour
+)
+
+// lock is what is known of the wrong PINs of one number.
+type lock struct {
+	card  fraud.Hash
+	times [wrongPINs]int64 // of the last ones, the newest first; 0: none
+	until int64
+	asked int64
+}
+
+func (l *lock) locked(at time.Time) bool { return storage.Micros(at) < l.until }
+
+// wrong counts a wrong PIN. While the card is locked it counts none, so that the lock ends.
+func (l *lock) wrong(at time.Time, lockFor time.Duration) {
+	now := storage.Micros(at)
+	l.asked = now
+	if l.locked(at) {
+		return
+	}
+	copy(l.times[1:], l.times[:wrongPINs-1])
+	l.times[0] = now
+	if oldest := l.times[wrongPINs-1]; oldest != 0 && now-oldest < lockWithin.Microseconds() {
+		l.until = storage.Micros(at.Add(lockFor))
+	}
+}
+
+func (l *lock) row() []any {
+	return []any{l.card[:], l.times[0], l.times[1], l.times[2], l.times[3], l.times[4], l.until, l.asked}
+}
+
+// spent remembers whose quota is used up, so that no network is asked in vain.
+type spent struct {
+	mu      sync.RWMutex
+	periods map[ledger.BookID]string
+}
+
+// mostSpent bounds the books that are remembered.
+const mostSpent = 1 << 16
+
+func (s *spent) all(book ledger.BookID, period string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.periods[book] == period
+}
+
+func (s *spent) put(book ledger.BookID, period string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.periods == nil || len(s.periods) >= mostSpent {
+		s.periods = map[ledger.BookID]string{}
+	}
+	s.periods[ledger.BookID(strings.Clone(string(book)))] = period
+}
+
+// callerKey names a caller within its book.
+type callerKey struct {
+	book ledger.BookID
+	name string
+}
+
+func (k callerKey) compare(other callerKey) int {
+	return cmp.Or(cmp.Compare(k.book, other.book), cmp.Compare(k.name, other.name))
+}
+
+func (k callerKey) row() []any { return []any{string(k.book), k.name} }
+
+// caller is what is known of how well a caller's checks hit.
+type caller struct {
+	key   callerKey
+	realm realm.Realm
+	// hour is when the present hour began; cards and found are of it, the others of the hour before.
+	hour                       time.Time
+	cards, found               int64
+	earlierCards, earlierFound int64
+	state                      callerState
+	reason                     string
+	changed                    time.Time
+	dirty                      bool
+}
+
+func (c *caller) row() []any {
+	return []any{string(c.key.book), c.key.name, string(c.realm), storage.Micros(c.hour), c.cards, c.found, c.earlierCards, c.earlierFound,
+		string(c.state), c.reason, storage.Micros(c.changed)}
+}

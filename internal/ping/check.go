@@ -1,0 +1,272 @@
+package ping
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/platform/limit"
+)
+
+// Purposes of what the vault seals and hashes for this package.
+const (
+	purposeCard    = "ping.card"
+	purposeBlock   = "ping.block"
+	purposeNetwork = "ping.network"
+)
+
+// attempt is one check while it is made.
+type attempt struct {
+	check   *Check
+	network *connection
+	caller  callerKey
+	inquiry Inquiry
+	at      time.Time // in the realm
+	now     time.Time // by the machine's clock
+	card    fraud.Hash
+	event   fraud.Event
+	balance Balance
+	result  Result
+}
+
+// guarded says whether the check counts against quota, locks and suspensions.
+func (a *attempt) guarded() bool { return !a.network.sandbox }
+
+// metered says whether the check costs a unit of the book's quota.
+func (a *attempt) metered(p *Policy) bool {
+	return a.guarded() && a.inquiry.Realm == realm.Live && p.Quota > 0
+}
+
+// Ping checks a card on a network. A number that does not exist, a wrong PIN and a locked
+// card are one answer: invalid, with a balance of zero. It returns invalid_request for an
+// unknown network, card_invalid for a number that cannot be the network's or a PIN that is
+// missing, rate_limited, quota_exceeded, permission_denied to a suspended caller, and
+// unavailable or timeout when the network gave no answer.
+func (s *Service) Ping(ctx context.Context, c Check) (Result, error) {
+	a, err := s.begin(ctx, &c)
+	if err != nil {
+		return Result{}, err
+	}
+	a.result.Score = s.score(a)
+	if err := s.ask(ctx, a); err != nil {
+		return Result{}, err
+	}
+	result, err := s.record(ctx, a)
+	if err != nil {
+		return Result{}, err
+	}
+	s.learn(a, result)
+	return result.told(), nil
+}
+
+// begin checks everything that can be checked without asking the network.
+func (s *Service) begin(ctx context.Context, c *Check) (*attempt, error) {
+	a := &attempt{check: c, at: s.Clocks.Now(c.Caller.Realm), now: s.now(), caller: callerKey{c.Caller.Book, c.Caller.name()}}
+	if c.Currency == money.NoCurrency {
+		c.Currency = money.USD
+	}
+	var err error
+	if a.network, err = s.networks.find(c.Caller.Realm, c.Network); err != nil {
+		return nil, err
+	}
+	if a.guarded() {
+		if err := s.admit(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	number, err := a.network.rules.read(c)
+	if err != nil {
+		return nil, err
+	}
+	a.inquiry = Inquiry{Book: c.Caller.Book, Realm: c.Caller.Realm, Number: number, PIN: c.PIN, Currency: c.Currency, Public: c.Caller.public()}
+	a.card = s.cardHash(c.Caller.Realm, c.Network, number.Reveal())
+	if a.guarded() {
+		if err := take(ctx, s.local, "ping.card:"+hex.EncodeToString(a.card[:16]), s.Policy.Card); err != nil {
+			return nil, err
+		}
+	}
+	if a.metered(&s.Policy) && s.spent.all(a.caller.book, limit.Month(a.now)) {
+		return nil, s.quotaExceeded(a.now)
+	}
+	return a, nil
+}
+
+// admit refuses suspended callers and those who ask too often.
+func (s *Service) admit(ctx context.Context, a *attempt) error {
+	switch s.watch.state(a.caller) {
+	case callerSuspended:
+		return errSuspended()
+	case callerSlowed:
+		if err := take(ctx, s.Limits, "ping.slowed:"+string(a.caller.book)+"/"+a.caller.name, s.Policy.Slowed); err != nil {
+			return err
+		}
+	case callerFree:
+	}
+	limits, windows := s.Limits, s.Policy.Credential
+	if a.check.Caller.public() {
+		limits, windows = s.local, s.Policy.Visitor
+	}
+	if err := take(ctx, limits, "ping.caller:"+string(a.caller.book)+"/"+a.caller.name, windows); err != nil {
+		return err
+	}
+	place := a.check.Caller.place()
+	if place == "" {
+		return nil
+	}
+	return take(ctx, s.Limits, "ping.address:"+place, s.Policy.Address)
+}
+
+// take takes one of a limit's windows, or says how long to wait.
+func take(ctx context.Context, limits *limit.Limiter, subject string, windows []limit.Window) error {
+	if len(windows) == 0 {
+		return nil
+	}
+	d, err := limits.Take(ctx, subject, windows, 1)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed {
+		return fault.New(fault.RateLimited, "too many balance checks").After(d.RetryAfter)
+	}
+	return nil
+}
+
+func errSuspended() error {
+	return fault.New(fault.PermissionDenied, "the credential may not check balances: its checks looked like a search for cards")
+}
+
+func (s *Service) quotaExceeded(now time.Time) error {
+	return fault.New(fault.QuotaExceeded, "the quota of %d balance checks for %s is used up", s.Policy.Quota, limit.Month(now)).
+		After(limit.MonthEnd(now).Sub(now))
+}
+
+func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
+
+// cardHash stands for a card: the same for the same number, network and realm, for good.
+func (s *Service) cardHash(r realm.Realm, network, number string) fraud.Hash {
+	return fraud.Hash(s.Vault.Hash(purposeCard, string(r)+"/"+network+"/"+number))
+}
+
+// cardID is the name of a card in events, from its hash.
+func cardID(card fraud.Hash) string { return "card_" + hex.EncodeToString(card[:16]) }
+
+// score asks the engine, before the network is asked.
+func (s *Service) score(a *attempt) fraud.Score {
+	if s.Fraud == nil {
+		return fraud.Score{}
+	}
+	c := &a.check.Caller
+	near := neighboursOf(a.inquiry.Number.Reveal())
+	hash := func(number string) fraud.Hash { return s.cardHash(c.Realm, a.network.id, number) }
+	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Public: c.public(),
+		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
+		Block: fraud.Hash(s.Vault.Hash(purposeBlock, string(c.Realm)+"/"+a.network.id+"/"+near.block))}
+	return s.Fraud.Score(a.event)
+}
+
+// learn tells the engine what came of a check. Found is what the caller was told: of a
+// locked card nobody finds anything.
+func (s *Service) learn(a *attempt, r Result) {
+	if s.Fraud == nil {
+		return
+	}
+	wrong := a.balance.PIN == PINWrong || a.balance.Status != r.Status
+	s.Fraud.Learn(a.event, fraud.Outcome{Found: r.Status != Invalid, WrongPIN: wrong})
+}
+
+// neighbours are the numbers around a number.
+type neighbours struct{ before, after, block string }
+
+// neighboursOf returns the numbers next to one: of a number with a right check digit those
+// whose check digits are right too, as whoever counts up would make them.
+func neighboursOf(number string) neighbours {
+	start := len(number)
+	for start > 0 && number[start-1] >= '0' && number[start-1] <= '9' {
+		start--
+	}
+	prefix, digits := number[:start], number[start:]
+	n := neighbours{block: number[:max(0, len(number)-2)]}
+	if !pan.Luhn(digits) {
+		n.before, n.after = prefix+step(digits, false), prefix+step(digits, true)
+		return n
+	}
+	payload := digits[:len(digits)-1]
+	n.before, n.after = prefix+checked(step(payload, false)), prefix+checked(step(payload, true))
+	return n
+}
+
+// step counts digits up or down by one; the last number is followed by the first.
+func step(digits string, up bool) string {
+	next := []byte(digits)
+	for i := len(next) - 1; i >= 0; i-- {
+		switch {
+		case up && next[i] < '9':
+			next[i]++
+			return string(next)
+		case up:
+			next[i] = '0'
+		case next[i] > '0':
+			next[i]--
+			return string(next)
+		default:
+			next[i] = '9'
+		}
+	}
+	return string(next)
+}
+
+// checked appends the check digit.
+func checked(payload string) string {
+	digit, err := pan.CheckDigit(payload)
+	if err != nil {
+		return payload // one digit alone has nothing to check
+	}
+	return payload + string(digit)
+}
+
+// ask asks the network and makes the result of its answer.
+func (s *Service) ask(ctx context.Context, a *attempt) error {
+	watch := clock.Start()
+	balance, err := a.network.ask(ctx, a.inquiry)
+	latency := watch.Elapsed()
+	if err != nil {
+		return err
+	}
+	if a.balance, err = a.network.judge(&a.inquiry, balance); err != nil {
+		return err
+	}
+	score := a.result.Score
+	if staged := a.balance.Staged; staged != nil {
+		score, latency = staged.Score, staged.Latency
+	}
+	a.result = Result{ID: ID(id.New(idPrefix)), Network: a.network.id, Status: a.balance.Status, Balance: a.balance.Amount,
+		Expiry: a.balance.Expiry, Score: score, Latency: latency, AsOf: a.balance.AsOf, At: a.at}
+	if a.result.AsOf.IsZero() {
+		a.result.AsOf = a.at
+	}
+	return nil
+}
+
+// told is what the caller hears of a result: beside an invalid answer no score that tells
+// whether there is such a card.
+func (r Result) told() Result {
+	if r.Status == Invalid && r.Score.Model != stagedModel {
+		r.Score = r.Score.Uniform()
+	}
+	return r
+}
+
+// withheld is what a result becomes when the card is locked: the answer of a number that
+// does not exist.
+func (a *attempt) withheld() Result {
+	r := a.result
+	r.Status, r.Balance, r.Expiry, r.AsOf = Invalid, money.New(0, a.inquiry.Currency), "", a.at
+	return r
+}

@@ -1,0 +1,103 @@
+package line
+
+import "time"
+
+// phase is where a breaker is.
+type phase uint8
+
+const (
+	closed   phase = iota // calls go through
+	open                  // none does
+	halfOpen              // one does, to try
+)
+
+// breaker lets calls through until too many in a row failed, then none for a while,
+// then one to try. It is guarded by its line's lock.
+type breaker struct {
+	failures int           // in a row that open it
+	cool     time.Duration // how long it stays open at first
+
+	phase phase
+	row   int           // failures in a row
+	pause time.Duration // of the present opening
+	until time.Time
+}
+
+// admit reports whether a call may be made now.
+func (b *breaker) admit(now time.Time) bool {
+	switch b.phase {
+	case closed:
+		return true
+	case open:
+		// A clock that was put back must not keep it open for longer than it would be.
+		if now.Before(b.until) && b.until.Sub(now) <= b.pause {
+			return false
+		}
+		b.phase = halfOpen
+		return true
+	case halfOpen:
+	}
+	return false
+}
+
+func (b *breaker) succeed() { b.phase, b.row, b.pause = closed, 0, 0 }
+
+// fail counts a failure; calls of before that end late while it is open change nothing.
+func (b *breaker) fail(now time.Time) {
+	switch b.phase {
+	case open:
+		return
+	case halfOpen:
+		b.pause = min(2*b.pause, max(longestCool, b.cool))
+	case closed:
+		if b.row++; b.row < b.failures {
+			return
+		}
+		b.pause = b.cool
+	}
+	b.phase, b.until = open, now.Add(b.pause)
+}
+
+// forget takes a call back of which nothing is known: another may try.
+func (b *breaker) forget() {
+	if b.phase == halfOpen {
+		b.phase, b.until = open, time.Time{}
+	}
+}
+
+// A network is degraded when one in poorOutOf of its last calls failed, or more: of those
+// that are remembered and not older than memoryOfPoor.
+const (
+	remembered   = 20
+	poorOutOf    = 5
+	memoryOfPoor = 5 * time.Minute
+)
+
+// recent is how the last calls ended.
+type recent struct {
+	calls [remembered]struct {
+		at time.Time
+		ok bool
+	}
+	next int
+}
+
+func (r *recent) note(now time.Time, ok bool) {
+	r.calls[r.next].at, r.calls[r.next].ok = now, ok
+	r.next = (r.next + 1) % remembered
+}
+
+// poor reports whether too many calls of late failed.
+func (r *recent) poor(now time.Time) bool {
+	failed, all := 0, 0
+	for _, c := range r.calls {
+		if c.at.IsZero() || now.Sub(c.at) > memoryOfPoor {
+			continue
+		}
+		all++
+		if !c.ok {
+			failed++
+		}
+	}
+	return failed > 0 && failed*poorOutOf >= all
+}

@@ -1,0 +1,253 @@
+package line_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/ping/line"
+)
+
+var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+// errReset is what a network's end of a connection says, with a number in it.
+var errReset = errors.New("GET /balance/6006491300000011: connection reset")
+
+// bench is a line on a clock that stands.
+type bench struct {
+	*line.Line
+	t     *testing.T
+	clock *clock.Manual
+	calls atomic.Int64
+}
+
+// setup returns a line that makes one attempt and does not pause, unless c says otherwise.
+func setup(t *testing.T, c line.Config) *bench {
+	t.Helper()
+	if c.Attempts == 0 {
+		c.Attempts = 1
+	}
+	c.Pause = -1
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	b := &bench{t: t, clock: clock.NewManual(epoch)}
+	b.Line = line.New(c, b.clock)
+	return b
+}
+
+// ask makes a call that returns err.
+func (b *bench) ask(err error) error {
+	_, got := line.Ask(context.Background(), b.Line, func(context.Context) (int, error) {
+		b.calls.Add(1)
+		return 1, err
+	})
+	return got
+}
+
+func (b *bench) wantCode(what string, err error, want fault.Code) {
+	b.t.Helper()
+	if got := fault.CodeOf(err); got != want {
+		b.t.Errorf("%s: %q (%v), want %q", what, got, err, want)
+	}
+}
+
+func (b *bench) wantState(what string, want line.State) {
+	b.t.Helper()
+	if got := b.State(); got != want {
+		b.t.Errorf("%s: %s, want %s", what, got, want)
+	}
+}
+
+// Failures in a row open the breaker; nothing is called while it is open; after its pause
+// one call may try, and a failure of that makes the next pause longer.
+func TestBreaker(t *testing.T) {
+	b := setup(t, line.Config{Failures: 3, Cool: 10 * time.Second})
+	b.wantState("new", line.Operational)
+	b.wantCode("first", b.ask(errReset), fault.Unavailable)
+	b.wantState("one failed", line.Degraded)
+	b.wantCode("an answer between", b.ask(nil), "")
+	for range 3 {
+		b.wantCode("in a row", b.ask(errReset), fault.Unavailable)
+	}
+	b.wantState("open", line.Down)
+	calls := b.calls.Load()
+	b.wantCode("while it is open", b.ask(nil), fault.Unavailable)
+	b.clock.Advance(9 * time.Second)
+	b.wantCode("still", b.ask(nil), fault.Unavailable)
+	if b.calls.Load() != calls {
+		t.Error("the network was asked while the breaker was open")
+	}
+	b.clock.Advance(time.Second)
+	b.wantCode("the one that tries", b.ask(errReset), fault.Unavailable)
+	if b.calls.Load() != calls+1 {
+		t.Error("nobody tried")
+	}
+	b.clock.Advance(19 * time.Second)
+	b.wantCode("the pause has doubled", b.ask(nil), fault.Unavailable)
+	b.clock.Advance(time.Second)
+	b.wantCode("tries again", b.ask(nil), "")
+	b.wantState("closed, with failures behind it", line.Degraded)
+	b.clock.Advance(6 * time.Minute)
+	b.wantState("long after", line.Operational)
+}
+
+// Of many who ask while the breaker is half open one is let through.
+func TestOneTries(t *testing.T) {
+	b := setup(t, line.Config{Failures: 1, Cool: time.Second})
+	b.wantCode("fails", b.ask(errReset), fault.Unavailable)
+	b.clock.Advance(time.Second)
+	inside, let := make(chan struct{}), make(chan struct{})
+	tried := make(chan error)
+	go func() {
+		_, err := line.Ask(context.Background(), b.Line, func(context.Context) (int, error) {
+			close(inside)
+			<-let
+			return 1, nil
+		})
+		tried <- err
+	}()
+	<-inside
+	b.wantState("half open", line.Down)
+	for range 20 {
+		b.wantCode("beside it", b.ask(nil), fault.Unavailable)
+	}
+	close(let)
+	b.wantCode("the one", <-tried, "")
+	b.wantCode("then all", b.ask(nil), "")
+}
+
+// A caller who leaves while it is the one that tries leaves the try to the next.
+func TestTryIsTakenBack(t *testing.T) {
+	b := setup(t, line.Config{Failures: 1, Cool: time.Second})
+	b.wantCode("fails", b.ask(errReset), fault.Unavailable)
+	b.clock.Advance(time.Second)
+	ctx, leave := context.WithCancel(t.Context())
+	_, err := line.Ask(ctx, b.Line, func(ctx context.Context) (int, error) {
+		leave()
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	b.wantCode("left", err, fault.Timeout)
+	b.wantCode("the next", b.ask(nil), "")
+}
+
+// A word on the card is an answer: it is not asked again and says nothing against the network.
+func TestCardInvalidIsAnAnswer(t *testing.T) {
+	b := setup(t, line.Config{Failures: 1, Attempts: 3})
+	err := b.ask(fault.New(fault.CardInvalid, "6006491300000011 is none of ours"))
+	b.wantCode("refused", err, fault.CardInvalid)
+	if b.calls.Load() != 1 || strings.Contains(err.Error(), "6006") {
+		t.Errorf("%d calls, %v", b.calls.Load(), err)
+	}
+	b.wantState("after it", line.Operational)
+}
+
+// What fails is tried again, so often and no more; the answer of a later attempt counts.
+func TestAttempts(t *testing.T) {
+	b := setup(t, line.Config{Attempts: 3})
+	b.wantCode("fails", b.ask(errReset), fault.Unavailable)
+	if b.calls.Load() != 3 {
+		t.Errorf("%d calls, want 3", b.calls.Load())
+	}
+	n := 0
+	got, err := line.Ask(t.Context(), b.Line, func(context.Context) (int, error) {
+		if n++; n < 3 {
+			return 0, errReset
+		}
+		return 42, nil
+	})
+	if got != 42 || err != nil {
+		t.Errorf("%d, %v", got, err)
+	}
+}
+
+// No error of a line holds what the network's error said, nor does a panic's.
+func TestErrorsSayNothing(t *testing.T) {
+	b := setup(t, line.Config{})
+	_, panicked := line.Ask(t.Context(), b.Line, func(context.Context) (int, error) { panic(errReset) })
+	for _, err := range []error{b.ask(errReset), panicked, b.ask(fault.Wrap(errReset, fault.Internal, "6006491300000011"))} {
+		b.wantCode("fails", err, fault.Unavailable)
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			if strings.Contains(e.Error(), "6006") {
+				t.Errorf("%v", e)
+			}
+		}
+	}
+}
+
+// A network that ignores its context holds as many calls as it may and no more: callers
+// beyond that and those who may wait are refused at once, and the places come back when
+// it wakes.
+func TestHangingNetwork(t *testing.T) {
+	b := setup(t, line.Config{Concurrency: 4, Failures: 100})
+	wake, inside := make(chan struct{}), make(chan struct{}, 100)
+	ctx, leave := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			_, err := line.Ask(ctx, b.Line, func(context.Context) (int, error) {
+				inside <- struct{}{}
+				<-wake
+				return 1, nil
+			})
+			b.wantCode("hung", err, fault.Timeout)
+		})
+	}
+	for range 4 {
+		<-inside
+	}
+	b.wantState("all places taken", line.Degraded)
+	left, gone := context.WithCancel(t.Context())
+	refused := make(chan error, 10)
+	for range 10 { // four may wait, the others may not
+		go func() {
+			_, err := line.Ask(left, b.Line, func(context.Context) (int, error) { return 1, nil })
+			refused <- err
+		}()
+	}
+	for range 6 {
+		b.wantCode("beyond", <-refused, fault.Unavailable)
+	}
+	gone()
+	for range 4 {
+		b.wantCode("waited and left", <-refused, fault.Timeout)
+	}
+	leave()
+	callers.Wait() // the callers are free though the network still hangs
+	close(wake)
+	for range 20 {
+		_, err := line.Ask(t.Context(), b.Line, func(context.Context) (int, error) { return 1, nil })
+		b.wantCode("awake", err, "")
+	}
+}
+
+// A network that does not answer in time has failed, and its callers are told so.
+func TestTimeout(t *testing.T) {
+	b := setup(t, line.Config{Timeout: time.Millisecond, Failures: 1})
+	_, err := line.Ask(t.Context(), b.Line, func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	b.wantCode("late", err, fault.Unavailable)
+	b.wantState("late", line.Down)
+}
+
+// One line's crowd of failing calls at once opens its breaker once and holds nobody.
+func TestCrowd(t *testing.T) {
+	b := setup(t, line.Config{Concurrency: 8, Failures: 5})
+	var group sync.WaitGroup
+	for range 200 {
+		group.Go(func() { b.wantCode("crowd", b.ask(errReset), fault.Unavailable) })
+	}
+	group.Wait()
+	if n := b.calls.Load(); n > 5+8 {
+		t.Errorf("%d calls reached a network that fails", n)
+	}
+}

@@ -1,0 +1,348 @@
+package ping_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+func mustSecret(text string) pan.Secret { return pan.NewSecret(text) }
+
+// partner is a network outside that does as it is configured.
+type partner struct {
+	does   string
+	gates  *gates
+	closed *atomic.Int64
+}
+
+// gates hold calls back by PIN until they are opened.
+type gates struct {
+	mu      sync.Mutex
+	of      map[string]chan struct{}
+	arrived chan string
+}
+
+func (g *gates) gate(pin string) chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[pin] == nil {
+		g.of[pin] = make(chan struct{})
+	}
+	return g.of[pin]
+}
+
+func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, error) {
+	right := ping.Balance{Status: ping.Active, Amount: money.New(1234, q.Currency), Expiry: "2028-05", PIN: ping.PINRight}
+	switch n.does {
+	case "down":
+		return ping.Balance{}, fmt.Errorf("dial %s: refused", q.Number.Reveal())
+	case "hang":
+		n.gates.arrived <- q.PIN.Reveal()
+		<-ctx.Done()
+		return ping.Balance{}, ctx.Err()
+	case "gate":
+		gate := n.gates.gate(q.PIN.Reveal())
+		n.gates.arrived <- q.PIN.Reveal()
+		<-gate
+		if q.PIN.Reveal() != "1234" {
+			return ping.Balance{Status: ping.Active, Amount: right.Amount, PIN: ping.PINWrong}, nil
+		}
+	case "negative":
+		right.Amount.Minor = -1
+	case "no status":
+		right.Status = "splendid"
+	case "no currency":
+		right.Amount.Currency = money.NoCurrency
+	case "odd expiry":
+		right.Expiry = "next year"
+	case "boasts":
+		right.Owner, right.Card, right.Staged = "bk_shop", "gc_1", &ping.Staged{Latency: time.Hour}
+	case "panic":
+		panic(q.Number.Reveal())
+	case "refuses":
+		return ping.Balance{}, fault.New(fault.CardInvalid, "no %s of ours", q.Number.Reveal())
+	}
+	return right, nil
+}
+
+func (n *partner) Close() error {
+	n.closed.Add(1)
+	return nil
+}
+
+// partners is where the fake networks of a process meet.
+type partners struct {
+	gates  gates
+	opened atomic.Int64
+	closed atomic.Int64
+}
+
+func newPartners() *partners {
+	return &partners{gates: gates{of: map[string]chan struct{}{}, arrived: make(chan string, 1000)}}
+}
+
+func (p *partners) open(config []byte) (ping.Network, error) {
+	var object map[string]string
+	if err := json.Unmarshal(config, &object); err != nil {
+		return nil, err
+	}
+	if object["does"] == "not open" {
+		return nil, errors.New("the file of a secret is missing")
+	}
+	p.opened.Add(1)
+	return &partner{does: object["does"], gates: &p.gates, closed: &p.closed}, nil
+}
+
+func (p *partners) option(d *ping.Deps) { d.Adapters = map[string]ping.Adapter{"fake": p.open} }
+
+func adapters(t testing.TB) options {
+	t.Helper()
+	return newPartners().option
+}
+
+func network(name, does string) ping.Setup {
+	return ping.Setup{Configured: ping.Configured{Realm: realm.Live, ID: name, Name: "Partner", Type: ping.ClosedLoop, Kind: "fake", Active: true, Attempts: 1},
+		Config: []byte(`{"does":"` + does + `","secret":"s3cret-of-partner"}`), Actor: "operator/1"}
+}
+
+func (p *process) configure(name, does string) {
+	p.t.Helper()
+	_, err := p.AddNetwork(context.Background(), network(name, does))
+	must(p.t, err)
+}
+
+// A configured network is offered by every process once it has looked, as it was last
+// changed, until it is removed; what it replaced is closed.
+func TestConfiguredNetworks(t *testing.T) {
+	all := newPartners()
+	twice(t, func(t *testing.T, both [2]*process) {
+		ctx, closed := t.Context(), all.closed.Load()
+		ask := func(p *process) string {
+			r, err := p.Ping(ctx, check(desk, "acme", "12345678", ""))
+			if err != nil {
+				return string(fault.CodeOf(err))
+			}
+			return r.Balance.String()
+		}
+		want(t, "before", ask(both[0]), "invalid_request")
+		made, err := both[0].AddNetwork(ctx, network("acme", "answer"))
+		must(t, err)
+		want(t, "state", made.State, ping.Operational)
+		want(t, "here", ask(both[0]), "12.34")
+		want(t, "there, before it looked", ask(both[1]), "invalid_request")
+		must(t, both[1].Refresh(ctx))
+		want(t, "there", ask(both[1]), "12.34")
+
+		both[0].clock.Advance(time.Second)
+		change := network("acme", "")
+		change.Config, change.Name, change.Rules = nil, "Acme", ping.Rules{Lengths: []int{10}, Prefixes: []string{"12"}, Currencies: []money.Currency{money.USD}}
+		change.Timeout, change.Concurrency = 1500*time.Millisecond, 8
+		changed, err := both[1].ChangeNetwork(ctx, change)
+		must(t, err)
+		want(t, "other rules there", ask(both[1]), "card_invalid")
+		must(t, both[0].Refresh(ctx))
+		want(t, "other rules here", ask(both[0]), "card_invalid")
+		found, err := both[0].FindNetwork(ctx, realm.Live, "acme")
+		must(t, err)
+		want(t, "found", found, changed)
+		want(t, "figures", []any{found.Name, found.Rules, found.Timeout, found.Concurrency, found.CreatedAt, found.ChangedAt},
+			[]any{"Acme", change.Rules, change.Timeout, 8, epoch, epoch.Add(time.Second)})
+		list, err := both[0].ListNetworks(ctx, realm.Live)
+		must(t, err)
+		want(t, "list", list, []ping.Configured{found})
+
+		change.Active = false
+		_, err = both[0].ChangeNetwork(ctx, change)
+		must(t, err)
+		want(t, "disabled", ask(both[0]), "invalid_request")
+		must(t, both[0].RemoveNetwork(ctx, realm.Live, "acme", "operator/1"))
+		wantCode(t, "removed twice", both[1].RemoveNetwork(ctx, realm.Live, "acme", "operator/1"), fault.NotFound)
+		must(t, both[1].Refresh(ctx))
+		want(t, "removed", ask(both[1]), "invalid_request")
+		_, err = both[1].FindNetwork(ctx, realm.Live, "acme")
+		wantCode(t, "found no more", err, fault.NotFound)
+		_, err = both[1].AddNetwork(ctx, network("acme", "answer"))
+		must(t, err)
+		want(t, "added again", ask(both[1]), "12.34")
+		// Looked at: twice; offered: two versions by one process and two by the other.
+		want(t, "closed", all.closed.Load()-closed, int64(6))
+	}, all.option)
+}
+
+// What cannot be a network is refused with the field that is wrong.
+func TestConfigureRefuses(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, adapters(t))
+		p.configure("acme", "answer")
+		for about, c := range map[string]struct {
+			change func(*ping.Setup)
+			code   fault.Code
+			field  string
+		}{
+			"taken":             {func(s *ping.Setup) { s.ID = "acme" }, fault.AlreadyExists, "id"},
+			"built in":          {func(s *ping.Setup) { s.ID = "scrip" }, fault.InvalidRequest, "id"},
+			"a sandbox's":       {func(s *ping.Setup) { s.ID, s.Realm = "visa_gift", realm.Test }, fault.InvalidRequest, "id"},
+			"no id":             {func(s *ping.Setup) { s.ID = "A b" }, fault.InvalidRequest, "id"},
+			"no name":           {func(s *ping.Setup) { s.Name = "" }, fault.InvalidRequest, "name"},
+			"no type":           {func(s *ping.Setup) { s.Type = "" }, fault.InvalidRequest, "type"},
+			"no kind":           {func(s *ping.Setup) { s.Kind = "telex" }, fault.InvalidRequest, "kind"},
+			"no realm":          {func(s *ping.Setup) { s.Realm = "" }, fault.InvalidRequest, "realm"},
+			"no configuration":  {func(s *ping.Setup) { s.Config = nil }, fault.InvalidRequest, "config"},
+			"an array":          {func(s *ping.Setup) { s.Config = []byte("[]") }, fault.InvalidRequest, "config"},
+			"null":              {func(s *ping.Setup) { s.Config = []byte("null") }, fault.InvalidRequest, "config"},
+			"does not open":     {func(s *ping.Setup) { s.Config = []byte(`{"does":"not open"}`) }, fault.InvalidRequest, "config"},
+			"a long timeout":    {func(s *ping.Setup) { s.Timeout = time.Hour }, fault.InvalidRequest, "timeout"},
+			"many attempts":     {func(s *ping.Setup) { s.Attempts = 6 }, fault.InvalidRequest, "attempts"},
+			"many at once":      {func(s *ping.Setup) { s.Concurrency = 5000 }, fault.InvalidRequest, "concurrency"},
+			"a long number":     {func(s *ping.Setup) { s.Rules.Lengths = []int{33} }, fault.InvalidRequest, "rules"},
+			"an odd prefix":     {func(s *ping.Setup) { s.Rules.Prefixes = []string{"4 5"} }, fault.InvalidRequest, "rules"},
+			"an empty currency": {func(s *ping.Setup) { s.Rules.Currencies = []money.Currency{0} }, fault.UnknownCurrency, "rules"},
+		} {
+			s := network("other", "answer")
+			c.change(&s)
+			_, err := p.AddNetwork(t.Context(), s)
+			wantCode(t, about, err, c.code)
+			want(t, about, fault.From(err).Field, c.field)
+		}
+		_, err := p.ChangeNetwork(t.Context(), network("other", "answer"))
+		wantCode(t, "change of what is not there", err, fault.NotFound)
+	})
+}
+
+// A configuration, with the secrets in it, is sealed where it is stored.
+func TestConfigurationIsSealed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, adapters(t))
+		p.configure("acme", "answer")
+		tables, err := storage.Tables(t.Context(), db)
+		must(t, err)
+		for _, table := range tables {
+			must(t, table.Each(t.Context(), db, func(row []any) error {
+				if text := fmt.Sprintf("%s", row); strings.Contains(text, "s3cret") {
+					t.Errorf("%s holds the secret", table.Name)
+				}
+				return nil
+			}))
+		}
+	})
+}
+
+// A network that cannot be opened in a process is down there, and nothing else is.
+func TestNetworkThatDoesNotOpen(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, adapters(t))
+		p.configure("acme", "answer")
+		other := join(t, db, p.clock, p.clocks) // without adapters
+		_, err := other.Ping(t.Context(), check(desk, "acme", "12345678", ""))
+		wantCode(t, "acme", err, fault.Unavailable)
+		states := map[string]ping.State{}
+		for _, n := range other.Networks(realm.Live) {
+			states[n.ID] = n.State
+		}
+		want(t, "states", states, map[string]ping.State{"acme": ping.Down, "scrip": ping.Operational})
+	})
+}
+
+// What a network claims that cannot be is not believed, and what it says of a number in
+// its errors is not repeated.
+func TestNetworkLies(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	for does, code := range map[string]fault.Code{"negative": fault.Unavailable, "no status": fault.Unavailable, "no currency": fault.Unavailable,
+		"panic": fault.Unavailable, "down": fault.Unavailable, "refuses": fault.CardInvalid, "odd expiry": "", "boasts": ""} {
+		name := strings.ReplaceAll(does, " ", "_")
+		p.configure(name, does)
+		r, err := p.Ping(t.Context(), check(desk, name, "12345678", "1234"))
+		wantCode(t, does, err, code)
+		if err != nil {
+			noSecret(t, does, fmt.Sprintf("%v %+v", err, errors.Unwrap(err)), []string{"12345678"})
+			continue
+		}
+		want(t, does, string(r.Status)+" "+r.Balance.String(), "active 12.34")
+		if r.Latency >= time.Hour || does == "odd expiry" && r.Expiry != "" {
+			t.Errorf("%s is believed: %+v", does, r)
+		}
+	}
+	told, err := p.TellOwners(t.Context())
+	must(t, err)
+	want(t, "owners told on a partner's word", told, 0)
+}
+
+// A network that hangs holds its own callers, up to its bound, and no others: further ones
+// are refused at once, and cards of other networks are answered.
+func TestNetworkHangs(t *testing.T) {
+	all := newPartners()
+	p := setup(t, openSQLite(t), all.option)
+	hanging := network("hanging", "hang")
+	hanging.Concurrency, hanging.Timeout = 3, time.Minute
+	_, err := p.AddNetwork(t.Context(), hanging)
+	must(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	var waiting sync.WaitGroup
+	for i := range 3 {
+		waiting.Go(func() {
+			_, err := p.Ping(ctx, check(desk, "hanging", "12345678", fmt.Sprint(i)))
+			wantCode(t, "a caller who left", err, fault.Timeout)
+		})
+	}
+	for range 3 {
+		<-all.gates.arrived
+	}
+	card := p.issue(desk, 100)
+	want(t, "another network", p.look(desk, card.number, "").Status, ping.Active)
+	for _, n := range p.Networks(realm.Live) {
+		if n.ID == "hanging" {
+			want(t, "state", n.State, ping.Degraded)
+		}
+	}
+	leave()
+	waiting.Wait()
+}
+
+// A right PIN that a network confirmed before the card was locked is not told when it
+// was locked before the check is recorded: a crowd of guesses gets no more than a queue.
+func TestLockedWhileAsked(t *testing.T) {
+	all := newPartners()
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, all.option)
+		p.configure("gated", "gate")
+		all.gates.mu.Lock()
+		all.gates.of = map[string]chan struct{}{}
+		all.gates.mu.Unlock()
+		right := make(chan ping.Result)
+		go func() {
+			r, err := p.Ping(context.Background(), check(stranger(0), "gated", "12345678", "1234"))
+			if err != nil {
+				t.Error(err)
+			}
+			right <- r
+		}()
+		<-all.gates.arrived
+		for i := range 5 {
+			pin := fmt.Sprint("000", i)
+			close(all.gates.gate(pin))
+			r, err := p.Ping(t.Context(), check(stranger(i+1), "gated", "12345678", pin))
+			must(t, err)
+			want(t, "wrong", r.Status, ping.Invalid)
+			<-all.gates.arrived
+		}
+		close(all.gates.gate("1234"))
+		r := <-right
+		want(t, "right, too late", string(r.Status)+" "+r.Balance.String()+r.Expiry, "invalid 0.00")
+		record, err := p.Find(t.Context(), desk.Book, r.ID)
+		must(t, err)
+		want(t, "kept", record.Status, ping.Invalid)
+	})
+}

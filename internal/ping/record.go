@@ -1,0 +1,444 @@
+package ping
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/quote"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Label is what somebody who knows says of a check.
+type Label string
+
+// The labels. Unlabelled is what a check is until somebody says.
+const (
+	Unlabelled   Label = ""
+	LabelFraud   Label = "fraud"
+	LabelGenuine Label = "genuine"
+)
+
+// Record is a check as it is kept, for operators: its score is the whole one, of which the
+// caller was not told what tells whether a card exists.
+type Record struct {
+	Result
+	Book  ledger.BookID
+	Realm realm.Realm
+	// Card is the name that events give the card ("card_…"): the same for the same number.
+	Card       string
+	Credential string
+	// Address is where the caller was; empty when that was not known.
+	Address string
+	Label   Label
+	card    fraud.Hash
+}
+
+// pingRow returns the row of a check. A card of somebody else's is named for its owner.
+func pingRow(a *attempt, r *Result) (storage.Effect, error) {
+	signals := []byte("[]")
+	if len(r.Score.Signals) > 0 {
+		var err error
+		if signals, err = json.Marshal(r.Score.Signals); err != nil {
+			return storage.Effect{}, fmt.Errorf("record balance check: %w", err)
+		}
+	}
+	c := &a.check.Caller
+	return insertPing.Row(string(c.Book), string(r.ID), string(c.Realm), r.Network, a.card[:], c.Credential, c.from(), string(r.Status),
+		r.Balance.Minor, r.Balance.Currency.String(), r.Expiry, r.Score.Hundredths, string(signals), r.Score.Model, r.Latency.Microseconds(),
+		string(Unlabelled), string(a.balance.Owner), a.balance.Card, storage.Micros(r.AsOf), storage.Micros(r.At)), nil
+}
+
+func unknownPing() error { return fault.New(fault.NotFound, "no such balance check") }
+
+// Find returns a book's check, or not_found.
+func (s *Service) Find(ctx context.Context, book ledger.BookID, ping ID) (Record, error) {
+	if !id.Valid(idPrefix, string(ping)) {
+		return Record{}, unknownPing()
+	}
+	r, found, err := storage.One(ctx, s.DB, scanRecord, findPing, string(book), string(ping))
+	if err == nil && !found {
+		err = unknownPing()
+	}
+	return r, err
+}
+
+// Page sizes of lists.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 200
+)
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return DefaultLimit
+	}
+	return min(limit, MaxLimit)
+}
+
+// afterAllIDs sorts after every id ("ping_…").
+const afterAllIDs = "pinh"
+
+// List returns up to limit checks of a book made before the given one, newest first; ""
+// begins at the newest. It returns invalid_cursor when before is no check's id.
+func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit int) ([]Record, error) {
+	switch {
+	case before == "":
+		before = afterAllIDs
+	case !id.Valid(idPrefix, string(before)):
+		return nil, fault.New(fault.InvalidCursor, "the cursor is no balance check's id")
+	}
+	return storage.All(ctx, s.DB, scanRecord, listPings, string(book), string(before), pageSize(limit))
+}
+
+// LabelRequest says what a check was.
+type LabelRequest struct {
+	Book  ledger.BookID
+	Ping  ID
+	Label Label // Unlabelled takes a label back
+	Actor string
+}
+
+// Label notes whether a check was fraud or genuine, and tells the engine of this process.
+// It returns not_found or invalid_request.
+func (s *Service) Label(ctx context.Context, r LabelRequest) error {
+	switch r.Label {
+	case Unlabelled, LabelFraud, LabelGenuine:
+	default:
+		return fault.New(fault.InvalidRequest, "want fraud or genuine").At("label")
+	}
+	if !id.Valid(idPrefix, string(r.Ping)) {
+		return unknownPing()
+	}
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, labelPing, string(r.Book), string(r.Ping), string(r.Label))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return unknownPing()
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
+			Detail: map[string]string{"label": string(r.Label)}, At: s.now()})
+	})
+	if err != nil || s.Fraud == nil || r.Label == Unlabelled {
+		return err
+	}
+	return s.tellLabel(ctx, r)
+}
+
+// tellLabel tells the engine of a label. It knows the check by what is kept of it.
+func (s *Service) tellLabel(ctx context.Context, r LabelRequest) error {
+	found, err := s.Find(ctx, r.Book, r.Ping)
+	if err != nil {
+		return err
+	}
+	address, _ := netip.ParseAddr(found.Address) // none is no address
+	caller := Caller{Credential: found.Credential}
+	s.Fraud.Label(fraud.Event{Kind: fraud.Ping, At: found.At, Realm: found.Realm, Book: found.Book, Caller: found.Credential,
+		Public: caller.public(), Address: address, Network: found.Network, Card: found.card},
+		fraud.Label{At: s.Clocks.Now(found.Realm), Fraud: r.Label == LabelFraud})
+	return nil
+}
+
+const (
+	// tellEvery bounds the events to the owner of one card: one in each.
+	tellEvery = time.Hour
+	// tellOverlap is how far back checks are read again: one that was made before another
+	// may be committed after it.
+	tellOverlap = time.Minute
+	tellPage    = 500
+	tellPages   = 40
+)
+
+// TellOwners tells the owners of cards that somebody else checked, once an hour and card,
+// and returns how many events that made. It runs apart from the checks, so that telling
+// takes no time from the answers about cards that exist.
+func (s *Service) TellOwners(ctx context.Context) (int, error) {
+	told := 0
+	for _, r := range realm.All() {
+		n, err := s.tellRealm(ctx, r)
+		if told += n; err != nil {
+			return told, fmt.Errorf("tell owners of probes: %w", err)
+		}
+	}
+	return told, nil
+}
+
+func (s *Service) tellRealm(ctx context.Context, r realm.Realm) (told int, err error) {
+	mark, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], findMark, string(r))
+	if err != nil {
+		return 0, err
+	}
+	newest, found, err := storage.One(ctx, s.DB, storage.Scalar[int64], newestPing, string(r))
+	if err != nil || !found {
+		return 0, err
+	}
+	from := probe{at: storage.Time(mark - tellOverlap.Microseconds()), realm: r}
+	for range tellPages {
+		page, err := storage.All(ctx, s.DB, scanProbe(r), listProbes, string(r), storage.Micros(from.at), string(from.owner), from.card, tellPage)
+		if err != nil {
+			return told, err
+		}
+		if len(page) == 0 && newest <= mark {
+			return told, nil
+		}
+		if len(page) < tellPage {
+			n, err := s.tell(ctx, page, r, newest)
+			return told + n, err
+		}
+		from = page[len(page)-1]
+		n, err := s.tell(ctx, page, r, storage.Micros(from.at))
+		if told += n; err != nil {
+			return told, err
+		}
+	}
+	return told, nil
+}
+
+// tell makes the events of a page, each with the note that it was made, and moves the mark.
+func (s *Service) tell(ctx context.Context, page []probe, r realm.Realm, mark int64) (told int, err error) {
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		told = 0
+		var events []storage.Effect
+		for _, p := range latest(page) {
+			n, err := tx.Exec(ctx, noteTold, string(p.owner), p.card, storage.Micros(p.at), storage.Micros(p.at.Add(-tellEvery)))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				told++
+				events = append(events, s.probedEvent(p)...)
+			}
+		}
+		if err := tx.Apply(ctx, events); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, moveMark, string(r), mark)
+		return err
+	})
+	return told, err
+}
+
+// latest returns the last probe of each card of a page, which is in the order of time.
+func latest(page []probe) []probe {
+	var last []probe
+	at := map[probe]int{}
+	for _, p := range page {
+		card := probe{owner: p.owner, card: p.card}
+		if i, seen := at[card]; seen {
+			last[i] = p
+			continue
+		}
+		at[card] = len(last)
+		last = append(last, p)
+	}
+	return last
+}
+
+const (
+	purgeBatch   = 500
+	purgeBatches = 200
+	// forgetAfter is when what was counted of cards and callers is of no use any more.
+	forgetAfter = 2 * time.Hour
+	// visitorsOut is how long a portal's visitor stays suspended: others come from the same
+	// address one day.
+	visitorsOut = 24 * time.Hour
+	// tombstones is how long what was removed stays for other processes to see.
+	tombstones = 24 * time.Hour
+)
+
+// Purge deletes checks that are older than the operator keeps them, and what was counted
+// and is over, in bounded batches. It also lets a portal's visitors back a day after they
+// were suspended.
+func (s *Service) Purge(ctx context.Context) error {
+	forget := max(forgetAfter, s.Policy.LockFor+lockWithin)
+	for _, r := range realm.All() {
+		now := s.Clocks.Now(r)
+		if err := s.purge(ctx, purgePings, string(r), storage.Micros(now.Add(-s.Policy.Retention))); err != nil {
+			return err
+		}
+		if err := s.purge(ctx, purgeCallers, string(r), storage.Micros(now.Add(-forgetAfter))); err != nil {
+			return err
+		}
+	}
+	// Locks and notes are of both realms: what is old in the realm that is behind is old in both.
+	now := s.now()
+	if err := s.purge(ctx, purgeCards, storage.Micros(now.Add(-forget)), storage.Micros(now)); err != nil {
+		return err
+	}
+	if err := s.purge(ctx, liftVisitors, storage.Micros(now), storage.Micros(now.Add(-visitorsOut))); err != nil {
+		return err
+	}
+	if err := s.purge(ctx, purgeProbes, storage.Micros(now.Add(-forgetAfter))); err != nil {
+		return err
+	}
+	if err := s.purge(ctx, purgeHoney, storage.Micros(now.Add(-tombstones))); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *Service) purge(ctx context.Context, statement *storage.Statement, args ...any) error {
+	for range purgeBatches {
+		var n int64
+		err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+			n, err = tx.Exec(ctx, statement, append(args, purgeBatch)...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("purge balance checks: %w", err)
+		}
+		if n < purgeBatch {
+			return nil
+		}
+	}
+	return nil
+}
+
+func scanRecord(row storage.Row) (r Record, err error) {
+	var (
+		card               []byte
+		currency, signals  string
+		latency, known, at int64
+		hundredths         int64
+	)
+	err = row.Scan((*string)(&r.Book), (*string)(&r.ID), (*string)(&r.Realm), &r.Network, &card, &r.Credential, &r.Address,
+		(*string)(&r.Status), &r.Balance.Minor, &currency, &r.Expiry, &hundredths, &signals, &r.Score.Model, &latency, (*string)(&r.Label), &known, &at)
+	if err != nil {
+		return r, err
+	}
+	r.Score.Hundredths, r.Latency = int(hundredths), time.Duration(latency)*time.Microsecond
+	r.AsOf, r.At, r.card = storage.Time(known), storage.Time(at), fraud.Hash(card)
+	r.Card = cardID(r.card)
+	if err := json.Unmarshal([]byte(signals), &r.Score.Signals); err != nil {
+		return r, fmt.Errorf("read balance check %s: the signals are damaged: %w", r.ID, err)
+	}
+	r.Balance.Currency, err = money.Parse(currency)
+	return r, err
+}
+
+// scanProbe reads a row of the sweep.
+func scanProbe(r realm.Realm) storage.Scan[probe] {
+	return func(row storage.Row) (probe, error) {
+		p, at := probe{realm: r}, int64(0)
+		err := row.Scan((*string)(&p.owner), &p.card, &at)
+		p.at = storage.Time(at)
+		return p, err
+	}
+}
+
+// The types of events.
+const (
+	eventCompleted = "ping.completed"
+	eventHighRisk  = "fraud.high_risk"
+	eventSuspended = "ping.caller_suspended"
+	eventProbed    = "card.probed"
+)
+
+// events returns the rows that tell the caller's book of a check.
+func (s *Service) events(a *attempt, r *Result) []storage.Effect {
+	c := &a.check.Caller
+	e := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventCompleted, Data: r.AppendJSON(make([]byte, 0, 256)), At: a.at}
+	effects := s.Outbox.Effects(e)
+	if r.Score.Hundredths < s.Policy.HighRisk {
+		return effects
+	}
+	risk := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventHighRisk, Data: r.riskJSON(a.card), At: a.at}
+	return append(effects, s.Outbox.Effects(risk)...)
+}
+
+// AppendJSON appends the result as the contract writes it: an object with id, status,
+// balance (a number in major units with all digits of the currency), currency, expiry,
+// fraud_score, fraud_signals, ai_verified, network and latency_ms. There is no number, no
+// PIN and no name of the card in it. An unknown expiry is null.
+func (r *Result) AppendJSON(dst []byte) []byte {
+	dst = quote.JSON(append(dst, `{"id":`...), string(r.ID))
+	dst = quote.JSON(append(dst, `,"status":`...), string(r.Status))
+	dst = r.Balance.Append(append(dst, `,"balance":`...))
+	dst = quote.JSON(append(dst, `,"currency":`...), r.Balance.Currency.String())
+	dst = append(dst, `,"expiry":`...)
+	if r.Expiry == "" {
+		dst = append(dst, "null"...)
+	} else {
+		dst = quote.JSON(dst, r.Expiry)
+	}
+	dst = appendScore(dst, r.Score)
+	dst = strconv.AppendBool(append(dst, `,"ai_verified":`...), r.Score.Model != "")
+	dst = quote.JSON(append(dst, `,"network":`...), r.Network)
+	dst = strconv.AppendInt(append(dst, `,"latency_ms":`...), r.Latency.Milliseconds(), 10)
+	return append(dst, '}')
+}
+
+// appendScore appends the score as a number with two decimals, and the names of its signals.
+func appendScore(dst []byte, score fraud.Score) []byte {
+	h := score.Hundredths
+	dst = append(dst, `,"fraud_score":`...)
+	dst = append(dst, byte('0'+h/100), '.', byte('0'+h/10%10), byte('0'+h%10))
+	dst = append(dst, `,"fraud_signals":[`...)
+	for i, signal := range score.Signals {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = quote.JSON(dst, signal.Name)
+	}
+	return append(dst, ']')
+}
+
+// riskJSON is the data of fraud.high_risk: whose card, which check, and why.
+func (r *Result) riskJSON(card fraud.Hash) []byte {
+	dst := quote.JSON([]byte(`{"card_id":`), cardID(card))
+	dst = quote.JSON(append(dst, `,"ping_id":`...), string(r.ID))
+	dst = quote.JSON(append(dst, `,"network":`...), r.Network)
+	dst = appendScore(dst, r.Score)
+	dst = append(dst, `,"explanation":[`...)
+	for i, signal := range r.Score.Signals {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = quote.JSON(append(dst, `{"signal":`...), signal.Name)
+		dst = quote.JSON(append(dst, `,"of":`...), signal.Of)
+		dst = strconv.AppendInt(append(dst, `,"value":`...), signal.Value, 10)
+		dst = strconv.AppendInt(append(dst, `,"threshold":`...), signal.Threshold, 10)
+		dst = strconv.AppendInt(append(dst, `,"window_seconds":`...), int64(signal.Window/time.Second), 10)
+		dst = strconv.AppendInt(append(dst, `,"points":`...), int64(signal.Points), 10)
+		dst = append(dst, '}')
+	}
+	return append(dst, `]}`...)
+}
+
+// suspendedEvent tells the caller's book, where operators see it too, that a caller was
+// suspended. It names no card.
+func (s *Service) suspendedEvent(a *attempt, c *caller) []storage.Effect {
+	cards, found := suspendedFigures(c)
+	data := &webhook.Data{}
+	data.Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
+		Text("cards", cards).Text("found", found).Text("network", a.network.id)
+	return s.Outbox.Effects(webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON(), At: a.at})
+}
+
+// probe is a card of this installation that somebody else checked.
+type probe struct {
+	owner ledger.BookID
+	card  string
+	realm realm.Realm
+	at    time.Time
+}
+
+// probedEvent tells the owner of a card. It does not say who asked or what they were told.
+func (s *Service) probedEvent(p probe) []storage.Effect {
+	data := &webhook.Data{}
+	data.Text("card_id", p.card).Text("probed_at", p.at.Format(time.RFC3339))
+	return s.Outbox.Effects(webhook.Event{Book: p.owner, Realm: p.realm, Type: eventProbed, Data: data.JSON(), At: p.at})
+}

@@ -1,0 +1,321 @@
+package ping_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/idempotency"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// used returns how much of a book's quota is spent.
+func (p *process) used(c ping.Caller) int64 {
+	p.t.Helper()
+	used, err := limit.Used(context.Background(), p.DB, limit.Quota{Book: string(c.Book), Name: "ping", Period: limit.Month(p.clock.Now())})
+	must(p.t, err)
+	return used
+}
+
+// A quota is never exceeded by however many callers in two processes, and each of them
+// gets an answer or a refusal of its own. Another book has its own, and so has next month.
+func TestQuotaIsNeverExceeded(t *testing.T) {
+	twice(t, func(t *testing.T, both [2]*process) {
+		card := both[0].issue(desk, 100)
+		var answers, others tally
+		atOnce(150, func(i int) {
+			_, err := both[i%2].Ping(context.Background(), check(stranger(i), "scrip", card.number, ""))
+			answers.add(err)
+			_, err = both[i%2].Ping(context.Background(), check(shop, "scrip", card.number, ""))
+			others.add(err)
+		})
+		want(t, "answers", answers.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		want(t, "others", others.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		want(t, "used", both[0].used(desk), int64(100))
+		want(t, "kept", both[0].pings(desk.Book), 100)
+		want(t, "events", len(both[0].events(desk.Book, "ping.completed")), 100)
+		_, err := both[1].Ping(t.Context(), check(desk, "scrip", card.number, ""))
+		wantCode(t, "beyond", err, fault.QuotaExceeded)
+		if wait, left := fault.From(err).RetryAfter, limit.MonthEnd(epoch).Sub(epoch); wait != left {
+			t.Errorf("asked to wait %s, want %s", wait, left)
+		}
+		both[0].clock.Advance(limit.MonthEnd(epoch).Sub(epoch))
+		want(t, "next month", both[1].look(desk, card.number, "").Status, ping.Active)
+	}, with(func(p *ping.Policy) { p.Quota = 100 }))
+}
+
+// Only answers cost a unit: not what is refused, not what a network fails to answer, not
+// the test realm.
+func TestOnlyAnswersCost(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, with(func(p *ping.Policy) { p.Quota = 1000 }), adapters(t))
+		p.configure("flaky", "down")
+		card := p.issue(developer, 100)
+		p.look(developer, card.number, "")
+		_, err := p.Ping(t.Context(), check(desk, "scrip", "XX", ""))
+		wantCode(t, "no number", err, fault.CardInvalid)
+		_, err = p.Ping(t.Context(), check(desk, "flaky", "12345678", ""))
+		wantCode(t, "no network", err, fault.Unavailable)
+		c := check(desk, "scrip", unknownNumber(1), "")
+		c.Also = func(*ping.Result) ([]storage.Effect, error) { return nil, fault.New(fault.InvalidState, "no") }
+		_, err = p.Ping(t.Context(), c)
+		wantCode(t, "nothing to write", err, fault.InvalidState)
+		want(t, "used", p.used(desk), int64(0))
+		p.look(desk, unknownNumber(1), "")
+		want(t, "used by one answer", p.used(desk), int64(1))
+		want(t, "used in the test realm", p.used(developer), int64(0))
+	})
+}
+
+// answered is a check whose answer is kept under a key.
+func answered(c ping.Check, key string) ping.Check {
+	c.Also = func(r *ping.Result) ([]storage.Effect, error) {
+		e := idempotency.Entry{Scope: idempotency.Scope{Book: string(c.Caller.Book), Name: "ping", Key: key}, Fingerprint: make([]byte, 32),
+			Answer: idempotency.Answer{Status: 200, Body: r.AppendJSON(nil)}, At: epoch, TTL: time.Hour}
+		return []storage.Effect{e.Effect()}, nil
+	}
+	return c
+}
+
+// Of many checks under one key, at once and in two processes, one is made: there is one
+// row, one event and one unit spent. The others fail with the key that exists, and cost
+// nobody else anything.
+func TestOneCheckUnderOneKey(t *testing.T) {
+	twice(t, func(t *testing.T, both [2]*process) {
+		card := both[0].issue(desk, 100)
+		var made, repeated atomic.Int64
+		atOnce(120, func(i int) {
+			c := check(desk, "scrip", card.number, "")
+			key := "one"
+			if i%2 == 0 {
+				key = fmt.Sprint("its own ", i)
+			}
+			switch r, err := both[i/2%2].Ping(context.Background(), answered(c, key)); {
+			case err == nil && key == "one":
+				made.Add(1)
+			case err == nil:
+				want(t, "its own", r.Status, ping.Active)
+			case key == "one" && storage.IsUnique(err):
+				repeated.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+		want(t, "made", made.Load(), int64(1))
+		want(t, "repeated", repeated.Load(), int64(59))
+		want(t, "kept", both[0].pings(desk.Book), 61)
+		want(t, "events", len(both[0].events(desk.Book, "ping.completed")), 61)
+		want(t, "used", both[0].used(desk), int64(61))
+		answer, found, err := idempotency.Find(t.Context(), both[1].DB, idempotency.Scope{Book: string(desk.Book), Name: "ping", Key: "one"}, make([]byte, 32))
+		must(t, err)
+		list, err := both[0].List(t.Context(), desk.Book, "", ping.MaxLimit)
+		must(t, err)
+		names := 0
+		for _, r := range list {
+			if strings.Contains(string(answer.Body), string(r.ID)) {
+				names++
+			}
+		}
+		want(t, "the answer that is kept is one that was made", found && names == 1, true)
+	}, with(func(p *ping.Policy) { p.Quota = 1000 }))
+}
+
+// What a caller wants written with its check is written with it or not at all: a panic or
+// an error refuses that check alone.
+func TestAlsoFailsAlone(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db)
+		var good, bad atomic.Int64
+		atOnce(90, func(i int) {
+			c := check(desk, "scrip", unknownNumber(i), "")
+			c.Also = func(r *ping.Result) ([]storage.Effect, error) {
+				switch i % 3 {
+				case 0:
+					return nil, errors.New("cannot")
+				case 1:
+					panic("cannot either")
+				}
+				return answered(c, string(r.ID)).Also(r)
+			}
+			if _, err := p.Ping(context.Background(), c); err == nil {
+				good.Add(1)
+			} else {
+				bad.Add(1)
+			}
+		})
+		want(t, "good and bad", [2]int64{good.Load(), bad.Load()}, [2]int64{30, 60})
+		want(t, "kept", p.pings(desk.Book), 30)
+		want(t, "events", len(p.events(desk.Book, "ping.completed")), 30)
+	})
+}
+
+// After Close nothing is accepted, and what was accepted before has its answer.
+func TestClose(t *testing.T) {
+	p := setup(t, openSQLite(t))
+	var answers tally
+	atOnce(50, func(i int) {
+		if i == 25 {
+			p.Close()
+			return
+		}
+		_, err := p.Ping(context.Background(), check(desk, "scrip", unknownNumber(i), ""))
+		answers.add(err)
+	})
+	want(t, "kept", p.pings(desk.Book), answers.count[""])
+	want(t, "all", answers.count[""]+answers.count[fault.Unavailable], 49)
+	_, err := p.Ping(t.Context(), check(desk, "scrip", unknownNumber(99), ""))
+	wantCode(t, "closed", err, fault.Unavailable)
+}
+
+// A check is found in its own book with all that was said of it, listed newest first, and
+// labelled.
+func TestRecords(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		engine := &scorer{score: fraud.Score{Hundredths: 31, Model: "gbt-1", Signals: []fraud.Signal{{Name: "dormant_card", Value: 400, Threshold: 180, Window: 24 * time.Hour, Points: 31}}}}
+		p := setup(t, db, func(d *ping.Deps) { d.Fraud = engine })
+		card := p.issue(desk, 5000)
+		var made []ping.Result
+		for range 5 {
+			made = append(made, p.look(desk, card.number, ""))
+		}
+		found, err := p.Find(ctx, desk.Book, made[0].ID)
+		must(t, err)
+		want(t, "result", found.Result.AppendJSON(nil), made[0].AppendJSON(nil))
+		want(t, "score", found.Score, engine.score)
+		want(t, "who", []string{string(found.Book), string(found.Realm), found.Credential, found.Address}, []string{"bk_desk", "live", "key_desk", "192.0.2.1"})
+		if !strings.HasPrefix(found.Card, "card_") || len(found.Card) != 37 || !found.At.Equal(epoch) || !found.AsOf.Equal(epoch) {
+			t.Errorf("card %q at %s as of %s", found.Card, found.At, found.AsOf)
+		}
+		_, err = p.Find(ctx, shop.Book, made[0].ID)
+		wantCode(t, "another book's", err, fault.NotFound)
+		_, err = p.Find(ctx, desk.Book, "ping_x")
+		wantCode(t, "no id", err, fault.NotFound)
+
+		var ids []ping.ID
+		before := ping.ID("")
+		for {
+			page, err := p.List(ctx, desk.Book, before, 2)
+			must(t, err)
+			for _, r := range page {
+				ids = append([]ping.ID{r.ID}, ids...)
+				before = r.ID
+			}
+			if len(page) < 2 {
+				break
+			}
+		}
+		for i, r := range made {
+			want(t, "order", ids[i], r.ID)
+		}
+		_, err = p.List(ctx, desk.Book, "x", 2)
+		wantCode(t, "cursor", err, fault.InvalidCursor)
+
+		must(t, p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}))
+		found, err = p.Find(ctx, desk.Book, made[0].ID)
+		must(t, err)
+		want(t, "label", found.Label, ping.LabelFraud)
+		e := engine.events[0]
+		e.Before, e.After, e.Block = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
+		want(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+		wantCode(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
+		wantCode(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)
+		wantCode(t, "unknown", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: ping.ID(id.New("ping")), Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
+	})
+}
+
+// Old checks and what was counted go; what is young, a lock and a suspension stay.
+func TestPurge(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		p := setup(t, db, with(strict), with(func(p *ping.Policy) { p.LockFor = 30 * 24 * time.Hour; p.Retention = 10 * 24 * time.Hour }))
+		card, other := p.issue(shop, 100), p.issue(shop, 100)
+		for i := range 5 {
+			p.look(desk, card.number, wrongKey(i))
+		}
+		p.look(desk, other.number, "KEY_wrong")
+		for i := range 60 {
+			p.look(stranger(1), unknownNumber(i), "")
+		}
+		_, err := p.TellOwners(ctx)
+		must(t, err)
+		p.clock.Advance(9 * 24 * time.Hour)
+		must(t, p.Purge(ctx))
+		want(t, "within the retention", p.pings(desk.Book), 66)
+		p.clock.Advance(2 * 24 * time.Hour)
+		young := p.look(desk, unknownNumber(1), "")
+		must(t, p.Purge(ctx))
+		want(t, "after it", p.pings(desk.Book), 1)
+		_, err = p.Find(ctx, desk.Book, young.ID)
+		must(t, err)
+		want(t, "the lock", p.look(shop, card.number, card.key).Status, ping.Invalid)
+		_, err = p.Ping(ctx, check(stranger(1), "scrip", card.number, ""))
+		wantCode(t, "the suspension", err, fault.PermissionDenied)
+		p.clock.Advance(60 * 24 * time.Hour)
+		must(t, p.Purge(ctx))
+		left := map[string]int{}
+		tables, err := storage.Tables(ctx, db)
+		must(t, err)
+		for _, table := range tables {
+			must(t, table.Each(ctx, db, func([]any) error { left[table.Name]++; return nil }))
+		}
+		want(t, "left", []int{left["pings"], left["ping_cards"], left["ping_probes"], left["ping_callers"]}, []int{0, 0, 0, 1})
+	})
+}
+
+// Nothing that is stored, and nothing that a fault says, holds a number, a PIN or a key,
+// whatever was asked.
+func TestNoSecretIsStored(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		p := setup(t, db, with(strict), adapters(t))
+		p.configure("flaky", "down")
+		card := p.issue(shop, 100)
+		secrets := []string{card.number, card.key, "6006491300000011", "20190411", "GC9900000000004711"}
+		_, err := p.AddHoney(ctx, ping.NewHoney{Realm: desk.Realm, Network: "scrip", Number: mustSecret(secrets[4]), Actor: "operator/1"})
+		must(t, err)
+		for _, c := range []ping.Check{check(desk, "scrip", card.number, card.key), check(desk, "scrip", card.number, "20190411"),
+			check(developer, "visa_gift", "6006491300000011", "20190411"), check(developer, "visa_gift", "6006491300000055", "20190411"),
+			check(desk, "flaky", "20190411", "20190411"), check(desk, "scrip", "6006491300000011", ""), check(desk, "scrip", secrets[4], "20190411")} {
+			if _, err := p.Ping(ctx, c); err != nil {
+				noSecret(t, "fault", err.Error(), secrets)
+			}
+		}
+		_, err = p.TellOwners(ctx)
+		must(t, err)
+		tables, err := storage.Tables(ctx, db)
+		must(t, err)
+		for _, table := range tables {
+			must(t, table.Each(ctx, db, func(row []any) error {
+				for _, value := range row {
+					if b, ok := value.([]byte); ok {
+						value = string(b)
+					}
+					noSecret(t, table.Name, fmt.Sprint(value), secrets)
+				}
+				return nil
+			}))
+		}
+	})
+}
+
+func noSecret(t *testing.T, where, text string, secrets []string) {
+	t.Helper()
+	for _, s := range secrets {
+		if strings.Contains(text, s) {
+			t.Errorf("%s holds a secret: %q", where, text)
+		}
+	}
+}

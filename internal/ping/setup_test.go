@@ -1,0 +1,261 @@
+package ping_test
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/png"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var (
+	epoch     = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	masterKey = vault.NewMasterKey()
+)
+
+// The callers of every test: a support desk and a merchant in the live realm, and a
+// developer in the test realm.
+var (
+	desk      = ping.Caller{Book: "bk_desk", Realm: realm.Live, Credential: "key_desk", Address: netip.MustParseAddr("192.0.2.1")}
+	shop      = ping.Caller{Book: "bk_shop", Realm: realm.Live, Credential: "key_shop", Address: netip.MustParseAddr("192.0.2.2")}
+	developer = ping.Caller{Book: "bk_dev", Realm: realm.Test, Credential: "key_dev", Address: netip.MustParseAddr("192.0.2.3")}
+)
+
+const template = "template_001"
+
+// process is one running program on a database.
+type process struct {
+	*ping.Service
+	t      testing.TB
+	clock  *clock.Manual
+	clocks *clock.Realms
+	cards  *giftcard.Service
+}
+
+// options change what a process is made with.
+type options func(*ping.Deps)
+
+// free is a policy without limits: what a test is not about.
+func free() ping.Policy {
+	p := ping.DefaultPolicy()
+	p.Credential, p.Visitor, p.Address, p.Card, p.Slowed, p.Quota, p.Hunt = nil, nil, nil, nil, nil, 0, ping.Hunt{}
+	return p
+}
+
+func with(change func(*ping.Policy)) options {
+	return func(d *ping.Deps) { change(&d.Policy) }
+}
+
+// setup returns a process on an empty database, with books and a template.
+func setup(t testing.TB, db *storage.DB, o ...options) *process {
+	t.Helper()
+	base := clock.NewManual(epoch)
+	p := join(t, db, base, clock.NewRealms(base), o...)
+	must(t, db.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+		for _, c := range []ping.Caller{desk, shop, developer} {
+			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: c.Book, Realm: c.Realm, OpenedAt: epoch}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var picture bytes.Buffer
+	must(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 16, 16))))
+	_, err := p.cards.AddTemplate(context.Background(), giftcard.NewTemplate{ID: template, Name: "Aurora", Image: picture.Bytes(), Actor: "op/1"})
+	must(t, err)
+	return p
+}
+
+// join returns one more process on a database that is set up.
+func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms, o ...options) *process {
+	t.Helper()
+	ctx := context.Background()
+	books := ledger.New(db, clocks, ledger.Config{})
+	t.Cleanup(books.Close)
+	keys, err := vault.Open(ctx, db, masterKey)
+	must(t, err)
+	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	must(t, hooks.Refresh(ctx))
+	cards := giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()})
+	limits := limit.New(db, base)
+	t.Cleanup(limits.Close)
+	deps := ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: cards, Policy: free(), Logger: logger}
+	for _, change := range o {
+		change(&deps)
+	}
+	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards}
+	t.Cleanup(p.Close)
+	must(t, p.Refresh(ctx))
+	return p
+}
+
+// eachEngine runs a test on a process of its own per engine.
+func eachEngine(t *testing.T, test func(t *testing.T, db *storage.DB)) {
+	t.Helper()
+	testkit.EachEngine(t, test)
+}
+
+// twice runs a test on two processes per engine, each with its own connections where there can be several.
+func twice(t *testing.T, test func(t *testing.T, both [2]*process), o ...options) {
+	t.Helper()
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			config := testkit.Database(t, engine)
+			first := setup(t, testkit.Open(t, config), o...)
+			db := first.DB
+			if db.Shared() {
+				db = testkit.Open(t, config)
+			}
+			test(t, [2]*process{first, join(t, db, first.clock, first.clocks, o...)})
+		})
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantCode checks that err is a fault of the given code; "" is none.
+func wantCode(t testing.TB, what string, err error, want fault.Code) {
+	t.Helper()
+	if got := fault.CodeOf(err); got != want {
+		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
+	}
+}
+
+func want(t testing.TB, what string, got, expected any, o ...cmp.Option) {
+	t.Helper()
+	if diff := cmp.Diff(expected, got, o...); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
+
+// issued is a card with its secrets.
+type issued struct{ number, key string }
+
+// issue makes a card in a caller's book.
+func (p *process) issue(c ping.Caller, minor int64) issued {
+	p.t.Helper()
+	made, err := p.cards.Create(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential},
+		giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(minor)})
+	must(p.t, err)
+	return issued{made.Card.Number.Reveal(), made.Key.Reveal()}
+}
+
+func check(c ping.Caller, network, number, pin string) ping.Check {
+	return ping.Check{Caller: c, Network: network, Number: pan.NewSecret(number), PIN: pan.NewSecret(pin)}
+}
+
+// look pings the scrip network and fails the test on a fault.
+func (p *process) look(c ping.Caller, number, pin string) ping.Result {
+	p.t.Helper()
+	r, err := p.Ping(context.Background(), check(c, "scrip", number, pin))
+	must(p.t, err)
+	return r
+}
+
+// gist is what of a result does not differ by chance.
+func gist(r ping.Result) ping.Result {
+	r.ID, r.Latency = "", 0
+	return r
+}
+
+// events returns the types and data of a book's events, oldest first.
+func (p *process) events(book ledger.BookID, types ...string) []string {
+	p.t.Helper()
+	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: book, Limit: webhook.MaxLimit})
+	must(p.t, err)
+	var texts []string
+	for _, e := range events {
+		for _, wanted := range types {
+			if e.Type == wanted {
+				texts = append([]string{e.Type + " " + string(e.Data)}, texts...)
+			}
+		}
+	}
+	return texts
+}
+
+// pings returns how many checks of a book are kept.
+func (p *process) pings(book ledger.BookID) int {
+	p.t.Helper()
+	n, before := 0, ping.ID("")
+	for {
+		page, err := p.List(context.Background(), book, before, ping.MaxLimit)
+		must(p.t, err)
+		n += len(page)
+		if len(page) < ping.MaxLimit {
+			return n
+		}
+		before = page[len(page)-1].ID
+	}
+}
+
+// atOnce calls fn n times at once and waits.
+func atOnce(n int, fn func(i int)) {
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { fn(i) })
+	}
+	group.Wait()
+}
+
+// tally counts answers by their code.
+type tally struct {
+	mu    sync.Mutex
+	count map[fault.Code]int
+}
+
+func (c *tally) add(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == nil {
+		c.count = map[fault.Code]int{}
+	}
+	c.count[fault.CodeOf(err)]++
+}
+
+// address is one of many.
+func address(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) }
+
+// unknownNumber is a well-formed number of scrip that no card has.
+func unknownNumber(i int) string {
+	text := []byte("GC9900000000000000")
+	for at := len(text) - 1; i > 0; at-- {
+		text[at] = byte('0' + i%10)
+		i /= 10
+	}
+	return string(text)
+}
+
+// openSQLite is for what does not differ between engines.
+func openSQLite(t testing.TB) *storage.DB { return testkit.Open(t, testkit.Database(t, "sqlite")) }

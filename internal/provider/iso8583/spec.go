@@ -1,0 +1,264 @@
+package iso8583
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/moov-io/iso8583"
+	"github.com/moov-io/iso8583/encoding"
+	"github.com/moov-io/iso8583/field"
+	"github.com/moov-io/iso8583/prefix"
+)
+
+// The wire. A message travels as two bytes of length, high byte first, which do not
+// count themselves, and then the message:
+//
+//	type       4 digits in ASCII
+//	bitmap     64 bits; the first says that 64 more follow. Bytes, or hexadecimal
+//	           text where the configuration says bitmap "hex"
+//	elements   in order, as the table below has them
+//
+// The table is ISO 8583:1987's list of data elements in ASCII: fixed ones as long as it
+// says, variable ones with two or three digits of length before them, at most as long
+// as it says. Binary ones are eight bytes, or sixteen hexadecimal digits with bitmap
+// "hex". Everything is in the table, so that a message that carries more than is
+// needed is understood.
+var elements = [...]element{
+	{2, variable2, 19, "primary account number"},
+	{3, fixed, 6, "processing code: 31, account type, 00"},
+	{4, fixed, 12, "amount, transaction"},
+	{5, fixed, 12, "amount, settlement"},
+	{6, fixed, 12, "amount, cardholder billing"},
+	{7, fixed, 10, "transmission date and time, MMDDhhmmss in UTC"},
+	{8, fixed, 8, "amount, cardholder billing fee"},
+	{9, fixed, 8, "conversion rate, settlement"},
+	{10, fixed, 8, "conversion rate, cardholder billing"},
+	{11, fixed, 6, "system trace audit number"},
+	{12, fixed, 6, "time, local transaction, hhmmss"},
+	{13, fixed, 4, "date, local transaction, MMDD"},
+	{14, fixed, 4, "date, expiration, YYMM"},
+	{15, fixed, 4, "date, settlement"},
+	{16, fixed, 4, "date, conversion"},
+	{17, fixed, 4, "date, capture"},
+	{18, fixed, 4, "merchant type"},
+	{19, fixed, 3, "acquiring institution country code"},
+	{20, fixed, 3, "primary account number country code"},
+	{21, fixed, 3, "forwarding institution country code"},
+	{22, fixed, 3, "point of service entry mode"},
+	{23, fixed, 3, "card sequence number"},
+	{24, fixed, 3, "network international identifier"},
+	{25, fixed, 2, "point of service condition code"},
+	{26, fixed, 2, "point of service PIN capture code"},
+	{27, fixed, 1, "authorization identification response length"},
+	{28, fixed, 9, "amount, transaction fee, with its sign"},
+	{29, fixed, 9, "amount, settlement fee, with its sign"},
+	{30, fixed, 9, "amount, transaction processing fee, with its sign"},
+	{31, fixed, 9, "amount, settlement processing fee, with its sign"},
+	{32, variable2, 11, "acquiring institution identification code"},
+	{33, variable2, 11, "forwarding institution identification code"},
+	{34, variable2, 28, "primary account number, extended"},
+	{35, variable2, 37, "track 2 data"},
+	{36, variable3, 104, "track 3 data"},
+	{37, fixed, 12, "retrieval reference number"},
+	{38, fixed, 6, "authorization identification response"},
+	{39, fixed, 2, "response code"},
+	{40, fixed, 3, "service restriction code"},
+	{41, fixed, 8, "card acceptor terminal identification"},
+	{42, fixed, 15, "card acceptor identification code"},
+	{43, fixed, 40, "card acceptor name and location"},
+	{44, variable2, 25, "additional response data"},
+	{45, variable2, 76, "track 1 data"},
+	{46, variable3, 999, "additional data, ISO"},
+	{47, variable3, 999, "additional data, national"},
+	{48, variable3, 999, "additional data, private"},
+	{49, fixed, 3, "currency code, transaction, ISO 4217 numeric"},
+	{50, fixed, 3, "currency code, settlement"},
+	{51, fixed, 3, "currency code, cardholder billing"},
+	{52, binary8, 8, "personal identification number data"},
+	{53, fixed, 16, "security related control information"},
+	{54, variable3, 120, "additional amounts: up to six of 20 characters"},
+	{55, variable3, 999, "reserved, ISO"},
+	{56, variable3, 999, "reserved, ISO"},
+	{57, variable3, 999, "reserved, national"},
+	{58, variable3, 999, "reserved, national"},
+	{59, variable3, 999, "reserved, national"},
+	{60, variable3, 999, "reserved, private"},
+	{61, variable3, 999, "reserved, private"},
+	{62, variable3, 999, "reserved, private"},
+	{63, variable3, 999, "reserved, private"},
+	{64, binary8, 8, "message authentication code"},
+	{66, fixed, 1, "settlement code"},
+	{67, fixed, 2, "extended payment code"},
+	{68, fixed, 3, "receiving institution country code"},
+	{69, fixed, 3, "settlement institution country code"},
+	{70, fixed, 3, "network management information code: 001 sign-on, 002 sign-off, 301 echo test"},
+	{71, fixed, 4, "message number"},
+	{72, fixed, 4, "message number, last"},
+	{73, fixed, 6, "date, action"},
+	{74, fixed, 10, "credits, number"},
+	{75, fixed, 10, "credits, reversal number"},
+	{76, fixed, 10, "debits, number"},
+	{77, fixed, 10, "debits, reversal number"},
+	{78, fixed, 10, "transfer, number"},
+	{79, fixed, 10, "transfer, reversal number"},
+	{80, fixed, 10, "inquiries, number"},
+	{81, fixed, 10, "authorizations, number"},
+	{82, fixed, 12, "credits, processing fee amount"},
+	{83, fixed, 12, "credits, transaction fee amount"},
+	{84, fixed, 12, "debits, processing fee amount"},
+	{85, fixed, 12, "debits, transaction fee amount"},
+	{86, fixed, 16, "credits, amount"},
+	{87, fixed, 16, "credits, reversal amount"},
+	{88, fixed, 16, "debits, amount"},
+	{89, fixed, 16, "debits, reversal amount"},
+	{90, fixed, 42, "original data elements"},
+	{91, fixed, 1, "file update code"},
+	{92, fixed, 2, "file security code"},
+	{93, fixed, 5, "response indicator"},
+	{94, fixed, 7, "service indicator"},
+	{95, fixed, 42, "replacement amounts"},
+	{96, binary8, 8, "message security code"},
+	{97, fixed, 17, "amount, net settlement, with its sign"},
+	{98, fixed, 25, "payee"},
+	{99, variable2, 11, "settlement institution identification code"},
+	{100, variable2, 11, "receiving institution identification code"},
+	{101, variable2, 17, "file name"},
+	{102, variable2, 28, "account identification 1"},
+	{103, variable2, 28, "account identification 2"},
+	{104, variable3, 100, "transaction description"},
+	{128, binary8, 8, "message authentication code"},
+}
+
+// reservedFrom and reservedTo are the elements that are all reserved, and variable3.
+const (
+	reservedFrom = 105
+	reservedTo   = 127
+	reservedLen  = 999
+)
+
+// form is how an element is written.
+type form uint8
+
+const (
+	fixed     form = iota
+	variable2      // two digits of length before it
+	variable3      // three digits of length before it
+	binary8        // eight bytes
+)
+
+type element struct {
+	number int
+	form   form
+	length int
+	name   string
+}
+
+// messageSpec makes the library's specification of the table.
+func messageSpec(hexadecimal bool) *iso8583.MessageSpec {
+	var enc encoding.Encoder = encoding.Binary
+	bitmap, eight := prefix.Binary.Fixed, prefix.Binary.Fixed
+	if hexadecimal {
+		// Of bitmaps the library counts digits, of other elements bytes.
+		enc, bitmap, eight = encoding.BytesToASCIIHex, prefix.Hex.Fixed, prefix.ASCII.Fixed
+	}
+	text := func(length int, name string, prefixer prefix.Prefixer) field.Field {
+		return field.NewString(&field.Spec{Length: length, Description: name, Enc: encoding.ASCII, Pref: prefixer})
+	}
+	fields := map[int]field.Field{
+		0: text(4, "message type", prefix.ASCII.Fixed),
+		1: field.NewBitmap(&field.Spec{Length: 8, Description: "bitmap", Enc: enc, Pref: bitmap}),
+	}
+	for _, e := range elements {
+		switch e.form {
+		case fixed:
+			fields[e.number] = text(e.length, e.name, prefix.ASCII.Fixed)
+		case variable2:
+			fields[e.number] = text(e.length, e.name, prefix.ASCII.LL)
+		case variable3:
+			fields[e.number] = text(e.length, e.name, prefix.ASCII.LLL)
+		case binary8:
+			fields[e.number] = field.NewBinary(&field.Spec{Length: e.length, Description: e.name, Enc: enc, Pref: eight})
+		}
+	}
+	for number := reservedFrom; number <= reservedTo; number++ {
+		fields[number] = text(reservedLen, "reserved", prefix.ASCII.LLL)
+	}
+	return &iso8583.MessageSpec{Name: "ISO 8583:1987", Fields: fields}
+}
+
+// maxFrame bounds a message that is read, in bytes. The longest answer to an inquiry
+// that makes sense has a few hundred.
+const maxFrame = 8 << 10
+
+var (
+	errFrame   = errors.New("a message has a length that none can have")
+	errGarbage = errors.New("a message is not in the specification")
+)
+
+// message is the elements of one message; 0 is its type.
+type message map[int]string
+
+// pack returns the message with its length before it.
+func (m message) pack(spec *iso8583.MessageSpec) ([]byte, error) {
+	packed := iso8583.NewMessage(spec)
+	for number, value := range m {
+		if err := packed.BinaryField(number, []byte(value)); err != nil {
+			return nil, fmt.Errorf("element %s cannot be set", strconv.Itoa(number))
+		}
+	}
+	text, err := packed.Pack()
+	if err != nil || len(text) > maxFrame {
+		return nil, errors.New("the message cannot be written") // the library's text may hold values
+	}
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...), nil
+}
+
+// readFrame reads the bytes of one message. begun is called after the first byte.
+func readFrame(r io.Reader, begun func() error) ([]byte, error) {
+	var header [2]byte
+	if _, err := io.ReadFull(r, header[:1]); err != nil {
+		return nil, err
+	}
+	if err := begun(); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(r, header[1:]); err != nil {
+		return nil, err
+	}
+	length := binary.BigEndian.Uint16(header[:])
+	if length > maxFrame {
+		return nil, errFrame
+	}
+	frame := make([]byte, length)
+	_, err := io.ReadFull(r, frame)
+	return frame, err
+}
+
+// unpack reads a message. It returns errGarbage for what is not one, and never panics:
+// the bytes are a stranger's, and the library's parsers are many.
+func unpack(spec *iso8583.MessageSpec, frame []byte) (m message, err error) {
+	defer func() {
+		if recover() != nil {
+			m, err = nil, errGarbage
+		}
+	}()
+	packed := iso8583.NewMessage(spec)
+	if packed.Unpack(frame) != nil {
+		return nil, errGarbage
+	}
+	m = message{}
+	for number := range packed.GetFields() {
+		if number == 1 {
+			continue
+		}
+		value, err := packed.GetBytes(number)
+		if err != nil {
+			return nil, errGarbage
+		}
+		m[number] = string(value)
+	}
+	return m, nil
+}
