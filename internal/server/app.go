@@ -30,7 +30,6 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
-	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -78,8 +77,6 @@ type App struct {
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
-	// Checker checks the balances that portals' visitors ask for; without it portals have no pages.
-	Checker portalpage.Checker
 	data    string // the data directory
 }
 
