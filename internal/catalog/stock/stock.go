@@ -67,9 +67,16 @@ func (s *Stock) InStock(context.Context, realm.Realm, []catalog.ItemCode) (map[c
 	return nil, nil
 }
 
-// Pick returns at most n codes of an item that can be sold now, the ones that expire first
-// first, after skip others. It reserves nothing: Take decides.
-func (s *Stock) Pick(_ context.Context, _ realm.Realm, _ catalog.ItemCode, n, skip int) ([]CodeID, error) {
+// Wanted says which codes to pick: N of an item, after Skip others.
+type Wanted struct {
+	Realm   realm.Realm
+	Item    catalog.ItemCode
+	N, Skip int
+}
+
+// Pick returns at most N codes of an item that can be sold now, the ones that expire first
+// first. It reserves nothing: Take decides.
+func (s *Stock) Pick(ctx context.Context, w Wanted) ([]CodeID, error) {
 	return nil, nil
 }
 
