@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/mail"
+	"strconv"
 	"strings"
 
 	"github.com/scripcards/scrip/internal/catalog"
@@ -70,24 +71,25 @@ func (s *Service) offer(ctx context.Context, b Buyer, item catalog.ItemCode) (of
 	return offer{product, price}, err
 }
 
-// Availability is whether codes can be had, and for how much.
-type Availability struct {
-	Price   catalog.Charged // of one
-	InStock bool
-}
-
-// Check says what one code of an item costs the buyer and whether there are as many. It
-// reserves nothing. It returns not_found and invalid_request.
-func (s *Service) Check(ctx context.Context, b Buyer, item catalog.ItemCode, quantity int) (Availability, error) {
+// Check returns what one code of an item costs the buyer, if there are as many. It
+// reserves nothing. It returns not_found, invalid_request or out_of_stock.
+func (s *Service) Check(ctx context.Context, b Buyer, item catalog.ItemCode, quantity int) (catalog.Charged, error) {
 	if err := checkQuantity(quantity); err != nil {
-		return Availability{}, err
+		return catalog.Charged{}, err
 	}
 	found, err := s.offer(ctx, b, item)
 	if err != nil {
-		return Availability{}, err
+		return catalog.Charged{}, err
 	}
 	count, err := s.Stock.Count(ctx, b.Realm, item)
-	return Availability{Price: found.price, InStock: count >= quantity}, err
+	if err == nil && count < quantity {
+		err = outOfStock(quantity)
+	}
+	return found.price, err
+}
+
+func outOfStock(quantity int) error {
+	return fault.New(fault.OutOfStock, "there are not %d codes of this item in stock", quantity).With("requested", strconv.Itoa(quantity))
 }
 
 func checkQuantity(n int) error {
@@ -130,7 +132,7 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 			return Placed{}, err
 		}
 		if ids == nil {
-			return Placed{}, fault.New(fault.OutOfStock, "there are not %d codes of this item in stock", p.Quantity)
+			return Placed{}, outOfStock(p.Quantity)
 		}
 		placed, err := s.sell(ctx, draft, ids, p.Also)
 		s.shelves.release(at, ids)

@@ -2,7 +2,7 @@ package order
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
 	"sync"
 
 	"github.com/scripcards/scrip/internal/catalog"
@@ -79,17 +79,24 @@ func (s *shelves) count(at shelf) int {
 // whose codes another process took: those who race must not meet again.
 const spread = 16
 
+// draw returns a random number from 0 to 255.
+func draw() int {
+	var b [1]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return int(b[0])
+}
+
 // pick holds n codes of an item until they are released; none, when there are not as
 // many for sale. It waits for orders of this process that hold the last ones: they may
 // be refused.
 func (s *Service) pick(ctx context.Context, at shelf, n, try int) ([]stock.CodeID, error) {
 	skip := 0
 	if try > 1 {
-		skip = rand.IntN(spread * try)
+		skip = spread * (try - 1) * draw() / 256
 	}
 	for {
 		want := n + s.shelves.count(at)
-		ids, err := s.Stock.Pick(ctx, at.realm, at.item, want, skip)
+		ids, err := s.Stock.Pick(ctx, stock.Wanted{Realm: at.realm, Item: at.item, N: want, Skip: skip})
 		if err != nil {
 			return nil, err
 		}
