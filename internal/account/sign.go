@@ -327,7 +327,7 @@ func (s *Service) judgeChallenge(book ledger.BookID, challenge string) (until ti
 	}
 	until = time.Unix(int64(binary.BigEndian.Uint64(body[:8])), 0)
 	if !s.now().Before(until) {
-		return until, fault.New(fault.NonceInvalid, "X-API-Challenge is older than %s: ask for another", ChallengeLife)
+		return until, fault.New(fault.NonceInvalid, "X-API-Challenge is older than five minutes: ask for another")
 	}
 	return until, nil
 }

@@ -78,6 +78,9 @@ func about(f *fault.Error) any {
 		for _, p := range sentences(f) {
 			errs.Errors[p.Field] = append(errs.Errors[p.Field], p.Message)
 		}
+		if len(errs.Errors) == 0 {
+			errs.Errors["body"] = []string{f.Message}
+		}
 		return errs
 	case fault.InsufficientFunds:
 		return shortfall{Required: f.Details["required"], Balance: f.Details["balance"]}

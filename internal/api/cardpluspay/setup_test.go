@@ -242,7 +242,7 @@ func (b *bundle) quiet() {
 // verified fails when the books do not add up.
 func (b *bundle) verified() {
 	b.t.Helper()
-	report, err := b.books.Verify(b.t.Context())
+	report, err := ledger.Verify(b.t.Context(), b.DB, nil)
 	b.must(err)
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
