@@ -16,11 +16,14 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -71,6 +74,9 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Catalog  *catalog.Service
+	Stock    *stock.Stock
+	Orders   *order.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -155,6 +161,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	if err := a.buildOrders(ctx); err != nil {
+		return nil, err
+	}
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
@@ -167,6 +176,17 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
+}
+
+// buildOrders makes what sells codes.
+func (a *App) buildOrders(ctx context.Context) error {
+	a.Catalog = catalog.New(catalog.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: a.Logger})
+	if err := a.Catalog.Refresh(ctx); err != nil {
+		return fmt.Errorf("load catalog: %w", err)
+	}
+	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: a.Logger})
+	a.Orders = order.New(order.Deps{DB: a.DB, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
+	return nil
 }
 
 // How often the sweeps run.

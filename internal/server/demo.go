@@ -37,7 +37,7 @@ func (a *App) Demo(ctx context.Context) (account.DemoAccount, error) {
 			return demo, fmt.Errorf("demo wallet: %w", err)
 		}
 	}
-	return demo, nil
+	return demo, a.demoCodes(ctx)
 }
 
 type demoTemplate struct {
