@@ -161,9 +161,11 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
-	if err := a.buildOrders(ctx); err != nil {
-		return nil, err
+	a.Catalog = catalog.New(catalog.Deps{DB: db, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Catalog.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load catalog: %w", err)
 	}
+	a.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
@@ -173,20 +175,10 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("load networks of balance checks: %w", err)
 	}
+	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
-}
-
-// buildOrders makes what sells codes.
-func (a *App) buildOrders(ctx context.Context) error {
-	a.Catalog = catalog.New(catalog.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: a.Logger})
-	if err := a.Catalog.Refresh(ctx); err != nil {
-		return fmt.Errorf("load catalog: %w", err)
-	}
-	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: a.Logger})
-	a.Orders = order.New(order.Deps{DB: a.DB, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
-	return nil
 }
 
 // How often the sweeps run.
