@@ -68,11 +68,7 @@ func (in *catalogQuery) filter() (wire.Page, catalog.Filter, error) {
 		problems.Add("country_code", "must be two letters of ISO 3166-1, such as US")
 	}
 	if in.Currency != "" {
-		currency, err := money.Parse(strings.ToUpper(in.Currency))
-		if err != nil {
-			problems.Add("currency", "must be a code of ISO 4217, such as USD")
-		}
-		f.Currency = currency
+		f.Currency = currencyOf(&problems, in.Currency)
 	}
 	f.ValueMin, f.ValueMax = bound(&problems, "value_min", in.ValueMin), bound(&problems, "value_max", in.ValueMax)
 	return page, f, problems.Err()
@@ -89,6 +85,22 @@ func pageOf(q wire.PageQuery, size, most int) (wire.Problems, wire.Page) {
 		return nil, page
 	}
 	return problemsIn(err), wire.Page{Number: 1, Size: size}
+}
+
+func currencyOf(problems *wire.Problems, code string) money.Currency {
+	currency, err := money.Parse(strings.ToUpper(code))
+	if err != nil {
+		problems.Add("currency", "must be a code of ISO 4217, such as USD")
+	}
+	return currency
+}
+
+func (in *balanceQuery) currency() (money.Currency, error) {
+	if in.Currency == "" {
+		return walletCurrency, nil
+	}
+	var problems wire.Problems
+	return currencyOf(&problems, in.Currency), problems.Err()
 }
 
 // bound reads one end of a range of face values.

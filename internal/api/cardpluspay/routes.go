@@ -118,8 +118,12 @@ func (a *api) challenge(_ context.Context, c *call, _ wire.None) (challenge, err
 	return challenge{Challenge: text, ExpiresIn: int64(account.ChallengeLife / time.Second), ExpiresAt: wire.TimeOffset(until.UTC())}, nil
 }
 
-func (a *api) balance(ctx context.Context, c *call, _ wire.None) (balance, error) {
-	amount, err := a.Wallets.Balance(ctx, c.Principal.Book, walletCurrency)
+func (a *api) balance(ctx context.Context, c *call, in balanceQuery) (balance, error) {
+	currency, err := in.currency()
+	if err != nil {
+		return balance{}, err
+	}
+	amount, err := a.Wallets.Balance(ctx, c.Principal.Book, currency)
 	return balance{Balance: amount.String(), Currency: amount.Currency.String(), State: stateSuccess}, err
 }
 

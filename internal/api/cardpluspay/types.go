@@ -5,7 +5,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 )
 
-// walletCurrency is that of the balance that the dialect shows.
+// walletCurrency is that of the balance that is shown unless another one is asked for.
 const walletCurrency = money.USD
 
 // stateSuccess stands in answers that have a state and no more to say with it.
@@ -32,6 +32,10 @@ type checkRequest struct{ itemRequest }
 type purchaseRequest struct {
 	itemRequest
 	Email string `json:"email"`
+}
+
+type balanceQuery struct {
+	Currency string `query:"currency" json:"-"`
 }
 
 type orderPath struct {
