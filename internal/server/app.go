@@ -16,6 +16,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
@@ -71,6 +73,8 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Catalog  *catalog.Service
+	Stock    *stock.Stock
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -155,6 +159,11 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	a.Catalog = catalog.New(catalog.Deps{DB: db, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Catalog.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load catalog: %w", err)
+	}
+	a.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
@@ -174,6 +183,7 @@ const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
+	lowSweep  = 30 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -193,6 +203,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
 		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("stock.check_levels", lowSweep, func(ctx context.Context) error {
+		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
