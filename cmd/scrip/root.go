@@ -55,7 +55,7 @@ PostgreSQL with --database.`,
 	flags.String("log-format", standard.LogFormat, "auto, text or json")
 	flags.StringVarP(&p.output, "output", "o", "table", "table or json")
 	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.signer(), p.operator(), p.template(), p.giftcard(),
-		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
+		p.catalog(), p.stock(), p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			asGroup(cmd)

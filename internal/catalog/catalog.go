@@ -12,6 +12,8 @@ package catalog
 
 import (
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -93,7 +95,13 @@ type Deps struct {
 // Service is the catalog of one installation. It is safe for concurrent use.
 type Service struct {
 	Deps
+	view    atomic.Pointer[view]
+	refresh sync.Mutex
 }
 
 // New returns the service. It knows no product before the first Refresh.
-func New(d Deps) *Service { return &Service{Deps: d} }
+func New(d Deps) *Service {
+	s := &Service{Deps: d}
+	s.view.Store(emptyView())
+	return s
+}

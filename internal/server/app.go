@@ -186,6 +186,7 @@ const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
+	lowSweep  = 30 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -205,6 +206,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
 		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("stock.check_levels", lowSweep, func(ctx context.Context) error {
+		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
