@@ -342,3 +342,34 @@ func TestCheck(t *testing.T) {
 		}
 	})
 }
+
+// Large orders at once, which together hold more codes than are ever picked at a time,
+// all get theirs.
+func TestLargeOrders(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		const orders = 14
+		b.fill("GPLAY", orders*order.MaxQuantity)
+		var mu sync.Mutex
+		sold := map[string]bool{}
+		var group sync.WaitGroup
+		for i := range orders {
+			buyer := b.buyer("Buyer"+string(rune('A'+i)), 100_000)
+			group.Go(func() {
+				placed, err := b.Place(t.Context(), buyer, order.Purchase{Item: item, Quantity: order.MaxQuantity})
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for _, text := range texts(placed.Codes) {
+					sold[text] = true
+				}
+			})
+		}
+		group.Wait()
+		if len(sold) != orders*order.MaxQuantity {
+			t.Errorf("%d different codes were sold", len(sold))
+		}
+		b.verified()
+	})
+}

@@ -95,7 +95,7 @@ func (s *Service) pick(ctx context.Context, at shelf, n, try int) ([]stock.CodeI
 		skip = spread * (try - 1) * draw() / 256
 	}
 	for {
-		want := n + s.shelves.count(at)
+		want := min(n+s.shelves.count(at), stock.MaxPick)
 		ids, err := s.Stock.Pick(ctx, stock.Wanted{Realm: at.realm, Item: at.item, N: want, Skip: skip})
 		if err != nil {
 			return nil, err
@@ -108,7 +108,7 @@ func (s *Service) pick(ctx context.Context, at shelf, n, try int) ([]stock.CodeI
 			skip = 0 // too far: from the first again
 		case len(ids) < n:
 			return nil, nil
-		case len(ids) == want || released == nil:
+		case len(ids) == want && want < stock.MaxPick || released == nil:
 			// Others began to hold some, or gave some back, since they were counted.
 		default:
 			select {
