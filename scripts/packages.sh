@@ -132,3 +132,24 @@ need_browser() {
 	export SCRIP_TEST_BROWSER=$packages_root/files/usr/lib/chromium/chromium
 	export FONTCONFIG_SYSROOT=$packages_root/files
 }
+
+# need_interpreters finds the interpreters that the clients' own tests run in.
+need_interpreters() {
+	local program missing=()
+	for program in node python3; do
+		command -v "$program" >/dev/null || missing+=("$program")
+	done
+	((${#missing[@]} > 0)) || return 0
+	command -v apt-get >/dev/null || {
+		say "error: the tests of the clients need ${missing[*]}: install them" >&2
+		return 1
+	}
+	missing=("${missing[@]/#node/nodejs}")
+	say "    not installed: ${missing[*]}: getting them"
+	if packages_can_install; then
+		packages_install "${missing[@]}"
+		return
+	fi
+	[[ -e $packages_root/complete.${missing[0]} ]] || packages_unpack "${missing[@]}" || return
+	packages_use
+}
