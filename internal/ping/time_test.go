@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -62,7 +63,7 @@ func (p *process) trials(rounds int, classes []*class) {
 						}
 					}
 					extra := time.Since(watch).Nanoseconds()
-					r, took, err := p.Timed(ctx, tx, c.check(round))
+					r, took, err := p.Timer()(ctx, tx, c.check(round))
 					if err != nil || r.Status != ping.Invalid {
 						return fmt.Errorf("%s: %s, %w", c.name, r.Status, err)
 					}
@@ -111,12 +112,12 @@ func TestTimeTellsNothing(t *testing.T) {
 	if testing.Short() {
 		rounds = 1500
 	}
-	p := setup(t, openSQLite(t), with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
 	others, locked, shut, quiet := p.pool(shop), p.pool(shop), p.pool(shop), p.pool(shop)
 	for i, c := range slices.Concat(locked, shut) {
 		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for guess := range 5 {
-				if _, _, err := p.Timed(ctx, tx, check(desk, "scrip", c.number, wrongKey(guess))); err != nil {
+				if _, _, err := p.Timer()(ctx, tx, check(desk, "scrip", c.number, wrongKey(guess))); err != nil {
 					return fmt.Errorf("lock card %d: %w", i, err)
 				}
 			}

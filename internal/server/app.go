@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
@@ -29,7 +30,6 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
-	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -77,8 +77,6 @@ type App struct {
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
-	// Checker checks the balances that portals' visitors ask for; without it portals have no pages.
-	Checker portalpage.Checker
 	data    string // the data directory
 }
 
@@ -162,7 +160,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		rules = *o.Pings
 	}
 	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Cards: a.Cards, Policy: rules, Logger: o.Logger})
+		Fraud: fraud.New(fraud.Config{}), Cards: a.Cards, Policy: rules, Logger: o.Logger})
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("load networks of balance checks: %w", err)
 	}
