@@ -347,6 +347,11 @@ const (
 	eventProbed    = "card.probed"
 )
 
+// EventTypes returns the types of this package's events.
+func EventTypes() []string {
+	return []string{eventCompleted, eventHighRisk, eventSuspended, eventProbed}
+}
+
 // events returns the rows that tell the caller's book of a check.
 func (s *Service) events(a *attempt, r *Result) []storage.Effect {
 	c := &a.check.Caller

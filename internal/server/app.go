@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
@@ -140,7 +141,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
