@@ -83,6 +83,7 @@ func (p *program) settings(cmd *cobra.Command) (config.Config, map[string]string
 
 func options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
+		Secrets:              c.Secrets,
 		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
 }
 

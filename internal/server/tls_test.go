@@ -91,7 +91,7 @@ func TestTLSRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, set := range map[string]func(*server.App, *server.TLS){
-		"checks balances":      func(*server.App, *server.TLS) {},
+		"checks balances":      func(a *server.App, _ *server.TLS) { a.Checker = nil },
 		"no such file":         func(a *server.App, s *server.TLS) { a.Checker, s.Roots = desk{}, bad+".gone" },
 		"no certificate in":    func(a *server.App, s *server.TLS) { a.Checker, s.Roots = desk{}, bad },
 		"listen on nowhere:no": func(a *server.App, s *server.TLS) { a.Checker, s.Listen = desk{}, "nowhere:no" },
