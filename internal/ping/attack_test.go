@@ -3,6 +3,7 @@ package ping_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -357,43 +358,74 @@ func mustNumber(t testing.TB, text string) pan.Number {
 type scorer struct {
 	events   []fraud.Event
 	outcomes []fraud.Outcome
+	labels   []labelled
 	score    fraud.Score
+}
+
+type labelled struct {
+	event fraud.Event
+	label fraud.Label
 }
 
 func (s *scorer) Score(e fraud.Event) fraud.Score { s.events = append(s.events, e); return s.score }
 
+func (s *scorer) Label(e fraud.Event, l fraud.Label) { s.labels = append(s.labels, labelled{e, l}) }
+
 func (s *scorer) Learn(_ fraud.Event, o fraud.Outcome) { s.outcomes = append(s.outcomes, o) }
 
-// The engine sees keyed hashes with their neighbours, and learns the same of all ways of
-// being invalid, so that later scores do not tell them apart.
-func TestScores(t *testing.T) {
-	engine := &scorer{score: fraud.Score{Hundredths: 80, Signals: []fraud.Signal{{Name: "velocity_anomaly", Value: 41, Threshold: 10, Window: time.Hour, Points: 60}}}}
+// The engine sees keyed hashes with their neighbours and learns what came of each check.
+func TestEngineLearns(t *testing.T) {
+	engine := &scorer{}
 	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = engine })
 	card := p.issue(shop, 2500)
+	p.look(desk, card.number, card.key)
 	for i := range 5 {
 		p.look(desk, card.number, wrongKey(i))
 	}
+	p.look(desk, card.number, card.key) // locked
 	p.look(desk, unknownNumber(5), "KEY_x")
-	p.look(desk, unknownNumber(6), "KEY_x")
-	locked := p.look(desk, card.number, card.key)
-	for i, o := range engine.outcomes {
-		want(t, fmt.Sprintf("outcome %d", i), o, fraud.Outcome{WrongPIN: true})
+	p.look(desk, unknownNumber(6), "")
+	wrong := fraud.Outcome{WrongPIN: true}
+	want(t, "outcomes", engine.outcomes, []fraud.Outcome{{Found: true}, wrong, wrong, wrong, wrong, wrong, wrong, {}, {}})
+	e := engine.events
+	want(t, "neighbours", e[7].After == e[8].Card && e[8].Before == e[7].Card && e[7].Block == e[8].Block, true)
+	want(t, "one card", e[0].Card == e[6].Card && e[0].Card != e[7].Card, true)
+	portal := desk
+	portal.Credential = "portal_1"
+	p.look(portal, card.number, "")
+	want(t, "public", []bool{e[0].Public, engine.events[9].Public}, []bool{false, true})
+}
+
+// Scores and events beside an invalid answer hold nothing that tells whether there is such
+// a card; what operators see of the check does.
+func TestTellingScores(t *testing.T) {
+	quiet := fraud.Signal{Name: "velocity_anomaly", Of: "credential", Value: 41, Threshold: 10, Window: time.Hour, Points: 80}
+	telling := fraud.Signal{Name: "pin_guessing", Of: "network", Value: 9, Threshold: 3, Window: time.Hour, Points: 15, Telling: true}
+	engine := &scorer{score: fraud.Score{Hundredths: 95, Signals: []fraud.Signal{quiet, telling}}}
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = engine })
+	card := p.issue(desk, 2500)
+	names := func(s fraud.Score) (all []string) {
+		for _, signal := range s.Signals {
+			all = append(all, signal.Name)
+		}
+		return all
 	}
-	if n := len(engine.events); n != 8 || engine.events[5].After != engine.events[6].Card || engine.events[6].Before != engine.events[5].Card {
-		t.Error("adjacent numbers are not neighbours")
-	}
-	want(t, "same block", engine.events[5].Block == engine.events[6].Block, true)
-	want(t, "same card", engine.events[0].Card == engine.events[7].Card, true)
-	risks := p.events(desk.Book, "fraud.high_risk")
-	want(t, "events of high risk", len(risks), 8)
-	record, err := p.Find(t.Context(), desk.Book, locked.ID)
+	invalid := p.look(desk, unknownNumber(1), "")
+	want(t, "told", names(invalid.Score), []string{"velocity_anomaly"})
+	record, err := p.Find(t.Context(), desk.Book, invalid.ID)
 	must(t, err)
-	want(t, "event", risks[7], `fraud.high_risk {"card_id":"`+record.Card+`","ping_id":"`+string(locked.ID)+
-		`","network":"scrip","fraud_score":0.80,"fraud_signals":["velocity_anomaly"],"explanation":[{"signal":"velocity_anomaly","value":41,"threshold":10,"window_seconds":3600,"points":60}]}`)
-	if !strings.Contains(string(locked.AppendJSON(nil)), `"ai_verified":false`) {
-		t.Errorf("rules alone are no model: %s", locked.AppendJSON(nil))
+	want(t, "kept", record.Score, engine.score)
+	want(t, "event of high risk", p.events(desk.Book, "fraud.high_risk"), []string{`fraud.high_risk {"card_id":"` + record.Card + `","ping_id":"` + string(invalid.ID) +
+		`","network":"scrip","fraud_score":0.` + strconv.Itoa(invalid.Score.Hundredths) + `,"fraud_signals":["velocity_anomaly"],"explanation":[` +
+		`{"signal":"velocity_anomaly","of":"credential","value":41,"threshold":10,"window_seconds":3600,"points":80}]}`})
+	want(t, "event", p.events(desk.Book, "ping.completed"), []string{"ping.completed " + string(invalid.AppendJSON(nil))})
+	if !strings.Contains(string(invalid.AppendJSON(nil)), `"ai_verified":false`) {
+		t.Errorf("rules alone are no model: %s", invalid.AppendJSON(nil))
 	}
-	engine.score.Hundredths = 79
-	p.look(desk, unknownNumber(3), "")
-	want(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 8)
+	active := p.look(desk, card.number, "")
+	want(t, "told of a card that is there", active.Score, engine.score)
+
+	engine.score = fraud.Score{Hundredths: 79, Signals: []fraud.Signal{{Name: "velocity_anomaly", Points: 79}}}
+	p.look(desk, card.number, "")
+	want(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 2)
 }

@@ -250,23 +250,23 @@ func (s *Service) effects(a *attempt, r *Result) (effects []storage.Effect, err 
 	if err != nil {
 		return nil, err
 	}
-	effects = append(append(effects, row), s.events(a, r)...)
+	told := r.told()
+	effects = append(append(effects, row), s.events(a, &told)...)
 	if a.check.Also == nil {
 		return effects, nil
 	}
-	also, err := protected(a.check.Also, r)
+	also, err := protected(a.check.Also, told)
 	return append(effects, also...), err
 }
 
 // protected turns a panic of a caller's function into an error: it must not take the lane with it.
-func protected(also func(*Result) ([]storage.Effect, error), r *Result) (effects []storage.Effect, err error) {
+func protected(also func(*Result) ([]storage.Effect, error), r Result) (effects []storage.Effect, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("record balance check: what to write with it panicked: %v", p)
 		}
 	}()
-	copied := *r
-	return also(&copied)
+	return also(&r)
 }
 
 // wrongPINs within lockWithin lock a card.

@@ -63,7 +63,7 @@ func (s *Service) Ping(ctx context.Context, c Check) (Result, error) {
 		return Result{}, err
 	}
 	s.learn(a, result)
-	return result, nil
+	return result.told(), nil
 }
 
 // begin checks everything that can be checked without asking the network.
@@ -88,7 +88,7 @@ func (s *Service) begin(ctx context.Context, c *Check) (*attempt, error) {
 	a.inquiry = Inquiry{Book: c.Caller.Book, Realm: c.Caller.Realm, Number: number, PIN: c.PIN, Currency: c.Currency, Public: c.Caller.public()}
 	a.card = s.cardHash(c.Caller.Realm, c.Network, number.Reveal())
 	if a.guarded() {
-		if err := s.take(ctx, "ping.card:"+hex.EncodeToString(a.card[:16]), s.Policy.Card); err != nil {
+		if err := take(ctx, s.local, "ping.card:"+hex.EncodeToString(a.card[:16]), s.Policy.Card); err != nil {
 			return nil, err
 		}
 	}
@@ -104,31 +104,31 @@ func (s *Service) admit(ctx context.Context, a *attempt) error {
 	case callerSuspended:
 		return errSuspended()
 	case callerSlowed:
-		if err := s.take(ctx, "ping.slowed:"+string(a.caller.book)+"/"+a.caller.name, s.Policy.Slowed); err != nil {
+		if err := take(ctx, s.Limits, "ping.slowed:"+string(a.caller.book)+"/"+a.caller.name, s.Policy.Slowed); err != nil {
 			return err
 		}
 	case callerFree:
 	}
-	windows := s.Policy.Credential
+	limits, windows := s.Limits, s.Policy.Credential
 	if a.check.Caller.public() {
-		windows = s.Policy.Visitor
+		limits, windows = s.local, s.Policy.Visitor
 	}
-	if err := s.take(ctx, "ping.caller:"+string(a.caller.book)+"/"+a.caller.name, windows); err != nil {
+	if err := take(ctx, limits, "ping.caller:"+string(a.caller.book)+"/"+a.caller.name, windows); err != nil {
 		return err
 	}
 	place := a.check.Caller.place()
 	if place == "" {
 		return nil
 	}
-	return s.take(ctx, "ping.address:"+place, s.Policy.Address)
+	return take(ctx, s.Limits, "ping.address:"+place, s.Policy.Address)
 }
 
 // take takes one of a limit's windows, or says how long to wait.
-func (s *Service) take(ctx context.Context, subject string, windows []limit.Window) error {
+func take(ctx context.Context, limits *limit.Limiter, subject string, windows []limit.Window) error {
 	if len(windows) == 0 {
 		return nil
 	}
-	d, err := s.Limits.Take(ctx, subject, windows, 1)
+	d, err := limits.Take(ctx, subject, windows, 1)
 	if err != nil {
 		return err
 	}
@@ -165,20 +165,20 @@ func (s *Service) score(a *attempt) fraud.Score {
 	c := &a.check.Caller
 	near := neighboursOf(a.inquiry.Number.Reveal())
 	hash := func(number string) fraud.Hash { return s.cardHash(c.Realm, a.network.id, number) }
-	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Address: c.Address.Unmap(),
-		Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
+	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Public: c.public(),
+		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
 		Block: fraud.Hash(s.Vault.Hash(purposeBlock, string(c.Realm)+"/"+a.network.id+"/"+near.block))}
 	return s.Fraud.Score(a.event)
 }
 
-// learn tells the engine what the caller was told and no more: were the three ways of
-// being invalid told apart here, later scores would tell them apart too.
+// learn tells the engine what came of a check. Found is what the caller was told: of a
+// locked card nobody finds anything.
 func (s *Service) learn(a *attempt, r Result) {
 	if s.Fraud == nil {
 		return
 	}
-	found := r.Status != Invalid
-	s.Fraud.Learn(a.event, fraud.Outcome{Found: found, WrongPIN: !found && !a.inquiry.PIN.IsZero()})
+	wrong := a.balance.PIN == PINWrong || a.balance.Status != r.Status
+	s.Fraud.Learn(a.event, fraud.Outcome{Found: r.Status != Invalid, WrongPIN: wrong})
 }
 
 // neighbours are the numbers around a number.
@@ -252,6 +252,15 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 		a.result.AsOf = a.at
 	}
 	return nil
+}
+
+// told is what the caller hears of a result: beside an invalid answer no score that tells
+// whether there is such a card.
+func (r Result) told() Result {
+	if r.Status == Invalid && r.Score.Model != stagedModel {
+		r.Score = r.Score.Uniform()
+	}
+	return r
 }
 
 // withheld is what a result becomes when the card is locked: the answer of a number that

@@ -23,7 +23,10 @@ func (s *Service) Timed(ctx context.Context, tx *storage.Tx, c Check) (Result, i
 	if err := newBatch(s.lanes[0], []*pending{p}).run(ctx, tx); err != nil {
 		return Result{}, 0, err
 	}
-	return p.result, watch.Elapsed().Nanoseconds(), p.err
+	if p.err == nil {
+		s.learn(a, p.result)
+	}
+	return p.result.told(), watch.Elapsed().Nanoseconds(), p.err
 }
 
 // RecordAlone records a check in a transaction of its own, beside the lanes: what they

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -29,7 +30,8 @@ const (
 	LabelGenuine Label = "genuine"
 )
 
-// Record is a check as it is kept.
+// Record is a check as it is kept, for operators: its score is the whole one, of which the
+// caller was not told what tells whether a card exists.
 type Record struct {
 	Result
 	Book  ledger.BookID
@@ -40,6 +42,7 @@ type Record struct {
 	// Address is where the caller was; empty when that was not known.
 	Address string
 	Label   Label
+	card    fraud.Hash
 }
 
 // pingRow returns the row of a check. A card of somebody else's is named for its owner.
@@ -107,7 +110,7 @@ type LabelRequest struct {
 	Actor string
 }
 
-// Label notes whether a check was fraud or genuine, for those who judge and train scores.
+// Label notes whether a check was fraud or genuine, and tells the engine of this process.
 // It returns not_found or invalid_request.
 func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	switch r.Label {
@@ -118,7 +121,7 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	if !id.Valid(idPrefix, string(r.Ping)) {
 		return unknownPing()
 	}
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		n, err := tx.Exec(ctx, labelPing, string(r.Book), string(r.Ping), string(r.Label))
 		if err != nil {
 			return err
@@ -129,6 +132,24 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
 			Detail: map[string]string{"label": string(r.Label)}, At: s.now()})
 	})
+	if err != nil || s.Fraud == nil || r.Label == Unlabelled {
+		return err
+	}
+	return s.tellLabel(ctx, r)
+}
+
+// tellLabel tells the engine of a label. It knows the check by what is kept of it.
+func (s *Service) tellLabel(ctx context.Context, r LabelRequest) error {
+	found, err := s.Find(ctx, r.Book, r.Ping)
+	if err != nil {
+		return err
+	}
+	address, _ := netip.ParseAddr(found.Address) // none is no address
+	caller := Caller{Credential: found.Credential}
+	s.Fraud.Label(fraud.Event{Kind: fraud.Ping, At: found.At, Realm: found.Realm, Book: found.Book, Caller: found.Credential,
+		Public: caller.public(), Address: address, Network: found.Network, Card: found.card},
+		fraud.Label{At: s.Clocks.Now(found.Realm), Fraud: r.Label == LabelFraud})
+	return nil
 }
 
 const (
@@ -299,7 +320,8 @@ func scanRecord(row storage.Row) (r Record, err error) {
 		return r, err
 	}
 	r.Score.Hundredths, r.Latency = int(hundredths), time.Duration(latency)*time.Microsecond
-	r.AsOf, r.At, r.Card = storage.Time(known), storage.Time(at), cardID(fraud.Hash(card))
+	r.AsOf, r.At, r.card = storage.Time(known), storage.Time(at), fraud.Hash(card)
+	r.Card = cardID(r.card)
 	if err := json.Unmarshal([]byte(signals), &r.Score.Signals); err != nil {
 		return r, fmt.Errorf("read balance check %s: the signals are damaged: %w", r.ID, err)
 	}
@@ -386,6 +408,7 @@ func (r *Result) riskJSON(card fraud.Hash) []byte {
 			dst = append(dst, ',')
 		}
 		dst = quote.JSON(append(dst, `{"signal":`...), signal.Name)
+		dst = quote.JSON(append(dst, `,"of":`...), signal.Of)
 		dst = strconv.AppendInt(append(dst, `,"value":`...), signal.Value, 10)
 		dst = strconv.AppendInt(append(dst, `,"threshold":`...), signal.Threshold, 10)
 		dst = strconv.AppendInt(append(dst, `,"window_seconds":`...), int64(signal.Window/time.Second), 10)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
@@ -224,6 +227,9 @@ func TestRecords(t *testing.T) {
 		found, err = p.Find(ctx, desk.Book, made[0].ID)
 		must(t, err)
 		want(t, "label", found.Label, ping.LabelFraud)
+		e := engine.events[0]
+		e.Before, e.After, e.Block = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
+		want(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
 		wantCode(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
 		wantCode(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)
 		wantCode(t, "unknown", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: ping.ID(id.New("ping")), Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)

@@ -102,11 +102,14 @@ func (n staged) Inquire(ctx context.Context, q Inquiry) (Balance, error) {
 	return b, nil
 }
 
+// stagedOf is whose checks the signals of the test realm's numbers are about.
+var stagedOf = map[string]string{"velocity_anomaly": "credential", "proxy_ip_detected": "address", "sequential_pan_pattern": "neighbourhood"}
+
 // stagedSignals are signals with made-up figures: each was seen once more than it may be.
 func stagedSignals(names []string) []fraud.Signal {
 	var signals []fraud.Signal
 	for _, name := range names {
-		signals = append(signals, fraud.Signal{Name: name, Value: 2, Threshold: 1, Window: time.Hour, Points: 29})
+		signals = append(signals, fraud.Signal{Name: name, Of: stagedOf[name], Value: 2, Threshold: 1, Window: time.Hour, Points: 29})
 	}
 	return signals
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -19,10 +20,11 @@ import (
 )
 
 // Scorer says how much a check looks like theft, without I/O. Score counts the event
-// before the network is asked, Learn adds what came of it.
+// before the network is asked, Learn adds what came of it, Label what was found out later.
 type Scorer interface {
 	Score(event fraud.Event) fraud.Score
 	Learn(event fraud.Event, outcome fraud.Outcome)
+	Label(event fraud.Event, label fraud.Label)
 }
 
 // Policy is the operator's rules for checks.
@@ -36,7 +38,8 @@ type Policy struct {
 	LockFor time.Duration
 	// Credential, Visitor, Address and Card bound the checks by one credential, by one
 	// visitor of a portal, from one address and of one card; Slowed those of a caller who
-	// finds as little as a thief. None is no bound.
+	// finds as little as a thief. None is no bound. Each process counts visitors and cards
+	// for itself.
 	Credential, Visitor, Address, Card, Slowed []limit.Window
 	Hunt                                       Hunt
 	// Retention is how long checks are kept.
@@ -92,9 +95,12 @@ type Service struct {
 	honey    honey
 	spent    spent
 	follow   follow
-	lanes    []*lane
-	seed     maphash.Seed
-	running  sync.WaitGroup
+	// local has the limits that each process keeps for itself: most cards come once, and
+	// sharing what is counted of them would cost a transaction each.
+	local   *limit.Limiter
+	lanes   []*lane
+	seed    maphash.Seed
+	running sync.WaitGroup
 }
 
 // postgresLanes is how many transactions may be under way at once where there can be several.
@@ -103,7 +109,7 @@ const postgresLanes = 4
 // New returns the service with the networks that are built in; Refresh adds those that
 // operators configured. Close stops it.
 func New(d Deps) *Service {
-	s := &Service{Deps: d, seed: maphash.MakeSeed()}
+	s := &Service{Deps: d, seed: maphash.MakeSeed(), local: limit.NewLocal(d.Clocks.Of(realm.Live))}
 	s.networks.setup(builtIn(d.Cards))
 	n := 1
 	if d.DB.Shared() {

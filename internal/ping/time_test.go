@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -111,7 +112,7 @@ func TestTimeTellsNothing(t *testing.T) {
 	if testing.Short() {
 		rounds = 1500
 	}
-	p := setup(t, openSQLite(t), with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
 	others, locked, shut, quiet := p.pool(shop), p.pool(shop), p.pool(shop), p.pool(shop)
 	for i, c := range slices.Concat(locked, shut) {
 		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {

@@ -78,6 +78,10 @@ func New(db *storage.DB, c clock.Clock) *Limiter {
 	return newLimiter(db, c, db.Shared())
 }
 
+// NewLocal returns a limiter that counts for this process alone and has no penalty box: for
+// limits that need not be exact across processes, on subjects of which most come once.
+func NewLocal(c clock.Clock) *Limiter { return newLimiter(nil, c, false) }
+
 func newLimiter(db *storage.DB, c clock.Clock, shared bool) *Limiter {
 	l := &Limiter{db: db, clock: c, shared: shared, seed: maphash.MakeSeed(), workers: make(chan struct{}, leaseWorkers)}
 	for i := range l.shards {

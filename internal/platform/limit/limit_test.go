@@ -314,3 +314,14 @@ func BenchmarkTake(b *testing.B) {
 		}
 	})
 }
+
+// A local limiter counts like any other and needs no database.
+func TestLocal(t *testing.T) {
+	l := NewLocal(noon())
+	defer l.Close()
+	for i := range 5 {
+		if d := take(t, l, "card:1", 1, Window{Limit: 3, Per: time.Minute}); d.Allowed != (i < 3) {
+			t.Errorf("%d: %+v", i, d)
+		}
+	}
+}

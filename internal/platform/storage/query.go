@@ -45,8 +45,8 @@ func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values 
 	var found []T
 	d := engineOf(q)
 	for len(values) > 0 {
-		take, written := b.size(len(values))
-		rows, err := q.queryText(ctx, b.name, b.expand(d, written), b.arguments(fixed, values[:take], written))
+		text, args, rest := b.next(d, fixed, values)
+		rows, err := q.queryText(ctx, b.name, text, args)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values 
 			return nil, err
 		}
 		found = append(found, some...)
-		values = values[take:]
+		values = rest
 	}
 	return found, nil
 }

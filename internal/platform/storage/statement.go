@@ -137,6 +137,17 @@ func (b *Bulk) parameter(d dialect, row, column, n int) string {
 	return "$" + strconv.Itoa(n)
 }
 
+// next returns the statement for as many of rows as it takes, and the rest.
+func (b *Bulk) next(d dialect, fixed []any, rows [][]any) (text string, args []any, rest [][]any) {
+	if d == postgres {
+		take := min(len(rows), maxArray)
+		text, args = b.arrays(fixed, rows[:take])
+		return text, args, rows[take:]
+	}
+	take, written := b.size(len(rows))
+	return b.expand(d, written), b.arguments(fixed, rows[:take], written), rows[take:]
+}
+
 // size returns how many of n rows the next statement takes, and for how many rows it is
 // written: powers of two, so that few texts are ever prepared.
 func (b *Bulk) size(n int) (take, written int) {

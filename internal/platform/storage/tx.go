@@ -76,12 +76,11 @@ func (tx *Tx) engine() dialect { return tx.dialect }
 // ExecRows runs b over rows, as few statements as it takes, each row a slice of b's columns.
 func (tx *Tx) ExecRows(ctx context.Context, b *Bulk, rows [][]any, fixed ...any) error {
 	for len(rows) > 0 {
-		take, written := b.size(len(rows))
-		args := b.arguments(fixed, rows[:take], written)
-		if err := tx.conn.queue(ctx, b.expand(tx.dialect, written), args); err != nil {
+		text, args, rest := b.next(tx.dialect, fixed, rows)
+		if err := tx.conn.queue(ctx, text, args); err != nil {
 			return wrap(b.name, err)
 		}
-		rows = rows[take:]
+		rows = rest
 	}
 	return nil
 }
