@@ -225,6 +225,9 @@ func TestHoney(t *testing.T) {
 		number := unknownNumber(4711)
 		h, err := p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Note: "in the old export", Actor: "operator/1"})
 		must(t, err)
+		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(unknownNumber(4712)),
+			Note: "was " + unknownNumber(4712)[2:8] + "-" + unknownNumber(4712)[8:], Actor: "operator/1"})
+		wantCode(t, "a note with the number", err, fault.InvalidRequest)
 		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Actor: "operator/1"})
 		wantCode(t, "twice", err, fault.AlreadyExists)
 		must(t, both[1].Refresh(ctx))

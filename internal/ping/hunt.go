@@ -358,6 +358,9 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	if err != nil {
 		return Honey{}, err
 	}
+	if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(n.Note), strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+		return Honey{}, invalidAt("note", "the note holds the number, which is not kept")
+	}
 	now, card := s.now(), s.cardHash(n.Realm, n.Network, number.Reveal())
 	h := Honey{ID: HoneyID(id.New("honey")), Realm: n.Realm, Network: n.Network, Last4: number.Last4(), Note: n.Note, CreatedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {

@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -106,6 +107,8 @@ type Change struct {
 	// Disabled is the operator's: true takes the portal off until it is false, which puts
 	// it on again.
 	Disabled *bool
+	// Reason is kept in the audit log; it may be empty.
+	Reason string
 	// Actor is named in the audit log.
 	Actor string
 	Also  Also
@@ -148,7 +151,7 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 		if err := s.check(&p); err != nil {
 			return err
 		}
-		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change"}); err != nil {
+		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change", Detail: reasonOf(&c)}); err != nil {
 			return err
 		}
 		if err := s.claim(ctx, tx, &p, &before); err != nil {
@@ -244,9 +247,18 @@ func release(before, after *Portal) []storage.Effect {
 
 func (s *Service) record(ctx context.Context, tx *storage.Tx, p *Portal, r audit.Record) error {
 	r.Subject, r.Book, r.At = string(p.ID), string(p.Book), s.Clocks.Now(p.Realm)
-	r.Detail = map[string]string{
+	detail := map[string]string{
 		"name": audit.Clean(p.Name), "slug": audit.Clean(p.Slug), "domain": audit.Clean(p.CustomDomain),
 		"networks": audit.Clean(strings.Join(p.Networks, " ")), "state": p.state(),
 	}
+	maps.Copy(detail, r.Detail)
+	r.Detail = detail
 	return s.Audit.Append(ctx, tx, r)
+}
+
+func reasonOf(c *Change) map[string]string {
+	if c.Reason == "" {
+		return nil
+	}
+	return map[string]string{"reason": audit.Clean(c.Reason)}
 }
