@@ -16,13 +16,13 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -67,8 +67,7 @@ type Config struct {
 type Ledger struct {
 	db     *storage.DB
 	clocks *clock.Realms
-	lanes  []*lane
-	done   sync.WaitGroup
+	lanes  []*lane.Lane[work]
 }
 
 const postgresLanes = 4
@@ -83,9 +82,7 @@ func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
 	}
 	l := &Ledger{db: db, clocks: clocks}
 	for range config.Lanes {
-		lane := newLane(db, config.Observe)
-		l.lanes = append(l.lanes, lane)
-		l.done.Go(lane.run)
+		l.lanes = append(l.lanes, newLane(db, config.Observe))
 	}
 	return l
 }
@@ -93,9 +90,8 @@ func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
 // Close finishes the operations that were accepted and refuses new ones.
 func (l *Ledger) Close() {
 	for _, lane := range l.lanes {
-		lane.close()
+		lane.Close()
 	}
-	l.done.Wait()
 }
 
 // OpenBook makes an empty book within tx.
@@ -113,7 +109,7 @@ func (l *Ledger) Submit(ctx context.Context, op Operation) (Outcome, error) {
 	if err := l.check(&op); err != nil {
 		return Outcome{}, err
 	}
-	return l.laneOf(op.Book).submit(ctx, &op)
+	return l.submit(ctx, &op)
 }
 
 // check refuses what makes no sense in any book and completes the rest. The time of an operation moves its
@@ -152,8 +148,8 @@ func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(d
 	var outcomes []Outcome
 	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		outcomes = make([]Outcome, 0, len(ops))
-		for first := 0; first < len(ops); first += batchSize {
-			if err := submitChunk(ctx, tx, ops[first:min(first+batchSize, len(ops))], &outcomes); err != nil {
+		for first := 0; first < len(ops); first += lane.Group {
+			if err := submitChunk(ctx, tx, ops[first:min(first+lane.Group, len(ops))], &outcomes); err != nil {
 				return err
 			}
 			if progress != nil {
@@ -163,7 +159,7 @@ func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(d
 		return nil
 	})
 	if err != nil {
-		return nil, asFault(err)
+		return nil, lane.Fault(err)
 	}
 	return outcomes, nil
 }
@@ -185,15 +181,6 @@ func submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes 
 		*outcomes = append(*outcomes, outcome)
 	}
 	return state.write(ctx, tx)
-}
-
-// laneOf keeps a book in one lane, so that its operations never wait for each other's locks.
-func (l *Ledger) laneOf(book BookID) *lane {
-	hash := uint32(2166136261)
-	for i := range len(book) {
-		hash = (hash ^ uint32(book[i])) * 16777619
-	}
-	return l.lanes[hash%uint32(len(l.lanes))]
 }
 
 func notFound(kind string, name string) *fault.Error {

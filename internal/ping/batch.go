@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -22,9 +23,9 @@ const quotaName = "ping"
 
 // batch is the checks of one transaction. It is made anew whenever that is tried again.
 type batch struct {
-	lane    *lane
 	service *Service
-	group   []*pending
+	seen    *seen
+	tasks   []*lane.Task[work]
 	now     time.Time // by the machine's clock
 	quotas  map[ledger.BookID]*quota
 	callers map[callerKey]*caller
@@ -40,8 +41,8 @@ type quota struct {
 	used, taken int64
 }
 
-func newBatch(l *lane, group []*pending) *batch {
-	return &batch{lane: l, service: l.service, group: group, now: l.service.now(), quotas: map[ledger.BookID]*quota{},
+func newBatch(s *Service, remembered *seen, tasks []*lane.Task[work]) *batch {
+	return &batch{service: s, seen: remembered, tasks: tasks, now: s.now(), quotas: map[ledger.BookID]*quota{},
 		callers: map[callerKey]*caller{}, cards: map[fraud.Hash]*lock{}, touched: map[fraud.Hash]bool{}, noted: seenNow{}}
 }
 
@@ -50,16 +51,16 @@ func (b *batch) run(ctx context.Context, tx *storage.Tx) error {
 	if err := b.load(ctx, tx); err != nil {
 		return err
 	}
-	for _, p := range b.group {
-		p.result, p.err = b.decide(p.a)
+	for _, t := range b.tasks {
+		t.Work.result, t.Err = b.decide(t.Work.a)
 	}
 	return b.write(ctx, tx)
 }
 
 // load reads, and locks in one order in all processes, what the checks depend on.
 func (b *batch) load(ctx context.Context, tx *storage.Tx) error {
-	for _, p := range b.group {
-		a := p.a
+	for _, t := range b.tasks {
+		a := t.Work.a
 		if a.metered(&b.service.Policy) {
 			b.quotas[a.caller.book] = nil
 		}
@@ -106,9 +107,9 @@ func (b *batch) loadCallers(ctx context.Context, tx *storage.Tx) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	for _, p := range b.group {
-		if key := p.a.caller; p.a.guarded() && b.callers[key] == nil {
-			b.callers[key] = &caller{key: key, realm: p.a.inquiry.Realm, hour: p.a.at, state: callerFree, changed: storage.Time(0)}
+	for _, t := range b.tasks {
+		if key := t.Work.a.caller; t.Work.a.guarded() && b.callers[key] == nil {
+			b.callers[key] = &caller{key: key, realm: t.Work.a.inquiry.Realm, hour: t.Work.a.at, state: callerFree, changed: storage.Time(0)}
 		}
 	}
 	if !b.service.DB.Shared() {
@@ -233,7 +234,7 @@ func (b *batch) write(ctx context.Context, tx *storage.Tx) error {
 
 // settle takes over into memory what was committed.
 func (b *batch) settle() {
-	b.lane.seen.keep(b)
+	b.seen.keep(b)
 	for _, c := range b.callers {
 		b.service.watch.put(c.key, c.state)
 	}

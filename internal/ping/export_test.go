@@ -2,31 +2,36 @@ package ping
 
 import (
 	"context"
+	"errors"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// Timed makes one check within tx, everything but the commit, and returns what came of it
-// and how long it took.
-func (s *Service) Timed(ctx context.Context, tx *storage.Tx, c Check) (Result, int64, error) {
-	watch := clock.Start()
-	a, err := s.begin(ctx, &c)
-	if err != nil {
-		return Result{}, 0, err
+// Timer returns what makes one check within tx, everything but the commit, and tells what
+// came of it and how long it took.
+func (s *Service) Timer() func(context.Context, *storage.Tx, Check) (Result, int64, error) {
+	remembered := newSeen()
+	return func(ctx context.Context, tx *storage.Tx, c Check) (Result, int64, error) {
+		watch := clock.Start()
+		a, err := s.begin(ctx, &c)
+		if err != nil {
+			return Result{}, 0, err
+		}
+		a.result.Score = s.score(a)
+		if err := s.ask(ctx, a); err != nil {
+			return Result{}, 0, err
+		}
+		t := &lane.Task[work]{Work: work{a: a}}
+		if err := newBatch(s, remembered, []*lane.Task[work]{t}).run(ctx, tx); err != nil {
+			return Result{}, 0, err
+		}
+		if t.Err == nil {
+			s.learn(a, t.Work.result)
+		}
+		return t.Work.result.told(), watch.Elapsed().Nanoseconds(), t.Err
 	}
-	a.result.Score = s.score(a)
-	if err := s.ask(ctx, a); err != nil {
-		return Result{}, 0, err
-	}
-	p := &pending{ctx: ctx, a: a}
-	if err := newBatch(s.lanes[0], []*pending{p}).run(ctx, tx); err != nil {
-		return Result{}, 0, err
-	}
-	if p.err == nil {
-		s.learn(a, p.result)
-	}
-	return p.result.told(), watch.Elapsed().Nanoseconds(), p.err
 }
 
 // RecordAlone records a check in a transaction of its own, beside the lanes: what they
@@ -39,8 +44,9 @@ func (s *Service) RecordAlone(ctx context.Context, c Check) error {
 	if err := s.ask(ctx, a); err != nil {
 		return err
 	}
-	l := newLane(s)
-	p := &pending{ctx: ctx, a: a}
-	l.write([]*pending{p})
-	return p.err
+	t := &lane.Task[work]{Work: work{a: a}}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return newBatch(s, newSeen(), []*lane.Task[work]{t}).run(ctx, tx)
+	})
+	return errors.Join(err, t.Err)
 }

@@ -97,7 +97,7 @@ func (c *caller) judge(at time.Time, h Hunt) callerState {
 // first reports whether this is the caller's first check of the card in its hour.
 func (b *batch) first(a *attempt, c *caller) bool {
 	h := binary.BigEndian.Uint64(a.card[:8])
-	if b.lane.seen.has(c, h) {
+	if b.seen.has(c, h) {
 		return false
 	}
 	key := seenKey{c.key, c.hour.UnixMicro(), h}
@@ -117,6 +117,8 @@ const (
 
 // seen is which cards callers asked for in their present hour, by a part of the hash.
 type seen struct{ callers map[callerKey]*seenCards }
+
+func newSeen() *seen { return &seen{callers: map[callerKey]*seenCards{}} }
 
 type seenCards struct {
 	hour  int64

@@ -88,23 +88,23 @@ func TestNeighbours(t *testing.T) {
 
 // Memory of who asked for what is bounded, whatever comes.
 func TestSeenIsBounded(t *testing.T) {
-	l := &lane{seen: seen{callers: map[callerKey]*seenCards{}}}
+	remembered := newSeen()
 	for i := range 3 * mostSeenCallers {
 		key := callerKey{"bk", time.Duration(i).String()}
-		l.seen.keep(&batch{noted: seenNow{seenKey{key, 1, 1}: true}})
+		remembered.keep(&batch{noted: seenNow{seenKey{key, 1, 1}: true}})
 	}
-	if n := len(l.seen.callers); n > mostSeenCallers {
+	if n := len(remembered.callers); n > mostSeenCallers {
 		t.Errorf("%d callers are remembered", n)
 	}
 	key := callerKey{"bk", "one"}
 	for i := range 2 * mostSeenCards {
-		l.seen.keep(&batch{noted: seenNow{seenKey{key, 2, uint64(i)}: true}})
+		remembered.keep(&batch{noted: seenNow{seenKey{key, 2, uint64(i)}: true}})
 	}
-	if n := len(l.seen.callers[key].cards); n != mostSeenCards {
+	if n := len(remembered.callers[key].cards); n != mostSeenCards {
 		t.Errorf("%d cards are remembered", n)
 	}
-	l.seen.keep(&batch{noted: seenNow{seenKey{key, 3, 1}: true}})
-	if n := len(l.seen.callers[key].cards); n != 1 {
+	remembered.keep(&batch{noted: seenNow{seenKey{key, 3, 1}: true}})
+	if n := len(remembered.callers[key].cards); n != 1 {
 		t.Errorf("%d cards are remembered of a new hour", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -114,10 +115,9 @@ type Service struct {
 	follow   follow
 	// local has the limits that each process keeps for itself: most cards come once, and
 	// sharing what is counted of them would cost a transaction each.
-	local   *limit.Limiter
-	lanes   []*lane
-	seed    maphash.Seed
-	running sync.WaitGroup
+	local *limit.Limiter
+	lanes []*lane.Lane[work]
+	seed  maphash.Seed
 }
 
 // postgresLanes is how many transactions may be under way at once where there can be several.
@@ -133,9 +133,7 @@ func New(d Deps) *Service {
 		n = postgresLanes
 	}
 	for range n {
-		l := newLane(s)
-		s.lanes = append(s.lanes, l)
-		s.running.Go(l.run)
+		s.lanes = append(s.lanes, newLane(s))
 	}
 	return s
 }
@@ -143,9 +141,8 @@ func New(d Deps) *Service {
 // Close finishes the checks that were accepted, refuses new ones and closes the networks.
 func (s *Service) Close() {
 	for _, l := range s.lanes {
-		l.close()
+		l.Close()
 	}
-	s.running.Wait()
 	s.networks.close()
 }
 

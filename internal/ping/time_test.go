@@ -63,7 +63,7 @@ func (p *process) trials(rounds int, classes []*class) {
 						}
 					}
 					extra := time.Since(watch).Nanoseconds()
-					r, took, err := p.Timed(ctx, tx, c.check(round))
+					r, took, err := p.Timer()(ctx, tx, c.check(round))
 					if err != nil || r.Status != ping.Invalid {
 						return fmt.Errorf("%s: %s, %w", c.name, r.Status, err)
 					}
@@ -117,7 +117,7 @@ func TestTimeTellsNothing(t *testing.T) {
 	for i, c := range slices.Concat(locked, shut) {
 		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for guess := range 5 {
-				if _, _, err := p.Timed(ctx, tx, check(desk, "scrip", c.number, wrongKey(guess))); err != nil {
+				if _, _, err := p.Timer()(ctx, tx, check(desk, "scrip", c.number, wrongKey(guess))); err != nil {
 					return fmt.Errorf("lock card %d: %w", i, err)
 				}
 			}

@@ -29,7 +29,6 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
-	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -82,8 +81,6 @@ type App struct {
 	Metrics  *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
-	// Checker checks the balances that portals' visitors ask for: Pings. Without one portals have no pages.
-	Checker portalpage.Checker
 	data    string // the data directory
 }
 
@@ -186,7 +183,6 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 	}
 	a.Pings = ping.New(ping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
 		Fraud: scorer, Cards: a.Cards, Adapters: kinds, Policy: rules, Logger: o.Logger})
-	a.Checker = a.Pings
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}

@@ -72,14 +72,10 @@ func (a *App) handler(h HTTP, health *telemetry.Health) pages {
 		h.Extra(mux)
 	}
 	mux.HandleFunc("/", unknownPath)
-	served := pages{all: mux}
-	if a.Checker != nil {
-		site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Checker, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
-			Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
-		site.Mount(mux, http.HandlerFunc(unknownPath))
-		served.site = site
-	}
-	return served
+	site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Pings, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
+		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
+	site.Mount(mux, http.HandlerFunc(unknownPath))
+	return pages{all: mux, site: site}
 }
 
 // contract serves the OpenAPI document of a dialect, such as /openapi/gatepay.yaml.

@@ -131,3 +131,50 @@ func TestDemoTwice(t *testing.T) {
 		}
 	}
 }
+
+// A portal that a customer makes through the API is a page at once, on which a visitor
+// finds the published test card's balance, and a thief without its PIN finds nothing.
+func TestPortal(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			base := running(t, engine)
+			status, body := send(t, base+"/v1/portals", `{"name":"Example Cards","slug":"example","networks":["visa_gift"]}`,
+				"X-API-Key", "cp_test_sk_demo", "Content-Type", "application/json")
+			if status != http.StatusCreated {
+				t.Fatalf("create: %d %s", status, body)
+			}
+			for form, want := range map[string]string{
+				"network=visa_gift&number=6006-4913-0000-0011&pin=1234": "$47.50",
+				"network=visa_gift&number=6006-4913-0000-0011&pin=4321": "We could not confirm this card",
+				"network=visa_gift&number=":                             "Enter the card number",
+				"network=visa_gift&number=1":                            "Enter a card number that belongs to this type of card",
+			} {
+				_, body := send(t, base+"/p/example", form, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+				if !strings.Contains(body, want) {
+					t.Errorf("%s: no %q in %s", form, want, body)
+				}
+			}
+		})
+	}
+}
+
+func send(t *testing.T, url, body string, header ...string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(answer)
+}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	portalpage "github.com/scripcards/scrip/internal/web/portal"
 )
 
 // TLS is how TLS is ended here, with certificates that are had when a visitor first comes.
@@ -131,9 +132,6 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 	if h.TLS.Listen == "" {
 		return func(context.Context) error { return nil }, nil
 	}
-	if pages.site == nil {
-		return nil, fmt.Errorf("listen for TLS: no portal has a page without something that checks balances")
-	}
 	certs := &certificates{data: a.data, logger: a.Logger, decide: pages.site.Decide}
 	server := wire.NewServer(wire.ServerOptions{Address: h.TLS.Listen, Handler: pages.site.Only(pages.all), TLS: certs.config(), Logger: a.Logger,
 		MaxConnections: h.MaxConnections, ReadHeader: firstHandshake, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
@@ -157,11 +155,5 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 // pages is everything that is served, and of it the portals' site.
 type pages struct {
 	all  http.Handler
-	site portalSite
-}
-
-// portalSite is what the portals' site does for TLS.
-type portalSite interface {
-	Decide(ctx context.Context, host string) error
-	Only(main http.Handler) http.Handler
+	site *portalpage.Site
 }

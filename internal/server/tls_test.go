@@ -28,23 +28,11 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/server"
 )
 
 const ownDomain = "cards.shop.example"
-
-// desk has one network and knows no card.
-type desk struct{}
-
-func (desk) Networks(realm.Realm) []ping.NetworkInfo {
-	return []ping.NetworkInfo{{ID: "visa_gift", Name: "Visa Gift Card", Type: ping.OpenLoop, State: ping.Operational}}
-}
-
-func (desk) Ping(context.Context, ping.Check) (ping.Result, error) {
-	return ping.Result{Status: ping.Invalid}, nil
-}
 
 // A visitor of a domain that a portal claims finds it over TLS with a certificate of its
 // own, had from a real ACME server when the first one came; for other names there is none.
@@ -58,7 +46,6 @@ func TestCertificateOnDemand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app.Checker = desk{}
 	claim(t, app)
 	address := serveTLS(t, app, server.TLS{Listen: "127.0.0.1:0", Directory: authority.directory, Email: "ops@shop.example", Roots: authority.roots})
 	authority.start(address)
@@ -84,24 +71,23 @@ func TestCertificateOnDemand(t *testing.T) {
 	}
 }
 
-// TLS without a portal's page, or with roots that cannot be read, does not begin.
+// TLS at an address that cannot be had, or with roots that cannot be read, does not begin.
 func TestTLSRefuses(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "roots.pem")
 	if err := os.WriteFile(bad, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for want, set := range map[string]func(*server.App, *server.TLS){
-		"checks balances":      func(a *server.App, _ *server.TLS) { a.Checker = nil },
-		"no such file":         func(a *server.App, s *server.TLS) { a.Checker, s.Roots = desk{}, bad+".gone" },
-		"no certificate in":    func(a *server.App, s *server.TLS) { a.Checker, s.Roots = desk{}, bad },
-		"listen on nowhere:no": func(a *server.App, s *server.TLS) { a.Checker, s.Listen = desk{}, "nowhere:no" },
+	for want, set := range map[string]func(*server.TLS){
+		"no such file":         func(s *server.TLS) { s.Roots = bad + ".gone" },
+		"no certificate in":    func(s *server.TLS) { s.Roots = bad },
+		"listen on nowhere:no": func(s *server.TLS) { s.Listen = "nowhere:no" },
 	} {
 		app, err := server.Open(context.Background(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := server.TLS{Listen: "127.0.0.1:0"}
-		set(app, &s)
+		set(&s)
 		err = app.Serve(t.Context(), "127.0.0.1:0", server.HTTP{TLS: s}, func(string) { t.Errorf("%s: it serves", want) })
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

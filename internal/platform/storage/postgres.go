@@ -143,6 +143,10 @@ func (c plainConn) queue(ctx context.Context, text string, args []any) error {
 	return err
 }
 
+func (c plainConn) ask(ctx context.Context, questions []asked) error {
+	return askEach(ctx, c, questions)
+}
+
 func (c plainConn) query(ctx context.Context, text string, args []any) (Rows, error) {
 	rows, err := c.tx.QueryContext(ctx, text, args...)
 	if err != nil {

@@ -292,6 +292,10 @@ func (c liteConn) queue(_ context.Context, text string, args []any) error {
 	return err
 }
 
+func (c liteConn) ask(ctx context.Context, questions []asked) error {
+	return askEach(ctx, c, questions)
+}
+
 func (c liteConn) query(_ context.Context, text string, args []any) (Rows, error) {
 	rows, err := c.Query(text, args)
 	if err != nil {

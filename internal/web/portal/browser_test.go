@@ -89,7 +89,7 @@ func browse(t *testing.T, rules string) context.Context {
 		chromedp.ExecPath(findBrowser(t)), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.Flag("no-proxy-server", true), chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("host-resolver-rules", rules+"MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		chromedp.Env("HOME="+profile))
+		chromedp.Env("HOME="+profile, "TMPDIR="+profile))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)
 	t.Cleanup(func() {

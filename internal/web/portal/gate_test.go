@@ -2,6 +2,8 @@ package portal
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	portals "github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -276,4 +279,22 @@ func TestDriver(t *testing.T) {
 	if w := b.post(here, with(card(usd, numberActive, ""), "t1", "solved"), visitAs{}); w.Code != 200 {
 		t.Errorf("solved: %d", w.Code)
 	}
+}
+
+// FuzzToken: no token passes that was not signed for its visitor.
+func FuzzToken(f *testing.F) {
+	w := &work{hash: func(purpose, value string) []byte {
+		sum := sha256.Sum256([]byte("a key\x00" + purpose + "\x00" + value))
+		return sum[:]
+	}, clock: clock.NewManual(began)}
+	v := Visitor{Portal: portals.Portal{ID: "portal_1"}, Subject: "198.51.100.7"}
+	body := make([]byte, tokenSize) // the same in every process of the fuzzer
+	signed := base64.RawURLEncoding.EncodeToString(append(body, w.sign(&v, body)...))
+	f.Add(signed)
+	f.Add(signed[:40])
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, ok := w.read(&v, token); ok != (token == signed) {
+			t.Fatalf("%q is read: %t", token, ok)
+		}
+	})
 }

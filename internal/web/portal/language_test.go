@@ -121,3 +121,14 @@ func TestLanguages(t *testing.T) {
 		t.Errorf("one language: %s", body)
 	}
 }
+
+// FuzzPick: whatever is asked for and accepted, the language is one of those offered.
+func FuzzPick(f *testing.F) {
+	f.Add("fr", "en;q=0.3, es-MX;q=0.7, *")
+	f.Add("", ";q=,,q=1;fr;q=1.000")
+	f.Fuzz(func(t *testing.T, asked, accept string) {
+		if got := pick([]string{"es", "fr"}, asked, accept); got != "es" && got != "fr" {
+			t.Fatalf("picked %q", got)
+		}
+	})
+}

@@ -1,0 +1,136 @@
+package lane_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/lane"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+var errRefused = errors.New("refused")
+
+var addSpent = storage.SQL("lanetest.add", `INSERT INTO limit_quotas (book_id, name, period, used) VALUES ($1, $2, 'p', 1)`)
+
+// bench is a lane whose tasks add rows by their names: "refused" is refused by itself, a
+// name that was added before fails the write of whoever shares its transaction.
+type bench struct {
+	*lane.Lane[string]
+	db     *storage.DB
+	groups [][]string // as Run saw them
+	sizes  []int      // of those on disk
+	one    sync.Mutex
+	gate   chan struct{}
+	begun  chan struct{}
+}
+
+func open(t *testing.T, db *storage.DB) *bench {
+	b := &bench{db: db, gate: make(chan struct{}), begun: make(chan struct{})}
+	var first sync.Once
+	b.Lane = lane.New(lane.Config[string]{DB: db, Name: "the bench", Observe: func(n int, _ time.Duration) { b.sizes = append(b.sizes, n) },
+		Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[string]) error {
+			first.Do(func() {
+				close(b.begun)
+				<-b.gate
+			})
+			var names []string
+			for _, task := range tasks {
+				name := strings.TrimSuffix(task.Work, " done") // of a try before
+				names = append(names, name)
+				if task.Err = nil; name == "refused" {
+					task.Err = errRefused
+					continue
+				}
+				if _, err := tx.Exec(ctx, addSpent, "bk", name); err != nil {
+					return err
+				}
+				task.Work = name + " done"
+			}
+			b.groups = append(b.groups, names)
+			return nil
+		}})
+	t.Cleanup(b.Close)
+	return b
+}
+
+// What waits shares a transaction; a refusal is one caller's, a failed write is its own
+// task's alone, and everybody hears of their own.
+func TestTasksAreTheirOwn(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := open(t, db)
+		answers := map[string]string{}
+		var group sync.WaitGroup
+		ask := func(ctx context.Context, key, name string) {
+			group.Go(func() {
+				got, err := b.Do(ctx, name)
+				b.one.Lock()
+				defer b.one.Unlock()
+				if answers[key] = got; err != nil {
+					answers[key] = string(fault.CodeOf(err)) + fmt.Sprint(storage.IsUnique(err), errors.Is(err, errRefused))
+				}
+			})
+		}
+		ask(t.Context(), "first", "first")
+		<-b.begun
+		left, leave := context.WithCancel(t.Context())
+		for i, name := range []string{"a", "refused", "b", "first", "c", "left", "d"} {
+			ctx := t.Context()
+			if name == "left" {
+				ctx = left
+			}
+			ask(ctx, name+"2", name)
+			for b.Waiting() != i+1 {
+				runtime.Gosched()
+			}
+		}
+		leave()
+		close(b.gate)
+		group.Wait()
+		want := map[string]string{"first": "first done", "a2": "a done", "refused2": "internalfalse true", "b2": "b done",
+			"first2": "internaltrue false", "c2": "c done", "left2": "timeoutfalse false", "d2": "d done"}
+		if fmt.Sprint(answers) != fmt.Sprint(want) {
+			t.Errorf("answers %v, want %v", answers, want)
+		}
+	})
+}
+
+// Many callers at once are all done, each once, and closing waits for them.
+func TestManyCallers(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := open(t, db)
+		close(b.gate)
+		var group sync.WaitGroup
+		var failed atomic.Int64
+		for i := range 500 {
+			group.Go(func() {
+				if got, err := b.Do(t.Context(), fmt.Sprint(i)); err != nil || got != fmt.Sprint(i)+" done" {
+					failed.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		b.Close()
+		seen, onDisk := 0, 0
+		for _, names := range b.groups {
+			seen += len(names)
+		}
+		for _, n := range b.sizes {
+			onDisk += n
+		}
+		if failed.Load() != 0 || seen != 500 || onDisk != 500 {
+			t.Errorf("%d failed, %d decided, %d on disk; want 0, 500, 500", failed.Load(), seen, onDisk)
+		}
+		if _, err := b.Do(t.Context(), "late"); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
