@@ -142,18 +142,7 @@ func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (Rows, error
 }
 
 func (db *DB) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
-	prepared, err := db.reads.get(ctx, db.readers, text)
-	if err != nil {
-		return nil, wrap(name, err)
-	}
-	if db.dialect == sqlite {
-		if err := ctx.Err(); err != nil {
-			return nil, wrap(name, err)
-		}
-		// A context that can end costs two goroutines a query. These queries are short; loops over rows look at ctx.
-		ctx = context.WithoutCancel(ctx)
-	}
-	rows, err := prepared.QueryContext(ctx, args...)
+	rows, err := db.reader.query(ctx, text, args)
 	if err != nil {
 		return nil, wrap(name, err)
 	}
