@@ -132,3 +132,20 @@ need_browser() {
 	export SCRIP_TEST_BROWSER=$packages_root/files/usr/lib/chromium/chromium
 	export FONTCONFIG_SYSROOT=$packages_root/files
 }
+
+# need_interpreters finds the interpreters that the clients' own tests run in. They
+# are installed or not there: Debian's Node.js looks for parts of itself below /usr.
+need_interpreters() {
+	local program missing=()
+	for program in node python3; do
+		command -v "$program" >/dev/null || missing+=("${program/#node/nodejs}")
+	done
+	((${#missing[@]} > 0)) || return 0
+	if command -v apt-get >/dev/null && packages_can_install; then
+		say "    not installed: ${missing[*]}: getting them"
+		packages_install "${missing[@]}"
+		return
+	fi
+	say "error: the tests of the clients need ${missing[*]}: install them" >&2
+	return 1
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
-# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium and a C compiler
-# from Debian where they are missing, and leaves no process and no temporary file.
+# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Node.js, Python and
+# a C compiler from Debian where they are missing, and leaves no process and no
+# temporary file.
 #
 #	scripts/test.sh            everything
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
@@ -67,6 +68,7 @@ full() {
 		start_postgres || die 'the suite runs on both databases or not at all'
 	fi
 	need_browser || die 'the public pages are tested in a real browser or not at all'
+	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	export TMPDIR=$scrip_scratch
 	stage 'gofmt' check_format

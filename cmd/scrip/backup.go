@@ -112,11 +112,14 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 // bar shows progress on standard error, on a terminal only.
 type bar struct{ shown *progressbar.ProgressBar }
 
-func newBar(what string) *bar {
+func newBar(what string) *bar { return newBarOf(what, -1) }
+
+// newBarOf knows how much there is to do.
+func newBarOf(what string, total int64) *bar {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return &bar{}
 	}
-	return &bar{progressbar.NewOptions64(-1, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
+	return &bar{progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
 		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())}
 }
 

@@ -16,6 +16,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/bench"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -41,6 +43,8 @@ ratio travels.
 
 The database is a temporary file, or --database, which must be there for it: bench
 leaves its cards behind. "ledger" measures operations in process, without HTTP.
+"ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
+wide to be reached.
 
 The callers are net/http clients, as a Go program's are, and share the machine with
 the server. --client lean sends the same with a fraction of the work, which makes the
@@ -70,7 +74,22 @@ request's latency counts from when it was due.`,
 	return cmd
 }
 
-var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ledger"}
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "ledger"}
+
+// wide is a limit that is counted and never reached.
+const wide = 1_000_000_000
+
+// benchPolicy has the rules of balance checks stop no load, and all of them applied: limits
+// are counted, callers judged and scores made. A load is one caller, who looks like none
+// that there is: its high scores make no events beside the usual one.
+func benchPolicy() *ping.Policy {
+	p := ping.DefaultPolicy()
+	for _, windows := range []*[]limit.Window{&p.Credential, &p.Visitor, &p.Address, &p.Card} {
+		*windows = []limit.Window{{Limit: wide, Per: time.Hour}}
+	}
+	p.Quota, p.HighRisk = wide, 100
+	return &p
+}
 
 func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 	for _, name := range b.scenarios {
@@ -88,7 +107,9 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
-	app, err := server.Open(cmd.Context(), options(c, slog.New(slog.DiscardHandler)))
+	o := options(c, slog.New(slog.DiscardHandler))
+	o.Pings = benchPolicy()
+	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
 		return err
 	}
@@ -137,6 +158,13 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 	}
 	byName := map[string][]bench.Scenario{"create": {cards.Create()}, "redeem-hot": {cards.RedeemHot()}, "redeem-spread": {cards.RedeemSpread()},
 		"query": {cards.Query()}, "balance": {cards.Balance()}}
+	if slices.Contains(b.scenarios, "ping-scrip") || slices.Contains(b.scenarios, "ping-sandbox") {
+		checks := bench.NewCardping(pan.NewSecret("cp_live_sk_demo"), pan.NewSecret("cp_test_sk_demo"))
+		if err := checks.Prepare(ctx, b.options.BaseURL, b.cards); err != nil {
+			return err
+		}
+		byName["ping-scrip"], byName["ping-sandbox"] = []bench.Scenario{checks.Scrip()}, []bench.Scenario{checks.Sandbox()}
+	}
 	if slices.Contains(b.scenarios, "ledger") {
 		books, err := bench.PrepareLedger(ctx, app.DB, app.Books, b.cards)
 		if err != nil {

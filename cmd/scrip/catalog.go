@@ -193,11 +193,11 @@ func (p *program) runList(ctx context.Context, cmd *cobra.Command, app *server.A
 // printItems shows products: to programs as an import reads them, to people in part.
 func (p *program) printItems(cmd *cobra.Command, products []catalog.Product) error {
 	l := listing{columns: []string{"ITEM", "NAME", "BRAND", "CATEGORY", "VALUE", "CURRENCY", "REGION", "DELIVERY", "STATE"}}
-	if p.output == "json" {
+	if p.output == formJSON {
 		l.columns = catalog.Columns()
 	}
 	for _, item := range products {
-		if p.output == "json" {
+		if p.output == formJSON {
 			l.add(item.ExportRow()...)
 			continue
 		}

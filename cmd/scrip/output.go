@@ -11,6 +11,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// The forms of output.
+const (
+	formTable = "table"
+	formJSON  = "json"
+	formCSV   = "csv" // of some commands
+)
+
 // listing is a table for people and the same as values for programs.
 type listing struct {
 	columns []string
@@ -23,7 +30,7 @@ func (l *listing) add(values ...string) { l.rows = append(l.rows, values) }
 // whose names are the columns in lower case.
 func (p *program) print(cmd *cobra.Command, l listing) error {
 	out := cmd.OutOrStdout()
-	if p.output == "json" {
+	if p.output == formJSON {
 		return writeJSON(out, l.objects())
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
@@ -52,7 +59,7 @@ type field struct{ name, value string }
 
 // show prints one thing, a line per field.
 func (p *program) show(cmd *cobra.Command, fields []field) error {
-	if p.output == "json" {
+	if p.output == formJSON {
 		return writeJSON(cmd.OutOrStdout(), object(fields))
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)

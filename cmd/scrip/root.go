@@ -1,3 +1,5 @@
+// Command scrip is a card platform in one program: it serves the APIs and manages
+// an installation from the command line.
 package main
 
 import (
@@ -6,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +18,15 @@ import (
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 )
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "scrip:", err)
+		os.Exit(1)
+	}
+}
 
 // rootFlags are the settings that every command offers.
 var rootFlags = []string{"data", "database", "log-level", "log-format"}
@@ -35,14 +48,21 @@ PostgreSQL with --database.`,
 		Example: `  scrip serve --demo                     try it: demo data, loopback only
   scrip serve --data /var/lib/scrip      run it on the embedded database
   scrip operator create --name Ada       make the first operator and its key
+  scrip ping --network visa_gift         check the balance of a card on a running server
   scrip verify                           prove the books and the audit log`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if p.output != "table" && p.output != "json" {
-				return fmt.Errorf("output %q: want table or json", p.output)
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case p.output == formTable || p.output == formJSON:
+				return nil
+			case cmd.Name() == "ping" && cmd.Flags().Changed("file"):
+				if p.output == formCSV {
+					return nil
+				}
+				return fmt.Errorf("output %q: want table, json or csv", p.output)
 			}
-			return nil
+			return fmt.Errorf("output %q: want table or json", p.output)
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
@@ -53,9 +73,10 @@ PostgreSQL with --database.`,
 	flags.String("database", "", "postgres:// URL instead of the embedded database")
 	flags.String("log-level", standard.LogLevel, "debug, info, warn or error")
 	flags.String("log-format", standard.LogFormat, "auto, text or json")
-	flags.StringVarP(&p.output, "output", "o", "table", "table or json")
+	flags.StringVarP(&p.output, "output", "o", formTable, "table or json")
 	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.signer(), p.operator(), p.template(), p.giftcard(),
-		p.catalog(), p.stock(), p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
+		p.catalog(), p.stock(), p.ping(), p.check(), p.network(), p.portal(), p.honey(), p.suspension(),
+		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			asGroup(cmd)
@@ -83,6 +104,7 @@ func (p *program) settings(cmd *cobra.Command) (config.Config, map[string]string
 
 func options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
+		Secrets:              c.Secrets,
 		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
 }
 

@@ -72,7 +72,7 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		return err
 	}
 	o := options(c, logger)
-	o.Metrics = telemetry.NewMetrics()
+	o.Metrics, o.ProxyList = telemetry.NewMetrics(), c.ProxyList
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
 		return err

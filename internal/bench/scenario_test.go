@@ -168,3 +168,60 @@ func TestLedgerScenarios(t *testing.T) {
 		}
 	})
 }
+
+// The cardping scenarios check the account's own cards in turn with the live key, and
+// ordinary numbers of the sandbox, each another one, with the test key.
+func TestCardping(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]int{}
+	made := 0
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var body struct {
+			Number  string `json:"card_number"`
+			Network string `json:"network"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Errorf("%s: %v", r.URL.Path, err)
+		}
+		switch r.URL.Path {
+		case "/v1/pay/giftcard/create":
+			made++
+			fmt.Fprintf(w, `{"status":"SUCCESS","data":{"cardNumber":"GC%016d"}}`, made)
+			return
+		case "/v1/cards/ping":
+			seen[r.Header.Get("X-API-Key")+" "+body.Network+" "+body.Number]++
+		case NoopPath:
+		}
+		fmt.Fprint(w, `{"status":"active"}`)
+	})
+	c := NewCardping(pan.NewSecret("live"), pan.NewSecret("test"))
+	if err := c.Prepare(t.Context(), base, 20); err != nil || len(c.Cards) != 20 {
+		t.Fatalf("%d cards, %v", len(c.Cards), err)
+	}
+	report, err := new(Runner).Run(t.Context(), []Scenario{c.Scrip(), c.Sandbox()}, Options{BaseURL: base, Workers: 4, Rounds: 2, Duration: long, Count: 100, Warmup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range report.Rows {
+		if row.Requests != 200 || row.Errors != 0 {
+			t.Errorf("row %+v", row)
+		}
+	}
+	for _, card := range c.Cards {
+		if n := seen["live scrip "+card]; n != 10 {
+			t.Errorf("card %s was checked %d times", card, n)
+		}
+		delete(seen, "live scrip "+card)
+	}
+	for check := range seen {
+		number, sandbox := strings.CutPrefix(check, "test visa_gift ")
+		if end := number[max(0, len(number)-2):]; !sandbox || len(number) != 16 || end == "00" || end == "99" {
+			t.Errorf("a check of %q", check)
+		}
+	}
+	if len(seen) != 200 {
+		t.Errorf("%d numbers, want 200", len(seen))
+	}
+}

@@ -6,5 +6,6 @@
 // that no secret lies on the disk or in a log, and that each command does what its help
 // says. A process that a test starts ends with the test, whatever becomes of the test.
 //
-// No other package imports it, and it imports none of Scrip's but testkit.
+// No other package imports it, and it imports none of Scrip's but testkit and
+// the published client.
 package e2e

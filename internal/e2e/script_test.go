@@ -32,6 +32,7 @@ func TestCommands(t *testing.T) {
 				Condition:           func(name string) (bool, error) { return condition(name, engine) },
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"serve": serveCommand, "sigterm": sigtermCommand, "call": callCommand, "take": takeCommand, "shape": shapeCommand, "mode": modeCommand,
+					"expand": expandCommand,
 				},
 			})
 		})
@@ -185,6 +186,14 @@ func shape(value any) string {
 	default:
 		return fmt.Sprintf("%T", value)
 	}
+}
+
+// expand FILE puts variables into a file, where their names stand after a dollar.
+func expandCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }
 
 // mode FILE BITS compares a file's permissions.

@@ -29,12 +29,9 @@ func documented(s *signal, r *rule) string {
 	count := quantityTexts[r.count]
 	if r.among != nothing {
 		value = func(n int64) string { return strconv.FormatInt(n, 10) + " %" }
-		among := "cards"
-		switch r.count {
-		case wrong:
-			among = "existing cards"
-		case empties:
-			among = "misses"
+		among, named := map[quantity]string{wrong: "existing cards", empties: "misses"}[r.count]
+		if !named {
+			among = "cards"
 		}
 		count = fmt.Sprintf("%s of %d or more %s", count, r.least, among)
 	}

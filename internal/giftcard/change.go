@@ -28,6 +28,11 @@ const (
 	kindPrefix = "giftcard."
 )
 
+// EventTypes returns the types of this package's events.
+func EventTypes() []string {
+	return []string{kindCreate, kindRedeem, kindRefund, kindHold, kindCapture, kindVoid, kindReload, kindExpire, kindCancel}
+}
+
 // keyOf is the ledger's key for a merchant's reference. References are unique per kind
 // of call, but redemptions and captures share theirs: a refund names either by it.
 func keyOf(kind, reference string) string {

@@ -47,10 +47,11 @@ type needs struct {
 	counters  wanted
 	keys      wanted
 	originals wanted
+	asked     map[name]bool // accounts that were looked for, there or not
 }
 
 func needsOf(ops []*Operation) *needs {
-	n := &needs{}
+	n := &needs{asked: map[name]bool{}}
 	seen := map[BookID]bool{}
 	for _, op := range ops {
 		if !seen[op.Book] {
@@ -93,35 +94,41 @@ func load(ctx context.Context, tx *storage.Tx, ops []*Operation, m *memory) (*lo
 	n := needsOf(ops)
 	l := &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
 		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}}
-	books, err := storage.AllOf(ctx, tx, scanBookState, lockBooks, n.books)
-	if err != nil {
+	l.memory = m
+	if err := l.loadAll(ctx, tx, n); err != nil {
 		return nil, err
+	}
+	return l, l.loadAccounts(ctx, tx, n)
+}
+
+// loadAll asks for everything at once, the books first: their locks are held when the
+// rest is read. Accounts that are remembered are not asked for.
+func (l *loaded) loadAll(ctx context.Context, tx *storage.Tx, n *needs) error {
+	var (
+		books           []*bookState
+		done, originals []Outcome
+		reversed        []name
+		holds           []*Hold
+		counters        []counter
+		accounts        []*Account
+	)
+	err := tx.Ask(ctx,
+		storage.Ask(&books, scanBookState, lockBooks, n.books),
+		storage.Ask(&done, scanOutcome, loadByKey, n.keys.values),
+		storage.Ask(&originals, scanOutcome, loadByID, n.originals.numbers()),
+		storage.Ask(&reversed, scanName, loadReversals, n.originals.values),
+		storage.Ask(&holds, scanHold, loadHolds, n.holds.values),
+		storage.Ask(&counters, scanCounter, loadCounters, n.counters.values),
+		storage.Ask(&accounts, scanAccount, loadAccounts, l.unknown(n)))
+	if err != nil {
+		return err
 	}
 	for _, b := range books {
 		l.books[b.id] = b
-		m.check(b)
-	}
-	l.memory = m
-	for _, step := range []func(context.Context, *storage.Tx, *needs) error{l.loadPast, l.loadHolds, l.loadAccounts, l.loadCounters} {
-		if err := step(ctx, tx, n); err != nil {
-			return nil, err
-		}
-	}
-	return l, nil
-}
-
-// loadPast finds operations done before under the same keys, and what is to be reversed.
-func (l *loaded) loadPast(ctx context.Context, tx *storage.Tx, n *needs) error {
-	done, err := storage.AllOf(ctx, tx, scanOutcome, loadByKey, n.keys.values)
-	if err != nil {
-		return err
+		l.memory.check(b)
 	}
 	for _, o := range done {
 		l.byKey[name{o.Book, o.Key}] = o
-	}
-	originals, err := storage.AllOf(ctx, tx, scanOutcome, loadByID, n.originals.numbers())
-	if err != nil {
-		return err
 	}
 	for _, o := range originals {
 		l.byID[name{o.Book, string(o.Transaction)}] = o
@@ -130,49 +137,53 @@ func (l *loaded) loadPast(ctx context.Context, tx *storage.Tx, n *needs) error {
 			n.accounts.add(o.Book, string(m.Credit))
 		}
 	}
-	reversed, err := storage.AllOf(ctx, tx, scanName, loadReversals, n.originals.values)
 	for _, r := range reversed {
 		l.reversed[r] = true
-	}
-	return err
-}
-
-func (l *loaded) loadHolds(ctx context.Context, tx *storage.Tx, n *needs) error {
-	holds, err := storage.AllOf(ctx, tx, scanHold, loadHolds, n.holds.values)
-	if err != nil {
-		return err
 	}
 	for _, h := range holds {
 		l.holds[name{h.Book, string(h.ID)}] = h
 		n.accounts.add(h.Book, string(h.Debit))
 		n.accounts.add(h.Book, string(h.Credit))
 	}
-	return nil
-}
-
-func (l *loaded) loadAccounts(ctx context.Context, tx *storage.Tx, n *needs) error {
-	unknown := n.accounts.values[:0]
-	for _, value := range n.accounts.values {
-		key := name{BookID(value[0].(string)), value[1].(string)}
-		if remembered, ok := l.memory.account(key); ok {
-			l.accounts[key] = &remembered
-			continue
-		}
-		unknown = append(unknown, value)
-	}
-	accounts, err := storage.AllOf(ctx, tx, scanAccount, loadAccounts, unknown)
-	for _, a := range accounts {
-		l.accounts[name{a.Book, string(a.ID)}] = a
-	}
-	return err
-}
-
-func (l *loaded) loadCounters(ctx context.Context, tx *storage.Tx, n *needs) error {
-	counters, err := storage.AllOf(ctx, tx, scanCounter, loadCounters, n.counters.values)
 	for _, c := range counters {
 		l.counters[c.name] = c.value
 	}
+	l.found(accounts)
+	return nil
+}
+
+// loadAccounts takes the accounts that are remembered, and reads those that turned out to
+// be concerned, or not to be remembered after all.
+func (l *loaded) loadAccounts(ctx context.Context, tx *storage.Tx, n *needs) error {
+	for _, value := range n.accounts.values {
+		key := name{BookID(value[0].(string)), value[1].(string)}
+		if remembered, ok := l.memory.account(key); ok && l.accounts[key] == nil {
+			l.accounts[key] = &remembered
+		}
+	}
+	var accounts []*Account
+	err := tx.Ask(ctx, storage.Ask(&accounts, scanAccount, loadAccounts, l.unknown(n)))
+	l.found(accounts)
 	return err
+}
+
+func (l *loaded) found(accounts []*Account) {
+	for _, a := range accounts {
+		l.accounts[name{a.Book, string(a.ID)}] = a
+	}
+}
+
+// unknown returns the accounts that are neither loaded nor remembered nor looked for before.
+func (l *loaded) unknown(n *needs) [][]any {
+	var values [][]any
+	for _, value := range n.accounts.values {
+		key := name{BookID(value[0].(string)), value[1].(string)}
+		if _, remembered := l.memory.account(key); !remembered && l.accounts[key] == nil && !n.asked[key] {
+			values = append(values, value)
+			n.asked[key] = true
+		}
+	}
+	return values
 }
 
 // write stores everything that was decided, a few statements for the whole batch.
@@ -209,7 +220,7 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 		if !b.dirty {
 			continue
 		}
-		if _, err := tx.Exec(ctx, updateBook, string(b.id), b.seq, b.head, b.lastAt); err != nil {
+		if err := tx.Queue(ctx, updateBook, string(b.id), b.seq, b.head, b.lastAt); err != nil {
 			return err
 		}
 	}

@@ -88,3 +88,23 @@ func submit(t testing.TB, books *ledger.Ledger, op ledger.Operation) ledger.Outc
 	}
 	return outcome
 }
+
+// BenchmarkFindAccount measures a balance as it is read.
+func BenchmarkFindAccount(b *testing.B) {
+	db := testkit.Open(b, testkit.Database(b, "sqlite"))
+	clocks := clock.NewRealms(clock.System())
+	books := ledger.New(db, clocks, ledger.Config{})
+	defer books.Close()
+	open(b, db, "bk_bench")
+	for i := range 100 {
+		submit(b, books, ledger.Operation{Book: "bk_bench", Kind: "load", At: clocks.Now(realm.Test),
+			Open:     []ledger.NewAccount{{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}, {ID: card(i), Currency: usd, Side: ledger.Credit}},
+			Postings: []ledger.Posting{{Debit: "cash", Credit: card(i), Amount: money.New(1<<40, usd)}}})
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		if _, err := books.FindAccount(context.Background(), "bk_bench", card(i%100)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

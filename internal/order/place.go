@@ -26,6 +26,9 @@ const (
 	eventCompleted = "order.completed"
 )
 
+// EventTypes returns the types of the events that orders make.
+func EventTypes() []string { return []string{eventCompleted} }
+
 // maxTries bounds how often codes are picked again that other processes took.
 const maxTries = 16
 

@@ -50,6 +50,15 @@ type Setup struct {
 	// change, keeps what there is.
 	Config []byte
 	Actor  string
+	Also   Also[Configured]
+}
+
+// NetworkRemoval names a network that is to go, and who has it go.
+type NetworkRemoval struct {
+	Realm realm.Realm
+	ID    string
+	Actor string
+	Also  Also[Configured]
 }
 
 // Bounds of a network.
@@ -138,7 +147,10 @@ func (s *Service) configure(ctx context.Context, setup Setup, action string, all
 			}
 			n.config = old.config
 		}
-		return s.write(ctx, tx, n, audit.Record{Actor: setup.Actor, Action: action})
+		if err := s.write(ctx, tx, n, audit.Record{Actor: setup.Actor, Action: action}); err != nil {
+			return err
+		}
+		return setup.Also.apply(ctx, tx, n.begun())
 	})
 	if storage.IsUnique(err) { // two were added at once
 		err = fault.New(fault.AlreadyExists, "there is a network of this id").At("id")
@@ -147,7 +159,17 @@ func (s *Service) configure(ctx context.Context, setup Setup, action string, all
 		return Configured{}, err
 	}
 	s.learnNetwork(ctx, n)
-	return s.withState(n), nil
+	return n.begun(), nil
+}
+
+// begun is a network as a change leaves it: one that is offered has not failed yet.
+func (n *networkRow) begun() Configured {
+	c := n.Configured
+	c.State = Down
+	if c.Active {
+		c.State = Operational
+	}
+	return c
 }
 
 // succeed makes n the version after old, which may be nil.
@@ -180,10 +202,10 @@ func (s *Service) write(ctx context.Context, tx *storage.Tx, n *networkRow, r au
 
 // RemoveNetwork removes a network in all processes within seconds, or returns not_found.
 // What was checked on it stays.
-func (s *Service) RemoveNetwork(ctx context.Context, r realm.Realm, network, actor string) error {
+func (s *Service) RemoveNetwork(ctx context.Context, r NetworkRemoval) error {
 	var n *networkRow
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		old, found, err := storage.One(ctx, tx, scanNetwork, lockNetwork, string(r), network)
+		old, found, err := storage.One(ctx, tx, scanNetwork, lockNetwork, string(r.Realm), r.ID)
 		if err != nil {
 			return err
 		}
@@ -194,7 +216,10 @@ func (s *Service) RemoveNetwork(ctx context.Context, r realm.Realm, network, act
 		n.state, n.Active, n.config = networkRemoved, false, []byte{}
 		n.version++
 		n.ChangedAt = s.now()
-		return s.write(ctx, tx, n, audit.Record{Actor: actor, Action: "network.remove"})
+		if err := s.write(ctx, tx, n, audit.Record{Actor: r.Actor, Action: "network.remove"}); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, tx, n.begun())
 	})
 	if err != nil {
 		return err
@@ -279,10 +304,11 @@ func (s *Service) open(n *networkRow) (Network, error) {
 func (s *Service) tryConfig(kind string, config []byte) error {
 	network, err := s.Adapters[kind](config)
 	if err != nil {
-		if fault.CodeOf(err) == fault.Internal { // the adapter's own words on what is wrong
-			return fault.Wrap(err, fault.InvalidRequest, "the configuration does not open: %s", err).At("config")
+		f := fault.From(err)
+		if f.Code == fault.Internal { // the adapter's own words on what is wrong
+			f = fault.Wrap(err, fault.InvalidRequest, "the configuration does not open: %s", err)
 		}
-		return err
+		return f.At(strings.TrimSuffix("config."+f.Field, "."))
 	}
 	if closer, ok := network.(io.Closer); ok {
 		_ = closer.Close() // it was opened to be looked at

@@ -206,8 +206,10 @@ func (s *Service) refreshCallers(ctx context.Context, since int64) error {
 type Suspension struct {
 	Book   ledger.BookID
 	Caller string // the credential, and behind a portal the visitor's address
-	Realm  realm.Realm
-	Reason string
+	// Credential is the caller's key or portal.
+	Credential string
+	Realm      realm.Realm
+	Reason     string
 	// Cards is how many different cards it asked for in its last hour, Found how many it found.
 	Cards, Found int64
 	At           time.Time
@@ -219,17 +221,24 @@ func (s *Service) Suspensions(ctx context.Context, after Suspension, limit int) 
 	rows, err := storage.All(ctx, s.DB, scanCaller, listSuspended, string(after.Book), after.Caller, pageSize(limit))
 	var all []Suspension
 	for _, c := range rows {
-		all = append(all, Suspension{Book: c.key.book, Caller: c.key.name, Realm: c.realm, Reason: c.reason,
-			Cards: c.cards + c.earlierCards, Found: c.found + c.earlierFound, At: c.changed})
+		all = append(all, c.suspension())
 	}
 	return all, err
+}
+
+func (c *caller) suspension() Suspension {
+	return Suspension{Book: c.key.book, Caller: c.key.name, Credential: credentialOf(c.key.name), Realm: c.realm, Reason: c.reason,
+		Cards: c.cards + c.earlierCards, Found: c.found + c.earlierFound, At: c.changed}
 }
 
 // LiftRequest names a suspended caller and who lets it back.
 type LiftRequest struct {
 	Book   ledger.BookID
 	Caller string
+	// Reason is kept in the audit log; it may be empty.
+	Reason string
 	Actor  string
+	Also   Also[Suspension] // told what was lifted
 }
 
 // Lift lets a suspended caller check balances again, with nothing held against it. It
@@ -237,15 +246,23 @@ type LiftRequest struct {
 func (s *Service) Lift(ctx context.Context, r LiftRequest) error {
 	key := callerKey{r.Book, r.Caller}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		n, err := tx.Exec(ctx, liftCaller, string(r.Book), r.Caller, storage.Micros(s.now()))
+		now := s.now()
+		rows, err := storage.AllOf(ctx, tx, scanCaller, lockCallers, [][]any{key.row()})
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if len(rows) == 0 || rows[0].state != callerSuspended {
 			return fault.New(fault.NotFound, "no such caller is suspended")
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "caller.lift", Subject: audit.Clean(r.Caller),
-			Book: string(r.Book), At: s.now()})
+		if _, err := tx.Exec(ctx, liftCaller, string(r.Book), r.Caller, storage.Micros(now)); err != nil {
+			return err
+		}
+		entry := audit.Record{Actor: r.Actor, Action: "caller.lift", Subject: audit.Clean(r.Caller), Book: string(r.Book), At: now,
+			Detail: map[string]string{"reason": audit.Clean(r.Reason)}}
+		if err := s.Audit.Append(ctx, tx, entry); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, tx, rows[0].suspension())
 	})
 	if err == nil {
 		s.watch.put(key, callerFree)
@@ -274,6 +291,14 @@ type NewHoney struct {
 	Number  pan.Secret
 	Note    string // up to 200 bytes
 	Actor   string
+	Also    Also[Honey]
+}
+
+// HoneyRemoval names a honey number that is to be none, and who has it so.
+type HoneyRemoval struct {
+	ID    HoneyID
+	Actor string
+	Also  Also[Honey]
 }
 
 const (
@@ -335,6 +360,9 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	if err != nil {
 		return Honey{}, err
 	}
+	if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(n.Note), strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+		return Honey{}, invalidAt("note", "the note holds the number, which is not kept")
+	}
 	now, card := s.now(), s.cardHash(n.Realm, n.Network, number.Reveal())
 	h := Honey{ID: HoneyID(id.New("honey")), Realm: n.Realm, Network: n.Network, Last4: number.Last4(), Note: n.Note, CreatedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
@@ -349,8 +377,12 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 		if err := tx.ExecRows(ctx, insertHoney, [][]any{row}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: n.Actor, Action: "honey.add", Subject: string(h.ID), At: now,
-			Detail: map[string]string{"network": n.Network, "realm": string(n.Realm)}})
+		entry := audit.Record{Actor: n.Actor, Action: "honey.add", Subject: string(h.ID), At: now,
+			Detail: map[string]string{"network": n.Network, "realm": string(n.Realm)}}
+		if err := s.Audit.Append(ctx, tx, entry); err != nil {
+			return err
+		}
+		return n.Also.apply(ctx, tx, h)
 	})
 	if storage.IsUnique(err) {
 		return Honey{}, fault.New(fault.AlreadyExists, "the number is a honey number").At("number")
@@ -363,18 +395,21 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 }
 
 // RemoveHoney makes a honey number a number like any other, or returns not_found.
-func (s *Service) RemoveHoney(ctx context.Context, name HoneyID, actor string) error {
+func (s *Service) RemoveHoney(ctx context.Context, r HoneyRemoval) error {
 	var row honeyRow
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		var found bool
 		var err error
-		if row, found, err = storage.One(ctx, tx, scanHoney, removeHoney, string(name), storage.Micros(s.now())); err != nil {
+		if row, found, err = storage.One(ctx, tx, scanHoney, removeHoney, string(r.ID), storage.Micros(s.now())); err != nil {
 			return err
 		}
 		if !found {
 			return fault.New(fault.NotFound, "no such honey number")
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "honey.remove", Subject: string(name), At: s.now()})
+		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "honey.remove", Subject: string(r.ID), At: s.now()}); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, tx, row.Honey)
 	})
 	if err == nil {
 		s.honey.put(row.card, row.ID, false)

@@ -108,6 +108,7 @@ type LabelRequest struct {
 	Ping  ID
 	Label Label // Unlabelled takes a label back
 	Actor string
+	Also  Also[Record]
 }
 
 // Label notes whether a check was fraud or genuine, and tells the engine of this process.
@@ -121,6 +122,7 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	if !id.Valid(idPrefix, string(r.Ping)) {
 		return unknownPing()
 	}
+	var found Record
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		n, err := tx.Exec(ctx, labelPing, string(r.Book), string(r.Ping), string(r.Label))
 		if err != nil {
@@ -129,27 +131,30 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		if n == 0 {
 			return unknownPing()
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
-			Detail: map[string]string{"label": string(r.Label)}, At: s.now()})
+		if found, _, err = storage.One(ctx, tx, scanRecord, findPing, string(r.Book), string(r.Ping)); err != nil {
+			return err
+		}
+		entry := audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
+			Detail: map[string]string{"label": string(r.Label)}, At: s.now()}
+		if err := s.Audit.Append(ctx, tx, entry); err != nil {
+			return err
+		}
+		return r.Also.apply(ctx, tx, found)
 	})
 	if err != nil || s.Fraud == nil || r.Label == Unlabelled {
 		return err
 	}
-	return s.tellLabel(ctx, r)
+	s.tellLabel(&found)
+	return nil
 }
 
-// tellLabel tells the engine of a label. It knows the check by what is kept of it.
-func (s *Service) tellLabel(ctx context.Context, r LabelRequest) error {
-	found, err := s.Find(ctx, r.Book, r.Ping)
-	if err != nil {
-		return err
-	}
+// tellLabel tells the engine of a check's label. It knows the check by what is kept of it.
+func (s *Service) tellLabel(found *Record) {
 	address, _ := netip.ParseAddr(found.Address) // none is no address
 	caller := Caller{Credential: found.Credential}
 	s.Fraud.Label(fraud.Event{Kind: fraud.Ping, At: found.At, Realm: found.Realm, Book: found.Book, Caller: found.Credential,
 		Public: caller.public(), Address: address, Network: found.Network, Card: found.card},
-		fraud.Label{At: s.Clocks.Now(found.Realm), Fraud: r.Label == LabelFraud})
-	return nil
+		fraud.Label{At: s.Clocks.Now(found.Realm), Fraud: found.Label == LabelFraud})
 }
 
 const (
@@ -346,6 +351,11 @@ const (
 	eventSuspended = "ping.caller_suspended"
 	eventProbed    = "card.probed"
 )
+
+// EventTypes returns the types of this package's events.
+func EventTypes() []string {
+	return []string{eventCompleted, eventHighRisk, eventSuspended, eventProbed}
+}
 
 // events returns the rows that tell the caller's book of a check.
 func (s *Service) events(a *attempt, r *Result) []storage.Effect {

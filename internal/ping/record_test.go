@@ -14,6 +14,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
@@ -318,4 +319,69 @@ func noSecret(t *testing.T, where, text string, secrets []string) {
 			t.Errorf("%s holds a secret: %q", where, text)
 		}
 	}
+}
+
+// What goes with a change is told what the change makes, and where it cannot be written
+// there is no change, in the database or in memory.
+func TestAlsoUndoes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db, adapters(t))
+		ctx, undo := t.Context(), errors.New("undo")
+		var told any
+		made := p.look(desk, unknownNumber(1), "")
+		honey, err := p.AddHoney(ctx, ping.NewHoney{Realm: desk.Realm, Network: "scrip", Number: mustSecret("GC0000000000000017"), Actor: "operator/1"})
+		must(t, err)
+		_, err = p.AddNetwork(ctx, network("acme", "answer"))
+		must(t, err)
+		p.look(shop, "GC0000000000000017", "")
+		for about, do := range map[string]func() error{
+			"lift": func() error {
+				return p.Lift(ctx, ping.LiftRequest{Book: shop.Book, Caller: shop.Credential, Actor: "operator/1",
+					Also: func(s ping.Suspension) ([]storage.Effect, error) { told = s.Credential; return nil, undo }})
+			},
+			"add network": func() error {
+				n := network("other", "answer")
+				n.Also = func(c ping.Configured) ([]storage.Effect, error) { told = c.ID; return nil, undo }
+				_, err := p.AddNetwork(ctx, n)
+				return err
+			},
+			"remove network": func() error {
+				return p.RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1",
+					Also: func(c ping.Configured) ([]storage.Effect, error) { told = c.ID; return nil, undo }})
+			},
+			"add honey": func() error {
+				_, err := p.AddHoney(ctx, ping.NewHoney{Realm: desk.Realm, Network: "scrip", Number: mustSecret("GC0000000000000025"), Actor: "operator/1",
+					Also: func(h ping.Honey) ([]storage.Effect, error) { told = h.Last4; return nil, undo }})
+				return err
+			},
+			"remove honey": func() error {
+				return p.RemoveHoney(ctx, ping.HoneyRemoval{ID: honey.ID, Actor: "operator/1",
+					Also: func(h ping.Honey) ([]storage.Effect, error) { told = string(h.ID); return nil, undo }})
+			},
+			"label": func() error {
+				return p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made.ID, Label: ping.LabelFraud, Actor: "operator/1",
+					Also: func(r ping.Record) ([]storage.Effect, error) { told = string(r.Label); return nil, undo }})
+			},
+		} {
+			told = ""
+			if err := do(); !errors.Is(err, undo) || told == "" {
+				t.Errorf("%s: %v, told %q", about, err, told)
+			}
+		}
+		networks, err := p.ListNetworks(ctx, realm.Live)
+		must(t, err)
+		want(t, "networks", len(networks), 1)
+		want(t, "offered", networks[0].State, ping.Operational)
+		numbers, err := p.ListHoney(ctx, "", 10)
+		must(t, err)
+		want(t, "honey numbers", numbers, []ping.Honey{honey})
+		out, err := p.Suspensions(ctx, ping.Suspension{}, 10)
+		must(t, err)
+		want(t, "suspensions", len(out), 1)
+		_, err = p.Ping(ctx, check(shop, "scrip", unknownNumber(2), ""))
+		wantCode(t, "the suspended", err, fault.PermissionDenied)
+		found, err := p.Find(ctx, desk.Book, made.ID)
+		must(t, err)
+		want(t, "label", found.Label, ping.Unlabelled)
+	})
 }

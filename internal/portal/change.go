@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,14 +16,18 @@ import (
 )
 
 // Also is what to write in the transaction of a change, such as the stored answer to
-// the request. It may be nil and must have no effects of its own.
-type Also func(Portal) []storage.Effect
+// the request. It may be nil and must have no effects of its own. Its error undoes the change.
+type Also func(Portal) ([]storage.Effect, error)
 
 func (a Also) apply(ctx context.Context, tx *storage.Tx, p Portal) error {
 	if a == nil {
 		return nil
 	}
-	return tx.Apply(ctx, a(p))
+	effects, err := a(p)
+	if err != nil {
+		return err
+	}
+	return tx.Apply(ctx, effects)
 }
 
 // NewPortal asks for a portal. It is active at once.
@@ -99,6 +104,11 @@ type Change struct {
 	// Networks may point at an empty list, which stands for all.
 	Networks *[]string
 	Active   *bool
+	// Disabled is the operator's: true takes the portal off until it is false, which puts
+	// it on again.
+	Disabled *bool
+	// Reason is kept in the audit log; it may be empty.
+	Reason string
 	// Actor is named in the audit log.
 	Actor string
 	Also  Also
@@ -112,6 +122,9 @@ func (c *Change) apply(p *Portal) {
 	set(&p.Languages, c.Languages)
 	set(&p.Networks, c.Networks)
 	set(&p.Active, c.Active)
+	if c.Disabled != nil {
+		p.Disabled, p.Active = *c.Disabled, !*c.Disabled
+	}
 	p.Languages, p.Networks = slices.Clone(p.Languages), slices.Clone(p.Networks)
 }
 
@@ -122,7 +135,8 @@ func set[T any](target, value *T) {
 }
 
 // Change makes a change to a portal of the book and returns the portal after it. It
-// returns not_found, and what Create returns.
+// returns not_found, invalid_state when the owner puts on what an operator took off, and
+// what Create returns.
 func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 	var p Portal
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
@@ -131,11 +145,13 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 			return err
 		}
 		p = before
-		c.apply(&p)
+		if c.apply(&p); p.Disabled && p.Active {
+			return fault.New(fault.InvalidState, "an operator disabled the portal").At("active")
+		}
 		if err := s.check(&p); err != nil {
 			return err
 		}
-		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change"}); err != nil {
+		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change", Detail: reasonOf(&c)}); err != nil {
 			return err
 		}
 		if err := s.claim(ctx, tx, &p, &before); err != nil {
@@ -231,9 +247,18 @@ func release(before, after *Portal) []storage.Effect {
 
 func (s *Service) record(ctx context.Context, tx *storage.Tx, p *Portal, r audit.Record) error {
 	r.Subject, r.Book, r.At = string(p.ID), string(p.Book), s.Clocks.Now(p.Realm)
-	r.Detail = map[string]string{
+	detail := map[string]string{
 		"name": audit.Clean(p.Name), "slug": audit.Clean(p.Slug), "domain": audit.Clean(p.CustomDomain),
-		"networks": audit.Clean(strings.Join(p.Networks, " ")), "state": stateOf(p.Active),
+		"networks": audit.Clean(strings.Join(p.Networks, " ")), "state": p.state(),
 	}
+	maps.Copy(detail, r.Detail)
+	r.Detail = detail
 	return s.Audit.Append(ctx, tx, r)
+}
+
+func reasonOf(c *Change) map[string]string {
+	if c.Reason == "" {
+		return nil
+	}
+	return map[string]string{"reason": audit.Clean(c.Reason)}
 }

@@ -41,8 +41,10 @@ type Portal struct {
 	// Languages are those of the page, the default first: "en", "fr" or "es".
 	Languages []string
 	// Networks are the ids of those that visitors can choose; empty: all.
-	Networks  []string
-	Active    bool
+	Networks []string
+	Active   bool
+	// Disabled says that an operator took it off: its owner cannot put it on again.
+	Disabled  bool
 	CreatedAt time.Time
 }
 

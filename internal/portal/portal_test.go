@@ -182,8 +182,8 @@ func TestChange(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
 		p := b.create(func(n *portal.NewPortal) {
 			n.CustomDomain = "cards.shop.example"
-			n.Also = func(p portal.Portal) []storage.Effect {
-				return []storage.Effect{mark.Row(string(p.ID), string(p.Book), "mark")}
+			n.Also = func(p portal.Portal) ([]storage.Effect, error) {
+				return []storage.Effect{mark.Row(string(p.ID), string(p.Book), "mark")}, nil
 			}
 		})
 		if marks := b.marks(); !slices.Equal(marks, []string{string(p.ID)}) {
@@ -444,6 +444,31 @@ func TestSpend(t *testing.T) {
 		}
 		if first, err := b.Spend(t.Context(), c); err != nil || !first {
 			t.Errorf("not purged: %t, %v", first, err)
+		}
+	})
+}
+
+// What an operator took off its owner cannot put on, change it as they may; the operator can.
+func TestDisabled(t *testing.T) {
+	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
+		p := b.create(nil)
+		off, err := b.change(p, func(c *portal.Change) { c.Disabled = at(true) })
+		if err != nil || !off.Disabled || off.Active {
+			t.Fatalf("disabled: %+v, %v", off, err)
+		}
+		if _, err := b.change(p, func(c *portal.Change) { c.Active = at(true) }); fault.CodeOf(err) != fault.InvalidState || fault.From(err).Field != "active" {
+			t.Errorf("the owner puts it on: %v", err)
+		}
+		renamed, err := b.change(p, func(c *portal.Change) { c.Name, c.Active = at("New"), at(false) })
+		if err != nil || renamed.Name != "New" || !renamed.Disabled {
+			t.Errorf("renamed: %+v, %v", renamed, err)
+		}
+		if found, err := b.FindBySlug(t.Context(), p.Slug); err != nil || found.Active {
+			t.Errorf("found: %+v, %v", found, err)
+		}
+		on, err := b.change(p, func(c *portal.Change) { c.Disabled = at(false) })
+		if err != nil || on.Disabled || !on.Active {
+			t.Errorf("enabled: %+v, %v", on, err)
 		}
 	})
 }

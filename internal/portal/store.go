@@ -53,10 +53,14 @@ var (
 const (
 	stateActive   = "active"
 	stateInactive = "inactive"
+	stateDisabled = "disabled"
 )
 
-func stateOf(active bool) string {
-	if active {
+func (p *Portal) state() string {
+	switch {
+	case p.Disabled:
+		return stateDisabled
+	case p.Active:
 		return stateActive
 	}
 	return stateInactive
@@ -69,7 +73,7 @@ func scanPortal(r storage.Row) (p Portal, err error) {
 	err = r.Scan(&p.Book, &p.ID, &p.Realm, &p.Name, &p.Slug, &p.CustomDomain, &b.LogoURL, &b.PrimaryColor, &b.TextColor,
 		&b.Tagline, &b.SupportURL, &b.PrivacyURL, &languages, &networks, &state, &created)
 	p.Languages, p.Networks = strings.Fields(languages), strings.Fields(networks)
-	p.Active, p.CreatedAt = state == stateActive, storage.Time(created)
+	p.Active, p.Disabled, p.CreatedAt = state == stateActive, state == stateDisabled, storage.Time(created)
 	return p, err
 }
 
@@ -77,7 +81,7 @@ func scanPortal(r storage.Row) (p Portal, err error) {
 func (p *Portal) look() []any {
 	b := &p.Branding
 	return []any{p.Name, p.Slug, p.CustomDomain, b.LogoURL, b.PrimaryColor, b.TextColor, b.Tagline, b.SupportURL, b.PrivacyURL,
-		strings.Join(p.Languages, " "), strings.Join(p.Networks, " "), stateOf(p.Active)}
+		strings.Join(p.Languages, " "), strings.Join(p.Networks, " "), p.state()}
 }
 
 // values is a new portal's row. changed is the machine's time.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
@@ -20,7 +21,6 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
@@ -52,6 +52,11 @@ type Options struct {
 	Logger               *slog.Logger
 	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
 	Pings *ping.Policy
+	// Secrets is the folder of the files that networks' configurations may name; empty: none.
+	Secrets string
+	// ProxyList is a file of addresses and networks that hide who uses them, one a line, for
+	// fraud scores; empty: none.
+	ProxyList string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
@@ -146,7 +151,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -161,24 +166,48 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
-	a.Catalog = catalog.New(catalog.Deps{DB: db, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
-	if err := a.Catalog.Refresh(ctx); err != nil {
-		return nil, fmt.Errorf("load catalog: %w", err)
+	if err := a.buildCatalog(ctx, o); err != nil {
+		return nil, err
 	}
-	a.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
-	rules := ping.DefaultPolicy()
-	if o.Pings != nil {
-		rules = *o.Pings
-	}
-	a.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Fraud: fraud.New(fraud.Config{}), Cards: a.Cards, Policy: rules, Logger: o.Logger})
-	if err := a.Pings.Refresh(ctx); err != nil {
-		return nil, fmt.Errorf("load networks of balance checks: %w", err)
+	if err := a.buildPings(ctx, o); err != nil {
+		return nil, err
 	}
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
 	a.schedule()
 	return a, nil
+}
+
+// buildPings makes the balance checks with the networks that operators configured.
+func (a *App) buildPings(ctx context.Context, o Options) error {
+	rules := ping.DefaultPolicy()
+	if o.Pings != nil {
+		rules = *o.Pings
+	}
+	kinds, err := adapters(o.Secrets)
+	if err != nil {
+		return err
+	}
+	scorer, err := newScorer(o.ProxyList)
+	if err != nil {
+		return err
+	}
+	a.Pings = ping.New(ping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
+		Fraud: scorer, Cards: a.Cards, Adapters: kinds, Policy: rules, Logger: o.Logger})
+	if err := a.Pings.Refresh(ctx); err != nil {
+		return fmt.Errorf("load networks of balance checks: %w", err)
+	}
+	return nil
+}
+
+// buildCatalog builds what resellers can buy.
+func (a *App) buildCatalog(ctx context.Context, o Options) error {
+	a.Catalog = catalog.New(catalog.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Catalog.Refresh(ctx); err != nil {
+		return fmt.Errorf("load catalog: %w", err)
+	}
+	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	return nil
 }
 
 // How often the sweeps run.

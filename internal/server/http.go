@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	portalpage "github.com/scripcards/scrip/internal/web/portal"
 	"github.com/scripcards/scrip/spec"
@@ -55,7 +58,7 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders,
 			Wallets: a.Wallets, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
-			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Version: a.Version}),
+			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals, Version: a.Version}),
 	}
 }
 
@@ -78,7 +81,7 @@ func (a *App) handler(h HTTP, health *telemetry.Health) pages {
 	site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Pings, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
 		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
 	site.Mount(mux, http.HandlerFunc(unknownPath))
-	return pages{all: mux, site: site}
+	return pages{all: tidy(mux), site: site}
 }
 
 // contract serves the OpenAPI document of a dialect, such as /openapi/gatepay.yaml.
@@ -111,12 +114,29 @@ func (a *App) metrics() http.Handler {
 
 // unknownPath answers for paths that are no dialect's.
 func unknownPath(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
+	request := id.New("req")
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", request)
 	w.WriteHeader(http.StatusNotFound)
-	_, _ = w.Write([]byte(`{"error":{"code":"not_found","message":"no such path"}}` + "\n")) // the caller may have left
+	_, _ = io.WriteString(w, `{"error":{"code":"not_found","message":"no such path","request_id":"`+request+`"}}`) // the caller may have left
 }
 
-// observe counts a finished request and logs it: failures of ours as errors, the rest for debugging.
+// tidy answers paths with empty or dotted segments as the unknown ones they are. The mux
+// would send their callers elsewhere, with a page.
+func tidy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			unknownPath(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// observe counts a finished request and logs it: failures of ours as errors, what was
+// not to be had just now as warnings, the rest for debugging.
 func (a *App) observe(ctx context.Context, r wire.Record) {
 	if a.Metrics != nil {
 		a.Metrics.Request(r.Dialect, r.Route, r.Status, r.Elapsed)
@@ -129,6 +149,10 @@ func (a *App) observe(ctx context.Context, r wire.Record) {
 			"subject", r.Subject, "from", r.From.String(), "took", r.Elapsed)
 		return
 	}
-	a.Logger.ErrorContext(ctx, "request failed", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
+	level := slog.LevelError
+	if r.Code.Kind() == fault.KindUnavailable {
+		level = slog.LevelWarn
+	}
+	a.Logger.Log(ctx, level, "request failed", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
 		"subject", r.Subject, "error", r.Err)
 }

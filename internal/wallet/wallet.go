@@ -61,6 +61,9 @@ const (
 	eventLoaded = "wallet.loaded"
 )
 
+// EventTypes returns the types of this package's events.
+func EventTypes() []string { return []string{eventLoaded} }
+
 // Load records a bank transfer and credits the wallet. It returns invalid_amount,
 // invalid_request, or idempotency_conflict for a reference used with another amount.
 func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {

@@ -163,7 +163,7 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 	if _, ok := s.schemes.find(n.Scheme); !ok {
 		return fmt.Errorf("create webhook: no scheme %q", n.Scheme)
 	}
-	events, err := checkEvents(n.Events)
+	events, err := s.checkEvents(n.Events)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 }
 
 // checkEvents returns the names sorted, each once; "*" stands for all.
-func checkEvents(events []string) ([]string, error) {
+func (s *Service) checkEvents(events []string) ([]string, error) {
 	if len(events) == 0 || len(events) > maxEvents {
 		return nil, fault.New(fault.InvalidRequest, "name 1 to %d events, or * for all", maxEvents).At("events")
 	}
@@ -183,6 +183,9 @@ func checkEvents(events []string) ([]string, error) {
 	for _, name := range events {
 		if !validType(name) {
 			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
+		}
+		if known := s.Config.Types; len(known) > 0 && !slices.Contains(known, name) {
+			return nil, fault.New(fault.InvalidRequest, "there is no such event; there are %s", strings.Join(known, ", ")).At("events")
 		}
 	}
 	events = slices.Sorted(slices.Values(events))
@@ -288,7 +291,7 @@ func (s *Service) checkSettings(ctx context.Context, to Settings) (Settings, err
 		return to, fault.New(fault.InvalidRequest, "there is nothing to change")
 	}
 	if to.Events != nil {
-		events, err := checkEvents(to.Events)
+		events, err := s.checkEvents(to.Events)
 		if err != nil {
 			return to, err
 		}

@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,5 +157,29 @@ func TestData(t *testing.T) {
 	got := string((&Data{}).Int("n", -1).Text("a", "quote \" it").Text("empty", "").Int("zero", 0).JSON())
 	if want := `{"n":-1,"a":"quote \" it","zero":0}`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The server judges signatures as the vectors say that the published clients are held to.
+func TestSharedVectors(t *testing.T) {
+	text, err := os.ReadFile("../../sdk/testdata/webhooks.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shared struct {
+		Vectors []struct {
+			Name, Secret, Header, Body string
+			Now                        int64
+			Fault                      fault.Code
+		}
+	}
+	if err := json.Unmarshal(text, &shared); err != nil || len(shared.Vectors) < 30 {
+		t.Fatalf("%d vectors, %v", len(shared.Vectors), err)
+	}
+	for _, v := range shared.Vectors {
+		err := VerifyCardPing(v.Header, []byte(v.Body), pan.NewSecret(v.Secret), time.Unix(v.Now, 0))
+		if v.Fault == "" && err != nil || v.Fault != "" && fault.CodeOf(err) != v.Fault {
+			t.Errorf("%s: %v, want %q", v.Name, err, v.Fault)
+		}
 	}
 }

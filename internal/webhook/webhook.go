@@ -33,6 +33,8 @@ type Config struct {
 	MaxEndpoints int
 	// Timeout bounds one attempt; ten seconds.
 	Timeout time.Duration
+	// Types are those that there are to subscribe to; none: any name will do.
+	Types []string
 	// PerEndpoint is how many requests one endpoint gets at once; 4.
 	PerEndpoint int
 	// Workers is how many endpoints this process serves at once; 128, at most 256.

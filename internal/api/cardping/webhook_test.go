@@ -180,7 +180,10 @@ process.exit(verify(Buffer.from(body), header, secret, Number(now)) ? 0 : 1);`},
 	} {
 		t.Run(with.language, func(t *testing.T) {
 			if _, err := exec.LookPath(with.tool); err != nil {
-				t.Skip(with.tool + " is not installed")
+				if testing.Short() {
+					t.Skip(with.tool + " is not on PATH, and this is a short run")
+				}
+				t.Fatalf("%s is not on PATH: install it (Debian: apt-get install nodejs python3)", with.tool)
 			}
 			args := append(with.args, documented(t, with.language)+with.last)
 			for _, c := range received(got[0], secret, b.clock.Now().Unix()) {

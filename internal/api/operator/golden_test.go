@@ -35,6 +35,7 @@ func TestGoldens(t *testing.T) {
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
+					{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
 					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
 				},
 				Prepare: func(_ testing.TB, r *http.Request, body []byte) {
@@ -42,7 +43,8 @@ func TestGoldens(t *testing.T) {
 						r.Header.Set("Content-Type", "application/json")
 					}
 				},
-				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void},
+				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void,
+					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) }},
 			}
 		})
 	})

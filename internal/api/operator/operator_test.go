@@ -17,7 +17,10 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -119,7 +122,18 @@ func TestPaging(t *testing.T) {
 				t.Fatalf("load: %d %s", w.Code, w.Body)
 			}
 		}
+		for i := range 4 {
+			b.look(t, "visa_gift", fmt.Sprintf("600649130000471%d", i))
+			b.page(t, fmt.Sprintf("acme-%d", i))
+			number := pan.NewSecret(fmt.Sprintf("GC000000000000001%d", i))
+			_, err := b.Pings.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: number, Actor: seeder})
+			check(t, err)
+			caller := ping.Caller{Book: b.customer.Test, Realm: realm.Test, Credential: fmt.Sprintf("key_%d", i)}
+			_, err = b.Pings.Ping(t.Context(), ping.Check{Caller: caller, Network: "scrip", Number: number})
+			check(t, err)
+		}
 		for _, list := range []string{
+			"/operator/v1/honey", "/operator/v1/suspensions", book + "/checks", book + "/portals",
 			"/operator/v1/customers", "/operator/v1/operators", "/operator/v1/templates", "/operator/v1/audit", "/operator/v1/events?realm=test",
 			book + "/accounts", book + "/transactions", book + "/events", book + "/statement?account_id=wallet/USD", book + "/giftcards",
 			book + "/giftcards/" + string(b.card.Card.ID) + "/history",
@@ -253,9 +267,15 @@ func TestActionsAreAudited(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db)
 		card := "/operator/v1/books/" + string(b.customer.Test) + "/giftcards/" + string(b.card.Card.ID)
+		made := b.page(t, "acme")
+		_, err := b.Pings.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: pan.NewSecret("GC0000000000000017"), Actor: seeder})
+		check(t, err)
+		b.look(t, "scrip", "GC0000000000000017")
 		for _, call := range [][2]string{
 			{card + "/reveal", ""}, {card + "/block", `{"reason":"lost"}`},
 			{"/operator/v1/books/" + string(b.customer.Test) + "/accounts/freeze", `{"account_id":"giftcard.funding/USD","reason":"review"}`},
+			{"/operator/v1/books/" + string(b.customer.Test) + "/portals/" + string(made.ID) + "/disable", `{"reason":"phishing"}`},
+			{"/operator/v1/books/" + string(b.customer.Test) + "/suspensions/lift", `{"caller":"key_desk","reason":"their own test"}`},
 			{"/operator/v1/customers/" + string(b.customer.ID) + "/suspend", `{"reason":"chargebacks"}`},
 			{"/operator/v1/customers/" + string(b.customer.ID) + "/wallet/loads", `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
 		} {
@@ -271,7 +291,8 @@ func TestActionsAreAudited(t *testing.T) {
 		for _, e := range entries {
 			actions[e.Action] = true
 		}
-		want := map[string]bool{"giftcard.reveal": true, "giftcard.block": true, "account.freeze": true, "customer.suspend": true, "wallet.load": true}
+		want := map[string]bool{"giftcard.reveal": true, "giftcard.block": true, "account.freeze": true, "customer.suspend": true, "wallet.load": true,
+			"portal.change": true, "caller.lift": true}
 		if diff := cmp.Diff(want, actions); diff != "" {
 			t.Error(diff)
 		}

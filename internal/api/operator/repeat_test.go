@@ -16,9 +16,11 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -27,6 +29,7 @@ import (
 
 // repeatable is one call that may be repeated under an Idempotency-Key.
 type repeatable struct {
+	method       string // empty: POST
 	target, body string
 	// again says that the call does nothing when it is repeated without an answer to be found.
 	again bool
@@ -55,6 +58,22 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	_, err = b.Books.Submit(ctx, ledger.Operation{Book: b.customer.Test, Kind: "account.freeze", At: b.clock.Now(),
 		States: []ledger.StateChange{{Account: ledger.AccountID("giftcard/" + cards[2]), To: ledger.Frozen}}})
 	check(t, err)
+	b.look(t, "visa_gift", "6006491300004711")
+	checks, err := b.Pings.List(ctx, b.customer.Test, "", 1)
+	check(t, err)
+	var honey []ping.HoneyID
+	for _, number := range []string{"GC0000000000000017", "GC0000000000000025"} {
+		made, err := b.Pings.AddHoney(ctx, ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: pan.NewSecret(number), Actor: seeder})
+		check(t, err)
+		honey = append(honey, made.ID)
+	}
+	b.look(t, "scrip", "GC0000000000000017")
+	for _, name := range []string{"acme", "bella"} {
+		_, err := b.Pings.AddNetwork(ctx, ping.Setup{Actor: seeder, Config: []byte(`{"url":"https://partner.example"}`),
+			Configured: ping.Configured{Realm: realm.Test, ID: name, Name: "Partner", Type: ping.ClosedLoop, Kind: "http", Active: true}})
+		check(t, err)
+	}
+	on, off := b.page(t, "acme-on"), b.page(t, "acme-off")
 	me := b.do(account.RoleAdmin, "GET", "/operator/v1/me", "").Body.String()
 	_, me, _ = strings.Cut(me, `"operator_id":"`)
 	me, _, _ = strings.Cut(me, `"`)
@@ -76,16 +95,33 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"accounts.unfreeze":    {target: book + "/accounts/unfreeze", body: `{"account_id":"giftcard/` + string(cards[2]) + `","reason":"review"}`},
 		"transactions.reverse": {target: book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse", body: `{"reason":"till error"}`},
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
-		"webhooks.create":      {target: webhooks, body: `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`},
-		"webhooks.rotate":      {target: webhooks + "/" + string(hook.ID) + "/rotate", body: `{}`},
-		"webhooks.test":        {target: webhooks + "/" + string(hook.ID) + "/test"},
-		"deliveries.resend":    {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
+		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
+			`"config":{"url":"https://partner.example"}}`},
+		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
+		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
+		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},
+		"honey.delete":      {method: http.MethodDelete, target: base + "/honey/" + string(honey[1])},
+		"checks.label":      {target: book + "/checks/" + string(checks[0].ID) + "/label", body: `{"label":"fraud"}`},
+		"suspensions.lift":  {target: book + "/suspensions/lift", body: `{"caller":"key_desk","reason":"their own test"}`},
+		"portals.disable":   {target: book + "/portals/" + string(on.ID) + "/disable", body: `{"reason":"phishing"}`},
+		"portals.enable":    {target: book + "/portals/" + string(off.ID) + "/enable", body: `{"reason":"cleared"}`},
+		"webhooks.create":   {target: webhooks, body: `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`},
+		"webhooks.rotate":   {target: webhooks + "/" + string(hook.ID) + "/rotate", body: `{}`},
+		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
+		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
+}
+
+func first(method, otherwise string) string {
+	if method == "" {
+		return otherwise
+	}
+	return method
 }
 
 // repeat sends a call under a key, through handler.
 func (b *bundle) repeat(handler http.Handler, key string, call repeatable) string {
-	r, w := b.raw("POST", call.target, []byte(call.body))
+	r, w := b.raw(first(call.method, http.MethodPost), call.target, []byte(call.body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Idempotency-Key", key)
 	handler.ServeHTTP(w, r)

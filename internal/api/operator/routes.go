@@ -1,7 +1,7 @@
 // Package operator is the wire dialect of those who run an installation, under
 // /operator/v1: customers with their credentials and balances, gift cards and
-// templates, the books, events and webhooks, the audit log, operators and the
-// clock of the test realm.
+// templates, the books, events and webhooks, networks and balance checks, portals,
+// the audit log, operators and the clock of the test realm.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -22,8 +22,10 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -39,6 +41,8 @@ type Deps struct {
 	Webhooks *webhook.Service
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Pings    *ping.Service
+	Portals  *portal.Service
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -90,6 +94,8 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.bookRoutes(s)
 	a.eventRoutes(s)
 	a.webhookRoutes(s)
+	a.networkRoutes(s)
+	a.checkRoutes(s)
 	return s
 }
 

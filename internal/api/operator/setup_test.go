@@ -2,8 +2,10 @@ package operator_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"image"
 	"image/color"
 	"image/png"
@@ -12,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +24,19 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -91,9 +100,63 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
 		Wallets: wallet.New(books, hooks.Outbox, clocks)}
+	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks})
+	limits := limit.New(db, b.clock)
+	t.Cleanup(limits.Close)
+	// Any event is scored alike, so that golden files show a score with all that explains it.
+	b.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: b.Cards, Policy: ping.DefaultPolicy(),
+		Fraud: scorer{}, Adapters: map[string]ping.Adapter{"http": openPartner}, Logger: logger})
+	t.Cleanup(b.Pings.Close)
 }
 
 const seeder = "setup"
+
+// scorer finds every event equally odd.
+type scorer struct{}
+
+func (scorer) Score(fraud.Event) fraud.Score {
+	return fraud.Score{Hundredths: 71, Signals: []fraud.Signal{
+		{Name: "velocity_anomaly", Of: "credential", Value: 41, Threshold: 10, Window: time.Hour, Points: 60},
+		{Name: "pin_guessing", Of: "network", Value: 9, Threshold: 3, Window: time.Hour, Points: 11, Telling: true}}}
+}
+
+func (scorer) Learn(fraud.Event, fraud.Outcome) {}
+
+func (scorer) Label(fraud.Event, fraud.Label) {}
+
+// partner is a network where every card has 47.50.
+type partner struct{}
+
+func (partner) Inquire(_ context.Context, q ping.Inquiry) (ping.Balance, error) {
+	return ping.Balance{Status: ping.Active, Amount: money.New(4750, q.Currency)}, nil
+}
+
+// openPartner opens a configuration that has a url.
+func openPartner(config []byte) (ping.Network, error) {
+	var settings struct {
+		URL string `json:"url"`
+	}
+	if err := json.Unmarshal(config, &settings); err != nil || settings.URL == "" {
+		return nil, fault.New(fault.InvalidRequest, "a url is required").At("url")
+	}
+	return partner{}, nil
+}
+
+// look makes a balance check as the customer.
+func (b *bundle) look(t testing.TB, network, number string) {
+	t.Helper()
+	caller := ping.Caller{Book: b.customer.Test, Realm: realm.Test, Credential: "key_desk", Address: netip.MustParseAddr("192.0.2.7")}
+	_, err := b.Pings.Ping(t.Context(), ping.Check{Caller: caller, Network: network, Number: pan.NewSecret(number)})
+	check(t, err)
+}
+
+// page makes a portal of the customer.
+func (b *bundle) page(t testing.TB, slug string) portal.Portal {
+	t.Helper()
+	made, err := b.Portals.Create(t.Context(), portal.NewPortal{Book: b.customer.Test, Realm: realm.Test, Name: "Acme", Slug: slug, Actor: seeder})
+	check(t, err)
+	return made
+}
 
 func (b *bundle) seed(t testing.TB) {
 	t.Helper()

@@ -110,13 +110,13 @@ func TestImportBreaksOff(t *testing.T) {
 		if report.Added != 2000 || err == nil || fmt.Sprint(told) != "[2000]" {
 			t.Errorf("broken off: %+v, %v, told %v", report, err, told)
 		}
-		p.count(2000)
+		p.count(stock.MaxCount)
 		report, err = p.Import(t.Context(), strings.NewReader(text.String()), o)
 		must(t, err)
 		if report.Known != 2000 || report.Added != 2500 || report.Wrong != 0 {
 			t.Errorf("again: %+v", report)
 		}
-		p.count(4500)
+		p.batches("first open  available 4500")
 	})
 }
 

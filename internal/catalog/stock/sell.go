@@ -17,7 +17,7 @@ import (
 // Bounds of what is asked at once.
 const (
 	// MaxCount is the most that Count counts to.
-	MaxCount = 10_000
+	MaxCount = 1000
 	// MaxItems is the most that InStock looks for.
 	MaxItems = 500
 	// MaxPick is the most that Pick finds, and skips.

@@ -12,10 +12,11 @@ const (
 	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at`
 	batchColumns = `b.batch_id, b.realm, b.item_code, b.name, b.supplier, b.state, b.reason, b.actor, b.created_at, b.changed_at`
 
-	// forSale is a code of realm $1 and item $2 that can be sold at $3. The batch is asked
-	// for each code, so that the codes are taken in the order of their index.
-	forSale = `FROM stock_codes c WHERE c.realm = $1 AND c.item_code = $2 AND c.state = 'available' AND c.expires_at > $3
-		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = c.batch_id AND b.state = 'open')`
+	// isOpen is a condition on a code c: its batch is not in quarantine. It is a value
+	// and not an EXISTS, which PostgreSQL makes a join of and then reads all codes there are.
+	isOpen = `(SELECT b.state FROM stock_batches b WHERE b.batch_id = c.batch_id) = 'open'`
+	// forSale is a code of realm $1 and item $2 that can be sold at $3.
+	forSale = `FROM stock_codes c WHERE c.realm = $1 AND c.item_code = $2 AND c.state = 'available' AND c.expires_at > $3 AND ` + isOpen
 )
 
 // Codes.
@@ -25,10 +26,10 @@ var (
 	findHashes = storage.Lookup("stock.find_hashes", `SELECT c.code_hash, c.batch_id, c.line FROM stock_codes c
 		WHERE c.realm = $1 AND c.code_hash IN ({values})`, "BYTEA")
 	pickCodes  = storage.SQL("stock.pick_codes", `SELECT c.code_id `+forSale+` ORDER BY c.expires_at, c.code_id LIMIT $4 OFFSET $5`)
-	countCodes = storage.SQL("stock.count_codes", `SELECT COUNT(*) FROM (SELECT 1 AS one `+forSale+` LIMIT $4) AS counted`)
+	countCodes = storage.SQL("stock.count_codes", `SELECT COUNT(*) FROM (SELECT 1 AS one `+forSale+` ORDER BY c.expires_at LIMIT $4) AS counted`)
 	inStock    = storage.Lookup("stock.in_stock", `WITH wanted (item_code) AS ({values}) SELECT w.item_code FROM wanted w
-		WHERE EXISTS (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
-		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = c.batch_id AND b.state = 'open'))`, "TEXT")
+		WHERE (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
+		AND `+isOpen+` LIMIT 1) = 1`, "TEXT")
 	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)

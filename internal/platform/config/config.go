@@ -53,6 +53,10 @@ type Config struct {
 	Metrics string `yaml:"metrics" env:"METRICS" about:"where /metrics is: an address of its own, HOST:PORT; off; or empty: on the main address for loopback callers only"`
 	// AllowPrivateWebhooks is a development switch.
 	AllowPrivateWebhooks bool `yaml:"allow_private_webhooks" env:"ALLOW_PRIVATE_WEBHOOKS" about:"let webhooks go to private addresses and plain http; for development"`
+	// Secrets is empty where networks' configurations may name no files.
+	Secrets string `yaml:"secrets" env:"SECRETS" about:"folder of the files with secrets that networks' configurations may name; empty: they may name none"`
+	// ProxyList is read at the start.
+	ProxyList string `yaml:"proxy_list" env:"PROXY_LIST" about:"file of addresses and networks that hide who uses them (proxies, VPNs, Tor exits), one a line, for fraud scores; empty: none"`
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }

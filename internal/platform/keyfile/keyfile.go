@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,6 +28,21 @@ const maxFile = 1 << 20
 // Folder is the directory that files must be in. Names may be relative to it. The
 // empty Folder allows every absolute path.
 type Folder string
+
+// None is the folder of an installation that has none: every name is refused.
+const None Folder = "\x00"
+
+// Of returns the folder at path, made absolute; None for the empty path.
+func Of(path string) (Folder, error) {
+	if path == "" {
+		return None, nil
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return None, fmt.Errorf("folder of secrets: %w", err)
+	}
+	return Folder(absolute), nil
+}
 
 // Read returns what the named file holds. It returns the fault invalid_request when
 // the file is outside of the folder, missing, no regular file, or larger than 1 MiB.
@@ -51,6 +67,9 @@ func (f Folder) Read(name string) ([]byte, error) {
 }
 
 func (f Folder) open(name string) (*os.File, error) {
+	if f == None {
+		return nil, refuse("no folder for files with secrets is set: see the setting secrets")
+	}
 	if f == "" {
 		if !filepath.IsAbs(name) {
 			return nil, refuse("%s is not an absolute path", name)

@@ -137,3 +137,33 @@ func pair(t *testing.T) (certificate, key string) {
 	}
 	return encode("CERTIFICATE", der), encode("PRIVATE KEY", pkcs8)
 }
+
+// Without a folder no file is read, and the refusal says what to set; a relative folder
+// stays where it was when the program changes its directory.
+func TestFolders(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "token"), "hush")
+	none, err := Of("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"token", filepath.Join(dir, "token"), ""} {
+		if _, err := none.Secret(name); fault.CodeOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "setting secrets") {
+			t.Errorf("%q without a folder: %v", name, err)
+		}
+	}
+	if _, err := none.TLS(TLS{}); err != nil {
+		t.Errorf("TLS without files: %v", err)
+	}
+	t.Chdir(filepath.Dir(dir))
+	folder, err := Of(filepath.Base(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, name := range []string{"token", filepath.Join(string(folder), "token")} {
+		if secret, err := folder.Secret(name); err != nil || secret.Reveal() != "hush" {
+			t.Errorf("%q in a relative folder: %v", name, err)
+		}
+	}
+}

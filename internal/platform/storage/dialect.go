@@ -1,13 +1,11 @@
 package storage
 
 import (
-	"database/sql"
 	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
 	"github.com/scripcards/scrip/internal/platform/storage/lite"
@@ -53,14 +51,6 @@ func (d dialect) schema(text string) string {
 	return tableEnding.ReplaceAllString(text, ") STRICT, WITHOUT ROWID;")
 }
 
-// snapshotOptions asks for one consistent state; on SQLite every read transaction is one.
-func (d dialect) snapshotOptions() *sql.TxOptions {
-	if d == postgres {
-		return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-	}
-	return nil
-}
-
 // IsUnique reports whether err says that a key exists already.
 func IsUnique(err error) bool {
 	if code, ok := liteCode(err); ok {
@@ -70,15 +60,11 @@ func IsUnique(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
-// liteCode returns SQLite's result code, the writer's or a reader's, and whether there is one.
+// liteCode returns SQLite's result code, and whether there is one.
 func liteCode(err error) (int, bool) {
 	var own *lite.Error
 	if errors.As(err, &own) {
 		return own.Code, true
-	}
-	var reader *driver.Error
-	if errors.As(err, &reader) {
-		return reader.Code(), true
 	}
 	return 0, false
 }

@@ -59,6 +59,37 @@ func (p *pipeline) exec(ctx context.Context, text string, args []any) (int64, er
 	return p.flush(ctx)
 }
 
+func (p *pipeline) ask(ctx context.Context, questions []asked) error {
+	for _, q := range questions {
+		p.add(q.text, q.args)
+	}
+	results, n := p.send(ctx)
+	for range n - len(questions) {
+		if _, err := results.Exec(); err != nil {
+			return firstError(err, results.Close())
+		}
+	}
+	for _, q := range questions {
+		rows, err := results.Query()
+		if err == nil {
+			err = q.read(oneOf{rows})
+		}
+		if err != nil {
+			return firstError(err, results.Close())
+		}
+	}
+	return results.Close()
+}
+
+// oneOf is one result of several in a batch.
+type oneOf struct{ pgx.Rows }
+
+// Close ends the result and returns its error, if it had one.
+func (r oneOf) Close() error {
+	r.Rows.Close()
+	return r.Err()
+}
+
 func (p *pipeline) query(ctx context.Context, text string, args []any) (Rows, error) {
 	p.add(text, args)
 	results, n := p.send(ctx)

@@ -52,7 +52,7 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	}
 	w := &postgresWriter{pool: pool, begin: begin, observe: config.Observe}
 	w.flusher = flush.New(w.flush)
-	return &DB{dialect: postgres, readers: pool, writer: w}, nil
+	return &DB{dialect: postgres, reader: &postgresReader{pool: pool}, writer: w}, nil
 }
 
 // postgresWriter runs each closure in a transaction of its own.
@@ -63,9 +63,46 @@ type postgresWriter struct {
 	observe func(writes int, took time.Duration)
 }
 
-func (w *postgresWriter) close(readers *sql.DB) error {
+func (w *postgresWriter) close() error {
 	w.flusher.Close()
-	return readers.Close() // the pool is the writer's too
+	return w.pool.Close() // the reader's too
+}
+
+// postgresReader reads on the same pool, each text prepared once a connection.
+type postgresReader struct {
+	pool     *sql.DB
+	prepared statementCache
+}
+
+func (r *postgresReader) query(ctx context.Context, text string, args []any) (Rows, error) {
+	stmt, err := r.prepared.get(ctx, r.pool, text)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+func (r *postgresReader) snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error {
+	tx, err := r.pool.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin snapshot: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // read-only: nothing to lose
+	return fn(ctx, &Tx{dialect: postgres, conn: plainConn{tx}})
+}
+
+func (r *postgresReader) ping(ctx context.Context) error { return r.pool.PingContext(ctx) }
+
+func (r *postgresReader) compile(ctx context.Context, text string) error {
+	stmt, err := r.pool.PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	return stmt.Close()
 }
 
 func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
@@ -141,6 +178,10 @@ func (c plainConn) exec(ctx context.Context, text string, args []any) (int64, er
 func (c plainConn) queue(ctx context.Context, text string, args []any) error {
 	_, err := c.exec(ctx, text, args)
 	return err
+}
+
+func (c plainConn) ask(ctx context.Context, questions []asked) error {
+	return askEach(ctx, c, questions)
 }
 
 func (c plainConn) query(ctx context.Context, text string, args []any) (Rows, error) {

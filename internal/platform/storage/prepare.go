@@ -42,9 +42,5 @@ func (db *DB) compile(ctx context.Context, text string) error {
 	if strings.TrimSpace(text) == "" || strings.Contains(text, ";") {
 		return errors.New("a text must be one statement, without a semicolon")
 	}
-	stmt, err := db.readers.PrepareContext(ctx, text)
-	if err != nil {
-		return err
-	}
-	return stmt.Close()
+	return db.reader.compile(ctx, text)
 }

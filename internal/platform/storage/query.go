@@ -60,6 +60,40 @@ func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values 
 	return found, nil
 }
 
+// Question is a query that is asked together with others.
+type Question func(dialect) []asked
+
+// Ask returns the question for every row that b finds for the given parameter rows, as
+// AllOf would find them; the answer is appended to into.
+func Ask[T any](into *[]T, scan Scan[T], b *Bulk, values [][]any, fixed ...any) Question {
+	return func(d dialect) (all []asked) {
+		for len(values) > 0 {
+			text, args, rest := b.next(d, fixed, values)
+			all = append(all, asked{text, args, func(rows Rows) error {
+				some, err := collect(rows, scan, b.name)
+				*into = append(*into, some...)
+				return err
+			}})
+			values = rest
+		}
+		return all
+	}
+}
+
+// askEach asks one question after the other.
+func askEach(ctx context.Context, c conn, questions []asked) error {
+	for _, q := range questions {
+		rows, err := c.query(ctx, q.text, q.args)
+		if err != nil {
+			return err
+		}
+		if err := q.read(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Each calls fn for every row of s without holding them all in memory.
 func Each[T any](ctx context.Context, q Queryer, scan Scan[T], fn func(T) error, s *Statement, args ...any) error {
 	rows, err := q.Query(ctx, s, args...)
@@ -108,18 +142,7 @@ func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (Rows, error
 }
 
 func (db *DB) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
-	prepared, err := db.reads.get(ctx, db.readers, text)
-	if err != nil {
-		return nil, wrap(name, err)
-	}
-	if db.dialect == sqlite {
-		if err := ctx.Err(); err != nil {
-			return nil, wrap(name, err)
-		}
-		// A context that can end costs two goroutines a query. These queries are short; loops over rows look at ctx.
-		ctx = context.WithoutCancel(ctx)
-	}
-	rows, err := prepared.QueryContext(ctx, args...)
+	rows, err := db.reader.query(ctx, text, args)
 	if err != nil {
 		return nil, wrap(name, err)
 	}

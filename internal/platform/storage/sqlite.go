@@ -2,10 +2,8 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"runtime"
 	"sync"
@@ -24,6 +22,8 @@ const (
 	// busyTries bounds the attempts at a transaction while another process writes.
 	busyTries = 8
 	busyPause = 20 * time.Millisecond
+	// mostReaders is how many connections read, if there are not more processors.
+	mostReaders = 8
 	// maxUnflushed bounds the commits that are made and not on disk yet.
 	maxUnflushed = 8
 )
@@ -33,34 +33,29 @@ const (
 var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1",
 	"cache_size = -16384", "wal_autocheckpoint = 8192", "temp_store = MEMORY"}
 
-const readerPragmas = "_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
+var readerPragmas = []string{"busy_timeout = 5000", "query_only = ON", "cache_size = -16384", "temp_store = MEMORY"}
 
 func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err := touchPrivate(config.Path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	connection, err := openWriter(config.Path)
+	connection, err := openLite(config.Path, writerPragmas)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	readers, err := sql.Open("sqlite", "file:"+(&url.URL{Path: config.Path}).EscapedPath()+"?"+readerPragmas)
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", config.Path, errors.Join(err, connection.Close()))
-	}
-	readers.SetMaxOpenConns(max(4, runtime.NumCPU()))
-	readers.SetMaxIdleConns(max(4, runtime.NumCPU()))
-	w := &sqliteWriter{conn: liteConn{connection}, log: flush.NewLog(config.Path + "-wal"),
+	readers := lite.NewPool(max(mostReaders, runtime.NumCPU()), func() (*lite.Conn, error) { return openLite(config.Path, readerPragmas) })
+	w := &sqliteWriter{conn: liteConn{connection}, readers: readers, log: flush.NewLog(config.Path + "-wal"),
 		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
 	w.flusher = flush.New(w.log.Sync)
-	return &DB{dialect: sqlite, readers: readers, writer: w}, nil
+	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w}, nil
 }
 
-func openWriter(path string) (*lite.Conn, error) {
+func openLite(path string, pragmas []string) (*lite.Conn, error) {
 	connection, err := lite.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	for _, pragma := range writerPragmas {
+	for _, pragma := range pragmas {
 		if _, err := connection.Exec("PRAGMA "+pragma, nil); err != nil {
 			return nil, errors.Join(err, connection.Close())
 		}
@@ -90,6 +85,7 @@ type pendingWrite struct {
 // wait makes it for all. While the log is put on disk, the next commit is made.
 type sqliteWriter struct {
 	conn      liteConn
+	readers   *lite.Pool
 	log       *flush.Log
 	flusher   *flush.Flusher
 	unflushed chan struct{} // a token for each commit that is not on disk yet
@@ -142,7 +138,7 @@ func (w *sqliteWriter) enqueue(p *pendingWrite) error {
 	}
 }
 
-func (w *sqliteWriter) close(readers *sql.DB) error {
+func (w *sqliteWriter) close() error {
 	w.closing.Lock()
 	if !w.closed {
 		w.closed = true
@@ -151,7 +147,7 @@ func (w *sqliteWriter) close(readers *sql.DB) error {
 	w.closing.Unlock()
 	w.turn <- struct{}{} // and never given back
 	w.flusher.Close()
-	err := errors.Join(w.log.Close(), readers.Close())
+	err := errors.Join(w.log.Close(), w.readers.Close())
 	// Another process may be reading: then its own end folds the log back.
 	if _, busy := w.conn.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); busy != nil && !isTransient(busy) {
 		err = errors.Join(err, fmt.Errorf("fold the log back: %w", busy))
@@ -292,10 +288,50 @@ func (c liteConn) queue(_ context.Context, text string, args []any) error {
 	return err
 }
 
+func (c liteConn) ask(ctx context.Context, questions []asked) error {
+	return askEach(ctx, c, questions)
+}
+
 func (c liteConn) query(_ context.Context, text string, args []any) (Rows, error) {
 	rows, err := c.Query(text, args)
 	if err != nil {
 		return nil, err
 	}
 	return rows, nil
+}
+
+// liteReader is a pool of connections as a reader. A query looks at ctx before it begins
+// and no more: it is short, and whoever loops over rows looks at ctx.
+type liteReader struct{ *lite.Pool }
+
+func (r liteReader) query(ctx context.Context, text string, args []any) (Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	rows, err := r.Query(ctx, text, args)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+func (r liteReader) snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error {
+	return r.With(ctx, func(c *lite.Conn) error {
+		if _, err := c.Exec("BEGIN", nil); err != nil {
+			return fmt.Errorf("begin snapshot: %w", err)
+		}
+		defer func() { _, _ = c.Exec("ROLLBACK", nil) }() // read-only: nothing to lose
+		return fn(ctx, &Tx{dialect: sqlite, conn: liteConn{c}})
+	})
+}
+
+func (r liteReader) ping(ctx context.Context) error {
+	return r.With(ctx, func(c *lite.Conn) error {
+		_, err := c.Exec("SELECT 1", nil)
+		return err
+	})
+}
+
+func (r liteReader) compile(ctx context.Context, text string) error {
+	return r.With(ctx, func(c *lite.Conn) error { return c.Compile(text) })
 }

@@ -36,8 +36,7 @@ type Config struct {
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	dialect dialect
-	readers *sql.DB
-	reads   statementCache
+	reader  reader
 	writer  writer
 }
 
@@ -46,8 +45,18 @@ type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error) error
 	// commit runs a closure as write does, and returns before it is durable.
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
-	// close finishes what was accepted and closes the readers too.
-	close(readers *sql.DB) error
+	// close finishes what was accepted and closes the reader too.
+	close() error
+}
+
+// reader answers outside of transactions that write.
+type reader interface {
+	query(ctx context.Context, text string, args []any) (Rows, error)
+	// snapshot runs a closure on one consistent state.
+	snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error
+	ping(ctx context.Context) error
+	// compile has the engine read a text without running it.
+	compile(ctx context.Context, text string) error
 }
 
 // Open connects to the database that config names. It does not migrate.
@@ -64,7 +73,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 // Close waits for writes under way and releases every connection. On SQLite it folds
 // the log back, so that the file alone is the database.
 func (db *DB) Close() error {
-	return db.writer.close(db.readers)
+	return db.writer.close()
 }
 
 // Engine returns "sqlite" or "postgres", for messages and metrics.
@@ -74,7 +83,7 @@ func (db *DB) Engine() string { return db.dialect.name() }
 func (db *DB) Shared() bool { return db.dialect == postgres }
 
 // Ping reports whether the database answers.
-func (db *DB) Ping(ctx context.Context) error { return db.readers.PingContext(ctx) }
+func (db *DB) Ping(ctx context.Context) error { return db.reader.ping(ctx) }
 
 // Write runs fn in one durable transaction: when it returns nil, all that fn
 // wrote is on disk; on any error nothing of it is. fn may run more than once.
@@ -96,12 +105,7 @@ func (db *DB) Commit(ctx context.Context, fn func(context.Context, *Tx) error, d
 
 // Snapshot runs fn against one consistent, read-only state of the database.
 func (db *DB) Snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error {
-	tx, err := db.readers.BeginTx(ctx, db.dialect.snapshotOptions())
-	if err != nil {
-		return fmt.Errorf("begin snapshot: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // read-only: nothing to lose
-	return fn(ctx, &Tx{dialect: db.dialect, conn: plainConn{tx}})
+	return db.reader.snapshot(ctx, fn)
 }
 
 // Micros is how a time is stored: microseconds since 1970, UTC.

@@ -95,6 +95,9 @@ func eachText(ctx context.Context, q Queryer, text string, fn func(Rows) error) 
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := fn(rows); err != nil {
 			return err
 		}

@@ -44,6 +44,15 @@ type conn interface {
 	// queue runs a text now or together with what comes next, whose error may then be its own.
 	queue(ctx context.Context, text string, args []any) error
 	query(ctx context.Context, text string, args []any) (Rows, error)
+	// ask runs several queries, together if that saves time, and has each result read in turn.
+	ask(ctx context.Context, questions []asked) error
+}
+
+// asked is one query and what reads its rows and closes them.
+type asked struct {
+	text string
+	args []any
+	read func(Rows) error
 }
 
 // Tx is a transaction under way, or a snapshot. It is used by one goroutine.
@@ -69,6 +78,23 @@ func (tx *Tx) queryText(ctx context.Context, name, text string, args []any) (Row
 		return nil, wrap(name, err)
 	}
 	return rows, nil
+}
+
+// Queue runs s now or together with what comes next, whose error may then be its own.
+func (tx *Tx) Queue(ctx context.Context, s *Statement, args ...any) error {
+	return wrap(s.name, tx.conn.queue(ctx, s.text[tx.dialect], args))
+}
+
+// Ask has all questions answered; on PostgreSQL they share one round trip.
+func (tx *Tx) Ask(ctx context.Context, questions ...Question) error {
+	var all []asked
+	for _, q := range questions {
+		all = append(all, q(tx.dialect)...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return tx.conn.ask(ctx, all)
 }
 
 func (tx *Tx) engine() dialect { return tx.dialect }

@@ -30,7 +30,7 @@ func TestPage(t *testing.T) {
 		}
 		examples++
 		files := t.TempDir()
-		example := strings.ReplaceAll(block[1], "/etc/scrip/host-zpk", files+"/zpk")
+		example := strings.ReplaceAll(block[1], "/etc/scrip/secrets/host-zpk", files+"/zpk")
 		example = regexp.MustCompile(`(?s)"tls": \{.*?\},`).ReplaceAllString(example, "")
 		if err := os.WriteFile(files+"/zpk", []byte(zonePINKey), 0o600); err != nil {
 			t.Fatal(err)

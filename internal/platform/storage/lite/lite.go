@@ -1,12 +1,12 @@
-// Package lite is one connection to SQLite for whoever writes in turns, without what
-// database/sql does for connections that are shared: no look-up of parameters by name,
-// no allocation for each of them, no locks. Statements are prepared once per text.
+// Package lite is connections to SQLite without what database/sql does between a program
+// and its engine: no look-up of parameters by name, no allocation for each of them, no
+// locks. Statements are prepared once per text, and stay so.
 //
-// A Conn is used by one goroutine at a time. It is the same engine as the readers'
-// driver, in the same process, so the two see each other's locks.
+// A Conn is used by one goroutine at a time; a Pool lends them to many.
 package lite
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -55,7 +55,21 @@ func Open(path string) (*Conn, error) {
 		return nil, err
 	}
 	engine.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
-	return c, nil
+	return c, c.settlePlans()
+}
+
+// settlePlans keeps the engine from preparing a statement again because a parameter has
+// another value: it would look at values for its plan, and our plans do not depend on them.
+func (c *Conn) settlePlans() error {
+	on := libc.NewVaList(int32(1), uintptr(0))
+	if on == 0 {
+		return errors.Join(errMemory, c.Close())
+	}
+	defer libc.Xfree(c.tls, on)
+	if code := engine.Xsqlite3_db_config(c.tls, c.db, engine.SQLITE_DBCONFIG_ENABLE_QPSG, on); code != engine.SQLITE_OK {
+		return errors.Join(c.failure(code), c.Close())
+	}
+	return nil
 }
 
 var errMemory = fmt.Errorf("sqlite: out of memory")
@@ -122,6 +136,15 @@ func (c *Conn) Query(text string, args []any) (*Rows, error) {
 	}
 	s.busy = true
 	return &Rows{statement: s}, nil
+}
+
+// Compile has the engine read text without running it.
+func (c *Conn) Compile(text string) error {
+	s, err := c.prepare(text)
+	if err == nil {
+		s.finalize()
+	}
+	return err
 }
 
 // statement returns text prepared; another one while the first has rows open.

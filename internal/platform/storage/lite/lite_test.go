@@ -1,6 +1,7 @@
 package lite_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"path/filepath"
@@ -136,5 +137,79 @@ func TestOneTextTwice(t *testing.T) {
 	}
 	if err := outer.Close(); err != nil || len(seen) != 4 || seen[0] != 1 || seen[1] != 2 || seen[2] != 2 || seen[3] != 2 {
 		t.Errorf("%v, %v", seen, err)
+	}
+}
+
+// A pool lends each connection to one user at a time, gives none when all are lent until
+// the caller gives up, and closes when the last comes back.
+func TestPool(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	c, err := lite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, c, "CREATE TABLE things (id INTEGER PRIMARY KEY)")
+	exec(t, c, "INSERT INTO things VALUES (1), (2)")
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	p := lite.NewPool(2, func() (*lite.Conn, error) {
+		opened++
+		return lite.Open(path)
+	})
+	ctx := context.Background()
+	first, err := p.Query(ctx, "SELECT id FROM things", nil)
+	if err != nil || !first.Next() {
+		t.Fatal(err)
+	}
+	err = p.With(ctx, func(*lite.Conn) error {
+		short, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := p.Query(short, "SELECT 1", nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("a third user: %v", err)
+		}
+		return nil
+	})
+	if err != nil || first.Close() != nil || first.Close() != nil {
+		t.Error(err)
+	}
+	if _, err := p.Query(ctx, "nonsense", nil); err == nil {
+		t.Error("nonsense was answered")
+	}
+	for range 3 { // refusals and closing twice have not lost a connection, nor lent one twice
+		a, err := p.Query(ctx, "SELECT 1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := p.Query(ctx, "SELECT 1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Close() != nil || b.Close() != nil {
+			t.Error("close")
+		}
+	}
+	if err := p.Close(); err != nil || opened != 2 {
+		t.Errorf("%d connections, %v", opened, err)
+	}
+	if _, err := p.Query(ctx, "SELECT 1", nil); err == nil {
+		t.Error("a closed pool answered")
+	}
+}
+
+// A statement is prepared once, whatever its parameters' values.
+func TestPreparedOnce(t *testing.T) {
+	c := open(t)
+	exec(t, c, "CREATE TABLE others (id INTEGER PRIMARY KEY, thing INTEGER) STRICT")
+	text := "SELECT t.id FROM things t JOIN others o ON o.id = t.id WHERE t.id = $1"
+	for i := range 3 {
+		rows, err := c.Query(text, []any{i})
+		if err != nil || rows.Next() || rows.Close() != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := c.Reprepared(text); n != 0 || err != nil {
+		t.Errorf("prepared again %d times, %v", n, err)
 	}
 }

@@ -14,7 +14,7 @@ CREATE TABLE portals (
 	privacy_url TEXT NOT NULL CHECK (length(privacy_url) <= 512),
 	languages TEXT NOT NULL CHECK (languages <> ''),
 	networks TEXT NOT NULL,
-	state TEXT NOT NULL CHECK (state IN ('active', 'inactive')),
+	state TEXT NOT NULL CHECK (state IN ('active', 'inactive', 'disabled')),
 	created_at BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, portal_id)

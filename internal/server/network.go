@@ -1,0 +1,90 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/provider/balance"
+	"github.com/scripcards/scrip/internal/provider/iso8583"
+)
+
+// adapters are the kinds of networks that operators configure. Their files with secrets
+// are in folder; where that is empty they can name none.
+func adapters(folder string) (map[string]ping.Adapter, error) {
+	files, err := keyfile.Of(folder)
+	if err != nil {
+		return nil, err
+	}
+	in := func(open func(keyfile.Folder, []byte) (ping.Network, error)) ping.Adapter {
+		return func(config []byte) (ping.Network, error) { return open(files, config) }
+	}
+	return map[string]ping.Adapter{"http": in(balance.OpenIn), "iso8583": in(iso8583.OpenIn)}, nil
+}
+
+// newScorer returns the fraud engine, which knows the proxies that a file lists.
+func newScorer(proxyList string) (*fraud.Engine, error) {
+	if proxyList == "" {
+		return fraud.New(fraud.Config{}), nil
+	}
+	text, err := os.ReadFile(proxyList)
+	if err != nil {
+		return nil, fmt.Errorf("proxy list: %w", err)
+	}
+	proxies, err := parseProxies(text)
+	if err != nil {
+		return nil, fmt.Errorf("proxy list %s: %w", proxyList, err)
+	}
+	return fraud.New(fraud.Config{Proxies: proxies}), nil
+}
+
+const (
+	maxProxyLines = 5_000_000
+	shownProblems = 5
+)
+
+// parseProxies reads addresses and networks, one a line; empty lines and what follows a
+// "#" do not count. It tells the first lines that are wrong.
+func parseProxies(text []byte) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	var problems []error
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for number := 1; lines.Scan(); number++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		prefix, err := parseProxy(line)
+		switch {
+		case err == nil:
+			all = append(all, prefix)
+		case len(problems) < shownProblems:
+			problems = append(problems, fmt.Errorf("line %d: %w", number, err))
+		}
+		if len(all) > maxProxyLines {
+			return nil, fmt.Errorf("want at most %d lines", maxProxyLines)
+		}
+	}
+	return all, errors.Join(append(problems, lines.Err())...)
+}
+
+var errNoProxy = errors.New("want an address or a network such as 192.0.2.0/24")
+
+// parseProxy reads an address, or a network: the bits behind its prefix do not count.
+func parseProxy(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		return address.Prefix(address.BitLen())
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, errNoProxy
+	}
+	return prefix, nil
+}

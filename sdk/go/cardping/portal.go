@@ -1,0 +1,110 @@
+package cardping
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Portals keeps the pages on which cardholders check a balance.
+type Portals struct{ sender *sender }
+
+// Branding is how a portal looks; empty members are absent.
+type Branding struct {
+	LogoURL      string `json:"logo_url,omitempty"`
+	PrimaryColor string `json:"primary_color,omitempty"`
+	TextColor    string `json:"text_color,omitempty"`
+	Tagline      string `json:"tagline,omitempty"`
+	SupportURL   string `json:"support_url,omitempty"`
+	PrivacyURL   string `json:"privacy_url,omitempty"`
+}
+
+// NewPortal is a portal to be made. A name and a slug are enough.
+type NewPortal struct {
+	Name         string   `json:"name"`
+	Slug         string   `json:"slug"`
+	CustomDomain string   `json:"custom_domain,omitempty"`
+	Branding     Branding `json:"branding"`
+	// Languages has the default first.
+	Languages []string `json:"languages,omitempty"`
+	// Networks are those that visitors can choose; none means all.
+	Networks []string `json:"networks,omitempty"`
+}
+
+// PortalChange says what to change; nil leaves it as it is. Branding and lists are
+// replaced as a whole; an empty CustomDomain gives the domain up.
+type PortalChange struct {
+	Name         *string   `json:"name,omitempty"`
+	Slug         *string   `json:"slug,omitempty"`
+	CustomDomain *string   `json:"custom_domain,omitempty"`
+	Branding     *Branding `json:"branding,omitempty"`
+	Languages    *[]string `json:"languages,omitempty"`
+	Networks     *[]string `json:"networks,omitempty"`
+	Active       *bool     `json:"active,omitempty"`
+}
+
+// Portal is a page on which cardholders check a balance.
+type Portal struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Slug string `json:"slug"`
+	// CustomDomain is empty where there is none.
+	CustomDomain string    `json:"custom_domain"`
+	Branding     Branding  `json:"branding"`
+	Languages    []string  `json:"languages"`
+	Networks     []string  `json:"networks"`
+	Active       bool      `json:"active"`
+	CreatedAt    time.Time `json:"created_at"`
+}
+
+// Page asks for a part of a list: what follows Cursor, at most Limit; the API's own number for 0.
+type Page struct {
+	Cursor string
+	Limit  int
+}
+
+// Create makes a portal; it is active at once.
+func (p *Portals) Create(ctx context.Context, in NewPortal) (*Portal, error) {
+	return p.one(ctx, request{method: http.MethodPost, path: "/portals", in: in})
+}
+
+// List returns a page of portals, the newest first, and the cursor of the next one; empty on the last.
+func (p *Portals) List(ctx context.Context, page Page) (portals []Portal, next string, err error) {
+	query := url.Values{}
+	if page.Cursor != "" {
+		query.Set("cursor", page.Cursor)
+	}
+	if page.Limit != 0 {
+		query.Set("limit", strconv.Itoa(page.Limit))
+	}
+	var out listing[Portal]
+	_, err = p.sender.send(ctx, request{method: http.MethodGet, path: "/portals?" + query.Encode(), out: &out, repeatable: true})
+	return out.Data, out.NextCursor, err
+}
+
+// Find reads one portal.
+func (p *Portals) Find(ctx context.Context, id string) (*Portal, error) {
+	return p.one(ctx, request{method: http.MethodGet, path: "/portals" + segment(id), repeatable: true})
+}
+
+// Update changes a portal.
+func (p *Portals) Update(ctx context.Context, id string, change PortalChange) (*Portal, error) {
+	return p.one(ctx, request{method: http.MethodPatch, path: "/portals" + segment(id), in: change, repeatable: true})
+}
+
+// Delete removes a portal.
+func (p *Portals) Delete(ctx context.Context, id string) error {
+	_, err := p.sender.send(ctx, request{method: http.MethodDelete, path: "/portals" + segment(id), repeatable: true})
+	return err
+}
+
+func (p *Portals) one(ctx context.Context, r request) (*Portal, error) {
+	var out Portal
+	r.out = &out
+	if _, err := p.sender.send(ctx, r); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}

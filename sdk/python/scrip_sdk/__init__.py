@@ -1,0 +1,46 @@
+"""Client of Scrip's balance checks: cards, networks, webhooks, portals."""
+
+from .cardping import CardPing
+from .errors import (
+    AuthError,
+    CardInvalidError,
+    CardPingError,
+    ConflictError,
+    ConnectionFailed,
+    InvalidRequestError,
+    NetworkUnavailableError,
+    NotFoundError,
+    PermissionDenied,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    SignatureError,
+)
+from .types import BatchItem, Branding, Network, PingResult, Portal, PortalPage, Webhook
+from .webhook import Event, verify_webhook
+
+__all__ = [
+    "AuthError",
+    "BatchItem",
+    "Branding",
+    "CardInvalidError",
+    "CardPing",
+    "CardPingError",
+    "ConflictError",
+    "ConnectionFailed",
+    "Event",
+    "InvalidRequestError",
+    "Network",
+    "NetworkUnavailableError",
+    "NotFoundError",
+    "PermissionDenied",
+    "PingResult",
+    "Portal",
+    "PortalPage",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ServerError",
+    "SignatureError",
+    "Webhook",
+    "verify_webhook",
+]
