@@ -163,7 +163,10 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildPings(ctx, o); err != nil {
 		return nil, err
 	}
-	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)}})
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
+		Known: func(r realm.Realm, network string) bool {
+			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
+		}})
 	a.schedule()
 	return a, nil
 }
