@@ -64,6 +64,9 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 	if err := s.check(&p); err != nil {
 		return Portal{}, err
 	}
+	if err := s.checkKnown(&p); err != nil {
+		return Portal{}, err
+	}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		// The log locks the book's chain: two of these wait for each other, so the counts below hold.
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: n.Actor, Action: "portal.create"}); err != nil {
@@ -150,6 +153,11 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 		}
 		if err := s.check(&p); err != nil {
 			return err
+		}
+		if c.Networks != nil { // one that has gone since must not keep the rest from being changed
+			if err := s.checkKnown(&p); err != nil {
+				return err
+			}
 		}
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change", Detail: reasonOf(&c)}); err != nil {
 			return err

@@ -62,6 +62,16 @@ func (s *Service) check(p *Portal) error {
 	return nil
 }
 
+// checkKnown refuses networks that the realm does not have.
+func (s *Service) checkKnown(p *Portal) error {
+	for _, n := range p.Networks {
+		if s.Known != nil && !s.Known(p.Realm, n) {
+			return fault.New(fault.InvalidRequest, "there is no such network").At("networks")
+		}
+	}
+	return nil
+}
+
 func (s *Service) checkDomain(p *Portal) error {
 	if p.CustomDomain == "" {
 		return nil

@@ -92,6 +92,8 @@ type Deps struct {
 	Accounts *account.Service
 	Clocks   *clock.Realms
 	Config   Config
+	// Known reports whether a realm has a network; nil: nobody knows.
+	Known func(r realm.Realm, network string) bool
 }
 
 // Service keeps portals. It is safe for concurrent use.

@@ -472,3 +472,24 @@ func TestDisabled(t *testing.T) {
 		}
 	})
 }
+
+// A portal offers networks that its realm has; what has gone since may stay while the rest changes.
+func TestNetworksAreKnown(t *testing.T) {
+	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
+		gone := false
+		b.Known = func(r realm.Realm, network string) bool { return r == realm.Live && network == "visa_gift" && !gone }
+		unknown := b.ask(func(n *portal.NewPortal) { n.Networks = []string{"nope"} })
+		if _, err := b.Create(t.Context(), unknown); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != "networks" {
+			t.Errorf("an unknown network: %v", err)
+		}
+		p := b.create(func(n *portal.NewPortal) { n.Networks = []string{"visa_gift"} })
+		gone = true
+		name := "Renamed"
+		if _, err := b.change(p, func(c *portal.Change) { c.Name = &name }); err != nil {
+			t.Errorf("rename: %v", err)
+		}
+		if _, err := b.change(p, func(c *portal.Change) { c.Networks = &p.Networks }); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("a network that has gone: %v", err)
+		}
+	})
+}

@@ -150,7 +150,7 @@ func (a *App) observe(ctx context.Context, r wire.Record) {
 		return
 	}
 	level := slog.LevelError
-	if r.Code.Kind() == fault.KindUnavailable {
+	if r.Err == nil || r.Code.Kind() == fault.KindUnavailable {
 		level = slog.LevelWarn
 	}
 	a.Logger.Log(ctx, level, "request failed", "dialect", r.Dialect, "route", r.Route, "status", r.Status, "code", string(r.Code),
