@@ -1,3 +1,5 @@
+// Command scrip is a card platform in one program: it serves the APIs and manages
+// an installation from the command line.
 package main
 
 import (
@@ -6,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +18,15 @@ import (
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 )
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "scrip:", err)
+		os.Exit(1)
+	}
+}
 
 // rootFlags are the settings that every command offers.
 var rootFlags = []string{"data", "database", "log-level", "log-format"}
@@ -62,7 +75,7 @@ PostgreSQL with --database.`,
 	flags.String("log-format", standard.LogFormat, "auto, text or json")
 	flags.StringVarP(&p.output, "output", "o", formTable, "table or json")
 	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.operator(), p.template(), p.giftcard(),
-		p.ping(), p.check(), p.network(), p.portal(), p.honey(), p.suspension(),
+		p.catalog(), p.stock(), p.ping(), p.check(), p.network(), p.portal(), p.honey(), p.suspension(),
 		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {

@@ -17,6 +17,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
@@ -76,6 +78,8 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Catalog  *catalog.Service
+	Stock    *stock.Stock
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -160,6 +164,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	if err := a.buildCatalog(ctx, o); err != nil {
+		return nil, err
+	}
 	if err := a.buildPings(ctx, o); err != nil {
 		return nil, err
 	}
@@ -193,11 +200,22 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 	return nil
 }
 
+// buildCatalog builds what resellers can buy.
+func (a *App) buildCatalog(ctx context.Context, o Options) error {
+	a.Catalog = catalog.New(catalog.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Catalog.Refresh(ctx); err != nil {
+		return fmt.Errorf("load catalog: %w", err)
+	}
+	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	return nil
+}
+
 // How often the sweeps run.
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
+	lowSweep  = 30 * time.Second
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -217,6 +235,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
 		_, err := a.Pings.TellOwners(ctx)
+		return err
+	})
+	a.Jobs.Every("stock.check_levels", lowSweep, func(ctx context.Context) error {
+		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)

@@ -31,6 +31,9 @@ func (a *App) Demo(ctx context.Context) (account.DemoAccount, error) {
 			return demo, fmt.Errorf("demo template %s: %w", t.id, err)
 		}
 	}
+	if err := a.demoCatalog(ctx); err != nil {
+		return demo, fmt.Errorf("demo catalog: %w", err)
+	}
 	for _, r := range realm.All() {
 		load := wallet.Load{Book: demo.Customer.Book(r), Realm: r, Amount: money.New(10050, money.USD), Reference: "demo", Actor: demoActor}
 		if _, err := a.Wallets.Load(ctx, load); err != nil {

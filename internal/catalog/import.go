@@ -1,0 +1,322 @@
+package catalog
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/sheet"
+)
+
+// Limits of an import.
+const (
+	// MaxImportBytes bounds the file.
+	MaxImportBytes = 256 << 20
+	// MaxImportRows bounds its products.
+	MaxImportRows = 200_000
+	maxLine       = 64 << 10
+	// chunk is how many products one transaction writes.
+	chunk = 1000
+)
+
+// Format is how a file is written.
+type Format string
+
+// The formats. CSV has a header with some of Columns; JSON is an array of objects, or one
+// object after another, whose members have the names of Columns.
+const (
+	CSV  Format = "csv"
+	JSON Format = "json"
+)
+
+// ImportOptions are those of one import.
+type ImportOptions struct {
+	Format Format
+	// DryRun says what would happen and changes nothing.
+	DryRun bool
+	Actor  string
+	// Progress is told how many rows were written, or checked in a dry run; may be nil.
+	Progress func(rows int)
+}
+
+// BadRow is why a row was refused: one of possibly several reasons.
+type BadRow struct {
+	// Row is the line of a CSV file, the header's being 1, or the number of the object.
+	Row    int
+	Field  string // empty: the whole row
+	Reason string
+}
+
+// ImportedRow is what became of a row, or would.
+type ImportedRow struct {
+	Row     int
+	Code    ItemCode
+	Outcome Outcome
+}
+
+// ImportReport is what an import did, or would do.
+type ImportReport struct {
+	Rows []ImportedRow
+	Bad  []BadRow
+}
+
+// Count returns how many rows had an outcome.
+func (r *ImportReport) Count(o Outcome) int {
+	n := 0
+	for _, row := range r.Rows {
+		if row.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Import adds and replaces products. Every row is checked first: when one is wrong it
+// returns invalid_request with all that is wrong in the report, and nothing is changed. A
+// column that a row does not have keeps what there is; products that the file does not have
+// stay. It returns body_too_large beyond the limits.
+//
+// What is good is written in parts: an import that breaks off is repeated, and finds what
+// it wrote the first time.
+func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportReport, error) {
+	if o.Progress == nil {
+		o.Progress = func(int) {}
+	}
+	if err := s.Refresh(ctx); err != nil { // rows may be about what another process just put
+		return ImportReport{}, err
+	}
+	l := &list{view: s.view.Load(), first: map[ItemCode]int{}}
+	err := l.read(&io.LimitedReader{R: r, N: MaxImportBytes + 1}, o.Format)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	if len(l.bad) > 0 {
+		return l.refuse()
+	}
+	report := ImportReport{Rows: l.rows}
+	if o.DryRun {
+		for i, p := range l.products {
+			report.Rows[i].Outcome = l.outcome(p)
+		}
+		o.Progress(len(l.rows))
+		return report, nil
+	}
+	for done := 0; done < len(l.rows); done += chunk {
+		end := min(done+chunk, len(l.rows))
+		record := audit.Record{Actor: o.Actor, Action: "catalog.import", Detail: map[string]string{"rows": strconv.Itoa(end - done)}}
+		outcomes, err := s.write(ctx, l.products[done:end], record)
+		if err != nil {
+			return ImportReport{}, errors.Join(fmt.Errorf("after %d rows: %w", done, err), s.Refresh(ctx))
+		}
+		for i, outcome := range outcomes {
+			report.Rows[done+i].Outcome = outcome
+		}
+		o.Progress(end)
+	}
+	return report, s.Refresh(ctx)
+}
+
+// list is a file as it was read: the products that are well written, and what is wrong with
+// the other rows.
+type list struct {
+	view     *view
+	products []*Product
+	rows     []ImportedRow
+	bad      []BadRow
+	first    map[ItemCode]int // codes, with their rows
+}
+
+func (l *list) read(in *io.LimitedReader, format Format) error {
+	var err error
+	switch format {
+	case CSV:
+		err = l.readCSV(in)
+	case JSON:
+		err = l.readJSON(in)
+	default:
+		return invalidAt("format", "want csv or json")
+	}
+	if in.N <= 0 {
+		return fault.New(fault.BodyTooLarge, "the file has more than %d bytes", int64(MaxImportBytes)).At("file")
+	}
+	return err
+}
+
+func (l *list) readCSV(in io.Reader) error {
+	rows, err := sheet.Open(in, maxLine, Columns(), required())
+	if errors.Is(err, sheet.ErrHeader) {
+		return fault.New(fault.InvalidRequest, "%s", err).At("file")
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		next, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if next.Wrong != "" {
+			l.bad = append(l.bad, BadRow{Row: next.Line, Reason: next.Wrong})
+			continue
+		}
+		r := row{}
+		for i, column := range rows.Header() {
+			r[column] = next.Fields[i]
+		}
+		if err := l.add(next.Line, r); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *list) readJSON(in io.Reader) error {
+	buffered := bufio.NewReader(in)
+	decoder := json.NewDecoder(buffered)
+	decoder.UseNumber()
+	first, err := firstByte(buffered)
+	if err != nil {
+		return err
+	}
+	if first == '[' {
+		if _, err := decoder.Token(); err != nil {
+			return err
+		}
+	}
+	for number := 1; decoder.More(); number++ {
+		var object map[string]any
+		if err := decoder.Decode(&object); err != nil {
+			return fault.New(fault.InvalidRequest, "object %d is no JSON object: %s", number, err).At("file")
+		}
+		r, bad := rowOf(object)
+		if len(bad) > 0 {
+			for _, b := range bad {
+				b.Row = number
+				l.bad = append(l.bad, b)
+			}
+			continue
+		}
+		if err := l.add(number, r); err != nil {
+			return err
+		}
+	}
+	if first == '[' {
+		if _, err := decoder.Token(); err != nil {
+			return fault.New(fault.InvalidRequest, "the array does not end").At("file")
+		}
+	}
+	return nil
+}
+
+// firstByte looks at what a file begins with, after spaces.
+func firstByte(r *bufio.Reader) (byte, error) {
+	for {
+		b, err := r.Peek(1)
+		if err != nil {
+			return 0, fault.New(fault.InvalidRequest, "the file is empty").At("file")
+		}
+		if !strings.ContainsRune(" \t\r\n", rune(b[0])) {
+			return b[0], nil
+		}
+		if _, err := r.Discard(1); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// rowOf turns an object into a row: texts and numbers as they are, lists with spaces.
+func rowOf(object map[string]any) (r row, bad []BadRow) {
+	r = row{}
+	known := Columns()
+	for name, value := range object {
+		text, ok := textOf(value)
+		switch {
+		case !slices.Contains(known, name):
+			bad = append(bad, BadRow{Field: name, Reason: "it is unknown"})
+		case !ok:
+			bad = append(bad, BadRow{Field: name, Reason: "want a text, a number or a list of texts"})
+		default:
+			r[name] = text
+		}
+	}
+	slices.SortFunc(bad, func(a, b BadRow) int { return strings.Compare(a.Field, b.Field) })
+	return r, bad
+}
+
+func textOf(value any) (string, bool) {
+	switch v := value.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case []any:
+		var texts []string
+		for _, part := range v {
+			text, ok := part.(string)
+			if !ok {
+				return "", false
+			}
+			texts = append(texts, text)
+		}
+		return strings.Join(texts, " "), true
+	}
+	return "", false
+}
+
+// add checks one row.
+func (l *list) add(number int, r row) error {
+	if len(l.rows)+len(l.bad) >= MaxImportRows {
+		return fault.New(fault.BodyTooLarge, "the file has more than %d rows", MaxImportRows).At("file")
+	}
+	p, bad := r.checked(l.view.find(ItemCode(r[columnCode])))
+	if first, twice := l.first[p.Code]; twice && p.Code != "" {
+		bad = append(bad, BadRow{Field: columnCode, Reason: fmt.Sprintf("row %d has it, too", first)})
+	}
+	for _, b := range bad {
+		b.Row = number
+		l.bad = append(l.bad, b)
+	}
+	l.first[p.Code] = number
+	if len(bad) == 0 {
+		l.products, l.rows = append(l.products, p), append(l.rows, ImportedRow{Row: number, Code: p.Code})
+	}
+	return nil
+}
+
+func (l *list) outcome(p *Product) Outcome {
+	switch old := l.view.find(p.Code); {
+	case old == nil:
+		return Added
+	case p.same(old):
+		return Same
+	}
+	return Changed
+}
+
+func badRow(err error) BadRow {
+	f := fault.From(err)
+	return BadRow{Field: f.Field, Reason: f.Message}
+}
+
+// refuse returns the report of a file with wrong rows.
+func (l *list) refuse() (ImportReport, error) {
+	wrong, last := 0, 0
+	for _, b := range l.bad {
+		if b.Row != last {
+			wrong, last = wrong+1, b.Row
+		}
+	}
+	return ImportReport{Bad: l.bad}, fault.New(fault.InvalidRequest, "%d rows are wrong: nothing was changed", wrong).At("file")
+}

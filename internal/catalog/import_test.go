@@ -1,0 +1,181 @@
+package catalog_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+)
+
+func (p *process) importing(text string, o catalog.ImportOptions) (catalog.ImportReport, error) {
+	o.Actor = ada
+	return p.Import(p.t.Context(), strings.NewReader(text), o)
+}
+
+// outcomes returns a report's rows as "row code outcome".
+func outcomes(r catalog.ImportReport) (texts []string) {
+	for _, row := range r.Rows {
+		texts = append(texts, fmt.Sprint(row.Row, " ", row.Code, " ", row.Outcome))
+	}
+	return texts
+}
+
+// A file adds, changes and leaves products, as a dry run says before, in CSV as in JSON;
+// what a file has no column for stays.
+func TestImport(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, c := range []struct {
+			name, text string
+			format     catalog.Format
+			want       []string
+		}{
+			{"first", "currency,value,item_code,name,brand,countries,cost,cost_currency,value_max,low_stock\n" +
+				"USD,5,A,\"Card, five\",Brand,US DE,4.50,EUR,,7\nUSD,10.5,B,Range,Brand,,,,20,\n", catalog.CSV, []string{"2 A added", "3 B added"}},
+			{"again", "item_code,name,brand,currency,value,value_max\nA,\"Card, five\",Brand,USD,5.00,\n\nB,Range,Brand,USD,10.50,20\nC,New,Brand,JPY,100,\n",
+				catalog.CSV, []string{"2 A same", "4 B same", "5 C added"}},
+			{"an array", ` [{"item_code":"A","name":"Card, five","brand":"Brand","currency":"USD","value":6,"countries":["US","DE"]},` +
+				`{"item_code":"D","name":"Dee","brand":"Brand","currency":"USD","value":"1.00","low_stock":3,"description":"two\nlines","terms":null}]`,
+				catalog.JSON, []string{"1 A changed", "2 D added"}},
+			{"objects", `{"item_code":"D","currency":"USD","value":1.00,"state":"hidden"}` + "\n" + `{"item_code":"A","currency":"USD","value":6}`,
+				catalog.JSON, []string{"1 D changed", "2 A same"}},
+			{"nothing", "[]", catalog.JSON, nil},
+		} {
+			before := p.Version()
+			dry, err := p.importing(c.text, catalog.ImportOptions{Format: c.format, DryRun: true})
+			must(t, err)
+			wantTexts(t, c.name+", dry", outcomes(dry), c.want...)
+			if p.Version() != before {
+				t.Errorf("%s: a dry run made version %d of %d", c.name, p.Version(), before)
+			}
+			var told []int
+			report, err := p.importing(c.text, catalog.ImportOptions{Format: c.format, Progress: func(n int) { told = append(told, n) }})
+			must(t, err)
+			wantTexts(t, c.name, outcomes(report), c.want...)
+			if want := len(c.want); want > 0 && fmt.Sprint(told) != fmt.Sprint([]int{want}) {
+				t.Errorf("%s: told %v", c.name, told)
+			}
+		}
+		a, err := p.Find(t.Context(), "A")
+		must(t, err)
+		if a.Name != "Card, five" || a.Face != usd(600) || a.Cost != catalog.NewCost(450, money.EUR) || a.LowStock != 7 || fmt.Sprint(a.Countries) != "[DE US]" {
+			t.Errorf("A is %+v", a)
+		}
+		if b, err := p.Find(t.Context(), "B"); err != nil || b.Face != usd(1050) || b.FaceMax != usd(2000) {
+			t.Errorf("B is %+v, %v", b, err)
+		}
+		if d, err := p.Find(t.Context(), "D"); err != nil || d.State != catalog.Hidden || d.Description != "two\nlines" || d.LowStock != 3 {
+			t.Errorf("D is %+v, %v", d, err)
+		}
+		wantTexts(t, "audit", p.audited(), ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ")
+	})
+}
+
+// All that is wrong with a file is told at once, by row and column, and nothing is changed.
+func TestImportTellsAllThatIsWrong(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		report, err := p.importing("item_code,name,brand,currency,value,value_max,cost,low_stock,image\n"+
+			"A,Good,Brand,USD,5,,,,\n"+
+			"A,Twice,Brand,USD,5,,,,\n"+
+			"a b,Bad code,Brand,usd,5,,,,\n"+
+			"B,,Brand,USD,5.001,4,x,many,\n"+
+			"C,Few\n"+
+			"D,Image,Brand,USD,5,,,,ftp://a\n"+
+			"E,Range,Brand,USD,5,4,,,\n", catalog.ImportOptions{Format: catalog.CSV})
+		wantCode(t, "a bad file", err, fault.InvalidRequest)
+		var got []string
+		for _, b := range report.Bad {
+			got = append(got, fmt.Sprintf("%d %s: %s", b.Row, b.Field, b.Reason))
+		}
+		wantTexts(t, "bad rows", got,
+			"3 item_code: row 2 has it, too",
+			"4 currency: unknown currency",
+			"4 item_code: an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit",
+			"5 low_stock: not a whole number",
+			"5 value: more decimals than the minor unit",
+			"5 cost: not a plain decimal number",
+			"5 name: want 1 to 200 characters of plain text without spaces around them",
+			"6 : it has 2 fields, the header has 9",
+			"7 image: want an https address of at most 500 characters",
+			"8 value_max: the end of the range must not be below its beginning, and at most 10000000000")
+		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
+		wantCode(t, "bad JSON rows", err, fault.InvalidRequest)
+		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},
+			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
+			t.Error(diff)
+		}
+		for what, text := range map[string]string{"empty": "", "no object": "5", "open": "[{}", "broken": `[{"item_code":`} {
+			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.JSON})
+			wantCode(t, what, err, fault.InvalidRequest)
+		}
+		for what, text := range map[string]string{"empty": "", "columns": "item_code,name\n", "unknown": "item_code,name,brand,currency,value,price\n"} {
+			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.CSV})
+			wantCode(t, what, err, fault.InvalidRequest)
+		}
+		_, err = p.importing("", catalog.ImportOptions{Format: "xml"})
+		wantCode(t, "another format", err, fault.InvalidRequest)
+		if p.Version() != 0 {
+			t.Errorf("version %d after bad files alone", p.Version())
+		}
+	})
+}
+
+// What is exported is imported as the same, whatever a product holds.
+func TestExportIsImported(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.put(shelf()...)
+		var text strings.Builder
+		text.WriteString(strings.Join(catalog.Columns(), ",") + "\n")
+		must(t, p.Each(t.Context(), func(product catalog.Product) error {
+			_, err := fmt.Fprintln(&text, strings.Join(product.ExportRow(), ","))
+			return err
+		}))
+		report, err := p.importing(text.String(), catalog.ImportOptions{Format: catalog.CSV})
+		if err != nil || report.Count(catalog.Same) != len(shelf()) {
+			t.Errorf("%v, %v", outcomes(report), err)
+		}
+	})
+}
+
+// The example of the documentation is what an import takes.
+func TestDocumentedImport(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "catalog.md"))
+	must(t, err)
+	_, after, _ := strings.Cut(string(page), "```csv\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("docs/catalog.md has no example in csv")
+	}
+	eachEngine(t, func(t *testing.T, p *process) {
+		report, err := p.importing(example, catalog.ImportOptions{Format: catalog.CSV, DryRun: true})
+		if err != nil || len(report.Rows) == 0 || report.Count(catalog.Added) != len(report.Rows) {
+			t.Errorf("%v, %v, %v", outcomes(report), report.Bad, err)
+		}
+	})
+}
+
+// Whatever a file holds, reading it ends with rows or faults, and a dry run changes nothing.
+func FuzzImport(f *testing.F) {
+	f.Add("item_code,name,brand,currency,value\nA,a,b,USD,5\n", true)
+	f.Add(`[{"item_code":"A","name":"a","brand":"b","currency":"USD","value":5,"countries":["US"]}]`, false)
+	p := join(f, testkitOpen(f))
+	f.Fuzz(func(t *testing.T, text string, csv bool) {
+		format := catalog.JSON
+		if csv {
+			format = catalog.CSV
+		}
+		report, err := p.Import(t.Context(), strings.NewReader(text), catalog.ImportOptions{Format: format, DryRun: true, Actor: ada})
+		if code := fault.CodeOf(err); code == fault.Internal {
+			t.Errorf("%q: %v", text, err)
+		}
+		if err == nil && len(report.Bad) > 0 || p.Version() != 0 {
+			t.Errorf("%q: %+v", text, report)
+		}
+	})
+}

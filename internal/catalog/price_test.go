@@ -1,0 +1,201 @@
+package catalog_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+)
+
+const (
+	buyer    account.CustomerID = "cus_buyer"
+	stranger account.CustomerID = "cus_stranger"
+)
+
+// Face values, charged amounts and costs convert into one another in no way that compiles.
+func TestAmountsDoNotMix(t *testing.T) {
+	types := []reflect.Type{reflect.TypeFor[catalog.Face](), reflect.TypeFor[catalog.Charged](), reflect.TypeFor[catalog.Cost]()}
+	for i, from := range types {
+		for j, to := range types {
+			if got := from.ConvertibleTo(to) || from.AssignableTo(to); got != (i == j) {
+				t.Errorf("%s becomes %s: %t", from, to, got)
+			}
+		}
+	}
+	if catalog.NewFace(500, money.USD) != (catalog.Face{Amount: money.New(500, money.USD)}) {
+		t.Error("equal face values differ")
+	}
+}
+
+// priced is what a customer pays for an item, or why there is no price.
+func (p *process) priced(customer account.CustomerID, code catalog.ItemCode, at time.Time) string {
+	p.t.Helper()
+	product, err := p.Find(p.t.Context(), code)
+	must(p.t, err)
+	charged, err := p.Price(p.t.Context(), catalog.PriceQuery{Customer: customer, Product: product, At: at})
+	if err != nil {
+		return string(fault.CodeOf(err))
+	}
+	return charged.String() + " " + charged.Currency.String()
+}
+
+// The nearest rule decides: for a customer before a tier before all, in each for an item
+// before a brand before all; then the priority, then the later beginning.
+func TestPriceRules(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.put(item("A", "a", "Brand", 1000), item("B", "b", "brand", 1000), item("C", "c", "other", 1000))
+		must(t, p.SetTier(t.Context(), buyer, "gold", ada))
+		day := func(n int) time.Time { return epoch.AddDate(0, 0, n) }
+		of := func(percent int64) catalog.Rule { return catalog.Rule{Basis: catalog.OfFace, Percent: percent} }
+		for _, step := range []struct {
+			what                 string
+			rule                 func(*catalog.Rule)
+			percent              int64
+			a, b, c, another, at string // what the buyer pays for A, B and C, a stranger for A, and the buyer for A in a week
+		}{
+			{"no rule: the face value", nil, 0, "10.00", "10.00", "10.00", "10.00", "10.00"},
+			{"all", func(*catalog.Rule) {}, 9900, "9.90", "9.90", "9.90", "9.90", "9.90"},
+			{"a brand, in any case", func(r *catalog.Rule) { r.Brand = "BRAND" }, 9800, "9.80", "9.80", "9.90", "9.80", "9.80"},
+			{"an item", func(r *catalog.Rule) { r.Item = "A" }, 9700, "9.70", "9.80", "9.90", "9.70", "9.70"},
+			{"another tier", func(r *catalog.Rule) { r.Tier = "silver" }, 1000, "9.70", "9.80", "9.90", "9.70", "9.70"},
+			{"the tier", func(r *catalog.Rule) { r.Tier = "gold" }, 9600, "9.60", "9.60", "9.60", "9.70", "9.60"},
+			{"the tier and a brand", func(r *catalog.Rule) { r.Tier, r.Brand = "gold", "brand" }, 9500, "9.50", "9.50", "9.60", "9.70", "9.50"},
+			{"the tier and an item", func(r *catalog.Rule) { r.Tier, r.Item = "gold", "A" }, 9400, "9.40", "9.50", "9.60", "9.70", "9.40"},
+			{"the customer", func(r *catalog.Rule) { r.Customer = buyer }, 9300, "9.30", "9.30", "9.30", "9.70", "9.30"},
+			{"the customer and a brand", func(r *catalog.Rule) { r.Customer, r.Brand = buyer, "brand" }, 9200, "9.20", "9.20", "9.30", "9.70", "9.20"},
+			{"the customer and an item", func(r *catalog.Rule) { r.Customer, r.Item = buyer, "A" }, 9100, "9.10", "9.20", "9.30", "9.70", "9.10"},
+			{"the same, from tomorrow", func(r *catalog.Rule) { r.Customer, r.Item, r.From = buyer, "A", day(1) }, 9000, "9.10", "9.20", "9.30", "9.70", "9.00"},
+			{"the same, until now", func(r *catalog.Rule) { r.Customer, r.Item, r.Until = buyer, "A", day(0) }, 8900, "9.10", "9.20", "9.30", "9.70", "9.00"},
+			{"the same, until tomorrow, before the others", func(r *catalog.Rule) { r.Customer, r.Item, r.Until, r.Priority = buyer, "A", day(1), 1 }, 8800, "8.80", "9.20", "9.30", "9.70", "9.00"},
+			{"the same, from now on, before the others", func(r *catalog.Rule) { r.Customer, r.Item, r.From, r.Priority = buyer, "A", day(0), 1 }, 8700, "8.70", "9.20", "9.30", "9.70", "8.70"},
+		} {
+			if step.rule != nil {
+				r := of(step.percent)
+				step.rule(&r)
+				_, err := p.PutPrice(t.Context(), r, ada)
+				must(t, err)
+			}
+			got := fmt.Sprint(p.priced(buyer, "A", day(0)), " ", p.priced(buyer, "B", day(0)), " ", p.priced(buyer, "C", day(0)), " ",
+				p.priced(stranger, "A", day(0)), " ", p.priced(buyer, "A", day(7)))
+			want := step.a + " USD " + step.b + " USD " + step.c + " USD " + step.another + " USD " + step.at + " USD"
+			if got != want {
+				t.Errorf("%s: %s, want %s", step.what, got, want)
+			}
+		}
+		must(t, p.SetTier(t.Context(), buyer, "", ada))
+		for _, r := range p.Prices(t.Context()) {
+			if r.Customer == buyer {
+				must(t, p.RemovePrice(t.Context(), r.ID, ada))
+			}
+		}
+		if got := p.priced(buyer, "A", day(0)); got != "9.70 USD" {
+			t.Errorf("without tier and rules of its own a customer pays %s", got)
+		}
+	})
+}
+
+// Each basis makes its amount of a denomination, rounded half up, or no price at all.
+func TestPriceBases(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		fixed, ranged := item("FIXED", "f", "x", 500), item("RANGE", "r", "x", 500)
+		fixed.Cost, ranged.FaceMax, ranged.Cost = catalog.NewCost(333, money.EUR), usd(5000), catalog.NewCost(400, money.USD)
+		p.put(fixed, ranged, item("CENT", "c", "x", 1))
+		for _, c := range []struct {
+			rule  catalog.Rule
+			item  catalog.ItemCode
+			value int64
+			want  string
+		}{
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "FIXED", 0, "4.90 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9890}, "FIXED", 0, "4.95 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 10250}, "FIXED", 500, "5.13 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 0, "4.90 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 5000, "49.00 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 5001, "invalid_amount"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 499, "invalid_amount"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "FIXED", 501, "invalid_amount"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 4900}, "CENT", 0, "invalid_state"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 5000}, "CENT", 0, "0.01 USD"},
+			{catalog.Rule{Basis: catalog.OfCost, Percent: 10500}, "FIXED", 0, "3.50 EUR"},
+			{catalog.Rule{Basis: catalog.OfCost, Percent: 10500}, "RANGE", 0, "invalid_state"},
+			{catalog.Rule{Basis: catalog.OfCost, Percent: 10500}, "CENT", 0, "invalid_state"},
+			{catalog.Rule{Basis: catalog.Fixed, Item: "FIXED", Amount: catalog.NewCharged(123, money.GBP)}, "FIXED", 0, "1.23 GBP"},
+		} {
+			r, err := p.PutPrice(t.Context(), c.rule, ada)
+			must(t, err)
+			product, err := p.Find(t.Context(), c.item)
+			must(t, err)
+			q := catalog.PriceQuery{Product: product, At: epoch}
+			if c.value != 0 {
+				q.Face = usd(c.value)
+			}
+			charged, err := p.Price(t.Context(), q)
+			got := string(fault.CodeOf(err))
+			if err == nil {
+				got = charged.String() + " " + charged.Currency.String()
+			}
+			if got != c.want {
+				t.Errorf("%+v of %s at %d: %s (%v), want %s", c.rule, c.item, c.value, got, err, c.want)
+			}
+			must(t, p.RemovePrice(t.Context(), r.ID, ada))
+		}
+	})
+}
+
+// What cannot be a rule is refused, and so are rules that are unknown or removed.
+func TestRuleBounds(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ranged := item("RANGE", "r", "x", 500)
+		ranged.FaceMax = usd(5000)
+		p.put(item("A", "a", "x", 500), ranged)
+		good := catalog.Rule{Basis: catalog.OfFace, Percent: 9800}
+		for what, c := range map[string]struct {
+			change func(*catalog.Rule)
+			want   fault.Code
+		}{
+			"no basis":           {func(r *catalog.Rule) { r.Basis = "" }, fault.InvalidRequest},
+			"nothing":            {func(r *catalog.Rule) { r.Percent = 0 }, fault.InvalidRequest},
+			"too much":           {func(r *catalog.Rule) { r.Percent = 100_001 }, fault.InvalidRequest},
+			"percent and amount": {func(r *catalog.Rule) { r.Amount = catalog.NewCharged(1, money.USD) }, fault.InvalidRequest},
+			"two whom":           {func(r *catalog.Rule) { r.Customer, r.Tier = buyer, "gold" }, fault.InvalidRequest},
+			"two what":           {func(r *catalog.Rule) { r.Item, r.Brand = "A", "x" }, fault.InvalidRequest},
+			"a bad tier":         {func(r *catalog.Rule) { r.Tier = "Gold" }, fault.InvalidRequest},
+			"ends as it begins":  {func(r *catalog.Rule) { r.From, r.Until = epoch, epoch }, fault.InvalidRequest},
+			"an unknown item":    {func(r *catalog.Rule) { r.Item = "Z" }, fault.NotFound},
+			"fixed for all": {func(r *catalog.Rule) {
+				r.Basis, r.Percent, r.Amount = catalog.Fixed, 0, catalog.NewCharged(1, money.USD)
+			}, fault.InvalidRequest},
+			"fixed for a range": {func(r *catalog.Rule) {
+				r.Basis, r.Percent, r.Amount, r.Item = catalog.Fixed, 0, catalog.NewCharged(1, money.USD), "RANGE"
+			}, fault.InvalidRequest},
+			"fixed at nothing": {func(r *catalog.Rule) {
+				r.Basis, r.Percent, r.Amount, r.Item = catalog.Fixed, 0, catalog.NewCharged(0, money.USD), "A"
+			}, fault.InvalidRequest},
+			"unknown": {func(r *catalog.Rule) { r.ID = "rule_none" }, fault.NotFound},
+		} {
+			r := good
+			c.change(&r)
+			_, err := p.PutPrice(t.Context(), r, ada)
+			wantCode(t, what, err, c.want)
+		}
+		r, err := p.PutPrice(t.Context(), good, ada)
+		must(t, err)
+		r.Percent = 9700
+		second, err := p.PutPrice(t.Context(), r, ada)
+		if err != nil || second.Revision != 2 || second.ID != r.ID || p.priced("", "A", epoch) != "4.85 USD" {
+			t.Errorf("changed: %+v, %v", second, err)
+		}
+		must(t, p.RemovePrice(t.Context(), r.ID, ada))
+		_, err = p.PutPrice(t.Context(), r, ada)
+		wantCode(t, "a removed rule", err, fault.NotFound)
+		wantCode(t, "removed twice", p.RemovePrice(t.Context(), r.ID, ada), fault.NotFound)
+		wantCode(t, "a bad tier", p.SetTier(t.Context(), buyer, "a b", ada), fault.InvalidRequest)
+		wantTexts(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put RANGE", ada+" catalog.price "+string(r.ID),
+			ada+" catalog.price "+string(r.ID), ada+" catalog.remove_price "+string(r.ID))
+	})
+}

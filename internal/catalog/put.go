@@ -1,0 +1,278 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Bounds of a product and of the catalog.
+const (
+	maxProducts    = 500_000
+	maxName        = 200
+	maxBrand       = 100
+	maxDescription = 4000
+	maxImage       = 500
+	maxTerms       = 8000
+	maxCountries   = 250
+	maxLowStock    = 1_000_000
+	maxMajor       = 10_000_000_000 // of a face value or price: any currency's fits into a Value
+)
+
+var (
+	itemCodes = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	regions   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	countries = regexp.MustCompile(`^[A-Z]{2}$`)
+	templates = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
+)
+
+// errSame undoes a transaction that would change nothing.
+var errSame = errors.New("nothing changes")
+
+// Outcome is what became of a product.
+type Outcome string
+
+// The outcomes.
+const (
+	Added   Outcome = "added"
+	Changed Outcome = "changed"
+	Same    Outcome = "same"
+)
+
+// Put adds a product or replaces the one with its code, in all processes within two
+// seconds and in this one at once. Versions and times are set here. It returns the product
+// as it is now and what that changed, or invalid_request, or quota_exceeded.
+func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Outcome, error) {
+	if err := p.check(); err != nil {
+		return Product{}, "", err
+	}
+	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: string(p.Code), Detail: map[string]string{"state": string(p.State)}}
+	outcomes, err := s.put(ctx, []*Product{&p}, r)
+	if err != nil {
+		return Product{}, "", err
+	}
+	now, err := s.Find(ctx, p.Code)
+	return now, outcomes[0], err
+}
+
+// Retire ends the sale of a product, or returns not_found.
+func (s *Service) Retire(ctx context.Context, code ItemCode, actor string) (Product, error) {
+	p, err := s.Find(ctx, code)
+	if err != nil {
+		return Product{}, err
+	}
+	p.State = Retired
+	_, err = s.put(ctx, []*Product{&p}, audit.Record{Actor: actor, Action: "catalog.retire", Subject: string(code)})
+	if err != nil {
+		return Product{}, err
+	}
+	return s.Find(ctx, code)
+}
+
+// maxHistory bounds the versions that are listed of one product, the newest ones.
+const maxHistory = 200
+
+// History returns the versions of a product, newest first, or not_found.
+func (s *Service) History(ctx context.Context, code ItemCode) ([]Version, error) {
+	all, err := storage.All(ctx, s.DB, scanVersion, listHistory, string(code), maxHistory)
+	if err == nil && len(all) == 0 {
+		err = unknownItem()
+	}
+	return all, err
+}
+
+// now is the time of changes of the catalog, which belongs to no realm.
+func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
+
+// put writes products and has this process know them.
+func (s *Service) put(ctx context.Context, products []*Product, r audit.Record) ([]Outcome, error) {
+	outcomes, err := s.write(ctx, products, r)
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, s.Refresh(ctx)
+}
+
+// write writes those of some products that differ from what there is, as one version.
+func (s *Service) write(ctx context.Context, products []*Product, r audit.Record) ([]Outcome, error) {
+	var outcomes []Outcome
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], bumpVersion)
+		if err != nil {
+			return err
+		}
+		r.At = s.now()
+		var changed []*Product
+		if outcomes, changed, err = compare(ctx, tx, products); err != nil {
+			return err
+		}
+		if len(changed) == 0 {
+			return errSame
+		}
+		rows := make([][]any, len(changed))
+		for i, p := range changed {
+			p.Version, p.UpdatedAt = version, r.At
+			if p.CreatedAt.IsZero() {
+				p.CreatedAt = r.At
+			}
+			rows[i] = p.values(r.Actor)
+		}
+		if err := errors.Join(tx.ExecRows(ctx, writeProduct, rows), tx.ExecRows(ctx, insertHistory, rows)); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, r)
+	})
+	if errors.Is(err, errSame) {
+		err = nil
+	}
+	return outcomes, err
+}
+
+// compare returns what products would do to those that are stored, and the ones that do something.
+func compare(ctx context.Context, tx *storage.Tx, products []*Product) (outcomes []Outcome, changed []*Product, err error) {
+	codes := make([][]any, len(products))
+	for i, p := range products {
+		codes[i] = []any{string(p.Code)}
+	}
+	stored, err := storage.AllOf(ctx, tx, scanProduct, findProducts, codes)
+	if err != nil {
+		return nil, nil, err
+	}
+	known := make(map[ItemCode]*Product, len(stored))
+	for _, p := range stored {
+		known[p.Code] = p
+	}
+	outcomes, added := make([]Outcome, len(products)), 0
+	for i, p := range products {
+		old := known[p.Code]
+		switch {
+		case old == nil:
+			p.CreatedAt, outcomes[i] = time.Time{}, Added
+			added++
+		case p.same(old):
+			outcomes[i] = Same
+			continue
+		default:
+			p.CreatedAt, outcomes[i] = old.CreatedAt, Changed
+		}
+		changed = append(changed, p)
+	}
+	if added == 0 {
+		return outcomes, changed, nil
+	}
+	count, _, err := storage.One(ctx, tx, storage.Scalar[int64], countProducts)
+	if err == nil && count+int64(added) > maxProducts {
+		err = fault.New(fault.QuotaExceeded, "there are %d products, the most is %d", count, maxProducts)
+	}
+	return outcomes, changed, err
+}
+
+// same reports whether two products differ in nothing but versions and times.
+func (p *Product) same(other *Product) bool {
+	a, b := *p, *other
+	a.Version, a.CreatedAt, a.UpdatedAt = b.Version, b.CreatedAt, b.UpdatedAt
+	if len(a.Countries) == 0 && len(b.Countries) == 0 {
+		a.Countries, b.Countries = nil, nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func invalidAt(field, format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, format, args...).At(field)
+}
+
+// check refuses what cannot be a product, and fills in what was left out: a range's end,
+// the region "global", delivery DIGITAL, the state active. Its errors blame a column of
+// imports.
+func (p *Product) check() error {
+	p.fill()
+	if err := p.checkWords(); err != nil {
+		return err
+	}
+	switch {
+	case !itemCodes.MatchString(string(p.Code)):
+		return invalidAt(columnCode, "an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit")
+	case !regions.MatchString(p.Region):
+		return invalidAt(columnRegion, "a region is one word in lower case, such as global or eu")
+	case len(p.Countries) > maxCountries || slices.ContainsFunc(p.Countries, func(c string) bool { return !countries.MatchString(c) }):
+		return invalidAt(columnCountries, "countries are at most %d ISO 3166-1 codes of two letters", maxCountries)
+	case !p.Delivery.valid():
+		return invalidAt(columnDelivery, "want PHYSICAL, DIGITAL or BOTH")
+	case p.State != Active && p.State != Hidden && p.State != Retired:
+		return invalidAt(columnState, "want active, hidden or retired")
+	case !templates.MatchString(p.Mint):
+		return invalidAt(columnTemplate, "a template id has at most 64 letters, digits, - and _")
+	case p.LowStock < 0 || p.LowStock > maxLowStock:
+		return invalidAt(columnLowStock, "want 0 to %d codes", maxLowStock)
+	}
+	return p.checkAmounts()
+}
+
+func (p *Product) fill() {
+	if p.FaceMax == (Face{}) {
+		p.FaceMax = p.Face
+	}
+	p.Region, p.Delivery, p.State = orDefault(p.Region, "global"), orDefault(p.Delivery, Digital), orDefault(p.State, Active)
+	p.Countries = slices.Clone(p.Countries)
+	slices.Sort(p.Countries)
+	p.Countries = slices.Compact(p.Countries)
+}
+
+func (p *Product) checkWords() error {
+	for _, t := range []struct {
+		column, text string
+		least, most  int
+		lines        bool
+	}{
+		{columnName, p.Name, 1, maxName, false}, {columnBrand, p.Brand, 1, maxBrand, false}, {columnCategory, p.Category, 0, maxBrand, false},
+		{columnDescription, p.Description, 0, maxDescription, true}, {columnTerms, p.Terms, 0, maxTerms, true},
+	} {
+		if n := utf8.RuneCountInString(t.text); n < t.least || n > t.most || strings.TrimSpace(t.text) != t.text || !isPlain(t.text, t.lines) {
+			return invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most)
+		}
+	}
+	if p.Image == "" {
+		return nil
+	}
+	u, err := url.Parse(p.Image)
+	if err != nil || u.Scheme != "https" || u.Host == "" || len(p.Image) > maxImage || !isPlain(p.Image, false) {
+		return invalidAt(columnImage, "want an https address of at most %d characters", maxImage)
+	}
+	return nil
+}
+
+// isPlain reports whether text is what both databases store and a screen shows: UTF-8
+// without control characters, but for line ends where there may be lines.
+func isPlain(text string, lines bool) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !(lines && r == '\n') })
+}
+
+func (p *Product) checkAmounts() error {
+	most := int64(maxMajor)
+	for range p.Face.Currency.Digits() {
+		most *= 10
+	}
+	switch {
+	case !p.Face.Currency.IsValid() || p.FaceMax.Currency != p.Face.Currency:
+		return invalidAt(columnCurrency, "want the ISO 4217 code of one currency")
+	case !p.Face.IsPositive() || p.Face.Minor > most:
+		return invalidAt(columnValue, "the face value must be above zero and at most %d", int64(maxMajor))
+	case p.FaceMax.Minor < p.Face.Minor || p.FaceMax.Minor > most:
+		return invalidAt(columnValueMax, "the end of the range must not be below its beginning, and at most %d", int64(maxMajor))
+	case p.Cost != (Cost{}) && (!p.Cost.Currency.IsValid() || !p.Cost.IsPositive()):
+		return invalidAt(columnCost, "a cost is above zero, in a currency")
+	}
+	return nil
+}

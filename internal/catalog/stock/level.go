@@ -1,0 +1,98 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Level is an item that runs out.
+type Level struct {
+	Realm realm.Realm
+	Item  catalog.ItemCode
+	// Codes are how many there were when that was found out.
+	Codes int
+	Since time.Time
+}
+
+const (
+	levelLow    = "low"
+	levelEnough = "enough"
+	maxLevels   = 1000
+)
+
+// Low returns the items of a realm that run out, 1000 at most, as CheckLevels found them.
+func (s *Stock) Low(ctx context.Context, r realm.Realm) ([]Level, error) {
+	return storage.All(ctx, s.DB, func(row storage.Row) (Level, error) {
+		l, at := Level{Realm: r}, int64(0)
+		err := row.Scan((*string)(&l.Item), &l.Codes, &at)
+		l.Since = storage.Time(at)
+		return l, err
+	}, listLevels, string(r), maxLevels)
+}
+
+// CheckLevels looks which items have fewer codes than their product's LowStock, and tells
+// the operator of each once, in the audit log and in the program's: stock.low, and
+// stock.enough when there are codes again. Items that never had a batch are none of those.
+// It returns how many changed. It is run from time to time, by any number of processes.
+func (s *Stock) CheckLevels(ctx context.Context) (int, error) {
+	watched := map[catalog.ItemCode]int{}
+	_ = s.Catalog.Each(ctx, func(p catalog.Product) error { // it returns what the function does
+		if p.LowStock > 0 && p.Sellable() && p.Mint == "" {
+			watched[p.Code] = p.LowStock
+		}
+		return nil
+	})
+	changed := 0
+	var failed error
+	for item, least := range watched {
+		for _, r := range realm.All() {
+			told, err := s.checkLevel(ctx, r, item, least)
+			if failed = errors.Join(failed, err); told {
+				changed++
+			}
+		}
+	}
+	return changed, failed
+}
+
+// checkLevel tells of one item if its level changed.
+func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.ItemCode, least int) (told bool, err error) {
+	if _, has, err := storage.One(ctx, s.DB, storage.Scalar[int], hasBatch, string(r), string(item)); err != nil || !has {
+		return false, err
+	}
+	codes, err := s.countTo(ctx, least, r, item)
+	if err != nil {
+		return false, err
+	}
+	before, _, err := storage.One(ctx, s.DB, storage.Scalar[string], findLevel, string(r), string(item))
+	if err != nil {
+		return false, err
+	}
+	level := levelEnough
+	if codes < least {
+		level = levelLow
+	}
+	if level == before || level == levelEnough && before == "" {
+		return false, nil
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		now := s.Clocks.Now(r)
+		n, err := tx.Exec(ctx, tellLevel, string(r), string(item), level, int64(codes), storage.Micros(now))
+		if told = n > 0; err != nil || !told {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "stock." + level, Subject: string(item), At: now,
+			Detail: map[string]string{"realm": string(r), "codes": strconv.Itoa(codes), "low_stock": strconv.Itoa(least)}})
+	})
+	if err == nil && told && level == levelLow {
+		s.Logger.WarnContext(ctx, "stock is low", "realm", string(r), "item", string(item), "codes", codes, "low_stock", least)
+	}
+	return told && err == nil, err
+}

@@ -1,0 +1,196 @@
+package stock
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Bounds of what is asked at once.
+const (
+	// MaxCount is the most that Count counts to.
+	MaxCount = 1000
+	// MaxItems is the most that InStock looks for.
+	MaxItems = 500
+	// MaxPick is the most that Pick finds, and skips.
+	MaxPick = 1000
+)
+
+// Count returns how many codes of an item can be sold now, MaxCount at most.
+func (s *Stock) Count(ctx context.Context, r realm.Realm, item catalog.ItemCode) (int, error) {
+	return s.countTo(ctx, MaxCount, r, item)
+}
+
+func (s *Stock) countTo(ctx context.Context, most int, r realm.Realm, item catalog.ItemCode) (int, error) {
+	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int], countCodes, string(r), string(item), s.now(r), most)
+	return n, err
+}
+
+// now is the time of a realm as it is stored.
+func (s *Stock) now(r realm.Realm) int64 { return storage.Micros(s.Clocks.Now(r)) }
+
+// InStock returns which of some items, MaxItems at most, have a code that can be sold now.
+func (s *Stock) InStock(ctx context.Context, r realm.Realm, items []catalog.ItemCode) (map[catalog.ItemCode]bool, error) {
+	if len(items) > MaxItems {
+		return nil, invalidAt("items", "want at most %d items", MaxItems)
+	}
+	rows := make([][]any, len(items))
+	for i, item := range items {
+		rows[i] = []any{string(item)}
+	}
+	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], inStock, rows, string(r), s.now(r))
+	have := make(map[catalog.ItemCode]bool, len(found))
+	for _, item := range found {
+		have[catalog.ItemCode(item)] = true
+	}
+	return have, err
+}
+
+// Wanted says which codes to pick: N of an item, after Skip others, each at most MaxPick.
+type Wanted struct {
+	Realm   realm.Realm
+	Item    catalog.ItemCode
+	N, Skip int
+}
+
+// Pick returns at most N codes of an item that can be sold now, the ones that expire first
+// first. It reserves nothing: Take decides.
+func (s *Stock) Pick(ctx context.Context, w Wanted) ([]CodeID, error) {
+	if w.N < 1 || w.N > MaxPick || w.Skip < 0 || w.Skip > MaxPick {
+		return nil, invalidAt("quantity", "want 1 to %d codes after at most %d", MaxPick, MaxPick)
+	}
+	found, err := storage.All(ctx, s.DB, storage.Scalar[string], pickCodes, string(w.Realm), string(w.Item), s.now(w.Realm), w.N, w.Skip)
+	ids := make([]CodeID, len(found))
+	for i, text := range found {
+		ids[i] = CodeID(text)
+	}
+	return ids, err
+}
+
+// Take returns the effects of selling codes to an order of a book at a time of its realm.
+// Each fails with storage.ErrStale if its code is not for sale any more: pick others then.
+func Take(ids []CodeID, order string, book ledger.BookID, at time.Time) []storage.Effect {
+	effects := make([]storage.Effect, len(ids))
+	for i, code := range ids {
+		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at)).Exactly(1)
+	}
+	return effects
+}
+
+// Open returns codes in the clear, in the order of ids, whatever their state and without a
+// record: for whoever writes Revealed with what sells them. It returns not_found for an
+// unknown id.
+func (s *Stock) Open(ctx context.Context, ids []CodeID) ([]Code, error) {
+	rows := make([][]any, len(ids))
+	for i, code := range ids {
+		rows[i] = []any{string(code)}
+	}
+	found, err := storage.AllOf(ctx, s.DB, scanCode, openCodes, rows)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[CodeID]sealedCode, len(found))
+	for _, c := range found {
+		known[c.ID] = c
+	}
+	codes := make([]Code, len(ids))
+	for i, code := range ids {
+		c, ok := known[code]
+		if !ok {
+			return nil, fault.New(fault.NotFound, "no such code")
+		}
+		if codes[i], err = s.unseal(c); err != nil {
+			return nil, err
+		}
+	}
+	return codes, nil
+}
+
+// unseal opens a stored code.
+func (s *Stock) unseal(c sealedCode) (Code, error) {
+	plain, err := s.Vault.Unseal(purposeSeal, string(c.ID), c.sealed)
+	if err != nil {
+		return Code{}, err
+	}
+	defer clear(plain)
+	if len(plain) == 0 || int(plain[0]) >= len(plain) {
+		return Code{}, errors.New("unseal code " + string(c.ID) + ": it is not what was sealed")
+	}
+	code := c.Code
+	n := 1 + int(plain[0])
+	code.Text, code.PIN = pan.NewSecret(string(plain[1:n])), pan.NewSecret(string(plain[n:]))
+	return code, nil
+}
+
+// plainCode is what is sealed of a code: the length of its text, the text, the PIN.
+func plainCode(text, pin string) []byte {
+	plain := make([]byte, 0, 1+len(text)+len(pin))
+	plain = append(plain, byte(len(text)))
+	return append(append(plain, text...), pin...)
+}
+
+// Reveal is one look at the codes of an order.
+type Reveal struct {
+	Book  ledger.BookID
+	Realm realm.Realm
+	Order string
+	Actor string // the credential that looks
+}
+
+// Revealed returns the effect of recording a look at the codes of an order that are sold
+// by the same transaction.
+func Revealed(r Reveal, at time.Time) []storage.Effect {
+	return []storage.Effect{insertReveal.Row(string(r.Book), id.New(revealPrefix), r.Order, r.Actor, storage.Micros(at))}
+}
+
+// Reveal returns the codes of a book's order in the clear, by id, once the look is
+// recorded. It returns not_found where the order has none, another book's among them.
+func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
+	found, err := storage.All(ctx, s.DB, scanCode, listSold, string(r.Book), r.Order, string(r.Realm))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fault.New(fault.NotFound, "the order has no codes")
+	}
+	codes := make([]Code, len(found))
+	for i, c := range found {
+		if codes[i], err = s.unseal(c); err != nil {
+			return nil, err
+		}
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return codes, nil
+}
+
+// Look is one time that the codes of an order were revealed.
+type Look struct {
+	Actor string
+	At    time.Time
+}
+
+// maxLooks bounds the looks that are listed of one order, the first ones.
+const maxLooks = 1000
+
+// Looks returns when the codes of a book's order were revealed, first to last.
+func (s *Stock) Looks(ctx context.Context, book ledger.BookID, order string) ([]Look, error) {
+	return storage.All(ctx, s.DB, func(r storage.Row) (l Look, err error) {
+		var at int64
+		err = r.Scan(&l.Actor, &at)
+		l.At = storage.Time(at)
+		return l, err
+	}, listReveals, string(book), order, maxLooks)
+}

@@ -1,0 +1,318 @@
+package stock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+func openLite(t testing.TB) *storage.DB {
+	t.Helper()
+	return testkit.Open(t, testkit.Database(t, "sqlite"))
+}
+
+// Codes are picked by their end, those without one last, and not after it; what is sold is
+// not picked again.
+func TestPick(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		report, err := p.upload("code,expires\nNEVER,\nLATE,2027-06-01\nSOON,2026-11-21\nMIDDLE,2026-12-24\n", batch)
+		must(t, err)
+		if report.Added != 4 {
+			t.Fatalf("%+v", report)
+		}
+		wantTexts(t, "all", p.picked(10, 0), "SOON", "MIDDLE", "LATE", "NEVER")
+		wantTexts(t, "two after one", p.picked(2, 1), "MIDDLE", "LATE")
+		soon := p.pick(1, 0)
+		must(t, p.clocks.SetOffset(15*time.Hour)) // the next day begins
+		wantTexts(t, "the next day", p.picked(10, 0), "MIDDLE", "LATE", "NEVER")
+		p.count(3)
+		if err := p.sell(soon, sale, buyer); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("an expired code is sold: %v", err)
+		}
+		must(t, p.sell(p.pick(2, 0), sale, buyer))
+		wantTexts(t, "the rest", p.picked(10, 0), "NEVER")
+		have, err := p.InStock(t.Context(), realm.Test, []catalog.ItemCode{other, play, "NONE"})
+		if err != nil || len(have) != 1 || !have[play] {
+			t.Errorf("in stock: %v, %v", have, err)
+		}
+		must(t, p.sell(p.pick(1, 0), "ord_2", buyer))
+		have, err = p.InStock(t.Context(), realm.Test, []catalog.ItemCode{play})
+		if err != nil || have[play] || len(p.pick(1, 0)) != 0 {
+			t.Errorf("sold out: %v, %v", have, err)
+		}
+		for _, w := range []stock.Wanted{{Realm: realm.Test, Item: play}, {Realm: realm.Test, Item: play, N: 1001}, {Realm: realm.Test, Item: play, N: 1, Skip: -1}} {
+			_, err := p.Pick(t.Context(), w)
+			wantCode(t, fmt.Sprintf("%+v", w), err, fault.InvalidRequest)
+		}
+		if _, err := p.InStock(t.Context(), realm.Test, nil); err != nil {
+			t.Error(err)
+		}
+		_, err = p.Open(t.Context(), []stock.CodeID{"code_none"})
+		wantCode(t, "open an unknown code", err, fault.NotFound)
+	})
+}
+
+// An order that cannot have all of its codes has none.
+func TestTakeAllOrNothing(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A", "B", "C")
+		ids := p.pick(3, 0)
+		must(t, p.sell(ids[1:2], sale, rival))
+		if err := p.sell(ids, "ord_2", buyer); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("a code is sold twice: %v", err)
+		}
+		p.count(2)
+	})
+}
+
+// Only an order's owner sees its codes, and every look is recorded.
+func TestReveal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		_, err := p.upload("code,pin\nA,1\nB,\nC,3\n", batch)
+		must(t, err)
+		look := stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"}
+		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			effects := stock.Take(p.pick(2, 0), sale, buyer, epoch)
+			return tx.Apply(ctx, append(effects, stock.Revealed(look, epoch)...))
+		}))
+		must(t, p.clocks.SetOffset(time.Hour))
+		look.Actor = "key/2"
+		codes, err := p.Reveal(t.Context(), look)
+		must(t, err)
+		wantTexts(t, "codes", texts(codes), "A/1", "B")
+		if codes[0].State != stock.Sold || !codes[0].SoldAt.Equal(epoch) {
+			t.Errorf("%+v", codes[0])
+		}
+		for what, r := range map[string]stock.Reveal{"another's": {Book: rival, Realm: realm.Test, Order: sale}, "none": {Book: buyer, Realm: realm.Test, Order: "ord_2"},
+			"the other realm": {Book: buyer, Realm: realm.Live, Order: sale}, "nobody's": {Realm: realm.Test}} {
+			_, err := p.Reveal(t.Context(), r)
+			wantCode(t, what, err, fault.NotFound)
+		}
+		looks, err := p.Looks(t.Context(), buyer, sale)
+		must(t, err)
+		var got []string
+		for _, l := range looks {
+			got = append(got, l.Actor+" "+l.At.Format(time.TimeOnly))
+		}
+		wantTexts(t, "looks", got, "key/1 09:00:00", "key/2 10:00:00")
+		if looks, err := p.Looks(t.Context(), rival, sale); err != nil || len(looks) != 0 {
+			t.Errorf("another's looks: %v, %v", looks, err)
+		}
+	})
+}
+
+// Of 64 buyers who want the last ten codes ten get one each, whichever process serves them,
+// the others are refused, and only the ten are charged.
+func TestLastCodes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const buyers, codes = 64, 10
+		var names []string
+		for i := range codes {
+			names = append(names, fmt.Sprintf("CODE-%d", i))
+		}
+		p.stocked(batch, names...)
+		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			for i := range buyers {
+				if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: bookOf(i), Realm: realm.Test, OpenedAt: epoch}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		processes := []*process{p, join(t, p.DB, p.Catalog)}
+		var books []*ledger.Ledger
+		for range processes {
+			b := ledger.New(p.DB, p.clocks, ledger.Config{})
+			t.Cleanup(b.Close)
+			books = append(books, b)
+		}
+		var (
+			group sync.WaitGroup
+			mu    sync.Mutex
+			sold  = map[stock.CodeID]int{}
+			none  int
+		)
+		for i := range buyers {
+			group.Go(func() {
+				code, err := processes[i%2].buy(books[i%2], bookOf(i))
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err != nil:
+					t.Error(err)
+				case code == "":
+					none++
+				default:
+					sold[code]++
+				}
+			})
+		}
+		group.Wait()
+		if len(sold) != codes || none != buyers-codes {
+			t.Errorf("%d codes sold, %d buyers refused: %v", len(sold), none, sold)
+		}
+		p.count(0)
+		p.settled(books[0], buyers, codes)
+	})
+}
+
+func bookOf(i int) ledger.BookID { return ledger.BookID(fmt.Sprintf("bk_%02d", i)) }
+
+// The accounts of a sale.
+const (
+	paid    = ledger.AccountID("wallet.bank/USD")
+	revenue = ledger.AccountID("wallet/USD")
+)
+
+// buy buys one code in one ledger operation, picking again while others are faster, or
+// returns none when there is none left.
+func (p *process) buy(books *ledger.Ledger, book ledger.BookID) (stock.CodeID, error) {
+	for try := 0; ; try++ {
+		ids, err := p.Pick(p.t.Context(), stock.Wanted{Realm: realm.Test, Item: play, N: 1, Skip: try % 5})
+		if err != nil {
+			return "", err
+		}
+		if len(ids) == 0 && try%5 == 0 {
+			return "", nil
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		_, err = books.Submit(p.t.Context(), ledger.Operation{Book: book, Kind: "wallet.load", Actor: ada, At: epoch,
+			Open: []ledger.NewAccount{{ID: paid, Currency: money.USD, Side: ledger.Debit, Unbounded: true},
+				{ID: revenue, Currency: money.USD, Side: ledger.Credit}},
+			Postings: []ledger.Posting{{Debit: paid, Credit: revenue, Amount: money.New(490, money.USD)}},
+			Effects:  func(ledger.Outcome) ([]storage.Effect, error) { return stock.Take(ids, sale, book, epoch), nil }})
+		if !errors.Is(err, storage.ErrStale) {
+			return ids[0], err
+		}
+	}
+}
+
+// settled checks that whoever has a code paid for it, and nobody else did.
+func (p *process) settled(books *ledger.Ledger, buyers, want int) {
+	p.t.Helper()
+	charged := 0
+	for i := range buyers {
+		account, err := books.FindAccount(p.t.Context(), bookOf(i), revenue)
+		if err != nil && fault.CodeOf(err) != fault.NotFound {
+			p.t.Fatal(err)
+		}
+		codes, reveal := p.Reveal(p.t.Context(), stock.Reveal{Book: bookOf(i), Realm: realm.Test, Order: sale, Actor: ada})
+		has := fault.CodeOf(reveal) != fault.NotFound
+		if pays := err == nil && account.Posted().Minor == 490; pays != has || (has && len(codes) != 1) {
+			p.t.Errorf("%s: paid %t, has %d codes (%v)", bookOf(i), pays, len(codes), reveal)
+		}
+		if has {
+			charged++
+		}
+	}
+	if charged != want {
+		p.t.Errorf("%d were charged, want %d", charged, want)
+	}
+}
+
+// Codes of a batch in quarantine are not sold, not even those that were picked before, and
+// what is uploaded into it neither; released they are for sale again.
+func TestQuarantine(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A", "B", "C")
+		p.stocked("second", "X")
+		must(t, p.sell(p.pick(1, 0), sale, buyer))
+		before := p.pick(1, 0)
+		name := stock.BatchName{Realm: realm.Test, Item: play, Name: batch}
+		b, err := p.Quarantine(t.Context(), name, "complaints", ada)
+		if err != nil || b.State != stock.BatchQuarantined {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		if err := p.sell(before, "ord_2", buyer); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("a code in quarantine is sold: %v", err)
+		}
+		report, err := p.upload("code\nA\nB\nC\nD\n", batch)
+		if err != nil || report.Added != 1 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		wantTexts(t, "for sale", p.picked(10, 0), "X")
+		p.count(1)
+		p.batches("second open  available 1", "first quarantined complaints quarantined 3 sold 1")
+		if codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: ada}); err != nil || len(codes) != 1 {
+			t.Errorf("what was sold before: %v, %v", codes, err)
+		}
+		_, err = p.Release(t.Context(), name, ada)
+		must(t, err)
+		p.count(4)
+		p.batches("second open  available 1", "first open  available 3 sold 1")
+		_, err = p.Quarantine(t.Context(), name, "", ada)
+		wantCode(t, "without a reason", err, fault.InvalidRequest)
+		name.Item = other
+		_, err = p.Quarantine(t.Context(), name, "none", ada)
+		wantCode(t, "an unknown batch", err, fault.NotFound)
+		_, err = p.Release(t.Context(), name, ada)
+		wantCode(t, "release an unknown batch", err, fault.NotFound)
+	})
+}
+
+// batches checks the batches, the newest first.
+func (p *process) batches(want ...string) {
+	p.t.Helper()
+	all, err := p.List(p.t.Context(), realm.Test, play)
+	must(p.t, err)
+	var got []string
+	for _, b := range all {
+		text := fmt.Sprint(b.Name, " ", b.State, " ", b.Reason)
+		for _, state := range []stock.State{stock.Available, stock.Quarantined, stock.Sold} {
+			if n := b.Codes[state]; n > 0 {
+				text += fmt.Sprint(" ", state, " ", n)
+			}
+		}
+		got = append(got, text)
+	}
+	wantTexts(p.t, "batches", got, want...)
+}
+
+// The operator is told once that an item runs out, and once that it does not any more,
+// whichever process looks.
+func TestLevels(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		second := join(t, p.DB, p.Catalog)
+		check := func(what string, changed int, low ...string) {
+			t.Helper()
+			n, err := p.CheckLevels(t.Context())
+			must(t, err)
+			again, err := second.CheckLevels(t.Context())
+			must(t, err)
+			levels, err := p.Low(t.Context(), realm.Test)
+			must(t, err)
+			var got []string
+			for _, l := range levels {
+				got = append(got, fmt.Sprint(l.Item, " ", l.Codes))
+			}
+			if n != changed || again != 0 {
+				t.Errorf("%s: %d and then %d changed, want %d and 0", what, n, again, changed)
+			}
+			wantTexts(t, what, got, low...)
+		}
+		check("never stocked", 0)
+		p.stocked(batch, "A", "B", "C")
+		check("enough", 0)
+		must(t, p.sell(p.pick(1, 0), sale, buyer))
+		check("low", 1, string(play)+" 2")
+		must(t, p.sell(p.pick(1, 0), "ord_2", buyer))
+		check("lower", 0, string(play)+" 2")
+		p.stocked("second", "D", "E")
+		check("enough again", 1)
+		wantTexts(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
+	})
+}

@@ -1,0 +1,102 @@
+// Package stock is the codes that the operator sells: uploaded in batches, sealed at rest,
+// found by keyed hash, sold once, the ones that expire first before the others.
+//
+// A code is sold by the effects of Take within the buyer's ledger operation: two buyers
+// cannot have the same. Codes leave in the clear through Open and Reveal alone, and every
+// Reveal is recorded with its buyer's book.
+//
+// It must never sell a code that is expired or in a quarantined batch, and never log one.
+package stock
+
+import (
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+)
+
+// CodeID names a code ("code_…"). It is not a secret.
+type CodeID string
+
+// BatchID names an upload ("batch_…").
+type BatchID string
+
+const (
+	codePrefix   = "code"
+	batchPrefix  = "batch"
+	revealPrefix = "reveal"
+)
+
+// State is what can be done with a code.
+type State string
+
+// The states of a code.
+const (
+	Available   State = "available"
+	Quarantined State = "quarantined"
+	Sold        State = "sold"
+)
+
+// Code is a code in the clear.
+type Code struct {
+	ID    CodeID
+	Item  catalog.ItemCode
+	Text  pan.Secret
+	PIN   pan.Secret // empty: it has none
+	State State
+	// Cost is what it cost the operator; zero where it is unknown.
+	Cost      catalog.Cost
+	ExpiresAt time.Time // zero: never
+	SoldAt    time.Time // zero: it is not sold
+}
+
+// Deps is what a Stock stands on.
+type Deps struct {
+	DB      *storage.DB
+	Vault   *vault.Vault
+	Audit   *audit.Log
+	Clocks  *clock.Realms
+	Catalog *catalog.Service
+	Logger  *slog.Logger
+}
+
+// Stock is the codes of one installation. It is safe for concurrent use.
+type Stock struct{ Deps }
+
+// New returns the stock.
+func New(d Deps) *Stock { return &Stock{d} }
+
+// What codes are sealed and hashed for.
+const (
+	purposeSeal = "stock.code"
+	purposeHash = "stock.code"
+)
+
+// never is when a code expires that does not.
+const never = math.MaxInt64
+
+// expiry is how the end of a code is stored, so that the earliest sorts first.
+func expiry(t time.Time) int64 {
+	if t.IsZero() {
+		return never
+	}
+	return storage.Micros(t)
+}
+
+func expiresAt(micros int64) time.Time {
+	if micros == never {
+		return time.Time{}
+	}
+	return storage.Time(micros)
+}
+
+func invalidAt(field, format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, format, args...).At(field)
+}

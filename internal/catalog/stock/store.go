@@ -1,0 +1,132 @@
+package stock
+
+import (
+	"database/sql"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at`
+	batchColumns = `b.batch_id, b.realm, b.item_code, b.name, b.supplier, b.state, b.reason, b.actor, b.created_at, b.changed_at`
+
+	// isOpen is a condition on a code c: its batch is not in quarantine. It is a value
+	// and not an EXISTS, which PostgreSQL makes a join of and then reads all codes there are.
+	isOpen = `(SELECT b.state FROM stock_batches b WHERE b.batch_id = c.batch_id) = 'open'`
+	// forSale is a code of realm $1 and item $2 that can be sold at $3.
+	forSale = `FROM stock_codes c WHERE c.realm = $1 AND c.item_code = $2 AND c.state = 'available' AND c.expires_at > $3 AND ` + isOpen
+)
+
+// Codes.
+var (
+	insertCode = storage.Insert("stock.insert_code", "stock_codes", "code_id", "realm", "item_code", "batch_id", "line", "code_hash", "code_sealed",
+		"currency", "cost_minor", "state", "expires_at", "buyer", "order_id", "sold_at", "created_at")
+	findHashes = storage.Lookup("stock.find_hashes", `SELECT c.code_hash, c.batch_id, c.line FROM stock_codes c
+		WHERE c.realm = $1 AND c.code_hash IN ({values})`, "BYTEA")
+	pickCodes  = storage.SQL("stock.pick_codes", `SELECT c.code_id `+forSale+` ORDER BY c.expires_at, c.code_id LIMIT $4 OFFSET $5`)
+	countCodes = storage.SQL("stock.count_codes", `SELECT COUNT(*) FROM (SELECT 1 AS one `+forSale+` ORDER BY c.expires_at LIMIT $4) AS counted`)
+	inStock    = storage.Lookup("stock.in_stock", `WITH wanted (item_code) AS ({values}) SELECT w.item_code FROM wanted w
+		WHERE (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
+		AND `+isOpen+` LIMIT 1) = 1`, "TEXT")
+	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
+		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
+		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
+	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
+	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' AND c.realm = $3 ORDER BY c.code_id`)
+)
+
+// Reveals.
+var (
+	insertReveal = storage.Insert("stock.insert_reveal", "stock_reveals", "book_id", "reveal_id", "order_id", "actor", "revealed_at")
+	listReveals  = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
+		WHERE r.book_id = $1 AND r.order_id = $2 ORDER BY r.revealed_at, r.reveal_id LIMIT $3`)
+)
+
+// Batches.
+var (
+	insertBatch = storage.Insert("stock.insert_batch", "stock_batches", "batch_id", "realm", "item_code", "name", "supplier", "state", "reason", "actor",
+		"created_at", "changed_at")
+	findBatch = storage.SQL("stock.find_batch", `SELECT `+batchColumns+` FROM stock_batches b WHERE b.realm = $1 AND b.item_code = $2 AND b.name = $3 {lock}`)
+	peekBatch = storage.SQL("stock.peek_batch", `SELECT `+batchColumns+` FROM stock_batches b WHERE b.realm = $1 AND b.item_code = $2 AND b.name = $3`)
+	hasBatch  = storage.SQL("stock.has_batch", `SELECT 1 FROM stock_batches b WHERE b.realm = $1 AND b.item_code = $2 LIMIT 1`)
+	listBatch = storage.SQL("stock.list_batches", `SELECT `+batchColumns+` FROM stock_batches b
+		WHERE b.realm = $1 AND b.item_code = $2 ORDER BY b.created_at DESC, b.batch_id DESC LIMIT $3`)
+	countStates = storage.SQL("stock.count_states", `SELECT c.state, COUNT(*) FROM stock_codes c WHERE c.batch_id = $1 GROUP BY c.state`)
+	markBatch   = storage.SQL("stock.mark_batch", `UPDATE stock_batches SET state = $2, reason = $3, changed_at = $4 WHERE batch_id = $1`)
+	// moveCodes moves at most $4 codes of a batch from a state to another while the batch
+	// is in state $5. It looks twice: a code may be sold meanwhile.
+	moveCodes = storage.SQL("stock.move_codes", `UPDATE stock_codes SET state = $3 WHERE state = $2 AND code_id IN (
+		SELECT c.code_id FROM stock_codes c WHERE c.batch_id = $1 AND c.state = $2
+		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = $1 AND b.state = $5) ORDER BY c.code_id LIMIT $4)`)
+)
+
+// Levels.
+var (
+	findLevel  = storage.SQL("stock.find_level", `SELECT l.state FROM stock_levels l WHERE l.realm = $1 AND l.item_code = $2`)
+	listLevels = storage.SQL("stock.list_levels", `SELECT l.item_code, l.codes, l.changed_at FROM stock_levels l
+		WHERE l.realm = $1 AND l.state = 'low' ORDER BY l.item_code LIMIT $2`)
+	// tellLevel changes nothing where the same state was told before: of several processes one tells.
+	tellLevel = storage.SQL("stock.tell_level", `INSERT INTO stock_levels (realm, item_code, state, codes, changed_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (realm, item_code) DO UPDATE SET state = excluded.state, codes = excluded.codes, changed_at = excluded.changed_at
+		WHERE stock_levels.state <> excluded.state`)
+)
+
+// sealedCode is a code as it is stored.
+type sealedCode struct {
+	Code
+	sealed []byte
+}
+
+func scanCode(r storage.Row) (c sealedCode, err error) {
+	var (
+		currency      string
+		cost, expires int64
+		sold          sql.NullInt64
+	)
+	err = r.Scan((*string)(&c.ID), (*string)(&c.Item), &c.sealed, &currency, &cost, (*string)(&c.State), &expires, &sold)
+	if err != nil {
+		return c, err
+	}
+	c.ExpiresAt, c.SoldAt = expiresAt(expires), storage.NullTime(sold)
+	if currency == "" {
+		return c, nil
+	}
+	parsed, err := money.Parse(currency)
+	c.Cost = catalog.NewCost(cost, parsed)
+	return c, err
+}
+
+// present is a code that is in stock, as an upload meets it.
+type present struct {
+	hash  [32]byte
+	batch BatchID
+	line  int
+}
+
+func scanPresent(r storage.Row) (p present, err error) {
+	var hash []byte
+	err = r.Scan(&hash, (*string)(&p.batch), &p.line)
+	copy(p.hash[:], hash)
+	return p, err
+}
+
+func scanBatch(r storage.Row) (b Batch, err error) {
+	var created, changed int64
+	err = r.Scan((*string)(&b.ID), (*string)(&b.Realm), (*string)(&b.Item), &b.Name, &b.Supplier, (*string)(&b.State), &b.Reason, &b.Actor, &created, &changed)
+	b.CreatedAt, b.ChangedAt = storage.Time(created), storage.Time(changed)
+	return b, err
+}
+
+// tally is how many codes are in a state.
+type tally struct {
+	state State
+	n     int
+}
+
+func scanTally(r storage.Row) (t tally, err error) {
+	err = r.Scan((*string)(&t.state), &t.n)
+	return t, err
+}
