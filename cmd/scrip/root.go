@@ -74,7 +74,7 @@ PostgreSQL with --database.`,
 	flags.String("log-level", standard.LogLevel, "debug, info, warn or error")
 	flags.String("log-format", standard.LogFormat, "auto, text or json")
 	flags.StringVarP(&p.output, "output", "o", formTable, "table or json")
-	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.operator(), p.template(), p.giftcard(),
+	root.AddCommand(p.serve(), p.migrate(), p.verify(), p.customer(), p.key(), p.merchant(), p.signer(), p.operator(), p.template(), p.giftcard(),
 		p.catalog(), p.stock(), p.ping(), p.check(), p.network(), p.portal(), p.honey(), p.suspension(),
 		p.bench(), p.backup(), p.restore(), p.vault(), p.config(), p.version())
 	for _, cmd := range root.Commands() {

@@ -1,6 +1,6 @@
 // Package account owns who may call Scrip: customers with a book in each realm,
-// their API keys, merchants' signing credentials and nonces, operators, and the
-// clock of the test realm.
+// their API keys, merchants' signing credentials and nonces, keys and challenges of
+// signed requests, operators, and the clock of the test realm.
 //
 // A credential belongs to one customer and one realm. Its secret is shown once;
 // what is kept is a keyed hash or, where a signature needs the secret, a sealed
@@ -70,6 +70,7 @@ type Service struct {
 	keys      *memo.Memo[*grant]
 	merchants *memo.Memo[*merchantGrant]
 	operators *memo.Memo[*operatorGrant]
+	signers   *memo.Memo[Signer]
 	used      usage
 	nonces    nonceSet
 	started   time.Time
@@ -95,6 +96,7 @@ func New(deps Deps) *Service {
 		keys:      memo.New[*grant](remember),
 		merchants: memo.New[*merchantGrant](remember),
 		operators: memo.New[*operatorGrant](remember),
+		signers:   memo.New[Signer](memo.Config{Present: rememberAbsent, Absent: rememberCalls, Fresh: rememberFresh, Life: rememberLife}),
 	}
 	s.started = s.now()
 	return s
@@ -111,7 +113,7 @@ const (
 )
 
 // Run follows what other processes did to the test realm's clock, writes when
-// credentials were last used and removes old nonces, until ctx ends.
+// credentials were last used and removes old nonces and challenges, until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	for turn := 1; clock.Wait(ctx, refreshEvery) == nil; turn++ {
 		s.attempt(ctx, "load test clock", s.LoadTestClock)
@@ -120,6 +122,7 @@ func (s *Service) Run(ctx context.Context) {
 		}
 		if turn%purgeTurns == 0 {
 			s.attempt(ctx, "purge nonces", s.PurgeNonces)
+			s.attempt(ctx, "purge challenges", s.PurgeChallenges)
 		}
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)

@@ -31,6 +31,7 @@ const (
 	purposeOperatorHash   = "account.operator_key"
 	purposeProof          = "account.proof"
 	purposeMerchantSecret = "account.merchant_secret"
+	purposeChallenge      = "account.challenge"
 )
 
 // mint returns a new secret that begins with prefix.

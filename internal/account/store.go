@@ -82,6 +82,15 @@ var (
 		(SELECT book_id, client_id, nonce FROM account_nonces WHERE used_at < $1 ORDER BY used_at LIMIT $2)`)
 )
 
+// Public keys of signed requests and the challenges that they used.
+var (
+	upsertSigner    = storage.Upsert("account.upsert_signer", "account_signers", []string{"book_id"}, "book_id", "public_key", "changed_at")
+	readSigner      = storage.SQL("account.read_signer", `SELECT book_id, public_key, changed_at FROM account_signers WHERE book_id = $1`)
+	insertChallenge = storage.Insert("account.insert_challenge", "account_challenges", "book_id", "challenge_hash", "expires_at")
+	purgeChallenges = storage.SQL("account.purge_challenges", `DELETE FROM account_challenges WHERE (book_id, challenge_hash) IN
+		(SELECT book_id, challenge_hash FROM account_challenges WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`)
+)
+
 // Operators and their keys.
 var (
 	insertOperator = storage.Insert("account.insert_operator", "account_operators",
@@ -205,6 +214,13 @@ func scanMerchant(r storage.Row) (m sealedMerchant, err error) {
 	m.CreatedAt, m.RotatedAt = storage.Time(created), storage.Time(rotated)
 	m.GraceUntil, m.LastUsedAt = storage.NullTime(grace), storage.NullTime(used)
 	return m, err
+}
+
+func scanSigner(r storage.Row) (s Signer, err error) {
+	var changed int64
+	err = r.Scan(&s.Book, &s.PublicKey, &changed)
+	s.ChangedAt = storage.Time(changed)
+	return s, err
 }
 
 func scanOperator(r storage.Row) (o Operator, err error) {

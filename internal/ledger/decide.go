@@ -75,6 +75,7 @@ type attempt struct {
 	holds    []*Hold
 	counters []counter
 	counts   []Count
+	sums     []int64 // of the counters, as counts goes on
 	moves    []Move
 	entries  []entry
 }
@@ -305,6 +306,7 @@ func (a *attempt) guard() error {
 		}
 		c.value = sum
 		a.counts = append(a.counts, Count{g.Counter, g.Add})
+		a.sums = append(a.sums, sum)
 	}
 	return nil
 }
@@ -378,7 +380,7 @@ func (a *attempt) counter(n name) *counter {
 func (a *attempt) outcome() Outcome {
 	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
 		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States,
-		Counts: a.counts, fingerprint: a.op.print}
+		Counts: a.counts, sums: a.sums, fingerprint: a.op.print}
 	o.After = make([]Balance, 0, len(a.accounts))
 	for _, d := range a.accounts {
 		b := Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()}

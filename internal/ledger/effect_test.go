@@ -260,3 +260,43 @@ func TestSubmitAll(t *testing.T) {
 		})
 	}
 }
+
+// Effects see what each counter stands at after their own operation has counted, also
+// among others of the same batch; an outcome that is read back does not know.
+func TestEffectsSeeSums(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			db, books := shop(t, testkit.Database(t, engine), 100)
+			g := gate(t, db)
+			const n = 5
+			var seen [n]int64
+			for i := range n {
+				op := spend(fmt.Sprint("count ", i), 1)
+				op.Guards = []ledger.Guard{{Counter: "a", Add: 1, Limit: 2 * n}, {Counter: "b", Add: 10, Limit: 100}, {Counter: "a", Add: 1, Limit: 2 * n}}
+				if i == 2 {
+					op.Guards[0].Limit = 0 // refused: counts nothing
+				}
+				op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+					seen[i] = 100*o.Sum("a") + o.Sum("b")
+					if o.Sum("c") != 0 {
+						t.Errorf("a counter that nobody touched stands at %d", o.Sum("c"))
+					}
+					return nil, nil
+				}
+				g.enqueue(context.Background(), op, func(_ ledger.Outcome, err error) {
+					if (err != nil) != (i == 2) {
+						t.Errorf("operation %d: %v", i, err)
+					}
+				})
+			}
+			g.finish()
+			if want := [n]int64{210, 420, 0, 630, 840}; seen != want {
+				t.Errorf("the effects saw %v, want %v", seen, want)
+			}
+			found, ok, err := books.FindByKey(context.Background(), theBook, "count 4")
+			if err != nil || !ok || found.Sum("a") != 0 {
+				t.Errorf("read back: %t, sum %d, %v", ok, found.Sum("a"), err)
+			}
+		})
+	}
+}

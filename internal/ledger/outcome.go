@@ -32,6 +32,7 @@ type Outcome struct {
 	Replayed bool
 
 	fingerprint [16]byte
+	sums        []int64 // what the counters of Counts stood at; nil where it was read back
 }
 
 // Move is one movement between two accounts: what it posted from the debited to the
@@ -73,6 +74,18 @@ func (o *Outcome) Balance(account AccountID) (Balance, bool) {
 		}
 	}
 	return Balance{}, false
+}
+
+// Sum returns what a counter stood at after the operation's guards had counted, zero
+// for one that they did not touch. It is not known of an outcome that was read back.
+func (o *Outcome) Sum(counter string) int64 {
+	sum := int64(0)
+	for i, n := range o.sums {
+		if o.Counts[i].Counter == counter {
+			sum = n
+		}
+	}
+	return sum
 }
 
 // hash chains a transaction to the one before it: SHA-256 of that one's hash and this one's body.

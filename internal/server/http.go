@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/api/cardping"
+	"github.com/scripcards/scrip/internal/api/cardpluspay"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -54,6 +55,8 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,
 			Webhooks: a.Webhooks, Portals: a.Portals, Take: a.Limits.Take}),
+		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders,
+			Wallets: a.Wallets, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals, Version: a.Version}),
 	}

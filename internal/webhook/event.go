@@ -61,7 +61,7 @@ const (
 	sealSecret = "webhook.secret"
 )
 
-// Data is the data of an event: an object of texts, written as it is built.
+// Data is the data of an event: an object of texts and whole numbers, written as it is built.
 type Data struct{ text []byte }
 
 // Text adds a member; an empty value is left out.
@@ -69,14 +69,25 @@ func (d *Data) Text(name, value string) *Data {
 	if value == "" {
 		return d
 	}
+	d.name(name)
+	d.text = quote.JSON(d.text, value)
+	return d
+}
+
+// Int adds a member that is a whole number.
+func (d *Data) Int(name string, value int64) *Data {
+	d.name(name)
+	d.text = strconv.AppendInt(d.text, value, 10)
+	return d
+}
+
+func (d *Data) name(name string) {
 	if d.text == nil {
 		d.text = append(make([]byte, 0, 512), '{')
 	} else {
 		d.text = append(d.text, ',')
 	}
 	d.text = append(quote.JSON(d.text, name), ':')
-	d.text = quote.JSON(d.text, value)
-	return d
 }
 
 // JSON returns the object. Nothing may be added afterwards.

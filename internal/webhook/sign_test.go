@@ -148,6 +148,18 @@ func FuzzEventCursor(f *testing.F) {
 	})
 }
 
+// The data of an event are written as they are built: texts are quoted, numbers are not,
+// and what is empty is left out.
+func TestData(t *testing.T) {
+	if got := string((&Data{}).JSON()); got != "{}" {
+		t.Errorf("no data are %s", got)
+	}
+	got := string((&Data{}).Int("n", -1).Text("a", "quote \" it").Text("empty", "").Int("zero", 0).JSON())
+	if want := `{"n":-1,"a":"quote \" it","zero":0}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // The server judges signatures as the vectors say that the published clients are held to.
 func TestSharedVectors(t *testing.T) {
 	text, err := os.ReadFile("../../sdk/testdata/webhooks.json")

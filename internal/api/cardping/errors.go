@@ -54,6 +54,7 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.CardCancelled:     {Status: 409, Code: "invalid_state"},
 	fault.CardBlocked:       {Status: 409, Code: "invalid_state"},
 	fault.TemplateInactive:  {Status: 409, Code: "invalid_state"},
+	fault.OutOfStock:        {Status: 409, Code: "invalid_state"},
 
 	fault.RateLimited:   {Status: 429, Code: "rate_limited"},
 	fault.QuotaExceeded: {Status: 429, Code: "quota_exceeded"},

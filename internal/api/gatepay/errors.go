@@ -48,6 +48,7 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.AccountClosed:   {Status: 422, Code: "422003", Message: "the gift card has ended"},
 	fault.AccountNotEmpty: {Status: 422, Code: "422008", Message: "the gift card has pending holds"},
 	fault.CardInvalid:     {Status: 400, Code: invalidParameters},
+	fault.OutOfStock:      {Status: 422, Code: "422008"}, // nothing here has a stock
 
 	fault.RateLimited:   {Status: 429, Code: "429001"},
 	fault.QuotaExceeded: {Status: 429, Code: "429002"},

@@ -47,6 +47,7 @@ var faults = map[fault.Code]wire.Verdict{
 	fault.CardBlocked:       {Status: 422, Code: "card_blocked"},
 	fault.TemplateInactive:  {Status: 422, Code: "template_inactive"},
 	fault.CardInvalid:       {Status: 422, Code: "card_invalid"},
+	fault.OutOfStock:        {Status: 422, Code: "out_of_stock"},
 
 	fault.RateLimited:   {Status: 429, Code: "rate_limited"},
 	fault.QuotaExceeded: {Status: 429, Code: "quota_exceeded"},

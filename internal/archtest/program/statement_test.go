@@ -24,7 +24,7 @@ var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
 		"job.list_dead", "ping.list_suspended", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
-	"purges of what is over": {"account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
+	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
 		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
 	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},

@@ -15,9 +15,10 @@ import (
 
 // forms is how each dialect wraps what it answers.
 var forms = map[string]wiretest.Contract{
-	"cardping": {ErrorCode: "error.code"},
-	"gatepay":  {Data: "data", ErrorCode: "code"},
-	"operator": {ErrorCode: "code"},
+	"cardping":    {ErrorCode: "error.code"},
+	"cardpluspay": {Data: "data"},
+	"gatepay":     {Data: "data", ErrorCode: "code"},
+	"operator":    {ErrorCode: "code"},
 }
 
 // surfaces is every dialect as the server mounts it, by its name.

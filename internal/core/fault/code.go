@@ -60,6 +60,7 @@ const (
 	CardBlocked       Code = "card_blocked"
 	TemplateInactive  Code = "template_inactive"
 	CardInvalid       Code = "card_invalid"
+	OutOfStock        Code = "out_of_stock"
 
 	RateLimited   Code = "rate_limited"
 	QuotaExceeded Code = "quota_exceeded"
@@ -111,6 +112,7 @@ var rows = [...]row{
 	{CardBlocked, KindPrecondition},
 	{TemplateInactive, KindPrecondition},
 	{CardInvalid, KindPrecondition},
+	{OutOfStock, KindPrecondition},
 	{RateLimited, KindLimit},
 	{QuotaExceeded, KindLimit},
 	{Unavailable, KindUnavailable},

@@ -1,0 +1,127 @@
+// Package order is resellers' purchases of codes: one product, up to a hundred codes,
+// paid from the prepaid wallet of the buyer's book.
+//
+// An order is one ledger operation: the wallet pays, the codes leave the stock, and the
+// order's row, its event and the answer to the request are written with it, or nothing
+// is. No code is sold twice, nobody pays without a code, and no order is filled in part.
+// Codes are shown to the order's own book alone, and every look is recorded.
+//
+// It must never keep a balance, nor a code, nor call anything outside while it sells.
+package order
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Number is an order's place among those of its book, from 1, in both its names.
+type Number int64
+
+// Status is where an order is in its life.
+type Status string
+
+// The statuses. What is sold from stock is completed as soon as it exists; the others
+// are for codes that somebody else delivers, and for what comes after.
+const (
+	Pending    Status = "pending"    // accepted; nothing was asked of a supplier yet
+	Processing Status = "processing" // a supplier is at it; the money is held
+	Completed  Status = "completed"  // paid and delivered
+	Failed     Status = "failed"     // not delivered; the money is free again
+	Refunded   Status = "refunded"   // delivered, and paid back
+	Cancelled  Status = "cancelled"  // given up before a supplier was asked
+)
+
+// Statuses returns the closed list in its documented order.
+func Statuses() []Status {
+	return []Status{Pending, Processing, Completed, Failed, Refunded, Cancelled}
+}
+
+// next is the transition table. Only what can still be delivered can fail.
+var next = map[Status][]Status{
+	Pending:    {Processing, Completed, Failed, Cancelled},
+	Processing: {Completed, Failed},
+	Completed:  {Refunded},
+}
+
+// CanBecome reports whether an order that is s may become to.
+func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+
+// Bounds of an order.
+const (
+	MaxQuantity = 100
+	MaxEmail    = 254 // bytes
+)
+
+// Order is one purchase.
+type Order struct {
+	Book   ledger.BookID
+	Realm  realm.Realm
+	Number Number
+	// Transaction is what paid for it.
+	Transaction ledger.TransactionID
+	Credential  string
+	Item        catalog.ItemCode
+	Product     string // its name when it was sold
+	Brand       string
+	Quantity    int
+	// Price is what one code was charged at, Amount all of them.
+	Price, Amount catalog.Charged
+	// Face is what one code is worth, TotalFace all of them.
+	Face, TotalFace catalog.Face
+	// Email is the reseller's note of whom the codes are for; may be empty.
+	Email                string
+	Status               Status
+	CreatedAt, ChangedAt time.Time
+}
+
+// Name is the order's name for people: ORD-2026-001, with the year it was placed in.
+func (o *Order) Name() string {
+	return fmt.Sprintf("ORD-%d-%03d", o.CreatedAt.Year(), o.Number)
+}
+
+// ref names the order to the stock.
+func (n Number) ref() string { return fmt.Sprint(int64(n)) }
+
+// Buyer is on whose behalf a call is made: one customer in one realm.
+type Buyer struct {
+	Customer account.CustomerID
+	Book     ledger.BookID
+	Realm    realm.Realm
+	// Credential is the key, for the record.
+	Credential string
+}
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB      *storage.DB
+	Books   *ledger.Ledger
+	Catalog *catalog.Service
+	Stock   *stock.Stock
+	Outbox  *webhook.Outbox
+	Clocks  *clock.Realms
+}
+
+// Service is the orders of one installation. It is safe for concurrent use.
+type Service struct {
+	Deps
+	shelves shelves
+}
+
+// New returns the service.
+func New(d Deps) *Service { return &Service{Deps: d} }
+
+// revenue is what was paid for codes, one account per currency in each book.
+func revenue(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("order.revenue/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
+}

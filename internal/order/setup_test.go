@@ -1,0 +1,148 @@
+package order_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+const (
+	seeder = "setup"
+	item   = catalog.ItemCode("GOOGLE-5USD-KOXx")
+)
+
+// bundle is one process over a database, with a product that costs 4.90.
+type bundle struct {
+	*order.Service
+	t        testing.TB
+	db       *storage.DB
+	vault    *vault.Vault
+	clock    *clock.Manual
+	clocks   *clock.Realms
+	hooks    *webhook.Service
+	wallets  *wallet.Service
+	accounts *account.Service
+	log      *bytes.Buffer
+}
+
+func setup(t testing.TB, db *storage.DB) *bundle {
+	t.Helper()
+	b := &bundle{t: t, db: db, clock: clock.NewManual(began), log: &bytes.Buffer{}}
+	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
+	b.must(err)
+	b.vault, err = vault.Open(t.Context(), db, master)
+	b.must(err)
+	b = b.another()
+	face := catalog.NewFace(500, money.USD)
+	_, _, err = b.Catalog.Put(t.Context(), catalog.Product{Code: item, Name: "Google Play 5 USD", Brand: "Google Play", Category: "Apps", Face: face, FaceMax: face,
+		Region: "global", Delivery: catalog.Digital, State: catalog.Active}, seeder)
+	b.must(err)
+	_, err = b.Catalog.PutPrice(t.Context(), catalog.Rule{Item: item, Basis: catalog.Fixed, Amount: catalog.NewCharged(490, money.USD)}, seeder)
+	b.must(err)
+	return b
+}
+
+// another returns a second process over the same database and clock.
+func (b *bundle) another() *bundle {
+	b.t.Helper()
+	other := *b
+	logger, log := slog.New(slog.NewTextHandler(b.log, nil)), audit.New(b.db)
+	other.clocks = clock.NewRealms(b.clock)
+	other.hooks = webhook.New(webhook.Deps{DB: b.db, Clocks: other.clocks, Vault: b.vault, Queue: job.New(b.db, other.clocks, logger), Audit: log, Logger: logger})
+	b.must(other.hooks.Refresh(b.t.Context()))
+	books := ledger.New(b.db, other.clocks, ledger.Config{})
+	b.t.Cleanup(books.Close)
+	items := catalog.New(catalog.Deps{DB: b.db, Audit: log, Clocks: other.clocks, Logger: logger})
+	b.must(items.Refresh(b.t.Context()))
+	codes := stock.New(stock.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Logger: logger})
+	other.accounts = account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Logger: logger})
+	other.wallets = wallet.New(books, other.hooks.Outbox, other.clocks)
+	other.Service = order.New(order.Deps{DB: b.db, Books: books, Catalog: items, Stock: codes, Outbox: other.hooks.Outbox, Clocks: other.clocks})
+	return &other
+}
+
+func each(t *testing.T, test func(t *testing.T, b *bundle)) {
+	t.Helper()
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
+}
+
+func (b *bundle) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// buyer makes a customer with cents on the wallet of its test book.
+func (b *bundle) buyer(name string, cents int64) order.Buyer {
+	b.t.Helper()
+	customer, err := b.accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: name})
+	b.must(err)
+	if cents > 0 {
+		_, err = b.wallets.Load(b.t.Context(), wallet.Load{Book: customer.Test, Realm: realm.Test, Amount: money.New(cents, money.USD), Reference: "transfer", Actor: seeder})
+		b.must(err)
+	}
+	return order.Buyer{Customer: customer.ID, Book: customer.Test, Realm: realm.Test, Credential: "key_" + strings.ToLower(name)}
+}
+
+// fill puts n codes, prefix-0001 and so on, into the test realm's stock.
+func (b *bundle) fill(prefix string, n int) {
+	b.t.Helper()
+	var file strings.Builder
+	file.WriteString("code,pin\n")
+	for i := range n {
+		fmt.Fprintf(&file, "%s-%04d,\n", prefix, i+1)
+	}
+	report, err := b.Stock.Import(b.t.Context(), strings.NewReader(file.String()), stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: prefix, Actor: seeder})
+	b.must(err)
+	if report.Added != n {
+		b.t.Fatalf("%+v", report)
+	}
+}
+
+func (b *bundle) balance(buyer order.Buyer) int64 {
+	b.t.Helper()
+	amount, err := b.wallets.Balance(b.t.Context(), buyer.Book, money.USD)
+	b.must(err)
+	return amount.Minor
+}
+
+// verified fails when the books do not add up.
+func (b *bundle) verified() {
+	b.t.Helper()
+	report, err := ledger.Verify(b.t.Context(), b.db, nil)
+	b.must(err)
+	if len(report.Problems) > 0 {
+		b.t.Errorf("the books: %v", report.Problems)
+	}
+}
+
+// texts are the codes in the clear.
+func texts(codes []stock.Code) []string {
+	all := make([]string, len(codes))
+	for i, c := range codes {
+		all[i] = c.Text.Reveal()
+	}
+	return all
+}

@@ -1,0 +1,70 @@
+package order
+
+import (
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	columns = `book_id, order_id, realm, transaction_id, credential, item_code, product_name, brand, quantity, currency,
+		charged_minor, amount_minor, face_minor, face_currency, email, status, created_at, changed_at`
+	listed = `SELECT ` + columns + ` FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2) ORDER BY `
+	paged  = ` LIMIT $3 OFFSET $4`
+)
+
+var (
+	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "credential",
+		"item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor", "face_currency", "email",
+		"status", "created_at", "changed_at")
+	findOrder   = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
+	countOrders = storage.SQL("order.count_orders", `SELECT COUNT(*) FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2)`)
+
+	listNewest   = storage.SQL("order.list_newest", listed+`order_id DESC`+paged)
+	listOldest   = storage.SQL("order.list_oldest", listed+`order_id`+paged)
+	listDearest  = storage.SQL("order.list_dearest", listed+`amount_minor DESC, order_id DESC`+paged)
+	listCheapest = storage.SQL("order.list_cheapest", listed+`amount_minor, order_id`+paged)
+	listStatusZA = storage.SQL("order.list_status_za", listed+`status DESC, order_id DESC`+paged)
+	listStatusAZ = storage.SQL("order.list_status_az", listed+`status, order_id`+paged)
+)
+
+// sorting is a sort in one direction.
+type sorting struct {
+	by        Sort
+	ascending bool
+}
+
+// lists are the statements of List. Numbers are given out in order of time.
+var lists = map[sorting]*storage.Statement{
+	{ByCreated, false}: listNewest, {ByCreated, true}: listOldest,
+	{ByAmount, false}: listDearest, {ByAmount, true}: listCheapest,
+	{ByStatus, false}: listStatusZA, {ByStatus, true}: listStatusAZ,
+}
+
+func (o *Order) row() []any {
+	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), o.Credential, string(o.Item), o.Product, o.Brand,
+		o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email,
+		string(o.Status), storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt)}
+}
+
+func scanOrder(r storage.Row) (o Order, err error) {
+	var charged, worth string
+	var price, amount, face, created, changed int64
+	err = r.Scan(&o.Book, &o.Number, &o.Realm, &o.Transaction, &o.Credential, &o.Item, &o.Product, &o.Brand, &o.Quantity, &charged,
+		&price, &amount, &face, &worth, &o.Email, &o.Status, &created, &changed)
+	if err != nil {
+		return o, err
+	}
+	paid, err := money.Parse(charged)
+	if err != nil {
+		return o, err
+	}
+	shown, err := money.Parse(worth)
+	if err != nil {
+		return o, err
+	}
+	o.Price, o.Amount, o.Face = catalog.NewCharged(price, paid), catalog.NewCharged(amount, paid), catalog.NewFace(face, shown)
+	o.CreatedAt, o.ChangedAt = storage.Time(created), storage.Time(changed)
+	o.TotalFace, err = o.Face.Times(o.Quantity)
+	return o, err
+}

@@ -1,0 +1,47 @@
+-- Resellers' orders of codes, and the signed requests of those who place them.
+
+-- What a code was worth, and in which currency, is for show: face_currency is a product's own.
+CREATE TABLE orders (
+	book_id TEXT NOT NULL,
+	order_id BIGINT NOT NULL CHECK (order_id > 0),
+	order_no TEXT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	transaction_id TEXT NOT NULL,
+	credential TEXT NOT NULL,
+	item_code TEXT NOT NULL,
+	product_name TEXT NOT NULL,
+	brand TEXT NOT NULL,
+	quantity BIGINT NOT NULL CHECK (quantity BETWEEN 1 AND 100),
+	currency TEXT NOT NULL,
+	charged_minor BIGINT NOT NULL CHECK (charged_minor >= 0),
+	amount_minor BIGINT NOT NULL CHECK (amount_minor >= 0),
+	face_minor BIGINT NOT NULL CHECK (face_minor >= 0),
+	face_currency TEXT NOT NULL,
+	email TEXT NOT NULL,
+	status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'refunded', 'cancelled')),
+	created_at BIGINT NOT NULL,
+	changed_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id, order_id),
+	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
+);
+
+CREATE INDEX orders_by_amount ON orders (book_id, amount_minor, order_id);
+CREATE INDEX orders_by_status ON orders (book_id, status, order_id);
+
+-- With which public key the requests of a book must be signed; an empty one: they need no signature.
+CREATE TABLE account_signers (
+	book_id TEXT NOT NULL PRIMARY KEY,
+	public_key TEXT NOT NULL,
+	changed_at BIGINT NOT NULL,
+	FOREIGN KEY (book_id) REFERENCES account_books (book_id)
+);
+
+-- Challenges that were used and are not over their time.
+CREATE TABLE account_challenges (
+	book_id TEXT NOT NULL,
+	challenge_hash BYTEA NOT NULL CHECK (length(challenge_hash) = 32),
+	expires_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id, challenge_hash)
+);
+
+CREATE INDEX account_challenges_by_expiry ON account_challenges (expires_at);
