@@ -133,11 +133,11 @@ need_browser() {
 	export FONTCONFIG_SYSROOT=$packages_root/files
 }
 
-# need_interpreters finds the interpreters that the clients' own tests run in. They
-# are installed or not there: Debian's Node.js looks for parts of itself below /usr.
+# need_interpreters finds what the clients' own tests run in, and what resellers sign
+# with. They are installed or not there: Debian's Node.js looks for parts of itself below /usr.
 need_interpreters() {
 	local program missing=()
-	for program in node python3; do
+	for program in node python3 openssl; do
 		command -v "$program" >/dev/null || missing+=("${program/#node/nodejs}")
 	done
 	((${#missing[@]} > 0)) || return 0
@@ -146,6 +146,6 @@ need_interpreters() {
 		packages_install "${missing[@]}"
 		return
 	fi
-	say "error: the tests of the clients need ${missing[*]}: install them" >&2
+	say "error: the tests of what clients do need ${missing[*]}: install them" >&2
 	return 1
 }
