@@ -214,6 +214,7 @@ func wanted(products []catalog.Product, f catalog.Filter) (codes []string) {
 			by = strings.Compare(strings.ToLower(a.Category), strings.ToLower(b.Category))
 		case catalog.ByValue:
 			by = int(a.Face.Minor - b.Face.Minor)
+		case catalog.ByCode:
 		}
 		if by == 0 {
 			by = strings.Compare(string(a.Code), string(b.Code))

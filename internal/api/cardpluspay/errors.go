@@ -87,8 +87,9 @@ func about(f *fault.Error) any {
 	case fault.OutOfStock:
 		requested, _ := strconv.Atoi(f.Details["requested"]) // the product wrote it
 		return shortage{State: "out_of_stock", Message: "Unavailable", Requested: requested}
+	default:
+		return wire.None{}
 	}
-	return wire.None{}
 }
 
 // problemsIn returns the fields that an error of the kit blames.

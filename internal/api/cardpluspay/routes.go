@@ -38,10 +38,7 @@ type Deps struct {
 	BaseURL string
 }
 
-type (
-	call    = wire.Call[account.Principal]
-	surface = wire.Surface[account.Principal]
-)
+type call = wire.Call[account.Principal]
 
 type api struct{ Deps }
 
