@@ -13,11 +13,12 @@ import (
 // A table never holds more than its bound, finds what it holds under its own key, and forgets no entry that is hot.
 func TestTableAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table := newTable[key](shardCount*sample, 100)
+		const life = 100
+		table := newTable[key](shardCount*sample, life)
 		now := second(1000)
-		heat := map[key]uint32{}
+		heated := map[key]second{} // when what is hot was last so
 		for range rapid.IntRange(1, 400).Draw(t, "events") {
-			now += second(rapid.IntRange(0, 2).Draw(t, "gap")) // too short for heat to go
+			now += second(rapid.IntRange(0, 2).Draw(t, "gap"))
 			k := key(rapid.Uint64Range(1, 60).Draw(t, "key"))
 			s := table.open(key(1)) // one shard for all of them
 			was := s.find(k)
@@ -29,13 +30,13 @@ func TestTableAgainstModel(t *testing.T) {
 			if int(s.used) != len(s.index) || s.used > s.most {
 				t.Fatalf("%d used of %d, %d indexed", s.used, s.most, len(s.index))
 			}
-			for hotKey := range heat {
-				if s.find(hotKey) == nil {
+			for hotKey, last := range heated {
+				if now-last < life && s.find(hotKey) == nil {
 					t.Fatalf("%d was hot and is forgotten", hotKey)
 				}
 			}
 			if at, ok := s.index[k]; ok && s.place(at).heat >= hot {
-				heat[k] = s.place(at).heat
+				heated[k] = now
 			}
 			s.mu.Unlock()
 		}
