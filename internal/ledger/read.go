@@ -57,9 +57,13 @@ func (l *Ledger) FindTransaction(ctx context.Context, book BookID, transaction T
 	return o, err
 }
 
-// FindByKey returns the transaction made under key, and whether there is one.
+// FindByKey returns the transaction made under key, and whether there is one. It is on disk then.
 func (l *Ledger) FindByKey(ctx context.Context, book BookID, key string) (Outcome, bool, error) {
-	return storage.One(ctx, l.db, scanOutcome, findByKey, string(book), key)
+	o, ok, err := storage.One(ctx, l.db, scanOutcome, findByKey, string(book), key)
+	if err != nil || !ok {
+		return Outcome{}, false, err
+	}
+	return o, true, storage.Settle(ctx, l.db)
 }
 
 // ListTransactions returns up to limit transactions before the given sequence number, newest first; 0 begins at the newest.

@@ -92,6 +92,9 @@ func Find(ctx context.Context, q storage.Queryer, scope Scope, fingerprint []byt
 	if !bytes.Equal(s.fingerprint, fingerprint) {
 		return Answer{}, false, fault.New(fault.IdempotencyConflict, "the idempotency key was used before with another request").At("idempotency_key")
 	}
+	if err := storage.Settle(ctx, q); err != nil { // the answer may be of another process, a moment ago
+		return Answer{}, false, err
+	}
 	return s.Answer, true, nil
 }
 

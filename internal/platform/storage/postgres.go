@@ -51,7 +51,7 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 	}
 	w := &postgresWriter{pool: pool, begin: begin, observe: config.Observe}
-	w.flusher = flush.New(w.flush)
+	w.flusher = flush.New(w.flushLog)
 	return &DB{dialect: postgres, reader: &postgresReader{pool: pool}, writer: w}, nil
 }
 
@@ -123,10 +123,12 @@ func (w *postgresWriter) commit(ctx context.Context, fn func(context.Context, *T
 // on disk here and, where there are synchronous standbys, there too.
 const flushLog = "SELECT pg_logical_emit_message(true, 'scrip', '')"
 
-func (w *postgresWriter) flush() error {
+func (w *postgresWriter) flushLog() error {
 	_, err := w.pool.ExecContext(context.Background(), flushLog)
 	return err
 }
+
+func (w *postgresWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
 func (w *postgresWriter) repeat(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {
 	pause, watch := firstPause, clock.Start()

@@ -138,6 +138,8 @@ func (w *sqliteWriter) enqueue(p *pendingWrite) error {
 	}
 }
 
+func (w *sqliteWriter) flush(settled func(error)) { w.flusher.Add(settled) }
+
 func (w *sqliteWriter) close() error {
 	w.closing.Lock()
 	if !w.closed {

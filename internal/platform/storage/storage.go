@@ -45,6 +45,8 @@ type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error) error
 	// commit runs a closure as write does, and returns before it is durable.
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
+	// flush has settled called once everything that can be read now is on disk.
+	flush(settled func(error))
 	// close finishes what was accepted and closes the reader too.
 	close() error
 }
@@ -101,6 +103,25 @@ func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) er
 // Nothing may be answered to anybody before durable was called.
 func (db *DB) Commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
 	return db.writer.commit(ctx, fn, durable)
+}
+
+// Settle returns when everything that q can read by now is on disk. Whoever answers with
+// what somebody else wrote, such as the first answer to a repeated request, calls it
+// before: Commit lets others read a moment early. Within a Tx there is nothing to wait
+// for, since its own commit lies behind what it read.
+func Settle(ctx context.Context, q Queryer) error {
+	db, ok := q.(*DB)
+	if !ok {
+		return nil
+	}
+	settled := make(chan error, 1)
+	db.writer.flush(func(err error) { settled <- err })
+	select {
+	case err := <-settled:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Snapshot runs fn against one consistent, read-only state of the database.

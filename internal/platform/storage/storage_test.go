@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -201,4 +202,24 @@ func TestWriteRefusals(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("write = %v", err)
 	}
+}
+
+// What was committed before is on disk when Settle returns.
+func TestSettle(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		var onDisk atomic.Bool
+		err := db.Commit(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			if err := storage.Settle(ctx, tx); err != nil {
+				return err
+			}
+			return tx.ExecRows(ctx, insertRow, [][]any{row(0)})
+		}, func(err error) { onDisk.Store(err == nil) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := storage.Settle(ctx, db); err != nil || !onDisk.Load() {
+			t.Errorf("settled with %v before what was committed: on disk %t", err, onDisk.Load())
+		}
+	})
 }
