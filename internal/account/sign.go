@@ -318,7 +318,7 @@ func (s *Service) judgeChallenge(book ledger.BookID, challenge string) (until ti
 		return until, wrong
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(challenge[len(challengePrefix):])
-	if err != nil {
+	if err != nil || len(raw) != challengeBytes { // line ends in it are skipped, and make it shorter
 		return until, wrong
 	}
 	body, proof := raw[:8+challengeRandom], raw[8+challengeRandom:]

@@ -59,7 +59,11 @@ func TestUseChallenge(t *testing.T) {
 			t.Errorf("a challenge lives %s", got)
 		}
 		foreign, _ := b.Challenge(customer.Live)
-		flipped := first[:len(first)-2] + "AA"
+		changed := byte('A')
+		if first[20] == changed {
+			changed = 'B'
+		}
+		flipped := first[:20] + string(changed) + first[21:]
 		for i, step := range []struct {
 			challenge, signature string
 			want                 fault.Code
