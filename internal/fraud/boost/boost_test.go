@@ -293,6 +293,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
+// Whatever bytes are read, a model that comes of them can be scored with.
 func FuzzRead(f *testing.F) {
 	p := boost.Default()
 	p.Trees = 2
