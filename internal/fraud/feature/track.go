@@ -96,7 +96,8 @@ func (s *sketch) add(at, length seconds, k Key) {
 	case turn > s.turn:
 		*s = sketch{turn: turn}
 	}
-	bit := uint64(k) * 0x9e3779b97f4a7c15 >> 56
+	mixed := (uint64(k) ^ uint64(k)>>32) * 0x9e3779b97f4a7c15
+	bit := (mixed ^ mixed>>29) * 0xbf58476d1ce4e5b9 >> 56
 	s.current[bit/64] |= 1 << (bit % 64)
 }
 

@@ -1,9 +1,6 @@
 package feature
 
-import (
-	"math"
-	"strconv"
-)
+import "math"
 
 // writer writes the numbers of an event in their order, or only says their names.
 type writer struct {
@@ -71,37 +68,30 @@ func (w *writer) whole() {
 }
 
 var (
-	seenDays    = [...]int{1, 7, 14, 30}
-	labelDays   = [...]int{8, 10, 14, 21, 28, 37}
-	dayNames    = dayNamesOf()
-	unknownDays days
+	seenDays   = [...]int{1, 7, 14, 30}
+	seenNames  = [...]string{"1d", "7d", "14d", "30d"}
+	labelDays  = [...]int{8, 10, 14, 21, 28, 37}
+	labelNames = [...]string{"8d", "10d", "14d", "21d", "28d", "37d"}
 )
-
-func dayNamesOf() (names [daysKept]string) {
-	for i := range names {
-		names[i] = strconv.Itoa(i) + "d"
-	}
-	return names
-}
 
 const daysWidth = 4*5 + 6*4 + 7
 
 // days writes what the last days say of a card or a merchant.
 func (w *writer) days(role Role, d *days) {
-	for _, length := range seenDays {
-		s := d.over(w.at, length)
-		w.put(role, "seen", dayNames[length], s.events)
-		w.put(role, "high", dayNames[length], s.high)
-		w.put(role, "mean", dayNames[length], s.amount/max(s.events, 1))
-		w.put(role, "ratio", dayNames[length], s.ratios/max(s.events, 1))
-		w.put(role, "top", dayNames[length], s.top)
+	for i, length := range seenDays {
+		s, over := d.over(w.at, length), seenNames[i]
+		w.put(role, "seen", over, s.events)
+		w.put(role, "high", over, s.high)
+		w.put(role, "mean", over, s.amount/max(s.events, 1))
+		w.put(role, "ratio", over, s.ratios/max(s.events, 1))
+		w.put(role, "top", over, s.top)
 	}
-	for _, length := range labelDays {
-		s := d.over(w.at, length)
-		w.put(role, "known", dayNames[length], s.known)
-		w.put(role, "frauds", dayNames[length], s.fraud)
-		w.put(role, "plain_frauds", dayNames[length], s.plain)
-		w.put(role, "risk", dayNames[length], (s.plain+0.01)/(s.known+1))
+	for i, length := range labelDays {
+		s, over := d.over(w.at, length), labelNames[i]
+		w.put(role, "known", over, s.known)
+		w.put(role, "frauds", over, s.fraud)
+		w.put(role, "plain_frauds", over, s.plain)
+		w.put(role, "risk", over, (s.plain+0.01)/(s.known+1))
 	}
 	w.put(role, "usual_of", "", float32(d.counts))
 	w.put(role, "fraud_run", "", float32(d.run))
@@ -121,7 +111,7 @@ func (w *writer) ago(then seconds) float32 {
 }
 
 // noDays writes that nothing is known.
-func (w *writer) noDays(role Role) { w.blank(daysWidth, func() { w.days(role, &unknownDays) }) }
+func (w *writer) noDays(role Role) { w.blank(daysWidth, func() { w.days(role, &days{}) }) }
 
 // blank writes unknown numbers, or the names that do would write.
 func (w *writer) blank(width int, do func()) {
@@ -188,6 +178,22 @@ func (w *writer) labels(role Role, t *track, f *fades) {
 	}
 }
 
-var unknownTrack track
+func (w *writer) noTrack(role Role) { w.blank(trackWidth, func() { w.track(role, &track{}) }) }
 
-func (w *writer) noTrack(role Role) { w.blank(trackWidth, func() { w.track(role, &unknownTrack) }) }
+// ColumnRoles returns, by number, whose it is: unknown for events without a key of that
+// role. Roles stands for the event itself.
+func ColumnRoles() []Role {
+	var roles []Role
+	add := func(role Role, n int) {
+		for range n {
+			roles = append(roles, role)
+		}
+	}
+	add(Card, daysWidth)
+	add(Merchant, daysWidth)
+	add(Roles, wholeWidth)
+	for role := range Roles {
+		add(role, trackWidth)
+	}
+	return roles
+}

@@ -6,123 +6,171 @@
 package study
 
 import (
-	"cmp"
-	"slices"
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"github.com/scripcards/scrip/internal/fraud/boost"
 )
 
-// Scored is one event of a test.
-type Scored struct {
-	Score float64
-	Fraud bool
-	// Card is whose event it was, Day the day of the test.
-	Card uint64
-	Day  int
+// Progress is told what goes on: a stage, and how much of it is done.
+type Progress func(stage string, done, of int)
+
+func (p Progress) tell(stage string, done, of int) {
+	if p != nil {
+		p(stage, done, of)
+	}
 }
 
-// Measures say how well scores tell fraud.
-type Measures struct {
-	// AveragePrecision is the area under the steps of precision over recall.
-	AveragePrecision float64
-	// AUC is the share of pairs, one fraud and one not, that are in order.
-	AUC float64
-	// CardPrecision is the share of frauds among the 100 cards with the highest scores of
-	// a day; the mean of the days. A card that was found is left out of the days after.
-	CardPrecision float64
-	// Recall is the share of frauds found when one in a thousand good events is flagged.
-	Recall float64
-	Events int
-	Frauds int
+// table reads a CSV file a row at a time, whatever it is packed with.
+type table struct {
+	lines  *bufio.Scanner
+	close  func() error
+	sum    hash.Hash
+	fields []string
+	row    int
 }
 
-// topCards is how many cards a day are looked at.
-const topCards = 100
+// openTable opens a file that is plain, or packed with zstd or xz, and checks its header.
+func openTable(path, header string) (*table, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(f)
+	unpacked, err := unpack(in)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	t := &table{close: f.Close, sum: sha256.New()}
+	t.lines = bufio.NewScanner(io.TeeReader(unpacked, t.sum))
+	if !t.lines.Scan() || strings.TrimSpace(t.lines.Text()) != header {
+		return nil, errors.Join(fmt.Errorf("%s: want a CSV file with the header %s", path, header), f.Close())
+	}
+	return t, nil
+}
 
-// falsePositives is the share of good events that Recall allows.
-const falsePositives = 0.001
+// unpack tells by its first bytes how a file is packed.
+func unpack(in *bufio.Reader) (io.Reader, error) {
+	start, err := in.Peek(4)
+	switch {
+	case err != nil:
+		return nil, err
+	case string(start) == "\x28\xb5\x2f\xfd":
+		return zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
+	case string(start) == "\xfd7zX":
+		return xz.NewReader(in)
+	}
+	return in, nil
+}
 
-// Measure computes all of them. It orders what it is given.
-func Measure(events []Scored) Measures {
-	slices.SortStableFunc(events, func(a, b Scored) int { return cmp.Compare(b.Score, a.Score) })
-	m := Measures{Events: len(events)}
-	for i := range events {
-		if events[i].Fraud {
-			m.Frauds++
+// next reads a row of so many fields; false at the end.
+func (t *table) next(fields int) (bool, error) {
+	if !t.lines.Scan() {
+		return false, t.lines.Err()
+	}
+	t.row++
+	t.fields = strings.Split(strings.TrimSpace(t.lines.Text()), ",")
+	if len(t.fields) != fields {
+		return false, fmt.Errorf("row %d has %d fields, not %d", t.row, len(t.fields), fields)
+	}
+	return true, nil
+}
+
+func (t *table) number(field int) (int64, error) {
+	n, err := strconv.ParseInt(t.fields[field], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("row %d, field %d: %w", t.row, field+1, err)
+	}
+	return n, nil
+}
+
+// end closes the file and returns the SHA-256 of what was in it.
+func (t *table) end() (string, error) {
+	return hex.EncodeToString(t.sum.Sum(nil)), t.close()
+}
+
+// columns are the numbers of some rows, column by column.
+type columns [][]float32
+
+func (c columns) add(row []float32) {
+	for i := range c {
+		c[i] = append(c[i], row[i])
+	}
+}
+
+// row copies one row.
+func (c columns) row(i int, into []float32) {
+	for k := range c {
+		into[k] = c[k][i]
+	}
+}
+
+// pick returns some rows.
+func (c columns) pick(rows []int) columns {
+	picked := make(columns, len(c))
+	for k := range c {
+		picked[k] = make([]float32, len(rows))
+		for i, row := range rows {
+			picked[k][i] = c[k][row]
 		}
 	}
-	frauds, good := float64(m.Frauds), float64(m.Events-m.Frauds)
-	if frauds == 0 || good == 0 {
-		return m
+	return picked
+}
+
+// fit trains on some rows.
+func fit(ctx context.Context, c columns, labels []bool, rows []int) (*boost.Model, error) {
+	positive := make([]bool, len(rows))
+	for i, row := range rows {
+		positive[i] = labels[row]
 	}
-	var found, wrong float64
-	for first := 0; first < len(events); {
-		var hits, misses float64
-		last := first
-		for ; last < len(events) && events[last].Score == events[first].Score; last++ {
-			if events[last].Fraud {
-				hits++
-			} else {
-				misses++
-			}
-		}
-		m.AUC += misses * (found + hits/2) / (frauds * good)
-		found, wrong = found+hits, wrong+misses
-		m.AveragePrecision += hits / frauds * found / (found + wrong)
-		if wrong <= falsePositives*good {
-			m.Recall = found / frauds
-		}
-		first = last
+	return boost.Train(ctx, boost.Table{Columns: c.pick(rows), Positive: positive}, params(len(c)), nil)
+}
+
+// params were chosen on the validation folds of the Handbook's data, and are used for all.
+func params(width int) boost.Params {
+	p := boost.Default()
+	p.Trees, p.Leaves, p.Columns = 200, 12, 0.3
+	if width < narrow { // a tree needs some to choose from
+		p.Columns, p.Rows = 1, 1
 	}
-	m.CardPrecision = cardPrecision(events)
+	return p
+}
+
+// narrow is how many columns are few.
+const narrow = 30
+
+// score returns the margins of some rows.
+func score(m *boost.Model, c columns, rows []int) []float64 {
+	margins, row := make([]float64, len(rows)), make([]float32, len(c))
+	for i, at := range rows {
+		c.row(at, row)
+		margins[i] = m.Margin(row)
+	}
+	return margins
+}
+
+// mean is the mean of measures; counts add up.
+func mean(all []Measures) (m Measures) {
+	n := float64(max(len(all), 1))
+	for _, one := range all {
+		m.AveragePrecision += one.AveragePrecision / n
+		m.AUC += one.AUC / n
+		m.CardPrecision += one.CardPrecision / n
+		m.Recall += one.Recall / n
+		m.Events += one.Events
+		m.Frauds += one.Frauds
+	}
 	return m
-}
-
-// suspect is a card on one day.
-type suspect struct {
-	card  uint64
-	score float64
-	fraud bool
-}
-
-// cardPrecision expects events in falling order of their scores.
-func cardPrecision(events []Scored) float64 {
-	byDay := map[int][]*suspect{}
-	days := []int{}
-	type key struct {
-		day  int
-		card uint64
-	}
-	known := map[key]*suspect{}
-	for i := range events {
-		e := &events[i]
-		s := known[key{e.Day, e.Card}]
-		if s == nil {
-			s = &suspect{card: e.Card, score: e.Score} // its first event has its highest score
-			known[key{e.Day, e.Card}] = s
-			if byDay[e.Day] == nil {
-				days = append(days, e.Day)
-			}
-			byDay[e.Day] = append(byDay[e.Day], s)
-		}
-		s.fraud = s.fraud || e.Fraud
-	}
-	slices.Sort(days)
-	found := map[uint64]bool{}
-	sum := 0.0
-	for _, day := range days {
-		looked := 0
-		for _, s := range byDay[day] {
-			if found[s.card] {
-				continue
-			}
-			if looked == topCards {
-				break
-			}
-			looked++
-			if s.fraud {
-				found[s.card] = true
-				sum++
-			}
-		}
-	}
-	return sum / float64(topCards*max(len(days), 1))
 }
