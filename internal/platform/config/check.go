@@ -45,6 +45,9 @@ func (c Config) problems() []Problem {
 	if c.ACMEEmail != "" && !isMail(c.ACMEEmail) {
 		check("acme_email", "want an address such as ops@cards.example")
 	}
+	if c.DNSServer != "" && !isAddress(c.DNSServer) {
+		check("dns_server", fmt.Sprintf("%q: want HOST:PORT, such as 192.0.2.53:53", c.DNSServer))
+	}
 	if _, err := c.TrustedProxies(); err != nil {
 		check("trusted_proxies", strings.TrimPrefix(err.Error(), "trusted_proxies: "))
 	}

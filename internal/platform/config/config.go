@@ -40,6 +40,8 @@ type Config struct {
 	ACMEDirectory string `yaml:"acme_directory" env:"ACME_DIRECTORY" about:"ACME directory that certificates come from; empty: Let's Encrypt"`
 	ACMEEmail     string `yaml:"acme_email" env:"ACME_EMAIL" shown:"whole" about:"address that the certificate authority writes to"`
 	ACMERoots     string `yaml:"acme_roots" env:"ACME_ROOTS" about:"PEM file of the roots that the ACME directory's own certificate needs; empty: the system's"`
+	// DNSServer is asked for the records that prove domains.
+	DNSServer string `yaml:"dns_server" env:"DNS_SERVER" about:"DNS server that portals' own domains are looked up at, HOST:PORT; empty: the system's"`
 	// Proxies is a list with commas; TrustedProxies reads it.
 	Proxies         string        `yaml:"trusted_proxies" env:"TRUSTED_PROXIES" many:"true" about:"addresses and networks whose X-Forwarded-For is believed, comma-separated"`
 	MaxConnections  int           `yaml:"max_connections" env:"MAX_CONNECTIONS" about:"most open connections of callers; more wait"`

@@ -39,6 +39,7 @@ var samples = map[string][4]string{
 	"acme_email":             {"file@a.example", "environment@a.example", "flag@a.example", "nobody"},
 	"acme_roots":             {"file.pem", "environment.pem", "flag.pem", ""},
 	"base_url":               {"https://file.example", "http://environment.example", "https://flag.example/a", "flag.example"},
+	"dns_server":             {"192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "192.0.2.4"},
 	"trusted_proxies":        {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.1", "10.0.0.0/99"},
 	"max_connections":        {"11", "12", "13", "0"},
 	"read_timeout":           {"1s", "2s", "3s", "4"},
