@@ -7,13 +7,8 @@ const (
 	SweepSize      = sweepSize
 	CollisionTries = collisionTries
 	MaxTemplates   = maxTemplates
-	MaxCoverPixels = maxCoverPixels
-	MaxCoverScans  = maxCoverScans
 	MaxLine        = maxLine
 )
-
-// NewCover is newCover.
-func NewCover(upload []byte) (Cover, error) { return newCover(upload) }
 
 // SplitLine is splitLine.
 func SplitLine(line string) ([]string, string) { return splitLine(line) }
