@@ -52,7 +52,8 @@ type Product struct {
 	Brand       string
 	Category    string
 	Description string
-	// Image is the address of a picture, https; empty: none.
+	// Image is the address of a picture, https, or what AddImage called one; empty: none of
+	// its own.
 	Image string
 	Terms string
 	// Face is what a code is worth; in a range, the least.

@@ -101,6 +101,9 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if len(l.bad) > 0 {
 		return l.refuse()
 	}
+	if err := checkImages(ctx, s.DB, l.products); err != nil {
+		return ImportReport{}, err
+	}
 	report := ImportReport{Rows: l.rows}
 	if o.DryRun {
 		for i, p := range l.products {

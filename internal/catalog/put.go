@@ -121,6 +121,9 @@ func (s *Service) write(ctx context.Context, products []*Product, r audit.Record
 		if len(changed) == 0 {
 			return errSame
 		}
+		if err := checkImages(ctx, tx, changed); err != nil {
+			return err
+		}
 		rows := make([][]any, len(changed))
 		for i, p := range changed {
 			p.Version, p.UpdatedAt = version, r.At
@@ -243,12 +246,12 @@ func (p *Product) checkWords() error {
 			return invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most)
 		}
 	}
-	if p.Image == "" {
+	if _, is := Uploaded(p.Image); is || p.Image == "" {
 		return nil
 	}
 	u, err := url.Parse(p.Image)
 	if err != nil || u.Scheme != "https" || u.Host == "" || len(p.Image) > maxImage || !isPlain(p.Image, false) {
-		return invalidAt(columnImage, "want an https address of at most %d characters", maxImage)
+		return invalidAt(columnImage, "want an https address of at most %d characters, or image: and the hash of a picture that was uploaded", maxImage)
 	}
 	return nil
 }

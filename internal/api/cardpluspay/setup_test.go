@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"image"
+	"image/png"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -127,6 +129,27 @@ func (b *bundle) product(code catalog.ItemCode, brand, category string, cents in
 		Description: "Credit for " + brand + ".", Image: "https://cards.example/" + strings.ToLower(string(code)) + ".png", Face: face, FaceMax: face,
 		Region: "global", Countries: []string{"US"}, Delivery: catalog.Digital, State: catalog.Active}, seeder)
 	b.must(err)
+}
+
+// spread puts an item with a range of denominations into the catalog, a second later, at 95 %.
+func (b *bundle) spread() {
+	b.t.Helper()
+	b.clock.Advance(time.Second)
+	_, _, err := b.catalog.Put(b.t.Context(), catalog.Product{Code: "HARBOUR-ANYUSD", Name: "Harbour Books, 10 to 150", Brand: "Harbour Books", Category: "Books",
+		Face: catalog.NewFace(1000, money.USD), FaceMax: catalog.NewFace(15000, money.USD)}, seeder)
+	b.must(err)
+	_, err = b.catalog.PutPrice(b.t.Context(), catalog.Rule{Brand: "Harbour Books", Basis: catalog.OfFace, Percent: 9500}, seeder)
+	b.must(err)
+}
+
+// drawing is a small picture.
+func drawing(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := png.Encode(&out, image.NewGray(image.Rect(0, 0, 16, 16))); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // fill puts n codes of an item into the test realm's stock: prefix-0001 and so on.
