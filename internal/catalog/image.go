@@ -56,7 +56,7 @@ func (s *Service) AddImage(ctx context.Context, upload []byte, actor string) (st
 		if err := tx.ExecRows(ctx, insertImage, [][]any{{clean.Hash, clean.Type, clean.Data, actor, storage.Micros(now)}}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.image", Subject: clean.Hash, At: now})
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.image", Subject: audit.Clean(clean.Hash), At: now})
 	})
 	if storage.IsUnique(err) { // another process keeps the same one at this moment
 		err = nil
@@ -118,7 +118,7 @@ func (s *Service) SetBrandImage(ctx context.Context, brand string, upload []byte
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.brand", Subject: audit.Clean(brand),
-			Detail: map[string]string{columnImage: strings.TrimPrefix(image, uploaded)}, At: now})
+			Detail: map[string]string{columnImage: audit.Clean(strings.TrimPrefix(image, uploaded))}, At: now})
 	})
 	if err != nil {
 		return "", err

@@ -58,7 +58,7 @@ func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Ou
 	if err := p.check(); err != nil {
 		return Product{}, "", err
 	}
-	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: string(p.Code), Detail: map[string]string{"state": string(p.State)}}
+	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: audit.Clean(string(p.Code)), Detail: map[string]string{"state": string(p.State)}}
 	outcomes, err := s.put(ctx, []*Product{&p}, r)
 	if err != nil {
 		return Product{}, "", err
@@ -74,7 +74,7 @@ func (s *Service) Retire(ctx context.Context, code ItemCode, actor string) (Prod
 		return Product{}, err
 	}
 	p.State = Retired
-	_, err = s.put(ctx, []*Product{&p}, audit.Record{Actor: actor, Action: "catalog.retire", Subject: string(code)})
+	_, err = s.put(ctx, []*Product{&p}, audit.Record{Actor: actor, Action: "catalog.retire", Subject: audit.Clean(string(code))})
 	if err != nil {
 		return Product{}, err
 	}

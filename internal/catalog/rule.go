@@ -124,8 +124,8 @@ func (s *Service) SetTier(ctx context.Context, customer account.CustomerID, name
 		if err := tx.ExecRows(ctx, writeTier, [][]any{{string(customer), name, version, storage.Micros(now)}}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.tier", Subject: string(customer),
-			Detail: map[string]string{"tier": name}, At: now})
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.tier", Subject: audit.Clean(string(customer)),
+			Detail: map[string]string{"tier": audit.Clean(name)}, At: now})
 	})
 	if err != nil {
 		return err

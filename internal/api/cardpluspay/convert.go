@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // Check implements wire.Checker.
@@ -107,6 +108,31 @@ func (in *balanceQuery) Check(problems *wire.Problems) {
 	if in.asked = walletCurrency; in.Currency != "" {
 		in.asked = currencyOf(problems, in.Currency)
 	}
+}
+
+// Check implements wire.Checker.
+func (in *thresholdRequest) Check(problems *wire.Problems) {
+	currency := walletCurrency
+	if in.Currency != "" {
+		currency = currencyOf(problems, in.Currency)
+	}
+	if in.Threshold == "" {
+		problems.Once("threshold", "is required")
+		return
+	}
+	amount, err := money.ParseAmount(string(in.Threshold), currency)
+	if err != nil && currency.IsValid() {
+		problems.Once("threshold", "must be a decimal number in the currency's units, such as 25.00, and 0 for none")
+	}
+	in.asked = amount
+}
+
+func alertsOf(found []wallet.Alert) balanceAlerts {
+	out := balanceAlerts{Alerts: make([]balanceAlert, 0, len(found)), State: stateSuccess}
+	for _, alert := range found {
+		out.Alerts = append(out.Alerts, balanceAlert{Currency: alert.Threshold.Currency.String(), Threshold: alert.Threshold.String()})
+	}
+	return out
 }
 
 // valueOf reads a face value; nil where there is none.

@@ -32,14 +32,18 @@ type Deps struct {
 	Accounts *account.Service
 	Orders   *order.Service
 	Wallets  *wallet.Service
+	Alerts   *wallet.Alerts
 	// Take counts keys that were not right against the address that presented them.
 	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// BaseURL is the public address, such as "https://cards.example"; empty: the request's own host.
 	BaseURL string
 }
 
-// imagesPath begins the paths of uploaded pictures.
-const imagesPath = "/v1/catalog/images"
+// imagesPath begins the paths of uploaded pictures; alertsPath is without its /v1.
+const (
+	imagesPath = "/v1/catalog/images"
+	alertsPath = "/balance/alerts"
+)
 
 type call = wire.Call[account.Principal]
 
@@ -72,6 +76,9 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 		Message: "CardPlusPay API"}, a.info)
 	wire.Handle(s, challengeSpec(), a.challenge)
 	wire.Handle(s, get("balance.get", "/balance", account.ScopeWalletRead, "Balance retrieved successfully"), a.balance)
+	wire.Handle(s, get("balance.alerts", alertsPath, account.ScopeWalletRead, "Balance alerts retrieved successfully"), a.alerts)
+	wire.Handle(s, wire.Spec{Name: "balance.set_alert", Method: http.MethodPut, Path: "/v1" + alertsPath, Scope: account.ScopeWalletWrite.String(),
+		Message: "Balance alert saved successfully"}, a.setAlert)
 	list := get("catalog.list", "/catalog", account.ScopeCatalog, "Catalog retrieved successfully")
 	list.Tagged, list.Cache = true, "private, no-cache"
 	wire.Handle(s, list, a.catalog)
@@ -126,6 +133,20 @@ func (a *api) challenge(_ context.Context, c *call, _ wire.None) (challenge, err
 func (a *api) balance(ctx context.Context, c *call, in balanceQuery) (balance, error) {
 	amount, err := a.Wallets.Balance(ctx, c.Principal.Book, in.asked)
 	return balance{Balance: amount.String(), Currency: amount.Currency.String(), State: stateSuccess}, err
+}
+
+func (a *api) alerts(ctx context.Context, c *call, _ wire.None) (balanceAlerts, error) {
+	found, err := a.Alerts.List(ctx, c.Principal.Book)
+	return alertsOf(found), err
+}
+
+// setAlert sets or takes away one alert and answers with all that there are then.
+func (a *api) setAlert(ctx context.Context, c *call, in thresholdRequest) (balanceAlerts, error) {
+	alert := wallet.Alert{Book: c.Principal.Book, Realm: c.Principal.Realm, Threshold: in.asked, Actor: c.Principal.Credential}
+	if _, err := a.Alerts.SetAlert(ctx, alert); err != nil {
+		return balanceAlerts{}, err
+	}
+	return a.alerts(ctx, c, wire.None{})
 }
 
 func (a *api) catalog(ctx context.Context, c *call, in catalogQuery) (products, error) {

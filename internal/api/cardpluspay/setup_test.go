@@ -82,7 +82,9 @@ func (b *bundle) build(db *storage.DB) {
 	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
 	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
 	b.must(b.hooks.Refresh(b.t.Context()))
-	b.books = ledger.New(db, clocks, ledger.Config{})
+	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
+	b.must(alerts.Refresh(b.t.Context()))
+	b.books = ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	b.t.Cleanup(b.books.Close)
 	limits := limit.New(db, b.clock)
 	b.t.Cleanup(limits.Close)
@@ -91,8 +93,8 @@ func (b *bundle) build(db *storage.DB) {
 	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Logger: logger})
 	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, BaseURL: "https://cards.example",
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
-		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks),
-		Orders:   order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
+		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts,
+		Orders: order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
 }
 
 func (b *bundle) seed() {

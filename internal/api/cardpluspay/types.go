@@ -46,6 +46,15 @@ type balanceQuery struct {
 	asked money.Currency // what Check made of it
 }
 
+// thresholdRequest says below which balance the account is told.
+type thresholdRequest struct {
+	Currency string `json:"currency"`
+	// Threshold is in major units; 0 takes the alert away.
+	Threshold wire.LooseNumber `json:"threshold"`
+
+	asked money.Amount // what Check made of it
+}
+
 type imagePath struct {
 	Image string `path:"image" json:"-"`
 }
@@ -105,6 +114,16 @@ type balance struct {
 	Balance  string `json:"balance"`
 	Currency string `json:"currency"`
 	State    string `json:"state"`
+}
+
+type balanceAlert struct {
+	Currency  string `json:"currency"`
+	Threshold string `json:"threshold"`
+}
+
+type balanceAlerts struct {
+	Alerts []balanceAlert `json:"alerts"`
+	State  string         `json:"state"`
 }
 
 type product struct {

@@ -118,7 +118,7 @@ func (s *Stock) mark(ctx context.Context, n BatchName, to Batch, actor string) (
 			action = "stock.quarantine"
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: action, Subject: string(b.ID), At: now,
-			Detail: map[string]string{"item": string(b.Item), "batch": b.Name, "reason": b.Reason}})
+			Detail: map[string]string{"item": audit.Clean(string(b.Item)), "batch": audit.Clean(b.Name), "reason": audit.Clean(b.Reason)}})
 	})
 	return b, err
 }
@@ -152,7 +152,7 @@ func (s *Stock) openBatch(ctx context.Context, tx *storage.Tx, o *Options) (Batc
 		return b, err
 	}
 	return b, s.Audit.Append(ctx, tx, audit.Record{Actor: o.Actor, Action: "stock.import", Subject: string(b.ID), At: now,
-		Detail: map[string]string{"realm": string(o.Realm), "item": string(o.Item), "batch": o.Batch, "supplier": o.Supplier}})
+		Detail: map[string]string{"realm": string(o.Realm), "item": audit.Clean(string(o.Item)), "batch": audit.Clean(o.Batch), "supplier": audit.Clean(o.Supplier)}})
 }
 
 // note records what an upload added.
