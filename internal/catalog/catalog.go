@@ -45,6 +45,8 @@ const (
 	Retired State = "retired"
 )
 
+func (s State) valid() bool { return s == Active || s == Hidden || s == Retired }
+
 // Product is one kind of code: a fixed denomination, or a range of them.
 type Product struct {
 	Code        ItemCode

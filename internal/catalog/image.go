@@ -83,6 +83,9 @@ func (s *Service) Image(ctx context.Context, hash string) (picture.Picture, erro
 // SetImage gives a product an uploaded picture, or with an empty upload none of its own. It
 // returns what AddImage and Put return, and not_found.
 func (s *Service) SetImage(ctx context.Context, code ItemCode, upload []byte, actor string) (Product, error) {
+	if err := s.Refresh(ctx); err != nil { // the rest stays as another process just put it
+		return Product{}, err
+	}
 	p, err := s.Find(ctx, code)
 	if err != nil {
 		return Product{}, err

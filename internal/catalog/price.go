@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // RuleID names a price rule ("rule_…").
@@ -52,6 +53,10 @@ type Rule struct {
 	Version  int64
 	Actor    string
 	At       time.Time
+
+	// Also is what to write with the rule when it is put, such as the stored answer to the
+	// request; its error undoes the whole. It may be nil, and is not kept.
+	Also func(Rule) ([]storage.Effect, error)
 }
 
 func (r *Rule) holds(at time.Time) bool {

@@ -61,7 +61,8 @@ func unknownRule() error { return fault.New(fault.NotFound, "no such price rule"
 
 // writeRule writes the next revision of a rule, or the first.
 func (s *Service) writeRule(ctx context.Context, r Rule, record audit.Record) (Rule, error) {
-	fresh := r.ID == ""
+	fresh, also := r.ID == "", r.Also
+	r.Also = nil
 	if fresh {
 		r.ID = RuleID(id.New(rulePrefix))
 	}
@@ -86,7 +87,14 @@ func (s *Service) writeRule(ctx context.Context, r Rule, record audit.Record) (R
 		}
 		record.Subject, record.At = string(r.ID), r.At
 		record.Detail = map[string]string{"revision": strconv.FormatInt(r.Revision, 10), "basis": string(r.Basis), "percent": strconv.FormatInt(r.Percent, 10)}
-		return s.Audit.Append(ctx, tx, record)
+		if err := s.Audit.Append(ctx, tx, record); err != nil || also == nil {
+			return err
+		}
+		effects, err := also(r)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, effects)
 	})
 	if err != nil {
 		return Rule{}, err
@@ -108,6 +116,31 @@ func roomForRule(ctx context.Context, tx *storage.Tx, fresh bool) error {
 // Prices returns the price rules that were not removed, by id.
 func (s *Service) Prices(context.Context) []Rule {
 	return slices.SortedFunc(maps.Values(s.view.Load().rules), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// FindPrice returns a price rule that was not removed, or not_found.
+func (s *Service) FindPrice(_ context.Context, rule RuleID) (Rule, error) {
+	r, known := s.view.Load().rules[rule]
+	if !known {
+		return Rule{}, unknownRule()
+	}
+	return r, nil
+}
+
+// Member is a customer who pays the prices of a tier.
+type Member struct {
+	Customer account.CustomerID
+	Tier     string
+}
+
+// Members returns the customers who have a tier, by id.
+func (s *Service) Members(context.Context) []Member {
+	var all []Member
+	for customer, tier := range s.view.Load().tiers {
+		all = append(all, Member{customer, tier})
+	}
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Customer, b.Customer) })
+	return all
 }
 
 // SetTier has a customer pay the prices of a tier, or of none when it is empty.

@@ -19,6 +19,9 @@ var (
 		"item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor", "face_currency", "email",
 		"status", "created_at", "changed_at")
 	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
+	scanAll   = storage.SQL("order.scan_all", `SELECT `+columns+` FROM orders WHERE realm = $1
+		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
+	scanBook = storage.SQL("order.scan_book", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3`)
 
 	listNewest   = storage.SQL("order.list_newest", listed+`order_id DESC`+paged)
 	listOldest   = storage.SQL("order.list_oldest", listed+`order_id`+paged)
