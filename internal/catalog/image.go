@@ -152,8 +152,9 @@ func (s *Service) Picture(p *Product) string {
 	return s.view.Load().brands[fold(p.Brand)].Image
 }
 
-// checkImages refuses products with an uploaded picture that there is not.
-func checkImages(ctx context.Context, q storage.Queryer, products []*Product) error {
+// lostImage returns the place of the first product with an uploaded picture that there is
+// not; -1 where there is none.
+func lostImage(ctx context.Context, q storage.Queryer, products []*Product) (int, error) {
 	var rows [][]any
 	asked := map[string]bool{}
 	for _, p := range products {
@@ -162,16 +163,17 @@ func checkImages(ctx context.Context, q storage.Queryer, products []*Product) er
 		}
 	}
 	if len(rows) == 0 {
-		return nil
+		return -1, nil
 	}
 	found, err := storage.AllOf(ctx, q, storage.Scalar[string], knownImages, rows)
 	for _, hash := range found {
 		delete(asked, hash)
 	}
-	for _, p := range products {
-		if hash, is := Uploaded(p.Image); err == nil && is && asked[hash] {
-			err = invalidAt(columnImage, "the item %s names a picture that was not uploaded", p.Code)
-		}
-	}
-	return err
+	return slices.IndexFunc(products, func(p *Product) bool {
+		hash, is := Uploaded(p.Image)
+		return is && asked[hash]
+	}), err
 }
+
+// noImage is what is wrong with such a product.
+const noImage = "no such picture was uploaded"

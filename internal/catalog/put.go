@@ -135,7 +135,11 @@ func (s *Service) write(ctx context.Context, products []*Product, r audit.Record
 		if len(changed) == 0 {
 			return errSame
 		}
-		if err := checkImages(ctx, tx, changed); err != nil {
+		lost, err := lostImage(ctx, tx, changed)
+		if err == nil && lost >= 0 {
+			err = invalidAt(columnImage, noImage)
+		}
+		if err != nil {
 			return err
 		}
 		rows := make([][]any, len(changed))

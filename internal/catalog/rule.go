@@ -39,7 +39,7 @@ func (s *Service) PutPrice(ctx context.Context, r Rule, actor string) (Rule, err
 			return Rule{}, err
 		}
 		if r.Basis == Fixed && p.IsRange() {
-			return Rule{}, invalidAt("item", "a fixed price is for a fixed denomination")
+			return Rule{}, invalidAt(columnCode, "a fixed price is for a fixed denomination")
 		}
 	}
 	r.Removed = false

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -98,4 +99,14 @@ func (s *Service) scan(ctx context.Context, q *Query, before *Place) ([]Order, e
 
 func (q *Query) matches(o *Order) bool {
 	return o.Realm == q.Realm && (q.Item == "" || o.Item == q.Item) && (q.Status == "" || o.Status == q.Status) && (q.To.IsZero() || o.CreatedAt.Before(q.To))
+}
+
+// Masked returns the codes of an order as the operator sees them: none of them whole.
+func (s *Service) Masked(ctx context.Context, book ledger.BookID, number Number) ([]stock.Masked, error) {
+	return s.Stock.Masked(ctx, book, number.ref())
+}
+
+// Looks returns who saw the codes of an order, first to last.
+func (s *Service) Looks(ctx context.Context, book ledger.BookID, number Number) ([]stock.Look, error) {
+	return s.Stock.Looks(ctx, book, number.ref())
 }

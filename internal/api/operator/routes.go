@@ -1,7 +1,8 @@
 // Package operator is the wire dialect of those who run an installation, under
 // /operator/v1: customers with their credentials and balances, gift cards and
 // templates, the books, events and webhooks, networks and balance checks, portals,
-// the audit log, operators and the clock of the test realm.
+// the audit log, operators and the clock of the test realm; in operator/code what
+// concerns selling codes.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -16,12 +17,16 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/code"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -43,6 +48,10 @@ type Deps struct {
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
+	Catalog  *catalog.Service
+	Stock    *stock.Stock
+	Orders   *order.Service
+	Alerts   *wallet.Alerts
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -95,6 +104,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.webhookRoutes(s)
 	a.networkRoutes(s)
 	a.checkRoutes(s)
+	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
 	return s
 }
 

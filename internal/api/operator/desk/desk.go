@@ -52,11 +52,6 @@ func Post(name, path, duty string) wire.Spec {
 	return wire.Spec{Name: name, Method: http.MethodPost, Path: Base + path, Scope: duty}
 }
 
-// Put returns the spec of a call that replaces something whole.
-func Put(name, path string) wire.Spec {
-	return wire.Spec{Name: name, Method: http.MethodPut, Path: Base + path, Scope: Administer}
-}
-
 // Patch returns the spec of a call that changes something in part.
 func Patch(name, path, duty string) wire.Spec {
 	return wire.Spec{Name: name, Method: http.MethodPatch, Path: Base + path, Scope: duty}
