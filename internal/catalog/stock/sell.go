@@ -77,10 +77,11 @@ func (s *Stock) Pick(ctx context.Context, w Wanted) ([]CodeID, error) {
 
 // Take returns the effects of selling codes to an order of a book at a time of its realm.
 // Each fails with storage.ErrStale if its code is not for sale any more: pick others then.
+// Their places in the order are those in ids.
 func Take(ids []CodeID, order string, book ledger.BookID, at time.Time) []storage.Effect {
 	effects := make([]storage.Effect, len(ids))
 	for i, code := range ids {
-		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at)).Exactly(1)
+		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at), i+1).Exactly(1)
 	}
 	return effects
 }
@@ -151,8 +152,9 @@ func Revealed(r Reveal, at time.Time) []storage.Effect {
 	return []storage.Effect{insertReveal.Row(string(r.Book), id.New(revealPrefix), r.Order, r.Actor, storage.Micros(at))}
 }
 
-// Reveal returns the codes of a book's order in the clear, by id, once the look is
-// recorded. It returns not_found where the order has none, another book's among them.
+// Reveal returns the codes of a book's order in the clear, by their places, once the look
+// is recorded. Those that were replaced are not among them. It returns not_found where the
+// order has none, another book's among them.
 func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 	found, err := storage.All(ctx, s.DB, scanCode, listSold, string(r.Book), r.Order, string(r.Realm))
 	if err != nil {
@@ -187,10 +189,5 @@ const maxLooks = 1000
 
 // Looks returns when the codes of a book's order were revealed, first to last.
 func (s *Stock) Looks(ctx context.Context, book ledger.BookID, order string) ([]Look, error) {
-	return storage.All(ctx, s.DB, func(r storage.Row) (l Look, err error) {
-		var at int64
-		err = r.Scan(&l.Actor, &at)
-		l.At = storage.Time(at)
-		return l, err
-	}, listReveals, string(book), order, maxLooks)
+	return storage.All(ctx, s.DB, scanLook, listReveals, string(book), order, maxLooks)
 }

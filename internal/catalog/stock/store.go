@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at`
+	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at, c.place`
 	batchColumns = `b.batch_id, b.realm, b.item_code, b.name, b.supplier, b.state, b.reason, b.actor, b.created_at, b.changed_at`
 
 	// isOpen is a condition on a code c: its batch is not in quarantine. It is a value
@@ -30,18 +30,31 @@ var (
 	inStock    = storage.Lookup("stock.in_stock", `WITH wanted (item_code) AS ({values}) SELECT w.item_code FROM wanted w
 		WHERE (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
 		AND `+isOpen+` LIMIT 1) = 1`, "TEXT")
-	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
+	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4, place = $5
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
 	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
 	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
-		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' AND c.realm = $3 ORDER BY c.code_id`)
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY c.place, c.code_id`)
+	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, c.place, c.state, c.sold_at FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
+		ORDER BY c.place, CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
+	retireCode = storage.SQL("stock.retire_code", `UPDATE stock_codes SET state = $4
+		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = 'sold'`)
+	tallyOrders = storage.Lookup("stock.tally_orders", `SELECT c.order_id,
+		SUM(CASE c.state WHEN 'sold' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'replaced' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'refunded' THEN 1 ELSE 0 END)
+		FROM stock_codes c WHERE c.buyer = $1 AND c.sold_at IS NOT NULL AND c.order_id IN ({values}) GROUP BY c.order_id`, "TEXT")
+	listSales = storage.SQL("stock.list_sales", `SELECT c.code_id, c.buyer, c.order_id, c.sold_at FROM stock_codes c
+		WHERE c.realm = $1 AND c.sold_at IS NOT NULL AND c.sold_at >= $2 AND c.sold_at < $3 AND (c.sold_at > $2 OR c.code_id > $4)
+		ORDER BY c.sold_at, c.code_id LIMIT $5`)
 )
 
 // Reveals.
 var (
 	insertReveal = storage.Insert("stock.insert_reveal", "stock_reveals", "book_id", "reveal_id", "order_id", "actor", "revealed_at")
-	listReveals  = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
+	firstLook    = storage.SQL("stock.first_look", `SELECT r.actor, r.revealed_at FROM stock_reveals r
+		WHERE r.book_id = $1 AND r.order_id = $2 AND r.revealed_at >= $3 ORDER BY r.revealed_at, r.reveal_id LIMIT 1`)
+	listReveals = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
 		WHERE r.book_id = $1 AND r.order_id = $2 ORDER BY r.revealed_at, r.reveal_id LIMIT $3`)
 )
 
@@ -84,13 +97,13 @@ func scanCode(r storage.Row) (c sealedCode, err error) {
 	var (
 		currency      string
 		cost, expires int64
-		sold          sql.NullInt64
+		sold, place   sql.NullInt64
 	)
-	err = r.Scan((*string)(&c.ID), (*string)(&c.Item), &c.sealed, &currency, &cost, (*string)(&c.State), &expires, &sold)
+	err = r.Scan((*string)(&c.ID), (*string)(&c.Item), &c.sealed, &currency, &cost, (*string)(&c.State), &expires, &sold, &place)
 	if err != nil {
 		return c, err
 	}
-	c.ExpiresAt, c.SoldAt = expiresAt(expires), storage.NullTime(sold)
+	c.ExpiresAt, c.SoldAt, c.Place = expiresAt(expires), storage.NullTime(sold), int(place.Int64)
 	if currency == "" {
 		return c, nil
 	}
@@ -129,4 +142,30 @@ type tally struct {
 func scanTally(r storage.Row) (t tally, err error) {
 	err = r.Scan((*string)(&t.state), &t.n)
 	return t, err
+}
+
+func scanHeld(r storage.Row) (h Held, err error) {
+	var sold int64
+	err = r.Scan((*string)(&h.ID), &h.Place, (*string)(&h.State), &sold)
+	h.SoldAt = storage.Time(sold)
+	return h, err
+}
+
+func scanLook(r storage.Row) (l Look, err error) {
+	var at int64
+	err = r.Scan(&l.Actor, &at)
+	l.At = storage.Time(at)
+	return l, err
+}
+
+func scanTallies(r storage.Row) (t Tally, err error) {
+	err = r.Scan(&t.Order, &t.Sold, &t.Replaced, &t.Refunded)
+	return t, err
+}
+
+func scanSale(r storage.Row) (s Sale, err error) {
+	var at int64
+	err = r.Scan((*string)(&s.ID), (*string)(&s.Book), &s.Order, &at)
+	s.At = storage.Time(at)
+	return s, err
 }
