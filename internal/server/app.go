@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -84,6 +85,7 @@ type App struct {
 	Stock    *stock.Stock
 	Orders   *order.Service
 	Claims   *claim.Service
+	Reports  *report.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -175,7 +177,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, err
 	}
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
-	a.Claims = claim.New(claim.Deps{DB: db, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
+	if err := a.buildAfterSale(o); err != nil {
+		return nil, err
+	}
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
@@ -216,12 +220,24 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 	return nil
 }
 
+// buildAfterSale builds what happens to orders once they are completed.
+func (a *App) buildAfterSale(o Options) error {
+	a.Claims = claim.New(claim.Deps{DB: a.DB, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
+	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if o.Metrics == nil {
+		return nil
+	}
+	return o.Metrics.Counter("scrip_report_differences_total", "Differences that daily reports of orders, codes and postings found.",
+		func() float64 { return float64(a.Reports.Differences()) })
+}
+
 // How often the sweeps run.
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
 	lowSweep  = 30 * time.Second
+	dayReport = 10 * time.Minute
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -247,6 +263,7 @@ func (a *App) schedule() {
 		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
+	a.Jobs.Every("report.make_due", dayReport, a.Reports.MakeDue)
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
