@@ -18,7 +18,7 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, claim ID) (Claim
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 		found, ok, err := storage.One(ctx, q, scanClaim, findClaim, string(book), string(claim))
 		if err == nil && !ok {
-			err = fault.New(fault.NotFound, "no such claim").At("claim_id")
+			err = unknown()
 		}
 		if err != nil {
 			return err
@@ -30,6 +30,17 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, claim ID) (Claim
 	})
 	return c, err
 }
+
+// FindOf returns a claim about a book's order, or not_found, as for another order's.
+func (s *Service) FindOf(ctx context.Context, book ledger.BookID, number order.Number, claim ID) (Claim, error) {
+	found, err := s.Find(ctx, book, claim)
+	if err == nil && found.Order != number {
+		return Claim{}, unknown()
+	}
+	return found, err
+}
+
+func unknown() error { return fault.New(fault.NotFound, "no such claim").At("claim_id") }
 
 // OfOrder returns the claims about a buyer's order, the first first; not_found, as for
 // another buyer's order.
