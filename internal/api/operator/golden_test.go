@@ -44,7 +44,8 @@ func TestGoldens(t *testing.T) {
 					}
 				},
 				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void,
-					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) }},
+					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) },
+					"sell": b.sell, "claim": b.claim, "report": b.report},
 			}
 		})
 	})

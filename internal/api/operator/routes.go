@@ -17,11 +17,15 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
+	"github.com/scripcards/scrip/internal/api/operator/remedy"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -43,6 +47,9 @@ type Deps struct {
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
+	Orders   *order.Service
+	Claims   *claim.Service
+	Reports  *report.Service
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -95,6 +102,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.webhookRoutes(s)
 	a.networkRoutes(s)
 	a.checkRoutes(s)
+	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }
 

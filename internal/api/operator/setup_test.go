@@ -23,6 +23,8 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -31,6 +33,9 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -51,6 +56,7 @@ type bundle struct {
 	handler http.Handler
 	clock   *clock.Manual
 	jobs    *job.Queue
+	stock   *stock.Stock
 	log     *bytes.Buffer
 
 	customer account.Customer
@@ -100,6 +106,12 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
 		Wallets: wallet.New(books, hooks.Outbox, clocks)}
+	items := catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, items.Refresh(t.Context()))
+	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
+	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: items, Stock: b.stock, Outbox: hooks.Outbox, Clocks: clocks})
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
+	b.Reports = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)
