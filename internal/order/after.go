@@ -78,7 +78,7 @@ func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 		}
 		return done.effects(&r, stock.Refund(r.Codes, r.Order.ref(), r.Book))
 	}
-	return s.submit(ctx, op, &done)
+	return s.makeGood(ctx, op, &done)
 }
 
 // Replace gives a completed order a fresh code of the same item for each dead one. It
@@ -122,7 +122,7 @@ func (s *Service) swap(ctx context.Context, found *Order, r *Remedy, swaps []sto
 		done.Swaps = swaps
 		return done.effects(r, stock.Replace(swaps, r.Order.ref(), r.Book, o.At))
 	}
-	return s.submit(ctx, op, &done)
+	return s.makeGood(ctx, op, &done)
 }
 
 // holding is what an order has.
@@ -192,9 +192,9 @@ func (d *Remedied) effects(r *Remedy, codes []storage.Effect) ([]storage.Effect,
 	return append(effects, more...), err
 }
 
-// submit makes a remedy. One that was made before under the same key is stale: what it did
+// makeGood makes a remedy. One that was made before under the same key is stale: what it did
 // is in the order.
-func (s *Service) submit(ctx context.Context, op ledger.Operation, done *Remedied) (Remedied, error) {
+func (s *Service) makeGood(ctx context.Context, op ledger.Operation, done *Remedied) (Remedied, error) {
 	o, err := s.Books.Submit(ctx, op)
 	if err == nil && o.Replayed {
 		err = fmt.Errorf("it was done before, in transaction %s: %w", o.Transaction, storage.ErrStale)

@@ -24,7 +24,7 @@ var (
 	countOrders = storage.SQL("order.count_orders", `SELECT COUNT(*) FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2)`)
 
 	loadOrders  = storage.Lookup("order.load_orders", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id IN ({values})`, "BIGINT")
-	findPayers  = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders WHERE book_id = $1 AND transaction_id IN ({values})`, "TEXT")
+	findPayers  = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders WHERE book_id = $1 AND transaction_id <> '' AND transaction_id IN ({values})`, "TEXT")
 	lastOrder   = storage.SQL("order.last_order", `SELECT COALESCE(MAX(order_id), 0) FROM orders WHERE book_id = $1`)
 	createdAt   = storage.SQL("order.created_at", `SELECT created_at FROM orders WHERE book_id = $1 AND order_id = $2`)
 	listBetween = storage.SQL("order.list_between", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id > $2 AND order_id <= $3

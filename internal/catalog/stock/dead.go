@@ -15,6 +15,7 @@ type Held struct {
 	Place  int // which of its order's codes it is, from 1
 	State  State
 	SoldAt time.Time
+	origin CodeID // the first one that had its place
 }
 
 // maxHeld bounds the codes that are listed of one order, those that were replaced among them.
@@ -23,7 +24,18 @@ const maxHeld = 1000
 // Holdings returns the codes of a book's order by their places, 1000 at most: of each
 // place those that were replaced, and then the one that has it.
 func (s *Stock) Holdings(ctx context.Context, book ledger.BookID, order string) ([]Held, error) {
-	return storage.All(ctx, s.DB, scanHeld, listHeld, string(book), order, maxHeld)
+	held, err := storage.All(ctx, s.DB, scanHeld, listHeld, string(book), order, maxHeld)
+	for i := range held {
+		switch {
+		case i == 0:
+			held[i].Place = 1
+		case held[i].origin == held[i-1].origin:
+			held[i].Place = held[i-1].Place
+		default:
+			held[i].Place = held[i-1].Place + 1
+		}
+	}
+	return held, err
 }
 
 // FirstLook returns the first time that an order's codes were revealed since some instant,
@@ -46,7 +58,7 @@ func Replace(swaps []Swap, order string, book ledger.BookID, at time.Time) []sto
 	for _, s := range swaps {
 		effects = append(effects,
 			retireCode.With(string(s.Dead.ID), string(book), order, string(Replaced)).Exactly(1),
-			sellCode.With(string(s.Fresh), string(book), order, storage.Micros(at), s.Dead.Place).Exactly(1))
+			swapCode.With(string(s.Fresh), string(book), order, storage.Micros(at), string(s.Dead.origin)).Exactly(1))
 	}
 	return effects
 }

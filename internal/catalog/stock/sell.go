@@ -77,11 +77,10 @@ func (s *Stock) Pick(ctx context.Context, w Wanted) ([]CodeID, error) {
 
 // Take returns the effects of selling codes to an order of a book at a time of its realm.
 // Each fails with storage.ErrStale if its code is not for sale any more: pick others then.
-// Their places in the order are those in ids.
 func Take(ids []CodeID, order string, book ledger.BookID, at time.Time) []storage.Effect {
 	effects := make([]storage.Effect, len(ids))
 	for i, code := range ids {
-		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at), i+1).Exactly(1)
+		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at)).Exactly(1)
 	}
 	return effects
 }
@@ -152,9 +151,9 @@ func Revealed(r Reveal, at time.Time) []storage.Effect {
 	return []storage.Effect{insertReveal.Row(string(r.Book), id.New(revealPrefix), r.Order, r.Actor, storage.Micros(at))}
 }
 
-// Reveal returns the codes of a book's order in the clear, by their places, once the look
-// is recorded. Those that were replaced are not among them. It returns not_found where the
-// order has none, another book's among them.
+// Reveal returns the codes of a book's order in the clear, by id, once the look is
+// recorded. One that was replaced is not among them: the other one has its place. It
+// returns not_found where the order has none, another book's among them.
 func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 	found, err := storage.All(ctx, s.DB, scanCode, listSold, string(r.Book), r.Order, string(r.Realm))
 	if err != nil {
@@ -168,6 +167,7 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		if codes[i], err = s.unseal(c); err != nil {
 			return nil, err
 		}
+		codes[i].Place = i + 1
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))

@@ -59,7 +59,7 @@ type Code struct {
 	Cost      catalog.Cost
 	ExpiresAt time.Time // zero: never
 	SoldAt    time.Time // zero: it is not sold
-	// Place is which of its order's codes it is, from 1; 0: it is not sold.
+	// Place is which of its order's codes it is, from 1, as Reveal found it.
 	Place int
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at, c.place`
+	codeColumns  = `c.code_id, c.item_code, c.code_sealed, c.currency, c.cost_minor, c.state, c.expires_at, c.sold_at`
 	batchColumns = `b.batch_id, b.realm, b.item_code, b.name, b.supplier, b.state, b.reason, b.actor, b.created_at, b.changed_at`
 
 	// isOpen is a condition on a code c: its batch is not in quarantine. It is a value
@@ -30,15 +30,18 @@ var (
 	inStock    = storage.Lookup("stock.in_stock", `WITH wanted (item_code) AS ({values}) SELECT w.item_code FROM wanted w
 		WHERE (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
 		AND `+isOpen+` LIMIT 1) = 1`, "TEXT")
-	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4, place = $5
+	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
+		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
+		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
+	swapCode = storage.SQL("stock.swap_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4, origin = $5
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
 	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
 	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
-		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY c.place, c.code_id`)
-	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, c.place, c.state, c.sold_at FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY COALESCE(c.origin, c.code_id)`)
+	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, COALESCE(c.origin, c.code_id), c.state, c.sold_at FROM stock_codes c
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
-		ORDER BY c.place, CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
+		ORDER BY COALESCE(c.origin, c.code_id), CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
 	retireCode = storage.SQL("stock.retire_code", `UPDATE stock_codes SET state = $4
 		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = 'sold'`)
 	tallyOrders = storage.Lookup("stock.tally_orders", `SELECT c.order_id,
@@ -97,13 +100,13 @@ func scanCode(r storage.Row) (c sealedCode, err error) {
 	var (
 		currency      string
 		cost, expires int64
-		sold, place   sql.NullInt64
+		sold          sql.NullInt64
 	)
-	err = r.Scan((*string)(&c.ID), (*string)(&c.Item), &c.sealed, &currency, &cost, (*string)(&c.State), &expires, &sold, &place)
+	err = r.Scan((*string)(&c.ID), (*string)(&c.Item), &c.sealed, &currency, &cost, (*string)(&c.State), &expires, &sold)
 	if err != nil {
 		return c, err
 	}
-	c.ExpiresAt, c.SoldAt, c.Place = expiresAt(expires), storage.NullTime(sold), int(place.Int64)
+	c.ExpiresAt, c.SoldAt = expiresAt(expires), storage.NullTime(sold)
 	if currency == "" {
 		return c, nil
 	}
@@ -146,7 +149,7 @@ func scanTally(r storage.Row) (t tally, err error) {
 
 func scanHeld(r storage.Row) (h Held, err error) {
 	var sold int64
-	err = r.Scan((*string)(&h.ID), &h.Place, (*string)(&h.State), &sold)
+	err = r.Scan((*string)(&h.ID), (*string)(&h.origin), (*string)(&h.State), &sold)
 	h.SoldAt = storage.Time(sold)
 	return h, err
 }

@@ -149,6 +149,9 @@ func (s *sides) net() (paid, got int64) {
 // missing are the order's transactions that the books do not have, or have as something else.
 func (s *sides) missing() (all []Difference) {
 	lack := func(id ledger.TransactionID) {
+		if id == "" && !delivered(s.order) {
+			return // nothing paid for it yet
+		}
 		if o := s.postings[id]; o == nil || !strings.HasPrefix(o.Kind, order.Prefix) {
 			all = append(all, Difference{Kind: Missing, Subject: string(id)})
 		}

@@ -119,7 +119,7 @@ var (
 	enlarge  = storage.SQL("report_test.enlarge", `UPDATE orders SET quantity = 3 WHERE book_id = $2 AND order_id = 1 AND $1 <> ''`)
 	complete = storage.SQL("report_test.complete", `UPDATE orders SET status = 'completed' WHERE book_id = $2 AND order_id = 1 AND $1 <> ''`)
 	fail     = storage.SQL("report_test.fail", `UPDATE orders SET status = 'failed' WHERE book_id = $1 AND order_id = 2 AND $2 <> ''`)
-	unsell   = storage.SQL("report_test.unsell", `UPDATE stock_codes SET state = 'available', buyer = '', order_id = '', place = NULL, sold_at = NULL
+	unsell   = storage.SQL("report_test.unsell", `UPDATE stock_codes SET state = 'available', buyer = '', order_id = '', sold_at = NULL
 		WHERE buyer = $1 AND order_id = '2' AND $2 <> ''`)
 	misplace   = storage.SQL("report_test.misplace", `UPDATE stock_codes SET order_id = '99' WHERE buyer = $1 AND order_id = '2' AND $2 <> ''`)
 	revive     = storage.SQL("report_test.revive", `UPDATE stock_codes SET state = 'sold' WHERE buyer = $1 AND state = 'refunded' AND $2 <> ''`)

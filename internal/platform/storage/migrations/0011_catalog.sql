@@ -116,9 +116,10 @@ CREATE TABLE stock_batches (
 CREATE UNIQUE INDEX stock_batches_by_name ON stock_batches (realm, item_code, name);
 
 -- Codes, sealed, and found by keyed hash: the same one cannot be in a realm twice. They
--- belong to the operator until they are sold; buyer and order_id say to whom they were,
--- place which of its order's codes each is. One that takes the place of another, which
--- was dead, has that one's. One that never expires does so at the end of time.
+-- belong to the operator until they are sold; buyer and order_id say to whom they were.
+-- The codes of an order are in the order of their ids; one that has the place of another,
+-- which was dead, has the id of the first one there as its origin. One that never expires
+-- does so at the end of time.
 CREATE TABLE stock_codes (
 	code_id TEXT NOT NULL PRIMARY KEY,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
@@ -133,11 +134,10 @@ CREATE TABLE stock_codes (
 	expires_at BIGINT NOT NULL,
 	buyer TEXT NOT NULL,
 	order_id TEXT NOT NULL,
-	place BIGINT CHECK (place > 0),
+	origin TEXT,
 	sold_at BIGINT,
 	created_at BIGINT NOT NULL,
-	CHECK ((state IN ('sold', 'replaced', 'refunded')) = (sold_at IS NOT NULL)),
-	CHECK ((place IS NULL) = (sold_at IS NULL))
+	CHECK ((state IN ('sold', 'replaced', 'refunded')) = (sold_at IS NOT NULL))
 );
 
 CREATE UNIQUE INDEX stock_codes_by_hash ON stock_codes (realm, code_hash);

@@ -1,6 +1,6 @@
 -- What became of orders after they were sold: dead codes, and the days that were checked.
 
-CREATE UNIQUE INDEX orders_by_transaction ON orders (book_id, transaction_id);
+CREATE UNIQUE INDEX orders_by_transaction ON orders (book_id, transaction_id) WHERE transaction_id <> '';
 
 -- What the books did for an order beside the transaction that is in its row, by the
 -- number of the transaction in its book: its kind, how many codes it was for, and how
