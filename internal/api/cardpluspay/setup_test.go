@@ -30,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -95,6 +96,7 @@ func (b *bundle) build(db *storage.DB) {
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
 		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts,
 		Orders: order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 }
 
 func (b *bundle) seed() {

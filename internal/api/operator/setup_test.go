@@ -34,6 +34,8 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -111,6 +113,8 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
 	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Outbox: hooks.Outbox, Clocks: clocks})
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.Stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
+	b.Reports = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)
