@@ -10,9 +10,6 @@ const (
 	MaxLine        = maxLine
 )
 
-// SplitLine is splitLine.
-func SplitLine(line string) ([]string, string) { return splitLine(line) }
-
 // ListOf parses a file and returns its good rows with their lines and what is wrong with the others.
 var ListOf = parseList
 
