@@ -30,7 +30,7 @@ var acrossOwners = map[string][]string{
 	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
-	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "wallet.changed_alerts", "webhook.list_changed"},
+	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "quota.changed", "wallet.changed_alerts", "webhook.list_changed"},
 }
 
 // Every statement on customers' data says whose rows it is about, so that it can be
