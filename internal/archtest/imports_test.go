@@ -36,6 +36,7 @@ var floors = []row{
 	{path: "internal/api/wiretest", by: []string{"tests"}},
 	{path: "internal/api/wire", by: []string{"internal/api", "internal/api/wiretest", "internal/web", "internal/server", "internal/testkit", "internal/archtest", "internal/e2e"}},
 	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
+	{path: "internal/provider/call", by: []string{"internal/provider", "tests"}},
 	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/server", "internal/testkit", "tests"}},
 	// Products: those that use others stand above them.
 	{path: "internal/ping"},
@@ -47,6 +48,7 @@ var floors = []row{
 	{path: "internal/issuing"},
 	{path: "internal/wallet"},
 	{path: "internal/fraud"},
+	{path: "internal/rate"},
 	// Shared by products.
 	{path: "internal/account"},
 	{path: "internal/webhook"},
