@@ -35,8 +35,8 @@ func Account(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("wallet/" + currency.String()), Currency: currency, Side: ledger.Credit}
 }
 
-// bank is what customers have paid in.
-func bank(currency money.Currency) ledger.NewAccount {
+// Bank returns the account of what customers have paid in.
+func Bank(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("wallet.bank/" + currency.String()), Currency: currency, Side: ledger.Debit, Unbounded: true}
 }
 
@@ -73,7 +73,7 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 	if strings.TrimSpace(l.Reference) == "" || len(l.Reference) > maxReference {
 		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d characters", maxReference).At("reference")
 	}
-	from, to := bank(l.Amount.Currency), Account(l.Amount.Currency)
+	from, to := Bank(l.Amount.Currency), Account(l.Amount.Currency)
 	op := ledger.Operation{Book: l.Book, Kind: kindLoad, Key: kindLoad + "/" + l.Reference, Reference: l.Reference, Actor: l.Actor,
 		At: s.clocks.Now(l.Realm), Open: []ledger.NewAccount{from, to},
 		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: l.Amount}}}
