@@ -32,7 +32,11 @@ import (
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -57,6 +61,8 @@ type Options struct {
 	// ProxyList is a file of addresses and networks that hide who uses them, one a line, for
 	// fraud scores; empty: none.
 	ProxyList string
+	// Deposits is the file that describes crypto deposits; empty: the sandbox's alone.
+	Deposits string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
@@ -79,13 +85,19 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
-	Catalog  *catalog.Service
-	Stock    *stock.Stock
-	Orders   *order.Service
-	Pings    *ping.Service
-	Portals  *portal.Service
-	Logger   *slog.Logger
-	Metrics  *telemetry.Metrics
+	// Rates are what assets are worth, in each realm.
+	Rates     map[realm.Realm]*rate.Service
+	Addresses *address.Service
+	Deposits  *deposit.Service
+	// Sandbox pays on the test realm's own chains.
+	Sandbox *chain.Sandbox
+	Catalog *catalog.Service
+	Stock   *stock.Stock
+	Orders  *order.Service
+	Pings   *ping.Service
+	Portals *portal.Service
+	Logger  *slog.Logger
+	Metrics *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -151,7 +163,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), deposit.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -166,6 +178,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	if err := a.buildDeposits(o); err != nil {
+		return nil, err
+	}
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
@@ -244,6 +259,7 @@ func (a *App) schedule() {
 		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
+	a.scheduleDeposits()
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {

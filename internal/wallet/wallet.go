@@ -1,5 +1,6 @@
 // Package wallet is the prepaid balance of a customer, one account per currency in
-// each of its books. It is loaded by the operator against a recorded bank transfer.
+// each of its books. It is loaded by the operator against a recorded bank transfer, or
+// with what its owner deposits: see the packages address and deposit below.
 //
 // It keeps no balance of its own: the ledger does.
 package wallet
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -38,6 +40,16 @@ func Account(currency money.Currency) ledger.NewAccount {
 // Bank returns the account of what customers have paid in.
 func Bank(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("wallet.bank/" + currency.String()), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// Custody returns the account of what came in of an asset, in a currency at the rates of then.
+func Custody(a asset.Asset, currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet.deposits/" + string(a)), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// Fees returns the account of what was kept of deposits.
+func Fees(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet.fees/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
 }
 
 // Load is a bank transfer that arrived for a customer.

@@ -57,6 +57,8 @@ type Config struct {
 	Secrets string `yaml:"secrets" env:"SECRETS" about:"folder of the files with secrets that networks' configurations may name; empty: they may name none"`
 	// ProxyList is read at the start.
 	ProxyList string `yaml:"proxy_list" env:"PROXY_LIST" about:"file of addresses and networks that hide who uses them (proxies, VPNs, Tor exits), one a line, for fraud scores; empty: none"`
+	// Deposits is read at the start.
+	Deposits string `yaml:"deposits" env:"DEPOSITS" about:"JSON file that describes crypto deposits: public keys, confirmations, sources of rates; empty: deposits in the sandbox alone"`
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }

@@ -51,6 +51,7 @@ var samples = map[string][4]string{
 	"allow_private_webhooks": {"true", "true", "true", "perhaps"},
 	"secrets":                {"file-secrets", "environment-secrets", "flag-secrets", ""},
 	"proxy_list":             {"file.txt", "environment.txt", "flag.txt", ""},
+	"deposits":               {"file.json", "environment.json", "flag.json", ""},
 	"master_key":             {"", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "", "c2hvcnQ="},
 }
 

@@ -195,3 +195,28 @@ func (s *Service) List(ctx context.Context, book ledger.BookID) ([]Given, error)
 		return g, err
 	}, listAddresses, string(book))
 }
+
+// MaxPreview bounds the addresses of one preview.
+const MaxPreview = 100
+
+// Preview returns the first addresses of a place, whether or not they were given, so that
+// whoever set up its key can compare them with their own wallet's. It returns
+// feature_disabled for a place whose addresses are not made here.
+func (s *Service) Preview(ctx context.Context, p Place, count int) ([]string, error) {
+	maker := s.Makers[p]
+	if maker == nil {
+		return nil, fault.New(fault.FeatureDisabled, "there is no key for %s in the %s realm", p.Chain, p.Realm)
+	}
+	if count < 1 || count > MaxPreview {
+		return nil, fault.New(fault.InvalidRequest, "want 1 to %d addresses", MaxPreview).At("count")
+	}
+	var all []string
+	for position := range count {
+		text, err := maker.Address(ctx, uint32(position))
+		if err != nil {
+			return nil, fmt.Errorf("make address %d: %w", position, err)
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}

@@ -140,6 +140,15 @@ func TestOneEach(t *testing.T) {
 			t.Errorf("%v, %v", all, err)
 		}
 		b.refused(first, asset.Ethereum, fault.FeatureDisabled)
+		preview, err := b.Preview(context.Background(), bitcoin, 3)
+		if err != nil || len(preview) != 3 || preview[0] != want || preview[1] != b.give(second, asset.Bitcoin) {
+			t.Errorf("%v, %v", preview, err)
+		}
+		for p, count := range map[address.Place]int{bitcoin: 0, monero: address.MaxPreview + 1, solana: 1} {
+			if _, err := b.Preview(context.Background(), p, count); err == nil {
+				t.Errorf("a preview of %d on %s", count, p.Chain)
+			}
+		}
 	})
 }
 

@@ -38,7 +38,7 @@ func (s *Service) estimate(ctx context.Context, d *Deposit) {
 
 // value works out the figures of a deposit at its rate. What is beyond the books is too large.
 func (s *Service) value(d *Deposit) {
-	d.price(zero, zero)
+	d.price(zero(), zero())
 	d.Reason = None
 	value, err := worth(d)
 	if err != nil {
@@ -73,11 +73,11 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 		return s.wait(ctx, before, d)
 	case !d.Credited.IsPositive():
 		d.Status, d.Reason, d.watched = Expired, BelowMinimum, false
-		d.price(zero, zero)
+		d.price(zero(), zero())
 		return s.save(ctx, d, s.event(eventExpired, &d))
 	}
 	d.Status, d.Reason, d.credits = Confirmed, None, before.credits+1
-	from, to, kept := custody(d.Amount.Asset), wallet.Account(currency), fees()
+	from, to, kept := wallet.Custody(d.Amount.Asset, currency), wallet.Account(currency), wallet.Fees(currency)
 	op := s.operation(kindCredit, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
 		{Debit: from.ID, Credit: to.ID, Amount: d.Credited}, {Debit: from.ID, Credit: kept.ID, Amount: d.Fee}})
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
@@ -100,9 +100,9 @@ func (s *Service) wait(ctx context.Context, before, d Deposit) (Deposit, error) 
 func (s *Service) reverse(ctx context.Context, before, d Deposit) (Deposit, error) {
 	d.ConfirmedAt = time.Time{}
 	if d.Status == Expired {
-		d.price(zero, zero)
+		d.price(zero(), zero())
 	}
-	from, to, kept := wallet.Account(currency), custody(d.Amount.Asset), fees()
+	from, to, kept := wallet.Account(currency), wallet.Custody(d.Amount.Asset, currency), wallet.Fees(currency)
 	op := s.operation(kindReverse, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
 		{Debit: from.ID, Credit: to.ID, Amount: before.Credited, Forced: true}, {Debit: kept.ID, Credit: to.ID, Amount: before.Fee}})
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {

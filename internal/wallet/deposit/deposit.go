@@ -124,13 +124,3 @@ func New(d Deps) *Service { return &Service{d} }
 
 // currency is what deposits are credited in.
 const currency = money.USD
-
-// custody is what came in of an asset, in what it was worth then.
-func custody(a asset.Asset) ledger.NewAccount {
-	return ledger.NewAccount{ID: ledger.AccountID("wallet.deposits/" + string(a)), Currency: currency, Side: ledger.Debit, Unbounded: true}
-}
-
-// fees is what was kept of deposits.
-func fees() ledger.NewAccount {
-	return ledger.NewAccount{ID: ledger.AccountID("wallet.fees/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
-}

@@ -96,7 +96,7 @@ func (s *Service) Totals(ctx context.Context, book ledger.BookID) (Totals, error
 	if err != nil {
 		return Totals{}, err
 	}
-	t := Totals{Balance: zero, Pending: zero, Deposited: zero}
+	t := Totals{Balance: zero(), Pending: zero(), Deposited: zero()}
 	for _, a := range accounts {
 		family, _, _ := strings.Cut(string(a.ID), "/")
 		switch {
@@ -105,7 +105,7 @@ func (s *Service) Totals(ctx context.Context, book ledger.BookID) (Totals, error
 			t.Balance = a.Available()
 		case family == "wallet.deposits", a.ID == wallet.Bank(currency).ID:
 			t.Deposited.Minor += a.Posted().Minor
-		case a.ID == fees().ID:
+		case a.ID == wallet.Fees(currency).ID:
 			t.Deposited.Minor -= a.Posted().Minor
 		}
 	}

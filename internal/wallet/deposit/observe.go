@@ -67,7 +67,7 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 	rule := s.Policy.Rules[seen.Amount.Asset]
 	d := Deposit{Book: book, ID: ID(id.New("dep")), Realm: r, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
 		Required: rule.required(seen.Amount), SeenAt: now, ChangedAt: now, watched: true, version: 1}
-	d.price(zero, zero)
+	d.price(zero(), zero())
 	if seen.Amount.Less(rule.Minimum) {
 		d.Reason = BelowMinimum
 	} else {
@@ -88,7 +88,7 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 }
 
 // zero is no money.
-var zero = money.New(0, currency)
+func zero() money.Amount { return money.New(0, currency) }
 
 // price sets what a deposit is worth and what is kept of it.
 func (d *Deposit) price(value, fee money.Amount) {
@@ -184,7 +184,7 @@ func (s *Service) advance(ctx context.Context, d Deposit, seen *Sighting) (Depos
 	case update:
 		return s.save(ctx, d, nil)
 	case expire:
-		d.price(zero, zero)
+		d.price(zero(), zero())
 		return s.save(ctx, d, s.event(eventExpired, &d))
 	case revive:
 		d.Confirmations = min(d.Confirmations, d.Required-1)

@@ -43,13 +43,19 @@ func (s *Service) Scan(ctx context.Context, r realm.Realm) error {
 // scan looks at one chain, and notes whether it could.
 func (s *Service) scan(ctx context.Context, p address.Place) error {
 	failed := errors.Join(s.news(ctx, p), s.watch(ctx, p))
-	note := saveLooked
+	before, _, err := storage.One(ctx, s.DB, scanState, findState, string(p.Realm), string(p.Chain))
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	now, note := s.Clocks.Now(p.Realm), saveLooked
 	if failed != nil {
 		note = saveFailing
 	}
-	now := storage.Micros(s.Clocks.Now(p.Realm))
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		_, err := tx.Exec(ctx, note, string(p.Realm), string(p.Chain), now)
+	if failed != nil && !before.FailingSince.IsZero() || failed == nil && before.FailingSince.IsZero() && now.Sub(before.LookedAt) < noteEvery {
+		return failed // it is known
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		_, err := tx.Exec(ctx, note, string(p.Realm), string(p.Chain), storage.Micros(now))
 		return err
 	})
 	return errors.Join(failed, err)
@@ -130,21 +136,26 @@ func (s *Service) observeAll(ctx context.Context, p address.Place, all []Sightin
 	return errors.Join(errs...)
 }
 
+// noteEvery is how often it is written down that a chain answers.
+const noteEvery = time.Minute
+
 // State is how far a chain was looked at.
 type State struct {
 	address.Place
 	// At is the place in its history where the next look begins.
 	At string
-	// LookedAt is when it last answered; zero: never. FailingSince is zero while it does.
+	// LookedAt is when it last answered, to the minute; zero: never. FailingSince is zero while it does.
 	LookedAt, FailingSince time.Time
 }
 
 // States returns the states of all chains that were ever looked at.
 func (s *Service) States(ctx context.Context) ([]State, error) {
-	return storage.All(ctx, s.DB, func(r storage.Row) (c State, err error) {
-		var looked, failing sql.NullInt64
-		err = r.Scan((*string)(&c.Realm), (*string)(&c.Chain), &c.At, &looked, &failing)
-		c.LookedAt, c.FailingSince = storage.NullTime(looked), storage.NullTime(failing)
-		return c, err
-	}, listCursors)
+	return storage.All(ctx, s.DB, scanState, listCursors)
+}
+
+func scanState(r storage.Row) (c State, err error) {
+	var looked, failing sql.NullInt64
+	err = r.Scan((*string)(&c.Realm), (*string)(&c.Chain), &c.At, &looked, &failing)
+	c.LookedAt, c.FailingSince = storage.NullTime(looked), storage.NullTime(failing)
+	return c, err
 }

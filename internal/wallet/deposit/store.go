@@ -47,6 +47,8 @@ var (
 	saveFailing = storage.SQL("deposit.save_failing", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
 		VALUES ($1, $2, '', NULL, $3) ON CONFLICT (realm, chain)
 		DO UPDATE SET failing_since = COALESCE(wallet_cursors.failing_since, excluded.failing_since)`)
+	findState = storage.SQL("deposit.find_state", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors
+		WHERE realm = $1 AND chain = $2`)
 	listCursors = storage.SQL("deposit.list_cursors", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors ORDER BY realm, chain`)
 )
 

@@ -225,12 +225,13 @@ func (c *Chain) answers(ctx context.Context, q storage.Queryer) error {
 	return err
 }
 
-// Payments returns what was ever sent to an address, oldest change first.
+// Payments returns what was sent to an address, the hundred that changed last, in order.
 func (c *Chain) Payments(ctx context.Context, address string) ([]deposit.Sighting, error) {
 	found, err := storage.All(ctx, c.db, scanSighting, listPayments, string(c.name), address, pageLimit)
 	all := make([]deposit.Sighting, 0, len(found))
 	for _, f := range found {
 		all = append(all, f.Sighting)
 	}
-	return slices.Clip(all), err
+	slices.Reverse(all)
+	return all, err
 }

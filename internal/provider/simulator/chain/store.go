@@ -38,7 +38,7 @@ var (
 		WHERE p.chain = $1 AND p.address = $2 AND p.block > $3 ORDER BY p.change`)
 
 	listChanges  = storage.SQL("simulator.list_changes", sighting+`WHERE p.chain = $1 AND p.change > $2 ORDER BY p.change LIMIT $3`)
-	listPayments = storage.SQL("simulator.list_payments", sighting+`WHERE p.chain = $1 AND p.address = $2 ORDER BY p.change LIMIT $3`)
+	listPayments = storage.SQL("simulator.list_payments", sighting+`WHERE p.chain = $1 AND p.address = $2 ORDER BY p.change DESC LIMIT $3`)
 	lookUp       = storage.Lookup("simulator.look_up", sighting+`WHERE p.chain = $1 AND (p.txid, p.output_index) IN ({values})`, "TEXT", "BIGINT")
 )
 
