@@ -65,6 +65,8 @@ type Options struct {
 	Deposits string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
+	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
+	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -85,6 +87,7 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Alerts   *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
 	Rates     map[realm.Realm]*rate.Service
 	Addresses *address.Service
@@ -168,12 +171,17 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
 	}
-	a.Books = ledger.New(db, a.Clocks, books)
 	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger, Config: hooks})
 	if err := a.Webhooks.Refresh(ctx); err != nil { // so that commands, too, tell subscribers
 		return nil, fmt.Errorf("load webhook subscriptions: %w", err)
 	}
+	a.Alerts = wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Alerts.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load alerts of wallets: %w", err)
+	}
+	books.Watch = a.Alerts.Watch
+	a.Books = ledger.New(db, a.Clocks, books)
 	a.Limits = limit.New(db, clock.System())
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
@@ -188,7 +196,8 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, err
 	}
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
-	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Jobs: a.Jobs, Resolver: resolver(o.DNS),
+		Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
 		}})

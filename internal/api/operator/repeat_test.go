@@ -83,6 +83,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	return map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
+		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
 		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},
@@ -97,6 +99,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
 		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
 			`"config":{"url":"https://partner.example"}}`},
+		"prices.create":     {target: base + "/catalog/prices", body: `{"basis":"face","percent":"98"}`},
 		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
 		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
 		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},
