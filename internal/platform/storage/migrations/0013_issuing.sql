@@ -72,7 +72,7 @@ CREATE TABLE issuing_cards (
 	cardholder_id TEXT NOT NULL,
 	version BIGINT NOT NULL CHECK (version > 0),
 	spent_minor BIGINT NOT NULL,
-	payments BIGINT NOT NULL CHECK (payments >= 0),
+	transactions BIGINT NOT NULL CHECK (transactions >= 0),
 	created_at BIGINT NOT NULL,
 	expires_at BIGINT NOT NULL,
 	due_at BIGINT NOT NULL,
