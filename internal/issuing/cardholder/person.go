@@ -166,6 +166,7 @@ func (s *Service) checkJudgement(ctx context.Context, j *Judgement) error {
 	if err := checkText("reason", j.Reason, 0, maxReason); err != nil {
 		return err
 	}
+	j.Reason = audit.Clean(j.Reason)
 	if j.State != Verified {
 		if j.Tier != "" {
 			return fault.New(fault.InvalidRequest, "a tier is for who is verified").At("tier")
