@@ -43,7 +43,7 @@ func TestGoldens(t *testing.T) {
 						r.Header.Set("Content-Type", "application/json")
 					}
 				},
-				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void,
+				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) }},
 			}
 		})

@@ -1,7 +1,7 @@
 // Package operator is the wire dialect of those who run an installation, under
 // /operator/v1: customers with their credentials and balances, gift cards and
-// templates, the books, events and webhooks, networks and balance checks, portals,
-// the audit log, operators and the clock of the test realm.
+// templates, virtual cards, the books, events and webhooks, networks, balance checks
+// and portals, the audit log, operators and the clock of the test realm.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -17,10 +17,12 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
+	cardapi "github.com/scripcards/scrip/internal/api/operator/issuing"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -40,6 +42,7 @@ type Deps struct {
 	Accounts *account.Service
 	Webhooks *webhook.Service
 	Cards    *giftcard.Service
+	Issuing  *issuing.Service
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
@@ -96,6 +99,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.webhookRoutes(s)
 	a.networkRoutes(s)
 	a.checkRoutes(s)
+	cardapi.Register(s, cardapi.Dialect{Cards: a.Issuing, Accounts: a.Accounts, Cursors: a.cursors, Kept: a.kept, Raced: a.raced})
 	return s
 }
 

@@ -148,8 +148,8 @@ func TestStates(t *testing.T) {
 	allowed := map[cardholder.State][]cardholder.State{
 		cardholder.Pending:   {cardholder.Verified, cardholder.Rejected},
 		cardholder.Verified:  {cardholder.Verified, cardholder.Suspended},
-		cardholder.Rejected:  {cardholder.Verified},
-		cardholder.Suspended: {cardholder.Verified, cardholder.Rejected},
+		cardholder.Rejected:  {cardholder.Verified, cardholder.Rejected},
+		cardholder.Suspended: {cardholder.Verified, cardholder.Rejected, cardholder.Suspended},
 	}
 	way := map[cardholder.State][]cardholder.State{
 		cardholder.Pending: nil, cardholder.Verified: {cardholder.Verified}, cardholder.Rejected: {cardholder.Rejected},
