@@ -84,9 +84,11 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	const base = "/operator/v1"
 	book, customer := base+"/books/"+string(b.customer.Test), base+"/customers/"+string(b.customer.ID)
 	webhooks := book + "/webhooks"
-	calls := map[string]repeatable{
+	all := map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
+		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
 		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},
@@ -101,6 +103,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
 		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
 			`"config":{"url":"https://partner.example"}}`},
+		"prices.create":     {target: base + "/catalog/prices", body: `{"basis":"face","percent":"98"}`},
 		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
 		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
 		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},
@@ -114,8 +117,9 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
-	maps.Copy(calls, b.virtual(t, base, book))
-	return calls
+	maps.Copy(all, b.remedies(t))
+	maps.Copy(all, b.virtual(t, base, book))
+	return all
 }
 
 // virtual are the calls about virtual cards, each with a card of its own.
@@ -138,7 +142,7 @@ func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable 
 	return map[string]repeatable{
 		"bins.put": {method: http.MethodPut, target: base + "/bins/45320012", body: `{"network":"visa","type":"travel","issuer_country":"DE","currency":"EUR",` +
 			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
-		"tiers.put":          {method: http.MethodPut, target: base + "/tiers/gold", body: `{"currency":"USD"}`},
+		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
 		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
 		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},
 		"cards.replace":      {target: cards[2] + "/replace", body: `{"reason":"lost"}`},

@@ -85,7 +85,7 @@ func (p *program) listPersons() *cobra.Command {
 	}
 	owner.Flags(cmd)
 	cmd.Flags().StringVar(&before, "before", "", "the last cardholder of the page before")
-	cmd.Flags().IntVar(&limit, "limit", cardholder.MaxPage, "how many, at most 200")
+	cmd.Flags().IntVar(&limit, "limit", cardholder.MaxPage, "how many, at most 1000")
 	return cmd
 }
 

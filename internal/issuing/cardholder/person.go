@@ -224,7 +224,7 @@ func (s *Service) TierOf(ctx context.Context, book ledger.BookID, person ID) (Ti
 
 // MaxPage bounds a page of cardholders; afterAll sorts after every id.
 const (
-	MaxPage  = 200
+	MaxPage  = 1000
 	afterAll = "che"
 )
 

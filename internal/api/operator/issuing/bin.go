@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -31,14 +32,14 @@ type binView struct {
 func viewBIN(b issuing.BIN) binView {
 	return binView{BINID: b.ID, Network: string(b.Network), Type: b.Type, IssuerCountry: b.IssuerCountry, Currency: b.Currency.String(),
 		ThreeDS: b.ThreeDS, ApplePay: b.ApplePay, GooglePay: b.GooglePay, MaxTransaction: b.MaxTransaction.String(), MaxMonthly: b.MaxMonthly.String(),
-		AcceptanceRate: tenths(b.AcceptanceTenths), BestFor: listed(b.BestFor), Active: b.Active}
+		AcceptanceRate: tenths(b.AcceptanceTenths), BestFor: desk.Listed(b.BestFor), Active: b.Active}
 }
 
 func tenths(n int) wire.Number { return wire.Number(fmt.Sprintf("%d.%d", n/10, n%10)) }
 
 func (a *api) listBINs(ctx context.Context, _ *call, _ struct{}) (wire.Listing[binView], error) {
-	all, err := a.Cards.BINs(ctx)
-	return page(all, viewBIN), err
+	all, err := a.cards.BINs(ctx)
+	return desk.Page(all, viewBIN), err
 }
 
 type binChange struct {
@@ -74,19 +75,19 @@ func (a *api) putBIN(ctx context.Context, c *call, in binChange) (binView, error
 	if b.AcceptanceTenths, err = tenthsOf(in.AcceptanceRate); err != nil {
 		return binView{}, err
 	}
-	put, err := a.Cards.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: actor(c), Also: storing(a, c, viewBIN)})
-	return viewBIN(put), a.Raced(ctx, c, err)
+	put, err := a.cards.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewBIN)})
+	return viewBIN(put), a.desk.Raced(ctx, c, err)
 }
 
 // tenthsOf reads a percentage with at most one decimal.
 func tenthsOf(rate wire.Number) (int, error) {
 	whole, decimal, _ := strings.Cut(string(rate), ".")
 	if len(whole) > 3 || len(decimal) > 1 {
-		return 0, invalid("acceptance_rate", "the acceptance rate is 0 to 100 percent with one decimal")
+		return 0, desk.Invalid("acceptance_rate", "the acceptance rate is 0 to 100 percent with one decimal")
 	}
 	amount, err := money.ParseAmount(whole+decimal+strings.Repeat("0", 1-len(decimal)), money.JPY) // whole tenths
 	if err != nil {
-		return 0, invalid("acceptance_rate", "the acceptance rate is 0 to 100 percent with one decimal")
+		return 0, desk.Invalid("acceptance_rate", "the acceptance rate is 0 to 100 percent with one decimal")
 	}
 	return int(amount.Minor), nil
 }

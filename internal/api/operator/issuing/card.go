@@ -4,10 +4,11 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 )
 
@@ -49,7 +50,7 @@ type controlsView struct {
 }
 
 func viewControls(c *issuing.Controls) controlsView {
-	v := controlsView{Limits: viewLimits(c.Limits), Categories: listed(c.Categories), Countries: listed(c.Countries), Currencies: []string{},
+	v := controlsView{Limits: viewLimits(c.Limits), Categories: desk.Listed(c.Categories), Countries: desk.Listed(c.Countries), Currencies: []string{},
 		Merchant: c.Merchant, SingleUse: c.SingleUse}
 	for _, currency := range c.Currencies {
 		v.Currencies = append(v.Currencies, currency.String())
@@ -67,7 +68,7 @@ func viewCard(c issuing.Card) cardView {
 	return cardView{CardID: string(c.ID), BookID: string(c.Book), BINID: c.BIN.ID, Network: string(c.BIN.Network), Last4: c.Last4, Status: string(c.Status),
 		Reason: c.Reason, Balance: c.Balance.String(), Held: c.Held.String(), Spent: c.Spent.String(), Currency: c.BIN.Currency.String(),
 		Transactions: c.Transactions, Label: c.Label, Metadata: c.Metadata, CardholderID: c.Holder, Tier: c.Tier.Name, Controls: viewControls(&c.Controls),
-		CreatedAt: at(c.CreatedAt), ExpiresAt: at(c.ExpiresAt), LastUsedAt: at(c.LastUsedAt), FrozenAt: at(c.FrozenAt), EndedAt: at(c.EndedAt)}
+		CreatedAt: desk.At(c.CreatedAt), ExpiresAt: desk.At(c.ExpiresAt), LastUsedAt: desk.At(c.LastUsedAt), FrozenAt: desk.At(c.FrozenAt), EndedAt: desk.At(c.EndedAt)}
 }
 
 type cardNumber struct {
@@ -77,15 +78,15 @@ type cardNumber struct {
 
 // findCard finds a card by its number. It is a POST so that no URL holds one.
 func (a *api) findCard(ctx context.Context, c *call, in cardNumber) (cardView, error) {
-	r, err := realm.Parse(in.Realm)
+	r, err := desk.RealmOf(in.Realm)
 	if err != nil {
-		return cardView{}, invalid("realm", "the realm must be live or test")
+		return cardView{}, err
 	}
 	number, err := pan.Parse(in.Number.Reveal())
 	if err != nil {
-		return cardView{}, unknown("card")
+		return cardView{}, fault.New(fault.NotFound, "no such card")
 	}
-	found, err := a.Cards.FindByNumber(ctx, r, number)
+	found, err := a.cards.FindByNumber(ctx, r, number)
 	if err != nil {
 		return cardView{}, err
 	}
@@ -105,21 +106,23 @@ func (a *api) listCards(ctx context.Context, c *call, in cardList) (wire.Listing
 	if err != nil {
 		return none, err
 	}
-	s, err := a.span(in.CursorQuery, "cards\x00"+in.BookID+"\x00"+in.Status)
+	s, err := a.desk.Span(in.CursorQuery, "cards", in.BookID, in.Status)
 	if err != nil {
 		return none, err
 	}
-	offset, err := s.number()
+	before, err := s.Number()
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, Offset: offset, Limit: s.limit})
+	offset := int(before)
+	found, err := a.cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, Offset: offset,
+		Limit: min(s.Limit, issuing.MaxPerPage)})
 	if err != nil {
 		return none, err
 	}
-	list := page(found.Cards, viewCard)
+	list := desk.Page(found.Cards, viewCard)
 	if next := offset + len(found.Cards); next < found.Total {
-		list.NextCursor = a.Cursors.Seal(s.scope, strconv.Itoa(next))
+		list.NextCursor = a.desk.More(s, strconv.Itoa(next))
 	}
 	return list, nil
 }
@@ -134,7 +137,7 @@ func (a *api) card(ctx context.Context, c *call, in cardPath) (cardView, error) 
 	if err != nil {
 		return cardView{}, err
 	}
-	found, err := a.Cards.Get(ctx, h, issuing.CardID(in.CardID))
+	found, err := a.cards.Get(ctx, h, issuing.CardID(in.CardID))
 	if err != nil {
 		return cardView{}, err
 	}
@@ -157,9 +160,9 @@ func (a *api) changeCard(ctx context.Context, c *call, in cardChange) (cardView,
 	if err != nil {
 		return cardView{}, err
 	}
-	change := issuing.Change{Card: issuing.CardID(in.CardID), Label: in.Label, Metadata: in.Metadata, Also: storing(a, c, viewCard)}
+	change := issuing.Change{Card: issuing.CardID(in.CardID), Label: in.Label, Metadata: in.Metadata, Also: desk.Storing(a.desk, c, viewCard)}
 	if in.Controls != nil {
-		card, err := a.Cards.Get(ctx, h, change.Card)
+		card, err := a.cards.Get(ctx, h, change.Card)
 		if err != nil {
 			return cardView{}, err
 		}
@@ -169,8 +172,8 @@ func (a *api) changeCard(ctx context.Context, c *call, in cardChange) (cardView,
 		}
 		change.Controls = &controls
 	}
-	changed, err := a.Cards.Change(ctx, h, change)
-	return viewCard(changed), a.Raced(ctx, c, err)
+	changed, err := a.cards.Change(ctx, h, change)
+	return viewCard(changed), a.desk.Raced(ctx, c, err)
 }
 
 // controls reads what a card shall be allowed; what is left out allows everything.
@@ -203,11 +206,11 @@ type cardStep struct {
 type step func(ctx context.Context, h issuing.Holder, st issuing.Step) (issuing.Card, error)
 
 func (a *api) freezeCard(ctx context.Context, c *call, in cardStep) (cardView, error) {
-	return a.setCard(ctx, c, in, a.Cards.Freeze)
+	return a.setCard(ctx, c, in, a.cards.Freeze)
 }
 
 func (a *api) unfreezeCard(ctx context.Context, c *call, in cardStep) (cardView, error) {
-	return a.setCard(ctx, c, in, a.Cards.Unfreeze)
+	return a.setCard(ctx, c, in, a.cards.Unfreeze)
 }
 
 func (a *api) setCard(ctx context.Context, c *call, in cardStep, set step) (cardView, error) {
@@ -215,8 +218,8 @@ func (a *api) setCard(ctx context.Context, c *call, in cardStep, set step) (card
 	if err != nil {
 		return cardView{}, err
 	}
-	done, err := set(ctx, h, issuing.Step{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: storing(a, c, viewCard)})
-	return viewCard(done), a.Raced(ctx, c, err)
+	done, err := set(ctx, h, issuing.Step{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: desk.Storing(a.desk, c, viewCard)})
+	return viewCard(done), a.desk.Raced(ctx, c, err)
 }
 
 type cardReplacement struct {
@@ -230,8 +233,8 @@ func (a *api) replaceCard(ctx context.Context, c *call, in cardReplacement) (car
 		return cardView{}, err
 	}
 	view := func(i issuing.Issued) cardView { return viewCard(i.Card) }
-	issued, err := a.Cards.Replace(ctx, h, issuing.Replacement{Card: issuing.CardID(in.CardID), Reason: in.Reason, Also: storing(a, c, view)})
-	return view(issued), a.Raced(ctx, c, err)
+	issued, err := a.cards.Replace(ctx, h, issuing.Replacement{Card: issuing.CardID(in.CardID), Reason: in.Reason, Also: desk.Storing(a.desk, c, view)})
+	return view(issued), a.desk.Raced(ctx, c, err)
 }
 
 // endedView is a terminated card with what went back to the wallet.
@@ -250,6 +253,6 @@ func (a *api) terminateCard(ctx context.Context, c *call, in cardStep) (endedVie
 	if err != nil {
 		return endedView{}, err
 	}
-	ended, err := a.Cards.Terminate(ctx, h, issuing.Ending{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: storing(a, c, viewEnded)})
-	return viewEnded(ended), a.Raced(ctx, c, err)
+	ended, err := a.cards.Terminate(ctx, h, issuing.Ending{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: desk.Storing(a.desk, c, viewEnded)})
+	return viewEnded(ended), a.desk.Raced(ctx, c, err)
 }

@@ -1,121 +1,61 @@
-// Package issuing is the operator API's routes about virtual cards, below /operator/v1:
-// BINs, cards of any customer, cardholders and spending tiers.
+// Package issuing is the room of the operator API for virtual cards: BINs, cards of any
+// customer, cardholders and spending tiers.
 //
-// It is a part of the dialect operator, which registers it and lends it what all its
-// routes have in common. It holds no rule about money or cards, and it never shows a
-// card's number: operators have no call for that.
+// It translates, and holds no rule about money or cards. It must never show a card's
+// number: operators have no call for that.
 package issuing
 
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"time"
 
-	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
-	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
-	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-type (
-	call    = wire.Call[account.Operator]
-	surface = wire.Surface[account.Operator]
-)
+type call = desk.Call
 
-// Dialect is what the routes share with the rest of the operator API.
-type Dialect struct {
-	Cards    *issuing.Service
-	Accounts *account.Service
-	Cursors  *wire.Cursors
-	// Kept returns what stores a call's answer within the product's own transaction.
-	Kept func(c *wire.Call[account.Operator], out any) ([]storage.Effect, error)
-	// Raced says what the error of a repeatable call means, which another process may
-	// have answered.
-	Raced func(ctx context.Context, c *wire.Call[account.Operator], err error) error
+type api struct {
+	cards *issuing.Service
+	desk  *desk.Desk
 }
 
-type api struct{ Dialect }
-
-const base = "/operator/v1"
-
-// The duties that routes ask for, as the kit's scopes.
-const (
-	read       = string(account.DutyRead)
-	assist     = string(account.DutyAssist)
-	administer = string(account.DutyAdminister)
-)
-
-// Register adds the routes to the dialect.
-func Register(s *wire.Surface[account.Operator], d Dialect) {
-	a := &api{d}
-	get := func(name, path string) wire.Spec {
-		return wire.Spec{Name: name, Method: http.MethodGet, Path: base + path, Scope: read}
-	}
-	// What changes something can be repeated under an Idempotency-Key.
-	once := func(name, target, duty string) wire.Spec {
-		method, path := cut(target)
-		return wire.Spec{Name: name, Method: method, Path: base + path, Scope: duty, Idempotent: true}
-	}
+// Routes adds the room's calls to the operator API.
+func Routes(s *desk.Surface, d *desk.Desk, cards *issuing.Service) {
+	a := &api{cards, d}
 	const card, person = "/books/{book_id}/cards/{card_id}", "/books/{book_id}/cardholders/{cardholder_id}"
-	wire.Handle(s, get("bins.list", "/bins"), a.listBINs)
-	wire.Handle(s, once("bins.put", "PUT /bins/{bin_id}", administer), a.putBIN)
-	wire.Handle(s, get("tiers.list", "/tiers"), a.listTiers)
-	wire.Handle(s, once("tiers.put", "PUT /tiers/{tier}", administer), a.putTier)
-	find := once("cards.find", "POST /cards/find", read)
-	find.Idempotent = false
-	wire.Handle(s, find, a.findCard)
-	wire.Handle(s, get("cards.list", "/books/{book_id}/cards"), a.listCards)
-	wire.Handle(s, get("cards.get", card), a.getCard)
-	wire.Handle(s, once("cards.change", "PATCH "+card, assist), a.changeCard)
-	wire.Handle(s, once("cards.freeze", "POST "+card+"/freeze", assist), a.freezeCard)
-	wire.Handle(s, once("cards.unfreeze", "POST "+card+"/unfreeze", assist), a.unfreezeCard)
-	wire.Handle(s, once("cards.replace", "POST "+card+"/replace", assist), a.replaceCard)
-	wire.Handle(s, once("cards.terminate", "POST "+card+"/terminate", assist), a.terminateCard)
-	made := once("cardholders.create", "POST /books/{book_id}/cardholders", assist)
-	made.Status = http.StatusCreated
-	wire.Handle(s, made, a.createPerson)
-	wire.Handle(s, get("cardholders.list", "/books/{book_id}/cardholders"), a.listPersons)
-	wire.Handle(s, get("cardholders.get", person), a.getPerson)
-	wire.Handle(s, once("cardholders.judge", "POST "+person+"/judge", assist), a.judgePerson)
+	wire.Handle(s, desk.Get("bins.list", "/bins"), a.listBINs)
+	wire.Handle(s, put("bins.put", "/bins/{bin_id}"), a.putBIN)
+	wire.Handle(s, desk.Get("spending_tiers.list", "/spending-tiers"), a.listTiers)
+	wire.Handle(s, put("spending_tiers.put", "/spending-tiers/{tier}"), a.putTier)
+	wire.Handle(s, desk.Post("cards.find", "/cards/find", desk.Read), a.findCard)
+	wire.Handle(s, desk.Get("cards.list", "/books/{book_id}/cards"), a.listCards)
+	wire.Handle(s, desk.Get("cards.get", card), a.getCard)
+	wire.Handle(s, desk.Once(desk.Patch("cards.change", card, desk.Assist)), a.changeCard)
+	wire.Handle(s, desk.Once(desk.Post("cards.freeze", card+"/freeze", desk.Assist)), a.freezeCard)
+	wire.Handle(s, desk.Once(desk.Post("cards.unfreeze", card+"/unfreeze", desk.Assist)), a.unfreezeCard)
+	wire.Handle(s, desk.Once(desk.Post("cards.replace", card+"/replace", desk.Assist)), a.replaceCard)
+	wire.Handle(s, desk.Once(desk.Post("cards.terminate", card+"/terminate", desk.Assist)), a.terminateCard)
+	wire.Handle(s, desk.Created(desk.Post("cardholders.create", "/books/{book_id}/cardholders", desk.Assist)), a.createPerson)
+	wire.Handle(s, desk.Get("cardholders.list", "/books/{book_id}/cardholders"), a.listPersons)
+	wire.Handle(s, desk.Get("cardholders.get", person), a.getPerson)
+	wire.Handle(s, desk.Once(desk.Post("cardholders.judge", person+"/judge", desk.Assist)), a.judgePerson)
 }
 
-// cut splits "PUT /bins" into its method and path.
-func cut(target string) (method, path string) {
-	for i := range len(target) {
-		if target[i] == ' ' {
-			return target[:i], target[i+1:]
-		}
-	}
-	return target, ""
+// put is the spec of a call that adds or replaces what its path names.
+func put(name, path string) wire.Spec {
+	return wire.Spec{Name: name, Method: http.MethodPut, Path: desk.Base + path, Scope: desk.Administer, Idempotent: true}
 }
-
-// storing keeps the answer that view makes of a change, in the change's own transaction.
-func storing[T, W any](a *api, c *call, view func(T) W) func(T) ([]storage.Effect, error) {
-	return func(changed T) ([]storage.Effect, error) { return a.Kept(c, view(changed)) }
-}
-
-func actor(c *call) string { return string(c.Principal.ID) }
-
-func invalid(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
-}
-
-func unknown(kind string) error { return fault.New(fault.NotFound, "no such %s", kind) }
 
 // holder returns on whose book an operator acts, or not_found.
 func (a *api) holder(ctx context.Context, c *call, book string) (issuing.Holder, error) {
-	if !id.Valid("bk", book) {
-		return issuing.Holder{}, unknown("book")
-	}
-	owner, err := a.Accounts.FindOwner(ctx, ledger.BookID(book))
-	return issuing.Holder{Book: owner.Book, Realm: owner.Realm, Actor: actor(c), Operator: true}, err
+	owner, err := a.desk.Owner(ctx, book)
+	return issuing.Holder{Book: owner.Book, Realm: owner.Realm, Actor: desk.Actor(c), Operator: true}, err
 }
 
 // amountOf reads an amount of zero or more in major units.
@@ -133,62 +73,6 @@ func currencyOf(code string) (money.Currency, error) {
 		return currency, fault.New(fault.UnknownCurrency, "want the ISO 4217 code of a currency").At("currency")
 	}
 	return currency, nil
-}
-
-func at(t time.Time) wire.TimeMillis { return wire.TimeMillis(t) }
-
-// listed is an empty list where there is none.
-func listed[T any](all []T) []T {
-	if all == nil {
-		return []T{}
-	}
-	return all
-}
-
-// page turns rows into the wire's list.
-func page[T, W any](rows []T, convert func(T) W) wire.Listing[W] {
-	list := wire.Listing[W]{Data: make([]W, 0, len(rows))}
-	for _, row := range rows {
-		list.Data = append(list.Data, convert(row))
-	}
-	return list
-}
-
-// Page sizes of every list.
-const (
-	defaultLimit = 50
-	maxLimit     = 100
-)
-
-// span is the part of a list that a request asks for. after is empty at the start.
-type span struct {
-	scope, after string
-	limit        int
-}
-
-func (a *api) span(q wire.CursorQuery, scope string) (span, error) {
-	limit, err := q.Size(defaultLimit, maxLimit)
-	if err != nil {
-		return span{}, err
-	}
-	s := span{scope: scope, limit: limit}
-	values, err := a.Cursors.Open(scope, q.Cursor, 1)
-	if len(values) > 0 {
-		s.after = values[0]
-	}
-	return s, err
-}
-
-// number is after as a count of what came before; 0 at the start.
-func (s span) number() (int, error) {
-	if s.after == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(s.after)
-	if err != nil {
-		return 0, fault.New(fault.InvalidCursor, "the cursor is not valid for this list").At("cursor")
-	}
-	return n, nil
 }
 
 type bookPath struct {
@@ -242,8 +126,8 @@ func viewTier(t cardholder.Tier) tierView {
 }
 
 func (a *api) listTiers(ctx context.Context, _ *call, _ struct{}) (wire.Listing[tierView], error) {
-	all, err := a.Cards.Cardholders.Tiers(ctx)
-	return page(all, viewTier), err
+	all, err := a.cards.Cardholders.Tiers(ctx)
+	return desk.Page(all, viewTier), err
 }
 
 type tierChange struct {
@@ -262,7 +146,7 @@ func (a *api) putTier(ctx context.Context, c *call, in tierChange) (tierView, er
 	if err != nil {
 		return tierView{}, err
 	}
-	put, err := a.Cards.Cardholders.PutTier(ctx, cardholder.TierChange{Actor: actor(c), Also: storing(a, c, viewTier),
+	put, err := a.cards.Cardholders.PutTier(ctx, cardholder.TierChange{Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewTier),
 		Tier: cardholder.Tier{Name: in.Tier, Currency: currency, Limits: limits, MaxCards: in.MaxCards}})
-	return viewTier(put), a.Raced(ctx, c, err)
+	return viewTier(put), a.desk.Raced(ctx, c, err)
 }

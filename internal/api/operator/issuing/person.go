@@ -3,6 +3,7 @@ package issuing
 import (
 	"context"
 
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
@@ -34,7 +35,7 @@ type personView struct {
 
 func viewPerson(c cardholder.Cardholder) personView {
 	return personView{CardholderID: string(c.ID), BookID: string(c.Book), Name: c.Name, Email: c.Email, Reference: c.Reference,
-		Address: addressView(c.Address), State: string(c.State), Tier: c.TierName(), Reason: c.Reason, CreatedAt: at(c.CreatedAt), ChangedAt: at(c.ChangedAt)}
+		Address: addressView(c.Address), State: string(c.State), Tier: c.TierName(), Reason: c.Reason, CreatedAt: desk.At(c.CreatedAt), ChangedAt: desk.At(c.ChangedAt)}
 }
 
 type newPerson struct {
@@ -50,9 +51,9 @@ func (a *api) createPerson(ctx context.Context, c *call, in newPerson) (personVi
 	if err != nil {
 		return personView{}, err
 	}
-	made, err := a.Cards.Cardholders.Create(ctx, owner(h), cardholder.NewPerson{Name: in.Name, Email: in.Email, Reference: in.Reference,
-		Address: cardholder.Address(*in.Address), Also: storing(a, c, viewPerson)})
-	return viewPerson(made), a.Raced(ctx, c, err)
+	made, err := a.cards.Cardholders.Create(ctx, owner(h), cardholder.NewPerson{Name: in.Name, Email: in.Email, Reference: in.Reference,
+		Address: cardholder.Address(*in.Address), Also: desk.Storing(a.desk, c, viewPerson)})
+	return viewPerson(made), a.desk.Raced(ctx, c, err)
 }
 
 func owner(h issuing.Holder) cardholder.Owner {
@@ -70,21 +71,17 @@ func (a *api) listPersons(ctx context.Context, c *call, in personList) (wire.Lis
 	if err != nil {
 		return none, err
 	}
-	s, err := a.span(in.CursorQuery, "cardholders\x00"+in.BookID)
+	s, err := a.desk.Span(in.CursorQuery, "cardholders", in.BookID)
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Cards.Cardholders.List(ctx, h.Book, cardholder.ID(s.after), s.limit+1)
+	found, err := a.cards.Cardholders.List(ctx, h.Book, cardholder.ID(s.After), s.Limit+1)
 	if err != nil {
 		return none, err
 	}
-	next := ""
-	if len(found) > s.limit {
-		found = found[:s.limit]
-		next = a.Cursors.Seal(s.scope, string(found[s.limit-1].ID))
-	}
-	list := page(found, viewPerson)
-	list.NextCursor = next
+	found, next := desk.Cut(found, s, func(c cardholder.Cardholder) string { return string(c.ID) })
+	list := desk.Page(found, viewPerson)
+	list.NextCursor = a.desk.More(s, next)
 	return list, nil
 }
 
@@ -98,7 +95,7 @@ func (a *api) getPerson(ctx context.Context, c *call, in personPath) (personView
 	if err != nil {
 		return personView{}, err
 	}
-	found, err := a.Cards.Cardholders.Get(ctx, h.Book, cardholder.ID(in.CardholderID))
+	found, err := a.cards.Cardholders.Get(ctx, h.Book, cardholder.ID(in.CardholderID))
 	return viewPerson(found), err
 }
 
@@ -114,7 +111,7 @@ func (a *api) judgePerson(ctx context.Context, c *call, in judgement) (personVie
 	if err != nil {
 		return personView{}, err
 	}
-	judged, err := a.Cards.JudgeCardholder(ctx, h, cardholder.Judgement{ID: cardholder.ID(in.CardholderID), State: cardholder.State(in.State),
-		Tier: in.Tier, Reason: in.Reason, Also: storing(a, c, viewPerson)})
-	return viewPerson(judged), a.Raced(ctx, c, err)
+	judged, err := a.cards.JudgeCardholder(ctx, h, cardholder.Judgement{ID: cardholder.ID(in.CardholderID), State: cardholder.State(in.State),
+		Tier: in.Tier, Reason: in.Reason, Also: desk.Storing(a.desk, c, viewPerson)})
+	return viewPerson(judged), a.desk.Raced(ctx, c, err)
 }
