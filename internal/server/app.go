@@ -21,8 +21,10 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/ping"
@@ -80,6 +82,8 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Issuing  *issuing.Service
+	// Payments decides payments with virtual cards.
+	Payments *authorization.Service
 	Wallets  *wallet.Service
 	Catalog  *catalog.Service
 	Stock    *stock.Stock
@@ -153,7 +157,8 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), issuing.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), issuing.EventTypes(),
+		authorization.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -173,9 +178,14 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := a.buildPings(ctx, o); err != nil {
+	scorer, err := newScorer(o.ProxyList)
+	if err != nil {
 		return nil, err
 	}
+	if err := a.buildPings(ctx, o, scorer); err != nil {
+		return nil, err
+	}
+	a.buildPayments(scorer, o.Logger)
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
@@ -186,16 +196,12 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 }
 
 // buildPings makes the balance checks with the networks that operators configured.
-func (a *App) buildPings(ctx context.Context, o Options) error {
+func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) error {
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
 	}
 	kinds, err := adapters(o.Secrets)
-	if err != nil {
-		return err
-	}
-	scorer, err := newScorer(o.ProxyList)
 	if err != nil {
 		return err
 	}
@@ -205,6 +211,12 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}
 	return nil
+}
+
+// buildPayments makes what decides payments with virtual cards.
+func (a *App) buildPayments(scorer *fraud.Engine, logger *slog.Logger) {
+	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
+		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Policy: authorization.DefaultPolicy(), Logger: logger})
 }
 
 // buildCatalog builds what resellers can buy.
@@ -242,6 +254,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("issuing.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Issuing.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Payments.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
