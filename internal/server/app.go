@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/ping"
@@ -82,16 +83,17 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Issuing  *issuing.Service
-	// Payments decides payments with virtual cards.
-	Payments *authorization.Service
-	Wallets  *wallet.Service
-	Catalog  *catalog.Service
-	Stock    *stock.Stock
-	Orders   *order.Service
-	Pings    *ping.Service
-	Portals  *portal.Service
-	Logger   *slog.Logger
-	Metrics  *telemetry.Metrics
+	// Payments decides payments with virtual cards; Decisions is whom it asks.
+	Payments  *authorization.Service
+	Decisions *decision.Service
+	Wallets   *wallet.Service
+	Catalog   *catalog.Service
+	Stock     *stock.Stock
+	Orders    *order.Service
+	Pings     *ping.Service
+	Portals   *portal.Service
+	Logger    *slog.Logger
+	Metrics   *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -158,7 +160,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
 	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes())}
+		authorization.EventTypes(), decision.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -185,7 +187,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildPings(ctx, o, scorer); err != nil {
 		return nil, err
 	}
-	a.buildPayments(scorer, o.Logger)
+	a.buildPayments(o, scorer)
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
@@ -214,9 +216,11 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 }
 
 // buildPayments makes what decides payments with virtual cards.
-func (a *App) buildPayments(scorer *fraud.Engine, logger *slog.Logger) {
+func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
+	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
+		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Policy: authorization.DefaultPolicy(), Logger: logger})
+		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
 }
 
 // buildCatalog builds what resellers can buy.
@@ -284,6 +288,7 @@ func (a *App) schedule() {
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
 	a.Pings.Close()
+	a.Decisions.Close()
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()

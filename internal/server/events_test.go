@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -29,7 +30,7 @@ func TestEventsAreDocumented(t *testing.T) {
 		listed = append(listed, m[1])
 	}
 	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
+		authorization.EventTypes(), decision.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
 			t.Errorf("%s is not documented", name)

@@ -91,3 +91,14 @@ CREATE TABLE authorization_challenges (
 CREATE UNIQUE INDEX authorization_challenges_by_key ON authorization_challenges (book_id, message_key) WHERE message_key IS NOT NULL;
 CREATE INDEX authorization_challenges_by_card ON authorization_challenges (book_id, card_id, challenge_id);
 CREATE INDEX authorization_challenges_by_expiry ON authorization_challenges (realm, expires_at) WHERE status = 'pending';
+
+-- Whom a book wants asked about payments that the rules allow.
+CREATE TABLE decision_servers (
+	book_id TEXT NOT NULL PRIMARY KEY,
+	url TEXT NOT NULL,
+	secret_sealed BYTEA NOT NULL,
+	deadline_ms BIGINT NOT NULL CHECK (deadline_ms > 0),
+	otherwise TEXT NOT NULL CHECK (otherwise IN ('approve', 'decline', 'stand_in')),
+	changed_at BIGINT NOT NULL,
+	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
+);
