@@ -414,6 +414,7 @@ func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
 	var (
 		ended atomic.Int64
 		after payment
+		errs  error
 	)
 	for range sweepPages {
 		due, err := storage.All(ctx, s.DB, scanPayment, duePayments, string(r), storage.Micros(s.Clocks.Now(r)), orZero(after), string(after.Book),
@@ -432,12 +433,13 @@ func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
 				return err
 			})
 		}
-		if err := group.Wait(); err != nil || len(due) < sweepSize {
-			return int(ended.Load()), err
+		errs = errors.Join(errs, group.Wait()) // one that cannot be ended does not keep the others from it
+		if len(due) < sweepSize {
+			break
 		}
 		after = *due[len(due)-1]
 	}
-	return int(ended.Load()), nil
+	return int(ended.Load()), errs
 }
 
 // orZero is where a payment stands in the order of expiry; before all for none.

@@ -387,6 +387,7 @@ func TestAdviceFaults(t *testing.T) {
 			"of another card":    {authorization.Advice{Realm: other.Realm, Number: other.Number, Payment: d.ID}, fault.NotFound},
 			"no book":            {authorization.Advice{Original: r.Key}, fault.NotFound},
 			"other currency":     {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: money.New(1, money.EUR)}, fault.CurrencyMismatch},
+			"its own original":   {authorization.Advice{Book: ann.Book, Original: "same", Key: "same"}, fault.InvalidRequest},
 			"negative":           {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: usd(-1)}, fault.InvalidAmount},
 			"key of the payment": {authorization.Advice{Book: ann.Book, Payment: d.ID, Key: r.Key}, fault.IdempotencyConflict},
 		} {

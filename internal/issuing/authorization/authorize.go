@@ -78,10 +78,15 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 	if err != nil {
 		return Decision{}, fmt.Errorf("authorize %s: %w", a.payment.ID, err)
 	}
+	s.learn(a, &d)
+	return d, nil
+}
+
+// learn has the scorer know what came of a message.
+func (s *Service) learn(a *attempt, d *Decision) {
 	if s.Fraud != nil && !d.Repeated {
 		s.Fraud.Learn(a.event, fraud.Outcome{Found: d.Approved, WrongPIN: d.Reason == ReasonCVCWrong})
 	}
-	return d, nil
 }
 
 // find returns the card that a request names.
@@ -211,9 +216,6 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 		return nil
 	}
 	reason := s.presented(a)
-	if reason == ReasonNone && s.Policy.DeclineAt > 0 && a.score >= s.Policy.DeclineAt {
-		reason = ReasonFraud
-	}
 	if reason == ReasonNone {
 		if reason, err = s.challenged(ctx, a); err != nil {
 			return err
@@ -238,10 +240,13 @@ func (s *Service) billing(ctx context.Context, a *attempt) (issuing.Address, err
 	return person.Address, err
 }
 
-// presented compares what a merchant sent along with the card.
+// presented compares what a merchant sent along with the card. Who guesses codes is told
+// of the score alone, whether the last guess was right or not.
 func (s *Service) presented(a *attempt) Reason {
 	p := &a.request.Presented
 	switch {
+	case s.Policy.DeclineAt > 0 && a.score >= s.Policy.DeclineAt:
+		return ReasonFraud
 	case !expiryMatches(p.Expiry, a.card):
 		return ReasonExpiryWrong
 	case !p.CVC.IsZero() && !s.Cards.CheckCVC(a.card, p.CVC):
@@ -453,12 +458,15 @@ func (s *Service) Inquire(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	a.avs = compare(billing, &r.Presented)
+	s.judge(ctx, a) // an inquiry guesses codes as well as a payment does
 	reason := standing(card, a.at)
 	if reason == ReasonNone {
 		reason = s.presented(a)
 	}
-	d := Decision{Book: card.Book, Card: card.ID, Approved: reason == ReasonNone, Amount: r.Amount, Reason: reason, Balance: r.Amount, AVS: a.avs, At: a.at}
+	d := Decision{Book: card.Book, Card: card.ID, Approved: reason == ReasonNone, Amount: r.Amount, Reason: reason, Balance: r.Amount, AVS: a.avs,
+		Score: a.score, At: a.at}
 	d.Sentence, d.Advice = reason.words()
+	s.learn(a, &d)
 	if d.Approved {
 		d.Balance, err = s.available(ctx, card)
 	}

@@ -53,6 +53,9 @@ func (a *Advice) check() error {
 	if err := checkKey(a.Key); err != nil {
 		return err
 	}
+	if a.Key == a.Original {
+		return fault.New(fault.InvalidRequest, "a message about a payment has a key of its own").At("key")
+	}
 	if a.Amount.IsNegative() || (!a.Amount.IsZero() && !a.Amount.Currency.IsValid()) || a.Charged.IsNegative() {
 		return fault.New(fault.InvalidAmount, "the amount must be in a currency and not below zero").At("amount")
 	}

@@ -169,6 +169,34 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// Who guesses security codes hears the score alone in the end, also for the right code and
+// in inquiries.
+func TestGuesses(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
+		c := p.issue(ann, binAds, 10_000)
+		inquire := func(cvc pan.Secret) authorization.Reason {
+			r := p.request(c, 0, authorization.Merchant{})
+			r.CVC = cvc
+			d, err := p.Inquire(context.Background(), r)
+			must(t, err)
+			return d.Reason
+		}
+		for i := range 6 {
+			if i%2 == 0 {
+				want(t, "inquiry", inquire(pan.NewSecret("wrong")), authorization.ReasonCVCWrong)
+				continue
+			}
+			r := p.request(c, 100, authorization.Merchant{})
+			r.CVC = pan.NewSecret("wrong")
+			p.pay(r, authorization.ReasonCVCWrong)
+		}
+		want(t, "another guess", inquire(pan.NewSecret("wrong")), authorization.ReasonFraud)
+		want(t, "the right code", inquire(c.CVC), authorization.ReasonFraud)
+		p.pay(p.request(c, 100, authorization.Merchant{}), authorization.ReasonFraud)
+	})
+}
+
 // The trade of a merchant decides how long is held and how much may be added.
 func TestTrades(t *testing.T) {
 	policy := authorization.DefaultPolicy()
