@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/scripcards/scrip/internal/fraud/keep"
 )
 
 // key names a subject in its table; 0 names none.
-type key uint64
+type key = keep.Key
 
 // ask is an event as the counters see it.
 type ask struct {

@@ -1,6 +1,10 @@
 package fraud
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/scripcards/scrip/internal/fraud/keep"
+)
 
 // paying are the rules for payments with cards. docs/fraud-signals.md explains them, and
 // a test holds it to this table.
@@ -58,18 +62,18 @@ type payee struct{ found, missed span }
 
 // payments is what is known of them in one realm.
 type payments struct {
-	payers *table[payer]
-	shops  *table[payee]
-	pairs  *table[span]
+	payers *keep.Table[payer]
+	shops  *keep.Table[payee]
+	pairs  *keep.Table[span]
 }
 
 // newPayments divides memory, but for a little that small tables need beside it.
 func newPayments(memory int64) *payments {
 	one := memory / 100
 	return &payments{
-		payers: newTable[payer](48*one/int64(unsafe.Sizeof(payer{})+overhead), cardLife),
-		shops:  newTable[payee](18*one/int64(unsafe.Sizeof(payee{})+overhead), life),
-		pairs:  newTable[span](28*one/int64(unsafe.Sizeof(span{})+overhead), life),
+		payers: keep.New[payer](48*one/int64(unsafe.Sizeof(payer{})+overhead), cardLife),
+		shops:  keep.New[payee](18*one/int64(unsafe.Sizeof(payee{})+overhead), life),
+		pairs:  keep.New[span](28*one/int64(unsafe.Sizeof(span{})+overhead), life),
 	}
 }
 
@@ -86,26 +90,26 @@ func (p *payments) score(event *Event) Score {
 	now, payerKey, shopKey := secondOf(event.At), hashKey(&event.Card), hashKey(&event.Merchant)
 	var f facts
 	if payerKey != 0 {
-		s := p.payers.open(payerKey)
-		c := p.payers.touch(s, touch{payerKey, now, askHeat})
+		s := p.payers.Open(payerKey)
+		c := p.payers.Touch(s, keep.Touch{Key: payerKey, Now: now, Heat: askHeat})
 		c.asked.add(now)
 		c.read(event, &f[card])
-		s.mu.Unlock()
+		s.Close()
 	}
 	if k := pairKey(payerKey, shopKey); k != 0 {
-		s := p.pairs.open(k)
-		at := p.pairs.touch(s, touch{k, now, askHeat})
+		s := p.pairs.Open(k)
+		at := p.pairs.Touch(s, keep.Touch{Key: k, Now: now, Heat: askHeat})
 		at.add(now)
 		at.read(now, &f[pair][asked])
-		s.mu.Unlock()
+		s.Close()
 	}
 	if shopKey != 0 {
-		s := p.shops.open(shopKey)
-		if known := s.find(shopKey); known != nil {
+		s := p.shops.Open(shopKey)
+		if known := s.Find(shopKey); known != nil {
 			known.found.read(now, &f[merchant][found])
 			known.missed.read(now, &f[merchant][missed])
 		}
-		s.mu.Unlock()
+		s.Close()
 	}
 	return judgeBy(paying[:], &f, asker{})
 }
@@ -114,22 +118,22 @@ func (p *payments) score(event *Event) Score {
 func (p *payments) learn(event *Event, o Outcome) {
 	now, payerKey, shopKey := secondOf(event.At), hashKey(&event.Card), hashKey(&event.Merchant)
 	if payerKey != 0 {
-		s := p.payers.open(payerKey)
-		c := p.payers.touch(s, touch{payerKey, now, foundHeat})
+		s := p.payers.Open(payerKey)
+		c := p.payers.Touch(s, keep.Touch{Key: payerKey, Now: now, Heat: foundHeat})
 		if o.WrongPIN {
 			c.wrong.add(now)
 		}
 		if o.Found {
 			c.pay(event, now)
 		}
-		s.mu.Unlock()
+		s.Close()
 	}
 	if shopKey == 0 {
 		return
 	}
-	s := p.shops.open(shopKey)
-	defer s.mu.Unlock()
-	at := p.shops.touch(s, touch{shopKey, now, missHeat})
+	s := p.shops.Open(shopKey)
+	defer s.Close()
+	at := p.shops.Touch(s, keep.Touch{Key: shopKey, Now: now, Heat: missHeat})
 	if o.Found {
 		at.found.add(now)
 	} else {

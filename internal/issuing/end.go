@@ -150,6 +150,7 @@ const (
 // sweeps remembers by realm how far an unfinished sweep came, so that cards which wait
 // for their holds do not keep the later ones waiting.
 type sweeps struct {
+	page  int // cards that are read at a time
 	mu    sync.Mutex
 	after map[realm.Realm]place
 }
@@ -180,13 +181,13 @@ func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
 	done, after := 0, s.sweeps.after[r]
 	for range sweepPages {
 		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
-			after.due, string(after.book), string(after.card), sweepSize)
+			after.due, string(after.book), string(after.card), s.sweeps.page)
 		if err != nil {
 			return done, fmt.Errorf("find cards that are due: %w", err)
 		}
 		n, err := s.endAll(ctx, r, due)
 		done += n
-		if len(due) < sweepSize {
+		if len(due) < s.sweeps.page {
 			delete(s.sweeps.after, r)
 			return done, err
 		}

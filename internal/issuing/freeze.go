@@ -18,7 +18,7 @@ import (
 // Step asks for a change of a card's status.
 type Step struct {
 	Card CardID
-	// Reason is a word of the closed list, for operators: ReasonOperator unless set. A
+	// Reason is an operator's: ReasonOperator unless set, ReasonFraud or ReasonCardholder. A
 	// customer's is ReasonCustomer.
 	Reason string
 	// Note is what an operator writes into the audit log; at most 200 bytes.
@@ -39,7 +39,7 @@ func (h *Holder) reasonFor(st *Step) error {
 	}
 	allowed := []string{ReasonCustomer}
 	if h.Operator {
-		allowed = []string{ReasonOperator, ReasonFraud, ReasonCardholder, ReasonAutoFreeze}
+		allowed = []string{ReasonOperator, ReasonFraud, ReasonCardholder}
 	}
 	if !slices.Contains(allowed, st.Reason) {
 		return fault.New(fault.InvalidRequest, "the reason %q is none of %v", st.Reason, allowed).At("reason")
@@ -189,8 +189,8 @@ func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, 
 }
 
 // JudgeCardholder puts a cardholder into a state, as cardholder.Service.Judge does, and
-// freezes the cards of one who may not have any. Payments with them are declined from the
-// first on; called again, it freezes what an interruption left.
+// freezes the cards of one who may not have any. Payments with them are declined from that
+// moment on; called again, it freezes what an interruption left.
 func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Judgement) (cardholder.Cardholder, error) {
 	person, err := s.Cardholders.Judge(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: h.Actor}, j)
 	if err != nil || person.State.MayHold() {
@@ -218,7 +218,7 @@ func (s *Service) freezeAll(ctx context.Context, h Holder, person cardholder.ID)
 
 // noteOperator writes down what an operator is about to do.
 func (s *Service) noteOperator(ctx context.Context, h Holder, action string, st Step) error {
-	if !h.Operator || st.Reason == ReasonAutoFreeze {
+	if !h.Operator {
 		return nil
 	}
 	if _, err := s.stored(ctx, h.Book, st.Card); err != nil {

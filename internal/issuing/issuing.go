@@ -282,7 +282,7 @@ func New(d Deps) *Service {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Service{Deps: d,
+	return &Service{Deps: d, sweeps: sweeps{page: sweepSize},
 		Cardholders: cardholder.New(cardholder.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks}),
 		bins:        memo.New[[]BIN](memo.Config{Present: 16, Absent: 16, Fresh: fresh, Life: life}),
 		owners:      memo.New[owner](memo.Config{Present: recentCards, Absent: 16, Fresh: forGood, Life: 2 * forGood}),

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -86,7 +87,7 @@ func (s *Service) perform(ctx context.Context, h Holder, card CardID, p plan) (*
 		if err == nil {
 			return c, o, nil
 		}
-		if !changed(err) || try == maxTries {
+		if !changed(&op, err) || try == maxTries {
 			return c, o, fmt.Errorf("%s %s: %w", op.Kind, card, refused(err))
 		}
 	}
@@ -94,9 +95,15 @@ func (s *Service) perform(ctx context.Context, h Holder, card CardID, p plan) (*
 
 // changed reports whether an operation was refused for a card that is not any more, or
 // not yet, what it was decided on.
-func changed(err error) bool {
-	code := fault.CodeOf(err)
-	return errors.Is(err, storage.ErrStale) || code == fault.AccountClosed || code == fault.AccountFrozen
+func changed(op *ledger.Operation, err error) bool {
+	switch code := fault.CodeOf(err); code {
+	case fault.AccountClosed, fault.AccountFrozen:
+		return true
+	case fault.GuardExceeded: // of what is given back, somebody gave it back already
+		return slices.ContainsFunc(op.Guards, func(g ledger.Guard) bool { return g.Add < 0 })
+	default:
+		return errors.Is(err, storage.ErrStale)
+	}
 }
 
 // refused says in a card's words why the books refused.

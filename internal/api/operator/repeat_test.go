@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -19,11 +20,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -80,9 +84,11 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	const base = "/operator/v1"
 	book, customer := base+"/books/"+string(b.customer.Test), base+"/customers/"+string(b.customer.ID)
 	webhooks := book + "/webhooks"
-	return map[string]repeatable{
+	all := map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
+		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
 		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},
@@ -97,6 +103,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
 		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
 			`"config":{"url":"https://partner.example"}}`},
+		"prices.create":     {target: base + "/catalog/prices", body: `{"basis":"face","percent":"98"}`},
 		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
 		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
 		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},
@@ -109,6 +116,40 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"webhooks.rotate":   {target: webhooks + "/" + string(hook.ID) + "/rotate", body: `{}`},
 		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
+	}
+	maps.Copy(all, b.remedies(t))
+	maps.Copy(all, b.virtual(t, base, book))
+	return all
+}
+
+// virtual are the calls about virtual cards, each with a card of its own.
+func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable {
+	t.Helper()
+	ctx, h := t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	_, err := b.Wallets.Load(ctx, wallet.Load{Book: h.Book, Realm: h.Realm, Amount: money.New(50000, money.USD), Reference: "cards", Actor: seeder})
+	check(t, err)
+	var cards []string
+	for range 5 {
+		card, err := b.Issuing.Issue(ctx, h, issuing.NewCard{BIN: "491653", Amount: money.New(1000, money.USD)})
+		check(t, err)
+		cards = append(cards, book+"/cards/"+string(card.ID))
+	}
+	_, err = b.Issuing.Freeze(ctx, h, issuing.Step{Card: issuing.CardID(strings.TrimPrefix(cards[4], book+"/cards/"))})
+	check(t, err)
+	person, err := b.Issuing.Cardholders.Create(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: seeder},
+		cardholder.NewPerson{Name: "Ada", Address: b.Issuing.Programme.Billing})
+	check(t, err)
+	return map[string]repeatable{
+		"bins.put": {method: http.MethodPut, target: base + "/bins/45320012", body: `{"network":"visa","type":"travel","issuer_country":"DE","currency":"EUR",` +
+			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
+		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
+		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
+		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},
+		"cards.replace":      {target: cards[2] + "/replace", body: `{"reason":"lost"}`},
+		"cards.terminate":    {target: cards[3] + "/terminate", body: `{}`},
+		"cards.unfreeze":     {target: cards[4] + "/unfreeze", body: `{}`},
+		"cardholders.create": {target: book + "/cardholders", body: `{"name":"Bo","address":{"line1":"1 Main St","city":"Oslo","country":"NO"}}`},
+		"cardholders.judge":  {target: book + "/cardholders/" + string(person.ID) + "/judge", body: `{"state":"rejected"}`},
 	}
 }
 

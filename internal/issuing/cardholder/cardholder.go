@@ -45,12 +45,13 @@ const (
 // States returns the closed list in its documented order.
 func States() []State { return []State{Pending, Verified, Rejected, Suspended} }
 
-// next is the transition table. Who is verified can be verified anew, for another tier.
+// next is the transition table. What was found out can be said again: who is verified, for
+// another tier; who is not, to finish what an interruption left.
 var next = map[State][]State{
 	Pending:   {Verified, Rejected},
 	Verified:  {Verified, Suspended},
-	Rejected:  {Verified},
-	Suspended: {Verified, Rejected},
+	Rejected:  {Verified, Rejected},
+	Suspended: {Verified, Rejected, Suspended},
 }
 
 // CanBecome reports whether a cardholder that is s may become to.

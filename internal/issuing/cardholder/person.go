@@ -166,6 +166,7 @@ func (s *Service) checkJudgement(ctx context.Context, j *Judgement) error {
 	if err := checkText("reason", j.Reason, 0, maxReason); err != nil {
 		return err
 	}
+	j.Reason = audit.Clean(j.Reason)
 	if j.State != Verified {
 		if j.Tier != "" {
 			return fault.New(fault.InvalidRequest, "a tier is for who is verified").At("tier")
@@ -223,7 +224,7 @@ func (s *Service) TierOf(ctx context.Context, book ledger.BookID, person ID) (Ti
 
 // MaxPage bounds a page of cardholders; afterAll sorts after every id.
 const (
-	MaxPage  = 200
+	MaxPage  = 1000
 	afterAll = "che"
 )
 
