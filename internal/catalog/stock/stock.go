@@ -2,10 +2,12 @@
 // found by keyed hash, sold once, the ones that expire first before the others.
 //
 // A code is sold by the effects of Take within the buyer's ledger operation: two buyers
-// cannot have the same. Codes leave in the clear through Open and Reveal alone, and every
-// Reveal is recorded with its buyer's book.
+// cannot have the same. What a supplier delivers for an order is sealed by Receive. Codes
+// leave in the clear through Open and Reveal alone, and every Reveal is recorded with its
+// buyer's book.
 //
-// It must never sell a code that is expired or in a quarantined batch, and never log one.
+// It must never sell a code from stock that is expired or in a quarantined batch, and never
+// log one.
 package stock
 
 import (
@@ -41,6 +43,7 @@ type State string
 const (
 	Available   State = "available"
 	Quarantined State = "quarantined"
+	Reserved    State = "reserved" // delivered for an order that is not complete yet
 	Sold        State = "sold"
 )
 

@@ -38,6 +38,16 @@ var (
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' AND c.realm = $3 ORDER BY c.code_id`)
 )
 
+// Codes that were delivered for an order.
+var (
+	listReserved = storage.SQL("stock.list_reserved", `SELECT `+codeColumns+` FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'reserved' ORDER BY c.code_id`)
+	sellReserved = storage.SQL("stock.sell_reserved", `UPDATE stock_codes SET state = 'sold', sold_at = $3
+		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
+	freeReserved = storage.SQL("stock.free_reserved", `UPDATE stock_codes SET state = 'available', buyer = '', order_id = ''
+		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
+)
+
 // Reveals.
 var (
 	insertReveal = storage.Insert("stock.insert_reveal", "stock_reveals", "book_id", "reveal_id", "order_id", "actor", "revealed_at")
