@@ -2,9 +2,12 @@ package order
 
 import (
 	"context"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/order/supply"
 )
 
 // Listing is a product as a buyer sees it.
@@ -39,11 +42,16 @@ func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf,
 	now := s.Clocks.Now(b.Realm)
 	for i, product := range page.Products {
 		query := catalog.PriceQuery{Customer: b.Customer, Product: product, At: now}
-		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code]); err != nil {
+		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code] || s.likely(b.Realm, &product)); err != nil {
 			return Shelf{}, err
 		}
 	}
 	return shelf, nil
+}
+
+// likely reports whether somebody other than the stock can probably deliver a product now.
+func (s *Service) likely(r realm.Realm, p *catalog.Product) bool {
+	return slices.ContainsFunc(s.Supply.Sources(r, p), func(from supply.Source) bool { return s.Supply.Likely(&from) })
 }
 
 // listing prices a product. One that nobody can order at present, for lack of a price or

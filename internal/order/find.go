@@ -20,11 +20,11 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, number Number) (
 }
 
 // Reveal returns an order of the buyer's with its codes, once the look at them is
-// recorded; not_found, as for another buyer's.
+// recorded, or without, where it is not completed; not_found, as for another buyer's.
 func (s *Service) Reveal(ctx context.Context, b Buyer, number Number) (Placed, error) {
 	found, err := s.Find(ctx, b.Book, number)
-	if err != nil {
-		return Placed{}, err
+	if err != nil || !found.Status.delivered() {
+		return Placed{Order: found}, err
 	}
 	codes, err := s.Stock.Reveal(ctx, stock.Reveal{Book: b.Book, Realm: b.Realm, Order: number.ref(), Actor: b.Credential})
 	return Placed{Order: found, Codes: codes}, err

@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -81,6 +82,7 @@ type App struct {
 	Wallets  *wallet.Service
 	Catalog  *catalog.Service
 	Stock    *stock.Stock
+	Supply   *supply.Service
 	Orders   *order.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
@@ -172,7 +174,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildPings(ctx, o); err != nil {
 		return nil, err
 	}
-	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
+	if err := a.buildOrders(ctx, o); err != nil {
+		return nil, err
+	}
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
@@ -210,6 +214,22 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 		return fmt.Errorf("load catalog: %w", err)
 	}
 	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	return nil
+}
+
+// buildOrders makes the sale of codes with the suppliers that operators configured.
+func (a *App) buildOrders(ctx context.Context, o Options) error {
+	kinds, err := suppliers(o.Secrets)
+	if err != nil {
+		return err
+	}
+	a.Supply = supply.New(supply.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Accounts: a.Accounts,
+		Adapters: kinds, Logger: o.Logger})
+	if err := a.Supply.Refresh(ctx); err != nil {
+		return fmt.Errorf("load suppliers: %w", err)
+	}
+	a.Orders = order.New(order.Deps{DB: a.DB, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Cards: a.Cards,
+		Outbox: a.Webhooks.Outbox, Queue: a.Jobs, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	return nil
 }
 
@@ -259,6 +279,8 @@ func (a *App) schedule() {
 
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
+	a.Orders.Close()
+	a.Supply.Close()
 	a.Pings.Close()
 	a.Limits.Close()
 	a.Books.Close()

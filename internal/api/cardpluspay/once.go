@@ -68,7 +68,8 @@ func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error
 
 // place places an order. What it answers under an Idempotency-Key is sealed and written
 // in the order's own transaction: whoever asks again after a crash gets these bytes, or
-// nothing was bought.
+// nothing was bought. An order that a supplier delivers is answered as processing at first;
+// what it becomes while its buyer waits takes that answer's place, or removes it.
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
 	item, quantity, err := in.read("item_code")
 	if err != nil {
@@ -89,29 +90,48 @@ func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase,
 	case p.Also != nil:
 		c.Kept(kept)
 	}
-	return purchaseOf(&placed), nil
+	return a.purchased(c, &placed), nil
+}
+
+// messageProcessing is the message of an order that a supplier is still at.
+const messageProcessing = "Gift card order is processing"
+
+// purchased is the answer to an order, with its message.
+func (a *api) purchased(c *call, placed *order.Placed) purchase {
+	if c.Message = c.Route.Message; placed.Status == order.Processing {
+		c.Message = messageProcessing
+	}
+	return purchaseOf(placed)
 }
 
 // keep renders the answer to an order and returns what writes it down.
 func (a *api) keep(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
-	answer, err := c.Encode(purchaseOf(placed))
+	scope := a.scope(c)
+	e := idempotency.Entry{Scope: scope, Fingerprint: c.Retry.Fingerprint, At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
+	if placed.Status == order.Failed { // refusals are not kept
+		return wire.Answer{}, []storage.Effect{e.Forget()}, nil
+	}
+	answer, err := c.Encode(a.purchased(c, placed))
 	if err != nil {
 		return wire.Answer{}, nil, err
 	}
-	scope := a.scope(c)
 	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(scope), answer.Body)
 	if err != nil {
 		return wire.Answer{}, nil, err
 	}
-	e := idempotency.Entry{Scope: scope, Fingerprint: c.Retry.Fingerprint, Answer: wire.Answer{Status: answer.Status, Body: sealed},
-		At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
+	e.Answer = wire.Answer{Status: answer.Status, Body: sealed}
+	if placed.Status == order.Completed && placed.Hold != "" { // it was answered as processing, to nobody yet
+		return answer, []storage.Effect{e.Replace()}, nil
+	}
 	return answer, []storage.Effect{e.Effect()}, nil
 }
 
 // raced says what the error of an order means that is repeatable: where another process
-// answered the same order meanwhile, its answer is sent instead.
+// answered the same order meanwhile, its answer is sent instead. That includes refusals: the
+// order itself may have taken the last code, or the money.
 func (a *api) raced(ctx context.Context, c *call, err error) error {
-	if c.Retry.Key == "" || !storage.IsUnique(err) {
+	refused := fault.CodeOf(err) == fault.OutOfStock || fault.CodeOf(err) == fault.InsufficientFunds
+	if c.Retry.Key == "" || !refused && !storage.IsUnique(err) {
 		return err
 	}
 	first, found, findErr := a.findAnswer(ctx, c)

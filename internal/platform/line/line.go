@@ -123,6 +123,13 @@ func (l *Line) State() State {
 	return Operational
 }
 
+// Ready reports whether the breaker would let a call through now.
+func (l *Line) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.breaker.ready(l.clock.Now())
+}
+
 // Ask makes a call through l. It returns what Config.Answer makes of an error that is the
 // counterparty's word, and otherwise the fault unavailable for whatever it did wrong, or
 // timeout when the caller left; NotAsked tells those of a call that was never made. What

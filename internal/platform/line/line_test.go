@@ -86,6 +86,9 @@ func TestBreaker(t *testing.T) {
 	calls := b.calls.Load()
 	b.wantCode("while it is open", b.ask(nil), fault.Unavailable)
 	b.clock.Advance(9 * time.Second)
+	if b.Ready() {
+		t.Error("it is ready while it cools")
+	}
 	b.wantCode("still", b.ask(nil), fault.Unavailable)
 	if b.calls.Load() != calls {
 		t.Error("the network was asked while the breaker was open")
@@ -94,6 +97,9 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("that nothing was asked does not show: %v", err)
 	}
 	b.clock.Advance(time.Second)
+	if !b.Ready() || !b.Ready() {
+		t.Error("it is not ready for a try, or looking used it up")
+	}
 	b.wantCode("the one that tries", b.ask(errReset), fault.Unavailable)
 	if b.calls.Load() != calls+1 {
 		t.Error("nobody tried")
