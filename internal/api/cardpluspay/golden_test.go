@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -78,6 +79,14 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 				_, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.acme.Test, Kind: "test.freeze", At: b.clock.Now(),
 					States: []ledger.StateChange{{Account: "wallet/USD", To: ledger.Frozen}}})
 				b.must(err)
+			},
+			"supplied": func(_ testing.TB, args []string) {
+				b.supplied()
+				b.slow.behave(supply.State(args[0]))
+			},
+			"delivers": func(testing.TB, []string) {
+				b.slow.behave(supply.Delivered)
+				b.later()
 			},
 			"retire": func(t testing.TB, _ []string) {
 				_, err := b.catalog.Retire(t.Context(), google, seeder)

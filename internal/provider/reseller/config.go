@@ -33,7 +33,7 @@ const (
 	leastSignature = 2048 // bits
 )
 
-// settings are the JSON of a configuration; docs/suppliers.md explains each key.
+// settings are the JSON of a configuration; docs/operate/suppliers.md explains each key.
 type settings struct {
 	URL              string      `json:"url"`
 	AllowPlain       bool        `json:"allow_plain"`

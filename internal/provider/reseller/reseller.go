@@ -1,5 +1,5 @@
 // Package reseller buys codes from an upstream that speaks the cardpluspay dialect, such
-// as another Scrip (kind "cardpluspay", see docs/suppliers.md).
+// as another Scrip (kind "cardpluspay", see docs/operate/suppliers.md).
 //
 // It promises one attempt per call, a bound on its time and on the size of the answer,
 // and amounts that never pass through a float. An order goes out under an Idempotency-Key
