@@ -15,8 +15,12 @@ import (
 // tick is how often the bar moves.
 const tick = 200 * time.Millisecond
 
-// Terminal returns f if a person looks at it, and nil if it is a file or a pipe.
-func Terminal(f *os.File) io.Writer {
+// Terminal returns w if a person looks at it, and nil if it is a file or a pipe.
+func Terminal(w io.Writer) io.Writer {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil
+	}
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return nil

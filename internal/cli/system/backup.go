@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -7,12 +7,10 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -27,14 +25,14 @@ Secrets in it stay sealed, and the master key is not in it: keep that elsewhere.
 		Example: "  scrip backup scrip-2026-11-21.backup",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
-				bar := newBar("backup")
-				m, err := dump.Backup(ctx, app.DB, args[0], dump.Options{Clock: clock.System(), Replace: replace, Progress: bar.dump})
-				bar.end()
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				bar := shell.NewBar(cmd, "backup")
+				m, err := dump.Backup(ctx, app.DB, args[0], dump.Options{Clock: clock.System(), Replace: replace, Progress: bar.Dump})
+				bar.End()
 				if err != nil {
 					return err
 				}
-				return p.show(cmd, manifestFields(args[0], m))
+				return p.Show(cmd, manifestFields(args[0], m))
 			})
 		},
 	}
@@ -42,8 +40,8 @@ Secrets in it stay sealed, and the master key is not in it: keep that elsewhere.
 	return cmd
 }
 
-func manifestFields(path string, m dump.Manifest) []field {
-	return []field{{"file", path}, {"made", moment(m.CreatedAt)}, {"engine", m.Engine}, {"tables", strconv.Itoa(len(m.Tables))}, {"rows", strconv.FormatInt(m.Rows(), 10)}}
+func manifestFields(path string, m dump.Manifest) []shell.Field {
+	return []shell.Field{{"file", path}, {"made", shell.Moment(m.CreatedAt)}, {"engine", m.Engine}, {"tables", strconv.Itoa(len(m.Tables))}, {"rows", strconv.FormatInt(m.Rows(), 10)}}
 }
 
 func (p *program) restore() *cobra.Command {
@@ -64,7 +62,7 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 	if err := p.fill(cmd, path); err != nil {
 		return err
 	}
-	return p.with(cmd, func(ctx context.Context, app *server.App) error {
+	return p.With(cmd, func(ctx context.Context, app *server.App) error {
 		books, log, err := app.Verify(ctx, verifyProgress(cmd))
 		if err != nil {
 			return err
@@ -79,11 +77,11 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 
 // fill restores into the database alone: nothing else may write while it is half full.
 func (p *program) fill(cmd *cobra.Command, path string) (err error) {
-	c, _, err := p.settings(cmd)
+	c, _, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
-	if !server.HasMasterKey(options(c, nil)) {
+	if !server.HasMasterKey(shell.Options(c, nil)) {
 		if _, err := dump.Verify(cmd.Context(), path, dump.Options{Clock: clock.System()}); err != nil {
 			return err // the file's own trouble comes first
 		}
@@ -92,7 +90,7 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	db, err := server.OpenDatabase(cmd.Context(), options(c, nil))
+	db, err := server.OpenDatabase(cmd.Context(), shell.Options(c, nil))
 	if err != nil {
 		return err
 	}
@@ -100,49 +98,11 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	if _, err := db.Migrate(cmd.Context()); err != nil {
 		return err
 	}
-	bar := newBar("restore")
-	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.dump})
-	bar.end()
+	bar := shell.NewBar(cmd, "restore")
+	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.Dump})
+	bar.End()
 	if err != nil {
 		return err
 	}
-	return p.show(cmd, manifestFields(path, m))
-}
-
-// bar shows progress on standard error, on a terminal only.
-type bar struct{ shown *progressbar.ProgressBar }
-
-func newBar(what string) *bar { return newBarOf(what, -1) }
-
-// newBarOf knows how much there is to do.
-func newBarOf(what string, total int64) *bar {
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return &bar{}
-	}
-	return &bar{progressbar.NewOptions64(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())}
-}
-
-func (b *bar) set(n int64) {
-	if b.shown != nil {
-		_ = b.shown.Set64(n) // a bar that cannot be drawn is no reason to stop
-	}
-}
-
-func (b *bar) dump(at dump.Progress) {
-	if b.shown != nil {
-		b.shown.Describe(fmt.Sprintf("%s %s (%d of %d tables)", at.Phase, at.Table, at.Tables, at.Of))
-	}
-	b.set(at.Rows)
-}
-
-func (b *bar) end() {
-	if b.shown != nil {
-		_ = b.shown.Finish() // see set
-	}
-}
-
-func verifyProgress(*cobra.Command) func(ledger.Report) {
-	shown := newBar("verify: transactions")
-	return func(r ledger.Report) { shown.set(int64(r.Transactions)) }
+	return p.Show(cmd, manifestFields(path, m))
 }

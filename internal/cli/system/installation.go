@@ -1,17 +1,16 @@
-package main
+package system
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -34,7 +33,7 @@ and the other commands do the same when they open the database.`,
 }
 
 func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
-	c, _, err := p.settings(cmd)
+	c, _, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
-	db, err := server.OpenDatabase(cmd.Context(), options(c, nil))
+	db, err := server.OpenDatabase(cmd.Context(), shell.Options(c, nil))
 	if err != nil {
 		return err
 	}
@@ -57,15 +56,15 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 	if err != nil {
 		return err
 	}
-	l := listing{columns: []string{"VERSION", "NAME", "APPLIED"}}
+	l := shell.Listing{Columns: []string{"VERSION", "NAME", "APPLIED"}}
 	for _, m := range migrations {
 		applied := "pending"
 		if m.AppliedAt != 0 {
-			applied = moment(storage.Time(m.AppliedAt))
+			applied = shell.Moment(storage.Time(m.AppliedAt))
 		}
-		l.add(fmt.Sprintf("%04d", m.Version), m.Name, applied)
+		l.Add(fmt.Sprintf("%04d", m.Version), m.Name, applied)
 	}
-	return p.print(cmd, l)
+	return p.Print(cmd, l)
 }
 
 func (p *program) verify() *cobra.Command {
@@ -79,7 +78,7 @@ and of the audit log are unbroken. It can run beside a server. It exits with 1
 when anything is wrong.`,
 		Example: "  scrip verify\n  scrip verify -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.withExisting(cmd, p.runVerify(cmd)) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.WithExisting(cmd, p.runVerify(cmd)) },
 	}
 }
 
@@ -89,7 +88,7 @@ func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.Ap
 		if err != nil {
 			return err
 		}
-		err = p.show(cmd, []field{{"books", strconv.Itoa(books.Books)}, {"accounts", strconv.Itoa(books.Accounts)},
+		err = p.Show(cmd, []shell.Field{{"books", strconv.Itoa(books.Books)}, {"accounts", strconv.Itoa(books.Accounts)},
 			{"transactions", strconv.Itoa(books.Transactions)}, {"entries", strconv.Itoa(books.Entries)}, {"holds", strconv.Itoa(books.Holds)},
 			{"audit records", strconv.FormatInt(int64(log.Records), 10)}, {"problems", strconv.Itoa(books.Found + len(log.Breaks))}})
 		if err != nil {
@@ -97,6 +96,12 @@ func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.Ap
 		}
 		return verdict(cmd, books, log)
 	}
+}
+
+// verifyProgress shows how far a proof is.
+func verifyProgress(cmd *cobra.Command) func(ledger.Report) {
+	shown := shell.NewBar(cmd, "verify: transactions")
+	return func(r ledger.Report) { shown.Set(int64(r.Transactions)) }
 }
 
 // verdict lists what is wrong; nothing wrong is no error.
@@ -121,7 +126,7 @@ func (p *program) vault() *cobra.Command {
 		Long:  "Rotate adds a data key. What older keys sealed still opens; running servers follow by themselves.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
 				if err := app.Vault.Rotate(ctx); err != nil {
 					return err
 				}
@@ -139,7 +144,7 @@ SCRIP_MASTER_KEY it prints the new one, this once, before it depends on it: put 
 there before the next start. Servers that run keep running.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
+			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
 		},
 	}
 	cmd.AddCommand(rotate, master)
@@ -147,7 +152,7 @@ there before the next start. Servers that run keep running.`,
 }
 
 func (p *program) rotateMaster(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	c, _, err := p.settings(cmd)
+	c, _, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
@@ -159,54 +164,8 @@ func (p *program) rotateMaster(ctx context.Context, cmd *cobra.Command, app *ser
 		return nil
 	}
 	next := vault.NewMasterKey()
-	if err := p.show(cmd, []field{{"master key", next.Text().Reveal()}}); err != nil {
+	if err := p.Show(cmd, []shell.Field{{"master key", next.Text().Reveal()}}); err != nil {
 		return err
 	}
 	return app.Vault.RotateMaster(ctx, next)
-}
-
-func (p *program) config() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look at the configuration"}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "check",
-		Short: "Show every setting, where it comes from, and what is wrong",
-		Long: `Check puts flags, environment (SCRIP_…), file and defaults together as serve does and
-shows the result. Secrets are masked. It exits with 1 when a setting is wrong.`,
-		Example: "  scrip config check\n  SCRIP_LISTEN=127.0.0.1:9000 scrip config check --config scrip.yaml",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, origin, err := p.settings(cmd)
-			if origin == nil {
-				return err
-			}
-			l := listing{columns: []string{"SETTING", "VALUE", "FROM", "ENVIRONMENT", "ABOUT"}}
-			for _, s := range c.Describe(origin) {
-				l.add(s.Name, s.Value, s.Origin, s.Environment, s.About)
-			}
-			return errors.Join(p.print(cmd, l), err)
-		},
-	})
-	return cmd
-}
-
-func (p *program) version() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, revision := "development", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				if info.Main.Version != "" && info.Main.Version != "(devel)" {
-					version = info.Main.Version
-				}
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						revision = s.Value
-					}
-				}
-			}
-			return p.show(cmd, []field{{"version", version}, {"revision", revision}, {"go", runtime.Version()}, {"platform", runtime.GOOS + "/" + runtime.GOARCH}})
-		},
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/bench"
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -97,7 +98,7 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 			return fmt.Errorf("scenario %q: want %s", name, strings.Join(benchNames, ", "))
 		}
 	}
-	c, origin, err := p.settings(cmd)
+	c, origin, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
-	o := options(c, slog.New(slog.DiscardHandler))
+	o := shell.Options(c, slog.New(slog.DiscardHandler))
 	o.Pings = benchPolicy()
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
@@ -148,7 +149,7 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		defer func() { err = errors.Join(err, stop()) }()
 	}
 	ctx := cmd.Context()
-	runner := &bench.Runner{Progress: bench.Terminal(os.Stderr)}
+	runner := &bench.Runner{Progress: bench.Terminal(cmd.ErrOrStderr())}
 	cards := bench.NewGatepay(pan.NewSecret("cp_test_sk_demo"))
 	if b.growth > 0 {
 		return p.grow(cmd, runner, cards, b)
@@ -177,7 +178,7 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		chosen = append(chosen, byName[name]...)
 	}
 	report, err := runner.Run(ctx, chosen, b.options)
-	return errors.Join(report.Render(cmd.OutOrStdout(), p.output), err)
+	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
 }
 
 // profile writes a CPU profile until it is stopped.
@@ -208,5 +209,5 @@ func (p *program) grow(cmd *cobra.Command, runner *bench.Runner, cards *bench.Ga
 			return cards.Prepare(ctx, b.options.BaseURL, int(to-from))
 		},
 		Scenario: func(int64) bench.Scenario { return build() }}, b.options)
-	return errors.Join(report.Render(cmd.OutOrStdout(), p.output), err)
+	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
 }

@@ -1,4 +1,4 @@
-package main
+package system
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/bench"
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
@@ -46,7 +46,7 @@ func settingFlags(cmd *cobra.Command) {
 	for _, s := range standard.Describe(nil) {
 		name := strings.TrimPrefix(s.Flag, "--")
 		switch {
-		case name == "" || slices.Contains(rootFlags, name):
+		case name == "" || shell.IsShared(name):
 		case s.Kind == config.KindSwitch:
 			cmd.Flags().Bool(name, s.Default == "true", s.About)
 		default:
@@ -56,7 +56,7 @@ func settingFlags(cmd *cobra.Command) {
 }
 
 func (p *program) runServe(cmd *cobra.Command) (err error) {
-	c, origin, err := p.settings(cmd)
+	c, origin, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,11 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		}
 		defer func() { _ = forget() }() // what is left of a temporary directory is the system's to clean
 	}
-	logger, err := newLogger(c)
+	logger, err := shell.NewLogger(cmd, c)
 	if err != nil {
 		return err
 	}
-	o := options(c, logger)
+	o := shell.Options(c, logger)
 	o.Metrics, o.ProxyList = telemetry.NewMetrics(), c.ProxyList
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package giftcard
 
 import (
 	"context"
@@ -9,67 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/server"
 )
-
-func (p *program) template() *cobra.Command {
-	cmd := &cobra.Command{Use: "template", Short: "Cover templates of gift cards: add, list"}
-	var id, name, cover string
-	add := &cobra.Command{
-		Use: "add", Short: "Add a template with its cover image (png or jpeg)", Args: cobra.NoArgs,
-		Example: "  scrip template add --id holiday-2026 --name 'Holiday 2026' --cover holiday.png",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			image, err := readBounded(cover, giftcard.MaxCoverBytes)
-			if err != nil {
-				return err
-			}
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				t, err := app.Cards.AddTemplate(ctx, giftcard.NewTemplate{ID: id, Name: name, Image: image, Actor: actor()})
-				if err != nil {
-					return err
-				}
-				return p.show(cmd, []field{{"template", t.ID}, {"name", t.Name}, {"cover", t.CoverType}})
-			})
-		},
-	}
-	add.Flags().StringVar(&id, "id", "", "the template's id; empty: one is made")
-	add.Flags().StringVar(&name, "name", "", "the template's name")
-	add.Flags().StringVar(&cover, "cover", "", "image file")
-	must(add.MarkFlagRequired("name"))
-	must(add.MarkFlagRequired("cover"))
-	list := &cobra.Command{
-		Use: "list", Short: "List templates", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				found, err := app.Cards.Templates(ctx)
-				if err != nil {
-					return err
-				}
-				l := listing{columns: []string{"TEMPLATE", "NAME", "ACTIVE", "COVER", "CREATED"}}
-				for _, t := range found {
-					l.add(t.ID, t.Name, fmt.Sprint(t.Active), t.CoverType, moment(t.CreatedAt))
-				}
-				return p.print(cmd, l)
-			})
-		},
-	}
-	cmd.AddCommand(add, list)
-	return cmd
-}
-
-// readBounded reads a file that must not be longer than most bytes.
-func readBounded(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, the most is %d", path, info.Size(), most)
-	}
-	return os.ReadFile(path)
-}
 
 func (p *program) giftcard() *cobra.Command {
 	cmd := &cobra.Command{Use: "giftcard", Short: "Gift cards: create, import, show"}
@@ -78,7 +22,7 @@ func (p *program) giftcard() *cobra.Command {
 }
 
 func (p *program) importCards() *cobra.Command {
-	var owner owned
+	var owner shell.Owner
 	var report string
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Make the gift cards that a CSV file lists, all or none; their numbers and keys are shown this once", Args: cobra.ExactArgs(1),
@@ -93,16 +37,16 @@ a new file that only its owner can read.`,
 		Example: `  scrip giftcard import cards.csv --customer cus_01… --realm live --report made.csv
   scrip giftcard import - --customer cus_01… --realm live < cards.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				book, r, err := owner.book(ctx, app)
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
 				}
-				return p.runImport(ctx, cmd, importing{app: app, merchant: giftcard.Merchant{Book: book, Realm: r, Actor: actor()}, list: args[0], report: report})
+				return p.runImport(ctx, cmd, importing{app: app, merchant: giftcard.Merchant{Book: book, Realm: r, Actor: shell.Actor()}, list: args[0], report: report})
 			})
 		},
 	}
-	owner.flags(cmd)
+	owner.Flags(cmd)
 	cmd.Flags().StringVar(&report, "report", "", "new file for the numbers and keys; empty: standard output")
 	return cmd
 }
@@ -133,9 +77,9 @@ func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing
 		defer func() { err = errors.Join(err, file.Close()) }()
 		cmd.SetOut(file)
 	}
-	bar := newBar("import")
-	result, err := i.app.Cards.Import(ctx, i.merchant, list, func(done int) { bar.set(int64(done)) })
-	bar.end()
+	bar := shell.NewBar(cmd, "import")
+	result, err := i.app.Cards.Import(ctx, i.merchant, list, func(done int) { bar.Set(int64(done)) })
+	bar.End()
 	if err != nil {
 		if i.report != "" {
 			err = errors.Join(err, os.Remove(i.report)) // there is nothing in it
@@ -154,43 +98,43 @@ func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing
 
 // reportMade writes the cards as CSV, or as JSON where that was asked for.
 func (p *program) reportMade(cmd *cobra.Command, result giftcard.Report) error {
-	if p.output != "json" {
+	if p.Output != "json" {
 		return result.WriteMade(cmd.OutOrStdout())
 	}
-	l := listing{columns: []string{"LINE", "CARD", "NUMBER", "KEY"}}
+	l := shell.Listing{Columns: []string{"LINE", "CARD", "NUMBER", "KEY"}}
 	for _, made := range result.Made {
-		l.add(strconv.Itoa(made.Line), string(made.Card.ID), made.Card.Number.Reveal(), made.Key.Reveal())
+		l.Add(strconv.Itoa(made.Line), string(made.Card.ID), made.Card.Number.Reveal(), made.Key.Reveal())
 	}
-	return p.print(cmd, l)
+	return p.Print(cmd, l)
 }
 
 func (p *program) createCard() *cobra.Command {
-	var owner owned
+	var owner shell.Owner
 	var title, template, amount, currency, reference string
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make a gift card; its number and key are shown this once", Args: cobra.NoArgs,
 		Example: "  scrip giftcard create --customer cus_01… --realm live --title 'Thank you' --template holiday-2026 --amount 50.00 --currency EUR",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				book, r, err := owner.book(ctx, app)
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
 				}
-				parsed, err := parseAmount(amount, currency)
+				parsed, err := shell.ParseAmount(amount, currency)
 				if err != nil {
 					return err
 				}
 				issue := giftcard.Issue{Title: title, TemplateID: template, Amount: parsed, AmountText: amount, Reference: reference}
-				issued, err := app.Cards.Create(ctx, giftcard.Merchant{Book: book, Realm: r, Actor: actor()}, issue)
+				issued, err := app.Cards.Create(ctx, giftcard.Merchant{Book: book, Realm: r, Actor: shell.Actor()}, issue)
 				if err != nil {
 					return err
 				}
-				return p.show(cmd, []field{{"card", string(issued.Card.ID)}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
-					{"status", string(issued.Card.Status)}, {"expires", moment(issued.Card.ExpiresAt)}})
+				return p.Show(cmd, []shell.Field{{"card", string(issued.Card.ID)}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
+					{"status", string(issued.Card.Status)}, {"expires", shell.Moment(issued.Card.ExpiresAt)}})
 			})
 		},
 	}
-	owner.flags(cmd)
+	owner.Flags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&title, "title", "", "what is printed on it")
 	flags.StringVar(&template, "template", "", "cover template")
@@ -198,7 +142,7 @@ func (p *program) createCard() *cobra.Command {
 	flags.StringVar(&currency, "currency", "USD", "ISO 4217 code")
 	flags.StringVar(&reference, "reference", "", "makes the command repeatable")
 	for _, name := range []string{"title", "template", "amount"} {
-		must(cmd.MarkFlagRequired(name))
+		shell.Must(cmd.MarkFlagRequired(name))
 	}
 	return cmd
 }
@@ -212,7 +156,7 @@ func (p *program) showCard() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
 				card, err := app.Cards.FindAnywhere(ctx, number)
 				if err != nil {
 					return err
@@ -231,24 +175,24 @@ func (p *program) describeCard(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	fields := []field{{"card", string(card.ID)}, {"number", card.Number.String()}, {"title", card.Title}, {"status", string(card.Status)},
+	fields := []shell.Field{{"card", string(card.ID)}, {"number", card.Number.String()}, {"title", card.Title}, {"status", string(card.Status)},
 		{"amount", card.Amount.String()}, {"balance", card.Balance.String()}, {"held", card.Held.String()},
-		{"currency", card.Amount.Currency.String()}, {"blocked", fmt.Sprint(card.Blocked)}, {"expires", moment(card.ExpiresAt)}}
-	history := listing{columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
+		{"currency", card.Amount.Currency.String()}, {"blocked", fmt.Sprint(card.Blocked)}, {"expires", shell.Moment(card.ExpiresAt)}}
+	history := shell.Listing{Columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
 	for _, line := range lines {
-		history.add(moment(line.At), line.Type, line.Amount.String(), line.Balance.String(), line.Reference, string(line.Transaction))
+		history.Add(shell.Moment(line.At), line.Type, line.Amount.String(), line.Balance.String(), line.Reference, string(line.Transaction))
 	}
-	if p.output == "json" {
-		return writeJSON(cmd.OutOrStdout(), struct {
+	if p.Output == "json" {
+		return shell.WriteJSON(cmd.OutOrStdout(), struct {
 			Card    map[string]string   `json:"card"`
 			History []map[string]string `json:"history"`
-		}{object(fields), history.objects()})
+		}{shell.Object(fields), history.Objects()})
 	}
-	if err := p.show(cmd, fields); err != nil {
+	if err := p.Show(cmd, fields); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	return p.print(cmd, history)
+	return p.Print(cmd, history)
 }

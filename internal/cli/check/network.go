@@ -1,20 +1,17 @@
-package main
+package check
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/money"
-	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/config"
@@ -108,7 +105,7 @@ func (n *networkFlags) description(cmd *cobra.Command) ([]byte, error) {
 		}
 		return text, err
 	}
-	return readBounded(n.file, ping.MaxConfig)
+	return shell.ReadBounded(n.file, ping.MaxConfig)
 }
 
 func (p *program) addNetwork() *cobra.Command {
@@ -135,18 +132,18 @@ that it names must be in the folder that the setting "secrets" names.`,
 			if err := n.apply(cmd, &to); err != nil {
 				return err
 			}
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				made, err := app.Pings.AddNetwork(ctx, ping.Setup{Configured: to, Config: text, Actor: actor()})
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				made, err := app.Pings.AddNetwork(ctx, ping.Setup{Configured: to, Config: text, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}
-				return p.show(cmd, networkFields(made))
+				return p.Show(cmd, networkFields(made))
 			})
 		},
 	}
 	n.flags(cmd)
-	must(cmd.MarkFlagRequired("name"))
-	must(cmd.MarkFlagRequired("file"))
+	shell.Must(cmd.MarkFlagRequired("name"))
+	shell.Must(cmd.MarkFlagRequired("file"))
 	return cmd
 }
 
@@ -165,7 +162,7 @@ func (p *program) changeNetwork() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				to, err := app.Pings.FindNetwork(ctx, r, args[0])
 				if err != nil {
 					return err
@@ -173,11 +170,11 @@ func (p *program) changeNetwork() *cobra.Command {
 				if err := n.apply(cmd, &to); err != nil {
 					return err
 				}
-				changed, err := app.Pings.ChangeNetwork(ctx, ping.Setup{Configured: to, Config: text, Actor: actor()})
+				changed, err := app.Pings.ChangeNetwork(ctx, ping.Setup{Configured: to, Config: text, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}
-				return p.show(cmd, networkFields(changed))
+				return p.Show(cmd, networkFields(changed))
 			})
 		},
 	}
@@ -186,7 +183,7 @@ func (p *program) changeNetwork() *cobra.Command {
 }
 
 // networkFields leaves out the state, which is that of the process that asks.
-func networkFields(n ping.Configured) []field {
+func networkFields(n ping.Configured) []shell.Field {
 	rules := &n.Rules
 	var lengths, currencies []string
 	for _, length := range rules.Lengths {
@@ -195,12 +192,12 @@ func networkFields(n ping.Configured) []field {
 	for _, c := range rules.Currencies {
 		currencies = append(currencies, c.String())
 	}
-	return []field{{"network", n.ID}, {"realm", string(n.Realm)}, {"name", n.Name}, {"type", string(n.Type)}, {"kind", n.Kind},
+	return []shell.Field{{"network", n.ID}, {"realm", string(n.Realm)}, {"name", n.Name}, {"type", string(n.Type)}, {"kind", n.Kind},
 		{"active", strconv.FormatBool(n.Active)}, {"lengths", strings.Join(lengths, " ")}, {"prefixes", strings.Join(rules.Prefixes, " ")},
 		{"letters", strconv.FormatBool(rules.Letters)}, {"pin required", strconv.FormatBool(rules.PINRequired)},
 		{"currencies", strings.Join(currencies, " ")}, {"timeout", orDefault(n.Timeout != 0, n.Timeout.String())},
 		{"attempts", orDefault(n.Attempts != 0, strconv.Itoa(n.Attempts))}, {"concurrency", orDefault(n.Concurrency != 0, strconv.Itoa(n.Concurrency))},
-		{"created", moment(n.CreatedAt)}, {"changed", moment(n.ChangedAt)}}
+		{"created", shell.Moment(n.CreatedAt)}, {"changed", shell.Moment(n.ChangedAt)}}
 }
 
 func orDefault(set bool, text string) string {
@@ -219,16 +216,16 @@ func (p *program) listNetworks() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Pings.ListNetworks(ctx, r)
 				if err != nil {
 					return err
 				}
-				l := listing{columns: []string{"NETWORK", "NAME", "TYPE", "KIND", "ACTIVE", "CHANGED"}}
+				l := shell.Listing{Columns: []string{"NETWORK", "NAME", "TYPE", "KIND", "ACTIVE", "CHANGED"}}
 				for _, n := range found {
-					l.add(n.ID, n.Name, string(n.Type), n.Kind, strconv.FormatBool(n.Active), moment(n.ChangedAt))
+					l.Add(n.ID, n.Name, string(n.Type), n.Kind, strconv.FormatBool(n.Active), shell.Moment(n.ChangedAt))
 				}
-				return p.print(cmd, l)
+				return p.Print(cmd, l)
 			})
 		},
 	}
@@ -245,12 +242,12 @@ func (p *program) showNetwork() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Pings.FindNetwork(ctx, r, args[0])
 				if err != nil {
 					return err
 				}
-				return p.show(cmd, networkFields(found))
+				return p.Show(cmd, networkFields(found))
 			})
 		},
 	}
@@ -267,8 +264,8 @@ func (p *program) removeNetwork() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
-				if err := app.Pings.RemoveNetwork(ctx, ping.NetworkRemoval{Realm: r, ID: args[0], Actor: actor()}); err != nil {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := app.Pings.RemoveNetwork(ctx, ping.NetworkRemoval{Realm: r, ID: args[0], Actor: shell.Actor()}); err != nil {
 					return err
 				}
 				cmd.Println("removed", args[0])
@@ -278,121 +275,4 @@ func (p *program) removeNetwork() *cobra.Command {
 	}
 	realmFlag(cmd, &in)
 	return cmd
-}
-
-func (p *program) honey() *cobra.Command {
-	cmd := &cobra.Command{Use: "honey", Short: "Honey numbers, whose checks suspend the caller: add, list, remove"}
-	list := &cobra.Command{
-		Use: "list", Short: "List honey numbers; never the numbers themselves", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error { return p.listHoney(ctx, cmd, app) })
-		},
-	}
-	remove := &cobra.Command{
-		Use: "remove HONEY", Short: "Make a honey number a number like any other", Args: cobra.ExactArgs(1), Example: "  scrip honey remove honey_01…",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withExisting(cmd, func(ctx context.Context, app *server.App) error {
-				if err := app.Pings.RemoveHoney(ctx, ping.HoneyRemoval{ID: ping.HoneyID(args[0]), Actor: actor()}); err != nil {
-					return err
-				}
-				cmd.Println("removed", args[0])
-				return nil
-			})
-		},
-	}
-	cmd.AddCommand(p.addHoney(), list, remove)
-	return cmd
-}
-
-// mostHoney bounds the numbers of one command.
-const mostHoney = 10_000
-
-func (p *program) addHoney() *cobra.Command {
-	var in, network, note, file string
-	cmd := &cobra.Command{
-		Use: "add", Short: "Add numbers that nobody should ask for, one a line", Args: cobra.NoArgs,
-		Long: `Add reads numbers, one a line, from --file, or one number from standard input, where a
-terminal is asked for it. They are kept as keyed hashes and never shown again. One
-check of one suspends the caller, who is told what they are told of any number that
-does not exist.`,
-		Example: `  scrip honey add --realm live --network scrip --note 'in the export of 2024'
-  scrip honey add --realm live --network acme_gift --file numbers.txt`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := realm.Parse(in)
-			if err != nil {
-				return err
-			}
-			numbers, err := readNumbers(cmd, file)
-			if err != nil {
-				return err
-			}
-			return p.with(cmd, func(ctx context.Context, app *server.App) error {
-				l := listing{columns: []string{"HONEY", "REALM", "NETWORK", "LAST4", "NOTE", "CREATED"}}
-				for i, number := range numbers {
-					h, err := app.Pings.AddHoney(ctx, ping.NewHoney{Realm: r, Network: network, Number: number, Note: note, Actor: actor()})
-					if err != nil {
-						err = fmt.Errorf("line %d: %w", i+1, err)
-						if len(l.rows) > 0 { // those before are added
-							err = errors.Join(p.print(cmd, l), err)
-						}
-						return err
-					}
-					l.add(honeyRow(h)...)
-				}
-				return p.print(cmd, l)
-			})
-		},
-	}
-	realmFlag(cmd, &in)
-	cmd.Flags().StringVar(&network, "network", "scrip", "the network whose numbers they would be")
-	cmd.Flags().StringVar(&note, "note", "", "where they were put; no number")
-	cmd.Flags().StringVar(&file, "file", "", "file of numbers, one a line; - is standard input")
-	return cmd
-}
-
-// readNumbers reads a number a line from a file; without one a single number from
-// standard input.
-func readNumbers(cmd *cobra.Command, file string) ([]pan.Secret, error) {
-	if file == "" {
-		number, err := newAsker(cmd).secret("card number")
-		return []pan.Secret{number}, err
-	}
-	source := cmd.InOrStdin()
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = opened.Close() }() // only read
-		source = opened
-	}
-	var numbers []pan.Secret
-	lines := bufio.NewScanner(source)
-	for lines.Scan() {
-		if numbers = append(numbers, pan.NewSecret(strings.TrimSpace(lines.Text()))); len(numbers) > mostHoney {
-			return nil, fmt.Errorf("want at most %d numbers", mostHoney)
-		}
-	}
-	return numbers, lines.Err()
-}
-
-func honeyRow(h ping.Honey) []string {
-	return []string{string(h.ID), string(h.Realm), h.Network, h.Last4, h.Note, moment(h.CreatedAt)}
-}
-
-func (p *program) listHoney(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	l := listing{columns: []string{"HONEY", "REALM", "NETWORK", "LAST4", "NOTE", "CREATED"}}
-	for after := ping.HoneyID(""); ; {
-		found, err := app.Pings.ListHoney(ctx, after, ping.MaxLimit)
-		if err != nil {
-			return err
-		}
-		for _, h := range found {
-			l.add(honeyRow(h)...)
-		}
-		if len(found) < ping.MaxLimit {
-			return p.print(cmd, l)
-		}
-		after = found[len(found)-1].ID
-	}
 }

@@ -1,0 +1,22 @@
+// Command scrip is a card platform in one program: it serves the APIs and manages
+// an installation from the command line.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/scripcards/scrip/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := cli.New().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "scrip:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,119 @@
+package account
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/wallet"
+)
+
+func (p *program) customer() *cobra.Command {
+	cmd := &cobra.Command{Use: "customer", Short: "Customers: make, list, show, load their wallets"}
+	var name, email, search string
+	create := &cobra.Command{
+		Use: "create", Short: "Make a customer, with a live and a test book", Args: cobra.NoArgs,
+		Example: `  scrip customer create --name "Corner Bakery" --email owner@bakery.example`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				c, err := app.Accounts.CreateCustomer(ctx, shell.Actor(), account.NewCustomer{Name: name, Email: email})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, customerFields(c))
+			})
+		},
+	}
+	create.Flags().StringVar(&name, "name", "", "the customer's name")
+	create.Flags().StringVar(&email, "email", "", "e-mail address")
+	shell.Must(create.MarkFlagRequired("name"))
+	list := &cobra.Command{
+		Use: "list", Short: "List customers, newest first, or find them", Args: cobra.NoArgs,
+		Long:    "List shows all customers, or with --search those whose name, from any word on, or email address begins so.",
+		Example: "  scrip customer list\n  scrip customer list --search bakery",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.listCustomers(ctx, cmd, app, search) })
+		},
+	}
+	list.Flags().StringVar(&search, "search", "", "how the name, one of its words or the email address begins")
+	show := &cobra.Command{
+		Use: "show CUSTOMER", Short: "Show a customer", Args: cobra.ExactArgs(1), Example: "  scrip customer show cus_01…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, customerFields(c))
+			})
+		},
+	}
+	cmd.AddCommand(create, list, show, p.loadWallet())
+	return cmd
+}
+
+func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *server.App, search string) error {
+	l := shell.Listing{Columns: []string{"CUSTOMER", "NAME", "EMAIL", "STATE", "CREATED"}}
+	find := app.Accounts.ListCustomers
+	if search != "" {
+		find = func(ctx context.Context, page account.Page) (account.List[account.Customer], error) {
+			return app.Accounts.SearchCustomers(ctx, search, page)
+		}
+	}
+	page := account.Page{Limit: 200}
+	for {
+		found, err := find(ctx, page)
+		if err != nil {
+			return err
+		}
+		for _, c := range found.Items {
+			l.Add(string(c.ID), c.Name, c.Email, string(c.State), shell.Moment(c.CreatedAt))
+		}
+		if page.After = found.Next; page.After == "" {
+			return p.Print(cmd, l)
+		}
+	}
+}
+
+func customerFields(c account.Customer) []shell.Field {
+	return []shell.Field{{"customer", string(c.ID)}, {"name", c.Name}, {"email", c.Email}, {"state", string(c.State)},
+		{"live book", string(c.Live)}, {"test book", string(c.Test)}, {"created", shell.Moment(c.CreatedAt)}}
+}
+
+func (p *program) loadWallet() *cobra.Command {
+	var owner shell.Owner
+	var amount, currency, reference string
+	cmd := &cobra.Command{
+		Use: "load", Short: "Record a bank transfer and credit the customer's wallet", Args: cobra.NoArgs,
+		Long:    "Load posts a transfer once: a second load under the same reference answers as the first.",
+		Example: "  scrip customer load --customer cus_01… --realm live --amount 250.00 --currency EUR --reference 'SEPA 2026-11-21 4711'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, r, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				parsed, err := shell.ParseAmount(amount, currency)
+				if err != nil {
+					return err
+				}
+				o, err := app.Wallets.Load(ctx, wallet.Load{Book: book, Realm: r, Amount: parsed, Reference: reference, Actor: shell.Actor()})
+				if err != nil {
+					return err
+				}
+				after, _ := o.Balance(wallet.Account(parsed.Currency).ID)
+				return p.Show(cmd, []shell.Field{{"transaction", string(o.Transaction)}, {"balance", after.Available.String()}, {"currency", currency}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().StringVar(&amount, "amount", "", "amount, such as 250.00")
+	cmd.Flags().StringVar(&currency, "currency", "USD", "ISO 4217 code")
+	cmd.Flags().StringVar(&reference, "reference", "", "the transfer's own reference")
+	shell.Must(cmd.MarkFlagRequired("amount"))
+	shell.Must(cmd.MarkFlagRequired("reference"))
+	return cmd
+}

@@ -1,0 +1,95 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) merchant() *cobra.Command {
+	cmd := &cobra.Command{Use: "merchant", Short: "Signing credentials of gift card merchants: make, list, rotate"}
+	cmd.AddCommand(p.createMerchant(), p.listMerchants(), p.rotateMerchant())
+	return cmd
+}
+
+func (p *program) createMerchant() *cobra.Command {
+	var owner shell.Owner
+	var name, client string
+	cmd := &cobra.Command{
+		Use: "create", Short: "Make a client id and its secret, shown this once", Args: cobra.NoArgs,
+		Example: "  scrip merchant create --customer cus_01… --realm live --name 'Web shop'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				issued, err := app.Accounts.CreateMerchant(ctx, shell.Actor(), account.NewMerchant{Book: book, Name: name, ClientID: account.ClientID(client)})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"client id", string(issued.ClientID)}, {"secret", issued.Secret.Reveal()}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "what the credential is for")
+	cmd.Flags().StringVar(&client, "client-id", "", "a client id of your choice; empty: one is made")
+	shell.Must(cmd.MarkFlagRequired("name"))
+	return cmd
+}
+
+func (p *program) listMerchants() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "list", Short: "List a customer's client ids", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				found, err := app.Accounts.ListMerchants(ctx, book)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"CLIENT ID", "NAME", "STATE", "CREATED"}}
+				for _, m := range found {
+					l.Add(string(m.ClientID), m.Name, string(m.State), shell.Moment(m.CreatedAt))
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) rotateMerchant() *cobra.Command {
+	var owner shell.Owner
+	var grace time.Duration
+	cmd := &cobra.Command{
+		Use: "rotate CLIENT-ID", Short: "Make a new secret; the old one signs until the grace ends", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				issued, err := app.Accounts.RotateMerchant(ctx, shell.Actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"client id", string(issued.ClientID)}, {"secret", issued.Secret.Reveal()}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().DurationVar(&grace, "grace", 24*time.Hour, "how long the old secret goes on signing")
+	return cmd
+}

@@ -1,0 +1,55 @@
+package account
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) operator() *cobra.Command {
+	cmd := &cobra.Command{Use: "operator", Short: "Operators of this installation and their keys"}
+	var name, role string
+	create := &cobra.Command{
+		Use: "create", Short: "Make an operator and a first key, shown this once", Args: cobra.NoArgs,
+		Example: "  scrip operator create --name Ada\n  scrip operator create --name 'Night shift' --role support",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				o, err := app.Accounts.CreateOperator(ctx, shell.Actor(), account.NewOperator{Name: name, Role: account.Role(role)})
+				if err != nil {
+					return err
+				}
+				issued, err := app.Accounts.CreateOperatorKey(ctx, shell.Actor(), account.NewOperatorKey{Operator: o.ID, Name: "first key"})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"operator", string(o.ID)}, {"role", string(o.Role)}, {"secret", issued.Secret.Reveal()}})
+			})
+		},
+	}
+	create.Flags().StringVar(&name, "name", "", "the operator's name")
+	create.Flags().StringVar(&role, "role", string(account.RoleAdmin), "admin, support or auditor")
+	shell.Must(create.MarkFlagRequired("name"))
+	list := &cobra.Command{
+		Use: "list", Short: "List operators", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				found, err := app.Accounts.ListOperators(ctx, account.Page{Limit: 200})
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"OPERATOR", "NAME", "ROLE", "STATE"}}
+				for _, o := range found.Items {
+					l.Add(string(o.ID), o.Name, strings.ToLower(string(o.Role)), string(o.State))
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	cmd.AddCommand(create, list)
+	return cmd
+}

@@ -1,0 +1,117 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+// maxKeyFile bounds the file of a public key, in bytes.
+const maxKeyFile = 16 << 10
+
+func (p *program) signer() *cobra.Command {
+	cmd := &cobra.Command{Use: "signer", Short: "Public keys of customers whose requests for codes must be signed: set, show, remove"}
+	cmd.AddCommand(p.setSigner(), p.showSigner(), p.removeSigner())
+	return cmd
+}
+
+func (p *program) setSigner() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "set FILE", Short: "Demand signatures by an RSA key from now on, or by another one", Args: cobra.ExactArgs(1),
+		Long: "Set reads a public key in PEM, as openssl rsa -pubout writes it; - is the standard input. From then on the customer's\n" +
+			"calls of the reseller API (cardpluspay) need a challenge and its signature.",
+		Example: "  scrip signer set acme.pem --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := readKey(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			return p.changeSigner(cmd, &owner, text)
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+// readKey reads a file of bounded size.
+func readKey(cmd *cobra.Command, name string) (string, error) {
+	in := cmd.InOrStdin()
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return "", fmt.Errorf("read public key: %w", err)
+		}
+		defer func() { _ = file.Close() }() // only read
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
+	if err != nil {
+		return "", fmt.Errorf("read public key: %w", err)
+	}
+	if len(text) == 0 {
+		return "", fault.New(fault.InvalidRequest, "the file of the public key is empty")
+	}
+	return string(text), nil
+}
+
+func (p *program) changeSigner(cmd *cobra.Command, owner *shell.Owner, key string) error {
+	return p.With(cmd, func(ctx context.Context, app *server.App) error {
+		book, _, err := owner.Book(ctx, app)
+		if err != nil {
+			return err
+		}
+		made, err := app.Accounts.SetSigner(ctx, shell.Actor(), book, key)
+		if err != nil {
+			return err
+		}
+		return p.Show(cmd, signerFields(made, key != ""))
+	})
+}
+
+func (p *program) showSigner() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show whether a customer's requests must be signed", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				found, signs, err := app.Accounts.FindSigner(ctx, book)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, signerFields(found, signs))
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) removeSigner() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "remove", Short: "Demand no signatures any more", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.changeSigner(cmd, &owner, "") },
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func signerFields(s account.Signer, signs bool) []shell.Field {
+	if !signs {
+		return []shell.Field{{"signed requests", "no"}}
+	}
+	return []shell.Field{{"signed requests", "yes"}, {"sha256", s.Fingerprint}, {"since", shell.Moment(s.ChangedAt)}}
+}

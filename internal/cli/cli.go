@@ -1,0 +1,54 @@
+// Package cli is the command line. A package below it has the commands of one room:
+// system runs and keeps an installation, account has customers and credentials,
+// giftcard, code and check have the products'; shell is what they share.
+//
+// A command reads its flags, calls one method of a product and shows what came back.
+// Rules about money, cards or orders are the products'.
+package cli
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/account"
+	"github.com/scripcards/scrip/internal/cli/check"
+	"github.com/scripcards/scrip/internal/cli/code"
+	"github.com/scripcards/scrip/internal/cli/giftcard"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/cli/system"
+)
+
+// New returns the program with all its commands.
+func New() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "scrip",
+		Short: "A card platform: gift cards, codes, balance checks, virtual cards, cash-out, one ledger",
+		Long: `Scrip serves merchants' branded gift cards and four more published card APIs
+on one double-entry ledger. Its data live in an embedded database, or in
+PostgreSQL with --database.`,
+		Example: `  scrip serve --demo                     try it: demo data, loopback only
+  scrip serve --data /var/lib/scrip      run it on the embedded database
+  scrip operator create --name Ada       make the first operator and its key
+  scrip ping --network visa_gift         check the balance of a card on a running server
+  scrip verify                           prove the books and the audit log`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	s := shell.New(root)
+	root.PersistentPreRunE = s.CheckOutput
+	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), code.Commands(s), check.Commands(s))...)
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			asGroup(cmd)
+		}
+	}
+	return root
+}
+
+// asGroup has a command that only groups others show them, and refuse what is none of them.
+func asGroup(cmd *cobra.Command) {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}

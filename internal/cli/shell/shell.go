@@ -1,0 +1,133 @@
+// Package shell is what all commands share: the settings, an installation that is
+// open while a command runs, how results are shown, and how files are read.
+//
+// Every command opens the installation through With or WithExisting, shows what it
+// found through Print or Show, so that people get a table and programs get JSON, and
+// writes to what cobra hands it. The package knows no command.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+// shared are the settings that every command offers.
+var shared = []string{"data", "database", "log-level", "log-format"}
+
+// IsShared says whether every command offers a setting's flag.
+func IsShared(flag string) bool { return slices.Contains(shared, flag) }
+
+// Shell is one run of the program.
+type Shell struct {
+	file string // of the configuration
+	// Output is one of the forms of output.
+	Output string
+}
+
+// New returns a shell whose settings are flags of root and of all commands below it.
+func New(root *cobra.Command) *Shell {
+	s := &Shell{}
+	flags, standard := root.PersistentFlags(), config.Default()
+	flags.StringVar(&s.file, "config", os.Getenv(config.Prefix+"CONFIG"), "configuration file (YAML)")
+	flags.String("data", standard.Data, "directory of the master key and the embedded database")
+	flags.String("database", "", "postgres:// URL instead of the embedded database")
+	flags.String("log-level", standard.LogLevel, "debug, info, warn or error")
+	flags.String("log-format", standard.LogFormat, "auto, text or json")
+	flags.StringVarP(&s.Output, "output", "o", Table, "table or json")
+	return s
+}
+
+// CheckOutput refuses a form that a command does not have.
+func (s *Shell) CheckOutput(cmd *cobra.Command, _ []string) error {
+	switch {
+	case s.Output == Table || s.Output == JSON:
+		return nil
+	case cmd.Name() == "ping" && cmd.Flags().Changed("file"):
+		if s.Output == CSV {
+			return nil
+		}
+		return fmt.Errorf("output %q: want table, json or csv", s.Output)
+	}
+	return fmt.Errorf("output %q: want table or json", s.Output)
+}
+
+// Settings puts the configuration together for a command, and says of each setting
+// where it comes from.
+func (s *Shell) Settings(cmd *cobra.Command) (config.Config, map[string]string, error) {
+	set := map[string]string{}
+	for _, name := range config.Names() {
+		if f := cmd.Flags().Lookup(strings.ReplaceAll(name, "_", "-")); f != nil && f.Changed {
+			set[name] = f.Value.String()
+		}
+	}
+	return config.Load(config.Sources{File: s.file, Environ: os.Environ(), Flags: set})
+}
+
+// Options are what the settings say about an installation.
+func Options(c config.Config, logger *slog.Logger) server.Options {
+	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
+		Secrets:              c.Secrets,
+		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
+}
+
+// NewLogger logs as the settings say, to the standard error of a command.
+func NewLogger(cmd *cobra.Command, c config.Config) (*slog.Logger, error) {
+	return telemetry.NewLogger(cmd.ErrOrStderr(), telemetry.LogOptions{Format: c.LogFormat, Level: c.LogLevel})
+}
+
+// With opens the installation for one command and closes it afterwards.
+func (s *Shell) With(cmd *cobra.Command, do func(ctx context.Context, app *server.App) error) (err error) {
+	c, _, err := s.Settings(cmd)
+	if err != nil {
+		return err
+	}
+	logger, err := NewLogger(cmd, c)
+	if err != nil {
+		return err
+	}
+	app, err := server.Open(cmd.Context(), Options(c, logger))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+	return do(cmd.Context(), app)
+}
+
+// WithExisting is With for commands that make no sense on a new installation: a
+// mistyped directory must not answer like an empty one.
+func (s *Shell) WithExisting(cmd *cobra.Command, do func(ctx context.Context, app *server.App) error) error {
+	c, _, err := s.Settings(cmd)
+	if err != nil {
+		return err
+	}
+	if !server.Exists(Options(c, nil)) {
+		return fmt.Errorf("there is no installation in %s: name its directory with --data, or its database with --database", c.Data)
+	}
+	return s.With(cmd, do)
+}
+
+// Actor names who runs a command, for the audit log.
+func Actor() string {
+	if user := os.Getenv("USER"); user != "" && len(user) <= 64 {
+		return "cli/" + user
+	}
+	return "cli"
+}
+
+// Must is for what only a mistake in this program can break.
+func Must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
