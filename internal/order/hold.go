@@ -134,7 +134,7 @@ func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
 	var failed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		failed = Placed{Order: st.order}
-		failed.Status, failed.ChangedAt = Failed, done.At
+		failed.Status, failed.Transaction, failed.ChangedAt = Failed, done.Transaction, done.At
 		effects := append(s.told(eventFailed, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref()))
 		if !waits {
 			return effects, nil

@@ -115,11 +115,7 @@ func (s *Service) Postings(ctx context.Context, book ledger.BookID, number Numbe
 		}
 		all = append(all, found)
 	}
-	freed, there, err := s.Books.FindByKey(ctx, book, releaseKey(number))
-	if there {
-		all = append(all, freed)
-	}
-	return all, err
+	return all, nil
 }
 
 func outOfStock(quantity int) *fault.Error {

@@ -78,7 +78,8 @@ type Order struct {
 	Book   ledger.BookID
 	Realm  realm.Realm
 	Number Number
-	// Transaction is what paid for it; empty: nothing did yet.
+	// Transaction is what paid for it or, where it failed, what freed the money; empty while
+	// it is under way.
 	Transaction ledger.TransactionID
 	// Hold reserves the money of an order that a supplier delivers, and HoldTransaction
 	// placed it; empty: it was paid at once.

@@ -58,16 +58,16 @@ type Source struct {
 }
 
 // Sources returns who delivers an item, whom to ask first first: by priority, among equal
-// ones those that answer before those that do not, then by id. Without any route an item
-// whose codes are not minted comes from stock.
+// ones those that answer before those that do not, then by id. Stock is before all others
+// unless a route of its own says when.
 func (s *Service) Sources(r realm.Realm, p *catalog.Product) []Source {
 	s.registry.mu.RLock()
 	defer s.registry.mu.RUnlock()
 	var all []Source
-	stocked := p.Mint == ""
+	routed := false
 	for _, route := range s.registry.routes[place{r, p.Code}] {
 		if route.Supplier == Stock {
-			stocked = false // it says where among the others
+			routed = true
 			all = append(all, Source{Route: route, Kind: Stock, State: line.Operational})
 			continue
 		}
@@ -77,7 +77,7 @@ func (s *Service) Sources(r realm.Realm, p *catalog.Product) []Source {
 		}
 		all = append(all, Source{Route: route, Kind: c.Kind, Issuer: c.issuer, State: c.health(), conn: c})
 	}
-	if stocked {
+	if !routed {
 		all = append(all, Source{Route: Route{Realm: r, Item: p.Code, Supplier: Stock, Priority: -1}, Kind: Stock, State: line.Operational})
 	}
 	slices.SortStableFunc(all, func(a, b Source) int {

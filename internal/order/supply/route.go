@@ -135,7 +135,7 @@ func (s *Service) roomForRoute(ctx context.Context, tx *storage.Tx, r *Route, th
 }
 
 // Routes returns the routes of an item in a realm, by priority and supplier. Where stock is
-// none of them an item that is not minted comes from it all the same, before the others.
+// none of them the item comes from it all the same, before the others.
 func (s *Service) Routes(ctx context.Context, r realm.Realm, item catalog.ItemCode) ([]Route, error) {
 	return storage.All(ctx, s.DB, scanRoute, listRoutes, string(r), string(item))
 }

@@ -251,11 +251,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Sources are asked by priority; stock is first unless it is told otherwise, and delivers no
-// item that is made when it is sold, for which a customer has to be named.
+// Sources are asked by priority, stock first unless it is told otherwise; for items that are
+// made when they are sold a customer has to be named.
 func TestSources(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
-	if got := sources(b.Service, plain) + "/" + sources(b.Service, own); got != "stock/" {
+	if got := sources(b.Service, plain) + "/" + sources(b.Service, own); got != "stock/stock" {
 		t.Errorf("without routes: %s", got)
 	}
 	b.add("acme", 450)
@@ -285,10 +285,10 @@ func TestSources(t *testing.T) {
 	p, err := b.Catalog.Find(t.Context(), own)
 	b.must(err)
 	all := b.Sources(realm.Test, &p)
-	if len(all) != 1 || all[0].Issuer != b.customer.Test || all[0].Kind != supply.KindGiftcard {
+	if len(all) != 2 || all[1].Issuer != b.customer.Test || all[1].Kind != supply.KindGiftcard {
 		t.Errorf("%+v", all)
 	}
-	if all := b.Sources(realm.Live, &p); len(all) != 0 {
+	if all := b.Sources(realm.Live, &p); len(all) != 1 {
 		t.Errorf("the live realm has it, too: %+v", all)
 	}
 	routes, err := b.Routes(t.Context(), realm.Test, plain)

@@ -97,7 +97,7 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("that nothing was asked does not show: %v", err)
 	}
 	b.clock.Advance(time.Second)
-	if !b.Ready() || !b.Ready() {
+	if ready := b.Ready(); !ready || !b.Ready() {
 		t.Error("it is not ready for a try, or looking used it up")
 	}
 	b.wantCode("the one that tries", b.ask(errReset), fault.Unavailable)

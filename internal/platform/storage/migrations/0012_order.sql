@@ -2,7 +2,7 @@
 
 -- What a code was worth, and in which currency, is for show: face_currency is a product's own.
 -- hold_id reserves the money of an order that a supplier delivers, hold_transaction_id placed
--- it; empty: it was paid at once. transaction_id paid for it; empty: nothing did yet.
+-- it; empty: it was paid at once. transaction_id paid for it, or freed the money; empty: neither yet.
 -- tries counts what was asked of suppliers; given_up is 1 when nobody else is to be asked.
 CREATE TABLE orders (
 	book_id TEXT NOT NULL,
