@@ -631,6 +631,40 @@ func TestInterventions(t *testing.T) {
 	})
 }
 
+// A supplier that is made inactive is asked for nothing new and still answers for what it
+// was asked before; it cannot be removed until that is over.
+func TestInactiveSupplier(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop := b.shop("acme", 450, 1)
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			do()
+			return supply.Answer{}, errCut
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 1)
+		b.must(err)
+		_, err = b.Supply.Change(t.Context(), supply.Setup{Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme", Name: "acme", Kind: "shop"}})
+		b.must(err)
+		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("of an inactive one: %v", err)
+		}
+		open, err := b.Supply.OpenSubmissions(t.Context(), realm.Test)
+		if err != nil || len(open) != 1 || open[0].Book != buyer.Book || open[0].Order != 1 || open[0].State != supply.Unknown {
+			t.Errorf("open are %+v, %v", open, err)
+		}
+		gone := supply.Removal{Realm: realm.Test, ID: "acme", Actor: seeder}
+		if err := b.Supply.Remove(t.Context(), gone); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("removed under way: %v", err)
+		}
+		b.later()
+		if got := b.status(buyer, placed.Number); got != order.Completed {
+			t.Errorf("it is %s", got)
+		}
+		b.must(b.Supply.Remove(t.Context(), gone))
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
 // What is written with an order is written once with what it becomes while the buyer waits,
 // and not afterwards.
 func TestAlso(t *testing.T) {

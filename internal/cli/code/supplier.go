@@ -3,6 +3,7 @@ package code
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
@@ -286,19 +288,27 @@ func (p *program) listRoutes() *cobra.Command {
 	return cmd
 }
 
-// showRoutes lists who is asked for an item: inactive suppliers are not.
+// showRoutes lists who delivers an item, in the order in which they are asked.
 func (p *program) showRoutes(ctx context.Context, cmd *cobra.Command, app *server.App, of supply.Route) error {
-	product, err := app.Catalog.Find(ctx, of.Item)
+	routes, err := app.Supply.Routes(ctx, of.Realm, of.Item)
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"SUPPLIER", "KIND", "THEIR ITEM", "PRIORITY", "BELOW COST"}}
-	for _, from := range app.Supply.Sources(of.Realm, &product) {
-		priority := strconv.Itoa(from.Priority)
-		if from.Priority < 0 {
-			priority = "first"
+	l := shell.Listing{Columns: []string{"SUPPLIER", "KIND", "ACTIVE", "THEIR ITEM", "PRIORITY", "BELOW COST"}}
+	if !slices.ContainsFunc(routes, func(r supply.Route) bool { return r.Supplier == supply.Stock }) {
+		l.Add(supply.Stock, supply.Stock, "true", string(of.Item), "first", "true")
+	}
+	for _, r := range routes {
+		to := supply.Configured{Kind: supply.Stock, Active: true}
+		if r.Supplier != supply.Stock {
+			if to, err = app.Supply.Find(ctx, of.Realm, r.Supplier); fault.CodeOf(err) == fault.NotFound {
+				continue // it was removed
+			}
+			if err != nil {
+				return err
+			}
 		}
-		l.Add(from.Supplier, from.Kind, from.TheirItem(), priority, strconv.FormatBool(from.BelowCost))
+		l.Add(r.Supplier, to.Kind, strconv.FormatBool(to.Active), r.TheirItem(), strconv.Itoa(r.Priority), strconv.FormatBool(r.BelowCost))
 	}
 	return p.Print(cmd, l)
 }

@@ -290,6 +290,9 @@ func (s *Service) connect(ctx context.Context, row *supplierRow) *connection {
 		if err == nil {
 			c.supplier, err = s.open(row.Kind, config)
 		}
+		if err != nil {
+			c.supplier = nil // whatever came with the error
+		}
 	}
 	if err != nil {
 		s.Logger.ErrorContext(ctx, "open supplier", "realm", string(row.Realm), "supplier", row.ID, "error", err)

@@ -183,6 +183,29 @@ func TestConfigure(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// Where a supplier cannot be opened, for want of its secrets say, it is down and asked for
+// nothing, and the others go on.
+func TestNotOpenedHere(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.add("acme", 450)
+	b.route(plain, "acme", 1)
+	deps := b.deps
+	deps.Adapters = map[string]supply.Adapter{"fixed": func([]byte) (supply.Supplier, error) { return nobody{}, errors.New("no such file") }}
+	other := supply.New(deps)
+	b.must(other.Refresh(t.Context()))
+	if got := sources(other, plain); got != "stock" {
+		t.Error(got)
+	}
+	if found, err := other.Find(t.Context(), realm.Test, "acme"); err != nil || found.State != line.Down {
+		t.Errorf("%+v, %v", found, err)
+	}
+	row := supply.Row{Realm: realm.Test, Supplier: "acme"}
+	if a := other.Query(t.Context(), &row); a.State != supply.Unknown || a.NotCalled() || a.Reason == "" {
+		t.Errorf("asked all the same: %+v", a)
+	}
+	other.Close()
+}
+
 // What a supplier is configured with is nowhere in the clear.
 func TestConfigIsSealed(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -31,7 +31,11 @@ import (
 // It calls nobody. The supplier is an io.Closer. It returns the fault invalid_request, with
 // the key that is wrong.
 func Open(folder keyfile.Folder, config []byte) (supply.Supplier, error) {
-	return open(folder, config, clock.System())
+	u, err := open(folder, config, clock.System())
+	if err != nil {
+		return nil, err // and no upstream that is half open
+	}
+	return u, nil
 }
 
 func open(folder keyfile.Folder, config []byte, machine clock.Clock) (*upstream, error) {
@@ -45,7 +49,10 @@ func open(folder keyfile.Folder, config []byte, machine clock.Clock) (*upstream,
 			return nil, err
 		}
 	}
-	return u, s.secrets(folder, u)
+	if err := s.secrets(folder, u); err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 // upstream is one account at one upstream.

@@ -307,7 +307,10 @@ func TestConfig(t *testing.T) {
 		"too late":        {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","repeatable_s":-1}`, "repeatable_s"},
 		"a wrong type":    {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","repeatable_s":"a day"}`, "repeatable_s"},
 	} {
-		_, err := Open(keyfile.Folder(folder), []byte(c.config))
+		opened, err := Open(keyfile.Folder(folder), []byte(c.config))
+		if (opened == nil) != (err != nil) {
+			t.Errorf("%s: there is a supplier, or none, beside %v", name, err)
+		}
 		if name == "fine" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
