@@ -60,6 +60,8 @@ type Options struct {
 	ProxyList string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
+	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
+	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -177,7 +179,8 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildOrders(ctx, o); err != nil {
 		return nil, err
 	}
-	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Jobs: a.Jobs, Resolver: resolver(o.DNS),
+		Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
 		}})

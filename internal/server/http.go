@@ -36,6 +36,8 @@ type HTTP struct {
 	Read, Write, Idle, Shutdown time.Duration
 	// TLS is ended here too, for portals' own domains, when it says where.
 	TLS TLS
+	// Captcha is asked of portals' visitors who look like machines; none: a proof of work.
+	Captcha Captcha
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }
@@ -63,7 +65,7 @@ func (a *App) Surfaces(h HTTP) []Surface {
 }
 
 // handler returns everything that is served.
-func (a *App) handler(h HTTP, health *telemetry.Health) pages {
+func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health) pages {
 	mux := http.NewServeMux()
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
@@ -79,7 +81,7 @@ func (a *App) handler(h HTTP, health *telemetry.Health) pages {
 	}
 	mux.HandleFunc("/", unknownPath)
 	site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Pings, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
-		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
+		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID, Driver: driver})
 	site.Mount(mux, http.HandlerFunc(unknownPath))
 	return pages{all: tidy(mux), site: site}
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -39,6 +41,16 @@ func suppliers(folder string) (map[string]supply.Adapter, error) {
 		return nil, err
 	}
 	return map[string]supply.Adapter{"cardpluspay": func(config []byte) (supply.Supplier, error) { return reseller.Open(files, config) }}, nil
+}
+
+// resolver asks the DNS server at an address; where that is empty, the system's.
+func resolver(address string) *net.Resolver {
+	if address == "" {
+		return net.DefaultResolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
 }
 
 // newScorer returns the fraud engine, which knows the proxies that a file lists.

@@ -29,7 +29,11 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	}
 	health := &telemetry.Health{Logger: a.Logger}
 	health.Check("database", a.DB.Ping)
-	served := a.handler(h, health)
+	driver, err := h.Captcha.driver()
+	if err != nil {
+		return err
+	}
+	served := a.handler(h, driver, health)
 	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: served.all, Logger: a.Logger,
 		MaxConnections: h.MaxConnections, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)

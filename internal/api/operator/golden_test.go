@@ -32,6 +32,7 @@ func TestGoldens(t *testing.T) {
 				Rules: []wiretest.Rule{
 					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
 					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
@@ -44,7 +45,8 @@ func TestGoldens(t *testing.T) {
 					}
 				},
 				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void,
-					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) }},
+					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
+					"dns": func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) }},
 			}
 		})
 	})

@@ -83,6 +83,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	return map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
+		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
 		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},

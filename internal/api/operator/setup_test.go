@@ -37,6 +37,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -51,6 +52,7 @@ type bundle struct {
 	handler http.Handler
 	clock   *clock.Manual
 	jobs    *job.Queue
+	dns     *nameserver.Server
 	log     *bytes.Buffer
 
 	customer account.Customer
@@ -86,7 +88,7 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	clocks, log := clock.NewRealms(b.clock), audit.New(db)
-	b.jobs = job.New(db, clocks, logger)
+	b.jobs, b.dns = job.New(db, clocks, logger), nameserver.Start(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(b.receiver.Certificate())
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log,
@@ -100,7 +102,7 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
 		Wallets: wallet.New(books, hooks.Outbox, clocks)}
-	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks})
+	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)
 	// Any event is scored alike, so that golden files show a score with all that explains it.
@@ -150,10 +152,11 @@ func (b *bundle) look(t testing.TB, network, number string) {
 	check(t, err)
 }
 
-// page makes a portal of the customer.
-func (b *bundle) page(t testing.TB, slug string) portal.Portal {
+// page makes a portal of the customer, perhaps with a domain.
+func (b *bundle) page(t testing.TB, slug string, domain ...string) portal.Portal {
 	t.Helper()
-	made, err := b.Portals.Create(t.Context(), portal.NewPortal{Book: b.customer.Test, Realm: realm.Test, Name: "Acme", Slug: slug, Actor: seeder})
+	made, err := b.Portals.Create(t.Context(), portal.NewPortal{Book: b.customer.Test, Realm: realm.Test, Name: "Acme", Slug: slug,
+		CustomDomain: strings.Join(domain, ""), Actor: seeder})
 	check(t, err)
 	return made
 }
