@@ -133,6 +133,21 @@ func scanInstant(r storage.Row) (i instant, err error) {
 	return i, err
 }
 
+// Counters returns what the counters of a book stand at that operations' guards counted
+// under some names, as q sees it; those that were never counted are missing.
+func Counters(ctx context.Context, q storage.Queryer, book BookID, names ...string) (map[string]int64, error) {
+	rows := make([][]any, len(names))
+	for i, n := range names {
+		rows[i] = []any{string(book), n}
+	}
+	found, err := storage.AllOf(ctx, q, scanCounter, loadCounters, rows)
+	sums := make(map[string]int64, len(found))
+	for _, c := range found {
+		sums[c.name.text] = c.value
+	}
+	return sums, err
+}
+
 func page(limit int) int { return min(max(limit, 1), MaxPage) }
 
 func orNewest(before int64) int64 {

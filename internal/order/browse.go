@@ -42,7 +42,7 @@ func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf,
 	now := s.Clocks.Now(b.Realm)
 	for i, product := range page.Products {
 		query := catalog.PriceQuery{Customer: b.Customer, Product: product, At: now}
-		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code] || s.likely(b.Realm, &product)); err != nil {
+		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code] && !product.IsRange() || s.likely(b.Realm, &product)); err != nil {
 			return Shelf{}, err
 		}
 	}
@@ -54,8 +54,9 @@ func (s *Service) likely(r realm.Realm, p *catalog.Product) bool {
 	return slices.ContainsFunc(s.Supply.Sources(r, p), func(from supply.Source) bool { return s.Supply.Likely(&from) })
 }
 
-// listing prices a product. One that nobody can order at present, for lack of a price or
-// of one denomination, is shown at its face value and out of stock.
+// listing prices a product and finds its picture. One that nobody can order at present, for
+// lack of a price or of a supply in any denomination, is shown at its face value and out of
+// stock.
 func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock bool) (Listing, error) {
 	price, err := s.Catalog.Price(ctx, q)
 	switch {
@@ -64,5 +65,6 @@ func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock boo
 	case err != nil:
 		return Listing{}, err
 	}
-	return Listing{Product: q.Product, Price: price, InStock: inStock && !q.Product.IsRange()}, nil
+	q.Product.Image = s.Catalog.Picture(&q.Product)
+	return Listing{Product: q.Product, Price: price, InStock: inStock}, nil
 }

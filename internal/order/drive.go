@@ -47,6 +47,18 @@ func (st *standing) open() *supply.Row {
 // rest is how many codes nobody delivered yet.
 func (st *standing) rest() int { return st.order.Quantity - len(st.reserved) }
 
+// offer is what the order was placed for.
+func (st *standing) offer() offer { return offer{st.product, st.order.Face, st.order.Price} }
+
+// spare is what becomes of codes that the order does not keep: they are for sale, unless
+// they have a denomination that only its buyer chose.
+func (st *standing) spare() stock.State {
+	if st.product.IsRange() {
+		return stock.Quarantined
+	}
+	return stock.Available
+}
+
 // asked reports whether a supplier was asked for the order before.
 func (st *standing) asked(supplier string) bool {
 	for i := range st.tries {
@@ -209,7 +221,7 @@ func (s *Service) receive(ctx context.Context, st *standing, r recorded, w *wait
 // receiveNew completes an order with what was delivered, or reserves it for the order.
 func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *waiter) error {
 	receipt, err := s.Stock.Receive(ctx, stock.Delivery{Realm: st.order.Realm, Item: st.order.Item, Supplier: r.Supplier, Book: st.order.Book,
-		Order: st.order.Number.ref(), Codes: r.answer.Codes})
+		Order: st.order.Number.ref(), Codes: r.answer.Codes, Spare: st.spare()})
 	if err != nil {
 		return err
 	}
@@ -242,7 +254,12 @@ func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Durat
 	if st.order.GivenUp {
 		return 0, s.fail(ctx, st, w)
 	}
-	for _, equals := range tiers(s.Supply.Sources(st.order.Realm, &st.product)) {
+	wanted := st.offer()
+	sources, err := s.sources(st.order.Realm, &wanted, st.rest())
+	if err != nil && fault.CodeOf(err) != fault.OutOfStock {
+		return 0, err
+	}
+	for _, equals := range tiers(sources) {
 		for i := range equals.own {
 			if done, err := s.fillFrom(ctx, st, &equals.own[i], w); done || err != nil {
 				return 0, err
@@ -254,7 +271,7 @@ func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Durat
 				others = append(others, from)
 			}
 		}
-		if offers := s.Supply.Best(ctx, others, st.order.Price, st.rest()); len(offers) > 0 {
+		if offers := s.Supply.Best(ctx, others, wanted.ask(st.rest())); len(offers) > 0 {
 			return s.try(ctx, st, &offers[0], w)
 		}
 		if err := ctx.Err(); err != nil {
@@ -266,7 +283,8 @@ func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Durat
 
 // try submits what is left of an order to another supplier: a row first, then the call.
 func (s *Service) try(ctx context.Context, st *standing, from *supply.Offer, w *waiter) (time.Duration, error) {
-	row := s.Supply.Begin(from, st.rest())
+	wanted := st.offer()
+	row := s.Supply.Begin(from, wanted.ask(st.rest()))
 	row.Book, row.Order, row.Try = st.order.Book, int64(st.order.Number), st.order.Tries+1
 	counted := tryOrder.With(string(row.Book), row.Order, storage.Micros(s.Clocks.Now(st.order.Realm)), int64(st.order.Tries)).Exactly(1)
 	if err := s.write(ctx, row.Written(), counted, s.wakeAt(&st.order, s.Supply.Busy(&row))); err != nil {
@@ -280,10 +298,11 @@ func (s *Service) try(ctx context.Context, st *standing, from *supply.Offer, w *
 // fillFrom completes an order with what is left of it from this installation, if it can.
 func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Source, w *waiter) (done bool, err error) {
 	if from.Kind != supply.Stock {
-		if !s.mintable(ctx, from, &st.product, st.order.Price) {
+		wanted := st.offer()
+		if !s.mintable(ctx, from, &wanted) {
 			return false, nil
 		}
-		f, _, err := s.minted(ctx, deal{draft: st.order, product: st.product}, from, st.rest())
+		f, _, err := s.minted(ctx, deal{draft: st.order, offer: wanted}, from, st.rest())
 		if err != nil {
 			return false, err
 		}

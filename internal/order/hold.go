@@ -33,19 +33,19 @@ func releaseKey(n Number) string { return kindRelease + "/" + n.ref() }
 // accept takes an order that a supplier is about to be asked for: the money is held, and
 // the order, what will be asked and the job that sees to it are written with that.
 func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (standing, error) {
-	draft, row := d.draft, s.Supply.Begin(from, d.draft.Quantity)
+	draft, row := d.draft, s.Supply.Begin(from, d.offer.ask(d.draft.Quantity))
 	draft.Status, draft.Tries, draft.Hold = Processing, 1, ledger.HoldID(id.New(holdPrefix))
 	debit, credit := wallet.Account(draft.Amount.Currency), clearing(draft.Amount.Currency)
 	op := ledger.Operation{Book: draft.Book, Kind: kindHold, Reference: string(draft.Item), Actor: draft.Credential, At: s.Clocks.Now(draft.Realm),
 		Open:   []ledger.NewAccount{debit, credit},
 		Holds:  []ledger.HoldChange{{Action: ledger.Place, ID: draft.Hold, Amount: draft.Amount.Amount, Debit: debit.ID, Credit: credit.ID}},
-		Guards: []ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}}
+		Guards: append([]ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}, Moved("", Processing)...)}
 	var st standing
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		placed := Placed{Order: draft.placed(&done)}
 		placed.HoldTransaction, placed.Transaction = done.Transaction, ""
 		row.Book, row.Order, row.Try = placed.Book, int64(placed.Number), 1
-		st = standing{order: placed.Order, tries: []supply.Row{row}, product: d.product}
+		st = standing{order: placed.Order, tries: []supply.Row{row}, product: d.offer.product}
 		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), row.Written(), s.wakeAt(&placed.Order, s.Supply.Busy(&row)))
 		if d.also == nil {
 			return effects, nil
@@ -84,7 +84,7 @@ func (s *Service) complete(ctx context.Context, st *standing, f filling, w *wait
 	costs := append(st.costs(), f.costs...)
 	through := clearing(st.order.Amount.Currency)
 	op := ledger.Operation{Book: st.order.Book, Kind: kindCapture, Reference: string(st.order.Item), Actor: st.order.Credential, At: s.Clocks.Now(st.order.Realm),
-		Open: []ledger.NewAccount{through}, Holds: []ledger.HoldChange{{Action: ledger.Capture, ID: st.order.Hold}}}
+		Open: []ledger.NewAccount{through}, Holds: []ledger.HoldChange{{Action: ledger.Capture, ID: st.order.Hold}}, Guards: Moved(Processing, Completed)}
 	share(&op, through, st.order.Amount, costs)
 	var placed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
@@ -130,12 +130,13 @@ func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
 	waits := w.enter()
 	defer w.exit()
 	op := ledger.Operation{Book: st.order.Book, Kind: kindRelease, Key: releaseKey(st.order.Number), Reference: string(st.order.Item),
-		Actor: st.order.Credential, At: s.Clocks.Now(st.order.Realm), Holds: []ledger.HoldChange{{Action: ledger.Release, ID: st.order.Hold}}}
+		Actor: st.order.Credential, At: s.Clocks.Now(st.order.Realm),
+		Holds: []ledger.HoldChange{{Action: ledger.Release, ID: st.order.Hold}}, Guards: Moved(Processing, Failed)}
 	var failed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		failed = Placed{Order: st.order}
 		failed.Status, failed.Transaction, failed.ChangedAt = Failed, done.Transaction, done.At
-		effects := append(s.told(eventFailed, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref()))
+		effects := append(s.told(eventFailed, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref(), st.spare()))
 		if !waits {
 			return effects, nil
 		}

@@ -15,24 +15,24 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// issue is the gift card that a code of a product is.
-func issue(p *catalog.Product, face catalog.Face) giftcard.Issue {
-	title := p.Name
+// issue is the gift card that a code of an offer is.
+func (o *offer) issue() giftcard.Issue {
+	title := o.product.Name
 	for utf8.RuneCountInString(title) > giftcard.MaxTitle {
 		_, size := utf8.DecodeLastRuneInString(title)
 		title = title[:len(title)-size]
 	}
-	return giftcard.Issue{Title: title, TemplateID: p.Mint, Amount: face.Amount}
+	return giftcard.Issue{Title: title, TemplateID: o.product.Mint, Amount: o.face.Amount}
 }
 
-// mintable reports whether gift cards of a product can be made and sold at a price.
-func (s *Service) mintable(ctx context.Context, from *supply.Source, p *catalog.Product, price catalog.Charged) bool {
-	if p.Cost != (catalog.Cost{}) && !from.Affords(price, p.Cost) {
-		s.Logger.WarnContext(ctx, "gift cards cost more than their price", "item", string(p.Code), "supplier", from.Supplier, "cost", p.Cost.String(), "price", price.String())
+// mintable reports whether gift cards of an offer can be made and sold at its price.
+func (s *Service) mintable(ctx context.Context, from *supply.Source, o *offer) bool {
+	if cost := o.cost(); cost != (catalog.Cost{}) && !from.Affords(o.price, cost) {
+		s.Logger.WarnContext(ctx, "gift cards cost more than their price", "item", string(o.product.Code), "supplier", from.Supplier, "cost", cost.String(), "price", o.price.String())
 		return false
 	}
-	if err := s.Cards.Check(ctx, issue(p, p.Face)); err != nil {
-		s.Logger.WarnContext(ctx, "no gift cards can be made", "item", string(p.Code), "supplier", from.Supplier, "error", err)
+	if err := s.Cards.Check(ctx, o.issue()); err != nil {
+		s.Logger.WarnContext(ctx, "no gift cards can be made", "item", string(o.product.Code), "supplier", from.Supplier, "error", err)
 		return false
 	}
 	return true
@@ -49,13 +49,13 @@ func (s *Service) minted(ctx context.Context, d deal, from *supply.Source, n int
 	var f filling
 	var costs []catalog.Cost
 	for range n {
-		issued, op, err := s.Cards.Prepare(ctx, m, issue(&d.product, d.draft.Face))
+		issued, op, err := s.Cards.Prepare(ctx, m, d.offer.issue())
 		if err != nil {
 			return filling{}, nil, err
 		}
 		f.more = append(f.more, op)
-		costs = append(costs, d.product.Cost)
-		delivery.Codes = append(delivery.Codes, stock.Delivered{Text: pan.NewSecret(issued.Card.Number.Reveal()), PIN: issued.Key, Cost: d.product.Cost})
+		costs = append(costs, d.offer.cost())
+		delivery.Codes = append(delivery.Codes, stock.Delivered{Text: pan.NewSecret(issued.Card.Number.Reveal()), PIN: issued.Key, Cost: d.offer.cost()})
 	}
 	receipt, err := s.Stock.Receive(ctx, delivery)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Service) minted(ctx context.Context, d deal, from *supply.Source, n int
 
 // fromMint makes gift cards and sells them, in one transaction with what pays for them.
 func (s *Service) fromMint(ctx context.Context, d deal, from *supply.Source) (Placed, bool, error) {
-	if !s.mintable(ctx, from, &d.product, d.draft.Price) {
+	if !s.mintable(ctx, from, &d.offer) {
 		return Placed{}, false, nil
 	}
 	for try := 1; ; try++ {

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -54,7 +55,7 @@ func TestMinted(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		issuer := b.mint(catalog.NewCost(2400, money.USD))
 		buyer := b.buyer("Acme", 10_000)
-		if _, err := b.Check(t.Context(), buyer, minted, 100); err != nil {
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: minted, Quantity: 100}); err != nil {
 			t.Errorf("check: %v", err)
 		}
 		placed, err := b.buyMinted(buyer, 3)
@@ -120,7 +121,7 @@ func TestMintedOrNothing(t *testing.T) {
 		inactive := false
 		_, err = b.Cards.ChangeTemplate(t.Context(), "template_001", giftcard.TemplateChange{Active: &inactive, Actor: seeder})
 		b.must(err)
-		if _, err := b.Check(t.Context(), rich, minted, 1); fault.CodeOf(err) != fault.OutOfStock {
+		if _, err := b.Check(t.Context(), rich, order.Wanted{Item: minted, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("check without a template: %v", err)
 		}
 		b.sound(funds{poor: 2449, rich: 100_000})
@@ -175,5 +176,54 @@ func TestMintsTheRest(t *testing.T) {
 			t.Error(diff)
 		}
 		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// Items with a range of denominations are delivered in the one that the buyer chose, by
+// suppliers and by gift cards that are made, and never from stock; what is left over of such
+// an order is not sold to anybody else.
+func TestRanges(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		issuer := b.mint(catalog.NewCost(2400, money.USD))
+		p, err := b.Catalog.Find(t.Context(), minted)
+		b.must(err)
+		p.FaceMax = catalog.NewFace(9900, money.USD)
+		_, _, err = b.Catalog.Put(t.Context(), p, seeder)
+		b.must(err)
+		buyer := b.buyer("Acme", 100_000)
+		buy := func(n int) (order.Placed, error) {
+			return b.Place(t.Context(), buyer, order.Purchase{Item: minted, Quantity: n, Value: value("32.5")})
+		}
+		placed, err := buy(1)
+		b.must(err)
+		number, err := pan.ParseAlnum(placed.Codes[0].Text.Reveal())
+		b.must(err)
+		card, err := b.Cards.Find(t.Context(), issuer, giftcard.Secret{Number: number})
+		if err != nil || card.Balance != money.New(3250, money.USD) || placed.Amount != catalog.NewCharged(3185, money.USD) {
+			t.Errorf("%+v for %s, %v", card, placed.Amount, err)
+		}
+		shop := b.shop("acme", 2300, 1)
+		shop.onSubmit = func(_ context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			if s.Denomination != "32.5" {
+				t.Errorf("the denomination is %q", s.Denomination)
+			}
+			return do(), nil
+		}
+		b.must(b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
+		if _, err := buy(1); fault.CodeOf(err) != fault.OutOfStock || fault.From(err).Details["reason"] != order.NoSupply {
+			t.Errorf("from nobody: %v", err)
+		}
+		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme"}, seeder))
+		if placed, err = buy(2); err != nil || placed.Status != order.Completed || placed.TotalFace != catalog.NewFace(6500, money.USD) {
+			t.Errorf("%+v, %v", placed.Order, err)
+		}
+		shop.most = 1
+		if _, err := buy(2); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("a part: %v", err)
+		}
+		if n, err := b.Stock.Count(t.Context(), realm.Test, minted); err != nil || n != 0 {
+			t.Errorf("%d codes are on sale, %v", n, err)
+		}
+		b.sound(funds{buyer: 100_000})
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"net/mail"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scripcards/scrip/internal/catalog"
@@ -19,11 +21,12 @@ import (
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-// The kind of the ledger's transaction, the counter that numbers a book's orders, and
-// the event that tells of one.
+// The kind of the ledger's transaction, the counter that numbers a book's orders, the
+// beginning of those that count them by status, and the event that tells of one.
 const (
 	kindPurchase    = "order.purchase"
 	counterNumber   = "order.number"
+	counterStatus   = "order.status/"
 	eventProcessing = "order.processing"
 	eventCompleted  = "order.completed"
 	eventFailed     = "order.failed"
@@ -35,11 +38,22 @@ func EventTypes() []string { return []string{eventProcessing, eventCompleted, ev
 // maxTries bounds how often codes are picked again that other processes took.
 const maxTries = 16
 
+// Wanted is what a buyer asks for.
+type Wanted struct {
+	Item     catalog.ItemCode
+	Quantity int
+	// Value is the denomination of each code: chosen, for an item with a range of them;
+	// nil or the item's own for another.
+	Value *catalog.Value
+}
+
 // Purchase asks for codes.
 type Purchase struct {
 	Item     catalog.ItemCode
 	Quantity int
-	Email    string
+	// Value is as in Wanted.
+	Value *catalog.Value
+	Email string
 	// Also is what to write with the order, such as the stored answer to the request; its
 	// error undoes the whole. An order that begins as processing asks it again where the
 	// order is completed or fails before Place returns: then Place returns that. It may be
@@ -55,48 +69,90 @@ type Placed struct {
 	Codes []stock.Code
 }
 
-// offer is a product at the price of the moment.
+// offer is a product in one denomination, at the price of the moment.
 type offer struct {
 	product catalog.Product
+	face    catalog.Face
 	price   catalog.Charged
 }
 
+// ask is what a supplier is asked for.
+func (o *offer) ask(quantity int) supply.Ask {
+	a := supply.Ask{Price: o.price, Quantity: quantity}
+	if o.product.IsRange() {
+		a.Denomination = o.face.Decimal()
+	}
+	return a
+}
+
+// cost is what a code costs, where that is known: the cost of a range is that of no
+// denomination.
+func (o *offer) cost() catalog.Cost {
+	if o.product.IsRange() {
+		return catalog.Cost{}
+	}
+	return o.product.Cost
+}
+
 // offer finds what is sold under an item code, and for how much to whom.
-func (s *Service) offer(ctx context.Context, b Buyer, item catalog.ItemCode) (offer, error) {
-	product, err := s.Catalog.Find(ctx, item)
+func (s *Service) offer(ctx context.Context, b Buyer, w Wanted) (offer, error) {
+	product, err := s.Catalog.Find(ctx, w.Item)
 	if err == nil && !product.Sellable() {
 		err = fault.New(fault.NotFound, "no such item").At("item_code")
 	}
 	if err != nil {
 		return offer{}, err
 	}
-	if product.IsRange() {
-		return offer{}, fault.New(fault.InvalidRequest, "the item has no fixed denomination and is not sold one by one").At("item_code")
+	face, err := product.Choose(w.Value)
+	if err != nil {
+		return offer{}, err
 	}
-	price, err := s.Catalog.Price(ctx, catalog.PriceQuery{Customer: b.Customer, Product: product, At: s.Clocks.Now(b.Realm)})
+	price, err := s.Catalog.Price(ctx, catalog.PriceQuery{Customer: b.Customer, Product: product, Face: face, At: s.Clocks.Now(b.Realm)})
 	if err == nil && price.IsNegative() {
-		err = fmt.Errorf("item %s has the price %s", item, price)
+		err = fmt.Errorf("item %s has the price %s", w.Item, price)
 	}
-	return offer{product, price}, err
+	return offer{product, face, price}, err
 }
 
 // Check returns what one code of an item costs the buyer, if there are as many. It
-// reserves nothing. It returns not_found, invalid_request or out_of_stock.
-func (s *Service) Check(ctx context.Context, b Buyer, item catalog.ItemCode, quantity int) (catalog.Charged, error) {
-	if err := checkQuantity(quantity); err != nil {
+// reserves nothing. It returns not_found, invalid_request, invalid_amount or out_of_stock.
+func (s *Service) Check(ctx context.Context, b Buyer, w Wanted) (catalog.Charged, error) {
+	if err := checkQuantity(w.Quantity); err != nil {
 		return catalog.Charged{}, err
 	}
-	found, err := s.offer(ctx, b, item)
+	found, err := s.offer(ctx, b, w)
 	if err != nil {
 		return catalog.Charged{}, err
 	}
-	for _, equals := range tiers(s.Supply.Sources(b.Realm, &found.product)) {
-		if can, err := s.can(ctx, b.Realm, equals, stockCheck{found, quantity}); can || err != nil {
+	sources, err := s.sources(b.Realm, &found, w.Quantity)
+	if err != nil {
+		return catalog.Charged{}, err
+	}
+	for _, equals := range tiers(sources) {
+		if can, err := s.can(ctx, b.Realm, equals, stockCheck{found, w.Quantity}); can || err != nil {
 			return found.price, err
 		}
 	}
-	return found.price, outOfStock(quantity)
+	return found.price, outOfStock(w.Quantity)
 }
+
+// sources returns who delivers an offer. Codes in stock have the denomination that their
+// item had, not one that a buyer chooses: that others must deliver.
+func (s *Service) sources(r realm.Realm, o *offer, quantity int) ([]supply.Source, error) {
+	all := s.Supply.Sources(r, &o.product)
+	if !o.product.IsRange() {
+		return all, nil
+	}
+	all = slices.DeleteFunc(all, func(from supply.Source) bool { return from.Kind == supply.Stock })
+	if len(all) == 0 {
+		return nil, fault.New(fault.OutOfStock, "nothing delivers this item in a denomination of the buyer's choice").
+			With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
+	}
+	return all, nil
+}
+
+// NoSupply is the detail reason of an out_of_stock that no upload of codes ends.
+const NoSupply = "no_supply"
 
 // stockCheck is what a check asks for.
 type stockCheck struct {
@@ -109,7 +165,7 @@ func (s *Service) can(ctx context.Context, r realm.Realm, equals tier, c stockCh
 	for i := range equals.own {
 		from := &equals.own[i]
 		if from.Kind != supply.Stock {
-			if s.mintable(ctx, from, &c.product, c.price) {
+			if s.mintable(ctx, from, &c.offer) {
 				return true, nil
 			}
 			continue
@@ -119,7 +175,7 @@ func (s *Service) can(ctx context.Context, r realm.Realm, equals tier, c stockCh
 			return err == nil, err
 		}
 	}
-	return len(s.Supply.Best(ctx, equals.outside, c.price, c.quantity)) > 0, ctx.Err()
+	return len(s.Supply.Best(ctx, equals.outside, c.ask(c.quantity))) > 0, ctx.Err()
 }
 
 func checkQuantity(n int) error {
@@ -130,11 +186,19 @@ func checkQuantity(n int) error {
 }
 
 func (p *Purchase) check() error {
-	if err := checkQuantity(p.Quantity); err != nil || p.Email == "" {
+	if err := checkQuantity(p.Quantity); err != nil {
 		return err
 	}
-	address, err := mail.ParseAddress(p.Email)
-	if err != nil || address.Address != p.Email || len(p.Email) > MaxEmail || strings.ContainsRune(p.Email, 0) {
+	return CheckEmail(p.Email)
+}
+
+// CheckEmail returns invalid_request for what is neither empty nor one plain address.
+func CheckEmail(email string) error {
+	if email == "" {
+		return nil
+	}
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > MaxEmail || strings.ContainsRune(email, 0) {
 		return fault.New(fault.InvalidRequest, "email must be one plain email address").At("email")
 	}
 	return nil
@@ -143,13 +207,18 @@ func (p *Purchase) check() error {
 // Place sells codes: all that are asked for, paid and delivered, or none. The price is the
 // one of the moment. Those who can deliver are asked by priority; where one is outside of
 // this installation the order may be returned as processing, without codes: it is completed
-// or fails in the background. It returns invalid_request, not_found, out_of_stock, or
-// insufficient_funds with the details required and balance.
+// or fails in the background. It returns invalid_request, invalid_amount for a denomination
+// that the item does not have, not_found, out_of_stock, or insufficient_funds with the
+// details required and balance.
 func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error) {
 	if err := p.check(); err != nil {
 		return Placed{}, err
 	}
-	found, err := s.offer(ctx, b, p.Item)
+	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value})
+	if err != nil {
+		return Placed{}, err
+	}
+	sources, err := s.sources(b.Realm, &found, p.Quantity)
 	if err != nil {
 		return Placed{}, err
 	}
@@ -157,8 +226,8 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 	if err != nil {
 		return Placed{}, err
 	}
-	for _, equals := range tiers(s.Supply.Sources(b.Realm, &found.product)) {
-		placed, done, err := s.from(ctx, deal{draft, found.product, p.Also}, equals)
+	for _, equals := range tiers(sources) {
+		placed, done, err := s.from(ctx, deal{draft, found, p.Also}, equals)
 		if err != nil || done {
 			return placed, draft.refused(err)
 		}
@@ -168,9 +237,9 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 
 // deal is a sale that is about to be made.
 type deal struct {
-	draft   Order
-	product catalog.Product
-	also    func(*Placed) ([]storage.Effect, error)
+	draft Order
+	offer offer
+	also  func(*Placed) ([]storage.Effect, error)
 }
 
 // tier is sources of one priority: those of this installation, then the others.
@@ -213,7 +282,7 @@ func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed,
 	if !d.draft.Amount.IsPositive() {
 		return Placed{}, false, nil // there would be nothing to hold
 	}
-	offers := s.Supply.Best(ctx, equals.outside, d.draft.Price, d.draft.Quantity)
+	offers := s.Supply.Best(ctx, equals.outside, d.offer.ask(d.draft.Quantity))
 	if len(offers) == 0 {
 		return Placed{}, false, ctx.Err()
 	}
@@ -246,12 +315,12 @@ func (o *offer) order(b Buyer, p Purchase) (Order, error) {
 	if err != nil {
 		return Order{}, fmt.Errorf("item %s: %w", p.Item, err)
 	}
-	face, err := o.product.Face.Times(p.Quantity)
+	face, err := o.face.Times(p.Quantity)
 	if err != nil {
 		return Order{}, fmt.Errorf("item %s: %w", p.Item, err)
 	}
 	return Order{Book: b.Book, Realm: b.Realm, Credential: b.Credential, Item: p.Item, Product: o.product.Name, Brand: o.product.Brand,
-		Quantity: p.Quantity, Price: o.price, Amount: amount, Face: o.product.Face, TotalFace: face, Email: p.Email, Status: Completed}, nil
+		Quantity: p.Quantity, Price: o.price, Amount: amount, Face: o.face, TotalFace: face, Email: p.Email, Status: Completed}, nil
 }
 
 // sell makes one try with the codes that were picked. It returns storage.ErrStale, wrapped,
@@ -287,7 +356,7 @@ func (s *Service) operation(o *Order, costs ...cost) ledger.Operation {
 	from := wallet.Account(o.Amount.Currency)
 	op := ledger.Operation{Book: o.Book, Kind: kindPurchase, Reference: string(o.Item), Actor: o.Credential, At: s.Clocks.Now(o.Realm),
 		Open:   []ledger.NewAccount{from},
-		Guards: []ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}}
+		Guards: append([]ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}, Moved("", o.Status)...)}
 	share(&op, from, o.Amount, costs)
 	return op
 }

@@ -266,7 +266,7 @@ func (b *bundle) nothingLost(under int) {
 		if r.state == "reserved" && under == 0 {
 			b.t.Errorf("a code is reserved for order %s, which is over", r.order)
 		}
-		if (r.state == "available") != (r.buyer == "") {
+		if owned := r.state == "reserved" || r.state == "sold"; owned != (r.buyer != "") {
 			b.t.Errorf("a code is %s and %q's", r.state, r.buyer)
 		}
 	}

@@ -9,16 +9,19 @@ import (
 const (
 	columns = `book_id, order_id, realm, transaction_id, hold_id, hold_transaction_id, credential, item_code, product_name, brand, quantity, currency,
 		charged_minor, amount_minor, face_minor, face_currency, email, tries, given_up, status, created_at, changed_at`
-	listed = `SELECT ` + columns + ` FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2) ORDER BY `
-	paged  = ` LIMIT $3 OFFSET $4`
+	listed  = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 ORDER BY `
+	inState = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 AND status = $4 ORDER BY `
+	paged   = ` LIMIT $1 OFFSET $2`
 )
 
 var (
 	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "hold_id",
 		"hold_transaction_id", "credential", "item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor",
 		"face_currency", "email", "tries", "given_up", "status", "created_at", "changed_at")
-	findOrder   = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
-	countOrders = storage.SQL("order.count_orders", `SELECT COUNT(*) FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2)`)
+	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
+	scanAll   = storage.SQL("order.scan_all", `SELECT `+columns+` FROM orders WHERE realm = $1
+		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
+	scanBook = storage.SQL("order.scan_book", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3`)
 
 	// What follows changes an order under way, as it was read: nobody may have gone on
 	// with it meanwhile.
@@ -35,19 +38,28 @@ var (
 	listCheapest = storage.SQL("order.list_cheapest", listed+`amount_minor, order_id`+paged)
 	listStatusZA = storage.SQL("order.list_status_za", listed+`status DESC, order_id DESC`+paged)
 	listStatusAZ = storage.SQL("order.list_status_az", listed+`status, order_id`+paged)
+
+	listNewestIn   = storage.SQL("order.list_newest_in", inState+`order_id DESC`+paged)
+	listOldestIn   = storage.SQL("order.list_oldest_in", inState+`order_id`+paged)
+	listDearestIn  = storage.SQL("order.list_dearest_in", inState+`amount_minor DESC, order_id DESC`+paged)
+	listCheapestIn = storage.SQL("order.list_cheapest_in", inState+`amount_minor, order_id`+paged)
 )
 
-// sorting is a sort in one direction.
+// sorting is a sort in one direction, of orders in all statuses or in one.
 type sorting struct {
 	by        Sort
 	ascending bool
+	one       bool
 }
 
 // lists are the statements of List. Numbers are given out in order of time.
 var lists = map[sorting]*storage.Statement{
-	{ByCreated, false}: listNewest, {ByCreated, true}: listOldest,
-	{ByAmount, false}: listDearest, {ByAmount, true}: listCheapest,
-	{ByStatus, false}: listStatusZA, {ByStatus, true}: listStatusAZ,
+	{ByCreated, false, false}: listNewest, {ByCreated, true, false}: listOldest,
+	{ByAmount, false, false}: listDearest, {ByAmount, true, false}: listCheapest,
+	{ByStatus, false, false}: listStatusZA, {ByStatus, true, false}: listStatusAZ,
+	{ByCreated, false, true}: listNewestIn, {ByCreated, true, true}: listOldestIn,
+	{ByAmount, false, true}: listDearestIn, {ByAmount, true, true}: listCheapestIn,
+	{ByStatus, false, true}: listNewestIn, {ByStatus, true, true}: listOldestIn,
 }
 
 func (o *Order) row() []any {

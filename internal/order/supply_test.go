@@ -716,14 +716,14 @@ func TestSupplierCheck(t *testing.T) {
 		}
 		shop := b.shop("acme", 450, 1)
 		shop.left = 5
-		if price, err := b.Check(t.Context(), buyer, item, 5); err != nil || price != catalog.NewCharged(490, money.USD) || !inStock() {
+		if price, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 5}); err != nil || price != catalog.NewCharged(490, money.USD) || !inStock() {
 			t.Errorf("%s, %v", price, err)
 		}
-		if _, err := b.Check(t.Context(), buyer, item, 6); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 6}); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
 			t.Errorf("six of five: %v", err)
 		}
 		shop.left = 0
-		if _, err := b.Check(t.Context(), buyer, item, 1); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock || inStock() {
 			t.Errorf("one of none: %v", err)
 		}
 		b.clock.Advance(2 * time.Minute)
@@ -732,7 +732,7 @@ func TestSupplierCheck(t *testing.T) {
 		}
 		shop.onQuote = func(context.Context, supply.Wanted) (supply.Quote, error) { return supply.Quote{}, errCut }
 		for range 6 {
-			if _, err := b.Check(t.Context(), buyer, item, 1); fault.CodeOf(err) != fault.OutOfStock {
+			if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
 				t.Errorf("of one that is down: %v", err)
 			}
 		}

@@ -82,6 +82,7 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Alerts   *wallet.Alerts
 	Catalog  *catalog.Service
 	Stock    *stock.Stock
 	Supply   *supply.Service
@@ -160,12 +161,17 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
 	}
-	a.Books = ledger.New(db, a.Clocks, books)
 	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger, Config: hooks})
 	if err := a.Webhooks.Refresh(ctx); err != nil { // so that commands, too, tell subscribers
 		return nil, fmt.Errorf("load webhook subscriptions: %w", err)
 	}
+	a.Alerts = wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Alerts.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load alerts of wallets: %w", err)
+	}
+	books.Watch = a.Alerts.Watch
+	a.Books = ledger.New(db, a.Clocks, books)
 	a.Limits = limit.New(db, clock.System())
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})

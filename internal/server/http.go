@@ -58,9 +58,10 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,
 			Webhooks: a.Webhooks, Portals: a.Portals, Take: a.Limits.Take}),
 		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders,
-			Wallets: a.Wallets, Take: a.Limits.Take, BaseURL: h.BaseURL}),
+			Wallets: a.Wallets, Alerts: a.Alerts, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
-			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals, Version: a.Version}),
+			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
+			Catalog: a.Catalog, Stock: a.Stock, Orders: a.Orders, Alerts: a.Alerts, Version: a.Version}),
 	}
 }
 

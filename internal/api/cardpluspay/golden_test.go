@@ -16,6 +16,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -48,8 +49,10 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 		vars[name] = key
 	}
 	return wiretest.Golden{
-		Handler: b.signedFor(), Document: document, Vars: vars,
+		Handler: b.signedFor(), Document: document, Vars: vars, Headers: []string{"ETag"},
 		Rules: []wiretest.Rule{
+			{Name: "etag", Pattern: regexp.MustCompile(`ETag: ("[0-9a-f]{32}")`)},
+			{Name: "picture", Pattern: regexp.MustCompile(`/images/([0-9a-f]{64})"`)},
 			{Name: "chl", Pattern: regexp.MustCompile(`"(chl_[A-Za-z0-9_-]+)"`)},
 		},
 		Prepare: func(_ testing.TB, r *http.Request, body []byte) {
@@ -87,6 +90,11 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 			"delivers": func(testing.TB, []string) {
 				b.slow.behave(supply.Delivered)
 				b.later()
+			},
+			"range": func(testing.TB, []string) { b.spread() },
+			"picture": func(t testing.TB, args []string) {
+				_, err := b.catalog.SetImage(t.Context(), catalog.ItemCode(args[0]), drawing(t), seeder)
+				b.must(err)
 			},
 			"retire": func(t testing.TB, _ []string) {
 				_, err := b.catalog.Retire(t.Context(), google, seeder)

@@ -71,12 +71,8 @@ func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error
 // nothing was bought. An order that a supplier delivers is answered as processing at first;
 // what it becomes while its buyer waits takes that answer's place, or removes it.
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
-	item, quantity, err := in.read("item_code")
-	if err != nil {
-		return purchase{}, err
-	}
 	var kept wire.Answer
-	p := order.Purchase{Item: item, Quantity: quantity, Email: in.Email}
+	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
 			kept, effects, err = a.keep(c, placed)

@@ -99,6 +99,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
 		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
 			`"config":{"url":"https://partner.example"}}`},
+		"prices.create":     {target: base + "/catalog/prices", body: `{"basis":"face","percent":"98"}`},
 		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
 		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
 		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},

@@ -23,6 +23,8 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -31,6 +33,8 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -94,14 +98,23 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log,
 		Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger, Config: webhook.Config{Roots: roots}})
 	check(t, hooks.Refresh(t.Context()))
-	books := ledger.New(db, clocks, ledger.Config{})
+	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, alerts.Refresh(t.Context()))
+	books := ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	t.Cleanup(books.Close)
 	b.Deps = operator.Deps{DB: db, Clocks: clocks, Vault: keys, Audit: log, Books: books, Webhooks: hooks, Version: "1.2.3",
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
 		// Numbers are the same on every run, so that golden files do not take one for something else by chance.
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
-		Wallets: wallet.New(books, hooks.Outbox, clocks)}
+		Wallets: wallet.New(books, hooks.Outbox, clocks), Alerts: alerts}
+	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, b.Catalog.Refresh(t.Context()))
+	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
+	suppliers := supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Accounts: b.Accounts, Logger: logger})
+	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Supply: suppliers, Cards: b.Cards, Outbox: hooks.Outbox,
+		Queue: b.jobs, Audit: log, Clocks: clocks, Logger: logger})
+	t.Cleanup(b.Orders.Close)
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)

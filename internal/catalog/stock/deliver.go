@@ -1,6 +1,7 @@
 package stock
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -30,6 +31,8 @@ type Delivery struct {
 	Book     ledger.BookID
 	Order    string
 	Codes    []Delivered // at most MaxDelivered
+	// Spare is what becomes of codes beyond those that the order keeps; Available when empty.
+	Spare State
 }
 
 // Receipt is a delivery that is sealed and ready to be written.
@@ -91,12 +94,12 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 }
 
 // Keep returns the effects of writing a delivery at a time of its realm: the first n codes
-// are reserved for the order, or sold to it, and the others are for sale.
+// are reserved for the order, or sold to it, and the others are spare.
 func (r *Receipt) Keep(n int, as State, at time.Time) []storage.Effect {
 	effects := make([]storage.Effect, len(r.rows))
 	for i, row := range r.rows {
 		args := append([]any(nil), row...)
-		args[9], args[11], args[12] = string(Available), "", ""
+		args[9], args[11], args[12] = string(cmp.Or(r.delivery.Spare, Available)), "", ""
 		if i < n {
 			args[9], args[11], args[12] = string(as), string(r.delivery.Book), r.delivery.Order
 			if as == Sold {
@@ -170,7 +173,8 @@ func SellReserved(book ledger.BookID, order string, n int, at time.Time) storage
 	return sellReserved.With(string(book), order, storage.Micros(at)).Exactly(int64(n))
 }
 
-// FreeReserved returns the effect of putting what was delivered for an order on sale.
-func FreeReserved(book ledger.BookID, order string) storage.Effect {
-	return freeReserved.With(string(book), order)
+// FreeReserved returns the effect of putting what was delivered for an order on sale, or
+// in quarantine.
+func FreeReserved(book ledger.BookID, order string, to State) storage.Effect {
+	return freeReserved.With(string(book), order, string(to))
 }

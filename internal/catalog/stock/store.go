@@ -44,9 +44,14 @@ var (
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'reserved' ORDER BY c.code_id`)
 	sellReserved = storage.SQL("stock.sell_reserved", `UPDATE stock_codes SET state = 'sold', sold_at = $3
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
-	freeReserved = storage.SQL("stock.free_reserved", `UPDATE stock_codes SET state = 'available', buyer = '', order_id = ''
+	freeReserved = storage.SQL("stock.free_reserved", `UPDATE stock_codes SET state = $3, buyer = '', order_id = ''
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
 )
+
+// soldWith are the codes of an order with where they came from.
+var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier FROM stock_codes c
+	JOIN stock_batches b ON b.batch_id = c.batch_id
+	WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' ORDER BY c.code_id`)
 
 // Reveals.
 var (
@@ -64,6 +69,9 @@ var (
 	hasBatch  = storage.SQL("stock.has_batch", `SELECT 1 FROM stock_batches b WHERE b.realm = $1 AND b.item_code = $2 LIMIT 1`)
 	listBatch = storage.SQL("stock.list_batches", `SELECT `+batchColumns+` FROM stock_batches b
 		WHERE b.realm = $1 AND b.item_code = $2 ORDER BY b.created_at DESC, b.batch_id DESC LIMIT $3`)
+	pageBatches = storage.SQL("stock.page_batches", `SELECT `+batchColumns+` FROM stock_batches b
+		WHERE b.realm = $1 AND b.item_code = $2 AND b.batch_id < $3 ORDER BY b.batch_id DESC LIMIT $4`)
+	batchByID   = storage.SQL("stock.batch_by_id", `SELECT `+batchColumns+` FROM stock_batches b WHERE b.batch_id = $1`)
 	countStates = storage.SQL("stock.count_states", `SELECT c.state, COUNT(*) FROM stock_codes c WHERE c.batch_id = $1 GROUP BY c.state`)
 	markBatch   = storage.SQL("stock.mark_batch", `UPDATE stock_batches SET state = $2, reason = $3, changed_at = $4 WHERE batch_id = $1`)
 	// moveCodes moves at most $4 codes of a batch from a state to another while the batch

@@ -1,5 +1,5 @@
 // Package code has the commands about what resellers buy: the catalog with its prices,
-// the stock of codes, and who delivers beyond it.
+// the stock of codes, who delivers beyond it, and orders.
 package code
 
 import (
@@ -14,5 +14,5 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	return []*cobra.Command{p.catalog(), p.stock(), p.supplier()}
+	return []*cobra.Command{p.catalog(), p.stock(), p.supplier(), p.order()}
 }

@@ -30,18 +30,30 @@ type Offer struct {
 	Quote
 }
 
-// Best returns the sources outside of this installation that can deliver a quantity of an
-// item at a price, of those in sources, which are of one priority: the cheapest first. Who
-// is not worth a price is left out, and so is who asks for more than that, unless its route
-// allows for it.
-func (s *Service) Best(ctx context.Context, sources []Source, price catalog.Charged, quantity int) []Offer {
+// Ask is what a source is asked for, and at what price a code of it is sold.
+type Ask struct {
+	Price        catalog.Charged
+	Quantity     int
+	Denomination string // as in Wanted
+}
+
+// wanted is an ask in the words of a source.
+func (a *Ask) wanted(from *Route) Wanted {
+	return Wanted{Item: from.TheirItem(), Quantity: a.Quantity, Denomination: a.Denomination}
+}
+
+// Best returns the sources outside of this installation that can deliver what is asked for,
+// of those in sources, which are of one priority: the cheapest first. Who names no price is
+// left out, and so is who asks for more than the codes are sold at, unless its route allows
+// for it.
+func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
 	offers, found := make([]Offer, len(sources)), make([]bool, len(sources))
 	var group errgroup.Group
 	group.SetLimit(mostQuoted)
 	for i := range sources {
 		group.Go(func() error {
 			offers[i].Source = sources[i]
-			offers[i].Quote, found[i] = s.quote(ctx, &sources[i], quantity)
+			offers[i].Quote, found[i] = s.quote(ctx, &sources[i], a)
 			return nil
 		})
 	}
@@ -50,9 +62,9 @@ func (s *Service) Best(ctx context.Context, sources []Source, price catalog.Char
 	for i, o := range offers {
 		switch {
 		case !found[i]:
-		case !o.Affords(price, o.Cost):
+		case !o.Affords(a.Price, o.Cost):
 			s.Logger.WarnContext(ctx, "supplier asks for more than the price", "realm", string(o.Realm), "item", string(o.Item),
-				"supplier", o.Supplier, "cost", o.Cost.String(), "price", price.String())
+				"supplier", o.Supplier, "cost", o.Cost.String(), "price", a.Price.String())
 		default:
 			all = append(all, o)
 		}
@@ -73,13 +85,13 @@ func (r *Route) Affords(price catalog.Charged, cost catalog.Cost) bool {
 }
 
 // quote asks a source for its price, through its line, and remembers the answer.
-func (s *Service) quote(ctx context.Context, from *Source, quantity int) (Quote, bool) {
+func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) {
 	c := from.conn
 	if c == nil || c.supplier == nil || !c.deal.Ready() { // whom nothing can be submitted to
 		return Quote{}, false
 	}
 	q, err := line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) {
-		return c.supplier.Quote(ctx, Wanted{Item: from.TheirItem(), Quantity: quantity})
+		return c.supplier.Quote(ctx, a.wanted(&from.Route))
 	})
 	if err != nil {
 		if !line.NotAsked(err) && ctx.Err() == nil {
@@ -87,7 +99,7 @@ func (s *Service) quote(ctx context.Context, from *Source, quantity int) (Quote,
 		}
 		return Quote{}, false
 	}
-	s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available || quantity > 1, s.now())
+	s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available || a.Quantity > 1, s.now())
 	return q, q.Available
 }
 

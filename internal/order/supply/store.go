@@ -11,7 +11,7 @@ import (
 const (
 	supplierColumns   = `realm, supplier_id, name, kind, timeout_ms, concurrency, config, state, version, created_at, changed_at`
 	routeColumns      = `realm, item_code, supplier_id, supplier_item, priority, at_loss, state, version`
-	submissionColumns = `book_id, order_id, try, submission_id, realm, supplier_id, supplier_item, quantity, reference, state, reason,
+	submissionColumns = `book_id, order_id, try, submission_id, realm, supplier_id, supplier_item, quantity, denomination, reference, state, reason,
 		delivered, currency, cost_minor, asked, sent_at, busy_until, changed_at`
 )
 
@@ -36,7 +36,7 @@ var (
 		"supplier_item", "priority", "at_loss", "state", "version", "changed_at")
 
 	insertSubmission = storage.Insert("supply.insert_submission", "supply_submissions", "book_id", "order_id", "try", "submission_id", "realm", "supplier_id",
-		"supplier_item", "quantity", "reference", "state", "reason", "delivered", "currency", "cost_minor", "asked", "sent_at", "busy_until", "changed_at")
+		"supplier_item", "quantity", "denomination", "reference", "state", "reason", "delivered", "currency", "cost_minor", "asked", "sent_at", "busy_until", "changed_at")
 	// changeSubmission changes an open one that nobody asked about since it was read.
 	changeSubmission = storage.SQL("supply.change_submission", `UPDATE supply_submissions SET state = $4, reference = $5, reason = $6, delivered = $7,
 		currency = $8, cost_minor = $9, asked = $10, busy_until = $11, changed_at = $12
@@ -110,7 +110,7 @@ func stored(s State) string {
 }
 
 func (r *Row) values() []any {
-	return []any{string(r.Book), r.Order, int64(r.Try), string(r.ID), string(r.Realm), r.Supplier, r.Item, int64(r.Quantity), r.Reference, stored(r.State),
+	return []any{string(r.Book), r.Order, int64(r.Try), string(r.ID), string(r.Realm), r.Supplier, r.Item, int64(r.Quantity), r.Denomination, r.Reference, stored(r.State),
 		r.Reason, int64(r.Delivered), "", int64(0), int64(r.Asked), storage.Micros(r.SentAt), storage.Micros(r.BusyUntil), storage.Micros(r.ChangedAt)}
 }
 
@@ -119,7 +119,7 @@ func scanSubmission(row storage.Row) (r Row, err error) {
 		currency                  string
 		cost, sent, busy, changed int64
 	)
-	err = row.Scan((*string)(&r.Book), &r.Order, &r.Try, (*string)(&r.ID), (*string)(&r.Realm), &r.Supplier, &r.Item, &r.Quantity, &r.Reference,
+	err = row.Scan((*string)(&r.Book), &r.Order, &r.Try, (*string)(&r.ID), (*string)(&r.Realm), &r.Supplier, &r.Item, &r.Quantity, &r.Denomination, &r.Reference,
 		(*string)(&r.State), &r.Reason, &r.Delivered, &currency, &cost, &r.Asked, &sent, &busy, &changed)
 	if err != nil {
 		return r, err

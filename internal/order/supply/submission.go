@@ -47,9 +47,9 @@ const settle = time.Minute
 
 // Begin returns the first row of a submission to a source, with the time by which its call
 // is over.
-func (s *Service) Begin(o *Offer, quantity int) Row {
+func (s *Service) Begin(o *Offer, a Ask) Row {
 	now := s.now()
-	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: Wanted{Item: o.TheirItem(), Quantity: quantity}, SentAt: now},
+	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: a.wanted(&o.Route), SentAt: now},
 		Realm: o.Realm, Supplier: o.Supplier, BusyUntil: now.Add(o.conn.timeout() + slack), ChangedAt: now}
 }
 

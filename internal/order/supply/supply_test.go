@@ -337,7 +337,7 @@ func TestBest(t *testing.T) {
 	b.must(err)
 	best := func() string {
 		var names []string
-		for _, o := range b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], catalog.NewCharged(490, money.USD), 1) {
+		for _, o := range b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1}) {
 			names = append(names, o.Supplier)
 		}
 		return strings.Join(names, " ")

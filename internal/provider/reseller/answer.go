@@ -18,11 +18,13 @@ import (
 type checkBody struct {
 	ItemID   string `json:"item_id"`
 	Quantity int    `json:"quantity"`
+	Value    string `json:"value,omitzero"`
 }
 
 type orderBody struct {
 	ItemCode string `json:"item_code"`
 	Quantity int    `json:"quantity"`
+	Value    string `json:"value,omitzero"`
 }
 
 // number is a number as it stands, in a JSON number or in a string.

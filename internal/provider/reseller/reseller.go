@@ -78,7 +78,7 @@ func (u *upstream) Close() error {
 
 // Quote implements supply.Supplier.
 func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, error) {
-	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity}})
+	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination}})
 	switch {
 	case err != nil:
 		return supply.Quote{}, err
@@ -169,7 +169,7 @@ func refusalFault(status int) error {
 // order sends a submission under its key.
 func (u *upstream) order(ctx context.Context, s supply.Submission) (response, error) {
 	return u.call(ctx, u.orders, request{method: http.MethodPost, path: "/orders", key: "scrip-" + string(s.ID),
-		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity}})
+		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity, Value: s.Denomination}})
 }
 
 // lookUp reads an order by its number.

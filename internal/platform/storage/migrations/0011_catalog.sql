@@ -99,6 +99,25 @@ CREATE TABLE catalog_tiers (
 
 CREATE INDEX catalog_tiers_by_version ON catalog_tiers (version);
 
+-- Pictures that were uploaded, by the SHA-256 of their bytes in hex. None ever changes.
+CREATE TABLE catalog_images (
+	image_hash TEXT NOT NULL PRIMARY KEY CHECK (length(image_hash) = 64),
+	type TEXT NOT NULL,
+	data BYTEA NOT NULL,
+	actor TEXT NOT NULL,
+	created_at BIGINT NOT NULL
+);
+
+-- The pictures of brands, in lower case, for products without one; an empty one is none any more.
+CREATE TABLE catalog_brands (
+	brand TEXT NOT NULL PRIMARY KEY,
+	image TEXT NOT NULL,
+	version BIGINT NOT NULL CHECK (version > 0),
+	changed_at BIGINT NOT NULL
+);
+
+CREATE INDEX catalog_brands_by_version ON catalog_brands (version);
+
 -- Uploads of codes. Those of a quarantined one are not sold.
 CREATE TABLE stock_batches (
 	batch_id TEXT NOT NULL PRIMARY KEY,

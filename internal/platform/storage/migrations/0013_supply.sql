@@ -53,6 +53,7 @@ CREATE TABLE supply_submissions (
 	supplier_id TEXT NOT NULL,
 	supplier_item TEXT NOT NULL,
 	quantity BIGINT NOT NULL CHECK (quantity BETWEEN 1 AND 100),
+	denomination TEXT NOT NULL,
 	reference TEXT NOT NULL,
 	state TEXT NOT NULL CHECK (state IN ('sent', 'working', 'delivered', 'refused')),
 	reason TEXT NOT NULL,
