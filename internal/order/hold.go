@@ -7,8 +7,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -22,6 +25,9 @@ const (
 	kindCapture = "order.capture"
 	kindRelease = "order.release"
 )
+
+// IsCapture reports whether a transaction of the books paid for an order whose money was held.
+func IsCapture(o *ledger.Outcome) bool { return o.Kind == kindCapture }
 
 const holdPrefix = "hold"
 
@@ -43,10 +49,10 @@ func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (stand
 	var st standing
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		placed := Placed{Order: draft.placed(&done)}
-		placed.HoldTransaction, placed.Transaction = done.Transaction, ""
+		placed.Transaction = "" // the hold is a change of the order
 		row.Book, row.Order, row.Try = placed.Book, int64(placed.Number), 1
 		st = standing{order: placed.Order, tries: []supply.Row{row}, product: d.offer.product}
-		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), row.Written(), s.wakeAt(&placed.Order, s.Supply.Busy(&row)))
+		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), insertChange.Row(placed.held(&done).row()...), row.Written(), s.wakeAt(&placed.Order, s.Supply.Busy(&row)))
 		if d.also == nil {
 			return effects, nil
 		}
@@ -57,6 +63,12 @@ func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (stand
 		return standing{}, fmt.Errorf("accept order: %w", err)
 	}
 	return st, nil
+}
+
+// held is what the books did when an order's money was held.
+func (o *Order) held(done *ledger.Outcome) *Change {
+	return &Change{Book: o.Book, Seq: done.Seq, Order: o.Number, Transaction: done.Transaction, Kind: done.Kind, Codes: o.Quantity,
+		Refunded: catalog.NewCharged(0, o.Amount.Currency), At: done.At}
 }
 
 // wakeAt returns the effect of having an order looked at after a while.
@@ -148,4 +160,95 @@ func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
 	}
 	w.tell(failed, outOfStock(st.order.Quantity))
 	return nil
+}
+
+// The accounts of orders, each of them one per currency in each book.
+
+// revenue is what was paid for codes, less what is owed for them to suppliers who are paid
+// in the same currency.
+func revenue(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("order.revenue/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
+}
+
+// clearing is where held money goes on its way to those who get it: it is always empty.
+func clearing(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("order.clearing/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
+}
+
+// payable is what a supplier is owed for codes that were sold, one account for each.
+func payable(supplier string, currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("order.payable/" + supplier + "/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
+}
+
+// foreign is what was spent on codes in a currency other than their price's.
+func foreign(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("order.cost/" + currency.String()), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// cost is what a supplier is owed for its part of an order.
+type cost struct {
+	supplier string
+	amount   catalog.Cost
+}
+
+// share has op give an order's amount out of an account to those who get it: to each
+// supplier what it is owed, and the rest is revenue. What is owed in another currency, or
+// beyond the amount, the operator pays.
+func share(op *ledger.Operation, from ledger.NewAccount, amount catalog.Charged, costs []cost) {
+	to := revenue(amount.Currency)
+	op.Open = append(op.Open, to)
+	rest, owed := amount.Minor, int64(0)
+	for _, c := range costs {
+		if c.amount.Currency == amount.Currency {
+			owed += c.amount.Minor
+		}
+	}
+	payer := from.ID
+	if owed > rest { // sold below cost
+		post(op, from.ID, to.ID, money.New(rest, amount.Currency))
+		payer, rest = to.ID, 0
+	}
+	for _, c := range costs {
+		if !c.amount.Currency.IsValid() || !c.amount.IsPositive() {
+			continue
+		}
+		supplier := payable(c.supplier, c.amount.Currency)
+		op.Open = append(op.Open, supplier)
+		if c.amount.Currency != amount.Currency {
+			spent := foreign(c.amount.Currency)
+			op.Open = append(op.Open, spent)
+			post(op, spent.ID, supplier.ID, c.amount.Amount)
+			continue
+		}
+		post(op, payer, supplier.ID, c.amount.Amount)
+		rest -= c.amount.Minor
+	}
+	post(op, from.ID, to.ID, money.New(rest, amount.Currency))
+}
+
+// post adds a posting of an amount, unless it is nothing.
+func post(op *ledger.Operation, debit, credit ledger.AccountID, amount money.Amount) {
+	if amount.IsPositive() { // what costs nothing moves nothing
+		op.Postings = append(op.Postings, ledger.Posting{Debit: debit, Credit: credit, Amount: amount})
+	}
+}
+
+// total returns what some codes cost: nothing where that is unknown or in several currencies.
+func total(codes []catalog.Cost) (sum catalog.Cost) {
+	for i, c := range codes {
+		if i == 0 {
+			sum = c
+			continue
+		}
+		added, err := sum.Add(c.Amount)
+		if err != nil {
+			return catalog.Cost{}
+		}
+		sum.Amount = added
+	}
+	return sum
+}
+
+func outOfStock(quantity int) *fault.Error {
+	return fault.New(fault.OutOfStock, "there are not %d codes of this item in stock", quantity).With("requested", itoa(quantity))
 }

@@ -93,15 +93,13 @@ type Order struct {
 	// Transaction is what paid for it or, where it failed, what freed the money; empty while
 	// it is under way.
 	Transaction ledger.TransactionID
-	// Hold reserves the money of an order that a supplier delivers, and HoldTransaction
-	// placed it; empty: it was paid at once.
-	Hold            ledger.HoldID
-	HoldTransaction ledger.TransactionID
-	Credential      string
-	Item            catalog.ItemCode
-	Product         string // its name when it was sold
-	Brand           string
-	Quantity        int
+	// Hold reserves the money of an order that a supplier delivers; empty: it was paid at once.
+	Hold       ledger.HoldID
+	Credential string
+	Item       catalog.ItemCode
+	Product    string // its name when it was sold
+	Brand      string
+	Quantity   int
 	// Price is what one code was charged at, Amount all of them.
 	Price, Amount catalog.Charged
 	// Face is what one code is worth, TotalFace all of them.

@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -98,6 +100,26 @@ func TestPlace(t *testing.T) {
 			t.Errorf("the events are %+v", events)
 		}
 		b.verified()
+	})
+}
+
+// Codes stand in the answer as they do when the order is read again, whichever expires
+// first: their places are their numbers.
+func TestCodesKeepTheirPlaces(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		file := "code,expires\nLATE,2027-06-01\nNEVER,\nSOON,2026-12-24\n"
+		_, err := b.Stock.Import(t.Context(), strings.NewReader(file), stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: "mixed", Actor: seeder})
+		b.must(err)
+		acme := b.buyer("Acme", 10_000)
+		placed, err := b.Place(t.Context(), acme, order.Purchase{Item: item, Quantity: 2})
+		b.must(err)
+		found, err := b.Reveal(t.Context(), acme, placed.Number)
+		b.must(err)
+		for _, codes := range [][]stock.Code{placed.Codes, found.Codes} {
+			if diff := cmp.Diff([]string{"LATE", "SOON"}, texts(codes)); diff != "" {
+				t.Error(diff)
+			}
+		}
 	})
 }
 

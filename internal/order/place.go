@@ -326,6 +326,7 @@ func (o *offer) order(b Buyer, p Purchase) (Order, error) {
 // sell makes one try with the codes that were picked. It returns storage.ErrStale, wrapped,
 // when one of them was sold or withdrawn meanwhile.
 func (s *Service) sell(ctx context.Context, draft Order, ids []stock.CodeID, also func(*Placed) ([]storage.Effect, error)) (Placed, error) {
+	ids = slices.Sorted(slices.Values(ids)) // as they are read again
 	codes, err := s.Stock.Open(ctx, ids)
 	if err != nil {
 		return Placed{}, fmt.Errorf("open codes: %w", err)

@@ -3,25 +3,38 @@ package order
 import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 const (
-	columns = `book_id, order_id, realm, transaction_id, hold_id, hold_transaction_id, credential, item_code, product_name, brand, quantity, currency,
+	columns = `book_id, order_id, realm, transaction_id, hold_id, credential, item_code, product_name, brand, quantity, currency,
 		charged_minor, amount_minor, face_minor, face_currency, email, tries, given_up, status, created_at, changed_at`
 	listed  = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 ORDER BY `
 	inState = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 AND status = $4 ORDER BY `
 	paged   = ` LIMIT $1 OFFSET $2`
+
+	changeColumns = `book_id, seq, order_id, transaction_id, kind, codes, currency, refunded_minor, changed_at`
 )
 
 var (
 	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "hold_id",
-		"hold_transaction_id", "credential", "item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor",
+		"credential", "item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor",
 		"face_currency", "email", "tries", "given_up", "status", "created_at", "changed_at")
 	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
 	scanAll   = storage.SQL("order.scan_all", `SELECT `+columns+` FROM orders WHERE realm = $1
 		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
 	scanBook = storage.SQL("order.scan_book", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3`)
+
+	loadOrders  = storage.Lookup("order.load_orders", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id IN ({values})`, "BIGINT")
+	findPayers  = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders WHERE book_id = $1 AND transaction_id <> '' AND transaction_id IN ({values})`, "TEXT")
+	lastOrder   = storage.SQL("order.last_order", `SELECT COALESCE(MAX(order_id), 0) FROM orders WHERE book_id = $1`)
+	createdAt   = storage.SQL("order.created_at", `SELECT created_at FROM orders WHERE book_id = $1 AND order_id = $2`)
+	listBetween = storage.SQL("order.list_between", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id > $2 AND order_id <= $3
+		ORDER BY order_id LIMIT $4`)
+	// changeOrder holds an order that is completed, and keeps it so or not.
+	changeOrder = storage.SQL("order.change_order", `UPDATE orders SET status = $3, changed_at = $4
+		WHERE book_id = $1 AND order_id = $2 AND status = 'completed'`)
 
 	// What follows changes an order under way, as it was read: nobody may have gone on
 	// with it meanwhile.
@@ -45,6 +58,16 @@ var (
 	listCheapestIn = storage.SQL("order.list_cheapest_in", inState+`amount_minor, order_id`+paged)
 )
 
+// Changes of orders.
+var (
+	insertChange = storage.Insert("order.insert_change", "order_changes", "book_id", "seq", "order_id", "transaction_id", "kind", "codes", "currency",
+		"refunded_minor", "changed_at")
+	loadChanges = storage.Lookup("order.load_changes", `SELECT `+changeColumns+` FROM order_changes
+		WHERE book_id = $1 AND order_id IN ({values}) ORDER BY seq`, "BIGINT")
+	listChanges = storage.SQL("order.list_changes", `SELECT `+changeColumns+` FROM order_changes
+		WHERE book_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`)
+)
+
 // sorting is a sort in one direction, of orders in all statuses or in one.
 type sorting struct {
 	by        Sort
@@ -63,7 +86,7 @@ var lists = map[sorting]*storage.Statement{
 }
 
 func (o *Order) row() []any {
-	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), string(o.Hold), string(o.HoldTransaction),
+	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), string(o.Hold),
 		o.Credential, string(o.Item), o.Product, o.Brand, o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email, int64(o.Tries), bit(o.GivenUp),
 		string(o.Status), storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt)}
 }
@@ -78,7 +101,7 @@ func bit(b bool) int64 {
 func scanOrder(r storage.Row) (o Order, err error) {
 	var charged, worth string
 	var price, amount, face, givenUp, created, changed int64
-	err = r.Scan(&o.Book, &o.Number, &o.Realm, &o.Transaction, &o.Hold, &o.HoldTransaction, &o.Credential, &o.Item, &o.Product, &o.Brand, &o.Quantity, &charged,
+	err = r.Scan(&o.Book, &o.Number, &o.Realm, &o.Transaction, &o.Hold, &o.Credential, &o.Item, &o.Product, &o.Brand, &o.Quantity, &charged,
 		&price, &amount, &face, &worth, &o.Email, &o.Tries, &givenUp, &o.Status, &created, &changed)
 	o.GivenUp = givenUp == 1
 	if err != nil {
@@ -96,4 +119,30 @@ func scanOrder(r storage.Row) (o Order, err error) {
 	o.CreatedAt, o.ChangedAt = storage.Time(created), storage.Time(changed)
 	o.TotalFace, err = o.Face.Times(o.Quantity)
 	return o, err
+}
+
+func (c *Change) row() []any {
+	return []any{string(c.Book), c.Seq, int64(c.Order), string(c.Transaction), c.Kind, c.Codes, c.Refunded.Currency.String(), c.Refunded.Minor, storage.Micros(c.At)}
+}
+
+func scanChange(r storage.Row) (c Change, err error) {
+	var currency string
+	var minor, at int64
+	if err = r.Scan(&c.Book, &c.Seq, &c.Order, &c.Transaction, &c.Kind, &c.Codes, &currency, &minor, &at); err != nil {
+		return c, err
+	}
+	parsed, err := money.Parse(currency)
+	c.Refunded, c.At = catalog.NewCharged(minor, parsed), storage.Time(at)
+	return c, err
+}
+
+// payer is a transaction in an order's row.
+type payer struct {
+	transaction ledger.TransactionID
+	order       Number
+}
+
+func scanPayer(r storage.Row) (p payer, err error) {
+	err = r.Scan(&p.transaction, &p.order)
+	return p, err
 }

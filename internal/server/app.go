@@ -24,6 +24,8 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
@@ -87,6 +89,8 @@ type App struct {
 	Stock    *stock.Stock
 	Supply   *supply.Service
 	Orders   *order.Service
+	Claims   *claim.Service
+	Reports  *report.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -156,7 +160,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -183,6 +187,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, err
 	}
 	if err := a.buildOrders(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := a.buildAfterSale(o); err != nil {
 		return nil, err
 	}
 	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Jobs: a.Jobs, Resolver: resolver(o.DNS),
@@ -242,12 +249,24 @@ func (a *App) buildOrders(ctx context.Context, o Options) error {
 	return nil
 }
 
+// buildAfterSale builds what happens to orders once they are completed.
+func (a *App) buildAfterSale(o Options) error {
+	a.Claims = claim.New(claim.Deps{DB: a.DB, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
+	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if o.Metrics == nil {
+		return nil
+	}
+	return o.Metrics.Counter("scrip_report_differences_total", "Differences that daily reports of orders, codes and postings found.",
+		func() float64 { return float64(a.Reports.Differences()) })
+}
+
 // How often the sweeps run.
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
 	lowSweep  = 30 * time.Second
+	dayReport = 10 * time.Minute
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -273,6 +292,7 @@ func (a *App) schedule() {
 		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
+	a.Jobs.Every("report.make_due", dayReport, a.Reports.MakeDue)
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {

@@ -205,11 +205,18 @@ func pinOf(c *stock.Code) []secretText {
 // delivered is the status of a code that its buyer has.
 const delivered = "delivered"
 
+func statusOf(c *stock.Code) string {
+	if c.State == stock.Refunded {
+		return string(stock.Refunded)
+	}
+	return delivered
+}
+
 func detailsOf(p *order.Placed) details {
 	out := details{OrderID: int64(p.Number), OrderNo: p.Name(), Status: string(p.Status), State: stateSuccess, Codes: make([]heldCode, 0, len(p.Codes)),
 		Amount: wire.Major(p.Amount.Amount), CreatedAt: wire.TimeOffset(p.CreatedAt.UTC())}
 	for i := range p.Codes {
-		out.Codes = append(out.Codes, heldCode{Code: p.Codes[i].Text.Reveal(), Status: delivered, Metadata: pinOf(&p.Codes[i])})
+		out.Codes = append(out.Codes, heldCode{Code: p.Codes[i].Text.Reveal(), Status: statusOf(&p.Codes[i]), Metadata: pinOf(&p.Codes[i])})
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -78,6 +80,16 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 				b.must(err)
 			},
 			"sign": func(testing.TB, []string) { b.sign(b.acme.Test) },
+			// decide CLAIM replaced|refunded|rejected: an operator's decision
+			"decide": func(t testing.TB, args []string) {
+				found, err := b.Claims.OfOrder(t.Context(), b.acme.Test, 1)
+				b.must(err)
+				n, err := strconv.Atoi(args[0])
+				b.must(err)
+				_, err = b.Claims.Decide(t.Context(), claim.Decision{Book: b.acme.Test, Claim: found[n-1].ID, Verdict: claim.Verdict(args[1]),
+					Reason: "redeemed by its holder", Actor: seeder})
+				b.must(err)
+			},
 			"freeze": func(t testing.TB, _ []string) {
 				_, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.acme.Test, Kind: "test.freeze", At: b.clock.Now(),
 					States: []ledger.StateChange{{Account: "wallet/USD", To: ledger.Frozen}}})

@@ -30,8 +30,8 @@ const (
 	keptAs = "cardpluspay.order"
 )
 
-// replay is how orders under an Idempotency-Key are remembered: per book, with the
-// answers sealed, since they hold codes.
+// replay is how orders and claims under an Idempotency-Key are remembered: per book, with
+// the answers sealed, since some hold codes.
 func (a *api) replay() *wire.Replay[account.Principal] {
 	return &wire.Replay[account.Principal]{
 		Key: func(c *call, _ any) string {
@@ -44,7 +44,7 @@ func (a *api) replay() *wire.Replay[account.Principal] {
 		Fingerprint: func(material []byte) []byte { return a.Vault.Hash(purposeRequest, string(material)) },
 		Find:        a.findAnswer,
 		Keep: func(context.Context, *call, wire.Answer) error {
-			return errors.New("the answer to an order was not written with it")
+			return errors.New("an answer was not written with what was done")
 		},
 	}
 }
@@ -75,7 +75,7 @@ func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase,
 	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
-			kept, effects, err = a.keep(c, placed)
+			kept, effects, err = a.keepOrder(c, placed)
 			return effects, err
 		}
 	}
@@ -100,30 +100,48 @@ func (a *api) purchased(c *call, placed *order.Placed) purchase {
 	return purchaseOf(placed)
 }
 
-// keep renders the answer to an order and returns what writes it down.
-func (a *api) keep(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
-	scope := a.scope(c)
-	e := idempotency.Entry{Scope: scope, Fingerprint: c.Retry.Fingerprint, At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
-	if placed.Status == order.Failed { // refusals are not kept
+// keepOrder renders the answer to an order and returns what writes it down. One that was
+// answered as processing, to nobody yet, gets its end in the place of that, or none: refusals
+// are not kept.
+func (a *api) keepOrder(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
+	e := a.entry(c)
+	if placed.Status == order.Failed {
 		return wire.Answer{}, []storage.Effect{e.Forget()}, nil
 	}
-	answer, err := c.Encode(a.purchased(c, placed))
+	answer, err := a.seal(c, &e, a.purchased(c, placed))
 	if err != nil {
 		return wire.Answer{}, nil, err
 	}
-	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(scope), answer.Body)
-	if err != nil {
-		return wire.Answer{}, nil, err
-	}
-	e.Answer = wire.Answer{Status: answer.Status, Body: sealed}
-	if placed.Status == order.Completed && placed.Hold != "" { // it was answered as processing, to nobody yet
+	if placed.Status == order.Completed && placed.Hold != "" {
 		return answer, []storage.Effect{e.Replace()}, nil
 	}
 	return answer, []storage.Effect{e.Effect()}, nil
 }
 
-// raced says what the error of an order means that is repeatable: where another process
-// answered the same order meanwhile, its answer is sent instead. That includes refusals: the
+// keep renders the answer to a call and returns what writes it down.
+func (a *api) keep(c *call, out any) (wire.Answer, []storage.Effect, error) {
+	e := a.entry(c)
+	answer, err := a.seal(c, &e, out)
+	return answer, []storage.Effect{e.Effect()}, err
+}
+
+func (a *api) entry(c *call) idempotency.Entry {
+	return idempotency.Entry{Scope: a.scope(c), Fingerprint: c.Retry.Fingerprint, At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
+}
+
+// seal renders an answer, and puts it into an entry sealed.
+func (a *api) seal(c *call, e *idempotency.Entry, out any) (wire.Answer, error) {
+	answer, err := c.Encode(out)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(e.Scope), answer.Body)
+	e.Answer = wire.Answer{Status: answer.Status, Body: sealed}
+	return answer, err
+}
+
+// raced says what the error of a call means that is repeatable: where another process
+// answered the same call meanwhile, its answer is sent instead. That includes refusals: the
 // order itself may have taken the last code, or the money.
 func (a *api) raced(ctx context.Context, c *call, err error) error {
 	refused := fault.CodeOf(err) == fault.OutOfStock || fault.CodeOf(err) == fault.InsufficientFunds

@@ -1,6 +1,6 @@
 // Package cardpluspay is the wire dialect of resellers of codes, under /v1: the
-// prepaid balance, the catalog, a check of the stock, orders with their codes, and
-// challenges for accounts that sign their requests.
+// prepaid balance, the catalog, a check of the stock, orders with their codes, claims
+// about dead ones, and challenges for accounts that sign their requests.
 //
 // It translates between the wire and packages order and wallet, and holds no rule
 // about money, codes or orders. Every answer is the envelope {success, message,
@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -31,6 +32,7 @@ type Deps struct {
 	Clocks   *clock.Realms
 	Accounts *account.Service
 	Orders   *order.Service
+	Claims   *claim.Service
 	Wallets  *wallet.Service
 	Alerts   *wallet.Alerts
 	// Take counts keys that were not right against the address that presented them.
@@ -90,6 +92,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	wire.Handle(s, place, a.place)
 	wire.Handle(s, get("orders.list", "/orders", account.ScopeOrderRead, "Orders retrieved successfully"), a.list)
 	wire.Handle(s, get("orders.get", "/orders/{id}", account.ScopeOrderRead, "Order details retrieved successfully"), a.get)
+	a.claimRoutes(s)
 	return s
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -106,6 +107,7 @@ func (b *bundle) build(db *storage.DB) {
 	b.t.Cleanup(orders.Close)
 	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, BaseURL: "https://cards.example",
 		Accounts: accounts, Wallets: wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts, Orders: orders}
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 }
 
 func (b *bundle) seed() {

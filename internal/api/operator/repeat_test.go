@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -80,7 +81,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	const base = "/operator/v1"
 	book, customer := base+"/books/"+string(b.customer.Test), base+"/customers/"+string(b.customer.ID)
 	webhooks := book + "/webhooks"
-	return map[string]repeatable{
+	all := map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
 		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
@@ -113,6 +114,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
+	maps.Copy(all, b.remedies(t))
+	return all
 }
 
 func first(method, otherwise string) string {

@@ -152,7 +152,8 @@ func Revealed(r Reveal, at time.Time) []storage.Effect {
 }
 
 // Reveal returns the codes of a book's order in the clear, by id, once the look is
-// recorded. It returns not_found where the order has none, another book's among them.
+// recorded. One that was replaced is not among them: the other one has its place. It
+// returns not_found where the order has none, another book's among them.
 func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 	found, err := storage.All(ctx, s.DB, scanCode, listSold, string(r.Book), r.Order, string(r.Realm))
 	if err != nil {
@@ -166,6 +167,7 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		if codes[i], err = s.unseal(c); err != nil {
 			return nil, err
 		}
+		codes[i].Place = i + 1
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
@@ -233,10 +235,5 @@ const maxLooks = 1000
 
 // Looks returns when the codes of a book's order were revealed, first to last.
 func (s *Stock) Looks(ctx context.Context, book ledger.BookID, order string) ([]Look, error) {
-	return storage.All(ctx, s.DB, func(r storage.Row) (l Look, err error) {
-		var at int64
-		err = r.Scan(&l.Actor, &at)
-		l.At = storage.Time(at)
-		return l, err
-	}, listReveals, string(book), order, maxLooks)
+	return storage.All(ctx, s.DB, scanLook, listReveals, string(book), order, maxLooks)
 }

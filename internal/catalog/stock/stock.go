@@ -2,9 +2,9 @@
 // found by keyed hash, sold once, the ones that expire first before the others.
 //
 // A code is sold by the effects of Take within the buyer's ledger operation: two buyers
-// cannot have the same. What a supplier delivers for an order is sealed by Receive. Codes
-// leave in the clear through Open and Reveal alone, and every Reveal is recorded with its
-// buyer's book.
+// cannot have the same. One that was dead is replaced or refunded once, by effects, too.
+// What a supplier delivers for an order is sealed by Receive. Codes leave in the clear
+// through Open and Reveal alone, and every Reveal is recorded with its buyer's book.
 //
 // It must never sell a code from stock that is expired or in a quarantined batch, and never
 // log one.
@@ -45,6 +45,9 @@ const (
 	Quarantined State = "quarantined"
 	Reserved    State = "reserved" // delivered for an order that is not complete yet
 	Sold        State = "sold"
+	// Replaced codes were dead: others took their places. Refunded ones were dead, too.
+	Replaced State = "replaced"
+	Refunded State = "refunded"
 )
 
 // Code is a code in the clear.
@@ -58,6 +61,8 @@ type Code struct {
 	Cost      catalog.Cost
 	ExpiresAt time.Time // zero: never
 	SoldAt    time.Time // zero: it is not sold
+	// Place is which of its order's codes it is, from 1, as Reveal found it.
+	Place int
 }
 
 // Deps is what a Stock stands on.

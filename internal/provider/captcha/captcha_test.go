@@ -97,18 +97,20 @@ func TestFailsClosed(t *testing.T) {
 		answer func(http.ResponseWriter, *http.Request)
 		want   fault.Code
 	}{
-		"no":                 {says(`{"success":false,"error-codes":["invalid-input-response"]}`), fault.InvalidRequest},
-		"used":               {says(`{"success":false,"error-codes":["timeout-or-duplicate"]}`), fault.InvalidRequest},
-		"no without a code":  {says(`{}`), fault.InvalidRequest},
-		"a wrong secret":     {says(`{"success":false,"error-codes":["invalid-input-secret"]}`), fault.Unavailable},
-		"a mistake of its":   {says(`{"success":false,"error-codes":["internal-error","invalid-input-response"]}`), fault.Unavailable},
-		"a text":             {says(`yes ` + secret), fault.Unavailable},
-		"a yes as a text":    {says(`{"success":"true"}`), fault.Unavailable},
-		"half an answer":     {says(`{"success":true`), fault.Unavailable},
-		"a flood":            {says(`{"success":true,"x":"` + strings.Repeat("x", 80<<10) + `"}`), fault.Unavailable},
-		"an error":           {status(500), fault.Unavailable},
-		"another yes":        {status(201), fault.Unavailable},
-		"somewhere else":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 307) }, fault.Unavailable},
+		"no":                {says(`{"success":false,"error-codes":["invalid-input-response"]}`), fault.InvalidRequest},
+		"used":              {says(`{"success":false,"error-codes":["timeout-or-duplicate"]}`), fault.InvalidRequest},
+		"no without a code": {says(`{}`), fault.InvalidRequest},
+		"a wrong secret":    {says(`{"success":false,"error-codes":["invalid-input-secret"]}`), fault.Unavailable},
+		"a mistake of its":  {says(`{"success":false,"error-codes":["internal-error","invalid-input-response"]}`), fault.Unavailable},
+		"a text":            {says(`yes ` + secret), fault.Unavailable},
+		"a yes as a text":   {says(`{"success":"true"}`), fault.Unavailable},
+		"half an answer":    {says(`{"success":true`), fault.Unavailable},
+		"a flood":           {says(`{"success":true,"x":"` + strings.Repeat("x", 80<<10) + `"}`), fault.Unavailable},
+		"an error":          {status(500), fault.Unavailable},
+		"another yes":       {status(201), fault.Unavailable},
+		"somewhere else": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, fault.Unavailable},
 		"a broken line":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Unavailable},
 		"codes with a trick": {says(`{"success":false,"error-codes":["invalid-input-secret","` + secret + `"]}`), fault.Unavailable},
 	} {

@@ -2,8 +2,8 @@
 -- told that their money runs out.
 
 -- What a code was worth, and in which currency, is for show: face_currency is a product's own.
--- hold_id reserves the money of an order that a supplier delivers, hold_transaction_id placed
--- it; empty: it was paid at once. transaction_id paid for it, or freed the money; empty: neither yet.
+-- hold_id reserves the money of an order that a supplier delivers; empty: it was paid at once.
+-- transaction_id paid for it, or freed the money; empty: neither yet.
 -- tries counts what was asked of suppliers; given_up is 1 when nobody else is to be asked.
 CREATE TABLE orders (
 	book_id TEXT NOT NULL,
@@ -12,7 +12,6 @@ CREATE TABLE orders (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	transaction_id TEXT NOT NULL,
 	hold_id TEXT NOT NULL,
-	hold_transaction_id TEXT NOT NULL,
 	credential TEXT NOT NULL,
 	item_code TEXT NOT NULL,
 	product_name TEXT NOT NULL,
