@@ -30,7 +30,7 @@ const (
 // wallet has paid for what was delivered.
 func TestOrdersThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		r := &race{t: t, answers: map[int]string{}}
+		r := &race{t: t, item: raceItem, buyers: raceBuyers, answers: map[int]string{}}
 		server := at.start(t, "--demo")
 		customer := at.fields(t, "customer", "create", "--name", "Racer")["customer"]
 		at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", "1000.00", "--reference", "race")
@@ -53,6 +53,8 @@ func TestOrdersThroughCrashes(t *testing.T) {
 // race is the buyers and what they were told.
 type race struct {
 	t         *testing.T
+	item      string
+	buyers    int
 	base, key string
 	mu        sync.Mutex
 	answers   map[int]string // by buyer: the body of the answer that was acknowledged
@@ -63,7 +65,7 @@ type race struct {
 func (r *race) run(crashAfter int, crash func()) {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	heard := make(chan struct{}, 2*raceBuyers)
+	heard := make(chan struct{}, 2*r.buyers)
 	if crash != nil {
 		go func() {
 			for range crashAfter {
@@ -88,13 +90,13 @@ func (r *race) run(crashAfter int, crash func()) {
 			}
 		})
 	}
-	for _, buyer := range rand.Perm(raceBuyers) {
+	for _, buyer := range rand.Perm(r.buyers) {
 		buyers <- buyer
 	}
 	close(buyers)
 	group.Wait()
 	if crash != nil {
-		for range raceBuyers { // however few were heard
+		for range r.buyers { // however few were heard
 			heard <- struct{}{}
 		}
 		<-ctx.Done()
@@ -117,7 +119,7 @@ func (r *race) heard(buyer, status int, body string) {
 func (r *race) send(ctx context.Context, method, path, key string) (int, string, error) {
 	var body io.Reader
 	if method == http.MethodPost {
-		body = bytes.NewReader([]byte(`{"item_code":"` + raceItem + `","quantity":1}`))
+		body = bytes.NewReader([]byte(`{"item_code":"` + r.item + `","quantity":1}`))
 	}
 	request, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
 	if err != nil {

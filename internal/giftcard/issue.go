@@ -76,6 +76,22 @@ func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, 
 	}
 }
 
+// Prepare draws a card and describes the operation that makes it, for a caller who submits
+// it together with others. The card exists once that is done, and what is repeatable about
+// it is the caller's: the issue's reference is not looked at. A number that is taken refuses
+// the operation, as storage.IsUnique tells: prepare another card then. It returns
+// invalid_request, invalid_amount or template_inactive.
+func (s *Service) Prepare(ctx context.Context, m Merchant, issue Issue) (Issued, ledger.Operation, error) {
+	issue.Reference = ""
+	if err := s.Check(ctx, issue); err != nil {
+		return Issued{}, ledger.Operation{}, err
+	}
+	return s.prepare(m, issue)
+}
+
+// MaxTitle is the longest title, in characters.
+const MaxTitle = maxTitle
+
 // reissue answers a repeated Create with the card that the first one made, as it made it.
 func (s *Service) reissue(ctx context.Context, m Merchant, first ledger.Outcome) (Issued, error) {
 	found, err := s.behind(ctx, m.Book, first.Moves[0].Credit)

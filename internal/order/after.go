@@ -154,7 +154,7 @@ func (s *Service) remedial(ctx context.Context, r *Remedy) (Order, holding, erro
 			has.refunded++
 		case stock.Sold:
 			has.codes[c.ID] = c
-		case stock.Replaced, stock.Available, stock.Quarantined:
+		case stock.Replaced, stock.Available, stock.Quarantined, stock.Reserved:
 		}
 	}
 	wanted := map[stock.CodeID]bool{}

@@ -2,11 +2,15 @@ package order
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -20,11 +24,11 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, number Number) (
 }
 
 // Reveal returns an order of the buyer's with its codes, once the look at them is
-// recorded; not_found, as for another buyer's.
+// recorded, or without, where it is not completed; not_found, as for another buyer's.
 func (s *Service) Reveal(ctx context.Context, b Buyer, number Number) (Placed, error) {
 	found, err := s.Find(ctx, b.Book, number)
-	if err != nil {
-		return Placed{}, err
+	if err != nil || !found.Status.delivered() {
+		return Placed{Order: found}, err
 	}
 	codes, err := s.Stock.Reveal(ctx, stock.Reveal{Book: b.Book, Realm: b.Realm, Order: number.ref(), Actor: b.Credential})
 	return Placed{Order: found, Codes: codes}, err
@@ -93,4 +97,63 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 		return err
 	})
 	return page, err
+}
+
+// Listing is a product as a buyer sees it.
+type Listing struct {
+	catalog.Product
+	Price   catalog.Charged // of one code
+	InStock bool            // whether one can be had now
+}
+
+// Shelf is a page of the catalog as a buyer sees it.
+type Shelf struct {
+	catalog.Page
+	Listings []Listing
+}
+
+// Browse returns a page of the catalog with the buyer's prices and what is in stock. It
+// returns invalid_request for a filter outside its bounds.
+func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf, error) {
+	page, err := s.Catalog.Search(ctx, f)
+	if err != nil {
+		return Shelf{}, err
+	}
+	items := make([]catalog.ItemCode, len(page.Products))
+	for i := range page.Products {
+		items[i] = page.Products[i].Code
+	}
+	inStock, err := s.Stock.InStock(ctx, b.Realm, items)
+	if err != nil {
+		return Shelf{}, err
+	}
+	shelf := Shelf{Page: page, Listings: make([]Listing, len(items))}
+	now := s.Clocks.Now(b.Realm)
+	for i, product := range page.Products {
+		query := catalog.PriceQuery{Customer: b.Customer, Product: product, At: now}
+		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code] && !product.IsRange() || s.likely(b.Realm, &product)); err != nil {
+			return Shelf{}, err
+		}
+	}
+	return shelf, nil
+}
+
+// likely reports whether somebody other than the stock can probably deliver a product now.
+func (s *Service) likely(r realm.Realm, p *catalog.Product) bool {
+	return slices.ContainsFunc(s.Supply.Sources(r, p), func(from supply.Source) bool { return s.Supply.Likely(&from) })
+}
+
+// listing prices a product and finds its picture. One that nobody can order at present, for
+// lack of a price or of a supply in any denomination, is shown at its face value and out of
+// stock.
+func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock bool) (Listing, error) {
+	price, err := s.Catalog.Price(ctx, q)
+	switch {
+	case fault.CodeOf(err) == fault.InvalidState:
+		price, inStock = catalog.NewCharged(q.Product.Face.Minor, q.Product.Face.Currency), false
+	case err != nil:
+		return Listing{}, err
+	}
+	q.Product.Image = s.Catalog.Picture(&q.Product)
+	return Listing{Product: q.Product, Price: price, InStock: inStock}, nil
 }

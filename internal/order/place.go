@@ -13,7 +13,9 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -22,14 +24,16 @@ import (
 // The kind of the ledger's transaction, the counter that numbers a book's orders, the
 // beginning of those that count them by status, and the event that tells of one.
 const (
-	kindPurchase   = "order.purchase"
-	counterNumber  = "order.number"
-	counterStatus  = "order.status/"
-	eventCompleted = "order.completed"
+	kindPurchase    = "order.purchase"
+	counterNumber   = "order.number"
+	counterStatus   = "order.status/"
+	eventProcessing = "order.processing"
+	eventCompleted  = "order.completed"
+	eventFailed     = "order.failed"
 )
 
 // EventTypes returns the types of the events that orders make.
-func EventTypes() []string { return []string{eventCompleted} }
+func EventTypes() []string { return []string{eventProcessing, eventCompleted, eventFailed} }
 
 // maxTries bounds how often codes are picked again that other processes took.
 const maxTries = 16
@@ -51,12 +55,15 @@ type Purchase struct {
 	Value *catalog.Value
 	Email string
 	// Also is what to write with the order, such as the stored answer to the request; its
-	// error undoes the whole. It may be nil, may run more than once and must have no
-	// effects of its own.
+	// error undoes the whole. An order that begins as processing asks it again where the
+	// order is completed or fails before Place returns: then Place returns that. It may be
+	// nil, may run more than once, from another goroutine while Place waits, and must have
+	// no effects of its own.
 	Also func(*Placed) ([]storage.Effect, error)
 }
 
-// Placed is an order with its codes, which its buyer has seen by then.
+// Placed is an order with its codes, which its buyer has seen by then. There are none
+// before it is completed.
 type Placed struct {
 	Order
 	Codes []stock.Code
@@ -67,6 +74,24 @@ type offer struct {
 	product catalog.Product
 	face    catalog.Face
 	price   catalog.Charged
+}
+
+// ask is what a supplier is asked for.
+func (o *offer) ask(quantity int) supply.Ask {
+	a := supply.Ask{Price: o.price, Quantity: quantity}
+	if o.product.IsRange() {
+		a.Denomination = o.face.Decimal()
+	}
+	return a
+}
+
+// cost is what a code costs, where that is known: the cost of a range is that of no
+// denomination.
+func (o *offer) cost() catalog.Cost {
+	if o.product.IsRange() {
+		return catalog.Cost{}
+	}
+	return o.product.Cost
 }
 
 // offer finds what is sold under an item code, and for how much to whom.
@@ -96,34 +121,61 @@ func (s *Service) Check(ctx context.Context, b Buyer, w Wanted) (catalog.Charged
 		return catalog.Charged{}, err
 	}
 	found, err := s.offer(ctx, b, w)
-	if err == nil {
-		err = found.supplied(w.Quantity)
-	}
 	if err != nil {
 		return catalog.Charged{}, err
 	}
-	count, err := s.Stock.Count(ctx, b.Realm, w.Item)
-	if err == nil && count < w.Quantity {
-		err = outOfStock(w.Quantity)
+	sources, err := s.sources(b.Realm, &found, w.Quantity)
+	if err != nil {
+		return catalog.Charged{}, err
 	}
-	return found.price, err
+	for _, equals := range tiers(sources) {
+		if can, err := s.can(ctx, b.Realm, equals, stockCheck{found, w.Quantity}); can || err != nil {
+			return found.price, err
+		}
+	}
+	return found.price, outOfStock(w.Quantity)
 }
 
-// supplied refuses what no supply can deliver: codes in stock have the denomination that
-// their item had, not one that a buyer chooses.
-func (o *offer) supplied(quantity int) error {
+// sources returns who delivers an offer. Codes in stock have the denomination that their
+// item had, not one that a buyer chooses: that others must deliver.
+func (s *Service) sources(r realm.Realm, o *offer, quantity int) ([]supply.Source, error) {
+	all := s.Supply.Sources(r, &o.product)
 	if !o.product.IsRange() {
-		return nil
+		return all, nil
 	}
-	return fault.New(fault.OutOfStock, "nothing delivers this item in a denomination of the buyer's choice").
-		With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
+	all = slices.DeleteFunc(all, func(from supply.Source) bool { return from.Kind == supply.Stock })
+	if len(all) == 0 {
+		return nil, fault.New(fault.OutOfStock, "nothing delivers this item in a denomination of the buyer's choice").
+			With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
+	}
+	return all, nil
 }
 
 // NoSupply is the detail reason of an out_of_stock that no upload of codes ends.
 const NoSupply = "no_supply"
 
-func outOfStock(quantity int) error {
-	return fault.New(fault.OutOfStock, "there are not %d codes of this item in stock", quantity).With("requested", strconv.Itoa(quantity))
+// stockCheck is what a check asks for.
+type stockCheck struct {
+	offer
+	quantity int
+}
+
+// can reports whether one of some sources can deliver.
+func (s *Service) can(ctx context.Context, r realm.Realm, equals tier, c stockCheck) (bool, error) {
+	for i := range equals.own {
+		from := &equals.own[i]
+		if from.Kind != supply.Stock {
+			if s.mintable(ctx, from, &c.offer) {
+				return true, nil
+			}
+			continue
+		}
+		count, err := s.Stock.Count(ctx, r, c.product.Code)
+		if err != nil || count >= c.quantity {
+			return err == nil, err
+		}
+	}
+	return len(s.Supply.Best(ctx, equals.outside, c.ask(c.quantity))) > 0, ctx.Err()
 }
 
 func checkQuantity(n int) error {
@@ -152,17 +204,21 @@ func CheckEmail(email string) error {
 	return nil
 }
 
-// Place sells codes from stock: all that are asked for, paid and delivered, or none. The
-// price is the one of the moment. It returns invalid_request, invalid_amount for a denomination
-// that the item does not have, not_found, out_of_stock, or insufficient_funds with the details required and balance.
+// Place sells codes: all that are asked for, paid and delivered, or none. The price is the
+// one of the moment. Those who can deliver are asked by priority; where one is outside of
+// this installation the order may be returned as processing, without codes: it is completed
+// or fails in the background. It returns invalid_request, invalid_amount for a denomination
+// that the item does not have, not_found, out_of_stock, or insufficient_funds with the
+// details required and balance.
 func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error) {
 	if err := p.check(); err != nil {
 		return Placed{}, err
 	}
 	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value})
-	if err == nil {
-		err = found.supplied(p.Quantity)
+	if err != nil {
+		return Placed{}, err
 	}
+	sources, err := s.sources(b.Realm, &found, p.Quantity)
 	if err != nil {
 		return Placed{}, err
 	}
@@ -170,22 +226,85 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 	if err != nil {
 		return Placed{}, err
 	}
-	at := shelf{b.Realm, p.Item}
-	for try := 1; ; try++ {
-		ids, err := s.pick(ctx, at, p.Quantity, try)
-		if err != nil {
-			return Placed{}, err
-		}
-		if ids == nil {
-			return Placed{}, outOfStock(p.Quantity)
-		}
-		placed, err := s.sell(ctx, draft, ids, p.Also)
-		s.shelves.release(at, ids)
-		if !errors.Is(err, storage.ErrStale) {
+	for _, equals := range tiers(sources) {
+		placed, done, err := s.from(ctx, deal{draft, found, p.Also}, equals)
+		if err != nil || done {
 			return placed, draft.refused(err)
 		}
+	}
+	return Placed{}, outOfStock(p.Quantity)
+}
+
+// deal is a sale that is about to be made.
+type deal struct {
+	draft Order
+	offer offer
+	also  func(*Placed) ([]storage.Effect, error)
+}
+
+// tier is sources of one priority: those of this installation, then the others.
+type tier struct {
+	own, outside []supply.Source
+}
+
+// tiers cuts sources, which are by priority.
+func tiers(sources []supply.Source) []tier {
+	var all []tier
+	for i, from := range sources {
+		if i == 0 || sources[i-1].Priority != from.Priority {
+			all = append(all, tier{})
+		}
+		at := &all[len(all)-1]
+		switch from.Kind {
+		case supply.Stock:
+			at.own = append([]supply.Source{from}, at.own...) // what is paid for goes first
+		case supply.KindGiftcard:
+			at.own = append(at.own, from)
+		default:
+			at.outside = append(at.outside, from)
+		}
+	}
+	return all
+}
+
+// from sells from one of some sources, if one can deliver.
+func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed, done bool, err error) {
+	for i := range equals.own {
+		if from := &equals.own[i]; from.Kind == supply.Stock {
+			placed, done, err = s.fromStock(ctx, d)
+		} else {
+			placed, done, err = s.fromMint(ctx, d, from)
+		}
+		if err != nil || done {
+			return placed, done, err
+		}
+	}
+	if !d.draft.Amount.IsPositive() {
+		return Placed{}, false, nil // there would be nothing to hold
+	}
+	offers := s.Supply.Best(ctx, equals.outside, d.offer.ask(d.draft.Quantity))
+	if len(offers) == 0 {
+		return Placed{}, false, ctx.Err()
+	}
+	placed, err = s.await(ctx, d, &offers[0])
+	return placed, true, err
+}
+
+// fromStock sells from the operator's stock, if there are as many codes.
+func (s *Service) fromStock(ctx context.Context, d deal) (Placed, bool, error) {
+	at := shelf{d.draft.Realm, d.draft.Item}
+	for try := 1; ; try++ {
+		ids, err := s.pick(ctx, at, d.draft.Quantity, try)
+		if err != nil || ids == nil {
+			return Placed{}, false, err
+		}
+		placed, err := s.sell(ctx, d.draft, ids, d.also)
+		s.shelves.release(at, ids)
+		if !errors.Is(err, storage.ErrStale) {
+			return placed, true, err
+		}
 		if try == maxTries {
-			return Placed{}, fault.Wrap(err, fault.Unavailable, "too many buyers want this item at once")
+			return Placed{}, false, fault.Wrap(err, fault.Unavailable, "too many buyers want this item at once")
 		}
 	}
 }
@@ -220,7 +339,7 @@ func (s *Service) sell(ctx context.Context, draft Order, ids []stock.CodeID, als
 		effects = append(effects, stock.Take(ids, placed.Number.ref(), placed.Book, o.At)...)
 		look := stock.Reveal{Book: placed.Book, Realm: placed.Realm, Order: placed.Number.ref(), Actor: placed.Credential}
 		effects = append(effects, stock.Revealed(look, o.At)...)
-		effects = append(effects, s.Outbox.Effects(webhook.Event{Book: placed.Book, Realm: placed.Realm, Type: eventCompleted, Data: placed.event(), At: o.At})...)
+		effects = append(effects, s.told(eventCompleted, &placed.Order)...)
 		if also == nil {
 			return effects, nil
 		}
@@ -234,14 +353,12 @@ func (s *Service) sell(ctx context.Context, draft Order, ids []stock.CodeID, als
 }
 
 // operation is what the books do: the wallet pays, and the book's orders are counted.
-func (s *Service) operation(o *Order) ledger.Operation {
-	from, to := wallet.Account(o.Amount.Currency), revenue(o.Amount.Currency)
+func (s *Service) operation(o *Order, costs ...cost) ledger.Operation {
+	from := wallet.Account(o.Amount.Currency)
 	op := ledger.Operation{Book: o.Book, Kind: kindPurchase, Reference: string(o.Item), Actor: o.Credential, At: s.Clocks.Now(o.Realm),
-		Open:   []ledger.NewAccount{from, to},
+		Open:   []ledger.NewAccount{from},
 		Guards: append([]ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}, Moved("", o.Status)...)}
-	if o.Amount.IsPositive() { // what costs nothing moves nothing
-		op.Postings = []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: o.Amount.Amount}}
-	}
+	share(&op, from, o.Amount, costs)
 	return op
 }
 
@@ -259,6 +376,11 @@ func (o *Order) refused(err error) error {
 	balance := fault.From(err).Details["available"]
 	return fault.Wrap(err, fault.InsufficientFunds, "the balance is not sufficient: %s %s are required, %s are available", o.Amount.String(), o.Amount.Currency, balance).
 		With("required", o.Amount.String()).With("balance", balance)
+}
+
+// told returns the effect of the event that tells of an order.
+func (s *Service) told(kind string, o *Order) []storage.Effect {
+	return s.Outbox.Effects(webhook.Event{Book: o.Book, Realm: o.Realm, Type: kind, Data: o.event(), At: o.ChangedAt})
 }
 
 // event is the data of an event about the order. There is no code in it.

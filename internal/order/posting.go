@@ -17,7 +17,7 @@ type Change struct {
 	Seq         int64
 	Order       Number
 	Transaction ledger.TransactionID
-	Kind        string // the transaction's: order.refund or order.replace
+	Kind        string // the transaction's: order.hold, order.refund or order.replace
 	Codes       int    // how many codes it was for
 	Refunded    catalog.Charged
 	At          time.Time
@@ -46,7 +46,10 @@ func (s *Service) Postings(ctx context.Context, book ledger.BookID, number Numbe
 	if err != nil {
 		return nil, err
 	}
-	ids := []ledger.TransactionID{found.Transaction}
+	var ids []ledger.TransactionID
+	if found.Transaction != "" {
+		ids = append(ids, found.Transaction)
+	}
 	for _, c := range changes {
 		ids = append(ids, c.Transaction)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,10 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -40,22 +43,44 @@ type bundle struct {
 	t        testing.TB
 	db       *storage.DB
 	vault    *vault.Vault
+	master   vault.MasterKey
 	clock    *clock.Manual
 	clocks   *clock.Realms
 	hooks    *webhook.Service
 	wallets  *wallet.Service
 	accounts *account.Service
-	log      *bytes.Buffer
+	books    *ledger.Ledger
+	queue    *job.Queue
+	shops    map[string]*shop // suppliers, by id
+	patience time.Duration
+	log      *syncBuffer
+}
+
+// syncBuffer is a log that several goroutines write to.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, db: db, clock: clock.NewManual(began), log: &bytes.Buffer{}}
-	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
+	b := &bundle{t: t, db: db, clock: clock.NewManual(began), shops: map[string]*shop{}, patience: time.Minute, log: &syncBuffer{}}
+	var err error
+	b.master, _, err = vault.LoadMasterKey(t.TempDir(), "")
 	b.must(err)
-	b.vault, err = vault.Open(t.Context(), db, master)
-	b.must(err)
-	b = b.another()
+	b = b.over(db)
 	face := catalog.NewFace(500, money.USD)
 	_, _, err = b.Catalog.Put(t.Context(), catalog.Product{Code: item, Name: "Google Play 5 USD", Brand: "Google Play", Category: "Apps", Face: face, FaceMax: face,
 		Region: "global", Delivery: catalog.Digital, State: catalog.Active}, seeder)
@@ -65,22 +90,41 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 	return b
 }
 
+// over returns a process over a database that is opened anew.
+func (b *bundle) over(db *storage.DB) *bundle {
+	b.t.Helper()
+	other := *b
+	other.db = db
+	var err error
+	other.vault, err = vault.Open(b.t.Context(), db, b.master)
+	b.must(err)
+	return other.another()
+}
+
 // another returns a second process over the same database and clock.
 func (b *bundle) another() *bundle {
 	b.t.Helper()
 	other := *b
 	logger, log := slog.New(slog.NewTextHandler(b.log, nil)), audit.New(b.db)
 	other.clocks = clock.NewRealms(b.clock)
-	other.hooks = webhook.New(webhook.Deps{DB: b.db, Clocks: other.clocks, Vault: b.vault, Queue: job.New(b.db, other.clocks, logger), Audit: log, Logger: logger})
+	other.queue = job.New(b.db, other.clocks, logger)
+	other.hooks = webhook.New(webhook.Deps{DB: b.db, Clocks: other.clocks, Vault: b.vault, Queue: other.queue, Audit: log, Logger: logger})
 	b.must(other.hooks.Refresh(b.t.Context()))
 	books := ledger.New(b.db, other.clocks, ledger.Config{})
+	other.books = books
 	b.t.Cleanup(books.Close)
 	items := catalog.New(catalog.Deps{DB: b.db, Audit: log, Clocks: other.clocks, Logger: logger})
 	b.must(items.Refresh(b.t.Context()))
 	codes := stock.New(stock.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Logger: logger})
 	other.accounts = account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Logger: logger})
 	other.wallets = wallet.New(books, other.hooks.Outbox, other.clocks)
-	other.Service = order.New(order.Deps{DB: b.db, Books: books, Catalog: items, Stock: codes, Outbox: other.hooks.Outbox, Clocks: other.clocks})
+	suppliers := supply.New(supply.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Accounts: other.accounts,
+		Adapters: map[string]supply.Adapter{"shop": other.openShop}, Logger: logger})
+	b.must(suppliers.Refresh(b.t.Context()))
+	cards := giftcard.New(giftcard.Deps{DB: b.db, Books: books, Vault: b.vault, Outbox: other.hooks.Outbox, Audit: log, Clocks: other.clocks, Rules: giftcard.DefaultRules()})
+	other.Service = order.New(order.Deps{DB: b.db, Books: books, Catalog: items, Stock: codes, Supply: suppliers, Cards: cards, Outbox: other.hooks.Outbox,
+		Queue: other.queue, Audit: log, Clocks: other.clocks, Logger: logger, Patience: b.patience})
+	b.t.Cleanup(other.Service.Close)
 	return &other
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	columns = `book_id, order_id, realm, transaction_id, credential, item_code, product_name, brand, quantity, currency,
-		charged_minor, amount_minor, face_minor, face_currency, email, status, created_at, changed_at`
+	columns = `book_id, order_id, realm, transaction_id, hold_id, credential, item_code, product_name, brand, quantity, currency,
+		charged_minor, amount_minor, face_minor, face_currency, email, tries, given_up, status, created_at, changed_at`
 	listed  = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 ORDER BY `
 	inState = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 AND status = $4 ORDER BY `
 	paged   = ` LIMIT $1 OFFSET $2`
@@ -18,9 +18,9 @@ const (
 )
 
 var (
-	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "credential",
-		"item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor", "face_currency", "email",
-		"status", "created_at", "changed_at")
+	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "hold_id",
+		"credential", "item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor",
+		"face_currency", "email", "tries", "given_up", "status", "created_at", "changed_at")
 	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
 	scanAll   = storage.SQL("order.scan_all", `SELECT `+columns+` FROM orders WHERE realm = $1
 		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
@@ -35,6 +35,15 @@ var (
 	// changeOrder holds an order that is completed, and keeps it so or not.
 	changeOrder = storage.SQL("order.change_order", `UPDATE orders SET status = $3, changed_at = $4
 		WHERE book_id = $1 AND order_id = $2 AND status = 'completed'`)
+
+	// What follows changes an order under way, as it was read: nobody may have gone on
+	// with it meanwhile.
+	finishOrder = storage.SQL("order.finish_order", `UPDATE orders SET status = $3, transaction_id = $4, changed_at = $5
+		WHERE book_id = $1 AND order_id = $2 AND status = 'processing' AND tries = $6`)
+	tryOrder = storage.SQL("order.try_order", `UPDATE orders SET tries = tries + 1, changed_at = $3
+		WHERE book_id = $1 AND order_id = $2 AND status = 'processing' AND tries = $4 AND given_up = 0`)
+	giveUpOrder = storage.SQL("order.give_up_order", `UPDATE orders SET given_up = 1, changed_at = $3
+		WHERE book_id = $1 AND order_id = $2 AND status = 'processing'`)
 
 	listNewest   = storage.SQL("order.list_newest", listed+`order_id DESC`+paged)
 	listOldest   = storage.SQL("order.list_oldest", listed+`order_id`+paged)
@@ -77,16 +86,24 @@ var lists = map[sorting]*storage.Statement{
 }
 
 func (o *Order) row() []any {
-	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), o.Credential, string(o.Item), o.Product, o.Brand,
-		o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email,
+	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), string(o.Hold),
+		o.Credential, string(o.Item), o.Product, o.Brand, o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email, int64(o.Tries), bit(o.GivenUp),
 		string(o.Status), storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt)}
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func scanOrder(r storage.Row) (o Order, err error) {
 	var charged, worth string
-	var price, amount, face, created, changed int64
-	err = r.Scan(&o.Book, &o.Number, &o.Realm, &o.Transaction, &o.Credential, &o.Item, &o.Product, &o.Brand, &o.Quantity, &charged,
-		&price, &amount, &face, &worth, &o.Email, &o.Status, &created, &changed)
+	var price, amount, face, givenUp, created, changed int64
+	err = r.Scan(&o.Book, &o.Number, &o.Realm, &o.Transaction, &o.Hold, &o.Credential, &o.Item, &o.Product, &o.Brand, &o.Quantity, &charged,
+		&price, &amount, &face, &worth, &o.Email, &o.Tries, &givenUp, &o.Status, &created, &changed)
+	o.GivenUp = givenUp == 1
 	if err != nil {
 		return o, err
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ping/line"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -276,7 +276,7 @@ func (s *Service) learnNetwork(ctx context.Context, n *networkRow) {
 	if s.networks.current(c.key(), n.version) {
 		return
 	}
-	c.line = line.New(line.Config{Timeout: n.Timeout, Attempts: n.Attempts, Concurrency: n.Concurrency}, s.Clocks.Of(realm.Live))
+	c.line = line.New(line.Config{Answer: answerOf, Timeout: n.Timeout, Attempts: n.Attempts, Concurrency: n.Concurrency}, s.Clocks.Of(realm.Live))
 	if n.state == networkActive {
 		opened, err := s.open(n)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/ping/line"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 // Status is what a network says of a card.

@@ -13,7 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ping/line"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 // connection is a network that can be asked. Only its use changes once it is listed.
@@ -52,6 +52,14 @@ func (c *connection) ask(ctx context.Context, q Inquiry) (Balance, error) {
 	}
 	defer c.use.done(c.network)
 	return line.Ask(ctx, c.line, func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
+}
+
+// answerOf is what is told of an error that is a network's word on a card.
+func answerOf(err error) error {
+	if fault.CodeOf(err) != fault.CardInvalid {
+		return nil
+	}
+	return fault.New(fault.CardInvalid, "the network does not take this number").At("number")
 }
 
 // judge makes one answer of all ways of being invalid, and believes no network a figure

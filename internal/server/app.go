@@ -30,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -113,6 +114,7 @@ type App struct {
 	Portals *portal.Service
 	Logger  *slog.Logger
 	Metrics *telemetry.Metrics
+	Supply  *supply.Service
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -215,7 +217,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, err
 	}
 	a.buildPayments(o, scorer)
-	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
+	if err := a.buildOrders(ctx, o); err != nil {
+		return nil, err
+	}
 	if err := a.buildAfterSale(o); err != nil {
 		return nil, err
 	}
@@ -261,6 +265,22 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 		return fmt.Errorf("load catalog: %w", err)
 	}
 	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	return nil
+}
+
+// buildOrders makes the sale of codes with the suppliers that operators configured.
+func (a *App) buildOrders(ctx context.Context, o Options) error {
+	kinds, err := suppliers(o.Secrets)
+	if err != nil {
+		return err
+	}
+	a.Supply = supply.New(supply.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Accounts: a.Accounts,
+		Adapters: kinds, Logger: o.Logger})
+	if err := a.Supply.Refresh(ctx); err != nil {
+		return fmt.Errorf("load suppliers: %w", err)
+	}
+	a.Orders = order.New(order.Deps{DB: a.DB, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Cards: a.Cards,
+		Outbox: a.Webhooks.Outbox, Queue: a.Jobs, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	return nil
 }
 
@@ -332,6 +352,8 @@ func (a *App) schedule() {
 
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
+	a.Orders.Close()
+	a.Supply.Close()
 	a.Pings.Close()
 	a.Decisions.Close()
 	a.Limits.Close()

@@ -12,10 +12,12 @@ import (
 	"strings"
 
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/provider/balance"
 	"github.com/scripcards/scrip/internal/provider/iso8583"
+	"github.com/scripcards/scrip/internal/provider/reseller"
 )
 
 // adapters are the kinds of networks that operators configure. Their files with secrets
@@ -29,6 +31,16 @@ func adapters(folder string) (map[string]ping.Adapter, error) {
 		return func(config []byte) (ping.Network, error) { return open(files, config) }
 	}
 	return map[string]ping.Adapter{"http": in(balance.OpenIn), "iso8583": in(iso8583.OpenIn)}, nil
+}
+
+// suppliers are the kinds of suppliers of codes that operators configure, with their files
+// in folder, as those of networks are.
+func suppliers(folder string) (map[string]supply.Adapter, error) {
+	files, err := keyfile.Of(folder)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]supply.Adapter{"cardpluspay": func(config []byte) (supply.Supplier, error) { return reseller.Open(files, config) }}, nil
 }
 
 // resolver asks the DNS server at an address; where that is empty, the system's.

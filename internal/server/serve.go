@@ -54,6 +54,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Vault.Run(background, a.Logger) })
 	running.Go(func() { a.Pings.Run(background) })
 	running.Go(func() { a.Catalog.Run(background) })
+	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })
 	if err := a.serveMetrics(background, &running, h.Metrics); err != nil {
 		return err

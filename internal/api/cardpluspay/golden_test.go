@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -93,6 +94,14 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 				_, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.acme.Test, Kind: "test.freeze", At: b.clock.Now(),
 					States: []ledger.StateChange{{Account: "wallet/USD", To: ledger.Frozen}}})
 				b.must(err)
+			},
+			"supplied": func(_ testing.TB, args []string) {
+				b.supplied()
+				b.slow.behave(supply.State(args[0]))
+			},
+			"delivers": func(testing.TB, []string) {
+				b.slow.behave(supply.Delivered)
+				b.later()
 			},
 			"range": func(testing.TB, []string) { b.spread() },
 			"picture": func(t testing.TB, args []string) {

@@ -68,13 +68,14 @@ func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error
 
 // place places an order. What it answers under an Idempotency-Key is sealed and written
 // in the order's own transaction: whoever asks again after a crash gets these bytes, or
-// nothing was bought.
+// nothing was bought. An order that a supplier delivers is answered as processing at first;
+// what it becomes while its buyer waits takes that answer's place, or removes it.
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
 	var kept wire.Answer
 	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
-			kept, effects, err = a.keep(c, purchaseOf(placed))
+			kept, effects, err = a.keepOrder(c, placed)
 			return effects, err
 		}
 	}
@@ -85,29 +86,66 @@ func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase,
 	case p.Also != nil:
 		c.Kept(kept)
 	}
-	return purchaseOf(&placed), nil
+	return a.purchased(c, &placed), nil
+}
+
+// messageProcessing is the message of an order that a supplier is still at.
+const messageProcessing = "Gift card order is processing"
+
+// purchased is the answer to an order, with its message.
+func (a *api) purchased(c *call, placed *order.Placed) purchase {
+	if c.Message = c.Route.Message; placed.Status == order.Processing {
+		c.Message = messageProcessing
+	}
+	return purchaseOf(placed)
+}
+
+// keepOrder renders the answer to an order and returns what writes it down. One that was
+// answered as processing, to nobody yet, gets its end in the place of that, or none: refusals
+// are not kept.
+func (a *api) keepOrder(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
+	e := a.entry(c)
+	if placed.Status == order.Failed {
+		return wire.Answer{}, []storage.Effect{e.Forget()}, nil
+	}
+	answer, err := a.seal(c, &e, a.purchased(c, placed))
+	if err != nil {
+		return wire.Answer{}, nil, err
+	}
+	if placed.Status == order.Completed && placed.Hold != "" {
+		return answer, []storage.Effect{e.Replace()}, nil
+	}
+	return answer, []storage.Effect{e.Effect()}, nil
 }
 
 // keep renders the answer to a call and returns what writes it down.
 func (a *api) keep(c *call, out any) (wire.Answer, []storage.Effect, error) {
+	e := a.entry(c)
+	answer, err := a.seal(c, &e, out)
+	return answer, []storage.Effect{e.Effect()}, err
+}
+
+func (a *api) entry(c *call) idempotency.Entry {
+	return idempotency.Entry{Scope: a.scope(c), Fingerprint: c.Retry.Fingerprint, At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
+}
+
+// seal renders an answer, and puts it into an entry sealed.
+func (a *api) seal(c *call, e *idempotency.Entry, out any) (wire.Answer, error) {
 	answer, err := c.Encode(out)
 	if err != nil {
-		return wire.Answer{}, nil, err
+		return wire.Answer{}, err
 	}
-	scope := a.scope(c)
-	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(scope), answer.Body)
-	if err != nil {
-		return wire.Answer{}, nil, err
-	}
-	e := idempotency.Entry{Scope: scope, Fingerprint: c.Retry.Fingerprint, Answer: wire.Answer{Status: answer.Status, Body: sealed},
-		At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
-	return answer, []storage.Effect{e.Effect()}, nil
+	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(e.Scope), answer.Body)
+	e.Answer = wire.Answer{Status: answer.Status, Body: sealed}
+	return answer, err
 }
 
 // raced says what the error of a call means that is repeatable: where another process
-// answered the same call meanwhile, its answer is sent instead.
+// answered the same call meanwhile, its answer is sent instead. That includes refusals: the
+// order itself may have taken the last code, or the money.
 func (a *api) raced(ctx context.Context, c *call, err error) error {
-	if c.Retry.Key == "" || !storage.IsUnique(err) {
+	refused := fault.CodeOf(err) == fault.OutOfStock || fault.CodeOf(err) == fault.InsufficientFunds
+	if c.Retry.Key == "" || !refused && !storage.IsUnique(err) {
 		return err
 	}
 	first, found, findErr := a.findAnswer(ctx, c)

@@ -28,9 +28,11 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -58,6 +60,9 @@ type bundle struct {
 	hooks   *webhook.Service
 	catalog *catalog.Service
 	stock   *stock.Stock
+	supply  *supply.Service
+	slow    *slowSupplier
+	queue   *job.Queue
 	log     *bytes.Buffer
 
 	acme, rival account.Customer
@@ -68,7 +73,7 @@ type bundle struct {
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}}
+	b := &bundle{t: t, clock: clock.NewManual(began), slow: &slowSupplier{}, log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}}
 	b.build(db)
 	b.seed()
 	b.mount()
@@ -81,7 +86,8 @@ func (b *bundle) build(db *storage.DB) {
 	keys, err := vault.Open(b.t.Context(), db, master)
 	b.must(err)
 	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
-	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	b.queue = job.New(db, clocks, logger)
+	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.queue, Audit: log, Logger: logger})
 	b.must(b.hooks.Refresh(b.t.Context()))
 	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
 	b.must(alerts.Refresh(b.t.Context()))
@@ -92,10 +98,15 @@ func (b *bundle) build(db *storage.DB) {
 	b.catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.must(b.catalog.Refresh(b.t.Context()))
 	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Logger: logger})
+	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
+	b.supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Accounts: accounts, Logger: logger,
+		Adapters: map[string]supply.Adapter{"slow": func([]byte) (supply.Supplier, error) { return b.slow, nil }}})
+	cards := giftcard.New(giftcard.Deps{DB: db, Books: b.books, Vault: keys, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()})
+	orders := order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Supply: b.supply, Cards: cards, Outbox: b.hooks.Outbox,
+		Queue: b.queue, Audit: log, Clocks: clocks, Logger: logger, Patience: time.Minute})
+	b.t.Cleanup(orders.Close)
 	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, BaseURL: "https://cards.example",
-		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
-		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts,
-		Orders: order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
+		Accounts: accounts, Wallets: wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts, Orders: orders}
 	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 }
 

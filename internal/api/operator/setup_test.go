@@ -37,6 +37,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -115,7 +116,10 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
-	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Outbox: hooks.Outbox, Clocks: clocks})
+	suppliers := supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Accounts: b.Accounts, Logger: logger})
+	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Supply: suppliers, Cards: b.Cards, Outbox: hooks.Outbox,
+		Queue: b.jobs, Audit: log, Clocks: clocks, Logger: logger})
+	t.Cleanup(b.Orders.Close)
 	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.Stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
 	b.Reports = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})

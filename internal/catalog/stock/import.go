@@ -252,7 +252,7 @@ func (u *upload) read(header []string, row sheet.Row) {
 		}
 	}
 	if len(u.bad) == before {
-		copy(c.hash[:], u.Vault.Hash(purposeHash, string(u.o.Realm)+"/"+sameness(c.text)))
+		c.hash = u.hashOf(u.o.Realm, c.text)
 		u.codes = append(u.codes, c)
 	}
 }

@@ -3,10 +3,11 @@
 //
 // A code is sold by the effects of Take within the buyer's ledger operation: two buyers
 // cannot have the same. One that was dead is replaced or refunded once, by effects, too.
-// Codes leave in the clear through Open and Reveal alone, and every Reveal is recorded
-// with its buyer's book.
+// What a supplier delivers for an order is sealed by Receive. Codes leave in the clear
+// through Open and Reveal alone, and every Reveal is recorded with its buyer's book.
 //
-// It must never sell a code that is expired or in a quarantined batch, and never log one.
+// It must never sell a code from stock that is expired or in a quarantined batch, and never
+// log one.
 package stock
 
 import (
@@ -42,6 +43,7 @@ type State string
 const (
 	Available   State = "available"
 	Quarantined State = "quarantined"
+	Reserved    State = "reserved" // delivered for an order that is not complete yet
 	Sold        State = "sold"
 	// Replaced codes were dead: others took their places. Refunded ones were dead, too.
 	Replaced State = "replaced"

@@ -52,6 +52,16 @@ var (
 		ORDER BY c.sold_at, c.code_id LIMIT $5`)
 )
 
+// Codes that were delivered for an order.
+var (
+	listReserved = storage.SQL("stock.list_reserved", `SELECT `+codeColumns+` FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'reserved' ORDER BY c.code_id`)
+	sellReserved = storage.SQL("stock.sell_reserved", `UPDATE stock_codes SET state = 'sold', sold_at = $3
+		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
+	freeReserved = storage.SQL("stock.free_reserved", `UPDATE stock_codes SET state = $3, buyer = '', order_id = ''
+		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
+)
+
 // soldWith are the codes of an order with where they came from.
 var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier FROM stock_codes c
 	JOIN stock_batches b ON b.batch_id = c.batch_id

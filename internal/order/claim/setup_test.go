@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -73,7 +74,8 @@ func join(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	keys, err := vault.Open(t.Context(), db, master)
 	b.must(err)
 	logger, log, clocks := slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil)), audit.New(db), clock.NewRealms(at)
-	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	queue := job.New(db, clocks, logger)
+	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: queue, Audit: log, Logger: logger})
 	b.must(b.hooks.Refresh(t.Context()))
 	b.books = ledger.New(db, clocks, ledger.Config{})
 	t.Cleanup(b.books.Close)
@@ -81,7 +83,9 @@ func join(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	b.must(items.Refresh(t.Context()))
 	codes := stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
 	b.wallets = wallet.New(b.books, b.hooks.Outbox, clocks)
-	orders := order.New(order.Deps{DB: db, Books: b.books, Catalog: items, Stock: codes, Outbox: b.hooks.Outbox, Clocks: clocks})
+	suppliers := supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
+	orders := order.New(order.Deps{DB: db, Books: b.books, Catalog: items, Stock: codes, Supply: suppliers, Outbox: b.hooks.Outbox, Queue: queue, Audit: log,
+		Clocks: clocks, Logger: logger})
 	b.Service = claim.New(claim.Deps{DB: db, Orders: orders, Stock: codes, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 	return b
 }

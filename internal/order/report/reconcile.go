@@ -113,7 +113,7 @@ func (m *maker) posted(ctx context.Context, s ledger.Stretch, run order.Run) err
 		if err != nil {
 			return err
 		}
-		var numbers []order.Number
+		var numbers, captured []order.Number
 		for i := range page {
 			m.add(&page[i])
 			s.After = page[i].Seq
@@ -122,11 +122,39 @@ func (m *maker) posted(ctx context.Context, s ledger.Stretch, run order.Run) err
 				m.differ(Difference{Kind: Transaction, Book: s.Book, Subject: string(page[i].Transaction), Got: page[i].Kind})
 				continue
 			}
-			numbers = append(numbers, number)
+			if numbers = append(numbers, number); order.IsCapture(&page[i]) {
+				captured = append(captured, number)
+			}
+		}
+		if err := m.captured(ctx, s.Book, captured); err != nil {
+			return err
 		}
 		if err := m.others(ctx, run, numbers); err != nil || len(page) < ledger.MaxPage {
 			return err
 		}
+	}
+}
+
+// captured sums orders that suppliers delivered in the period, whenever they were placed.
+func (m *maker) captured(ctx context.Context, book ledger.BookID, numbers []order.Number) error {
+	slices.Sort(numbers)
+	for some := range slices.Chunk(slices.Compact(numbers), order.MaxPerPage) {
+		found, err := order.Load(ctx, m.q, book, some)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			m.count(&found[i])
+		}
+	}
+	return nil
+}
+
+// count sums an order, if it was delivered.
+func (m *maker) count(o *order.Order) {
+	if delivered(o) {
+		r := m.row(o.Amount.Currency)
+		r.Orders, r.Codes, r.Charged.Minor = r.Orders+1, r.Codes+int64(o.Quantity), r.Charged.Minor+o.Amount.Minor
 	}
 }
 
@@ -177,7 +205,7 @@ func (m *maker) strangers(ctx context.Context, s ledger.Stretch) error {
 	}
 }
 
-// placed sums the orders of the period and looks at each.
+// placed sums the orders of the period that were paid at once, and looks at each.
 func (m *maker) placed(ctx context.Context, run order.Run) error {
 	for {
 		page, err := order.Between(ctx, m.q, run)
@@ -187,9 +215,8 @@ func (m *maker) placed(ctx context.Context, run order.Run) error {
 		for i := range page {
 			o := &page[i]
 			run.After = o.Number
-			if delivered(o) {
-				r := m.row(o.Amount.Currency)
-				r.Orders, r.Codes, r.Charged.Minor = r.Orders+1, r.Codes+int64(o.Quantity), r.Charged.Minor+o.Amount.Minor
+			if o.Hold == "" {
+				m.count(o)
 			}
 		}
 		if err := m.check(ctx, run.Book, page); err != nil || len(page) < order.MaxPerPage {

@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -48,6 +49,9 @@ type bundle struct {
 	books   *ledger.Ledger
 	wallets *wallet.Service
 	orders  *order.Service
+	supply  *supply.Service
+	late    late
+	queue   *job.Queue
 	claims  *claim.Service
 	stock   *stock.Stock
 	buyer   order.Buyer
@@ -75,7 +79,8 @@ func build(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	keys, err := vault.Open(t.Context(), db, master)
 	b.must(err)
 	logger, log, clocks := slog.New(slog.NewTextHandler(b.log, nil)), audit.New(db), clock.NewRealms(at)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	b.queue = job.New(db, clocks, logger)
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.queue, Audit: log, Logger: logger})
 	b.must(hooks.Refresh(t.Context()))
 	b.books = ledger.New(db, clocks, ledger.Config{})
 	t.Cleanup(b.books.Close)
@@ -83,7 +88,11 @@ func build(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	b.must(items.Refresh(t.Context()))
 	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
 	b.wallets = wallet.New(b.books, hooks.Outbox, clocks)
-	b.orders = order.New(order.Deps{DB: db, Books: b.books, Catalog: items, Stock: b.stock, Outbox: hooks.Outbox, Clocks: clocks})
+	b.supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger,
+		Adapters: map[string]supply.Adapter{"late": func([]byte) (supply.Supplier, error) { return &b.late, nil }}})
+	b.orders = order.New(order.Deps{DB: db, Books: b.books, Catalog: items, Stock: b.stock, Supply: b.supply, Outbox: hooks.Outbox, Queue: b.queue, Audit: log,
+		Clocks: clocks, Logger: logger, Patience: time.Minute})
+	t.Cleanup(b.orders.Close)
 	b.claims = claim.New(claim.Deps{DB: db, Orders: b.orders, Stock: b.stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
 	b.Service = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	return b

@@ -121,6 +121,18 @@ func (e Entry) Effect() storage.Effect {
 	return insertAnswer.Row(e.Book, e.Name, e.Key, e.Fingerprint, e.Answer.Status, body, storage.Micros(e.At), storage.Micros(e.At.Add(e.TTL)))
 }
 
+// Replace returns the effect of keeping another answer than the one that is kept, for a
+// request whose first answer nobody got yet. It fails with storage.ErrStale when there is none.
+func (e Entry) Replace() storage.Effect {
+	return replaceAnswer.With(e.Book, e.Name, e.Key, e.Fingerprint, e.Answer.Status, e.Answer.Body, storage.Micros(e.At)).Exactly(1)
+}
+
+// Forget returns the effect of keeping no answer any more, so that the request can be made
+// again: for one that was refused after all, and whose first answer nobody got.
+func (e Entry) Forget() storage.Effect {
+	return forgetAnswer.With(e.Book, e.Name, e.Key, e.Fingerprint)
+}
+
 // Resolve says what the error of a transaction that held e's effect means. When
 // another request with the same key was faster, it returns that one's answer and
 // true, or the fault IdempotencyConflict. Any other error comes back as it is.

@@ -135,10 +135,10 @@ CREATE TABLE stock_batches (
 CREATE UNIQUE INDEX stock_batches_by_name ON stock_batches (realm, item_code, name);
 
 -- Codes, sealed, and found by keyed hash: the same one cannot be in a realm twice. They
--- belong to the operator until they are sold; buyer and order_id say to whom they were.
--- The codes of an order are in the order of their ids; one that has the place of another,
--- which was dead, has the id of the first one there as its origin. One that never expires
--- does so at the end of time.
+-- belong to the operator until they are sold; buyer and order_id say to whom they were, or
+-- for whose order a supplier delivered them (reserved). The codes of an order are in the
+-- order of their ids; one that has the place of another, which was dead, has the id of the
+-- first one there as its origin. One that never expires does so at the end of time.
 CREATE TABLE stock_codes (
 	code_id TEXT NOT NULL PRIMARY KEY,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
@@ -149,7 +149,7 @@ CREATE TABLE stock_codes (
 	code_sealed BYTEA NOT NULL,
 	currency TEXT NOT NULL,
 	cost_minor BIGINT NOT NULL CHECK (cost_minor >= 0),
-	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'sold', 'replaced', 'refunded')),
+	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'reserved', 'sold', 'replaced', 'refunded')),
 	expires_at BIGINT NOT NULL,
 	buyer TEXT NOT NULL,
 	order_id TEXT NOT NULL,
@@ -161,6 +161,7 @@ CREATE TABLE stock_codes (
 
 CREATE UNIQUE INDEX stock_codes_by_hash ON stock_codes (realm, code_hash);
 CREATE INDEX stock_codes_for_sale ON stock_codes (realm, item_code, expires_at, code_id) WHERE state = 'available';
+CREATE INDEX stock_codes_reserved ON stock_codes (buyer, order_id) WHERE state = 'reserved';
 CREATE INDEX stock_codes_by_order ON stock_codes (buyer, order_id) WHERE sold_at IS NOT NULL;
 CREATE INDEX stock_codes_by_sale ON stock_codes (realm, sold_at) WHERE sold_at IS NOT NULL;
 CREATE INDEX stock_codes_by_batch ON stock_codes (batch_id, state, code_id);

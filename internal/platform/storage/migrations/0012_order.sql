@@ -2,12 +2,16 @@
 -- told that their money runs out.
 
 -- What a code was worth, and in which currency, is for show: face_currency is a product's own.
+-- hold_id reserves the money of an order that a supplier delivers; empty: it was paid at once.
+-- transaction_id paid for it, or freed the money; empty: neither yet.
+-- tries counts what was asked of suppliers; given_up is 1 when nobody else is to be asked.
 CREATE TABLE orders (
 	book_id TEXT NOT NULL,
 	order_id BIGINT NOT NULL CHECK (order_id > 0),
 	order_no TEXT NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	transaction_id TEXT NOT NULL,
+	hold_id TEXT NOT NULL,
 	credential TEXT NOT NULL,
 	item_code TEXT NOT NULL,
 	product_name TEXT NOT NULL,
@@ -19,6 +23,8 @@ CREATE TABLE orders (
 	face_minor BIGINT NOT NULL CHECK (face_minor >= 0),
 	face_currency TEXT NOT NULL,
 	email TEXT NOT NULL,
+	tries BIGINT NOT NULL CHECK (tries >= 0),
+	given_up BIGINT NOT NULL CHECK (given_up IN (0, 1)),
 	status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'refunded', 'cancelled')),
 	created_at BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,

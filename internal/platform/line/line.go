@@ -1,13 +1,13 @@
-// Package line is the guard around one network that answers from outside: a bound on
-// time and on calls under way, a few repetitions, a circuit breaker and a state to
-// publish.
+// Package line is the guard around one counterparty, such as a network or a supplier,
+// that answers from outside: a bound on time and on calls under way, a few repetitions,
+// a circuit breaker and a state to publish.
 //
-// A network that hangs, resets, floods or panics holds at most its own calls: callers
-// beyond them are refused at once, and while the breaker is open nothing is sent. A
-// call that does not heed its context is abandoned; its place stays taken until it
-// returns. What is asked must be safe to ask twice.
+// A counterparty that hangs, resets, floods or panics holds at most its own calls:
+// callers beyond them are refused at once, and while the breaker is open nothing is sent.
+// A call that does not heed its context is abandoned; its place stays taken until it
+// returns. What must not be asked twice is asked with one attempt.
 //
-// It must never keep or repeat what was asked, nor the text of a network's error:
+// It must never keep or repeat what was asked, nor the text of a counterparty's error:
 // either may hold a card number.
 package line
 
@@ -22,7 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
-// State is what is published of a network.
+// State is what is published of a counterparty.
 type State string
 
 // The states. Degraded is one that answers, but not always or not all.
@@ -34,6 +34,11 @@ const (
 
 // Config bounds a line. The zero value of each field means its default.
 type Config struct {
+	// Name is what faults call the counterparty, such as "the network", which is the default.
+	Name string
+	// Answer returns what is told of an error that is the counterparty's word on what was
+	// asked, and nil for one that is its failing. A nil Answer takes every error for a failing.
+	Answer func(error) error
 	// Timeout bounds a call, its repetitions and its wait for a place included; 5 s.
 	Timeout time.Duration
 	// Attempts is how often a call is made at most; 2.
@@ -54,6 +59,7 @@ const (
 	DefaultTimeout     = 5 * time.Second
 	DefaultAttempts    = 2
 	DefaultConcurrency = 64
+	defaultName        = "the network"
 	defaultPause       = 50 * time.Millisecond
 	defaultFailures    = 5
 	defaultCool        = 5 * time.Second
@@ -69,6 +75,12 @@ func (c Config) withDefaults() Config {
 	if c.Pause == 0 {
 		c.Pause = defaultPause
 	}
+	if c.Name == "" {
+		c.Name = defaultName
+	}
+	if c.Answer == nil {
+		c.Answer = func(error) error { return nil }
+	}
 	return c
 }
 
@@ -79,7 +91,7 @@ func positive[T int | time.Duration](value, fallback T) T {
 	return value
 }
 
-// Line guards one network. It is safe for concurrent use.
+// Line guards one counterparty. It is safe for concurrent use.
 type Line struct {
 	config  Config
 	clock   clock.Clock
@@ -111,15 +123,24 @@ func (l *Line) State() State {
 	return Operational
 }
 
-// Ask makes a call through l. It returns the call's own fault where the card is to
-// blame (card_invalid), and otherwise the fault unavailable for whatever the network
-// did wrong, or timeout when the caller left. ask may be called again after it failed.
+// Ready reports whether the breaker would let a call through now.
+func (l *Line) Ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.breaker.ready(l.clock.Now())
+}
+
+// Ask makes a call through l. It returns what Config.Answer makes of an error that is the
+// counterparty's word, and otherwise the fault unavailable for whatever it did wrong, or
+// timeout when the caller left; NotAsked tells those of a call that was never made. What
+// ask returned beside its error is returned, too. ask may be called again after it failed,
+// up to Config.Attempts.
 func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, error)) (T, error) {
 	var zero T
 	inner, cancel := context.WithTimeout(ctx, l.config.Timeout)
 	defer cancel()
 	if err := l.enter(inner); err != nil {
-		return zero, blame(ctx, err)
+		return zero, l.blame(ctx, err)
 	}
 	results, once := make(chan result[T], 1), sync.Once{}
 	conclude := func(err error) { once.Do(func() { l.conclude(ctx, err) }) }
@@ -133,10 +154,10 @@ func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, erro
 	}()
 	select {
 	case r := <-results:
-		return r.value, blame(ctx, r.err)
+		return r.value, l.blame(ctx, r.err)
 	case <-inner.Done():
 		conclude(inner.Err())
-		return zero, blame(ctx, inner.Err())
+		return zero, l.blame(ctx, inner.Err())
 	}
 }
 
@@ -146,11 +167,11 @@ type result[T any] struct {
 	err   error
 }
 
-// attempts calls until an answer, a fault of the card, or too many tries.
+// attempts calls until an answer or too many tries.
 func attempts[T any](ctx context.Context, l *Line, ask func(context.Context) (T, error)) (r result[T]) {
 	for try := 1; ; try++ {
 		r = protected(ctx, ask)
-		if r.err == nil || isAnswer(r.err) || try == l.config.Attempts || ctx.Err() != nil {
+		if r.err == nil || l.config.Answer(r.err) != nil || try == l.config.Attempts || ctx.Err() != nil {
 			return r
 		}
 		if l.config.Pause > 0 && clock.Wait(ctx, l.config.Pause) != nil {
@@ -211,13 +232,13 @@ func (l *Line) place(ctx context.Context) error {
 }
 
 // conclude tells the breaker how a call ended. A caller who left says nothing about the
-// network.
+// counterparty.
 func (l *Line) conclude(ctx context.Context, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	switch {
-	case err == nil || isAnswer(err):
+	case err == nil || l.config.Answer(err) != nil:
 		l.breaker.succeed()
 		l.recent.note(now, true)
 	case ctx.Err() != nil:
@@ -228,24 +249,35 @@ func (l *Line) conclude(ctx context.Context, err error) {
 	}
 }
 
-// isAnswer says whether an error is the network's word on the card.
-func isAnswer(err error) bool { return fault.CodeOf(err) == fault.CardInvalid }
+// NotAsked reports whether an error of Ask is that of a call that was never made.
+func NotAsked(err error) bool { return errors.Is(err, errCrowded) || errors.Is(err, errOpen) }
 
-// blame says whose failing err is. Nothing of a network's own text is kept.
-func blame(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
+// blame says whose failing err is. Nothing of a counterparty's own text is kept.
+func (l *Line) blame(ctx context.Context, err error) error {
+	if err == nil {
 		return nil
-	case isAnswer(err):
-		return fault.New(fault.CardInvalid, "the network does not take this number").At("number")
-	case ctx.Err() != nil:
-		return fault.New(fault.Timeout, "the caller left before the network answered")
-	case errors.Is(err, errCrowded):
-		return fault.New(fault.Unavailable, "the network has too many calls waiting").After(time.Second)
-	case errors.Is(err, errOpen):
-		return fault.New(fault.Unavailable, "the network is down").After(time.Second)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Unavailable, "the network did not answer in time")
 	}
-	return fault.New(fault.Unavailable, "the network did not answer as it should")
+	if answer := l.config.Answer(err); answer != nil {
+		return answer
+	}
+	name := l.config.Name
+	switch {
+	case errors.Is(err, errCrowded):
+		return fault.Wrap(errCrowded, l.orLeft(ctx), "%s has too many calls waiting", name).After(time.Second)
+	case ctx.Err() != nil:
+		return fault.New(fault.Timeout, "the caller left before %s answered", name)
+	case errors.Is(err, errOpen):
+		return fault.Wrap(errOpen, fault.Unavailable, "%s is down", name).After(time.Second)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.Unavailable, "%s did not answer in time", name)
+	}
+	return fault.New(fault.Unavailable, "%s did not answer as it should", name)
+}
+
+// orLeft is unavailable, or timeout where the caller left while it waited for a place.
+func (l *Line) orLeft(ctx context.Context) fault.Code {
+	if ctx.Err() != nil {
+		return fault.Timeout
+	}
+	return fault.Unavailable
 }

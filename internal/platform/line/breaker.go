@@ -23,21 +23,28 @@ type breaker struct {
 	until time.Time
 }
 
-// admit reports whether a call may be made now.
-func (b *breaker) admit(now time.Time) bool {
+// ready reports whether a call may be made now.
+func (b *breaker) ready(now time.Time) bool {
 	switch b.phase {
 	case closed:
 		return true
 	case open:
 		// A clock that was put back must not keep it open for longer than it would be.
-		if now.Before(b.until) && b.until.Sub(now) <= b.pause {
-			return false
-		}
-		b.phase = halfOpen
-		return true
+		return !now.Before(b.until) || b.until.Sub(now) > b.pause
 	case halfOpen:
 	}
 	return false
+}
+
+// admit is ready, for a call that is then made.
+func (b *breaker) admit(now time.Time) bool {
+	if !b.ready(now) {
+		return false
+	}
+	if b.phase == open {
+		b.phase = halfOpen
+	}
+	return true
 }
 
 func (b *breaker) succeed() { b.phase, b.row, b.pause = closed, 0, 0 }

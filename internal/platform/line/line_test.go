@@ -11,7 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
-	"github.com/scripcards/scrip/internal/ping/line"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -36,6 +36,12 @@ func setup(t *testing.T, c line.Config) *bench {
 	c.Pause = -1
 	if c.Timeout == 0 {
 		c.Timeout = time.Minute
+	}
+	c.Answer = func(err error) error {
+		if fault.CodeOf(err) != fault.CardInvalid {
+			return nil
+		}
+		return fault.New(fault.CardInvalid, "the network does not take this number")
 	}
 	b := &bench{t: t, clock: clock.NewManual(epoch)}
 	b.Line = line.New(c, b.clock)
@@ -80,11 +86,20 @@ func TestBreaker(t *testing.T) {
 	calls := b.calls.Load()
 	b.wantCode("while it is open", b.ask(nil), fault.Unavailable)
 	b.clock.Advance(9 * time.Second)
+	if b.Ready() {
+		t.Error("it is ready while it cools")
+	}
 	b.wantCode("still", b.ask(nil), fault.Unavailable)
 	if b.calls.Load() != calls {
 		t.Error("the network was asked while the breaker was open")
 	}
+	if err := b.ask(nil); !line.NotAsked(err) || line.NotAsked(fault.New(fault.Unavailable, "else")) {
+		t.Errorf("that nothing was asked does not show: %v", err)
+	}
 	b.clock.Advance(time.Second)
+	if ready := b.Ready(); !ready || !b.Ready() {
+		t.Error("it is not ready for a try, or looking used it up")
+	}
 	b.wantCode("the one that tries", b.ask(errReset), fault.Unavailable)
 	if b.calls.Load() != calls+1 {
 		t.Error("nobody tried")

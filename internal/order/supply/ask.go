@@ -1,0 +1,215 @@
+package supply
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/line"
+)
+
+const (
+	// quoteTimeout bounds one question for a price: a buyer waits for it.
+	quoteTimeout = 3 * time.Second
+	// mostQuoted bounds how many suppliers are asked for a price at once.
+	mostQuoted = 16
+	// DefaultTimeout bounds a call about a submission where a supplier has no bound of its own.
+	DefaultTimeout = 30 * time.Second
+)
+
+// Offer is a source that can deliver now, at a cost that may be sold at.
+type Offer struct {
+	Source
+	Quote
+}
+
+// Ask is what a source is asked for, and at what price a code of it is sold.
+type Ask struct {
+	Price        catalog.Charged
+	Quantity     int
+	Denomination string // as in Wanted
+}
+
+// wanted is an ask in the words of a source.
+func (a *Ask) wanted(from *Route) Wanted {
+	return Wanted{Item: from.TheirItem(), Quantity: a.Quantity, Denomination: a.Denomination}
+}
+
+// Best returns the sources outside of this installation that can deliver what is asked for,
+// of those in sources, which are of one priority: the cheapest first. Who names no price is
+// left out, and so is who asks for more than the codes are sold at, unless its route allows
+// for it.
+func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
+	offers, found := make([]Offer, len(sources)), make([]bool, len(sources))
+	var group errgroup.Group
+	group.SetLimit(mostQuoted)
+	for i := range sources {
+		group.Go(func() error {
+			offers[i].Source = sources[i]
+			offers[i].Quote, found[i] = s.quote(ctx, &sources[i], a)
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns an error
+	var all []Offer
+	for i, o := range offers {
+		switch {
+		case !found[i]:
+		case !o.Affords(a.Price, o.Cost):
+			s.Logger.WarnContext(ctx, "supplier asks for more than the price", "realm", string(o.Realm), "item", string(o.Item),
+				"supplier", o.Supplier, "cost", o.Cost.String(), "price", a.Price.String())
+		default:
+			all = append(all, o)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Offer) int {
+		if a.Cost.Currency != b.Cost.Currency {
+			return 0 // nobody knows which is less
+		}
+		return cmp.Compare(a.Cost.Minor, b.Cost.Minor)
+	})
+	return all
+}
+
+// Affords reports whether a code may be sold at a price that costs so much. What is unknown
+// or in another currency than the price counts as too much.
+func (r *Route) Affords(price catalog.Charged, cost catalog.Cost) bool {
+	return r.BelowCost || (cost.Currency == price.Currency && cost.Minor <= price.Minor)
+}
+
+// quote asks a source for its price, through its line, and remembers the answer.
+func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) {
+	c := from.conn
+	if c == nil || c.supplier == nil || !c.deal.Ready() { // whom nothing can be submitted to
+		return Quote{}, false
+	}
+	q, err := line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) {
+		return c.supplier.Quote(ctx, a.wanted(&from.Route))
+	})
+	if err != nil {
+		if !line.NotAsked(err) && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "supplier gave no price", "supplier", from.Supplier, "error", err)
+		}
+		return Quote{}, false
+	}
+	s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available || a.Quantity > 1, s.now())
+	return q, q.Available
+}
+
+// Submit submits what was written down, once.
+func (s *Service) Submit(ctx context.Context, sub *Row) Answer {
+	return s.deal(ctx, sub, Supplier.Submit)
+}
+
+// Query asks what became of a submission.
+func (s *Service) Query(ctx context.Context, sub *Row) Answer {
+	return s.deal(ctx, sub, Supplier.Query)
+}
+
+// Cancel asks a supplier to give a submission up.
+func (s *Service) Cancel(ctx context.Context, sub *Row) Answer {
+	return s.deal(ctx, sub, Supplier.Cancel)
+}
+
+// deal makes a call about a submission. What went wrong is told to the log and the breaker,
+// never taken for a refusal but where the supplier was not called at all.
+func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, context.Context, Submission) (Answer, error)) Answer {
+	c := s.find(key{sub.Realm, sub.Supplier})
+	if c == nil || c.supplier == nil {
+		return Answer{Reason: "the supplier is not set up here"}
+	}
+	a, err := line.Ask(ctx, c.deal, func(ctx context.Context) (Answer, error) { return call(c.supplier, ctx, sub.Submission) })
+	if line.NotAsked(err) {
+		a = Answer{State: notCalled, Reason: fault.From(err).Message}
+	}
+	if err != nil && !line.NotAsked(err) {
+		s.Logger.WarnContext(ctx, "supplier failed", "realm", string(sub.Realm), "supplier", sub.Supplier, "submission", string(sub.ID), "error", err)
+		if a.Reason == "" {
+			a.Reason = fault.From(err).Message
+		}
+	}
+	return a.checked()
+}
+
+// notCalled is the state of a submission that was not called about. Where it was never
+// called about before, that is a refusal.
+const notCalled State = "not_called"
+
+// NotCalled reports whether the call was never made.
+func (a *Answer) NotCalled() bool { return a.State == notCalled }
+
+// checked makes nothing known of an answer that cannot be.
+func (a Answer) checked() Answer {
+	known := a.State == Working || a.State == Refused || a.State == notCalled ||
+		(a.State == Delivered && len(a.Codes) > 0 && len(a.Codes) <= mostCodes)
+	if !known {
+		a.State, a.Codes = Unknown, nil
+	}
+	if len(a.Reference) > MaxReference || !isPlain(a.Reference) {
+		a.Reference = ""
+	}
+	if len(a.Reason) > maxReason || !isPlain(a.Reason) {
+		a.Reason = "the supplier's reason cannot be shown"
+	}
+	return a
+}
+
+const (
+	// mostCodes bounds what a supplier may deliver on one submission.
+	mostCodes = 1000
+	maxReason = 200
+)
+
+// quoted names what a supplier was asked a price for.
+type quoted struct {
+	supplier key
+	item     string
+}
+
+// quotes remembers which items suppliers were out of.
+type quotes struct {
+	mu  sync.Mutex
+	out map[quoted]time.Time
+}
+
+const (
+	// outFor is how long a supplier counts as being out of an item after it said so.
+	outFor  = time.Minute
+	mostOut = 1 << 16
+)
+
+func (q *quotes) note(of quoted, available bool, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if available {
+		delete(q.out, of)
+		return
+	}
+	if q.out == nil || len(q.out) >= mostOut {
+		q.out = map[quoted]time.Time{}
+	}
+	q.out[of] = now
+}
+
+func (q *quotes) isOut(of quoted, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at, out := q.out[of]
+	return out && now.Sub(at) < outFor
+}
+
+// Likely reports whether a source other than stock can probably deliver one code now,
+// without asking it: it answered the last time, and did not say that it has none.
+func (s *Service) Likely(from *Source) bool {
+	return from.Kind != Stock && from.State != line.Down && !s.quotes.isOut(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, s.now())
+}
+
+// now is the machine's time.
+func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }

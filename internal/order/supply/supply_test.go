@@ -1,0 +1,374 @@
+package supply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/line"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+const (
+	actor = "op_1"
+	plain = catalog.ItemCode("PLAIN")
+	own   = catalog.ItemCode("OWN")
+)
+
+// nobody is a supplier that answers every question for a price as it was opened.
+type nobody struct {
+	supply.Supplier
+	quote supply.Quote
+	err   error
+}
+
+func (n nobody) Quote(context.Context, supply.Wanted) (supply.Quote, error) { return n.quote, n.err }
+
+// bundle is one process over a database with two items: from stock, and made when sold.
+type bundle struct {
+	*supply.Service
+	t        testing.TB
+	deps     supply.Deps
+	clock    *clock.Manual
+	log      *bytes.Buffer
+	customer account.Customer
+}
+
+func setup(t *testing.T, db *storage.DB) *bundle {
+	t.Helper()
+	b := &bundle{t: t, clock: clock.NewManual(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)), log: &bytes.Buffer{}}
+	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
+	b.must(err)
+	keys, err := vault.Open(t.Context(), db, master)
+	b.must(err)
+	clocks, log, logger := clock.NewRealms(b.clock), audit.New(db), slog.New(slog.NewTextHandler(b.log, nil))
+	items := catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
+	b.deps = supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Accounts: accounts, Logger: logger,
+		Adapters: map[string]supply.Adapter{"fixed": b.open}}
+	b.Service = supply.New(b.deps)
+	b.customer, err = accounts.CreateCustomer(t.Context(), actor, account.NewCustomer{Name: "Issuer"})
+	b.must(err)
+	face := catalog.NewFace(500, money.USD)
+	for _, p := range []catalog.Product{{Code: plain, Name: "Plain", Brand: "B", Face: face}, {Code: own, Name: "Own", Brand: "B", Face: face, Mint: "template_001"}} {
+		_, _, err := items.Put(t.Context(), p, actor)
+		b.must(err)
+	}
+	return b
+}
+
+// open is the adapter: the configuration is a secret with a price in it.
+func (b *bundle) open(config []byte) (supply.Supplier, error) {
+	var cents int64
+	if _, err := fmt.Sscanf(string(config), `{"secret":"hunter2","cents":%d}`, &cents); err != nil {
+		return nil, fault.New(fault.InvalidRequest, "no price").At("cents")
+	}
+	if cents < 0 {
+		return nobody{err: errors.New("down")}, nil
+	}
+	return nobody{quote: supply.Quote{Cost: catalog.NewCost(cents, money.USD), Available: true}}, nil
+}
+
+func config(cents int) []byte { return fmt.Appendf(nil, `{"secret":"hunter2","cents":%d}`, cents) }
+
+func (b *bundle) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bundle) add(id string, cents int) {
+	b.t.Helper()
+	_, err := b.Add(b.t.Context(), wanted(id, config(cents)))
+	b.must(err)
+}
+
+func wanted(id string, config []byte) supply.Setup {
+	return supply.Setup{Config: config, Actor: actor,
+		Configured: supply.Configured{Realm: realm.Test, ID: id, Name: "Supplier " + id, Kind: "fixed", Active: true}}
+}
+
+func (b *bundle) route(item catalog.ItemCode, supplier string, priority int) {
+	b.t.Helper()
+	b.must(b.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supplier, Priority: priority}, actor))
+}
+
+// sources are who delivers an item, in order.
+func sources(s *supply.Service, item catalog.ItemCode) string {
+	p, err := s.Catalog.Find(context.Background(), item)
+	if err != nil {
+		return err.Error()
+	}
+	var names []string
+	for _, from := range s.Sources(realm.Test, &p) {
+		names = append(names, from.Supplier)
+	}
+	return strings.Join(names, " ")
+}
+
+// A supplier is added, changed without showing what it is configured with, made inactive and
+// removed; other processes follow, and its configuration is nowhere in the clear.
+func TestConfigure(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		made, err := b.Add(t.Context(), wanted("acme", config(450)))
+		b.must(err)
+		if !made.Active || made.State != line.Operational || made.Name != "Supplier acme" {
+			t.Errorf("%+v", made)
+		}
+		if _, err := b.Add(t.Context(), wanted("acme", config(450))); fault.CodeOf(err) != fault.AlreadyExists {
+			t.Errorf("added twice: %v", err)
+		}
+		b.route(plain, "acme", 1)
+		other := supply.New(b.deps)
+		b.must(other.Refresh(t.Context()))
+		if got := sources(other, plain); got != "stock acme" {
+			t.Errorf("in another process: %s", got)
+		}
+		change := wanted("acme", nil)
+		change.Name, change.Active, change.Timeout = "Acme Ltd", false, 7*time.Second
+		if made, err = b.Change(t.Context(), change); err != nil || made.Name != "Acme Ltd" || made.Active || made.State != line.Down || made.Timeout != 7*time.Second {
+			t.Errorf("%+v, %v", made, err)
+		}
+		b.must(other.Refresh(t.Context()))
+		if got := sources(other, plain); got != "stock" {
+			t.Errorf("inactive, in another process: %s", got)
+		}
+		change.Active = true
+		_, err = b.Change(t.Context(), change)
+		b.must(err)
+		if got := sources(b.Service, plain); got != "stock acme" {
+			t.Errorf("active again, with what it had: %s", got)
+		}
+		gone := supply.Removal{Realm: realm.Test, ID: "acme", Actor: actor}
+		if err := b.Remove(t.Context(), gone); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("removed while it is active: %v", err)
+		}
+		change.Active = false
+		_, err = b.Change(t.Context(), change)
+		b.must(err)
+		b.must(b.Remove(t.Context(), gone))
+		for name, err := range map[string]error{"removed twice": b.Remove(t.Context(), gone), "found": second(b.Find(t.Context(), realm.Test, "acme")),
+			"changed": second(b.Change(t.Context(), change))} {
+			if fault.CodeOf(err) != fault.NotFound {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if all, err := b.List(t.Context(), realm.Test); err != nil || len(all) != 0 {
+			t.Errorf("%d suppliers, %v", len(all), err)
+		}
+		if _, err := b.Add(t.Context(), wanted("acme", config(450))); fault.CodeOf(err) != fault.AlreadyExists {
+			t.Errorf("an id is used again: %v", err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// Where a supplier cannot be opened, for want of its secrets say, it is down and asked for
+// nothing, and the others go on.
+func TestNotOpenedHere(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.add("acme", 450)
+	b.route(plain, "acme", 1)
+	deps := b.deps
+	deps.Adapters = map[string]supply.Adapter{"fixed": func([]byte) (supply.Supplier, error) { return nobody{}, errors.New("no such file") }}
+	other := supply.New(deps)
+	b.must(other.Refresh(t.Context()))
+	if got := sources(other, plain); got != "stock" {
+		t.Error(got)
+	}
+	if found, err := other.Find(t.Context(), realm.Test, "acme"); err != nil || found.State != line.Down {
+		t.Errorf("%+v, %v", found, err)
+	}
+	row := supply.Row{Realm: realm.Test, Supplier: "acme"}
+	if a := other.Query(t.Context(), &row); a.State != supply.Unknown || a.NotCalled() || a.Reason == "" {
+		t.Errorf("asked all the same: %+v", a)
+	}
+	other.Close()
+}
+
+// What a supplier is configured with is nowhere in the clear.
+func TestConfigIsSealed(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		b.add("acme", 450)
+		tables, err := storage.Tables(t.Context(), db)
+		b.must(err)
+		for _, table := range tables {
+			b.must(table.Each(t.Context(), db, func(row []any) error {
+				for _, column := range row {
+					if text := fmt.Sprintf("%s", column); strings.Contains(text, "hunter2") {
+						t.Errorf("it is in %s", table.Name)
+					}
+				}
+				return nil
+			}))
+		}
+		if strings.Contains(b.log.String(), "hunter2") {
+			t.Error("it is in the log")
+		}
+	})
+}
+
+// What cannot be a supplier, or a route, is refused and says at which field.
+func TestRefusals(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.add("acme", 450)
+	setups := map[string]func(*supply.Setup){
+		"realm": func(s *supply.Setup) { s.Realm = "moon" }, "id": func(s *supply.Setup) { s.ID = "stock" }, "name": func(s *supply.Setup) { s.Name = "" },
+		"kind": func(s *supply.Setup) { s.Kind = "carrier pigeon" }, "config": func(s *supply.Setup) { s.Config = nil },
+		"config.cents": func(s *supply.Setup) { s.Config = []byte(`{}`) }, "timeout": func(s *supply.Setup) { s.Timeout = time.Hour },
+		"concurrency":     func(s *supply.Setup) { s.Concurrency = -1 },
+		"config.customer": func(s *supply.Setup) { s.Kind, s.Config = supply.KindGiftcard, []byte(`{"customer":"cus_0"}`) },
+	}
+	for field, spoil := range setups {
+		setup := wanted("other", config(1))
+		spoil(&setup)
+		_, err := b.Add(t.Context(), setup)
+		if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	kept := wanted("acme", nil)
+	kept.Kind = supply.KindGiftcard
+	if _, err := b.Change(t.Context(), kept); fault.From(err).Field != "kind" {
+		t.Errorf("another kind: %v", err)
+	}
+	routes := map[string]struct {
+		supply.Route
+		code fault.Code
+	}{
+		"realm":         {supply.Route{Item: plain, Supplier: "acme"}, fault.InvalidRequest},
+		"priority":      {supply.Route{Realm: realm.Test, Item: plain, Supplier: "acme", Priority: 1001}, fault.InvalidRequest},
+		"supplier_item": {supply.Route{Realm: realm.Test, Item: plain, Supplier: "acme", SupplierItem: "a\x00b"}, fault.InvalidRequest},
+		"no item":       {supply.Route{Realm: realm.Test, Item: "NOTHING", Supplier: "acme"}, fault.NotFound},
+		"no supplier":   {supply.Route{Realm: realm.Test, Item: plain, Supplier: "nobody"}, fault.NotFound},
+		"another realm": {supply.Route{Realm: realm.Live, Item: plain, Supplier: "acme"}, fault.NotFound},
+	}
+	for name, c := range routes {
+		if err := b.PutRoute(t.Context(), c.Route, actor); fault.CodeOf(err) != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := b.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "acme"}, actor); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("a route that is not there: %v", err)
+	}
+}
+
+// Sources are asked by priority, stock first unless it is told otherwise; for items that are
+// made when they are sold a customer has to be named.
+func TestSources(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	if got := sources(b.Service, plain) + "/" + sources(b.Service, own); got != "stock/stock" {
+		t.Errorf("without routes: %s", got)
+	}
+	b.add("acme", 450)
+	b.add("best", 450)
+	b.route(plain, "best", 5)
+	b.route(plain, "acme", 5)
+	if got := sources(b.Service, plain); got != "stock acme best" {
+		t.Error(got)
+	}
+	b.route(plain, supply.Stock, 7)
+	b.route(plain, "acme", 6)
+	if got := sources(b.Service, plain); got != "best acme stock" {
+		t.Error(got)
+	}
+	b.must(b.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "best"}, actor))
+	if got := sources(b.Service, plain); got != "acme stock" {
+		t.Error(got)
+	}
+	house := wanted("house", fmt.Appendf(nil, `{"customer":%q}`, b.customer.ID))
+	house.Kind = supply.KindGiftcard
+	_, err := b.Add(t.Context(), house)
+	b.must(err)
+	if err := b.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "house"}, actor); fault.From(err).Field != "supplier" {
+		t.Errorf("gift cards without a template: %v", err)
+	}
+	b.route(own, "house", 1)
+	p, err := b.Catalog.Find(t.Context(), own)
+	b.must(err)
+	all := b.Sources(realm.Test, &p)
+	if len(all) != 2 || all[1].Issuer != b.customer.Test || all[1].Kind != supply.KindGiftcard {
+		t.Errorf("%+v", all)
+	}
+	if all := b.Sources(realm.Live, &p); len(all) != 1 {
+		t.Errorf("the live realm has it, too: %+v", all)
+	}
+	routes, err := b.Routes(t.Context(), realm.Test, plain)
+	b.must(err)
+	var lines []string
+	for _, r := range routes {
+		lines = append(lines, fmt.Sprint(r.Supplier, " ", r.Priority, " ", r.TheirItem()))
+	}
+	if diff := cmp.Diff([]string{"acme 6 PLAIN", "stock 7 PLAIN"}, lines); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The best offer is the cheapest; who is down or asks for too much is left out, and the
+// breaker keeps the first from being asked again at once.
+func TestBest(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	for id, cents := range map[string]int{"dear": 480, "cheap": 470, "loss": 491, "down": -1} {
+		b.add(id, cents)
+		b.route(plain, id, 1)
+	}
+	p, err := b.Catalog.Find(t.Context(), plain)
+	b.must(err)
+	best := func() string {
+		var names []string
+		for _, o := range b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1}) {
+			names = append(names, o.Supplier)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := best(); got != "cheap dear" {
+		t.Error(got)
+	}
+	for range 5 {
+		best()
+	}
+	found, err := b.Find(t.Context(), realm.Test, "down")
+	if err != nil || found.State != line.Down {
+		t.Errorf("it is %s, %v", found.State, err)
+	}
+	if got := sources(b.Service, plain); got != "stock cheap dear loss down" {
+		t.Errorf("with one that is down: %s", got)
+	}
+}
+
+// The pauses between questions about a submission grow, and end at two minutes.
+func TestPause(t *testing.T) {
+	last := time.Duration(0)
+	for asked := range 100 {
+		row := supply.Row{Asked: asked}
+		pause := row.Pause()
+		if pause < last || pause > 2*time.Minute || pause < time.Second {
+			t.Errorf("after %d: %s, before it %s", asked, pause, last)
+		}
+		last = pause
+	}
+	if last != 2*time.Minute {
+		t.Errorf("the last is %s", last)
+	}
+}

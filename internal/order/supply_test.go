@@ -1,0 +1,743 @@
+package order_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// events are the types of the events of a buyer's orders, first to last.
+func (b *bundle) events(buyer order.Buyer) (types []string) {
+	b.t.Helper()
+	all, err := b.hooks.Outbox.List(b.t.Context(), webhook.EventFilter{Book: buyer.Book, Limit: 100})
+	b.must(err)
+	for _, e := range all {
+		if strings.HasPrefix(e.Type, "order.") {
+			types = append([]string{e.Type}, types...)
+		}
+		if strings.Contains(string(e.Data), "acme-0") {
+			b.t.Errorf("an event holds a code: %s", e.Data)
+		}
+	}
+	return types
+}
+
+// moves are an order's postings, such as "order.capture wallet/USD>order.clearing/USD 9.80".
+func (b *bundle) moves(buyer order.Buyer, number order.Number) (lines []string) {
+	b.t.Helper()
+	all, err := b.Postings(b.t.Context(), buyer.Book, number)
+	b.must(err)
+	for _, o := range all {
+		for _, m := range o.Moves {
+			lines = append(lines, fmt.Sprintf("%s %s>%s %s held %d", o.Kind, m.Debit, m.Credit, m.Posted, m.Held))
+		}
+	}
+	return lines
+}
+
+// An order that stock cannot fill is delivered by a supplier within the call: the wallet
+// pays what the supplier is owed and the margin, and the codes are the buyer's alone.
+func TestDelivered(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.fill("GPLAY", 1)
+		shop := b.shop("acme", 450, 1)
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 2)
+		b.must(err)
+		if diff := cmp.Diff([]string{"acme-0001", "acme-0002"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
+			t.Errorf("%s %s", placed.Status, diff)
+		}
+		found, err := b.Reveal(t.Context(), buyer, placed.Number)
+		b.must(err)
+		if diff := cmp.Diff(placed.Order, found.Order); diff != "" {
+			t.Errorf("the order read again: %s", diff)
+		}
+		if diff := cmp.Diff(texts(placed.Codes), texts(found.Codes)); diff != "" || found.Codes[0].PIN.Reveal() != "1001" {
+			t.Errorf("the codes read again: %s", diff)
+		}
+		if diff := cmp.Diff([]string{"order.processing", "order.completed"}, b.events(buyer)); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{
+			"order.hold wallet/USD>order.clearing/USD 0.00 held 980",
+			"order.capture wallet/USD>order.clearing/USD 9.80 held -980",
+			"order.capture order.clearing/USD>order.payable/acme/USD 9.00 held 0",
+			"order.capture order.clearing/USD>order.revenue/USD 0.80 held 0",
+		}, b.moves(buyer, placed.Number)); diff != "" {
+			t.Error(diff)
+		}
+		if looks, err := b.Stock.Looks(t.Context(), buyer.Book, "1"); err != nil || len(looks) != 2 {
+			t.Errorf("%d looks, %v", len(looks), err)
+		}
+		if submitted, queried := shop.calls(); submitted != 1 || queried != 0 {
+			t.Errorf("%d submissions, %d queries", submitted, queried)
+		}
+		// One code comes from stock, at once, as before.
+		if placed, err = b.buy(buyer, 1); err != nil || placed.Hold != "" || texts(placed.Codes)[0] != "GPLAY-0001" {
+			t.Errorf("from stock: %+v, %v", placed.Order, err)
+		}
+		b.later()
+		if b.due() != 0 {
+			t.Error("a job is left")
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A supplier that delivers and whose answer is lost is asked what became of it, and not for
+// the codes again; the order says processing meanwhile.
+func TestAnswerLost(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop, other := b.shop("acme", 450, 1), b.shop("other", 450, 2)
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			do()
+			return supply.Answer{}, errCut
+		}
+		down := true
+		shop.onQuery = func(_ context.Context, _ supply.Submission, find func() (supply.Answer, bool)) (supply.Answer, error) {
+			if down {
+				return supply.Answer{}, errCut
+			}
+			a, _ := find()
+			return a, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 3)
+		b.must(err)
+		if placed.Status != order.Processing || len(placed.Codes) != 0 || b.balance(buyer) != 10_000-3*490 {
+			t.Errorf("%s with %d codes and %d left", placed.Status, len(placed.Codes), b.balance(buyer))
+		}
+		if found, err := b.Reveal(t.Context(), buyer, placed.Number); err != nil || found.Status != order.Processing || len(found.Codes) != 0 {
+			t.Errorf("%s with %d codes, %v", found.Status, len(found.Codes), err)
+		}
+		b.sound(funds{buyer: 10_000})
+		for range 3 {
+			b.later()
+			if got := b.status(buyer, placed.Number); got != order.Processing {
+				t.Errorf("while nobody knows it is %s", got)
+			}
+		}
+		down = false
+		b.later()
+		if got := b.status(buyer, placed.Number); got != order.Completed {
+			t.Errorf("then it is %s", got)
+		}
+		if submitted, _ := shop.calls(); submitted != 1 || shop.sold != 3 || len(other.submitted) != 0 {
+			t.Errorf("%d submissions, %d sold, %d to the other", submitted, shop.sold, len(other.submitted))
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A slow supplier makes the order processing after the deadline, and it is completed when
+// the supplier answers, without anybody asking again.
+func TestSlow(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.patience = time.Millisecond
+		b = b.another()
+		shop, answer := b.shop("acme", 450, 1), make(chan struct{})
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			<-answer
+			return do(), nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 2)
+		b.must(err)
+		if placed.Status != order.Processing || len(placed.Codes) != 0 {
+			t.Errorf("%s with %d codes", placed.Status, len(placed.Codes))
+		}
+		b.clock.Advance(time.Second)
+		b.must(b.queue.Drain(t.Context())) // the job leaves it alone while the call is under way
+		close(answer)
+		b.Rest()
+		if got := b.status(buyer, placed.Number); got != order.Completed {
+			t.Errorf("it is %s", got)
+		}
+		if looks, err := b.Stock.Looks(t.Context(), buyer.Book, "1"); err != nil || len(looks) != 0 {
+			t.Errorf("nobody has seen the codes, and there are %d looks, %v", len(looks), err)
+		}
+		if _, queried := shop.calls(); queried != 0 {
+			t.Errorf("it was asked %d times", queried)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A supplier that says it is at it is asked until it delivers, or says that it will not:
+// then the next one delivers.
+func TestWorking(t *testing.T) {
+	for _, delivers := range []bool{true, false} {
+		each(t, func(t *testing.T, b *bundle) {
+			shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+			shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+				return supply.Answer{State: supply.Working, Reference: "77"}, nil
+			}
+			turns := 0
+			shop.onQuery = func(_ context.Context, s supply.Submission, _ func() (supply.Answer, bool)) (supply.Answer, error) {
+				if turns++; s.Reference != "77" {
+					t.Errorf("the reference is %q", s.Reference)
+				}
+				switch {
+				case turns < 3:
+					return supply.Answer{State: supply.Working}, nil
+				case delivers:
+					return shop.do(s), nil
+				}
+				return supply.Answer{State: supply.Refused, Reason: "none left"}, nil
+			}
+			buyer := b.buyer("Acme", 10_000)
+			placed, err := b.buy(buyer, 1)
+			b.must(err)
+			for range 4 {
+				b.later()
+			}
+			if got := b.status(buyer, placed.Number); got != order.Completed || shop.sold+other.sold != 1 || (shop.sold == 1) != delivers {
+				t.Errorf("it is %s, %d and %d were sold", got, shop.sold, other.sold)
+			}
+			b.sound(funds{buyer: 10_000})
+		})
+	}
+}
+
+// A supplier that refuses, or cannot be reached, costs nobody anything: the next one
+// delivers within the call. When all refuse, the call is refused and the money free.
+func TestFailover(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		refuses, gone, last := b.shop("refuses", 400, 1), b.shop("gone", 410, 2), b.shop("acme", 450, 3)
+		refuses.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{State: supply.Refused, Reason: "no credit"}, nil
+		}
+		gone.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{State: supply.Refused, Reason: "not reached"}, errors.New("connection refused")
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 2)
+		b.must(err)
+		if placed.Status != order.Completed || last.sold != 2 || placed.Tries != 3 {
+			t.Errorf("%s after %d tries, %d sold", placed.Status, placed.Tries, last.sold)
+		}
+		last.onSubmit = refuses.onSubmit
+		_, err = b.buy(buyer, 2)
+		if f := fault.From(err); f.Code != fault.OutOfStock || f.Details["requested"] != "2" {
+			t.Errorf("when all refuse: %v", err)
+		}
+		if got := b.status(buyer, 2); got != order.Failed || b.balance(buyer) != 10_000-980 {
+			t.Errorf("it is %s, and %d are left", got, b.balance(buyer))
+		}
+		if diff := cmp.Diff([]string{"order.processing", "order.completed", "order.processing", "order.failed"}, b.events(buyer)); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{"order.hold wallet/USD>order.clearing/USD 0.00 held 980", "order.release wallet/USD>order.clearing/USD 0.00 held -980"}, b.moves(buyer, 2)); diff != "" {
+			t.Error(diff)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A supplier that was down for an hour when it had been asked is not given up for another
+// one before it says that it has never heard of the order, and that not at once.
+func TestDownForAnHour(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		down := true
+		cut := func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{}, errCut
+		}
+		shop.onSubmit = cut
+		shop.onQuery = func(context.Context, supply.Submission, func() (supply.Answer, bool)) (supply.Answer, error) {
+			if down {
+				return supply.Answer{}, errCut
+			}
+			return supply.Answer{State: supply.Refused, Reason: "never heard of it"}, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 1)
+		b.must(err)
+		for minute := range 60 {
+			b.clock.Advance(time.Minute)
+			b.must(b.queue.Drain(t.Context()))
+			if got := b.status(buyer, placed.Number); got != order.Processing || other.sold != 0 {
+				t.Fatalf("after %d minutes it is %s", minute+1, got)
+			}
+		}
+		// Meanwhile its breaker is open: other buyers are served by the other one.
+		quick, err := b.buy(buyer, 1)
+		if err != nil || quick.Status != order.Completed || other.sold != 1 {
+			t.Errorf("beside it: %s, %v", quick.Status, err)
+		}
+		down = false
+		for range 3 {
+			b.later()
+		}
+		if got := b.status(buyer, placed.Number); got != order.Completed || other.sold != 2 || shop.sold != 0 {
+			t.Errorf("then it is %s, %d and %d were sold", got, shop.sold, other.sold)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A refusal of what was sent before and whose end is unknown is believed only after what
+// may still be on its way has had the time to arrive.
+func TestRefusalTooSoon(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		var late func() supply.Answer
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			late = do
+			return supply.Answer{}, errCut
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 1)
+		b.must(err)
+		b.clock.Advance(2 * time.Second)
+		b.must(b.queue.Drain(t.Context())) // "never heard of it"
+		if _, queried := shop.calls(); queried != 1 || b.status(buyer, placed.Number) != order.Processing {
+			t.Errorf("%d queries, %s", queried, b.status(buyer, placed.Number))
+		}
+		late() // the request arrives after all
+		b.later()
+		if got := b.status(buyer, placed.Number); got != order.Completed || shop.sold != 1 || other.sold != 0 {
+			t.Errorf("it is %s, %d and %d were sold", got, shop.sold, other.sold)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// Garbage is no answer: nothing is taken for a delivery or a refusal but what is one.
+func TestGarbage(t *testing.T) {
+	for name, garbage := range map[string]supply.Answer{
+		"nothing":        {},
+		"an odd state":   {State: "perhaps"},
+		"without codes":  {State: supply.Delivered},
+		"too many codes": {State: supply.Delivered, Codes: make([]stock.Delivered, 1001)},
+	} {
+		each(t, func(t *testing.T, b *bundle) {
+			shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+			shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+				do()
+				garbage.Reference = strings.Repeat("x", 1000)
+				garbage.Reason = "a\x00b"
+				return garbage, nil
+			}
+			buyer := b.buyer("Acme", 10_000)
+			placed, err := b.buy(buyer, 1)
+			b.must(err)
+			if placed.Status != order.Processing {
+				t.Errorf("%s: %s", name, placed.Status)
+			}
+			b.later()
+			if got := b.status(buyer, placed.Number); got != order.Completed || other.sold != 0 {
+				t.Errorf("%s: it is %s, the other sold %d", name, got, other.sold)
+			}
+			b.sound(funds{buyer: 10_000})
+		})
+	}
+}
+
+// Codes that cannot be any, and codes that were delivered before, count for nothing; what
+// is too many is put on sale.
+func TestDeliversTwice(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		buyer := b.buyer("Acme", 10_000)
+		_, err := b.buy(buyer, 2) // acme-0001 and 0002
+		b.must(err)
+		shop.onSubmit = func(_ context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			a := do() // acme-0003 and 0004
+			again, long := shop.code(1), shop.code(9)
+			long.Text = pan.NewSecret(strings.Repeat("x", 201))
+			surplus := shop.code(7)
+			a.Codes = append([]stock.Delivered{again, a.Codes[0], a.Codes[0], {}, long}, append(a.Codes[1:], surplus)...)
+			return a, nil
+		}
+		placed, err := b.buy(buyer, 2)
+		b.must(err)
+		if diff := cmp.Diff([]string{"acme-0003", "acme-0004"}, texts(placed.Codes)); diff != "" {
+			t.Error(diff)
+		}
+		if n, err := b.Stock.Count(t.Context(), realm.Test, item); err != nil || n != 1 {
+			t.Errorf("%d codes are on sale, %v", n, err)
+		}
+		// A whole delivery that was sold before is none: the next supplier delivers.
+		shop.onSubmit = func(_ context.Context, s supply.Submission, _ func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{State: supply.Delivered, Codes: []stock.Delivered{shop.code(1), shop.code(2)}}, nil
+		}
+		placed, err = b.buy(buyer, 2)
+		b.must(err)
+		if placed.Status != order.Completed || other.sold != 2 {
+			t.Errorf("%s, %d sold by the other", placed.Status, other.sold)
+		}
+		if diff := cmp.Diff([]string{"other-0001", "other-0002"}, texts(placed.Codes)); diff != "" {
+			t.Error(diff)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// short has a shop deliver one code less than it is asked for.
+func short(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+	a := do()
+	a.Codes = a.Codes[:len(a.Codes)-1]
+	return a, nil
+}
+
+// lose takes what a shop sold and did not deliver out of what must not be lost.
+func (s *shop) lose(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, a := range s.done {
+		a.Codes = a.Codes[:len(a.Codes)-n]
+		s.done[id] = a
+	}
+}
+
+// What a supplier does not deliver of an order the next one does, and each is owed its part.
+func TestPartial(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		first, second := b.shop("first", 400, 1), b.shop("second", 450, 2)
+		second.onSubmit = short
+		b.fill("GPLAY", 1)
+		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supply.Stock, Priority: 9}, seeder))
+		buyer := b.buyer("Acme", 10_000)
+		first.onSubmit = func(ctx context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			a, err := short(ctx, s, do)
+			a.Codes = a.Codes[:len(a.Codes)-1]
+			return a, err
+		}
+		placed, err := b.buy(buyer, 4) // two of four, one of two, the last from stock
+		b.must(err)
+		first.lose(2)
+		second.lose(1)
+		if diff := cmp.Diff([]string{"GPLAY-0001", "first-0001", "first-0002", "second-0001"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
+			t.Errorf("%s %s", placed.Status, diff)
+		}
+		if diff := cmp.Diff([]string{
+			"order.hold wallet/USD>order.clearing/USD 0.00 held 1960",
+			"order.capture wallet/USD>order.clearing/USD 19.60 held -1960",
+			"order.capture order.clearing/USD>order.payable/first/USD 8.00 held 0",
+			"order.capture order.clearing/USD>order.payable/second/USD 4.50 held 0",
+			"order.capture order.clearing/USD>order.revenue/USD 7.10 held 0",
+		}, b.moves(buyer, placed.Number)); diff != "" {
+			t.Error(diff)
+		}
+		b.later()
+		if got := b.status(buyer, placed.Number); got != order.Completed {
+			t.Errorf("later it is %s", got)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// An order that suppliers deliver in part alone fails and costs its buyer nothing; what was
+// delivered is sold to the next one.
+func TestPartialFails(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop := b.shop("acme", 400, 1)
+		shop.onSubmit = short
+		buyer := b.buyer("Acme", 10_000)
+		if _, err := b.buy(buyer, 4); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("four: %v", err)
+		}
+		shop.lose(1)
+		if got := b.status(buyer, 1); got != order.Failed || b.balance(buyer) != 10_000 {
+			t.Errorf("it is %s, and %d are left", got, b.balance(buyer))
+		}
+		b.sound(funds{buyer: 10_000})
+		placed, err := b.buy(buyer, 3)
+		b.must(err)
+		if diff := cmp.Diff([]string{"acme-0001", "acme-0002", "acme-0003"}, texts(placed.Codes)); diff != "" || placed.Hold != "" {
+			t.Errorf("from stock: %s", diff)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// Of suppliers with one priority the cheapest delivers, and none whose code costs more than
+// its price, unless the operator said so: then the operator pays the difference.
+func TestPrices(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.shop("dear", 495, 1)
+		b.shop("middle", 470, 1)
+		b.shop("cheap", 460, 2)
+		euro := b.shop("euro", 100, 3)
+		euro.onQuote = func(context.Context, supply.Wanted) (supply.Quote, error) {
+			return supply.Quote{Cost: catalog.NewCost(100, money.EUR), Available: true}, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 1)
+		b.must(err)
+		if diff := cmp.Diff([]string{"middle-0001"}, texts(placed.Codes)); diff != "" {
+			t.Error(diff)
+		}
+		b.shops["middle"].left, b.shops["cheap"].left = 0, 0
+		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock || !strings.Contains(b.log.String(), "asks for more than the price") {
+			t.Errorf("below cost: %v", err)
+		}
+		if page, err := b.List(t.Context(), order.Filter{Book: buyer.Book}); err != nil || page.Total != 1 {
+			t.Errorf("a refusal left a trace: %d orders, %v", page.Total, err)
+		}
+		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear", Priority: 1, BelowCost: true}, seeder))
+		placed, err = b.buy(buyer, 1)
+		b.must(err)
+		if diff := cmp.Diff([]string{
+			"order.hold wallet/USD>order.clearing/USD 0.00 held 490",
+			"order.capture wallet/USD>order.clearing/USD 4.90 held -490",
+			"order.capture order.clearing/USD>order.revenue/USD 4.90 held 0",
+			"order.capture order.revenue/USD>order.payable/dear/USD 4.95 held 0",
+		}, b.moves(buyer, placed.Number)); diff != "" {
+			t.Error(diff)
+		}
+		b.must(b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear"}, seeder))
+		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "euro", BelowCost: true}, seeder))
+		euro.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			a := do()
+			for i := range a.Codes {
+				a.Codes[i].Cost = catalog.NewCost(100, money.EUR)
+			}
+			return a, nil
+		}
+		placed, err = b.buy(buyer, 2)
+		b.must(err)
+		if diff := cmp.Diff([]string{
+			"order.hold wallet/USD>order.clearing/USD 0.00 held 980",
+			"order.capture wallet/USD>order.clearing/USD 9.80 held -980",
+			"order.capture order.cost/EUR>order.payable/euro/EUR 2.00 held 0",
+			"order.capture order.clearing/USD>order.revenue/USD 9.80 held 0",
+		}, b.moves(buyer, placed.Number)); diff != "" {
+			t.Error(diff)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// Of 64 buyers who race in two processes for ten codes of a supplier and two of the stock,
+// each gets one code or is told, and nobody pays for nothing.
+func TestSupplierRace(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.fill("GPLAY", 2)
+		shop := b.shop("acme", 450, 1)
+		shop.left = 10
+		calls := 0
+		var mu sync.Mutex
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			mu.Lock()
+			calls++
+			lost := calls%3 == 0
+			mu.Unlock()
+			if a := do(); !lost {
+				return a, nil
+			}
+			return supply.Answer{}, errCut
+		}
+		second := b.another()
+		began := funds{}
+		var buyers []order.Buyer
+		for i := range 64 {
+			buyers = append(buyers, b.buyer(fmt.Sprintf("Buyer%d", i), 1_000))
+			began[buyers[i]] = 1_000
+		}
+		var group sync.WaitGroup
+		for i, buyer := range buyers {
+			process := b
+			if i%2 == 1 {
+				process = second
+			}
+			group.Go(func() {
+				if _, err := process.buy(buyer, 1); err != nil && fault.CodeOf(err) != fault.OutOfStock {
+					t.Errorf("buyer %d: %v", i, err)
+				}
+			})
+		}
+		group.Wait()
+		for range 3 {
+			b.later()
+		}
+		completed := 0
+		for _, buyer := range buyers {
+			page, err := b.List(t.Context(), order.Filter{Book: buyer.Book, Status: order.Completed})
+			b.must(err)
+			completed += page.Total
+		}
+		if completed != 12 || shop.sold != 10 || b.due() != 0 {
+			t.Errorf("%d orders were completed, %d codes sold, %d jobs are left", completed, shop.sold, b.due())
+		}
+		b.sound(began)
+	})
+}
+
+// An operator who gives an order up has its supplier cancel it; one who knows that nothing
+// comes any more says so, and the next supplier is asked. Both are in the audit log alone
+// where they make sense.
+func TestInterventions(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{State: supply.Working, Reference: "77"}, nil
+		}
+		shop.onQuery = func(context.Context, supply.Submission, func() (supply.Answer, bool)) (supply.Answer, error) {
+			return supply.Answer{State: supply.Working}, nil
+		}
+		shop.onCancel = func(context.Context, supply.Submission) (supply.Answer, error) {
+			return supply.Answer{State: supply.Refused, Reason: "cancelled"}, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		for range 2 {
+			_, err := b.buy(buyer, 1)
+			b.must(err)
+		}
+		order1 := order.Intervention{Book: buyer.Book, Number: 1, Reason: "the buyer left", Actor: "op_1"}
+		order2 := order.Intervention{Book: buyer.Book, Number: 2, Reason: "they phoned", Actor: "op_1"}
+		for name, err := range map[string]error{
+			"no reason": b.GiveUp(t.Context(), order.Intervention{Book: buyer.Book, Number: 1}),
+			"unknown":   b.GiveUp(t.Context(), order.Intervention{Book: buyer.Book, Number: 9, Reason: "x", Actor: "op_1"}),
+		} {
+			if code := fault.CodeOf(err); code != fault.InvalidRequest && code != fault.NotFound {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		b.must(b.GiveUp(t.Context(), order1))
+		b.must(b.Deny(t.Context(), order2))
+		b.later()
+		if got := b.status(buyer, 1); got != order.Failed {
+			t.Errorf("given up: %s", got)
+		}
+		if got := b.status(buyer, 2); got != order.Completed || other.sold != 1 {
+			t.Errorf("denied: %s, %d sold", got, other.sold)
+		}
+		if err := b.Deny(t.Context(), order2); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("denied again: %v", err)
+		}
+		if err := b.GiveUp(t.Context(), order1); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("given up again: %v", err)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A supplier that is made inactive is asked for nothing new and still answers for what it
+// was asked before; it cannot be removed until that is over.
+func TestInactiveSupplier(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop := b.shop("acme", 450, 1)
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			do()
+			return supply.Answer{}, errCut
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 1)
+		b.must(err)
+		_, err = b.Supply.Change(t.Context(), supply.Setup{Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme", Name: "acme", Kind: "shop"}})
+		b.must(err)
+		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("of an inactive one: %v", err)
+		}
+		open, err := b.Supply.OpenSubmissions(t.Context(), realm.Test)
+		if err != nil || len(open) != 1 || open[0].Book != buyer.Book || open[0].Order != 1 || open[0].State != supply.Unknown {
+			t.Errorf("open are %+v, %v", open, err)
+		}
+		gone := supply.Removal{Realm: realm.Test, ID: "acme", Actor: seeder}
+		if err := b.Supply.Remove(t.Context(), gone); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("removed under way: %v", err)
+		}
+		b.later()
+		if got := b.status(buyer, placed.Number); got != order.Completed {
+			t.Errorf("it is %s", got)
+		}
+		b.must(b.Supply.Remove(t.Context(), gone))
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// What is written with an order is written once with what it becomes while the buyer waits,
+// and not afterwards.
+func TestAlso(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		shop := b.shop("acme", 450, 1)
+		buyer := b.buyer("Acme", 10_000)
+		place := func() (seen []order.Status, err error) {
+			_, err = b.Place(t.Context(), buyer, order.Purchase{Item: item, Quantity: 1, Also: func(p *order.Placed) ([]storage.Effect, error) {
+				seen = append(seen, p.Status)
+				return nil, nil
+			}})
+			return seen, err
+		}
+		seen, err := place()
+		if diff := cmp.Diff([]order.Status{order.Processing, order.Completed}, seen); diff != "" || err != nil {
+			t.Errorf("%s %v", diff, err)
+		}
+		shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			return supply.Answer{State: supply.Refused, Reason: "none left"}, nil
+		}
+		seen, err = place()
+		if diff := cmp.Diff([]order.Status{order.Processing, order.Failed}, seen); diff != "" || fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("%s %v", diff, err)
+		}
+		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+			do()
+			return supply.Answer{}, errCut
+		}
+		seen, err = place()
+		b.later()
+		if diff := cmp.Diff([]order.Status{order.Processing}, seen); diff != "" || err != nil || b.status(buyer, 3) != order.Completed {
+			t.Errorf("%s %v", diff, err)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
+// A check says whether anybody can deliver as many, and a shelf whether one probably can.
+func TestSupplierCheck(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		buyer := b.buyer("Acme", 10_000)
+		inStock := func() bool {
+			shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: item})
+			b.must(err)
+			return shelf.Listings[0].InStock
+		}
+		if inStock() {
+			t.Error("there is nobody who has one")
+		}
+		shop := b.shop("acme", 450, 1)
+		shop.left = 5
+		if price, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 5}); err != nil || price != catalog.NewCharged(490, money.USD) || !inStock() {
+			t.Errorf("%s, %v", price, err)
+		}
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 6}); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
+			t.Errorf("six of five: %v", err)
+		}
+		shop.left = 0
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+			t.Errorf("one of none: %v", err)
+		}
+		b.clock.Advance(2 * time.Minute)
+		if !inStock() {
+			t.Error("it is out of the item for ever")
+		}
+		shop.onQuote = func(context.Context, supply.Wanted) (supply.Quote, error) { return supply.Quote{}, errCut }
+		for range 6 {
+			if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
+				t.Errorf("of one that is down: %v", err)
+			}
+		}
+		if inStock() {
+			t.Error("one that is down has it in stock")
+		}
+	})
+}

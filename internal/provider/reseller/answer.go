@@ -1,0 +1,178 @@
+package reseller
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/order/supply"
+)
+
+type checkBody struct {
+	ItemID   string `json:"item_id"`
+	Quantity int    `json:"quantity"`
+	Value    string `json:"value,omitzero"`
+}
+
+type orderBody struct {
+	ItemCode string `json:"item_code"`
+	Quantity int    `json:"quantity"`
+	Value    string `json:"value,omitzero"`
+}
+
+// number is a number as it stands, in a JSON number or in a string.
+type number string
+
+// UnmarshalJSON takes the digits.
+func (n *number) UnmarshalJSON(text []byte) error {
+	switch jsontext.Value(text).Kind() {
+	case '0':
+		*n = number(text)
+	case '"':
+		var s string
+		if err := json.Unmarshal(text, &s); err != nil {
+			return err
+		}
+		*n = number(s)
+	}
+	return nil
+}
+
+// envelope is what every answer is.
+type envelope struct {
+	Success *bool          `json:"success"`
+	Data    jsontext.Value `json:"data"`
+}
+
+// response is an answer whose envelope could be read, or not.
+type response struct {
+	status   int
+	readable bool
+	envelope
+}
+
+// refused reports whether the upstream itself says that it did not do it.
+func (r *response) refused() bool { return r.readable && r.Success != nil && !*r.Success }
+
+// read reads the data of a success.
+func (r *response) read(into any) error {
+	if r.status != http.StatusOK || !r.readable || r.Success == nil || !*r.Success {
+		return unavailable("the upstream's HTTP status is %d, without the data of a success", r.status)
+	}
+	if err := json.Unmarshal(r.Data, into); err != nil {
+		return unavailable("the upstream's data is not what the dialect says")
+	}
+	return nil
+}
+
+// purchased is the answer to a new order and that to an old one read again.
+type purchased struct {
+	OrderID number `json:"order_id"`
+	Status  string `json:"status"`
+	Codes   []struct {
+		Code          string              `json:"code"`
+		Currency      string              `json:"currency"`
+		ChargedAmount number              `json:"charged_amount"`
+		Metadata      []map[string]number `json:"metadata"`
+	} `json:"codes"`
+	Amount number `json:"amount"`
+}
+
+// purchase makes an answer of what the upstream says of an order.
+func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, error) {
+	var in purchased
+	if err := r.read(&in); err != nil {
+		return supply.Answer{}, err
+	}
+	a := supply.Answer{Reference: string(in.OrderID)}
+	if _, err := strconv.ParseInt(a.Reference, 10, 64); err != nil || (s.Reference != "" && s.Reference != a.Reference) {
+		return supply.Answer{}, unavailable("the upstream's answer is that to another order, or to none")
+	}
+	switch in.Status {
+	case "pending", "processing":
+		a.State = supply.Working
+		return a, nil
+	case "failed", "cancelled", "refunded":
+		a.State, a.Reason = supply.Refused, "the upstream's order is "+in.Status
+		return a, nil
+	case "completed":
+	default:
+		return a, unavailable("the upstream's order has an unknown status")
+	}
+	if len(in.Codes) == 0 || len(in.Codes) > stock.MaxDelivered {
+		return a, unavailable("the upstream's order is completed and has no codes, or too many")
+	}
+	costs, err := u.costs(&in)
+	if err != nil {
+		return a, err
+	}
+	for i, c := range in.Codes {
+		if c.Code == "" {
+			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
+		}
+		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i]}
+		for _, member := range c.Metadata {
+			if pin := member["Pin"]; pin != "" {
+				delivered.PIN = pan.NewSecret(string(pin))
+			}
+		}
+		a.Codes = append(a.Codes, delivered)
+	}
+	a.State = supply.Delivered
+	return a, nil
+}
+
+// costs returns what each code cost: what it was charged at or, in an order that is read
+// again, its part of the amount.
+func (u *upstream) costs(in *purchased) ([]catalog.Cost, error) {
+	costs := make([]catalog.Cost, len(in.Codes))
+	if in.Codes[0].ChargedAmount == "" {
+		all, err := u.cost(string(in.Amount), u.currency)
+		if err != nil {
+			return nil, err
+		}
+		parts, err := all.Split(len(in.Codes))
+		if err != nil {
+			return nil, unavailable("the upstream's amount cannot be shared out")
+		}
+		for i := range costs {
+			costs[i] = catalog.Cost{Amount: parts[i]}
+		}
+		return costs, nil
+	}
+	for i, c := range in.Codes {
+		currency := u.currency
+		if c.Currency != "" {
+			parsed, err := money.Parse(c.Currency)
+			if err != nil {
+				return nil, unavailable("the upstream charges in a currency that is not known")
+			}
+			currency = parsed
+		}
+		var err error
+		if costs[i], err = u.cost(string(c.ChargedAmount), currency); err != nil {
+			return nil, err
+		}
+	}
+	return costs, nil
+}
+
+// cost reads an amount.
+func (u *upstream) cost(text string, currency money.Currency) (catalog.Cost, error) {
+	amount, err := money.ParseAmount(text, currency)
+	if err != nil {
+		return catalog.Cost{}, unavailable("the upstream's amount cannot be read")
+	}
+	return catalog.Cost{Amount: amount}, nil
+}
+
+func unavailable(format string, args ...any) error {
+	return fault.New(fault.Unavailable, format, args...)
+}

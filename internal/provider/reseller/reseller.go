@@ -1,0 +1,185 @@
+// Package reseller buys codes from an upstream that speaks the cardpluspay dialect, such
+// as another Scrip (kind "cardpluspay", see docs/operate/suppliers.md).
+//
+// It promises one attempt per call, a bound on its time and on the size of the answer,
+// and amounts that never pass through a float. An order goes out under an Idempotency-Key
+// made of our own submission's id. What became of it is looked up by the upstream's order
+// number, or, where that is not known, by sending the same order under the same key, as
+// long as the upstream keeps its first answer. Whatever cannot be read is no answer. It
+// follows no redirect and knows no proxy.
+//
+// It must never let a code, a secret or any text of the upstream's into an error.
+package reseller
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/keyfile"
+)
+
+// Open returns the supplier that a JSON configuration describes, whose files are in folder.
+// It calls nobody. The supplier is an io.Closer. It returns the fault invalid_request, with
+// the key that is wrong.
+func Open(folder keyfile.Folder, config []byte) (supply.Supplier, error) {
+	u, err := open(folder, config, clock.System())
+	if err != nil {
+		return nil, err // and no upstream that is half open
+	}
+	return u, nil
+}
+
+func open(folder keyfile.Folder, config []byte, machine clock.Clock) (*upstream, error) {
+	s, err := parse(config)
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{clock: machine}
+	for _, step := range []func(*upstream) error{s.address, s.limits, s.money} {
+		if err := step(u); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.secrets(folder, u); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// upstream is one account at one upstream.
+type upstream struct {
+	base     string // "https://host/v1"
+	key      pan.Secret
+	signing  *rsa.PrivateKey // nil: requests are not signed
+	currency money.Currency  // of the account's balance, which prices are in
+	// repeatable is how long the upstream keeps the first answer under a key; zero: it does not.
+	repeatable time.Duration
+	maxAnswer  int64
+	clock      clock.Clock
+
+	asks   *http.Client // for what may be asked again
+	orders *http.Client // on connections of their own
+}
+
+// Close implements io.Closer.
+func (u *upstream) Close() error {
+	u.asks.CloseIdleConnections()
+	return nil
+}
+
+// Quote implements supply.Supplier.
+func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, error) {
+	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination}})
+	switch {
+	case err != nil:
+		return supply.Quote{}, err
+	case r.status == http.StatusBadRequest && r.refused(), r.status == http.StatusNotFound && r.refused():
+		return supply.Quote{}, nil // out of stock, or not sold at all
+	}
+	var in struct {
+		Price  number `json:"price"`
+		Status bool   `json:"status"`
+	}
+	if err := r.read(&in); err != nil {
+		return supply.Quote{}, err
+	}
+	cost, err := u.cost(string(in.Price), u.currency)
+	return supply.Quote{Cost: cost, Available: in.Status && err == nil}, err
+}
+
+// Submit implements supply.Supplier.
+func (u *upstream) Submit(ctx context.Context, s supply.Submission) (supply.Answer, error) {
+	r, err := u.order(ctx, s)
+	if errors.Is(err, errNotSent) {
+		return supply.Answer{State: supply.Refused, Reason: "the upstream was not reached"}, err
+	}
+	if err != nil {
+		return supply.Answer{}, err
+	}
+	if r.refused() && isRefusal(r.status) {
+		return supply.Answer{State: supply.Refused, Reason: refusals[r.status]}, refusalFault(r.status)
+	}
+	return u.purchase(r, s)
+}
+
+// Query implements supply.Supplier.
+func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answer, error) {
+	if s.Reference != "" {
+		return u.lookUp(ctx, s)
+	}
+	age := u.clock.Now().Sub(s.SentAt)
+	if u.repeatable == 0 || age >= u.repeatable {
+		return supply.Answer{Reason: "the upstream does not say any more what became of it: ask its people"}, nil
+	}
+	r, err := u.order(ctx, s)
+	if err != nil {
+		return supply.Answer{}, err
+	}
+	// Under way or for another request under the same key: either way something is there.
+	if r.refused() && isRefusal(r.status) && r.status != http.StatusConflict {
+		return supply.Answer{State: supply.Refused, Reason: refusals[r.status]}, refusalFault(r.status)
+	}
+	return u.purchase(r, s)
+}
+
+// Cancel implements supply.Supplier. The dialect cannot cancel, and an order of which
+// nothing is known is not placed for that.
+func (u *upstream) Cancel(ctx context.Context, s supply.Submission) (supply.Answer, error) {
+	if s.Reference == "" {
+		return supply.Answer{Reason: "the upstream cannot cancel, and its number of the order is not known: ask its people"}, nil
+	}
+	return u.lookUp(ctx, s)
+}
+
+// isRefusal reports whether a status, with an envelope that says so, means that nothing was
+// bought. 408 and what is not listed may come from something in between.
+func isRefusal(status int) bool { return refusals[status] != "" }
+
+// refusals say what a status means.
+var refusals = map[int]string{
+	http.StatusBadRequest:           "out of stock, or the balance at the upstream is not sufficient",
+	http.StatusUnauthorized:         "the upstream does not take the key or the signature",
+	http.StatusForbidden:            "the upstream does not allow it",
+	http.StatusNotFound:             "the upstream does not know the item",
+	http.StatusMethodNotAllowed:     "the upstream does not take orders here",
+	http.StatusConflict:             "the upstream does not sell the item at present",
+	http.StatusUnsupportedMediaType: "the upstream does not read such orders",
+	http.StatusUnprocessableEntity:  "the upstream finds the order wrong",
+	http.StatusTooManyRequests:      "the upstream has had too many requests",
+}
+
+// refusalFault is the failing behind a refusal; nil for what is no more than an answer.
+func refusalFault(status int) error {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict:
+		return nil
+	}
+	return fault.New(fault.Unavailable, "%s", refusals[status])
+}
+
+// order sends a submission under its key.
+func (u *upstream) order(ctx context.Context, s supply.Submission) (response, error) {
+	return u.call(ctx, u.orders, request{method: http.MethodPost, path: "/orders", key: "scrip-" + string(s.ID),
+		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity, Value: s.Denomination}})
+}
+
+// lookUp reads an order by its number.
+func (u *upstream) lookUp(ctx context.Context, s supply.Submission) (supply.Answer, error) {
+	if _, err := strconv.ParseInt(s.Reference, 10, 64); err != nil {
+		return supply.Answer{}, unavailable("the upstream's number of the order is none")
+	}
+	r, err := u.call(ctx, u.asks, request{method: http.MethodGet, path: "/orders/" + s.Reference})
+	if err != nil {
+		return supply.Answer{}, err
+	}
+	return u.purchase(r, s)
+}

@@ -1,0 +1,360 @@
+package reseller
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/keyfile"
+)
+
+const key = "cp_test_sk_secret"
+
+// bench is an upstream on this machine that answers as it is told.
+type bench struct {
+	*upstream
+	t     *testing.T
+	clock *clock.Manual
+	mu    sync.Mutex
+	// answer is what is sent; its status 0 breaks the connection off.
+	status int
+	body   string
+	seen   []string // method, path, key, body of each request
+}
+
+func setup(t *testing.T, extra string) *bench {
+	t.Helper()
+	b := &bench{t: t, clock: clock.NewManual(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC))}
+	server := httptest.NewServer(b)
+	t.Cleanup(server.Close)
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "key"), []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u, err := open(keyfile.Folder(folder), fmt.Appendf(nil, `{"url":%q,"allow_plain":true,"key_file":"key","currency":"USD"%s}`, server.URL+"/v1/", extra), b.clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = u.Close() })
+	b.upstream = u
+	return b
+}
+
+func (b *bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = append(b.seen, strings.TrimSpace(fmt.Sprint(r.Method, " ", r.URL.Path, " ", r.Header.Get("Idempotency-Key"), " ", string(body))))
+	if r.Header.Get("X-API-Key") != key {
+		b.t.Errorf("the key is %q", r.Header.Get("X-API-Key"))
+	}
+	if b.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(b.status)
+	_, _ = io.WriteString(w, b.body)
+}
+
+func (b *bench) says(status int, body string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status, b.body, b.seen = status, body, nil
+}
+
+func (b *bench) submission(reference string) supply.Submission {
+	return supply.Submission{ID: "sub_1", Wanted: supply.Wanted{Item: "GOOGLE-5USD-KOXx", Quantity: 2}, Reference: reference, SentAt: b.clock.Now()}
+}
+
+const (
+	bought = `{"success":true,"message":"m","data":{"type":"bulk","brand":"Google","codes":[
+		{"code":"AAAA","currency":"USD","item_code":"GOOGLE-5USD-KOXx","denomination":"5.00","charged_amount":"4.90","denomination_unit":"USD"},
+		{"code":"BBBB","currency":"USD","item_code":"GOOGLE-5USD-KOXx","denomination":"5.00","charged_amount":"4.90","denomination_unit":"USD","metadata":[{"Pin":"7694269"}]}],
+		"state":"completed","amount":"9.80","status":"completed","order_id":71,"order_no":"ORD-2026-071","created_at":"2026-11-21T09:00:00+00:00","denomination_unit":"USD","total_denomination":10}}`
+	read = `{"success":true,"message":"m","data":{"order_id":71,"order_no":"ORD-2026-071","status":"completed","state":"success",
+		"codes":[{"code":"AAAA","status":"delivered"},{"code":"BBBB","status":"delivered"}],"amount":9.81,"created_at":"2026-11-21T09:00:00+00:00"}}`
+)
+
+func order(status, codes string) string {
+	return fmt.Sprintf(`{"success":true,"data":{"order_id":71,"status":%q,"codes":%s,"amount":"4.90"}}`, status, codes)
+}
+
+const refused = `{"success":false,"message":"no","data":{}}`
+
+// Every answer to an order means what it means, and what cannot be read means nothing: the
+// first time, asked again under the same key, and looked up by its number.
+func TestAnswers(t *testing.T) {
+	b := setup(t, "")
+	for name, c := range map[string]struct {
+		status                 int
+		body                   string
+		first, again, lookedUp supply.State
+	}{
+		"bought":                    {200, bought, supply.Delivered, supply.Delivered, supply.Delivered},
+		"read":                      {200, read, supply.Delivered, supply.Delivered, supply.Delivered},
+		"a part of it":              {200, order("completed", `[{"code":"A","charged_amount":"4.90"}]`), supply.Delivered, supply.Delivered, supply.Delivered},
+		"processing":                {200, order("processing", `[]`), supply.Working, supply.Working, supply.Working},
+		"pending":                   {200, order("pending", `[]`), supply.Working, supply.Working, supply.Working},
+		"failed":                    {200, order("failed", `[]`), supply.Refused, supply.Refused, supply.Refused},
+		"cancelled":                 {200, order("cancelled", `[]`), supply.Refused, supply.Refused, supply.Refused},
+		"refunded":                  {200, order("refunded", `[]`), supply.Refused, supply.Refused, supply.Refused},
+		"an unknown status":         {200, order("lost", `[]`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"completed without codes":   {200, order("completed", `[]`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"an empty code":             {200, order("completed", `[{"code":"","charged_amount":"4.90"}]`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"an amount that is none":    {200, order("completed", `[{"code":"A","charged_amount":"4,90"}]`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"a code that is a number":   {200, order("completed", `[{"code":7}]`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"another order":             {200, strings.ReplaceAll(bought, "71", "72"), supply.Delivered, supply.Delivered, supply.Unknown},
+		"no number":                 {200, strings.ReplaceAll(bought, `"order_id":71`, `"order_id":"x"`), supply.Unknown, supply.Unknown, supply.Unknown},
+		"out of stock":              {400, refused, supply.Refused, supply.Refused, supply.Unknown},
+		"no such item":              {404, refused, supply.Refused, supply.Refused, supply.Unknown},
+		"a wrong key":               {401, refused, supply.Refused, supply.Refused, supply.Unknown},
+		"too many":                  {429, refused, supply.Refused, supply.Refused, supply.Unknown},
+		"wrong":                     {422, refused, supply.Refused, supply.Refused, supply.Unknown},
+		"a conflict":                {409, refused, supply.Refused, supply.Unknown, supply.Unknown},
+		"a timeout on the way":      {408, refused, supply.Unknown, supply.Unknown, supply.Unknown},
+		"a page from in between":    {404, "<html>not here</html>", supply.Unknown, supply.Unknown, supply.Unknown},
+		"a refusal that is none":    {400, bought, supply.Unknown, supply.Unknown, supply.Unknown},
+		"a success that is none":    {200, refused, supply.Unknown, supply.Unknown, supply.Unknown},
+		"an internal error":         {500, refused, supply.Unknown, supply.Unknown, supply.Unknown},
+		"busy":                      {503, refused, supply.Unknown, supply.Unknown, supply.Unknown},
+		"a redirect":                {302, refused, supply.Unknown, supply.Unknown, supply.Unknown},
+		"nothing":                   {200, "", supply.Unknown, supply.Unknown, supply.Unknown},
+		"half of it":                {200, bought[:200], supply.Unknown, supply.Unknown, supply.Unknown},
+		"something else":            {200, `{"success":true,"data":"yes"}`, supply.Unknown, supply.Unknown, supply.Unknown},
+		"more than it may":          {200, bought + strings.Repeat(" ", 1<<20), supply.Unknown, supply.Unknown, supply.Unknown},
+		"a connection that is gone": {0, "", supply.Unknown, supply.Unknown, supply.Unknown},
+	} {
+		b.says(c.status, c.body)
+		first, _ := b.Submit(t.Context(), b.submission(""))
+		again, _ := b.Query(t.Context(), b.submission(""))
+		lookedUp, _ := b.Query(t.Context(), b.submission("71"))
+		if diff := cmp.Diff([]supply.State{c.first, c.again, c.lookedUp}, []supply.State{first.State, again.State, lookedUp.State}); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2}`
+		if diff := cmp.Diff([]string{sent, sent, "GET /v1/orders/71"}, b.seen[:3]); diff != "" || len(b.seen) > 3 && b.seen[3] != b.seen[2] {
+			t.Errorf("%s: the requests: %s", name, diff)
+		}
+	}
+}
+
+// A delivery has its codes with their PINs, what each cost, and the upstream's number.
+func TestDelivery(t *testing.T) {
+	b := setup(t, "")
+	b.says(200, bought)
+	a, err := b.Submit(t.Context(), b.submission(""))
+	if err != nil || a.Reference != "71" || len(a.Codes) != 2 {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if a.Codes[0].Text.Reveal() != "AAAA" || a.Codes[1].PIN.Reveal() != "7694269" || a.Codes[0].Cost != catalog.NewCost(490, money.USD) {
+		t.Errorf("%s %s %s", a.Codes[0].Text.Reveal(), a.Codes[1].PIN.Reveal(), a.Codes[0].Cost)
+	}
+	b.says(200, read)
+	if a, err = b.Query(t.Context(), b.submission("71")); err != nil || a.Codes[0].Cost != catalog.NewCost(491, money.USD) || a.Codes[1].Cost != catalog.NewCost(490, money.USD) {
+		t.Errorf("read again: %+v, %v", a.Codes, err)
+	}
+}
+
+// An order is not repeated once the upstream may have forgotten its key, nor ever where it
+// knows none; what was given up is looked up by its number alone.
+func TestRepeats(t *testing.T) {
+	b := setup(t, "")
+	b.says(200, bought)
+	old := b.submission("")
+	b.clock.Advance(23 * time.Hour)
+	if a, err := b.Query(t.Context(), old); a.State != supply.Unknown || err != nil || len(b.seen) != 0 {
+		t.Errorf("after 23 hours: %+v, %v, %v", a, err, b.seen)
+	}
+	if a, err := b.Cancel(t.Context(), b.submission("")); a.State != supply.Unknown || err != nil || len(b.seen) != 0 {
+		t.Errorf("given up: %+v, %v, %v", a, err, b.seen)
+	}
+	if a, err := b.Cancel(t.Context(), b.submission("71")); a.State != supply.Delivered || err != nil {
+		t.Errorf("given up and delivered: %+v, %v", a, err)
+	}
+	keyless := setup(t, `,"repeatable_s":0`)
+	keyless.says(200, bought)
+	if a, err := keyless.Query(t.Context(), keyless.submission("")); a.State != supply.Unknown || err != nil || len(keyless.seen) != 0 {
+		t.Errorf("without keys: %+v, %v, %v", a, err, keyless.seen)
+	}
+}
+
+// An upstream that cannot be reached has not heard of an order: that is a refusal, and a
+// failing. One that does not answer in time may have.
+func TestUnreachable(t *testing.T) {
+	b := setup(t, "")
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	away := *b.upstream
+	away.base = server.URL + "/v1"
+	a, err := away.Submit(t.Context(), b.submission(""))
+	if a.State != supply.Refused || fault.CodeOf(err) != fault.Unavailable || strings.Contains(err.Error(), "127.0.0.1") {
+		t.Errorf("unreachable: %+v, %v", a, err)
+	}
+	if a, err := away.Query(t.Context(), b.submission("")); a.State != supply.Unknown || err == nil {
+		t.Errorf("asked again: %+v, %v", a, err)
+	}
+	heard, free := make(chan struct{}), make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(heard)
+		<-free
+	}))
+	defer silent.Close()
+	defer close(free)
+	away.base = silent.URL + "/v1"
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-heard
+		leave()
+	}()
+	if a, err := away.Submit(ctx, b.submission("")); a.State != supply.Unknown || err == nil {
+		t.Errorf("silent: %+v, %v", a, err)
+	}
+}
+
+// A price is that of one code; what is not there is not available, and what cannot be read
+// is no price.
+func TestQuote(t *testing.T) {
+	b := setup(t, "")
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   supply.Quote
+		fails  bool
+	}{
+		"there":        {200, `{"success":true,"data":{"price":4.90,"state":"in_stock","status":true,"message":"Available","requested":2}}`, supply.Quote{Cost: catalog.NewCost(490, money.USD), Available: true}, false},
+		"out of stock": {400, `{"success":false,"data":{"state":"out_of_stock","status":false}}`, supply.Quote{}, false},
+		"unknown":      {404, refused, supply.Quote{}, false},
+		"too fine":     {200, `{"success":true,"data":{"price":4.901,"status":true}}`, supply.Quote{}, true},
+		"no price":     {200, `{"success":true,"data":{"status":true}}`, supply.Quote{}, true},
+		"busy":         {503, refused, supply.Quote{}, true},
+		"a wrong key":  {401, refused, supply.Quote{}, true},
+		"gone":         {0, "", supply.Quote{}, true},
+	} {
+		b.says(c.status, c.body)
+		got, err := b.Quote(t.Context(), supply.Wanted{Item: "X", Quantity: 2})
+		if got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if b.seen[0] != `POST /v1/orders/check  {"item_id":"X","quantity":2}` {
+			t.Errorf("%s: %s", name, b.seen[0])
+		}
+	}
+}
+
+// No error holds what the upstream said, nor a secret.
+func TestErrorsSayNothing(t *testing.T) {
+	b := setup(t, "")
+	for _, status := range []int{200, 400, 401, 500} {
+		b.says(status, `{"success":true,"data":{"codes":[{"code":"AAAA-SECRET"}],"message":"AAAA-SECRET"}}`)
+		a, err := b.Submit(t.Context(), b.submission(""))
+		if text := fmt.Sprintf("%+v %v", a, err); strings.Contains(text, "AAAA") || strings.Contains(text, "secret") || strings.Contains(text, "127.0.0.1") {
+			t.Error(text)
+		}
+	}
+}
+
+// A configuration that cannot be one is refused, with the key that is wrong.
+func TestConfig(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("key", key)
+	write("bad", "a key\twith a tab")
+	write("small", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(small)})))
+	for name, c := range map[string]struct{ config, field string }{
+		"fine":            {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD"}`, ""},
+		"no JSON":         {`[`, ""},
+		"twice":           {`{"url":"https://a.example/v1","url":"https://b.example/v1"}`, ""},
+		"an unknown key":  {`{"urls":"x"}`, "urls"},
+		"plain":           {`{"url":"http://127.0.0.1/v1","key_file":"key","currency":"USD"}`, "url"},
+		"plain elsewhere": {`{"url":"http://cards.example/v1","allow_plain":true,"key_file":"key","currency":"USD"}`, "url"},
+		"a password":      {`{"url":"https://u:p@cards.example/v1","key_file":"key","currency":"USD"}`, "url"},
+		"no key":          {`{"url":"https://cards.example/v1","currency":"USD"}`, "key_file"},
+		"no such file":    {`{"url":"https://cards.example/v1","key_file":"../key","currency":"USD"}`, "key_file"},
+		"a bad key":       {`{"url":"https://cards.example/v1","key_file":"bad","currency":"USD"}`, "key_file"},
+		"no currency":     {`{"url":"https://cards.example/v1","key_file":"key"}`, "currency"},
+		"a small key":     {`{"url":"https://cards.example/v1","key_file":"key","signing_key_file":"small","currency":"USD"}`, "signing_key_file"},
+		"no PEM":          {`{"url":"https://cards.example/v1","key_file":"key","signing_key_file":"key","currency":"USD"}`, "signing_key_file"},
+		"no TLS":          {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","tls":{"ca_file":"key"}}`, "tls"},
+		"too long":        {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","max_response_bytes":1}`, "max_response_bytes"},
+		"too many":        {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","max_connections":-1}`, "max_connections"},
+		"too late":        {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","repeatable_s":-1}`, "repeatable_s"},
+		"a wrong type":    {`{"url":"https://cards.example/v1","key_file":"key","currency":"USD","repeatable_s":"a day"}`, "repeatable_s"},
+	} {
+		opened, err := Open(keyfile.Folder(folder), []byte(c.config))
+		if (opened == nil) != (err != nil) {
+			t.Errorf("%s: there is a supplier, or none, beside %v", name, err)
+		}
+		if name == "fine" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != c.field || strings.Contains(f.Error(), key) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whatever an upstream answers, nothing is taken for delivered but codes, and nothing for
+// refused but what says so.
+func FuzzAnswer(f *testing.F) {
+	for _, body := range []string{bought, read, refused, order("failed", `[]`), order("processing", `null`), `{"success":true,"data":null}`} {
+		f.Add(200, body)
+		f.Add(400, body)
+	}
+	u := &upstream{currency: money.USD}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		r := response{status: status}
+		r.readable = json.Unmarshal([]byte(body), &r.envelope) == nil
+		a, err := u.purchase(r, supply.Submission{Wanted: supply.Wanted{Quantity: 2}})
+		switch a.State {
+		case supply.Delivered:
+			if err != nil || len(a.Codes) == 0 || a.Reference == "" || status != http.StatusOK {
+				t.Errorf("%d %q is delivered: %+v, %v", status, body, a, err)
+			}
+			for _, c := range a.Codes {
+				if c.Text.IsZero() || !c.Cost.Currency.IsValid() || c.Cost.IsNegative() {
+					t.Errorf("%q has a code that is none", body)
+				}
+			}
+		case supply.Refused, supply.Working:
+			if a.Reference == "" || status != http.StatusOK || len(a.Codes) > 0 {
+				t.Errorf("%d %q is %s: %+v", status, body, a.State, a)
+			}
+		case supply.Unknown:
+			if err == nil || len(a.Codes) > 0 {
+				t.Errorf("%q means nothing, and there is no error", body)
+			}
+		default:
+			t.Errorf("the state is %s", a.State)
+		}
+	})
+}

@@ -1,0 +1,297 @@
+package reseller_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
+)
+
+const (
+	seeder = "setup"
+	item   = "GOOGLE-5USD-KOXx"
+)
+
+// installation is a Scrip that is served on the loopback interface.
+type installation struct {
+	*server.App
+	t    *testing.T
+	url  string
+	key  string
+	log  *bytes.Buffer
+	lose atomic.Bool // answers to new orders get lost on their way
+	down atomic.Bool
+}
+
+func serve(t *testing.T, o server.Options) *installation {
+	t.Helper()
+	i := &installation{t: t, log: &bytes.Buffer{}}
+	o.Data, o.Logger = t.TempDir(), slog.New(slog.NewTextHandler(i.log, nil))
+	var err error
+	i.App, err = server.Open(t.Context(), o)
+	i.must(err)
+	t.Cleanup(func() { i.must(i.Close()) })
+	mux := http.NewServeMux()
+	for _, s := range i.Surfaces(server.HTTP{}) {
+		s.Mount(mux)
+	}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case i.down.Load():
+			panic(http.ErrAbortHandler)
+		case i.lose.Load() && r.Method == http.MethodPost && r.URL.Path == "/v1/orders":
+			mux.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	i.url = web.URL
+	return i
+}
+
+func (i *installation) must(err error) {
+	i.t.Helper()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+}
+
+// answer is what a reseller reads of any answer.
+type answer struct {
+	status int
+	raw    string
+	Data   struct {
+		Balance, Status, State string
+		Products               []struct {
+			InStock bool `json:"in_stock"`
+		}
+		OrderID int64 `json:"order_id"`
+		Codes   []struct{ Code string }
+	}
+}
+
+// call is a reseller's request.
+func (i *installation) call(line, body string, headers ...string) (a answer) {
+	i.t.Helper()
+	method, path, _ := strings.Cut(line, " ")
+	request, err := http.NewRequestWithContext(i.t.Context(), method, i.url+"/v1"+path, strings.NewReader(body))
+	i.must(err)
+	request.Header.Set("X-API-Key", i.key)
+	request.Header.Set("Content-Type", "application/json")
+	for n := 0; n < len(headers); n += 2 {
+		request.Header.Set(headers[n], headers[n+1])
+	}
+	client := http.Client{Timeout: time.Minute}
+	response, err := client.Do(request)
+	i.must(err)
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	i.must(err)
+	a.status, a.raw = response.StatusCode, string(raw)
+	_ = json.Unmarshal(raw, &a) // where the data is of another kind, raw says what it is
+	return a
+}
+
+// chain is two installations, of which the second one buys from the first.
+type chain struct {
+	up, down *installation
+	book     ledger.BookID
+	folder   string
+}
+
+func setupChain(t *testing.T, engine string) *chain {
+	t.Helper()
+	c := &chain{folder: t.TempDir(), up: serve(t, server.Options{})}
+	_, err := c.up.Demo(t.Context())
+	c.up.must(err)
+	c.up.key = "cp_test_sk_demo"
+	c.down = serve(t, server.Options{Database: testkit.Database(t, engine).URL, Secrets: c.folder})
+	c.write("upstream.key", []byte(c.up.key))
+	face := catalog.NewFace(500, money.USD)
+	_, _, err = c.down.Catalog.Put(t.Context(), catalog.Product{Code: "RESOLD", Name: "Google Play 5 USD", Brand: "Google Play", Face: face}, seeder)
+	c.down.must(err)
+	customer, err := c.down.Accounts.CreateCustomer(t.Context(), seeder, account.NewCustomer{Name: "Reseller"})
+	c.down.must(err)
+	c.book = customer.Test
+	made, err := c.down.Accounts.CreateKey(t.Context(), seeder, account.NewKey{Book: c.book, KeySettings: account.KeySettings{Name: "k", Scopes: account.NewScopes(account.ScopeAll)}})
+	c.down.must(err)
+	c.down.key = made.Secret.Reveal()
+	_, err = c.down.Wallets.Load(t.Context(), wallet.Load{Book: c.book, Realm: realm.Test, Amount: money.New(100_000, money.USD), Reference: "transfer", Actor: seeder})
+	c.down.must(err)
+	c.supplier("")
+	return c
+}
+
+func (c *chain) write(name string, content []byte) {
+	c.up.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.folder, name), content, 0o600); err != nil {
+		c.up.t.Fatal(err)
+	}
+}
+
+// supplier adds or changes the upstream of the second installation.
+func (c *chain) supplier(extra string) {
+	c.down.t.Helper()
+	setup := supply.Setup{Actor: seeder,
+		Config:     fmt.Appendf(nil, `{"url":%q,"allow_plain":true,"key_file":"upstream.key","currency":"USD"%s}`, c.up.url+"/v1", extra),
+		Configured: supply.Configured{Realm: realm.Test, ID: "scrip", Name: "Another Scrip", Kind: "cardpluspay", Active: true}}
+	put := c.down.Supply.Add
+	if extra != "" {
+		put = c.down.Supply.Change
+	}
+	_, err := put(context.Background(), setup)
+	c.down.must(err)
+	c.down.must(c.down.Supply.PutRoute(context.Background(), supply.Route{Realm: realm.Test, Item: "RESOLD", Supplier: "scrip", SupplierItem: item, Priority: 1}, seeder))
+}
+
+// later has an hour go by in the second installation's sandbox, and does what is due.
+func (c *chain) later() {
+	c.down.t.Helper()
+	c.down.must(c.down.Clocks.SetOffset(c.down.Clocks.Offset() + time.Hour))
+	c.down.must(c.down.Jobs.Drain(c.down.t.Context()))
+}
+
+// verified fails unless the books of both add up, and neither logged a code.
+func (c *chain) verified(codes ...string) {
+	c.down.t.Helper()
+	for _, i := range []*installation{c.up, c.down} {
+		report, err := ledger.Verify(i.t.Context(), i.DB, nil)
+		i.must(err)
+		if len(report.Problems) > 0 {
+			i.t.Errorf("the books: %v", report.Problems)
+		}
+		for _, code := range codes {
+			if strings.Contains(i.log.String(), code) {
+				i.t.Error("a code is in the log")
+			}
+		}
+	}
+}
+
+func eachChain(t *testing.T, test func(t *testing.T, c *chain)) {
+	t.Helper()
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) { test(t, setupChain(t, engine)) })
+	}
+}
+
+// The published flow runs against an installation whose codes another one sells: catalog,
+// check, order, status, and both balances go down by what was bought.
+func TestResoldFlow(t *testing.T) {
+	eachChain(t, func(t *testing.T, c *chain) {
+		if a := c.down.call("GET /catalog?item_id=RESOLD", ""); len(a.Data.Products) != 1 || !a.Data.Products[0].InStock {
+			t.Fatalf("catalog: %s", a.raw)
+		}
+		if a := c.down.call("POST /orders/check", `{"item_id":"RESOLD","quantity":20}`); a.status != 200 || !strings.Contains(a.raw, `"price":5.00`) {
+			t.Fatalf("check: %s", a.raw)
+		}
+		bought := c.down.call("POST /orders", `{"item_code":"RESOLD","quantity":20}`, "Idempotency-Key", "sale-1")
+		if bought.status != 200 || bought.Data.Status != "completed" || len(bought.Data.Codes) != 20 {
+			t.Fatalf("order: %d %s", bought.status, bought.raw)
+		}
+		if again := c.down.call("POST /orders", `{"item_code":"RESOLD","quantity":20}`, "Idempotency-Key", "sale-1"); again.raw != bought.raw {
+			t.Errorf("repeated: %s", again.raw)
+		}
+		read := c.down.call(fmt.Sprintf("GET /orders/%d", bought.Data.OrderID), "")
+		if read.Data.Status != "completed" || len(read.Data.Codes) != 20 || read.Data.Codes[19] != bought.Data.Codes[19] {
+			t.Errorf("status: %s", read.raw)
+		}
+		if up := c.up.call("GET /orders/1", ""); len(up.Data.Codes) != 20 || up.Data.Codes[7] != bought.Data.Codes[7] {
+			t.Errorf("upstream: %s", up.raw)
+		}
+		if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance != "2.50" || down.Data.Balance != "900.00" {
+			t.Errorf("the balances are %s and %s", up.Data.Balance, down.Data.Balance)
+		}
+		// The upstream account cannot pay for another: nobody is charged.
+		if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 400 || !strings.Contains(a.raw, "out_of_stock") {
+			t.Errorf("without credit: %d %s", a.status, a.raw)
+		}
+		if down := c.down.call("GET /balance", ""); down.Data.Balance != "900.00" {
+			t.Errorf("the balance is %s", down.Data.Balance)
+		}
+		c.verified(bought.Data.Codes[0].Code)
+	})
+}
+
+// When the upstream's answer is lost after it delivered, and it is away afterwards, the order
+// says processing until it is there again, and then has the codes that were sold to it once.
+func TestResoldThroughLoss(t *testing.T) {
+	eachChain(t, func(t *testing.T, c *chain) {
+		c.up.lose.Store(true)
+		bought := c.down.call("POST /orders", `{"item_code":"RESOLD","quantity":2}`, "Idempotency-Key", "sale-1")
+		if bought.status != 200 || bought.Data.Status != "processing" || len(bought.Data.Codes) != 0 || !strings.Contains(bought.raw, "Gift card order is processing") {
+			t.Fatalf("order: %d %s", bought.status, bought.raw)
+		}
+		if down := c.down.call("GET /balance", ""); down.Data.Balance != "990.00" {
+			t.Errorf("the balance is %s", down.Data.Balance)
+		}
+		c.up.down.Store(true)
+		c.later()
+		if read := c.down.call("GET /orders/1", ""); read.Data.Status != "processing" || len(read.Data.Codes) != 0 {
+			t.Errorf("meanwhile: %s", read.raw)
+		}
+		c.up.down.Store(false)
+		c.up.lose.Store(false)
+		c.later()
+		read := c.down.call("GET /orders/1", "")
+		if read.Data.Status != "completed" || len(read.Data.Codes) != 2 {
+			t.Fatalf("then: %s", read.raw)
+		}
+		if up := c.up.call("GET /orders", ""); strings.Count(up.raw, `"order_id"`) != 1 {
+			t.Errorf("upstream: %s", up.raw)
+		}
+		if again := c.down.call("POST /orders", `{"item_code":"RESOLD","quantity":2}`, "Idempotency-Key", "sale-1"); again.raw != bought.raw {
+			t.Errorf("repeated: %s", again.raw)
+		}
+		c.verified(read.Data.Codes[0].Code)
+	})
+}
+
+// An upstream that wants its requests signed gets them signed.
+func TestResoldSigned(t *testing.T) {
+	c := setupChain(t, "sqlite")
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	c.up.must(err)
+	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
+	c.up.must(err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	c.up.must(err)
+	c.write("signing.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	demo, err := c.up.Demo(t.Context())
+	c.up.must(err)
+	_, err = c.up.Accounts.SetSigner(t.Context(), seeder, demo.Customer.Test, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})))
+	c.up.must(err)
+	if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 400 {
+		t.Errorf("unsigned: %d %s", a.status, a.raw)
+	}
+	c.supplier(`,"signing_key_file":"signing.pem"`)
+	if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 200 || len(a.Data.Codes) != 1 {
+		t.Errorf("signed: %d %s", a.status, a.raw)
+	}
+	c.verified()
+}
