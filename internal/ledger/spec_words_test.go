@@ -48,6 +48,8 @@ func (s *script) part(op *ledger.Operation, words []string) {
 	case "post":
 		var p ledger.Posting
 		p.Debit, p.Credit = s.between(rest)
+		p.Forced = rest[len(rest)-1] == "forced"
+		rest = slices.DeleteFunc(slices.Clone(rest), func(w string) bool { return w == "forced" })
 		if p.All = rest[3] == "all"; !p.All {
 			p.Amount = s.amount(rest[3:])
 		}
