@@ -24,7 +24,7 @@ func TestDecimalize(t *testing.T) {
 		if len(got) != cvcDigits || strings.Trim(got, "0123456789") != "" {
 			t.Fatalf("%q of %s", got, hash)
 		}
-		if decimal != "" && got[0] != decimal[0] && strings.IndexAny(hash, "0123456789") >= 0 {
+		if decimal != "" && got[0] != decimal[0] && strings.ContainsAny(hash, "0123456789") {
 			t.Fatalf("%q of %s does not begin with its first decimal digit", got, hash)
 		}
 	})
