@@ -503,60 +503,70 @@ func TestAmounts(t *testing.T) {
 // Every call under a key repeats its first answer, whatever became of the card since; the
 // same key with another amount conflicts.
 func TestRepeats(t *testing.T) {
-	endings := map[string]func(p *process, card issuing.CardID){
-		"nothing":    func(*process, issuing.CardID) {},
-		"frozen":     func(p *process, card issuing.CardID) { must(p.t, p.each(ann, card)["freeze"]()) },
-		"terminated": func(p *process, card issuing.CardID) { must(p.t, p.each(ann, card)["terminate"]()) },
-		"expired":    func(p *process, card issuing.CardID) { p.forward(4 * 366 * day) },
-		"swept":      func(p *process, card issuing.CardID) { p.forward(4 * 366 * day); p.swept(1) },
-		"switched":   func(p *process, card issuing.CardID) { p.Programme.IssuingOn = false },
-	}
-	for name, end := range endings {
-		t.Run(name, func(t *testing.T) {
-			eachEngine(t, func(t *testing.T, p *process) {
-				ctx := t.Context()
-				p.load(ann, 100000)
-				issue := issuing.NewCard{BIN: visa, Amount: usd(5000), Label: "One", Key: "i1"}
-				c, err := p.Issue(ctx, ann, issue)
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, end := range []struct {
+			name string
+			do   func(card issuing.CardID)
+		}{
+			{"nothing", func(issuing.CardID) {}},
+			{"frozen", func(card issuing.CardID) { must(t, p.each(ann, card)["freeze"]()) }},
+			{"terminated", func(card issuing.CardID) { must(t, p.each(ann, card)["terminate"]()) }},
+			{"switched off", func(issuing.CardID) { p.Programme.IssuingOn = false }},
+			{"expired", func(issuing.CardID) { p.forward(4 * 366 * day) }},
+			{"swept", func(issuing.CardID) {
+				p.forward(4 * 366 * day)
+				_, err := p.Expire(t.Context())
 				must(t, err)
-				fund := issuing.Transfer{Card: c.ID, Amount: usd(2000), Key: "f1"}
-				f, err := p.Fund(ctx, ann, fund)
-				must(t, err)
-				take := issuing.Transfer{Card: c.ID, Amount: usd(1000), Key: "w1"}
-				w, err := p.Withdraw(ctx, ann, take)
-				must(t, err)
-				end(p, c.ID)
-				purse := p.purse(ann)
+			}},
+		} {
+			p.repeats(end.name, end.do)
+			p.Programme.IssuingOn = true
+		}
+		p.verify()
+	})
+}
 
-				again, err := p.Issue(ctx, ann, issue)
-				must(t, err)
-				if again.ID != c.ID || again.Balance != usd(5000) || again.Status != issuing.Active || !again.Number.Equal(c.Number) {
-					t.Errorf("issued again: %+v", again)
-				}
-				for _, row := range []struct {
-					first issuing.Moved
-					call  func(context.Context, issuing.Holder, issuing.Transfer) (issuing.Moved, error)
-					t     issuing.Transfer
-				}{{f, p.Fund, fund}, {w, p.Withdraw, take}} {
-					m, err := row.call(ctx, ann, row.t)
-					must(t, err)
-					if !m.Replayed || m.Transaction != row.first.Transaction || m.Previous != row.first.Previous || m.New != row.first.New ||
-						m.Wallet != row.first.Wallet || m.At != row.first.At {
-						t.Errorf("%+v, first %+v", m, row.first)
-					}
-					row.t.Amount = usd(1500)
-					_, err = row.call(ctx, ann, row.t)
-					wantCode(t, "another amount", err, fault.IdempotencyConflict)
-				}
-				issue.Amount = usd(6000)
-				_, err = p.Issue(ctx, ann, issue)
-				wantCode(t, "another card", err, fault.IdempotencyConflict)
-				if got := p.purse(ann); got != purse {
-					t.Errorf("the wallet went from %d to %d", purse, got)
-				}
-				p.verify()
-			})
-		})
+// repeats makes every call that has a key, ends the card in some way, and makes them again.
+func (p *process) repeats(name string, end func(card issuing.CardID)) {
+	p.t.Helper()
+	ctx := context.Background()
+	p.load(ann, 100000)
+	issue := issuing.NewCard{BIN: visa, Amount: usd(5000), Label: "One", Key: name}
+	c, err := p.Issue(ctx, ann, issue)
+	must(p.t, err)
+	fund, take := issuing.Transfer{Card: c.ID, Amount: usd(2000), Key: name}, issuing.Transfer{Card: c.ID, Amount: usd(1000), Key: name}
+	f, err := p.Fund(ctx, ann, fund)
+	must(p.t, err)
+	w, err := p.Withdraw(ctx, ann, take)
+	must(p.t, err)
+	end(c.ID)
+	purse := p.purse(ann)
+
+	again, err := p.Issue(ctx, ann, issue)
+	must(p.t, err)
+	if again.ID != c.ID || again.Balance != usd(5000) || again.Status != issuing.Active || !again.Number.Equal(c.Number) {
+		p.t.Errorf("%s: issued again: %+v", name, again)
+	}
+	for _, row := range []struct {
+		first issuing.Moved
+		call  func(context.Context, issuing.Holder, issuing.Transfer) (issuing.Moved, error)
+		t     issuing.Transfer
+	}{{f, p.Fund, fund}, {w, p.Withdraw, take}} {
+		m, err := row.call(ctx, ann, row.t)
+		must(p.t, err)
+		if !m.Replayed || m.Transaction != row.first.Transaction || m.Previous != row.first.Previous || m.New != row.first.New ||
+			m.Wallet != row.first.Wallet || m.At != row.first.At {
+			p.t.Errorf("%s: %+v, first %+v", name, m, row.first)
+		}
+		row.t.Amount = usd(1500)
+		_, err = row.call(ctx, ann, row.t)
+		wantCode(p.t, name+": another amount", err, fault.IdempotencyConflict)
+	}
+	issue.Amount = usd(6000)
+	_, err = p.Issue(ctx, ann, issue)
+	wantCode(p.t, name+": another card", err, fault.IdempotencyConflict)
+	if got := p.purse(ann); got != purse {
+		p.t.Errorf("%s: the wallet went from %d to %d", name, purse, got)
 	}
 }
 

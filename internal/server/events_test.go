@@ -15,6 +15,7 @@ import (
 	claims "github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -30,7 +31,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\|").FindAllStringSubmatch(section, -1) {
 		listed = append(listed, m[1])
 	}
-	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), issuing.EventTypes(),
+	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), deposit.EventTypes(), issuing.EventTypes(),
 		authorization.EventTypes(), decision.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
