@@ -224,7 +224,7 @@ func (a *attempt) post() error {
 				continue
 			}
 		}
-		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount, Forced: p.Forced}, !p.Owed); err != nil {
+		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount, Forced: p.Forced}, true); err != nil {
 			return err
 		}
 	}
@@ -263,7 +263,7 @@ func (a *attempt) reverse() error {
 }
 
 // move makes one movement's two entries. pays says that it takes from what is
-// available, which a frozen account refuses; the end of a hold does not, nor what is owed.
+// available, which a frozen account refuses; the end of a hold does not.
 func (a *attempt) move(m Move, pays bool) error {
 	debited, err := a.movable(m.Debit, m.Posted.Currency)
 	if err != nil {

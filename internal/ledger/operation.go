@@ -57,8 +57,6 @@ type Posting struct {
 	// frozen: for what others undid, such as a payment that a blockchain gave up. An account
 	// below its floor pays nothing more until what it receives has made up for it.
 	Forced bool
-	// Owed moves it from a frozen account, too: what others took already, and must be paid.
-	Owed bool
 }
 
 // HoldAction is what happens to a hold.

@@ -47,9 +47,6 @@ func (s *script) part(op *ledger.Operation, words []string) {
 		s.partOpen(op, rest)
 	case "post":
 		var p ledger.Posting
-		if last := len(rest) - 1; rest[last] == "owed" {
-			p.Owed, rest = true, rest[:last]
-		}
 		p.Debit, p.Credit = s.between(rest)
 		p.Forced = rest[len(rest)-1] == "forced"
 		rest = slices.DeleteFunc(slices.Clone(rest), func(w string) bool { return w == "forced" })

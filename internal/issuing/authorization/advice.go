@@ -259,7 +259,7 @@ func (s *Service) note(ctx context.Context, m *matter, p *plan) (Decision, bool,
 func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (bool, Reason, error) {
 	code := fault.CodeOf(err)
 	switch {
-	case errors.Is(err, errShape), code == fault.InsufficientFunds && p.take > 0:
+	case errors.Is(err, errShape):
 		return true, ReasonNone, s.measure(ctx, m, p)
 	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.GuardExceeded && p.bounds == nil:
 		return false, ReasonNone, nil
@@ -322,7 +322,7 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 			op.Open = append(op.Open, lent)
 			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
 		}
-		op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Owed: true})
+		op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
 	case p.give > 0 && p.wallet:
 		purse := wallet.Account(m.card.BIN.Currency)
 		op.Open = []ledger.NewAccount{to, purse}
@@ -347,8 +347,8 @@ func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]s
 		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
 			return nil, errShape
 		}
-		if p.lend > 0 && !after.Available.IsZero() { // it was funded meanwhile: less is lacking
-			return nil, errShape
+		if p.take > 0 && !p.wallet && (after.Available.IsNegative() || p.lend > 0 && after.Available.IsPositive()) {
+			return nil, errShape // another amount is lacking: it is lent, and nothing more
 		}
 		*l = m.line(p.line, p.amount, o.At)
 		l.Books, l.payment.State = o.Transaction, p.to

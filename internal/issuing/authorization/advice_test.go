@@ -20,7 +20,7 @@ func TestCapture(t *testing.T) {
 		final  bool
 		reason authorization.Reason
 	}
-	for name, row := range map[string]struct {
+	rows := map[string]struct {
 		at            authorization.Merchant
 		steps         []step
 		balance, held int64 // of 1,000.00, after 100.00 were authorized
@@ -37,29 +37,30 @@ func TestCapture(t *testing.T) {
 		"minibar":               {inn, []step{{11_500, true, ""}}, 88_500, 0, authorization.StateSettled},
 		"twice all":             {ads, []step{{0, false, ""}, {0, false, authorization.ReasonEnded}}, 90_000, 0, authorization.StateSettled},
 		"more after everything": {diner, []step{{10_000, false, ""}, {1_000, false, authorization.ReasonEnded}}, 90_000, 0, authorization.StateSettled},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachEngine(t, func(t *testing.T, p *process) {
-				c := p.issue(ann, binAds, 100_000)
-				d := p.pay(p.request(c, 10_000, row.at), "")
-				captured := int64(0)
-				for _, s := range row.steps {
-					got := p.advise(p.Capture, authorization.Advice{Book: d.Book, Payment: d.ID, Amount: usd(s.minor), Final: s.final}, s.reason)
-					captured += got.Amount.Minor
-				}
-				p.look(c, issuing.Active, row.balance, row.held)
-				want(t, "settlement", p.posted(ann, "card.settlement/USD"), captured)
-				got, err := p.Get(context.Background(), d.Book, d.Transaction)
-				must(t, err)
-				want(t, "state", got.State, row.state)
-				want(t, "steps", len(got.Timeline), 1+len(row.steps))
-				now, err := p.cards.Get(context.Background(), ann, c.ID)
-				must(t, err)
-				want(t, "spent", now.Spent, usd(captured+row.held))
-				p.verify()
-			})
-		})
 	}
+	eachEngine(t, func(t *testing.T, p *process) {
+		before := int64(0)
+		for name, row := range rows {
+			c := p.issue(ann, binAds, 100_000)
+			d := p.pay(p.request(c, 10_000, row.at), "")
+			captured := int64(0)
+			for _, s := range row.steps {
+				got := p.advise(p.Capture, authorization.Advice{Book: d.Book, Payment: d.ID, Amount: usd(s.minor), Final: s.final}, s.reason)
+				captured += got.Amount.Minor
+			}
+			p.look(c, issuing.Active, row.balance, row.held)
+			want(t, name+": settlement", p.posted(ann, "card.settlement/USD"), before+captured)
+			before += captured
+			got, err := p.Get(context.Background(), d.Book, d.Transaction)
+			must(t, err)
+			want(t, name+": state", got.State, row.state)
+			want(t, name+": steps", len(got.Timeline), 1+len(row.steps))
+			now, err := p.cards.Get(context.Background(), ann, c.ID)
+			must(t, err)
+			want(t, name+": spent", now.Spent, usd(captured+row.held))
+		}
+		p.verify()
+	})
 }
 
 // A payment holds more when the merchant asks for it, within the card's limits and balance;
