@@ -2,7 +2,10 @@ package account
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -17,6 +20,9 @@ const (
 	demoMerchantSecret = "demo-secret"
 
 	demoClientID ClientID = "demo-merchant"
+
+	// DemoSeed opens the test realm of the demonstration's customer.
+	DemoSeed = "dec0-de00-dec0-de00"
 )
 
 func demoKey(r realm.Realm) string {
@@ -41,9 +47,9 @@ type DemoAccount struct {
 }
 
 // Demo makes, once per database, a customer with the keys cp_live_sk_demo and
-// cp_test_sk_demo, the signing credential demo-merchant with the secret
-// demo-secret in the test realm, and an administrator with the key op_demo; and it
-// makes this process accept them. No other function takes a secret that was chosen.
+// cp_test_sk_demo, the signing credential demo-merchant with the secret demo-secret and
+// the seed DemoSeed in the test realm, and an administrator with the key op_demo; and
+// it makes this process accept them. No other function takes a secret that was chosen.
 func (s *Service) Demo(ctx context.Context, actor string) (DemoAccount, error) {
 	var account DemoAccount
 	seed := func(ctx context.Context, c *change) error {
@@ -62,6 +68,7 @@ func (s *Service) Demo(ctx context.Context, actor string) (DemoAccount, error) {
 	s.keys.Forget(func(*grant) bool { return false })
 	s.merchants.Forget(func(*merchantGrant) bool { return false })
 	s.operators.Forget(func(*operatorGrant) bool { return false })
+	s.seeds.Forget(func(*seedGrant) bool { return false })
 	return account, nil
 }
 
@@ -87,6 +94,10 @@ func (s *Service) seedDemo(ctx context.Context, c *change) (account DemoAccount,
 	}
 	merchant := NewMerchant{Book: account.Customer.Test, Name: "Demo merchant", ClientID: demoClientID}
 	if _, err := s.insertMerchant(ctx, c, merchant, pan.NewSecret(demoMerchantSecret)); err != nil {
+		return account, err
+	}
+	seed := Seed{SeedRef: SeedRef{Book: account.Customer.Test}, Customer: account.Customer.ID, Realm: realm.Test, Name: "Demo seed"}
+	if _, err := s.insertSeed(ctx, c, seed, DemoSeed); err != nil {
 		return account, err
 	}
 	operator, err := c.createOperator(ctx, NewOperator{Name: "Demo operator", Role: RoleAdmin})
@@ -115,3 +126,71 @@ func (s *Service) findDemo(ctx context.Context, q storage.Queryer) (account Demo
 	account.Operator = operator.Operator
 	return account, err
 }
+
+// LoadTestClock moves the test realm's clock to where the database says it is. It
+// is called once at the start, before anything happens in that realm, and then by Run.
+func (s *Service) LoadTestClock(ctx context.Context) error {
+	micros, ok, err := storage.One(ctx, s.db, storage.Scalar[int64], readOffset, string(realm.Test))
+	if err != nil || !ok {
+		return err
+	}
+	return s.applyOffset(fromMicros(micros))
+}
+
+// AdvanceTestClock moves the test realm by d, more than zero, and returns its new
+// time; also is told how far it is ahead of the machine's then. Every process follows within seconds. It returns fault.InvalidRequest
+// when the realm would be more than clock.MaxOffset ahead.
+func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration, also Also[time.Duration]) (time.Time, error) {
+	if d < time.Microsecond || d > clock.MaxOffset {
+		return time.Time{}, invalid("advance", "want more than nothing and at most %s", clock.MaxOffset)
+	}
+	var offset time.Duration
+	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
+		var err error
+		if offset, err = c.advance(ctx, d); err != nil {
+			return err
+		}
+		return also.apply(ctx, c, offset)
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if err := s.applyOffset(offset); err != nil {
+		return time.Time{}, err
+	}
+	return s.clocks.Now(realm.Test), nil
+}
+
+// advance adds d to the stored offset and returns the sum.
+func (c *change) advance(ctx context.Context, d time.Duration) (time.Duration, error) {
+	if _, err := c.Exec(ctx, beginOffset, string(realm.Test), storage.Micros(c.at)); err != nil {
+		return 0, err
+	}
+	micros, ok, err := storage.One(ctx, c, storage.Scalar[int64], lockOffset, string(realm.Test))
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, errors.New("advance test clock: its row is gone")
+	}
+	offset := fromMicros(micros) + d.Truncate(time.Microsecond)
+	if offset > clock.MaxOffset {
+		return 0, invalid("advance", "the test realm may be at most %s ahead", clock.MaxOffset)
+	}
+	write := updateOffset.With(string(realm.Test), offset.Microseconds(), storage.Micros(c.at))
+	if err := c.Apply(ctx, []storage.Effect{write.Exactly(1)}); err != nil {
+		return 0, err
+	}
+	return offset, c.record(ctx, note{action: "test_clock.advance", subject: string(realm.Test),
+		detail: map[string]string{"by": d.String(), "offset": offset.String()}})
+}
+
+// applyOffset moves this process's clock, unless a later move came first.
+func (s *Service) applyOffset(offset time.Duration) error {
+	if err := s.clocks.SetOffset(offset); err != nil && offset > s.clocks.Offset() {
+		return err
+	}
+	return nil
+}
+
+func fromMicros(micros int64) time.Duration { return time.Duration(micros) * time.Microsecond }
