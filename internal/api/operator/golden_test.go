@@ -32,6 +32,7 @@ func TestGoldens(t *testing.T) {
 				Rules: []wiretest.Rule{
 					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
 					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+					{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
