@@ -36,7 +36,7 @@ func TestDemo(t *testing.T) {
 			if merchant.Book != first.Customer.Test || !merchant.Secret.Equal(pan.NewSecret("demo-secret")) {
 				t.Errorf("the demo merchant is %+v", merchant.Principal)
 			}
-			if p := must(process.AuthenticateSeed(ctx, account.DemoSeed))(t); p.Realm != realm.Test || p.Book != first.Customer.Test {
+			if p := must(process.AuthenticateSeed(ctx, account.DemoSeed))(t); p.Realm != realm.Test || p.Book != first.Holder.Test || p.Book == first.Customer.Test {
 				t.Errorf("the demo seed gives %+v", p)
 			}
 			operator := must(process.AuthenticateOperator(ctx, "op_demo", somewhere))(t)
@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 				t.Errorf("the demo operator is %+v", operator)
 			}
 		}
-		if customers := must(b.ListCustomers(ctx, account.Page{}))(t); len(customers.Items) != 1 {
+		if customers := must(b.ListCustomers(ctx, account.Page{}))(t); len(customers.Items) != 2 {
 			t.Errorf("%d customers", len(customers.Items))
 		}
 	})

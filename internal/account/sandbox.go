@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -21,7 +22,7 @@ const (
 
 	demoClientID ClientID = "demo-merchant"
 
-	// DemoSeed opens the test realm of the demonstration's customer.
+	// DemoSeed opens the test realm of the demonstration's cardholder.
 	DemoSeed = "dec0-de00-dec0-de00"
 )
 
@@ -43,13 +44,15 @@ func (s *Service) isDemoOperatorKey(presented string) bool {
 // DemoAccount is who the published credentials belong to.
 type DemoAccount struct {
 	Customer Customer
+	// Holder is whose the seed is.
+	Holder   Customer
 	Operator OperatorID
 }
 
 // Demo makes, once per database, a customer with the keys cp_live_sk_demo and
-// cp_test_sk_demo, the signing credential demo-merchant with the secret demo-secret and
-// the seed DemoSeed in the test realm, and an administrator with the key op_demo; and
-// it makes this process accept them. No other function takes a secret that was chosen.
+// cp_test_sk_demo and the signing credential demo-merchant with the secret demo-secret
+// in the test realm, another one with the seed DemoSeed in the test realm, and an
+// administrator with the key op_demo; and it makes this process accept them. No other function takes a secret that was chosen.
 func (s *Service) Demo(ctx context.Context, actor string) (DemoAccount, error) {
 	var account DemoAccount
 	seed := func(ctx context.Context, c *change) error {
@@ -96,7 +99,10 @@ func (s *Service) seedDemo(ctx context.Context, c *change) (account DemoAccount,
 	if _, err := s.insertMerchant(ctx, c, merchant, pan.NewSecret(demoMerchantSecret)); err != nil {
 		return account, err
 	}
-	seed := Seed{SeedRef: SeedRef{Book: account.Customer.Test}, Customer: account.Customer.ID, Realm: realm.Test, Name: "Demo seed"}
+	if account.Holder, err = c.createCustomer(ctx, NewCustomer{Name: "Demo cardholder"}); err != nil {
+		return account, err
+	}
+	seed := Seed{SeedRef: SeedRef{Book: account.Holder.Test}, Customer: account.Holder.ID, Realm: realm.Test, Name: "Demo seed"}
 	if _, err := s.insertSeed(ctx, c, seed, DemoSeed); err != nil {
 		return account, err
 	}
@@ -115,16 +121,28 @@ func (s *Service) findDemo(ctx context.Context, q storage.Queryer) (account Demo
 	if err != nil || !ok {
 		return account, err
 	}
-	owner, err := findOwner(ctx, q, readBook, key.Book)
+	if account.Customer, err = findOwnerOf(ctx, q, key.Book); err != nil {
+		return account, err
+	}
+	seed, _, err := storage.One(ctx, q, scanSeedRef, readSeedHash, s.vault.Hash(purposeSeedHash, DemoSeed))
 	if err != nil {
 		return account, err
 	}
-	if account.Customer, err = findCustomer(ctx, q, readCustomer, owner.Customer); err != nil {
+	if account.Holder, err = findOwnerOf(ctx, q, seed.Book); err != nil {
 		return account, err
 	}
 	operator, _, err := storage.One(ctx, q, scanOperatorKeyRef, readOperatorHash, s.vault.Hash(purposeOperatorHash, demoOperatorKey))
 	account.Operator = operator.Operator
 	return account, err
+}
+
+// findOwnerOf returns the customer whose a book is.
+func findOwnerOf(ctx context.Context, q storage.Queryer, book ledger.BookID) (Customer, error) {
+	owner, err := findOwner(ctx, q, readBook, book)
+	if err != nil {
+		return Customer{}, err
+	}
+	return findCustomer(ctx, q, readCustomer, owner.Customer)
 }
 
 // LoadTestClock moves the test realm's clock to where the database says it is. It
