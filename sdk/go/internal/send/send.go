@@ -1,4 +1,6 @@
-package cardping
+// Package send is what the clients share: requests that are sent again where that is
+// safe, under a credential that shows in no output, and their errors.
+package send
 
 import (
 	"bytes"
@@ -10,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,60 +22,70 @@ import (
 )
 
 const (
-	maxAnswer      = 4 << 20 // bytes
+	// MaxAnswer bounds an answer, in bytes.
+	MaxAnswer      = 4 << 20
 	longestDelay   = 8 * time.Second
 	mostRetries    = 10
 	defaultBase    = "http://127.0.0.1:8420"
-	baseVariable   = "CARDPING_BASE_URL"
 	userAgent      = "scrip-sdk-go/0.1.0"
 	defaultRetry   = 3
 	defaultDelay   = 500 * time.Millisecond
 	defaultTimeout = 60 * time.Second
 )
 
-// Options is how a client is made.
+// API is what differs between the APIs.
+type API struct {
+	// Name begins the text of mistakes in the settings.
+	Name string
+	// Header is where the credential stands; Credential is what it is called.
+	Header, Credential string
+	// Variable of the environment says where the API is, unless the caller does.
+	Variable string
+	// Root is the path that all calls are below.
+	Root string
+	// Refusal reads code, message and request from a refusal's body; an empty code: it has none.
+	Refusal func(raw []byte) (code, message, request string)
+	// Final are codes that no waiting changes, whatever their status.
+	Final string
+}
+
+// Options is how a client sends. The clients' own options explain the members.
 type Options struct {
-	// APIKey decides the realm: cp_live_sk_… or cp_test_sk_….
-	APIKey string
-	// BaseURL is where the API is, with or without /v1. Unless given: CARDPING_BASE_URL,
-	// then http://127.0.0.1:8420.
-	BaseURL string
-	// AllowHTTP allows http:// to other machines than this one.
-	AllowHTTP bool
-	// Transport carries the requests; one with the standard library's limits unless given.
-	Transport http.RoundTripper
-	// Timeout bounds one attempt; 60 seconds unless given.
-	Timeout time.Duration
-	// MaxRetries is how often a request is sent again: 3 times unless given, never below 0.
-	MaxRetries int
-	// RetryDelay is the pause before the first repetition, half a second unless given; it doubles each time, to 8 seconds.
-	RetryDelay time.Duration
-	// MaxRetryAfter is the longest Retry-After that is waited for; a minute unless given.
+	BaseURL       string
+	AllowHTTP     bool
+	Transport     http.RoundTripper
+	Timeout       time.Duration
+	MaxRetries    int
+	RetryDelay    time.Duration
 	MaxRetryAfter time.Duration
 }
 
-// sender sends requests, and sends those again that may be.
-type sender struct {
+// Sender sends requests, and sends those again that may be.
+type Sender struct {
+	// Wait waits between attempts.
+	Wait func(context.Context, time.Duration) error
+
+	api  API
 	base string
-	// authorize holds the key where no formatting of a client finds it.
+	// authorize holds the credential where no formatting of a client finds it.
 	authorize     func(http.Header)
 	client        *http.Client
 	retries       int
 	delay         time.Duration
 	maxRetryAfter time.Duration
-	wait          func(context.Context, time.Duration) error
 }
 
-func newSender(o Options) (*sender, error) {
-	if o.APIKey == "" || strings.ContainsFunc(o.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("cardping: the API key is missing or has characters that no key has")
+// New returns a sender. It fails for options that cannot work.
+func New(api API, credential string, o Options) (*Sender, error) {
+	if credential == "" || strings.ContainsFunc(credential, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fmt.Errorf("%s: the %s is missing or has characters that none has", api.Name, api.Credential)
 	}
-	base, err := baseOf(o)
+	base, err := baseOf(api, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.MaxRetries > mostRetries || o.Timeout < 0 || o.RetryDelay < 0 || o.MaxRetryAfter < 0 {
-		return nil, fmt.Errorf("cardping: at most %d retries, and no negative times", mostRetries)
+		return nil, fmt.Errorf("%s: at most %d retries, and no negative times", api.Name, mostRetries)
 	}
 	if o.Transport == nil {
 		o.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConns: 100, MaxIdleConnsPerHost: 16,
@@ -82,51 +95,52 @@ func newSender(o Options) (*sender, error) {
 	if o.MaxRetries == 0 {
 		retries = defaultRetry
 	}
-	return &sender{
-		base:      base,
-		authorize: func(h http.Header) { h.Set("X-API-Key", o.APIKey) },
+	return &Sender{
+		api: api, base: base, Wait: Wait,
+		authorize: func(h http.Header) { h.Set(api.Header, credential) },
 		client: &http.Client{Transport: o.Transport, Timeout: cmp.Or(o.Timeout, defaultTimeout),
-			// A redirect would carry key and card number to wherever it says.
+			// A redirect would carry credential and card number to wherever it says.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		retries: retries, delay: cmp.Or(o.RetryDelay, defaultDelay), maxRetryAfter: cmp.Or(o.MaxRetryAfter, time.Minute), wait: wait,
+		retries: retries, delay: cmp.Or(o.RetryDelay, defaultDelay), maxRetryAfter: cmp.Or(o.MaxRetryAfter, time.Minute),
 	}, nil
 }
 
-// baseOf is where the API is, without /v1 and slashes at the end. Keys and numbers go
-// in the clear to this machine alone.
-func baseOf(o Options) (string, error) {
-	text := o.BaseURL
-	if text == "" {
-		text = os.Getenv(baseVariable)
-	}
-	if text == "" {
-		text = defaultBase
-	}
-	u, err := url.Parse(text)
+// baseOf is where the API is, without its root and slashes at the end. Credentials go in
+// the clear to this machine alone.
+func baseOf(api API, o Options) (string, error) {
+	u, err := url.Parse(cmp.Or(o.BaseURL, os.Getenv(api.Variable), defaultBase))
 	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("cardping: the base URL must be a scheme, a host and perhaps a path")
+		return "", errors.New(api.Name + ": the base URL must be a scheme, a host and perhaps a path")
 	}
 	local := u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1"
 	if u.Scheme != "https" && (u.Scheme != "http" || !local && !o.AllowHTTP) {
-		return "", errors.New("cardping: the base URL must begin with https://, or AllowHTTP must be set")
+		return "", errors.New(api.Name + ": the base URL must begin with https://, or AllowHTTP must be set")
 	}
-	return strings.TrimSuffix(strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), "/v1"), nil
+	return strings.TrimSuffix(strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), api.Root), nil
 }
 
-type request struct {
-	method, path string
-	in, out      any
-	// repeatable: sending it twice does what sending it once does.
-	repeatable bool
+// Request is one call.
+type Request struct {
+	// Path is below the root and begins with a slash.
+	Method, Path string
+	// In is sent as JSON, nil for no body; the answer is decoded into Out, unless that is nil.
+	In, Out any
+	// Header has more headers; it may be nil.
+	Header http.Header
+	// Repeatable: sending it twice does what sending it once does.
+	Repeatable bool
 }
 
-// send sends a request, with repetitions, and decodes a success into r.out.
-func (s *sender) send(ctx context.Context, r request) (http.Header, error) {
+// Segment makes an id a part of a path.
+func Segment(id string) string { return "/" + url.PathEscape(id) }
+
+// Send sends a request, with repetitions, and decodes a success. Its errors are *Error.
+func (s *Sender) Send(ctx context.Context, r Request) (http.Header, error) {
 	var body []byte
-	if r.in != nil {
+	if r.In != nil {
 		var err error
-		if body, err = json.Marshal(r.in); err != nil {
-			return nil, fmt.Errorf("cardping: encode the request: %w", err)
+		if body, err = json.Marshal(r.In); err != nil {
+			return nil, fmt.Errorf("%s: encode the request: %w", s.api.Name, err)
 		}
 	}
 	for attempt := 0; ; attempt++ {
@@ -134,20 +148,20 @@ func (s *sender) send(ctx context.Context, r request) (http.Header, error) {
 		switch {
 		case failed == nil:
 			return header, nil
-		case attempt > 0 && r.method == http.MethodDelete && failed.Status == http.StatusNotFound:
+		case attempt > 0 && r.Method == http.MethodDelete && failed.Status == http.StatusNotFound:
 			return nil, nil // an attempt whose answer was lost has done it
-		case attempt >= s.retries || ctx.Err() != nil || !s.worthRepeating(failed, r.repeatable):
+		case attempt >= s.retries || ctx.Err() != nil || !s.worthRepeating(failed, r.Repeatable):
 			return nil, failed
 		}
-		if s.wait(ctx, s.pause(attempt, failed)) != nil {
+		if s.Wait(ctx, s.pause(attempt, failed)) != nil {
 			return nil, failed
 		}
 	}
 }
 
-func (s *sender) worthRepeating(e *Error, repeatable bool) bool {
+func (s *Sender) worthRepeating(e *Error, repeatable bool) bool {
 	switch {
-	case e.Code == CodeQuotaExceeded, e.HasRetryAfter && time.Duration(e.RetryAfter)*time.Second > s.maxRetryAfter:
+	case e.Code == s.api.Final, e.HasRetryAfter && time.Duration(e.RetryAfter)*time.Second > s.maxRetryAfter:
 		return false
 	case e.Code == CodeRateLimited:
 		return true // limits come before any work: what was refused by one was not done
@@ -162,7 +176,7 @@ func (s *sender) worthRepeating(e *Error, repeatable bool) bool {
 }
 
 // pause is what the server asked for, or twice as long each time with half of it left to chance.
-func (s *sender) pause(attempt int, e *Error) time.Duration {
+func (s *Sender) pause(attempt int, e *Error) time.Duration {
 	if e.HasRetryAfter {
 		return time.Duration(e.RetryAfter) * time.Second
 	}
@@ -172,7 +186,8 @@ func (s *sender) pause(attempt int, e *Error) time.Duration {
 	return longest/2 + time.Duration(uint64(longest/2)*uint64(binary.BigEndian.Uint32(random[:]))>>32)
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+// Wait returns when d is over, or the context's error when that is sooner.
+func Wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -183,15 +198,16 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s *sender) once(ctx context.Context, r request, body []byte) (http.Header, *Error) {
+func (s *Sender) once(ctx context.Context, r Request, body []byte) (http.Header, *Error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	out, err := http.NewRequestWithContext(ctx, r.method, s.base+"/v1"+r.path, reader)
+	out, err := http.NewRequestWithContext(ctx, r.Method, s.base+s.api.Root+r.Path, reader)
 	if err != nil {
 		return nil, &Error{Code: CodeInvalidRequest, Message: "the request cannot be made", Err: err}
 	}
+	maps.Copy(out.Header, r.Header)
 	s.authorize(out.Header)
 	out.Header.Set("Accept", "application/json")
 	out.Header.Set("User-Agent", userAgent)
@@ -203,24 +219,20 @@ func (s *sender) once(ctx context.Context, r request, body []byte) (http.Header,
 		return nil, &Error{Code: CodeConnectionFailed, Message: "there was no answer", Err: err}
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read, or is given up
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
 	if err != nil {
 		return nil, &Error{Code: CodeConnectionFailed, Message: "the answer broke off", Err: err}
 	}
-	return answer.Header, understand(answer, raw, r.out)
+	return answer.Header, s.understand(answer, raw, r.Out)
 }
 
 // understand decodes an answer, or says what is wrong with it.
-func understand(answer *http.Response, raw []byte, out any) *Error {
+func (s *Sender) understand(answer *http.Response, raw []byte, out any) *Error {
 	failed := &Error{Status: answer.StatusCode, RequestID: answer.Header.Get("X-Request-Id")}
 	failed.RetryAfter, failed.HasRetryAfter = seconds(answer.Header.Get("Retry-After"))
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		var refusal struct {
-			Error problem `json:"error"`
-		}
-		if json.Unmarshal(raw, &refusal) == nil && refusal.Error.Code != "" {
-			failed.Code, failed.Message = refusal.Error.Code, refusal.Error.Message
-			failed.RequestID = cmp.Or(refusal.Error.RequestID, failed.RequestID)
+		if code, message, request := s.api.Refusal(raw); code != "" {
+			failed.Code, failed.Message, failed.RequestID = code, message, cmp.Or(request, failed.RequestID)
 			return failed
 		}
 		failed.Code, failed.Message = "http_"+strconv.Itoa(answer.StatusCode), "the answer has no code"
@@ -230,7 +242,7 @@ func understand(answer *http.Response, raw []byte, out any) *Error {
 		return nil
 	}
 	failed.Code = CodeInvalidAnswer
-	if len(raw) > maxAnswer {
+	if len(raw) > MaxAnswer {
 		failed.Message = "the answer is too long"
 		return failed
 	}
