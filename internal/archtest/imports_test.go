@@ -93,6 +93,8 @@ var owned = []struct {
 	{"github.com/Shopify/toxiproxy/v2", []string{"tests"}},
 	{"github.com/moov-io/iso8583", []string{"internal/provider/iso8583", "internal/provider/simulator"}},
 	{"github.com/moov-io/iso8583-connection", []string{"internal/provider/iso8583"}},
+	{"github.com/klauspost/compress", []string{"internal/fraud/study"}},
+	{"github.com/ulikunitz/xz", []string{"internal/fraud/study"}},
 	{"github.com/getkin/kin-openapi", []string{"tests"}},
 	{"github.com/google/go-cmp", []string{"tests"}},
 	{"github.com/rogpeppe/go-internal", []string{"tests"}},

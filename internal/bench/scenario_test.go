@@ -4,16 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // merchant answers as the contract says, and complains of requests that it does not allow.
@@ -224,4 +238,94 @@ func TestCardping(t *testing.T) {
 	if len(seen) != 200 {
 		t.Errorf("%d numbers, want 200", len(seen))
 	}
+}
+
+// The cardpluspay scenarios speak the contract: each order is of one code, and pages are
+// of every kind, over a catalog and a stock that Prepare made, with the money for all of it.
+func TestReseller(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, s := t.Context(), Shelf{}
+		s.Book = shelf(t, db, &s)
+		r := NewReseller(pan.NewSecret("key_1"))
+		for _, err := range []error{r.PrepareCodes(ctx, s, 120), r.PrepareItems(ctx, s, 250), r.PrepareItems(ctx, s, 250)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		count, err := s.Stock.Count(ctx, realm.Test, "BENCH-ORDER")
+		if err != nil || count != 120 {
+			t.Errorf("%d codes, %v", count, err)
+		}
+		balance, err := s.Wallets.Balance(ctx, s.Book, money.USD)
+		if err != nil || balance.Minor != 120*100 {
+			t.Errorf("the wallet has %s, %v", balance, err)
+		}
+		if page, err := s.Catalog.Search(ctx, catalog.Filter{}); err != nil || page.Total != 251 {
+			t.Errorf("%d items, %v", page.Total, err)
+		}
+		var mu sync.Mutex
+		seen := map[string]int{}
+		base := serve(t, func(w http.ResponseWriter, q *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			body, _ := io.ReadAll(q.Body)
+			if q.URL.Path != NoopPath && q.Header.Get("X-API-Key") != "key_1" {
+				t.Errorf("%s: the key is %q", q.URL, q.Header.Get("X-API-Key"))
+			}
+			switch q.Method + " " + q.URL.Path {
+			case "POST /v1/orders":
+				seen[string(body)]++
+			case "GET /v1/catalog":
+				for name := range q.URL.Query() {
+					seen[name]++
+				}
+			}
+			fmt.Fprint(w, `{"data":{"state":"success","status":"completed"}}`)
+		})
+		report, err := new(Runner).Run(ctx, []Scenario{r.Order(), r.Browse()}, Options{BaseURL: base, Workers: 4, Rounds: 1, Duration: long, Count: 100, Warmup: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range report.Rows {
+			if row.Requests != 100 || row.Errors != 0 {
+				t.Errorf("row %+v", row)
+			}
+		}
+		want := map[string]int{`{"item_code":"BENCH-ORDER"}`: 100, "per_page": 60, "page": 20, "q": 20, "brand": 20, "sort_by": 40, "order": 20, "value_min": 20,
+			"value_max": 20, "country_code": 20, "item_id": 20}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Error(diff)
+		}
+		for _, n := range []int{0, maxCodes + 1} {
+			if r.PrepareCodes(ctx, s, n) == nil || r.PrepareItems(ctx, s, n) == nil {
+				t.Errorf("%d were prepared", n)
+			}
+		}
+	})
+}
+
+// shelf fills in a Shelf over a database and returns the test book of a new customer.
+func shelf(t *testing.T, db *storage.DB, s *Shelf) ledger.BookID {
+	t.Helper()
+	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := vault.Open(t.Context(), db, master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clocks, logger, log := clock.NewRealms(clock.System()), slog.New(slog.DiscardHandler), audit.New(db)
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	books := ledger.New(db, clocks, ledger.Config{})
+	t.Cleanup(books.Close)
+	s.Wallets = wallet.New(books, hooks.Outbox, clocks)
+	s.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	s.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: s.Catalog, Logger: logger})
+	customer, err := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}).
+		CreateCustomer(t.Context(), "setup", account.NewCustomer{Name: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return customer.Test
 }

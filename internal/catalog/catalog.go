@@ -45,6 +45,8 @@ const (
 	Retired State = "retired"
 )
 
+func (s State) valid() bool { return s == Active || s == Hidden || s == Retired }
+
 // Product is one kind of code: a fixed denomination, or a range of them.
 type Product struct {
 	Code        ItemCode
@@ -52,7 +54,8 @@ type Product struct {
 	Brand       string
 	Category    string
 	Description string
-	// Image is the address of a picture, https; empty: none.
+	// Image is the address of a picture, https, or what AddImage called one; empty: none of
+	// its own.
 	Image string
 	Terms string
 	// Face is what a code is worth; in a range, the least.

@@ -98,6 +98,13 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if err != nil {
 		return ImportReport{}, err
 	}
+	lost, err := lostImage(ctx, s.DB, l.products)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	if lost >= 0 {
+		l.bad = append(l.bad, BadRow{l.rows[lost].Row, columnImage, noImage})
+	}
 	if len(l.bad) > 0 {
 		return l.refuse()
 	}

@@ -102,7 +102,7 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"5 cost: not a plain decimal number",
 			"5 name: want 1 to 200 characters of plain text without spaces around them",
 			"6 : it has 2 fields, the header has 9",
-			"7 image: want an https address of at most 500 characters",
+			"7 image: want an https address of at most 500 characters, or image: and the hash of a picture that was uploaded",
 			"8 value_max: the end of the range must not be below its beginning, and at most 10000000000")
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
 		wantCode(t, "bad JSON rows", err, fault.InvalidRequest)

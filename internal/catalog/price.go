@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // RuleID names a price rule ("rule_…").
@@ -52,6 +53,10 @@ type Rule struct {
 	Version  int64
 	Actor    string
 	At       time.Time
+
+	// Also is what to write with the rule when it is put, such as the stored answer to the
+	// request; its error undoes the whole. It may be nil, and is not kept.
+	Also func(Rule) ([]storage.Effect, error)
 }
 
 func (r *Rule) holds(at time.Time) bool {
@@ -133,14 +138,42 @@ func (s *Service) Price(_ context.Context, q PriceQuery) (Charged, error) {
 
 // face returns the denomination that is asked for.
 func (q *PriceQuery) face() (Face, error) {
-	p := &q.Product
 	if q.Face == (Face{}) {
+		return q.Product.Face, nil
+	}
+	return q.Face, q.Product.checkFace(q.Face)
+}
+
+func (p *Product) checkFace(f Face) error {
+	switch {
+	case f.Currency == p.Face.Currency && f.Minor >= p.Face.Minor && f.Minor <= p.FaceMax.Minor:
+		return nil
+	case p.IsRange():
+		return fault.New(fault.InvalidAmount, "the value must be from %s to %s %s", p.Face, p.FaceMax, p.Face.Currency).At("value")
+	}
+	return fault.New(fault.InvalidAmount, "the value of this item is %s %s", p.Face, p.Face.Currency).At("value")
+}
+
+// Choose returns the denomination that a buyer asks for: the value, which must lie in the
+// range of a product that has one, and may be left out for one that has not. It returns
+// invalid_request where a range lacks it and invalid_amount for one that there is not.
+func (p *Product) Choose(value *Value) (Face, error) {
+	switch {
+	case value == nil && p.IsRange():
+		return Face{}, fault.New(fault.InvalidRequest, "a value from %s to %s %s is required: the item is sold in any denomination between", p.Face, p.FaceMax,
+			p.Face.Currency).At("value")
+	case value == nil:
 		return p.Face, nil
 	}
-	if q.Face.Currency != p.Face.Currency || q.Face.Minor < p.Face.Minor || q.Face.Minor > p.FaceMax.Minor {
-		return Face{}, fault.New(fault.InvalidAmount, "the denomination must be from %s to %s %s", p.Face, p.FaceMax, p.Face.Currency).At("value")
+	scale := int64(1)
+	for range valueDigits - p.Face.Currency.Digits() {
+		scale *= 10
 	}
-	return q.Face, nil
+	if int64(*value)%scale != 0 {
+		return Face{}, fault.New(fault.InvalidAmount, "the value has at most %d decimals", p.Face.Currency.Digits()).At("value")
+	}
+	f := NewFace(int64(*value)/scale, p.Face.Currency)
+	return f, p.checkFace(f)
 }
 
 func (all prices) find(q *PriceQuery, tier string) (Rule, bool) {

@@ -199,3 +199,33 @@ func TestRuleBounds(t *testing.T) {
 			ada+" catalog.price "+string(r.ID), ada+" catalog.remove_price "+string(r.ID))
 	})
 }
+
+// A denomination is chosen within a range, in the currency's decimals, and may only be
+// repeated where it is fixed; the price of a range is a part of what was chosen.
+func TestChoose(t *testing.T) {
+	fixed, span := item("A", "Alpha", "Acme", 500), item("R", "Range", "Acme", 1000)
+	span.FaceMax, fixed.FaceMax = usd(15000), fixed.Face
+	for _, c := range []struct {
+		product *catalog.Product
+		value   string
+		want    int64
+		code    fault.Code
+	}{
+		{&fixed, "", 500, ""}, {&fixed, "5", 500, ""}, {&fixed, "5.00", 500, ""}, {&fixed, "5.01", 0, fault.InvalidAmount},
+		{&span, "", 0, fault.InvalidRequest}, {&span, "10", 1000, ""}, {&span, "150", 15000, ""}, {&span, "25.50", 2550, ""},
+		{&span, "9.99", 0, fault.InvalidAmount}, {&span, "150.01", 0, fault.InvalidAmount}, {&span, "25.505", 0, fault.InvalidAmount}, {&span, "0", 0, fault.InvalidAmount},
+	} {
+		var chosen *catalog.Value
+		if c.value != "" {
+			chosen = value(t, c.value)
+		}
+		face, err := c.product.Choose(chosen)
+		wantCode(t, string(c.product.Code)+" "+c.value, err, c.code)
+		if err == nil && face != usd(c.want) {
+			t.Errorf("%s of %s is %s", c.value, c.product.Code, face)
+		}
+		if err != nil && fault.From(err).Field != "value" {
+			t.Errorf("%s of %s blames %q", c.value, c.product.Code, fault.From(err).Field)
+		}
+	}
+}

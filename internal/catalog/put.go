@@ -58,7 +58,7 @@ func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Ou
 	if err := p.check(); err != nil {
 		return Product{}, "", err
 	}
-	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: string(p.Code), Detail: map[string]string{"state": string(p.State)}}
+	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: audit.Clean(string(p.Code)), Detail: map[string]string{"state": string(p.State)}}
 	outcomes, err := s.put(ctx, []*Product{&p}, r)
 	if err != nil {
 		return Product{}, "", err
@@ -69,13 +69,27 @@ func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Ou
 
 // Retire ends the sale of a product, or returns not_found.
 func (s *Service) Retire(ctx context.Context, code ItemCode, actor string) (Product, error) {
+	return s.SetState(ctx, code, Retired, actor)
+}
+
+// SetState sells a product, hides it or retires it, or returns not_found or invalid_request.
+func (s *Service) SetState(ctx context.Context, code ItemCode, to State, actor string) (Product, error) {
+	if !to.valid() {
+		return Product{}, invalidAt(columnState, "want active, hidden or retired")
+	}
+	if err := s.Refresh(ctx); err != nil { // the rest stays as another process just put it
+		return Product{}, err
+	}
 	p, err := s.Find(ctx, code)
 	if err != nil {
 		return Product{}, err
 	}
-	p.State = Retired
-	_, err = s.put(ctx, []*Product{&p}, audit.Record{Actor: actor, Action: "catalog.retire", Subject: string(code)})
-	if err != nil {
+	p.State = to
+	record := audit.Record{Actor: actor, Action: "catalog.state", Subject: audit.Clean(string(code)), Detail: map[string]string{"state": string(to)}}
+	if to == Retired {
+		record.Action, record.Detail = "catalog.retire", nil
+	}
+	if _, err := s.put(ctx, []*Product{&p}, record); err != nil {
 		return Product{}, err
 	}
 	return s.Find(ctx, code)
@@ -120,6 +134,13 @@ func (s *Service) write(ctx context.Context, products []*Product, r audit.Record
 		}
 		if len(changed) == 0 {
 			return errSame
+		}
+		lost, err := lostImage(ctx, tx, changed)
+		if err == nil && lost >= 0 {
+			err = invalidAt(columnImage, noImage)
+		}
+		if err != nil {
+			return err
 		}
 		rows := make([][]any, len(changed))
 		for i, p := range changed {
@@ -210,7 +231,7 @@ func (p *Product) check() error {
 		return invalidAt(columnCountries, "countries are at most %d ISO 3166-1 codes of two letters", maxCountries)
 	case !p.Delivery.valid():
 		return invalidAt(columnDelivery, "want PHYSICAL, DIGITAL or BOTH")
-	case p.State != Active && p.State != Hidden && p.State != Retired:
+	case !p.State.valid():
 		return invalidAt(columnState, "want active, hidden or retired")
 	case !templates.MatchString(p.Mint):
 		return invalidAt(columnTemplate, "a template id has at most 64 letters, digits, - and _")
@@ -243,12 +264,12 @@ func (p *Product) checkWords() error {
 			return invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most)
 		}
 	}
-	if p.Image == "" {
+	if _, is := Uploaded(p.Image); is || p.Image == "" {
 		return nil
 	}
 	u, err := url.Parse(p.Image)
 	if err != nil || u.Scheme != "https" || u.Host == "" || len(p.Image) > maxImage || !isPlain(p.Image, false) {
-		return invalidAt(columnImage, "want an https address of at most %d characters", maxImage)
+		return invalidAt(columnImage, "want an https address of at most %d characters, or image: and the hash of a picture that was uploaded", maxImage)
 	}
 	return nil
 }

@@ -112,6 +112,18 @@ func TestProductBounds(t *testing.T) {
 	})
 }
 
+// An item whose code could be a card's number is sold like any other; the audit log does
+// not repeat it.
+func TestCodeLikeANumber(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const number = "4111111111111111"
+		p.put(item(number, "Odd", "Odd", 500))
+		_, err := p.Retire(t.Context(), number, ada)
+		must(t, err)
+		wantTexts(t, "audit", p.audited(), ada+" catalog.put [redacted]", ada+" catalog.retire [redacted]")
+	})
+}
+
 // What one process changes another knows after its next look, and a process that starts
 // later knows all of it.
 func TestProcessesFollow(t *testing.T) {

@@ -39,7 +39,7 @@ func (s *Service) PutPrice(ctx context.Context, r Rule, actor string) (Rule, err
 			return Rule{}, err
 		}
 		if r.Basis == Fixed && p.IsRange() {
-			return Rule{}, invalidAt("item", "a fixed price is for a fixed denomination")
+			return Rule{}, invalidAt(columnCode, "a fixed price is for a fixed denomination")
 		}
 	}
 	r.Removed = false
@@ -61,7 +61,8 @@ func unknownRule() error { return fault.New(fault.NotFound, "no such price rule"
 
 // writeRule writes the next revision of a rule, or the first.
 func (s *Service) writeRule(ctx context.Context, r Rule, record audit.Record) (Rule, error) {
-	fresh := r.ID == ""
+	fresh, also := r.ID == "", r.Also
+	r.Also = nil
 	if fresh {
 		r.ID = RuleID(id.New(rulePrefix))
 	}
@@ -86,7 +87,14 @@ func (s *Service) writeRule(ctx context.Context, r Rule, record audit.Record) (R
 		}
 		record.Subject, record.At = string(r.ID), r.At
 		record.Detail = map[string]string{"revision": strconv.FormatInt(r.Revision, 10), "basis": string(r.Basis), "percent": strconv.FormatInt(r.Percent, 10)}
-		return s.Audit.Append(ctx, tx, record)
+		if err := s.Audit.Append(ctx, tx, record); err != nil || also == nil {
+			return err
+		}
+		effects, err := also(r)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, effects)
 	})
 	if err != nil {
 		return Rule{}, err
@@ -110,6 +118,31 @@ func (s *Service) Prices(context.Context) []Rule {
 	return slices.SortedFunc(maps.Values(s.view.Load().rules), func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// FindPrice returns a price rule that was not removed, or not_found.
+func (s *Service) FindPrice(_ context.Context, rule RuleID) (Rule, error) {
+	r, known := s.view.Load().rules[rule]
+	if !known {
+		return Rule{}, unknownRule()
+	}
+	return r, nil
+}
+
+// Member is a customer who pays the prices of a tier.
+type Member struct {
+	Customer account.CustomerID
+	Tier     string
+}
+
+// Members returns the customers who have a tier, by id.
+func (s *Service) Members(context.Context) []Member {
+	var all []Member
+	for customer, tier := range s.view.Load().tiers {
+		all = append(all, Member{customer, tier})
+	}
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Customer, b.Customer) })
+	return all
+}
+
 // SetTier has a customer pay the prices of a tier, or of none when it is empty.
 func (s *Service) SetTier(ctx context.Context, customer account.CustomerID, name, actor string) error {
 	if customer == "" || name != "" && !tierNames.MatchString(name) {
@@ -124,8 +157,8 @@ func (s *Service) SetTier(ctx context.Context, customer account.CustomerID, name
 		if err := tx.ExecRows(ctx, writeTier, [][]any{{string(customer), name, version, storage.Micros(now)}}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.tier", Subject: string(customer),
-			Detail: map[string]string{"tier": name}, At: now})
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: "catalog.tier", Subject: audit.Clean(string(customer)),
+			Detail: map[string]string{"tier": audit.Clean(name)}, At: now})
 	})
 	if err != nil {
 		return err

@@ -102,6 +102,81 @@ func (s *Service) Search(_ context.Context, f Filter) (Page, error) {
 	return page, nil
 }
 
+// Listed says which products to list to the operator, who sees them in every state.
+type Listed struct {
+	// Filter restricts as in Search; its sort, its page and the sizes of pages do not count.
+	Filter
+	// State is one state; empty: every one.
+	State State
+	// After is the code after which the list begins; empty: the first.
+	After ItemCode
+	// Limit is how many, MaxListed at most.
+	Limit int
+}
+
+// MaxListed bounds what List returns.
+const MaxListed = 1000
+
+// List returns products by code, whatever their state. It looks at each of them in turn,
+// where Search has an index. It returns invalid_request for a filter outside its bounds.
+func (s *Service) List(_ context.Context, l Listed) ([]Product, error) {
+	if err := l.Filter.check(); err != nil {
+		return nil, err
+	}
+	if l.State != "" && !l.State.valid() {
+		return nil, fault.New(fault.InvalidRequest, "want active, hidden or retired").At("state")
+	}
+	products := s.view.Load().products
+	at, found := slices.BinarySearchFunc(products, l.After, compareCode)
+	if found {
+		at++
+	}
+	match := l.matcher()
+	var listed []Product
+	for ; at < len(products) && len(listed) < min(l.Limit, MaxListed); at++ {
+		if p := products[at]; (l.State == "" || p.State == l.State) && match(p) {
+			listed = append(listed, p.clone())
+		}
+	}
+	return listed, nil
+}
+
+// matcher returns whether a product is found by the filter: what search finds in an index.
+func (f *Filter) matcher() func(*Product) bool {
+	var query []string
+	eachWord(f.Query, func(word string) { query = append(query, word) })
+	wanted, wordless := f.terms(), strings.TrimSpace(f.Query) != "" && len(query) == 0
+	return func(p *Product) bool {
+		switch {
+		case wordless, f.Item != "" && p.Code != f.Item, f.ValueMin != nil && valueOf(p.FaceMax) < *f.ValueMin,
+			f.ValueMax != nil && valueOf(p.Face) > *f.ValueMax, f.ValueMin != nil && f.ValueMax != nil && *f.ValueMin > *f.ValueMax,
+			p.UpdatedAt.Before(f.UpdatedSince):
+			return false
+		}
+		has := p.terms(fold(p.Brand), fold(p.Category))
+		for _, terms := range wanted {
+			if !slices.ContainsFunc(terms, func(t term) bool { return slices.Contains(has, t) }) {
+				return false
+			}
+		}
+		return p.says(query)
+	}
+}
+
+// says reports whether every word begins a word of the product's name, brand or code.
+func (p *Product) says(words []string) bool {
+	left := slices.Clone(words)
+	for _, text := range []string{p.Name, p.Brand, string(p.Code)} {
+		if len(left) == 0 {
+			return true
+		}
+		eachWord(text, func(said string) {
+			left = slices.DeleteFunc(left, func(word string) bool { return strings.HasPrefix(said, word) })
+		})
+	}
+	return len(left) == 0
+}
+
 // Each calls fn for every product in every state, by code, until it returns an error.
 func (s *Service) Each(_ context.Context, fn func(Product) error) error {
 	for _, p := range s.view.Load().products {

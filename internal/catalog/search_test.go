@@ -252,3 +252,67 @@ func crowd(n int) []catalog.Product {
 	}
 	return products
 }
+
+// The operator's list finds what Search finds, and hidden and retired products too, some at
+// a time.
+func TestListFindsWhatSearchFinds(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.put(shelf()...)
+		p.clock.Advance(time.Hour)
+		p.put(item("LATE", "Google late", "Corner Books", 700))
+		listed := func(l catalog.Listed) string {
+			var codes []string
+			for l.Limit = 2; ; {
+				found, err := p.List(t.Context(), l)
+				must(t, err)
+				for _, product := range found {
+					codes = append(codes, string(product.Code))
+					l.After = product.Code
+				}
+				if len(found) < l.Limit {
+					return fmt.Sprintf("%s /%d", strings.Join(codes, " "), len(codes))
+				}
+			}
+		}
+		for _, f := range []catalog.Filter{{}, {Query: "google"}, {Query: "PLAY goo"}, {Query: "koxx"}, {Query: "-"}, {Query: "card mu"}, {Brand: "CORNER BOOKS"}, {Category: "books"},
+			{Region: "EU"}, {Currency: money.EUR}, {Country: "de"}, {Country: "US"}, {Delivery: catalog.Digital}, {Delivery: catalog.Both}, {Item: "MUG.1"},
+			{ValueMin: value(t, "20")}, {ValueMax: value(t, "10")}, {ValueMin: value(t, "5"), ValueMax: value(t, "15")}, {ValueMin: value(t, "15"), ValueMax: value(t, "5")},
+			{UpdatedSince: epoch.Add(time.Minute)}, {Query: "google", Brand: "google play", ValueMax: value(t, "5")}} {
+			if got, want := listed(catalog.Listed{Filter: f, State: catalog.Active}), p.found(f); got != want {
+				t.Errorf("%+v: %q, want %q", f, got, want)
+			}
+		}
+		for state, want := range map[catalog.State]string{catalog.Hidden: "HIDDEN-1 /1", catalog.Retired: "OLD-1 /1", "": "GOOGLE-25EUR GOOGLE-5USD-KOXx HIDDEN-1 LATE OLD-1 /5"} {
+			if got := listed(catalog.Listed{Filter: catalog.Filter{Query: "google"}, State: state}); got != want {
+				t.Errorf("%q: %q, want %q", state, got, want)
+			}
+		}
+		_, err := p.List(t.Context(), catalog.Listed{State: "gone", Limit: 1})
+		wantCode(t, "a state that there is not", err, fault.InvalidRequest)
+		_, err = p.List(t.Context(), catalog.Listed{Filter: catalog.Filter{Delivery: "post"}, Limit: 1})
+		wantCode(t, "a filter outside its bounds", err, fault.InvalidRequest)
+	})
+}
+
+// A product is hidden, sold again and retired, each time as a version of its own.
+func TestSetState(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.put(item("A", "Alpha", "Acme", 500))
+		for _, to := range []catalog.State{catalog.Hidden, catalog.Active, catalog.Retired} {
+			changed, err := p.SetState(t.Context(), "A", to, ada)
+			must(t, err)
+			if want := map[bool]string{true: "A /1", false: " /0"}[to == catalog.Active]; changed.State != to || p.found(catalog.Filter{}) != want {
+				t.Errorf("%s: %s, found %q", to, changed.State, p.found(catalog.Filter{}))
+			}
+		}
+		versions, err := p.History(t.Context(), "A")
+		if err != nil || len(versions) != 4 {
+			t.Errorf("%d versions, %v", len(versions), err)
+		}
+		wantTexts(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.state A", ada+" catalog.state A", ada+" catalog.retire A")
+		_, err = p.SetState(t.Context(), "A", "gone", ada)
+		wantCode(t, "a state that there is not", err, fault.InvalidRequest)
+		_, err = p.SetState(t.Context(), "B", catalog.Hidden, ada)
+		wantCode(t, "a product that there is not", err, fault.NotFound)
+	})
+}

@@ -42,6 +42,14 @@ var (
 
 	changedTiers = storage.SQL("catalog.changed_tiers", `SELECT account_id, tier, version FROM catalog_tiers WHERE version > $1`)
 	writeTier    = storage.Upsert("catalog.write_tier", "catalog_tiers", []string{"account_id"}, "account_id", "tier", "version", "changed_at")
+
+	insertImage   = storage.Insert("catalog.insert_image", "catalog_images", "image_hash", "type", "data", "actor", "created_at")
+	hasImage      = storage.SQL("catalog.has_image", `SELECT 1 FROM catalog_images WHERE image_hash = $1`)
+	findImage     = storage.SQL("catalog.find_image", `SELECT type, image_hash, data FROM catalog_images WHERE image_hash = $1`)
+	countImages   = storage.SQL("catalog.count_images", `SELECT COUNT(*) FROM catalog_images`)
+	knownImages   = storage.Lookup("catalog.known_images", `SELECT image_hash FROM catalog_images WHERE image_hash IN ({values})`, "TEXT")
+	changedBrands = storage.SQL("catalog.changed_brands", `SELECT brand, image, version, changed_at FROM catalog_brands WHERE version > $1`)
+	writeBrand    = storage.Upsert("catalog.write_brand", "catalog_brands", []string{"brand"}, "brand", "image", "version", "changed_at")
 )
 
 func (p *Product) values(actor string) []any {
@@ -130,6 +138,13 @@ func scanRule(row storage.Row) (r Rule, err error) {
 	r.Priority, r.Removed, r.At = int(priority), state == priceRemoved, storage.Time(at)
 	r.From, r.Until = storage.NullTime(from), storage.NullTime(until)
 	return r, nil
+}
+
+func scanBrand(r storage.Row) (b Brand, err error) {
+	var changed int64
+	err = r.Scan(&b.Name, &b.Image, &b.version, &changed)
+	b.ChangedAt = storage.Time(changed)
+	return b, err
 }
 
 // tier is a customer's tier as it is stored.

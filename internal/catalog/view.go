@@ -20,10 +20,11 @@ type view struct {
 	rules    map[RuleID]Rule
 	prices   prices
 	tiers    map[account.CustomerID]string
+	brands   map[string]Brand
 }
 
 func emptyView() *view {
-	return &view{index: newIndex(nil), rules: map[RuleID]Rule{}, prices: prices{}, tiers: map[account.CustomerID]string{}}
+	return &view{index: newIndex(nil), rules: map[RuleID]Rule{}, prices: prices{}, tiers: map[account.CustomerID]string{}, brands: map[string]Brand{}}
 }
 
 func (v *view) find(code ItemCode) *Product {
@@ -42,6 +43,7 @@ type changes struct {
 	products []*Product
 	rules    []Rule
 	tiers    []tier
+	brands   []Brand
 }
 
 // refreshEvery is how far Run lets this process fall behind the others.
@@ -88,7 +90,10 @@ func readChanges(ctx context.Context, q storage.Queryer, since int64) (c changes
 	if c.rules, err = storage.All(ctx, q, scanRule, changedPrices, since); err != nil {
 		return c, err
 	}
-	c.tiers, err = storage.All(ctx, q, scanTier, changedTiers, since)
+	if c.tiers, err = storage.All(ctx, q, scanTier, changedTiers, since); err != nil {
+		return c, err
+	}
+	c.brands, err = storage.All(ctx, q, scanBrand, changedBrands, since)
 	return c, err
 }
 
@@ -114,6 +119,14 @@ func (v *view) with(c changes) *view {
 		for _, t := range c.tiers {
 			if next.tiers[t.customer] = t.name; t.name == "" {
 				delete(next.tiers, t.customer)
+			}
+		}
+	}
+	if len(c.brands) > 0 {
+		next.brands = maps.Clone(v.brands)
+		for _, b := range c.brands {
+			if next.brands[b.Name] = b; b.Image == "" {
+				delete(next.brands, b.Name)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 )
 
 // Every command does what its help says, refuses what it must with a clear message and
@@ -32,7 +33,7 @@ func TestCommands(t *testing.T) {
 				Condition:           func(name string) (bool, error) { return condition(name, engine) },
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"serve": serveCommand, "sigterm": sigtermCommand, "call": callCommand, "take": takeCommand, "shape": shapeCommand, "mode": modeCommand,
-					"expand": expandCommand,
+					"expand": expandCommand, "dns": dnsCommand,
 				},
 			})
 		})
@@ -52,6 +53,9 @@ func surroundings(t *testing.T, env *testscript.Env, engine string) error {
 	env.Setenv("USER", "ada")
 	env.Setenv("SCRIP_DATABASE", testkit.Database(t, engine).URL)
 	env.Values[serversKey{}] = map[string]*process{}
+	dns := nameserver.Start(t)
+	env.Values[dnsKey{}] = dns
+	env.Setenv("SCRIP_DNS_SERVER", dns.Address())
 	image, err := os.ReadFile(filepath.Join("testdata", "cover.png"))
 	if err != nil {
 		return err
@@ -59,7 +63,10 @@ func surroundings(t *testing.T, env *testscript.Env, engine string) error {
 	return os.WriteFile(filepath.Join(env.WorkDir, "cover.png"), image, 0o600)
 }
 
-type serversKey struct{}
+type (
+	serversKey struct{}
+	dnsKey     struct{}
+)
 
 func servers(ts *testscript.TestScript) map[string]*process {
 	return ts.Value(serversKey{}).(map[string]*process)
@@ -85,7 +92,7 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, args[1:]...)...)
 	cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "TMPDIR", "HOME", "USER", "SCRIP_DATA", "SCRIP_DATABASE", "SCRIP_MASTER_KEY", "SCRIP_DEMO", "SCRIP_CONFIG"} {
+	for _, name := range []string{"PATH", "TMPDIR", "HOME", "USER", "SCRIP_DATA", "SCRIP_DATABASE", "SCRIP_MASTER_KEY", "SCRIP_DEMO", "SCRIP_CONFIG", "SCRIP_DNS_SERVER"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -194,6 +201,14 @@ func expandCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: expand FILE")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+// dns NAME [TEXT…] gives a name the TXT records in the place of those that it had.
+func dnsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: dns NAME [TEXT...]")
+	}
+	ts.Value(dnsKey{}).(*nameserver.Server).Set(args[0], args[1:]...)
 }
 
 // mode FILE BITS compares a file's permissions.

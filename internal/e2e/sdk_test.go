@@ -24,7 +24,7 @@ import (
 // written in Go run their own tests against it.
 func TestSDK(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		server := at.start(t, "--demo", "--allow-private-webhooks")
+		server := at.start(t, "--demo", "--allow-private-webhooks", "--dns-server", "127.0.0.1:9") // where nobody answers
 		t.Run("go", func(t *testing.T) { useGo(t, server.base) })
 		t.Run("node", func(t *testing.T) {
 			out := runClient(t, server.base, "node", "--test", "--test-reporter=tap", "test/unit.test.js", "test/live.test.js")
@@ -246,6 +246,13 @@ func portalWithGo(t *testing.T, client *cardping.Client) {
 	if err != nil || changed.Active || changed.Name != "Go" {
 		t.Errorf("%+v, %v", changed, err)
 	}
+	domain := "go-client.shop.example"
+	claimed, err := client.Portals.Update(t.Context(), other.ID, cardping.PortalChange{CustomDomain: &domain})
+	if err != nil || claimed.DomainProof == nil || claimed.DomainProof.State != "pending" || claimed.DomainProof.RecordName != "_scrip."+domain {
+		t.Errorf("claimed: %+v, %v", claimed, err)
+	}
+	_, err = client.Portals.Verify(t.Context(), made.ID)
+	expectCode(t, err, "invalid_state", http.StatusConflict)
 	_, err = client.Portals.Create(t.Context(), cardping.NewPortal{Name: "Go", Slug: "go-client"})
 	expectCode(t, err, cardping.CodeAlreadyExists, http.StatusConflict)
 	for _, id := range []string{made.ID, other.ID} {

@@ -17,21 +17,29 @@ import (
 	"testing"
 )
 
-// Whatever calls are made, good or bad, no card number, key, API key or signing secret is
-// in clear, in hex or in base64 in the database, a backup, or what the processes write.
+// Whatever calls are made, good or bad, no card number, PIN, key, code in stock, API key or
+// secret of a customer's, a network's or a captcha's is in clear, in hex or in base64 in the
+// database, a backup, or what the processes write.
 func TestSecretsAreNowhere(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		s := &secrecy{t: t, at: at, secrets: map[string]string{}}
-		customer := s.set()
-		server := at.start(t, "--log-level", "debug", "--log-format", "json")
+		s := &secrecy{t: t, at: at, secrets: map[string]string{}, told: map[string]string{}}
+		customer, others := s.set(), s.connect()
+		s.furnish(customer, others)
+		server := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "json")...)
 		s.calls(server.base)
+		s.orders(server.base)
+		s.checks(server.base)
+		s.visits(server.base)
+		s.trap(server.base)
+		s.operate(server.base, customer)
+		s.mentions(server.stderr)
 		s.search("beside a server", server)
 
 		// What a crash leaves behind is another state of the files.
 		server.kill()
 		s.search("after a crash", server)
 
-		second := at.start(t, "--log-level", "debug", "--log-format", "text")
+		second := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "text")...)
 		s.mistakes(second.base)
 		s.signed(second.base)
 		second.stop(t)
@@ -53,6 +61,7 @@ type secrecy struct {
 	client  string
 	signing string
 	backups int
+	told    map[string]string // what a log at level debug says of what was done
 }
 
 // add has a text looked for from now on.
@@ -327,7 +336,7 @@ func (s *secrecy) controls(servers ...*process) {
 			read[name] = text
 		}
 	}
-	for _, known := range []string{"From the desk", s.client} {
+	for _, known := range []string{"From the desk", "Partner Cards", "cards.corner.example", s.client} {
 		found := false
 		for _, text := range read {
 			found = found || bytes.Contains(text, []byte(known))

@@ -1,7 +1,9 @@
 package fraud
 
+import "github.com/scripcards/scrip/internal/fraud/keep"
+
 // second is a time in seconds since 1970; 0 is never.
-type second uint32
+type second = keep.Second
 
 // window names a stretch of time that is counted over.
 type window uint8

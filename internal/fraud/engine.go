@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud/keep"
 )
 
 // Config is what an operator decides.
@@ -36,9 +37,9 @@ type Engine struct {
 
 // world is what is known in one realm.
 type world struct {
-	parties [parties]*table[party]
-	cards   *table[cardState]
-	blocks  *table[blockState]
+	parties [parties]*keep.Table[party]
+	cards   *keep.Table[cardState]
+	blocks  *keep.Table[blockState]
 }
 
 // New returns an engine that has seen nothing.
@@ -63,12 +64,12 @@ const (
 // newWorld divides memory by what is worth remembering.
 func newWorld(memory int64) *world {
 	one := memory / 100
-	parties := func(share int64) *table[party] {
-		return newTable[party](share*one/int64(unsafe.Sizeof(party{})+overhead), life)
+	parties := func(share int64) *keep.Table[party] {
+		return keep.New[party](share*one/int64(unsafe.Sizeof(party{})+overhead), life)
 	}
 	w := &world{
-		cards:  newTable[cardState](50*one/int64(unsafe.Sizeof(cardState{})+overhead), cardLife),
-		blocks: newTable[blockState](10*one/int64(unsafe.Sizeof(blockState{})+overhead), life),
+		cards:  keep.New[cardState](50*one/int64(unsafe.Sizeof(cardState{})+overhead), cardLife),
+		blocks: keep.New[blockState](10*one/int64(unsafe.Sizeof(blockState{})+overhead), life),
 	}
 	w.parties[caller], w.parties[address], w.parties[net] = parties(8), parties(20), parties(12)
 	return w

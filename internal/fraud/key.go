@@ -7,10 +7,12 @@ import (
 	"math"
 	"net/netip"
 	"time"
+
+	"github.com/scripcards/scrip/internal/fraud/keep"
 )
 
 // key names a subject in its table; 0 names none.
-type key uint64
+type key = keep.Key
 
 // ask is an event as the counters see it.
 type ask struct {

@@ -1,5 +1,7 @@
 package fraud
 
+import "github.com/scripcards/scrip/internal/fraud/keep"
+
 // What an event is worth when there is no room for all.
 const (
 	askHeat = 1
@@ -19,11 +21,11 @@ func (w *world) near(a *ask) pasts {
 		if k == 0 {
 			continue
 		}
-		s := w.cards.open(k)
-		if c := s.find(k); c != nil {
+		s := w.cards.Open(k)
+		if c := s.Find(k); c != nil {
 			c.recall(a, &p)
 		}
-		s.mu.Unlock()
+		s.Close()
 	}
 	return p
 }
@@ -32,9 +34,9 @@ func (w *world) askCard(a *ask, m *measures) pasts {
 	if a.card == 0 {
 		return pasts{}
 	}
-	s := w.cards.open(a.card)
-	defer s.mu.Unlock()
-	c := w.cards.touch(s, touch{a.card, a.now, askHeat})
+	s := w.cards.Open(a.card)
+	defer s.Close()
+	c := w.cards.Touch(s, keep.Touch{Key: a.card, Now: a.now, Heat: askHeat})
 	own := c.ask(a)
 	c.read(a.now, a.who[net], m)
 	return own
@@ -46,9 +48,9 @@ func (w *world) askParty(who subject, a *ask, before asking, m *measures) {
 		return
 	}
 	t := w.parties[who]
-	s := t.open(k)
-	defer s.mu.Unlock()
-	p := t.touch(s, touch{k, a.now, askHeat})
+	s := t.Open(k)
+	defer s.Close()
+	p := t.Touch(s, keep.Touch{Key: k, Now: a.now, Heat: askHeat})
 	p.ask(a, before)
 	p.read(a.now, m)
 }
@@ -57,9 +59,9 @@ func (w *world) readBlock(a *ask, m *measures) {
 	if a.block == 0 {
 		return
 	}
-	s := w.blocks.open(a.block)
-	defer s.mu.Unlock()
-	if b := s.find(a.block); b != nil {
+	s := w.blocks.Open(a.block)
+	defer s.Close()
+	if b := s.Find(a.block); b != nil {
 		b.read(a.now, m)
 	}
 }
@@ -72,9 +74,9 @@ func (w *world) learnCard(a *ask, o Outcome) (pasts, news) {
 	if o.Found {
 		heat = foundHeat
 	}
-	s := w.cards.open(a.card)
-	defer s.mu.Unlock()
-	return w.cards.touch(s, touch{a.card, a.now, heat}).learn(a, o)
+	s := w.cards.Open(a.card)
+	defer s.Close()
+	return w.cards.Touch(s, keep.Touch{Key: a.card, Now: a.now, Heat: heat}).learn(a, o)
 }
 
 func (w *world) learnParty(who subject, a *ask, o Outcome, before asking) {
@@ -87,27 +89,27 @@ func (w *world) learnParty(who subject, a *ask, o Outcome, before asking) {
 		heat = 0
 	}
 	t := w.parties[who]
-	s := t.open(k)
-	defer s.mu.Unlock()
-	t.touch(s, touch{k, a.now, heat}).learn(a, o, before)
+	s := t.Open(k)
+	defer s.Close()
+	t.Touch(s, keep.Touch{Key: k, Now: a.now, Heat: heat}).learn(a, o, before)
 }
 
 func (w *world) learnBlock(a *ask, n news) {
 	if a.block == 0 || n == (news{}) {
 		return
 	}
-	s := w.blocks.open(a.block)
-	defer s.mu.Unlock()
-	w.blocks.touch(s, touch{a.block, a.now, missHeat}).learn(a.now, n)
+	s := w.blocks.Open(a.block)
+	defer s.Close()
+	w.blocks.Touch(s, keep.Touch{Key: a.block, Now: a.now, Heat: missHeat}).learn(a.now, n)
 }
 
 func (w *world) labelCard(a *ask, fraud bool) {
 	if a.card == 0 {
 		return
 	}
-	s := w.cards.open(a.card)
-	defer s.mu.Unlock()
-	c := w.cards.touch(s, touch{a.card, a.now, hot})
+	s := w.cards.Open(a.card)
+	defer s.Close()
+	c := w.cards.Touch(s, keep.Touch{Key: a.card, Now: a.now, Heat: keep.Hot})
 	c.labelled = 0
 	if fraud {
 		c.labelled = a.now
@@ -120,9 +122,9 @@ func (w *world) labelParty(who subject, a *ask, fraud bool) {
 		return
 	}
 	t := w.parties[who]
-	s := t.open(k)
-	defer s.mu.Unlock()
-	p := t.touch(s, touch{k, a.now, hot})
+	s := t.Open(k)
+	defer s.Close()
+	p := t.Touch(s, keep.Touch{Key: k, Now: a.now, Heat: keep.Hot})
 	if fraud {
 		p.label(a.card, a.now)
 	} else {

@@ -7,16 +7,8 @@ const (
 	SweepSize      = sweepSize
 	CollisionTries = collisionTries
 	MaxTemplates   = maxTemplates
-	MaxCoverPixels = maxCoverPixels
-	MaxCoverScans  = maxCoverScans
 	MaxLine        = maxLine
 )
-
-// NewCover is newCover.
-func NewCover(upload []byte) (Cover, error) { return newCover(upload) }
-
-// SplitLine is splitLine.
-func SplitLine(line string) ([]string, string) { return splitLine(line) }
 
 // ListOf parses a file and returns its good rows with their lines and what is wrong with the others.
 var ListOf = parseList

@@ -2,8 +2,6 @@ package giftcard
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 	"slices"
 	"strings"
@@ -241,9 +239,4 @@ func scanTemplate(r storage.Row) (t Template, err error) {
 func scanCount(r storage.Row) (n int, err error) {
 	err = r.Scan(&n)
 	return n, err
-}
-
-func hashOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

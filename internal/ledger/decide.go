@@ -38,6 +38,7 @@ type loaded struct {
 	reversed map[name]bool
 
 	memory *memory
+	watch  func(*Outcome) []storage.Effect // may be nil
 
 	touchedAccounts []*Account
 	touchedHolds    []*Hold
@@ -121,6 +122,9 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 		if effects, err = op.Effects(outcome); err != nil {
 			return Outcome{}, err
 		}
+	}
+	if l.watch != nil {
+		effects = append(effects, l.watch(&outcome)...)
 	}
 	a.keep(outcome, effects)
 	return outcome, nil
@@ -381,8 +385,9 @@ func (a *attempt) outcome() Outcome {
 	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
 		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States,
 		Counts: a.counts, sums: a.sums, fingerprint: a.op.print}
-	o.After = make([]Balance, 0, len(a.accounts))
+	o.After, o.before = make([]Balance, 0, len(a.accounts)), make([]int64, 0, len(a.accounts))
 	for _, d := range a.accounts {
+		o.before = append(o.before, d.before)
 		b := Balance{Account: d.ID, Posted: d.Posted(), Available: d.Available()}
 		if d.fresh {
 			b.Opened, b.Unbounded = d.Side, d.Unbounded

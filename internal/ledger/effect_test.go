@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -297,6 +300,54 @@ func TestEffectsSeeSums(t *testing.T) {
 			if err != nil || !ok || found.Sum("a") != 0 {
 				t.Errorf("read back: %t, sum %d, %v", ok, found.Sum("a"), err)
 			}
+		})
+	}
+}
+
+// Whoever watches sees every operation that is accepted, in lanes and in bulk, with what
+// its accounts had before and have after it; what it returns is written with the operation,
+// or neither is. Refusals and repetitions are not seen.
+func TestWatch(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			db, _ := shop(t, testkit.Database(t, engine), 100)
+			var one sync.Mutex
+			var seen []string
+			watch := func(o *ledger.Outcome) []storage.Effect {
+				one.Lock()
+				defer one.Unlock()
+				before, known := o.Before("wallet")
+				after, _ := o.Balance("wallet")
+				_, other := o.Before("nobody")
+				seen = append(seen, fmt.Sprintf("%s %d %d %t %t", o.Key, before.Minor, after.Available.Minor, known, other))
+				return []storage.Effect{insertOrder.Row("seen "+o.Key, string(o.Transaction), o.Seq)}
+			}
+			books := ledger.New(db, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{Watch: watch})
+			t.Cleanup(books.Close)
+			submit(t, books, spend("a", 30))
+			submit(t, books, spend("a", 30))
+			if _, err := books.Submit(t.Context(), spend("poor", 71)); fault.CodeOf(err) != fault.InsufficientFunds {
+				t.Errorf("poor: %v", err)
+			}
+			submit(t, books, reserve("b", "hold_1", 20))
+			if _, err := books.SubmitAll(t.Context(), []ledger.Operation{spend("c", 10), spend("d", 5)}, nil); err != nil {
+				t.Error(err)
+			}
+			want := []string{"a 100 70 true false", "b 70 50 true false", "c 50 40 true false", "d 40 35 true false"}
+			if diff := cmp.Diff(want, seen); diff != "" {
+				t.Error(diff)
+			}
+			found, _, err := books.FindByKey(t.Context(), theBook, "a")
+			if _, known := found.Before("wallet"); known || err != nil {
+				t.Errorf("an outcome that was read back knows what was before (%v)", err)
+			}
+			if _, err := books.Submit(t.Context(), buy("e", "seen e")); !storage.IsUnique(err) {
+				t.Errorf("what it wrote already: %v", err)
+			}
+			if got := orders(t, db); len(got) != 4 || got["seen e"].id != "" {
+				t.Errorf("orders %v", got)
+			}
+			verified(t, db)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"time"
 
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -15,7 +14,7 @@ type work struct {
 }
 
 // newLane returns a lane of the ledger, with what it remembers between batches.
-func newLane(db *storage.DB, observe func(int, time.Duration)) *lane.Lane[work] {
+func newLane(db *storage.DB, config Config) *lane.Lane[work] {
 	remembered := &memory{books: map[BookID]*rememberedBook{}}
 	run := func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[work]) error {
 		ops := make([]*Operation, len(tasks))
@@ -26,12 +25,13 @@ func newLane(db *storage.DB, observe func(int, time.Duration)) *lane.Lane[work] 
 		if err != nil {
 			return err
 		}
+		state.watch = config.Watch
 		for _, t := range tasks {
 			t.Work.outcome, t.Err = state.decide(t.Work.op)
 		}
 		return state.write(ctx, tx)
 	}
-	return lane.New(lane.Config[work]{DB: db, Name: "the ledger", Run: run, Observe: observe})
+	return lane.New(lane.Config[work]{DB: db, Name: "the ledger", Run: run, Observe: config.Observe})
 }
 
 // submit has op done in its book's lane.

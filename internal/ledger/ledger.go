@@ -61,6 +61,9 @@ type Config struct {
 	Lanes int
 	// Observe, when set, is told of every batch that was written.
 	Observe func(operations int, took time.Duration)
+	// Watch, when set, returns what to write with an operation beside its own effects,
+	// whatever product made it. It must be pure and quick: it stands in every operation's way.
+	Watch func(*Outcome) []storage.Effect
 }
 
 // Ledger is the books. It is safe for concurrent use.
@@ -68,6 +71,7 @@ type Ledger struct {
 	db     *storage.DB
 	clocks *clock.Realms
 	lanes  []*lane.Lane[work]
+	watch  func(*Outcome) []storage.Effect
 }
 
 const postgresLanes = 4
@@ -80,9 +84,9 @@ func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
 			config.Lanes = postgresLanes
 		}
 	}
-	l := &Ledger{db: db, clocks: clocks}
+	l := &Ledger{db: db, clocks: clocks, watch: config.Watch}
 	for range config.Lanes {
-		l.lanes = append(l.lanes, newLane(db, config.Observe))
+		l.lanes = append(l.lanes, newLane(db, config))
 	}
 	return l
 }
@@ -149,7 +153,7 @@ func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(d
 	err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		outcomes = make([]Outcome, 0, len(ops))
 		for first := 0; first < len(ops); first += lane.Group {
-			if err := submitChunk(ctx, tx, ops[first:min(first+lane.Group, len(ops))], &outcomes); err != nil {
+			if err := l.submitChunk(ctx, tx, ops[first:min(first+lane.Group, len(ops))], &outcomes); err != nil {
 				return err
 			}
 			if progress != nil {
@@ -164,7 +168,7 @@ func (l *Ledger) SubmitAll(ctx context.Context, ops []Operation, progress func(d
 	return outcomes, nil
 }
 
-func submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes *[]Outcome) error {
+func (l *Ledger) submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes *[]Outcome) error {
 	chunk := make([]*Operation, len(ops))
 	for i := range ops {
 		chunk[i] = &ops[i]
@@ -173,6 +177,7 @@ func submitChunk(ctx context.Context, tx *storage.Tx, ops []Operation, outcomes 
 	if err != nil {
 		return err
 	}
+	state.watch = l.watch
 	for _, op := range chunk {
 		outcome, err := state.decide(op)
 		if err != nil {

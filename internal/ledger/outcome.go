@@ -32,6 +32,7 @@ type Outcome struct {
 	Replayed bool
 
 	fingerprint [16]byte
+	before      []int64 // what the accounts of After had available; nil where it was read back
 	sums        []int64 // what the counters of Counts stood at; nil where it was read back
 }
 
@@ -74,6 +75,18 @@ func (o *Outcome) Balance(account AccountID) (Balance, bool) {
 		}
 	}
 	return Balance{}, false
+}
+
+// Before returns what account had available before the operation, zero for one that it
+// opened, and whether that is known: not of an account that it did not touch, and not of
+// an outcome that was read back.
+func (o *Outcome) Before(account AccountID) (money.Amount, bool) {
+	for i, before := range o.before {
+		if o.After[i].Account == account {
+			return money.New(before, o.After[i].Available.Currency), true
+		}
+	}
+	return money.Amount{}, false
 }
 
 // Sum returns what a counter stood at after the operation's guards had counted, zero

@@ -3,9 +3,11 @@ package ledger
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -131,6 +133,100 @@ type instant struct {
 func scanInstant(r storage.Row) (i instant, err error) {
 	err = r.Scan(&i.after.PostedDebits, &i.after.PostedCredits, &i.after.HeldDebits, &i.after.HeldCredits, &i.at)
 	return i, err
+}
+
+// Counters returns what the counters of a book stand at that operations' guards counted
+// under some names, as q sees it; those that were never counted are missing.
+func Counters(ctx context.Context, q storage.Queryer, book BookID, names ...string) (map[string]int64, error) {
+	rows := make([][]any, len(names))
+	for i, n := range names {
+		rows[i] = []any{string(book), n}
+	}
+	found, err := storage.AllOf(ctx, q, scanCounter, loadCounters, rows)
+	sums := make(map[string]int64, len(found))
+	for _, c := range found {
+		sums[c.name.text] = c.value
+	}
+	return sums, err
+}
+
+// Period is the time of a realm from one instant until another, which is not in it.
+type Period struct {
+	Realm       realm.Realm
+	From, Until time.Time
+}
+
+// BusyBooks returns up to MaxPage books of a period's realm, by id after the given one,
+// whose last transaction is not before the period.
+func BusyBooks(ctx context.Context, q storage.Queryer, p Period, after BookID) ([]BookID, error) {
+	return storage.All(ctx, q, func(r storage.Row) (book BookID, err error) {
+		err = r.Scan((*string)(&book))
+		return book, err
+	}, busyBooks, string(p.Realm), storage.Micros(p.From), string(after), MaxPage)
+}
+
+// Stretch is the transactions of a book after one number, up to and with another.
+type Stretch struct {
+	Book        BookID
+	After, Last int64
+}
+
+// Within returns the stretch of a book that a period has. Transactions of a book never go
+// back in time, so a binary search over their numbers finds both ends.
+func Within(ctx context.Context, q storage.Queryer, book BookID, p Period) (Stretch, error) {
+	last, _, err := storage.One(ctx, q, storage.Scalar[int64], countTransaction, string(book))
+	if err != nil {
+		return Stretch{}, err
+	}
+	s := Stretch{Book: book}
+	if s.After, err = lastBefore(ctx, q, Stretch{book, 0, last}, p.From); err != nil {
+		return s, err
+	}
+	s.Last, err = lastBefore(ctx, q, Stretch{book, s.After, last}, p.Until)
+	return s, err
+}
+
+// lastBefore returns the number of the last transaction of a stretch that was posted
+// before an instant; the one before the stretch, if none was.
+func lastBefore(ctx context.Context, q storage.Queryer, s Stretch, at time.Time) (int64, error) {
+	for low, high := s.After, s.Last; ; {
+		if low == high {
+			return low, nil
+		}
+		middle := low + (high-low+1)/2
+		posted, _, err := storage.One(ctx, q, storage.Scalar[int64], postedAt, string(s.Book), middle)
+		if err != nil {
+			return 0, err
+		}
+		if posted < storage.Micros(at) {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+}
+
+// OfKinds returns the first transactions of a stretch whose kind begins with prefix, by
+// number, MaxPage at most.
+func OfKinds(ctx context.Context, q storage.Queryer, s Stretch, prefix string) ([]Outcome, error) {
+	return storage.All(ctx, q, scanOutcome, listKinds, string(s.Book), s.After, s.Last, prefix+"%", MaxPage)
+}
+
+// Transactions returns those transactions of a book, among some, that there are, in no order.
+func Transactions(ctx context.Context, q storage.Queryer, book BookID, ids []TransactionID) ([]Outcome, error) {
+	wanted := make(map[TransactionID]bool, len(ids))
+	var rows [][]any
+	for _, transaction := range ids {
+		if seq, valid := transaction.seq(); valid {
+			rows, wanted[transaction] = append(rows, []any{string(book), seq}), true
+		}
+	}
+	found, err := storage.AllOf(ctx, q, scanOutcome, loadByID, rows)
+	return slices.DeleteFunc(found, func(o Outcome) bool {
+		first := wanted[o.Transaction]
+		wanted[o.Transaction] = false // a row is asked for as often as it fills a statement
+		return !first
+	}), err
 }
 
 func page(limit int) int { return min(max(limit, 1), MaxPage) }

@@ -67,6 +67,12 @@ var (
 	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
 	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions
 		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
+	busyBooks = storage.SQL("ledger.busy_books", `SELECT book_id FROM ledger_books
+		WHERE realm = $1 AND last_at >= $2 AND book_id > $3 ORDER BY book_id LIMIT $4`)
+	countTransaction = storage.SQL("ledger.count_transactions", `SELECT transactions FROM ledger_books WHERE book_id = $1`)
+	postedAt         = storage.SQL("ledger.posted_at", `SELECT posted_at FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
+	listKinds        = storage.SQL("ledger.list_kinds", `SELECT body FROM ledger_transactions
+		WHERE book_id = $1 AND seq > $2 AND seq <= $3 AND kind LIKE $4 ORDER BY seq LIMIT $5`)
 	listEntries = storage.SQL("ledger.list_entries", `SELECT e.seq, t.transaction_id, t.kind, t.reference, e.side, e.posted_minor, e.held_minor,
 		`+sumColumns+`, e.posted_at FROM ledger_entries e
 		JOIN ledger_transactions t ON t.book_id = e.book_id AND t.seq = e.transaction_seq

@@ -46,8 +46,9 @@ func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf,
 	return shelf, nil
 }
 
-// listing prices a product. One that nobody can order at present, for lack of a price or
-// of one denomination, is shown at its face value and out of stock.
+// listing prices a product and finds its picture. One that nobody can order at present, for
+// lack of a price or of a supply in any denomination, is shown at its face value and out of
+// stock.
 func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock bool) (Listing, error) {
 	price, err := s.Catalog.Price(ctx, q)
 	switch {
@@ -56,5 +57,6 @@ func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock boo
 	case err != nil:
 		return Listing{}, err
 	}
+	q.Product.Image = s.Catalog.Picture(&q.Product)
 	return Listing{Product: q.Product, Price: price, InStock: inStock && !q.Product.IsRange()}, nil
 }

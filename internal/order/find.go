@@ -65,8 +65,8 @@ type Page struct {
 	Total int
 }
 
-// List returns a page of a book's orders and how many there are. It returns
-// invalid_request for a filter outside its bounds.
+// List returns a page of a book's orders and how many there are, which the books have
+// counted: neither takes longer as there are more. It returns invalid_request for a filter outside its bounds.
 func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	if f.Sort == "" {
 		f.Sort = ByCreated
@@ -74,16 +74,22 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	if f.Limit == 0 {
 		f.Limit = DefaultPerPage
 	}
-	list := lists[sorting{f.Sort, f.Ascending}]
+	list := lists[sorting{f.Sort, f.Ascending, f.Status != ""}]
 	if list == nil || f.Limit < 1 || f.Limit > MaxPerPage || f.Offset < 0 || f.Offset > maxOffset {
 		return Page{}, fault.New(fault.InvalidRequest, "want a known sort, a limit of 1 to %d and an offset of at most %s", MaxPerPage, strconv.Itoa(maxOffset))
 	}
 	var page Page
-	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countOrders, string(f.Book), string(f.Status)); err != nil {
+	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		counter, args := counterNumber, []any{string(f.Book)}
+		if f.Status != "" {
+			counter, args = counterStatus+string(f.Status), append(args, string(f.Status))
+		}
+		sums, err := ledger.Counters(ctx, q, f.Book, counter)
+		if err != nil {
 			return err
 		}
-		page.Orders, err = storage.All(ctx, q, scanOrder, list, string(f.Book), string(f.Status), f.Limit, f.Offset)
+		page.Total = int(sums[counter])
+		page.Orders, err = storage.All(ctx, q, scanOrder, list, append([]any{f.Limit, f.Offset}, args...)...)
 		return err
 	})
 	return page, err

@@ -11,6 +11,7 @@ package order
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -56,6 +57,17 @@ var next = map[Status][]Status{
 
 // CanBecome reports whether an order that is s may become to.
 func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+
+// Moved returns the guards with which the books count an order that goes from one status
+// to another, or that begins with one when from is empty. Every operation that changes a
+// status has them: the totals of lists are these counters.
+func Moved(from, to Status) []ledger.Guard {
+	guards := []ledger.Guard{{Counter: counterStatus + string(to), Add: 1, Limit: math.MaxInt64}}
+	if from != "" {
+		guards = append(guards, ledger.Guard{Counter: counterStatus + string(from), Add: -1, Limit: math.MaxInt64})
+	}
+	return guards
+}
 
 // Bounds of an order.
 const (

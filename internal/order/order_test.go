@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -101,6 +103,26 @@ func TestPlace(t *testing.T) {
 	})
 }
 
+// Codes stand in the answer as they do when the order is read again, whichever expires
+// first: their places are their numbers.
+func TestCodesKeepTheirPlaces(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		file := "code,expires\nLATE,2027-06-01\nNEVER,\nSOON,2026-12-24\n"
+		_, err := b.Stock.Import(t.Context(), strings.NewReader(file), stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: "mixed", Actor: seeder})
+		b.must(err)
+		acme := b.buyer("Acme", 10_000)
+		placed, err := b.Place(t.Context(), acme, order.Purchase{Item: item, Quantity: 2})
+		b.must(err)
+		found, err := b.Reveal(t.Context(), acme, placed.Number)
+		b.must(err)
+		for _, codes := range [][]stock.Code{placed.Codes, found.Codes} {
+			if diff := cmp.Diff([]string{"LATE", "SOON"}, texts(codes)); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
 // What stands in the way of an order leaves everything as it was.
 func TestRefusals(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
@@ -121,7 +143,11 @@ func TestRefusals(t *testing.T) {
 			"email":          {rich, order.Purchase{Item: item, Quantity: 1, Email: "a@b.example, c@d.example"}, fault.InvalidRequest},
 			"long email":     {rich, order.Purchase{Item: item, Quantity: 1, Email: strings.Repeat("a", 250) + "@b.example"}, fault.InvalidRequest},
 			"unknown":        {rich, order.Purchase{Item: "NOTHING", Quantity: 1}, fault.NotFound},
-			"a range":        {rich, order.Purchase{Item: "RANGE-1", Quantity: 1}, fault.InvalidRequest},
+			"no value":       {rich, order.Purchase{Item: "RANGE-1", Quantity: 1}, fault.InvalidRequest},
+			"below a range":  {rich, order.Purchase{Item: "RANGE-1", Quantity: 1, Value: value("0.99")}, fault.InvalidAmount},
+			"too fine":       {rich, order.Purchase{Item: "RANGE-1", Quantity: 1, Value: value("1.005")}, fault.InvalidAmount},
+			"no supply":      {rich, order.Purchase{Item: "RANGE-1", Quantity: 1, Value: value("99")}, fault.OutOfStock},
+			"other value":    {rich, order.Purchase{Item: item, Quantity: 1, Value: value("5.01")}, fault.InvalidAmount},
 			"out of stock":   {rich, order.Purchase{Item: item, Quantity: 4}, fault.OutOfStock},
 			"a cent short":   {poor, order.Purchase{Item: item, Quantity: 1}, fault.InsufficientFunds},
 			"a wallet short": {empty, order.Purchase{Item: item, Quantity: 1}, fault.InsufficientFunds},
@@ -140,7 +166,7 @@ func TestRefusals(t *testing.T) {
 			t.Error("a refusal cost something")
 		}
 		// The codes that refusals held are free again, and no number was used up.
-		placed, err := b.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 3})
+		placed, err := b.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 3, Value: value("5")})
 		b.must(err)
 		if placed.Number != 1 {
 			t.Errorf("the first order is number %d", placed.Number)
@@ -277,10 +303,7 @@ func TestList(t *testing.T) {
 		}
 		_, err := b.Place(t.Context(), rival, order.Purchase{Item: item, Quantity: 4})
 		b.must(err)
-		b.must(b.db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-			_, err := tx.Exec(ctx, setStatus, string(acme.Book), 2, string(order.Refunded))
-			return err
-		}))
+		b.become(acme, 2, order.Refunded)
 		for _, c := range []struct {
 			filter order.Filter
 			want   []order.Number
@@ -293,6 +316,10 @@ func TestList(t *testing.T) {
 			{order.Filter{Sort: order.ByStatus, Ascending: true}, []order.Number{1, 3, 2}, 3},
 			{order.Filter{Sort: order.ByStatus}, []order.Number{2, 3, 1}, 3},
 			{order.Filter{Status: order.Refunded}, []order.Number{2}, 1},
+			{order.Filter{Status: order.Completed}, []order.Number{3, 1}, 2},
+			{order.Filter{Status: order.Completed, Sort: order.ByAmount, Ascending: true}, []order.Number{1, 3}, 2},
+			{order.Filter{Status: order.Completed, Sort: order.ByAmount}, []order.Number{3, 1}, 2},
+			{order.Filter{Status: order.Completed, Sort: order.ByStatus, Ascending: true, Limit: 1, Offset: 1}, []order.Number{3}, 2},
 			{order.Filter{Status: order.Failed}, nil, 0},
 			{order.Filter{Limit: 2}, []order.Number{3, 2}, 3},
 			{order.Filter{Limit: 2, Offset: 2}, []order.Number{1}, 3},
@@ -314,6 +341,7 @@ func TestList(t *testing.T) {
 				t.Errorf("%+v: %v", f, err)
 			}
 		}
+		b.verified()
 	})
 }
 
@@ -323,21 +351,21 @@ func TestCheck(t *testing.T) {
 		b.fill("GPLAY", 2)
 		acme := b.buyer("Acme", 10_000)
 		for range 3 {
-			price, err := b.Check(t.Context(), acme, item, 2)
+			price, err := b.Check(t.Context(), acme, order.Wanted{Item: item, Quantity: 2})
 			if err != nil || price != catalog.NewCharged(490, money.USD) {
 				t.Errorf("%v %v", price, err)
 			}
 		}
-		_, err := b.Check(t.Context(), acme, item, 3)
+		_, err := b.Check(t.Context(), acme, order.Wanted{Item: item, Quantity: 3})
 		if f := fault.From(err); f.Code != fault.OutOfStock || f.Details["requested"] != "3" {
 			t.Errorf("three of two: %v", err)
 		}
 		for _, quantity := range []int{0, 101} {
-			if _, err := b.Check(t.Context(), acme, item, quantity); fault.CodeOf(err) != fault.InvalidRequest {
+			if _, err := b.Check(t.Context(), acme, order.Wanted{Item: item, Quantity: quantity}); fault.CodeOf(err) != fault.InvalidRequest {
 				t.Errorf("%d: %v", quantity, err)
 			}
 		}
-		if _, err := b.Check(t.Context(), acme, "NOTHING", 1); fault.CodeOf(err) != fault.NotFound {
+		if _, err := b.Check(t.Context(), acme, order.Wanted{Item: "NOTHING", Quantity: 1}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("no item: %v", err)
 		}
 	})

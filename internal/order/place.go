@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/mail"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,11 +19,12 @@ import (
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-// The kind of the ledger's transaction, the counter that numbers a book's orders, and
-// the event that tells of one.
+// The kind of the ledger's transaction, the counter that numbers a book's orders, the
+// beginning of those that count them by status, and the event that tells of one.
 const (
 	kindPurchase   = "order.purchase"
 	counterNumber  = "order.number"
+	counterStatus  = "order.status/"
 	eventCompleted = "order.completed"
 )
 
@@ -32,11 +34,22 @@ func EventTypes() []string { return []string{eventCompleted} }
 // maxTries bounds how often codes are picked again that other processes took.
 const maxTries = 16
 
+// Wanted is what a buyer asks for.
+type Wanted struct {
+	Item     catalog.ItemCode
+	Quantity int
+	// Value is the denomination of each code: chosen, for an item with a range of them;
+	// nil or the item's own for another.
+	Value *catalog.Value
+}
+
 // Purchase asks for codes.
 type Purchase struct {
 	Item     catalog.ItemCode
 	Quantity int
-	Email    string
+	// Value is as in Wanted.
+	Value *catalog.Value
+	Email string
 	// Also is what to write with the order, such as the stored answer to the request; its
 	// error undoes the whole. It may be nil, may run more than once and must have no
 	// effects of its own.
@@ -49,47 +62,65 @@ type Placed struct {
 	Codes []stock.Code
 }
 
-// offer is a product at the price of the moment.
+// offer is a product in one denomination, at the price of the moment.
 type offer struct {
 	product catalog.Product
+	face    catalog.Face
 	price   catalog.Charged
 }
 
 // offer finds what is sold under an item code, and for how much to whom.
-func (s *Service) offer(ctx context.Context, b Buyer, item catalog.ItemCode) (offer, error) {
-	product, err := s.Catalog.Find(ctx, item)
+func (s *Service) offer(ctx context.Context, b Buyer, w Wanted) (offer, error) {
+	product, err := s.Catalog.Find(ctx, w.Item)
 	if err == nil && !product.Sellable() {
 		err = fault.New(fault.NotFound, "no such item").At("item_code")
 	}
 	if err != nil {
 		return offer{}, err
 	}
-	if product.IsRange() {
-		return offer{}, fault.New(fault.InvalidRequest, "the item has no fixed denomination and is not sold one by one").At("item_code")
+	face, err := product.Choose(w.Value)
+	if err != nil {
+		return offer{}, err
 	}
-	price, err := s.Catalog.Price(ctx, catalog.PriceQuery{Customer: b.Customer, Product: product, At: s.Clocks.Now(b.Realm)})
+	price, err := s.Catalog.Price(ctx, catalog.PriceQuery{Customer: b.Customer, Product: product, Face: face, At: s.Clocks.Now(b.Realm)})
 	if err == nil && price.IsNegative() {
-		err = fmt.Errorf("item %s has the price %s", item, price)
+		err = fmt.Errorf("item %s has the price %s", w.Item, price)
 	}
-	return offer{product, price}, err
+	return offer{product, face, price}, err
 }
 
 // Check returns what one code of an item costs the buyer, if there are as many. It
-// reserves nothing. It returns not_found, invalid_request or out_of_stock.
-func (s *Service) Check(ctx context.Context, b Buyer, item catalog.ItemCode, quantity int) (catalog.Charged, error) {
-	if err := checkQuantity(quantity); err != nil {
+// reserves nothing. It returns not_found, invalid_request, invalid_amount or out_of_stock.
+func (s *Service) Check(ctx context.Context, b Buyer, w Wanted) (catalog.Charged, error) {
+	if err := checkQuantity(w.Quantity); err != nil {
 		return catalog.Charged{}, err
 	}
-	found, err := s.offer(ctx, b, item)
+	found, err := s.offer(ctx, b, w)
+	if err == nil {
+		err = found.supplied(w.Quantity)
+	}
 	if err != nil {
 		return catalog.Charged{}, err
 	}
-	count, err := s.Stock.Count(ctx, b.Realm, item)
-	if err == nil && count < quantity {
-		err = outOfStock(quantity)
+	count, err := s.Stock.Count(ctx, b.Realm, w.Item)
+	if err == nil && count < w.Quantity {
+		err = outOfStock(w.Quantity)
 	}
 	return found.price, err
 }
+
+// supplied refuses what no supply can deliver: codes in stock have the denomination that
+// their item had, not one that a buyer chooses.
+func (o *offer) supplied(quantity int) error {
+	if !o.product.IsRange() {
+		return nil
+	}
+	return fault.New(fault.OutOfStock, "nothing delivers this item in a denomination of the buyer's choice").
+		With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
+}
+
+// NoSupply is the detail reason of an out_of_stock that no upload of codes ends.
+const NoSupply = "no_supply"
 
 func outOfStock(quantity int) error {
 	return fault.New(fault.OutOfStock, "there are not %d codes of this item in stock", quantity).With("requested", strconv.Itoa(quantity))
@@ -103,24 +134,35 @@ func checkQuantity(n int) error {
 }
 
 func (p *Purchase) check() error {
-	if err := checkQuantity(p.Quantity); err != nil || p.Email == "" {
+	if err := checkQuantity(p.Quantity); err != nil {
 		return err
 	}
-	address, err := mail.ParseAddress(p.Email)
-	if err != nil || address.Address != p.Email || len(p.Email) > MaxEmail || strings.ContainsRune(p.Email, 0) {
+	return CheckEmail(p.Email)
+}
+
+// CheckEmail returns invalid_request for what is neither empty nor one plain address.
+func CheckEmail(email string) error {
+	if email == "" {
+		return nil
+	}
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > MaxEmail || strings.ContainsRune(email, 0) {
 		return fault.New(fault.InvalidRequest, "email must be one plain email address").At("email")
 	}
 	return nil
 }
 
 // Place sells codes from stock: all that are asked for, paid and delivered, or none. The
-// price is the one of the moment. It returns invalid_request, not_found, out_of_stock, or
-// insufficient_funds with the details required and balance.
+// price is the one of the moment. It returns invalid_request, invalid_amount for a denomination
+// that the item does not have, not_found, out_of_stock, or insufficient_funds with the details required and balance.
 func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error) {
 	if err := p.check(); err != nil {
 		return Placed{}, err
 	}
-	found, err := s.offer(ctx, b, p.Item)
+	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value})
+	if err == nil {
+		err = found.supplied(p.Quantity)
+	}
 	if err != nil {
 		return Placed{}, err
 	}
@@ -154,17 +196,18 @@ func (o *offer) order(b Buyer, p Purchase) (Order, error) {
 	if err != nil {
 		return Order{}, fmt.Errorf("item %s: %w", p.Item, err)
 	}
-	face, err := o.product.Face.Times(p.Quantity)
+	face, err := o.face.Times(p.Quantity)
 	if err != nil {
 		return Order{}, fmt.Errorf("item %s: %w", p.Item, err)
 	}
 	return Order{Book: b.Book, Realm: b.Realm, Credential: b.Credential, Item: p.Item, Product: o.product.Name, Brand: o.product.Brand,
-		Quantity: p.Quantity, Price: o.price, Amount: amount, Face: o.product.Face, TotalFace: face, Email: p.Email, Status: Completed}, nil
+		Quantity: p.Quantity, Price: o.price, Amount: amount, Face: o.face, TotalFace: face, Email: p.Email, Status: Completed}, nil
 }
 
 // sell makes one try with the codes that were picked. It returns storage.ErrStale, wrapped,
 // when one of them was sold or withdrawn meanwhile.
 func (s *Service) sell(ctx context.Context, draft Order, ids []stock.CodeID, also func(*Placed) ([]storage.Effect, error)) (Placed, error) {
+	ids = slices.Sorted(slices.Values(ids)) // as they are read again
 	codes, err := s.Stock.Open(ctx, ids)
 	if err != nil {
 		return Placed{}, fmt.Errorf("open codes: %w", err)
@@ -195,7 +238,7 @@ func (s *Service) operation(o *Order) ledger.Operation {
 	from, to := wallet.Account(o.Amount.Currency), revenue(o.Amount.Currency)
 	op := ledger.Operation{Book: o.Book, Kind: kindPurchase, Reference: string(o.Item), Actor: o.Credential, At: s.Clocks.Now(o.Realm),
 		Open:   []ledger.NewAccount{from, to},
-		Guards: []ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}}
+		Guards: append([]ledger.Guard{{Counter: counterNumber, Add: 1, Limit: math.MaxInt64}}, Moved("", o.Status)...)}
 	if o.Amount.IsPositive() { // what costs nothing moves nothing
 		op.Postings = []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: o.Amount.Amount}}
 	}

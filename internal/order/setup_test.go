@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
@@ -128,7 +130,7 @@ func (b *bundle) balance(buyer order.Buyer) int64 {
 	return amount.Minor
 }
 
-// verified fails when the books do not add up.
+// verified fails when the books do not add up, or count other orders than there are.
 func (b *bundle) verified() {
 	b.t.Helper()
 	report, err := ledger.Verify(b.t.Context(), b.db, nil)
@@ -136,6 +138,50 @@ func (b *bundle) verified() {
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
 	}
+	type count struct {
+		Book, Counter string
+		N             int64
+	}
+	scan := func(r storage.Row) (c count, err error) {
+		err = r.Scan(&c.Book, &c.Counter, &c.N)
+		return c, err
+	}
+	stored, err := storage.All(b.t.Context(), b.db, scan, countStored)
+	b.must(err)
+	counted, err := storage.All(b.t.Context(), b.db, scan, countCounted)
+	b.must(err)
+	if diff := cmp.Diff(stored, counted); diff != "" {
+		b.t.Errorf("the books do not count the orders that there are: %s", diff)
+	}
+}
+
+var (
+	countStored = storage.SQL("order_test.count_stored", `SELECT book_id, 'order.status/' || status, COUNT(*) FROM orders GROUP BY book_id, status
+		UNION ALL SELECT book_id, 'order.number', COUNT(*) FROM orders GROUP BY book_id ORDER BY 1, 2`)
+	countCounted = storage.SQL("order_test.count_counted", `SELECT book_id, name, value FROM ledger_counters
+		WHERE name LIKE 'order.%' AND value > 0 ORDER BY 1, 2`)
+	moveStatus = storage.SQL("order_test.move_status", `UPDATE orders SET status = $3 WHERE book_id = $1 AND order_id = $2`)
+)
+
+// become changes the status of an order in the way that products do.
+func (b *bundle) become(buyer order.Buyer, number order.Number, to order.Status) {
+	b.t.Helper()
+	found, err := b.Find(b.t.Context(), buyer.Book, number)
+	b.must(err)
+	_, err = b.Books.Submit(b.t.Context(), ledger.Operation{Book: buyer.Book, Kind: "test.status", At: b.clock.Now(), Guards: order.Moved(found.Status, to),
+		Effects: func(ledger.Outcome) ([]storage.Effect, error) {
+			return []storage.Effect{moveStatus.With(string(buyer.Book), int64(number), string(to)).Exactly(1)}, nil
+		}})
+	b.must(err)
+}
+
+// value is a denomination.
+func value(text string) *catalog.Value {
+	v, err := catalog.ParseValue(text)
+	if err != nil {
+		panic(err)
+	}
+	return &v
 }
 
 // texts are the codes in the clear.

@@ -3,22 +3,38 @@ package order
 import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 const (
 	columns = `book_id, order_id, realm, transaction_id, credential, item_code, product_name, brand, quantity, currency,
 		charged_minor, amount_minor, face_minor, face_currency, email, status, created_at, changed_at`
-	listed = `SELECT ` + columns + ` FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2) ORDER BY `
-	paged  = ` LIMIT $3 OFFSET $4`
+	listed  = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 ORDER BY `
+	inState = `SELECT ` + columns + ` FROM orders WHERE book_id = $3 AND status = $4 ORDER BY `
+	paged   = ` LIMIT $1 OFFSET $2`
+
+	changeColumns = `book_id, seq, order_id, transaction_id, kind, codes, currency, refunded_minor, changed_at`
 )
 
 var (
 	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "credential",
 		"item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor", "face_currency", "email",
 		"status", "created_at", "changed_at")
-	findOrder   = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
-	countOrders = storage.SQL("order.count_orders", `SELECT COUNT(*) FROM orders WHERE book_id = $1 AND ($2 = '' OR status = $2)`)
+	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
+	scanAll   = storage.SQL("order.scan_all", `SELECT `+columns+` FROM orders WHERE realm = $1
+		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
+	scanBook = storage.SQL("order.scan_book", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3`)
+
+	loadOrders  = storage.Lookup("order.load_orders", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id IN ({values})`, "BIGINT")
+	findPayers  = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders WHERE book_id = $1 AND transaction_id <> '' AND transaction_id IN ({values})`, "TEXT")
+	lastOrder   = storage.SQL("order.last_order", `SELECT COALESCE(MAX(order_id), 0) FROM orders WHERE book_id = $1`)
+	createdAt   = storage.SQL("order.created_at", `SELECT created_at FROM orders WHERE book_id = $1 AND order_id = $2`)
+	listBetween = storage.SQL("order.list_between", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id > $2 AND order_id <= $3
+		ORDER BY order_id LIMIT $4`)
+	// changeOrder holds an order that is completed, and keeps it so or not.
+	changeOrder = storage.SQL("order.change_order", `UPDATE orders SET status = $3, changed_at = $4
+		WHERE book_id = $1 AND order_id = $2 AND status = 'completed'`)
 
 	listNewest   = storage.SQL("order.list_newest", listed+`order_id DESC`+paged)
 	listOldest   = storage.SQL("order.list_oldest", listed+`order_id`+paged)
@@ -26,19 +42,38 @@ var (
 	listCheapest = storage.SQL("order.list_cheapest", listed+`amount_minor, order_id`+paged)
 	listStatusZA = storage.SQL("order.list_status_za", listed+`status DESC, order_id DESC`+paged)
 	listStatusAZ = storage.SQL("order.list_status_az", listed+`status, order_id`+paged)
+
+	listNewestIn   = storage.SQL("order.list_newest_in", inState+`order_id DESC`+paged)
+	listOldestIn   = storage.SQL("order.list_oldest_in", inState+`order_id`+paged)
+	listDearestIn  = storage.SQL("order.list_dearest_in", inState+`amount_minor DESC, order_id DESC`+paged)
+	listCheapestIn = storage.SQL("order.list_cheapest_in", inState+`amount_minor, order_id`+paged)
 )
 
-// sorting is a sort in one direction.
+// Changes of orders.
+var (
+	insertChange = storage.Insert("order.insert_change", "order_changes", "book_id", "seq", "order_id", "transaction_id", "kind", "codes", "currency",
+		"refunded_minor", "changed_at")
+	loadChanges = storage.Lookup("order.load_changes", `SELECT `+changeColumns+` FROM order_changes
+		WHERE book_id = $1 AND order_id IN ({values}) ORDER BY seq`, "BIGINT")
+	listChanges = storage.SQL("order.list_changes", `SELECT `+changeColumns+` FROM order_changes
+		WHERE book_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`)
+)
+
+// sorting is a sort in one direction, of orders in all statuses or in one.
 type sorting struct {
 	by        Sort
 	ascending bool
+	one       bool
 }
 
 // lists are the statements of List. Numbers are given out in order of time.
 var lists = map[sorting]*storage.Statement{
-	{ByCreated, false}: listNewest, {ByCreated, true}: listOldest,
-	{ByAmount, false}: listDearest, {ByAmount, true}: listCheapest,
-	{ByStatus, false}: listStatusZA, {ByStatus, true}: listStatusAZ,
+	{ByCreated, false, false}: listNewest, {ByCreated, true, false}: listOldest,
+	{ByAmount, false, false}: listDearest, {ByAmount, true, false}: listCheapest,
+	{ByStatus, false, false}: listStatusZA, {ByStatus, true, false}: listStatusAZ,
+	{ByCreated, false, true}: listNewestIn, {ByCreated, true, true}: listOldestIn,
+	{ByAmount, false, true}: listDearestIn, {ByAmount, true, true}: listCheapestIn,
+	{ByStatus, false, true}: listNewestIn, {ByStatus, true, true}: listOldestIn,
 }
 
 func (o *Order) row() []any {
@@ -67,4 +102,30 @@ func scanOrder(r storage.Row) (o Order, err error) {
 	o.CreatedAt, o.ChangedAt = storage.Time(created), storage.Time(changed)
 	o.TotalFace, err = o.Face.Times(o.Quantity)
 	return o, err
+}
+
+func (c *Change) row() []any {
+	return []any{string(c.Book), c.Seq, int64(c.Order), string(c.Transaction), c.Kind, c.Codes, c.Refunded.Currency.String(), c.Refunded.Minor, storage.Micros(c.At)}
+}
+
+func scanChange(r storage.Row) (c Change, err error) {
+	var currency string
+	var minor, at int64
+	if err = r.Scan(&c.Book, &c.Seq, &c.Order, &c.Transaction, &c.Kind, &c.Codes, &currency, &minor, &at); err != nil {
+		return c, err
+	}
+	parsed, err := money.Parse(currency)
+	c.Refunded, c.At = catalog.NewCharged(minor, parsed), storage.Time(at)
+	return c, err
+}
+
+// payer is a transaction in an order's row.
+type payer struct {
+	transaction ledger.TransactionID
+	order       Number
+}
+
+func scanPayer(r storage.Row) (p payer, err error) {
+	err = r.Scan(&p.transaction, &p.order)
+	return p, err
 }

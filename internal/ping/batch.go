@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -13,13 +14,11 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
-
-// quotaName is the name of the quota of checks.
-const quotaName = "ping"
 
 // batch is the checks of one transaction. It is made anew whenever that is tried again.
 type batch struct {
@@ -27,7 +26,7 @@ type batch struct {
 	seen    *seen
 	tasks   []*lane.Task[work]
 	now     time.Time // by the machine's clock
-	quotas  map[ledger.BookID]*quota
+	quotas  map[ledger.BookID]*meter
 	callers map[callerKey]*caller
 	cards   map[fraud.Hash]*lock
 	touched map[fraud.Hash]bool // cards to be written
@@ -35,14 +34,14 @@ type batch struct {
 	effects []storage.Effect
 }
 
-// quota is one book's in the batch.
-type quota struct {
+// meter is one book's quota in the batch.
+type meter struct {
 	limit.Quota
 	used, taken int64
 }
 
 func newBatch(s *Service, remembered *seen, tasks []*lane.Task[work]) *batch {
-	return &batch{service: s, seen: remembered, tasks: tasks, now: s.now(), quotas: map[ledger.BookID]*quota{},
+	return &batch{service: s, seen: remembered, tasks: tasks, now: s.now(), quotas: map[ledger.BookID]*meter{},
 		callers: map[callerKey]*caller{}, cards: map[fraud.Hash]*lock{}, touched: map[fraud.Hash]bool{}, noted: seenNow{}}
 }
 
@@ -61,7 +60,7 @@ func (b *batch) run(ctx context.Context, tx *storage.Tx) error {
 func (b *batch) load(ctx context.Context, tx *storage.Tx) error {
 	for _, t := range b.tasks {
 		a := t.Work.a
-		if a.metered(&b.service.Policy) {
+		if _, bounded := b.service.quota(a); bounded {
 			b.quotas[a.caller.book] = nil
 		}
 		if a.guarded() {
@@ -72,7 +71,11 @@ func (b *batch) load(ctx context.Context, tx *storage.Tx) error {
 		}
 	}
 	for _, book := range slices.Sorted(maps.Keys(b.quotas)) {
-		q := &quota{Quota: limit.Quota{Book: string(book), Name: quotaName, Period: limit.Month(b.now), Limit: b.service.Policy.Quota}}
+		checks, bounded := b.service.Quotas.Of(book)
+		if !bounded { // not any more
+			checks = math.MaxInt64
+		}
+		q := &meter{Quota: limit.Quota{Book: string(book), Name: quota.Name, Period: limit.Month(b.now), Limit: checks}}
 		var err error
 		if q.used, err = limit.Lock(ctx, tx, q.Quota); err != nil {
 			return err
@@ -167,16 +170,18 @@ func compareHash(a, b fraud.Hash) int { return slices.Compare(a[:], b[:]) }
 // decide says what a check comes to, given those before it. One that is refused leaves no
 // trace. The three ways of being invalid do the same work here.
 func (b *batch) decide(a *attempt) (Result, error) {
-	who, quota := b.callers[a.caller], b.quotas[a.caller.book]
+	who, spent := b.callers[a.caller], b.quotas[a.caller.book]
 	if !a.guarded() {
 		who = nil
+	}
+	if _, bounded := b.service.quota(a); !bounded {
+		spent = nil
 	}
 	if who != nil && who.state == callerSuspended {
 		return Result{}, errSuspended()
 	}
-	metered := a.metered(&b.service.Policy)
-	if metered && quota.used+quota.taken >= quota.Limit {
-		return Result{}, b.service.quotaExceeded(b.now)
+	if spent != nil && spent.used+spent.taken >= spent.Limit {
+		return Result{}, quotaExceeded(spent.Limit, b.now)
 	}
 	result := a.result
 	var card *lock
@@ -190,8 +195,8 @@ func (b *batch) decide(a *attempt) (Result, error) {
 		return Result{}, err
 	}
 	b.effects = append(b.effects, effects...)
-	if metered {
-		quota.taken++
+	if spent != nil {
+		spent.taken++
 	}
 	if card != nil && result.Status == Invalid {
 		card.wrong(a.at, b.service.Policy.LockFor)
@@ -240,7 +245,7 @@ func (b *batch) settle() {
 	}
 	for book, q := range b.quotas {
 		if q.used+q.taken >= q.Limit {
-			b.service.spent.put(book, q.Period)
+			b.service.spent.put(book, used{q.Period, q.Limit})
 		}
 	}
 }
@@ -306,26 +311,34 @@ func (l *lock) row() []any {
 
 // spent remembers whose quota is used up, so that no network is asked in vain.
 type spent struct {
-	mu      sync.RWMutex
-	periods map[ledger.BookID]string
+	mu    sync.RWMutex
+	books map[ledger.BookID]used
+}
+
+// used is a quota that is used up, at the limit that it had.
+type used struct {
+	period string
+	limit  int64
 }
 
 // mostSpent bounds the books that are remembered.
 const mostSpent = 1 << 16
 
-func (s *spent) all(book ledger.BookID, period string) bool {
+// all says whether a quota is used up. A limit that is higher now has room again.
+func (s *spent) all(book ledger.BookID, now used) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.periods[book] == period
+	u, known := s.books[book]
+	return known && u.period == now.period && u.limit >= now.limit
 }
 
-func (s *spent) put(book ledger.BookID, period string) {
+func (s *spent) put(book ledger.BookID, u used) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.periods == nil || len(s.periods) >= mostSpent {
-		s.periods = map[ledger.BookID]string{}
+	if s.books == nil || len(s.books) >= mostSpent {
+		s.books = map[ledger.BookID]used{}
 	}
-	s.periods[ledger.BookID(strings.Clone(string(book)))] = period
+	s.books[ledger.BookID(strings.Clone(string(book)))] = u
 }
 
 // callerKey names a caller within its book.

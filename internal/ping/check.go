@@ -39,9 +39,12 @@ type attempt struct {
 // guarded says whether the check counts against quota, locks and suspensions.
 func (a *attempt) guarded() bool { return !a.network.sandbox }
 
-// metered says whether the check costs a unit of the book's quota.
-func (a *attempt) metered(p *Policy) bool {
-	return a.guarded() && a.inquiry.Realm == realm.Live && p.Quota > 0
+// quota is how many checks the book may make, if the check costs one of them.
+func (s *Service) quota(a *attempt) (checks int64, bounded bool) {
+	if !a.guarded() || a.inquiry.Realm != realm.Live {
+		return 0, false
+	}
+	return s.Quotas.Of(a.caller.book)
 }
 
 // Ping checks a card on a network. A number that does not exist, a wrong PIN and a locked
@@ -92,8 +95,8 @@ func (s *Service) begin(ctx context.Context, c *Check) (*attempt, error) {
 			return nil, err
 		}
 	}
-	if a.metered(&s.Policy) && s.spent.all(a.caller.book, limit.Month(a.now)) {
-		return nil, s.quotaExceeded(a.now)
+	if checks, bounded := s.quota(a); bounded && s.spent.all(a.caller.book, used{limit.Month(a.now), checks}) {
+		return nil, quotaExceeded(checks, a.now)
 	}
 	return a, nil
 }
@@ -142,8 +145,8 @@ func errSuspended() error {
 	return fault.New(fault.PermissionDenied, "the credential may not check balances: its checks looked like a search for cards")
 }
 
-func (s *Service) quotaExceeded(now time.Time) error {
-	return fault.New(fault.QuotaExceeded, "the quota of %d balance checks for %s is used up", s.Policy.Quota, limit.Month(now)).
+func quotaExceeded(checks int64, now time.Time) error {
+	return fault.New(fault.QuotaExceeded, "the quota of %d balance checks for %s is used up", checks, limit.Month(now)).
 		After(limit.MonthEnd(now).Sub(now))
 }
 

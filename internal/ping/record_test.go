@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -55,6 +56,56 @@ func TestQuotaIsNeverExceeded(t *testing.T) {
 		both[0].clock.Advance(limit.MonthEnd(epoch).Sub(epoch))
 		want(t, "next month", both[1].look(desk, card.number, "").Status, ping.Active)
 	}, with(func(p *ping.Policy) { p.Quota = 100 }))
+}
+
+// A customer's own quota counts in the place of the installation's, for what is spent already
+// too: in this process at once, in others when they look. Taken back, the other holds again.
+func TestOwnQuota(t *testing.T) {
+	twice(t, func(t *testing.T, both [2]*process) {
+		here, there := both[0], both[1]
+		card := here.issue(desk, 100)
+		// ask counts how many of n checks are answered, by turns in both processes.
+		ask := func(who ping.Caller, n int, in ...*process) (answered int) {
+			for i := range n {
+				_, err := in[i%len(in)].Ping(t.Context(), check(who, "scrip", card.number, ""))
+				if err == nil {
+					answered++
+				} else {
+					wantCode(t, "beyond", err, fault.QuotaExceeded)
+				}
+			}
+			return answered
+		}
+		set := func(checks *int64) quota.Quota {
+			t.Helper()
+			after, err := here.Quotas.Change(t.Context(), quota.Change{Book: desk.Book, Checks: checks, Actor: "op/1"})
+			must(t, err)
+			return after
+		}
+		want(t, "the installation's", ask(desk, 6, here, there), 6)
+		want(t, "below what is spent", set(new(int64(4))), quota.Quota{Book: desk.Book, Checks: 4, Bounded: true, Own: true, Period: "2026-11",
+			EndsAt: limit.MonthEnd(epoch), Used: 6})
+		want(t, "here at once", ask(desk, 3, here), 0)
+		must(t, there.Refresh(t.Context()))
+		want(t, "there when it looked", ask(desk, 3, there), 0)
+		want(t, "somebody else", ask(shop, 8, here, there), 8)
+		set(new(int64(8)))
+		want(t, "more", ask(desk, 5, here), 2)
+		want(t, "none at all", set(new(int64(0))).Checks, int64(0))
+		want(t, "none", ask(desk, 2, here), 0)
+		want(t, "the installation's again", set(nil), quota.Quota{Book: desk.Book, Checks: 10, Bounded: true, Period: "2026-11",
+			EndsAt: limit.MonthEnd(epoch), Used: 8})
+		must(t, there.Refresh(t.Context()))
+		want(t, "up to it", ask(desk, 5, here, there), 2)
+		want(t, "used", here.used(desk), int64(10))
+
+		third := join(t, here.DB, here.clock, here.clocks, with(func(p *ping.Policy) { p.Quota = 0 }))
+		want(t, "without a bound", ask(desk, 3, third), 3)
+		bounded, err := third.Quotas.Change(t.Context(), quota.Change{Book: desk.Book, Checks: new(int64(11)), Actor: "op/1"})
+		must(t, err)
+		want(t, "a bound of its own", bounded.Used, int64(10))
+		want(t, "within it", ask(desk, 3, third), 1)
+	}, with(func(p *ping.Policy) { p.Quota = 10 }))
 }
 
 // Only answers cost a unit: not what is refused, not what a network fails to answer, not

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -48,7 +49,7 @@ func (a Also[T]) apply(ctx context.Context, tx *storage.Tx, changed T) error {
 // Policy is the operator's rules for checks.
 type Policy struct {
 	// Quota is how many checks a book of the live realm may make in a calendar month
-	// (UTC); 0: any number.
+	// (UTC), unless its customer has a figure of its own; 0: any number.
 	Quota int64
 	// HighRisk is the score, in hundredths, from which fraud.high_risk is told.
 	HighRisk int
@@ -108,6 +109,8 @@ type Deps struct {
 // Service is the balance checks of one installation. It is safe for concurrent use.
 type Service struct {
 	Deps
+	// Quotas are how many checks each customer may make.
+	Quotas   *quota.Service
 	networks registry
 	watch    watch
 	honey    honey
@@ -127,6 +130,7 @@ const postgresLanes = 4
 // operators configured. Close stops it.
 func New(d Deps) *Service {
 	s := &Service{Deps: d, seed: maphash.MakeSeed(), local: limit.NewLocal(d.Clocks.Of(realm.Live))}
+	s.Quotas = quota.New(quota.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks, Standard: d.Policy.Quota})
 	s.networks.setup(builtIn(d.Cards))
 	n := 1
 	if d.DB.Shared() {
@@ -172,8 +176,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Refresh reads which networks, honey numbers and callers changed of late, all of them
-// the first time and now and then.
+// Refresh reads which networks, honey numbers, callers and quotas changed of late, all of
+// them the first time and now and then.
 func (s *Service) Refresh(ctx context.Context) error {
 	s.follow.mu.Lock()
 	defer s.follow.mu.Unlock()
@@ -182,7 +186,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 	if !whole {
 		since = storage.Micros(s.follow.last.Add(-overlap))
 	}
-	err := errors.Join(s.refreshNetworks(ctx, since), s.refreshHoney(ctx, since), s.refreshCallers(ctx, since))
+	err := errors.Join(s.refreshNetworks(ctx, since), s.refreshHoney(ctx, since), s.refreshCallers(ctx, since), s.Quotas.Refresh(ctx, since))
 	if err != nil {
 		return err
 	}

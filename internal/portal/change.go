@@ -47,8 +47,8 @@ type NewPortal struct {
 }
 
 // Create stores a new portal. It returns invalid_request with the field to blame,
-// already_exists when the slug or the domain is taken, and quota_exceeded when the
-// book has as many portals, or slugs, as it may.
+// already_exists when the slug is taken, and quota_exceeded when the book has as many
+// portals, or slugs, as it may. A domain leads to the portal once it is verified.
 func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 	if _, err := realm.Parse(string(n.Realm)); err != nil || n.Book == "" {
 		return Portal{}, fmt.Errorf("create portal: a book and a realm are required")
@@ -67,6 +67,7 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 	if err := s.checkKnown(&p); err != nil {
 		return Portal{}, err
 	}
+	p.Proof = s.newProof(&p)
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		// The log locks the book's chain: two of these wait for each other, so the counts below hold.
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: n.Actor, Action: "portal.create"}); err != nil {
@@ -154,6 +155,9 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 		if err := s.check(&p); err != nil {
 			return err
 		}
+		if p.CustomDomain != before.CustomDomain {
+			p.Proof = s.newProof(&p)
+		}
 		if c.Networks != nil { // one that has gone since must not keep the rest from being changed
 			if err := s.checkKnown(&p); err != nil {
 				return err
@@ -201,7 +205,8 @@ func (s *Service) Delete(ctx context.Context, c Change) error {
 	return nil
 }
 
-// claim takes the addresses that p has and before had not.
+// claim takes the slug that p has and before had not, and has somebody look for the
+// record of a new domain.
 func (s *Service) claim(ctx context.Context, tx *storage.Tx, p, before *Portal) error {
 	if p.Slug != before.Slug {
 		if err := s.claimSlug(ctx, tx, p); err != nil {
@@ -211,12 +216,7 @@ func (s *Service) claim(ctx context.Context, tx *storage.Tx, p, before *Portal) 
 	if p.CustomDomain == "" || p.CustomDomain == before.CustomDomain {
 		return nil
 	}
-	// The statement waits for another transaction that claims the same, and tells in rows: an error would end ours.
-	n, err := tx.Exec(ctx, insertDomain, p.CustomDomain, string(p.Book), string(p.ID))
-	if err == nil && n == 0 {
-		return fault.New(fault.AlreadyExists, "the domain is taken").At("custom_domain")
-	}
-	return err
+	return tx.Apply(ctx, []storage.Effect{s.lookLater(p, firstLook)})
 }
 
 func (s *Service) claimSlug(ctx context.Context, tx *storage.Tx, p *Portal) error {
@@ -247,7 +247,7 @@ func release(before, after *Portal) []storage.Effect {
 	if before.Slug != after.Slug {
 		effects = append(effects, releaseSlug.With(before.Slug, string(before.Book), string(before.ID)).Exactly(1))
 	}
-	if before.CustomDomain != "" && before.CustomDomain != after.CustomDomain {
+	if before.Proof.Verified && before.CustomDomain != after.CustomDomain {
 		effects = append(effects, deleteDomain.With(before.CustomDomain, string(before.Book), string(before.ID)).Exactly(1))
 	}
 	return effects

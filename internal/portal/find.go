@@ -51,8 +51,8 @@ func (s *Service) FindBySlug(ctx context.Context, slug string) (Portal, error) {
 	return s.recall(ctx, findSlug, slug)
 }
 
-// FindByDomain returns the portal that claims a host name, active or not, or the fault
-// not_found. The host may have a port. It may be some seconds old.
+// FindByDomain returns the portal that a host name was shown to belong to, active or not,
+// or the fault not_found. The host may have a port. It may be some seconds old.
 func (s *Service) FindByDomain(ctx context.Context, host string) (Portal, error) {
 	if host = hostname(host); !isPublicName(host) {
 		return Portal{}, errNoPortal()

@@ -3,8 +3,9 @@
 //
 // A portal is found by its slug or by a domain of its own, from a memory that is a
 // few seconds old at most where another process made the change. A slug or a domain
-// leads to one portal; a slug that was given up stays with the customer who had it.
-// What is stored can be shown as it is: addresses are public, and colours readable.
+// leads to one portal; a slug that was given up stays with the customer who had it, and
+// a domain leads nowhere until a DNS record has shown whose it is. What is stored can
+// be shown as it is: addresses are public, and colours readable.
 //
 // It must never show a portal of a suspended customer, and it checks no balance.
 package portal
@@ -17,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -37,7 +39,9 @@ type Portal struct {
 	Slug string
 	// CustomDomain is a host name of the customer's own, in lower case; empty: none.
 	CustomDomain string
-	Branding     Branding
+	// Proof is what shows that the domain is the customer's; zero without one.
+	Proof    Proof
+	Branding Branding
 	// Languages are those of the page, the default first: "en", "fr" or "es".
 	Languages []string
 	// Networks are the ids of those that visitors can choose; empty: all.
@@ -91,6 +95,9 @@ type Deps struct {
 	Audit    *audit.Log
 	Accounts *account.Service
 	Clocks   *clock.Realms
+	// Jobs look for the records of domains.
+	Jobs     *job.Queue
+	Resolver Resolver
 	Config   Config
 	// Known reports whether a realm has a network; nil: nobody knows.
 	Known func(r realm.Realm, network string) bool
@@ -107,9 +114,11 @@ func New(d Deps) *Service {
 	if d.Config.MaxPortals <= 0 {
 		d.Config.MaxPortals = 100
 	}
-	return &Service{Deps: d, known: memo.New[*Portal](memo.Config{
+	s := &Service{Deps: d, known: memo.New[*Portal](memo.Config{
 		Present: rememberPortals, Absent: rememberAbsent, Fresh: rememberFresh, Life: rememberLife,
 	})}
+	d.Jobs.Handle(jobDomain, job.Options{Concurrency: domainChecks, Timeout: domainTimeout}, s.domainJob)
+	return s
 }
 
 // Hostname returns a host or host:port as a domain is stored: in lower case, without

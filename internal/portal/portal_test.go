@@ -124,10 +124,13 @@ func TestCreate(t *testing.T) {
 		want := portal.Portal{ID: full.ID, Book: b.book, Realm: realm.Live, Name: "Café Ünïque", Slug: "a1-b2", CustomDomain: "cards.xn--mnchen-3ya.example",
 			Branding: portal.Branding{LogoURL: "https://cdn.shop.example:8443/logo.svg?v=1", PrimaryColor: "#ffcc00", TextColor: "#000000",
 				Tagline: "For the good things", SupportURL: "mailto:help@shop.example", PrivacyURL: "https://shop.example/privacy"},
+			Proof:     portal.Proof{Token: full.Proof.Token, ClaimedAt: began},
 			Languages: []string{"fr", "en"}, Networks: []string{"scrip", "visa_gift"}, Active: true, CreatedAt: began}
 		if diff := cmp.Diff(want, full); diff != "" {
 			t.Error(diff)
 		}
+		full = b.prove(full)
+		want.Proof.Verified, want.Proof.CheckedAt, want.Proof.SeenAt = true, began, began
 		for name, find := range map[string]func() (portal.Portal, error){
 			"Find":       func() (portal.Portal, error) { return b.Find(t.Context(), b.book, full.ID) },
 			"FindBySlug": func() (portal.Portal, error) { return b.FindBySlug(t.Context(), "a1-b2") },
@@ -162,14 +165,13 @@ func TestStrangers(t *testing.T) {
 				t.Errorf("stranger %d: %v", i, err)
 			}
 		}
-		for field, edit := range map[string]func(*portal.NewPortal){
-			"slug":          func(n *portal.NewPortal) { n.Book = b.other },
-			"custom_domain": func(n *portal.NewPortal) { n.Book, n.Slug, n.CustomDomain = b.other, "other", p.CustomDomain },
-		} {
-			_, err := b.Create(t.Context(), b.ask(edit))
-			if f := fault.From(err); f.Code != fault.AlreadyExists || f.Field != field {
-				t.Errorf("%s: %v", field, err)
-			}
+		_, verify := b.VerifyDomain(t.Context(), stranger)
+		if fault.CodeOf(verify) != fault.NotFound {
+			t.Errorf("a stranger verifies: %v", verify)
+		}
+		_, err := b.Create(t.Context(), b.ask(func(n *portal.NewPortal) { n.Book = b.other }))
+		if f := fault.From(err); f.Code != fault.AlreadyExists || f.Field != "slug" {
+			t.Errorf("slug: %v", err)
 		}
 		if _, err := b.Create(t.Context(), b.ask(func(n *portal.NewPortal) { n.Book, n.Slug = b.other, "other" })); err != nil {
 			t.Errorf("the refused creation kept its slug: %v", err)
@@ -244,7 +246,10 @@ func (b *bundle) actions() (actions []string) {
 // A slug that was given up goes back to its own book alone; a domain is free for everybody.
 func TestAddressesGivenUp(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
-		p := b.create(func(n *portal.NewPortal) { n.CustomDomain = "cards.shop.example" })
+		p := b.prove(b.create(func(n *portal.NewPortal) { n.CustomDomain = "cards.shop.example" }))
+		if _, err := b.FindByDomain(t.Context(), "cards.shop.example"); err != nil {
+			t.Errorf("the domain: %v", err)
+		}
 		if _, err := b.FindBySlug(t.Context(), "second"); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("not there yet: %v", err)
 		}
@@ -265,8 +270,12 @@ func TestAddressesGivenUp(t *testing.T) {
 			t.Errorf("another book took the old slug: %v", err)
 		}
 		taken.Slug, taken.CustomDomain = "third", "cards.shop.example"
-		if _, err := b.Create(t.Context(), taken); err != nil {
-			t.Errorf("the domain is not free: %v", err)
+		next, err := b.Create(t.Context(), taken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next = b.prove(next); !next.Proof.Verified {
+			t.Errorf("the domain is not free: %+v", next.Proof)
 		}
 		if err := b.Delete(t.Context(), portal.Change{Book: b.book, Portal: p.ID, Actor: actor}); err != nil {
 			t.Fatal(err)
@@ -315,7 +324,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// Of many that claim one slug and one domain at once, one has both.
+// Of many that claim one slug at once, one has it.
 func TestClaimAtOnce(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
 		var group sync.WaitGroup
@@ -327,7 +336,7 @@ func TestClaimAtOnce(t *testing.T) {
 				if i%2 == 1 {
 					book = b.other
 				}
-				_, err := b.Create(t.Context(), b.ask(func(n *portal.NewPortal) { n.Book, n.CustomDomain = book, "cards.shop.example" }))
+				_, err := b.Create(t.Context(), b.ask(func(n *portal.NewPortal) { n.Book = book }))
 				mu.Lock()
 				defer mu.Unlock()
 				codes[fault.CodeOf(err)]++
@@ -393,7 +402,7 @@ func TestOtherProcess(t *testing.T) {
 // A suspended customer has no portals that anybody could find.
 func TestSuspended(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
-		b.create(func(n *portal.NewPortal) { n.CustomDomain = "cards.shop.example" })
+		b.prove(b.create(func(n *portal.NewPortal) { n.CustomDomain = "cards.shop.example" }))
 		if _, err := b.accounts.Suspend(t.Context(), "opr_test", b.customer.ID, "complaints"); err != nil {
 			t.Fatal(err)
 		}

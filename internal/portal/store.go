@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -11,21 +12,23 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-const portalColumns = `book_id, portal_id, realm, name, slug, custom_domain, logo_url, primary_color, text_color,
+const portalColumns = `book_id, portal_id, realm, name, slug, custom_domain, domain_token, domain_state,
+	domain_claimed_at, domain_checked_at, domain_seen_at, logo_url, primary_color, text_color,
 	tagline, support_url, privacy_url, languages, networks, state, created_at`
 
 // Portals.
 var (
 	insertPortal = storage.Insert("portal.insert", "portals", "book_id", "portal_id", "realm", "name", "slug", "custom_domain",
-		"logo_url", "primary_color", "text_color", "tagline", "support_url", "privacy_url", "languages", "networks", "state", "created_at", "changed_at")
+		"domain_token", "domain_state", "domain_claimed_at", "domain_checked_at", "domain_seen_at", "logo_url", "primary_color", "text_color", "tagline", "support_url", "privacy_url", "languages", "networks", "state", "created_at", "changed_at")
 	findPortal  = storage.SQL("portal.find", `SELECT `+portalColumns+` FROM portals WHERE book_id = $1 AND portal_id = $2`)
 	lockPortal  = storage.SQL("portal.lock", `SELECT `+portalColumns+` FROM portals WHERE book_id = $1 AND portal_id = $2 {lock}`)
 	listPortals = storage.SQL("portal.list", `SELECT `+portalColumns+` FROM portals
 		WHERE book_id = $1 AND portal_id < $2 ORDER BY portal_id DESC LIMIT $3`)
 	countPortals = storage.SQL("portal.count", `SELECT COUNT(*) FROM portals WHERE book_id = $1`)
-	savePortal   = storage.SQL("portal.save", `UPDATE portals SET name = $3, slug = $4, custom_domain = $5, logo_url = $6,
-		primary_color = $7, text_color = $8, tagline = $9, support_url = $10, privacy_url = $11, languages = $12, networks = $13,
-		state = $14, changed_at = $15 WHERE book_id = $1 AND portal_id = $2`)
+	savePortal   = storage.SQL("portal.save", `UPDATE portals SET name = $3, slug = $4, custom_domain = $5, domain_token = $6,
+		domain_state = $7, domain_claimed_at = $8, domain_checked_at = $9, domain_seen_at = $10, logo_url = $11, primary_color = $12,
+		text_color = $13, tagline = $14, support_url = $15, privacy_url = $16, languages = $17, networks = $18,
+		state = $19, changed_at = $20 WHERE book_id = $1 AND portal_id = $2`)
 	deletePortal = storage.SQL("portal.delete", `DELETE FROM portals WHERE book_id = $1 AND portal_id = $2`)
 )
 
@@ -56,6 +59,24 @@ const (
 	stateDisabled = "disabled"
 )
 
+// The states of a portal's own domain.
+const (
+	domainNone     = "none"
+	domainPending  = "pending"
+	domainVerified = "verified"
+)
+
+// DomainState is "pending" or "verified"; "none" without a domain.
+func (p *Portal) DomainState() string {
+	switch {
+	case p.CustomDomain == "":
+		return domainNone
+	case p.Proof.Verified:
+		return domainVerified
+	}
+	return domainPending
+}
+
 func (p *Portal) state() string {
 	switch {
 	case p.Disabled:
@@ -67,11 +88,14 @@ func (p *Portal) state() string {
 }
 
 func scanPortal(r storage.Row) (p Portal, err error) {
-	var languages, networks, state string
+	var languages, networks, state, domain string
 	var created int64
+	var claimed, checked, seen sql.NullInt64
 	b := &p.Branding
-	err = r.Scan(&p.Book, &p.ID, &p.Realm, &p.Name, &p.Slug, &p.CustomDomain, &b.LogoURL, &b.PrimaryColor, &b.TextColor,
+	err = r.Scan(&p.Book, &p.ID, &p.Realm, &p.Name, &p.Slug, &p.CustomDomain, &p.Proof.Token, &domain, &claimed, &checked, &seen, &b.LogoURL, &b.PrimaryColor, &b.TextColor,
 		&b.Tagline, &b.SupportURL, &b.PrivacyURL, &languages, &networks, &state, &created)
+	p.Proof.Verified, p.Proof.ClaimedAt = domain == domainVerified, storage.NullTime(claimed)
+	p.Proof.CheckedAt, p.Proof.SeenAt = storage.NullTime(checked), storage.NullTime(seen)
 	p.Languages, p.Networks = strings.Fields(languages), strings.Fields(networks)
 	p.Active, p.Disabled, p.CreatedAt = state == stateActive, state == stateDisabled, storage.Time(created)
 	return p, err
@@ -79,8 +103,9 @@ func scanPortal(r storage.Row) (p Portal, err error) {
 
 // look is what can change, in the order of the columns from name to state.
 func (p *Portal) look() []any {
-	b := &p.Branding
-	return []any{p.Name, p.Slug, p.CustomDomain, b.LogoURL, b.PrimaryColor, b.TextColor, b.Tagline, b.SupportURL, b.PrivacyURL,
+	b, proof := &p.Branding, &p.Proof
+	return []any{p.Name, p.Slug, p.CustomDomain, proof.Token, p.DomainState(), storage.NullMicros(proof.ClaimedAt), storage.NullMicros(proof.CheckedAt),
+		storage.NullMicros(proof.SeenAt), b.LogoURL, b.PrimaryColor, b.TextColor, b.Tagline, b.SupportURL, b.PrivacyURL,
 		strings.Join(p.Languages, " "), strings.Join(p.Networks, " "), p.state()}
 }
 

@@ -24,6 +24,8 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -59,6 +61,8 @@ type Options struct {
 	ProxyList string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
+	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
+	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Metrics counts what happens; nil: nothing is counted.
@@ -79,9 +83,12 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Wallets  *wallet.Service
+	Alerts   *wallet.Alerts
 	Catalog  *catalog.Service
 	Stock    *stock.Stock
 	Orders   *order.Service
+	Claims   *claim.Service
+	Reports  *report.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
 	Logger   *slog.Logger
@@ -151,17 +158,22 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
 	}
-	a.Books = ledger.New(db, a.Clocks, books)
 	a.Webhooks = webhook.New(webhook.Deps{DB: db, Clocks: a.Clocks, Vault: keys, Queue: a.Jobs, Audit: a.Audit,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger, Config: hooks})
 	if err := a.Webhooks.Refresh(ctx); err != nil { // so that commands, too, tell subscribers
 		return nil, fmt.Errorf("load webhook subscriptions: %w", err)
 	}
+	a.Alerts = wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if err := a.Alerts.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("load alerts of wallets: %w", err)
+	}
+	books.Watch = a.Alerts.Watch
+	a.Books = ledger.New(db, a.Clocks, books)
 	a.Limits = limit.New(db, clock.System())
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
@@ -173,7 +185,11 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, err
 	}
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
-	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
+	if err := a.buildAfterSale(o); err != nil {
+		return nil, err
+	}
+	a.Portals = portal.New(portal.Deps{DB: db, Audit: a.Audit, Accounts: a.Accounts, Clocks: a.Clocks, Jobs: a.Jobs, Resolver: resolver(o.DNS),
+		Config: portal.Config{OwnHost: hostOf(o.BaseURL)},
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
 		}})
@@ -213,12 +229,24 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 	return nil
 }
 
+// buildAfterSale builds what happens to orders once they are completed.
+func (a *App) buildAfterSale(o Options) error {
+	a.Claims = claim.New(claim.Deps{DB: a.DB, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
+	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	if o.Metrics == nil {
+		return nil
+	}
+	return o.Metrics.Counter("scrip_report_differences_total", "Differences that daily reports of orders, codes and postings found.",
+		func() float64 { return float64(a.Reports.Differences()) })
+}
+
 // How often the sweeps run.
 const (
 	holdSweep = time.Second
 	cardSweep = 5 * time.Second
 	tellSweep = 5 * time.Second
 	lowSweep  = 30 * time.Second
+	dayReport = 10 * time.Minute
 	purge     = time.Hour
 	deadAge   = 90 * 24 * time.Hour
 )
@@ -244,6 +272,7 @@ func (a *App) schedule() {
 		_, err := a.Stock.CheckLevels(ctx)
 		return err
 	})
+	a.Jobs.Every("report.make_due", dayReport, a.Reports.MakeDue)
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {

@@ -36,6 +36,8 @@ type HTTP struct {
 	Read, Write, Idle, Shutdown time.Duration
 	// TLS is ended here too, for portals' own domains, when it says where.
 	TLS TLS
+	// Captcha is asked of portals' visitors who look like machines; none: a proof of work.
+	Captcha Captcha
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }
@@ -55,15 +57,16 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,
 			Webhooks: a.Webhooks, Portals: a.Portals, Take: a.Limits.Take}),
-		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders,
-			Wallets: a.Wallets, Take: a.Limits.Take, BaseURL: h.BaseURL}),
+		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders, Claims: a.Claims,
+			Wallets: a.Wallets, Alerts: a.Alerts, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
-			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals, Version: a.Version}),
+			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
+			Catalog: a.Catalog, Stock: a.Stock, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Version: a.Version}),
 	}
 }
 
 // handler returns everything that is served.
-func (a *App) handler(h HTTP, health *telemetry.Health) pages {
+func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health) pages {
 	mux := http.NewServeMux()
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
@@ -79,7 +82,7 @@ func (a *App) handler(h HTTP, health *telemetry.Health) pages {
 	}
 	mux.HandleFunc("/", unknownPath)
 	site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Pings, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
-		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID})
+		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID, Driver: driver})
 	site.Mount(mux, http.HandlerFunc(unknownPath))
 	return pages{all: tidy(mux), site: site}
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -27,6 +29,16 @@ func adapters(folder string) (map[string]ping.Adapter, error) {
 		return func(config []byte) (ping.Network, error) { return open(files, config) }
 	}
 	return map[string]ping.Adapter{"http": in(balance.OpenIn), "iso8583": in(iso8583.OpenIn)}, nil
+}
+
+// resolver asks the DNS server at an address; where that is empty, the system's.
+func resolver(address string) *net.Resolver {
+	if address == "" {
+		return net.DefaultResolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
 }
 
 // newScorer returns the fraud engine, which knows the proxies that a file lists.

@@ -29,7 +29,11 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	}
 	health := &telemetry.Health{Logger: a.Logger}
 	health.Check("database", a.DB.Ping)
-	served := a.handler(h, health)
+	driver, err := h.Captcha.driver()
+	if err != nil {
+		return err
+	}
+	served := a.handler(h, driver, health)
 	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: served.all, Logger: a.Logger,
 		MaxConnections: h.MaxConnections, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
@@ -50,6 +54,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Vault.Run(background, a.Logger) })
 	running.Go(func() { a.Pings.Run(background) })
 	running.Go(func() { a.Catalog.Run(background) })
+	running.Go(func() { a.Alerts.Run(background) })
 	if err := a.serveMetrics(background, &running, h.Metrics); err != nil {
 		return err
 	}

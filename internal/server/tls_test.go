@@ -30,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 )
 
 const ownDomain = "cards.shop.example"
@@ -42,11 +43,12 @@ func TestCertificateOnDemand(t *testing.T) {
 	}
 	authority := newAuthority(t)
 	data := t.TempDir()
-	app, err := server.Open(context.Background(), server.Options{Data: data, Logger: slog.New(slog.DiscardHandler)})
+	dns := nameserver.Start(t)
+	app, err := server.Open(context.Background(), server.Options{Data: data, DNS: dns.Address(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim(t, app)
+	claim(t, app, dns)
 	address := serveTLS(t, app, server.TLS{Listen: "127.0.0.1:0", Directory: authority.directory, Email: "ops@shop.example", Roots: authority.roots})
 	authority.start(address)
 	first, body, err := visit(address, ownDomain)
@@ -98,8 +100,8 @@ func TestTLSRefuses(t *testing.T) {
 	}
 }
 
-// claim makes a customer with a portal on the domain.
-func claim(t *testing.T, app *server.App) {
+// claim makes a customer with a portal on the domain, and shows whose that is.
+func claim(t *testing.T, app *server.App, dns *nameserver.Server) {
 	t.Helper()
 	customer, err := app.Accounts.CreateCustomer(t.Context(), "opr_test", account.NewCustomer{Name: "Shop"})
 	if err != nil {
@@ -109,9 +111,13 @@ func claim(t *testing.T, app *server.App) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = app.Portals.Create(t.Context(), portal.NewPortal{Book: books[realm.Live], Realm: realm.Live, Name: "Own Domain", Slug: "own", CustomDomain: ownDomain, Actor: "key/k1"})
+	made, err := app.Portals.Create(t.Context(), portal.NewPortal{Book: books[realm.Live], Realm: realm.Live, Name: "Own Domain", Slug: "own", CustomDomain: ownDomain, Actor: "key/k1"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	dns.Set(made.Record())
+	if made, err = app.Portals.VerifyDomain(t.Context(), portal.Change{Book: made.Book, Portal: made.ID, Actor: "key/k1"}); err != nil || !made.Proof.Verified {
+		t.Fatal(made.Proof, err)
 	}
 }
 

@@ -55,14 +55,16 @@ type Load struct {
 
 const maxReference = 140 // a SEPA remittance text
 
-// The kind of the ledger's transaction, and the event that tells of it.
+// The kind of the ledger's transaction, the event that tells of it, and that of a balance
+// that fell below its owner's threshold.
 const (
 	kindLoad    = "wallet.load"
 	eventLoaded = "wallet.loaded"
+	eventLow    = "wallet.low_balance"
 )
 
 // EventTypes returns the types of this package's events.
-func EventTypes() []string { return []string{eventLoaded} }
+func EventTypes() []string { return []string{eventLoaded, eventLow} }
 
 // Load records a bank transfer and credits the wallet. It returns invalid_amount,
 // invalid_request, or idempotency_conflict for a reference used with another amount.

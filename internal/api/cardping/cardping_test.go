@@ -419,7 +419,7 @@ func TestOwnCards(t *testing.T) {
 func TestQuota(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db)
-		b.Pings.Policy.Quota = 3
+		b.Pings.Quotas.Standard = 3
 		number, _ := b.issued(realm.Live)
 		check := func(key, more string) *httptest.ResponseRecorder {
 			return b.do(key, "POST", pingPath, `{"card_number":"`+number+`","network":"scrip"`+more+`}`)

@@ -46,6 +46,7 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 		Handler: b.counted(), Document: document, Vars: vars, Headers: []string{"Age"},
 		Rules: []wiretest.Rule{
 			{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+			{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 			{Name: "card", Pattern: regexp.MustCompile(`"card_id":"([^"]+)"`)},
 		},
 		Prepare: func(_ testing.TB, r *http.Request, body []byte) {
@@ -65,6 +66,8 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 				b.must(err)
 				b.clock.Advance(d)
 			},
+			"dns":     func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
+			"silence": func(testing.TB, []string) { b.dns.Break(true) },
 			"revoke": func(t testing.TB, args []string) {
 				b.must(b.Accounts.RevokeKey(t.Context(), seeder, b.refs[args[0]]))
 			},

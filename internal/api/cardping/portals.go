@@ -18,6 +18,7 @@ func (a *api) portalRoutes(s *surface) {
 	wire.Handle(s, route("portals.list", http.MethodGet, all, read), a.listPortals)
 	wire.Handle(s, route("portals.get", http.MethodGet, one, read), a.getPortal)
 	wire.Handle(s, route("portals.change", http.MethodPatch, one, write), a.changePortal)
+	wire.Handle(s, route("portals.verify", http.MethodPost, one+"/verify", write), a.verifyPortal)
 	wire.Handle(s, answering(http.StatusNoContent, route("portals.delete", http.MethodDelete, one, write)), a.deletePortal)
 }
 
@@ -74,6 +75,16 @@ func (a *api) changePortal(ctx context.Context, c *call, in portalChange) (porta
 	return portalOf(changed), full(err)
 }
 
+// verifyPortal has the record of the portal's domain looked for now.
+func (a *api) verifyPortal(ctx context.Context, c *call, in portalPath) (portalView, error) {
+	which, err := portalID(in.ID)
+	if err != nil {
+		return portalView{}, err
+	}
+	after, err := a.Portals.VerifyDomain(ctx, portal.Change{Book: c.Principal.Book, Portal: which, Actor: c.Principal.Credential})
+	return portalOf(after), err
+}
+
 func (a *api) deletePortal(ctx context.Context, c *call, in portalPath) (wire.None, error) {
 	which, err := portalID(in.ID)
 	if err != nil {
@@ -86,7 +97,12 @@ func portalOf(p portal.Portal) portalView {
 	view := portalView{ID: string(p.ID), Name: p.Name, Slug: p.Slug, Branding: branding(p.Branding), Languages: listed(p.Languages),
 		Networks: listed(p.Networks), Active: p.Active, CreatedAt: wire.TimeSecond(p.CreatedAt)}
 	if p.CustomDomain != "" {
+		name, text := p.Record()
 		view.CustomDomain = &p.CustomDomain
+		view.DomainProof = &domainProof{State: p.DomainState(), RecordType: "TXT", RecordName: name, RecordText: text}
+		if checked := wire.TimeSecond(p.Proof.CheckedAt); !checked.IsZero() {
+			view.DomainProof.CheckedAt = &checked
+		}
 	}
 	return view
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -45,6 +46,7 @@ type bundle struct {
 	t       testing.TB
 	surface *wire.Surface[account.Principal]
 	handler http.Handler
+	dns     *nameserver.Server
 	clock   *clock.Manual
 	jobs    *job.Queue
 	cards   *giftcard.Service
@@ -58,7 +60,7 @@ type bundle struct {
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}, receiver: newReceiver(t)}
+	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}, receiver: newReceiver(t), dns: nameserver.Start(t)}
 	b.build(db)
 	b.seed()
 	b.mount()
@@ -89,7 +91,7 @@ func (b *bundle) build(db *storage.DB) {
 	b.must(pings.Refresh(b.t.Context()))
 	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
 	b.Deps = cardping.Deps{DB: db, Vault: keys, Clocks: clocks, Accounts: accounts, Webhooks: hooks, Take: limits.Take,
-		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks})}
+		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})}
 }
 
 func (b *bundle) seed() {

@@ -149,11 +149,21 @@ type portalView struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Slug string `json:"slug"`
-	// CustomDomain is null where there is none.
+	// CustomDomain and DomainProof are null where there is none.
 	CustomDomain *string         `json:"custom_domain"`
+	DomainProof  *domainProof    `json:"domain_proof"`
 	Branding     branding        `json:"branding"`
 	Languages    []string        `json:"languages"`
 	Networks     []string        `json:"networks"`
 	Active       bool            `json:"active"`
 	CreatedAt    wire.TimeSecond `json:"created_at"`
+}
+
+// domainProof is the record of DNS that shows whose a domain is, and what is known of it.
+type domainProof struct {
+	State      string           `json:"state"`
+	RecordType string           `json:"record_type"`
+	RecordName string           `json:"record_name"`
+	RecordText string           `json:"record_text"`
+	CheckedAt  *wire.TimeSecond `json:"checked_at"`
 }

@@ -9,30 +9,40 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/money"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
-// read returns the item and how many of it; field is what the item is called where the
-// request has neither name.
-func (in *itemRequest) read(field string) (catalog.ItemCode, int, error) {
-	var problems wire.Problems
-	item, quantity := in.ItemCode, 1
-	switch {
-	case in.ItemID == "" && in.ItemCode == "":
+// Check implements wire.Checker.
+func (in *checkRequest) Check(problems *wire.Problems) { in.read("item_id", problems) }
+
+// Check implements wire.Checker.
+func (in *purchaseRequest) Check(problems *wire.Problems) {
+	in.read("item_code", problems)
+	if order.CheckEmail(in.Email) != nil {
+		problems.Once("email", "must be one plain email address")
+	}
+}
+
+// read works out what is asked for; field is what the item is called where the request
+// has neither name.
+func (in *itemRequest) read(field string, problems *wire.Problems) {
+	in.asked = order.Wanted{Item: catalog.ItemCode(in.ItemCode), Quantity: 1}
+	switch blamed := problems.Blames("item_id") || problems.Blames("item_code"); {
+	case in.ItemID == "" && in.ItemCode == "" && !blamed:
 		problems.Add(field, "is required")
 	case in.ItemID != "" && in.ItemCode != "" && in.ItemID != in.ItemCode:
 		problems.Add("item_id", "must be equal to item_code where both are sent")
-	case item == "":
-		item = in.ItemID
+	case in.ItemCode == "":
+		in.asked.Item = catalog.ItemCode(in.ItemID)
 	}
 	if in.Quantity != nil {
-		quantity = *in.Quantity
+		in.asked.Quantity = *in.Quantity
 	}
-	if quantity < 1 || quantity > order.MaxQuantity {
-		problems.Add("quantity", "must be 1 to 100")
+	if in.asked.Quantity < 1 || in.asked.Quantity > order.MaxQuantity {
+		problems.Once("quantity", "must be 1 to 100")
 	}
-	return catalog.ItemCode(item), quantity, problems.Err()
+	in.asked.Value = valueOf(problems, "value", string(in.Value))
 }
 
 // choice reads a word of a list; empty is the first.
@@ -57,34 +67,32 @@ const ascending, descending = "asc", "desc"
 
 var countryForm = regexp.MustCompile(`^[A-Za-z]{2}$`)
 
-func (in *catalogQuery) filter() (wire.Page, catalog.Filter, error) {
-	problems, page := in.page(in.PageQuery)
-	f := catalog.Filter{Item: catalog.ItemCode(in.ItemID), Brand: in.Brand, Query: in.Query, Region: in.Region,
-		Country: strings.ToUpper(in.CountryCode), Page: page.Number, PerPage: page.Size}
-	f.Sort = choice(&problems, "sort_by", in.SortBy, "", catalog.ByBrand, catalog.ByValue, catalog.ByCategory)
-	f.Descending = choice(&problems, "order", in.Order, ascending, descending) == descending
-	f.Delivery = choice(&problems, "delivery_type", in.DeliveryType, "", catalog.Physical, catalog.Digital, catalog.Both)
+// Check implements wire.Checker.
+func (in *catalogQuery) Check(problems *wire.Problems) {
+	in.page = pageOf(problems, in.PageQuery, [2]int{catalog.DefaultPerPage, catalog.MaxPerPage})
+	f := catalog.Filter{Item: catalog.ItemCode(in.ItemID), Brand: in.Brand, Query: in.Query, Region: in.Region, Country: strings.ToUpper(in.CountryCode),
+		UpdatedSince: in.UpdatedSince.Time(), Page: in.page.Number, PerPage: in.page.Size}
+	f.Sort = choice(problems, "sort_by", in.SortBy, "", catalog.ByBrand, catalog.ByValue, catalog.ByCategory)
+	f.Descending = choice(problems, "order", in.Order, ascending, descending) == descending
+	f.Delivery = choice(problems, "delivery_type", in.DeliveryType, "", catalog.Physical, catalog.Digital, catalog.Both)
 	if in.CountryCode != "" && !countryForm.MatchString(in.CountryCode) {
 		problems.Add("country_code", "must be two letters of ISO 3166-1, such as US")
 	}
 	if in.Currency != "" {
-		f.Currency = currencyOf(&problems, in.Currency)
+		f.Currency = currencyOf(problems, in.Currency)
 	}
-	f.ValueMin, f.ValueMax = bound(&problems, "value_min", in.ValueMin), bound(&problems, "value_max", in.ValueMax)
-	return page, f, problems.Err()
+	f.ValueMin, f.ValueMax = valueOf(problems, "value_min", string(in.ValueMin)), valueOf(problems, "value_max", string(in.ValueMax))
+	in.asked = f
 }
 
-// page resolves the page asked for, with what is wrong with it.
-func (*catalogQuery) page(q wire.PageQuery) (wire.Problems, wire.Page) {
-	return pageOf(q, catalog.DefaultPerPage, catalog.MaxPerPage)
-}
-
-func pageOf(q wire.PageQuery, size, most int) (wire.Problems, wire.Page) {
-	page, err := q.Resolve(size, most)
+// pageOf resolves the page asked for; sizes are that of a page where none is given, and the most.
+func pageOf(problems *wire.Problems, q wire.PageQuery, sizes [2]int) wire.Page {
+	page, err := q.Resolve(sizes[0], sizes[1])
 	if err == nil {
-		return nil, page
+		return page
 	}
-	return problemsIn(err), wire.Page{Number: 1, Size: size}
+	*problems = append(*problems, problemsIn(err)...)
+	return wire.Page{Number: 1, Size: sizes[0]}
 }
 
 func currencyOf(problems *wire.Problems, code string) money.Currency {
@@ -95,40 +103,69 @@ func currencyOf(problems *wire.Problems, code string) money.Currency {
 	return currency
 }
 
-func (in *balanceQuery) currency() (money.Currency, error) {
-	if in.Currency == "" {
-		return walletCurrency, nil
+// Check implements wire.Checker.
+func (in *balanceQuery) Check(problems *wire.Problems) {
+	if in.asked = walletCurrency; in.Currency != "" {
+		in.asked = currencyOf(problems, in.Currency)
 	}
-	var problems wire.Problems
-	return currencyOf(&problems, in.Currency), problems.Err()
 }
 
-// bound reads one end of a range of face values.
-func bound(problems *wire.Problems, field string, text wire.Number) *catalog.Value {
+// Check implements wire.Checker.
+func (in *thresholdRequest) Check(problems *wire.Problems) {
+	currency := walletCurrency
+	if in.Currency != "" {
+		currency = currencyOf(problems, in.Currency)
+	}
+	if in.Threshold == "" {
+		problems.Once("threshold", "is required")
+		return
+	}
+	amount, err := money.ParseAmount(string(in.Threshold), currency)
+	if err != nil && currency.IsValid() {
+		problems.Once("threshold", "must be a decimal number in the currency's units, such as 25.00, and 0 for none")
+	}
+	in.asked = amount
+}
+
+func alertsOf(found []wallet.Alert) balanceAlerts {
+	out := balanceAlerts{Alerts: make([]balanceAlert, 0, len(found)), State: stateSuccess}
+	for _, alert := range found {
+		out.Alerts = append(out.Alerts, balanceAlert{Currency: alert.Threshold.Currency.String(), Threshold: alert.Threshold.String()})
+	}
+	return out
+}
+
+// valueOf reads a face value; nil where there is none.
+func valueOf(problems *wire.Problems, field, text string) *catalog.Value {
 	if text == "" {
 		return nil
 	}
-	value, err := catalog.ParseValue(string(text))
+	value, err := catalog.ParseValue(text)
 	if err != nil {
-		problems.Add(field, "must be a decimal number, such as 5 or 12.50")
+		problems.Once(field, "must be a decimal number, such as 5 or 12.50")
 		return nil
 	}
 	return &value
 }
 
-func (in *listQuery) filter(book ledger.BookID) (wire.Page, order.Filter, error) {
-	problems, page := pageOf(in.PageQuery, order.DefaultPerPage, order.MaxPerPage)
-	f := order.Filter{Book: book, Offset: page.Offset, Limit: page.Size}
-	f.Status = choice(&problems, "status", in.Status, append([]order.Status{""}, order.Statuses()...)...)
-	f.Sort = choice(&problems, "sort_by", in.SortBy, order.ByCreated, order.ByAmount, order.ByStatus)
-	f.Ascending = choice(&problems, "order", in.Order, descending, ascending) == ascending
-	return page, f, problems.Err()
+// Check implements wire.Checker.
+func (in *listQuery) Check(problems *wire.Problems) {
+	in.page = pageOf(problems, in.PageQuery, [2]int{order.DefaultPerPage, order.MaxPerPage})
+	in.asked = order.Filter{Offset: in.page.Offset, Limit: in.page.Size}
+	in.asked.Status = choice(problems, "status", in.Status, append([]order.Status{""}, order.Statuses()...)...)
+	in.asked.Sort = choice(problems, "sort_by", in.SortBy, order.ByCreated, order.ByAmount, order.ByStatus)
+	in.asked.Ascending = choice(problems, "order", in.Order, descending, ascending) == ascending
 }
 
-func productsOf(found *order.Shelf, page wire.Page) products {
+// productsOf shows a page of the catalog; base begins the addresses of uploaded pictures.
+func productsOf(found *order.Shelf, page wire.Page, base string) products {
 	out := products{Products: make([]product, 0, len(found.Listings)), Pagination: page.Links(found.Total), State: stateSuccess}
 	for i := range found.Listings {
-		out.Products = append(out.Products, productOf(&found.Listings[i]))
+		shown := productOf(&found.Listings[i])
+		if hash, is := catalog.Uploaded(shown.Image); is {
+			shown.Image = base + imagesPath + "/" + hash
+		}
+		out.Products = append(out.Products, shown)
 	}
 	return out
 }
@@ -137,6 +174,9 @@ func productOf(l *order.Listing) product {
 	out := product{ItemCode: string(l.Code), ProductName: l.Name, Brand: l.Brand, Category: l.Category, Value: l.Face.String(), Price: l.Price.String(),
 		Currency: l.Face.Currency.String(), PriceCurrency: l.Price.Currency.String(), Region: l.Region, CountryCode: l.Countries,
 		DeliveryType: string(l.Delivery), InStock: l.InStock, Image: l.Image, Description: l.Description}
+	if l.IsRange() {
+		out.ValueMax = l.FaceMax.String()
+	}
 	if out.CountryCode == nil {
 		out.CountryCode = []string{}
 	}
@@ -165,11 +205,18 @@ func pinOf(c *stock.Code) []secretText {
 // delivered is the status of a code that its buyer has.
 const delivered = "delivered"
 
+func statusOf(c *stock.Code) string {
+	if c.State == stock.Refunded {
+		return string(stock.Refunded)
+	}
+	return delivered
+}
+
 func detailsOf(p *order.Placed) details {
 	out := details{OrderID: int64(p.Number), OrderNo: p.Name(), Status: string(p.Status), State: stateSuccess, Codes: make([]heldCode, 0, len(p.Codes)),
 		Amount: wire.Major(p.Amount.Amount), CreatedAt: wire.TimeOffset(p.CreatedAt.UTC())}
 	for i := range p.Codes {
-		out.Codes = append(out.Codes, heldCode{Code: p.Codes[i].Text.Reveal(), Status: delivered, Metadata: pinOf(&p.Codes[i])})
+		out.Codes = append(out.Codes, heldCode{Code: p.Codes[i].Text.Reveal(), Status: statusOf(&p.Codes[i]), Metadata: pinOf(&p.Codes[i])})
 	}
 	return out
 }

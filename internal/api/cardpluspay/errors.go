@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/order"
 )
 
 // wrongKey is the one answer to a key that is missing, malformed, unknown, revoked or expired.
@@ -86,7 +87,11 @@ func about(f *fault.Error) any {
 		return shortfall{Required: f.Details["required"], Balance: f.Details["balance"]}
 	case fault.OutOfStock:
 		requested, _ := strconv.Atoi(f.Details["requested"]) // the product wrote it
-		return shortage{State: "out_of_stock", Message: "Unavailable", Requested: requested}
+		out := shortage{State: "out_of_stock", Message: "Unavailable", Requested: requested}
+		if f.Details["reason"] == order.NoSupply {
+			out.Message = "Unavailable: " + f.Message
+		}
+		return out
 	default:
 		return wire.None{}
 	}

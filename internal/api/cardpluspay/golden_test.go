@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -47,8 +50,10 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 		vars[name] = key
 	}
 	return wiretest.Golden{
-		Handler: b.signedFor(), Document: document, Vars: vars,
+		Handler: b.signedFor(), Document: document, Vars: vars, Headers: []string{"ETag"},
 		Rules: []wiretest.Rule{
+			{Name: "etag", Pattern: regexp.MustCompile(`ETag: ("[0-9a-f]{32}")`)},
+			{Name: "picture", Pattern: regexp.MustCompile(`/images/([0-9a-f]{64})"`)},
 			{Name: "chl", Pattern: regexp.MustCompile(`"(chl_[A-Za-z0-9_-]+)"`)},
 		},
 		Prepare: func(_ testing.TB, r *http.Request, body []byte) {
@@ -74,9 +79,24 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 				b.must(err)
 			},
 			"sign": func(testing.TB, []string) { b.sign(b.acme.Test) },
+			// decide CLAIM replaced|refunded|rejected: an operator's decision
+			"decide": func(t testing.TB, args []string) {
+				found, err := b.Claims.OfOrder(t.Context(), b.acme.Test, 1)
+				b.must(err)
+				n, err := strconv.Atoi(args[0])
+				b.must(err)
+				_, err = b.Claims.Decide(t.Context(), claim.Decision{Book: b.acme.Test, Claim: found[n-1].ID, Verdict: claim.Verdict(args[1]),
+					Reason: "redeemed by its holder", Actor: seeder})
+				b.must(err)
+			},
 			"freeze": func(t testing.TB, _ []string) {
 				_, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.acme.Test, Kind: "test.freeze", At: b.clock.Now(),
 					States: []ledger.StateChange{{Account: "wallet/USD", To: ledger.Frozen}}})
+				b.must(err)
+			},
+			"range": func(testing.TB, []string) { b.spread() },
+			"picture": func(t testing.TB, args []string) {
+				_, err := b.catalog.SetImage(t.Context(), catalog.ItemCode(args[0]), drawing(t), seeder)
 				b.must(err)
 			},
 			"retire": func(t testing.TB, _ []string) {

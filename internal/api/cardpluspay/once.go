@@ -30,8 +30,8 @@ const (
 	keptAs = "cardpluspay.order"
 )
 
-// replay is how orders under an Idempotency-Key are remembered: per book, with the
-// answers sealed, since they hold codes.
+// replay is how orders and claims under an Idempotency-Key are remembered: per book, with
+// the answers sealed, since some hold codes.
 func (a *api) replay() *wire.Replay[account.Principal] {
 	return &wire.Replay[account.Principal]{
 		Key: func(c *call, _ any) string {
@@ -44,7 +44,7 @@ func (a *api) replay() *wire.Replay[account.Principal] {
 		Fingerprint: func(material []byte) []byte { return a.Vault.Hash(purposeRequest, string(material)) },
 		Find:        a.findAnswer,
 		Keep: func(context.Context, *call, wire.Answer) error {
-			return errors.New("the answer to an order was not written with it")
+			return errors.New("an answer was not written with what was done")
 		},
 	}
 }
@@ -70,15 +70,11 @@ func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error
 // in the order's own transaction: whoever asks again after a crash gets these bytes, or
 // nothing was bought.
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
-	item, quantity, err := in.read("item_code")
-	if err != nil {
-		return purchase{}, err
-	}
 	var kept wire.Answer
-	p := order.Purchase{Item: item, Quantity: quantity, Email: in.Email}
+	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
-			kept, effects, err = a.keep(c, placed)
+			kept, effects, err = a.keep(c, purchaseOf(placed))
 			return effects, err
 		}
 	}
@@ -92,9 +88,9 @@ func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase,
 	return purchaseOf(&placed), nil
 }
 
-// keep renders the answer to an order and returns what writes it down.
-func (a *api) keep(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
-	answer, err := c.Encode(purchaseOf(placed))
+// keep renders the answer to a call and returns what writes it down.
+func (a *api) keep(c *call, out any) (wire.Answer, []storage.Effect, error) {
+	answer, err := c.Encode(out)
 	if err != nil {
 		return wire.Answer{}, nil, err
 	}
@@ -108,8 +104,8 @@ func (a *api) keep(c *call, placed *order.Placed) (wire.Answer, []storage.Effect
 	return answer, []storage.Effect{e.Effect()}, nil
 }
 
-// raced says what the error of an order means that is repeatable: where another process
-// answered the same order meanwhile, its answer is sent instead.
+// raced says what the error of a call means that is repeatable: where another process
+// answered the same call meanwhile, its answer is sent instead.
 func (a *api) raced(ctx context.Context, c *call, err error) error {
 	if c.Retry.Key == "" || !storage.IsUnique(err) {
 		return err

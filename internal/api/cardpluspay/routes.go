@@ -1,6 +1,6 @@
 // Package cardpluspay is the wire dialect of resellers of codes, under /v1: the
-// prepaid balance, the catalog, a check of the stock, orders with their codes, and
-// challenges for accounts that sign their requests.
+// prepaid balance, the catalog, a check of the stock, orders with their codes, claims
+// about dead ones, and challenges for accounts that sign their requests.
 //
 // It translates between the wire and packages order and wallet, and holds no rule
 // about money, codes or orders. Every answer is the envelope {success, message,
@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -31,19 +32,27 @@ type Deps struct {
 	Clocks   *clock.Realms
 	Accounts *account.Service
 	Orders   *order.Service
+	Claims   *claim.Service
 	Wallets  *wallet.Service
+	Alerts   *wallet.Alerts
 	// Take counts keys that were not right against the address that presented them.
 	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// BaseURL is the public address, such as "https://cards.example"; empty: the request's own host.
 	BaseURL string
 }
 
+// imagesPath begins the paths of uploaded pictures; alertsPath is without its /v1.
+const (
+	imagesPath = "/v1/catalog/images"
+	alertsPath = "/balance/alerts"
+)
+
 type call = wire.Call[account.Principal]
 
 type api struct{ Deps }
 
 // perKey bounds one reseller's requests; it protects the others, not a budget.
-// perAddress bounds the one call that needs no key.
+// perAddress bounds the calls that need no key.
 var (
 	perKey     = []wire.Limit{{By: wire.ByPrincipal, Windows: []wire.Window{{Limit: 3_000_000, Per: time.Minute}}}}
 	perAddress = []wire.Limit{{By: wire.ByAddress, Windows: []wire.Window{{Limit: 6_000, Per: time.Minute}}}}
@@ -56,6 +65,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 		Name:         "cardpluspay",
 		Prefixes:     []string{"/v1/balance/", "/v1/catalog/", "/v1/orders/", "/v1/auth/"},
 		Media:        wire.JSONOnly,
+		Thorough:     true,
 		Limits:       perKey,
 		Authenticate: a.authenticate,
 		Subject:      func(p account.Principal) string { return p.Credential },
@@ -68,13 +78,21 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 		Message: "CardPlusPay API"}, a.info)
 	wire.Handle(s, challengeSpec(), a.challenge)
 	wire.Handle(s, get("balance.get", "/balance", account.ScopeWalletRead, "Balance retrieved successfully"), a.balance)
-	wire.Handle(s, get("catalog.list", "/catalog", account.ScopeCatalog, "Catalog retrieved successfully"), a.catalog)
+	wire.Handle(s, get("balance.alerts", alertsPath, account.ScopeWalletRead, "Balance alerts retrieved successfully"), a.alerts)
+	wire.Handle(s, wire.Spec{Name: "balance.set_alert", Method: http.MethodPut, Path: "/v1" + alertsPath, Scope: account.ScopeWalletWrite.String(),
+		Message: "Balance alert saved successfully"}, a.setAlert)
+	list := get("catalog.list", "/catalog", account.ScopeCatalog, "Catalog retrieved successfully")
+	list.Tagged, list.Cache = true, "private, no-cache"
+	wire.Handle(s, list, a.catalog)
+	wire.Handle(s, wire.Spec{Name: "catalog.image", Method: http.MethodGet, Path: imagesPath + "/{image}", Public: true, Limits: perAddress,
+		Cache: "public, max-age=31536000, immutable"}, a.image)
 	wire.Handle(s, post("orders.check", "/orders/check", account.ScopeCatalog, "Gift card in Stock"), a.check)
 	place := post("orders.create", "/orders", account.ScopeOrderWrite, "Gift card purchased successfully")
 	place.Idempotent = true
 	wire.Handle(s, place, a.place)
 	wire.Handle(s, get("orders.list", "/orders", account.ScopeOrderRead, "Orders retrieved successfully"), a.list)
 	wire.Handle(s, get("orders.get", "/orders/{id}", account.ScopeOrderRead, "Order details retrieved successfully"), a.get)
+	a.claimRoutes(s)
 	return s
 }
 
@@ -116,33 +134,44 @@ func (a *api) challenge(_ context.Context, c *call, _ wire.None) (challenge, err
 }
 
 func (a *api) balance(ctx context.Context, c *call, in balanceQuery) (balance, error) {
-	currency, err := in.currency()
-	if err != nil {
-		return balance{}, err
-	}
-	amount, err := a.Wallets.Balance(ctx, c.Principal.Book, currency)
+	amount, err := a.Wallets.Balance(ctx, c.Principal.Book, in.asked)
 	return balance{Balance: amount.String(), Currency: amount.Currency.String(), State: stateSuccess}, err
 }
 
+func (a *api) alerts(ctx context.Context, c *call, _ wire.None) (balanceAlerts, error) {
+	found, err := a.Alerts.List(ctx, c.Principal.Book)
+	return alertsOf(found), err
+}
+
+// setAlert sets or takes away one alert and answers with all that there are then.
+func (a *api) setAlert(ctx context.Context, c *call, in thresholdRequest) (balanceAlerts, error) {
+	alert := wallet.Alert{Book: c.Principal.Book, Realm: c.Principal.Realm, Threshold: in.asked, Actor: c.Principal.Credential}
+	if _, err := a.Alerts.SetAlert(ctx, alert); err != nil {
+		return balanceAlerts{}, err
+	}
+	return a.alerts(ctx, c, wire.None{})
+}
+
 func (a *api) catalog(ctx context.Context, c *call, in catalogQuery) (products, error) {
-	page, filter, err := in.filter()
+	found, err := a.Orders.Browse(ctx, buyer(c), in.asked)
 	if err != nil {
 		return products{}, err
 	}
-	found, err := a.Orders.Browse(ctx, buyer(c), filter)
+	return productsOf(&found, in.page, a.base(c)), nil
+}
+
+// image serves an uploaded picture. It never changes: its name is its hash.
+func (a *api) image(ctx context.Context, _ *call, in imagePath) (wire.File, error) {
+	found, err := a.Orders.Catalog.Image(ctx, in.Image)
 	if err != nil {
-		return products{}, err
+		return wire.File{}, err
 	}
-	return productsOf(&found, page), nil
+	return wire.File{ContentType: found.Type, Version: found.Hash, Body: found.Data}, nil
 }
 
 func (a *api) check(ctx context.Context, c *call, in checkRequest) (stockState, error) {
-	item, quantity, err := in.read("item_id")
-	if err != nil {
-		return stockState{}, err
-	}
-	price, err := a.Orders.Check(ctx, buyer(c), item, quantity)
-	return stockState{Price: wire.Major(price.Amount), State: "in_stock", Status: true, Message: "Available", Requested: quantity}, err
+	price, err := a.Orders.Check(ctx, buyer(c), in.asked)
+	return stockState{Price: wire.Major(price.Amount), State: "in_stock", Status: true, Message: "Available", Requested: in.asked.Quantity}, err
 }
 
 func (a *api) get(ctx context.Context, c *call, in orderPath) (details, error) {
@@ -154,13 +183,10 @@ func (a *api) get(ctx context.Context, c *call, in orderPath) (details, error) {
 }
 
 func (a *api) list(ctx context.Context, c *call, in listQuery) (orders, error) {
-	page, filter, err := in.filter(c.Principal.Book)
+	in.asked.Book = c.Principal.Book
+	found, err := a.Orders.List(ctx, in.asked)
 	if err != nil {
 		return orders{}, err
 	}
-	found, err := a.Orders.List(ctx, filter)
-	if err != nil {
-		return orders{}, err
-	}
-	return ordersOf(&found, page), nil
+	return ordersOf(&found, in.page), nil
 }

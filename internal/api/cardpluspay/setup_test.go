@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"image"
+	"image/png"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -80,7 +83,9 @@ func (b *bundle) build(db *storage.DB) {
 	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
 	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
 	b.must(b.hooks.Refresh(b.t.Context()))
-	b.books = ledger.New(db, clocks, ledger.Config{})
+	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
+	b.must(alerts.Refresh(b.t.Context()))
+	b.books = ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	b.t.Cleanup(b.books.Close)
 	limits := limit.New(db, b.clock)
 	b.t.Cleanup(limits.Close)
@@ -89,8 +94,9 @@ func (b *bundle) build(db *storage.DB) {
 	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Logger: logger})
 	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, BaseURL: "https://cards.example",
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
-		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks),
-		Orders:   order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
+		Wallets:  wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts,
+		Orders: order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Outbox: b.hooks.Outbox, Clocks: clocks})}
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 }
 
 func (b *bundle) seed() {
@@ -127,6 +133,27 @@ func (b *bundle) product(code catalog.ItemCode, brand, category string, cents in
 		Description: "Credit for " + brand + ".", Image: "https://cards.example/" + strings.ToLower(string(code)) + ".png", Face: face, FaceMax: face,
 		Region: "global", Countries: []string{"US"}, Delivery: catalog.Digital, State: catalog.Active}, seeder)
 	b.must(err)
+}
+
+// spread puts an item with a range of denominations into the catalog, a second later, at 95 %.
+func (b *bundle) spread() {
+	b.t.Helper()
+	b.clock.Advance(time.Second)
+	_, _, err := b.catalog.Put(b.t.Context(), catalog.Product{Code: "HARBOUR-ANYUSD", Name: "Harbour Books, 10 to 150", Brand: "Harbour Books", Category: "Books",
+		Face: catalog.NewFace(1000, money.USD), FaceMax: catalog.NewFace(15000, money.USD)}, seeder)
+	b.must(err)
+	_, err = b.catalog.PutPrice(b.t.Context(), catalog.Rule{Brand: "Harbour Books", Basis: catalog.OfFace, Percent: 9500}, seeder)
+	b.must(err)
+}
+
+// drawing is a small picture.
+func drawing(t testing.TB) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := png.Encode(&out, image.NewGray(image.Rect(0, 0, 16, 16))); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // fill puts n codes of an item into the test realm's stock: prefix-0001 and so on.

@@ -2,7 +2,9 @@ package cardpluspay
 
 import (
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/order"
 )
 
 // walletCurrency is that of the balance that is shown unless another one is asked for.
@@ -25,6 +27,10 @@ type itemRequest struct {
 	ItemCode string `json:"item_code" wire:"max=64"`
 	// Quantity is 1 where it is absent.
 	Quantity *int `json:"quantity"`
+	// Value is the denomination of each code, for items that have a range of them.
+	Value wire.LooseNumber `json:"value"`
+
+	asked order.Wanted // what Check made of it
 }
 
 type checkRequest struct{ itemRequest }
@@ -36,6 +42,21 @@ type purchaseRequest struct {
 
 type balanceQuery struct {
 	Currency string `query:"currency" json:"-"`
+
+	asked money.Currency // what Check made of it
+}
+
+// thresholdRequest says below which balance the account is told.
+type thresholdRequest struct {
+	Currency string `json:"currency"`
+	// Threshold is in major units; 0 takes the alert away.
+	Threshold wire.LooseNumber `json:"threshold"`
+
+	asked money.Amount // what Check made of it
+}
+
+type imagePath struct {
+	Image string `path:"image" json:"-"`
 }
 
 type orderPath struct {
@@ -56,6 +77,11 @@ type catalogQuery struct {
 	ValueMin    wire.Number `query:"value_min" json:"-"`
 	ValueMax    wire.Number `query:"value_max" json:"-"`
 	CountryCode string      `query:"country_code" json:"-"`
+	// UpdatedSince finds what changed at that time or later.
+	UpdatedSince wire.Since `query:"updated_since" json:"-"`
+
+	page  wire.Page // what Check made of it
+	asked catalog.Filter
 }
 
 type listQuery struct {
@@ -63,6 +89,9 @@ type listQuery struct {
 	Status string `query:"status" json:"-"`
 	SortBy string `query:"sort_by" json:"-"`
 	Order  string `query:"order" json:"-"`
+
+	page  wire.Page // what Check made of it
+	asked order.Filter
 }
 
 // Responses.
@@ -87,13 +116,25 @@ type balance struct {
 	State    string `json:"state"`
 }
 
+type balanceAlert struct {
+	Currency  string `json:"currency"`
+	Threshold string `json:"threshold"`
+}
+
+type balanceAlerts struct {
+	Alerts []balanceAlert `json:"alerts"`
+	State  string         `json:"state"`
+}
+
 type product struct {
 	ItemCode    string `json:"item_code"`
 	ProductName string `json:"product_name"`
 	Brand       string `json:"brand"`
 	Category    string `json:"category"`
 	// Value is the face value, in Currency; Price is what is charged, in PriceCurrency.
-	Value         string   `json:"value"`
+	Value string `json:"value"`
+	// ValueMax ends a range of denominations that Value begins.
+	ValueMax      string   `json:"value_max,omitzero"`
 	Price         string   `json:"price"`
 	Currency      string   `json:"currency"`
 	PriceCurrency string   `json:"price_currency"`

@@ -24,6 +24,7 @@ func (a *api) checkRoutes(s *surface) {
 	const portals, one = "/books/{book_id}/portals", "/books/{book_id}/portals/{portal_id}"
 	wire.Handle(s, get("portals.list", portals), a.listPortals)
 	wire.Handle(s, get("portals.get", one), a.getPortal)
+	wire.Handle(s, post("portals.verify", one+"/verify", assist), a.verifyPortal)
 	wire.Handle(s, once(post("portals.enable", one+"/enable", assist)), a.enablePortal)
 	wire.Handle(s, once(post("portals.disable", one+"/disable", assist)), a.disablePortal)
 }
@@ -217,12 +218,24 @@ type portalView struct {
 	Name         string          `json:"name"`
 	Slug         string          `json:"slug"`
 	CustomDomain string          `json:"custom_domain,omitzero"`
+	DomainProof  *domainProof    `json:"domain_proof,omitzero"`
 	Branding     brandingView    `json:"branding"`
 	Languages    []string        `json:"languages"`
 	Networks     []string        `json:"networks"`
 	Active       bool            `json:"active"`
 	Disabled     bool            `json:"disabled"`
 	CreatedAt    wire.TimeMillis `json:"created_at"`
+}
+
+// domainProof is the record of DNS that shows whose a domain is, and what is known of it.
+type domainProof struct {
+	State      string          `json:"state"`
+	RecordType string          `json:"record_type"`
+	RecordName string          `json:"record_name"`
+	RecordText string          `json:"record_text"`
+	ClaimedAt  wire.TimeMillis `json:"claimed_at"`
+	CheckedAt  wire.TimeMillis `json:"checked_at,omitzero"`
+	SeenAt     wire.TimeMillis `json:"seen_at,omitzero"`
 }
 
 type brandingView struct {
@@ -235,8 +248,14 @@ type brandingView struct {
 }
 
 func viewPortal(p portal.Portal) portalView {
+	var proof *domainProof
+	if p.CustomDomain != "" {
+		name, text := p.Record()
+		proof = &domainProof{State: p.DomainState(), RecordType: "TXT", RecordName: name, RecordText: text, ClaimedAt: at(p.Proof.ClaimedAt),
+			CheckedAt: at(p.Proof.CheckedAt), SeenAt: at(p.Proof.SeenAt)}
+	}
 	return portalView{PortalID: string(p.ID), BookID: string(p.Book), Realm: string(p.Realm), Name: p.Name, Slug: p.Slug, CustomDomain: p.CustomDomain,
-		Branding: brandingView(p.Branding), Languages: listed(p.Languages), Networks: listed(p.Networks), Active: p.Active, Disabled: p.Disabled,
+		DomainProof: proof, Branding: brandingView(p.Branding), Languages: listed(p.Languages), Networks: listed(p.Networks), Active: p.Active, Disabled: p.Disabled,
 		CreatedAt: at(p.CreatedAt)}
 }
 
@@ -275,6 +294,16 @@ func (a *api) getPortal(ctx context.Context, _ *call, in portalPath) (portalView
 	}
 	found, err := a.Portals.Find(ctx, owner.Book, portal.ID(in.PortalID))
 	return viewPortal(found), err
+}
+
+// verifyPortal has the record of the portal's domain looked for now.
+func (a *api) verifyPortal(ctx context.Context, c *call, in portalPath) (portalView, error) {
+	owner, err := a.portalOwner(ctx, in)
+	if err != nil {
+		return portalView{}, err
+	}
+	after, err := a.Portals.VerifyDomain(ctx, portal.Change{Book: owner.Book, Portal: portal.ID(in.PortalID), Actor: actor(c)})
+	return viewPortal(after), err
 }
 
 type portalReason struct {

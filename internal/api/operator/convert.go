@@ -5,59 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
-	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// actor is who does what a call asks for.
-func actor(c *call) string { return string(c.Principal.ID) }
+// What the rooms of this API share, under the names of this one.
 
-// known refuses a text that cannot be the id of anything, without repeating it.
-func known(kind, prefix, text string) error {
-	if id.Valid(prefix, text) {
-		return nil
-	}
-	return fault.New(fault.NotFound, "no such %s", kind)
-}
+func actor(c *call) string { return desk.Actor(c) }
 
-// owner returns whose a book is, or not_found.
+func known(kind, prefix, text string) error { return desk.Known(kind, prefix, text) }
+
 func (a *api) owner(ctx context.Context, book string) (account.Owner, error) {
-	if err := known("book", "bk", book); err != nil {
-		return account.Owner{}, err
-	}
-	return a.Accounts.FindOwner(ctx, ledger.BookID(book))
+	return a.desk.Owner(ctx, book)
 }
 
-// customer returns a customer, or not_found.
 func (a *api) customer(ctx context.Context, customer string) (account.Customer, error) {
-	if err := known("customer", "cus", customer); err != nil {
-		return account.Customer{}, err
-	}
-	return a.Accounts.FindCustomer(ctx, account.CustomerID(customer))
+	return a.desk.Customer(ctx, customer)
 }
 
-func realmOf(text string) (realm.Realm, error) {
-	r, err := realm.Parse(text)
-	if err != nil {
-		return "", invalid("realm", "the realm must be live or test")
-	}
-	return r, nil
-}
+func realmOf(text string) (realm.Realm, error) { return desk.RealmOf(text) }
 
-func invalid(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
-}
+func invalid(field, format string, args ...any) error { return desk.Invalid(field, format, args...) }
+
+func written(field, text string) (string, error) { return desk.Written(field, text) }
+
+func at(t time.Time) wire.TimeMillis { return desk.At(t) }
 
 // amountOf reads an amount in major units.
 func amountOf(text, code string) (money.Amount, error) {
@@ -73,19 +53,6 @@ func amountOf(text, code string) (money.Amount, error) {
 		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be a decimal string above zero").At("amount")
 	}
 	return amount, nil
-}
-
-// written checks a text that goes into the audit log, which refuses what looks like
-// a card number or another secret.
-func written(field, text string) (string, error) {
-	text = strings.TrimSpace(text)
-	switch {
-	case text == "" || strings.ContainsFunc(text, unicode.IsControl):
-		return "", invalid(field, "%s must be printable text", field)
-	case audit.Clean(text) != text:
-		return "", invalid(field, "%s looks like it holds a card number or another secret", field)
-	}
-	return text, nil
 }
 
 // networksOf reads the addresses from which a key works. The audit log keeps them in one detail.
@@ -107,75 +74,30 @@ func (a *api) record(ctx context.Context, c *call, r audit.Record) error {
 	return a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return a.Audit.Append(ctx, tx, r) })
 }
 
-// Page sizes of every list.
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-)
-
-// span is the part of a list that a request asks for. after is empty at the start.
 type span struct {
-	scope string
+	desk.Span
 	after string
 	limit int
 }
 
 // span opens the cursor of a list that scope names with its owner and filters.
 func (a *api) span(q wire.CursorQuery, scope ...string) (span, error) {
-	limit, err := q.Size(defaultLimit, maxLimit)
-	if err != nil {
-		return span{}, err
-	}
-	s := span{scope: strings.Join(scope, "\x00"), limit: limit}
-	values, err := a.cursors.Open(s.scope, q.Cursor, 1)
-	if len(values) > 0 {
-		s.after = values[0]
-	}
-	return s, err
+	s, err := a.desk.Span(q, scope...)
+	return span{s, s.After, s.Limit}, err
 }
 
 // number is after as a sequence number; 0 at the start.
-func (s span) number() (int64, error) {
-	if s.after == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(s.after, 10, 64)
-	if err != nil {
-		return 0, fault.New(fault.InvalidCursor, "the cursor is not valid for this list").At("cursor")
-	}
-	return n, nil
-}
+func (s span) number() (int64, error) { return s.Number() }
 
-// page turns rows into the wire's list.
-func page[T, W any](rows []T, convert func(T) W) wire.Listing[W] {
-	list := wire.Listing[W]{Data: make([]W, 0, len(rows))}
-	for _, row := range rows {
-		list.Data = append(list.Data, convert(row))
-	}
-	return list
-}
+func page[T, W any](rows []T, convert func(T) W) wire.Listing[W] { return desk.Page(rows, convert) }
 
-// more seals the place after which a list goes on; empty at its end.
-func (a *api) more(s span, next string) string {
-	if next == "" {
-		return ""
-	}
-	return a.cursors.Seal(s.scope, next)
-}
+func (a *api) more(s span, next string) string { return a.desk.More(s.Span, next) }
 
-// cut shortens rows, one of which may be more than was asked for, and returns the
-// place of the last one that is shown when there are more.
 func cut[T any](rows []T, s span, place func(T) string) ([]T, string) {
-	if len(rows) <= s.limit {
-		return rows, ""
-	}
-	rows = rows[:s.limit]
-	return rows, place(rows[s.limit-1])
+	return desk.Cut(rows, s.Span, place)
 }
 
 func sequence(n int64) string { return strconv.FormatInt(n, 10) }
-
-func at(t time.Time) wire.TimeMillis { return wire.TimeMillis(t) }
 
 // What requests have in common. Path fields are embedded.
 

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
@@ -22,6 +23,11 @@ func (a *api) customerRoutes(s *surface) {
 	wire.Handle(s, post("customers.suspend", one+"/suspend", assist), a.suspendCustomer)
 	wire.Handle(s, post("customers.reactivate", one+"/reactivate", assist), a.reactivateCustomer)
 	wire.Handle(s, get("customers.books", one+"/books"), a.listBooks)
+	wire.Handle(s, get("quotas.get", one+"/quota"), a.getQuota)
+	wire.Handle(s, once(patch("quotas.change", one+"/quota", assist)), a.changeQuota)
+	reset := remove("quotas.reset", one+"/quota")
+	reset.Scope = assist
+	wire.Handle(s, once(reset), a.resetQuota)
 	wire.Handle(s, get("wallet.balances", one+"/wallet"), a.walletBalances)
 	wire.Handle(s, created(post("wallet.load", one+"/wallet/loads", assist)), a.loadWallet)
 }
@@ -157,6 +163,63 @@ func (a *api) listBooks(ctx context.Context, _ *call, in customerPath) (wire.Lis
 		list.Data = append(list.Data, view)
 	}
 	return list, nil
+}
+
+// quotaView is how many balance checks a customer may make in a month of the live realm.
+type quotaView struct {
+	CustomerID string `json:"customer_id"`
+	BookID     string `json:"book_id"`
+	// ChecksPerMonth is absent where there may be any number.
+	ChecksPerMonth *int64 `json:"checks_per_month,omitzero"`
+	// Own says that it is the customer's own and not the installation's.
+	Own    bool            `json:"own"`
+	Period string          `json:"period"`
+	Used   int64           `json:"used"`
+	EndsAt wire.TimeMillis `json:"ends_at"`
+}
+
+func viewQuota(customer account.CustomerID) func(quota.Quota) quotaView {
+	return func(q quota.Quota) quotaView {
+		view := quotaView{CustomerID: string(customer), BookID: string(q.Book), Own: q.Own, Period: q.Period, Used: q.Used, EndsAt: at(q.EndsAt)}
+		if q.Bounded {
+			view.ChecksPerMonth = &q.Checks
+		}
+		return view
+	}
+}
+
+func (a *api) getQuota(ctx context.Context, _ *call, in customerPath) (quotaView, error) {
+	customer, err := a.customer(ctx, in.CustomerID)
+	if err != nil {
+		return quotaView{}, err
+	}
+	found, err := a.Pings.Quotas.Find(ctx, customer.Live)
+	return viewQuota(customer.ID)(found), err
+}
+
+type quotaChange struct {
+	customerPath
+	ChecksPerMonth *int64 `json:"checks_per_month" wire:"required"`
+}
+
+func (a *api) changeQuota(ctx context.Context, c *call, in quotaChange) (quotaView, error) {
+	customer, err := a.customer(ctx, in.CustomerID)
+	if err != nil {
+		return quotaView{}, err
+	}
+	view := viewQuota(customer.ID)
+	changed, err := a.Pings.Quotas.Change(ctx, quota.Change{Book: customer.Live, Checks: in.ChecksPerMonth, Actor: actor(c), Also: storing(a, c, view)})
+	return view(changed), a.raced(ctx, c, err)
+}
+
+// resetQuota has the installation's figure hold for a customer again.
+func (a *api) resetQuota(ctx context.Context, c *call, in customerPath) (wire.None, error) {
+	customer, err := a.customer(ctx, in.CustomerID)
+	if err != nil {
+		return wire.None{}, err
+	}
+	_, err = a.Pings.Quotas.Change(ctx, quota.Change{Book: customer.Live, Actor: actor(c), Also: storing(a, c, nothing[quota.Quota])})
+	return wire.None{}, a.raced(ctx, c, err)
 }
 
 type walletQuery struct {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,10 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -33,6 +36,7 @@ func TestGoldens(t *testing.T) {
 					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
 					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
 					{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
+					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
@@ -44,8 +48,10 @@ func TestGoldens(t *testing.T) {
 						r.Header.Set("Content-Type", "application/json")
 					}
 				},
-				Actions: map[string]func(testing.TB, []string){"deliver": b.deliver, "wait": b.wait, "void": b.void,
-					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0]) }},
+				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void,
+					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
+					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
+					"sell": b.sell, "claim": b.claim, "report": b.report},
 			}
 		})
 	})
@@ -65,6 +71,23 @@ func (b *bundle) wait(t testing.TB, args []string) {
 	d, err := time.ParseDuration(args[0])
 	check(t, err)
 	b.clock.Advance(d)
+}
+
+// order buys codes as the customer: an item, and how many.
+func (b *bundle) order(t testing.TB, args []string) {
+	t.Helper()
+	quantity, err := strconv.Atoi(args[1])
+	check(t, err)
+	buyer := order.Buyer{Customer: b.customer.ID, Book: b.customer.Test, Realm: realm.Test, Credential: "key_desk"}
+	_, err = b.Orders.Place(t.Context(), buyer, order.Purchase{Item: catalog.ItemCode(args[0]), Quantity: quantity, Email: "buyer@shop.example"})
+	check(t, err)
+}
+
+// levels looks which items run out, as a server does now and then.
+func (b *bundle) levels(t testing.TB, _ []string) {
+	t.Helper()
+	_, err := b.Stock.CheckLevels(t.Context())
+	check(t, err)
 }
 
 // void frees what the fixture holds on its card.

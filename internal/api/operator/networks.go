@@ -2,9 +2,9 @@ package operator
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -27,9 +27,7 @@ func (a *api) networkRoutes(s *surface) {
 	wire.Handle(s, once(remove("honey.delete", "/honey/{honey_id}")), a.deleteHoney)
 }
 
-func remove(name, path string) wire.Spec {
-	return wire.Spec{Name: name, Method: http.MethodDelete, Path: base + path, Scope: administer, Status: http.StatusNoContent}
-}
+func remove(name, path string) wire.Spec { return desk.Remove(name, path) }
 
 // nothing is the answer to what was removed.
 func nothing[T any](T) wire.None { return wire.None{} }
@@ -69,13 +67,7 @@ func viewNetwork(n ping.Configured) networkView {
 		Attempts: n.Attempts, Concurrency: n.Concurrency, Active: n.Active, State: string(n.State), CreatedAt: at(n.CreatedAt), ChangedAt: at(n.ChangedAt)}
 }
 
-// listed is an empty list where there is none.
-func listed[T any](all []T) []T {
-	if all == nil {
-		return []T{}
-	}
-	return all
-}
+func listed[T any](all []T) []T { return desk.Listed(all) }
 
 type networkRules struct {
 	Lengths     []int    `json:"lengths"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -82,9 +83,11 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	const base = "/operator/v1"
 	book, customer := base+"/books/"+string(b.customer.Test), base+"/customers/"+string(b.customer.ID)
 	webhooks := book + "/webhooks"
-	return map[string]repeatable{
+	all := map[string]repeatable{
 		"customers.create":     {target: base + "/customers", body: `{"name":"New"}`},
 		"wallet.load":          {target: customer + "/wallet/loads", body: `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
+		"quotas.change":        {method: http.MethodPatch, target: customer + "/quota", body: `{"checks_per_month":5000}`},
+		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
 		"seeds.create":         {target: book + "/seeds", body: `{"name":"New"}`},
@@ -101,6 +104,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"clock.advance":        {target: base + "/clock/advance", body: `{"by":"1h"}`},
 		"networks.create": {target: base + "/networks", body: `{"realm":"test","network_id":"carla","name":"Carla","type":"closed_loop","kind":"http",` +
 			`"config":{"url":"https://partner.example"}}`},
+		"prices.create":     {target: base + "/catalog/prices", body: `{"basis":"face","percent":"98"}`},
 		"networks.change":   {method: http.MethodPatch, target: base + "/networks/test/acme", body: `{"name":"Acme Gift Card"}`},
 		"networks.delete":   {method: http.MethodDelete, target: base + "/networks/test/bella"},
 		"honey.create":      {target: base + "/honey", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000000033"}`},
@@ -114,6 +118,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
+	maps.Copy(all, b.remedies(t))
+	return all
 }
 
 func first(method, otherwise string) string {

@@ -1,7 +1,8 @@
 // Package operator is the wire dialect of those who run an installation, under
 // /operator/v1: customers with their credentials and balances, gift cards and
 // templates, the books, events and webhooks, networks and balance checks, portals,
-// the audit log, operators and the clock of the test realm.
+// the audit log, operators and the clock of the test realm; in operator/code what
+// concerns selling codes.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -13,15 +14,22 @@
 package operator
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/code"
+	"github.com/scripcards/scrip/internal/api/operator/desk"
+	"github.com/scripcards/scrip/internal/api/operator/remedy"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -43,22 +51,28 @@ type Deps struct {
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
+	Catalog  *catalog.Service
+	Stock    *stock.Stock
+	Orders   *order.Service
+	Alerts   *wallet.Alerts
+	Claims   *claim.Service
+	Reports  *report.Service
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
 
 type (
-	call    = wire.Call[account.Operator]
-	surface = wire.Surface[account.Operator]
+	call    = desk.Call
+	surface = desk.Surface
 )
 
 type api struct {
 	Deps
-	cursors *wire.Cursors
+	desk *desk.Desk
 }
 
 const (
-	base      = "/operator/v1"
+	base      = desk.Base
 	maxBody   = 64 << 10
 	perCaller = 1_200 // requests a minute of one key
 	perSource = 3_000 // requests a minute of one address, whatever its keys
@@ -66,8 +80,7 @@ const (
 
 // New returns the dialect with all its routes.
 func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
-	// The key of the cursors is the same in every process of an installation.
-	a := &api{Deps: deps, cursors: wire.NewCursors(deps.Vault.Hash(purposeCursors, "1"))}
+	a := &api{deps, desk.New(desk.Desk{DB: deps.DB, Vault: deps.Vault, Clocks: deps.Clocks, Accounts: deps.Accounts})}
 	s := wire.New(kit, wire.Dialect[account.Operator]{
 		Name:     "operator",
 		Prefixes: []string{base + "/"},
@@ -80,7 +93,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 		},
 		Authenticate: a.authenticate,
 		Subject:      func(o account.Operator) string { return string(o.Credential) },
-		Replay:       a.replay(),
+		Replay:       a.desk.Replay(),
 		Faults:       faults,
 		FaultType:    "application/problem+json",
 		FaultBody:    problemOf,
@@ -96,36 +109,24 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.webhookRoutes(s)
 	a.networkRoutes(s)
 	a.checkRoutes(s)
+	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
+	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }
 
 // The duties that routes ask for, as the kit's scopes.
 const (
-	read       = string(account.DutyRead)
-	assist     = string(account.DutyAssist)
-	administer = string(account.DutyAdminister)
+	read       = desk.Read
+	assist     = desk.Assist
+	administer = desk.Administer
 )
 
-func get(name, path string) wire.Spec {
-	return wire.Spec{Name: name, Method: http.MethodGet, Path: base + path, Scope: read}
-}
+func get(name, path string) wire.Spec { return desk.Get(name, path) }
 
-func post(name, path, duty string) wire.Spec {
-	return wire.Spec{Name: name, Method: http.MethodPost, Path: base + path, Scope: duty}
-}
+func post(name, path, duty string) wire.Spec { return desk.Post(name, path, duty) }
 
-func patch(name, path, duty string) wire.Spec {
-	return wire.Spec{Name: name, Method: http.MethodPatch, Path: base + path, Scope: duty}
-}
+func patch(name, path, duty string) wire.Spec { return desk.Patch(name, path, duty) }
 
-// once lets a caller repeat the call under an Idempotency-Key.
-func once(spec wire.Spec) wire.Spec {
-	spec.Idempotent = true
-	return spec
-}
+func once(spec wire.Spec) wire.Spec { return desk.Once(spec) }
 
-// created is once for calls that make something.
-func created(spec wire.Spec) wire.Spec {
-	spec.Status = http.StatusCreated
-	return once(spec)
-}
+func created(spec wire.Spec) wire.Spec { return desk.Created(spec) }

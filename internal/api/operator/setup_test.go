@@ -23,6 +23,8 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -31,12 +33,16 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -51,6 +57,7 @@ type bundle struct {
 	handler http.Handler
 	clock   *clock.Manual
 	jobs    *job.Queue
+	dns     *nameserver.Server
 	log     *bytes.Buffer
 
 	customer account.Customer
@@ -86,21 +93,29 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	check(t, err)
 	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	clocks, log := clock.NewRealms(b.clock), audit.New(db)
-	b.jobs = job.New(db, clocks, logger)
+	b.jobs, b.dns = job.New(db, clocks, logger), nameserver.Start(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(b.receiver.Certificate())
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log,
 		Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger, Config: webhook.Config{Roots: roots}})
 	check(t, hooks.Refresh(t.Context()))
-	books := ledger.New(db, clocks, ledger.Config{})
+	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, alerts.Refresh(t.Context()))
+	books := ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	t.Cleanup(books.Close)
 	b.Deps = operator.Deps{DB: db, Clocks: clocks, Vault: keys, Audit: log, Books: books, Webhooks: hooks, Version: "1.2.3",
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
 		// Numbers are the same on every run, so that golden files do not take one for something else by chance.
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
-		Wallets: wallet.New(books, hooks.Outbox, clocks)}
-	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks})
+		Wallets: wallet.New(books, hooks.Outbox, clocks), Alerts: alerts}
+	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, b.Catalog.Refresh(t.Context()))
+	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
+	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Outbox: hooks.Outbox, Clocks: clocks})
+	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.Stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
+	b.Reports = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)
 	// Any event is scored alike, so that golden files show a score with all that explains it.
@@ -150,10 +165,11 @@ func (b *bundle) look(t testing.TB, network, number string) {
 	check(t, err)
 }
 
-// page makes a portal of the customer.
-func (b *bundle) page(t testing.TB, slug string) portal.Portal {
+// page makes a portal of the customer, perhaps with a domain.
+func (b *bundle) page(t testing.TB, slug string, domain ...string) portal.Portal {
 	t.Helper()
-	made, err := b.Portals.Create(t.Context(), portal.NewPortal{Book: b.customer.Test, Realm: realm.Test, Name: "Acme", Slug: slug, Actor: seeder})
+	made, err := b.Portals.Create(t.Context(), portal.NewPortal{Book: b.customer.Test, Realm: realm.Test, Name: "Acme", Slug: slug,
+		CustomDomain: strings.Join(domain, ""), Actor: seeder})
 	check(t, err)
 	return made
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 )
@@ -150,6 +151,25 @@ func (p Problems) Error() string {
 // Add notes that field is wrong; message is like "must be 1 to 100" and never holds the value.
 func (p *Problems) Add(field, message string) {
 	*p = append(*p, Problem{Field: field, Message: message})
+}
+
+// Once is Add for a field that is not blamed yet.
+func (p *Problems) Once(field, message string) {
+	if !p.Blames(field) {
+		p.Add(field, message)
+	}
+}
+
+// Blames reports whether a field is wrong already.
+func (p *Problems) Blames(field string) bool {
+	return slices.ContainsFunc(*p, func(other Problem) bool { return other.Field == field })
+}
+
+// Checker is a request that knows more than its wire tags say about what may stand in it.
+// Check runs after the request was read and adds what else is wrong; in a thorough dialect
+// also where some fields could not be read, which are then blamed already.
+type Checker interface {
+	Check(problems *Problems)
 }
 
 // Err returns nil, or a fault.InvalidRequest that blames the first field and

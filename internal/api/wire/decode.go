@@ -28,17 +28,15 @@ func Unmarshal(data []byte, v any) error {
 	if err := scan(data); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return explain(err)
-	}
-	return nil
+	return explain(json.Unmarshal(data, v))
 }
 
 // decodeInto fills in from the path, the query and the body. value is in, reflected.
 func (s *Surface[P]) decodeInto(c *Call[P], in any, value reflect.Value) error {
 	p := c.route.plan
+	var problems Problems
 	if c.route.Accept == "" {
-		if err := s.decodeBody(c, in); err != nil {
+		if err := s.noted(&problems, s.decodeBody(c, in)); err != nil {
 			return err
 		}
 	}
@@ -46,10 +44,26 @@ func (s *Surface[P]) decodeInto(c *Call[P], in any, value reflect.Value) error {
 	if err := p.setPath(value, c.Request); err != nil {
 		return err
 	}
-	if err := p.setQuery(value, c.Request.URL.RawQuery, queryPolicy{refuseUnknown: s.Strict, repeats: s.Repeats}); err != nil {
+	policy := queryPolicy{refuseUnknown: s.Strict, repeats: s.Repeats, thorough: s.Thorough}
+	if err := s.noted(&problems, p.setQuery(value, c.Request.URL.RawQuery, policy)); err != nil {
 		return err
 	}
-	return p.check(value)
+	p.check(value, &problems)
+	if checker, ok := in.(Checker); ok && (s.Thorough || len(problems) == 0) {
+		checker.Check(&problems)
+	}
+	return problems.Err()
+}
+
+// noted keeps the fields that err blames and returns nil where the dialect goes on to look
+// for more; any other error it returns.
+func (s *Surface[P]) noted(problems *Problems, err error) error {
+	var found Problems
+	if !s.Thorough || !errors.As(err, &found) {
+		return err
+	}
+	*problems = append(*problems, found...)
+	return nil
 }
 
 func (s *Surface[P]) decodeBody(c *Call[P], in any) error {
@@ -69,16 +83,45 @@ func (s *Surface[P]) decodeBody(c *Call[P], in any) error {
 	if body[0] != '{' {
 		return notObject(body)
 	}
-	var err error
-	if s.Strict {
-		err = json.Unmarshal(body, in, json.RejectUnknownMembers(true))
-	} else {
-		err = json.Unmarshal(body, in)
+	err := s.unmarshal(body, in)
+	if err != nil && s.Thorough {
+		return s.decodeRest(body, in, err)
 	}
-	if err != nil {
-		return explain(err)
+	return explain(err)
+}
+
+func (s *Surface[P]) unmarshal(body []byte, in any) error {
+	return json.Unmarshal(body, in, json.RejectUnknownMembers(s.Strict))
+}
+
+// maxOffending bounds how many members of one body are found to be wrong.
+const maxOffending = 16
+
+// decodeRest names, after the member at which the decoder stopped with err, all others that
+// it would have stopped at, and fills in from those that are right.
+func (s *Surface[P]) decodeRest(body []byte, in any, err error) error {
+	var members map[string]jsontext.Value
+	if broken := json.Unmarshal(body, &members); broken != nil {
+		return explain(broken) // further on, where the decoder did not come
 	}
-	return nil
+	var problems Problems
+	for len(problems) < maxOffending && err != nil {
+		var semantic *json.SemanticError
+		if !errors.As(err, &semantic) || semantic.JSONPointer == "" {
+			return explain(err)
+		}
+		problems = append(problems, problemAt(semantic, err))
+		for token := range semantic.JSONPointer.Tokens() {
+			delete(members, token)
+			break
+		}
+		if body, err = json.Marshal(members, json.Deterministic(true)); err != nil {
+			return err
+		}
+		reflect.ValueOf(in).Elem().SetZero()
+		err = s.unmarshal(body, in)
+	}
+	return problems.Err()
 }
 
 // notObject tells JSON of another kind from what is no JSON at all.
@@ -125,24 +168,28 @@ func skipString(body []byte, i int) (end int, nul bool) {
 	return i, false
 }
 
-// explain turns a decoder's error into a fault that names the field and never a value.
+// explain turns a decoder's error into a fault that names the field and never a value; nil into nil.
 func explain(err error) error {
 	var syntactic *jsontext.SyntacticError
 	var semantic *json.SemanticError
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return fault.New(fault.MalformedBody, "the body holds a name twice")
 	case errors.As(err, &syntactic):
 		return fault.New(fault.MalformedBody, "the body is not valid JSON at byte %d", syntactic.ByteOffset)
 	case errors.As(err, &semantic):
-		field := fieldPath(semantic.JSONPointer)
-		message := "must be " + expected(semantic.GoType)
-		if errors.Is(err, json.ErrUnknownName) {
-			message = "is not known"
-		}
-		return Problems{{Field: field, Message: message}}.Err()
+		return Problems{problemAt(semantic, err)}.Err()
 	}
 	return fault.New(fault.MalformedBody, "the body is not valid JSON")
+}
+
+func problemAt(semantic *json.SemanticError, err error) Problem {
+	if errors.Is(err, json.ErrUnknownName) {
+		return Problem{Field: fieldPath(semantic.JSONPointer), Message: "is not known"}
+	}
+	return Problem{Field: fieldPath(semantic.JSONPointer), Message: "must be " + expected(semantic.GoType)}
 }
 
 // fieldPath writes a pointer as "merchant.mcc" or "items[2].code". A segment
@@ -195,7 +242,7 @@ func expected(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch typeName(t) {
+	switch strings.TrimSuffix(typeName(t), "|string") { // who may send a string is told what must stand in it
 	case "boolean":
 		return "true or false"
 	case "string":

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"reflect"
 	"strings"
@@ -132,6 +133,70 @@ func TestProblems(t *testing.T) {
 	}
 	if ProblemsOf(fault.New(fault.NotFound, "x")) != nil || (Problems{}).Err() != nil {
 		t.Error("no field blamed, yet some told")
+	}
+}
+
+type thoroughIn struct {
+	Item   string `json:"item" wire:"required,max=4"`
+	Count  int    `json:"count"`
+	Flag   bool   `json:"flag"`
+	Nested inner  `json:"nested"`
+}
+
+func (in *thoroughIn) Check(problems *Problems) {
+	if in.Count > 9 {
+		problems.Add("count", "must be at most 9")
+	}
+	problems.Once("flag", "is never right")
+}
+
+type thoroughQuery struct {
+	Small int8   `query:"small" json:"-"`
+	Text  string `query:"text" json:"-" wire:"max=2"`
+	PageQuery
+}
+
+// A thorough dialect names every field that cannot be read, is missing or is refused by
+// the request itself, each once, and what is no JSON at all is still one mistake.
+func TestThorough(t *testing.T) {
+	var got Problems
+	b := setup(t, Options{}, func(d *Dialect[string]) {
+		d.Thorough, d.Strict = true, true
+		body := d.FaultBody
+		d.FaultBody = func(c *Call[string], v Verdict, f *fault.Error) any { got = ProblemsOf(f); return body(c, v, f) }
+	})
+	Handle(b.Surface, Spec{Name: "d", Method: "POST", Path: "/v1/d"}, func(context.Context, *Call[string], thoroughIn) (None, error) { return None{}, nil })
+	Handle(b.Surface, Spec{Name: "q", Method: "GET", Path: "/v1/q"}, func(context.Context, *Call[string], thoroughQuery) (None, error) { return None{}, nil })
+	b.mount()
+	for _, c := range []struct {
+		method, target, body string
+		want                 Problems
+	}{
+		{"POST", "/v1/d", `{}`, Problems{{"item", "is required"}, {"nested.name", "is required"}, {"flag", "is never right"}}},
+		{"POST", "/v1/d", `{"count":"3","item":7,"flag":1,"nested":{"name":"x"}}`,
+			Problems{{"count", "must be an integer in range"}, {"flag", "must be true or false"}, {"item", "must be a valid string"}}},
+		{"POST", "/v1/d", `{"nested":{"name":5},"count":12,"item":"fives","other":1}`, Problems{{"nested.name", "must be a valid string"}, {"other", "is not known"},
+			{"item", "must be at most 4 characters"}, {"count", "must be at most 9"}, {"flag", "is never right"}}},
+		{"POST", "/v1/d", `{"count":"3","item":`, nil},
+		{"POST", "/v1/d", `{"count":"3","item":1} x`, nil},
+		{"GET", "/v1/q?small=300&text=abc&page=x&page=2&other=1", ``, Problems{{"small", "is not valid"}, {"page", "is not valid"}, {"page", "stands twice"},
+			{"other", "is not known"}, {"text", "must be at most 2 characters"}}},
+	} {
+		got = nil
+		if w := b.do(c.method, c.target, c.body); w.Code != 400 {
+			t.Errorf("%s: %d", c.body, w.Code)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s%s: %s", c.target, c.body, diff)
+		}
+	}
+	hostile := "{"
+	for i := range 4 * maxOffending {
+		hostile += fmt.Sprintf(`"m%d":1,`, i)
+	}
+	b.do("POST", "/v1/d", hostile+`"count":1}`)
+	if len(got) > maxOffending+3 {
+		t.Errorf("%d fields are named", len(got))
 	}
 }
 

@@ -126,8 +126,11 @@ type Dialect[P any] struct {
 	Order []Phase
 	Media Media
 	// Strict refuses unknown members and unknown query parameters.
-	Strict  bool
-	Repeats Repeats
+	Strict bool
+	// Thorough names every field of a request that is wrong, where others name the first
+	// one that cannot be read.
+	Thorough bool
+	Repeats  Repeats
 	// MaxBody, in bytes, and Timeout hold for routes that set none.
 	MaxBody int64
 	Timeout time.Duration

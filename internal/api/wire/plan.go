@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -45,6 +46,8 @@ type check struct {
 type queryPolicy struct {
 	refuseUnknown bool
 	repeats       Repeats
+	// thorough names every parameter that is wrong, not the first one.
+	thorough bool
 }
 
 // maxQuery bounds how many parameters are looked at.
@@ -176,20 +179,18 @@ func (p *plan) addCheck(field reflect.StructField, name string, index []int) err
 	return nil
 }
 
-// check holds a filled request to its wire tags and reports every offending field.
-func (p *plan) check(value reflect.Value) error {
-	var problems Problems
+// check holds a filled request to its wire tags and adds every offending field that is not blamed already.
+func (p *plan) check(value reflect.Value, problems *Problems) {
 	for i := range p.checks {
 		c := &p.checks[i]
 		field := value.FieldByIndex(c.index)
 		switch {
 		case c.required && field.IsZero():
-			problems.Add(c.name, "is required")
+			problems.Once(c.name, "is required")
 		case c.max > 0 && field.Len() > c.max && utf8.RuneCountInString(field.String()) > c.max:
-			problems.Add(c.name, "must be at most "+strconv.Itoa(c.max)+" characters")
+			problems.Once(c.name, "must be at most "+strconv.Itoa(c.max)+" characters")
 		}
 	}
-	return problems.Err()
 }
 
 func (p *plan) setPath(value reflect.Value, r *http.Request) error {
@@ -207,6 +208,7 @@ func (p *plan) setPath(value reflect.Value, r *http.Request) error {
 // setQuery reads the query in order, without building a map of it.
 func (p *plan) setQuery(value reflect.Value, query string, policy queryPolicy) error {
 	var seen uint64
+	var problems Problems
 	for count := 0; query != ""; count++ {
 		if count == maxQuery {
 			return fault.New(fault.InvalidRequest, "more than %d query parameters", maxQuery)
@@ -216,32 +218,39 @@ func (p *plan) setQuery(value reflect.Value, query string, policy queryPolicy) e
 		if pair == "" {
 			continue
 		}
-		rawName, rawText, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(rawName)
-		if err != nil {
-			return fault.New(fault.InvalidRequest, "the query is not well formed")
-		}
-		at := slices.IndexFunc(p.query, func(s source) bool { return s.name == name })
-		if at < 0 {
-			if policy.refuseUnknown {
-				return unknownParameter(name)
-			}
-			continue
-		}
-		s := &p.query[at]
-		again := seen&(1<<at) != 0 && !s.many
-		seen |= 1 << at
-		switch {
-		case again && policy.repeats == RefuseRepeats:
-			return Problems{{Field: s.name, Message: "stands twice"}}.Err()
-		case again && policy.repeats == FirstOfRepeats:
-			continue
-		}
-		if err := s.fill(value, rawText); err != nil {
+		var wrong Problems
+		if err := p.setParameter(value, pair, policy, &seen); err != nil && !(policy.thorough && errors.As(err, &wrong)) {
 			return err
 		}
+		problems = append(problems, wrong...)
 	}
-	return nil
+	return problems.Err()
+}
+
+// setParameter sets what one pair of the query names; seen are those that were set before.
+func (p *plan) setParameter(value reflect.Value, pair string, policy queryPolicy, seen *uint64) error {
+	rawName, rawText, _ := strings.Cut(pair, "=")
+	name, err := url.QueryUnescape(rawName)
+	if err != nil {
+		return fault.New(fault.InvalidRequest, "the query is not well formed")
+	}
+	at := slices.IndexFunc(p.query, func(s source) bool { return s.name == name })
+	if at < 0 {
+		if policy.refuseUnknown {
+			return unknownParameter(name)
+		}
+		return nil
+	}
+	s := &p.query[at]
+	again := *seen&(1<<at) != 0 && !s.many
+	*seen |= 1 << at
+	switch {
+	case again && policy.repeats == RefuseRepeats:
+		return Problems{{Field: s.name, Message: "stands twice"}}.Err()
+	case again && policy.repeats == FirstOfRepeats:
+		return nil
+	}
+	return s.fill(value, rawText)
 }
 
 func (s *source) fill(value reflect.Value, rawText string) error {

@@ -37,6 +37,9 @@ type Spec struct {
 	Audit string
 	// Cache is the Cache-Control of a success; empty means no-store.
 	Cache string
+	// Tagged sends an ETag with a success, made of its bytes, and 304 to a caller who has
+	// them. It is for reads whose Cache lets callers keep them.
+	Tagged bool
 	// Message is the envelope's message.
 	Message string
 	// Limits hold for this route alone, after the dialect's.
@@ -136,6 +139,8 @@ func (s *Surface[P]) prepare(r *route[P]) error {
 		return fmt.Errorf("idempotent needs the dialect's Replay and a method that writes")
 	case slices.ContainsFunc(slices.Concat(s.Limits, r.Limits), func(l Limit) bool { return len(l.Windows) == 0 }):
 		return fmt.Errorf("a limit has no windows")
+	case r.Tagged && takesBody(r.Method):
+		return fmt.Errorf("tagged, and not a read")
 	case r.Audit != "" && s.Audit == nil:
 		return fmt.Errorf("audited, and the dialect has no Audit")
 	}

@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,8 +42,11 @@ func (s *Surface[P]) serve(w http.ResponseWriter, req *http.Request, r *route[P]
 	defer s.kit.release(buf)
 	f := s.attempt(ctx, c, buf)
 	status := c.status
-	if f != nil {
+	switch {
+	case f != nil:
 		status = s.renderFault(ctx, buf, c, f)
+	case r.Tagged && status == http.StatusOK:
+		status = c.tag(buf.Bytes())
 	}
 	sent := s.send(w, c, status, buf.Bytes())
 	if s.kit.options.Observe != nil {
@@ -240,6 +245,17 @@ func (c *Call[P]) sendFile(file *File) {
 	if isGet := !takesBody(c.Request.Method); isGet && file.Version != "" && holds(c.Request.Header["If-None-Match"], file.Version) {
 		c.status = http.StatusNotModified
 	}
+}
+
+// tag names an answer by its bytes, and returns 304 for a caller who has them.
+func (c *Call[P]) tag(body []byte) int {
+	sum := sha256.Sum256(body)
+	version := hex.EncodeToString(sum[:16])
+	c.header["Etag"] = []string{`"` + version + `"`}
+	if holds(c.Request.Header["If-None-Match"], version) {
+		return http.StatusNotModified
+	}
+	return http.StatusOK
 }
 
 // holds reports whether the values of If-None-Match name a version: weakly or not, in a list, or by "*".

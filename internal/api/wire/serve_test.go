@@ -297,6 +297,51 @@ func TestFileVersion(t *testing.T) {
 	}
 }
 
+// A tagged read has an ETag of its bytes: who has it is told so with 304, a refusal has none,
+// and another answer has another one.
+func TestTagged(t *testing.T) {
+	b := setup(t, Options{}, nil)
+	text := "one"
+	spec := Spec{Name: "list", Method: "GET", Path: "/v1/list", Public: true, Tagged: true, Cache: "private, no-cache"}
+	Handle(b.Surface, spec, func(context.Context, *Call[string], None) (echoBody, error) {
+		if text == "" {
+			return echoBody{}, fault.New(fault.NotFound, "nothing")
+		}
+		return echoBody{Text: text}, nil
+	})
+	b.mount()
+	ask := func(method, tag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "/v1/list", nil)
+		r.Header.Set("If-None-Match", tag)
+		w := httptest.NewRecorder()
+		b.mux.ServeHTTP(w, r)
+		return w
+	}
+	first := ask("GET", "")
+	tag := first.Header().Get("ETag")
+	want(t, first, 200, `{"text":"one"}`)
+	for _, method := range []string{"GET", "HEAD"} {
+		if w := ask(method, `W/`+tag); w.Code != 304 || w.Body.Len() != 0 || w.Header().Get("ETag") != tag || w.Header().Get("Cache-Control") != "private, no-cache" {
+			t.Errorf("%s: %d %q %v", method, w.Code, w.Body, w.Header())
+		}
+	}
+	text = "two"
+	if w := ask("GET", tag); w.Code != 200 || w.Header().Get("ETag") == tag {
+		t.Errorf("another answer: %d %s", w.Code, w.Header().Get("ETag"))
+	}
+	text = ""
+	if w := ask("GET", tag); w.Code != 404 || w.Header().Get("ETag") != "" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("a refusal: %d %v", w.Code, w.Header())
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a write can be tagged")
+		}
+	}()
+	spec.Method, spec.Path = "POST", "/v1/write"
+	Handle(b.Surface, spec, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
+}
+
 // 204 has neither body nor type.
 func TestNoContent(t *testing.T) {
 	b := setup(t, Options{}, nil)

@@ -22,15 +22,15 @@ func TestStatementsCompile(t *testing.T) {
 // acrossOwners are the statements that may reach rows of many owners, by reason.
 var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
-		"job.list_dead", "ping.list_suspended", "webhook.list_realm_after", "webhook.list_realm_before"},
+		"claim.list_claims", "claim.list_in_state", "job.list_dead", "order.scan_all", "ping.list_suspended", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
 		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
-	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},
+	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
-	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "webhook.list_changed"},
+	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "quota.changed", "wallet.changed_alerts", "webhook.list_changed"},
 }
 
 // Every statement on customers' data says whose rows it is about, so that it can be

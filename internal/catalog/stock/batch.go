@@ -35,7 +35,7 @@ type Batch struct {
 	Reason               string
 	Actor                string // who uploaded it
 	CreatedAt, ChangedAt time.Time
-	// Codes are how many of its codes are in each state, for List alone.
+	// Codes are how many of its codes are in each state; nil where they were not counted.
 	Codes map[State]int
 }
 
@@ -54,18 +54,60 @@ func (s *Stock) List(ctx context.Context, r realm.Realm, item catalog.ItemCode) 
 	if err != nil {
 		return nil, err
 	}
+	return batches, s.countAll(ctx, batches)
+}
+
+// Batches asks for some batches of an item.
+type Batches struct {
+	Realm realm.Realm
+	Item  catalog.ItemCode
+	// After is the batch after which the list begins; empty: the newest.
+	After BatchID
+	Limit int // at most 1000
+}
+
+// Page returns batches of an item by id, the newest first, with their codes counted: that
+// may take as long as there are many.
+func (s *Stock) Page(ctx context.Context, b Batches) ([]Batch, error) {
+	after := string(b.After)
+	if after == "" {
+		after = batchPrefix + "_8" // after every id: they begin with 0 to 7
+	}
+	found, err := storage.All(ctx, s.DB, scanBatch, pageBatches, string(b.Realm), string(b.Item), after, min(max(b.Limit, 1), maxBatches))
+	if err != nil {
+		return nil, err
+	}
+	return found, s.countAll(ctx, found)
+}
+
+// FindBatch returns a batch with its codes counted, or not_found.
+func (s *Stock) FindBatch(ctx context.Context, batch BatchID) (Batch, error) {
+	found, err := storage.All(ctx, s.DB, scanBatch, batchByID, string(batch))
+	if err == nil && len(found) == 0 {
+		err = unknownBatch()
+	}
+	if err != nil {
+		return Batch{}, err
+	}
+	return found[0], s.countAll(ctx, found)
+}
+
+// countAll counts the codes of batches.
+func (s *Stock) countAll(ctx context.Context, batches []Batch) error {
 	for i := range batches {
 		counts, err := storage.All(ctx, s.DB, scanTally, countStates, string(batches[i].ID))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		batches[i].Codes = map[State]int{}
 		for _, c := range counts {
 			batches[i].Codes[c.state] = c.n
 		}
 	}
-	return batches, nil
+	return nil
 }
+
+func unknownBatch() error { return fault.New(fault.NotFound, "no such batch") }
 
 // BatchName is a batch by its name.
 type BatchName struct {
@@ -106,7 +148,7 @@ func (s *Stock) mark(ctx context.Context, n BatchName, to Batch, actor string) (
 			return err
 		}
 		if !found {
-			return fault.New(fault.NotFound, "no such batch")
+			return unknownBatch()
 		}
 		now := s.Clocks.Now(n.Realm)
 		b.State, b.Reason, b.ChangedAt = to.State, to.Reason, now
@@ -118,7 +160,7 @@ func (s *Stock) mark(ctx context.Context, n BatchName, to Batch, actor string) (
 			action = "stock.quarantine"
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: action, Subject: string(b.ID), At: now,
-			Detail: map[string]string{"item": string(b.Item), "batch": b.Name, "reason": b.Reason}})
+			Detail: map[string]string{"item": audit.Clean(string(b.Item)), "batch": audit.Clean(b.Name), "reason": audit.Clean(b.Reason)}})
 	})
 	return b, err
 }
@@ -152,7 +194,7 @@ func (s *Stock) openBatch(ctx context.Context, tx *storage.Tx, o *Options) (Batc
 		return b, err
 	}
 	return b, s.Audit.Append(ctx, tx, audit.Record{Actor: o.Actor, Action: "stock.import", Subject: string(b.ID), At: now,
-		Detail: map[string]string{"realm": string(o.Realm), "item": string(o.Item), "batch": o.Batch, "supplier": o.Supplier}})
+		Detail: map[string]string{"realm": string(o.Realm), "item": audit.Clean(string(o.Item)), "batch": audit.Clean(o.Batch), "supplier": audit.Clean(o.Supplier)}})
 }
 
 // note records what an upload added.

@@ -167,6 +167,9 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if p.Mint != "" {
 		return nil, fault.New(fault.InvalidState, "codes of the item %s are minted when they are sold", p.Code)
 	}
+	if p.IsRange() {
+		return nil, fault.New(fault.InvalidState, "buyers choose the denomination of the item %s: uploaded codes have one that is fixed", p.Code)
+	}
 	u := &upload{Stock: s, o: o, currency: p.Face.Currency}
 	if o.Cost.Currency.IsValid() {
 		u.currency = o.Cost.Currency

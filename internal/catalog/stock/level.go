@@ -88,7 +88,7 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 		if told = n > 0; err != nil || !told {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "stock." + level, Subject: string(item), At: now,
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "stock." + level, Subject: audit.Clean(string(item)), At: now,
 			Detail: map[string]string{"realm": string(r), "codes": strconv.Itoa(codes), "low_stock": strconv.Itoa(least)}})
 	})
 	if err == nil && told && level == levelLow {

@@ -152,7 +152,8 @@ func Revealed(r Reveal, at time.Time) []storage.Effect {
 }
 
 // Reveal returns the codes of a book's order in the clear, by id, once the look is
-// recorded. It returns not_found where the order has none, another book's among them.
+// recorded. One that was replaced is not among them: the other one has its place. It
+// returns not_found where the order has none, another book's among them.
 func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 	found, err := storage.All(ctx, s.DB, scanCode, listSold, string(r.Book), r.Order, string(r.Realm))
 	if err != nil {
@@ -166,6 +167,7 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		if codes[i], err = s.unseal(c); err != nil {
 			return nil, err
 		}
+		codes[i].Place = i + 1
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
@@ -174,6 +176,52 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		return nil, err
 	}
 	return codes, nil
+}
+
+// Masked is a code of an order as the operator sees it: where it came from, and of the
+// code itself the last characters at most.
+type Masked struct {
+	ID CodeID
+	// Ending are the last four characters of a code of twelve or more; empty of others.
+	Ending              string
+	Batch               BatchID
+	BatchName, Supplier string
+	State               State
+	Cost                catalog.Cost
+	ExpiresAt, SoldAt   time.Time
+}
+
+// Masked returns the codes of a book's order, by id, without showing them and without a
+// record; none where the order has none.
+func (s *Stock) Masked(ctx context.Context, book ledger.BookID, order string) ([]Masked, error) {
+	return storage.All(ctx, s.DB, func(r storage.Row) (m Masked, err error) {
+		sealed, err := scanCode(rowWith{r, []any{(*string)(&m.Batch), &m.BatchName, &m.Supplier}})
+		if err != nil {
+			return m, err
+		}
+		code, err := s.unseal(sealed)
+		m.ID, m.Ending, m.State, m.Cost, m.ExpiresAt, m.SoldAt = code.ID, ending(code.Text), code.State, code.Cost, code.ExpiresAt, code.SoldAt
+		return m, err
+	}, soldWith, string(book), order)
+}
+
+// rowWith is a row with more columns than whoever scans it knows.
+type rowWith struct {
+	storage.Row
+	more []any
+}
+
+// Scan implements storage.Row.
+func (r rowWith) Scan(known ...any) error { return r.Row.Scan(append(known, r.more...)...) }
+
+// ending is what may be shown of a code to tell it from others.
+func ending(code pan.Secret) string {
+	const shown, least = 4, 12
+	text := []rune(code.Reveal())
+	if len(text) < least {
+		return ""
+	}
+	return string(text[len(text)-shown:])
 }
 
 // Look is one time that the codes of an order were revealed.
@@ -187,10 +235,5 @@ const maxLooks = 1000
 
 // Looks returns when the codes of a book's order were revealed, first to last.
 func (s *Stock) Looks(ctx context.Context, book ledger.BookID, order string) ([]Look, error) {
-	return storage.All(ctx, s.DB, func(r storage.Row) (l Look, err error) {
-		var at int64
-		err = r.Scan(&l.Actor, &at)
-		l.At = storage.Time(at)
-		return l, err
-	}, listReveals, string(book), order, maxLooks)
+	return storage.All(ctx, s.DB, scanLook, listReveals, string(book), order, maxLooks)
 }

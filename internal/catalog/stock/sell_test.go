@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
@@ -261,6 +264,64 @@ func TestQuarantine(t *testing.T) {
 		wantCode(t, "an unknown batch", err, fault.NotFound)
 		_, err = p.Release(t.Context(), name, ada)
 		wantCode(t, "release an unknown batch", err, fault.NotFound)
+	})
+}
+
+// Batches are read some at a time with their codes counted, and one by its id.
+func TestBatchPages(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for i, name := range []string{"first", "second", "third"} {
+			p.stocked(name, fmt.Sprintf("A%d", i), fmt.Sprintf("B%d", i))
+		}
+		q := stock.Batches{Realm: realm.Test, Item: play, Limit: 2}
+		var got []string
+		for {
+			page, err := p.Page(t.Context(), q)
+			must(t, err)
+			for _, b := range page {
+				got = append(got, fmt.Sprintf("%s %d", b.Name, b.Codes[stock.Available]))
+				one, err := p.FindBatch(t.Context(), b.ID)
+				if diff := cmp.Diff(b, one); diff != "" || err != nil {
+					t.Errorf("by its id: %s %v", diff, err)
+				}
+				q.After = b.ID
+			}
+			if len(page) < q.Limit {
+				break
+			}
+		}
+		wantTexts(t, "batches", got, "third 2", "second 2", "first 2")
+		_, err := p.FindBatch(t.Context(), "batch_none")
+		wantCode(t, "no batch", err, fault.NotFound)
+		if page, err := p.Page(t.Context(), stock.Batches{Realm: realm.Live, Item: play, Limit: 9}); err != nil || len(page) != 0 {
+			t.Errorf("the other realm has %d, %v", len(page), err)
+		}
+	})
+}
+
+// The operator sees where an order's codes came from and how long ones end, never a whole
+// code, and the look is none: it is not recorded.
+func TestMasked(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		report, err := p.upload("code,pin,cost\nGPLAY-AAAA-0001,7694269,4.60\nSHORT-12345,,\n", batch)
+		must(t, err)
+		must(t, p.sell(p.pick(2, 0), sale, buyer))
+		found, err := p.Masked(t.Context(), buyer, sale)
+		must(t, err)
+		var got []string
+		for _, m := range found {
+			got = append(got, fmt.Sprintf("%q %s %s %s %t", m.Ending, m.BatchName, m.Supplier, m.State, m.Batch == report.Batch && !m.SoldAt.IsZero()))
+		}
+		wantTexts(t, "masked", got, `"0001" first Acme sold true`, `"" first Acme sold true`)
+		if text := fmt.Sprintf("%+v", found); strings.Contains(text, "AAAA") || strings.Contains(text, "7694269") || strings.Contains(text, "SHORT") {
+			t.Errorf("it shows %s", text)
+		}
+		if looks, err := p.Looks(t.Context(), buyer, sale); err != nil || len(looks) != 0 {
+			t.Errorf("%d looks, %v", len(looks), err)
+		}
+		if found, err := p.Masked(t.Context(), "bk_other", sale); err != nil || len(found) != 0 {
+			t.Errorf("another book has %d, %v", len(found), err)
+		}
 	})
 }
 

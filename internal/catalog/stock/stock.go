@@ -2,8 +2,9 @@
 // found by keyed hash, sold once, the ones that expire first before the others.
 //
 // A code is sold by the effects of Take within the buyer's ledger operation: two buyers
-// cannot have the same. Codes leave in the clear through Open and Reveal alone, and every
-// Reveal is recorded with its buyer's book.
+// cannot have the same. One that was dead is replaced or refunded once, by effects, too.
+// Codes leave in the clear through Open and Reveal alone, and every Reveal is recorded
+// with its buyer's book.
 //
 // It must never sell a code that is expired or in a quarantined batch, and never log one.
 package stock
@@ -42,6 +43,9 @@ const (
 	Available   State = "available"
 	Quarantined State = "quarantined"
 	Sold        State = "sold"
+	// Replaced codes were dead: others took their places. Refunded ones were dead, too.
+	Replaced State = "replaced"
+	Refunded State = "refunded"
 )
 
 // Code is a code in the clear.
@@ -55,6 +59,8 @@ type Code struct {
 	Cost      catalog.Cost
 	ExpiresAt time.Time // zero: never
 	SoldAt    time.Time // zero: it is not sold
+	// Place is which of its order's codes it is, from 1, as Reveal found it.
+	Place int
 }
 
 // Deps is what a Stock stands on.

@@ -33,15 +33,36 @@ var (
 	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
+	swapCode = storage.SQL("stock.swap_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4, origin = $5
+		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
+		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
 	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
 	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
-		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' AND c.realm = $3 ORDER BY c.code_id`)
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY COALESCE(c.origin, c.code_id)`)
+	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, COALESCE(c.origin, c.code_id), c.state, c.sold_at FROM stock_codes c
+		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
+		ORDER BY COALESCE(c.origin, c.code_id), CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
+	retireCode = storage.SQL("stock.retire_code", `UPDATE stock_codes SET state = $4
+		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = 'sold'`)
+	tallyOrders = storage.Lookup("stock.tally_orders", `SELECT c.order_id,
+		SUM(CASE c.state WHEN 'sold' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'replaced' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'refunded' THEN 1 ELSE 0 END)
+		FROM stock_codes c WHERE c.buyer = $1 AND c.sold_at IS NOT NULL AND c.order_id IN ({values}) GROUP BY c.order_id`, "TEXT")
+	listSales = storage.SQL("stock.list_sales", `SELECT c.code_id, c.buyer, c.order_id, c.sold_at FROM stock_codes c
+		WHERE c.realm = $1 AND c.sold_at IS NOT NULL AND c.sold_at >= $2 AND c.sold_at < $3 AND (c.sold_at > $2 OR c.code_id > $4)
+		ORDER BY c.sold_at, c.code_id LIMIT $5`)
 )
+
+// soldWith are the codes of an order with where they came from.
+var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier FROM stock_codes c
+	JOIN stock_batches b ON b.batch_id = c.batch_id
+	WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' ORDER BY c.code_id`)
 
 // Reveals.
 var (
 	insertReveal = storage.Insert("stock.insert_reveal", "stock_reveals", "book_id", "reveal_id", "order_id", "actor", "revealed_at")
-	listReveals  = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
+	firstLook    = storage.SQL("stock.first_look", `SELECT r.actor, r.revealed_at FROM stock_reveals r
+		WHERE r.book_id = $1 AND r.order_id = $2 AND r.revealed_at >= $3 ORDER BY r.revealed_at, r.reveal_id LIMIT 1`)
+	listReveals = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
 		WHERE r.book_id = $1 AND r.order_id = $2 ORDER BY r.revealed_at, r.reveal_id LIMIT $3`)
 )
 
@@ -54,6 +75,9 @@ var (
 	hasBatch  = storage.SQL("stock.has_batch", `SELECT 1 FROM stock_batches b WHERE b.realm = $1 AND b.item_code = $2 LIMIT 1`)
 	listBatch = storage.SQL("stock.list_batches", `SELECT `+batchColumns+` FROM stock_batches b
 		WHERE b.realm = $1 AND b.item_code = $2 ORDER BY b.created_at DESC, b.batch_id DESC LIMIT $3`)
+	pageBatches = storage.SQL("stock.page_batches", `SELECT `+batchColumns+` FROM stock_batches b
+		WHERE b.realm = $1 AND b.item_code = $2 AND b.batch_id < $3 ORDER BY b.batch_id DESC LIMIT $4`)
+	batchByID   = storage.SQL("stock.batch_by_id", `SELECT `+batchColumns+` FROM stock_batches b WHERE b.batch_id = $1`)
 	countStates = storage.SQL("stock.count_states", `SELECT c.state, COUNT(*) FROM stock_codes c WHERE c.batch_id = $1 GROUP BY c.state`)
 	markBatch   = storage.SQL("stock.mark_batch", `UPDATE stock_batches SET state = $2, reason = $3, changed_at = $4 WHERE batch_id = $1`)
 	// moveCodes moves at most $4 codes of a batch from a state to another while the batch
@@ -129,4 +153,30 @@ type tally struct {
 func scanTally(r storage.Row) (t tally, err error) {
 	err = r.Scan((*string)(&t.state), &t.n)
 	return t, err
+}
+
+func scanHeld(r storage.Row) (h Held, err error) {
+	var sold int64
+	err = r.Scan((*string)(&h.ID), (*string)(&h.origin), (*string)(&h.State), &sold)
+	h.SoldAt = storage.Time(sold)
+	return h, err
+}
+
+func scanLook(r storage.Row) (l Look, err error) {
+	var at int64
+	err = r.Scan(&l.Actor, &at)
+	l.At = storage.Time(at)
+	return l, err
+}
+
+func scanTallies(r storage.Row) (t Tally, err error) {
+	err = r.Scan(&t.Order, &t.Sold, &t.Replaced, &t.Refunded)
+	return t, err
+}
+
+func scanSale(r storage.Row) (s Sale, err error) {
+	var at int64
+	err = r.Scan((*string)(&s.ID), (*string)(&s.Book), &s.Order, &at)
+	s.At = storage.Time(at)
+	return s, err
 }

@@ -2,17 +2,19 @@ package account
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
 func (p *program) customer() *cobra.Command {
-	cmd := &cobra.Command{Use: "customer", Short: "Customers: make, list, show, load their wallets"}
+	cmd := &cobra.Command{Use: "customer", Short: "Customers: make, list, show, load their wallets, set their quotas"}
 	var name, email, search string
 	create := &cobra.Command{
 		Use: "create", Short: "Make a customer, with a live and a test book", Args: cobra.NoArgs,
@@ -51,7 +53,7 @@ func (p *program) customer() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(create, list, show, p.loadWallet())
+	cmd.AddCommand(create, list, show, p.loadWallet(), p.customerQuota())
 	return cmd
 }
 
@@ -116,4 +118,56 @@ func (p *program) loadWallet() *cobra.Command {
 	shell.Must(cmd.MarkFlagRequired("amount"))
 	shell.Must(cmd.MarkFlagRequired("reference"))
 	return cmd
+}
+
+func (p *program) customerQuota() *cobra.Command {
+	var checks int64
+	var standard bool
+	cmd := &cobra.Command{
+		Use: "quota CUSTOMER", Short: "Show, or set, how many balance checks a customer may make in a month", Args: cobra.ExactArgs(1),
+		Long: `Quota shows how many balance checks a customer may make in a calendar month (UTC) of the
+live realm, and how many were made in this one. --checks sets a figure of the
+customer's own, which counts for what was made this month too; 0 allows none.
+--standard takes it back. Running servers follow within seconds. The test realm has no
+quota.`,
+		Example: "  scrip customer quota cus_01…\n  scrip customer quota cus_01… --checks 5000\n  scrip customer quota cus_01… --standard",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))
+				if err != nil {
+					return err
+				}
+				change := quota.Change{Book: c.Live, Actor: shell.Actor()}
+				if cmd.Flags().Changed("checks") {
+					change.Checks = &checks
+				}
+				var q quota.Quota
+				if change.Checks != nil || standard {
+					q, err = app.Pings.Quotas.Change(ctx, change)
+				} else {
+					q, err = app.Pings.Quotas.Find(ctx, c.Live)
+				}
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, quotaFields(c.ID, q))
+			})
+		},
+	}
+	cmd.Flags().Int64Var(&checks, "checks", 0, "the customer's own figure")
+	cmd.Flags().BoolVar(&standard, "standard", false, "the installation's figure from now on")
+	cmd.MarkFlagsMutuallyExclusive("checks", "standard")
+	return cmd
+}
+
+func quotaFields(customer account.CustomerID, q quota.Quota) []shell.Field {
+	figure, whose := "any number", "standard"
+	if q.Bounded {
+		figure = strconv.FormatInt(q.Checks, 10)
+	}
+	if q.Own {
+		whose = "own"
+	}
+	return []shell.Field{{"customer", string(customer)}, {"checks per month", figure}, {"figure", whose}, {"month", q.Period},
+		{"used", strconv.FormatInt(q.Used, 10)}, {"ends", shell.Moment(q.EndsAt)}}
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,8 @@ import (
 )
 
 func (p *program) check() *cobra.Command {
-	cmd := &cobra.Command{Use: "check", Short: "Balance checks that were made: list, label"}
-	cmd.AddCommand(p.listChecks(), p.labelCheck())
+	cmd := &cobra.Command{Use: "check", Short: "Balance checks that were made: list, show, label"}
+	cmd.AddCommand(p.listChecks(), p.showCheck(), p.labelCheck())
 	return cmd
 }
 
@@ -36,7 +37,7 @@ func (p *program) listChecks() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CHECK", "TIME", "NETWORK", "CARD", "STATUS", "BALANCE", "CURRENCY", "SCORE", "SIGNALS", "CREDENTIAL", "ADDRESS", "LABEL"}}
+				l := shell.Listing{Columns: checkColumns()}
 				for before := ping.ID(""); len(l.Rows) < limit; {
 					found, err := app.Pings.List(ctx, book, before, min(limit-len(l.Rows), ping.MaxLimit))
 					if err != nil {
@@ -59,14 +60,73 @@ func (p *program) listChecks() *cobra.Command {
 	return cmd
 }
 
+func checkColumns() []string {
+	return []string{"CHECK", "TIME", "NETWORK", "CARD", "STATUS", "BALANCE", "CURRENCY", "SCORE", "SIGNALS", "CREDENTIAL", "ADDRESS", "LABEL"}
+}
+
 func checkRow(r *ping.Record) []string {
 	var signals []string
 	for _, s := range r.Score.Signals {
 		signals = append(signals, s.Name)
 	}
 	return []string{string(r.ID), shell.Moment(r.At), r.Network, r.Card, string(r.Status), r.Balance.String(), r.Balance.Currency.String(),
-		fmt.Sprintf("%d.%02d", r.Score.Hundredths/100, r.Score.Hundredths%100), strings.Join(signals, " "), r.Credential, r.Address, string(r.Label)}
+		hundredths(r.Score.Hundredths), strings.Join(signals, " "), r.Credential, r.Address, string(r.Label)}
 }
+
+func (p *program) showCheck() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "show CHECK", Short: "Show a balance check and what explains its score", Args: cobra.ExactArgs(1),
+		Long: `Show shows a check and the signals of its score: what was counted, of whom, within which
+time, from where on it gives points, and how many it gave. Signals that are withheld
+are not told to callers whose answer is invalid. The card's number is not kept.`,
+		Example: "  scrip check show ping_01… --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				found, err := app.Pings.Find(ctx, book, ping.ID(args[0]))
+				if err != nil {
+					return err
+				}
+				return p.describeCheck(cmd, &found)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) describeCheck(cmd *cobra.Command, r *ping.Record) error {
+	row := checkRow(r)
+	fields := make([]shell.Field, len(row))
+	for i, name := range checkColumns() {
+		fields[i] = shell.Field{strings.ToLower(name), row[i]}
+	}
+	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known", shell.Moment(r.AsOf)}, shell.Field{"model", r.Score.Model},
+		shell.Field{"latency ms", strconv.FormatInt(r.Latency.Milliseconds(), 10)})
+	why := shell.Listing{Columns: []string{"SIGNAL", "OF", "VALUE", "THRESHOLD", "WINDOW", "POINTS", "WITHHELD"}}
+	for _, s := range r.Score.Signals {
+		why.Add(s.Name, s.Of, strconv.FormatInt(s.Value, 10), strconv.FormatInt(s.Threshold, 10), s.Window.String(), hundredths(s.Points), strconv.FormatBool(s.Telling))
+	}
+	if p.Output == shell.JSON {
+		return shell.WriteJSON(cmd.OutOrStdout(), struct {
+			Check       map[string]string   `json:"check"`
+			Explanation []map[string]string `json:"explanation"`
+		}{shell.Object(fields), why.Objects()})
+	}
+	if err := p.Show(cmd, fields); err != nil || len(why.Rows) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintln(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	return p.Print(cmd, why)
+}
+
+func hundredths(n int) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
 
 func (p *program) labelCheck() *cobra.Command {
 	var owner shell.Owner

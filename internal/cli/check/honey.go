@@ -82,6 +82,7 @@ does not exist.`,
 	}
 	realmFlag(cmd, &in)
 	cmd.Flags().StringVar(&network, "network", "scrip", "the network whose numbers they would be")
+	secretsFlag(cmd)
 	cmd.Flags().StringVar(&note, "note", "", "where they were put; no number")
 	cmd.Flags().StringVar(&file, "file", "", "file of numbers, one a line; - is standard input")
 	return cmd

@@ -54,9 +54,14 @@ func (n *networkFlags) flags(cmd *cobra.Command) {
 	flags.IntVar(&n.attempts, "attempts", 0, "how often a check is tried; 0: the default")
 	flags.IntVar(&n.concurrency, "concurrency", 0, "checks of one process at once; 0: the default")
 	flags.BoolVar(&n.inactive, "inactive", false, "do not offer it")
+	secretsFlag(cmd)
+}
+
+// secretsFlag is for commands that open the networks which operators configured.
+func secretsFlag(cmd *cobra.Command) {
 	for _, s := range config.Default().Describe(nil) {
 		if s.Name == "secrets" {
-			flags.String("secrets", s.Default, s.About)
+			cmd.Flags().String("secrets", s.Default, s.About)
 		}
 	}
 }

@@ -21,8 +21,8 @@ import (
 )
 
 func (p *program) catalog() *cobra.Command {
-	cmd := &cobra.Command{Use: "catalog", Short: "What resellers can buy: import, list, show, retire, prices, tiers"}
-	cmd.AddCommand(p.importCatalog(), p.listCatalog(), p.showItem(), p.retireItem(), p.listPrices(), p.setPrice(), p.removePrice(), p.setTier())
+	cmd := &cobra.Command{Use: "catalog", Short: "What resellers can buy: import, list, show, hide, retire, pictures, prices, tiers"}
+	cmd.AddCommand(p.importCatalog(), p.listCatalog(), p.showItem(), p.retireItem(), p.setState(), p.setImage(), p.listPrices(), p.setPrice(), p.removePrice(), p.setTier())
 	return cmd
 }
 

@@ -1,5 +1,5 @@
-// Package code has the commands about what resellers buy: the catalog with its prices,
-// and the stock of codes.
+// Package code has the commands about what resellers buy: the catalog with its prices, the
+// stock of codes, orders, claims about dead codes, and the daily reports.
 package code
 
 import (
@@ -14,5 +14,5 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	return []*cobra.Command{p.catalog(), p.stock()}
+	return []*cobra.Command{p.catalog(), p.stock(), p.order(), p.claim(), p.report()}
 }

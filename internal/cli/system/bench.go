@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/bench"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/server"
@@ -27,8 +28,11 @@ type benchRun struct {
 	options   bench.Options
 	scenarios []string
 	cards     int
+	codes     int
+	items     int
 	growth    int64
 	profile   string
+	book      ledger.BookID // whose wallet pays for orders
 }
 
 func (p *program) bench() *cobra.Command {
@@ -45,7 +49,8 @@ ratio travels.
 The database is a temporary file, or --database, which must be there for it: bench
 leaves its cards behind. "ledger" measures operations in process, without HTTP.
 "ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
-wide to be reached.
+wide to be reached. "order" buys codes one by one until those of --codes are sold, and
+is refused from then on; "catalog" reads pages of --items items.
 
 The callers are net/http clients, as a Go program's are, and share the machine with
 the server. --client lean sends the same with a fraction of the work, which makes the
@@ -57,6 +62,8 @@ request's latency counts from when it was due.`,
   scrip bench --workers 256 --duration 10s --scenario redeem-hot,redeem-spread
   scrip bench --rate 2000 --scenario redeem-spread
   scrip bench --growth 1000000 --scenario redeem-spread
+  scrip bench --scenario order --codes 300000
+  scrip bench --scenario catalog --items 1000
   scrip bench --database postgres://scrip@127.0.0.1/bench -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runBench(cmd, b) },
@@ -70,12 +77,14 @@ request's latency counts from when it was due.`,
 	flags.Int64Var(&b.options.Count, "count", 0, "requests of a round at the most; 0: no limit")
 	flags.StringSliceVar(&b.scenarios, "scenario", benchNames, "what to measure")
 	flags.IntVar(&b.cards, "cards", 1000, "cards, or accounts of the ledger, to spread over")
+	flags.IntVar(&b.codes, "codes", 200_000, "codes in stock for order")
+	flags.IntVar(&b.items, "items", 100_000, "items of the catalog")
 	flags.StringVar(&b.profile, "cpuprofile", "", "write a CPU profile of the run to this file")
 	flags.Int64Var(&b.growth, "growth", 0, "measure at 1,000 cards, 10,000 … up to so many, instead")
 	return cmd
 }
 
-var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "ledger"}
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "ledger"}
 
 // wide is a limit that is counted and never reached.
 const wide = 1_000_000_000
@@ -120,14 +129,15 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 
 // measure serves app on loopback while the load runs.
 func (p *program) measure(cmd *cobra.Command, app *server.App, b benchRun) error {
-	if _, err := app.Demo(cmd.Context()); err != nil {
+	demo, err := app.Demo(cmd.Context())
+	if err != nil {
 		return err
 	}
+	b.book = demo.Customer.Test
 	ctx, stop := context.WithCancel(cmd.Context())
 	address, served := make(chan string, 1), make(chan error, 1)
 	h := server.HTTP{Extra: func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }}
 	go func() { served <- app.Serve(ctx, "127.0.0.1:0", h, func(a string) { address <- a }) }()
-	var err error
 	select {
 	case err = <-served:
 	case a := <-address:
@@ -166,6 +176,9 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		}
 		byName["ping-scrip"], byName["ping-sandbox"] = []bench.Scenario{checks.Scrip()}, []bench.Scenario{checks.Sandbox()}
 	}
+	if err := shelf(ctx, app, b, byName); err != nil {
+		return err
+	}
 	if slices.Contains(b.scenarios, "ledger") {
 		books, err := bench.PrepareLedger(ctx, app.DB, app.Books, b.cards)
 		if err != nil {
@@ -179,6 +192,25 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 	}
 	report, err := runner.Run(ctx, chosen, b.options)
 	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
+}
+
+// shelf prepares what resellers buy and read, where it is measured.
+func shelf(ctx context.Context, app *server.App, b benchRun, byName map[string][]bench.Scenario) error {
+	where := bench.Shelf{Catalog: app.Catalog, Stock: app.Stock, Wallets: app.Wallets, Book: b.book}
+	reseller := bench.NewReseller(pan.NewSecret("cp_test_sk_demo"))
+	if slices.Contains(b.scenarios, "order") {
+		if err := reseller.PrepareCodes(ctx, where, b.codes); err != nil {
+			return err
+		}
+		byName["order"] = []bench.Scenario{reseller.Order()}
+	}
+	if slices.Contains(b.scenarios, "catalog") {
+		if err := reseller.PrepareItems(ctx, where, b.items); err != nil {
+			return err
+		}
+		byName["catalog"] = []bench.Scenario{reseller.Browse()}
+	}
+	return nil
 }
 
 // profile writes a CPU profile until it is stopped.

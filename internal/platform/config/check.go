@@ -45,6 +45,9 @@ func (c Config) problems() []Problem {
 	if c.ACMEEmail != "" && !isMail(c.ACMEEmail) {
 		check("acme_email", "want an address such as ops@cards.example")
 	}
+	if c.DNSServer != "" && !isAddress(c.DNSServer) {
+		check("dns_server", fmt.Sprintf("%q: want HOST:PORT, such as 192.0.2.53:53", c.DNSServer))
+	}
 	if _, err := c.TrustedProxies(); err != nil {
 		check("trusted_proxies", strings.TrimPrefix(err.Error(), "trusted_proxies: "))
 	}
@@ -58,10 +61,30 @@ func (c Config) problems() []Problem {
 	if c.Metrics != "" && c.Metrics != MetricsOff && !isAddress(c.Metrics) {
 		check("metrics", fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff))
 	}
+	if c.Captcha != "" {
+		check("captcha", checkWord(c.Captcha, "recaptcha", "hcaptcha", "turnstile"))
+	}
+	check("captcha_endpoint", checkEndpoint(c.CaptchaEndpoint))
 	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.MasterKey.Reveal())); err != nil || (len(raw) != 0 && len(raw) != masterKeySize) {
 		check("master_key", fmt.Sprintf("want %d bytes in base64, such as `openssl rand -base64 %d` prints", masterKeySize, masterKeySize))
 	}
 	return found
+}
+
+func checkEndpoint(text string) string {
+	if text == "" || isEndpoint(text) {
+		return ""
+	}
+	return "want an https URL without credentials or a query, or http on this machine"
+}
+
+func isEndpoint(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && err == nil && ip.IsLoopback()
 }
 
 func (c Config) checkListen() string {

@@ -40,6 +40,8 @@ type Config struct {
 	ACMEDirectory string `yaml:"acme_directory" env:"ACME_DIRECTORY" about:"ACME directory that certificates come from; empty: Let's Encrypt"`
 	ACMEEmail     string `yaml:"acme_email" env:"ACME_EMAIL" shown:"whole" about:"address that the certificate authority writes to"`
 	ACMERoots     string `yaml:"acme_roots" env:"ACME_ROOTS" about:"PEM file of the roots that the ACME directory's own certificate needs; empty: the system's"`
+	// DNSServer is asked for the records that prove domains.
+	DNSServer string `yaml:"dns_server" env:"DNS_SERVER" about:"DNS server that portals' own domains are looked up at, HOST:PORT; empty: the system's"`
 	// Proxies is a list with commas; TrustedProxies reads it.
 	Proxies         string        `yaml:"trusted_proxies" env:"TRUSTED_PROXIES" many:"true" about:"addresses and networks whose X-Forwarded-For is believed, comma-separated"`
 	MaxConnections  int           `yaml:"max_connections" env:"MAX_CONNECTIONS" about:"most open connections of callers; more wait"`
@@ -57,6 +59,11 @@ type Config struct {
 	Secrets string `yaml:"secrets" env:"SECRETS" about:"folder of the files with secrets that networks' configurations may name; empty: they may name none"`
 	// ProxyList is read at the start.
 	ProxyList string `yaml:"proxy_list" env:"PROXY_LIST" about:"file of addresses and networks that hide who uses them (proxies, VPNs, Tor exits), one a line, for fraud scores; empty: none"`
+	// Captcha is empty where visitors prove work instead; with one the key and the file are required.
+	Captcha           string `yaml:"captcha" env:"CAPTCHA" about:"what visitors of portals who look like machines are asked: recaptcha, hcaptcha or turnstile; empty: a proof of work"`
+	CaptchaSiteKey    string `yaml:"captcha_site_key" env:"CAPTCHA_SITE_KEY" about:"site key of the captcha service"`
+	CaptchaSecretFile string `yaml:"captcha_secret_file" env:"CAPTCHA_SECRET_FILE" about:"file with the secret of the captcha service"`
+	CaptchaEndpoint   string `yaml:"captcha_endpoint" env:"CAPTCHA_ENDPOINT" about:"where answers to captchas are verified; empty: the service's own address"`
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }

@@ -39,6 +39,7 @@ var samples = map[string][4]string{
 	"acme_email":             {"file@a.example", "environment@a.example", "flag@a.example", "nobody"},
 	"acme_roots":             {"file.pem", "environment.pem", "flag.pem", ""},
 	"base_url":               {"https://file.example", "http://environment.example", "https://flag.example/a", "flag.example"},
+	"dns_server":             {"192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53", "192.0.2.4"},
 	"trusted_proxies":        {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.1", "10.0.0.0/99"},
 	"max_connections":        {"11", "12", "13", "0"},
 	"read_timeout":           {"1s", "2s", "3s", "4"},
@@ -51,6 +52,10 @@ var samples = map[string][4]string{
 	"allow_private_webhooks": {"true", "true", "true", "perhaps"},
 	"secrets":                {"file-secrets", "environment-secrets", "flag-secrets", ""},
 	"proxy_list":             {"file.txt", "environment.txt", "flag.txt", ""},
+	"captcha":                {"recaptcha", "hcaptcha", "turnstile", "other"},
+	"captcha_site_key":       {"file-key", "environment-key", "flag-key", ""},
+	"captcha_secret_file":    {"file.key", "environment.key", "flag.key", ""},
+	"captcha_endpoint":       {"https://file.example/verify", "http://127.0.0.1:9/verify", "https://flag.example", "http://captcha.example"},
 	"master_key":             {"", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "", "c2hvcnQ="},
 }
 
@@ -194,6 +199,9 @@ func TestCheck(t *testing.T) {
 		{"trusted_proxies", "10.0.0.0/8, 192.0.2.1 ,2001:db8::/32", ""}, {"trusted_proxies", "10.0.0.1/8", "10.0.0.0/8"}, {"trusted_proxies", "all", "networks"},
 		{"trusted_proxies", "fe80::1%eth0", "networks"}, {"trusted_proxies", strings.Repeat("10.0.0.1,", 64), ""}, {"trusted_proxies", strings.Repeat("10.0.0.1,", 65), "at most 64"},
 		{"read_timeout", "100ms", ""}, {"read_timeout", "99ms", "100ms to 1h"}, {"idle_timeout", "1h", ""}, {"idle_timeout", "61m", "100ms to 1h"},
+		{"captcha_endpoint", "http://[::1]:9/", ""}, {"captcha_endpoint", "http://localhost/", "https URL"}, {"captcha_endpoint", "https://u:p@captcha.example", "credentials"},
+		{"captcha_endpoint", "https://captcha.example/?a=b", "query"}, {"captcha", "Turnstile", "recaptcha, hcaptcha or turnstile"},
+		{"dns_server", "[2001:db8::53]:53", ""}, {"dns_server", "192.0.2.53", "HOST:PORT"},
 		{"log_level", "INFO", "debug, info, warn or error"}, {"metrics", "off", ""}, {"metrics", "[::]:9100", ""}, {"metrics", "/metrics", "off"},
 	} {
 		_, _, err := Load(Sources{Flags: map[string]string{c.name: c.value}})

@@ -1,11 +1,14 @@
 package sheet_test
 
 import (
+	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +98,29 @@ func FuzzRows(f *testing.F) {
 				t.Fatalf("line %d after %d: %+v", row.Line, last, row)
 			}
 			last = row.Line
+		}
+	})
+}
+
+// FuzzLine proves that a line is cut as the standard library cuts it, and refused where that refuses.
+func FuzzLine(f *testing.F) {
+	for _, line := range []string{"a,b", `"a ""b"", c",d`, `a"b`, `"a"b`, `"a`, ",", `""`, `"",""`, " a , b "} {
+		f.Add(line)
+	}
+	names := []string{"one", "two", "three", "four", "five"}
+	f.Fuzz(func(t *testing.T, line string) {
+		if strings.ContainsAny(line, "\r\n") || line == "" || !utf8.ValidString(line) || len(line) > 40 {
+			return
+		}
+		want, wantErr := csv.NewReader(strings.NewReader(line)).Read()
+		columns := names[:min(max(len(want), 1), len(names))]
+		s, err := sheet.Open(strings.NewReader(strings.Join(columns, ",")+"\n"+line), 40, names, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := s.Next()
+		if err != nil || (wantErr == nil && len(want) <= len(names)) != (row.Wrong == "") || (row.Wrong == "" && !slices.Equal(row.Fields, want)) {
+			t.Errorf("%q: %+v %v, want %q %v", line, row, err, want, wantErr)
 		}
 	})
 }

@@ -72,6 +72,7 @@ type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	base string
+	also string // whom else a page may ask; empty: nobody
 	look look
 	mu   sync.Mutex
 	bad  []string
@@ -149,7 +150,7 @@ func (b *tab) listen(event any) {
 	case *audits.EventIssueAdded:
 		b.note("issue: %s", e.Issue.Code)
 	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, b.base+"/") && !strings.HasPrefix(e.Request.URL, "about:") && e.Request.URL != logoURL {
+		if !strings.HasPrefix(e.Request.URL, b.base+"/") && !strings.HasPrefix(e.Request.URL, "about:") && e.Request.URL != logoURL && (b.also == "" || !strings.HasPrefix(e.Request.URL, b.also+"/")) {
 			b.note("request: %s", e.Request.URL)
 		}
 	}
@@ -235,7 +236,7 @@ func (b *tab) accessible(state string) {
 	}
 	b.run(emulation.SetScriptExecutionDisabled(false), chromedp.Evaluate(string(source), nil))
 	var found []violation
-	b.evaluate(`axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => ({ID: v.id, Help: v.help,
+	b.evaluate(`axe.run(document, {resultTypes: ['violations'], iframes: false}).then(r => r.violations.map(v => ({ID: v.id, Help: v.help,
 		Nodes: v.nodes.map(n => ({HTML: n.html, FailureSummary: n.failureSummary}))})))`, &found)
 	for _, v := range found {
 		b.note("%s: axe: %s: %s %v", state, v.ID, v.Help, v.Nodes)
@@ -461,4 +462,55 @@ func TestChallengeInBrowser(t *testing.T) {
 		t.Errorf("with a proof: %d", status)
 	}
 	worker.accessible("found")
+}
+
+// A captcha works within the policy of the page that it is on: its script makes another
+// one and a frame, and gives the form its answer; where scripts are off the page says so.
+func TestCaptchaInBrowser(t *testing.T) {
+	maker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", map[string]string{"/frame": "text/html"}[r.URL.Path])
+		switch r.URL.Path {
+		case "/widget.js":
+			_, _ = w.Write([]byte(`const more = document.createElement('script'); more.src = new URL('/more.js', document.currentScript.src); document.head.append(more)`))
+		case "/more.js":
+			_, _ = w.Write([]byte(`const place = document.querySelector('.some-captcha');
+				place.innerHTML = '<input type="hidden" name="some-response">';
+				const frame = document.createElement('iframe');
+				frame.title = 'captcha ' + place.dataset.sitekey; frame.width = 300; frame.height = 60;
+				frame.onload = () => { place.querySelector('input').value = 'solved' };
+				frame.src = new URL('/frame', document.currentScript.src); place.append(frame)`))
+		case "/frame":
+			_, _ = w.Write([]byte(`<!doctype html><html lang="en"><title>Captcha</title><main><h1>Captcha</h1></main>`))
+		}
+	}))
+	t.Cleanup(maker.Close)
+	widget := Widget{Script: maker.URL + "/widget.js", Class: "some-captcha", SiteKey: "site-1", Field: "some-response",
+		Scripts: []string{maker.URL}, Frames: []string{maker.URL}}
+	b := setup(t, func(d *Deps) {
+		patient(d)
+		d.Pace.Portal[0] = wire.Window{Limit: 1, Per: time.Hour}
+		d.Driver = NewCaptcha(&service{}, widget)
+	})
+	base, browser := b.serve(), browse(t, "")
+	visitor := open(t, browser, base, look{device: devices()[0], script: true})
+	visitor.also = maker.URL
+	visitor.open("/p/example")
+	visitor.fill(usd, numberActive, "")
+	if status := visitor.submit(); status != 200 {
+		t.Fatalf("the first check: %d", status)
+	}
+	visitor.open("/p/example")
+	visitor.run(chromedp.WaitReady(`.some-captcha iframe`, chromedp.ByQuery), chromedp.Poll(`document.querySelector('[name=some-response]')?.value === 'solved'`, nil))
+	visitor.accessible("captcha")
+	visitor.fill(usd, numberActive, "")
+	if status := visitor.submit(); status != 200 || visitor.text(".balance") != "$1,234.56" {
+		t.Errorf("solved: %d", status)
+	}
+	blind := open(t, browser, base, look{device: devices()[1]})
+	blind.open("/p/example")
+	blind.fill(usd, numberActive, "")
+	if status := blind.submit(); status != 429 || !strings.Contains(blind.text("form"), english().CaptchaScript) {
+		t.Errorf("without scripts: %d %q", status, blind.text("form"))
+	}
+	blind.accessible("captcha-without-scripts")
 }

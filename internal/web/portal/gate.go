@@ -55,20 +55,21 @@ type Visitor struct {
 	Portal portals.Portal
 	// Subject stands for the visitor's address; for IPv6 its network.
 	Subject string
+	// Address is the visitor's IP address.
+	Address string
 }
 
 // Challenge is what a page asks of a visitor.
 type Challenge struct {
-	// Token goes back with the form.
+	// Token goes back with the form; empty: there is none.
 	Token string
 	// Bits is how many zero bits SHA-256 of the token, a colon and the proof must begin
 	// with; 0: there is nothing to compute.
 	Bits int
 	// Wait is after how long the token counts without a proof; 0: never.
 	Wait time.Duration
-	// Script is the https address of somebody else's script that shows the challenge and
-	// gives the form a field called proof; empty: none. Its origin is let in by the policy.
-	Script string
+	// Widget is somebody else's that the visitor answers; nil: none.
+	Widget *Widget
 }
 
 // Answer is what came back with the form. Both parts may be empty.
@@ -93,6 +94,8 @@ type Driver interface {
 	Pose(ctx context.Context, v Visitor, level int) (Challenge, error)
 	// Judge says what an answer is worth. An answer passes once.
 	Judge(ctx context.Context, v Visitor, a Answer) (Verdict, error)
+	// Field is the form's field that the proof comes in.
+	Field() string
 }
 
 func (v *Visitor) addressSubject(kind string) string { return "portal/" + kind + "/" + v.Subject }
@@ -178,6 +181,8 @@ const (
 func addressWaits() []wire.Window { return []wire.Window{{Limit: 5, Per: 10 * time.Minute}} }
 
 func portalWaits() []wire.Window { return []wire.Window{{Limit: 60, Per: 10 * time.Minute}} }
+
+func (w *work) Field() string { return fieldProof }
 
 // Pose makes a token.
 func (w *work) Pose(_ context.Context, v Visitor, level int) (Challenge, error) {

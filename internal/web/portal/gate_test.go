@@ -6,13 +6,17 @@ import (
 	"encoding/base64"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	portals "github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -123,8 +127,8 @@ func TestAnswers(t *testing.T) {
 		"nothing":          {visitor, "", "", Failed},
 		"no token":         {visitor, "AAAA", "1", Failed},
 		"long":             {visitor, strings.Repeat("A", 200), "1", Failed},
-		"another address":  {Visitor{b.portal, "198.51.100.8"}, good, proof, Failed},
-		"another portal":   {Visitor{other, visitor.Subject}, good, proof, Failed},
+		"another address":  {Visitor{Portal: b.portal, Subject: "198.51.100.8"}, good, proof, Failed},
+		"another portal":   {Visitor{Portal: other, Subject: visitor.Subject}, good, proof, Failed},
 		"other signature":  {visitor, good[:len(good)-4] + "AAAA", proof, Failed},
 		"other level":      {visitor, "B" + good[1:], proof, Failed},
 		"no proof":         {visitor, good, "", Early},
@@ -167,7 +171,7 @@ func TestWaiting(t *testing.T) {
 			t.Fatalf("%d after %d s: %d", n, wait, w.Code)
 		}
 	}
-	crowd := Visitor{b.portal, "198.51.100.8"}
+	crowd := Visitor{Portal: b.portal, Subject: "198.51.100.8"}
 	var tokens []string
 	for range addressWaits()[0].Limit + 1 {
 		c, err := b.site.Driver.Pose(t.Context(), crowd, 1)
@@ -244,40 +248,77 @@ func TestMost(t *testing.T) {
 	}
 }
 
-// captcha stands for a challenge of somebody else's.
-type captcha struct{}
+// service is a captcha service: one answer from one address is right, another brings it down.
+type service struct{ asked []string }
 
-func (captcha) Pose(context.Context, Visitor, int) (Challenge, error) {
-	return Challenge{Token: "t1", Script: "https://captcha.example/widget.js?key=1"}, nil
-}
-
-func (captcha) Judge(_ context.Context, _ Visitor, a Answer) (Verdict, error) {
-	if a == (Answer{"t1", "solved"}) {
-		return Passed, nil
+func (s *service) Verify(_ context.Context, answer, address string) error {
+	s.asked = append(s.asked, answer+" from "+address)
+	switch answer {
+	case "solved":
+		return nil
+	case "down":
+		return fault.New(fault.Unavailable, "the captcha service gives no answer")
 	}
-	return Failed, nil
+	return fault.New(fault.InvalidRequest, "the answer is wrong").At("captcha")
 }
 
-// A driver of somebody else's takes the place of the proof of work, script and policy included.
-func TestDriver(t *testing.T) {
+var someCaptcha = Widget{Script: "https://captcha.example/widget.js?key=1", Class: "some-captcha", SiteKey: "site-1", Field: "some-response",
+	Scripts: []string{"https://captcha.example"}, Styles: []string{"https://captcha.example/styles/"}, Frames: []string{"https://captcha.example", "https://frame.example"},
+	Connects: []string{"https://captcha.example"}}
+
+// A captcha takes the place of the proof of work: it is on the page, and in its policy, only
+// for visitors who are challenged; its answer is verified, and no answer is no pass.
+func TestCaptcha(t *testing.T) {
+	desk := &service{}
 	b := setup(t, func(d *Deps) {
 		pressed(d)
-		d.Driver = captcha{}
+		d.Driver = NewCaptcha(desk, someCaptcha)
 	})
-	b.post(here, card(usd, numberActive, ""), visitAs{})
-	w := b.get(here, visitAs{})
-	policy := w.Header().Get("Content-Security-Policy")
-	if !strings.Contains(policy, "script-src 'self' https://captcha.example; frame-src https://captcha.example; connect-src https://captcha.example;") {
+	thief := visitAs{from: "198.51.100.7"}
+	plain := b.get(here, thief)
+	if policy := plain.Header().Get("Content-Security-Policy"); strings.Contains(plain.Body.String(), "captcha") || strings.Contains(policy, "captcha") || !strings.Contains(policy, "trusted-types 'none'") {
+		t.Errorf("a stranger gets %q and %s", policy, plain.Body)
+	}
+	b.post(here, card(usd, numberActive, ""), thief)
+	w := b.get(here, thief)
+	want := "default-src 'none'; style-src 'self' https://captcha.example/styles/; img-src 'self'; script-src 'self' https://captcha.example; " +
+		"frame-src https://captcha.example https://frame.example; connect-src https://captcha.example; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	if policy := w.Header().Get("Content-Security-Policy"); policy != want {
 		t.Errorf("policy %q", policy)
 	}
-	if body := w.Body.String(); !strings.Contains(body, `<script src="https://captcha.example/widget.js?key=1"`) || strings.Contains(body, "data-bits") {
-		t.Errorf("page %s", body)
+	body := w.Body.String()
+	for _, part := range []string{`<script src="https://captcha.example/widget.js?key=1" async defer>`, `<div class="some-captcha" data-sitekey="site-1">`,
+		english().Captcha, `<noscript><p class="error">` + english().CaptchaScript} {
+		if !strings.Contains(body, part) {
+			t.Errorf("the page has no %s: %s", part, body)
+		}
 	}
-	if w := b.post(here, with(card(usd, numberActive, ""), "t1", "no"), visitAs{}); w.Code != 429 || w.Header().Get("Retry-After") != "" {
-		t.Errorf("not solved: %d %v", w.Code, w.Header())
+	if strings.Contains(body, "data-bits") || strings.Contains(body, `name="proof"`) {
+		t.Errorf("the page asks for work: %s", body)
 	}
-	if w := b.post(here, with(card(usd, numberActive, ""), "t1", "solved"), visitAs{}); w.Code != 200 {
-		t.Errorf("solved: %d", w.Code)
+	answered := func(answer string) url.Values {
+		form := card(usd, numberActive, "")
+		form.Set("some-response", answer)
+		return form
+	}
+	for answer, status := range map[string]int{"": 429, "wrong": 429, "down": 503, "solved": 200} {
+		if w := b.post(here, answered(answer), thief); w.Code != status {
+			t.Errorf("%q: %d, want %d", answer, w.Code, status)
+		}
+	}
+	again := b.post(here, answered("wrong"), thief)
+	if again.Header().Get("Retry-After") != "" || !strings.Contains(again.Body.String(), `value="`+numberActive+`"`) || !strings.Contains(again.Body.String(), "some-captcha") {
+		t.Errorf("not solved: %v %s", again.Header(), again.Body)
+	}
+	if n := len(b.desk.checks()); n != 2 {
+		t.Errorf("%d checks were made", n)
+	}
+	slices.Sort(desk.asked)
+	if diff := cmp.Diff([]string{"down from 198.51.100.7", "solved from 198.51.100.7", "wrong from 198.51.100.7", "wrong from 198.51.100.7"}, desk.asked); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(b.log.String(), "solved") {
+		t.Errorf("the log has an answer: %s", b.log)
 	}
 }
 

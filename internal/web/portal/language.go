@@ -34,6 +34,7 @@ type texts struct {
 	UnavailableTitle, UnavailableText, NoNetworksText   string
 	LimitedTitle, LimitedText                           string
 	ChallengeTitle, ChallengeText, ChallengeWait        string
+	Captcha, CaptchaScript                              string
 	ForbiddenTitle, ForbiddenText                       string
 	UnknownTitle, UnknownText                           string
 	InternalTitle, InternalText, Reference, TestingNote string
@@ -124,7 +125,8 @@ func english() *language {
 			NoNetworksText: "No cards can be checked here at the moment. Try again later.",
 			LimitedTitle:   "Too many checks", LimitedText: "There were too many checks from your connection. Try again in {wait}.",
 			ChallengeTitle: "One more step", ChallengeText: "There is a lot of traffic, so we make sure that no machine is asking. Press the button again.",
-			ChallengeWait:  "Without JavaScript this takes {wait}. Then press the button again.",
+			ChallengeWait: "Without JavaScript this takes {wait}. Then press the button again.",
+			Captcha:       "Show here that you are no machine, then press the button.", CaptchaScript: "This needs JavaScript. Switch it on and open the page again.",
 			ForbiddenTitle: "This form cannot be used", ForbiddenText: "It was sent from another site, or your browser is too old. Open this page itself and try again.",
 			UnknownTitle: "There is nothing here", UnknownText: "Check the address. The page may have been moved or switched off.",
 			InternalTitle: "Something went wrong", InternalText: "This is our mistake. Try again in a few minutes.", Reference: "Reference",
@@ -166,7 +168,8 @@ func french() *language {
 			NoNetworksText: "Aucune carte ne peut être consultée ici pour le moment. Réessayez plus tard.",
 			LimitedTitle:   "Trop de consultations", LimitedText: "Trop de consultations proviennent de votre connexion. Réessayez dans {wait}.",
 			ChallengeTitle: "Encore une étape", ChallengeText: "Le trafic est important" + noBreak + ": nous vérifions qu’aucun robot ne pose la question. Appuyez de nouveau sur le bouton.",
-			ChallengeWait:  "Sans JavaScript, cela prend {wait}. Appuyez ensuite de nouveau sur le bouton.",
+			ChallengeWait: "Sans JavaScript, cela prend {wait}. Appuyez ensuite de nouveau sur le bouton.",
+			Captcha:       "Montrez ici que vous n’êtes pas un robot, puis appuyez sur le bouton.", CaptchaScript: "Cela demande JavaScript. Activez-le et rouvrez la page.",
 			ForbiddenTitle: "Ce formulaire ne peut pas être utilisé", ForbiddenText: "Il a été envoyé depuis un autre site, ou votre navigateur est trop ancien. Ouvrez cette page et réessayez.",
 			UnknownTitle: "Il n’y a rien ici", UnknownText: "Vérifiez l’adresse. La page a peut-être été déplacée ou désactivée.",
 			InternalTitle: "Une erreur s’est produite", InternalText: "L’erreur vient de nous. Réessayez dans quelques minutes.", Reference: "Référence",
@@ -205,7 +208,8 @@ func spanish() *language {
 			NoNetworksText: "Ahora mismo no se puede consultar ninguna tarjeta aquí. Inténtelo más tarde.",
 			LimitedTitle:   "Demasiadas consultas", LimitedText: "Ha habido demasiadas consultas desde su conexión. Inténtelo de nuevo en {wait}.",
 			ChallengeTitle: "Un paso más", ChallengeText: "Hay mucho tráfico y comprobamos que no pregunta una máquina. Pulse otra vez el botón.",
-			ChallengeWait:  "Sin JavaScript tarda {wait}. Después pulse otra vez el botón.",
+			ChallengeWait: "Sin JavaScript tarda {wait}. Después pulse otra vez el botón.",
+			Captcha:       "Muestre aquí que no es una máquina y pulse el botón.", CaptchaScript: "Hace falta JavaScript. Actívelo y abra la página de nuevo.",
 			ForbiddenTitle: "Este formulario no se puede usar", ForbiddenText: "Se envió desde otro sitio, o su navegador es demasiado antiguo. Abra esta página e inténtelo de nuevo.",
 			UnknownTitle: "Aquí no hay nada", UnknownText: "Compruebe la dirección. Puede que la página se haya movido o desactivado.",
 			InternalTitle: "Algo ha fallado", InternalText: "El error es nuestro. Inténtelo de nuevo en unos minutos.", Reference: "Referencia",

@@ -209,6 +209,14 @@ func (p *page) networkName(n ping.NetworkInfo) string {
 	return n.Name
 }
 
+// widget is the captcha that is on the page; nil: none.
+func (p *page) widget() *Widget {
+	if p.form == nil || p.form.challenge == nil {
+		return nil
+	}
+	return p.form.challenge.Widget
+}
+
 // challengeWait says what those do who have no JavaScript.
 func (p *page) challengeWait() string {
 	return strings.ReplaceAll(p.lang.ChallengeWait, "{wait}", p.lang.wait(p.form.challenge.Wait))

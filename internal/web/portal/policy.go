@@ -3,7 +3,6 @@ package portal
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -33,19 +32,30 @@ func (s *Site) headers(h http.Header, v *visit) {
 // policy is the page's Content-Security-Policy: this origin's style sheet, script and
 // pictures, and beside them the portal's logo at its exact address. Nothing else is
 // loaded, nobody frames the page, the form goes nowhere else, and no script can write
-// HTML.
+// HTML. While a captcha is on the page its own sources are let in, and its scripts, which
+// make further ones, are not held to trusted types.
 func (p *page) policy() string {
-	images, scripts, frames := "'self'", "'self'", ""
+	images, types := []string{"'self'"}, "; require-trusted-types-for 'script'; trusted-types 'none'"
 	if p.portal != nil && p.portal.Branding.LogoURL != "" {
-		images += " " + source(p.portal.Branding.LogoURL)
+		images = append(images, source(p.portal.Branding.LogoURL))
 	}
-	if p.form != nil && p.form.challenge != nil && p.form.challenge.Script != "" {
-		origin := originOf(p.form.challenge.Script)
-		scripts += " " + origin
-		frames = "; frame-src " + origin + "; connect-src " + origin
+	w := p.widget()
+	if w == nil {
+		w = &Widget{}
+	} else {
+		types = ""
 	}
-	return "default-src 'none'; style-src 'self'; img-src " + images + "; script-src " + scripts + frames +
-		"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	return "default-src 'none'" + directive("style-src", append([]string{"'self'"}, w.Styles...)) + directive("img-src", images) +
+		directive("script-src", append([]string{"'self'"}, w.Scripts...)) + directive("frame-src", w.Frames) + directive("connect-src", w.Connects) +
+		"; form-action 'self'; frame-ancestors 'none'; base-uri 'none'" + types
+}
+
+// directive is a part of a policy; one without sources is what default-src says.
+func directive(name string, sources []string) string {
+	if len(sources) == 0 {
+		return ""
+	}
+	return "; " + name + " " + strings.Join(sources, " ")
 }
 
 // source writes an address as a source of a policy, which has no query and in which
@@ -53,12 +63,4 @@ func (p *page) policy() string {
 func source(address string) string {
 	address, _, _ = strings.Cut(address, "?")
 	return strings.NewReplacer(",", "%2C", ";", "%3B").Replace(address)
-}
-
-func originOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "'none'"
-	}
-	return "https://" + u.Host
 }

@@ -42,8 +42,8 @@ func (v *visit) asked() string { return v.request.URL.Query().Get("lang") }
 
 const (
 	deadline = 25 * time.Second
-	// maxForm bounds a form, in bytes. Its longest honest field is a challenge's token.
-	maxForm = 8 << 10
+	// maxForm bounds a form, in bytes. Its longest honest field is a captcha's answer.
+	maxForm = 16 << 10
 )
 
 // serve makes one page and always answers.
@@ -53,7 +53,7 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, at route) {
 	defer cancel()
 	v := &visit{request: r, route: at}
 	v.record = wire.Record{Dialect: "portal", Route: "page", Method: r.Method, Path: at.pattern, RequestID: id.New("req"), From: wire.ClientAddress(r, s.Proxies)}
-	v.Subject = wire.AddressSubject(v.record.From)
+	v.Subject, v.Address = wire.AddressSubject(v.record.From), v.record.From.String()
 	if s.Context != nil {
 		ctx = s.Context(ctx, v.record.RequestID)
 	}

@@ -23,11 +23,13 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	portals "github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/nameserver"
 )
 
 var began = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -122,6 +124,7 @@ type bundle struct {
 	desk    *desk
 	clock   *clock.Manual
 	portals *portals.Service
+	dns     *nameserver.Server
 	book    ledger.BookID
 	portal  portals.Portal
 	handler http.Handler
@@ -144,7 +147,9 @@ func setupOn(t *testing.T, db *storage.DB, change func(*Deps)) *bundle {
 	b := &bundle{t: t, desk: &desk{}, clock: clock.NewManual(began), log: &logBuffer{}, records: &[]wire.Record{}}
 	clocks, log := clock.NewRealms(b.clock), audit.New(db)
 	accounts := account.New(account.Deps{DB: db, Vault: sealed, Audit: log, Clocks: clocks})
-	b.portals = portals.New(portals.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks})
+	b.dns = nameserver.Start(t)
+	b.portals = portals.New(portals.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks, Jobs: job.New(db, clocks, slog.New(slog.DiscardHandler)),
+		Resolver: b.dns.Resolver()})
 	limiter := limit.New(db, b.clock)
 	t.Cleanup(limiter.Close)
 	var mu sync.Mutex
@@ -187,6 +192,17 @@ func (b *bundle) create(n portals.NewPortal) portals.Portal {
 	p, err := b.portals.Create(b.t.Context(), n)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	return p
+}
+
+// prove publishes the record of a portal's domain and has it seen.
+func (b *bundle) prove(p portals.Portal) portals.Portal {
+	b.t.Helper()
+	b.dns.Set(p.Record())
+	p, err := b.portals.VerifyDomain(b.t.Context(), portals.Change{Book: p.Book, Portal: p.ID, Actor: "key/k1"})
+	if err != nil || !p.Proof.Verified {
+		b.t.Fatal(p.Proof, err)
 	}
 	return p
 }

@@ -235,7 +235,8 @@ func TestUnknownPortals(t *testing.T) {
 // On its own domain a portal is the only thing there is.
 func TestOwnDomain(t *testing.T) {
 	b := setup(t, func(d *Deps) { d.BaseURL = "https://cards.scrip.example" })
-	b.create(portals.NewPortal{Name: "Own Domain", Slug: "own", CustomDomain: "cards.shop.example"})
+	b.prove(b.create(portals.NewPortal{Name: "Own Domain", Slug: "own", CustomDomain: "cards.shop.example"}))
+	b.create(portals.NewPortal{Name: "Claimed", Slug: "claimed", CustomDomain: "claimed.example"})
 	main := http.NewServeMux()
 	main.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the installation")) })
 	mounted, only := b.handler, b.site.Only(main)
@@ -252,10 +253,12 @@ func TestOwnDomain(t *testing.T) {
 		{mounted, "127.0.0.1:8420", "/p/own", 200, "Own Domain"},
 		{mounted, "cards.scrip.example", "/", 404, "404 page not found"},
 		{mounted, "nobody.example", "/", 404, "404 page not found"},
+		{mounted, "claimed.example", "/", 404, "404 page not found"},
 		{only, "Cards.Shop.Example", "/", 200, "Own Domain"},
 		{only, "cards.shop.example", "/operator/v1/status", 404, "nothing here"},
 		{only, "cards.shop.example", "/p/own", 404, "nothing here"},
 		{only, "nobody.example", "/", 404, "nothing here"},
+		{only, "claimed.example", "/", 404, "nothing here"},
 		{only, "cards.scrip.example", "/operator/v1/status", 200, "the installation"},
 	} {
 		b.handler = c.handler
@@ -274,10 +277,14 @@ func TestOwnDomain(t *testing.T) {
 	}
 }
 
-// Certificates are had for our own name and for what an active portal claims, and for nothing else.
+// Certificates are had for our own name and for domains that were shown to be an active portal's, and for nothing else.
 func TestDecide(t *testing.T) {
 	b := setup(t, func(d *Deps) { d.BaseURL = "https://cards.scrip.example:8443/scrip" })
 	p := b.create(portals.NewPortal{Name: "Own Domain", Slug: "own", CustomDomain: "cards.shop.example"})
+	if err := b.site.Decide(t.Context(), "cards.shop.example"); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("claimed: %v", err)
+	}
+	b.prove(p)
 	for host, allowed := range map[string]bool{
 		"cards.shop.example": true, "CARDS.SHOP.EXAMPLE": true, "cards.scrip.example": true, "shop.example": false, "www.cards.shop.example": false,
 		"nobody.example": false, "": false, "10.0.0.1": false, "localhost": false, strings.Repeat("a", 300) + ".example": false,

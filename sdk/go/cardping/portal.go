@@ -52,13 +52,25 @@ type Portal struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Slug string `json:"slug"`
-	// CustomDomain is empty where there is none.
-	CustomDomain string    `json:"custom_domain"`
-	Branding     Branding  `json:"branding"`
-	Languages    []string  `json:"languages"`
-	Networks     []string  `json:"networks"`
-	Active       bool      `json:"active"`
-	CreatedAt    time.Time `json:"created_at"`
+	// CustomDomain is empty, and DomainProof nil, where there is none.
+	CustomDomain string       `json:"custom_domain"`
+	DomainProof  *DomainProof `json:"domain_proof"`
+	Branding     Branding     `json:"branding"`
+	Languages    []string     `json:"languages"`
+	Networks     []string     `json:"networks"`
+	Active       bool         `json:"active"`
+	CreatedAt    time.Time    `json:"created_at"`
+}
+
+// DomainProof is the record of DNS that shows whose a domain is.
+type DomainProof struct {
+	// State is "pending" or "verified".
+	State      string `json:"state"`
+	RecordType string `json:"record_type"`
+	RecordName string `json:"record_name"`
+	RecordText string `json:"record_text"`
+	// CheckedAt is when DNS answered last; nil before.
+	CheckedAt *time.Time `json:"checked_at"`
 }
 
 // Page asks for a part of a list: what follows Cursor, at most Limit; the API's own number for 0.
@@ -94,6 +106,11 @@ func (p *Portals) Find(ctx context.Context, id string) (*Portal, error) {
 // Update changes a portal.
 func (p *Portals) Update(ctx context.Context, id string, change PortalChange) (*Portal, error) {
 	return p.one(ctx, send.Request{Method: http.MethodPatch, Path: "/portals" + send.Segment(id), In: change, Repeatable: true})
+}
+
+// Verify has the record of the portal's domain looked for now.
+func (p *Portals) Verify(ctx context.Context, id string) (*Portal, error) {
+	return p.one(ctx, send.Request{Method: http.MethodPost, Path: "/portals" + send.Segment(id) + "/verify", Repeatable: true})
 }
 
 // Delete removes a portal.

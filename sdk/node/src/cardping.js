@@ -101,5 +101,8 @@ class Portals {
     return fromWire((await this.#http.send('PATCH', `/portals/${segment(id)}`, { body: toWire(change), repeatable: true, signal })).body);
   }
 
+  /** Has the record of the portal's domain looked for now. */
+  async verify(id, { signal } = {}) { return fromWire((await this.#http.send('POST', `/portals/${segment(id)}/verify`, { repeatable: true, signal })).body); }
+
   async delete(id, { signal } = {}) { await this.#http.send('DELETE', `/portals/${segment(id)}`, { repeatable: true, signal }); }
 }

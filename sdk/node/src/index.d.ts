@@ -115,11 +115,21 @@ export interface PortalChange extends Partial<NewPortal> {
   active?: boolean;
 }
 
+/** The record of DNS that shows whose a domain is. */
+export interface DomainProof {
+  state: 'pending' | 'verified';
+  recordType: 'TXT';
+  recordName: string;
+  recordText: string;
+  checkedAt: string | null;
+}
+
 export interface Portal {
   id: string;
   name: string;
   slug: string;
   customDomain: string | null;
+  domainProof: DomainProof | null;
   branding: Branding;
   languages: string[];
   networks: string[];
@@ -160,6 +170,7 @@ export class CardPing {
     list(options?: CallOptions & { cursor?: string; limit?: number }): Promise<{ data: Portal[]; nextCursor: string | null }>;
     get(id: string, options?: CallOptions): Promise<Portal>;
     update(id: string, change: PortalChange, options?: CallOptions): Promise<Portal>;
+    verify(id: string, options?: CallOptions): Promise<Portal>;
     delete(id: string, options?: CallOptions): Promise<void>;
   };
 }

@@ -100,6 +100,10 @@ test('a portal is made, listed, changed and goes', async () => {
   assert.equal((await client.portals.list({ limit: 1, cursor: page.nextCursor })).data[0].id, made.id);
   assert.equal((await client.portals.update(made.id, { active: false })).active, false);
   assert.equal((await client.portals.get(made.id)).active, false);
+  const claimed = await client.portals.update(other.id, { customDomain: `${slug}.shop.example` });
+  assert.equal(claimed.domainProof.state, 'pending');
+  assert.equal(claimed.domainProof.recordName, `_scrip.${slug}.shop.example`);
+  await assert.rejects(client.portals.verify(made.id), { code: 'invalid_state' });
   await assert.rejects(client.portals.create({ name: 'Node', slug }), { code: 'already_exists' });
   await client.portals.delete(made.id);
   await client.portals.delete(other.id);

@@ -16,7 +16,7 @@ from .errors import (
     ServerError,
     SignatureError,
 )
-from .types import BatchItem, Branding, Network, PingResult, Portal, PortalPage, Webhook
+from .types import BatchItem, Branding, DomainProof, Network, PingResult, Portal, PortalPage, Webhook
 from .webhook import Event, verify_webhook
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "CardPingError",
     "ConflictError",
     "ConnectionFailed",
+    "DomainProof",
     "Event",
     "InvalidRequestError",
     "Network",

@@ -190,6 +190,10 @@ class Portals:
         )
         return Portal.of(self._http.send("PATCH", f"/portals/{_segment(portal_id)}", body=body, repeatable=True).body)
 
+    def verify(self, portal_id: str) -> Portal:
+        """Has the record of the portal's domain looked for now."""
+        return Portal.of(self._http.send("POST", f"/portals/{_segment(portal_id)}/verify", repeatable=True).body)
+
     def delete(self, portal_id: str) -> None:
         """Removes a portal."""
         self._http.send("DELETE", f"/portals/{_segment(portal_id)}", repeatable=True)

@@ -100,6 +100,18 @@ class Branding:
 
 
 @dataclass(frozen=True)
+class DomainProof:
+    """The record of DNS that shows whose a domain is."""
+
+    state: str
+    """``pending`` or ``verified``."""
+    record_type: str
+    record_name: str
+    record_text: str
+    checked_at: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class Portal:
     """A page on which cardholders check a balance."""
 
@@ -112,11 +124,16 @@ class Portal:
     networks: List[str]
     active: bool
     created_at: str
+    domain_proof: Optional[DomainProof] = None
+    """What shows that the domain is yours; None without one."""
 
     @classmethod
     def of(cls, members: Dict[str, Any]) -> Portal:
         """Reads a portal of the wire."""
-        return made(cls, members, branding=made(Branding, members["branding"]))
+        proof = members.get("domain_proof")
+        return made(
+            cls, members, branding=made(Branding, members["branding"]), domain_proof=None if proof is None else made(DomainProof, proof)
+        )
 
 
 @dataclass(frozen=True)

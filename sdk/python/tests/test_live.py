@@ -125,6 +125,9 @@ class Live(unittest.TestCase):
         self.assertEqual(portals.list(limit=1, cursor=page.next_cursor).data, [made])
         self.assertFalse(portals.update(made.id, active=False).active)
         self.assertFalse(portals.get(made.id).active)
+        proof = portals.update(other.id, custom_domain=f"{slug}.shop.example").domain_proof
+        self.assertEqual((proof.state, proof.record_name), ("pending", f"_scrip.{slug}.shop.example"))
+        self.assert_refused(sdk.ConflictError, "invalid_state", portals.verify, made.id)
         self.assert_refused(sdk.ConflictError, "already_exists", portals.create, "Python", slug)
         portals.delete(made.id)
         portals.delete(other.id)

@@ -69,6 +69,17 @@ CREATE INDEX ping_callers_by_change ON ping_callers (changed_at);
 CREATE INDEX ping_callers_by_hour ON ping_callers (hour_at) WHERE state = 'free';
 CREATE INDEX ping_callers_suspended ON ping_callers (book_id, caller) WHERE state = 'suspended';
 
+-- How many checks customers may make in a month, where that is not the installation's
+-- figure; checks is NULL where it is again.
+CREATE TABLE quotas (
+	book_id TEXT NOT NULL,
+	checks BIGINT CHECK (checks >= 0),
+	changed_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id)
+);
+
+CREATE INDEX quotas_by_change ON quotas (changed_at);
+
 -- When the owner of a card was last told that somebody checked it.
 CREATE TABLE ping_probes (
 	book_id TEXT NOT NULL,

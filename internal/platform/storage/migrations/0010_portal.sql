@@ -1,4 +1,5 @@
--- A portal is a public page of a customer. custom_domain is '' without one.
+-- A portal is a public page of a customer. custom_domain is '' without one, and leads
+-- nowhere until a DNS record with the token was seen.
 CREATE TABLE portals (
 	book_id TEXT NOT NULL,
 	portal_id TEXT NOT NULL CHECK (length(portal_id) BETWEEN 1 AND 64),
@@ -6,6 +7,11 @@ CREATE TABLE portals (
 	name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 128),
 	slug TEXT NOT NULL CHECK (length(slug) BETWEEN 3 AND 125),
 	custom_domain TEXT NOT NULL CHECK (length(custom_domain) <= 253),
+	domain_token TEXT NOT NULL CHECK (length(domain_token) <= 64),
+	domain_state TEXT NOT NULL CHECK (domain_state IN ('none', 'pending', 'verified')),
+	domain_claimed_at BIGINT,
+	domain_checked_at BIGINT,
+	domain_seen_at BIGINT,
 	logo_url TEXT NOT NULL CHECK (length(logo_url) <= 512),
 	primary_color TEXT NOT NULL CHECK (length(primary_color) = 7),
 	text_color TEXT NOT NULL CHECK (length(text_color) IN (0, 7)),
@@ -31,6 +37,7 @@ CREATE TABLE portal_slugs (
 
 CREATE INDEX portal_slugs_by_book ON portal_slugs (book_id);
 
+-- Domains whose record was seen. A domain leads to one portal.
 CREATE TABLE portal_domains (
 	domain TEXT NOT NULL PRIMARY KEY,
 	book_id TEXT NOT NULL,

@@ -99,6 +99,25 @@ CREATE TABLE catalog_tiers (
 
 CREATE INDEX catalog_tiers_by_version ON catalog_tiers (version);
 
+-- Pictures that were uploaded, by the SHA-256 of their bytes in hex. None ever changes.
+CREATE TABLE catalog_images (
+	image_hash TEXT NOT NULL PRIMARY KEY CHECK (length(image_hash) = 64),
+	type TEXT NOT NULL,
+	data BYTEA NOT NULL,
+	actor TEXT NOT NULL,
+	created_at BIGINT NOT NULL
+);
+
+-- The pictures of brands, in lower case, for products without one; an empty one is none any more.
+CREATE TABLE catalog_brands (
+	brand TEXT NOT NULL PRIMARY KEY,
+	image TEXT NOT NULL,
+	version BIGINT NOT NULL CHECK (version > 0),
+	changed_at BIGINT NOT NULL
+);
+
+CREATE INDEX catalog_brands_by_version ON catalog_brands (version);
+
 -- Uploads of codes. Those of a quarantined one are not sold.
 CREATE TABLE stock_batches (
 	batch_id TEXT NOT NULL PRIMARY KEY,
@@ -117,7 +136,9 @@ CREATE UNIQUE INDEX stock_batches_by_name ON stock_batches (realm, item_code, na
 
 -- Codes, sealed, and found by keyed hash: the same one cannot be in a realm twice. They
 -- belong to the operator until they are sold; buyer and order_id say to whom they were.
--- One that never expires does so at the end of time.
+-- The codes of an order are in the order of their ids; one that has the place of another,
+-- which was dead, has the id of the first one there as its origin. One that never expires
+-- does so at the end of time.
 CREATE TABLE stock_codes (
 	code_id TEXT NOT NULL PRIMARY KEY,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
@@ -128,18 +149,20 @@ CREATE TABLE stock_codes (
 	code_sealed BYTEA NOT NULL,
 	currency TEXT NOT NULL,
 	cost_minor BIGINT NOT NULL CHECK (cost_minor >= 0),
-	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'sold')),
+	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'sold', 'replaced', 'refunded')),
 	expires_at BIGINT NOT NULL,
 	buyer TEXT NOT NULL,
 	order_id TEXT NOT NULL,
+	origin TEXT,
 	sold_at BIGINT,
 	created_at BIGINT NOT NULL,
-	CHECK ((state = 'sold') = (sold_at IS NOT NULL))
+	CHECK ((state IN ('sold', 'replaced', 'refunded')) = (sold_at IS NOT NULL))
 );
 
 CREATE UNIQUE INDEX stock_codes_by_hash ON stock_codes (realm, code_hash);
 CREATE INDEX stock_codes_for_sale ON stock_codes (realm, item_code, expires_at, code_id) WHERE state = 'available';
-CREATE INDEX stock_codes_by_order ON stock_codes (buyer, order_id) WHERE state = 'sold';
+CREATE INDEX stock_codes_by_order ON stock_codes (buyer, order_id) WHERE sold_at IS NOT NULL;
+CREATE INDEX stock_codes_by_sale ON stock_codes (realm, sold_at) WHERE sold_at IS NOT NULL;
 CREATE INDEX stock_codes_by_batch ON stock_codes (batch_id, state, code_id);
 
 -- Every look at the codes of an order.

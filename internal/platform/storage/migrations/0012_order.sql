@@ -1,4 +1,5 @@
--- Resellers' orders of codes, and the signed requests of those who place them.
+-- Resellers' orders of codes, the signed requests of those who place them, and when they are
+-- told that their money runs out.
 
 -- What a code was worth, and in which currency, is for show: face_currency is a product's own.
 CREATE TABLE orders (
@@ -27,6 +28,10 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_by_amount ON orders (book_id, amount_minor, order_id);
 CREATE INDEX orders_by_status ON orders (book_id, status, order_id);
+CREATE INDEX orders_by_status_amount ON orders (book_id, status, amount_minor, order_id);
+
+-- For the operator, who looks at the orders of all books.
+CREATE INDEX orders_by_time ON orders (realm, created_at, book_id, order_id);
 
 -- With which public key the requests of a book must be signed; an empty one: they need no signature.
 CREATE TABLE account_signers (
@@ -45,3 +50,19 @@ CREATE TABLE account_challenges (
 );
 
 CREATE INDEX account_challenges_by_expiry ON account_challenges (expires_at);
+
+-- Below which balance of a wallet its owner is told; zero: not any more. changed_at is the
+-- machine's time in both realms: other processes look for what changed of late.
+CREATE TABLE wallet_alerts (
+	book_id TEXT NOT NULL,
+	currency TEXT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	threshold_minor BIGINT NOT NULL CHECK (threshold_minor >= 0),
+	actor TEXT NOT NULL,
+	version BIGINT NOT NULL CHECK (version > 0),
+	changed_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id, currency),
+	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
+);
+
+CREATE INDEX wallet_alerts_by_change ON wallet_alerts (changed_at);

@@ -6,64 +6,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
-
-// A table never holds more than its bound, finds what it holds under its own key, and forgets no entry that is hot.
-func TestTableAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		const life = 100
-		table := newTable[key](shardCount*sample, life)
-		now := second(1000)
-		heated := map[key]second{} // when what is hot was last so
-		for range rapid.IntRange(1, 400).Draw(t, "events") {
-			now += second(rapid.IntRange(0, 2).Draw(t, "gap"))
-			k := key(rapid.Uint64Range(1, 60).Draw(t, "key"))
-			s := table.open(key(1)) // one shard for all of them
-			was := s.find(k)
-			e := table.touch(s, touch{k, now, uint32(rapid.SampledFrom([]int{1, 1, 1, 20}).Draw(t, "heat"))})
-			if was != nil && was != e || *e != 0 && *e != k {
-				t.Fatalf("key %d found the entry of %d", k, *e)
-			}
-			*e = k
-			if int(s.used) != len(s.index) || s.used > s.most {
-				t.Fatalf("%d used of %d, %d indexed", s.used, s.most, len(s.index))
-			}
-			for hotKey, last := range heated {
-				if now-last < life && s.find(hotKey) == nil {
-					t.Fatalf("%d was hot and is forgotten", hotKey)
-				}
-			}
-			if at, ok := s.index[k]; ok && s.place(at).heat >= hot {
-				heated[k] = now
-			}
-			s.mu.Unlock()
-		}
-	})
-}
-
-// Heat halves for each life without an event; a table full of hot entries takes newcomers again when they have cooled.
-func TestHeatGoes(t *testing.T) {
-	table := newTable[int](1, 100)
-	s := table.open(1)
-	defer s.mu.Unlock()
-	for k := range key(sample) {
-		*table.touch(s, touch{k + 1, 1000, hot + uint32(k)}) = 1
-	}
-	if e := table.touch(s, touch{99, 1100 - 1, 1}); *e != 0 || s.find(99) != nil {
-		t.Errorf("a newcomer pushed out what is hot")
-	}
-	for _, k := range []key{99, 98} {
-		table.touch(s, touch{k, 1100, 1})
-		if s.find(k) == nil {
-			t.Errorf("no room for %d after a life", k)
-		}
-	}
-	if s.find(1) != nil || s.find(sample) == nil || s.find(99) != nil {
-		t.Error("not the coldest went")
-	}
-}
 
 // flood asks once for each of many numbers, each from a network of its own.
 func flood(e *Engine, at time.Time, events int) {
@@ -127,10 +70,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d bytes in use of %d: the bound is not put to use, or the flood is too small", used, memory)
 	}
 	for _, table := range e.live.parties {
-		for i := range table.shards {
-			if s := &table.shards[i]; s.used != s.most {
-				t.Fatalf("a shard with %d of %d entries: the flood is too small", s.used, s.most)
-			}
+		if used, most := table.Size(); used != most {
+			t.Fatalf("a table with %d of %d entries: the flood is too small", used, most)
 		}
 	}
 	runtime.KeepAlive(e)

@@ -1,0 +1,120 @@
+package stock
+
+import (
+	"context"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Held is a code of an order, without its text.
+type Held struct {
+	ID     CodeID
+	Place  int // which of its order's codes it is, from 1
+	State  State
+	SoldAt time.Time
+	origin CodeID // the first one that had its place
+}
+
+// maxHeld bounds the codes that are listed of one order, those that were replaced among them.
+const maxHeld = 1000
+
+// Holdings returns the codes of a book's order by their places, 1000 at most: of each
+// place those that were replaced, and then the one that has it.
+func (s *Stock) Holdings(ctx context.Context, book ledger.BookID, order string) ([]Held, error) {
+	held, err := storage.All(ctx, s.DB, scanHeld, listHeld, string(book), order, maxHeld)
+	for i := range held {
+		switch {
+		case i == 0:
+			held[i].Place = 1
+		case held[i].origin == held[i-1].origin:
+			held[i].Place = held[i-1].Place
+		default:
+			held[i].Place = held[i-1].Place + 1
+		}
+	}
+	return held, err
+}
+
+// FirstLook returns the first time that an order's codes were revealed since some instant,
+// and whether they were.
+func (s *Stock) FirstLook(ctx context.Context, book ledger.BookID, order string, since time.Time) (Look, bool, error) {
+	return storage.One(ctx, s.DB, scanLook, firstLook, string(book), order, storage.Micros(since))
+}
+
+// Swap is a code that takes the place of another one.
+type Swap struct {
+	Dead  Held
+	Fresh CodeID
+}
+
+// Replace returns the effects of giving an order of a book other codes for dead ones, at a
+// time of its realm. Each fails with storage.ErrStale if the dead code was replaced or
+// refunded before, or the fresh one is not for sale any more.
+func Replace(swaps []Swap, order string, book ledger.BookID, at time.Time) []storage.Effect {
+	effects := make([]storage.Effect, 0, 2*len(swaps))
+	for _, s := range swaps {
+		effects = append(effects,
+			retireCode.With(string(s.Dead.ID), string(book), order, string(Replaced)).Exactly(1),
+			swapCode.With(string(s.Fresh), string(book), order, storage.Micros(at), string(s.Dead.origin)).Exactly(1))
+	}
+	return effects
+}
+
+// Refund returns the effects of marking codes of a book's order as paid back. Each fails
+// with storage.ErrStale if its code was replaced or refunded before.
+func Refund(ids []CodeID, order string, book ledger.BookID) []storage.Effect {
+	effects := make([]storage.Effect, len(ids))
+	for i, code := range ids {
+		effects[i] = retireCode.With(string(code), string(book), order, string(Refunded)).Exactly(1)
+	}
+	return effects
+}
+
+// Tally is how many codes of an order there are in each state.
+type Tally struct {
+	Order string
+	Sold  int // its buyer has them
+	// Replaced and Refunded codes were dead.
+	Replaced, Refunded int
+}
+
+// Tallies counts the codes of some orders of a book. Orders without codes are left out.
+func Tallies(ctx context.Context, q storage.Queryer, book ledger.BookID, orders []string) ([]Tally, error) {
+	rows := make([][]any, len(orders))
+	for i, order := range orders {
+		rows[i] = []any{order}
+	}
+	return storage.AllOf(ctx, q, scanTallies, tallyOrders, rows, string(book))
+}
+
+// Sale is a code that was sold, and to which order of whom.
+type Sale struct {
+	ID    CodeID
+	Book  ledger.BookID
+	Order string
+	At    time.Time
+}
+
+// SalesQuery asks for what was sold in a realm from one instant until another, after a
+// sale that was found before.
+type SalesQuery struct {
+	Realm       realm.Realm
+	From, Until time.Time
+	After       Sale
+	Limit       int // MaxSales at most
+}
+
+// MaxSales is the most that Sales finds at once.
+const MaxSales = 1000
+
+// Sales returns codes in the order in which they were sold, whatever became of them since.
+func Sales(ctx context.Context, q storage.Queryer, query SalesQuery) ([]Sale, error) {
+	after := storage.Micros(query.From)
+	if !query.After.At.IsZero() {
+		after = storage.Micros(query.After.At)
+	}
+	return storage.All(ctx, q, scanSale, listSales, string(query.Realm), after, storage.Micros(query.Until), string(query.After.ID), min(max(query.Limit, 1), MaxSales))
+}

@@ -1,0 +1,118 @@
+package stock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// apply makes effects in a transaction of their own.
+func (p *process) apply(effects []storage.Effect) error {
+	return p.DB.Write(p.t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+}
+
+// held are the codes of the order as "place state".
+func (p *process) held() (all []string) {
+	p.t.Helper()
+	found, err := p.Holdings(p.t.Context(), buyer, sale)
+	must(p.t, err)
+	for _, h := range found {
+		all = append(all, fmt.Sprint(h.Place, " ", h.State))
+	}
+	return all
+}
+
+// A dead code gives its place to another one, and that to a third, or is refunded, once;
+// its buyer sees who has the place.
+func TestDeadCodes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A", "B", "C", "D", "E")
+		must(t, p.sell(p.pick(3, 0), sale, buyer))
+		before, err := p.Holdings(t.Context(), buyer, sale)
+		must(t, err)
+		fresh := p.pick(2, 0)
+		swap := stock.Replace([]stock.Swap{{Dead: before[1], Fresh: fresh[0]}}, sale, buyer, epoch)
+		must(t, p.apply(swap))
+		wantTexts(t, "replaced", p.held(), "1 sold", "2 replaced", "2 sold", "3 sold")
+		for what, effects := range map[string][]storage.Effect{
+			"the same again":      swap,
+			"a replaced code":     stock.Refund([]stock.CodeID{before[1].ID}, sale, buyer),
+			"another's code":      stock.Refund([]stock.CodeID{before[0].ID}, sale, rival),
+			"another order's":     stock.Refund([]stock.CodeID{before[0].ID}, "ord_2", buyer),
+			"a code that is sold": stock.Replace([]stock.Swap{{Dead: before[0], Fresh: fresh[0]}}, sale, buyer, epoch),
+		} {
+			if err := p.apply(effects); !errors.Is(err, storage.ErrStale) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		now, err := p.Holdings(t.Context(), buyer, sale)
+		must(t, err)
+		must(t, p.apply(stock.Replace([]stock.Swap{{Dead: now[2], Fresh: fresh[1]}}, sale, buyer, epoch)))
+		must(t, p.apply(stock.Refund([]stock.CodeID{before[0].ID}, sale, buyer)))
+		wantTexts(t, "in the end", p.held(), "1 refunded", "2 replaced", "2 replaced", "2 sold", "3 sold")
+		codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"})
+		must(t, err)
+		wantTexts(t, "seen", texts(codes), "A", "E", "C")
+		for i, c := range codes {
+			if c.Place != i+1 {
+				t.Errorf("code %d has place %d", i+1, c.Place)
+			}
+		}
+		p.count(0)
+		tallies, err := stock.Tallies(t.Context(), p.DB, buyer, []string{sale, "ord_2"})
+		must(t, err)
+		if diff := cmp.Diff([]stock.Tally{{Order: sale, Sold: 2, Replaced: 2, Refunded: 1}}, tallies); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// The first look counts since a code was sold, and sales are listed a page at a time,
+// whatever became of the codes, within their period and realm.
+func TestLooksAndSales(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A", "B", "C")
+		must(t, p.sell(p.pick(2, 0), sale, buyer))
+		look := stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"}
+		must(t, p.apply(stock.Revealed(look, epoch)))
+		look.Actor = "key/2"
+		must(t, p.apply(stock.Revealed(look, epoch.Add(time.Hour))))
+		for since, want := range map[time.Duration]string{0: "key/1", time.Second: "key/2", time.Hour: "key/2", 2 * time.Hour: ""} {
+			got, seen, err := p.FirstLook(t.Context(), buyer, sale, epoch.Add(since))
+			if err != nil || got.Actor != want || seen != (want != "") {
+				t.Errorf("since %s: %+v, %t, %v", since, got, seen, err)
+			}
+		}
+		must(t, p.clocks.SetOffset(time.Hour))
+		must(t, p.sell(p.pick(1, 0), "ord_2", rival))
+		query := stock.SalesQuery{Realm: realm.Test, From: epoch, Until: epoch.Add(2 * time.Hour), Limit: 2}
+		var got []stock.Sale
+		for {
+			page, err := stock.Sales(t.Context(), p.DB, query)
+			must(t, err)
+			if len(page) == 0 {
+				break
+			}
+			got, query.After = append(got, page...), page[len(page)-1]
+		}
+		want := []stock.Sale{{Book: buyer, Order: sale, At: epoch}, {Book: buyer, Order: sale, At: epoch}, {Book: rival, Order: "ord_2", At: epoch.Add(time.Hour)}}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(stock.Sale{}, "ID")); diff != "" {
+			t.Error(diff)
+		}
+		for what, q := range map[string]stock.SalesQuery{"live": {Realm: realm.Live, From: epoch, Until: epoch.Add(2 * time.Hour), Limit: 9},
+			"before": {Realm: realm.Test, From: epoch.Add(-time.Hour), Until: epoch, Limit: 9}} {
+			if found, err := stock.Sales(t.Context(), p.DB, q); err != nil || len(found) != 0 {
+				t.Errorf("%s: %v, %v", what, found, err)
+			}
+		}
+	})
+}

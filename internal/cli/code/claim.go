@@ -1,0 +1,131 @@
+package code
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) claim() *cobra.Command {
+	cmd := &cobra.Command{Use: "claim", Short: "What buyers say is dead: list, show, replace, refund, reject"}
+	cmd.AddCommand(p.listClaims(), p.showClaim(),
+		p.decideClaim(claim.Replace, &cobra.Command{
+			Use: "replace BOOK CLAIM", Short: "Give other codes of the item for codes of a claim",
+			Long: `Replace takes as many codes of the item from stock and puts them in the places of the
+dead ones in the order, all or none. Replacing again changes nothing.`,
+			Example: "  scrip claim replace bk_01… claim_01…\n  scrip claim replace bk_01… claim_01… --codes 2,3",
+		}),
+		p.decideClaim(claim.Refund, &cobra.Command{
+			Use: "refund BOOK CLAIM", Short: "Pay back what was charged for codes of a claim",
+			Long: `Refund pays back to the buyer's wallet what was charged for the codes. An order all of
+whose codes are refunded becomes refunded. Refunding again changes nothing.`,
+			Example: "  scrip claim refund bk_01… claim_01… --reason 'the shop confirmed it'",
+		}),
+		p.decideClaim(claim.Reject, &cobra.Command{
+			Use: "reject BOOK CLAIM", Short: "Leave codes of a claim as they are, and tell the buyer why",
+			Example: "  scrip claim reject bk_01… claim_01… --reason 'redeemed by your customer on 21 November'",
+		}))
+	return cmd
+}
+
+func (p *program) listClaims() *cobra.Command {
+	var name, state string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List claims of all customers, newest first", Args: cobra.NoArgs,
+		Example: "  scrip claim list --realm live\n  scrip claim list --realm live --state rejected",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := realm.Parse(name)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				return p.runListClaims(ctx, cmd, app, claim.Filter{Realm: r, State: claim.State(state), Limit: claim.MaxPage})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	cmd.Flags().StringVar(&state, "state", string(claim.Open), "open, accepted, rejected, or empty for all")
+	return cmd
+}
+
+func (p *program) runListClaims(ctx context.Context, cmd *cobra.Command, app *server.App, f claim.Filter) error {
+	l := shell.Listing{Columns: []string{"CLAIM", "BOOK", "ORDER", "CODES", "REASON", "STATE", "CREATED"}}
+	for {
+		found, err := app.Claims.List(ctx, f)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			c := &found[i]
+			numbers := make([]string, len(c.Lines))
+			for j := range c.Lines {
+				numbers[j] = strconv.Itoa(c.Lines[j].Place)
+			}
+			l.Add(string(c.ID), string(c.Book), strconv.FormatInt(int64(c.Order), 10), strings.Join(numbers, ","), string(c.Reason), string(c.State),
+				shell.Moment(c.CreatedAt))
+			f.Before = c.ID
+		}
+		if len(found) < f.Limit {
+			return p.Print(cmd, l)
+		}
+	}
+}
+
+func (p *program) showClaim() *cobra.Command {
+	return &cobra.Command{
+		Use: "show BOOK CLAIM", Short: "Show the codes of a claim: who saw each first, and what was decided", Args: cobra.ExactArgs(2),
+		Example: "  scrip claim show bk_01… claim_01…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				found, err := app.Claims.Find(ctx, ledger.BookID(args[0]), claim.ID(args[1]))
+				if err != nil {
+					return err
+				}
+				return p.printClaim(cmd, &found)
+			})
+		},
+	}
+}
+
+// printClaim shows the codes of a claim, each with what belongs to the whole.
+func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
+	l := shell.Listing{Columns: []string{"ORDER", "ORDERED", "NUMBER", "REVEALED", "TO", "CHARGED", "REASON", "NOTE", "STATE", "DECISION", "BY", "DECIDED", "TRANSACTION"}}
+	for i := range c.Lines {
+		line := &c.Lines[i]
+		l.Add(strconv.FormatInt(int64(c.Order), 10), shell.Moment(c.OrderedAt), strconv.Itoa(line.Place), shell.Moment(line.FirstLook.At), line.FirstLook.Actor,
+			line.Charged.String()+" "+line.Charged.Currency.String(), string(c.Reason), c.Note, string(line.Verdict), line.Decision, line.Actor,
+			shell.Moment(line.DecidedAt), string(line.Transaction))
+	}
+	return p.Print(cmd, l)
+}
+
+// decideClaim makes the command of a verdict of one that explains itself.
+func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Command {
+	var places []int
+	var reason string
+	cmd.Args = cobra.ExactArgs(2)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+			decided, err := app.Claims.Decide(ctx, claim.Decision{Book: ledger.BookID(args[0]), Claim: claim.ID(args[1]), Verdict: v, Places: places,
+				Reason: reason, Actor: shell.Actor()})
+			if err != nil {
+				return err
+			}
+			return p.printClaim(cmd, &decided)
+		})
+	}
+	cmd.Flags().IntSliceVar(&places, "codes", nil, "numbers of codes in the order; all that are open unless given")
+	cmd.Flags().StringVar(&reason, "reason", "", "what the buyer is told")
+	if v == claim.Reject {
+		shell.Must(cmd.MarkFlagRequired("reason"))
+	}
+	return cmd
+}

@@ -1,0 +1,153 @@
+package code
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) order() *cobra.Command {
+	cmd := &cobra.Command{Use: "order", Short: "Orders of codes, without the codes: list, show"}
+	cmd.AddCommand(p.listOrders(), p.showOrder())
+	return cmd
+}
+
+// search are the flags of a search for orders.
+type search struct {
+	realm, customer, item, status, since, until string
+	limit                                       int
+}
+
+func (p *program) listOrders() *cobra.Command {
+	var s search
+	cmd := &cobra.Command{
+		Use: "list", Short: "List orders of all customers, newest first, or find them", Args: cobra.NoArgs,
+		Example: `  scrip order list --realm live --limit 20
+  scrip order list --realm live --customer cus_01… --status completed --since 2026-11-01 --until 2026-12-01
+  scrip order list --realm live --item GOOGLE-5USD-KOXx -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.runOrders(ctx, cmd, app, &s) })
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&s.realm, "realm", string(realm.Test), "live or test")
+	flags.StringVar(&s.customer, "customer", "", "whose orders; empty: all")
+	flags.StringVar(&s.item, "item", "", "of which item; empty: all")
+	flags.StringVar(&s.status, "status", "", "with which status; empty: all")
+	flags.StringVar(&s.since, "since", "", "placed on this day or later, such as 2026-11-01, in UTC")
+	flags.StringVar(&s.until, "until", "", "placed before this day")
+	flags.IntVar(&s.limit, "limit", 50, "how many, 1000 at most")
+	return cmd
+}
+
+func (s *search) query(ctx context.Context, app *server.App) (q order.Query, err error) {
+	q = order.Query{Item: catalog.ItemCode(s.item), Status: order.Status(s.status), Limit: s.limit}
+	if q.Realm, err = realm.Parse(s.realm); err != nil {
+		return q, err
+	}
+	for text, target := range map[string]*time.Time{s.since: &q.From, s.until: &q.To} {
+		if text == "" {
+			continue
+		}
+		if *target, err = time.Parse(time.DateOnly, text); err != nil {
+			return q, fmt.Errorf("day %q: want one such as 2026-11-01", text)
+		}
+	}
+	if s.customer != "" {
+		customer, err := app.Accounts.FindCustomer(ctx, account.CustomerID(s.customer))
+		if err != nil {
+			return q, err
+		}
+		q.Book = customer.Book(q.Realm)
+	}
+	return q, nil
+}
+
+// runOrders goes on searching until there are as many as were asked for.
+func (p *program) runOrders(ctx context.Context, cmd *cobra.Command, app *server.App, s *search) error {
+	q, err := s.query(ctx, app)
+	if err != nil {
+		return err
+	}
+	l := shell.Listing{Columns: []string{"ORDER", "BOOK", "STATUS", "ITEM", "QUANTITY", "AMOUNT", "CURRENCY", "CREATED"}}
+	for q.Limit > 0 {
+		found, next, err := app.Orders.Search(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			o := &found[i]
+			l.Add(o.Name(), string(o.Book), string(o.Status), string(o.Item), strconv.Itoa(o.Quantity), o.Amount.String(), o.Amount.Currency.String(),
+				shell.Moment(o.CreatedAt))
+		}
+		q.Limit, q.Before = q.Limit-len(found), next
+		if next == nil {
+			break
+		}
+	}
+	return p.Print(cmd, l)
+}
+
+func (p *program) showOrder() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "show NUMBER", Short: "Show an order, where its codes came from and who saw them", Args: cobra.ExactArgs(1),
+		Long:    "Show never shows a code: of long ones the last four characters.",
+		Example: "  scrip order show 17 --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			number, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return fmt.Errorf("order %q: want its number, such as 17", args[0])
+			}
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				found, err := app.Orders.Find(ctx, book, order.Number(number))
+				if err != nil {
+					return err
+				}
+				return p.describeOrder(ctx, cmd, app, &found)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *server.App, o *order.Order) error {
+	codes, err := app.Orders.Masked(ctx, o.Book, o.Number)
+	if err != nil {
+		return err
+	}
+	looks, err := app.Orders.Looks(ctx, o.Book, o.Number)
+	if err != nil {
+		return err
+	}
+	fields := []shell.Field{{"order", o.Name()}, {"book", string(o.Book)}, {"status", string(o.Status)}, {"item", string(o.Item)}, {"name", o.Product},
+		{"quantity", strconv.Itoa(o.Quantity)}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
+		{"amount", o.Amount.String() + " " + o.Amount.Currency.String()}, {"value", o.Face.String() + " " + o.Face.Currency.String()}, {"email", o.Email},
+		{"transaction", string(o.Transaction)}, {"key", o.Credential}, {"created", shell.Moment(o.CreatedAt)}, {"changed", shell.Moment(o.ChangedAt)}}
+	for i, m := range codes {
+		ending := "code"
+		if m.Ending != "" {
+			ending = "…" + m.Ending
+		}
+		fields = append(fields, shell.Field{"code " + strconv.Itoa(i+1), fmt.Sprintf("%s of batch %s, %s", ending, m.BatchName, m.State)})
+	}
+	for i, look := range looks {
+		fields = append(fields, shell.Field{"look " + strconv.Itoa(i+1), shell.Moment(look.At) + " by " + look.Actor})
+	}
+	return p.Show(cmd, fields)
+}

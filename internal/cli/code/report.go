@@ -1,0 +1,93 @@
+package code
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) report() *cobra.Command {
+	cmd := &cobra.Command{Use: "report", Short: "Daily reports: codes"}
+	cmd.AddCommand(p.reportCodes())
+	return cmd
+}
+
+func (p *program) reportCodes() *cobra.Command {
+	var name, day string
+	var again bool
+	cmd := &cobra.Command{
+		Use: "codes", Short: "Hold a day's orders, codes and postings against one another", Args: cobra.NoArgs,
+		Long: `Codes shows what was sold, replaced and refunded on a day, by the orders, the stock, the
+claims and the books, and lists where these differ: then it ends with status 1. A running
+server makes the report of each day soon after its end; one that is missing, or that
+--again asks for, is made now.`,
+		Example: "  scrip report codes --day 2026-11-27 --realm live\n  scrip report codes --day 2026-11-27 --realm live --again -o json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := realm.Parse(name)
+			if err != nil {
+				return err
+			}
+			d, err := report.ParseDay(day)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				found, err := app.Reports.Find(ctx, r, d)
+				if again || fault.CodeOf(err) == fault.NotFound {
+					found, err = app.Reports.Make(ctx, r, d)
+				}
+				if err != nil {
+					return err
+				}
+				return p.printReport(cmd, &found)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&day, "day", "", "the day in UTC, such as 2026-11-27")
+	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	cmd.Flags().BoolVar(&again, "again", false, "make the report anew")
+	shell.Must(cmd.MarkFlagRequired("day"))
+	return cmd
+}
+
+// printReport shows the figures and then, if there are any, the differences.
+func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
+	figures := shell.Listing{Columns: []string{"CURRENCY", "ORDERS", "CODES", "CHARGED", "REPLACED", "REFUNDED", "BACK", "SOLD", "WALLETS_PAID", "WALLETS_GOT", "REVENUE", "OTHER"}}
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		figures.Add(row.Currency.String(), count(row.Orders), count(row.Codes), row.Charged.String(), count(row.CodesReplaced), count(row.CodesRefunded),
+			row.Refunded.String(), count(row.CodesSold), row.WalletPaid.String(), row.WalletRefunded.String(), row.Revenue.String(), row.Other.String())
+	}
+	differences := shell.Listing{Columns: []string{"KIND", "BOOK", "ORDER", "SUBJECT", "WANT", "GOT"}}
+	for _, d := range r.Differences {
+		number := ""
+		if d.Order != 0 {
+			number = count(int64(d.Order))
+		}
+		differences.Add(string(d.Kind), string(d.Book), number, d.Subject, d.Want, d.Got)
+	}
+	if err := p.printBoth(cmd, figures, differences); err != nil || r.Found == 0 {
+		return err
+	}
+	return fmt.Errorf("%d differences on %s in the %s realm", r.Found, r.Day, r.Realm)
+}
+
+func (p *program) printBoth(cmd *cobra.Command, figures, differences shell.Listing) error {
+	if p.Output == shell.JSON {
+		return shell.WriteJSON(cmd.OutOrStdout(), map[string]any{"figures": figures.Objects(), "differences": differences.Objects()})
+	}
+	if err := p.Print(cmd, figures); err != nil || len(differences.Rows) == 0 {
+		return err
+	}
+	cmd.Println()
+	return p.Print(cmd, differences)
+}

@@ -1,0 +1,168 @@
+package fraud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/fraud/study"
+)
+
+// The data that eval knows.
+const (
+	benchHandbook  = "fdh"
+	benchSFFSD     = "s-ffsd"
+	benchGenerated = "generated"
+)
+
+// evaluation is what eval is asked for.
+type evaluation struct {
+	bench, data string
+	validation  bool
+	fifteen     bool
+}
+
+func (p *program) eval() *cobra.Command {
+	var e evaluation
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Measure the engine on published data, by published protocols",
+		Long: `Eval replays the events of a data set through the engine's own code, with labels that
+arrive late, trains on some days and scores later ones.
+
+fdh is the Fraud Detection Handbook's simulated payments (TX_TIME_SECONDS,CUSTOMER_ID,
+TERMINAL_ID,AMOUNT_CENTS,TX_FRAUD_SCENARIO): seven days to learn from, seven until
+their labels are in, seven of test, in four folds; customers whose fraud is known are
+in no test. s-ffsd is the S-FFSD data set: a fifth of the labelled rows, drawn at
+random, in five draws. generated makes payments up by the Handbook's rules, for those
+who have neither.
+
+Files may be packed with zstd or xz. Nothing is chosen on the tests: --validation
+shows the folds that parameters were chosen on.`,
+		Example: `  scrip fraud eval --bench fdh --data fdh_raw.csv.zst
+  scrip fraud eval --bench s-ffsd --data S-FFSD.csv.xz -o json
+  scrip fraud eval --bench generated`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runEval(cmd, e) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&e.bench, "bench", benchHandbook, "fdh, s-ffsd or generated")
+	flags.StringVar(&e.data, "data", "", "file of the data; none for generated")
+	flags.BoolVar(&e.validation, "validation", false, "the folds for choosing instead of those for telling (fdh, generated)")
+	flags.BoolVar(&e.fifteen, "fifteen", true, "also what the same trees make of the Handbook's fifteen numbers (fdh, generated)")
+	return cmd
+}
+
+func (p *program) runEval(cmd *cobra.Command, e evaluation) error {
+	bar := &stages{cmd: cmd}
+	defer bar.end()
+	if (e.data == "") != (e.bench == benchGenerated) {
+		return errors.New("name the file with --data; generated data need none")
+	}
+	var (
+		results []study.Result
+		sum     string
+		err     error
+	)
+	switch e.bench {
+	case benchHandbook, benchGenerated:
+		results, sum, err = e.payments(cmd.Context(), bar.show)
+	case benchSFFSD:
+		results, sum, err = e.transfers(cmd.Context(), bar.show)
+	default:
+		err = fmt.Errorf("bench %q: want %s, %s or %s", e.bench, benchHandbook, benchSFFSD, benchGenerated)
+	}
+	if err != nil {
+		return err
+	}
+	bar.end()
+	if sum != "" {
+		cmd.PrintErrln("SHA-256 of the data:", sum)
+	}
+	return p.Print(cmd, listingOf(results))
+}
+
+// generated is as large as what it takes the place of.
+func generated() []study.Payment {
+	return study.Generate(study.Generated{Customers: 5000, Terminals: 10_000, Days: 183, Seed: 1})
+}
+
+func (e *evaluation) payments(ctx context.Context, progress study.Progress) ([]study.Result, string, error) {
+	var (
+		payments []study.Payment
+		sum      string
+		err      error
+	)
+	if e.bench == benchGenerated {
+		payments = generated()
+	} else if payments, sum, err = study.ReadHandbook(e.data); err != nil {
+		return nil, "", err
+	}
+	folds := study.TestFolds()
+	if e.validation {
+		folds = study.ValidationFolds()
+	}
+	engine, err := study.Engine(ctx, payments, folds, progress)
+	if err != nil || !e.fifteen {
+		return []study.Result{engine}, sum, err
+	}
+	fifteen, err := study.Fifteen(ctx, payments, folds, progress)
+	return []study.Result{engine, fifteen}, sum, err
+}
+
+func (e *evaluation) transfers(ctx context.Context, progress study.Progress) ([]study.Result, string, error) {
+	transfers, sum, err := study.ReadSFFSD(e.data)
+	if err != nil {
+		return nil, "", err
+	}
+	result, err := study.SFFSD(ctx, transfers, progress)
+	return []study.Result{result}, sum, err
+}
+
+// stages shows the progress of one stage after the other.
+type stages struct {
+	cmd  *cobra.Command
+	what string
+	bar  *shell.Bar
+}
+
+func (s *stages) show(what string, done, of int) {
+	if s.what != what {
+		s.end()
+		s.what, s.bar = what, shell.NewBarOf(s.cmd, what, int64(of))
+	}
+	s.bar.Set(int64(done))
+}
+
+func (s *stages) end() {
+	if s.bar != nil {
+		s.bar.End()
+	}
+	s.what, s.bar = "", nil
+}
+
+func listingOf(results []study.Result) shell.Listing {
+	l := shell.Listing{Columns: []string{"NUMBERS", "FOLD", "EVENTS", "FRAUDS", "AP", "AUC", "CP@100", "RECALL@0.1%"}}
+	for _, r := range results {
+		name := r.Name + " (" + strconv.Itoa(r.Width) + ")"
+		for i, f := range r.Folds {
+			fold := f.Start.Format(time.DateOnly)
+			if f.CardPrecision == 0 { // draws have no days
+				fold = "draw " + strconv.Itoa(i+1)
+			}
+			l.Add(measured(name, fold, f.Measures)...)
+		}
+		l.Add(measured(name, "mean", r.Mean)...)
+	}
+	return l
+}
+
+func measured(name, fold string, m study.Measures) []string {
+	share := func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }
+	return []string{name, fold, strconv.Itoa(m.Events), strconv.Itoa(m.Frauds), share(m.AveragePrecision), share(m.AUC), share(m.CardPrecision), share(m.Recall)}
+}

@@ -1,0 +1,83 @@
+package boost
+
+import "math"
+
+// Model is trained trees. It is safe for concurrent use.
+type Model struct {
+	// Columns is how many numbers a row has.
+	Columns int
+	// Cuts are where each column was cut in training.
+	Cuts  [][]float32
+	trees []tree
+}
+
+// tree is nodes, the root first. A leaf has no children.
+type tree []node
+
+type node struct {
+	column      int32
+	threshold   float32 // a value up to it goes left, and so does a missing one
+	left, right int32   // 0: a leaf
+	// value is a leaf's part of the margin; within the tree, the mean of what is below,
+	// as the training rows fell.
+	value float64
+	bin   uint16 // of threshold, in training
+}
+
+// Trees returns how many trees there are.
+func (m *Model) Trees() int { return len(m.trees) }
+
+// Margin returns the score of a row as log-odds. The row has Columns numbers.
+func (m *Model) Margin(row []float32) float64 {
+	sum := 0.0
+	for _, t := range m.trees {
+		n := &t[0]
+		for n.left != 0 {
+			if x := row[n.column]; x > n.threshold {
+				n = &t[n.right]
+			} else {
+				n = &t[n.left]
+			}
+		}
+		sum += n.value
+	}
+	return sum
+}
+
+// Probability returns the score of a row as the model sees it, without calibration.
+func (m *Model) Probability(row []float32) float64 { return sigmoid(m.Margin(row)) }
+
+// Explain adds to parts, which has one place a column, what each column did to the
+// margin, and returns what no column did: parts and the result sum up to Margin.
+func (m *Model) Explain(row []float32, parts []float64) (base float64) {
+	for _, t := range m.trees {
+		n := &t[0]
+		base += n.value
+		for n.left != 0 {
+			next := &t[n.left]
+			if row[n.column] > n.threshold {
+				next = &t[n.right]
+			}
+			parts[n.column] += next.value - n.value
+			n = next
+		}
+	}
+	return base
+}
+
+// Splits returns, by column, how many splits there are of it; a column without one is
+// not looked at.
+func (m *Model) Splits() []int {
+	counts := make([]int, m.Columns)
+	for _, t := range m.trees {
+		for _, n := range t {
+			if n.left != 0 {
+				counts[n.column]++
+			}
+		}
+	}
+	return counts
+}
+
+// finite reports whether x is a number.
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

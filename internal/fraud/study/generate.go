@@ -1,0 +1,136 @@
+package study
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Generated says how many payments to make up.
+type Generated struct {
+	Customers, Terminals, Days int
+	Seed                       uint64
+}
+
+// Generate makes payments by the Handbook's published rules: customers have habits and a
+// place, and pay at terminals near it. An amount above 220 is fraud; each day two
+// terminals are compromised for 28 days and all their payments are fraud; each day three
+// customers are for 14 days, and a third of their payments, for five times the amount.
+func Generate(g Generated) []Payment {
+	d := newDraws(g.Seed)
+	world := newWorld(d, g)
+	var payments []Payment
+	for day := range g.Days {
+		world.compromise(day)
+		from := len(payments)
+		for c := range world.customers {
+			payments = world.pay(payments, c, day)
+		}
+		sortByTime(payments[from:])
+	}
+	return payments
+}
+
+// The rules.
+const (
+	reach          = 5.0 // how far a terminal may be, on a map of 100 by 100
+	certainFraud   = 220_00
+	terminalsADay  = 2
+	terminalDays   = 28
+	customersADay  = 3
+	customerDays   = 14
+	stolenMultiple = 5
+)
+
+type customer struct {
+	mean, deviation float64 // of amounts, in major units
+	perDay          float64
+	near            []int32
+	until           int // the day from which it is not compromised any more
+}
+
+type world struct {
+	draws     *draws
+	customers []customer
+	until     []int // of terminals
+}
+
+func newWorld(d *draws, g Generated) *world {
+	w := &world{draws: d, customers: make([]customer, g.Customers), until: make([]int, g.Terminals)}
+	places := make([][2]float64, g.Terminals)
+	for i := range places {
+		places[i] = [2]float64{100 * d.unit(), 100 * d.unit()}
+	}
+	for i := range w.customers {
+		c := &w.customers[i]
+		at := [2]float64{100 * d.unit(), 100 * d.unit()}
+		c.mean = 5 + 95*d.unit()
+		c.deviation, c.perDay = c.mean/2, 4*d.unit()
+		for t, place := range places {
+			if math.Hypot(place[0]-at[0], place[1]-at[1]) < reach {
+				c.near = append(c.near, int32(t))
+			}
+		}
+	}
+	return w
+}
+
+// compromise draws who is from a day on.
+func (w *world) compromise(day int) {
+	for range terminalsADay {
+		w.until[w.draws.below(uint64(len(w.until)))] = day + terminalDays
+	}
+	for range customersADay {
+		w.customers[w.draws.below(uint64(len(w.customers)))].until = day + customerDays
+	}
+}
+
+// pay adds a customer's payments of a day.
+func (w *world) pay(payments []Payment, customer, day int) []Payment {
+	c, d := &w.customers[customer], w.draws
+	if len(c.near) == 0 {
+		return payments
+	}
+	for range d.poisson(c.perDay) {
+		second := int64(daySeconds/2 + 20_000*d.normal())
+		amount := c.mean + c.deviation*d.normal()
+		if amount < 0 {
+			amount = 2 * c.mean * d.unit()
+		}
+		if second <= 0 || second >= daySeconds {
+			continue
+		}
+		p := Payment{Second: int64(day)*daySeconds + second, Customer: int32(customer),
+			Terminal: c.near[d.below(uint64(len(c.near)))], Cents: int64(amount * 100)}
+		payments = append(payments, w.judge(p, day))
+	}
+	return payments
+}
+
+// judge makes a payment fraud where the rules say so.
+func (w *world) judge(p Payment, day int) Payment {
+	if p.Cents > certainFraud {
+		p.Scenario = 1
+	}
+	if day < w.until[p.Terminal] {
+		p.Scenario = 2
+	}
+	if day < w.customers[p.Customer].until && w.draws.below(3) == 0 {
+		p.Cents, p.Scenario = p.Cents*stolenMultiple, 3
+	}
+	return p
+}
+
+// poisson returns a number of events with a mean.
+func (d *draws) poisson(mean float64) int {
+	limit, product := math.Exp(-mean), d.unit()
+	n := 0
+	for ; product > limit; n++ {
+		product *= d.unit()
+	}
+	return n
+}
+
+func sortByTime(payments []Payment) {
+	slices.SortStableFunc(payments, func(a, b Payment) int { return cmp.Compare(a.Second, b.Second) })
+}

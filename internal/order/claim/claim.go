@@ -1,0 +1,183 @@
+// Package claim is what buyers of codes report about dead ones, and what the operator
+// decides: other codes for them, their price back, or neither.
+//
+// A claim records when each of its codes was first revealed, and to whom. A decision is
+// one database transaction with what it does to the order, its codes and the books. A code
+// is replaced or refunded once, whatever is repeated or decided by two at a time; what was
+// replaced or refunded stays so, and what was rejected can be claimed again.
+//
+// It must never hold a code in the clear, nor move money but through package order.
+package claim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// ID names a claim ("claim_…").
+type ID string
+
+// Prefix begins every claim's id.
+const Prefix = "claim"
+
+// Reason is what is wrong with the codes.
+type Reason string
+
+// The reasons.
+const (
+	Invalid     Reason = "invalid" // the shop does not know it
+	Used        Reason = "used"    // somebody else had redeemed it
+	Expired     Reason = "expired"
+	WrongValue  Reason = "wrong_value"
+	WrongRegion Reason = "wrong_region"
+	Other       Reason = "other" // the note says what
+)
+
+// Reasons returns the closed list in its documented order.
+func Reasons() []Reason {
+	return []Reason{Invalid, Used, Expired, WrongValue, WrongRegion, Other}
+}
+
+// State is where a claim is in its life.
+type State string
+
+// The states. A claim is open as long as one of its codes is, and accepted when one of
+// them was replaced or refunded.
+const (
+	Open     State = "open"
+	Accepted State = "accepted"
+	Rejected State = "rejected"
+)
+
+// States returns the closed list in its documented order.
+func States() []State { return []State{Open, Accepted, Rejected} }
+
+// Verdict is what was decided about one code.
+type Verdict string
+
+// The verdicts. Pending is none yet.
+const (
+	Pending  Verdict = "open"
+	Replace  Verdict = "replaced"
+	Refund   Verdict = "refunded"
+	Reject   Verdict = "rejected"
+	maxTries         = 8
+)
+
+// Verdicts returns the closed list in its documented order.
+func Verdicts() []Verdict { return []Verdict{Pending, Replace, Refund, Reject} }
+
+// next is the transition table: a decision is final.
+var next = map[Verdict][]Verdict{Pending: {Replace, Refund, Reject}}
+
+// CanBecome reports whether a code about which v was decided may become to.
+func (v Verdict) CanBecome(to Verdict) bool { return slices.Contains(next[v], to) }
+
+// Line is one code of a claim.
+type Line struct {
+	// Place is which of its order's codes it is, from 1.
+	Place  int
+	Code   stock.CodeID
+	SoldAt time.Time
+	// FirstLook is when the code was first revealed, and the credential that looked.
+	FirstLook stock.Look
+	Charged   catalog.Charged
+	Verdict   Verdict
+	// Replacement is the code that has its place; empty unless it was replaced.
+	Replacement stock.CodeID
+	// Transaction is what the books did; empty unless it was replaced or refunded.
+	Transaction ledger.TransactionID
+	Decision    string // the operator's words
+	Actor       string // who decided; empty: nobody yet
+	DecidedAt   time.Time
+}
+
+// Claim is one report of dead codes of one order.
+type Claim struct {
+	Book      ledger.BookID
+	Realm     realm.Realm
+	ID        ID
+	Order     order.Number
+	OrderedAt time.Time
+	Reason    Reason
+	Note      string // the buyer's words; may be empty
+	// Credential is who claimed.
+	Credential           string
+	State                State
+	Revision             int64 // rises with every decision
+	CreatedAt, ChangedAt time.Time
+	Lines                []Line // by place
+}
+
+// Limits of a claim.
+const (
+	// Window is how long after an order its codes can be claimed.
+	Window  = 30 * 24 * time.Hour
+	MaxNote = 500 // bytes
+	// MaxPerOrder bounds the claims of one order, rejected ones among them.
+	MaxPerOrder = 200
+	MaxPage     = 200
+)
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB     *storage.DB
+	Orders *order.Service
+	Stock  *stock.Stock
+	Outbox *webhook.Outbox
+	Audit  *audit.Log
+	Clocks *clock.Realms
+}
+
+// Service is the claims of one installation. It is safe for concurrent use.
+type Service struct{ Deps }
+
+// New returns the service.
+func New(d Deps) *Service { return &Service{d} }
+
+// The types of the events.
+const (
+	eventCreated  = "claim.created"
+	eventReplaced = "claim.replaced"
+	eventRefunded = "claim.refunded"
+	eventRejected = "claim.rejected"
+)
+
+// EventTypes returns the types of this package's events.
+func EventTypes() []string {
+	return []string{eventCreated, eventReplaced, eventRefunded, eventRejected}
+}
+
+// state is that of a claim with the given codes.
+func state(lines []Line) State {
+	s := Rejected
+	for i := range lines {
+		switch lines[i].Verdict {
+		case Pending:
+			return Open
+		case Replace, Refund:
+			s = Accepted
+		case Reject:
+		}
+	}
+	return s
+}
+
+// places are the places of lines, as text: "1,3".
+func places(lines []Line) string {
+	var text []byte
+	for i := range lines {
+		text = appendPlace(text, lines[i].Place)
+	}
+	return string(text)
+}

@@ -1,0 +1,194 @@
+package claim
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Decision is an operator's word on codes of a claim.
+type Decision struct {
+	Book    ledger.BookID
+	Claim   ID
+	Verdict Verdict // Replace, Refund or Reject
+	// Places are which codes of the claim; none: all that are open.
+	Places []int
+	// Reason is the operator's words, which the buyer is told; required to reject.
+	Reason string
+	Actor  string
+	// Also is what to write with the decision, such as the stored answer to the request;
+	// its error undoes the whole. It is not asked when nothing was left to decide. It may
+	// be nil, may run more than once and must have no effects of its own.
+	Also func(*Claim) ([]storage.Effect, error)
+}
+
+func (d *Decision) check() error {
+	switch {
+	case !Pending.CanBecome(d.Verdict):
+		return fault.New(fault.InvalidRequest, "want to replace, refund or reject, not %q", d.Verdict)
+	case len(d.Places) > order.MaxQuantity:
+		return fault.New(fault.InvalidRequest, "name at most %d codes", order.MaxQuantity).At("codes")
+	case len(d.Reason) > MaxNote || audit.Clean(d.Reason) != d.Reason:
+		return fault.New(fault.InvalidRequest, "the reason must be text of at most %d bytes without codes, keys or card numbers", MaxNote).At("reason")
+	case d.Verdict == Reject && strings.TrimSpace(d.Reason) == "":
+		return fault.New(fault.InvalidRequest, "say why it is rejected").At("reason")
+	}
+	return nil
+}
+
+// Decide carries a decision out: the buyer gets other codes of the item, what was charged
+// for the codes, or no more than the reason. Whoever decides the same again changes
+// nothing and gets the claim as it is. It returns invalid_request, not_found, invalid_state
+// for codes about which something else was decided, and out_of_stock.
+func (s *Service) Decide(ctx context.Context, d Decision) (Claim, error) {
+	if err := d.check(); err != nil {
+		return Claim{}, err
+	}
+	for try := 1; ; try++ {
+		c, err := s.Find(ctx, d.Book, d.Claim)
+		if err != nil {
+			return Claim{}, err
+		}
+		chosen, err := c.choose(&d)
+		if err != nil || len(chosen) == 0 {
+			return c, err
+		}
+		if try == 1 && d.Verdict != Reject {
+			// The books and the audit log are not written together: who tried comes first.
+			if err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+				return s.Audit.Append(ctx, tx, s.record(&c, &d, chosen))
+			}); err != nil {
+				return Claim{}, err
+			}
+		}
+		decided, err := s.carryOut(ctx, c, &d, chosen)
+		if !errors.Is(err, storage.ErrStale) {
+			return decided, err
+		}
+		if try == maxTries {
+			return Claim{}, fault.Wrap(err, fault.Unavailable, "too many decide about this order at once")
+		}
+	}
+}
+
+// choose returns the lines, by index, that a decision still has to change: none, where
+// the same was decided about all of them.
+func (c *Claim) choose(d *Decision) ([]int, error) {
+	var chosen []int
+	same := true
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		named := slices.Contains(d.Places, l.Place)
+		switch {
+		case !named && len(d.Places) > 0:
+		case l.Verdict.CanBecome(d.Verdict):
+			chosen = append(chosen, i)
+		case l.Verdict != d.Verdict && named:
+			return nil, fault.New(fault.InvalidState, "code %d of the claim is %s", l.Place, l.Verdict).At("codes")
+		default:
+			same = same && l.Verdict == d.Verdict
+		}
+	}
+	for _, place := range d.Places {
+		if !slices.ContainsFunc(c.Lines, func(l Line) bool { return l.Place == place }) {
+			return nil, fault.New(fault.InvalidRequest, "the claim is not about code %d", place).At("codes")
+		}
+	}
+	if len(chosen) == 0 && !same {
+		return nil, fault.New(fault.InvalidState, "all codes of the claim are decided")
+	}
+	return chosen, nil
+}
+
+func (s *Service) record(c *Claim, d *Decision, chosen []int) audit.Record {
+	lines := make([]Line, len(chosen))
+	for i, at := range chosen {
+		lines[i] = c.Lines[at]
+	}
+	return audit.Record{Actor: d.Actor, Action: actions[d.Verdict], Subject: string(c.ID), Book: string(c.Book), At: s.Clocks.Now(c.Realm),
+		Detail: map[string]string{"order": strconv.FormatInt(int64(c.Order), 10), "codes": places(lines), "reason": d.Reason}}
+}
+
+// actions are the verdicts as the audit log names them, events the types of their events.
+var (
+	actions = map[Verdict]string{Replace: "claim.replace", Refund: "claim.refund", Reject: "claim.reject"}
+	events  = map[Verdict]string{Replace: eventReplaced, Refund: eventRefunded, Reject: eventRejected}
+)
+
+// carryOut makes one try. It returns storage.ErrStale, wrapped, when the claim or its order
+// changed since it was read.
+func (s *Service) carryOut(ctx context.Context, c Claim, d *Decision, chosen []int) (Claim, error) {
+	if d.Verdict == Reject {
+		return s.reject(ctx, c, d, chosen)
+	}
+	var decided Claim
+	r := order.Remedy{Book: c.Book, Order: c.Order, Key: string(c.ID) + "/" + strconv.FormatInt(c.Revision, 10), Actor: d.Actor}
+	for _, at := range chosen {
+		r.Codes = append(r.Codes, c.Lines[at].Code)
+	}
+	r.Also = func(done *order.Remedied) (effects []storage.Effect, err error) {
+		decided, effects, err = s.decided(c, d, chosen, done)
+		return effects, err
+	}
+	remedy := s.Orders.Refund
+	if d.Verdict == Replace {
+		remedy = s.Orders.Replace
+	}
+	_, err := remedy(ctx, r)
+	return decided, err
+}
+
+func (s *Service) reject(ctx context.Context, c Claim, d *Decision, chosen []int) (Claim, error) {
+	var decided Claim
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		done := order.Remedied{Change: order.Change{At: s.Clocks.Now(c.Realm)}}
+		var effects []storage.Effect
+		var err error
+		if decided, effects, err = s.decided(c, d, chosen, &done); err != nil {
+			return err
+		}
+		if err := tx.Apply(ctx, effects); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, s.record(&c, d, chosen))
+	})
+	return decided, err
+}
+
+// decided returns a claim after a decision about some of its lines, and what writes it.
+func (s *Service) decided(c Claim, d *Decision, chosen []int, done *order.Remedied) (Claim, []storage.Effect, error) {
+	swapped := map[stock.CodeID]stock.CodeID{}
+	for _, swap := range done.Swaps {
+		swapped[swap.Dead.ID] = swap.Fresh
+	}
+	c.Lines = slices.Clone(c.Lines)
+	var changed []Line
+	for _, at := range chosen {
+		l := &c.Lines[at]
+		l.Verdict, l.Decision, l.Actor, l.DecidedAt = d.Verdict, d.Reason, d.Actor, done.Change.At
+		l.Transaction, l.Replacement = done.Change.Transaction, swapped[l.Code]
+		changed = append(changed, *l)
+	}
+	before := c.Revision
+	c.State, c.Revision, c.ChangedAt = state(c.Lines), before+1, done.Change.At
+	effects := []storage.Effect{reviseClaim.With(string(c.Book), string(c.ID), before, string(c.State), c.Revision, storage.Micros(c.ChangedAt)).Exactly(1)}
+	for i := range changed {
+		effects = append(effects, decideLine.With(c.verdictArgs(&changed[i])...).Exactly(1))
+	}
+	effects = append(effects, s.Outbox.Effects(webhook.Event{Book: c.Book, Realm: c.Realm, Type: events[d.Verdict], Data: c.event(changed), At: c.ChangedAt})...)
+	if d.Also == nil {
+		return c, effects, nil
+	}
+	more, err := d.Also(&c)
+	return c, append(effects, more...), err
+}
