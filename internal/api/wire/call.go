@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 )
@@ -160,9 +161,12 @@ func (p *Problems) Once(field, message string) {
 	}
 }
 
-// Blames reports whether a field is wrong already.
+// Blames reports whether a field, or a part of it, is wrong already.
 func (p *Problems) Blames(field string) bool {
-	return slices.ContainsFunc(*p, func(other Problem) bool { return other.Field == field })
+	return slices.ContainsFunc(*p, func(other Problem) bool {
+		part, within := strings.CutPrefix(other.Field, field)
+		return within && (part == "" || part[0] == '[' || part[0] == '.')
+	})
 }
 
 // Checker is a request that knows more than its wire tags say about what may stand in it.
