@@ -30,6 +30,8 @@ var nameRules = []rule{
 		},
 		good: []string{
 			product("const kindSpend = `order.spend`\nvar op = ledger.Operation{Kind: kindSpend, Key: kindSpend + `/1`}") + "-- docs/ledger.md --\n| `order.spend` | a card pays |\n",
+			"-- internal/issuing/a.go --\npackage issuing\nimport \"example.test/scrip/internal/ledger\"\nconst settled = `card.settlement/`\n-- internal/ledger/a.go --\npackage ledger\n" +
+				"-- docs/ledger.md --\n| `card.settlement/USD` | owed to networks |\n",
 			product("const bank = `order.bank/`") + "-- docs/ledger.md --\nThe other side is `order.bank/USD`.\n",
 			product("const purposeCode = `order.code`\nconst eventSpent = `order.spent`\nvar find = storage.SQL(`order.find`, `SELECT 1`)") + "-- docs/events.md --\n`order.spent`\n",
 			"-- internal/order/a.go --\npackage order\nvar find = g(`order.find`)\n",
@@ -101,8 +103,15 @@ func checkLedgerNames(s *source) []finding {
 	return compareRecord(s, ledgerRecord, names)
 }
 
-// productNames collects the literals that begin with the package's own name.
+// ownWords are how packages call what is theirs in the books, where that is not their own name.
+var ownWords = map[string]string{"issuing": "card"}
+
+// productNames collects the literals that begin with the package's own name, or word.
 func (f *goFile) productNames(s *source, names used) {
+	own := f.pkg.name
+	if word, ok := ownWords[own]; ok {
+		own = word
+	}
 	for _, decl := range f.syntax.Decls {
 		ast.Inspect(decl, func(n ast.Node) bool {
 			switch at := n.(type) {
@@ -113,7 +122,7 @@ func (f *goFile) productNames(s *source, names used) {
 			case *ast.ValueSpec:
 				return !hasPrefix(at.Names[0].Name, "purpose", "event")
 			case *ast.BasicLit:
-				if name := literal(at); strings.HasPrefix(name, f.pkg.name+".") {
+				if name := literal(at); strings.HasPrefix(name, own+".") {
 					names.add(f, at.Pos(), name)
 				}
 			}

@@ -1,6 +1,6 @@
 // Package cli is the command line. A package below it has the commands of one room:
 // system runs and keeps an installation, account has customers and credentials,
-// giftcard, code, check and fraud have the products'; shell is what they share.
+// giftcard, issuing, code, check and fraud have the products'; shell is what they share.
 //
 // A command reads its flags, calls one method of a product and shows what came back.
 // Rules about money, cards or orders are the products'.
@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/code"
 	"github.com/scripcards/scrip/internal/cli/fraud"
 	"github.com/scripcards/scrip/internal/cli/giftcard"
+	"github.com/scripcards/scrip/internal/cli/issuing"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/cli/system"
 )
@@ -39,7 +40,7 @@ PostgreSQL with --database.`,
 	root.CompletionOptions.HiddenDefaultCmd = false
 	s := shell.New(root)
 	root.PersistentPreRunE = s.CheckOutput
-	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s))...)
+	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s))...)
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			asGroup(cmd)

@@ -10,16 +10,30 @@
 package issuing
 
 import (
+	"crypto/rand"
+	"io"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/memo"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // CardID names a card ("card_…"). It is not a secret.
 type CardID string
+
+const idPrefix = "card"
 
 // Status is where a card is in its life.
 type Status string
@@ -33,12 +47,43 @@ const (
 	Terminated   Status = "terminated"
 )
 
+// Statuses returns the closed list in its documented order.
+func Statuses() []Status { return []Status{PendingTopUp, Active, Frozen, Terminated} }
+
+// next is the transition table.
+var next = map[Status][]Status{
+	PendingTopUp: {Active, Terminated},
+	Active:       {Frozen, Terminated},
+	Frozen:       {Active, Terminated},
+}
+
+// CanBecome reports whether a card that is s may become to.
+func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+
+// Why a card was frozen, terminated or its number replaced.
+const (
+	ReasonCustomer   = "customer"    // its holder asked for it
+	ReasonOperator   = "operator"    // whoever runs the installation did
+	ReasonFraud      = "fraud"       // an operator suspects theft
+	ReasonCardholder = "cardholder"  // the cardholder was rejected or suspended
+	ReasonAutoFreeze = "auto_freeze" // its balance fell below the holder's threshold
+	ReasonExpired    = "expired"
+	ReasonUsedUp     = "used_up" // a card for one payment had it
+	ReasonLost       = "lost"
+	ReasonStolen     = "stolen"
+	ReasonDamaged    = "damaged"
+	ReasonExpiring   = "expiring"
+)
+
 // Holder is on whose behalf a call is made: one customer in one realm.
 type Holder struct {
 	Book  ledger.BookID
 	Realm realm.Realm
 	// Actor is the credential, for the audit log.
 	Actor string
+	// Operator says that an operator acts, or the program itself: what an operator froze,
+	// only an operator lets go.
+	Operator bool
 }
 
 // BIN is a range of card numbers with what its cards can do.
@@ -61,26 +106,23 @@ type BIN struct {
 }
 
 // Window is how long a spending limit counts.
-type Window string
+type Window = spending.Window
 
 // The windows. A day, week, month and year are those of UTC; a week begins on Monday.
 const (
-	PerPayment Window = "payment"
-	PerDay     Window = "day"
-	PerWeek    Window = "week"
-	PerMonth   Window = "month"
-	PerYear    Window = "year"
-	ForLife    Window = "life"
+	PerPayment = spending.PerPayment
+	PerDay     = spending.PerDay
+	PerWeek    = spending.PerWeek
+	PerMonth   = spending.PerMonth
+	PerYear    = spending.PerYear
+	ForLife    = spending.ForLife
 )
 
 // Limit bounds what a card spends, or how often, within a window.
-type Limit struct {
-	Window Window
-	// Amount is the most that may be spent; zero: any.
-	Amount money.Amount
-	// Count is how many payments there may be; 0: any.
-	Count int64
-}
+type Limit = spending.Limit
+
+// Address is where bills go to.
+type Address = cardholder.Address
 
 // Controls are what a customer or operator allows a card.
 type Controls struct {
@@ -121,6 +163,19 @@ type Card struct {
 	EndedAt   time.Time // zero unless terminated
 	// Reason is why it was frozen or terminated, in a word of the closed list.
 	Reason string
+
+	// Tier is what its cardholder may spend with all cards together.
+	Tier cardholder.Tier
+	// Spent is what payments took less what came back, Transactions how many there were.
+	Spent        money.Amount
+	Transactions int64
+	LastUsedAt   time.Time // zero: never
+	// Version rises whenever what the card is or may do changes. Used refuses to be
+	// written with an older one.
+	Version int64
+
+	sealed []byte // its number
+	hash   []byte // by which its number is found
 }
 
 // accountPrefix and a card's id are the name of its account.
@@ -131,8 +186,105 @@ func (c *Card) Account() ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID(accountPrefix + string(c.ID)), Currency: c.BIN.Currency, Side: ledger.Credit}
 }
 
+// SpendingLimit returns the most that the card may spend in a month: its own monthly
+// limit, or its BIN's.
+func (c *Card) SpendingLimit() money.Amount {
+	if own, ok := spending.Of(c.Controls.Limits, PerMonth); ok && !own.Amount.IsZero() {
+		return own.Amount
+	}
+	return c.BIN.MaxMonthly
+}
+
+// Expiry returns the month in which the card expires, as YYMM.
+func (c *Card) Expiry() string { return c.ExpiresAt.Format("0601") }
+
+// Spender names whose spending the tier's limits bound, within the book: the
+// cardholder's, or that of all cards for nobody in particular.
+func (c *Card) Spender() string {
+	if c.Holder == "" {
+		return cardholder.Anonymous
+	}
+	return c.Holder
+}
+
 // Settlement returns the account of a book that holds what card networks are owed for
 // payments in a currency.
 func Settlement(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("card.settlement/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
+}
+
+// Receivable returns the account of a book that holds what the customer owes: what card
+// networks took beyond what was on a card. It has a floor, so that no more is ever
+// repaid than is owed; the next funding repays it first.
+func Receivable(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("card.receivable/" + currency.String()), Currency: currency, Side: ledger.Debit}
+}
+
+// Programme is the operator's rules for virtual cards.
+type Programme struct {
+	// HolderName and Billing are on cards for nobody in particular.
+	HolderName string
+	Billing    Address
+	// ValidityYears is how long a card can be used after it is made.
+	ValidityYears int
+	// IssuingOn allows new cards; those that exist work without it, too.
+	IssuingOn bool
+	// MinMajor and MaxMajor bound one funding, in major units of the card's currency.
+	MinMajor, MaxMajor int64
+	// MaxCards bounds the cards of a book that are not terminated.
+	MaxCards int64
+	// RequireCardholder allows cards for verified cardholders alone.
+	RequireCardholder bool
+}
+
+// DefaultProgramme is three years, 1 to 5,000 at once, 10,000 cards, for anybody.
+func DefaultProgramme() Programme {
+	return Programme{HolderName: "ANONYMOUS", Billing: Address{Line1: "123 Privacy Street", City: "Wilmington", State: "DE", Zip: "19801", Country: "US"},
+		ValidityYears: 3, IssuingOn: true, MinMajor: 1, MaxMajor: 5_000, MaxCards: 10_000}
+}
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB        *storage.DB
+	Books     *ledger.Ledger
+	Vault     *vault.Vault
+	Outbox    *webhook.Outbox
+	Audit     *audit.Log
+	Clocks    *clock.Realms
+	Programme Programme
+	// Random is the source of numbers; crypto/rand unless set.
+	Random io.Reader
+}
+
+// Service is the virtual cards of one installation. It is safe for concurrent use.
+type Service struct {
+	Deps
+	// Cardholders are the persons for whom there are cards, and their tiers.
+	Cardholders *cardholder.Service
+	bins        *memo.Memo[[]BIN]
+	owners      *memo.Memo[owner]
+	recent      *memo.Memo[*record]
+	sweeps      sweeps
+	drawing     sync.Mutex // numbers are drawn one at a time: Random need not be safe for many
+}
+
+// What is remembered, and for how long until it is looked up again. What a remembered
+// card says is never the last word: its version is checked where money moves.
+const (
+	recentCards = 65_536
+	fresh       = time.Second
+	life        = time.Minute
+	forGood     = time.Hour
+)
+
+// New returns the service.
+func New(d Deps) *Service {
+	if d.Random == nil {
+		d.Random = rand.Reader
+	}
+	return &Service{Deps: d, sweeps: sweeps{page: sweepSize},
+		Cardholders: cardholder.New(cardholder.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks}),
+		bins:        memo.New[[]BIN](memo.Config{Present: 16, Absent: 16, Fresh: fresh, Life: life}),
+		owners:      memo.New[owner](memo.Config{Present: recentCards, Absent: 16, Fresh: forGood, Life: 2 * forGood}),
+		recent:      memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: fresh, Life: life})}
 }

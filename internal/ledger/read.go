@@ -32,6 +32,15 @@ func (l *Ledger) FindAccount(ctx context.Context, book BookID, account AccountID
 	return a, err
 }
 
+// FindAccounts returns those of some accounts of a book that exist, in no order.
+func (l *Ledger) FindAccounts(ctx context.Context, book BookID, accounts []AccountID) ([]*Account, error) {
+	values := make([][]any, len(accounts))
+	for i, account := range accounts {
+		values[i] = []any{string(book), string(account)}
+	}
+	return storage.AllOf(ctx, l.db, scanAccount, loadAccounts, values)
+}
+
 // ListAccounts returns up to limit accounts whose id begins with prefix and comes after the given one, by id.
 func (l *Ledger) ListAccounts(ctx context.Context, book BookID, prefix string, after AccountID, limit int) ([]*Account, error) {
 	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), string(after), prefix, prefix+"\U0010ffff", page(limit))

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -82,6 +83,7 @@ type App struct {
 	Webhooks *webhook.Service
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
+	Issuing  *issuing.Service
 	Wallets  *wallet.Service
 	Alerts   *wallet.Alerts
 	Catalog  *catalog.Service
@@ -158,7 +160,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), issuing.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -178,6 +180,8 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	a.Issuing = issuing.New(issuing.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
+		Programme: issuing.DefaultProgramme()})
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
@@ -262,6 +266,10 @@ func (a *App) schedule() {
 			return err
 		}
 		_, err := a.Cards.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("issuing.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Issuing.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {

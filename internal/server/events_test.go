@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/order"
 	claims "github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/ping"
@@ -27,7 +28,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\|").FindAllStringSubmatch(section, -1) {
 		listed = append(listed, m[1])
 	}
-	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
+	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), issuing.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
 			t.Errorf("%s is not documented", name)

@@ -57,7 +57,7 @@ func TestRoles(t *testing.T) {
 // Whatever changes something needs more than the duty to read.
 func TestAuditorsOnlyRead(t *testing.T) {
 	for _, r := range newSurface(t).Routes() {
-		if r.Method != http.MethodGet && r.Scope == string(account.DutyRead) && r.Name != "giftcards.find" {
+		if r.Method != http.MethodGet && r.Scope == string(account.DutyRead) && r.Name != "giftcards.find" && r.Name != "cards.find" {
 			t.Errorf("%s is a %s that auditors may do", r.Name, r.Method)
 		}
 		if r.Scope == "" && !r.Public {

@@ -20,11 +20,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -119,7 +122,39 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
 	maps.Copy(all, b.remedies(t))
+	maps.Copy(all, b.virtual(t, base, book))
 	return all
+}
+
+// virtual are the calls about virtual cards, each with a card of its own.
+func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable {
+	t.Helper()
+	ctx, h := t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	_, err := b.Wallets.Load(ctx, wallet.Load{Book: h.Book, Realm: h.Realm, Amount: money.New(50000, money.USD), Reference: "cards", Actor: seeder})
+	check(t, err)
+	var cards []string
+	for range 5 {
+		card, err := b.Issuing.Issue(ctx, h, issuing.NewCard{BIN: "491653", Amount: money.New(1000, money.USD)})
+		check(t, err)
+		cards = append(cards, book+"/cards/"+string(card.ID))
+	}
+	_, err = b.Issuing.Freeze(ctx, h, issuing.Step{Card: issuing.CardID(strings.TrimPrefix(cards[4], book+"/cards/"))})
+	check(t, err)
+	person, err := b.Issuing.Cardholders.Create(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: seeder},
+		cardholder.NewPerson{Name: "Ada", Address: b.Issuing.Programme.Billing})
+	check(t, err)
+	return map[string]repeatable{
+		"bins.put": {method: http.MethodPut, target: base + "/bins/45320012", body: `{"network":"visa","type":"travel","issuer_country":"DE","currency":"EUR",` +
+			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
+		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
+		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
+		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},
+		"cards.replace":      {target: cards[2] + "/replace", body: `{"reason":"lost"}`},
+		"cards.terminate":    {target: cards[3] + "/terminate", body: `{}`},
+		"cards.unfreeze":     {target: cards[4] + "/unfreeze", body: `{}`},
+		"cardholders.create": {target: book + "/cardholders", body: `{"name":"Bo","address":{"line1":"1 Main St","city":"Oslo","country":"NO"}}`},
+		"cardholders.judge":  {target: book + "/cardholders/" + string(person.ID) + "/judge", body: `{"state":"rejected"}`},
+	}
 }
 
 func first(method, otherwise string) string {

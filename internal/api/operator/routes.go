@@ -2,7 +2,7 @@
 // /operator/v1: customers with their credentials and balances, gift cards and
 // templates, the books, events and webhooks, networks and balance checks, portals,
 // the audit log, operators and the clock of the test realm; in operator/code what
-// concerns selling codes.
+// concerns selling codes, in operator/issuing what concerns virtual cards.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator/code"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
+	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
 	"github.com/scripcards/scrip/internal/api/operator/remedy"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
@@ -26,6 +27,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -48,6 +50,7 @@ type Deps struct {
 	Accounts *account.Service
 	Webhooks *webhook.Service
 	Cards    *giftcard.Service
+	Issuing  *issuing.Service
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
@@ -110,6 +113,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.networkRoutes(s)
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
+	cards.Routes(s, a.desk, deps.Issuing)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }

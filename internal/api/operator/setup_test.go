@@ -32,6 +32,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -109,6 +110,8 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})}),
 		Wallets: wallet.New(books, hooks.Outbox, clocks), Alerts: alerts}
+	b.Issuing = issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{2})})
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
@@ -217,12 +220,34 @@ func check(t testing.TB, err error) {
 	}
 }
 
+// spend gives the customer a virtual card with 50.00, of which 12.50 are held.
+func (b *bundle) spend(t testing.TB, _ []string) {
+	t.Helper()
+	ctx, h := t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	_, err := b.Wallets.Load(ctx, wallet.Load{Book: h.Book, Realm: h.Realm, Amount: money.New(8000, money.USD), Reference: "transfer", Actor: seeder})
+	check(t, err)
+	card, err := b.Issuing.Issue(ctx, h, issuing.NewCard{BIN: "491653", Amount: money.New(5000, money.USD), Label: "Ads", Metadata: map[string]string{"team": "growth"}})
+	check(t, err)
+	to := issuing.Settlement(money.USD)
+	_, err = b.Books.Submit(ctx, ledger.Operation{Book: h.Book, Kind: "test.hold", At: began, Open: []ledger.NewAccount{to}, Holds: []ledger.HoldChange{
+		{Action: ledger.Place, ID: "hold_1", Amount: money.New(1250, money.USD), Debit: card.Account().ID, Credit: to.ID}}})
+	check(t, err)
+}
+
+// virtualNumber is the number of the first virtual card: numbers are the same on every run.
+func virtualNumber(t testing.TB) string {
+	t.Helper()
+	number, err := pan.Generate(rand.NewChaCha8([32]byte{2}), "491653", 16)
+	check(t, err)
+	return number.Reveal()
+}
+
 // vars are what golden files may call by name.
 func (b *bundle) vars(t testing.TB) map[string]string {
 	t.Helper()
 	return map[string]string{
 		"customer": string(b.customer.ID), "book": string(b.customer.Test), "live_book": string(b.customer.Live),
-		"card": string(b.card.Card.ID), "number": b.card.Card.Number.Reveal(), "card_key": b.card.Key.Reveal(),
+		"card": string(b.card.Card.ID), "number": b.card.Card.Number.Reveal(), "card_key": b.card.Key.Reveal(), "pan": virtualNumber(t),
 		"redemption": string(b.redeemed.Transaction), "hold": string(b.held.Hold), "receiver": b.receiver.URL,
 		"admin": b.keys[account.RoleAdmin], "support": b.keys[account.RoleSupport], "auditor": b.keys[account.RoleAuditor],
 		"cover": string(cover(t)), "cover_base64": base64.StdEncoding.EncodeToString(cover(t)),

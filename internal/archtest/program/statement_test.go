@@ -27,7 +27,7 @@ var acrossOwners = map[string][]string{
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
 		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
-	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},
+	"sweeps for what is due, which is then done book by book": {"giftcard.due_cards", "issuing.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
 	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "quota.changed", "wallet.changed_alerts", "webhook.list_changed"},

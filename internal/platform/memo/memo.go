@@ -114,6 +114,13 @@ func (m *Memo[V]) Forget(match func(V) bool) {
 	}
 }
 
+// Drop is Forget for one key: what was looked up under it before is not returned any more.
+func (m *Memo[V]) Drop(key Key) {
+	m.generation.Add(1) // a look-up under way may have read what was there before
+	m.present[key[0]%shards].remove(key)
+	m.absent[key[0]%shards].remove(key)
+}
+
 // Len returns how many answers and absences are held, expired ones included.
 func (m *Memo[V]) Len() (present, absent int) {
 	for i := range shards {

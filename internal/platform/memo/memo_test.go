@@ -141,6 +141,31 @@ func TestForget(t *testing.T) {
 	s.want("d", 0, "new", 1)
 }
 
+// After Drop neither what was remembered under the key nor what was being looked up under
+// it is returned; what stands under other keys stays.
+func TestDrop(t *testing.T) {
+	s := newSource(t)
+	s.truth["a"], s.truth["b"] = "one", "two"
+	s.want("a", 0, "one", 1)
+	s.want("b", 0, "two", 1)
+	s.want("c", 0, "", 1)
+	s.truth["a"], s.truth["c"] = "new", "there"
+	s.Drop(key("a"))
+	s.Drop(key("c"))
+	s.want("a", 0, "new", 1)
+	s.want("b", 0, "two", 0)
+	s.want("c", 0, "there", 1)
+	old, _, err := s.Find(t.Context(), memo.Query{Key: key("d"), Now: began}, func(context.Context) (string, bool, error) {
+		s.truth["d"] = "changed"
+		s.Drop(key("d"))
+		return "read before", true, nil
+	})
+	if old != "read before" || err != nil {
+		t.Errorf("%q, %v", old, err)
+	}
+	s.want("d", 0, "changed", 1)
+}
+
 // Memory is bounded, the last used stay, and absences do not push answers out.
 func TestBounds(t *testing.T) {
 	s := newSource(t)

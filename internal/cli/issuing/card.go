@@ -1,0 +1,234 @@
+package issuing
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func (p *program) card() *cobra.Command {
+	cmd := &cobra.Command{Use: "card", Short: "Virtual cards: issue, fund, list, show, freeze, replace, terminate"}
+	cmd.AddCommand(p.issueCard(), p.fundCard(), p.listCards(), p.showCard(), p.replaceCard(), p.terminateCard(),
+		p.step("freeze", "Keep a card from new payments; its holder cannot undo it", func(app *server.App) stepping { return app.Issuing.Freeze }),
+		p.step("unfreeze", "Let a frozen card pay again, whoever froze it", func(app *server.App) stepping { return app.Issuing.Unfreeze }))
+	return cmd
+}
+
+func (p *program) issueCard() *cobra.Command {
+	var owner shell.Owner
+	var n issuing.NewCard
+	var amount, currency, limit, person string
+	cmd := &cobra.Command{
+		Use: "issue", Short: "Issue a card from a customer's wallet", Args: cobra.NoArgs,
+		Long: `Issue makes an active card and has the customer's wallet pay what is on it at first.
+Its number is not shown: the customer reads it over the API.`,
+		Example: `  scrip card issue --customer cus_01… --realm live --bin 491653 --amount 500 --label 'Ad spend'
+  scrip card issue --customer cus_01… --bin 531993 --amount 50 --limit 200 --category software --category 5734 --single-use`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if n.Amount, err = shell.ParseAmount(amount, currency); err != nil {
+				return err
+			}
+			if limit != "" {
+				if n.SpendingLimit, err = shell.ParseAmount(limit, currency); err != nil {
+					return err
+				}
+			}
+			n.Cardholder = cardholder.ID(person)
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				card, err := app.Issuing.Issue(ctx, h, n)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, describe(&card))
+			})
+		},
+	}
+	owner.Flags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&n.BIN, "bin", "", "the BIN, as scrip bin list has it")
+	flags.StringVar(&amount, "amount", "", "what is on it at first, such as 50.00")
+	flags.StringVar(&currency, "currency", "USD", "ISO 4217 code")
+	flags.StringVar(&n.Label, "label", "", "what its holder calls it")
+	flags.StringVar(&limit, "limit", "", "the most that it may spend in a month; empty: the BIN's")
+	flags.StringSliceVar(&n.Categories, "category", nil, "allow merchants of a category, such as software or 7372; may be repeated")
+	flags.StringVar(&person, "cardholder", "", "for whom it is; empty: nobody in particular")
+	flags.BoolVar(&n.Controls.SingleUse, "single-use", false, "its first captured payment is its last")
+	flags.StringVar(&n.Key, "key", "", "makes the command repeatable")
+	for _, name := range []string{"bin", "amount"} {
+		shell.Must(cmd.MarkFlagRequired(name))
+	}
+	return cmd
+}
+
+func (p *program) fundCard() *cobra.Command {
+	var owner shell.Owner
+	var amount, currency, key string
+	cmd := &cobra.Command{
+		Use: "fund CARD", Short: "Put money of the wallet on a card", Args: cobra.ExactArgs(1),
+		Example: "  scrip card fund card_01… --customer cus_01… --realm live --amount 200 --key july",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			parsed, err := shell.ParseAmount(amount, currency)
+			if err != nil {
+				return err
+			}
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				m, err := app.Issuing.Fund(ctx, h, issuing.Transfer{Card: issuing.CardID(args[0]), Amount: parsed, Key: key})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"previous", m.Previous.String()}, {"balance", m.New.String()},
+					{"repaid", m.Repaid.String()}, {"wallet", m.Wallet.String()}, {"transaction", string(m.Transaction)}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().StringVar(&amount, "amount", "", "how much, such as 200.00")
+	cmd.Flags().StringVar(&currency, "currency", "USD", "ISO 4217 code")
+	cmd.Flags().StringVar(&key, "key", "", "makes the command repeatable")
+	shell.Must(cmd.MarkFlagRequired("amount"))
+	return cmd
+}
+
+func (p *program) listCards() *cobra.Command {
+	var owner shell.Owner
+	var f issuing.Filter
+	var status, sort string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List a customer's cards", Args: cobra.NoArgs,
+		Example: `  scrip card list --customer cus_01… --realm live
+  scrip card list --customer cus_01… --status frozen --sort balance -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				f.Holder, f.Status, f.Sort = h, issuing.Status(status), issuing.Sort(sort)
+				found, err := app.Issuing.List(ctx, f)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"CARD", "BIN", "LAST4", "STATUS", "BALANCE", "CURRENCY", "LABEL", "CREATED"}}
+				for _, c := range found.Cards {
+					l.Add(string(c.ID), c.BIN.ID, c.Last4, string(c.Status), c.Balance.String(), c.BIN.Currency.String(), c.Label, shell.Moment(c.CreatedAt))
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&status, "status", "", "pending_top_up, active, frozen or terminated; empty: all")
+	flags.StringVar(&f.Label, "label", "", "a part of the label")
+	flags.StringVar(&sort, "sort", string(issuing.ByCreated), "created_at, balance or last_used, the greatest first")
+	flags.IntVar(&f.Limit, "limit", issuing.MaxPerPage, "how many, at most 100")
+	flags.IntVar(&f.Offset, "offset", 0, "how many to leave out")
+	return cmd
+}
+
+func (p *program) showCard() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "show CARD", Short: "Show a card without its number", Args: cobra.ExactArgs(1),
+		Example: "  scrip card show card_01… --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				card, err := app.Issuing.Get(ctx, h, issuing.CardID(args[0]))
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, describe(&card))
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+// describe is a card as it is shown.
+func describe(c *issuing.Card) []shell.Field {
+	return []shell.Field{{"card", string(c.ID)}, {"bin", c.BIN.ID}, {"network", string(c.BIN.Network)}, {"last4", c.Last4}, {"status", string(c.Status)},
+		{"reason", c.Reason}, {"balance", c.Balance.String()}, {"held", c.Held.String()}, {"spent", c.Spent.String()}, {"currency", c.BIN.Currency.String()},
+		{"transactions", strconv.FormatInt(c.Transactions, 10)}, {"label", c.Label}, {"month", c.SpendingLimit().String()},
+		{"categories", strings.Join(c.Controls.Categories, " ")}, {"cardholder", c.Holder}, {"tier", c.Tier.Name},
+		{"created", shell.Moment(c.CreatedAt)}, {"expires", shell.Moment(c.ExpiresAt)}}
+}
+
+// stepping is a change of a card's status.
+type stepping func(ctx context.Context, h issuing.Holder, st issuing.Step) (issuing.Card, error)
+
+func (p *program) step(verb, short string, of func(*server.App) stepping) *cobra.Command {
+	var owner shell.Owner
+	var st issuing.Step
+	cmd := &cobra.Command{
+		Use: verb + " CARD", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  scrip card " + verb + " card_01… --customer cus_01… --realm live --reason fraud --note 'called the cardholder'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				st.Card = issuing.CardID(args[0])
+				card, err := of(app)(ctx, h, st)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, describe(&card))
+			})
+		},
+	}
+	owner.Flags(cmd)
+	reasons(cmd, &st.Reason, &st.Note)
+	return cmd
+}
+
+// reasons offers the flags that say why.
+func reasons(cmd *cobra.Command, reason, note *string) {
+	cmd.Flags().StringVar(reason, "reason", issuing.ReasonOperator, "operator, fraud or cardholder")
+	cmd.Flags().StringVar(note, "note", "", "what else to know, for the audit log")
+}
+
+func (p *program) replaceCard() *cobra.Command {
+	var owner shell.Owner
+	var reason string
+	cmd := &cobra.Command{
+		Use: "replace CARD", Short: "Give a card a new number; the old one is dead", Args: cobra.ExactArgs(1),
+		Example: "  scrip card replace card_01… --customer cus_01… --realm live --reason stolen",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				issued, err := app.Issuing.Replace(ctx, h, issuing.Replacement{Card: issuing.CardID(args[0]), Reason: reason})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, describe(&issued.Card))
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "lost, stolen, damaged or expiring")
+	shell.Must(cmd.MarkFlagRequired("reason"))
+	return cmd
+}
+
+func (p *program) terminateCard() *cobra.Command {
+	var owner shell.Owner
+	var e issuing.Ending
+	cmd := &cobra.Command{
+		Use: "terminate CARD", Short: "End a card for good; what is on it goes back to the wallet", Args: cobra.ExactArgs(1),
+		Example: "  scrip card terminate card_01… --customer cus_01… --realm live --note 'asked by phone'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
+				e.Card = issuing.CardID(args[0])
+				ended, err := app.Issuing.Terminate(ctx, h, e)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"status", string(ended.Card.Status)}, {"refunded", ended.Refunded.String()},
+					{"held", ended.Card.Held.String()}, {"wallet", ended.Wallet.String()}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	reasons(cmd, &e.Reason, &e.Note)
+	return cmd
+}

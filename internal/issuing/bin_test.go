@@ -1,0 +1,208 @@
+package issuing_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
+)
+
+func euros(minor int64) money.Amount { return money.New(minor, money.EUR) }
+
+// travel is a BIN that does not ship.
+func travel() issuing.BIN {
+	return issuing.BIN{ID: "45320012", Network: pan.Visa, Type: "travel", IssuerCountry: "DE", Currency: money.EUR, ThreeDS: true,
+		MaxTransaction: euros(100_00), MaxMonthly: euros(1000_00), AcceptanceTenths: 1000, BestFor: []string{"hotels"}, Active: true}
+}
+
+// Both published BINs ship as they are published; operators change them and add more, and
+// every process follows within seconds.
+func TestBINs(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		p, q := both[0], both[1]
+		ctx := t.Context()
+		all, err := q.BINs(ctx)
+		must(t, err)
+		if diff := cmp.Diff(issuing.ShippedBINs(), all); diff != "" {
+			t.Error(diff)
+		}
+		visaBIN, everyday := all[0], all[1]
+		if visaBIN.ID != "491653" || visaBIN.Network != pan.Visa || visaBIN.Type != "advertising" || visaBIN.IssuerCountry != "US" || !visaBIN.ThreeDS ||
+			visaBIN.MaxTransaction.String() != "5000.00" || visaBIN.MaxMonthly.String() != "50000.00" || visaBIN.AcceptanceTenths != 972 || len(visaBIN.BestFor) != 3 ||
+			everyday.ID != "531993" || everyday.Network != pan.Mastercard || everyday.MaxTransaction.String() != "1000.00" || everyday.MaxMonthly.String() != "10000.00" ||
+			everyday.AcceptanceTenths != 958 {
+			t.Errorf("%+v", all)
+		}
+		off := visaBIN
+		off.Active, off.ApplePay = false, false
+		for _, b := range []issuing.BIN{off, travel()} {
+			got, err := p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
+			if err != nil || !cmp.Equal(got, b) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		want := []issuing.BIN{travel(), off, everyday}
+		for i, r := range both {
+			p.forward(time.Duration(i) * 2 * time.Second)
+			got, err := r.BINs(ctx)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("process %d: %v\n%s", i, err, diff)
+			}
+		}
+		p.load(ann, 10000)
+		_, err = q.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
+		wantCode(t, "an inactive BIN", err, fault.InvalidRequest)
+		i, err := q.Preview(ctx, ann, pan.Visa, nil)
+		if err == nil || fault.CodeOf(err) != fault.CurrencyMismatch { // anonymous cards are in dollars
+			t.Errorf("%+v, %v", i, err)
+		}
+	})
+}
+
+// A card that there is keeps its BIN, also an inactive one, and follows its limits.
+func TestCardsOfChangedBINs(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, card := t.Context(), p.card(ann, 1000)
+		b := issuing.ShippedBINs()[0]
+		b.Active, b.MaxMonthly = false, b.MaxTransaction
+		_, err := p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
+		must(t, err)
+		found, err := p.Find(ctx, ann.Book, card)
+		if err != nil || found.BIN.Active || found.SpendingLimit() != b.MaxTransaction {
+			t.Errorf("%+v, %v", found, err)
+		}
+		p.load(ann, 100)
+		must(t, p.each(ann, card)["fund"]())
+		wantCode(t, "replace", p.each(ann, card)["replace"](), fault.InvalidState)
+		must(t, p.each(ann, card)["terminate"]())
+	})
+}
+
+// What cannot be a BIN is refused.
+func TestBINsRefused(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for name, row := range map[string]struct {
+			change func(*issuing.BIN)
+			want   fault.Code
+		}{
+			"letters":         {func(b *issuing.BIN) { b.ID = "45320a" }, fault.InvalidRequest},
+			"short":           {func(b *issuing.BIN) { b.ID = "45320" }, fault.InvalidRequest},
+			"long":            {func(b *issuing.BIN) { b.ID = "453200123" }, fault.InvalidRequest},
+			"within another":  {func(b *issuing.BIN) { b.ID = "49165301" }, fault.InvalidRequest},
+			"around another":  {func(b *issuing.BIN) { b.ID = "491653"; b.ID = b.ID[:6]; b.Currency = money.EUR }, fault.InvalidState},
+			"another network": {func(b *issuing.BIN) { b.Network = pan.Mastercard }, fault.InvalidRequest},
+			"amex":            {func(b *issuing.BIN) { b.ID, b.Network = "371234", pan.Amex }, fault.InvalidRequest},
+			"type":            {func(b *issuing.BIN) { b.Type = "Travel cards" }, fault.InvalidRequest},
+			"country":         {func(b *issuing.BIN) { b.IssuerCountry = "UK" }, fault.InvalidRequest},
+			"currency":        {func(b *issuing.BIN) { b.Currency = money.NoCurrency }, fault.UnknownCurrency},
+			"mixed":           {func(b *issuing.BIN) { b.MaxMonthly = usd(1000_00) }, fault.CurrencyMismatch},
+			"nothing":         {func(b *issuing.BIN) { b.MaxTransaction = euros(0) }, fault.InvalidAmount},
+			"month too small": {func(b *issuing.BIN) { b.MaxMonthly = euros(99_99) }, fault.InvalidAmount},
+			"month too large": {func(b *issuing.BIN) { b.MaxMonthly = euros(1_000_000_001) }, fault.InvalidAmount},
+			"rate":            {func(b *issuing.BIN) { b.AcceptanceTenths = 1001 }, fault.InvalidRequest},
+			"best for":        {func(b *issuing.BIN) { b.BestFor = []string{"a b"} }, fault.InvalidRequest},
+		} {
+			b := travel()
+			row.change(&b)
+			_, err := p.PutBIN(t.Context(), issuing.BINChange{BIN: b, Actor: "op/1"})
+			wantCode(t, name, err, row.want)
+		}
+		all, err := p.BINs(t.Context())
+		if err != nil || len(all) != 2 {
+			t.Errorf("%d BINs, %v", len(all), err)
+		}
+	})
+}
+
+// Issuing can be switched off, and kept to verified cardholders within their tier.
+func TestProgramme(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := t.Context()
+		p.load(ann, 100000)
+		owner := cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}
+		ada, err := p.Cardholders.Create(ctx, owner, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
+		must(t, err)
+		issue := func(person cardholder.ID) error {
+			_, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: person})
+			return err
+		}
+		must(t, issue(""))
+		must(t, issue(ada.ID))
+		p.Programme.RequireCardholder = true
+		wantCode(t, "nobody", issue(""), fault.InvalidRequest)
+		wantCode(t, "pending", issue(ada.ID), fault.InvalidRequest)
+		_, err = p.Preview(ctx, ann, "", nil)
+		wantCode(t, "preview for nobody", err, fault.InvalidRequest)
+		_, err = p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: "two", Currency: money.USD, MaxCards: 2}, Actor: "op/1"})
+		must(t, err)
+		judge := func(state cardholder.State, tier string) {
+			t.Helper()
+			_, err := p.JudgeCardholder(ctx, house, cardholder.Judgement{ID: ada.ID, State: state, Tier: tier})
+			must(t, err)
+		}
+		judge(cardholder.Verified, "two")
+		must(t, issue(ada.ID))
+		wantCode(t, "a third card", issue(ada.ID), fault.QuotaExceeded)
+		wantCode(t, "another's cardholder", func() error {
+			_, err := p.Issue(ctx, bob, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
+			return err
+		}(), fault.InvalidRequest)
+
+		cards, err := p.OfCardholder(ctx, ann.Book, ada.ID, "")
+		must(t, err)
+		if len(cards) != 2 {
+			t.Fatalf("%v", cards)
+		}
+		found, err := p.Find(ctx, ann.Book, cards[0])
+		if err != nil || found.Tier.Name != "two" || found.Spender() != string(ada.ID) {
+			t.Errorf("%+v, %v", found, err)
+		}
+		judge(cardholder.Suspended, "")
+		wantCode(t, "suspended", issue(ada.ID), fault.InvalidState)
+		for _, card := range cards {
+			if c := p.get(ann, card); c.Status != issuing.Frozen || c.Reason != issuing.ReasonCardholder {
+				t.Errorf("%+v", c)
+			}
+			wantCode(t, "unfreeze by the customer", p.each(ann, card)["unfreeze"](), fault.InvalidState)
+			wantCode(t, "unfreeze by an operator", p.each(house, card)["unfreeze"](), fault.InvalidState)
+		}
+		judge(cardholder.Verified, "business")
+		must(t, p.each(house, cards[0])["unfreeze"]())
+
+		p.Programme.IssuingOn = false
+		wantCode(t, "issue while it is off", issue(ada.ID), fault.FeatureDisabled)
+		_, err = p.Preview(ctx, ann, "", nil)
+		wantCode(t, "preview while it is off", err, fault.FeatureDisabled)
+		must(t, p.each(ann, cards[0])["fund"]())
+		p.verify()
+	})
+}
+
+// A card whose cardholder was suspended is frozen to whoever decides payments, before its
+// row says so.
+func TestSuspendedCardholder(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := t.Context()
+		owner := cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}
+		ada, err := p.Cardholders.Create(ctx, owner, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
+		must(t, err)
+		p.load(ann, 100)
+		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
+		must(t, err)
+		_, err = p.Cardholders.Judge(ctx, owner, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Reason: "forged"})
+		must(t, err)
+		found, err := p.Find(ctx, ann.Book, c.ID)
+		if err != nil || found.Status != issuing.Frozen || found.Reason != issuing.ReasonCardholder {
+			t.Errorf("%+v, %v", found, err)
+		}
+		if got := p.get(ann, c.ID); got.Status != issuing.Active {
+			t.Errorf("%+v", got)
+		}
+	})
+}

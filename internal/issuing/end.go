@@ -1,0 +1,287 @@
+package issuing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Ending asks to terminate a card.
+type Ending struct {
+	Card CardID
+	// Reason and Note are as in Step.
+	Reason string
+	Note   string
+	Also   func(Ended) ([]storage.Effect, error)
+}
+
+// Ended is a card that was terminated.
+type Ended struct {
+	Card     Card
+	Refunded money.Amount // what went back to the wallet at once
+	Wallet   money.Amount // what the wallet has available afterwards
+	At       time.Time
+}
+
+// Terminate ends a card for good and returns what can be spent with it to the wallet at
+// once. What authorizations hold stays until they are captured or released: a merchant
+// who has an approval is paid. What is left then goes to the wallet by itself. It returns
+// not_found, or invalid_state for a card that has ended, and to a customer whose card an
+// operator froze.
+func (s *Service) Terminate(ctx context.Context, h Holder, e Ending) (Ended, error) {
+	st := Step{Card: e.Card, Reason: e.Reason, Note: e.Note}
+	if err := h.reasonFor(&st); err != nil {
+		return Ended{}, err
+	}
+	if err := s.noteOperator(ctx, h, kindTerminate, st); err != nil {
+		return Ended{}, err
+	}
+	e.Reason = st.Reason
+	return s.end(ctx, h, e, func(c *record, op *ledger.Operation) error {
+		card := c.at(op.At)
+		switch {
+		case card.Status == Terminated:
+			return ended(card)
+		case card.Status == Frozen && !h.mayLift(card.Reason):
+			return kept(card)
+		}
+		op.Kind = kindTerminate
+		return nil
+	})
+}
+
+// end terminates a card that may be: with its account, unless something is held on it.
+func (s *Service) end(ctx context.Context, h Holder, e Ending, may plan) (Ended, error) {
+	done, err := s.tryEnd(ctx, h, end{e, may, closing})
+	if fault.CodeOf(err) == fault.AccountNotEmpty {
+		done, err = s.tryEnd(ctx, h, end{e, may, holding})
+	}
+	return done, err
+}
+
+// end is one try to terminate a card.
+type end struct {
+	Ending
+	may    plan
+	states []ledger.State // of its account, one after the other
+}
+
+// How an account ends: at once, or once its holds do. The first state lets a frozen one
+// pay out.
+var (
+	closing = []ledger.State{ledger.Closed}
+	holding = []ledger.State{ledger.Open, ledger.Frozen}
+)
+
+func (s *Service) tryEnd(ctx context.Context, h Holder, e end) (Ended, error) {
+	var done Ended
+	_, _, err := s.perform(ctx, h, e.Card, func(c *record, op *ledger.Operation) error {
+		if err := e.may(c, op); err != nil {
+			return err
+		}
+		to := wallet.Account(c.currency)
+		op.Reference = e.Reason
+		op.Open = []ledger.NewAccount{to}
+		op.Postings = []ledger.Posting{{Debit: c.Account().ID, Credit: to.ID, All: true}}
+		op.Guards = []ledger.Guard{{Counter: counterCards, Add: -1}}
+		if c.Holder != "" {
+			op.Guards = append(op.Guards, ledger.Guard{Counter: counterOf(c.Holder), Add: -1})
+		}
+		for _, state := range e.states {
+			op.States = append(op.States, ledger.StateChange{Account: c.Account().ID, To: state})
+		}
+		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+			done = c.ended(&o, e.Reason)
+			var closed any
+			if len(e.states) == 1 {
+				closed = storage.Micros(o.At)
+			}
+			mark := markEnded.With(string(c.Book), string(c.ID), c.Version, e.Reason, storage.Micros(o.At), closed).Exactly(1)
+			effects := append(s.event(webhook.Event{Type: eventTerminated}, &done.Card, &o, func(d *webhook.Data) {
+				d.Text("reason", e.Reason).Text("refunded_amount", done.Refunded.String()).Text("wallet_balance", done.Wallet.String())
+			}), mark)
+			if e.Also == nil {
+				return effects, nil
+			}
+			also, err := e.Also(done)
+			return append(effects, also...), err
+		}
+		return nil
+	})
+	if err != nil {
+		return Ended{}, err
+	}
+	return done, nil
+}
+
+// ended describes the card as an outcome that ended it left it.
+func (c *record) ended(o *ledger.Outcome, reason string) Ended {
+	card := c.Card
+	card.Status, card.Reason, card.EndedAt, card.FrozenAt, card.Version = Terminated, reason, o.At, time.Time{}, c.Version+1
+	card.after(o)
+	refunded := money.New(0, c.currency)
+	if len(o.Moves) > 0 {
+		refunded = o.Moves[0].Posted
+	}
+	purse, _ := o.Balance(wallet.Account(c.currency).ID)
+	return Ended{Card: card, Refunded: refunded, Wallet: purse.Available, At: o.At}
+}
+
+// Bounds of one sweep, in each realm.
+const (
+	sweepSize    = 500 // cards in a page
+	sweepPages   = 20
+	sweepCallers = 64 // cards that are ended at once: they share the ledger's batches
+)
+
+// sweeps remembers by realm how far an unfinished sweep came, so that cards which wait
+// for their holds do not keep the later ones waiting.
+type sweeps struct {
+	page  int // cards that are read at a time
+	mu    sync.Mutex
+	after map[realm.Realm]place
+}
+
+// place is a place in the order in which cards are due.
+type place struct {
+	due  int64
+	book ledger.BookID
+	card CardID
+}
+
+// Expire ends the cards that expired or were used up, by the clock of each realm, returns
+// what is on them to their wallets, and closes the accounts of terminated cards whose
+// holds have ended. It returns how many cards it ended or closed; one that cannot be ended
+// does not keep the others from it.
+func (s *Service) Expire(ctx context.Context) (int, error) {
+	done, errs := 0, []error(nil)
+	for _, r := range realm.All() {
+		n, err := s.sweep(ctx, r)
+		done, errs = done+n, append(errs, err)
+	}
+	return done, errors.Join(errs...)
+}
+
+func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
+	s.sweeps.mu.Lock()
+	defer s.sweeps.mu.Unlock()
+	done, after := 0, s.sweeps.after[r]
+	for range sweepPages {
+		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
+			after.due, string(after.book), string(after.card), s.sweeps.page)
+		if err != nil {
+			return done, fmt.Errorf("find cards that are due: %w", err)
+		}
+		n, err := s.endAll(ctx, r, due)
+		done += n
+		if len(due) < s.sweeps.page {
+			delete(s.sweeps.after, r)
+			return done, err
+		}
+		last := due[len(due)-1]
+		after = place{storage.Micros(last.dueAt), last.Book, last.ID}
+		if s.sweeps.after == nil {
+			s.sweeps.after = map[realm.Realm]place{}
+		}
+		s.sweeps.after[r] = after
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// endAll ends or closes every card of a page that it can and returns the first error.
+func (s *Service) endAll(ctx context.Context, r realm.Realm, due []*record) (int, error) {
+	var (
+		group errgroup.Group
+		done  atomic.Int64
+	)
+	group.SetLimit(sweepCallers)
+	for _, c := range due {
+		group.Go(func() error {
+			h := Holder{Book: c.Book, Realm: r, Actor: "job/card.expire", Operator: true}
+			work := s.expire
+			if !c.EndedAt.IsZero() {
+				work = s.clear
+			}
+			did, err := work(ctx, h, c)
+			if did {
+				done.Add(1)
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	return int(done.Load()), err
+}
+
+// expire ends one card that is due and reports whether this call did.
+func (s *Service) expire(ctx context.Context, h Holder, c *record) (bool, error) {
+	_, err := s.end(ctx, h, Ending{Card: c.ID, Reason: c.dueReason()}, func(now *record, op *ledger.Operation) error {
+		if now.Status == Terminated || op.At.Before(now.dueAt) { // it was ended, or got a new number, since
+			return errUnchanged
+		}
+		op.Kind = kindExpire
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// clear moves what came back to a terminated card to the wallet and closes its account
+// when nothing is held there any more. It reports whether it closed it.
+func (s *Service) clear(ctx context.Context, h Holder, c *record) (bool, error) {
+	account, err := s.Books.FindAccount(ctx, c.Book, accountOf(c.ID))
+	if err != nil {
+		return false, err
+	}
+	waits := !account.Held().IsZero()
+	if waits && account.Available().IsZero() {
+		return false, nil
+	}
+	states := closing
+	if waits {
+		states = holding
+	}
+	to := wallet.Account(c.currency)
+	op := ledger.Operation{Book: h.Book, Actor: h.Actor, At: s.Clocks.Now(h.Realm), Reference: c.Reason, Open: []ledger.NewAccount{to},
+		Postings: []ledger.Posting{{Debit: account.ID, Credit: to.ID, All: true}}}
+	op.Kind = kindClear
+	for _, state := range states {
+		op.States = append(op.States, ledger.StateChange{Account: account.ID, To: state})
+	}
+	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+		if waits {
+			return nil, nil
+		}
+		return []storage.Effect{markClosed.With(string(c.Book), string(c.ID), storage.Micros(o.At)).Exactly(1)}, nil
+	}
+	_, err = s.Books.Submit(ctx, op)
+	switch fault.CodeOf(err) {
+	case "":
+		s.forget(c.Book, c.ID)
+		return !waits, nil
+	case fault.AccountNotEmpty, fault.AccountClosed, fault.InvalidState: // a hold came back, or another process was faster
+		return false, nil
+	default:
+		return false, fmt.Errorf("close account of card %s: %w", c.ID, err)
+	}
+}
+
+func accountOf(id CardID) ledger.AccountID { return ledger.AccountID(accountPrefix + string(id)) }

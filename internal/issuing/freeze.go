@@ -1,0 +1,246 @@
+package issuing
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+// Step asks for a change of a card's status.
+type Step struct {
+	Card CardID
+	// Reason is an operator's: ReasonOperator unless set, ReasonFraud or ReasonCardholder. A
+	// customer's is ReasonCustomer.
+	Reason string
+	// Note is what an operator writes into the audit log; at most 200 bytes.
+	Note string
+	Also Also
+}
+
+// maxNote bounds what an operator writes, in bytes.
+const maxNote = 200
+
+// reasonFor completes and checks the reason for a step.
+func (h *Holder) reasonFor(st *Step) error {
+	switch {
+	case !h.Operator && st.Reason == "":
+		st.Reason = ReasonCustomer
+	case h.Operator && st.Reason == "":
+		st.Reason = ReasonOperator
+	}
+	allowed := []string{ReasonCustomer}
+	if h.Operator {
+		allowed = []string{ReasonOperator, ReasonFraud, ReasonCardholder}
+	}
+	if !slices.Contains(allowed, st.Reason) {
+		return fault.New(fault.InvalidRequest, "the reason %q is none of %v", st.Reason, allowed).At("reason")
+	}
+	if len(st.Note) > maxNote || !isPlain(st.Note) {
+		return fault.New(fault.InvalidRequest, "the note must have at most %d bytes of plain text", maxNote).At("note")
+	}
+	return nil
+}
+
+// mayLift reports whether the holder may let a card go that was frozen for a reason, or
+// end it: a customer what the customer did, an operator everything.
+func (h *Holder) mayLift(reason string) bool {
+	return h.Operator || reason == ReasonCustomer || reason == ReasonAutoFreeze
+}
+
+func kept(c *Card) error {
+	return fault.New(fault.InvalidState, "the card was frozen by the operator (%s)", c.Reason)
+}
+
+// Freeze keeps a card from being used until it is unfrozen; holds that it has can still be
+// captured and released, and it takes money. A card that is frozen stays as it is, but for
+// an operator's reason, which outweighs a customer's. It returns not_found or
+// invalid_state.
+func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
+	if err := h.reasonFor(&st); err != nil {
+		return Card{}, err
+	}
+	if err := s.noteOperator(ctx, h, kindFreeze, st); err != nil {
+		return Card{}, err
+	}
+	return s.toggle(ctx, h, st, func(c *record, op *ledger.Operation) error {
+		card := c.at(op.At)
+		switch {
+		case card.Status == Terminated:
+			return ended(card)
+		case card.Status == PendingTopUp:
+			return notFunded()
+		case card.Status == Frozen && (!h.mayLift(card.Reason) || (&Holder{}).mayLift(st.Reason) || st.Reason == card.Reason):
+			return errUnchanged
+		}
+		op.Kind, op.Reference = kindFreeze, st.Reason
+		op.States = []ledger.StateChange{{Account: c.Account().ID, To: ledger.Frozen}}
+		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+			after := *card
+			if after.Status != Frozen {
+				after.FrozenAt = o.At
+			}
+			after.Status, after.Reason, after.Version = Frozen, st.Reason, c.Version+1
+			effects := s.froze(&after, &o)
+			if card.Status == Frozen { // a graver reason is no second event
+				effects = effects[:1]
+			}
+			also, err := st.Also.effects(&after)
+			return append(effects, also...), err
+		}
+		return nil
+	})
+}
+
+// froze returns the effects of a card having been frozen: its row's first, then the event's.
+func (s *Service) froze(after *Card, o *ledger.Outcome) []storage.Effect {
+	after.after(o)
+	mark := markStatus.With(string(after.Book), string(after.ID), after.Version-1, string(Frozen), after.Reason, storage.Micros(after.FrozenAt)).Exactly(1)
+	return append([]storage.Effect{mark},
+		s.event(webhook.Event{Type: eventFrozen}, after, o, func(d *webhook.Data) { d.Text("reason", after.Reason) })...)
+}
+
+// AutoFreeze returns the change of state and the effects that freeze an active card within
+// an operation that takes money from it: for whoever sees that its balance will be below
+// the threshold, and refuses the operation in its Effects when the balance comes out
+// otherwise. The effect of Used belongs before these. They are refused with
+// storage.ErrStale when the card changed since it was read.
+func (s *Service) AutoFreeze(card *Card) (ledger.StateChange, func(ledger.Outcome) []storage.Effect) {
+	change := ledger.StateChange{Account: card.Account().ID, To: ledger.Frozen}
+	return change, func(o ledger.Outcome) []storage.Effect {
+		after := *card
+		after.Status, after.Reason, after.FrozenAt, after.Version = Frozen, ReasonAutoFreeze, o.At, card.Version+1
+		return s.froze(&after, &o)
+	}
+}
+
+// Unfreeze lets a frozen card be used again. A card that is active stays as it is. It
+// returns not_found or invalid_state, also for a customer whose card an operator froze.
+func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error) {
+	if err := h.reasonFor(&st); err != nil {
+		return Card{}, err
+	}
+	if err := s.noteOperator(ctx, h, kindUnfreeze, st); err != nil {
+		return Card{}, err
+	}
+	return s.toggle(ctx, h, st, func(c *record, op *ledger.Operation) error {
+		card := c.at(op.At)
+		switch {
+		case card.Status == Terminated:
+			return ended(card)
+		case card.Status == PendingTopUp:
+			return notFunded()
+		case card.Status == Active:
+			return errUnchanged
+		case !h.mayLift(card.Reason):
+			return kept(card)
+		}
+		if err := s.mayBeUsed(ctx, card); err != nil {
+			return err
+		}
+		op.Kind, op.Reference = kindUnfreeze, st.Reason
+		op.States = []ledger.StateChange{{Account: c.Account().ID, To: ledger.Open}}
+		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+			after := *card
+			after.Status, after.Reason, after.FrozenAt, after.Version = Active, "", time.Time{}, c.Version+1
+			after.after(&o)
+			effects := append(s.event(webhook.Event{Type: eventUnfrozen}, &after, &o, nil),
+				markStatus.With(string(c.Book), string(c.ID), c.Version, string(Active), "", nil).Exactly(1))
+			also, err := st.Also.effects(&after)
+			return append(effects, also...), err
+		}
+		return nil
+	})
+}
+
+// toggle performs a plan that may find nothing to do; what belongs with it is written all
+// the same.
+func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, error) {
+	c, o, err := s.perform(ctx, h, st.Card, p)
+	if errors.Is(err, errUnchanged) {
+		now, err := s.Get(ctx, h, st.Card)
+		if err != nil || st.Also == nil {
+			return now, err
+		}
+		return now, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			effects, err := st.Also(now)
+			if err != nil {
+				return err
+			}
+			return tx.Apply(ctx, effects)
+		})
+	}
+	if err != nil {
+		return Card{}, err
+	}
+	done, err := s.stored(ctx, h.Book, c.ID)
+	if err != nil {
+		return Card{}, err
+	}
+	return *done.at(o.At).after(&o), nil
+}
+
+// JudgeCardholder puts a cardholder into a state, as cardholder.Service.Judge does, and
+// freezes the cards of one who may not have any. Payments with them are declined from that
+// moment on; called again, it freezes what an interruption left.
+func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Judgement) (cardholder.Cardholder, error) {
+	person, err := s.Cardholders.Judge(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: h.Actor}, j)
+	if err != nil || person.State.MayHold() {
+		return person, err
+	}
+	return person, s.freezeAll(ctx, h, j.ID)
+}
+
+func (s *Service) freezeAll(ctx context.Context, h Holder, person cardholder.ID) error {
+	h.Operator = true
+	for after := CardID(""); ; {
+		cards, err := s.OfCardholder(ctx, h.Book, person, after)
+		if err != nil || len(cards) == 0 {
+			return err
+		}
+		for _, card := range cards {
+			_, err := s.Freeze(ctx, h, Step{Card: card, Reason: ReasonCardholder})
+			if err != nil && fault.CodeOf(err) != fault.InvalidState { // it waits for money, or ended
+				return err
+			}
+		}
+		after = cards[len(cards)-1]
+	}
+}
+
+// noteOperator writes down what an operator is about to do.
+func (s *Service) noteOperator(ctx context.Context, h Holder, action string, st Step) error {
+	if !h.Operator {
+		return nil
+	}
+	if _, err := s.stored(ctx, h.Book, st.Card); err != nil {
+		return err
+	}
+	return s.note(ctx, h, audited{action, st.Card, map[string]string{"reason": st.Reason, "note": audit.Clean(st.Note)}})
+}
+
+// Used is the effect of a payment on a card: what it spent and when. It is refused with
+// storage.ErrStale unless the card is as it was when it was found, so that no payment is
+// ever decided by controls, or a status, that do not hold any more.
+func Used(card *Card, at time.Time, spent money.Amount) storage.Effect {
+	return markUsed.With(string(card.Book), string(card.ID), card.Version, storage.Micros(at), spent.Minor).Exactly(1)
+}
+
+// GivenBack is the effect of money that came back from payments: reversals, refunds.
+func GivenBack(card *Card, amount money.Amount) storage.Effect {
+	return giveBack.With(string(card.Book), string(card.ID), amount.Minor)
+}
+
+// UsedUp is the effect of the one payment that a card for single use has: from its
+// capture on it is terminated; a sweep returns the rest to the wallet.
+func UsedUp(card *Card, at time.Time) storage.Effect {
+	return markUsedUp.With(string(card.Book), string(card.ID), storage.Micros(at))
+}

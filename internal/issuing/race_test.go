@@ -1,0 +1,194 @@
+package issuing_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
+)
+
+func (c *tally) want(t *testing.T, what string, want map[fault.Code]int) {
+	t.Helper()
+	for code, n := range c.count {
+		if want[code] != n {
+			t.Errorf("%s: %d answers were %q, want %d", what, n, code, want[code])
+		}
+	}
+}
+
+// Withdrawals at once, from two processes, take what is on the card and no more.
+func TestWithdrawalsAtOnce(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		card := both[0].card(ann, 1000)
+		var answers tally
+		atOnce(32, func(i int) {
+			_, err := both[i%2].withdraw(ann, card, 70)
+			answers.add(err)
+		})
+		answers.want(t, "withdrawals", map[fault.Code]int{"": 14, fault.InsufficientFunds: 18})
+		both[0].look(ann, card, issuing.Active, 20, 980)
+		both[0].verify()
+	})
+}
+
+// Fundings at once, from two processes, take what is on the wallet and no more; what is
+// owed is repaid once.
+func TestFundingsAtOnce(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		p := both[0]
+		card := p.card(ann, 100)
+		p.overdraw(ann, card, 350)
+		p.load(ann, 2500)
+		var answers tally
+		atOnce(24, func(i int) {
+			var err error
+			if i%3 == 0 {
+				_, err = both[i%2].Issue(t.Context(), ann, issuing.NewCard{BIN: visa, Amount: usd(200)})
+			} else {
+				_, err = both[i%2].fund(ann, card, 200)
+			}
+			answers.add(err)
+		})
+		answers.want(t, "fundings", map[fault.Code]int{"": 10, fault.InsufficientFunds: 14})
+		if purse, debt := p.purse(ann), p.posted(ann, "card.receivable/USD"); purse != 150 || debt != 0 {
+			t.Errorf("the wallet has %d, the customer owes %d", purse, debt)
+		}
+		p.balanced()
+		p.verify()
+	})
+}
+
+// A card that is terminated while it is funded, emptied and frozen ends once; no money
+// stays on it, and none is lost.
+func TestTerminateWhileFunding(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		p := both[0]
+		for round := range 4 {
+			card := p.card(ann, 1000)
+			p.load(ann, 5000)
+			if round%2 == 1 {
+				p.hold(ann, card, 100)
+			}
+			var ends, others tally
+			atOnce(16, func(i int) {
+				q := both[i%2]
+				switch {
+				case i%4 == 0:
+					_, err := q.Terminate(t.Context(), ann, issuing.Ending{Card: card})
+					ends.add(err)
+				case i%4 == 1:
+					_, err := q.fund(ann, card, 300)
+					others.add(err)
+				case i%4 == 2:
+					_, err := q.withdraw(ann, card, 100)
+					others.add(err)
+				default:
+					others.add(q.each(ann, card)[[]string{"freeze", "unfreeze", "replace", "change"}[i/4]]())
+				}
+			})
+			ends.want(t, "ends", map[fault.Code]int{"": 1, fault.InvalidState: 3})
+			for code := range others.count {
+				if code != "" && code != fault.InvalidState {
+					t.Errorf("%d answers were %q", others.count[code], code)
+				}
+			}
+			c := p.get(ann, card)
+			if c.Status != issuing.Terminated || !c.Balance.IsZero() {
+				t.Errorf("the card is %s with %s", c.Status, c.Balance)
+			}
+		}
+		p.balanced()
+		p.verify()
+	})
+}
+
+// Two sweeps at once end each card once.
+func TestSweepsAtOnce(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		p := both[0]
+		for range 20 {
+			p.card(ann, 100)
+		}
+		p.forward(4 * 366 * day)
+		var ended [2]int
+		atOnce(2, func(i int) {
+			n, err := both[i].Expire(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			ended[i] = n
+		})
+		if ended[0]+ended[1] != 20 || p.purse(ann) != 2000 {
+			t.Errorf("%v were ended, the wallet has %d", ended, p.purse(ann))
+		}
+		p.verify()
+	})
+}
+
+// There are never more cards than may be, however many are asked for at once; one that
+// ends makes room.
+func TestMostCards(t *testing.T) {
+	twoProcesses(t, func(t *testing.T, both [2]*process) {
+		p := both[0]
+		p.load(ann, 10000)
+		for _, q := range both {
+			q.Programme.MaxCards = 5
+		}
+		var answers tally
+		atOnce(12, func(i int) {
+			_, err := both[i%2].Issue(t.Context(), ann, issuing.NewCard{BIN: visa, Amount: usd(100)})
+			answers.add(err)
+		})
+		answers.want(t, "cards", map[fault.Code]int{"": 5, fault.QuotaExceeded: 7})
+		page, err := p.List(t.Context(), issuing.Filter{Holder: ann})
+		must(t, err)
+		must(t, p.each(ann, page.Cards[0].ID)["terminate"]())
+		p.card(ann, 100)
+		_, err = p.Preview(t.Context(), ann, "", nil)
+		wantCode(t, "one more", err, fault.QuotaExceeded)
+		p.verify()
+	})
+}
+
+// More cards that wait for their holds than a sweep's page do not keep later ones waiting.
+func TestSweepDoesNotStarve(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const n = 30
+		p.SetSweepPage(10)
+		holds := make([]ledger.HoldID, n)
+		cards := make([]issuing.CardID, n)
+		for i := range n {
+			cards[i] = p.card(ann, 100)
+			holds[i] = p.hold(ann, cards[i], 100)
+			must(t, p.each(ann, cards[i])["terminate"]())
+		}
+		later := p.card(ann, 700)
+		p.forward(4 * 366 * day)
+		p.swept(1)
+		p.look(ann, later, issuing.Terminated, 0, 700)
+		for i := range n {
+			p.endHold(ann, holds[i], ledger.Release, 0)
+		}
+		p.swept(n)
+		p.swept(0)
+		if p.purse(ann) != 700+n*100 {
+			t.Errorf("the wallet has %d", p.purse(ann))
+		}
+		p.verify()
+	})
+}
+
+// An operator who freezes the account in the books alone keeps the money on the card.
+func TestFrozenInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.card(ann, 1000)
+		_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "account.freeze", At: epoch,
+			States: []ledger.StateChange{{Account: ledger.AccountID(fmt.Sprint("card/", card)), To: ledger.Frozen}}})
+		must(t, err)
+		_, err = p.withdraw(ann, card, 100)
+		wantCode(t, "withdraw", err, fault.InvalidState)
+		p.look(ann, card, issuing.Active, 1000, 0)
+	})
+}
