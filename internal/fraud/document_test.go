@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // quantityTexts are what the document calls what is counted; a share says "of cards".
 var quantityTexts = [quantities]string{
 	asked: "asks", cards: "cards", runs: "runs", missed: "misses", empties: "empty runs", wrong: "wrong PINs",
-	labels: "labels", nets: "other networks", idle: "idle days", listed: "listed",
+	labels: "labels", nets: "other networks", idle: "idle days", listed: "listed", abroad: "new country", multiple: "% of usual",
 }
 
 var audienceTexts = [...]string{everyone: "all", keys: "keys", pages: "pages"}
@@ -30,7 +31,10 @@ func documented(s *signal, r *rule) string {
 	if r.among != nothing {
 		value = func(n int64) string { return strconv.FormatInt(n, 10) + " %" }
 		among, named := map[quantity]string{wrong: "existing cards", empties: "misses"}[r.count]
-		if !named {
+		switch {
+		case r.of == merchant:
+			among = "payments"
+		case !named:
 			among = "cards"
 		}
 		count = fmt.Sprintf("%s of %d or more %s", count, r.least, among)
@@ -59,9 +63,9 @@ func document(t *testing.T) string {
 // docs/fraud-signals.md shows every rule as it is, in order, and no other.
 func TestDocumentShowsTheRules(t *testing.T) {
 	var want []string
-	for i := range signals {
-		for j := range signals[i].rules {
-			want = append(want, documented(&signals[i], &signals[i].rules[j]))
+	for _, s := range slices.Concat(signals[:], paying[:]) {
+		for j := range s.rules {
+			want = append(want, documented(&s, &s.rules[j]))
 		}
 	}
 	var got []string
@@ -78,7 +82,7 @@ func TestDocumentShowsTheRules(t *testing.T) {
 // docs/fraud-signals.md says of every signal what it means, and whether it is telling.
 func TestDocumentExplainsTheSignals(t *testing.T) {
 	var want [][2]string
-	for _, s := range signals {
+	for _, s := range slices.Concat(signals[:], paying[:]) {
 		want = append(want, [2]string{s.name, map[bool]string{true: "yes", false: "no"}[s.telling]})
 	}
 	var got [][2]string

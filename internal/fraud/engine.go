@@ -3,6 +3,7 @@ package fraud
 import (
 	"cmp"
 	"net/netip"
+	"sync"
 	"unsafe"
 
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -17,12 +18,16 @@ type Config struct {
 	// Memory bounds what is remembered, in bytes; 0 means DefaultMemory. Less than
 	// MinMemory counts as that.
 	Memory int64
+	// PaymentMemory bounds what is remembered of payments, likewise; 0 means
+	// DefaultPaymentMemory. It is taken as cards pay.
+	PaymentMemory int64
 }
 
-// The bounds of Config.Memory.
+// The bounds of Config.Memory and Config.PaymentMemory.
 const (
-	DefaultMemory = 256 << 20
-	MinMemory     = 4 << 20
+	DefaultMemory        = 256 << 20
+	DefaultPaymentMemory = 64 << 20
+	MinMemory            = 4 << 20
 )
 
 // Engine scores events. It is safe for concurrent use; given the same events one
@@ -40,15 +45,18 @@ type world struct {
 	parties [parties]*keep.Table[party]
 	cards   *keep.Table[cardState]
 	blocks  *keep.Table[blockState]
+	// paying is made with the first payment.
+	paying func() *payments
 }
 
 // New returns an engine that has seen nothing.
 func New(config Config) *Engine {
 	memory := max(cmp.Or(config.Memory, DefaultMemory), MinMemory)
+	paying := max(cmp.Or(config.PaymentMemory, DefaultPaymentMemory), MinMemory)
 	return &Engine{
 		proxies: rangesOf(config.Proxies),
-		live:    newWorld(memory / 8 * 7),
-		test:    newWorld(memory / 8),
+		live:    newWorld(memory/8*7, paying/8*7),
+		test:    newWorld(memory/8, paying/8),
 	}
 }
 
@@ -62,12 +70,13 @@ const (
 )
 
 // newWorld divides memory by what is worth remembering.
-func newWorld(memory int64) *world {
+func newWorld(memory, paying int64) *world {
 	one := memory / 100
 	parties := func(share int64) *keep.Table[party] {
 		return keep.New[party](share*one/int64(unsafe.Sizeof(party{})+overhead), life)
 	}
 	w := &world{
+		paying: sync.OnceValue(func() *payments { return newPayments(paying) }),
 		cards:  keep.New[cardState](50*one/int64(unsafe.Sizeof(cardState{})+overhead), cardLife),
 		blocks: keep.New[blockState](10*one/int64(unsafe.Sizeof(blockState{})+overhead), life),
 	}
@@ -85,6 +94,9 @@ func (e *Engine) world(r realm.Realm) *world {
 // Score counts an event and says how much it looks like theft, given what was seen
 // before. It is asked before the network is.
 func (e *Engine) Score(event Event) Score {
+	if event.Kind == Authorization {
+		return e.world(event.Realm).paying().score(&event)
+	}
 	w, a := e.world(event.Realm), e.ask(&event)
 	var f facts
 	near := w.near(&a)
@@ -101,6 +113,10 @@ func (e *Engine) Score(event Event) Score {
 
 // Learn counts what came of an event that was scored.
 func (e *Engine) Learn(event Event, outcome Outcome) {
+	if event.Kind == Authorization {
+		e.world(event.Realm).paying().learn(&event, outcome)
+		return
+	}
 	w, a := e.world(event.Realm), e.ask(&event)
 	near := w.near(&a)
 	own, first := w.learnCard(&a, outcome)
@@ -111,8 +127,11 @@ func (e *Engine) Learn(event Event, outcome Outcome) {
 }
 
 // Label takes in what somebody found out about an event. A second label of an event
-// replaces the first.
+// replaces the first. Labels of payments change no score.
 func (e *Engine) Label(event Event, label Label) {
+	if event.Kind == Authorization {
+		return
+	}
 	w, a := e.world(event.Realm), e.ask(&event)
 	a.now = secondOf(label.At)
 	w.labelCard(&a, label.Fraud)

@@ -10,30 +10,35 @@ const (
 	parties // those above ask
 	card    = parties
 	block   = card + 1
+	// Payments have these beside the card: the merchant, and the card at the merchant.
+	merchant = block + 1
+	pair     = merchant + 1
 	// subjects is how many there are.
-	subjects = block + 1
+	subjects = pair + 1
 )
 
 // subjectNames are for those who read a signal.
-var subjectNames = [subjects]string{"credential", "address", "network", "card", "neighbourhood"}
+var subjectNames = [subjects]string{"credential", "address", "network", "card", "neighbourhood", "merchant", "card at merchant"}
 
 // quantity is what is counted.
 type quantity uint8
 
 const (
-	nothing quantity = iota
-	asked            // asks
-	cards            // cards that the party did not ask for in the window before
-	runs             // such cards next to one that it asked for
-	found            // cards that exist, with the right PIN where one was given
-	missed           // cards that do not exist, or with a wrong PIN
-	empties          // missed cards next to one that it missed
-	strays           // missed cards next to none
-	wrong            // wrong PINs: cards of a party, asks for a card
-	labels           // cards labelled as fraud
-	nets             // networks from which the card was found before the asking one
-	idle             // days that the card was not asked for before it was now
-	listed           // 1: on the operator's list of proxies
+	nothing  quantity = iota
+	asked             // asks
+	cards             // cards that the party did not ask for in the window before
+	runs              // such cards next to one that it asked for
+	found             // cards that exist, with the right PIN where one was given
+	missed            // cards that do not exist, or with a wrong PIN
+	empties           // missed cards next to one that it missed
+	strays            // missed cards next to none
+	wrong             // wrong PINs: cards of a party, asks for a card
+	labels            // cards labelled as fraud
+	nets              // networks from which the card was found before the asking one
+	idle              // days that the card was not asked for before it was now
+	listed            // 1: on the operator's list of proxies
+	abroad            // 1: a payment in a country in which the card did not pay before
+	multiple          // of what the card usually pays, in per cent
 	quantities
 )
 

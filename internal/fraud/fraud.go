@@ -8,9 +8,12 @@
 package fraud
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 )
@@ -20,12 +23,27 @@ type Kind string
 
 // The kinds of events.
 const (
+	// Ping is a balance check.
 	Ping Kind = "ping"
+	// Authorization is a payment with a card.
+	Authorization Kind = "authorization"
 )
 
 // Hash is a keyed hash that stands for a number; the zero value stands for none. Its
 // first eight bytes alone must tell numbers apart.
 type Hash [32]byte
+
+// HashOf returns the hash of names that are not secret, such as a book's and a card's id.
+func HashOf(names ...string) Hash {
+	h := sha256.New()
+	for _, name := range names {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(name)))
+		_, _ = h.Write(size[:]) // a hash never returns an error
+		_, _ = h.Write([]byte(name))
+	}
+	return Hash(h.Sum(nil))
+}
 
 // Event is something to be scored. What it lacks is not counted: a zero Address, Card,
 // Before, After or Block, an empty Caller.
@@ -46,14 +64,19 @@ type Event struct {
 	Before, After Hash
 	// Block stands for the hundred numbers around the card's.
 	Block Hash
+	// Merchant, Country (ISO 3166-1 alpha-2) and Amount are a payment's.
+	Merchant Hash
+	Country  string
+	Amount   money.Amount
 }
 
 // Outcome is what came of an event, told when it is known. Where the network gave no
 // answer there is none.
 type Outcome struct {
-	// Found says that the card exists and the PIN, if one was given, was right.
+	// Found says that the card exists and the PIN, if one was given, was right; of a
+	// payment, that it was approved.
 	Found bool
-	// WrongPIN says that the card exists and the PIN was wrong.
+	// WrongPIN says that the card exists and the PIN was wrong; of a payment, the CVC.
 	WrongPIN bool
 }
 

@@ -91,13 +91,20 @@ func (s *signal) strongest(f *facts, a asker) Signal {
 	return best
 }
 
-// judge adds up what speaks, the strongest first; of equals, in the order of the table.
+// mostSignals is as many as any table has.
+const mostSignals = 16
+
+// judge scores a balance check.
 func judge(f *facts, public bool) Score {
-	a := asker{public: public, proven: f.proven(public)}
-	var room [len(signals)]Signal
+	return judgeBy(signals[:], f, asker{public: public, proven: f.proven(public)})
+}
+
+// judgeBy adds up what speaks, the strongest first; of equals, in the order of the table.
+func judgeBy(table []signal, f *facts, a asker) Score {
+	var room [mostSignals]Signal
 	spoke := room[:0]
-	for _, s := range signals {
-		one := s.strongest(f, a)
+	for i := range table {
+		one := table[i].strongest(f, a)
 		if one.Points == 0 {
 			continue
 		}

@@ -223,7 +223,7 @@ func (a *attempt) post() error {
 				continue
 			}
 		}
-		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount}, true); err != nil {
+		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount}, !p.Owed); err != nil {
 			return err
 		}
 	}
@@ -262,7 +262,7 @@ func (a *attempt) reverse() error {
 }
 
 // move makes one movement's two entries. pays says that it takes from what is
-// available, which a frozen account refuses; the end of a hold does not.
+// available, which a frozen account refuses; the end of a hold does not, nor what is owed.
 func (a *attempt) move(m Move, pays bool) error {
 	debited, err := a.movable(m.Debit, m.Posted.Currency)
 	if err != nil {
@@ -306,7 +306,7 @@ func (a *attempt) guard() error {
 		sum := c.value + g.Add
 		if sum < 0 || (g.Add > 0 && (sum > g.Limit || sum < c.value)) {
 			return fault.New(fault.GuardExceeded, "%s would pass its limit", g.Counter).
-				With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
+				With("counter", g.Counter).With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
 		}
 		c.value = sum
 		a.counts = append(a.counts, Count{g.Counter, g.Add})

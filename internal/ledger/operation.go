@@ -53,6 +53,8 @@ type Posting struct {
 	Amount money.Amount
 	// All moves whatever is available of the debited account instead of Amount; nothing, if nothing is.
 	All bool
+	// Owed moves it from a frozen account, too: what others took already, and must be paid.
+	Owed bool
 }
 
 // HoldAction is what happens to a hold.

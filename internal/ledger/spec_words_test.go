@@ -47,6 +47,9 @@ func (s *script) part(op *ledger.Operation, words []string) {
 		s.partOpen(op, rest)
 	case "post":
 		var p ledger.Posting
+		if last := len(rest) - 1; rest[last] == "owed" {
+			p.Owed, rest = true, rest[:last]
+		}
 		p.Debit, p.Credit = s.between(rest)
 		if p.All = rest[3] == "all"; !p.All {
 			p.Amount = s.amount(rest[3:])

@@ -21,8 +21,11 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -84,17 +87,20 @@ type App struct {
 	Limits   *limit.Limiter
 	Cards    *giftcard.Service
 	Issuing  *issuing.Service
-	Wallets  *wallet.Service
-	Alerts   *wallet.Alerts
-	Catalog  *catalog.Service
-	Stock    *stock.Stock
-	Orders   *order.Service
-	Claims   *claim.Service
-	Reports  *report.Service
-	Pings    *ping.Service
-	Portals  *portal.Service
-	Logger   *slog.Logger
-	Metrics  *telemetry.Metrics
+	// Payments decides payments with virtual cards; Decisions is whom it asks.
+	Payments  *authorization.Service
+	Decisions *decision.Service
+	Wallets   *wallet.Service
+	Alerts    *wallet.Alerts
+	Catalog   *catalog.Service
+	Stock     *stock.Stock
+	Orders    *order.Service
+	Claims    *claim.Service
+	Reports   *report.Service
+	Pings     *ping.Service
+	Portals   *portal.Service
+	Logger    *slog.Logger
+	Metrics   *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -160,7 +166,8 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), issuing.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), issuing.EventTypes(),
+		authorization.EventTypes(), decision.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -185,9 +192,14 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := a.buildPings(ctx, o); err != nil {
+	scorer, err := newScorer(o.ProxyList)
+	if err != nil {
 		return nil, err
 	}
+	if err := a.buildPings(ctx, o, scorer); err != nil {
+		return nil, err
+	}
+	a.buildPayments(o, scorer)
 	a.Orders = order.New(order.Deps{DB: db, Books: a.Books, Catalog: a.Catalog, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks})
 	if err := a.buildAfterSale(o); err != nil {
 		return nil, err
@@ -202,16 +214,12 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 }
 
 // buildPings makes the balance checks with the networks that operators configured.
-func (a *App) buildPings(ctx context.Context, o Options) error {
+func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) error {
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
 	}
 	kinds, err := adapters(o.Secrets)
-	if err != nil {
-		return err
-	}
-	scorer, err := newScorer(o.ProxyList)
 	if err != nil {
 		return err
 	}
@@ -221,6 +229,14 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}
 	return nil
+}
+
+// buildPayments makes what decides payments with virtual cards.
+func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
+	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
+		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
+	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
+		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
 }
 
 // buildCatalog builds what resellers can buy.
@@ -272,6 +288,10 @@ func (a *App) schedule() {
 		_, err := a.Issuing.Expire(ctx)
 		return err
 	})
+	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Payments.Expire(ctx)
+		return err
+	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
 		_, err := a.Pings.TellOwners(ctx)
 		return err
@@ -297,6 +317,7 @@ func (a *App) schedule() {
 // Close finishes what was accepted and closes the database.
 func (a *App) Close() error {
 	a.Pings.Close()
+	a.Decisions.Close()
 	a.Limits.Close()
 	a.Books.Close()
 	return a.DB.Close()

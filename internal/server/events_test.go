@@ -9,6 +9,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/order"
 	claims "github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/ping"
@@ -25,10 +27,11 @@ func TestEventsAreDocumented(t *testing.T) {
 	_, section, _ := strings.Cut(string(text), "\n## Types\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	var listed []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\|").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\|").FindAllStringSubmatch(section, -1) {
 		listed = append(listed, m[1])
 	}
-	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), issuing.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
+	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), issuing.EventTypes(),
+		authorization.EventTypes(), decision.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
 			t.Errorf("%s is not documented", name)

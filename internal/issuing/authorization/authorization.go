@@ -11,6 +11,8 @@
 package authorization
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
@@ -79,6 +81,18 @@ type Request struct {
 	At time.Time
 }
 
+// AVS is what comparing an address that was presented with the cardholder's found.
+type AVS string
+
+// The results. Of an address only the house number counts, as merchants write the rest in many ways.
+const (
+	AVSNotSent  AVS = ""
+	AVSMatch    AVS = "match"
+	AVSPostcode AVS = "postcode_only" // the postcode matches, the address does not
+	AVSAddress  AVS = "address_only"  // the address matches, the postcode does not
+	AVSNone     AVS = "no_match"
+)
+
 // Reason is why a payment was declined.
 type Reason string
 
@@ -106,7 +120,75 @@ const (
 	ReasonFraud           Reason = "suspected_fraud"
 	ReasonChallenge       Reason = "3ds_required"
 	ReasonDecisionWebhook Reason = "declined_by_webhook"
+	ReasonUsed            Reason = "single_use_spent"
+	ReasonStandIn         Reason = "stand_in_limit" // what decides was down, and it was above what is approved meanwhile
+	ReasonReversed        Reason = "reversed_before"
 )
+
+// The reasons for which a message about a payment is refused; the payment stays as it is.
+const (
+	ReasonCaptured     Reason = "already_captured"
+	ReasonEnded        Reason = "payment_ended"
+	ReasonOverCapture  Reason = "exceeds_authorization"
+	ReasonOverReversal Reason = "exceeds_hold"
+	ReasonOverRefund   Reason = "exceeds_captured"
+)
+
+// text is a reason in words: what happened, and what to do about it.
+type text struct{ sentence, advice string }
+
+// texts has every reason. Whoever gets a decline reads the sentence; whoever can do
+// something about it, the advice.
+var texts = map[Reason]text{
+	ReasonCardUnknown:     {"There is no such card.", "Check the number and try again."},
+	ReasonCardInactive:    {"The card has not been funded yet.", "Fund the card; it becomes active with that."},
+	ReasonCardFrozen:      {"The card is frozen.", "Unfreeze the card and try again."},
+	ReasonCardTerminated:  {"The card has been terminated.", "Use another card."},
+	ReasonCardExpired:     {"The card has expired.", "Replace the card and use the new one."},
+	ReasonExpiryWrong:     {"The expiry date is not the card's.", "Enter the expiry date of the card again."},
+	ReasonCVCWrong:        {"The security code is not the card's.", "Enter the three digits of the card again."},
+	ReasonAddressWrong:    {"The postcode is not the cardholder's.", "Enter the billing address of the card."},
+	ReasonMaxTransaction:  {"The amount is above what one payment with such a card may be.", "Pay in parts, or use a card of another BIN."},
+	ReasonMaxMonthly:      {"The payment would pass what such a card may spend in a month.", "Wait for the next month, or use another card."},
+	ReasonSpendingLimit:   {"The payment would pass the card's spending limit.", "Raise the limit, or wait for the next period."},
+	ReasonCountLimit:      {"The card has made as many payments as it may in this period.", "Raise the limit, or wait for the next period."},
+	ReasonCategory:        {"The card may not pay merchants of this category.", "Allow the category, or use another card."},
+	ReasonCountry:         {"The card may not pay in this country.", "Allow the country, or use another card."},
+	ReasonCurrency:        {"The card may not be charged in this currency.", "Allow the currency, or have it charged in another."},
+	ReasonMerchant:        {"The card pays one merchant alone, and this is another.", "Use another card."},
+	ReasonTierLimit:       {"The payment would pass what the cardholder may spend.", "Have the cardholder verified for a higher tier, or wait for the next period."},
+	ReasonFunds:           {"The card's balance is too low.", "Fund the card and try again."},
+	ReasonFraud:           {"The payment looks like fraud.", "If it is yours, wait an hour and try again, or ask support."},
+	ReasonChallenge:       {"The payment needs a 3-D Secure challenge that was completed for it.", "Complete a challenge for this card, merchant and amount, and send the payment with it."},
+	ReasonDecisionWebhook: {"Whoever decides for the card's owner declined the payment.", "Ask them why, or use another card."},
+	ReasonUsed:            {"The card is for a single payment, which was made.", "Use another card."},
+	ReasonStandIn:         {"The payment could not be decided, and is above what is approved meanwhile.", "Try again in a few minutes."},
+	ReasonReversed:        {"The payment was reversed before it came.", "Send it again as a new one if it is still wanted."},
+	ReasonCaptured:        {"The payment was captured, so it cannot be reversed.", "Send a refund of what was captured."},
+	ReasonEnded:           {"The payment has ended.", "Post what is still owed as a payment of its own, without authorization."},
+	ReasonOverCapture:     {"The amount is above what was authorized and what may be added to it.", "Capture less, and post the rest as a payment of its own."},
+	ReasonOverReversal:    {"The amount is above what the payment still holds.", "Reverse what is left, and refund what was captured."},
+	ReasonOverRefund:      {"The amount is above what was captured and not refunded yet.", "Refund what is left, or send the rest as a refund of its own."},
+}
+
+// Reasons returns the closed list, in the order of their names.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(texts)) }
+
+// words returns the reason as a sentence and what to do about it; nothing for none.
+func (r Reason) words() (sentence, advice string) { return texts[r].sentence, texts[r].advice }
+
+// ofCard reports whether a reason, or one that is told before it, comes from what is stored
+// of a card, which may have changed since it was found.
+func (r Reason) ofCard() bool {
+	switch r {
+	case ReasonCardInactive, ReasonCardFrozen, ReasonCardTerminated, ReasonCardExpired, ReasonExpiryWrong, ReasonCVCWrong, ReasonAddressWrong,
+		ReasonMaxTransaction, ReasonMaxMonthly, ReasonSpendingLimit, ReasonCountLimit, ReasonCategory, ReasonCountry, ReasonCurrency, ReasonMerchant, ReasonTierLimit, ReasonUsed:
+		return true
+	case ReasonNone, ReasonCardUnknown, ReasonFunds, ReasonFraud, ReasonChallenge, ReasonDecisionWebhook, ReasonStandIn,
+		ReasonReversed, ReasonCaptured, ReasonEnded, ReasonOverCapture, ReasonOverReversal, ReasonOverRefund:
+	}
+	return false
+}
 
 // Decision is the answer to a Request.
 type Decision struct {
@@ -125,8 +207,12 @@ type Decision struct {
 	Advice   string
 	// Balance is what can be spent afterwards.
 	Balance money.Amount
+	// AVS is what became of an address that was presented.
+	AVS AVS
 	// Score is the fraud score in hundredths.
 	Score int
+	// StoodIn says that a part of what decides was down, and the stand-in rules answered.
+	StoodIn bool
 	// Repeated says that this is the first answer to the same message.
 	Repeated bool
 	At       time.Time
@@ -136,13 +222,16 @@ type Decision struct {
 // The payment is named by its id, or by the key of its authorization.
 type Advice struct {
 	Realm    realm.Realm
-	Number   pan.Number // to find the card of a forced post
+	Number   pan.Number // to find the book, and the card of a forced post or a refund by itself
 	Book     ledger.BookID
+	Card     issuing.CardID // instead of Number
 	Payment  ID
 	Original string // the key of the authorization's message
 	Key      string
 	// Amount is how much; zero: all of it.
-	Amount   money.Amount
+	Amount money.Amount
+	// Charged is what the merchant charged, when in another currency.
+	Charged  money.Amount
 	Merchant Merchant
 	// Final ends the payment: what was not captured is released.
 	Final bool

@@ -1,0 +1,475 @@
+package authorization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
+)
+
+// matter is a message about a payment while it is decided.
+type matter struct {
+	message
+	kind    string
+	advice  *Advice
+	card    *issuing.Card
+	payment payment
+	hold    *ledger.Hold // of an open payment
+	at      time.Time
+	sure    bool // the card was read past what is remembered
+}
+
+// open reports whether the payment still holds money that can be taken. One whose time is
+// over does not, swept or not.
+func (m *matter) open() bool { return m.payment.State == StateOpen && m.at.Before(m.payment.ExpiresAt) }
+
+// about decides a message about a payment: planned says what it does to the payment as it
+// is, and is asked again when that has changed before it was done.
+func (s *Service) about(ctx context.Context, a *Advice, kind string, planned func(context.Context, *matter) (plan, Reason, error)) (Decision, error) {
+	if err := a.check(); err != nil {
+		return Decision{}, err
+	}
+	named, err := s.located(ctx, a)
+	if err != nil {
+		return Decision{}, err
+	}
+	m := &matter{kind: kind, advice: a, card: named}
+	m.message = newMessage(a.Key, m.says()...)
+	for range maxTries {
+		first, err := s.known(ctx, a.Book, &m.message)
+		if err == nil && first != nil {
+			if first.Type == stepUnseen {
+				return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a payment which was reversed before it came").At("key")
+			}
+			return s.again(ctx, first)
+		}
+		if err != nil {
+			return Decision{}, err
+		}
+		d, done, err := s.attend(ctx, m, planned)
+		if done || err != nil {
+			return d, err
+		}
+	}
+	return Decision{}, fault.New(fault.Unavailable, "the payment is in use by too many at once")
+}
+
+// says is what a repeated message must say again. Who begins a payment names the card by it.
+func (m *matter) says() []string {
+	a := m.advice
+	parts := []string{m.kind, string(a.Payment), a.Original, a.Amount.String(), a.Amount.Currency.String(), fmt.Sprint(a.Final)}
+	if m.alone() {
+		parts = append(parts, a.Merchant.ID, a.Merchant.Name, a.Merchant.MCC)
+		if m.card != nil {
+			parts = append(parts, string(m.card.ID))
+		}
+	}
+	return parts
+}
+
+// located says in which book a message belongs, and returns the card that it names, if it does.
+func (s *Service) located(ctx context.Context, a *Advice) (*issuing.Card, error) {
+	switch {
+	case a.Card != "":
+		return s.Cards.Find(ctx, a.Book, a.Card)
+	case !a.Number.IsZero():
+		card, err := s.Cards.FindByNumber(ctx, a.Realm, a.Number)
+		if err != nil {
+			return nil, err
+		}
+		if a.Book != "" && a.Book != card.Book {
+			return nil, fault.New(fault.NotFound, "no such card")
+		}
+		a.Book = card.Book
+		return card, nil
+	case a.Book == "":
+		return nil, fault.New(fault.NotFound, "no such payment")
+	}
+	return nil, nil
+}
+
+// attend decides a message once. It reports whether that did it.
+func (s *Service) attend(ctx context.Context, m *matter, planned func(context.Context, *matter) (plan, Reason, error)) (Decision, bool, error) {
+	if err := s.look(ctx, m); err != nil {
+		return s.missing(ctx, m, err)
+	}
+	if !m.advice.Amount.IsZero() && m.advice.Amount.Currency != m.card.BIN.Currency {
+		return Decision{}, false, fault.New(fault.CurrencyMismatch, "the card is in %s", m.card.BIN.Currency).At("amount")
+	}
+	p, reason, err := planned(ctx, m)
+	if err != nil {
+		return Decision{}, false, err
+	}
+	if reason != ReasonNone {
+		return s.refuse(ctx, m, reason)
+	}
+	return s.carry(ctx, m, &p)
+}
+
+// look reads the payment that a message is about as it stands, and its hold and its card.
+func (s *Service) look(ctx context.Context, m *matter) error {
+	if m.alone() && m.card != nil {
+		m.begin(s.Clocks.Now(m.card.Realm))
+		return nil
+	}
+	found, err := s.toPayment(ctx, m.advice)
+	if err != nil {
+		return err
+	}
+	if m.card == nil {
+		if m.card, err = s.Cards.Find(ctx, found.Book, found.Card); err != nil {
+			return err
+		}
+	}
+	if m.card.ID != found.Card {
+		return fault.New(fault.NotFound, "no such payment with this card")
+	}
+	m.payment, m.hold, m.at = *found, nil, s.Clocks.Now(found.Realm)
+	switch {
+	case m.alone():
+		m.begin(m.at)
+	case found.State == StateOpen:
+		m.hold, err = s.Books.FindHold(ctx, found.Book, found.hold())
+	}
+	return err
+}
+
+// alone reports whether the message begins a payment of its own.
+func (m *matter) alone() bool {
+	return m.kind == kindPost || m.kind == kindRefund && m.advice.Payment == "" && m.advice.Original == ""
+}
+
+// begin makes the payment that the message begins. It has the merchant of the one that the
+// message names, unless it has one of its own.
+func (m *matter) begin(at time.Time) {
+	merchant := m.advice.Merchant
+	if merchant == (Merchant{}) {
+		merchant = m.payment.Merchant
+	}
+	m.at = at
+	m.payment = payment{Book: m.card.Book, ID: ID(id.New(paymentPrefix)), Realm: m.card.Realm, Card: m.card.ID, Merchant: merchant, CreatedAt: at, revision: 1}
+}
+
+// missing answers a message about a payment that does not exist: a reversal is remembered.
+func (s *Service) missing(ctx context.Context, m *matter, err error) (Decision, bool, error) {
+	a := m.advice
+	if fault.CodeOf(err) != fault.NotFound || m.card == nil || a.Payment != "" || a.Original == "" || m.kind != kindReverse {
+		return Decision{}, false, err
+	}
+	d, came, err := s.neverSeen(ctx, a, m.message, m.card)
+	return d, !came, err
+}
+
+// refuse keeps that a message changed nothing, and why. An increment that is declined is
+// a line of the card's history.
+func (s *Service) refuse(ctx context.Context, m *matter, reason Reason) (Decision, bool, error) {
+	if reason.ofCard() && !m.sure {
+		return Decision{}, false, s.reconsider(ctx, m)
+	}
+	l := m.line(StepRefusal, m.advice.Amount, m.at)
+	if l.amount.Currency != m.card.BIN.Currency {
+		l.amount = money.New(0, m.card.BIN.Currency)
+	}
+	l.Reason = reason
+	if m.kind == kindIncrement && reason != ReasonEnded {
+		l.Type = TypeDecline
+	}
+	var err error
+	if l.Balance, err = s.available(ctx, m.card); err != nil {
+		return Decision{}, false, err
+	}
+	effects := append([]storage.Effect{insertLine.Row(l.row()...)}, s.events(&l)...)
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	if storage.IsUnique(err) {
+		return Decision{}, false, nil
+	}
+	return l.decision(), true, err
+}
+
+// reconsider reads the card past what is remembered of it.
+func (s *Service) reconsider(ctx context.Context, m *matter) (err error) {
+	m.card, err = s.Cards.Reread(ctx, m.card)
+	m.sure = true
+	return err
+}
+
+func (m *matter) line(t Type, amount money.Amount, at time.Time) line {
+	return line{message: m.message, payment: m.payment, ID: TransactionID(id.New(transactionPrefix)), Type: t, amount: amount,
+		Balance: money.New(0, m.card.BIN.Currency), Original: m.advice.Charged, PresentedAt: m.advice.At, At: at}
+}
+
+// carry has the books carry out a plan. It reports false when the payment is to be looked
+// at anew.
+func (s *Service) carry(ctx context.Context, m *matter, p *plan) (Decision, bool, error) {
+	if len(p.holds) == 0 && len(p.guards) == 0 && p.take == 0 && p.give == 0 { // it moves nothing
+		return s.note(ctx, m, p)
+	}
+	for range maxTries {
+		var l line
+		outcome, err := s.Books.Submit(ctx, s.operation(m, p, &l))
+		switch {
+		case err == nil && !outcome.Replayed:
+			return l.decision(), true, nil
+		case errors.Is(err, storage.ErrStale): // the payment changed, or its card
+			return Decision{}, false, s.reconsider(ctx, m)
+		case err == nil, storage.IsUnique(err):
+			return Decision{}, false, nil
+		}
+		again, reason, err := s.reshape(ctx, m, p, err)
+		switch {
+		case reason != ReasonNone:
+			return s.refuse(ctx, m, reason)
+		case err != nil || !again:
+			return Decision{}, false, err
+		}
+	}
+	return Decision{}, false, nil
+}
+
+// note keeps a message that is right and moves nothing.
+func (s *Service) note(ctx context.Context, m *matter, p *plan) (Decision, bool, error) {
+	l := m.line(p.line, p.amount, m.at)
+	var err error
+	if l.Balance, err = s.available(ctx, m.card); err != nil {
+		return Decision{}, false, err
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, []storage.Effect{insertLine.Row(l.row()...)})
+	})
+	if storage.IsUnique(err) {
+		return Decision{}, false, nil
+	}
+	return l.decision(), true, err
+}
+
+// reshape changes what is asked of the books after they refused, or says why that is the
+// answer. It reports false when the payment itself has changed.
+func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (bool, Reason, error) {
+	code := fault.CodeOf(err)
+	switch {
+	case errors.Is(err, errShape), code == fault.InsufficientFunds && p.take > 0:
+		return true, ReasonNone, s.measure(ctx, m, p)
+	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.GuardExceeded && p.bounds == nil:
+		return false, ReasonNone, nil
+	case code == fault.AccountClosed && !p.wallet && p.bounds == nil:
+		p.shape = shape{wallet: true}
+		return true, ReasonNone, nil
+	case p.bounds == nil:
+		return false, ReasonNone, err
+	}
+	switch code { // what is left is an increment that is declined
+	case fault.GuardExceeded:
+		reason, _ := p.bounds.passed(err, m.card)
+		return false, reason, nil
+	case fault.InsufficientFunds:
+		return false, ReasonFunds, nil
+	case fault.AccountFrozen:
+		return false, ReasonCardFrozen, nil
+	case fault.AccountClosed:
+		return false, ReasonCardTerminated, nil
+	default:
+		return false, ReasonNone, err
+	}
+}
+
+// measure looks at the card's account again: what it lacks for a posting, and whether its
+// balance freezes it afterwards.
+func (s *Service) measure(ctx context.Context, m *matter, p *plan) error {
+	available, err := s.available(ctx, m.card)
+	if err != nil {
+		return err
+	}
+	p.lend = max(0, p.take-available.Minor)
+	available.Minor += p.lend - p.take
+	if p.kind == kindIncrement {
+		available.Minor -= p.amount.Minor
+	}
+	p.freeze = m.freezes(p, available)
+	return nil
+}
+
+// freezes reports whether what a plan leaves on the card freezes it.
+func (m *matter) freezes(p *plan, left money.Amount) bool {
+	return p.pays && m.card.Status == issuing.Active && below(m.card, left)
+}
+
+// operation is a plan in the shape that the books need.
+func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
+	card, to := m.card.Account(), issuing.Settlement(m.card.BIN.Currency)
+	op := ledger.Operation{Book: m.card.Book, Kind: p.kind, Key: keyPrefix + m.key, Intent: m.intent(), Reference: string(m.payment.ID), Actor: actor,
+		At: m.at, Guards: p.guards, Holds: p.holds}
+	lent := issuing.Receivable(m.card.BIN.Currency)
+	amount := func(minor int64) money.Amount { return money.New(minor, m.card.BIN.Currency) }
+	switch {
+	case p.take > 0 && p.wallet: // nothing is left of the card: the book owes all of it
+		op.Open = []ledger.NewAccount{lent, to}
+		op.Postings = []ledger.Posting{{Debit: lent.ID, Credit: to.ID, Amount: amount(p.take)}}
+	case p.take > 0:
+		op.Open = []ledger.NewAccount{card, to}
+		if p.lend > 0 {
+			op.Open = append(op.Open, lent)
+			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
+		}
+		op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Owed: true})
+	case p.give > 0 && p.wallet:
+		purse := wallet.Account(m.card.BIN.Currency)
+		op.Open = []ledger.NewAccount{to, purse}
+		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: purse.ID, Amount: amount(p.give)}}
+	case p.give > 0:
+		op.Open = []ledger.NewAccount{to, card}
+		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
+	}
+	if p.freeze {
+		freeze, _ := s.Cards.AutoFreeze(m.card)
+		op.States = []ledger.StateChange{freeze}
+	}
+	op.Effects = s.effects(m, p, l)
+	return op
+}
+
+// effects are the rows of a plan that was carried out. They refuse an outcome that is not
+// the one its shape was made for.
+func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]storage.Effect, error) {
+	return func(o ledger.Outcome) ([]storage.Effect, error) {
+		after, touched := o.Balance(m.card.Account().ID)
+		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
+			return nil, errShape
+		}
+		if p.lend > 0 && !after.Available.IsZero() { // it was funded meanwhile: less is lacking
+			return nil, errShape
+		}
+		*l = m.line(p.line, p.amount, o.At)
+		l.Books, l.payment.State = o.Transaction, p.to
+		if touched {
+			l.Balance = after.Available
+		}
+		if p.to != StateOpen && l.payment.EndedAt.IsZero() {
+			l.payment.EndedAt = o.At
+		}
+		effects := []storage.Effect{insertLine.Row(l.row()...)}
+		if p.fresh {
+			effects = append(effects, insertPayment.Row(l.payment.row()...))
+		} else {
+			effects = append(effects, changePayment.With(string(m.payment.Book), string(m.payment.ID), m.payment.revision, string(p.to),
+				storage.NullMicros(l.payment.EndedAt)).Exactly(1))
+		}
+		effects = append(effects, s.events(l)...)
+		return append(effects, s.marks(m, p, o)...), nil
+	}
+}
+
+// marks are what a plan leaves on the card's row.
+func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
+	var effects []storage.Effect
+	spent := money.New(p.spent, m.card.BIN.Currency)
+	switch {
+	case p.decides:
+		effects = append(effects, issuing.Used(m.card, o.At, spent))
+	case p.spent != 0:
+		spent.Minor = -p.spent
+		effects = append(effects, issuing.GivenBack(m.card, spent))
+	}
+	if p.freeze {
+		_, froze := s.Cards.AutoFreeze(m.card)
+		effects = append(effects, froze(o)...)
+	}
+	if m.card.Controls.SingleUse && p.line == TypeSettlement && p.to == StateSettled {
+		effects = append(effects, issuing.UsedUp(m.card, o.At))
+	}
+	return effects
+}
+
+// Bounds of one sweep, in each realm.
+const (
+	sweepSize    = 500
+	sweepCallers = 64 // payments that are ended at once: they share the ledger's batches
+	sweepPages   = 20
+)
+
+// Expire ends the open payments whose time is over, by the clock of each realm, and the
+// challenges that nobody completed. It returns how many payments it ended. Calling it
+// twice at once is harmless.
+func (s *Service) Expire(ctx context.Context) (int, error) {
+	done, errs := 0, []error(nil)
+	for _, r := range realm.All() {
+		n, err := s.sweep(ctx, r)
+		done, errs = done+n, append(errs, err, s.expireChallenges(ctx, r))
+	}
+	return done, errors.Join(errs...)
+}
+
+func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
+	var (
+		ended atomic.Int64
+		after payment
+		errs  error
+	)
+	for range sweepPages {
+		due, err := storage.All(ctx, s.DB, scanPayment, duePayments, string(r), storage.Micros(s.Clocks.Now(r)), orZero(after), string(after.Book),
+			string(after.ID), sweepSize)
+		if err != nil {
+			return int(ended.Load()), fmt.Errorf("find expired payments: %w", err)
+		}
+		var group errgroup.Group
+		group.SetLimit(sweepCallers)
+		for _, p := range due {
+			group.Go(func() error {
+				did, err := s.expire(ctx, p)
+				if did {
+					ended.Add(1)
+				}
+				return err
+			})
+		}
+		errs = errors.Join(errs, group.Wait()) // one that cannot be ended does not keep the others from it
+		if len(due) < sweepSize {
+			break
+		}
+		after = *due[len(due)-1]
+	}
+	return int(ended.Load()), errs
+}
+
+// orZero is where a payment stands in the order of expiry; before all for none.
+func orZero(p payment) int64 {
+	if p.ExpiresAt.IsZero() {
+		return 0
+	}
+	return storage.Micros(p.ExpiresAt)
+}
+
+// expire ends one payment and reports whether this call did.
+func (s *Service) expire(ctx context.Context, p *payment) (bool, error) {
+	m := &matter{kind: kindExpire, advice: &Advice{Book: p.Book, Payment: p.ID}}
+	if err := s.look(ctx, m); err != nil || m.payment.State != StateOpen {
+		return false, err
+	}
+	m.message = message{print: newMessage("", kindExpire, string(p.ID)).print}
+	planned := m.release(plan{kind: kindExpire, line: StepExpiry, to: StateOpen}, money.Amount{})
+	if planned.to == StateReversed {
+		planned.to = StateExpired
+	}
+	var l line
+	op := s.operation(m, &planned, &l)
+	op.Key = kindExpire + "/" + string(p.ID)
+	outcome, err := s.Books.Submit(ctx, op)
+	switch {
+	case err == nil:
+		return !outcome.Replayed, nil
+	case errors.Is(err, storage.ErrStale), fault.CodeOf(err) == fault.HoldEnded, fault.CodeOf(err) == fault.HoldExceeded: // it changed since it was listed
+		return false, nil
+	}
+	return false, fmt.Errorf("expire payment %s: %w", p.ID, err)
+}

@@ -1,0 +1,437 @@
+package authorization_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
+)
+
+// A payment is captured once or several times, less or within the merchant's tolerance
+// more than was authorized, and never beyond it.
+func TestCapture(t *testing.T) {
+	type step struct {
+		minor  int64 // 0: all that is left
+		final  bool
+		reason authorization.Reason
+	}
+	for name, row := range map[string]struct {
+		at            authorization.Merchant
+		steps         []step
+		balance, held int64 // of 1,000.00, after 100.00 were authorized
+		state         authorization.State
+	}{
+		"all":                   {ads, []step{{0, false, ""}}, 90_000, 0, authorization.StateSettled},
+		"in parts":              {ads, []step{{3_000, false, ""}, {3_000, false, ""}, {4_000, false, ""}}, 90_000, 0, authorization.StateSettled},
+		"a part":                {ads, []step{{3_000, false, ""}}, 90_000, 7_000, authorization.StateOpen},
+		"a part, and no more":   {ads, []step{{3_000, true, ""}, {1, false, authorization.ReasonEnded}}, 97_000, 0, authorization.StateSettled},
+		"too much":              {ads, []step{{10_001, false, authorization.ReasonOverCapture}}, 90_000, 10_000, authorization.StateOpen},
+		"with a tip":            {diner, []step{{12_000, false, ""}}, 88_000, 0, authorization.StateSettled},
+		"with too large a tip":  {diner, []step{{12_001, false, authorization.ReasonOverCapture}}, 90_000, 10_000, authorization.StateOpen},
+		"tip on the last part":  {diner, []step{{9_000, false, ""}, {3_001, false, authorization.ReasonOverCapture}, {3_000, false, ""}}, 88_000, 0, authorization.StateSettled},
+		"minibar":               {inn, []step{{11_500, true, ""}}, 88_500, 0, authorization.StateSettled},
+		"twice all":             {ads, []step{{0, false, ""}, {0, false, authorization.ReasonEnded}}, 90_000, 0, authorization.StateSettled},
+		"more after everything": {diner, []step{{10_000, false, ""}, {1_000, false, authorization.ReasonEnded}}, 90_000, 0, authorization.StateSettled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, p *process) {
+				c := p.issue(ann, binAds, 100_000)
+				d := p.pay(p.request(c, 10_000, row.at), "")
+				captured := int64(0)
+				for _, s := range row.steps {
+					got := p.advise(p.Capture, authorization.Advice{Book: d.Book, Payment: d.ID, Amount: usd(s.minor), Final: s.final}, s.reason)
+					captured += got.Amount.Minor
+				}
+				p.look(c, issuing.Active, row.balance, row.held)
+				want(t, "settlement", p.posted(ann, "card.settlement/USD"), captured)
+				got, err := p.Get(context.Background(), d.Book, d.Transaction)
+				must(t, err)
+				want(t, "state", got.State, row.state)
+				want(t, "steps", len(got.Timeline), 1+len(row.steps))
+				now, err := p.cards.Get(context.Background(), ann, c.ID)
+				must(t, err)
+				want(t, "spent", now.Spent, usd(captured+row.held))
+				p.verify()
+			})
+		})
+	}
+}
+
+// A payment holds more when the merchant asks for it, within the card's limits and balance;
+// a refusal leaves it as it was.
+func TestIncrement(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binDay, 20_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(15_000)}))
+		d := p.pay(p.request(c, 5_000, inn), "")
+		p.advise(p.Increment, of(d, 4_000), "")
+		p.look(c, issuing.Active, 11_000, 9_000)
+		p.advise(p.Increment, of(d, 6_001), authorization.ReasonSpendingLimit)
+		p.advise(p.Increment, of(d, 95_000), authorization.ReasonMaxTransaction)
+		more := of(d, 1_000)
+		more.Key = p.key()
+		first := p.advise(p.Increment, more, "")
+		again := p.advise(p.Increment, more, "")
+		if !again.Repeated || again.Transaction != first.Transaction {
+			t.Errorf("again %+v", again)
+		}
+		_, err := p.cards.Freeze(context.Background(), ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		p.advise(p.Increment, of(d, 100), authorization.ReasonCardFrozen)
+		p.advise(p.Capture, of(d, 0), "") // what was approved is paid
+		p.look(c, issuing.Frozen, 10_000, 0)
+		p.advise(p.Increment, of(d, 100), authorization.ReasonEnded)
+		want(t, "history", p.lines(c), []string{"authorization -50.00 150.00", "authorization -40.00 110.00", "decline -60.01 110.00 spending_limit",
+			"decline -950.00 110.00 bin_max_transaction", "authorization -10.00 100.00", "decline -1.00 100.00 card_frozen", "settlement -100.00 100.00"})
+		poor := p.issue(ann, binAds, 1_000)
+		d = p.pay(p.request(poor, 900, inn), "")
+		p.advise(p.Increment, of(d, 101), authorization.ReasonFunds)
+		p.verify()
+	})
+}
+
+// What is held is released, all of it or a part; what was captured is not, and whoever
+// asks is told what to do instead.
+func TestReverse(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(6_000)}))
+		d := p.pay(p.request(c, 6_000, ads), "")
+		p.advise(p.Reverse, of(d, 2_000), "")
+		p.look(c, issuing.Active, 6_000, 4_000)
+		p.advise(p.Reverse, of(d, 4_001), authorization.ReasonOverReversal)
+		p.pay(p.request(c, 2_001, ads), authorization.ReasonSpendingLimit)
+		p.pay(p.request(c, 2_000, ads), "") // the limit was given back, too
+		p.advise(p.Capture, of(d, 1_000), "")
+		rest := p.advise(p.Reverse, of(d, 0), "")
+		want(t, "released", rest.Amount, usd(3_000))
+		late := p.advise(p.Reverse, of(d, 0), authorization.ReasonCaptured)
+		want(t, "advice", late.Advice, "Send a refund of what was captured.")
+
+		whole := p.pay(p.request(c, 1_000, ads), "")
+		p.advise(p.Reverse, of(whole, 0), "")
+		twice := p.advise(p.Reverse, of(whole, 0), "")
+		want(t, "released the second time", twice.Amount, usd(0))
+		declined := p.pay(p.request(c, 90_000, ads), authorization.ReasonSpendingLimit)
+		nothing := p.advise(p.Reverse, of(declined, 0), "")
+		want(t, "released of a decline", nothing.Amount, usd(0))
+		p.advise(p.Capture, of(declined, 0), authorization.ReasonEnded)
+		p.look(c, issuing.Active, 7_000, 2_000)
+		p.verify()
+	})
+}
+
+// A reversal whose payment was never seen is remembered: the payment is declined when it
+// comes, and that is its answer for good.
+func TestReversalBeforeItsPayment(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 1_000, ads)
+		a := authorization.Advice{Realm: c.Realm, Number: c.Number, Original: r.Key, Key: p.key()}
+		first := p.advise(p.Reverse, a, "")
+		again := p.advise(p.Reverse, a, "")
+		if !again.Repeated || again.Transaction != first.Transaction {
+			t.Errorf("again %+v", again)
+		}
+		want(t, "events before", len(p.events(ann)), 0)
+		late := p.pay(r, authorization.ReasonReversed)
+		repeated := p.pay(r, authorization.ReasonReversed)
+		if !repeated.Repeated || repeated.Transaction != late.Transaction {
+			t.Errorf("late %+v, again %+v", late, repeated)
+		}
+		p.look(c, issuing.Active, 10_000, 0)
+		want(t, "history", p.lines(c), []string{"decline -10.00 100.00 reversed_before"})
+		want(t, "events", types(p.events(ann)), []string{"transaction.declined"})
+		got, err := p.Get(context.Background(), ann.Book, late.Transaction)
+		must(t, err)
+		want(t, "merchant", got.Merchant, ads)
+		p.verify()
+	})
+}
+
+// A payment and its reversal at once: whichever is first, nothing stays held.
+func TestReversalBesideItsPayment(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		for range 10 {
+			r := p.request(c, 1_000, ads)
+			keys := []string{p.key(), p.key(), p.key()}
+			atOnce(6, func(i int) {
+				var err error
+				if i < 3 {
+					_, err = p.Authorize(context.Background(), r)
+				} else {
+					_, err = p.Reverse(context.Background(), authorization.Advice{Realm: c.Realm, Number: c.Number, Original: r.Key, Key: keys[i-3]})
+				}
+				must(t, err)
+			})
+			p.look(c, issuing.Active, 10_000, 0)
+		}
+		p.verify()
+	})
+}
+
+// Refunds give back what was captured and no more, also by themselves, and to the wallet
+// once the card is gone.
+func TestRefund(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 5_000, ads)
+		d := p.pay(r, "")
+		p.advise(p.Refund, of(d, 1), authorization.ReasonOverRefund) // nothing was captured
+		p.advise(p.Capture, of(d, 3_000), "")
+		p.advise(p.Refund, of(d, 3_001), authorization.ReasonOverRefund)
+		p.advise(p.Refund, of(d, 1_000), "")
+		p.look(c, issuing.Active, 6_000, 2_000)
+		p.advise(p.Capture, of(d, 2_000), "")
+		byKey := authorization.Advice{Book: d.Book, Original: r.Key, Key: p.key()}
+		rest := p.advise(p.Refund, byKey, "")
+		want(t, "the rest", rest.Amount, usd(4_000))
+		p.advise(p.Refund, of(d, 0), authorization.ReasonOverRefund)
+		p.look(c, issuing.Active, 10_000, 0)
+
+		alone := p.advise(p.Refund, authorization.Advice{Realm: c.Realm, Number: c.Number, Amount: usd(700), Merchant: diner}, "")
+		want(t, "balance", alone.Balance, usd(10_700))
+		p.advise(p.Refund, of(alone, 1), authorization.ReasonOverRefund)
+		p.advise(p.Reverse, of(alone, 0), authorization.ReasonEnded)
+		got, err := p.Get(ctx, ann.Book, alone.Transaction)
+		must(t, err)
+		if got.Amount != usd(700) || got.Merchant != diner || got.State != authorization.StateRefunded || got.Type != authorization.TypeRefund {
+			t.Errorf("refund by itself %+v", got)
+		}
+		_, err = p.Refund(ctx, authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key()})
+		wantCode(t, "a refund of nothing", err, fault.InvalidAmount)
+
+		paid := p.pay(p.request(c, 500, ads), "")
+		p.advise(p.Capture, of(paid, 0), "")
+		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		must(t, err)
+		before := p.posted(ann, "wallet/USD")
+		p.advise(p.Refund, of(paid, 0), "")
+		want(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 500)
+		p.verify()
+	})
+}
+
+// Concurrent refunds give back no more than was captured, and concurrent captures take no
+// more than was authorized.
+func TestAdviceAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 5_000, ads), "")
+		count := func(do func(context.Context, authorization.Advice) (authorization.Decision, error)) (yes int) {
+			approved := make([]bool, 12)
+			atOnce(len(approved), func(i int) {
+				a := of(d, 1_000)
+				a.Key = p.key()
+				got, err := do(context.Background(), a)
+				must(t, err)
+				approved[i] = got.Approved
+			})
+			for _, ok := range approved {
+				if ok {
+					yes++
+				}
+			}
+			return yes
+		}
+		want(t, "captures", count(p.Capture), 5)
+		p.look(c, issuing.Active, 5_000, 0)
+		want(t, "refunds", count(p.Refund), 5)
+		p.look(c, issuing.Active, 10_000, 0)
+		want(t, "settlement", p.posted(ann, "card.settlement/USD"), 0)
+		p.verify()
+	})
+}
+
+// What was never authorized is booked all the same: from a frozen card, and beyond its
+// balance, which is lent from the receivable until the card is funded.
+func TestForcedPost(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binDay, 10_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(5_000)}))
+		held := p.pay(p.request(c, 2_000, ads), "")
+		post := func(minor int64) authorization.Advice {
+			return authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(minor), Merchant: diner}
+		}
+		first := p.advise(p.Post, post(6_000), "")
+		p.look(c, issuing.Active, 2_000, 2_000)
+		want(t, "owed", p.posted(ann, "card.receivable/USD"), 0)
+		_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		p.advise(p.Post, post(5_000), "")
+		p.look(c, issuing.Frozen, 0, 2_000)
+		want(t, "owed", p.posted(ann, "card.receivable/USD"), 3_000)
+		p.advise(p.Capture, of(held, 0), "") // what is held is not touched
+		p.advise(p.Refund, of(first, 0), "")
+		p.look(c, issuing.Frozen, 6_000, 0)
+		_, err = p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(4_000)})
+		must(t, err)
+		want(t, "owed after funding", p.posted(ann, "card.receivable/USD"), 0)
+		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		must(t, err)
+		gone := p.advise(p.Post, post(1_500), "")
+		want(t, "balance of a card that is gone", gone.Balance, usd(0))
+		want(t, "owed for it", p.posted(ann, "card.receivable/USD"), 1_500)
+		again := authorization.Advice{Book: ann.Book, Payment: first.ID, Key: p.key(), Amount: usd(10)}
+		more := p.advise(p.Post, again, "")
+		got, err := p.Get(ctx, ann.Book, more.Transaction)
+		must(t, err)
+		want(t, "merchant of a post about a payment", got.Merchant, diner)
+		if more.ID == first.ID {
+			t.Error("a post is a payment of its own")
+		}
+		p.verify()
+	})
+}
+
+// Concurrent posts beyond the balance lend exactly what lacks.
+func TestPostsAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		atOnce(12, func(i int) {
+			if i%4 == 3 {
+				_, err := p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(1_000)})
+				must(t, err)
+				return
+			}
+			_, err := p.Post(context.Background(), authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(3_000), Merchant: ads})
+			must(t, err)
+		})
+		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		must(t, err)
+		// What was repaid came from the wallet, so card less debt is what was put on it less what was taken, plus that.
+		repaid := 100_000_000 - 10_000 - 3_000 - p.posted(ann, "wallet/USD")
+		want(t, "balance less debt", now.Balance.Minor-p.posted(ann, "card.receivable/USD"), 10_000+3_000-27_000+repaid)
+		want(t, "settlement", p.posted(ann, "card.settlement/USD"), 27_000)
+		p.verify()
+	})
+}
+
+// An over-capture that leaves less than the threshold, or takes more than there is, is
+// booked, lends what lacks, and freezes the card.
+func TestOverCaptureBeyondTheBalance(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_500, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(400) })
+		d := p.pay(p.request(c, 10_000, diner), "")
+		p.look(c, issuing.Active, 500, 10_000)
+		p.advise(p.Capture, of(d, 11_000), "")
+		p.look(c, issuing.Frozen, 0, 0)
+		want(t, "owed", p.posted(ann, "card.receivable/USD"), 500)
+		p.verify()
+	})
+}
+
+// What was not captured in time is released by the sweep, by the clock of the realm and
+// the merchant's trade; nobody captures it after its instant, swept or not.
+func TestExpire(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 100_000, limits(spending.Limit{Window: spending.PerYear, Amount: usd(20_000)}))
+		shop, hotel := p.pay(p.request(c, 6_000, ads), ""), p.pay(p.request(c, 7_000, inn), "")
+		part := p.pay(p.request(c, 5_000, ads), "")
+		p.advise(p.Capture, of(part, 1_000), "")
+		p.forward(7*day - 1)
+		want(t, "too early", p.expire(), 0)
+		p.forward(1)
+		p.advise(p.Capture, of(shop, 0), authorization.ReasonEnded)
+		counts := make([]int, 4)
+		atOnce(4, func(i int) { counts[i] = p.expire() })
+		want(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 2)
+		p.look(c, issuing.Active, 92_000, 7_000)
+		p.pay(p.request(c, 12_001, ads), authorization.ReasonSpendingLimit)
+		p.pay(p.request(c, 12_000, ads), "") // the limit was given back
+		state := func(d authorization.Decision) authorization.State {
+			got, err := p.Get(ctx, d.Book, d.Transaction)
+			must(t, err)
+			return got.State
+		}
+		want(t, "states", []authorization.State{state(shop), state(hotel), state(part)},
+			[]authorization.State{authorization.StateExpired, authorization.StateOpen, authorization.StateSettled})
+		p.advise(p.Reverse, of(shop, 0), "") // nothing is left to be reversed
+		p.advise(p.Post, authorization.Advice{Book: ann.Book, Payment: shop.ID, Amount: usd(6_000)}, "")
+		p.forward(23 * day)
+		want(t, "expired", p.expire(), 2)
+		p.look(c, issuing.Active, 93_000, 0)
+		p.verify()
+	})
+}
+
+func (p *process) expire() int {
+	p.t.Helper()
+	n, err := p.Expire(context.Background())
+	must(p.t, err)
+	return n
+}
+
+// A message that names no payment, another customer's, or one of another card is not
+// found; one in another currency is refused.
+func TestAdviceFaults(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c, other := p.issue(ann, binAds, 10_000), p.issue(ann, binAds, 10_000)
+		r := p.request(c, 1_000, ads)
+		d := p.pay(r, "")
+		for name, row := range map[string]struct {
+			a    authorization.Advice
+			want fault.Code
+		}{
+			"no payment":         {authorization.Advice{Book: ann.Book}, fault.NotFound},
+			"unknown payment":    {authorization.Advice{Book: ann.Book, Payment: "auth_01k9zzzzzzzzzzzzzzzzzzzzzz"}, fault.NotFound},
+			"malformed payment":  {authorization.Advice{Book: ann.Book, Payment: "x"}, fault.NotFound},
+			"another's payment":  {authorization.Advice{Book: bob.Book, Payment: d.ID}, fault.NotFound},
+			"of another card":    {authorization.Advice{Realm: other.Realm, Number: other.Number, Payment: d.ID}, fault.NotFound},
+			"no book":            {authorization.Advice{Original: r.Key}, fault.NotFound},
+			"other currency":     {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: money.New(1, money.EUR)}, fault.CurrencyMismatch},
+			"its own original":   {authorization.Advice{Book: ann.Book, Original: "same", Key: "same"}, fault.InvalidRequest},
+			"negative":           {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: usd(-1)}, fault.InvalidAmount},
+			"key of the payment": {authorization.Advice{Book: ann.Book, Payment: d.ID, Key: r.Key}, fault.IdempotencyConflict},
+		} {
+			if row.a.Key == "" {
+				row.a.Key = p.key()
+			}
+			for kind, do := range map[string]func(context.Context, authorization.Advice) (authorization.Decision, error){"capture": p.Capture, "reverse": p.Reverse} {
+				_, err := do(ctx, row.a)
+				wantCode(t, name+": "+kind, err, row.want)
+			}
+		}
+		_, err := p.Post(ctx, authorization.Advice{Book: ann.Book, Key: p.key(), Amount: usd(1)})
+		wantCode(t, "post without a card", err, fault.InvalidRequest)
+		_, err = p.Increment(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
+		wantCode(t, "increment of nothing", err, fault.InvalidAmount)
+		p.look(c, issuing.Active, 9_000, 1_000)
+	})
+}
+
+// Every message about a payment is answered once, however many come at once under its key.
+func TestAdviceDuplicates(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 100_000)
+		for name, do := range map[string]func(context.Context, authorization.Advice) (authorization.Decision, error){
+			"increment": p.Increment, "capture": p.Capture, "reverse": p.Reverse, "refund": p.Refund, "post": p.Post} {
+			d := p.pay(p.request(c, 1_000, ads), "")
+			if name == "refund" {
+				p.advise(p.Capture, of(d, 0), "")
+			}
+			a := of(d, 500)
+			a.Key = p.key()
+			lines := make([]string, 8)
+			atOnce(len(lines), func(i int) {
+				got, err := do(context.Background(), a)
+				must(t, err)
+				lines[i] = fmt.Sprint(got.Transaction, got.Approved, got.Amount)
+			})
+			for _, l := range lines {
+				want(t, name, l, lines[0])
+			}
+			a.Amount = usd(501)
+			_, err := do(context.Background(), a)
+			wantCode(t, name+" of another amount", err, fault.IdempotencyConflict)
+		}
+		p.verify()
+	})
+}

@@ -1,0 +1,467 @@
+package authorization_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
+)
+
+// An approval holds the money, has six digits, and is written in the card's history and told.
+func TestApproval(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 50_000)
+		d := p.pay(p.request(c, 1_250, ads), "")
+		if len(d.Code) != 6 || d.Amount != usd(1_250) || d.Balance != usd(48_750) || d.Card != c.ID || d.Book != ann.Book || d.Repeated {
+			t.Errorf("decision %+v", d)
+		}
+		p.look(c, issuing.Active, 48_750, 1_250)
+		want(t, "history", p.lines(c), []string{"authorization -12.50 487.50"})
+		got, err := p.Get(context.Background(), ann.Book, d.Transaction)
+		must(t, err)
+		if got.Merchant != ads || got.Category != "advertising" || got.State != authorization.StateOpen || got.Code != d.Code || got.Entry != authorization.Online || got.Books == "" {
+			t.Errorf("transaction %+v", got)
+		}
+		events := p.events(ann)
+		want(t, "events", types(events), []string{"transaction.authorized"})
+		want(t, "event", string(events[0].Data), `{"transaction_id":"`+string(d.Transaction)+`","authorization_id":"`+string(d.ID)+`","card_id":"`+string(c.ID)+
+			`","type":"authorization","amount":"12.50","currency":"USD","balance_after":"487.50","merchant_name":"FACEBK ADS","merchant_category":"advertising","mcc":"7311","merchant_country":"US"}`)
+		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		must(t, err)
+		if now.Spent != usd(1_250) || now.Transactions != 1 || !now.LastUsedAt.Equal(d.At) {
+			t.Errorf("the card spent %s in %d, last at %s", now.Spent, now.Transactions, now.LastUsedAt)
+		}
+		p.verify()
+	})
+}
+
+// limits is a change of a new card's controls.
+func limits(all ...spending.Limit) func(*issuing.NewCard) {
+	return func(n *issuing.NewCard) { n.Controls.Limits = all }
+}
+
+func controls(change func(*issuing.Controls)) func(*issuing.NewCard) {
+	return func(n *issuing.NewCard) { change(&n.Controls) }
+}
+
+// A payment that everything speaks against is declined for what comes first in the
+// contract's order, and again for the next once that is out of the way.
+func TestOrderOfChecks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binDay, 60_000, controls(func(all *issuing.Controls) {
+			all.Limits = []spending.Limit{{Window: spending.PerMonth, Amount: usd(90_000)}, {Window: spending.PerDay, Amount: usd(100)}, {Window: spending.PerPayment, Amount: usd(50)}}
+			all.Categories, all.Countries, all.Currencies, all.Merchant = []string{"airlines"}, []string{"FR"}, []money.Currency{money.EUR}, "M-EAT"
+		}))
+		r := p.request(c, 100_001, ads)
+		r.Expiry, r.CVC, r.Postcode = "2001", pan.NewSecret("000"), "99999"
+		if c.CVC.Equal(r.CVC) {
+			r.CVC = pan.NewSecret("001")
+		}
+		next := func(reason authorization.Reason, then func()) {
+			t.Helper()
+			r.Key = p.key()
+			d := p.pay(r, reason)
+			if d.Sentence == "" || d.Advice == "" || !d.Amount.IsZero() {
+				t.Errorf("%s: %+v", reason, d)
+			}
+			then()
+		}
+		change := func(set func(*issuing.Controls)) {
+			t.Helper()
+			now, err := p.cards.Get(ctx, ann, c.ID)
+			must(t, err)
+			set(&now.Controls)
+			_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Controls: &now.Controls})
+			must(t, err)
+		}
+		_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		next(authorization.ReasonCardFrozen, func() {
+			_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+			must(t, err)
+		})
+		next(authorization.ReasonMaxTransaction, func() { r.Amount = usd(100_000) })
+		next(authorization.ReasonSpendingLimit, func() {
+			change(func(all *issuing.Controls) {
+				all.Limits = spending.With(all.Limits, spending.Limit{Window: spending.PerMonth})
+			})
+		})
+		next(authorization.ReasonCategory, func() { change(func(all *issuing.Controls) { all.Categories = nil }) })
+		next(authorization.ReasonFunds, func() { r.Amount = usd(60_000) })
+		next(authorization.ReasonSpendingLimit, func() { // of a payment
+			change(func(all *issuing.Controls) {
+				all.Limits = spending.With(all.Limits, spending.Limit{Window: spending.PerPayment})
+			})
+		})
+		next(authorization.ReasonSpendingLimit, func() { // of a day
+			change(func(all *issuing.Controls) { all.Limits = nil })
+		})
+		next(authorization.ReasonCountry, func() { r.Merchant.Country = "FR" })
+		next(authorization.ReasonCurrency, func() { r.Original = money.New(100, money.EUR) })
+		next(authorization.ReasonMerchant, func() { r.Merchant.ID = "M-EAT" })
+		next(authorization.ReasonExpiryWrong, func() { r.Expiry = c.Expiry })
+		next(authorization.ReasonCVCWrong, func() { r.CVC = c.CVC })
+		next(authorization.ReasonAddressWrong, func() { r.Postcode = "19801" })
+		r.Key = p.key()
+		p.pay(r, "")
+		p.look(c, issuing.Active, 0, 60_000)
+		p.verify()
+	})
+}
+
+// The month's limit of the BIN is told before the card's own, and each counts what was
+// authorized in the month.
+func TestMonth(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binDay, 500_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(150_000)}))
+		p.pay(p.request(c, 100_000, ads), "")
+		p.pay(p.request(c, 50_001, ads), authorization.ReasonSpendingLimit)
+		p.pay(p.request(c, 50_000, ads), "")
+		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit)
+		p.forward(10 * day) // December
+		p.pay(p.request(c, 100_000, ads), "")
+
+		wide := p.issue(ann, binDay, 500_000)
+		_, err := p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
+		must(t, err)
+		_, err = p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
+		must(t, err)
+		for range 10 {
+			p.pay(p.request(wide, 100_000, ads), "")
+		}
+		p.pay(p.request(wide, 1, ads), authorization.ReasonMaxMonthly)
+		p.verify()
+	})
+}
+
+// Counts, tiers and other windows bound payments, too; a balance that is too low is told
+// before them.
+func TestOtherLimits(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerDay, Count: 2}, spending.Limit{Window: spending.ForLife, Amount: usd(5_000)}))
+		p.pay(p.request(c, 1_000, ads), "")
+		p.pay(p.request(c, 4_001, ads), authorization.ReasonSpendingLimit)
+		d := p.pay(p.request(c, 1_000, ads), "")
+		p.pay(p.request(c, 1_000, ads), authorization.ReasonCountLimit)
+		p.pay(p.request(c, 9_000, ads), authorization.ReasonFunds)
+		p.advise(p.Reverse, of(d, 0), "")
+		p.pay(p.request(c, 4_000, ads), "") // the reversal gave both back
+		p.forward(day)
+		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit)
+		p.verify()
+	})
+}
+
+// A merchant who takes less gets what is there; one who does not gets nothing.
+func TestPartialApproval(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 3_000)
+		p.pay(p.request(c, 5_000, ads), authorization.ReasonFunds)
+		r := p.request(c, 5_000, ads)
+		r.PartialAllowed = true
+		d := p.pay(r, "")
+		if d.Amount != usd(3_000) || !d.Balance.IsZero() {
+			t.Errorf("approved %s, %s left", d.Amount, d.Balance)
+		}
+		again := p.pay(r, "")
+		if again.Amount != d.Amount || again.ID != d.ID || !again.Repeated {
+			t.Errorf("again %+v", again)
+		}
+		r.Key = p.key()
+		p.pay(r, authorization.ReasonFunds)
+		p.advise(p.Capture, of(d, 0), "")
+		p.look(c, issuing.Active, 0, 0)
+		p.verify()
+	})
+}
+
+// A payment of nothing asks whether the card is in order, and moves nothing.
+func TestVerification(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 1_000)
+		r := p.request(c, 0, ads)
+		r.Postcode, r.Address = " 1980 1", "123 PRIVACY ST"
+		d := p.pay(r, "")
+		want(t, "AVS", d.AVS, authorization.AVSMatch)
+		r.Key, r.Address = p.key(), "9 Privacy Street"
+		want(t, "AVS", p.pay(r, "").AVS, authorization.AVSPostcode)
+		r.Key, r.Postcode, r.Address = p.key(), "99999", "123 Privacy"
+		want(t, "AVS", p.pay(r, authorization.ReasonAddressWrong).AVS, authorization.AVSAddress)
+		r.Key, r.Postcode, r.Expiry = p.key(), "", "2001"
+		p.pay(r, authorization.ReasonExpiryWrong)
+		p.look(c, issuing.Active, 1_000, 0)
+		p.advise(p.Capture, of(d, 0), authorization.ReasonEnded)
+		want(t, "history", p.lines(c), []string{"authorization 0.00 10.00", "authorization 0.00 10.00", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 expiry_wrong"})
+	})
+}
+
+// The same message is answered the same, declines included, however many come at once and
+// whatever happened since; another message under its key is refused.
+func TestDuplicates(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		yes, no := p.request(c, 6_000, ads), p.request(c, 6_000, diner)
+		first := p.pay(yes, "")
+		declined := p.pay(no, authorization.ReasonFunds)
+		_, err := p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(50_000)})
+		must(t, err)
+		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		for _, row := range []struct {
+			r    authorization.Request
+			want authorization.Decision
+		}{{yes, first}, {no, declined}} {
+			row.want.Repeated = true
+			atOnce(8, func(int) {
+				got, err := p.Authorize(ctx, row.r)
+				if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
+					t.Errorf("%v (-first +again):\n%s", err, diff)
+				}
+			})
+			other := row.r
+			other.Amount = usd(1)
+			_, err := p.Authorize(ctx, other)
+			wantCode(t, "another amount", err, fault.IdempotencyConflict)
+		}
+		_, err = p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		fresh := p.request(c, 1_000, ads)
+		ids, repeated := make([]authorization.ID, 16), make([]bool, 16)
+		atOnce(16, func(i int) {
+			d, err := p.Authorize(ctx, fresh)
+			must(t, err)
+			ids[i], repeated[i] = d.ID, d.Repeated
+		})
+		firsts := 0
+		for i := range ids {
+			if ids[i] != ids[0] {
+				t.Errorf("payments %s and %s", ids[i], ids[0])
+			}
+			if !repeated[i] {
+				firsts++
+			}
+		}
+		want(t, "answers that were the first", firsts, 1)
+		p.look(c, issuing.Active, 53_000, 7_000)
+		p.verify()
+	})
+}
+
+// An approval and a decline of the same message at once, while the card is frozen and
+// unfrozen, leave one answer.
+func TestDuplicatesOfAFlickeringCard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 100_000)
+		for range 10 {
+			r := p.request(c, 100, ads)
+			answers := make([]authorization.Decision, 8)
+			atOnce(10, func(i int) {
+				switch i {
+				case 8:
+					_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+					must(t, err)
+				case 9:
+					_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+					must(t, err)
+				default:
+					var err error
+					answers[i], err = p.Authorize(ctx, r)
+					must(t, err)
+				}
+			})
+			for i := range answers {
+				answers[i].Repeated = false
+				want(t, "the same answer", answers[i], answers[0])
+			}
+			_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+			must(t, err)
+		}
+		p.verify()
+	})
+}
+
+// However many pay at once, no card spends more than it has, and none more than its limits.
+func TestNeverOverspent(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		poor := p.issue(ann, binAds, 1_000)
+		bounded := p.issue(ann, binAds, 100_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(2_000)}, spending.Limit{Window: spending.PerDay, Count: 9}))
+		approved := make([]bool, 80)
+		atOnce(len(approved), func(i int) {
+			c := poor
+			if i%2 == 1 {
+				c = bounded
+			}
+			d, err := p.Authorize(context.Background(), p.request(c, 300, ads))
+			must(t, err)
+			approved[i] = d.Approved
+		})
+		var count [2]int
+		for i, yes := range approved {
+			if yes {
+				count[i%2]++
+			}
+		}
+		want(t, "approvals of the poor and of the bounded card", count, [2]int{3, 6})
+		p.look(poor, issuing.Active, 100, 900)
+		p.look(bounded, issuing.Active, 98_200, 1_800)
+		p.verify()
+	})
+}
+
+// A number that no card has, another realm's and another customer's card are unknown alike,
+// and nothing is kept of them.
+func TestUnknownCard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 1_000)
+		number, err := pan.Parse("4916530000000000")
+		must(t, err)
+		r := p.request(c, 100, ads)
+		r.Number = number
+		none := p.pay(r, authorization.ReasonCardUnknown)
+		r = p.request(c, 100, ads)
+		r.Realm = realm.Live
+		p.pay(r, authorization.ReasonCardUnknown)
+		r = p.request(c, 100, ads)
+		r.Number, r.Book, r.Card = pan.Number{}, bob.Book, c.ID
+		other := p.pay(r, authorization.ReasonCardUnknown)
+		other.At = none.At
+		want(t, "another's card", other, none)
+		r.Book = ann.Book
+		p.pay(r, "")
+		if got := p.lines(c); len(got) != 1 {
+			t.Errorf("history %v", got)
+		}
+	})
+}
+
+// A payment that leaves less than the threshold freezes the card with itself, once, and
+// another at the same time is declined.
+func TestAutoFreeze(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(2_000) })
+		p.pay(p.request(c, 8_000, ads), "") // exactly the threshold
+		p.look(c, issuing.Active, 2_000, 8_000)
+		last := p.pay(p.request(c, 1, ads), "")
+		p.look(c, issuing.Frozen, 1_999, 8_001)
+		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		must(t, err)
+		want(t, "reason", now.Reason, issuing.ReasonAutoFreeze)
+		p.pay(p.request(c, 1, ads), authorization.ReasonCardFrozen)
+		p.advise(p.Capture, of(last, 0), "") // what was approved is paid
+		_, err = p.cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		approved := make([]bool, 8)
+		atOnce(8, func(i int) {
+			d, err := p.Authorize(context.Background(), p.request(c, 10, ads))
+			must(t, err)
+			approved[i] = d.Approved
+		})
+		count := 0
+		for _, yes := range approved {
+			if yes {
+				count++
+			}
+		}
+		want(t, "approvals", count, 1)
+		p.look(c, issuing.Frozen, 1_989, 8_010)
+		p.verify()
+	})
+}
+
+// A card for a single payment has one at a time, none after its capture, and goes with it.
+func TestSingleUse(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, controls(func(all *issuing.Controls) { all.SingleUse = true }))
+		d := p.pay(p.request(c, 1_000, ads), "")
+		p.pay(p.request(c, 1_000, ads), authorization.ReasonUsed)
+		p.advise(p.Reverse, of(d, 0), "")
+		d = p.pay(p.request(c, 1_000, ads), "")
+		p.advise(p.Capture, of(d, 400), "")
+		p.pay(p.request(c, 1_000, ads), authorization.ReasonUsed)
+		p.advise(p.Capture, of(d, 600), "")
+		p.pay(p.request(c, 1_000, ads), authorization.ReasonUsed)
+		before := p.posted(ann, "wallet/USD")
+		n, err := p.cards.Expire(context.Background())
+		must(t, err)
+		want(t, "cards that ended", n, 1)
+		want(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 9_000)
+		p.advise(p.Refund, of(d, 300), "")
+		want(t, "refunded to the wallet", p.posted(ann, "wallet/USD")-before, 9_300)
+		p.verify()
+	})
+}
+
+// What a card can spend is told to whoever proves to have it, and nothing is kept of it.
+func TestInquiry(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		p.pay(p.request(c, 2_500, ads), "")
+		r := p.request(c, 0, ads)
+		d, err := p.Inquire(ctx, r)
+		must(t, err)
+		if !d.Approved || d.Balance != usd(7_500) {
+			t.Errorf("inquiry %+v", d)
+		}
+		r.Expiry = "2001"
+		d, err = p.Inquire(ctx, r)
+		must(t, err)
+		if d.Reason != authorization.ReasonExpiryWrong || !d.Balance.IsZero() {
+			t.Errorf("inquiry with a wrong expiry %+v", d)
+		}
+		want(t, "lines", len(p.lines(c)), 1)
+	})
+}
+
+// A message that makes no sense is a fault, not a decline.
+func TestRequestFaults(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		for name, row := range map[string]struct {
+			change func(*authorization.Request)
+			want   fault.Code
+		}{
+			"no key":         {func(r *authorization.Request) { r.Key = "" }, fault.InvalidRequest},
+			"negative":       {func(r *authorization.Request) { r.Amount.Minor = -1 }, fault.InvalidAmount},
+			"no currency":    {func(r *authorization.Request) { r.Amount = money.Amount{} }, fault.InvalidAmount},
+			"other currency": {func(r *authorization.Request) { r.Amount = money.New(1, money.EUR) }, fault.CurrencyMismatch},
+			"entry":          {func(r *authorization.Request) { r.Entry = "telepathy" }, fault.InvalidRequest},
+			"zero byte":      {func(r *authorization.Request) { r.Merchant.Name = "a\x00b" }, fault.InvalidRequest},
+			"not UTF-8":      {func(r *authorization.Request) { r.Key = "\xff" }, fault.InvalidRequest},
+		} {
+			r := p.request(c, 100, ads)
+			row.change(&r)
+			_, err := p.Authorize(context.Background(), r)
+			wantCode(t, name, err, row.want)
+		}
+		p.look(c, issuing.Active, 10_000, 0)
+	})
+}
+
+// A card that has expired, was terminated or never funded is declined for that.
+func TestStanding(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		gone := p.issue(ann, binAds, 1_000)
+		_, err := p.cards.Terminate(ctx, ann, issuing.Ending{Card: gone.ID})
+		must(t, err)
+		p.pay(p.request(gone, 100, ads), authorization.ReasonCardTerminated)
+		fresh, err := p.cards.Preview(ctx, ann, "", nil)
+		must(t, err)
+		p.pay(p.request(card{Holder: ann, Number: fresh.Number}, 100, ads), authorization.ReasonCardInactive)
+		old := p.issue(ann, binAds, 1_000)
+		p.forward(4 * 366 * day)
+		p.pay(p.request(old, 100, ads), authorization.ReasonCardExpired)
+	})
+}

@@ -1,0 +1,197 @@
+package authorization_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+func (p *process) challenge(c card, minor int64, m authorization.Merchant) *authorization.Challenge {
+	p.t.Helper()
+	made, err := p.Challenge(context.Background(), authorization.NewChallenge{Book: c.Book, Card: c.ID, Merchant: m, Amount: usd(minor)})
+	must(p.t, err)
+	return made
+}
+
+// A challenge has six digits for the card's owner alone, five minutes, and is completed
+// with them; the payment that is sent with it uses it up.
+func TestChallenge(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		p.Fraud = &scorer{score: 70}
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 999, ads)
+		p.pay(r, authorization.ReasonChallenge)
+		made := p.challenge(c, 999, ads)
+		if len(made.OTP.Reveal()) != 6 || strings.Trim(made.OTP.Reveal(), "0123456789") != "" || made.Status != authorization.ChallengePending ||
+			made.ExpiresAt.Sub(made.CreatedAt) != authorization.ChallengeFor {
+			t.Errorf("challenge %+v", made)
+		}
+		found, err := p.FindChallenge(ctx, ann.Book, made.ID)
+		must(t, err)
+		if !found.OTP.Equal(made.OTP) || found.Merchant.Name != ads.Name || found.Amount != usd(999) {
+			t.Errorf("found %+v", found)
+		}
+		_, err = p.FindChallenge(ctx, bob.Book, made.ID)
+		wantCode(t, "another's challenge", err, fault.NotFound)
+
+		r.Key, r.Challenge = p.key(), made.ID
+		p.pay(r, authorization.ReasonChallenge) // not completed
+		done, err := p.CompleteChallenge(ctx, ann.Book, made.ID, made.OTP)
+		must(t, err)
+		if done.Status != authorization.ChallengeCompleted || !done.OTP.IsZero() {
+			t.Errorf("completed %+v", done)
+		}
+		_, err = p.CompleteChallenge(ctx, ann.Book, made.ID, pan.NewSecret("any"))
+		must(t, err)
+		for name, change := range map[string]func(*authorization.Request){
+			"more":           func(r *authorization.Request) { r.Amount = usd(1_000) },
+			"other merchant": func(r *authorization.Request) { r.Merchant = diner },
+			"unknown":        func(r *authorization.Request) { r.Challenge = "3ds_01k9zzzzzzzzzzzzzzzzzzzzzz" },
+		} {
+			other := r
+			other.Key = p.key()
+			change(&other)
+			if d, err := p.Authorize(ctx, other); err != nil || d.Reason != authorization.ReasonChallenge {
+				t.Errorf("%s: %+v, %v", name, d, err)
+			}
+		}
+		approved := make([]bool, 6)
+		atOnce(len(approved), func(i int) {
+			one := r
+			one.Key = p.key()
+			d, err := p.Authorize(ctx, one)
+			must(t, err)
+			approved[i] = d.Approved
+			if d.Approved {
+				line, err := p.Get(ctx, d.Book, d.Transaction)
+				must(t, err)
+				want(t, "the payment's challenge", line.Challenge, made.ID)
+				now, err := p.FindChallenge(ctx, ann.Book, made.ID)
+				must(t, err)
+				want(t, "the challenge's payment", now.Payment, d.ID)
+			}
+		})
+		count := 0
+		for _, yes := range approved {
+			if yes {
+				count++
+			}
+		}
+		want(t, "payments with one challenge", count, 1)
+		p.verify()
+	})
+}
+
+// Three wrong codes, or five minutes, end a challenge, however many try at once.
+func TestChallengeEnds(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		guessed := p.challenge(c, 100, ads)
+		codes := make([]fault.Code, 10)
+		atOnce(len(codes), func(i int) {
+			_, err := p.CompleteChallenge(ctx, ann.Book, guessed.ID, pan.NewSecret("wrong!"))
+			codes[i] = fault.CodeOf(err)
+		})
+		count := map[fault.Code]int{}
+		for _, code := range codes {
+			count[code]++
+		}
+		want(t, "answers", count, map[fault.Code]int{fault.InvalidRequest: 3, fault.InvalidState: 7})
+		_, err := p.CompleteChallenge(ctx, ann.Book, guessed.ID, guessed.OTP)
+		wantCode(t, "the right code, too late", err, fault.InvalidState)
+
+		late := p.challenge(c, 100, ads)
+		p.forward(authorization.ChallengeFor - 1)
+		_, err = p.CompleteChallenge(ctx, ann.Book, late.ID, pan.NewSecret("wrong!"))
+		wantCode(t, "a wrong code", err, fault.InvalidRequest)
+		want(t, "attempts left", fault.From(err).Details["attempts_left"], "2")
+		p.forward(1)
+		_, err = p.CompleteChallenge(ctx, ann.Book, late.ID, late.OTP)
+		wantCode(t, "the right code after five minutes", err, fault.InvalidState)
+		swept := p.challenge(c, 100, ads)
+		p.forward(authorization.ChallengeFor)
+		list := func(status authorization.ChallengeStatus) []authorization.ChallengeID {
+			page, err := p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Status: status})
+			must(t, err)
+			var ids []authorization.ChallengeID
+			for _, c := range page.Challenges {
+				ids = append(ids, c.ID)
+				if c.Status != status || !c.OTP.IsZero() {
+					t.Errorf("listed %+v", c)
+				}
+			}
+			want(t, "total", page.Total, len(ids))
+			return ids
+		}
+		expired := []authorization.ChallengeID{swept.ID, late.ID, guessed.ID}
+		want(t, "expired", list(authorization.ChallengeExpired), expired)
+		p.expire()
+		want(t, "expired and swept", list(authorization.ChallengeExpired), expired)
+		want(t, "pending", len(list(authorization.ChallengePending)), 0)
+		sealed, err := storage.All(ctx, p.DB, storage.Scalar[int], countSealed)
+		must(t, err)
+		want(t, "codes that are kept", sealed, []int{0})
+	})
+}
+
+var countSealed = storage.SQL("test.count_sealed", `SELECT COUNT(*) FROM authorization_challenges WHERE code_sealed IS NOT NULL`)
+
+// A challenge is told once under its key, with its code in an event that no list shows,
+// and refused for a card that cannot pay.
+func TestChallengeIsTold(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		n := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100), Key: "once"}
+		ids := make([]authorization.ChallengeID, 8)
+		atOnce(len(ids), func(i int) {
+			made, err := p.Challenge(ctx, n)
+			must(t, err)
+			ids[i] = made.ID
+		})
+		for _, id := range ids {
+			want(t, "id", id, ids[0])
+		}
+		events := p.events(ann)
+		want(t, "events", types(events), []string{"3ds.challenge"})
+		if !events[0].Sensitive || events[0].Data != nil {
+			t.Errorf("listed event %+v", events[0])
+		}
+		n.Amount = usd(101)
+		_, err := p.Challenge(ctx, n)
+		wantCode(t, "another amount", err, fault.IdempotencyConflict)
+		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		for name, row := range map[string]struct {
+			change func(*authorization.NewChallenge)
+			want   fault.Code
+		}{
+			"frozen":         {func(*authorization.NewChallenge) {}, fault.InvalidState},
+			"another's card": {func(n *authorization.NewChallenge) { n.Book = bob.Book }, fault.NotFound},
+			"currency":       {func(n *authorization.NewChallenge) { n.Amount = money.New(1, money.EUR) }, fault.CurrencyMismatch},
+			"negative":       {func(n *authorization.NewChallenge) { n.Amount = usd(-1) }, fault.InvalidAmount},
+			"merchant":       {func(n *authorization.NewChallenge) { n.Merchant.Name = "\x00" }, fault.InvalidRequest},
+		} {
+			bad := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100)}
+			row.change(&bad)
+			_, err := p.Challenge(ctx, bad)
+			wantCode(t, name, err, row.want)
+		}
+		_, err = p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Status: "maybe"})
+		wantCode(t, "unknown status", err, fault.InvalidRequest)
+		page, err := p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Card: c.ID, Status: authorization.ChallengePending})
+		must(t, err)
+		if page.Total != 1 || page.Challenges[0].OTP.IsZero() {
+			t.Errorf("page %+v", page)
+		}
+	})
+}

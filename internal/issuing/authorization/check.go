@@ -1,0 +1,193 @@
+package authorization
+
+import (
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/spending"
+)
+
+// Bounds of a message, in bytes.
+const (
+	maxKey  = 200
+	maxText = 128
+)
+
+// check returns what is wrong with how a request is written.
+func (r *Request) check() error {
+	if err := checkKey(r.Key); err != nil {
+		return err
+	}
+	if r.Amount.IsNegative() || !r.Amount.Currency.IsValid() || r.Original.IsNegative() {
+		return fault.New(fault.InvalidAmount, "the amount must be in a currency and not below zero").At("amount")
+	}
+	if err := r.Merchant.check(); err != nil {
+		return err
+	}
+	switch r.Entry {
+	case "", Online, Chip, Contactless, Stripe, Manual, Stored:
+	default:
+		return fault.New(fault.InvalidRequest, "unknown way of presenting a card").At("entry")
+	}
+	for _, text := range []string{r.Expiry, r.Postcode, r.Address, string(r.Challenge)} {
+		if len(text) > maxText || !isPlain(text) {
+			return fault.New(fault.InvalidRequest, "want at most %d bytes of plain text", maxText)
+		}
+	}
+	return nil
+}
+
+func (m *Merchant) check() error {
+	for _, text := range []string{m.ID, m.Name, m.MCC, m.City, m.Country, m.Terminal, m.Acquirer} {
+		if len(text) > maxText || !isPlain(text) {
+			return fault.New(fault.InvalidRequest, "the merchant's texts have at most %d bytes of plain text", maxText).At("merchant")
+		}
+	}
+	return nil
+}
+
+func (a *Advice) check() error {
+	if err := checkKey(a.Key); err != nil {
+		return err
+	}
+	if a.Key == a.Original {
+		return fault.New(fault.InvalidRequest, "a message about a payment has a key of its own").At("key")
+	}
+	if a.Amount.IsNegative() || (!a.Amount.IsZero() && !a.Amount.Currency.IsValid()) || a.Charged.IsNegative() {
+		return fault.New(fault.InvalidAmount, "the amount must be in a currency and not below zero").At("amount")
+	}
+	return a.Merchant.check()
+}
+
+func checkKey(key string) error {
+	if key == "" || len(key) > maxKey || !isPlain(key) {
+		return fault.New(fault.InvalidRequest, "the key must have 1 to %d bytes of plain text", maxKey).At("key")
+	}
+	return nil
+}
+
+// rank is where in the order of checks a reason stands. The books check the limits of
+// the month between outright and afterMonth, and the balance before last.
+type rank int
+
+const (
+	outright rank = iota
+	afterMonth
+	last
+)
+
+// finding is what speaks against a payment, as far as it can be known without the books.
+type finding struct {
+	reason Reason
+	rank   rank
+}
+
+// examine returns the first thing that speaks against a payment with a card at now, in
+// the contract's order; one without a reason when nothing does.
+func examine(c *issuing.Card, r *Request, now time.Time) finding {
+	if reason := standing(c, now); reason != ReasonNone {
+		return finding{reason, outright}
+	}
+	if over(r.Amount, c.BIN.MaxTransaction) {
+		return finding{ReasonMaxTransaction, outright}
+	}
+	if !c.Controls.AllowsCategory(r.Merchant.MCC) {
+		return finding{ReasonCategory, afterMonth}
+	}
+	return finding{controls(c, r), last}
+}
+
+// standing is why a card cannot pay at all.
+func standing(c *issuing.Card, now time.Time) Reason {
+	switch c.Status {
+	case issuing.PendingTopUp:
+		return ReasonCardInactive
+	case issuing.Frozen:
+		return ReasonCardFrozen
+	case issuing.Terminated:
+		switch c.Reason {
+		case issuing.ReasonExpired:
+			return ReasonCardExpired
+		case issuing.ReasonUsedUp:
+			return ReasonUsed
+		}
+		return ReasonCardTerminated
+	case issuing.Active:
+	}
+	if !now.Before(c.ExpiresAt) {
+		return ReasonCardExpired
+	}
+	return ReasonNone
+}
+
+// controls is what the card's owner and operator do not allow.
+func controls(c *issuing.Card, r *Request) Reason {
+	currency := r.Amount.Currency
+	if r.Original.Currency.IsValid() {
+		currency = r.Original.Currency
+	}
+	own, _ := spending.Of(c.Controls.Limits, spending.PerPayment)
+	tier, _ := spending.Of(c.Tier.Limits, spending.PerPayment)
+	switch {
+	case over(r.Amount, own.Amount):
+		return ReasonSpendingLimit
+	case c.Tier.Currency == r.Amount.Currency && over(r.Amount, tier.Amount):
+		return ReasonTierLimit
+	case !c.Controls.AllowsCountry(r.Merchant.Country):
+		return ReasonCountry
+	case !c.Controls.AllowsCurrency(currency):
+		return ReasonCurrency
+	case !c.Controls.AllowsMerchant(r.Merchant.ID):
+		return ReasonMerchant
+	}
+	return ReasonNone
+}
+
+// over reports whether an amount is above a bound; a bound of zero is none.
+func over(amount, bound money.Amount) bool { return bound.IsPositive() && amount.Minor > bound.Minor }
+
+// expiryMatches compares an expiry as it is presented, YYMM, with the card's.
+func expiryMatches(presented string, c *issuing.Card) bool {
+	return presented == "" || presented == c.Expiry()
+}
+
+// compare returns what an address that was presented and the cardholder's have in common.
+func compare(a issuing.Address, p *Presented) AVS {
+	if p.Postcode == "" && p.Address == "" {
+		return AVSNotSent
+	}
+	postcode := p.Postcode == "" || squeeze(p.Postcode) == squeeze(a.Zip)
+	line := p.Address == "" || leadingNumber(p.Address) == leadingNumber(a.Line1)
+	switch {
+	case postcode && line:
+		return AVSMatch
+	case postcode && p.Postcode != "":
+		return AVSPostcode
+	case line && p.Address != "":
+		return AVSAddress
+	}
+	return AVSNone
+}
+
+// squeeze leaves letters and digits, in capitals: "sw1a 1aa" is SW1A1AA.
+func squeeze(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, strings.ToUpper(text))
+}
+
+// leadingNumber is the first digits of an address.
+func leadingNumber(text string) string {
+	start := strings.IndexAny(text, "0123456789")
+	if start < 0 {
+		return ""
+	}
+	text = text[start:]
+	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+}

@@ -1,0 +1,130 @@
+package authorization_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// What one process does to a card holds at once for the payments that another decides,
+// whatever that one remembers.
+func TestTwoProcesses(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		other := join(t, p.DB, p.clocks)
+		other.keys.Store(1_000_000)
+		c := p.issue(ann, binAds, 100_000)
+		other.pay(other.request(c, 100, ads), "") // it remembers the card
+
+		month := usd(1_000)
+		_, err := p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, SpendingLimit: &month})
+		must(t, err)
+		other.pay(other.request(c, 901, ads), authorization.ReasonSpendingLimit)
+		narrow := []string{"airlines"}
+		_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &narrow})
+		must(t, err)
+		other.pay(other.request(c, 100, ads), authorization.ReasonCategory)
+		wide := []string{}
+		_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &wide})
+		must(t, err)
+		other.pay(other.request(c, 100, ads), "")
+		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		other.pay(other.request(c, 100, ads), authorization.ReasonCardFrozen)
+		_, err = p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		d := other.pay(other.request(c, 100, ads), "")
+		_, err = p.cards.Replace(ctx, ann, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
+		must(t, err)
+		other.pay(other.request(c, 100, ads), authorization.ReasonCardTerminated) // by its old number
+		p.advise(p.Capture, of(d, 50), "")
+		other.advise(other.Capture, of(d, 0), "")
+		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		must(t, err)
+		r := other.request(c, 100, ads)
+		r.Book, r.Card, r.Expiry = c.Book, c.ID, ""
+		other.pay(r, authorization.ReasonCardTerminated)
+		p.verify()
+	})
+}
+
+// Two processes that decide payments with one card at once never overspend it, nor answer
+// one message twice.
+func TestTwoProcessesAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		both := []*process{p, join(t, p.DB, p.clocks)}
+		c := p.issue(ann, binAds, 1_000, limits(spending.Limit{Window: spending.PerDay, Count: 5}))
+		answers := make([]authorization.Decision, 40)
+		atOnce(len(answers), func(i int) {
+			r := p.request(c, 150, ads)
+			r.Key = fmt.Sprint("shared-", i/4)
+			var err error
+			answers[i], err = both[i%2].Authorize(context.Background(), r)
+			must(t, err)
+		})
+		approved := map[authorization.ID]bool{}
+		for i, d := range answers {
+			if d.Approved {
+				approved[d.ID] = true
+			}
+			if d.ID != answers[i/4*4].ID {
+				t.Errorf("message %d has two answers", i/4)
+			}
+		}
+		want(t, "payments", len(approved), 5)
+		p.look(c, issuing.Active, 250, 750)
+		p.verify()
+	})
+}
+
+// No number, security code or one-time code that a payment came with is anywhere in the
+// tables of payments.
+func TestSecretsAreNotKept(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db)
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		made := p.challenge(c, 100, ads)
+		r := p.request(c, 100, ads)
+		p.pay(r, "")
+		p.pay(p.request(c, 100_000, ads), authorization.ReasonFunds)
+		p.advise(p.Post, authorization.Advice{Realm: c.Realm, Number: c.Number, Amount: usd(5), Merchant: ads}, "")
+		p.advise(p.Reverse, authorization.Advice{Realm: c.Realm, Number: c.Number, Original: "never"}, "")
+		tables, err := storage.Tables(ctx, db)
+		must(t, err)
+		secrets := map[string]string{"number": c.Number.Reveal(), "one-time code": `"` + made.OTP.Reveal() + `"`}
+		rows := 0
+		for _, table := range tables {
+			if !strings.HasPrefix(table.Name, "authorization_") && !strings.HasPrefix(table.Name, "webhook_") && !strings.HasPrefix(table.Name, "ledger_") {
+				continue
+			}
+			must(t, db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+				return table.Each(ctx, q, func(row []any) error {
+					rows++
+					text := fmt.Sprint(row...)
+					for _, value := range row {
+						if raw, ok := value.([]byte); ok {
+							text += string(raw)
+						}
+					}
+					for what, secret := range secrets {
+						if strings.Contains(text, secret) {
+							t.Errorf("the %s is in %s: %s", what, table.Name, text)
+						}
+					}
+					return nil
+				})
+			}))
+		}
+		if rows < 20 {
+			t.Errorf("only %d rows were looked at", rows)
+		}
+	})
+}

@@ -1,0 +1,215 @@
+package authorization_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+)
+
+// scorer is a fraud scorer that does as it is told.
+type scorer struct {
+	mu       sync.Mutex
+	score    int
+	err      error
+	hangs    bool
+	outcomes []fraud.Outcome
+}
+
+func (s *scorer) Score(ctx context.Context, e fraud.Event) (fraud.Score, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return fraud.Score{}, ctx.Err()
+	}
+	return fraud.Score{Hundredths: s.score}, s.err
+}
+
+func (s *scorer) Learn(_ fraud.Event, o fraud.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outcomes = append(s.outcomes, o)
+}
+
+// decider answers with one verdict and keeps the questions.
+type decider struct {
+	verdict authorization.Verdict
+	asked   []authorization.Question
+}
+
+func (d *decider) Decide(_ context.Context, q authorization.Question) authorization.Verdict {
+	d.asked = append(d.asked, q)
+	return d.verdict
+}
+
+// A high score declines, a fairly high one asks for a challenge online, and the scorer
+// hears what came of each payment once.
+func TestScore(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, judge := p.issue(ann, binAds, 10_000), &scorer{score: 85}
+		p.Fraud = judge
+		r := p.request(c, 100, ads)
+		d := p.pay(r, authorization.ReasonFraud)
+		want(t, "score", d.Score, 85)
+		p.pay(r, authorization.ReasonFraud)
+		judge.score = 60
+		p.pay(p.request(c, 100, ads), authorization.ReasonChallenge)
+		chip := p.request(c, 100, ads)
+		chip.Entry = authorization.Chip
+		p.pay(chip, "")
+		judge.score = 59
+		wrong := p.request(c, 100, ads)
+		wrong.CVC = pan.NewSecret("wrong")
+		p.pay(wrong, authorization.ReasonCVCWrong)
+		p.pay(p.request(c, 100, ads), "")
+		want(t, "outcomes", judge.outcomes, []fraud.Outcome{{}, {}, {Found: true}, {WrongPIN: true}, {Found: true}})
+	})
+}
+
+// While the scorer is down, or too slow, small payments are approved, up to an amount a
+// day, and marked.
+func TestStandIn(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 100_000)
+		p.Policy.StandIn = authorization.StandIn{MaxMajor: 50, MaxDayMajor: 100}
+		p.Policy.ScoreWithin = time.Millisecond
+		for _, down := range []*scorer{{err: errors.New("down")}, {hangs: true}} {
+			p.Fraud = down
+			p.pay(p.request(c, 5_001, ads), authorization.ReasonStandIn)
+			d := p.pay(p.request(c, 5_000, ads), "")
+			if !d.StoodIn {
+				t.Error("the decision does not say that it stood in")
+			}
+			got, err := p.Get(context.Background(), d.Book, d.Transaction)
+			must(t, err)
+			want(t, "kept", got.StoodIn, true)
+			p.advise(p.Reverse, of(d, 0), "") // what was approved blindly stays counted
+		}
+		p.pay(p.request(c, 1, ads), authorization.ReasonStandIn)
+		p.pay(p.request(c, 200_000, ads), authorization.ReasonFunds)
+		p.forward(day)
+		p.pay(p.request(c, 5_000, ads), "")
+		p.Fraud = &scorer{}
+		want(t, "stood in", p.pay(p.request(c, 50_000, ads), "").StoodIn, false)
+		p.verify()
+	})
+}
+
+// A decider is asked about what the rules allow, once, and can only tighten.
+func TestDecider(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, ask := p.issue(ann, binAds, 10_000), &decider{verdict: authorization.Deny}
+		p.Decider = ask
+		r := p.request(c, 1_000, diner)
+		r.Original = money.New(900, money.EUR)
+		d := p.pay(r, authorization.ReasonDecisionWebhook)
+		p.pay(r, authorization.ReasonDecisionWebhook)
+		want(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
+			Original: money.New(900, money.EUR), Merchant: diner, Category: "restaurants", Entry: authorization.Online, At: d.At}})
+		ask.verdict = authorization.Allow
+		p.pay(p.request(c, 1_000, diner), "")
+		p.pay(p.request(c, 10_000, diner), authorization.ReasonFunds) // its leave is not an order
+		wrong := p.request(c, 1_000, diner)
+		wrong.Expiry = "2001"
+		p.pay(wrong, authorization.ReasonExpiryWrong)
+		want(t, "questions", len(ask.asked), 3)
+		ask.verdict = authorization.Absent
+		p.pay(p.request(c, 5_001, diner), authorization.ReasonStandIn)
+		want(t, "stood in", p.pay(p.request(c, 100, diner), "").StoodIn, true)
+	})
+}
+
+// The engine of fraud scores declines a burst at one merchant, and a large amount in a new
+// country after small ones at home.
+func TestEngine(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
+		c := p.issue(ann, binAds, 400_000)
+		for range 5 {
+			want(t, "score", p.pay(p.request(c, 1_000, ads), "").Score, 0)
+		}
+		r := p.request(c, 100_000, diner)
+		want(t, "score of a hundred times as much abroad", p.pay(r, "").Score, 55) // 15 and 40
+		burst := p.issue(ann, binAds, 100_000)
+		last := 0
+		for range 60 {
+			d, err := p.Authorize(context.Background(), p.request(burst, 100, ads))
+			must(t, err)
+			last = d.Score
+		}
+		want(t, "score of a burst", last, 85)
+		p.pay(p.request(burst, 100, ads), authorization.ReasonFraud)
+	})
+}
+
+// Every reason has a sentence and advice.
+func TestReasons(t *testing.T) {
+	source, err := os.ReadFile("authorization.go")
+	must(t, err)
+	var named []authorization.Reason
+	for _, m := range regexp.MustCompile(`Reason = "([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1) {
+		named = append(named, authorization.Reason(m[1]))
+	}
+	slices.Sort(named)
+	all := authorization.Reasons()
+	want(t, "reasons with words", all, named)
+	for _, r := range all {
+		sentence, advice := r.Words()
+		if sentence == "" || advice == "" || sentence[len(sentence)-1] != '.' || advice[len(advice)-1] != '.' {
+			t.Errorf("%s: %q, %q", r, sentence, advice)
+		}
+	}
+}
+
+// Who guesses security codes hears the score alone in the end, also for the right code and
+// in inquiries.
+func TestGuesses(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
+		c := p.issue(ann, binAds, 10_000)
+		inquire := func(cvc pan.Secret) authorization.Reason {
+			r := p.request(c, 0, authorization.Merchant{})
+			r.CVC = cvc
+			d, err := p.Inquire(context.Background(), r)
+			must(t, err)
+			return d.Reason
+		}
+		for i := range 6 {
+			if i%2 == 0 {
+				want(t, "inquiry", inquire(pan.NewSecret("wrong")), authorization.ReasonCVCWrong)
+				continue
+			}
+			r := p.request(c, 100, authorization.Merchant{})
+			r.CVC = pan.NewSecret("wrong")
+			p.pay(r, authorization.ReasonCVCWrong)
+		}
+		want(t, "another guess", inquire(pan.NewSecret("wrong")), authorization.ReasonFraud)
+		want(t, "the right code", inquire(c.CVC), authorization.ReasonFraud)
+		p.pay(p.request(c, 100, authorization.Merchant{}), authorization.ReasonFraud)
+	})
+}
+
+// The trade of a merchant decides how long is held and how much may be added.
+func TestTrades(t *testing.T) {
+	policy := authorization.DefaultPolicy()
+	for mcc, row := range map[string]struct {
+		hold    time.Duration
+		ceiling int64 // of 9.99
+	}{
+		"7311": {7 * day, 999}, "5812": {7 * day, 1_198}, "5814": {7 * day, 1_198}, "5815": {7 * day, 999}, "7011": {30 * day, 1_148},
+		"3501": {30 * day, 1_148}, "3500": {7 * day, 999}, "": {7 * day, 999}, "58": {7 * day, 999},
+	} {
+		hold, ceiling := policy.Of(mcc, usd(999))
+		if hold != row.hold || ceiling != usd(row.ceiling) {
+			t.Errorf("%s: held for %s, captured up to %s; want %s and %s", mcc, hold, ceiling, row.hold, usd(row.ceiling))
+		}
+	}
+}

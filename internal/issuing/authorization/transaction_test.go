@@ -1,0 +1,121 @@
+package authorization_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+)
+
+// A history is found by card, type, time, merchant and amount, in pages that add up.
+func TestList(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		a, b := p.issue(ann, binAds, 100_000), p.issue(ann, binDay, 100_000)
+		paid := p.pay(p.request(a, 1_250, ads), "")
+		p.advise(p.Capture, of(paid, 0), "")
+		p.forward(time.Hour)
+		p.pay(p.request(b, 5_000, diner), "")
+		p.pay(p.request(b, 200_000, diner), authorization.ReasonMaxTransaction)
+		p.forward(time.Hour)
+		p.advise(p.Refund, of(paid, 250), "")
+		voided := p.pay(p.request(a, 300, authorization.Merchant{Name: "100%_Ärger", MCC: "9999"}), "")
+		p.advise(p.Reverse, of(voided, 0), "")
+
+		find := func(f authorization.Filter) string {
+			t.Helper()
+			f.Book = ann.Book
+			page, err := p.List(ctx, f)
+			must(t, err)
+			var texts []string
+			for _, l := range page.Transactions {
+				texts = append(texts, fmt.Sprintf("%s %s", l.Type, l.Amount))
+			}
+			if f.Limit == 0 && page.Total != len(texts) {
+				t.Errorf("%d of %d", len(texts), page.Total)
+			}
+			return strings.Join(texts, ", ")
+		}
+		for name, row := range map[string]struct {
+			f    authorization.Filter
+			want string
+		}{
+			"all":          {authorization.Filter{}, "authorization -3.00, refund 2.50, decline -2000.00, authorization -50.00, settlement -12.50, authorization -12.50"},
+			"card":         {authorization.Filter{Card: b.ID}, "decline -2000.00, authorization -50.00"},
+			"type":         {authorization.Filter{Type: authorization.TypeRefund}, "refund 2.50"},
+			"merchant":     {authorization.Filter{Merchant: "facebk"}, "refund 2.50, settlement -12.50, authorization -12.50"},
+			"wildcards":    {authorization.Filter{Merchant: "%_ä"}, "authorization -3.00"},
+			"no wildcard":  {authorization.Filter{Merchant: "_HEZ"}, ""},
+			"from":         {authorization.Filter{From: epoch.Add(2 * time.Hour)}, "authorization -3.00, refund 2.50"},
+			"to":           {authorization.Filter{To: epoch.Add(time.Hour)}, "settlement -12.50, authorization -12.50"},
+			"least":        {authorization.Filter{Min: 5_000}, "decline -2000.00, authorization -50.00"},
+			"most":         {authorization.Filter{Max: 300}, "authorization -3.00, refund 2.50"},
+			"between":      {authorization.Filter{Min: 1_250, Max: 1_250}, "settlement -12.50, authorization -12.50"},
+			"a page":       {authorization.Filter{Limit: 2, Offset: 2}, "decline -2000.00, authorization -50.00"},
+			"beyond":       {authorization.Filter{Limit: 2, Offset: 6}, ""},
+			"unknown card": {authorization.Filter{Card: "card_x"}, ""},
+		} {
+			want(t, name, find(row.f), row.want)
+		}
+		for name, f := range map[string]authorization.Filter{
+			"type": {Type: "gift"}, "a step": {Type: authorization.StepReversal}, "limit": {Limit: 101}, "offset": {Offset: -1}, "merchant": {Merchant: strings.Repeat("x", 101)},
+		} {
+			_, err := p.List(ctx, f)
+			wantCode(t, name, err, fault.InvalidRequest)
+		}
+		_, err := p.List(ctx, authorization.Filter{Min: -1})
+		wantCode(t, "amount", err, fault.InvalidAmount)
+		page, err := p.List(ctx, authorization.Filter{Book: bob.Book})
+		must(t, err)
+		want(t, "another's history", page.Total, 0)
+	})
+}
+
+// A line shows all that happened to its payment, oldest first, and nobody else's.
+func TestTimeline(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 1_000, inn), "")
+		p.advise(p.Increment, of(d, 500), "")
+		p.advise(p.Capture, of(d, 2_000), authorization.ReasonOverCapture)
+		p.advise(p.Reverse, of(d, 200), "")
+		p.advise(p.Capture, of(d, 900), "")
+		p.advise(p.Refund, of(d, 100), "")
+		p.forward(30 * day)
+		p.expire()
+		got, err := p.Get(ctx, ann.Book, d.Transaction)
+		must(t, err)
+		var steps []string
+		for _, s := range got.Timeline {
+			steps = append(steps, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", s.Type, s.Amount, s.Balance, s.Reason)))
+		}
+		want(t, "timeline", steps, []string{"authorization 10.00 90.00", "authorization 5.00 85.00", "refusal 20.00 85.00 exceeds_authorization", "reversal 2.00 87.00",
+			"settlement 9.00 87.00", "refund 1.00 88.00", "expiry 4.00 92.00"})
+		want(t, "state", got.State, authorization.StateSettled)
+		for _, id := range []authorization.TransactionID{"", "txn_x", got.Timeline[0].Transaction} {
+			_, err := p.Get(ctx, bob.Book, id)
+			wantCode(t, "another's line", err, fault.NotFound)
+		}
+		want(t, "events", types(p.events(ann)), []string{"transaction.authorized", "transaction.authorized", "transaction.settled", "transaction.refunded"})
+	})
+}
+
+// When a merchant says that a payment was made earlier, that is kept beside when it came.
+func TestPresentedAt(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 100, ads)
+		r.At = epoch.Add(-time.Hour)
+		d := p.pay(r, "")
+		got, err := p.Get(context.Background(), ann.Book, d.Transaction)
+		must(t, err)
+		if !got.PresentedAt.Equal(r.At) || !got.At.Equal(epoch) {
+			t.Errorf("presented at %s, came at %s", got.PresentedAt, got.At)
+		}
+	})
+}
