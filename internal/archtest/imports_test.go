@@ -36,6 +36,7 @@ var floors = []row{
 	{path: "internal/api/wiretest", by: []string{"tests"}},
 	{path: "internal/api/wire", by: []string{"internal/api", "internal/api/wiretest", "internal/web", "internal/server", "internal/testkit", "internal/archtest", "internal/e2e"}},
 	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
+	{path: "internal/provider/call", by: []string{"internal/provider", "tests"}},
 	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/server", "internal/testkit", "tests"}},
 	// Products: those that use others stand above them.
 	{path: "internal/ping"},
@@ -47,6 +48,7 @@ var floors = []row{
 	{path: "internal/issuing"},
 	{path: "internal/wallet"},
 	{path: "internal/fraud"},
+	{path: "internal/rate"},
 	// Shared by products.
 	{path: "internal/account"},
 	{path: "internal/webhook"},
@@ -73,7 +75,10 @@ var owned = []struct {
 	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
 	{"github.com/go-json-experiment/json", []string{"internal/api/wire", "internal/provider"}},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},
-	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account"}},
+	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account", "internal/wallet/address", "internal/provider/simulator"}},
+	{"github.com/btcsuite/btcd/address/v2", []string{"internal/wallet/address", "internal/provider/simulator"}},
+	{"github.com/btcsuite/btcd/btcutil/v2", []string{"internal/wallet/address"}},
+	{"github.com/btcsuite/btcd/chaincfg/v2", []string{"internal/wallet/address"}},
 	{"github.com/prometheus/client_golang", []string{"internal/platform/telemetry", "internal/server"}},
 	{"github.com/caarlos0/env/v11", []string{"internal/platform/config"}},
 	{"github.com/goccy/go-yaml", []string{"internal/platform/config", "internal/api", "internal/web", "spec", "tests"}},

@@ -1,6 +1,7 @@
 // Package cli is the command line. A package below it has the commands of one room:
 // system runs and keeps an installation, account has customers and credentials,
-// giftcard, issuing, code, check and fraud have the products'; shell is what they share.
+// giftcard, issuing, code, check, fraud and wallet have the products'; shell is what
+// they share.
 //
 // A command reads its flags, calls one method of a product and shows what came back.
 // Rules about money, cards or orders are the products'.
@@ -19,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/issuing"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/cli/system"
+	"github.com/scripcards/scrip/internal/cli/wallet"
 )
 
 // New returns the program with all its commands.
@@ -40,7 +42,7 @@ PostgreSQL with --database.`,
 	root.CompletionOptions.HiddenDefaultCmd = false
 	s := shell.New(root)
 	root.PersistentPreRunE = s.CheckOutput
-	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s))...)
+	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s))...)
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			asGroup(cmd)

@@ -86,6 +86,7 @@ type draft struct {
 	fresh  bool
 	before int64 // available, when the operation began
 	paid   bool  // lost money to something other than the end of a hold
+	forced bool  // lost money without regard to its floor
 	frozen bool  // when the operation began
 }
 
@@ -223,7 +224,7 @@ func (a *attempt) post() error {
 				continue
 			}
 		}
-		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount}, !p.Owed); err != nil {
+		if err := a.move(Move{Debit: p.Debit, Credit: p.Credit, Posted: p.Amount, Forced: p.Forced}, !p.Owed); err != nil {
 			return err
 		}
 	}
@@ -279,7 +280,9 @@ func (a *attempt) move(m Move, pays bool) error {
 		if !side.account.apply(side.side, m.Posted.Minor, m.Held) {
 			return fault.New(fault.InvalidAmount, "account %s: the balance would be out of range", side.account.ID)
 		}
-		side.account.paid = side.account.paid || (pays && side.side != side.account.Side)
+		forced := m.Forced && side.side == Debit
+		side.account.forced = side.account.forced || forced
+		side.account.paid = side.account.paid || (pays && !forced && side.side != side.account.Side)
 		a.entries = append(a.entries, entry{account: side.account.ID, seq: side.account.Entries, side: side.side,
 			posted: m.Posted.Minor, held: m.Held, after: side.account.sums})
 	}
@@ -321,7 +324,7 @@ func (a *attempt) settle() error {
 		if d.paid && d.frozen {
 			return fault.New(fault.AccountFrozen, "account %s is frozen", d.ID)
 		}
-		if after := d.available(); !d.Unbounded && after < d.Floor && after < d.before {
+		if after := d.available(); !d.Unbounded && !d.forced && after < d.Floor && after < d.before {
 			return fault.New(fault.InsufficientFunds, "account %s has %s available", d.ID, money.New(d.before, d.Currency)).
 				With("available", money.New(d.before, d.Currency).String()).
 				With("required", money.New(d.before-after, d.Currency).String())

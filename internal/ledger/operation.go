@@ -55,6 +55,10 @@ type Posting struct {
 	All bool
 	// Owed moves it from a frozen account, too: what others took already, and must be paid.
 	Owed bool
+	// Forced takes the amount whether or not the debited account has it, and though it is
+	// frozen: for what others undid, such as a payment that a blockchain gave up. An account
+	// below its floor pays nothing more until what it receives has made up for it.
+	Forced bool
 }
 
 // HoldAction is what happens to a hold.
@@ -169,6 +173,9 @@ func (p *Posting) validate() error {
 	if p.Debit == p.Credit || !isName(string(p.Debit)) || !isName(string(p.Credit)) {
 		return fault.New(fault.InvalidRequest, "posting from %q to %q: want two different accounts", p.Debit, p.Credit)
 	}
+	if p.All && p.Forced {
+		return fault.New(fault.InvalidRequest, "posting from %s: what is available needs no force", p.Debit)
+	}
 	if p.All != p.Amount.IsZero() || p.Amount.IsNegative() || p.Amount.Minor > maxSum || (!p.All && !p.Amount.Currency.IsValid()) {
 		return fault.New(fault.InvalidAmount, "posting from %s: the amount must be above zero", p.Debit)
 	}
@@ -219,6 +226,9 @@ func (op *Operation) fingerprint() [16]byte {
 		for _, p := range op.Postings {
 			text("p", string(p.Debit), string(p.Credit))
 			amount(p.Amount)
+			if p.Forced {
+				text("forced")
+			}
 		}
 		for _, h := range op.Holds {
 			text("h", string(h.Action), string(h.Debit), string(h.Credit), strconv.FormatBool(h.Final))

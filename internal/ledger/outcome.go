@@ -48,6 +48,8 @@ type Move struct {
 	Expires time.Time
 	// Expired says that the hold's time was over, where it releases.
 	Expired bool
+	// Forced says that the debited account paid without regard to its floor and its state.
+	Forced bool
 }
 
 // Balance is an account after the transaction.
@@ -181,6 +183,9 @@ func (m Move) append(b []byte) []byte {
 	if m.Expired {
 		b = append(b, `,"expired":true`...)
 	}
+	if m.Forced {
+		b = append(b, `,"forced":true`...)
+	}
 	return append(b, '}')
 }
 
@@ -237,6 +242,7 @@ type body struct {
 		Post, Hold   int64
 		Until        *int64
 		Expired      bool
+		Forced       bool
 	}
 	After []struct {
 		A, Cur, Side string
@@ -271,7 +277,7 @@ func parseBody(text []byte) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, fmt.Errorf("transaction %s: currency %q: %w", b.ID, m.Cur, err)
 		}
-		move := Move{Debit: AccountID(m.D), Credit: AccountID(m.C), Posted: money.New(m.Post, currency), Held: m.Hold, Hold: HoldID(m.H), Expired: m.Expired}
+		move := Move{Debit: AccountID(m.D), Credit: AccountID(m.C), Posted: money.New(m.Post, currency), Held: m.Hold, Hold: HoldID(m.H), Expired: m.Expired, Forced: m.Forced}
 		if m.Until != nil {
 			move.Expires = storage.Time(*m.Until)
 		}

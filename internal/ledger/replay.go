@@ -22,8 +22,9 @@ type replayedAccount struct {
 	stored  *Account // nil: there is none
 	now     Account
 	entries digest
-	opened  bool // a transaction says so
-	seen    bool // its entries were compared
+	opened  bool  // a transaction says so
+	seen    bool  // its entries were compared
+	low     int64 // what it may have available at the least: its floor, or less after a forced posting
 }
 
 func newReplay() *replayed {
@@ -63,7 +64,9 @@ func (r *replayed) open(o Outcome) (wrong []string) {
 func (r *replayed) add(o Outcome) (wrong []string) {
 	wrong = r.open(o)
 	sums := map[money.Currency]int64{}
+	forced := map[AccountID]bool{}
 	for _, m := range o.Moves {
+		forced[m.Debit] = forced[m.Debit] || m.Forced
 		for _, side := range []Side{Debit, Credit} {
 			id, sign := m.Debit, int64(1)
 			if side == Credit {
@@ -91,6 +94,9 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 		if a.now.posted() != b.Posted.Minor || a.now.available() != b.Available.Minor {
 			wrong = append(wrong, fmt.Sprintf("it left account %s otherwise than it says", b.Account))
 		}
+		if !a.settle(forced[b.Account]) {
+			wrong = append(wrong, fmt.Sprintf("it took what account %s did not have", b.Account))
+		}
 	}
 	for _, s := range o.States {
 		r.account(s.Account).now.State = s.To
@@ -99,6 +105,15 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 		r.counters[c.Counter] += c.Add
 	}
 	return wrong
+}
+
+// settle takes account of what a transaction left and reports whether it could: an account
+// below its floor only comes nearer to it, but by force.
+func (a *replayedAccount) settle(forced bool) bool {
+	left := a.now.available()
+	possible := a.now.Unbounded || forced || left >= a.low
+	a.low = min(a.now.Floor, left)
+	return possible
 }
 
 // matches reports whether the stored entries of an account, digested, are those that were replayed.

@@ -51,6 +51,8 @@ func (s *script) part(op *ledger.Operation, words []string) {
 			p.Owed, rest = true, rest[:last]
 		}
 		p.Debit, p.Credit = s.between(rest)
+		p.Forced = rest[len(rest)-1] == "forced"
+		rest = slices.DeleteFunc(slices.Clone(rest), func(w string) bool { return w == "forced" })
 		if p.All = rest[3] == "all"; !p.All {
 			p.Amount = s.amount(rest[3:])
 		}

@@ -48,7 +48,7 @@ var (
 // Verify proves the books in q: the chain of hashes is unbroken from the book's header
 // on, every transaction sums to zero per currency, every entry is the one that its
 // transaction made, every balance is the sum of its entries, every account is as it was
-// opened, in the state it was put into and not below its floor, every hold is what its
+// opened, in the state it was put into and not below its floor but by force, every hold is what its
 // movements made and ended at most once, and every counter is what guards counted.
 // q should be a snapshot. What is wrong is in the report; the error is for a database
 // that does not answer. Memory is that of the accounts, holds and counters of one book;
@@ -244,7 +244,7 @@ func (v *verifier) balances() {
 		if a.now.Entries > 0 && !a.seen {
 			v.problem("account %s: its entries are missing", id)
 		}
-		if !stored.Unbounded && stored.available() < stored.Floor {
+		if !stored.Unbounded && stored.available() < min(stored.Floor, a.low) {
 			v.problem("account %s: %d available is below its floor", id, stored.available())
 		}
 		if !a.opened {

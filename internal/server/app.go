@@ -38,7 +38,11 @@ import (
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -63,6 +67,8 @@ type Options struct {
 	// ProxyList is a file of addresses and networks that hide who uses them, one a line, for
 	// fraud scores; empty: none.
 	ProxyList string
+	// Deposits is the file that describes crypto deposits; empty: the sandbox's alone.
+	Deposits string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
 	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
@@ -92,15 +98,21 @@ type App struct {
 	Decisions *decision.Service
 	Wallets   *wallet.Service
 	Alerts    *wallet.Alerts
-	Catalog   *catalog.Service
-	Stock     *stock.Stock
-	Orders    *order.Service
-	Claims    *claim.Service
-	Reports   *report.Service
-	Pings     *ping.Service
-	Portals   *portal.Service
-	Logger    *slog.Logger
-	Metrics   *telemetry.Metrics
+	// Rates are what assets are worth, in each realm.
+	Rates     map[realm.Realm]*rate.Service
+	Addresses *address.Service
+	Deposits  *deposit.Service
+	// Sandbox pays on the test realm's own chains.
+	Sandbox *chain.Sandbox
+	Catalog *catalog.Service
+	Stock   *stock.Stock
+	Orders  *order.Service
+	Claims  *claim.Service
+	Reports *report.Service
+	Pings   *ping.Service
+	Portals *portal.Service
+	Logger  *slog.Logger
+	Metrics *telemetry.Metrics
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -167,7 +179,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
 	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes())}
+		authorization.EventTypes(), decision.EventTypes(), deposit.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -189,6 +201,9 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
 	a.Issuing = issuing.New(issuing.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Programme: issuing.DefaultProgramme()})
+	if err := a.buildDeposits(o); err != nil {
+		return nil, err
+	}
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
@@ -301,6 +316,7 @@ func (a *App) schedule() {
 		return err
 	})
 	a.Jobs.Every("report.make_due", dayReport, a.Reports.MakeDue)
+	a.scheduleDeposits()
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {

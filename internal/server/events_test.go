@@ -15,6 +15,7 @@ import (
 	claims "github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -31,7 +32,7 @@ func TestEventsAreDocumented(t *testing.T) {
 		listed = append(listed, m[1])
 	}
 	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
+		authorization.EventTypes(), decision.EventTypes(), deposit.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
 			t.Errorf("%s is not documented", name)

@@ -1,5 +1,6 @@
 // Package wallet is the prepaid balance of a customer, one account per currency in
-// each of its books. It is loaded by the operator against a recorded bank transfer.
+// each of its books. It is loaded by the operator against a recorded bank transfer, or
+// with what its owner deposits: see the packages address and deposit below.
 //
 // It keeps no balance of its own: the ledger does.
 package wallet
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -35,9 +37,19 @@ func Account(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("wallet/" + currency.String()), Currency: currency, Side: ledger.Credit}
 }
 
-// bank is what customers have paid in.
-func bank(currency money.Currency) ledger.NewAccount {
+// Bank returns the account of what customers have paid in.
+func Bank(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("wallet.bank/" + currency.String()), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// Custody returns the account of what came in of an asset, in a currency at the rates of then.
+func Custody(a asset.Asset, currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet.deposits/" + string(a)), Currency: currency, Side: ledger.Debit, Unbounded: true}
+}
+
+// Fees returns the account of what was kept of deposits.
+func Fees(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("wallet.fees/" + currency.String()), Currency: currency, Side: ledger.Credit, Unbounded: true}
 }
 
 // Load is a bank transfer that arrived for a customer.
@@ -75,7 +87,7 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 	if strings.TrimSpace(l.Reference) == "" || len(l.Reference) > maxReference {
 		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d characters", maxReference).At("reference")
 	}
-	from, to := bank(l.Amount.Currency), Account(l.Amount.Currency)
+	from, to := Bank(l.Amount.Currency), Account(l.Amount.Currency)
 	op := ledger.Operation{Book: l.Book, Kind: kindLoad, Key: kindLoad + "/" + l.Reference, Reference: l.Reference, Actor: l.Actor,
 		At: s.clocks.Now(l.Realm), Open: []ledger.NewAccount{from, to},
 		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: l.Amount}}}

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/quote"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -78,6 +79,13 @@ func (d *Data) Text(name, value string) *Data {
 func (d *Data) Int(name string, value int64) *Data {
 	d.name(name)
 	d.text = strconv.AppendInt(d.text, value, 10)
+	return d
+}
+
+// Number adds a member that is an amount in major units, as a number with all its decimals.
+func (d *Data) Number(name string, amount money.Amount) *Data {
+	d.name(name)
+	d.text = amount.Append(d.text)
 	return d
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // The forms of a balance.
@@ -44,17 +45,17 @@ var expiryForms = map[string]string{
 
 // answer is how a partner's JSON becomes a balance. Paths that are nil are not used.
 type answer struct {
-	status       path
+	status       call.Path
 	words        map[string]outcome
-	amount       path
+	amount       call.Path
 	amountForm   string
 	negativeZero bool
-	currency     path
+	currency     call.Path
 	currencies   map[money.Currency]bool // empty: all
 	fixed        money.Currency          // the currency where the answer has none; NoCurrency: the inquiry's
-	expiry       path
+	expiry       call.Path
 	expiryForm   string // a layout of package time
-	asOf         path
+	asOf         call.Path
 	asOfForm     string
 	checksPIN    bool
 }
@@ -102,11 +103,11 @@ func (a *answer) state(document jsontext.Value) (outcome, error) {
 	if a.status == nil {
 		return cardActive, nil
 	}
-	value, ok := a.status.find(document)
+	value, ok := a.status.Find(document)
 	if !ok {
 		return "", unavailable("the answer has no status")
 	}
-	word, ok := textOf(value)
+	word, ok := call.Text(value)
 	if !ok || len(word) > maxWord {
 		return "", unavailable("the answer's status is no word")
 	}
@@ -119,7 +120,7 @@ func (a *answer) state(document jsontext.Value) (outcome, error) {
 
 // balance returns the amount. An active card must have one; others count as empty without.
 func (a *answer) balance(document jsontext.Value, inquiry ping.Inquiry, mandatory bool) (money.Amount, error) {
-	value, ok := a.amount.find(document)
+	value, ok := a.amount.Find(document)
 	if !ok && mandatory {
 		return money.Amount{}, unavailable("the answer has no balance")
 	}
@@ -130,7 +131,7 @@ func (a *answer) balance(document jsontext.Value, inquiry ping.Inquiry, mandator
 	if err != nil {
 		return money.Amount{}, err
 	}
-	text, ok := textOf(value)
+	text, ok := call.Text(value)
 	if kind := value.Kind(); !ok || (kind != '"' && kind != '0') {
 		return money.Amount{}, unavailable("the answer's balance is no number")
 	}
@@ -167,8 +168,8 @@ func (a *answer) currencyOf(document jsontext.Value, asked money.Currency) (mone
 	currency := asked
 	switch {
 	case a.currency != nil:
-		value, _ := a.currency.find(document)
-		code, _ := textOf(value)
+		value, _ := a.currency.Find(document)
+		code, _ := call.Text(value)
 		parsed, err := money.Parse(strings.ToUpper(code))
 		if err != nil {
 			return money.NoCurrency, unavailable("the answer has no currency, or one that is not known")
@@ -188,11 +189,11 @@ func (a *answer) month(document jsontext.Value) (string, error) {
 	if a.expiry == nil {
 		return "", nil
 	}
-	value, ok := a.expiry.find(document)
+	value, ok := a.expiry.Find(document)
 	if !ok {
 		return "", nil
 	}
-	text, _ := textOf(value)
+	text, _ := call.Text(value)
 	if text == "" && value.Kind() == '"' {
 		return "", nil
 	}
@@ -212,11 +213,11 @@ func (a *answer) known(document jsontext.Value, now time.Time) (time.Time, error
 	if a.asOf == nil {
 		return time.Time{}, nil
 	}
-	value, ok := a.asOf.find(document)
+	value, ok := a.asOf.Find(document)
 	if !ok {
 		return time.Time{}, nil
 	}
-	text, _ := textOf(value)
+	text, _ := call.Text(value)
 	known, err := parseTime(text, a.asOfForm)
 	if err != nil || known.Year() < 1970 {
 		return time.Time{}, unavailable("the answer's time is not in the form of the configuration")

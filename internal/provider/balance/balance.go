@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // maxPIN bounds a PIN, in bytes.
@@ -54,7 +55,7 @@ func OpenIn(folder keyfile.Folder, config []byte) (ping.Network, error) {
 	if err != nil {
 		return nil, at("tls", err)
 	}
-	n.client = newClient(clientLimits{tls: tlsConfig, timeout: n.timeout, conns: n.conns, loopback: n.plain})
+	n.client = call.NewClient(call.Limits{TLS: tlsConfig, Timeout: n.timeout, Conns: n.conns, Loopback: n.plain})
 	return n, nil
 }
 
@@ -166,7 +167,7 @@ func failed(ctx context.Context, err error) error {
 		}
 		return fault.Wrap(ended, fault.Unavailable, "the inquiry was given up")
 	}
-	return unavailable("%s", classify(err))
+	return unavailable("%s", call.Reason(err))
 }
 
 func unavailable(format string, args ...any) error {

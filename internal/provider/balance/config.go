@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Limits of a configuration.
@@ -341,11 +342,11 @@ func (s *settings) words(n *network) error {
 	return err
 }
 
-func optionalPath(key, text string) (path, error) {
+func optionalPath(key, text string) (call.Path, error) {
 	if text == "" {
 		return nil, nil
 	}
-	p, err := parsePath(text)
+	p, err := call.ParsePath(text)
 	if err != nil {
 		return nil, at(key, err)
 	}
@@ -355,7 +356,7 @@ func optionalPath(key, text string) (path, error) {
 func (s *settings) amounts(n *network) error {
 	a := &s.Answer
 	var err error
-	if n.amount, err = parsePath(a.Balance); err != nil {
+	if n.amount, err = call.ParsePath(a.Balance); err != nil {
 		return at("answer.balance", err)
 	}
 	if a.BalanceFormat != formDecimal && a.BalanceFormat != formMinor {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
 
@@ -154,7 +155,7 @@ func TestEndlessAnswer(t *testing.T) {
 	_, err := inquire(t, n)
 	wantFault(t, err, fault.Unavailable)
 	endlessHeader := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-Long", strings.Repeat("x", maxHeader+4096))
+		w.Header().Set("X-Long", strings.Repeat("x", call.MaxHeader+4096))
 	}))
 	t.Cleanup(endlessHeader.Close)
 	_, err = inquire(t, mustOpen(t, usual(t, endlessHeader.URL)))
@@ -225,10 +226,10 @@ func TestWayOut(t *testing.T) {
 	}
 	_, err := inquire(t, n)
 	wantFault(t, err, fault.Unavailable)
-	plain := newClient(clientLimits{timeout: patience, conns: 1, loopback: true})
+	plain := call.NewClient(call.Limits{Timeout: patience, Conns: 1, Loopback: true})
 	_, err = plain.Get("http://192.0.2.1:9/")
-	if !errors.Is(err, errNotLoopback) {
-		t.Errorf("error = %v, want %v", err, errNotLoopback)
+	if !errors.Is(err, call.ErrNotLoopback) {
+		t.Errorf("error = %v, want %v", err, call.ErrNotLoopback)
 	}
 }
 
@@ -361,9 +362,9 @@ func TestClassify(t *testing.T) {
 		&net.DNSError{Err: secret, Name: secret}, &net.DNSError{Err: secret, IsTimeout: true},
 		&net.OpError{Op: "dial", Err: errors.New(secret)}, &net.OpError{Op: "remote error", Err: errors.New(secret)},
 		&net.OpError{Op: "read", Err: errors.New(secret)}, &tls.CertificateVerificationError{Err: errors.New(secret)},
-		tls.RecordHeaderError{Msg: secret}, errNotLoopback, errors.New(secret), io.ErrUnexpectedEOF,
+		tls.RecordHeaderError{Msg: secret}, call.ErrNotLoopback, errors.New(secret), io.ErrUnexpectedEOF,
 	} {
-		text := classify(&url.Error{Op: "Get", URL: secret, Err: err})
+		text := call.Reason(&url.Error{Op: "Get", URL: secret, Err: err})
 		if text == "" || strings.Contains(text, testNumber) {
 			t.Errorf("%T: %q", err, text)
 		}

@@ -3,7 +3,6 @@ package balance
 import (
 	"encoding/json"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // A template that is accepted stays valid JSON, a valid query and a valid path
@@ -59,58 +59,6 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// A path finds in any JSON what a walk over the decoded document finds.
-func FuzzPath(f *testing.F) {
-	for _, way := range []string{"data.card.0.balance", "0", "a.b.c", "a.", ".", "18446744073709551616", "a.1"} {
-		f.Add(way, `{"data":{"card":[{"balance":1}]},"a":{"b":{"c":null},"1":2}}`)
-		f.Add(way, `[[1,2],{"0":3}]`)
-	}
-	f.Fuzz(func(t *testing.T, way, document string) {
-		p, err := parsePath(way)
-		if err != nil {
-			if fault.CodeOf(err) != fault.InvalidRequest {
-				t.Fatal(err)
-			}
-			return
-		}
-		if !jsontext.Value(document).IsValid() {
-			return
-		}
-		found, ok := p.find(jsontext.Value(document))
-		want, wantOK := walk(p, []byte(document))
-		if ok != wantOK {
-			t.Fatalf("%s in %s: %v, want %v", way, document, ok, wantOK)
-		}
-		if ok && strings.TrimSpace(string(found)) != strings.TrimSpace(string(want)) {
-			t.Fatalf("%s in %s: %s, want %s", way, document, found, want)
-		}
-	})
-}
-
-// walk finds the same with the standard library.
-func walk(p path, document json.RawMessage) (json.RawMessage, bool) {
-	for _, segment := range p {
-		object, array := map[string]json.RawMessage{}, []json.RawMessage{}
-		switch {
-		case json.Unmarshal(document, &object) == nil && object != nil:
-			next, ok := object[segment]
-			if !ok {
-				return nil, false
-			}
-			document = next
-		case json.Unmarshal(document, &array) == nil && array != nil:
-			index, err := json.Number(segment).Int64()
-			if err != nil || index < 0 || index >= int64(len(array)) || strings.Trim(segment, "0123456789") != "" {
-				return nil, false
-			}
-			document = array[index]
-		default:
-			return nil, false
-		}
-	}
-	return document, strings.TrimSpace(string(document)) != "null"
-}
-
 // Whatever a partner answers, it is an exact balance that is not negative, or a fault
 // without a word of the answer.
 func FuzzAnswer(f *testing.F) {
@@ -129,9 +77,9 @@ func FuzzAnswer(f *testing.F) {
 		f.Fatal(err)
 	}
 	a := answer{
-		status: path{"data", "card", "0", "state"}, words: map[string]outcome{"OPEN": cardActive, "LOCKED": cardInactive, "NONE": cardUnknown, "BADPIN": pinWrong},
-		amount: path{"data", "card", "0", "balance"}, amountForm: formDecimal, currency: path{"data", "currency"},
-		expiry: path{"data", "card", "0", "ends"}, expiryForm: "2006-01", asOf: path{"data", "at"}, asOfForm: formRFC3339,
+		status: call.Path{"data", "card", "0", "state"}, words: map[string]outcome{"OPEN": cardActive, "LOCKED": cardInactive, "NONE": cardUnknown, "BADPIN": pinWrong},
+		amount: call.Path{"data", "card", "0", "balance"}, amountForm: formDecimal, currency: call.Path{"data", "currency"},
+		expiry: call.Path{"data", "card", "0", "ends"}, expiryForm: "2006-01", asOf: call.Path{"data", "at"}, asOfForm: formRFC3339,
 	}
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {

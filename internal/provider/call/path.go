@@ -1,4 +1,4 @@
-package balance
+package call
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scripcards/scrip/internal/core/fault"
 )
 
 // Limits of paths.
@@ -14,31 +16,31 @@ const (
 	maxSegments = 16
 )
 
-// path leads to a value in an answer: "data.card.0.balance". A segment of digits is
+// Path leads to a value in an answer: "data.card.0.balance". A segment of digits is
 // an index where it meets an array, and a name where it meets an object.
-type path []string
+type Path []string
 
-// parsePath reads a dotted path. It returns the fault invalid_request for one that is
+// ParsePath reads a dotted path. It returns the fault invalid_request for one that is
 // empty, too long or deep, or has an empty segment.
-func parsePath(text string) (path, error) {
+func ParsePath(text string) (Path, error) {
 	if text == "" || len(text) > maxPath {
-		return nil, refuse("", "a path has 1 to %d bytes", maxPath)
+		return nil, fault.New(fault.InvalidRequest, "a path has 1 to %d bytes", maxPath)
 	}
-	p := path(strings.Split(text, "."))
+	p := Path(strings.Split(text, "."))
 	if len(p) > maxSegments {
-		return nil, refuse("", "a path has at most %d segments", maxSegments)
+		return nil, fault.New(fault.InvalidRequest, "a path has at most %d segments", maxSegments)
 	}
 	for _, segment := range p {
 		if segment == "" {
-			return nil, refuse("", "a path has an empty segment")
+			return nil, fault.New(fault.InvalidRequest, "a path has an empty segment")
 		}
 	}
 	return p, nil
 }
 
-// find returns the value that p leads to in a valid JSON text, and whether there is
+// Find returns the value that p leads to in a valid JSON text, and whether there is
 // one. A null counts as none.
-func (p path) find(value jsontext.Value) (jsontext.Value, bool) {
+func (p Path) Find(value jsontext.Value) (jsontext.Value, bool) {
 	for _, segment := range p {
 		var ok bool
 		switch value.Kind() {
@@ -103,9 +105,9 @@ func next(d *jsontext.Decoder) (jsontext.Value, bool) {
 	return value.Clone(), true
 }
 
-// textOf returns the text of a string, and a number, true and false as they are
+// Text returns the text of a string, and a number, true and false as they are
 // written. Objects and arrays have none.
-func textOf(value jsontext.Value) (string, bool) {
+func Text(value jsontext.Value) (string, bool) {
 	switch value.Kind() {
 	case '"':
 		text, err := jsontext.AppendUnquote(nil, value)

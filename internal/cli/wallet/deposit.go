@@ -1,0 +1,180 @@
+package wallet
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+func (p *program) deposit() *cobra.Command {
+	cmd := &cobra.Command{Use: "deposit", Short: "Crypto deposits: list, simulate"}
+	cmd.AddCommand(p.listDeposits(), p.simulate())
+	return cmd
+}
+
+// mostDeposits bounds a list of deposits.
+const mostDeposits = 10_000
+
+func (p *program) listDeposits() *cobra.Command {
+	var owner shell.Owner
+	var status, of string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List a customer's deposits, newest first", Args: cobra.NoArgs,
+		Long: `List shows what a customer paid to the addresses of their wallet: pending deposits
+are not credited yet, confirmed ones are, and expired ones are not or not any more.`,
+		Example: "  scrip deposit list --customer cus_01… --realm live --status pending\n  scrip deposit list --customer cus_01… --asset BTC --limit 20",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 || limit > mostDeposits {
+				return fmt.Errorf("limit %d: want 1 to %d", limit, mostDeposits)
+			}
+			f := deposit.Filter{Status: deposit.Status(status)}
+			if of != "" {
+				a, err := asset.Parse(of)
+				if err != nil {
+					return err
+				}
+				f.Asset = a
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) (err error) {
+				if f.Book, _, err = owner.Book(ctx, app); err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"DEPOSIT", "SEEN", "ASSET", "AMOUNT", "USD", "FEE", "CREDITED", "STATUS", "REASON", "CONFIRMATIONS", "TRANSACTION", "RATE", "SOURCES"}}
+				for len(l.Rows) < limit {
+					f.Limit = min(limit-len(l.Rows), deposit.MaxLimit)
+					found, err := app.Deposits.List(ctx, f)
+					if err != nil {
+						return err
+					}
+					if len(found.Deposits) == 0 {
+						break
+					}
+					for i := range found.Deposits {
+						l.Add(depositRow(&found.Deposits[i])...)
+					}
+					f.Offset += len(found.Deposits)
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	cmd.Flags().StringVar(&status, "status", "", "pending, confirmed or expired")
+	cmd.Flags().StringVar(&of, "asset", "", "such as BTC or USDT-ERC20")
+	cmd.Flags().IntVar(&limit, "limit", deposit.DefaultLimit, "how many at the most")
+	return cmd
+}
+
+func depositRow(d *deposit.Deposit) []string {
+	rate := ""
+	if !d.Rate.IsZero() {
+		rate = d.Rate.String()
+	}
+	return []string{string(d.ID), shell.Moment(d.SeenAt), string(d.Amount.Asset), d.Amount.String(), d.Value.String(), d.Fee.String(), d.Credited.String(),
+		string(d.Status), string(d.Reason), strconv.FormatInt(d.Confirmations, 10) + "/" + strconv.FormatInt(d.Required, 10),
+		d.TxID + ":" + strconv.FormatInt(d.Index, 10), rate, strings.Join(d.Sources, " ")}
+}
+
+func (p *program) simulate() *cobra.Command {
+	var customer string
+	var confirmations int64
+	cmd := &cobra.Command{
+		Use: "simulate AMOUNT ASSET", Short: "Pay to a customer's wallet in the sandbox", Args: cobra.ExactArgs(2),
+		Long: `Simulate pays to the address of a customer's wallet in the test realm, on a chain that
+exists in this installation alone, and has so many blocks confirm it.`,
+		Example: "  scrip deposit simulate 0.0075 BTC --customer cus_01… --confirmations 6",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := asset.Parse(args[1])
+			if err != nil {
+				return err
+			}
+			amount, err := asset.ParseAmount(args[0], a)
+			if err != nil {
+				return fmt.Errorf("amount %q: %w", args[0], err)
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(customer))
+				if err != nil {
+					return err
+				}
+				d, err := app.Sandbox.Deposit(ctx, address.Wallet{Book: c.Test, Realm: realm.Test}, amount, confirmations)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"deposit", string(d.ID)}, {"status", string(d.Status)}, {"reason", string(d.Reason)},
+					{"confirmations", fmt.Sprintf("%d/%d", d.Confirmations, d.Required)}, {"usd", d.Value.String()}, {"fee", d.Fee.String()},
+					{"credited", d.Credited.String()}, {"transaction", d.TxID}})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&customer, "customer", "", "the customer's id")
+	cmd.Flags().Int64Var(&confirmations, "confirmations", 0, "how many blocks follow")
+	shell.Must(cmd.MarkFlagRequired("customer"))
+	return cmd
+}
+
+func (p *program) rate() *cobra.Command {
+	cmd := &cobra.Command{Use: "rate", Short: "What assets are worth: show"}
+	cmd.AddCommand(p.showRate())
+	return cmd
+}
+
+func (p *program) showRate() *cobra.Command {
+	var in, code string
+	cmd := &cobra.Command{
+		Use: "show ASSET", Short: "Ask the sources of rates, and show what each says and what comes of it", Args: cobra.ExactArgs(1),
+		Long: `Show asks every configured source what an asset costs and shows each answer, or why it
+does not count. The line "rate" is what deposits would be credited at: the median of
+those that count. Without a rate, the command fails.`,
+		Example: "  scrip rate show BTC\n  scrip rate show USDT-ERC20 --realm test",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := asset.Parse(args[0])
+			if err != nil {
+				return err
+			}
+			currency, err := money.Parse(code)
+			if err != nil {
+				return fmt.Errorf("currency %q: %w", code, err)
+			}
+			r, err := realm.Parse(in)
+			if err != nil {
+				return err
+			}
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				quote, all, failed := app.Rates[r].Look(ctx, a, currency)
+				l := shell.Listing{Columns: []string{"SOURCE", "PRICE", "AT", "PROBLEM"}}
+				for _, o := range all {
+					price := ""
+					if !o.Rate.IsZero() {
+						price = o.Rate.String()
+					}
+					l.Add(o.Source, price, shell.Moment(o.At), o.Problem)
+				}
+				if failed == nil {
+					l.Add("rate", quote.Rate.String(), shell.Moment(quote.At), "")
+				}
+				if err := p.Print(cmd, l); err != nil {
+					return err
+				}
+				return failed
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	cmd.Flags().StringVar(&code, "currency", money.USD.String(), "ISO 4217 code")
+	depositsFlag(cmd)
+	return cmd
+}

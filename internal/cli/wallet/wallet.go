@@ -1,0 +1,213 @@
+package wallet
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/wallet/address"
+)
+
+func (p *program) wallet() *cobra.Command {
+	cmd := &cobra.Command{Use: "wallet", Short: "Wallets and their addresses: show, address, preview, import, pool, chain"}
+	cmd.AddCommand(p.showWallet(), p.giveAddress(), p.preview(), p.importAddresses(), p.pool(), p.chains())
+	return cmd
+}
+
+func (p *program) showWallet() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show a customer's wallet: what is in it, came in and went out, and its addresses", Args: cobra.NoArgs,
+		Example: "  scrip wallet show --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				t, err := app.Deposits.Totals(ctx, book)
+				if err != nil {
+					return err
+				}
+				given, err := app.Addresses.List(ctx, book)
+				if err != nil {
+					return err
+				}
+				fields := []shell.Field{{"balance", t.Balance.String()}, {"currency", t.Balance.Currency.String()}, {"pending deposits", t.Pending.String()},
+					{"total deposited", t.Deposited.String()}, {"total spent", t.Spent.String()}}
+				for _, g := range given {
+					fields = append(fields, shell.Field{string(g.Chain), g.Address})
+				}
+				return p.Show(cmd, fields)
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) giveAddress() *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: "address ASSET", Short: "Show where a customer deposits an asset; the first time, give them the address", Args: cobra.ExactArgs(1),
+		Long: `Address shows the address of a customer's wallet for BTC, ETH, USDT-ERC20, USDT-SOL,
+SOL or XMR. A wallet keeps its address for ever; assets of one chain share it.`,
+		Example: "  scrip wallet address BTC --customer cus_01… --realm test",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := asset.Parse(args[0])
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				book, r, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				text, err := app.Deposits.Address(ctx, address.Wallet{Book: book, Realm: r}, a)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"asset", string(a)}, {"network", string(a.Chain())}, {"address", text},
+					{"minimum", app.Deposits.Minimum(a).String()}})
+			})
+		},
+	}
+	owner.Flags(cmd)
+	return cmd
+}
+
+func (p *program) preview() *cobra.Command {
+	var in string
+	var count int
+	cmd := &cobra.Command{
+		Use: "preview CHAIN", Short: "Show the first addresses that a configured key makes", Args: cobra.ExactArgs(1),
+		Long: `Preview shows the addresses at the first positions of the key of bitcoin, ethereum or
+monero, given or not. Compare them with what your own wallet shows before anybody
+pays to them.`,
+		Example: "  scrip wallet preview bitcoin --count 3",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := asset.ParseChain(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := realm.Parse(in)
+			if err != nil {
+				return err
+			}
+			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+				all, err := app.Addresses.Preview(ctx, address.Place{Realm: r, Chain: c}, count)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"POSITION", "ADDRESS"}}
+				for i, text := range all {
+					l.Add(strconv.Itoa(i), text)
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	cmd.Flags().IntVar(&count, "count", 5, "how many")
+	depositsFlag(cmd)
+	return cmd
+}
+
+// maxLine bounds a line of a file of addresses, in bytes.
+const maxLine = 256
+
+func (p *program) importAddresses() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "import", Short: "Add addresses of Solana to the list that wallets are given from", Args: cobra.NoArgs,
+		Long: `Import reads addresses, one a line, which were made where their private keys are.
+Empty lines and those that begin with a # do not count, and an address that is known
+is not added again. One that cannot be an address refuses the whole file.`,
+		Example: "  scrip wallet import --file addresses.txt\n  scrip wallet import --file - < addresses.txt",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := readAddresses(cmd, file)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				place := address.Place{Realm: realm.Live, Chain: asset.Solana}
+				n, err := app.Addresses.Import(ctx, address.Import{Place: place, Addresses: all, Actor: shell.Actor()})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"read", strconv.Itoa(len(all))}, {"added", strconv.Itoa(n)}})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "file", "", "file of addresses, one a line; - for standard input")
+	shell.Must(cmd.MarkFlagRequired("file"))
+	return cmd
+}
+
+func readAddresses(cmd *cobra.Command, path string) (all []string, err error) {
+	in, err := shell.Open(cmd, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	lines := bufio.NewScanner(in)
+	lines.Buffer(make([]byte, maxLine), maxLine)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if all = append(all, line); len(all) > address.MaxImport {
+			break // the product says how many there may be
+		}
+	}
+	return all, lines.Err()
+}
+
+func (p *program) pool() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "pool", Short: "Show how many imported addresses are left", Args: cobra.NoArgs, Example: "  scrip wallet pool",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				levels, err := app.Addresses.Levels(ctx)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "GIVEN", "LEFT", "LOW"}}
+				for _, level := range levels {
+					l.Add(string(level.Realm), string(level.Chain), strconv.Itoa(level.Given), strconv.Itoa(level.Left), strconv.FormatBool(level.Low))
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	depositsFlag(cmd)
+	return cmd
+}
+
+func (p *program) chains() *cobra.Command {
+	return &cobra.Command{
+		Use: "chain", Short: "Show how far each chain was looked at, and since when one does not answer", Args: cobra.NoArgs, Example: "  scrip wallet chain",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				states, err := app.Deposits.States(ctx)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "PLACE", "LOOKED_AT", "FAILING_SINCE"}}
+				for _, s := range states {
+					l.Add(string(s.Realm), string(s.Chain), s.At, shell.Moment(s.LookedAt), shell.Moment(s.FailingSince))
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+}

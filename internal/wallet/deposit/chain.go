@@ -1,0 +1,72 @@
+package deposit
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Payment names a payment: an output of a transaction on a chain, or a log entry of one.
+type Payment struct {
+	Chain asset.Chain
+	TxID  string
+	Index int64
+}
+
+// Sighting is a payment as a chain shows it at one moment.
+type Sighting struct {
+	Payment
+	Address string
+	Amount  asset.Amount
+	// Confirmations are 1 for a payment in the newest block, and 0 for one in no block yet.
+	Confirmations int64
+	// Gone says that the chain does not know the payment any more, or never carries it out.
+	Gone bool
+	// ReplacedBy is the transaction that spent the same money otherwise, if that is known.
+	ReplacedBy string
+}
+
+// Page is what changed on a chain, in the order in which it did.
+type Page struct {
+	// Sightings has a payment once at the most, as it is now.
+	Sightings []Sighting
+	// Next is where to go on; More says that there is something already.
+	Next string
+	More bool
+}
+
+// Chain is a blockchain, as a node, a wallet process or a simulation tells of it. Calls
+// fail when it does not answer; they never guess.
+type Chain interface {
+	// Seen returns the payments to any address that may be ours which appeared, came into a
+	// block, left one or went since a place in the chain's history; the empty one is its
+	// beginning. What was told before may be told again; what comes back is told anew.
+	Seen(ctx context.Context, after string) (Page, error)
+	// Look returns payments as they are now, each of them, in any order.
+	Look(ctx context.Context, payments []Payment) ([]Sighting, error)
+}
+
+// The bounds of what chains say.
+const (
+	maxTxID    = 128
+	maxAddress = 128
+)
+
+func (s *Sighting) check() error {
+	switch {
+	case s.Chain != s.Amount.Asset.Chain():
+		return fault.New(fault.InvalidRequest, "%s is not on %s", s.Amount.Asset, s.Chain)
+	case !isName(s.TxID, maxTxID) || (s.ReplacedBy != "" && !isName(s.ReplacedBy, maxTxID)) || !isName(s.Address, maxAddress):
+		return fault.New(fault.InvalidRequest, "a payment has a transaction and an address")
+	case s.Index < 0 || s.Confirmations < 0:
+		return fault.New(fault.InvalidRequest, "a payment's index and its confirmations are not negative")
+	}
+	return nil
+}
+
+func isName(text string, most int) bool {
+	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+}

@@ -1,0 +1,215 @@
+package deposit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet/address"
+)
+
+// maxTries bounds how often a sighting is judged again because others changed the deposit.
+const maxTries = 16
+
+// Observe takes account of a sighting: it notes a payment to an address of a wallet's,
+// credits it when it is confirmed often enough, and takes the credit back when the chain
+// gave it up. It may be told the same any number of times. It returns the deposit as it
+// stands, with an empty id for a payment that is nobody's or nothing; invalid_request for
+// a sighting that cannot be; and idempotency_conflict for one that contradicts an earlier one.
+func (s *Service) Observe(ctx context.Context, r realm.Realm, seen Sighting) (Deposit, error) {
+	if err := seen.check(); err != nil {
+		return Deposit{}, err
+	}
+	for try := 1; ; try++ {
+		d, err := s.observe(ctx, r, seen)
+		if !errors.Is(err, storage.ErrStale) || try == maxTries {
+			if err != nil {
+				err = fmt.Errorf("observe payment %s/%d: %w", seen.TxID, seen.Index, err)
+			}
+			return d, err
+		}
+	}
+}
+
+// observe makes one try. It returns storage.ErrStale, wrapped, when somebody else changed
+// the deposit meanwhile.
+func (s *Service) observe(ctx context.Context, r realm.Realm, seen Sighting) (Deposit, error) {
+	d, found, err := storage.One(ctx, s.DB, scanDeposit, findPayment, string(r), string(seen.Chain), seen.TxID, seen.Index)
+	switch {
+	case err != nil:
+		return Deposit{}, err
+	case found && (d.Address != seen.Address || d.Amount != seen.Amount):
+		return Deposit{}, fault.New(fault.IdempotencyConflict, "it was of %s to %s before, and is of %s to %s", d.Amount, d.Address, seen.Amount, seen.Address)
+	case !found:
+		if seen.Gone || seen.Amount.IsZero() {
+			return Deposit{}, nil
+		}
+		book, ours, err := s.AddressBook.Find(ctx, address.Place{Realm: r, Chain: seen.Chain}, seen.Address)
+		if err != nil || !ours {
+			return Deposit{}, err
+		}
+		if d, err = s.note(ctx, book, r, seen); err != nil {
+			return Deposit{}, err
+		}
+	}
+	return s.advance(ctx, d, &seen)
+}
+
+// note writes down a payment that nobody saw before, at the rate of the moment.
+func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, seen Sighting) (Deposit, error) {
+	now := s.Clocks.Now(r)
+	rule := s.Policy.Rules[seen.Amount.Asset]
+	d := Deposit{Book: book, ID: ID(id.New("dep")), Realm: r, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
+		Required: rule.required(seen.Amount), SeenAt: now, ChangedAt: now, watched: true, version: 1}
+	d.price(zero(), zero())
+	if seen.Amount.Less(rule.Minimum) {
+		d.Reason = BelowMinimum
+	} else {
+		s.estimate(ctx, &d)
+	}
+	d.Confirmations = min(seen.Confirmations, d.Required-1) // the rest is advance's to find
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		effects := []storage.Effect{
+			insertPayment.With(string(r), string(seen.Chain), seen.TxID, seen.Index, string(book), string(d.ID)).Exactly(1),
+			insertDeposit.Row(d.row()...),
+		}
+		return tx.Apply(ctx, append(effects, s.event(eventPending, &d)...))
+	})
+	if err != nil {
+		return Deposit{}, fmt.Errorf("note deposit: %w", err)
+	}
+	return d, nil
+}
+
+// zero is no money.
+func zero() money.Amount { return money.New(0, currency) }
+
+// price sets what a deposit is worth and what is kept of it.
+func (d *Deposit) price(value, fee money.Amount) {
+	d.Value, d.Fee, d.Credited = value, fee, money.New(value.Minor-fee.Minor, currency)
+}
+
+// action is what a sighting asks for.
+type action int
+
+// The actions.
+const (
+	nothing action = iota
+	update         // the row alone
+	revive         // an expired one is pending again
+	expire         // a pending one is over
+	credit
+	reverse
+)
+
+// judge says what a sighting asks for, and changes d as far as that is sure by then.
+func (d *Deposit) judge(seen *Sighting, settled int64) action {
+	before := *d
+	if !seen.Gone {
+		d.Confirmations = seen.Confirmations
+	}
+	switch d.Status {
+	case Expired:
+		switch {
+		case seen.Gone:
+			return nothing
+		case d.Reason == BelowMinimum:
+		default:
+			d.Status, d.Reason, d.ReplacedBy, d.watched = Pending, None, "", true
+			return revive
+		}
+	case Confirmed:
+		switch {
+		case seen.Gone:
+			d.leave(seen, before.Confirmations)
+			return reverse
+		case seen.Confirmations == 0:
+			d.Status, d.Reason, d.watched = Pending, Reorganised, true
+			return reverse
+		}
+		d.watched = seen.Confirmations < settled
+	case Pending:
+		switch {
+		case seen.Gone:
+			d.leave(seen, before.Confirmations)
+			return expire
+		case seen.Confirmations < d.Required:
+		case d.Reason == BelowMinimum:
+			d.Status, d.watched = Expired, false
+			return expire
+		default:
+			return credit
+		}
+	}
+	if d.Confirmations == before.Confirmations && d.watched == before.watched {
+		return nothing
+	}
+	return update
+}
+
+// leave makes a deposit an expired one that is gone from its chain.
+func (d *Deposit) leave(seen *Sighting, confirmations int64) {
+	d.Status, d.Confirmations, d.watched, d.ReplacedBy = Expired, 0, false, seen.ReplacedBy
+	switch {
+	case seen.ReplacedBy != "":
+		d.Reason = Replaced
+	case confirmations > 0:
+		d.Reason = Reorganised
+	default:
+		d.Reason = Dropped
+	}
+}
+
+// advance does what a sighting asks for. What a deposit becomes may ask for more: one that
+// is back may be confirmed already.
+func (s *Service) advance(ctx context.Context, d Deposit, seen *Sighting) (Deposit, error) {
+	before := d
+	todo := d.judge(seen, s.Policy.Rules[d.Amount.Asset].Settled)
+	if todo == nothing {
+		return before, nil
+	}
+	d.ChangedAt = s.Clocks.Now(d.Realm)
+	switch todo {
+	case nothing:
+	case credit:
+		return s.credit(ctx, before, d)
+	case reverse:
+		return s.reverse(ctx, before, d)
+	case update:
+		return s.save(ctx, d, nil)
+	case expire:
+		d.price(zero(), zero())
+		return s.save(ctx, d, s.event(eventExpired, &d))
+	case revive:
+		d.Confirmations = min(d.Confirmations, d.Required-1)
+		if d.Rate.IsZero() {
+			s.estimate(ctx, &d)
+		} else {
+			s.value(&d)
+		}
+		d, err := s.save(ctx, d, s.event(eventPending, &d))
+		if err != nil {
+			return Deposit{}, err
+		}
+		return s.advance(ctx, d, seen)
+	}
+	return Deposit{}, fmt.Errorf("deposit %s: unknown action %d", d.ID, todo)
+}
+
+// save writes a changed row with its events.
+func (s *Service) save(ctx context.Context, d Deposit, events []storage.Effect) (Deposit, error) {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, append([]storage.Effect{d.save()}, events...))
+	})
+	if err != nil {
+		return Deposit{}, err
+	}
+	d.version++
+	return d, nil
+}

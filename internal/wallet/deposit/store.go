@@ -1,0 +1,112 @@
+package deposit
+
+import (
+	"math"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+const (
+	columns = `d.book_id, d.deposit_id, d.realm, d.chain, d.asset, d.txid, d.output_index, d.address, d.units, d.status, d.reason,
+		d.confirmations, d.required, d.currency, d.value_minor, d.fee_minor, d.credited_minor, d.rate_numerator, d.rate_denominator,
+		d.rate_sources, d.rated_at, d.credits, d.credit_id, d.reversal_id, d.replaced_by, d.watched, d.version, d.seen_at, d.confirmed_at, d.changed_at`
+	filtered = ` FROM wallet_deposits d WHERE d.book_id = $1 AND ($2 = '' OR d.status = $2) AND ($3 = '' OR d.symbol = $3) AND ($4 = '' OR d.asset = $4)`
+)
+
+var (
+	insertDeposit = storage.Insert("deposit.insert_deposit", "wallet_deposits", "book_id", "deposit_id", "realm", "chain", "asset", "txid",
+		"output_index", "address", "units", "status", "reason", "confirmations", "required", "currency", "value_minor", "fee_minor", "credited_minor",
+		"rate_numerator", "rate_denominator", "rate_sources", "rated_at", "credits", "credit_id", "reversal_id", "replaced_by", "watched", "version",
+		"seen_at", "confirmed_at", "changed_at", "symbol")
+	insertPayment = storage.SQL("deposit.insert_payment", `INSERT INTO wallet_payments (realm, chain, txid, output_index, book_id, deposit_id)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (realm, chain, txid, output_index) DO NOTHING`)
+	saveDeposit = storage.SQL("deposit.save_deposit", `UPDATE wallet_deposits SET status = $4, reason = $5, confirmations = $6, value_minor = $7,
+		fee_minor = $8, credited_minor = $9, rate_numerator = $10, rate_denominator = $11, rate_sources = $12, rated_at = $13, credits = $14,
+		credit_id = $15, reversal_id = $16, replaced_by = $17, watched = $18, confirmed_at = $19, changed_at = $20, version = version + 1
+		WHERE book_id = $1 AND deposit_id = $2 AND version = $3`)
+
+	findDeposit = storage.SQL("deposit.find_deposit", `SELECT `+columns+` FROM wallet_deposits d WHERE d.book_id = $1 AND d.deposit_id = $2`)
+	findPayment = storage.SQL("deposit.find_payment", `SELECT `+columns+` FROM wallet_payments p
+		JOIN wallet_deposits d ON d.book_id = p.book_id AND d.deposit_id = p.deposit_id
+		WHERE p.realm = $1 AND p.chain = $2 AND p.txid = $3 AND p.output_index = $4`)
+	listDeposits  = storage.SQL("deposit.list_deposits", `SELECT `+columns+filtered+` ORDER BY d.deposit_id DESC LIMIT $5 OFFSET $6`)
+	countDeposits = storage.SQL("deposit.count_deposits", `SELECT COUNT(*)`+filtered)
+	sumPending    = storage.SQL("deposit.sum_pending", `SELECT CAST(COALESCE(SUM(value_minor), 0) AS BIGINT) FROM wallet_deposits
+		WHERE book_id = $1 AND status = 'pending'`)
+	listWatched = storage.SQL("deposit.list_watched", `SELECT `+columns+` FROM wallet_deposits d
+		WHERE d.realm = $1 AND d.chain = $2 AND d.watched = 1 AND (d.book_id, d.deposit_id) > ($3, $4) ORDER BY d.book_id, d.deposit_id LIMIT $5`)
+
+	findCursor = storage.SQL("deposit.find_cursor", `SELECT place FROM wallet_cursors WHERE realm = $1 AND chain = $2`)
+	saveCursor = storage.SQL("deposit.save_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
+		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place`)
+	saveLooked = storage.SQL("deposit.save_looked", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
+		VALUES ($1, $2, '', $3, NULL) ON CONFLICT (realm, chain) DO UPDATE SET looked_at = excluded.looked_at, failing_since = NULL`)
+	saveFailing = storage.SQL("deposit.save_failing", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
+		VALUES ($1, $2, '', NULL, $3) ON CONFLICT (realm, chain)
+		DO UPDATE SET failing_since = COALESCE(wallet_cursors.failing_since, excluded.failing_since)`)
+	findState = storage.SQL("deposit.find_state", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors
+		WHERE realm = $1 AND chain = $2`)
+	listCursors = storage.SQL("deposit.list_cursors", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors ORDER BY realm, chain`)
+)
+
+// maxWatched is how many watched deposits are read at once.
+const maxWatched = 100
+
+func (d *Deposit) row() []any {
+	num, den := d.Rate.Ratio()
+	return []any{string(d.Book), string(d.ID), string(d.Realm), string(d.Chain), string(d.Amount.Asset), d.TxID, d.Index, d.Address, d.Amount.Units(),
+		string(d.Status), string(d.Reason), d.Confirmations, d.Required, d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
+		strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal), d.ReplacedBy, flag(d.watched), d.version,
+		storage.Micros(d.SeenAt), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt), string(d.Amount.Asset.Symbol())}
+}
+
+// save is the effect of writing down what changed, unless somebody else did meanwhile.
+func (d *Deposit) save() storage.Effect {
+	num, den := d.Rate.Ratio()
+	return saveDeposit.With(string(d.Book), string(d.ID), d.version, string(d.Status), string(d.Reason), d.Confirmations, d.Value.Minor, d.Fee.Minor,
+		d.Credited.Minor, num, den, strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal),
+		d.ReplacedBy, flag(d.watched), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt)).Exactly(1)
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func scanDeposit(r storage.Row) (d Deposit, err error) {
+	var units, paid, sources string
+	var a asset.Asset
+	var num, den, watched, seen, changed int64
+	rated, confirmed := storage.NullMicros(d.RatedAt), storage.NullMicros(d.ConfirmedAt)
+	err = r.Scan((*string)(&d.Book), (*string)(&d.ID), (*string)(&d.Realm), (*string)(&d.Chain), (*string)(&a), &d.TxID, &d.Index, &d.Address, &units,
+		(*string)(&d.Status), (*string)(&d.Reason), &d.Confirmations, &d.Required, &paid, &d.Value.Minor, &d.Fee.Minor, &d.Credited.Minor, &num, &den,
+		&sources, &rated, &d.credits, (*string)(&d.Credit), (*string)(&d.Reversal), &d.ReplacedBy, &watched, &d.version, &seen, &confirmed, &changed)
+	if err != nil {
+		return d, err
+	}
+	if d.Amount, err = asset.ParseUnits(units, a); err != nil {
+		return d, err
+	}
+	if d.Value.Currency, err = money.Parse(paid); err != nil {
+		return d, err
+	}
+	d.Fee.Currency, d.Credited.Currency = d.Value.Currency, d.Value.Currency
+	if num > 0 {
+		if d.Rate, err = money.NewRate(num, den); err != nil {
+			return d, err
+		}
+	}
+	d.Sources, d.watched = strings.Fields(sources), watched == 1
+	d.SeenAt, d.ChangedAt = storage.Time(seen), storage.Time(changed)
+	d.RatedAt, d.ConfirmedAt = storage.NullTime(rated), storage.NullTime(confirmed)
+	return d, nil
+}
+
+// maxValue is the most that one deposit may be worth, in minor units: far above what
+// anybody pays, and far below what sums of the books hold.
+const maxValue = math.MaxInt64 >> 12
