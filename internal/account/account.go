@@ -1,6 +1,6 @@
-// Package account owns who may call Scrip: customers with a book in each realm,
-// their API keys, merchants' signing credentials and nonces, keys and challenges of
-// signed requests, operators, and the clock of the test realm.
+// Package account owns who may call Scrip: customers with a book in each realm, their
+// API keys and seeds, merchants' signing credentials and nonces, keys and challenges
+// of signed requests, operators, and the clock of the test realm.
 //
 // A credential belongs to one customer and one realm. Its secret is shown once;
 // what is kept is a keyed hash or, where a signature needs the secret, a sealed
@@ -37,7 +37,7 @@ type Principal struct {
 	Customer CustomerID
 	Book     ledger.BookID
 	Realm    realm.Realm
-	// Credential names the key ("key_…") or the merchant's client id, for limits and audit.
+	// Credential names the key ("key_…"), the seed ("seed_…") or the merchant's client id, for limits and audit.
 	Credential string
 	Scopes     Scopes
 }
@@ -71,6 +71,7 @@ type Service struct {
 	merchants *memo.Memo[*merchantGrant]
 	operators *memo.Memo[*operatorGrant]
 	signers   *memo.Memo[Signer]
+	seeds     *memo.Memo[*seedGrant]
 	used      usage
 	nonces    nonceSet
 	started   time.Time
@@ -96,6 +97,7 @@ func New(deps Deps) *Service {
 		keys:      memo.New[*grant](remember),
 		merchants: memo.New[*merchantGrant](remember),
 		operators: memo.New[*operatorGrant](remember),
+		seeds:     memo.New[*seedGrant](remember),
 		signers:   memo.New[Signer](memo.Config{Present: rememberAbsent, Absent: rememberCalls, Fresh: rememberFresh, Life: rememberLife}),
 	}
 	s.started = s.now()

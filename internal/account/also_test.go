@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -18,6 +19,7 @@ func TestAlsoUndoes(t *testing.T) {
 		ctx := t.Context()
 		customer, operator := b.customer(t, "Acme"), b.operator(t, account.RoleAdmin)
 		key, merchant := b.key(t, customer.Test), b.merchant(t, customer.Test)
+		seed := b.seed(t, customer.ID)
 		errUndo := errors.New("undo")
 		var told any
 		tell := func(made any) ([]storage.Effect, error) {
@@ -27,6 +29,7 @@ func TestAlsoUndoes(t *testing.T) {
 		undoKey := func(k account.IssuedKey) ([]storage.Effect, error) { return tell(k.Last4) }
 		undoMerchant := func(m account.IssuedMerchant) ([]storage.Effect, error) { return tell(m.Secret.Reveal()) }
 		undoCustomer := func(c account.Customer) ([]storage.Effect, error) { return tell(c.Name) }
+		undoSeed := func(s account.IssuedSeed) ([]storage.Effect, error) { return tell(s.Secret.Reveal()) }
 		undoOperator := func(o account.Operator) ([]storage.Effect, error) { return tell(o.Name) }
 		log := must(b.audit.List(ctx, audit.Filter{Everywhere: true}))(t)
 		for name, do := range map[string]func() error{
@@ -67,6 +70,14 @@ func TestAlsoUndoes(t *testing.T) {
 					Also: func(k account.IssuedOperatorKey) ([]storage.Effect, error) { return tell(k.Name) }})
 				return err
 			},
+			"create seed": func() error {
+				_, err := b.CreateSeed(ctx, actor, account.NewSeed{Realm: realm.Test, Also: undoSeed})
+				return err
+			},
+			"rotate seed": func() error {
+				_, err := b.RotateSeed(ctx, actor, seed.SeedRef, account.SeedRotation{Also: undoSeed})
+				return err
+			},
 			"advance": func() error {
 				_, err := b.AdvanceTestClock(ctx, actor, time.Hour, func(ahead time.Duration) ([]storage.Effect, error) { return tell(ahead) })
 				return err
@@ -81,6 +92,7 @@ func TestAlsoUndoes(t *testing.T) {
 			t.Errorf("the log has %d records more", len(now)-len(log))
 		}
 		must(b.AuthenticateKey(ctx, key.Secret.Reveal(), somewhere))(t)
+		must(b.AuthenticateSeed(ctx, seed.Secret.Reveal()))(t)
 		if m := must(b.MerchantSecret(ctx, string(merchant.ClientID)))(t); m.Secret.Reveal() != merchant.Secret.Reveal() {
 			t.Error("the signing secret is another one")
 		}

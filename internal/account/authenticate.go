@@ -89,6 +89,7 @@ const (
 	useKey useKind = iota
 	useMerchant
 	useOperator
+	useSeed
 )
 
 // used names a credential: its owner, a book or an operator, and its own name.

@@ -278,6 +278,7 @@ func (s *Service) setState(ctx context.Context, actor string, customer CustomerI
 	})
 	s.keys.Forget(func(g *grant) bool { return g.principal.Customer == customer })
 	s.merchants.Forget(func(g *merchantGrant) bool { return g.merchant.Customer == customer })
+	s.seeds.Forget(func(g *seedGrant) bool { return g.principal.Customer == customer })
 	return changed, err
 }
 

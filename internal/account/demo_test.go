@@ -36,12 +36,15 @@ func TestDemo(t *testing.T) {
 			if merchant.Book != first.Customer.Test || !merchant.Secret.Equal(pan.NewSecret("demo-secret")) {
 				t.Errorf("the demo merchant is %+v", merchant.Principal)
 			}
+			if p := must(process.AuthenticateSeed(ctx, account.DemoSeed))(t); p.Realm != realm.Test || p.Book != first.Holder.Test || p.Book == first.Customer.Test {
+				t.Errorf("the demo seed gives %+v", p)
+			}
 			operator := must(process.AuthenticateOperator(ctx, "op_demo", somewhere))(t)
 			if operator.Role != account.RoleAdmin || operator.ID != first.Operator {
 				t.Errorf("the demo operator is %+v", operator)
 			}
 		}
-		if customers := must(b.ListCustomers(ctx, account.Page{}))(t); len(customers.Items) != 1 {
+		if customers := must(b.ListCustomers(ctx, account.Page{}))(t); len(customers.Items) != 2 {
 			t.Errorf("%d customers", len(customers.Items))
 		}
 	})
@@ -63,6 +66,8 @@ func TestDemoCredentialsNeedDemo(t *testing.T) {
 		_, err := plain.MerchantSecret(ctx, "demo-merchant")
 		wantCode(t, err, fault.CredentialsInvalid)
 		_, err = plain.AuthenticateOperator(ctx, "op_demo", somewhere)
+		wantCode(t, err, fault.CredentialsInvalid)
+		_, err = plain.AuthenticateSeed(ctx, account.DemoSeed)
 		wantCode(t, err, fault.CredentialsInvalid)
 	})
 }

@@ -29,6 +29,7 @@ func keyPrefix(r realm.Realm) string { return "cp_" + string(r) + "_sk_" }
 const (
 	purposeKeyHash        = "account.key"
 	purposeOperatorHash   = "account.operator_key"
+	purposeSeedHash       = "account.seed"
 	purposeProof          = "account.proof"
 	purposeMerchantSecret = "account.merchant_secret"
 	purposeChallenge      = "account.challenge"

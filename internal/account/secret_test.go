@@ -15,11 +15,12 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 var tables = []string{
-	"account_customers", "account_customer_terms", "account_books", "account_keys", "account_key_hashes", "account_merchants", "account_merchant_clients",
+	"account_customers", "account_customer_terms", "account_books", "account_keys", "account_key_hashes", "account_seeds", "account_seed_hashes", "account_merchants", "account_merchant_clients",
 	"account_nonces", "account_operators", "account_operator_keys", "account_operator_key_hashes", "realm_clock",
 }
 
@@ -82,8 +83,10 @@ func (b *bundle) issueAll(t testing.TB) []pan.Secret {
 	merchant := b.merchant(t, customer.Test)
 	next := must(b.RotateMerchant(ctx, actor, merchant.MerchantRef, account.MerchantRotation{Grace: time.Hour}))(t)
 	operator := b.operatorKey(t, b.operator(t, account.RoleAdmin).ID)
+	seed := must(b.CreateSeed(ctx, actor, account.NewSeed{Realm: realm.Live}))(t)
 	must(b.AuthenticateKey(ctx, key.Secret.Reveal(), somewhere))(t)
 	must(b.AuthenticateOperator(ctx, operator.Secret.Reveal(), somewhere))(t)
+	must(b.AuthenticateSeed(ctx, seed.Secret.Reveal()))(t)
 	if err := b.UseNonce(ctx, string(merchant.ClientID), "n1", b.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +95,8 @@ func (b *bundle) issueAll(t testing.TB) []pan.Secret {
 	if err := b.FlushUsage(ctx); err != nil {
 		t.Fatal(err)
 	}
-	secrets := []pan.Secret{key.Secret, rotated.Secret, merchant.Secret, next.Secret, operator.Secret}
-	for _, published := range []string{"cp_live_sk_demo", "cp_test_sk_demo", "demo-secret", "op_demo"} {
+	secrets := []pan.Secret{key.Secret, rotated.Secret, merchant.Secret, next.Secret, operator.Secret, seed.Secret}
+	for _, published := range []string{"cp_live_sk_demo", "cp_test_sk_demo", "demo-secret", "op_demo", account.DemoSeed} {
 		secrets = append(secrets, pan.NewSecret(published))
 	}
 	return secrets
@@ -136,12 +139,13 @@ func TestSecretsMaskThemselves(t *testing.T) {
 		key, merchant := b.key(t, customer.Live), b.merchant(t, customer.Live)
 		operator := b.operatorKey(t, b.operator(t, account.RoleAdmin).ID)
 		signer := must(b.MerchantSecret(t.Context(), string(merchant.ClientID)))(t)
+		seed := must(b.CreateSeed(t.Context(), actor, account.NewSeed{Realm: realm.Live}))(t)
 		for _, c := range []struct {
 			value  any
 			secret pan.Secret
 		}{
 			{key, key.Secret}, {&key, key.Secret}, {merchant, merchant.Secret}, {&merchant, merchant.Secret},
-			{operator, operator.Secret}, {signer, signer.Secret}, {[]account.Merchant{signer}, signer.Secret},
+			{operator, operator.Secret}, {seed, seed.Secret}, {&seed, seed.Secret}, {signer, signer.Secret}, {[]account.Merchant{signer}, signer.Secret},
 		} {
 			var sinks bytes.Buffer
 			fmt.Fprintf(&sinks, "%v %+v %#v %s %q %x %d", c.value, c.value, c.value, c.value, c.value, c.value, c.value)

@@ -15,6 +15,8 @@ const (
 	merchantColumns = `m.book_id, m.client_id, m.name, m.state, m.secret, m.previous_secret, m.previous_until,
 		m.created_at, m.rotated_at, m.last_used_at, ` + bookColumns
 	merchantTables     = ` FROM account_merchants m JOIN account_books b ON b.book_id = m.book_id `
+	seedColumns        = `d.book_id, d.seed_id, d.name, COALESCE(d.replaced_by, ''), d.created_at, d.expires_at, d.revoked_at, d.last_used_at, ` + bookColumns
+	seedTables         = ` FROM account_seeds d JOIN account_books b ON b.book_id = d.book_id `
 	operatorColumns    = `operator_id, name, role, state, created_at, changed_at`
 	operatorKeyColumns = `operator_id, key_id, name, networks, last4, created_at, expires_at, revoked_at, last_used_at`
 )
@@ -59,6 +61,21 @@ var (
 		WHERE book_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`)
 	updateKey = storage.SQL("account.update_key", `UPDATE account_keys SET name = $3, scopes = $4, networks = $5,
 		replaced_by = $6, expires_at = $7, revoked_at = $8 WHERE book_id = $1 AND key_id = $2`)
+)
+
+// Seeds.
+var (
+	insertSeed     = storage.Insert("account.insert_seed", "account_seeds", "book_id", "seed_id", "name", "created_at")
+	insertSeedHash = storage.Insert("account.insert_seed_hash", "account_seed_hashes", "secret_hash", "book_id", "seed_id")
+	readSeedHash   = storage.SQL("account.read_seed_hash", `SELECT book_id, seed_id FROM account_seed_hashes WHERE secret_hash = $1`)
+	readSeed       = storage.SQL("account.read_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2`)
+	lockSeed       = storage.SQL("account.lock_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2 {lock}`)
+	listSeeds      = storage.SQL("account.list_seeds",
+		`SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id < $2 ORDER BY d.seed_id DESC LIMIT $3`)
+	countSeeds = storage.SQL("account.count_seeds", `SELECT COUNT(*) FROM account_seeds
+		WHERE book_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`)
+	updateSeed = storage.SQL("account.update_seed",
+		`UPDATE account_seeds SET replaced_by = $3, expires_at = $4, revoked_at = $5 WHERE book_id = $1 AND seed_id = $2`)
 )
 
 // Merchants' signing credentials and the nonces they used.
@@ -128,6 +145,8 @@ var touch = map[useKind]*storage.Statement{
 		WHERE book_id = $1 AND key_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
 	useMerchant: storage.SQL("account.touch_merchant", `UPDATE account_merchants SET last_used_at = $3
 		WHERE book_id = $1 AND client_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
+	useSeed: storage.SQL("account.touch_seed", `UPDATE account_seeds SET last_used_at = $3
+		WHERE book_id = $1 AND seed_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
 	useOperator: storage.SQL("account.touch_operator_key", `UPDATE account_operator_keys SET last_used_at = $3
 		WHERE operator_id = $1 AND key_id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`),
 }
@@ -202,6 +221,20 @@ func scanOwnedKey(r storage.Row) (o ownedKey, err error) {
 	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
 	k.Scopes = storedScopes(scopes)
 	k.Networks, err = storedNetworks(networks)
+	return o, err
+}
+
+func scanSeedRef(r storage.Row) (ref SeedRef, err error) {
+	err = r.Scan(&ref.Book, &ref.ID)
+	return ref, err
+}
+
+func scanSeed(r storage.Row) (o ownedSeed, err error) {
+	var created int64
+	var expires, revoked, used sql.NullInt64
+	d := &o.seed
+	err = r.Scan(&d.Book, &d.ID, &d.Name, &d.ReplacedBy, &created, &expires, &revoked, &used, &d.Customer, &d.Realm, &o.owner)
+	d.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
 	return o, err
 }
 

@@ -20,7 +20,7 @@ func TestDemoLines(t *testing.T) {
 	at := newInstallation(t, "sqlite")
 	server := at.start(t, "--demo")
 	lines := regexp.MustCompile(`(?m)^ *curl .*$`).FindAllString(server.stdout.String(), -1)
-	if len(lines) != 4 {
+	if len(lines) != 7 {
 		t.Fatalf("the demo prints %d lines with curl:\n%s", len(lines), server.stdout)
 	}
 	var first made
@@ -49,10 +49,49 @@ func TestDemoLines(t *testing.T) {
 		if got := regexp.MustCompile(`ping_[0-9a-z]{26}`).ReplaceAllString(string(shell(t, lines[3])), "ping_…"); got != check {
 			t.Errorf("the fourth line shows %s, want %s", got, check)
 		}
+		tryVirtualCards(t, lines[4:])
 	}
 	server.stop(t)
 	if got := server.stderr.String(); got != "" {
 		t.Errorf("a quiet demo wrote to its log:\n%s", got)
+	}
+}
+
+// tryVirtualCards expects of the lines about them a new seed, the demo's card, and a payment with it.
+func tryVirtualCards(t *testing.T, lines []string) {
+	t.Helper()
+	var fresh struct {
+		Success      bool
+		Seed         string
+		Card, Wallet map[string]string
+	}
+	decode(t, shell(t, lines[0]), &fresh)
+	if !fresh.Success || !regexp.MustCompile(`^[0-9a-f]{4}(-[0-9a-f]{4}){3}$`).MatchString(fresh.Seed) || fresh.Card["state"] != "pending_top_up" ||
+		!strings.HasPrefix(fresh.Wallet["address"], "tb1") {
+		t.Errorf("the fifth line shows %+v", fresh)
+	}
+	var cards struct {
+		Data []struct {
+			ID, Status, Label string
+			Balance           json.Number
+		}
+	}
+	decode(t, shell(t, lines[1]), &cards)
+	if len(cards.Data) != 1 || cards.Data[0].Status != "active" || cards.Data[0].Label != "Ad Spend" {
+		t.Fatalf("the sixth line shows %+v", cards)
+	}
+	before := cards.Data[0].Balance
+	var paid struct {
+		Approved    bool
+		Balance     json.Number
+		Transaction struct {
+			Amount json.Number
+		}
+	}
+	decode(t, shell(t, lines[2]), &paid)
+	want := map[json.Number]json.Number{"500.00": "487.50", "487.50": "475.00"}[before]
+	if !paid.Approved || paid.Transaction.Amount != "-12.50" || paid.Balance != want {
+		t.Errorf("the seventh line shows %+v of a card with %s", paid, before)
 	}
 }
 

@@ -26,13 +26,15 @@ func TestSDK(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		server := at.start(t, "--demo", "--allow-private-webhooks", "--dns-server", "127.0.0.1:9") // where nobody answers
 		t.Run("go", func(t *testing.T) { useGo(t, server.base) })
+		t.Run("go cards", func(t *testing.T) { useCards(t, server.base) })
 		t.Run("node", func(t *testing.T) {
-			out := runClient(t, server.base, "node", "--test", "--test-reporter=tap", "test/unit.test.js", "test/live.test.js")
-			atLeast(t, out, regexp.MustCompile(`(?m)^# pass (\d+)$`), 19)
+			out := runClient(t, server.base, "node", "--test", "--test-reporter=tap", "test/unit.test.js", "test/live.test.js",
+				"test/cryptocardy.test.js", "test/cryptocardy-live.test.js")
+			atLeast(t, out, regexp.MustCompile(`(?m)^# pass (\d+)$`), 26)
 		})
 		t.Run("python", func(t *testing.T) {
 			out := runClient(t, server.base, "python3", "-B", "-W", "error", "-m", "unittest", "discover", "-s", "tests")
-			atLeast(t, out, regexp.MustCompile(`(?m)^Ran (\d+) tests`), 19)
+			atLeast(t, out, regexp.MustCompile(`(?m)^Ran (\d+) tests`), 28)
 		})
 		server.stop(t)
 	})

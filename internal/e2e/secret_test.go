@@ -25,8 +25,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 		s := &secrecy{t: t, at: at, secrets: map[string]string{}, told: map[string]string{}}
 		customer, others := s.set(), s.connect()
 		s.furnish(customer, others)
-		server := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "json")...)
+		server := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "json", "--issuing")...)
 		s.calls(server.base)
+		s.virtual(server.base, customer)
 		s.orders(server.base)
 		s.checks(server.base)
 		s.visits(server.base)

@@ -76,6 +76,8 @@ type Options struct {
 	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
+	// Issuing are the rules for virtual cards.
+	Issuing Issuing
 	// Metrics counts what happens; nil: nothing is counted.
 	Metrics *telemetry.Metrics
 }
@@ -115,6 +117,8 @@ type App struct {
 	Logger  *slog.Logger
 	Metrics *telemetry.Metrics
 	Supply  *supply.Service
+	// SeedRealm is that of the seeds which anybody can make.
+	SeedRealm realm.Realm
 	// Version is the program's, as it is shown to operators.
 	Version string
 	data    string // the data directory
@@ -175,7 +179,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{data: o.Data, DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{data: o.Data, SeedRealm: o.Issuing.seedRealm(), DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
@@ -201,11 +205,11 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
+	a.Issuing = issuing.New(issuing.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
+		Programme: o.Issuing.programme()})
 	if err := a.buildDeposits(o); err != nil {
 		return nil, err
 	}
-	a.Issuing = issuing.New(issuing.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
-		Programme: issuing.DefaultProgramme()})
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}

@@ -8,21 +8,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
-// running serves a new installation on engine and returns its address. It must stop without an error.
+// running serves a new installation with demonstration data on engine and returns its address.
 func running(t *testing.T, engine string) string {
 	t.Helper()
-	o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Logger: slog.New(slog.DiscardHandler), Metrics: telemetry.NewMetrics()}
+	return serving(t, server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Logger: slog.New(slog.DiscardHandler),
+		Metrics: telemetry.NewMetrics()}, true)
+}
+
+// serving serves an installation and returns its address. It must stop without an error.
+func serving(t *testing.T, o server.Options, demo bool) string {
+	t.Helper()
 	app, err := server.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.Demo(context.Background()); err != nil {
-		t.Fatal(err)
+	if demo {
+		if _, err := app.Demo(context.Background()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	address, ended := make(chan string, 1), make(chan error, 1)
@@ -89,6 +98,9 @@ func TestServe(t *testing.T) {
 				{"/v1/balance", "X-API-Key", "cp_test_sk_demo", 200, `"balance":"100.50"`},
 				{"/v1/catalog?q=google", "X-API-Key", "cp_test_sk_demo", 200, "GOOGLE-5USD-KOXx"},
 				{"/v1/orders", "", "", 401, `"success":false`},
+				{"/v1/api/cards", "X-Seed", account.DemoSeed, 200, `"label":"Ad Spend"`},
+				{"/v1/api/?asset=ETH", "", "", 200, `"seed":"`},
+				{"/v1/api/bins", "X-Seed", "dec0-de00-dec0-de01", 401, `"invalid_seed"`},
 				{"/operator/v1/status", "Authorization", "Bearer op_demo", 200, engine},
 				{"/metrics", "", "", 200, "scrip_http_requests_total"},
 				{"/metrics", "X-Forwarded-For", "192.0.2.7", 404, "not_found"},
@@ -96,6 +108,7 @@ func TestServe(t *testing.T) {
 				{"/openapi/operator.yaml", "", "", 200, "openapi:"},
 				{"/openapi/cardping.yaml", "", "", 200, "openapi:"},
 				{"/openapi/cardpluspay.yaml", "", "", 200, "openapi:"},
+				{"/openapi/cryptocardy.yaml", "", "", 200, "openapi:"},
 				{"/openapi/nobody.yaml", "", "", 404, "not_found"},
 				{"/nothing", "", "", 404, "not_found"},
 			} {
@@ -128,8 +141,8 @@ func TestDemoTwice(t *testing.T) {
 		if first == "" {
 			first = string(demo.Customer.ID)
 		}
-		if string(demo.Customer.ID) != first || books.Transactions != 2 {
-			t.Errorf("customer %s with %d transactions, want %s with 2", demo.Customer.ID, books.Transactions, first)
+		if string(demo.Customer.ID) != first || books.Transactions != 4 {
+			t.Errorf("customer %s with %d transactions, want %s with 4", demo.Customer.ID, books.Transactions, first)
 		}
 		if err := app.Close(); err != nil {
 			t.Fatal(err)

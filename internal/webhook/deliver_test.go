@@ -52,7 +52,7 @@ func TestDeliver(t *testing.T) {
 			t.Errorf("headers %v", got[0].Header)
 		}
 		got = cards.requests()
-		want := fmt.Sprintf(`{"id":%q,"type":"card.created","created_at":"2026-11-21T09:00:00+00:00","data":{"n":1}}`, event)
+		want := fmt.Sprintf(`{"id":%q,"type":"card.created","created_at":"2026-11-21T09:00:00Z","data":{"n":1}}`, event)
 		if len(got) != 1 || got[0].body != want {
 			t.Fatalf("cryptocardy endpoint got %+v, want one %s", got, want)
 		}

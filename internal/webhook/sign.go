@@ -60,7 +60,7 @@ const (
 func BuiltInSchemes() []Scheme {
 	return []Scheme{
 		{Name: SchemeCardPing, TimeLayout: time.RFC3339, Sign: signCardPing},
-		{Name: SchemeCryptoCardy, TimeLayout: "2006-01-02T15:04:05-07:00", Sign: signCryptoCardy},
+		{Name: SchemeCryptoCardy, TimeLayout: time.RFC3339, Sign: signCryptoCardy},
 	}
 }
 

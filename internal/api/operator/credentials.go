@@ -21,6 +21,13 @@ func (a *api) credentialRoutes(s *surface) {
 	wire.Handle(s, created(post("keys.rotate", key+"/rotate", administer)), a.rotateKey)
 	wire.Handle(s, post("keys.revoke", key+"/revoke", administer), a.revokeKey)
 
+	const seeds, seed = "/books/{book_id}/seeds", "/books/{book_id}/seeds/{seed_id}"
+	wire.Handle(s, created(post("seeds.create", seeds, administer)), a.createSeed)
+	wire.Handle(s, get("seeds.list", seeds), a.listSeeds)
+	wire.Handle(s, get("seeds.get", seed), a.getSeed)
+	wire.Handle(s, created(post("seeds.rotate", seed+"/rotate", administer)), a.rotateSeed)
+	wire.Handle(s, post("seeds.revoke", seed+"/revoke", administer), a.revokeSeed)
+
 	const merchants, merchant = "/books/{book_id}/merchants", "/books/{book_id}/merchants/{client_id}"
 	wire.Handle(s, created(post("merchants.create", merchants, administer)), a.createMerchant)
 	wire.Handle(s, get("merchants.list", merchants), a.listMerchants)
@@ -199,6 +206,110 @@ func (a *api) revokeKey(ctx context.Context, c *call, in keyPath) (keyView, erro
 	}
 	found, err := a.Accounts.FindKey(ctx, ref)
 	return a.viewKey(found), err
+}
+
+type seedPath struct {
+	bookPath
+	SeedID string `path:"seed_id" json:"-"`
+}
+
+type seedView struct {
+	SeedID     string `json:"seed_id"`
+	BookID     string `json:"book_id"`
+	CustomerID string `json:"customer_id"`
+	Realm      string `json:"realm"`
+	Name       string `json:"name"`
+	ReplacedBy string `json:"replaced_by,omitzero"`
+	life
+}
+
+type issuedSeed struct {
+	seedView
+	Seed string `json:"seed"`
+}
+
+func (a *api) viewSeed(d account.Seed) seedView {
+	return seedView{SeedID: string(d.ID), BookID: string(d.Book), CustomerID: string(d.Customer), Realm: string(d.Realm), Name: d.Name,
+		ReplacedBy: string(d.ReplacedBy), life: a.viewLife(d.Life)}
+}
+
+func (a *api) viewIssuedSeed(d account.IssuedSeed) issuedSeed {
+	return issuedSeed{seedView: a.viewSeed(d.Seed), Seed: d.Secret.Reveal()}
+}
+
+type newSeed struct {
+	bookPath
+	Name string `json:"name" wire:"required,max=128"`
+}
+
+func (a *api) createSeed(ctx context.Context, c *call, in newSeed) (issuedSeed, error) {
+	owner, err := a.owner(ctx, in.BookID)
+	if err != nil {
+		return issuedSeed{}, err
+	}
+	made, err := a.Accounts.CreateSeed(ctx, actor(c), account.NewSeed{Customer: owner.Customer, Realm: owner.Realm, Name: in.Name,
+		Also: storing(a, c, a.viewIssuedSeed)})
+	return a.viewIssuedSeed(made), a.raced(ctx, c, err)
+}
+
+func (a *api) listSeeds(ctx context.Context, _ *call, in bookList) (wire.Listing[seedView], error) {
+	none := wire.Listing[seedView]{}
+	owner, err := a.owner(ctx, in.BookID)
+	if err != nil {
+		return none, err
+	}
+	s, err := a.span(in.CursorQuery, "seeds", in.BookID)
+	if err != nil {
+		return none, err
+	}
+	found, err := a.Accounts.ListSeeds(ctx, owner.Book, account.Page{After: s.after, Limit: s.limit})
+	list := page(found.Items, a.viewSeed)
+	list.NextCursor = a.more(s, found.Next)
+	return list, err
+}
+
+// seedRef returns what names a seed; not_found for what cannot be one.
+func (a *api) seedRef(ctx context.Context, in seedPath) (account.SeedRef, error) {
+	owner, err := a.owner(ctx, in.BookID)
+	if err == nil {
+		err = known("seed", "seed", in.SeedID)
+	}
+	return account.SeedRef{Book: owner.Book, ID: account.SeedID(in.SeedID)}, err
+}
+
+func (a *api) getSeed(ctx context.Context, _ *call, in seedPath) (seedView, error) {
+	ref, err := a.seedRef(ctx, in)
+	if err != nil {
+		return seedView{}, err
+	}
+	found, err := a.Accounts.FindSeed(ctx, ref)
+	return a.viewSeed(found), err
+}
+
+type seedRotation struct {
+	seedPath
+	Grace *duration `json:"grace"`
+}
+
+func (a *api) rotateSeed(ctx context.Context, c *call, in seedRotation) (issuedSeed, error) {
+	ref, err := a.seedRef(ctx, in.seedPath)
+	if err != nil {
+		return issuedSeed{}, err
+	}
+	made, err := a.Accounts.RotateSeed(ctx, actor(c), ref, account.SeedRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, a.viewIssuedSeed)})
+	return a.viewIssuedSeed(made), a.raced(ctx, c, err)
+}
+
+func (a *api) revokeSeed(ctx context.Context, c *call, in seedPath) (seedView, error) {
+	ref, err := a.seedRef(ctx, in)
+	if err != nil {
+		return seedView{}, err
+	}
+	if err := a.Accounts.RevokeSeed(ctx, actor(c), ref); err != nil {
+		return seedView{}, err
+	}
+	found, err := a.Accounts.FindSeed(ctx, ref)
+	return a.viewSeed(found), err
 }
 
 type merchantPath struct {

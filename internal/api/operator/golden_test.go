@@ -35,6 +35,7 @@ func TestGoldens(t *testing.T) {
 				Rules: []wiretest.Rule{
 					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
 					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+					{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
 					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},

@@ -47,6 +47,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	check(t, err)
 	merchant, err := b.Accounts.CreateMerchant(ctx, seeder, account.NewMerchant{Book: b.customer.Test, Name: "Shop"})
 	check(t, err)
+	seed, err := b.Accounts.CreateSeed(ctx, seeder, account.NewSeed{Customer: b.customer.ID, Realm: realm.Test, Name: "Shop"})
+	check(t, err)
 	hook, _, err := b.Webhooks.Create(ctx, webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL + "/hook", Events: []string{"*"},
 		Scheme: webhook.SchemeCardPing, Actor: seeder})
 	check(t, err)
@@ -91,6 +93,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"quotas.reset":         {method: http.MethodDelete, target: customer + "/quota"},
 		"keys.create":          {target: book + "/keys", body: `{"name":"New","scopes":["*"]}`},
 		"keys.rotate":          {target: book + "/keys/" + string(key.ID) + "/rotate", body: `{}`},
+		"seeds.create":         {target: book + "/seeds", body: `{"name":"New"}`},
+		"seeds.rotate":         {target: book + "/seeds/" + string(seed.ID) + "/rotate", body: `{}`},
 		"merchants.create":     {target: book + "/merchants", body: `{"name":"New","client_id":"shop-two"}`},
 		"merchants.rotate":     {target: book + "/merchants/" + string(merchant.ClientID) + "/rotate", body: `{}`},
 		"operators.create":     {target: base + "/operators", body: `{"name":"New","role":"support"}`},

@@ -17,6 +17,7 @@ import (
 var forms = map[string]wiretest.Contract{
 	"cardping":    {ErrorCode: "error.code"},
 	"cardpluspay": {Data: "data"},
+	"cryptocardy": {ErrorCode: "error"},
 	"gatepay":     {Data: "data", ErrorCode: "code"},
 	"operator":    {ErrorCode: "code"},
 }

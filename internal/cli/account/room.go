@@ -1,5 +1,6 @@
 // Package account has the commands about who uses an installation: customers with
-// their wallets, API keys, signing credentials and public keys, balance alerts, and operators.
+// their wallets, API keys, seeds, signing credentials and public keys, balance alerts, and
+// operators.
 package account
 
 import (
@@ -14,5 +15,5 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	return []*cobra.Command{p.customer(), p.key(), p.merchant(), p.signer(), p.alert(), p.operator()}
+	return []*cobra.Command{p.customer(), p.key(), p.seed(), p.merchant(), p.signer(), p.alert(), p.operator()}
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
@@ -77,8 +79,15 @@ func (s *Shell) Settings(cmd *cobra.Command) (config.Config, map[string]string, 
 // Options are what the settings say about an installation.
 func Options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
-		Secrets: c.Secrets, DNS: c.DNSServer, Deposits: c.Deposits,
+		Secrets: c.Secrets, DNS: c.DNSServer, Deposits: c.Deposits, Issuing: issuing(c),
 		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
+}
+
+// issuing is what the settings say about virtual cards.
+func issuing(c config.Config) server.Issuing {
+	home, _ := c.Billing() // the settings were checked when they were read
+	return server.Issuing{On: c.Issuing, Seeds: realm.Realm(c.SeedRealm), HolderName: c.CardholderName,
+		Billing: cardholder.Address{Line1: home.Street, City: home.City, State: home.State, Zip: home.Postcode, Country: home.Country}}
 }
 
 // NewLogger logs as the settings say, to the standard error of a command.

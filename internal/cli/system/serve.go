@@ -137,6 +137,7 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   operator        Authorization: Bearer op_demo
   wallet          100.50 USD in each realm
   balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
+  virtual cards   seed dec0-de00-dec0-de00, with a card and a wallet that 0.05 BTC paid for
 
 Make a gift card, look at it, and see which templates there are:
 
@@ -149,5 +150,13 @@ Make a gift card, look at it, and see which templates there are:
 Check the balance of a card of the sandbox:
 
   curl -s http://%[1]s/v1/cards/ping -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"card_number":"6006-4913-0000-0011","pin":"1234","network":"visa_gift"}'
+
+Get a seed with a virtual card and an address to fund it at, then look at the card of the demo's seed and pay with it:
+
+  curl -s 'http://%[1]s/v1/api/?card=visa&asset=BTC'
+
+  curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00'
+
+  curl -s http://%[1]s/v1/api/simulate/authorization -H 'X-Seed: dec0-de00-dec0-de00' -H 'Content-Type: application/json' -d '{"card_id":"'"$(curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00' | grep -o 'card_[0-9a-z]*')"'","amount":12.50,"merchant":{"name":"EXAMPLE ADS"}}'
 
 `

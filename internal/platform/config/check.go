@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/mail"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The bounds of numbers and durations.
@@ -21,6 +23,8 @@ const (
 	maxTimeout             = time.Hour
 	maxProxies             = 64
 	masterKeySize          = 32 // bytes
+	maxCardholder          = 26 // characters, as a card's stripe has room for
+	maxAddressPart         = 100
 )
 
 // Check returns everything that is wrong with the settings: it joins Problems.
@@ -65,6 +69,11 @@ func (c Config) problems() []Problem {
 		check("captcha", checkWord(c.Captcha, "recaptcha", "hcaptcha", "turnstile"))
 	}
 	check("captcha_endpoint", checkEndpoint(c.CaptchaEndpoint))
+	check("seed_realm", checkWord(c.SeedRealm, "test", "live"))
+	check("cardholder_name", checkName(c.CardholderName))
+	if _, err := c.Billing(); err != nil {
+		check("cardholder_address", strings.TrimPrefix(err.Error(), "cardholder_address: "))
+	}
 	if raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.MasterKey.Reveal())); err != nil || (len(raw) != 0 && len(raw) != masterKeySize) {
 		check("master_key", fmt.Sprintf("want %d bytes in base64, such as `openssl rand -base64 %d` prints", masterKeySize, masterKeySize))
 	}
@@ -207,6 +216,46 @@ func (c Config) TrustedProxies() ([]netip.Prefix, error) {
 		}
 	}
 	return networks, nil
+}
+
+// checkName lets pass what fits on a card: Latin capitals, digits and what stands between names.
+func checkName(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" .,'&-", r)
+	}
+	if len(text) > maxCardholder || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return fmt.Sprintf("want up to %d capital letters, digits and spaces, such as EXAMPLE HOLDINGS", maxCardholder)
+	}
+	return ""
+}
+
+// Address is where a cardholder lives.
+type Address struct {
+	Street, City, State, Postcode string
+	Country                       string // two letters
+}
+
+// Billing returns the parts of CardholderAddress; the zero address if there is none.
+func (c Config) Billing() (Address, error) {
+	if c.CardholderAddress == "" {
+		return Address{}, nil
+	}
+	parts := strings.Split(c.CardholderAddress, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+		if parts[i] == "" || len(parts[i]) > maxAddressPart || strings.ContainsFunc(parts[i], unicode.IsControl) {
+			parts = nil
+			break
+		}
+	}
+	if len(parts) != 5 || !isCountry(parts[4]) {
+		return Address{}, errors.New("cardholder_address: want street, city, state, postcode and country, such as 123 Privacy Street, Wilmington, DE, 19801, US")
+	}
+	return Address{parts[0], parts[1], parts[2], parts[3], parts[4]}, nil
+}
+
+func isCountry(text string) bool {
+	return len(text) == 2 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // IsLoopback reports whether address, HOST:PORT, can be reached from this machine alone.

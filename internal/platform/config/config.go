@@ -66,6 +66,13 @@ type Config struct {
 	CaptchaSiteKey    string `yaml:"captcha_site_key" env:"CAPTCHA_SITE_KEY" about:"site key of the captcha service"`
 	CaptchaSecretFile string `yaml:"captcha_secret_file" env:"CAPTCHA_SECRET_FILE" about:"file with the secret of the captcha service"`
 	CaptchaEndpoint   string `yaml:"captcha_endpoint" env:"CAPTCHA_ENDPOINT" about:"where answers to captchas are verified; empty: the service's own address"`
+	// Issuing is off unless it is asked for: it lets anybody have a seed.
+	Issuing bool `yaml:"issuing" env:"ISSUING" about:"let customers make virtual cards, and anybody a seed at GET /v1/api/; a demo always does"`
+	// SeedRealm is live or test.
+	SeedRealm string `yaml:"seed_realm" env:"SEED_REALM" about:"realm of the seeds that anybody makes: test or live"`
+	// CardholderName and CardholderAddress are what merchants see; Billing reads the address.
+	CardholderName    string `yaml:"cardholder_name" env:"CARDHOLDER_NAME" about:"name on virtual cards that are for nobody in particular; empty: ANONYMOUS"`
+	CardholderAddress string `yaml:"cardholder_address" env:"CARDHOLDER_ADDRESS" about:"billing address of virtual cards, comma-separated: street, city, state, postcode, country; empty: 123 Privacy Street, Wilmington, DE, 19801, US"`
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }
@@ -78,7 +85,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8420", Data: "./scrip-data", DatabaseConnections: 24, MaxConnections: 4096,
 		ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 30 * time.Second,
-		LogLevel: "info", LogFormat: "auto",
+		LogLevel: "info", LogFormat: "auto", SeedRealm: "test",
 	}
 }
 

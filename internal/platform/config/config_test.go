@@ -57,6 +57,10 @@ var samples = map[string][4]string{
 	"captcha_site_key":       {"file-key", "environment-key", "flag-key", ""},
 	"captcha_secret_file":    {"file.key", "environment.key", "flag.key", ""},
 	"captcha_endpoint":       {"https://file.example/verify", "http://127.0.0.1:9/verify", "https://flag.example", "http://captcha.example"},
+	"issuing":                {"true", "true", "true", "perhaps"},
+	"seed_realm":             {"live", "test", "live", "production"},
+	"cardholder_name":        {"FILE", "ENVIRONMENT", "FLAG & CO.", "Umlaut Ä"},
+	"cardholder_address":     {"1 File St, A, DE, 1, US", "2 Environment St, B, DE, 2, US", "3 Flag St, C, DE, 3, US", "4 Nowhere St"},
 	"master_key":             {"", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "", "c2hvcnQ="},
 }
 

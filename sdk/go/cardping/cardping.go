@@ -13,8 +13,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/sdk/go/internal/send"
 )
 
 // Client calls one API under one key. Goroutines may share it.
@@ -24,12 +26,46 @@ type Client struct {
 	// Portals keeps the pages on which cardholders check a balance.
 	Portals *Portals
 
-	sender *sender
+	sender *send.Sender
+}
+
+// Options is how a client is made.
+type Options struct {
+	// APIKey decides the realm: cp_live_sk_… or cp_test_sk_….
+	APIKey string
+	// BaseURL is where the API is, with or without /v1. Unless given: CARDPING_BASE_URL,
+	// then http://127.0.0.1:8420.
+	BaseURL string
+	// AllowHTTP allows http:// to other machines than this one.
+	AllowHTTP bool
+	// Transport carries the requests; one with the standard library's limits unless given.
+	Transport http.RoundTripper
+	// Timeout bounds one attempt; 60 seconds unless given.
+	Timeout time.Duration
+	// MaxRetries is how often a request is sent again: 3 times unless given, never below 0.
+	MaxRetries int
+	// RetryDelay is the pause before the first repetition, half a second unless given; it doubles each time, to 8 seconds.
+	RetryDelay time.Duration
+	// MaxRetryAfter is the longest Retry-After that is waited for; a minute unless given.
+	MaxRetryAfter time.Duration
+}
+
+// refusal reads the body of one.
+func refusal(raw []byte) (code, message, request string) {
+	var body struct {
+		Error problem `json:"error"`
+	}
+	if json.Unmarshal(raw, &body) != nil {
+		return "", "", ""
+	}
+	return body.Error.Code, body.Error.Message, body.Error.RequestID
 }
 
 // New returns a client. It fails for options that cannot work.
 func New(o Options) (*Client, error) {
-	s, err := newSender(o)
+	api := send.API{Name: "cardping", Header: "X-API-Key", Credential: "API key", Variable: "CARDPING_BASE_URL", Root: "/v1", Refusal: refusal, Final: CodeQuotaExceeded}
+	s, err := send.New(api, o.APIKey, send.Options{BaseURL: o.BaseURL, AllowHTTP: o.AllowHTTP, Transport: o.Transport, Timeout: o.Timeout,
+		MaxRetries: o.MaxRetries, RetryDelay: o.RetryDelay, MaxRetryAfter: o.MaxRetryAfter})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +127,7 @@ type Network struct {
 // Ping checks one card.
 func (c *Client) Ping(ctx context.Context, check Check) (*Result, error) {
 	var out Result
-	header, err := c.sender.send(ctx, request{method: http.MethodPost, path: "/cards/ping", in: keyed(check), out: &out, repeatable: true})
+	header, err := c.sender.Send(ctx, send.Request{Method: http.MethodPost, Path: "/cards/ping", In: keyed(check), Out: &out, Repeatable: true})
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +151,7 @@ func (c *Client) PingBatch(ctx context.Context, checks []Check) ([]Item, error) 
 			Error  *problem `json:"error"`
 		} `json:"results"`
 	}
-	if _, err := c.sender.send(ctx, request{method: http.MethodPost, path: "/cards/ping/batch", in: in, out: &out, repeatable: true}); err != nil {
+	if _, err := c.sender.Send(ctx, send.Request{Method: http.MethodPost, Path: "/cards/ping/batch", In: in, Out: &out, Repeatable: true}); err != nil {
 		return nil, err
 	}
 	items := make([]Item, 0, len(out.Results))
@@ -134,7 +170,7 @@ func (c *Client) PingBatch(ctx context.Context, checks []Check) ([]Item, error) 
 // Networks lists the networks that a check can name.
 func (c *Client) Networks(ctx context.Context) ([]Network, error) {
 	var out listing[Network]
-	_, err := c.sender.send(ctx, request{method: http.MethodGet, path: "/networks", out: &out, repeatable: true})
+	_, err := c.sender.Send(ctx, send.Request{Method: http.MethodGet, Path: "/networks", Out: &out, Repeatable: true})
 	return out.Data, err
 }
 
@@ -149,6 +185,3 @@ func keyed(check Check) Check {
 	}
 	return check
 }
-
-// segment makes an id a part of a path.
-func segment(id string) string { return "/" + url.PathEscape(id) }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/scripcards/scrip/sdk/go/internal/send"
 )
 
 const (
@@ -78,7 +80,7 @@ func newFaulty(t *testing.T, o Options, replies ...reply) *faulty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.sender.wait = func(_ context.Context, d time.Duration) error {
+	client.sender.Wait = func(_ context.Context, d time.Duration) error {
 		f.waits = append(f.waits, d)
 		return nil
 	}
@@ -186,7 +188,7 @@ func TestErrors(t *testing.T) {
 		{reply{status: 502, body: "<html>"}, Error{Code: "http_502", Message: "the answer has no code", Status: 502}},
 		{reply{status: 302, header: "Location", headerText: "https://elsewhere.example/"}, Error{Code: "http_302", Message: "the answer has no code", Status: 302}},
 		{reply{status: 200, body: "null"}, Error{Code: CodeInvalidAnswer, Message: "the answer is not the JSON object that it should be", Status: 200}},
-		{reply{status: 200, body: strings.Repeat("x", maxAnswer+1)}, Error{Code: CodeInvalidAnswer, Message: "the answer is too long", Status: 200}},
+		{reply{status: 200, body: strings.Repeat("x", send.MaxAnswer+1)}, Error{Code: CodeInvalidAnswer, Message: "the answer is too long", Status: 200}},
 	} {
 		f := newFaulty(t, Options{MaxRetries: -1}, c.reply)
 		_, err := f.client.Networks(t.Context())
@@ -208,9 +210,9 @@ func TestErrors(t *testing.T) {
 func TestContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := newFaulty(t, Options{}, refused(CodeNetworkUnavailable, 503).after("60"))
-	f.client.sender.wait = func(ctx context.Context, d time.Duration) error {
+	f.client.sender.Wait = func(ctx context.Context, d time.Duration) error {
 		cancel()
-		return wait(ctx, d)
+		return send.Wait(ctx, d)
 	}
 	if _, err := f.client.Ping(ctx, testCheck()); codeOf(err) != CodeNetworkUnavailable || len(f.seen) != 1 {
 		t.Errorf("%v after %d attempts", err, len(f.seen))

@@ -1,6 +1,6 @@
 package cardping
 
-import "fmt"
+import "github.com/scripcards/scrip/sdk/go/internal/send"
 
 // Codes of the API, and of what happens before there is an answer.
 const (
@@ -24,31 +24,7 @@ const (
 )
 
 // Error is how a call fails.
-type Error struct {
-	// Code is the stable word to decide by.
-	Code string
-	// Message is for people.
-	Message string
-	// Status is the HTTP status; 0 when there was no answer, and for a part of a batch.
-	Status int
-	// RequestID is what to tell the operator when asking about the call.
-	RequestID string
-	// RetryAfter is how many seconds the API asks to wait; HasRetryAfter whether it does.
-	RetryAfter    int
-	HasRetryAfter bool
-	// Err is why there was no answer: the context's error, or the connection's.
-	Err error
-}
-
-func (e *Error) Error() string {
-	text := fmt.Sprintf("cardping: %s: %s", e.Code, e.Message)
-	if e.RequestID != "" {
-		text += " (" + e.RequestID + ")"
-	}
-	return text
-}
-
-func (e *Error) Unwrap() error { return e.Err }
+type Error = send.Error
 
 type problem struct {
 	Code      string `json:"code"`

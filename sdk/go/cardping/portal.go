@@ -6,10 +6,12 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/scripcards/scrip/sdk/go/internal/send"
 )
 
 // Portals keeps the pages on which cardholders check a balance.
-type Portals struct{ sender *sender }
+type Portals struct{ sender *send.Sender }
 
 // Branding is how a portal looks; empty members are absent.
 type Branding struct {
@@ -79,7 +81,7 @@ type Page struct {
 
 // Create makes a portal; it is active at once.
 func (p *Portals) Create(ctx context.Context, in NewPortal) (*Portal, error) {
-	return p.one(ctx, request{method: http.MethodPost, path: "/portals", in: in})
+	return p.one(ctx, send.Request{Method: http.MethodPost, Path: "/portals", In: in})
 }
 
 // List returns a page of portals, the newest first, and the cursor of the next one; empty on the last.
@@ -92,35 +94,35 @@ func (p *Portals) List(ctx context.Context, page Page) (portals []Portal, next s
 		query.Set("limit", strconv.Itoa(page.Limit))
 	}
 	var out listing[Portal]
-	_, err = p.sender.send(ctx, request{method: http.MethodGet, path: "/portals?" + query.Encode(), out: &out, repeatable: true})
+	_, err = p.sender.Send(ctx, send.Request{Method: http.MethodGet, Path: "/portals?" + query.Encode(), Out: &out, Repeatable: true})
 	return out.Data, out.NextCursor, err
 }
 
 // Find reads one portal.
 func (p *Portals) Find(ctx context.Context, id string) (*Portal, error) {
-	return p.one(ctx, request{method: http.MethodGet, path: "/portals" + segment(id), repeatable: true})
+	return p.one(ctx, send.Request{Method: http.MethodGet, Path: "/portals" + send.Segment(id), Repeatable: true})
 }
 
 // Update changes a portal.
 func (p *Portals) Update(ctx context.Context, id string, change PortalChange) (*Portal, error) {
-	return p.one(ctx, request{method: http.MethodPatch, path: "/portals" + segment(id), in: change, repeatable: true})
+	return p.one(ctx, send.Request{Method: http.MethodPatch, Path: "/portals" + send.Segment(id), In: change, Repeatable: true})
 }
 
 // Verify has the record of the portal's domain looked for now.
 func (p *Portals) Verify(ctx context.Context, id string) (*Portal, error) {
-	return p.one(ctx, request{method: http.MethodPost, path: "/portals" + segment(id) + "/verify", repeatable: true})
+	return p.one(ctx, send.Request{Method: http.MethodPost, Path: "/portals" + send.Segment(id) + "/verify", Repeatable: true})
 }
 
 // Delete removes a portal.
 func (p *Portals) Delete(ctx context.Context, id string) error {
-	_, err := p.sender.send(ctx, request{method: http.MethodDelete, path: "/portals" + segment(id), repeatable: true})
+	_, err := p.sender.Send(ctx, send.Request{Method: http.MethodDelete, Path: "/portals" + send.Segment(id), Repeatable: true})
 	return err
 }
 
-func (p *Portals) one(ctx context.Context, r request) (*Portal, error) {
+func (p *Portals) one(ctx context.Context, r send.Request) (*Portal, error) {
 	var out Portal
-	r.out = &out
-	if _, err := p.sender.send(ctx, r); err != nil {
+	r.Out = &out
+	if _, err := p.sender.Send(ctx, r); err != nil {
 		return nil, err
 	}
 	return &out, nil

@@ -11,10 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/scripcards/scrip/sdk/go/internal/send"
 )
 
 // Webhooks keeps where events are sent.
-type Webhooks struct{ sender *sender }
+type Webhooks struct{ sender *send.Sender }
 
 // NewWebhook is a webhook to be made.
 type NewWebhook struct {
@@ -47,30 +49,30 @@ type Webhook struct {
 
 // Create has events sent to an address. The answer alone has the secret.
 func (w *Webhooks) Create(ctx context.Context, in NewWebhook) (*Webhook, error) {
-	return w.one(ctx, request{method: http.MethodPost, path: "/webhooks", in: in})
+	return w.one(ctx, send.Request{Method: http.MethodPost, Path: "/webhooks", In: in})
 }
 
 // List returns the webhooks, the oldest first.
 func (w *Webhooks) List(ctx context.Context) ([]Webhook, error) {
 	var out listing[Webhook]
-	_, err := w.sender.send(ctx, request{method: http.MethodGet, path: "/webhooks", out: &out, repeatable: true})
+	_, err := w.sender.Send(ctx, send.Request{Method: http.MethodGet, Path: "/webhooks", Out: &out, Repeatable: true})
 	return out.Data, err
 }
 
 // Update changes a webhook.
 func (w *Webhooks) Update(ctx context.Context, id string, change WebhookChange) (*Webhook, error) {
-	return w.one(ctx, request{method: http.MethodPatch, path: "/webhooks" + segment(id), in: change, repeatable: true})
+	return w.one(ctx, send.Request{Method: http.MethodPatch, Path: "/webhooks" + send.Segment(id), In: change, Repeatable: true})
 }
 
 // Delete removes a webhook.
 func (w *Webhooks) Delete(ctx context.Context, id string) error {
-	_, err := w.sender.send(ctx, request{method: http.MethodDelete, path: "/webhooks" + segment(id), repeatable: true})
+	_, err := w.sender.Send(ctx, send.Request{Method: http.MethodDelete, Path: "/webhooks" + send.Segment(id), Repeatable: true})
 	return err
 }
 
 // Rotate makes a new secret; for 24 hours both sign.
 func (w *Webhooks) Rotate(ctx context.Context, id string) (*Webhook, error) {
-	return w.one(ctx, request{method: http.MethodPost, path: "/webhooks" + segment(id) + "/rotate"})
+	return w.one(ctx, send.Request{Method: http.MethodPost, Path: "/webhooks" + send.Segment(id) + "/rotate"})
 }
 
 // Verify is the function Verify.
@@ -78,10 +80,10 @@ func (w *Webhooks) Verify(body []byte, signature, secret string) (*Event, error)
 	return Verify(body, signature, secret)
 }
 
-func (w *Webhooks) one(ctx context.Context, r request) (*Webhook, error) {
+func (w *Webhooks) one(ctx context.Context, r send.Request) (*Webhook, error) {
 	var out Webhook
-	r.out = &out
-	if _, err := w.sender.send(ctx, r); err != nil {
+	r.Out = &out
+	if _, err := w.sender.Send(ctx, r); err != nil {
 		return nil, err
 	}
 	return &out, nil

@@ -1,15 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { refusal } from './errors.js';
+import { ConnectionError, refusal, ServerError } from './errors.js';
 import { Http } from './http.js';
 import { verifyWebhook } from './webhook.js';
 import { fromWire, toWire } from './wire.js';
+
+const api = {
+  header: 'X-API-Key', credential: 'an apiKey, such as cp_test_sk_…', variable: 'CARDPING_BASE_URL', root: '/v1',
+  refuse: (body, about) => refusal(body?.error, about),
+  connection: (message, details) => new ConnectionError(message, details),
+  nonsense: (message, details) => new ServerError(message, details),
+};
 
 /** Client of the balance checks, their networks, webhooks and portals. */
 export class CardPing {
   #http;
 
   constructor(options = {}) {
-    this.#http = new Http(options);
+    this.#http = new Http(api, options.apiKey, options);
     this.webhooks = new Webhooks(this.#http);
     this.portals = new Portals(this.#http);
   }

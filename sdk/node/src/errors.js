@@ -1,7 +1,7 @@
 // Errors that the client throws. Decide by class or by `code`; `message` is for people.
 
-/** Any refusal of the API, and the base class of all errors here. */
-export class CardPingError extends Error {
+/** What the errors of all APIs have in common. */
+export class ApiError extends Error {
   /**
    * @param {string} message
    * @param {{code?: string, status?: number | null, requestId?: string | null, retryAfter?: number | null, cause?: unknown}} details
@@ -20,6 +20,8 @@ export class CardPingError extends Error {
   }
 }
 
+/** Any refusal of the API of balance checks, and the base class of its errors. */
+export class CardPingError extends ApiError {}
 /** 401 `auth_invalid`: the API key is missing or invalid. */
 export class AuthError extends CardPingError {}
 /** 403 `permission_denied`: the key lacks a scope, or the caller is suspended. */
@@ -44,6 +46,8 @@ export class ServerError extends CardPingError {}
 export class ConnectionError extends CardPingError {}
 /** A webhook that must not be believed: `signature_invalid` or `timestamp_skewed`. */
 export class SignatureError extends CardPingError {}
+/** Any refusal of the API of virtual cards, any answer that makes no sense, and no answer at all. Decide by `code`. */
+export class CryptoCardyError extends ApiError {}
 
 const byCode = {
   auth_invalid: AuthError,

@@ -1,9 +1,7 @@
 /// <reference types="node" />
 
-export interface CardPingOptions {
-  /** The API key, cp_live_sk_… or cp_test_sk_…; it decides the realm. */
-  apiKey: string;
-  /** Where the API is, with or without /v1. Unless given: CARDPING_BASE_URL, then http://127.0.0.1:8420. */
+export interface ClientOptions {
+  /** Where the API is, with or without its root. Unless given: CARDPING_BASE_URL or CRYPTOCARDY_BASE_URL, then http://127.0.0.1:8420. */
   baseUrl?: string;
   /** Allows http:// to other machines than this one. */
   allowHttp?: boolean;
@@ -17,6 +15,11 @@ export interface CardPingOptions {
   maxRetryAfter?: number;
   /** Waits between attempts; for schedulers of your own, and tests. */
   wait?: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
+}
+
+export interface CardPingOptions extends ClientOptions {
+  /** The API key, cp_live_sk_… or cp_test_sk_…; it decides the realm. */
+  apiKey: string;
 }
 
 export interface CallOptions {
@@ -175,7 +178,7 @@ export class CardPing {
 /** Checks who sent a webhook and returns its event; throws SignatureError. */
 export function verifyWebhook<Data = any>(rawBody: string | Uint8Array, signature: string | string[] | undefined, secret: string, options?: VerifyOptions): WebhookEvent<Data>;
 
-export class CardPingError extends Error {
+export class ApiError extends Error {
   readonly code: string;
   /** The HTTP status; null when there was no answer, and for a part of a batch. */
   readonly status: number | null;
@@ -183,6 +186,7 @@ export class CardPingError extends Error {
   /** Seconds to wait before trying again. */
   readonly retryAfter: number | null;
 }
+export class CardPingError extends ApiError {}
 export class AuthError extends CardPingError {}
 export class PermissionError extends CardPingError {}
 export class InvalidRequestError extends CardPingError {}
@@ -195,3 +199,129 @@ export class NetworkUnavailableError extends CardPingError {}
 export class ServerError extends CardPingError {}
 export class ConnectionError extends CardPingError {}
 export class SignatureError extends CardPingError {}
+
+export interface ChangeOptions extends CallOptions {
+  /** Makes the call repeatable for 24 hours; one is made unless given. */
+  idempotencyKey?: string;
+}
+
+/** A card in a list. */
+export interface CryptoCardyCardLine {
+  id: string;
+  binId: string;
+  network: 'visa' | 'mastercard';
+  last4: string;
+  status: 'pending_top_up' | 'active' | 'frozen' | 'terminated';
+  balance: number;
+  label: string;
+  createdAt: string;
+}
+
+export interface CryptoCardyCard extends CryptoCardyCardLine {
+  /** The month's. */
+  spendingLimit: number;
+  totalSpent: number;
+  transactionCount: number;
+  allowedCategories: string[];
+  /** 0 where nothing freezes the card. */
+  autoFreezeAt: number;
+  metadata: Record<string, string>;
+  expiresAt: string;
+  lastUsedAt: string | null;
+}
+
+export interface CryptoCardyCardSettings {
+  label?: string;
+  spendingLimit?: number;
+  allowedCategories?: string[];
+  autoFreezeAt?: number;
+  /** Merged; null takes a member away. */
+  metadata?: Record<string, string | null>;
+}
+
+export interface CryptoCardyNewCard extends CryptoCardyCardSettings {
+  binId: string;
+  amount: number;
+}
+
+export interface CryptoCardyTransaction {
+  id: string;
+  cardId: string;
+  type: 'authorization' | 'settlement' | 'refund' | 'decline';
+  /** Below zero for what is, or would have been, spent. */
+  amount: number;
+  currency: string;
+  merchant: { name: string; category: string; mcc: string; country: string };
+  balanceAfter: number;
+  createdAt: string;
+}
+
+export interface CryptoCardyChallenge {
+  id: string;
+  cardId: string;
+  merchant: string;
+  amount: number;
+  /** The one-time code. */
+  otp: string;
+  status: 'pending' | 'completed' | 'expired';
+  expiresAt: string;
+  createdAt: string;
+}
+
+export interface CryptoCardyWebhook {
+  id: string;
+  url: string;
+  events: string[];
+  active: boolean;
+  reason?: string;
+  createdAt: string;
+}
+
+export interface CryptoCardyList<T> { data: T[] }
+export interface CryptoCardyPage<T> extends CryptoCardyList<T> { pagination: { page: number; perPage: number; total: number; totalPages: number } }
+
+/** What a transfer between the wallet and a card did. */
+export interface CryptoCardyMoved { id: string; previousBalance: number; newBalance: number; walletBalance: number }
+
+export class CryptoCardy {
+  /** The seed decides whose cards, and in which realm. */
+  constructor(seed: string, options?: ClientOptions);
+  readonly cards: {
+    create(card: CryptoCardyNewCard, options?: ChangeOptions): Promise<CryptoCardyCard>;
+    list(filter?: { status?: string; binId?: string; label?: string; sort?: 'created_at' | 'balance' | 'last_used'; order?: 'asc' | 'desc'; page?: number; perPage?: number }, options?: CallOptions): Promise<CryptoCardyPage<CryptoCardyCardLine>>;
+    get(id: string, options?: CallOptions): Promise<CryptoCardyCard>;
+    details(id: string, options?: CallOptions): Promise<{ id: string; pan: string; cvv: string; expMonth: number; expYear: number; holderName: string; billingAddress: { line1: string; city: string; state: string; zip: string; country: string } }>;
+    update(id: string, change: CryptoCardyCardSettings, options?: ChangeOptions): Promise<CryptoCardyCard>;
+    freeze(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; frozenAt: string }>;
+    unfreeze(id: string, options?: ChangeOptions): Promise<CryptoCardyCard>;
+    terminate(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; refundedAmount: number; terminatedAt: string }>;
+    fund(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { fundedAmount: number }>;
+    withdraw(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { withdrawnAmount: number }>;
+  };
+  readonly transactions: {
+    list(filter?: { cardId?: string; type?: string; from?: string; to?: string; merchant?: string; minAmount?: number; maxAmount?: number; page?: number; perPage?: number }, options?: CallOptions): Promise<CryptoCardyPage<CryptoCardyTransaction>>;
+    /** Also has what is known of the payment: authorizationId, status, decline, 3ds, timeline. */
+    get(id: string, options?: CallOptions): Promise<CryptoCardyTransaction & Record<string, any>>;
+  };
+  readonly wallet: {
+    balance(options?: CallOptions): Promise<{ balance: number; currency: string; pendingDeposits: number; totalDeposited: number; totalSpent: number; cardsActive: number; cardsTotalBalance: number }>;
+    depositAddress(filter?: { currency?: string }, options?: CallOptions): Promise<{ addresses: Record<string, string>; networks: Record<string, string>; minDeposit: Record<string, string> }>;
+    deposits(filter?: { status?: string; currency?: string }, options?: CallOptions): Promise<CryptoCardyList<Record<string, any>>>;
+  };
+  readonly bins: { list(options?: CallOptions): Promise<CryptoCardyList<Record<string, any>>> };
+  readonly threeds: {
+    list(filter?: { cardId?: string; status?: string }, options?: CallOptions): Promise<CryptoCardyList<CryptoCardyChallenge>>;
+    get(id: string, options?: CallOptions): Promise<CryptoCardyChallenge>;
+  };
+  readonly webhooks: {
+    create(webhook: { url: string; events: string[]; secret?: string }, options?: ChangeOptions): Promise<CryptoCardyWebhook & { secret: string }>;
+    list(options?: CallOptions): Promise<CryptoCardyList<CryptoCardyWebhook>>;
+    delete(id: string, options?: ChangeOptions): Promise<void>;
+    verify<Data = any>(payload: string | Uint8Array, signature: string | string[] | undefined, secret: string): WebhookEvent<Data>;
+  };
+}
+
+/** Reports whether a webhook's signature, X-CryptoCardy-Signature, was made with its secret over these very bytes. */
+export function verifyCryptoCardyWebhook(payload: string | Uint8Array, signature: string | string[] | undefined, secret: string): boolean;
+
+export class CryptoCardyError extends ApiError {}

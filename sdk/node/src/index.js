@@ -1,6 +1,7 @@
 export { CardPing } from './cardping.js';
+export { CryptoCardy, verifyCryptoCardyWebhook } from './cryptocardy.js';
 export {
-  AuthError, CardInvalidError, CardPingError, ConflictError, ConnectionError, InvalidRequestError, NetworkUnavailableError,
-  NotFoundError, PermissionError, QuotaExceededError, RateLimitError, ServerError, SignatureError,
+  ApiError, AuthError, CardInvalidError, CardPingError, ConflictError, ConnectionError, CryptoCardyError, InvalidRequestError,
+  NetworkUnavailableError, NotFoundError, PermissionError, QuotaExceededError, RateLimitError, ServerError, SignatureError,
 } from './errors.js';
 export { verifyWebhook } from './webhook.js';

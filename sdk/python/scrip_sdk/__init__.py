@@ -1,4 +1,4 @@
-"""Client of Scrip's balance checks: cards, networks, webhooks, portals."""
+"""Clients of Scrip: CardPing for balance checks; scrip_sdk.cryptocardy, or CryptoCardy, for virtual cards."""
 
 from .cardping import CardPing
 from .errors import (

@@ -9,11 +9,17 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
 from typing import List as ListOf
 from urllib.parse import urlencode
 
-from .errors import refusal
-from .http import Http, Options
+from .errors import CardPingError, ConnectionFailed, ServerError, refusal
+from .http import Api, Http, Options
 from .types import BatchItem, Branding, Network, PingResult, Portal, PortalPage, Webhook, made
 from .webhook import Event, verify_webhook
 
+
+def _refuse(body: Any, **about: Any) -> CardPingError:
+    return refusal(body.get("error") if isinstance(body, dict) else None, **about)
+
+
+_API = Api("X-API-Key", "an API key, such as cp_test_sk_…", "CARDPING_BASE_URL", "/v1", _refuse, ConnectionFailed, ServerError)
 _CHECK = ("card_number", "network", "pin", "currency", "idempotency_key")
 
 
@@ -37,7 +43,7 @@ class CardPing:
         max_retry_after: float = 60.0,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._http = Http(api_key, base_url, allow_http, Options(timeout, max_retries, retry_delay, max_retry_after, wait))
+        self._http = Http(_API, api_key, (base_url, allow_http), Options(timeout, max_retries, retry_delay, max_retry_after, wait))
         self.webhooks = Webhooks(self._http)
         self.portals = Portals(self._http)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Type
 
 
-class CardPingError(Exception):
-    """Any refusal of the API, and the base class of all errors here."""
+class ApiError(Exception):
+    """What the errors of all APIs have in common."""
 
     def __init__(
         self,
@@ -26,6 +26,10 @@ class CardPingError(Exception):
         """What to tell the operator when asking about the call."""
         self.retry_after = retry_after
         """Seconds to wait before trying again; None when the API does not say."""
+
+
+class CardPingError(ApiError):
+    """Any refusal of the API of balance checks, and the base class of its errors."""
 
 
 class AuthError(CardPingError):

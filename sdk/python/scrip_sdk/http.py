@@ -14,10 +14,10 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from .errors import CardPingError, ConnectionFailed, ServerError, refusal
+from .errors import ApiError
 
 _MAX_ANSWER = 4 << 20  # bytes
 _LONGEST_DELAY = 8.0  # seconds, of those that nobody asked for
@@ -41,6 +41,26 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Api:
+    """What differs between the APIs."""
+
+    header: str
+    """Where the credential stands."""
+    credential: str
+    """What the credential is called, with an example."""
+    variable: str
+    """Of the environment: where the API is."""
+    root: str
+    """The path that all calls are below."""
+    refuse: Callable[..., ApiError]
+    """Makes the error of a refusal from the body of an answer."""
+    connection: Callable[..., ApiError]
+    """Makes the error of a call without an answer."""
+    nonsense: Callable[..., ApiError]
+    """Makes the error of an answer that makes no sense."""
+
+
+@dataclass(frozen=True)
 class Options:
     """How a client sends; times are in seconds."""
 
@@ -58,24 +78,28 @@ class Options:
 
 
 class Http:
-    """One API under one key, which shows in no output."""
+    """One API under one credential, which shows in no output."""
 
-    def __init__(self, api_key: str, base_url: Optional[str], allow_http: bool, options: Options) -> None:
-        if not isinstance(api_key, str) or not re.match(r"[\x21-\x7e]+\Z", api_key):
-            raise ValueError("api_key must be an API key, such as cp_test_sk_…")
-        self._base = _base_of(base_url, allow_http)
+    def __init__(self, api: Api, credential: str, where: Tuple[Optional[str], bool], options: Options) -> None:
+        if not isinstance(credential, str) or not re.match(r"[\x21-\x7e]+\Z", credential):
+            raise ValueError(f"want {api.credential}")
+        base_url, allow_http = where
+        self._api = api
+        self._base = _base_of(base_url or os.environ.get(api.variable), allow_http, api.root)
         self._options = options
         self._opener = urllib.request.build_opener(_NoRedirect)
-        self._authorize: Callable[[urllib.request.Request], None] = lambda request: request.add_header("X-API-Key", api_key)
+        self._authorize: Callable[[urllib.request.Request], None] = lambda request: request.add_header(api.header, credential)
 
-    def send(self, method: str, path: str, *, body: Any = None, repeatable: bool = False) -> Answer:
+    def send(
+        self, method: str, path: str, *, body: Any = None, repeatable: bool = False, headers: Optional[Mapping[str, str]] = None
+    ) -> Answer:
         """Sends one request, with repetitions. A repeatable one does the same when it is sent twice."""
         data = None if body is None else json.dumps(body).encode()
         attempt = 0
         while True:
             try:
-                return self._once(method, path, data)
-            except CardPingError as error:
+                return self._once(method, path, data, headers or {})
+            except ApiError as error:
                 if attempt > 0 and method == "DELETE" and error.status == 404:
                     return Answer(204, {}, None)
                 if attempt >= self._options.max_retries or not self._worth_repeating(error, repeatable):
@@ -84,13 +108,13 @@ class Http:
             self._options.wait(pause)
             attempt += 1
 
-    def _worth_repeating(self, error: CardPingError, repeatable: bool) -> bool:
+    def _worth_repeating(self, error: ApiError, repeatable: bool) -> bool:
         if error.code == "quota_exceeded" or (error.retry_after or 0) > self._options.max_retry_after:
             return False
         # Limits come before any work: whatever was refused by one was not done.
         if error.code == "rate_limited":
             return True
-        return repeatable and (isinstance(error, ConnectionFailed) or error.status in (429, 500, 502, 503, 504))
+        return repeatable and (error.status is None or error.status in (429, 500, 502, 503, 504))
 
     def _delay(self, attempt: int, retry_after: Optional[int]) -> float:
         """What the server asked for, or twice as long each time with half of it left to chance."""
@@ -99,9 +123,11 @@ class Http:
         longest = min(_LONGEST_DELAY, self._options.retry_delay * 2**attempt)
         return longest / 2 + random.random() * longest / 2
 
-    def _once(self, method: str, path: str, data: Optional[bytes]) -> Answer:
-        request = urllib.request.Request(f"{self._base}/v1{path}", data=data, method=method)
+    def _once(self, method: str, path: str, data: Optional[bytes], headers: Mapping[str, str]) -> Answer:
+        request = urllib.request.Request(f"{self._base}{self._api.root}{path}", data=data, method=method)
         self._authorize(request)
+        for name, value in headers.items():
+            request.add_header(name, value)
         request.add_header("Accept", "application/json")
         request.add_header("User-Agent", _USER_AGENT)
         if data is not None:
@@ -109,43 +135,42 @@ class Http:
         try:
             try:
                 with self._opener.open(request, timeout=self._options.timeout) as response:
-                    return _answer(response.status, response.headers, response.read(_MAX_ANSWER + 1))
+                    return self._answer(response.status, response.headers, response.read(_MAX_ANSWER + 1))
             except urllib.error.HTTPError as refused:
                 with refused:
-                    return _answer(refused.code, refused.headers, refused.read(_MAX_ANSWER + 1))
+                    return self._answer(refused.code, refused.headers, refused.read(_MAX_ANSWER + 1))
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, (socket.timeout, TimeoutError)):
-                raise ConnectionFailed(f"no answer within {self._options.timeout} seconds", code="timed_out") from None
-            raise ConnectionFailed("the connection failed", code="connection_failed") from error
+                raise self._api.connection(f"no answer within {self._options.timeout} seconds", code="timed_out") from None
+            raise self._api.connection("the connection failed", code="connection_failed") from error
 
 
-def _answer(status: int, headers: Mapping[str, str], raw: bytes) -> Answer:
-    request_id = headers.get("X-Request-Id")
-    if len(raw) > _MAX_ANSWER:
-        raise ServerError("the answer is too long", code="invalid_answer", status=status, request_id=request_id)
-    try:
-        body = json.loads(raw.decode(), parse_float=Decimal)
-    except ValueError:
-        body = None
-    if not 200 <= status <= 299:
-        problem = body.get("error") if isinstance(body, dict) else None
-        raise refusal(problem, status=status, request_id=request_id, retry_after=_seconds(headers.get("Retry-After")))
-    if status != 204 and not isinstance(body, dict):
-        raise ServerError("the answer is not a JSON object", code="invalid_answer", status=status, request_id=request_id)
-    return Answer(status, headers, body)
+    def _answer(self, status: int, headers: Mapping[str, str], raw: bytes) -> Answer:
+        request_id = headers.get("X-Request-Id")
+        if len(raw) > _MAX_ANSWER:
+            raise self._api.nonsense("the answer is too long", code="invalid_answer", status=status, request_id=request_id)
+        try:
+            body = json.loads(raw.decode(), parse_float=Decimal)
+        except ValueError:
+            body = None
+        if not 200 <= status <= 299:
+            raise self._api.refuse(body, status=status, request_id=request_id, retry_after=_seconds(headers.get("Retry-After")))
+        if status != 204 and not isinstance(body, dict):
+            raise self._api.nonsense("the answer is not a JSON object", code="invalid_answer", status=status, request_id=request_id)
+        return Answer(status, headers, body)
 
 
-def _base_of(base_url: Optional[str], allow_http: bool) -> str:
-    """Where the API is, without /v1 and slashes at the end. Keys and numbers go in the clear to this machine alone."""
-    url = urlsplit(base_url or os.environ.get("CARDPING_BASE_URL") or "http://127.0.0.1:8420")
+def _base_of(base_url: Optional[str], allow_http: bool, root: str) -> str:
+    """Where the API is, without its root and slashes at the end. Credentials go in the clear to this machine alone."""
+    url = urlsplit(base_url or "http://127.0.0.1:8420")
     local = url.hostname in ("127.0.0.1", "localhost", "::1")
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and (local or allow_http))):
         raise ValueError("base_url must begin with https://, or allow_http must be set")
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("base_url must be a scheme, a host and perhaps a path")
     base = f"{url.scheme}://{url.netloc}{url.path}".rstrip("/")
-    return base[: -len("/v1")] if base.endswith("/v1") else base
+    return base[: -len(root)] if base.endswith(root) else base
 
 
 def _bounded(name: str, value: float, least: float, most: float) -> None:

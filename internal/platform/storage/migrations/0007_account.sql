@@ -54,6 +54,27 @@ CREATE TABLE account_key_hashes (
 	key_id TEXT NOT NULL
 );
 
+-- Seeds of holders of virtual cards. Nothing of a seed's text is kept in the clear.
+CREATE TABLE account_seeds (
+	book_id TEXT NOT NULL,
+	seed_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	replaced_by TEXT,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT,
+	revoked_at BIGINT,
+	last_used_at BIGINT,
+	PRIMARY KEY (book_id, seed_id),
+	FOREIGN KEY (book_id) REFERENCES account_books (book_id)
+);
+
+-- Look-up: the hash of a presented seed gives its book.
+CREATE TABLE account_seed_hashes (
+	secret_hash BYTEA NOT NULL PRIMARY KEY CHECK (length(secret_hash) = 32),
+	book_id TEXT NOT NULL,
+	seed_id TEXT NOT NULL
+);
+
 CREATE TABLE account_merchants (
 	book_id TEXT NOT NULL,
 	client_id TEXT NOT NULL CHECK (length(client_id) BETWEEN 3 AND 64),

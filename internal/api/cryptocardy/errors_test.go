@@ -1,0 +1,74 @@
+package cryptocardy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Every way in which a request can fail is answered in the published body, with its row's
+// status and word, and with a time to wait where there is one.
+func TestErrorTable(t *testing.T) {
+	const text = "the reason in words"
+	for _, code := range fault.Codes() {
+		w := render(t, fault.New(code, text).After(1500*time.Millisecond))
+		var got problem
+		decoder := json.NewDecoder(w.Body)
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&got); err != nil {
+			t.Errorf("%s: %v", code, err)
+			continue
+		}
+		want := problem{Error: faults[code].Code, Message: text, Code: faults[code].Status, RequestID: w.Header().Get("X-Request-Id")}
+		if row := faults[code].Message; row != "" {
+			want.Message = row
+		}
+		if code == fault.Internal {
+			want.Message = "internal error"
+		}
+		if got != want || w.Code != want.Code || want.RequestID == "" {
+			t.Errorf("%s: status %d with %+v, want %+v", code, w.Code, got, want)
+		}
+		if wait := w.Header().Get("Retry-After"); code != fault.Internal && wait != "2" {
+			t.Errorf("%s: Retry-After is %q", code, wait)
+		}
+	}
+}
+
+// The published words say whose money is not enough; other errors stay as they are.
+func TestShort(t *testing.T) {
+	cause := fault.New(fault.InsufficientFunds, "the wallet has 1.00 available, 2.00 are required")
+	if err := short(cause, walletTooLow); fault.CodeOf(err) != fault.InsufficientFunds || fault.From(err).Message != "Your wallet balance is too low to fund this card." || !errors.Is(err, cause) {
+		t.Error(err)
+	}
+	if err := short(fault.New(fault.NotFound, "no"), walletTooLow); fault.From(err).Message != "no" {
+		t.Error(err)
+	}
+	if err := short(nil, walletTooLow); err != nil {
+		t.Error(err)
+	}
+}
+
+// render answers a call that fails with f.
+func render(t *testing.T, f *fault.Error) *httptest.ResponseRecorder {
+	t.Helper()
+	s := wire.New(wire.NewKit(wire.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}),
+		wire.Dialect[account.Principal]{Name: "errors", Faults: faults, FaultBody: refuse})
+	wire.Handle(s, wire.Spec{Name: "fail", Method: http.MethodGet, Path: "/fail", Public: true},
+		func(context.Context, *call, wire.None) (wire.None, error) { return wire.None{}, f })
+	mux := http.NewServeMux()
+	s.Mount(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fail", nil))
+	return w
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/cryptocardy"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+// Issuing is the operator's rules for virtual cards; the zero one gives none out.
+type Issuing struct {
+	// On lets new cards be made, and seeds by GET /v1/api/.
+	On bool
+	// Seeds is the realm of those seeds; empty: the test realm.
+	Seeds realm.Realm
+	// HolderName and Billing are on cards for nobody in particular; empty: the published ones.
+	HolderName string
+	Billing    issuing.Address
+}
+
+// programme completes the rules with the usual ones.
+func (i *Issuing) programme() issuing.Programme {
+	p := issuing.DefaultProgramme()
+	p.IssuingOn = i.On
+	if i.HolderName != "" {
+		p.HolderName = i.HolderName
+	}
+	if i.Billing != (issuing.Address{}) {
+		p.Billing = i.Billing
+	}
+	return p
+}
+
+// seedRealm is the realm of seeds that anybody makes.
+func (i *Issuing) seedRealm() realm.Realm {
+	if i.Seeds == "" {
+		return realm.Test
+	}
+	return i.Seeds
+}
+
+// sandboxChains are the test realm's chains, on which simulations pay.
+type sandboxChains map[asset.Chain]*chain.Chain
+
+// Pay has a payment appear, once under its name.
+func (s sandboxChains) Pay(ctx context.Context, p cryptocardy.Payment) (deposit.Sighting, error) {
+	on := s[p.Amount.Asset.Chain()]
+	payment := deposit.Payment{Chain: p.Amount.Asset.Chain(), TxID: txID(p)}
+	found, err := on.Look(ctx, []deposit.Payment{payment})
+	if err != nil || len(found) > 0 {
+		return one(found), err
+	}
+	if _, err := on.Pay(ctx, chain.Sent{Address: p.Address, Amount: p.Amount, TxID: payment.TxID, Confirmations: p.Confirmations}); err != nil {
+		return deposit.Sighting{}, err
+	}
+	found, err = on.Look(ctx, []deposit.Payment{payment})
+	return one(found), err
+}
+
+func one(found []deposit.Sighting) deposit.Sighting {
+	if len(found) == 0 {
+		return deposit.Sighting{}
+	}
+	return found[0]
+}
+
+// txID is the transaction of a payment's name, in its chain's form.
+func txID(p cryptocardy.Payment) string {
+	sum := sha256.Sum256([]byte(p.Name))
+	text := hex.EncodeToString(sum[:])
+	if p.Amount.Asset.Chain() == asset.Ethereum {
+		text = "0x" + text
+	}
+	return text
+}
+
+// The card that the demonstration begins with, and the deposit that pays for it.
+const (
+	demoBIN     = "491653"
+	demoLabel   = "Ad Spend"
+	demoBitcoin = "0.05"
+	demoOnCard  = 50_000 // cents
+	deepEnough  = 6      // confirmations
+)
+
+// demoCards funds the demonstration's cardholder, once per database, and makes a card to try.
+func (a *App) demoCards(ctx context.Context, customer *account.Customer) error {
+	h := issuing.Holder{Book: customer.Test, Realm: realm.Test, Actor: demoActor}
+	found, err := a.Issuing.List(ctx, issuing.Filter{Holder: h, Limit: 1})
+	if err != nil || found.Total > 0 {
+		return err
+	}
+	where, err := a.Deposits.Address(ctx, address.Wallet{Book: h.Book, Realm: h.Realm}, asset.BTC)
+	if err != nil {
+		return err
+	}
+	amount, err := asset.ParseAmount(demoBitcoin, asset.BTC)
+	if err != nil {
+		return err
+	}
+	paid, err := sandboxChains(a.Sandbox.Chains).Pay(ctx, cryptocardy.Payment{Name: demoActor, Address: where, Amount: amount, Confirmations: deepEnough})
+	if err != nil {
+		return err
+	}
+	if _, err := a.Deposits.Observe(ctx, realm.Test, paid); err != nil {
+		return err
+	}
+	_, err = a.Issuing.Issue(ctx, h, issuing.NewCard{BIN: demoBIN, Amount: money.New(demoOnCard, money.USD), Label: demoLabel, Key: demoActor})
+	return err
+}
