@@ -21,8 +21,15 @@ import (
 // PostgresVariable names the server for tests; `make test` starts one and sets it.
 const PostgresVariable = "SCRIP_TEST_POSTGRES"
 
-// Engines are the names under which EachEngine runs: both, unless no PostgreSQL is at hand.
+// EngineVariable names the one engine to test on, where one is enough.
+const EngineVariable = "SCRIP_TEST_ENGINE"
+
+// Engines are the names under which EachEngine runs: both, unless one is named or no
+// PostgreSQL is at hand.
 func Engines() []string {
+	if only := os.Getenv(EngineVariable); only != "" {
+		return []string{only}
+	}
 	if os.Getenv(PostgresVariable) == "" {
 		return []string{"sqlite"}
 	}
