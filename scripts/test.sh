@@ -8,7 +8,8 @@
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
 #
 # SCRIP_TEST_POSTGRES, when already set, is the URL of a server to use instead
-# of starting one. FUZZTIME is what the smoke run gives each fuzz target.
+# of starting one. FUZZTIME, when set, is what each fuzz target gets besides: their
+# seeds and what they found before are tests in any case.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/packages.sh
@@ -58,12 +59,6 @@ test_race() {
 
 race() { CGO_ENABLED=1 go test -race -short -count=1 -timeout 15m "$@"; }
 
-# test_fuzz gives each target a moment: enough to see that it still runs.
-test_fuzz() {
-	[[ -n $(scripts/fuzz.sh -l) ]] || return 0
-	FUZZTIME=${FUZZTIME:-200x} scripts/fuzz.sh
-}
-
 full() {
 	if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 		say '==> [0 s] PostgreSQL'
@@ -80,7 +75,9 @@ full() {
 	stage 'modules' check_modules
 	stage 'generated files' check_generated
 	stage 'tests with the race detector' test_race
-	stage 'fuzz smoke' test_fuzz
+	if [[ -n ${FUZZTIME:-} ]]; then
+		stage 'fuzz targets' scripts/fuzz.sh
+	fi
 	stage 'tests on SQLite and PostgreSQL' test_all
 }
 
