@@ -269,6 +269,8 @@ func TestAppendRefuses(t *testing.T) {
 		"PAN":           func(r *audit.Record) { r.Detail = map[string]string{"note": "card 4111 1111 1111 1111."} },
 		"PAN dashes":    func(r *audit.Record) { r.Subject = "6006-4913-0000-0011" },
 		"PAN and date":  func(r *audit.Record) { r.Subject = "41111111111111110427" + "1" },
+		"digits alone":  func(r *audit.Record) { r.Subject = strings.Repeat("4111111111111111", 4) },
+		"beside digest": func(r *audit.Record) { r.Subject = strings.Repeat("0f", 32) + " 4111111111111111" },
 		"API key":       func(r *audit.Record) { r.Actor = "cp_live_sk_9aBc9aBc" },
 		"webhook":       func(r *audit.Record) { r.Subject = "whsec_0123456789" },
 		"PEM":           func(r *audit.Record) { r.Subject = "-----BEGIN EC PRIVATE KEY-----" },
@@ -285,6 +287,13 @@ func TestAppendRefuses(t *testing.T) {
 		"masked PAN": func(r *audit.Record) { r.Subject = "411111******1111" },
 		"UUID":       func(r *audit.Record) { r.Subject = "019aa6f0-12ab-7c3d-8e4f-0123456789ab" },
 		"txid":       func(r *audit.Record) { r.Subject = strings.Repeat("0f1e2d3c", 8) },
+		"digest": func(r *audit.Record) {
+			r.Detail = map[string]string{"sha256": "a4111111111111111b" + strings.Repeat("0f", 23)}
+		},
+		"digits in a UUID": func(r *audit.Record) {
+			r.Subject = "4111111a-1111-4111-9111-411111111111"
+			r.Detail = map[string]string{"card": "a9aa6f0b-4111-1111-1111-1111aaaaaaaa"}
+		},
 		"address": func(r *audit.Record) {
 			r.Detail = map[string]string{"from": "192.0.2.10", "range": "10.0.0.0-10.0.0.255"}
 		},

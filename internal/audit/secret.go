@@ -92,8 +92,28 @@ var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_
 	`|\b[xyz]prv[a-z0-9]{20}` +
 	`|(^|[^0-9a-f-])[0-9a-f]{4}(-[0-9a-f]{4}){3}($|[^0-9a-f-]))`)
 
+// digests are SHA-256 sums and UUIDs in hexadecimal: some hold a run of digits that would
+// pass for a card number.
+var digests = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`)
+
 // looksSecret reports whether text has the shape of a credential or holds a card number.
-func looksSecret(text string) bool { return secretForms.MatchString(text) || holdsPAN(text) }
+func looksSecret(text string) bool {
+	if secretForms.MatchString(text) {
+		return true
+	}
+	if !holdsPAN(text) {
+		return false
+	}
+	return holdsPAN(digests.ReplaceAllStringFunc(text, hideDigest))
+}
+
+// hideDigest leaves out what has the form of a digest, unless it is digits alone.
+func hideDigest(text string) string {
+	if strings.ContainsAny(text, "abcdef") {
+		return "digest"
+	}
+	return text
+}
 
 // Lengths of card numbers (ISO/IEC 7812-1), in digits.
 const (
