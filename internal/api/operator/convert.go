@@ -14,7 +14,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // What the rooms of this API share, under the names of this one.
@@ -62,16 +61,6 @@ func networksOf(texts []string) (account.Networks, error) {
 		err = invalid("networks", "the networks are too long for the audit log")
 	}
 	return networks, err
-}
-
-// record appends to the audit log what is about to be done to a book where no product does.
-func (a *api) record(ctx context.Context, c *call, r audit.Record) error {
-	r.Actor = actor(c)
-	r.Subject = audit.Clean(r.Subject)
-	for name, value := range r.Detail {
-		r.Detail[name] = audit.Clean(value)
-	}
-	return a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return a.Audit.Append(ctx, tx, r) })
 }
 
 type span struct {

@@ -23,6 +23,7 @@ func (a *api) customerRoutes(s *surface) {
 	wire.Handle(s, post("customers.suspend", one+"/suspend", assist), a.suspendCustomer)
 	wire.Handle(s, post("customers.reactivate", one+"/reactivate", assist), a.reactivateCustomer)
 	wire.Handle(s, get("customers.books", one+"/books"), a.listBooks)
+	wire.Handle(s, get("books.get", "/books/{book_id}"), a.getBook)
 	wire.Handle(s, get("quotas.get", one+"/quota"), a.getQuota)
 	wire.Handle(s, once(patch("quotas.change", one+"/quota", assist)), a.changeQuota)
 	reset := remove("quotas.reset", one+"/quota")
@@ -302,7 +303,7 @@ func (a *api) loadWallet(ctx context.Context, c *call, in walletLoad) (loadView,
 			Balance: after.Available.String(), Currency: in.Currency, Reference: o.Reference, LoadedAt: at(o.At)}
 	}
 	load := wallet.Load{Book: customer.Book(r), Realm: r, Amount: amount, Reference: in.Reference, Actor: actor(c), Also: storing(a, c, view)}
-	err = a.record(ctx, c, audit.Record{Action: "wallet.load", Subject: string(customer.ID), Book: string(load.Book), At: a.Clocks.Now(r),
+	err = a.desk.Record(ctx, c, audit.Record{Action: "wallet.load", Subject: string(customer.ID), Book: string(load.Book), At: a.Clocks.Now(r),
 		Detail: map[string]string{"amount": amount.String(), "currency": in.Currency, "reference": in.Reference}})
 	if err != nil {
 		return loadView{}, err
@@ -315,4 +316,12 @@ func (a *api) loadWallet(ctx context.Context, c *call, in walletLoad) (loadView,
 		c.SetStatus(http.StatusOK)
 	}
 	return view(o), a.raced(ctx, c, err)
+}
+
+func (a *api) getBook(ctx context.Context, _ *call, in bookPath) (bookView, error) {
+	owner, err := a.owner(ctx, in.BookID)
+	if err != nil {
+		return bookView{}, err
+	}
+	return a.viewBook(ctx, owner)
 }

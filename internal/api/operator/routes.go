@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/book"
 	"github.com/scripcards/scrip/internal/api/operator/code"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
@@ -83,7 +84,7 @@ const (
 
 // New returns the dialect with all its routes.
 func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
-	a := &api{deps, desk.New(desk.Desk{DB: deps.DB, Vault: deps.Vault, Clocks: deps.Clocks, Accounts: deps.Accounts})}
+	a := &api{deps, desk.New(desk.Desk{DB: deps.DB, Vault: deps.Vault, Audit: deps.Audit, Clocks: deps.Clocks, Accounts: deps.Accounts})}
 	s := wire.New(kit, wire.Dialect[account.Operator]{
 		Name:     "operator",
 		Prefixes: []string{base + "/"},
@@ -107,7 +108,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.operatorRoutes(s)
 	a.templateRoutes(s)
 	a.cardRoutes(s)
-	a.bookRoutes(s)
+	book.Routes(s, a.desk, deps.Books)
 	a.eventRoutes(s)
 	a.webhookRoutes(s)
 	a.networkRoutes(s)

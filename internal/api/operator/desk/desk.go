@@ -78,6 +78,7 @@ func Created(spec wire.Spec) wire.Spec {
 type Desk struct {
 	DB       *storage.DB
 	Vault    *vault.Vault
+	Audit    *audit.Log
 	Clocks   *clock.Realms
 	Accounts *account.Service
 	cursors  *wire.Cursors
@@ -93,6 +94,15 @@ func New(d Desk) *Desk {
 
 // Actor is who does what a call asks for.
 func Actor(c *Call) string { return string(c.Principal.ID) }
+
+// Record appends to the audit log what a call is about to do where no product does.
+func (d *Desk) Record(ctx context.Context, c *Call, r audit.Record) error {
+	r.Actor, r.Subject = Actor(c), audit.Clean(r.Subject)
+	for name, value := range r.Detail {
+		r.Detail[name] = audit.Clean(value)
+	}
+	return d.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return d.Audit.Append(ctx, tx, r) })
+}
 
 // Known refuses a text that cannot be the id of anything, without repeating it.
 func Known(kind, prefix, text string) error {

@@ -73,3 +73,6 @@ func Cut[T any](rows []T, s Span, place func(T) string) ([]T, string) {
 	rows = rows[:s.Limit]
 	return rows, place(rows[s.Limit-1])
 }
+
+// Sequence is a number as a place in a list.
+func Sequence(n int64) string { return strconv.FormatInt(n, 10) }

@@ -24,15 +24,6 @@ type orderPath struct {
 	OrderID int64  `path:"order_id" json:"-"`
 }
 
-type moveView struct {
-	Debit    string `json:"debit"`
-	Credit   string `json:"credit"`
-	Posted   string `json:"posted"`
-	Held     string `json:"held"`
-	Currency string `json:"currency"`
-	HoldID   string `json:"hold_id,omitzero"`
-}
-
 type postingView struct {
 	TransactionID string          `json:"transaction_id"`
 	Seq           int64           `json:"seq"`
@@ -40,18 +31,11 @@ type postingView struct {
 	Reference     string          `json:"reference,omitzero"`
 	Actor         string          `json:"actor,omitzero"`
 	At            wire.TimeMillis `json:"at"`
-	Moves         []moveView      `json:"moves"`
+	Moves         []desk.Move     `json:"moves"`
 }
 
 func viewPosting(o ledger.Outcome) postingView {
-	v := postingView{TransactionID: string(o.Transaction), Seq: o.Seq, Kind: o.Kind, Reference: o.Reference, Actor: o.Actor, At: desk.At(o.At), Moves: []moveView{}}
-	for _, m := range o.Moves {
-		held := m.Posted
-		held.Minor = m.Held
-		v.Moves = append(v.Moves, moveView{Debit: string(m.Debit), Credit: string(m.Credit), Posted: m.Posted.String(), Held: held.String(),
-			Currency: m.Posted.Currency.String(), HoldID: string(m.Hold)})
-	}
-	return v
+	return postingView{TransactionID: string(o.Transaction), Seq: o.Seq, Kind: o.Kind, Reference: o.Reference, Actor: o.Actor, At: desk.At(o.At), Moves: desk.Moves(&o)}
 }
 
 // postings returns every transaction of an order; they fit one answer.
