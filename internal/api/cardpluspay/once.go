@@ -54,16 +54,12 @@ func (a *api) scope(c *call) idempotency.Scope {
 	return idempotency.Scope{Book: string(c.Principal.Book), Name: keptAs, Key: hex.EncodeToString(a.Vault.Hash(purposeKey, c.Retry.Key))}
 }
 
-func rowOf(s idempotency.Scope) string { return s.Book + "/" + s.Key }
+func (a *api) answers() idempotency.Sealed {
+	return idempotency.Sealed{DB: a.DB, Vault: a.Vault, Purpose: purposeAnswer}
+}
 
 func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error) {
-	scope := a.scope(c)
-	answer, found, err := idempotency.Find(ctx, a.DB, scope, c.Retry.Fingerprint)
-	if err != nil || !found {
-		return wire.Answer{}, false, err
-	}
-	answer.Body, err = a.Vault.Unseal(purposeAnswer, rowOf(scope), answer.Body)
-	return answer, err == nil, err
+	return a.answers().Find(ctx, a.scope(c), c.Retry.Fingerprint)
 }
 
 // place places an order. What it answers under an Idempotency-Key is sealed and written
@@ -135,26 +131,15 @@ func (a *api) seal(c *call, e *idempotency.Entry, out any) (wire.Answer, error) 
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(e.Scope), answer.Body)
-	e.Answer = wire.Answer{Status: answer.Status, Body: sealed}
-	return answer, err
+	return answer, a.answers().Put(e, answer)
 }
 
 // raced says what the error of a call means that is repeatable: where another process
 // answered the same call meanwhile, its answer is sent instead. That includes refusals: the
 // order itself may have taken the last code, or the money.
 func (a *api) raced(ctx context.Context, c *call, err error) error {
-	refused := fault.CodeOf(err) == fault.OutOfStock || fault.CodeOf(err) == fault.InsufficientFunds
-	if c.Retry.Key == "" || !refused && !storage.IsUnique(err) {
+	if refused := fault.CodeOf(err) == fault.OutOfStock || fault.CodeOf(err) == fault.InsufficientFunds; !refused && !storage.IsUnique(err) {
 		return err
 	}
-	first, found, findErr := a.findAnswer(ctx, c)
-	switch {
-	case fault.CodeOf(findErr) == fault.IdempotencyConflict:
-		return findErr
-	case findErr != nil || !found:
-		return err
-	}
-	c.Kept(first)
-	return nil
+	return wire.Raced(ctx, c, a.findAnswer, err)
 }

@@ -21,6 +21,9 @@ type until time.Time
 // WireType implements wire.Typed.
 func (until) WireType() string { return "string" }
 
+// WireHint implements wire.Hinter.
+func (until) WireHint() string { return wire.Since{}.WireHint() }
+
 // UnmarshalText reads the time. It accepts what wire.Since does.
 func (u *until) UnmarshalText(text []byte) error {
 	var last wire.Since

@@ -7,7 +7,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -54,28 +53,19 @@ func (a *api) scope(c *call) idempotency.Scope {
 	return idempotency.Scope{Book: string(c.Principal.Book), Name: keptAs, Key: a.keyOf(c)}
 }
 
-func rowOf(s idempotency.Scope) string { return s.Book + "/" + s.Key }
+func (a *api) answers() idempotency.Sealed {
+	return idempotency.Sealed{DB: a.DB, Vault: a.Vault, Purpose: purposeAnswer}
+}
 
 func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error) {
-	scope := a.scope(c)
-	answer, found, err := idempotency.Find(ctx, a.DB, scope, c.Retry.Fingerprint)
-	if err != nil || !found {
-		return wire.Answer{}, false, err
-	}
-	answer.Body, err = a.Vault.Unseal(purposeAnswer, rowOf(scope), answer.Body)
-	return answer, err == nil, err
+	return a.answers().Find(ctx, a.scope(c), c.Retry.Fingerprint)
 }
 
 // entry returns what writes an answer down.
 func (a *api) entry(c *call, answer wire.Answer) ([]storage.Effect, error) {
-	scope := a.scope(c)
-	sealed, err := a.Vault.Seal(purposeAnswer, rowOf(scope), answer.Body)
-	if err != nil {
-		return nil, err
-	}
-	e := idempotency.Entry{Scope: scope, Fingerprint: c.Retry.Fingerprint, Answer: wire.Answer{Status: answer.Status, Body: sealed},
-		At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
-	return []storage.Effect{e.Effect()}, nil
+	e := idempotency.Entry{Scope: a.scope(c), Fingerprint: c.Retry.Fingerprint, At: a.Clocks.Now(realm.Live), TTL: keepAnswers}
+	err := a.answers().Put(&e, answer)
+	return []storage.Effect{e.Effect()}, err
 }
 
 // keepAnswer stores the answer of a call that does nothing when it is made again, because
@@ -86,24 +76,7 @@ func (a *api) keepAnswer(ctx context.Context, c *call, answer wire.Answer) error
 		return err
 	}
 	err = a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
-	return a.raced(ctx, c, err)
-}
-
-// raced says what the error of a repeatable call means: where another process has
-// answered the same call meanwhile, its answer is sent instead.
-func (a *api) raced(ctx context.Context, c *call, err error) error {
-	if err == nil || c.Retry.Key == "" {
-		return err
-	}
-	first, found, findErr := a.findAnswer(ctx, c)
-	switch {
-	case fault.CodeOf(findErr) == fault.IdempotencyConflict:
-		return findErr
-	case findErr != nil || !found:
-		return err
-	}
-	c.Kept(first)
-	return nil
+	return wire.Raced(ctx, c, a.findAnswer, err)
 }
 
 // also is what a product writes with a change.
@@ -128,7 +101,7 @@ func once[T, W any](ctx context.Context, m *made[T, W], do func(also[T]) (T, err
 	done, err := do(keep)
 	if err != nil {
 		var none W
-		return none, m.a.raced(ctx, m.c, err)
+		return none, wire.Raced(ctx, m.c, m.a.findAnswer, err)
 	}
 	if answer.Status != 0 {
 		m.c.Kept(answer)

@@ -115,6 +115,24 @@ type Replay[P any] struct {
 	Keep func(ctx context.Context, call *Call[P], answer Answer) error
 }
 
+// Raced says what the error of a repeatable call means: where the same call was answered
+// meanwhile, by another process or by what it did itself, find has that answer and it is
+// sent instead.
+func Raced[P any](ctx context.Context, c *Call[P], find func(context.Context, *Call[P]) (Answer, bool, error), err error) error {
+	if err == nil || c.Retry.Key == "" {
+		return err
+	}
+	first, found, findErr := find(ctx, c)
+	switch {
+	case fault.CodeOf(findErr) == fault.IdempotencyConflict:
+		return findErr
+	case findErr != nil || !found:
+		return err
+	}
+	c.Kept(first)
+	return nil
+}
+
 // Dialect is what differs between the wire forms. Zero hooks are allowed where
 // the comment says so.
 type Dialect[P any] struct {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -45,24 +44,18 @@ func answerScope(c *Call) idempotency.Scope {
 	return idempotency.Scope{Name: "operator/" + string(c.Principal.ID), Key: c.Retry.Key}
 }
 
-func answerRow(c *Call) string { return string(c.Principal.ID) + "/" + c.Retry.Key }
+func (d *Desk) answers() idempotency.Sealed {
+	return idempotency.Sealed{DB: d.DB, Vault: d.Vault, Purpose: purposeAnswer}
+}
 
 func (d *Desk) findAnswer(ctx context.Context, c *Call) (wire.Answer, bool, error) {
-	answer, found, err := idempotency.Find(ctx, d.DB, answerScope(c), c.Retry.Fingerprint)
-	if err != nil || !found {
-		return wire.Answer{}, false, err
-	}
-	answer.Body, err = d.Vault.Unseal(purposeAnswer, answerRow(c), answer.Body)
-	return answer, err == nil, err
+	return d.answers().Find(ctx, answerScope(c), c.Retry.Fingerprint)
 }
 
 // entry is an answer as it is kept.
 func (d *Desk) entry(c *Call, answer wire.Answer) (idempotency.Entry, error) {
-	sealed, err := d.Vault.Seal(purposeAnswer, answerRow(c), answer.Body)
-	return idempotency.Entry{
-		Scope: answerScope(c), Fingerprint: c.Retry.Fingerprint, Answer: wire.Answer{Status: answer.Status, Body: sealed},
-		At: d.Clocks.Now(realm.Live), TTL: keepAnswers,
-	}, err
+	e := idempotency.Entry{Scope: answerScope(c), Fingerprint: c.Retry.Fingerprint, At: d.Clocks.Now(realm.Live), TTL: keepAnswers}
+	return e, d.answers().Put(&e, answer)
 }
 
 // keepAnswer stores the answer of a call that did nothing, or that does nothing when it
@@ -105,16 +98,5 @@ func Storing[T, W any](d *Desk, c *Call, view func(T) W) func(T) ([]storage.Effe
 // Raced says what the error of a call means that is repeatable: where another
 // process has answered the same call meanwhile, its answer is sent instead.
 func (d *Desk) Raced(ctx context.Context, c *Call, err error) error {
-	if err == nil || c.Retry.Key == "" {
-		return err
-	}
-	first, found, findErr := d.findAnswer(ctx, c)
-	switch {
-	case fault.CodeOf(findErr) == fault.IdempotencyConflict:
-		return findErr
-	case findErr != nil || !found:
-		return err
-	}
-	c.Kept(first)
-	return nil
+	return wire.Raced(ctx, c, d.findAnswer, err)
 }
