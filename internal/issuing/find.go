@@ -3,6 +3,7 @@ package issuing
 import (
 	"cmp"
 	"context"
+	"crypto/subtle"
 	"slices"
 	"strconv"
 	"time"
@@ -151,6 +152,34 @@ func (s *Service) FindByNumber(ctx context.Context, r realm.Realm, number pan.Nu
 		return nil, err
 	}
 	return s.named(ctx, found, number)
+}
+
+// Probe is a number that was looked up, whoever's it is.
+type Probe struct {
+	// Known says that the number is the card's; else Card is another, or nil when there is none.
+	Known bool
+	Card  *Card
+}
+
+// Probe looks a number up for a balance check. It does the same work whatever it finds: a
+// number that no card has is looked up with the card whose hash comes next, so that the
+// time it takes tells nothing. Of a number that was replaced it knows nothing.
+func (s *Service) Probe(ctx context.Context, number pan.Number) (Probe, error) {
+	hash := s.numberHash(number)
+	near, ok, err := storage.One(ctx, s.DB, scanNeighbour, nearestOwner, hash)
+	if err != nil || !ok {
+		return Probe{}, err
+	}
+	c, err := s.stored(ctx, near.book, near.card)
+	if err != nil {
+		return Probe{}, err
+	}
+	account, err := s.Books.FindAccount(ctx, near.book, accountOf(c.ID))
+	if err != nil {
+		return Probe{}, err
+	}
+	known := subtle.ConstantTimeCompare(near.hash, hash) & subtle.ConstantTimeCompare(c.hash, hash)
+	return Probe{Known: known == 1, Card: c.at(s.Clocks.Now(c.Realm)).withMoney(account.Posted(), account.Available())}, nil
 }
 
 func (s *Service) ownerOf(ctx context.Context, hash []byte) (owner, error) {

@@ -35,8 +35,14 @@ var (
 		"transactions", "created_at", "expires_at", "due_at", "last_used_at", "used_up_at", "frozen_at", "ended_at", "closed_at")
 	insertLookup = storage.Insert("issuing.insert_lookup", "issuing_lookup", "hash", "book_id", "card_id", "reason", "replaced_at")
 
-	findCard   = storage.SQL("issuing.find_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2`)
-	lockCard   = storage.SQL("issuing.lock_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2 {lock}`)
+	findCard = storage.SQL("issuing.find_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2`)
+	lockCard = storage.SQL("issuing.lock_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2 {lock}`)
+	// nearestOwner is the card behind a number's hash, or else behind the one after it, or
+	// behind the first: there is one as long as there is any card, and it takes as long
+	// whether the hash is there or not.
+	nearestOwner = storage.SQL("issuing.nearest_owner", `SELECT hash, book_id, card_id FROM issuing_lookup WHERE hash = COALESCE(
+		(SELECT n.hash FROM issuing_lookup n WHERE n.hash >= $1 ORDER BY n.hash LIMIT 1),
+		(SELECT n.hash FROM issuing_lookup n ORDER BY n.hash LIMIT 1))`)
 	findOwner  = storage.SQL("issuing.find_owner", `SELECT book_id, card_id, reason, replaced_at FROM issuing_lookup WHERE hash = $1`)
 	countCards = storage.SQL("issuing.count_cards", `SELECT COUNT(*)`+filtered)
 	dueCards   = storage.SQL("issuing.due_cards", `SELECT `+cardColumns+` FROM issuing_cards c
@@ -235,6 +241,17 @@ func scanOwner(r storage.Row) (o owner, err error) {
 	err = r.Scan((*string)(&o.book), (*string)(&o.card), &o.reason, &replaced)
 	o.replacedAt = storage.NullTime(replaced)
 	return o, err
+}
+
+// neighbour is the card behind a hash, or behind the one after it.
+type neighbour struct {
+	hash []byte
+	owner
+}
+
+func scanNeighbour(r storage.Row) (n neighbour, err error) {
+	err = r.Scan(&n.hash, (*string)(&n.book), (*string)(&n.card))
+	return n, err
 }
 
 // hasNumber reports whether the card's number is the one with a hash.

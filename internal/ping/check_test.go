@@ -12,9 +12,11 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/ping/sandbox"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // The published sample comes out as it is printed, as a result and as an event.
@@ -222,4 +224,58 @@ func TestStatusOfGiftCards(t *testing.T) {
 	want(t, "cancelled", status(cancelled), "inactive 0.00")
 	must(t, p.clocks.SetOffset(6*365*24*time.Hour))
 	want(t, "old", status(old), "expired 0.00")
+}
+
+// The network of this installation has virtual cards, too: the callers of a card's own book
+// see it as it stands, with or without a PIN, which it has none of. Everybody else gets the
+// answer that an unknown number gets, the right CVV included, and the owner is told.
+func TestVirtualCards(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, p := t.Context(), setup(t, db)
+		card := p.issueVirtual(shop)
+		unknown := gist(p.look(desk, "4916530000000000", ""))
+		if unknown.Status != ping.Invalid {
+			t.Fatalf("an unknown number is %s", unknown.Status)
+		}
+		see := func(what string, c ping.Caller, pin string, expected string) {
+			t.Helper()
+			r := p.look(c, card.number, pin)
+			want(t, what, strings.Join([]string{string(r.Status), r.Balance.String(), r.Expiry}, " "), expected)
+		}
+		see("before its first funding", shop, "", "inactive 0.00 2029-11")
+		wallets := wallet.New(p.cards.Books, p.cards.Outbox, p.clocks)
+		_, err := wallets.Load(ctx, wallet.Load{Book: shop.Book, Realm: shop.Realm, Amount: usd(10_000), Reference: "r", Actor: "op/1"})
+		must(t, err)
+		_, err = p.virtual.Fund(ctx, card.holder, issuing.Transfer{Card: card.id, Amount: usd(6000)})
+		must(t, err)
+		see("funded", shop, "", "active 60.00 2029-11")
+		see("with a PIN", shop, "9999", "active 60.00 2029-11")
+		_, err = p.virtual.Freeze(ctx, card.holder, issuing.Step{Card: card.id})
+		must(t, err)
+		see("frozen", shop, "", "inactive 60.00 2029-11")
+
+		details, err := p.virtual.Details(ctx, card.holder, card.id)
+		must(t, err)
+		public := shop
+		public.Credential = "portal_1"
+		for what, c := range map[string]ping.Check{
+			"a stranger":                check(desk, "scrip", card.number, ""),
+			"a stranger with the CVV":   check(desk, "scrip", card.number, details.CVC.Reveal()),
+			"a developer":               check(developer, "scrip", card.number, ""),
+			"a page of the card's book": check(public, "scrip", card.number, ""),
+		} {
+			r, err := p.Ping(ctx, c)
+			must(t, err)
+			want(t, what, gist(r), unknown)
+		}
+		n, err := p.TellOwners(ctx)
+		must(t, err)
+		want(t, "cards whose owners are told", n, 1)
+		want(t, "events", len(p.events(shop.Book, "card.probed")), 1)
+
+		for _, number := range []string{"491653000000000A", "49165300000000001", "GC49165300000000"} {
+			_, err := p.Ping(ctx, check(desk, "scrip", number, ""))
+			wantCode(t, number, err, fault.CardInvalid)
+		}
+	})
 }

@@ -122,6 +122,8 @@ type Rules struct {
 	PINRequired bool
 	// Currencies the network knows; empty means all.
 	Currencies []money.Currency
+	// form, where there is one, says more of a number than these can.
+	form func(number string) bool
 }
 
 // maxPIN is the longest PIN, in bytes.
@@ -159,7 +161,7 @@ func (r *Rules) number(text pan.Secret) (pan.Number, error) {
 }
 
 func (r *Rules) fits(number string) bool {
-	if len(r.Lengths) > 0 && !slices.Contains(r.Lengths, len(number)) {
+	if len(r.Lengths) > 0 && !slices.Contains(r.Lengths, len(number)) || r.form != nil && !r.form(number) {
 		return false
 	}
 	return len(r.Prefixes) == 0 || slices.ContainsFunc(r.Prefixes, func(prefix string) bool { return strings.HasPrefix(number, prefix) })

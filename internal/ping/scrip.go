@@ -2,32 +2,98 @@ package ping
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ping/sandbox"
 )
 
 // scripID is the network of every card of this installation.
 const scripID = "scrip"
 
-// scripRules: gift cards are "GC" and sixteen digits; their PIN is their key.
-func scripRules() Rules {
-	return Rules{Lengths: []int{18}, Prefixes: []string{"GC"}, Letters: true}
+// Numbers of gift cards are "GC" and sixteen digits; their PIN is their key. Those of
+// virtual cards are sixteen digits.
+const (
+	giftcardLength, giftcardPrefix = 18, "GC"
+	virtualLength                  = 16
+)
+
+// Issuing looks virtual cards up by their numbers.
+type Issuing interface {
+	Probe(ctx context.Context, number pan.Number) (issuing.Probe, error)
 }
 
 // scrip answers for the cards of this installation.
-type scrip struct{ cards *giftcard.Service }
+type scrip struct {
+	cards   *giftcard.Service
+	virtual Issuing // nil: there are none
+}
+
+func (n scrip) rules() Rules {
+	rules := Rules{Lengths: []int{giftcardLength}, Letters: true, form: n.has}
+	if n.virtual != nil {
+		rules.Lengths = []int{virtualLength, giftcardLength}
+	}
+	return rules
+}
+
+// has reports whether a number could be one of this installation's.
+func (n scrip) has(number string) bool {
+	return len(number) == giftcardLength && strings.HasPrefix(number, giftcardPrefix) || n.isVirtual(number)
+}
+
+func (n scrip) isVirtual(number string) bool {
+	digits := !strings.ContainsFunc(number, func(r rune) bool { return r < '0' || r > '9' })
+	return n.virtual != nil && len(number) == virtualLength && digits
+}
+
+// inquireVirtual shows a virtual card to the callers of its own book, unless anybody could
+// be asking, and to nobody else. There is no PIN that would show it to others: three digits
+// of a CVV must not be found out by asking. It does the same work whatever it finds.
+func (n scrip) inquireVirtual(ctx context.Context, q Inquiry) (Balance, error) {
+	found, err := n.virtual.Probe(ctx, q.Number)
+	hidden := Balance{Status: Invalid}
+	if err != nil || found.Card == nil {
+		return hidden, err
+	}
+	shown, own := hidden.ofVirtual(found.Card), found.Card.Book == q.Book
+	switch {
+	case !found.Known || found.Card.Realm != q.Realm:
+	case own && !q.Public:
+		return shown, nil
+	case !own:
+		hidden.Owner, hidden.Card = found.Card.Book, string(found.Card.ID)
+	}
+	return hidden, nil
+}
+
+// ofVirtual completes an answer with what can be seen of a virtual card.
+func (b Balance) ofVirtual(card *issuing.Card) Balance {
+	b.Amount, b.Expiry, b.Status = card.Balance, card.ExpiresAt.Format("2006-01"), Inactive
+	switch {
+	case card.Status == issuing.Active:
+		b.Status = Active
+	case card.Reason == issuing.ReasonExpired:
+		b.Status = Expired
+	}
+	return b
+}
 
 // Inquire implements Network. With the card's key it shows any card of the caller's
 // realm, without one those of the caller's own book, unless anybody could be asking. It
 // does the same work whatever it finds.
 func (n scrip) Inquire(ctx context.Context, q Inquiry) (Balance, error) {
+	if n.isVirtual(q.Number.Reveal()) {
+		return n.inquireVirtual(ctx, q)
+	}
 	found, err := n.cards.Probe(ctx, q.Number, q.PIN)
 	hidden := Balance{Status: Invalid}
 	if err != nil || found.Card == nil {
@@ -115,10 +181,10 @@ func stagedSignals(names []string) []fraud.Signal {
 }
 
 // builtIn returns the networks that need no configuration.
-func builtIn(cards *giftcard.Service) []*connection {
+func builtIn(own scrip) []*connection {
 	var all []*connection
 	for _, r := range realm.All() {
-		all = append(all, &connection{realm: r, id: scripID, name: "Scrip", kind: ClosedLoop, rules: scripRules(), network: scrip{cards}})
+		all = append(all, &connection{realm: r, id: scripID, name: "Scrip", kind: ClosedLoop, rules: own.rules(), network: own})
 	}
 	for _, n := range sandbox.Networks() {
 		rules := Rules{Lengths: []int{n.Length}, Letters: n.Letters, PINRequired: n.PINRequired}

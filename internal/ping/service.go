@@ -100,6 +100,8 @@ type Deps struct {
 	// Fraud may be nil: every score is 0 then.
 	Fraud Scorer
 	Cards *giftcard.Service
+	// Issuing has the virtual cards; nil: there are none.
+	Issuing Issuing
 	// Adapters open the networks that operators configure, by kind.
 	Adapters map[string]Adapter
 	Policy   Policy
@@ -131,7 +133,7 @@ const postgresLanes = 4
 func New(d Deps) *Service {
 	s := &Service{Deps: d, seed: maphash.MakeSeed(), local: limit.NewLocal(d.Clocks.Of(realm.Live))}
 	s.Quotas = quota.New(quota.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks, Standard: d.Policy.Quota})
-	s.networks.setup(builtIn(d.Cards))
+	s.networks.setup(builtIn(scrip{d.Cards, d.Issuing}))
 	n := 1
 	if d.DB.Shared() {
 		n = postgresLanes

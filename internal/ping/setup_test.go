@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -21,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -49,10 +51,11 @@ const template = "template_001"
 // process is one running program on a database.
 type process struct {
 	*ping.Service
-	t      testing.TB
-	clock  *clock.Manual
-	clocks *clock.Realms
-	cards  *giftcard.Service
+	t       testing.TB
+	clock   *clock.Manual
+	clocks  *clock.Realms
+	cards   *giftcard.Service
+	virtual *issuing.Service
 }
 
 // options change what a process is made with.
@@ -101,13 +104,14 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
 	must(t, hooks.Refresh(ctx))
 	cards := giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()})
+	virtual := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Programme: issuing.DefaultProgramme()})
 	limits := limit.New(db, base)
 	t.Cleanup(limits.Close)
-	deps := ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: cards, Policy: free(), Logger: logger}
+	deps := ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: cards, Issuing: virtual, Policy: free(), Logger: logger}
 	for _, change := range o {
 		change(&deps)
 	}
-	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards}
+	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards, virtual: virtual}
 	t.Cleanup(p.Close)
 	must(t, p.Refresh(ctx))
 	return p
@@ -152,7 +156,7 @@ func wantCode(t testing.TB, what string, err error, want fault.Code) {
 
 func want(t testing.TB, what string, got, expected any, o ...cmp.Option) {
 	t.Helper()
-	if diff := cmp.Diff(expected, got, o...); diff != "" {
+	if diff := cmp.Diff(expected, got, append(o, cmpopts.IgnoreUnexported(ping.Rules{}))...); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
@@ -169,6 +173,22 @@ func (p *process) issue(c ping.Caller, minor int64) issued {
 		giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(minor)})
 	must(p.t, err)
 	return issued{made.Card.Number.Reveal(), made.Key.Reveal()}
+}
+
+// issuedVirtual is a virtual card with its number.
+type issuedVirtual struct {
+	holder issuing.Holder
+	id     issuing.CardID
+	number string
+}
+
+// issueVirtual makes a virtual card in a caller's book that waits for its first funding.
+func (p *process) issueVirtual(c ping.Caller) issuedVirtual {
+	p.t.Helper()
+	holder := issuing.Holder{Book: c.Book, Realm: c.Realm, Actor: c.Credential}
+	made, err := p.virtual.Preview(context.Background(), holder, pan.Visa, nil)
+	must(p.t, err)
+	return issuedVirtual{holder, made.Card.ID, made.Number.Reveal()}
 }
 
 func check(c ping.Caller, network, number, pin string) ping.Check {

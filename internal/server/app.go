@@ -247,7 +247,7 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 		return err
 	}
 	a.Pings = ping.New(ping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Fraud: scorer, Cards: a.Cards, Adapters: kinds, Policy: rules, Logger: o.Logger})
+		Fraud: scorer, Cards: a.Cards, Issuing: a.Issuing, Adapters: kinds, Policy: rules, Logger: o.Logger})
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}
