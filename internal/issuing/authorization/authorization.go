@@ -117,6 +117,7 @@ const (
 	ReasonMerchant        Reason = "merchant_not_allowed"
 	ReasonTierLimit       Reason = "tier_limit"
 	ReasonFunds           Reason = "insufficient_funds"
+	ReasonWallet          Reason = "wallet_below_zero" // a deposit that was spent was undone
 	ReasonFraud           Reason = "suspected_fraud"
 	ReasonChallenge       Reason = "3ds_required"
 	ReasonDecisionWebhook Reason = "declined_by_webhook"
@@ -158,6 +159,7 @@ var texts = map[Reason]text{
 	ReasonMerchant:        {"The card pays one merchant alone, and this is another.", "Use another card."},
 	ReasonTierLimit:       {"The payment would pass what the cardholder may spend.", "Have the cardholder verified for a higher tier, or wait for the next period."},
 	ReasonFunds:           {"The card's balance is too low.", "Fund the card and try again."},
+	ReasonWallet:          {"The wallet is below zero, because a deposit was undone.", "Pay in what is missing and try again."},
 	ReasonFraud:           {"The payment looks like fraud.", "If it is yours, wait an hour and try again, or ask support."},
 	ReasonChallenge:       {"The payment needs a 3-D Secure challenge that was completed for it.", "Complete a challenge for this card, merchant and amount, and send the payment with it."},
 	ReasonDecisionWebhook: {"Whoever decides for the card's owner declined the payment.", "Ask them why, or use another card."},
@@ -184,7 +186,7 @@ func (r Reason) ofCard() bool {
 	case ReasonCardInactive, ReasonCardFrozen, ReasonCardTerminated, ReasonCardExpired, ReasonExpiryWrong, ReasonCVCWrong, ReasonAddressWrong,
 		ReasonMaxTransaction, ReasonMaxMonthly, ReasonSpendingLimit, ReasonCountLimit, ReasonCategory, ReasonCountry, ReasonCurrency, ReasonMerchant, ReasonTierLimit, ReasonUsed:
 		return true
-	case ReasonNone, ReasonCardUnknown, ReasonFunds, ReasonFraud, ReasonChallenge, ReasonDecisionWebhook, ReasonStandIn,
+	case ReasonNone, ReasonCardUnknown, ReasonFunds, ReasonWallet, ReasonFraud, ReasonChallenge, ReasonDecisionWebhook, ReasonStandIn,
 		ReasonReversed, ReasonCaptured, ReasonEnded, ReasonOverCapture, ReasonOverReversal, ReasonOverRefund:
 	}
 	return false

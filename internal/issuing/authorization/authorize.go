@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // attempt is one request while it is decided.
@@ -215,7 +216,13 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	if a.found.reason != ReasonNone {
 		return nil
 	}
-	reason := s.presented(a)
+	reason, err := s.owed(ctx, a.card)
+	if err != nil {
+		return err
+	}
+	if reason == ReasonNone {
+		reason = s.presented(a)
+	}
 	if reason == ReasonNone {
 		if reason, err = s.challenged(ctx, a); err != nil {
 			return err
@@ -226,6 +233,21 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	}
 	a.found = finding{reason, last}
 	return nil
+}
+
+// owed keeps a card from paying while its customer's wallet is below zero: what was spent of
+// a deposit that was undone is owed, and must not be spent a second time from a card.
+func (s *Service) owed(ctx context.Context, c *issuing.Card) (Reason, error) {
+	account, err := s.Books.FindAccount(ctx, c.Book, wallet.Account(c.BIN.Currency).ID)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound: // never loaded
+		return ReasonNone, nil
+	case err != nil:
+		return ReasonNone, err
+	case account.Available().IsNegative():
+		return ReasonWallet, nil
+	}
+	return ReasonNone, nil
 }
 
 // billing returns the address that merchants may compare; none where they did not ask.

@@ -14,6 +14,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // scorer is a fraud scorer that does as it is told.
@@ -212,4 +214,33 @@ func TestTrades(t *testing.T) {
 			t.Errorf("%s: held for %s, captured up to %s; want %s and %s", mcc, hold, ceiling, row.hold, usd(row.ceiling))
 		}
 	}
+}
+
+// While a wallet is below zero, because a deposit that was spent was undone, its cards pay
+// nothing, though money is on them; what was authorized before is captured, and a payment
+// into the wallet lets them pay again.
+func TestWalletBelowZero(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, c := context.Background(), p.issue(ann, binAds, 10_000)
+		held := p.pay(p.request(c, 1_000, ads), "")
+		left := p.posted(ann, "wallet/USD")
+		move := func(minor int64, forced bool) {
+			t.Helper()
+			purse, bank := wallet.Account(money.USD), ledger.NewAccount{ID: "wallet.deposits/BTC", Currency: money.USD, Side: ledger.Debit, Unbounded: true}
+			posting := ledger.Posting{Debit: purse.ID, Credit: bank.ID, Amount: usd(minor), Forced: forced}
+			if !forced {
+				posting.Debit, posting.Credit = posting.Credit, posting.Debit
+			}
+			_, err := p.Books.Submit(ctx, ledger.Operation{Book: ann.Book, Kind: "deposit.reverse", Actor: "test", At: p.Clocks.Now(ann.Realm),
+				Open: []ledger.NewAccount{purse, bank}, Postings: []ledger.Posting{posting}})
+			must(t, err)
+		}
+		move(left+1, true)
+		p.pay(p.request(c, 1, ads), authorization.ReasonWallet)
+		p.pay(p.request(c, 100_000, ads), authorization.ReasonFunds)
+		p.advise(p.Capture, of(held, 1_000), "")
+		move(1, false)
+		p.pay(p.request(c, 1, ads), "")
+		p.verify()
+	})
 }
