@@ -179,7 +179,7 @@ func TestThorough(t *testing.T) {
 			{"item", "must be at most 4 characters"}, {"count", "must be at most 9"}, {"flag", "is never right"}}},
 		{"POST", "/v1/d", `{"count":"3","item":`, nil},
 		{"POST", "/v1/d", `{"count":"3","item":1} x`, nil},
-		{"GET", "/v1/q?small=300&text=abc&page=x&page=2&other=1", ``, Problems{{"small", "is not valid"}, {"page", "is not valid"}, {"page", "stands twice"},
+		{"GET", "/v1/q?small=300&text=abc&page=x&page=2&other=1", ``, Problems{{"small", "must be an integer in range"}, {"page", "must be an integer in range"}, {"page", "stands twice"},
 			{"other", "is not known"}, {"text", "must be at most 2 characters"}}},
 	} {
 		got = nil

@@ -32,6 +32,7 @@ type source struct {
 	name  string
 	index []int
 	set   func(field reflect.Value, text string) error
+	want  string // what the text must be, for whoever gave another
 	many  bool
 }
 
@@ -146,7 +147,7 @@ func (p *plan) source(field reflect.StructField, index []int, path string) error
 	if err != nil {
 		return err
 	}
-	s := source{name: path, index: index, set: set}
+	s := source{name: path, index: index, set: set, want: wanted(field.Type)}
 	if path != "" {
 		p.path = append(p.path, s)
 		return nil
@@ -155,6 +156,24 @@ func (p *plan) source(field reflect.StructField, index []int, path string) error
 	s.many = field.Type.Kind() == reflect.Slice
 	p.query = append(p.query, s)
 	return nil
+}
+
+// wanted says what text becomes a field of type t.
+func wanted(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if hint, ok := reflect.Zero(t).Interface().(Hinter); ok {
+		return hint.WireHint()
+	}
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "must be an integer in range"
+	case reflect.Bool:
+		return "must be true or false"
+	default:
+		return "is not valid"
+	}
 }
 
 func (p *plan) addCheck(field reflect.StructField, name string, index []int) error {
@@ -263,7 +282,7 @@ func (s *source) fill(value reflect.Value, rawText string) error {
 		err = s.set(value.FieldByIndex(s.index), text)
 	}
 	if err != nil {
-		return Problems{{Field: s.name, Message: "is not valid"}}.Err()
+		return Problems{{Field: s.name, Message: s.want}}.Err()
 	}
 	return nil
 }

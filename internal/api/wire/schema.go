@@ -15,6 +15,10 @@ import (
 // between where it accepts more than one.
 type Typed interface{ WireType() string }
 
+// Hinter is a type that says what a text must be to become one, after the field's name:
+// "must be a plain number".
+type Hinter interface{ WireHint() string }
+
 // Field describes a member of a request or response struct, for tests that
 // compare it with a contract.
 type Field struct {

@@ -22,6 +22,9 @@ type Number string
 // WireType implements Typed.
 func (Number) WireType() string { return "number" }
 
+// WireHint implements Hinter.
+func (Number) WireHint() string { return "must be a plain number" }
+
 // MarshalJSONTo writes the text as it is; an empty Number is 0.
 func (n Number) MarshalJSONTo(enc *jsontext.Encoder) error {
 	if n == "" {
@@ -264,6 +267,11 @@ type Since time.Time
 
 // WireType implements Typed.
 func (Since) WireType() string { return "string" }
+
+// WireHint implements Hinter.
+func (Since) WireHint() string {
+	return "must be a day or a time of RFC 3339, such as 2026-11-21 or 2026-11-21T09:00:00Z"
+}
 
 // Time returns the time in UTC, rounded down to microseconds; zero when absent.
 func (t Since) Time() time.Time { return time.Time(t) }

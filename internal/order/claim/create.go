@@ -31,12 +31,19 @@ type Report struct {
 	Also func(*Claim) ([]storage.Effect, error)
 }
 
+func reasonNames() (names []string) {
+	for _, reason := range Reasons() {
+		names = append(names, string(reason))
+	}
+	return names
+}
+
 func (r *Report) check() error {
 	switch {
 	case len(r.Places) == 0 || len(r.Places) > order.MaxQuantity:
 		return fault.New(fault.InvalidRequest, "name 1 to %d codes", order.MaxQuantity).At("codes")
 	case !slices.Contains(Reasons(), r.Reason):
-		return fault.New(fault.InvalidRequest, "there is no such reason").At("reason")
+		return fault.New(fault.InvalidRequest, "reason must be one of %s", strings.Join(reasonNames(), ", ")).At("reason")
 	case len(r.Note) > MaxNote || audit.Clean(r.Note) != r.Note:
 		return fault.New(fault.InvalidRequest, "the note must be text of at most %d bytes without codes, keys or card numbers", MaxNote).At("note")
 	case r.Reason == Other && strings.TrimSpace(r.Note) == "":
