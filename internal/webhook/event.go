@@ -116,6 +116,12 @@ type Outbox struct {
 	wake          chan struct{} // one token: an event may be pending
 }
 
+// NewOutbox returns an outbox on d's database, clocks, vault and logger whose events nobody
+// delivers: Service has its own.
+func NewOutbox(d Deps) *Outbox {
+	return &Outbox{db: d.DB, clocks: d.Clocks, vault: d.Vault, logger: d.Logger, wake: make(chan struct{}, 1)}
+}
+
 // Effects returns what adds e to the caller's transaction: one row. It reads no
 // database: who subscribed is known from memory. An event that breaks a limit or
 // holds no JSON is a mistake in the program; its effect refuses the transaction.
