@@ -315,7 +315,7 @@ func (a *api) rotateWebhook(ctx context.Context, c *call, in webhookRotation) (i
 	if err != nil {
 		return issuedWebhook{}, err
 	}
-	grace := in.Grace.or(webhook.DefaultGrace)
+	grace := in.Grace.Or(webhook.DefaultGrace)
 	if grace <= 0 {
 		return issuedWebhook{}, invalid("grace", "the grace must be above zero and at most %s", webhook.MaxGrace)
 	}

@@ -23,10 +23,11 @@ type Level struct {
 }
 
 // EventTypes returns the types of this package's events: they are the operators'.
-func EventTypes() []string { return []string{eventLevel + levelLow, eventLevel + levelEnough} }
+func EventTypes() []string { return []string{eventLow, eventEnough} }
 
 const (
-	eventLevel = "stock."
+	eventLow    = "stock.low"
+	eventEnough = "stock.enough"
 	levelLow    = "low"
 	levelEnough = "enough"
 	maxLevels   = 1000
@@ -80,9 +81,9 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 	if err != nil {
 		return false, err
 	}
-	level := levelEnough
+	level, event := levelEnough, eventEnough
 	if codes < least {
-		level = levelLow
+		level, event = levelLow, eventLow
 	}
 	if level == before || level == levelEnough && before == "" {
 		return false, nil
@@ -95,10 +96,10 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 		}
 		data := &webhook.Data{}
 		data.Text("item_code", string(item)).Int("codes", int64(codes)).Int("low_stock", int64(least))
-		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: r, Type: eventLevel + level, Data: data.JSON(), At: now})); err != nil {
+		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: r, Type: event, Data: data.JSON(), At: now})); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: eventLevel + level, Subject: audit.Clean(string(item)), At: now,
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: event, Subject: audit.Clean(string(item)), At: now,
 			Detail: map[string]string{"realm": string(r), "codes": strconv.Itoa(codes), "low_stock": strconv.Itoa(least)}})
 	})
 	if err == nil && told && level == levelLow {

@@ -121,9 +121,12 @@ func (s *Service) Levels(ctx context.Context) ([]Level, error) {
 }
 
 // EventTypes returns the types of this package's events: they are the operators'.
-func EventTypes() []string { return []string{eventLevel + levelLow, eventLevel + levelEnough} }
+func EventTypes() []string { return []string{eventLow, eventEnough} }
 
-const eventLevel = "addresses."
+const (
+	eventLow    = "addresses.low"
+	eventEnough = "addresses.enough"
+)
 
 // The levels of a list, and what the audit log calls them.
 const (
@@ -152,9 +155,9 @@ func (s *Service) CheckLevels(ctx context.Context) (int, error) {
 }
 
 func (s *Service) tell(ctx context.Context, l Level) (told bool, err error) {
-	level := levelEnough
+	level, event := levelEnough, eventEnough
 	if l.Low {
-		level = levelLow
+		level, event = levelLow, eventLow
 	}
 	key := []any{string(l.Realm), string(l.Chain)}
 	now := s.Clocks.Now(l.Realm)
@@ -178,7 +181,7 @@ func (s *Service) tell(ctx context.Context, l Level) (told bool, err error) {
 		}
 		data := &webhook.Data{}
 		data.Text("chain", string(l.Chain)).Int("left", int64(l.Left))
-		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: l.Realm, Type: eventLevel + level, Data: data.JSON(), At: now})); err != nil {
+		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: l.Realm, Type: event, Data: data.JSON(), At: now})); err != nil {
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "wallet.addresses_" + level, Subject: string(l.Chain), At: now,
