@@ -242,10 +242,10 @@ func (g *ghost) undo(s *spectre, amount int64) verdict {
 // complete is a capture whose rest is posted; the payment that was made of the rest, if any.
 func (g *ghost) complete(s *spectre, amount int64, now time.Time) (verdict, *spectre) {
 	v, rest := g.capture(s, amount, false, now), amount
-	switch v.reason {
-	case "":
+	if v.reason == "" {
 		return v, nil
-	case authorization.ReasonOverCapture:
+	}
+	if v.reason == authorization.ReasonOverCapture {
 		rest -= s.left()
 		g.capture(s, 0, true, now)
 	}

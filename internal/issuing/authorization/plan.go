@@ -110,7 +110,11 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 		case err != nil || !ok:
 			return plan{}, ReasonNone, err
 		case named.declined():
-			return p, ReasonNone, nil
+			posted, err := s.beyond(ctx, m)
+			if posted {
+				return plan{}, ReasonEnded, err
+			}
+			return p, ReasonNone, err
 		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
 			return s.undo(ctx, m, named, p)
 		case named.Type == TypeRefund, named.Type == StepReversal:
@@ -130,6 +134,13 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 		return plan{}, ReasonOverReversal, nil
 	}
 	return m.release(p, m.advice.Amount), ReasonNone, nil
+}
+
+// beyond reports whether the named message is a completion that went beyond its payment,
+// of which there is more than one message can undo.
+func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
+	_, posted, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original+keyRest)
+	return posted, err
 }
 
 // undo completes a plan that undoes what one message of a payment did, as far as that was

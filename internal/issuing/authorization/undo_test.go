@@ -127,7 +127,7 @@ func TestComplete(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 10_000)
 		ignore := cmp.FilterPath(func(path cmp.Path) bool { return path.Last().String() == ".Repeated" }, cmp.Ignore())
-		twice := func(a authorization.Advice) authorization.Decision {
+		twice := func(a authorization.Advice) (key string) {
 			t.Helper()
 			a.Key = p.key()
 			d := p.advise(p.Complete, a, authorization.ReasonNone)
@@ -139,13 +139,15 @@ func TestComplete(t *testing.T) {
 			a.Amount.Minor++
 			_, err := p.Complete(context.Background(), a)
 			wantCode(t, "another amount", err, fault.IdempotencyConflict)
-			return d
+			return a.Key
 		}
 		r := p.request(c, 2_000, ads)
 		p.pay(r, authorization.ReasonNone)
 		twice(naming(c, r.Key, 500)) // a part
 		p.look(c, issuing.Active, 8_000, 1_500)
-		twice(naming(c, r.Key, 1_800)) // more than is left: 1500 of the hold, 300 beside it
+		beyond := naming(c, r.Key, 1_800) // more than is left: 1500 of the hold, 300 beside it
+		key := twice(beyond)
+		p.advise(p.Reverse, naming(c, key, 0), authorization.ReasonEnded) // more than one message can undo
 		p.look(c, issuing.Active, 7_700, 0)
 		twice(naming(c, r.Key, 100)) // it has ended
 		p.look(c, issuing.Active, 7_600, 0)
