@@ -37,7 +37,7 @@ var floors = []row{
 	{path: "internal/api/wire", by: []string{"internal/api", "internal/api/wiretest", "internal/web", "internal/server", "internal/testkit", "internal/archtest", "internal/e2e"}},
 	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
 	{path: "internal/provider/call", by: []string{"internal/provider", "tests"}},
-	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/server", "internal/testkit", "tests"}},
+	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/bench", "internal/server", "internal/testkit", "tests"}},
 	// Products: those that use others stand above them.
 	{path: "internal/ping"},
 	{path: "internal/portal"},

@@ -69,8 +69,7 @@ type payments struct {
 	over   atomic.Bool // no new payments
 
 	mu      sync.Mutex
-	network string // where card networks connect
-	shop    *http.Client
+	network string        // where card networks connect
 	moved   chan struct{} // closed when the server has another address
 	seen    map[string]int
 	due     int64 // answers until enough is closed
@@ -192,14 +191,26 @@ func (s *payments) start() {
 	s.moved = make(chan struct{})
 }
 
-// where returns the server's address for card networks, and tells when it has another.
-func (s *payments) where() (network, base string, moved <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.server == nil {
-		return "", "", s.moved
+// where returns the server, and where card networks connect to it, once there is one that
+// was not killed. It returns nil when the test is over.
+func (s *payments) where(ctx context.Context) (server *process, network string) {
+	for {
+		s.mu.Lock()
+		server, network, moved := s.server, s.network, s.moved
+		s.mu.Unlock()
+		if server != nil {
+			select {
+			case <-server.ended:
+			default:
+				return server, network
+			}
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, ""
+		}
 	}
-	return s.network, s.server.base, s.moved
 }
 
 // settled compares every card with the oracle, and has the books proven.
@@ -276,17 +287,12 @@ func (r *rider) ride() {
 // connect returns a connection to the server, once there is one.
 func (r *rider) connect() *acquirer.Link {
 	for r.link == nil {
-		network, _, moved := r.where()
-		if network != "" {
-			if l, err := acquirer.Dial(r.ctx, network, false); err == nil {
-				r.link = l
-				break
-			}
-		}
-		select {
-		case <-moved:
-		case <-r.ctx.Done():
+		server, network := r.where(r.ctx)
+		if server == nil || r.ctx.Err() != nil {
 			return nil
+		}
+		if l, err := acquirer.Dial(r.ctx, network, false); err == nil {
+			r.link = l
 		}
 	}
 	return r.link
@@ -371,8 +377,11 @@ func (r *rider) toggle(g *ghost) {
 		path = "/unfreeze"
 	}
 	for r.ctx.Err() == nil {
-		_, base, moved := r.where()
-		q, err := http.NewRequestWithContext(r.ctx, http.MethodPost, base+"/v1/api/cards/"+string(g.id)+path, nil)
+		server, _ := r.where(r.ctx)
+		if server == nil {
+			return
+		}
+		q, err := http.NewRequestWithContext(r.ctx, http.MethodPost, server.base+"/v1/api/cards/"+string(g.id)+path, nil)
 		if err != nil {
 			r.t.Error(err)
 			return
@@ -380,11 +389,7 @@ func (r *rider) toggle(g *ghost) {
 		q.Header.Set("X-Seed", r.secret)
 		answer, err := shopping.Do(q)
 		if err != nil {
-			select {
-			case <-moved:
-			case <-r.ctx.Done():
-			}
-			continue
+			continue // it was killed meanwhile
 		}
 		_ = answer.Body.Close() // nothing is read of it
 		switch answer.StatusCode {
