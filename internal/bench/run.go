@@ -141,10 +141,10 @@ func (s *session) measure(ctx context.Context, scenario *Scenario) (Row, error) 
 		if noop != scenario {
 			if err := s.round(ctx, noop, baselineN, &baselineSum); err != nil {
 				where := "the same place"
-			if scenario.Make != nil {
-				where = NoopPath
-			}
-			return Row{}, fmt.Errorf("no-op requests to %s: %w", where, err)
+				if scenario.Make != nil {
+					where = NoopPath
+				}
+				return Row{}, fmt.Errorf("no-op requests to %s: %w", where, err)
 			}
 		}
 		if err := s.round(ctx, scenario, n, &sum); err != nil {
