@@ -123,7 +123,7 @@ func (s *payments) issue() {
 }
 
 func (s *payments) run(seed uint64) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*patience)
 	defer cancel()
 	var riders sync.WaitGroup
 	defer riders.Wait()
@@ -153,7 +153,7 @@ func (s *payments) run(seed uint64) {
 	s.over.Store(true)
 	riders.Wait()
 	if ctx.Err() != nil {
-		s.t.Fatalf("the storm did not end: %v\n%s", s.seen, s.server.stderr)
+		s.t.Fatalf("the storm did not end: %v\n%s", s.seen, s.server.stderr) // nobody else uses it any more
 	}
 	s.server.stop(s.t)
 	s.settled()
@@ -168,7 +168,9 @@ func (s *payments) load(ctx context.Context, messages int64) {
 	select {
 	case <-enough:
 	case <-ctx.Done():
-		s.t.Errorf("there were too few answers: %v", s.seen)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.t.Errorf("there were too few answers: %v\n%s", s.seen, s.server.stderr)
 	case <-s.server.ended:
 		s.t.Errorf("the server ended by itself: %v\n%s", s.server.err, s.server.stderr)
 	}
@@ -355,6 +357,7 @@ func (r *rider) ask(m *acquirer.Message) acquirer.Answer {
 		answer, err := l.Ask(r.ctx, m)
 		switch {
 		case err == nil && answer.Code() == "91": // it took too long
+			r.note("away")
 		case err == nil:
 			return answer
 		case errors.Is(err, acquirer.ErrBroken):
