@@ -37,7 +37,7 @@ var floors = []row{
 	{path: "internal/api/wire", by: []string{"internal/api", "internal/api/wiretest", "internal/web", "internal/server", "internal/testkit", "internal/archtest", "internal/e2e"}},
 	{path: "internal/provider", apart: true, by: []string{"internal/server", "internal/testkit"}},
 	{path: "internal/provider/call", by: []string{"internal/provider", "tests"}},
-	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/server", "internal/testkit", "tests"}},
+	{path: "internal/provider/simulator", by: []string{"cmd", "internal/cli", "internal/bench", "internal/server", "internal/testkit", "tests"}},
 	// Products: those that use others stand above them.
 	{path: "internal/ping"},
 	{path: "internal/portal"},
@@ -100,7 +100,7 @@ var owned = []struct {
 	{"github.com/chromedp/cdproto", []string{"tests"}},
 	{"github.com/boombuler/barcode", []string{"internal/api", "internal/web", "internal/giftcard", "internal/platform"}},
 	{"github.com/Shopify/toxiproxy/v2", []string{"tests"}},
-	{"github.com/moov-io/iso8583", []string{"internal/provider/iso8583", "internal/provider/simulator"}},
+	{"github.com/moov-io/iso8583", []string{"internal/platform/iso", "internal/provider/iso8583", "internal/provider/simulator"}},
 	{"github.com/moov-io/iso8583-connection", []string{"internal/provider/iso8583"}},
 	{"github.com/klauspost/compress", []string{"internal/fraud/study"}},
 	{"github.com/ulikunitz/xz", []string{"internal/fraud/study"}},

@@ -76,6 +76,8 @@ type Options struct {
 	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
+	// Payments are the rules of payments with virtual cards; nil: authorization.DefaultPolicy.
+	Payments *authorization.Policy
 	// Issuing are the rules for virtual cards.
 	Issuing Issuing
 	// Metrics counts what happens; nil: nothing is counted.
@@ -255,10 +257,14 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 
 // buildPayments makes what decides payments with virtual cards.
 func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
+	rules := authorization.DefaultPolicy()
+	if o.Payments != nil {
+		rules = *o.Payments
+	}
 	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
+		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
 }
 
 // buildCatalog builds what resellers can buy.

@@ -39,6 +39,8 @@ type HTTP struct {
 	TLS TLS
 	// Captcha is asked of portals' visitors who look like machines; none: a proof of work.
 	Captcha Captcha
+	// ISO8583 is where card networks connect, beside all HTTP.
+	ISO8583 ISO8583
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }

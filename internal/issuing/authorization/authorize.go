@@ -53,7 +53,7 @@ func (e *refused) Error() string { return "declined: " + string(e.reason) }
 // errShape is how they say that the books came out otherwise than the operation was made for.
 var errShape = errors.New("the books moved meanwhile")
 
-// Authorize decides a payment and holds its money. A decline is a result. It returns the
+// Authorize decides a payment and holds its money, or takes it. A decline is a result. It returns the
 // faults invalid_request, invalid_amount, currency_mismatch when the amount is not in the
 // card's currency, and idempotency_conflict.
 func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
@@ -118,7 +118,7 @@ func (s *Service) begin(card *issuing.Card, r *Request) *attempt {
 	a := &attempt{request: r, card: card, at: at, payment: payment{Book: card.Book, ID: ID(id.New(paymentPrefix)), Realm: card.Realm, Card: card.ID,
 		Merchant: r.Merchant, Entry: r.Entry, Challenge: r.Challenge, CreatedAt: at, revision: 1}}
 	a.message = newMessage(r.Key, kindAuthorize, string(card.ID), r.Amount.String(), r.Original.String(), r.Original.Currency.String(),
-		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), string(r.Challenge))
+		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), fmt.Sprint(r.Captured), string(r.Challenge))
 	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: fraud.HashOf(string(card.Book), string(card.ID)),
 		Merchant: fraud.HashOf(r.Merchant.Acquirer, r.Merchant.ID, r.Merchant.Name), Country: r.Merchant.Country, Amount: r.Amount}
 	return a
@@ -350,9 +350,13 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return nil, &refused{a.found.reason} }
 		return op
 	}
-	to := issuing.Settlement(a.card.BIN.Currency)
+	to, amount := issuing.Settlement(a.card.BIN.Currency), money.New(sh.amount, a.card.BIN.Currency)
 	op.Open = []ledger.NewAccount{to}
-	op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: a.payment.hold(), Amount: money.New(sh.amount, a.card.BIN.Currency), Debit: account.ID, Credit: to.ID}}
+	if a.request.Captured {
+		op.Kind, op.Postings = kindPurchase, []ledger.Posting{{Debit: account.ID, Credit: to.ID, Amount: amount}}
+	} else {
+		op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: a.payment.hold(), Amount: amount, Debit: account.ID, Credit: to.ID}}
+	}
 	freeze, froze := s.Cards.AutoFreeze(a.card)
 	if sh.freeze {
 		op.States = []ledger.StateChange{freeze}
@@ -365,16 +369,28 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		if below(a.card, after.Available) != sh.freeze {
 			return nil, errShape
 		}
-		*l = a.line(TypeAuthorization, money.New(sh.amount, a.card.BIN.Currency), o.At)
+		*l = a.approved(amount, o.At, s.Policy.trade(a.request.Merchant.MCC).HoldFor)
 		l.Balance, l.Code, l.Books = after.Available, code, o.Transaction
-		l.payment.State, l.payment.ExpiresAt, l.payment.CreatedAt = StateOpen, o.At.Add(s.Policy.trade(a.request.Merchant.MCC).HoldFor), a.at
 		effects := append(s.rows(l), issuing.Used(a.card, o.At, l.amount))
+		if a.request.Captured && a.card.Controls.SingleUse {
+			effects = append(effects, issuing.UsedUp(a.card, o.At))
+		}
 		if sh.freeze {
 			effects = append(effects, froze(o)...)
 		}
 		return append(effects, s.linked(l)...), nil
 	}
 	return op
+}
+
+// approved is what is kept of the attempt once its money is held, or taken.
+func (a *attempt) approved(amount money.Amount, at time.Time, holdFor time.Duration) line {
+	l := a.line(TypeAuthorization, amount, at)
+	l.payment.State, l.payment.ExpiresAt, l.payment.CreatedAt = StateOpen, at.Add(holdFor), a.at
+	if a.request.Captured {
+		l.Type, l.payment.State, l.payment.ExpiresAt, l.payment.EndedAt = TypeSettlement, StateSettled, time.Time{}, at
+	}
+	return l
 }
 
 // below reports whether a balance freezes the card.

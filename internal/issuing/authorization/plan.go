@@ -95,12 +95,32 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 // Reverse releases what a payment holds, all of it or a part. What was captured is not
 // reversed (already_captured). A payment that has ended without a capture, or was
 // declined, is reversed by doing nothing; one that was never seen is declined should it come.
+//
+// Named by Original, it undoes what that message did, and that alone: an increment is
+// released, and what a capture, a purchase or a post took is given back.
 func (s *Service) Reverse(ctx context.Context, a Advice) (Decision, error) {
 	return s.about(ctx, &a, kindReverse, s.reverse)
 }
 
-func (s *Service) reverse(_ context.Context, m *matter) (plan, Reason, error) {
+func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) {
 	p := plan{kind: kindReverse, line: StepReversal, amount: money.New(0, m.card.BIN.Currency), to: m.payment.State}
+	if m.advice.Payment == "" {
+		named, ok, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original)
+		switch {
+		case err != nil || !ok:
+			return plan{}, ReasonNone, err
+		case named.declined():
+			posted, err := s.beyond(ctx, m)
+			if posted {
+				return plan{}, ReasonEnded, err
+			}
+			return p, ReasonNone, err
+		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
+			return s.undo(ctx, m, named, p)
+		case named.Type == TypeRefund, named.Type == StepReversal:
+			return plan{}, ReasonEnded, nil
+		}
+	}
 	switch m.payment.State {
 	case StateReversed, StateExpired, StateDeclined, stateUnseen:
 		return p, ReasonNone, nil
@@ -114,6 +134,64 @@ func (s *Service) reverse(_ context.Context, m *matter) (plan, Reason, error) {
 		return plan{}, ReasonOverReversal, nil
 	}
 	return m.release(p, m.advice.Amount), ReasonNone, nil
+}
+
+// beyond reports whether the named message is a completion that went beyond its payment,
+// of which there is more than one message can undo.
+func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
+	_, posted, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original+keyRest)
+	return posted, err
+}
+
+// undo completes a plan that undoes what one message of a payment did, as far as that was
+// not undone before: under another key, or by refunds.
+func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (plan, Reason, error) {
+	counter := kindReverse + "/" + string(named.ID)
+	undone, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	left, over := named.amount.Minor-undone[counter], ReasonOverReversal
+	var captured, refunded int64
+	if named.Type == TypeSettlement {
+		over = ReasonOverRefund
+		if captured, refunded, err = s.taken(ctx, m); err != nil {
+			return plan{}, ReasonNone, err
+		}
+		left = min(left, captured-refunded)
+	} else {
+		left = min(left, m.hold.Remaining().Minor)
+	}
+	amount := m.advice.Amount
+	switch {
+	case amount.Minor > max(left, 0):
+		return plan{}, over, nil
+	case left <= 0:
+		return p, ReasonNone, nil
+	case amount.IsZero():
+		amount = money.New(left, m.card.BIN.Currency)
+	}
+	if named.Type == TypeSettlement {
+		p.line, p.amount, p.give, p.spent = TypeRefund, amount, amount.Minor, -amount.Minor
+		p.guards = append(m.payment.counters(-amount.Minor, amount.Minor == captured && m.payment.State == StateSettled), m.refunds(amount, captured))
+	} else {
+		p = m.release(p, amount)
+	}
+	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor})
+	return p, ReasonNone, nil
+}
+
+// refunds is the guard that a payment never gives back more than it captured.
+func (m *matter) refunds(amount money.Amount, captured int64) ledger.Guard {
+	return ledger.Guard{Counter: kindRefund + "/" + string(m.payment.ID), Add: amount.Minor, Limit: captured}
+}
+
+// taken returns what a payment captured and gave back, in minor units.
+func (s *Service) taken(ctx context.Context, m *matter) (captured, refunded int64, err error) {
+	if captured, err = s.sum(ctx, m, TypeSettlement); err == nil {
+		refunded, err = s.sum(ctx, m, TypeRefund)
+	}
+	return captured, refunded, err
 }
 
 // release completes a plan that lets go of an amount; of all that is left when it is zero.
@@ -154,11 +232,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		p.fresh, p.to, p.give, p.spent = true, StateRefunded, p.amount.Minor, -p.amount.Minor
 		return p, ReasonNone, nil
 	}
-	captured, err := s.sum(ctx, m, TypeSettlement)
-	if err != nil {
-		return plan{}, ReasonNone, err
-	}
-	refunded, err := s.sum(ctx, m, TypeRefund)
+	captured, refunded, err := s.taken(ctx, m)
 	if err != nil {
 		return plan{}, ReasonNone, err
 	}
@@ -169,7 +243,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		p.amount = money.New(captured-refunded, m.card.BIN.Currency)
 	}
 	p.give, p.spent = p.amount.Minor, -p.amount.Minor
-	p.guards = []ledger.Guard{{Counter: kindRefund + "/" + string(m.payment.ID), Add: p.amount.Minor, Limit: captured}}
+	p.guards = []ledger.Guard{m.refunds(p.amount, captured)}
 	return p, ReasonNone, nil
 }
 
@@ -196,6 +270,45 @@ func (s *Service) post(_ context.Context, m *matter) (plan, Reason, error) {
 	m.payment.counted = b.counted()
 	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: b.guards, pays: true,
 		to: StateSettled, spent: m.advice.Amount.Minor, decides: true, fresh: true}, ReasonNone, nil
+}
+
+// The ends of the keys under which Complete does what goes beyond its first step.
+const (
+	keyHeld = "/held"
+	keyRest = "/rest"
+)
+
+// Complete books what a merchant is owed, whatever became of its payment: it captures the
+// payment as far as that goes, and posts what is beyond it; all of it where the payment is
+// not known, or has ended. The card must be named. Repeated, it goes on where it was broken off.
+func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	if a.Payment == "" && a.Original == "" {
+		return s.Post(ctx, a)
+	}
+	d, err := s.Capture(ctx, a)
+	switch code := fault.CodeOf(err); {
+	case code == fault.NotFound, code == fault.IdempotencyConflict: // it was posted under this key, before its payment came
+		return s.Post(ctx, a)
+	case err != nil || d.Approved:
+		return d, err
+	}
+	rest := a
+	if d.Reason == ReasonOverCapture {
+		held := a
+		held.Key, held.Amount, held.Final = a.Key+keyHeld, money.New(0, a.Amount.Currency), true
+		if d, err = s.Capture(ctx, held); err != nil {
+			return Decision{}, err
+		}
+		rest.Amount.Minor -= d.Amount.Minor
+	}
+	rest.Key = a.Key + keyRest
+	if d, err = s.Post(ctx, rest); err == nil {
+		d.Amount = a.Amount
+	}
+	return d, err
 }
 
 // begins returns what is wrong with a message that begins a payment.

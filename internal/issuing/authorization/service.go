@@ -103,6 +103,7 @@ func New(d Deps) *Service {
 // The kinds of the ledger's transactions. Their key is the message's, after keyPrefix.
 const (
 	kindAuthorize = "authorization.authorize"
+	kindPurchase  = "authorization.purchase"
 	kindIncrement = "authorization.increment"
 	kindCapture   = "authorization.capture"
 	kindPost      = "authorization.post"
