@@ -26,6 +26,8 @@ type plan struct {
 	to   State
 	// spent is by how much the card's spending changes.
 	spent int64
+	// against is what speaks against it should the books have nothing against it.
+	against Reason
 	// decides says that it was decided by the card's controls, which must still hold.
 	decides bool
 	// fresh says that the payment begins with it.
@@ -39,23 +41,58 @@ func (s *Service) Increment(ctx context.Context, a Advice) (Decision, error) {
 	if !a.Amount.IsPositive() {
 		return Decision{}, fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
 	}
-	return s.about(ctx, &a, kindIncrement, s.increment)
+	var more *attempt
+	d, err := s.about(ctx, &a, kindIncrement, func(ctx context.Context, m *matter) (plan, Reason, error) {
+		if more == nil {
+			more = s.growing(m)
+		}
+		return s.increment(ctx, m, more)
+	})
+	if err == nil && more != nil && more.judged {
+		s.learn(more, &d)
+	}
+	return d, err
 }
 
-func (s *Service) increment(_ context.Context, m *matter) (plan, Reason, error) {
+// growing is an increment as the attempt that it is: scored, and asked about, like a
+// payment of its own.
+func (s *Service) growing(m *matter) *attempt {
+	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
+		Merchant: m.payment.Merchant, Presented: Presented{Entry: m.payment.Entry}, At: m.advice.At})
+	a.payment.ID = m.payment.ID
+	return a
+}
+
+func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, Reason, error) {
 	if !m.open() {
 		return plan{}, ReasonEnded, nil
 	}
-	if reason := standing(m.card, m.at); reason != ReasonNone {
-		return plan{}, reason, nil
-	}
-	if total, err := m.hold.Amount.Add(m.advice.Amount); err != nil || over(total, m.card.BIN.MaxTransaction) {
+	if _, err := m.hold.Amount.Add(m.advice.Amount); err != nil {
 		return plan{}, ReasonMaxTransaction, nil
 	}
+	if !a.judged {
+		a.scored, a.judged = s.judge(ctx, a), true
+	}
+	a.card, a.held, a.at = m.card, m.hold.Amount, m.at
+	if err := s.weigh(ctx, a); err != nil {
+		return plan{}, ReasonNone, err
+	}
+	m.score, m.stoodIn = a.score, a.stoodIn
+	if a.found.reason != ReasonNone && a.found.rank == outright {
+		return plan{}, a.found.reason, nil
+	}
 	b := m.payment.again(m.card, m.advice.Amount.Minor)
-	return plan{kind: kindIncrement, line: TypeAuthorization, amount: m.advice.Amount, guards: b.guards, bounds: &b, pays: true, to: StateOpen,
-		spent: m.advice.Amount.Minor, decides: true,
-		holds: []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}}, ReasonNone, nil
+	if a.stoodIn {
+		b.add(s.blind(a, m.advice.Amount.Minor), ReasonStandIn)
+	}
+	p := plan{kind: kindIncrement, line: TypeAuthorization, amount: m.advice.Amount, guards: b.guards, bounds: &b, pays: true, to: StateOpen,
+		spent: m.advice.Amount.Minor, decides: true, against: a.found.reason}
+	if p.against != ReasonNone && a.found.rank == afterMonth {
+		p.guards = b.guards[:1]
+		return p, ReasonNone, nil
+	}
+	p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}
+	return p, ReasonNone, nil
 }
 
 // Capture takes what a payment holds, in one or several parts; an Amount of zero takes

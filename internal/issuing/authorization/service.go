@@ -49,6 +49,7 @@ type Question struct {
 	Card     issuing.CardID
 	Last4    string
 	Amount   money.Amount
+	Held     money.Amount // what the payment holds already, to which Amount is added; zero of a new one
 	Original money.Amount // zero unless in another currency
 	Merchant Merchant
 	Category string
