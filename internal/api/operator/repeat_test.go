@@ -146,6 +146,7 @@ func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable 
 	return map[string]repeatable{
 		"bins.put": {method: http.MethodPut, target: base + "/bins/45320012", body: `{"network":"visa","type":"travel","issuer_country":"DE","currency":"EUR",` +
 			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
+		"deciders.put":       {method: http.MethodPut, target: book + "/decider", body: `{"url":"` + b.receiver.URL + `"}`},
 		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
 		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
 		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},

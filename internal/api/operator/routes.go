@@ -29,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -52,6 +53,7 @@ type Deps struct {
 	Webhooks *webhook.Service
 	Cards    *giftcard.Service
 	Issuing  *issuing.Service
+	Deciders *decision.Service
 	Wallets  *wallet.Service
 	Pings    *ping.Service
 	Portals  *portal.Service
@@ -114,7 +116,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.networkRoutes(s)
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
-	cards.Routes(s, a.desk, deps.Issuing)
+	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders})
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }

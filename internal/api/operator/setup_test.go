@@ -33,6 +33,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -113,6 +114,8 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Wallets: wallet.New(books, hooks.Outbox, clocks), Alerts: alerts}
 	b.Issuing = issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{2})})
+	b.Deciders = decision.New(decision.Deps{DB: db, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger})
+	t.Cleanup(b.Deciders.Close)
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
