@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -99,8 +100,10 @@ type App struct {
 	// Payments decides payments with virtual cards; Decisions is whom it asks.
 	Payments  *authorization.Service
 	Decisions *decision.Service
-	Wallets   *wallet.Service
-	Alerts    *wallet.Alerts
+	// Statements are the months of cards and wallets.
+	Statements *statement.Service
+	Wallets    *wallet.Service
+	Alerts     *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
 	Rates     map[realm.Realm]*rate.Service
 	Addresses *address.Service
@@ -260,6 +263,7 @@ func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
 		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
+	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
 }
 
 // buildCatalog builds what resellers can buy.

@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -32,14 +33,15 @@ import (
 
 // Deps is what the dialect stands on.
 type Deps struct {
-	DB       *storage.DB
-	Vault    *vault.Vault
-	Clocks   *clock.Realms
-	Accounts *account.Service
-	Cards    *issuing.Service
-	Payments *authorization.Service
-	Deposits *deposit.Service
-	Webhooks *webhook.Service
+	DB         *storage.DB
+	Vault      *vault.Vault
+	Clocks     *clock.Realms
+	Accounts   *account.Service
+	Cards      *issuing.Service
+	Payments   *authorization.Service
+	Deposits   *deposit.Service
+	Statements *statement.Service
+	Webhooks   *webhook.Service
 	// Chains has payments appear on the test realm's chains; nil: there are none to simulate.
 	Chains Chains
 	// Take counts seeds that were not right against the address that presented them.
@@ -90,6 +92,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	a.cardRoutes(s)
 	a.historyRoutes(s)
 	a.walletRoutes(s)
+	a.statementRoutes(s)
 	a.webhookRoutes(s)
 	a.simulationRoutes(s)
 	return s

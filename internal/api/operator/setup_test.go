@@ -33,7 +33,9 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -116,6 +118,9 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{2})})
 	b.Deciders = decision.New(decision.Deps{DB: db, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger})
 	t.Cleanup(b.Deciders.Close)
+	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: b.Issuing, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
+		Policy: authorization.DefaultPolicy(), Logger: logger})
+	b.Statements = statement.New(statement.Deps{DB: db, Books: books, Cards: b.Issuing, Payments: payments, Clocks: clocks})
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})

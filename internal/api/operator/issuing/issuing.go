@@ -17,14 +17,16 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 )
 
 type call = desk.Call
 
 // Deps is what the room stands on.
 type Deps struct {
-	Cards    *issuing.Service
-	Deciders *decision.Service
+	Cards      *issuing.Service
+	Deciders   *decision.Service
+	Statements *statement.Service
 }
 
 type api struct {
@@ -40,6 +42,7 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Get("deciders.get", decider), a.getDecider)
 	wire.Handle(s, desk.Remove("deciders.delete", decider), a.removeDecider)
 	const card, person = "/books/{book_id}/cards/{card_id}", "/books/{book_id}/cardholders/{cardholder_id}"
+	a.statementRoutes(s, card)
 	wire.Handle(s, desk.Get("bins.list", "/bins"), a.listBINs)
 	wire.Handle(s, put("bins.put", "/bins/{bin_id}"), a.putBIN)
 	wire.Handle(s, desk.Get("spending_tiers.list", "/spending-tiers"), a.listTiers)
