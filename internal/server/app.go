@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
@@ -100,8 +101,9 @@ type App struct {
 	// Payments decides payments with virtual cards; Decisions is whom it asks.
 	Payments  *authorization.Service
 	Decisions *decision.Service
-	// Statements are the months of cards and wallets.
+	// Statements are the months of cards and wallets, Disputes what is contested.
 	Statements *statement.Service
+	Disputes   *dispute.Service
 	Wallets    *wallet.Service
 	Alerts     *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
@@ -188,7 +190,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
 	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), deposit.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes())}
+		authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes())}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -264,6 +266,9 @@ func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
 		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
 	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
+	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
+		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
+	a.Payments.Disputes = a.Disputes
 }
 
 // buildCatalog builds what resellers can buy.
@@ -333,6 +338,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Payments.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("dispute.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Disputes.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {

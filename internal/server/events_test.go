@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/order"
 	claims "github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/ping"
@@ -32,7 +33,7 @@ func TestEventsAreDocumented(t *testing.T) {
 		listed = append(listed, m[1])
 	}
 	types := slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claims.EventTypes(), deposit.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
+		authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes(), []string{webhook.TypeTest, webhook.TypeDisabled})
 	for _, name := range types {
 		if !slices.Contains(listed, name) {
 			t.Errorf("%s is not documented", name)

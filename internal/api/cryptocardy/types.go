@@ -117,6 +117,24 @@ type challengesQuery struct {
 	Status string `query:"status" json:"-"`
 }
 
+type newDispute struct {
+	// TransactionID is any line of the payment.
+	TransactionID string      `json:"transaction_id" wire:"required,max=64"`
+	Reason        string      `json:"reason" wire:"required"`
+	Note          string      `json:"note" wire:"max=500"`
+	Amount        wire.Number `json:"amount"`
+	Evidence      string      `json:"evidence" wire:"max=4000"`
+}
+
+type disputesQuery struct {
+	Status string `query:"status" json:"-"`
+	Before string `query:"before" json:"-" wire:"max=64"`
+}
+
+type disputePath struct {
+	ID string `path:"dispute_id" json:"-"`
+}
+
 type newWebhook struct {
 	URL    string     `json:"url" wire:"required,max=2048"`
 	Events []string   `json:"events" wire:"required"`
@@ -353,6 +371,25 @@ type statementView struct {
 	Fees       *wire.Major     `json:"fees,omitzero"`
 	Data       []movementView  `json:"data"`
 	Pagination wire.PageTotals `json:"pagination"`
+}
+
+type disputeView struct {
+	ID              string     `json:"id"`
+	AuthorizationID string     `json:"authorization_id"`
+	CardID          string     `json:"card_id"`
+	Reason          string     `json:"reason"`
+	Note            string     `json:"note,omitzero"`
+	Amount          wire.Major `json:"amount"`
+	Refunded        wire.Major `json:"refunded"`
+	Currency        string     `json:"currency"`
+	// Credited says that it was credited when it was opened.
+	Credited bool   `json:"credited"`
+	Status   string `json:"status"`
+	Decision string `json:"decision,omitzero"`
+	Evidence int64  `json:"evidence"`
+	// DueAt is null once it is decided.
+	DueAt     *wire.TimeSecond `json:"due_at"`
+	CreatedAt wire.TimeSecond  `json:"created_at"`
 }
 
 // depositAddresses have a member a currency.

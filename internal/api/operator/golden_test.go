@@ -51,7 +51,7 @@ func TestGoldens(t *testing.T) {
 				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
-					"sell": b.sell, "claim": b.claim, "report": b.report},
+					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report},
 			}
 		})
 	})

@@ -30,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
@@ -56,6 +57,7 @@ type Deps struct {
 	Issuing    *issuing.Service
 	Deciders   *decision.Service
 	Statements *statement.Service
+	Disputes   *dispute.Service
 	Wallets    *wallet.Service
 	Pings      *ping.Service
 	Portals    *portal.Service
@@ -118,7 +120,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.networkRoutes(s)
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
-	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements})
+	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements, Disputes: deps.Disputes})
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }

@@ -3,9 +3,12 @@ package authorization
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -191,28 +194,96 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		p.fresh, p.to, p.give, p.spent = true, StateRefunded, p.amount.Minor, -p.amount.Minor
 		return p, ReasonNone, nil
 	}
-	captured, err := s.sum(ctx, m, TypeSettlement)
+	paid, err := s.paid(ctx, &m.payment, m.card.BIN.Currency)
 	if err != nil {
 		return plan{}, ReasonNone, err
 	}
-	refunded, err := s.sum(ctx, m, TypeRefund)
-	if err != nil {
-		return plan{}, ReasonNone, err
-	}
-	if m.payment.State == StateRefunded || captured <= refunded || p.amount.Minor > captured-refunded {
+	if m.payment.State == StateRefunded || !paid.Captured.IsPositive() {
 		return plan{}, ReasonOverRefund, nil
 	}
 	if p.amount.IsZero() {
-		p.amount = money.New(captured-refunded, m.card.BIN.Currency)
+		if p.amount = money.New(paid.Captured.Minor-paid.refunded, paid.Captured.Currency); !p.amount.IsPositive() {
+			return plan{}, ReasonOverRefund, nil
+		}
+	}
+	left := paid.Left()
+	if lacking := p.amount.Minor - left.Minor; lacking > 0 && s.Disputes != nil && p.amount.Minor <= paid.Captured.Minor-paid.refunded {
+		gave, err := s.Disputes.GiveWay(ctx, m.payment.Book, m.payment.ID, money.New(lacking, left.Currency))
+		if err != nil {
+			return plan{}, ReasonNone, err
+		}
+		left.Minor += gave.Minor
+	}
+	switch {
+	case m.advice.Amount.IsZero() && left.IsPositive():
+		p.amount.Minor = min(p.amount.Minor, left.Minor)
+	case p.amount.Minor > left.Minor:
+		return plan{}, ReasonOverRefund, nil
 	}
 	p.give, p.spent = p.amount.Minor, -p.amount.Minor
-	p.guards = []ledger.Guard{{Counter: kindRefund + "/" + string(m.payment.ID), Add: p.amount.Minor, Limit: captured}}
+	p.guards = []ledger.Guard{{Counter: ReturnCounter(m.payment.ID), Add: p.amount.Minor, Limit: paid.Captured.Minor}}
 	return p, ReasonNone, nil
 }
 
-// sum adds up the lines of a type that the payment has.
-func (s *Service) sum(ctx context.Context, m *matter, of Type) (int64, error) {
-	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], sumLines, string(m.payment.Book), string(m.payment.ID), string(of))
+// Paid is what became of a payment's money.
+type Paid struct {
+	Payment ID
+	Card    issuing.CardID
+	Realm   realm.Realm
+	// Captured is all that was, Returned what was refunded, or is given back for a dispute.
+	Captured, Returned money.Amount
+	SettledAt          time.Time // the last time; zero: never
+	refunded           int64
+}
+
+// Left is what was captured and not given back.
+func (p *Paid) Left() money.Amount {
+	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
+}
+
+// ReturnCounter names the counter of the books of what a payment gave back. Whoever gives
+// something back of one adds to it, with what was captured as the limit.
+func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
+
+// Paid returns what became of a payment's money, or not_found. A refund by itself is none.
+func (s *Service) Paid(ctx context.Context, book ledger.BookID, payment ID) (Paid, error) {
+	found, err := s.toPayment(ctx, &Advice{Book: book, Payment: payment})
+	if err != nil {
+		return Paid{}, err
+	}
+	card, err := s.Cards.Find(ctx, book, found.Card)
+	if err != nil {
+		return Paid{}, err
+	}
+	return s.paid(ctx, found, card.BIN.Currency)
+}
+
+func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency) (Paid, error) {
+	out := Paid{Payment: p.ID, Card: p.Card, Realm: p.Realm, Captured: money.New(0, currency), Returned: money.New(0, currency)}
+	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
+		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
+			return err
+		}
+		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
+			return err
+		}
+		last, _, err := storage.One(ctx, q, storage.Scalar[int64], lastLine, string(p.Book), string(p.ID), string(TypeSettlement))
+		if err != nil {
+			return err
+		}
+		if last > 0 {
+			out.SettledAt = storage.Time(last)
+		}
+		counted, err := ledger.Counters(ctx, q, p.Book, ReturnCounter(p.ID))
+		out.Returned.Minor = counted[ReturnCounter(p.ID)]
+		return err
+	})
+	return out, err
+}
+
+// sum adds up the lines of a type that a payment has.
+func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, error) {
+	n, _, err := storage.One(ctx, q, storage.Scalar[int64], sumLines, string(p.Book), string(p.ID), string(of))
 	return n, err
 }
 

@@ -63,7 +63,9 @@ var (
 	listLines = storage.SQL("authorization.list_transactions", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+listed+`
 		ORDER BY t.transaction_id DESC LIMIT $9 OFFSET $10`)
 	countLines = storage.SQL("authorization.count_transactions", `SELECT COUNT(*)`+fromLines+listed)
-	sumLines   = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
+	lastLine   = storage.SQL("authorization.last_transaction", `SELECT COALESCE(MAX(created_at), 0) FROM authorization_transactions
+		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
+	sumLines = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 )
 

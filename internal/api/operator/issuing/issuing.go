@@ -1,5 +1,6 @@
 // Package issuing is the room of the operator API for virtual cards: BINs, cards of any
-// customer, cardholders and spending tiers, and whom customers want asked about payments.
+// customer, cardholders and spending tiers, whom customers want asked about payments,
+// statements, and disputes.
 //
 // It translates, and holds no rule about money or cards. It must never show a card's
 // number: operators have no call for that.
@@ -16,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 )
@@ -27,6 +29,7 @@ type Deps struct {
 	Cards      *issuing.Service
 	Deciders   *decision.Service
 	Statements *statement.Service
+	Disputes   *dispute.Service
 }
 
 type api struct {
@@ -43,6 +46,7 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Remove("deciders.delete", decider), a.removeDecider)
 	const card, person = "/books/{book_id}/cards/{card_id}", "/books/{book_id}/cardholders/{cardholder_id}"
 	a.statementRoutes(s, card)
+	a.disputeRoutes(s)
 	wire.Handle(s, desk.Get("bins.list", "/bins"), a.listBINs)
 	wire.Handle(s, put("bins.put", "/bins/{bin_id}"), a.putBIN)
 	wire.Handle(s, desk.Get("spending_tiers.list", "/spending-tiers"), a.listTiers)
