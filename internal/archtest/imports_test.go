@@ -99,6 +99,7 @@ var owned = []struct {
 	{"github.com/chromedp/chromedp", []string{"tests"}},
 	{"github.com/chromedp/cdproto", []string{"tests"}},
 	{"github.com/boombuler/barcode", []string{"internal/api", "internal/web", "internal/giftcard", "internal/platform"}},
+	{"codeberg.org/go-pdf/fpdf", []string{"internal/issuing/statement"}},
 	{"github.com/Shopify/toxiproxy/v2", []string{"tests"}},
 	{"github.com/moov-io/iso8583", []string{"internal/platform/iso", "internal/provider/iso8583", "internal/provider/simulator"}},
 	{"github.com/moov-io/iso8583-connection", []string{"internal/provider/iso8583"}},

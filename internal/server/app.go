@@ -26,6 +26,8 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -101,8 +103,11 @@ type App struct {
 	// Payments decides payments with virtual cards; Decisions is whom it asks.
 	Payments  *authorization.Service
 	Decisions *decision.Service
-	Wallets   *wallet.Service
-	Alerts    *wallet.Alerts
+	// Statements are the months of cards and wallets, Disputes what is contested.
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Wallets    *wallet.Service
+	Alerts     *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
 	Rates     map[realm.Realm]*rate.Service
 	Addresses *address.Service
@@ -265,6 +270,10 @@ func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
 		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
+	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
+	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
+		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
+	a.Payments.Disputes = a.Disputes
 }
 
 // buildCatalog builds what resellers can buy.
@@ -334,6 +343,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Payments.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("dispute.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Disputes.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {

@@ -29,8 +29,10 @@ type attempt struct {
 	at      time.Time
 	found   finding // what speaks against it, but for what the books know
 	avs     AVS
+	held    money.Amount // what the payment holds already; none of a new one
 	event   fraud.Event
 	score   int
+	judged  bool    // the scorer was asked
 	scored  bool    // the scorer answered
 	verdict Verdict // the decider's; empty: it was not asked
 	stoodIn bool
@@ -74,7 +76,7 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 	if first, done, err := s.first(ctx, a); done || err != nil {
 		return first, err
 	}
-	a.scored = s.judge(ctx, a)
+	a.scored, a.judged = s.judge(ctx, a), true
 	d, err := s.decide(ctx, a)
 	if err != nil {
 		return Decision{}, fmt.Errorf("authorize %s: %w", a.payment.ID, err)
@@ -207,7 +209,9 @@ func (s *Service) reread(ctx context.Context, a *attempt) (err error) {
 // weigh gathers what can be known of a payment without the books: what its card allows,
 // what was presented, the score, and what the book's own decider says.
 func (s *Service) weigh(ctx context.Context, a *attempt) error {
-	a.found, a.stoodIn = examine(a.card, a.request, a.at), false
+	whole := *a.request
+	whole.Amount.Minor += a.held.Minor
+	a.found, a.stoodIn = examine(a.card, &whole, a.at), false
 	billing, err := s.billing(ctx, a)
 	if err != nil {
 		return err
@@ -223,7 +227,7 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	if reason == ReasonNone {
 		reason = s.presented(a)
 	}
-	if reason == ReasonNone {
+	if reason == ReasonNone && a.held.IsZero() { // whoever is asked for more is not there to be challenged
 		if reason, err = s.challenged(ctx, a); err != nil {
 			return err
 		}
@@ -284,13 +288,14 @@ func (s *Service) presented(a *attempt) Reason {
 func (s *Service) asked(ctx context.Context, a *attempt) Reason {
 	if r := a.request; s.Decider != nil && a.verdict == "" {
 		a.verdict = s.Decider.Decide(ctx, Question{Book: a.card.Book, Realm: a.card.Realm, Payment: a.payment.ID, Card: a.card.ID, Last4: a.card.Last4,
-			Amount: r.Amount, Original: r.Original, Merchant: r.Merchant, Category: category.Of(r.Merchant.MCC), Entry: r.Entry, Score: a.score, At: a.at})
+			Amount: r.Amount, Held: a.held, Original: r.Original, Merchant: r.Merchant, Category: category.Of(r.Merchant.MCC), Entry: r.Entry, Score: a.score,
+			At: a.at})
 	}
 	if a.verdict == Deny {
 		return ReasonDecisionWebhook
 	}
 	a.stoodIn = !a.scored || a.verdict == Absent
-	if a.stoodIn && a.request.Amount.Minor > minorUnits(s.Policy.StandIn.MaxMajor, a.card.BIN.Currency) {
+	if a.stoodIn && a.held.Minor+a.request.Amount.Minor > minorUnits(s.Policy.StandIn.MaxMajor, a.card.BIN.Currency) {
 		return ReasonStandIn
 	}
 	return ReasonNone
@@ -332,11 +337,17 @@ func (s *Service) try(ctx context.Context, a *attempt) (Decision, Reason, error)
 func (s *Service) bounds(a *attempt, amount int64) bounds {
 	b := boundsOf(a.card, a.at, amount)
 	a.payment.counted = b.counted()
-	if a.stoodIn { // what was approved blindly stays counted, whatever becomes of it
-		b.add(ledger.Guard{Counter: "card/" + string(a.card.ID) + "/stood_in/" + spending.PerDay.Period(a.at), Add: amount,
-			Limit: minorUnits(s.Policy.StandIn.MaxDayMajor, a.card.BIN.Currency)}, ReasonStandIn)
+	if a.stoodIn {
+		b.add(s.blind(a, amount), ReasonStandIn)
 	}
 	return b
+}
+
+// blind is the guard of a card's day for what is approved while a part of what decides is
+// down. What was approved so stays counted, whatever becomes of it.
+func (s *Service) blind(a *attempt, amount int64) ledger.Guard {
+	return ledger.Guard{Counter: "card/" + string(a.card.ID) + "/stood_in/" + spending.PerDay.Period(a.at), Add: amount,
+		Limit: minorUnits(s.Policy.StandIn.MaxDayMajor, a.card.BIN.Currency)}
 }
 
 // placing is the operation that holds the money. What already speaks against the payment
@@ -449,11 +460,16 @@ func (s *Service) refusal(ctx context.Context, a *attempt, sh *shape, err error)
 	}
 }
 
-// bounded says which limit a payment would pass. Those but the month's are told only when
-// the balance would do.
+// bounded says which limit a payment would pass, or asks for as much as that limit leaves
+// where the merchant takes a part. Those but the month's are told only when the balance
+// would do.
 func (s *Service) bounded(ctx context.Context, a *attempt, sh *shape, err error) (Reason, error) {
 	b := s.bounds(a, sh.amount)
 	reason, place := b.passed(err, a.card)
+	if left := b.left(err, place); a.request.PartialAllowed && reason != ReasonStandIn && left > 0 {
+		sh.amount = left
+		return ReasonNone, nil
+	}
 	if place == 0 {
 		return reason, nil
 	}

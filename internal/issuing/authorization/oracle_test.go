@@ -105,6 +105,9 @@ func (g *ghost) authorize(a ask) (verdict, *spectre) {
 	case a.amount > 500_000:
 		return g.no(authorization.ReasonMaxTransaction, true), nil
 	}
+	if room := g.limit - g.months[month(a.now)]; a.partial && g.passes(a.now, a.amount) && room > 0 {
+		a.amount = room
+	}
 	if a.partial && a.amount > g.available() && g.available() > 0 && !g.passes(a.now, a.amount) {
 		a.amount = g.available()
 	}
