@@ -104,7 +104,7 @@ func (s *Service) read(ctx context.Context, st *Statement, p span, how bool) ([]
 			all = append(all, st.movement(&lines[i], moves[i]))
 		}
 	}
-	if how == told {
+	if how {
 		err = s.tell(ctx, st, all)
 	}
 	return all, err
