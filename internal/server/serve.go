@@ -44,6 +44,9 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err != nil {
 		return err
 	}
+	if err := a.Fraud.Restore(ctx); err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := a.start(background); err != nil {
@@ -53,6 +56,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Accounts.Run(background) })
 	running.Go(func() { a.Vault.Run(background, a.Logger) })
 	running.Go(func() { a.Pings.Run(background) })
+	running.Go(func() { a.Fraud.Run(background) })
 	running.Go(func() { a.Catalog.Run(background) })
 	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })
