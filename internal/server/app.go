@@ -26,6 +26,8 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -76,6 +78,8 @@ type Options struct {
 	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
+	// Payments are the rules of payments with virtual cards; nil: authorization.DefaultPolicy.
+	Payments *authorization.Policy
 	// Issuing are the rules for virtual cards.
 	Issuing Issuing
 	// Metrics counts what happens; nil: nothing is counted.
@@ -99,8 +103,11 @@ type App struct {
 	// Payments decides payments with virtual cards; Decisions is whom it asks.
 	Payments  *authorization.Service
 	Decisions *decision.Service
-	Wallets   *wallet.Service
-	Alerts    *wallet.Alerts
+	// Statements are the months of cards and wallets, Disputes what is contested.
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Wallets    *wallet.Service
+	Alerts     *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
 	Rates     map[realm.Realm]*rate.Service
 	Addresses *address.Service
@@ -186,8 +193,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), deposit.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: EventTypes()}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -257,10 +263,18 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 
 // buildPayments makes what decides payments with virtual cards.
 func (a *App) buildPayments(o Options) {
+	rules := authorization.DefaultPolicy()
+	if o.Payments != nil {
+		rules = *o.Payments
+	}
 	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(a.Fraud), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
+		Clocks: a.Clocks, Fraud: authorization.Engine(a.Fraud), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
+	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
+	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
+		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
+	a.Payments.Disputes = a.Disputes
 }
 
 // buildCatalog builds what resellers can buy.
@@ -269,7 +283,7 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 	if err := a.Catalog.Refresh(ctx); err != nil {
 		return fmt.Errorf("load catalog: %w", err)
 	}
-	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
 	return nil
 }
 
@@ -292,7 +306,7 @@ func (a *App) buildOrders(ctx context.Context, o Options) error {
 // buildAfterSale builds what happens to orders once they are completed.
 func (a *App) buildAfterSale(o Options) error {
 	a.Claims = claim.New(claim.Deps{DB: a.DB, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
-	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger})
 	if o.Metrics == nil {
 		return nil
 	}
@@ -330,6 +344,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Payments.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("dispute.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Disputes.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {

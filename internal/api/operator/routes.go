@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/fraud"
 	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
 	"github.com/scripcards/scrip/internal/api/operator/remedy"
+	"github.com/scripcards/scrip/internal/api/operator/supplier"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
@@ -32,10 +33,14 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -46,25 +51,29 @@ import (
 
 // Deps is what the dialect stands on.
 type Deps struct {
-	DB       *storage.DB
-	Clocks   *clock.Realms
-	Vault    *vault.Vault
-	Audit    *audit.Log
-	Books    *ledger.Ledger
-	Accounts *account.Service
-	Webhooks *webhook.Service
-	Cards    *giftcard.Service
-	Issuing  *issuing.Service
-	Wallets  *wallet.Service
-	Pings    *ping.Service
-	Portals  *portal.Service
-	Catalog  *catalog.Service
-	Stock    *stock.Stock
-	Orders   *order.Service
-	Alerts   *wallet.Alerts
-	Claims   *claim.Service
-	Reports  *report.Service
-	Fraud    *office.Service
+	DB         *storage.DB
+	Clocks     *clock.Realms
+	Vault      *vault.Vault
+	Audit      *audit.Log
+	Books      *ledger.Ledger
+	Accounts   *account.Service
+	Webhooks   *webhook.Service
+	Cards      *giftcard.Service
+	Issuing    *issuing.Service
+	Deciders   *decision.Service
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Wallets    *wallet.Service
+	Pings      *ping.Service
+	Portals    *portal.Service
+	Catalog    *catalog.Service
+	Stock      *stock.Stock
+	Supply     *supply.Service
+	Orders     *order.Service
+	Alerts     *wallet.Alerts
+	Claims     *claim.Service
+	Reports    *report.Service
+	Fraud      *office.Service
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -118,7 +127,8 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.networkRoutes(s)
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
-	cards.Routes(s, a.desk, deps.Issuing)
+	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements, Disputes: deps.Disputes})
+	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	fraud.Routes(s, a.desk, deps.Fraud)
 	return s

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // Maker makes the addresses of one chain: a key, or a wallet process.
@@ -48,6 +49,7 @@ type Wallet struct {
 type Deps struct {
 	DB     *storage.DB
 	Audit  *audit.Log
+	Outbox *webhook.Outbox
 	Clocks *clock.Realms
 	Logger *slog.Logger
 	// Makers are who makes addresses where. A chain in neither Makers nor Pools has none to give.
@@ -180,6 +182,20 @@ func (s *Service) fill(ctx context.Context, w Wallet, chain asset.Chain, has giv
 // Find returns whose an address is, and whether it is anybody's.
 func (s *Service) Find(ctx context.Context, p Place, address string) (ledger.BookID, bool, error) {
 	return storage.One(ctx, s.DB, scanBook, findOwner, string(p.Realm), string(p.Chain), address)
+}
+
+// Known returns those of the given addresses that are somebody's. It asks once for any number.
+func (s *Service) Known(ctx context.Context, p Place, addresses []string) (map[string]bool, error) {
+	values := make([][]any, len(addresses))
+	for i, address := range addresses {
+		values[i] = []any{address}
+	}
+	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], knownAddresses, values, string(p.Realm), string(p.Chain))
+	known := make(map[string]bool, len(found))
+	for _, address := range found {
+		known[address] = true
+	}
+	return known, err
 }
 
 // Given is an address with its chain.
