@@ -2,7 +2,7 @@
 # Debian without make: apt-get install make, or run scripts/test.sh directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-quick lint fuzz bench generate clean
+.PHONY: help build test test-quick lint fuzz bench model-check generate clean
 
 FUZZTIME ?= 10s
 BENCH ?= .
@@ -28,6 +28,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each (10s)
 
 bench: ## Run the benchmarks that match BENCH, BENCHTIME each (1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+
+model-check: ## Train the fraud model in the program again and compare (minutes)
+	go run ./cmd/scrip fraud train --check
 
 generate: ## Write generated files anew
 	go generate ./...

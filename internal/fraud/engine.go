@@ -97,8 +97,14 @@ func (e *Engine) Score(event Event) Score {
 	if event.Kind == Authorization {
 		return e.world(event.Realm).paying().score(&event)
 	}
-	w, a := e.world(event.Realm), e.ask(&event)
 	var f facts
+	public := e.count(&event, &f)
+	return judge(&f, public)
+}
+
+// count counts a balance check and returns what was seen of its parties.
+func (e *Engine) count(event *Event, f *facts) (public bool) {
+	w, a := e.world(event.Realm), e.ask(event)
 	near := w.near(&a)
 	own := w.askCard(&a, &f[card])
 	for who := range parties {
@@ -108,7 +114,7 @@ func (e *Engine) Score(event Event) Score {
 	if a.listed {
 		f[address][listed][always] = 1
 	}
-	return judge(&f, a.public)
+	return a.public
 }
 
 // Learn counts what came of an event that was scored.
@@ -138,4 +144,38 @@ func (e *Engine) Label(event Event, label Label) {
 	for who := range parties {
 		w.labelParty(who, &a, label.Fraud)
 	}
+}
+
+// Append appends all that the engine remembers. Nobody uses the engine meanwhile.
+func (e *Engine) Append(to []byte) []byte {
+	for _, w := range [...]*world{e.live, e.test} {
+		for _, t := range w.parties {
+			to = t.Append(to)
+		}
+		to = w.blocks.Append(w.cards.Append(to))
+		p := w.paying()
+		to = p.pairs.Append(p.shops.Append(p.payers.Append(to)))
+	}
+	return to
+}
+
+// Load fills an engine that has seen nothing with what Append wrote, and returns what
+// follows it.
+func (e *Engine) Load(from []byte) ([]byte, error) {
+	for _, w := range [...]*world{e.live, e.test} {
+		p := w.paying()
+		for _, load := range [...]func([]byte) ([]byte, error){w.parties[caller].Load, w.parties[address].Load, w.parties[net].Load,
+			w.cards.Load, w.blocks.Load, p.payers.Load, p.shops.Load, p.pairs.Load} {
+			var err error
+			if from, err = load(from); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return from, nil
+}
+
+// Layout says how what is remembered is written: only the same layout can be loaded.
+func Layout() string {
+	return keep.Layout[party]() + keep.Layout[cardState]() + keep.Layout[blockState]() + keep.Layout[payer]() + keep.Layout[payee]() + keep.Layout[span]()
 }

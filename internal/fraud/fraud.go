@@ -62,8 +62,11 @@ type Event struct {
 	Card    Hash
 	// Before and After stand for the numbers next to the card's.
 	Before, After Hash
-	// Block stands for the hundred numbers around the card's.
+	// Block stands for the hundred numbers around the card's, check digits included.
 	Block Hash
+	// Hundred and Range stand for the hundred and the 5000 serial numbers around the
+	// card's. Rules do not look at them, models do.
+	Hundred, Range Hash
 	// Merchant, Country (ISO 3166-1 alpha-2) and Amount are a payment's.
 	Merchant Hash
 	Country  string
@@ -96,6 +99,16 @@ type Score struct {
 	Signals []Signal
 	// Model names the trained model that made the score; empty when rules alone did.
 	Model string
+	// Told is what Uniform returns where a model has a say in it; nil: what the signals say.
+	Told *Told
+	// Decision names what is kept of the score; empty: nothing is.
+	Decision string
+}
+
+// Told is a score as a caller may see it.
+type Told struct {
+	Hundredths int
+	Signals    []Signal
 }
 
 // Signal is one reason for a score.
@@ -104,7 +117,8 @@ type Signal struct {
 	Name string
 	// Of is whose events were counted: credential, address, network, card or neighbourhood.
 	Of string
-	// Value was seen within Window, and Threshold is where it begins to count.
+	// Value was seen within Window, and Threshold is where it begins to count; 0 where a
+	// model says so, which has no thresholds. Shares are in hundredths.
 	Value, Threshold int64
 	Window           time.Duration
 	// Points, in hundredths, is what it added to the score.
@@ -124,5 +138,9 @@ func (s Score) Uniform() Score {
 			quiet = append(quiet, signal)
 		}
 	}
-	return Score{Hundredths: total(quiet), Signals: quiet, Model: s.Model}
+	uniform := Score{Hundredths: total(quiet), Signals: quiet, Model: s.Model, Decision: s.Decision}
+	if s.Told != nil {
+		uniform.Hundredths, uniform.Signals = s.Told.Hundredths, s.Told.Signals
+	}
+	return uniform
 }

@@ -19,6 +19,8 @@ import (
 const (
 	purposeCard    = "ping.card"
 	purposeBlock   = "ping.block"
+	purposeHundred = "ping.hundred"
+	purposeRange   = "ping.range"
 	purposeNetwork = "ping.network"
 )
 
@@ -168,9 +170,12 @@ func (s *Service) score(a *attempt) fraud.Score {
 	c := &a.check.Caller
 	near := neighboursOf(a.inquiry.Number.Reveal())
 	hash := func(number string) fraud.Hash { return s.cardHash(c.Realm, a.network.id, number) }
+	around := func(purpose, numbers string) fraud.Hash {
+		return fraud.Hash(s.Vault.Hash(purpose, string(c.Realm)+"/"+a.network.id+"/"+numbers))
+	}
 	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Public: c.public(),
 		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
-		Block: fraud.Hash(s.Vault.Hash(purposeBlock, string(c.Realm)+"/"+a.network.id+"/"+near.block))}
+		Block: around(purposeBlock, near.block), Hundred: around(purposeHundred, near.hundred), Range: around(purposeRange, near.span)}
 	return s.Fraud.Score(a.event)
 }
 
@@ -185,7 +190,7 @@ func (s *Service) learn(a *attempt, r Result) {
 }
 
 // neighbours are the numbers around a number.
-type neighbours struct{ before, after, block string }
+type neighbours struct{ before, after, block, hundred, span string }
 
 // neighboursOf returns the numbers next to one: of a number with a right check digit those
 // whose check digits are right too, as whoever counts up would make them.
@@ -195,7 +200,7 @@ func neighboursOf(number string) neighbours {
 		start--
 	}
 	prefix, digits := number[:start], number[start:]
-	n := neighbours{block: number[:max(0, len(number)-2)]}
+	n := neighbours{block: number[:max(0, len(number)-2)], hundred: number[:max(0, len(number)-3)], span: spanOf(number)}
 	if !pan.Luhn(digits) {
 		n.before, n.after = prefix+step(digits, false), prefix+step(digits, true)
 		return n
@@ -203,6 +208,20 @@ func neighboursOf(number string) neighbours {
 	payload := digits[:len(digits)-1]
 	n.before, n.after = prefix+checked(step(payload, false)), prefix+checked(step(payload, true))
 	return n
+}
+
+// spanOf names the 5000 serial numbers around a number: the serial is what stands before
+// the check digit, and half of its last four digits' range decides.
+func spanOf(number string) string {
+	const last = 5 // four digits of the serial, and the check digit
+	if len(number) < last {
+		return ""
+	}
+	half := "0"
+	if number[len(number)-last] >= '5' {
+		half = "5"
+	}
+	return number[:len(number)-last] + half
 }
 
 // step counts digits up or down by one; the last number is followed by the first.

@@ -62,15 +62,15 @@ func TestTurn(t *testing.T) {
 
 // Who counts up meets the neighbours: of a number with a check digit those that have one.
 func TestNeighbours(t *testing.T) {
-	for _, c := range []struct{ number, before, after, block string }{
-		{"6006491300000011", "6006491300000010", "6006491300000012", "60064913000000"},
-		{"4111111111111111", "4111111111111103", "4111111111111129", "41111111111111"},
-		{"GC0000000000000009", "GC0000000000000008", "GC0000000000000010", "GC00000000000000"},
-		{"99999998", "99999997", "99999999", "999999"},
-		{"ABCDEFGH", "ABCDEFGH", "ABCDEFGH", "ABCDEF"},
-		{"AB1", "AB0", "AB2", "A"},
+	for _, c := range []struct{ number, before, after, block, hundred, span string }{
+		{"6006491300000011", "6006491300000010", "6006491300000012", "60064913000000", "6006491300000", "600649130000"},
+		{"4111111111111111", "4111111111111103", "4111111111111129", "41111111111111", "4111111111111", "411111111110"},
+		{"GC0000000000000009", "GC0000000000000008", "GC0000000000000010", "GC00000000000000", "GC0000000000000", "GC000000000000"},
+		{"99999998", "99999997", "99999999", "999999", "99999", "9995"},
+		{"ABCDEFGH", "ABCDEFGH", "ABCDEFGH", "ABCDEF", "ABCDE", "ABC5"},
+		{"AB1", "AB0", "AB2", "A", "", ""},
 	} {
-		if got := neighboursOf(c.number); got != (neighbours{c.before, c.after, c.block}) {
+		if got := neighboursOf(c.number); got != (neighbours{c.before, c.after, c.block, c.hundred, c.span}) {
 			t.Errorf("%s: %+v", c.number, got)
 		}
 	}

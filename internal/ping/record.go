@@ -56,7 +56,7 @@ func pingRow(a *attempt, r *Result) (storage.Effect, error) {
 	}
 	c := &a.check.Caller
 	return insertPing.Row(string(c.Book), string(r.ID), string(c.Realm), r.Network, a.card[:], c.Credential, c.from(), string(r.Status),
-		r.Balance.Minor, r.Balance.Currency.String(), r.Expiry, r.Score.Hundredths, string(signals), r.Score.Model, r.Latency.Microseconds(),
+		r.Balance.Minor, r.Balance.Currency.String(), r.Expiry, r.Score.Hundredths, string(signals), r.Score.Model, r.Score.Decision, r.Latency.Microseconds(),
 		string(Unlabelled), string(a.balance.Owner), a.balance.Card, storage.Micros(r.AsOf), storage.Micros(r.At)), nil
 }
 
@@ -320,7 +320,7 @@ func scanRecord(row storage.Row) (r Record, err error) {
 		hundredths         int64
 	)
 	err = row.Scan((*string)(&r.Book), (*string)(&r.ID), (*string)(&r.Realm), &r.Network, &card, &r.Credential, &r.Address,
-		(*string)(&r.Status), &r.Balance.Minor, &currency, &r.Expiry, &hundredths, &signals, &r.Score.Model, &latency, (*string)(&r.Label), &known, &at)
+		(*string)(&r.Status), &r.Balance.Minor, &currency, &r.Expiry, &hundredths, &signals, &r.Score.Model, &r.Score.Decision, &latency, (*string)(&r.Label), &known, &at)
 	if err != nil {
 		return r, err
 	}

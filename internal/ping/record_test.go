@@ -280,7 +280,7 @@ func TestRecords(t *testing.T) {
 		must(t, err)
 		want(t, "label", found.Label, ping.LabelFraud)
 		e := engine.events[0]
-		e.Before, e.After, e.Block = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
+		e.Before, e.After, e.Block, e.Hundred, e.Range = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
 		want(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
 		wantCode(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
 		wantCode(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)

@@ -10,7 +10,7 @@ import (
 
 const (
 	pingColumns = `p.book_id, p.ping_id, p.realm, p.network, p.card_hash, p.credential, p.address, p.status, p.balance_minor,
-		p.currency, p.expiry_month, p.score, p.signals, p.model, p.latency_us, p.label, p.known_at, p.created_at`
+		p.currency, p.expiry_month, p.score, p.signals, p.model, p.decision_id, p.latency_us, p.label, p.known_at, p.created_at`
 	callerColumns  = `book_id, caller, realm, hour_at, cards, found, earlier_cards, earlier_found, state, reason, changed_at`
 	cardColumns    = `card_hash, wrong_1_at, wrong_2_at, wrong_3_at, wrong_4_at, wrong_5_at, locked_until, asked_at`
 	networkColumns = `realm, network_id, name, type, kind, lengths, prefixes, letters, pin_required, currencies,
@@ -21,7 +21,7 @@ const (
 // Checks.
 var (
 	insertPing = storage.Insert("ping.insert_ping", "pings", "book_id", "ping_id", "realm", "network", "card_hash", "credential", "address",
-		"status", "balance_minor", "currency", "expiry_month", "score", "signals", "model", "latency_us", "label", "owner_book", "owner_card",
+		"status", "balance_minor", "currency", "expiry_month", "score", "signals", "model", "decision_id", "latency_us", "label", "owner_book", "owner_card",
 		"known_at", "created_at")
 	findPing  = storage.SQL("ping.find_ping", `SELECT `+pingColumns+` FROM pings p WHERE p.book_id = $1 AND p.ping_id = $2`)
 	listPings = storage.SQL("ping.list_pings", `SELECT `+pingColumns+` FROM pings p

@@ -21,7 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
@@ -120,6 +120,8 @@ type App struct {
 	Claims  *claim.Service
 	Reports *report.Service
 	Pings   *ping.Service
+	// Fraud scores balance checks and payments.
+	Fraud   *office.Service
 	Portals *portal.Service
 	Logger  *slog.Logger
 	Metrics *telemetry.Metrics
@@ -219,14 +221,13 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.buildCatalog(ctx, o); err != nil {
 		return nil, err
 	}
-	scorer, err := newScorer(o.ProxyList)
-	if err != nil {
+	if err := a.buildFraud(ctx, o.ProxyList); err != nil {
 		return nil, err
 	}
-	if err := a.buildPings(ctx, o, scorer); err != nil {
+	if err := a.buildPings(ctx, o); err != nil {
 		return nil, err
 	}
-	a.buildPayments(o, scorer)
+	a.buildPayments(o)
 	if err := a.buildOrders(ctx, o); err != nil {
 		return nil, err
 	}
@@ -243,7 +244,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 }
 
 // buildPings makes the balance checks with the networks that operators configured.
-func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) error {
+func (a *App) buildPings(ctx context.Context, o Options) error {
 	rules := ping.DefaultPolicy()
 	if o.Pings != nil {
 		rules = *o.Pings
@@ -253,7 +254,7 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 		return err
 	}
 	a.Pings = ping.New(ping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Fraud: scorer, Cards: a.Cards, Issuing: a.Issuing, Adapters: kinds, Policy: rules, Logger: o.Logger})
+		Fraud: a.Fraud, Cards: a.Cards, Issuing: a.Issuing, Adapters: kinds, Policy: rules, Logger: o.Logger})
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}
@@ -261,7 +262,7 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 }
 
 // buildPayments makes what decides payments with virtual cards.
-func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
+func (a *App) buildPayments(o Options) {
 	rules := authorization.DefaultPolicy()
 	if o.Payments != nil {
 		rules = *o.Payments
@@ -269,7 +270,7 @@ func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
 	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
+		Clocks: a.Clocks, Fraud: authorization.Engine(a.Fraud), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
 	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
 	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
@@ -361,6 +362,7 @@ func (a *App) schedule() {
 	a.scheduleDeposits()
 	a.Jobs.Every("ping.purge", purge, a.Pings.Purge)
 	a.Jobs.Every("limit.purge", purge, a.Limits.Purge)
+	a.Jobs.Every("fraud.purge", purge, a.Fraud.Purge)
 	a.Jobs.Every("idempotency.purge", purge, func(ctx context.Context) error {
 		_, err := idempotency.Purge(ctx, a.DB, a.Clocks.Now(realm.Live))
 		return err

@@ -11,7 +11,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/office"
+	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
@@ -53,20 +54,27 @@ func resolver(address string) *net.Resolver {
 	}}
 }
 
-// newScorer returns the fraud engine, which knows the proxies that a file lists.
-func newScorer(proxyList string) (*fraud.Engine, error) {
-	if proxyList == "" {
-		return fraud.New(fraud.Config{}), nil
+// buildFraud makes the fraud engine, which knows the proxies that a file lists.
+func (a *App) buildFraud(ctx context.Context, proxyList string) error {
+	var config sense.Config
+	if proxyList != "" {
+		text, err := os.ReadFile(proxyList)
+		if err != nil {
+			return fmt.Errorf("proxy list: %w", err)
+		}
+		if config.Rules.Proxies, err = parseProxies(text); err != nil {
+			return fmt.Errorf("proxy list %s: %w", proxyList, err)
+		}
 	}
-	text, err := os.ReadFile(proxyList)
+	var err error
+	a.Fraud, err = office.New(office.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: a.Logger, Config: config})
 	if err != nil {
-		return nil, fmt.Errorf("proxy list: %w", err)
+		return err
 	}
-	proxies, err := parseProxies(text)
-	if err != nil {
-		return nil, fmt.Errorf("proxy list %s: %w", proxyList, err)
+	if err := a.Fraud.Refresh(ctx); err != nil {
+		return fmt.Errorf("load models and rules of fraud: %w", err)
 	}
-	return fraud.New(fraud.Config{Proxies: proxies}), nil
+	return nil
 }
 
 const (

@@ -44,6 +44,9 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err != nil {
 		return err
 	}
+	if err := a.Fraud.Restore(ctx); err != nil {
+		return err
+	}
 	serveISO, err := a.listenISO(ctx, h.ISO8583, h.Shutdown)
 	if err != nil {
 		return err
@@ -57,6 +60,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Accounts.Run(background) })
 	running.Go(func() { a.Vault.Run(background, a.Logger) })
 	running.Go(func() { a.Pings.Run(background) })
+	running.Go(func() { a.Fraud.Run(background) })
 	running.Go(func() { a.Catalog.Run(background) })
 	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })

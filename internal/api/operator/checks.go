@@ -50,6 +50,7 @@ type checkView struct {
 	FraudScore   wire.Number     `json:"fraud_score"`
 	FraudSignals []string        `json:"fraud_signals"`
 	Model        string          `json:"model,omitzero"`
+	DecisionID   string          `json:"decision_id,omitzero"`
 	LatencyMS    int64           `json:"latency_ms"`
 	Label        string          `json:"label,omitzero"`
 	KnownAt      wire.TimeMillis `json:"known_at"`
@@ -59,7 +60,7 @@ type checkView struct {
 func viewCheck(r ping.Record) checkView {
 	view := checkView{CheckID: string(r.ID), BookID: string(r.Book), Realm: string(r.Realm), NetworkID: r.Network, CardID: r.Card, Credential: r.Credential,
 		Address: r.Address, Status: string(r.Status), Balance: r.Balance.String(), Currency: r.Balance.Currency.String(), Expiry: r.Expiry,
-		FraudScore: hundredths(r.Score.Hundredths), FraudSignals: []string{}, Model: r.Score.Model, LatencyMS: r.Latency.Milliseconds(),
+		FraudScore: hundredths(r.Score.Hundredths), FraudSignals: []string{}, Model: r.Score.Model, DecisionID: r.Score.Decision, LatencyMS: r.Latency.Milliseconds(),
 		Label: string(r.Label), KnownAt: at(r.AsOf), At: at(r.At)}
 	for _, signal := range r.Score.Signals {
 		view.FraudSignals = append(view.FraudSignals, signal.Name)

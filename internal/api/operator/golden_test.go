@@ -38,7 +38,7 @@ func TestGoldens(t *testing.T) {
 					{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
 					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
-					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256)":"([0-9a-f]{64})"`)},
+					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256|sha256)":"([0-9a-f]{64})"`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
 					{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
 					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
@@ -51,7 +51,7 @@ func TestGoldens(t *testing.T) {
 				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
-					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report},
+					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report, "hunt": b.hunt, "model": b.model},
 			}
 		})
 	})

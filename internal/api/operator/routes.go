@@ -2,7 +2,8 @@
 // /operator/v1: customers with their credentials and balances, gift cards and
 // templates, the books, events and webhooks, networks and balance checks, portals,
 // the audit log, operators and the clock of the test realm; in operator/code what
-// concerns selling codes, in operator/issuing what concerns virtual cards.
+// concerns selling codes, in operator/issuing what concerns virtual cards, in
+// operator/fraud what concerns the fraud engine.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -20,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/book"
 	"github.com/scripcards/scrip/internal/api/operator/code"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
+	"github.com/scripcards/scrip/internal/api/operator/fraud"
 	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
 	"github.com/scripcards/scrip/internal/api/operator/remedy"
 	"github.com/scripcards/scrip/internal/api/operator/supplier"
@@ -28,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
@@ -70,6 +73,7 @@ type Deps struct {
 	Alerts     *wallet.Alerts
 	Claims     *claim.Service
 	Reports    *report.Service
+	Fraud      *office.Service
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -126,6 +130,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements, Disputes: deps.Disputes})
 	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
+	fraud.Routes(s, a.desk, deps.Fraud)
 	return s
 }
 

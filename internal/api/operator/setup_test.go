@@ -31,6 +31,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
@@ -137,6 +138,9 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.Stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
 	b.Reports = report.New(report.Deps{DB: db, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Logger: logger})
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
+	engine, err := office.New(office.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	check(t, err)
+	b.Fraud = engine
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)
 	// Any event is scored alike, so that golden files show a score with all that explains it.

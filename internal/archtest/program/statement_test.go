@@ -22,10 +22,10 @@ func TestStatementsCompile(t *testing.T) {
 // acrossOwners are the statements that may reach rows of many owners, by reason.
 var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
-		"claim.list_claims", "claim.list_in_state", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
+		"claim.list_claims", "claim.list_in_state", "fraud.find_decision", "fraud.list_history", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"questions about the operator's suppliers, whosever orders they have": {"supply.count_open"},
 	"proofs of everything there is":                                       {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
-	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "idempotency.purge_answers", "job.purge_dead",
+	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "fraud.purge_decisions", "idempotency.purge_answers", "job.purge_dead",
 		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
 	"sweeps for what is due, which is then done book by book": {"authorization.due_payments", "authorization.end_challenges",

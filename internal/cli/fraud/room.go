@@ -13,7 +13,7 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	cmd := &cobra.Command{Use: "fraud", Short: "Measure the fraud engine"}
-	cmd.AddCommand(p.eval())
+	cmd := &cobra.Command{Use: "fraud", Short: "The fraud engine: measure it, train and replace models, write rules"}
+	cmd.AddCommand(p.eval(), p.train(), p.replay(), p.backtest(), p.model(), p.rule())
 	return []*cobra.Command{cmd}
 }

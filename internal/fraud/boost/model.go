@@ -1,6 +1,9 @@
 package boost
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Model is trained trees. It is safe for concurrent use.
 type Model struct {
@@ -77,6 +80,23 @@ func (m *Model) Splits() []int {
 		}
 	}
 	return counts
+}
+
+// Slim returns the same model with those cuts alone at which a tree parts.
+func (m *Model) Slim() *Model {
+	slim := &Model{Columns: m.Columns, Cuts: make([][]float32, m.Columns), trees: m.trees}
+	for _, t := range m.trees {
+		for i := range t {
+			if n := &t[i]; n.left != 0 && n.threshold > minimum {
+				slim.Cuts[n.column] = append(slim.Cuts[n.column], n.threshold)
+			}
+		}
+	}
+	for c := range slim.Cuts {
+		slices.Sort(slim.Cuts[c])
+		slim.Cuts[c] = slices.Compact(slim.Cuts[c])
+	}
+	return slim
 }
 
 // finite reports whether x is a number.

@@ -147,15 +147,24 @@ func TestUsualAmounts(t *testing.T) {
 	}
 }
 
-// Distinct keys are counted to within a tenth, and a day later they are forgotten.
+// Distinct keys are counted to within a tenth, and a day later they are forgotten; of those who ask, ranges of numbers where they are known.
 func TestDistinct(t *testing.T) {
 	s, v := feature.New(64<<20), feature.Vector{}
 	e := stream(1)[0]
 	at := column(t, "address.distinct_1d")
 	for i := range 100 {
 		e.At += 1_000_000
-		e.Keys[feature.Card] = feature.Key(i*7919 + 1)
+		e.Keys[feature.Card], e.Keys[feature.Range] = feature.Key(i*7919+1), 0
 		s.See(&e, &v)
+	}
+	ranged := e
+	ranged.Keys[feature.Address] = 4711
+	for i := range 40 {
+		ranged.Keys[feature.Card], ranged.Keys[feature.Range] = feature.Key(i*7919+1), feature.Key(i%4*7907+1)
+		s.See(&ranged, &v)
+	}
+	if v[at] < 3 || v[at] > 5 {
+		t.Errorf("4 ranges are counted as %v", v[at])
 	}
 	e.At += 1_000_000
 	s.See(&e, &v)

@@ -43,14 +43,35 @@ func New(memory int64) *State {
 		sellers: keep.New[days](sellerShare*one/int64(unsafe.Sizeof(days{})+overhead), longLife),
 	}
 	for role := range Roles {
-		life := shortLife
-		if role == Card || role == Merchant || role == Caller || role == Pair {
-			life = longLife
-		}
-		s.tracks[role] = keep.New[track](shares[role]*one/int64(unsafe.Sizeof(track{})+overhead), life)
+		s.tracks[role] = newTracks(role, shares[role]*one)
 	}
 	return s
 }
+
+// NewOf returns a state of at most so many bytes that keeps nothing but the counts of
+// some roles: the numbers of all others are unknown, and so are those of days.
+func NewOf(memory int64, roles ...Role) *State {
+	all := int64(0)
+	for _, role := range roles {
+		all += shares[role]
+	}
+	s := &State{}
+	for _, role := range roles {
+		s.tracks[role] = newTracks(role, memory/all*shares[role])
+	}
+	return s
+}
+
+func newTracks(role Role, memory int64) *keep.Table[track] {
+	life := shortLife
+	if role == Card || role == Merchant || role == Caller || role == Pair {
+		life = longLife
+	}
+	return keep.New[track](memory/int64(unsafe.Sizeof(track{})+overhead), life)
+}
+
+// TrackSize is how many bytes a key of a role takes at most, with its place.
+const TrackSize = int64(unsafe.Sizeof(track{})) + overhead
 
 // What an event is worth when there is no room for all.
 const (
@@ -86,7 +107,7 @@ const specialRank = 0.995
 
 func (s *State) seeCard(w *writer) {
 	k := keep.Key(w.event.Keys[Card])
-	if k == 0 {
+	if k == 0 || s.cards == nil {
 		w.noDays(Card)
 		return
 	}
@@ -107,7 +128,7 @@ func (s *State) seeCard(w *writer) {
 
 func (s *State) seeSeller(w *writer) {
 	k := keep.Key(w.event.Keys[Merchant])
-	if k == 0 {
+	if k == 0 || s.sellers == nil {
 		w.noDays(Merchant)
 		return
 	}
@@ -119,21 +140,31 @@ func (s *State) seeSeller(w *writer) {
 }
 
 func (s *State) seeTrack(w *writer, role Role) {
-	k := keep.Key(w.event.Keys[role])
-	if k == 0 {
+	k, table := keep.Key(w.event.Keys[role]), s.tracks[role]
+	if k == 0 || table == nil {
 		w.noTrack(role)
 		return
 	}
-	table := s.tracks[role]
 	shard := table.Open(k)
 	defer shard.Close()
 	t := table.Touch(shard, keep.Touch{Key: k, Now: second(w.at), Heat: seeHeat})
 	w.track(role, t)
-	other := Key(0)
-	if p := partner[role]; p < Roles {
-		other = w.event.Keys[p]
+	t.see(w.at, logAmount(w.event.Amount), w.partner(role))
+}
+
+// partner is whose distinct keys are counted for a role. Those who ask for cards are
+// counted the ranges of numbers that these are from, where they are known: who has a few
+// cards has them from as many ranges, and who mistypes one stays near it.
+func (w *writer) partner(role Role) Key {
+	if role == Address || role == Net || role == Operator || role == Caller {
+		if k := w.event.Keys[Range]; k != 0 {
+			return k
+		}
 	}
-	t.see(w.at, logAmount(w.event.Amount), other)
+	if p := partner[role]; p < Roles {
+		return w.event.Keys[p]
+	}
+	return 0
 }
 
 // logAmount is a number that grows by one when the amount doubles; 0 for none.
@@ -166,7 +197,7 @@ func (s *State) Label(m *Mark, at int64, fraud bool) {
 		table *keep.Table[days]
 		key   Key
 	}{{s.cards, m.Event.Keys[Card]}, {s.sellers, m.Event.Keys[Merchant]}} {
-		if one.key == 0 {
+		if one.key == 0 || one.table == nil {
 			continue
 		}
 		shard := one.table.Open(keep.Key(one.key))
@@ -184,7 +215,7 @@ func labelHeat(fraud bool) uint32 {
 }
 
 func (s *State) withTrack(e *Event, role Role, touch keep.Touch, do func(*track)) {
-	if touch.Key = keep.Key(e.Keys[role]); touch.Key == 0 {
+	if touch.Key = keep.Key(e.Keys[role]); touch.Key == 0 || s.tracks[role] == nil {
 		return
 	}
 	shard := s.tracks[role].Open(touch.Key)

@@ -1,6 +1,9 @@
 package feature
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // track is what is known of one key.
 type track struct {
@@ -106,16 +109,14 @@ func (s *sketch) estimate(at, length seconds) float32 {
 	turn := uint32(at / length)
 	zero := 0
 	for i := range s.current {
-		bits := s.current[i] | s.before[i]
+		set := s.current[i] | s.before[i]
 		switch {
 		case turn == s.turn+1:
-			bits = s.current[i]
+			set = s.current[i]
 		case turn > s.turn:
-			bits = 0
+			set = 0
 		}
-		for bits = ^bits; bits != 0; bits &= bits - 1 {
-			zero++
-		}
+		zero += 64 - bits.OnesCount64(set)
 	}
 	return float32(sketchBits * math.Log(sketchBits/max(float64(zero), 0.5)))
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/scripcards/scrip/internal/fraud/draw"
 )
 
 // Generated says how many payments to make up.
@@ -17,7 +19,7 @@ type Generated struct {
 // terminals are compromised for 28 days and all their payments are fraud; each day three
 // customers are for 14 days, and a third of their payments, for five times the amount.
 func Generate(g Generated) []Payment {
-	d := newDraws(g.Seed)
+	d := draw.New(g.Seed)
 	world := newWorld(d, g)
 	var payments []Payment
 	for day := range g.Days {
@@ -50,22 +52,22 @@ type customer struct {
 }
 
 type world struct {
-	draws     *draws
+	draws     *draw.Source
 	customers []customer
 	until     []int // of terminals
 }
 
-func newWorld(d *draws, g Generated) *world {
+func newWorld(d *draw.Source, g Generated) *world {
 	w := &world{draws: d, customers: make([]customer, g.Customers), until: make([]int, g.Terminals)}
 	places := make([][2]float64, g.Terminals)
 	for i := range places {
-		places[i] = [2]float64{100 * d.unit(), 100 * d.unit()}
+		places[i] = [2]float64{100 * d.Unit(), 100 * d.Unit()}
 	}
 	for i := range w.customers {
 		c := &w.customers[i]
-		at := [2]float64{100 * d.unit(), 100 * d.unit()}
-		c.mean = 5 + 95*d.unit()
-		c.deviation, c.perDay = c.mean/2, 4*d.unit()
+		at := [2]float64{100 * d.Unit(), 100 * d.Unit()}
+		c.mean = 5 + 95*d.Unit()
+		c.deviation, c.perDay = c.mean/2, 4*d.Unit()
 		for t, place := range places {
 			if math.Hypot(place[0]-at[0], place[1]-at[1]) < reach {
 				c.near = append(c.near, int32(t))
@@ -78,10 +80,10 @@ func newWorld(d *draws, g Generated) *world {
 // compromise draws who is from a day on.
 func (w *world) compromise(day int) {
 	for range terminalsADay {
-		w.until[w.draws.below(uint64(len(w.until)))] = day + terminalDays
+		w.until[w.draws.Below(uint64(len(w.until)))] = day + terminalDays
 	}
 	for range customersADay {
-		w.customers[w.draws.below(uint64(len(w.customers)))].until = day + customerDays
+		w.customers[w.draws.Below(uint64(len(w.customers)))].until = day + customerDays
 	}
 }
 
@@ -91,17 +93,17 @@ func (w *world) pay(payments []Payment, customer, day int) []Payment {
 	if len(c.near) == 0 {
 		return payments
 	}
-	for range d.poisson(c.perDay) {
-		second := int64(daySeconds/2 + 20_000*d.normal())
-		amount := c.mean + c.deviation*d.normal()
+	for range d.Poisson(c.perDay) {
+		second := int64(daySeconds/2 + 20_000*d.Normal())
+		amount := c.mean + c.deviation*d.Normal()
 		if amount < 0 {
-			amount = 2 * c.mean * d.unit()
+			amount = 2 * c.mean * d.Unit()
 		}
 		if second <= 0 || second >= daySeconds {
 			continue
 		}
 		p := Payment{Second: int64(day)*daySeconds + second, Customer: int32(customer),
-			Terminal: c.near[d.below(uint64(len(c.near)))], Cents: int64(amount * 100)}
+			Terminal: c.near[d.Below(uint64(len(c.near)))], Cents: int64(amount * 100)}
 		payments = append(payments, w.judge(p, day))
 	}
 	return payments
@@ -115,20 +117,10 @@ func (w *world) judge(p Payment, day int) Payment {
 	if day < w.until[p.Terminal] {
 		p.Scenario = 2
 	}
-	if day < w.customers[p.Customer].until && w.draws.below(3) == 0 {
+	if day < w.customers[p.Customer].until && w.draws.Below(3) == 0 {
 		p.Cents, p.Scenario = p.Cents*stolenMultiple, 3
 	}
 	return p
-}
-
-// poisson returns a number of events with a mean.
-func (d *draws) poisson(mean float64) int {
-	limit, product := math.Exp(-mean), d.unit()
-	n := 0
-	for ; product > limit; n++ {
-		product *= d.unit()
-	}
-	return n
 }
 
 func sortByTime(payments []Payment) {

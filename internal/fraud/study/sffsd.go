@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/scripcards/scrip/internal/fraud/draw"
 	"github.com/scripcards/scrip/internal/fraud/feature"
 )
 
@@ -85,9 +86,9 @@ const Splits = 5
 func SFFSD(ctx context.Context, transfers []Transfer, progress Progress) (Result, error) {
 	r := Result{Name: "engine"}
 	var all []Measures
-	for draw := range Splits {
-		progress.tell("splits of S-FFSD", draw, Splits)
-		scored, width, err := split(ctx, transfers, uint64(draw+1))
+	for i := range Splits {
+		progress.tell("splits of S-FFSD", i, Splits)
+		scored, width, err := split(ctx, transfers, uint64(i+1))
 		if err != nil {
 			return Result{}, err
 		}
@@ -152,7 +153,7 @@ func (t *Transfer) event() feature.Event {
 // drawFifth draws a fifth of the rows of each label.
 func drawFifth(transfers []Transfer, seed uint64) map[int]bool {
 	drawn := map[int]bool{}
-	draw := newDraws(seed)
+	d := draw.New(seed)
 	for label := range unlabelled {
 		var rows []int
 		for i := range transfers {
@@ -161,7 +162,7 @@ func drawFifth(transfers []Transfer, seed uint64) map[int]bool {
 			}
 		}
 		for i := len(rows) - 1; i > 0; i-- {
-			j := int(draw.below(uint64(i + 1)))
+			j := int(d.Below(uint64(i + 1)))
 			rows[i], rows[j] = rows[j], rows[i]
 		}
 		for _, row := range rows[:len(rows)/5] {
@@ -169,28 +170,4 @@ func drawFifth(transfers []Transfer, seed uint64) map[int]bool {
 		}
 	}
 	return drawn
-}
-
-// draws is a generator of numbers: the same seed, the same numbers. SplitMix64.
-type draws struct{ state uint64 }
-
-func newDraws(seed uint64) *draws { return &draws{seed * 0x9e3779b97f4a7c15} }
-
-func (d *draws) next() uint64 {
-	d.state += 0x9e3779b97f4a7c15
-	z := d.state
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// below returns a number from 0 to n-1.
-func (d *draws) below(n uint64) uint64 { return d.next() % n }
-
-// unit returns a number from 0 on and below 1.
-func (d *draws) unit() float64 { return float64(d.next()>>11) / (1 << 53) }
-
-// normal returns a number that is spread normally around 0 with deviation 1.
-func (d *draws) normal() float64 {
-	return math.Sqrt(-2*math.Log(1-d.unit())) * math.Cos(2*math.Pi*d.unit())
 }

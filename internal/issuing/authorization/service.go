@@ -27,12 +27,18 @@ type Scorer interface {
 }
 
 // Engine is the scorer in this process.
-func Engine(e *fraud.Engine) Scorer { return engine{e} }
+func Engine(e Immediate) Scorer { return engine{e} }
 
-type engine struct{ *fraud.Engine }
+// Immediate is a scorer that waits for nothing.
+type Immediate interface {
+	Score(payment fraud.Event) fraud.Score
+	Learn(payment fraud.Event, outcome fraud.Outcome)
+}
+
+type engine struct{ Immediate }
 
 func (e engine) Score(_ context.Context, payment fraud.Event) (fraud.Score, error) {
-	return e.Engine.Score(payment), nil
+	return e.Immediate.Score(payment), nil
 }
 
 // Decider asks whoever a book wants asked about payments that the rules allow.

@@ -17,6 +17,7 @@ CREATE TABLE pings (
 	score BIGINT NOT NULL CHECK (score BETWEEN 0 AND 100),
 	signals TEXT NOT NULL,
 	model TEXT NOT NULL,
+	decision_id TEXT NOT NULL,
 	latency_us BIGINT NOT NULL CHECK (latency_us >= 0),
 	label TEXT NOT NULL CHECK (label IN ('', 'fraud', 'genuine')),
 	owner_book TEXT NOT NULL,

@@ -1,0 +1,100 @@
+package fraud
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/fraud/plot"
+	"github.com/scripcards/scrip/internal/fraud/study"
+	"github.com/scripcards/scrip/internal/fraud/train"
+)
+
+// enumeration measures a model on simulated searches for cards.
+func (p *program) enumeration(cmd *cobra.Command, e evaluation) error {
+	m, err := readModel(e.model)
+	if err != nil {
+		return err
+	}
+	bar := &stages{cmd: cmd}
+	defer bar.end()
+	results, curve, err := train.Run(cmd.Context(), m, train.Bench(), bar.show)
+	if err != nil {
+		return err
+	}
+	bar.end()
+	if e.plots != "" {
+		if err := drawTo(e.plots, curve); err != nil {
+			return err
+		}
+	}
+	return p.Print(cmd, enumerationListing(results))
+}
+
+func enumerationListing(results []train.Enumeration) shell.Listing {
+	l := shell.Listing{Columns: []string{"OF", "KIND"}}
+	for _, r := range results {
+		l.Columns = append(l.Columns, r.Name)
+	}
+	row := func(of, kind string, value func(*train.Enumeration) float64) {
+		cells := []string{of, kind}
+		for i := range results {
+			cells = append(cells, strconv.FormatFloat(value(&results[i]), 'f', 4, 64))
+		}
+		l.Add(cells...)
+	}
+	for i, f := range results[0].Families {
+		kind := "recall, known"
+		if f.Unseen {
+			kind = "recall, unseen"
+		}
+		row(string(f.Family), kind, func(e *train.Enumeration) float64 { return e.Families[i].Recall })
+	}
+	for i, g := range results[0].Groups {
+		row(string(g.Group), "false positives", func(e *train.Enumeration) float64 { return e.Groups[i].Cost })
+	}
+	row("known families", "mean recall", func(e *train.Enumeration) float64 { return e.Known })
+	row("unseen families", "mean recall", func(e *train.Enumeration) float64 { return e.Unseen })
+	row("cards", "revealed", func(e *train.Enumeration) float64 { return e.Revealed })
+	return l
+}
+
+const (
+	folderMode = 0o755
+	plotMode   = 0o644
+)
+
+// drawTo writes the plots of a curve into a folder.
+func drawTo(folder string, c *train.Curve) error {
+	return write(folder, map[string][]byte{"precision-recall.svg": plot.PrecisionRecall(c.Scored), "calibration.svg": plot.Calibration(c.Scored),
+		"score-over-time.svg": plot.OverTime(c.Scored, c.At)})
+}
+
+// drawFolds writes the plots of what was measured in folds. Their scores are log-odds.
+func drawFolds(folder string, r *study.Result) error {
+	var scored []study.Scored
+	for _, fold := range r.Scored() {
+		for _, s := range fold {
+			s.Score = 1 / (1 + math.Exp(-s.Score))
+			scored = append(scored, s)
+		}
+	}
+	return write(folder, map[string][]byte{"precision-recall.svg": plot.PrecisionRecall(scored), "calibration.svg": plot.Calibration(scored)})
+}
+
+func write(folder string, plots map[string][]byte) error {
+	if err := os.MkdirAll(folder, folderMode); err != nil {
+		return err
+	}
+	for name, svg := range plots {
+		if err := os.WriteFile(filepath.Join(folder, name), svg, plotMode); err != nil {
+			return fmt.Errorf("write plot: %w", err)
+		}
+	}
+	return nil
+}

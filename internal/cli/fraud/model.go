@@ -1,0 +1,168 @@
+package fraud
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/office"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// readModel reads a model's file; without one it is the model in the program.
+func readModel(path string) (*estimator.Model, error) {
+	if path == "" {
+		return builtin.Model()
+	}
+	file, err := shell.ReadBounded(path, estimator.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	m, err := estimator.Read(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+func (p *program) model() *cobra.Command {
+	cmd := &cobra.Command{Use: "model", Short: "Models of balance checks: list, inspect, import, promote, roll back",
+		Long: `An installation scores with one model, the champion. A challenger may score beside
+it: its scores are kept with each decision and change nothing. The model in the
+program is the champion until another is promoted. Servers that run take up a change
+within seconds, without a restart.`}
+	cmd.AddCommand(p.listModels(), p.inspectModel(), p.importModel(), p.promoteModel(), p.rollbackModel())
+	return cmd
+}
+
+func storedListing(all []office.Stored) shell.Listing {
+	l := shell.Listing{Columns: []string{"MODEL", "NAME", "STATE", "SHA256", "CREATED"}}
+	for _, m := range all {
+		created := ""
+		if !m.CreatedAt.IsZero() {
+			created = shell.Moment(m.CreatedAt)
+		}
+		l.Add(string(m.ID), m.Info.Name, string(m.State), m.Sum, created)
+	}
+	return l
+}
+
+func (p *program) listModels() *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the models that are kept, and which is used for what", Args: cobra.NoArgs,
+		Example: "  scrip fraud model list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				all, err := app.Fraud.Models(ctx)
+				if err != nil {
+					return err
+				}
+				return p.Print(cmd, storedListing(all))
+			})
+		}}
+}
+
+func (p *program) inspectModel() *cobra.Command {
+	return &cobra.Command{Use: "inspect [FILE]", Short: "Show what a model file was trained on and how it did", Args: cobra.MaximumNArgs(1),
+		Long:    "Inspect reads a model file, or the model in the program when none is named, and says what it is. A file that is damaged, or made for other numbers than this version's, is refused.",
+		Example: "  scrip fraud model inspect\n  scrip fraud model inspect spring.model -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := ""
+			if len(args) > 0 {
+				path = args[0]
+			}
+			m, err := readModel(path)
+			if err != nil {
+				return err
+			}
+			return p.Show(cmd, fieldsOf(m))
+		}}
+}
+
+func (p *program) importModel() *cobra.Command {
+	return &cobra.Command{Use: "import FILE", Short: "Keep a model file in the installation, not yet in use", Args: cobra.ExactArgs(1),
+		Example: "  scrip fraud model import spring.model",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := shell.ReadBounded(args[0], estimator.MaxSize)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				m, err := app.Fraud.Import(ctx, file, shell.Actor())
+				if err != nil {
+					return err
+				}
+				return p.Print(cmd, storedListing([]office.Stored{m}))
+			})
+		}}
+}
+
+func (p *program) promoteModel() *cobra.Command {
+	as := string(office.Champion)
+	cmd := &cobra.Command{Use: "promote MODEL", Short: "Put a model in use as champion or challenger", Args: cobra.ExactArgs(1),
+		Example: `  scrip fraud model promote mdl_01… --as challenger
+  scrip fraud model promote mdl_01…
+  scrip fraud model promote builtin`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				m, err := app.Fraud.Promote(ctx, office.Promotion{Model: office.ModelID(args[0]), As: office.ModelState(as), Actor: shell.Actor()})
+				if err != nil {
+					return err
+				}
+				return p.Print(cmd, storedListing([]office.Stored{m}))
+			})
+		}}
+	cmd.Flags().StringVar(&as, "as", as, "champion, challenger, or kept: no challenger any more")
+	return cmd
+}
+
+func (p *program) rollbackModel() *cobra.Command {
+	return &cobra.Command{Use: "rollback", Short: "Put the champion of before back in use", Args: cobra.NoArgs,
+		Example: "  scrip fraud model rollback",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				m, err := app.Fraud.Rollback(ctx, shell.Actor(), nil)
+				if err != nil {
+					return err
+				}
+				return p.Print(cmd, storedListing([]office.Stored{m}))
+			})
+		}}
+}
+
+func (p *program) replay() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{Use: "replay", Short: "Score the decisions that are kept again, with another model", Args: cobra.NoArgs,
+		Long: `Replay has the balance checks of the decisions that are kept scored by a model, from
+the numbers that were seen at the time, and compares it with what was said then: how
+many scores rose and fell, and, where decisions were labelled, how well either does.`,
+		Example: `  scrip fraud replay --model spring.model
+  scrip fraud replay -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := readModel(path)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				bar := &stages{cmd: cmd}
+				defer bar.end()
+				c, err := app.Fraud.Replay(ctx, m, func(done int) { bar.show("replaying decisions", done, -1) })
+				if err != nil {
+					return err
+				}
+				bar.end()
+				return p.Show(cmd, []shell.Field{{"decisions", fmt.Sprint(c.Events)}, {"higher", fmt.Sprint(c.Higher)}, {"lower", fmt.Sprint(c.Lower)},
+					{"labelled fraud", fmt.Sprint(c.Frauds)}, {"labelled genuine", fmt.Sprint(c.Genuine)},
+					{"average precision then", fmt.Sprintf("%.4f", c.Then.AveragePrecision)}, {"average precision now", fmt.Sprintf("%.4f", c.Now.AveragePrecision)}})
+			})
+		}}
+	cmd.Flags().StringVar(&path, "model", "", "model file; empty: the model in the program")
+	return cmd
+}

@@ -1,0 +1,202 @@
+// Package judge scores events: what the rules count, what a trained model makes of it,
+// and what the operator's own rules add. The model and the operator's rules can be
+// replaced while it works.
+//
+// It promises that nothing lowers what the built-in rules say, that every point of a
+// score has a reason, and an answer in microseconds without I/O. It decides nothing.
+package judge
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/rulebook"
+	"github.com/scripcards/scrip/internal/fraud/sense"
+)
+
+// Judge is safe for concurrent use.
+type Judge struct {
+	*sense.Sense
+	champion, challenger atomic.Pointer[estimator.Model]
+	book                 atomic.Pointer[rulebook.Book]
+	// columns say how the model's reasons are told.
+	columns []sense.Column
+	scratch sync.Pool // of *asking
+}
+
+// New returns a judge without a model and without rules of the operator's.
+func New(s *sense.Sense) *Judge {
+	return &Judge{Sense: s, columns: sense.Columns(), scratch: sync.Pool{New: func() any { return new(asking) }}}
+}
+
+// Use replaces the models; nil is none. The challenger's scores change nothing.
+func (j *Judge) Use(champion, challenger *estimator.Model) {
+	j.champion.Store(champion)
+	j.challenger.Store(challenger)
+}
+
+// UseBook replaces the operator's rules; nil is none.
+func (j *Judge) UseBook(b *rulebook.Book) { j.book.Store(b) }
+
+// Models returns the models in use, nil where there is none.
+func (j *Judge) Models() (champion, challenger *estimator.Model) {
+	return j.champion.Load(), j.challenger.Load()
+}
+
+// Detail is what a score was made of.
+type Detail struct {
+	// Row is the numbers of a balance check; of a payment it is empty.
+	Row sense.Row
+	// Rules, Model and Shadow are what the built-in rules, the champion and the challenger
+	// say alone, in hundredths; -1 where there is none.
+	Rules, Model, Shadow int
+	// Challenger names the challenger, Rule the strongest rule of the operator's.
+	Challenger, Rule string
+	Action           rulebook.Action
+}
+
+// noScore is where there is no model.
+const noScore = -1
+
+// Score counts an event, and says how much it looks like theft and why.
+func (j *Judge) Score(event *fraud.Event, d *Detail) fraud.Score {
+	d.Model, d.Shadow = noScore, noScore
+	score := j.See(event, &d.Row)
+	d.Rules = score.Hundredths
+	champion, challenger := j.Models()
+	if event.Kind == fraud.Ping {
+		if champion != nil {
+			score, d.Model = j.consult(champion, &d.Row, score)
+		}
+		if challenger != nil {
+			d.Shadow, d.Challenger = hundredths(challenger.Full.Probability(&d.Row)), challenger.Info.Name
+		}
+	}
+	if book := j.book.Load(); book != nil && len(book.Rules) > 0 {
+		j.obey(book, event, d, &score)
+	}
+	return score
+}
+
+// mostHundredths is the most that a score is: certainty is nobody's.
+const mostHundredths = 99
+
+func hundredths(p float64) int { return min(int(100*p), mostHundredths) }
+
+// quietBelow is what a model says when it says nothing: less is no suspicion.
+const quietBelow = 5
+
+// consult adds a model to what the rules say. What callers may see is made of the quiet
+// part alone; the whole score is never less than that.
+func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
+	part, low := &m.Full, hundredths(m.Quiet.Probability(row))
+	says := hundredths(m.Full.Probability(row))
+	if low > says {
+		part, says = &m.Quiet, low
+	}
+	score, quiet := rules, rules.Uniform()
+	score.Model = m.Info.Name
+	if says < quietBelow {
+		return score, says
+	}
+	if low >= quietBelow && low > quiet.Hundredths {
+		quiet.Signals = j.explain(&m.Quiet, row, quiet.Signals, low-quiet.Hundredths)
+		quiet.Hundredths = sum(quiet.Signals)
+	}
+	score.Told = &fraud.Told{Hundredths: quiet.Hundredths, Signals: quiet.Signals}
+	if says > rules.Hundredths {
+		score.Signals = j.explain(part, row, rules.Signals, says-rules.Hundredths)
+		score.Hundredths = sum(score.Signals)
+	}
+	return score, says
+}
+
+func sum(signals []fraud.Signal) int {
+	n := 0
+	for i := range signals {
+		n += signals[i].Points
+	}
+	return min(n, mostHundredths)
+}
+
+// explain spreads points over a model's reasons, and returns them among what the rules
+// say: a signal that both have is there once, with the points of both.
+func (j *Judge) explain(p *estimator.Part, row *sense.Row, rules []fraud.Signal, points int) []fraud.Signal {
+	reasons := p.Explain(row)
+	signals := append(make([]fraud.Signal, 0, len(rules)+estimator.Top), rules...)
+	all := 0.0
+	for _, r := range reasons.List[:reasons.N] {
+		all += r.Share
+	}
+	left := points
+	for i := reasons.N - 1; i >= 0 && left > 0; i-- { // what is left by rounding goes to the strongest
+		r := &reasons.List[i]
+		part := left
+		if i > 0 {
+			part = int(float64(points) * r.Share / all)
+		}
+		if part > 0 {
+			signals = j.add(signals, r, part)
+			left -= part
+		}
+	}
+	for i := 1; i < len(signals); i++ {
+		for k := i; k > 0 && signals[k-1].Points < signals[k].Points; k-- {
+			signals[k-1], signals[k] = signals[k], signals[k-1]
+		}
+	}
+	return signals
+}
+
+func (j *Judge) add(signals []fraud.Signal, r *estimator.Reason, points int) []fraud.Signal {
+	c := &j.columns[r.Column]
+	for i := range signals {
+		if signals[i].Name == c.Signal {
+			signals[i].Points += points
+			return signals
+		}
+	}
+	return append(signals, fraud.Signal{Name: c.Signal, Of: c.Of, Value: c.Whole(r.Value), Window: c.Window, Points: points, Telling: c.Telling})
+}
+
+// asking is what the operator's rules are asked about.
+type asking struct {
+	row   sense.Row
+	event rulebook.Event
+}
+
+// operatorSignal is the signal of the operator's own rules.
+const operatorSignal = "operator_rule"
+
+// obey raises a score as the operator's rules say.
+func (j *Judge) obey(book *rulebook.Book, event *fraud.Event, d *Detail, score *fraud.Score) {
+	room := j.scratch.Get().(*asking)
+	defer j.scratch.Put(room)
+	room.row = d.Row
+	asked := &room.event
+	*asked = rulebook.Event{Row: &room.row, Score: score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(event.Kind),
+		Network: event.Network, Country: event.Country, Amount: event.Amount.Minor}
+	if event.Kind != fraud.Ping {
+		asked.Row = nil
+	}
+	v := book.Judge(asked)
+	if v.Rule >= 0 {
+		d.Action, d.Rule = v.Action, book.Rules[v.Rule].Name
+	}
+	extra := v.AtLeast - score.Hundredths
+	if extra <= 0 {
+		return
+	}
+	// What the operator's rule looked at may tell whether there is such a card.
+	signals := append(make([]fraud.Signal, 0, len(score.Signals)+1), score.Signals...)
+	at := len(signals)
+	for at > 0 && signals[at-1].Points < extra {
+		at--
+	}
+	signals = append(signals, fraud.Signal{})
+	copy(signals[at+1:], signals[at:])
+	signals[at] = fraud.Signal{Name: operatorSignal, Of: "event", Value: int64(v.AtLeast), Points: extra, Telling: true}
+	score.Signals, score.Hundredths = signals, sum(signals)
+}

@@ -1,0 +1,262 @@
+package office
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// ModelID names a model that is kept ("mdl_…"); Builtin names the one in the program.
+type ModelID string
+
+// Builtin is the model that ships with the program.
+const Builtin ModelID = "builtin"
+
+const modelPrefix = "mdl"
+
+// ModelState is what a model is used for.
+type ModelState string
+
+// The states. The challenger scores too, and changes nothing.
+const (
+	Kept       ModelState = "kept"
+	Challenger ModelState = "challenger"
+	Champion   ModelState = "champion"
+)
+
+// Stored is a model that is kept.
+type Stored struct {
+	ID        ModelID
+	Info      estimator.Info
+	Sum       string // SHA-256 of the file, in hexadecimal digits
+	State     ModelState
+	Before    ModelID // the champion that it took the place of; empty otherwise
+	Actor     string
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// mostModels bounds a list.
+const mostModels = 100
+
+func scanModel(r storage.Row) (m Stored, err error) {
+	var (
+		name             string
+		info             []byte
+		created, changed int64
+	)
+	if err = r.Scan(&m.ID, &name, &m.Sum, &info, &m.State, &m.Before, &m.Actor, &created, &changed); err != nil {
+		return m, err
+	}
+	m.CreatedAt, m.ChangedAt = storage.Time(created), storage.Time(changed)
+	return m, json.Unmarshal(info, &m.Info)
+}
+
+// Models returns the newest models and, as the last one, the one in the program.
+func (s *Service) Models(ctx context.Context) ([]Stored, error) {
+	all, err := storage.All(ctx, s.DB, scanModel, listModels, mostModels)
+	if err != nil {
+		return nil, err
+	}
+	own := Stored{ID: Builtin, Info: s.shipped.Info, Sum: s.shipped.Sum, State: Champion}
+	for _, m := range all {
+		if m.State == Champion {
+			own.State = Kept
+		}
+	}
+	return append(all, own), nil
+}
+
+// FindModel returns a model, or not_found.
+func (s *Service) FindModel(ctx context.Context, which ModelID) (Stored, error) {
+	all, err := s.Models(ctx)
+	if err != nil {
+		return Stored{}, err
+	}
+	for _, m := range all {
+		if m.ID == which {
+			return m, nil
+		}
+	}
+	return Stored{}, fault.New(fault.NotFound, "no such model")
+}
+
+// Import keeps a model file. It returns invalid_request for one that this version cannot
+// use, and the same model for the same file.
+func (s *Service) Import(ctx context.Context, file []byte, actor string) (Stored, error) {
+	m, err := estimator.Read(file)
+	if err != nil {
+		return Stored{}, fault.New(fault.InvalidRequest, "%s", err).At("file")
+	}
+	if known, found, err := storage.One(ctx, s.DB, scanModel, findModelSum, m.Sum); err != nil || found {
+		return known, err
+	}
+	info, err := json.Marshal(m.Info)
+	if err != nil {
+		return Stored{}, fmt.Errorf("import model: %w", err)
+	}
+	now := s.now()
+	kept := Stored{ID: ModelID(id.New(modelPrefix)), Info: m.Info, Sum: m.Sum, State: Kept, Actor: actor, CreatedAt: now, ChangedAt: now}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		err := tx.Apply(ctx, []storage.Effect{insertModel.Row(string(kept.ID), m.Info.Name, m.Sum, info, file, string(Kept), "", actor,
+			storage.Micros(now), storage.Micros(now))})
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, change{actor: actor, action: "fraud.import_model", subject: string(kept.ID), detail: map[string]string{"name": m.Info.Name}})
+	})
+	return kept, err
+}
+
+// change is what an operator did.
+type change struct {
+	actor, action, subject string
+	detail                 map[string]string
+}
+
+// record audits a change of models or rules and has all processes look.
+func (s *Service) record(ctx context.Context, tx *storage.Tx, c change) error {
+	if _, err := tx.Exec(ctx, advanceChange); err != nil {
+		return err
+	}
+	return s.Audit.Append(ctx, tx, audit.Record{Actor: c.actor, Action: c.action, Subject: c.subject, Detail: c.detail, At: s.now()})
+}
+
+// Promotion puts a model in use.
+type Promotion struct {
+	Model ModelID
+	// As is Champion or Challenger; Kept takes a challenger out of use.
+	As    ModelState
+	Actor string
+	Also  Also[Stored]
+}
+
+// Promote puts a model in use in all processes. It returns not_found, invalid_request, or
+// invalid_state for a champion that is to be anything less: Rollback is for that.
+func (s *Service) Promote(ctx context.Context, p Promotion) (Stored, error) {
+	if p.As != Champion && p.As != Challenger && p.As != Kept {
+		return Stored{}, fault.New(fault.InvalidRequest, "want champion, challenger or kept").At("as")
+	}
+	m, err := s.FindModel(ctx, p.Model)
+	if err != nil {
+		return Stored{}, err
+	}
+	if m.State == Champion && p.As != Champion || m.ID == Builtin && p.As == Challenger {
+		return Stored{}, fault.New(fault.InvalidState, "the champion stays until another takes its place, and the model in the program challenges none")
+	}
+	return s.use(ctx, m, p, "fraud.promote_model")
+}
+
+// Rollback puts the champion of before back in use. It returns invalid_state where there
+// was none.
+func (s *Service) Rollback(ctx context.Context, actor string, also Also[Stored]) (Stored, error) {
+	now, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(Champion))
+	if err != nil {
+		return Stored{}, err
+	}
+	if !found {
+		return Stored{}, fault.New(fault.InvalidState, "the model in the program is the first: there is none before it")
+	}
+	before, err := s.FindModel(ctx, now.Before)
+	if err != nil {
+		return Stored{}, err
+	}
+	return s.use(ctx, before, Promotion{Model: before.ID, As: Champion, Actor: actor, Also: also}, "fraud.rollback_model")
+}
+
+// use changes what models are for, in one transaction.
+func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string) (Stored, error) {
+	now := s.now()
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		before := Builtin
+		current, found, err := storage.One(ctx, tx, scanModel, findInUse, string(Champion))
+		if err != nil {
+			return err
+		}
+		if found {
+			before = current.ID
+		}
+		if before == m.ID && p.As == Champion { // it is already
+			return p.Also.apply(ctx, tx, m)
+		}
+		if p.As == Kept {
+			before = ""
+		} else if _, err := tx.Exec(ctx, retire, string(p.As), storage.Micros(now)); err != nil {
+			return err
+		}
+		if p.As == Challenger {
+			before = ""
+		}
+		m.State, m.Before, m.ChangedAt = p.As, before, now
+		if action == "fraud.rollback_model" {
+			m.Before = Builtin // not what was just found wanting
+		}
+		if m.ID != Builtin {
+			if _, err := tx.Exec(ctx, putInUse, string(m.ID), string(m.State), string(m.Before), storage.Micros(now)); err != nil {
+				return err
+			}
+		}
+		if err := s.record(ctx, tx, change{p.Actor, action, string(m.ID), map[string]string{"as": string(p.As)}}); err != nil {
+			return err
+		}
+		return p.Also.apply(ctx, tx, m)
+	})
+	if err != nil {
+		return Stored{}, err
+	}
+	return m, s.Refresh(ctx)
+}
+
+// Refresh takes up what changed of models and rules, here or in another process.
+func (s *Service) Refresh(ctx context.Context) error {
+	version, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], findChange)
+	if err != nil || version == s.change.Load() {
+		return err
+	}
+	champion, err := s.load(ctx, Champion)
+	if err != nil {
+		return err
+	}
+	challenger, err := s.load(ctx, Challenger)
+	if err != nil {
+		return err
+	}
+	if champion == nil {
+		champion = s.shipped
+	}
+	book, err := s.enabled(ctx)
+	if err != nil {
+		return err
+	}
+	s.judge.Use(champion, challenger)
+	s.judge.UseBook(book)
+	s.change.Store(version)
+	return nil
+}
+
+// load reads the model in a state; nil where there is none, or none that this version
+// can use: the one in the program serves then.
+func (s *Service) load(ctx context.Context, state ModelState) (*estimator.Model, error) {
+	m, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(state))
+	if err != nil || !found {
+		return nil, err
+	}
+	file, _, err := storage.One(ctx, s.DB, storage.Scalar[[]byte], readModel, string(m.ID))
+	if err != nil {
+		return nil, err
+	}
+	read, err := estimator.Read(file)
+	if errors.Is(err, estimator.ErrSchema) {
+		s.Logger.WarnContext(ctx, "model left out", "model", string(m.ID), "error", err)
+		return nil, nil
+	}
+	return read, err
+}

@@ -1,0 +1,276 @@
+// Package office is the fraud engine of an installation: it scores events, keeps what it
+// saw and what it decided in the database, and has the models and rules that operators
+// put there.
+//
+// It promises that scoring waits for no I/O; that what can be read of a decision is in the
+// log that survives a killed process; and that a model or rule in use can be replaced, and
+// taken back, without a restart, with an audit record. It decides nothing: products do.
+// It must never keep a card number.
+package office
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/journal"
+	"github.com/scripcards/scrip/internal/fraud/judge"
+	"github.com/scripcards/scrip/internal/fraud/sense"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Deps is what a Service stands on.
+type Deps struct {
+	DB     *storage.DB
+	Audit  *audit.Log
+	Clocks *clock.Realms
+	Logger *slog.Logger
+	Config sense.Config
+	// Retention is how long decisions are kept; 0: DefaultRetention.
+	Retention time.Duration
+}
+
+// DefaultRetention is how long decisions are kept.
+const DefaultRetention = 30 * 24 * time.Hour
+
+// Service is the engine. It is safe for concurrent use.
+type Service struct {
+	Deps
+	judge   *judge.Judge
+	shipped *estimator.Model
+	// gate is closed while a snapshot is taken.
+	gate    sync.RWMutex
+	pending pending
+	lost    atomic.Int64
+	// writing is held by whoever uses the journal.
+	writing sync.Mutex
+	journal *journal.Journal
+	// change is the version of models and rules that are in use; -1 before any was looked up.
+	change atomic.Int64
+}
+
+// New returns an engine that has seen nothing, with the model that ships with the
+// program. Restore fills it, Run keeps it; without them it scores all the same.
+func New(d Deps) (*Service, error) {
+	shipped, err := builtin.Model()
+	if err != nil {
+		return nil, err
+	}
+	if d.Retention == 0 {
+		d.Retention = DefaultRetention
+	}
+	s := &Service{Deps: d, judge: judge.New(sense.New(d.Config)), shipped: shipped, journal: journal.New(d.DB)}
+	s.judge.Use(shipped, nil)
+	s.change.Store(-1)
+	return s, nil
+}
+
+// pending is what was not written yet.
+type pending struct {
+	mu sync.Mutex
+	batch
+}
+
+// decided is a decision that was not written yet.
+type decided struct {
+	id     string
+	event  fraud.Event
+	score  fraud.Score
+	detail judge.Detail
+	// numbers says that the row is kept with it.
+	numbers bool
+}
+
+const (
+	// mostPending bounds what waits to be written while the database does not answer, in
+	// bytes; what comes then is scored, and lost if the process is killed.
+	mostPending = 16 << 20
+	// keepAll is how many decisions between two flushes are kept whatever their score;
+	// beyond them those are that reach keepFrom, up to mostDecisions.
+	keepAll       = 500
+	keepFrom      = 20
+	mostDecisions = 2000
+)
+
+// Score counts an event and says how much it looks like theft.
+func (s *Service) Score(event fraud.Event) fraud.Score {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	d := decided{event: event}
+	d.score = s.judge.Score(&event, &d.detail)
+	s.note(journal.Entry{Kind: journal.Asked, Event: event}, &d)
+	d.score.Decision = d.id
+	return d.score
+}
+
+// Learn counts what came of an event that was scored.
+func (s *Service) Learn(event fraud.Event, outcome fraud.Outcome) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	s.judge.Learn(&event, outcome)
+	s.note(journal.Entry{Kind: journal.Learned, Event: event, Outcome: outcome}, nil)
+}
+
+// Label takes in what somebody found out about an event.
+func (s *Service) Label(event fraud.Event, label fraud.Label) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	s.judge.Label(event, label)
+	s.note(journal.Entry{Kind: journal.Labelled, Event: event, Label: label}, nil)
+}
+
+// note queues what is to be written.
+func (s *Service) note(e journal.Entry, d *decided) {
+	p := &s.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.entries) > mostPending {
+		s.lost.Add(1)
+		return
+	}
+	p.entries = e.Append(p.entries)
+	p.events++
+	if d != nil && (len(p.decisions) < keepAll || len(p.decisions) < mostDecisions && d.score.Hundredths >= keepFrom) {
+		d.id, d.numbers = id.New(decisionPrefix), d.event.Kind == fraud.Ping
+		p.decisions = append(p.decisions, *d)
+	}
+}
+
+// Lost returns how many events were scored and not logged, since the database did not
+// take them in time.
+func (s *Service) Lost() int64 { return s.lost.Load() }
+
+// Flush writes what waits. What cannot be written waits on.
+func (s *Service) Flush(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.flush(ctx)
+}
+
+func (s *Service) flush(ctx context.Context) error {
+	taken := s.pending.take()
+	return s.put(ctx, &taken)
+}
+
+// batch is what one transaction writes.
+type batch struct {
+	entries   []byte
+	events    int
+	decisions []decided
+}
+
+func (p *pending) take() batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.batch
+	p.batch = batch{}
+	return taken
+}
+
+// giveBack puts what could not be written before what came since.
+func (p *pending) giveBack(b *batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.batch = batch{append(b.entries, p.entries...), b.events + p.events, append(b.decisions, p.decisions...)}
+}
+
+// put writes a batch, or has it wait on.
+func (s *Service) put(ctx context.Context, b *batch) error {
+	if b.events == 0 {
+		return nil
+	}
+	err := s.write(ctx, b)
+	if err != nil {
+		s.pending.giveBack(b)
+	}
+	return err
+}
+
+func (s *Service) write(ctx context.Context, b *batch) error {
+	rows := make([]storage.Effect, len(b.decisions))
+	for i := range b.decisions {
+		var err error
+		if rows[i], err = b.decisions[i].row(); err != nil {
+			return err
+		}
+	}
+	var position int64
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+		position, err = s.journal.Write(ctx, tx, journal.Batch{Entries: b.entries, Events: b.events, At: s.now()})
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, rows)
+	})
+	if err != nil {
+		return fmt.Errorf("write fraud log: %w", err)
+	}
+	s.journal.Confirm(position)
+	return nil
+}
+
+func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
+
+// Restore brings the counts to where they were when the last process ended, or where the
+// others are. It is called once, before anything is scored.
+func (s *Service) Restore(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	fresh := sense.New(s.Config)
+	err := s.journal.Restore(ctx, sense.Layout(), fresh.Load, func(e journal.Entry) { apply(fresh, &e) })
+	if err != nil {
+		return err
+	}
+	s.gate.Lock()
+	s.judge.Sense = fresh
+	s.gate.Unlock()
+	return nil
+}
+
+// apply has counts see what was logged.
+func apply(to *sense.Sense, e *journal.Entry) {
+	var row sense.Row
+	switch e.Kind {
+	case journal.Asked:
+		to.See(&e.Event, &row)
+	case journal.Learned:
+		to.Learn(&e.Event, e.Outcome)
+	case journal.Labelled:
+		to.Label(e.Event, e.Label)
+	}
+}
+
+// Follow counts what other processes saw.
+func (s *Service) Follow(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.journal.Follow(ctx, func(e journal.Entry) {
+		s.gate.RLock()
+		defer s.gate.RUnlock()
+		apply(s.judge.Sense, &e)
+	})
+}
+
+// Snapshot saves all counts. Scoring stands still while they are copied.
+func (s *Service) Snapshot(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.gate.Lock()
+	data, counted := s.judge.Append(nil), s.pending.take()
+	s.gate.Unlock()
+	if err := s.put(ctx, &counted); err != nil { // what is counted is logged before the mark
+		return err
+	}
+	mark := s.journal.Mark()
+	return s.journal.Save(ctx, journal.Snapshot{Data: data, Layout: sense.Layout(), At: s.now()}, mark)
+}

@@ -1,0 +1,390 @@
+package office_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/office"
+	"github.com/scripcards/scrip/internal/fraud/rulebook"
+	"github.com/scripcards/scrip/internal/fraud/sense"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// process is an engine as one process has it.
+type process struct {
+	*office.Service
+	t     testing.TB
+	clock *clock.Manual
+}
+
+func start(t testing.TB, db *storage.DB) *process {
+	t.Helper()
+	manual := clock.NewManual(noon)
+	s, err := office.New(office.Deps{DB: db, Audit: audit.New(db), Clocks: clock.NewRealms(manual), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Config: sense.Config{Memory: fraud.MinMemory, Rules: fraud.Config{Memory: fraud.MinMemory, PaymentMemory: fraud.MinMemory}}})
+	check(t, err)
+	check(t, s.Restore(t.Context()))
+	check(t, s.Refresh(t.Context()))
+	return &process{s, t, manual}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func number(n int) (h fraud.Hash) {
+	binary.BigEndian.PutUint64(h[:], uint64(n)*0x9e3779b97f4a7c15+1)
+	return h
+}
+
+// ask is the i'th check of somebody at an address.
+func ask(i int, address string) fraud.Event {
+	return fraud.Event{Kind: fraud.Ping, At: noon.Add(time.Duration(i) * time.Second), Realm: realm.Live, Book: "bk_1", Caller: "key_1", Network: "scrip",
+		Address: netip.MustParseAddr(address), Card: number(i), Before: number(i - 1), After: number(i + 1), Block: number(i/10 + 1e6), Hundred: number(i/100 + 2e6),
+		Range: number(i/5000 + 3e6)}
+}
+
+func pay(i int) fraud.Event {
+	return fraud.Event{Kind: fraud.Authorization, At: noon.Add(time.Duration(i) * time.Minute), Realm: realm.Test, Book: "bk_1", Card: number(i % 3), Merchant: number(77),
+		Country: "US", Amount: money.New(int64(500+i), money.USD)}
+}
+
+// hunt asks for cards that there are not, some that there are, and pays now and then.
+func (p *process) hunt(from, to int) {
+	for i := from; i < to; i++ {
+		e := ask(i, "192.0.2.7")
+		p.Score(e)
+		p.Learn(e, fraud.Outcome{Found: i%5 == 0, WrongPIN: i%7 == 1})
+		b := pay(i)
+		p.Score(b)
+		p.Learn(b, fraud.Outcome{Found: i%4 != 0})
+	}
+}
+
+// sameFrom compares what two processes make of the same events.
+func sameFrom(t *testing.T, from int, before, after *process) {
+	t.Helper()
+	high := false
+	for i := from; i < from+20; i++ {
+		for _, e := range []fraud.Event{ask(i, "192.0.2.7"), pay(i)} {
+			want, got := before.Score(e), after.Score(e)
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(fraud.Score{}, "Decision")); diff != "" {
+				t.Fatalf("event %d (-before +after):\n%s", i, diff)
+			}
+			high = high || want.Hundredths > 50
+			before.Learn(e, fraud.Outcome{})
+			after.Learn(e, fraud.Outcome{})
+		}
+	}
+	if !high {
+		t.Error("the history makes no difference to compare")
+	}
+}
+
+// Scores after a restart are those of before, from the log alone and from a snapshot with the log behind it; labels survive too.
+func TestRestart(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		one.hunt(0, 60)
+		check(t, one.Flush(t.Context()))
+		fromLog := start(t, db)
+		one.hunt(60, 70)
+		one.Label(ask(3, "192.0.2.7"), fraud.Label{At: noon, Fraud: true})
+		check(t, one.Snapshot(t.Context()))
+		one.hunt(70, 80)
+		check(t, one.Flush(t.Context()))
+		fromSnapshot := start(t, db)
+		check(t, fromLog.Follow(t.Context()))
+		sameFrom(t, 80, one, fromSnapshot)
+		for i := 80; i < 100; i++ { // what the comparison did is not in the log yet
+			for _, e := range []fraud.Event{ask(i, "192.0.2.7"), pay(i)} {
+				fromLog.Score(e)
+				fromLog.Learn(e, fraud.Outcome{})
+			}
+		}
+		sameFrom(t, 100, one, fromLog)
+	})
+}
+
+// A snapshot ends the log before it, and the snapshot before: what is kept is bounded.
+func TestSnapshotsReplace(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		for i := range 3 {
+			one.hunt(10*i, 10*i+10)
+			check(t, one.Flush(t.Context()))
+			check(t, one.Follow(t.Context()))
+			one.clock.Advance(time.Hour)
+			check(t, one.Snapshot(t.Context()))
+		}
+		count := func(table string) (n int) {
+			check(t, db.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
+				tables, err := storage.Tables(ctx, q)
+				check(t, err)
+				for _, one := range tables {
+					if one.Name == table {
+						return one.Each(ctx, q, func([]any) error { n++; return nil })
+					}
+				}
+				return nil
+			}))
+			return n
+		}
+		if snapshots, batches := count("fraud_snapshots"), count("fraud_log"); snapshots != 1 || batches != 0 {
+			t.Errorf("%d snapshots and %d batches are left", snapshots, batches)
+		}
+	})
+}
+
+// What one process saw, another counts too.
+func TestProcessesShare(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one, two := start(t, db), start(t, db)
+		one.hunt(0, 40)
+		check(t, one.Flush(t.Context()))
+		check(t, two.Follow(t.Context()))
+		check(t, two.Follow(t.Context())) // once more counts nothing twice
+		sameFrom(t, 40, one, two)
+	})
+}
+
+// What could not be written waits, in order, and nothing is lost.
+func TestWritesWait(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		one.hunt(0, 20)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if err := one.Flush(ended); err == nil {
+			t.Fatal("written with a context that had ended")
+		}
+		one.hunt(20, 40)
+		check(t, one.Flush(t.Context()))
+		if one.Lost() != 0 {
+			t.Errorf("%d events lost", one.Lost())
+		}
+		sameFrom(t, 40, one, start(t, db))
+	})
+}
+
+// A decision says what it was made of; a label is kept, audited and told to the engine.
+func TestDecisions(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		one.hunt(0, 30)
+		score := one.Score(ask(30, "192.0.2.7"))
+		check(t, one.Flush(t.Context()))
+		d, err := one.Find(t.Context(), office.DecisionID(score.Decision))
+		check(t, err)
+		if diff := cmp.Diff(score.Signals, d.Score.Signals); diff != "" || d.Score.Hundredths != score.Hundredths || d.Rules < 0 || d.Model < 0 || d.Shadow != -1 ||
+			d.Event.Address != netip.MustParseAddr("192.0.2.7") || d.Event.Card != number(30) || !d.At.Equal(noon.Add(30*time.Second)) {
+			t.Errorf("%+v\n%s", d, diff)
+		}
+		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, From: 50, Limit: 5})
+		check(t, err)
+		if len(list) != 5 || list[0].ID != d.ID {
+			t.Errorf("the list: %+v", list)
+		}
+		labelled, err := one.Judge(t.Context(), office.Labelling{Decision: d.ID, Verdict: office.Fraud, Actor: "op_1"})
+		check(t, err)
+		again, err := one.Find(t.Context(), d.ID)
+		check(t, err)
+		if labelled.Label != office.Fraud || again.Label != office.Fraud || !again.LabelAt.Equal(noon) {
+			t.Errorf("labelled %+v, found %+v", labelled, again)
+		}
+		e := ask(5000, "203.0.113.9")
+		e.Card = number(30)
+		if got := one.Score(e); !hasSignal(got, "labelled_card_detected") {
+			t.Errorf("the card from elsewhere: %+v", got)
+		}
+		if _, err := one.Judge(t.Context(), office.Labelling{Decision: d.ID, Verdict: "odd"}); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("an odd label: %v", err)
+		}
+		one.clock.Advance(office.DefaultRetention + time.Hour)
+		check(t, one.Purge(t.Context()))
+		if _, err := one.Find(t.Context(), d.ID); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("after the retention: %v", err)
+		}
+	})
+}
+
+func hasSignal(s fraud.Score, name string) bool {
+	for _, signal := range s.Signals {
+		if signal.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// other is the model in the program under another name, as a file.
+func other(t testing.TB, name string) []byte {
+	t.Helper()
+	m, err := builtin.Model()
+	check(t, err)
+	m.Info.Name = name
+	file, err := m.Bytes()
+	check(t, err)
+	return file
+}
+
+// Models are swapped in all processes without a restart, challengers score in the shadow, and the champion of before can be had back.
+func TestModels(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		one, two := start(t, db), start(t, db)
+		serves := func(p *process, want string) {
+			t.Helper()
+			check(t, p.Refresh(ctx))
+			if got := p.Score(ask(1, "192.0.2.1")).Model; got != want {
+				t.Errorf("%s serves, want %s", got, want)
+			}
+		}
+		serves(one, "builtin-1")
+		spring, err := one.Import(ctx, other(t, "spring"), "op_1")
+		check(t, err)
+		if again, err := one.Import(ctx, other(t, "spring"), "op_1"); err != nil || again.ID != spring.ID {
+			t.Errorf("the same file again: %+v, %v", again, err)
+		}
+		summer, err := one.Import(ctx, other(t, "summer"), "op_1")
+		check(t, err)
+		_, err = one.Promote(ctx, office.Promotion{Model: spring.ID, As: office.Challenger, Actor: "op_1"})
+		check(t, err)
+		check(t, two.Refresh(ctx))
+		shadowed := two.Score(ask(2, "192.0.2.1"))
+		check(t, two.Flush(ctx))
+		d, err := two.Find(ctx, office.DecisionID(shadowed.Decision))
+		check(t, err)
+		if shadowed.Model != "builtin-1" || d.Challenger != "spring" || d.Shadow < 0 {
+			t.Errorf("in the shadow: %+v", d)
+		}
+		for _, m := range []office.ModelID{spring.ID, summer.ID} {
+			_, err = one.Promote(ctx, office.Promotion{Model: m, As: office.Champion, Actor: "op_1"})
+			check(t, err)
+		}
+		serves(one, "summer")
+		serves(two, "summer")
+		if back, err := two.Rollback(ctx, "op_1", nil); err != nil || back.ID != spring.ID {
+			t.Fatalf("rolled back to %+v, %v", back, err)
+		}
+		serves(one, "spring")
+		if back, err := one.Rollback(ctx, "op_1", nil); err != nil || back.ID != office.Builtin {
+			t.Fatalf("rolled back to %+v, %v", back, err)
+		}
+		serves(two, "builtin-1")
+		if _, err := one.Rollback(ctx, "op_1", nil); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("behind the first: %v", err)
+		}
+		file := other(t, "broken")
+		file[len(file)/2] ^= 1
+		if _, err := one.Import(ctx, file, "op_1"); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("a damaged file: %v", err)
+		}
+	})
+}
+
+// A model for other numbers than this version's is refused.
+func TestSchema(t *testing.T) {
+	file := other(t, "old")
+	file[10] ^= 1 // of the schema's hash
+	if _, err := estimator.Read(file); err == nil {
+		t.Error("another schema is read")
+	}
+}
+
+// A rule is tried on history before it is enabled, raises scores in all processes while it is, and a change is a draft again.
+func TestRules(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		one, two := start(t, db), start(t, db)
+		one.hunt(0, 40)
+		check(t, one.Flush(ctx))
+		list, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 40})
+		check(t, err)
+		for i, d := range list[:10] {
+			verdict := office.Fraud
+			if i >= 6 {
+				verdict = office.Genuine
+			}
+			_, err := one.Judge(ctx, office.Labelling{Decision: d.ID, Verdict: verdict, Actor: "op_1"})
+			check(t, err)
+		}
+		r, err := one.WriteRule(ctx, office.Writing{Actor: "op_1", Rule: rulebook.Rule{Name: "key 1", When: `kind == "authorization" and amount > 510 or credential.missed_1h >= 3`,
+			Action: rulebook.Challenge, AtLeast: 70}})
+		check(t, err)
+		if _, err := one.SwitchRule(ctx, office.Switching{Rule: r.ID, On: true, Actor: "op_1"}); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("enabled untried: %v", err)
+		}
+		tried, err := one.TestRule(ctx, r.ID)
+		check(t, err)
+		if b := tried.Tested; b == nil || b.Events != 80 || b.Frauds != 6 || b.Genuine != 4 || b.FlaggedFrauds != 6 || b.FlaggedGenuine != 4 || b.Precision != 0.6 || b.Recall != 1 || b.Flagged < 60 || b.Hurt != 1 {
+			t.Errorf("tried: %+v", b)
+		}
+		_, err = one.SwitchRule(ctx, office.Switching{Rule: r.ID, On: true, Actor: "op_1"})
+		check(t, err)
+		check(t, two.Refresh(ctx))
+		if got := two.Score(pay(500)); got.Hundredths < 70 || !hasSignal(got, "operator_rule") {
+			t.Errorf("with the rule: %+v", got)
+		}
+		next, err := one.WriteRule(ctx, office.Writing{ID: r.ID, Actor: "op_1", Rule: rulebook.Rule{Name: "key 1", When: `amount > 1`, Action: rulebook.Block, AtLeast: 90}})
+		check(t, err)
+		check(t, two.Refresh(ctx))
+		if got := two.Score(pay(501)); next.Version != 2 || next.State != office.Draft || hasSignal(got, "operator_rule") {
+			t.Errorf("after the change %+v: %+v", next, got)
+		}
+		c, err := one.Replay(ctx, mustModel(t), nil)
+		check(t, err)
+		if c.Events != 40 || c.Frauds != 6 || c.Genuine != 4 || c.Higher+c.Lower != 0 {
+			t.Errorf("replayed: %+v", c)
+		}
+	})
+}
+
+func mustModel(t testing.TB) *estimator.Model {
+	t.Helper()
+	m, err := builtin.Model()
+	check(t, err)
+	return m
+}
+
+// BenchmarkService scores and learns with everything that is kept, flushed every hundred milliseconds' worth.
+func BenchmarkService(b *testing.B) {
+	db := testkit.Open(b, testkit.Database(b, "sqlite"))
+	p := start(b, db)
+	events := make([]fraud.Event, 8192)
+	for i := range events {
+		events[i] = ask(i*7919%5000, fmt.Sprintf("10.0.%d.%d", i%50, i%7))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		e := events[i%len(events)]
+		p.Score(e)
+		p.Learn(e, fraud.Outcome{Found: i%3 > 0})
+		if i%5000 == 4999 {
+			check(b, p.Flush(b.Context()))
+		}
+	}
+}

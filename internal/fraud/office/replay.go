@@ -1,0 +1,54 @@
+package office
+
+import (
+	"context"
+
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/sense"
+	"github.com/scripcards/scrip/internal/fraud/study"
+)
+
+// Comparison is what another model makes of the balance checks that are kept.
+type Comparison struct {
+	// Events is how many there are with the numbers that were seen, Higher and Lower how
+	// many scores of the model alone are that now.
+	Events, Higher, Lower int
+	Frauds, Genuine       int
+	// Then and Now are what either does among the labelled ones.
+	Then, Now study.Measures
+}
+
+// Replay scores the decisions that are kept again. progress, when not nil, is told how
+// many.
+func (s *Service) Replay(ctx context.Context, m *estimator.Model, progress func(done int)) (Comparison, error) {
+	var c Comparison
+	var then, now []study.Scored
+	err := s.history(ctx, func(d *Decision, row *sense.Row) {
+		if row == nil {
+			return
+		}
+		if c.Events++; progress != nil && c.Events%historyPage == 0 {
+			progress(c.Events)
+		}
+		p := m.Full.Probability(row)
+		switch says := min(int(100*p), 99); {
+		case says > d.Model:
+			c.Higher++
+		case says < d.Model:
+			c.Lower++
+		}
+		if d.Label == Unknown {
+			return
+		}
+		isFraud := d.Label == Fraud
+		if isFraud {
+			c.Frauds++
+		} else {
+			c.Genuine++
+		}
+		then = append(then, study.Scored{Score: float64(d.Model), Fraud: isFraud})
+		now = append(now, study.Scored{Score: p, Fraud: isFraud})
+	})
+	c.Then, c.Now = study.Measure(then), study.Measure(now)
+	return c, err
+}

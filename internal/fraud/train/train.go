@@ -1,0 +1,192 @@
+// Package train makes models of balance checks from traffic that package traffic makes
+// up, and measures what they, or the rules alone, make of attacks.
+//
+// It promises the same file for the same configuration, bit for bit, on machines of one
+// architecture. It must never train or choose on the families that are kept out.
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/scripcards/scrip/internal/fraud/boost"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/sense"
+	"github.com/scripcards/scrip/internal/fraud/traffic"
+)
+
+// Config says what to train on, and how.
+type Config struct {
+	Name string
+	// Seed is that of the traffic trained on; the traffic of calibration has the next one.
+	Seed uint64
+	// Days, Campaigns and Size are those of the traffic.
+	Days, Campaigns int
+	Size            float64
+	// Trees is how many the full part has at most, QuietTrees the quiet one.
+	Trees, QuietTrees int
+}
+
+// Shipped is how the model in the program was trained.
+func Shipped() Config {
+	return Config{Name: "builtin-1", Seed: 1, Days: 8, Campaigns: 16, Size: 1, Trees: 300, QuietTrees: 200}
+}
+
+// warmup is how many days are honest at first.
+const warmup = 1
+
+func (c *Config) traffic(seed uint64) *traffic.Stream {
+	return traffic.Generate(traffic.Config{Seed: seed, Days: c.Days, Warmup: warmup, Families: traffic.Known(), Campaigns: c.Campaigns, Size: c.Size})
+}
+
+// params were chosen on the traffic of calibration.
+func (c *Config) params(trees int) boost.Params {
+	p := boost.Default()
+	p.Trees, p.Leaves, p.Columns, p.Rate, p.Bins, p.Seed = trees, 24, 0.3, 0.06, 1024, c.Seed
+	p.Monotone = make([]int8, sense.Width)
+	for i, column := range sense.Columns() {
+		p.Monotone[i] = column.Rising
+	}
+	return p
+}
+
+// Train makes a model.
+func Train(ctx context.Context, c Config, progress Progress) (*estimator.Model, error) {
+	learn, err := replay(ctx, c.traffic(c.Seed), "replaying traffic to learn from", progress)
+	if err != nil {
+		return nil, err
+	}
+	check, err := replay(ctx, c.traffic(c.Seed+1), "replaying traffic to calibrate on", progress)
+	if err != nil {
+		return nil, err
+	}
+	t := &trainer{config: &c, learn: learn, check: check, progress: progress}
+	m := &estimator.Model{Info: estimator.Info{Name: c.Name, Seed: c.Seed, Rows: len(learn.rules), Metrics: map[string]float64{},
+		Data: fmt.Sprintf("simulated balance checks: %d days, %d attacks of each of %d families", c.Days, c.Campaigns, len(traffic.Known()))}}
+	for _, attack := range learn.labels() {
+		if attack {
+			m.Info.Attacks++
+		}
+	}
+	if m.Full, err = t.part(ctx, view{"the full part", c.Trees, func(*sense.Column) bool { return true }}); err != nil {
+		return nil, err
+	}
+	if m.Quiet, err = t.part(ctx, view{"the quiet part", c.QuietTrees, func(column *sense.Column) bool { return !column.Telling }}); err != nil {
+		return nil, err
+	}
+	for name, p := range map[string]*estimator.Part{"": &m.Full, "quiet_": &m.Quiet} {
+		e := measure("", check.stream, check.scores(p))
+		m.Info.Metrics[name+"recall_known"], m.Info.Metrics[name+"revealed"] = rounded(e.Known), rounded(e.Revealed)
+	}
+	_, err = m.Bytes() // for its sum
+	return m, err
+}
+
+func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
+
+// trainer makes the parts of a model.
+type trainer struct {
+	config       *Config
+	learn, check *seen
+	progress     Progress
+}
+
+// view is a part of a model to be: which columns it may use.
+type view struct {
+	name  string
+	trees int
+	use   func(*sense.Column) bool
+}
+
+// part trains a part.
+func (t *trainer) part(ctx context.Context, v view) (p estimator.Part, err error) {
+	var honest []int
+	for i, attack := range t.learn.labels() {
+		if !attack {
+			honest = append(honest, i)
+		}
+	}
+	p.Rare = estimator.Rare(t.learn.columns, honest, v.use)
+	if p.Weight, err = t.weight(ctx, v, p.Rare); err != nil {
+		return p, err
+	}
+	if p.Trees, err = t.fit(ctx, v, func(traffic.Family) bool { return true }); err != nil {
+		return p, err
+	}
+	p.Trees = p.Trees.Slim()
+	p.Slope = 1
+	p.Slope, p.Offset = estimator.Calibrate(t.check.scores(&p), t.check.labels())
+	return p, nil
+}
+
+// fit trains trees on honest asks and the attacks of some families. What may not be
+// used is unknown to them.
+func (t *trainer) fit(ctx context.Context, v view, family func(traffic.Family) bool) (*boost.Model, error) {
+	p := t.config.params(v.trees)
+	var rows []int
+	for i := range t.learn.rules {
+		if who := &t.learn.stream.Actors[t.learn.stream.Asks[i].Actor]; who.Group != traffic.Attack || family(who.Family) {
+			rows = append(rows, i)
+		}
+	}
+	table := boost.Table{Columns: make([][]float32, sense.Width), Positive: make([]bool, len(rows))}
+	for i, row := range rows {
+		table.Positive[i] = t.learn.stream.Attack(row)
+	}
+	for k, column := range sense.Columns() {
+		picked := make([]float32, len(rows))
+		for i, row := range rows {
+			picked[i] = float32(math.NaN())
+			if v.use(&column) {
+				picked[i] = t.learn.columns[k][row]
+			}
+		}
+		table.Columns[k] = picked
+	}
+	return boost.Train(ctx, table, p, func(trees int) { t.progress.tell("training "+v.name, trees, p.Trees) })
+}
+
+// weight is what rarity is worth: what finds most of families that the trees were not
+// trained on. Every second family is left out of one training, the others out of another.
+func (t *trainer) weight(ctx context.Context, v view, rare estimator.Rarity) (float64, error) {
+	v.name, v.trees = v.name+" without some families", max(v.trees/3, 1)
+	weights := [...]float64{0, 0.05, 0.1, 0.2, 0.4}
+	var recall [len(weights)]float64
+	for half := range 2 {
+		inside := map[traffic.Family]bool{}
+		for i, f := range traffic.Known() {
+			inside[f] = i%2 == half
+		}
+		trees, err := t.fit(ctx, v, func(f traffic.Family) bool { return inside[f] })
+		if err != nil {
+			return 0, err
+		}
+		for k, weight := range weights {
+			p := estimator.Part{Trees: trees, Rare: rare, Weight: weight, Slope: 1}
+			for _, f := range measure("", t.check.stream, t.check.scores(&p)).Families {
+				if !inside[f.Family] {
+					recall[k] += f.Recall
+				}
+			}
+		}
+	}
+	best := 0
+	for k := range weights {
+		if recall[k] > recall[best] {
+			best = k
+		}
+	}
+	return weights[best], nil
+}
+
+// scores are the log-odds of all asks.
+func (s *seen) scores(p *estimator.Part) []float64 {
+	scores := make([]float64, len(s.rules))
+	var row sense.Row
+	for i := range scores {
+		s.row(i, row[:])
+		scores[i] = p.LogOdds(&row)
+	}
+	return scores
+}

@@ -1,0 +1,76 @@
+package train_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/traffic"
+	"github.com/scripcards/scrip/internal/fraud/train"
+)
+
+// small is a training of a few seconds.
+func small() train.Config {
+	return train.Config{Name: "small", Seed: 7, Days: 2, Campaigns: 1, Size: 0.1, Trees: 12, QuietTrees: 8}
+}
+
+// Two trainings make the same file, bit for bit, and another seed another one.
+func TestTrainingIsDeterministic(t *testing.T) {
+	sums := map[string]bool{}
+	for i := range 3 {
+		c := small()
+		if i == 2 {
+			c.Seed++
+		}
+		m, err := train.Train(t.Context(), c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Info.Attacks == 0 || m.Info.Rows <= m.Info.Attacks || len(m.Info.Metrics) != 4 || m.Full.Trees.Trees() == 0 {
+			t.Errorf("the description: %+v", m.Info)
+		}
+		sums[m.Sum] = true
+	}
+	if len(sums) != 2 {
+		t.Errorf("%d different files of two seeds", len(sums))
+	}
+}
+
+// The model in the program fits, says what it was trained on, and finds known and unseen attacks on traffic that it was not trained on.
+func TestShippedModel(t *testing.T) {
+	m, err := builtin.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(builtin.Bytes()); n > 1<<20 {
+		t.Errorf("%d bytes", n)
+	}
+	want := train.Shipped()
+	if m.Info.Name != want.Name || m.Info.Seed != want.Seed || m.Info.Data == "" {
+		t.Errorf("%+v", m.Info)
+	}
+	results, curve, err := train.Run(t.Context(), m, train.BenchConfig{First: 5001, Seeds: 1, Days: 2, Campaigns: 1, Size: 0.4}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 4 || len(curve.Scored) != results[1].Honest+results[1].Attacks {
+		t.Fatalf("%d results, %d scores", len(results), len(curve.Scored))
+	}
+	// One stream is small: the bars are those of docs/fraud.md less what chance does.
+	rules, full := results[0], results[1]
+	if full.Known < 0.85 || full.Unseen < 0.60 || full.Revealed > 0.30 || full.Known <= rules.Known {
+		t.Errorf("rules: %+v\nmodel: %+v", rules, full)
+	}
+	for _, g := range full.Groups {
+		for _, heavy := range traffic.HeavyGroups() {
+			if g.Group == heavy && g.Cost > 0.01 {
+				t.Errorf("%+v", g)
+			}
+		}
+	}
+	for _, s := range curve.Scored {
+		if math.IsNaN(s.Score) || s.Score < 0 || s.Score > 1 {
+			t.Fatalf("a score of %v", s.Score)
+		}
+	}
+}
