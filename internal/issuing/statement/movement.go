@@ -67,9 +67,9 @@ const (
 )
 
 // each reads all movements of a statement, in bounded memory.
-func (s *Service) each(ctx context.Context, st *Statement, how bool, do func(*Movement) error) error {
+func (s *Service) each(ctx context.Context, st *Statement, detailed bool, do func(*Movement) error) error {
 	for after := int64(0); after < st.Count; {
-		part, err := s.read(ctx, st, span{after, min(st.Count, after+chunk)}, how)
+		part, err := s.read(ctx, st, span{after, min(st.Count, after+chunk)}, detailed)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *Service) each(ctx context.Context, st *Statement, how bool, do func(*Mo
 	return nil
 }
 
-func (s *Service) read(ctx context.Context, st *Statement, p span, how bool) ([]Movement, error) {
+func (s *Service) read(ctx context.Context, st *Statement, p span, detailed bool) ([]Movement, error) {
 	if st.account == nil || p.after >= p.last {
 		return nil, nil
 	}
@@ -104,7 +104,7 @@ func (s *Service) read(ctx context.Context, st *Statement, p span, how bool) ([]
 			all = append(all, st.movement(&lines[i], moves[i]))
 		}
 	}
-	if how {
+	if detailed {
 		err = s.tell(ctx, st, all)
 	}
 	return all, err
