@@ -23,8 +23,8 @@ const (
 	patterns = 8  // frequencies each way, without the constant one
 	samples  = 16 // pixels each way that make a cell, at most
 	// plain is how much there must be to see, in all patterns together: a sheet of one
-	// colour has only the noise of its compression. It is about a quarter of a shade per cell.
-	plain = 64 * grid * grid / 8 << graySteps
+	// colour has only the noise of its compression. It is an eighth of a shade for each.
+	plain = patterns * patterns * grid * grid / 4 / 8 << graySteps
 	// graySteps and cosineSteps are the bits behind the point.
 	graySteps, cosineSteps = 4, 14
 )

@@ -8,6 +8,7 @@ package upload
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -43,7 +44,10 @@ type Endpoint struct {
 }
 
 // deadline bounds one upload: five megabytes over a slow phone take a while.
-const deadline = 2 * time.Minute
+const (
+	deadline = 2 * time.Minute
+	farewell = 10 * time.Second // for the answer
+)
 
 // New returns the endpoint.
 func New(d Deps) *Endpoint {
@@ -62,8 +66,9 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if e.Context != nil {
 		ctx = e.Context(ctx, record.RequestID)
 	}
-	// The server's own limit is for requests that are smaller.
-	_ = http.NewResponseController(w).SetReadDeadline(clock.System().Now().Add(deadline))
+	// The server's own limits are for requests that are smaller.
+	control, end := http.NewResponseController(w), clock.System().Now().Add(deadline)
+	_ = errors.Join(control.SetReadDeadline(end), control.SetWriteDeadline(end.Add(farewell)))
 	body := &budget{from: r.Body}
 	a := e.answer(ctx, r, body)
 	body.drain()
