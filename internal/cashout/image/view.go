@@ -58,18 +58,27 @@ func (s *Service) Open(ctx context.Context, actor string, image ID) (Content, er
 	if err != nil {
 		return Content{}, fmt.Errorf("open image: %w", err)
 	}
-	// The version may be replaced by a redaction at this moment: then the newer one is read.
+	k, data, err := s.read(ctx, k)
+	if err != nil {
+		return Content{}, fmt.Errorf("open image: %w", err)
+	}
+	return Content{Type: k.Type, Data: data}, nil
+}
+
+// read returns an image's content. Where a redaction replaces it at this moment, the newer
+// one is read.
+func (s *Service) read(ctx context.Context, k kept) (kept, []byte, error) {
 	for {
 		data, err := s.content(ctx, s.DB, k)
 		if err == nil {
-			return Content{Type: k.Type, Data: data}, nil
+			return k, data, nil
 		}
-		now, again := findKept(ctx, s.DB, findImage, image)
+		now, again := findKept(ctx, s.DB, findImage, k.ID)
 		if again != nil {
-			return Content{}, fmt.Errorf("open image: %w", again)
+			return k, nil, again
 		}
 		if now.version == k.version {
-			return Content{}, err
+			return k, nil, err
 		}
 		k = now
 	}
@@ -98,7 +107,11 @@ func (s *Service) Redact(ctx context.Context, actor string, id ID, area Rect) er
 	if area.Width < 1 || area.Height < 1 || area.X < 0 || area.Y < 0 || area.X > k.Width-area.Width || area.Y > k.Height-area.Height {
 		return fault.New(fault.InvalidRequest, "the area must be within the image, %d by %d pixels", k.Width, k.Height).At("area")
 	}
-	clean, err := s.paint(ctx, k, area)
+	k, content, err := s.read(ctx, k)
+	if err != nil {
+		return fmt.Errorf("redact image: %w", err)
+	}
+	clean, err := s.paint(ctx, content, area)
 	if err != nil {
 		return err
 	}
@@ -130,12 +143,8 @@ func (s *Service) Redact(ctx context.Context, actor string, id ID, area Rect) er
 	return nil
 }
 
-// paint returns the image with an area painted over, within the bound of decoders at once.
-func (s *Service) paint(ctx context.Context, k kept, area Rect) (picture.Picture, error) {
-	content, err := s.content(ctx, s.DB, k)
-	if err != nil {
-		return picture.Picture{}, err
-	}
+// paint returns the content with an area painted over, within the bound of decoders at once.
+func (s *Service) paint(ctx context.Context, content []byte, area Rect) (picture.Picture, error) {
 	select {
 	case s.decoders <- struct{}{}:
 		defer func() { <-s.decoders }()

@@ -50,7 +50,7 @@ CREATE TABLE image_chunks (
 
 -- The four quarters of each likeness, by which those are found that differ in few bits.
 CREATE TABLE image_bands (
-	realm TEXT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	band BIGINT NOT NULL CHECK (band BETWEEN 0 AND 3),
 	bits BIGINT NOT NULL CHECK (bits BETWEEN 0 AND 65535),
 	image_id TEXT NOT NULL,
