@@ -69,19 +69,15 @@ type Destination struct {
 	Method Method
 }
 
-// Payment is what is to be paid for an order, once.
+// Payment is what is to be paid for an order.
 type Payment struct {
-	Book  ledger.BookID
-	Realm realm.Realm
-	Order ID
-	// Attempt tells the payouts of one order apart: a later one comes after a failed one.
-	Attempt int64
-	To      string
-	Amount  money.Amount // in BTC
-	// From is the account with what is owed, Custody the one that bitcoin leaves.
-	From, Custody ledger.NewAccount
-	Actor         string
-	At            time.Time
+	Book   ledger.BookID
+	Realm  realm.Realm
+	Order  ID
+	To     string
+	Amount money.Amount // in BTC
+	// From is the account with what is owed.
+	From ledger.AccountID
 }
 
 // Payouts pays bitcoin.
@@ -89,9 +85,9 @@ type Payouts interface {
 	// Parse reads where bitcoin can be sent in a realm: an address, an invoice without an
 	// amount, or a Lightning Address. It returns invalid_request, and calls nobody.
 	Parse(r realm.Realm, text string) (Destination, error)
-	// Plan returns the operation that holds the amount and has it paid, under a key that the
-	// order and the attempt determine, and the payout's id.
-	Plan(p Payment) (op ledger.Operation, id string, err error)
+	// Plan makes a payout a part of an operation, and returns its id. It returns
+	// invalid_request and already_exists where it can never be paid there.
+	Plan(ctx context.Context, p Payment, op *ledger.Operation) (id string, err error)
 }
 
 // Owner is whose pictures they are.

@@ -152,7 +152,7 @@ func TestJourney(t *testing.T) {
 		d.Must(err)
 		see(cashout.Approved, 7_000_000, 78_571)
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.exchange/USD": "54.99", "cashout.fees/USD": "0.01",
-			"cashout.exchange/BTC": "0.00078571", "cashout.owed/" + string(o.ID): "0.00078571 (0.00000000)", "cashout.custody/BTC": "0.00000000"})
+			"cashout.exchange/BTC": "0.00078571", "cashout.owed/" + string(o.ID): "0.00078571 (0.00000000)"})
 		end(t, d, done, "txid", "")
 		if v := see(cashout.Completed, 7_000_000, 78_571); v.Proof != "txid" {
 			t.Errorf("proof %q", v.Proof)
@@ -191,7 +191,7 @@ func end(t *testing.T, d *cashdesk.Desk, o cashout.Order, proof, reason string) 
 	_, err := d.Ledger.Submit(t.Context(), ledger.Operation{Book: o.Book, Kind: "payout.end", At: d.Clock.Now(),
 		Holds: []ledger.HoldChange{{Action: action, ID: ledger.HoldID("hold_" + o.Payout)}},
 		Effects: func(out ledger.Outcome) ([]storage.Effect, error) {
-			return d.PayoutEnded(o, cashout.Ended{Book: o.Book, Order: o.ID, Payout: o.Payout, Proof: proof, Reason: reason, At: out.At})
+			return d.PayoutEnded(cashout.Ended{Book: o.Book, Realm: o.Realm, Order: o.ID, Payout: o.Payout, Amount: o.Bitcoin, Proof: proof, Reason: reason, At: out.At}), nil
 		}})
 	d.Must(err)
 }
@@ -396,7 +396,7 @@ func TestBlocked(t *testing.T) {
 		if v := d.Look(token); v.Status.Shown() != cashout.Processing {
 			t.Errorf("shown %s", v.Status.Shown())
 		}
-		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.custody/BTC": "0.00000000"})
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523"})
 		if at := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; at.Sub(d.Clock.Now()) < 4*365*24*time.Hour {
 			t.Errorf("pictures are erased at %s", at)
 		}
@@ -426,8 +426,10 @@ func TestPayoutFails(t *testing.T) {
 		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("paid a third time: %v", err)
 		}
-		if _, err := d.PayoutEnded(again, cashout.Ended{Payout: o.Payout, Proof: "late"}); fault.CodeOf(err) != fault.InvalidState {
-			t.Errorf("the first payout ends again: %v", err)
+		late := d.PayoutEnded(cashout.Ended{Book: o.Book, Realm: o.Realm, Order: o.ID, Payout: o.Payout, Amount: o.Bitcoin, Proof: "late", At: d.Clock.Now()})
+		d.Must(db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, late) }))
+		if got := get(d, token); got.Status != cashout.Approved {
+			t.Errorf("the first payout ends once more, and the order is %s", got.Status)
 		}
 		end(t, d, again, "preimage", "")
 		if got := get(d, token); got.Status != cashout.Completed || got.Proof != "preimage" || got.To.Method != cashout.Lightning {
@@ -562,5 +564,45 @@ func TestCancel(t *testing.T) {
 		if _, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: approved.ID, Actor: "ada", Reason: "late"}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("an approved order is cancelled: %v", err)
 		}
+	})
+}
+
+// An invoice that is too old when an order is approved does not stop it: what is owed is in the books, and the customer says where to pay instead, once.
+func TestUnpayable(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		d.Node.Refuse = fault.New(fault.InvalidRequest, "the invoice is too old")
+		got, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		if !got.Unpaid() || got.Payout != "" || got.Reason != "the invoice is too old" {
+			t.Errorf("%+v", got)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523"})
+		where := cashout.Where{Realm: realm.Test, Token: token}
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("nowhere: %v", err)
+		}
+		invoice := "ada@example.com"
+		where.Contact.Invoice = &invoice
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("still too old: %v", err)
+		}
+		d.Node.Refuse = nil
+		d.Must(d.Authorize(t.Context(), where))
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("said twice: %v", err)
+		}
+		end(t, d, get(d, token), "preimage", "")
+		if v := d.Look(token); v.Status != cashout.Completed || v.Bitcoin.Minor != 83_523 {
+			t.Errorf("%s", v.Status)
+		}
+		d.Node.Refuse = fault.New(fault.FeatureDisabled, "no node")
+		other := get(d, d.Processing(5500, "+14155550199"))
+		if _, err := d.Approve(t.Context(), cashout.Decision{Book: other.Book, Order: other.ID, Actor: "ada"}); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("approved without a node: %v", err)
+		}
+		d.Verified()
 	})
 }

@@ -129,16 +129,21 @@ type Where struct {
 	First, Last string
 }
 
-// Authorize says where to pay and locks the price. It returns not_found, invalid_state,
-// invalid_request where an address or names are missing, guard_exceeded where the customer's
-// volume would pass the most, and unavailable where there is no price.
+// Authorize says where to pay and locks the price; of an order whose payout failed, it says
+// where to pay instead. It returns not_found, invalid_state, invalid_request where an
+// address or names are missing, guard_exceeded where the customer's volume would pass the
+// most, and unavailable where there is no price.
 func (s *Service) Authorize(ctx context.Context, w Where) error {
-	if _, err := s.ready(ctx, w.Realm, w.Token, Pay); err != nil {
+	found, err := s.ready(ctx, w.Realm, w.Token, Pay)
+	if err != nil && !found.Unpaid() {
 		return err
 	}
 	to, err := s.destination(w.Realm, &w.Contact)
 	if err != nil {
 		return err
+	}
+	if found.Unpaid() {
+		return s.instead(ctx, &found, to)
 	}
 	name, err := customer.ParseName(w.First, w.Last)
 	if err != nil {
@@ -168,6 +173,15 @@ func (s *Service) Authorize(ctx context.Context, w Where) error {
 		}
 		return effects, o.become(Authorized)
 	}})
+	return err
+}
+
+// instead pays an order whose payout failed where its customer says now.
+func (s *Service) instead(ctx context.Context, o *Order, to *Destination) error {
+	if to == nil {
+		return fault.New(fault.InvalidRequest, "address or ln_invoice is required").At("address")
+	}
+	_, err := s.PayAgain(ctx, Decision{Book: o.Book, Order: o.ID, Actor: "customer"}, to.Text)
 	return err
 }
 

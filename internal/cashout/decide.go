@@ -16,6 +16,7 @@ import (
 const (
 	kindApprove = "cashout.approve"
 	kindBlock   = "cashout.block"
+	kindAgain   = "cashout.pay_again"
 )
 
 // The accounts: what cards brought, what was kept of it, what stands between dollars and
@@ -26,17 +27,11 @@ const (
 	accountExchange = "cashout.exchange/"
 	accountOwed     = "cashout.owed/"
 	accountBlocked  = "cashout.blocked/"
-	accountCustody  = "cashout.custody/"
 )
 
 // Owed returns the account of what is owed for an order.
 func Owed(order ID) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID(accountOwed + string(order)), Currency: money.BTC, Side: ledger.Credit}
-}
-
-// Custody returns the account of the bitcoin that payouts come from.
-func Custody() ledger.NewAccount {
-	return ledger.NewAccount{ID: accountCustody + "BTC", Currency: money.BTC, Side: ledger.Debit, Unbounded: true}
 }
 
 // Decision is what reviewers decided about an order.
@@ -79,30 +74,29 @@ func (s *Service) Approve(ctx context.Context, d Decision) (Order, error) {
 	if match.Found() {
 		return s.block(ctx, o, &d, match)
 	}
-	if desk.Payouts == nil {
-		return Order{}, fault.New(fault.Unavailable, "nothing can be paid out just now")
-	}
 	if err := o.become(Approved); err != nil {
 		return Order{}, err
 	}
-	plan, payout, err := desk.Payouts.Plan(s.payment(&o, d.Actor))
-	if err != nil {
-		return Order{}, err
-	}
-	o.Payout = payout
 	op, err := s.posting(&o, Owed(o.ID))
 	if err != nil {
 		return Order{}, err
 	}
 	op.Kind, op.Key, op.Actor = kindApprove, kindApprove+"/"+string(o.ID), d.Actor
 	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) {
-		return s.with(&o, &d, desk, eventApproved)
+		effects, err := s.with(&o, &d, desk, eventApproved)
+		if o.Payout == "" {
+			effects = append(effects, s.tell(&o, eventFailed)...)
+		}
+		return effects, err
 	}
-	done, err := s.Books.SubmitAll(ctx, []ledger.Operation{op, plan}, nil)
+	if err := s.plan(ctx, &o, &op); err != nil {
+		return Order{}, err
+	}
+	done, err := s.Books.Submit(ctx, op)
 	if err != nil {
 		return Order{}, stale(err)
 	}
-	if done[0].Replayed {
+	if done.Replayed {
 		return Order{}, late()
 	}
 	s.Queue.Wake()
@@ -150,10 +144,23 @@ func (s *Service) screen(ctx context.Context, d *Desk, o *Order) (customer.Match
 	return d.Screener.Screen(ctx, customer.Subject{Name: who.Name, Address: o.To.Text})
 }
 
-// payment is what an order wants paid.
-func (s *Service) payment(o *Order, actor string) Payment {
-	return Payment{Book: o.Book, Realm: o.Realm, Order: o.ID, Attempt: o.Revision, To: o.To.Text, Amount: o.Bitcoin, From: Owed(o.ID), Custody: Custody(),
-		Actor: actor, At: o.ChangedAt}
+// plan adds the payout to an operation. Where it can never be paid where the order says,
+// the order waits for another destination, and what is owed stays owed.
+func (s *Service) plan(ctx context.Context, o *Order, op *ledger.Operation) error {
+	payouts := s.Desks[o.Realm].Payouts
+	if payouts == nil {
+		return fault.New(fault.Unavailable, "nothing can be paid out just now")
+	}
+	payout, err := payouts.Plan(ctx, Payment{Book: o.Book, Realm: o.Realm, Order: o.ID, To: o.To.Text, Amount: o.Bitcoin, From: Owed(o.ID).ID}, op)
+	o.Payout, o.Reason = payout, ""
+	switch fault.CodeOf(err) {
+	case fault.InvalidRequest, fault.AlreadyExists:
+		o.Reason = fault.From(err).Message
+		return nil
+	case fault.FeatureDisabled:
+		return fault.Wrap(err, fault.Unavailable, "nothing can be paid there just now")
+	}
+	return err
 }
 
 // posting is an order in the books: the card's value came, a part of it is the fee, the rest
@@ -170,7 +177,7 @@ func (s *Service) posting(o *Order, owed ledger.NewAccount) (ledger.Operation, e
 	cards, fees := account(accountCards, ledger.Debit, usd), account(accountFees, ledger.Credit, usd)
 	dollars, bitcoin := account(accountExchange, ledger.Credit, usd), account(accountExchange, ledger.Debit, money.BTC)
 	op := ledger.Operation{Book: o.Book, At: o.ChangedAt, Reference: string(o.ID) + " at " + o.Price.Cents.String() + " " + usd.String(),
-		Open: []ledger.NewAccount{cards, fees, dollars, bitcoin, owed, Custody()}}
+		Open: []ledger.NewAccount{cards, fees, dollars, bitcoin, owed}}
 	for _, p := range []ledger.Posting{
 		{Debit: cards.ID, Credit: dollars.ID, Amount: worth},
 		{Debit: cards.ID, Credit: fees.ID, Amount: money.New(o.Amount.Minor-worth.Minor, usd)},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -87,33 +89,35 @@ func (s *Service) Cancel(ctx context.Context, d Decision) (Order, error) {
 // Ended is what became of a payout.
 type Ended struct {
 	Book   ledger.BookID
+	Realm  realm.Realm
 	Order  ID
 	Payout string
+	Amount money.Amount
 	// Proof is the transaction or the preimage; empty: it failed, and Reason says why.
 	Proof, Reason string
 	At            time.Time
 }
 
-// PayoutEnded returns what is written in the transaction that ends a payout: the order is
-// completed, or waits for another payout.
-func (s *Service) PayoutEnded(o Order, e Ended) ([]storage.Effect, error) {
-	if o.Status != Approved || o.Payout != e.Payout {
-		return nil, fault.New(fault.InvalidState, "order %s is %s and waits for payout %q", o.ID, o.Status, o.Payout)
-	}
-	o.ChangedAt, o.Proof, o.Reason = e.At, e.Proof, e.Reason
+// PayoutEnded returns what is written in the transaction that ends a payout: its order is
+// completed, or waits for another destination. It is pure. A payout that its order does not
+// wait for changes nothing.
+func (s *Service) PayoutEnded(e Ended) []storage.Effect {
+	o := Order{Book: e.Book, Realm: e.Realm, ID: e.Order, Status: Completed, Bitcoin: e.Amount, Payout: e.Payout, Proof: e.Proof, Reason: e.Reason, ChangedAt: e.At}
+	event := eventCompleted
 	if e.Proof == "" {
+		o.Status, event = Approved, eventFailed
 		if o.Reason == "" {
 			o.Reason = "the payout failed"
 		}
-		return append(s.tell(&o, eventFailed), o.revise()), nil
 	}
-	if err := o.become(Completed); err != nil {
-		return nil, err
-	}
-	return append(s.tell(&o, eventCompleted), o.revise()), nil
+	return append(s.tell(&o, event), endOrder.With(string(e.Book), string(e.Order), e.Payout, string(o.Status), o.Proof, o.Reason, storage.Micros(e.At)))
 }
 
-// PayAgain pays an order whose payout failed, where to says: another address of the same
+// Unpaid reports whether an order was approved and its payout failed, so that it waits for
+// another destination.
+func (o *Order) Unpaid() bool { return o.Status == Approved && o.Reason != "" }
+
+// PayAgain pays an order whose payout failed, where to says: another destination of the same
 // customer, or empty for the one it has. It returns not_found, invalid_state where no payout
 // failed, invalid_request, and unavailable.
 func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, error) {
@@ -125,38 +129,33 @@ func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, e
 	if err != nil {
 		return Order{}, err
 	}
-	if o.Status != Approved || o.Reason == "" {
+	if !o.Unpaid() {
 		return Order{}, fault.New(fault.InvalidState, "no payout of the order failed")
 	}
-	if desk.Payouts == nil {
-		return Order{}, fault.New(fault.Unavailable, "nothing can be paid out just now")
-	}
-	if to != "" {
+	if to != "" && desk.Payouts != nil {
 		if o.To, err = desk.Payouts.Parse(o.Realm, to); err != nil {
 			return Order{}, fault.From(err).At("address")
 		}
 	}
 	match, err := s.screen(ctx, desk, &o)
 	if err == nil && match.Found() {
-		err = fault.New(fault.InvalidState, "the %s is on the list %q", match.Kind, match.List)
+		err = fault.New(fault.InvalidState, "nothing can be paid there")
 	}
 	if err != nil {
 		return Order{}, err
 	}
-	o.ChangedAt, o.Reason = s.Clocks.Now(o.Realm), ""
-	op, payout, err := desk.Payouts.Plan(s.payment(&o, d.Actor))
-	if err != nil {
-		return Order{}, err
-	}
-	o.Payout = payout
-	planned := op.Effects
-	op.Effects = func(out ledger.Outcome) ([]storage.Effect, error) {
+	o.ChangedAt = s.Clocks.Now(o.Realm)
+	op := ledger.Operation{Book: o.Book, Kind: kindAgain, Key: kindAgain + "/" + string(o.ID) + "/" + strconv.FormatInt(o.Revision, 10), Reference: string(o.ID),
+		Actor: d.Actor, At: o.ChangedAt}
+	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) {
 		effects, err := d.also(&o)
-		if err != nil || planned == nil {
-			return append(effects, o.revise()), err
-		}
-		more, err := planned(out)
-		return append(append(effects, more...), o.revise()), err
+		return append(effects, o.revise()), err
+	}
+	if err := s.plan(ctx, &o, &op); err != nil {
+		return Order{}, err
+	}
+	if o.Payout == "" {
+		return Order{}, fault.New(fault.InvalidRequest, "%s", o.Reason).At("address")
 	}
 	done, err := s.Books.Submit(ctx, op)
 	if err != nil {

@@ -30,6 +30,9 @@ var (
 	reviseOrder = storage.SQL("cashout.revise_order", `UPDATE cashout_orders SET status = $4, revision = revision + 1, price_minor = $5, market_minor = $6, satoshis = $7,
 		phone = $8, destination = $9, method = $10, customer_id = $11, needs_document = $12, round = $13, payout_id = $14, proof = $15, reason = $16,
 		changed_at = $17, authorized_at = $18, submitted_at = $19, decided_at = $20, expires_at = $21 WHERE book_id = $1 AND order_id = $2 AND revision = $3`)
+	// endOrder is told of a payout: no other one than the order waits for changes it.
+	endOrder = storage.SQL("cashout.end_order", `UPDATE cashout_orders SET status = $4, proof = $5, reason = $6, changed_at = $7, revision = revision + 1
+		WHERE book_id = $1 AND order_id = $2 AND payout_id = $3 AND status = 'approved'`)
 	sumVolume = storage.SQL("cashout.sum_volume", `SELECT COALESCE(SUM(amount_minor), 0) FROM cashout_orders WHERE book_id = $1 AND customer_id = $2
 		AND authorized_at > $3 AND status IN ('authorized', 'processing', 'approved', 'completed', 'blocked')`)
 	listDue = storage.SQL("cashout.list_due", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.expires_at <= $2

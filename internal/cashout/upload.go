@@ -194,19 +194,24 @@ func (s *Service) Submit(ctx context.Context, r realm.Realm, token pan.Secret) e
 	}
 	_, err = s.change(ctx, doing{r, token, Submit, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
 		o.SubmittedAt = o.ChangedAt
+		if err := o.become(Processing); err != nil {
+			return nil, err
+		}
 		effects := s.tell(o, eventSubmitted)
 		if images := s.Desks[r].Images; images != nil {
 			effects = append(effects, images.Close(o.owner())...)
 		}
-		return effects, o.become(Processing)
+		return effects, nil
 	}})
 	return err
 }
 
 // tell is the effect of an event about an order. Its token is not in it.
 func (s *Service) tell(o *Order, kind string) []storage.Effect {
-	data := (&webhook.Data{}).Text("order_id", string(o.ID)).Text("status", string(o.Status)).Text("amount", o.Amount.String()).
-		Text("currency", o.Amount.Currency.String()).Text("bitcoin", o.Bitcoin.String()).Text("method", string(o.To.Method)).Text("payout_id", o.Payout).
-		Text("proof", o.Proof).Text("reason", o.Reason)
+	data := (&webhook.Data{}).Text("order_id", string(o.ID)).Text("status", string(o.Status))
+	if o.Amount.IsPositive() { // of a payout's end only the bitcoin is known
+		data = data.Text("amount", o.Amount.String()).Text("currency", o.Amount.Currency.String())
+	}
+	data = data.Text("bitcoin", o.Bitcoin.String()).Text("method", string(o.To.Method)).Text("payout_id", o.Payout).Text("proof", o.Proof).Text("reason", o.Reason)
 	return s.Outbox.Effects(webhook.Event{Book: o.Book, Realm: o.Realm, Type: kind, Data: data.JSON(), At: o.ChangedAt})
 }

@@ -73,6 +73,13 @@ type Desk struct {
 	Node     *Node
 	Reviews  *review.Service
 	Screen   *Screen
+	line     phone.Line
+}
+
+// Fixed makes every code the same from now on, as a demonstration's are.
+func (d *Desk) Fixed(code string) {
+	d.line.Code = pan.NewSecret(code)
+	d.Phones = phone.New(d.Phones.Deps, map[realm.Realm]phone.Line{realm.Test: d.line})
 }
 
 // Open makes a desk of the test realm.
@@ -104,8 +111,9 @@ func (d *Desk) build(logger *slog.Logger) {
 	d.Must(err)
 	policy := phone.DefaultPolicy()
 	policy.Strict = false
+	d.line = phone.Line{Sender: d.Phone, Policy: policy}
 	phones := phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: logger, Random: rand.Reader},
-		map[realm.Realm]phone.Line{realm.Test: {Sender: d.Phone, Policy: policy}})
+		map[realm.Realm]phone.Line{realm.Test: d.line})
 	d.Service = cashout.New(cashout.Deps{DB: d.DB, Books: d.Ledger, Vault: d.Vault, Outbox: d.Hooks.Outbox, Queue: d.Jobs, Clocks: d.Clocks, Phones: phones,
 		Accounts: account.New(account.Deps{DB: d.DB, Vault: d.Vault, Audit: d.Audit, Clocks: d.Clocks, Logger: logger}), Logger: logger, Random: rand.Reader,
 		Desks: map[realm.Realm]*cashout.Desk{realm.Test: {Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: person{}, Screener: d.Screen, Payouts: d.Node,
@@ -341,6 +349,8 @@ func (p *Pictures) Redact(_ context.Context, _, _ string, area review.Rect) erro
 type Node struct {
 	mu      sync.Mutex
 	Planned []cashout.Payment
+	// Refuse is why nothing can be planned.
+	Refuse error
 }
 
 // Parse implements cashout.Payouts.
@@ -355,12 +365,16 @@ func (n *Node) Parse(_ realm.Realm, text string) (cashout.Destination, error) {
 }
 
 // Plan implements cashout.Payouts.
-func (n *Node) Plan(p cashout.Payment) (ledger.Operation, string, error) {
+func (n *Node) Plan(_ context.Context, p cashout.Payment, op *ledger.Operation) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.Refuse != nil {
+		return "", n.Refuse
+	}
 	n.Planned = append(n.Planned, p)
-	name := fmt.Sprintf("%s/%d", p.Order, p.Attempt)
-	return ledger.Operation{Book: p.Book, Kind: "payout.hold", Key: "payout.hold/" + name, Reference: string(p.Order), Actor: p.Actor, At: p.At,
-		Open:  []ledger.NewAccount{p.From, p.Custody},
-		Holds: []ledger.HoldChange{{Action: ledger.Place, ID: ledger.HoldID("hold_" + name), Amount: p.Amount, Debit: p.From.ID, Credit: p.Custody.ID}}}, name, nil
+	name := id.New("pay")
+	custody := ledger.NewAccount{ID: "payout.custody/BTC", Currency: money.BTC, Side: ledger.Credit, Unbounded: true}
+	op.Open = append(op.Open, custody)
+	op.Holds = append(op.Holds, ledger.HoldChange{Action: ledger.Place, ID: ledger.HoldID("hold_" + name), Amount: p.Amount, Debit: p.From, Credit: custody.ID})
+	return name, nil
 }
