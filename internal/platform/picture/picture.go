@@ -221,7 +221,10 @@ func Redact(photo []byte, area image.Rectangle) (Picture, error) {
 	}
 	area = image.Rect(area.Min.X/block*block, area.Min.Y/block*block,
 		(area.Max.X+block-1)/block*block, (area.Max.Y+block-1)/block*block).Intersect(bounds)
-	painted := image.NewNRGBA(bounds)
+	var painted draw.Image = image.NewNRGBA(bounds)
+	if format == "jpeg" { // has no transparency, and is encoded faster
+		painted = image.NewRGBA(bounds)
+	}
 	draw.Draw(painted, bounds, source, bounds.Min, draw.Src)
 	draw.Draw(painted, area, image.NewUniform(color.Black), image.Point{}, draw.Src)
 	clean, err := encode(painted, format, limits{stored: MaxPhotoStored, best: photoQuality, least: leastQuality})
