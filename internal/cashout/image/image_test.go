@@ -526,8 +526,17 @@ func TestCollect(t *testing.T) {
 		}
 		s3.away = errors.New("away")
 		b.presign(b.order, card, "a.jpg")
-		if _, err := b.Collect(t.Context(), b.order); !errors.Is(err, s3.away) {
+		if _, err := b.Collect(t.Context(), b.order); !errors.Is(err, s3.away) || fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("the store is away: %v", err)
+		}
+	})
+}
+
+// Every statement of the package is accepted by both engines.
+func TestStatementsPrepare(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if err := storage.PrepareAll(t.Context(), db); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -133,7 +133,8 @@ type Refusal struct {
 
 // Collect fetches what an owner has uploaded to a store elsewhere, checks it and removes it
 // there. It returns what was refused since the owner's last image of its kind. With the
-// built-in store, which refuses files as they come, there is nothing to do.
+// built-in store, which refuses files as they come, there is nothing to do. It returns
+// unavailable where the store does not answer, and overloaded.
 func (s *Service) Collect(ctx context.Context, o Owner) ([]Refusal, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -162,8 +163,11 @@ const maxCollected = 200
 
 func (s *Service) collect(ctx context.Context, u upload) error {
 	file, found, err := s.Bucket.Fetch(ctx, u.key, MaxBytes)
-	if err != nil || !found {
-		return err
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "uploads cannot be fetched at this moment")
+	}
+	if !found {
+		return nil
 	}
 	err = s.intake(ctx, u, file)
 	switch fault.CodeOf(err) {
@@ -178,5 +182,8 @@ func (s *Service) collect(ctx context.Context, u upload) error {
 	default:
 		return err
 	}
-	return s.Bucket.Remove(ctx, u.key)
+	if err := s.Bucket.Remove(ctx, u.key); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "uploads cannot be removed at this moment")
+	}
+	return nil
 }

@@ -178,57 +178,120 @@ func TestLikenessOfNothing(t *testing.T) {
 	}
 }
 
-// oriented puts an EXIF segment that says how a photo is turned behind a jpeg's first marker.
-func oriented(file []byte, order binary.AppendByteOrder, orientation uint16) []byte {
-	tiff := []byte("II*\x00")
+// tiff is what EXIF says of how a photo is turned.
+func tiff(order binary.AppendByteOrder, orientation uint16) []byte {
+	text := []byte("II*\x00")
 	if order == binary.BigEndian {
-		tiff = []byte("MM\x00*")
+		text = []byte("MM\x00*")
 	}
-	tiff = order.AppendUint32(tiff, 8)
-	tiff = order.AppendUint16(tiff, 2)
+	text = order.AppendUint16(order.AppendUint32(text, 8), 2)
 	for _, tag := range []uint16{0x0100, 0x0112} {
-		tiff = order.AppendUint16(order.AppendUint16(tiff, tag), 3)
-		tiff = order.AppendUint16(order.AppendUint32(tiff, 1), orientation)
-		tiff = append(tiff, 0, 0)
+		text = order.AppendUint16(order.AppendUint16(text, tag), 3)
+		text = order.AppendUint16(order.AppendUint32(text, 1), orientation)
+		text = append(text, 0, 0)
 	}
-	return withSegment(file, 0xe1, append([]byte("Exif\x00\x00"), tiff...))
+	return text
 }
 
-// A photo is kept upright, however its phone was held: the corners are where they belong.
-func TestPhotoIsUpright(t *testing.T) {
-	const width, height = 64, 32
-	corner := func(x, y int) color.NRGBA { return color.NRGBA{uint8(40 + 160*x), uint8(40 + 160*y), 128, 0xff} }
+// oriented puts EXIF that says how a photo is turned behind a jpeg's first marker.
+func oriented(file []byte, order binary.AppendByteOrder, orientation uint16) []byte {
+	return withSegment(file, 0xe1, append([]byte("Exif\x00\x00"), tiff(order, orientation)...))
+}
+
+// sampled returns a jpeg's pixels with its colours sampled in another ratio.
+func sampled(t *testing.T, img image.Image, ratio image.YCbCrSubsampleRatio) *image.YCbCr {
+	t.Helper()
+	b := img.Bounds()
+	out := image.NewYCbCr(b, ratio)
+	for y := range b.Dy() {
+		for x := range b.Dx() {
+			r, g, blue, _ := img.At(x, y).RGBA()
+			light, cb, cr := color.RGBToYCbCr(uint8(r>>8), uint8(g>>8), uint8(blue>>8))
+			out.Y[out.YOffset(x, y)], out.Cb[out.COffset(x, y)], out.Cr[out.COffset(x, y)] = light, cb, cr
+		}
+	}
+	return out
+}
+
+// quarters is a picture with a colour in each corner.
+func quarters(width, height int) *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for y := range height {
 		for x := range width {
 			img.SetNRGBA(x, y, corner(2*x/width, 2*y/height))
 		}
 	}
+	return img
+}
+
+func corner(x, y int) color.NRGBA {
+	return color.NRGBA{uint8(40 + 160*x), uint8(40 + 160*y), 128, 0xff}
+}
+
+// belong are where the upper left and the lower left corner of what is stored belong
+// (EXIF 2.32, 4.6.5), by orientation.
+var belong = map[uint16][2][2]int{
+	1: {{0, 0}, {0, 1}}, 2: {{1, 0}, {1, 1}}, 3: {{1, 1}, {1, 0}}, 4: {{0, 1}, {0, 0}},
+	5: {{0, 0}, {1, 0}}, 6: {{1, 0}, {0, 0}}, 7: {{1, 1}, {0, 1}}, 8: {{0, 1}, {1, 1}},
+}
+
+func checkCorners(t *testing.T, name string, img image.Image, orientation uint16) {
+	t.Helper()
+	size := img.Bounds().Size()
+	for i, stored := range []color.NRGBA{corner(0, 0), corner(0, 1)} {
+		at := belong[orientation][i]
+		r, g, _, _ := img.At(at[0]*(size.X-1), at[1]*(size.Y-1)).RGBA()
+		if diff := max(int(r>>8)-int(stored.R), int(stored.R)-int(r>>8), int(g>>8)-int(stored.G), int(stored.G)-int(g>>8)); diff > 12 {
+			t.Errorf("%s, orientation %d: corner %d is not at %v", name, orientation, i, at)
+		}
+	}
+}
+
+// A photo is kept upright, however its phone was held: the corners are where they belong.
+func TestPhotoIsUpright(t *testing.T) {
+	const width, height = 64, 32
+	img := quarters(width, height)
+	var drawn bytes.Buffer
+	if err := png.Encode(&drawn, img); err != nil {
+		t.Fatal(err)
+	}
 	file := compress(t, img, 95)
-	// Where the upper left and the lower left corner of what is stored belong (EXIF 2.32, 4.6.5).
-	for orientation, want := range map[uint16][2][2]int{
-		1: {{0, 0}, {0, 1}}, 2: {{1, 0}, {1, 1}}, 3: {{1, 1}, {1, 0}}, 4: {{0, 1}, {0, 0}},
-		5: {{0, 0}, {1, 0}}, 6: {{1, 0}, {0, 0}}, 7: {{1, 1}, {0, 1}}, 8: {{0, 1}, {1, 1}},
-	} {
-		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-			clean, pixels, err := picture.Photo(oriented(file, order, orientation), "image/jpeg", "file")
+	for orientation := range belong {
+		for name, upload := range map[string][]byte{
+			"little endian": oriented(file, binary.LittleEndian, orientation), "big endian": oriented(file, binary.BigEndian, orientation),
+			"png": withChunk(drawn.Bytes(), "eXIf", string(tiff(binary.BigEndian, orientation))),
+		} {
+			declared := "image/jpeg"
+			if name == "png" {
+				declared = "image/png"
+			}
+			clean, pixels, err := picture.Photo(upload, declared, "file")
 			if err != nil {
-				t.Fatalf("orientation %d: %v", orientation, err)
+				t.Fatalf("%s, orientation %d: %v", name, orientation, err)
 			}
 			size := pixels.Bounds().Size()
 			if (orientation >= 5) != (size == image.Pt(height, width)) || clean.Width != size.X || clean.Height != size.Y {
-				t.Errorf("orientation %d: %v, said to be %d by %d", orientation, size, clean.Width, clean.Height)
+				t.Errorf("%s, orientation %d: %v, said to be %d by %d", name, orientation, size, clean.Width, clean.Height)
 			}
-			kept, err := jpeg.Decode(bytes.NewReader(clean.Data))
-			if err != nil || bytes.Contains(clean.Data, []byte("Exif")) {
-				t.Fatalf("orientation %d: kept with EXIF, or not at all: %v", orientation, err)
+			kept, _, err := image.Decode(bytes.NewReader(clean.Data))
+			if err != nil || bytes.Contains(clean.Data, []byte("Exif")) || bytes.Contains(clean.Data, []byte("eXIf")) {
+				t.Fatalf("%s, orientation %d: kept with EXIF, or not at all: %v", name, orientation, err)
 			}
-			for i, stored := range []color.NRGBA{corner(0, 0), corner(0, 1)} {
-				at := want[i]
-				r, g, _, _ := kept.At(at[0]*(size.X-1), at[1]*(size.Y-1)).RGBA()
-				if diff := max(int(r>>8)-int(stored.R), int(stored.R)-int(r>>8), int(g>>8)-int(stored.G), int(stored.G)-int(g>>8)); diff > 12 {
-					t.Errorf("orientation %d: corner %d is not at %v", orientation, i, at)
-				}
+			checkCorners(t, name, kept, orientation)
+		}
+	}
+}
+
+// However a jpeg samples its colours, and be its sides odd, it is turned as a whole.
+func TestUprightSamples(t *testing.T) {
+	for _, size := range []image.Point{{X: 64, Y: 32}, {X: 51, Y: 37}, {X: 17, Y: 16}} {
+		for ratio, name := range map[image.YCbCrSubsampleRatio]string{
+			image.YCbCrSubsampleRatio444: "4:4:4", image.YCbCrSubsampleRatio422: "4:2:2", image.YCbCrSubsampleRatio420: "4:2:0",
+			image.YCbCrSubsampleRatio440: "4:4:0", image.YCbCrSubsampleRatio411: "4:1:1", image.YCbCrSubsampleRatio410: "4:1:0",
+		} {
+			stored := sampled(t, quarters(size.X, size.Y), ratio)
+			for orientation := range belong {
+				checkCorners(t, name, picture.Upright(stored, int(orientation)), orientation)
 			}
 		}
 	}

@@ -60,6 +60,8 @@ type limits struct {
 	best, least int
 	// strict refuses files that go on behind their picture.
 	strict bool
+	// declared is the type that it must have; empty: either.
+	declared string
 }
 
 // Picture is a clean one.
@@ -89,15 +91,9 @@ func Clean(upload []byte, name string) (Picture, error) {
 func Photo(upload []byte, declared, name string) (Picture, image.Image, error) {
 	clean, pixels, err := take(upload, name, limits{
 		bytes: MaxPhotoBytes, side: MaxPhotoSide, pixels: MaxPhotoPixels, memory: MaxPhotoMemory, stored: MaxPhotoStored,
-		best: photoQuality, least: leastQuality, strict: true,
+		best: photoQuality, least: leastQuality, strict: true, declared: declared,
 	})
-	if err == nil && clean.Type != declared {
-		err = fault.New(fault.InvalidRequest, "the %s is declared as %s and is %s", name, declared, clean.Type).At(name)
-	}
-	if err != nil {
-		return Picture{}, nil, err
-	}
-	return clean, pixels, nil
+	return clean, pixels, err
 }
 
 func take(upload []byte, name string, l limits) (Picture, image.Image, error) {
@@ -124,6 +120,9 @@ func decode(upload []byte, l limits) (picture image.Image, format, reason string
 	if err != nil || (format != "png" && format != "jpeg") {
 		return nil, "", "must be a png or jpeg image"
 	}
+	if l.declared != "" && l.declared != mediaType(format) {
+		return nil, "", "is declared as " + l.declared + " and is " + mediaType(format)
+	}
 	// Checked before decoding: a small file can claim a picture that fills the memory.
 	if min(header.Width, header.Height) < MinSide || max(header.Width, header.Height) > l.side {
 		return nil, "", fmt.Sprintf("must be %d to %d pixels wide and high", MinSide, l.side)
@@ -144,6 +143,8 @@ func decode(upload []byte, l limits) (picture image.Image, format, reason string
 	}
 	return upright(picture, c.orientation), format, ""
 }
+
+func mediaType(format string) string { return "image/" + format }
 
 // inspect looks at the file around the picture.
 func inspect(upload []byte, format string, l limits) (c container, reason string) {
@@ -200,7 +201,7 @@ func encode(picture image.Image, format string, l limits) (Picture, error) {
 	}
 	sum := sha256.Sum256(out.Bytes())
 	size := picture.Bounds().Size()
-	return Picture{Type: "image/" + format, Hash: hex.EncodeToString(sum[:]), Data: out.Bytes(), Width: size.X, Height: size.Y}, nil
+	return Picture{Type: mediaType(format), Hash: hex.EncodeToString(sum[:]), Data: out.Bytes(), Width: size.X, Height: size.Y}, nil
 }
 
 // block is the side of what a jpeg compresses together: pixels beside an area tell of it.
@@ -220,7 +221,10 @@ func Redact(photo []byte, area image.Rectangle) (Picture, error) {
 	}
 	area = image.Rect(area.Min.X/block*block, area.Min.Y/block*block,
 		(area.Max.X+block-1)/block*block, (area.Max.Y+block-1)/block*block).Intersect(bounds)
-	painted := image.NewNRGBA(bounds)
+	var painted draw.Image = image.NewNRGBA(bounds)
+	if format == "jpeg" { // has no transparency, and is encoded faster
+		painted = image.NewRGBA(bounds)
+	}
 	draw.Draw(painted, bounds, source, bounds.Min, draw.Src)
 	draw.Draw(painted, area, image.NewUniform(color.Black), image.Point{}, draw.Src)
 	clean, err := encode(painted, format, limits{stored: MaxPhotoStored, best: photoQuality, least: leastQuality})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"strings"
@@ -472,6 +475,54 @@ func TestConnection(t *testing.T) {
 		if status, text := send(file + strings.Repeat("\x00", size-len(file))); status != want {
 			t.Errorf("%d bytes: %d %s", size, status, text)
 		}
+	}
+}
+
+// A client of another language sends what Presign gave out, and reads S3's answers.
+func TestPython(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Fatal("python3 is not on PATH: install it (Debian: apt-get install python3)")
+	}
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), 0)
+	server := httptest.NewServer(b.handler)
+	defer server.Close()
+	form := b.presign()
+	fields := map[string]string{}
+	for _, f := range form.Fields() {
+		fields[f.Name] = f.Value
+	}
+	send := func(file string) (got struct {
+		Status       int
+		Root         string
+		Location     string
+		Code, ETag   string
+		Header, Hash string
+	}) {
+		t.Helper()
+		input, err := json.Marshal(map[string]any{"url": server.URL + local, "fields": fields, "file": []byte(file)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := exec.CommandContext(t.Context(), "python3", "-B", "testdata/upload.py")
+		command.Stdin, command.Stderr = bytes.NewReader(input), os.Stderr
+		output, err := command.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(output, &got); err != nil {
+			t.Fatalf("%s: %v", output, err)
+		}
+		return got
+	}
+	file := photo(1)
+	if got := send(file + strings.Repeat("\x00", images.MaxBytes)); got.Status != 400 || got.Root != "Error" || got.Code != "EntityTooLarge" {
+		t.Errorf("too large: %+v", got)
+	}
+	if got := send(file); got.Status != 201 || got.Root != "PostResponse" || got.ETag != `"`+got.Hash+`"` || got.Header != got.ETag || got.Location != address+"/"+form.Key {
+		t.Errorf("a photo: %+v", got)
+	}
+	if list, err := b.images.List(t.Context(), order); err != nil || len(list) != 1 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 
