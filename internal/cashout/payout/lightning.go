@@ -93,7 +93,7 @@ func (s *Service) begin(ctx context.Context, p Payout) (time.Duration, error) {
 		effects = append(effects, p.claimHash(a.hash))
 	}
 	p.State, p.Reason, p.attempts, p.Hash, p.ChangedAt = Sending, None, a.number, a.hash, now
-	_, err = s.write(ctx, p, append(effects, insertAttempt.Row(a.row(&p)...))...)
+	_, err = s.write(ctx, p, append(effects, insertAttempt.With(a.row(&p)...).Exactly(1))...)
 	return 0, err
 }
 

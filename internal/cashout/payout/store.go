@@ -44,8 +44,9 @@ var (
 		ON CONFLICT (realm, payment_hash) DO NOTHING`)
 	findHash = storage.SQL("payout.find_hash", `SELECT book_id, payout_id FROM payout_hashes WHERE realm = $1 AND payment_hash = $2`)
 
-	insertAttempt = storage.Insert("payout.insert_attempt", "payout_attempts", "book_id", "payout_id", "number", "invoice", "payment_hash", "state", "reason",
-		"sends", "answered", "made_at", "expires_at", "sent_at")
+	insertAttempt = storage.SQL("payout.insert_attempt", `INSERT INTO payout_attempts (book_id, payout_id, number, invoice, payment_hash, state, reason,
+		sends, answered, made_at, expires_at, sent_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (book_id, payout_id, number) DO NOTHING`)
 	saveAttempt = storage.SQL("payout.save_attempt", `UPDATE payout_attempts SET state = $5, reason = $6, sends = $7, sent_at = $8, answered = $9
 		WHERE book_id = $1 AND payout_id = $2 AND number = $3 AND sends = $4 AND state = 'open'`)
 	findAttempt = storage.SQL("payout.find_attempt", `SELECT number, invoice, payment_hash, state, reason, sends, answered, made_at, expires_at, sent_at
@@ -60,8 +61,9 @@ var (
 	listBatches = storage.SQL("payout.list_batches", `SELECT `+batchColumns+` FROM payout_batches b
 		WHERE b.realm = $1 AND b.state IN ('open', 'built', 'sent', 'confirmed') AND b.batch_id > $2 ORDER BY b.batch_id LIMIT $3`)
 
-	insertTransaction = storage.Insert("payout.insert_transaction", "payout_transactions", "realm", "batch_id", "number", "txid", "raw", "fee_minor", "rate", "made_at", "currency")
-	listTransactions  = storage.SQL("payout.list_transactions", `SELECT `+transColumns+` FROM payout_transactions t
+	insertTransaction = storage.SQL("payout.insert_transaction", `INSERT INTO payout_transactions (realm, batch_id, number, txid, raw, fee_minor, rate,
+		made_at, currency) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (realm, batch_id, number) DO NOTHING`)
+	listTransactions = storage.SQL("payout.list_transactions", `SELECT `+transColumns+` FROM payout_transactions t
 		WHERE t.realm = $1 AND t.batch_id = $2 ORDER BY t.number`)
 	findTransaction = storage.SQL("payout.find_transaction", `SELECT batch_id, fee_minor FROM payout_transactions WHERE realm = $1 AND txid = $2`)
 	findRaw         = storage.SQL("payout.find_raw", `SELECT raw FROM payout_transactions WHERE realm = $1 AND txid = $2`)
