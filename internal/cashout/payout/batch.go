@@ -117,7 +117,7 @@ func (s *Service) choose(ctx context.Context, r realm.Realm, together int) (b ba
 func (s *Service) dissolve(ctx context.Context, b batch, chosen []Payout, why Reason) error {
 	now := s.Clocks.Now(b.realm)
 	b.state, b.changedAt = batchVoid, now
-	effects := []storage.Effect{b.save(), batchJob(b.realm, now.Add(s.Policy.Chain.Gather))}
+	effects := []storage.Effect{b.save()}
 	for _, p := range chosen {
 		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Held, why, "", "", now
 		effects = append(effects, p.save())
@@ -194,7 +194,7 @@ func (s *Service) keep(ctx context.Context, b batch, chosen []Payout, m made) er
 		b.state = batchBuilt
 	}
 	b.transactions, b.changedAt = m.number, now
-	effects := []storage.Effect{insertTransaction.Row(m.row(&b)...), b.save()}
+	effects := []storage.Effect{b.save(), insertTransaction.With(m.row(&b)...).Exactly(1)}
 	for _, p := range chosen {
 		p.TxID, p.ChangedAt = m.txid, now
 		effects = append(effects, p.save())

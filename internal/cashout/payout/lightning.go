@@ -93,7 +93,7 @@ func (s *Service) begin(ctx context.Context, p Payout) (time.Duration, error) {
 		effects = append(effects, p.claimHash(a.hash))
 	}
 	p.State, p.Reason, p.attempts, p.Hash, p.ChangedAt = Sending, None, a.number, a.hash, now
-	_, err = s.write(ctx, p, append(effects, insertAttempt.Row(a.row(&p)...))...)
+	_, err = s.write(ctx, p, append(effects, insertAttempt.With(a.row(&p)...).Exactly(1))...)
 	return 0, err
 }
 
@@ -169,16 +169,13 @@ func (s *Service) send(ctx context.Context, p Payout, a attempt) (time.Duration,
 		s.Logger.WarnContext(ctx, "it is not known whether an invoice was paid: it is looked up", "payout", string(p.ID), "error", err)
 		return rules.Poll, nil
 	}
-	if answer.sure, err = s.onlySend(ctx, p, a); err != nil {
+	unanswered, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], sumUnanswered, string(p.Book), string(p.ID), a.hash)
+	if err != nil {
 		return 0, err
 	}
+	answer.sure = unanswered == 1 // this one
+	a.answered++
 	return s.judge(ctx, p, a, answer)
-}
-
-// onlySend reports whether nothing else was ever sent for the hash of an attempt.
-func (s *Service) onlySend(ctx context.Context, p Payout, a attempt) (bool, error) {
-	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], sumSends, string(p.Book), string(p.ID), a.hash)
-	return n == 1, err
 }
 
 // track asks the node what became of an attempt. Only when nothing that was sent can still

@@ -31,11 +31,12 @@ func (n Nodes) has(k destination.Kind) bool {
 
 // Wallet makes and signs transactions with the operator's coins. It publishes nothing.
 type Wallet interface {
-	// Build returns a signed transaction that pays each output, and keeps its inputs from
-	// being spent by another for a while. It returns insufficient_funds when there is not enough.
+	// Build returns a signed transaction that pays each output with coins that are confirmed,
+	// and keeps these from being spent by another for a while. It returns insufficient_funds when there is not enough.
 	Build(ctx context.Context, o Order) (Signed, error)
 	// Bump returns a signed transaction that replaces another: it spends everything that the
-	// other one does, pays the same outputs, and pays the higher rate.
+	// other one does, with more confirmed coins if need be, pays the same outputs, and has
+	// the higher rate.
 	Bump(ctx context.Context, raw []byte, o Order) (Signed, error)
 	// Balance returns what can be spent, in satoshis.
 	Balance(ctx context.Context) (int64, error)
@@ -61,8 +62,9 @@ type Chain interface {
 	// Publish hands a transaction to the network. To publish it again, in a block or not, is
 	// harmless and no error. It returns invalid_state when the node refuses it.
 	Publish(ctx context.Context, raw []byte) error
-	// Look returns what the node knows of each of some transactions, in their order.
-	Look(ctx context.Context, txids []string) ([]Sighting, error)
+	// Look returns what the node knows of each of some transactions, in their order, whether
+	// or not it has seen them before.
+	Look(ctx context.Context, raw [][]byte) ([]Sighting, error)
 	// Rate returns the fee, in satoshis per 1,000 virtual bytes, with which a transaction is
 	// confirmed within so many blocks, or unavailable when the node has no estimate.
 	Rate(ctx context.Context, blocks int) (int64, error)
@@ -70,12 +72,12 @@ type Chain interface {
 
 // Sighting is a transaction as a node sees it.
 type Sighting struct {
-	TxID string
 	// Known says that it is in a block or waits for one.
 	Known         bool
 	Confirmations int64 // 1 in the newest block; 0 in none
-	// Rival is a transaction in a block that spends some of the same coins, with how often
-	// it is confirmed; empty: there is none.
+	// Rival is the id of a transaction in a block with which this one can never be confirmed,
+	// since it spends some of the same coins, or of those before them, and how often it is
+	// confirmed; empty: there is none.
 	Rival      string
 	RivalDepth int64
 }

@@ -226,7 +226,11 @@ func (c *comparison) settled(ctx context.Context, p *Payout) error {
 		return nil
 	}
 	if !p.To.Kind.IsLightning() {
-		seen, err := nodes.Chain.Look(ctx, []string{p.TxID})
+		raw, ok, err := storage.One(ctx, c.s.DB, storage.Scalar[[]byte], findRaw, string(p.Realm), p.TxID)
+		if err != nil || !ok {
+			return err
+		}
+		seen, err := nodes.Chain.Look(ctx, [][]byte{raw})
 		if err == nil && (len(seen) != 1 || !seen[0].Known) {
 			c.add(MissingPayment, p.TxID, string(p.ID), "")
 		}

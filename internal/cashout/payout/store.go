@@ -44,13 +44,14 @@ var (
 		ON CONFLICT (realm, payment_hash) DO NOTHING`)
 	findHash = storage.SQL("payout.find_hash", `SELECT book_id, payout_id FROM payout_hashes WHERE realm = $1 AND payment_hash = $2`)
 
-	insertAttempt = storage.Insert("payout.insert_attempt", "payout_attempts", "book_id", "payout_id", "number", "invoice", "payment_hash", "state", "reason",
-		"sends", "made_at", "expires_at", "sent_at")
-	saveAttempt = storage.SQL("payout.save_attempt", `UPDATE payout_attempts SET state = $5, reason = $6, sends = $7, sent_at = $8
+	insertAttempt = storage.SQL("payout.insert_attempt", `INSERT INTO payout_attempts (book_id, payout_id, number, invoice, payment_hash, state, reason,
+		sends, answered, made_at, expires_at, sent_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (book_id, payout_id, number) DO NOTHING`)
+	saveAttempt = storage.SQL("payout.save_attempt", `UPDATE payout_attempts SET state = $5, reason = $6, sends = $7, sent_at = $8, answered = $9
 		WHERE book_id = $1 AND payout_id = $2 AND number = $3 AND sends = $4 AND state = 'open'`)
-	findAttempt = storage.SQL("payout.find_attempt", `SELECT number, invoice, payment_hash, state, reason, sends, made_at, expires_at, sent_at
+	findAttempt = storage.SQL("payout.find_attempt", `SELECT number, invoice, payment_hash, state, reason, sends, answered, made_at, expires_at, sent_at
 		FROM payout_attempts WHERE book_id = $1 AND payout_id = $2 AND number = $3`)
-	sumSends = storage.SQL("payout.sum_sends", `SELECT CAST(COALESCE(SUM(sends), 0) AS BIGINT) FROM payout_attempts
+	sumUnanswered = storage.SQL("payout.sum_unanswered", `SELECT CAST(COALESCE(SUM(sends - answered), 0) AS BIGINT) FROM payout_attempts
 		WHERE book_id = $1 AND payout_id = $2 AND payment_hash = $3`)
 
 	insertBatch = storage.Insert("payout.insert_batch", "payout_batches", "realm", "batch_id", "state", "transactions", "txid", "version", "made_at", "changed_at")
@@ -60,10 +61,12 @@ var (
 	listBatches = storage.SQL("payout.list_batches", `SELECT `+batchColumns+` FROM payout_batches b
 		WHERE b.realm = $1 AND b.state IN ('open', 'built', 'sent', 'confirmed') AND b.batch_id > $2 ORDER BY b.batch_id LIMIT $3`)
 
-	insertTransaction = storage.Insert("payout.insert_transaction", "payout_transactions", "realm", "batch_id", "number", "txid", "raw", "fee_minor", "rate", "made_at", "currency")
-	listTransactions  = storage.SQL("payout.list_transactions", `SELECT `+transColumns+` FROM payout_transactions t
+	insertTransaction = storage.SQL("payout.insert_transaction", `INSERT INTO payout_transactions (realm, batch_id, number, txid, raw, fee_minor, rate,
+		made_at, currency) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (realm, batch_id, number) DO NOTHING`)
+	listTransactions = storage.SQL("payout.list_transactions", `SELECT `+transColumns+` FROM payout_transactions t
 		WHERE t.realm = $1 AND t.batch_id = $2 ORDER BY t.number`)
 	findTransaction = storage.SQL("payout.find_transaction", `SELECT batch_id, fee_minor FROM payout_transactions WHERE realm = $1 AND txid = $2`)
+	findRaw         = storage.SQL("payout.find_raw", `SELECT raw FROM payout_transactions WHERE realm = $1 AND txid = $2`)
 
 	findSwitch   = storage.SQL("payout.find_switch", `SELECT stopped FROM payout_switches WHERE realm = $1`)
 	upsertSwitch = storage.Upsert("payout.upsert_switch", "payout_switches", []string{"realm"}, "realm", "stopped", "actor", "changed_at")
@@ -132,6 +135,7 @@ type attempt struct {
 	state     string
 	reason    string
 	sends     int64
+	answered  int64 // how many of them the node answered at once
 	madeAt    time.Time
 	expiresAt time.Time
 	sentAt    time.Time // zero: never
@@ -145,20 +149,20 @@ const (
 )
 
 func (a *attempt) row(p *Payout) []any {
-	return []any{string(p.Book), string(p.ID), a.number, a.invoice, a.hash, a.state, a.reason, a.sends, storage.Micros(a.madeAt), storage.Micros(a.expiresAt),
+	return []any{string(p.Book), string(p.ID), a.number, a.invoice, a.hash, a.state, a.reason, a.sends, a.answered, storage.Micros(a.madeAt), storage.Micros(a.expiresAt),
 		storage.NullMicros(a.sentAt)}
 }
 
 // save is the effect of writing down what became of an attempt that had been sent so
 // often, unless somebody else did meanwhile.
 func (a *attempt) save(p *Payout, sends int64) storage.Effect {
-	return saveAttempt.With(string(p.Book), string(p.ID), a.number, sends, a.state, a.reason, a.sends, storage.NullMicros(a.sentAt)).Exactly(1)
+	return saveAttempt.With(string(p.Book), string(p.ID), a.number, sends, a.state, a.reason, a.sends, storage.NullMicros(a.sentAt), a.answered).Exactly(1)
 }
 
 func scanAttempt(r storage.Row) (a attempt, err error) {
 	var made, expires int64
 	var sent sql.NullInt64
-	err = r.Scan(&a.number, &a.invoice, &a.hash, &a.state, &a.reason, &a.sends, &made, &expires, &sent)
+	err = r.Scan(&a.number, &a.invoice, &a.hash, &a.state, &a.reason, &a.sends, &a.answered, &made, &expires, &sent)
 	a.madeAt, a.expiresAt, a.sentAt = storage.Time(made), storage.Time(expires), storage.NullTime(sent)
 	return a, err
 }

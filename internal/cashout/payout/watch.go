@@ -75,11 +75,11 @@ func (s *Service) look(ctx context.Context, r realm.Realm, batchID string) (v vi
 	if v.chosen, err = s.batched(ctx, &v.batch); err != nil {
 		return v, false, err
 	}
-	ids := make([]string, len(v.family))
+	raw := make([][]byte, len(v.family))
 	for i := range v.family {
-		ids[i] = v.family[i].txid
+		raw[i] = v.family[i].raw
 	}
-	v.seen, err = s.Nodes[r].Chain.Look(ctx, ids)
+	v.seen, err = s.Nodes[r].Chain.Look(ctx, raw)
 	if err == nil && (len(v.seen) != len(v.family) || len(v.family) == 0) {
 		err = fmt.Errorf("the node knows %d of %d transactions", len(v.seen), len(v.family))
 	}

@@ -46,7 +46,8 @@ CREATE TABLE payout_hashes (
 );
 
 -- The tries to pay over Lightning, each with the invoice that is paid. sends is how often
--- it was handed to the node, the last time at sent_at.
+-- it was handed to the node, the last time at sent_at, and answered how often the node
+-- said at once how that ended.
 CREATE TABLE payout_attempts (
 	book_id TEXT NOT NULL,
 	payout_id TEXT NOT NULL,
@@ -56,6 +57,7 @@ CREATE TABLE payout_attempts (
 	state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'failed')),
 	reason TEXT NOT NULL,
 	sends BIGINT NOT NULL CHECK (sends >= 0),
+	answered BIGINT NOT NULL CHECK (answered BETWEEN 0 AND sends),
 	made_at BIGINT NOT NULL,
 	expires_at BIGINT NOT NULL,
 	sent_at BIGINT,
@@ -132,4 +134,68 @@ CREATE TABLE payout_differences (
 	got TEXT NOT NULL,
 	PRIMARY KEY (realm, day, number),
 	FOREIGN KEY (realm, day) REFERENCES payout_days (realm, day)
+);
+
+-- The sandbox's own nodes: one wallet with its chain and its channels each. The next
+-- mood_left calls find it in its mood.
+CREATE TABLE simulator_nodes (
+	node TEXT NOT NULL PRIMARY KEY,
+	height BIGINT NOT NULL CHECK (height >= 0),
+	rate BIGINT NOT NULL CHECK (rate >= 0),
+	made BIGINT NOT NULL CHECK (made >= 0),
+	mood TEXT NOT NULL CHECK (mood IN ('calm', 'stalled', 'mute', 'late', 'stuck', 'refusing', 'lying')),
+	mood_left BIGINT NOT NULL CHECK (mood_left >= 0),
+	currency TEXT NOT NULL CHECK (currency = 'BTC'),
+	channels_minor BIGINT NOT NULL CHECK (channels_minor >= 0)
+);
+
+-- The wallet's coins. spent_by is a transaction that waits or is in a block.
+CREATE TABLE simulator_coins (
+	node TEXT NOT NULL,
+	txid TEXT NOT NULL,
+	output_index BIGINT NOT NULL CHECK (output_index >= 0),
+	currency TEXT NOT NULL CHECK (currency = 'BTC'),
+	value_minor BIGINT NOT NULL CHECK (value_minor > 0),
+	spent_by TEXT NOT NULL,
+	locked_until BIGINT NOT NULL,
+	PRIMARY KEY (node, txid, output_index)
+);
+
+-- place is 'pool', 'block' or 'gone'; block is 0 outside of blocks. Money that came from
+-- elsewhere has an empty raw text.
+CREATE TABLE simulator_transactions (
+	node TEXT NOT NULL,
+	txid TEXT NOT NULL,
+	raw BYTEA NOT NULL,
+	currency TEXT NOT NULL CHECK (currency = 'BTC'),
+	paid_minor BIGINT NOT NULL CHECK (paid_minor >= 0),
+	fee_minor BIGINT NOT NULL CHECK (fee_minor >= 0),
+	place TEXT NOT NULL CHECK (place IN ('pool', 'block', 'gone')),
+	block BIGINT NOT NULL CHECK (block >= 0),
+	sent_at BIGINT NOT NULL,
+	PRIMARY KEY (node, txid)
+);
+
+-- Invoices that the sandbox's own payee has made.
+CREATE TABLE simulator_invoices (
+	node TEXT NOT NULL,
+	payment_hash TEXT NOT NULL,
+	preimage TEXT NOT NULL,
+	PRIMARY KEY (node, payment_hash)
+);
+
+-- What was asked to be paid over Lightning. A late request has not arrived yet.
+CREATE TABLE simulator_transfers (
+	node TEXT NOT NULL,
+	payment_hash TEXT NOT NULL,
+	state TEXT NOT NULL CHECK (state IN ('late', 'in_flight', 'succeeded', 'refused')),
+	invoice TEXT NOT NULL,
+	currency TEXT NOT NULL CHECK (currency = 'BTC'),
+	paid_minor BIGINT NOT NULL CHECK (paid_minor >= 0),
+	fee_minor BIGINT NOT NULL CHECK (fee_minor >= 0),
+	limit_minor BIGINT NOT NULL CHECK (limit_minor >= 0),
+	reason TEXT NOT NULL,
+	times BIGINT NOT NULL CHECK (times >= 0),
+	sent_at BIGINT NOT NULL,
+	PRIMARY KEY (node, payment_hash)
 );
