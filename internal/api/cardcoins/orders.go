@@ -52,7 +52,7 @@ func (a *api) payment(ctx context.Context, c *call, in paymentDetails) (wire.Non
 
 func (a *api) presign(ctx context.Context, c *call, in newImage) (uploadForm, error) {
 	f, err := a.Orders.Presign(ctx, cashout.Picture{Realm: a.Realm, Token: in.OrderID, Kind: in.ImageType, Name: in.FileName, Size: int64(in.FileSize)})
-	return viewForm(&f), a.guessed(ctx, c, err)
+	return a.viewForm(c, &f), a.guessed(ctx, c, err)
 }
 
 func (a *api) verify(ctx context.Context, c *call, in orderPath) (wire.None, error) {

@@ -35,6 +35,9 @@ type Deps struct {
 	Take  func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	Block func(ctx context.Context, subject string, until time.Time) error
 	Clock clock.Clock
+	// BaseURL is the public address of uploads to the built-in store, such as
+	// "https://cards.example"; empty: the request's own host.
+	BaseURL string
 	// PerMinute is how many requests an address may make; 0: the usual number.
 	PerMinute int
 }

@@ -111,7 +111,7 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 	}
 	c := &s.config
 	h := server.HTTP{BaseURL: c.BaseURL, Proxies: proxies, Metrics: c.Metrics, MaxConnections: c.MaxConnections,
-		Captcha: server.Captcha{Kind: c.Captcha, SiteKey: c.CaptchaSiteKey, SecretFile: c.CaptchaSecretFile, Endpoint: c.CaptchaEndpoint},
+		Captcha: shell.Captcha(*c),
 		TLS:     server.TLS{Listen: c.TLSListen, Directory: c.ACMEDirectory, Email: c.ACMEEmail, Roots: c.ACMERoots},
 		Read:    c.ReadTimeout, Write: c.WriteTimeout, Idle: c.IdleTimeout, Shutdown: c.ShutdownTimeout}
 	if s.config.Demo {
