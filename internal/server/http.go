@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/cryptocardy"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
+	cashouts "github.com/scripcards/scrip/internal/api/operator/cashout"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -68,8 +69,13 @@ func (a *App) Surfaces(h HTTP) []Surface {
 			Clock: clock.System(), PerMinute: a.Cashout.PerMinute, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
-			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Version: a.Version}),
+			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Cashout: a.reviewers(), Version: a.Version}),
 	}
+}
+
+// reviewers is what the operator API needs of the cash-out.
+func (a *App) reviewers() cashouts.Deps {
+	return cashouts.Deps{Orders: a.Cashout.Orders, Reviews: a.Cashout.Reviews, Payouts: a.Cashout.Payouts, Phones: a.Cashout.Phones}
 }
 
 // handler returns everything that is served.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
@@ -143,7 +144,7 @@ func details(verdicts []cashout.Verdict) map[string]string {
 
 // first notes who approved an order that two have to, and gives it back to the queue.
 func (s *Service) first(ctx context.Context, d *Decision, c Case) (Case, error) {
-	c.First, c.Reviewer = d.Actor, ""
+	c.First, c.Reviewer, c.HeldUntil = d.Actor, "", time.Time{}
 	return c, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		effects, err := d.also(&c)
 		if err != nil {

@@ -56,17 +56,8 @@ var From = netip.MustParseAddr("192.0.2.7")
 // Desk is the product with everything around it.
 type Desk struct {
 	*cashout.Service
+	Base
 	T        testing.TB
-	DB       *storage.DB
-	Clock    *clock.Manual
-	Clocks   *clock.Realms
-	Vault    *vault.Vault
-	Audit    *audit.Log
-	Ledger   *ledger.Ledger
-	Limits   *limit.Limiter
-	Hooks    *webhook.Service
-	Jobs     *job.Queue
-	Log      *bytes.Buffer
 	Market   *Market
 	Phone    *Phone
 	Pictures *Pictures
@@ -82,26 +73,54 @@ func (d *Desk) Fixed(code string) {
 	d.Phones = phone.New(d.Phones.Deps, map[realm.Realm]phone.Line{realm.Test: d.line})
 }
 
-// Open makes a desk of the test realm.
+// Base is an installation that a desk stands on.
+type Base struct {
+	DB       *storage.DB
+	Clock    *clock.Manual
+	Clocks   *clock.Realms
+	Vault    *vault.Vault
+	Audit    *audit.Log
+	Ledger   *ledger.Ledger
+	Limits   *limit.Limiter
+	Hooks    *webhook.Service
+	Jobs     *job.Queue
+	Accounts *account.Service
+	Log      *bytes.Buffer
+}
+
+// Open makes a desk of the test realm, with an installation for it alone.
 func Open(t testing.TB, db *storage.DB) *Desk {
 	t.Helper()
-	d := &Desk{T: t, DB: db, Clock: clock.NewManual(Began), Log: &bytes.Buffer{}, Market: &Market{Price: "65850.00"}, Phone: &Phone{}, Node: &Node{}, Screen: &Screen{}}
-	d.Clocks = clock.NewRealms(d.Clock)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := Base{DB: db, Clock: clock.NewManual(Began), Log: &bytes.Buffer{}, Audit: audit.New(db)}
+	b.Clocks = clock.NewRealms(b.Clock)
 	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
-	d.Must(err)
-	d.Vault, err = vault.Open(t.Context(), db, master)
-	d.Must(err)
-	logger := slog.New(slog.NewTextHandler(d.Log, nil))
-	d.Audit = audit.New(db)
-	d.Jobs = job.New(db, d.Clocks, logger)
-	d.Hooks = webhook.New(webhook.Deps{DB: db, Clocks: d.Clocks, Vault: d.Vault, Queue: d.Jobs, Audit: d.Audit, Guard: &webhook.Guard{}, Logger: logger})
-	d.Must(d.Hooks.Refresh(t.Context()))
-	d.Ledger = ledger.New(db, d.Clocks, ledger.Config{})
-	t.Cleanup(d.Ledger.Close)
-	d.Limits = limit.New(db, d.Clock)
-	t.Cleanup(d.Limits.Close)
+	must(err)
+	b.Vault, err = vault.Open(t.Context(), db, master)
+	must(err)
+	logger := slog.New(slog.NewTextHandler(b.Log, nil))
+	b.Jobs = job.New(db, b.Clocks, logger)
+	b.Hooks = webhook.New(webhook.Deps{DB: db, Clocks: b.Clocks, Vault: b.Vault, Queue: b.Jobs, Audit: b.Audit, Guard: &webhook.Guard{}, Logger: logger})
+	must(b.Hooks.Refresh(t.Context()))
+	b.Ledger = ledger.New(db, b.Clocks, ledger.Config{})
+	t.Cleanup(b.Ledger.Close)
+	b.Limits = limit.New(db, b.Clock)
+	t.Cleanup(b.Limits.Close)
+	b.Accounts = account.New(account.Deps{DB: db, Vault: b.Vault, Audit: b.Audit, Clocks: b.Clocks, Logger: logger})
+	return On(t, b)
+}
+
+// On makes a desk of the test realm in an installation.
+func On(t testing.TB, b Base) *Desk {
+	t.Helper()
+	d := &Desk{Base: b, T: t, Market: &Market{Price: "65850.00"}, Phone: &Phone{}, Node: &Node{}, Screen: &Screen{}}
 	d.Pictures = &Pictures{clock: d.Clock, of: map[cashout.Owner]map[cashout.Kind]cashout.Image{}}
-	d.build(logger)
+	d.build(slog.New(slog.NewTextHandler(d.Log, nil)))
 	return d
 }
 
@@ -115,7 +134,7 @@ func (d *Desk) build(logger *slog.Logger) {
 	phones := phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: logger, Random: rand.Reader},
 		map[realm.Realm]phone.Line{realm.Test: d.line})
 	d.Service = cashout.New(cashout.Deps{DB: d.DB, Books: d.Ledger, Vault: d.Vault, Outbox: d.Hooks.Outbox, Queue: d.Jobs, Clocks: d.Clocks, Phones: phones,
-		Accounts: account.New(account.Deps{DB: d.DB, Vault: d.Vault, Audit: d.Audit, Clocks: d.Clocks, Logger: logger}), Logger: logger, Random: rand.Reader,
+		Accounts: d.Accounts, Logger: logger, Random: rand.Reader,
 		Desks: map[realm.Realm]*cashout.Desk{realm.Test: {Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: person{}, Screener: d.Screen, Payouts: d.Node,
 			Images: d.Pictures, KeepImages: 30 * 24 * time.Hour, KeepBlocked: 5 * 365 * 24 * time.Hour}}})
 	d.Reviews = review.New(review.Deps{DB: d.DB, Vault: d.Vault, Orders: d.Service, Albums: map[realm.Realm]review.Album{realm.Test: d.Pictures}, Audit: d.Audit,
@@ -334,7 +353,7 @@ func (p *Pictures) Open(_ context.Context, actor, image string) (review.Content,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Opened = append(p.Opened, actor+" "+image)
-	return review.Content{Type: "image/png", Data: []byte("\x89PNG " + image)}, nil
+	return review.Content{Type: "image/png", Data: []byte("the picture " + image)}, nil
 }
 
 // Redact implements review.Album.
