@@ -138,6 +138,7 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   wallet          100.50 USD in each realm
   balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
   virtual cards   seed dec0-de00-dec0-de00, with a card and a wallet that 0.05 BTC paid for
+  cash-out        captcha answer demo, every code is 4321, 6585000 cents for a bitcoin
 
 Make a gift card, look at it, and see which templates there are:
 
@@ -158,5 +159,11 @@ Get a seed with a virtual card and an address to fund it at, then look at the ca
   curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00'
 
   curl -s http://%[1]s/v1/api/simulate/authorization -H 'X-Seed: dec0-de00-dec0-de00' -H 'Content-Type: application/json' -d '{"card_id":"'"$(curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00' | grep -o 'card_[0-9a-z]*')"'","amount":12.50,"merchant":{"name":"EXAMPLE ADS"}}'
+
+See what a bitcoin costs, and begin to turn a prepaid card into some:
+
+  curl -s http://%[1]s/v2/tickers
+
+  curl -s http://%[1]s/v2/orders/$(curl -s http://%[1]s/v2/orders -X POST -d '{"amount":5500,"currency":"bitcoin"}' | grep -oE '[A-Za-z0-9]{20}')
 
 `
