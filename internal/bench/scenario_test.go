@@ -321,7 +321,7 @@ func shelf(t *testing.T, db *storage.DB, s *Shelf) ledger.BookID {
 	t.Cleanup(books.Close)
 	s.Wallets = wallet.New(books, hooks.Outbox, clocks)
 	s.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
-	s.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: s.Catalog, Logger: logger})
+	s.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Catalog: s.Catalog, Logger: logger})
 	customer, err := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}).
 		CreateCustomer(t.Context(), "setup", account.NewCustomer{Name: "Acme"})
 	if err != nil {

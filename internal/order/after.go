@@ -93,7 +93,7 @@ func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
 	}
 	at := shelf{found.Realm, found.Item}
 	for try := 1; ; try++ {
-		fresh, err := s.pick(ctx, at, len(r.Codes), try)
+		fresh, err := s.pick(ctx, at, len(r.Codes))
 		if err != nil {
 			return Remedied{}, err
 		}
@@ -105,7 +105,7 @@ func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
 			swaps[i] = stock.Swap{Dead: held.codes[code], Fresh: fresh[i]}
 		}
 		done, err := s.swap(ctx, &found, &r, swaps)
-		s.shelves.release(at, fresh)
+		s.shelves.release(at, fresh, err)
 		if !errors.Is(err, storage.ErrStale) || try == maxTries {
 			return done, err
 		}

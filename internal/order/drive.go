@@ -309,18 +309,19 @@ func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Sourc
 		return true, s.complete(ctx, st, f, w)
 	}
 	at := shelf{st.order.Realm, st.order.Item}
-	ids, err := s.pick(ctx, at, st.rest(), 1)
+	ids, err := s.pick(ctx, at, st.rest())
 	if err != nil || ids == nil {
 		return false, err
 	}
-	defer s.shelves.release(at, ids)
+	defer func() { s.shelves.release(at, ids, err) }()
 	codes, err := s.Stock.Open(ctx, ids)
 	if err != nil {
 		return false, err
 	}
-	return true, s.complete(ctx, st, filling{codes: codes, effects: func(at time.Time) []storage.Effect {
+	err = s.complete(ctx, st, filling{codes: codes, effects: func(at time.Time) []storage.Effect {
 		return stock.Take(ids, st.order.Number.ref(), st.order.Book, at)
 	}}, w)
+	return true, err
 }
 
 // Intervention is what an operator does about an order under way.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -249,6 +250,46 @@ func TestPoorBuyersDoNotBlock(t *testing.T) {
 			t.Errorf("the rich one: %v", err)
 		}
 		group.Wait()
+	})
+}
+
+// Codes are read ahead, and still the right ones are sold: those that a refused order gave
+// back go first, those of a batch that was withdrawn not at all, those that expire before
+// the others first within a second, and those that another process sold to nobody again.
+func TestReadAhead(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.fill("GPLAY", 6)
+		rich, poor := b.buyer("Rich", 100_000), b.buyer("Poor", 100)
+		buys := func(at *bundle, want string) {
+			t.Helper()
+			placed, err := at.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 1})
+			b.must(err)
+			if got := texts(placed.Codes)[0]; got != want {
+				t.Errorf("%s was sold, want %s", got, want)
+			}
+		}
+		buys(b, "GPLAY-0001")
+		if _, err := b.Place(t.Context(), poor, order.Purchase{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.InsufficientFunds {
+			t.Errorf("the poor one: %v", err)
+		}
+		buys(b, "GPLAY-0002")
+		other := b.another()
+		buys(other, "GPLAY-0003")
+		buys(b, "GPLAY-0004")
+
+		_, err := b.Stock.Import(t.Context(), strings.NewReader("code,expires\nEARLY-0001,2099-01-01\nEARLY-0002,2099-01-01\n"),
+			stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: "EARLY", Actor: seeder})
+		b.must(err)
+		b.clock.Advance(2 * time.Second)
+		buys(b, "EARLY-0001")
+		_, err = b.Stock.Quarantine(t.Context(), stock.BatchName{Realm: realm.Test, Item: item, Name: "EARLY"}, "complaints", seeder)
+		b.must(err)
+		buys(b, "GPLAY-0005")
+		buys(other, "GPLAY-0006")
+		if _, err := b.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("nothing is left: %v", err)
+		}
+		b.verified()
 	})
 }
 

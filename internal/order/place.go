@@ -294,12 +294,12 @@ func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed,
 func (s *Service) fromStock(ctx context.Context, d deal) (Placed, bool, error) {
 	at := shelf{d.draft.Realm, d.draft.Item}
 	for try := 1; ; try++ {
-		ids, err := s.pick(ctx, at, d.draft.Quantity, try)
+		ids, err := s.pick(ctx, at, d.draft.Quantity)
 		if err != nil || ids == nil {
 			return Placed{}, false, err
 		}
 		placed, err := s.sell(ctx, d.draft, ids, d.also)
-		s.shelves.release(at, ids)
+		s.shelves.release(at, ids, err)
 		if !errors.Is(err, storage.ErrStale) {
 			return placed, true, err
 		}

@@ -115,7 +115,7 @@ func (b *bundle) another() *bundle {
 	b.t.Cleanup(books.Close)
 	items := catalog.New(catalog.Deps{DB: b.db, Audit: log, Clocks: other.clocks, Logger: logger})
 	b.must(items.Refresh(b.t.Context()))
-	codes := stock.New(stock.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Logger: logger})
+	codes := stock.New(stock.Deps{DB: b.db, Vault: b.vault, Audit: log, Outbox: other.hooks.Outbox, Clocks: other.clocks, Catalog: items, Logger: logger})
 	other.accounts = account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Logger: logger})
 	other.wallets = wallet.New(books, other.hooks.Outbox, other.clocks)
 	suppliers := supply.New(supply.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Accounts: other.accounts,

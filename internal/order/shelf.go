@@ -3,19 +3,24 @@ package order
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// shelves know which codes the orders under way in this process are about to sell, so
-// that no two of them pick the same. What other processes pick, the stock decides.
+// shelves give codes that are for sale to the orders of this process, none to two of them.
+// They read ahead, so that not every order asks the stock. What other processes take, the
+// stock decides.
 type shelves struct {
-	mu      sync.Mutex
-	held    map[shelf]map[stock.CodeID]bool
-	changed chan struct{} // closed when something is released; nil: nobody waits
+	mu  sync.Mutex
+	all map[shelf]*stand
 }
 
 // shelf is where the codes of an item are.
@@ -24,98 +29,160 @@ type shelf struct {
 	item  catalog.ItemCode
 }
 
-// hold takes n of ids that nobody holds, in their order, or none. released is then
-// closed when somebody gives some back, nil if nobody has any.
-func (s *shelves) hold(at shelf, ids []stock.CodeID, n int) (taken []stock.CodeID, released <-chan struct{}) {
+// stand is what shelves know of one shelf.
+type stand struct {
+	orders int // that use it; guarded by shelves.mu
+
+	mu     sync.Mutex
+	ahead  []stock.CodeID // in the order of their sale
+	readAt time.Time
+	held   map[stock.CodeID]bool
+	// raced says that another process sells the same codes: begin somewhere else.
+	raced   bool
+	changed chan struct{} // closed when something is released; nil: nobody waits
+}
+
+const (
+	// readAhead is how many codes a shelf reads beyond what is asked for.
+	readAhead = 256
+	// freshFor is how long it sells them before it looks whether others should go first.
+	freshFor = time.Second
+	// spread bounds how many codes further on a shelf begins to read whose codes another
+	// process sells: those who race must not meet again.
+	spread = 512
+	// maxShelves is how many are remembered that nobody uses.
+	maxShelves = 1024
+)
+
+// use returns a shelf for an order, until leave.
+func (s *shelves) use(at shelf) *stand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	held := s.held[at]
+	st := s.all[at]
+	if st == nil {
+		if len(s.all) >= maxShelves {
+			s.tidy()
+		}
+		if s.all == nil {
+			s.all = map[shelf]*stand{}
+		}
+		st = &stand{held: map[stock.CodeID]bool{}}
+		s.all[at] = st
+	}
+	st.orders++
+	return st
+}
+
+func (s *shelves) tidy() {
+	for at, st := range s.all {
+		if st.orders == 0 {
+			delete(s.all, at)
+		}
+	}
+}
+
+func (s *shelves) leave(at shelf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[at].orders--
+}
+
+// release says what became of codes that pick returned: they were sold if failed is nil.
+func (s *shelves) release(at shelf, ids []stock.CodeID, failed error) {
+	s.mu.Lock()
+	st := s.all[at]
+	s.mu.Unlock()
+	defer s.leave(at)
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	for _, id := range ids {
-		if len(taken) < n && !held[id] {
-			taken = append(taken, id)
-		}
+		delete(st.held, id)
 	}
-	if len(taken) < n {
-		if len(held) > 0 && s.changed == nil {
-			s.changed = make(chan struct{})
-		}
-		return nil, s.changed
+	switch {
+	case failed == nil:
+	case errors.Is(failed, storage.ErrStale): // of what else was read, nobody knows
+		st.ahead, st.raced = nil, true
+	default:
+		st.ahead = slices.Concat(ids, st.ahead)
 	}
-	if held == nil {
-		held = map[stock.CodeID]bool{}
-		if s.held == nil {
-			s.held = map[shelf]map[stock.CodeID]bool{}
-		}
-		s.held[at] = held
+	if st.changed != nil {
+		close(st.changed)
+		st.changed = nil
 	}
-	for _, id := range taken {
-		held[id] = true
-	}
-	return taken, nil
-}
-
-func (s *shelves) release(at shelf, ids []stock.CodeID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range ids {
-		delete(s.held[at], id)
-	}
-	if len(s.held[at]) == 0 {
-		delete(s.held, at)
-	}
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
-	}
-}
-
-func (s *shelves) count(at shelf) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.held[at])
-}
-
-// spread is how many codes further on, at most and per try, a try begins that follows one
-// whose codes another process took: those who race must not meet again.
-const spread = 16
-
-// draw returns a random number from 0 to 255.
-func draw() int {
-	var b [1]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return int(b[0])
 }
 
 // pick holds n codes of an item until they are released; none, when there are not as
 // many for sale. It waits for orders of this process that hold the last ones: they may
 // be refused.
-func (s *Service) pick(ctx context.Context, at shelf, n, try int) ([]stock.CodeID, error) {
-	skip := 0
-	if try > 1 {
-		skip = spread * (try - 1) * draw() / 256
-	}
+func (s *Service) pick(ctx context.Context, at shelf, n int) ([]stock.CodeID, error) {
+	st := s.shelves.use(at)
 	for {
-		want := min(n+s.shelves.count(at), stock.MaxPick)
-		ids, err := s.Stock.Pick(ctx, stock.Wanted{Realm: at.realm, Item: at.item, N: want, Skip: skip})
-		if err != nil {
+		taken, released, err := s.take(ctx, at, st, n)
+		if taken != nil {
+			return taken, nil
+		}
+		if err != nil || released == nil {
+			s.shelves.leave(at)
 			return nil, err
 		}
-		held, released := s.shelves.hold(at, ids, n)
-		switch {
-		case held != nil:
-			return held, nil
-		case skip > 0:
-			skip = 0 // too far: from the first again
-		case len(ids) < n:
-			return nil, nil
-		case len(ids) == want && want < stock.MaxPick || released == nil:
-			// Others began to hold some, or gave some back, since they were counted.
-		default:
-			select {
-			case <-released:
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
+		select {
+		case <-released:
+		case <-ctx.Done():
+			s.shelves.leave(at)
+			return nil, ctx.Err()
 		}
 	}
+}
+
+// take returns n codes that nobody holds, or what to wait for, or neither if there are not
+// as many. While it reads, nothing is released: of what it finds, that is sold which is held.
+func (s *Service) take(ctx context.Context, at shelf, st *stand, n int) (taken []stock.CodeID, released <-chan struct{}, err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	now := s.Clocks.Now(realm.Live)
+	if len(st.ahead) < n || now.Sub(st.readAt) > freshFor {
+		found, err := s.look(ctx, at, st, n)
+		if err != nil {
+			return nil, nil, err
+		}
+		st.readAt = now
+		st.ahead = slices.DeleteFunc(found, func(id stock.CodeID) bool { return st.held[id] })
+		if len(st.ahead) < n {
+			if len(st.held) == 0 || len(found) < n {
+				return nil, nil, nil
+			}
+			if st.changed == nil {
+				st.changed = make(chan struct{})
+			}
+			return nil, st.changed, nil
+		}
+	}
+	taken = slices.Clone(st.ahead[:n])
+	st.ahead = st.ahead[n:]
+	for _, id := range taken {
+		st.held[id] = true
+	}
+	return taken, nil, nil
+}
+
+// look reads codes for a shelf: more than n, unless there are no more.
+func (s *Service) look(ctx context.Context, at shelf, st *stand, n int) ([]stock.CodeID, error) {
+	w := stock.Wanted{Realm: at.realm, Item: at.item, N: min(n+len(st.held)+readAhead, stock.MaxPick)}
+	if st.raced {
+		w.Skip = draw(spread)
+		st.raced = false
+	}
+	found, err := s.Stock.Pick(ctx, w)
+	if err == nil && w.Skip > 0 && len(found) < w.N { // too far: from the first again
+		w.Skip = 0
+		found, err = s.Stock.Pick(ctx, w)
+	}
+	return found, err
+}
+
+// draw returns a random number below n, which is a power of two.
+func draw(n int) int {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return int(binary.BigEndian.Uint16(b[:])) % n
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // stranger is one of many callers, each with an address of its own.
@@ -102,8 +104,10 @@ func TestEnumeration(t *testing.T) {
 			wantCode(t, fmt.Sprintf("process %d, a card that is there", i), err, fault.PermissionDenied)
 		}
 		want(t, "another key", p.look(stranger(1), card.number, "").Status, ping.Active)
-		want(t, "events", p.events(desk.Book, "ping.caller_suspended"),
-			[]string{`ping.caller_suspended {"credential":"key_desk","caller":"key_desk","reason":"hit_rate","cards":"60","found":"0","network":"scrip"}`})
+		for _, book := range []ledger.BookID{desk.Book, webhook.House(desk.Realm)} {
+			want(t, "events of "+string(book), p.events(book, "ping.caller_suspended"),
+				[]string{`ping.caller_suspended {"book_id":"` + string(desk.Book) + `","credential":"key_desk","caller":"key_desk","reason":"hit_rate","cards":"60","found":"0","network":"scrip"}`})
+		}
 		all, err := both[1].Suspensions(t.Context(), ping.Suspension{}, 10)
 		must(t, err)
 		want(t, "suspensions", all, []ping.Suspension{{Book: desk.Book, Caller: "key_desk", Credential: "key_desk", Realm: realm.Live, Reason: ping.ReasonHitRate, Cards: 60, At: epoch}})

@@ -428,14 +428,15 @@ func (r *Result) riskJSON(card fraud.Hash) []byte {
 	return append(dst, `]}`...)
 }
 
-// suspendedEvent tells the caller's book, where operators see it too, that a caller was
-// suspended. It names no card.
+// suspendedEvent tells the caller's book and the operators that a caller was suspended. It
+// names no card.
 func (s *Service) suspendedEvent(a *attempt, c *caller) []storage.Effect {
 	cards, found := suspendedFigures(c)
 	data := &webhook.Data{}
-	data.Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
+	data.Text("book_id", string(c.key.book)).Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
 		Text("cards", cards).Text("found", found).Text("network", a.network.id)
-	return s.Outbox.Effects(webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON(), At: a.at})
+	e := webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON(), At: a.at}
+	return append(s.Outbox.Effects(e), s.Outbox.Operators(e)...)
 }
 
 // probe is a card of this installation that somebody else checked.

@@ -184,8 +184,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), ping.EventTypes(), order.EventTypes(), claim.EventTypes(), deposit.EventTypes(), issuing.EventTypes(),
-		authorization.EventTypes(), decision.EventTypes())}
+	books, hooks := ledger.Config{}, webhook.Config{Types: EventTypes()}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
@@ -268,7 +267,7 @@ func (a *App) buildCatalog(ctx context.Context, o Options) error {
 	if err := a.Catalog.Refresh(ctx); err != nil {
 		return fmt.Errorf("load catalog: %w", err)
 	}
-	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
+	a.Stock = stock.New(stock.Deps{DB: a.DB, Vault: a.Vault, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Catalog: a.Catalog, Logger: o.Logger})
 	return nil
 }
 
@@ -291,7 +290,7 @@ func (a *App) buildOrders(ctx context.Context, o Options) error {
 // buildAfterSale builds what happens to orders once they are completed.
 func (a *App) buildAfterSale(o Options) error {
 	a.Claims = claim.New(claim.Deps{DB: a.DB, Orders: a.Orders, Stock: a.Stock, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks})
-	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
+	a.Reports = report.New(report.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger})
 	if o.Metrics == nil {
 		return nil
 	}

@@ -111,7 +111,7 @@ func (a *App) buildDeposits(o Options) error {
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
-	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
+	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
 	chains, watched := map[asset.Chain]*chain.Chain{}, map[address.Place]deposit.Chain{}
 	for _, name := range asset.Chains() {
 		chains[name] = chain.New(a.DB, name)

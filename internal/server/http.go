@@ -64,7 +64,7 @@ func (a *App) Surfaces(h HTTP) []Surface {
 			Deposits: a.Deposits, Webhooks: a.Webhooks, Chains: sandboxChains(a.Sandbox.Chains), Take: a.Limits.Take, Realm: a.SeedRealm}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
-			Catalog: a.Catalog, Stock: a.Stock, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Version: a.Version}),
+			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Version: a.Version}),
 	}
 }
 

@@ -315,9 +315,14 @@ func (s *Service) disabled(ctx context.Context, tx *storage.Tx, e *row) (subscri
 	}
 	told := Event{
 		ID: NewEventID(), Book: e.Book, Realm: e.Realm, Type: TypeDisabled, At: s.Clocks.Now(e.Realm),
-		Data: []byte(`{"webhook_id":"` + string(e.ID) + `","reason":"` + e.Reason + `"}`),
+		Data: []byte(`{"webhook_id":"` + string(e.ID) + `","reason":"` + e.Reason + `","book_id":"` + string(e.Book) + `"}`),
 	}
-	return e.subscription(), tx.Apply(ctx, []storage.Effect{s.Outbox.insert(told, eventNone)})
+	effects := []storage.Effect{s.Outbox.insert(told, eventNone)}
+	if e.Book != House(e.Realm) {
+		told.ID = ""
+		effects = append(effects, s.Outbox.Operators(told)...)
+	}
+	return e.subscription(), tx.Apply(ctx, effects)
 }
 
 // notNull keeps an empty answer from becoming NULL.

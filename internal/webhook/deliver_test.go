@@ -15,6 +15,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -221,9 +222,11 @@ func TestGone(t *testing.T) {
 		if diff := cmp.Diff([]string{"system webhook.disable", "key/k1 webhook.create"}, b.audited()); diff != "" {
 			t.Error(diff)
 		}
-		feed, err := b.Outbox.List(t.Context(), EventFilter{Realm: realm.Live, Type: TypeDisabled})
-		if err != nil || len(feed) != 1 || string(feed[0].Data) != fmt.Sprintf(`{"webhook_id":%q,"reason":"gone"}`, e.ID) {
-			t.Errorf("feed = %+v, %v", feed, err)
+		for _, book := range []ledger.BookID{e.Book, House(realm.Live)} {
+			feed, err := b.Outbox.List(t.Context(), EventFilter{Book: book, Type: TypeDisabled})
+			if err != nil || len(feed) != 1 || string(feed[0].Data) != fmt.Sprintf(`{"webhook_id":%q,"reason":"gone","book_id":%q}`, e.ID, e.Book) {
+				t.Errorf("feed of %s = %+v, %v", book, feed, err)
+			}
 		}
 		b.emit("card.created")
 		b.deliver()

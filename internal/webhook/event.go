@@ -116,6 +116,12 @@ type Outbox struct {
 	wake          chan struct{} // one token: an event may be pending
 }
 
+// NewOutbox returns an outbox on d's database, clocks, vault and logger whose events nobody
+// delivers: Service has its own.
+func NewOutbox(d Deps) *Outbox {
+	return &Outbox{db: d.DB, clocks: d.Clocks, vault: d.Vault, logger: d.Logger, wake: make(chan struct{}, 1)}
+}
+
 // Effects returns what adds e to the caller's transaction: one row. It reads no
 // database: who subscribed is known from memory. An event that breaks a limit or
 // holds no JSON is a mistake in the program; its effect refuses the transaction.
@@ -175,6 +181,28 @@ func validType(text string) bool {
 		}
 	}
 	return len(text) <= maxType && dots > 0 && word > 0
+}
+
+const housePrefix = "house_"
+
+// House names the book of an installation's own events in a realm: what concerns its
+// operators, whoever their customers are. There is no money in it.
+func House(r realm.Realm) ledger.BookID { return ledger.BookID(housePrefix + string(r)) }
+
+// HouseRealm returns the realm of a book that House named, and whether it did.
+func HouseRealm(book string) (realm.Realm, bool) {
+	name, ok := strings.CutPrefix(book, housePrefix)
+	if !ok {
+		return "", false
+	}
+	r, err := realm.Parse(name)
+	return r, err == nil
+}
+
+// Operators returns what tells the operators of an event: e, in the house's book of its realm.
+func (o *Outbox) Operators(e Event) []storage.Effect {
+	e.Book = House(e.Realm)
+	return o.Effects(e)
 }
 
 // Wake has pending events looked for soon. Effects calls it by itself; after a

@@ -106,7 +106,7 @@ func New(d Deps) *Service {
 	}
 	s := &Service{
 		Deps:    d,
-		Outbox:  &Outbox{db: d.DB, clocks: d.Clocks, vault: d.Vault, logger: d.Logger, wake: make(chan struct{}, 1)},
+		Outbox:  NewOutbox(d),
 		schemes: append(schemeSet(BuiltInSchemes()), d.Config.Schemes...),
 		client:  newClient(d.Guard, d.Config),
 	}

@@ -97,7 +97,7 @@ func (b *bundle) build(db *storage.DB) {
 	b.t.Cleanup(limits.Close)
 	b.catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.must(b.catalog.Refresh(b.t.Context()))
-	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Logger: logger})
+	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: b.hooks.Outbox, Clocks: clocks, Catalog: b.catalog, Logger: logger})
 	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
 	b.supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Accounts: accounts, Logger: logger,
 		Adapters: map[string]supply.Adapter{"slow": func([]byte) (supply.Supplier, error) { return b.slow, nil }}})

@@ -107,7 +107,7 @@ func (b *bundle) deposits(chains *chains, log *audit.Log) *deposit.Service {
 	}
 	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	return deposit.New(deposit.Deps{DB: b.DB, Books: b.books, Outbox: b.Webhooks.Outbox, Clocks: b.Clocks, Chains: watched, Policy: deposit.DefaultPolicy(), Logger: logger,
-		AddressBook: address.New(address.Deps{DB: b.DB, Audit: log, Clocks: b.Clocks, Logger: logger, Makers: makers}),
+		AddressBook: address.New(address.Deps{DB: b.DB, Audit: log, Outbox: b.Webhooks.Outbox, Clocks: b.Clocks, Logger: logger, Makers: makers}),
 		Rates: map[realm.Realm]*rate.Service{realm.Test: rate.New(rate.Deps{Clock: b.clock, Policy: rate.Policy{Least: 1, Refresh: time.Minute, Fresh: time.Hour,
 			Stale: time.Hour, Timeout: time.Second, Outlier: 100, Spread: 100}, Sources: []rate.Named{{Name: "fixed", Source: rate.Sandbox()}}})}})
 }

@@ -192,7 +192,7 @@ func (a *api) rotateKey(ctx context.Context, c *call, in keyRotation) (issuedKey
 	if err != nil {
 		return issuedKey{}, err
 	}
-	made, err := a.Accounts.RotateKey(ctx, actor(c), ref, account.KeyRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, a.viewIssued)})
+	made, err := a.Accounts.RotateKey(ctx, actor(c), ref, account.KeyRotation{Grace: in.Grace.Or(credentialGrace), Also: storing(a, c, a.viewIssued)})
 	return a.viewIssued(made), a.raced(ctx, c, err)
 }
 
@@ -296,7 +296,7 @@ func (a *api) rotateSeed(ctx context.Context, c *call, in seedRotation) (issuedS
 	if err != nil {
 		return issuedSeed{}, err
 	}
-	made, err := a.Accounts.RotateSeed(ctx, actor(c), ref, account.SeedRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, a.viewIssuedSeed)})
+	made, err := a.Accounts.RotateSeed(ctx, actor(c), ref, account.SeedRotation{Grace: in.Grace.Or(credentialGrace), Also: storing(a, c, a.viewIssuedSeed)})
 	return a.viewIssuedSeed(made), a.raced(ctx, c, err)
 }
 
@@ -398,7 +398,7 @@ func (a *api) rotateMerchant(ctx context.Context, c *call, in merchantRotation) 
 		return issuedMerchant{}, err
 	}
 	made, err := a.Accounts.RotateMerchant(ctx, actor(c), ref,
-		account.MerchantRotation{Grace: in.Grace.or(credentialGrace), Also: storing(a, c, viewIssuedMerchant)})
+		account.MerchantRotation{Grace: in.Grace.Or(credentialGrace), Also: storing(a, c, viewIssuedMerchant)})
 	return viewIssuedMerchant(made), a.raced(ctx, c, err)
 }
 

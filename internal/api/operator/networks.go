@@ -113,17 +113,10 @@ type networkBounds struct {
 }
 
 func (in *networkBounds) apply(to *ping.Configured) {
-	to.Timeout = in.Timeout.or(to.Timeout)
-	set(&to.Attempts, in.Attempts)
-	set(&to.Concurrency, in.Concurrency)
-	set(&to.Active, in.Active)
-}
-
-// set replaces a value where there is another.
-func set[T any](value, to *T) {
-	if to != nil {
-		*value = *to
-	}
+	to.Timeout = in.Timeout.Or(to.Timeout)
+	desk.Set(&to.Attempts, in.Attempts)
+	desk.Set(&to.Concurrency, in.Concurrency)
+	desk.Set(&to.Active, in.Active)
 }
 
 func (a *api) createNetwork(ctx context.Context, c *call, in newNetwork) (networkView, error) {
@@ -195,9 +188,9 @@ func (a *api) changeNetwork(ctx context.Context, c *call, in networkChange) (net
 	if err != nil {
 		return networkView{}, a.raced(ctx, c, err)
 	}
-	set(&to.Name, in.Name)
-	set((*string)(&to.Type), in.Type)
-	set(&to.Kind, in.Kind)
+	desk.Set(&to.Name, in.Name)
+	desk.Set((*string)(&to.Type), in.Type)
+	desk.Set(&to.Kind, in.Kind)
 	if in.Rules != nil {
 		if to.Rules, err = in.Rules.rules(); err != nil {
 			return networkView{}, err

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
 	"github.com/scripcards/scrip/internal/api/operator/remedy"
+	"github.com/scripcards/scrip/internal/api/operator/supplier"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
@@ -33,6 +34,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -57,6 +59,7 @@ type Deps struct {
 	Portals  *portal.Service
 	Catalog  *catalog.Service
 	Stock    *stock.Stock
+	Supply   *supply.Service
 	Orders   *order.Service
 	Alerts   *wallet.Alerts
 	Claims   *claim.Service
@@ -115,6 +118,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
 	cards.Routes(s, a.desk, deps.Issuing)
+	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	return s
 }

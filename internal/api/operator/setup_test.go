@@ -115,13 +115,14 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{2})})
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
-	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
-	suppliers := supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Accounts: b.Accounts, Logger: logger})
-	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Supply: suppliers, Cards: b.Cards, Outbox: hooks.Outbox,
+	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
+	b.Supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.Catalog, Accounts: b.Accounts, Logger: logger,
+		Adapters: map[string]supply.Adapter{"slow": func([]byte) (supply.Supplier, error) { return slow{}, nil }}})
+	b.Orders = order.New(order.Deps{DB: db, Books: books, Catalog: b.Catalog, Stock: b.Stock, Supply: b.Supply, Cards: b.Cards, Outbox: hooks.Outbox,
 		Queue: b.jobs, Audit: log, Clocks: clocks, Logger: logger})
 	t.Cleanup(b.Orders.Close)
 	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.Stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
-	b.Reports = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	b.Reports = report.New(report.Deps{DB: db, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Logger: logger})
 	b.Portals = portal.New(portal.Deps{DB: db, Audit: log, Accounts: b.Accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})
 	limits := limit.New(db, b.clock)
 	t.Cleanup(limits.Close)

@@ -94,7 +94,7 @@ func (a *api) advanceClock(ctx context.Context, c *call, in clockAdvance) (clock
 	if (in.By == nil) == to.IsZero() {
 		return clockView{}, invalid("by", "exactly one of by and to is required")
 	}
-	field, by := "by", in.By.or(0)
+	field, by := "by", in.By.Or(0)
 	if in.By == nil {
 		field, by = "to", to.Sub(a.Clocks.Now(realm.Test))
 	}

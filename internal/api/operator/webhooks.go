@@ -90,7 +90,7 @@ type eventList struct {
 }
 
 func (a *api) listEvents(ctx context.Context, _ *call, in eventList) (eventListing, error) {
-	owner, err := a.owner(ctx, in.BookID)
+	owner, err := a.desk.Receiver(ctx, in.BookID)
 	if err != nil {
 		return eventListing{}, err
 	}
@@ -137,7 +137,7 @@ type eventPath struct {
 
 // eventOwner returns the owner of the path's book; not_found for what cannot be an event.
 func (a *api) eventOwner(ctx context.Context, in eventPath) (account.Owner, error) {
-	owner, err := a.owner(ctx, in.BookID)
+	owner, err := a.desk.Receiver(ctx, in.BookID)
 	if err == nil {
 		err = known("event", "evt", in.EventID)
 	}
@@ -238,7 +238,7 @@ type newWebhook struct {
 }
 
 func (a *api) createWebhook(ctx context.Context, c *call, in newWebhook) (issuedWebhook, error) {
-	owner, err := a.owner(ctx, in.BookID)
+	owner, err := a.desk.Receiver(ctx, in.BookID)
 	if err != nil {
 		return issuedWebhook{}, err
 	}
@@ -255,7 +255,7 @@ func (a *api) createWebhook(ctx context.Context, c *call, in newWebhook) (issued
 }
 
 func (a *api) listWebhooks(ctx context.Context, _ *call, in bookPath) (wire.Listing[webhookView], error) {
-	owner, err := a.owner(ctx, in.BookID)
+	owner, err := a.desk.Receiver(ctx, in.BookID)
 	if err != nil {
 		return wire.Listing[webhookView]{}, err
 	}
@@ -265,7 +265,7 @@ func (a *api) listWebhooks(ctx context.Context, _ *call, in bookPath) (wire.List
 
 // webhookOf says which endpoint a path names, and who changes it.
 func (a *api) webhookOf(ctx context.Context, c *call, in webhookPath) (webhook.Change, error) {
-	owner, err := a.owner(ctx, in.BookID)
+	owner, err := a.desk.Receiver(ctx, in.BookID)
 	if err == nil {
 		err = known("webhook", "wh", in.WebhookID)
 	}
@@ -315,7 +315,7 @@ func (a *api) rotateWebhook(ctx context.Context, c *call, in webhookRotation) (i
 	if err != nil {
 		return issuedWebhook{}, err
 	}
-	grace := in.Grace.or(webhook.DefaultGrace)
+	grace := in.Grace.Or(webhook.DefaultGrace)
 	if grace <= 0 {
 		return issuedWebhook{}, invalid("grace", "the grace must be above zero and at most %s", webhook.MaxGrace)
 	}

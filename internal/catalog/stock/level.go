@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // Level is an item that runs out.
@@ -21,7 +22,12 @@ type Level struct {
 	Since time.Time
 }
 
+// EventTypes returns the types of this package's events: they are the operators'.
+func EventTypes() []string { return []string{eventLow, eventEnough} }
+
 const (
+	eventLow    = "stock.low"
+	eventEnough = "stock.enough"
 	levelLow    = "low"
 	levelEnough = "enough"
 	maxLevels   = 1000
@@ -38,7 +44,7 @@ func (s *Stock) Low(ctx context.Context, r realm.Realm) ([]Level, error) {
 }
 
 // CheckLevels looks which items have fewer codes than their product's LowStock, and tells
-// the operator of each once, in the audit log and in the program's: stock.low, and
+// the operator of each once, by an event and in the logs (audit and program): stock.low, and
 // stock.enough when there are codes again. Items that never had a batch are none of those.
 // It returns how many changed. It is run from time to time, by any number of processes.
 func (s *Stock) CheckLevels(ctx context.Context) (int, error) {
@@ -75,9 +81,9 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 	if err != nil {
 		return false, err
 	}
-	level := levelEnough
+	level, event := levelEnough, eventEnough
 	if codes < least {
-		level = levelLow
+		level, event = levelLow, eventLow
 	}
 	if level == before || level == levelEnough && before == "" {
 		return false, nil
@@ -88,7 +94,12 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 		if told = n > 0; err != nil || !told {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "stock." + level, Subject: audit.Clean(string(item)), At: now,
+		data := &webhook.Data{}
+		data.Text("item_code", string(item)).Int("codes", int64(codes)).Int("low_stock", int64(least))
+		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: r, Type: event, Data: data.JSON(), At: now})); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: event, Subject: audit.Clean(string(item)), At: now,
 			Detail: map[string]string{"realm": string(r), "codes": strconv.Itoa(codes), "low_stock": strconv.Itoa(least)}})
 	})
 	if err == nil && told && level == levelLow {

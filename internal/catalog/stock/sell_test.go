@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 func openLite(t testing.TB) *storage.DB {
@@ -365,6 +366,16 @@ func TestLevels(t *testing.T) {
 			}
 			wantTexts(t, what, got, low...)
 		}
+		told := func(what string, want ...string) {
+			t.Helper()
+			events, err := p.Outbox.List(t.Context(), webhook.EventFilter{Book: webhook.House(realm.Test)})
+			must(t, err)
+			var got []string
+			for _, e := range events {
+				got = append(got, e.Type+" "+string(e.Data))
+			}
+			wantTexts(t, what, got, want...)
+		}
 		check("never stocked", 0)
 		p.stocked(batch, "A", "B", "C")
 		check("enough", 0)
@@ -374,6 +385,7 @@ func TestLevels(t *testing.T) {
 		check("lower", 0, string(play)+" 2")
 		p.stocked("second", "D", "E")
 		check("enough again", 1)
+		told("events", `stock.enough {"item_code":"`+string(play)+`","codes":3,"low_stock":3}`, `stock.low {"item_code":"`+string(play)+`","codes":2,"low_stock":3}`)
 		wantTexts(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 var (
@@ -65,7 +66,8 @@ func join(t testing.TB, db *storage.DB, items *catalog.Service) *process {
 	t.Helper()
 	keys, err := vault.Open(context.Background(), db, masterKey)
 	must(t, err)
-	return &process{stock.New(stock.Deps{DB: db, Vault: keys, Audit: audit.New(db), Clocks: items.Clocks, Catalog: items, Logger: items.Logger}), t, items.Clocks, nil}
+	outbox := webhook.NewOutbox(webhook.Deps{DB: db, Clocks: items.Clocks, Vault: keys, Logger: items.Logger})
+	return &process{stock.New(stock.Deps{DB: db, Vault: keys, Audit: audit.New(db), Outbox: outbox, Clocks: items.Clocks, Catalog: items, Logger: items.Logger}), t, items.Clocks, nil}
 }
 
 func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {

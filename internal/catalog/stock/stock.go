@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // CodeID names a code ("code_…"). It is not a secret.
@@ -72,6 +73,7 @@ type Deps struct {
 	Audit   *audit.Log
 	Clocks  *clock.Realms
 	Catalog *catalog.Service
+	Outbox  *webhook.Outbox
 	Logger  *slog.Logger
 }
 

@@ -81,7 +81,7 @@ func join(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	t.Cleanup(b.books.Close)
 	items := catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.must(items.Refresh(t.Context()))
-	codes := stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
+	codes := stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: b.hooks.Outbox, Clocks: clocks, Catalog: items, Logger: logger})
 	b.wallets = wallet.New(b.books, b.hooks.Outbox, clocks)
 	suppliers := supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
 	orders := order.New(order.Deps{DB: db, Books: b.books, Catalog: items, Stock: codes, Supply: suppliers, Outbox: b.hooks.Outbox, Queue: queue, Audit: log,

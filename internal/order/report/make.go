@@ -9,14 +9,16 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 const (
 	// settled is how long after a day its report is made: what was posted at its end is on disk.
 	settled = 15 * time.Minute
 	// backlog is how many days are made up for that nobody made a report of.
-	backlog = 7
-	system  = "system"
+	backlog      = 7
+	system       = "system"
+	eventDiffers = "report.differs"
 )
 
 // Make makes the report of a day and keeps it, in place of an earlier one. It tells the
@@ -55,6 +57,11 @@ func (s *Service) keep(ctx context.Context, tx *storage.Tx, r *Report) error {
 		}
 	}
 	if err := tx.Apply(ctx, r.effects()); err != nil || r.Found == 0 {
+		return err
+	}
+	data := &webhook.Data{}
+	data.Text("day", string(r.Day)).Int("differences", r.Found).Text("first", audit.Clean(r.Differences[0].String()))
+	if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: r.Realm, Type: eventDiffers, Data: data.JSON(), At: r.MadeAt})); err != nil {
 		return err
 	}
 	return s.Audit.Append(ctx, tx, audit.Record{Actor: system, Action: "report.differs", Subject: string(r.Realm) + "/" + string(r.Day), At: r.MadeAt,

@@ -23,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // Day is a date in UTC, such as 2026-11-27.
@@ -107,10 +108,14 @@ type Report struct {
 	MadeAt      time.Time
 }
 
+// EventTypes returns the types of this package's events: they are the operators'.
+func EventTypes() []string { return []string{eventDiffers} }
+
 // Deps is what a Service stands on.
 type Deps struct {
 	DB     *storage.DB
 	Audit  *audit.Log
+	Outbox *webhook.Outbox
 	Clocks *clock.Realms
 	Logger *slog.Logger
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 const (
@@ -149,6 +150,11 @@ func (b *bundle) told(r report.Report) {
 	if len(log) != 1 || log[0].Subject != "test/"+string(r.Day) || log[0].Actor != "system" || log[0].Detail["first"] != r.Differences[0].String() ||
 		log[0].Detail["differences"] != fmt.Sprint(r.Found) {
 		b.t.Errorf("the audit log has %+v", log)
+	}
+	events, err := b.Outbox.List(b.t.Context(), webhook.EventFilter{Book: webhook.House(realm.Test), Type: "report.differs"})
+	b.must(err)
+	if len(events) != 1 || !strings.HasPrefix(string(events[0].Data), fmt.Sprintf(`{"day":%q,"differences":%d,"first":`, r.Day, r.Found)) {
+		b.t.Errorf("the operators were told %+v", events)
 	}
 	if text := b.log.String(); !strings.Contains(text, "orders, codes and postings differ") || !strings.Contains(text, "level=ERROR") {
 		b.t.Errorf("the log is %s", text)

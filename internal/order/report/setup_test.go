@@ -86,7 +86,7 @@ func build(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 	t.Cleanup(b.books.Close)
 	items := catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	b.must(items.Refresh(t.Context()))
-	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger})
+	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Catalog: items, Logger: logger})
 	b.wallets = wallet.New(b.books, hooks.Outbox, clocks)
 	b.supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: items, Logger: logger,
 		Adapters: map[string]supply.Adapter{"late": func([]byte) (supply.Supplier, error) { return &b.late, nil }}})
@@ -94,7 +94,7 @@ func build(t testing.TB, db *storage.DB, at *clock.Manual) *bundle {
 		Clocks: clocks, Logger: logger, Patience: time.Minute})
 	t.Cleanup(b.orders.Close)
 	b.claims = claim.New(claim.Deps{DB: db, Orders: b.orders, Stock: b.stock, Outbox: hooks.Outbox, Audit: log, Clocks: clocks})
-	b.Service = report.New(report.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
+	b.Service = report.New(report.Deps{DB: db, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Logger: logger})
 	return b
 }
 

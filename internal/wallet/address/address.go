@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // Maker makes the addresses of one chain: a key, or a wallet process.
@@ -48,6 +49,7 @@ type Wallet struct {
 type Deps struct {
 	DB     *storage.DB
 	Audit  *audit.Log
+	Outbox *webhook.Outbox
 	Clocks *clock.Realms
 	Logger *slog.Logger
 	// Makers are who makes addresses where. A chain in neither Makers nor Pools has none to give.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 var (
@@ -53,6 +55,7 @@ type bench struct {
 	books   *ledger.Ledger
 	outside *outside
 	log     *bytes.Buffer
+	outbox  *webhook.Outbox
 }
 
 func each(t *testing.T, test func(t *testing.T, b *bench)) {
@@ -63,7 +66,8 @@ func each(t *testing.T, test func(t *testing.T, b *bench)) {
 		t.Cleanup(b.books.Close)
 		key, err := address.ParseBitcoin("zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs")
 		b.must(err)
-		b.Service = address.New(address.Deps{DB: db, Audit: audit.New(db), Clocks: clocks, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+		b.outbox = webhook.NewOutbox(webhook.Deps{DB: db, Clocks: clocks, Logger: slog.New(slog.DiscardHandler)})
+		b.Service = address.New(address.Deps{DB: db, Audit: audit.New(db), Outbox: b.outbox, Clocks: clocks, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 			Makers: map[address.Place]address.Maker{bitcoin: key, monero: b.outside}, Pools: map[address.Place]int{solana: 2}})
 		test(t, b)
 	})
@@ -283,6 +287,15 @@ func TestPool(t *testing.T) {
 			}
 		}
 		check(1, 0, true)
+		var told []string
+		events, err := b.outbox.List(ctx, webhook.EventFilter{Book: webhook.House(solana.Realm)})
+		b.must(err)
+		for _, e := range events {
+			told = append(told, e.Type+" "+string(e.Data))
+		}
+		if want := []string{`addresses.low {"chain":"solana","left":0}`, `addresses.enough {"chain":"solana","left":3}`, `addresses.low {"chain":"solana","left":0}`}; !slices.Equal(told, want) {
+			t.Errorf("the operators were told %q, want %q", told, want)
+		}
 		if !strings.Contains(b.log.String(), "addresses run low") {
 			t.Errorf("the log says %q", b.log)
 		}

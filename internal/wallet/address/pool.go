@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // poolName is the maker of addresses that were imported.
@@ -119,15 +120,22 @@ func (s *Service) Levels(ctx context.Context) ([]Level, error) {
 	return all, nil
 }
 
+// EventTypes returns the types of this package's events: they are the operators'.
+func EventTypes() []string { return []string{eventLow, eventEnough} }
+
+const (
+	eventLow    = "addresses.low"
+	eventEnough = "addresses.enough"
+)
+
 // The levels of a list, and what the audit log calls them.
 const (
 	levelLow    = "low"
 	levelEnough = "enough"
 )
 
-// CheckLevels tells the operator once of each list that runs low, in the audit log and in
-// the program's: wallet.addresses_low, and wallet.addresses_enough when there are more
-// again. It returns how many changed. It is run from time to time, by any number of processes.
+// CheckLevels tells the operator once of each list that runs low, by an event and in the logs
+// (audit and program): addresses.low, and addresses.enough when there are more again. It returns how many changed. It is run from time to time, by any number of processes.
 func (s *Service) CheckLevels(ctx context.Context) (int, error) {
 	all, err := s.Levels(ctx)
 	if err != nil {
@@ -147,9 +155,9 @@ func (s *Service) CheckLevels(ctx context.Context) (int, error) {
 }
 
 func (s *Service) tell(ctx context.Context, l Level) (told bool, err error) {
-	level := levelEnough
+	level, event := levelEnough, eventEnough
 	if l.Low {
-		level = levelLow
+		level, event = levelLow, eventLow
 	}
 	key := []any{string(l.Realm), string(l.Chain)}
 	now := s.Clocks.Now(l.Realm)
@@ -169,6 +177,11 @@ func (s *Service) tell(ctx context.Context, l Level) (told bool, err error) {
 			return nil
 		}
 		if err := tx.ExecRows(ctx, upsertLevel, [][]any{{string(l.Realm), string(l.Chain), level, storage.Micros(now)}}); err != nil {
+			return err
+		}
+		data := &webhook.Data{}
+		data.Text("chain", string(l.Chain)).Int("left", int64(l.Left))
+		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: l.Realm, Type: event, Data: data.JSON(), At: now})); err != nil {
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: "wallet.addresses_" + level, Subject: string(l.Chain), At: now,

@@ -248,6 +248,26 @@ func TestReplacedAndDropped(t *testing.T) {
 	})
 }
 
+// What is too little for a credit stays so, though its chain forgot it and has it again.
+func TestTooLittleComesBack(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, "0.00009 BTC", 0)
+		b.scan()
+		b.must(b.chains[asset.Bitcoin].Drop(t.Context(), p))
+		b.scan()
+		b.expect(ada, "expired dropped 0.00009 BTC 0/6 0.00 - 0.00 = 0.00")
+		b.must(b.chains[asset.Bitcoin].Return(t.Context(), p))
+		b.scan()
+		b.expect(ada, "pending below_minimum 0.00009 BTC 0/6 0.00 - 0.00 = 0.00")
+		b.mine(ada, asset.Bitcoin, 6)
+		b.scan()
+		b.expect(ada, "expired below_minimum 0.00009 BTC 6/6 0.00 - 0.00 = 0.00")
+		b.totals(ada, "0.00 0.00 0.00 0.00")
+		b.verified()
+	})
+}
+
 // A payment that was seen between two looks and is gone by the second is nobody's deposit.
 func TestGoneBeforeSeen(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

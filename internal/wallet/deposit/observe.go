@@ -67,12 +67,7 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 	rule := s.Policy.Rules[seen.Amount.Asset]
 	d := Deposit{Book: book, ID: ID(id.New("dep")), Realm: r, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
 		Required: rule.required(seen.Amount), SeenAt: now, ChangedAt: now, watched: true, version: 1}
-	d.price(zero(), zero())
-	if seen.Amount.Less(rule.Minimum) {
-		d.Reason = BelowMinimum
-	} else {
-		s.estimate(ctx, &d)
-	}
+	s.appraise(ctx, &d)
 	d.Confirmations = min(seen.Confirmations, d.Required-1) // the rest is advance's to find
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		effects := []storage.Effect{
@@ -85,6 +80,20 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 		return Deposit{}, fmt.Errorf("note deposit: %w", err)
 	}
 	return d, nil
+}
+
+// appraise sets what a pending deposit is worth at the moment, or that it is too little.
+func (s *Service) appraise(ctx context.Context, d *Deposit) {
+	switch {
+	case d.Amount.Less(s.Policy.Rules[d.Amount.Asset].Minimum):
+		d.Reason = BelowMinimum
+		d.price(zero(), zero())
+	case d.Rate.IsZero():
+		d.price(zero(), zero())
+		s.estimate(ctx, d)
+	default:
+		s.value(d)
+	}
 }
 
 // zero is no money.
@@ -188,11 +197,7 @@ func (s *Service) advance(ctx context.Context, d Deposit, seen *Sighting) (Depos
 		return s.save(ctx, d, s.event(eventExpired, &d))
 	case revive:
 		d.Confirmations = min(d.Confirmations, d.Required-1)
-		if d.Rate.IsZero() {
-			s.estimate(ctx, &d)
-		} else {
-			s.value(&d)
-		}
+		s.appraise(ctx, &d)
 		d, err := s.save(ctx, d, s.event(eventPending, &d))
 		if err != nil {
 			return Deposit{}, err

@@ -104,7 +104,7 @@ func open(ctx context.Context, db *storage.DB, base clock.Clock, master vault.Ma
 		return nil, err
 	}
 	at := func(c asset.Chain) address.Place { return address.Place{Realm: realm.Test, Chain: c} }
-	book := address.New(address.Deps{DB: db, Audit: log, Clocks: w.clocks, Logger: logger, Makers: map[address.Place]address.Maker{
+	book := address.New(address.Deps{DB: db, Audit: log, Outbox: w.hooks.Outbox, Clocks: w.clocks, Logger: logger, Makers: map[address.Place]address.Maker{
 		at(asset.Bitcoin): bitcoin, at(asset.Ethereum): ethereum, at(asset.Solana): address.Demo{}, at(asset.Monero): chain.Monero{},
 		{Realm: realm.Live, Chain: asset.Bitcoin}: bitcoin}})
 	watched := map[address.Place]deposit.Chain{}

@@ -118,7 +118,7 @@ func (a *api) balanceAt(ctx context.Context, _ *desk.Call, in balanceQuery) (bal
 type accountChange struct {
 	bookPath
 	AccountID string `json:"account_id" wire:"required,max=200"`
-	reasoned
+	desk.Reasoned
 }
 
 func (a *api) freezeAccount(ctx context.Context, c *desk.Call, in accountChange) (accountView, error) {

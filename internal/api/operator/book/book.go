@@ -41,11 +41,6 @@ type bookPath struct {
 	BookID string `path:"book_id" json:"-"`
 }
 
-// reasoned is a body that only says why; the audit log keeps it.
-type reasoned struct {
-	Reason string `json:"reason" wire:"required,max=100"`
-}
-
 // change is an operation that an operator asks for, and why.
 type change struct {
 	op      ledger.Operation

@@ -102,7 +102,7 @@ func (a *api) getTransaction(ctx context.Context, _ *desk.Call, in transactionPa
 
 type reversal struct {
 	transactionPath
-	reasoned
+	desk.Reasoned
 }
 
 // reverseTransaction undoes what a transaction posted. A second time it is already_reversed.

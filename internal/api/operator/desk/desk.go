@@ -23,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 type (
@@ -118,6 +119,14 @@ func (d *Desk) Owner(ctx context.Context, book string) (account.Owner, error) {
 		return account.Owner{}, err
 	}
 	return d.Accounts.FindOwner(ctx, ledger.BookID(book))
+}
+
+// Receiver returns the owner of a book that events are for: a customer's, or the house's.
+func (d *Desk) Receiver(ctx context.Context, book string) (account.Owner, error) {
+	if r, ok := webhook.HouseRealm(book); ok {
+		return account.Owner{Book: ledger.BookID(book), Realm: r}, nil
+	}
+	return d.Owner(ctx, book)
 }
 
 // Customer returns a customer, or not_found.
