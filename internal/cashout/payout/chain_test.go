@@ -362,6 +362,49 @@ func TestLyingWallet(t *testing.T) {
 	})
 }
 
+// A replacement that could be confirmed beside its predecessor is never stored or published.
+func TestLyingReplacement(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2TR), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		nodes := b.Nodes[realm.Test]
+		nodes.Wallet = stray{nodes.Wallet}
+		b.Nodes[realm.Test] = nodes
+		b.clock.Advance(3 * time.Hour)
+		if err := b.Watch(t.Context(), realm.Test); err == nil || !strings.Contains(err.Error(), "does not replace") {
+			t.Errorf("%v", err)
+		}
+		if got := b.find(p); got.TxID != first {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// stray is a wallet whose replacements spend other coins.
+type stray struct{ payout.Wallet }
+
+func (s stray) Bump(ctx context.Context, _ []byte, o payout.Order) (payout.Signed, error) {
+	return s.Wallet.Build(ctx, o)
+}
+
+// Where the policy wants more confirmations, fewer do not settle a payout.
+func TestConfirmations(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Confirmations = 3
+		p := b.pay(b.customer("ada"), b.address(destination.P2TR), 10_000)
+		b.later(0)
+		for range 2 {
+			b.must(b.node.Mine(t.Context(), 1))
+			b.work()
+			b.expect(p, "sent")
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.expect(p, "settled")
+	})
+}
+
 // Two processes that pay at the same time make one transaction for each payout.
 func TestTwoProcesses(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

@@ -158,6 +158,9 @@ func (s *Service) send(ctx context.Context, p Payout, a attempt) (time.Duration,
 	if err != nil {
 		return 0, err
 	}
+	// A process that is paused behind the next line sends nothing when it wakes.
+	ctx, cancel := context.WithTimeout(ctx, 2*rules.Timeout)
+	defer cancel()
 	before := a.sends
 	a.sends, a.sentAt = before+1, now
 	if err := s.apply(ctx, a.save(&p, before)); err != nil {

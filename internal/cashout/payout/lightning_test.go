@@ -140,12 +140,14 @@ func TestRefusalIsDoubted(t *testing.T) {
 		b.set(node.Stalled, 1)
 		_, err = b.Service.Pay(t.Context(), b.find(q)) // the second request is on its way, nobody knows where
 		b.must(err)
-		b.later(5 * time.Minute) // the node says that the first one failed, which proves nothing
+		for range 3 {
+			b.later(3 * time.Minute) // the node says that the first one failed, which proves nothing
+		}
 		b.expect(q, "sending")
 		if got := b.attempts(q); got != 2 {
 			t.Errorf("%d attempts, want 2", got)
 		}
-		b.later(6 * time.Minute)
+		b.later(2 * time.Minute)
 		b.later(2 * time.Minute)
 		b.expect(q, "settled")
 		if got := b.attempts(q); got != 3 {
@@ -154,6 +156,23 @@ func TestRefusalIsDoubted(t *testing.T) {
 		if b.received() != "2x 30000" {
 			t.Errorf("received %s", b.received())
 		}
+
+		r := b.pay(ada, b.invoice(), 30_000)
+		b.set(node.Late, 1)
+		_, err = b.Service.Pay(t.Context(), r)
+		b.must(err)
+		b.clock.Advance(10 * time.Minute)
+		_, err = b.refusedLater(t.Context(), r) // it was never heard of, and is sent again; that is refused
+		b.must(err)
+		for range 3 {
+			b.later(3 * time.Minute)
+		}
+		if got := b.attempts(r); got != 1 {
+			t.Errorf("%d attempts while the first request is unanswered", got)
+		}
+		b.later(2 * time.Minute)
+		b.later(2 * time.Minute)
+		b.expect(r, "settled")
 		b.verified()
 	})
 }
@@ -345,6 +364,26 @@ type noted struct {
 func (n noted) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
 	n.limits[t.MilliSatoshi] = t.FeeLimit
 	return n.Lightning.Pay(ctx, t)
+}
+
+// refusedLater goes on with a payout that the node has not heard of, and refuses to pay.
+func (b *bench) refusedLater(ctx context.Context, p payout.Payout) (time.Duration, error) {
+	nodes := b.Nodes[realm.Test]
+	nodes.Lightning = refusing{nodes.Lightning, b}
+	b.Nodes[realm.Test] = nodes
+	defer func() { b.Nodes[realm.Test] = b.node.Nodes(b.payee.Network) }()
+	return b.Service.Pay(ctx, b.find(p))
+}
+
+// refusing is a node that refuses each payment.
+type refusing struct {
+	payout.Lightning
+	b *bench
+}
+
+func (r refusing) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	r.b.set(node.Refusing, 1)
+	return r.Lightning.Pay(ctx, t)
 }
 
 // attempts is how often a payout was tried.

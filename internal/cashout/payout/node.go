@@ -25,8 +25,10 @@ func (n Nodes) has(k destination.Kind) bool {
 		return n.Lightning != nil
 	case destination.Handle:
 		return n.Lightning != nil && n.Resolver != nil
+	case destination.P2PKH, destination.P2SH, destination.P2WPKH, destination.P2WSH, destination.P2TR:
+		return n.Wallet != nil && n.Chain != nil
 	}
-	return n.Wallet != nil && n.Chain != nil
+	return false
 }
 
 // Wallet makes and signs transactions with the operator's coins. It publishes nothing.

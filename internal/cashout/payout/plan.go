@@ -86,15 +86,15 @@ func (s *Service) Plan(ctx context.Context, r Request, op *ledger.Operation) (Pa
 func (s *Service) Wake() { s.Queue.Wake() }
 
 func (s *Service) check(ctx context.Context, r Request, op *ledger.Operation, now time.Time) error {
-	nodes, policy := s.Nodes[r.Realm], s.Policy
-	again, err := destination.Parse(nodes.Network, r.To.Text)
+	policy := s.Policy
+	again, err := s.Parse(r.Realm, r.To.Text)
 	switch {
-	case !nodes.has(r.To.Kind):
-		return fault.New(fault.FeatureDisabled, "there are no payouts of that kind in the %s realm", r.Realm)
 	case err != nil:
 		return err
 	case again != r.To:
-		return fault.New(fault.InvalidRequest, "the destination is not one of the %s network", nodes.Network)
+		return fault.New(fault.InvalidRequest, "the destination is not one of the %s network", again.Network)
+	case !s.Nodes[r.Realm].has(r.To.Kind):
+		return fault.New(fault.FeatureDisabled, "there are no payouts of that kind in the %s realm", r.Realm)
 	case op.Book != r.Book || r.From == "" || len(r.Reference) > maxReference:
 		return fault.New(fault.InvalidRequest, "a payout is of the book of its operation, from an account, with a reference of at most %d bytes", maxReference)
 	case r.Amount.Currency != money.BTC:

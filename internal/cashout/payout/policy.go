@@ -97,7 +97,7 @@ func (p Policy) Check() error {
 		"chain.bump":          c.Bump <= 0 || c.Bumps < 0 || c.Bumps > maxBumps,
 		"chain.confirmations": c.Confirmations < 1 || c.Confirmations > c.Final || c.Final > maxDepth,
 		"lightning.fee":       l.FeeBasisPoints < 0 || l.FeeBasisPoints > 10_000 || l.FeeFloor.IsZero() && l.FeeBasisPoints == 0,
-		"lightning.times":     l.Timeout <= 0 || l.Poll <= 0 || l.Left <= 0 || l.Doubt <= l.Timeout || l.Again <= 0 || l.Stuck <= 0,
+		"lightning.times":     l.Timeout <= 0 || l.Poll <= 0 || l.Left <= 0 || l.Doubt <= 2*l.Timeout || l.Again <= 0 || l.Stuck <= 0,
 		"lightning.tries":     l.Tries < 1 || l.Tries > maxTries,
 	} {
 		if bad {

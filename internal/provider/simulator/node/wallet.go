@@ -105,7 +105,10 @@ func (t *turn) build(ctx context.Context, inputs []transaction.Input, o payout.O
 		fee := (tx.Size()*o.Rate + 999) / 1000
 		if rest := in - out - fee; len(used) > 0 && rest >= dust {
 			tx.Outputs[len(tx.Outputs)-1].Satoshi = rest
-			return t.signed(ctx, tx, used, payout.Signed{Fee: fee}, mood)
+			if mood == Lying {
+				tx.Outputs[0].Script = []byte{opReturn}
+			}
+			return payout.Signed{Raw: tx.Bytes(), Fee: fee}, t.lock(ctx, used)
 		}
 		if i >= len(free) {
 			return payout.Signed{}, fault.New(fault.InsufficientFunds, "the wallet has not enough")
@@ -114,18 +117,14 @@ func (t *turn) build(ctx context.Context, inputs []transaction.Input, o payout.O
 	}
 }
 
-// signed locks the coins of a transaction and writes it.
-func (t *turn) signed(ctx context.Context, tx transaction.Transaction, used []coin, s payout.Signed, mood Mood) (payout.Signed, error) {
-	if mood == Lying {
-		tx.Outputs[0].Script = []byte{opReturn}
-	}
-	s.Raw = tx.Bytes()
+// lock keeps coins from being spent by another transaction for a while.
+func (t *turn) lock(ctx context.Context, used []coin) error {
 	var effects []storage.Effect
 	for _, c := range used {
 		c.locked = storage.Micros(t.node.clock.Now().Add(lockTime))
 		effects = append(effects, upsertCoin.Row(c.row(t.node.name)...))
 	}
-	return s, t.tx.Apply(ctx, effects)
+	return t.tx.Apply(ctx, effects)
 }
 
 // spend is an input with a witness of the size of a real one.
