@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/phone"
 	"github.com/scripcards/scrip/internal/cashout/ticker"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -33,8 +34,10 @@ import (
 type file struct {
 	Realm string `json:"realm"`
 	// Network is the sandbox's; the live realm's is bitcoin's main one.
-	Network  string            `json:"network"`
-	Fee      string            `json:"fee"`
+	Network string `json:"network"`
+	Fee     string `json:"fee"`
+	// Captcha is "work" for a proof of work; empty: the account of the setting captcha.
+	Captcha  string            `json:"captcha"`
 	Tiers    *tiersFile        `json:"tiers"`
 	Messages json.RawMessage   `json:"messages"`
 	Limits   limitsFile        `json:"message_limits"`
@@ -149,6 +152,13 @@ func (k *Desk) configure(f file, o Options) error {
 
 // pays says who pays and tells people from machines.
 func (k *Desk) pays(r realm.Realm, f *file, d *cashout.Desk) error {
+	switch f.Captcha {
+	case "":
+	case "work":
+		d.Captcha = captcha.NewWork(clock.System(), captcha.UsualZeros)
+	default:
+		return fmt.Errorf("captcha: %q: want work, or nothing", f.Captcha)
+	}
 	if r == realm.Live {
 		if d.Captcha == nil {
 			return errCaptcha

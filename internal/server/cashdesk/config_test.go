@@ -83,6 +83,7 @@ func TestConfigureRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`: "realm", `{"realm":"test"}`: "messages", `{"realm":"test","colour":1}`: "colour", `{"realm":"test",` + messages + `}x`: "cashout.json",
 		`{"realm":"live",` + messages + `}`:                                                              "captcha",
+		`{"realm":"test","captcha":"riddle",` + messages + `}`:                                           "captcha",
 		`{"realm":"test","fee":"a",` + messages + `}`:                                                    "fee",
 		`{"realm":"test","fee":"51",` + messages + `}`:                                                   "fee",
 		`{"realm":"test","network":"moon",` + messages + `}`:                                             "network",
@@ -106,6 +107,17 @@ func TestConfigureRefuses(t *testing.T) {
 				t.Errorf("%s: %v, want %s", text, err, want)
 			}
 		})
+	}
+}
+
+// A proof of work stands where no captcha service is configured.
+func TestWorkIsAsked(t *testing.T) {
+	k, err := open(t, `{"realm":"test","captcha":"work",`+messages+`}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Orders.Desks[realm.Test].Captcha.Verify(t.Context(), captcha.DemoAnswer, ""); err == nil {
+		t.Error("the demonstration's answer passes")
 	}
 }
 
