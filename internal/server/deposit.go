@@ -12,8 +12,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/provider/bitcoin"
 	"github.com/scripcards/scrip/internal/provider/rates"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/rate"
@@ -42,6 +44,13 @@ type depositFile struct {
 	RateWindowMinutes *int                 `json:"rate_window_minutes"`
 	Assets            map[string]assetFile `json:"assets"`
 	Rates             ratesFile            `json:"rates"`
+	// Nodes watch the live realm's chains; TestNodes take the place of simulated ones.
+	Nodes     nodesFile `json:"nodes"`
+	TestNodes nodesFile `json:"test_nodes"`
+}
+
+type nodesFile struct {
+	Bitcoin json.RawMessage `json:"bitcoin"`
 }
 
 type assetFile struct {
@@ -93,8 +102,8 @@ func readDeposits(path string) (f depositFile, err error) {
 	return f, nil
 }
 
-// buildDeposits builds the rates, the addresses and the deposits of both realms. In the
-// live realm no chain is watched yet, so that no address of it is shown.
+// buildDeposits builds the rates, the addresses and the deposits of both realms. No address
+// is shown of a chain that no node watches.
 func (a *App) buildDeposits(o Options) error {
 	f, err := readDeposits(o.Deposits)
 	if err != nil {
@@ -112,15 +121,47 @@ func (a *App) buildDeposits(o Options) error {
 		return fmt.Errorf("deposits: %w", err)
 	}
 	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
-	chains, watched := map[asset.Chain]*chain.Chain{}, map[address.Place]deposit.Chain{}
+	watched, err := f.watched(a.Addresses)
+	if err != nil {
+		return fmt.Errorf("deposits: %w", err)
+	}
+	chains := map[asset.Chain]*chain.Chain{}
 	for _, name := range asset.Chains() {
-		chains[name] = chain.New(a.DB, name)
-		watched[address.Place{Realm: realm.Test, Chain: name}] = chains[name]
+		if at := (address.Place{Realm: realm.Test, Chain: name}); watched[at] == nil {
+			chains[name] = chain.New(a.DB, name)
+			watched[at] = chains[name]
+		}
 	}
 	a.Deposits = deposit.New(deposit.Deps{DB: a.DB, Books: a.Books, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, AddressBook: a.Addresses,
 		Chains: watched, Rates: a.Rates, Policy: policy, Logger: o.Logger})
 	a.Sandbox = &chain.Sandbox{Deposits: a.Deposits, Chains: chains}
 	return nil
+}
+
+// watched opens the operator's nodes.
+func (f *depositFile) watched(book *address.Service) (map[address.Place]deposit.Chain, error) {
+	all := map[address.Place]deposit.Chain{}
+	for _, n := range []struct {
+		key   string
+		realm realm.Realm
+		nodes *nodesFile
+	}{{"nodes", realm.Live, &f.Nodes}, {"test_nodes", realm.Test, &f.TestNodes}} {
+		if n.nodes.Bitcoin == nil {
+			continue
+		}
+		at := address.Place{Realm: n.realm, Chain: asset.Bitcoin}
+		c, err := bitcoin.Open(n.nodes.Bitcoin, func(ctx context.Context, addresses []string) (map[string]bool, error) {
+			return book.Known(ctx, at, addresses)
+		})
+		if err == nil && c.IsMain() != (n.realm == realm.Live) {
+			err = fault.New(fault.InvalidRequest, "main is for the live realm, and the other networks are for the test realm").At("network")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s.bitcoin: %w", n.key, err)
+		}
+		all[at] = c
+	}
+	return all, nil
 }
 
 // scheduleDeposits names the periodic work of deposits.

@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cryptocardy"
 	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -54,6 +55,9 @@ type sandboxChains map[asset.Chain]*chain.Chain
 // Pay has a payment appear, once under its name.
 func (s sandboxChains) Pay(ctx context.Context, p cryptocardy.Payment) (deposit.Sighting, error) {
 	on := s[p.Amount.Asset.Chain()]
+	if on == nil {
+		return deposit.Sighting{}, fault.New(fault.FeatureDisabled, "a node watches this chain: pay on it")
+	}
 	payment := deposit.Payment{Chain: p.Amount.Asset.Chain(), TxID: txID(p)}
 	found, err := on.Look(ctx, []deposit.Payment{payment})
 	if err != nil || len(found) > 0 {
@@ -96,7 +100,7 @@ const (
 func (a *App) demoCards(ctx context.Context, customer *account.Customer) error {
 	h := issuing.Holder{Book: customer.Test, Realm: realm.Test, Actor: demoActor}
 	found, err := a.Issuing.List(ctx, issuing.Filter{Holder: h, Limit: 1})
-	if err != nil || found.Total > 0 {
+	if err != nil || found.Total > 0 || a.Sandbox.Chains[asset.Bitcoin] == nil {
 		return err
 	}
 	where, err := a.Deposits.Address(ctx, address.Wallet{Book: h.Book, Realm: h.Realm}, asset.BTC)

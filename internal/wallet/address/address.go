@@ -184,6 +184,20 @@ func (s *Service) Find(ctx context.Context, p Place, address string) (ledger.Boo
 	return storage.One(ctx, s.DB, scanBook, findOwner, string(p.Realm), string(p.Chain), address)
 }
 
+// Known returns those of the given addresses that are somebody's. It asks once for any number.
+func (s *Service) Known(ctx context.Context, p Place, addresses []string) (map[string]bool, error) {
+	values := make([][]any, len(addresses))
+	for i, address := range addresses {
+		values[i] = []any{address}
+	}
+	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], knownAddresses, values, string(p.Realm), string(p.Chain))
+	known := make(map[string]bool, len(found))
+	for _, address := range found {
+		known[address] = true
+	}
+	return known, err
+}
+
 // Given is an address with its chain.
 type Given struct {
 	Chain   asset.Chain

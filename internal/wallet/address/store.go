@@ -18,6 +18,8 @@ var (
 
 	insertOwner = storage.SQL("wallet.address_insert_owner", `INSERT INTO wallet_address_owners (realm, chain, address, book_id)
 		VALUES ($1, $2, $3, $4) ON CONFLICT (realm, chain, address) DO NOTHING`)
+	knownAddresses = storage.Lookup("wallet.address_known_addresses", `SELECT address FROM wallet_address_owners
+		WHERE realm = $1 AND chain = $2 AND address IN ({values})`, "TEXT")
 	findOwner = storage.SQL("wallet.address_find_owner", `SELECT book_id FROM wallet_address_owners WHERE realm = $1 AND chain = $2 AND address = $3`)
 
 	addMaker = storage.SQL("wallet.address_add_maker", `INSERT INTO wallet_makers (realm, chain, maker, given)

@@ -16,7 +16,8 @@ type Payment struct {
 	Index int64
 }
 
-// Sighting is a payment as a chain shows it at one moment.
+// Sighting is a payment as a chain shows it at one moment. Of one that is gone, the address
+// and the amount may be left out.
 type Sighting struct {
 	Payment
 	Address string
@@ -56,7 +57,10 @@ const (
 )
 
 func (s *Sighting) check() error {
+	forgotten := s.Gone && s.Address == "" && s.Amount == asset.Amount{}
 	switch {
+	case forgotten && isName(s.TxID, maxTxID) && s.Index >= 0 && (s.ReplacedBy == "" || isName(s.ReplacedBy, maxTxID)):
+		return nil
 	case s.Chain != s.Amount.Asset.Chain():
 		return fault.New(fault.InvalidRequest, "%s is not on %s", s.Amount.Asset, s.Chain)
 	case !isName(s.TxID, maxTxID) || (s.ReplacedBy != "" && !isName(s.ReplacedBy, maxTxID)) || !isName(s.Address, maxAddress):

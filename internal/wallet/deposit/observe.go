@@ -44,7 +44,7 @@ func (s *Service) observe(ctx context.Context, r realm.Realm, seen Sighting) (De
 	switch {
 	case err != nil:
 		return Deposit{}, err
-	case found && (d.Address != seen.Address || d.Amount != seen.Amount):
+	case found && seen.Address != "" && (d.Address != seen.Address || d.Amount != seen.Amount):
 		return Deposit{}, fault.New(fault.IdempotencyConflict, "it was of %s to %s before, and is of %s to %s", d.Amount, d.Address, seen.Amount, seen.Address)
 	case !found:
 		if seen.Gone || seen.Amount.IsZero() {

@@ -27,16 +27,27 @@ func (s *Sandbox) Deposit(ctx context.Context, w address.Wallet, amount asset.Am
 	if amount.IsZero() {
 		return deposit.Deposit{}, fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
 	}
+	c, err := s.chain(amount.Asset)
+	if err != nil {
+		return deposit.Deposit{}, err
+	}
 	to, err := s.Deposits.Address(ctx, w, amount.Asset)
 	if err != nil {
 		return deposit.Deposit{}, err
 	}
-	c := s.Chains[amount.Asset.Chain()]
 	p, err := c.Pay(ctx, Sent{Address: to, Amount: amount, Confirmations: confirmations})
 	if err != nil {
 		return deposit.Deposit{}, err
 	}
 	return s.look(ctx, c, p, to)
+}
+
+func (s *Sandbox) chain(a asset.Asset) (*Chain, error) {
+	c := s.Chains[a.Chain()]
+	if c == nil {
+		return nil, fault.New(fault.FeatureDisabled, "a node watches this chain: pay on it")
+	}
+	return c, nil
 }
 
 // Mine has blocks follow on the chain of an asset, as a wallet's address sees it, and looks
@@ -46,11 +57,14 @@ func (s *Sandbox) Mine(ctx context.Context, w address.Wallet, a asset.Asset, blo
 	if w.Realm != realm.Test {
 		return fault.New(fault.FeatureDisabled, "blocks are simulated in the test realm alone")
 	}
+	c, err := s.chain(a)
+	if err != nil {
+		return err
+	}
 	to, err := s.Deposits.Address(ctx, w, a)
 	if err != nil {
 		return err
 	}
-	c := s.Chains[a.Chain()]
 	if err := c.Mine(ctx, to, blocks); err != nil {
 		return err
 	}

@@ -1,0 +1,115 @@
+package bitcoin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Config says how a node is reached and where to begin.
+type Config struct {
+	// URL is that of the node's RPC: https anywhere, http on this machine alone.
+	URL string `json:"url"`
+	// CookieFile is a file with user:password, which the node writes anew at every start; or
+	// User with the first line of PasswordFile.
+	CookieFile   string `json:"cookie_file"`
+	User         string `json:"user"`
+	PasswordFile string `json:"password_file"`
+	// CertificateFile is a certificate in PEM form to trust, and no other one.
+	CertificateFile string `json:"certificate_file"`
+	// Network is what the node must be on: main, test, testnet4, signet, regtest or simnet.
+	Network string `json:"network"`
+	// FromHeight is the first block to look at; 0: where the chain ends at the first look.
+	FromHeight int64 `json:"from_height"`
+	// TimeoutSeconds bounds a call: 30.
+	TimeoutSeconds int `json:"timeout_seconds"`
+}
+
+const (
+	mainNetwork    = "main"
+	defaultTimeout = 30
+	longestTimeout = 600
+)
+
+// networks are what nodes call theirs.
+var networks = map[string]bool{mainNetwork: true, "test": true, "testnet4": true, "signet": true, "regtest": true, "simnet": true}
+
+func invalid(field, format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, format, args...).At(field)
+}
+
+func parseConfig(text []byte) (c Config, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, invalid("", "want a JSON object with the keys of docs/operate/rails.md")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return c, invalid("", "something follows the object")
+	}
+	if c.TimeoutSeconds == 0 {
+		c.TimeoutSeconds = defaultTimeout
+	}
+	at, err := url.Parse(c.URL)
+	switch {
+	case err != nil || at.Host == "" || at.User != nil || (at.Scheme != "https" && at.Scheme != "http"):
+		return c, invalid("url", "want the node's address, such as http://127.0.0.1:8332, without a password in it")
+	case at.Scheme == "http" && !isLoopback(at.Hostname()):
+		return c, invalid("url", "a node on another machine needs https")
+	case !networks[c.Network]:
+		return c, invalid("network", "want main, test, testnet4, signet, regtest or simnet")
+	case (c.CookieFile == "") == (c.PasswordFile == ""):
+		return c, invalid("cookie_file", "want either cookie_file, or user and password_file")
+	case c.PasswordFile != "" && c.User == "":
+		return c, invalid("user", "want the user whose password is in password_file")
+	case c.FromHeight < 0:
+		return c, invalid("from_height", "want the height of a block")
+	case c.TimeoutSeconds < 1 || c.TimeoutSeconds > longestTimeout:
+		return c, invalid("timeout_seconds", "want 1 to %d", longestTimeout)
+	}
+	return c, nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
+
+const maxSecret = 4 << 10
+
+// credentials reads the user and the password, which may change while the program runs.
+func (c *Config) credentials() (user, password string, err error) {
+	name := c.PasswordFile
+	if c.CookieFile != "" {
+		name = c.CookieFile
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return "", "", unavailable("the file with the node's password cannot be opened")
+	}
+	defer func() { _ = file.Close() }() // only read
+	text, err := io.ReadAll(io.LimitReader(file, maxSecret))
+	if err != nil {
+		return "", "", unavailable("the file with the node's password cannot be read")
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.TrimSpace(line)
+	if c.CookieFile == "" {
+		return c.User, line, nil
+	}
+	user, password, ok := strings.Cut(line, ":")
+	if !ok {
+		return "", "", unavailable("the node's cookie file has no user and password")
+	}
+	return user, password, nil
+}
