@@ -82,7 +82,6 @@ func killed(t *testing.T, engine string, kind destination.Kind) {
 			}
 		}
 	}
-	t.Logf("%d steps", steps)
 	if steps < 8 {
 		t.Errorf("the work had %d steps to die at, which is not all of it", steps)
 	}
