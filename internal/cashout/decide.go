@@ -159,8 +159,9 @@ func (s *Service) plan(ctx context.Context, o *Order, op *ledger.Operation) erro
 		return nil
 	case fault.FeatureDisabled:
 		return fault.Wrap(err, fault.Unavailable, "nothing can be paid there just now")
+	default:
+		return err
 	}
-	return err
 }
 
 // posting is an order in the books: the card's value came, a part of it is the fee, the rest

@@ -45,10 +45,7 @@ type Deps struct {
 // visitor is who calls: an address that may be served.
 type visitor struct{ address string }
 
-type (
-	call    = wire.Call[visitor]
-	surface = wire.Surface[visitor]
-)
+type call = wire.Call[visitor]
 
 type api struct{ Deps }
 
