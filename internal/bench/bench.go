@@ -46,6 +46,8 @@ type Scenario struct {
 	Expect Expect
 	// Do, when Make is nil, does the nth operation without HTTP.
 	Do func(ctx context.Context, worker int, n int64) error
+	// Noop is what Do is measured beside: the same way, with nothing done at its end. It may be nil.
+	Noop func(ctx context.Context, worker int, n int64) error
 }
 
 // Options say how much load for how long.
@@ -68,6 +70,9 @@ type Options struct {
 	Timeout time.Duration
 	// Client sends the requests; empty means Standard.
 	Client Client
+	// Half has each scenario of closed load followed by open load at half the rate that it
+	// reached, for the latencies of a server that is busy and not full.
+	Half bool
 	// Alone leaves out the rounds of no-op requests, for servers that have none.
 	Alone bool
 }
@@ -102,6 +107,8 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("duration %s, warm-up %s: want up to %s", o.Duration, o.Warmup, maxDuration)
 	case o.Timeout < time.Millisecond || o.Timeout > time.Hour:
 		return o, fmt.Errorf("timeout %s: want 1ms to 1h", o.Timeout)
+	case o.Half && o.Rate > 0:
+		return o, errors.New("half load is of a rate that is measured, not of one that is given")
 	case o.Count < 0:
 		return o, fmt.Errorf("count %d: want 0 or more", o.Count)
 	case o.arrivals(o.Duration) > maxArrivals:
@@ -130,8 +137,8 @@ func (s *Scenario) check() error {
 	switch {
 	case s.Name == "":
 		return errors.New("a scenario has no name")
-	case (s.Make == nil) == (s.Do == nil):
-		return fmt.Errorf("scenario %s: want either Make or Do", s.Name)
+	case (s.Make == nil) == (s.Do == nil), s.Noop != nil && s.Do == nil:
+		return fmt.Errorf("scenario %s: want either Make or Do, and Noop with Do alone", s.Name)
 	}
 	return nil
 }

@@ -43,6 +43,12 @@ func (r *Runner) Run(ctx context.Context, scenarios []Scenario, o Options) (Repo
 			return s.report, fmt.Errorf("bench %s: %w", scenarios[i].Name, err)
 		}
 		s.report.Rows = append(s.report.Rows, row)
+		if o.Half {
+			if row, err = s.half(ctx, &scenarios[i], row.PerSecond); err != nil {
+				return s.report, fmt.Errorf("bench %s at half load: %w", scenarios[i].Name, err)
+			}
+			s.report.Rows = append(s.report.Rows, row)
+		}
 	}
 	return s.report, nil
 }
@@ -92,11 +98,32 @@ func (s *session) time(scenario *Scenario) time.Duration {
 	if s.paired(scenario) {
 		rounds *= 2
 	}
+	if s.options.Half {
+		rounds += time.Duration(s.options.Rounds) * s.options.Duration
+	}
 	return rounds + max(s.options.Warmup, 0)
 }
 
 // paired says whether a scenario's rounds follow rounds of no-op requests.
-func (s *session) paired(scenario *Scenario) bool { return scenario.Make != nil && !s.options.Alone }
+func (s *session) paired(scenario *Scenario) bool {
+	return (scenario.Make != nil || scenario.Noop != nil) && !s.options.Alone
+}
+
+// half runs a scenario's rounds again with half as many arrivals as it can take.
+func (s *session) half(ctx context.Context, scenario *Scenario, perSecond float64) (Row, error) {
+	open := *s
+	open.options.Rate = max(1, int(perSecond/2))
+	if arrivals := open.options.arrivals(open.options.Duration); arrivals > maxArrivals {
+		return Row{}, fmt.Errorf("%d arrivals in a round: want at most %d", arrivals, maxArrivals)
+	}
+	sum := total{recorder: newRecorder()}
+	for range s.options.Rounds {
+		if err := open.round(ctx, scenario, s.runner.counter(scenario.Name), &sum); err != nil {
+			return Row{}, err
+		}
+	}
+	return Row{Scenario: scenario.Name + ", half load", Figures: sum.figures()}, nil
+}
 
 // measure runs the rounds of one scenario: no-op, scenario, no-op, scenario…
 func (s *session) measure(ctx context.Context, scenario *Scenario) (Row, error) {
@@ -113,7 +140,11 @@ func (s *session) measure(ctx context.Context, scenario *Scenario) (Row, error) 
 	for range s.options.Rounds {
 		if noop != scenario {
 			if err := s.round(ctx, noop, baselineN, &baselineSum); err != nil {
-				return Row{}, fmt.Errorf("no-op requests to %s: %w", NoopPath, err)
+				where := "the same place"
+				if scenario.Make != nil {
+					where = NoopPath
+				}
+				return Row{}, fmt.Errorf("no-op requests to %s: %w", where, err)
 			}
 		}
 		if err := s.round(ctx, scenario, n, &sum); err != nil {
@@ -211,6 +242,9 @@ func Noop(method string, body []byte) Scenario {
 // noopOf is what s is measured against: its requests, byte for byte but for the path, so
 // that building, sending and reading cost the same.
 func noopOf(s *Scenario) Scenario {
+	if s.Noop != nil {
+		return Scenario{Name: "no-op", Do: s.Noop}
+	}
 	build := s.Make
 	return Scenario{Name: "no-op", Make: func(worker int, n int64) Request {
 		r := build(worker, n)

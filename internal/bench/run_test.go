@@ -303,3 +303,42 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("a closed device was taken for a terminal, %v", err)
 	}
 }
+
+// Half load follows each scenario with arrivals at half the rate that it reached, and a
+// scenario without HTTP is measured beside its own no-op.
+func TestHalfLoad(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]int64{}
+	count := func(what string) func(context.Context, int, int64) error {
+		return func(context.Context, int, int64) error {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[what]++
+			return nil
+		}
+	}
+	scenario := Scenario{Name: "link", Do: count("done"), Noop: count("nothing")}
+	report, err := new(Runner).Run(t.Context(), []Scenario{scenario}, Options{Workers: 2, Rounds: 2, Duration: long, Count: 30, Warmup: -1, Half: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Rows) != 2 || report.Rows[0].Noop == nil || len(report.Rows[0].Ratios) != 2 || report.Rows[1].Scenario != "link, half load" || report.Rows[1].Noop != nil {
+		t.Errorf("report %+v", report.Rows)
+	}
+	for _, row := range report.Rows {
+		if row.Requests != 60 || row.Errors != 0 || row.Unsent != 0 {
+			t.Errorf("row %+v", row)
+		}
+	}
+	if seen["done"] != 120 || seen["nothing"] != 60 {
+		t.Errorf("calls %v", seen)
+	}
+	for _, bad := range []struct {
+		s Scenario
+		o Options
+	}{{scenario, Options{Half: true, Rate: 10}}, {Scenario{Name: "http", Make: at("/a").Make, Noop: scenario.Noop}, Options{BaseURL: "http://127.0.0.1:1"}}} {
+		if _, err := new(Runner).Run(t.Context(), []Scenario{bad.s}, bad.o); err == nil {
+			t.Errorf("%+v was run", bad.o)
+		}
+	}
+}

@@ -3,6 +3,9 @@ package e2e
 import (
 	"net/http"
 	"strings"
+
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/provider/simulator/acquirer"
 )
 
 // virtual makes calls of virtual cards, good and bad, whose seeds, numbers and secrets are looked for from then on.
@@ -33,6 +36,7 @@ func (s *secrecy) virtual(base, customer string) {
 		var details struct{ PAN string }
 		ask(t, question{method: http.MethodGet, url: base + "/v1/api/cards/" + card.ID + "/details", seed: seed}, &details)
 		s.add("the number of "+card.ID, details.PAN)
+		s.numbers = append(s.numbers, details.PAN)
 		var hook struct{ Secret string }
 		q.post(t, "/webhooks", `{"url":"https://hooks.example/x","events":["*"]}`, &hook)
 		s.add("the secret of a webhook for "+card.ID, hook.Secret)
@@ -49,6 +53,39 @@ func (s *secrecy) virtual(base, customer string) {
 	}
 	s.add("an unknown seed", "0123-4567-89ab-cdef")
 	s.refusedTo(question{method: http.MethodPost, url: base + "/v1/api", seed: s.secrets["an unknown seed"]}, "/cards", `{"bin_id":"491653","amount":1}`)
+}
+
+// paid sends payments with the cards over ISO 8583, good and bad ones, and what is no message.
+func (s *secrecy) paid(server *process) {
+	t := s.t
+	match := networks.FindStringSubmatch(server.stdout.String())
+	if match == nil {
+		t.Fatalf("the server does not say where card networks connect:\n%s", server.stdout)
+	}
+	at := &acquirer.Terminal{Acquirer: "411111", Merchant: "M-1", Name: "SHOP", City: "Paris", Country: "FR", MCC: "5812", Currency: "840"}
+	for _, text := range s.numbers {
+		number, err := pan.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := acquirer.Dial(t.Context(), match[1], false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card := acquirer.Card{Number: number, CVC: pan.NewSecret("000")}
+		m := at.Authorize(card, 100)
+		for _, sent := range []*acquirer.Message{m, m.Repeated(), at.Purchase(card, 9_999_999), at.Reverse(m), m.With(4, "x00000000000"), m.With(49, "999"),
+			at.Inquire(card).With(35, text+"=3001101"), at.Force(card, 1).With(2, "").With(35, text+"D300")} {
+			if _, err := l.Ask(t.Context(), sent); err != nil {
+				t.Errorf("%s: %v", sent, err)
+			}
+		}
+		if err := l.Raw(append([]byte{0, byte(len(text) + 4)}, "0100"+text...)); err != nil {
+			t.Error(err)
+		}
+		<-l.Done()
+		l.Close()
+	}
 }
 
 // refusedTo asks what must not succeed.

@@ -25,9 +25,10 @@ func TestSecretsAreNowhere(t *testing.T) {
 		s := &secrecy{t: t, at: at, secrets: map[string]string{}, told: map[string]string{}}
 		customer, others := s.set(), s.connect()
 		s.furnish(customer, others)
-		server := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "json", "--issuing")...)
+		server := at.start(t, append(others.flags(), "--log-level", "debug", "--log-format", "json", "--issuing", "--iso8583", "127.0.0.1:0")...)
 		s.calls(server.base)
 		s.virtual(server.base, customer)
+		s.paid(server)
 		s.orders(server.base)
 		s.checks(server.base)
 		s.visits(server.base)
@@ -58,6 +59,7 @@ type secrecy struct {
 	t       *testing.T
 	at      *installation
 	secrets map[string]string // what it is → the text
+	numbers []string          // of virtual cards
 	key     string
 	client  string
 	signing string

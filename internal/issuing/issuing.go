@@ -220,6 +220,12 @@ func Receivable(currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID("card.receivable/" + currency.String()), Currency: currency, Side: ledger.Debit}
 }
 
+// Disputed returns the account of a book that holds what was credited for disputes that
+// are not decided.
+func Disputed(currency money.Currency) ledger.NewAccount {
+	return ledger.NewAccount{ID: ledger.AccountID("card.disputed/" + currency.String()), Currency: currency, Side: ledger.Debit}
+}
+
 // Programme is the operator's rules for virtual cards.
 type Programme struct {
 	// HolderName and Billing are on cards for nobody in particular.

@@ -113,25 +113,38 @@ func (l *Ledger) Statement(ctx context.Context, account *Account, before int64, 
 	return storage.All(ctx, l.db, scan, listEntries, string(account.Book), string(account.ID), orNewest(before), page(limit))
 }
 
-// BalanceAt returns what an account had posted and available at an instant, that
-// instant's own entries included. Entries of a book never go back in time, so a
-// binary search over their numbers finds the last one.
-func (l *Ledger) BalanceAt(ctx context.Context, account *Account, at time.Time) (posted, available money.Amount, err error) {
-	posted, available = money.New(0, account.Currency), money.New(0, account.Currency)
-	low, high := int64(0), account.Entries // the answer is entry low; 0 is before the first
-	for low < high {
-		middle := low + (high-low+1)/2
+// Position is how far an account had come at an instant.
+type Position struct {
+	// Seq is the number of its last entry; 0 before the first.
+	Seq               int64
+	Posted, Available money.Amount
+}
+
+// PositionAt returns where an account stood at an instant, that instant's own entries
+// included. Entries of a book never go back in time, so a binary search over their numbers
+// finds the last one. What came after the account was read is not looked at.
+func (l *Ledger) PositionAt(ctx context.Context, account *Account, at time.Time) (Position, error) {
+	p := Position{Posted: money.New(0, account.Currency), Available: money.New(0, account.Currency)}
+	for high := account.Entries; p.Seq < high; {
+		middle := p.Seq + (high-p.Seq+1)/2
 		e, ok, err := storage.One(ctx, l.db, scanInstant, entryAt, string(account.Book), string(account.ID), middle)
 		if err != nil || !ok {
-			return posted, available, err
+			return p, err
 		}
 		if e.at > storage.Micros(at) {
 			high = middle - 1
 			continue
 		}
-		low, posted.Minor, available.Minor = middle, e.after.posted(account.Side), e.after.available(account.Side)
+		p.Seq, p.Posted.Minor, p.Available.Minor = middle, e.after.posted(account.Side), e.after.available(account.Side)
 	}
-	return posted, available, nil
+	return p, nil
+}
+
+// BalanceAt returns what an account had posted and available at an instant, that
+// instant's own entries included.
+func (l *Ledger) BalanceAt(ctx context.Context, account *Account, at time.Time) (posted, available money.Amount, err error) {
+	p, err := l.PositionAt(ctx, account, at)
+	return p.Posted, p.Available, err
 }
 
 type instant struct {

@@ -26,6 +26,8 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -81,6 +83,8 @@ type Options struct {
 	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
+	// Payments are the rules of payments with virtual cards; nil: authorization.DefaultPolicy.
+	Payments *authorization.Policy
 	// Issuing are the rules for virtual cards.
 	Issuing Issuing
 	// Metrics counts what happens; nil: nothing is counted.
@@ -104,8 +108,11 @@ type App struct {
 	// Payments decides payments with virtual cards; Decisions is whom it asks.
 	Payments  *authorization.Service
 	Decisions *decision.Service
-	Wallets   *wallet.Service
-	Alerts    *wallet.Alerts
+	// Statements are the months of cards and wallets, Disputes what is contested.
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Wallets    *wallet.Service
+	Alerts     *wallet.Alerts
 	// Rates are what assets are worth, in each realm.
 	Rates     map[realm.Realm]*rate.Service
 	Addresses *address.Service
@@ -280,10 +287,18 @@ func (a *App) buildPings(ctx context.Context, o Options, scorer *fraud.Engine) e
 
 // buildPayments makes what decides payments with virtual cards.
 func (a *App) buildPayments(o Options, scorer *fraud.Engine) {
+	rules := authorization.DefaultPolicy()
+	if o.Payments != nil {
+		rules = *o.Payments
+	}
 	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: authorization.DefaultPolicy(), Logger: o.Logger})
+		Clocks: a.Clocks, Fraud: authorization.Engine(scorer), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
+	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
+	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
+		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
+	a.Payments.Disputes = a.Disputes
 }
 
 // buildCatalog builds what resellers can buy.
@@ -353,6 +368,10 @@ func (a *App) schedule() {
 	})
 	a.Jobs.Every("authorization.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Payments.Expire(ctx)
+		return err
+	})
+	a.Jobs.Every("dispute.expire", cardSweep, func(ctx context.Context) error {
+		_, err := a.Disputes.Expire(ctx)
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {

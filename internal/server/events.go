@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
@@ -25,6 +26,6 @@ func EventTypes() []string {
 	return slices.Concat(
 		giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), address.EventTypes(),
 		order.EventTypes(), claim.EventTypes(), report.EventTypes(), stock.EventTypes(),
-		issuing.EventTypes(), authorization.EventTypes(), decision.EventTypes(),
+		issuing.EventTypes(), authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes(),
 		ping.EventTypes(), cashout.EventTypes(), payout.EventTypes(), []string{webhook.TypeDisabled})
 }

@@ -42,6 +42,8 @@ type HTTP struct {
 	TLS TLS
 	// Captcha is asked of portals' visitors who look like machines; none: a proof of work.
 	Captcha Captcha
+	// ISO8583 is where card networks connect, beside all HTTP.
+	ISO8583 ISO8583
 	// Extra routes are mounted beside the dialects, such as the benchmark's no-op.
 	Extra func(mux *http.ServeMux)
 }
@@ -64,11 +66,11 @@ func (a *App) Surfaces(h HTTP) []Surface {
 		cardpluspay.New(kit, cardpluspay.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Orders: a.Orders, Claims: a.Claims,
 			Wallets: a.Wallets, Alerts: a.Alerts, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		cryptocardy.New(kit, cryptocardy.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Cards: a.Issuing, Payments: a.Payments,
-			Deposits: a.Deposits, Webhooks: a.Webhooks, Chains: sandboxChains(a.Sandbox.Chains), Take: a.Limits.Take, Realm: a.SeedRealm}),
+			Deposits: a.Deposits, Statements: a.Statements, Disputes: a.Disputes, Webhooks: a.Webhooks, Chains: sandboxChains(a.Sandbox.Chains), Take: a.Limits.Take, Realm: a.SeedRealm}),
 		cardcoins.New(kit, cardcoins.Deps{Orders: a.Cashout.Orders, Realm: a.Cashout.Realm, Place: a.Cashout.Place, Take: a.Limits.Take, Block: a.Limits.Block,
 			Clock: clock.System(), PerMinute: a.Cashout.PerMinute, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
-			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
+			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Deciders: a.Decisions, Statements: a.Statements, Disputes: a.Disputes, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
 			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Cashout: a.reviewers(), Version: a.Version}),
 	}
 }

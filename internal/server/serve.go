@@ -44,6 +44,10 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err != nil {
 		return err
 	}
+	serveISO, err := a.listenISO(ctx, h.ISO8583, h.Shutdown)
+	if err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := a.start(background); err != nil {
@@ -65,10 +69,11 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 		<-ctx.Done()
 		health.Closing()
 	}()
-	both, bound := errgroup.WithContext(ctx) // one that breaks ends the other
-	both.Go(func() error { return server.Serve(bound) })
-	both.Go(func() error { return serveTLS(bound) })
-	err = both.Wait()
+	all, bound := errgroup.WithContext(ctx) // one that breaks ends the others
+	all.Go(func() error { return server.Serve(bound) })
+	all.Go(func() error { return serveTLS(bound) })
+	all.Go(func() error { return serveISO(bound) })
+	err = all.Wait()
 	a.Logger.InfoContext(background, "stopping", "address", opened.String())
 	grace, cancel := context.WithTimeout(background, h.Shutdown)
 	defer cancel()

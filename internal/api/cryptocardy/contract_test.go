@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func TestDocumentIsComplete(t *testing.T) {
 		if op.RequestBody != nil && op.RequestBody.Value.Content.Get("application/json").Example == nil {
 			t.Errorf("%s: the request has no example", r.Name)
 		}
-		if op.Responses.Status(r.Status).Value.Content.Get("application/json").Example == nil {
+		if r.Out != reflect.TypeFor[wire.File]() && op.Responses.Status(r.Status).Value.Content.Get("application/json").Example == nil {
 			t.Errorf("%s: the answer has no example", r.Name)
 		}
 		repeatable := slices.ContainsFunc(op.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "X-Idempotency-Key" })

@@ -192,6 +192,9 @@ func exchanges(t *testing.T) []exchange {
 // that does; TestErrorTable renders them all.
 var unreachable = map[string]string{"rate_limited": "TestLimits", "internal_error": "a mistake", "unavailable": "TestRatesAreDown"}
 
+// elsewhere names the routes whose answers are not text, with the test that has them.
+var elsewhere = map[string]string{"cards.statement_pdf": "TestStatementPDF", "wallet.statement_pdf": "TestStatementPDF"}
+
 // No route is without a golden success, and no word that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
 	surface := newSurface(t)
@@ -199,7 +202,7 @@ func TestGoldensCover(t *testing.T) {
 	for _, r := range surface.Routes() {
 		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
 		names[r.Method+" "+r.Path] = r.Name
-		missing[r.Name] = true
+		missing[r.Name] = elsewhere[r.Name] == ""
 	}
 	for _, verdict := range surface.Table() {
 		missing[verdict.Code] = unreachable[verdict.Code] == ""

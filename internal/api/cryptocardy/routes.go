@@ -20,10 +20,13 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -32,14 +35,16 @@ import (
 
 // Deps is what the dialect stands on.
 type Deps struct {
-	DB       *storage.DB
-	Vault    *vault.Vault
-	Clocks   *clock.Realms
-	Accounts *account.Service
-	Cards    *issuing.Service
-	Payments *authorization.Service
-	Deposits *deposit.Service
-	Webhooks *webhook.Service
+	DB         *storage.DB
+	Vault      *vault.Vault
+	Clocks     *clock.Realms
+	Accounts   *account.Service
+	Cards      *issuing.Service
+	Payments   *authorization.Service
+	Deposits   *deposit.Service
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Webhooks   *webhook.Service
 	// Chains has payments appear on the test realm's chains; nil: there are none to simulate.
 	Chains Chains
 	// Take counts seeds that were not right against the address that presented them.
@@ -90,6 +95,8 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	a.cardRoutes(s)
 	a.historyRoutes(s)
 	a.walletRoutes(s)
+	a.statementRoutes(s)
+	a.disputeRoutes(s)
 	a.webhookRoutes(s)
 	a.simulationRoutes(s)
 	return s
@@ -119,4 +126,36 @@ func limited(spec wire.Spec, limits []wire.Limit) wire.Spec {
 // holder is on whose behalf a call is made.
 func holder(c *call) issuing.Holder {
 	return issuing.Holder{Book: c.Principal.Book, Realm: c.Principal.Realm, Actor: c.Principal.Credential}
+}
+
+// headerSeed is X-Seed in net/http's spelling.
+const headerSeed = "X-Seed"
+
+// failures is how often one address may present a seed that is not right: a seed has 64
+// bits, and guessing has to stay hopeless however many seeds there are.
+var failures = []wire.Window{{Limit: 20, Per: time.Minute}, {Limit: 100, Per: time.Hour}}
+
+// authenticate accepts a seed. An address that presented too many wrong ones of late has
+// to wait, even with a right one.
+func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, error) {
+	values := c.Request.Header[headerSeed]
+	if len(values) != 1 || values[0] == "" {
+		return account.Principal{}, fault.New(fault.CredentialsInvalid, wrongSeed)
+	}
+	subject := "cryptocardy/failures/" + wire.AddressSubject(c.From)
+	seen, err := a.Take(ctx, subject, failures, 0)
+	if err != nil {
+		return account.Principal{}, err
+	}
+	if seen.Remaining < 1 {
+		hour := failures[1]
+		return account.Principal{}, fault.New(fault.RateLimited, "Too many wrong seeds came from this address.").After(hour.Per / time.Duration(hour.Limit))
+	}
+	principal, err := a.Accounts.AuthenticateSeed(ctx, values[0])
+	if fault.CodeOf(err) == fault.CredentialsInvalid {
+		if _, counting := a.Take(ctx, subject, failures, 1); counting != nil {
+			return account.Principal{}, counting
+		}
+	}
+	return principal, err
 }

@@ -27,6 +27,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -96,6 +98,9 @@ func (b *bundle) build(db *storage.DB) {
 	b.Deps = cryptocardy.Deps{DB: db, Vault: keys, Clocks: clocks, Webhooks: hooks, Take: limits.Take, Cards: cards, Payments: payments, Realm: realm.Test,
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}), Chains: chains}
 	b.Deposits = b.deposits(chains, log)
+	b.Disputes = dispute.New(dispute.Deps{DB: db, Books: b.books, Payments: payments, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Policy: dispute.DefaultPolicy()})
+	payments.Disputes = b.Disputes
+	b.Statements = statement.New(statement.Deps{DB: db, Books: b.books, Cards: cards, Payments: payments, Clocks: clocks})
 }
 
 // deposits are of the test realm: chains that hold what a test pays, and the sandbox's rates.

@@ -58,6 +58,30 @@ type cardsQuery struct {
 	Order  string `query:"order" json:"-"`
 }
 
+type cardMonths struct {
+	cardPath
+	wire.PageQuery
+}
+
+type monthPath struct {
+	Month string `path:"month" json:"-"`
+}
+
+type cardMonth struct {
+	cardPath
+	monthPath
+}
+
+type cardMonthPage struct {
+	cardMonth
+	wire.PageQuery
+}
+
+type walletMonthPage struct {
+	monthPath
+	wire.PageQuery
+}
+
 type transactionPath struct {
 	ID string `path:"txn_id" json:"-"`
 }
@@ -91,6 +115,24 @@ type challengesQuery struct {
 	wire.PageQuery
 	CardID string `query:"card_id" json:"-" wire:"max=64"`
 	Status string `query:"status" json:"-"`
+}
+
+type newDispute struct {
+	// TransactionID is any line of the payment.
+	TransactionID string      `json:"transaction_id" wire:"required,max=64"`
+	Reason        string      `json:"reason" wire:"required"`
+	Note          string      `json:"note" wire:"max=500"`
+	Amount        wire.Number `json:"amount"`
+	Evidence      string      `json:"evidence" wire:"max=4000"`
+}
+
+type disputesQuery struct {
+	Status string `query:"status" json:"-"`
+	Before string `query:"before" json:"-" wire:"max=64"`
+}
+
+type disputePath struct {
+	ID string `path:"dispute_id" json:"-"`
 }
 
 type newWebhook struct {
@@ -282,6 +324,72 @@ type walletBalance struct {
 	TotalSpent        wire.Major `json:"total_spent"`
 	CardsActive       int64      `json:"cards_active"`
 	CardsTotalBalance wire.Major `json:"cards_total_balance"`
+}
+
+// monthView is a statement without its movements. Balances are posted, with what is held.
+type monthView struct {
+	Month          string     `json:"month"`
+	Currency       string     `json:"currency"`
+	OpeningBalance wire.Major `json:"opening_balance"`
+	OpeningHeld    wire.Major `json:"opening_held"`
+	ClosingBalance wire.Major `json:"closing_balance"`
+	ClosingHeld    wire.Major `json:"closing_held"`
+	Movements      int64      `json:"movements"`
+	// Final says that the statement will not change any more.
+	Final bool            `json:"final"`
+	Until wire.TimeSecond `json:"until"`
+}
+
+type totalView struct {
+	Kind   string     `json:"kind"`
+	Count  int64      `json:"count"`
+	Amount wire.Major `json:"amount"`
+	Held   wire.Major `json:"held"`
+}
+
+type movementView struct {
+	Number int64  `json:"number"`
+	Kind   string `json:"kind"`
+	// Amount is above zero for what came in.
+	Amount          wire.Major      `json:"amount"`
+	Held            wire.Major      `json:"held"`
+	Fee             wire.Major      `json:"fee"`
+	BalanceAfter    wire.Major      `json:"balance_after"`
+	Reference       string          `json:"reference,omitzero"`
+	CardID          string          `json:"card_id,omitzero"`
+	AuthorizationID string          `json:"authorization_id,omitzero"`
+	Merchant        *merchant       `json:"merchant,omitzero"`
+	CreatedAt       wire.TimeSecond `json:"created_at"`
+}
+
+// statementView is a month with a page of its movements; the first page has the totals.
+type statementView struct {
+	monthView
+	CardID     string          `json:"card_id,omitzero"`
+	BINID      string          `json:"bin_id,omitzero"`
+	Totals     []totalView     `json:"totals,omitzero"`
+	Fees       *wire.Major     `json:"fees,omitzero"`
+	Data       []movementView  `json:"data"`
+	Pagination wire.PageTotals `json:"pagination"`
+}
+
+type disputeView struct {
+	ID              string     `json:"id"`
+	AuthorizationID string     `json:"authorization_id"`
+	CardID          string     `json:"card_id"`
+	Reason          string     `json:"reason"`
+	Note            string     `json:"note,omitzero"`
+	Amount          wire.Major `json:"amount"`
+	Refunded        wire.Major `json:"refunded"`
+	Currency        string     `json:"currency"`
+	// Credited says that it was credited when it was opened.
+	Credited bool   `json:"credited"`
+	Status   string `json:"status"`
+	Decision string `json:"decision,omitzero"`
+	Evidence int64  `json:"evidence"`
+	// DueAt is null once it is decided.
+	DueAt     *wire.TimeSecond `json:"due_at"`
+	CreatedAt wire.TimeSecond  `json:"created_at"`
 }
 
 // depositAddresses have a member a currency.

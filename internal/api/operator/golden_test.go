@@ -53,7 +53,7 @@ func TestGoldens(t *testing.T) {
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
 					"cash": b.cashIn, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,
-					"sell": b.sell, "claim": b.claim, "report": b.report},
+					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report},
 			}
 		})
 	})
@@ -101,7 +101,7 @@ func (b *bundle) void(t testing.TB, _ []string) {
 }
 
 // elsewhere names the routes that tests in Go cover, and goldens do not.
-var elsewhere = map[string]bool{"document": true, "status": true, "templates.cover": true}
+var elsewhere = map[string]bool{"document": true, "status": true, "templates.cover": true, "cards.statement_pdf": true, "wallets.statement_pdf": true}
 
 // No route is without a golden request that succeeds.
 func TestGoldensCoverRoutes(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -295,6 +296,25 @@ func TestActionsAreAudited(t *testing.T) {
 			"portal.change": true, "caller.lift": true}
 		if diff := cmp.Diff(want, actions); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// Statements can be had as a PDF, with a name for its file.
+func TestStatementPDF(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		b.spend(t, nil)
+		found, err := b.Issuing.List(t.Context(), issuing.Filter{Holder: issuing.Holder{Book: b.customer.Test, Realm: realm.Test}})
+		check(t, err)
+		card, base := string(found.Cards[0].ID), "/operator/v1/books/"+string(b.customer.Test)
+		for target, name := range map[string]string{base + "/cards/" + card + "/statements/2026-11/pdf": "statement-" + card + "-2026-11.pdf",
+			base + "/wallets/USD/statements/2026-11/pdf": "statement-wallet-USD-2026-11.pdf"} {
+			w := b.do(account.RoleAuditor, "GET", target, "")
+			if w.Code != 200 || w.Header().Get("Content-Type") != "application/pdf" || w.Header().Get("Content-Disposition") != "attachment; filename="+name ||
+				!strings.HasPrefix(w.Body.String(), "%PDF-") {
+				t.Errorf("%s: %d %v", target, w.Code, w.Header())
+			}
 		}
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -144,9 +145,18 @@ func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable 
 	person, err := b.Issuing.Cardholders.Create(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: seeder},
 		cardholder.NewPerson{Name: "Ada", Address: b.Issuing.Programme.Billing})
 	check(t, err)
+	contested, err := b.Disputes.Open(ctx, dispute.Opening{Holder: h, Payment: b.bought(t, "11.00"), Reason: dispute.Fraud})
+	check(t, err)
+	other, err := b.Disputes.Open(ctx, dispute.Opening{Holder: h, Payment: b.bought(t, "12.00"), Reason: dispute.Fraud})
+	check(t, err)
+	disputes := book + "/disputes"
 	return map[string]repeatable{
+		"disputes.open":         {target: disputes, body: `{"authorization_id":"` + string(b.bought(t, "13.00")) + `","reason":"fraud"}`},
+		"disputes.move":         {target: disputes + "/" + string(contested.ID) + "/move", body: `{"to":"won"}`},
+		"disputes.add_evidence": {target: disputes + "/" + string(other.ID) + "/evidence", body: `{"media_type":"text/plain","content":"bm8="}`},
 		"bins.put": {method: http.MethodPut, target: base + "/bins/45320012", body: `{"network":"visa","type":"travel","issuer_country":"DE","currency":"EUR",` +
 			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
+		"deciders.put":       {method: http.MethodPut, target: book + "/decider", body: `{"url":"` + b.receiver.URL + `"}`},
 		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
 		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
 		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},

@@ -32,6 +32,9 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -47,25 +50,28 @@ import (
 
 // Deps is what the dialect stands on.
 type Deps struct {
-	DB       *storage.DB
-	Clocks   *clock.Realms
-	Vault    *vault.Vault
-	Audit    *audit.Log
-	Books    *ledger.Ledger
-	Accounts *account.Service
-	Webhooks *webhook.Service
-	Cards    *giftcard.Service
-	Issuing  *issuing.Service
-	Wallets  *wallet.Service
-	Pings    *ping.Service
-	Portals  *portal.Service
-	Catalog  *catalog.Service
-	Stock    *stock.Stock
-	Supply   *supply.Service
-	Orders   *order.Service
-	Alerts   *wallet.Alerts
-	Claims   *claim.Service
-	Reports  *report.Service
+	DB         *storage.DB
+	Clocks     *clock.Realms
+	Vault      *vault.Vault
+	Audit      *audit.Log
+	Books      *ledger.Ledger
+	Accounts   *account.Service
+	Webhooks   *webhook.Service
+	Cards      *giftcard.Service
+	Issuing    *issuing.Service
+	Deciders   *decision.Service
+	Statements *statement.Service
+	Disputes   *dispute.Service
+	Wallets    *wallet.Service
+	Pings      *ping.Service
+	Portals    *portal.Service
+	Catalog    *catalog.Service
+	Stock      *stock.Stock
+	Supply     *supply.Service
+	Orders     *order.Service
+	Alerts     *wallet.Alerts
+	Claims     *claim.Service
+	Reports    *report.Service
 	// Cashout is what turns prepaid cards into bitcoin.
 	Cashout cashouts.Deps
 	// Version is the program's, as GET /operator/v1/status shows it.
@@ -121,7 +127,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.networkRoutes(s)
 	a.checkRoutes(s)
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
-	cards.Routes(s, a.desk, deps.Issuing)
+	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements, Disputes: deps.Disputes})
 	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
 	cashouts.Routes(s, a.desk, deps.Cashout)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})

@@ -35,6 +35,10 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
@@ -62,6 +66,7 @@ type bundle struct {
 	handler http.Handler
 	clock   *clock.Manual
 	jobs    *job.Queue
+	pay     *authorization.Service
 	dns     *nameserver.Server
 	log     *bytes.Buffer
 
@@ -120,6 +125,14 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 		Wallets: wallet.New(books, hooks.Outbox, clocks), Alerts: alerts}
 	b.Issuing = issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{2})})
+	b.Deciders = decision.New(decision.Deps{DB: db, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Guard: &webhook.Guard{AllowPrivate: true}, Logger: logger})
+	t.Cleanup(b.Deciders.Close)
+	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: b.Issuing, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
+		Policy: authorization.DefaultPolicy(), Logger: logger})
+	b.pay = payments
+	b.Disputes = dispute.New(dispute.Deps{DB: db, Books: books, Payments: payments, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Policy: dispute.DefaultPolicy()})
+	payments.Disputes = b.Disputes
+	b.Statements = statement.New(statement.Deps{DB: db, Books: books, Cards: b.Issuing, Payments: payments, Clocks: clocks})
 	b.Catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	check(t, b.Catalog.Refresh(t.Context()))
 	b.Stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: hooks.Outbox, Clocks: clocks, Catalog: b.Catalog, Logger: logger})
@@ -248,6 +261,24 @@ func (b *bundle) spend(t testing.TB, _ []string) {
 	_, err = b.Books.Submit(ctx, ledger.Operation{Book: h.Book, Kind: "test.hold", At: began, Open: []ledger.NewAccount{to}, Holds: []ledger.HoldChange{
 		{Action: ledger.Place, ID: "hold_1", Amount: money.New(1250, money.USD), Debit: card.Account().ID, Credit: to.ID}}})
 	check(t, err)
+}
+
+// bought gives the customer a virtual card with 50.00 and makes a payment with it that is captured.
+func (b *bundle) bought(t testing.TB, text string) authorization.ID {
+	t.Helper()
+	ctx, h := t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+	amount, err := money.ParseAmount(text, money.USD)
+	check(t, err)
+	_, err = b.Wallets.Load(ctx, wallet.Load{Book: h.Book, Realm: h.Realm, Amount: money.New(5000, money.USD), Reference: "buy " + text, Actor: seeder})
+	check(t, err)
+	card, err := b.Issuing.Issue(ctx, h, issuing.NewCard{BIN: "491653", Amount: money.New(5000, money.USD)})
+	check(t, err)
+	d, err := b.pay.Authorize(ctx, authorization.Request{Book: h.Book, Card: card.ID, Key: "buy " + text, Amount: amount,
+		Merchant: authorization.Merchant{ID: "M-1", Name: "CORNER SHOP", MCC: "5411", Country: "US"}})
+	check(t, err)
+	_, err = b.pay.Capture(ctx, authorization.Advice{Book: h.Book, Payment: d.ID, Key: "capture " + text})
+	check(t, err)
+	return d.ID
 }
 
 // virtualNumber is the number of the first virtual card: numbers are the same on every run.

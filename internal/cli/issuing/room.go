@@ -1,5 +1,5 @@
 // Package issuing has the commands about virtual cards: BINs, cards, cardholders and
-// what these may spend.
+// what these may spend, whom customers want asked about payments, statements and disputes.
 package issuing
 
 import (
@@ -18,7 +18,7 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	return []*cobra.Command{p.bin(), p.card(), p.cardholder()}
+	return []*cobra.Command{p.bin(), p.card(), p.cardholder(), p.decider(), p.statement(), p.dispute()}
 }
 
 // held runs a command on a customer's book, as an operator.

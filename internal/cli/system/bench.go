@@ -16,8 +16,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/bench"
 	"github.com/scripcards/scrip/internal/bench/cardcoins"
+	"github.com/scripcards/scrip/internal/bench/payment"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -34,6 +36,7 @@ type benchRun struct {
 	growth    int64
 	profile   string
 	book      ledger.BookID // whose wallet pays for orders
+	network   string        // where card networks connect
 }
 
 func (p *program) bench() *cobra.Command {
@@ -51,20 +54,24 @@ The database is a temporary file, or --database, which must be there for it: ben
 leaves its cards behind. "ledger" measures operations in process, without HTTP.
 "ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
 wide to be reached. "order" buys codes one by one until those of --codes are sold, and
-is refused from then on; "catalog" reads pages of --items items.
+is refused from then on; "catalog" reads pages of --items items. "authorize" pays
+with virtual cards over HTTP, as a sandbox simulates it, and "iso8583" as card
+networks do, beside echo tests on the same connections.
 
 The callers are net/http clients, as a Go program's are, and share the machine with
 the server. --client lean sends the same with a fraction of the work, which makes the
 no-op, and so the measure, several times as fast.
 
 With --rate the load is open: requests arrive whether or not answers do, and a
-request's latency counts from when it was due.`,
+request's latency counts from when it was due. With --half every scenario is measured
+once more so, at half the rate that it reached.`,
 		Example: `  scrip bench
   scrip bench --workers 256 --duration 10s --scenario redeem-hot,redeem-spread
   scrip bench --rate 2000 --scenario redeem-spread
   scrip bench --growth 1000000 --scenario redeem-spread
   scrip bench --scenario order --codes 300000
   scrip bench --scenario catalog --items 1000
+  scrip bench --scenario authorize,iso8583 --half
   scrip bench --database postgres://scrip@127.0.0.1/bench -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runBench(cmd, b) },
@@ -73,6 +80,7 @@ request's latency counts from when it was due.`,
 	flags.StringVar((*string)(&b.options.Client), "client", string(bench.Standard), "net/http, or lean: a client that does the least it can")
 	flags.IntVar(&b.options.Workers, "workers", 64, "callers at once")
 	flags.IntVar(&b.options.Rate, "rate", 0, "arrivals a second; 0: as fast as answers come")
+	flags.BoolVar(&b.options.Half, "half", false, "measure each scenario again at half the rate that it reached")
 	flags.IntVar(&b.options.Rounds, "rounds", 3, "rounds of each scenario")
 	flags.DurationVar(&b.options.Duration, "duration", 5*time.Second, "length of a round")
 	flags.Int64Var(&b.options.Count, "count", 0, "requests of a round at the most; 0: no limit")
@@ -85,7 +93,7 @@ request's latency counts from when it was due.`,
 	return cmd
 }
 
-var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "cashout-create", "cashout-read", "ledger"}
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "cashout-create", "cashout-read", "authorize", "iso8583", "ledger"}
 
 // wide is a limit that is counted and never reached.
 const wide = 1_000_000_000
@@ -99,6 +107,14 @@ func benchPolicy() *ping.Policy {
 		*windows = []limit.Window{{Limit: wide, Per: time.Hour}}
 	}
 	p.Quota, p.HighRisk = wide, 100
+	return &p
+}
+
+// paymentPolicy has payments scored and none of them stopped for it: a load looks like
+// cards that were stolen.
+func paymentPolicy() *authorization.Policy {
+	p := authorization.DefaultPolicy()
+	p.DeclineAt, p.ChallengeAt = 0, 0
 	return &p
 }
 
@@ -119,7 +135,7 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	o := shell.Options(c, slog.New(slog.DiscardHandler))
-	o.Pings = benchPolicy()
+	o.Pings, o.Payments, o.Issuing.On = benchPolicy(), paymentPolicy(), true
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
 		return err
@@ -137,7 +153,8 @@ func (p *program) measure(cmd *cobra.Command, app *server.App, b benchRun) error
 	b.book = demo.Customer.Test
 	ctx, stop := context.WithCancel(cmd.Context())
 	address, served := make(chan string, 1), make(chan error, 1)
-	h := server.HTTP{Extra: func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }}
+	h := server.HTTP{ISO8583: server.ISO8583{Listen: "127.0.0.1:0", Ready: func(address string) { b.network = address }},
+		Extra: func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }}
 	go func() { served <- app.Serve(ctx, "127.0.0.1:0", h, func(a string) { address <- a }) }()
 	select {
 	case err = <-served:
@@ -187,6 +204,11 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		}
 		byName["cashout-create"], byName["cashout-read"] = []bench.Scenario{orders.Create()}, []bench.Scenario{orders.Read()}
 	}
+	paid, err := payments(ctx, app, b, byName)
+	if err != nil {
+		return err
+	}
+	defer paid()
 	if slices.Contains(b.scenarios, "ledger") {
 		books, err := bench.PrepareLedger(ctx, app.DB, app.Books, b.cards)
 		if err != nil {
@@ -219,6 +241,21 @@ func shelf(ctx context.Context, app *server.App, b benchRun, byName map[string][
 		byName["catalog"] = []bench.Scenario{reseller.Browse()}
 	}
 	return nil
+}
+
+// payments prepares virtual cards, where payments with them are measured, and returns
+// what ends their connections.
+func payments(ctx context.Context, app *server.App, b benchRun, byName map[string][]bench.Scenario) (end func(), err error) {
+	if !slices.Contains(b.scenarios, "authorize") && !slices.Contains(b.scenarios, "iso8583") {
+		return func() {}, nil
+	}
+	shelf := payment.Shelf{Accounts: app.Accounts, Wallets: app.Wallets, Cards: app.Issuing, Network: b.network}
+	cards, err := payment.Prepare(ctx, shelf, b.cards)
+	if err != nil {
+		return nil, err
+	}
+	byName["authorize"], byName["iso8583"] = []bench.Scenario{cards.Authorize()}, []bench.Scenario{cards.Network()}
+	return cards.Close, nil
 }
 
 // profile writes a CPU profile until it is stopped.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/bench"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
@@ -28,11 +29,17 @@ it finishes what it accepted. When it is ready it prints one line,
 
 With --demo it makes demonstration data with published credentials. They work on
 loopback addresses only, and only while --demo is given. Without --data the demo
-keeps nothing.`,
+keeps nothing.
+
+With --iso8583 card networks connect on an address of their own, for payments with
+virtual cards; a line "card networks on HOST:PORT" comes first. Without
+--iso8583-sources only this machine may.`,
 		Example: `  scrip serve --demo
   scrip serve --demo --data ./demo --listen 127.0.0.1:0
   scrip serve --data /var/lib/scrip --listen 127.0.0.1:8420
-  scrip serve --database postgres://scrip@db.example/scrip`,
+  scrip serve --database postgres://scrip@db.example/scrip
+  scrip serve --demo --iso8583 127.0.0.1:8583
+  scrip serve --iso8583 :8583 --iso8583-realm live --iso8583-sources 192.0.2.0/24 --iso8583-acquirers 411111`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runServe(cmd) },
 	}
@@ -110,7 +117,11 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 		return err
 	}
 	c := &s.config
-	h := server.HTTP{BaseURL: c.BaseURL, Proxies: proxies, Metrics: c.Metrics, MaxConnections: c.MaxConnections,
+	networks, err := cardNetworks(s)
+	if err != nil {
+		return err
+	}
+	h := server.HTTP{ISO8583: networks, BaseURL: c.BaseURL, Proxies: proxies, Metrics: c.Metrics, MaxConnections: c.MaxConnections,
 		Captcha: shell.Captcha(*c),
 		TLS:     server.TLS{Listen: c.TLSListen, Directory: c.ACMEDirectory, Email: c.ACMEEmail, Roots: c.ACMERoots},
 		Read:    c.ReadTimeout, Write: c.WriteTimeout, Idle: c.IdleTimeout, Shutdown: c.ShutdownTimeout}
@@ -126,6 +137,20 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 		}
 		_, _ = fmt.Fprintf(s.out, "listening on http://%s\n", address)
 	})
+}
+
+// cardNetworks is where card networks connect.
+func cardNetworks(s serving) (server.ISO8583, error) {
+	c := &s.config
+	sources, err := c.CardNetworks()
+	if err != nil {
+		return server.ISO8583{}, err
+	}
+	acquirers, err := c.Acquirers()
+	return server.ISO8583{Listen: c.ISO8583, Realm: realm.Realm(c.ISO8583Realm), HexBitmap: c.ISO8583Bitmap == "hex", Sources: sources, Acquirers: acquirers,
+		Ready: func(address string) {
+			_, _ = fmt.Fprintf(s.out, "card networks on %s\n", address) // a closed output does not stop the server
+		}}, err
 }
 
 const demoText = `

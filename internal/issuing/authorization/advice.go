@@ -29,6 +29,8 @@ type matter struct {
 	hold    *ledger.Hold // of an open payment
 	at      time.Time
 	sure    bool // the card was read past what is remembered
+	score   int  // of an increment
+	stoodIn bool
 }
 
 // open reports whether the payment still holds money that can be taken. One whose time is
@@ -207,7 +209,7 @@ func (s *Service) reconsider(ctx context.Context, m *matter) (err error) {
 
 func (m *matter) line(t Type, amount money.Amount, at time.Time) line {
 	return line{message: m.message, payment: m.payment, ID: TransactionID(id.New(transactionPrefix)), Type: t, amount: amount,
-		Balance: money.New(0, m.card.BIN.Currency), Original: m.advice.Charged, PresentedAt: m.advice.At, At: at}
+		Balance: money.New(0, m.card.BIN.Currency), Original: m.advice.Charged, Score: m.score, StoodIn: m.stoodIn, PresentedAt: m.advice.At, At: at}
 }
 
 // carry has the books carry out a plan. It reports false when the payment is to be looked
@@ -258,7 +260,10 @@ func (s *Service) note(ctx context.Context, m *matter, p *plan) (Decision, bool,
 // answer. It reports false when the payment itself has changed.
 func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (bool, Reason, error) {
 	code := fault.CodeOf(err)
+	var no *refused
 	switch {
+	case errors.As(err, &no):
+		return false, no.reason, nil
 	case errors.Is(err, errShape):
 		return true, ReasonNone, s.measure(ctx, m, p)
 	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.GuardExceeded && p.bounds == nil:
@@ -343,6 +348,9 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 // the one its shape was made for.
 func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]storage.Effect, error) {
 	return func(o ledger.Outcome) ([]storage.Effect, error) {
+		if p.against != ReasonNone {
+			return nil, &refused{p.against}
+		}
 		after, touched := o.Balance(m.card.Account().ID)
 		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
 			return nil, errShape

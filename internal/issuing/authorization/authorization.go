@@ -75,6 +75,8 @@ type Request struct {
 	Presented
 	// PartialAllowed says that the merchant takes less than Amount.
 	PartialAllowed bool
+	// Captured takes the money at once: a purchase in a single message, without a hold.
+	Captured bool
 	// Challenge is the 3-D Secure challenge that was completed for it; may be empty.
 	Challenge ChallengeID
 	// At is when the message says that the payment was made; zero: now.

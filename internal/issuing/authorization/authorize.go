@@ -29,8 +29,10 @@ type attempt struct {
 	at      time.Time
 	found   finding // what speaks against it, but for what the books know
 	avs     AVS
+	held    money.Amount // what the payment holds already; none of a new one
 	event   fraud.Event
 	score   int
+	judged  bool    // the scorer was asked
 	scored  bool    // the scorer answered
 	verdict Verdict // the decider's; empty: it was not asked
 	stoodIn bool
@@ -53,7 +55,7 @@ func (e *refused) Error() string { return "declined: " + string(e.reason) }
 // errShape is how they say that the books came out otherwise than the operation was made for.
 var errShape = errors.New("the books moved meanwhile")
 
-// Authorize decides a payment and holds its money. A decline is a result. It returns the
+// Authorize decides a payment and holds its money, or takes it. A decline is a result. It returns the
 // faults invalid_request, invalid_amount, currency_mismatch when the amount is not in the
 // card's currency, and idempotency_conflict.
 func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
@@ -74,7 +76,7 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 	if first, done, err := s.first(ctx, a); done || err != nil {
 		return first, err
 	}
-	a.scored = s.judge(ctx, a)
+	a.scored, a.judged = s.judge(ctx, a), true
 	d, err := s.decide(ctx, a)
 	if err != nil {
 		return Decision{}, fmt.Errorf("authorize %s: %w", a.payment.ID, err)
@@ -118,7 +120,7 @@ func (s *Service) begin(card *issuing.Card, r *Request) *attempt {
 	a := &attempt{request: r, card: card, at: at, payment: payment{Book: card.Book, ID: ID(id.New(paymentPrefix)), Realm: card.Realm, Card: card.ID,
 		Merchant: r.Merchant, Entry: r.Entry, Challenge: r.Challenge, CreatedAt: at, revision: 1}}
 	a.message = newMessage(r.Key, kindAuthorize, string(card.ID), r.Amount.String(), r.Original.String(), r.Original.Currency.String(),
-		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), string(r.Challenge))
+		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), fmt.Sprint(r.Captured), string(r.Challenge))
 	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: fraud.HashOf(string(card.Book), string(card.ID)),
 		Merchant: fraud.HashOf(r.Merchant.Acquirer, r.Merchant.ID, r.Merchant.Name), Country: r.Merchant.Country, Amount: r.Amount}
 	return a
@@ -207,7 +209,9 @@ func (s *Service) reread(ctx context.Context, a *attempt) (err error) {
 // weigh gathers what can be known of a payment without the books: what its card allows,
 // what was presented, the score, and what the book's own decider says.
 func (s *Service) weigh(ctx context.Context, a *attempt) error {
-	a.found, a.stoodIn = examine(a.card, a.request, a.at), false
+	whole := *a.request
+	whole.Amount.Minor += a.held.Minor
+	a.found, a.stoodIn = examine(a.card, &whole, a.at), false
 	billing, err := s.billing(ctx, a)
 	if err != nil {
 		return err
@@ -223,7 +227,7 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	if reason == ReasonNone {
 		reason = s.presented(a)
 	}
-	if reason == ReasonNone {
+	if reason == ReasonNone && a.held.IsZero() { // whoever is asked for more is not there to be challenged
 		if reason, err = s.challenged(ctx, a); err != nil {
 			return err
 		}
@@ -284,13 +288,14 @@ func (s *Service) presented(a *attempt) Reason {
 func (s *Service) asked(ctx context.Context, a *attempt) Reason {
 	if r := a.request; s.Decider != nil && a.verdict == "" {
 		a.verdict = s.Decider.Decide(ctx, Question{Book: a.card.Book, Realm: a.card.Realm, Payment: a.payment.ID, Card: a.card.ID, Last4: a.card.Last4,
-			Amount: r.Amount, Original: r.Original, Merchant: r.Merchant, Category: category.Of(r.Merchant.MCC), Entry: r.Entry, Score: a.score, At: a.at})
+			Amount: r.Amount, Held: a.held, Original: r.Original, Merchant: r.Merchant, Category: category.Of(r.Merchant.MCC), Entry: r.Entry, Score: a.score,
+			At: a.at})
 	}
 	if a.verdict == Deny {
 		return ReasonDecisionWebhook
 	}
 	a.stoodIn = !a.scored || a.verdict == Absent
-	if a.stoodIn && a.request.Amount.Minor > minorUnits(s.Policy.StandIn.MaxMajor, a.card.BIN.Currency) {
+	if a.stoodIn && a.held.Minor+a.request.Amount.Minor > minorUnits(s.Policy.StandIn.MaxMajor, a.card.BIN.Currency) {
 		return ReasonStandIn
 	}
 	return ReasonNone
@@ -332,11 +337,17 @@ func (s *Service) try(ctx context.Context, a *attempt) (Decision, Reason, error)
 func (s *Service) bounds(a *attempt, amount int64) bounds {
 	b := boundsOf(a.card, a.at, amount)
 	a.payment.counted = b.counted()
-	if a.stoodIn { // what was approved blindly stays counted, whatever becomes of it
-		b.add(ledger.Guard{Counter: "card/" + string(a.card.ID) + "/stood_in/" + spending.PerDay.Period(a.at), Add: amount,
-			Limit: minorUnits(s.Policy.StandIn.MaxDayMajor, a.card.BIN.Currency)}, ReasonStandIn)
+	if a.stoodIn {
+		b.add(s.blind(a, amount), ReasonStandIn)
 	}
 	return b
+}
+
+// blind is the guard of a card's day for what is approved while a part of what decides is
+// down. What was approved so stays counted, whatever becomes of it.
+func (s *Service) blind(a *attempt, amount int64) ledger.Guard {
+	return ledger.Guard{Counter: "card/" + string(a.card.ID) + "/stood_in/" + spending.PerDay.Period(a.at), Add: amount,
+		Limit: minorUnits(s.Policy.StandIn.MaxDayMajor, a.card.BIN.Currency)}
 }
 
 // placing is the operation that holds the money. What already speaks against the payment
@@ -350,9 +361,13 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return nil, &refused{a.found.reason} }
 		return op
 	}
-	to := issuing.Settlement(a.card.BIN.Currency)
+	to, amount := issuing.Settlement(a.card.BIN.Currency), money.New(sh.amount, a.card.BIN.Currency)
 	op.Open = []ledger.NewAccount{to}
-	op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: a.payment.hold(), Amount: money.New(sh.amount, a.card.BIN.Currency), Debit: account.ID, Credit: to.ID}}
+	if a.request.Captured {
+		op.Kind, op.Postings = kindPurchase, []ledger.Posting{{Debit: account.ID, Credit: to.ID, Amount: amount}}
+	} else {
+		op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: a.payment.hold(), Amount: amount, Debit: account.ID, Credit: to.ID}}
+	}
 	freeze, froze := s.Cards.AutoFreeze(a.card)
 	if sh.freeze {
 		op.States = []ledger.StateChange{freeze}
@@ -365,16 +380,28 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		if below(a.card, after.Available) != sh.freeze {
 			return nil, errShape
 		}
-		*l = a.line(TypeAuthorization, money.New(sh.amount, a.card.BIN.Currency), o.At)
+		*l = a.approved(amount, o.At, s.Policy.trade(a.request.Merchant.MCC).HoldFor)
 		l.Balance, l.Code, l.Books = after.Available, code, o.Transaction
-		l.payment.State, l.payment.ExpiresAt, l.payment.CreatedAt = StateOpen, o.At.Add(s.Policy.trade(a.request.Merchant.MCC).HoldFor), a.at
 		effects := append(s.rows(l), issuing.Used(a.card, o.At, l.amount))
+		if a.request.Captured && a.card.Controls.SingleUse {
+			effects = append(effects, issuing.UsedUp(a.card, o.At))
+		}
 		if sh.freeze {
 			effects = append(effects, froze(o)...)
 		}
 		return append(effects, s.linked(l)...), nil
 	}
 	return op
+}
+
+// approved is what is kept of the attempt once its money is held, or taken.
+func (a *attempt) approved(amount money.Amount, at time.Time, holdFor time.Duration) line {
+	l := a.line(TypeAuthorization, amount, at)
+	l.payment.State, l.payment.ExpiresAt, l.payment.CreatedAt = StateOpen, at.Add(holdFor), a.at
+	if a.request.Captured {
+		l.Type, l.payment.State, l.payment.ExpiresAt, l.payment.EndedAt = TypeSettlement, StateSettled, time.Time{}, at
+	}
+	return l
 }
 
 // below reports whether a balance freezes the card.
@@ -433,11 +460,16 @@ func (s *Service) refusal(ctx context.Context, a *attempt, sh *shape, err error)
 	}
 }
 
-// bounded says which limit a payment would pass. Those but the month's are told only when
-// the balance would do.
+// bounded says which limit a payment would pass, or asks for as much as that limit leaves
+// where the merchant takes a part. Those but the month's are told only when the balance
+// would do.
 func (s *Service) bounded(ctx context.Context, a *attempt, sh *shape, err error) (Reason, error) {
 	b := s.bounds(a, sh.amount)
 	reason, place := b.passed(err, a.card)
+	if left := b.left(err, place); a.request.PartialAllowed && reason != ReasonStandIn && left > 0 {
+		sh.amount = left
+		return ReasonNone, nil
+	}
 	if place == 0 {
 		return reason, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 )
 
@@ -159,6 +160,49 @@ func TestOtherLimits(t *testing.T) {
 		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit)
 		p.verify()
 	})
+}
+
+// A merchant who takes less gets what every limit of amounts leaves, and no more than is
+// there; limits of one payment and of a number of payments give no parts.
+func TestPartialWithinLimits(t *testing.T) {
+	tier := []spending.Limit{{Window: spending.PerYear, Amount: usd(4_000)}}
+	for name, row := range map[string]struct {
+		limits []spending.Limit
+		tier   []spending.Limit
+		funds  int64
+		first  int64 // what was spent before
+		want   int64 // what is approved of 50.00; zero: nothing
+		reason authorization.Reason
+	}{
+		"month":            {limits: []spending.Limit{{Window: spending.PerMonth, Amount: usd(3_000)}}, first: 1_000, want: 2_000},
+		"day":              {limits: []spending.Limit{{Window: spending.PerDay, Amount: usd(3_000)}}, first: 2_999, want: 1},
+		"tighter of two":   {limits: []spending.Limit{{Window: spending.PerDay, Amount: usd(3_000)}, {Window: spending.ForLife, Amount: usd(1_200)}}, first: 200, want: 1_000},
+		"tier":             {tier: tier, first: 1_000, want: 3_000},
+		"balance below it": {limits: []spending.Limit{{Window: spending.PerWeek, Amount: usd(4_000)}}, first: 1_000, funds: 2_500, want: 1_500},
+		"used up":          {limits: []spending.Limit{{Window: spending.PerMonth, Amount: usd(1_000)}}, first: 1_000, reason: authorization.ReasonSpendingLimit},
+		"tier used up":     {tier: tier, first: 4_000, reason: authorization.ReasonTierLimit},
+		"one payment":      {limits: []spending.Limit{{Window: spending.PerPayment, Amount: usd(4_000)}}, first: 100, reason: authorization.ReasonSpendingLimit},
+		"count":            {limits: []spending.Limit{{Window: spending.PerDay, Count: 1}}, first: 100, reason: authorization.ReasonCountLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, p *process) {
+				if row.tier != nil {
+					_, err := p.cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1", Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD, Limits: row.tier}})
+					must(t, err)
+				}
+				if row.funds == 0 {
+					row.funds = 100_000
+				}
+				c := p.issue(ann, binAds, row.funds, limits(row.limits...))
+				p.pay(p.request(c, row.first, ads), "")
+				r := p.request(c, 5_000, ads)
+				r.PartialAllowed = true
+				d := p.pay(r, row.reason)
+				want(t, "approved", d.Amount, usd(row.want))
+				p.verify()
+			})
+		})
+	}
 }
 
 // A merchant who takes less gets what is there; one who does not gets nothing.

@@ -114,6 +114,17 @@ func (b *bounds) passed(err error, c *issuing.Card) (Reason, int) {
 	return ReasonSpendingLimit, 0
 }
 
+// left returns how much the guard that refused a payment still lets through; nothing where
+// it counts payments.
+func (b *bounds) left(err error, place int) int64 {
+	g, refusal := &b.guards[place], fault.From(err)
+	used, unknown := strconv.ParseInt(refusal.Details["used"], 10, 64)
+	if unknown != nil || refusal.Details["counter"] != g.Counter || isCount(g.Counter) {
+		return 0
+	}
+	return g.Limit - used
+}
+
 // again returns guards that add more to a payment's counters, in the periods in which it
 // began: a payment counts where it began. limits are the card's; without them it is
 // counted whatever it comes to.

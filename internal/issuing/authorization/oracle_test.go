@@ -36,6 +36,8 @@ type spectre struct {
 	captured   int64 // from the hold
 	over       int64 // beyond it, or without one
 	refunded   int64
+	single     int64 // of a purchase in one message
+	undone     int64 // of it
 }
 
 // verdict is what a message must answer.
@@ -92,6 +94,7 @@ type ask struct {
 	at      authorization.Merchant
 	amount  int64
 	partial bool
+	single  bool // in a single message
 	now     time.Time
 }
 
@@ -101,6 +104,9 @@ func (g *ghost) authorize(a ask) (verdict, *spectre) {
 		return g.no(authorization.ReasonCardFrozen, true), nil
 	case a.amount > 500_000:
 		return g.no(authorization.ReasonMaxTransaction, true), nil
+	}
+	if room := g.limit - g.months[month(a.now)]; a.partial && g.passes(a.now, a.amount) && room > 0 {
+		a.amount = room
 	}
 	if a.partial && a.amount > g.available() && g.available() > 0 && !g.passes(a.now, a.amount) {
 		a.amount = g.available()
@@ -119,6 +125,11 @@ func (g *ghost) authorize(a ask) (verdict, *spectre) {
 	g.payments = append(g.payments, s)
 	g.months[month(a.now)] += a.amount
 	g.spent += a.amount
+	if a.single {
+		s.state, s.authorized, s.over, s.single = authorization.StateSettled, 0, a.amount, a.amount
+		g.posted -= a.amount
+		g.settled += a.amount
+	}
 	g.pays()
 	return g.yes(a.amount, true), s
 }
@@ -211,6 +222,39 @@ func (g *ghost) reverse(s *spectre, amount int64) verdict {
 	}
 	g.release(s, amount, authorization.StateReversed)
 	return g.yes(amount, false)
+}
+
+// undo is a reversal that names the message of a purchase.
+func (g *ghost) undo(s *spectre, amount int64) verdict {
+	left := min(s.single-s.undone, s.captured+s.over-s.refunded)
+	switch {
+	case amount > max(left, 0):
+		return g.no(authorization.ReasonOverRefund, false)
+	case left <= 0:
+		return g.yes(0, false)
+	case amount == 0:
+		amount = left
+	}
+	s.refunded += amount
+	s.undone += amount
+	g.give(amount)
+	g.months[month(s.began)] -= amount
+	return g.yes(amount, true)
+}
+
+// complete is a capture whose rest is posted; the payment that was made of the rest, if any.
+func (g *ghost) complete(s *spectre, amount int64, now time.Time) (verdict, *spectre) {
+	v, rest := g.capture(s, amount, false, now), amount
+	if v.reason == "" {
+		return v, nil
+	}
+	if v.reason == authorization.ReasonOverCapture {
+		rest -= s.left()
+		g.capture(s, 0, true, now)
+	}
+	v, made := g.post(rest, diner, now)
+	v.amount = amount
+	return v, made
 }
 
 func (g *ghost) release(s *spectre, amount int64, as authorization.State) {

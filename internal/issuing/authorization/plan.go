@@ -3,9 +3,12 @@ package authorization
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -26,6 +29,8 @@ type plan struct {
 	to   State
 	// spent is by how much the card's spending changes.
 	spent int64
+	// against is what speaks against it should the books have nothing against it.
+	against Reason
 	// decides says that it was decided by the card's controls, which must still hold.
 	decides bool
 	// fresh says that the payment begins with it.
@@ -39,23 +44,58 @@ func (s *Service) Increment(ctx context.Context, a Advice) (Decision, error) {
 	if !a.Amount.IsPositive() {
 		return Decision{}, fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
 	}
-	return s.about(ctx, &a, kindIncrement, s.increment)
+	var more *attempt
+	d, err := s.about(ctx, &a, kindIncrement, func(ctx context.Context, m *matter) (plan, Reason, error) {
+		if more == nil {
+			more = s.growing(m)
+		}
+		return s.increment(ctx, m, more)
+	})
+	if err == nil && more != nil && more.judged {
+		s.learn(more, &d)
+	}
+	return d, err
 }
 
-func (s *Service) increment(_ context.Context, m *matter) (plan, Reason, error) {
+// growing is an increment as the attempt that it is: scored, and asked about, like a
+// payment of its own.
+func (s *Service) growing(m *matter) *attempt {
+	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
+		Merchant: m.payment.Merchant, Presented: Presented{Entry: m.payment.Entry}, At: m.advice.At})
+	a.payment.ID = m.payment.ID
+	return a
+}
+
+func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, Reason, error) {
 	if !m.open() {
 		return plan{}, ReasonEnded, nil
 	}
-	if reason := standing(m.card, m.at); reason != ReasonNone {
-		return plan{}, reason, nil
-	}
-	if total, err := m.hold.Amount.Add(m.advice.Amount); err != nil || over(total, m.card.BIN.MaxTransaction) {
+	if _, err := m.hold.Amount.Add(m.advice.Amount); err != nil {
 		return plan{}, ReasonMaxTransaction, nil
 	}
+	if !a.judged {
+		a.scored, a.judged = s.judge(ctx, a), true
+	}
+	a.card, a.held, a.at = m.card, m.hold.Amount, m.at
+	if err := s.weigh(ctx, a); err != nil {
+		return plan{}, ReasonNone, err
+	}
+	m.score, m.stoodIn = a.score, a.stoodIn
+	if a.found.reason != ReasonNone && a.found.rank == outright {
+		return plan{}, a.found.reason, nil
+	}
 	b := m.payment.again(m.card, m.advice.Amount.Minor)
-	return plan{kind: kindIncrement, line: TypeAuthorization, amount: m.advice.Amount, guards: b.guards, bounds: &b, pays: true, to: StateOpen,
-		spent: m.advice.Amount.Minor, decides: true,
-		holds: []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}}, ReasonNone, nil
+	if a.stoodIn {
+		b.add(s.blind(a, m.advice.Amount.Minor), ReasonStandIn)
+	}
+	p := plan{kind: kindIncrement, line: TypeAuthorization, amount: m.advice.Amount, guards: b.guards, bounds: &b, pays: true, to: StateOpen,
+		spent: m.advice.Amount.Minor, decides: true, against: a.found.reason}
+	if p.against != ReasonNone && a.found.rank == afterMonth {
+		p.guards = b.guards[:1]
+		return p, ReasonNone, nil
+	}
+	p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}
+	return p, ReasonNone, nil
 }
 
 // Capture takes what a payment holds, in one or several parts; an Amount of zero takes
@@ -95,12 +135,32 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 // Reverse releases what a payment holds, all of it or a part. What was captured is not
 // reversed (already_captured). A payment that has ended without a capture, or was
 // declined, is reversed by doing nothing; one that was never seen is declined should it come.
+//
+// Named by Original, it undoes what that message did, and that alone: an increment is
+// released, and what a capture, a purchase or a post took is given back.
 func (s *Service) Reverse(ctx context.Context, a Advice) (Decision, error) {
 	return s.about(ctx, &a, kindReverse, s.reverse)
 }
 
-func (s *Service) reverse(_ context.Context, m *matter) (plan, Reason, error) {
+func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) {
 	p := plan{kind: kindReverse, line: StepReversal, amount: money.New(0, m.card.BIN.Currency), to: m.payment.State}
+	if m.advice.Payment == "" {
+		named, ok, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original)
+		switch {
+		case err != nil || !ok:
+			return plan{}, ReasonNone, err
+		case named.declined():
+			posted, err := s.beyond(ctx, m)
+			if posted {
+				return plan{}, ReasonEnded, err
+			}
+			return p, ReasonNone, err
+		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
+			return s.undo(ctx, m, named, p)
+		case named.Type == TypeRefund, named.Type == StepReversal:
+			return plan{}, ReasonEnded, nil
+		}
+	}
 	switch m.payment.State {
 	case StateReversed, StateExpired, StateDeclined, stateUnseen:
 		return p, ReasonNone, nil
@@ -114,6 +174,68 @@ func (s *Service) reverse(_ context.Context, m *matter) (plan, Reason, error) {
 		return plan{}, ReasonOverReversal, nil
 	}
 	return m.release(p, m.advice.Amount), ReasonNone, nil
+}
+
+// beyond reports whether the named message is a completion that went beyond its payment,
+// of which there is more than one message can undo.
+func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
+	_, posted, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original+keyRest)
+	return posted, err
+}
+
+// undo completes a plan that undoes what one message of a payment did, as far as that was
+// not undone before: under another key, or by refunds.
+func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (plan, Reason, error) {
+	counter := kindReverse + "/" + string(named.ID)
+	undone, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	left, over := named.amount.Minor-undone[counter], ReasonOverReversal
+	var paid Paid
+	if named.Type == TypeSettlement {
+		over = ReasonOverRefund
+		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err != nil {
+			return plan{}, ReasonNone, err
+		}
+		left = min(left, paid.Captured.Minor-paid.refunded)
+	} else {
+		left = min(left, m.hold.Remaining().Minor)
+	}
+	amount := m.advice.Amount
+	switch {
+	case amount.Minor > max(left, 0):
+		return plan{}, over, nil
+	case left <= 0:
+		return p, ReasonNone, nil
+	case amount.IsZero():
+		amount = money.New(left, m.card.BIN.Currency)
+	}
+	if named.Type == TypeSettlement {
+		room, err := s.makeRoom(ctx, m, &paid, amount)
+		if err != nil || amount.Minor > room.Minor {
+			return plan{}, over, err
+		}
+		p.line, p.amount, p.give, p.spent = TypeRefund, amount, amount.Minor, -amount.Minor
+		p.guards = append(m.payment.counters(-amount.Minor, amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled), paid.returns(amount))
+	} else {
+		p = m.release(p, amount)
+	}
+	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor})
+	return p, ReasonNone, nil
+}
+
+// makeRoom returns how much of what a payment captured can be given back: what was given
+// back for a dispute makes way for an amount that the merchant gives back.
+func (s *Service) makeRoom(ctx context.Context, m *matter, paid *Paid, amount money.Amount) (money.Amount, error) {
+	left := paid.Left()
+	lacking := amount.Minor - left.Minor
+	if lacking <= 0 || s.Disputes == nil || amount.Minor > paid.Captured.Minor-paid.refunded {
+		return left, nil
+	}
+	gave, err := s.Disputes.GiveWay(ctx, m.payment.Book, m.payment.ID, money.New(lacking, left.Currency))
+	left.Minor += gave.Minor
+	return left, err
 }
 
 // release completes a plan that lets go of an amount; of all that is left when it is zero.
@@ -154,28 +276,97 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		p.fresh, p.to, p.give, p.spent = true, StateRefunded, p.amount.Minor, -p.amount.Minor
 		return p, ReasonNone, nil
 	}
-	captured, err := s.sum(ctx, m, TypeSettlement)
+	paid, err := s.paid(ctx, &m.payment, m.card.BIN.Currency)
 	if err != nil {
 		return plan{}, ReasonNone, err
 	}
-	refunded, err := s.sum(ctx, m, TypeRefund)
-	if err != nil {
-		return plan{}, ReasonNone, err
-	}
-	if m.payment.State == StateRefunded || captured <= refunded || p.amount.Minor > captured-refunded {
+	if m.payment.State == StateRefunded || !paid.Captured.IsPositive() {
 		return plan{}, ReasonOverRefund, nil
 	}
 	if p.amount.IsZero() {
-		p.amount = money.New(captured-refunded, m.card.BIN.Currency)
+		if p.amount = money.New(paid.Captured.Minor-paid.refunded, paid.Captured.Currency); !p.amount.IsPositive() {
+			return plan{}, ReasonOverRefund, nil
+		}
+	}
+	left, err := s.makeRoom(ctx, m, &paid, p.amount)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	switch {
+	case m.advice.Amount.IsZero() && left.IsPositive():
+		p.amount.Minor = min(p.amount.Minor, left.Minor)
+	case p.amount.Minor > left.Minor:
+		return plan{}, ReasonOverRefund, nil
 	}
 	p.give, p.spent = p.amount.Minor, -p.amount.Minor
-	p.guards = []ledger.Guard{{Counter: kindRefund + "/" + string(m.payment.ID), Add: p.amount.Minor, Limit: captured}}
+	p.guards = []ledger.Guard{paid.returns(p.amount)}
 	return p, ReasonNone, nil
 }
 
-// sum adds up the lines of a type that the payment has.
-func (s *Service) sum(ctx context.Context, m *matter, of Type) (int64, error) {
-	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], sumLines, string(m.payment.Book), string(m.payment.ID), string(of))
+// Paid is what became of a payment's money.
+type Paid struct {
+	Payment ID
+	Card    issuing.CardID
+	Realm   realm.Realm
+	// Captured is all that was, Returned what was refunded, or is given back for a dispute.
+	Captured, Returned money.Amount
+	SettledAt          time.Time // the last time; zero: never
+	refunded           int64
+}
+
+// Left is what was captured and not given back.
+func (p *Paid) Left() money.Amount {
+	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
+}
+
+// returns is the guard that a payment never gives back more than it captured.
+func (p *Paid) returns(amount money.Amount) ledger.Guard {
+	return ledger.Guard{Counter: ReturnCounter(p.Payment), Add: amount.Minor, Limit: p.Captured.Minor}
+}
+
+// ReturnCounter names the counter of the books of what a payment gave back. Whoever gives
+// something back of one adds to it, with what was captured as the limit.
+func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
+
+// Paid returns what became of a payment's money, or not_found. A refund by itself is none.
+func (s *Service) Paid(ctx context.Context, book ledger.BookID, payment ID) (Paid, error) {
+	found, err := s.toPayment(ctx, &Advice{Book: book, Payment: payment})
+	if err != nil {
+		return Paid{}, err
+	}
+	card, err := s.Cards.Find(ctx, book, found.Card)
+	if err != nil {
+		return Paid{}, err
+	}
+	return s.paid(ctx, found, card.BIN.Currency)
+}
+
+func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency) (Paid, error) {
+	out := Paid{Payment: p.ID, Card: p.Card, Realm: p.Realm, Captured: money.New(0, currency), Returned: money.New(0, currency)}
+	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
+		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
+			return err
+		}
+		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
+			return err
+		}
+		last, _, err := storage.One(ctx, q, storage.Scalar[int64], lastLine, string(p.Book), string(p.ID), string(TypeSettlement))
+		if err != nil {
+			return err
+		}
+		if last > 0 {
+			out.SettledAt = storage.Time(last)
+		}
+		counted, err := ledger.Counters(ctx, q, p.Book, ReturnCounter(p.ID))
+		out.Returned.Minor = counted[ReturnCounter(p.ID)]
+		return err
+	})
+	return out, err
+}
+
+// sum adds up the lines of a type that a payment has.
+func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, error) {
+	n, _, err := storage.One(ctx, q, storage.Scalar[int64], sumLines, string(p.Book), string(p.ID), string(of))
 	return n, err
 }
 
@@ -196,6 +387,45 @@ func (s *Service) post(_ context.Context, m *matter) (plan, Reason, error) {
 	m.payment.counted = b.counted()
 	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: b.guards, pays: true,
 		to: StateSettled, spent: m.advice.Amount.Minor, decides: true, fresh: true}, ReasonNone, nil
+}
+
+// The ends of the keys under which Complete does what goes beyond its first step.
+const (
+	keyHeld = "/held"
+	keyRest = "/rest"
+)
+
+// Complete books what a merchant is owed, whatever became of its payment: it captures the
+// payment as far as that goes, and posts what is beyond it; all of it where the payment is
+// not known, or has ended. The card must be named. Repeated, it goes on where it was broken off.
+func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	if a.Payment == "" && a.Original == "" {
+		return s.Post(ctx, a)
+	}
+	d, err := s.Capture(ctx, a)
+	switch code := fault.CodeOf(err); {
+	case code == fault.NotFound, code == fault.IdempotencyConflict: // it was posted under this key, before its payment came
+		return s.Post(ctx, a)
+	case err != nil || d.Approved:
+		return d, err
+	}
+	rest := a
+	if d.Reason == ReasonOverCapture {
+		held := a
+		held.Key, held.Amount, held.Final = a.Key+keyHeld, money.New(0, a.Amount.Currency), true
+		if d, err = s.Capture(ctx, held); err != nil {
+			return Decision{}, err
+		}
+		rest.Amount.Minor -= d.Amount.Minor
+	}
+	rest.Key = a.Key + keyRest
+	if d, err = s.Post(ctx, rest); err == nil {
+		d.Amount = a.Amount
+	}
+	return d, err
 }
 
 // begins returns what is wrong with a message that begins a payment.

@@ -13,7 +13,9 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -126,6 +128,60 @@ func TestDecider(t *testing.T) {
 		ask.verdict = authorization.Absent
 		p.pay(p.request(c, 5_001, diner), authorization.ReasonStandIn)
 		want(t, "stood in", p.pay(p.request(c, 100, diner), "").StoodIn, true)
+	})
+}
+
+// An increment is scored and asked about like a payment, once, and told what the payment
+// holds already; a refusal leaves the payment as it was.
+func TestIncrementIsWeighed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 100_000)
+		d := p.pay(p.request(c, 3_000, inn), "")
+		judge, ask := &scorer{score: 84}, &decider{verdict: authorization.Allow}
+		p.Fraud, p.Decider = judge, ask
+		more := of(d, 1_000)
+		more.Key = p.key()
+		first := p.advise(p.Increment, more, "") // of 0.60 and more a new payment would need a challenge
+		p.advise(p.Increment, more, "")
+		want(t, "score", first.Score, 84)
+		want(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
+			Held: usd(3_000), Merchant: inn, Category: "lodging", Entry: authorization.Online, Score: 84, At: first.At}})
+		judge.score = 85
+		want(t, "score of a decline", p.advise(p.Increment, of(d, 1_000), authorization.ReasonFraud).Score, 85)
+		p.advise(p.Increment, of(d, 100_000), authorization.ReasonFunds) // the books come first
+		judge.score, ask.verdict = 0, authorization.Deny
+		p.advise(p.Increment, of(d, 1_000), authorization.ReasonDecisionWebhook)
+		ask.verdict = authorization.Absent
+		p.advise(p.Increment, of(d, 1_001), authorization.ReasonStandIn) // 50.01 altogether
+		want(t, "stood in", p.advise(p.Increment, of(d, 1_000), "").StoodIn, true)
+		want(t, "questions", len(ask.asked), 4)
+		want(t, "outcomes", judge.outcomes, []fraud.Outcome{{Found: true}, {}, {}, {}, {}, {Found: true}})
+		p.look(c, issuing.Active, 95_000, 5_000)
+		p.verify()
+	})
+}
+
+// An increment is held to the card's controls as they are now, with all that the payment
+// comes to.
+func TestIncrementKeepsControls(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 100_000)
+		d := p.pay(p.request(c, 3_000, inn), "")
+		set := func(controls issuing.Controls) {
+			t.Helper()
+			_, err := p.cards.Change(context.Background(), issuing.Holder{Book: ann.Book, Realm: ann.Realm, Actor: "op/1", Operator: true}, issuing.Change{Card: c.ID, Controls: &controls})
+			must(t, err)
+		}
+		set(issuing.Controls{Limits: []spending.Limit{{Window: spending.PerPayment, Amount: usd(3_500)}}})
+		p.advise(p.Increment, of(d, 501), authorization.ReasonSpendingLimit)
+		p.advise(p.Increment, of(d, 500), "")
+		set(issuing.Controls{Categories: []string{"advertising"}, Limits: []spending.Limit{{Window: spending.PerMonth, Amount: usd(4_000)}}})
+		p.advise(p.Increment, of(d, 501), authorization.ReasonSpendingLimit)
+		p.advise(p.Increment, of(d, 500), authorization.ReasonCategory)
+		set(issuing.Controls{Countries: []string{"US"}})
+		p.advise(p.Increment, of(d, 1), authorization.ReasonCountry)
+		p.look(c, issuing.Active, 96_500, 3_500)
+		p.verify()
 	})
 }
 

@@ -41,6 +41,12 @@ type Decider interface {
 	Decide(ctx context.Context, q Question) Verdict
 }
 
+// Disputes are what is contested about payments.
+type Disputes interface {
+	// GiveWay makes room for a refund of a payment that is contested, and returns how much.
+	GiveWay(ctx context.Context, book ledger.BookID, payment ID, needed money.Amount) (money.Amount, error)
+}
+
 // Question is a payment that the built-in rules allow.
 type Question struct {
 	Book     ledger.BookID
@@ -49,6 +55,7 @@ type Question struct {
 	Card     issuing.CardID
 	Last4    string
 	Amount   money.Amount
+	Held     money.Amount // what the payment holds already, to which Amount is added; zero of a new one
 	Original money.Amount // zero unless in another currency
 	Merchant Merchant
 	Category string
@@ -81,8 +88,10 @@ type Deps struct {
 	Fraud Scorer
 	// Decider may be nil: nobody is asked.
 	Decider Decider
-	Policy  Policy
-	Logger  *slog.Logger
+	// Disputes may be nil: nothing is contested.
+	Disputes Disputes
+	Policy   Policy
+	Logger   *slog.Logger
 	// Random is the source of approval codes and one-time codes; crypto/rand unless set.
 	Random io.Reader
 }
@@ -103,6 +112,7 @@ func New(d Deps) *Service {
 // The kinds of the ledger's transactions. Their key is the message's, after keyPrefix.
 const (
 	kindAuthorize = "authorization.authorize"
+	kindPurchase  = "authorization.purchase"
 	kindIncrement = "authorization.increment"
 	kindCapture   = "authorization.capture"
 	kindPost      = "authorization.post"

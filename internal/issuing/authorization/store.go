@@ -40,6 +40,8 @@ var (
 		WHERE p.book_id = $1 AND p.payment_id = $2`)
 	findPaymentByKey = storage.SQL("authorization.find_payment_by_key", `SELECT `+paymentColumns+fromLines+`
 		WHERE t.book_id = $1 AND t.message_key = $2`)
+	loadPayments = storage.Lookup("authorization.load_payments", `SELECT `+paymentColumns+` FROM authorization_payments p
+		WHERE p.book_id = $1 AND p.payment_id IN ({values})`, "TEXT")
 	duePayments = storage.SQL("authorization.due_payments", `SELECT `+paymentColumns+` FROM authorization_payments p
 		WHERE p.state = 'open' AND p.realm = $1 AND p.expires_at <= $2 AND p.expires_at >= $3 AND (p.expires_at, p.book_id, p.payment_id) > ($3, $4, $5)
 		ORDER BY p.expires_at, p.book_id, p.payment_id LIMIT $6`)
@@ -61,7 +63,9 @@ var (
 	listLines = storage.SQL("authorization.list_transactions", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+listed+`
 		ORDER BY t.transaction_id DESC LIMIT $9 OFFSET $10`)
 	countLines = storage.SQL("authorization.count_transactions", `SELECT COUNT(*)`+fromLines+listed)
-	sumLines   = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
+	lastLine   = storage.SQL("authorization.last_transaction", `SELECT COALESCE(MAX(created_at), 0) FROM authorization_transactions
+		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
+	sumLines = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 )
 
@@ -196,6 +200,21 @@ func (s *Service) toPayment(ctx context.Context, a *Advice) (*payment, error) {
 		err = unknown
 	}
 	return found, err
+}
+
+// Merchants returns who was paid by some payments of a book. Those that there are not are
+// left out.
+func (s *Service) Merchants(ctx context.Context, book ledger.BookID, payments []ID) (map[ID]Merchant, error) {
+	rows := make([][]any, len(payments))
+	for i, p := range payments {
+		rows[i] = []any{string(p)}
+	}
+	found, err := storage.AllOf(ctx, s.DB, scanPayment, loadPayments, rows, string(book))
+	paid := make(map[ID]Merchant, len(found))
+	for _, p := range found {
+		paid[p.ID] = p.Merchant
+	}
+	return paid, err
 }
 
 // searchable is a text as it is searched in: lower case.

@@ -216,7 +216,7 @@ var (
 
 // everything is what the usual storm must come by, or it proves little.
 var everything = []string{"authorize ", "authorize card_frozen", "authorize insufficient_funds", "authorize spending_limit", "increment ", "capture ",
-	"capture payment_ended", "capture exceeds_authorization", "reverse ", "reverse already_captured", "reverse exceeds_hold", "refund ", "refund exceeds_captured",
+	"capture payment_ended", "capture exceeds_authorization", "purchase ", "undo ", "complete ", "reverse ", "reverse already_captured", "reverse exceeds_hold", "refund ", "refund exceeds_captured",
 	"post ", "late reversed_before", "repeated", "lost"}
 
 // compare holds every card against its ghost, and the books against the sum of all.
@@ -351,16 +351,20 @@ func (r *rider) repeat() {
 
 func (r *rider) authorize(g *ghost, amount int64) {
 	at := []authorization.Merchant{ads, diner, inn}[r.rng.IntN(3)]
-	a := ask{key: r.key(), at: at, amount: amount, partial: r.rng.IntN(4) == 0, now: r.now()}
+	a := ask{key: r.key(), at: at, amount: amount, partial: r.rng.IntN(4) == 0, single: r.rng.IntN(4) == 0, now: r.now()}
 	if r.rng.IntN(30) == 0 {
 		a.amount = 500_001
 	}
-	request := authorization.Request{Realm: g.Realm, Number: g.Number, Key: a.key, Amount: usd(a.amount), Merchant: at, PartialAllowed: a.partial,
+	request := authorization.Request{Realm: g.Realm, Number: g.Number, Key: a.key, Amount: usd(a.amount), Merchant: at, PartialAllowed: a.partial, Captured: a.single,
 		Presented: authorization.Presented{Entry: authorization.Online, CVC: g.CVC, Expiry: g.Expiry}}
 	other := request
 	other.Amount.Minor++
 	v, made := g.authorize(a)
-	d := r.send(&sent{what: "authorize", do: func(ctx context.Context) (authorization.Decision, error) { return r.Authorize(ctx, request) },
+	what := "authorize"
+	if a.single {
+		what = "purchase"
+	}
+	d := r.send(&sent{what: what, do: func(ctx context.Context) (authorization.Decision, error) { return r.Authorize(ctx, request) },
 		other: func(ctx context.Context) (authorization.Decision, error) { return r.Authorize(ctx, other) }}, v)
 	if made != nil {
 		made.id = d.ID
@@ -372,7 +376,7 @@ type message func(context.Context, authorization.Advice) (authorization.Decision
 // sending makes a message of an advice. Services change when the database is opened anew.
 func (r *rider) sending(what string, a authorization.Advice) *sent {
 	do := func(ctx context.Context, a authorization.Advice) (authorization.Decision, error) {
-		return map[string]message{"increment": r.Increment, "capture": r.Capture, "reverse": r.Reverse, "refund": r.Refund, "post": r.Post}[what](ctx, a)
+		return map[string]message{"increment": r.Increment, "capture": r.Capture, "reverse": r.Reverse, "undo": r.Reverse, "refund": r.Refund, "post": r.Post, "complete": r.Complete}[what](ctx, a)
 	}
 	other := a
 	other.Amount = usd(a.Amount.Minor + 1)
@@ -396,9 +400,17 @@ func (r *rider) advise(g *ghost, s *spectre, amount int64) {
 	switch {
 	case kind == 0:
 		r.send(r.sending("increment", a), g.increment(s, amount, r.now()))
+	case kind == 1 && amount > 0:
+		a = authorization.Advice{Realm: g.Realm, Number: g.Number, Payment: a.Payment, Original: a.Original, Key: a.Key, Amount: a.Amount, Merchant: diner}
+		v, made := g.complete(s, amount, r.now())
+		if d := r.send(r.sending("complete", a), v); made != nil {
+			made.id = d.ID
+		}
 	case kind < 6:
 		a.Final = r.rng.IntN(3) == 0
 		r.send(r.sending("capture", a), g.capture(s, amount, a.Final, r.now()))
+	case kind < 8 && a.Original != "" && s.single > 0:
+		r.send(r.sending("undo", a), g.undo(s, amount))
 	case kind < 8:
 		r.send(r.sending("reverse", a), g.reverse(s, amount))
 	default:

@@ -130,6 +130,9 @@ func appendHex(to, from []byte) []byte {
 // declined reports whether the line says no.
 func (l *line) declined() bool { return l.Type == TypeDecline || l.Type == StepRefusal }
 
+// increment reports whether the line added to a payment: those that begin one have a code.
+func (l *line) increment() bool { return l.Type == TypeAuthorization && l.Code == "" }
+
 // decision is the answer that the line is kept for.
 func (l *line) decision() Decision {
 	d := Decision{ID: l.payment.ID, Transaction: l.ID, Book: l.payment.Book, Card: l.payment.Card, Approved: !l.declined(), Amount: l.amount,

@@ -22,6 +22,8 @@ const (
 	minTimeout             = 100 * time.Millisecond
 	maxTimeout             = time.Hour
 	maxProxies             = 64
+	maxAcquirers           = 256
+	maxAcquirer            = 11 // digits
 	masterKeySize          = 32 // bytes
 	maxCardholder          = 26 // characters, as a card's stripe has room for
 	maxAddressPart         = 100
@@ -64,6 +66,15 @@ func (c Config) problems() []Problem {
 	check("log_format", checkWord(c.LogFormat, "auto", "text", "json"))
 	if c.Metrics != "" && c.Metrics != MetricsOff && !isAddress(c.Metrics) {
 		check("metrics", fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff))
+	}
+	check("iso8583", c.checkISO8583())
+	check("iso8583_realm", checkWord(c.ISO8583Realm, "test", "live"))
+	check("iso8583_bitmap", checkWord(c.ISO8583Bitmap, "binary", "hex"))
+	if _, err := c.CardNetworks(); err != nil {
+		check("iso8583_sources", strings.TrimPrefix(err.Error(), "iso8583_sources: "))
+	}
+	if _, err := c.Acquirers(); err != nil {
+		check("iso8583_acquirers", strings.TrimPrefix(err.Error(), "iso8583_acquirers: "))
 	}
 	if c.Captcha != "" {
 		check("captcha", checkWord(c.Captcha, "recaptcha", "hcaptcha", "turnstile"))
@@ -115,6 +126,19 @@ func (c Config) checkTLSListen() string {
 		return fmt.Sprintf("%q: TLS needs an address beside listen", c.TLSListen)
 	case c.Demo && !IsLoopback(c.TLSListen):
 		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", c.TLSListen)
+	}
+	return ""
+}
+
+func (c Config) checkISO8583() string {
+	switch {
+	case c.ISO8583 == "":
+	case !isAddress(c.ISO8583):
+		return fmt.Sprintf("%q: want HOST:PORT, such as 127.0.0.1:8583", c.ISO8583)
+	case c.ISO8583 == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
+		return fmt.Sprintf("%q: card networks need an address beside listen", c.ISO8583)
+	case c.Demo && !IsLoopback(c.ISO8583):
+		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", c.ISO8583)
 	}
 	return ""
 }
@@ -195,8 +219,36 @@ func checkWord(word string, known ...string) string {
 
 // TrustedProxies returns the networks of Proxies, at most 64.
 func (c Config) TrustedProxies() ([]netip.Prefix, error) {
+	return networks("trusted_proxies", c.Proxies)
+}
+
+// CardNetworks returns the networks of ISO8583Sources, at most 64.
+func (c Config) CardNetworks() ([]netip.Prefix, error) {
+	return networks("iso8583_sources", c.ISO8583Sources)
+}
+
+// Acquirers returns the institutions of ISO8583Acquirers, at most 256.
+func (c Config) Acquirers() ([]string, error) {
+	var acquirers []string
+	for text := range strings.SplitSeq(c.ISO8583Acquirers, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		if len(text) > maxAcquirer || strings.Trim(text, "0123456789") != "" || strings.Trim(text, "0") == "" {
+			return nil, fmt.Errorf("iso8583_acquirers: %q: want up to %d digits, such as 411111", text, maxAcquirer)
+		}
+		if acquirers = append(acquirers, text); len(acquirers) > maxAcquirers {
+			return nil, fmt.Errorf("iso8583_acquirers: want at most %d", maxAcquirers)
+		}
+	}
+	return acquirers, nil
+}
+
+// networks reads the list of a setting.
+func networks(name, list string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
-	for text := range strings.SplitSeq(c.Proxies, ",") {
+	for text := range strings.SplitSeq(list, ",") {
 		text = strings.TrimSpace(text)
 		if text == "" {
 			continue
@@ -206,13 +258,13 @@ func (c Config) TrustedProxies() ([]netip.Prefix, error) {
 			network, err = address.Prefix(address.BitLen())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("trusted_proxies: %q: want addresses or networks such as 10.0.0.0/8", text)
+			return nil, fmt.Errorf("%s: %q: want addresses or networks such as 10.0.0.0/8", name, text)
 		}
 		if network.Masked() != network {
-			return nil, fmt.Errorf("trusted_proxies: %q: the network is %s", text, network.Masked())
+			return nil, fmt.Errorf("%s: %q: the network is %s", name, text, network.Masked())
 		}
 		if networks = append(networks, network); len(networks) > maxProxies {
-			return nil, fmt.Errorf("trusted_proxies: want at most %d", maxProxies)
+			return nil, fmt.Errorf("%s: want at most %d", name, maxProxies)
 		}
 	}
 	return networks, nil

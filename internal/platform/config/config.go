@@ -75,6 +75,13 @@ type Config struct {
 	// CardholderName and CardholderAddress are what merchants see; Billing reads the address.
 	CardholderName    string `yaml:"cardholder_name" env:"CARDHOLDER_NAME" about:"name on virtual cards that are for nobody in particular; empty: ANONYMOUS"`
 	CardholderAddress string `yaml:"cardholder_address" env:"CARDHOLDER_ADDRESS" about:"billing address of virtual cards, comma-separated: street, city, state, postcode, country; empty: 123 Privacy Street, Wilmington, DE, 19801, US"`
+	// ISO8583 is empty where no card network connects.
+	ISO8583      string `yaml:"iso8583" env:"ISO8583" about:"address on which card networks connect for payments with virtual cards, HOST:PORT; empty: none"`
+	ISO8583Realm string `yaml:"iso8583_realm" env:"ISO8583_REALM" about:"realm of the cards that card networks pay with: test or live"`
+	// ISO8583Sources and ISO8583Acquirers are lists with commas; CardNetworks and Acquirers read them.
+	ISO8583Sources   string `yaml:"iso8583_sources" env:"ISO8583_SOURCES" many:"true" about:"addresses and networks from which card networks connect, comma-separated; empty: this machine alone"`
+	ISO8583Acquirers string `yaml:"iso8583_acquirers" env:"ISO8583_ACQUIRERS" many:"true" about:"ids of the acquiring institutions that are served (DE32), comma-separated; empty: all"`
+	ISO8583Bitmap    string `yaml:"iso8583_bitmap" env:"ISO8583_BITMAP" about:"how card networks write bitmaps: binary or hex"`
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }
@@ -87,7 +94,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8420", Data: "./scrip-data", DatabaseConnections: 24, MaxConnections: 4096,
 		ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 30 * time.Second,
-		LogLevel: "info", LogFormat: "auto", SeedRealm: "test",
+		LogLevel: "info", LogFormat: "auto", SeedRealm: "test", ISO8583Realm: "test", ISO8583Bitmap: "binary",
 	}
 }
 

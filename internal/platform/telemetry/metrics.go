@@ -25,6 +25,10 @@ type Metrics struct {
 	requestSeconds *prometheus.HistogramVec
 	routes         handles[routeName, *Route]
 
+	messages       *prometheus.CounterVec
+	messageSeconds prometheus.Histogram
+	answers        handles[answerName, prometheus.Counter]
+
 	jobs       *prometheus.CounterVec
 	jobSeconds *prometheus.HistogramVec
 	kinds      handles[string, *JobKind]
@@ -62,6 +66,9 @@ func NewMetrics() *Metrics {
 			Help: "Finished HTTP requests by dialect, route and class of status."}, []string{"dialect", "route", "class"}),
 		requestSeconds: prometheus.NewHistogramVec(seconds("scrip_http_request_seconds",
 			"Time from the start of a request to its answer.", slowBucket), []string{"dialect", "route"}),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scrip_iso8583_messages_total",
+			Help: "Messages of card networks that were answered, by type and response code."}, []string{"type", "response"}),
+		messageSeconds: prometheus.NewHistogram(seconds("scrip_iso8583_message_seconds", "Time from a message of a card network to its answer.", slowBucket)),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scrip_jobs_total",
 			Help: "Attempts at jobs by kind and outcome."}, []string{"kind", "outcome"}),
 		jobSeconds:      prometheus.NewHistogramVec(seconds("scrip_job_seconds", "Time of one attempt at a job.", slowBucket), []string{"kind"}),
@@ -76,10 +83,24 @@ func NewMetrics() *Metrics {
 	for i, outcome := range deliveryOutcomes {
 		m.deliveries[i] = deliveries.WithLabelValues(string(outcome))
 	}
-	m.registry.MustRegister(m.requests, m.requestSeconds, m.jobs, m.jobSeconds, deliveries, m.deliverySeconds,
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.messages, m.messageSeconds, m.jobs, m.jobSeconds, deliveries, m.deliverySeconds,
 		m.batchOperations, m.batchSeconds, m.commitWrites, m.commitSeconds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// answerName is the type of a message and the code of its answer.
+type answerName struct{ kind, response string }
+
+// Message counts a message of a card network by its type and the response code of its answer.
+func (m *Metrics) Message(kind, response string, took time.Duration) {
+	m.messageSeconds.Observe(took.Seconds())
+	counter, err := m.answers.get(answerName{kind, response}, func(n answerName) prometheus.Counter {
+		return m.messages.WithLabelValues(n.kind, n.response)
+	})
+	if err == nil {
+		counter.Inc()
+	}
 }
 
 // Gauge registers a figure that is read when metrics are. It refuses a name that is

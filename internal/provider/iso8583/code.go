@@ -37,6 +37,7 @@ var usualCodes = map[string]outcome{
 	"38": pinWrong,      // PIN tried too often, pick up
 	"41": cardInactive,  // lost
 	"43": cardInactive,  // stolen
+	"46": cardInactive,  // closed
 	"54": cardExpired,   // expired
 	"55": pinWrong,      // incorrect PIN
 	"56": cardUnknown,   // no card record

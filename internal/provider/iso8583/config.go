@@ -10,10 +10,10 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/moov-io/iso8583"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/iso"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 )
 
@@ -68,7 +68,7 @@ type tlsSettings struct {
 type host struct {
 	address     string
 	tls         *tls.Config // nil: TCP alone
-	spec        *iso8583.MessageSpec
+	spec        *iso.Spec
 	constant    message // the elements that are the same in every inquiry
 	terminal    string
 	pinKey      *zoneKey // nil: PINs are not sent
@@ -115,7 +115,7 @@ func (s *settings) compile(folder keyfile.Folder) (*host, error) {
 	if s.Bitmap != "binary" && s.Bitmap != "hex" {
 		return nil, refuse("bitmap", "the bitmap is binary or hex")
 	}
-	h.spec = messageSpec(s.Bitmap == "hex")
+	h.spec = iso.NewSpec(s.Bitmap == "hex")
 	steps := []func(*host) error{
 		s.identity, s.money, s.times,
 		func(h *host) error { return s.files(h, folder, name) },

@@ -10,7 +10,11 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/iso"
 )
+
+// message is the elements of one message; 0 is its type.
+type message = iso.Message
 
 // maxNumber is the longest number that fits into DE2.
 const maxNumber = 19
@@ -109,7 +113,7 @@ func keyOf(m message) (k key, ok bool) {
 
 // answers reports whether m can be the answer to asked: to an inquiry it repeats the
 // terminal; where it repeats the card number or the reference, they are the same.
-func (m message) answers(asked message) bool {
+func answers(m, asked message) bool {
 	if asked[0] == "0100" && strings.TrimRight(m[41], " ") != strings.TrimRight(asked[41], " ") {
 		return false
 	}

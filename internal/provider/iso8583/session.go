@@ -13,6 +13,7 @@ import (
 	connection "github.com/moov-io/iso8583-connection"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/iso"
 )
 
 // The bounds of what a host may send without being asked.
@@ -110,7 +111,7 @@ func (s *session) write() {
 func (s *session) exchange(ctx context.Context, asked message) (message, error) {
 	k, q := s.enlist(asked)
 	defer s.strike(k)
-	frame, err := q.asked.pack(s.host.spec)
+	frame, err := q.asked.Pack(s.host.spec)
 	if err != nil {
 		return nil, unavailable("the message cannot be written")
 	}
@@ -166,14 +167,14 @@ func (s *session) ReadMessage(r io.Reader) (*iso8583.Message, error) {
 	if err := s.wire.readWithin(2*s.host.echo + s.host.timeout); err != nil {
 		return nil, err
 	}
-	frame, err := readFrame(r, func() error { return s.wire.readWithin(s.host.timeout) })
+	frame, err := iso.ReadFrame(r, func() error { return s.wire.readWithin(s.host.timeout) })
 	if err != nil {
 		return nil, errFailed // the library's unpacking errors would keep the connection
 	}
 	if len(frame) == 0 {
 		return nil, s.stray() // some hosts send empty messages to show that they live
 	}
-	m, err := unpack(s.host.spec, frame)
+	m, err := iso.Unpack(s.host.spec, frame)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +197,7 @@ func (s *session) settle(k key, m message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.pending[k]
-	if !ok || !m.answers(q.asked) {
+	if !ok || !answers(m, q.asked) {
 		return false
 	}
 	delete(s.pending, k)
@@ -212,7 +213,7 @@ func (s *session) reply(m message) {
 			answer[n] = m[n]
 		}
 	}
-	frame, err := answer.pack(s.host.spec)
+	frame, err := answer.Pack(s.host.spec)
 	if err != nil {
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/iso"
 )
 
 // PIN blocks are those that another implementation makes.
@@ -163,7 +164,7 @@ func TestInquiryOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	m[11], m[37] = "000123", reference(at, "000123")
-	frame, err := m.pack(n.host.spec)
+	frame, err := m.Pack(n.host.spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,17 +237,17 @@ func talkative(listener net.Listener, h *host) error {
 		return err
 	}
 	read := func() (message, error) {
-		frame, err := readFrame(conn, func() error { return nil })
+		frame, err := iso.ReadFrame(conn, func() error { return nil })
 		if err != nil {
 			return nil, err
 		}
-		return unpack(h.spec, frame)
+		return iso.Unpack(h.spec, frame)
 	}
 	asked, err := read()
 	if err != nil {
 		return err
 	}
-	echo, err := message{0: "0800", 7: "0304050607", 11: "000042", 70: functionEcho}.pack(h.spec)
+	echo, err := message{0: "0800", 7: "0304050607", 11: "000042", 70: functionEcho}.Pack(h.spec)
 	if err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func talkative(listener net.Listener, h *host) error {
 	if diff := cmp.Diff(want, answered); diff != "" {
 		return fmt.Errorf("answer to the host's echo test (-want +got):\n%s", diff)
 	}
-	answer, err := message{0: "0110", 11: asked[11], 39: "00", 41: asked[41], 54: "0002840C000000004750"}.pack(h.spec)
+	answer, err := message{0: "0110", 11: asked[11], 39: "00", 41: asked[41], 54: "0002840C000000004750"}.Pack(h.spec)
 	if err != nil {
 		return err
 	}
@@ -345,13 +346,13 @@ func TestMalformedConfigurations(t *testing.T) {
 // Whatever bytes a host sends, they are a message or garbage, and an answer from them
 // is a balance that is not negative or a fault.
 func FuzzAnswer(f *testing.F) {
-	h := &host{spec: messageSpec(false), codes: usualCodes, amountTypes: []string{"02", "01"}}
+	h := &host{spec: iso.NewSpec(false), codes: usualCodes, amountTypes: []string{"02", "01"}}
 	for _, m := range []message{
 		{0: "0110", 2: "9900000000000001", 11: "000001", 14: "2703", 39: "00", 41: "SCRIP1  ", 54: "0002840C000000004750"},
 		{0: "0810", 11: "000001", 39: "00", 70: "301"},
 		{0: "0110", 39: "62", 52: "\x00\x01\x02\x03\x04\x05\x06\x07", 128: "12345678", 120: "private"},
 	} {
-		frame, err := m.pack(h.spec)
+		frame, err := m.Pack(h.spec)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -359,15 +360,15 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Add([]byte("0110" + strings.Repeat("\xff", 200)))
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > maxFrame {
+		if len(frame) > iso.MaxFrame {
 			return
 		}
-		m, err := unpack(h.spec, frame)
+		m, err := iso.Unpack(h.spec, frame)
 		if err != nil {
 			return
 		}
 		if _, ok := keyOf(m); ok {
-			_ = m.answers(message{0: "0100", 41: "SCRIP1  "})
+			_ = answers(m, message{0: "0100", 41: "SCRIP1  "})
 		}
 		b, err := h.balance(m, about(t, "good"))
 		switch {
@@ -377,23 +378,6 @@ func FuzzAnswer(f *testing.F) {
 			}
 		case b.Amount.IsNegative() || !b.Amount.Currency.IsValid() || b.Status == "":
 			t.Fatalf("%+v", b)
-		}
-	})
-}
-
-// A stream of any bytes ends in an error, in bounded memory.
-func FuzzFrame(f *testing.F) {
-	f.Add([]byte{0, 4, '0', '8', '0', '0', 0, 0, 0xff, 0xff})
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		r := bytes.NewReader(stream)
-		for {
-			frame, err := readFrame(r, func() error { return nil })
-			if err != nil {
-				return
-			}
-			if len(frame) > maxFrame {
-				t.Fatalf("a frame of %d bytes", len(frame))
-			}
 		}
 	})
 }

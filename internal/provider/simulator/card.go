@@ -160,7 +160,7 @@ func (t *talk) misbehave(trouble Trouble, answer map[int]string) error {
 	if err != nil {
 		return err
 	}
-	whole, err := frame(message)
+	whole, err := Frame(message)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (t *talk) send(mti string, fields map[int]string) error {
 	if err != nil {
 		return err
 	}
-	whole, err := frame(message)
+	whole, err := Frame(message)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func Listen(address string, config Config) (*Host, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidRequest, "listen on %s", address)
 	}
-	return &Host{config: config, spec: messageSpec(config.HexBitmap), pinKey: key, listener: listener, conns: map[net.Conn]bool{}}, nil
+	return &Host{config: config, spec: NewSpec(config.HexBitmap), pinKey: key, listener: listener, conns: map[net.Conn]bool{}}, nil
 }
 
 // Addr returns where the host listens.
@@ -150,7 +150,7 @@ func (h *Host) talk(conn net.Conn, number int) {
 	}()
 	t := &talk{host: h, conn: conn, number: number}
 	for {
-		frame, err := readFrame(conn)
+		frame, err := ReadFrame(conn)
 		if err != nil {
 			return
 		}
@@ -164,8 +164,8 @@ func (h *Host) talk(conn net.Conn, number int) {
 	}
 }
 
-// readFrame reads two bytes of length, high byte first, and as many bytes.
-func readFrame(r io.Reader) ([]byte, error) {
+// ReadFrame reads two bytes of length, high byte first, and as many bytes.
+func ReadFrame(r io.Reader) ([]byte, error) {
 	var header [2]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
@@ -188,8 +188,8 @@ func (t *talk) write(b []byte) error {
 	return err
 }
 
-// frame packs a message and puts its length before it.
-func frame(message *iso8583.Message) ([]byte, error) {
+// Frame packs a message and puts its length before it.
+func Frame(message *iso8583.Message) ([]byte, error) {
 	packed, err := message.Pack()
 	if err != nil {
 		return nil, err

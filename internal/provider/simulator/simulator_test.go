@@ -71,14 +71,14 @@ func exchange(t *testing.T, conn net.Conn, spec *iso8583.MessageSpec, ask map[in
 			t.Fatal(err)
 		}
 	}
-	whole, err := frame(m)
+	whole, err := Frame(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Write(whole); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := readFrame(conn)
+	answer, err := ReadFrame(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestAnswers(t *testing.T) {
 		{"purchase", with(inquiry, map[int]string{3: "100000"}), with(answer, map[int]string{3: "100000", 39: "40"})},
 	}
 	for name, hexadecimal := range map[string]bool{"hexadecimal": true, "binary": false} {
-		spec := messageSpec(false)
+		spec := NewSpec(false)
 		if hexadecimal {
 			// The published specification reads a PIN block and cannot write one.
 			spec = &iso8583.MessageSpec{Fields: maps.Clone(iso8583.Spec87.Fields)}

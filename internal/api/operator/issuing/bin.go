@@ -38,7 +38,7 @@ func viewBIN(b issuing.BIN) binView {
 func tenths(n int) wire.Number { return wire.Number(fmt.Sprintf("%d.%d", n/10, n%10)) }
 
 func (a *api) listBINs(ctx context.Context, _ *call, _ struct{}) (wire.Listing[binView], error) {
-	all, err := a.cards.BINs(ctx)
+	all, err := a.Cards.BINs(ctx)
 	return desk.Page(all, viewBIN), err
 }
 
@@ -75,7 +75,7 @@ func (a *api) putBIN(ctx context.Context, c *call, in binChange) (binView, error
 	if b.AcceptanceTenths, err = tenthsOf(in.AcceptanceRate); err != nil {
 		return binView{}, err
 	}
-	put, err := a.cards.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewBIN)})
+	put, err := a.Cards.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewBIN)})
 	return viewBIN(put), a.desk.Raced(ctx, c, err)
 }
 

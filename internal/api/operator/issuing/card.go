@@ -86,7 +86,7 @@ func (a *api) findCard(ctx context.Context, c *call, in cardNumber) (cardView, e
 	if err != nil {
 		return cardView{}, fault.New(fault.NotFound, "no such card")
 	}
-	found, err := a.cards.FindByNumber(ctx, r, number)
+	found, err := a.Cards.FindByNumber(ctx, r, number)
 	if err != nil {
 		return cardView{}, err
 	}
@@ -115,7 +115,7 @@ func (a *api) listCards(ctx context.Context, c *call, in cardList) (wire.Listing
 		return none, err
 	}
 	offset := int(before)
-	found, err := a.cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, Offset: offset,
+	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, Offset: offset,
 		Limit: min(s.Limit, issuing.MaxPerPage)})
 	if err != nil {
 		return none, err
@@ -137,7 +137,7 @@ func (a *api) card(ctx context.Context, c *call, in cardPath) (cardView, error) 
 	if err != nil {
 		return cardView{}, err
 	}
-	found, err := a.cards.Get(ctx, h, issuing.CardID(in.CardID))
+	found, err := a.Cards.Get(ctx, h, issuing.CardID(in.CardID))
 	if err != nil {
 		return cardView{}, err
 	}
@@ -162,7 +162,7 @@ func (a *api) changeCard(ctx context.Context, c *call, in cardChange) (cardView,
 	}
 	change := issuing.Change{Card: issuing.CardID(in.CardID), Label: in.Label, Metadata: in.Metadata, Also: desk.Storing(a.desk, c, viewCard)}
 	if in.Controls != nil {
-		card, err := a.cards.Get(ctx, h, change.Card)
+		card, err := a.Cards.Get(ctx, h, change.Card)
 		if err != nil {
 			return cardView{}, err
 		}
@@ -172,7 +172,7 @@ func (a *api) changeCard(ctx context.Context, c *call, in cardChange) (cardView,
 		}
 		change.Controls = &controls
 	}
-	changed, err := a.cards.Change(ctx, h, change)
+	changed, err := a.Cards.Change(ctx, h, change)
 	return viewCard(changed), a.desk.Raced(ctx, c, err)
 }
 
@@ -206,11 +206,11 @@ type cardStep struct {
 type step func(ctx context.Context, h issuing.Holder, st issuing.Step) (issuing.Card, error)
 
 func (a *api) freezeCard(ctx context.Context, c *call, in cardStep) (cardView, error) {
-	return a.setCard(ctx, c, in, a.cards.Freeze)
+	return a.setCard(ctx, c, in, a.Cards.Freeze)
 }
 
 func (a *api) unfreezeCard(ctx context.Context, c *call, in cardStep) (cardView, error) {
-	return a.setCard(ctx, c, in, a.cards.Unfreeze)
+	return a.setCard(ctx, c, in, a.Cards.Unfreeze)
 }
 
 func (a *api) setCard(ctx context.Context, c *call, in cardStep, set step) (cardView, error) {
@@ -233,7 +233,7 @@ func (a *api) replaceCard(ctx context.Context, c *call, in cardReplacement) (car
 		return cardView{}, err
 	}
 	view := func(i issuing.Issued) cardView { return viewCard(i.Card) }
-	issued, err := a.cards.Replace(ctx, h, issuing.Replacement{Card: issuing.CardID(in.CardID), Reason: in.Reason, Also: desk.Storing(a.desk, c, view)})
+	issued, err := a.Cards.Replace(ctx, h, issuing.Replacement{Card: issuing.CardID(in.CardID), Reason: in.Reason, Also: desk.Storing(a.desk, c, view)})
 	return view(issued), a.desk.Raced(ctx, c, err)
 }
 
@@ -253,6 +253,6 @@ func (a *api) terminateCard(ctx context.Context, c *call, in cardStep) (endedVie
 	if err != nil {
 		return endedView{}, err
 	}
-	ended, err := a.cards.Terminate(ctx, h, issuing.Ending{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: desk.Storing(a.desk, c, viewEnded)})
+	ended, err := a.Cards.Terminate(ctx, h, issuing.Ending{Card: issuing.CardID(in.CardID), Reason: in.Reason, Note: in.Note, Also: desk.Storing(a.desk, c, viewEnded)})
 	return viewEnded(ended), a.desk.Raced(ctx, c, err)
 }

@@ -1,5 +1,6 @@
 // Package issuing is the room of the operator API for virtual cards: BINs, cards of any
-// customer, cardholders and spending tiers.
+// customer, cardholders and spending tiers, whom customers want asked about payments,
+// statements, and disputes.
 //
 // It translates, and holds no rule about money or cards. It must never show a card's
 // number: operators have no call for that.
@@ -14,21 +15,38 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/issuing/statement"
 )
 
 type call = desk.Call
 
+// Deps is what the room stands on.
+type Deps struct {
+	Cards      *issuing.Service
+	Deciders   *decision.Service
+	Statements *statement.Service
+	Disputes   *dispute.Service
+}
+
 type api struct {
-	cards *issuing.Service
-	desk  *desk.Desk
+	Deps
+	desk *desk.Desk
 }
 
 // Routes adds the room's calls to the operator API.
-func Routes(s *desk.Surface, d *desk.Desk, cards *issuing.Service) {
-	a := &api{cards, d}
+func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
+	a := &api{deps, d}
+	const decider = "/books/{book_id}/decider"
+	wire.Handle(s, put("deciders.put", decider), a.putDecider)
+	wire.Handle(s, desk.Get("deciders.get", decider), a.getDecider)
+	wire.Handle(s, desk.Remove("deciders.delete", decider), a.removeDecider)
 	const card, person = "/books/{book_id}/cards/{card_id}", "/books/{book_id}/cardholders/{cardholder_id}"
+	a.statementRoutes(s, card)
+	a.disputeRoutes(s)
 	wire.Handle(s, desk.Get("bins.list", "/bins"), a.listBINs)
 	wire.Handle(s, put("bins.put", "/bins/{bin_id}"), a.putBIN)
 	wire.Handle(s, desk.Get("spending_tiers.list", "/spending-tiers"), a.listTiers)
@@ -126,7 +144,7 @@ func viewTier(t cardholder.Tier) tierView {
 }
 
 func (a *api) listTiers(ctx context.Context, _ *call, _ struct{}) (wire.Listing[tierView], error) {
-	all, err := a.cards.Cardholders.Tiers(ctx)
+	all, err := a.Cards.Cardholders.Tiers(ctx)
 	return desk.Page(all, viewTier), err
 }
 
@@ -146,7 +164,7 @@ func (a *api) putTier(ctx context.Context, c *call, in tierChange) (tierView, er
 	if err != nil {
 		return tierView{}, err
 	}
-	put, err := a.cards.Cardholders.PutTier(ctx, cardholder.TierChange{Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewTier),
+	put, err := a.Cards.Cardholders.PutTier(ctx, cardholder.TierChange{Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewTier),
 		Tier: cardholder.Tier{Name: in.Tier, Currency: currency, Limits: limits, MaxCards: in.MaxCards}})
 	return viewTier(put), a.desk.Raced(ctx, c, err)
 }

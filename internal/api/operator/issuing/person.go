@@ -51,7 +51,7 @@ func (a *api) createPerson(ctx context.Context, c *call, in newPerson) (personVi
 	if err != nil {
 		return personView{}, err
 	}
-	made, err := a.cards.Cardholders.Create(ctx, owner(h), cardholder.NewPerson{Name: in.Name, Email: in.Email, Reference: in.Reference,
+	made, err := a.Cards.Cardholders.Create(ctx, owner(h), cardholder.NewPerson{Name: in.Name, Email: in.Email, Reference: in.Reference,
 		Address: cardholder.Address(*in.Address), Also: desk.Storing(a.desk, c, viewPerson)})
 	return viewPerson(made), a.desk.Raced(ctx, c, err)
 }
@@ -75,7 +75,7 @@ func (a *api) listPersons(ctx context.Context, c *call, in personList) (wire.Lis
 	if err != nil {
 		return none, err
 	}
-	found, err := a.cards.Cardholders.List(ctx, h.Book, cardholder.ID(s.After), s.Limit+1)
+	found, err := a.Cards.Cardholders.List(ctx, h.Book, cardholder.ID(s.After), s.Limit+1)
 	if err != nil {
 		return none, err
 	}
@@ -95,7 +95,7 @@ func (a *api) getPerson(ctx context.Context, c *call, in personPath) (personView
 	if err != nil {
 		return personView{}, err
 	}
-	found, err := a.cards.Cardholders.Get(ctx, h.Book, cardholder.ID(in.CardholderID))
+	found, err := a.Cards.Cardholders.Get(ctx, h.Book, cardholder.ID(in.CardholderID))
 	return viewPerson(found), err
 }
 
@@ -111,7 +111,7 @@ func (a *api) judgePerson(ctx context.Context, c *call, in judgement) (personVie
 	if err != nil {
 		return personView{}, err
 	}
-	judged, err := a.cards.JudgeCardholder(ctx, h, cardholder.Judgement{ID: cardholder.ID(in.CardholderID), State: cardholder.State(in.State),
+	judged, err := a.Cards.JudgeCardholder(ctx, h, cardholder.Judgement{ID: cardholder.ID(in.CardholderID), State: cardholder.State(in.State),
 		Tier: in.Tier, Reason: in.Reason, Also: desk.Storing(a.desk, c, viewPerson)})
 	return viewPerson(judged), a.desk.Raced(ctx, c, err)
 }

@@ -205,6 +205,9 @@ func (q *question) body(now time.Time) []byte {
 	m := &q.Merchant
 	data := (&webhook.Data{}).Text("authorization_id", string(q.Payment)).Text("card_id", string(q.Card)).Text("last4", q.Last4).
 		Text("amount", q.Amount.String()).Text("currency", q.Amount.Currency.String())
+	if q.Held.IsPositive() {
+		data.Text("held", q.Held.String())
+	}
 	if q.Original.Currency.IsValid() {
 		data.Text("original_amount", q.Original.String()).Text("original_currency", q.Original.Currency.String())
 	}

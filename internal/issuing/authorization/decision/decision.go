@@ -160,6 +160,9 @@ type Put struct {
 	// Secret signs the questions; empty: the one there is, or a new one.
 	Secret pan.Secret
 	Actor  string
+	// Also is what to write with it, such as the stored answer to the request; its error
+	// undoes the whole. It may be nil.
+	Also func(Saved) ([]storage.Effect, error)
 }
 
 // Saved is a Decider as it was saved. Secret is shown this once, and when it was made or changed alone.
@@ -215,8 +218,15 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 		if err := tx.ExecRows(ctx, putSetting, [][]any{row}); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: p.Actor, Action: actionPut, Subject: string(p.Book), Book: string(p.Book),
-			Detail: map[string]string{"host": host, "otherwise": string(p.Otherwise)}, At: saved.ChangedAt})
+		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: p.Actor, Action: actionPut, Subject: string(p.Book), Book: string(p.Book),
+			Detail: map[string]string{"host": host, "otherwise": string(p.Otherwise)}, At: saved.ChangedAt}); err != nil || p.Also == nil {
+			return err
+		}
+		effects, err := p.Also(saved)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, effects)
 	})
 	if err != nil {
 		return Saved{}, fmt.Errorf("save decider: %w", err)

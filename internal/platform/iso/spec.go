@@ -1,12 +1,12 @@
-package iso8583
+// Package iso is messages of ISO 8583:1987 as they travel over TCP: the elements that
+// there are, framing, packing and reading. Hosts that Scrip asks, and the networks that
+// ask Scrip, share it.
+//
+// It promises bounded memory whatever bytes come, and that a message prints nothing of
+// what it holds. It must never know what an element means to a business.
+package iso
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"io"
-	"strconv"
-
 	"github.com/moov-io/iso8583"
 	"github.com/moov-io/iso8583/encoding"
 	"github.com/moov-io/iso8583/field"
@@ -156,8 +156,12 @@ type element struct {
 	name   string
 }
 
-// messageSpec makes the library's specification of the table.
-func messageSpec(hexadecimal bool) *iso8583.MessageSpec {
+// Spec is the specification of messages, which any number of them share.
+type Spec = iso8583.MessageSpec
+
+// NewSpec returns the specification of the table: with bitmaps and binary elements as
+// bytes, or as hexadecimal text.
+func NewSpec(hexadecimal bool) *Spec {
 	var enc encoding.Encoder = encoding.Binary
 	bitmap, eight := prefix.Binary.Fixed, prefix.Binary.Fixed
 	if hexadecimal {
@@ -186,79 +190,5 @@ func messageSpec(hexadecimal bool) *iso8583.MessageSpec {
 	for number := reservedFrom; number <= reservedTo; number++ {
 		fields[number] = text(reservedLen, "reserved", prefix.ASCII.LLL)
 	}
-	return &iso8583.MessageSpec{Name: "ISO 8583:1987", Fields: fields}
-}
-
-// maxFrame bounds a message that is read, in bytes. The longest answer to an inquiry
-// that makes sense has a few hundred.
-const maxFrame = 8 << 10
-
-var (
-	errFrame   = errors.New("a message has a length that none can have")
-	errGarbage = errors.New("a message is not in the specification")
-)
-
-// message is the elements of one message; 0 is its type.
-type message map[int]string
-
-// pack returns the message with its length before it.
-func (m message) pack(spec *iso8583.MessageSpec) ([]byte, error) {
-	packed := iso8583.NewMessage(spec)
-	for number, value := range m {
-		if err := packed.BinaryField(number, []byte(value)); err != nil {
-			return nil, fmt.Errorf("element %s cannot be set", strconv.Itoa(number))
-		}
-	}
-	text, err := packed.Pack()
-	if err != nil || len(text) > maxFrame {
-		return nil, errors.New("the message cannot be written") // the library's text may hold values
-	}
-	return append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...), nil
-}
-
-// readFrame reads the bytes of one message. begun is called after the first byte.
-func readFrame(r io.Reader, begun func() error) ([]byte, error) {
-	var header [2]byte
-	if _, err := io.ReadFull(r, header[:1]); err != nil {
-		return nil, err
-	}
-	if err := begun(); err != nil {
-		return nil, err
-	}
-	if _, err := io.ReadFull(r, header[1:]); err != nil {
-		return nil, err
-	}
-	length := binary.BigEndian.Uint16(header[:])
-	if length > maxFrame {
-		return nil, errFrame
-	}
-	frame := make([]byte, length)
-	_, err := io.ReadFull(r, frame)
-	return frame, err
-}
-
-// unpack reads a message. It returns errGarbage for what is not one, and never panics:
-// the bytes are a stranger's, and the library's parsers are many.
-func unpack(spec *iso8583.MessageSpec, frame []byte) (m message, err error) {
-	defer func() {
-		if recover() != nil {
-			m, err = nil, errGarbage
-		}
-	}()
-	packed := iso8583.NewMessage(spec)
-	if packed.Unpack(frame) != nil {
-		return nil, errGarbage
-	}
-	m = message{}
-	for number := range packed.GetFields() {
-		if number == 1 {
-			continue
-		}
-		value, err := packed.GetBytes(number)
-		if err != nil {
-			return nil, errGarbage
-		}
-		m[number] = string(value)
-	}
-	return m, nil
+	return &Spec{Name: "ISO 8583:1987", Fields: fields}
 }

@@ -1,0 +1,158 @@
+package cryptocardy
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/statement"
+)
+
+func (a *api) statementRoutes(s *surface) {
+	const purse, one = "/wallet/statements", "/cards/{card_id}/statements"
+	const month, sheet, paper = "/{month}", "/{month}/csv", "/{month}/pdf"
+	wire.Handle(s, get("wallet.statements", purse), func(ctx context.Context, c *call, in wire.PageQuery) (pages[monthView], error) {
+		return a.months(ctx, c, "", in)
+	})
+	wire.Handle(s, get("wallet.statement", purse+month), func(ctx context.Context, c *call, in walletMonthPage) (statementView, error) {
+		return a.statement(ctx, c, monthOf{"", in.Month}, in.PageQuery)
+	})
+	wire.Handle(s, get("wallet.statement_csv", purse+sheet), func(ctx context.Context, c *call, in monthPath) (wire.File, error) {
+		return a.statementCSV(ctx, c, monthOf{"", in.Month})
+	})
+	wire.Handle(s, get("wallet.statement_pdf", purse+paper), func(ctx context.Context, c *call, in monthPath) (wire.File, error) {
+		return a.statementPDF(ctx, c, monthOf{"", in.Month})
+	})
+	wire.Handle(s, get("cards.statements", one), func(ctx context.Context, c *call, in cardMonths) (pages[monthView], error) {
+		return a.months(ctx, c, in.ID, in.PageQuery)
+	})
+	wire.Handle(s, get("cards.statement", one+month), func(ctx context.Context, c *call, in cardMonthPage) (statementView, error) {
+		return a.statement(ctx, c, monthOf{in.ID, in.Month}, in.PageQuery)
+	})
+	wire.Handle(s, get("cards.statement_csv", one+sheet), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
+		return a.statementCSV(ctx, c, monthOf{in.ID, in.Month})
+	})
+	wire.Handle(s, get("cards.statement_pdf", one+paper), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
+		return a.statementPDF(ctx, c, monthOf{in.ID, in.Month})
+	})
+}
+
+// monthOf is a month of a card, or of the wallet where there is none.
+type monthOf struct{ card, month string }
+
+// subject is whose statement a path names.
+func subject(card string) (statement.Subject, error) {
+	if card == "" {
+		return statement.Subject{Wallet: dollars}, nil
+	}
+	which, err := cardID(card)
+	return statement.Subject{Card: which}, err
+}
+
+func viewMonth(s *statement.Statement) monthView {
+	return monthView{Month: s.Month.String(), Currency: s.Currency.String(), OpeningBalance: wire.Major(s.Opening.Posted), OpeningHeld: wire.Major(s.Opening.Held),
+		ClosingBalance: wire.Major(s.Closing.Posted), ClosingHeld: wire.Major(s.Closing.Held), Movements: s.Count, Final: s.Final, Until: wire.TimeSecond(s.At)}
+}
+
+func viewMovement(v *statement.Movement) movementView {
+	view := movementView{Number: v.Number, Kind: string(v.Kind), Amount: wire.Major(v.Amount), Held: wire.Major(v.Held), Fee: wire.Major(v.Fee),
+		BalanceAfter: wire.Major(v.After.Posted), Reference: v.Reference, CardID: string(v.Card), AuthorizationID: string(v.Payment), CreatedAt: wire.TimeSecond(v.At)}
+	if m := &v.Merchant; v.Payment != "" {
+		view.Merchant = &merchant{Name: m.Name, Category: v.Category, MCC: m.MCC, Country: m.Country}
+	}
+	return view
+}
+
+// defaultMonths is a year, on a page of months; behind maxMonthsBack there are none.
+const (
+	defaultMonths = 12
+	maxMonthsBack = 100_000
+)
+
+type reader func(context.Context, issuing.Holder, statement.Subject, statement.Month) (statement.Statement, error)
+
+func (a *api) months(ctx context.Context, c *call, card string, q wire.PageQuery) (pages[monthView], error) {
+	of, err := subject(card)
+	if err != nil {
+		return pages[monthView]{}, err
+	}
+	problems, page := pageOf(q, defaultMonths)
+	if err := problems.Err(); err != nil {
+		return pages[monthView]{}, err
+	}
+	found, total, err := a.Statements.Months(ctx, holder(c), of, statement.Page{Skip: min(page.Offset, maxMonthsBack), Limit: page.Size})
+	out := pages[monthView]{Data: make([]monthView, 0, len(found)), Pagination: page.Totals(total)}
+	for i := range found {
+		out.Data = append(out.Data, viewMonth(&found[i]))
+	}
+	return out, err
+}
+
+func (a *api) statement(ctx context.Context, c *call, in monthOf, q wire.PageQuery) (statementView, error) {
+	problems, page := pageOf(q, statement.MaxPage/2)
+	if err := problems.Err(); err != nil {
+		return statementView{}, err
+	}
+	read := a.Statements.Get
+	if page.Offset > 0 { // the totals were told with the first page
+		read = a.Statements.Head
+	}
+	st, err := a.made(ctx, c, in, read)
+	if err != nil {
+		return statementView{}, err
+	}
+	found, err := a.Statements.Movements(ctx, &st, int64(page.Offset), page.Size)
+	if err != nil {
+		return statementView{}, err
+	}
+	out := statementView{monthView: viewMonth(&st), CardID: in.card, BINID: st.BIN, Data: make([]movementView, 0, len(found)), Pagination: page.Totals(int(st.Count))}
+	for i := range found {
+		out.Data = append(out.Data, viewMovement(&found[i]))
+	}
+	if page.Offset > 0 {
+		return out, nil
+	}
+	fees := wire.Major(st.Fees)
+	out.Fees, out.Totals = &fees, make([]totalView, 0, len(st.Totals))
+	for _, t := range st.Totals {
+		out.Totals = append(out.Totals, totalView{Kind: string(t.Kind), Count: t.Count, Amount: wire.Major(t.Amount), Held: wire.Major(t.Held)})
+	}
+	return out, nil
+}
+
+// made has a statement read, with its totals or without.
+func (a *api) made(ctx context.Context, c *call, in monthOf, read reader) (statement.Statement, error) {
+	of, err := subject(in.card)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	month, err := statement.ParseMonth(in.month)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	return read(ctx, holder(c), of, month)
+}
+
+func (a *api) statementCSV(ctx context.Context, c *call, in monthOf) (wire.File, error) {
+	st, err := a.made(ctx, c, in, a.Statements.Get)
+	if err == nil {
+		err = st.Fits(statement.MaxFile)
+	}
+	if err != nil {
+		return wire.File{}, err
+	}
+	var out bytes.Buffer
+	err = a.Statements.WriteCSV(ctx, &out, &st)
+	return wire.File{ContentType: "text/csv; charset=utf-8", Name: st.FileName("csv"), Body: out.Bytes()}, err
+}
+
+func (a *api) statementPDF(ctx context.Context, c *call, in monthOf) (wire.File, error) {
+	st, err := a.made(ctx, c, in, a.Statements.Get)
+	if err != nil {
+		return wire.File{}, err
+	}
+	var out bytes.Buffer
+	err = a.Statements.WritePDF(ctx, &out, &st)
+	return wire.File{ContentType: "application/pdf", Name: st.FileName("pdf"), Body: out.Bytes()}, err
+}

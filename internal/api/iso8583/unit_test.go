@@ -1,0 +1,160 @@
+package iso8583
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/platform/iso"
+)
+
+// Every reason has a response code, the guide has the same table, and every fault that a
+// payment can meet has one beside that of our own mistakes.
+func TestCodes(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/iso8583.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[authorization.Reason]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([0-9A-Z]{2})` \\|[^|]*\\| (.*) \\|$").FindAllStringSubmatch(string(text), -1) {
+		for _, reason := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(row[2], -1) {
+			documented[authorization.Reason(reason[1])] = row[1]
+		}
+	}
+	for _, reason := range authorization.Reasons() {
+		if len(codes[reason]) != 2 {
+			t.Errorf("%s has no response code", reason)
+		}
+		if documented[reason] != codes[reason] {
+			t.Errorf("%s is %q in the guide and %q here", reason, documented[reason], codes[reason])
+		}
+	}
+	if len(codes) != len(authorization.Reasons())+1 { // and none
+		t.Errorf("%d codes for %d reasons", len(codes), len(authorization.Reasons()))
+	}
+	for _, code := range fault.Codes() {
+		kind, has := code.Kind(), faults[code]
+		if (kind == fault.KindInvalid || kind == fault.KindLimit || kind == fault.KindUnavailable || kind == fault.KindConflict) && has == "" && !unheard[code] {
+			t.Errorf("the fault %s has no response code", code)
+		}
+	}
+	if got := codeOf(os.ErrClosed); got != codeBroken {
+		t.Errorf("another error is %s", got)
+	}
+}
+
+// unheard are faults that only HTTP has, or only others than payments.
+var unheard = map[fault.Code]bool{fault.UnsupportedMediaType: true, fault.MethodNotAllowed: true, fault.InvalidCursor: true, fault.AlreadyExists: true}
+
+// A time without a year is in the year that brings it closest.
+func TestInstant(t *testing.T) {
+	for _, c := range []struct{ now, text, want string }{
+		{"2026-11-28T12:00:00Z", "1128115959", "2026-11-28T11:59:59Z"},
+		{"2026-12-31T23:59:59Z", "0101000001", "2027-01-01T00:00:01Z"},
+		{"2027-01-01T00:00:01Z", "1231235959", "2026-12-31T23:59:59Z"},
+		{"2027-06-01T00:00:00Z", "0229000000", "2028-02-29T00:00:00Z"},
+	} {
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := instant(c.text, now)
+		if err != nil || got.Format(time.RFC3339) != c.want {
+			t.Errorf("%s at %s is %s, %v; want %s", c.text, c.now, got, err, c.want)
+		}
+	}
+	for _, text := range []string{"", "1300000000", "0100000000", "01010000", "0101246000", "0101 00000"} {
+		if _, err := instant(text, time.Now()); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// Where and how a card was presented is read from the elements that say so.
+func TestMerchantAndEntry(t *testing.T) {
+	m := iso.Message{18: "5812", 41: "T1      ", 42: "M-EAT          ", 43: "Chez Ann                 Paris        FR"}
+	want := authorization.Merchant{ID: "M-EAT", Name: "Chez Ann", MCC: "5812", City: "Paris", Country: "FR", Terminal: "T1", Acquirer: "422222"}
+	if diff := cmp.Diff(want, merchant(m, "422222")); diff != "" {
+		t.Errorf("merchant (-want +got):\n%s", diff)
+	}
+	m[43] = m[43][:38] + "XX"
+	if got := merchant(m, "1"); got.Country != "" || got.City != "Paris" {
+		t.Errorf("no country: %+v", got)
+	}
+	delete(m, 43)
+	if got := merchant(m, "1"); got.Name != "M-EAT" {
+		t.Errorf("no name: %+v", got)
+	}
+	for mode, want := range map[string]authorization.Entry{"012": authorization.Manual, "051": authorization.Chip, "071": authorization.Contactless,
+		"901": authorization.Stripe, "100": authorization.Stored, "812": authorization.Online, "000": "", "": ""} {
+		if got := entry(iso.Message{22: mode, 25: "00"}); got != want {
+			t.Errorf("mode %s is %q", mode, got)
+		}
+		if got := entry(iso.Message{22: mode, 25: "59"}); got != authorization.Online {
+			t.Errorf("mode %s in electronic commerce is %q", mode, got)
+		}
+	}
+}
+
+// Whatever bytes a network sends, they are read as a message, refused with a fault that
+// holds nothing of them, and the answer can be written.
+func FuzzMessage(f *testing.F) {
+	h := New(Deps{}, Options{Acquirers: []string{"411111"}})
+	sample := iso.Message{0: "0100", 2: "4916530000000000", 3: "000000", 4: "000000000100", 7: "1128120000", 11: "000001", 14: "3001", 18: "7311", 22: "812",
+		32: "411111", 37: "000000000001", 41: "T0000001", 42: "M-ADS          ", 43: "FACEBK ADS               Menlo Park   US", 48: "9203123" + "8205" + "19801", 49: "840"}
+	for kind, change := range map[string]iso.Message{
+		"0100": {}, "0120": {39: "00"}, "0200": {3: "200000"}, "0220": {6: "000000000110", 51: "978"}, "0800": {70: "301"}, "0300": {},
+		"0420": {90: "0100" + "000001" + "1128120000" + "00000411111" + strings.Repeat("0", 11), 95: strings.Repeat("0", 11) + "1" + strings.Repeat("0", 30)},
+		"0101": {2: "", 35: "4916530000000000=3001101"},
+	} {
+		m := iso.Message{}
+		for n, text := range sample {
+			m[n] = text
+		}
+		for n, text := range change {
+			m[n] = text
+		}
+		m[0] = kind
+		frame, err := m.Pack(h.spec)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(frame[2:])
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) > iso.MaxFrame {
+			return
+		}
+		m, err := iso.Unpack(h.spec, frame)
+		if err != nil || !isRequest(m[0]) {
+			return
+		}
+		r := result{code: codeApproved, decision: &authorization.Decision{Approved: true, Code: "123456"}, cvc: true, part: true}
+		o, err := h.read(m)
+		if err == nil {
+			_, err = o.released(m)
+		}
+		if err != nil {
+			if r.code = codeOf(err); r.code == codeBroken {
+				t.Fatal(err)
+			}
+			for _, n := range []int{2, 35, 48} {
+				if len(m[n]) > 5 && strings.Contains(err.Error(), m[n]) {
+					t.Fatal("the error holds an element")
+				}
+			}
+		}
+		if err == nil && (o.key == "" || o.billed.IsNegative() || o.charged.IsNegative()) {
+			t.Fatal("it was read wrongly")
+		}
+		if _, err := reply(m, r).Pack(h.spec); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

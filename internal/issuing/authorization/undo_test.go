@@ -1,0 +1,173 @@
+package authorization_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+)
+
+// naming names a message of a card in an advice.
+func naming(c card, key string, minor int64) authorization.Advice {
+	return authorization.Advice{Realm: c.Realm, Number: c.Number, Original: key, Amount: usd(minor), Merchant: ads}
+}
+
+// A purchase in one message takes the money at once, declines as an authorization does,
+// uses up a card for one payment, and is answered once.
+func TestPurchase(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 3_000, ads)
+		r.Captured = true
+		first := p.pay(r, authorization.ReasonNone)
+		again := p.pay(r, authorization.ReasonNone)
+		if again.Transaction != first.Transaction || !again.Repeated || len(again.Code) != 6 {
+			t.Errorf("again %+v, first %+v", again, first)
+		}
+		p.look(c, issuing.Active, 7_000, 0)
+		over := p.request(c, 7_001, ads)
+		over.Captured = true
+		p.pay(over, authorization.ReasonFunds)
+		over.Key, over.PartialAllowed = p.key(), true
+		if d := p.pay(over, authorization.ReasonNone); d.Amount != usd(7_000) {
+			t.Errorf("a part of %s", d.Amount)
+		}
+		r.Captured = false
+		_, err := p.Authorize(context.Background(), r)
+		wantCode(t, "an authorization under the key of a purchase", err, fault.IdempotencyConflict)
+		want(t, "lines", p.lines(c), []string{"settlement -30.00 70.00", "decline -70.01 70.00 insufficient_funds", "settlement -70.00 0.00"})
+
+		single := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.Controls.SingleUse = true })
+		once := p.request(single, 1_000, ads)
+		once.Captured = true
+		p.pay(once, authorization.ReasonNone)
+		p.pay(p.request(single, 1_000, ads), authorization.ReasonUsed)
+		p.verify()
+	})
+}
+
+// A reversal that names a message undoes what that message did, once: an increment, a
+// capture, a purchase, or nothing.
+func TestReversalOfOneMessage(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 2_000, ads)
+		d := p.pay(r, authorization.ReasonNone)
+		more, dear := of(d, 500), of(d, 100_000)
+		more.Key, dear.Key = p.key(), p.key()
+		p.advise(p.Increment, more, authorization.ReasonNone)
+		p.advise(p.Increment, dear, authorization.ReasonFunds)
+		p.advise(p.Reverse, naming(c, dear.Key, 0), authorization.ReasonNone)
+		p.look(c, issuing.Active, 7_500, 2_500)
+		p.advise(p.Reverse, naming(c, more.Key, 501), authorization.ReasonOverReversal)
+		p.advise(p.Reverse, naming(c, more.Key, 200), authorization.ReasonNone)
+		for range 2 { // the second does nothing
+			p.advise(p.Reverse, naming(c, more.Key, 0), authorization.ReasonNone)
+			p.look(c, issuing.Active, 8_000, 2_000)
+		}
+
+		taken := of(d, 1_500)
+		taken.Key = p.key()
+		p.advise(p.Capture, taken, authorization.ReasonNone)
+		p.advise(p.Refund, of(d, 400), authorization.ReasonNone)
+		p.look(c, issuing.Active, 8_400, 500)
+		p.advise(p.Reverse, naming(c, taken.Key, 1_101), authorization.ReasonOverRefund)
+		back := p.advise(p.Reverse, naming(c, taken.Key, 0), authorization.ReasonNone)
+		want(t, "given back", back.Amount, usd(1_100))
+		p.advise(p.Reverse, naming(c, taken.Key, 0), authorization.ReasonNone)
+		p.advise(p.Refund, of(d, 1), authorization.ReasonOverRefund)
+		p.look(c, issuing.Active, 9_500, 500)
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
+		p.look(c, issuing.Active, 10_000, 0)
+
+		purchase := p.request(c, 4_000, ads)
+		purchase.Captured = true
+		p.pay(purchase, authorization.ReasonNone)
+		undo := naming(c, purchase.Key, 0)
+		undo.Key = p.key()
+		p.advise(p.Reverse, undo, authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, undo.Key, 0), authorization.ReasonEnded)
+		now, err := p.cards.Get(context.Background(), c.Holder, c.ID)
+		must(t, err)
+		want(t, "spent", now.Spent, usd(0))
+		p.look(c, issuing.Active, 10_000, 0)
+		p.verify()
+	})
+}
+
+// A purchase that was reversed before it came is declined, and one that was reversed with
+// a terminated card is paid back to the wallet.
+func TestReversalOfPurchase(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		late := p.request(c, 4_000, ads)
+		late.Captured = true
+		p.advise(p.Reverse, naming(c, late.Key, 0), authorization.ReasonNone)
+		p.pay(late, authorization.ReasonReversed)
+		p.look(c, issuing.Active, 10_000, 0)
+
+		r := p.request(c, 4_000, ads)
+		r.Captured = true
+		p.pay(r, authorization.ReasonNone)
+		_, err := p.cards.Terminate(context.Background(), c.Holder, issuing.Ending{Card: c.ID})
+		must(t, err)
+		before := p.posted(ann, "wallet/USD")
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
+		want(t, "paid to the wallet", p.posted(ann, "wallet/USD")-before, int64(4_000))
+		p.verify()
+	})
+}
+
+// What a merchant is owed is booked whatever became of its payment, and once.
+func TestComplete(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		ignore := cmp.FilterPath(func(path cmp.Path) bool { return path.Last().String() == ".Repeated" }, cmp.Ignore())
+		twice := func(a authorization.Advice) (key string) {
+			t.Helper()
+			a.Key = p.key()
+			d := p.advise(p.Complete, a, authorization.ReasonNone)
+			again := p.advise(p.Complete, a, authorization.ReasonNone)
+			if diff := cmp.Diff(d, again, ignore); diff != "" || !again.Repeated {
+				t.Errorf("again %t (-first +again):\n%s", again.Repeated, diff)
+			}
+			want(t, "booked", d.Amount, a.Amount)
+			a.Amount.Minor++
+			_, err := p.Complete(context.Background(), a)
+			wantCode(t, "another amount", err, fault.IdempotencyConflict)
+			return a.Key
+		}
+		r := p.request(c, 2_000, ads)
+		p.pay(r, authorization.ReasonNone)
+		twice(naming(c, r.Key, 500)) // a part
+		p.look(c, issuing.Active, 8_000, 1_500)
+		beyond := naming(c, r.Key, 1_800) // more than is left: 1500 of the hold, 300 beside it
+		key := twice(beyond)
+		p.advise(p.Reverse, naming(c, key, 0), authorization.ReasonEnded) // more than one message can undo
+		p.look(c, issuing.Active, 7_700, 0)
+		twice(naming(c, r.Key, 100)) // it has ended
+		p.look(c, issuing.Active, 7_600, 0)
+		twice(naming(c, "", 100)) // by itself
+		p.look(c, issuing.Active, 7_500, 0)
+
+		// A completion that overtakes its payment is posted; the payment that comes then does not take it again.
+		r = p.request(c, 1_000, ads)
+		early := naming(c, r.Key, 1_000)
+		early.Key = p.key()
+		p.advise(p.Complete, early, authorization.ReasonNone)
+		p.pay(r, authorization.ReasonNone)
+		if d := p.advise(p.Complete, early, authorization.ReasonNone); !d.Repeated {
+			t.Error("it was booked twice")
+		}
+		p.look(c, issuing.Active, 5_500, 1_000)
+		for what, a := range map[string]authorization.Advice{"no key": naming(c, "x", 100), "nothing": naming(c, "x", 0)} {
+			_, err := p.Complete(context.Background(), a)
+			wantCode(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
+		}
+		p.verify()
+	})
+}

@@ -1,0 +1,64 @@
+package dispute
+
+import (
+	"context"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/wallet"
+)
+
+// purse returns the account that a dispute's money goes to and comes from: the card's or,
+// where that is closed, the wallet's. account is nil where it is not there yet.
+func (s *Service) purse(ctx context.Context, d *Dispute) (ledger.NewAccount, *ledger.Account, error) {
+	card := (&issuing.Card{ID: d.Card, BIN: issuing.BIN{Currency: d.Amount.Currency}}).Account()
+	found, err := s.Books.FindAccount(ctx, d.Book, card.ID)
+	if err != nil || found.State != ledger.Closed {
+		return card, found, err
+	}
+	purse := wallet.Account(d.Amount.Currency)
+	found, err = s.Books.FindAccount(ctx, d.Book, purse.ID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return purse, nil, nil
+	}
+	return purse, found, err
+}
+
+// give has an account pay what is left of a dispute to the cardholder.
+func (s *Service) give(ctx context.Context, op *ledger.Operation, d *Dispute, from ledger.NewAccount) error {
+	to, _, err := s.purse(ctx, d)
+	op.Open = append(op.Open, from, to)
+	op.Postings = append(op.Postings, ledger.Posting{Debit: from.ID, Credit: to.ID, Amount: d.Left()})
+	return err
+}
+
+// take takes back an amount that was credited. What the cardholder does not have is owed,
+// and the next funding repays it. It returns what the outcome must keep to.
+func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, amount money.Amount) (func(*ledger.Outcome) error, error) {
+	purse, found, err := s.purse(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	available := int64(0)
+	if found != nil {
+		available = max(0, found.Available().Minor)
+	}
+	part := min(available, amount.Minor)
+	owed, disputed := issuing.Receivable(amount.Currency), issuing.Disputed(amount.Currency)
+	op.Open = append(op.Open, purse, owed, disputed)
+	if part > 0 { // forced, since a frozen card gives back as well
+		op.Postings = append(op.Postings, ledger.Posting{Debit: purse.ID, Credit: disputed.ID, Amount: money.New(part, amount.Currency), Forced: true})
+	}
+	if rest := amount.Minor - part; rest > 0 {
+		op.Postings = append(op.Postings, ledger.Posting{Debit: owed.ID, Credit: disputed.ID, Amount: money.New(rest, amount.Currency)})
+	}
+	return func(o *ledger.Outcome) error {
+		after, touched := o.Balance(purse.ID)
+		if touched && part > 0 && (after.Available.IsNegative() || part < amount.Minor && after.Available.IsPositive()) {
+			return errMoved // another part is there: it is taken, and no more
+		}
+		return nil
+	}, nil
+}

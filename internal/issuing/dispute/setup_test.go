@@ -1,0 +1,189 @@
+package dispute_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var (
+	epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+
+	ann = issuing.Holder{Book: "bk_ann", Realm: realm.Test, Actor: "seed/ann"}
+	bob = issuing.Holder{Book: "bk_bob", Realm: realm.Test, Actor: "seed/bob"}
+
+	ads = authorization.Merchant{ID: "M-ADS", Name: "FACEBK ADS", MCC: "7311", Country: "US"}
+)
+
+const day = 24 * time.Hour
+
+// process is one running program with a customer who has 1,000.00 in the wallet.
+type process struct {
+	*dispute.Service
+	t      testing.TB
+	clock  *clock.Manual
+	cards  *issuing.Service
+	outbox *webhook.Outbox
+	serial int
+}
+
+func setup(t testing.TB, db *storage.DB) *process {
+	t.Helper()
+	p := &process{t: t, clock: clock.NewManual(epoch)}
+	clocks := clock.NewRealms(p.clock)
+	books := ledger.New(db, clocks, ledger.Config{})
+	t.Cleanup(books.Close)
+	keys, err := vault.Open(t.Context(), db, vault.NewMasterKey())
+	must(t, err)
+	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	must(t, hooks.Refresh(t.Context()))
+	p.outbox = hooks.Outbox
+	p.cards = issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{1})})
+	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: p.cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
+		Policy: authorization.DefaultPolicy(), Logger: logger})
+	p.Service = dispute.New(dispute.Deps{DB: db, Books: books, Payments: payments, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Policy: dispute.DefaultPolicy()})
+	payments.Disputes = p.Service
+	must(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return ledger.OpenBook(ctx, tx, ledger.Book{ID: ann.Book, Realm: ann.Realm, OpenedAt: epoch})
+	}))
+	_, err = wallet.New(books, hooks.Outbox, clocks).Load(t.Context(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(100_000), Reference: "first", Actor: "op/1"})
+	must(t, err)
+	return p
+}
+
+func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
+	t.Helper()
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func wantCode(t testing.TB, what string, err error, want fault.Code) {
+	t.Helper()
+	if got := fault.CodeOf(err); got != want {
+		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
+	}
+}
+
+func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
+
+func (p *process) key() string {
+	p.serial++
+	return fmt.Sprint("key-", p.serial)
+}
+
+func (p *process) issue(minor int64) issuing.CardID {
+	p.t.Helper()
+	card, err := p.cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
+	must(p.t, err)
+	return card.ID
+}
+
+// buy makes a payment and has it captured.
+func (p *process) buy(card issuing.CardID, minor int64) authorization.ID {
+	p.t.Helper()
+	d, err := p.Payments.Authorize(context.Background(), authorization.Request{Book: ann.Book, Card: card, Key: p.key(), Amount: usd(minor), Merchant: ads})
+	must(p.t, err)
+	p.advise(p.Payments.Capture, authorization.Advice{Payment: d.ID}, "")
+	return d.ID
+}
+
+func (p *process) advise(do func(context.Context, authorization.Advice) (authorization.Decision, error), a authorization.Advice, reason authorization.Reason) {
+	p.t.Helper()
+	a.Book, a.Key = ann.Book, p.key()
+	d, err := do(context.Background(), a)
+	must(p.t, err)
+	want(p.t, "reason", d.Reason, reason)
+}
+
+func (p *process) open(payment authorization.ID, minor int64) dispute.Dispute {
+	p.t.Helper()
+	d, err := p.Open(context.Background(), dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.NotReceived, Amount: usd(minor)})
+	must(p.t, err)
+	return d
+}
+
+func (p *process) move(d dispute.Dispute, to dispute.State) dispute.Dispute {
+	p.t.Helper()
+	moved, err := p.Move(context.Background(), dispute.Step{Book: d.Book, Dispute: d.ID, To: to, Words: "as decided", Actor: "op/1"})
+	must(p.t, err)
+	want(p.t, "state", moved.State, to)
+	return moved
+}
+
+// look checks what a card can spend and what stands on the accounts of the book.
+func (p *process) look(card issuing.CardID, balance, disputed, settled, owed int64) {
+	p.t.Helper()
+	now, err := p.cards.Get(context.Background(), ann, card)
+	must(p.t, err)
+	want(p.t, "balance, disputed, settled, owed", []int64{now.Balance.Minor, p.posted("card.disputed/USD"), p.posted("card.settlement/USD"), p.posted("card.receivable/USD")},
+		[]int64{balance, disputed, settled, owed})
+}
+
+func (p *process) posted(account ledger.AccountID) int64 {
+	p.t.Helper()
+	a, err := p.Books.FindAccount(context.Background(), ann.Book, account)
+	if fault.CodeOf(err) == fault.NotFound {
+		return 0
+	}
+	must(p.t, err)
+	return a.Posted().Minor
+}
+
+func (p *process) verify() {
+	p.t.Helper()
+	must(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+		report, err := ledger.Verify(ctx, q, nil)
+		want(p.t, "problems of the books", report.Problems, nil)
+		return err
+	}))
+}
+
+// told are the types of the events about disputes, oldest first.
+func (p *process) told() (types []string) {
+	p.t.Helper()
+	events, err := p.outbox.List(context.Background(), webhook.EventFilter{Book: ann.Book, Limit: webhook.MaxLimit})
+	must(p.t, err)
+	for _, e := range events {
+		if len(e.Type) > 8 && e.Type[:8] == "dispute." {
+			types = append([]string{e.Type}, types...)
+		}
+	}
+	return types
+}

@@ -1,0 +1,90 @@
+package statement
+
+import (
+	"context"
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+)
+
+// MaxFile bounds the movements of a file that is held in memory, MaxPDF those of a PDF.
+const (
+	MaxFile = 50_000
+	MaxPDF  = 5_000
+)
+
+// Fits returns invalid_request for a statement with more movements than a file may have.
+func (st *Statement) Fits(most int64) error {
+	if st.Count <= most {
+		return nil
+	}
+	return fault.New(fault.InvalidRequest, "the statement has %d movements, such a file has at most %d: read it in pages", st.Count, most).At("month")
+}
+
+// FileName is what a file of the statement is called, with an ending such as csv.
+func (st *Statement) FileName(ending string) string {
+	return "statement-" + st.Of.name() + "-" + st.Month.String() + "." + ending
+}
+
+// header are the columns of a file.
+func header() []string {
+	return []string{"row", "number", "at", "kind", "amount", "held", "fee", "balance", "balance_held", "currency", "count", "transaction_id", "authorization_id", "card_id",
+		"merchant_name", "merchant_category", "mcc", "merchant_country", "reference"}
+}
+
+// WriteCSV writes a statement that Get made for a spreadsheet, in bounded memory: a row for
+// the balance at its beginning, one for each movement, one for each total, and one for the
+// balance at its end.
+func (s *Service) WriteCSV(ctx context.Context, to io.Writer, st *Statement) error {
+	w := csv.NewWriter(to)
+	rows := [][]string{header(), st.balance("opening", st.Month.From(), &st.Opening)}
+	if err := w.WriteAll(rows); err != nil {
+		return err
+	}
+	if err := s.each(ctx, st, told, func(v *Movement) error { return w.Write(v.row(st.Currency)) }); err != nil {
+		return err
+	}
+	for _, t := range st.Totals {
+		row := make([]string, len(header()))
+		row[0], row[3], row[4], row[5], row[9], row[10] = "total", string(t.Kind), t.Amount.String(), t.Held.String(), st.Currency.String(), strconv.FormatInt(t.Count, 10)
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	if !st.Fees.IsZero() {
+		row := make([]string, len(header()))
+		row[0], row[3], row[6], row[9] = "total", "fees", st.Fees.String(), st.Currency.String()
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	return w.WriteAll([][]string{st.balance("closing", st.At, &st.Closing)}) // flushes
+}
+
+// balance is the row of the balance at an instant.
+func (st *Statement) balance(name string, at time.Time, m *Money) []string {
+	row := make([]string, len(header()))
+	row[0], row[2], row[7], row[8], row[9] = name, instant(at), m.Posted.String(), m.Held.String(), st.Currency.String()
+	return row
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+func (v *Movement) row(currency money.Currency) []string {
+	m := &v.Merchant
+	return []string{"movement", strconv.FormatInt(v.Number, 10), instant(v.At), string(v.Kind), v.Amount.String(), v.Held.String(), v.Fee.String(), v.After.Posted.String(),
+		v.After.Held.String(), currency.String(), "", string(v.Transaction), string(v.Payment), string(v.Card), cell(m.Name), v.Category, m.MCC, m.Country, cell(v.Reference)}
+}
+
+// cell keeps a spreadsheet from taking somebody's text for a formula.
+func cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}

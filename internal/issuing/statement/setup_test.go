@@ -1,0 +1,191 @@
+package statement_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/statement"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/webhook"
+)
+
+var (
+	epoch = time.Date(2026, 9, 20, 9, 0, 0, 0, time.UTC)
+
+	ann = issuing.Holder{Book: "bk_ann", Realm: realm.Test, Actor: "seed/ann"}
+	bob = issuing.Holder{Book: "bk_bob", Realm: realm.Test, Actor: "seed/bob"}
+
+	ads   = authorization.Merchant{ID: "M-ADS", Name: "FACEBK ADS", MCC: "7311", Country: "US"}
+	diner = authorization.Merchant{ID: "M-EAT", Name: "=Chez Ann, Paris", MCC: "5812", Country: "FR"}
+)
+
+const day = 24 * time.Hour
+
+// purse is the subject of a wallet's statements.
+var purse = statement.Subject{Wallet: money.USD}
+
+func of(card issuing.CardID) statement.Subject { return statement.Subject{Card: card} }
+
+// process is one running program with two customers, of whom one has done nothing yet.
+type process struct {
+	*statement.Service
+	t       testing.TB
+	clock   *clock.Manual
+	wallets *wallet.Service
+	serial  int
+}
+
+func setup(t testing.TB, db *storage.DB) *process {
+	t.Helper()
+	p := &process{t: t, clock: clock.NewManual(epoch)}
+	clocks := clock.NewRealms(p.clock)
+	books := ledger.New(db, clocks, ledger.Config{})
+	t.Cleanup(books.Close)
+	keys, err := vault.Open(t.Context(), db, vault.NewMasterKey())
+	must(t, err)
+	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
+	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
+	must(t, hooks.Refresh(t.Context()))
+	cards := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{1})})
+	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
+		Policy: authorization.DefaultPolicy(), Logger: logger})
+	p.wallets = wallet.New(books, hooks.Outbox, clocks)
+	p.Service = statement.New(statement.Deps{DB: db, Books: books, Cards: cards, Payments: payments, Clocks: clocks})
+	must(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		for _, h := range []issuing.Holder{ann, bob} {
+			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: h.Book, Realm: h.Realm, OpenedAt: epoch}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return p
+}
+
+func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
+	t.Helper()
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func wantCode(t testing.TB, what string, err error, want fault.Code) {
+	t.Helper()
+	if got := fault.CodeOf(err); got != want {
+		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
+	}
+}
+
+func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
+
+func (p *process) key() string {
+	p.serial++
+	return fmt.Sprint("key-", p.serial)
+}
+
+func (p *process) load(minor int64) {
+	p.t.Helper()
+	_, err := p.wallets.Load(context.Background(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(minor), Reference: p.key(), Actor: "op/1"})
+	must(p.t, err)
+}
+
+// deposit credits what a chain paid, less a fee, or takes it back.
+func (p *process) deposit(minor, fee int64, back bool) {
+	p.t.Helper()
+	from, to, kept := wallet.Custody(asset.BTC, money.USD), wallet.Account(money.USD), wallet.Fees(money.USD)
+	op := ledger.Operation{Book: ann.Book, Kind: "deposit.credit", Reference: "dep_" + p.key(), Actor: "deposit", At: p.clock.Now(), Open: []ledger.NewAccount{from, to, kept},
+		Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: usd(minor)}, {Debit: from.ID, Credit: kept.ID, Amount: usd(fee)}}}
+	if back {
+		op.Kind = "deposit.reverse"
+		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: from.ID, Amount: usd(minor), Forced: true}, {Debit: kept.ID, Credit: from.ID, Amount: usd(fee)}}
+	}
+	_, err := p.Books.Submit(context.Background(), op)
+	must(p.t, err)
+}
+
+func (p *process) issue(minor int64) issuing.CardID {
+	p.t.Helper()
+	card, err := p.Cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
+	must(p.t, err)
+	return card.ID
+}
+
+func (p *process) fund(card issuing.CardID, minor int64) {
+	p.t.Helper()
+	_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: card, Amount: usd(minor)})
+	must(p.t, err)
+}
+
+func (p *process) pay(card issuing.CardID, minor int64, m authorization.Merchant) authorization.Decision {
+	p.t.Helper()
+	d, err := p.Payments.Authorize(context.Background(), authorization.Request{Book: ann.Book, Card: card, Key: p.key(), Amount: usd(minor), Merchant: m})
+	must(p.t, err)
+	return d
+}
+
+// sender sends a message about a payment.
+type sender = func(context.Context, authorization.Advice) (authorization.Decision, error)
+
+func (p *process) advise(do sender, a authorization.Advice) authorization.Decision {
+	p.t.Helper()
+	a.Book, a.Key = ann.Book, p.key()
+	d, err := do(context.Background(), a)
+	must(p.t, err)
+	return d
+}
+
+func (p *process) get(of statement.Subject, month string) statement.Statement {
+	p.t.Helper()
+	m, err := statement.ParseMonth(month)
+	must(p.t, err)
+	st, err := p.Get(context.Background(), ann, of, m)
+	must(p.t, err)
+	return st
+}
+
+// movements reads all movements of a statement, some at a time.
+func (p *process) movements(st *statement.Statement, page int) []statement.Movement {
+	p.t.Helper()
+	var all []statement.Movement
+	for {
+		part, err := p.Movements(context.Background(), st, int64(len(all)), page)
+		must(p.t, err)
+		if len(part) == 0 {
+			return all
+		}
+		all = append(all, part...)
+	}
+}
