@@ -1,7 +1,7 @@
 // Package cli is the command line. A package below it has the commands of one room:
 // system runs and keeps an installation, account has customers and credentials,
-// giftcard, issuing, code, check, fraud and wallet have the products'; shell is what they
-// share.
+// giftcard, issuing, code, check, fraud, wallet and cashout have the products'; shell is
+// what they share.
 //
 // A command reads its flags, calls one method of a product and shows what came back.
 // Rules about money, cards or orders are the products'.
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/account"
+	"github.com/scripcards/scrip/internal/cli/cashout"
 	"github.com/scripcards/scrip/internal/cli/check"
 	"github.com/scripcards/scrip/internal/cli/code"
 	"github.com/scripcards/scrip/internal/cli/fraud"
@@ -42,7 +43,7 @@ PostgreSQL with --database.`,
 	root.CompletionOptions.HiddenDefaultCmd = false
 	s := shell.New(root)
 	root.PersistentPreRunE = s.CheckOutput
-	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s))...)
+	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s), cashout.Commands(s))...)
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {
 			asGroup(cmd)

@@ -20,7 +20,7 @@ func TestDemoLines(t *testing.T) {
 	at := newInstallation(t, "sqlite")
 	server := at.start(t, "--demo")
 	lines := regexp.MustCompile(`(?m)^ *curl .*$`).FindAllString(server.stdout.String(), -1)
-	if len(lines) != 7 {
+	if len(lines) != 9 {
 		t.Fatalf("the demo prints %d lines with curl:\n%s", len(lines), server.stdout)
 	}
 	var first made
@@ -49,7 +49,8 @@ func TestDemoLines(t *testing.T) {
 		if got := regexp.MustCompile(`ping_[0-9a-z]{26}`).ReplaceAllString(string(shell(t, lines[3])), "ping_…"); got != check {
 			t.Errorf("the fourth line shows %s, want %s", got, check)
 		}
-		tryVirtualCards(t, lines[4:])
+		tryVirtualCards(t, lines[4:7])
+		tryCashout(t, lines[7:])
 	}
 	server.stop(t)
 	if got := server.stderr.String(); got != "" {
@@ -117,4 +118,15 @@ func shell(t *testing.T, line string) []byte {
 		t.Fatalf("%s: %v\n%s", line, err, stderr.String())
 	}
 	return stdout.Bytes()
+}
+
+// tryCashout expects of the lines about it the published price, and what 55 dollars buy.
+func tryCashout(t *testing.T, lines []string) {
+	t.Helper()
+	if got := string(shell(t, lines[0])); !strings.Contains(got, `{"name":"bitcoin","symbol":"BTC","price_usd":6585000,"enabled":true}`) {
+		t.Errorf("the price is %s", got)
+	}
+	if got := string(shell(t, lines[1])); !strings.Contains(got, `"status":"created"`) || !strings.Contains(got, `"currency_price_usd":6585000,"currency_amount":83523`) {
+		t.Errorf("the order is %s", got)
+	}
 }

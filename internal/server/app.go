@@ -43,6 +43,7 @@ import (
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/rate"
+	"github.com/scripcards/scrip/internal/server/cashdesk"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -74,6 +75,10 @@ type Options struct {
 	Deposits string
 	// BaseURL is the installation's public address, whose host no portal can claim; may be empty.
 	BaseURL string
+	// Cashout is the file that describes how prepaid cards are turned into bitcoin; empty: they are not.
+	Cashout string
+	// Captcha tells those who do so from machines; none: the live realm is not served.
+	Captcha Captcha
 	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
 	DNS string
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
@@ -126,6 +131,8 @@ type App struct {
 	Logger  *slog.Logger
 	Metrics *telemetry.Metrics
 	Supply  *supply.Service
+	// Cashout turns prepaid cards into bitcoin.
+	Cashout *cashdesk.Desk
 	// SeedRealm is that of the seeds which anybody can make.
 	SeedRealm realm.Realm
 	// Version is the program's, as it is shown to operators.
@@ -239,8 +246,26 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 		Known: func(r realm.Realm, network string) bool {
 			return slices.ContainsFunc(a.Pings.Networks(r), func(n ping.NetworkInfo) bool { return n.ID == network })
 		}})
+	if err := a.buildCashout(o); err != nil {
+		return nil, err
+	}
 	a.schedule()
 	return a, nil
+}
+
+// buildCashout makes what turns prepaid cards into bitcoin.
+func (a *App) buildCashout(o Options) error {
+	desk := cashdesk.Options{File: o.Cashout, BaseURL: o.BaseURL}
+	account, err := o.Captcha.open()
+	if err != nil {
+		return err
+	}
+	if account != nil { // a nil account is no nil interface
+		desk.Captcha = account
+	}
+	a.Cashout, err = cashdesk.Open(cashdesk.Deps{DB: a.DB, Books: a.Books, Vault: a.Vault, Accounts: a.Accounts, Outbox: a.Webhooks.Outbox, Jobs: a.Jobs,
+		Clocks: a.Clocks, Audit: a.Audit, Limits: a.Limits, Rates: a.Rates, Logger: o.Logger}, desk)
+	return err
 }
 
 // buildPings makes the balance checks with the networks that operators configured.

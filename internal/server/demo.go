@@ -40,6 +40,9 @@ func (a *App) Demo(ctx context.Context) (account.DemoAccount, error) {
 			return demo, fmt.Errorf("demo wallet: %w", err)
 		}
 	}
+	if err := a.Cashout.Demo(ctx); err != nil {
+		return demo, fmt.Errorf("demo cash-out: %w", err)
+	}
 	a.Issuing.Programme.IssuingOn, a.SeedRealm = true, realm.Test
 	if err := a.demoCards(ctx, &demo.Holder); err != nil {
 		return demo, fmt.Errorf("demo cards: %w", err)

@@ -3,6 +3,8 @@ package server
 import (
 	"slices"
 
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -25,5 +27,5 @@ func EventTypes() []string {
 		giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), address.EventTypes(),
 		order.EventTypes(), claim.EventTypes(), report.EventTypes(), stock.EventTypes(),
 		issuing.EventTypes(), authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes(),
-		ping.EventTypes(), []string{webhook.TypeDisabled})
+		ping.EventTypes(), cashout.EventTypes(), payout.EventTypes(), []string{webhook.TypeDisabled})
 }

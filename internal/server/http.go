@@ -10,17 +10,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/api/cardcoins"
 	"github.com/scripcards/scrip/internal/api/cardping"
 	"github.com/scripcards/scrip/internal/api/cardpluspay"
 	"github.com/scripcards/scrip/internal/api/cryptocardy"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/operator"
+	cashouts "github.com/scripcards/scrip/internal/api/operator/cashout"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	portalpage "github.com/scripcards/scrip/internal/web/portal"
+	"github.com/scripcards/scrip/internal/web/upload"
 	"github.com/scripcards/scrip/spec"
 )
 
@@ -64,10 +67,17 @@ func (a *App) Surfaces(h HTTP) []Surface {
 			Wallets: a.Wallets, Alerts: a.Alerts, Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		cryptocardy.New(kit, cryptocardy.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Cards: a.Issuing, Payments: a.Payments,
 			Deposits: a.Deposits, Statements: a.Statements, Disputes: a.Disputes, Webhooks: a.Webhooks, Chains: sandboxChains(a.Sandbox.Chains), Take: a.Limits.Take, Realm: a.SeedRealm}),
+		cardcoins.New(kit, cardcoins.Deps{Orders: a.Cashout.Orders, Realm: a.Cashout.Realm, Place: a.Cashout.Place, Take: a.Limits.Take, Block: a.Limits.Block,
+			Clock: clock.System(), PerMinute: a.Cashout.PerMinute, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Deciders: a.Decisions, Statements: a.Statements, Disputes: a.Disputes, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
-			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Fraud: a.Fraud, Version: a.Version}),
+			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Cashout: a.reviewers(), Fraud: a.Fraud, Version: a.Version}),
 	}
+}
+
+// reviewers is what the operator API needs of the cash-out.
+func (a *App) reviewers() cashouts.Deps {
+	return cashouts.Deps{Orders: a.Cashout.Orders, Reviews: a.Cashout.Reviews, Payouts: a.Cashout.Payouts, Phones: a.Cashout.Phones}
 }
 
 // handler returns everything that is served.
@@ -76,6 +86,7 @@ func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
 	}
+	mux.Handle(upload.Path, a.Cashout.Uploads(upload.Deps{Logger: a.Logger, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID}))
 	mux.HandleFunc("GET /openapi/{document}", contract)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)

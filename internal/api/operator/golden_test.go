@@ -39,6 +39,7 @@ func TestGoldens(t *testing.T) {
 					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
 					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256|sha256)":"([0-9a-f]{64})"`)},
+					{Name: "link", Pattern: regexp.MustCompile(`/operator/v1/cashouts/images/([\w.-]+)`)},
 					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
 					{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
 					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
@@ -51,6 +52,7 @@ func TestGoldens(t *testing.T) {
 				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
+					"cash": b.cashIn, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,
 					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report, "hunt": b.hunt, "model": b.model},
 			}
 		})

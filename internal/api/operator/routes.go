@@ -3,7 +3,8 @@
 // templates, the books, events and webhooks, networks and balance checks, portals,
 // the audit log, operators and the clock of the test realm; in operator/code what
 // concerns selling codes, in operator/issuing what concerns virtual cards, in
-// operator/fraud what concerns the fraud engine.
+// operator/cashout what concerns prepaid cards that become bitcoin, in operator/fraud what
+// concerns the fraud engine.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -19,6 +20,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator/book"
+	cashouts "github.com/scripcards/scrip/internal/api/operator/cashout"
 	"github.com/scripcards/scrip/internal/api/operator/code"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/operator/fraud"
@@ -74,6 +76,8 @@ type Deps struct {
 	Claims     *claim.Service
 	Reports    *report.Service
 	Fraud      *office.Service
+	// Cashout is what turns prepaid cards into bitcoin.
+	Cashout cashouts.Deps
 	// Version is the program's, as GET /operator/v1/status shows it.
 	Version string
 }
@@ -129,6 +133,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	code.Register(s, code.Deps{Desk: a.desk, Catalog: deps.Catalog, Stock: deps.Stock, Orders: deps.Orders, Alerts: deps.Alerts})
 	cards.Routes(s, a.desk, cards.Deps{Cards: deps.Issuing, Deciders: deps.Deciders, Statements: deps.Statements, Disputes: deps.Disputes})
 	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
+	cashouts.Routes(s, a.desk, deps.Cashout)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	fraud.Routes(s, a.desk, deps.Fraud)
 	return s

@@ -21,8 +21,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator"
+	cashouts "github.com/scripcards/scrip/internal/api/operator/cashout"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -49,6 +51,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit/cashdesk"
 	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -67,6 +70,10 @@ type bundle struct {
 	pay     *authorization.Service
 	dns     *nameserver.Server
 	log     *bytes.Buffer
+
+	// cashes is where prepaid cards become bitcoin; the newest order there is opened by its token.
+	cashes *cashdesk.Desk
+	token  pan.Secret
 
 	customer account.Customer
 	card     giftcard.Issued
@@ -147,6 +154,10 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	b.Pings = ping.New(ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: b.Cards, Policy: ping.DefaultPolicy(),
 		Fraud: scorer{}, Adapters: map[string]ping.Adapter{"http": openPartner}, Logger: logger})
 	t.Cleanup(b.Pings.Close)
+	b.cashes = cashdesk.On(t, cashdesk.Base{DB: db, Clock: b.clock, Clocks: clocks, Vault: keys, Audit: log, Ledger: books, Limits: limits, Hooks: hooks, Jobs: b.jobs,
+		Accounts: b.Accounts, Log: b.log})
+	payouts := payout.New(payout.Deps{DB: db, Books: books, Outbox: hooks.Outbox, Clocks: clocks, Queue: b.jobs, Audit: log, Logger: logger, Policy: payout.DefaultPolicy()})
+	b.Cashout = cashouts.Deps{Orders: b.cashes.Service, Reviews: b.cashes.Reviews, Payouts: payouts, Phones: b.cashes.Phones}
 }
 
 const seeder = "setup"

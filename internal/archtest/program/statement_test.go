@@ -22,13 +22,15 @@ func TestStatementsCompile(t *testing.T) {
 // acrossOwners are the statements that may reach rows of many owners, by reason.
 var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
-		"claim.list_claims", "claim.list_in_state", "fraud.find_decision", "fraud.list_history", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
+		"claim.list_claims", "claim.list_in_state", "dispute.list", "dispute.list_in_state", "fraud.find_decision", "fraud.list_history", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"questions about the operator's suppliers, whosever orders they have": {"supply.count_open"},
-	"proofs of everything there is":                                       {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
+	"payouts of a realm, which share transactions and nodes, whosever they are": {"payout.list_batched", "payout.list_ended", "payout.list_open",
+		"payout.list_payouts", "payout.list_waiting", "payout.sum_held"},
+	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "fraud.purge_decisions", "idempotency.purge_answers", "job.purge_dead",
 		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
-	"sweeps for what is due, which is then done book by book": {"authorization.due_payments", "authorization.end_challenges",
+	"sweeps for what is due, which is then done book by book": {"authorization.due_payments", "authorization.end_challenges", "dispute.list_due",
 		"giftcard.due_cards", "issuing.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping", "wallet.deposit_list_watched"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
@@ -77,7 +79,7 @@ func TestStatementsStayAtHome(t *testing.T) {
 }
 
 // roomOf is the room of the packages whose tables have its name.
-var roomOf = map[string]string{"address": "wallet", "deposit": "wallet"}
+var roomOf = map[string]string{"address": "wallet", "deposit": "wallet", "phone": "cashout", "customer": "cashout", "review": "cashout"}
 
 // homeOf returns the package that a table belongs to: the first part of its name, in the singular.
 func homeOf(table string) string {

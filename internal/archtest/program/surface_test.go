@@ -15,6 +15,7 @@ import (
 
 // forms is how each dialect wraps what it answers.
 var forms = map[string]wiretest.Contract{
+	"cardcoins":   {Data: "data"},
 	"cardping":    {ErrorCode: "error.code"},
 	"cardpluspay": {Data: "data"},
 	"cryptocardy": {ErrorCode: "error"},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/bench"
+	"github.com/scripcards/scrip/internal/bench/cardcoins"
 	"github.com/scripcards/scrip/internal/bench/payment"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -92,7 +93,7 @@ once more so, at half the rate that it reached.`,
 	return cmd
 }
 
-var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "authorize", "iso8583", "ledger"}
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "cashout-create", "cashout-read", "authorize", "iso8583", "ledger"}
 
 // wide is a limit that is counted and never reached.
 const wide = 1_000_000_000
@@ -195,6 +196,13 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 	}
 	if err := shelf(ctx, app, b, byName); err != nil {
 		return err
+	}
+	if slices.Contains(b.scenarios, "cashout-create") || slices.Contains(b.scenarios, "cashout-read") {
+		orders, err := cardcoins.Prepare(ctx, app.Cashout.Orders, b.cards)
+		if err != nil {
+			return err
+		}
+		byName["cashout-create"], byName["cashout-read"] = []bench.Scenario{orders.Create()}, []bench.Scenario{orders.Read()}
 	}
 	paid, err := payments(ctx, app, b, byName)
 	if err != nil {

@@ -122,7 +122,7 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 		return err
 	}
 	h := server.HTTP{ISO8583: networks, BaseURL: c.BaseURL, Proxies: proxies, Metrics: c.Metrics, MaxConnections: c.MaxConnections,
-		Captcha: server.Captcha{Kind: c.Captcha, SiteKey: c.CaptchaSiteKey, SecretFile: c.CaptchaSecretFile, Endpoint: c.CaptchaEndpoint},
+		Captcha: shell.Captcha(*c),
 		TLS:     server.TLS{Listen: c.TLSListen, Directory: c.ACMEDirectory, Email: c.ACMEEmail, Roots: c.ACMERoots},
 		Read:    c.ReadTimeout, Write: c.WriteTimeout, Idle: c.IdleTimeout, Shutdown: c.ShutdownTimeout}
 	if s.config.Demo {
@@ -163,6 +163,7 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   wallet          100.50 USD in each realm
   balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
   virtual cards   seed dec0-de00-dec0-de00, with a card and a wallet that 0.05 BTC paid for
+  cash-out        captcha answer demo, every code is 4321, 6585000 cents for a bitcoin
 
 Make a gift card, look at it, and see which templates there are:
 
@@ -183,5 +184,11 @@ Get a seed with a virtual card and an address to fund it at, then look at the ca
   curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00'
 
   curl -s http://%[1]s/v1/api/simulate/authorization -H 'X-Seed: dec0-de00-dec0-de00' -H 'Content-Type: application/json' -d '{"card_id":"'"$(curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00' | grep -o 'card_[0-9a-z]*')"'","amount":12.50,"merchant":{"name":"EXAMPLE ADS"}}'
+
+See what a bitcoin costs, and begin to turn a prepaid card into some:
+
+  curl -s http://%[1]s/v2/tickers
+
+  curl -s http://%[1]s/v2/orders/$(curl -s http://%[1]s/v2/orders -X POST -d '{"amount":5500,"currency":"bitcoin"}' | grep -oE '[A-Za-z0-9]{20}')
 
 `

@@ -52,6 +52,7 @@ var samples = map[string][4]string{
 	"allow_private_webhooks": {"true", "true", "true", "perhaps"},
 	"secrets":                {"file-secrets", "environment-secrets", "flag-secrets", ""},
 	"proxy_list":             {"file.txt", "environment.txt", "flag.txt", ""},
+	"cashout":                {"file.json", "environment.json", "flag.json", ""},
 	"deposits":               {"file.json", "environment.json", "flag.json", ""},
 	"captcha":                {"recaptcha", "hcaptcha", "turnstile", "other"},
 	"captcha_site_key":       {"file-key", "environment-key", "flag-key", ""},

@@ -1,6 +1,6 @@
 // Package picture takes in pictures that people upload: PNG and JPEG, told by their bytes,
-// bounded in bytes, pixels and passes, decoded and encoded anew, so that nothing but pixels
-// is kept.
+// bounded in bytes, pixels, passes and memory, decoded, turned upright and encoded anew, so
+// that nothing but pixels is kept. It also tells pictures that look alike.
 //
 // It promises that a small file cannot take much memory or time, and that what it returns
 // holds no metadata, no text and no second file. It must never keep or serve a byte of an
@@ -11,8 +11,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"image"
+	"image/color"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
 
@@ -36,6 +39,31 @@ const (
 	jpegQuality = 88
 )
 
+// Limits of a photo as phones make them.
+const (
+	MaxPhotoBytes  = 5 << 20
+	MaxPhotoSide   = 10_000
+	MaxPhotoPixels = 25_000_000
+	// MaxPhotoMemory bounds what decoding and turning one takes, in bytes: 25 million pixels
+	// compressed as usual, or 12 million that come in passes.
+	MaxPhotoMemory = 160 << 20
+	// MaxPhotoStored bounds a photo as it is kept.
+	MaxPhotoStored = 12 << 20
+	photoQuality   = 92
+	leastQuality   = 72
+)
+
+// limits are what Clean and Photo differ in.
+type limits struct {
+	bytes, side, pixels, memory, stored int
+	// best and least are the qualities of a jpeg: as good as fits.
+	best, least int
+	// strict refuses files that go on behind their picture.
+	strict bool
+	// declared is the type that it must have; empty: either.
+	declared string
+}
+
 // Picture is a clean one.
 type Picture struct {
 	// Type is image/png or image/jpeg.
@@ -43,51 +71,165 @@ type Picture struct {
 	// Hash is the SHA-256 of Data in hex.
 	Hash string
 	Data []byte
+	// Width and Height are in pixels.
+	Width, Height int
 }
-
-// startOfScan is a jpeg's marker; coded pixels never look like it.
-const startOfScan = "\xff\xda"
 
 // Clean checks an uploaded picture and encodes its pixels anew: metadata, trailing data
 // and anything that is not a picture stay behind. It returns invalid_request, which blames
 // the field that name says.
 func Clean(upload []byte, name string) (Picture, error) {
-	bad := func(format string, args ...any) (Picture, error) {
-		return Picture{}, fault.New(fault.InvalidRequest, "the "+name+" "+format, args...).At(name)
+	clean, _, err := take(upload, name, limits{
+		bytes: MaxBytes, side: MaxSide, pixels: MaxPixels, memory: 0, stored: MaxStored, best: jpegQuality, least: jpegQuality,
+	})
+	return clean, err
+}
+
+// Photo does the same for a photo, of the type that was declared, within larger limits, and
+// returns its pixels too. It refuses a file that goes on behind its picture with anything
+// but what cameras put there.
+func Photo(upload []byte, declared, name string) (Picture, image.Image, error) {
+	clean, pixels, err := take(upload, name, limits{
+		bytes: MaxPhotoBytes, side: MaxPhotoSide, pixels: MaxPhotoPixels, memory: MaxPhotoMemory, stored: MaxPhotoStored,
+		best: photoQuality, least: leastQuality, strict: true, declared: declared,
+	})
+	return clean, pixels, err
+}
+
+func take(upload []byte, name string, l limits) (Picture, image.Image, error) {
+	decoded, format, reason := decode(upload, l)
+	if reason != "" {
+		return Picture{}, nil, fault.New(fault.InvalidRequest, "the %s %s", name, reason).At(name)
 	}
-	if len(upload) == 0 || len(upload) > MaxBytes {
-		return bad("must have 1 to %d bytes", MaxBytes)
+	clean, err := encode(decoded, format, l)
+	if errors.Is(err, errDetailed) {
+		return Picture{}, nil, fault.New(fault.InvalidRequest, "the %s is too detailed: encoded anew it has more than %d bytes", name, l.stored).At(name)
+	}
+	if err != nil {
+		return Picture{}, nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	return clean, decoded, nil
+}
+
+// decode returns the picture upright, or why it is refused.
+func decode(upload []byte, l limits) (picture image.Image, format, reason string) {
+	if len(upload) == 0 || len(upload) > l.bytes {
+		return nil, "", fmt.Sprintf("must have 1 to %d bytes", l.bytes)
 	}
 	header, format, err := image.DecodeConfig(bytes.NewReader(upload))
 	if err != nil || (format != "png" && format != "jpeg") {
-		return bad("must be a png or jpeg image")
+		return nil, "", "must be a png or jpeg image"
+	}
+	if l.declared != "" && l.declared != mediaType(format) {
+		return nil, "", "is declared as " + l.declared + " and is " + mediaType(format)
 	}
 	// Checked before decoding: a small file can claim a picture that fills the memory.
-	if min(header.Width, header.Height) < MinSide || max(header.Width, header.Height) > MaxSide {
-		return bad("must be %d to %d pixels wide and high", MinSide, MaxSide)
+	if min(header.Width, header.Height) < MinSide || max(header.Width, header.Height) > l.side {
+		return nil, "", fmt.Sprintf("must be %d to %d pixels wide and high", MinSide, l.side)
 	}
-	if header.Width*header.Height > MaxPixels {
-		return bad("must have at most %d pixels", MaxPixels)
+	if header.Width*header.Height > l.pixels {
+		return nil, "", fmt.Sprintf("must have at most %d pixels", l.pixels)
 	}
-	if bytes.Count(upload, []byte(startOfScan)) > MaxScans && format == "jpeg" {
-		return bad("must have at most %d scans", MaxScans)
+	c, reason := inspect(upload, format, l)
+	if reason != "" {
+		return nil, "", reason
 	}
-	picture, _, err := image.Decode(bytes.NewReader(upload))
+	if l.memory > 0 && c.takes(header.Width*header.Height) > l.memory {
+		return nil, "", "takes too much memory to decode: make it smaller, or save it without progressive passes"
+	}
+	picture, _, err = image.Decode(bytes.NewReader(upload))
 	if err != nil {
-		return bad("is damaged")
+		return nil, "", "is damaged"
 	}
+	return upright(picture, c.orientation), format, ""
+}
+
+func mediaType(format string) string { return "image/" + format }
+
+// inspect looks at the file around the picture.
+func inspect(upload []byte, format string, l limits) (c container, reason string) {
+	walk := walkPNG
+	if format == "jpeg" {
+		walk = walkJPEG
+	}
+	c, whole := walk(upload)
+	if c.scans > MaxScans || !whole && bytes.Count(upload, []byte("\xff\xda")) > MaxScans && format == "jpeg" {
+		return c, fmt.Sprintf("must have at most %d scans", MaxScans)
+	}
+	switch tail := upload[min(c.end, len(upload)):]; {
+	case !l.strict:
+	case !whole:
+		return c, "is damaged"
+	case len(tail) > 0 && (format != "jpeg" || !knownTail(tail)):
+		return c, "must end where its picture ends: something else follows"
+	}
+	return c, ""
+}
+
+// takes is how many bytes so many pixels take, turning them included.
+func (c container) takes(pixels int) int {
+	memory := pixels / 8 * c.memory
+	if c.orientation > 1 {
+		memory += 4 * pixels
+	}
+	return memory
+}
+
+// errDetailed says that a picture does not fit.
+var errDetailed = errors.New("too detailed")
+
+// encode writes the pixels as a file, as good as fits.
+func encode(picture image.Image, format string, l limits) (Picture, error) {
 	var out bytes.Buffer
-	if format == "png" {
-		err = png.Encode(&out, picture)
-	} else {
-		err = jpeg.Encode(&out, picture, &jpeg.Options{Quality: jpegQuality})
+	for quality := l.best; quality >= l.least; quality -= 10 {
+		out.Reset()
+		var err error
+		if format == "png" {
+			err = png.Encode(&out, picture)
+		} else {
+			err = jpeg.Encode(&out, picture, &jpeg.Options{Quality: quality})
+		}
+		if err != nil {
+			return Picture{}, err
+		}
+		if out.Len() <= l.stored || format == "png" {
+			break
+		}
 	}
-	if err != nil {
-		return Picture{}, fmt.Errorf("encode %s: %w", name, err)
-	}
-	if out.Len() > MaxStored {
-		return bad("is too detailed: encoded anew it has more than %d bytes", MaxStored)
+	if out.Len() > l.stored {
+		return Picture{}, errDetailed
 	}
 	sum := sha256.Sum256(out.Bytes())
-	return Picture{Type: "image/" + format, Hash: hex.EncodeToString(sum[:]), Data: out.Bytes()}, nil
+	size := picture.Bounds().Size()
+	return Picture{Type: mediaType(format), Hash: hex.EncodeToString(sum[:]), Data: out.Bytes(), Width: size.X, Height: size.Y}, nil
+}
+
+// block is the side of what a jpeg compresses together: pixels beside an area tell of it.
+const block = 16
+
+// Redact paints over an area of a photo that Photo returned, and over what was compressed
+// together with it, and encodes it anew. It returns invalid_request for an area that is
+// not in the picture.
+func Redact(photo []byte, area image.Rectangle) (Picture, error) {
+	source, format, err := image.Decode(bytes.NewReader(photo))
+	if err != nil {
+		return Picture{}, fmt.Errorf("redact: %w", err)
+	}
+	bounds := source.Bounds()
+	if area.Canon() != area || area.Empty() || !area.In(bounds) {
+		return Picture{}, fault.New(fault.InvalidRequest, "the area must be within the picture, %d by %d pixels", bounds.Dx(), bounds.Dy()).At("area")
+	}
+	area = image.Rect(area.Min.X/block*block, area.Min.Y/block*block,
+		(area.Max.X+block-1)/block*block, (area.Max.Y+block-1)/block*block).Intersect(bounds)
+	var painted draw.Image = image.NewNRGBA(bounds)
+	if format == "jpeg" { // has no transparency, and is encoded faster
+		painted = image.NewRGBA(bounds)
+	}
+	draw.Draw(painted, bounds, source, bounds.Min, draw.Src)
+	draw.Draw(painted, area, image.NewUniform(color.Black), image.Point{}, draw.Src)
+	clean, err := encode(painted, format, limits{stored: MaxPhotoStored, best: photoQuality, least: leastQuality})
+	if err != nil {
+		return Picture{}, fmt.Errorf("redact: %w", err)
+	}
+	return clean, nil
 }

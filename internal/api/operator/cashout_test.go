@@ -1,0 +1,99 @@
+package operator_test
+
+import (
+	"encoding/json"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/review"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// cashIn makes an order of cash-out that waits for reviewers: its cents and its phone.
+func (b *bundle) cashIn(t testing.TB, args []string) {
+	t.Helper()
+	cents, err := strconv.ParseInt(args[0], 10, 64)
+	check(t, err)
+	b.token = b.cashes.Processing(cents, args[1])
+}
+
+// cashAgain uploads what an order went back for, and has it reviewed.
+func (b *bundle) cashAgain(t testing.TB, _ []string) {
+	t.Helper()
+	b.cashes.Upload(b.token)
+	check(t, b.cashes.Submit(t.Context(), realm.Test, b.token))
+}
+
+// cashBroke has nothing be payable where orders say.
+func (b *bundle) cashBroke(testing.TB, []string) {
+	b.cashes.Node.Refuse = fault.New(fault.InvalidRequest, "the invoice is too old")
+}
+
+// cashFixed has everything be payable again.
+func (b *bundle) cashFixed(testing.TB, []string) { b.cashes.Node.Refuse = nil }
+
+// A link to a picture works without a key, once it was asked for with one, and is recorded.
+func TestCashoutLink(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.cashIn(t, []string{"5500", "+14155550101"})
+	v := b.cashes.Look(b.token)
+	pictures, err := b.cashes.Service.Pictures(t.Context(), &v.Order)
+	check(t, err)
+	path := "/operator/v1/books/" + string(v.Book) + "/cashouts/" + string(v.ID)
+	if w := b.do(account.RoleAdmin, "POST", path+"/images/"+pictures[0].ID+"/link", ""); w.Code != 409 {
+		t.Errorf("a link for who does not have the order: %d %s", w.Code, w.Body)
+	}
+	if w := b.do(account.RoleAdmin, "POST", path+"/claim", ""); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	w := b.do(account.RoleAdmin, "POST", path+"/images/"+pictures[0].ID+"/link", "")
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	var link struct{ Path string }
+	check(t, json.Unmarshal(w.Body.Bytes(), &link))
+	got := b.do("", "GET", link.Path, "")
+	if got.Code != 200 || got.Header().Get("Content-Type") != "image/png" || got.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", got.Code, got.Header())
+	}
+	if len(b.cashes.Pictures.Opened) != 1 {
+		t.Errorf("opened %v", b.cashes.Pictures.Opened)
+	}
+	if got := b.do("", "GET", link.Path+"x", ""); got.Code != 404 {
+		t.Errorf("another link: %d", got.Code)
+	}
+}
+
+// cashouts are the calls about cash-out, each with an order of its own; me is who makes them.
+func (b *bundle) cashouts(t *testing.T, me string) map[string]repeatable {
+	t.Helper()
+	var refs []review.Ref
+	var paths []string
+	for i := range 5 {
+		b.cashIn(t, []string{"5500", "+1415555010" + strconv.Itoa(i)})
+		v := b.cashes.Look(b.token)
+		refs = append(refs, review.Ref{Book: v.Book, Order: v.ID, Actor: me})
+		paths = append(paths, "/operator/v1/books/"+string(v.Book)+"/cashouts/"+string(v.ID))
+	}
+	b.cashes.Reviews.Policy.Hold = 24 * time.Hour // another of the calls moves the clock
+	for _, ref := range refs[1:3] {
+		_, err := b.cashes.Reviews.Claim(t.Context(), ref)
+		check(t, err)
+	}
+	b.cashBroke(t, nil)
+	_, err := b.cashes.Approve(t.Context(), cashout.Decision{Book: refs[4].Book, Order: refs[4].Order, Actor: seeder})
+	check(t, err)
+	b.cashFixed(t, nil)
+	return map[string]repeatable{
+		"cashouts.claim":     {target: paths[0] + "/claim", body: `{}`},
+		"cashouts.release":   {target: paths[1] + "/release", body: `{}`, again: true},
+		"cashouts.decide":    {target: paths[2] + "/decide", body: `{"images":[{"image_type":"Image1","accept":true},{"image_type":"Image2","accept":true}]}`},
+		"cashouts.refuse":    {target: paths[3] + "/refuse", body: `{"reason":"stolen"}`},
+		"cashouts.pay_again": {target: paths[4] + "/pay", body: `{"to":"ada@example.com"}`},
+	}
+}

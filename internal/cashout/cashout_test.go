@@ -1,0 +1,608 @@
+package cashout_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/cashdesk"
+)
+
+// The table of transitions is the documented one, and nothing else is possible.
+func TestTransitions(t *testing.T) {
+	want := map[cashout.Status]string{
+		cashout.Created: "confirmed cancelled expired", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
+		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed",
+		cashout.Completed: "", cashout.Blocked: "", cashout.Cancelled: "", cashout.Expired: "",
+	}
+	for _, from := range cashout.Statuses() {
+		var to []string
+		for _, s := range cashout.Statuses() {
+			if from.CanBecome(s) {
+				to = append(to, string(s))
+			}
+		}
+		got, expected := slices.Sorted(slices.Values(to)), slices.Sorted(slices.Values(strings.Fields(want[from])))
+		if diff := cmp.Diff(strings.Join(expected, " "), strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", from, diff)
+		}
+	}
+}
+
+// Every act is allowed in one status and refused in every other.
+func TestActs(t *testing.T) {
+	want := map[cashout.Act]cashout.Status{cashout.Change: cashout.Created, cashout.AskCode: cashout.Created, cashout.Confirm: cashout.Created,
+		cashout.Pay: cashout.Confirmed, cashout.Upload: cashout.Authorized, cashout.Submit: cashout.Authorized}
+	for _, act := range cashout.Acts() {
+		for _, status := range cashout.Statuses() {
+			err := (&cashout.Order{Status: status}).Allows(act)
+			if (err == nil) != (want[act] == status) || err != nil && fault.CodeOf(err) != fault.InvalidState {
+				t.Errorf("%s while %s: %v", act, status, err)
+			}
+			if err != nil && strings.Contains(err.Error(), string(cashout.Blocked)) {
+				t.Errorf("%s tells that an order is blocked: %v", act, err)
+			}
+		}
+	}
+}
+
+// acts does everything that a caller can do to an order, each once.
+func acts(ctx context.Context, d *cashdesk.Desk, token pan.Secret) map[cashout.Act]error {
+	address := cashdesk.Address
+	contact := cashout.Contact{Address: &address}
+	_, upload := d.Presign(ctx, cashout.Picture{Realm: realm.Test, Token: token, Kind: "Image1", Name: "a.jpg", Size: 10})
+	return map[cashout.Act]error{
+		cashout.Change:  d.Change(ctx, realm.Test, token, contact),
+		cashout.AskCode: d.SendCode(ctx, cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From}),
+		cashout.Confirm: d.EnterCode(ctx, cashout.Entry{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Code: pan.NewSecret("0000"), From: cashdesk.From}),
+		cashout.Pay:     d.Authorize(ctx, cashout.Where{Realm: realm.Test, Token: token, Contact: contact}),
+		cashout.Upload:  upload,
+		cashout.Submit:  d.Submit(ctx, realm.Test, token),
+	}
+}
+
+// In every status, what is not allowed is refused with the same fault and changes nothing.
+func TestIllegalActs(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		reviewer := func(token pan.Secret, do func(context.Context, cashout.Decision) (cashout.Order, error)) {
+			o := d.Look(token).Order
+			_, err := do(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+			d.Must(err)
+		}
+		approved, blocked := d.Processing(5500, "+14155550101"), d.Processing(5500, "+14155550102")
+		reviewer(approved, d.Approve)
+		d.Screen.Match = customer.Match{List: "sdn", Kind: "name"}
+		reviewer(blocked, d.Approve)
+		for want, token := range map[cashout.Status]pan.Secret{cashout.Confirmed: d.Confirmed(5500, "+14155550103"), cashout.Authorized: d.Authorized(5500, "+14155550104"),
+			cashout.Processing: d.Processing(5500, "+14155550105"), cashout.Approved: approved, cashout.Blocked: blocked} {
+			before := d.Contents()
+			allowed := map[cashout.Status][]cashout.Act{cashout.Confirmed: {cashout.Pay}, cashout.Authorized: {cashout.Upload, cashout.Submit}}[want]
+			if want == cashout.Confirmed {
+				continue // the payment would succeed: TestJourney makes it
+			}
+			for act, err := range acts(t.Context(), d, token) {
+				if !slices.Contains(allowed, act) && fault.CodeOf(err) != fault.InvalidState {
+					t.Errorf("%s while %s: %v", act, want, err)
+				}
+			}
+			if diff := cmp.Diff(before, d.Contents()); diff != "" {
+				t.Errorf("%s (-before +after):\n%s", want, diff)
+			}
+		}
+	})
+}
+
+// The whole way: what the caller sees at each step, and what the books have at the end.
+func TestJourney(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Opened(5500)
+		see := func(status cashout.Status, price, satoshis int64) cashout.View {
+			t.Helper()
+			v := d.Look(token)
+			if v.Status != status || v.Price.Cents.Minor != price || v.Bitcoin != money.New(satoshis, money.BTC) {
+				t.Fatalf("%s at %d for %d, want %s at %d for %d", v.Status, v.Price.Cents.Minor, v.Bitcoin.Minor, status, price, satoshis)
+			}
+			return v
+		}
+		see(cashout.Created, 6_585_000, 83_523)
+		d.Market.Price = "70000"
+		d.Clock.Advance(time.Minute)
+		see(cashout.Created, 7_000_000, 78_571)
+		d.Must(d.SendCode(t.Context(), cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From}))
+		d.Must(d.EnterCode(t.Context(), cashout.Entry{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Code: d.Phone.Last(), From: cashdesk.From}))
+		if v := see(cashout.Confirmed, 7_000_000, 78_571); v.Limits == nil || v.Limits.Used.Minor != 0 || v.Limits.Left.Minor != 1_000_000 || v.Limits.NeedsNames {
+			t.Errorf("limits %+v", v.Limits)
+		}
+		address := cashdesk.Address
+		d.Must(d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}))
+		d.Market.Price = "20000"
+		d.Clock.Advance(time.Hour)
+		v := see(cashout.Authorized, 7_000_000, 78_571)
+		if diff := cmp.Diff([]cashout.Required{{Kind: cashout.Card}, {Kind: cashout.Receipt}}, v.Required); diff != "" {
+			t.Errorf("required (-want +got):\n%s", diff)
+		}
+		if err := d.Submit(t.Context(), realm.Test, token); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("verified without pictures: %v", err)
+		}
+		d.Upload(token)
+		d.Must(d.Submit(t.Context(), realm.Test, token))
+		o := see(cashout.Processing, 7_000_000, 78_571).Order
+		if list, err := d.Ledger.ListTransactions(t.Context(), o.Book, 1<<60, 10); err != nil || len(list) != 0 {
+			t.Errorf("%d transactions before the approval, %v", len(list), err)
+		}
+		done, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		see(cashout.Approved, 7_000_000, 78_571)
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.exchange/USD": "54.99", "cashout.fees/USD": "0.01",
+			"cashout.exchange/BTC": "0.00078571", "cashout.owed/" + string(o.ID): "0.00078571 (0.00000000)"})
+		end(t, d, done, "txid", "")
+		if v := see(cashout.Completed, 7_000_000, 78_571); v.Proof != "txid" {
+			t.Errorf("proof %q", v.Proof)
+		}
+		d.Verified()
+	})
+}
+
+// balances compares the accounts of a book: what was posted, and in brackets what is available where that is less.
+func balances(t *testing.T, d *cashdesk.Desk, book ledger.BookID, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for name := range want {
+		a, err := d.Ledger.FindAccount(t.Context(), book, ledger.AccountID(name))
+		if err != nil {
+			got[name] = err.Error()
+			continue
+		}
+		got[name] = a.Posted().String()
+		if a.Available() != a.Posted() && !a.Unbounded {
+			got[name] += " (" + a.Available().String() + ")"
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("accounts (-want +got):\n%s", diff)
+	}
+}
+
+// end has the node say what became of an order's payout, with the money that moves.
+func end(t *testing.T, d *cashdesk.Desk, o cashout.Order, proof, reason string) {
+	t.Helper()
+	action := ledger.Capture
+	if proof == "" {
+		action = ledger.Release
+	}
+	_, err := d.Ledger.Submit(t.Context(), ledger.Operation{Book: o.Book, Kind: "payout.end", At: d.Clock.Now(),
+		Holds: []ledger.HoldChange{{Action: action, ID: ledger.HoldID("hold_" + o.Payout)}},
+		Effects: func(out ledger.Outcome) ([]storage.Effect, error) {
+			return d.PayoutEnded(cashout.Ended{Book: o.Book, Realm: o.Realm, Order: o.ID, Payout: o.Payout, Amount: o.Bitcoin, Proof: proof, Reason: reason, At: out.At}), nil
+		}})
+	d.Must(err)
+}
+
+// get returns an order as operators see it.
+func get(d *cashdesk.Desk, token pan.Secret) cashout.Order {
+	d.T.Helper()
+	v := d.Look(token)
+	o, err := d.Get(d.T.Context(), v.Book, v.ID)
+	d.Must(err)
+	return o
+}
+
+// A rejection asks for the bad pictures alone, with the reason, and for another look at all of them.
+func TestRejection(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		pictures, err := d.Service.Pictures(t.Context(), &o)
+		d.Must(err)
+		var verdicts []cashout.Verdict
+		for _, m := range pictures {
+			v := cashout.Verdict{Kind: m.Kind, Image: m.ID, Accepted: m.Kind == cashout.Card, Actor: "ada", At: d.Clock.Now()}
+			if !v.Accepted {
+				v.Reason, v.Note = cashout.Blurred, "Hold it still."
+			}
+			verdicts = append(verdicts, v)
+		}
+		d.Clock.Advance(23 * time.Hour)
+		_, err = d.Reject(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Verdicts: verdicts, Actor: "ada"})
+		d.Must(err)
+		want := []cashout.Required{{Kind: cashout.Receipt, Feedback: "The picture is blurred or too dark to read. Hold it still."}}
+		if v := d.Look(token); v.Status != cashout.Authorized || cmp.Diff(want, v.Required) != "" || v.Round != 1 {
+			t.Errorf("%s, round %d, %+v", v.Status, v.Round, v.Required)
+		}
+		_, err = d.Presign(t.Context(), cashout.Picture{Realm: realm.Test, Token: token, Kind: "Image1", Name: "a.jpg", Size: 10})
+		if fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("a good picture is taken again: %v", err)
+		}
+		d.Clock.Advance(2 * time.Hour) // the first day is over, the second one counts from the rejection
+		if err := d.Submit(t.Context(), realm.Test, token); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("the same bad picture: %v", err)
+		}
+		d.Upload(token)
+		if v := d.Look(token); !v.Required[0].Uploaded || v.Required[0].Feedback != "" {
+			t.Errorf("%+v", v.Required)
+		}
+		d.Must(d.Submit(t.Context(), realm.Test, token))
+		o = get(d, token)
+		_, err = d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		d.Verified()
+	})
+}
+
+// Orders whose time is over are gone at that instant, and the sweep has their pictures erased; no order under review is.
+func TestExpiry(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		tokens := map[cashout.Status]pan.Secret{cashout.Created: d.Opened(5500), cashout.Confirmed: d.Confirmed(5500, "+14155550101"),
+			cashout.Authorized: d.Authorized(5500, "+14155550102"), cashout.Processing: d.Processing(5500, "+14155550103")}
+		ids := map[cashout.Status]cashout.Order{}
+		for status, token := range tokens {
+			ids[status] = get(d, token)
+		}
+		d.Clock.Advance(cashout.Lifetime - time.Microsecond)
+		for status, token := range tokens {
+			if got := d.Look(token).Status; got != status {
+				t.Errorf("a moment before: %s, want %s", got, status)
+			}
+		}
+		d.Clock.Advance(time.Microsecond)
+		for status, token := range tokens {
+			_, err := d.View(t.Context(), realm.Test, token)
+			if want := status != cashout.Processing; (fault.CodeOf(err) == fault.NotFound) != want {
+				t.Errorf("%s: %v", status, err)
+			}
+			err = d.Change(t.Context(), realm.Test, token, cashout.Contact{})
+			if want := status != cashout.Processing; (fault.CodeOf(err) == fault.NotFound) != want {
+				t.Errorf("change while %s: %v", status, err)
+			}
+		}
+		for _, want := range []int{3, 0} {
+			if n, err := d.Expire(t.Context()); err != nil || n != want {
+				t.Errorf("%d expired, %v, want %d", n, err, want)
+			}
+		}
+		if len(d.Pictures.Erased) != 3 {
+			t.Errorf("pictures of %d orders are erased, want 3", len(d.Pictures.Erased))
+		}
+		for status, o := range ids {
+			if list, err := d.Ledger.ListTransactions(t.Context(), o.Book, 1<<60, 10); err != nil || len(list) != 0 {
+				t.Errorf("%s: %d transactions are left, %v", status, len(list), err)
+			}
+		}
+	})
+}
+
+// What is asked of a customer follows the volume of seven days, names once, and nobody passes the most.
+func TestTiers(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		d.Market.Price = "50000"
+		address := cashdesk.Address
+		for i, step := range []struct {
+			cents         int64
+			name          bool // a name is given
+			code          fault.Code
+			needsDocument bool
+		}{
+			{1_000_00, false, "", false},
+			{10_00, false, fault.InvalidRequest, false}, // $1,010: names
+			{1_000_00, true, "", false},                 // $2,000
+			{1_000_00, false, "", false},                // $3,000: names once
+			{10_00, false, "", true},                    // above
+			{1_000_00, false, "", true}, {1_000_00, false, "", true}, {1_000_00, false, "", true}, {1_000_00, false, "", true}, {1_000_00, false, "", true},
+			{990_00, false, "", true}, // $9,000
+			{1_000_00, false, "", true},
+			{10_00, false, fault.GuardExceeded, false}, // $10,010
+		} {
+			d.Clock.Advance(3 * time.Hour) // so that a number may have so many codes
+			token := d.Confirmed(step.cents, cashdesk.Number)
+			w := cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}
+			if step.name {
+				w.First, w.Last = "Ada", "Lovelace"
+			}
+			before := d.Look(token).Limits
+			err := d.Authorize(t.Context(), w)
+			if fault.CodeOf(err) != step.code {
+				t.Fatalf("step %d: %v, want %s", i, err, step.code)
+			}
+			if err != nil {
+				if before.Left.Minor >= step.cents != (step.code == fault.InvalidRequest) || before.NeedsNames != (step.code == fault.InvalidRequest) {
+					t.Errorf("step %d: %v; told before: %+v", i, err, before)
+				}
+				continue
+			}
+			if o := get(d, token); o.NeedsDocument != step.needsDocument || before.NeedsDocument != step.needsDocument {
+				t.Errorf("step %d: a document is needed %t, told %t, want %t", i, o.NeedsDocument, before.NeedsDocument, step.needsDocument)
+			}
+			if want := 2; step.needsDocument && len(d.Look(token).Required) != 5 || !step.needsDocument && len(d.Look(token).Required) != want {
+				t.Errorf("step %d: %+v", i, d.Look(token).Required)
+			}
+			d.Upload(token)
+			d.Must(d.Submit(t.Context(), realm.Test, token))
+		}
+		d.Clock.Advance(7 * 24 * time.Hour)
+		token := d.Confirmed(1_000_00, cashdesk.Number)
+		if l := d.Look(token).Limits; l.Used.Minor != 0 || l.NeedsDocument {
+			t.Errorf("a week later %+v", l)
+		}
+	})
+}
+
+// Two orders of one customer at once do not pass a limit that one of them reaches.
+func TestTiersAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		d.Market.Price = "50000"
+		address := cashdesk.Address
+		var tokens []pan.Secret
+		for range 4 {
+			d.Clock.Advance(3 * time.Hour)
+			tokens = append(tokens, d.Confirmed(600_00, cashdesk.Number))
+		}
+		var group sync.WaitGroup
+		codes := make([]fault.Code, len(tokens))
+		for i, token := range tokens {
+			group.Go(func() {
+				codes[i] = fault.CodeOf(d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}))
+			})
+		}
+		group.Wait()
+		slices.Sort(codes)
+		if diff := cmp.Diff([]fault.Code{"", fault.InvalidRequest, fault.InvalidRequest, fault.InvalidRequest}, codes); diff != "" {
+			t.Errorf("without a name (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Whom a list names is not paid: what is owed is blocked, in an account of its own, and the caller sees a review that goes on.
+func TestBlocked(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		decide := cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"}
+		d.Screen.Err = fault.New(fault.Unavailable, "the list gives no answer")
+		if _, err := d.Approve(t.Context(), decide); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("approved without the list: %v", err)
+		}
+		d.Screen.Err, d.Screen.Match = nil, customer.Match{List: "sdn", Kind: "address"}
+		got, err := d.Approve(t.Context(), decide)
+		d.Must(err)
+		if got.Status != cashout.Blocked || len(d.Node.Planned) != 0 {
+			t.Errorf("%s, %d payouts", got.Status, len(d.Node.Planned))
+		}
+		if who := d.Screen.Asked[0]; who.Name != (customer.Name{First: "Ada", Last: "Lovelace"}) || who.Address != cashdesk.Address {
+			t.Errorf("the list was asked about %q at %s", who.Name.First, who.Address)
+		}
+		if v := d.Look(token); v.Status.Shown() != cashout.Processing {
+			t.Errorf("shown %s", v.Status.Shown())
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523"})
+		if at := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; at.Sub(d.Clock.Now()) < 4*365*24*time.Hour {
+			t.Errorf("pictures are erased at %s", at)
+		}
+		d.Verified()
+	})
+}
+
+// A payout that failed leaves what is owed, and is made again elsewhere, once.
+func TestPayoutFails(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		decide := cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"}
+		o, err := d.Approve(t.Context(), decide)
+		d.Must(err)
+		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("paid again while it is on its way: %v", err)
+		}
+		end(t, d, o, "", "no route")
+		if got := get(d, token); got.Status != cashout.Approved || got.Reason != "no route" {
+			t.Errorf("%s: %s", got.Status, got.Reason)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523"})
+		again, err := d.PayAgain(t.Context(), decide, "ada@example.com")
+		d.Must(err)
+		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("paid a third time: %v", err)
+		}
+		late := d.PayoutEnded(cashout.Ended{Book: o.Book, Realm: o.Realm, Order: o.ID, Payout: o.Payout, Amount: o.Bitcoin, Proof: "late", At: d.Clock.Now()})
+		d.Must(db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, late) }))
+		if got := get(d, token); got.Status != cashout.Approved {
+			t.Errorf("the first payout ends once more, and the order is %s", got.Status)
+		}
+		end(t, d, again, "preimage", "")
+		if got := get(d, token); got.Status != cashout.Completed || got.Proof != "preimage" || got.To.Method != cashout.Lightning {
+			t.Errorf("%+v", got)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00000000"})
+		d.Verified()
+	})
+}
+
+// Two reviewers who approve at once pay once.
+func TestApproveAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		o := get(d, d.Processing(5500, cashdesk.Number))
+		var group sync.WaitGroup
+		codes := make([]fault.Code, 8)
+		for i := range codes {
+			group.Go(func() {
+				_, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: fmt.Sprint("reviewer", i)})
+				codes[i] = fault.CodeOf(err)
+			})
+		}
+		group.Wait()
+		right := 0
+		for _, c := range codes {
+			if c == "" {
+				right++
+			} else if c != fault.InvalidState {
+				t.Errorf("refused with %s", c)
+			}
+		}
+		if right != 1 {
+			t.Errorf("%d approvals", right)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523 (0.00000000)", "cashout.cards/USD": "55.00"})
+		d.Verified()
+	})
+}
+
+// Without a price nothing is sold, and what is locked goes on.
+func TestNoPrice(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		created, confirmed, authorized := d.Opened(5500), d.Confirmed(5500, "+14155550101"), d.Authorized(5500, "+14155550102")
+		d.Market.Price = ""
+		d.Clock.Advance(time.Minute)
+		if q, err := d.Quote(t.Context(), realm.Test); err != nil || q.Open {
+			t.Errorf("open %t, %v", q.Open, err)
+		}
+		address := cashdesk.Address
+		_, _, err := d.Create(t.Context(), cashout.Opening{Realm: realm.Test, Amount: 5500, Currency: cashout.Bitcoin})
+		_, look := d.View(t.Context(), realm.Test, created)
+		for name, err := range map[string]error{"create": err, "look": look,
+			"authorize": d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: confirmed, Contact: cashout.Contact{Address: &address}})} {
+			if fault.CodeOf(err) != fault.Unavailable {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if v := d.Look(authorized); v.Bitcoin.Minor != 83_523 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// A realm that is not served takes no order, whatever the other one does.
+func TestNotServed(t *testing.T) {
+	d := cashdesk.Open(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	token := d.Opened(5500)
+	_, _, err := d.Create(t.Context(), cashout.Opening{Realm: realm.Live, Amount: 5500, Currency: cashout.Bitcoin})
+	_, look := d.View(t.Context(), realm.Live, token)
+	if fault.CodeOf(err) != fault.Unavailable || fault.CodeOf(look) != fault.Unavailable {
+		t.Errorf("%v, %v", err, look)
+	}
+	if q, err := d.Quote(t.Context(), realm.Live); err != nil || q.Open {
+		t.Errorf("open %t, %v", q.Open, err)
+	}
+}
+
+// Tokens are 20 characters of 62, all of them in use, and neither the database nor the log has one; nor a number, a name or a code.
+func TestSecretsStaySecret(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		var tokens []string
+		seen := map[rune]bool{}
+		for range 40 {
+			text := d.Opened(5500).Reveal()
+			tokens = append(tokens, text)
+			for _, r := range text {
+				seen[r] = true
+			}
+			if len(text) != 20 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
+				t.Errorf("token %q", text)
+			}
+		}
+		if len(seen) < 55 {
+			t.Errorf("only %d characters in %d tokens", len(seen), len(tokens))
+		}
+		token := d.Processing(5500, cashdesk.Number)
+		all := d.Contents() + d.Log.String()
+		for _, secret := range append(tokens, token.Reveal(), cashdesk.Number, cashdesk.Number[1:], "Lovelace") {
+			if strings.Contains(all, secret) || bytes.Contains(d.Log.Bytes(), []byte(secret)) {
+				t.Errorf("%q is stored or logged", secret)
+			}
+		}
+		if text := fmt.Sprintf("%v %+v %s", token, get(d, token), customer.Name{First: "Ada", Last: "Lovelace"}); strings.Contains(text, token.Reveal()) || strings.Contains(text, "Lovelace") {
+			t.Errorf("printed: %s", text)
+		}
+	})
+}
+
+// An operator's refusal ends an order that is not approved, and leaves nothing in the books.
+func TestCancel(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		got, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "a stolen card"})
+		d.Must(err)
+		if got.Status != cashout.Cancelled || got.Reason != "a stolen card" {
+			t.Errorf("%s: %s", got.Status, got.Reason)
+		}
+		if _, err := d.View(t.Context(), realm.Test, token); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("its caller sees %v", err)
+		}
+		if list, err := d.Ledger.ListTransactions(t.Context(), o.Book, 1<<60, 10); err != nil || len(list) != 0 {
+			t.Errorf("%d transactions, %v", len(list), err)
+		}
+		approved := get(d, d.Processing(5500, "+14155550101"))
+		_, err = d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: approved.ID, Actor: "ada"})
+		d.Must(err)
+		if _, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: approved.ID, Actor: "ada", Reason: "late"}); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("an approved order is cancelled: %v", err)
+		}
+	})
+}
+
+// An invoice that is too old when an order is approved does not stop it: what is owed is in the books, and the customer says where to pay instead, once.
+func TestUnpayable(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		d.Node.Refuse = fault.New(fault.InvalidRequest, "the invoice is too old")
+		got, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		if !got.Unpaid() || got.Payout != "" || got.Reason != "the invoice is too old" {
+			t.Errorf("%+v", got)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523"})
+		where := cashout.Where{Realm: realm.Test, Token: token}
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("nowhere: %v", err)
+		}
+		invoice := "ada@example.com"
+		where.Contact.Invoice = &invoice
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("still too old: %v", err)
+		}
+		d.Node.Refuse = nil
+		d.Must(d.Authorize(t.Context(), where))
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("said twice: %v", err)
+		}
+		end(t, d, get(d, token), "preimage", "")
+		if v := d.Look(token); v.Status != cashout.Completed || v.Bitcoin.Minor != 83_523 {
+			t.Errorf("%s", v.Status)
+		}
+		d.Node.Refuse = fault.New(fault.FeatureDisabled, "no node")
+		other := get(d, d.Processing(5500, "+14155550199"))
+		if _, err := d.Approve(t.Context(), cashout.Decision{Book: other.Book, Order: other.ID, Actor: "ada"}); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("approved without a node: %v", err)
+		}
+		d.Verified()
+	})
+}

@@ -1,0 +1,226 @@
+package cashout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/phone"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// Contact is what a caller may say before a phone is confirmed; nil: nothing.
+type Contact struct {
+	Phone   *string
+	Address *string
+	Invoice *string // an invoice or a Lightning Address
+}
+
+// Opening is an order as it is asked for.
+type Opening struct {
+	Realm  realm.Realm
+	Amount int64 // cents
+	// Currency is the name of what is bought.
+	Currency string
+	Contact  Contact
+}
+
+// Bitcoin is the name of what can be bought.
+const Bitcoin = "bitcoin"
+
+// purposeToken is what the vault hashes tokens for.
+const purposeToken = "cashout.token"
+
+// Create makes an order and returns it with the token that opens it, which is shown this
+// once. It returns invalid_request, and unavailable where there is no price.
+func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, error) {
+	d, err := s.desk(n.Realm)
+	if err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	if n.Currency != Bitcoin {
+		return Order{}, pan.Secret{}, fault.New(fault.InvalidRequest, "currency must be %s", Bitcoin).At("currency")
+	}
+	amount := money.New(n.Amount, money.USD)
+	if err := d.Tiers.CheckOrder(amount); err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	to, err := s.contact(n.Realm, &n.Contact)
+	if err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	if _, err := d.Ticker.Price(ctx); err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	book, err := s.open(ctx, n.Realm)
+	if err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	token, err := s.draw()
+	if err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	now := s.Clocks.Now(n.Realm)
+	o := Order{Book: book, ID: ID(id.New(Prefix)), Realm: n.Realm, Status: Created, Revision: 1, Amount: amount, CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(Lifetime)}
+	if err := s.apply(&o, to); err != nil {
+		return Order{}, pan.Secret{}, err
+	}
+	effects := []storage.Effect{o.insert(), insertToken.Row(s.hash(token), string(o.Book), string(o.ID))}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return o, token, err
+}
+
+// alphabet is what tokens are made of.
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// TokenLength is how many characters a token has: 119 random bits.
+const TokenLength = 20
+
+// draw returns a token of which every character is as likely as any other.
+func (s *Service) draw() (pan.Secret, error) {
+	const fair = 256 - 256%len(alphabet)
+	text, some := make([]byte, 0, TokenLength), make([]byte, 2*TokenLength)
+	for len(text) < TokenLength {
+		if _, err := io.ReadFull(s.Random, some); err != nil {
+			return pan.Secret{}, fmt.Errorf("draw a token: %w", err)
+		}
+		for _, b := range some {
+			if int(b) < fair && len(text) < TokenLength {
+				text = append(text, alphabet[int(b)%len(alphabet)])
+			}
+		}
+	}
+	return pan.NewSecret(string(text)), nil
+}
+
+func (s *Service) hash(token pan.Secret) []byte { return s.Vault.Hash(purposeToken, token.Reveal()) }
+
+// told is what a Contact says once it is read.
+type told struct {
+	phone *phone.Number
+	to    *Destination
+}
+
+// contact reads what a caller says. Both ways to be paid at once are invalid.
+func (s *Service) contact(r realm.Realm, c *Contact) (told, error) {
+	var t told
+	if c.Phone != nil && *c.Phone != "" {
+		n, err := s.Phones.Parse(r, *c.Phone)
+		if err != nil {
+			return t, err
+		}
+		t.phone = &n
+	}
+	to, err := s.destination(r, c)
+	t.to = to
+	return t, err
+}
+
+// destination reads where to pay; nil where a caller does not say.
+func (s *Service) destination(r realm.Realm, c *Contact) (*Destination, error) {
+	address, invoice := given(c.Address), given(c.Invoice)
+	text, field, method := address, "address", OnChain
+	switch {
+	case address != "" && invoice != "":
+		return nil, fault.New(fault.InvalidRequest, "give either address or ln_invoice").At("ln_invoice")
+	case address == "" && invoice == "":
+		return nil, nil
+	case invoice != "":
+		text, field, method = invoice, "ln_invoice", Lightning
+	}
+	if s.Desks[r].Payouts == nil {
+		return nil, fault.New(fault.Unavailable, "nothing can be paid out just now")
+	}
+	to, err := s.Desks[r].Payouts.Parse(r, text)
+	if err == nil && to.Method != method {
+		err = fault.New(fault.InvalidRequest, "this is not what belongs here")
+	}
+	if err != nil {
+		return nil, fault.From(err).At(field)
+	}
+	return &to, nil
+}
+
+func given(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+// apply puts what a caller said into an order.
+func (s *Service) apply(o *Order, t told) error {
+	if t.to != nil {
+		o.To = *t.to
+	}
+	if t.phone == nil {
+		return nil
+	}
+	sealed, err := s.Phones.Seal(string(o.ID), *t.phone)
+	o.phone = sealed
+	return err
+}
+
+// doing is one change of an order by whoever has its token.
+type doing struct {
+	realm realm.Realm
+	token pan.Secret
+	act   Act
+	// do changes the order within tx and returns what is written with it. It may run again.
+	do func(ctx context.Context, tx *storage.Tx, o *Order) ([]storage.Effect, error)
+}
+
+// change makes a change, anew where the order changed meanwhile.
+func (s *Service) change(ctx context.Context, d doing) (Order, error) {
+	for try := 1; ; try++ {
+		var o Order
+		err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+			if o, err = s.byToken(ctx, tx, d.realm, d.token); err != nil {
+				return err
+			}
+			if err := o.Allows(d.act); err != nil {
+				return err
+			}
+			o.ChangedAt = s.Clocks.Now(o.Realm)
+			effects, err := d.do(ctx, tx, &o)
+			if err != nil {
+				return err
+			}
+			return tx.Apply(ctx, append(effects, o.revise()))
+		})
+		if !errors.Is(err, storage.ErrStale) || try == maxTries {
+			return o, busy(err)
+		}
+	}
+}
+
+// busy says of a change that was decided anew too often that it can be tried again.
+func busy(err error) error {
+	if errors.Is(err, storage.ErrStale) {
+		return fault.Wrap(err, fault.Unavailable, "the order is being changed: try again").After(time.Second)
+	}
+	return err
+}
+
+// Change says anew what an order's phone is, or where it is paid, until its phone is confirmed.
+func (s *Service) Change(ctx context.Context, r realm.Realm, token pan.Secret, c Contact) error {
+	found, err := s.ready(ctx, r, token, Change)
+	if err != nil {
+		return err
+	}
+	said, err := s.contact(found.Realm, &c)
+	if err != nil {
+		return err
+	}
+	_, err = s.change(ctx, doing{r, token, Change, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
+		return nil, s.apply(o, said)
+	}})
+	return err
+}

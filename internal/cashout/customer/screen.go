@@ -1,0 +1,137 @@
+package customer
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Subject is who would be paid, and where.
+type Subject struct {
+	Name Name // may be empty
+	// Address is a bitcoin address, an invoice or a Lightning Address.
+	Address string
+}
+
+// Match is an entry of a list that a subject is on. Zero: it is on none.
+type Match struct {
+	// List names the list; Kind is what is on it: "name" or "address".
+	List, Kind string
+}
+
+// Found reports whether there is a match.
+func (m Match) Found() bool { return m != Match{} }
+
+// Screener says whether somebody may be paid: a list, or a service. It returns unavailable
+// when it does not know.
+type Screener interface {
+	Screen(ctx context.Context, s Subject) (Match, error)
+}
+
+// Screeners are asked one after the other; the first match counts. Without any, everybody
+// may be paid.
+type Screeners []Screener
+
+// Screen implements Screener.
+func (all Screeners) Screen(ctx context.Context, s Subject) (Match, error) {
+	for _, one := range all {
+		if m, err := one.Screen(ctx, s); err != nil || m.Found() {
+			return m, err
+		}
+	}
+	return Match{}, nil
+}
+
+// List is names and addresses of those whom nobody may pay.
+type List struct {
+	name      string
+	names     map[string]bool
+	addresses map[string]bool
+}
+
+// Limits of a list.
+const (
+	maxEntries = 2_000_000
+	maxLine    = 4 << 10 // bytes
+)
+
+// ReadList reads a list: one entry a line, "name:" or "address:" and what is on it; # begins
+// a comment. Names match whatever their case, accents, punctuation and order of words. It
+// returns invalid_request with the line that is wrong.
+func ReadList(name string, r io.Reader) (*List, error) {
+	l := &List{name: name, names: map[string]bool{}, addresses: map[string]bool{}}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, maxLine), maxLine)
+	number := 0
+	for lines.Scan() {
+		number++
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		kind, entry, _ := strings.Cut(line, ":")
+		entry = strings.TrimSpace(entry)
+		switch {
+		case entry == "" || len(l.names)+len(l.addresses) >= maxEntries:
+			return nil, fault.New(fault.InvalidRequest, "%s:%d: want name: or address: and an entry, at most %d of them", name, number, maxEntries)
+		case kind == "name" && fold(entry) != "":
+			l.names[fold(entry)] = true
+		case kind == "address":
+			l.addresses[foldAddress(entry)] = true
+		default:
+			return nil, fault.New(fault.InvalidRequest, "%s:%d: want name: or address: and an entry", name, number)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			return nil, fault.New(fault.InvalidRequest, "%s:%d: a line has at most %d bytes", name, number+1, maxLine)
+		}
+		return nil, fmt.Errorf("read list %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// Len returns how many entries there are.
+func (l *List) Len() int { return len(l.names) + len(l.addresses) }
+
+// Screen implements Screener.
+func (l *List) Screen(_ context.Context, s Subject) (Match, error) {
+	switch {
+	case l.addresses[foldAddress(s.Address)]:
+		return Match{List: l.name, Kind: "address"}, nil
+	case !s.Name.IsZero() && l.names[fold(s.Name.First+" "+s.Name.Last)]:
+		return Match{List: l.name, Kind: "name"}, nil
+	}
+	return Match{}, nil
+}
+
+// foldAddress is an address as it is compared: bech32 and Lightning Addresses know no case,
+// and two base58 addresses that differ in case alone are not to be had.
+func foldAddress(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
+
+// fold is a name as it is compared: its words in lower case without accents, sorted.
+func fold(text string) string {
+	var plain strings.Builder
+	for _, r := range norm.NFKD.String(text) {
+		switch {
+		case unicode.Is(unicode.Mn, r):
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			plain.WriteRune(unicode.ToLower(r))
+		case r == '\'' || r == '’':
+		default:
+			plain.WriteByte(' ')
+		}
+	}
+	words := strings.Fields(plain.String())
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,170 @@
+package cashout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// sweepSize bounds the orders that one sweep ends in each realm.
+const sweepSize = 500
+
+// Expire ends the orders whose time is over, has their pictures erased, and returns how many
+// it ended. A background job calls it; calling it twice at once is harmless.
+func (s *Service) Expire(ctx context.Context) (int, error) {
+	ended := 0
+	for _, r := range realm.All() {
+		book, err := s.Book(ctx, r)
+		if err != nil {
+			return ended, err
+		}
+		if book == "" {
+			continue
+		}
+		due, err := storage.All(ctx, s.DB, scanOrder, listDue, string(book), storage.Micros(s.Clocks.Now(r)), sweepSize)
+		if err != nil {
+			return ended, err
+		}
+		for i := range due {
+			err := s.finish(ctx, due[i], Expired, nil)
+			switch {
+			case err == nil:
+				ended++
+			case errors.Is(err, storage.ErrStale): // its customer was faster
+			default:
+				return ended, fmt.Errorf("expire order %s: %w", due[i].ID, err)
+			}
+		}
+	}
+	return ended, nil
+}
+
+// finish ends an order that is not in the books.
+func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Order) ([]storage.Effect, error)) error {
+	if err := o.become(as); err != nil {
+		return err
+	}
+	o.ChangedAt = s.Clocks.Now(o.Realm)
+	o.DecidedAt = o.ChangedAt
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		effects := []storage.Effect{o.revise()}
+		if d := s.Desks[o.Realm]; d != nil && d.Images != nil {
+			effects = append(effects, d.Images.Close(o.owner())...)
+			effects = append(effects, d.Images.EraseAfter(o.owner(), o.ChangedAt)...)
+		}
+		if also != nil {
+			more, err := also(&o)
+			if err != nil {
+				return err
+			}
+			effects = append(effects, more...)
+		}
+		return tx.Apply(ctx, effects)
+	})
+}
+
+// Cancel ends an order that is not approved yet, for good: its caller is told that there is
+// none. Nothing is left in the books, as nothing was there. It returns not_found and
+// invalid_state.
+func (s *Service) Cancel(ctx context.Context, d Decision) (Order, error) {
+	o, err := s.Get(ctx, d.Book, d.Order)
+	if err != nil {
+		return Order{}, err
+	}
+	o.Reason = d.Reason
+	if err := s.finish(ctx, o, Cancelled, func(o *Order) ([]storage.Effect, error) { return d.also(o) }); err != nil {
+		return Order{}, stale(err)
+	}
+	return s.Get(ctx, d.Book, d.Order)
+}
+
+// Ended is what became of a payout.
+type Ended struct {
+	Book   ledger.BookID
+	Realm  realm.Realm
+	Order  ID
+	Payout string
+	Amount money.Amount
+	// Proof is the transaction or the preimage; empty: it failed, and Reason says why.
+	Proof, Reason string
+	At            time.Time
+}
+
+// PayoutEnded returns what is written in the transaction that ends a payout: its order is
+// completed, or waits for another destination. It is pure. A payout that its order does not
+// wait for changes nothing.
+func (s *Service) PayoutEnded(e Ended) []storage.Effect {
+	o := Order{Book: e.Book, Realm: e.Realm, ID: e.Order, Status: Completed, Bitcoin: e.Amount, Payout: e.Payout, Proof: e.Proof, Reason: e.Reason, ChangedAt: e.At}
+	event := eventCompleted
+	if e.Proof == "" {
+		o.Status, event = Approved, eventFailed
+		if o.Reason == "" {
+			o.Reason = "the payout failed"
+		}
+	}
+	return append(s.tell(&o, event), endOrder.With(string(e.Book), string(e.Order), e.Payout, string(o.Status), o.Proof, o.Reason, storage.Micros(e.At)))
+}
+
+// Unpaid reports whether an order was approved and its payout failed, so that it waits for
+// another destination.
+func (o *Order) Unpaid() bool { return o.Status == Approved && o.Reason != "" }
+
+// PayAgain pays an order whose payout failed, where to says: another destination of the same
+// customer, or empty for the one it has. It returns not_found, invalid_state where no payout
+// failed, invalid_request, and unavailable.
+func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, error) {
+	o, err := s.Get(ctx, d.Book, d.Order)
+	if err != nil {
+		return Order{}, err
+	}
+	desk, err := s.desk(o.Realm)
+	if err != nil {
+		return Order{}, err
+	}
+	if !o.Unpaid() {
+		return Order{}, fault.New(fault.InvalidState, "no payout of the order failed")
+	}
+	if to != "" && desk.Payouts != nil {
+		if o.To, err = desk.Payouts.Parse(o.Realm, to); err != nil {
+			return Order{}, fault.From(err).At("address")
+		}
+	}
+	match, err := s.screen(ctx, desk, &o)
+	if err == nil && match.Found() {
+		err = fault.New(fault.InvalidState, "nothing can be paid there")
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	o.ChangedAt = s.Clocks.Now(o.Realm)
+	op := ledger.Operation{Book: o.Book, Kind: kindAgain, Key: kindAgain + "/" + string(o.ID) + "/" + strconv.FormatInt(o.Revision, 10), Reference: string(o.ID),
+		Actor: d.Actor, At: o.ChangedAt}
+	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) {
+		effects, err := d.also(&o)
+		return append(effects, o.revise()), err
+	}
+	if err := s.plan(ctx, &o, &op); err != nil {
+		return Order{}, err
+	}
+	if o.Payout == "" {
+		return Order{}, fault.New(fault.InvalidRequest, "%s", o.Reason).At("address")
+	}
+	done, err := s.Books.Submit(ctx, op)
+	if err != nil {
+		return Order{}, stale(err)
+	}
+	if done.Replayed {
+		return Order{}, late()
+	}
+	s.Queue.Wake()
+	o.Revision++
+	return o, nil
+}

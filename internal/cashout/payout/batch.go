@@ -1,0 +1,215 @@
+package payout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// The bounds of one run.
+const (
+	maxBatches = 100
+	maxClaims  = 20 // transactions that are made in one run
+)
+
+// Batch pays the payouts of a realm that wait for a transaction: it chooses some, has
+// their transaction made and signed, stores it, and only then publishes it. What an
+// earlier run did not finish comes first. Where the wallet has not enough for all of them,
+// it pays fewer, the oldest first. It is run by any number of processes; where one dies,
+// the next goes on. It returns unavailable when a node does not answer.
+func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
+	if s.Nodes[r].Wallet == nil {
+		return nil
+	}
+	together := s.Policy.Chain.Together
+	for range maxClaims {
+		stopped, err := s.Stopped(ctx, r)
+		if err != nil || stopped {
+			return err
+		}
+		b, found, err := s.unbuilt(ctx, r)
+		if err == nil && !found {
+			b, found, err = s.choose(ctx, r, together)
+		}
+		if err != nil || !found {
+			return err
+		}
+		chosen, err := s.batched(ctx, &b)
+		if err != nil {
+			return err
+		}
+		err = s.build(ctx, b, chosen)
+		switch {
+		case errors.Is(err, storage.ErrStale): // somebody else built it, or gave it up
+		case fault.CodeOf(err) == fault.InsufficientFunds:
+			if err := s.dissolve(ctx, b, chosen, None); err != nil && !errors.Is(err, storage.ErrStale) {
+				return err
+			}
+			if together = len(chosen) / 2; together == 0 {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("build batch %s: %w", b.id, err)
+		default:
+			if err := s.follow(ctx, r, b.id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unbuilt returns the oldest batch whose transaction was never made.
+func (s *Service) unbuilt(ctx context.Context, r realm.Realm) (batch, bool, error) {
+	all, err := s.batches(ctx, r, "")
+	if err != nil {
+		return batch{}, false, err
+	}
+	at := slices.IndexFunc(all, func(b batch) bool { return b.state == batchOpen })
+	if at < 0 {
+		return batch{}, false, nil
+	}
+	return all[at], true, nil
+}
+
+func (s *Service) batches(ctx context.Context, r realm.Realm, after string) ([]batch, error) {
+	return storage.All(ctx, s.DB, scanBatch, listBatches, string(r), after, maxBatches)
+}
+
+// batched returns the payouts of a batch, in the order in which they were asked for.
+func (s *Service) batched(ctx context.Context, b *batch) ([]Payout, error) {
+	return storage.All(ctx, s.DB, scanPayout, listBatched, string(b.realm), b.id)
+}
+
+// choose makes a batch of payouts that wait, the oldest first, and reports whether there were any.
+func (s *Service) choose(ctx context.Context, r realm.Realm, together int) (b batch, found bool, err error) {
+	now := s.Clocks.Now(r)
+	b = batch{realm: r, id: id.New("batch"), state: batchOpen, version: 1, madeAt: now, changedAt: now}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		waiting, err := storage.All(ctx, tx, scanPayout, listWaiting, string(r), together)
+		if found = len(waiting) > 0; err != nil || !found {
+			return err
+		}
+		effects := []storage.Effect{insertBatch.Row(b.row()...)}
+		for i := range waiting {
+			p := &waiting[i]
+			p.State, p.Reason, p.batch, p.ChangedAt = Sending, None, b.id, now
+			effects = append(effects, p.save())
+		}
+		return tx.Apply(ctx, effects)
+	})
+	if errors.Is(err, storage.ErrStale) { // another process chooses too
+		return batch{}, false, nil
+	}
+	return b, found, err
+}
+
+// dissolve has the payouts of a batch wait again. It is for one that has no transaction,
+// and for one whose transactions can never be confirmed.
+func (s *Service) dissolve(ctx context.Context, b batch, chosen []Payout, why Reason) error {
+	now := s.Clocks.Now(b.realm)
+	b.state, b.changedAt = batchVoid, now
+	effects := []storage.Effect{b.save()}
+	for _, p := range chosen {
+		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Held, why, "", "", now
+		effects = append(effects, p.save())
+	}
+	return s.apply(ctx, effects...)
+}
+
+// outputs are what a transaction of some payouts must pay.
+func outputs(chosen []Payout) []transaction.Output {
+	all := make([]transaction.Output, len(chosen))
+	for i, p := range chosen {
+		all[i] = transaction.Output{Satoshi: p.Amount.Minor, Script: p.To.Script()}
+	}
+	return all
+}
+
+// build has the transaction of a batch made and stores it. Of two processes one stores
+// its own; the other's was never seen by anybody. It returns storage.ErrStale then.
+func (s *Service) build(ctx context.Context, b batch, chosen []Payout) error {
+	rate, err := s.rate(ctx, b.realm)
+	if err != nil {
+		return err
+	}
+	order := Order{Outputs: outputs(chosen), Rate: rate}
+	signed, err := s.Nodes[b.realm].Wallet.Build(ctx, order)
+	if err != nil {
+		return err
+	}
+	made, err := s.examine(b, order, signed, nil)
+	if err != nil {
+		return err
+	}
+	return s.keep(ctx, b, chosen, made)
+}
+
+// rate returns the fee of now: the node's estimate within the policy's bounds.
+func (s *Service) rate(ctx context.Context, r realm.Realm) (int64, error) {
+	estimate, err := s.Nodes[r].Chain.Rate(ctx, s.Policy.Chain.Target)
+	if fault.CodeOf(err) == fault.Unavailable {
+		estimate, err = 0, nil
+	}
+	return s.Policy.Chain.rate(estimate), err
+}
+
+// examine holds a signed transaction to what was asked for, before anybody may publish it:
+// it pays every output, its fee is within the cap, and it spends everything that those do
+// which it replaces, so that one of them at the most is ever confirmed.
+func (s *Service) examine(b batch, o Order, signed Signed, replaced []made) (made, error) {
+	m := made{number: b.transactions + 1, raw: signed.Raw, fee: money.New(signed.Fee, money.BTC), rate: o.Rate, at: s.Clocks.Now(b.realm)}
+	var err error
+	if m.parsed, err = transaction.Parse(signed.Raw); err != nil {
+		return made{}, err
+	}
+	m.txid = m.parsed.ID()
+	most := (s.Policy.Chain.Cap*m.parsed.Size() + 999) / 1000
+	switch {
+	case !m.parsed.Pays(o.Outputs):
+		return made{}, fmt.Errorf("the wallet's transaction %s does not pay what it was asked for", m.txid)
+	case signed.Fee <= 0 || signed.Fee > most:
+		return made{}, fmt.Errorf("the wallet's transaction %s has a fee of %d, and %d at most are allowed", m.txid, signed.Fee, most)
+	}
+	for _, before := range replaced {
+		if !m.parsed.Spends(&before.parsed) || m.txid == before.txid {
+			return made{}, fmt.Errorf("the wallet's transaction %s does not replace %s", m.txid, before.txid)
+		}
+	}
+	return m, nil
+}
+
+// keep stores a transaction as the newest of its batch.
+func (s *Service) keep(ctx context.Context, b batch, chosen []Payout, m made) error {
+	now := s.Clocks.Now(b.realm)
+	if b.state == batchOpen {
+		b.state = batchBuilt
+	}
+	b.transactions, b.changedAt = m.number, now
+	effects := []storage.Effect{b.save(), insertTransaction.With(m.row(&b)...).Exactly(1)}
+	for _, p := range chosen {
+		p.TxID, p.ChangedAt = m.txid, now
+		effects = append(effects, p.save())
+	}
+	return s.apply(ctx, effects...)
+}
+
+// published notes that a transaction of a batch was handed to the network the first time.
+func (s *Service) published(ctx context.Context, b batch, chosen []Payout) error {
+	now := s.Clocks.Now(b.realm)
+	b.state, b.changedAt = batchSent, now
+	effects := []storage.Effect{b.save()}
+	for _, p := range chosen {
+		p.State, p.ChangedAt = Sent, now
+		effects = append(append(effects, p.save()), s.event(eventSent, &p)...)
+	}
+	return s.apply(ctx, effects...)
+}

@@ -1,0 +1,536 @@
+package payout_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
+)
+
+// Payouts that wait together share a transaction, as many as the policy says, and its fee
+// to the last satoshi.
+func TestTogether(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Together = 3
+		ada, bob := b.customer("ada"), b.customer("bob")
+		var all []payout.Payout
+		for i := range 5 {
+			all = append(all, b.pay(ada, b.address(destination.P2TR), int64(1_000*(i+1))))
+		}
+		all[4] = b.pay(bob, b.address(destination.P2SH), 100_000)
+		b.later(0)
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		fees, sizes := map[string]int64{}, map[string]int{}
+		for _, p := range all {
+			p = b.expect(p, "settled")
+			fees[p.TxID] += p.Fee.Minor
+			sizes[p.TxID]++
+		}
+		if len(sizes) != 2 || sizes[b.find(all[0]).TxID] != 3 {
+			t.Errorf("transactions of %v payouts", sizes)
+		}
+		for txid, fee := range fees {
+			tx, err := transaction.Parse(b.raw(txid))
+			b.must(err)
+			if want := (tx.Size()*10_000 + 999) / 1000; txid == b.find(all[0]).TxID && fee != want {
+				t.Errorf("the shares of the fee are %d, want %d", fee, want)
+			}
+		}
+		b.verified()
+	})
+}
+
+// The transaction is stored before it is published, and what is published is what was stored.
+func TestStoredFirst(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2WSH), 10_000)
+		nodes := b.Nodes[realm.Test]
+		nodes.Chain = looked{nodes.Chain, func(raw []byte) {
+			tx, err := transaction.Parse(raw)
+			b.must(err)
+			if found := b.find(p); found.State != payout.Sending || found.TxID != tx.ID() || string(b.raw(tx.ID())) != string(raw) {
+				t.Errorf("published before it was stored: %+v", found)
+			}
+		}}
+		b.Nodes[realm.Test] = nodes
+		b.later(0)
+		b.expect(p, "sent")
+	})
+}
+
+// A transaction that waits too long is replaced by one with a higher fee; whichever is
+// confirmed settles the payout, with its own fee.
+func TestBump(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		each(t, func(t *testing.T, b *bench) {
+			ada := b.customer("ada")
+			b.must(b.node.SetRate(t.Context(), 2_000))
+			p := b.pay(ada, b.address(destination.P2WPKH), 10_000)
+			b.later(0)
+			first := b.expect(p, "sent").TxID
+			b.later(time.Hour)
+			if b.find(p).TxID != first {
+				t.Error("replaced too soon")
+			}
+			b.must(b.node.SetRate(t.Context(), 30_000))
+			b.later(time.Hour)
+			second := b.expect(p, "sent").TxID
+			if second == first {
+				t.Fatal("not replaced")
+			}
+			paid := second
+			if old { // a miner has the first one
+				b.must(b.node.Evict(t.Context(), second))
+				nodes := b.Nodes[realm.Test]
+				b.must(nodes.Chain.Publish(t.Context(), b.raw(first)))
+				paid = first
+			}
+			b.must(b.node.Mine(t.Context(), 1))
+			b.work()
+			p = b.expect(p, "settled")
+			one, err := transaction.Parse(b.raw(first))
+			b.must(err)
+			fee := (one.Size()*30_000 + 999) / 1000
+			if old {
+				fee = (one.Size()*2_000 + 999) / 1000
+			}
+			if p.TxID != paid || p.Fee != sat(fee) || b.paid(p.To) != "1x 10000" {
+				t.Errorf("%+v, want %s for %d", p, paid, fee)
+			}
+			b.owes(ada, "0.9999 held 0")
+			b.told(ada, "sent, settled")
+			b.verified()
+		})
+	}
+}
+
+// Fees are never raised beyond the cap, nor more often than the policy says, nor while
+// payouts are stopped.
+func TestBumpIsBounded(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Bumps, b.Policy.Chain.Cap = 3, 20_000
+		b.must(b.node.SetRate(t.Context(), 1_000))
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		seen := map[string]bool{}
+		count := func(rounds int) int {
+			for range rounds {
+				b.later(3 * time.Hour)
+				seen[b.expect(p, "sent").TxID] = true
+			}
+			return len(seen)
+		}
+		if n := count(2); n != 1 {
+			t.Errorf("%d transactions while payouts are stopped", n)
+		}
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		if n := count(6); n != 4 {
+			t.Errorf("%d transactions, want the first and 3 replacements", n)
+		}
+		b.must(b.node.SetRate(t.Context(), 9_000_000))
+		q := b.pay(b.customer("bob"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(q, "sent").TxID
+		b.later(3 * time.Hour)
+		if b.find(q).TxID != first {
+			t.Error("a fee at the cap was raised")
+		}
+	})
+}
+
+// A replacement that was stored and not published, because the process died, is published
+// by the next one.
+func TestReplacementUnpublished(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		nodes := b.Nodes[realm.Test]
+		calm := nodes.Chain
+		nodes.Chain = deaf{nodes.Chain}
+		b.Nodes[realm.Test] = nodes
+		b.later(3 * time.Hour)
+		second := b.find(p).TxID
+		if second == first {
+			t.Fatal("not replaced")
+		}
+		nodes.Chain = calm
+		b.Nodes[realm.Test] = nodes
+		b.later(time.Minute)
+		seen, err := calm.Look(t.Context(), [][]byte{b.raw(first), b.raw(second)})
+		b.must(err)
+		if seen[0].Known || !seen[1].Known {
+			t.Errorf("%+v", seen)
+		}
+	})
+}
+
+// A reorganisation has a settled payout wait again; it is published again and settled
+// again, with one posting, one word to the listener, and the fee of what was confirmed.
+func TestReorganised(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		each(t, func(t *testing.T, b *bench) {
+			ada := b.customer("ada")
+			p := b.pay(ada, b.address(destination.P2TR), 10_000)
+			b.later(0)
+			b.must(b.node.Mine(t.Context(), 2))
+			b.work()
+			b.expect(p, "settled")
+			b.must(b.node.Reorganise(t.Context(), 2, lost))
+			b.later(31 * time.Second)
+			b.expect(p, "sent reorganised")
+			b.owes(ada, "0.9999 held 0")
+			b.later(31 * time.Second)
+			b.must(b.node.Mine(t.Context(), 1))
+			b.work()
+			p = b.expect(p, "settled")
+			b.told(ada, "sent, settled, reorganised reorganised, settled")
+			if n := b.heardOf(p); n != 1 || b.paid(p.To) != "1x 10000" {
+				t.Errorf("told %d times, paid %s", n, b.paid(p.To))
+			}
+			b.must(b.node.Mine(t.Context(), 5))
+			b.work()
+			b.must(b.node.Reorganise(t.Context(), 1, false)) // too shallow to matter, and nobody looks any more
+			b.work()
+			b.expect(p, "settled")
+			b.verified()
+		})
+	}
+}
+
+// After a reorganisation another transaction of the same payout may be confirmed: its fee
+// is what the books have in the end.
+func TestReorganisedToAnother(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		b.must(b.node.SetRate(t.Context(), 2_000))
+		p := b.pay(ada, b.address(destination.P2TR), 10_000)
+		b.later(0)
+		first := b.find(p).TxID
+		b.later(3 * time.Hour)
+		second := b.find(p).TxID
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		dear := b.expect(p, "settled")
+		b.must(b.node.Reorganise(t.Context(), 1, true))
+		b.must(b.Nodes[realm.Test].Chain.Publish(t.Context(), b.raw(first)))
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		cheap := b.expect(p, "settled")
+		if dear.TxID != second || cheap.TxID != first || cheap.Fee.Minor >= dear.Fee.Minor {
+			t.Errorf("%+v\nthen %+v", dear, cheap)
+		}
+		left, err := b.books.FindAccount(t.Context(), ada, payout.Custody().ID)
+		b.must(err)
+		if left.Posted() != sat(10_000+cheap.Fee.Minor) {
+			t.Errorf("the books say that %s left", left.Posted())
+		}
+		b.told(ada, "sent, settled, reorganised reorganised, settled")
+		b.verified()
+	})
+}
+
+// What the mempool forgets, or never got, is published again.
+func TestEvicted(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		b.set(node.Refusing, 0)
+		p := b.pay(ada, b.address(destination.P2TR), 10_000)
+		b.later(0)
+		for range 3 {
+			b.must(b.node.Evict(t.Context(), b.expect(p, "sent").TxID))
+			b.later(31 * time.Second)
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.expect(p, "settled")
+		if b.paid(p.To) != "1x 10000" {
+			t.Errorf("paid %s", b.paid(p.To))
+		}
+	})
+}
+
+// Where another transaction spends the same coins, nothing is paid anew before that is
+// final: until then the first one could still come back.
+func TestSpentAgainst(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.address(destination.P2TR), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		b.must(b.node.SpendAgainst(t.Context(), b.raw(first)))
+		b.must(b.node.Mine(t.Context(), 4))
+		b.work()
+		if got := b.expect(p, "sent"); got.TxID != first {
+			t.Errorf("paid anew while the first one could come back: %+v", got)
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.later(time.Minute)
+		if got := b.expect(p, "sent"); got.TxID == first {
+			t.Errorf("not paid anew: %+v", got)
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.expect(p, "settled")
+		if b.paid(p.To) != "1x 10000" || !b.log.has("other transactions spent the coins") {
+			t.Errorf("paid %s", b.paid(p.To))
+		}
+		b.owes(ada, "0.9999 held 0")
+		b.verified()
+	})
+}
+
+// A wallet with too little pays whom it can, the oldest first, tells the operator once, and
+// the rest when it is funded.
+func TestTooLittle(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.later(0)
+		ada := b.customer("ada")
+		for range 20 { // leave one coin
+			_, err := b.node.Spend(t.Context(), 9_900_000)
+			if err != nil {
+				break
+			}
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.must(b.node.Fund(t.Context(), 4_000_000))
+		var all []payout.Payout
+		for range 4 {
+			all = append(all, b.pay(ada, b.address(destination.P2TR), 1_500_000))
+		}
+		b.later(time.Minute)
+		b.later(time.Minute)
+		for i, want := range []string{"sent", "sent", "held", "held"} {
+			b.expect(all[i], want)
+		}
+		if got := b.audited("payout.balance"); got != "balance_low chain" {
+			t.Errorf("the audit log has %q", got)
+		}
+		if !b.log.has("payouts run out of bitcoin") {
+			t.Error("the log does not say so")
+		}
+		b.fund()
+		b.work()
+		b.later(time.Minute)
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		for _, p := range all {
+			b.expect(p, "settled")
+		}
+		if got := b.audited("payout.balance"); !strings.Contains(got, "balance_enough chain") {
+			t.Errorf("the audit log has %q", got)
+		}
+		b.verified()
+	})
+}
+
+// A wallet's transaction that does not pay what it was asked for, or pays too high a fee,
+// is never published.
+func TestLyingWallet(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2TR), 10_000)
+		b.set(node.Lying, 2)
+		if err := b.Batch(t.Context(), realm.Test); err == nil || !strings.Contains(err.Error(), "does not pay what it was asked for") {
+			t.Errorf("%v", err)
+		}
+		b.expect(p, "sending")
+		b.set(node.Calm, 0)
+		nodes := b.Nodes[realm.Test]
+		honest := nodes.Wallet
+		nodes.Wallet = dear{honest}
+		b.Nodes[realm.Test] = nodes
+		if err := b.Batch(t.Context(), realm.Test); err == nil || !strings.Contains(err.Error(), "has a fee of") {
+			t.Errorf("%v", err)
+		}
+		if got := b.find(p); got.TxID != "" {
+			t.Errorf("%+v", got)
+		}
+		nodes.Wallet = honest
+		b.Nodes[realm.Test] = nodes
+		b.later(15 * time.Minute)
+		b.expect(p, "sent")
+	})
+}
+
+// A replacement that could be confirmed beside its predecessor is never stored or published.
+func TestLyingReplacement(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2TR), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		nodes := b.Nodes[realm.Test]
+		nodes.Wallet = stray{nodes.Wallet}
+		b.Nodes[realm.Test] = nodes
+		b.clock.Advance(3 * time.Hour)
+		if err := b.Watch(t.Context(), realm.Test); err == nil || !strings.Contains(err.Error(), "does not replace") {
+			t.Errorf("%v", err)
+		}
+		if got := b.find(p); got.TxID != first {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// stray is a wallet whose replacements spend other coins.
+type stray struct{ payout.Wallet }
+
+func (s stray) Bump(ctx context.Context, _ []byte, o payout.Order) (payout.Signed, error) {
+	return s.Wallet.Build(ctx, o)
+}
+
+// Where the policy wants more confirmations, fewer do not settle a payout.
+func TestConfirmations(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Confirmations = 3
+		p := b.pay(b.customer("ada"), b.address(destination.P2TR), 10_000)
+		b.later(0)
+		for range 2 {
+			b.must(b.node.Mine(t.Context(), 1))
+			b.work()
+			b.expect(p, "sent")
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.expect(p, "settled")
+	})
+}
+
+// Two processes that pay at the same time make one transaction for each payout.
+func TestTwoProcesses(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		other := b.another()
+		t.Cleanup(other.books.Close)
+		ada := b.customer("ada")
+		var all []payout.Payout
+		for range 6 {
+			all = append(all, b.pay(ada, b.address(destination.P2TR), 10_000), b.pay(ada, b.invoice(), 10_000))
+		}
+		done := make(chan error)
+		for i := range 8 {
+			w := []*world{b.world, other.world}[i%2]
+			go func() {
+				err := w.Batch(t.Context(), realm.Test)
+				for _, p := range all {
+					if p.To.Kind.IsLightning() && err == nil {
+						_, err = w.Pay(t.Context(), p)
+					}
+				}
+				done <- err
+			}()
+		}
+		for range 8 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		for _, p := range all {
+			b.expect(p, "settled")
+			if !p.To.Kind.IsLightning() && b.paid(p.To) != "1x 10000" {
+				t.Errorf("paid %s", b.paid(p.To))
+			}
+		}
+		if b.received() != "6x 60000" {
+			t.Errorf("received %s", b.received())
+		}
+		b.owes(ada, "0.9988 held 0")
+		b.verified()
+	})
+}
+
+// A day is held against the nodes' own lists: nothing differs but what somebody paid past
+// the payouts, and what a node does not know.
+func TestReconcile(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		chain, lightning := b.pay(ada, b.address(destination.P2TR), 10_000), b.pay(ada, b.handle(), 20_000)
+		b.later(0)
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		b.expect(chain, "settled")
+		b.expect(lightning, "settled")
+		if _, err := b.Reconcile(t.Context(), realm.Test, "2026-05-22"); err == nil {
+			t.Error("a day that is not over was reconciled")
+		}
+		b.clock.Advance(12 * time.Hour)
+		made, err := b.Reconcile(t.Context(), realm.Test, "2026-05-22")
+		b.must(err)
+		if made.Payments != 2 || made.Found != 0 {
+			t.Errorf("%+v", made)
+		}
+		txid, err := b.node.Spend(t.Context(), 77_000)
+		b.must(err)
+		past, err := b.payee.Invoice(t.Context(), 0, "")
+		b.must(err)
+		in, err := b.parse(past).Payable(b.clock.Now(), 0)
+		b.must(err)
+		_, err = b.Nodes[realm.Test].Lightning.Pay(t.Context(), payout.Transfer{Invoice: past, Hash: in.Hash, MilliSatoshi: 5_000_000, FeeLimit: 1_000_000})
+		b.must(err)
+		b.must(b.node.Mine(t.Context(), 1))
+		b.clock.Advance(24 * time.Hour)
+		made, err = b.Reconcile(t.Context(), realm.Test, "2026-05-23")
+		b.must(err)
+		var got []string
+		for _, d := range made.Differences {
+			got = append(got, fmt.Sprint(d.Kind, " ", d.Subject, " ", d.Got))
+		}
+		want := fmt.Sprintf("unknown %s 77000\nunknown %x 5000", txid, in.Hash)
+		if text := strings.Join(got, "\n"); text != want || made.Found != 2 {
+			t.Errorf("%d differences:\n%s\nwant\n%s", made.Found, text, want)
+		}
+		again, err := b.FindReconciliation(t.Context(), realm.Test, "2026-05-23")
+		if err != nil || again.Found != 2 || len(again.Differences) != 2 || !b.log.has("payouts and the nodes' own lists differ") {
+			t.Errorf("%+v, %v", again, err)
+		}
+		if got := b.audited("payout.differs"); got != "differs test/2026-05-23" {
+			t.Errorf("the audit log has %q", got)
+		}
+		b.must(b.node.Reorganise(t.Context(), 3, true)) // the chain forgets a payment that nobody looks after
+		made, err = b.Reconcile(t.Context(), realm.Test, "2026-05-22")
+		b.must(err)
+		if made.Found != 1 || made.Differences[0].Kind != payout.MissingPayment {
+			t.Errorf("%+v", made)
+		}
+		b.clock.Advance(24 * time.Hour)
+		b.must(b.ReconcileDue(t.Context(), realm.Test))
+		if _, err := b.FindReconciliation(t.Context(), realm.Test, "2026-05-24"); err != nil {
+			t.Errorf("the day after: %v", err)
+		}
+	})
+}
+
+// looked is a chain whose transactions somebody looks at before they are published.
+type looked struct {
+	payout.Chain
+	look func(raw []byte)
+}
+
+func (l looked) Publish(ctx context.Context, raw []byte) error {
+	l.look(raw)
+	return l.Chain.Publish(ctx, raw)
+}
+
+// deaf is a chain that gets no transaction.
+type deaf struct{ payout.Chain }
+
+func (deaf) Publish(context.Context, []byte) error { return fmt.Errorf("deaf") }
+
+// dear is a wallet that pays high fees.
+type dear struct{ payout.Wallet }
+
+func (d dear) Build(ctx context.Context, o payout.Order) (payout.Signed, error) {
+	s, err := d.Wallet.Build(ctx, o)
+	s.Fee = 1_000_000
+	return s, err
+}

@@ -1,0 +1,220 @@
+package payout
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/storage"
+)
+
+// The kinds of jobs.
+const (
+	jobPay   = "cashout.pay"
+	jobBatch = "cashout.batch"
+)
+
+// How often there is work besides the jobs.
+const (
+	watchEvery     = 30 * time.Second
+	balanceEvery   = time.Minute
+	reconcileEvery = 10 * time.Minute
+	// The longest that a handler may take: a node looks for a way meanwhile.
+	handlerTime = 5 * time.Minute
+	// retry is the pause after a node did not answer.
+	retry = 15 * time.Second
+)
+
+// register names the service's work to the queue.
+func (s *Service) register() {
+	s.Queue.Handle(jobPay, job.Options{Timeout: handlerTime, MaxAttempts: maxAttempts}, func(ctx context.Context, j job.Job) error {
+		p, err := s.Find(ctx, ledger.BookID(j.Book), ID(j.Payload))
+		if err != nil {
+			return err
+		}
+		again, err := s.Pay(ctx, p)
+		return s.later(again, err)
+	})
+	s.Queue.Handle(jobBatch, job.Options{Timeout: handlerTime, MaxAttempts: maxAttempts, Concurrency: len(realm.All())}, func(ctx context.Context, j job.Job) error {
+		return s.later(0, s.Batch(ctx, j.Realm))
+	})
+	s.Queue.Every("cashout.watch_payouts", watchEvery, s.each(s.Watch, s.Batch, s.Revive))
+	s.Queue.Every("cashout.check_balances", balanceEvery, s.each(s.CheckBalances))
+	s.Queue.Every("cashout.reconcile", reconcileEvery, s.each(s.ReconcileDue))
+}
+
+// maxAttempts are how often a job may fail for reasons of our own. A node that is away
+// is no failure of the job's.
+const maxAttempts = 100
+
+// later is how a job goes on: after a time, or after the pause that a node gets.
+func (s *Service) later(again time.Duration, err error) error {
+	switch code := fault.CodeOf(err); {
+	case err == nil && again > 0:
+		return job.Postpone(again)
+	case code == fault.Unavailable, code == fault.Timeout, code == fault.InsufficientFunds:
+		return job.Postpone(retry)
+	}
+	return err
+}
+
+// each does some work for all realms that have nodes, and returns the errors of all.
+func (s *Service) each(work ...func(context.Context, realm.Realm) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var failed error
+		for _, r := range realm.All() {
+			if _, ok := s.Nodes[r]; !ok {
+				continue
+			}
+			for _, do := range work {
+				failed = errors.Join(failed, do(ctx, r))
+			}
+		}
+		return failed
+	}
+}
+
+// Revive asks again for every payout over Lightning that is not over to be gone on with: a
+// job that was lost, or is among the dead letters, keeps nobody from being paid.
+func (s *Service) Revive(ctx context.Context, r realm.Realm) error {
+	for _, state := range []State{Held, Sending} {
+		for after := ""; ; {
+			some, err := storage.All(ctx, s.DB, scanPayout, listOpen, string(r), string(state), after, maxBatches)
+			if err != nil {
+				return err
+			}
+			if len(some) == 0 {
+				break
+			}
+			now := s.Clocks.Now(r)
+			var effects []storage.Effect
+			for _, p := range some {
+				after = string(p.ID)
+				if now.Sub(p.ChangedAt) > s.Policy.Lightning.Doubt {
+					effects = append(effects, p.job(now.Add(s.Policy.Lightning.Poll)))
+				}
+			}
+			if len(effects) > 0 {
+				if err := s.apply(ctx, effects...); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Stop keeps new payments from leaving in a realm. What is on its way goes on.
+func (s *Service) Stop(ctx context.Context, actor string, r realm.Realm) error {
+	return s.turn(ctx, actor, r, true)
+}
+
+// Resume lets payments leave again.
+func (s *Service) Resume(ctx context.Context, actor string, r realm.Realm) error {
+	err := s.turn(ctx, actor, r, false)
+	s.Wake()
+	return err
+}
+
+func (s *Service) turn(ctx context.Context, actor string, r realm.Realm, stopped bool) error {
+	now, action, flag := s.Clocks.Now(r), auditResume, int64(0)
+	if stopped {
+		action, flag = auditStop, 1
+	}
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if err := tx.ExecRows(ctx, upsertSwitch, [][]any{{string(r), flag, actor, storage.Micros(now)}}); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: action, Subject: string(r), At: now})
+	})
+}
+
+// Stopped reports whether an operator has stopped the payouts of a realm.
+func (s *Service) Stopped(ctx context.Context, r realm.Realm) (bool, error) {
+	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], findSwitch, string(r))
+	return n == 1, err
+}
+
+// The actions of the audit log.
+const (
+	auditStop    = "payout.stop"
+	auditResume  = "payout.resume"
+	auditLow     = "payout.balance_low"
+	auditEnough  = "payout.balance_enough"
+	auditDiffers = "payout.differs"
+)
+
+// CheckBalances tells the operator, once each, of a node of a realm that has less than the
+// policy wants, or less than what waits to be paid: in the audit log and in the program's,
+// as payout.balance_low, and payout.balance_enough when it has again. It returns
+// unavailable when a node does not answer.
+func (s *Service) CheckBalances(ctx context.Context, r realm.Realm) error {
+	var chain, lightning int64
+	held, _, err := storage.One(ctx, s.DB, func(row storage.Row) (n [2]int64, err error) {
+		err = row.Scan(&n[0], &n[1])
+		return n, err
+	}, sumHeld, string(r))
+	if err != nil {
+		return err
+	}
+	nodes := s.Nodes[r]
+	if nodes.Wallet != nil {
+		if chain, err = nodes.Wallet.Balance(ctx); err == nil {
+			err = s.tell(ctx, level{r, "chain", chain, max(s.Policy.Chain.Low.Minor, held[0])})
+		}
+	}
+	if nodes.Lightning != nil {
+		var second error
+		if lightning, second = nodes.Lightning.Balance(ctx); second == nil {
+			second = s.tell(ctx, level{r, "lightning", lightning, max(s.Policy.Lightning.Low.Minor, held[1])})
+		}
+		err = errors.Join(err, second)
+	}
+	return err
+}
+
+// The levels of a balance.
+const (
+	levelLow    = "low"
+	levelEnough = "enough"
+)
+
+// level is what a node has, and what it should have at the least, in satoshis.
+type level struct {
+	realm      realm.Realm
+	subject    string
+	has, least int64
+}
+
+// tell tells of a balance that is low, or is not any more, once.
+func (s *Service) tell(ctx context.Context, l level) error {
+	now, is, action := s.Clocks.Now(l.realm), levelEnough, auditEnough
+	if l.has < l.least {
+		is, action = levelLow, auditLow
+	}
+	told := false
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if _, err := tx.Exec(ctx, addLevel, string(l.realm), l.subject, storage.Micros(now)); err != nil {
+			return err
+		}
+		before, _, err := storage.One(ctx, tx, storage.Scalar[string], lockLevel, string(l.realm), l.subject)
+		if told = before != is; err != nil || !told {
+			return err
+		}
+		if err := tx.ExecRows(ctx, upsertLevel, [][]any{{string(l.realm), l.subject, is, storage.Micros(now)}}); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: action, Subject: l.subject, At: now,
+			Detail: map[string]string{"realm": string(l.realm), "satoshi": strconv.FormatInt(l.has, 10), "least": strconv.FormatInt(l.least, 10)}})
+	})
+	if err == nil && told && is == levelLow {
+		s.Logger.ErrorContext(ctx, "payouts run out of bitcoin: fund the node", "realm", string(l.realm), "node", l.subject, "satoshi", l.has, "least", l.least)
+	}
+	return err
+}

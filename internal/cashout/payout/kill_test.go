@@ -1,0 +1,250 @@
+package payout_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// The variables that tell this test program to be the process that is killed: the
+// database's URL or path, the folder of the master key, the time, and at which step to die.
+const (
+	victimVariable = "SCRIP_PAYOUT_VICTIM"
+	keyVariable    = "SCRIP_PAYOUT_KEY"
+	timeVariable   = "SCRIP_PAYOUT_TIME"
+	stepVariable   = "SCRIP_PAYOUT_STEP"
+)
+
+// finished is what a victim says that came to the end of its work.
+const finished = "finished"
+
+// A process that is killed at any step of a payout, before and after each call to a node,
+// leaves nothing half done: who goes on pays it once, whatever kind it is of.
+func TestKilled(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		for _, kind := range []destination.Kind{destination.P2TR, destination.Invoice, destination.Handle} {
+			t.Run(engine+"/"+string(kind), func(t *testing.T) { killed(t, engine, kind) })
+		}
+	}
+}
+
+func killed(t *testing.T, engine string, kind destination.Kind) {
+	config, keys := testkit.Database(t, engine), t.TempDir()
+	db := testkit.Open(t, config)
+	b := &bench{t: t, clock: clock.NewManual(began)}
+	var err error
+	b.master, _, err = vault.LoadMasterKey(keys, "")
+	b.must(err)
+	b.world, err = open(t.Context(), db, b.clock, b.master)
+	b.must(err)
+	t.Cleanup(b.books.Close)
+	b.fund()
+	where := []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys}
+	steps := 0
+	for done := false; !done; steps++ {
+		book := b.customer(fmt.Sprint("ada-", steps))
+		p := b.pay(book, b.to(kind), 10_000)
+		done = b.kill(where, steps+1)
+		for range 8 {
+			b.later(6 * time.Minute) // leases end, and what was doubted is believed
+			b.must(b.node.Mine(t.Context(), 1))
+		}
+		p = b.expect(p, "settled")
+		if n := b.heardOf(p); n != 1 {
+			t.Errorf("killed at step %d: the listener was told %d times", steps+1, n)
+		}
+		b.owes(book, "0.9999 held 0")
+		if kind.IsLightning() {
+			b.told(book, "settled")
+			if got, want := b.received(), fmt.Sprint(steps+1, "x ", (steps+1)*10_000); got != want {
+				t.Fatalf("killed at step %d: %s were received, want %s", steps+1, got, want)
+			}
+		} else {
+			b.told(book, "sent, settled")
+			if got := b.paid(p.To); got != "1x 10000" {
+				t.Fatalf("killed at step %d: paid %s", steps+1, got)
+			}
+		}
+	}
+	if steps < 8 {
+		t.Errorf("the work had %d steps to die at, which is not all of it", steps)
+	}
+	b.verified()
+}
+
+// kill does all work that is due in a process that dies at a step, and reports whether it
+// came to its end.
+func (b *bench) kill(where []string, step int) bool {
+	b.t.Helper()
+	var out, complaints bytes.Buffer
+	victim := exec.CommandContext(b.t.Context(), os.Args[0])
+	victim.Env = append(append(os.Environ(), where...), stepVariable+"="+strconv.Itoa(step), timeVariable+"="+b.clock.Now().Format(time.RFC3339Nano))
+	victim.Stdout, victim.Stderr = &out, &complaints
+	err := victim.Run()
+	if err == nil && out.String() == finished {
+		return true
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Exited() {
+		b.t.Fatalf("the process was not killed: %v\n%s", err, complaints.String())
+	}
+	return false
+}
+
+// doom kills its process at a step, counted down.
+type doom struct{ left atomic.Int64 }
+
+func (d *doom) step() {
+	if d.left.Add(-1) != 0 {
+		return
+	}
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Kill()
+	}
+	select {} // until it is dead
+}
+
+// The doomed nodes have a step before and after each call.
+type doomedWallet struct {
+	*doom
+	payout.Wallet
+}
+
+func (w doomedWallet) Build(ctx context.Context, o payout.Order) (payout.Signed, error) {
+	w.step()
+	defer w.step()
+	return w.Wallet.Build(ctx, o)
+}
+
+type doomedChain struct {
+	*doom
+	payout.Chain
+}
+
+func (c doomedChain) Publish(ctx context.Context, raw []byte) error {
+	c.step()
+	defer c.step()
+	return c.Chain.Publish(ctx, raw)
+}
+
+func (c doomedChain) Look(ctx context.Context, raw [][]byte) ([]payout.Sighting, error) {
+	c.step()
+	defer c.step()
+	return c.Chain.Look(ctx, raw)
+}
+
+func (c doomedChain) Rate(ctx context.Context, blocks int) (int64, error) {
+	c.step()
+	return c.Chain.Rate(ctx, blocks)
+}
+
+type doomedLightning struct {
+	*doom
+	payout.Lightning
+}
+
+func (l doomedLightning) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	l.step()
+	defer l.step()
+	return l.Lightning.Pay(ctx, t)
+}
+
+type doomedResolver struct {
+	*doom
+	payout.Resolver
+}
+
+func (r doomedResolver) Resolve(ctx context.Context, a payout.Ask) (payout.Offer, error) {
+	r.step()
+	defer r.step()
+	return r.Resolver.Resolve(ctx, a)
+}
+
+// doomedClock makes every reading of the clock a step.
+type doomedClock struct {
+	*doom
+	at time.Time
+}
+
+func (c doomedClock) Now() time.Time {
+	c.step()
+	return c.at
+}
+
+// runVictim does the work that is due and what follows a new block, if it lives long enough.
+func runVictim() error {
+	ctx, where := context.Background(), os.Getenv(victimVariable)
+	config := storage.Config{Path: where}
+	if strings.HasPrefix(where, "postgres") {
+		config = storage.Config{URL: where}
+	}
+	db, err := storage.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	master, _, err := vault.LoadMasterKey(os.Getenv(keyVariable), "")
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(time.RFC3339Nano, os.Getenv(timeVariable))
+	if err != nil {
+		return err
+	}
+	d := &doom{}
+	d.left.Store(-1)
+	w, err := open(ctx, db, doomedClock{d, at}, master)
+	if err != nil {
+		return err
+	}
+	nodes := w.Nodes[realm.Test]
+	w.Nodes[realm.Test] = payout.Nodes{Network: nodes.Network, Wallet: doomedWallet{d, nodes.Wallet}, Chain: doomedChain{d, nodes.Chain},
+		Lightning: doomedLightning{d, nodes.Lightning}, Resolver: doomedResolver{d, nodes.Resolver}}
+	step, err := strconv.ParseInt(os.Getenv(stepVariable), 10, 64)
+	if err != nil {
+		return err
+	}
+	d.left.Store(step)
+	if err := everything(ctx, w); err != nil {
+		return err
+	}
+	fmt.Print(finished)
+	os.Exit(0)
+	return nil
+}
+
+// everything pays what waits and settles it, without the queue, whose own steps are not
+// those of payouts.
+func everything(ctx context.Context, w *world) error {
+	if err := w.Batch(ctx, realm.Test); err != nil {
+		return err
+	}
+	open, err := w.List(ctx, payout.Filter{Realm: realm.Test, State: payout.Held})
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		if _, err := w.Pay(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := w.node.Mine(ctx, 1); err != nil {
+		return err
+	}
+	return w.Watch(ctx, realm.Test)
+}

@@ -1,0 +1,395 @@
+package payout_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
+)
+
+// set puts the node into a mood for its next calls.
+func (b *bench) set(mood node.Mood, calls int64) {
+	b.t.Helper()
+	b.must(b.node.Set(b.t.Context(), mood, calls))
+}
+
+// A payment whose answer is lost is looked up, and not made again.
+func TestAnswerLost(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.set(node.Mute, 1)
+		_, err := b.Service.Pay(t.Context(), p)
+		b.must(err)
+		p = b.expect(p, "sending")
+		if p.Hash == "" || b.received() != "1x 10000" {
+			t.Errorf("%s, %+v", b.received(), p)
+		}
+		b.owes(ada, "1 held 0.0001")
+		b.work()
+		b.expect(p, "settled")
+		b.owes(ada, "0.9999 held 0")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+		b.told(ada, "settled")
+	})
+}
+
+// A payment that is in flight for days is waited for, whatever its invoice's time; it frees
+// the money when it fails late, and takes it when it succeeds late.
+func TestInFlightForDays(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, bob := b.customer("ada"), b.customer("bob")
+		lost, won := b.pay(ada, b.invoice(), 10_000), b.pay(bob, b.invoice(), 20_000)
+		for _, p := range []payout.Payout{lost, won} {
+			b.set(node.Stuck, 1)
+			_, err := b.Service.Pay(t.Context(), p)
+			b.must(err)
+		}
+		for range 5 {
+			b.later(25 * time.Hour)
+			b.expect(lost, "sending")
+			b.expect(won, "sending")
+		}
+		b.owes(ada, "1 held 0.0001")
+		if !b.log.has("in flight for long") {
+			t.Error("nobody was told that a payment is stuck")
+		}
+		b.must(b.node.Resolve(t.Context(), b.find(lost).Hash, false))
+		b.must(b.node.Resolve(t.Context(), b.find(won).Hash, true))
+		b.work()
+		b.expect(lost, "failed unpayable")
+		b.expect(won, "settled")
+		b.owes(ada, "1 held 0")
+		b.owes(bob, "0.9998 held 0")
+		if b.received() != "1x 20000" {
+			t.Errorf("received %s", b.received())
+		}
+		b.verified()
+	})
+}
+
+// A request that arrives after the node said that it was never asked is the same payment:
+// nothing is sent meanwhile, and it is paid once.
+func TestLateRequest(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.set(node.Late, 1)
+		_, err := b.Service.Pay(t.Context(), p)
+		b.must(err)
+		b.later(5 * time.Minute)
+		b.expect(p, "sending")
+		if b.received() != "0x 0" {
+			t.Errorf("received %s", b.received())
+		}
+		b.must(b.node.Deliver(t.Context()))
+		b.work()
+		b.expect(p, "settled")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
+// A request that never arrives is made again, once nothing can arrive any more.
+func TestRequestLost(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.set(node.Stalled, 1)
+		_, err := b.Service.Pay(t.Context(), p)
+		b.must(err)
+		b.later(9 * time.Minute)
+		b.expect(p, "sending")
+		if b.received() != "0x 0" {
+			t.Errorf("sent again while the first request could arrive: %s", b.received())
+		}
+		b.later(time.Minute)
+		b.expect(p, "settled")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
+// Where a node was asked more than once, a refusal is not believed while another request may
+// still arrive.
+func TestRefusalIsDoubted(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.set(node.Refusing, 1)
+		_, err := b.Service.Pay(t.Context(), p) // refused for sure: it was asked once
+		b.must(err)
+		b.expect(p, "sending")
+		b.later(2 * time.Minute)
+		b.expect(p, "settled") // so that the second try may be made at once
+
+		q := b.pay(ada, b.invoice(), 20_000)
+		b.set(node.Refusing, 1)
+		_, err = b.Service.Pay(t.Context(), q)
+		b.must(err)
+		b.clock.Advance(2 * time.Minute)
+		b.set(node.Stalled, 1)
+		_, err = b.Service.Pay(t.Context(), b.find(q)) // the second request is on its way, nobody knows where
+		b.must(err)
+		for range 3 {
+			b.later(3 * time.Minute) // the node says that the first one failed, which proves nothing
+		}
+		b.expect(q, "sending")
+		if got := b.attempts(q); got != 2 {
+			t.Errorf("%d attempts, want 2", got)
+		}
+		b.later(2 * time.Minute)
+		b.later(2 * time.Minute)
+		b.expect(q, "settled")
+		if got := b.attempts(q); got != 3 {
+			t.Errorf("%d attempts, want 3", got)
+		}
+		if b.received() != "2x 30000" {
+			t.Errorf("received %s", b.received())
+		}
+
+		r := b.pay(ada, b.invoice(), 30_000)
+		b.set(node.Late, 1)
+		_, err = b.Service.Pay(t.Context(), r)
+		b.must(err)
+		b.clock.Advance(10 * time.Minute)
+		_, err = b.refusedLater(t.Context(), r) // it was never heard of, and is sent again; that is refused
+		b.must(err)
+		for range 3 {
+			b.later(3 * time.Minute)
+		}
+		if got := b.attempts(r); got != 1 {
+			t.Errorf("%d attempts while the first request is unanswered", got)
+		}
+		b.later(2 * time.Minute)
+		b.later(2 * time.Minute)
+		b.expect(r, "settled")
+		b.verified()
+	})
+}
+
+// What no node finds a way to is tried as often as the policy says, and then fails and
+// frees the money; an invoice that expires before fails as expired.
+func TestUnpayable(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, bob := b.customer("ada"), b.customer("bob")
+		text, err := node.Payee{Node: node.New(b.db, b.clock, "elsewhere", false), Network: b.payee.Network}.Invoice(t.Context(), 0, "")
+		b.must(err)
+		p := b.pay(ada, b.parse(text), 10_000)
+		for range 6 {
+			b.later(2*time.Minute + time.Second)
+		}
+		b.expect(p, "failed unpayable")
+		if n := b.attempts(p); n != 5 {
+			t.Errorf("%d attempts", n)
+		}
+		b.owes(ada, "1 held 0")
+		b.told(ada, "failed unpayable")
+
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		q := b.pay(bob, b.invoice(), 10_000)
+		b.later(2 * time.Hour)
+		b.expect(q, "held")
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		b.work()
+		b.expect(q, "failed expired")
+		b.owes(bob, "1 held 0")
+		b.verified()
+	})
+}
+
+// A preimage that does not fit proves nothing: the payout waits, somebody is told, and the
+// right one settles it.
+func TestWrongPreimage(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.set(node.Lying, 1)
+		if _, err := b.Service.Pay(t.Context(), p); err == nil || !strings.Contains(err.Error(), "preimage does not fit") {
+			t.Errorf("a wrong preimage: %v", err)
+		}
+		b.expect(p, "sending")
+		b.owes(ada, "1 held 0.0001")
+		b.work()
+		b.expect(p, "settled")
+	})
+}
+
+// A Lightning Address that gives no invoice is asked again, and only then given up; an
+// invoice of another amount, for something else, of another network or that was given
+// before is none.
+func TestLightningAddress(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.handle(), 10_000)
+		for _, mood := range []node.Mood{node.Stalled, node.Refusing, node.Lying} {
+			b.set(mood, 1)
+			_, err := b.Service.Pay(t.Context(), p)
+			b.must(err)
+			b.expect(p, "held")
+		}
+		other := b.payee
+		other.Network = "main"
+		stale := b.payee
+		stale.Valid = time.Second
+		given, err := b.payee.Invoice(t.Context(), 10_000_000, "")
+		b.must(err)
+		nodes := b.Nodes[realm.Test]
+		for name, offer := range map[string]func() (payout.Offer, error){
+			"another network":  func() (payout.Offer, error) { return offered(other.Invoice(t.Context(), 10_000_000, "m")) },
+			"something else":   func() (payout.Offer, error) { return offered(b.payee.Invoice(t.Context(), 10_000_000, "another")) },
+			"expired":          func() (payout.Offer, error) { return offered(stale.Invoice(t.Context(), 10_000_000, "m")) },
+			"no invoice":       func() (payout.Offer, error) { return payout.Offer{Invoice: "lnbcrt1x"}, nil },
+			"any amount":       func() (payout.Offer, error) { return offered(b.payee.Invoice(t.Context(), 0, "m")) },
+			"a millisatoshi":   func() (payout.Offer, error) { return offered(b.payee.Invoice(t.Context(), 10_000_001, "m")) },
+			"not there at all": func() (payout.Offer, error) { return payout.Offer{}, fault.New(fault.Unavailable, "away") },
+		} {
+			nodes.Resolver = resolver(offer)
+			b.Nodes[realm.Test] = nodes
+			_, err := b.Service.Pay(t.Context(), p)
+			b.must(err)
+			if p := b.find(p); p.State != payout.Held {
+				t.Errorf("%s: %s", name, p.State)
+			}
+		}
+		nodes.Resolver = resolver(func() (payout.Offer, error) { return payout.Offer{Invoice: given}, nil })
+		b.Nodes[realm.Test] = nodes
+		_, err = b.Service.Pay(t.Context(), p)
+		b.must(err)
+		b.expect(p, "settled")
+		again := b.pay(ada, b.handle(), 10_000)
+		_, err = b.Service.Pay(t.Context(), again)
+		b.must(err)
+		b.expect(again, "held")
+		b.later(11 * time.Minute)
+		b.work()
+		b.expect(again, "failed no_invoice")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+		b.owes(ada, "0.9999 held 0")
+		b.verified()
+	})
+}
+
+// A second invoice of a Lightning Address is only fetched when the first one has failed for sure.
+func TestSecondInvoice(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.handle(), 10_000)
+		fetched := 0
+		nodes := b.Nodes[realm.Test]
+		nodes.Resolver = resolver(func() (payout.Offer, error) {
+			fetched++
+			return offered(b.payee.Invoice(t.Context(), 10_000_000, "m"))
+		})
+		nodes.Lightning = stuck{nodes.Lightning, b}
+		b.Nodes[realm.Test] = nodes
+		_, err := b.Service.Pay(t.Context(), p)
+		b.must(err)
+		first := b.find(p).Hash
+		for range 3 {
+			b.later(3 * time.Hour) // its invoice has long expired
+		}
+		if fetched != 1 || b.find(p).Hash != first {
+			t.Errorf("%d invoices were fetched while the first was in flight", fetched)
+		}
+		b.must(b.node.Resolve(t.Context(), first, false))
+		nodes.Lightning = b.node.Nodes(b.payee.Network).Lightning
+		b.Nodes[realm.Test] = nodes
+		b.work()
+		b.later(3 * time.Minute)
+		p = b.expect(p, "settled")
+		if fetched != 2 || p.Hash == first || b.received() != "1x 10000" {
+			t.Errorf("%d fetched, received %s", fetched, b.received())
+		}
+	})
+}
+
+// The fee that may be paid is bounded, and never zero.
+func TestFeeLimit(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		limits := map[int64]int64{}
+		nodes := b.Nodes[realm.Test]
+		nodes.Lightning = noted{nodes.Lightning, limits}
+		b.Nodes[realm.Test] = nodes
+		for _, satoshi := range []int64{1_000, 1_001, 5_000_000} {
+			b.pay(ada, b.invoice(), satoshi)
+		}
+		b.later(0)
+		for satoshi, want := range map[int64]int64{1_000: 10_000, 1_001: 10_000, 5_000_000: 50_000_000} {
+			if limits[satoshi*1000] != want {
+				t.Errorf("the fee for %d is limited to %d millisatoshis, want %d", satoshi, limits[satoshi*1000], want)
+			}
+		}
+	})
+}
+
+func offered(text string, err error) (payout.Offer, error) {
+	return payout.Offer{Invoice: text, Metadata: "m"}, err
+}
+
+// resolver is a service behind Lightning Addresses.
+type resolver func() (payout.Offer, error)
+
+func (r resolver) Resolve(context.Context, payout.Ask) (payout.Offer, error) { return r() }
+
+// stuck is a node all of whose payments stay in flight.
+type stuck struct {
+	payout.Lightning
+	b *bench
+}
+
+func (s stuck) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	s.b.set(node.Stuck, 1)
+	return s.Lightning.Pay(ctx, t)
+}
+
+// noted is a node that notes by how much the fees of its payments are bounded.
+type noted struct {
+	payout.Lightning
+	limits map[int64]int64
+}
+
+func (n noted) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	n.limits[t.MilliSatoshi] = t.FeeLimit
+	return n.Lightning.Pay(ctx, t)
+}
+
+// refusedLater goes on with a payout that the node has not heard of, and refuses to pay.
+func (b *bench) refusedLater(ctx context.Context, p payout.Payout) (time.Duration, error) {
+	nodes := b.Nodes[realm.Test]
+	nodes.Lightning = refusing{nodes.Lightning, b}
+	b.Nodes[realm.Test] = nodes
+	defer func() { b.Nodes[realm.Test] = b.node.Nodes(b.payee.Network) }()
+	return b.Service.Pay(ctx, b.find(p))
+}
+
+// refusing is a node that refuses each payment.
+type refusing struct {
+	payout.Lightning
+	b *bench
+}
+
+func (r refusing) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	r.b.set(node.Refusing, 1)
+	return r.Lightning.Pay(ctx, t)
+}
+
+// attempts is how often a payout was tried.
+func (b *bench) attempts(p payout.Payout) int {
+	b.t.Helper()
+	n, err := b.countAttempts(p)
+	b.must(err)
+	return n
+}

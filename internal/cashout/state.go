@@ -1,0 +1,101 @@
+package cashout
+
+import (
+	"slices"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Status is where an order is in its life.
+type Status string
+
+// The statuses. Blocked is an order whose bitcoin nobody may be paid: callers see it as one
+// that is processing.
+const (
+	Created    Status = "created"
+	Confirmed  Status = "confirmed"  // the phone is
+	Authorized Status = "authorized" // the price is locked; pictures are asked for
+	Processing Status = "processing" // under review
+	Approved   Status = "approved"   // the payout is on its way
+	Completed  Status = "completed"
+	Blocked    Status = "blocked"
+	Cancelled  Status = "cancelled"
+	Expired    Status = "expired"
+)
+
+// Statuses returns the closed list in its documented order.
+func Statuses() []Status {
+	return []Status{Created, Confirmed, Authorized, Processing, Approved, Completed, Blocked, Cancelled, Expired}
+}
+
+// next is the transition table.
+var next = map[Status][]Status{
+	Created:    {Confirmed, Cancelled, Expired},
+	Confirmed:  {Authorized, Cancelled, Expired},
+	Authorized: {Processing, Cancelled, Expired},
+	Processing: {Authorized, Approved, Blocked, Cancelled},
+	Approved:   {Completed},
+}
+
+// CanBecome reports whether an order may go from s to another status.
+func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+
+// IsOpen reports whether an order of that status ends by itself when its time is over.
+func (s Status) IsOpen() bool { return s == Created || s == Confirmed || s == Authorized }
+
+// IsGone reports whether callers are told that there is no such order.
+func (s Status) IsGone() bool { return s == Cancelled || s == Expired }
+
+// Counts reports whether an order is part of its customer's volume.
+func (s Status) Counts() bool {
+	switch s {
+	case Authorized, Processing, Approved, Completed, Blocked:
+		return true
+	case Created, Confirmed, Cancelled, Expired:
+	}
+	return false
+}
+
+// Act is something that a caller does to an order.
+type Act string
+
+// The acts.
+const (
+	Change  Act = "change"  // the phone, the address
+	AskCode Act = "code"    // have a code sent
+	Confirm Act = "confirm" // enter it
+	Pay     Act = "payment" // say where to
+	Upload  Act = "upload"
+	Submit  Act = "verify"
+)
+
+// Acts returns the closed list in its documented order.
+func Acts() []Act { return []Act{Change, AskCode, Confirm, Pay, Upload, Submit} }
+
+// during is the one status in which each act is allowed.
+var during = map[Act]Status{Change: Created, AskCode: Created, Confirm: Created, Pay: Confirmed, Upload: Authorized, Submit: Authorized}
+
+// Allows returns invalid_state where the order is not as the act needs it.
+func (o *Order) Allows(a Act) error {
+	if during[a] != o.Status {
+		return fault.New(fault.InvalidState, "the order is %s", o.Status.Shown())
+	}
+	return nil
+}
+
+// Shown is the status as callers see it.
+func (s Status) Shown() Status {
+	if s == Blocked {
+		return Processing
+	}
+	return s
+}
+
+// become moves the order on. It returns invalid_state for what the table does not have.
+func (o *Order) become(to Status) error {
+	if !o.Status.CanBecome(to) {
+		return fault.New(fault.InvalidState, "the order is %s and cannot become %s", o.Status.Shown(), to.Shown())
+	}
+	o.Status = to
+	return nil
+}

@@ -1,0 +1,124 @@
+package ticker_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/scripcards/scrip/internal/cashout/ticker"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/rate"
+)
+
+var noon = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
+
+// market says what a test wants it to.
+type market struct {
+	mu    sync.Mutex
+	price string // empty: it does not answer
+	asked int
+}
+
+func (m *market) Rate(_ context.Context, base asset.Asset, quote money.Currency) (rate.Quote, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	if m.price == "" {
+		return rate.Quote{}, fault.New(fault.Unavailable, "no price")
+	}
+	r, err := money.ParseRate(m.price)
+	return rate.Quote{Pair: rate.Pair{Base: base.Symbol(), Quote: quote}, Rate: r, At: noon}, err
+}
+
+func (m *market) say(price string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.price = price
+}
+
+func open(t *testing.T, m *market, c clock.Clock, fee int64) *ticker.Ticker {
+	t.Helper()
+	made, err := ticker.New(ticker.Config{Rates: m, Clock: c, Fee: fee})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// The published sample comes out: 5500 cents at 6585000 are 83523 satoshis.
+func TestPublishedSample(t *testing.T) {
+	p, err := open(t, &market{price: "65850.00"}, clock.NewManual(noon), 0).Price(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Bitcoin(money.New(5500, money.USD))
+	if err != nil || p.Cents.Minor != 6_585_000 || got != money.New(83_523, money.BTC) {
+		t.Errorf("%d satoshis at %d (%v), want 83523 at 6585000", got.Minor, p.Cents.Minor, err)
+	}
+}
+
+// A price holds for a minute; then it is the market's of then, or there is none.
+func TestHolds(t *testing.T) {
+	m, c := &market{price: "60000"}, clock.NewManual(noon)
+	tick := open(t, m, c, 500)
+	for _, step := range []struct {
+		wait  time.Duration
+		say   string
+		cents int64 // 0: unavailable
+		asked int
+	}{
+		{0, "60000", 6_300_000, 1},
+		{59 * time.Second, "70000", 6_300_000, 1},
+		{time.Second, "70000", 7_350_000, 2},
+		{time.Minute, "", 0, 3},
+		{time.Second, "", 0, 4},
+		{time.Second, "70000", 7_350_000, 5},
+		{-time.Hour, "50000", 5_250_000, 6},
+	} {
+		c.Advance(step.wait)
+		m.say(step.say)
+		p, err := tick.Price(t.Context())
+		if p.Cents.Minor != step.cents || (err != nil) != (step.cents == 0) || m.asked != step.asked {
+			t.Errorf("%+v: %d, %v, asked %d times", step, p.Cents.Minor, err, m.asked)
+		}
+		if err != nil && fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("%+v: %v is not unavailable", step, err)
+		}
+	}
+}
+
+// A fee that is none is refused.
+func TestFee(t *testing.T) {
+	for _, fee := range []int64{-1, ticker.MaxFee + 1} {
+		if _, err := ticker.New(ticker.Config{Fee: fee}); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%d: %v", fee, err)
+		}
+	}
+}
+
+// Whatever the price and the fee, the bitcoin that is owed is never worth more than the card.
+func TestNeverGivesMore(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cents := rapid.Int64Range(100, 100_000_000_00).Draw(rt, "market")
+		fee := rapid.Int64Range(0, ticker.MaxFee).Draw(rt, "fee")
+		amount := money.New(rapid.Int64Range(1, 1_000_00).Draw(rt, "amount"), money.USD)
+		p, err := open(t, &market{price: money.New(cents, money.USD).String()}, clock.NewManual(noon), fee).Price(t.Context())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		owed, err := p.Bitcoin(amount)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		worth, err := p.Worth(owed)
+		if err != nil || worth.Minor > amount.Minor || p.Cents.Minor < p.Market.Minor {
+			rt.Errorf("%v of %v, at %v of %v: %v", worth, amount, p.Cents, p.Market, err)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package cashout
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/review"
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/server"
+)
+
+// inRealm makes a command about a realm.
+func (p *program) inRealm(cmd *cobra.Command, do func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error) *cobra.Command {
+	var name string
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r, err := realm.Parse(name)
+		if err != nil {
+			return err
+		}
+		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return do(ctx, cmd, app, r) })
+	}
+	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	return cmd
+}
+
+// onOrder makes a command about one order of a book.
+func (p *program) onOrder(cmd *cobra.Command, do func(ctx context.Context, app *server.App, r review.Ref) (review.Case, error)) *cobra.Command {
+	cmd.Args = cobra.ExactArgs(2)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+			c, err := do(ctx, app, review.Ref{Book: ledger.BookID(args[0]), Order: cashout.ID(args[1]), Actor: shell.Actor()})
+			if err != nil {
+				return err
+			}
+			return p.printCases(cmd, []review.Case{c})
+		})
+	}
+	return cmd
+}
+
+func (p *program) queue() *cobra.Command {
+	return p.inRealm(&cobra.Command{Use: "queue", Short: "List the orders that wait for a reviewer, those that waited longest first",
+		Example: "  scrip cashout queue --realm live"}, func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
+		found, err := app.Cashout.Reviews.Queue(ctx, r, review.MaxQueue)
+		if err != nil {
+			return err
+		}
+		return p.printCases(cmd, found)
+	})
+}
+
+func (p *program) list() *cobra.Command {
+	var status string
+	cmd := p.inRealm(&cobra.Command{Use: "list", Short: "List orders, newest first", Example: "  scrip cashout list --realm live\n  scrip cashout list --realm live --status blocked"},
+		func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
+			found, err := app.Cashout.Orders.List(ctx, cashout.Filter{Realm: r, Status: cashout.Status(status), Limit: cashout.MaxPage})
+			if err != nil {
+				return err
+			}
+			cases := make([]review.Case, len(found))
+			for i := range found {
+				cases[i].Order = found[i]
+			}
+			return p.printCases(cmd, cases)
+		})
+	cmd.Flags().StringVar(&status, "status", "", "one status; empty: all")
+	return cmd
+}
+
+func (p *program) printCases(cmd *cobra.Command, cases []review.Case) error {
+	l := shell.Listing{Columns: []string{"ORDER", "BOOK", "STATUS", "AMOUNT", "BITCOIN", "TO", "SUBMITTED", "REVIEWER", "FIRST", "REJECTIONS", "PAYOUT", "REASON"}}
+	for i := range cases {
+		c := &cases[i]
+		l.Add(string(c.ID), string(c.Book), string(c.Status), c.Amount.String()+" "+c.Amount.Currency.String(), c.Bitcoin.String(), string(c.To.Method),
+			shell.Moment(c.SubmittedAt), c.Reviewer, c.First, strconv.Itoa(c.Round), c.Payout, c.Reason)
+	}
+	return p.Print(cmd, l)
+}
+
+func (p *program) show() *cobra.Command {
+	return &cobra.Command{
+		Use: "show BOOK ORDER", Short: "Show the images of an order, what was said about them, and those of other orders that look alike", Args: cobra.ExactArgs(2),
+		Example: "  scrip cashout show bk_01… cash_01…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				o, err := app.Cashout.Orders.Get(ctx, ledger.BookID(args[0]), cashout.ID(args[1]))
+				if err != nil {
+					return err
+				}
+				verdicts, err := app.Cashout.Orders.Verdicts(ctx, &o)
+				if err != nil {
+					return err
+				}
+				pictures, err := app.Cashout.Orders.Pictures(ctx, &o)
+				if err != nil {
+					return err
+				}
+				return p.printImages(cmd, &o, verdicts, pictures)
+			})
+		},
+	}
+}
+
+func (p *program) printImages(cmd *cobra.Command, o *cashout.Order, verdicts []cashout.Verdict, pictures []cashout.Image) error {
+	l := shell.Listing{Columns: []string{"TYPE", "IMAGE", "UPLOADED", "SIZE", "TWINS", "VERDICT", "REASON", "NOTE", "BY"}}
+	for _, kind := range o.Needs() {
+		row := []string{string(kind), "", "", "", "", "", "", "", ""}
+		for i := range pictures {
+			if m := &pictures[i]; m.Kind == kind {
+				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), strconv.Itoa(len(m.Twins))
+			}
+		}
+		for i := range verdicts {
+			if v := &verdicts[i]; v.Kind == kind {
+				row[5], row[6], row[7], row[8] = "rejected", string(v.Reason), v.Note, v.Actor
+				if v.Accepted {
+					row[5] = "accepted"
+				}
+			}
+		}
+		l.Add(row...)
+	}
+	return p.Print(cmd, l)
+}

@@ -1,0 +1,26 @@
+// Package cashout has the commands about prepaid cards that become bitcoin: the queue of
+// orders that wait for a reviewer, decisions, and the switch that stops payouts.
+package cashout
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/platform/config"
+)
+
+// program is the shell with the commands of this room.
+type program struct{ *shell.Shell }
+
+// Commands returns the room's commands.
+func Commands(s *shell.Shell) []*cobra.Command {
+	p := &program{s}
+	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; stop and resume payouts"}
+	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume())
+	for _, setting := range config.Default().Describe(nil) {
+		if setting.Name == "cashout" { // decisions need what the server has
+			cmd.PersistentFlags().String("cashout", setting.Default, setting.About)
+		}
+	}
+	return []*cobra.Command{cmd}
+}

@@ -1,0 +1,76 @@
+-- Forms that were given out, each for one file. The owner is an order; whose it is, only
+-- the order knows. A row goes away a day after its form.
+CREATE TABLE image_uploads (
+	upload_key TEXT NOT NULL PRIMARY KEY CHECK (length(upload_key) BETWEEN 1 AND 128),
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	owner_id TEXT NOT NULL CHECK (length(owner_id) BETWEEN 1 AND 64),
+	kind TEXT NOT NULL CHECK (length(kind) BETWEEN 1 AND 32),
+	content_type TEXT NOT NULL CHECK (content_type IN ('image/jpeg', 'image/png')),
+	state TEXT NOT NULL CHECK (state IN ('open', 'taken', 'refused', 'closed')),
+	file_hash BYTEA CHECK (length(file_hash) = 32),
+	refusal TEXT NOT NULL CHECK (length(refusal) <= 512),
+	asked_at BIGINT NOT NULL,
+	ended_at BIGINT
+);
+
+CREATE INDEX image_uploads_by_owner ON image_uploads (realm, owner_id);
+CREATE INDEX image_uploads_by_time ON image_uploads (asked_at);
+
+-- Images as they are kept. sha256 is of the content in the clear; it stays when the content
+-- is erased, as does the likeness, by which a later copy is found.
+CREATE TABLE images (
+	image_id TEXT NOT NULL PRIMARY KEY CHECK (length(image_id) BETWEEN 1 AND 64),
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	owner_id TEXT NOT NULL CHECK (length(owner_id) BETWEEN 1 AND 64),
+	kind TEXT NOT NULL CHECK (length(kind) BETWEEN 1 AND 32),
+	content_type TEXT NOT NULL CHECK (content_type IN ('image/jpeg', 'image/png')),
+	sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+	version BIGINT NOT NULL CHECK (version >= 1),
+	chunks BIGINT NOT NULL CHECK (chunks >= 1),
+	bytes BIGINT NOT NULL CHECK (bytes >= 1),
+	width BIGINT NOT NULL CHECK (width >= 1),
+	height BIGINT NOT NULL CHECK (height >= 1),
+	likeness BIGINT,
+	uploaded_at BIGINT NOT NULL,
+	erase_at BIGINT NOT NULL,
+	erased_at BIGINT
+);
+
+CREATE INDEX images_by_owner ON images (realm, owner_id, image_id);
+CREATE INDEX images_due ON images (realm, erase_at) WHERE erased_at IS NULL;
+
+-- The content, sealed, in parts. A redaction makes the next version and removes the one before.
+CREATE TABLE image_chunks (
+	image_id TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	seq BIGINT NOT NULL CHECK (seq >= 0),
+	sealed BYTEA NOT NULL CHECK (length(sealed) > 0),
+	PRIMARY KEY (image_id, version, seq)
+);
+
+-- The four quarters of each likeness, by which those are found that differ in few bits.
+CREATE TABLE image_bands (
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	band BIGINT NOT NULL CHECK (band BETWEEN 0 AND 3),
+	bits BIGINT NOT NULL CHECK (bits BETWEEN 0 AND 65535),
+	image_id TEXT NOT NULL,
+	owner_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	likeness BIGINT NOT NULL,
+	PRIMARY KEY (realm, band, bits, image_id)
+);
+
+-- Images of different owners that look alike, both ways round.
+CREATE TABLE image_twins (
+	image_id TEXT NOT NULL,
+	twin_id TEXT NOT NULL,
+	owner_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	distance BIGINT NOT NULL CHECK (distance BETWEEN 0 AND 64),
+	PRIMARY KEY (image_id, twin_id)
+);
+
+-- One row a realm, locked by whoever compares an image with those before it.
+CREATE TABLE image_gates (
+	realm TEXT NOT NULL PRIMARY KEY CHECK (realm IN ('live', 'test'))
+);

@@ -1,0 +1,245 @@
+package node_test
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
+	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+var began = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
+
+type bench struct {
+	*node.Node
+	payout.Nodes
+	t     *testing.T
+	db    *storage.DB
+	clock *clock.Manual
+}
+
+func each(t *testing.T, test func(t *testing.T, b *bench)) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		c := clock.NewManual(began)
+		n := node.New(db, c, "a", false)
+		test(t, &bench{n, n.Nodes(destination.Regtest), t, db, c})
+	})
+}
+
+func (b *bench) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// pays is an order to somebody.
+func pays(satoshi, rate int64) payout.Order {
+	return payout.Order{Outputs: []transaction.Output{{Satoshi: satoshi, Script: []byte{0, 20, 19: 1, 21: 2}}}, Rate: rate}
+}
+
+func (b *bench) build(satoshi, rate int64) payout.Signed {
+	b.t.Helper()
+	s, err := b.Wallet.Build(b.t.Context(), pays(satoshi, rate))
+	b.must(err)
+	return s
+}
+
+// look compares how a transaction stands: known, confirmations, depth of a rival.
+func (b *bench) look(raw []byte, known bool, confirmations, rival int64) {
+	b.t.Helper()
+	seen, err := b.Chain.Look(b.t.Context(), [][]byte{raw})
+	b.must(err)
+	if s := seen[0]; s.Known != known || s.Confirmations != confirmations || s.RivalDepth != rival {
+		b.t.Fatalf("%+v; want known %t, %d confirmations, a rival %d deep", s, known, confirmations, rival)
+	}
+}
+
+// The wallet pays what it is asked to at the rate that it is asked for, with confirmed coins
+// that nobody else uses meanwhile, and keeps the change.
+func TestWallet(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		for _, satoshi := range []int64{50_000, 50_000} {
+			b.must(b.Fund(ctx, satoshi))
+		}
+		s := b.build(30_000, 5_000)
+		tx, err := transaction.Parse(s.Raw)
+		b.must(err)
+		if !tx.Pays(pays(30_000, 0).Outputs) || s.Fee != (tx.Size()*5_000+999)/1000 || len(tx.Inputs) != 1 {
+			t.Errorf("%+v", s)
+		}
+		b.look(s.Raw, false, 0, 0)
+		if _, err := b.Wallet.Build(ctx, pays(60_000, 1_000)); fault.CodeOf(err) != fault.InsufficientFunds {
+			t.Errorf("more than is free: %v", err)
+		}
+		b.must(b.Chain.Publish(ctx, s.Raw))
+		if sum, err := b.Wallet.Balance(ctx); err != nil || sum != 100_000-30_000-s.Fee {
+			t.Errorf("%d, %v", sum, err)
+		}
+		if _, err := b.Wallet.Build(ctx, pays(60_000, 1_000)); fault.CodeOf(err) != fault.InsufficientFunds {
+			t.Errorf("with change that is in no block: %v", err)
+		}
+		b.must(b.Mine(ctx, 1))
+		b.build(60_000, 1_000)
+		records, err := b.Wallet.Payments(ctx, began, began.Add(time.Hour))
+		if err != nil || len(records) != 1 || records[0].ID != tx.ID() || records[0].Satoshi != 30_000 || records[0].Fee != s.Fee {
+			t.Errorf("%+v, %v", records, err)
+		}
+	})
+}
+
+// Transactions wait, are replaced by dearer ones alone, evicted, confirmed, undone and
+// spent against; publishing again is harmless.
+func TestChain(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		b.must(b.Fund(ctx, 100_000))
+		one := b.build(30_000, 2_000)
+		two, err := b.Wallet.Bump(ctx, one.Raw, pays(30_000, 3_000))
+		b.must(err)
+		for range 2 {
+			b.must(b.Chain.Publish(ctx, two.Raw))
+		}
+		if err := b.Chain.Publish(ctx, one.Raw); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("a cheaper replacement: %v", err)
+		}
+		b.look(two.Raw, true, 0, 0)
+		tx, err := transaction.Parse(two.Raw)
+		b.must(err)
+		b.must(b.Evict(ctx, tx.ID()))
+		b.look(two.Raw, false, 0, 0)
+		b.must(b.Chain.Publish(ctx, one.Raw))
+		b.must(b.Mine(ctx, 3))
+		b.look(one.Raw, true, 3, 0)
+		b.look(two.Raw, false, 0, 3)
+		b.must(b.Chain.Publish(ctx, one.Raw))
+		if err := b.Chain.Publish(ctx, two.Raw); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("what is spent in a block: %v", err)
+		}
+		b.must(b.Reorganise(ctx, 3, false))
+		b.look(one.Raw, true, 0, 0)
+		b.must(b.Mine(ctx, 1))
+		b.must(b.Reorganise(ctx, 1, true))
+		b.look(one.Raw, false, 0, 0)
+		b.must(b.SpendAgainst(ctx, one.Raw))
+		b.look(one.Raw, false, 0, 1)
+		if err := b.Evict(ctx, tx.ID()); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("evicted twice: %v", err)
+		}
+		automatic := node.New(b.db, b.clock, "b", true)
+		b.must(automatic.Fund(ctx, 100_000))
+		b.Nodes = automatic.Nodes(destination.Regtest)
+		three := b.build(30_000, 1_000)
+		b.must(b.Chain.Publish(ctx, three.Raw))
+		b.look(three.Raw, true, 1, 0)
+	})
+}
+
+// Payments over Lightning succeed once per hash, and end as they are told to.
+func TestLightning(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		b.must(b.Charge(ctx, 10_000))
+		payee := node.Payee{Node: b.Node, Network: destination.Regtest, Valid: time.Minute}
+		transfer := func(text string) payout.Transfer {
+			in, err := invoice.Decode(text)
+			b.must(err)
+			return payout.Transfer{Invoice: text, Hash: in.Hash, MilliSatoshi: 4_000_000, FeeLimit: 10_000}
+		}
+		fresh := func() payout.Transfer {
+			text, err := payee.Invoice(ctx, 0, "")
+			b.must(err)
+			return transfer(text)
+		}
+		pay := func(p payout.Transfer, want payout.Outcome, reason string) {
+			t.Helper()
+			a, err := b.Lightning.Pay(ctx, p)
+			b.must(err)
+			if a.Outcome != want || a.Reason != reason {
+				t.Errorf("%+v, want %s %s", a, want, reason)
+			}
+		}
+		one, two := fresh(), fresh()
+		pay(one, payout.Succeeded, "")
+		pay(one, payout.Succeeded, "")
+		if times, satoshi, err := b.Received(ctx); err != nil || times != 1 || satoshi != 4_000 {
+			t.Errorf("%d times, %d, %v", times, satoshi, err)
+		}
+		b.must(b.Set(ctx, node.Stuck, 1))
+		pay(two, payout.InFlight, "")
+		pay(two, payout.InFlight, "")
+		pay(fresh(), payout.Refused, "insufficient_balance")
+		b.must(b.Node.Resolve(ctx, hexOf(two.Hash), false))
+		if a, err := b.Lightning.Track(ctx, two.Hash); err != nil || a.Outcome != payout.Refused || a.Reason != "timeout" {
+			t.Errorf("%+v, %v", a, err)
+		}
+		if a, err := b.Lightning.Track(ctx, [32]byte{1}); err != nil || a.Outcome != payout.Unheard {
+			t.Errorf("%+v, %v", a, err)
+		}
+		cheap := fresh()
+		cheap.FeeLimit = 0
+		pay(cheap, payout.Refused, "no_route")
+		other := node.Payee{Node: node.New(b.db, b.clock, "elsewhere", false), Network: destination.Regtest}
+		text, err := other.Invoice(ctx, 0, "")
+		b.must(err)
+		pay(transfer(text), payout.Refused, "no_route")
+		late := fresh()
+		b.must(b.Set(ctx, node.Late, 1))
+		if _, err := b.Lightning.Pay(ctx, late); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("late: %v", err)
+		}
+		if a, err := b.Lightning.Track(ctx, late.Hash); err != nil || a.Outcome != payout.Unheard {
+			t.Errorf("%+v, %v", a, err)
+		}
+		b.must(b.Deliver(ctx))
+		if a, err := b.Lightning.Track(ctx, late.Hash); err != nil || a.Outcome != payout.Succeeded {
+			t.Errorf("%+v, %v", a, err)
+		}
+		stale := fresh()
+		b.clock.Advance(time.Hour)
+		pay(stale, payout.Refused, "expired")
+		records, err := b.Lightning.Payments(ctx, began, began.Add(time.Hour))
+		if err != nil || len(records) != 2 {
+			t.Errorf("%+v, %v", records, err)
+		}
+	})
+}
+
+// A node in a mood takes as many calls in it as it was told, and then is itself again.
+func TestMoods(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		b.must(b.SetRate(ctx, 7_000))
+		b.must(b.Set(ctx, node.Stalled, 2))
+		for _, want := range []fault.Code{fault.Unavailable, fault.Unavailable, ""} {
+			if _, err := b.Chain.Rate(ctx, 6); err == nil != (want == "") || err != nil && fault.CodeOf(err) != want {
+				t.Errorf("%v, want %s", err, want)
+			}
+		}
+		b.must(b.Set(ctx, node.Refusing, 1))
+		if _, err := b.Resolver.Resolve(ctx, payout.Ask{User: "ada", Host: "x.example", MilliSatoshi: 5}); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%v", err)
+		}
+		offer, err := b.Resolver.Resolve(ctx, payout.Ask{User: "ada", Host: "x.example", MilliSatoshi: 5000})
+		if err != nil || !strings.Contains(offer.Metadata, "ada@x.example") {
+			t.Errorf("%+v, %v", offer, err)
+		}
+		for _, err := range []error{b.Set(ctx, "cross", 1), b.Set(ctx, node.Calm, -1), b.Mine(ctx, 0), b.Reorganise(ctx, 0, true), b.Fund(ctx, 0)} {
+			if fault.CodeOf(err) != fault.InvalidRequest {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}
+
+func hexOf(hash [32]byte) string { return hex.EncodeToString(hash[:]) }

@@ -1,0 +1,371 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/cashout/review"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/web/upload"
+)
+
+// desk is a demonstration over HTTP, with nothing running in the background.
+type desk struct {
+	t   *testing.T
+	app *server.App
+	url string
+	log *bytes.Buffer
+}
+
+func openDesk(t *testing.T, config storage.Config) *desk {
+	t.Helper()
+	d := &desk{t: t, log: &bytes.Buffer{}}
+	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Database: config.URL, Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	d.must(err)
+	t.Cleanup(func() { d.must(app.Close()) })
+	_, err = app.Demo(t.Context())
+	d.must(err)
+	web := httptest.NewServer(routes(app))
+	t.Cleanup(web.Close)
+	d.app, d.url = app, web.URL
+	return d
+}
+
+// routes are the dialects and the built-in store, without what runs beside them.
+func routes(app *server.App) http.Handler {
+	mux := http.NewServeMux()
+	for _, s := range app.Surfaces(server.HTTP{}) {
+		s.Mount(mux)
+	}
+	mux.Handle(upload.Path, app.Cashout.Uploads(upload.Deps{Logger: app.Logger}))
+	return mux
+}
+
+func (d *desk) must(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// call makes a request as curl does and returns the data of its answer.
+func (d *desk) call(method, path, body string) map[string]any {
+	d.t.Helper()
+	request, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, strings.NewReader(body))
+	d.must(err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := http.DefaultClient.Do(request)
+	d.must(err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	d.must(err)
+	var answer struct {
+		Message string
+		Data    map[string]any
+	}
+	d.must(json.Unmarshal(text, &answer))
+	if response.StatusCode != http.StatusOK {
+		d.t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, text)
+	}
+	return answer.Data
+}
+
+// photo is a picture that looks like no other.
+func photo(seed uint64) []byte {
+	source := rand.New(rand.NewPCG(seed, 1))
+	m := image.NewRGBA(image.Rect(0, 0, 320, 240))
+	for y := range 240 {
+		for x := range 320 {
+			cell := uint8(source.IntN(2))
+			if x%40 != 0 || y%40 != 0 {
+				cell = m.RGBAAt(x-x%40, y-y%40).R / 200
+			}
+			m.SetRGBA(x, y, color.RGBA{cell * 220, uint8(x), uint8(y), 255})
+		}
+	}
+	var out bytes.Buffer
+	_ = png.Encode(&out, m) // a buffer takes everything
+	return out.Bytes()
+}
+
+// upload gets a form for a picture and sends it to where the form says.
+func (d *desk) upload(order, kind string, file []byte) {
+	d.t.Helper()
+	form := d.call("POST", "/v2/orders/"+order+"/images/"+kind, `{"file_name":"a.png","file_size":"`+strconv.Itoa(len(file))+`"}`)
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for name, value := range form["fields"].(map[string]any) {
+		d.must(w.WriteField(name, value.(string)))
+	}
+	part, err := w.CreateFormFile("file", "a.png")
+	d.must(err)
+	_, err = part.Write(file)
+	d.must(err)
+	d.must(w.Close())
+	response, err := http.Post(form["url"].(string), w.FormDataContentType(), &body)
+	d.must(err)
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	d.must(err)
+	if response.StatusCode != http.StatusCreated || !strings.Contains(string(text), "<PostResponse>") {
+		d.t.Fatalf("upload of %s: %d %s", kind, response.StatusCode, text)
+	}
+}
+
+// order makes an order that waits for a reviewer.
+func (d *desk) order(where string, seed uint64) string {
+	d.t.Helper()
+	order := d.call("POST", "/v2/orders", `{"amount":5500,"currency":"bitcoin"}`)["order_id"].(string)
+	number := "+1415555" + strconv.Itoa(int(1000+seed))
+	d.call("POST", "/v2/phones?order_id="+order, `{"phone_number":"`+number+`","call":"true", "recaptcha_response":"demo"}`)
+	d.call("POST", "/v2/phones/code?order_id="+order, `{"phone_number":"`+number+`","verification_code":"4321"}`)
+	d.call("POST", "/v2/orders/"+order+"/payment", where)
+	d.upload(order, "Image1", photo(10*seed))
+	d.upload(order, "Image2", photo(10*seed+1))
+	d.call("POST", "/v2/orders/"+order+"/verify", "")
+	return order
+}
+
+// decide has a reviewer say something about each picture of the one order that waits.
+func (d *desk) decide(judgements ...review.Judgement) review.Case {
+	d.t.Helper()
+	queue, err := d.app.Cashout.Reviews.Queue(d.t.Context(), realm.Test, 10)
+	d.must(err)
+	if len(queue) != 1 {
+		d.t.Fatalf("%d orders wait", len(queue))
+	}
+	ref := review.Ref{Book: queue[0].Book, Order: queue[0].ID, Actor: "ada"}
+	_, err = d.app.Cashout.Reviews.Claim(d.t.Context(), ref)
+	d.must(err)
+	c, err := d.app.Cashout.Reviews.Decide(d.t.Context(), review.Decision{Ref: ref, Judgements: judgements})
+	d.must(err)
+	return c
+}
+
+var good = []review.Judgement{{Kind: cashout.Card, Accept: true}, {Kind: cashout.Receipt, Accept: true}}
+
+// run does what the background does, for a while of the test realm's time.
+func (d *desk) run() {
+	d.t.Helper()
+	for range 4 {
+		_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 2*time.Minute, nil)
+		d.must(err)
+		d.must(d.app.Jobs.Drain(d.t.Context()))
+		d.must(d.app.Cashout.Payouts.Watch(d.t.Context(), realm.Test))
+	}
+}
+
+// status reads an order.
+func (d *desk) status(order string) map[string]any {
+	d.t.Helper()
+	return d.call("GET", "/v2/orders/"+order, "")
+}
+
+// eachDesk runs a test on both engines.
+func eachDesk(t *testing.T, test func(d *desk)) {
+	t.Helper()
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			d := openDesk(t, testkit.Database(t, engine))
+			test(d)
+			report, err := ledger.Verify(context.Background(), d.app.DB, nil)
+			d.must(err)
+			if len(report.Problems) > 0 {
+				t.Errorf("the books: %v", report.Problems)
+			}
+			if strings.Contains(d.log.String(), "level=ERROR") {
+				t.Errorf("log: %s", d.log)
+			}
+		})
+	}
+}
+
+// The whole way over HTTP, with the published price, for every form of address and both forms of Lightning: paid once each, with the proof.
+func TestCashoutJourney(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		lightning := node.Payee{Node: node.New(d.app.DB, d.app.Clocks.Of(realm.Test), "sandbox", true), Network: destination.Main, Valid: 24 * time.Hour}
+		invoice, err := lightning.Invoice(d.t.Context(), 0, "")
+		d.must(err)
+		ticker := d.call("GET", "/v2/tickers", "")["currencies"].([]any)[0].(map[string]any)
+		if ticker["price_usd"] != 6585000.0 || ticker["enabled"] != true {
+			d.t.Errorf("ticker %v", ticker)
+		}
+		for i, c := range []struct{ where, proof string }{
+			{`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, "txid"},
+			{`{"address":"3P14159f73E4gFr7JterCCQh9QjiTjiZrG"}`, "txid"},
+			{`{"address":"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"}`, "txid"},
+			{`{"address":"bc1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qccfmv3"}`, "txid"},
+			{`{"address":"bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0"}`, "txid"},
+			{`{"ln_invoice":"` + invoice + `"}`, "preimage"},
+			{`{"ln_invoice":"ada@lightning.example"}`, "preimage"},
+		} {
+			order := d.order(c.where, uint64(i+1))
+			if got := d.status(order); got["status"] != "processing" {
+				d.t.Fatalf("%s: %v", c.where, got)
+			}
+			if got := d.decide(good...); got.Status != cashout.Approved || got.Payout == "" {
+				d.t.Fatalf("%s: %s, payout %q: %s", c.where, got.Status, got.Payout, got.Reason)
+			}
+			d.run()
+			got := d.status(order)
+			if proof, _ := got[c.proof].(string); got["status"] != "completed" || len(proof) != 64 {
+				d.t.Errorf("%s: %v", c.where, got)
+			}
+			if amount := got["order"].(map[string]any)["currency_amount"]; amount != 83523.0 {
+				d.t.Errorf("%s: %v satoshis", c.where, amount)
+			}
+		}
+		paid, err := d.app.Cashout.Payouts.List(d.t.Context(), payout.Filter{Realm: realm.Test})
+		d.must(err)
+		if len(paid) != 7 {
+			d.t.Errorf("%d payouts", len(paid))
+		}
+		for i := range paid {
+			if paid[i].State != payout.Settled || paid[i].Amount.Minor != 83_523 {
+				d.t.Errorf("%+v", paid[i])
+			}
+		}
+		if times, _, err := lightning.Received(d.t.Context()); err != nil || times != 2 {
+			d.t.Errorf("paid over Lightning %d times, %v", times, err)
+		}
+	})
+}
+
+// A rejection asks for the bad picture, the new one is reviewed, and the reviewer's link shows what was uploaded.
+func TestCashoutRejection(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		order := d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+		c := d.decide(good[0], review.Judgement{Kind: cashout.Receipt, Reason: cashout.CutOff})
+		got := d.status(order)
+		required, _ := got["required_images"].([]any)
+		if got["status"] != "authorized" || len(required) != 1 || required[0].(map[string]any)["feedback"] != "A part of it is outside of the picture." {
+			d.t.Fatalf("%v", got)
+		}
+		d.upload(order, "Image2", photo(99))
+		d.call("POST", "/v2/orders/"+order+"/verify", "")
+		ref := review.Ref{Book: c.Book, Order: c.ID, Actor: "ada"}
+		_, err := d.app.Cashout.Reviews.Claim(d.t.Context(), ref)
+		d.must(err)
+		pictures, err := d.app.Cashout.Orders.Pictures(d.t.Context(), &c.Order)
+		d.must(err)
+		link, err := d.app.Cashout.Reviews.Show(d.t.Context(), ref, pictures[0].ID)
+		d.must(err)
+		content, err := d.app.Cashout.Reviews.Follow(d.t.Context(), link.Text)
+		d.must(err)
+		if shown, err := png.Decode(bytes.NewReader(content.Data)); err != nil || shown.Bounds().Dx() != 320 {
+			d.t.Errorf("%v", err)
+		}
+		d.must(d.app.Cashout.Reviews.Cover(d.t.Context(), ref, pictures[0].ID, review.Rect{X: 5, Y: 5, Width: 50, Height: 20}))
+		d.decide(good...)
+		d.run()
+		if got := d.status(order); got["status"] != "completed" {
+			d.t.Errorf("%v", got)
+		}
+	})
+}
+
+// The same card photographed for another order is found.
+func TestCashoutTwins(t *testing.T) {
+	d := openDesk(t, testkit.Database(t, "sqlite"))
+	first := d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+	d.decide(good...)
+	second := d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+	queue, err := d.app.Cashout.Reviews.Queue(t.Context(), realm.Test, 10)
+	d.must(err)
+	pictures, err := d.app.Cashout.Orders.Pictures(t.Context(), &queue[0].Order)
+	d.must(err)
+	twins := 0
+	for _, m := range pictures {
+		twins += len(m.Twins)
+	}
+	if twins < 2 || first == second {
+		t.Errorf("%d twins of %d pictures", twins, len(pictures))
+	}
+}
+
+// What is not finished is gone after a day, with its pictures.
+func TestCashoutExpiry(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		order := d.call("POST", "/v2/orders", `{"amount":5500,"currency":"bitcoin"}`)["order_id"].(string)
+		_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 24*time.Hour, nil)
+		d.must(err)
+		response, err := http.Get(d.url + "/v2/orders/" + order)
+		d.must(err)
+		d.must(response.Body.Close())
+		if response.StatusCode != http.StatusNotFound {
+			d.t.Errorf("status %d", response.StatusCode)
+		}
+		if n, err := d.app.Cashout.Orders.Expire(d.t.Context()); err != nil || n != 1 {
+			d.t.Errorf("%d expired, %v", n, err)
+		}
+	})
+}
+
+// An invoice that ran out while the order was reviewed is replaced by its customer, and paid once.
+func TestCashoutOldInvoice(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		lightning := node.Payee{Node: node.New(d.app.DB, d.app.Clocks.Of(realm.Test), "sandbox", true), Network: destination.Main}
+		invoice, err := lightning.Invoice(d.t.Context(), 0, "")
+		d.must(err)
+		order := d.order(`{"ln_invoice":"`+invoice+`"}`, 1)
+		_, err = d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 2*time.Hour, nil)
+		d.must(err)
+		if c := d.decide(good...); !c.Unpaid() {
+			d.t.Fatalf("%s: %s", c.Status, c.Reason)
+		}
+		if got := d.status(order); got["status"] != "approved" || got["payment_problem"] == nil {
+			d.t.Errorf("%v", got)
+		}
+		fresh, err := lightning.Invoice(d.t.Context(), 0, "")
+		d.must(err)
+		d.call("POST", "/v2/orders/"+order+"/payment", `{"ln_invoice":"`+fresh+`"}`)
+		d.run()
+		if got := d.status(order); got["status"] != "completed" {
+			d.t.Errorf("%v", got)
+		}
+		if times, satoshi, err := lightning.Received(d.t.Context()); err != nil || times != 1 || satoshi != 83_523 {
+			d.t.Errorf("paid %d times, %d satoshis, %v", times, satoshi, err)
+		}
+	})
+}
+
+// Without a file and a demonstration nothing is served.
+func TestCashoutIsOff(t *testing.T) {
+	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = app.Close() }()
+	web := httptest.NewServer(routes(app))
+	defer web.Close()
+	response, err := http.Post(web.URL+"/v2/orders", "", strings.NewReader(`{"amount":5500,"currency":"bitcoin"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d", response.StatusCode)
+	}
+}
