@@ -123,6 +123,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"deliveries.resend": {target: webhooks + "/" + string(hook.ID) + "/deliveries/" + string(sent.Event) + "/resend"},
 	}
 	maps.Copy(all, b.remedies(t))
+	maps.Copy(all, b.suppliers(t))
 	maps.Copy(all, b.virtual(t, base, book))
 	maps.Copy(all, b.cashouts(t, me))
 	return all
