@@ -10,6 +10,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/office"
+	"github.com/scripcards/scrip/internal/fraud/rulebook"
 )
 
 // hunt N: somebody asks for N cards that there are not, one after the other.
@@ -35,4 +37,39 @@ func (b *bundle) model(t testing.TB, _ []string) {
 	t.Helper()
 	_, err := b.Fraud.Import(t.Context(), builtin.Bytes(), seeder)
 	check(t, err)
+}
+
+// judgements are the calls about the fraud engine that can be repeated.
+func (b *bundle) judgements(t *testing.T) map[string]repeatable {
+	t.Helper()
+	b.hunt(t, []string{"12"})
+	found, err := b.Fraud.List(t.Context(), office.Filter{Realm: realm.Test, Limit: 1})
+	check(t, err)
+	model, err := b.Fraud.Import(t.Context(), builtin.Bytes(), seeder)
+	check(t, err)
+	var rules []string
+	for range 4 {
+		made, err := b.Fraud.WriteRule(t.Context(), office.Writing{Actor: seeder,
+			Rule: rulebook.Rule{Name: "misses", When: "address.missed_1h >= 10", Action: rulebook.Block, AtLeast: 95}})
+		check(t, err)
+		_, err = b.Fraud.TestRule(t.Context(), made.ID)
+		check(t, err)
+		rules = append(rules, string(made.ID))
+	}
+	_, err = b.Fraud.SwitchRule(t.Context(), office.Switching{Rule: office.RuleID(rules[3]), On: true, Actor: seeder})
+	check(t, err)
+	const (
+		engine = "/operator/v1/fraud"
+		rule   = `{"name":"misses","when":"address.missed_1h >= 20","action":"block","at_least_hundredths":95}`
+	)
+	return map[string]repeatable{
+		"fraud.label":           {target: engine + "/labels", body: `{"decision_id":"` + string(found[0].ID) + `","label":"fraud"}`},
+		"fraud.models.promote":  {target: engine + "/models/" + string(model.ID) + "/promote", body: `{"as":"champion"}`},
+		"fraud.models.rollback": {target: engine + "/rollback"},
+		"fraud.rules.create":    {target: engine + "/rules", body: rule},
+		"fraud.rules.change":    {target: engine + "/rules/" + rules[0] + "/versions", body: rule},
+		"fraud.rules.backtest":  {target: engine + "/rules/" + rules[1] + "/backtest", again: true},
+		"fraud.rules.enable":    {target: engine + "/rules/" + rules[2] + "/enable"},
+		"fraud.rules.disable":   {target: engine + "/rules/" + rules[3] + "/disable"},
+	}
 }

@@ -124,6 +124,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	}
 	maps.Copy(all, b.remedies(t))
 	maps.Copy(all, b.suppliers(t))
+	maps.Copy(all, b.judgements(t))
 	maps.Copy(all, b.virtual(t, base, book))
 	maps.Copy(all, b.cashouts(t, me))
 	return all
