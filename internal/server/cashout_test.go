@@ -129,7 +129,7 @@ func (d *desk) upload(order, kind string, file []byte) {
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	d.must(err)
-	if response.StatusCode != http.StatusCreated || !strings.Contains(string(text), "<PostResponse>") {
+	if response.StatusCode != http.StatusCreated || !strings.Contains(string(text), "<PostResponse><Location>http://") {
 		d.t.Fatalf("upload of %s: %d %s", kind, response.StatusCode, text)
 	}
 }

@@ -86,7 +86,7 @@ func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health
 	for _, s := range a.Surfaces(h) {
 		s.Mount(mux)
 	}
-	mux.Handle(upload.Path, a.Cashout.Uploads(upload.Deps{Logger: a.Logger, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID}))
+	mux.Handle(upload.Path, a.Cashout.Uploads(upload.Deps{Logger: a.Logger, BaseURL: h.BaseURL, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID}))
 	mux.HandleFunc("GET /openapi/{document}", contract)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)

@@ -58,19 +58,8 @@ func viewOrder(v *cashout.View) orderAnswer {
 func (a *api) viewForm(c *call, f *cashout.Form) uploadForm {
 	where := f.URL
 	if strings.HasPrefix(where, "/") {
-		where = a.origin(c) + where
+		where = wire.PublicURL(a.BaseURL, c.Request) + where
 	}
 	return uploadForm{URL: where, Fields: uploadFields{Key: f.Key, ACL: f.ACL, ContentType: f.ContentType, SuccessStatus: f.SuccessStatus, Bucket: f.Bucket,
 		Algorithm: f.Algorithm, Credential: f.Credential, Date: f.Date, Policy: f.Policy, Signature: f.Signature}}
-}
-
-// origin is the address that a caller reached the installation at.
-func (a *api) origin(c *call) string {
-	switch {
-	case a.BaseURL != "":
-		return a.BaseURL
-	case c.Request.TLS != nil:
-		return "https://" + c.Request.Host
-	}
-	return "http://" + c.Request.Host
 }

@@ -114,18 +114,7 @@ func buyer(c *call) order.Buyer {
 }
 
 func (a *api) info(_ context.Context, c *call, _ wire.None) (info, error) {
-	return info{Name: "CardPlusPay API", Version: "v1", Status: "operational", Docs: a.base(c) + "/openapi/cardpluspay.yaml"}, nil
-}
-
-// base is the public address, as well as it is known.
-func (a *api) base(c *call) string {
-	switch {
-	case a.BaseURL != "":
-		return a.BaseURL
-	case c.Request.TLS != nil:
-		return "https://" + c.Request.Host
-	}
-	return "http://" + c.Request.Host
+	return info{Name: "CardPlusPay API", Version: "v1", Status: "operational", Docs: wire.PublicURL(a.BaseURL, c.Request) + "/openapi/cardpluspay.yaml"}, nil
 }
 
 func (a *api) challenge(_ context.Context, c *call, _ wire.None) (challenge, error) {
@@ -157,7 +146,7 @@ func (a *api) catalog(ctx context.Context, c *call, in catalogQuery) (products, 
 	if err != nil {
 		return products{}, err
 	}
-	return productsOf(&found, in.page, a.base(c)), nil
+	return productsOf(&found, in.page, wire.PublicURL(a.BaseURL, c.Request)), nil
 }
 
 // image serves an uploaded picture. It never changes: its name is its hash.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -143,14 +144,7 @@ func (a *api) template(c *call, t giftcard.Template) template {
 }
 
 func (a *api) coverURL(c *call, templateID string) string {
-	base := a.BaseURL
-	if base == "" {
-		base = "http://" + c.Request.Host
-		if c.Request.TLS != nil {
-			base = "https://" + c.Request.Host
-		}
-	}
-	return base + "/v1/pay/giftcard/template/cover/" + templateID
+	return wire.PublicURL(a.BaseURL, c.Request) + "/v1/pay/giftcard/template/cover/" + templateID
 }
 
 // describe shows a card with its transactions, oldest first.

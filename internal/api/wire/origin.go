@@ -170,6 +170,18 @@ func isRequestID(text string) bool {
 	return true
 }
 
+// PublicURL returns the address under which callers reach this installation, as well as it
+// is known: the configured one, or the one that this request was sent to.
+func PublicURL(configured string, r *http.Request) string {
+	switch {
+	case configured != "":
+		return configured
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
 // ClientAddress returns who sent a request: the other end of its connection or, behind
 // proxies that are trusted, the address that they name.
 func ClientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {

@@ -23,8 +23,12 @@ type answer struct {
 }
 
 // created is S3's answer with status 201.
-func created(images *image.Service, s stored) answer {
-	quoted, at := `"`+s.etag+`"`, images.Address()+"/"+s.key
+func created(images *image.Service, s stored, base string) answer {
+	at := images.Address() + "/" + s.key
+	if strings.HasPrefix(at, "/") {
+		at = base + at
+	}
+	quoted := `"` + s.etag + `"`
 	return answer{status: http.StatusCreated, root: "PostResponse", etag: quoted, location: at, fields: []policy.Field{
 		{Name: "Location", Value: at}, {Name: "Bucket", Value: images.BucketName()}, {Name: "Key", Value: s.key}, {Name: "ETag", Value: quoted},
 	}}

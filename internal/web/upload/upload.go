@@ -28,6 +28,8 @@ const Path = "/uploads/"
 type Deps struct {
 	Images *image.Service
 	Logger *slog.Logger
+	// BaseURL is the public address of the installation; empty: the one that a request was sent to.
+	BaseURL string
 	// Proxies are the networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 	// AtOnce bounds the files that are read at once: 32.
@@ -98,5 +100,5 @@ func (e *Endpoint) answer(ctx context.Context, r *http.Request, body *budget) an
 	if err != nil {
 		return failed(err)
 	}
-	return created(e.Images, done)
+	return created(e.Images, done, wire.PublicURL(e.BaseURL, r))
 }
