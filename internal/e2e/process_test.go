@@ -29,7 +29,7 @@ type installation struct {
 // newInstallation returns an empty installation that goes away with the test.
 func newInstallation(t *testing.T, engine string) *installation {
 	t.Helper()
-	return &installation{dir: filepath.Join(t.TempDir(), "data"), database: testkit.Database(t, engine).URL}
+	return &installation{dir: filepath.Join(t.TempDir(), "data"), database: testkit.Empty(t, engine).URL}
 }
 
 // eachEngine runs test on an empty installation of each engine.

@@ -51,7 +51,7 @@ func condition(name, engine string) (bool, error) {
 func surroundings(t *testing.T, env *testscript.Env, engine string) error {
 	env.Setenv("PATH", filepath.Dir(binary(t))+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("USER", "ada")
-	env.Setenv("SCRIP_DATABASE", testkit.Database(t, engine).URL)
+	env.Setenv("SCRIP_DATABASE", testkit.Empty(t, engine).URL)
 	env.Values[serversKey{}] = map[string]*process{}
 	dns := nameserver.Start(t)
 	env.Values[dnsKey{}] = dns

@@ -133,7 +133,7 @@ func TestSharedNeverExceeds(t *testing.T) {
 
 // A database that does not answer is an error, not an allowance; a caller who leaves is let go.
 func TestLeaseFails(t *testing.T) {
-	db, err := storage.Open(context.Background(), testkit.Database(t, "sqlite")) // not migrated
+	db, err := storage.Open(context.Background(), testkit.Empty(t, "sqlite")) // not migrated
 	if err != nil {
 		t.Fatal(err)
 	}
