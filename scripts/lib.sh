@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 scrip_begin=$SECONDS
 scrip_child=''
 scrip_scratch=''
+scrip_memory=''
 scrip_failed=()
 
 say() { printf '%s\n' "$*"; }
@@ -37,7 +38,24 @@ scratch() {
 	trap remove_scratch EXIT
 }
 
+# memory_scratch makes a directory in memory for what tests write, where there is plenty
+# and programs may run from it: tests kill Scrip, not the machine, and need not wait for
+# the disk. Without one, scrip_memory stays empty.
+memory_scratch() {
+	local enough=$((8 * 1024 * 1024)) room free
+	room=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1) || return 0
+	free=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo 2>/dev/null) || return 0
+	((${room:-0} > enough && ${free:-0} > enough)) || return 0
+	scrip_memory=$(mktemp -d /dev/shm/scrip.XXXXXX) || return 0
+	printf '#!/bin/sh\n' >"$scrip_memory/try"
+	chmod +x "$scrip_memory/try"
+	"$scrip_memory/try" 2>/dev/null && return 0
+	rm -rf "$scrip_memory"
+	scrip_memory=''
+}
+
 remove_scratch() {
+	[[ -z $scrip_memory ]] || rm -rf "$scrip_memory"
 	[[ -n $scrip_scratch ]] || return 0
 	chmod -R u+w "$scrip_scratch" 2>/dev/null || true
 	rm -rf "$scrip_scratch"

@@ -69,7 +69,8 @@ full() {
 	need_browser || die 'the public pages are tested in a real browser or not at all'
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
-	export TMPDIR=$scrip_scratch
+	memory_scratch
+	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
 	stage 'gofmt' check_format
 	stage 'go vet' check_vet
 	stage 'staticcheck' check_static
