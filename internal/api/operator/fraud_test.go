@@ -47,6 +47,9 @@ func (b *bundle) judgements(t *testing.T) map[string]repeatable {
 	check(t, err)
 	model, err := b.Fraud.Import(t.Context(), builtin.Bytes(), seeder)
 	check(t, err)
+	// So that it can be rolled back, whichever call comes first.
+	_, err = b.Fraud.Promote(t.Context(), office.Promotion{Model: model.ID, As: office.Champion, Actor: seeder})
+	check(t, err)
 	var rules []string
 	for range 4 {
 		made, err := b.Fraud.WriteRule(t.Context(), office.Writing{Actor: seeder,
