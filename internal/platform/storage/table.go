@@ -48,17 +48,12 @@ var catalogue = [2]struct{ columns, parents string }{
 		`SELECT DISTINCT m.name, f."table" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY 1, 2`,
 	},
 	postgres: {
-		`SELECT c.table_name::text, c.column_name::text, c.data_type::text, COALESCE(k.place, 0)
-		FROM information_schema.columns c
-		JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
-		LEFT JOIN (SELECT r.relname, a.attname, u.place
-			FROM pg_catalog.pg_constraint p JOIN pg_catalog.pg_class r ON r.oid = p.conrelid
-			CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY AS u (attnum, place)
-			JOIN pg_catalog.pg_attribute a ON a.attrelid = p.conrelid AND a.attnum = u.attnum
-			WHERE p.contype = 'p' AND r.relnamespace = current_schema()::regnamespace) k
-			ON k.relname = c.table_name AND k.attname = c.column_name
-		WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
-		ORDER BY c.table_name::text COLLATE "C", c.ordinal_position`,
+		`SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), COALESCE(array_position(p.conkey, a.attnum), 0)
+		FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		LEFT JOIN pg_catalog.pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+		ORDER BY c.relname::text COLLATE "C", a.attnum`,
 		`SELECT DISTINCT c.relname::text, r.relname::text FROM pg_catalog.pg_constraint f
 		JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_class r ON r.oid = f.confrelid
 		WHERE f.contype = 'f' AND c.relnamespace = current_schema()::regnamespace ORDER BY 1, 2`,

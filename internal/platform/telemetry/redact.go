@@ -51,7 +51,10 @@ func redact(text string, fields bool) string {
 func find(text string, i int, fields bool) span {
 	switch text[i] {
 	case '_':
-		return findToken(text, i)
+		if s := findToken(text, i); s.from < s.to {
+			return s
+		}
+		return passID(text, i)
 	case '-':
 		return findSeed(text, i)
 	case 'b', 'B':
@@ -103,6 +106,25 @@ func findToken(text string, i int) span {
 		}
 	}
 	return span{}
+}
+
+// idLength is how long the part of an id is that follows its underscore.
+const idLength = 26
+
+// passID passes over an id of ours whose underscore is at i: its digits and letters are of
+// chance, and some hold a run of digits that would pass for a number. No card number begins
+// with the 0 that ids begin with.
+func passID(text string, i int) span {
+	end := i + 1 + idLength
+	if i == 0 || !isAlnum(text[i-1]) || end > len(text) || text[i+1] != '0' || (end < len(text) && isWord(text[end])) {
+		return span{}
+	}
+	for _, c := range []byte(text[i+1 : end]) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return span{}
+		}
+	}
+	return span{next: end}
 }
 
 // isConstant reports whether text has capitals alone: the name of a constant or variable.

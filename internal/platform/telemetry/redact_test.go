@@ -163,6 +163,15 @@ func TestRedactFields(t *testing.T) {
 
 // Our own ids are never masked, in whatever company.
 func TestRedactLeavesIDs(t *testing.T) {
+	const digits = "ids wh_01m8h91jk7ep08738201758619, txn_01234567890123456789012345 and req_01m8h91jk44111111111111111" // which stand for one in thousands
+	if got := Redact(digits); got != digits {
+		t.Errorf("%s became %s", digits, got)
+	}
+	for _, text := range []string{"number_4111111111111111", "wh_4111111111111111 0123456789"} {
+		if got := Redact(text); got == text {
+			t.Errorf("%s was left", text)
+		}
+	}
 	for _, prefix := range []string{"txn", "hold", "bk", "cus", "key", "opr", "req", "gc", "evt", "wh", "job"} {
 		for range 500 {
 			text := fmt.Sprintf("kind=%s id=%s, %s", prefix, id.New(prefix), id.New(prefix))
