@@ -85,6 +85,32 @@ func Open(t testing.TB, config storage.Config) *storage.DB {
 	return db
 }
 
+// Contents is every row of every table, as text to search in and to compare.
+func Contents(t testing.TB, db *storage.DB) string {
+	t.Helper()
+	tables, err := storage.Tables(context.Background(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, table := range tables {
+		err := table.Each(context.Background(), db, func(row []any) error {
+			for _, column := range row {
+				if raw, isBytes := column.([]byte); isBytes {
+					column = string(raw)
+				}
+				fmt.Fprintf(&all, "%v\t", column)
+			}
+			all.WriteString("\n")
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
 // connect opens the server for tests until the test ends.
 func connect(t testing.TB) *sql.DB {
 	t.Helper()

@@ -3,14 +3,12 @@ package cardping_test
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
@@ -114,42 +112,7 @@ func (b *bundle) told(told map[webhook.EventID]bool) string {
 	return out.String()
 }
 
-// exchange is one request line of a golden file with the answer's status and code.
-type exchange struct{ where, method, target, status, code string }
-
 var codeOf = regexp.MustCompile(`"code":"([a-z_]+)"`)
-
-func exchanges(t *testing.T) []exchange {
-	t.Helper()
-	files, err := filepath.Glob(goldens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []exchange
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var x exchange
-		for _, section := range archive.Files {
-			step, kind, _ := strings.Cut(section.Name, "/")
-			line, rest, _ := strings.Cut(string(section.Data), "\n")
-			switch kind {
-			case "request":
-				x = exchange{where: file + " " + step}
-				x.method, x.target, _ = strings.Cut(line, " ")
-			case "response":
-				x.status = line
-				if match := codeOf.FindStringSubmatch(rest); match != nil {
-					x.code = match[1]
-				}
-				all = append(all, x)
-			}
-		}
-	}
-	return all
-}
 
 // unreachable are the codes that no golden request leads to, with the reason or the
 // test that does; TestErrorTable renders them all.
@@ -174,14 +137,14 @@ func TestGoldensCover(t *testing.T) {
 	for _, verdict := range surface.Table() {
 		missing[verdict.Code] = unreachable[verdict.Code] == ""
 	}
-	for _, x := range exchanges(t) {
-		missing[x.code] = false
-		if !strings.HasPrefix(x.status, "2") {
+	for _, x := range wiretest.Steps(t, goldens, codeOf) {
+		missing[x.Word] = false
+		if !strings.HasPrefix(x.Status, "2") {
 			continue
 		}
-		r, err := http.NewRequest(x.method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.target), nil)
+		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
 		if err != nil {
-			t.Fatalf("%s: %v", x.where, err)
+			t.Fatalf("%s: %v", x.Where, err)
 		}
 		_, pattern := mux.Handler(r)
 		missing[names[pattern]] = false

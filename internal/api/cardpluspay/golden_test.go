@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
@@ -181,14 +179,14 @@ func TestGoldensCover(t *testing.T) {
 	for _, status := range []string{"400", "401", "403", "404", "405", "409", "413", "415", "422"} {
 		missing[status] = status != "413" // TestBodyTooLarge
 	}
-	for _, x := range exchanges(t) {
-		missing[x.status] = false
-		if !strings.HasPrefix(x.status, "2") {
+	for _, x := range wiretest.Steps(t, goldens, nil) {
+		missing[x.Status] = false
+		if !strings.HasPrefix(x.Status, "2") {
 			continue
 		}
-		r, err := http.NewRequest(x.method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.target), nil)
+		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
 		if err != nil {
-			t.Fatalf("%s: %v", x.where, err)
+			t.Fatalf("%s: %v", x.Where, err)
 		}
 		_, pattern := mux.Handler(r)
 		missing[names[pattern]] = false
@@ -202,36 +200,4 @@ func TestGoldensCover(t *testing.T) {
 	if diff := cmp.Diff([]string(nil), bare); diff != "" {
 		t.Errorf("routes without a golden success and statuses without a golden refusal: %s", diff)
 	}
-}
-
-// exchange is one request line of a golden file with the answer's status.
-type exchange struct{ where, method, target, status string }
-
-func exchanges(t *testing.T) []exchange {
-	t.Helper()
-	files, err := filepath.Glob(goldens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []exchange
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var x exchange
-		for _, section := range archive.Files {
-			step, kind, _ := strings.Cut(section.Name, "/")
-			line, _, _ := strings.Cut(string(section.Data), "\n")
-			switch kind {
-			case "request":
-				x = exchange{where: file + " " + step}
-				x.method, x.target, _ = strings.Cut(line, " ")
-			case "response":
-				x.status = line
-				all = append(all, x)
-			}
-		}
-	}
-	return all
 }

@@ -7,14 +7,12 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
@@ -151,42 +149,7 @@ func (b *bundle) moved(seen map[ledger.BookID]int64) string {
 	return out.String()
 }
 
-// exchange is one request line of a golden file with the answer's status and word.
-type exchange struct{ where, method, target, status, word string }
-
 var wordOf = regexp.MustCompile(`"error":"([a-z_]+)"`)
-
-func exchanges(t *testing.T) []exchange {
-	t.Helper()
-	files, err := filepath.Glob(goldens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []exchange
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var x exchange
-		for _, section := range archive.Files {
-			step, kind, _ := strings.Cut(section.Name, "/")
-			line, rest, _ := strings.Cut(string(section.Data), "\n")
-			switch kind {
-			case "request":
-				x = exchange{where: file + " " + step}
-				x.method, x.target, _ = strings.Cut(line, " ")
-			case "response":
-				x.status = line
-				if match := wordOf.FindStringSubmatch(rest); match != nil {
-					x.word = match[1]
-				}
-				all = append(all, x)
-			}
-		}
-	}
-	return all
-}
 
 // unreachable are the words that no golden request leads to, with the reason or the test
 // that does; TestErrorTable renders them all.
@@ -207,14 +170,14 @@ func TestGoldensCover(t *testing.T) {
 	for _, verdict := range surface.Table() {
 		missing[verdict.Code] = unreachable[verdict.Code] == ""
 	}
-	for _, x := range exchanges(t) {
-		missing[x.word] = false
-		if !strings.HasPrefix(x.status, "2") {
+	for _, x := range wiretest.Steps(t, goldens, wordOf) {
+		missing[x.Word] = false
+		if !strings.HasPrefix(x.Status, "2") {
 			continue
 		}
-		r, err := http.NewRequest(x.method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.target), nil)
+		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
 		if err != nil {
-			t.Fatalf("%s: %v", x.where, err)
+			t.Fatalf("%s: %v", x.Where, err)
 		}
 		_, pattern := mux.Handler(r)
 		missing[names[pattern]] = false

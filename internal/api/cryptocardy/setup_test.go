@@ -222,27 +222,6 @@ func (b *bundle) deliver() {
 	b.must(b.jobs.Drain(b.t.Context()))
 }
 
-// contents is every row of every table.
-func (b *bundle) contents() string {
-	b.t.Helper()
-	tables, err := storage.Tables(b.t.Context(), b.DB)
-	b.must(err)
-	var all strings.Builder
-	for _, table := range tables {
-		b.must(table.Each(b.t.Context(), b.DB, func(row []any) error {
-			for _, column := range row {
-				if raw, isBytes := column.([]byte); isBytes {
-					column = string(raw)
-				}
-				fmt.Fprintf(&all, "%v\t", column)
-			}
-			all.WriteString("\n")
-			return nil
-		}))
-	}
-	return all.String()
-}
-
 // quiet fails when something was logged as a mistake.
 func (b *bundle) quiet() {
 	b.t.Helper()

@@ -3,14 +3,12 @@ package gatepay_test
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
@@ -161,42 +159,7 @@ func (b *bundle) block(t testing.TB, args []string) {
 	b.must(b.Cards.Block(t.Context(), b.shop(), card.ID, "stolen"))
 }
 
-// exchange is one request line of a golden file with the answer's status and code.
-type exchange struct{ file, step, method, target, status, code string }
-
 var codeOf = regexp.MustCompile(`"code":"([0-9]{6})"`)
-
-func exchanges(t *testing.T) []exchange {
-	t.Helper()
-	files, err := filepath.Glob(goldens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []exchange
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var x exchange
-		for _, section := range archive.Files {
-			step, kind, _ := strings.Cut(section.Name, "/")
-			line, rest, _ := strings.Cut(string(section.Data), "\n")
-			switch kind {
-			case "request":
-				x = exchange{file: file, step: step}
-				x.method, x.target, _ = strings.Cut(line, " ")
-			case "response":
-				x.status = line
-				if match := codeOf.FindStringSubmatch(rest); match != nil {
-					x.code = match[1]
-				}
-				list = append(list, x)
-			}
-		}
-	}
-	return list
-}
 
 // unreachable are the codes that no golden request leads to, with the reason or the
 // test that does; TestErrorTable renders them all.
@@ -225,14 +188,14 @@ func TestGoldensCover(t *testing.T) {
 	for _, verdict := range surface.Table() {
 		missing[verdict.Code] = unreachable[verdict.Code] == ""
 	}
-	for _, x := range exchanges(t) {
-		missing[x.code] = false
-		if x.status != "200" {
+	for _, x := range wiretest.Steps(t, goldens, codeOf) {
+		missing[x.Word] = false
+		if x.Status != "200" {
 			continue
 		}
-		r, err := http.NewRequest(x.method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.target), nil)
+		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
 		if err != nil {
-			t.Fatalf("%s %s: %v", x.file, x.step, err)
+			t.Fatalf("%s: %v", x.Where, err)
 		}
 		_, pattern := mux.Handler(r)
 		missing[names[pattern]] = false

@@ -306,3 +306,48 @@ func (p *player) remember(name, value string) {
 	p.counts[name]++
 	p.values[name+strconv.Itoa(p.counts[name])] = value
 }
+
+// Step is one request of a golden file, and how it was answered.
+type Step struct {
+	Where  string // the file and the step
+	Method string
+	Target string
+	Status string
+	Word   string // what the dialect's pattern finds in the answer; may be empty
+}
+
+// Steps reads the requests of golden files. word finds the name of an error in an
+// answer, as its first group; nil: there is none.
+func Steps(t testing.TB, glob string, word *regexp.Regexp) []Step {
+	t.Helper()
+	files, err := filepath.Glob(glob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Step
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x Step
+		for _, section := range archive.Files {
+			step, kind, _ := strings.Cut(section.Name, "/")
+			line, rest, _ := strings.Cut(string(section.Data), "\n")
+			switch kind {
+			case "request":
+				x = Step{Where: file + " " + step}
+				x.Method, x.Target, _ = strings.Cut(line, " ")
+			case "response":
+				x.Status = line
+				if word != nil {
+					if match := word.FindStringSubmatch(rest); match != nil {
+						x.Word = match[1]
+					}
+				}
+				all = append(all, x)
+			}
+		}
+	}
+	return all
+}
