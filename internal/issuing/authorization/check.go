@@ -1,6 +1,7 @@
 package authorization
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -190,4 +191,56 @@ func leadingNumber(text string) string {
 	}
 	text = text[start:]
 	return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+}
+
+// presented compares what a merchant sent along with the card. Who guesses codes is told
+// of the score alone, whether the last guess was right or not.
+func (s *Service) presented(a *attempt) Reason {
+	p := &a.request.Presented
+	switch {
+	case s.Policy.DeclineAt > 0 && a.score >= s.Policy.DeclineAt:
+		return ReasonFraud
+	case !expiryMatches(p.Expiry, a.card):
+		return ReasonExpiryWrong
+	case !p.CVC.IsZero() && !s.Cards.CheckCVC(a.card, p.CVC):
+		return ReasonCVCWrong
+	case s.Policy.DeclinePostcode && p.Postcode != "" && (a.avs == AVSNone || a.avs == AVSAddress):
+		return ReasonAddressWrong
+	}
+	return ReasonNone
+}
+
+// Inquire says what a card can spend, if it could pay at all. Nothing is kept of it.
+func (s *Service) Inquire(ctx context.Context, r Request) (Decision, error) {
+	r.Key, r.Amount = "inquiry", money.New(0, money.USD)
+	if err := r.check(); err != nil {
+		return Decision{}, err
+	}
+	card, err := s.find(ctx, &r)
+	if fault.CodeOf(err) == fault.NotFound {
+		return s.unknown(&r), nil
+	}
+	if err != nil {
+		return Decision{}, err
+	}
+	r.Amount = money.New(0, card.BIN.Currency)
+	a := s.begin(card, &r)
+	billing, err := s.billing(ctx, a)
+	if err != nil {
+		return Decision{}, err
+	}
+	a.avs = compare(billing, &r.Presented)
+	s.judge(ctx, a) // an inquiry guesses codes as well as a payment does
+	reason := standing(card, a.at)
+	if reason == ReasonNone {
+		reason = s.presented(a)
+	}
+	d := Decision{Book: card.Book, Card: card.ID, Approved: reason == ReasonNone, Amount: r.Amount, Reason: reason, Balance: r.Amount, AVS: a.avs,
+		Score: a.score, At: a.at}
+	d.Sentence, d.Advice = reason.words()
+	s.learn(a, &d)
+	if d.Approved {
+		d.Balance, err = s.available(ctx, card)
+	}
+	return d, err
 }

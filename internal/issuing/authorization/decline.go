@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -83,4 +84,75 @@ func (s *Service) neverSeen(ctx context.Context, a *Advice, m message, c *issuin
 		return Decision{}, true, nil
 	}
 	return own.decision(), false, err
+}
+
+// refusal says in a payment's words why the books refused, or changes the shape of what
+// is asked of them next.
+func (s *Service) refusal(ctx context.Context, a *attempt, sh *shape, err error) (Reason, error) {
+	var no *refused
+	switch {
+	case errors.As(err, &no):
+		return no.reason, nil
+	case errors.Is(err, errShape):
+		sh.freeze = !sh.freeze
+		return ReasonNone, nil
+	case errors.Is(err, storage.ErrStale):
+		return ReasonNone, err
+	}
+	switch fault.CodeOf(err) {
+	case fault.AccountFrozen:
+		return ReasonCardFrozen, nil
+	case fault.AccountClosed:
+		return ReasonCardTerminated, nil
+	case fault.NotFound:
+		return ReasonCardInactive, nil
+	case fault.InsufficientFunds:
+		available, err := s.available(ctx, a.card)
+		switch {
+		case err != nil:
+			return ReasonNone, err
+		case available.Minor >= sh.amount: // funded meanwhile
+			return ReasonNone, nil
+		case !a.request.PartialAllowed || !available.IsPositive():
+			return ReasonFunds, nil
+		}
+		sh.amount = available.Minor
+		return ReasonNone, nil
+	case fault.GuardExceeded:
+		return s.bounded(ctx, a, sh, err)
+	default:
+		return ReasonNone, err
+	}
+}
+
+// bounded says which limit a payment would pass, or asks for as much as that limit leaves
+// where the merchant takes a part. Those but the month's are told only when the balance
+// would do.
+func (s *Service) bounded(ctx context.Context, a *attempt, sh *shape, err error) (Reason, error) {
+	b := s.bounds(a, sh.amount)
+	reason, place := b.passed(err, a.card)
+	if left := b.left(err, place); a.request.PartialAllowed && reason != ReasonStandIn && left > 0 {
+		sh.amount = left
+		return ReasonNone, nil
+	}
+	if place == 0 {
+		return reason, nil
+	}
+	available, err := s.available(ctx, a.card)
+	if err == nil && available.Minor < sh.amount && (!a.request.PartialAllowed || !available.IsPositive()) {
+		reason = ReasonFunds
+	}
+	return reason, err
+}
+
+// available returns what a card can spend now; zero for one that has no account any more, or yet.
+func (s *Service) available(ctx context.Context, c *issuing.Card) (money.Amount, error) {
+	account, err := s.Books.FindAccount(ctx, c.Book, c.Account().ID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return money.New(0, c.BIN.Currency), nil
+	}
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return account.Available(), nil
 }
