@@ -213,8 +213,17 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 	}
 	if named.Type == TypeSettlement {
 		room, err := s.makeRoom(ctx, m, &paid, amount)
-		if err != nil || amount.Minor > room.Minor {
-			return plan{}, over, err
+		if err != nil {
+			return plan{}, ReasonNone, err
+		}
+		if m.advice.Amount.IsZero() {
+			amount.Minor = min(amount.Minor, room.Minor)
+		}
+		switch {
+		case amount.Minor > room.Minor:
+			return plan{}, over, nil
+		case !amount.IsPositive():
+			return p, ReasonNone, nil
 		}
 		p.line, p.amount, p.give, p.spent = TypeRefund, amount, amount.Minor, -amount.Minor
 		p.guards = append(m.payment.counters(-amount.Minor, amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled), paid.returns(amount))

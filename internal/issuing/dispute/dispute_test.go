@@ -140,6 +140,35 @@ func TestRefunds(t *testing.T) {
 	})
 }
 
+// The reversal of a purchase takes the place of what a dispute gave back of it, as a refund
+// does, once however often it comes.
+func TestReversalGivesWay(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.issue(5_000)
+		d, err := p.Payments.Authorize(t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: "purchase", Amount: usd(1_000), Merchant: ads, Captured: true})
+		must(t, err)
+		p.look(card, 4_000, 0, 1_000, 0)
+		p.open(d.ID, 800)
+		p.look(card, 4_800, 800, 1_000, 0)
+		undo := authorization.Advice{Book: ann.Book, Original: "purchase", Key: "undo"}
+		for range 2 {
+			undone, err := p.Payments.Reverse(t.Context(), undo)
+			must(t, err)
+			want(t, "reason", undone.Reason, authorization.ReasonNone)
+			p.look(card, 5_000, 0, 0, 0)
+		}
+
+		// What a dispute gave back for good is not given back again.
+		d, err = p.Payments.Authorize(t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: "second", Amount: usd(1_000), Merchant: ads, Captured: true})
+		must(t, err)
+		p.move(p.open(d.ID, 700), dispute.Won)
+		p.advise(p.Payments.Reverse, authorization.Advice{Original: "second", Amount: usd(301)}, authorization.ReasonOverRefund)
+		p.advise(p.Payments.Reverse, authorization.Advice{Original: "second"}, authorization.ReasonNone)
+		p.look(card, 5_000, 0, 0, 0)
+		p.verify()
+	})
+}
+
 // What cannot be contested: another's payment, one that was not captured, one of which the
 // time is over, one that is contested or was in vain.
 func TestRefusals(t *testing.T) {
