@@ -99,9 +99,9 @@ const (
 	// beyond them those are that reach keepFrom, up to mostDecisions.
 	keepAll       = 100
 	keepFrom      = 20
-	mostDecisions = 2000
+	mostDecisions = 500
 	// decisionsAtOnce bounds how long others wait for a transaction that keeps decisions.
-	decisionsAtOnce = 10
+	decisionsAtOnce = 20
 )
 
 // Score counts an event and says how much it looks like theft.
