@@ -136,6 +136,18 @@ func (s *Service) observeAll(ctx context.Context, p address.Place, all []Sightin
 	return errors.Join(errs...)
 }
 
+// The bounds of what counts as recently used.
+const (
+	recently  = 365 * 24 * time.Hour
+	maxRecent = 50_000
+)
+
+// Recent returns the addresses of a place that were given or paid within a year.
+func (s *Service) Recent(ctx context.Context, p address.Place) ([]string, error) {
+	since := storage.Micros(s.Clocks.Now(p.Realm).Add(-recently))
+	return storage.All(ctx, s.DB, storage.Scalar[string], listRecent, string(p.Realm), string(p.Chain), since, maxRecent)
+}
+
 // noteEvery is how often it is written down that a chain answers.
 const noteEvery = time.Minute
 

@@ -79,6 +79,9 @@ func scanRow(r storage.Row) (row, error) {
 	return f.finish()
 }
 
+// finalAfter is how deep a block must be that simulated chains call final.
+const finalAfter = 64
+
 // told is a sighting with its number among the changes.
 type told struct {
 	deposit.Sighting
@@ -96,6 +99,7 @@ func scanSighting(r storage.Row) (told, error) {
 	t.Sighting = deposit.Sighting{Payment: p.Payment, Address: p.address, Amount: p.amount, Gone: p.gone, ReplacedBy: p.replacedBy}
 	if p.block > 0 {
 		t.Confirmations = height - p.block + 1
+		t.Final = t.Confirmations >= finalAfter
 	}
 	return t, err
 }
