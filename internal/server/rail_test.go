@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
@@ -25,20 +26,45 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// rail is a server that watches a real node.
-type rail struct {
+// watching is a server that watches a real node for a customer.
+type watching struct {
 	*server.App
-	t      *testing.T
-	node   *btcnode.Node
-	wallet address.Wallet
+	t       *testing.T
+	options server.Options
+	wallet  address.Wallet
+}
+
+// watch opens a server over a database, with a customer.
+func watch(t *testing.T, database storage.Config, deposits string) *watching {
+	t.Helper()
+	w := &watching{t: t, options: server.Options{Data: t.TempDir(), Database: database.URL, Deposits: deposits, Logger: slog.New(slog.DiscardHandler)}}
+	w.open()
+	customer, err := w.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
+	must(t, err)
+	w.wallet = address.Wallet{Book: customer.Test, Realm: realm.Test}
+	return w
+}
+
+func (w *watching) open() {
+	w.t.Helper()
+	app, err := server.Open(w.t.Context(), w.options)
+	must(w.t, err)
+	w.App = app
+}
+
+// again has another process go on.
+func (w *watching) again() {
+	w.t.Helper()
+	must(w.t, w.Close())
+	w.open()
 }
 
 // deposits looks at the chain and returns what the wallet has, in short.
-func (r *rail) deposits() []string {
-	r.t.Helper()
-	must(r.t, r.Deposits.Scan(r.t.Context(), realm.Test))
-	found, err := r.Deposits.List(r.t.Context(), deposit.Filter{Book: r.wallet.Book, Limit: deposit.MaxLimit})
-	must(r.t, err)
+func (w *watching) deposits() []string {
+	w.t.Helper()
+	must(w.t, w.Deposits.Scan(w.t.Context(), realm.Test))
+	found, err := w.Deposits.List(w.t.Context(), deposit.Filter{Book: w.wallet.Book, Limit: deposit.MaxLimit})
+	must(w.t, err)
 	var all []string
 	for _, d := range found.Deposits {
 		all = append(all, fmt.Sprint(d.Status, " ", d.Amount, " ", d.Confirmations, " ", d.Credited))
@@ -47,10 +73,18 @@ func (r *rail) deposits() []string {
 	return all
 }
 
-func (r *rail) expect(what string, want ...string) {
-	r.t.Helper()
-	if got := r.deposits(); !slices.Equal(got, want) {
-		r.t.Errorf("%s: %q, want %q", what, got, want)
+func (w *watching) expect(what string, want ...string) {
+	w.t.Helper()
+	if got := w.deposits(); !slices.Equal(got, want) {
+		w.t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// has compares what the wallet has, in cents.
+func (w *watching) has(cents int64) {
+	w.t.Helper()
+	if total, err := w.Deposits.Totals(w.t.Context(), w.wallet.Book); err != nil || total.Balance.Minor != cents {
+		w.t.Errorf("the wallet has %s, %v", total.Balance, err)
 	}
 }
 
@@ -64,16 +98,8 @@ func TestDepositsOnRealNode(t *testing.T) {
 			blocks := node.Mine(110)
 			file := filepath.Join(t.TempDir(), "deposits.json")
 			must(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"bitcoin":%s}}`, node.Config(0)), 0o600))
-			o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Deposits: file, Logger: slog.New(slog.DiscardHandler)}
-			open := func() *server.App {
-				app, err := server.Open(t.Context(), o)
-				must(t, err)
-				return app
-			}
-			app := open()
-			customer, err := app.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
-			must(t, err)
-			r := &rail{App: app, t: t, node: node, wallet: address.Wallet{Book: customer.Test, Realm: realm.Test}}
+			r := watch(t, testkit.Database(t, engine), file)
+			defer func() { must(t, r.Close()) }()
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
 			must(t, err)
 			r.expect("nothing yet")
@@ -83,26 +109,20 @@ func TestDepositsOnRealNode(t *testing.T) {
 			holds := node.Mine(1)[0]
 			r.expect("in a block", "pending 0.01 1 645.33")
 			node.Mine(5)
-			must(t, app.Close()) // the next process goes on
-			r.App = open()
-			defer func() { must(t, r.Close()) }()
+			r.again()
 			r.expect("credited", "confirmed 0.01 6 645.33")
 			r.expect("credited once", "confirmed 0.01 6 645.33")
 
 			must(t, node.Call("invalidateblock", holds))
 			r.expect("reorganised away", "pending 0.01 0 645.33")
-			if total, err := r.Deposits.Totals(t.Context(), r.wallet.Book); err != nil || !total.Balance.IsZero() {
-				t.Errorf("the wallet has %s, %v", total.Balance, err)
-			}
+			r.has(0)
 			node.Mine(7)
 			r.expect("credited again", "confirmed 0.01 7 645.33")
 			node.Pay(node.Coinbase(blocks[1]), btcnode.To(t, to), 9_999, 1_000)
 			r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
 			node.Mine(6)
 			r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
-			if total, err := r.Deposits.Totals(t.Context(), r.wallet.Book); err != nil || total.Balance.Minor != 64_533 {
-				t.Errorf("the wallet has %s, %v", total.Balance, err)
-			}
+			r.has(64_533)
 		})
 	}
 }
