@@ -70,6 +70,10 @@ func TestDepositsOnEthereum(t *testing.T) {
 		r.expect("credited", "confirmed 0.5 3 1592.50", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
 		r.expect("credited once", "confirmed 0.5 3 1592.50", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
 		r.has(480_200)
+		r.audit(asset.Ethereum, "ETH 2/2 1.5 1.5", "USDT-ERC20 1/1 25 25")
+		must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Ethereum}, From: 1, Actor: "ada"}))
+		r.expect("read again", "confirmed 0.5 3 1592.50", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
+		r.has(480_200)
 
 		r.node.Reorganise(3)
 		r.deposits()

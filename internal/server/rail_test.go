@@ -80,6 +80,23 @@ func (w *watching) expect(what string, want ...string) {
 	}
 }
 
+// audit compares what an audit of a chain finds: its sums, and its differences.
+func (w *watching) audit(chain asset.Chain, want ...string) {
+	w.t.Helper()
+	found, err := w.Deposits.Audit(w.t.Context(), address.Place{Realm: realm.Test, Chain: chain})
+	must(w.t, err)
+	var all []string
+	for _, s := range found.Sums {
+		all = append(all, fmt.Sprintf("%s %d/%d %s %s", s.Asset, s.Credited, s.Deposits, deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset)))
+	}
+	for _, d := range found.Differences {
+		all = append(all, fmt.Sprint(d.Kind, " ", d.Asset, " ", d.Deposits, " ", d.Found))
+	}
+	if !slices.Equal(all, want) {
+		w.t.Errorf("the audit: %q, want %q", all, want)
+	}
+}
+
 // has compares what the wallet has, in cents.
 func (w *watching) has(cents int64) {
 	w.t.Helper()
@@ -122,6 +139,15 @@ func TestDepositsOnRealNode(t *testing.T) {
 			r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
 			node.Mine(6)
 			r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
+			r.has(64_533)
+			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01009999")
+			node.Pay(node.Coinbase(blocks[2]), btcnode.To(t, to), 50_000, 1_000)
+			node.Mine(1)
+			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01059999", "unseen BTC 0.01009999 0.01059999")
+			r.deposits()
+			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
+			r.deposits()
+			r.audit(asset.Bitcoin, "BTC 1/3 0.01059999 0.01059999")
 			r.has(64_533)
 		})
 	}

@@ -76,21 +76,27 @@ func (s *Service) news(ctx context.Context, p address.Place) error {
 		if err := s.observeAll(ctx, p, page.Sightings, 1); err != nil {
 			return err
 		}
-		if page.Next != place {
-			place = page.Next
-			err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-				_, err := tx.Exec(ctx, saveCursor, string(p.Realm), string(p.Chain), place)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		moved, err := s.move(ctx, p, place, page.Next)
+		if err != nil || !moved || !page.More {
+			return err
 		}
-		if !page.More {
-			return nil
-		}
+		place = page.Next
 	}
 	return nil
+}
+
+// move writes down how far a chain was read, unless somebody else went on from there, or
+// went back.
+func (s *Service) move(ctx context.Context, p address.Place, from, to string) (moved bool, err error) {
+	if from == to {
+		return true, nil
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, saveCursor, string(p.Realm), string(p.Chain), to, from)
+		moved = n == 1
+		return err
+	})
+	return moved, err
 }
 
 // watch looks at the deposits that are not settled: whether they are confirmed by now, or

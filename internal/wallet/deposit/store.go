@@ -44,6 +44,8 @@ var (
 
 	findCursor = storage.SQL("wallet.deposit_find_cursor", `SELECT place FROM wallet_cursors WHERE realm = $1 AND chain = $2`)
 	saveCursor = storage.SQL("wallet.deposit_save_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
+		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place WHERE wallet_cursors.place = $4`)
+	setCursor = storage.SQL("wallet.deposit_set_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
 		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place`)
 	saveLooked = storage.SQL("wallet.deposit_save_looked", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
 		VALUES ($1, $2, '', $3, NULL) ON CONFLICT (realm, chain) DO UPDATE SET looked_at = excluded.looked_at, failing_since = NULL`)
