@@ -75,7 +75,7 @@ var owned = []struct {
 	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
 	{"github.com/go-json-experiment/json", []string{"internal/api/wire", "internal/provider"}},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},
-	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account", "internal/wallet/address", "internal/provider/simulator"}},
+	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account", "internal/wallet/address", "internal/provider/simulator", "internal/provider/ethereum"}},
 	{"github.com/btcsuite/btcd/address/v2", []string{"internal/wallet/address", "internal/cashout/payout", "internal/provider/bitcoin", "internal/provider/simulator", "tests"}},
 	{"github.com/btcsuite/btcd/btcutil/v2", []string{"internal/wallet/address"}},
 	{"github.com/btcsuite/btcd/chaincfg/v2", []string{"internal/wallet/address", "internal/cashout/payout", "internal/provider/bitcoin", "tests"}},

@@ -156,6 +156,7 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	t.Cleanup(b.Pings.Close)
 	b.cashes = cashdesk.On(t, cashdesk.Base{DB: db, Clock: b.clock, Clocks: clocks, Vault: keys, Audit: log, Ledger: books, Limits: limits, Hooks: hooks, Jobs: b.jobs,
 		Accounts: b.Accounts, Log: b.log})
+	b.rails(t)
 	payouts := payout.New(payout.Deps{DB: db, Books: books, Outbox: hooks.Outbox, Clocks: clocks, Queue: b.jobs, Audit: log, Logger: logger, Policy: payout.DefaultPolicy()})
 	b.Cashout = cashouts.Deps{Orders: b.cashes.Service, Reviews: b.cashes.Reviews, Payouts: payouts, Phones: b.cashes.Phones}
 }

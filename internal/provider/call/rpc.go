@@ -88,9 +88,9 @@ func (r *Reply) Read(out any) (bool, error) {
 	switch {
 	case r.err != nil:
 		return false, r.err
-	case len(r.result) == 0 || string(r.result) == "null":
+	case string(r.result) == "null":
 		return false, nil
-	case out != nil && json.Unmarshal(r.result, out) != nil:
+	case len(r.result) == 0, out != nil && json.Unmarshal(r.result, out) != nil: // neither is no null
 		return false, fault.New(fault.Unavailable, "the %s's answer is not what was asked for", r.who)
 	}
 	return true, nil

@@ -84,7 +84,7 @@ func Start(t testing.TB, miner Wallet) *Node {
 	must(t, os.WriteFile(n.password(), []byte(rpcPassword+"\n"), 0o600))
 	log, err := os.Create(filepath.Join(n.folder, "out"))
 	must(t, err)
-	command := exec.Command(program, "--regtest", "--notls", "--nolisten", "--nodnsseed", "--txindex", "--relaynonstd", "--debuglevel=error",
+	command := exec.Command(program, "--regtest", "--notls", "--nolisten", "--nodnsseed", "--txindex", "--addrindex", "--relaynonstd", "--debuglevel=error",
 		"--configfile="+filepath.Join(n.folder, "none"), "--datadir="+filepath.Join(n.folder, "data"), "--logdir="+filepath.Join(n.folder, "log"),
 		"--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)
 	command.Stdout, command.Stderr = log, log

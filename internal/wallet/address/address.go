@@ -218,6 +218,20 @@ func (s *Service) Issued(ctx context.Context, p Place) (int64, error) {
 	return all[0].given, nil
 }
 
+// Owner is whose an address is.
+type Owner struct {
+	Address string
+	Book    ledger.BookID
+}
+
+// Owners returns the addresses of a place that follow after one, in order.
+func (s *Service) Owners(ctx context.Context, p Place, after string, limit int) ([]Owner, error) {
+	return storage.All(ctx, s.DB, func(r storage.Row) (o Owner, err error) {
+		err = r.Scan(&o.Address, (*string)(&o.Book))
+		return o, err
+	}, listOwners, string(p.Realm), string(p.Chain), after, limit)
+}
+
 // Given is an address with its chain.
 type Given struct {
 	Chain   asset.Chain
