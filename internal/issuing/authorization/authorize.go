@@ -45,6 +45,7 @@ type shape struct {
 	lend   int64 // what the card lacks, lent from the receivable
 	freeze bool  // the balance is below the card's threshold afterwards
 	wallet bool  // the card's account is closed: its book pays, and its wallet is given
+	thaw   bool  // the card's account is frozen, and holds all the same
 }
 
 // refused is how the effects of an operation say no after the books said yes.
