@@ -493,7 +493,7 @@ func (d decider) Decide(ctx context.Context, _ authorization.Question) authoriza
 	return authorization.Allow
 }
 
-// Neither a number, a security code nor a track is in the log, whatever goes wrong.
+// Neither a number, a security code nor a track is in the log or a table, whatever goes wrong.
 func TestSecretsAreNotLogged(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		l, at := i.link(), terminal()
@@ -508,10 +508,18 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		i.ask(l, at.Authorize(other.Card, 100), "96")
 		i.payments.Decider = nil
 		i.await("broke its handler")
+		held := at.Authorize(other.Card, 100)
+		i.ask(l, held, "00")
+		i.ask(l, at.Complete(held, 900, false), "00")
+		i.ask(l, at.Authorize(other.Card, 5_000).As("0120").With(39, "00"), "00")
+		i.ask(l, at.Authorize(other.Card, 1).With(48, acquirer.Tag("43", other.Number.Reveal())), "51")
+		i.ask(l, at.Credit(other.Card, 6_000).With(43, fmt.Sprintf("%-40s", other.Number.Reveal())), "00")
+		i.ask(l, at.Authorize(other.Card, 1).With(48, acquirer.Tag("43", other.Number.Reveal())), "1A")
 		all, _ := i.log.look()
+		all += testkit.Contents(t, i.db)
 		for _, secret := range []string{c.Number.Reveal(), other.Number.Reveal(), track, "9203" + c.CVC.Reveal()} {
 			if strings.Contains(all, secret) {
-				t.Error("a secret is in the log")
+				t.Error("a secret is in the log or in a table")
 			}
 		}
 	})
