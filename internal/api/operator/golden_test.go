@@ -49,7 +49,7 @@ func TestGoldens(t *testing.T) {
 						r.Header.Set("Content-Type", "application/json")
 					}
 				},
-				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend,
+				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend, "pay": b.payWith, "remember": b.remember,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
 					"cash": b.cashIn, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,

@@ -68,6 +68,8 @@ type bundle struct {
 	clock   *clock.Manual
 	jobs    *job.Queue
 	pay     *authorization.Service
+	paid    int // payments that golden files made
+	numbers map[string]pan.Number
 	dns     *nameserver.Server
 	log     *bytes.Buffer
 
@@ -85,7 +87,7 @@ type bundle struct {
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[account.Role]string{}}
+	b := &bundle{clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[account.Role]string{}, numbers: map[string]pan.Number{}}
 	b.receiver = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusNoContent)
