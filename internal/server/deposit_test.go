@@ -80,7 +80,7 @@ func TestDepositFileMistakes(t *testing.T) {
 		`{"keys": {"bitcoin": "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi"}}`: "keys.bitcoin: invalid_request: it is a PRIVATE key",
 		`{"keys": {"bitcoin": "` + address.DemoBitcoin + `"}}`: "keys.bitcoin: it is the key of a test network",
 		`{"keys": {"ethereum": "` + accountKey + `"}}`:         "keys.ethereum: ",
-		`{"nodes": {"monero": {"url": "http://127.0.0.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`:      "nodes.monero: invalid_request: main is for the live realm",
+		`{"nodes": {"monero": {"url": "http://127.0.0.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`:      "nodes.monero: invalid_request: the main network is for the live realm",
 		`{"test_nodes": {"monero": {"url": "http://192.0.2.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`: "test_nodes.monero: invalid_request: want the address of monero-wallet-rpc",
 		`{"solana_low": -1}`:                              "solana_low",
 		`{"fee": "100"}`:                                  "(fee)",

@@ -207,6 +207,10 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			node.Mine(1)
 			r.expect("too little, for good", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
 			r.has(31_360)
+			r.audit(asset.Monero, "XMR 1/2 2.049999999999 2.049999999999")
+			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Monero}, From: 1, Actor: "ada"}))
+			r.expect("read again", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
+			r.has(31_360)
 		})
 	}
 }
