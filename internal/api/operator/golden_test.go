@@ -54,7 +54,7 @@ func TestGoldens(t *testing.T) {
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
 					"cash": b.cashIn, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,
 					"sell": b.sell, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "report": b.report, "hunt": b.hunt, "model": b.model,
-					"paid": b.paid},
+					"paid": b.deposited},
 			}
 		})
 	})

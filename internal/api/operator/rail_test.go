@@ -30,8 +30,8 @@ func (b *bundle) rails(t testing.TB) {
 		Policy: deposit.DefaultPolicy()})
 }
 
-// paid has the customer's address paid an amount of an asset on the sandbox's chain.
-func (b *bundle) paid(t testing.TB, args []string) {
+// deposited has the customer's address paid an amount of an asset on the sandbox's chain.
+func (b *bundle) deposited(t testing.TB, args []string) {
 	t.Helper()
 	a, err := asset.Parse(args[1])
 	check(t, err)

@@ -32,7 +32,7 @@ func TestStandInAdvice(t *testing.T) {
 			t.Errorf("code %q, stood in %t", first.Code, first.StoodIn)
 		}
 		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit) // it counts
-		_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		owed(0)
 		second := p.advise(p.StandIn, p.stoodIn(c, 9_000), "")
@@ -54,19 +54,19 @@ func TestStandInAdvice(t *testing.T) {
 		more.Payment = first.ID
 		p.advise(p.StandIn, more, "")
 		owed(3_000)
-		_, err = p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(200)})
+		_, err = p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(200)})
 		must(t, err)
 		owed(0)
 		p.advise(p.Reverse, of(first, 0), "")
 		p.look(c, issuing.Frozen, 6_700, 1_000) // what was lent had been repaid
-		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		must(t, err)
 		p.advise(p.StandIn, p.stoodIn(c, 400), "") // its account is there as long as something is held
 		owed(400)
 		p.forward(8 * day)
 		want(t, "expired", p.expire(), 2)
 		owed(0)
-		_, err = p.cards.Expire(ctx)
+		_, err = p.Cards.Expire(ctx)
 		must(t, err)
 		gone := p.advise(p.StandIn, p.stoodIn(c, 700), "") // of a card whose account is closed
 		owed(0)
@@ -135,7 +135,7 @@ func TestStandInAddsUp(t *testing.T) {
 					must(t, err)
 				case step == 3:
 					before := p.posted(ann, "card.receivable/USD")
-					_, err := p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(minor)})
+					_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(minor)})
 					must(t, err)
 					paid += minor + before
 				default:
@@ -152,7 +152,7 @@ func TestStandInAddsUp(t *testing.T) {
 				_, err := p.Reverse(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
 				must(t, err)
 			}
-			now, err := p.cards.Get(ctx, ann, c.ID)
+			now, err := p.Cards.Get(ctx, ann, c.ID)
 			must(t, err)
 			owed := p.posted(ann, "card.receivable/USD")
 			if now.Held.Minor != 0 || now.Balance.Minor-owed != paid-taken-debt || owed-debt > taken {
