@@ -91,28 +91,30 @@ func plain(err error) error {
 	return err
 }
 
+// question is a call, with what it says; nil: nothing.
+type question struct {
+	method, path string
+	what         any
+}
+
 // get asks, and reads the answer into out; post does so with something to say. They return
 // a *refusal for what the node refuses.
 func (n *client) get(ctx context.Context, path string, query url.Values, out any) error {
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return n.once(ctx, http.MethodGet, path, nil, out)
+	return n.once(ctx, question{http.MethodGet, path, nil}, out)
 }
 
 func (n *client) post(ctx context.Context, path string, what, out any) error {
-	body, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	return n.once(ctx, http.MethodPost, path, body, out)
+	return n.once(ctx, question{http.MethodPost, path, what}, out)
 }
 
 // once makes a call that has one answer.
-func (n *client) once(ctx context.Context, method, path string, body []byte, out any) error {
+func (n *client) once(ctx context.Context, q question, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, n.config.timeout())
 	defer cancel()
-	answer, err := n.send(ctx, method, path, body)
+	answer, err := n.send(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -139,15 +141,8 @@ type message struct {
 
 // first makes a call that has a stream of answers, and reads the first of them into out. It
 // takes as long as ctx lets it.
-func (n *client) first(ctx context.Context, method, path string, what, out any) error {
-	var body []byte
-	if what != nil {
-		var err error
-		if body, err = json.Marshal(what); err != nil {
-			return err
-		}
-	}
-	answer, err := n.send(ctx, method, path, body)
+func (n *client) first(ctx context.Context, q question, out any) error {
+	answer, err := n.send(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -174,12 +169,19 @@ func (n *client) first(ctx context.Context, method, path string, what, out any) 
 	return nil
 }
 
-func (n *client) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+func (n *client) send(ctx context.Context, q question) (*http.Response, error) {
+	var body []byte
+	if q.what != nil {
+		var err error
+		if body, err = json.Marshal(q.what); err != nil {
+			return nil, err
+		}
+	}
 	macaroon, err := n.macaroon()
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, n.config.URL+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, q.method, n.config.URL+q.path, bytes.NewReader(body))
 	if err != nil {
 		return nil, unavailable("the request cannot be made")
 	}

@@ -97,7 +97,7 @@ func (l Lightning) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, e
 	}
 	request := sendRequest{Invoice: t.Invoice, Amount: t.MilliSatoshi, FeeLimit: t.FeeLimit, Timeout: max(int64(t.Timeout/time.Second), 1), Quiet: true}
 	var p payment
-	err := l.client.first(ctx, http.MethodPost, "/v2/router/send", request, &p)
+	err := l.client.first(ctx, question{http.MethodPost, "/v2/router/send", request}, &p)
 	if r, ok := refused(err); ok && r.Code == codeAlreadyExists {
 		return l.Track(ctx, t.Hash)
 	}
@@ -118,7 +118,7 @@ func (l Lightning) Track(ctx context.Context, hash [32]byte) (payout.Answer, err
 	ctx, cancel := context.WithTimeout(ctx, l.config.timeout())
 	defer cancel()
 	var p payment
-	err := l.client.first(ctx, http.MethodGet, "/v2/router/track/"+base64.URLEncoding.EncodeToString(hash[:]), nil, &p)
+	err := l.client.first(ctx, question{http.MethodGet, "/v2/router/track/" + base64.URLEncoding.EncodeToString(hash[:]), nil}, &p)
 	if r, ok := refused(err); ok && r.Code == codeNotFound && r.Message == unheard {
 		return payout.Answer{Outcome: payout.Unheard}, nil
 	}
