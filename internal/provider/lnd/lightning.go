@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
+	"github.com/scripcards/scrip/internal/core/fault"
 )
 
 // Lightning is the node's part of that network, as payouts want it.
@@ -84,7 +86,7 @@ func (p *payment) failure() payout.Answer {
 // sendRequest asks for a payment. The fee is limited whatever the amount.
 type sendRequest struct {
 	Invoice  string `json:"payment_request"`
-	Amount   int64  `json:"amt_msat,string"`
+	Amount   int64  `json:"amt_msat,omitzero,string"` // of an invoice that has none
 	FeeLimit int64  `json:"fee_limit_msat,string"`
 	Timeout  int64  `json:"timeout_seconds"`
 	Quiet    bool   `json:"no_inflight_updates"`
@@ -95,9 +97,19 @@ func (l Lightning) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, e
 	if err := l.ready(ctx); err != nil {
 		return payout.Answer{}, err
 	}
-	request := sendRequest{Invoice: t.Invoice, Amount: t.MilliSatoshi, FeeLimit: t.FeeLimit, Timeout: max(int64(t.Timeout/time.Second), 1), Quiet: true}
+	in, err := invoice.Decode(t.Invoice)
+	switch {
+	case err != nil:
+		return payout.Answer{}, err
+	case in.Hash != t.Hash || in.MilliSatoshi != 0 && in.MilliSatoshi != t.MilliSatoshi:
+		return payout.Answer{}, fault.New(fault.InvalidRequest, "the invoice is not the one that is to be paid")
+	}
+	request := sendRequest{Invoice: t.Invoice, FeeLimit: t.FeeLimit, Timeout: max(int64(t.Timeout/time.Second), 1), Quiet: true}
+	if in.MilliSatoshi == 0 {
+		request.Amount = t.MilliSatoshi
+	}
 	var p payment
-	err := l.client.first(ctx, question{http.MethodPost, "/v2/router/send", request}, &p)
+	err = l.client.first(ctx, question{http.MethodPost, "/v2/router/send", request}, &p)
 	if r, ok := refused(err); ok && r.Code == codeAlreadyExists {
 		return l.Track(ctx, t.Hash)
 	}

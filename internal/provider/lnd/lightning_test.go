@@ -10,15 +10,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/btcec/v2"
+
 	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
 // proof is what proves the payment of these tests.
 var proof = [32]byte{1, 2, 3}
 
-func transfer() payout.Transfer {
-	return payout.Transfer{Invoice: "lnbcrt1invoice", Hash: sha256.Sum256(proof[:]), MilliSatoshi: 12_345_000, FeeLimit: 123_450, Timeout: time.Minute}
+func transfer() payout.Transfer { return asking(0) }
+
+// asking is a transfer by an invoice that asks for so much; 0: for any amount.
+func asking(msat int64) payout.Transfer {
+	made := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	key, _ := btcec.PrivKeyFromBytes(bytes.Repeat([]byte{5}, 32))
+	text, err := invoice.Encode(invoice.Invoice{Prefix: "bcrt", MilliSatoshi: msat, Hash: sha256.Sum256(proof[:]), Secret: [32]byte{1}, Description: "d", MadeAt: made,
+		ExpiresAt: made.Add(time.Hour), Delta: 80}, key)
+	if err != nil {
+		panic(err)
+	}
+	return payout.Transfer{Invoice: text, Hash: sha256.Sum256(proof[:]), MilliSatoshi: 12_345_000, FeeLimit: 123_450, Timeout: time.Minute}
 }
 
 // said is a payment as the node tells of it, in a stream.
@@ -99,9 +112,24 @@ func TestPay(t *testing.T) {
 	if err != nil || got.Outcome != payout.Succeeded || got.Preimage != proof {
 		t.Errorf("%+v, %v", got, err)
 	}
-	want := `{"payment_request":"lnbcrt1invoice","amt_msat":"12345000","fee_limit_msat":"123450","timeout_seconds":60,"no_inflight_updates":true}`
-	if asked := f.asked("POST /v2/router/send"); asked != want {
-		t.Errorf("asked %s, want %s", asked, want)
+	for msat, amount := range map[int64]string{0: `"amt_msat":"12345000",`, 12_345_000: ""} {
+		if _, err := (Lightning{f.open()}).Pay(t.Context(), asking(msat)); err != nil {
+			t.Error(err)
+		}
+		want := `{"payment_request":"` + asking(msat).Invoice + `",` + amount + `"fee_limit_msat":"123450","timeout_seconds":60,"no_inflight_updates":true}`
+		if asked := f.asked("POST /v2/router/send"); asked != want {
+			t.Errorf("asked %s, want %s", asked, want)
+		}
+	}
+	f.calls = nil
+	wrong := asking(12_345_001)
+	_, err = Lightning{f.open()}.Pay(t.Context(), wrong)
+	want(t, "another amount", err, fault.InvalidRequest)
+	wrong.Hash[0]++
+	_, err = Lightning{f.open()}.Pay(t.Context(), wrong)
+	want(t, "another hash", err, fault.InvalidRequest)
+	if len(f.calls) != 2 {
+		t.Errorf("calls %q", f.calls)
 	}
 }
 
