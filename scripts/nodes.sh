@@ -7,7 +7,7 @@ nodes_root="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/scrip-test/nodes"
 
 # Name, module below scripts/nodes, and what is tested with it in which packages.
 nodes_all=(
-	'lnd|github.com/lightningnetwork/lnd|payouts over lnd|./internal/cashout/payout'
+	'lnd|github.com/lightningnetwork/lnd|payouts with lnd|./internal/cashout/payout ./internal/e2e'
 )
 
 # nodes_path NAME MODULE: where the node of the pinned version is, or will be.

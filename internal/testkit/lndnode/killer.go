@@ -15,6 +15,8 @@ import (
 type Killer struct {
 	mu     sync.Mutex
 	left   int // steps until the process dies; each call is two
+	at     string
+	after  bool
 	victim *os.Process
 }
 
@@ -22,17 +24,32 @@ type Killer struct {
 func (k *Killer) Kill(victim *os.Process, step int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.victim, k.left = victim, step
+	k.victim, k.left, k.at = victim, step, ""
+}
+
+// KillAt has a process die before or after its next call of a method and path, such as
+// POST /v2/wallet/tx.
+func (k *Killer) KillAt(victim *os.Process, call string, after bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.victim, k.left, k.at, k.after = victim, 0, call, after
 }
 
 // step counts one, and reports whether the process was killed.
-func (k *Killer) step() bool {
+func (k *Killer) step(r *http.Request, after bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.left--; k.left != 0 || k.victim == nil {
+	k.left--
+	due := k.left == 0
+	if k.at != "" {
+		due = k.at == r.Method+" "+r.URL.Path && k.after == after
+	}
+	if !due || k.victim == nil {
 		return false
 	}
-	return k.victim.Kill() == nil
+	victim := k.victim
+	k.victim = nil
+	return victim.Kill() == nil
 }
 
 // Killer returns one, and the way to the nodes through it.
@@ -45,8 +62,8 @@ func (n *Network) Killer(t testing.TB) (*Killer, Way) {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     n.Payer.client.Transport,
 		FlushInterval: -1,
-		ModifyResponse: func(*http.Response) error {
-			if k.step() {
+		ModifyResponse: func(answer *http.Response) error {
+			if k.step(answer.Request, true) {
 				return http.ErrAbortHandler
 			}
 			return nil
@@ -54,7 +71,7 @@ func (n *Network) Killer(t testing.TB) (*Killer, Way) {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if k.step() {
+		if k.step(r, false) {
 			panic(http.ErrAbortHandler)
 		}
 		through.ServeHTTP(w, r)

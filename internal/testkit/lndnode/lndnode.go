@@ -106,7 +106,7 @@ func Start(t testing.TB) *Network {
 	n := &Network{t: t, Chain: btcnode.StartTLS(t, btcnode.NewWallet(t, 8))}
 	blocks := n.Chain.Mine(102) // lnd begins on no empty chain, and what was mined matures
 	n.Payer, n.Payee = n.start(path, "payer"), n.start(path, "payee")
-	n.Chain.Fan(n.Chain.Coinbase(blocks[0]), btcnode.At(n.Payer.Address()), coins, coin)
+	n.Chain.Fan(n.Chain.Coinbase(blocks[0]), btcnode.At(n.Payer.Address().Script()), coins, coin)
 	n.Mine(1)
 	n.open()
 	return n
@@ -239,14 +239,14 @@ func (n *Node) must(method, path string, what, out any) {
 	must(n.t, n.Ask(method, path, what, out))
 }
 
-// Address is the script of a fresh address of the node's wallet.
-func (n *Node) Address() []byte {
+// Address is a fresh address of the node's wallet.
+func (n *Node) Address() destination.Destination {
 	n.t.Helper()
 	var answer struct{ Address string }
 	n.must(http.MethodGet, "/v1/newaddress?type=WITNESS_PUBKEY_HASH", nil, &answer)
 	to, err := destination.ParseAddress(destination.Regtest, answer.Address)
 	must(n.t, err)
-	return to.Script()
+	return to
 }
 
 // Mine makes so many blocks, and waits until both nodes have seen them.
