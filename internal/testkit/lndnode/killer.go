@@ -16,7 +16,6 @@ type Killer struct {
 	mu     sync.Mutex
 	left   int // steps until the process dies; each call is two
 	at     string
-	after  bool
 	victim *os.Process
 }
 
@@ -27,12 +26,12 @@ func (k *Killer) Kill(victim *os.Process, step int) {
 	k.victim, k.left, k.at = victim, step, ""
 }
 
-// KillAt has a process die before or after its next call of a method and path, such as
-// POST /v2/wallet/tx.
-func (k *Killer) KillAt(victim *os.Process, call string, after bool) {
+// KillAt has a process die after its next call of a method and path, such as POST
+// /v2/wallet/tx.
+func (k *Killer) KillAt(victim *os.Process, call string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.victim, k.left, k.at, k.after = victim, 0, call, after
+	k.victim, k.left, k.at = victim, 0, call
 }
 
 // step counts one, and reports whether the process was killed.
@@ -42,7 +41,7 @@ func (k *Killer) step(r *http.Request, after bool) bool {
 	k.left--
 	due := k.left == 0
 	if k.at != "" {
-		due = k.at == r.Method+" "+r.URL.Path && k.after == after
+		due = after && k.at == r.Method+" "+r.URL.Path
 	}
 	if !due || k.victim == nil {
 		return false
