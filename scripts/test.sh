@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/packages.sh
 source scripts/postgres.sh
 source scripts/checks.sh
+source scripts/nodes.sh
 
 # Folders of packages in which goroutines meet. The others would only pay for the race
 # detector, which makes SQLite in pure Go several times slower: so what stands above the
@@ -84,6 +85,7 @@ full() {
 		stage 'fuzz targets' scripts/fuzz.sh
 	fi
 	stage 'tests on SQLite and PostgreSQL' test_all
+	nodes_left_out
 }
 
 prepare_go

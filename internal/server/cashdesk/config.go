@@ -96,29 +96,29 @@ const (
 	keepBlocked = 5 * 365 * 24 * time.Hour
 )
 
-// read reads a file, strictly.
-func read(path string) (f file, err error) {
+// read reads a file into an object, strictly.
+func read(path string, into any) error {
 	opened, err := os.Open(path)
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer func() { _ = opened.Close() }() // only read
 	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
 	switch {
 	case err != nil:
-		return f, err
+		return err
 	case len(text) > maxFile:
-		return f, fmt.Errorf("%s has more than %d bytes", path, maxFile)
+		return fmt.Errorf("%s has more than %d bytes", path, maxFile)
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return f, fmt.Errorf("%s: %w", path, err)
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return f, fmt.Errorf("%s: something follows the object", path)
+		return fmt.Errorf("%s: something follows the object", path)
 	}
-	return f, nil
+	return nil
 }
 
 // configure serves what a file describes.
@@ -159,11 +159,17 @@ func (k *Desk) pays(r realm.Realm, f *file, d *cashout.Desk) error {
 	default:
 		return fmt.Errorf("captcha: %q: want work, or nothing", f.Captcha)
 	}
+	payer, paid := k.Payouts.Nodes[r]
 	if r == realm.Live {
-		if d.Captcha == nil {
+		switch {
+		case d.Captcha == nil:
 			return errCaptcha
+		case !paid:
+			return errNodes
+		case f.Network != "" && f.Network != string(destination.Main):
+			return errors.New("network: the live realm is on bitcoin's main network")
 		}
-		return errNodes
+		return nil
 	}
 	if d.Captcha == nil {
 		d.Captcha = captcha.Demo{}
@@ -175,7 +181,13 @@ func (k *Desk) pays(r realm.Realm, f *file, d *cashout.Desk) error {
 			return fmt.Errorf("network: %w", err)
 		}
 	}
-	n := k.sandbox(network)
+	if paid {
+		if f.Network != "" && network != payer.Network {
+			return fmt.Errorf("network: the node that pays is on the %s network", payer.Network)
+		}
+		return nil
+	}
+	n := k.simulated(network)
 	k.deps.Jobs.Every("cashout.fund_sandbox", alarmSweep, func(ctx context.Context) error { return fund(ctx, n) })
 	return nil
 }
