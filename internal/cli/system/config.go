@@ -2,12 +2,14 @@ package system
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/server/cashdesk"
 )
 
 func (p *program) config() *cobra.Command {
@@ -16,7 +18,8 @@ func (p *program) config() *cobra.Command {
 		Use:   "check",
 		Short: "Show every setting, where it comes from, and what is wrong",
 		Long: `Check puts flags, environment (SCRIP_…), file and defaults together as serve does and
-shows the result. Secrets are masked. It exits with 1 when a setting is wrong.`,
+shows the result. It reads the file of the setting cashout, and those that it names. Secrets
+are masked. It exits with 1 when a setting is wrong.`,
 		Example: "  scrip config check\n  SCRIP_LISTEN=127.0.0.1:9000 scrip config check --config scrip.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,6 +30,11 @@ shows the result. Secrets are masked. It exits with 1 when a setting is wrong.`,
 			l := shell.Listing{Columns: []string{"SETTING", "VALUE", "FROM", "ENVIRONMENT", "ABOUT"}}
 			for _, s := range c.Describe(origin) {
 				l.Add(s.Name, s.Value, s.Origin, s.Environment, s.About)
+			}
+			if c.Cashout != "" {
+				if wrong := cashdesk.Check(c.Cashout); wrong != nil {
+					err = errors.Join(err, fmt.Errorf("cashout: %w", wrong))
+				}
 			}
 			return errors.Join(p.Print(cmd, l), err)
 		},

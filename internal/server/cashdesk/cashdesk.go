@@ -93,7 +93,13 @@ const sandboxNode = "sandbox"
 // Open puts the desk together and calls nobody.
 func Open(d Deps, o Options) (*Desk, error) {
 	k := &Desk{Realm: realm.Live, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
-	k.Images = image.New(image.Deps{DB: d.DB, Vault: d.Vault, Audit: d.Audit, Clocks: d.Clocks, Jobs: d.Jobs, Config: image.Config{URL: uploads(o.BaseURL), Bucket: bucket}})
+	f, err := read(o.File)
+	if err == nil {
+		err = k.pictures(&f, o.BaseURL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cashout: %w", err)
+	}
 	k.Payouts = payout.New(payout.Deps{DB: d.DB, Books: d.Books, Outbox: d.Outbox, Clocks: d.Clocks, Queue: d.Jobs, Audit: d.Audit, Logger: d.Logger,
 		Nodes: map[realm.Realm]payout.Nodes{}, Policy: payout.DefaultPolicy()})
 	k.Phones = phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: d.Logger, Random: rand.Reader}, k.lines)
@@ -105,14 +111,21 @@ func Open(d Deps, o Options) (*Desk, error) {
 	if o.File == "" {
 		return k, nil
 	}
-	f, err := read(o.File)
-	if err == nil {
-		err = k.configure(f, o)
-	}
-	if err != nil {
+	if err := k.configure(f, o); err != nil {
 		return nil, fmt.Errorf("cashout: %w", err)
 	}
 	return k, nil
+}
+
+// pictures says where images are uploaded to: the built-in store, or the one that the file names.
+func (k *Desk) pictures(f *file, baseURL string) error {
+	d := image.Deps{DB: k.deps.DB, Vault: k.deps.Vault, Audit: k.deps.Audit, Clocks: k.deps.Clocks, Jobs: k.deps.Jobs,
+		Config: image.Config{URL: uploads(baseURL), Bucket: bucket}}
+	if err := f.openStore(&d); err != nil {
+		return err
+	}
+	k.Images = image.New(d)
+	return nil
 }
 
 // bucket is what the built-in store is called.

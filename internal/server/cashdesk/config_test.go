@@ -39,7 +39,7 @@ func open(t *testing.T, text string, c cashout.Captcha) (*cashdesk.Desk, error) 
 		rates[r] = rate.New(rate.Deps{Sources: []rate.Named{{Name: "sandbox", Source: rate.Sandbox()}}, Clock: b.Clocks.Of(r), Logger: slog.New(slog.DiscardHandler),
 			Policy: rate.Policy{Least: 1, Refresh: time.Minute, Fresh: time.Hour, Stale: time.Hour, Timeout: time.Second, Outlier: 100, Spread: 100}})
 	}
-	text = strings.NewReplacer("$DIR", dir, "$LIST", list).Replace(text)
+	text = strings.NewReplacer("$DIR", dir, "$LIST", list, "$SECRET", write("secret", "wJalrXUtnFEMI\n")).Replace(text)
 	return cashdesk.Open(cashdesk.Deps{DB: b.DB, Books: b.Ledger, Vault: b.Vault, Accounts: b.Accounts, Outbox: b.Hooks.Outbox, Jobs: b.Jobs, Clocks: b.Clocks,
 		Audit: b.Audit, Limits: b.Limits, Rates: rates, Logger: slog.New(slog.DiscardHandler)}, cashdesk.Options{File: write("cashout.json", text), Captcha: c})
 }
@@ -101,10 +101,19 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","keep_images_days":99999,` + messages + `}`:                                     "keep_images_days",
 		`{"realm":"test","message_limits":{"cents_per_day":-1},` + messages + `}`:                        "message_limits",
 		`{"realm":"test","services":[{"name":"a","url":"http://x.example/"}],` + messages + `,"fee":""}`: "services.0",
+		`{"realm":"test","store":{"endpoint":"s3"},` + messages + `}`:                                    "store",
 	} {
 		t.Run(fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:8], func(t *testing.T) {
 			if _, err := open(t, text, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			path := filepath.Join(t.TempDir(), "cashout.json")
+			if err := os.WriteFile(path, []byte(strings.NewReplacer("$DIR", filepath.Dir(path), "$LIST", path).Replace(text)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// What the live realm needs stands in other settings.
+			if err := cashdesk.Check(path); !strings.Contains(text, `"live"`) && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("checked: %s: %v, want %s", text, err, want)
 			}
 		})
 	}
