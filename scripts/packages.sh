@@ -133,6 +133,24 @@ need_browser() {
 	export FONTCONFIG_SYSROOT=$packages_root/files
 }
 
+# need_monero finds the node and the wallet of Monero that deposits are tested with.
+need_monero() {
+	if command -v monerod >/dev/null && command -v monero-wallet-rpc >/dev/null; then
+		return 0
+	fi
+	command -v apt-get >/dev/null || {
+		say 'error: deposits of Monero are tested with monerod and monero-wallet-rpc: install them' >&2
+		return 1
+	}
+	say '    Monero is not installed: getting it'
+	if packages_can_install; then
+		packages_install monero
+		return
+	fi
+	[[ -e $packages_root/complete.monero ]] || packages_unpack monero || return
+	packages_use
+}
+
 # need_interpreters finds what the clients' own tests run in, and what resellers sign
 # with. They are installed or not there: Debian's Node.js looks for parts of itself below /usr.
 need_interpreters() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
-# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Node.js, Python and
-# a C compiler from Debian where they are missing, and leaves no process and no
+# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js,
+# Python and a C compiler from Debian where they are missing, and leaves no process and no
 # temporary file.
 #
 #	scripts/test.sh            everything
@@ -67,6 +67,7 @@ full() {
 		start_postgres || die 'the suite runs on both databases or not at all'
 	fi
 	need_browser || die 'the public pages are tested in a real browser or not at all'
+	need_monero || die 'deposits are tested with a real wallet or not at all'
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	memory_scratch

@@ -153,7 +153,7 @@ func (s *payments) run(seed uint64) {
 	s.over.Store(true)
 	riders.Wait()
 	if ctx.Err() != nil {
-		s.t.Fatalf("the storm did not end: %v\n%s", s.seen, s.server.stderr) // nobody else uses it any more
+		s.t.Fatalf("the storm did not end: %v\n%s", s.seen, s.server.dump()) // nobody else uses it any more
 	}
 	s.server.stop(s.t)
 	s.settled()
@@ -170,7 +170,7 @@ func (s *payments) load(ctx context.Context, messages int64) {
 	case <-ctx.Done():
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.t.Errorf("there were too few answers: %v\n%s", s.seen, s.server.stderr)
+		s.t.Errorf("there were too few answers: %v\n%s", s.seen, s.server.dump())
 	case <-s.server.ended:
 		s.t.Errorf("the server ended by itself: %v\n%s", s.server.err, s.server.stderr)
 	}

@@ -143,6 +143,13 @@ func (p *process) await(t testing.TB) {
 	}
 }
 
+// dump ends a process that hangs and returns what it said, with what each goroutine waits for.
+func (p *process) dump() string {
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	<-p.ended
+	return p.stderr.String()
+}
+
 // kill ends the process at once, as a crash does, and waits until it is gone.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
+	"github.com/scripcards/scrip/internal/provider/monero"
 	"github.com/scripcards/scrip/internal/provider/rates"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/rate"
@@ -51,6 +52,7 @@ type depositFile struct {
 
 type nodesFile struct {
 	Bitcoin json.RawMessage `json:"bitcoin"`
+	Monero  json.RawMessage `json:"monero"`
 }
 
 type assetFile struct {
@@ -120,10 +122,20 @@ func (a *App) buildDeposits(o Options) error {
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
+	wallets, err := f.wallets(a)
+	if err != nil {
+		return fmt.Errorf("deposits: %w", err)
+	}
+	for at, c := range wallets {
+		makers[at] = c
+	}
 	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
 	watched, err := f.watched(a.Addresses)
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
+	}
+	for at, c := range wallets {
+		watched[at] = c
 	}
 	chains := map[asset.Chain]*chain.Chain{}
 	for _, name := range asset.Chains() {
@@ -136,6 +148,34 @@ func (a *App) buildDeposits(o Options) error {
 		Chains: watched, Rates: a.Rates, Policy: policy, Logger: o.Logger})
 	a.Sandbox = &chain.Sandbox{Deposits: a.Deposits, Chains: chains}
 	return nil
+}
+
+// wallets opens the operator's wallets of Monero, which make addresses and watch them.
+func (f *depositFile) wallets(a *App) (map[address.Place]*monero.Chain, error) {
+	all := map[address.Place]*monero.Chain{}
+	for _, n := range []struct {
+		key   string
+		realm realm.Realm
+		text  json.RawMessage
+	}{{"nodes", realm.Live, f.Nodes.Monero}, {"test_nodes", realm.Test, f.TestNodes.Monero}} {
+		if n.text == nil {
+			continue
+		}
+		at := address.Place{Realm: n.realm, Chain: asset.Monero}
+		c, err := monero.Open(n.text, func(ctx context.Context) (int64, error) { return a.Addresses.Issued(ctx, at) })
+		if err == nil && c.IsMain() != (n.realm == realm.Live) {
+			err = errNetwork()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s.monero: %w", n.key, err)
+		}
+		all[at] = c
+	}
+	return all, nil
+}
+
+func errNetwork() error {
+	return fault.New(fault.InvalidRequest, "main is for the live realm, and the other networks are for the test realm").At("network")
 }
 
 // watched opens the operator's nodes.
@@ -154,7 +194,7 @@ func (f *depositFile) watched(book *address.Service) (map[address.Place]deposit.
 			return book.Known(ctx, at, addresses)
 		})
 		if err == nil && c.IsMain() != (n.realm == realm.Live) {
-			err = fault.New(fault.InvalidRequest, "main is for the live realm, and the other networks are for the test realm").At("network")
+			err = errNetwork()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s.bitcoin: %w", n.key, err)

@@ -15,6 +15,9 @@ import (
 
 const accountKey = "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs"
 
+// moneroAddress is one of the main network, as those of regtest are written.
+const moneroAddress = "469DYb48FbrE5YWu4JWGWd6VYH5zJUES4CRgddn8ru2AFwnFjNeN9N7K1R2mh24ExZBxzVrWK6M6Ba51XmejhLxn8GoE1GN"
+
 // file writes a description of deposits.
 func file(t *testing.T, text string) string {
 	t.Helper()
@@ -75,16 +78,18 @@ func TestDepositFileMistakes(t *testing.T) {
 		`[]`:           "cannot unmarshal",
 		`{"kyes": {}}`: `unknown field "kyes"`,
 		`{"keys": {"bitcoin": "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi"}}`: "keys.bitcoin: invalid_request: it is a PRIVATE key",
-		`{"keys": {"bitcoin": "` + address.DemoBitcoin + `"}}`:                        "keys.bitcoin: it is the key of a test network",
-		`{"keys": {"ethereum": "` + accountKey + `"}}`:                                "keys.ethereum: ",
-		`{"solana_low": -1}`:                                                          "solana_low",
-		`{"fee": "100"}`:                                                              "(fee)",
-		`{"fee": "two"}`:                                                              `fee: "two"`,
-		`{"rate_window_minutes": -1}`:                                                 "(rate_window)",
-		`{"assets": {"DOGE": {}}}`:                                                    `asset "DOGE"`,
-		`{"assets": {"BTC": {"minimum": "0"}}}`:                                       "(assets.BTC)",
-		`{"assets": {"BTC": {"minimum": "0.000000001"}}}`:                             "assets.BTC: minimum",
-		`{"assets": {"BTC": {"confirmations": []}}}`:                                  "(assets.BTC)",
+		`{"keys": {"bitcoin": "` + address.DemoBitcoin + `"}}`: "keys.bitcoin: it is the key of a test network",
+		`{"keys": {"ethereum": "` + accountKey + `"}}`:         "keys.ethereum: ",
+		`{"nodes": {"monero": {"url": "http://127.0.0.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`:      "nodes.monero: invalid_request: main is for the live realm",
+		`{"test_nodes": {"monero": {"url": "http://192.0.2.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`: "test_nodes.monero: invalid_request: want the address of monero-wallet-rpc",
+		`{"solana_low": -1}`:                              "solana_low",
+		`{"fee": "100"}`:                                  "(fee)",
+		`{"fee": "two"}`:                                  `fee: "two"`,
+		`{"rate_window_minutes": -1}`:                     "(rate_window)",
+		`{"assets": {"DOGE": {}}}`:                        `asset "DOGE"`,
+		`{"assets": {"BTC": {"minimum": "0"}}}`:           "(assets.BTC)",
+		`{"assets": {"BTC": {"minimum": "0.000000001"}}}`: "assets.BTC: minimum",
+		`{"assets": {"BTC": {"confirmations": []}}}`:      "(assets.BTC)",
 		`{"assets": {"BTC": {"confirmations": [{"from": "x", "confirmations": 1}]}}}`: `from "x"`,
 		`{"assets": {"BTC": {"settled": 2}}}`:                                         "(assets.BTC)",
 		`{"rates": {"sources": [{"preset": "mtgox"}]}}`:                               "rates.sources.0: ",

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/xmrnode"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -29,8 +30,42 @@ func must(t *testing.T, err error) {
 type rail struct {
 	*server.App
 	t      *testing.T
-	node   *btcnode.Node
+	again  func() *server.App
 	wallet address.Wallet
+}
+
+// newRail starts a server whose test realm watches nodes, with a customer.
+func newRail(t *testing.T, engine, nodes string) *rail {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "deposits.json")
+	must(t, os.WriteFile(file, []byte(`{"test_nodes":{`+nodes+`}}`), 0o600))
+	o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Deposits: file, Logger: slog.New(slog.DiscardHandler)}
+	r := &rail{t: t, again: func() *server.App {
+		app, err := server.Open(t.Context(), o)
+		must(t, err)
+		return app
+	}}
+	r.App = r.again()
+	t.Cleanup(func() { must(t, r.Close()) })
+	customer, err := r.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
+	must(t, err)
+	r.wallet = address.Wallet{Book: customer.Test, Realm: realm.Test}
+	return r
+}
+
+// restart has the next process go on.
+func (r *rail) restart() {
+	r.t.Helper()
+	must(r.t, r.Close())
+	r.App = r.again()
+}
+
+// balance expects what the wallet has, in cents.
+func (r *rail) balance(want int64) {
+	r.t.Helper()
+	if total, err := r.Deposits.Totals(r.t.Context(), r.wallet.Book); err != nil || total.Balance.Minor != want {
+		r.t.Errorf("the wallet has %s, %v", total.Balance, err)
+	}
 }
 
 // deposits looks at the chain and returns what the wallet has, in short.
@@ -62,18 +97,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			node := btcnode.Start(t, btcnode.NewWallet(t, 7))
 			blocks := node.Mine(110)
-			file := filepath.Join(t.TempDir(), "deposits.json")
-			must(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"bitcoin":%s}}`, node.Config(0)), 0o600))
-			o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Deposits: file, Logger: slog.New(slog.DiscardHandler)}
-			open := func() *server.App {
-				app, err := server.Open(t.Context(), o)
-				must(t, err)
-				return app
-			}
-			app := open()
-			customer, err := app.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
-			must(t, err)
-			r := &rail{App: app, t: t, node: node, wallet: address.Wallet{Book: customer.Test, Realm: realm.Test}}
+			r := newRail(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
 			must(t, err)
 			r.expect("nothing yet")
@@ -83,26 +107,70 @@ func TestDepositsOnRealNode(t *testing.T) {
 			holds := node.Mine(1)[0]
 			r.expect("in a block", "pending 0.01 1 645.33")
 			node.Mine(5)
-			must(t, app.Close()) // the next process goes on
-			r.App = open()
-			defer func() { must(t, r.Close()) }()
+			r.restart()
 			r.expect("credited", "confirmed 0.01 6 645.33")
 			r.expect("credited once", "confirmed 0.01 6 645.33")
 
 			must(t, node.Call("invalidateblock", holds))
 			r.expect("reorganised away", "pending 0.01 0 645.33")
-			if total, err := r.Deposits.Totals(t.Context(), r.wallet.Book); err != nil || !total.Balance.IsZero() {
-				t.Errorf("the wallet has %s, %v", total.Balance, err)
-			}
+			r.balance(0)
 			node.Mine(7)
 			r.expect("credited again", "confirmed 0.01 7 645.33")
 			node.Pay(node.Coinbase(blocks[1]), btcnode.To(t, to), 9_999, 1_000)
 			r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
 			node.Mine(6)
 			r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
-			if total, err := r.Deposits.Totals(t.Context(), r.wallet.Book); err != nil || total.Balance.Minor != 64_533 {
-				t.Errorf("the wallet has %s, %v", total.Balance, err)
+			r.balance(64_533)
+		})
+	}
+}
+
+// A deposit to a real wallet of Monero, of two outputs at that, is seen, confirmed and
+// credited once, whatever process looks; a reorganisation that takes it away takes the credit
+// back, and the block that has it again gives it again; what is too little is not credited.
+func TestDepositsOnRealWallet(t *testing.T) {
+	node := xmrnode.Start(t)
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			node.Shop.Watch(engine)
+			r := newRail(t, engine, fmt.Sprintf(`"monero":%s`, node.Config()))
+			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.XMR)
+			must(t, err)
+			r.expect("nothing yet")
+
+			half := xmrnode.Part{Address: to, Amount: 1_000_000_000_000}
+			paid := node.Payer.Pay(half, half)
+			r.expect("waiting", "pending 2 0 313.60")
+			node.Mine(1)
+			r.expect("in a block", "pending 2 1 313.60")
+			node.Mine(8)
+			r.expect("locked", "pending 2 9 313.60")
+			node.Mine(1)
+			r.restart()
+			r.expect("credited", "confirmed 2 10 313.60")
+			r.expect("credited once", "confirmed 2 10 313.60")
+			r.balance(31_360)
+
+			node.Pop(10)
+			if err := r.Deposits.Scan(t.Context(), realm.Test); err == nil {
+				t.Error("the wallet is ahead of its node, and was believed")
 			}
+			r.balance(31_360)
+			node.Flush()
+			node.Mine(12)
+			r.expect("reorganised away", "expired 2 0 0.00")
+			r.balance(0)
+			if !node.Send(paid.Raw) {
+				t.Fatal("the payment was not taken again")
+			}
+			node.Mine(1)
+			r.expect("in another block", "pending 2 1 313.60")
+			node.Payer.Pay(xmrnode.Part{Address: to, Amount: 49_999_999_999})
+			node.Mine(9)
+			r.expect("credited again", "confirmed 2 10 313.60", "pending 0.049999999999 9 0.00")
+			node.Mine(1)
+			r.expect("too little, for good", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
+			r.balance(31_360)
 		})
 	}
 }

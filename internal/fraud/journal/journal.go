@@ -32,26 +32,29 @@ type Batch struct {
 	At      time.Time
 }
 
-// Write writes a batch within tx. Confirm is called with what it returns once tx is
-// committed.
-func (j *Journal) Write(ctx context.Context, tx *storage.Tx, b Batch) (position int64, err error) {
-	// The row stays locked until tx ends, so that positions are committed in their order.
-	if _, err := tx.Exec(ctx, advance); err != nil {
-		return 0, err
-	}
-	position, _, err = storage.One(ctx, tx, storage.Scalar[int64], findPosition)
-	if err != nil {
-		return 0, err
-	}
+// Write writes a batch.
+func (j *Journal) Write(ctx context.Context, b Batch) error {
 	packed, err := pack(b.Entries)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return position, tx.Apply(ctx, []storage.Effect{insertBatch.Row(position, j.process, b.Events, len(packed), packed, storage.Micros(b.At))})
+	var position int64
+	err = j.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		// The row stays locked until tx ends, so that positions are committed in their order.
+		if _, err := tx.Exec(ctx, advance); err != nil {
+			return err
+		}
+		position, _, err = storage.One(ctx, tx, storage.Scalar[int64], findPosition)
+		if err != nil {
+			return err
+		}
+		return tx.Apply(ctx, []storage.Effect{insertBatch.Row(position, j.process, b.Events, len(packed), packed, storage.Micros(b.At))})
+	})
+	if err == nil {
+		j.own = max(j.own, position)
+	}
+	return err
 }
-
-// Confirm notes that a batch of this process is committed.
-func (j *Journal) Confirm(position int64) { j.own = max(j.own, position) }
 
 func pack(data []byte) ([]byte, error) {
 	var out bytes.Buffer

@@ -97,9 +97,11 @@ const (
 	mostPending = 16 << 20
 	// keepAll is how many decisions between two flushes are kept whatever their score;
 	// beyond them those are that reach keepFrom, up to mostDecisions.
-	keepAll       = 500
+	keepAll       = 100
 	keepFrom      = 20
-	mostDecisions = 2000
+	mostDecisions = 500
+	// decisionsAtOnce bounds how long others wait for a transaction that keeps decisions.
+	decisionsAtOnce = 20
 )
 
 // Score counts an event and says how much it looks like theft.
@@ -162,7 +164,7 @@ func (s *Service) flush(ctx context.Context) error {
 	return s.put(ctx, &taken)
 }
 
-// batch is what one transaction writes.
+// batch is what is written after one another.
 type batch struct {
 	entries   []byte
 	events    int
@@ -184,38 +186,45 @@ func (p *pending) giveBack(b *batch) {
 	p.batch = batch{append(b.entries, p.entries...), b.events + p.events, append(b.decisions, p.decisions...)}
 }
 
-// put writes a batch, or has it wait on.
+// put writes a batch, or has what is not written wait on. What can be read of a decision is
+// in the log: that comes first.
 func (s *Service) put(ctx context.Context, b *batch) error {
-	if b.events == 0 {
-		return nil
+	err := s.log(ctx, b)
+	for err == nil && len(b.decisions) > 0 {
+		some := b.decisions[:min(len(b.decisions), decisionsAtOnce)]
+		if err = s.keep(ctx, some); err == nil {
+			b.decisions = b.decisions[len(some):]
+		}
 	}
-	err := s.write(ctx, b)
 	if err != nil {
 		s.pending.giveBack(b)
 	}
 	return err
 }
 
-func (s *Service) write(ctx context.Context, b *batch) error {
-	rows := make([]storage.Effect, len(b.decisions))
-	for i := range b.decisions {
-		var err error
-		if rows[i], err = b.decisions[i].row(); err != nil {
-			return err
-		}
+func (s *Service) log(ctx context.Context, b *batch) error {
+	if b.events == 0 {
+		return nil
 	}
-	var position int64
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-		position, err = s.journal.Write(ctx, tx, journal.Batch{Entries: b.entries, Events: b.events, At: s.now()})
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, rows)
-	})
-	if err != nil {
+	if err := s.journal.Write(ctx, journal.Batch{Entries: b.entries, Events: b.events, At: s.now()}); err != nil {
 		return fmt.Errorf("write fraud log: %w", err)
 	}
-	s.journal.Confirm(position)
+	b.entries, b.events = nil, 0
+	return nil
+}
+
+func (s *Service) keep(ctx context.Context, decisions []decided) error {
+	rows := make([]storage.Effect, len(decisions))
+	for i := range decisions {
+		var err error
+		if rows[i], err = decisions[i].row(); err != nil {
+			return err
+		}
+	}
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, rows) })
+	if err != nil {
+		return fmt.Errorf("keep decisions: %w", err)
+	}
 	return nil
 }
 

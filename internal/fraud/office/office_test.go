@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -370,7 +372,8 @@ func mustModel(t testing.TB) *estimator.Model {
 	return m
 }
 
-// BenchmarkService scores and learns with everything that is kept, flushed every hundred milliseconds' worth.
+// BenchmarkService scores and learns on all processors with everything that is kept, written
+// ten times a second beside it.
 func BenchmarkService(b *testing.B) {
 	db := testkit.Open(b, testkit.Database(b, "sqlite"))
 	p := start(b, db)
@@ -378,13 +381,23 @@ func BenchmarkService(b *testing.B) {
 	for i := range events {
 		events[i] = ask(i*7919%5000, fmt.Sprintf("10.0.%d.%d", i%50, i%7))
 	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var keeper sync.WaitGroup
+	keeper.Go(func() { p.Run(ctx) })
+	var next atomic.Int64
 	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		e := events[i%len(events)]
-		p.Score(e)
-		p.Learn(e, fraud.Outcome{Found: i%3 > 0})
-		if i%5000 == 4999 {
-			check(b, p.Flush(b.Context()))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(next.Add(1))
+			e := events[i%len(events)]
+			p.Score(e)
+			p.Learn(e, fraud.Outcome{Found: i%3 > 0})
 		}
-	}
+	})
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "scores/s")
+	cancel()
+	keeper.Wait()
+	b.ReportMetric(float64(p.Lost())/float64(b.N), "lost/op")
 }

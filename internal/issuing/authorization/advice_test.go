@@ -55,7 +55,7 @@ func TestCapture(t *testing.T) {
 			must(t, err)
 			want(t, name+": state", got.State, row.state)
 			want(t, name+": steps", len(got.Timeline), 1+len(row.steps))
-			now, err := p.cards.Get(context.Background(), ann, c.ID)
+			now, err := p.Cards.Get(context.Background(), ann, c.ID)
 			must(t, err)
 			want(t, name+": spent", now.Spent, usd(captured+row.held))
 		}
@@ -80,7 +80,7 @@ func TestIncrement(t *testing.T) {
 		if !again.Repeated || again.Transaction != first.Transaction {
 			t.Errorf("again %+v", again)
 		}
-		_, err := p.cards.Freeze(context.Background(), ann, issuing.Step{Card: c.ID})
+		_, err := p.Cards.Freeze(context.Background(), ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		p.advise(p.Increment, of(d, 100), authorization.ReasonCardFrozen)
 		p.advise(p.Capture, of(d, 0), "") // what was approved is paid
@@ -209,7 +209,7 @@ func TestRefund(t *testing.T) {
 
 		paid := p.pay(p.request(c, 500, ads), "")
 		p.advise(p.Capture, of(paid, 0), "")
-		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		must(t, err)
 		before := p.posted(ann, "wallet/USD")
 		p.advise(p.Refund, of(paid, 0), "")
@@ -262,7 +262,7 @@ func TestForcedPost(t *testing.T) {
 		first := p.advise(p.Post, post(6_000), "")
 		p.look(c, issuing.Active, 2_000, 2_000)
 		want(t, "owed", p.posted(ann, "card.receivable/USD"), 0)
-		_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		p.advise(p.Post, post(5_000), "")
 		p.look(c, issuing.Frozen, 0, 2_000)
@@ -270,10 +270,10 @@ func TestForcedPost(t *testing.T) {
 		p.advise(p.Capture, of(held, 0), "") // what is held is not touched
 		p.advise(p.Refund, of(first, 0), "")
 		p.look(c, issuing.Frozen, 6_000, 0)
-		_, err = p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(4_000)})
+		_, err = p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(4_000)})
 		must(t, err)
 		want(t, "owed after funding", p.posted(ann, "card.receivable/USD"), 0)
-		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		must(t, err)
 		gone := p.advise(p.Post, post(1_500), "")
 		want(t, "balance of a card that is gone", gone.Balance, usd(0))
@@ -296,14 +296,14 @@ func TestPostsAtOnce(t *testing.T) {
 		c := p.issue(ann, binAds, 10_000)
 		atOnce(12, func(i int) {
 			if i%4 == 3 {
-				_, err := p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(1_000)})
+				_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(1_000)})
 				must(t, err)
 				return
 			}
 			_, err := p.Post(context.Background(), authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(3_000), Merchant: ads})
 			must(t, err)
 		})
-		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		now, err := p.Cards.Get(context.Background(), ann, c.ID)
 		must(t, err)
 		// What was repaid came from the wallet, so card less debt is what was put on it less what was taken, plus that.
 		repaid := 100_000_000 - 10_000 - 3_000 - p.posted(ann, "wallet/USD")

@@ -35,7 +35,7 @@ func TestApproval(t *testing.T) {
 		want(t, "events", types(events), []string{"transaction.authorized"})
 		want(t, "event", string(events[0].Data), `{"transaction_id":"`+string(d.Transaction)+`","authorization_id":"`+string(d.ID)+`","card_id":"`+string(c.ID)+
 			`","type":"authorization","amount":"12.50","currency":"USD","balance_after":"487.50","merchant_name":"FACEBK ADS","merchant_category":"advertising","mcc":"7311","merchant_country":"US"}`)
-		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		now, err := p.Cards.Get(context.Background(), ann, c.ID)
 		must(t, err)
 		if now.Spent != usd(1_250) || now.Transactions != 1 || !now.LastUsedAt.Equal(d.At) {
 			t.Errorf("the card spent %s in %d, last at %s", now.Spent, now.Transactions, now.LastUsedAt)
@@ -78,16 +78,16 @@ func TestOrderOfChecks(t *testing.T) {
 		}
 		change := func(set func(*issuing.Controls)) {
 			t.Helper()
-			now, err := p.cards.Get(ctx, ann, c.ID)
+			now, err := p.Cards.Get(ctx, ann, c.ID)
 			must(t, err)
 			set(&now.Controls)
-			_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Controls: &now.Controls})
+			_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Controls: &now.Controls})
 			must(t, err)
 		}
-		_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		next(authorization.ReasonCardFrozen, func() {
-			_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+			_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
 			must(t, err)
 		})
 		next(authorization.ReasonMaxTransaction, func() { r.Amount = usd(100_000) })
@@ -132,9 +132,9 @@ func TestMonth(t *testing.T) {
 		p.pay(p.request(c, 100_000, ads), "")
 
 		wide := p.issue(ann, binDay, 500_000)
-		_, err := p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
+		_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
 		must(t, err)
-		_, err = p.cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
+		_, err = p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
 		must(t, err)
 		for range 10 {
 			p.pay(p.request(wide, 100_000, ads), "")
@@ -187,7 +187,7 @@ func TestPartialWithinLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, p *process) {
 				if row.tier != nil {
-					_, err := p.cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1", Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD, Limits: row.tier}})
+					_, err := p.Cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1", Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD, Limits: row.tier}})
 					must(t, err)
 				}
 				if row.funds == 0 {
@@ -257,9 +257,9 @@ func TestDuplicates(t *testing.T) {
 		yes, no := p.request(c, 6_000, ads), p.request(c, 6_000, diner)
 		first := p.pay(yes, "")
 		declined := p.pay(no, authorization.ReasonFunds)
-		_, err := p.cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(50_000)})
+		_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(50_000)})
 		must(t, err)
-		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		for _, row := range []struct {
 			r    authorization.Request
@@ -277,7 +277,7 @@ func TestDuplicates(t *testing.T) {
 			_, err := p.Authorize(ctx, other)
 			wantCode(t, "another amount", err, fault.IdempotencyConflict)
 		}
-		_, err = p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		fresh := p.request(c, 1_000, ads)
 		ids, repeated := make([]authorization.ID, 16), make([]bool, 16)
@@ -313,10 +313,10 @@ func TestDuplicatesOfAFlickeringCard(t *testing.T) {
 			atOnce(10, func(i int) {
 				switch i {
 				case 8:
-					_, err := p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+					_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 					must(t, err)
 				case 9:
-					_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+					_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
 					must(t, err)
 				default:
 					var err error
@@ -328,7 +328,7 @@ func TestDuplicatesOfAFlickeringCard(t *testing.T) {
 				answers[i].Repeated = false
 				want(t, "the same answer", answers[i], answers[0])
 			}
-			_, err := p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+			_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
 			must(t, err)
 		}
 		p.verify()
@@ -398,12 +398,12 @@ func TestAutoFreeze(t *testing.T) {
 		p.look(c, issuing.Active, 2_000, 8_000)
 		last := p.pay(p.request(c, 1, ads), "")
 		p.look(c, issuing.Frozen, 1_999, 8_001)
-		now, err := p.cards.Get(context.Background(), ann, c.ID)
+		now, err := p.Cards.Get(context.Background(), ann, c.ID)
 		must(t, err)
 		want(t, "reason", now.Reason, issuing.ReasonAutoFreeze)
 		p.pay(p.request(c, 1, ads), authorization.ReasonCardFrozen)
 		p.advise(p.Capture, of(last, 0), "") // what was approved is paid
-		_, err = p.cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		approved := make([]bool, 8)
 		atOnce(8, func(i int) {
@@ -436,7 +436,7 @@ func TestSingleUse(t *testing.T) {
 		p.advise(p.Capture, of(d, 600), "")
 		p.pay(p.request(c, 1_000, ads), authorization.ReasonUsed)
 		before := p.posted(ann, "wallet/USD")
-		n, err := p.cards.Expire(context.Background())
+		n, err := p.Cards.Expire(context.Background())
 		must(t, err)
 		want(t, "cards that ended", n, 1)
 		want(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 9_000)
@@ -498,10 +498,10 @@ func TestStanding(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := context.Background()
 		gone := p.issue(ann, binAds, 1_000)
-		_, err := p.cards.Terminate(ctx, ann, issuing.Ending{Card: gone.ID})
+		_, err := p.Cards.Terminate(ctx, ann, issuing.Ending{Card: gone.ID})
 		must(t, err)
 		p.pay(p.request(gone, 100, ads), authorization.ReasonCardTerminated)
-		fresh, err := p.cards.Preview(ctx, ann, "", nil)
+		fresh, err := p.Cards.Preview(ctx, ann, "", nil)
 		must(t, err)
 		p.pay(p.request(card{Holder: ann, Number: fresh.Number}, 100, ads), authorization.ReasonCardInactive)
 		old := p.issue(ann, binAds, 1_000)

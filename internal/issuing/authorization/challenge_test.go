@@ -169,7 +169,7 @@ func TestChallengeIsTold(t *testing.T) {
 		n.Amount = usd(101)
 		_, err := p.Challenge(ctx, n)
 		wantCode(t, "another amount", err, fault.IdempotencyConflict)
-		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		for name, row := range map[string]struct {
 			change func(*authorization.NewChallenge)

@@ -18,35 +18,35 @@ import (
 func TestTwoProcesses(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := context.Background()
-		other := join(t, p.DB, p.clocks)
+		other := join(t, p.DB, p.Clocks)
 		other.keys.Store(1_000_000)
 		c := p.issue(ann, binAds, 100_000)
 		other.pay(other.request(c, 100, ads), "") // it remembers the card
 
 		month := usd(1_000)
-		_, err := p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, SpendingLimit: &month})
+		_, err := p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, SpendingLimit: &month})
 		must(t, err)
 		other.pay(other.request(c, 901, ads), authorization.ReasonSpendingLimit)
 		narrow := []string{"airlines"}
-		_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &narrow})
+		_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &narrow})
 		must(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCategory)
 		wide := []string{}
-		_, err = p.cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &wide})
+		_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &wide})
 		must(t, err)
 		other.pay(other.request(c, 100, ads), "")
-		_, err = p.cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCardFrozen)
-		_, err = p.cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
+		_, err = p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
 		must(t, err)
 		d := other.pay(other.request(c, 100, ads), "")
-		_, err = p.cards.Replace(ctx, ann, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
+		_, err = p.Cards.Replace(ctx, ann, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
 		must(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCardTerminated) // by its old number
 		p.advise(p.Capture, of(d, 50), "")
 		other.advise(other.Capture, of(d, 0), "")
-		_, err = p.cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		must(t, err)
 		r := other.request(c, 100, ads)
 		r.Book, r.Card, r.Expiry = c.Book, c.ID, ""
@@ -59,7 +59,7 @@ func TestTwoProcesses(t *testing.T) {
 // one message twice.
 func TestTwoProcessesAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		both := []*process{p, join(t, p.DB, p.clocks)}
+		both := []*process{p, join(t, p.DB, p.Clocks)}
 		c := p.issue(ann, binAds, 1_000, limits(spending.Limit{Window: spending.PerDay, Count: 5}))
 		answers := make([]authorization.Decision, 40)
 		atOnce(len(answers), func(i int) {

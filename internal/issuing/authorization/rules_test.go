@@ -169,7 +169,7 @@ func TestIncrementKeepsControls(t *testing.T) {
 		d := p.pay(p.request(c, 3_000, inn), "")
 		set := func(controls issuing.Controls) {
 			t.Helper()
-			_, err := p.cards.Change(context.Background(), issuing.Holder{Book: ann.Book, Realm: ann.Realm, Actor: "op/1", Operator: true}, issuing.Change{Card: c.ID, Controls: &controls})
+			_, err := p.Cards.Change(context.Background(), issuing.Holder{Book: ann.Book, Realm: ann.Realm, Actor: "op/1", Operator: true}, issuing.Change{Card: c.ID, Controls: &controls})
 			must(t, err)
 		}
 		set(issuing.Controls{Limits: []spending.Limit{{Window: spending.PerPayment, Amount: usd(3_500)}}})

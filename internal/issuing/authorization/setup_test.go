@@ -3,8 +3,6 @@ package authorization_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -22,11 +19,10 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
-	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -55,13 +51,10 @@ var (
 
 // process is one running program on a database and clocks that may be shared with others.
 type process struct {
+	*issuer.Issuer
 	*authorization.Service
-	t       testing.TB
-	clocks  *clock.Realms
-	cards   *issuing.Service
-	wallets *wallet.Service
-	outbox  *webhook.Outbox
-	keys    atomic.Int64
+	t    testing.TB
+	keys atomic.Int64
 }
 
 // setup returns a process on an empty database, with two customers who have money.
@@ -74,39 +67,22 @@ func setup(t testing.TB, db *storage.DB) *process {
 
 func (p *process) populate() {
 	p.t.Helper()
-	must(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
-		for _, h := range []issuing.Holder{ann, bob} {
-			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: h.Book, Realm: h.Realm, OpenedAt: epoch}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
 	for _, h := range []issuing.Holder{ann, bob} {
-		_, err := p.wallets.Load(context.Background(), wallet.Load{Book: h.Book, Realm: h.Realm, Amount: usd(100_000_000), Reference: "first", Actor: "op/1"})
-		must(p.t, err)
+		p.Customer(h, 100_000_000)
 	}
 }
 
 // join returns one more process on a database that is set up.
 func join(t testing.TB, db *storage.DB, clocks *clock.Realms) *process {
 	t.Helper()
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	return assemble(t, db, clocks, books)
+	return assemble(t, db, issuer.Config{Clocks: clocks})
 }
 
-func assemble(t testing.TB, db *storage.DB, clocks *clock.Realms, books *ledger.Ledger) *process {
+func assemble(t testing.TB, db *storage.DB, c issuer.Config) *process {
 	t.Helper()
-	keys, err := vault.Open(context.Background(), db, masterKey)
-	must(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(context.Background()))
-	cards := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Programme: issuing.DefaultProgramme()})
-	s := authorization.New(authorization.Deps{DB: db, Books: books, Cards: cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
-		Policy: authorization.DefaultPolicy(), Logger: logger})
-	return &process{Service: s, t: t, clocks: clocks, cards: cards, wallets: wallet.New(books, hooks.Outbox, clocks), outbox: hooks.Outbox}
+	c.Key = masterKey
+	i := issuer.Open(t, db, c)
+	return &process{Issuer: i, Service: i.Payments, t: t}
 }
 
 // eachEngine runs a test on a process of its own per engine.
@@ -142,7 +118,7 @@ func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 // forward moves the test realm's clock.
 func (p *process) forward(d time.Duration) {
 	p.t.Helper()
-	must(p.t, p.clocks.SetOffset(p.clocks.Offset()+d))
+	must(p.t, p.Clocks.SetOffset(p.Clocks.Offset()+d))
 }
 
 // card is a card as its owner has it.
@@ -161,9 +137,9 @@ func (p *process) issue(h issuing.Holder, bin string, minor int64, change ...fun
 	for _, c := range change {
 		c(&n)
 	}
-	made, err := p.cards.Issue(context.Background(), h, n)
+	made, err := p.Cards.Issue(context.Background(), h, n)
 	must(p.t, err)
-	d, err := p.cards.Details(context.Background(), h, made.ID)
+	d, err := p.Cards.Details(context.Background(), h, made.ID)
 	must(p.t, err)
 	return card{h, made.ID, d.Number, d.CVC, fmt.Sprintf("%02d%02d", d.Year%100, d.Month)}
 }
@@ -210,7 +186,7 @@ func of(d authorization.Decision, minor int64) authorization.Advice {
 // look checks what a card can spend, what is held on it, and its status.
 func (p *process) look(c card, status issuing.Status, balance, held int64) {
 	p.t.Helper()
-	now, err := p.cards.Get(context.Background(), c.Holder, c.ID)
+	now, err := p.Cards.Get(context.Background(), c.Holder, c.ID)
 	must(p.t, err)
 	if now.Status != status || now.Balance != usd(balance) || now.Held != usd(held) {
 		p.t.Errorf("the card is %s with %s and %s held, want %s with %s and %s", now.Status, now.Balance, now.Held, status, usd(balance), usd(held))
@@ -255,7 +231,7 @@ func (p *process) lines(c card) []string {
 // events returns the types of a book's events about payments, oldest first.
 func (p *process) events(h issuing.Holder) []webhook.Event {
 	p.t.Helper()
-	events, err := p.outbox.List(context.Background(), webhook.EventFilter{Book: h.Book, Limit: webhook.MaxLimit})
+	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: h.Book, Limit: webhook.MaxLimit})
 	must(p.t, err)
 	var kept []webhook.Event
 	for _, e := range events {

@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/issuer"
 )
 
 // The variables that choose another storm: its seed, how many cards it has, and how many
@@ -81,6 +82,7 @@ type storm struct {
 	t      *testing.T
 	config storage.Config
 	base   *clock.Manual
+	clocks *clock.Realms
 	books  *ledger.Ledger
 	seed   uint64
 	ghosts []*ghost
@@ -107,7 +109,7 @@ type sent struct {
 
 func newStorm(t *testing.T, engine string, seed uint64) *storm {
 	s := &storm{t: t, config: testkit.Database(t, engine), base: clock.NewManual(epoch), seed: seed, seen: map[string]int{}}
-	s.process = &process{t: t, clocks: clock.NewRealms(s.base)}
+	s.clocks = clock.NewRealms(s.base)
 	s.open()
 	s.populate()
 	return s
@@ -120,8 +122,7 @@ func (s *storm) open() {
 	_, err = db.Migrate(context.Background())
 	must(s.t, err)
 	s.books = ledger.New(db, s.clocks, ledger.Config{})
-	p := assemble(s.t, db, s.clocks, s.books)
-	s.Service, s.cards, s.wallets, s.outbox = p.Service, p.cards, p.wallets, p.outbox
+	s.process = assemble(s.t, db, issuer.Config{Clocks: s.clocks, Books: s.books})
 }
 
 func (s *storm) close() {
@@ -227,7 +228,7 @@ func (s *storm) compare() {
 		settled[g.Book] += g.settled
 		lent[g.Book] += g.lent
 		s.look(g.card, g.status(), g.available(), g.held())
-		now, err := s.cards.Get(ctx, g.Holder, g.ID)
+		now, err := s.Cards.Get(ctx, g.Holder, g.ID)
 		must(s.t, err)
 		want(s.t, "spent", now.Spent, usd(g.spent))
 		page, err := s.List(ctx, authorization.Filter{Book: g.Book, Card: g.ID, Limit: 1})
@@ -290,7 +291,7 @@ func (r *rider) step(g *ghost) {
 	case dice < 23:
 		r.toggle(g)
 	default:
-		_, err := r.cards.Fund(context.Background(), g.Holder, issuing.Transfer{Card: g.ID, Amount: usd(amount + 100)})
+		_, err := r.Cards.Fund(context.Background(), g.Holder, issuing.Transfer{Card: g.ID, Amount: usd(amount + 100)})
 		if err != nil {
 			r.t.Errorf("fund: %v", err)
 		}
@@ -444,9 +445,9 @@ func (r *rider) reverseFirst(g *ghost, amount int64) {
 
 // toggle freezes a card, or lets it go: more often, so that it can pay.
 func (r *rider) toggle(g *ghost) {
-	do := r.cards.Freeze
+	do := r.Cards.Freeze
 	if g.frozen {
-		do = r.cards.Unfreeze
+		do = r.Cards.Unfreeze
 	} else if r.rng.IntN(3) > 0 {
 		return
 	}

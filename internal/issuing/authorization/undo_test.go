@@ -91,7 +91,7 @@ func TestReversalOfOneMessage(t *testing.T) {
 		undo.Key = p.key()
 		p.advise(p.Reverse, undo, authorization.ReasonNone)
 		p.advise(p.Reverse, naming(c, undo.Key, 0), authorization.ReasonEnded)
-		now, err := p.cards.Get(context.Background(), c.Holder, c.ID)
+		now, err := p.Cards.Get(context.Background(), c.Holder, c.ID)
 		must(t, err)
 		want(t, "spent", now.Spent, usd(0))
 		p.look(c, issuing.Active, 10_000, 0)
@@ -113,7 +113,7 @@ func TestReversalOfPurchase(t *testing.T) {
 		r := p.request(c, 4_000, ads)
 		r.Captured = true
 		p.pay(r, authorization.ReasonNone)
-		_, err := p.cards.Terminate(context.Background(), c.Holder, issuing.Ending{Card: c.ID})
+		_, err := p.Cards.Terminate(context.Background(), c.Holder, issuing.Ending{Card: c.ID})
 		must(t, err)
 		before := p.posted(ann, "wallet/USD")
 		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)

@@ -3,15 +3,12 @@ package dispute_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -20,11 +17,10 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
-	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -41,37 +37,20 @@ const day = 24 * time.Hour
 
 // process is one running program with a customer who has 1,000.00 in the wallet.
 type process struct {
+	*issuer.Issuer
 	*dispute.Service
 	t      testing.TB
 	clock  *clock.Manual
-	cards  *issuing.Service
-	outbox *webhook.Outbox
 	serial int
 }
 
 func setup(t testing.TB, db *storage.DB) *process {
 	t.Helper()
 	p := &process{t: t, clock: clock.NewManual(epoch)}
-	clocks := clock.NewRealms(p.clock)
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	keys, err := vault.Open(t.Context(), db, vault.NewMasterKey())
-	must(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(t.Context()))
-	p.outbox = hooks.Outbox
-	p.cards = issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
-		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{1})})
-	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: p.cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
-		Policy: authorization.DefaultPolicy(), Logger: logger})
-	p.Service = dispute.New(dispute.Deps{DB: db, Books: books, Payments: payments, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Policy: dispute.DefaultPolicy()})
-	payments.Disputes = p.Service
-	must(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-		return ledger.OpenBook(ctx, tx, ledger.Book{ID: ann.Book, Realm: ann.Realm, OpenedAt: epoch})
-	}))
-	_, err = wallet.New(books, hooks.Outbox, clocks).Load(t.Context(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(100_000), Reference: "first", Actor: "op/1"})
-	must(t, err)
+	p.Issuer = issuer.Open(t, db, issuer.Config{Clocks: clock.NewRealms(p.clock), Key: vault.NewMasterKey(), Random: rand.NewChaCha8([32]byte{1})})
+	p.Customer(ann, 100_000)
+	p.Service = dispute.New(dispute.Deps{DB: db, Books: p.Books, Payments: p.Payments, Vault: p.Vault, Outbox: p.Outbox, Audit: p.Audit, Clocks: p.Clocks, Policy: dispute.DefaultPolicy()})
+	p.Payments.Disputes = p.Service
 	return p
 }
 
@@ -110,7 +89,7 @@ func (p *process) key() string {
 
 func (p *process) issue(minor int64) issuing.CardID {
 	p.t.Helper()
-	card, err := p.cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
+	card, err := p.Cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
 	must(p.t, err)
 	return card.ID
 }
@@ -150,7 +129,7 @@ func (p *process) move(d dispute.Dispute, to dispute.State) dispute.Dispute {
 // look checks what a card can spend and what stands on the accounts of the book.
 func (p *process) look(card issuing.CardID, balance, disputed, settled, owed int64) {
 	p.t.Helper()
-	now, err := p.cards.Get(context.Background(), ann, card)
+	now, err := p.Cards.Get(context.Background(), ann, card)
 	must(p.t, err)
 	want(p.t, "balance, disputed, settled, owed", []int64{now.Balance.Minor, p.posted("card.disputed/USD"), p.posted("card.settlement/USD"), p.posted("card.receivable/USD")},
 		[]int64{balance, disputed, settled, owed})
@@ -178,7 +157,7 @@ func (p *process) verify() {
 // told are the types of the events about disputes, oldest first.
 func (p *process) told() (types []string) {
 	p.t.Helper()
-	events, err := p.outbox.List(context.Background(), webhook.EventFilter{Book: ann.Book, Limit: webhook.MaxLimit})
+	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: ann.Book, Limit: webhook.MaxLimit})
 	must(p.t, err)
 	for _, e := range events {
 		if len(e.Type) > 8 && e.Type[:8] == "dispute." {

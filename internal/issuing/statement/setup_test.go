@@ -3,15 +3,12 @@ package statement_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -21,12 +18,11 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/wallet"
-	"github.com/scripcards/scrip/internal/webhook"
 )
 
 var (
@@ -48,38 +44,21 @@ func of(card issuing.CardID) statement.Subject { return statement.Subject{Card: 
 
 // process is one running program with two customers, of whom one has done nothing yet.
 type process struct {
+	*issuer.Issuer
 	*statement.Service
-	t       testing.TB
-	clock   *clock.Manual
-	wallets *wallet.Service
-	serial  int
+	t      testing.TB
+	clock  *clock.Manual
+	serial int
 }
 
 func setup(t testing.TB, db *storage.DB) *process {
 	t.Helper()
 	p := &process{t: t, clock: clock.NewManual(epoch)}
-	clocks := clock.NewRealms(p.clock)
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	keys, err := vault.Open(t.Context(), db, vault.NewMasterKey())
-	must(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(t.Context()))
-	cards := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
-		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{1})})
-	payments := authorization.New(authorization.Deps{DB: db, Books: books, Cards: cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
-		Policy: authorization.DefaultPolicy(), Logger: logger})
-	p.wallets = wallet.New(books, hooks.Outbox, clocks)
-	p.Service = statement.New(statement.Deps{DB: db, Books: books, Cards: cards, Payments: payments, Clocks: clocks})
-	must(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-		for _, h := range []issuing.Holder{ann, bob} {
-			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: h.Book, Realm: h.Realm, OpenedAt: epoch}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	p.Issuer = issuer.Open(t, db, issuer.Config{Clocks: clock.NewRealms(p.clock), Key: vault.NewMasterKey(), Random: rand.NewChaCha8([32]byte{1})})
+	p.Service = statement.New(statement.Deps{DB: db, Books: p.Books, Cards: p.Cards, Payments: p.Payments, Clocks: p.Clocks})
+	for _, h := range []issuing.Holder{ann, bob} {
+		p.Customer(h, 0)
+	}
 	return p
 }
 
@@ -118,7 +97,7 @@ func (p *process) key() string {
 
 func (p *process) load(minor int64) {
 	p.t.Helper()
-	_, err := p.wallets.Load(context.Background(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(minor), Reference: p.key(), Actor: "op/1"})
+	_, err := p.Wallets.Load(context.Background(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(minor), Reference: p.key(), Actor: "op/1"})
 	must(p.t, err)
 }
 

@@ -28,10 +28,10 @@ const (
 	maxUnflushed = 8
 )
 
-// writerPragmas: the log is folded back every 32 MB. NORMAL leaves putting a commit on disk to
+// writerPragmas: the folder folds the log back. NORMAL leaves putting a commit on disk to
 // the flusher, so that the next commit is made meanwhile; nothing is answered before it is.
 var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1",
-	"cache_size = -16384", "wal_autocheckpoint = 8192", "temp_store = MEMORY"}
+	"cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY"}
 
 var readerPragmas = []string{"busy_timeout = 5000", "query_only = ON", "cache_size = -16384", "temp_store = MEMORY"}
 
@@ -46,6 +46,11 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	readers := lite.NewPool(max(mostReaders, runtime.NumCPU()), func() (*lite.Conn, error) { return openLite(config.Path, readerPragmas) })
 	w := &sqliteWriter{conn: liteConn{connection}, readers: readers, log: flush.NewLog(config.Path + "-wal"),
 		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
+	folding, err := openLite(config.Path, readerPragmas)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", config.Path, err), connection.Close())
+	}
+	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)
 	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w}, nil
 }
@@ -88,6 +93,7 @@ type sqliteWriter struct {
 	readers   *lite.Pool
 	log       *flush.Log
 	flusher   *flush.Flusher
+	folder    *lite.Folder
 	unflushed chan struct{} // a token for each commit that is not on disk yet
 	queue     chan *pendingWrite
 	turn      chan struct{} // full while somebody writes
@@ -147,14 +153,22 @@ func (w *sqliteWriter) close() error {
 		close(w.queue)
 	}
 	w.closing.Unlock()
+	err := w.folder.Close()
 	w.turn <- struct{}{} // and never given back
 	w.flusher.Close()
-	err := errors.Join(w.log.Close(), w.readers.Close())
+	err = errors.Join(err, w.log.Close(), w.readers.Close())
 	// Another process may be reading: then its own end folds the log back.
 	if _, busy := w.conn.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); busy != nil && !isTransient(busy) {
 		err = errors.Join(err, fmt.Errorf("fold the log back: %w", busy))
 	}
 	return errors.Join(err, w.conn.Close())
+}
+
+// alone runs fn while nobody writes.
+func (w *sqliteWriter) alone(fn func()) {
+	w.turn <- struct{}{}
+	fn()
+	<-w.turn
 }
 
 // lead commits what is waiting, in the name of all who wait, and has them told.
@@ -165,6 +179,9 @@ func (w *sqliteWriter) lead() {
 	}
 	watch := clock.Start()
 	w.runGroup(group)
+	if w.conn.IsLong() {
+		w.folder.Wake()
+	}
 	w.flusher.Add(func(err error) {
 		<-w.unflushed
 		if w.observe != nil {

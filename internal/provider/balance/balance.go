@@ -49,11 +49,9 @@ func OpenIn(folder keyfile.Folder, config []byte) (ping.Network, error) {
 	if err := n.loadSecrets(folder, s.SecretFiles); err != nil {
 		return nil, err
 	}
-	tlsConfig, err := folder.TLS(keyfile.TLS{
-		Roots: s.TLS.CAFile, Certificate: s.TLS.CertFile, Key: s.TLS.KeyFile, ServerName: s.TLS.ServerName,
-	})
+	tlsConfig, err := s.TLS.Read(folder)
 	if err != nil {
-		return nil, at("tls", err)
+		return nil, err
 	}
 	n.client = call.NewClient(call.Limits{TLS: tlsConfig, Timeout: n.timeout, Conns: n.conns, Loopback: n.plain})
 	return n, nil
@@ -176,7 +174,3 @@ func unavailable(format string, args ...any) error {
 
 // at names the key of the configuration that a fault is about.
 func at(key string, err error) error { return fault.From(err).At(key) }
-
-func refuse(key, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(key)
-}

@@ -1,10 +1,8 @@
 package balance
 
 import (
-	"errors"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -52,20 +49,13 @@ type settings struct {
 	Form             map[string]string  `json:"form"`
 	AllowPlain       bool               `json:"allow_plain"`
 	SecretFiles      map[string]string  `json:"secret_files"`
-	TLS              tlsSettings        `json:"tls"`
+	TLS              call.TLS           `json:"tls"`
 	TimeoutMS        int                `json:"timeout_ms"`
 	MaxResponseBytes int                `json:"max_response_bytes"`
 	MaxConnections   int                `json:"max_connections"`
 	HTTPStatuses     map[string]outcome `json:"http_statuses"`
 	ChecksPIN        bool               `json:"checks_pin"`
 	Answer           answerSettings     `json:"answer"`
-}
-
-type tlsSettings struct {
-	CAFile     string `json:"ca_file"`
-	CertFile   string `json:"cert_file"`
-	KeyFile    string `json:"key_file"`
-	ServerName string `json:"server_name"`
 }
 
 type answerSettings struct {
@@ -82,27 +72,9 @@ type answerSettings struct {
 	AsOfFormat     string             `json:"as_of_format"`
 }
 
-// parse reads the JSON, strictly.
 func parse(config []byte) (*settings, error) {
-	if len(config) > maxConfig {
-		return nil, refuse("", "the configuration is longer than %d bytes", maxConfig)
-	}
 	var s settings
-	err := json.Unmarshal(config, &s, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return nil, refuse("", "the configuration holds a name twice")
-	case errors.As(err, &semantic):
-		key := strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
-		if errors.Is(err, json.ErrUnknownName) {
-			return nil, refuse(key, "the configuration has a key that does not exist")
-		}
-		return nil, refuse(key, "the configuration has a value of the wrong type")
-	case err != nil:
-		return nil, refuse("", "the configuration is no JSON object")
-	}
-	return &s, nil
+	return &s, call.Config(config, maxConfig, &s)
 }
 
 // compile checks everything but files.
@@ -120,7 +92,7 @@ func (s *settings) compile() (*network, error) {
 // address takes the URL apart. Placeholders are in its path and query alone.
 func (s *settings) address(n *network) error {
 	if len(s.URL) > maxURL {
-		return refuse("url", "the URL is longer than %d bytes", maxURL)
+		return call.Refuse("url", "the URL is longer than %d bytes", maxURL)
 	}
 	scheme, rest, _ := strings.Cut(s.URL, "://")
 	end := strings.IndexAny(rest, "/?#")
@@ -131,15 +103,15 @@ func (s *settings) address(n *network) error {
 	origin, err := url.Parse(n.origin)
 	switch {
 	case err != nil || origin.Hostname() == "" || strings.Contains(rest[:end], "{"):
-		return refuse("url", "the URL names no host")
+		return call.Refuse("url", "the URL names no host")
 	case origin.User != nil:
-		return refuse("url", "the URL holds a user name or password: send a header")
-	case scheme == "http" && s.AllowPlain && isLoopback(origin.Hostname()):
+		return call.Refuse("url", "the URL holds a user name or password: send a header")
+	case scheme == "http" && s.AllowPlain && call.IsLoopback(origin.Hostname()):
 		n.plain = true
 	case scheme != "https":
-		return refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
+		return call.Refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
 	case strings.Contains(rest, "#"):
-		return refuse("url", "the URL has a fragment")
+		return call.Refuse("url", "the URL has a fragment")
 	}
 	way, query, _ := strings.Cut(rest[end:], "?")
 	if n.path, err = parseTemplate(way, func(hold string) bool { return hold == holdNumber || hold == holdCurrency }); err != nil {
@@ -157,17 +129,12 @@ func (s *settings) checkURL(n *network) error {
 	text := n.origin + string(n.path.fill(values{}, letter)) + "?" + string(n.query.fill(values{}, letter))
 	u, err := url.Parse(text)
 	if err != nil || strings.ContainsAny(text, " \"<>\\^`{|}") {
-		return refuse("url", "the URL is malformed")
+		return call.Refuse("url", "the URL is malformed")
 	}
 	if _, err := url.ParseQuery(u.RawQuery); err != nil {
-		return refuse("url", "the URL's query is malformed")
+		return call.Refuse("url", "the URL's query is malformed")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && a.IsLoopback())
 }
 
 // known says whether a placeholder may stand in a body, form or query.
@@ -197,30 +164,30 @@ func (s *settings) head(n *network) error {
 	case s.Method == "":
 		n.method = http.MethodGet
 	case s.Method != http.MethodGet && s.Method != http.MethodPost && s.Method != http.MethodPut:
-		return refuse("method", "the method is GET, POST or PUT")
+		return call.Refuse("method", "the method is GET, POST or PUT")
 	}
 	if n.method == http.MethodGet && hasBody {
-		return refuse("method", "a GET has no body")
+		return call.Refuse("method", "a GET has no body")
 	}
 	if len(s.Headers) > maxEntries {
-		return refuse("headers", "there are more than %d headers", maxEntries)
+		return call.Refuse("headers", "there are more than %d headers", maxEntries)
 	}
 	n.headers = make(map[string]template, len(s.Headers))
 	for name, text := range s.Headers {
 		key := "headers." + name
 		canonical := http.CanonicalHeaderKey(name)
 		if !headerName.MatchString(name) || slices.Contains(ownHeaders, canonical) {
-			return refuse(key, "the header cannot be set")
+			return call.Refuse(key, "the header cannot be set")
 		}
 		if _, twice := n.headers[canonical]; twice {
-			return refuse(key, "the header is there twice")
+			return call.Refuse(key, "the header is there twice")
 		}
 		value, err := parseTemplate(text, func(hold string) bool { return hold == holdCurrency || s.knownSecret(hold) })
 		if err != nil {
 			return at(key, err)
 		}
 		if !fitsHeader(text) {
-			return refuse(key, "the header has a character that no header may have")
+			return call.Refuse(key, "the header has a character that no header may have")
 		}
 		n.headers[canonical] = value
 	}
@@ -237,11 +204,11 @@ func fitsHeader(text string) bool {
 func (s *settings) content(n *network) error {
 	switch {
 	case s.Body != nil && s.Form != nil:
-		return refuse("form", "there is a body already")
+		return call.Refuse("form", "there is a body already")
 	case s.Body != nil:
 		compact := s.Body.Clone()
 		if err := compact.Compact(); err != nil {
-			return refuse("body", "the body is no JSON")
+			return call.Refuse("body", "the body is no JSON")
 		}
 		body, err := parseTemplate(string(compact), s.known)
 		if err != nil {
@@ -250,7 +217,7 @@ func (s *settings) content(n *network) error {
 		n.body, n.mediaType = body, "application/json"
 	case s.Form != nil:
 		if len(s.Form) == 0 || len(s.Form) > maxEntries {
-			return refuse("form", "a form has 1 to %d fields", maxEntries)
+			return call.Refuse("form", "a form has 1 to %d fields", maxEntries)
 		}
 		for _, name := range slices.Sorted(maps.Keys(s.Form)) {
 			value, err := parseTemplate(s.Form[name], s.known)
@@ -288,7 +255,7 @@ func within(key string, value int, b bound) (int, error) {
 		return b.usual, nil
 	}
 	if value < b.least || value > b.most {
-		return 0, refuse(key, "the value is not between %d and %d", b.least, b.most)
+		return 0, call.Refuse(key, "the value is not between %d and %d", b.least, b.most)
 	}
 	return value, nil
 }
@@ -297,16 +264,16 @@ func within(key string, value int, b bound) (int, error) {
 func (s *settings) statuses(n *network) error {
 	n.outcomes = map[int]outcome{http.StatusOK: readAnswer}
 	if len(s.HTTPStatuses) > maxEntries {
-		return refuse("http_statuses", "there are more than %d", maxEntries)
+		return call.Refuse("http_statuses", "there are more than %d", maxEntries)
 	}
 	for text, means := range s.HTTPStatuses {
 		key := "http_statuses." + text
 		status, err := strconv.Atoi(text)
 		if err != nil || len(text) != 3 || status < 200 || status > 599 {
-			return refuse(key, "an HTTP status has three digits, from 200 to 599")
+			return call.Refuse(key, "an HTTP status has three digits, from 200 to 599")
 		}
 		if means == cardActive || !isOutcome(means) {
-			return refuse(key, "a status means answer, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
+			return call.Refuse(key, "a status means answer, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
 		}
 		n.outcomes[status] = means
 	}
@@ -326,14 +293,14 @@ func (s *settings) words(n *network) error {
 	a := &s.Answer
 	n.checksPIN = s.ChecksPIN
 	if (a.Status == "") != (len(a.Words) == 0) {
-		return refuse("answer.words", "a path of the status and words go together")
+		return call.Refuse("answer.words", "a path of the status and words go together")
 	}
 	if len(a.Words) > maxEntries {
-		return refuse("answer.words", "there are more than %d", maxEntries)
+		return call.Refuse("answer.words", "there are more than %d", maxEntries)
 	}
 	for word, means := range a.Words {
 		if word == "" || len(word) > maxWord || means == readAnswer || !isOutcome(means) {
-			return refuse("answer.words."+word, "a word means active, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
+			return call.Refuse("answer.words."+word, "a word means active, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
 		}
 	}
 	n.answer.words = maps.Clone(a.Words)
@@ -360,7 +327,7 @@ func (s *settings) amounts(n *network) error {
 		return at("answer.balance", err)
 	}
 	if a.BalanceFormat != formDecimal && a.BalanceFormat != formMinor {
-		return refuse("answer.balance_format", "the format is decimal or minor")
+		return call.Refuse("answer.balance_format", "the format is decimal or minor")
 	}
 	n.amountForm, n.negativeZero = a.BalanceFormat, a.NegativeIsZero
 	if n.currency, err = optionalPath("answer.currency", a.Currency); err != nil {
@@ -370,7 +337,7 @@ func (s *settings) amounts(n *network) error {
 	for _, code := range a.Currencies {
 		currency, err := money.Parse(code)
 		if err != nil {
-			return refuse("answer.currencies", "there is a currency that is not known")
+			return call.Refuse("answer.currencies", "there is a currency that is not known")
 		}
 		n.currencies[currency] = true
 		if len(a.Currencies) == 1 {
@@ -393,12 +360,12 @@ func (s *settings) times(n *network) error {
 		n.expiryForm = layout
 	}
 	if (n.expiry != nil) != (n.expiryForm != "") || (n.expiry == nil && a.ExpiryFormat != "") {
-		return refuse("answer.expiry_format", "with expiry goes one of the formats %s", strings.Join(slices.Sorted(maps.Keys(expiryForms)), ", "))
+		return call.Refuse("answer.expiry_format", "with expiry goes one of the formats %s", strings.Join(slices.Sorted(maps.Keys(expiryForms)), ", "))
 	}
 	n.asOfForm = a.AsOfFormat
 	known := a.AsOfFormat == formRFC3339 || a.AsOfFormat == formUnix || a.AsOfFormat == formUnixMilli
 	if (n.asOf != nil) != known || (n.asOf == nil && a.AsOfFormat != "") {
-		return refuse("answer.as_of_format", "with as_of goes one of the formats rfc3339, unix, unix_ms")
+		return call.Refuse("answer.as_of_format", "with as_of goes one of the formats rfc3339, unix, unix_ms")
 	}
 	return nil
 }
@@ -408,13 +375,13 @@ var secretName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 // loadSecrets reads the files, and checks the secrets that go into headers.
 func (n *network) loadSecrets(folder keyfile.Folder, files map[string]string) error {
 	if len(files) > maxEntries {
-		return refuse("secret_files", "there are more than %d", maxEntries)
+		return call.Refuse("secret_files", "there are more than %d", maxEntries)
 	}
 	n.secrets = make(map[string]pan.Secret, len(files))
 	for name, file := range files {
 		key := "secret_files." + name
 		if !secretName.MatchString(name) {
-			return refuse(key, "a secret's name has small letters, digits and _, and begins with a letter")
+			return call.Refuse(key, "a secret's name has small letters, digits and _, and begins with a letter")
 		}
 		secret, err := folder.Secret(file)
 		if err != nil {
@@ -431,7 +398,7 @@ func (n *network) loadSecrets(folder keyfile.Folder, files map[string]string) er
 	}
 	for name, secret := range n.secrets {
 		if !utf8.ValidString(secret.Reveal()) {
-			return refuse("secret_files."+name, "the file is no UTF-8 text")
+			return call.Refuse("secret_files."+name, "the file is no UTF-8 text")
 		}
 	}
 	return nil

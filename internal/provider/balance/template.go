@@ -1,6 +1,8 @@
 package balance
 
 import (
+	"github.com/scripcards/scrip/internal/provider/call"
+
 	"net/url"
 	"strings"
 
@@ -37,7 +39,7 @@ type template []part
 // placeholder, which holds its name alone. It returns the fault invalid_request.
 func parseTemplate(text string, allowed func(hold string) bool) (template, error) {
 	if len(text) > maxTemplate {
-		return nil, refuse("", "a template is longer than %d bytes", maxTemplate)
+		return nil, call.Refuse("", "a template is longer than %d bytes", maxTemplate)
 	}
 	var t template
 	for text != "" {
@@ -51,11 +53,11 @@ func parseTemplate(text string, allowed func(hold string) bool) (template, error
 		hold, after, closed := strings.Cut(rest, "}}")
 		switch {
 		case !closed:
-			return nil, refuse("", "a template has {{ without }}")
+			return nil, call.Refuse("", "a template has {{ without }}")
 		case !allowed(hold):
-			return nil, refuse("", "a template has a placeholder that is not known here: the names are number, pin, currency and secret.NAME, without spaces")
+			return nil, call.Refuse("", "a template has a placeholder that is not known here: the names are number, pin, currency and secret.NAME, without spaces")
 		case len(t) >= 2*maxPlaceholders:
-			return nil, refuse("", "a template has more than %d placeholders", maxPlaceholders)
+			return nil, call.Refuse("", "a template has more than %d placeholders", maxPlaceholders)
 		}
 		t = append(t, part{hold: hold})
 		text = after

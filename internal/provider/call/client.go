@@ -1,5 +1,5 @@
-// Package call is what adapters that speak HTTP and JSON to somebody outside share: a
-// client with limits, and paths into an answer.
+// Package call is what adapters to somebody outside share: how their configurations are
+// read, a client of HTTP with limits, and paths into an answer.
 //
 // The client follows no redirect and knows no proxy, keeps a bounded number of
 // connections, and dials loopback addresses alone where it may speak without TLS. Paths
@@ -34,6 +34,9 @@ type Limits struct {
 	Conns   int           // to one host
 	// Loopback dials nothing else, however a name is looked up.
 	Loopback bool
+	// Fresh is a connection for every request: one that was kept may be gone, and then nobody
+	// knows whether the request got through.
+	Fresh bool
 }
 
 // NewClient returns a client that follows no redirect and knows no proxy.
@@ -49,6 +52,7 @@ func NewClient(limits Limits) *http.Client {
 			TLSHandshakeTimeout:    limits.Timeout,
 			MaxResponseHeaderBytes: MaxHeader,
 			DisableCompression:     true,
+			DisableKeepAlives:      limits.Fresh,
 			MaxConnsPerHost:        limits.Conns,
 			MaxIdleConnsPerHost:    limits.Conns,
 			IdleConnTimeout:        idleTimeout,

@@ -1,6 +1,8 @@
 package iso8583
 
 import (
+	"github.com/scripcards/scrip/internal/provider/call"
+
 	"maps"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -70,12 +72,12 @@ func codesWith(own map[string]outcome) (map[string]outcome, error) {
 	for code, means := range own {
 		key := "response_codes." + code
 		if len(code) != 2 || !printable(code) {
-			return nil, refuse(key, "a response code has two characters")
+			return nil, call.Refuse(key, "a response code has two characters")
 		}
 		switch means {
 		case cardActive, cardInactive, cardExpired, cardUnknown, pinWrong, numberInvalid, hostAway:
 		default:
-			return nil, refuse(key, "a response code means active, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
+			return nil, call.Refuse(key, "a response code means active, inactive, expired, invalid, wrong_pin, card_invalid or unavailable")
 		}
 		codes[code] = means
 	}

@@ -2,19 +2,16 @@ package iso8583
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/platform/iso"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Limits of a configuration.
@@ -34,7 +31,7 @@ const (
 // settings are the JSON of a configuration; docs/operate/networks.md explains each key.
 type settings struct {
 	Address          string             `json:"address"`
-	TLS              *tlsSettings       `json:"tls"`
+	TLS              *call.TLS          `json:"tls"`
 	Bitmap           string             `json:"bitmap"`
 	TerminalID       string             `json:"terminal_id"`
 	MerchantID       string             `json:"merchant_id"`
@@ -57,13 +54,6 @@ type settings struct {
 	MaxInFlight      int                `json:"max_in_flight"`
 }
 
-type tlsSettings struct {
-	CAFile     string `json:"ca_file"`
-	CertFile   string `json:"cert_file"`
-	KeyFile    string `json:"key_file"`
-	ServerName string `json:"server_name"`
-}
-
 // host is a configuration that was checked.
 type host struct {
 	address     string
@@ -83,37 +73,19 @@ type host struct {
 	inFlight                int
 }
 
-// parse reads the JSON, strictly.
 func parse(config []byte) (*settings, error) {
-	if len(config) > maxConfig {
-		return nil, refuse("", "the configuration is longer than %d bytes", maxConfig)
-	}
 	var s settings
-	err := json.Unmarshal(config, &s, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return nil, refuse("", "the configuration holds a name twice")
-	case errors.As(err, &semantic):
-		key := strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
-		if errors.Is(err, json.ErrUnknownName) {
-			return nil, refuse(key, "the configuration has a key that does not exist")
-		}
-		return nil, refuse(key, "the configuration has a value of the wrong type")
-	case err != nil:
-		return nil, refuse("", "the configuration is no JSON object")
-	}
-	return &s, nil
+	return &s, call.Config(config, maxConfig, &s)
 }
 
 func (s *settings) compile(folder keyfile.Folder) (*host, error) {
 	h := &host{address: s.Address, signOn: s.SignOn == nil || *s.SignOn}
 	name, port, err := net.SplitHostPort(s.Address)
 	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || name == "" || portErr != nil || number == 0 || len(s.Address) > maxAddress {
-		return nil, refuse("address", "the address is a host and a port, such as host.example:8583")
+		return nil, call.Refuse("address", "the address is a host and a port, such as host.example:8583")
 	}
 	if s.Bitmap != "binary" && s.Bitmap != "hex" {
-		return nil, refuse("bitmap", "the bitmap is binary or hex")
+		return nil, call.Refuse("bitmap", "the bitmap is binary or hex")
 	}
 	h.spec = iso.NewSpec(s.Bitmap == "hex")
 	steps := []func(*host) error{
@@ -134,14 +106,14 @@ func (s *settings) compile(folder keyfile.Folder) (*host, error) {
 // identity takes what names this side, and what is the same in every inquiry.
 func (s *settings) identity(h *host) error {
 	if s.TerminalID == "" || len(s.TerminalID) > terminalLen || !printable(s.TerminalID) {
-		return refuse("terminal_id", "a terminal id has 1 to %d printable characters", terminalLen)
+		return call.Refuse("terminal_id", "a terminal id has 1 to %d printable characters", terminalLen)
 	}
 	h.terminal = pad(s.TerminalID, terminalLen)
 	if len(s.MerchantID) > merchantLen || !printable(s.MerchantID) {
-		return refuse("merchant_id", "a merchant id has at most %d printable characters", merchantLen)
+		return call.Refuse("merchant_id", "a merchant id has at most %d printable characters", merchantLen)
 	}
 	if len(s.AcquirerID) > maxAcquirer || (s.AcquirerID != "" && !allDigits(s.AcquirerID)) {
-		return refuse("acquirer_id", "an acquirer id has at most %d digits", maxAcquirer)
+		return call.Refuse("acquirer_id", "an acquirer id has at most %d digits", maxAcquirer)
 	}
 	h.constant = message{0: "0100", 4: strings.Repeat("0", 12), 32: s.AcquirerID, 41: h.terminal}
 	if s.MerchantID != "" {
@@ -162,7 +134,7 @@ func (s *settings) identity(h *host) error {
 			continue
 		}
 		if len(n.value) != n.length || !allDigits(n.value) || !strings.HasPrefix(n.value, n.prefix) {
-			return refuse(n.key, "the value has %d digits, beginning with %q", n.length, n.prefix)
+			return call.Refuse(n.key, "the value has %d digits, beginning with %q", n.length, n.prefix)
 		}
 		h.constant[n.number] = n.value
 	}
@@ -175,23 +147,23 @@ func (s *settings) money(h *host) error {
 		h.amountTypes = []string{"02", "01"}
 	}
 	if len(h.amountTypes) == 0 || len(h.amountTypes) > maxAmounts {
-		return refuse("amount_types", "there are 1 to %d amount types", maxAmounts)
+		return call.Refuse("amount_types", "there are 1 to %d amount types", maxAmounts)
 	}
 	for _, kind := range h.amountTypes {
 		if len(kind) != 2 || !allDigits(kind) {
-			return refuse("amount_types", "an amount type has two digits")
+			return call.Refuse("amount_types", "an amount type has two digits")
 		}
 	}
 	h.currencies = make(map[money.Currency]bool, len(s.Currencies))
 	for _, code := range s.Currencies {
 		currency, err := money.Parse(code)
 		if err != nil || currency.Numeric() == "" {
-			return refuse("currencies", "there is a currency that is not known, or has no numeric code")
+			return call.Refuse("currencies", "there is a currency that is not known, or has no numeric code")
 		}
 		h.currencies[currency] = true
 	}
 	if len(s.ResponseCodes) > maxEntries {
-		return refuse("response_codes", "there are more than %d", maxEntries)
+		return call.Refuse("response_codes", "there are more than %d", maxEntries)
 	}
 	return nil
 }
@@ -214,18 +186,18 @@ func (s *settings) times(h *host) error {
 			value = d.usual
 		}
 		if value < d.least || value > d.most {
-			return refuse(d.key, "the value is not between %d and %d", d.least, d.most)
+			return call.Refuse(d.key, "the value is not between %d and %d", d.least, d.most)
 		}
 		*d.to = time.Duration(value) * time.Millisecond
 	}
 	if h.maxPause < h.pause {
-		return refuse("reconnect_max_ms", "the longest pause is shorter than the first")
+		return call.Refuse("reconnect_max_ms", "the longest pause is shorter than the first")
 	}
 	if h.inFlight = s.MaxInFlight; s.MaxInFlight == 0 {
 		h.inFlight = 32
 	}
 	if h.inFlight < 1 || h.inFlight > mostInFlight {
-		return refuse("max_in_flight", "the value is not between 1 and %d", mostInFlight)
+		return call.Refuse("max_in_flight", "the value is not between 1 and %d", mostInFlight)
 	}
 	return nil
 }
@@ -236,9 +208,9 @@ const mostInFlight = 1024
 // files reads the TLS material and the zone PIN key.
 func (s *settings) files(h *host, folder keyfile.Folder, name string) error {
 	if s.TLS != nil {
-		config, err := folder.TLS(keyfile.TLS{Roots: s.TLS.CAFile, Certificate: s.TLS.CertFile, Key: s.TLS.KeyFile, ServerName: s.TLS.ServerName})
+		config, err := s.TLS.Read(folder)
 		if err != nil {
-			return fault.From(err).At("tls")
+			return err
 		}
 		if config.ServerName == "" {
 			config.ServerName = name
@@ -247,9 +219,9 @@ func (s *settings) files(h *host, folder keyfile.Folder, name string) error {
 	}
 	switch {
 	case s.PIN != "none" && s.PIN != "iso0":
-		return refuse("pin", "the PIN is none or iso0")
+		return call.Refuse("pin", "the PIN is none or iso0")
 	case (s.PIN == "iso0") != (s.PINKeyFile != ""):
-		return refuse("pin_key_file", "iso0 and a key go together: a PIN is never sent in the clear")
+		return call.Refuse("pin_key_file", "iso0 and a key go together: a PIN is never sent in the clear")
 	case s.PIN == "none":
 		return nil
 	}

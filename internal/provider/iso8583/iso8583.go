@@ -97,7 +97,3 @@ func ended(ctx context.Context) error {
 func unavailable(format string, args ...any) error {
 	return fault.New(fault.Unavailable, format, args...)
 }
-
-func refuse(key, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(key)
-}

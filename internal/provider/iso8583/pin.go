@@ -1,6 +1,8 @@
 package iso8583
 
 import (
+	"github.com/scripcards/scrip/internal/provider/call"
+
 	"crypto/cipher"
 	"crypto/des"
 	"encoding/hex"
@@ -24,17 +26,17 @@ type zoneKey struct{ block cipher.Block }
 func parseZoneKey(secret pan.Secret) (*zoneKey, error) {
 	key, err := hex.DecodeString(strings.TrimSpace(secret.Reveal()))
 	if err != nil || (len(key) != 16 && len(key) != 24) {
-		return nil, refuse("", "a zone PIN key has 32 or 48 hexadecimal digits")
+		return nil, call.Refuse("", "a zone PIN key has 32 or 48 hexadecimal digits")
 	}
 	if string(key[:8]) == string(key[8:16]) {
-		return nil, refuse("", "a zone PIN key has parts that differ")
+		return nil, call.Refuse("", "a zone PIN key has parts that differ")
 	}
 	if len(key) == 16 {
 		key = append(key, key[:8]...)
 	}
 	block, err := des.NewTripleDESCipher(key)
 	if err != nil {
-		return nil, refuse("", "the zone PIN key is unfit")
+		return nil, call.Refuse("", "the zone PIN key is unfit")
 	}
 	return &zoneKey{block: block}, nil
 }

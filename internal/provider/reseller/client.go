@@ -7,21 +7,18 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 const (
@@ -31,52 +28,8 @@ const (
 	idleTimeout = 30 * time.Second
 )
 
-var (
-	// errNotLoopback: a plain connection would have left the machine.
-	errNotLoopback = errors.New("not a loopback address")
-	// errNotSent: no byte of the request has left.
-	errNotSent = errors.New("not sent")
-)
-
-type clientLimits struct {
-	tls      *tls.Config
-	conns    int
-	loopback bool // dial nothing else
-	// fresh is a connection for every request: one that was kept may be gone, and then
-	// nobody knows whether the request got through.
-	fresh bool
-}
-
-// newClient returns a client that follows no redirect and knows no proxy.
-func newClient(limits clientLimits) *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	if limits.loopback {
-		dialer.ControlContext = onlyLoopback
-	}
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        limits.tls,
-			TLSHandshakeTimeout:    dialTimeout,
-			MaxResponseHeaderBytes: maxHeader,
-			DisableCompression:     true,
-			DisableKeepAlives:      limits.fresh,
-			MaxConnsPerHost:        limits.conns,
-			MaxIdleConnsPerHost:    limits.conns,
-			IdleConnTimeout:        idleTimeout,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// onlyLoopback judges the address that is really dialled: a name may lead anywhere.
-func onlyLoopback(_ context.Context, _, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil || !to.Addr().IsLoopback() {
-		return errNotLoopback
-	}
-	return nil
-}
+// errNotSent: no byte of the request has left.
+var errNotSent = errors.New("not sent")
 
 // request is one call of the dialect.
 type request struct {
@@ -171,23 +124,8 @@ func (u *upstream) sign(ctx context.Context, header http.Header) error {
 
 // classify says in words of our own why there was no answer.
 func classify(err error) error {
-	var timeout net.Error
-	var op *net.OpError
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, context.Canceled):
+	if errors.Is(err, context.Canceled) {
 		return fault.New(fault.Timeout, "the call was given up")
-	case errors.Is(err, errNotLoopback):
-		return unavailable("the upstream's address is not on this machine, and the connection has no TLS")
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return unavailable("the upstream did not answer in time")
-	case errors.As(err, &dns):
-		return unavailable("the upstream's host name cannot be looked up")
-	case errors.As(err, &certificate):
-		return unavailable("the TLS connection was refused")
-	case errors.As(err, &op) && op.Op == "dial":
-		return unavailable("the upstream cannot be reached")
 	}
-	return unavailable("the connection broke off, or what came is no HTTP")
+	return unavailable("%s", call.Reason(err))
 }

@@ -8,10 +8,8 @@ package screening
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -60,19 +58,12 @@ var serviceName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 // Open returns the service that a JSON object describes. It calls nobody. It returns the
 // fault invalid_request, with the key that is wrong.
 func Open(config []byte, folder keyfile.Folder) (*Service, error) {
-	if len(config) > maxConfig {
-		return nil, refuse("", "the configuration has at most %d bytes", maxConfig)
-	}
 	c := settings{Match: "match"}
-	err := json.Unmarshal(config, &c, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	switch {
-	case errors.As(err, &semantic):
-		return nil, refuse(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "there is a key that does not exist, or a value of the wrong type")
-	case err != nil:
-		return nil, refuse("", "the configuration is no JSON object")
-	case !serviceName.MatchString(c.Name):
-		return nil, refuse("name", "a name has 1 to 32 small letters, digits, - and _, and begins with a letter")
+	if err := call.Config(config, maxConfig, &c); err != nil {
+		return nil, err
+	}
+	if !serviceName.MatchString(c.Name) {
+		return nil, call.Refuse("name", "a name has 1 to 32 small letters, digits, - and _, and begins with a letter")
 	}
 	return c.open(folder)
 }
@@ -81,9 +72,9 @@ func (c settings) open(folder keyfile.Folder) (*Service, error) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return nil, refuse("url", "want a URL without user and fragment")
-	case u.Scheme != "https" && (u.Scheme != "http" || !c.AllowPlain || !isLoopback(u.Hostname())):
-		return nil, refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
+		return nil, call.Refuse("url", "want a URL without user and fragment")
+	case u.Scheme != "https" && (u.Scheme != "http" || !c.AllowPlain || !call.IsLoopback(u.Hostname())):
+		return nil, call.Refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
 	}
 	s := &Service{name: c.Name, url: c.URL}
 	if s.match, err = call.ParsePath(c.Match); err != nil {
@@ -98,20 +89,11 @@ func (c settings) open(folder keyfile.Folder) (*Service, error) {
 		c.TimeoutMS = defaultTimeout
 	}
 	if c.TimeoutMS < 1 || c.TimeoutMS > mostTimeout {
-		return nil, refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
+		return nil, call.Refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
 	}
 	s.timeout = time.Duration(c.TimeoutMS) * time.Millisecond
 	s.client = call.NewClient(call.Limits{Timeout: s.timeout, Conns: connections, Loopback: u.Scheme == "http"})
 	return s, nil
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && a.IsLoopback())
-}
-
-func refuse(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
 }
 
 // question is what a service is asked.

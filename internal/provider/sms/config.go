@@ -1,16 +1,13 @@
 package sms
 
 import (
-	"errors"
 	"maps"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scripcards/scrip/internal/cashout/phone"
@@ -90,35 +87,27 @@ func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 // Open returns the sender that a JSON object describes; files with secrets are read from
 // folder. It calls nobody. It returns the fault invalid_request, with the key that is wrong.
 func Open(config []byte, folder keyfile.Folder) (phone.Sender, error) {
-	if len(config) > maxConfig {
-		return nil, refuse("", "the configuration has at most %d bytes", maxConfig)
-	}
 	var s settings
-	err := json.Unmarshal(config, &s, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	switch {
-	case errors.As(err, &semantic):
-		return nil, refuse(strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", "."), "there is a key that does not exist, or a value of the wrong type")
-	case err != nil:
-		return nil, refuse("", "the configuration is no JSON object")
+	if err := call.Config(config, maxConfig, &s); err != nil {
+		return nil, err
 	}
 	switch s.Driver {
 	case "file":
 		if !filepath.IsAbs(s.Path) {
-			return nil, refuse("path", "want the absolute path of the file that messages are written to")
+			return nil, call.Refuse("path", "want the absolute path of the file that messages are written to")
 		}
 		return &File{path: s.Path}, nil
 	case "http":
 		return s.provider(folder)
 	}
-	return nil, refuse("driver", "want http or file")
+	return nil, call.Refuse("driver", "want http or file")
 }
 
 func (s settings) provider(folder keyfile.Folder) (phone.Sender, error) {
 	if s.Preset != "" {
 		preset, known := presets[s.Preset]
 		if !known {
-			return nil, refuse("preset", "want one of %s", strings.Join(Presets(), ", "))
+			return nil, call.Refuse("preset", "want one of %s", strings.Join(Presets(), ", "))
 		}
 		if s.Text == nil {
 			s.Text = preset.Text
@@ -128,7 +117,7 @@ func (s settings) provider(folder keyfile.Folder) (phone.Sender, error) {
 		}
 	}
 	if s.Text == nil {
-		return nil, refuse("text", "say how text messages are sent, or name a preset")
+		return nil, call.Refuse("text", "say how text messages are sent, or name a preset")
 	}
 	var secret pan.Secret
 	if s.SecretFile != "" {
@@ -168,16 +157,16 @@ func (s settings) gateway(c *channel, secret pan.Secret) (*gateway, error) {
 	fixed := strings.NewReplacer("{from}", url.PathEscape(s.From), "{account}", url.PathEscape(s.Account))
 	g.url, g.user = fixed.Replace(c.URL), strings.ReplaceAll(c.User, "{account}", s.Account)
 	u, err := url.Parse(g.url)
-	loopback := err == nil && isLoopback(u.Hostname())
+	loopback := err == nil && call.IsLoopback(u.Hostname())
 	switch {
 	case err != nil || len(g.url) > maxURL || u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return nil, refuse("url", "want a URL without user and fragment")
+		return nil, call.Refuse("url", "want a URL without user and fragment")
 	case u.Scheme != "https" && (u.Scheme != "http" || !s.AllowPlain || !loopback):
-		return nil, refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
+		return nil, call.Refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
 	case (len(c.Form) == 0) == (len(c.JSON) == 0) || len(c.Form)+len(c.JSON) > maxFields || len(s.Headers) > maxFields:
-		return nil, refuse("form", "want either form or json, of at most %d members", maxFields)
+		return nil, call.Refuse("form", "want either form or json, of at most %d members", maxFields)
 	case len(c.Words) > maxWords || c.Words != "" && !strings.Contains(c.Words, "{code}") && !strings.Contains(c.Words, "{digits}"):
-		return nil, refuse("words", "want at most %d bytes with {code} or {digits} in them", maxWords)
+		return nil, call.Refuse("words", "want at most %d bytes with {code} or {digits} in them", maxWords)
 	}
 	if c.Taken != "" {
 		if g.path, err = call.ParsePath(c.Taken); err != nil {
@@ -189,20 +178,11 @@ func (s settings) gateway(c *channel, secret pan.Secret) (*gateway, error) {
 		timeout = defaultTimeout
 	}
 	if timeout < 1 || timeout > mostTimeout {
-		return nil, refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
+		return nil, call.Refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
 	}
 	g.timeout = time.Duration(timeout) * time.Millisecond
 	g.client = call.NewClient(call.Limits{Timeout: g.timeout, Conns: connections, Loopback: u.Scheme == "http"})
 	return g, nil
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && a.IsLoopback())
-}
-
-func refuse(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
 }
 
 // jsonValue is an answer as a value that paths lead into; nil for what is no JSON.

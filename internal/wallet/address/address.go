@@ -198,6 +198,26 @@ func (s *Service) Known(ctx context.Context, p Place, addresses []string) (map[s
 	return known, err
 }
 
+// Issued returns how many addresses of a place its only maker gave. Where another one gave
+// some before, it returns unavailable: whoever watches the first one's does not see the other's.
+func (s *Service) Issued(ctx context.Context, p Place) (int64, error) {
+	type row struct {
+		maker string
+		given int64
+	}
+	all, err := storage.All(ctx, s.DB, func(r storage.Row) (m row, err error) {
+		err = r.Scan(&m.maker, &m.given)
+		return m, err
+	}, listMakers, string(p.Realm), string(p.Chain))
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	if maker := s.Makers[p]; len(all) > 1 || maker == nil || all[0].maker != maker.Name() {
+		return 0, fault.New(fault.Unavailable, "addresses on %s were given that were made by another wallet", p.Chain)
+	}
+	return all[0].given, nil
+}
+
 // Given is an address with its chain.
 type Given struct {
 	Chain   asset.Chain

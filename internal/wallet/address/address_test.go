@@ -248,6 +248,29 @@ func TestKeyReplaced(t *testing.T) {
 	})
 }
 
+// How many addresses were given is told for the only maker that gave some.
+func TestIssued(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		expect := func(s *address.Service, want int64) {
+			t.Helper()
+			if got, err := s.Issued(context.Background(), monero); err != nil || got != want {
+				t.Errorf("%d were given, %v; want %d", got, err, want)
+			}
+		}
+		expect(b.Service, 0)
+		b.give(b.wallet("first"), asset.Monero)
+		b.outside.down = true
+		b.refused(b.wallet("second"), asset.Monero, fault.Unavailable)
+		expect(b.Service, 2) // it has its position
+		key, err := address.ParseBitcoin(address.DemoBitcoin)
+		b.must(err)
+		other := b.another(func(d *address.Deps) { d.Makers[monero] = key })
+		if _, err := other.Issued(context.Background(), monero); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("another maker: %v", err)
+		}
+	})
+}
+
 // A list is given out in its order and once, its end is an alarm and then a refusal, and an
 // import ends both.
 func TestPool(t *testing.T) {

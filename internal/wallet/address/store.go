@@ -25,6 +25,7 @@ var (
 	addMaker = storage.SQL("wallet.address_add_maker", `INSERT INTO wallet_makers (realm, chain, maker, given)
 		VALUES ($1, $2, $3, 0) ON CONFLICT (realm, chain, maker) DO NOTHING`)
 	lockMaker    = storage.SQL("wallet.address_lock_maker", `SELECT given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND maker = $3 {lock}`)
+	listMakers   = storage.SQL("wallet.address_list_makers", `SELECT maker, given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND given > 0`)
 	findMaker    = storage.SQL("wallet.address_find_maker", `SELECT given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND maker = $3`)
 	advanceMaker = storage.SQL("wallet.address_advance_maker", `UPDATE wallet_makers SET given = given + 1 WHERE realm = $1 AND chain = $2 AND maker = $3`)
 

@@ -108,10 +108,16 @@ func (l *Log) Sync() error {
 	}
 	err := l.try()
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrBroken, err)
-		l.failed.Store(&err)
+		l.Break(err)
+		return l.Failed()
 	}
-	return err
+	return nil
+}
+
+// Break notes that the disk refused what it must not lose: nothing is written any more.
+func (l *Log) Break(err error) {
+	err = fmt.Errorf("%w: %w", ErrBroken, err)
+	l.failed.CompareAndSwap(nil, &err)
 }
 
 func (l *Log) try() (err error) {

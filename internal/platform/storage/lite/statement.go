@@ -220,3 +220,5 @@ func (a *arena) free(tls *libc.TLS) {
 func memoryAt(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }
 
 func pointerAt(address uintptr) *uintptr { return (*uintptr)(memoryAt(address)) }
+
+func int32At(address uintptr) *int32 { return (*int32)(memoryAt(address)) }

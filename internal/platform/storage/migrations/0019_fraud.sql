@@ -100,4 +100,3 @@ CREATE TABLE fraud_decisions (
 
 CREATE INDEX fraud_decisions_by_id ON fraud_decisions (decision_id);
 CREATE INDEX fraud_decisions_by_time ON fraud_decisions (realm, decided_at);
-CREATE INDEX fraud_decisions_labelled ON fraud_decisions (label, decision_id);

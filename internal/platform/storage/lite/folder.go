@@ -1,0 +1,116 @@
+package lite
+
+import (
+	"sync"
+
+	engine "modernc.org/sqlite/lib"
+)
+
+const (
+	// foldAfter is how many pages are written to the log before it is folded back.
+	foldAfter = 8192
+	// primaryCode is what an extended result code is a case of.
+	primaryCode = 0xff
+	// fewPages are folded back quickly: writers may wait for that.
+	fewPages = 256
+	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
+	mostPasses = 4
+)
+
+// Folder folds the write-ahead log back into the database beside the connection that
+// writes, so that no commit waits for a checkpoint. What was written during that is folded
+// in passes that become shorter; for the last pages writers wait, since a log begins anew
+// only when nothing is left in it. It is safe for concurrent use.
+type Folder struct {
+	conn   *Conn
+	alone  func(func()) // runs a function while nobody writes
+	failed func(error)
+	wake   chan struct{}
+	stop   chan struct{}
+	ended  chan struct{}
+	once   sync.Once
+}
+
+// NewFolder returns the folder of a database. conn becomes the folder's; failed is told of
+// what the disk refuses, after which the database may have lost pages.
+func NewFolder(conn *Conn, alone func(func()), failed func(error)) *Folder {
+	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{})}
+	go f.run()
+	return f
+}
+
+// Wake has the log folded, at once or when that is done that is under way.
+func (f *Folder) Wake() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close waits for what is under way and closes the connection.
+func (f *Folder) Close() (err error) {
+	f.once.Do(func() {
+		close(f.stop)
+		<-f.ended
+		err = f.conn.Close()
+	})
+	return err
+}
+
+func (f *Folder) run() {
+	defer close(f.ended)
+	for {
+		select {
+		case <-f.wake:
+			f.fold()
+		case <-f.stop:
+			return
+		}
+	}
+}
+
+// fold folds the log until little was written meanwhile, and then the rest.
+func (f *Folder) fold() {
+	before := 0
+	for range mostPasses {
+		folded, err := f.conn.Fold()
+		if err != nil {
+			f.failed(err)
+			return
+		}
+		if folded-before < fewPages {
+			break
+		}
+		before = folded
+	}
+	f.alone(func() {
+		if _, err := f.conn.Fold(); err != nil {
+			f.failed(err)
+		}
+	})
+}
+
+// Fold folds back what nobody reads any more, without waiting for anybody, and returns how
+// many of the log's pages are folded: all that were there when it began, if nobody read.
+func (c *Conn) Fold() (folded int, err error) {
+	code := engine.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, engine.SQLITE_CHECKPOINT_PASSIVE, 0, c.out)
+	switch code & primaryCode {
+	case engine.SQLITE_OK:
+		return int(*int32At(c.out)), nil
+	case engine.SQLITE_BUSY, engine.SQLITE_LOCKED: // another process folds
+		return 0, nil
+	}
+	return 0, c.failure(code)
+}
+
+// IsLong reports whether the connection has written so much to the log since it was last
+// asked and said so, that it is to be folded.
+func (c *Conn) IsLong() bool {
+	sizes := c.out
+	code := engine.Xsqlite3_db_status(c.tls, c.db, engine.SQLITE_DBSTATUS_CACHE_WRITE, sizes, sizes+4, 0)
+	if code != engine.SQLITE_OK || *int32At(sizes) < foldAfter {
+		return false
+	}
+	engine.Xsqlite3_db_status(c.tls, c.db, engine.SQLITE_DBSTATUS_CACHE_WRITE, sizes, sizes+4, 1)
+	return true
+}

@@ -1,0 +1,68 @@
+package lite_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/platform/storage/lite"
+)
+
+// A log that became long is folded beside its writer, and begins anew: it stays as long as
+// it was, however much is written, and nothing in it is lost.
+func TestFoldedLogBeginsAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	connect := func() *lite.Conn {
+		c, err := lite.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, c, "PRAGMA journal_mode = WAL")
+		exec(t, c, "PRAGMA wal_autocheckpoint = 0")
+		return c
+	}
+	writer := connect()
+	turn, folded := make(chan struct{}, 1), make(chan struct{})
+	folder := lite.NewFolder(connect(), func(last func()) {
+		turn <- struct{}{}
+		last()
+		<-turn
+		folded <- struct{}{}
+	}, func(err error) { t.Error(err) })
+	exec(t, writer, "CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT) STRICT")
+	text := strings.Repeat("x", 3000)
+	written, longest := 0, int64(0)
+	for round := range 4 {
+		for long := false; !long; long = writer.IsLong() {
+			turn <- struct{}{}
+			exec(t, writer, "BEGIN")
+			for range 500 {
+				exec(t, writer, "INSERT INTO things (text) VALUES ($1)", text)
+				written++
+			}
+			exec(t, writer, "COMMIT")
+			<-turn
+		}
+		folder.Wake()
+		<-folded
+		log, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 {
+			longest = log.Size()
+		} else if log.Size() > longest+longest/10 {
+			t.Errorf("round %d: the log has %d bytes, and had %d", round, log.Size(), longest)
+		}
+	}
+	if err := folder.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := exec(t, writer, "UPDATE things SET text = ''"); got != int64(written) {
+		t.Errorf("%d rows, want %d", got, written)
+	}
+	if err := writer.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,116 @@
+package monero
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+)
+
+// Config says how a wallet and its node are reached, and which ones they are.
+type Config struct {
+	// URL is that of monero-wallet-rpc, on this machine and without a login.
+	URL string `json:"url"`
+	// NodeURL is that of the monerod which the wallet uses: https anywhere, http on this
+	// machine alone. Its restricted RPC is enough.
+	NodeURL string `json:"node_url"`
+	// Address is the primary address of the wallet that must be open.
+	Address string `json:"address"`
+	// Network is what the node must be on: main, stage, test or regtest.
+	Network string `json:"network"`
+	// TimeoutSeconds bounds a call: 30.
+	TimeoutSeconds int `json:"timeout_seconds"`
+}
+
+const (
+	mainNetwork    = "main"
+	defaultTimeout = 30
+	longestTimeout = 600
+)
+
+// network is what a node calls its network, and what addresses there begin with.
+type network struct {
+	name                string
+	primary, subaddress string
+}
+
+// networks are the networks by the names of the configuration. A regtest chain writes its
+// addresses as the main network does.
+var networks = map[string]network{
+	mainNetwork: {"mainnet", "4", "8"},
+	"stage":     {"stagenet", "5", "7"},
+	"test":      {"testnet", "9A", "B"},
+	"regtest":   {"fakechain", "4", "8"},
+}
+
+// addressLength is how long an address with two keys is: 69 bytes in base 58.
+const addressLength = 95
+
+const digits58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+// isAddress reports whether text has the form of an address that begins with one of some
+// digits.
+func isAddress(text, first string) bool {
+	return len(text) == addressLength && strings.Contains(first, text[:1]) && strings.Trim(text, digits58) == ""
+}
+
+func invalid(field, format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, format, args...).At(field)
+}
+
+func parseConfig(text []byte) (c Config, err error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, invalid("", "want a JSON object with the keys of docs/operate/rails.md")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return c, invalid("", "something follows the object")
+	}
+	if c.TimeoutSeconds == 0 {
+		c.TimeoutSeconds = defaultTimeout
+	}
+	on, ok := networks[c.Network]
+	switch {
+	case !ok:
+		return c, invalid("network", "want main, stage, test or regtest")
+	case !isAddress(c.Address, on.primary):
+		return c, invalid("address", "want the wallet's primary address, of the network %s", c.Network)
+	case c.TimeoutSeconds < 1 || c.TimeoutSeconds > longestTimeout:
+		return c, invalid("timeout_seconds", "want 1 to %d", longestTimeout)
+	}
+	if c.URL, err = base(c.URL, false); err != nil {
+		return c, invalid("url", "want the address of monero-wallet-rpc on this machine, such as http://127.0.0.1:18083")
+	}
+	if c.NodeURL, err = base(c.NodeURL, true); err != nil {
+		return c, invalid("node_url", "want monerod's address, such as http://127.0.0.1:18081, or https of another machine")
+	}
+	return c, nil
+}
+
+var errURL = errors.New("not such a URL")
+
+// base checks the URL of an RPC, and returns it without a slash at its end.
+func base(text string, anywhere bool) (string, error) {
+	at, err := url.Parse(text)
+	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		return "", errURL
+	}
+	if at.Scheme == "http" && isLoopback(at.Hostname()) || at.Scheme == "https" && anywhere {
+		return strings.TrimSuffix(text, "/"), nil
+	}
+	return "", errURL
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
