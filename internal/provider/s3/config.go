@@ -1,19 +1,16 @@
 package s3
 
 import (
-	"errors"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/platform/sigv4"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Bounds of a configuration.
@@ -27,38 +24,24 @@ var nameForm = regexp.MustCompile(`^[!-.0-~]{1,128}$`)
 
 // settings are the JSON of a configuration; docs/images.md explains each key.
 type settings struct {
-	Endpoint   string      `json:"endpoint"`
-	Region     string      `json:"region"`
-	Bucket     string      `json:"bucket"`
-	KeyID      string      `json:"key_id"`
-	SecretFile string      `json:"secret_file"`
-	PathStyle  bool        `json:"path_style"`
-	AllowPlain bool        `json:"allow_plain"`
-	TLS        tlsSettings `json:"tls"`
-	TimeoutMS  int         `json:"timeout_ms"`
-}
-
-type tlsSettings struct {
-	CAFile     string `json:"ca_file"`
-	ServerName string `json:"server_name"`
+	Endpoint   string   `json:"endpoint"`
+	Region     string   `json:"region"`
+	Bucket     string   `json:"bucket"`
+	KeyID      string   `json:"key_id"`
+	SecretFile string   `json:"secret_file"`
+	PathStyle  bool     `json:"path_style"`
+	AllowPlain bool     `json:"allow_plain"`
+	TLS        call.TLS `json:"tls"`
+	TimeoutMS  int      `json:"timeout_ms"`
 }
 
 // Open returns the bucket that a JSON object describes, with its secret and certificates
 // read from files in folder. It calls nobody; now is the machine's clock. It returns the
 // fault invalid_request, with the key that is wrong.
 func Open(config []byte, folder keyfile.Folder, now clock.Clock) (*Bucket, error) {
-	if len(config) > maxConfig {
-		return nil, refuse("", "the configuration has at most %d bytes", maxConfig)
-	}
 	var s settings
-	err := json.Unmarshal(config, &s, json.RejectUnknownMembers(true))
-	var semantic *json.SemanticError
-	switch {
-	case errors.As(err, &semantic):
-		at := strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
-		return nil, refuse(at, "there is a key that does not exist, or a value of the wrong type")
-	case err != nil:
-		return nil, refuse("", "the configuration is no JSON object")
+	if err := call.Config(config, maxConfig, &s); err != nil {
+		return nil, err
 	}
 	c, err := s.read(folder)
 	if err != nil {
@@ -80,22 +63,22 @@ func (s *settings) read(folder keyfile.Folder) (Config, error) {
 	const words = "want 1 to 128 printable characters without spaces and slashes"
 	switch {
 	case !nameForm.MatchString(s.KeyID):
-		return c, refuse("key_id", words)
+		return c, call.Refuse("key_id", words)
 	case !nameForm.MatchString(s.Region):
-		return c, refuse("region", words)
+		return c, call.Refuse("region", words)
 	case !bucketForm.MatchString(s.Bucket):
-		return c, refuse("bucket", "want 3 to 63 of a–z, 0–9, dots and dashes")
+		return c, call.Refuse("bucket", "want 3 to 63 of a–z, 0–9, dots and dashes")
 	case s.TimeoutMS < 0 || s.TimeoutMS > mostTimeout:
-		return c, refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
+		return c, call.Refuse("timeout_ms", "the value is not between 1 and %d", mostTimeout)
 	case s.SecretFile == "":
-		return c, refuse("secret_file", "want the file that holds the secret of the key")
+		return c, call.Refuse("secret_file", "want the file that holds the secret of the key")
 	}
 	secret, err := folder.Secret(s.SecretFile)
 	if err != nil {
 		return c, fault.From(err).At("secret_file")
 	}
-	if c.TLS, err = folder.TLS(keyfile.TLS{Roots: s.TLS.CAFile, ServerName: s.TLS.ServerName}); err != nil {
-		return c, fault.From(err).At("tls")
+	if c.TLS, err = s.TLS.Read(folder); err != nil {
+		return c, err
 	}
 	c.Credential = sigv4.Credential{AccessKey: s.KeyID, Secret: secret, Region: s.Region}
 	return c, nil
@@ -106,19 +89,10 @@ func (s *settings) checkEndpoint() error {
 	u, err := url.Parse(s.Endpoint)
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return refuse("endpoint", "want the address of the store without a path, such as https://s3.eu-central-1.amazonaws.com")
+		return call.Refuse("endpoint", "want the address of the store without a path, such as https://s3.eu-central-1.amazonaws.com")
 	case u.Scheme == "https":
-	case u.Scheme != "http" || !s.AllowPlain || !isLoopback(u.Hostname()):
-		return refuse("endpoint", "the address must begin with https://, or with http:// on a loopback host if allow_plain is set")
+	case u.Scheme != "http" || !s.AllowPlain || !call.IsLoopback(u.Hostname()):
+		return call.Refuse("endpoint", "the address must begin with https://, or with http:// on a loopback host if allow_plain is set")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && a.IsLoopback())
-}
-
-func refuse(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
 }
