@@ -42,7 +42,7 @@ var payAddresses = []string{"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX", "3P14159f73E4g
 
 // Orders are approved, and the server that pays them is killed at any moment, again and
 // again, while its node, whose state no crash touches, loses answers, takes requests late
-// and keeps payments in flight. In the end each order was paid once, and the books agree.
+// or says nothing. In the end each order was paid once, and the books agree.
 func TestPayoutsThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		seed := rand.Uint64()
@@ -261,23 +261,57 @@ func (p *payouts) finish(ctx context.Context, app *server.App) {
 	for range most {
 		p.later(ctx, app)
 		p.must(n.Deliver(ctx)) // what was sent to the node and was late
+		p.must(n.Mine(ctx, 1)) // six blocks, and a coin that a later payment spent is gone for good
 		p.must(app.Jobs.Drain(ctx))
-		p.must(app.Cashout.Payouts.Watch(ctx, realm.Test))
-		p.must(app.Cashout.Payouts.Revive(ctx, realm.Test))
+		for _, sweep := range []func(context.Context, realm.Realm) error{app.Cashout.Payouts.Watch, app.Cashout.Payouts.Batch, app.Cashout.Payouts.Revive} {
+			p.must(sweep(ctx, realm.Test))
+		}
+		again := p.payAgain(ctx, app)
 		left, err := app.Cashout.Payouts.Figures(ctx, realm.Test)
 		p.must(err)
-		if left.Oldest == 0 {
+		if left.Oldest == 0 && again == 0 {
 			break
 		}
 	}
+	p.check(ctx, app, n)
+}
+
+// payAgain has orders paid once more whose payout failed for sure: those of a Lightning
+// Address that gave no invoice, as often as is tried, before a server was killed.
+func (p *payouts) payAgain(ctx context.Context, app *server.App) (orders int) {
+	p.t.Helper()
+	approved, err := app.Cashout.Orders.List(ctx, cashout.Filter{Realm: realm.Test, Status: cashout.Approved, Limit: cashout.MaxPage})
+	p.must(err)
+	for i := range approved {
+		if approved[i].Unpaid() {
+			_, err := app.Cashout.Reviews.PayAgain(ctx, review.Ref{Book: approved[i].Book, Order: approved[i].ID, Actor: "ada"}, "")
+			p.must(err)
+			orders++
+		}
+	}
+	return orders
+}
+
+// check holds the payouts, and what the node says was paid, against the orders.
+func (p *payouts) check(ctx context.Context, app *server.App, n *node.Node) {
 	all, err := app.Cashout.Payouts.List(ctx, payout.Filter{Realm: realm.Test, Limit: payout.MaxLimit})
 	p.must(err)
-	if len(all) != len(p.orders) {
-		p.t.Errorf("%d payouts of %d orders", len(all), len(p.orders))
-	}
+	settled := map[string]int{}
 	for i := range all {
-		if all[i].State != payout.Settled {
-			p.t.Errorf("payout %s is %s %s", all[i].ID, all[i].State, all[i].Reason)
+		switch all[i].State {
+		case payout.Settled:
+			settled[all[i].Reference]++
+		case payout.Failed:
+		case payout.Held, payout.Sending, payout.Sent:
+			p.t.Errorf("payout %s is %s", all[i].ID, all[i].State)
+		}
+	}
+	if len(settled) != len(p.orders) {
+		p.t.Errorf("%d orders of %d were paid", len(settled), len(p.orders))
+	}
+	for order, times := range settled {
+		if times != 1 {
+			p.t.Errorf("order %s was paid %d times", order, times)
 		}
 	}
 	for address, orders := range p.sent {
