@@ -267,7 +267,10 @@ func (a *App) buildCashout(o Options) error {
 	}
 	a.Cashout, err = cashdesk.Open(cashdesk.Deps{DB: a.DB, Books: a.Books, Vault: a.Vault, Accounts: a.Accounts, Outbox: a.Webhooks.Outbox, Jobs: a.Jobs,
 		Clocks: a.Clocks, Audit: a.Audit, Limits: a.Limits, Rates: a.Rates, Logger: o.Logger}, desk)
-	return err
+	if err != nil || o.Metrics == nil {
+		return err
+	}
+	return a.Cashout.Measure(o.Metrics)
 }
 
 // buildPings makes the balance checks with the networks that operators configured.

@@ -18,7 +18,7 @@ func (p *program) config() *cobra.Command {
 		Short: "Show every setting, where it comes from, and what is wrong",
 		Long: `Check puts flags, environment (SCRIP_…), file and defaults together as serve does and
 shows the result. Secrets are masked. It opens the files of payouts and cashout, too, and
-calls no node. It exits with 1 when a setting is wrong.`,
+those that they name, and calls no node. It exits with 1 when a setting is wrong.`,
 		Example: "  scrip config check\n  SCRIP_LISTEN=127.0.0.1:9000 scrip config check --config scrip.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,8 +30,8 @@ calls no node. It exits with 1 when a setting is wrong.`,
 			for _, s := range c.Describe(origin) {
 				l.Add(s.Name, s.Value, s.Origin, s.Environment, s.About)
 			}
-			if err == nil {
-				err = cashdesk.Check(cashdesk.Options{File: c.Cashout, Payouts: c.Payouts})
+			if wrong := cashdesk.Check(cashdesk.Options{File: c.Cashout, Payouts: c.Payouts}); wrong != nil {
+				err = errors.Join(err, wrong)
 			}
 			return errors.Join(p.Print(cmd, l), err)
 		},

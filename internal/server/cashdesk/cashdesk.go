@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/cashout/ticker"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -98,7 +99,13 @@ func Open(d Deps, o Options) (*Desk, error) {
 		return nil, fmt.Errorf("payouts: %w", err)
 	}
 	k := &Desk{Realm: realm.Live, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
-	k.Images = image.New(image.Deps{DB: d.DB, Vault: d.Vault, Audit: d.Audit, Clocks: d.Clocks, Jobs: d.Jobs, Config: image.Config{URL: uploads(o.BaseURL), Bucket: bucket}})
+	var f file
+	if err = read(o.File, &f); err == nil {
+		err = k.pictures(&f, o.BaseURL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cashout: %w", err)
+	}
 	k.Payouts = payout.New(payout.Deps{DB: d.DB, Books: d.Books, Outbox: d.Outbox, Clocks: d.Clocks, Queue: d.Jobs, Audit: d.Audit, Logger: d.Logger,
 		Nodes: paid.nodes, Policy: paid.policy})
 	k.Phones = phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: d.Logger, Random: rand.Reader}, k.lines)
@@ -110,14 +117,21 @@ func Open(d Deps, o Options) (*Desk, error) {
 	if o.File == "" {
 		return k, nil
 	}
-	var f file
-	if err = read(o.File, &f); err == nil {
-		err = k.configure(f, o)
-	}
-	if err != nil {
+	if err := k.configure(f, o); err != nil {
 		return nil, fmt.Errorf("cashout: %w", err)
 	}
 	return k, nil
+}
+
+// pictures says where images are uploaded to: the built-in store, or the one that the file names.
+func (k *Desk) pictures(f *file, baseURL string) error {
+	d := image.Deps{DB: k.deps.DB, Vault: k.deps.Vault, Audit: k.deps.Audit, Clocks: k.deps.Clocks, Jobs: k.deps.Jobs,
+		Config: image.Config{URL: uploads(baseURL), Bucket: bucket}}
+	if err := f.openStore(&d); err != nil {
+		return err
+	}
+	k.Images = image.New(d)
+	return nil
 }
 
 // bucket is what the built-in store is called.
@@ -188,7 +202,8 @@ func (k *Desk) Demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := k.sandbox(ctx); err != nil {
+	// A node that was told to be silent is no reason not to start: it was funded before.
+	if err := k.sandbox(ctx); err != nil && fault.CodeOf(err) != fault.Unavailable {
 		return err
 	}
 	k.PerMinute = demoRate

@@ -49,7 +49,7 @@ func openPaid(t *testing.T, text, paid string, c cashout.Captcha) (*cashdesk.Des
 		rates[r] = rate.New(rate.Deps{Sources: []rate.Named{{Name: "sandbox", Source: rate.Sandbox()}}, Clock: b.Clocks.Of(r), Logger: slog.New(slog.DiscardHandler),
 			Policy: rate.Policy{Least: 1, Refresh: time.Minute, Fresh: time.Hour, Stale: time.Hour, Timeout: time.Second, Outlier: 100, Spread: 100}})
 	}
-	fill := strings.NewReplacer("$DIR", dir, "$LIST", list)
+	fill := strings.NewReplacer("$DIR", dir, "$LIST", list, "$SECRET", write("secret", "wJalrXUtnFEMI\n"))
 	options := cashdesk.Options{File: write("cashout.json", fill.Replace(text)), Captcha: c}
 	if paid != "" {
 		write("macaroon", "m")
@@ -123,10 +123,19 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","keep_images_days":99999,` + messages + `}`:                                     "keep_images_days",
 		`{"realm":"test","message_limits":{"cents_per_day":-1},` + messages + `}`:                        "message_limits",
 		`{"realm":"test","services":[{"name":"a","url":"http://x.example/"}],` + messages + `,"fee":""}`: "services.0",
+		`{"realm":"test","store":{"endpoint":"s3"},` + messages + `}`:                                    "store",
 	} {
 		t.Run(fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:8], func(t *testing.T) {
 			if _, err := open(t, text, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			path := filepath.Join(t.TempDir(), "cashout.json")
+			if err := os.WriteFile(path, []byte(strings.NewReplacer("$DIR", filepath.Dir(path), "$LIST", path).Replace(text)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// What the live realm needs stands in other settings.
+			if err := cashdesk.Check(cashdesk.Options{File: path}); !strings.Contains(text, `"live"`) && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("checked: %s: %v, want %s", text, err, want)
 			}
 		})
 	}

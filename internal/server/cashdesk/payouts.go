@@ -182,6 +182,9 @@ func Check(o Options) error {
 	if _, paid := p.nodes[r]; r == realm.Live && !paid {
 		return fmt.Errorf("cashout: %w", errNodes)
 	}
+	if err := f.check(r); err != nil {
+		return fmt.Errorf("cashout: %w", err)
+	}
 	return nil
 }
 
