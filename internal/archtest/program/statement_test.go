@@ -24,7 +24,7 @@ var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
 		"claim.list_claims", "claim.list_in_state", "dispute.list", "dispute.list_in_state", "fraud.find_decision", "fraud.list_history", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"questions about the operator's suppliers, whosever orders they have": {"supply.count_open"},
-	"payouts of a realm, which share transactions and nodes, whosever they are": {"payout.list_batched", "payout.list_ended", "payout.list_open",
+	"payouts of a realm, which share transactions and nodes, whosever they are": {"payout.count_open", "payout.list_batched", "payout.list_ended", "payout.list_open",
 		"payout.list_payouts", "payout.list_waiting", "payout.sum_held"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "fraud.purge_decisions", "idempotency.purge_answers", "job.purge_dead",
