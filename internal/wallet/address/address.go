@@ -198,6 +198,13 @@ func (s *Service) Known(ctx context.Context, p Place, addresses []string) (map[s
 	return known, err
 }
 
+// Given returns the next addresses of a place that wallets were given, whoever made them, at
+// most so many, in an order of the database's behind one of them; the empty one is before
+// the first.
+func (s *Service) Given(ctx context.Context, p Place, after string, most int) ([]string, error) {
+	return storage.All(ctx, s.DB, storage.Scalar[string], listOwned, string(p.Realm), string(p.Chain), after, most)
+}
+
 // Issued returns how many addresses of a place its only maker gave. Where another one gave
 // some before, it returns unavailable: whoever watches the first one's does not see the other's.
 func (s *Service) Issued(ctx context.Context, p Place) (int64, error) {
