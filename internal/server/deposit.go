@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/provider/monero"
 	"github.com/scripcards/scrip/internal/provider/rates"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/provider/solana"
 	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -39,7 +40,7 @@ type depositFile struct {
 		Bitcoin  string `json:"bitcoin"`
 		Ethereum string `json:"ethereum"`
 	} `json:"keys"`
-	// SolanaLow is how many imported addresses should be left; 0: solana is not used.
+	// SolanaLow is how many imported addresses should be left; 0 without a node: solana is not used.
 	SolanaLow         int                  `json:"solana_low"`
 	Fee               string               `json:"fee"`
 	RateWindowMinutes *int                 `json:"rate_window_minutes"`
@@ -53,6 +54,7 @@ type depositFile struct {
 type nodesFile struct {
 	Bitcoin json.RawMessage `json:"bitcoin"`
 	Monero  json.RawMessage `json:"monero"`
+	Solana  json.RawMessage `json:"solana"`
 }
 
 type assetFile struct {
@@ -130,7 +132,7 @@ func (a *App) buildDeposits(o Options) error {
 		makers[at] = c
 	}
 	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
-	watched, err := f.watched(a.Addresses)
+	watched, err := f.watched(a.Addresses, a.Clocks.Of(realm.Live))
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
@@ -178,30 +180,50 @@ func errNetwork() error {
 	return fault.New(fault.InvalidRequest, "main is for the live realm, and the other networks are for the test realm").At("network")
 }
 
-// watched opens the operator's nodes.
-func (f *depositFile) watched(book *address.Service) (map[address.Place]deposit.Chain, error) {
+// mainChain is a chain that knows whether its coins are money.
+type mainChain interface {
+	deposit.Chain
+	IsMain() bool
+}
+
+// watched opens the operator's nodes. The clock judges how old blocks are.
+func (f *depositFile) watched(book *address.Service, real clock.Clock) (map[address.Place]deposit.Chain, error) {
 	all := map[address.Place]deposit.Chain{}
 	for _, n := range []struct {
 		key   string
+		chain asset.Chain
 		realm realm.Realm
-		nodes *nodesFile
-	}{{"nodes", realm.Live, &f.Nodes}, {"test_nodes", realm.Test, &f.TestNodes}} {
-		if n.nodes.Bitcoin == nil {
+		text  json.RawMessage
+	}{
+		{"nodes.bitcoin", asset.Bitcoin, realm.Live, f.Nodes.Bitcoin}, {"test_nodes.bitcoin", asset.Bitcoin, realm.Test, f.TestNodes.Bitcoin},
+		{"nodes.solana", asset.Solana, realm.Live, f.Nodes.Solana}, {"test_nodes.solana", asset.Solana, realm.Test, f.TestNodes.Solana},
+	} {
+		if n.text == nil {
 			continue
 		}
-		at := address.Place{Realm: n.realm, Chain: asset.Bitcoin}
-		c, err := bitcoin.Open(n.nodes.Bitcoin, func(ctx context.Context, addresses []string) (map[string]bool, error) {
-			return book.Known(ctx, at, addresses)
-		})
+		at := address.Place{Realm: n.realm, Chain: n.chain}
+		c, err := openNode(book, at, n.text, real)
 		if err == nil && c.IsMain() != (n.realm == realm.Live) {
 			err = errNetwork()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s.bitcoin: %w", n.key, err)
+			return nil, fmt.Errorf("%s: %w", n.key, err)
 		}
 		all[at] = c
 	}
 	return all, nil
+}
+
+// openNode opens a node of bitcoin or solana.
+func openNode(book *address.Service, at address.Place, config []byte, real clock.Clock) (mainChain, error) {
+	if at.Chain == asset.Solana {
+		return solana.Open(config, func(ctx context.Context, after string, most int) ([]string, error) {
+			return book.Given(ctx, at, after, most)
+		}, real)
+	}
+	return bitcoin.Open(config, func(ctx context.Context, addresses []string) (map[string]bool, error) {
+		return book.Known(ctx, at, addresses)
+	})
 }
 
 // scheduleDeposits names the periodic work of deposits.
@@ -249,8 +271,12 @@ func (f *depositFile) makers() (map[address.Place]address.Maker, map[address.Pla
 	if f.SolanaLow < 0 {
 		return nil, nil, fmt.Errorf("solana_low: %d: want how many addresses should be left", f.SolanaLow)
 	}
-	if f.SolanaLow > 0 {
+	if f.SolanaLow > 0 || f.Nodes.Solana != nil {
 		pools[at(realm.Live, asset.Solana)] = f.SolanaLow
+	}
+	if f.TestNodes.Solana != nil {
+		delete(makers, at(realm.Test, asset.Solana)) // nobody could take what is paid to those
+		pools[at(realm.Test, asset.Solana)] = f.SolanaLow
 	}
 	return makers, pools, nil
 }
