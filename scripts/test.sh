@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
 # runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js,
-# Python and a C compiler from Debian where they are missing, and leaves no process and no
-# temporary file.
+# Python and a C compiler from Debian where they are missing, and the runtime of Solana
+# with npm, and leaves no process and no temporary file.
 #
 #	scripts/test.sh            everything
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
@@ -69,6 +69,7 @@ full() {
 	need_browser || die 'the public pages are tested in a real browser or not at all'
 	need_monero || die 'deposits are tested with a real wallet or not at all'
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
+	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	memory_scratch
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
