@@ -2,7 +2,7 @@
 # Debian without make: apt-get install make, or run scripts/test.sh directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-quick lint fuzz bench model-check generate clean
+.PHONY: help build test test-quick test-rails lint fuzz bench model-check generate clean
 
 FUZZTIME ?= 10s
 BENCH ?= .
@@ -19,6 +19,9 @@ test: ## Run every check and test on SQLite and PostgreSQL (starts its own serve
 
 test-quick: ## Run the tests on SQLite alone, the short way
 	@scripts/test.sh --quick
+
+test-rails: ## Run the tests against nodes that take minutes to build, once (lnd)
+	@scripts/rails.sh
 
 lint: ## Run gofmt, go vet, staticcheck, errorlint, exhaustive and the checks of the modules
 	@scripts/lint.sh

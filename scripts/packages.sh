@@ -193,3 +193,40 @@ need_interpreters() {
 	say "error: the tests of what clients do need ${missing[*]}: install them" >&2
 	return 1
 }
+
+# need_anvil finds the node of Ethereum that tests start, and exports SCRIP_TEST_ANVIL. Where
+# it is missing, npm gets the version that scripts/nodes/anvil pins, by its hash.
+need_anvil() {
+	local folder=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/scrip-test/anvil machine part
+	[[ -z ${SCRIP_TEST_ANVIL:-} ]] || return 0
+	machine=$(uname -m)
+	folder+=/$(sha256sum scripts/nodes/anvil/package-lock.json | cut -c 1-16)
+	case $machine in
+	x86_64) machine=amd64 ;;
+	aarch64) machine=arm64 ;;
+	esac
+	export SCRIP_TEST_ANVIL=$folder/node_modules/@foundry-rs/anvil-linux-$machine/bin/anvil
+	[[ ! -x $SCRIP_TEST_ANVIL ]] || return 0
+	command -v npm >/dev/null || packages_npm || return
+	say '    anvil is not there: getting it'
+	mkdir -p "${folder%/*}"
+	part=$(mktemp -d "$folder.XXXXXX") || return
+	cp scripts/nodes/anvil/package*.json "$part" || return
+	if ! npm ci --prefix "$part" --ignore-scripts --no-audit --no-fund --silent </dev/null; then
+		rm -rf "$part"
+		say 'error: npm does not get anvil' >&2
+		return 1
+	fi
+	mv -T "$part" "$folder" 2>/dev/null || rm -rf "$part" # somebody else was quicker
+	[[ -x $SCRIP_TEST_ANVIL ]]
+}
+
+packages_npm() {
+	if command -v apt-get >/dev/null && packages_can_install; then
+		say '    npm is not installed: getting it'
+		packages_install npm
+		return
+	fi
+	say 'error: the tests with a node of Ethereum need npm: install it, or name an anvil 1.7.1 in SCRIP_TEST_ANVIL' >&2
+	return 1
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
-# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js,
-# Python and a C compiler from Debian where they are missing, and the runtime of Solana
-# with npm, and leaves no process and no temporary file.
+# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js, npm, Python and
+# a C compiler from Debian where they are missing, and anvil and LiteSVM from npm. It leaves no process
+# and no temporary file.
 #
 #	scripts/test.sh            everything
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/packages.sh
 source scripts/postgres.sh
 source scripts/checks.sh
+source scripts/nodes.sh
 
 # Folders of packages in which goroutines meet. The others would only pay for the race
 # detector, which makes SQLite in pure Go several times slower: so what stands above the
@@ -69,6 +70,7 @@ full() {
 	need_browser || die 'the public pages are tested in a real browser or not at all'
 	need_monero || die 'deposits are tested with a real wallet or not at all'
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
+	need_anvil || die 'deposits on Ethereum are tested on a real node or not at all'
 	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	memory_scratch
@@ -84,6 +86,7 @@ full() {
 		stage 'fuzz targets' scripts/fuzz.sh
 	fi
 	stage 'tests on SQLite and PostgreSQL' test_all
+	nodes_left_out
 }
 
 prepare_go

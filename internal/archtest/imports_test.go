@@ -75,7 +75,7 @@ var owned = []struct {
 	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
 	{"github.com/go-json-experiment/json", []string{"internal/api/wire", "internal/provider"}},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},
-	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account", "internal/wallet/address", "internal/provider/simulator"}},
+	{"golang.org/x/crypto", []string{"internal/platform/vault", "internal/account", "internal/wallet/address", "internal/provider/simulator", "internal/provider/ethereum"}},
 	{"github.com/btcsuite/btcd/address/v2", []string{"internal/wallet/address", "internal/cashout/payout", "internal/provider/bitcoin", "internal/provider/simulator", "internal/provider/solana", "tests"}},
 	{"filippo.io/edwards25519", []string{"internal/provider/solana", "tests"}},
 	{"github.com/btcsuite/btcd/btcutil/v2", []string{"internal/wallet/address"}},

@@ -123,6 +123,10 @@ const (
 	separator = " -"
 )
 
+// HoldsNumber reports whether text holds what passes for a card number, grouped or not:
+// for what strangers wrote, where the other forms of secrets may be honest words.
+func HoldsNumber(text string) bool { return holdsPAN(text) }
+
 // holdsPAN looks at every run of digits, grouped by single spaces or dashes or not at all.
 func holdsPAN(text string) bool {
 	run := make([]byte, 0, 32)

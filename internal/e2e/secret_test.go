@@ -60,6 +60,7 @@ type secrecy struct {
 	at      *installation
 	secrets map[string]string // what it is → the text
 	numbers []string          // of virtual cards
+	codes   []string          // their security codes
 	key     string
 	client  string
 	signing string

@@ -231,6 +231,11 @@ func (s *Service) tryMake(ctx context.Context, d *draft, owed money.Amount) (Iss
 		return Issued{}, err
 	}
 	card.Number, card.Last4, card.sealed, card.hash = fresh.number, fresh.number.Last4(), fresh.sealed, fresh.hash
+	if h.Operator {
+		if err := s.note(ctx, h, audited{kindIssue, card.ID, map[string]string{"bin": d.bin.ID, "amount": n.Amount.String(), "cardholder": card.Holder}}); err != nil {
+			return Issued{}, err
+		}
+	}
 	op.Intent = fmt.Sprintf("%q %s %q %q %s %s", n.BIN, n.Amount, n.Label, n.Cardholder, encodeMetadata(n.Metadata), encodeControls(&n.Controls))
 	op.Open = []ledger.NewAccount{card.Account()}
 	op.Guards = []ledger.Guard{{Counter: counterCards, Add: 1, Limit: s.Programme.MaxCards}}

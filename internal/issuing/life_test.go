@@ -275,6 +275,22 @@ func TestOperatorFreezes(t *testing.T) {
 	})
 }
 
+// A card that an operator issues is in the audit log with what it was made of; one that
+// is refused is not, and what a customer does is no operator's.
+func TestOperatorIssues(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.load(ann, 10000)
+		_, err := p.Issue(t.Context(), house, issuing.NewCard{BIN: "491653", Amount: usd(5000), Label: "desk"})
+		must(t, err)
+		_, err = p.Issue(t.Context(), house, issuing.NewCard{BIN: "491653", Amount: usd(1)})
+		wantCode(t, "too little", err, fault.InvalidAmount)
+		_, err = p.Issue(t.Context(), ann, issuing.NewCard{BIN: "491653", Amount: usd(5000)})
+		must(t, err)
+		wantTexts(t, "audit", p.audited(ann), "op/1 card.issue")
+		p.verify()
+	})
+}
+
 // A card that ends with something held on it gives back the rest at once, pays the
 // merchant who has an approval, and gives back what is released, once.
 func TestTerminateWithHolds(t *testing.T) {

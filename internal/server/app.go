@@ -77,6 +77,8 @@ type Options struct {
 	BaseURL string
 	// Cashout is the file that describes how prepaid cards are turned into bitcoin; empty: they are not.
 	Cashout string
+	// Payouts is the file that describes who pays it; empty: the sandbox alone.
+	Payouts string
 	// Captcha tells those who do so from machines; none: the live realm is not served.
 	Captcha Captcha
 	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
@@ -255,7 +257,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 
 // buildCashout makes what turns prepaid cards into bitcoin.
 func (a *App) buildCashout(o Options) error {
-	desk := cashdesk.Options{File: o.Cashout, BaseURL: o.BaseURL}
+	desk := cashdesk.Options{File: o.Cashout, Payouts: o.Payouts, BaseURL: o.BaseURL}
 	account, err := o.Captcha.open()
 	if err != nil {
 		return err
@@ -265,7 +267,10 @@ func (a *App) buildCashout(o Options) error {
 	}
 	a.Cashout, err = cashdesk.Open(cashdesk.Deps{DB: a.DB, Books: a.Books, Vault: a.Vault, Accounts: a.Accounts, Outbox: a.Webhooks.Outbox, Jobs: a.Jobs,
 		Clocks: a.Clocks, Audit: a.Audit, Limits: a.Limits, Rates: a.Rates, Logger: o.Logger}, desk)
-	return err
+	if err != nil || o.Metrics == nil {
+		return err
+	}
+	return a.Cashout.Measure(o.Metrics)
 }
 
 // buildPings makes the balance checks with the networks that operators configured.

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
+	"github.com/scripcards/scrip/internal/provider/ethereum"
 	"github.com/scripcards/scrip/internal/provider/monero"
 	"github.com/scripcards/scrip/internal/provider/rates"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
@@ -52,9 +53,10 @@ type depositFile struct {
 }
 
 type nodesFile struct {
-	Bitcoin json.RawMessage `json:"bitcoin"`
-	Monero  json.RawMessage `json:"monero"`
-	Solana  json.RawMessage `json:"solana"`
+	Bitcoin  json.RawMessage `json:"bitcoin"`
+	Ethereum json.RawMessage `json:"ethereum"`
+	Monero   json.RawMessage `json:"monero"`
+	Solana   json.RawMessage `json:"solana"`
 }
 
 type assetFile struct {
@@ -66,6 +68,7 @@ type assetFile struct {
 type bandFile struct {
 	From          string `json:"from"`
 	Confirmations int64  `json:"confirmations"`
+	Final         bool   `json:"final"`
 }
 
 type ratesFile struct {
@@ -124,21 +127,16 @@ func (a *App) buildDeposits(o Options) error {
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
-	wallets, err := f.wallets(a)
+	watched, err := a.watched(&f, o)
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
-	for at, c := range wallets {
-		makers[at] = c
+	for at, c := range watched {
+		if maker, ok := c.(address.Maker); ok {
+			makers[at] = maker
+		}
 	}
 	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})
-	watched, err := f.watched(a.Addresses, a.Clocks.Of(realm.Live))
-	if err != nil {
-		return fmt.Errorf("deposits: %w", err)
-	}
-	for at, c := range wallets {
-		watched[at] = c
-	}
 	chains := map[asset.Chain]*chain.Chain{}
 	for _, name := range asset.Chains() {
 		if at := (address.Place{Realm: realm.Test, Chain: name}); watched[at] == nil {
@@ -152,78 +150,72 @@ func (a *App) buildDeposits(o Options) error {
 	return nil
 }
 
-// wallets opens the operator's wallets of Monero, which make addresses and watch them.
-func (f *depositFile) wallets(a *App) (map[address.Place]*monero.Chain, error) {
-	all := map[address.Place]*monero.Chain{}
+// watched opens the operator's nodes.
+func (a *App) watched(f *depositFile, o Options) (map[address.Place]deposit.Chain, error) {
+	all := map[address.Place]deposit.Chain{}
 	for _, n := range []struct {
 		key   string
 		realm realm.Realm
-		text  json.RawMessage
-	}{{"nodes", realm.Live, f.Nodes.Monero}, {"test_nodes", realm.Test, f.TestNodes.Monero}} {
-		if n.text == nil {
-			continue
+		nodes *nodesFile
+	}{{"nodes", realm.Live, &f.Nodes}, {"test_nodes", realm.Test, &f.TestNodes}} {
+		for _, w := range []struct {
+			chain  asset.Chain
+			config json.RawMessage
+			open   func(json.RawMessage, address.Place, Options) (node, error)
+		}{{asset.Bitcoin, n.nodes.Bitcoin, a.openBitcoin}, {asset.Ethereum, n.nodes.Ethereum, a.openEthereum}, {asset.Monero, n.nodes.Monero, a.openMonero},
+			{asset.Solana, n.nodes.Solana, a.openSolana}} {
+			if w.config == nil {
+				continue
+			}
+			at := address.Place{Realm: n.realm, Chain: w.chain}
+			c, err := w.open(w.config, at, o)
+			if err == nil && c.IsMain() != (n.realm == realm.Live) {
+				err = fault.New(fault.InvalidRequest, "the main network is for the live realm, and the others are for the test realm").At("network")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s.%s: %w", n.key, w.chain, err)
+			}
+			all[at] = c
 		}
-		at := address.Place{Realm: n.realm, Chain: asset.Monero}
-		c, err := monero.Open(n.text, func(ctx context.Context) (int64, error) { return a.Addresses.Issued(ctx, at) })
-		if err == nil && c.IsMain() != (n.realm == realm.Live) {
-			err = errNetwork()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s.monero: %w", n.key, err)
-		}
-		all[at] = c
 	}
 	return all, nil
 }
 
-func errNetwork() error {
-	return fault.New(fault.InvalidRequest, "main is for the live realm, and the other networks are for the test realm").At("network")
-}
-
-// mainChain is a chain that knows whether its coins are money.
-type mainChain interface {
+// node watches a chain that may be the one whose coins are money.
+type node interface {
 	deposit.Chain
 	IsMain() bool
 }
 
-// watched opens the operator's nodes. The clock judges how old blocks are.
-func (f *depositFile) watched(book *address.Service, real clock.Clock) (map[address.Place]deposit.Chain, error) {
-	all := map[address.Place]deposit.Chain{}
-	for _, n := range []struct {
-		key   string
-		chain asset.Chain
-		realm realm.Realm
-		text  json.RawMessage
-	}{
-		{"nodes.bitcoin", asset.Bitcoin, realm.Live, f.Nodes.Bitcoin}, {"test_nodes.bitcoin", asset.Bitcoin, realm.Test, f.TestNodes.Bitcoin},
-		{"nodes.solana", asset.Solana, realm.Live, f.Nodes.Solana}, {"test_nodes.solana", asset.Solana, realm.Test, f.TestNodes.Solana},
-	} {
-		if n.text == nil {
-			continue
-		}
-		at := address.Place{Realm: n.realm, Chain: n.chain}
-		c, err := openNode(book, at, n.text, real)
-		if err == nil && c.IsMain() != (n.realm == realm.Live) {
-			err = errNetwork()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.key, err)
-		}
-		all[at] = c
+// ours returns what tells the addresses that were given in a place.
+func (a *App) ours(at address.Place) func(context.Context, []string) (map[string]bool, error) {
+	return func(ctx context.Context, addresses []string) (map[string]bool, error) {
+		return a.Addresses.Known(ctx, at, addresses)
 	}
-	return all, nil
 }
 
-// openNode opens a node of bitcoin or solana.
-func openNode(book *address.Service, at address.Place, config []byte, real clock.Clock) (mainChain, error) {
-	if at.Chain == asset.Solana {
-		return solana.Open(config, func(ctx context.Context, after string, most int) ([]string, error) {
-			return book.Given(ctx, at, after, most)
-		}, real)
-	}
-	return bitcoin.Open(config, func(ctx context.Context, addresses []string) (map[string]bool, error) {
-		return book.Known(ctx, at, addresses)
-	})
+func (a *App) openBitcoin(config json.RawMessage, at address.Place, _ Options) (node, error) {
+	return bitcoin.Open(config, a.ours(at))
+}
+
+func (a *App) openEthereum(config json.RawMessage, at address.Place, o Options) (node, error) {
+	recent := func(ctx context.Context) ([]string, error) { return a.Deposits.Recent(ctx, at) }
+	return ethereum.Open(config, ethereum.Deps{Ours: a.ours(at), Recent: recent, Clock: clock.System(), Logger: o.Logger})
+}
+
+func (a *App) openMonero(config json.RawMessage, at address.Place, _ Options) (node, error) {
+	return monero.Open(config, func(ctx context.Context) (int64, error) { return a.Addresses.Issued(ctx, at) })
+}
+
+func (a *App) openSolana(config json.RawMessage, at address.Place, _ Options) (node, error) {
+	return solana.Open(config, func(ctx context.Context, after string, most int) ([]string, error) {
+		owners, err := a.Addresses.Owners(ctx, at, after, most)
+		given := make([]string, len(owners))
+		for i, o := range owners {
+			given[i] = o.Address
+		}
+		return given, err
+	}, clock.System())
 }
 
 // scheduleDeposits names the periodic work of deposits.
@@ -320,7 +312,7 @@ func (f assetFile) rule(r deposit.Rule, a asset.Asset) (deposit.Rule, error) {
 		if err != nil {
 			return r, fmt.Errorf("confirmations: from %q: %w", b.From, err)
 		}
-		r.Bands = append(r.Bands, deposit.Band{From: from, Confirmations: b.Confirmations})
+		r.Bands = append(r.Bands, deposit.Band{From: from, Confirmations: b.Confirmations, Final: b.Final})
 		r.Settled = max(r.Settled, b.Confirmations)
 	}
 	if f.Settled != 0 {

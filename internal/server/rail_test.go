@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
@@ -27,54 +28,55 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// rail is a server that watches a real node.
-type rail struct {
+// watching is a server that watches a real node for a customer.
+type watching struct {
 	*server.App
-	t      *testing.T
-	again  func() *server.App
-	wallet address.Wallet
+	t       *testing.T
+	options server.Options
+	wallet  address.Wallet
 }
 
-// newRail starts a server whose test realm watches nodes, with a customer.
-func newRail(t *testing.T, engine, nodes string) *rail {
+// watch opens a server over a database, with a customer.
+func watch(t *testing.T, database storage.Config, deposits string) *watching {
+	t.Helper()
+	w := &watching{t: t, options: server.Options{Data: t.TempDir(), Database: database.URL, Deposits: deposits, Logger: slog.New(slog.DiscardHandler)}}
+	w.open()
+	customer, err := w.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
+	must(t, err)
+	w.wallet = address.Wallet{Book: customer.Test, Realm: realm.Test}
+	return w
+}
+
+func (w *watching) open() {
+	w.t.Helper()
+	app, err := server.Open(w.t.Context(), w.options)
+	must(w.t, err)
+	w.App = app
+}
+
+// again has another process go on.
+func (w *watching) again() {
+	w.t.Helper()
+	must(w.t, w.Close())
+	w.open()
+}
+
+// watchNodes opens a server whose test realm watches nodes, until the test ends.
+func watchNodes(t *testing.T, engine, nodes string) *watching {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "deposits.json")
 	must(t, os.WriteFile(file, []byte(`{"test_nodes":{`+nodes+`}}`), 0o600))
-	o := server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Deposits: file, Logger: slog.New(slog.DiscardHandler)}
-	r := &rail{t: t, again: func() *server.App {
-		app, err := server.Open(t.Context(), o)
-		must(t, err)
-		return app
-	}}
-	r.App = r.again()
-	t.Cleanup(func() { must(t, r.Close()) })
-	customer, err := r.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
-	must(t, err)
-	r.wallet = address.Wallet{Book: customer.Test, Realm: realm.Test}
-	return r
-}
-
-// restart has the next process go on.
-func (r *rail) restart() {
-	r.t.Helper()
-	must(r.t, r.Close())
-	r.App = r.again()
-}
-
-// balance expects what the wallet has, in cents.
-func (r *rail) balance(want int64) {
-	r.t.Helper()
-	if total, err := r.Deposits.Totals(r.t.Context(), r.wallet.Book); err != nil || total.Balance.Minor != want {
-		r.t.Errorf("the wallet has %s, %v", total.Balance, err)
-	}
+	w := watch(t, testkit.Database(t, engine), file)
+	t.Cleanup(func() { must(t, w.Close()) })
+	return w
 }
 
 // deposits looks at the chain and returns what the wallet has, in short.
-func (r *rail) deposits() []string {
-	r.t.Helper()
-	must(r.t, r.Deposits.Scan(r.t.Context(), realm.Test))
-	found, err := r.Deposits.List(r.t.Context(), deposit.Filter{Book: r.wallet.Book, Limit: deposit.MaxLimit})
-	must(r.t, err)
+func (w *watching) deposits() []string {
+	w.t.Helper()
+	must(w.t, w.Deposits.Scan(w.t.Context(), realm.Test))
+	found, err := w.Deposits.List(w.t.Context(), deposit.Filter{Book: w.wallet.Book, Limit: deposit.MaxLimit})
+	must(w.t, err)
 	var all []string
 	for _, d := range found.Deposits {
 		all = append(all, fmt.Sprint(d.Status, " ", d.Amount, " ", d.Confirmations, " ", d.Credited))
@@ -83,10 +85,35 @@ func (r *rail) deposits() []string {
 	return all
 }
 
-func (r *rail) expect(what string, want ...string) {
-	r.t.Helper()
-	if got := r.deposits(); !slices.Equal(got, want) {
-		r.t.Errorf("%s: %q, want %q", what, got, want)
+func (w *watching) expect(what string, want ...string) {
+	w.t.Helper()
+	if got := w.deposits(); !slices.Equal(got, want) {
+		w.t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// audit compares what an audit of a chain finds: its sums, and its differences.
+func (w *watching) audit(chain asset.Chain, want ...string) {
+	w.t.Helper()
+	found, err := w.Deposits.Audit(w.t.Context(), address.Place{Realm: realm.Test, Chain: chain})
+	must(w.t, err)
+	var all []string
+	for _, s := range found.Sums {
+		all = append(all, fmt.Sprintf("%s %d/%d %s %s", s.Asset, s.Credited, s.Deposits, deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset)))
+	}
+	for _, d := range found.Differences {
+		all = append(all, fmt.Sprint(d.Kind, " ", d.Asset, " ", d.Deposits, " ", d.Found))
+	}
+	if !slices.Equal(all, want) {
+		w.t.Errorf("the audit: %q, want %q", all, want)
+	}
+}
+
+// has compares what the wallet has, in cents.
+func (w *watching) has(cents int64) {
+	w.t.Helper()
+	if total, err := w.Deposits.Totals(w.t.Context(), w.wallet.Book); err != nil || total.Balance.Minor != cents {
+		w.t.Errorf("the wallet has %s, %v", total.Balance, err)
 	}
 }
 
@@ -98,7 +125,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			node := btcnode.Start(t, btcnode.NewWallet(t, 7))
 			blocks := node.Mine(110)
-			r := newRail(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
+			r := watchNodes(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
 			must(t, err)
 			r.expect("nothing yet")
@@ -108,20 +135,29 @@ func TestDepositsOnRealNode(t *testing.T) {
 			holds := node.Mine(1)[0]
 			r.expect("in a block", "pending 0.01 1 645.33")
 			node.Mine(5)
-			r.restart()
+			r.again()
 			r.expect("credited", "confirmed 0.01 6 645.33")
 			r.expect("credited once", "confirmed 0.01 6 645.33")
 
 			must(t, node.Call("invalidateblock", holds))
 			r.expect("reorganised away", "pending 0.01 0 645.33")
-			r.balance(0)
+			r.has(0)
 			node.Mine(7)
 			r.expect("credited again", "confirmed 0.01 7 645.33")
 			node.Pay(node.Coinbase(blocks[1]), btcnode.To(t, to), 9_999, 1_000)
 			r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
 			node.Mine(6)
 			r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
-			r.balance(64_533)
+			r.has(64_533)
+			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01009999")
+			node.Pay(node.Coinbase(blocks[2]), btcnode.To(t, to), 50_000, 1_000)
+			node.Mine(1)
+			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01059999", "unseen BTC 0.01009999 0.01059999")
+			r.deposits()
+			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
+			r.deposits()
+			r.audit(asset.Bitcoin, "BTC 1/3 0.01059999 0.01059999")
+			r.has(64_533)
 		})
 	}
 }
@@ -134,7 +170,7 @@ func TestDepositsOnRealWallet(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			node.Shop.Watch(engine)
-			r := newRail(t, engine, fmt.Sprintf(`"monero":%s`, node.Config()))
+			r := watchNodes(t, engine, fmt.Sprintf(`"monero":%s`, node.Config()))
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.XMR)
 			must(t, err)
 			r.expect("nothing yet")
@@ -147,20 +183,20 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			node.Mine(8)
 			r.expect("locked", "pending 2 9 313.60")
 			node.Mine(1)
-			r.restart()
+			r.again()
 			r.expect("credited", "confirmed 2 10 313.60")
 			r.expect("credited once", "confirmed 2 10 313.60")
-			r.balance(31_360)
+			r.has(31_360)
 
 			node.Pop(10)
 			if err := r.Deposits.Scan(t.Context(), realm.Test); err == nil {
 				t.Error("the wallet is ahead of its node, and was believed")
 			}
-			r.balance(31_360)
+			r.has(31_360)
 			node.Flush()
 			node.Mine(12)
 			r.expect("reorganised away", "expired 2 0 0.00")
-			r.balance(0)
+			r.has(0)
 			if !node.Send(paid.Raw) {
 				t.Fatal("the payment was not taken again")
 			}
@@ -171,7 +207,11 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			r.expect("credited again", "confirmed 2 10 313.60", "pending 0.049999999999 9 0.00")
 			node.Mine(1)
 			r.expect("too little, for good", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
-			r.balance(31_360)
+			r.has(31_360)
+			r.audit(asset.Monero, "XMR 1/2 2.049999999999 2.049999999999")
+			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Monero}, From: 1, Actor: "ada"}))
+			r.expect("read again", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
+			r.has(31_360)
 		})
 	}
 }
@@ -184,7 +224,7 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			node := solnode.Start(t)
-			r := newRail(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
+			r := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
 			const list = "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"
 			_, err := r.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, Addresses: []string{list}, Actor: "test"})
 			must(t, err)
@@ -203,10 +243,10 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			node.Slots(27)
 			r.expect("not final", "pending 1 31 147.00")
 			node.Slots(2)
-			r.restart()
+			r.again()
 			r.expect("final", "confirmed 1 33 147.00")
 			r.expect("credited once", "confirmed 1 33 147.00")
-			r.balance(14_700)
+			r.has(14_700)
 			node.Slots(200)
 			r.expect("settled", "confirmed 1 233 147.00")
 
@@ -222,11 +262,11 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			node.Pay(to, 99_999_999)
 			node.Slots(32)
 			r.expect("final", "confirmed 1 233 147.00", "confirmed 25 34 24.50", "expired 0.099999999 33 0.00")
-			r.restart()
+			r.again()
 			node.Send(node.Mint, to, 10_000_000)
 			node.Slots(40)
 			r.expect("more", "confirmed 1 233 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
-			r.balance(18_130)
+			r.has(18_130)
 		})
 	}
 }

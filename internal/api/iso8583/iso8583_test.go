@@ -72,8 +72,48 @@ func TestMessages(t *testing.T) {
 
 		i.ask(l, at.Authorize(c.Card, 1_000).As("0120").With(39, "00"), "00") // approved by another in its stead
 		i.ask(l, at.Authorize(c.Card, 1_000).As("0120").With(39, "05"), "00") // declined by another
-		i.ask(l, at.Authorize(c.Card, 90_000).As("0120").With(39, "00"), "00")
 		i.look(c, 6_900, 1_000)
+	})
+}
+
+// What another approved in the issuer's stead is held whole, beyond the balance and from a
+// frozen card; it is completed, added to and reversed like a payment that was asked for.
+func TestStandInAdvice(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		c := i.issue(10_000)
+		advice := func(minor int64) *acquirer.Message { return at.Authorize(c.Card, minor).As("0120").With(39, "00") }
+		beyond := advice(12_000)
+		want(t, "type of an answer to advice", i.ask(l, beyond, "00")[0], "0130")
+		i.ask(l, beyond.As("0121"), "00")
+		i.ask(l, beyond.With(4, "000000000777"), "94")
+		i.look(c, 0, 12_000)
+		i.ask(l, at.Authorize(c.Card, 1), "51")
+		more := at.Increment(beyond, 500).As("0120").With(39, "00")
+		i.ask(l, more, "00")
+		i.look(c, 0, 12_500)
+		i.ask(l, at.Reverse(more), "00")
+		i.ask(l, at.ReverseTo(beyond, 9_000), "00")
+		i.look(c, 1_000, 9_000) // what was lent went back first
+		i.ask(l, at.Complete(beyond, 9_000, false), "00")
+		i.look(c, 1_000, 0)
+
+		_, err := i.cards.Freeze(t.Context(), ann, issuing.Step{Card: c.id})
+		must(t, err)
+		i.ask(l, advice(300), "00")
+		i.look(c, 700, 300)
+		i.ask(l, advice(600_000), "00") // above what one payment may be
+		i.look(c, 0, 600_300)
+		i.ask(l, advice(0), "00")
+		i.ask(l, advice(100).With(49, "978"), "12")
+		i.look(c, 0, 600_300)
+		late := advice(40)
+		i.ask(l, at.Reverse(late), "00")
+		i.ask(l, late, "00") // it is acknowledged, and holds nothing
+		i.ask(l, late.As("0121"), "00")
+		i.look(c, 0, 600_300)
+		i.ask(l, at.Increment(at.Authorize(c.Card, 1), 70).As("0120").With(39, "00"), "00") // its payment never came
+		i.look(c, 0, 600_370)
 	})
 }
 
@@ -453,7 +493,7 @@ func (d decider) Decide(ctx context.Context, _ authorization.Question) authoriza
 	return authorization.Allow
 }
 
-// Neither a number, a security code nor a track is in the log, whatever goes wrong.
+// Neither a number, a security code nor a track is in the log or a table, whatever goes wrong.
 func TestSecretsAreNotLogged(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		l, at := i.link(), terminal()
@@ -468,10 +508,18 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		i.ask(l, at.Authorize(other.Card, 100), "96")
 		i.payments.Decider = nil
 		i.await("broke its handler")
+		held := at.Authorize(other.Card, 100)
+		i.ask(l, held, "00")
+		i.ask(l, at.Complete(held, 900, false), "00")
+		i.ask(l, at.Authorize(other.Card, 5_000).As("0120").With(39, "00"), "00")
+		i.ask(l, at.Authorize(other.Card, 1).With(48, acquirer.Tag("43", other.Number.Reveal())), "51")
+		i.ask(l, at.Credit(other.Card, 6_000).With(43, fmt.Sprintf("%-40s", other.Number.Reveal())), "00")
+		i.ask(l, at.Authorize(other.Card, 1).With(48, acquirer.Tag("43", other.Number.Reveal())), "1A")
 		all, _ := i.log.look()
+		all += testkit.Contents(t, i.db)
 		for _, secret := range []string{c.Number.Reveal(), other.Number.Reveal(), track, "9203" + c.CVC.Reveal()} {
 			if strings.Contains(all, secret) {
-				t.Error("a secret is in the log")
+				t.Error("a secret is in the log or in a table")
 			}
 		}
 	})

@@ -212,11 +212,13 @@ func (h *Host) inquire(ctx context.Context, m iso.Message, o *order) (result, er
 	return r, err
 }
 
-// authorize asks for a hold, or for more of one. What others approved in the issuer's
-// stead is held as far as it can be, and acknowledged in any case: it is owed.
+// authorize asks for a hold, or for more of one.
 func (h *Host) authorize(ctx context.Context, m iso.Message, o *order) (result, error) {
-	if isAdvice(m[0]) && m[39] != "" && m[39] != codeApproved && m[39] != codePart {
-		return result{code: codeApproved}, nil // it was declined
+	switch {
+	case isAdvice(m[0]) && m[39] != "" && m[39] != codeApproved && m[39] != codePart:
+		return result{code: codeApproved}, nil // another declined it
+	case isAdvice(m[0]) && !o.billed.IsZero():
+		return h.stoodIn(ctx, o)
 	}
 	var d authorization.Decision
 	var err error
@@ -233,6 +235,15 @@ func (h *Host) authorize(ctx context.Context, m iso.Message, o *order) (result, 
 		return result{code: codeApproved}, nil
 	}
 	return r, err
+}
+
+// stoodIn holds what another approved in the issuer's stead, and acknowledges it in any
+// case: it is owed.
+func (h *Host) stoodIn(ctx context.Context, o *order) (result, error) {
+	if _, err := h.Payments.StandIn(ctx, h.advice(o)); err != nil {
+		return result{missing: codeCard}, err
+	}
+	return result{code: codeApproved}, nil
 }
 
 // settle takes money: in a single message, of a payment that was authorized, or because

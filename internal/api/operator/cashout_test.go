@@ -8,9 +8,13 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
@@ -32,6 +36,33 @@ func (b *bundle) cashAgain(t testing.TB, _ []string) {
 // cashBroke has nothing be payable where orders say.
 func (b *bundle) cashBroke(testing.TB, []string) {
 	b.cashes.Node.Refuse = fault.New(fault.InvalidRequest, "the invoice is too old")
+}
+
+// payout plans a payout of the given id, which waits.
+func (b *bundle) payout(t testing.TB, args []string) {
+	t.Helper()
+	owed := ledger.NewAccount{ID: "test.owed/BTC", Currency: money.BTC, Side: ledger.Credit}
+	from := ledger.NewAccount{ID: "test.bought/BTC", Currency: money.BTC, Side: ledger.Debit, Unbounded: true}
+	op := ledger.Operation{Book: b.customer.Test, Kind: "test.owe", Key: "test.owe", Intent: "test.owe", Actor: "test", At: b.clock.Now(), Open: []ledger.NewAccount{owed, from},
+		Postings: []ledger.Posting{{Debit: from.ID, Credit: owed.ID, Amount: money.New(10_000, money.BTC)}}}
+	to, err := b.Cashout.Payouts.Parse(realm.Test, "12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX")
+	check(t, err)
+	_, err = b.Cashout.Payouts.Plan(t.Context(), payout.Request{ID: payout.ID(args[0]), Book: b.customer.Test, Realm: realm.Test, To: to, Amount: money.New(10_000, money.BTC),
+		From: owed.ID, Reference: "cash_test"}, &op)
+	check(t, err)
+	_, err = b.Books.Submit(t.Context(), op)
+	check(t, err)
+}
+
+// nodeSpends has the sandbox's wallet pay what no payout asked for.
+func (b *bundle) nodeSpends(t testing.TB, args []string) {
+	t.Helper()
+	satoshi, err := strconv.ParseInt(args[0], 10, 64)
+	check(t, err)
+	n := node.New(b.DB, b.Clocks.Of(realm.Test), "sandbox", true)
+	check(t, n.Fund(t.Context(), 10*satoshi))
+	_, err = n.Spend(t.Context(), satoshi)
+	check(t, err)
 }
 
 // cashFixed has everything be payable again.
@@ -89,7 +120,10 @@ func (b *bundle) cashouts(t *testing.T, me string) map[string]repeatable {
 	_, err := b.cashes.Approve(t.Context(), cashout.Decision{Book: refs[4].Book, Order: refs[4].Order, Actor: seeder})
 	check(t, err)
 	b.cashFixed(t, nil)
+	paid := string(payout.NewID())
+	b.payout(t, []string{paid})
 	return map[string]repeatable{
+		"payouts.cancel":     {target: "/operator/v1/books/" + string(b.customer.Test) + "/payouts/" + paid + "/cancel", body: `{}`},
 		"cashouts.claim":     {target: paths[0] + "/claim", body: `{}`},
 		"cashouts.release":   {target: paths[1] + "/release", body: `{}`, again: true},
 		"cashouts.decide":    {target: paths[2] + "/decide", body: `{"images":[{"image_type":"Image1","accept":true},{"image_type":"Image2","accept":true}]}`},

@@ -160,6 +160,7 @@ func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable 
 			`"max_transaction":"100","max_monthly":"1000","acceptance_rate":99}`},
 		"deciders.put":       {method: http.MethodPut, target: book + "/decider", body: `{"url":"` + b.receiver.URL + `"}`},
 		"spending_tiers.put": {method: http.MethodPut, target: base + "/spending-tiers/gold", body: `{"currency":"USD"}`},
+		"cards.issue":        {target: book + "/cards", body: `{"bin_id":"491653","amount":"20.00","label":"Desk"}`},
 		"cards.change":       {method: http.MethodPatch, target: cards[0], body: `{"label":"Travel"}`},
 		"cards.freeze":       {target: cards[1] + "/freeze", body: `{"reason":"fraud"}`},
 		"cards.replace":      {target: cards[2] + "/replace", body: `{"reason":"lost"}`},

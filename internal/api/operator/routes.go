@@ -4,7 +4,7 @@
 // the audit log, operators and the clock of the test realm; in operator/code what
 // concerns selling codes, in operator/issuing what concerns virtual cards, in
 // operator/cashout what concerns prepaid cards that become bitcoin, in operator/fraud what
-// concerns the fraud engine.
+// concerns the fraud engine, in operator/rail the chains that are watched.
 //
 // Callers present a bearer key; their role decides what they may do. Bodies are
 // strict JSON in snake case, amounts are decimal strings beside their currency,
@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/operator/fraud"
 	cards "github.com/scripcards/scrip/internal/api/operator/issuing"
+	"github.com/scripcards/scrip/internal/api/operator/rail"
 	"github.com/scripcards/scrip/internal/api/operator/remedy"
 	"github.com/scripcards/scrip/internal/api/operator/supplier"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -48,6 +49,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -76,6 +78,7 @@ type Deps struct {
 	Claims     *claim.Service
 	Reports    *report.Service
 	Fraud      *office.Service
+	Deposits   *deposit.Service
 	// Cashout is what turns prepaid cards into bitcoin.
 	Cashout cashouts.Deps
 	// Version is the program's, as GET /operator/v1/status shows it.
@@ -136,6 +139,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	cashouts.Routes(s, a.desk, deps.Cashout)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	fraud.Routes(s, a.desk, deps.Fraud)
+	rail.Routes(s, deps.Deposits)
 	return s
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -51,6 +52,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
 	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -68,6 +70,8 @@ type bundle struct {
 	clock   *clock.Manual
 	jobs    *job.Queue
 	pay     *authorization.Service
+	paid    int // payments that golden files made
+	numbers map[string]pan.Number
 	dns     *nameserver.Server
 	log     *bytes.Buffer
 
@@ -85,7 +89,7 @@ type bundle struct {
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[account.Role]string{}}
+	b := &bundle{clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[account.Role]string{}, numbers: map[string]pan.Number{}}
 	b.receiver = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusNoContent)
@@ -156,7 +160,9 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	t.Cleanup(b.Pings.Close)
 	b.cashes = cashdesk.On(t, cashdesk.Base{DB: db, Clock: b.clock, Clocks: clocks, Vault: keys, Audit: log, Ledger: books, Limits: limits, Hooks: hooks, Jobs: b.jobs,
 		Accounts: b.Accounts, Log: b.log})
-	payouts := payout.New(payout.Deps{DB: db, Books: books, Outbox: hooks.Outbox, Clocks: clocks, Queue: b.jobs, Audit: log, Logger: logger, Policy: payout.DefaultPolicy()})
+	b.rails(t)
+	payouts := payout.New(payout.Deps{DB: db, Books: books, Outbox: hooks.Outbox, Clocks: clocks, Queue: b.jobs, Audit: log, Logger: logger, Policy: payout.DefaultPolicy(),
+		Nodes: map[realm.Realm]payout.Nodes{realm.Test: node.New(db, clocks.Of(realm.Test), "sandbox", true).Nodes(destination.Main)}})
 	b.Cashout = cashouts.Deps{Orders: b.cashes.Service, Reviews: b.cashes.Reviews, Payouts: payouts, Phones: b.cashes.Phones}
 }
 

@@ -21,8 +21,12 @@ type Ticket struct {
 }
 
 // Accept holds a form against its policy and against what became of it. It returns a
-// *policy.Refusal, or invalid_state where the form's owner takes no files any more.
+// *policy.Refusal, or invalid_state where the form's owner takes no files any more, or
+// where files go to a store elsewhere.
 func (s *Service) Accept(ctx context.Context, form []policy.Field) (Ticket, error) {
+	if s.Bucket != nil { // its forms are for the store elsewhere alone
+		return Ticket{}, errClosed()
+	}
 	accepted, err := policy.Verify(s.credential, s.Config.Bucket, form, s.now())
 	if err != nil {
 		return Ticket{}, err

@@ -10,8 +10,10 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // Payouts that wait together share a transaction, as many as the policy says, and its fee
@@ -495,6 +497,18 @@ func TestReconcile(t *testing.T) {
 		}
 		if got := b.audited("payout.differs"); got != "differs test/2026-05-23" {
 			t.Errorf("the audit log has %q", got)
+		}
+		events, err := b.hooks.Outbox.List(t.Context(), webhook.EventFilter{Book: webhook.House(realm.Test), Type: "payout.differs"})
+		b.must(err)
+		if want := `{"day":"2026-05-23","differences":2,"first":"unknown ` + txid + `"}`; len(events) != 1 || string(events[0].Data) != want {
+			t.Errorf("the operators were told %+v", events)
+		}
+		days, err := b.Reconciliations(t.Context(), realm.Test, 10)
+		if err != nil || len(days) != 3 || days[0].Day != "2026-05-23" || days[0].Found != 2 || days[1].Payments != 2 || b.Differences() != 2 {
+			t.Errorf("%+v, %v", days, err)
+		}
+		if _, err := b.Reconcile(t.Context(), realm.Live, "2026-05-22"); fault.CodeOf(err) != fault.FeatureDisabled {
+			t.Errorf("a realm without nodes: %v", err)
 		}
 		b.must(b.node.Reorganise(t.Context(), 3, true)) // the chain forgets a payment that nobody looks after
 		made, err = b.Reconcile(t.Context(), realm.Test, "2026-05-22")

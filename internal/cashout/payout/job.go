@@ -148,6 +148,7 @@ const (
 	auditLow     = "payout.balance_low"
 	auditEnough  = "payout.balance_enough"
 	auditDiffers = "payout.differs"
+	auditCancel  = "payout.cancel"
 )
 
 // CheckBalances tells the operator, once each, of a node of a realm that has less than the
@@ -204,10 +205,14 @@ func (s *Service) tell(ctx context.Context, l level) error {
 			return err
 		}
 		before, _, err := storage.One(ctx, tx, storage.Scalar[string], lockLevel, string(l.realm), l.subject)
-		if told = before != is; err != nil || !told {
+		if told = before != is; err != nil {
 			return err
 		}
-		if err := tx.ExecRows(ctx, upsertLevel, [][]any{{string(l.realm), l.subject, is, storage.Micros(now)}}); err != nil {
+		if !told {
+			_, err = tx.Exec(ctx, saveBalance, string(l.realm), l.subject, l.has, storage.Micros(now))
+			return err
+		}
+		if _, err := tx.Exec(ctx, saveLevel, string(l.realm), l.subject, is, l.has, storage.Micros(now), storage.Micros(now)); err != nil {
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: action, Subject: l.subject, At: now,

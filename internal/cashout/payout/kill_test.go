@@ -29,6 +29,8 @@ const (
 	keyVariable    = "SCRIP_PAYOUT_KEY"
 	timeVariable   = "SCRIP_PAYOUT_TIME"
 	stepVariable   = "SCRIP_PAYOUT_STEP"
+	// wayVariable leads to real nodes, by which somebody else kills the process.
+	wayVariable = "SCRIP_PAYOUT_WAY"
 )
 
 // finished is what a victim says that came to the end of its work.
@@ -212,6 +214,9 @@ func runVictim() error {
 	if err != nil {
 		return err
 	}
+	if way := os.Getenv(wayVariable); way != "" {
+		return runOnRails(ctx, w, way)
+	}
 	nodes := w.Nodes[realm.Test]
 	w.Nodes[realm.Test] = payout.Nodes{Network: nodes.Network, Wallet: doomedWallet{d, nodes.Wallet}, Chain: doomedChain{d, nodes.Chain},
 		Lightning: doomedLightning{d, nodes.Lightning}, Resolver: doomedResolver{d, nodes.Resolver}}
@@ -231,6 +236,17 @@ func runVictim() error {
 // everything pays what waits and settles it, without the queue, whose own steps are not
 // those of payouts.
 func everything(ctx context.Context, w *world) error {
+	if err := sendAll(ctx, w); err != nil {
+		return err
+	}
+	if err := w.node.Mine(ctx, 1); err != nil {
+		return err
+	}
+	return w.Watch(ctx, realm.Test)
+}
+
+// sendAll pays what waits.
+func sendAll(ctx context.Context, w *world) error {
 	if err := w.Batch(ctx, realm.Test); err != nil {
 		return err
 	}
@@ -243,8 +259,5 @@ func everything(ctx context.Context, w *world) error {
 			return err
 		}
 	}
-	if err := w.node.Mine(ctx, 1); err != nil {
-		return err
-	}
-	return w.Watch(ctx, realm.Test)
+	return nil
 }

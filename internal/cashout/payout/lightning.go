@@ -66,7 +66,7 @@ func (s *Service) advance(ctx context.Context, p Payout) (time.Duration, error) 
 func (s *Service) begin(ctx context.Context, p Payout) (time.Duration, error) {
 	rules, now := s.Policy.Lightning, s.Clocks.Now(p.Realm)
 	if p.attempts >= int64(rules.Tries) {
-		_, err := s.fail(ctx, p, Unpayable, actor)
+		_, err := s.fail(ctx, p, Unpayable)
 		return 0, err
 	}
 	stopped, err := s.Stopped(ctx, p.Realm)
@@ -84,7 +84,7 @@ func (s *Service) begin(ctx context.Context, p Payout) (time.Duration, error) {
 		return 0, err
 	}
 	if in.ExpiresAt.Before(now.Add(rules.Timeout)) {
-		_, err := s.fail(ctx, p, Expired, actor)
+		_, err := s.fail(ctx, p, Expired)
 		return 0, err
 	}
 	a := attempt{number: p.attempts + 1, invoice: text, hash: hexOf(in.Hash), state: attemptOpen, madeAt: now, expiresAt: in.ExpiresAt}
@@ -137,7 +137,7 @@ func (s *Service) unanswered(ctx context.Context, p Payout, why error) (time.Dur
 	if s.Clocks.Now(p.Realm).Sub(p.CreatedAt) < time.Duration(rules.Tries)*rules.Again {
 		return rules.Again, nil
 	}
-	_, err := s.fail(ctx, p, NoInvoice, actor)
+	_, err := s.fail(ctx, p, NoInvoice)
 	return 0, err
 }
 
@@ -245,11 +245,11 @@ func (s *Service) refuse(ctx context.Context, p Payout, a attempt, why string) (
 	saved := a.save(&p, a.sends)
 	over := p.To.Kind == destination.Invoice && a.expiresAt.Before(now.Add(rules.Again+rules.Timeout))
 	if over && a.reason == "expired" {
-		_, err := s.fail(ctx, p, Expired, actor, saved)
+		_, err := s.fail(ctx, p, Expired, saved)
 		return 0, err
 	}
 	if over || p.attempts >= int64(rules.Tries) {
-		_, err := s.fail(ctx, p, Unpayable, actor, saved)
+		_, err := s.fail(ctx, p, Unpayable, saved)
 		return 0, err
 	}
 	p.ChangedAt = now

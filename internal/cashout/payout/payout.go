@@ -131,6 +131,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	listener func(Payout) ([]storage.Effect, error)
+	ends     ends
 }
 
 // New returns the service, whose work is done by the queue. The policy must have passed

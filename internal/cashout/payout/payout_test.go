@@ -1,6 +1,7 @@
 package payout_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -133,27 +134,77 @@ func TestCancel(t *testing.T) {
 		ada := b.customer("ada")
 		p, l := b.pay(ada, b.address(destination.P2WPKH), 1000), b.pay(ada, b.handle(), 1000)
 		for _, p := range []payout.Payout{p, l} {
-			done, err := b.Cancel(t.Context(), "operator/ann", ada, p.ID)
+			done, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: p.ID})
 			if err != nil || done.State != payout.Failed || done.Reason != payout.Cancelled {
 				t.Fatalf("%+v, %v", done, err)
 			}
-			if _, err := b.Cancel(t.Context(), "operator/ann", ada, p.ID); fault.CodeOf(err) != fault.InvalidState {
+			if _, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: p.ID}); fault.CodeOf(err) != fault.InvalidState {
 				t.Errorf("twice: %v", err)
 			}
 		}
 		b.owes(ada, "1 held 0")
 		b.told(ada, "failed cancelled, failed cancelled")
+		if got := b.auditedIn(ada, "payout.cancel"); got != "cancel "+string(l.ID)+", cancel "+string(p.ID) {
+			t.Errorf("the audit log has %s", got)
+		}
 		b.work()
 		sent := b.pay(ada, b.address(destination.P2WPKH), 1000)
 		b.later(0)
 		b.expect(sent, "sent")
-		if _, err := b.Cancel(t.Context(), "operator/ann", ada, sent.ID); fault.CodeOf(err) != fault.InvalidState {
+		if _, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: sent.ID}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("one that was sent: %v", err)
 		}
-		if _, err := b.Cancel(t.Context(), "operator/ann", b.customer("bob"), sent.ID); fault.CodeOf(err) != fault.NotFound {
+		if _, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: b.customer("bob"), Payout: sent.ID}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("another's: %v", err)
 		}
 		b.verified()
+	})
+}
+
+// The figures count what is not over and what ended, know how long the oldest has waited,
+// and what the nodes had when they were last asked.
+func TestFigures(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		figures := func() string {
+			t.Helper()
+			f, err := b.Figures(t.Context(), realm.Test)
+			b.must(err)
+			settled, failed := b.Ended()
+			text := fmt.Sprintf("%d %d %d of %s, %d settled, %d failed", f.Open[payout.Held], f.Open[payout.Sending], f.Open[payout.Sent], f.Oldest, settled, failed)
+			for _, n := range f.Nodes {
+				text += fmt.Sprintf(", %s %t", n.Node, n.Low)
+			}
+			if f.Stopped {
+				text += ", stopped"
+			}
+			return text
+		}
+		expect := func(want string) {
+			t.Helper()
+			if got := figures(); got != want {
+				t.Errorf("%s\nwant %s", got, want)
+			}
+		}
+		expect("0 0 0 of 0s, 0 settled, 0 failed")
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		p, gone := b.pay(ada, b.address(destination.P2TR), 10_000), b.pay(ada, b.handle(), 10_000)
+		b.clock.Advance(time.Minute)
+		expect("2 0 0 of 1m0s, 0 settled, 0 failed, stopped")
+		_, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: gone.ID})
+		b.must(err)
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		b.later(0)
+		b.expect(p, "sent")
+		expect("0 0 1 of 1m0s, 0 settled, 1 failed, chain false, lightning false")
+		b.must(b.node.Mine(t.Context(), 1))
+		b.must(b.Watch(t.Context(), realm.Test))
+		expect("0 0 0 of 0s, 1 settled, 1 failed, chain false, lightning false")
+		f, err := b.Figures(t.Context(), realm.Test)
+		b.must(err)
+		if has, err := b.Nodes[realm.Test].Lightning.Balance(t.Context()); err != nil || f.Nodes[1].Amount.Minor != has || !f.Nodes[1].CheckedAt.Equal(b.clock.Now()) {
+			t.Errorf("%+v, %d, %v", f.Nodes[1], has, err)
+		}
 	})
 }
 

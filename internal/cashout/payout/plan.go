@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
@@ -137,15 +138,39 @@ func batchJob(r realm.Realm, at time.Time) storage.Effect {
 	return job.Enqueue(job.Request{Kind: jobBatch, Realm: r, RunAt: at, Unique: string(r)})
 }
 
+// Cancellation calls a payout back.
+type Cancellation struct {
+	Actor  string
+	Book   ledger.BookID
+	Payout ID
+	// Also is what to write with it; it may be nil, and must be pure.
+	Also func(Payout) ([]storage.Effect, error)
+}
+
 // Cancel fails a payout of which nothing was sent, and frees its money. It returns
 // not_found, or invalid_state for one that is under way or over.
-func (s *Service) Cancel(ctx context.Context, actor string, book ledger.BookID, payout ID) (Payout, error) {
-	p, err := s.Find(ctx, book, payout)
+func (s *Service) Cancel(ctx context.Context, c Cancellation) (Payout, error) {
+	p, err := s.Find(ctx, c.Book, c.Payout)
 	if err != nil {
 		return Payout{}, err
 	}
 	if p.State != Held {
 		return Payout{}, fault.New(fault.InvalidState, "the payout is %s: nobody can call it back", p.State)
 	}
-	return s.fail(ctx, p, Cancelled, actor)
+	// The books and the audit log are not written together: who tried comes first.
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: c.Actor, Action: auditCancel, Subject: string(p.ID), Book: string(p.Book), At: s.Clocks.Now(p.Realm)})
+	})
+	if err != nil {
+		return Payout{}, err
+	}
+	p.State, p.Reason = Failed, Cancelled
+	return s.end(ctx, p.release(c.Actor), p, func(p *Payout) ([]storage.Effect, error) {
+		told := s.event(eventFailed, p)
+		if c.Also == nil {
+			return told, nil
+		}
+		more, err := c.Also(*p)
+		return append(told, more...), err
+	})
 }

@@ -112,7 +112,7 @@ func (h *history) disturb(how string) {
 	case "resolve":
 		err = h.node.Resolve(ctx, p.Hash, rapid.Bool().Draw(h.draw, "success"))
 	case "cancel":
-		_, err = h.Cancel(ctx, "operator/ann", p.Book, p.ID)
+		_, err = h.Cancel(ctx, payout.Cancellation{Actor: "operator/ann", Book: p.Book, Payout: p.ID})
 	}
 	if fault.CodeOf(err) != fault.InvalidState {
 		h.must(err)

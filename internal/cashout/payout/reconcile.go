@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // DifferenceKind is a way in which a node's list and the payouts differ.
@@ -74,12 +75,15 @@ func (s *Service) ReconcileDue(ctx context.Context, r realm.Realm) error {
 }
 
 // Reconcile holds a day of a realm against what its nodes say they have paid, keeps the
-// result, and tells the operator of differences in the audit log, as payout.differs, and in
-// the program's. It returns invalid_request for what is no day, invalid_state for one that is
+// result, and tells the operator of differences as payout.differs: by an event, in the audit
+// log, and in the program's. It returns feature_disabled in a realm without nodes, invalid_request for what is no day, invalid_state for one that is
 // not over, and unavailable when a node does not answer.
 func (s *Service) Reconcile(ctx context.Context, r realm.Realm, day string) (Reconciliation, error) {
+	if _, ok := s.Nodes[r]; !ok {
+		return Reconciliation{}, fault.New(fault.FeatureDisabled, "there are no payouts in the %s realm", r)
+	}
 	from, err := time.Parse(time.DateOnly, day)
-	if err != nil {
+	if err != nil || from.Format(time.DateOnly) != day {
 		return Reconciliation{}, fault.New(fault.InvalidRequest, "want a day such as 2026-11-27").At("day")
 	}
 	now, until := s.Clocks.Now(r), from.AddDate(0, 0, 1)
@@ -268,13 +272,29 @@ func (s *Service) file(ctx context.Context, r Reconciliation) error {
 			return err
 		}
 		first := r.Differences[0]
+		data := (&webhook.Data{}).Text("day", r.Day).Int("differences", r.Found).Text("first", string(first.Kind)+" "+first.Subject)
+		if err := tx.Apply(ctx, s.Outbox.Operators(webhook.Event{Realm: r.Realm, Type: eventDiffers, Data: data.JSON(), At: r.MadeAt})); err != nil {
+			return err
+		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: auditDiffers, Subject: string(r.Realm) + "/" + r.Day, At: r.MadeAt,
-			Detail: map[string]string{"differences": strconv.FormatInt(r.Found, 10), "first": string(first.Kind) + " " + string(first.Subject)}})
+			Detail: map[string]string{"differences": strconv.FormatInt(r.Found, 10), "first": string(first.Kind) + " " + first.Subject}})
 	})
 	if err == nil && r.Found > 0 {
+		s.ends.differences.Add(r.Found)
 		s.Logger.ErrorContext(ctx, "payouts and the nodes' own lists differ", "realm", string(r.Realm), "day", r.Day, "differences", r.Found)
 	}
 	return err
+}
+
+// Reconciliations returns the newest days of a realm that were reconciled, without their
+// differences: so many at the most.
+func (s *Service) Reconciliations(ctx context.Context, r realm.Realm, limit int) ([]Reconciliation, error) {
+	return storage.All(ctx, s.DB, func(row storage.Row) (d Reconciliation, err error) {
+		var at int64
+		err = row.Scan(&d.Day, &d.Payments, &d.Found, &at)
+		d.Realm, d.MadeAt = r, storage.Time(at)
+		return d, err
+	}, listDays, string(r), limit)
 }
 
 // FindReconciliation returns the reconciliation of a day, or not_found.

@@ -28,11 +28,13 @@ const (
 	eventSettled     = "payout.settled"
 	eventFailed      = "payout.failed"
 	eventReorganised = "payout.reorganised"
+	// eventDiffers is the operators'.
+	eventDiffers = "payout.differs"
 )
 
 // EventTypes returns the types of this package's events.
 func EventTypes() []string {
-	return []string{eventSent, eventSettled, eventFailed, eventReorganised}
+	return []string{eventSent, eventSettled, eventFailed, eventReorganised, eventDiffers}
 }
 
 // event is the effect of telling subscribers how a payout stands.
@@ -66,7 +68,7 @@ func (s *Service) settle(ctx context.Context, p Payout, fee money.Amount, with .
 		p.ChangedAt = s.Clocks.Now(p.Realm)
 		return s.write(ctx, p, slices.Concat(with, s.event(eventSettled, &p))...)
 	}
-	return s.end(ctx, op, p, func(p *Payout) []storage.Effect { return slices.Concat(with, s.event(eventSettled, p)) })
+	return s.end(ctx, op, p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventSettled, p)), nil })
 }
 
 // posted is a posting of so many satoshis, the other way round below zero, or none.
@@ -82,16 +84,20 @@ func posted(debit, credit ledger.AccountID, satoshi int64) []ledger.Posting {
 
 // fail ends a payout that was not paid and cannot be any more, with the rows that belong
 // with it: the hold is released.
-func (s *Service) fail(ctx context.Context, p Payout, why Reason, by string, with ...storage.Effect) (Payout, error) {
+func (s *Service) fail(ctx context.Context, p Payout, why Reason, with ...storage.Effect) (Payout, error) {
 	p.State, p.Reason = Failed, why
-	op := ledger.Operation{Kind: kindFail, Key: kindFail + "/" + string(p.ID), Actor: by, Holds: []ledger.HoldChange{{Action: ledger.Release, ID: p.Hold}}}
-	return s.end(ctx, op, p, func(p *Payout) []storage.Effect { return slices.Concat(with, s.event(eventFailed, p)) })
+	return s.end(ctx, p.release(actor), p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventFailed, p)), nil })
+}
+
+// release is the operation that frees the money of a payout.
+func (p *Payout) release(by string) ledger.Operation {
+	return ledger.Operation{Kind: kindFail, Key: kindFail + "/" + string(p.ID), Actor: by, Holds: []ledger.HoldChange{{Action: ledger.Release, ID: p.Hold}}}
 }
 
 // end does the operation that ends a payout, with its row and, the first time, what the
 // listener wants. One that was done before is stale: the row, which was written with it,
 // says more than the caller knew.
-func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with func(*Payout) []storage.Effect) (Payout, error) {
+func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with func(*Payout) ([]storage.Effect, error)) (Payout, error) {
 	first := p.EndedAt.IsZero()
 	op.Book, op.Intent, op.Reference, op.At = p.Book, op.Key, string(p.ID), s.Clocks.Now(p.Realm)
 	if op.Actor == "" {
@@ -102,9 +108,10 @@ func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with f
 		if first {
 			p.EndedAt = o.At
 		}
-		effects := append([]storage.Effect{p.save()}, with(&p)...)
-		if !first {
-			return effects, nil
+		more, err := with(&p)
+		effects := append([]storage.Effect{p.save()}, more...)
+		if err != nil || !first {
+			return effects, err
 		}
 		heard, err := s.listener(p)
 		return append(effects, heard...), err
@@ -117,6 +124,9 @@ func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with f
 		return Payout{}, fmt.Errorf("%s %s: %w", op.Kind, p.ID, storage.ErrStale)
 	}
 	p.version++
+	if first {
+		s.ends.count(p.State)
+	}
 	return p, nil
 }
 

@@ -367,9 +367,12 @@ func (b *bench) received() string {
 }
 
 // audited are the actions in the audit log that begin so, oldest first, with their subjects.
-func (b *bench) audited(prefix string) string {
+func (b *bench) audited(prefix string) string { return b.auditedIn("", prefix) }
+
+// auditedIn is audited, of a book's own records.
+func (b *bench) auditedIn(book ledger.BookID, prefix string) string {
 	b.t.Helper()
-	all, err := b.Audit.List(b.t.Context(), audit.Filter{})
+	all, err := b.Audit.List(b.t.Context(), audit.Filter{Book: string(book)})
 	b.must(err)
 	var names []string
 	for _, e := range all {

@@ -70,13 +70,18 @@ var (
 
 	findSwitch   = storage.SQL("payout.find_switch", `SELECT stopped FROM payout_switches WHERE realm = $1`)
 	upsertSwitch = storage.Upsert("payout.upsert_switch", "payout_switches", []string{"realm"}, "realm", "stopped", "actor", "changed_at")
-	addLevel     = storage.SQL("payout.add_level", `INSERT INTO payout_levels (realm, subject, level, changed_at) VALUES ($1, $2, 'enough', $3)
-		ON CONFLICT (realm, subject) DO NOTHING`)
+	addLevel     = storage.SQL("payout.add_level", `INSERT INTO payout_levels (realm, subject, level, currency, balance_minor, checked_at, changed_at)
+		VALUES ($1, $2, 'enough', 'BTC', 0, $3, $3) ON CONFLICT (realm, subject) DO NOTHING`)
 	lockLevel   = storage.SQL("payout.lock_level", `SELECT level FROM payout_levels WHERE realm = $1 AND subject = $2 {lock}`)
-	upsertLevel = storage.Upsert("payout.upsert_level", "payout_levels", []string{"realm", "subject"}, "realm", "subject", "level", "changed_at")
+	saveLevel   = storage.SQL("payout.save_level", `UPDATE payout_levels SET level = $3, balance_minor = $4, checked_at = $5, changed_at = $6 WHERE realm = $1 AND subject = $2`)
+	saveBalance = storage.SQL("payout.save_balance", `UPDATE payout_levels SET balance_minor = $3, checked_at = $4 WHERE realm = $1 AND subject = $2`)
+	listLevels  = storage.SQL("payout.list_levels", `SELECT subject, level, balance_minor, checked_at FROM payout_levels WHERE realm = $1 ORDER BY subject`)
+	countOpen   = storage.SQL("payout.count_open", `SELECT state, COUNT(*), MIN(created_at) FROM payout_payouts
+		WHERE realm = $1 AND state IN ('held', 'sending', 'sent') GROUP BY state ORDER BY state`)
 
 	upsertDay        = storage.Upsert("payout.upsert_day", "payout_days", []string{"realm", "day"}, "realm", "day", "payments", "found", "made_at")
 	findDay          = storage.SQL("payout.find_day", `SELECT payments, found, made_at FROM payout_days WHERE realm = $1 AND day = $2`)
+	listDays         = storage.SQL("payout.list_days", `SELECT day, payments, found, made_at FROM payout_days WHERE realm = $1 ORDER BY day DESC LIMIT $2`)
 	lastDay          = storage.SQL("payout.last_day", `SELECT COALESCE(MAX(day), '') FROM payout_days WHERE realm = $1`)
 	insertDifference = storage.Insert("payout.insert_difference", "payout_differences", "realm", "day", "number", "kind", "subject", "want", "got")
 	clearDay         = storage.SQL("payout.clear_day", `DELETE FROM payout_differences WHERE realm = $1 AND day = $2`)

@@ -195,10 +195,13 @@ func (s *Service) Release(ctx context.Context, r Ref) (Case, error) {
 		if err != nil {
 			return err
 		}
-		if mine {
-			effects = append(effects, releaseReview.With(string(r.Book), string(r.Order), r.Actor))
+		if !mine {
+			return tx.Apply(ctx, effects)
 		}
-		return tx.Apply(ctx, effects)
+		if err := tx.Apply(ctx, append(effects, releaseReview.With(string(r.Book), string(r.Order), r.Actor))); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, &c, audit.Record{Actor: r.Actor, Action: "review.release"})
 	})
 }
 

@@ -96,6 +96,9 @@ func TestQueue(t *testing.T) {
 		if got := show(); got != "true , false " {
 			t.Errorf("released: %s", got)
 		}
+		if got := actions(d, second); strings.Count(got, "bob release") != 1 || strings.Contains(got, "ada release") {
+			t.Errorf("recorded: %s", got)
+		}
 	})
 }
 

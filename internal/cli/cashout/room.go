@@ -1,5 +1,6 @@
 // Package cashout has the commands about prepaid cards that become bitcoin: the queue of
-// orders that wait for a reviewer, decisions, and the switch that stops payouts.
+// orders that wait for a reviewer, decisions, the switch that stops payouts, and what the
+// nodes' own lists say.
 package cashout
 
 import (
@@ -15,8 +16,8 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; stop and resume payouts"}
-	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume())
+	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; stop, resume, cancel and reconcile payouts"}
+	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume(), p.cancel(), p.reconcile())
 	for _, setting := range config.Default().Describe(nil) {
 		if setting.Name == "cashout" { // decisions need what the server has
 			cmd.PersistentFlags().String("cashout", setting.Default, setting.About)

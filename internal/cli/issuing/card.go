@@ -25,12 +25,15 @@ func (p *program) issueCard() *cobra.Command {
 	var owner shell.Owner
 	var n issuing.NewCard
 	var amount, currency, limit, person string
+	var within map[string]string
+	var times map[string]int64
 	cmd := &cobra.Command{
 		Use: "issue", Short: "Issue a card from a customer's wallet", Args: cobra.NoArgs,
 		Long: `Issue makes an active card and has the customer's wallet pay what is on it at first.
 Its number is not shown: the customer reads it over the API.`,
 		Example: `  scrip card issue --customer cus_01… --realm live --bin 491653 --amount 500 --label 'Ad spend'
-  scrip card issue --customer cus_01… --bin 531993 --amount 50 --limit 200 --category software --category 5734 --single-use`,
+  scrip card issue --customer cus_01… --bin 531993 --amount 50 --limit 200 --category software --category 5734 --single-use
+  scrip card issue --customer cus_01… --bin 531993 --amount 50 --within payment=20,day=40 --times day=3 --merchant 000123456789 --country US`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if n.Amount, err = shell.ParseAmount(amount, currency); err != nil {
 				return err
@@ -39,6 +42,9 @@ Its number is not shown: the customer reads it over the API.`,
 				if n.SpendingLimit, err = shell.ParseAmount(limit, currency); err != nil {
 					return err
 				}
+			}
+			if n.Controls.Limits, err = limits(within, times, currency); err != nil {
+				return err
 			}
 			n.Cardholder = cardholder.ID(person)
 			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
@@ -60,11 +66,33 @@ Its number is not shown: the customer reads it over the API.`,
 	flags.StringSliceVar(&n.Categories, "category", nil, "allow merchants of a category, such as software or 7372; may be repeated")
 	flags.StringVar(&person, "cardholder", "", "for whom it is; empty: nobody in particular")
 	flags.BoolVar(&n.Controls.SingleUse, "single-use", false, "its first captured payment is its last")
+	flags.StringToStringVar(&within, "within", nil, "the most that it may spend in a payment, day, week, month, year or its life, such as day=200")
+	flags.StringToInt64Var(&times, "times", nil, "how often it may pay in a day, week, month, year or its life, such as day=3")
+	flags.StringSliceVar(&n.Controls.Countries, "country", nil, "allow merchants of a country alone, ISO 3166-1; may be repeated")
+	flags.StringVar(&n.Controls.Merchant, "merchant", "", "the only merchant that may charge it, by the acquirer's merchant id")
 	flags.StringVar(&n.Key, "key", "", "makes the command repeatable")
 	for _, name := range []string{"bin", "amount"} {
 		shell.Must(cmd.MarkFlagRequired(name))
 	}
 	return cmd
+}
+
+// limits reads what may be spent, and how often, within windows.
+func limits(within map[string]string, times map[string]int64, currency string) ([]issuing.Limit, error) {
+	var all []issuing.Limit
+	for window, text := range within {
+		amount, err := shell.ParseAmount(text, currency)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, issuing.Limit{Window: issuing.Window(window), Amount: amount, Count: times[window]})
+	}
+	for window, count := range times {
+		if _, both := within[window]; !both {
+			all = append(all, issuing.Limit{Window: issuing.Window(window), Count: count})
+		}
+	}
+	return all, nil
 }
 
 func (p *program) fundCard() *cobra.Command {

@@ -79,7 +79,7 @@ func (s *Shell) Settings(cmd *cobra.Command) (config.Config, map[string]string, 
 // Options are what the settings say about an installation.
 func Options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
-		Secrets: c.Secrets, DNS: c.DNSServer, Deposits: c.Deposits, Issuing: issuing(c), Cashout: c.Cashout, Captcha: Captcha(c),
+		Secrets: c.Secrets, DNS: c.DNSServer, Deposits: c.Deposits, Issuing: issuing(c), Cashout: c.Cashout, Payouts: c.Payouts, Captcha: Captcha(c),
 		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
 }
 

@@ -15,7 +15,7 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	return []*cobra.Command{p.wallet(), p.deposit(), p.rate()}
+	return []*cobra.Command{p.wallet(), p.deposit(), p.rail(), p.rate()}
 }
 
 // depositsFlag offers the setting that a command needs beside the shared ones.

@@ -17,8 +17,8 @@ import (
 )
 
 func (p *program) wallet() *cobra.Command {
-	cmd := &cobra.Command{Use: "wallet", Short: "Wallets and their addresses: show, address, preview, import, pool, chain"}
-	cmd.AddCommand(p.showWallet(), p.giveAddress(), p.preview(), p.importAddresses(), p.pool(), p.chains())
+	cmd := &cobra.Command{Use: "wallet", Short: "Wallets and their addresses: show, address, preview, import, pool"}
+	cmd.AddCommand(p.showWallet(), p.giveAddress(), p.preview(), p.importAddresses(), p.pool())
 	return cmd
 }
 
@@ -197,23 +197,4 @@ func (p *program) pool() *cobra.Command {
 	}
 	depositsFlag(cmd)
 	return cmd
-}
-
-func (p *program) chains() *cobra.Command {
-	return &cobra.Command{
-		Use: "chain", Short: "Show how far each chain was looked at, and since when one does not answer", Args: cobra.NoArgs, Example: "  scrip wallet chain",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				states, err := app.Deposits.States(ctx)
-				if err != nil {
-					return err
-				}
-				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "PLACE", "LOOKED_AT", "FAILING_SINCE"}}
-				for _, s := range states {
-					l.Add(string(s.Realm), string(s.Chain), s.At, shell.Moment(s.LookedAt), shell.Moment(s.FailingSince))
-				}
-				return p.Print(cmd, l)
-			})
-		},
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +54,9 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 	for range maxTries {
 		first, err := s.known(ctx, a.Book, &m.message)
 		if err == nil && first != nil {
+			if first.Type == stepUnseen && kind == kindStandIn && m.alone() {
+				return s.overtaken(ctx, m, first)
+			}
 			if first.Type == stepUnseen {
 				return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a payment which was reversed before it came").At("key")
 			}
@@ -66,6 +71,14 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 		}
 	}
 	return Decision{}, fault.New(fault.Unavailable, "the payment is in use by too many at once")
+}
+
+// overtaken declines what another approved, because it was reversed before it was told of.
+func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decision, error) {
+	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
+		Merchant: m.advice.Merchant, At: m.advice.At})
+	a.message = m.message
+	return s.see(ctx, a, unseen)
 }
 
 // says is what a repeated message must say again. Who begins a payment names the card by it.
@@ -150,7 +163,7 @@ func (s *Service) look(ctx context.Context, m *matter) error {
 
 // alone reports whether the message begins a payment of its own.
 func (m *matter) alone() bool {
-	return m.kind == kindPost || m.kind == kindRefund && m.advice.Payment == "" && m.advice.Original == ""
+	return m.kind == kindPost || (m.kind == kindRefund || m.kind == kindStandIn) && m.advice.Payment == "" && m.advice.Original == ""
 }
 
 // begin makes the payment that the message begins. It has the merchant of the one that the
@@ -218,6 +231,9 @@ func (s *Service) carry(ctx context.Context, m *matter, p *plan) (Decision, bool
 	if len(p.holds) == 0 && len(p.guards) == 0 && p.take == 0 && p.give == 0 { // it moves nothing
 		return s.note(ctx, m, p)
 	}
+	if err := s.repaid(ctx, m, p); err != nil {
+		return Decision{}, false, err
+	}
 	for range maxTries {
 		var l line
 		outcome, err := s.Books.Submit(ctx, s.operation(m, p, &l))
@@ -264,8 +280,13 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 	switch {
 	case errors.As(err, &no):
 		return false, no.reason, nil
-	case errors.Is(err, errShape):
+	case errors.Is(err, errShape), code == fault.InsufficientFunds && p.force > 0:
 		return true, ReasonNone, s.measure(ctx, m, p)
+	case code == fault.AccountFrozen && p.force > 0 && !p.thaw:
+		p.thaw = true
+		return true, ReasonNone, nil
+	case code == fault.InsufficientFunds && p.repay > 0: // what was lent was repaid meanwhile
+		return false, ReasonNone, nil
 	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.GuardExceeded && p.bounds == nil:
 		return false, ReasonNone, nil
 	case code == fault.AccountClosed && !p.wallet && p.bounds == nil:
@@ -289,15 +310,15 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 	}
 }
 
-// measure looks at the card's account again: what it lacks for a posting, and whether its
-// balance freezes it afterwards.
+// measure looks at the card's account again: what it lacks for what is taken or held, and
+// whether its balance freezes it afterwards.
 func (s *Service) measure(ctx context.Context, m *matter, p *plan) error {
 	available, err := s.available(ctx, m.card)
 	if err != nil {
 		return err
 	}
-	p.lend = max(0, p.take-available.Minor)
-	available.Minor += p.lend - p.take
+	p.lend = max(0, p.take+p.force-available.Minor)
+	available.Minor += p.lend - p.take - p.force
 	if p.kind == kindIncrement {
 		available.Minor -= p.amount.Minor
 	}
@@ -321,13 +342,20 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 	case p.take > 0 && p.wallet: // nothing is left of the card: the book owes all of it
 		op.Open = []ledger.NewAccount{lent, to}
 		op.Postings = []ledger.Posting{{Debit: lent.ID, Credit: to.ID, Amount: amount(p.take)}}
-	case p.take > 0:
+	case p.force > 0 && p.wallet:
+		op.Open, op.Holds = []ledger.NewAccount{lent, to}, slices.Clone(p.holds)
+		op.Holds[0].Debit = lent.ID
+	case p.take > 0, p.force > 0:
 		op.Open = []ledger.NewAccount{card, to}
 		if p.lend > 0 {
 			op.Open = append(op.Open, lent)
 			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
 		}
-		op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
+		if p.take > 0 {
+			op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
+		} else if p.lend > 0 {
+			op.Guards = append(slices.Clone(p.guards), ledger.Guard{Counter: lentFor(m.payment.ID), Add: p.lend, Limit: math.MaxInt64})
+		}
 	case p.give > 0 && p.wallet:
 		purse := wallet.Account(m.card.BIN.Currency)
 		op.Open = []ledger.NewAccount{to, purse}
@@ -335,13 +363,25 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 	case p.give > 0:
 		op.Open = []ledger.NewAccount{to, card}
 		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
+	case p.repay > 0: // a frozen card gives back, too
+		op.Postings = []ledger.Posting{{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true}}
 	}
-	if p.freeze {
-		freeze, _ := s.Cards.AutoFreeze(m.card)
-		op.States = []ledger.StateChange{freeze}
-	}
+	op.States = s.states(m, p)
 	op.Effects = s.effects(m, p, l)
 	return op
+}
+
+// states are what a plan does to the state of the card's account. One that is frozen is
+// opened for an instant, and frozen again within the operation.
+func (s *Service) states(m *matter, p *plan) []ledger.StateChange {
+	freeze, _ := s.Cards.AutoFreeze(m.card)
+	switch {
+	case p.freeze:
+		return []ledger.StateChange{freeze}
+	case p.thaw && !p.wallet:
+		return []ledger.StateChange{{Account: freeze.Account, To: ledger.Open}, freeze}
+	}
+	return nil
 }
 
 // effects are the rows of a plan that was carried out. They refuse an outcome that is not
@@ -355,11 +395,11 @@ func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]s
 		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
 			return nil, errShape
 		}
-		if p.take > 0 && !p.wallet && (after.Available.IsNegative() || p.lend > 0 && after.Available.IsPositive()) {
+		if p.take+p.force > 0 && !p.wallet && (after.Available.IsNegative() || p.lend > 0 && after.Available.IsPositive()) {
 			return nil, errShape // another amount is lacking: it is lent, and nothing more
 		}
 		*l = m.line(p.line, p.amount, o.At)
-		l.Books, l.payment.State = o.Transaction, p.to
+		l.Books, l.Code, l.payment.State = o.Transaction, p.code, p.to
 		if touched {
 			l.Balance = after.Available
 		}
@@ -459,25 +499,45 @@ func orZero(p payment) int64 {
 }
 
 // expire ends one payment and reports whether this call did.
-func (s *Service) expire(ctx context.Context, p *payment) (bool, error) {
+func (s *Service) expire(ctx context.Context, p *payment) (did bool, err error) {
+	for range maxTries {
+		again := false
+		if did, again, err = s.tryExpire(ctx, p); err != nil {
+			return false, fmt.Errorf("expire payment %s: %w", p.ID, err)
+		}
+		if !again {
+			break
+		}
+	}
+	return did, nil
+}
+
+// tryExpire reports whether it ended a payment, and whether to look at it anew because what
+// is owed has changed.
+func (s *Service) tryExpire(ctx context.Context, p *payment) (did, again bool, err error) {
 	m := &matter{kind: kindExpire, advice: &Advice{Book: p.Book, Payment: p.ID}}
 	if err := s.look(ctx, m); err != nil || m.payment.State != StateOpen {
-		return false, err
+		return false, false, err
 	}
 	m.message = message{print: newMessage("", kindExpire, string(p.ID)).print}
 	planned := m.release(plan{kind: kindExpire, line: StepExpiry, to: StateOpen}, money.Amount{})
 	if planned.to == StateReversed {
 		planned.to = StateExpired
 	}
+	if err := s.repaid(ctx, m, &planned); err != nil {
+		return false, false, err
+	}
 	var l line
 	op := s.operation(m, &planned, &l)
 	op.Key = kindExpire + "/" + string(p.ID)
 	outcome, err := s.Books.Submit(ctx, op)
-	switch {
+	switch code := fault.CodeOf(err); {
 	case err == nil:
-		return !outcome.Replayed, nil
-	case errors.Is(err, storage.ErrStale), fault.CodeOf(err) == fault.HoldEnded, fault.CodeOf(err) == fault.HoldExceeded: // it changed since it was listed
-		return false, nil
+		return !outcome.Replayed, false, nil
+	case errors.Is(err, storage.ErrStale), code == fault.HoldEnded, code == fault.HoldExceeded: // it changed since it was listed
+		return false, false, nil
+	case planned.repay > 0 && (code == fault.InsufficientFunds || code == fault.GuardExceeded):
+		return false, true, nil
 	}
-	return false, fmt.Errorf("expire payment %s: %w", p.ID, err)
+	return false, false, err
 }

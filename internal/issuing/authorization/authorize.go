@@ -45,6 +45,7 @@ type shape struct {
 	lend   int64 // what the card lacks, lent from the receivable
 	freeze bool  // the balance is below the card's threshold afterwards
 	wallet bool  // the card's account is closed: its book pays, and its wallet is given
+	thaw   bool  // the card's account is frozen, and holds all the same
 }
 
 // refused is how the effects of an operation say no after the books said yes.
@@ -119,6 +120,9 @@ func (s *Service) begin(card *issuing.Card, r *Request) *attempt {
 	at := s.Clocks.Now(card.Realm)
 	a := &attempt{request: r, card: card, at: at, payment: payment{Book: card.Book, ID: ID(id.New(paymentPrefix)), Realm: card.Realm, Card: card.ID,
 		Merchant: r.Merchant, Entry: r.Entry, Challenge: r.Challenge, CreatedAt: at, revision: 1}}
+	if !id.Valid(challengePrefix, string(r.Challenge)) {
+		a.payment.Challenge = "" // it may be anything: it is looked for, and not kept
+	}
 	a.message = newMessage(r.Key, kindAuthorize, string(card.ID), r.Amount.String(), r.Original.String(), r.Original.Currency.String(),
 		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), fmt.Sprint(r.Captured), string(r.Challenge))
 	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: fraud.HashOf(string(card.Book), string(card.ID)),

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -15,6 +16,9 @@ import (
 const (
 	maxKey  = 200
 	maxText = 128
+	// maxMerchantID is that of a card network: such an id is shorter than a card's number.
+	maxMerchantID = 15
+	redacted      = "[redacted]"
 )
 
 // check returns what is wrong with how a request is written.
@@ -41,7 +45,14 @@ func (r *Request) check() error {
 	return nil
 }
 
+// check returns what is wrong with how a merchant is written, and leaves out of its texts
+// what passes for a card number: they are kept, shown and sent around.
 func (m *Merchant) check() error {
+	for _, text := range []*string{&m.ID, &m.Name, &m.City} {
+		if len(*text) > maxMerchantID && audit.HoldsNumber(*text) {
+			*text = redacted
+		}
+	}
 	for _, text := range []string{m.ID, m.Name, m.MCC, m.City, m.Country, m.Terminal, m.Acquirer} {
 		if len(text) > maxText || !isPlain(text) {
 			return fault.New(fault.InvalidRequest, "the merchant's texts have at most %d bytes of plain text", maxText).At("merchant")

@@ -24,6 +24,9 @@ type plan struct {
 	bounds *bounds
 	// take is posted from the card, beside what its hold gives, and give to it.
 	take, give int64
+	// force is held whatever the card has; repay goes back of what was lent for that.
+	force, repay int64
+	code         string // of an approval
 	// pays says that the card's owner spends anew, so that a low balance freezes the card.
 	pays bool
 	to   State
@@ -389,12 +392,7 @@ func (s *Service) Post(ctx context.Context, a Advice) (Decision, error) {
 }
 
 func (s *Service) post(_ context.Context, m *matter) (plan, Reason, error) {
-	b := boundsOf(m.card, m.at, m.advice.Amount.Minor)
-	for i := range b.guards {
-		b.guards[i].Limit = math.MaxInt64
-	}
-	m.payment.counted = b.counted()
-	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: b.guards, pays: true,
+	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: m.counted(), pays: true,
 		to: StateSettled, spent: m.advice.Amount.Minor, decides: true, fresh: true}, ReasonNone, nil
 }
 
@@ -435,6 +433,87 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 		d.Amount = a.Amount
 	}
 	return d, err
+}
+
+// StandIn holds what another approved in the issuer's stead: the merchant relies on it, so
+// that all of it is held, whatever the card's state and limits. What the card lacks is lent
+// to it from card.receivable, as for a post; of what is let go, that goes back first. The
+// card must be named; with an Original it adds to that payment, and begins one of its own
+// where the other has ended or is not known. One that was reversed before it came is
+// declined. It returns the faults of Post.
+func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
+	if a.Payment == "" && a.Original == "" {
+		return d, err
+	}
+	alone := a
+	alone.Payment, alone.Original = "", ""
+	switch code := fault.CodeOf(err); {
+	case code == fault.NotFound, code == fault.IdempotencyConflict: // it began a payment under this key, before the other came
+	case err != nil || d.Approved:
+		return d, err
+	default:
+		alone.Key = a.Key + keyRest
+	}
+	return s.about(ctx, &alone, kindStandIn, s.standIn)
+}
+
+func (s *Service) standIn(_ context.Context, m *matter) (plan, Reason, error) {
+	amount := m.advice.Amount
+	p := plan{kind: kindStandIn, line: TypeAuthorization, amount: amount, force: amount.Minor, pays: true, to: StateOpen, spent: amount.Minor, decides: true}
+	m.stoodIn = true
+	if !m.alone() {
+		if !m.open() {
+			return plan{}, ReasonEnded, nil
+		}
+		p.guards = m.payment.counters(amount.Minor, false)
+		p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: amount}}
+		return p, ReasonNone, nil
+	}
+	p.fresh, p.guards = true, m.counted()
+	m.payment.ExpiresAt = m.at.Add(s.Policy.trade(m.payment.Merchant.MCC).HoldFor)
+	p.holds = []ledger.HoldChange{{Action: ledger.Place, ID: m.payment.hold(), Amount: amount, Debit: m.card.Account().ID,
+		Credit: issuing.Settlement(m.card.BIN.Currency).ID}}
+	var err error
+	p.code, err = s.draw(approvalDigits)
+	return p, ReasonNone, err
+}
+
+// counted returns guards that count a payment which its limits do not stop.
+func (m *matter) counted() []ledger.Guard {
+	b := boundsOf(m.card, m.at, m.advice.Amount.Minor)
+	for i := range b.guards {
+		b.guards[i].Limit = math.MaxInt64
+	}
+	m.payment.counted = b.counted()
+	return b.guards
+}
+
+// lentFor names the counter of what was lent so that a payment could be held.
+func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
+
+// repaid completes a plan that lets go of what a payment holds: what was lent for it, and
+// is still owed, goes back.
+func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
+	if p.spent >= 0 || len(p.holds) == 0 {
+		return nil
+	}
+	counter := lentFor(m.payment.ID)
+	lent, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
+	if err != nil || lent[counter] == 0 {
+		return err
+	}
+	owed, err := s.Books.FindAccount(ctx, m.payment.Book, issuing.Receivable(m.card.BIN.Currency).ID)
+	if err != nil {
+		return err
+	}
+	if p.repay = min(-p.spent, lent[counter], owed.Available().Minor); p.repay > 0 {
+		p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: -p.repay})
+	}
+	return nil
 }
 
 // begins returns what is wrong with a message that begins a payment.

@@ -122,6 +122,7 @@ const (
 	kindIncrement = "authorization.increment"
 	kindCapture   = "authorization.capture"
 	kindPost      = "authorization.post"
+	kindStandIn   = "authorization.stand_in"
 	kindReverse   = "authorization.reverse"
 	kindExpire    = "authorization.expire"
 	kindRefund    = "authorization.refund"

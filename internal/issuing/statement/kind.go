@@ -53,6 +53,7 @@ var kinds = map[string]Kind{
 	"card.clear":              Return,
 	"authorization.authorize": Authorization,
 	"authorization.increment": Authorization,
+	"authorization.stand_in":  Authorization,
 	"authorization.capture":   Settlement,
 	"authorization.post":      Settlement,
 	"authorization.reverse":   Release,

@@ -80,7 +80,7 @@ func (h *history) step() {
 			some.Amount = usd(1 + amount/4)
 		}
 	}
-	switch h.dice.IntN(14) {
+	switch h.dice.IntN(15) {
 	case 0:
 		h.load(amount)
 	case 1:
@@ -110,6 +110,10 @@ func (h *history) step() {
 			h.cards = append(h.cards, h.issue(10_000))
 		}
 	case 13:
+		d, err := h.Payments.StandIn(ctx, authorization.Advice{Book: ann.Book, Card: card, Amount: usd(amount * 2), Merchant: merchant, Key: h.key()})
+		must(h.t, err)
+		h.paid = append(h.paid, d)
+	case 14:
 		h.clock.Advance(time.Duration(h.dice.Int64N(int64(12 * day))))
 		_, err := h.Payments.Expire(ctx)
 		must(h.t, err)

@@ -63,6 +63,8 @@ type Config struct {
 	Deposits string `yaml:"deposits" env:"DEPOSITS" about:"JSON file that describes crypto deposits: public keys, confirmations, sources of rates; empty: deposits in the sandbox alone"`
 	// Cashout is read at the start.
 	Cashout string `yaml:"cashout" env:"CASHOUT" about:"JSON file that describes how prepaid cards are turned into bitcoin: fee, messages, tiers, lists; empty: they are not"`
+	// Payouts is read at the start.
+	Payouts string `yaml:"payouts" env:"PAYOUTS" about:"JSON file that describes the nodes that pay bitcoin, and by which rules; empty: the sandbox's alone"`
 	// Captcha is empty where visitors prove work instead; with one the key and the file are required.
 	Captcha           string `yaml:"captcha" env:"CAPTCHA" about:"what visitors of portals who look like machines are asked: recaptcha, hcaptcha or turnstile; empty: a proof of work"`
 	CaptchaSiteKey    string `yaml:"captcha_site_key" env:"CAPTCHA_SITE_KEY" about:"site key of the captcha service"`

@@ -53,6 +53,7 @@ var samples = map[string][4]string{
 	"secrets":                {"file-secrets", "environment-secrets", "flag-secrets", ""},
 	"proxy_list":             {"file.txt", "environment.txt", "flag.txt", ""},
 	"cashout":                {"file.json", "environment.json", "flag.json", ""},
+	"payouts":                {"file.json", "environment.json", "flag.json", ""},
 	"deposits":               {"file.json", "environment.json", "flag.json", ""},
 	"captcha":                {"recaptcha", "hcaptcha", "turnstile", "other"},
 	"captcha_site_key":       {"file-key", "environment-key", "flag-key", ""},

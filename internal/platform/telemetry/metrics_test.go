@@ -89,6 +89,28 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// A family shows the figures that are there when metrics are read, with their labels; one
+// that does not fit its labels breaks the scrape and is not shown.
+func TestFamily(t *testing.T) {
+	m, there := NewMetrics(), []Sample{{Labels: []string{"test", "held"}, Value: 3}, {Labels: []string{"live", "held"}, Value: 0}}
+	read := func() []Sample { return there }
+	f := Family{Name: "scrip_payouts_open", Help: "A test.", Labels: []string{"realm", "state"}}
+	if err := m.Family(f, read); err != nil {
+		t.Fatal(err)
+	}
+	wantFigures(t, m, `scrip_payouts_open{realm="test",state="held"} 3`, `scrip_payouts_open{realm="live",state="held"} 0`)
+	there = there[:1]
+	if _, got := fetch(m.Handler().ServeHTTP); strings.Contains(got, `realm="live"`) {
+		t.Errorf("what is not there is shown:\n%s", got)
+	}
+	if m.Family(f, read) == nil {
+		t.Error("a name was registered twice")
+	}
+	if m.Family(Family{Name: "other", Help: "A test."}, read) == nil {
+		t.Error("another program's name was registered")
+	}
+}
+
 // Labels do not grow without end: what is beyond the limit is counted together.
 func TestLabelLimit(t *testing.T) {
 	m := NewMetrics()

@@ -206,7 +206,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"other network":  {200, `{"id":1,"result":{"chain":"main","blocks":1,` + rest + `}}`, "not on the network regtest"},
 		"starting":       {500, `{"id":1,"error":{"code":-28,"message":"Loading secret block index"}}`, "is starting"},
-		"wrong password": {401, ``, "refuses the password"},
+		"wrong password": {401, ``, "wants a login, or another one"},
 		"no JSON":        {200, `<html>`, "no JSON"},
 		"refused":        {500, `{"id":1,"error":{"code":-1,"message":"secret"}}`, "does not tell"},
 		"other answer":   {200, `{"id":1,"result":[1]}`, "not what was asked for"},

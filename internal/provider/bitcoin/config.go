@@ -1,17 +1,14 @@
 package bitcoin
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"io"
-	"net/netip"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Config says how a node is reached and where to begin.
@@ -42,18 +39,12 @@ const (
 // networks are what nodes call theirs.
 var networks = map[string]bool{mainNetwork: true, "test": true, "testnet4": true, "signet": true, "regtest": true, "simnet": true}
 
-func invalid(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
-}
+// maxConfig bounds a configuration, in bytes.
+const maxConfig = 64 << 10
 
 func parseConfig(text []byte) (c Config, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, invalid("", "want a JSON object with the keys of docs/operate/rails.md")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return c, invalid("", "something follows the object")
+	if err := call.Config(text, maxConfig, &c); err != nil {
+		return c, err
 	}
 	if c.TimeoutSeconds == 0 {
 		c.TimeoutSeconds = defaultTimeout
@@ -61,31 +52,37 @@ func parseConfig(text []byte) (c Config, err error) {
 	at, err := url.Parse(c.URL)
 	switch {
 	case err != nil || at.Host == "" || at.User != nil || (at.Scheme != "https" && at.Scheme != "http"):
-		return c, invalid("url", "want the node's address, such as http://127.0.0.1:8332, without a password in it")
-	case at.Scheme == "http" && !isLoopback(at.Hostname()):
-		return c, invalid("url", "a node on another machine needs https")
+		return c, call.Refuse("url", "want the node's address, such as http://127.0.0.1:8332, without a password in it")
+	case at.Scheme == "http" && !call.IsLoopback(at.Hostname()):
+		return c, call.Refuse("url", "a node on another machine needs https")
 	case !networks[c.Network]:
-		return c, invalid("network", "want main, test, testnet4, signet, regtest or simnet")
+		return c, call.Refuse("network", "want main, test, testnet4, signet, regtest or simnet")
 	case (c.CookieFile == "") == (c.PasswordFile == ""):
-		return c, invalid("cookie_file", "want either cookie_file, or user and password_file")
+		return c, call.Refuse("cookie_file", "want either cookie_file, or user and password_file")
 	case c.PasswordFile != "" && c.User == "":
-		return c, invalid("user", "want the user whose password is in password_file")
+		return c, call.Refuse("user", "want the user whose password is in password_file")
 	case c.FromHeight < 0:
-		return c, invalid("from_height", "want the height of a block")
+		return c, call.Refuse("from_height", "want the height of a block")
 	case c.TimeoutSeconds < 1 || c.TimeoutSeconds > longestTimeout:
-		return c, invalid("timeout_seconds", "want 1 to %d", longestTimeout)
+		return c, call.Refuse("timeout_seconds", "want 1 to %d", longestTimeout)
 	}
 	return c, nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
 
 const maxSecret = 4 << 10
+
+// login says in a request's header who calls.
+func (c *Config) login(header http.Header) error {
+	user, password, err := c.credentials()
+	if err != nil {
+		return err
+	}
+	r := http.Request{Header: header}
+	r.SetBasicAuth(user, password)
+	return nil
+}
 
 // credentials reads the user and the password, which may change while the program runs.
 func (c *Config) credentials() (user, password string, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -37,13 +38,13 @@ func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit
 }
 
 // judge says what a payment is by what the node says of its transaction.
-func (c *Chain) judge(ctx context.Context, p deposit.Payment, answer *reply) (deposit.Sighting, error) {
+func (c *Chain) judge(ctx context.Context, p deposit.Payment, answer *call.Reply) (deposit.Sighting, error) {
 	var v verbose
-	err := answer.read(&v)
+	err := read(answer, &v)
 	switch {
-	case isCode(err, codeNotFound) && isComplete(answer.Error.Message):
+	case call.IsCode(err, codeNotFound) && isComplete(answer.Refused().Message):
 		return c.gone(ctx, p)
-	case isCode(err, codeNotFound):
+	case call.IsCode(err, codeNotFound):
 		return deposit.Sighting{}, unavailable("the node has no index of all transactions, or not yet: it needs txindex=1")
 	case err != nil:
 		return deposit.Sighting{}, told(err, "of a transaction")
@@ -113,7 +114,7 @@ func (c *Chain) gone(ctx context.Context, p deposit.Payment) (deposit.Sighting, 
 		Spending string `json:"spendingtxid"`
 	}
 	err := c.node.call(ctx, &found, "gettxspendingprevout", spends)
-	if isCode(err, codeUnknownMethod) {
+	if call.IsCode(err, codeUnknownMethod) {
 		return s, nil // older nodes, and btcd
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/btcsuite/btcd/wire/v2"
 
+	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -33,7 +34,7 @@ func parsePlace(text string) (p place, err error) {
 	height, hash, _ := strings.Cut(text, "/")
 	p.hash = hash
 	if p.height, err = strconv.ParseInt(height, 10, 64); err != nil || p.height < 0 || len(hash) != hashLength {
-		return p, invalid("after", "%q is no place of this chain", text)
+		return p, call.Refuse("after", "%q is no place of this chain", text)
 	}
 	return p, nil
 }
@@ -150,7 +151,7 @@ func (c *Chain) resume(ctx context.Context, after string, tip place) (place, err
 func (c *Chain) before(ctx context.Context, at place) (place, bool, error) {
 	var text string
 	err := c.node.call(ctx, &text, "getblockheader", at.hash, false)
-	if isCode(err, codeNotFound) {
+	if call.IsCode(err, codeNotFound) {
 		return place{}, false, nil
 	}
 	if err != nil {
@@ -223,7 +224,7 @@ func (c *Chain) waiting(ctx context.Context) (found []deposit.Sighting, more boo
 	if err != nil {
 		return nil, false, err
 	}
-	read, all, err := c.readAll(fresh, answers)
+	known, all, err := c.readAll(fresh, answers)
 	if err != nil {
 		return nil, false, err
 	}
@@ -236,17 +237,17 @@ func (c *Chain) waiting(ctx context.Context) (found []deposit.Sighting, more boo
 		paid[ours[i].TxID] = true
 		found = append(found, ours[i].sighting(0))
 	}
-	c.remember(read, paid)
+	c.remember(known, paid)
 	return found, more, nil
 }
 
 // readAll parses the transactions that are still there.
-func (c *Chain) readAll(ids []string, answers []reply) (read map[string]*wire.MsgTx, all []output, err error) {
-	read = make(map[string]*wire.MsgTx, len(ids))
+func (c *Chain) readAll(ids []string, answers []call.Reply) (known map[string]*wire.MsgTx, all []output, err error) {
+	known = make(map[string]*wire.MsgTx, len(ids))
 	for i := range answers {
 		var text string
-		err := answers[i].read(&text)
-		if isCode(err, codeNotFound) {
+		err := read(&answers[i], &text)
+		if call.IsCode(err, codeNotFound) {
 			continue // it is in a block by now, or gone
 		}
 		if err != nil {
@@ -256,10 +257,10 @@ func (c *Chain) readAll(ids []string, answers []reply) (read map[string]*wire.Ms
 		if err != nil {
 			return nil, nil, err
 		}
-		read[ids[i]] = tx
+		known[ids[i]] = tx
 		all = append(all, c.outputs(tx)...)
 	}
-	return read, all, nil
+	return known, all, nil
 }
 
 // fresh returns the ids that were not read before, and forgets the others that wait no more.

@@ -1,16 +1,12 @@
 package monero
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Config says how a wallet and its node are reached, and which ones they are.
@@ -60,18 +56,12 @@ func isAddress(text, first string) bool {
 	return len(text) == addressLength && strings.Contains(first, text[:1]) && strings.Trim(text, digits58) == ""
 }
 
-func invalid(field, format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, format, args...).At(field)
-}
+// maxConfig bounds a configuration, in bytes.
+const maxConfig = 64 << 10
 
 func parseConfig(text []byte) (c Config, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, invalid("", "want a JSON object with the keys of docs/operate/rails.md")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return c, invalid("", "something follows the object")
+	if err := call.Config(text, maxConfig, &c); err != nil {
+		return c, err
 	}
 	if c.TimeoutSeconds == 0 {
 		c.TimeoutSeconds = defaultTimeout
@@ -79,17 +69,17 @@ func parseConfig(text []byte) (c Config, err error) {
 	on, ok := networks[c.Network]
 	switch {
 	case !ok:
-		return c, invalid("network", "want main, stage, test or regtest")
+		return c, call.Refuse("network", "want main, stage, test or regtest")
 	case !isAddress(c.Address, on.primary):
-		return c, invalid("address", "want the wallet's primary address, of the network %s", c.Network)
+		return c, call.Refuse("address", "want the wallet's primary address, of the network %s", c.Network)
 	case c.TimeoutSeconds < 1 || c.TimeoutSeconds > longestTimeout:
-		return c, invalid("timeout_seconds", "want 1 to %d", longestTimeout)
+		return c, call.Refuse("timeout_seconds", "want 1 to %d", longestTimeout)
 	}
 	if c.URL, err = base(c.URL, false); err != nil {
-		return c, invalid("url", "want the address of monero-wallet-rpc on this machine, such as http://127.0.0.1:18083")
+		return c, call.Refuse("url", "want the address of monero-wallet-rpc on this machine, such as http://127.0.0.1:18083")
 	}
 	if c.NodeURL, err = base(c.NodeURL, true); err != nil {
-		return c, invalid("node_url", "want monerod's address, such as http://127.0.0.1:18081, or https of another machine")
+		return c, call.Refuse("node_url", "want monerod's address, such as http://127.0.0.1:18081, or https of another machine")
 	}
 	return c, nil
 }
@@ -102,15 +92,10 @@ func base(text string, anywhere bool) (string, error) {
 	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
 		return "", errURL
 	}
-	if at.Scheme == "http" && isLoopback(at.Hostname()) || at.Scheme == "https" && anywhere {
+	if at.Scheme == "http" && call.IsLoopback(at.Hostname()) || at.Scheme == "https" && anywhere {
 		return strings.TrimSuffix(text, "/"), nil
 	}
 	return "", errURL
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }

@@ -8,6 +8,7 @@ package s3
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +27,11 @@ type Config struct {
 	// Endpoint is the store's address, such as "https://s3.eu-central-1.amazonaws.com".
 	// http is for stores in the same house.
 	Endpoint string
-	// Bucket is the one bucket, addressed by path.
-	Bucket string
+	Bucket   string
+	// PathStyle has the bucket named in the path (store/bucket) instead of in the host (bucket.store).
+	PathStyle bool
+	// TLS says whose certificates are believed; nil: the system's.
+	TLS *tls.Config
 	// Credential may get and delete objects of the bucket; forms are signed with it too.
 	Credential sigv4.Credential
 	// Timeout bounds one request: 30 seconds.
@@ -47,12 +51,18 @@ var (
 	keyForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 )
 
-const defaultTimeout = 30 * time.Second
+const (
+	defaultTimeout = 30 * time.Second
+	idle           = time.Minute
+	connections    = 16
+)
 
 // New returns the bucket that c names. It connects to nothing; now is the machine's clock.
 func New(c Config, now clock.Clock) (*Bucket, error) {
 	u, err := url.Parse(c.Endpoint)
 	switch {
+	case !c.PathStyle && strings.Contains(c.Bucket, ".") && u != nil && u.Scheme == "https":
+		return nil, errors.New("s3: a bucket with dots in its name is no host of the store's certificate: address it by path")
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("s3: the endpoint must be an http or https address without credentials")
 	case u.Path != "" && u.Path != "/":
@@ -65,12 +75,31 @@ func New(c Config, now clock.Clock) (*Bucket, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	client := &http.Client{Timeout: c.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &Bucket{config: c, base: strings.TrimSuffix(c.Endpoint, "/") + "/" + c.Bucket, client: client, clock: now}, nil
+	transport := &http.Transport{TLSClientConfig: c.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
+		IdleConnTimeout: idle, ResponseHeaderTimeout: c.Timeout, TLSHandshakeTimeout: c.Timeout}
+	client := &http.Client{Timeout: c.Timeout, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &Bucket{config: c, base: c.address(u), client: client, clock: now}, nil
+}
+
+// address is that of the bucket, without a slash at the end.
+func (c *Config) address(u *url.URL) string {
+	at := url.URL{Scheme: u.Scheme, Host: u.Host}
+	if c.PathStyle {
+		at.Path = "/" + c.Bucket
+	} else {
+		at.Host = c.Bucket + "." + u.Host
+	}
+	return at.String()
 }
 
 // Address is where forms are sent.
 func (b *Bucket) Address() string { return b.base }
+
+// Name is the bucket's.
+func (b *Bucket) Name() string { return b.config.Bucket }
+
+// Credential is what forms are signed with.
+func (b *Bucket) Credential() sigv4.Credential { return b.config.Credential }
 
 // Fetch returns an object of at most so many bytes, and false where there is none. A larger
 // one is an error.

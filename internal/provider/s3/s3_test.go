@@ -2,9 +2,12 @@ package s3_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +15,9 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout/image"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/platform/sigv4"
 	"github.com/scripcards/scrip/internal/provider/s3"
 )
@@ -56,7 +61,7 @@ func open(t *testing.T, objects map[string]string) (*s3.Bucket, *store, *httptes
 	s := &store{objects: objects, t: t}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	b, err := s3.New(s3.Config{Endpoint: server.URL + "/", Bucket: "card-images", Credential: credential}, clock.NewManual(began))
+	b, err := s3.New(s3.Config{Endpoint: server.URL + "/", Bucket: "card-images", PathStyle: true, Credential: credential}, clock.NewManual(began))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +94,7 @@ func TestObjects(t *testing.T) {
 // neither key nor secret.
 func TestErrors(t *testing.T) {
 	bucket, _, server := open(t, map[string]string{"/card-images/large": "seven77", "/card-images/moved": "redirect", "/elsewhere": "no"})
-	other, err := s3.New(s3.Config{Endpoint: server.URL, Bucket: "card-images", Credential: sigv4.Credential{AccessKey: "AKIDEXAMPLE", Secret: pan.NewSecret("another"), Region: "eu-central-1"}}, clock.NewManual(began))
+	other, err := s3.New(s3.Config{Endpoint: server.URL, Bucket: "card-images", PathStyle: true, Credential: sigv4.Credential{AccessKey: "AKIDEXAMPLE", Secret: pan.NewSecret("another"), Region: "eu-central-1"}}, clock.NewManual(began))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +120,7 @@ func TestErrors(t *testing.T) {
 
 // A configuration that cannot work is refused at once.
 func TestConfig(t *testing.T) {
-	good := s3.Config{Endpoint: "https://s3.example", Bucket: "card-images", Credential: credential}
+	good := s3.Config{Endpoint: "https://s3.example", Bucket: "card-images", PathStyle: true, Credential: credential}
 	for name, change := range map[string]func(c *s3.Config){
 		"no endpoint":      func(c *s3.Config) { c.Endpoint = "" },
 		"another scheme":   func(c *s3.Config) { c.Endpoint = "ftp://s3.example" },
@@ -131,5 +136,52 @@ func TestConfig(t *testing.T) {
 		if _, err := s3.New(c, clock.System()); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// A configuration names the bucket in the path or in the host, reads the secret of a file,
+// and says which of its keys is wrong. It never repeats the secret.
+func TestOpen(t *testing.T) {
+	folder := keyfile.Folder(t.TempDir())
+	if err := os.WriteFile(filepath.Join(string(folder), "secret"), []byte("wJalrXUtnFEMI\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := func(change string) []byte {
+		all := map[string]any{"endpoint": "https://s3.example:9000", "region": "eu-central-1", "bucket": "card-images", "key_id": "AKIDEXAMPLE", "secret_file": "secret"}
+		if err := json.Unmarshal([]byte(change), &all); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for change, address := range map[string]string{
+		`{}`:                  "https://card-images.s3.example:9000",
+		`{"path_style":true}`: "https://s3.example:9000/card-images",
+		`{"endpoint":"http://127.0.0.1:9000/","allow_plain":true,"path_style":true}`: "http://127.0.0.1:9000/card-images",
+	} {
+		b, err := s3.Open(whole(change), folder, clock.System())
+		if err != nil {
+			t.Fatal(change, err)
+		}
+		if b.Address() != address || b.Name() != "card-images" || b.Credential().Secret.Reveal() != "wJalrXUtnFEMI" || b.Credential().Region != "eu-central-1" {
+			t.Errorf("%s: %s", change, b.Address())
+		}
+	}
+	for change, field := range map[string]string{
+		`{"endpoint":""}`: "endpoint", `{"endpoint":"https://s3.example/cards"}`: "endpoint", `{"endpoint":"http://s3.example","allow_plain":true}`: "endpoint",
+		`{"endpoint":"http://127.0.0.1:9000"}`: "endpoint", `{"region":"a/b"}`: "region", `{"bucket":"A"}`: "bucket", `{"key_id":""}`: "key_id",
+		`{"secret_file":""}`: "secret_file", `{"secret_file":"gone"}`: "secret_file", `{"secret_file":"/etc/passwd"}`: "secret_file",
+		`{"tls":{"ca_file":"secret"}}`: "tls", `{"tls":{"roots":"x"}}`: "tls.roots", `{"timeout_ms":-1}`: "timeout_ms", `{"colour":1}`: "colour", `{"path_style":"yes"}`: "path_style",
+	} {
+		_, err := s3.Open(whole(change), folder, clock.System())
+		if fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != field || strings.Contains(err.Error(), "wJalr") {
+			t.Errorf("%s: %v at %q", change, err, fault.From(err).Field)
+		}
+	}
+	if _, err := s3.Open(whole(`{"bucket":"card.images"}`), folder, clock.System()); fault.CodeOf(err) != fault.InvalidRequest {
+		t.Errorf("a bucket with dots in a host of TLS: %v", err)
 	}
 }

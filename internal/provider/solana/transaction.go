@@ -194,5 +194,5 @@ func (s *status) confirmations(now moment) int64 {
 
 func (p *payment) sighting(signature string, confirmations int64) deposit.Sighting {
 	return deposit.Sighting{Payment: deposit.Payment{Chain: asset.Solana, TxID: signature, Index: p.index}, Address: p.address, Amount: p.amount,
-		Confirmations: confirmations}
+		Confirmations: confirmations, Final: confirmations >= final}
 }

@@ -63,6 +63,8 @@ type Deps struct {
 type Options struct {
 	// File describes the desk; empty: nothing is served.
 	File string
+	// Payouts describes who pays; empty: nobody but the sandbox.
+	Payouts string
 	// BaseURL is the public address of uploads; empty: each request's own host.
 	BaseURL string
 	// Captcha tells people from machines; nil: none is configured.
@@ -92,10 +94,20 @@ const sandboxNode = "sandbox"
 
 // Open puts the desk together and calls nobody.
 func Open(d Deps, o Options) (*Desk, error) {
+	paid, err := openPayers(o.Payouts)
+	if err != nil {
+		return nil, fmt.Errorf("payouts: %w", err)
+	}
 	k := &Desk{Realm: realm.Live, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
-	k.Images = image.New(image.Deps{DB: d.DB, Vault: d.Vault, Audit: d.Audit, Clocks: d.Clocks, Jobs: d.Jobs, Config: image.Config{URL: uploads(o.BaseURL), Bucket: bucket}})
+	var f file
+	if err = read(o.File, &f); err == nil {
+		err = k.pictures(&f, o.BaseURL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cashout: %w", err)
+	}
 	k.Payouts = payout.New(payout.Deps{DB: d.DB, Books: d.Books, Outbox: d.Outbox, Clocks: d.Clocks, Queue: d.Jobs, Audit: d.Audit, Logger: d.Logger,
-		Nodes: map[realm.Realm]payout.Nodes{}, Policy: payout.DefaultPolicy()})
+		Nodes: paid.nodes, Policy: paid.policy})
 	k.Phones = phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: d.Logger, Random: rand.Reader}, k.lines)
 	k.Orders = cashout.New(cashout.Deps{DB: d.DB, Books: d.Books, Vault: d.Vault, Accounts: d.Accounts, Outbox: d.Outbox, Queue: d.Jobs, Clocks: d.Clocks,
 		Phones: k.Phones, Logger: d.Logger, Random: rand.Reader, Desks: map[realm.Realm]*cashout.Desk{}})
@@ -105,14 +117,21 @@ func Open(d Deps, o Options) (*Desk, error) {
 	if o.File == "" {
 		return k, nil
 	}
-	f, err := read(o.File)
-	if err == nil {
-		err = k.configure(f, o)
-	}
-	if err != nil {
+	if err := k.configure(f, o); err != nil {
 		return nil, fmt.Errorf("cashout: %w", err)
 	}
 	return k, nil
+}
+
+// pictures says where images are uploaded to: the built-in store, or the one that the file names.
+func (k *Desk) pictures(f *file, baseURL string) error {
+	d := image.Deps{DB: k.deps.DB, Vault: k.deps.Vault, Audit: k.deps.Audit, Clocks: k.deps.Clocks, Jobs: k.deps.Jobs,
+		Config: image.Config{URL: uploads(baseURL), Bucket: bucket}}
+	if err := f.openStore(&d); err != nil {
+		return err
+	}
+	k.Images = image.New(d)
+	return nil
 }
 
 // bucket is what the built-in store is called.
@@ -153,8 +172,17 @@ func (k *Desk) serve(r realm.Realm, d *cashout.Desk, line phone.Line) {
 	k.Realm, k.lines[r], k.albums[r], k.Orders.Desks[r] = r, line, album{k.Images}, d
 }
 
-// sandbox has payouts of the test realm made by the simulated node.
-func (k *Desk) sandbox(network destination.Network) *node.Node {
+// sandbox has payouts of the test realm made by the simulated node, unless the operator
+// named a real one, and funds it then.
+func (k *Desk) sandbox(ctx context.Context) error {
+	if _, named := k.Payouts.Nodes[realm.Test]; named {
+		return nil
+	}
+	return fund(ctx, k.simulated(destination.Main))
+}
+
+// simulated is the simulated node, which pays in the test realm from now on.
+func (k *Desk) simulated(network destination.Network) *node.Node {
 	n := node.New(k.deps.DB, k.deps.Clocks.Of(realm.Test), sandboxNode, true)
 	k.Payouts.Nodes[realm.Test] = n.Nodes(network)
 	return n
@@ -168,13 +196,14 @@ const (
 )
 
 // Demo serves the test realm: the captcha's answer is captcha.DemoAnswer, every code is
-// 4321, and a simulated node pays. It is called before the server starts.
+// 4321, and a simulated node pays, or the one that the operator named. It is called before the server starts.
 func (k *Desk) Demo(ctx context.Context) error {
 	tick, err := ticker.New(ticker.Config{Rates: k.deps.Rates[realm.Test], Clock: k.deps.Clocks.Of(realm.Test)})
 	if err != nil {
 		return err
 	}
-	if err := fund(ctx, k.sandbox(destination.Main)); err != nil {
+	// A node that was told to be silent is no reason not to start: it was funded before.
+	if err := k.sandbox(ctx); err != nil && fault.CodeOf(err) != fault.Unavailable {
 		return err
 	}
 	k.PerMinute = demoRate
@@ -316,6 +345,3 @@ func (a album) Redact(ctx context.Context, actor, id string, area review.Rect) e
 }
 
 var errCaptcha = errors.New("the live realm needs a captcha: see the setting captcha")
-
-// errNodes says that the live realm has nobody who pays.
-var errNodes = fault.New(fault.Unavailable, "the live realm needs a node that pays, and this version has none")

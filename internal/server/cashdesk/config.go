@@ -16,8 +16,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/customer"
+	"github.com/scripcards/scrip/internal/cashout/image"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/phone"
+	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/cashout/ticker"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -26,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/provider/captcha"
 	"github.com/scripcards/scrip/internal/provider/geo"
+	"github.com/scripcards/scrip/internal/provider/s3"
 	"github.com/scripcards/scrip/internal/provider/screening"
 	"github.com/scripcards/scrip/internal/provider/sms"
 )
@@ -45,6 +48,8 @@ type file struct {
 	Services []json.RawMessage `json:"services"`
 	Places   placesFile        `json:"places"`
 	Review   reviewFile        `json:"review"`
+	// Store is an S3 bucket that images are uploaded to; absent: the built-in store.
+	Store json.RawMessage `json:"store"`
 	// KeepImagesDays and KeepBlockedDays count from a decision.
 	KeepImagesDays  int `json:"keep_images_days"`
 	KeepBlockedDays int `json:"keep_blocked_days"`
@@ -96,29 +101,69 @@ const (
 	keepBlocked = 5 * 365 * 24 * time.Hour
 )
 
-// read reads a file, strictly.
-func read(path string) (f file, err error) {
+// read reads a file into an object, strictly; without a path there is nothing to read.
+func read(path string, into any) error {
+	if path == "" {
+		return nil
+	}
 	opened, err := os.Open(path)
 	if err != nil {
-		return f, err
+		return err
 	}
 	defer func() { _ = opened.Close() }() // only read
 	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
 	switch {
 	case err != nil:
-		return f, err
+		return err
 	case len(text) > maxFile:
-		return f, fmt.Errorf("%s has more than %d bytes", path, maxFile)
+		return fmt.Errorf("%s has more than %d bytes", path, maxFile)
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return f, fmt.Errorf("%s: %w", path, err)
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return f, fmt.Errorf("%s: something follows the object", path)
+		return fmt.Errorf("%s: something follows the object", path)
 	}
-	return f, nil
+	return nil
+}
+
+// check returns what is wrong with a file that is served in a realm: what it says, and the
+// files that it names. It calls nobody.
+func (f *file) check(r realm.Realm) error {
+	for _, step := range []func() error{
+		f.checkCaptcha,
+		func() error { return f.openStore(&image.Deps{}) },
+		func() error { _, err := f.network(); return err },
+		func() error { _, err := f.fee(); return err },
+		func() error { _, err := f.Tiers.tiers(); return err },
+		func() error { return f.messages(r, &phone.Line{}) },
+		func() error { _, err := f.screeners(); return err },
+		func() error { _, err := f.Places.open(); return err },
+		func() error { return (&Desk{Reviews: &review.Service{}}).reviews(&f.Review) },
+		func() error { return f.keep(&cashout.Desk{}) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openStore has images uploaded to the store that the file names, if it names one.
+func (f *file) openStore(d *image.Deps) error {
+	if f.Store == nil {
+		return nil
+	}
+	store, err := s3.Open(f.Store, keyfile.Folder(""), clock.System())
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	c := store.Credential()
+	d.Bucket = store
+	d.Config = image.Config{URL: store.Address(), Bucket: store.Name(), Region: c.Region, AccessKey: c.AccessKey, Secret: c.Secret}
+	return nil
 }
 
 // configure serves what a file describes.
@@ -152,43 +197,84 @@ func (k *Desk) configure(f file, o Options) error {
 
 // pays says who pays and tells people from machines.
 func (k *Desk) pays(r realm.Realm, f *file, d *cashout.Desk) error {
-	switch f.Captcha {
-	case "":
-	case "work":
-		d.Captcha = captcha.NewWork(clock.System(), captcha.UsualZeros)
-	default:
-		return fmt.Errorf("captcha: %q: want work, or nothing", f.Captcha)
+	if err := f.checkCaptcha(); err != nil {
+		return err
 	}
+	if f.Captcha == work {
+		d.Captcha = captcha.NewWork(clock.System(), captcha.UsualZeros)
+	}
+	payer, paid := k.Payouts.Nodes[r]
 	if r == realm.Live {
-		if d.Captcha == nil {
+		switch {
+		case d.Captcha == nil:
 			return errCaptcha
+		case !paid:
+			return errNodes
+		case f.Network != "" && f.Network != string(destination.Main):
+			return errors.New("network: the live realm is on bitcoin's main network")
 		}
-		return errNodes
+		return nil
 	}
 	if d.Captcha == nil {
 		d.Captcha = captcha.Demo{}
 	}
-	network := destination.Main
-	if f.Network != "" {
-		var err error
-		if network, err = destination.ParseNetwork(f.Network); err != nil {
-			return fmt.Errorf("network: %w", err)
-		}
+	network, err := f.network()
+	if err != nil {
+		return err
 	}
-	n := k.sandbox(network)
+	if paid {
+		if f.Network != "" && network != payer.Network {
+			return fmt.Errorf("network: the node that pays is on the %s network", payer.Network)
+		}
+		return nil
+	}
+	n := k.simulated(network)
 	k.deps.Jobs.Every("cashout.fund_sandbox", alarmSweep, func(ctx context.Context) error { return fund(ctx, n) })
 	return nil
 }
 
-func (k *Desk) prices(r realm.Realm, f *file, d *cashout.Desk) error {
-	fee := int64(0)
-	if f.Fee != "" {
-		var err error
-		if fee, err = money.ParsePercent(f.Fee); err != nil {
-			return fmt.Errorf("fee: %q: %w", f.Fee, err)
-		}
+// work is the captcha that needs no service.
+const work = "work"
+
+func (f *file) checkCaptcha() error {
+	if f.Captcha != "" && f.Captcha != work {
+		return fmt.Errorf("captcha: %q: want work, or nothing", f.Captcha)
 	}
-	var err error
+	return nil
+}
+
+// network is the sandbox's.
+func (f *file) network() (destination.Network, error) {
+	if f.Network == "" {
+		return destination.Main, nil
+	}
+	network, err := destination.ParseNetwork(f.Network)
+	if err != nil {
+		return "", fmt.Errorf("network: %w", err)
+	}
+	return network, nil
+}
+
+// fee is what is added to the market's price, in hundredths of a percent.
+func (f *file) fee() (int64, error) {
+	if f.Fee == "" {
+		return 0, nil
+	}
+	fee, err := money.ParsePercent(f.Fee)
+	if err == nil && (fee < 0 || fee > ticker.MaxFee) {
+		err = fmt.Errorf("want 0 to %d", ticker.MaxFee/100)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("fee: %q: %w", f.Fee, err)
+	}
+	return fee, nil
+}
+
+func (k *Desk) prices(r realm.Realm, f *file, d *cashout.Desk) error {
+	fee, err := f.fee()
+	if err != nil {
+		return err
+	}
 	d.Ticker, err = ticker.New(ticker.Config{Rates: k.deps.Rates[r], Clock: k.deps.Clocks.Of(r), Fee: fee})
 	return err
 }

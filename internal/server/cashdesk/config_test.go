@@ -10,11 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/customer"
+	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/captcha"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/server/cashdesk"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -23,6 +27,12 @@ import (
 
 // open opens a desk with a file of the given text.
 func open(t *testing.T, text string, c cashout.Captcha) (*cashdesk.Desk, error) {
+	t.Helper()
+	return openPaid(t, text, "", c)
+}
+
+// openPaid opens a desk with files of the given texts, the second one of who pays.
+func openPaid(t *testing.T, text, paid string, c cashout.Captcha) (*cashdesk.Desk, error) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -39,9 +49,21 @@ func open(t *testing.T, text string, c cashout.Captcha) (*cashdesk.Desk, error) 
 		rates[r] = rate.New(rate.Deps{Sources: []rate.Named{{Name: "sandbox", Source: rate.Sandbox()}}, Clock: b.Clocks.Of(r), Logger: slog.New(slog.DiscardHandler),
 			Policy: rate.Policy{Least: 1, Refresh: time.Minute, Fresh: time.Hour, Stale: time.Hour, Timeout: time.Second, Outlier: 100, Spread: 100}})
 	}
-	text = strings.NewReplacer("$DIR", dir, "$LIST", list).Replace(text)
-	return cashdesk.Open(cashdesk.Deps{DB: b.DB, Books: b.Ledger, Vault: b.Vault, Accounts: b.Accounts, Outbox: b.Hooks.Outbox, Jobs: b.Jobs, Clocks: b.Clocks,
-		Audit: b.Audit, Limits: b.Limits, Rates: rates, Logger: slog.New(slog.DiscardHandler)}, cashdesk.Options{File: write("cashout.json", text), Captcha: c})
+	fill := strings.NewReplacer("$DIR", dir, "$LIST", list, "$SECRET", write("secret", "wJalrXUtnFEMI\n"))
+	options := cashdesk.Options{File: write("cashout.json", fill.Replace(text)), Captcha: c}
+	if paid != "" {
+		write("macaroon", "m")
+		options.Payouts = write("payouts.json", fill.Replace(paid))
+	}
+	k, err := cashdesk.Open(cashdesk.Deps{DB: b.DB, Books: b.Ledger, Vault: b.Vault, Accounts: b.Accounts, Outbox: b.Hooks.Outbox, Jobs: b.Jobs, Clocks: b.Clocks,
+		Audit: b.Audit, Limits: b.Limits, Rates: rates, Logger: slog.New(slog.DiscardHandler)}, options)
+	switch wrong := cashdesk.Check(options); {
+	case wrong != nil && err == nil:
+		t.Errorf("the check alone refuses: %v", wrong)
+	case wrong == nil && err != nil && strings.HasPrefix(err.Error(), "payouts"):
+		t.Errorf("the check does not tell of %v", err)
+	}
+	return k, err
 }
 
 const messages = `"messages":{"driver":"file","path":"$DIR/codes"}`
@@ -101,10 +123,19 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","keep_images_days":99999,` + messages + `}`:                                     "keep_images_days",
 		`{"realm":"test","message_limits":{"cents_per_day":-1},` + messages + `}`:                        "message_limits",
 		`{"realm":"test","services":[{"name":"a","url":"http://x.example/"}],` + messages + `,"fee":""}`: "services.0",
+		`{"realm":"test","store":{"endpoint":"s3"},` + messages + `}`:                                    "store",
 	} {
 		t.Run(fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:8], func(t *testing.T) {
 			if _, err := open(t, text, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+			path := filepath.Join(t.TempDir(), "cashout.json")
+			if err := os.WriteFile(path, []byte(strings.NewReplacer("$DIR", filepath.Dir(path), "$LIST", path).Replace(text)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// What the live realm needs stands in other settings.
+			if err := cashdesk.Check(cashdesk.Options{File: path}); !strings.Contains(text, `"live"`) && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("checked: %s: %v, want %s", text, err, want)
 			}
 		})
 	}
@@ -121,9 +152,84 @@ func TestWorkIsAsked(t *testing.T) {
 	}
 }
 
-// The live realm is not served as long as nobody pays there, whatever else is configured.
+// lndOn is a node of lnd on a network.
+func lndOn(network string) string {
+	return `{"lnd":{"url":"https://127.0.0.1:8080","macaroon_file":"$DIR/macaroon","network":"` + network + `"}}`
+}
+
+// The live realm is served when a node of the main network pays there, and not without.
 func TestLiveNeedsNode(t *testing.T) {
-	if _, err := open(t, `{"realm":"live","fee":"8.5",`+messages+`,"message_limits":{"text_cents":1}}`, captcha.Demo{}); err == nil || !strings.Contains(err.Error(), "node") {
-		t.Error(err)
+	live := `{"realm":"live","fee":"8.5",` + messages + `,"message_limits":{"text_cents":1}}`
+	for paid, want := range map[string]string{
+		"": "node", `{}`: "node", `{"test_nodes":` + lndOn("regtest") + `}`: "node",
+		`{"nodes":` + lndOn("regtest") + `}`: "nodes.lnd", `{"nodes":` + lndOn("main") + `}`: "",
+	} {
+		k, err := openPaid(t, live, paid, captcha.Demo{})
+		switch {
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: %v, want %s", paid, err, want)
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", paid, err)
+		case want == "" && (k.Realm != realm.Live || k.Payouts.Nodes[realm.Live].Network != "main"):
+			t.Errorf("served: %s", k.Realm)
+		}
+	}
+}
+
+// The test realm is paid by the node that was named, on its network, and by the simulated
+// one otherwise.
+func TestTestNode(t *testing.T) {
+	test := `{"realm":"test",` + messages + `}`
+	k, err := openPaid(t, test, `{"test_nodes":`+lndOn("regtest")+`,"test_addresses":{"allow_private":true}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, good := range map[string]bool{"bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080": true, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4": false} {
+		if _, err := k.Orders.Desks[realm.Test].Payouts.Parse(realm.Test, address); (err == nil) != good {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if _, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet); simulated {
+		t.Error("the simulated node pays")
+	}
+	if k, err = openPaid(t, test, `{}`, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet); !simulated {
+		t.Error("the simulated node does not pay")
+	}
+}
+
+// Rules that the file names hold, and the others are the usual ones.
+func TestPayoutRules(t *testing.T) {
+	k, err := openPaid(t, `{"realm":"test",`+messages+`}`, `{"rules":{"least":"0.0001","most":"0.5","daily":"2","low_wallet":"0.25","low_channels":"0.02","fee_floor":2,"fee_cap":300,
+		"fee_fallback":20,"target_blocks":3,"gather_seconds":0,"bump_minutes":30,"confirmations":2,"final_confirmations":12}}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := payout.DefaultPolicy()
+	sat := func(n int64) money.Amount { return money.New(n, money.BTC) }
+	want.Least, want.Most, want.Daily, want.Chain.Low, want.Lightning.Low = sat(10_000), sat(50_000_000), sat(200_000_000), sat(25_000_000), sat(2_000_000)
+	c := &want.Chain
+	c.Floor, c.Cap, c.Fallback, c.Target, c.Gather, c.Bump, c.Confirmations, c.Final = 2_000, 300_000, 20_000, 3, 0, 30*time.Minute, 2, 12
+	if diff := cmp.Diff(want, k.Payouts.Policy, cmp.Comparer(func(a, b money.Amount) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A mistake in the file of who pays keeps the desk from opening, and names its place.
+func TestPayoutsRefused(t *testing.T) {
+	for paid, want := range map[string]string{
+		`{"colour":1}`: "colour", `{}x`: "payouts.json", `{"nodes":{"lnd":{}}}`: "nodes.lnd", `{"test_nodes":` + lndOn("main") + `}`: "test_nodes.lnd",
+		`{"rules":{"least":"x"}}`: "rules.least", `{"rules":{"most":"0.000001"}}`: "limits", `{"rules":{"fee_floor":-1}}`: "rules.fee_floor",
+		`{"rules":{"fee_cap":5}}`: "chain.rates", `{"rules":{"bump_minutes":9000000000}}`: "rules.bump_minutes", `{"rules":{"gather_seconds":-1}}`: "rules.gather_seconds",
+		`{"test_addresses":{"certificate_file":"$DIR/gone"}}`: "test_addresses.certificate_file", `{"test_addresses":{"certificate_file":"$LIST"}}`: "test_addresses.certificate_file",
+	} {
+		if _, err := openPaid(t, `{"realm":"test",`+messages+`}`, paid, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", paid, err, want)
+		}
+	}
+	if _, err := openPaid(t, `{"realm":"test","network":"signet",`+messages+`}`, `{"test_nodes":`+lndOn("regtest")+`}`, nil); err == nil || !strings.Contains(err.Error(), "network") {
+		t.Errorf("two networks: %v", err)
 	}
 }

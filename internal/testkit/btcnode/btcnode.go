@@ -5,8 +5,11 @@ package btcnode
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,6 +42,7 @@ type Node struct {
 	url    string
 	folder string
 	miner  Wallet
+	client *http.Client
 }
 
 // Wallet is a key with its address, as the chain of tests and as the address book write it.
@@ -75,18 +79,34 @@ func must(t testing.TB, err error) {
 // Start runs btcd on loopback until the test ends.
 func Start(t testing.TB, miner Wallet) *Node {
 	t.Helper()
+	return start(t, miner, false)
+}
+
+// StartTLS is Start for nodes that speak to btcd with TLS alone.
+func StartTLS(t testing.TB, miner Wallet) *Node {
+	t.Helper()
+	return start(t, miner, true)
+}
+
+func start(t testing.TB, miner Wallet, secure bool) *Node {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	at := listener.Addr().String()
 	must(t, listener.Close())
-	n := &Node{t: t, url: "http://" + at, folder: t.TempDir(), miner: miner}
+	n := &Node{t: t, url: "http://" + at, folder: t.TempDir(), miner: miner, client: http.DefaultClient}
 	program := n.build()
 	must(t, os.WriteFile(n.password(), []byte(rpcPassword+"\n"), 0o600))
 	log, err := os.Create(filepath.Join(n.folder, "out"))
 	must(t, err)
-	command := exec.Command(program, "--regtest", "--notls", "--nolisten", "--nodnsseed", "--txindex", "--relaynonstd", "--debuglevel=error",
+	channel := []string{"--notls"}
+	if secure {
+		n.url, n.client = "https://"+at, &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{VerifyConnection: n.verify, InsecureSkipVerify: true}}}
+		channel = []string{"--rpccert=" + n.Certificate(), "--rpckey=" + filepath.Join(n.folder, "rpc.key")}
+	}
+	command := exec.Command(program, append(channel, "--regtest", "--nolisten", "--nodnsseed", "--txindex", "--addrindex", "--relaynonstd", "--debuglevel=error",
 		"--configfile="+filepath.Join(n.folder, "none"), "--datadir="+filepath.Join(n.folder, "data"), "--logdir="+filepath.Join(n.folder, "log"),
-		"--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)
+		"--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)...)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, command.Start())
@@ -132,6 +152,27 @@ func (n *Node) build() string {
 	return program
 }
 
+// verify compares the node's certificate with the one in its file, which it makes at its start.
+func (n *Node) verify(c tls.ConnectionState) error {
+	text, err := os.ReadFile(n.Certificate())
+	if err != nil {
+		return err
+	}
+	if block, _ := pem.Decode(text); block == nil || !bytes.Equal(block.Bytes, c.PeerCertificates[0].Raw) {
+		return errors.New("btcd has another certificate than its own")
+	}
+	return nil
+}
+
+// Certificate is the file of the certificate that a node with TLS has.
+func (n *Node) Certificate() string { return filepath.Join(n.folder, "rpc.cert") }
+
+// Access is where the node's RPC is, HOST:PORT, and who may call it.
+func (n *Node) Access() (address, user, password string) {
+	_, address, _ = strings.Cut(n.url, "://")
+	return address, rpcUser, rpcPassword
+}
+
 func (n *Node) password() string { return filepath.Join(n.folder, "password") }
 
 // Config is how Scrip is told of the node.
@@ -158,7 +199,7 @@ func (n *Node) Ask(out any, method string, params ...any) error {
 		return err
 	}
 	r.SetBasicAuth(rpcUser, rpcPassword)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := n.client.Do(r)
 	if err != nil {
 		return err
 	}
@@ -186,6 +227,34 @@ func (n *Node) Mine(blocks int) (hashes []string) {
 	return hashes
 }
 
+// Reorganise gives up a block with those after it for two empty ones in its place: what was
+// in it waits again, and is not in the next blocks by itself until Mine makes some.
+func (n *Node) Reorganise(block string) {
+	n.t.Helper()
+	given := n.block(block)
+	must(n.t, n.Call("invalidateblock", block))
+	parent := given.Header.PrevBlock
+	for i := range byte(2) {
+		b := wire.NewMsgBlock(&given.Header)
+		b.Header.PrevBlock, b.Header.Timestamp = parent, given.Header.Timestamp.Add(time.Duration(i+1)*time.Second)
+		first := given.Transactions[0].Copy()
+		first.TxIn[0].SignatureScript, first.TxIn[0].Witness = append(first.TxIn[0].SignatureScript, i), nil
+		first.TxOut = []*wire.TxOut{wire.NewTxOut(first.TxOut[0].Value/2, n.miner.script)} // it gets no fees, and commits to no witnesses
+		must(n.t, b.AddTransaction(first))
+		b.Header.MerkleRoot = first.TxHash()
+		for b.Header.Nonce = 0; !easy(b.BlockHash()); b.Header.Nonce++ {
+			continue
+		}
+		var raw bytes.Buffer
+		must(n.t, b.Serialize(&raw))
+		must(n.t, n.Call("submitblock", hex.EncodeToString(raw.Bytes())))
+		parent = b.BlockHash()
+	}
+}
+
+// easy reports whether a block's hash is below what chains of tests want.
+func easy(hash chainhash.Hash) bool { return hash[len(hash)-1] < 0x7f }
+
 // Coin is an output that can be spent.
 type Coin struct {
 	TX    string
@@ -197,16 +266,30 @@ type Coin struct {
 // Coinbase is what the miner got for a block. It can be spent a hundred blocks later.
 func (n *Node) Coinbase(block string) Coin {
 	n.t.Helper()
+	first := n.block(block).Transactions[0]
+	return Coin{first.TxHash().String(), 0, first.TxOut[0].Value, n.miner}
+}
+
+func (n *Node) block(hash string) *wire.MsgBlock {
+	n.t.Helper()
 	var text string
-	must(n.t, n.Ask(&text, "getblock", block, 0))
+	must(n.t, n.Ask(&text, "getblock", hash, 0))
 	var b wire.MsgBlock
 	must(n.t, b.Deserialize(hex.NewDecoder(strings.NewReader(text))))
-	first := b.Transactions[0]
-	return Coin{first.TxHash().String(), 0, first.TxOut[0].Value, n.miner}
+	return &b
 }
 
 // Pay spends a coin on an output and what is left on the miner, and returns the transaction.
 func (n *Node) Pay(from Coin, to Wallet, value, fee int64) string {
+	n.t.Helper()
+	tx := n.spend(from)
+	tx.AddTxOut(wire.NewTxOut(value, to.script))
+	tx.AddTxOut(wire.NewTxOut(from.Value-value-fee, n.miner.script))
+	return n.publish(from, tx)
+}
+
+// spend is a transaction with a coin, and without outputs.
+func (n *Node) spend(from Coin) *wire.MsgTx {
 	n.t.Helper()
 	hash, err := chainhash.NewHashFromStr(from.TX)
 	must(n.t, err)
@@ -214,8 +297,12 @@ func (n *Node) Pay(from Coin, to Wallet, value, fee int64) string {
 	in := wire.NewTxIn(wire.NewOutPoint(hash, from.Out), nil, nil)
 	in.Sequence = wire.MaxTxInSequenceNum - 2 // it may be replaced
 	tx.AddTxIn(in)
-	tx.AddTxOut(wire.NewTxOut(value, to.script))
-	tx.AddTxOut(wire.NewTxOut(from.Value-value-fee, n.miner.script))
+	return tx
+}
+
+// publish signs a transaction and hands it to the network.
+func (n *Node) publish(from Coin, tx *wire.MsgTx) string {
+	n.t.Helper()
 	spent := txscript.NewCannedPrevOutputFetcher(from.of.script, from.Value)
 	witness, err := txscript.WitnessSignature(tx, txscript.NewTxSigHashes(tx, spent), 0, from.Value, from.of.script, txscript.SigHashAll, from.of.key, true)
 	must(n.t, err)
@@ -226,10 +313,44 @@ func (n *Node) Pay(from Coin, to Wallet, value, fee int64) string {
 	return tx.TxHash().String()
 }
 
+// Fan spends a coin on so many equal outputs, and what is left but for a fee on the miner.
+func (n *Node) Fan(from Coin, to Wallet, outputs int, value int64) {
+	n.t.Helper()
+	const fee = 10_000
+	tx := n.spend(from)
+	for range outputs {
+		tx.AddTxOut(wire.NewTxOut(value, to.script))
+	}
+	tx.AddTxOut(wire.NewTxOut(from.Value-int64(outputs)*value-fee, n.miner.script))
+	n.publish(from, tx)
+}
+
+// Paid is how often a script was paid in the blocks of the main chain, and how much.
+func (n *Node) Paid(script []byte) (times int, satoshi int64) {
+	n.t.Helper()
+	var height int64
+	must(n.t, n.Ask(&height, "getblockcount"))
+	for ; height > 0; height-- {
+		var hash string
+		must(n.t, n.Ask(&hash, "getblockhash", height))
+		for _, tx := range n.block(hash).Transactions {
+			for _, out := range tx.TxOut {
+				if bytes.Equal(out.PkScript, script) {
+					times, satoshi = times+1, satoshi+out.Value
+				}
+			}
+		}
+	}
+	return times, satoshi
+}
+
 // Rest is what Pay left of a coin on the miner: the second output of tx.
 func (n *Node) Rest(from Coin, tx string, value, fee int64) Coin {
 	return Coin{tx, 1, from.Value - value - fee, n.miner}
 }
+
+// At returns the wallet of a script that somebody else has the key of.
+func At(script []byte) Wallet { return Wallet{script: script} }
 
 // To returns the wallet of an address that somebody else has the key of.
 func To(t testing.TB, book string) Wallet {

@@ -198,13 +198,6 @@ func (s *Service) Known(ctx context.Context, p Place, addresses []string) (map[s
 	return known, err
 }
 
-// Given returns the next addresses of a place that wallets were given, whoever made them, at
-// most so many, in an order of the database's behind one of them; the empty one is before
-// the first.
-func (s *Service) Given(ctx context.Context, p Place, after string, most int) ([]string, error) {
-	return storage.All(ctx, s.DB, storage.Scalar[string], listOwned, string(p.Realm), string(p.Chain), after, most)
-}
-
 // Issued returns how many addresses of a place its only maker gave. Where another one gave
 // some before, it returns unavailable: whoever watches the first one's does not see the other's.
 func (s *Service) Issued(ctx context.Context, p Place) (int64, error) {
@@ -223,6 +216,20 @@ func (s *Service) Issued(ctx context.Context, p Place) (int64, error) {
 		return 0, fault.New(fault.Unavailable, "addresses on %s were given that were made by another wallet", p.Chain)
 	}
 	return all[0].given, nil
+}
+
+// Owner is whose an address is.
+type Owner struct {
+	Address string
+	Book    ledger.BookID
+}
+
+// Owners returns the addresses of a place that follow after one, in order.
+func (s *Service) Owners(ctx context.Context, p Place, after string, limit int) ([]Owner, error) {
+	return storage.All(ctx, s.DB, func(r storage.Row) (o Owner, err error) {
+		err = r.Scan(&o.Address, (*string)(&o.Book))
+		return o, err
+	}, listOwners, string(p.Realm), string(p.Chain), after, limit)
 }
 
 // Given is an address with its chain.

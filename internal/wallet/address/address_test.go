@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -268,33 +267,6 @@ func TestIssued(t *testing.T) {
 		other := b.another(func(d *address.Deps) { d.Makers[monero] = key })
 		if _, err := other.Issued(context.Background(), monero); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("another maker: %v", err)
-		}
-	})
-}
-
-// The addresses that wallets were given are told in parts, each once, and those of another
-// chain are not among them.
-func TestGiven(t *testing.T) {
-	each(t, func(t *testing.T, b *bench) {
-		want := map[string]bool{}
-		for _, name := range []string{"first", "second", "third"} {
-			w := b.wallet(name)
-			want[b.give(w, asset.Bitcoin)] = true
-			b.give(w, asset.Monero)
-		}
-		after, got := "", map[string]bool{}
-		for range 2 {
-			some, err := b.Given(context.Background(), bitcoin, after, 2)
-			b.must(err)
-			for _, a := range some {
-				got[a], after = true, a
-			}
-		}
-		if !maps.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
-		}
-		if some, err := b.Given(context.Background(), bitcoin, after, 2); err != nil || len(some) != 0 {
-			t.Errorf("behind the last one: %v, %v", some, err)
 		}
 	})
 }

@@ -20,9 +20,9 @@ var (
 		VALUES ($1, $2, $3, $4) ON CONFLICT (realm, chain, address) DO NOTHING`)
 	knownAddresses = storage.Lookup("wallet.address_known_addresses", `SELECT address FROM wallet_address_owners
 		WHERE realm = $1 AND chain = $2 AND address IN ({values})`, "TEXT")
-	listOwned = storage.SQL("wallet.address_list_owned", `SELECT address FROM wallet_address_owners
+	findOwner  = storage.SQL("wallet.address_find_owner", `SELECT book_id FROM wallet_address_owners WHERE realm = $1 AND chain = $2 AND address = $3`)
+	listOwners = storage.SQL("wallet.address_list_owners", `SELECT address, book_id FROM wallet_address_owners
 		WHERE realm = $1 AND chain = $2 AND address > $3 ORDER BY address LIMIT $4`)
-	findOwner = storage.SQL("wallet.address_find_owner", `SELECT book_id FROM wallet_address_owners WHERE realm = $1 AND chain = $2 AND address = $3`)
 
 	addMaker = storage.SQL("wallet.address_add_maker", `INSERT INTO wallet_makers (realm, chain, maker, given)
 		VALUES ($1, $2, $3, 0) ON CONFLICT (realm, chain, maker) DO NOTHING`)

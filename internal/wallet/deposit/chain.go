@@ -16,14 +16,17 @@ type Payment struct {
 	Index int64
 }
 
-// Sighting is a payment as a chain shows it at one moment. Of one that is gone, the address
-// and the amount may be left out.
+// Sighting is a payment as a chain shows it at one moment. Of one that was told before, and
+// of one that is gone, the address and the amount may be left out.
 type Sighting struct {
 	Payment
 	Address string
 	Amount  asset.Amount
 	// Confirmations are 1 for a payment in the newest block, and 0 for one in no block yet.
 	Confirmations int64
+	// Final says that the chain will never give up the payment's block. Chains that know no
+	// such thing never say so.
+	Final bool
 	// Gone says that the chain does not know the payment any more, or never carries it out.
 	Gone bool
 	// ReplacedBy is the transaction that spent the same money otherwise, if that is known.
@@ -58,9 +61,9 @@ const (
 )
 
 func (s *Sighting) check() error {
-	forgotten := s.Gone && s.Address == "" && s.Amount == asset.Amount{}
+	known := s.Address == "" && s.Amount == asset.Amount{}
 	switch {
-	case forgotten && isName(s.TxID, maxTxID) && s.Index >= 0 && (s.ReplacedBy == "" || isName(s.ReplacedBy, maxTxID)):
+	case known && isName(s.TxID, maxTxID) && s.Index >= 0 && s.Confirmations >= 0 && (s.ReplacedBy == "" || isName(s.ReplacedBy, maxTxID)):
 		return nil
 	case s.Chain != s.Amount.Asset.Chain():
 		return fault.New(fault.InvalidRequest, "%s is not on %s", s.Amount.Asset, s.Chain)

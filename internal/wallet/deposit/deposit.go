@@ -76,9 +76,11 @@ type Deposit struct {
 	Amount  asset.Amount
 	Status  Status
 	Reason  Reason
-	// Confirmations are how many blocks bury it, as of the last look; it is credited with Required.
+	// Confirmations are how many blocks bury it, as of the last look; it is credited with
+	// Required, and if it is Final when the chain will not give up its block any more.
 	Confirmations int64
 	Required      int64
+	Final         bool
 	// Value is what it is worth, Fee the part that is kept, Credited what the wallet gets. Of
 	// a pending one they are as things stand; of an expired one they are zero.
 	Value    money.Amount

@@ -64,9 +64,9 @@ func (s *Service) observe(ctx context.Context, r realm.Realm, seen Sighting) (De
 // note writes down a payment that nobody saw before, at the rate of the moment.
 func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, seen Sighting) (Deposit, error) {
 	now := s.Clocks.Now(r)
-	rule := s.Policy.Rules[seen.Amount.Asset]
+	band := s.Policy.Rules[seen.Amount.Asset].band(seen.Amount)
 	d := Deposit{Book: book, ID: ID(id.New("dep")), Realm: r, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
-		Required: rule.required(seen.Amount), SeenAt: now, ChangedAt: now, watched: true, version: 1}
+		Required: band.Confirmations, Final: band.Final, SeenAt: now, ChangedAt: now, watched: true, version: 1}
 	s.appraise(ctx, &d)
 	d.Confirmations = min(seen.Confirmations, d.Required-1) // the rest is advance's to find
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
@@ -148,7 +148,7 @@ func (d *Deposit) judge(seen *Sighting, settled int64) action {
 		case seen.Gone:
 			d.leave(seen, before.Confirmations)
 			return expire
-		case seen.Confirmations < d.Required:
+		case seen.Confirmations < d.Required || d.Final && !seen.Final:
 		case d.Reason == BelowMinimum:
 			d.Status, d.watched = Expired, false
 			return expire

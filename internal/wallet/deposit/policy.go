@@ -7,10 +7,12 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
-// Band is how often deposits from an amount on must be confirmed.
+// Band is how often deposits from an amount on must be confirmed, and whether their block
+// must be final besides.
 type Band struct {
 	From          asset.Amount
 	Confirmations int64
+	Final         bool
 }
 
 // Rule is what holds for one asset.
@@ -49,7 +51,7 @@ func DefaultPolicy() Policy {
 		{asset.New(50_000_000_000, asset.XMR), 10, 60},
 	} {
 		a := r.least.Asset
-		p.Rules[a] = Rule{Minimum: r.least, Bands: []Band{{asset.New(0, a), r.confirmations}}, Settled: r.settled}
+		p.Rules[a] = Rule{Minimum: r.least, Bands: []Band{{From: asset.New(0, a), Confirmations: r.confirmations}}, Settled: r.settled}
 	}
 	return p
 }
@@ -84,7 +86,8 @@ func (r Rule) check(a asset.Asset) error {
 	for i, b := range r.Bands {
 		bad = bad || b.From.Asset != a || b.Confirmations < 1 || b.Confirmations > mostConfirmations || b.Confirmations > r.Settled
 		bad = bad || i == 0 && !b.From.IsZero() || i > 0 && !r.Bands[i-1].From.Less(b.From)
-		bad = bad || i > 0 && b.Confirmations < r.Bands[i-1].Confirmations
+		bad = bad || i > 0 && (b.Confirmations < r.Bands[i-1].Confirmations || r.Bands[i-1].Final && !b.Final)
+		bad = bad || b.Final && !knowsFinal(a.Chain())
 	}
 	if bad {
 		return fault.New(fault.InvalidRequest, "the rule of %s cannot hold", a)
@@ -92,13 +95,16 @@ func (r Rule) check(a asset.Asset) error {
 	return nil
 }
 
-// required returns how often a deposit must be confirmed.
-func (r Rule) required(amount asset.Amount) int64 {
-	n := r.Bands[0].Confirmations
+// knowsFinal reports whether a chain says which blocks it will never give up.
+func knowsFinal(c asset.Chain) bool { return c == asset.Ethereum || c == asset.Solana }
+
+// band returns the band of a deposit.
+func (r Rule) band(amount asset.Amount) Band {
+	found := r.Bands[0]
 	for _, b := range r.Bands {
 		if !amount.Less(b.From) {
-			n = b.Confirmations
+			found = b
 		}
 	}
-	return n
+	return found
 }

@@ -76,21 +76,27 @@ func (s *Service) news(ctx context.Context, p address.Place) error {
 		if err := s.observeAll(ctx, p, page.Sightings, 1); err != nil {
 			return err
 		}
-		if page.Next != place {
-			place = page.Next
-			err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-				_, err := tx.Exec(ctx, saveCursor, string(p.Realm), string(p.Chain), place)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		moved, err := s.move(ctx, p, place, page.Next)
+		if err != nil || !moved || !page.More {
+			return err
 		}
-		if !page.More {
-			return nil
-		}
+		place = page.Next
 	}
 	return nil
+}
+
+// move writes down how far a chain was read, unless somebody else went on from there, or
+// went back.
+func (s *Service) move(ctx context.Context, p address.Place, from, to string) (moved bool, err error) {
+	if from == to {
+		return true, nil
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, saveCursor, string(p.Realm), string(p.Chain), to, from)
+		moved = n == 1
+		return err
+	})
+	return moved, err
 }
 
 // watch looks at the deposits that are not settled: whether they are confirmed by now, or
@@ -134,6 +140,18 @@ func (s *Service) observeAll(ctx context.Context, p address.Place, all []Sightin
 	}
 	_ = group.Wait() // nobody returns an error
 	return errors.Join(errs...)
+}
+
+// The bounds of what counts as recently used.
+const (
+	recently  = 365 * 24 * time.Hour
+	maxRecent = 50_000
+)
+
+// Recent returns the addresses of a place that were given or paid within a year.
+func (s *Service) Recent(ctx context.Context, p address.Place) ([]string, error) {
+	since := storage.Micros(s.Clocks.Now(p.Realm).Add(-recently))
+	return storage.All(ctx, s.DB, storage.Scalar[string], listRecent, string(p.Realm), string(p.Chain), since, maxRecent)
 }
 
 // noteEvery is how often it is written down that a chain answers.

@@ -11,14 +11,14 @@ import (
 
 const (
 	columns = `d.book_id, d.deposit_id, d.realm, d.chain, d.asset, d.txid, d.output_index, d.address, d.units, d.status, d.reason,
-		d.confirmations, d.required, d.currency, d.value_minor, d.fee_minor, d.credited_minor, d.rate_numerator, d.rate_denominator,
+		d.confirmations, d.required, d.final, d.currency, d.value_minor, d.fee_minor, d.credited_minor, d.rate_numerator, d.rate_denominator,
 		d.rate_sources, d.rated_at, d.credits, d.credit_id, d.reversal_id, d.replaced_by, d.watched, d.version, d.seen_at, d.confirmed_at, d.changed_at`
 	filtered = ` FROM wallet_deposits d WHERE d.book_id = $1 AND ($2 = '' OR d.status = $2) AND ($3 = '' OR d.symbol = $3) AND ($4 = '' OR d.asset = $4)`
 )
 
 var (
 	insertDeposit = storage.Insert("wallet.deposit_insert_deposit", "wallet_deposits", "book_id", "deposit_id", "realm", "chain", "asset", "txid",
-		"output_index", "address", "units", "status", "reason", "confirmations", "required", "currency", "value_minor", "fee_minor", "credited_minor",
+		"output_index", "address", "units", "status", "reason", "confirmations", "required", "final", "currency", "value_minor", "fee_minor", "credited_minor",
 		"rate_numerator", "rate_denominator", "rate_sources", "rated_at", "credits", "credit_id", "reversal_id", "replaced_by", "watched", "version",
 		"seen_at", "confirmed_at", "changed_at", "symbol")
 	insertPayment = storage.SQL("wallet.deposit_insert_payment", `INSERT INTO wallet_payments (realm, chain, txid, output_index, book_id, deposit_id)
@@ -38,9 +38,14 @@ var (
 		WHERE book_id = $1 AND status = 'pending'`)
 	listWatched = storage.SQL("wallet.deposit_list_watched", `SELECT `+columns+` FROM wallet_deposits d
 		WHERE d.realm = $1 AND d.chain = $2 AND d.watched = 1 AND (d.book_id, d.deposit_id) > ($3, $4) ORDER BY d.book_id, d.deposit_id LIMIT $5`)
+	listRecent = storage.SQL("wallet.deposit_list_recent", `SELECT address FROM wallet_addresses
+		WHERE realm = $1 AND chain = $2 AND address <> '' AND given_at >= $3
+		UNION SELECT address FROM wallet_deposits WHERE realm = $1 AND chain = $2 AND seen_at >= $3 ORDER BY address LIMIT $4`)
 
 	findCursor = storage.SQL("wallet.deposit_find_cursor", `SELECT place FROM wallet_cursors WHERE realm = $1 AND chain = $2`)
 	saveCursor = storage.SQL("wallet.deposit_save_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
+		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place WHERE wallet_cursors.place = $4`)
+	setCursor = storage.SQL("wallet.deposit_set_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
 		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place`)
 	saveLooked = storage.SQL("wallet.deposit_save_looked", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
 		VALUES ($1, $2, '', $3, NULL) ON CONFLICT (realm, chain) DO UPDATE SET looked_at = excluded.looked_at, failing_since = NULL`)
@@ -58,7 +63,7 @@ const maxWatched = 100
 func (d *Deposit) row() []any {
 	num, den := d.Rate.Ratio()
 	return []any{string(d.Book), string(d.ID), string(d.Realm), string(d.Chain), string(d.Amount.Asset), d.TxID, d.Index, d.Address, d.Amount.Units(),
-		string(d.Status), string(d.Reason), d.Confirmations, d.Required, d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
+		string(d.Status), string(d.Reason), d.Confirmations, d.Required, flag(d.Final), d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
 		strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal), d.ReplacedBy, flag(d.watched), d.version,
 		storage.Micros(d.SeenAt), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt), string(d.Amount.Asset.Symbol())}
 }
@@ -81,10 +86,10 @@ func flag(b bool) int64 {
 func scanDeposit(r storage.Row) (d Deposit, err error) {
 	var units, paid, sources string
 	var a asset.Asset
-	var num, den, watched, seen, changed int64
+	var num, den, final, watched, seen, changed int64
 	rated, confirmed := storage.NullMicros(d.RatedAt), storage.NullMicros(d.ConfirmedAt)
 	err = r.Scan((*string)(&d.Book), (*string)(&d.ID), (*string)(&d.Realm), (*string)(&d.Chain), (*string)(&a), &d.TxID, &d.Index, &d.Address, &units,
-		(*string)(&d.Status), (*string)(&d.Reason), &d.Confirmations, &d.Required, &paid, &d.Value.Minor, &d.Fee.Minor, &d.Credited.Minor, &num, &den,
+		(*string)(&d.Status), (*string)(&d.Reason), &d.Confirmations, &d.Required, &final, &paid, &d.Value.Minor, &d.Fee.Minor, &d.Credited.Minor, &num, &den,
 		&sources, &rated, &d.credits, (*string)(&d.Credit), (*string)(&d.Reversal), &d.ReplacedBy, &watched, &d.version, &seen, &confirmed, &changed)
 	if err != nil {
 		return d, err
@@ -101,7 +106,7 @@ func scanDeposit(r storage.Row) (d Deposit, err error) {
 			return d, err
 		}
 	}
-	d.Sources, d.watched = strings.Fields(sources), watched == 1
+	d.Sources, d.watched, d.Final = strings.Fields(sources), watched == 1, final == 1
 	d.SeenAt, d.ChangedAt = storage.Time(seen), storage.Time(changed)
 	d.RatedAt, d.ConfirmedAt = storage.NullTime(rated), storage.NullTime(confirmed)
 	return d, nil

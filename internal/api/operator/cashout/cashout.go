@@ -1,6 +1,7 @@
 // Package cashout is the room of the operator API for those who review orders that turn
 // prepaid cards into bitcoin: the queue, who has which order in hand, pictures through links
-// that are short-lived and recorded, decisions, and the switch that stops payouts.
+// that are short-lived and recorded, decisions, the switch that stops payouts, and what the
+// nodes' own lists of payments say.
 //
 // It translates, and holds no rule. It must never show an order's token.
 package cashout
@@ -52,6 +53,12 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Get("cashouts.switch", "/cashouts/payouts"), a.stopped)
 	wire.Handle(s, desk.Post("cashouts.stop", "/cashouts/payouts/stop", desk.Administer), a.stop)
 	wire.Handle(s, desk.Post("cashouts.resume", "/cashouts/payouts/resume", desk.Administer), a.resume)
+	wire.Handle(s, desk.Get("cashouts.days", "/cashouts/payouts/days"), a.days)
+	wire.Handle(s, desk.Get("cashouts.day", "/cashouts/payouts/days/{day}"), a.day)
+	wire.Handle(s, desk.Post("cashouts.reconcile", "/cashouts/payouts/reconcile", desk.Administer), a.reconcile)
+	const paid = "/books/{book_id}/payouts/{payout_id}"
+	wire.Handle(s, desk.Get("payouts.get", paid), a.payout)
+	wire.Handle(s, desk.Once(desk.Post("payouts.cancel", paid+"/cancel", desk.Administer)), a.cancelPayout)
 	wire.Handle(s, desk.Get("cashouts.messages", "/cashouts/messages"), a.messages)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 )
 
 // cardView is a virtual card without its number.
@@ -91,6 +92,43 @@ func (a *api) findCard(ctx context.Context, c *call, in cardNumber) (cardView, e
 		return cardView{}, err
 	}
 	return a.card(ctx, c, cardPath{bookPath{string(found.Book)}, string(found.ID)})
+}
+
+type newCard struct {
+	bookPath
+	BINID        string            `json:"bin_id" wire:"required"`
+	Amount       string            `json:"amount" wire:"required,max=64"`
+	Label        string            `json:"label"`
+	Metadata     map[string]string `json:"metadata"`
+	Controls     *controlsView     `json:"controls"`
+	CardholderID string            `json:"cardholder_id"`
+}
+
+// issueCard makes an active card for a customer, paid from the customer's wallet.
+func (a *api) issueCard(ctx context.Context, c *call, in newCard) (cardView, error) {
+	h, err := a.holder(ctx, c, in.BookID)
+	if err != nil {
+		return cardView{}, err
+	}
+	bin, err := a.Cards.BIN(ctx, in.BINID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return cardView{}, desk.Invalid("bin_id", "no such BIN")
+	}
+	if err != nil {
+		return cardView{}, err
+	}
+	n := issuing.NewCard{BIN: bin.ID, Label: in.Label, Metadata: in.Metadata, Cardholder: cardholder.ID(in.CardholderID),
+		Also: desk.Storing(a.desk, c, viewCard)}
+	if n.Amount, err = amountOf("amount", in.Amount, bin.Currency); err != nil {
+		return cardView{}, err
+	}
+	if in.Controls != nil {
+		if n.Controls, err = in.Controls.controls(bin.Currency); err != nil {
+			return cardView{}, err
+		}
+	}
+	made, err := a.Cards.Issue(ctx, h, n)
+	return viewCard(made), a.desk.Raced(ctx, c, err)
 }
 
 type cardList struct {

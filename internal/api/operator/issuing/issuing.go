@@ -52,6 +52,7 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Get("spending_tiers.list", "/spending-tiers"), a.listTiers)
 	wire.Handle(s, put("spending_tiers.put", "/spending-tiers/{tier}"), a.putTier)
 	wire.Handle(s, desk.Post("cards.find", "/cards/find", desk.Read), a.findCard)
+	wire.Handle(s, desk.Created(desk.Post("cards.issue", "/books/{book_id}/cards", desk.Assist)), a.issueCard)
 	wire.Handle(s, desk.Get("cards.list", "/books/{book_id}/cards"), a.listCards)
 	wire.Handle(s, desk.Get("cards.get", card), a.getCard)
 	wire.Handle(s, desk.Once(desk.Patch("cards.change", card, desk.Assist)), a.changeCard)

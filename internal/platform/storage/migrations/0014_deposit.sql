@@ -71,6 +71,7 @@ CREATE TABLE wallet_deposits (
 	reason TEXT NOT NULL CHECK (reason IN ('', 'below_minimum', 'replaced', 'dropped', 'reorganised', 'no_rate', 'too_large')),
 	confirmations BIGINT NOT NULL CHECK (confirmations >= 0),
 	required BIGINT NOT NULL CHECK (required > 0),
+	final BIGINT NOT NULL CHECK (final IN (0, 1)),
 	currency TEXT NOT NULL,
 	value_minor BIGINT NOT NULL CHECK (value_minor >= 0),
 	fee_minor BIGINT NOT NULL CHECK (fee_minor >= 0),

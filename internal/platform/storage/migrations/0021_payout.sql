@@ -110,6 +110,9 @@ CREATE TABLE payout_levels (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	subject TEXT NOT NULL,
 	level TEXT NOT NULL CHECK (level IN ('low', 'enough')),
+	currency TEXT NOT NULL CHECK (currency = 'BTC'),
+	balance_minor BIGINT NOT NULL,
+	checked_at BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (realm, subject)
 );

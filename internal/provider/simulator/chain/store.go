@@ -19,6 +19,9 @@ var (
 	saveChanges = storage.SQL("simulator.save_changes", `UPDATE simulator_chains SET changes = $2 WHERE chain = $1`)
 	saveStalled = storage.SQL("simulator.save_stalled", `UPDATE simulator_chains SET stalled = $2 WHERE chain = $1`)
 	findStalled = storage.SQL("simulator.find_stalled", `SELECT stalled FROM simulator_chains WHERE chain = $1`)
+	findChanges = storage.SQL("simulator.find_changes", `SELECT changes FROM simulator_chains WHERE chain = $1`)
+	listHeld    = storage.Lookup("simulator.list_held", `SELECT `+columns+` FROM simulator_payments p
+		WHERE p.chain = $1 AND p.block > 0 AND p.gone = 0 AND p.address IN ({values})`, "TEXT")
 
 	findHeight = storage.SQL("simulator.find_height", `SELECT height FROM simulator_blocks WHERE chain = $1 AND address = $2`)
 	saveHeight = storage.SQL("simulator.save_height", `INSERT INTO simulator_blocks (chain, address, height) VALUES ($1, $2, $3)
@@ -79,6 +82,9 @@ func scanRow(r storage.Row) (row, error) {
 	return f.finish()
 }
 
+// finalAfter is how deep a block must be that simulated chains call final.
+const finalAfter = 64
+
 // told is a sighting with its number among the changes.
 type told struct {
 	deposit.Sighting
@@ -96,6 +102,7 @@ func scanSighting(r storage.Row) (told, error) {
 	t.Sighting = deposit.Sighting{Payment: p.Payment, Address: p.address, Amount: p.amount, Gone: p.gone, ReplacedBy: p.replacedBy}
 	if p.block > 0 {
 		t.Confirmations = height - p.block + 1
+		t.Final = t.Confirmations >= finalAfter
 	}
 	return t, err
 }

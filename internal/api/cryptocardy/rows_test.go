@@ -1,0 +1,177 @@
+package cryptocardy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// A seed has 10,000 requests an hour, whatever its minutes leave: as many at once, and
+// then as many as an hour's rate gives back.
+func TestHourlyLimit(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	minute, made, inMinute := 0, 0, 0
+	var w *httptest.ResponseRecorder
+	for {
+		if w = b.do("acme", "GET /v1/api/3ds/unknown", ""); w.Code == http.StatusTooManyRequests {
+			break
+		}
+		made, inMinute = made+1, inMinute+1
+		if inMinute == 1_000 { // the minute's own limit is not the one that is looked for
+			b.clock.Advance(time.Minute)
+			minute, inMinute = minute+1, 0
+		}
+	}
+	if given := 10_000 + minute*10_000/60; made < given || made > given+1 || minute != 11 {
+		t.Errorf("%d requests in %d minutes passed, want %d", made, minute, given)
+	}
+	if w.Header().Get("Retry-After") == "" || field(t, w, "error") != "rate_limited" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := b.do("rival", "GET /v1/api/bins", ""); w.Code != http.StatusOK {
+		t.Errorf("another seed: %d %s", w.Code, w.Body)
+	}
+	b.clock.Advance(time.Hour)
+	if w := b.do("acme", "GET /v1/api/bins", ""); w.Code != http.StatusOK {
+		t.Errorf("an hour later: %d %s", w.Code, w.Body)
+	}
+}
+
+// A BIN's bound of a month is told before the card's own limit, and is not the limit's;
+// the next month has room again.
+func TestBINMonth(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		if w := b.do("acme", "POST /v1/api/simulate/deposit", `{"currency":"usdt","amount_crypto":"12000","confirmations":12}`); w.Code != http.StatusCreated {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		card := b.create(`{"bin_id":"531993","amount":5000}`)
+		for _, amount := range []string{"5000", "1500"} {
+			if w := b.do("acme", "POST /v1/api/cards/"+card+"/fund", `{"amount":`+amount+`}`); w.Code != http.StatusOK {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+		}
+		pay := func(amount, reason string) {
+			t.Helper()
+			w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":`+amount+`,"merchant":{"name":"SHOP"}}`)
+			var answer struct {
+				Approved bool
+				Decline  struct{ Reason string }
+			}
+			b.must(json.Unmarshal(w.Body.Bytes(), &answer))
+			if w.Code != http.StatusCreated || answer.Decline.Reason != reason || answer.Approved != (reason == "") {
+				t.Errorf("%s: %d %s, want %q", amount, w.Code, w.Body, reason)
+			}
+		}
+		for range 9 {
+			pay("1000", "")
+		}
+		pay("999.99", "")
+		pay("0.02", "bin_max_monthly")
+		if w := b.do("acme", "PATCH /v1/api/cards/"+card, `{"spending_limit":9999.99}`); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		pay("0.01", "spending_limit")
+		pay("0.02", "bin_max_monthly")
+		pay("1000.01", "bin_max_transaction")
+		b.clock.Advance(11 * 24 * time.Hour)
+		pay("1000", "")
+	})
+}
+
+// exchange is a call that changes something, and another that is not the same.
+type exchange struct {
+	line, body string
+	other      string // another body; empty: another path
+}
+
+// changes are all calls that change something, in an order in which each can be made.
+func (b *bundle) changes(card, doomed, hook, challenge, otp string, lines []string) map[string]exchange {
+	about := func(n int) string { return `{"transaction_id":"` + lines[n] + `","amount":1}` }
+	other := func(n int) string { return `{"transaction_id":"` + lines[n] + `","amount":2}` }
+	return map[string]exchange{
+		"cards.create":    {"POST /v1/api/cards", ad, `{"bin_id":"491653","amount":501}`},
+		"cards.update":    {"PATCH /v1/api/cards/" + card, `{"label":"one"}`, `{"label":"two"}`},
+		"cards.freeze":    {"POST /v1/api/cards/" + doomed + "/freeze", "", ""},
+		"cards.unfreeze":  {"POST /v1/api/cards/" + card + "/unfreeze", "", ""},
+		"cards.fund":      {"POST /v1/api/cards/" + card + "/fund", `{"amount":5}`, `{"amount":6}`},
+		"cards.withdraw":  {"POST /v1/api/cards/" + card + "/withdraw", `{"amount":5}`, `{"amount":6}`},
+		"cards.terminate": {"DELETE /v1/api/cards/" + doomed, "", ""},
+		"webhooks.create": {"POST /v1/api/webhooks", `{"url":"` + b.receiver.URL + `/x","events":["*"]}`, `{"url":"` + b.receiver.URL + `/y","events":["*"]}`},
+		"webhooks.delete": {"DELETE /v1/api/webhooks/" + hook, "", ""},
+		"disputes.create": {"POST /v1/api/disputes", `{"transaction_id":"` + lines[3] + `","reason":"fraud"}`, `{"transaction_id":"` + lines[3] + `","reason":"fraud","note":"x"}`},
+		"simulate.authorization": {"POST /v1/api/simulate/authorization", `{"card_id":"` + card + `","amount":1,"merchant":{"name":"SHOP"}}`,
+			`{"card_id":"` + card + `","amount":2,"merchant":{"name":"SHOP"}}`},
+		"simulate.settlement": {"POST /v1/api/simulate/settlement", about(0), other(0)},
+		"simulate.reversal":   {"POST /v1/api/simulate/reversal", about(1), other(1)},
+		"simulate.refund":     {"POST /v1/api/simulate/refund", about(2), other(2)},
+		"simulate.3ds": {"POST /v1/api/simulate/3ds", `{"card_id":"` + card + `","merchant":"SHOP","amount":1}`,
+			`{"card_id":"` + card + `","merchant":"SHOP","amount":2}`},
+		"simulate.3ds_complete": {"POST /v1/api/simulate/3ds/" + challenge + "/complete", `{"otp":"` + otp + `"}`, `{"otp":"x"}`},
+		"simulate.deposit":      {"POST /v1/api/simulate/deposit", `{"currency":"btc","amount_crypto":"0.01"}`, `{"currency":"btc","amount_crypto":"0.02"}`},
+	}
+}
+
+// Every call that changes something is made once under an X-Idempotency-Key and answered
+// with the same status and bytes again, and under that key nothing else is done: not with
+// another body, and not on another path.
+func TestEveryChangeIsRepeatable(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card, doomed := b.create(ad), b.create(ad)
+		var lines []string
+		for range 4 {
+			w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":10,"merchant":{"name":"SHOP"}}`)
+			if w.Code != http.StatusCreated {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			lines = append(lines, b.lastAuthorization())
+		}
+		for _, line := range lines[2:] {
+			if w := b.do("acme", "POST /v1/api/simulate/settlement", `{"transaction_id":"`+line+`"}`); w.Code != http.StatusCreated {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+		}
+		hook := b.do("acme", "POST /v1/api/webhooks", `{"url":"`+b.receiver.URL+`/a","events":["*"]}`)
+		challenge := b.do("acme", "POST /v1/api/simulate/3ds", `{"card_id":"`+card+`","merchant":"SHOP","amount":1}`)
+		all := b.changes(card, doomed, field(t, hook, "id"), field(t, challenge, "id"), field(t, challenge, "otp"), lines)
+		for _, r := range b.surface.Routes() {
+			if !r.Idempotent {
+				continue
+			}
+			c, known := all[r.Name]
+			if !known {
+				t.Errorf("%s is not tried", r.Name)
+				continue
+			}
+			send := func(line, body string) string {
+				w := b.do("acme", line, body, "X-Idempotency-Key", "key of "+r.Name)
+				return fmt.Sprint(w.Code, " ", w.Body)
+			}
+			first := send(c.line, c.body)
+			if !strings.HasPrefix(first, fmt.Sprint(r.Status)) {
+				t.Errorf("%s: %s", r.Name, first)
+			}
+			b.clock.Advance(time.Second)
+			if again := send(c.line, c.body); again != first {
+				t.Errorf("%s is first answered with\n%s\nand then with\n%s", r.Name, first, again)
+			}
+			another := exchange{"POST /v1/api/cards/" + card + "/freeze", "", ""}
+			if c.other != "" {
+				another = exchange{c.line, c.other, ""}
+			}
+			if got := send(another.line, another.body); !strings.HasPrefix(got, "400 ") || !strings.Contains(got, `"error":"idempotency_conflict"`) {
+				t.Errorf("%s: something else under its key: %s", r.Name, got)
+			}
+		}
+		b.quiet()
+		b.verified()
+	})
+}

@@ -1,0 +1,63 @@
+package operator_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+)
+
+// remember keeps a card's number as it is now, under a name.
+func (b *bundle) remember(t testing.TB, args []string) {
+	t.Helper()
+	d, err := b.Issuing.Details(t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}, issuing.CardID(args[1]))
+	check(t, err)
+	b.numbers[args[0]] = d.Number
+}
+
+// payWith pays with a card, or with a number that was remembered, an amount, and expects
+// that it is approved, or why it is not. Words after those say at whom: merchant=ID,
+// country=DE, mcc=7311, charged=EUR, and capture, which takes the money at once.
+func (b *bundle) payWith(t testing.TB, args []string) {
+	t.Helper()
+	amount, err := money.ParseAmount(args[1], money.USD)
+	check(t, err)
+	b.paid++
+	r := authorization.Request{Book: b.customer.Test, Realm: realm.Test, Card: issuing.CardID(args[0]), Key: fmt.Sprint("pay ", b.paid), Amount: amount,
+		Merchant: authorization.Merchant{ID: "M-1", Name: "CORNER SHOP", MCC: "5411", Country: "US"}}
+	if number, known := b.numbers[args[0]]; known {
+		r.Card, r.Number = "", number
+	}
+	for _, word := range args[3:] {
+		name, value, _ := strings.Cut(word, "=")
+		switch name {
+		case "merchant":
+			r.Merchant.ID = value
+		case "country":
+			r.Merchant.Country = value
+		case "mcc":
+			r.Merchant.MCC = value
+		case "charged":
+			currency, err := money.Parse(value)
+			check(t, err)
+			r.Original = money.New(amount.Minor, currency)
+		case "capture":
+			r.Captured = true
+		default:
+			t.Fatalf("pay: %q means nothing", word)
+		}
+	}
+	d, err := b.pay.Authorize(t.Context(), r)
+	check(t, err)
+	got := "approved"
+	if !d.Approved {
+		got = string(d.Reason)
+	}
+	if got != args[2] {
+		t.Errorf("pay %s: %s", strings.Join(args, " "), got)
+	}
+}

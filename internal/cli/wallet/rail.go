@@ -1,0 +1,176 @@
+package wallet
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+func (p *program) rail() *cobra.Command {
+	cmd := &cobra.Command{Use: "rail", Short: "The chains that are watched: status, scan, rescan, audit"}
+	cmd.AddCommand(p.railStatus(), p.railScan(), p.railRescan(), p.railAudit())
+	return cmd
+}
+
+// railPlace reads the chain that a command is about, in the realm of its flag.
+func railPlace(chain, in string) (at address.Place, err error) {
+	if at.Chain, err = asset.ParseChain(chain); err != nil {
+		return at, err
+	}
+	at.Realm, err = realm.Parse(in)
+	return at, err
+}
+
+func (p *program) railStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show how far each chain was read, where it ends, and since when one does not answer", Args: cobra.NoArgs,
+		Long: `Status asks every chain that is watched where it ends. HEIGHT was read, TIP is the end,
+and LAG is what is still to be read: blocks, or changes of a simulated chain. A chain is
+healthy while it answers; PROBLEM says why it does not.`,
+		Example: "  scrip rail status\n  scrip rail status -o json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				all, err := app.Deposits.Surveys(ctx)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "HEIGHT", "TIP", "LAG", "HEALTHY", "LOOKED_AT", "FAILING_SINCE", "PROBLEM"}}
+				for i := range all {
+					s := &all[i]
+					l.Add(string(s.Realm), string(s.Chain), known(s.Height), known(s.Tip), known(s.Lag()), strconv.FormatBool(s.IsHealthy()),
+						shell.Moment(s.LookedAt), shell.Moment(s.FailingSince), s.Problem)
+				}
+				return p.Print(cmd, l)
+			})
+		},
+	}
+	depositsFlag(cmd)
+	return cmd
+}
+
+// known is a height, and nothing where it is not known.
+func known(height int64) string {
+	if height < 0 {
+		return ""
+	}
+	return strconv.FormatInt(height, 10)
+}
+
+func (p *program) railScan() *cobra.Command {
+	var in string
+	cmd := &cobra.Command{
+		Use: "scan CHAIN", Short: "Look at a chain now", Args: cobra.ExactArgs(1),
+		Long: `Scan does at once what the server does every few seconds: it reads what is new on the
+chain and looks after the deposits that are not settled.`,
+		Example: "  scrip rail scan bitcoin\n  scrip rail scan ethereum --realm test",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := railPlace(args[0], in)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := app.Deposits.ScanChain(ctx, at); err != nil {
+					return err
+				}
+				return p.showRail(ctx, cmd, app, at)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	depositsFlag(cmd)
+	return cmd
+}
+
+// showRail shows how far one chain was read.
+func (p *program) showRail(ctx context.Context, cmd *cobra.Command, app *server.App, at address.Place) error {
+	s, err := app.Deposits.Survey(ctx, at)
+	if err != nil {
+		return err
+	}
+	return p.Show(cmd, []shell.Field{{"realm", string(s.Realm)}, {"chain", string(s.Chain)}, {"height", known(s.Height)}, {"tip", known(s.Tip)},
+		{"lag", known(s.Lag())}})
+}
+
+func (p *program) railRescan() *cobra.Command {
+	var in string
+	var from int64
+	cmd := &cobra.Command{
+		Use: "rescan CHAIN", Short: "Have a chain read again from a height on", Args: cobra.ExactArgs(1),
+		Long: `Rescan has the next scan, the server's or that of "scrip rail scan", read the chain again
+from a height on. It is harmless: what was credited is not credited again. Use it when
+addresses were given before their chain was watched, or after a node was wrong.`,
+		Example: "  scrip rail rescan bitcoin --from 880000\n  scrip rail rescan ethereum --from 1 --realm test",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := railPlace(args[0], in)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := app.Deposits.Rescan(ctx, deposit.Rescan{Place: at, From: from, Actor: shell.Actor()}); err != nil {
+					return err
+				}
+				return p.showRail(ctx, cmd, app, at)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	cmd.Flags().Int64Var(&from, "from", 0, "the first height to be read again")
+	shell.Must(cmd.MarkFlagRequired("from"))
+	depositsFlag(cmd)
+	return cmd
+}
+
+func (p *program) railAudit() *cobra.Command {
+	var in string
+	cmd := &cobra.Command{
+		Use: "audit CHAIN", Short: "Hold a chain's own account against what was credited", Args: cobra.ExactArgs(1),
+		Long: `Audit asks the chain what every address has, and whether every credited deposit is still
+there, and holds the books against the deposits. It changes nothing. Differences are
+listed by address, and the command fails when there are any:
+
+  unseen  the address has more than all deposits to it come to
+  gone    a deposit is credited, and the chain does not have it
+  booked  the customer's books have another sum than the credited deposits
+
+An address that has less than was paid to it was emptied: that is no difference.`,
+		Example: "  scrip rail audit bitcoin\n  scrip rail audit ethereum --realm test -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, err := railPlace(args[0], in)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				found, err := app.Deposits.Audit(ctx, at)
+				if err != nil {
+					return err
+				}
+				l := shell.Listing{Columns: []string{"WHAT", "ASSET", "ADDRESS", "BOOK", "DEPOSITS", "FOUND", "USD"}}
+				for _, s := range found.Sums {
+					l.Add(fmt.Sprintf("%d of %d credited", s.Credited, s.Deposits), string(s.Asset), "", "", deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth.String())
+				}
+				for _, d := range found.Differences {
+					l.Add(string(d.Kind), string(d.Asset), d.Address, string(d.Book), d.Deposits, d.Found, "")
+				}
+				if err := p.Print(cmd, l); err != nil {
+					return err
+				}
+				if n := len(found.Differences); n > 0 {
+					return fmt.Errorf("%d differences on %d addresses", n, found.Addresses)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	depositsFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,164 @@
+package authorization_test
+
+import (
+	"context"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// stoodIn is what another approved of a card.
+func (p *process) stoodIn(c card, minor int64) authorization.Advice {
+	return authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(minor), Merchant: ads}
+}
+
+// What another approved in the issuer's stead is held whole: beyond limits and balance,
+// which is lent, and from a frozen or terminated card. What is let go repays what was lent
+// before the card has it.
+func TestStandInAdvice(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binDay, 10_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(5_000)}))
+		owed := func(minor int64) { t.Helper(); want(t, "owed", p.posted(ann, "card.receivable/USD"), minor) }
+		first := p.advise(p.StandIn, p.stoodIn(c, 6_000), "")
+		p.look(c, issuing.Active, 4_000, 6_000)
+		if len(first.Code) != 6 || !first.StoodIn {
+			t.Errorf("code %q, stood in %t", first.Code, first.StoodIn)
+		}
+		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit) // it counts
+		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
+		must(t, err)
+		owed(0)
+		second := p.advise(p.StandIn, p.stoodIn(c, 9_000), "")
+		p.look(c, issuing.Frozen, 0, 15_000)
+		owed(5_000)
+		p.advise(p.Reverse, of(second, 2_000), "")
+		p.look(c, issuing.Frozen, 0, 13_000)
+		owed(3_000)
+		final := of(second, 5_500)
+		final.Final = true
+		p.advise(p.Capture, final, "") // lets go of 1,500
+		owed(1_500)
+		p.look(c, issuing.Frozen, 0, 6_000)
+		more := p.stoodIn(c, 1_000)
+		more.Original = "unknown"
+		p.advise(p.StandIn, more, "") // of a payment that never came
+		owed(2_500)
+		more = p.stoodIn(c, 500)
+		more.Payment = first.ID
+		p.advise(p.StandIn, more, "")
+		owed(3_000)
+		_, err = p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(200)})
+		must(t, err)
+		owed(0)
+		p.advise(p.Reverse, of(first, 0), "")
+		p.look(c, issuing.Frozen, 6_700, 1_000) // what was lent had been repaid
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		must(t, err)
+		p.advise(p.StandIn, p.stoodIn(c, 400), "") // its account is there as long as something is held
+		owed(400)
+		p.forward(8 * day)
+		want(t, "expired", p.expire(), 2)
+		owed(0)
+		_, err = p.Cards.Expire(ctx)
+		must(t, err)
+		gone := p.advise(p.StandIn, p.stoodIn(c, 700), "") // of a card whose account is closed
+		owed(0)
+		p.advise(p.Capture, of(gone, 300), "")
+		owed(300)
+		p.advise(p.Reverse, of(gone, 0), "")
+		owed(300)
+		p.verify()
+	})
+}
+
+// The lines and events of what another approved are those of an authorization, once,
+// however often it comes and how many at once.
+func TestStandInAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		same := p.stoodIn(c, 3_000)
+		atOnce(12, func(i int) {
+			a := same
+			if i >= 6 {
+				a = p.stoodIn(c, 3_000)
+			}
+			d, err := p.StandIn(context.Background(), a)
+			must(t, err)
+			if !d.Approved {
+				t.Errorf("declined: %s", d.Reason)
+			}
+		})
+		p.look(c, issuing.Active, 0, 21_000)
+		want(t, "owed", p.posted(ann, "card.receivable/USD"), 11_000)
+		want(t, "lines", len(p.lines(c)), 7)
+		p.verify()
+	})
+}
+
+// Whatever is approved elsewhere, captured, let go, funded and ended, in whatever order:
+// what is on the card less what is owed is what was paid in less what was captured; and
+// what was lent without being captured is never owed once nothing is held.
+func TestStandInAddsUp(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db)
+		rapid.Check(t, func(r *rapid.T) {
+			ctx, c := context.Background(), p.issue(ann, binAds, 1_000)
+			debt := p.posted(ann, "card.receivable/USD")
+			paid, taken := int64(1_000), int64(0)
+			var open []authorization.Decision
+			about := func(minor int64) authorization.Advice {
+				return authorization.Advice{Book: ann.Book, Payment: rapid.SampledFrom(open).Draw(r, "payment").ID, Key: p.key(), Amount: usd(minor)}
+			}
+			for range rapid.IntRange(1, 8).Draw(r, "steps") {
+				minor := rapid.Int64Range(100, 2_000).Draw(r, "amount")
+				step := rapid.IntRange(0, 4).Draw(r, "step")
+				switch {
+				case step == 0 || len(open) == 0:
+					d, err := p.StandIn(ctx, p.stoodIn(c, minor))
+					must(t, err)
+					open = append(open, d)
+				case step == 1:
+					a := about(minor)
+					a.Final = rapid.Bool().Draw(r, "final")
+					d, err := p.Capture(ctx, a)
+					must(t, err)
+					taken += d.Amount.Minor
+				case step == 2:
+					_, err := p.Reverse(ctx, about(minor))
+					must(t, err)
+				case step == 3:
+					before := p.posted(ann, "card.receivable/USD")
+					_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(minor)})
+					must(t, err)
+					paid += minor + before
+				default:
+					a := p.stoodIn(c, minor)
+					a.Payment = about(0).Payment
+					d, err := p.StandIn(ctx, a)
+					must(t, err)
+					if d.ID != a.Payment { // that had ended
+						open = append(open, d)
+					}
+				}
+			}
+			for _, d := range open {
+				_, err := p.Reverse(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
+				must(t, err)
+			}
+			now, err := p.Cards.Get(ctx, ann, c.ID)
+			must(t, err)
+			owed := p.posted(ann, "card.receivable/USD")
+			if now.Held.Minor != 0 || now.Balance.Minor-owed != paid-taken-debt || owed-debt > taken {
+				r.Errorf("balance %s, held %s, owed %d and %d before; paid in %d, taken %d", now.Balance, now.Held, owed, debt, paid, taken)
+			}
+		})
+		p.verify()
+	})
+}

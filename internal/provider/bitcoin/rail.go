@@ -1,0 +1,150 @@
+package bitcoin
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/chaincfg/v2"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/provider/call"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+var (
+	_ deposit.Surveyor = (*Chain)(nil)
+	_ deposit.Holder   = (*Chain)(nil)
+)
+
+// Tip implements deposit.Surveyor.
+func (c *Chain) Tip(ctx context.Context) (int64, error) {
+	end, err := c.tip(ctx)
+	return end.height, err
+}
+
+// Height implements deposit.Surveyor.
+func (c *Chain) Height(place string) (int64, error) {
+	at, err := parsePlace(place)
+	return at.height, err
+}
+
+// Before implements deposit.Surveyor.
+func (c *Chain) Before(ctx context.Context, height int64) (string, error) {
+	at, err := c.block(ctx, height-1)
+	return at.String(), err
+}
+
+// Holdings implements deposit.Holder: of bitcoind what is unspent, and of btcd, which does
+// not count that, everything that was ever paid; for that it needs addrindex=1.
+func (c *Chain) Holdings(ctx context.Context, addresses []string) ([]deposit.Holding, error) {
+	if _, err := c.tip(ctx); err != nil {
+		return nil, err
+	}
+	scripts := map[string]string{}
+	var wanted []string
+	for _, text := range addresses {
+		decoded, err := address.DecodeAddress(text, &c.params)
+		if err != nil || len(decoded.ScriptAddress()) != witnessLength {
+			return nil, call.Refuse("address", "%q is none of BIP 84", text)
+		}
+		script := hex.EncodeToString(append([]byte{witnessVersion, witnessLength}, decoded.ScriptAddress()...))
+		scripts[script], wanted = text, append(wanted, "raw("+script+")")
+	}
+	var found struct {
+		Unspents []struct {
+			Script string      `json:"scriptPubKey"`
+			Amount json.Number `json:"amount"`
+		} `json:"unspents"`
+	}
+	err := c.node.call(ctx, &found, "scantxoutset", "start", wanted)
+	if call.IsCode(err, codeUnknownMethod) {
+		return c.received(ctx, addresses)
+	}
+	if err != nil {
+		return nil, told(err, "what addresses have")
+	}
+	sums := map[string]uint64{}
+	for _, u := range found.Unspents {
+		m, err := asset.ParseAmount(u.Amount.String(), asset.BTC)
+		if err != nil || scripts[u.Script] == "" {
+			return nil, unavailable("the node's unspent coins are not what was asked for")
+		}
+		sums[scripts[u.Script]] += m.Big().Uint64()
+	}
+	return holdings(addresses, sums), nil
+}
+
+func holdings(addresses []string, sums map[string]uint64) []deposit.Holding {
+	var all []deposit.Holding
+	for _, text := range addresses {
+		if sums[text] > 0 {
+			all = append(all, deposit.Holding{Address: text, Amount: asset.New(sums[text], asset.BTC)})
+		}
+	}
+	return all
+}
+
+// The bounds of what is asked of an address's history.
+const (
+	historyPage = 100
+	mostHistory = 10_000
+)
+
+// received adds up what the transactions that the node finds by an address pay to it.
+func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Holding, error) {
+	sums := map[string]uint64{}
+	for _, text := range addresses {
+		for skip := 0; skip < mostHistory; skip += historyPage {
+			var page []verbose
+			err := c.node.call(ctx, &page, "searchrawtransactions", c.onNetwork(text), 1, skip, historyPage)
+			if call.IsCode(err, codeNotFound) {
+				break
+			}
+			if err != nil {
+				return nil, told(err, "the transactions of an address: it needs addrindex=1")
+			}
+			for _, v := range page {
+				if v.Confirmations < 1 {
+					continue
+				}
+				tx, err := parseTx(v.Hex)
+				if err != nil {
+					return nil, err
+				}
+				for _, o := range c.outputs(tx) {
+					if o.address == text {
+						sums[text] += uint64(o.value)
+					}
+				}
+			}
+			if len(page) < historyPage {
+				break
+			}
+		}
+	}
+	return holdings(addresses, sums), nil
+}
+
+// onNetwork writes an address as the node does: on a chain of one's own it begins otherwise.
+func (c *Chain) onNetwork(text string) string {
+	var own chaincfg.Params
+	switch c.config.Network {
+	case "regtest":
+		own = chaincfg.RegressionNetParams
+	case "simnet":
+		own = chaincfg.SimNetParams
+	default:
+		return text
+	}
+	decoded, err := address.DecodeAddress(text, &c.params)
+	if err != nil {
+		return text
+	}
+	again, err := address.NewAddressWitnessPubKeyHash(decoded.ScriptAddress(), &own)
+	if err != nil {
+		return text
+	}
+	return again.EncodeAddress()
+}

@@ -1,0 +1,115 @@
+package ethereum
+
+import (
+	"context"
+	"strings"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/provider/call"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+// Look implements deposit.Chain. Of what is gone, and of ether, whose transaction says
+// everything, it says neither address nor amount.
+func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
+	end, err := c.tip(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	reached := c.reached
+	c.mu.Unlock()
+	if end.height < reached {
+		return nil, unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end.height, reached)
+	}
+	queries := make([]call.Query, len(payments))
+	for i, p := range payments {
+		if block, _, hidden := strings.Cut(p.TxID, between); hidden {
+			queries[i] = ask("eth_getBlockByHash", block, false)
+		} else {
+			queries[i] = ask("eth_getTransactionReceipt", p.TxID)
+		}
+	}
+	answers, err := c.node.All(ctx, queries, wide)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]deposit.Sighting, len(payments))
+	for i, p := range payments {
+		judge := c.judge
+		if strings.Contains(p.TxID, between) {
+			judge = c.judgeHidden
+		}
+		if all[i], err = judge(ctx, p, &answers[i], end); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// judge says what a payment is by the receipt of its transaction.
+func (c *Chain) judge(ctx context.Context, p deposit.Payment, answer *call.Reply, end tip) (deposit.Sighting, error) {
+	var r receipt
+	found, err := answer.Read(&r)
+	switch {
+	case err != nil:
+		return deposit.Sighting{}, told(err)
+	case !found:
+		return c.waits(ctx, p)
+	case !r.succeeded():
+		return deposit.Sighting{Payment: p, Gone: true}, nil
+	}
+	number, ok := height(r.Number)
+	if !ok || r.Hash != p.TxID {
+		return deposit.Sighting{}, unavailable("the node's receipt is not what was asked for")
+	}
+	s := deposit.Sighting{Payment: p}
+	if p.Index > 0 {
+		if p.Index > int64(len(r.Logs)) {
+			return deposit.Sighting{Payment: p, Gone: true}, nil
+		}
+		to, units, ok := c.transfer(&r.Logs[p.Index-1])
+		if ok {
+			s.Address = to
+			s.Amount, ok = amount(units, asset.USDTERC20)
+		}
+		if !ok { // in this block the contract did something else
+			return deposit.Sighting{Payment: p, Gone: true}, nil
+		}
+	}
+	return end.confirm(s, number), nil
+}
+
+// waits says whether a transaction without a receipt may still get one.
+func (c *Chain) waits(ctx context.Context, p deposit.Payment) (deposit.Sighting, error) {
+	var tx transaction
+	found, err := c.node.call(ctx, &tx, ask("eth_getTransactionByHash", p.TxID))
+	switch {
+	case err != nil:
+		return deposit.Sighting{}, err
+	case found && tx.Block != "":
+		return deposit.Sighting{}, unavailable("the node has no receipt of a transaction in a block, or not yet")
+	}
+	return deposit.Sighting{Payment: p, Gone: !found}, nil
+}
+
+// judgeHidden says what a payment by a contract is by the block that it was found in.
+func (c *Chain) judgeHidden(ctx context.Context, p deposit.Payment, answer *call.Reply, end tip) (deposit.Sighting, error) {
+	var h header
+	found, err := answer.Read(&h)
+	if err != nil {
+		return deposit.Sighting{}, told(err)
+	}
+	number, ok := height(h.Number)
+	if !found || !ok || number > end.height {
+		return deposit.Sighting{Payment: p, Gone: true}, nil
+	}
+	main, err := c.at(ctx, number)
+	if err != nil {
+		return deposit.Sighting{}, err
+	}
+	if main.Hash != h.Hash {
+		return deposit.Sighting{Payment: p, Gone: true}, nil
+	}
+	return end.confirm(deposit.Sighting{Payment: p}, number), nil
+}

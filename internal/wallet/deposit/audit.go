@@ -1,0 +1,238 @@
+package deposit
+
+import (
+	"context"
+	"math/big"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/address"
+)
+
+// Holding is what an address has of an asset, or was ever paid.
+type Holding struct {
+	Address string
+	Amount  asset.Amount
+}
+
+// Holder is a Chain that knows what addresses have.
+type Holder interface {
+	// Holdings returns what addresses have by the chain's own account, confirmed; what has
+	// nothing may be left out.
+	Holdings(ctx context.Context, addresses []string) ([]Holding, error)
+}
+
+// Kind says what does not agree.
+type Kind string
+
+// The kinds of differences.
+const (
+	Unseen Kind = "unseen" // the address has more than all deposits to it come to
+	Gone   Kind = "gone"   // a deposit is credited, and the chain does not have it
+	Booked Kind = "booked" // the books of a customer have another sum than the credited deposits
+)
+
+// Difference is one thing that does not agree. Deposits and Found are in whole assets, and
+// of Booked in dollars.
+type Difference struct {
+	Kind            Kind
+	Book            ledger.BookID
+	Address         string
+	Asset           asset.Asset
+	Deposits, Found string
+}
+
+// Sum is what an audit found of one asset.
+type Sum struct {
+	Asset asset.Asset
+	// Deposits are how many there are on the chain, and Credited how many of them are.
+	Deposits, Credited int
+	// Paid is what the deposits come to, Held what the addresses have by the chain's account:
+	// less, once something was taken away.
+	Paid, Held *big.Int
+	// Worth is what the credited ones are worth in the books.
+	Worth money.Amount
+}
+
+// Audited is an audit of one chain.
+type Audited struct {
+	address.Place
+	Addresses   int
+	Sums        []Sum
+	Differences []Difference
+}
+
+// auditPage is how many addresses are held against the chain at once.
+const auditPage = 200
+
+// Audit holds a chain's own account against the deposits, and these against the books. It
+// changes nothing. Payments that arrive meanwhile may show as unseen: look again. It
+// returns feature_disabled for a chain that keeps no account.
+func (s *Service) Audit(ctx context.Context, p address.Place) (Audited, error) {
+	chain := s.Chains[p]
+	holder, ok := chain.(Holder)
+	if chain == nil || !ok {
+		return Audited{}, fault.New(fault.FeatureDisabled, "%s keeps no account of addresses in the %s realm", p.Chain, p.Realm).At("chain")
+	}
+	a := &auditor{Service: s, chain: chain, holder: holder, out: Audited{Place: p}}
+	for _, name := range p.Chain.On() {
+		a.out.Sums = append(a.out.Sums, Sum{Asset: name, Paid: new(big.Int), Held: new(big.Int), Worth: zero()})
+	}
+	after := ""
+	for {
+		some, err := s.AddressBook.Owners(ctx, p, after, auditPage)
+		if err != nil || len(some) == 0 {
+			return a.out, err
+		}
+		if err := a.page(ctx, some); err != nil {
+			return Audited{}, err
+		}
+		after = some[len(some)-1].Address
+	}
+}
+
+type auditor struct {
+	*Service
+	chain  Chain
+	holder Holder
+	out    Audited
+}
+
+// page audits some addresses.
+func (a *auditor) page(ctx context.Context, owners []address.Owner) error {
+	addresses := make([]string, len(owners))
+	for i, o := range owners {
+		addresses[i] = o.Address
+	}
+	found, err := a.holder.Holdings(ctx, addresses)
+	if err != nil {
+		return err
+	}
+	held := map[string]map[asset.Asset]*big.Int{}
+	for _, h := range found {
+		if held[h.Address] == nil {
+			held[h.Address] = map[asset.Asset]*big.Int{}
+		}
+		held[h.Address][h.Amount.Asset] = h.Amount.Big()
+	}
+	a.out.Addresses += len(owners)
+	for _, o := range owners {
+		if err := a.owner(ctx, o, held[o.Address]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owner audits one address.
+func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Asset]*big.Int) error {
+	all, err := a.depositsTo(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := a.present(ctx, o, all); err != nil {
+		return err
+	}
+	accounts, err := a.Books.ListAccounts(ctx, o.Book, "wallet", "", maxAccounts)
+	if err != nil {
+		return err
+	}
+	booked := map[ledger.AccountID]money.Amount{}
+	for _, account := range accounts {
+		if account.Currency == currency {
+			booked[account.ID] = account.Posted()
+		}
+	}
+	for i := range a.out.Sums {
+		sum := &a.out.Sums[i]
+		paid, worth := new(big.Int), zero()
+		for _, d := range all {
+			if d.Amount.Asset != sum.Asset || !d.isThere() {
+				continue
+			}
+			sum.Deposits++
+			paid.Add(paid, d.Amount.Big())
+			if d.Status == Confirmed {
+				sum.Credited++
+				worth.Minor += d.Value.Minor
+			}
+		}
+		sum.Paid.Add(sum.Paid, paid)
+		sum.Worth.Minor += worth.Minor
+		if has := held[sum.Asset]; has != nil {
+			sum.Held.Add(sum.Held, has)
+			if has.Cmp(paid) > 0 {
+				a.differ(o, Difference{Kind: Unseen, Asset: sum.Asset, Deposits: Whole(paid, sum.Asset), Found: Whole(has, sum.Asset)})
+			}
+		}
+		if in := booked[wallet.Custody(sum.Asset, currency).ID]; in.Minor != worth.Minor {
+			a.differ(o, Difference{Kind: Booked, Asset: sum.Asset, Deposits: worth.String(), Found: money.New(in.Minor, currency).String()})
+		}
+	}
+	return nil
+}
+
+// differ writes down what does not agree at an address.
+func (a *auditor) differ(o address.Owner, d Difference) {
+	d.Book, d.Address = o.Book, o.Address
+	a.out.Differences = append(a.out.Differences, d)
+}
+
+// Whole writes units in whole assets.
+func Whole(units *big.Int, a asset.Asset) string {
+	m, err := asset.FromBig(units, a)
+	if err != nil {
+		return units.String() + " units"
+	}
+	return m.String()
+}
+
+// isThere reports whether a deposit's payment is on its chain, as of the last look.
+func (d *Deposit) isThere() bool { return d.Status != Expired || d.Reason == BelowMinimum }
+
+// depositsTo returns all deposits to an address.
+func (a *auditor) depositsTo(ctx context.Context, o address.Owner) (all []Deposit, err error) {
+	for offset := 0; ; offset += MaxLimit {
+		found, err := a.List(ctx, Filter{Book: o.Book, Offset: offset, Limit: MaxLimit})
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found.Deposits {
+			if d.Chain == a.out.Chain && d.Address == o.Address {
+				all = append(all, d)
+			}
+		}
+		if len(found.Deposits) < MaxLimit {
+			return all, nil
+		}
+	}
+}
+
+// present asks the chain for the credited deposits, settled ones too.
+func (a *auditor) present(ctx context.Context, o address.Owner, all []Deposit) error {
+	var payments []Payment
+	credited := map[Payment]*Deposit{}
+	for i := range all {
+		if all[i].Status == Confirmed {
+			payments = append(payments, all[i].Payment)
+			credited[all[i].Payment] = &all[i]
+		}
+	}
+	for len(payments) > 0 {
+		some := payments[:min(len(payments), maxWatched)]
+		payments = payments[len(some):]
+		seen, err := a.chain.Look(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, s := range seen {
+			if d := credited[s.Payment]; d != nil && (s.Gone || s.Confirmations == 0) {
+				a.differ(o, Difference{Kind: Gone, Asset: d.Amount.Asset, Deposits: d.Amount.String(), Found: "0"})
+			}
+		}
+	}
+	return nil
+}

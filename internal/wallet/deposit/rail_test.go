@@ -1,0 +1,162 @@
+package deposit_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/address"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
+)
+
+var testBitcoin = address.Place{Realm: realm.Test, Chain: asset.Bitcoin}
+
+// survey says how bitcoin is watched: height, tip, lag and problem.
+func (b *bench) survey() string {
+	b.t.Helper()
+	all, err := b.Surveys(b.t.Context())
+	b.must(err)
+	for i := range all {
+		if s := &all[i]; s.Place == testBitcoin {
+			return strings.TrimSpace(fmt.Sprint(s.Height, " ", s.Tip, " ", s.Lag(), " ", s.Problem))
+		}
+	}
+	b.t.Fatal("nobody watches bitcoin")
+	return ""
+}
+
+// How far a chain was read and where it ends is known, and so is why it does not answer.
+func TestSurveys(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		b.pay(ada, "0.01 BTC", 3)
+		before := b.survey()
+		if !strings.HasPrefix(before, "-1 ") || !strings.HasSuffix(before, " -1") {
+			t.Errorf("never looked at: %s", before)
+		}
+		b.must(b.ScanChain(t.Context(), testBitcoin))
+		var height, tip, lag int64
+		if _, err := fmt.Sscan(b.survey(), &height, &tip, &lag); err != nil || height != tip || height == 0 || lag != 0 {
+			t.Errorf("looked at: %s, %v", b.survey(), err)
+		}
+		b.mine(ada, asset.Bitcoin, 1)
+		b.pay(ada, "0.02 BTC", 0)
+		if _, err := fmt.Sscan(b.survey(), &height, &tip, &lag); err != nil || lag != tip-height || lag == 0 {
+			t.Errorf("behind: %s, %v", b.survey(), err)
+		}
+		b.must(b.chains[asset.Bitcoin].Stall(t.Context(), true))
+		if got := b.survey(); !strings.HasSuffix(got, "bitcoin does not answer") {
+			t.Errorf("stalled: %s", got)
+		}
+		live := address.Place{Realm: realm.Live, Chain: asset.Bitcoin}
+		if err := b.ScanChain(t.Context(), live); fault.CodeOf(err) != fault.FeatureDisabled {
+			t.Errorf("what nobody watches: %v", err)
+		}
+	})
+}
+
+// A chain that is read again credits nothing again, and who scans at that moment does not
+// undo it.
+func TestRescan(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		b.pay(ada, "0.01 BTC", 6)
+		b.pay(ada, "0.02 BTC", 6)
+		b.scan()
+		b.totals(ada, "1935.99 0.00 1935.99 0.00")
+		b.must(b.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
+		if got := b.survey(); !strings.HasPrefix(got, "0 ") {
+			t.Errorf("it goes on behind %s", got)
+		}
+		b.scan()
+		b.totals(ada, "1935.99 0.00 1935.99 0.00")
+		for _, from := range []int64{-1, 0, 1 << 40} {
+			err := b.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: from})
+			if fault.CodeOf(err) != fault.InvalidRequest {
+				t.Errorf("from %d: %v", from, err)
+			}
+		}
+		other := b.another()
+		interrupted := &between{Chain: b.chains[asset.Bitcoin], then: func() {
+			b.must(other.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
+		}}
+		b.pay(ada, "0.03 BTC", 6)
+		b.Chains[testBitcoin] = interrupted
+		b.scan()
+		b.Chains[testBitcoin] = b.chains[asset.Bitcoin]
+		if got := b.survey(); !strings.HasPrefix(got, "0 ") {
+			t.Errorf("who was reading went on behind %s", got)
+		}
+		b.scan()
+		b.verified()
+	})
+}
+
+// between is a chain during whose answer something else happens.
+type between struct {
+	deposit.Chain
+	then func()
+}
+
+func (c *between) Seen(ctx context.Context, after string) (deposit.Page, error) {
+	page, err := c.Chain.Seen(ctx, after)
+	c.then()
+	return page, err
+}
+
+// audit runs an audit of bitcoin: its sums and then its differences, in short.
+func (b *bench) audit() []string {
+	b.t.Helper()
+	found, err := b.Audit(b.t.Context(), testBitcoin)
+	b.must(err)
+	var all []string
+	for _, s := range found.Sums {
+		all = append(all, fmt.Sprintf("%d/%d %s %s %s", s.Credited, s.Deposits, deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth))
+	}
+	for _, d := range found.Differences {
+		all = append(all, fmt.Sprint(d.Kind, " ", d.Book, " ", d.Deposits, " ", d.Found))
+	}
+	return all
+}
+
+// An audit finds what a chain has that no deposit shows, what is credited and gone, and
+// books that say otherwise than the deposits, each at its address; and nothing else.
+func TestAudit(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, bert := b.customer("ada"), b.customer("bert")
+		want := func(what string, lines ...string) {
+			t.Helper()
+			if got := b.audit(); !slices.Equal(got, lines) {
+				t.Errorf("%s: %q, want %q", what, got, lines)
+			}
+		}
+		want("nothing", "0/0 0 0 0.00")
+		b.pay(ada, "0.01 BTC", 6)
+		b.pay(bert, "0.00001 BTC", 6)
+		b.at(bert, asset.Bitcoin)
+		want("not looked at", "0/0 0 0.01001 0.00", "unseen ada 0 0.01", "unseen bert 0 0.00001")
+		b.scan()
+		want("looked at", "1/2 0.01001 0.01001 658.50")
+		b.must(b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(ada, asset.Bitcoin), 6, true))
+		want("gone", "1/2 0.01001 0.00001 658.50", "gone ada 0.01 0")
+		b.scan()
+		want("taken back", "0/1 0.00001 0.00001 0.00")
+		from, to := wallet.Custody(asset.BTC, money.USD), wallet.Account(money.USD)
+		_, err := b.Books.Submit(t.Context(), ledger.Operation{Book: bert.Book, Kind: "test.credit", Actor: "test", At: b.clocks.Now(bert.Realm), Open: []ledger.NewAccount{from, to},
+			Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: money.New(100, money.USD)}}})
+		b.must(err)
+		want("a credit without a deposit", "0/1 0.00001 0.00001 0.00", "booked bert 0.00 1.00")
+		live := address.Place{Realm: realm.Live, Chain: asset.Bitcoin}
+		if _, err := b.Audit(t.Context(), live); fault.CodeOf(err) != fault.FeatureDisabled {
+			t.Errorf("what nobody watches: %v", err)
+		}
+	})
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# rails.sh: the tests against nodes that take long to build, on SQLite and PostgreSQL.
+# This is what "make test-rails" runs. What it builds it keeps below
+# ~/.cache/scrip-test/nodes. "make test" runs none of this.
+#
+# SCRIP_TEST_POSTGRES, when already set, is the URL of a server to use instead
+# of starting one.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source scripts/packages.sh
+source scripts/postgres.sh
+source scripts/nodes.sh
+
+finish() {
+	trap '' HUP INT TERM
+	stop_child
+	stop_postgres
+	remove_scratch
+}
+
+test_rails() {
+	local name module what packages
+	for row in "${nodes_all[@]}"; do
+		IFS='|' read -r name module what packages <<<"$row"
+		# shellcheck disable=SC2086 # they are several
+		SCRIP_TEST_RAILS=1 go test -count=1 -timeout 15m -run Rails $packages || return
+	done
+}
+
+prepare_go
+scratch
+trap finish EXIT
+own_group
+if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
+	say '==> [0 s] PostgreSQL'
+	start_postgres || die 'the suite runs on both databases or not at all'
+fi
+stage 'nodes' nodes_get
+stage 'tests against nodes' test_rails
+conclude
