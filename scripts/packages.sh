@@ -151,6 +151,32 @@ need_monero() {
 	packages_use
 }
 
+# need_litesvm finds the runtime of Solana that deposits are tested with, in the exact
+# versions of its lock file, none of whose scripts are run ("npm ci" would want the parts
+# for every other system in that file, too). Node.js is there by then.
+need_litesvm() {
+	local source=internal/testkit/solnode target=${SCRIP_TEST_LITESVM:-${packages_root%/*}/litesvm}
+	export SCRIP_TEST_LITESVM=$target
+	if [[ -d $target/node_modules/litesvm ]] && cmp -s "$source/package-lock.json" "$target/package-lock.json"; then
+		return 0
+	fi
+	say '    LiteSVM is not installed: getting it'
+	if ! command -v npm >/dev/null; then
+		if ! command -v apt-get >/dev/null || ! packages_can_install || ! packages_install npm; then
+			say 'error: deposits of Solana are tested with LiteSVM, which npm installs: install npm' >&2
+			return 1
+		fi
+	fi
+	rm -rf "$target/node_modules" && mkdir -p "$target" || return
+	cp "$source/package.json" "$source/package-lock.json" "$target/" || return
+	if ! (cd "$target" && npm install --ignore-scripts --no-save --no-audit --no-fund --loglevel=error) </dev/null >"$scrip_scratch/npm.log" 2>&1; then
+		say '    npm failed:' >&2
+		tail -n 20 "$scrip_scratch/npm.log" >&2
+		rm -rf "$target/node_modules"
+		return 1
+	fi
+}
+
 # need_interpreters finds what the clients' own tests run in, and what resellers sign
 # with. They are installed or not there: Debian's Node.js looks for parts of itself below /usr.
 need_interpreters() {

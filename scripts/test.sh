@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
 # runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js, npm, Python and
-# a C compiler from Debian where they are missing, and anvil from npm. It leaves no process
+# a C compiler from Debian where they are missing, and anvil and LiteSVM from npm. It leaves no process
 # and no temporary file.
 #
 #	scripts/test.sh            everything
@@ -71,6 +71,7 @@ full() {
 	need_monero || die 'deposits are tested with a real wallet or not at all'
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	need_anvil || die 'deposits on Ethereum are tested on a real node or not at all'
+	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
 	# Whatever a stage leaves in the temporary directory goes with it.
 	memory_scratch
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}

@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/provider/monero"
 	"github.com/scripcards/scrip/internal/provider/rates"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/provider/solana"
 	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -40,7 +41,7 @@ type depositFile struct {
 		Bitcoin  string `json:"bitcoin"`
 		Ethereum string `json:"ethereum"`
 	} `json:"keys"`
-	// SolanaLow is how many imported addresses should be left; 0: solana is not used.
+	// SolanaLow is how many imported addresses should be left; 0 without a node: solana is not used.
 	SolanaLow         int                  `json:"solana_low"`
 	Fee               string               `json:"fee"`
 	RateWindowMinutes *int                 `json:"rate_window_minutes"`
@@ -55,6 +56,7 @@ type nodesFile struct {
 	Bitcoin  json.RawMessage `json:"bitcoin"`
 	Ethereum json.RawMessage `json:"ethereum"`
 	Monero   json.RawMessage `json:"monero"`
+	Solana   json.RawMessage `json:"solana"`
 }
 
 type assetFile struct {
@@ -160,7 +162,8 @@ func (a *App) watched(f *depositFile, o Options) (map[address.Place]deposit.Chai
 			chain  asset.Chain
 			config json.RawMessage
 			open   func(json.RawMessage, address.Place, Options) (node, error)
-		}{{asset.Bitcoin, n.nodes.Bitcoin, a.openBitcoin}, {asset.Ethereum, n.nodes.Ethereum, a.openEthereum}, {asset.Monero, n.nodes.Monero, a.openMonero}} {
+		}{{asset.Bitcoin, n.nodes.Bitcoin, a.openBitcoin}, {asset.Ethereum, n.nodes.Ethereum, a.openEthereum}, {asset.Monero, n.nodes.Monero, a.openMonero},
+			{asset.Solana, n.nodes.Solana, a.openSolana}} {
 			if w.config == nil {
 				continue
 			}
@@ -202,6 +205,17 @@ func (a *App) openEthereum(config json.RawMessage, at address.Place, o Options) 
 
 func (a *App) openMonero(config json.RawMessage, at address.Place, _ Options) (node, error) {
 	return monero.Open(config, func(ctx context.Context) (int64, error) { return a.Addresses.Issued(ctx, at) })
+}
+
+func (a *App) openSolana(config json.RawMessage, at address.Place, _ Options) (node, error) {
+	return solana.Open(config, func(ctx context.Context, after string, most int) ([]string, error) {
+		owners, err := a.Addresses.Owners(ctx, at, after, most)
+		given := make([]string, len(owners))
+		for i, o := range owners {
+			given[i] = o.Address
+		}
+		return given, err
+	}, clock.System())
 }
 
 // scheduleDeposits names the periodic work of deposits.
@@ -249,8 +263,12 @@ func (f *depositFile) makers() (map[address.Place]address.Maker, map[address.Pla
 	if f.SolanaLow < 0 {
 		return nil, nil, fmt.Errorf("solana_low: %d: want how many addresses should be left", f.SolanaLow)
 	}
-	if f.SolanaLow > 0 {
+	if f.SolanaLow > 0 || f.Nodes.Solana != nil {
 		pools[at(realm.Live, asset.Solana)] = f.SolanaLow
+	}
+	if f.TestNodes.Solana != nil {
+		delete(makers, at(realm.Test, asset.Solana)) // nobody could take what is paid to those
+		pools[at(realm.Test, asset.Solana)] = f.SolanaLow
 	}
 	return makers, pools, nil
 }

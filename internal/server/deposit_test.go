@@ -70,6 +70,25 @@ func TestDepositFile(t *testing.T) {
 	}
 }
 
+// A node of solana has addresses of a list given, in the test realm too, where they take the
+// place of simulated ones.
+func TestSolanaNodeHasList(t *testing.T) {
+	f, err := readDeposits(file(t, `{"nodes": {"solana": {}}, "test_nodes": {"solana": {}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	makers, pools, err := f.makers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range realm.All() {
+		at := address.Place{Realm: r, Chain: asset.Solana}
+		if _, ok := pools[at]; !ok || makers[at] != nil {
+			t.Errorf("%s: a list: %t, a maker: %v", r, ok, makers[at])
+		}
+	}
+}
+
 // A mistake in the file keeps the program from starting, says where it is, and repeats no key.
 func TestDepositFileMistakes(t *testing.T) {
 	for text, want := range map[string]string{
@@ -82,6 +101,9 @@ func TestDepositFileMistakes(t *testing.T) {
 		`{"keys": {"ethereum": "` + accountKey + `"}}`:         "keys.ethereum: ",
 		`{"nodes": {"monero": {"url": "http://127.0.0.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`:      "nodes.monero: invalid_request: the main network is for the live realm",
 		`{"test_nodes": {"monero": {"url": "http://192.0.2.1:1", "node_url": "http://127.0.0.1:2", "network": "regtest", "address": "` + moneroAddress + `"}}}`: "test_nodes.monero: invalid_request: want the address of monero-wallet-rpc",
+		`{"nodes": {"solana": {"url": "http://127.0.0.1:1", "network": "dev", "usdt_mint": "So11111111111111111111111111111111111111112"}}}`:                    "nodes.solana: invalid_request: the main network is for the live realm",
+		`{"test_nodes": {"solana": {"url": "http://127.0.0.1:1", "network": "main"}}}`:                                                                          "test_nodes.solana: invalid_request: the main network is for the live realm",
+		`{"test_nodes": {"solana": {"url": "http://192.0.2.1:1", "network": "main"}}}`:                                                                          "test_nodes.solana: invalid_request: a node on another machine",
 		`{"solana_low": -1}`:                              "solana_low",
 		`{"fee": "100"}`:                                  "(fee)",
 		`{"fee": "two"}`:                                  `fee: "two"`,

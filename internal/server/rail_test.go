@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/solnode"
 	"github.com/scripcards/scrip/internal/testkit/xmrnode"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -211,6 +212,61 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Monero}, From: 1, Actor: "ada"}))
 			r.expect("read again", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
 			r.has(31_360)
+		})
+	}
+}
+
+// Deposits of SOL and USDT that the real runtime of Solana carried out are seen, final and
+// credited once, whatever process looks; one that the chain gave up before is gone, and comes
+// back with its next slot; a token that calls itself USDT, a transaction that failed, and what
+// is too little are not credited.
+func TestDepositsOnRealRuntime(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			node := solnode.Start(t)
+			r := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
+			const list = "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"
+			_, err := r.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, Addresses: []string{list}, Actor: "test"})
+			must(t, err)
+			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.SOL)
+			must(t, err)
+			if to != list {
+				t.Fatalf("the address is %s, want the list's", to)
+			}
+			r.expect("nothing yet")
+
+			node.Pay(to, 1_000_000_000)
+			r.expect("seen", "pending 1 1 147.00")
+			node.Fail(to, 7_000_000_000)
+			node.Send(node.NewMint(), to, 500_000_000)
+			r.expect("neither what failed nor another token", "pending 1 4 147.00")
+			node.Slots(27)
+			r.expect("not final", "pending 1 31 147.00")
+			node.Slots(2)
+			r.again()
+			r.expect("final", "confirmed 1 33 147.00")
+			r.expect("credited once", "confirmed 1 33 147.00")
+			r.has(14_700)
+			node.Slots(200)
+			r.expect("settled", "confirmed 1 233 147.00")
+
+			sent := node.Send(node.Mint, to, 25_000_000)
+			r.expect("dollars", "confirmed 1 233 147.00", "pending 25 1 24.50")
+			node.Drop(sent)
+			node.Slots(5)
+			r.expect("it may come back", "confirmed 1 233 147.00", "pending 25 1 24.50")
+			node.Slots(40)
+			r.expect("given up", "confirmed 1 233 147.00", "expired 25 0 0.00")
+			node.Again(sent)
+			r.expect("back", "confirmed 1 233 147.00", "pending 25 1 24.50")
+			node.Pay(to, 99_999_999)
+			node.Slots(32)
+			r.expect("final", "confirmed 1 233 147.00", "confirmed 25 34 24.50", "expired 0.099999999 33 0.00")
+			r.again()
+			node.Send(node.Mint, to, 10_000_000)
+			node.Slots(40)
+			r.expect("more", "confirmed 1 233 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
+			r.has(18_130)
 		})
 	}
 }

@@ -125,20 +125,25 @@ pays to them.`,
 const maxLine = 256
 
 func (p *program) importAddresses() *cobra.Command {
-	var file string
+	var file, in string
 	cmd := &cobra.Command{
 		Use: "import", Short: "Add addresses of Solana to the list that wallets are given from", Args: cobra.NoArgs,
 		Long: `Import reads addresses, one a line, which were made where their private keys are.
 Empty lines and those that begin with a # do not count, and an address that is known
-is not added again. One that cannot be an address refuses the whole file.`,
-		Example: "  scrip wallet import --file addresses.txt\n  scrip wallet import --file - < addresses.txt",
+is not added again. One that cannot be an address refuses the whole file. The test
+realm has a list too, for when a node watches its chain.`,
+		Example: "  scrip wallet import --file addresses.txt\n  scrip wallet import --realm test --file - < addresses.txt",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := realm.Parse(in)
+			if err != nil {
+				return err
+			}
 			all, err := readAddresses(cmd, file)
 			if err != nil {
 				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				place := address.Place{Realm: realm.Live, Chain: asset.Solana}
+				place := address.Place{Realm: r, Chain: asset.Solana}
 				n, err := app.Addresses.Import(ctx, address.Import{Place: place, Addresses: all, Actor: shell.Actor()})
 				if err != nil {
 					return err
@@ -148,6 +153,7 @@ is not added again. One that cannot be an address refuses the whole file.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "file of addresses, one a line; - for standard input")
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
 	shell.Must(cmd.MarkFlagRequired("file"))
 	return cmd
 }

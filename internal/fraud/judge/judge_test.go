@@ -183,7 +183,12 @@ func TestAllocations(t *testing.T) {
 	if s := j.Score(&e, &d); s.Hundredths != 0 {
 		t.Fatalf("not clean: %+v", s)
 	}
-	if n := testing.AllocsPerRun(3, func() { j.Score(&e, &d) }); n > 0 {
+	// Many times: the race detector has pools forget some of what they are given.
+	n := testing.AllocsPerRun(100, func() {
+		e.At = e.At.Add(3 * time.Hour) // it stays clean
+		j.Score(&e, &d)
+	})
+	if n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

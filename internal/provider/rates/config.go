@@ -2,7 +2,6 @@ package rates
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -127,15 +126,10 @@ func (s settings) checkURL() error {
 		return refuse("url", "want a URL such as https://rates.example/v1/{pair}")
 	case u.User != nil:
 		return refuse("url", "the URL holds a user name or password")
-	case u.Scheme == "https", u.Scheme == "http" && s.AllowPlain && isLoopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && s.AllowPlain && call.IsLoopback(u.Hostname()):
 		return nil
 	}
 	return refuse("url", "the URL must begin with https://, or with http:// on a loopback host if allow_plain is set")
-}
-
-func isLoopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && a.IsLoopback())
 }
 
 func (s settings) checkPaths() error {

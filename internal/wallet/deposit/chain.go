@@ -49,7 +49,8 @@ type Chain interface {
 	// block, left one or went since a place in the chain's history; the empty one is its
 	// beginning. What was told before may be told again; what comes back is told anew.
 	Seen(ctx context.Context, after string) (Page, error)
-	// Look returns payments as they are now, each of them, in any order.
+	// Look returns payments as they are now, in any order. It leaves out those of which
+	// nothing is sure at the moment.
 	Look(ctx context.Context, payments []Payment) ([]Sighting, error)
 }
 

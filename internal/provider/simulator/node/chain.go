@@ -128,10 +128,15 @@ func (c Chain) Look(ctx context.Context, raw [][]byte) (all []payout.Sighting, e
 				return err
 			}
 		}
+		replaced := false
 		for i := range raw {
 			if all[i], err = t.look(ctx, raw[i]); err != nil {
 				return err
 			}
+			replaced = replaced || all[i].Rival != ""
+		}
+		if c.automatic && replaced { // whoever looks waits for blocks on what took its place
+			return t.mine(ctx, 1, false)
 		}
 		return nil
 	})

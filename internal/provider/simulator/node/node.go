@@ -28,7 +28,8 @@ type Node struct {
 }
 
 // New returns the node of a name, which lives in db. An automatic one makes a block
-// whenever somebody looks at its chain and something waits for one.
+// whenever somebody looks at its chain and something waits for one, or for more on another
+// transaction that took its place.
 func New(db *storage.DB, c clock.Clock, name string, automatic bool) *Node {
 	return &Node{db, c, name, automatic}
 }

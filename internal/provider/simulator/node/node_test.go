@@ -142,6 +142,11 @@ func TestChain(t *testing.T) {
 		three := b.build(30_000, 1_000)
 		b.must(b.Chain.Publish(ctx, three.Raw))
 		b.look(three.Raw, true, 1, 0)
+		four := b.build(20_000, 1_000)
+		b.must(b.Chain.Publish(ctx, four.Raw))
+		b.must(automatic.SpendAgainst(ctx, four.Raw))
+		b.look(four.Raw, false, 0, 1)
+		b.look(four.Raw, false, 0, 2) // blocks come while somebody waits for them
 	})
 }
 
