@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ type front struct {
 		Table() map[fault.Code]wire.Verdict
 	}
 	banned   bool
+	broken   error
 	seen     map[webhook.EventID]bool
 	moved    int64
 	tokens   []string
@@ -57,6 +59,9 @@ func (f *front) mount() {
 	kit := wire.NewKit(wire.Options{Clock: f.Clock, Logger: slog.New(slog.NewTextHandler(f.Log, nil)), Take: f.Limits.Take, Block: f.Limits.Block, Blocked: f.Limits.Blocked})
 	s := cardcoins.New(kit, cardcoins.Deps{Orders: f.Service, Realm: realm.Test, Take: f.Limits.Take, Block: f.Limits.Block, Clock: f.Clock, PerMinute: f.perLimit,
 		Place: func(context.Context, netip.Addr) error {
+			if f.broken != nil {
+				return f.broken
+			}
 			if f.banned {
 				return fault.New(fault.PermissionDenied, "not there")
 			}
@@ -133,7 +138,13 @@ func (f *front) actions() map[string]func(testing.TB, []string) {
 		"price":  func(_ testing.TB, args []string) { f.Market.Price = args[0] },
 		"lost":   func(testing.TB, []string) { f.Market.Price = "" },
 		"upload": func(testing.TB, []string) { f.Upload(pan.NewSecret(f.tokens[len(f.tokens)-1])) },
-		"ban":    func(testing.TB, []string) { f.banned = !f.banned },
+		"of": func(_ testing.TB, args []string) {
+			n, err := strconv.Atoi(args[0])
+			f.Must(err)
+			f.tokens = append(f.tokens, f.tokens[n-1])
+		},
+		"phone": func(testing.TB, []string) { f.Phone.Down = !f.Phone.Down },
+		"ban":   func(testing.TB, []string) { f.banned = !f.banned },
 		"approve": func(t testing.TB, _ []string) {
 			v := f.last()
 			_, err := f.Approve(t.Context(), cashout.Decision{Book: v.Book, Order: v.ID, Actor: "ada"})

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -315,10 +316,11 @@ func (p *Pictures) Presign(_ context.Context, n cashout.NewImage) (cashout.Form,
 	if n.Size < 1 || n.Size > 5<<20 {
 		return cashout.Form{}, fault.New(fault.InvalidRequest, "the image may have 1 to %d bytes", 5<<20).At("file_size")
 	}
-	if !strings.HasSuffix(n.Name, ".jpg") && !strings.HasSuffix(n.Name, ".png") {
+	contentType := map[string]string{".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}[strings.ToLower(path.Ext(n.Name))]
+	if contentType == "" {
 		return cashout.Form{}, fault.New(fault.InvalidRequest, "want a jpeg or png").At("file_name")
 	}
-	return cashout.Form{URL: "http://127.0.0.1/uploads/images", Key: string(n.Kind), ACL: "private", ContentType: "image/jpeg", SuccessStatus: "201", Bucket: "images",
+	return cashout.Form{URL: "http://127.0.0.1/uploads/images", Key: string(n.Kind), ACL: "private", ContentType: contentType, SuccessStatus: "201", Bucket: "images",
 		Algorithm: "AWS4-HMAC-SHA256", Credential: "c", Date: p.clock.Now().Format("20060102T150405Z"), Policy: "p", Signature: "s"}, nil
 }
 
