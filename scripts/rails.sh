@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rails.sh: the tests against nodes that take long to build, on SQLite and PostgreSQL.
+# rails.sh: the tests against nodes that take long, on SQLite and PostgreSQL.
 # This is what "make test-rails" runs. What it builds it keeps below
 # ~/.cache/scrip-test/nodes. "make test" runs none of this.
 #
@@ -25,6 +25,7 @@ test_rails() {
 		# shellcheck disable=SC2086 # they are several
 		SCRIP_TEST_RAILS=1 go test -count=1 -timeout 15m -run Rails $packages || return
 	done
+	SCRIP_TEST_RAILS=1 go test -count=1 -timeout 15m ./internal/provider/monero
 }
 
 prepare_go
@@ -35,6 +36,7 @@ if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 	say '==> [0 s] PostgreSQL'
 	start_postgres || die 'the suite runs on both databases or not at all'
 fi
+need_monero || die 'deposits are tested with a real wallet or not at all'
 stage 'nodes' nodes_get
 stage 'tests against nodes' test_rails
 conclude
