@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // matter is a message about a payment while it is decided.
@@ -329,114 +326,6 @@ func (s *Service) measure(ctx context.Context, m *matter, p *plan) error {
 // freezes reports whether what a plan leaves on the card freezes it.
 func (m *matter) freezes(p *plan, left money.Amount) bool {
 	return p.pays && m.card.Status == issuing.Active && below(m.card, left)
-}
-
-// operation is a plan in the shape that the books need.
-func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
-	card, to := m.card.Account(), issuing.Settlement(m.card.BIN.Currency)
-	op := ledger.Operation{Book: m.card.Book, Kind: p.kind, Key: keyPrefix + m.key, Intent: m.intent(), Reference: string(m.payment.ID), Actor: actor,
-		At: m.at, Guards: p.guards, Holds: p.holds}
-	lent := issuing.Receivable(m.card.BIN.Currency)
-	amount := func(minor int64) money.Amount { return money.New(minor, m.card.BIN.Currency) }
-	switch {
-	case p.take > 0 && p.wallet: // nothing is left of the card: the book owes all of it
-		op.Open = []ledger.NewAccount{lent, to}
-		op.Postings = []ledger.Posting{{Debit: lent.ID, Credit: to.ID, Amount: amount(p.take)}}
-	case p.force > 0 && p.wallet:
-		op.Open, op.Holds = []ledger.NewAccount{lent, to}, slices.Clone(p.holds)
-		op.Holds[0].Debit = lent.ID
-	case p.take > 0, p.force > 0:
-		op.Open = []ledger.NewAccount{card, to}
-		if p.lend > 0 {
-			op.Open = append(op.Open, lent)
-			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
-		}
-		if p.take > 0 {
-			op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
-		} else if p.lend > 0 {
-			op.Guards = append(slices.Clone(p.guards), ledger.Guard{Counter: lentFor(m.payment.ID), Add: p.lend, Limit: math.MaxInt64})
-		}
-	case p.give > 0 && p.wallet:
-		purse := wallet.Account(m.card.BIN.Currency)
-		op.Open = []ledger.NewAccount{to, purse}
-		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: purse.ID, Amount: amount(p.give)}}
-	case p.give > 0:
-		op.Open = []ledger.NewAccount{to, card}
-		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
-	case p.repay > 0: // a frozen card gives back, too
-		op.Postings = []ledger.Posting{{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true}}
-	}
-	op.States = s.states(m, p)
-	op.Effects = s.effects(m, p, l)
-	return op
-}
-
-// states are what a plan does to the state of the card's account. One that is frozen is
-// opened for an instant, and frozen again within the operation.
-func (s *Service) states(m *matter, p *plan) []ledger.StateChange {
-	freeze, _ := s.Cards.AutoFreeze(m.card)
-	switch {
-	case p.freeze:
-		return []ledger.StateChange{freeze}
-	case p.thaw && !p.wallet:
-		return []ledger.StateChange{{Account: freeze.Account, To: ledger.Open}, freeze}
-	}
-	return nil
-}
-
-// effects are the rows of a plan that was carried out. They refuse an outcome that is not
-// the one its shape was made for.
-func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]storage.Effect, error) {
-	return func(o ledger.Outcome) ([]storage.Effect, error) {
-		if p.against != ReasonNone {
-			return nil, &refused{p.against}
-		}
-		after, touched := o.Balance(m.card.Account().ID)
-		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
-			return nil, errShape
-		}
-		if p.take+p.force > 0 && !p.wallet && (after.Available.IsNegative() || p.lend > 0 && after.Available.IsPositive()) {
-			return nil, errShape // another amount is lacking: it is lent, and nothing more
-		}
-		*l = m.line(p.line, p.amount, o.At)
-		l.Books, l.Code, l.payment.State = o.Transaction, p.code, p.to
-		if touched {
-			l.Balance = after.Available
-		}
-		if p.to != StateOpen && l.payment.EndedAt.IsZero() {
-			l.payment.EndedAt = o.At
-		}
-		effects := []storage.Effect{insertLine.Row(l.row()...)}
-		if p.fresh {
-			effects = append(effects, insertPayment.Row(l.payment.row()...))
-		} else {
-			effects = append(effects, changePayment.With(string(m.payment.Book), string(m.payment.ID), m.payment.revision, string(p.to),
-				storage.NullMicros(l.payment.EndedAt)).Exactly(1))
-		}
-		effects = append(effects, s.events(l)...)
-		return append(effects, s.marks(m, p, o)...), nil
-	}
-}
-
-// marks are what a plan leaves on the card's row.
-func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
-	var effects []storage.Effect
-	spent := money.New(p.spent, m.card.BIN.Currency)
-	switch {
-	case p.decides:
-		effects = append(effects, issuing.Used(m.card, o.At, spent))
-	case p.spent != 0:
-		spent.Minor = -p.spent
-		effects = append(effects, issuing.GivenBack(m.card, spent))
-	}
-	if p.freeze {
-		_, froze := s.Cards.AutoFreeze(m.card)
-		effects = append(effects, froze(o)...)
-	}
-	if m.card.Controls.SingleUse && p.line == TypeSettlement && p.to == StateSettled {
-		effects = append(effects, issuing.UsedUp(m.card, o.At))
-	}
-	return effects
 }
 
 // Bounds of one sweep, in each realm.

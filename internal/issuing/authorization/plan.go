@@ -3,14 +3,14 @@ package authorization
 import (
 	"context"
 	"math"
-	"time"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // plan is what a message is to do, as far as the payment's own state says.
@@ -315,214 +315,110 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 	return p, ReasonNone, nil
 }
 
-// Paid is what became of a payment's money.
-type Paid struct {
-	Payment ID
-	Card    issuing.CardID
-	Realm   realm.Realm
-	// Captured is all that was, Returned what was refunded, or is given back for a dispute.
-	Captured, Returned money.Amount
-	SettledAt          time.Time // the last time; zero: never
-	refunded           int64
-}
-
-// Left is what was captured and not given back.
-func (p *Paid) Left() money.Amount {
-	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
-}
-
-// returns is the guard that a payment never gives back more than it captured.
-func (p *Paid) returns(amount money.Amount) ledger.Guard {
-	return ledger.Guard{Counter: ReturnCounter(p.Payment), Add: amount.Minor, Limit: p.Captured.Minor}
-}
-
-// ReturnCounter names the counter of the books of what a payment gave back. Whoever gives
-// something back of one adds to it, with what was captured as the limit.
-func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
-
-// Paid returns what became of a payment's money, or not_found. A refund by itself is none.
-func (s *Service) Paid(ctx context.Context, book ledger.BookID, payment ID) (Paid, error) {
-	found, err := s.toPayment(ctx, &Advice{Book: book, Payment: payment})
-	if err != nil {
-		return Paid{}, err
-	}
-	card, err := s.Cards.Find(ctx, book, found.Card)
-	if err != nil {
-		return Paid{}, err
-	}
-	return s.paid(ctx, found, card.BIN.Currency)
-}
-
-func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency) (Paid, error) {
-	out := Paid{Payment: p.ID, Card: p.Card, Realm: p.Realm, Captured: money.New(0, currency), Returned: money.New(0, currency)}
-	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
-			return err
+// operation is a plan in the shape that the books need.
+func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
+	card, to := m.card.Account(), issuing.Settlement(m.card.BIN.Currency)
+	op := ledger.Operation{Book: m.card.Book, Kind: p.kind, Key: keyPrefix + m.key, Intent: m.intent(), Reference: string(m.payment.ID), Actor: actor,
+		At: m.at, Guards: p.guards, Holds: p.holds}
+	lent := issuing.Receivable(m.card.BIN.Currency)
+	amount := func(minor int64) money.Amount { return money.New(minor, m.card.BIN.Currency) }
+	switch {
+	case p.take > 0 && p.wallet: // nothing is left of the card: the book owes all of it
+		op.Open = []ledger.NewAccount{lent, to}
+		op.Postings = []ledger.Posting{{Debit: lent.ID, Credit: to.ID, Amount: amount(p.take)}}
+	case p.force > 0 && p.wallet:
+		op.Open, op.Holds = []ledger.NewAccount{lent, to}, slices.Clone(p.holds)
+		op.Holds[0].Debit = lent.ID
+	case p.take > 0, p.force > 0:
+		op.Open = []ledger.NewAccount{card, to}
+		if p.lend > 0 {
+			op.Open = append(op.Open, lent)
+			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
 		}
-		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
-			return err
+		if p.take > 0 {
+			op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
+		} else if p.lend > 0 {
+			op.Guards = append(slices.Clone(p.guards), ledger.Guard{Counter: lentFor(m.payment.ID), Add: p.lend, Limit: math.MaxInt64})
 		}
-		last, _, err := storage.One(ctx, q, storage.Scalar[int64], lastLine, string(p.Book), string(p.ID), string(TypeSettlement))
-		if err != nil {
-			return err
-		}
-		if last > 0 {
-			out.SettledAt = storage.Time(last)
-		}
-		counted, err := ledger.Counters(ctx, q, p.Book, ReturnCounter(p.ID))
-		out.Returned.Minor = counted[ReturnCounter(p.ID)]
-		return err
-	})
-	return out, err
+	case p.give > 0 && p.wallet:
+		purse := wallet.Account(m.card.BIN.Currency)
+		op.Open = []ledger.NewAccount{to, purse}
+		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: purse.ID, Amount: amount(p.give)}}
+	case p.give > 0:
+		op.Open = []ledger.NewAccount{to, card}
+		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
+	case p.repay > 0: // a frozen card gives back, too
+		op.Postings = []ledger.Posting{{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true}}
+	}
+	op.States = s.states(m, p)
+	op.Effects = s.effects(m, p, l)
+	return op
 }
 
-// sum adds up the lines of a type that a payment has.
-func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, error) {
-	n, _, err := storage.One(ctx, q, storage.Scalar[int64], sumLines, string(p.Book), string(p.ID), string(of))
-	return n, err
-}
-
-// Post books a payment that was never authorized, or not as much. It is always booked:
-// what the card lacks is lent to it from card.receivable, and its limits are passed.
-func (s *Service) Post(ctx context.Context, a Advice) (Decision, error) {
-	if err := a.begins(); err != nil {
-		return Decision{}, err
-	}
-	return s.about(ctx, &a, kindPost, s.post)
-}
-
-func (s *Service) post(_ context.Context, m *matter) (plan, Reason, error) {
-	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: m.counted(), pays: true,
-		to: StateSettled, spent: m.advice.Amount.Minor, decides: true, fresh: true}, ReasonNone, nil
-}
-
-// The ends of the keys under which Complete does what goes beyond its first step.
-const (
-	keyHeld = "/held"
-	keyRest = "/rest"
-)
-
-// Complete books what a merchant is owed, whatever became of its payment: it captures the
-// payment as far as that goes, and posts what is beyond it; all of it where the payment is
-// not known, or has ended. The card must be named. Repeated, it goes on where it was broken off.
-func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
-	if err := a.begins(); err != nil {
-		return Decision{}, err
-	}
-	if a.Payment == "" && a.Original == "" {
-		return s.Post(ctx, a)
-	}
-	d, err := s.Capture(ctx, a)
-	switch code := fault.CodeOf(err); {
-	case code == fault.NotFound, code == fault.IdempotencyConflict: // it was posted under this key, before its payment came
-		return s.Post(ctx, a)
-	case err != nil || d.Approved:
-		return d, err
-	}
-	rest := a
-	if d.Reason == ReasonOverCapture {
-		held := a
-		held.Key, held.Amount, held.Final = a.Key+keyHeld, money.New(0, a.Amount.Currency), true
-		if d, err = s.Capture(ctx, held); err != nil {
-			return Decision{}, err
-		}
-		rest.Amount.Minor -= d.Amount.Minor
-	}
-	rest.Key = a.Key + keyRest
-	if d, err = s.Post(ctx, rest); err == nil {
-		d.Amount = a.Amount
-	}
-	return d, err
-}
-
-// StandIn holds what another approved in the issuer's stead: the merchant relies on it, so
-// that all of it is held, whatever the card's state and limits. What the card lacks is lent
-// to it from card.receivable, as for a post; of what is let go, that goes back first. The
-// card must be named; with an Original it adds to that payment, and begins one of its own
-// where the other has ended or is not known. One that was reversed before it came is
-// declined. It returns the faults of Post.
-func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
-	if err := a.begins(); err != nil {
-		return Decision{}, err
-	}
-	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
-	if a.Payment == "" && a.Original == "" {
-		return d, err
-	}
-	alone := a
-	alone.Payment, alone.Original = "", ""
-	switch code := fault.CodeOf(err); {
-	case code == fault.NotFound, code == fault.IdempotencyConflict: // it began a payment under this key, before the other came
-	case err != nil || d.Approved:
-		return d, err
-	default:
-		alone.Key = a.Key + keyRest
-	}
-	return s.about(ctx, &alone, kindStandIn, s.standIn)
-}
-
-func (s *Service) standIn(_ context.Context, m *matter) (plan, Reason, error) {
-	amount := m.advice.Amount
-	p := plan{kind: kindStandIn, line: TypeAuthorization, amount: amount, force: amount.Minor, pays: true, to: StateOpen, spent: amount.Minor, decides: true}
-	m.stoodIn = true
-	if !m.alone() {
-		if !m.open() {
-			return plan{}, ReasonEnded, nil
-		}
-		p.guards = m.payment.counters(amount.Minor, false)
-		p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: amount}}
-		return p, ReasonNone, nil
-	}
-	p.fresh, p.guards = true, m.counted()
-	m.payment.ExpiresAt = m.at.Add(s.Policy.trade(m.payment.Merchant.MCC).HoldFor)
-	p.holds = []ledger.HoldChange{{Action: ledger.Place, ID: m.payment.hold(), Amount: amount, Debit: m.card.Account().ID,
-		Credit: issuing.Settlement(m.card.BIN.Currency).ID}}
-	var err error
-	p.code, err = s.draw(approvalDigits)
-	return p, ReasonNone, err
-}
-
-// counted returns guards that count a payment which its limits do not stop.
-func (m *matter) counted() []ledger.Guard {
-	b := boundsOf(m.card, m.at, m.advice.Amount.Minor)
-	for i := range b.guards {
-		b.guards[i].Limit = math.MaxInt64
-	}
-	m.payment.counted = b.counted()
-	return b.guards
-}
-
-// lentFor names the counter of what was lent so that a payment could be held.
-func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
-
-// repaid completes a plan that lets go of what a payment holds: what was lent for it, and
-// is still owed, goes back.
-func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
-	if p.spent >= 0 || len(p.holds) == 0 {
-		return nil
-	}
-	counter := lentFor(m.payment.ID)
-	lent, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
-	if err != nil || lent[counter] == 0 {
-		return err
-	}
-	owed, err := s.Books.FindAccount(ctx, m.payment.Book, issuing.Receivable(m.card.BIN.Currency).ID)
-	if err != nil {
-		return err
-	}
-	if p.repay = min(-p.spent, lent[counter], owed.Available().Minor); p.repay > 0 {
-		p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: -p.repay})
+// states are what a plan does to the state of the card's account. One that is frozen is
+// opened for an instant, and frozen again within the operation.
+func (s *Service) states(m *matter, p *plan) []ledger.StateChange {
+	freeze, _ := s.Cards.AutoFreeze(m.card)
+	switch {
+	case p.freeze:
+		return []ledger.StateChange{freeze}
+	case p.thaw && !p.wallet:
+		return []ledger.StateChange{{Account: freeze.Account, To: ledger.Open}, freeze}
 	}
 	return nil
 }
 
-// begins returns what is wrong with a message that begins a payment.
-func (a *Advice) begins() error {
-	if !a.Amount.IsPositive() {
-		return fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
+// effects are the rows of a plan that was carried out. They refuse an outcome that is not
+// the one its shape was made for.
+func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]storage.Effect, error) {
+	return func(o ledger.Outcome) ([]storage.Effect, error) {
+		if p.against != ReasonNone {
+			return nil, &refused{p.against}
+		}
+		after, touched := o.Balance(m.card.Account().ID)
+		if !p.wallet && m.freezes(p, after.Available) != p.freeze {
+			return nil, errShape
+		}
+		if p.take+p.force > 0 && !p.wallet && (after.Available.IsNegative() || p.lend > 0 && after.Available.IsPositive()) {
+			return nil, errShape // another amount is lacking: it is lent, and nothing more
+		}
+		*l = m.line(p.line, p.amount, o.At)
+		l.Books, l.Code, l.payment.State = o.Transaction, p.code, p.to
+		if touched {
+			l.Balance = after.Available
+		}
+		if p.to != StateOpen && l.payment.EndedAt.IsZero() {
+			l.payment.EndedAt = o.At
+		}
+		effects := []storage.Effect{insertLine.Row(l.row()...)}
+		if p.fresh {
+			effects = append(effects, insertPayment.Row(l.payment.row()...))
+		} else {
+			effects = append(effects, changePayment.With(string(m.payment.Book), string(m.payment.ID), m.payment.revision, string(p.to),
+				storage.NullMicros(l.payment.EndedAt)).Exactly(1))
+		}
+		effects = append(effects, s.events(l)...)
+		return append(effects, s.marks(m, p, o)...), nil
 	}
-	if a.Card == "" && a.Number.IsZero() && a.Payment == "" && a.Original == "" {
-		return fault.New(fault.InvalidRequest, "name the card or the payment").At("card")
+}
+
+// marks are what a plan leaves on the card's row.
+func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
+	var effects []storage.Effect
+	spent := money.New(p.spent, m.card.BIN.Currency)
+	switch {
+	case p.decides:
+		effects = append(effects, issuing.Used(m.card, o.At, spent))
+	case p.spent != 0:
+		spent.Minor = -p.spent
+		effects = append(effects, issuing.GivenBack(m.card, spent))
 	}
-	return nil
+	if p.freeze {
+		_, froze := s.Cards.AutoFreeze(m.card)
+		effects = append(effects, froze(o)...)
+	}
+	if m.card.Controls.SingleUse && p.line == TypeSettlement && p.to == StateSettled {
+		effects = append(effects, issuing.UsedUp(m.card, o.At))
+	}
+	return effects
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/category"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -322,4 +323,71 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 // isPlain reports whether text is what both databases store and a screen shows.
 func isPlain(text string) bool {
 	return strings.ToValidUTF8(text, "") == text && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// Paid is what became of a payment's money.
+type Paid struct {
+	Payment ID
+	Card    issuing.CardID
+	Realm   realm.Realm
+	// Captured is all that was, Returned what was refunded, or is given back for a dispute.
+	Captured, Returned money.Amount
+	SettledAt          time.Time // the last time; zero: never
+	refunded           int64
+}
+
+// Left is what was captured and not given back.
+func (p *Paid) Left() money.Amount {
+	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
+}
+
+// returns is the guard that a payment never gives back more than it captured.
+func (p *Paid) returns(amount money.Amount) ledger.Guard {
+	return ledger.Guard{Counter: ReturnCounter(p.Payment), Add: amount.Minor, Limit: p.Captured.Minor}
+}
+
+// ReturnCounter names the counter of the books of what a payment gave back. Whoever gives
+// something back of one adds to it, with what was captured as the limit.
+func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
+
+// Paid returns what became of a payment's money, or not_found. A refund by itself is none.
+func (s *Service) Paid(ctx context.Context, book ledger.BookID, payment ID) (Paid, error) {
+	found, err := s.toPayment(ctx, &Advice{Book: book, Payment: payment})
+	if err != nil {
+		return Paid{}, err
+	}
+	card, err := s.Cards.Find(ctx, book, found.Card)
+	if err != nil {
+		return Paid{}, err
+	}
+	return s.paid(ctx, found, card.BIN.Currency)
+}
+
+func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency) (Paid, error) {
+	out := Paid{Payment: p.ID, Card: p.Card, Realm: p.Realm, Captured: money.New(0, currency), Returned: money.New(0, currency)}
+	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
+		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
+			return err
+		}
+		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
+			return err
+		}
+		last, _, err := storage.One(ctx, q, storage.Scalar[int64], lastLine, string(p.Book), string(p.ID), string(TypeSettlement))
+		if err != nil {
+			return err
+		}
+		if last > 0 {
+			out.SettledAt = storage.Time(last)
+		}
+		counted, err := ledger.Counters(ctx, q, p.Book, ReturnCounter(p.ID))
+		out.Returned.Minor = counted[ReturnCounter(p.ID)]
+		return err
+	})
+	return out, err
+}
+
+// sum adds up the lines of a type that a payment has.
+func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, error) {
+	n, _, err := storage.One(ctx, q, storage.Scalar[int64], sumLines, string(p.Book), string(p.ID), string(of))
+	return n, err
 }

@@ -1,0 +1,156 @@
+package authorization
+
+import (
+	"context"
+	"math"
+
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
+)
+
+// Post books a payment that was never authorized, or not as much. It is always booked:
+// what the card lacks is lent to it from card.receivable, and its limits are passed.
+func (s *Service) Post(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	return s.about(ctx, &a, kindPost, s.post)
+}
+
+func (s *Service) post(_ context.Context, m *matter) (plan, Reason, error) {
+	return plan{kind: kindPost, line: TypeSettlement, amount: m.advice.Amount, take: m.advice.Amount.Minor, guards: m.counted(), pays: true,
+		to: StateSettled, spent: m.advice.Amount.Minor, decides: true, fresh: true}, ReasonNone, nil
+}
+
+// The ends of the keys under which Complete does what goes beyond its first step.
+const (
+	keyHeld = "/held"
+	keyRest = "/rest"
+)
+
+// Complete books what a merchant is owed, whatever became of its payment: it captures the
+// payment as far as that goes, and posts what is beyond it; all of it where the payment is
+// not known, or has ended. The card must be named. Repeated, it goes on where it was broken off.
+func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	if a.Payment == "" && a.Original == "" {
+		return s.Post(ctx, a)
+	}
+	d, err := s.Capture(ctx, a)
+	switch code := fault.CodeOf(err); {
+	case code == fault.NotFound, code == fault.IdempotencyConflict: // it was posted under this key, before its payment came
+		return s.Post(ctx, a)
+	case err != nil || d.Approved:
+		return d, err
+	}
+	rest := a
+	if d.Reason == ReasonOverCapture {
+		held := a
+		held.Key, held.Amount, held.Final = a.Key+keyHeld, money.New(0, a.Amount.Currency), true
+		if d, err = s.Capture(ctx, held); err != nil {
+			return Decision{}, err
+		}
+		rest.Amount.Minor -= d.Amount.Minor
+	}
+	rest.Key = a.Key + keyRest
+	if d, err = s.Post(ctx, rest); err == nil {
+		d.Amount = a.Amount
+	}
+	return d, err
+}
+
+// StandIn holds what another approved in the issuer's stead: the merchant relies on it, so
+// that all of it is held, whatever the card's state and limits. What the card lacks is lent
+// to it from card.receivable, as for a post; of what is let go, that goes back first. The
+// card must be named; with an Original it adds to that payment, and begins one of its own
+// where the other has ended or is not known. One that was reversed before it came is
+// declined. It returns the faults of Post.
+func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
+	if err := a.begins(); err != nil {
+		return Decision{}, err
+	}
+	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
+	if a.Payment == "" && a.Original == "" {
+		return d, err
+	}
+	alone := a
+	alone.Payment, alone.Original = "", ""
+	switch code := fault.CodeOf(err); {
+	case code == fault.NotFound, code == fault.IdempotencyConflict: // it began a payment under this key, before the other came
+	case err != nil || d.Approved:
+		return d, err
+	default:
+		alone.Key = a.Key + keyRest
+	}
+	return s.about(ctx, &alone, kindStandIn, s.standIn)
+}
+
+func (s *Service) standIn(_ context.Context, m *matter) (plan, Reason, error) {
+	amount := m.advice.Amount
+	p := plan{kind: kindStandIn, line: TypeAuthorization, amount: amount, force: amount.Minor, pays: true, to: StateOpen, spent: amount.Minor, decides: true}
+	m.stoodIn = true
+	if !m.alone() {
+		if !m.open() {
+			return plan{}, ReasonEnded, nil
+		}
+		p.guards = m.payment.counters(amount.Minor, false)
+		p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: amount}}
+		return p, ReasonNone, nil
+	}
+	p.fresh, p.guards = true, m.counted()
+	m.payment.ExpiresAt = m.at.Add(s.Policy.trade(m.payment.Merchant.MCC).HoldFor)
+	p.holds = []ledger.HoldChange{{Action: ledger.Place, ID: m.payment.hold(), Amount: amount, Debit: m.card.Account().ID,
+		Credit: issuing.Settlement(m.card.BIN.Currency).ID}}
+	var err error
+	p.code, err = s.draw(approvalDigits)
+	return p, ReasonNone, err
+}
+
+// counted returns guards that count a payment which its limits do not stop.
+func (m *matter) counted() []ledger.Guard {
+	b := boundsOf(m.card, m.at, m.advice.Amount.Minor)
+	for i := range b.guards {
+		b.guards[i].Limit = math.MaxInt64
+	}
+	m.payment.counted = b.counted()
+	return b.guards
+}
+
+// lentFor names the counter of what was lent so that a payment could be held.
+func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
+
+// repaid completes a plan that lets go of what a payment holds: what was lent for it, and
+// is still owed, goes back.
+func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
+	if p.spent >= 0 || len(p.holds) == 0 {
+		return nil
+	}
+	counter := lentFor(m.payment.ID)
+	lent, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
+	if err != nil || lent[counter] == 0 {
+		return err
+	}
+	owed, err := s.Books.FindAccount(ctx, m.payment.Book, issuing.Receivable(m.card.BIN.Currency).ID)
+	if err != nil {
+		return err
+	}
+	if p.repay = min(-p.spent, lent[counter], owed.Available().Minor); p.repay > 0 {
+		p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: -p.repay})
+	}
+	return nil
+}
+
+// begins returns what is wrong with a message that begins a payment.
+func (a *Advice) begins() error {
+	if !a.Amount.IsPositive() {
+		return fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
+	}
+	if a.Card == "" && a.Number.IsZero() && a.Payment == "" && a.Original == "" {
+		return fault.New(fault.InvalidRequest, "name the card or the payment").At("card")
+	}
+	return nil
+}
