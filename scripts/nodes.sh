@@ -24,7 +24,6 @@ nodes_left_out() {
 		IFS='|' read -r name module what packages <<<"$row"
 		say "==> left out: $what (make test-rails)"
 	done
-	say '==> left out: all that a wallet of Monero does, beside its deposits (make test-rails)'
 }
 
 # nodes_get builds every node that is not there.

@@ -25,7 +25,6 @@ test_rails() {
 		# shellcheck disable=SC2086 # they are several
 		SCRIP_TEST_RAILS=1 go test -count=1 -timeout 15m -run Rails $packages || return
 	done
-	SCRIP_TEST_RAILS=1 go test -count=1 -timeout 15m ./internal/provider/monero
 }
 
 prepare_go
@@ -36,7 +35,6 @@ if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 	say '==> [0 s] PostgreSQL'
 	start_postgres || die 'the suite runs on both databases or not at all'
 fi
-need_monero || die 'deposits are tested with a real wallet or not at all'
 stage 'nodes' nodes_get
 stage 'tests against nodes' test_rails
 conclude

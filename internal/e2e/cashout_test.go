@@ -12,8 +12,6 @@ import (
 	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,18 +43,7 @@ var payAddresses = []string{"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX", "3P14159f73E4g
 // or says nothing. In the end each order was paid once, and the books agree.
 func TestPayoutsThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		seed := rand.Uint64()
-		if text := os.Getenv(seedVariable); text != "" {
-			var err error
-			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-				t.Fatalf("%s: %v", seedVariable, err)
-			}
-		}
-		defer func() {
-			if t.Failed() {
-				t.Logf("run it again with %s=%d", seedVariable, seed)
-			}
-		}()
+		seed := chooseSeed(t)
 		p := &payouts{t: t, at: at, random: rand.New(rand.NewPCG(seed, 3)), caught: map[payout.State]int{}, sent: map[string]int{}}
 		p.run()
 	})

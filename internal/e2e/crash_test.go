@@ -20,6 +20,24 @@ import (
 // seedVariable chooses one seed instead of a new one each time.
 const seedVariable = "SCRIP_SIM_SEED"
 
+// chooseSeed returns the seed of a test, which is told if it fails.
+func chooseSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("%s: %v", seedVariable, err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("run it again with %s=%d", seedVariable, seed)
+		}
+	})
+	return seed
+}
+
 // Rounds and callers of the crash test.
 const (
 	crashRounds  = 25
@@ -32,18 +50,7 @@ const (
 // does nothing twice, and answers a repeated call as it did before the crash.
 func TestCrash(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		seed := rand.Uint64()
-		if text := os.Getenv(seedVariable); text != "" {
-			var err error
-			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-				t.Fatalf("%s: %v", seedVariable, err)
-			}
-		}
-		defer func() {
-			if t.Failed() {
-				t.Logf("run it again with %s=%d", seedVariable, seed)
-			}
-		}()
+		seed := chooseSeed(t)
 		c := &crashes{t: t, at: at, world: newWorld(seed), random: rand.New(rand.NewPCG(seed, 1)), before: map[*card][]line{}}
 		c.run()
 	})

@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"regexp"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,18 +37,7 @@ const (
 // balance is the oracle's, nothing is held without an end, and the books are proven.
 func TestPaymentsThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
-		seed := rand.Uint64()
-		if text := os.Getenv(seedVariable); text != "" {
-			var err error
-			if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-				t.Fatalf("%s: %v", seedVariable, err)
-			}
-		}
-		defer func() {
-			if t.Failed() {
-				t.Logf("run it again with %s=%d", seedVariable, seed)
-			}
-		}()
+		seed := chooseSeed(t)
 		s := &payments{t: t, at: at, random: rand.New(rand.NewPCG(seed, 2)), moved: make(chan struct{}), seen: map[string]int{}}
 		s.issue()
 		s.run(seed)

@@ -267,6 +267,10 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			node.Slots(40)
 			r.expect("more", "confirmed 1 233 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
 			r.has(18_130)
+			r.audit(asset.Solana, "USDT-SOL 2/2 35 35", "SOL 1/2 1.099999999 1.099999999")
+			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, From: 1, Actor: "ada"}))
+			r.expect("read again", "confirmed 1 354 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
+			r.has(18_130)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package monero_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,9 +34,6 @@ type bench struct {
 
 func start(t *testing.T) *bench {
 	t.Helper()
-	if os.Getenv("SCRIP_TEST_RAILS") == "" { // the server's own tests pay to such a wallet, too
-		t.Skip("left out: it takes a minute (make test-rails)")
-	}
 	b := &bench{t: t, Node: xmrnode.Start(t)}
 	b.open()
 	for i := range uint32(3) {

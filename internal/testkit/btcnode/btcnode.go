@@ -4,20 +4,16 @@ package btcnode
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +24,7 @@ import (
 	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
-	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
 const (
@@ -39,10 +35,9 @@ const (
 // Node is a node of a chain of its own, whose blocks pay the miner.
 type Node struct {
 	t      testing.TB
-	url    string
+	rpc    program.RPC
 	folder string
 	miner  Wallet
-	client *http.Client
 }
 
 // Wallet is a key with its address, as the chain of tests and as the address book write it.
@@ -90,66 +85,32 @@ func StartTLS(t testing.TB, miner Wallet) *Node {
 
 func start(t testing.TB, miner Wallet, secure bool) *Node {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	at := listener.Addr().String()
-	must(t, listener.Close())
-	n := &Node{t: t, url: "http://" + at, folder: t.TempDir(), miner: miner, client: http.DefaultClient}
-	program := n.build()
+	at := program.Free(t)
+	n := &Node{t: t, folder: t.TempDir(), miner: miner}
+	n.rpc = program.RPC{URL: "http://" + at, Login: func(r *http.Request) { r.SetBasicAuth(rpcUser, rpcPassword) }}
 	must(t, os.WriteFile(n.password(), []byte(rpcPassword+"\n"), 0o600))
-	log, err := os.Create(filepath.Join(n.folder, "out"))
-	must(t, err)
 	channel := []string{"--notls"}
 	if secure {
-		n.url, n.client = "https://"+at, &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{VerifyConnection: n.verify, InsecureSkipVerify: true}}}
+		n.rpc.URL, n.rpc.Client = "https://"+at, &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{VerifyConnection: n.verify, InsecureSkipVerify: true}}}
 		channel = []string{"--rpccert=" + n.Certificate(), "--rpckey=" + filepath.Join(n.folder, "rpc.key")}
 	}
-	command := exec.Command(program, append(channel, "--regtest", "--nolisten", "--nodnsseed", "--txindex", "--addrindex", "--relaynonstd", "--debuglevel=error",
-		"--configfile="+filepath.Join(n.folder, "none"), "--datadir="+filepath.Join(n.folder, "data"), "--logdir="+filepath.Join(n.folder, "log"),
-		"--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)...)
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, command.Start())
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait() // it was killed
-		_ = log.Close()
-		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			t.Logf("btcd: %s", text)
-		}
-	})
-	for range 300 {
-		if n.Call("getblockcount") == nil {
-			return n
-		}
-		must(t, clock.Wait(t.Context(), 100*time.Millisecond))
-	}
-	t.Fatal("btcd does not answer")
-	return nil
+	program.Run(t, filepath.Join(n.folder, "out"), exec.Command(n.build(), append(channel, "--regtest", "--nolisten", "--nodnsseed", "--txindex", "--addrindex",
+		"--relaynonstd", "--debuglevel=error", "--configfile="+filepath.Join(n.folder, "none"), "--datadir="+filepath.Join(n.folder, "data"),
+		"--logdir="+filepath.Join(n.folder, "log"), "--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)...))
+	program.Await(t, "btcd answers", func() error { return n.Call("getblockcount") })
+	return n
 }
 
 // build builds the node that scripts/nodes pins, and returns where it is.
 func (n *Node) build() string {
 	n.t.Helper()
-	root, err := os.Getwd()
-	must(n.t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(root, "scripts", "nodes", "go.mod")); err == nil {
-			break
-		}
-		if root == filepath.Dir(root) {
-			n.t.Fatal("there is no scripts/nodes above this test")
-		}
-		root = filepath.Dir(root)
-	}
-	program := filepath.Join(n.folder, "btcd")
-	build := exec.Command("go", "build", "-o", program, "github.com/btcsuite/btcd")
-	build.Dir = filepath.Join(root, "scripts", "nodes")
+	path := filepath.Join(n.folder, "btcd")
+	build := exec.Command("go", "build", "-o", path, "github.com/btcsuite/btcd")
+	build.Dir = filepath.Join(program.Root(n.t, "scripts/nodes/go.mod"), "scripts", "nodes")
 	if out, err := build.CombinedOutput(); err != nil {
 		n.t.Fatalf("build btcd: %v\n%s", err, out)
 	}
-	return program
+	return path
 }
 
 // verify compares the node's certificate with the one in its file, which it makes at its start.
@@ -169,7 +130,7 @@ func (n *Node) Certificate() string { return filepath.Join(n.folder, "rpc.cert")
 
 // Access is where the node's RPC is, HOST:PORT, and who may call it.
 func (n *Node) Access() (address, user, password string) {
-	_, address, _ = strings.Cut(n.url, "://")
+	_, address, _ = strings.Cut(n.rpc.URL, "://")
 	return address, rpcUser, rpcPassword
 }
 
@@ -177,7 +138,7 @@ func (n *Node) password() string { return filepath.Join(n.folder, "password") }
 
 // Config is how Scrip is told of the node.
 func (n *Node) Config(from int64) []byte {
-	text, err := json.Marshal(map[string]any{"url": n.url, "user": rpcUser, "password_file": n.password(), "network": "regtest", "from_height": from})
+	text, err := json.Marshal(map[string]any{"url": n.rpc.URL, "user": rpcUser, "password_file": n.password(), "network": "regtest", "from_height": from})
 	must(n.t, err)
 	return text
 }
@@ -187,37 +148,7 @@ func (n *Node) Call(method string, params ...any) error { return n.Ask(nil, meth
 
 // Ask calls the node and reads its result into out.
 func (n *Node) Ask(out any, method string, params ...any) error {
-	if params == nil {
-		params = []any{}
-	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "1.0", "id": 1, "method": method, "params": params})
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, n.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.SetBasicAuth(rpcUser, rpcPassword)
-	answer, err := n.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	var reply struct {
-		Result json.RawMessage
-		Error  any
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&reply); err != nil {
-		return fmt.Errorf("%s: status %d: %w", method, answer.StatusCode, err)
-	}
-	if reply.Error != nil {
-		return fmt.Errorf("%s: %v", method, reply.Error)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(reply.Result, out)
+	return n.rpc.Ask(out, method, append([]any{}, params...))
 }
 
 // Mine makes so many blocks and returns their hashes.

@@ -4,22 +4,17 @@ package ethnode
 
 import (
 	"bytes"
-	"context"
 	_ "embed"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
 // The contracts, which testdata/token.sol is the source of.
@@ -40,7 +35,7 @@ const (
 // Node is a node of a chain of its own with one rich account.
 type Node struct {
 	t   testing.TB
-	url string
+	rpc program.RPC
 	// Rich is who pays; Token and Fake are two contracts alike, and Payer pays ether on.
 	Rich, Token, Fake, Payer string
 }
@@ -58,57 +53,27 @@ const chainID = 31337
 // Start runs anvil on loopback until the test ends. Its chain has the contracts in block 1.
 func Start(t testing.TB) *Node {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	at := program.Free(t)
+	_, port, err := net.SplitHostPort(at)
 	must(t, err)
-	at := listener.Addr().(*net.TCPAddr)
-	must(t, listener.Close())
-	n := &Node{t: t, url: "http://" + at.String()}
-	log, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	must(t, err)
-	command := exec.Command(find(t), "--host", "127.0.0.1", "--port", fmt.Sprint(at.Port), "--accounts", "2", "--balance", "100000", "--no-mining",
+	n := &Node{t: t, rpc: program.RPC{URL: "http://" + at}}
+	command := exec.Command(find(t), "--host", "127.0.0.1", "--port", port, "--accounts", "2", "--balance", "100000", "--no-mining",
 		"--slots-in-an-epoch", "4", "--no-cors", "--silent")
-	command.Stdout, command.Stderr, command.Dir = log, log, filepath.Dir(log.Name())
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, command.Start())
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait() // it was killed
-		_ = log.Close()
-		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			t.Logf("anvil: %s", text)
-		}
-	})
-	for range 300 {
-		if n.Call("eth_chainId") == nil {
-			n.deploy()
-			return n
-		}
-		must(t, clock.Wait(t.Context(), 50*time.Millisecond))
-	}
-	t.Fatal("anvil does not answer")
-	return nil
+	command.Dir = t.TempDir()
+	program.Run(t, filepath.Join(command.Dir, "out"), command)
+	program.Await(t, "anvil answers", func() error { return n.Call("eth_chainId") })
+	n.deploy()
+	return n
 }
 
 // find returns where anvil is: scripts/packages.sh gets it where it is missing.
 func find(t testing.TB) string {
 	t.Helper()
-	if program := os.Getenv("SCRIP_TEST_ANVIL"); program != "" {
-		return program
-	}
-	root, err := os.Getwd()
-	must(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(root, "scripts", "packages.sh")); err == nil {
-			break
-		}
-		if root == filepath.Dir(root) {
-			t.Fatal("there is no scripts/packages.sh above this test")
-		}
-		root = filepath.Dir(root)
+	if path := os.Getenv("SCRIP_TEST_ANVIL"); path != "" {
+		return path
 	}
 	get := exec.Command("bash", "-c", `source scripts/lib.sh; source scripts/packages.sh; need_anvil >&2 && printf %s "$SCRIP_TEST_ANVIL"`)
-	get.Dir = root
+	get.Dir = program.Root(t, "scripts/packages.sh")
 	var out, said bytes.Buffer
 	get.Stdout, get.Stderr = &out, &said
 	if err := get.Run(); err != nil {
@@ -136,7 +101,7 @@ func (n *Node) deploy() {
 
 // Config is how Scrip is told of the node. Balances are compared after every block.
 func (n *Node) Config(from int64) []byte {
-	text, err := json.Marshal(map[string]any{"url": n.url, "chain_id": chainID, "token": n.Token, "from_height": from, "compare_blocks": 1})
+	text, err := json.Marshal(map[string]any{"url": n.rpc.URL, "chain_id": chainID, "token": n.Token, "from_height": from, "compare_blocks": 1})
 	must(n.t, err)
 	return text
 }
@@ -146,37 +111,7 @@ func (n *Node) Call(method string, params ...any) error { return n.Ask(nil, meth
 
 // Ask calls the node and reads its result into out.
 func (n *Node) Ask(out any, method string, params ...any) error {
-	if params == nil {
-		params = []any{}
-	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, n.url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	var reply struct {
-		Result json.RawMessage
-		Error  any
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&reply); err != nil {
-		return fmt.Errorf("%s: status %d: %w", method, answer.StatusCode, err)
-	}
-	if reply.Error != nil {
-		return fmt.Errorf("%s: %v", method, reply.Error)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(reply.Result, out)
+	return n.rpc.Ask(out, method, append([]any{}, params...))
 }
 
 // Mine makes so many blocks.

@@ -14,20 +14,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
-	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/provider/lnd"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
 // Required is the variable with which tests of rails fail instead of being skipped.
@@ -37,7 +34,6 @@ const (
 	coins    = 80        // of the payer's wallet
 	coin     = 1_000_000 // satoshis
 	capacity = 5_000_000 // of the channel
-	patience = 600       // looks, a tenth of a second apart
 )
 
 // Network is a chain with a node that pays and one that is paid.
@@ -68,33 +64,29 @@ func must(t testing.TB, err error) {
 // pinned is where the module of the node says its version.
 var pinned = regexp.MustCompile(`github\.com/lightningnetwork/lnd (v\S+)`)
 
-// program is where lnd is, or "".
-func program(t testing.TB) string {
+// path is where lnd is, or "".
+func path(t testing.TB) string {
 	t.Helper()
-	root, err := os.Getwd()
+	const module = "scripts/nodes/lnd/go.mod"
+	text, err := os.ReadFile(filepath.Join(program.Root(t, module), filepath.FromSlash(module)))
 	must(t, err)
-	for {
-		text, err := os.ReadFile(filepath.Join(root, "scripts", "nodes", "lnd", "go.mod"))
-		if found := pinned.FindSubmatch(text); err == nil && found != nil {
-			cache, err := os.UserCacheDir()
-			must(t, err)
-			path := filepath.Join(cache, "scrip-test", "nodes", "lnd-"+string(found[1]))
-			if _, err := os.Stat(path); err != nil {
-				return ""
-			}
-			return path
-		}
-		if root == filepath.Dir(root) {
-			t.Fatal("there is no scripts/nodes/lnd above this test")
-		}
-		root = filepath.Dir(root)
+	found := pinned.FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("%s pins no lnd", module)
 	}
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	at := filepath.Join(cache, "scrip-test", "nodes", "lnd-"+string(found[1]))
+	if _, err := os.Stat(at); err != nil {
+		return ""
+	}
+	return at
 }
 
 // Start runs the network until the test ends. Without make test-rails the test is skipped.
 func Start(t testing.TB) *Network {
 	t.Helper()
-	path := program(t)
+	path := path(t)
 	switch {
 	case os.Getenv(Required) == "":
 		t.Skip("left out: it takes minutes (make test-rails)")
@@ -110,52 +102,17 @@ func Start(t testing.TB) *Network {
 	return n
 }
 
-// free is an address on loopback that nobody listens on.
-func free(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { must(t, listener.Close()) }()
-	return listener.Addr().String()
-}
-
 func (n *Network) start(path, name string) *Node {
 	n.t.Helper()
-	at := free(n.t)
-	node := &Node{t: n.t, folder: n.t.TempDir(), url: "https://" + at, peer: free(n.t)}
+	at := program.Free(n.t)
+	node := &Node{t: n.t, folder: n.t.TempDir(), url: "https://" + at, peer: program.Free(n.t)}
 	rpc, user, password := n.Chain.Access()
-	log, err := os.Create(filepath.Join(node.folder, "out"))
-	must(n.t, err)
 	command := exec.Command(path, "--lnddir="+node.folder, "--bitcoin.regtest", "--bitcoin.node=btcd", "--btcd.rpchost="+rpc, "--btcd.rpcuser="+user,
 		"--btcd.rpcpass="+password, "--btcd.rpccert="+n.Chain.Certificate(), "--noseedbackup", "--nobootstrap", "--alias="+name, "--listen="+node.peer,
-		"--rpclisten="+free(n.t), "--restlisten="+at, "--debuglevel=info", "--maxlogfiles=1", "--gossip.sub-batch-delay=100ms", "--trickledelay=50", "--bitcoin.defaultchanconfs=1")
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(n.t, command.Start())
-	n.t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait() // it was killed
-		_ = log.Close()
-		if n.t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			n.t.Logf("%s: %s", name, text[max(0, len(text)-8000):])
-		}
-	})
-	n.until(name+" is active", func() error { return node.active() })
+		"--rpclisten="+program.Free(n.t), "--restlisten="+at, "--debuglevel=info", "--maxlogfiles=1", "--gossip.sub-batch-delay=100ms", "--trickledelay=50", "--bitcoin.defaultchanconfs=1")
+	program.Run(n.t, filepath.Join(node.folder, "out"), command)
+	program.Await(n.t, name+" is active", func() error { return node.active() })
 	return node
-}
-
-// until waits for something that a node becomes by itself.
-func (n *Network) until(what string, is func() error) {
-	n.t.Helper()
-	var err error
-	for range patience {
-		if err = is(); err == nil {
-			return
-		}
-		must(n.t, clock.Wait(n.t.Context(), 100*time.Millisecond))
-	}
-	n.t.Fatalf("%s: %v", what, err)
 }
 
 var errNotYet = errors.New("not yet")
@@ -261,7 +218,7 @@ func (n *Network) Synced() {
 	var tip string
 	must(n.t, n.Chain.Ask(&tip, "getbestblockhash"))
 	for _, node := range []*Node{n.Payer, n.Payee} {
-		n.until("the nodes see "+tip, func() error {
+		program.Await(n.t, "the nodes see "+tip, func() error {
 			var info struct {
 				Hash   string `json:"block_hash"`
 				Synced bool   `json:"synced_to_chain"`
@@ -286,13 +243,13 @@ func (n *Network) open() {
 	n.Payee.must(http.MethodGet, "/v1/getinfo", nil, &payee)
 	key, err := hex.DecodeString(payee.Key)
 	must(n.t, err)
-	n.until("the nodes are connected", func() error {
+	program.Await(n.t, "the nodes are connected", func() error {
 		return n.Payer.Ask(http.MethodPost, "/v1/peers", map[string]any{"addr": map[string]string{"pubkey": payee.Key, "host": n.Payee.peer}}, nil)
 	})
 	var point struct {
 		ID []byte `json:"funding_txid_bytes"`
 	}
-	n.until("a channel is opened", func() error {
+	program.Await(n.t, "a channel is opened", func() error {
 		return n.Payer.Ask(http.MethodPost, "/v1/channels", map[string]any{"node_pubkey": base64.StdEncoding.EncodeToString(key),
 			"local_funding_amount": fmt.Sprint(capacity), "sat_per_vbyte": "2"}, &point)
 	})
@@ -300,7 +257,7 @@ func (n *Network) open() {
 		n.Funding += hex.EncodeToString(point.ID[i : i+1])
 	}
 	n.Mine(6)
-	n.until("the channel can be used", func() error {
+	program.Await(n.t, "the channel can be used", func() error {
 		var graph struct {
 			Edges []struct {
 				One any `json:"node1_policy"`

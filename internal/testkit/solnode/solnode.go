@@ -6,22 +6,20 @@ package solnode
 import (
 	"bufio"
 	"bytes"
-	"context"
 	_ "embed" // the program of the node
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
 //go:embed node.mjs
-var program []byte
+var script []byte
 
 // modulesVariable names the directory in which LiteSVM is installed, as node_modules.
 const modulesVariable = "SCRIP_TEST_LITESVM"
@@ -30,8 +28,9 @@ const modulesVariable = "SCRIP_TEST_LITESVM"
 type Node struct {
 	Mint string // the token that counts as USDT
 
-	t            testing.TB
-	url, genesis string
+	t       testing.TB
+	rpc     program.RPC
+	genesis string
 }
 
 func must(t testing.TB, err error) {
@@ -65,9 +64,9 @@ func Start(t testing.TB) *Node {
 	t.Helper()
 	folder := t.TempDir()
 	must(t, os.Symlink(modules(t), filepath.Join(folder, "node_modules")))
-	script := filepath.Join(folder, "node.mjs")
-	must(t, os.WriteFile(script, program, 0o600))
-	command := exec.Command("node", script)
+	path := filepath.Join(folder, "node.mjs")
+	must(t, os.WriteFile(path, script, 0o600))
+	command := exec.Command("node", path)
 	errs := &bytes.Buffer{}
 	command.Stderr = errs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -89,14 +88,14 @@ func Start(t testing.TB) *Node {
 		t.Fatalf("the node does not start: %v", err)
 	}
 	n := &Node{t: t}
-	n.url, n.genesis, _ = strings.Cut(strings.TrimSpace(line), " ")
+	n.rpc.URL, n.genesis, _ = strings.Cut(strings.TrimSpace(line), " ")
 	n.Mint = n.NewMint()
 	return n
 }
 
 // Config is how Scrip is told of the node.
 func (n *Node) Config() []byte {
-	return fmt.Appendf(nil, `{"url":%q,"network":"local","genesis":%q,"usdt_mint":%q}`, n.url, n.genesis, n.Mint)
+	return fmt.Appendf(nil, `{"url":%q,"network":"local","genesis":%q,"usdt_mint":%q}`, n.rpc.URL, n.genesis, n.Mint)
 }
 
 // NewMint makes a token with six decimals.
@@ -145,30 +144,8 @@ func (n *Node) Again(signature string) {
 	n.ask(nil, "test_again", signature)
 }
 
-// longest bounds a call.
-const longest = time.Minute
-
 // ask makes a call and reads its result into out, unless that is nil.
 func (n *Node) ask(out any, method string, params ...any) {
 	n.t.Helper()
-	if params == nil {
-		params = []any{}
-	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-	must(n.t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url, bytes.NewReader(body))
-	must(n.t, err)
-	answer, err := http.DefaultClient.Do(r)
-	must(n.t, err)
-	defer func() { _ = answer.Body.Close() }()
-	var reply struct{ Result, Error json.RawMessage }
-	must(n.t, json.NewDecoder(answer.Body).Decode(&reply))
-	if reply.Error != nil {
-		n.t.Fatalf("%s: %s", method, reply.Error)
-	}
-	if out != nil {
-		must(n.t, json.Unmarshal(reply.Result, out))
-	}
+	must(n.t, n.rpc.Ask(out, method, append([]any{}, params...)))
 }

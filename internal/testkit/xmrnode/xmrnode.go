@@ -4,12 +4,8 @@
 package xmrnode
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +14,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
 // Node is a node of a chain of its own, whose blocks pay the payer.
@@ -40,7 +37,7 @@ type Wallet struct {
 
 // server is a process that answers JSON-RPC.
 type server struct {
-	URL     string
+	program.RPC
 	process *os.Process
 }
 
@@ -71,11 +68,11 @@ func programs(t testing.TB) (node, wallet string) {
 // Start runs a node and two wallets until the test ends, and mines until the payer has money.
 func Start(t testing.TB) *Node {
 	t.Helper()
-	program, walletProgram := programs(t)
+	nodeProgram, walletProgram := programs(t)
 	folder := t.TempDir()
 	n := &Node{t: t}
 	rpc, p2p := port(t), port(t)
-	n.rpc = start(t, process{program, filepath.Join(folder, "node.out"), rpc, "get_info"}, "--regtest", "--offline", "--fixed-difficulty=1", "--non-interactive",
+	n.rpc = start(t, process{nodeProgram, filepath.Join(folder, "node.out"), rpc, "get_info"}, "--regtest", "--offline", "--fixed-difficulty=1", "--non-interactive",
 		"--no-igd", "--hide-my-port", "--no-zmq", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder),
 		"--data-dir="+filepath.Join(folder, "chain"), "--log-file="+filepath.Join(folder, "node.log"),
 		"--rpc-bind-ip=127.0.0.1", "--rpc-bind-port="+rpc, "--p2p-bind-ip=127.0.0.1", "--p2p-bind-port="+p2p)
@@ -105,10 +102,7 @@ func empty(t testing.TB, folder string) string {
 
 func port(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { must(t, listener.Close()) }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	_, port, err := net.SplitHostPort(program.Free(t))
 	must(t, err)
 	return port
 }
@@ -120,30 +114,9 @@ type process struct{ program, out, port, ready string }
 // start runs a program until the test ends, and waits until it answers.
 func start(t testing.TB, p process, args ...string) server {
 	t.Helper()
-	log, err := os.Create(p.out)
-	must(t, err)
-	s := server{URL: "http://127.0.0.1:" + p.port}
-	command := exec.Command(p.program, args...)
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, command.Start())
-	s.process = command.Process
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait() // it was killed
-		_ = log.Close()
-		if t.Failed() {
-			text, _ := os.ReadFile(p.out)
-			t.Logf("%s: %s", p.program, text)
-		}
-	})
-	for range 600 {
-		if s.Ask(nil, p.ready, nil) == nil {
-			return s
-		}
-		must(t, clock.Wait(t.Context(), 100*time.Millisecond))
-	}
-	t.Fatalf("%s does not answer", p.program)
+	s := server{RPC: program.RPC{URL: "http://127.0.0.1:" + p.port}}
+	s.process = program.Run(t, p.out, exec.Command(p.program, args...))
+	program.Await(t, filepath.Base(p.program)+" answers", func() error { return s.Ask(nil, p.ready, nil) })
 	return s
 }
 
@@ -152,48 +125,14 @@ func (s *server) Hang() (letGo func() error, err error) {
 	return func() error { return s.process.Signal(syscall.SIGCONT) }, s.process.Signal(syscall.SIGSTOP)
 }
 
-// longest bounds a call.
-const longest = 2 * time.Minute
-
 // Ask makes a call and reads its result into out, unless that is nil.
 func (s *server) Ask(out any, method string, params any) error {
 	if params == nil {
 		params = struct{}{}
 	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": "0", "method": method, "params": params})
-	if err != nil {
-		return err
-	}
-	var reply struct {
-		Result json.RawMessage
-		Error  any
-	}
-	if err := s.post("/json_rpc", body, &reply); err != nil {
-		return fmt.Errorf("%s: %w", method, err)
-	}
-	if reply.Error != nil {
-		return fmt.Errorf("%s: %v", method, reply.Error)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(reply.Result, out)
-}
-
-func (s *server) post(path string, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	return json.NewDecoder(answer.Body).Decode(out)
+	rpc := s.RPC
+	rpc.URL += "/json_rpc"
+	return rpc.Ask(out, method, params)
 }
 
 // Config is how Scrip is told of the shop's wallet.
@@ -219,7 +158,7 @@ func (n *Node) ready() bool {
 	var pool struct {
 		Hashes []string `json:"tx_hashes"`
 	}
-	must(n.t, n.rpc.post("/get_transaction_pool_hashes", []byte("{}"), &pool))
+	must(n.t, n.rpc.Post("/get_transaction_pool_hashes", struct{}{}, &pool))
 	var next struct {
 		Backlog []struct {
 			ID string `json:"id"`
@@ -245,7 +184,7 @@ func (n *Node) Pop(blocks int) {
 	var reply struct {
 		Status string `json:"status"`
 	}
-	must(n.t, n.rpc.post("/pop_blocks", fmt.Appendf(nil, `{"nblocks":%d}`, blocks), &reply))
+	must(n.t, n.rpc.Post("/pop_blocks", map[string]int{"nblocks": blocks}, &reply))
 	if reply.Status != "OK" {
 		n.t.Fatalf("pop_blocks: %s", reply.Status)
 	}
@@ -263,7 +202,7 @@ func (n *Node) Send(raw string) bool {
 	var reply struct {
 		Status string `json:"status"`
 	}
-	must(n.t, n.rpc.post("/send_raw_transaction", fmt.Appendf(nil, `{"tx_as_hex":%q}`, raw), &reply))
+	must(n.t, n.rpc.Post("/send_raw_transaction", map[string]string{"tx_as_hex": raw}, &reply))
 	return reply.Status == "OK"
 }
 
