@@ -9,8 +9,6 @@ import (
 const (
 	// foldAfter is how many pages are written to the log before it is folded back.
 	foldAfter = 8192
-	// primaryCode is what an extended result code is a case of.
-	primaryCode = 0xff
 	// fewPages are folded back quickly: writers may wait for that.
 	fewPages = 256
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
@@ -31,8 +29,10 @@ type Folder struct {
 	once   sync.Once
 }
 
-// NewFolder returns the folder of a database. conn becomes the folder's; failed is told of
-// what the disk refuses, after which the database may have lost pages.
+// NewFolder returns the folder of a database. conn becomes the folder's; failed is told when
+// the disk does not confirm what it was given, after which it may have lost pages. Whatever
+// else keeps the log from being folded, such as a full disk, may be over at the next try:
+// what is in the log stays there until it is folded.
 func NewFolder(conn *Conn, alone func(func()), failed func(error)) *Folder {
 	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{})}
 	go f.run()
@@ -94,13 +94,18 @@ func (f *Folder) fold() {
 // many of the log's pages are folded: all that were there when it began, if nobody read.
 func (c *Conn) Fold() (folded int, err error) {
 	code := engine.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, engine.SQLITE_CHECKPOINT_PASSIVE, 0, c.out)
-	switch code & primaryCode {
-	case engine.SQLITE_OK:
+	if code == engine.SQLITE_OK {
 		return int(*int32At(c.out)), nil
-	case engine.SQLITE_BUSY, engine.SQLITE_LOCKED: // another process folds
-		return 0, nil
 	}
-	return 0, c.failure(code)
+	if isLost(code) {
+		return 0, c.failure(code)
+	}
+	return 0, nil // another process folds, or the disk is full: the next time
+}
+
+// isLost reports whether the disk did not confirm what it was given.
+func isLost(code int32) bool {
+	return code == engine.SQLITE_IOERR_FSYNC || code == engine.SQLITE_IOERR_DIR_FSYNC
 }
 
 // IsLong reports whether the connection has written so much to the log since it was last
