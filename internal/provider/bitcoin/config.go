@@ -1,10 +1,7 @@
 package bitcoin
 
 import (
-	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -49,12 +46,10 @@ func parseConfig(text []byte) (c Config, err error) {
 	if c.TimeoutSeconds == 0 {
 		c.TimeoutSeconds = defaultTimeout
 	}
-	at, err := url.Parse(c.URL)
+	if err := call.CheckNode("url", c.URL); err != nil {
+		return c, err
+	}
 	switch {
-	case err != nil || at.Host == "" || at.User != nil || (at.Scheme != "https" && at.Scheme != "http"):
-		return c, call.Refuse("url", "want the node's address, such as http://127.0.0.1:8332, without a password in it")
-	case at.Scheme == "http" && !call.IsLoopback(at.Hostname()):
-		return c, call.Refuse("url", "a node on another machine needs https")
 	case !networks[c.Network]:
 		return c, call.Refuse("network", "want main, test, testnet4, signet, regtest or simnet")
 	case (c.CookieFile == "") == (c.PasswordFile == ""):
@@ -70,8 +65,6 @@ func parseConfig(text []byte) (c Config, err error) {
 }
 
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
-
-const maxSecret = 4 << 10
 
 // login says in a request's header who calls.
 func (c *Config) login(header http.Header) error {
@@ -90,17 +83,10 @@ func (c *Config) credentials() (user, password string, err error) {
 	if c.CookieFile != "" {
 		name = c.CookieFile
 	}
-	file, err := os.Open(name)
-	if err != nil {
-		return "", "", unavailable("the file with the node's password cannot be opened")
-	}
-	defer func() { _ = file.Close() }() // only read
-	text, err := io.ReadAll(io.LimitReader(file, maxSecret))
+	line, err := call.FirstLine(name)
 	if err != nil {
 		return "", "", unavailable("the file with the node's password cannot be read")
 	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	line = strings.TrimSpace(line)
 	if c.CookieFile == "" {
 		return c.User, line, nil
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net/url"
 	"os"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/provider/call"
 )
@@ -22,10 +22,6 @@ const (
 type node struct{ *call.RPC }
 
 func newNode(c *Config) (*node, error) {
-	at, err := url.Parse(c.URL)
-	if err != nil {
-		return nil, call.Refuse("url", "want the node's address")
-	}
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CertificateFile != "" {
 		text, err := os.ReadFile(c.CertificateFile)
@@ -37,7 +33,7 @@ func newNode(c *Config) (*node, error) {
 			return nil, call.Refuse("certificate_file", "it holds no certificate in PEM form")
 		}
 	}
-	client := call.NewClient(call.Limits{TLS: trust, Timeout: c.timeout(), Conns: maxConns, Loopback: at.Scheme == "http"})
+	client := call.NewClient(call.Limits{TLS: trust, Timeout: c.timeout(), Conns: maxConns, Loopback: strings.HasPrefix(c.URL, "http:")})
 	return &node{&call.RPC{Client: client, URL: c.URL, Who: "node", Timeout: c.timeout(), MaxAnswer: maxAnswer, Login: c.login}}, nil
 }
 

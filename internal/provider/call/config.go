@@ -3,7 +3,10 @@ package call
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/netip"
+	"net/url"
+	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -57,6 +60,35 @@ func (t TLS) Read(folder keyfile.Folder) (*tls.Config, error) {
 // Refuse returns the fault invalid_request about a key of a configuration.
 func Refuse(key, format string, args ...any) error {
 	return fault.New(fault.InvalidRequest, format, args...).At(key)
+}
+
+// CheckNode returns what is wrong with the address of a node, by the key of a configuration.
+// Nodes on this machine may be called without TLS. No error repeats the address, which may
+// have a key in its path.
+func CheckNode(key, text string) error {
+	at, err := url.Parse(text)
+	switch {
+	case err != nil || at.Host == "" || at.User != nil || at.Fragment != "" || at.Scheme != "https" && at.Scheme != "http":
+		return Refuse(key, "want the node's address, such as http://127.0.0.1:8332, without a user in it")
+	case at.Scheme == "http" && !IsLoopback(at.Hostname()):
+		return Refuse(key, "a node on another machine needs https")
+	}
+	return nil
+}
+
+// maxLine bounds the file of a secret that is one line.
+const maxLine = 4 << 10
+
+// FirstLine reads the first line of a file, which may change while the program runs.
+func FirstLine(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // only read
+	text, err := io.ReadAll(io.LimitReader(file, maxLine))
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line), err
 }
 
 // IsLoopback reports whether a host is written as one of this machine. Where it leads is

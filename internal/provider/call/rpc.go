@@ -190,10 +190,20 @@ func (r *RPC) post(ctx context.Context, what, out any) error {
 		return r.unavailable("answered with more than %d bytes", r.MaxAnswer)
 	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
 		return r.unavailable("wants a login, or another one")
+	case answer.StatusCode == http.StatusTooManyRequests:
+		return r.unavailable("allows no more calls for now")
+	case answer.StatusCode != http.StatusOK && !refuses(text):
+		return r.unavailable("answered with the status %d", answer.StatusCode)
 	case json.Unmarshal(text, out) != nil:
-		return r.unavailable("answered with no JSON-RPC, and the status %d", answer.StatusCode)
+		return r.unavailable("answered with no JSON-RPC")
 	}
 	return nil
+}
+
+// refuses reports whether an answer is a refusal, which may have another status than success.
+func refuses(text []byte) bool {
+	var one Reply
+	return json.Unmarshal(text, &one) == nil && one.err != nil
 }
 
 func (r *RPC) unavailable(format string, args ...any) error {

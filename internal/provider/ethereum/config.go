@@ -1,10 +1,7 @@
 package ethereum
 
 import (
-	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -50,7 +47,7 @@ func parseConfig(text []byte) (c Config, err error) {
 		return c, err
 	}
 	c.complete()
-	if err := c.checkURL(); err != nil {
+	if err := call.CheckNode("url", c.URL); err != nil {
 		return c, err
 	}
 	token, known := canonical(c.Token)
@@ -88,45 +85,17 @@ func (c *Config) complete() {
 	}
 }
 
-func (c *Config) checkURL() error {
-	at, err := url.Parse(c.URL)
-	switch {
-	case err != nil || at.Host == "" || at.User != nil || (at.Scheme != "https" && at.Scheme != "http"):
-		return call.Refuse("url", "want the node's address, such as http://127.0.0.1:8545, without a password in it")
-	case at.Scheme == "http" && !call.IsLoopback(at.Hostname()):
-		return call.Refuse("url", "a node on another machine needs https")
-	}
-	return nil
-}
-
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
-
-const maxSecret = 4 << 10
 
 // login says in a request's header who calls.
 func (c *Config) login(header http.Header) error {
 	if c.BearerFile == "" {
 		return nil
 	}
-	token, err := c.bearer()
+	token, err := call.FirstLine(c.BearerFile)
 	if err != nil {
-		return err
+		return unavailable("the file with the node's token cannot be read")
 	}
 	header.Set("Authorization", "Bearer "+token)
 	return nil
-}
-
-// bearer reads the token that the node wants, which may change while the program runs.
-func (c *Config) bearer() (string, error) {
-	file, err := os.Open(c.BearerFile)
-	if err != nil {
-		return "", unavailable("the file with the node's token cannot be opened")
-	}
-	defer func() { _ = file.Close() }() // only read
-	text, err := io.ReadAll(io.LimitReader(file, maxSecret))
-	if err != nil {
-		return "", unavailable("the file with the node's token cannot be read")
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	return strings.TrimSpace(line), nil
 }

@@ -56,10 +56,7 @@ func Open(config []byte, deps Deps) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := newNode(&c)
-	if err != nil {
-		return nil, err
-	}
+	n := newNode(&c)
 	return &Chain{Deps: deps, node: n, config: c}, nil
 }
 

@@ -275,7 +275,7 @@ func TestRefusals(t *testing.T) {
 		"loading":        {200, answers("0x1", `{"currentBlock":"0x5"}`, fresh), "still loading"},
 		"behind":         {200, answers("0x1", "false", "0x10"), "is behind"},
 		"wrong password": {401, ``, "wants a login, or another one"},
-		"too many calls": {429, `{}`, "status 429"},
+		"too many calls": {429, `{}`, "no more calls for now"},
 		"no JSON":        {200, `<html>`, "no JSON-RPC"},
 		"refused":        {200, `[{"id":0,"error":{"message":"secret"}},{"id":1},{"id":2},{"id":3}]`, "does not tell"},
 		"too few":        {200, `[{"id":0,"result":"0x1"}]`, "not answer every call"},

@@ -3,7 +3,7 @@ package ethereum
 import (
 	"context"
 	"crypto/tls"
-	"net/url"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/provider/call"
 )
@@ -20,13 +20,9 @@ const (
 // node calls the JSON-RPC of a node.
 type node struct{ *call.RPC }
 
-func newNode(c *Config) (*node, error) {
-	at, err := url.Parse(c.URL)
-	if err != nil {
-		return nil, call.Refuse("url", "want the node's address")
-	}
-	limits := call.Limits{TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Timeout: c.timeout(), Conns: maxConns, Loopback: at.Scheme == "http"}
-	return &node{&call.RPC{Client: call.NewClient(limits), URL: c.URL, Who: "node", Timeout: c.timeout(), MaxAnswer: maxAnswer, Login: c.login}}, nil
+func newNode(c *Config) *node {
+	limits := call.Limits{TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Timeout: c.timeout(), Conns: maxConns, Loopback: strings.HasPrefix(c.URL, "http:")}
+	return &node{&call.RPC{Client: call.NewClient(limits), URL: c.URL, Who: "node", Timeout: c.timeout(), MaxAnswer: maxAnswer, Login: c.login}}
 }
 
 func ask(method string, params ...any) call.Query {

@@ -1,8 +1,6 @@
 package monero
 
 import (
-	"errors"
-	"net/url"
 	"strings"
 	"time"
 
@@ -75,27 +73,11 @@ func parseConfig(text []byte) (c Config, err error) {
 	case c.TimeoutSeconds < 1 || c.TimeoutSeconds > longestTimeout:
 		return c, call.Refuse("timeout_seconds", "want 1 to %d", longestTimeout)
 	}
-	if c.URL, err = base(c.URL, false); err != nil {
+	if call.CheckNode("url", c.URL) != nil || !strings.HasPrefix(c.URL, "http:") {
 		return c, call.Refuse("url", "want the address of monero-wallet-rpc on this machine, such as http://127.0.0.1:18083")
 	}
-	if c.NodeURL, err = base(c.NodeURL, true); err != nil {
-		return c, call.Refuse("node_url", "want monerod's address, such as http://127.0.0.1:18081, or https of another machine")
-	}
-	return c, nil
-}
-
-var errURL = errors.New("not such a URL")
-
-// base checks the URL of an RPC, and returns it without a slash at its end.
-func base(text string, anywhere bool) (string, error) {
-	at, err := url.Parse(text)
-	if err != nil || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-		return "", errURL
-	}
-	if at.Scheme == "http" && call.IsLoopback(at.Hostname()) || at.Scheme == "https" && anywhere {
-		return strings.TrimSuffix(text, "/"), nil
-	}
-	return "", errURL
+	c.URL, c.NodeURL = strings.TrimSuffix(c.URL, "/"), strings.TrimSuffix(c.NodeURL, "/")
+	return c, call.CheckNode("node_url", c.NodeURL)
 }
 
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }

@@ -105,34 +105,51 @@ func (a *account) isDue(state string, slot uint64) bool {
 	return a.unread || a.changed != 0 && a.read < a.changed+lag
 }
 
-// states returns how accounts are, in order, and at which slot.
-func (c *Chain) states(ctx context.Context, keys []string) ([]string, uint64, error) {
+// shownAccount is an account as the node shows it. Of its data there are the bytes in which
+// an account of a token has its amount.
+type shownAccount struct {
+	Lamports uint64   `json:"lamports"`
+	Owner    string   `json:"owner"`
+	Data     []string `json:"data"`
+}
+
+const (
+	amountAt     = 64
+	amountLength = 8
+)
+
+// accounts returns accounts in order, nil for those that do not exist, and at which slot.
+func (c *Chain) accounts(ctx context.Context, keys []string, commitment string) ([]*shownAccount, uint64, error) {
 	var answer struct {
 		Context struct {
 			Slot uint64 `json:"slot"`
 		} `json:"context"`
-		Value []*struct {
-			Lamports uint64   `json:"lamports"`
-			Owner    string   `json:"owner"`
-			Data     []string `json:"data"`
-		} `json:"value"`
+		Value []*shownAccount `json:"value"`
 	}
-	// The eight bytes of a token's account that are its amount are all that is wanted of its data.
 	err := c.node.call(ctx, &answer, "how accounts are", "getMultipleAccounts", keys,
-		options{"commitment": confirmed, "encoding": "base64", "dataSlice": map[string]int{"offset": 64, "length": 8}})
+		options{"commitment": commitment, "encoding": "base64", "dataSlice": map[string]int{"offset": amountAt, "length": amountLength}})
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(answer.Value) != len(keys) {
 		return nil, 0, unavailable("the node did not tell of every account")
 	}
+	return answer.Value, answer.Context.Slot, nil
+}
+
+// states returns how accounts are, in order, and at which slot.
+func (c *Chain) states(ctx context.Context, keys []string) ([]string, uint64, error) {
+	shown, slot, err := c.accounts(ctx, keys, confirmed)
+	if err != nil {
+		return nil, 0, err
+	}
 	all := make([]string, len(keys))
-	for i, v := range answer.Value {
+	for i, v := range shown {
 		if v != nil {
 			all[i] = fmt.Sprint(v.Lamports, " ", v.Owner, " ", v.Data)
 		}
 	}
-	return all, answer.Context.Slot, nil
+	return all, slot, nil
 }
 
 const (

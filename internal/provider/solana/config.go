@@ -1,10 +1,6 @@
 package solana
 
 import (
-	"io"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/provider/call"
@@ -33,7 +29,6 @@ const (
 	defaultTimeout = 30
 	longestTimeout = 600
 	maxConfig      = 16 << 10
-	maxURL         = 4 << 10
 )
 
 // genesis are the hashes of the first blocks of the networks that everybody shares.
@@ -91,31 +86,13 @@ func (c *Config) setURL() error {
 	}
 	if c.URLFile != "" {
 		field = "url_file"
-		text, err := readURL(c.URLFile)
+		text, err := call.FirstLine(c.URLFile)
 		if err != nil {
 			return call.Refuse(field, "the file with the node's address cannot be read")
 		}
 		c.URL = text
 	}
-	at, err := url.Parse(c.URL)
-	switch {
-	case err != nil || at.Host == "" || at.User != nil || at.Fragment != "" || (at.Scheme != "https" && at.Scheme != "http"):
-		return call.Refuse(field, "want the node's address, such as http://127.0.0.1:8899, without a user in it")
-	case at.Scheme == "http" && !call.IsLoopback(at.Hostname()):
-		return call.Refuse(field, "a node on another machine needs https")
-	}
-	return nil
-}
-
-func readURL(name string) (string, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }() // only read
-	text, err := io.ReadAll(io.LimitReader(file, maxURL))
-	line, _, _ := strings.Cut(string(text), "\n")
-	return strings.TrimSpace(line), err
+	return call.CheckNode(field, c.URL)
 }
 
 func (c *Config) timeout() time.Duration { return time.Duration(c.TimeoutSeconds) * time.Second }
