@@ -141,8 +141,8 @@ func (s *Service) Rescan(ctx context.Context, in Rescan) error {
 	if err != nil {
 		return err
 	}
-	if in.From < 1 || in.From > max(tip, 1) {
-		return fault.New(fault.InvalidRequest, "want a height of 1 to %d", tip).At("from")
+	if most := max(tip, 1); in.From < 1 || in.From > most { // a chain that is empty is read from its first block on
+		return fault.New(fault.InvalidRequest, "want a height of 1 to %d", most).At("from")
 	}
 	place, err := c.Before(ctx, in.From)
 	if err != nil {
