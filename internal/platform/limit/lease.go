@@ -128,7 +128,7 @@ func (l *Limiter) ask(ctx context.Context, s *shard, e *entry, g grant) {
 		g.lease.tokens += granted
 		g.lease.left = max(0, limit-used)
 		g.lease.size = g.size
-		g.lease.full = granted < asked
+		g.lease.full = granted < asked || g.lease.left == 0
 	}()
 }
 

@@ -95,6 +95,9 @@ func TestWholeLimit(t *testing.T) {
 			if allowed != 210 {
 				t.Errorf("%d at a time: %d allowed, want 210", n, allowed)
 			}
+			if d := take(t, l, subject, n, Window{Limit: 210, Per: time.Hour}); d.RetryAfter != time.Hour {
+				t.Errorf("%d at a time: again after %s, want when the window ends", n, d.RetryAfter)
+			}
 		}
 	})
 }
