@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -47,7 +48,8 @@ type Config[W any] struct {
 	// Run decides the tasks in their order and writes what came of them within tx. Its error
 	// undoes everything. It may be called again, for the same tasks or a part of them.
 	Run func(ctx context.Context, tx *storage.Tx, tasks []*Task[W]) error
-	// Committed, when set, is told that what Run did last is committed, before it is called again.
+	// Committed, when set, is told that what Run did last is committed, before it is called
+	// again and before any caller is answered.
 	Committed func(tasks []*Task[W])
 	// Observe, when set, is told of every group that is on disk.
 	Observe func(tasks int, took time.Duration)
@@ -157,25 +159,37 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 	}
 }
 
-// commit makes one transaction and has its callers answered once it is on disk. Its error
-// means that nothing was written and nobody was answered.
+// commit makes one transaction and has its callers answered once it is on disk and what
+// remembers it knows of it. Its error means that nothing was written and nobody was answered.
 func (l *Lane[W]) commit(tasks []*Task[W]) error {
 	watch := clock.Start()
 	ctx := context.WithoutCancel(tasks[0].ctx) // one caller's deadline must not undo the others' work
+	var (
+		before  atomic.Int32 // of the two things that must be before an answer, how many are left
+		flushed error
+	)
+	answer := func() {
+		if before.Add(-1) > 0 {
+			return
+		}
+		for _, t := range tasks {
+			if flushed != nil {
+				t.Err = Fault(flushed)
+			}
+			close(t.done)
+		}
+		l.flushes.Done()
+	}
+	before.Store(2)
 	l.flushes.Add(1)
 	err := l.config.DB.Commit(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return l.config.Run(ctx, tx, tasks)
 	}, func(err error) {
-		defer l.flushes.Done()
 		if l.config.Observe != nil {
 			l.config.Observe(len(tasks), watch.Elapsed())
 		}
-		for _, t := range tasks {
-			if err != nil {
-				t.Err = Fault(err)
-			}
-			close(t.done)
-		}
+		flushed = err
+		answer()
 	})
 	if err != nil {
 		l.flushes.Done()
@@ -184,6 +198,7 @@ func (l *Lane[W]) commit(tasks []*Task[W]) error {
 	if l.config.Committed != nil {
 		l.config.Committed(tasks)
 	}
+	answer()
 	return nil
 }
 

@@ -134,3 +134,23 @@ func TestManyCallers(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is answered finds what the lane remembers of it.
+func TestAnsweredAfterRemembered(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		var remembered atomic.Bool
+		l := lane.New(lane.Config[string]{DB: db, Name: "the bench",
+			Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[string]) error {
+				_, err := tx.Exec(ctx, addSpent, "bk", tasks[0].Work)
+				return err
+			},
+			Committed: func([]*lane.Task[string]) {
+				time.Sleep(time.Millisecond) // so that an answer before it would come first
+				remembered.Store(true)
+			}})
+		t.Cleanup(l.Close)
+		if _, err := l.Do(t.Context(), "one"); err != nil || !remembered.Load() {
+			t.Errorf("answered %v before the lane knew of it", err)
+		}
+	})
+}
