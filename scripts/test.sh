@@ -63,6 +63,8 @@ test_race() {
 race() { CGO_ENABLED=1 go test -race -short -count=1 -timeout 15m "$@"; }
 
 full() {
+	# Whatever a stage leaves in the temporary directory goes with it.
+	memory_scratch
 	if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 		say '==> [0 s] PostgreSQL'
 		start_postgres || die 'the suite runs on both databases or not at all'
@@ -72,8 +74,6 @@ full() {
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	need_anvil || die 'deposits on Ethereum are tested on a real node or not at all'
 	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
-	# Whatever a stage leaves in the temporary directory goes with it.
-	memory_scratch
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
 	stage 'gofmt' check_format
 	stage 'go vet' check_vet
