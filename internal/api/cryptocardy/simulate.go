@@ -147,7 +147,7 @@ func (a *api) advise(ctx context.Context, c *call, in adviceRequest, do func(con
 	if err != nil {
 		return simulated{}, err
 	}
-	amount, err := optional("amount", in.Amount)
+	amount, err := part("amount", in.Amount)
 	if err != nil {
 		return simulated{}, err
 	}
