@@ -226,7 +226,7 @@ func (in *transactionsQuery) filter(c *call) (wire.Page, authorization.Filter, e
 		f.Min = least.Minor
 	}
 	if most != nil {
-		f.Max = most.Minor
+		f.Max = &most.Minor
 	}
 	return page, f, err
 }

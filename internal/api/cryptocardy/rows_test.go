@@ -128,6 +128,20 @@ func (b *bundle) pay(card, amount string) string {
 	return made.Transaction.ID
 }
 
+// A bound of zero is one: it finds what cost nothing, such as a check of a card.
+func TestMostOfNothing(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(`{"bin_id":"491653","amount":100}`)
+		b.pay(card, "5")
+		check := b.pay(card, "0")
+		w := b.do("acme", "GET /v1/api/transactions?max_amount=0", "")
+		if !strings.Contains(w.Body.String(), `"data":[{"id":"`+check+`"`) || !strings.Contains(w.Body.String(), `"total":1`) {
+			t.Errorf("%s, want %s alone", w.Body, check)
+		}
+	})
+}
+
 // exchange is a call that changes something, and another that is not the same.
 type exchange struct {
 	line, body string
