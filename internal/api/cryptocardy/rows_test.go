@@ -142,6 +142,27 @@ func TestMostOfNothing(t *testing.T) {
 	})
 }
 
+// A simulated merchant has a category and a country of the form that cards are controlled
+// by, or none; what has another is refused and leaves nothing in the card's history.
+func TestMerchantForms(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(`{"bin_id":"491653","amount":100}`)
+		for merchant, status := range map[string]int{
+			`"mcc":"54"`: http.StatusBadRequest, `"mcc":"54A1"`: http.StatusBadRequest, `"country":"us"`: http.StatusBadRequest, `"country":"ZZ"`: http.StatusBadRequest,
+			`"mcc":"5411","country":"US"`: http.StatusCreated, `"mcc":"","country":""`: http.StatusCreated,
+		} {
+			w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":1,"merchant":{"name":"SHOP",`+merchant+`}}`)
+			if w.Code != status {
+				t.Errorf("%s: %d %s, want %d", merchant, w.Code, w.Body, status)
+			}
+		}
+		if w := b.do("acme", "GET /v1/api/transactions", ""); !strings.Contains(w.Body.String(), `"total":2`) {
+			t.Errorf("%s, want two lines", w.Body)
+		}
+	})
+}
+
 // exchange is a call that changes something, and another that is not the same.
 type exchange struct {
 	line, body string
