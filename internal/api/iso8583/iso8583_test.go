@@ -341,6 +341,7 @@ func TestBadFrames(t *testing.T) {
 		} {
 			l, err := acquirer.Dial(t.Context(), i.address, true)
 			must(t, err)
+			"with something after it":   frame("0800" + "8220000000000000" + "0400000000000000" + "0101000000" + "000001" + "301" + "XX"),
 			if bad != nil {
 				must(t, l.Raw(bad))
 			}
