@@ -53,6 +53,7 @@ type Surface interface {
 	Mount(mux *http.ServeMux)
 	Routes() []wire.Route
 	Table() map[fault.Code]wire.Verdict
+	Unknown(path string) (prefix string, refuse http.Handler)
 }
 
 // Surfaces returns every dialect with its routes.
@@ -83,7 +84,8 @@ func (a *App) reviewers() cashouts.Deps {
 // handler returns everything that is served.
 func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health) pages {
 	mux := http.NewServeMux()
-	for _, s := range a.Surfaces(h) {
+	surfaces := a.Surfaces(h)
+	for _, s := range surfaces {
 		s.Mount(mux)
 	}
 	mux.Handle(upload.Path, a.Cashout.Uploads(upload.Deps{Logger: a.Logger, BaseURL: h.BaseURL, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID}))
@@ -100,7 +102,7 @@ func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health
 	site := portalpage.New(portalpage.Deps{Portals: a.Portals, Checker: a.Pings, Limits: a.Limits, Hash: a.Vault.Hash, Clock: clock.System(),
 		Logger: a.Logger, Proxies: h.Proxies, BaseURL: h.BaseURL, Observe: a.observe, Context: telemetry.WithRequestID, Driver: driver})
 	site.Mount(mux, http.HandlerFunc(unknownPath))
-	return pages{all: tidy(mux), site: site}
+	return pages{all: tidy(mux, surfaces), site: site}
 }
 
 // contract serves the OpenAPI document of a dialect, such as /openapi/gatepay.yaml.
@@ -142,15 +144,23 @@ func unknownPath(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"error":{"code":"not_found","message":"no such path","request_id":"`+request+`"}}`) // the caller may have left
 }
 
-// tidy answers paths with empty or dotted segments as the unknown ones they are. The mux
-// would send their callers elsewhere, with a page.
-func tidy(next http.Handler) http.Handler {
+// tidy answers paths with empty or dotted segments as the unknown ones they are, in the
+// form of the dialect that they lead to. The mux would send their callers elsewhere, with
+// a page.
+func tidy(next http.Handler, surfaces []Surface) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
-			unknownPath(w, r)
+		clean := path.Clean(r.URL.Path)
+		if clean == r.URL.Path || clean+"/" == r.URL.Path {
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		longest, refuse := "", http.Handler(http.HandlerFunc(unknownPath))
+		for _, s := range surfaces {
+			if prefix, unknown := s.Unknown(clean); len(prefix) > len(longest) {
+				longest, refuse = prefix, unknown
+			}
+		}
+		refuse.ServeHTTP(w, r)
 	})
 }
 

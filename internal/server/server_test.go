@@ -111,6 +111,16 @@ func TestServe(t *testing.T) {
 				{"/openapi/cryptocardy.yaml", "", "", 200, "openapi:"},
 				{"/openapi/nobody.yaml", "", "", 404, "not_found"},
 				{"/nothing", "", "", 404, "not_found"},
+				{"/v1//nothing", "", "", 404, `{"error":{"code":"not_found"`},
+				{"/v1/api//cards", "X-Seed", account.DemoSeed, 404, `{"error":"not_found","message":"no such path","code":404,"request_id":"req_`},
+				{"/v1/api/cards//details", "X-Seed", account.DemoSeed, 404, `{"error":"not_found","message":"no such path","code":404,"request_id":"req_`},
+				{"/v2/orders//payment", "", "", 404, `{"message":"no such path","data":{}}`},
+				{"/v2/orders/%2e%2e/%2e%2e/tickers", "", "", 404, `{"error":{"code":"not_found"`},
+				{"/v2//tickers", "", "", 404, `{"message":"no such path","data":{}}`},
+				{"/v1/orders//cancel", "", "", 404, `"success":false`},
+				{"/v1/pay//giftcard", "", "", 404, `"code"`},
+				{"/v1/cards/./ping", "", "", 404, `"error"`},
+				{"/operator/v1//status", "Authorization", "Bearer op_demo", 404, "urn:scrip:problem:"},
 			} {
 				status, body := fetch(t, base+want.path, want.header, want.value)
 				if status != want.status || !strings.Contains(body, want.text) {

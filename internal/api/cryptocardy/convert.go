@@ -56,6 +56,16 @@ func optional(field string, text wire.Number) (*money.Amount, error) {
 	return &amount, err
 }
 
+// part reads how much of a payment is meant; nil where it is left out, which is all of it.
+// Nothing is no part of it: whoever says 0 would get all of it.
+func part(field string, text wire.Number) (*money.Amount, error) {
+	amount, err := optional(field, text)
+	if err == nil && amount != nil && amount.IsZero() {
+		return nil, fault.New(fault.InvalidAmount, "%s must be above zero, or left out for all of it", field).At(field)
+	}
+	return amount, err
+}
+
 // choice reads a word of a list; empty stays empty.
 func choice[T ~string](problems *wire.Problems, field, text string, from ...T) T {
 	if text == "" || slices.Contains(from, T(text)) {
@@ -216,7 +226,7 @@ func (in *transactionsQuery) filter(c *call) (wire.Page, authorization.Filter, e
 		f.Min = least.Minor
 	}
 	if most != nil {
-		f.Max = most.Minor
+		f.Max = &most.Minor
 	}
 	return page, f, err
 }

@@ -35,6 +35,7 @@ func TestAmountIn(t *testing.T) {
 func TestUntil(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-04-15": "2026-04-16T00:00:00Z", "2026-04-15T14:32:00Z": "2026-04-15T14:32:00.000001Z", "2026-04-15T14:32:00+02:00": "2026-04-15T12:32:00.000001Z",
+		"2026-04-15T14:32:00": "2026-04-15T14:32:00.000001Z",
 	} {
 		var u until
 		if err := u.UnmarshalText([]byte(text)); err != nil || time.Time(u).Format(time.RFC3339Nano) != want {

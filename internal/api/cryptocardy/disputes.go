@@ -21,7 +21,7 @@ func viewDispute(d dispute.Dispute) disputeView {
 }
 
 func (a *api) openDispute(ctx context.Context, c *call, in newDispute) (disputeView, error) {
-	amount, err := optional("amount", in.Amount)
+	amount, err := part("amount", in.Amount)
 	if err != nil {
 		return disputeView{}, err
 	}

@@ -86,6 +86,83 @@ func TestBINMonth(t *testing.T) {
 	})
 }
 
+// Nothing is no part of a payment: whoever settles, reverses, refunds or contests 0 is
+// refused, instead of getting all of it, and the payment stays as it was.
+func TestPartOfNothing(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(`{"bin_id":"491653","amount":100}`)
+		line := b.pay(card, "60")
+		refused := func(path, more string) {
+			t.Helper()
+			for _, nothing := range []string{"0", "0.00"} {
+				w := b.do("acme", "POST "+path, `{"transaction_id":"`+line+`",`+more+`"amount":`+nothing+`}`)
+				if w.Code != http.StatusBadRequest || field(t, w, "error") != "invalid_amount" {
+					t.Errorf("%s of %s: %d %s, want invalid_amount", path, nothing, w.Code, w.Body)
+				}
+			}
+		}
+		refused("/v1/api/simulate/settlement", "")
+		refused("/v1/api/simulate/reversal", "")
+		w := b.do("acme", "POST /v1/api/simulate/settlement", `{"transaction_id":"`+line+`","amount":60}`)
+		if !strings.Contains(w.Body.String(), `"approved":true`) {
+			t.Errorf("%d %s, want all of it still held", w.Code, w.Body)
+		}
+		refused("/v1/api/simulate/refund", "")
+		refused("/v1/api/disputes", `"reason":"fraud",`)
+		if w := b.do("acme", "GET /v1/api/cards/"+card, ""); !strings.Contains(w.Body.String(), `"balance":40.00`) {
+			t.Errorf("%s, want a balance of 40.00", w.Body)
+		}
+	})
+}
+
+// pay has a payment authorized and returns its transaction.
+func (b *bundle) pay(card, amount string) string {
+	b.t.Helper()
+	w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":`+amount+`,"merchant":{"name":"SHOP"}}`)
+	var made struct{ Transaction struct{ ID string } }
+	b.must(json.Unmarshal(w.Body.Bytes(), &made))
+	if made.Transaction.ID == "" {
+		b.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return made.Transaction.ID
+}
+
+// A bound of zero is one: it finds what cost nothing, such as a check of a card.
+func TestMostOfNothing(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(`{"bin_id":"491653","amount":100}`)
+		b.pay(card, "5")
+		check := b.pay(card, "0")
+		w := b.do("acme", "GET /v1/api/transactions?max_amount=0", "")
+		if !strings.Contains(w.Body.String(), `"data":[{"id":"`+check+`"`) || !strings.Contains(w.Body.String(), `"total":1`) {
+			t.Errorf("%s, want %s alone", w.Body, check)
+		}
+	})
+}
+
+// A simulated merchant has a category and a country of the form that cards are controlled
+// by, or none; what has another is refused and leaves nothing in the card's history.
+func TestMerchantForms(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(`{"bin_id":"491653","amount":100}`)
+		for merchant, status := range map[string]int{
+			`"mcc":"54"`: http.StatusBadRequest, `"mcc":"54A1"`: http.StatusBadRequest, `"country":"us"`: http.StatusBadRequest, `"country":"ZZ"`: http.StatusBadRequest,
+			`"mcc":"5411","country":"US"`: http.StatusCreated, `"mcc":"","country":""`: http.StatusCreated,
+		} {
+			w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":1,"merchant":{"name":"SHOP",`+merchant+`}}`)
+			if w.Code != status {
+				t.Errorf("%s: %d %s, want %d", merchant, w.Code, w.Body, status)
+			}
+		}
+		if w := b.do("acme", "GET /v1/api/transactions", ""); !strings.Contains(w.Body.String(), `"total":2`) {
+			t.Errorf("%s, want two lines", w.Body)
+		}
+	})
+}
+
 // exchange is a call that changes something, and another that is not the same.
 type exchange struct {
 	line, body string

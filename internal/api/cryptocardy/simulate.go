@@ -3,9 +3,11 @@ package cryptocardy
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/country"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -34,8 +36,17 @@ type seller struct {
 	Country string `json:"country" wire:"max=2"`
 }
 
-func (m *seller) merchant() authorization.Merchant {
-	return authorization.Merchant{ID: m.Name, Name: m.Name, MCC: m.MCC, Country: m.Country}
+// merchant reads who asks. Cards are controlled by category and country, so that these
+// have the form that a network's have.
+func (m *seller) merchant() (authorization.Merchant, error) {
+	var problems wire.Problems
+	if m.MCC != "" && (len(m.MCC) != 4 || strings.Trim(m.MCC, "0123456789") != "") {
+		problems.Add("merchant.mcc", "must be four digits, such as 7311")
+	}
+	if m.Country != "" && !country.IsValid(m.Country) {
+		problems.Add("merchant.country", "must be a country of ISO 3166-1, such as US")
+	}
+	return authorization.Merchant{ID: m.Name, Name: m.Name, MCC: m.MCC, Country: m.Country}, problems.Err()
 }
 
 type paymentRequest struct {
@@ -122,12 +133,16 @@ func (a *api) simulateAuthorization(ctx context.Context, c *call, in paymentRequ
 	if err != nil {
 		return simulated{}, err
 	}
+	who, err := in.Merchant.merchant()
+	if err != nil {
+		return simulated{}, err
+	}
 	// A card of nobody is no decline here: the caller may not learn whose it is.
 	if _, err := a.Cards.Get(ctx, holder(c), which); err != nil {
 		return simulated{}, err
 	}
 	r := authorization.Request{Realm: c.Principal.Realm, Book: c.Principal.Book, Card: which, Key: a.message(c), Amount: amount,
-		Merchant: in.Merchant.merchant(), Challenge: authorization.ChallengeID(in.ChallengeID)}
+		Merchant: who, Challenge: authorization.ChallengeID(in.ChallengeID)}
 	if r.Entry = authorization.Entry(in.Entry); r.Entry == "" {
 		r.Entry = authorization.Online
 	}
@@ -147,7 +162,7 @@ func (a *api) advise(ctx context.Context, c *call, in adviceRequest, do func(con
 	if err != nil {
 		return simulated{}, err
 	}
-	amount, err := optional("amount", in.Amount)
+	amount, err := part("amount", in.Amount)
 	if err != nil {
 		return simulated{}, err
 	}

@@ -302,6 +302,11 @@ func TestFormat(t *testing.T) {
 			"refund authorization":   {m().With(3, "200000"), "40"},
 			"payment to a card":      {at.Purchase(c.Card, 1).With(3, "260000"), "40"},
 			"file update":            {m().As("0300"), "40"},
+			"notification":           {m().As("0140"), "40"},
+			"of an issuer":           {m().As("0102"), "40"},
+			"advice of an issuer":    {at.Force(c.Card, 100).As("0222"), "40"},
+			"reversal of an issuer":  {at.Reverse(m()).As("0402"), "40"},
+			"letters in a category":  {m().With(18, "54A1"), "30"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				sub := *i
@@ -337,6 +342,7 @@ func TestBadFrames(t *testing.T) {
 			"not in the specification":  frame("0100" + "7238448108C08000" + "16" + "4916530000000000" + "short"),
 			"length that none can have": {0xff, 0xff, '0', '1'},
 			"of a type that is none":    frame("0110" + hex.EncodeToString(make([]byte, 8))),
+			"with something after it":   frame("0800" + "8220000000000000" + "0400000000000000" + "0101000000" + "000001" + "301" + "XX"),
 			"closed by the network":     nil,
 			"reason=\"broken off\"":     {0, 90, '4', '9', '1', '6', '5', '3'},
 		} {

@@ -25,6 +25,11 @@ func isRequest(kind string) bool {
 	return digits(kind, 4) && kind[0] == '0' && kind[2]%2 == 0
 }
 
+// isServed reports whether a type is one of those that the pages of the wire list: a
+// request or an advice, of the acquirer, or its repetition. Everything else, such as a
+// notification or what another issuer sent, is not read as one of them.
+func isServed(kind string) bool { return (kind[2] == '0' || kind[2] == '2') && kind[3] <= '1' }
+
 // isAdvice reports whether a type tells what happened, instead of asking whether it may.
 func isAdvice(kind string) bool { return kind[2] == '2' }
 
@@ -93,8 +98,10 @@ func (s *session) manage(m iso.Message) string {
 	switch {
 	case !digits(m[11], 6):
 		return codeOf(malformed("11"))
-	case m[0][2] != '0':
+	case !isServed(m[0]) || isAdvice(m[0]):
 		return codeSupported
+	case !digits(m[70], 3):
+		return codeOf(malformed("70"))
 	case m[70] == functionSignOn:
 		s.signedOff.Store(false)
 	case m[70] == functionSignOff:
@@ -139,6 +146,9 @@ func (h *Host) read(m iso.Message) (o order, err error) {
 	if o.sums, err = amounts(m); err != nil {
 		return o, err
 	}
+	if m[18] != "" && !digits(m[18], 4) {
+		return o, malformed("18")
+	}
 	if o.tags, err = tagged(m[48]); err != nil {
 		return o, err
 	}
@@ -157,6 +167,9 @@ func (h *Host) decide(ctx context.Context, m iso.Message) (result, error) {
 	}
 	if o.number.IsZero() {
 		return result{code: codeCard}, nil
+	}
+	if !isServed(m[0]) {
+		return result{}, fault.New(fault.FeatureDisabled, "there is no such kind of message")
 	}
 	spends := false
 	switch m[3][:2] {

@@ -54,7 +54,7 @@ func (s *session) serve(ctx context.Context) (why string) {
 		return "closed by the network"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "silence"
-	case errors.Is(err, iso.ErrFrame), errors.Is(err, iso.ErrGarbage), errors.Is(err, errType):
+	case errors.Is(err, iso.ErrFrame), errors.Is(err, iso.ErrGarbage), errors.Is(err, iso.ErrRest), errors.Is(err, errType):
 		return err.Error() // these are constant texts
 	}
 	return "broken off"

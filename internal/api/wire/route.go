@@ -207,6 +207,17 @@ func (s *Surface[P]) Mount(mux *http.ServeMux) {
 	}
 }
 
+// Unknown returns the longest of the surface's prefixes that path is below, and who
+// refuses unknown paths there; nothing where it is below none of them.
+func (s *Surface[P]) Unknown(path string) (prefix string, refuse http.Handler) {
+	for _, one := range s.Prefixes {
+		if len(one) > len(prefix) && strings.HasPrefix(path+"/", one) {
+			prefix, refuse = one, http.HandlerFunc(s.notFound)
+		}
+	}
+	return prefix, refuse
+}
+
 func (s *Surface[P]) notFound(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.unknown) }
 
 // ServeHTTP picks the route by method. A HEAD without a route of its own is a GET without its body.

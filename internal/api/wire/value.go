@@ -276,11 +276,14 @@ func (Since) WireHint() string {
 // Time returns the time in UTC, rounded down to microseconds; zero when absent.
 func (t Since) Time() time.Time { return time.Time(t) }
 
-// UnmarshalText reads the time. It accepts the years 1970 to 9999.
+// UnmarshalText reads the time, which is in UTC where it has no offset. It accepts the
+// years 1970 to 9999.
 func (t *Since) UnmarshalText(text []byte) error {
 	parsed, err := time.Parse(time.RFC3339, string(text))
-	if err != nil {
-		parsed, err = time.Parse(time.DateOnly, string(text))
+	for _, layout := range [...]string{time.DateOnly, "2006-01-02T15:04:05"} {
+		if err != nil {
+			parsed, err = time.Parse(layout, string(text))
+		}
 	}
 	if parsed = parsed.UTC(); err != nil || parsed.Year() < 1970 || parsed.Year() > 9999 {
 		return errValue

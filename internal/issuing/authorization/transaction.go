@@ -252,10 +252,11 @@ type Filter struct {
 	From, To time.Time
 	// Merchant is a part of a merchant's name, in whatever case.
 	Merchant string
-	// Min and Max bound the amount without its sign, in minor units; a Max of zero: any.
-	Min, Max int64
-	Offset   int // at most a million
-	Limit    int // DefaultPerPage when 0, MaxPerPage at most
+	// Min and Max bound the amount without its sign, in minor units; without a Max: any.
+	Min    int64
+	Max    *int64
+	Offset int // at most a million
+	Limit  int // DefaultPerPage when 0, MaxPerPage at most
 }
 
 // Page is some of the lines that a filter finds.
@@ -276,7 +277,7 @@ func (f *Filter) check() error {
 	if f.Limit < 1 || f.Limit > MaxPerPage || f.Offset < 0 || f.Offset > maxOffset {
 		return fault.New(fault.InvalidRequest, "want 1 to %d lines a page and at most %d before it", MaxPerPage, maxOffset).At("page")
 	}
-	if f.Min < 0 || f.Max < 0 {
+	if f.Min < 0 || f.Max != nil && *f.Max < 0 {
 		return fault.New(fault.InvalidAmount, "amounts are without a sign here").At("amount")
 	}
 	if len(f.Merchant) > maxSearch || !isPlain(f.Merchant) {
@@ -294,15 +295,15 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	if err := f.check(); err != nil {
 		return Page{}, err
 	}
-	from, to, most := int64(math.MinInt64), int64(math.MaxInt64), f.Max
+	from, to, most := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MaxInt64)
 	if !f.From.IsZero() {
 		from = storage.Micros(f.From)
 	}
 	if !f.To.IsZero() {
 		to = storage.Micros(f.To)
 	}
-	if most == 0 {
-		most = math.MaxInt64
+	if f.Max != nil {
+		most = *f.Max
 	}
 	args := []any{string(f.Book), string(f.Card), string(f.Type), from, to, f.Min, most, pattern(f.Merchant)}
 	var page Page

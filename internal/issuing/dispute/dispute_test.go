@@ -188,6 +188,7 @@ func TestRefusals(t *testing.T) {
 			"other, of what":    {func(o *dispute.Opening) { o.Reason = dispute.Other }, fault.InvalidRequest},
 			"a number":          {func(o *dispute.Opening) { o.Note = "my card 4111111111111111" }, fault.InvalidRequest},
 			"less than nothing": {func(o *dispute.Opening) { o.Amount = usd(-1) }, fault.InvalidAmount},
+			"nothing":           {func(o *dispute.Opening) { o.Amount = usd(0) }, fault.InvalidAmount},
 			"a long text":       {func(o *dispute.Opening) { o.Text = strings.Repeat("x", dispute.MaxText+1) }, fault.InvalidRequest},
 		} {
 			o := open

@@ -25,7 +25,7 @@ type Opening struct {
 	Reason      Reason
 	// Note is required where the reason is Other.
 	Note string
-	// Amount is how much; zero: all that was captured and not given back.
+	// Amount is how much; without a currency: all that was captured and not given back.
 	Amount money.Amount
 	// Text is the first piece of evidence; may be empty.
 	Text string
@@ -44,7 +44,7 @@ func (o *Opening) check() error {
 		return fault.New(fault.InvalidRequest, "the note must be text of at most %d bytes without card numbers or other secrets", MaxNote).At("note")
 	case o.Reason == Other && strings.TrimSpace(o.Note) == "":
 		return fault.New(fault.InvalidRequest, "say in the note what is wrong").At("note")
-	case o.Amount.IsNegative():
+	case o.Amount.Currency.IsValid() && !o.Amount.IsPositive():
 		return fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
 	}
 	if o.Text == "" {

@@ -91,7 +91,11 @@ func (p *process) advise(do func(context.Context, authorization.Advice) (authori
 
 func (p *process) open(payment authorization.ID, minor int64) dispute.Dispute {
 	p.t.Helper()
-	d, err := p.Open(context.Background(), dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.NotReceived, Amount: usd(minor)})
+	o := dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.NotReceived}
+	if minor != 0 {
+		o.Amount = usd(minor)
+	}
+	d, err := p.Open(context.Background(), o)
 	check.OK(p.t, err)
 	return d
 }

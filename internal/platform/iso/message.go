@@ -18,6 +18,7 @@ const MaxFrame = 8 << 10
 var (
 	ErrFrame   = errors.New("a message has a length that none can have")
 	ErrGarbage = errors.New("a message is not in the specification")
+	ErrRest    = errors.New("a message has a length that is not its own, with something after it")
 )
 
 // Message is the elements of one message; 0 is its type. It holds card numbers, so that
@@ -81,8 +82,9 @@ func ReadFrame(r io.Reader, begun func() error) ([]byte, error) {
 	return frame, err
 }
 
-// Unpack reads a message. It returns ErrGarbage for what is not one, and never panics:
-// the bytes are a stranger's, and the library's parsers are many.
+// Unpack reads a message. It returns ErrGarbage for what is not one, ErrRest for one that
+// ends before its frame does, and never panics: the bytes are a stranger's, and the
+// library's parsers are many.
 func Unpack(spec *Spec, frame []byte) (m Message, err error) {
 	defer func() {
 		if recover() != nil {
@@ -94,7 +96,13 @@ func Unpack(spec *Spec, frame []byte) (m Message, err error) {
 		return nil, ErrGarbage
 	}
 	m = Message{}
-	for number := range packed.GetFields() {
+	rest := len(frame)
+	for number, read := range packed.GetFields() {
+		written, err := read.Pack()
+		if err != nil {
+			return nil, ErrGarbage
+		}
+		rest -= len(written)
 		if number == 1 {
 			continue
 		}
@@ -103,6 +111,9 @@ func Unpack(spec *Spec, frame []byte) (m Message, err error) {
 			return nil, ErrGarbage
 		}
 		m[number] = string(value)
+	}
+	if rest != 0 {
+		return nil, ErrRest
 	}
 	return m, nil
 }

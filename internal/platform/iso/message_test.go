@@ -48,6 +48,24 @@ func TestPackedAndRead(t *testing.T) {
 	}
 }
 
+// A frame that is longer than its message is none: where the next one begins is unknown.
+func TestRest(t *testing.T) {
+	for _, hexadecimal := range []bool{false, true} {
+		spec := iso.NewSpec(hexadecimal)
+		for _, m := range examples {
+			packed, err := m.Pack(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rest := range []string{"0", "\x00\x00", string(packed)} {
+				if read, err := iso.Unpack(spec, append(packed[2:len(packed):len(packed)], rest...)); !errors.Is(err, iso.ErrRest) {
+					t.Errorf("%s and %d bytes: %v, %v", m[0], len(rest), read != nil, err)
+				}
+			}
+		}
+	}
+}
+
 // What does not fit an element, or a frame, is not written.
 func TestTooLong(t *testing.T) {
 	spec := iso.NewSpec(false)

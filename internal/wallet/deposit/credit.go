@@ -69,6 +69,9 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 		d.Rate, d.Reason = before.Rate, NoRate
 		return s.wait(ctx, before, d)
 	case d.Reason == TooLarge:
+		if before.Reason == TooLarge && before.Confirmations >= before.Required {
+			return s.wait(ctx, before, d) // it was told
+		}
 		s.Logger.ErrorContext(ctx, "a deposit is worth more than can be credited", "deposit", string(d.ID), "book", string(d.Book), "amount", d.Amount.String())
 		return s.wait(ctx, before, d)
 	case !d.Credited.IsPositive():

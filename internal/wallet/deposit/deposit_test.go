@@ -1,6 +1,8 @@
 package deposit_test
 
 import (
+	"bytes"
+	"log/slog"
 	"math/big"
 	"strings"
 	"sync"
@@ -170,12 +172,17 @@ func TestHuge(t *testing.T) {
 		b.scan()
 		b.totals(ada, "129065.99 0.00 129065.99 0.00")
 
+		var told bytes.Buffer
+		b.Logger = slog.New(slog.NewTextHandler(&told, nil))
 		eve := b.customer("eve")
 		b.pay(eve, "340282366920938463463.374607431768211455 ETH", 12) // 2^128 - 1 wei
 		b.scan()
 		b.scan()
 		b.expect(eve, "pending too_large 340282366920938463463.374607431768211455 ETH 12/12 0.00 - 0.00 = 0.00")
 		b.totals(eve, "0.00 0.00 0.00 0.00")
+		if lines := strings.Count(told.String(), "worth more than can be credited"); lines != 1 {
+			t.Errorf("%d lines of the log tell of it, want one, however often its chain is looked at:\n%s", lines, told.String())
+		}
 		b.verified()
 	})
 }
