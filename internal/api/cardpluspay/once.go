@@ -101,7 +101,7 @@ func (a *api) purchased(c *call, placed *order.Placed) purchase {
 // are not kept.
 func (a *api) keepOrder(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
 	e := a.entry(c)
-	if placed.Status == order.Failed {
+	if placed.Status == order.Failed || placed.Status == order.Cancelled {
 		return wire.Answer{}, []storage.Effect{e.Forget()}, nil
 	}
 	answer, err := a.seal(c, &e, a.purchased(c, placed))
