@@ -117,7 +117,14 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
 			t.Error(diff)
 		}
-		for what, text := range map[string]string{"empty": "", "no object": "5", "open": "[{}", "broken": `[{"item_code":`} {
+		const good = `{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5}`
+		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5,"value":6},{"name":"`+"\xff"+`"}]`, catalog.ImportOptions{Format: catalog.JSON})
+		wantCode(t, "ambiguous JSON rows", err, fault.InvalidRequest)
+		if diff := cmp.Diff([]catalog.BadRow{{Row: 1, Field: "value", Reason: "it stands twice"}, {Row: 2, Reason: "it is not UTF-8"}}, report.Bad); diff != "" {
+			t.Error(diff)
+		}
+		for what, text := range map[string]string{"empty": "", "no object": "5", "a number": "[5]", "open": "[{}", "broken": `[{"item_code":`,
+			"a second list": "[" + good + "]\n[" + good + "]", "what follows": good + " ]" + good, "a word": "[" + good + "] end"} {
 			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.JSON})
 			wantCode(t, what, err, fault.InvalidRequest)
 		}
