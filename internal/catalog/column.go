@@ -89,6 +89,7 @@ func (r row) applyAmounts(p *Product) (bad []BadRow) {
 		a, err := money.ParseAmount(r[column], currency)
 		if err != nil {
 			bad = append(bad, BadRow{Field: column, Reason: err.Error()})
+			a = money.Amount{Currency: currency} // the currency is right, and not to be blamed
 		}
 		return a
 	}

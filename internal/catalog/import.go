@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -190,7 +192,6 @@ func (l *list) readCSV(in io.Reader) error {
 func (l *list) readJSON(in io.Reader) error {
 	buffered := bufio.NewReader(in)
 	decoder := json.NewDecoder(buffered)
-	decoder.UseNumber()
 	first, err := firstByte(buffered)
 	if err != nil {
 		return err
@@ -201,12 +202,16 @@ func (l *list) readJSON(in io.Reader) error {
 		}
 	}
 	for number := 1; decoder.More(); number++ {
-		var object map[string]any
-		if err := decoder.Decode(&object); err != nil {
-			return fault.New(fault.InvalidRequest, "object %d is no JSON object: %s", number, err).At("file")
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return fault.New(fault.InvalidRequest, "object %d is no JSON: %s", number, err).At("file")
 		}
-		r, bad := rowOf(object)
-		if len(bad) > 0 {
+		object, bad, ok := objectOf(raw)
+		if !ok {
+			return fault.New(fault.InvalidRequest, "object %d is no JSON object", number).At("file")
+		}
+		r, more := rowOf(object)
+		if bad = append(bad, more...); len(bad) > 0 {
 			for _, b := range bad {
 				b.Row = number
 				l.bad = append(l.bad, b)
@@ -222,7 +227,41 @@ func (l *list) readJSON(in io.Reader) error {
 			return fault.New(fault.InvalidRequest, "the array does not end").At("file")
 		}
 	}
+	// A second list would be lost without a word.
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.InvalidRequest, "something follows the last object").At("file")
+	}
 	return nil
+}
+
+// objectOf reads an object, unless raw, which is valid JSON, is something else. It blames
+// what the decoder lets pass: names that stand twice, and text that is not UTF-8.
+func objectOf(raw json.RawMessage) (object map[string]any, bad []BadRow, ok bool) {
+	if !utf8.Valid(raw) {
+		return nil, []BadRow{{Reason: "it is not UTF-8"}}, true
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+		return nil, nil, false
+	}
+	object = map[string]any{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, nil, false
+		}
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			return nil, nil, false
+		}
+		name, _ := token.(string) // every other token of an object is one
+		if _, twice := object[name]; twice {
+			bad = append(bad, BadRow{Field: name, Reason: "it stands twice"})
+		}
+		object[name] = value
+	}
+	return object, bad, true
 }
 
 // firstByte looks at what a file begins with, after spaces.

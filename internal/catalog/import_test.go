@@ -88,7 +88,10 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"B,,Brand,USD,5.001,4,x,many,\n"+
 			"C,Few\n"+
 			"D,Image,Brand,USD,5,,,,ftp://a\n"+
-			"E,Range,Brand,USD,5,4,,,\n", catalog.ImportOptions{Format: catalog.CSV})
+			"E,Range,Brand,USD,5,4,,,\n"+
+			"F,Minus,Brand,USD,-5,,,,\n"+
+			"G,Cost,Brand,USD,5.001,10,1e3,,\n"+
+			"H,Huge,Brand,USD,5,99999999999999999999,,,\n", catalog.ImportOptions{Format: catalog.CSV})
 		check.Code(t, "a bad file", err, fault.InvalidRequest)
 		var got []string
 		for _, b := range report.Bad {
@@ -104,14 +107,25 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"5 name: want 1 to 200 characters of plain text without spaces around them",
 			"6 : it has 2 fields, the header has 9",
 			"7 image: want an https address of at most 500 characters, or image: and the hash of a picture that was uploaded",
-			"8 value_max: the end of the range must not be below its beginning, and at most 10000000000")
+			"8 value_max: the end of the range must not be below its beginning, and at most 10000000000",
+			"9 value: not a plain decimal number",
+			"10 value: more decimals than the minor unit",
+			"10 cost: not a plain decimal number",
+			"11 value_max: number out of range")
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
 		check.Code(t, "bad JSON rows", err, fault.InvalidRequest)
 		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},
 			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
 			t.Error(diff)
 		}
-		for what, text := range map[string]string{"empty": "", "no object": "5", "open": "[{}", "broken": `[{"item_code":`} {
+		const good = `{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5}`
+		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5,"value":6},{"name":"`+"\xff"+`"}]`, catalog.ImportOptions{Format: catalog.JSON})
+		check.Code(t, "ambiguous JSON rows", err, fault.InvalidRequest)
+		if diff := cmp.Diff([]catalog.BadRow{{Row: 1, Field: "value", Reason: "it stands twice"}, {Row: 2, Reason: "it is not UTF-8"}}, report.Bad); diff != "" {
+			t.Error(diff)
+		}
+		for what, text := range map[string]string{"empty": "", "no object": "5", "a number": "[5]", "open": "[{}", "broken": `[{"item_code":`,
+			"a second list": "[" + good + "]\n[" + good + "]", "what follows": good + " ]" + good, "a word": "[" + good + "] end"} {
 			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.JSON})
 			check.Code(t, what, err, fault.InvalidRequest)
 		}

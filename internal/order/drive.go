@@ -333,7 +333,7 @@ type Intervention struct {
 }
 
 // GiveUp has nobody else asked for an order under way: its supplier is asked to cancel, and
-// the order fails unless that delivers all the same. It returns not_found, or invalid_state
+// the order is cancelled unless that delivers all the same. It returns not_found, or invalid_state
 // for an order that is over.
 func (s *Service) GiveUp(ctx context.Context, i Intervention) error {
 	return s.intervene(ctx, i, "supplier.give_up", func(_ context.Context, o *Order) ([]storage.Effect, error) {

@@ -136,19 +136,24 @@ func (s *Service) finished(o *Order) storage.Effect {
 	return finishOrder.With(string(o.Book), int64(o.Number), string(o.Status), string(o.Transaction), storage.Micros(o.ChangedAt), int64(o.Tries)).Exactly(1)
 }
 
-// fail frees the money of an order that nobody delivers. What was delivered of it is put
+// fail frees the money of an order that nobody delivers: it is cancelled where the operator
+// gave it up. What was delivered of it is put
 // on sale: the operator owes it to whoever delivered it, and nobody has seen it.
 func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
 	waits := w.enter()
 	defer w.exit()
+	end, event := Failed, eventFailed
+	if st.order.GivenUp {
+		end, event = Cancelled, eventCancelled
+	}
 	op := ledger.Operation{Book: st.order.Book, Kind: kindRelease, Key: releaseKey(st.order.Number), Reference: string(st.order.Item),
 		Actor: st.order.Credential, At: s.Clocks.Now(st.order.Realm),
-		Holds: []ledger.HoldChange{{Action: ledger.Release, ID: st.order.Hold}}, Guards: Moved(Processing, Failed)}
+		Holds: []ledger.HoldChange{{Action: ledger.Release, ID: st.order.Hold}}, Guards: Moved(Processing, end)}
 	var failed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		failed = Placed{Order: st.order}
-		failed.Status, failed.Transaction, failed.ChangedAt = Failed, done.Transaction, done.At
-		effects := append(s.told(eventFailed, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref(), st.spare()))
+		failed.Status, failed.Transaction, failed.ChangedAt = end, done.Transaction, done.At
+		effects := append(s.told(event, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref(), st.spare()))
 		if !waits {
 			return effects, nil
 		}

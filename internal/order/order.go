@@ -47,7 +47,7 @@ const (
 	Completed  Status = "completed"  // paid and delivered
 	Failed     Status = "failed"     // not delivered; the money is free again
 	Refunded   Status = "refunded"   // delivered, and paid back
-	Cancelled  Status = "cancelled"  // given up before a supplier was asked
+	Cancelled  Status = "cancelled"  // given up by the operator; the money is free again
 )
 
 // Statuses returns the closed list in its documented order.
@@ -58,7 +58,7 @@ func Statuses() []Status {
 // next is the transition table. Only what can still be delivered can fail.
 var next = map[Status][]Status{
 	Pending:    {Processing, Completed, Failed, Cancelled},
-	Processing: {Completed, Failed},
+	Processing: {Completed, Failed, Cancelled},
 	Completed:  {Refunded},
 }
 

@@ -27,7 +27,8 @@ func TestTransitions(t *testing.T) {
 	legal := map[[2]order.Status]bool{
 		{order.Pending, order.Processing}: true, {order.Pending, order.Completed}: true, {order.Pending, order.Failed}: true,
 		{order.Pending, order.Cancelled}: true, {order.Processing, order.Completed}: true, {order.Processing, order.Failed}: true,
-		{order.Completed, order.Refunded}: true,
+		{order.Processing, order.Cancelled}: true,
+		{order.Completed, order.Refunded}:   true,
 	}
 	for _, from := range order.Statuses() {
 		for _, to := range order.Statuses() {

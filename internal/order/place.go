@@ -30,10 +30,13 @@ const (
 	eventProcessing = "order.processing"
 	eventCompleted  = "order.completed"
 	eventFailed     = "order.failed"
+	eventCancelled  = "order.cancelled"
 )
 
 // EventTypes returns the types of the events that orders make.
-func EventTypes() []string { return []string{eventProcessing, eventCompleted, eventFailed} }
+func EventTypes() []string {
+	return []string{eventProcessing, eventCompleted, eventFailed, eventCancelled}
+}
 
 // maxTries bounds how often codes are picked again that other processes took.
 const maxTries = 16

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -615,8 +616,17 @@ func TestInterventions(t *testing.T) {
 		b.must(b.GiveUp(t.Context(), order1))
 		b.must(b.Deny(t.Context(), order2))
 		b.later()
-		if got := b.status(buyer, 1); got != order.Failed {
+		if got := b.status(buyer, 1); got != order.Cancelled {
 			t.Errorf("given up: %s", got)
+		}
+		page, err := b.List(t.Context(), order.Filter{Book: buyer.Book, Status: order.Cancelled})
+		if err != nil || page.Total != 1 || len(page.Orders) != 1 || page.Orders[0].Number != 1 {
+			t.Errorf("the list of cancelled orders: %+v, %v", page, err)
+		}
+		told := b.events(buyer)
+		slices.Sort(told)
+		if diff := cmp.Diff([]string{"order.cancelled", "order.completed", "order.processing", "order.processing"}, told); diff != "" {
+			t.Error(diff)
 		}
 		if got := b.status(buyer, 2); got != order.Completed || other.sold != 1 {
 			t.Errorf("denied: %s, %d sold", got, other.sold)

@@ -112,6 +112,11 @@ type NetworkInfo struct {
 	State State
 }
 
+// VisitorsNeedPIN reports whether a portal's visitors see no card of the network without
+// its PIN: where the network asks for one, and always on that of this installation, whose
+// cards their owner alone sees without.
+func (n NetworkInfo) VisitorsNeedPIN() bool { return n.Rules.PINRequired || n.ID == scripID }
+
 // Rules are what can be said of a number without asking the network.
 type Rules struct {
 	// Lengths are the allowed lengths; Prefixes, if any, how a number must begin.

@@ -41,6 +41,8 @@ type NewPortal struct {
 	Branding     Branding
 	Languages    []string
 	Networks     []string
+	// Inactive makes a portal whose page is not served before a change makes it active.
+	Inactive bool
 	// Actor is named in the audit log.
 	Actor string
 	Also  Also
@@ -55,7 +57,7 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 	}
 	p := Portal{
 		ID: ID(id.New(idPrefix)), Book: n.Book, Realm: n.Realm, Name: n.Name, Slug: n.Slug, CustomDomain: n.CustomDomain,
-		Branding: n.Branding, Languages: slices.Clone(n.Languages), Networks: slices.Clone(n.Networks), Active: true,
+		Branding: n.Branding, Languages: slices.Clone(n.Languages), Networks: slices.Clone(n.Networks), Active: !n.Inactive,
 		CreatedAt: s.Clocks.Now(n.Realm),
 	}
 	if len(p.Languages) == 0 {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -161,17 +162,25 @@ func TestDemoTwice(t *testing.T) {
 }
 
 // A portal that a customer makes through the API is a page at once, on which a visitor
-// finds the published test card's balance, and a thief without its PIN finds nothing.
+// finds the balance of the published test card and of a gift card of the installation, by
+// its key, and a thief without a PIN finds nothing.
 func TestPortal(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			base := running(t, engine)
-			status, body := send(t, base+"/v1/portals", `{"name":"Example Cards","slug":"example","networks":["visa_gift"]}`,
-				"X-API-Key", "cp_test_sk_demo", "Content-Type", "application/json")
-			if status != http.StatusCreated {
-				t.Fatalf("create: %d %s", status, body)
+			post := func(path, body string) string {
+				status, answer := send(t, base+path, body, "X-API-Key", "cp_test_sk_demo", "Content-Type", "application/json")
+				if status/100 != 2 {
+					t.Fatalf("%s: %d %s", path, status, answer)
+				}
+				return answer
 			}
+			post("/v1/portals", `{"name":"Example Cards","slug":"example","networks":["visa_gift","scrip"]}`)
+			made := post("/v1/pay/giftcard/create", `{"title":"Gift","templateId":"template_001","currency":"EUR","amount":"12.5","merchantTradeNo":"portal-1"}`)
+			number, key := regexp.MustCompile(`GC\d+`).FindString(made), regexp.MustCompile(`KEY_\w+`).FindString(made)
 			for form, want := range map[string]string{
+				"network=scrip&pin=" + key + "&number=" + number:        "€12.50",
+				"network=scrip&number=" + number:                        "Enter the PIN of your card",
 				"network=visa_gift&number=6006-4913-0000-0011&pin=1234": "$47.50",
 				"network=visa_gift&number=6006-4913-0000-0011&pin=4321": "We could not confirm this card",
 				"network=visa_gift&number=":                             "Enter the card number",

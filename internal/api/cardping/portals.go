@@ -25,7 +25,7 @@ func (a *api) portalRoutes(s *surface) {
 func (a *api) createPortal(ctx context.Context, c *call, in newPortal) (portalView, error) {
 	made, err := a.Portals.Create(ctx, portal.NewPortal{Book: c.Principal.Book, Realm: c.Principal.Realm, Name: in.Name, Slug: in.Slug,
 		CustomDomain: in.CustomDomain, Branding: portal.Branding(in.Branding), Languages: in.Languages, Networks: in.Networks,
-		Actor: c.Principal.Credential})
+		Inactive: in.Active != nil && !*in.Active, Actor: c.Principal.Credential})
 	return portalOf(made), full(err)
 }
 

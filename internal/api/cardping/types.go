@@ -123,6 +123,7 @@ type newPortal struct {
 	Branding     branding `json:"branding"`
 	Languages    []string `json:"languages"`
 	Networks     []string `json:"networks"`
+	Active       *bool    `json:"active"`
 }
 
 type portalPath struct {

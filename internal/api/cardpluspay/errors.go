@@ -89,7 +89,7 @@ func about(f *fault.Error) any {
 		requested, _ := strconv.Atoi(f.Details["requested"]) // the product wrote it
 		out := shortage{State: "out_of_stock", Message: "Unavailable", Requested: requested}
 		if f.Details["reason"] == order.NoSupply {
-			out.Message = "Unavailable: " + f.Message
+			out.Reason = f.Message
 		}
 		return out
 	default:

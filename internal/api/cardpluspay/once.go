@@ -26,6 +26,8 @@ const (
 	headerIdempotency = "Idempotency-Key"
 	// keepAnswers is how long a repeated order gets its first answer.
 	keepAnswers = 24 * time.Hour
+	// noKey stands for a header that names no key, or several, and is refused.
+	noKey = "\x00"
 	// keptAs names the answers among those of other dialects.
 	keptAs = "cardpluspay.order"
 )
@@ -35,10 +37,14 @@ const (
 func (a *api) replay() *wire.Replay[account.Principal] {
 	return &wire.Replay[account.Principal]{
 		Key: func(c *call, _ any) string {
-			if values := c.Request.Header[headerIdempotency]; len(values) > 0 {
+			switch values := c.Request.Header[headerIdempotency]; {
+			case len(values) == 0:
+				return ""
+			case len(values) > 1 || values[0] == "":
+				return noKey // a caller who means to be safe is not to buy without being so
+			default:
 				return values[0]
 			}
-			return ""
 		},
 		Scope:       func(c *call) string { return string(c.Principal.Book) },
 		Fingerprint: func(material []byte) []byte { return a.Vault.Hash(purposeRequest, string(material)) },
@@ -101,7 +107,7 @@ func (a *api) purchased(c *call, placed *order.Placed) purchase {
 // are not kept.
 func (a *api) keepOrder(c *call, placed *order.Placed) (wire.Answer, []storage.Effect, error) {
 	e := a.entry(c)
-	if placed.Status == order.Failed {
+	if placed.Status == order.Failed || placed.Status == order.Cancelled {
 		return wire.Answer{}, []storage.Effect{e.Forget()}, nil
 	}
 	answer, err := a.seal(c, &e, a.purchased(c, placed))

@@ -242,4 +242,6 @@ type shortage struct {
 	Status    bool   `json:"status"`
 	Message   string `json:"message"`
 	Requested int    `json:"requested"`
+	// Reason says why where no upload of codes would end the shortage.
+	Reason string `json:"reason,omitzero"`
 }

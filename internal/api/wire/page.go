@@ -10,7 +10,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
-// maxOffset bounds how far numbered pages reach; deeper lists are read by cursor or filter.
+// maxOffset bounds how many rows numbered pages reach past, however small they are; deeper
+// lists are read by cursor or filter.
 const maxOffset = 1_000_000
 
 // PageQuery is the page and per_page of a request; embed it.
@@ -39,8 +40,9 @@ func (q PageQuery) Resolve(size, most int) (Page, error) {
 	}
 	if q.Page != nil {
 		page.Number = *q.Page
-		if page.Number < 1 || page.Number > maxOffset/most {
-			problems.Add("page", "must be 1 to "+strconv.Itoa(maxOffset/most))
+		last := maxOffset / min(max(page.Size, 1), most)
+		if page.Number < 1 || page.Number > last {
+			problems.Add("page", "must be 1 to "+strconv.Itoa(last))
 		}
 	}
 	if err := problems.Err(); err != nil {

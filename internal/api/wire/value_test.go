@@ -110,6 +110,16 @@ func TestPages(t *testing.T) {
 	if _, err := (PageQuery{Page: number(1 << 40)}).Resolve(25, 100); fault.CodeOf(err) != fault.InvalidRequest {
 		t.Errorf("a far page: %v", err)
 	}
+	// What last_page says is there: small pages reach as far as large ones.
+	for _, size := range []int{1, 10, 100} {
+		last := 1_000_000 / size
+		if page, err := (PageQuery{Page: number(last), PerPage: number(size)}).Resolve(25, 100); err != nil || page.Offset != 1_000_000-size {
+			t.Errorf("the last page of %d rows: %+v, %v", size, page, err)
+		}
+		if _, err := (PageQuery{Page: number(last + 1), PerPage: number(size)}).Resolve(25, 100); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("a page beyond the last one of %d rows: %v", size, err)
+		}
+	}
 	if n, err := (CursorQuery{Limit: number(7)}).Size(25, 100); n != 7 || err != nil {
 		t.Errorf("size %d, %v", n, err)
 	}

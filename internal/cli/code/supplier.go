@@ -348,7 +348,7 @@ func (p *program) giveUp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "give-up BOOK ORDER", Short: "Ask nobody else for an order, and its supplier to cancel",
 		Long: `Give-up has nobody else asked for an order under way. Its supplier is asked to cancel:
-the order fails and its money is free, unless the supplier delivers all the same.`,
+the order is cancelled and its money is free, unless the supplier delivers all the same.`,
 		Example: "  scrip supplier give-up bk_01… 17 --reason 'the buyer called it off'",
 	}
 	return p.intervention(cmd, func(ctx context.Context, app *server.App, i order.Intervention) error {

@@ -15,10 +15,11 @@ import (
 	"github.com/scripcards/scrip/internal/ping"
 )
 
-// Limits of what a visitor types, in bytes.
+// Limits of what a visitor types, in bytes: those of a check. The key of a gift card is
+// its PIN, and longer than most.
 const (
 	maxNumber = 64
-	maxPIN    = 32
+	maxPIN    = 64
 )
 
 // form shows the empty form.
@@ -127,7 +128,7 @@ func (p *page) validate(in filled) ping.NetworkInfo {
 		p.form.number = ""
 		p.form.blame(fieldNumber, p.lang.ErrorNumberForm)
 	}
-	if in.pin.IsZero() && network.Rules.PINRequired || len(in.pin.Reveal()) > maxPIN {
+	if in.pin.IsZero() && network.VisitorsNeedPIN() || len(in.pin.Reveal()) > maxPIN {
 		p.form.blame(fieldPIN, p.lang.ErrorPIN)
 	}
 	return network

@@ -119,7 +119,7 @@ func (p *page) inputMode() string {
 func (p *page) pinHint() string {
 	var names []string
 	for _, n := range p.networks {
-		if n.Rules.PINRequired {
+		if n.VisitorsNeedPIN() {
 			names = append(names, n.Name)
 		}
 	}
@@ -131,7 +131,7 @@ func (p *page) pinHint() string {
 
 // pinNeeded reports whether every card that can be chosen needs a PIN.
 func (p *page) pinNeeded() bool {
-	return !slices.ContainsFunc(p.networks, func(n ping.NetworkInfo) bool { return !n.Rules.PINRequired })
+	return !slices.ContainsFunc(p.networks, func(n ping.NetworkInfo) bool { return !n.VisitorsNeedPIN() })
 }
 
 // isTest reports whether the page is of the test realm.

@@ -44,7 +44,7 @@ func TestStates(t *testing.T) {
 		{"no number", card(usd, " ", ""), 422, en.ErrorNumber, true},
 		{"long number", card(usd, strings.Repeat("1", 65), ""), 422, en.ErrorNumberForm, true},
 		{"no PIN", card(eur, numberActive, ""), 422, en.ErrorPIN, true},
-		{"long PIN", card(usd, numberActive, strings.Repeat("1", 33)), 422, en.ErrorPIN, true},
+		{"long PIN", card(usd, numberActive, strings.Repeat("1", 65)), 422, en.ErrorPIN, true},
 		{"network away", card(usd, numberAway, ""), 503, en.UnavailableTitle, false},
 		{"quota", card(usd, numberQuota, ""), 503, en.UnavailableTitle, false},
 		{"barred", card(usd, numberBarred, ""), 503, en.UnavailableTitle, false},
@@ -80,6 +80,34 @@ func TestErrorsAreTied(t *testing.T) {
 	}
 	if n := strings.Count(body, `aria-invalid="true"`); n != 2 {
 		t.Errorf("%d fields are invalid, want 2", n)
+	}
+}
+
+// The PIN of a card of this installation is its key: of letters in both cases, long, and
+// needed by every visitor, as the page says.
+func TestKeyIsPIN(t *testing.T) {
+	visa := ping.NetworkInfo{ID: usd, Name: "Visa Gift Card"}
+	own := ping.NetworkInfo{ID: "scrip", Name: "Scrip", Rules: ping.Rules{Letters: true}}
+	for _, c := range []struct {
+		networks   []ping.NetworkInfo
+		mode, hint string
+		needed     bool
+	}{
+		{[]ping.NetworkInfo{visa}, "numeric", english().PINHint, false},
+		{[]ping.NetworkInfo{own}, "text", english().PINHint, true},
+		{[]ping.NetworkInfo{visa, own}, "text", english().PINHint + " Scrip cards need it.", false},
+	} {
+		p := &page{networks: c.networks, lang: english(), form: &form{}}
+		if p.inputMode() != c.mode || p.pinHint() != c.hint || p.pinNeeded() != c.needed {
+			t.Errorf("%d networks: %s, %q, needed %t", len(c.networks), p.inputMode(), p.pinHint(), p.pinNeeded())
+		}
+		var html strings.Builder
+		if err := pinField(p).Render(t.Context(), &html); err != nil {
+			t.Fatal(err)
+		}
+		if want := `inputmode="` + c.mode + `" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="64"`; !strings.Contains(html.String(), want) {
+			t.Errorf("%d networks: no %s in %s", len(c.networks), want, html.String())
+		}
 	}
 }
 
