@@ -42,7 +42,7 @@ func newCanned(b *testing.B, transactions int, ours []string) *canned {
 	for i := range transactions {
 		to := fmt.Appendf(nil, "%020d", i)
 		if i%100 == 0 {
-			decoded, err := btcaddress.DecodeAddress(ours[i%len(ours)], &chaincfg.TestNet3Params)
+			decoded, err := btcaddress.DecodeAddress(ours[i%len(ours)], &chaincfg.RegressionNetParams)
 			must(b, err)
 			to = decoded.ScriptAddress()
 		}
@@ -116,7 +116,7 @@ func addresses(b *testing.B, db *storage.DB, count int) (*address.Service, []str
 	key, err := address.ParseBitcoin(address.DemoBitcoin)
 	must(b, err)
 	service := address.New(address.Deps{DB: db, Audit: audit.New(db), Outbox: webhook.NewOutbox(webhook.Deps{DB: db, Clocks: clocks, Logger: logger}), Clocks: clocks,
-		Logger: logger, Makers: map[address.Place]address.Maker{{Realm: realm.Test, Chain: asset.Bitcoin}: key}})
+		Logger: logger, Makers: map[address.Place]address.Maker{{Realm: realm.Test, Chain: asset.Bitcoin}: key.On("regtest")}})
 	all := make([]string, count)
 	const atOnce = 50 // they share commits
 	var done sync.WaitGroup

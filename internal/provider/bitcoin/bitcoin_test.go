@@ -47,7 +47,7 @@ func each(t *testing.T, blocks int, test func(b *bench, made []string)) {
 
 // watch watches the address of somebody's wallet.
 func (b *bench) watch(w btcnode.Wallet) btcnode.Wallet {
-	b.ours[w.Book] = true
+	b.ours[w.Address] = true
 	return w
 }
 

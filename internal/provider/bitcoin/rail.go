@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/address/v2"
-	"github.com/btcsuite/btcd/chaincfg/v2"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/provider/call"
@@ -49,10 +48,16 @@ func (c *Chain) Holdings(ctx context.Context, addresses []string) ([]deposit.Hol
 	for _, text := range addresses {
 		decoded, err := address.DecodeAddress(text, &c.params)
 		key, ok := decoded.(*address.AddressWitnessPubKeyHash)
-		if err != nil || !ok || !key.IsForNet(&c.params) {
-			return nil, call.Refuse("address", "%q is none of BIP 84 on this network", text)
+		if err != nil || !ok {
+			return nil, call.Refuse("address", "%q is none of BIP 84", text)
+		}
+		if !key.IsForNet(&c.params) {
+			continue // it was given while another network was watched, and has nothing here
 		}
 		scripts[hex.EncodeToString(append([]byte{witnessVersion, witnessLength}, key.ScriptAddress()...))] = text
+	}
+	if len(scripts) == 0 {
+		return nil, nil
 	}
 	sums, err := c.unspent(ctx, scripts)
 	if call.IsCode(err, codeUnknownMethod) {
@@ -129,7 +134,7 @@ func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Hol
 	for _, text := range addresses {
 		for skip := 0; skip < mostHistory; skip += historyPage {
 			var page []verbose
-			err := c.node.call(ctx, &page, "searchrawtransactions", c.onNetwork(text), 1, skip, historyPage)
+			err := c.node.call(ctx, &page, "searchrawtransactions", text, 1, skip, historyPage)
 			if call.IsCode(err, codeNotFound) {
 				break
 			}
@@ -156,26 +161,4 @@ func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Hol
 		}
 	}
 	return holdings(addresses, sums), nil
-}
-
-// onNetwork writes an address as the node does: on a chain of one's own it begins otherwise.
-func (c *Chain) onNetwork(text string) string {
-	var own chaincfg.Params
-	switch c.config.Network {
-	case "regtest":
-		own = chaincfg.RegressionNetParams
-	case "simnet":
-		own = chaincfg.SimNetParams
-	default:
-		return text
-	}
-	decoded, err := address.DecodeAddress(text, &c.params)
-	if err != nil {
-		return text
-	}
-	again, err := address.NewAddressWitnessPubKeyHash(decoded.ScriptAddress(), &own)
-	if err != nil {
-		return text
-	}
-	return again.EncodeAddress()
 }

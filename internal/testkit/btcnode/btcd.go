@@ -46,7 +46,7 @@ func start(t testing.TB, miner Wallet, secure bool) *Node {
 	}
 	program.Run(t, filepath.Join(n.folder, "out"), exec.Command(n.build(), append(channel, "--regtest", "--nolisten", "--nodnsseed", "--txindex", "--addrindex",
 		"--relaynonstd", "--debuglevel=error", "--configfile="+filepath.Join(n.folder, "none"), "--datadir="+filepath.Join(n.folder, "data"),
-		"--logdir="+filepath.Join(n.folder, "log"), "--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Regtest)...))
+		"--logdir="+filepath.Join(n.folder, "log"), "--rpclisten="+at, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword, "--miningaddr="+miner.Address)...))
 	program.Await(t, "btcd answers", func() error { return n.Call("getblockcount") })
 	return n
 }

@@ -45,7 +45,7 @@ func StartBitcoind(t testing.TB, miner Wallet) *Node {
 		if n.branches > 0 {
 			to = Of(t, fmt.Appendf(nil, "%020d", n.branches))
 		}
-		return "generatetoaddress", []any{blocks, to.Regtest}
+		return "generatetoaddress", []any{blocks, to.Address}
 	}
 	return n
 }

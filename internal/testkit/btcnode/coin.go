@@ -13,11 +13,11 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 )
 
-// Wallet is a key with its address, as the chain of tests and as the address book write it.
+// Wallet is a key with its address.
 type Wallet struct {
-	key           *btcec.PrivateKey
-	script        []byte
-	Regtest, Book string
+	key     *btcec.PrivateKey
+	script  []byte
+	Address string
 }
 
 // NewWallet returns the wallet of a key that is its seed, repeated.
@@ -32,16 +32,9 @@ func NewWallet(t testing.TB, seed byte) Wallet {
 // Of returns the wallet of a hashed key that somebody else has.
 func Of(t testing.TB, hash []byte) Wallet {
 	t.Helper()
-	w := Wallet{script: append([]byte{0, 20}, hash...)}
-	for _, form := range []struct {
-		of *chaincfg.Params
-		to *string
-	}{{&chaincfg.RegressionNetParams, &w.Regtest}, {&chaincfg.TestNet3Params, &w.Book}} {
-		a, err := address.NewAddressWitnessPubKeyHash(hash, form.of)
-		must(t, err)
-		*form.to = a.EncodeAddress()
-	}
-	return w
+	a, err := address.NewAddressWitnessPubKeyHash(hash, &chaincfg.RegressionNetParams)
+	must(t, err)
+	return Wallet{script: append([]byte{0, 20}, hash...), Address: a.EncodeAddress()}
 }
 
 // Coin is an output that can be spent.
@@ -136,9 +129,9 @@ func (n *Node) Paid(script []byte) (times int, satoshi int64) {
 func At(script []byte) Wallet { return Wallet{script: script} }
 
 // To returns the wallet of an address that somebody else has the key of.
-func To(t testing.TB, book string) Wallet {
+func To(t testing.TB, text string) Wallet {
 	t.Helper()
-	decoded, err := address.DecodeAddress(book, &chaincfg.TestNet3Params)
+	decoded, err := address.DecodeAddress(text, &chaincfg.RegressionNetParams)
 	must(t, err)
 	return Of(t, decoded.ScriptAddress())
 }

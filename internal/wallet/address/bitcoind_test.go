@@ -24,9 +24,9 @@ func TestNodeDerives(t *testing.T) {
 		must(t, err)
 		var ours []string
 		for position := range uint32(count) {
-			made, err := key.Address(t.Context(), position)
+			made, err := key.On("regtest").Address(t.Context(), position)
 			must(t, err)
-			ours = append(ours, btcnode.To(t, made).Regtest)
+			ours = append(ours, made)
 		}
 		var described struct{ Descriptor string }
 		must(t, node.Ask(&described, "getdescriptorinfo", "wpkh("+forTests(t, text)+"/0/*)"))
