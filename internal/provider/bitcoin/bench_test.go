@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -43,17 +44,17 @@ func newCanned(b *testing.B, transactions int, ours []string) *canned {
 		to := fmt.Appendf(nil, "%020d", i)
 		if i%100 == 0 {
 			decoded, err := btcaddress.DecodeAddress(ours[i%len(ours)], &chaincfg.RegressionNetParams)
-			must(b, err)
+			check.OK(b, err)
 			to = decoded.ScriptAddress()
 		}
 		tx := wire.NewMsgTx(2)
 		tx.AddTxIn(wire.NewTxIn(wire.NewOutPoint(&chainhash.Hash{}, uint32(i)), nil, wire.TxWitness{make([]byte, 71), make([]byte, 33)}))
 		tx.AddTxOut(wire.NewTxOut(100_000, append([]byte{0, 20}, to...)))
 		tx.AddTxOut(wire.NewTxOut(100_000, append([]byte{0, 20}, fmt.Appendf(nil, "change%014d", i)...)))
-		must(b, block.AddTransaction(tx))
+		check.OK(b, block.AddTransaction(tx))
 	}
 	var raw bytes.Buffer
-	must(b, block.Serialize(&raw))
+	check.OK(b, block.Serialize(&raw))
 	return &canned{block.BlockHash().String(), hex.EncodeToString(raw.Bytes())}
 }
 
@@ -92,14 +93,14 @@ func BenchmarkBlock(b *testing.B) {
 			server := httptest.NewServer(newCanned(b, 3_000, ours))
 			defer server.Close()
 			cookie := filepath.Join(b.TempDir(), "cookie")
-			must(b, os.WriteFile(cookie, []byte("a:b"), 0o600))
+			check.OK(b, os.WriteFile(cookie, []byte("a:b"), 0o600))
 			chain, err := bitcoin.Open(fmt.Appendf(nil, `{"url":%q,"cookie_file":%q,"network":"regtest","from_height":1}`, server.URL, cookie),
 				func(ctx context.Context, all []string) (map[string]bool, error) { return book.Known(ctx, at, all) })
-			must(b, err)
+			check.OK(b, err)
 			b.ResetTimer()
 			for range b.N {
 				page, err := chain.Seen(b.Context(), "")
-				must(b, err)
+				check.OK(b, err)
 				if len(page.Sightings) != 30 {
 					b.Fatalf("%d payments were seen", len(page.Sightings))
 				}
@@ -114,7 +115,7 @@ func addresses(b *testing.B, db *storage.DB, count int) (*address.Service, []str
 	ctx, logger := b.Context(), slog.New(slog.DiscardHandler)
 	clocks := clock.NewRealms(clock.NewManual(time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)))
 	key, err := address.ParseBitcoin(address.DemoBitcoin)
-	must(b, err)
+	check.OK(b, err)
 	service := address.New(address.Deps{DB: db, Audit: audit.New(db), Outbox: webhook.NewOutbox(webhook.Deps{DB: db, Clocks: clocks, Logger: logger}), Clocks: clocks,
 		Logger: logger, Makers: map[address.Place]address.Maker{{Realm: realm.Test, Chain: asset.Bitcoin}: key.On("regtest")}})
 	all := make([]string, count)

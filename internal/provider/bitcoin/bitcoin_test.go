@@ -16,15 +16,9 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // bench is a node with what Scrip sees of it.
 type bench struct {
@@ -61,7 +55,7 @@ func (b *bench) open(from int64) {
 		}
 		return known, nil
 	})
-	must(b.t, err)
+	check.OK(b.t, err)
 	b.chain = chain
 }
 
@@ -71,7 +65,7 @@ func (b *bench) seen() []string {
 	var all []string
 	for {
 		page, err := b.chain.Seen(b.t.Context(), b.after)
-		must(b.t, err)
+		check.OK(b.t, err)
 		for _, s := range page.Sightings {
 			all = append(all, b.text(s))
 		}
@@ -96,7 +90,7 @@ func (b *bench) text(s deposit.Sighting) string {
 func (b *bench) look(tx string) string {
 	b.t.Helper()
 	all, err := b.chain.Look(b.t.Context(), []deposit.Payment{{Chain: asset.Bitcoin, TxID: tx}})
-	must(b.t, err)
+	check.OK(b.t, err)
 	if len(all) != 1 {
 		b.t.Fatalf("%d sightings of one payment", len(all))
 	}
@@ -230,7 +224,7 @@ func TestFullBlock(t *testing.T) {
 // A node that is not what it should be, or does not say what it should, is an error.
 func TestRefusals(t *testing.T) {
 	password := filepath.Join(t.TempDir(), "cookie")
-	must(t, os.WriteFile(password, []byte("__cookie__:secret\n"), 0o600))
+	check.OK(t, os.WriteFile(password, []byte("__cookie__:secret\n"), 0o600))
 	const rest = `"bestblockhash":"00"`
 	for name, c := range map[string]struct {
 		status int
@@ -254,7 +248,7 @@ func TestRefusals(t *testing.T) {
 			}))
 			defer server.Close()
 			chain, err := bitcoin.Open(fmt.Appendf(nil, `{"url":%q,"cookie_file":%q,"network":"regtest"}`, server.URL, password), nil)
-			must(t, err)
+			check.OK(t, err)
 			_, err = chain.Seen(t.Context(), "")
 			if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%v, want %q", err, c.want)

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func (b *bench) holdings(of ...btcnode.Wallet) (all []string) {
@@ -24,7 +25,7 @@ func (b *bench) holdings(of ...btcnode.Wallet) (all []string) {
 		addresses = append(addresses, w.Address)
 	}
 	found, err := b.chain.Holdings(b.t.Context(), addresses)
-	must(b.t, err)
+	check.OK(b.t, err)
 	for _, h := range found {
 		all = append(all, fmt.Sprint(slices.Index(addresses, h.Address), " ", h.Amount))
 	}
@@ -131,8 +132,8 @@ func answering(t *testing.T, answer func(w http.ResponseWriter, r *http.Request,
 	}))
 	t.Cleanup(server.Close)
 	cookie := filepath.Join(t.TempDir(), "cookie")
-	must(t, os.WriteFile(cookie, []byte("__cookie__:secret\n"), 0o600))
+	check.OK(t, os.WriteFile(cookie, []byte("__cookie__:secret\n"), 0o600))
 	chain, err := bitcoin.Open(fmt.Appendf(nil, `{"url":%q,"cookie_file":%q,"network":"regtest"}`, server.URL, cookie), nil)
-	must(t, err)
+	check.OK(t, err)
 	return chain
 }

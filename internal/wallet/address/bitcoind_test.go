@@ -8,6 +8,7 @@ import (
 	"github.com/btcsuite/btcd/btcutil/v2/hdkeychain"
 
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
 
@@ -21,17 +22,17 @@ func TestNodeDerives(t *testing.T) {
 		"vpub": address.DemoBitcoin,
 	} {
 		key, err := address.ParseBitcoin(text)
-		must(t, err)
+		check.OK(t, err)
 		var ours []string
 		for position := range uint32(count) {
 			made, err := key.On("regtest").Address(t.Context(), position)
-			must(t, err)
+			check.OK(t, err)
 			ours = append(ours, made)
 		}
 		var described struct{ Descriptor string }
-		must(t, node.Ask(&described, "getdescriptorinfo", "wpkh("+forTests(t, text)+"/0/*)"))
+		check.OK(t, node.Ask(&described, "getdescriptorinfo", "wpkh("+forTests(t, text)+"/0/*)"))
 		var theirs []string
-		must(t, node.Ask(&theirs, "deriveaddresses", described.Descriptor, []int{0, count - 1}))
+		check.OK(t, node.Ask(&theirs, "deriveaddresses", described.Descriptor, []int{0, count - 1}))
 		if !slices.Equal(ours, theirs) {
 			t.Errorf("%s: %q, and the node's are %q", name, ours, theirs)
 		}
@@ -42,17 +43,10 @@ func TestNodeDerives(t *testing.T) {
 func forTests(t *testing.T, text string) string {
 	t.Helper()
 	account, err := hdkeychain.NewKeyFromString(text)
-	must(t, err)
+	check.OK(t, err)
 	version, err := hex.DecodeString("043587cf")
-	must(t, err)
+	check.OK(t, err)
 	again, err := account.CloneWithVersion(version)
-	must(t, err)
+	check.OK(t, err)
 	return again.String()
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
