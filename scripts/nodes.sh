@@ -88,21 +88,21 @@ nodes_get_bitcoind() {
 	nodes_no_bitcoind=''
 }
 
-# nodes_gather_bitcoind ROOT FOLDER: takes what it needs out of what was unpacked, and writes
-# what starts it with its own loader and libraries.
+# nodes_gather_bitcoind ROOT FOLDER: takes what it needs out of what was unpacked, with the
+# command that speaks to it, and writes what starts them with their own loader and libraries.
 nodes_gather_bitcoind() {
 	local program=$1/usr/bin/bitcoind loader libraries
 	loader=$(find "$1" -name 'ld-linux*.so.*' -print -quit)
 	libraries=$(find "$1" -name libc.so.6 -print -quit)
-	mkdir "$2/lib" && cp -L "$loader" "$2/lib/ld.so" && cp "$program" "$2/lib/" || return
+	mkdir "$2/lib" && cp -L "$loader" "$2/lib/ld.so" && cp "$program" "${program%d}-cli" "$2/lib/" || return
 	"$2/lib/ld.so" --inhibit-cache --library-path "${libraries%/*}" --list "$program" |
 		awk -v root="$1/" '$2 == "=>" && index($3, root) == 1 {print $3}' | xargs -d '\n' cp -L -t "$2/lib" || return
 	cat >"$2/bitcoind" <<-'END'
 		#!/bin/sh
 		lib=$(dirname "$0")/lib
-		exec "$lib/ld.so" --inhibit-cache --library-path "$lib" "$lib/bitcoind" "$@"
+		exec "$lib/ld.so" --inhibit-cache --library-path "$lib" "$lib/${0##*/}" "$@"
 	END
-	chmod +x "$2/bitcoind"
+	chmod +x "$2/bitcoind" && cp "$2/bitcoind" "$2/bitcoin-cli"
 }
 
 # nodes_apt_sid STATE: sets up an apt that writes and runs nothing of this machine's, and
