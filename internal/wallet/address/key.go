@@ -51,17 +51,17 @@ func ParseBitcoin(text string) (*Key, error) {
 	default:
 		return nil, fault.New(fault.InvalidRequest, "want the key of an account of BIP 84: zpub, xpub, vpub or tpub")
 	}
-	return newKey(name, account, witnessOn(&network))
+	return newKey(name, account, witnessOn(network))
 }
 
 // witnessOn returns what makes addresses of BIP 84, as a network writes them.
-func witnessOn(network *chaincfg.Params) func(*hdkeychain.ExtendedKey) (string, error) {
+func witnessOn(network chaincfg.Params) func(*hdkeychain.ExtendedKey) (string, error) {
 	return func(public *hdkeychain.ExtendedKey) (string, error) {
 		point, err := public.ECPubKey()
 		if err != nil {
 			return "", err
 		}
-		encoded, err := address.NewAddressWitnessPubKeyHash(address.Hash160(point.SerializeCompressed()), network)
+		encoded, err := address.NewAddressWitnessPubKeyHash(address.Hash160(point.SerializeCompressed()), &network)
 		if err != nil {
 			return "", err
 		}
@@ -76,9 +76,9 @@ func (k *Key) On(network string) *Key {
 	on := *k
 	switch network {
 	case "regtest":
-		on.encode = witnessOn(&chaincfg.RegressionNetParams)
+		on.encode = witnessOn(chaincfg.RegressionNetParams)
 	case "simnet":
-		on.encode = witnessOn(&chaincfg.SimNetParams)
+		on.encode = witnessOn(chaincfg.SimNetParams)
 	}
 	return &on
 }
