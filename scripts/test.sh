@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh: the whole suite, on SQLite and PostgreSQL. This is what "make test"
-# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, Node.js, npm, Python and
-# a C compiler from Debian where they are missing, and anvil and LiteSVM from npm. It leaves no process
-# and no temporary file.
+# runs. It needs Go, git and bash; it gets PostgreSQL, Chromium, Monero, bitcoind, Node.js, npm,
+# Python and a C compiler from Debian where they are missing, and anvil and LiteSVM from npm. It
+# leaves no process and no temporary file.
 #
 #	scripts/test.sh            everything
 #	scripts/test.sh --quick    the tests alone, short, SQLite only
@@ -75,6 +75,7 @@ full() {
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	need_anvil || die 'deposits on Ethereum are tested on a real node or not at all'
 	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
+	need_bitcoind || say "    left out: bitcoind ($nodes_no_bitcoind): deposits of Bitcoin are tested on btcd alone"
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
 	stage 'gofmt' check_format
 	stage 'go vet' check_vet

@@ -132,8 +132,13 @@ func (a *App) buildDeposits(o Options) error {
 		return fmt.Errorf("deposits: %w", err)
 	}
 	for at, c := range watched {
-		if maker, ok := c.(address.Maker); ok {
-			makers[at] = maker
+		switch c := c.(type) {
+		case address.Maker:
+			makers[at] = c
+		case *bitcoin.Chain:
+			if key, ok := makers[at].(*address.Key); ok {
+				makers[at] = key.On(c.Network())
+			}
 		}
 	}
 	a.Addresses = address.New(address.Deps{DB: a.DB, Audit: a.Audit, Outbox: a.Webhooks.Outbox, Clocks: a.Clocks, Logger: o.Logger, Makers: makers, Pools: pools})

@@ -112,48 +112,66 @@ func (w *watching) has(cents int64) {
 }
 
 // A deposit on a real node is seen, confirmed and credited once, whatever process looks; a
-// reorganisation takes the credit back, and the other branch gives it again; what is too
-// little is not credited.
+// reorganisation takes the credit back, and the other branch gives it again; one that is
+// replaced is given up for the one that took its place; what is too little is not credited.
+// An audit finds what nobody read, and nothing else.
 func TestDepositsOnRealNode(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
-			node := btcnode.Start(t, btcnode.NewWallet(t, 7))
-			blocks := node.Mine(110)
-			r := watchNodes(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
-			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
-			check.OK(t, err)
-			r.expect("nothing yet")
+			btcnode.Each(t, func(t *testing.T, start func(testing.TB, btcnode.Wallet) *btcnode.Node) {
+				node := start(t, btcnode.NewWallet(t, 7))
+				blocks := node.Mine(110)
+				r := watchNodes(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
+				address, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
+				check.OK(t, err)
+				to := btcnode.To(t, address)
+				r.expect("nothing yet")
 
-			node.Pay(node.Coinbase(blocks[0]), btcnode.To(t, to), 1_000_000, 1_000)
-			r.expect("waiting", "pending 0.01 0 645.33")
-			holds := node.Mine(1)[0]
-			r.expect("in a block", "pending 0.01 1 645.33")
-			node.Mine(5)
-			r.again()
-			r.expect("credited", "confirmed 0.01 6 645.33")
-			r.expect("credited once", "confirmed 0.01 6 645.33")
+				node.Pay(node.Coinbase(blocks[0]), to, 1_000_000, 1_000)
+				r.expect("waiting", "pending 0.01 0 645.33")
+				holds := node.Mine(1)[0]
+				r.expect("in a block", "pending 0.01 1 645.33")
+				node.Mine(5)
+				r.again()
+				r.expect("credited", "confirmed 0.01 6 645.33")
+				r.expect("credited once", "confirmed 0.01 6 645.33")
 
-			check.OK(t, node.Call("invalidateblock", holds))
-			r.expect("reorganised away", "pending 0.01 0 645.33")
-			r.has(0)
-			node.Mine(7)
-			r.expect("credited again", "confirmed 0.01 7 645.33")
-			node.Pay(node.Coinbase(blocks[1]), btcnode.To(t, to), 9_999, 1_000)
-			r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
-			node.Mine(6)
-			r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
-			r.has(64_533)
-			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01009999")
-			node.Pay(node.Coinbase(blocks[2]), btcnode.To(t, to), 50_000, 1_000)
-			node.Mine(1)
-			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01059999", "unseen BTC 0.01009999 0.01059999")
-			r.deposits()
-			check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
-			r.deposits()
-			r.audit(asset.Bitcoin, "BTC 1/3 0.01059999 0.01059999")
-			r.has(64_533)
+				node.Invalidate(holds)
+				r.expect("reorganised away", "pending 0.01 0 645.33")
+				r.has(0)
+				node.Mine(7)
+				r.expect("credited again", "confirmed 0.01 7 645.33")
+				node.Pay(node.Coinbase(blocks[1]), to, 9_999, 1_000)
+				r.expect("too little", "confirmed 0.01 7 645.33", "pending 0.00009999 0 0.00")
+				node.Mine(6)
+				r.expect("too little, for good", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00")
+				r.has(64_533)
+				r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01009999")
+				r.rest(node, to, blocks[2:])
+			})
 		})
 	}
+}
+
+// rest goes on with a replacement and with what an audit finds.
+func (w *watching) rest(node *btcnode.Node, to btcnode.Wallet, blocks []string) {
+	w.t.Helper()
+	node.Pay(node.Coinbase(blocks[0]), to, 2_000_000, 1_000)
+	w.expect("waiting", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00", "pending 0.02 0 1290.66")
+	node.Pay(node.Coinbase(blocks[0]), to, 1_900_000, 101_000)
+	w.expect("replaced", "confirmed 0.01 13 645.33", "expired 0.00009999 6 0.00", "expired 0.02 0 0.00", "pending 0.019 0 1226.13")
+	node.Mine(6)
+	w.expect("what replaced it", "confirmed 0.01 19 645.33", "confirmed 0.019 6 1226.13", "expired 0.00009999 6 0.00", "expired 0.02 0 0.00")
+	w.audit(asset.Bitcoin, "BTC 2/3 0.02909999 0.02909999")
+
+	node.Pay(node.Coinbase(blocks[1]), to, 50_000, 1_000)
+	node.Mine(1)
+	w.audit(asset.Bitcoin, "BTC 2/3 0.02909999 0.02959999", "unseen BTC 0.02909999 0.02959999")
+	w.deposits()
+	check.OK(w.t, w.Deposits.Rescan(w.t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
+	w.deposits()
+	w.audit(asset.Bitcoin, "BTC 2/4 0.02959999 0.02959999")
+	w.has(187_146)
 }
 
 // A deposit to a real wallet of Monero, of two outputs at that, is seen, confirmed and

@@ -81,6 +81,7 @@ SOL or XMR. A wallet keeps its address for ever; assets of one chain share it.`,
 		},
 	}
 	owner.Flags(cmd)
+	depositsFlag(cmd)
 	return cmd
 }
 

@@ -70,11 +70,18 @@ func unavailable(format string, args ...any) error {
 	return fault.New(fault.Unavailable, format, args...)
 }
 
-// encoding is how addresses are written: as the address book does it, which knows the main
-// network and one for tests.
+// Network is what the node is to be on, as nodes call it.
+func (c *Chain) Network() string { return c.config.Network }
+
+// encoding is how the network writes addresses.
 func (c *Config) encoding() chaincfg.Params {
-	if c.Network == mainNetwork {
+	switch c.Network {
+	case mainNetwork:
 		return chaincfg.MainNetParams
+	case "regtest":
+		return chaincfg.RegressionNetParams
+	case "simnet":
+		return chaincfg.SimNetParams
 	}
 	return chaincfg.TestNet3Params
 }

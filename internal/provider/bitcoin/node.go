@@ -40,7 +40,7 @@ func newNode(c *Config) (*node, error) {
 // The codes of errors that the node's answers have.
 const (
 	codeNotFound      = -5  // an unknown block or transaction
-	codeOutOfRange    = -8  // no block of this height
+	codeInvalid       = -8  // not with these parameters, or not now
 	codeWarmingUp     = -28 // it has just been started
 	codeUnknownMethod = -32601
 )

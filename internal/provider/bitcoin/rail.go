@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	"github.com/btcsuite/btcd/address/v2"
-	"github.com/btcsuite/btcd/chaincfg/v2"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/provider/call"
@@ -37,33 +37,69 @@ func (c *Chain) Before(ctx context.Context, height int64) (string, error) {
 }
 
 // Holdings implements deposit.Holder: of bitcoind what is unspent, and of btcd, which does
-// not count that, everything that was ever paid; for that it needs addrindex=1.
+// not count that, everything that was ever paid; for that it needs addrindex=1. To count,
+// bitcoind goes through all coins that there are: on the main network that takes minutes,
+// for one address as for ten thousand.
 func (c *Chain) Holdings(ctx context.Context, addresses []string) ([]deposit.Holding, error) {
 	if _, err := c.tip(ctx); err != nil {
 		return nil, err
 	}
-	scripts := map[string]string{}
-	var wanted []string
+	scripts := make(map[string]string, len(addresses))
 	for _, text := range addresses {
 		decoded, err := address.DecodeAddress(text, &c.params)
-		if err != nil || len(decoded.ScriptAddress()) != witnessLength {
+		key, ok := decoded.(*address.AddressWitnessPubKeyHash)
+		if err != nil || !ok {
 			return nil, call.Refuse("address", "%q is none of BIP 84", text)
 		}
-		script := hex.EncodeToString(append([]byte{witnessVersion, witnessLength}, decoded.ScriptAddress()...))
-		scripts[script], wanted = text, append(wanted, "raw("+script+")")
+		if !key.IsForNet(&c.params) {
+			continue // it was given while another network was watched, and has nothing here
+		}
+		scripts[hex.EncodeToString(append([]byte{witnessVersion, witnessLength}, key.ScriptAddress()...))] = text
+	}
+	if len(scripts) == 0 {
+		return nil, nil
+	}
+	sums, err := c.unspent(ctx, scripts)
+	if call.IsCode(err, codeUnknownMethod) {
+		return c.received(ctx, addresses)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return holdings(addresses, sums), nil
+}
+
+// longestCount bounds a count of all coins.
+const longestCount = 30 * time.Minute
+
+// unspent returns what is unspent of scripts in hex, by what these are called.
+func (c *Chain) unspent(ctx context.Context, scripts map[string]string) (map[string]uint64, error) {
+	wanted := make([]string, 0, len(scripts))
+	for script := range scripts {
+		wanted = append(wanted, "raw("+script+")")
 	}
 	var found struct {
+		Success  bool `json:"success"`
 		Unspents []struct {
 			Script string      `json:"scriptPubKey"`
 			Amount json.Number `json:"amount"`
 		} `json:"unspents"`
 	}
-	err := c.node.call(ctx, &found, "scantxoutset", "start", wanted)
-	if call.IsCode(err, codeUnknownMethod) {
-		return c.received(ctx, addresses)
-	}
-	if err != nil {
+	patient := *c.node.RPC
+	patient.Timeout = longestCount
+	err := (&node{&patient}).call(ctx, &found, "scantxoutset", "start", wanted)
+	switch {
+	case call.IsCode(err, codeUnknownMethod):
+		return nil, err
+	case call.IsCode(err, codeInvalid):
+		return nil, unavailable("the node is counting coins for somebody already: ask again when it is done")
+	case call.IsRefusal(err):
 		return nil, told(err, "what addresses have")
+	case err != nil: // nobody waits for it any more, and it would keep others from theirs
+		_ = c.node.call(context.WithoutCancel(ctx), nil, "scantxoutset", "abort") // what is wrong is known
+		return nil, err
+	case !found.Success:
+		return nil, unavailable("somebody stopped the node's count of coins")
 	}
 	sums := map[string]uint64{}
 	for _, u := range found.Unspents {
@@ -73,7 +109,7 @@ func (c *Chain) Holdings(ctx context.Context, addresses []string) ([]deposit.Hol
 		}
 		sums[scripts[u.Script]] += m.Big().Uint64()
 	}
-	return holdings(addresses, sums), nil
+	return sums, nil
 }
 
 func holdings(addresses []string, sums map[string]uint64) []deposit.Holding {
@@ -98,7 +134,7 @@ func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Hol
 	for _, text := range addresses {
 		for skip := 0; skip < mostHistory; skip += historyPage {
 			var page []verbose
-			err := c.node.call(ctx, &page, "searchrawtransactions", c.onNetwork(text), 1, skip, historyPage)
+			err := c.node.call(ctx, &page, "searchrawtransactions", text, 1, skip, historyPage)
 			if call.IsCode(err, codeNotFound) {
 				break
 			}
@@ -125,26 +161,4 @@ func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Hol
 		}
 	}
 	return holdings(addresses, sums), nil
-}
-
-// onNetwork writes an address as the node does: on a chain of one's own it begins otherwise.
-func (c *Chain) onNetwork(text string) string {
-	var own chaincfg.Params
-	switch c.config.Network {
-	case "regtest":
-		own = chaincfg.RegressionNetParams
-	case "simnet":
-		own = chaincfg.SimNetParams
-	default:
-		return text
-	}
-	decoded, err := address.DecodeAddress(text, &c.params)
-	if err != nil {
-		return text
-	}
-	again, err := address.NewAddressWitnessPubKeyHash(decoded.ScriptAddress(), &own)
-	if err != nil {
-		return text
-	}
-	return again.EncodeAddress()
 }

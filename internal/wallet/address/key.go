@@ -51,7 +51,12 @@ func ParseBitcoin(text string) (*Key, error) {
 	default:
 		return nil, fault.New(fault.InvalidRequest, "want the key of an account of BIP 84: zpub, xpub, vpub or tpub")
 	}
-	return newKey(name, account, func(public *hdkeychain.ExtendedKey) (string, error) {
+	return newKey(name, account, witnessOn(network))
+}
+
+// witnessOn returns what makes addresses of BIP 84, as a network writes them.
+func witnessOn(network chaincfg.Params) func(*hdkeychain.ExtendedKey) (string, error) {
+	return func(public *hdkeychain.ExtendedKey) (string, error) {
 		point, err := public.ECPubKey()
 		if err != nil {
 			return "", err
@@ -61,7 +66,21 @@ func ParseBitcoin(text string) (*Key, error) {
 			return "", err
 		}
 		return encoded.EncodeAddress(), nil
-	})
+	}
+}
+
+// On returns a key of Bitcoin whose addresses are written as on a chain of one's own, regtest
+// (bcrt1q…) or simnet (sb1q…). On every other network they stay as they are. It is the same
+// key, by its name too.
+func (k *Key) On(network string) *Key {
+	on := *k
+	switch network {
+	case "regtest":
+		on.encode = witnessOn(chaincfg.RegressionNetParams)
+	case "simnet":
+		on.encode = witnessOn(chaincfg.SimNetParams)
+	}
+	return &on
 }
 
 // IsMain reports whether the key's addresses are of the chain whose coins are money.

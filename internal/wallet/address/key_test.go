@@ -45,6 +45,26 @@ func TestBitcoin(t *testing.T) {
 	}
 }
 
+// A chain of one's own writes a key's addresses otherwise, and the key is the same.
+func TestOn(t *testing.T) {
+	key, err := ParseBitcoin(DemoBitcoin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for network, want := range map[string]string{
+		"regtest": "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk",
+		"simnet":  "sb1q6rz28mcfaxtmd6v789l9rrlrusdprr9p9l2fkq",
+		"signet":  "tb1q6rz28mcfaxtmd6v789l9rrlrusdprr9pqcpvkl",
+	} {
+		on := key.On(network)
+		expectAddresses(t, on, []string{want})
+		if on.Name() != key.Name() {
+			t.Errorf("on %s it is called %s", network, on.Name())
+		}
+	}
+	expectAddresses(t, key, []string{"tb1q6rz28mcfaxtmd6v789l9rrlrusdprr9pqcpvkl"})
+}
+
 // Two published seed phrases give the Ethereum addresses that every wallet shows for them.
 func TestEthereum(t *testing.T) {
 	for phrase, c := range map[string]struct {

@@ -65,8 +65,9 @@ type Audited struct {
 	Differences []Difference
 }
 
-// auditPage is how many addresses are held against the chain at once.
-const auditPage = 200
+// auditPage is how many addresses are held against the chain at once: many, since chains go
+// through everything that they have for each page.
+const auditPage = 10_000
 
 // Audit holds a chain's own account against the deposits, and these against the books. It
 // changes nothing. Payments that arrive meanwhile may show as unseen: look again. It
