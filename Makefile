@@ -32,7 +32,7 @@ fuzz: ## Run every fuzz target for FUZZTIME each (10s)
 bench: ## Run the benchmarks that match BENCH, BENCHTIME each (1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
 
-model-check: ## Train the fraud model in the program again and compare (minutes)
+model-check: ## Train the fraud models in the program again and compare (minutes)
 	go run ./cmd/scrip fraud train --check
 
 generate: ## Write generated files anew

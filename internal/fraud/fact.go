@@ -39,6 +39,11 @@ const (
 	listed            // 1: on the operator's list of proxies
 	abroad            // 1: a payment in a country in which the card did not pay before
 	multiple          // of what the card usually pays, in per cent
+	novel             // 1: a payment in a category in which the card did not pay before
+	strange           // payments of a card at merchants that it never paid before
+	novels            // payments of a card in categories that were new to it
+	aways             // payments of a card in countries that were new to it
+	remote            // 1: a payment without the card
 	quantities
 )
 

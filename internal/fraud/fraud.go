@@ -29,6 +29,9 @@ const (
 	Authorization Kind = "authorization"
 )
 
+// Kinds returns all of them.
+func Kinds() []Kind { return []Kind{Ping, Authorization} }
+
 // Hash is a keyed hash that stands for a number; the zero value stands for none. Its
 // first eight bytes alone must tell numbers apart.
 type Hash [32]byte
@@ -67,10 +70,16 @@ type Event struct {
 	// Hundred and Range stand for the hundred and the 5000 serial numbers around the
 	// card's. Rules do not look at them, models do.
 	Hundred, Range Hash
-	// Merchant, Country (ISO 3166-1 alpha-2) and Amount are a payment's.
+	// Device stands for what the event came from: of a payment, the terminal. Rules do not
+	// look at it, models do.
+	Device Hash
+	// Merchant, Country (ISO 3166-1 alpha-2), Category (ISO 18245) and Amount are a payment's.
 	Merchant Hash
 	Country  string
+	Category string
 	Amount   money.Amount
+	// Remote says that the card was not there: online, typed in or stored.
+	Remote bool
 }
 
 // Outcome is what came of an event, told when it is known. Where the network gave no

@@ -46,9 +46,12 @@ const (
 // payer is what is known of a card that pays.
 type payer struct {
 	asked, wrong span
-	places       [countries]visited
-	usual        int64 // minor units, smoothed
-	paid         uint32
+	// strange, novels and aways are what of it was new to the card; models look at them.
+	strange, novels, aways span
+	places                 [countries]visited
+	usual                  int64  // minor units, smoothed
+	trades                 uint64 // a bit for each category in which it paid; some share one
+	paid                   uint32
 }
 
 // visited is a country in which a card paid.
@@ -71,7 +74,7 @@ type payments struct {
 func newPayments(memory int64) *payments {
 	one := memory / 100
 	return &payments{
-		payers: keep.New[payer](48*one/int64(unsafe.Sizeof(payer{})+overhead), cardLife),
+		payers: keep.New[payer](42*one/int64(unsafe.Sizeof(payer{})+overhead), cardLife),
 		shops:  keep.New[payee](18*one/int64(unsafe.Sizeof(payee{})+overhead), life),
 		pairs:  keep.New[span](28*one/int64(unsafe.Sizeof(span{})+overhead), life),
 	}
@@ -87,20 +90,31 @@ func pairKey(card, merchant key) key {
 
 // score counts a payment and says how much it looks like theft.
 func (p *payments) score(event *Event) Score {
-	now, payerKey, shopKey := secondOf(event.At), hashKey(&event.Card), hashKey(&event.Merchant)
 	var f facts
+	p.count(event, &f)
+	return judgeBy(paying[:], &f, asker{})
+}
+
+// count counts a payment and returns what was seen of its parties.
+func (p *payments) count(event *Event, f *facts) {
+	now, payerKey, shopKey := secondOf(event.At), hashKey(&event.Card), hashKey(&event.Merchant)
+	known := true
+	if k := pairKey(payerKey, shopKey); k != 0 {
+		s := p.pairs.Open(k)
+		known = s.Find(k) != nil
+		at := p.pairs.Touch(s, keep.Touch{Key: k, Now: now, Heat: askHeat})
+		at.add(now)
+		at.read(now, &f[pair][asked])
+		s.Close()
+	}
 	if payerKey != 0 {
 		s := p.payers.Open(payerKey)
 		c := p.payers.Touch(s, keep.Touch{Key: payerKey, Now: now, Heat: askHeat})
 		c.asked.add(now)
+		if !known {
+			c.strange.add(now)
+		}
 		c.read(event, &f[card])
-		s.Close()
-	}
-	if k := pairKey(payerKey, shopKey); k != 0 {
-		s := p.pairs.Open(k)
-		at := p.pairs.Touch(s, keep.Touch{Key: k, Now: now, Heat: askHeat})
-		at.add(now)
-		at.read(now, &f[pair][asked])
 		s.Close()
 	}
 	if shopKey != 0 {
@@ -111,7 +125,9 @@ func (p *payments) score(event *Event) Score {
 		}
 		s.Close()
 	}
-	return judgeBy(paying[:], &f, asker{})
+	if event.Remote {
+		f[merchant][remote][always] = 1
+	}
 }
 
 // learn counts what came of a payment.
@@ -141,14 +157,22 @@ func (p *payments) learn(event *Event, o Outcome) {
 	}
 }
 
-// read returns what is known of a card to a payment.
+// read returns what is known of a card to a payment, and counts what is new to it.
 func (c *payer) read(event *Event, m *measures) {
 	now := secondOf(event.At)
-	c.asked.read(now, &m[asked])
-	c.wrong.read(now, &m[wrong])
 	if code, ok := countryOf(event); ok && c.places[0].seen != 0 && !c.knows(code) {
 		m[abroad][always] = 1
+		c.aways.add(now)
 	}
+	if bit := tradeOf(event); bit != 0 && c.paid >= usualAfter && c.trades&bit == 0 {
+		m[novel][always] = 1
+		c.novels.add(now)
+	}
+	c.asked.read(now, &m[asked])
+	c.wrong.read(now, &m[wrong])
+	c.strange.read(now, &m[strange])
+	c.novels.read(now, &m[novels])
+	c.aways.read(now, &m[aways])
 	from := int64(usualFrom)
 	for range event.Amount.Currency.Digits() {
 		from *= 10
@@ -177,6 +201,7 @@ func (c *payer) pay(event *Event, now second) {
 		}
 		c.paid++
 	}
+	c.trades |= tradeOf(event)
 	code, ok := countryOf(event)
 	if !ok {
 		return
@@ -202,6 +227,18 @@ func (c *payer) knows(code [2]byte) bool {
 		}
 	}
 	return false
+}
+
+// tradeOf is the bit of a payment's category; 0 where it has none.
+func tradeOf(event *Event) uint64 {
+	if event.Category == "" {
+		return 0
+	}
+	sum := uint64(0)
+	for i := range len(event.Category) {
+		sum = (sum + uint64(event.Category[i])) * 0x9e3779b97f4a7c15
+	}
+	return 1 << (sum >> 58)
 }
 
 func countryOf(event *Event) (code [2]byte, ok bool) {

@@ -121,14 +121,76 @@ func shareOf(n, others int64) float32 {
 	return float32(n) / (float32(max(n, 0)+max(others, 0)) + 2)
 }
 
-// Measure is Score for a balance check that also writes what was counted into row. Of a
-// payment it writes nothing.
+// Measure is Score for a balance check that also writes what was counted into row.
 func (e *Engine) Measure(event *Event, row *Row) Score {
-	if event.Kind == Authorization {
-		return e.world(event.Realm).paying().score(event)
-	}
 	var f facts
 	public := e.count(event, &f)
 	row.fill(&f, public)
 	return judge(&f, public)
+}
+
+// PaymentRowWidth is how many numbers a PaymentRow has.
+const PaymentRowWidth = 22
+
+// PaymentRow is the counts of one payment as numbers for a model, in the order of
+// PaymentColumns.
+type PaymentRow [PaymentRowWidth]float32
+
+// paymentCounts are the counts in it, and the signals that they are told under.
+var paymentCounts = [...]struct {
+	of           subject
+	what         quantity
+	window       window
+	name, signal string
+}{
+	{card, asked, hour, "asked", "payment_velocity_anomaly"},
+	{card, asked, day, "asked", "payment_velocity_anomaly"},
+	{card, wrong, hour, "wrong", "cvc_guessing_pattern"},
+	{card, wrong, day, "wrong", "cvc_guessing_pattern"},
+	{card, abroad, always, "abroad", "new_country_detected"},
+	{card, multiple, always, "multiple", "amount_anomaly"},
+	{card, novel, always, "novel", "new_category_detected"},
+	{card, strange, hour, "strange", "merchant_spread_anomaly"},
+	{card, strange, day, "strange", "merchant_spread_anomaly"},
+	{card, novels, hour, "novels", "new_category_detected"},
+	{card, novels, day, "novels", "new_category_detected"},
+	{card, aways, hour, "abroads", "new_country_detected"},
+	{card, aways, day, "abroads", "new_country_detected"},
+	{pair, asked, hour, "asked", "merchant_velocity_anomaly"},
+	{pair, asked, day, "asked", "merchant_velocity_anomaly"},
+	{merchant, found, hour, "found", "merchant_anomaly"},
+	{merchant, found, day, "found", "merchant_anomaly"},
+	{merchant, missed, hour, "missed", "card_testing_pattern"},
+	{merchant, missed, day, "missed", "card_testing_pattern"},
+	{merchant, remote, always, "remote", "remote_payment"},
+}
+
+// PaymentColumns says what the numbers of a PaymentRow are, in their order.
+func PaymentColumns() []RowColumn {
+	all := make([]RowColumn, 0, PaymentRowWidth)
+	for _, c := range paymentCounts {
+		all = append(all, RowColumn{Name: c.name, Signal: c.signal, Of: subjectNames[c.of], Window: lengthOf(c.window)})
+	}
+	for _, w := range [...]window{hour, day} {
+		all = append(all, RowColumn{Name: "missed_share", Signal: "card_testing_pattern", Of: subjectNames[merchant], Window: lengthOf(w)})
+	}
+	return all
+}
+
+// fill writes facts into a row.
+func (r *PaymentRow) fill(f *facts) {
+	for i, c := range paymentCounts {
+		r[i] = float32(f[c.of][c.what][c.window])
+	}
+	m := &f[merchant]
+	r[len(paymentCounts)] = shareOf(m[missed][hour], m[found][hour])
+	r[len(paymentCounts)+1] = shareOf(m[missed][day], m[found][day])
+}
+
+// MeasurePayment is Score for a payment that also writes what was counted into row.
+func (e *Engine) MeasurePayment(event *Event, row *PaymentRow) Score {
+	var f facts
+	e.world(event.Realm).paying().count(event, &f)
+	row.fill(&f)
+	return judgeBy(paying[:], &f, asker{})
 }

@@ -32,10 +32,14 @@ func (b *bundle) hunt(t testing.TB, args []string) {
 	check(t, b.Fraud.Flush(t.Context()))
 }
 
-// model: the model in the program is kept as if it had been brought.
-func (b *bundle) model(t testing.TB, _ []string) {
+// model [KIND]: the model in the program is kept as if it had been brought.
+func (b *bundle) model(t testing.TB, args []string) {
 	t.Helper()
-	_, err := b.Fraud.Import(t.Context(), builtin.Bytes(), seeder)
+	kind := fraud.Ping
+	if len(args) > 0 {
+		kind = fraud.Kind(args[0])
+	}
+	_, err := b.Fraud.Import(t.Context(), builtin.Bytes(kind), seeder)
 	check(t, err)
 }
 
@@ -45,7 +49,7 @@ func (b *bundle) judgements(t *testing.T) map[string]repeatable {
 	b.hunt(t, []string{"12"})
 	found, err := b.Fraud.List(t.Context(), office.Filter{Realm: realm.Test, Limit: 1})
 	check(t, err)
-	model, err := b.Fraud.Import(t.Context(), builtin.Bytes(), seeder)
+	model, err := b.Fraud.Import(t.Context(), builtin.Bytes(fraud.Ping), seeder)
 	check(t, err)
 	// So that it can be rolled back, whichever call comes first.
 	_, err = b.Fraud.Promote(t.Context(), office.Promotion{Model: model.ID, As: office.Champion, Actor: seeder})
@@ -68,7 +72,7 @@ func (b *bundle) judgements(t *testing.T) map[string]repeatable {
 	return map[string]repeatable{
 		"fraud.label":           {target: engine + "/labels", body: `{"decision_id":"` + string(found[0].ID) + `","label":"fraud"}`},
 		"fraud.models.promote":  {target: engine + "/models/" + string(model.ID) + "/promote", body: `{"as":"champion"}`},
-		"fraud.models.rollback": {target: engine + "/rollback"},
+		"fraud.models.rollback": {target: engine + "/rollback", body: `{"kind":"ping"}`},
 		"fraud.rules.create":    {target: engine + "/rules", body: rule},
 		"fraud.rules.change":    {target: engine + "/rules/" + rules[0] + "/versions", body: rule},
 		"fraud.rules.backtest":  {target: engine + "/rules/" + rules[1] + "/backtest", again: true},

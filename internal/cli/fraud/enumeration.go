@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/fraud/plot"
 	"github.com/scripcards/scrip/internal/fraud/study"
 	"github.com/scripcards/scrip/internal/fraud/train"
@@ -17,7 +19,7 @@ import (
 
 // enumeration measures a model on simulated searches for cards.
 func (p *program) enumeration(cmd *cobra.Command, e evaluation) error {
-	m, err := readModel(e.model)
+	m, err := modelOf(e.model, fraud.Ping)
 	if err != nil {
 		return err
 	}
@@ -34,6 +36,67 @@ func (p *program) enumeration(cmd *cobra.Command, e evaluation) error {
 		}
 	}
 	return p.Print(cmd, enumerationListing(results))
+}
+
+// modelOf reads the model that a bench measures: of one kind of events.
+func modelOf(path string, kind fraud.Kind) (*estimator.Model, error) {
+	m, err := readModel(path, string(kind))
+	if err == nil && m.Kind != kind {
+		err = fmt.Errorf("%s: the model is for %s, not %s", path, m.Kind, kind)
+	}
+	return m, err
+}
+
+// payments measures a model on simulated payments.
+func (p *program) payments(cmd *cobra.Command, e evaluation) error {
+	m, err := modelOf(e.model, fraud.Authorization)
+	if err != nil {
+		return err
+	}
+	bar := &stages{cmd: cmd}
+	defer bar.end()
+	results, curve, err := train.RunPaid(cmd.Context(), m, train.PaidBench(), bar.show)
+	if err != nil {
+		return err
+	}
+	bar.end()
+	if e.plots != "" {
+		if err := drawTo(e.plots, curve); err != nil {
+			return err
+		}
+	}
+	return p.Print(cmd, paidListing(results))
+}
+
+func paidListing(results []train.Paid) shell.Listing {
+	l := shell.Listing{Columns: []string{"OF", "KIND", "PAYMENTS"}}
+	for _, r := range results {
+		l.Columns = append(l.Columns, r.Name)
+	}
+	row := func(of, kind string, n int, value func(*train.Paid) float64) {
+		cells := []string{of, kind, strconv.Itoa(n)}
+		for i := range results {
+			cells = append(cells, strconv.FormatFloat(value(&results[i]), 'f', 4, 64))
+		}
+		l.Add(cells...)
+	}
+	for i, f := range results[0].Families {
+		kind := "recall, known"
+		if f.Unseen {
+			kind = "recall, unseen"
+		}
+		row(string(f.Family), kind, f.Payments, func(r *train.Paid) float64 { return r.Families[i].Recall })
+	}
+	for i, g := range results[0].Groups {
+		row(string(g.Group), "false positives", g.Payments, func(r *train.Paid) float64 { return r.Groups[i].Cost })
+	}
+	all := results[0].Events
+	row("all", "average precision", all, func(r *train.Paid) float64 { return r.AveragePrecision })
+	row("all", "AUC", all, func(r *train.Paid) float64 { return r.AUC })
+	row("all", "recall at 0.1 %", all, func(r *train.Paid) float64 { return r.Recall })
+	row("known families", "mean recall", all, func(r *train.Paid) float64 { return r.Known })
+	row("unseen families", "mean recall", all, func(r *train.Paid) float64 { return r.Unseen })
+	return l
 }
 
 func enumerationListing(results []train.Enumeration) shell.Listing {

@@ -1,6 +1,7 @@
 package fraud
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
 	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/fraud/train"
@@ -16,53 +18,61 @@ import (
 // training is what the flags of a training say.
 type training struct {
 	config train.Config
+	kind   string
 	out    string
 	check  bool
 }
 
 func (p *program) train() *cobra.Command {
-	t := training{config: train.Shipped()}
-	t.config.Name = ""
+	var t training
 	cmd := &cobra.Command{
-		Use: "train", Short: "Train a model of balance checks on simulated traffic",
-		Long: `Train makes up honest callers and attacks, has them pass through the engine, learns
-from what it sees, and writes one file: trees, calibration, what it was trained on,
-what was measured, and a SHA-256. The same flags make the same bytes on machines of
-one architecture. It takes some minutes; --size and --trees make it shorter.
+		Use: "train", Short: "Train a model of balance checks or of payments on simulated traffic",
+		Long: `Train makes up honest callers, or payments, and attacks, has them pass through the
+engine, learns from what it sees, and writes one file: trees, calibration, what it was
+trained on, what was measured, and a SHA-256. The same flags make the same bytes on
+machines of one architecture. It takes some minutes; --size and --trees make it shorter.
 
---check trains the model that is in the program again and compares it, byte for byte.`,
+--check trains the models that are in the program again and compares them, byte for
+byte.`,
 		Example: `  scrip fraud train --name spring --seed 7 --out spring.model
+  scrip fraud train --kind authorization --name shops --out shops.model
   scrip fraud train --name quick --size 0.2 --trees 40 --out quick.model
   scrip fraud train --check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runTrain(cmd, &t) },
 	}
+	kindFlag(cmd, &t.kind)
 	flags := cmd.Flags()
 	flags.StringVar(&t.config.Name, "name", "", "what the model is called")
 	flags.StringVar(&t.out, "out", "", "new file for the model")
-	flags.Uint64Var(&t.config.Seed, "seed", t.config.Seed, "seed of the traffic and of the sampling")
-	flags.IntVar(&t.config.Days, "days", t.config.Days, "how many days of traffic")
-	flags.IntVar(&t.config.Campaigns, "attacks", t.config.Campaigns, "how many attacks of each family")
-	flags.Float64Var(&t.config.Size, "size", t.config.Size, "how much honest traffic; 1 is some ten thousand checks a day")
-	flags.IntVar(&t.config.Trees, "trees", t.config.Trees, "how many trees at most")
-	flags.BoolVar(&t.check, "check", false, "train the model in the program again and compare")
+	flags.Uint64Var(&t.config.Seed, "seed", 1, "seed of the traffic and of the sampling")
+	flags.IntVar(&t.config.Days, "days", 0, "how many days of traffic; 0: as many as for the model in the program")
+	flags.IntVar(&t.config.Campaigns, "attacks", 0, "how many attacks of each family; 0: likewise")
+	flags.Float64Var(&t.config.Size, "size", 1, "how much honest traffic; 1 is some ten thousand checks a day, or four thousand payments")
+	flags.IntVar(&t.config.Trees, "trees", 0, "how many trees at most; 0: as many as for the model in the program")
+	flags.BoolVar(&t.check, "check", false, "train the models in the program again and compare")
 	return cmd
 }
 
 const modelMode = 0o644
 
 func (p *program) runTrain(cmd *cobra.Command, t *training) error {
+	kind, err := kindOf(t.kind)
+	if err != nil {
+		return err
+	}
+	shipped := train.Shipped(kind)
+	t.config.Kind, t.config.Days, t.config.Campaigns, t.config.Trees = kind, cmp.Or(t.config.Days, shipped.Days),
+		cmp.Or(t.config.Campaigns, shipped.Campaigns), cmp.Or(t.config.Trees, shipped.Trees)
 	switch {
 	case t.check:
-		t.config = train.Shipped()
+		return checkShipped(cmd)
 	case t.out == "" || t.config.Name == "":
 		return errors.New("name the model with --name and its file with --out")
 	case t.config.Days < 2 || t.config.Campaigns < 1 || t.config.Size <= 0:
 		return errors.New("want two days, one attack a family and some honest traffic at least")
 	}
-	if !t.check {
-		t.config.QuietTrees = max(t.config.Trees*2/3, 1)
-	}
+	t.config.QuietTrees = max(t.config.Trees*2/3, 1)
 	bar := &stages{cmd: cmd}
 	defer bar.end()
 	m, err := train.Train(cmd.Context(), t.config, bar.show)
@@ -70,9 +80,6 @@ func (p *program) runTrain(cmd *cobra.Command, t *training) error {
 		return err
 	}
 	bar.end()
-	if t.check {
-		return compare(cmd, m)
-	}
 	file, err := m.Bytes()
 	if err != nil {
 		return err
@@ -88,23 +95,34 @@ func (p *program) runTrain(cmd *cobra.Command, t *training) error {
 	return p.Show(cmd, fieldsOf(m))
 }
 
-// compare says whether a training made the model in the program.
-func compare(cmd *cobra.Command, m *estimator.Model) error {
-	own, err := builtin.Model()
-	if err != nil {
-		return err
+// checkShipped trains the models in the program again, and says whether they are the same.
+func checkShipped(cmd *cobra.Command) error {
+	for _, kind := range fraud.Kinds() {
+		own, err := builtin.Model(kind)
+		if err != nil {
+			return err
+		}
+		bar := &stages{cmd: cmd}
+		m, err := train.Train(cmd.Context(), train.Shipped(kind), bar.show)
+		bar.end()
+		if err != nil {
+			return err
+		}
+		if own.Sum != m.Sum {
+			return fmt.Errorf("%s: the training made %s, the program has %s", own.Info.Name, m.Sum, own.Sum)
+		}
+		cmd.Println("the same:", own.Info.Name, own.Sum)
 	}
-	if own.Sum != m.Sum {
-		return fmt.Errorf("the training made %s, the program has %s", m.Sum, own.Sum)
-	}
-	cmd.Println("the same:", own.Sum)
 	return nil
 }
 
 func fieldsOf(m *estimator.Model) []shell.Field {
-	fields := []shell.Field{{"name", m.Info.Name}, {"sha256", m.Sum}, {"data", m.Info.Data},
+	fields := []shell.Field{{"name", m.Info.Name}, {"kind", string(m.Kind)}, {"sha256", m.Sum}, {"data", m.Info.Data},
 		{"seed", fmt.Sprint(m.Info.Seed)}, {"rows", fmt.Sprint(m.Info.Rows)}, {"attacks", fmt.Sprint(m.Info.Attacks)},
-		{"trees", fmt.Sprint(m.Full.Trees.Trees())}, {"quiet trees", fmt.Sprint(m.Quiet.Trees.Trees())}}
+		{"trees", fmt.Sprint(m.Full.Trees.Trees())}}
+	if m.Quiet.Trees != nil {
+		fields = append(fields, shell.Field{"quiet trees", fmt.Sprint(m.Quiet.Trees.Trees())})
+	}
 	for _, name := range sortedKeys(m.Info.Metrics) {
 		fields = append(fields, shell.Field{name, fmt.Sprint(m.Info.Metrics[name])})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/boost"
 	"github.com/scripcards/scrip/internal/fraud/draw"
 	"github.com/scripcards/scrip/internal/fraud/sense"
@@ -20,7 +21,7 @@ func table(rows int) boost.Table {
 	for i := range t.Positive {
 		t.Positive[i] = d.Chance(0.3)
 	}
-	for k, c := range sense.Columns() {
+	for k, c := range sense.Columns(fraud.Ping) {
 		t.Columns[k] = make([]float32, rows)
 		for i := range rows {
 			x := d.Unit()
@@ -48,8 +49,8 @@ func trained(t testing.TB) *Model {
 			honest = append(honest, i)
 		}
 	}
-	part := Part{Trees: trees.Slim(), Rare: Rare(rows.Columns, honest, func(*sense.Column) bool { return true }), Weight: 0.5, Slope: 1.5, Offset: -1}
-	return &Model{Info: Info{Name: "test", Data: "noise", Metrics: map[string]float64{"b": 2, "a": 1}}, Full: part, Quiet: part}
+	part := Part{Kind: fraud.Ping, Trees: trees.Slim(), Rare: Rare(fraud.Ping, rows.Columns, honest, func(*sense.Column) bool { return true }), Weight: 0.5, Slope: 1.5, Offset: -1}
+	return &Model{Kind: fraud.Ping, Info: Info{Name: "test", Data: "noise", Metrics: map[string]float64{"b": 2, "a": 1}}, Full: part, Quiet: part}
 }
 
 func anyRow(t *rapid.T) *sense.Row {
@@ -157,14 +158,8 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
-// Where a model looks how much is known of a caller is where the asks of a day stand.
-func TestPlaces(t *testing.T) {
-	columns := sense.Columns()
-	for i, of := range []string{"credential", "address", "network"} {
-		if got := columns[asksOfADay[i]].Key(); got != of+".asked_1d" {
-			t.Errorf("%s: %s", of, got)
-		}
-	}
+// A model says nothing of a caller of whom too little is known.
+func TestStranger(t *testing.T) {
 	var row sense.Row
 	if p := trained(t).Full.Probability(&row); p > 0.001 {
 		t.Errorf("a stranger has %v", p)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/boost"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 )
@@ -29,17 +30,17 @@ var magic = [8]byte{'s', 'c', 'r', 'f', 'r', 'a', 'u', 1}
 // MaxSize bounds a file, in bytes.
 const MaxSize = 8 << 20
 
-// Bytes returns the model as a file: magic, schema, description, both parts, SHA-256.
+// Bytes returns the model as a file: magic, schema, description, parts, SHA-256.
 // The same model makes the same bytes.
 func (m *Model) Bytes() ([]byte, error) {
 	info, err := json.Marshal(m.Info) // keys of maps are in order
 	if err != nil {
 		return nil, fmt.Errorf("write model: %w", err)
 	}
-	schema := sense.Schema()
+	schema := sense.Schema(m.Kind)
 	out := append(append([]byte(nil), magic[:]...), schema[:]...)
 	out = block(out, info)
-	for _, p := range []*Part{&m.Full, &m.Quiet} {
+	for _, p := range m.parts() {
 		trees, err := p.Trees.AppendBinary(nil)
 		if err != nil {
 			return nil, fmt.Errorf("write model: %w", err)
@@ -85,16 +86,17 @@ func Read(data []byte) (*Model, error) {
 		return nil, fmt.Errorf("%w: the checksum differs", ErrFile)
 	}
 	left := data[len(magic):body]
-	if schema := sense.Schema(); !bytes.Equal(schema[:], left[:len(schema)]) {
+	kind, known := kindOf([sha256.Size]byte(left))
+	if !known {
 		return nil, ErrSchema
 	}
 	left = left[sha256.Size:]
-	m := &Model{Sum: hex.EncodeToString(sum[:])}
+	m := &Model{Kind: kind, Sum: hex.EncodeToString(sum[:])}
 	info, left, ok := take(left)
 	if !ok || json.Unmarshal(info, &m.Info) != nil {
 		return nil, ErrFile
 	}
-	for _, p := range []*Part{&m.Full, &m.Quiet} {
+	for _, p := range m.parts() {
 		var trees, rest []byte
 		trees, left, ok = take(left)
 		if rest, left, ok = takeIf(ok, left); !ok {
@@ -104,7 +106,7 @@ func Read(data []byte) (*Model, error) {
 		if p.Trees, err = boost.Read(trees); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFile, err)
 		}
-		if p.Trees.Columns != sense.Width || !p.read(rest) {
+		if p.Kind = kind; p.Trees.Columns != sense.WidthOf(kind) || !p.read(rest) {
 			return nil, ErrFile
 		}
 	}
@@ -112,6 +114,16 @@ func Read(data []byte) (*Model, error) {
 		return nil, ErrFile
 	}
 	return m, nil
+}
+
+// kindOf returns the kind of events whose numbers a schema is of, if there is one.
+func kindOf(schema [sha256.Size]byte) (fraud.Kind, bool) {
+	for _, kind := range fraud.Kinds() {
+		if schema == sense.Schema(kind) {
+			return kind, true
+		}
+	}
+	return "", false
 }
 
 // take takes a block off the front.
@@ -151,7 +163,7 @@ func (p *Part) read(data []byte) bool {
 	}
 	for data = data[headSize:]; len(data) > 0; data = data[markSize:] {
 		m := Mark{Column: int(binary.LittleEndian.Uint32(data)), Group: int(binary.LittleEndian.Uint32(data[4:]))}
-		if m.Column >= sense.Width {
+		if m.Column >= sense.WidthOf(p.Kind) {
 			return false
 		}
 		for k := range m.At {

@@ -1,15 +1,16 @@
-// Package estimator is what was learned about balance checks, as one file: boosted trees, a
+// Package estimator is what was learned about a kind of events, as one file: boosted trees, a
 // measure of how unusual an event is among honest ones, the calibration that makes a
 // probability of both, and a description of what it was trained on and how it did.
 //
 // It promises that a model only ever sees the numbers that it was trained on: a file of
 // another schema is refused, and so is a damaged one. There are two parts: the full one,
-// and the quiet one, which never looks at what tells whether a card exists.
+// and for balance checks the quiet one, which never looks at what tells whether a card exists.
 package estimator
 
 import (
 	"math"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/boost"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 )
@@ -28,17 +29,28 @@ type Info struct {
 	Metrics map[string]float64
 }
 
-// Model scores balance checks. It is safe for concurrent use.
+// Model scores events of one kind. It is safe for concurrent use.
 type Model struct {
-	Info  Info
-	Full  Part
+	Kind fraud.Kind
+	Info Info
+	Full Part
+	// Quiet is of models of balance checks.
 	Quiet Part
 	// Sum is the SHA-256 of the file, in hexadecimal digits; empty before it has one.
 	Sum string
 }
 
+// parts are those that a model has.
+func (m *Model) parts() []*Part {
+	if m.Kind == fraud.Authorization {
+		return []*Part{&m.Full}
+	}
+	return []*Part{&m.Full, &m.Quiet}
+}
+
 // Part is one way of looking at an event.
 type Part struct {
+	Kind  fraud.Kind
 	Trees *boost.Model
 	// Rare is how unusual values are among honest events.
 	Rare Rarity
@@ -57,33 +69,17 @@ func (p *Part) raw(row *sense.Row) float64 {
 	return margin
 }
 
-// LogOdds returns the score of an event as calibrated log-odds; where nothing is known of
-// who asks, unsuspicious.
+// LogOdds returns the score of an event as calibrated log-odds; where too little is known
+// of it, unsuspicious.
 func (p *Part) LogOdds(row *sense.Row) float64 {
-	if stranger(row) {
+	if sense.Stranger(p.Kind, row) {
 		return unsuspicious
 	}
 	return p.Slope*p.raw(row) + p.Offset
 }
 
-// A model says nothing of callers of whom so little is known: fewer asks in a day by the
-// credential, from the address and from its network alike.
-const (
-	leastAsks    = 6
-	unsuspicious = -20
-)
-
-// asksOfADay are the places of the asks of a day by credential, address and network.
-var asksOfADay = [...]int{2, 24, 46}
-
-func stranger(row *sense.Row) bool {
-	for _, at := range asksOfADay {
-		if row[at] >= leastAsks {
-			return false
-		}
-	}
-	return true
-}
+// unsuspicious is what a model says of events that it says nothing of.
+const unsuspicious = -20
 
 // Probability returns the score of an event: how likely it is an attack, in traffic such
 // as the model was calibrated on.
@@ -94,7 +90,7 @@ const Top = 5
 
 // Reason is what one number did to a score.
 type Reason struct {
-	// Column is its place among sense.Columns.
+	// Column is its place among sense.Columns of the model's kind.
 	Column int
 	Value  float32
 	// Share is its part of the log-odds.

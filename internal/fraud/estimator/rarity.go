@@ -3,6 +3,7 @@ package estimator
 import (
 	"slices"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 )
 
@@ -24,11 +25,11 @@ type Mark struct {
 	At    [len(tails)]float32
 }
 
-// Rare learns from honest events, column by column; of some columns only.
-func Rare(columns [][]float32, honest []int, use func(*sense.Column) bool) Rarity {
+// Rare learns from honest events of a kind, column by column; of some columns only.
+func Rare(kind fraud.Kind, columns [][]float32, honest []int, use func(*sense.Column) bool) Rarity {
 	var r Rarity
 	groups := map[string]int{}
-	for i, c := range sense.Columns() {
+	for i, c := range sense.Columns(kind) {
 		if c.Rising == 0 || !use(&c) {
 			continue
 		}

@@ -38,10 +38,7 @@ const (
 // New returns a state that knows nothing, of at most so many bytes.
 func New(memory int64) *State {
 	one := memory / 100
-	s := &State{
-		cards:   keep.New[days](cardShare*one/int64(unsafe.Sizeof(days{})+overhead), longLife),
-		sellers: keep.New[days](sellerShare*one/int64(unsafe.Sizeof(days{})+overhead), longLife),
-	}
+	s := &State{cards: newDays(cardShare * one), sellers: newDays(sellerShare * one)}
 	for role := range Roles {
 		s.tracks[role] = newTracks(role, shares[role]*one)
 	}
@@ -51,15 +48,34 @@ func New(memory int64) *State {
 // NewOf returns a state of at most so many bytes that keeps nothing but the counts of
 // some roles: the numbers of all others are unknown, and so are those of days.
 func NewOf(memory int64, roles ...Role) *State {
-	all := int64(0)
+	s := &State{}
+	s.keep(memory/sharesOf(roles), roles)
+	return s
+}
+
+// NewWithDays is NewOf that also keeps the days of cards and merchants.
+func NewWithDays(memory int64, roles ...Role) *State {
+	s, one := &State{}, memory/(sharesOf(roles)+cardShare+sellerShare)
+	s.keep(one, roles)
+	s.cards, s.sellers = newDays(cardShare*one), newDays(sellerShare*one)
+	return s
+}
+
+func sharesOf(roles []Role) (all int64) {
 	for _, role := range roles {
 		all += shares[role]
 	}
-	s := &State{}
+	return all
+}
+
+func (s *State) keep(one int64, roles []Role) {
 	for _, role := range roles {
-		s.tracks[role] = newTracks(role, memory/all*shares[role])
+		s.tracks[role] = newTracks(role, shares[role]*one)
 	}
-	return s
+}
+
+func newDays(memory int64) *keep.Table[days] {
+	return keep.New[days](memory/int64(unsafe.Sizeof(days{})+overhead), longLife)
 }
 
 func newTracks(role Role, memory int64) *keep.Table[track] {

@@ -47,6 +47,7 @@ const (
 	flagFound
 	flagWrong
 	flagFraud
+	flagRemote
 )
 
 // Append appends an entry in the form that Read reads. Of hashes it has the eight bytes
@@ -65,12 +66,13 @@ func (e *Entry) Append(to []byte) []byte {
 	set(e.Outcome.Found, flagFound)
 	set(e.Outcome.WrongPIN, flagWrong)
 	set(e.Label.Fraud, flagFraud)
+	set(event.Remote, flagRemote)
 	to = append(to, byte(e.Kind), flags)
 	to = binary.LittleEndian.AppendUint64(to, uint64(event.At.UnixMicro()))
 	if e.Kind == Labelled {
 		to = binary.LittleEndian.AppendUint64(to, uint64(e.Label.At.UnixMicro()))
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant} {
+	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device} {
 		to = append(to, h[:8]...)
 	}
 	to = binary.LittleEndian.AppendUint64(to, uint64(event.Amount.Minor))
@@ -84,7 +86,7 @@ func (e *Entry) Append(to []byte) []byte {
 	if event.Amount.Currency != money.NoCurrency {
 		currency = event.Amount.Currency.String()
 	}
-	for _, text := range [...]string{string(event.Book), event.Caller, event.Network, event.Country, currency} {
+	for _, text := range [...]string{string(event.Book), event.Caller, event.Network, event.Country, event.Category, currency} {
 		text = text[:min(len(text), 255)]
 		to = append(append(to, byte(len(text))), text...)
 	}
@@ -120,7 +122,7 @@ func Read(from []byte) (Entry, []byte, error) {
 	e := Entry{Kind: Kind(head[0])}
 	has := func(flag byte) bool { return head[1]&flag != 0 }
 	event := &e.Event
-	event.Kind, event.Realm, event.Public = fraud.Ping, realm.Live, has(flagPublic)
+	event.Kind, event.Realm, event.Public, event.Remote = fraud.Ping, realm.Live, has(flagPublic), has(flagRemote)
 	if has(flagTest) {
 		event.Realm = realm.Test
 	}
@@ -132,7 +134,7 @@ func Read(from []byte) (Entry, []byte, error) {
 	if e.Kind == Labelled {
 		e.Label.At = r.time()
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant} {
+	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device} {
 		copy(h[:], r.take(8))
 	}
 	event.Amount.Minor = int64(r.number())
@@ -143,7 +145,8 @@ func Read(from []byte) (Entry, []byte, error) {
 	case 16:
 		event.Address = netip.AddrFrom16(address)
 	}
-	event.Book, event.Caller, event.Network, event.Country = ledger.BookID(r.text()), r.text(), r.text(), r.text()
+	event.Book, event.Caller, event.Network = ledger.BookID(r.text()), r.text(), r.text()
+	event.Country, event.Category = r.text(), r.text()
 	if currency := r.text(); currency != "" && !r.bad {
 		parsed, err := money.Parse(currency)
 		if err != nil {

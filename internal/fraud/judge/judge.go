@@ -19,35 +19,52 @@ import (
 // Judge is safe for concurrent use.
 type Judge struct {
 	*sense.Sense
+	checks, payments seats
+	book             atomic.Pointer[rulebook.Book]
+	scratch          sync.Pool // of *asking
+}
+
+// seats are the models of one kind of events.
+type seats struct {
 	champion, challenger atomic.Pointer[estimator.Model]
-	book                 atomic.Pointer[rulebook.Book]
-	// columns say how the model's reasons are told.
+	// columns say how the models' reasons are told.
 	columns []sense.Column
-	scratch sync.Pool // of *asking
 }
 
 // New returns a judge without a model and without rules of the operator's.
 func New(s *sense.Sense) *Judge {
-	return &Judge{Sense: s, columns: sense.Columns(), scratch: sync.Pool{New: func() any { return new(asking) }}}
+	j := &Judge{Sense: s, scratch: sync.Pool{New: func() any { return new(asking) }}}
+	j.checks.columns, j.payments.columns = sense.Columns(fraud.Ping), sense.Columns(fraud.Authorization)
+	return j
 }
 
-// Use replaces the models; nil is none. The challenger's scores change nothing.
-func (j *Judge) Use(champion, challenger *estimator.Model) {
-	j.champion.Store(champion)
-	j.challenger.Store(challenger)
+func (j *Judge) seats(kind fraud.Kind) *seats {
+	if kind == fraud.Authorization {
+		return &j.payments
+	}
+	return &j.checks
+}
+
+// Use replaces the models of a kind of events; nil is none. The challenger's scores change
+// nothing.
+func (j *Judge) Use(kind fraud.Kind, champion, challenger *estimator.Model) {
+	s := j.seats(kind)
+	s.champion.Store(champion)
+	s.challenger.Store(challenger)
 }
 
 // UseBook replaces the operator's rules; nil is none.
 func (j *Judge) UseBook(b *rulebook.Book) { j.book.Store(b) }
 
-// Models returns the models in use, nil where there is none.
-func (j *Judge) Models() (champion, challenger *estimator.Model) {
-	return j.champion.Load(), j.challenger.Load()
+// Models returns the models in use of a kind of events, nil where there is none.
+func (j *Judge) Models(kind fraud.Kind) (champion, challenger *estimator.Model) {
+	s := j.seats(kind)
+	return s.champion.Load(), s.challenger.Load()
 }
 
 // Detail is what a score was made of.
 type Detail struct {
-	// Row is the numbers of a balance check; of a payment it is empty.
+	// Row is the event's numbers.
 	Row sense.Row
 	// Rules, Model and Shadow are what the built-in rules, the champion and the challenger
 	// say alone, in hundredths; -1 where there is none.
@@ -65,14 +82,16 @@ func (j *Judge) Score(event *fraud.Event, d *Detail) fraud.Score {
 	d.Model, d.Shadow = noScore, noScore
 	score := j.See(event, &d.Row)
 	d.Rules = score.Hundredths
-	champion, challenger := j.Models()
-	if event.Kind == fraud.Ping {
-		if champion != nil {
+	champion, challenger := j.Models(event.Kind)
+	if champion != nil {
+		if event.Kind == fraud.Authorization {
+			score, d.Model = j.consultOf(champion, &d.Row, score)
+		} else {
 			score, d.Model = j.consult(champion, &d.Row, score)
 		}
-		if challenger != nil {
-			d.Shadow, d.Challenger = hundredths(challenger.Full.Probability(&d.Row)), challenger.Info.Name
-		}
+	}
+	if challenger != nil {
+		d.Shadow, d.Challenger = hundredths(challenger.Full.Probability(&d.Row)), challenger.Info.Name
 	}
 	if book := j.book.Load(); book != nil && len(book.Rules) > 0 {
 		j.obey(book, event, d, &score)
@@ -88,7 +107,20 @@ func hundredths(p float64) int { return min(int(100*p), mostHundredths) }
 // quietBelow is what a model says when it says nothing: less is no suspicion.
 const quietBelow = 5
 
-// consult adds a model to what the rules say. What callers may see is made of the quiet
+// consultOf adds a model of payments to what the rules say: whoever pays is told no score,
+// so there is nothing to keep from them.
+func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
+	says := hundredths(m.Full.Probability(row))
+	score := rules
+	score.Model = m.Info.Name
+	if says >= quietBelow && says > rules.Hundredths {
+		score.Signals = j.explain(&m.Full, row, rules.Signals, says-rules.Hundredths)
+		score.Hundredths = sum(score.Signals)
+	}
+	return score, says
+}
+
+// consult adds a model to what the rules say of a balance check. What callers may see is made of the quiet
 // part alone; the whole score is never less than that.
 func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
 	part, low := &m.Full, hundredths(m.Quiet.Probability(row))
@@ -124,7 +156,7 @@ func sum(signals []fraud.Signal) int {
 // explain spreads points over a model's reasons, and returns them among what the rules
 // say: a signal that both have is there once, with the points of both.
 func (j *Judge) explain(p *estimator.Part, row *sense.Row, rules []fraud.Signal, points int) []fraud.Signal {
-	reasons := p.Explain(row)
+	reasons, columns := p.Explain(row), j.seats(p.Kind).columns
 	signals := append(make([]fraud.Signal, 0, len(rules)+estimator.Top), rules...)
 	all := 0.0
 	for _, r := range reasons.List[:reasons.N] {
@@ -138,7 +170,7 @@ func (j *Judge) explain(p *estimator.Part, row *sense.Row, rules []fraud.Signal,
 			part = int(float64(points) * r.Share / all)
 		}
 		if part > 0 {
-			signals = j.add(signals, r, part)
+			signals = add(signals, &columns[r.Column], r, part)
 			left -= part
 		}
 	}
@@ -150,8 +182,7 @@ func (j *Judge) explain(p *estimator.Part, row *sense.Row, rules []fraud.Signal,
 	return signals
 }
 
-func (j *Judge) add(signals []fraud.Signal, r *estimator.Reason, points int) []fraud.Signal {
-	c := &j.columns[r.Column]
+func add(signals []fraud.Signal, c *sense.Column, r *estimator.Reason, points int) []fraud.Signal {
 	for i := range signals {
 		if signals[i].Name == c.Signal {
 			signals[i].Points += points
@@ -178,9 +209,6 @@ func (j *Judge) obey(book *rulebook.Book, event *fraud.Event, d *Detail, score *
 	asked := &room.event
 	*asked = rulebook.Event{Row: &room.row, Score: score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(event.Kind),
 		Network: event.Network, Country: event.Country, Amount: event.Amount.Minor}
-	if event.Kind != fraud.Ping {
-		asked.Row = nil
-	}
 	v := book.Judge(asked)
 	if v.Rule >= 0 {
 		d.Action, d.Rule = v.Action, book.Rules[v.Rule].Name

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
@@ -30,11 +31,11 @@ func about(n uint64, at time.Time) fraud.Event {
 func newJudge(t testing.TB) *judge.Judge {
 	t.Helper()
 	j := judge.New(sense.New(sense.Config{Memory: fraud.MinMemory, Rules: fraud.Config{Memory: fraud.MinMemory, PaymentMemory: fraud.MinMemory}}))
-	m, err := builtin.Model()
+	m, err := builtin.Model(fraud.Ping)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.Use(m, nil)
+	j.Use(fraud.Ping, m, nil)
 	return j
 }
 
@@ -156,14 +157,14 @@ func TestOperatorRules(t *testing.T) {
 // A challenger's scores are noted and change nothing; without a champion rules score alone.
 func TestShadow(t *testing.T) {
 	j, plain := newJudge(t), newJudge(t)
-	champion, _ := j.Models()
-	j.Use(champion, champion)
+	champion, _ := j.Models(fraud.Ping)
+	j.Use(fraud.Ping, champion, champion)
 	e := about(7, noon)
 	var d, p judge.Detail
 	if diff := cmp.Diff(plain.Score(&e, &p), j.Score(&e, &d)); diff != "" || d.Shadow < 0 || d.Challenger != champion.Info.Name || p.Shadow >= 0 {
 		t.Errorf("%+v and %+v:\n%s", p, d, diff)
 	}
-	j.Use(nil, nil)
+	j.Use(fraud.Ping, nil, nil)
 	if score := j.Score(&e, &d); score.Model != "" || d.Model >= 0 {
 		t.Errorf("without a model: %+v, %+v", score, d)
 	}
@@ -216,4 +217,82 @@ func BenchmarkScore(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// payment is the i'th of a thief who tries cards with small amounts at one merchant.
+func payment(i int) fraud.Event {
+	return fraud.Event{Kind: fraud.Authorization, At: noon.Add(time.Duration(i) * 7 * time.Second), Realm: realm.Live, Book: "book_1", Card: fraud.HashOf("c", fmt.Sprint(i)),
+		Merchant: fraud.HashOf("m"), Device: fraud.HashOf("d"), Country: "US", Category: "8398", Remote: true, Amount: money.New(int64(100+i%9), money.USD)}
+}
+
+// Payments are scored by their own model: it raises what the rules say, names at most five reasons more, says nothing while too little is known, and a challenger changes nothing.
+func TestPayments(t *testing.T) {
+	j, shadowed := newJudge(t), newJudge(t)
+	m, err := builtin.Model(fraud.Authorization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Use(fraud.Authorization, m, nil)
+	shadowed.Use(fraud.Authorization, m, m)
+	raised := false
+	for i := range 80 {
+		e := payment(i)
+		var d, s judge.Detail
+		score, same := j.Score(&e, &d), shadowed.Score(&e, &s)
+		points := 0
+		for _, one := range score.Signals {
+			points += one.Points
+			if one.Name == "" || one.Of == "" || one.Points < 1 {
+				t.Fatalf("payment %d: %+v", i, one)
+			}
+		}
+		if score.Hundredths != min(points, 99) || score.Hundredths < d.Rules || score.Model != m.Info.Name || score.Told != nil || len(score.Signals) > 11 {
+			t.Fatalf("payment %d: %d points, rules %d: %+v", i, points, d.Rules, score)
+		}
+		if diff := cmp.Diff(score, same); diff != "" || s.Shadow != s.Model || d.Shadow >= 0 {
+			t.Fatalf("payment %d, with a challenger %+v:\n%s", i, s, diff)
+		}
+		if i < 4 && score.Hundredths > 0 {
+			t.Errorf("payment %d of cards and a merchant of whom nothing is known: %+v", i, score)
+		}
+		raised = raised || score.Hundredths > d.Rules+5 && score.Hundredths >= 25
+		j.Learn(&e, fraud.Outcome{Found: i%3 == 0, WrongPIN: i%3 == 1})
+		shadowed.Learn(&e, fraud.Outcome{Found: i%3 == 0, WrongPIN: i%3 == 1})
+	}
+	if !raised {
+		t.Error("eighty cards tried at one merchant are not noticed")
+	}
+}
+
+// Of somebody who pays as ever the model says nothing, and a rule of the operator's may look at the numbers of a payment.
+func TestOrdinaryPayments(t *testing.T) {
+	j := newJudge(t)
+	m, err := builtin.Model(fraud.Authorization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Use(fraud.Authorization, m, nil)
+	e := payment(0)
+	pay := func(i int) fraud.Score {
+		e.At = noon.Add(time.Duration(i) * 9 * time.Hour)
+		e.Merchant, e.Device = fraud.HashOf("shop", fmt.Sprint(i%4)), fraud.HashOf("till", fmt.Sprint(i%4))
+		e.Category, e.Remote, e.Amount = "5411", false, money.New(int64(2000+i*37%900), money.USD)
+		var d judge.Detail
+		score := j.Score(&e, &d)
+		j.Learn(&e, fraud.Outcome{Found: true})
+		return score
+	}
+	for i := range 60 {
+		if score := pay(i); score.Hundredths >= 20 {
+			t.Errorf("payment %d: %+v", i, score)
+		}
+	}
+	c, err := rulebook.Compile(rulebook.Rule{Name: "often", When: `payment.card.asked_1d >= 2 and kind == "authorization"`, Action: rulebook.Review, AtLeast: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.UseBook(&rulebook.Book{Rules: []*rulebook.Compiled{c}})
+	if score := pay(60); score.Hundredths < 40 {
+		t.Errorf("with the rule: %+v", score)
+	}
 }

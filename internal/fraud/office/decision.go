@@ -65,10 +65,8 @@ func (d *decided) row() (storage.Effect, error) {
 	}
 	event := (&journal.Entry{Kind: journal.Asked, Event: d.event}).Append(nil)
 	numbers := []byte{}
-	if d.numbers {
-		for _, x := range d.detail.Row {
-			numbers = binary.LittleEndian.AppendUint32(numbers, math.Float32bits(x))
-		}
+	for _, x := range d.detail.Row[:sense.WidthOf(d.event.Kind)] {
+		numbers = binary.LittleEndian.AppendUint32(numbers, math.Float32bits(x))
 	}
 	e, t := &d.event, &d.detail
 	return insertDecision.Row(string(e.Book), d.id, string(e.Realm), string(e.Kind), e.Network, d.score.Hundredths, t.Rules, t.Model, t.Shadow, d.score.Model,
@@ -112,10 +110,11 @@ func readDecision(r storage.Row, more ...any) (d Decision, err error) {
 
 // row returns the numbers of a decision, and whether they are those of this version.
 func (d *Decision) row(into *sense.Row) bool {
-	if len(d.numbers) != 4*sense.Width {
+	width := sense.WidthOf(d.Event.Kind)
+	if len(d.numbers) != 4*width {
 		return false
 	}
-	for i := range into {
+	for i := range width {
 		into[i] = math.Float32frombits(binary.LittleEndian.Uint32(d.numbers[4*i:]))
 	}
 	return true

@@ -1,24 +1,39 @@
 package office
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// ModelID names a model that is kept ("mdl_…"); Builtin names the one in the program.
+// ModelID names a model that is kept ("mdl_…"); Builtin and BuiltinPayment name those in
+// the program.
 type ModelID string
 
-// Builtin is the model that ships with the program.
-const Builtin ModelID = "builtin"
+// The models that ship with the program: of balance checks, and of payments.
+const (
+	Builtin        ModelID = "builtin"
+	BuiltinPayment ModelID = "builtin_payment"
+)
+
+// builtinOf returns the model in the program for a kind of events.
+func builtinOf(kind fraud.Kind) ModelID {
+	if kind == fraud.Authorization {
+		return BuiltinPayment
+	}
+	return Builtin
+}
 
 const modelPrefix = "mdl"
 
@@ -34,7 +49,9 @@ const (
 
 // Stored is a model that is kept.
 type Stored struct {
-	ID        ModelID
+	ID ModelID
+	// Kind is the kind of events that it is for.
+	Kind      fraud.Kind
 	Info      estimator.Info
 	Sum       string // SHA-256 of the file, in hexadecimal digits
 	State     ModelState
@@ -53,26 +70,30 @@ func scanModel(r storage.Row) (m Stored, err error) {
 		info             []byte
 		created, changed int64
 	)
-	if err = r.Scan(&m.ID, &name, &m.Sum, &info, &m.State, &m.Before, &m.Actor, &created, &changed); err != nil {
+	if err = r.Scan(&m.ID, &m.Kind, &name, &m.Sum, &info, &m.State, &m.Before, &m.Actor, &created, &changed); err != nil {
 		return m, err
 	}
 	m.CreatedAt, m.ChangedAt = storage.Time(created), storage.Time(changed)
 	return m, json.Unmarshal(info, &m.Info)
 }
 
-// Models returns the newest models and, as the last one, the one in the program.
+// Models returns the newest models and, as the last ones, those in the program.
 func (s *Service) Models(ctx context.Context) ([]Stored, error) {
 	all, err := storage.All(ctx, s.DB, scanModel, listModels, mostModels)
 	if err != nil {
 		return nil, err
 	}
-	own := Stored{ID: Builtin, Info: s.shipped.Info, Sum: s.shipped.Sum, State: Champion}
-	for _, m := range all {
-		if m.State == Champion {
-			own.State = Kept
+	kept := all
+	for _, kind := range fraud.Kinds() {
+		own := Stored{ID: builtinOf(kind), Kind: kind, Info: s.shipped[kind].Info, Sum: s.shipped[kind].Sum, State: Champion}
+		for _, m := range kept {
+			if m.Kind == kind && m.State == Champion {
+				own.State = Kept
+			}
 		}
+		all = append(all, own)
 	}
-	return append(all, own), nil
+	return all, nil
 }
 
 // FindModel returns a model, or not_found.
@@ -104,9 +125,9 @@ func (s *Service) Import(ctx context.Context, file []byte, actor string) (Stored
 		return Stored{}, fmt.Errorf("import model: %w", err)
 	}
 	now := s.now()
-	kept := Stored{ID: ModelID(id.New(modelPrefix)), Info: m.Info, Sum: m.Sum, State: Kept, Actor: actor, CreatedAt: now, ChangedAt: now}
+	kept := Stored{ID: ModelID(id.New(modelPrefix)), Kind: m.Kind, Info: m.Info, Sum: m.Sum, State: Kept, Actor: actor, CreatedAt: now, ChangedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		err := tx.Apply(ctx, []storage.Effect{insertModel.Row(string(kept.ID), m.Info.Name, m.Sum, info, file, string(Kept), "", actor,
+		err := tx.Apply(ctx, []storage.Effect{insertModel.Row(string(kept.ID), string(m.Kind), m.Info.Name, m.Sum, info, file, string(Kept), "", actor,
 			storage.Micros(now), storage.Micros(now))})
 		if err != nil {
 			return err
@@ -149,16 +170,27 @@ func (s *Service) Promote(ctx context.Context, p Promotion) (Stored, error) {
 	if err != nil {
 		return Stored{}, err
 	}
-	if m.State == Champion && p.As != Champion || m.ID == Builtin && p.As == Challenger {
+	if m.State == Champion && p.As != Champion || m.ID == builtinOf(m.Kind) && p.As == Challenger {
 		return Stored{}, fault.New(fault.InvalidState, "the champion stays until another takes its place, and the model in the program challenges none")
 	}
 	return s.use(ctx, m, p, "fraud.promote_model")
 }
 
+// Return has a model of before back.
+type Return struct {
+	// Kind is the kind of events.
+	Kind  fraud.Kind
+	Actor string
+	Also  Also[Stored]
+}
+
 // Rollback puts the champion of before back in use. It returns invalid_state where there
-// was none.
-func (s *Service) Rollback(ctx context.Context, actor string, also Also[Stored]) (Stored, error) {
-	now, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(Champion))
+// was none, and invalid_request for a kind that there is none of.
+func (s *Service) Rollback(ctx context.Context, r Return) (Stored, error) {
+	if !slices.Contains(fraud.Kinds(), r.Kind) {
+		return Stored{}, fault.New(fault.InvalidRequest, "want ping or authorization").At("kind")
+	}
+	now, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(Champion), string(r.Kind))
 	if err != nil {
 		return Stored{}, err
 	}
@@ -169,15 +201,15 @@ func (s *Service) Rollback(ctx context.Context, actor string, also Also[Stored])
 	if err != nil {
 		return Stored{}, err
 	}
-	return s.use(ctx, before, Promotion{Model: before.ID, As: Champion, Actor: actor, Also: also}, "fraud.rollback_model")
+	return s.use(ctx, before, Promotion{Model: before.ID, As: Champion, Actor: r.Actor, Also: r.Also}, "fraud.rollback_model")
 }
 
 // use changes what models are for, in one transaction.
 func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string) (Stored, error) {
 	now := s.now()
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		before := Builtin
-		current, found, err := storage.One(ctx, tx, scanModel, findInUse, string(Champion))
+		before := builtinOf(m.Kind)
+		current, found, err := storage.One(ctx, tx, scanModel, findInUse, string(Champion), string(m.Kind))
 		if err != nil {
 			return err
 		}
@@ -189,7 +221,7 @@ func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string)
 		}
 		if p.As == Kept {
 			before = ""
-		} else if _, err := tx.Exec(ctx, retire, string(p.As), storage.Micros(now)); err != nil {
+		} else if _, err := tx.Exec(ctx, retire, string(p.As), string(m.Kind), storage.Micros(now)); err != nil {
 			return err
 		}
 		if p.As == Challenger {
@@ -197,9 +229,9 @@ func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string)
 		}
 		m.State, m.Before, m.ChangedAt = p.As, before, now
 		if action == "fraud.rollback_model" {
-			m.Before = Builtin // not what was just found wanting
+			m.Before = builtinOf(m.Kind) // not what was just found wanting
 		}
-		if m.ID != Builtin {
+		if m.ID != builtinOf(m.Kind) {
 			if _, err := tx.Exec(ctx, putInUse, string(m.ID), string(m.State), string(m.Before), storage.Micros(now)); err != nil {
 				return err
 			}
@@ -221,31 +253,30 @@ func (s *Service) Refresh(ctx context.Context) error {
 	if err != nil || version == s.change.Load() {
 		return err
 	}
-	champion, err := s.load(ctx, Champion)
-	if err != nil {
-		return err
-	}
-	challenger, err := s.load(ctx, Challenger)
-	if err != nil {
-		return err
-	}
-	if champion == nil {
-		champion = s.shipped
-	}
 	book, err := s.enabled(ctx)
 	if err != nil {
 		return err
 	}
-	s.judge.Use(champion, challenger)
+	for _, kind := range fraud.Kinds() {
+		champion, err := s.load(ctx, Champion, kind)
+		if err != nil {
+			return err
+		}
+		challenger, err := s.load(ctx, Challenger, kind)
+		if err != nil {
+			return err
+		}
+		s.judge.Use(kind, cmp.Or(champion, s.shipped[kind]), challenger)
+	}
 	s.judge.UseBook(book)
 	s.change.Store(version)
 	return nil
 }
 
-// load reads the model in a state; nil where there is none, or none that this version
+// load reads the model of a kind of events in a state; nil where there is none, or none that this version
 // can use: the one in the program serves then.
-func (s *Service) load(ctx context.Context, state ModelState) (*estimator.Model, error) {
-	m, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(state))
+func (s *Service) load(ctx context.Context, state ModelState, kind fraud.Kind) (*estimator.Model, error) {
+	m, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(state), string(kind))
 	if err != nil || !found {
 		return nil, err
 	}

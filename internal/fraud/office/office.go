@@ -46,8 +46,9 @@ const DefaultRetention = 30 * 24 * time.Hour
 // Service is the engine. It is safe for concurrent use.
 type Service struct {
 	Deps
-	judge   *judge.Judge
-	shipped *estimator.Model
+	judge *judge.Judge
+	// shipped are the models in the program.
+	shipped map[fraud.Kind]*estimator.Model
 	// gate is closed while a snapshot is taken.
 	gate    sync.RWMutex
 	pending pending
@@ -59,18 +60,21 @@ type Service struct {
 	change atomic.Int64
 }
 
-// New returns an engine that has seen nothing, with the model that ships with the
+// New returns an engine that has seen nothing, with the models that ship with the
 // program. Restore fills it, Run keeps it; without them it scores all the same.
 func New(d Deps) (*Service, error) {
-	shipped, err := builtin.Model()
-	if err != nil {
-		return nil, err
-	}
 	if d.Retention == 0 {
 		d.Retention = DefaultRetention
 	}
-	s := &Service{Deps: d, judge: judge.New(sense.New(d.Config)), shipped: shipped, journal: journal.New(d.DB)}
-	s.judge.Use(shipped, nil)
+	s := &Service{Deps: d, judge: judge.New(sense.New(d.Config)), shipped: map[fraud.Kind]*estimator.Model{}, journal: journal.New(d.DB)}
+	for _, kind := range fraud.Kinds() {
+		shipped, err := builtin.Model(kind)
+		if err != nil {
+			return nil, err
+		}
+		s.shipped[kind] = shipped
+		s.judge.Use(kind, shipped, nil)
+	}
 	s.change.Store(-1)
 	return s, nil
 }
@@ -87,8 +91,6 @@ type decided struct {
 	event  fraud.Event
 	score  fraud.Score
 	detail judge.Detail
-	// numbers says that the row is kept with it.
-	numbers bool
 }
 
 const (
@@ -143,7 +145,7 @@ func (s *Service) note(e journal.Entry, d *decided) {
 	p.entries = e.Append(p.entries)
 	p.events++
 	if d != nil && (len(p.decisions) < keepAll || len(p.decisions) < mostDecisions && d.score.Hundredths >= keepFrom) {
-		d.id, d.numbers = id.New(decisionPrefix), d.event.Kind == fraud.Ping
+		d.id = id.New(decisionPrefix)
 		p.decisions = append(p.decisions, *d)
 	}
 }

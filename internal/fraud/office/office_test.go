@@ -71,7 +71,7 @@ func ask(i int, address string) fraud.Event {
 
 func pay(i int) fraud.Event {
 	return fraud.Event{Kind: fraud.Authorization, At: noon.Add(time.Duration(i) * time.Minute), Realm: realm.Test, Book: "bk_1", Card: number(i % 3), Merchant: number(77),
-		Country: "US", Amount: money.New(int64(500+i), money.USD)}
+		Device: number(78), Category: "5812", Remote: true, Country: "US", Amount: money.New(int64(500+i), money.USD)}
 }
 
 // hunt asks for cards that there are not, some that there are, and pays now and then.
@@ -245,7 +245,12 @@ func hasSignal(s fraud.Score, name string) bool {
 // other is the model in the program under another name, as a file.
 func other(t testing.TB, name string) []byte {
 	t.Helper()
-	m, err := builtin.Model()
+	return otherOf(t, fraud.Ping, name)
+}
+
+func otherOf(t testing.TB, kind fraud.Kind, name string) []byte {
+	t.Helper()
+	m, err := builtin.Model(kind)
 	check(t, err)
 	m.Info.Name = name
 	file, err := m.Bytes()
@@ -289,21 +294,81 @@ func TestModels(t *testing.T) {
 		}
 		serves(one, "summer")
 		serves(two, "summer")
-		if back, err := two.Rollback(ctx, "op_1", nil); err != nil || back.ID != spring.ID {
+		if back, err := two.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); err != nil || back.ID != spring.ID {
 			t.Fatalf("rolled back to %+v, %v", back, err)
 		}
 		serves(one, "spring")
-		if back, err := one.Rollback(ctx, "op_1", nil); err != nil || back.ID != office.Builtin {
+		if back, err := one.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); err != nil || back.ID != office.Builtin {
 			t.Fatalf("rolled back to %+v, %v", back, err)
 		}
 		serves(two, "builtin-1")
-		if _, err := one.Rollback(ctx, "op_1", nil); fault.CodeOf(err) != fault.InvalidState {
+		if _, err := one.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("behind the first: %v", err)
 		}
 		file := other(t, "broken")
 		file[len(file)/2] ^= 1
 		if _, err := one.Import(ctx, file, "op_1"); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("a damaged file: %v", err)
+		}
+	})
+}
+
+// Payments have models of their own: swapped, shadowed and rolled back without touching those of balance checks; a decision says which scored it, and is scored again by another.
+func TestPaymentModels(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		one, two := start(t, db), start(t, db)
+		serves := func(check, payment string) {
+			t.Helper()
+			for _, p := range []*process{one, two} {
+				if err := p.Refresh(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if got := p.Score(ask(1, "192.0.2.1")).Model; got != check {
+					t.Errorf("%s scores checks, want %s", got, check)
+				}
+				if got := p.Score(pay(1)).Model; got != payment {
+					t.Errorf("%s scores payments, want %s", got, payment)
+				}
+			}
+		}
+		serves("builtin-1", "builtin-payment-1")
+		file := otherOf(t, fraud.Authorization, "shops")
+		shops, err := one.Import(ctx, file, "op_1")
+		check(t, err)
+		spring, err := one.Import(ctx, other(t, "spring"), "op_1")
+		check(t, err)
+		for _, m := range []office.ModelID{shops.ID, spring.ID} {
+			_, err = one.Promote(ctx, office.Promotion{Model: m, As: office.Challenger, Actor: "op_1"})
+			check(t, err)
+		}
+		serves("builtin-1", "builtin-payment-1")
+		one.hunt(0, 12)
+		score := one.Score(pay(12))
+		check(t, one.Flush(ctx))
+		d, err := one.Find(ctx, office.DecisionID(score.Decision))
+		check(t, err)
+		if d.Score.Model != "builtin-payment-1" || d.Challenger != "shops" || d.Shadow < 0 || d.Model != d.Shadow || d.Event.Category != "5812" || !d.Event.Remote ||
+			d.Event.Device != number(78) {
+			t.Errorf("decided: %+v", d)
+		}
+		_, err = one.Promote(ctx, office.Promotion{Model: shops.ID, As: office.Champion, Actor: "op_1"})
+		check(t, err)
+		serves("builtin-1", "shops")
+		m, err := estimator.Read(file)
+		check(t, err)
+		if c, err := one.Replay(ctx, m, nil); err != nil || c.Events < 13 || c.Higher+c.Lower != 0 {
+			t.Errorf("replayed: %+v, %v", c, err)
+		}
+		if _, err := one.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("the first model of checks was rolled back: %v", err)
+		}
+		if back, err := two.Rollback(ctx, office.Return{Kind: fraud.Authorization, Actor: "op_1"}); err != nil || back.ID != office.BuiltinPayment {
+			t.Fatalf("rolled back to %+v, %v", back, err)
+		}
+		serves("builtin-1", "builtin-payment-1")
+		if _, err := one.Rollback(ctx, office.Return{Kind: "odd"}); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("an odd kind: %v", err)
 		}
 	})
 }
@@ -367,7 +432,7 @@ func TestRules(t *testing.T) {
 
 func mustModel(t testing.TB) *estimator.Model {
 	t.Helper()
-	m, err := builtin.Model()
+	m, err := builtin.Model(fraud.Ping)
 	check(t, err)
 	return m
 }

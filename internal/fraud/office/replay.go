@@ -8,7 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/study"
 )
 
-// Comparison is what another model makes of the balance checks that are kept.
+// Comparison is what another model makes of the events of its kind that are kept.
 type Comparison struct {
 	// Events is how many there are with the numbers that were seen, Higher and Lower how
 	// many scores of the model alone are that now.
@@ -24,7 +24,7 @@ func (s *Service) Replay(ctx context.Context, m *estimator.Model, progress func(
 	var c Comparison
 	var then, now []study.Scored
 	err := s.history(ctx, func(d *Decision, row *sense.Row) {
-		if row == nil {
+		if row == nil || d.Event.Kind != m.Kind {
 			return
 		}
 		if c.Events++; progress != nil && c.Events%historyPage == 0 {

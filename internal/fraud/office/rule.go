@@ -9,7 +9,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
-	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -291,7 +290,7 @@ func (s *Service) history(ctx context.Context, do func(d *Decision, row *sense.R
 		}
 		for i := range page {
 			d := &page[i]
-			if d.Event.Kind == fraud.Ping && d.row(&row) {
+			if d.row(&row) {
 				do(d, &row)
 			} else {
 				do(d, nil)

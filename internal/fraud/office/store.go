@@ -5,7 +5,7 @@ import "github.com/scripcards/scrip/internal/platform/storage"
 const (
 	decisionColumns = `book_id, decision_id, realm, kind, network, score, rules_score, model_score, shadow_score, model, challenger, rule, action,
 		reasons, event, label, label_at, decided_at`
-	modelColumns = `model_id, name, sha256, info, state, before_id, actor, created_at, changed_at`
+	modelColumns = `model_id, kind, name, sha256, info, state, before_id, actor, created_at, changed_at`
 	ruleColumns  = `r.rule_id, r.version, r.name, r.condition, r.action, r.at_least, r.backtest, r.state, r.actor, r.created_at, r.changed_at`
 )
 
@@ -15,13 +15,13 @@ var (
 		ON CONFLICT (name) DO UPDATE SET position = fraud_state.position + 1`)
 	findChange = storage.SQL("fraud.find_change", `SELECT position FROM fraud_state WHERE name = 'change'`)
 
-	insertModel = storage.Insert("fraud.insert_model", "fraud_models", "model_id", "name", "sha256", "info", "data", "state", "before_id", "actor",
+	insertModel = storage.Insert("fraud.insert_model", "fraud_models", "model_id", "kind", "name", "sha256", "info", "data", "state", "before_id", "actor",
 		"created_at", "changed_at")
 	listModels   = storage.SQL("fraud.list_models", `SELECT `+modelColumns+` FROM fraud_models ORDER BY model_id DESC LIMIT $1`)
 	findModelSum = storage.SQL("fraud.find_model_sum", `SELECT `+modelColumns+` FROM fraud_models WHERE sha256 = $1 ORDER BY model_id LIMIT 1`)
-	findInUse    = storage.SQL("fraud.find_in_use", `SELECT `+modelColumns+` FROM fraud_models WHERE state = $1 ORDER BY model_id LIMIT 1`)
+	findInUse    = storage.SQL("fraud.find_in_use", `SELECT `+modelColumns+` FROM fraud_models WHERE state = $1 AND kind = $2 ORDER BY model_id LIMIT 1`)
 	readModel    = storage.SQL("fraud.read_model", `SELECT data FROM fraud_models WHERE model_id = $1`)
-	retire       = storage.SQL("fraud.retire", `UPDATE fraud_models SET state = 'kept', changed_at = $2 WHERE state = $1`)
+	retire       = storage.SQL("fraud.retire", `UPDATE fraud_models SET state = 'kept', changed_at = $3 WHERE state = $1 AND kind = $2`)
 	putInUse     = storage.SQL("fraud.put_in_use", `UPDATE fraud_models SET state = $2, before_id = $3, changed_at = $4 WHERE model_id = $1`)
 
 	insertRule = storage.Insert("fraud.insert_rule", "fraud_rules", "rule_id", "version", "name", "condition", "action", "at_least", "backtest",

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 )
 
@@ -81,7 +82,7 @@ func (c *Compiled) Holds(e *Event) bool { return c.when(e) }
 
 // Event is what conditions are about.
 type Event struct {
-	// Row has the engine's numbers of a balance check; nil for a payment: all unknown.
+	// Row has the engine's numbers of the event; nil: all are unknown.
 	Row *sense.Row
 	// Score is what the engine made of it, in hundredths, Rules and Model what its rules
 	// and its model did.
@@ -134,8 +135,10 @@ type Name struct {
 // Names returns the words that conditions may use, in order.
 func Names() []Name {
 	all := []Name{{"amount", false}, {"country", true}, {"kind", true}, {"model", false}, {"network", true}, {"rules", false}, {"score", false}}
-	for _, c := range sense.Columns() {
-		all = append(all, Name{c.Key(), false})
+	for _, kind := range fraud.Kinds() {
+		for _, c := range sense.Columns(kind) {
+			all = append(all, Name{c.Key(), false})
+		}
 	}
 	return all
 }
@@ -151,17 +154,24 @@ func number(name string) (func(*Event) float64, error) {
 	case "amount":
 		return func(e *Event) float64 { return float64(e.Amount) }, nil
 	}
-	for i, c := range sense.Columns() {
-		if c.Key() == name {
-			return func(e *Event) float64 {
-				if e.Row == nil {
-					return math.NaN()
-				}
-				return float64(e.Row[i])
-			}, nil
+	for _, kind := range fraud.Kinds() {
+		for i, c := range sense.Columns(kind) {
+			if c.Key() == name {
+				return counted(kind, i), nil
+			}
 		}
 	}
 	return nil, fmt.Errorf("there is nothing called %s", name)
+}
+
+// counted is one of the engine's numbers, which events of another kind do not have.
+func counted(kind fraud.Kind, i int) func(*Event) float64 {
+	return func(e *Event) float64 {
+		if e.Row == nil || e.Kind != string(kind) {
+			return math.NaN()
+		}
+		return float64(e.Row[i])
+	}
 }
 
 func text(name string) func(*Event) string {

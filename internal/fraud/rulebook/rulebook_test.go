@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 )
@@ -20,7 +21,7 @@ func compile(t testing.TB, when string) *rulebook.Compiled {
 // event has 12 misses of an address in an hour, no known gaps, and a score of 0.35.
 func event() *rulebook.Event {
 	e := &rulebook.Event{Row: &sense.Row{}, Score: 35, Rules: 20, Model: 35, Kind: "ping", Network: "scrip"}
-	for i, c := range sense.Columns() {
+	for i, c := range sense.Columns(fraud.Ping) {
 		if c.Key() == "address.missed_1h" {
 			e.Row[i] = 12
 		}

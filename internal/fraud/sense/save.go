@@ -11,7 +11,7 @@ import (
 
 // Append appends all that was seen. Nobody uses the sense meanwhile.
 func (s *Sense) Append(to []byte) []byte {
-	return s.test.Append(s.live.Append(s.Engine.Append(to)))
+	return s.testPaid.Append(s.livePaid.Append(s.test.Append(s.live.Append(s.Engine.Append(to)))))
 }
 
 // Load fills a sense that has seen nothing with what Append wrote.
@@ -20,11 +20,10 @@ func (s *Sense) Load(from []byte) error {
 	if err != nil {
 		return err
 	}
-	if left, err = s.live.Load(left); err != nil {
-		return err
-	}
-	if left, err = s.test.Load(left); err != nil {
-		return err
+	for _, state := range [...]*feature.State{s.live, s.test, s.livePaid, s.testPaid} {
+		if left, err = state.Load(left); err != nil {
+			return err
+		}
 	}
 	if len(left) > 0 {
 		return keep.ErrSaved
@@ -34,5 +33,5 @@ func (s *Sense) Load(from []byte) error {
 
 // Layout identifies how what was seen is written: only the same layout can be loaded.
 func Layout() [32]byte {
-	return sha256.Sum256([]byte(fmt.Sprint(fraud.Layout(), feature.Layout(), roles)))
+	return sha256.Sum256([]byte(fmt.Sprint(fraud.Layout(), feature.Layout(), roles, payRoles)))
 }

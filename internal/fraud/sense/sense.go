@@ -1,6 +1,5 @@
-// Package sense turns balance checks into the numbers that models see: what the rules
-// count, in exact windows, beside the fading counts of package feature. Payments pass
-// through it to the rules.
+// Package sense turns balance checks and payments into the numbers that models see: what
+// the rules count, in exact windows, beside the fading counts of package feature.
 //
 // Training replays events through the code that serves, so that a model is asked what it
 // was taught. Memory is bounded; live and test realm share nothing. It must never see a
@@ -26,19 +25,27 @@ import (
 type Config struct {
 	// Rules is the configuration of what is counted exactly.
 	Rules fraud.Config
-	// Memory bounds the fading counts, in bytes; 0 means DefaultMemory.
+	// Memory bounds the fading counts of balance checks, in bytes; 0 means DefaultMemory.
 	Memory int64
+	// PaymentMemory bounds those of payments, likewise; 0 means DefaultPaymentMemory.
+	PaymentMemory int64
 }
 
-// DefaultMemory is the default of Config.Memory.
-const DefaultMemory = 128 << 20
+// The defaults of Config.Memory and Config.PaymentMemory.
+const (
+	DefaultMemory        = 128 << 20
+	DefaultPaymentMemory = 48 << 20
+)
 
 // Sense sees events. It is safe for concurrent use.
 type Sense struct {
 	*fraud.Engine
 	live, test *feature.State
 	fading     []place
-	scratch    sync.Pool // of *scratch
+	// livePaid, testPaid and paid are those of payments.
+	livePaid, testPaid *feature.State
+	paid               []place
+	scratch            sync.Pool // of *scratch
 }
 
 // scratch is what one event needs while it is seen.
@@ -53,8 +60,10 @@ var roles = [...]feature.Role{feature.Card, feature.Ten, feature.Hundred, featur
 // New returns a sense that has seen nothing.
 func New(c Config) *Sense {
 	memory := max(cmp.Or(c.Memory, DefaultMemory), fraud.MinMemory)
-	return &Sense{Engine: fraud.New(c.Rules), fading: fadingNumbers(), scratch: sync.Pool{New: func() any { return new(scratch) }},
-		live: feature.NewOf(memory/8*7, roles[:]...), test: feature.NewOf(memory/8, roles[:]...)}
+	paying := max(cmp.Or(c.PaymentMemory, DefaultPaymentMemory), fraud.MinMemory)
+	return &Sense{Engine: fraud.New(c.Rules), fading: fadingNumbers(), paid: paymentNumbers(), scratch: sync.Pool{New: func() any { return new(scratch) }},
+		live: feature.NewOf(memory/8*7, roles[:]...), test: feature.NewOf(memory/8, roles[:]...),
+		livePaid: feature.NewWithDays(paying/8*7, payRoles[:]...), testPaid: feature.NewWithDays(paying/8, payRoles[:]...)}
 }
 
 func (s *Sense) state(r realm.Realm) *feature.State {
@@ -68,24 +77,30 @@ func (s *Sense) state(r realm.Realm) *feature.State {
 // labels.
 const perRole = 17
 
-// Width is how many numbers a Row has.
+// Width is how many numbers a Row has room for, and a balance check has.
 const Width = fraud.RowWidth + len(roles)*(perRole+perSurge)
 
-// Row is the numbers of one balance check, in the order of Columns. NaN is unknown.
+// Row is the numbers of one event, in the order of Columns of its kind, as many as
+// WidthOf says. NaN is unknown.
 type Row [Width]float32
 
 // Column says what a number is.
 type Column struct {
 	fraud.RowColumn
+	// Kind is the kind of events that have it.
+	Kind fraud.Kind
 	// Rising is 1 where more of it never makes an attack less likely.
 	Rising int8
 }
 
-// Key names a column: "credential.missed_share_24h0m0s".
+// Key names a column: "credential.missed_share_1d", or "payment.card.asked_1h".
 func (c *Column) Key() string {
 	name := c.Of + "." + c.Name
 	if c.Window > 0 {
 		name += "_" + windowName(c.Window)
+	}
+	if c.Kind == fraud.Authorization && c.Of != payRoleNames[feature.Roles] {
+		name = "payment." + name
 	}
 	return strings.ReplaceAll(name, " ", "_")
 }
@@ -127,7 +142,8 @@ var roleNames = map[feature.Role]string{feature.Card: "card", feature.Ten: "ten 
 var told = map[string]string{"events": "velocity_anomaly", "miss_share": "hit_rate_anomaly", "misses": "hit_rate_anomaly", "wrong": "pin_guessing_pattern",
 	"distinct": "card_spread_anomaly", "since": "timing_anomaly", "gap": "timing_anomaly", "gap_spread": "timing_anomaly"}
 
-var windows = map[string]time.Duration{"1m": time.Minute, "1h": time.Hour, "1d": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "30d": 30 * 24 * time.Hour}
+var windows = map[string]time.Duration{"1m": time.Minute, "1h": time.Hour, "1d": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "14d": 14 * 24 * time.Hour,
+	"30d": 30 * 24 * time.Hour}
 
 func fadingNumbers() []place {
 	places := make([]place, 0, len(roles)*perRole)
@@ -153,7 +169,7 @@ func fadingNumbers() []place {
 }
 
 func fadingColumn(role feature.Role, name string, window time.Duration) Column {
-	c := Column{RowColumn: fraud.RowColumn{Name: "fading_" + name, Signal: told[name], Of: roleNames[role], Window: window, Telling: name == "wrong"}}
+	c := Column{Kind: fraud.Ping, RowColumn: fraud.RowColumn{Name: "fading_" + name, Signal: told[name], Of: roleNames[role], Window: window, Telling: name == "wrong"}}
 	if role == feature.Card {
 		c.Telling = true
 		if name != "wrong" {
@@ -170,11 +186,22 @@ func fadingColumn(role feature.Role, name string, window time.Duration) Column {
 var rising = map[string]bool{"missed": true, "missed_share": true, "empties": true, "empties_share": true, "wrong": true, "wrong_share": true, "listed": true,
 	"fading_miss_share": true, "fading_misses": true, "fading_wrong": true}
 
-// Columns says what the numbers of a Row are, in their order.
-func Columns() []Column {
+// WidthOf is how many numbers a kind of events has.
+func WidthOf(kind fraud.Kind) int {
+	if kind == fraud.Authorization {
+		return PaymentWidth
+	}
+	return Width
+}
+
+// Columns says what the numbers of a kind of events are, in their order.
+func Columns(kind fraud.Kind) []Column {
+	if kind == fraud.Authorization {
+		return paymentColumns()
+	}
 	all := make([]Column, 0, Width)
 	for _, c := range fraud.RowColumns() {
-		all = append(all, Column{RowColumn: c})
+		all = append(all, Column{RowColumn: c, Kind: fraud.Ping})
 	}
 	fading := fadingNumbers()
 	for _, p := range fading {
@@ -189,22 +216,21 @@ func Columns() []Column {
 	return all
 }
 
-// Schema identifies what the numbers mean and how they are made: a model that was trained
-// under one does not fit another.
-func Schema() [32]byte {
+// Schema identifies what the numbers of a kind of events mean and how they are made: a
+// model that was trained under one does not fit another.
+func Schema(kind fraud.Kind) [32]byte {
 	all := feature.Schema()
 	text := append([]byte("1\n"), all[:]...)
-	for _, c := range Columns() {
+	for _, c := range Columns(kind) {
 		text = fmt.Appendf(text, "\n%s %t %d", c.Key(), c.Telling, c.Rising)
 	}
 	return sha256.Sum256(text)
 }
 
-// See counts an event and returns what the rules say of it. Of a balance check it writes
-// the numbers into row.
+// See counts an event, writes its numbers into row and returns what the rules say of it.
 func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score {
 	if event.Kind == fraud.Authorization {
-		return s.Score(*event)
+		return s.seePayment(event, row)
 	}
 	score := s.Measure(event, (*fraud.Row)(row[:fraud.RowWidth]))
 	room := s.scratch.Get().(*scratch)
@@ -221,11 +247,14 @@ func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score {
 // Learn counts what came of an event that was seen.
 func (s *Sense) Learn(event *fraud.Event, outcome fraud.Outcome) {
 	s.Engine.Learn(*event, outcome)
+	came := feature.Outcome{Missed: !outcome.Found, WrongSecret: outcome.WrongPIN}
 	if event.Kind == fraud.Authorization {
+		e := paidEvent(event)
+		s.paying(event.Realm).Learn(&e, came)
 		return
 	}
 	e := fadingEvent(event)
-	s.state(event.Realm).Learn(&e, feature.Outcome{Missed: !outcome.Found, WrongSecret: outcome.WrongPIN})
+	s.state(event.Realm).Learn(&e, came)
 }
 
 func fadingEvent(event *fraud.Event) feature.Event {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/feature"
@@ -29,12 +30,105 @@ func ask(i int) fraud.Event {
 }
 
 func newSense() *sense.Sense {
-	return sense.New(sense.Config{Memory: fraud.MinMemory, Rules: fraud.Config{Memory: fraud.MinMemory, PaymentMemory: fraud.MinMemory}})
+	return sense.New(sense.Config{Memory: fraud.MinMemory, PaymentMemory: fraud.MinMemory, Rules: fraud.Config{Memory: fraud.MinMemory, PaymentMemory: fraud.MinMemory}})
+}
+
+// pay is the i'th payment of one of three cards.
+func pay(i int) fraud.Event {
+	return fraud.Event{Kind: fraud.Authorization, At: noon.Add(time.Duration(i) * time.Minute), Realm: realm.Live, Book: "bk_1", Card: number(i % 3), Merchant: number(i%4 + 70),
+		Device: number(i%4 + 80), Country: "FR", Category: "5812", Remote: i%2 == 0, Amount: money.New(int64(1000+i%7*100), money.USD)}
+}
+
+// alike reports whether rows have the same numbers, unknown ones too.
+func alike(a, b *sense.Row) bool {
+	for i := range a {
+		if a[i] != b[i] && (a[i] == a[i] || b[i] == b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Numbers of payments have names of their own, a word that they are told under, and a place in a row; none is there twice, and none is a balance check's.
+func TestPaymentColumns(t *testing.T) {
+	columns := sense.Columns(fraud.Authorization)
+	if len(columns) != sense.PaymentWidth || sense.WidthOf(fraud.Authorization) != sense.PaymentWidth || sense.PaymentWidth > sense.Width {
+		t.Fatalf("%d columns, want %d, in a row of %d", len(columns), sense.PaymentWidth, sense.Width)
+	}
+	keys := map[string]bool{}
+	for _, c := range append(columns, sense.Columns(fraud.Ping)...) {
+		if keys[c.Key()] || c.Signal == "" || c.Of == "" || c.Telling && c.Kind == fraud.Authorization {
+			t.Errorf("%+v", c)
+		}
+		keys[c.Key()] = true
+	}
+	for _, want := range []string{"payment.card.asked_1h", "payment.card.strange_1d", "payment.merchant.missed_share_1h", "payment.terminal.fading_events_1d", "payment.ratio",
+		"payment.amount_rank", "payment.card.fading_ratio_14d", "payment.customer.fading_distinct_1h", "payment.merchant.remote"} {
+		if !keys[want] {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if sense.Schema(fraud.Ping) == sense.Schema(fraud.Authorization) {
+		t.Error("checks and payments have one schema")
+	}
+}
+
+// What a payment's numbers say is what was seen: its card's payments, what was new to the card, its merchant's declines, how its amount compares.
+func TestPayments(t *testing.T) {
+	s := newSense()
+	var row sense.Row
+	for i := range 60 {
+		e := pay(i)
+		s.See(&e, &row)
+		s.Learn(&e, fraud.Outcome{Found: i%5 > 0, WrongPIN: i%5 == 0})
+	}
+	e := pay(60)
+	e.Merchant, e.Country, e.Category, e.Amount = number(99), "BR", "5947", money.New(13_000, money.USD)
+	s.See(&e, &row)
+	s.See(&e, &row)
+	at := map[string]float64{}
+	for i, c := range sense.Columns(fraud.Authorization) {
+		at[c.Key()] = float64(row[i])
+	}
+	for key, want := range map[string][2]float64{
+		"payment.card.asked_1h": {22, 22}, "payment.card.strange_1h": {5, 5}, "payment.card.novel": {1, 1}, "payment.card.novels_1h": {2, 2},
+		"payment.card.abroad": {1, 1}, "payment.card.abroads_1d": {2, 2}, "payment.card.wrong_1d": {4, 4}, "payment.card_at_merchant.asked_1h": {2, 2},
+		"payment.merchant.found_1h": {0, 0}, "payment.merchant.remote": {1, 1}, "payment.ratio": {6, 14}, "payment.amount_rank": {0.9, 1},
+		"payment.merchant.fading_events_1h": {0.9, 1}, "payment.card.fading_misses_1d": {3, 4}, "payment.card.fading_distinct_1h": {4, 6},
+	} {
+		if got, there := at[key]; !there || !(got >= want[0] && got <= want[1]) {
+			t.Errorf("%s is %v, want %v to %v", key, got, want[0], want[1])
+		}
+	}
+}
+
+// Too little is known of a payment whose card and whose merchant are new; enough once one of them is not.
+func TestStrangers(t *testing.T) {
+	var row sense.Row
+	if !sense.Stranger(fraud.Authorization, &row) || !sense.Stranger(fraud.Ping, &row) {
+		t.Error("of nothing enough is known")
+	}
+	for kind, keys := range map[fraud.Kind][]string{
+		fraud.Authorization: {"payment.card.fading_events_30d", "payment.merchant.fading_events_1d"},
+		fraud.Ping:          {"credential.asked_1d", "address.asked_1d", "network.asked_1d"},
+	} {
+		for _, key := range keys {
+			row = sense.Row{}
+			for i, c := range sense.Columns(kind) {
+				if c.Key() == key {
+					row[i] = 20
+				}
+			}
+			if sense.Stranger(kind, &row) {
+				t.Errorf("%s says nothing", key)
+			}
+		}
+	}
 }
 
 // Names of columns are all different and say what is counted, of whom, over how long.
 func TestColumns(t *testing.T) {
-	columns := sense.Columns()
+	columns := sense.Columns(fraud.Ping)
 	if len(columns) != sense.Width {
 		t.Fatalf("%d columns, want %d", len(columns), sense.Width)
 	}
@@ -63,7 +157,7 @@ func TestSurges(t *testing.T) {
 		s.Learn(&e, fraud.Outcome{Found: i < 25})
 	}
 	at := map[string]float32{}
-	for i, c := range sense.Columns() {
+	for i, c := range sense.Columns(fraud.Ping) {
 		at[c.Key()] = row[i]
 	}
 	for _, of := range []string{"credential", "operator_of_networks", "card"} {
@@ -84,7 +178,8 @@ func TestSaved(t *testing.T) {
 		e.At = noon.Add(time.Duration(i) * time.Second)
 		one.See(&e, &row)
 		one.Learn(&e, fraud.Outcome{Found: i%3 == 0})
-		p := fraud.Event{Kind: fraud.Authorization, At: e.At, Realm: realm.Test, Card: number(i % 9), Merchant: number(i % 4), Country: "FR"}
+		p := fraud.Event{Kind: fraud.Authorization, At: e.At, Realm: realm.Test, Card: number(i % 9), Merchant: number(i % 4), Country: "FR",
+			Device: number(i % 5), Category: "5812", Remote: i%2 == 0, Amount: money.New(int64(900+i%80), money.USD)}
 		one.See(&p, &row)
 		one.Learn(&p, fraud.Outcome{Found: true})
 	}
@@ -104,6 +199,14 @@ func TestSaved(t *testing.T) {
 			if row[k] != want[k] && !(row[k] != row[k] && want[k] != want[k]) {
 				t.Fatalf("ask %d: number %d was %v, is %v", i, k, want[k], row[k])
 			}
+		}
+	}
+	for i := range 60 {
+		p := pay(i)
+		p.At, p.Realm = noon.Add(time.Duration(9000+i)*time.Second), realm.Test
+		a, b := one.See(&p, &want), two.See(&p, &row)
+		if a.Hundredths != b.Hundredths || row != want && !alike(&row, &want) {
+			t.Fatalf("payment %d: %v became %v", i, want, row)
 		}
 	}
 	for n := range 5 {
@@ -135,7 +238,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	runtime.KeepAlive(s)
 	const bound = 512 << 20
-	if all := int64(sense.DefaultMemory + fraud.DefaultMemory + fraud.DefaultPaymentMemory); all > bound || feature.TrackSize > 450 {
+	if all := int64(sense.DefaultMemory + sense.DefaultPaymentMemory + fraud.DefaultMemory + fraud.DefaultPaymentMemory); all > bound || feature.TrackSize > 450 {
 		t.Errorf("%d bytes at most, %d for a key", all, feature.TrackSize)
 	}
 }
@@ -162,7 +265,7 @@ func TestFloodErasesNothing(t *testing.T) {
 	}
 	e := thief(90)
 	s.See(&e, &row)
-	for i, c := range sense.Columns() {
+	for i, c := range sense.Columns(fraud.Ping) {
 		if key := c.Key(); (key == "address.missed_1h" || key == "credential.missed_1h") && row[i] != 30 || (key == "address.fading_misses_1h" || key == "credential.fading_misses_1h") && row[i] < 28 {
 			t.Errorf("%s is %v after the flood", key, row[i])
 		}

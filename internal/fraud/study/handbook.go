@@ -220,7 +220,7 @@ func measure(ctx context.Context, name string, s *set, progress Progress) (Resul
 		r.Folds = append(r.Folds, Fold{Start: s.folds[i], Measures: m, scored: scored})
 	}
 	progress.tell("training on "+name, len(s.folds), len(s.folds))
-	r.Mean = mean(all)
+	r.Mean = Mean(all)
 	return r, nil
 }
 

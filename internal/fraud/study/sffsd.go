@@ -97,7 +97,7 @@ func SFFSD(ctx context.Context, transfers []Transfer, progress Progress) (Result
 		r.Folds, r.Width = append(r.Folds, Fold{Start: start(), Measures: m, scored: scored}), width
 	}
 	progress.tell("splits of S-FFSD", Splits, Splits)
-	r.Mean = mean(all)
+	r.Mean = Mean(all)
 	return r, nil
 }
 

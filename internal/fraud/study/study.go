@@ -161,8 +161,8 @@ func score(m *boost.Model, c columns, rows []int) []float64 {
 	return margins
 }
 
-// mean is the mean of measures; counts add up.
-func mean(all []Measures) (m Measures) {
+// Mean is the mean of measures; counts add up.
+func Mean(all []Measures) (m Measures) {
 	n := float64(max(len(all), 1))
 	for _, one := range all {
 		m.AveragePrecision += one.AveragePrecision / n

@@ -221,7 +221,9 @@ func meanOf(all []Enumeration) Enumeration {
 	return m
 }
 
-// Curve is the scored asks of one stream, for plots.
+func probability(logOdds float64) float64 { return 1 / (1 + math.Exp(-logOdds)) }
+
+// Curve is the scored events of one stream, for plots.
 type Curve struct {
 	Scored []study.Scored // Score is a probability
 	// At is when each was, in hours since the first.
@@ -233,7 +235,7 @@ func newCurve(s *seen, logOdds []float64) *Curve {
 	for i, x := range logOdds {
 		ask := &s.stream.Asks[i]
 		hours := float64(ask.At-s.stream.Asks[0].At) / 3.6e9
-		c.Scored = append(c.Scored, study.Scored{Score: 1 / (1 + math.Exp(-x)), Fraud: s.stream.Attack(i), Card: s.stream.Card(i), Day: int(hours / 24)})
+		c.Scored = append(c.Scored, study.Scored{Score: probability(x), Fraud: s.stream.Attack(i), Card: s.stream.Card(i), Day: int(hours / 24)})
 		c.At = append(c.At, hours)
 	}
 	return c

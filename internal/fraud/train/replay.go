@@ -6,6 +6,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/fraud/traffic"
+	"github.com/scripcards/scrip/internal/fraud/traffic/till"
 )
 
 // Progress is told what goes on: a stage, and how much of it is done.
@@ -17,51 +18,69 @@ func (p Progress) tell(stage string, done, of int) {
 	}
 }
 
-// seen is a stream after it went through the engine: what the numbers were at each ask.
+// seen is a stream after it went through the engine: what the numbers were at each event.
 type seen struct {
-	stream  *traffic.Stream
-	columns [][]float32 // by number, by ask
+	kind    fraud.Kind
+	columns [][]float32 // by number, by event
 	rules   []int       // scores of the rules alone, in hundredths
+	labels  []bool      // which are attacks
+	family  []string    // of an attack
+	// The stream is one of them.
+	stream *traffic.Stream
+	till   *till.Stream
 }
 
 // memory is what a replay's counts may take: all of a stream fits many times over.
 const memory = 256 << 20
 
-// replay has a stream pass through the code that serves.
+// replay has balance checks pass through the code that serves.
 func replay(ctx context.Context, s *traffic.Stream, stage string, progress Progress) (*seen, error) {
-	eye := sense.New(sense.Config{Memory: memory, Rules: fraud.Config{Proxies: traffic.Proxies()}})
-	out := &seen{stream: s, columns: make([][]float32, sense.Width), rules: make([]int, len(s.Asks))}
-	for k := range out.columns {
-		out.columns[k] = make([]float32, len(s.Asks))
+	out := &seen{kind: fraud.Ping, stream: s}
+	for i := range s.Asks {
+		out.note(s.Attack(i), string(s.Actors[s.Asks[i].Actor].Family))
+	}
+	return out, out.play(ctx, s.Event, stage, progress)
+}
+
+// replayTill has payments pass through it.
+func replayTill(ctx context.Context, s *till.Stream, stage string, progress Progress) (*seen, error) {
+	out := &seen{kind: fraud.Authorization, till: s}
+	for i := range s.Payments {
+		out.note(s.Fraud(i), string(s.Payments[i].Family))
+	}
+	return out, out.play(ctx, s.Event, stage, progress)
+}
+
+func (s *seen) note(attack bool, family string) {
+	s.labels, s.family = append(s.labels, attack), append(s.family, family)
+}
+
+func (s *seen) play(ctx context.Context, event func(int) (fraud.Event, fraud.Outcome), stage string, progress Progress) error {
+	eye := sense.New(sense.Config{Memory: memory, PaymentMemory: memory, Rules: fraud.Config{Proxies: traffic.Proxies()}})
+	s.columns, s.rules = make([][]float32, sense.WidthOf(s.kind)), make([]int, len(s.labels))
+	for k := range s.columns {
+		s.columns[k] = make([]float32, len(s.labels))
 	}
 	var row sense.Row
-	for i := range s.Asks {
+	for i := range s.labels {
 		if i%10_000 == 0 {
-			progress.tell(stage, i, len(s.Asks))
+			progress.tell(stage, i, len(s.labels))
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		event, outcome := s.Event(i)
-		out.rules[i] = eye.See(&event, &row).Hundredths
-		for k, x := range row {
-			out.columns[k][i] = x
+		event, outcome := event(i)
+		s.rules[i] = eye.See(&event, &row).Hundredths
+		for k := range s.columns {
+			s.columns[k][i] = row[k]
 		}
 		eye.Learn(&event, outcome)
 	}
-	progress.tell(stage, len(s.Asks), len(s.Asks))
-	return out, nil
+	progress.tell(stage, len(s.labels), len(s.labels))
+	return nil
 }
 
-func (s *seen) labels() []bool {
-	labels := make([]bool, len(s.stream.Asks))
-	for i := range labels {
-		labels[i] = s.stream.Attack(i)
-	}
-	return labels
-}
-
-// row copies the numbers of one ask.
+// row copies the numbers of one event.
 func (s *seen) row(i int, into []float32) {
 	for k := range s.columns {
 		into[k] = s.columns[k][i]

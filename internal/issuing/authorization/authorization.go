@@ -52,6 +52,9 @@ const (
 	Stored      Entry = "stored" // a recurring or merchant-initiated payment
 )
 
+// remote reports whether the card was not there.
+func (e Entry) remote() bool { return e == Online || e == Manual || e == Stored }
+
 // Presented is what a merchant sent along to prove the card; zero parts were not sent.
 type Presented struct {
 	Entry    Entry

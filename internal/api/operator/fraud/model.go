@@ -6,12 +6,14 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 )
 
 type modelView struct {
 	ModelID   string          `json:"model_id"`
+	Kind      string          `json:"kind"`
 	Name      string          `json:"name"`
 	SHA256    string          `json:"sha256"`
 	State     string          `json:"state"`
@@ -25,7 +27,7 @@ type modelView struct {
 }
 
 func viewModel(m office.Stored) modelView {
-	v := modelView{ModelID: string(m.ID), Name: m.Info.Name, SHA256: m.Sum, State: string(m.State), Data: m.Info.Data, Rows: m.Info.Rows,
+	v := modelView{ModelID: string(m.ID), Kind: string(m.Kind), Name: m.Info.Name, SHA256: m.Sum, State: string(m.State), Data: m.Info.Data, Rows: m.Info.Rows,
 		Attacks: m.Info.Attacks, BeforeID: string(m.Before), Actor: m.Actor}
 	if !m.CreatedAt.IsZero() {
 		v.CreatedAt, v.ChangedAt = desk.At(m.CreatedAt), desk.At(m.ChangedAt)
@@ -58,8 +60,12 @@ func (a *api) promote(ctx context.Context, c *desk.Call, in promotion) (modelVie
 	return viewModel(m), a.desk.Raced(ctx, c, err)
 }
 
-func (a *api) rollback(ctx context.Context, c *desk.Call, _ struct{}) (modelView, error) {
-	m, err := a.office.Rollback(ctx, desk.Actor(c), desk.Storing(a.desk, c, viewModel))
+type rollback struct {
+	Kind string `json:"kind" wire:"required"`
+}
+
+func (a *api) rollback(ctx context.Context, c *desk.Call, in rollback) (modelView, error) {
+	m, err := a.office.Rollback(ctx, office.Return{Kind: fraud.Kind(in.Kind), Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewModel)})
 	return viewModel(m), a.desk.Raced(ctx, c, err)
 }
 

@@ -44,6 +44,7 @@ CREATE TABLE fraud_snapshot_parts (
 -- champion that a champion took the place of. info describes the training, as JSON.
 CREATE TABLE fraud_models (
 	model_id TEXT NOT NULL PRIMARY KEY,
+	kind TEXT NOT NULL CHECK (kind IN ('ping', 'authorization')),
 	name TEXT NOT NULL,
 	sha256 TEXT NOT NULL,
 	info BYTEA NOT NULL,
