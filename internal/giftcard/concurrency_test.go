@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // processes returns two processes over one empty database, each with its own ledger.
@@ -36,14 +37,14 @@ func eachEngineTwice(t *testing.T, test func(t *testing.T, both [2]*process)) {
 func TestRedeemedByManyNeverOverspends(t *testing.T) {
 	eachEngineTwice(t, func(t *testing.T, both [2]*process) {
 		c := both[0].create(shop, 1000)
-		var answers tally
-		atOnce(64, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			for j := range 4 {
 				_, err := both[i%2].redeem(c, 7, fmt.Sprintf("r%d/%d", i, j))
-				answers.add(err)
+				answers.Add(err)
 			}
 		})
-		answers.want(t, map[fault.Code]int{"": 142, fault.InsufficientFunds: 114})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 142, fault.InsufficientFunds: 114})
 		both[0].look(c, giftcard.Created, 6, 0)
 		both[0].verify()
 	})
@@ -60,20 +61,20 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 		expected := map[fault.Code]bool{"": true, fault.InsufficientFunds: true, fault.CardBlocked: true, fault.CardCancelled: true, fault.HoldEnded: true,
 			fault.GuardExceeded: true, fault.InvalidState: true, fault.NotFound: true, fault.HoldExceeded: true}
-		var codes tally
-		atOnce(64, func(i int) {
+		var codes crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			q, c := both[i%2], cards[i%len(cards)]
 			for j := range 6 {
-				codes.add(q.anything(c, i, j))
+				codes.Add(q.anything(c, i, j))
 			}
 		})
-		for code := range codes.count {
+		for code := range codes.Codes {
 			if !expected[code] {
-				t.Errorf("%d answers were %q", codes.count[code], code)
+				t.Errorf("%d answers were %q", codes.Codes[code], code)
 			}
 		}
-		if codes.count[""] < 100 {
-			t.Errorf("only %d calls succeeded", codes.count[""])
+		if codes.Codes[""] < 100 {
+			t.Errorf("only %d calls succeeded", codes.Codes[""])
 		}
 		left := int64(0)
 		for _, c := range cards {
@@ -135,7 +136,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 		waiting, err := p.CreateAll(t.Context(), shop, issues, nil)
 		check.OK(t, err)
 		p.forward(p.Rules.Validity - 2*day)
-		atOnce(64, func(i int) {
+		crowd.AtOnce(64, func(i int) {
 			for j := i; j < n; j += 64 {
 				c := &held{waiting[j], shop, giftcard.Secret{Key: waiting[j].Key}}
 				if _, err := p.hold(c, 1, fmt.Sprint("h", j)); err != nil {
@@ -159,7 +160,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 			held -= ended
 		}
 		var ended atomic.Int64
-		atOnce(2, func(i int) { // two processes at once end each card once
+		crowd.AtOnce(2, func(i int) { // two processes at once end each card once
 			done, err := both[i].Expire(context.Background())
 			if err != nil {
 				t.Error(err)

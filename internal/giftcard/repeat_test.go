@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // asAnswered compares movements by what callers are told; whether the card is blocked
@@ -232,8 +233,8 @@ func TestRepeatsAtOnce(t *testing.T) {
 			}
 			c := p.create(shop, 1000)
 			var cards, takes [32]string
-			var fresh tally
-			atOnce(32, func(i int) {
+			var fresh crowd.Tally
+			crowd.AtOnce(32, func(i int) {
 				q := processes[i%2]
 				issued, err := q.Create(t.Context(), shop, giftcard.Issue{Title: "One", TemplateID: template, Amount: usd(5), Reference: "one"})
 				if err != nil {
@@ -250,14 +251,14 @@ func TestRepeatsAtOnce(t *testing.T) {
 				if m.Replayed {
 					err = fault.New(fault.AlreadyExists, "replayed")
 				}
-				fresh.add(err)
+				fresh.Add(err)
 			})
 			for i := range cards {
 				if cards[i] != cards[0] || takes[i] != takes[0] {
 					t.Errorf("caller %d got another card or transaction", i)
 				}
 			}
-			fresh.want(t, map[fault.Code]int{"": 1, fault.AlreadyExists: 31})
+			check.Equal(t, "answers", fresh.Codes, map[fault.Code]int{"": 1, fault.AlreadyExists: 31})
 			p.look(c, giftcard.Created, 993, 0)
 			p.verify()
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/dice"
 )
 
 func number(t testing.TB, text string) pan.Number {
@@ -113,40 +114,15 @@ func TestReveal(t *testing.T) {
 	})
 }
 
-// dice is a source of randomness that goes through given blocks, each the bytes of one
-// card's number and key, and repeats the last one for ever.
-type dice struct {
-	blocks []byte
-	rest   *bytes.Reader
-}
-
 // A number takes 15 random bytes below 250, a key 16.
 const perCard = 15 + 16
-
-func newDice(blocks string) *dice {
-	d := &dice{}
-	for _, b := range []byte(blocks) {
-		d.blocks = append(d.blocks, bytes.Repeat([]byte{b - 'A'}, perCard)...)
-	}
-	d.rest = bytes.NewReader(d.blocks)
-	return d
-}
-
-func (d *dice) Read(p []byte) (int, error) {
-	n, err := d.rest.Read(p)
-	if errors.Is(err, io.EOF) {
-		d.rest = bytes.NewReader(d.blocks[len(d.blocks)-perCard:])
-		return d.rest.Read(p)
-	}
-	return n, err
-}
 
 // A number that exists is drawn again, for one card and for many, also when two of the
 // same transaction are alike; a source that always draws the same is given up.
 func TestCollisions(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		issue := giftcard.Issue{Title: "One", TemplateID: template, Amount: usd(5)}
-		p.Random = newDice("AAB")
+		p.Random = dice.New("AAB", perCard)
 		first, err := p.Create(t.Context(), shop, issue)
 		check.OK(t, err)
 		next, err := p.Create(t.Context(), rival, issue)
@@ -154,13 +130,13 @@ func TestCollisions(t *testing.T) {
 		if first.Card.Number.Equal(next.Card.Number) || first.Key.Equal(next.Key) {
 			t.Error("two cards are alike")
 		}
-		p.Random = newDice("CBCCCD")
+		p.Random = dice.New("CBCCCD", perCard)
 		all, err := p.CreateAll(t.Context(), shop, []giftcard.Issue{issue, issue}, nil)
 		check.OK(t, err)
 		if !all[0].Card.Number.Equal(number(t, "GC2222222222222224")) || all[1].Card.Number.Equal(all[0].Card.Number) {
 			t.Errorf("%v %v", all[0].Card.Number, all[1].Card.Number)
 		}
-		p.Random = newDice("A")
+		p.Random = dice.New("A", perCard)
 		if _, err := p.Create(t.Context(), shop, issue); !storage.IsUnique(err) {
 			t.Errorf("made a card out of nothing: %v", err)
 		}

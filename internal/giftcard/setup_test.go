@@ -6,10 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"io"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,18 +20,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-var (
-	epoch     = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	masterKey = vault.NewMasterKey()
-)
+var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
 // The merchants of every test: two in the test realm, one in the live one.
 var (
@@ -78,19 +71,11 @@ func (p *process) populate() {
 // join returns one more process on a database that is set up.
 func join(t testing.TB, db *storage.DB, clocks *clock.Realms) *process {
 	t.Helper()
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	return &process{Service: giftcard.New(deps(t, db, clocks, books)), t: t, clocks: clocks}
+	return &process{Service: giftcard.New(deps(ground.Lay(t, db, clocks))), t: t, clocks: clocks}
 }
 
-func deps(t testing.TB, db *storage.DB, clocks *clock.Realms, books *ledger.Ledger) giftcard.Deps {
-	t.Helper()
-	keys, err := vault.Open(context.Background(), db, masterKey)
-	check.OK(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	check.OK(t, hooks.Refresh(context.Background()))
-	return giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()}
+func deps(g *ground.Ground) giftcard.Deps {
+	return giftcard.Deps{DB: g.DB, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks, Rules: giftcard.DefaultRules()}
 }
 
 // eachEngine runs a test on a process of its own per engine.
@@ -223,37 +208,6 @@ func (p *process) history(c *held) []string {
 var secrets = cmp.Options{
 	cmp.Comparer(func(a, b pan.Number) bool { return a.Equal(b) }),
 	cmp.Comparer(func(a, b pan.Secret) bool { return a.Equal(b) }),
-}
-
-// atOnce calls fn n times at once and waits.
-func atOnce(n int, fn func(i int)) {
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { fn(i) })
-	}
-	group.Wait()
-}
-
-// tally counts answers by their code.
-type tally struct {
-	mu    sync.Mutex
-	count map[fault.Code]int
-}
-
-func (c *tally) add(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count == nil {
-		c.count = map[fault.Code]int{}
-	}
-	c.count[fault.CodeOf(err)]++
-}
-
-func (c *tally) want(t *testing.T, want map[fault.Code]int) {
-	t.Helper()
-	if diff := cmp.Diff(want, c.count); diff != "" {
-		t.Errorf("answers (-want +got):\n%s", diff)
-	}
 }
 
 // picture is a png of the given size with some colours.

@@ -19,6 +19,8 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 )
 
 // The variables that choose another simulation: one seed instead of the usual ones, more steps.
@@ -112,8 +114,8 @@ func (s *simulation) open() {
 	check.OK(s.t, err)
 	_, err = db.Migrate(context.Background())
 	check.OK(s.t, err)
-	s.books = ledger.New(db, s.clocks, ledger.Config{})
-	s.Service = giftcard.New(deps(s.t, db, s.clocks, s.books))
+	g := ground.Lay(s.t, db, s.clocks)
+	s.books, s.Service = g.Books, giftcard.New(deps(g))
 	s.Rules.Validity = 14 * day // for lives of many cards
 }
 
@@ -213,7 +215,7 @@ func (s *simulation) repeat() string {
 	c := s.past[max(0, len(s.past)-1-s.rng.IntN(60))]
 	want := c.first
 	want.Replayed = true
-	atOnce(1+s.rng.IntN(3), func(int) {
+	crowd.AtOnce(1+s.rng.IntN(3), func(int) {
 		got, err := c.do()
 		if diff := cmp.Diff(want, got, asAnswered); err != nil || diff != "" {
 			s.t.Errorf("%s repeated: %v (-first +again):\n%s", c.name, err, diff)
@@ -227,12 +229,12 @@ func (s *simulation) repeat() string {
 
 // ask does a call that the oracle has judged, several times at once now and then.
 func (s *simulation) ask(c *call, want verdict) string {
-	crowd := 1
+	callers := 1
 	if s.rng.IntN(5) == 0 {
-		crowd = 4
+		callers = 4
 	}
-	answers, errs := make([]giftcard.Movement, crowd), make([]error, crowd)
-	atOnce(crowd, func(i int) { answers[i], errs[i] = c.do() })
+	answers, errs := make([]giftcard.Movement, callers), make([]error, callers)
+	crowd.AtOnce(callers, func(i int) { answers[i], errs[i] = c.do() })
 	fresh := 0
 	for i, m := range answers {
 		check.Code(s.t, c.name, errs[i], want.code)

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // Templates are added, listed, renamed, switched and redrawn, each time audited; what is
@@ -88,7 +89,7 @@ func TestTemplateRefusals(t *testing.T) {
 		if testing.Short() {
 			return
 		}
-		atOnce(50, func(first int) {
+		crowd.AtOnce(50, func(first int) {
 			for i := first + 1; i < giftcard.MaxTemplates; i += 50 {
 				if _, err := p.AddTemplate(ctx, giftcard.NewTemplate{ID: fmt.Sprint("t", i), Name: "a", Image: image, Actor: "op/1"}); err != nil {
 					t.Error(i, err)
@@ -105,7 +106,7 @@ func TestTemplateChangesAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		no := false
 		changes := []giftcard.TemplateChange{{Name: "New", Actor: "op/1"}, {Active: &no, Actor: "op/2"}, {Image: photo(20, 20, 80), Actor: "op/3"}}
-		atOnce(len(changes), func(i int) {
+		crowd.AtOnce(len(changes), func(i int) {
 			if _, err := p.ChangeTemplate(context.Background(), template, changes[i]); err != nil {
 				t.Error(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -139,7 +140,7 @@ func TestSettingsRefused(t *testing.T) {
 func TestChangesAtOnce(t *testing.T) {
 	twoProcesses(t, func(t *testing.T, both [2]*process) {
 		card := both[0].card(ann, 1000)
-		atOnce(16, func(i int) {
+		crowd.AtOnce(16, func(i int) {
 			_, err := both[i%2].Change(t.Context(), ann, issuing.Change{Card: card, Metadata: map[string]*string{fmt.Sprint("k", i): ptr("v")}})
 			if err != nil {
 				t.Error(err)

@@ -1,11 +1,9 @@
 package issuing_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/dice"
 )
 
 func parse(t testing.TB, text string) pan.Number {
@@ -151,33 +150,8 @@ func TestSecretsAreNowhereInTheClear(t *testing.T) {
 	})
 }
 
-// dice is a source of randomness that goes through given blocks, each the bytes of one
-// card's number, and repeats the last one for ever.
-type dice struct {
-	blocks []byte
-	rest   *bytes.Reader
-}
-
 // perNumber is the random digits of a number within a BIN of six.
 const perNumber = 9
-
-func newDice(blocks string) *dice {
-	d := &dice{}
-	for _, b := range []byte(blocks) {
-		d.blocks = append(d.blocks, bytes.Repeat([]byte{b - 'A'}, perNumber)...)
-	}
-	d.rest = bytes.NewReader(d.blocks)
-	return d
-}
-
-func (d *dice) Read(p []byte) (int, error) {
-	n, err := d.rest.Read(p)
-	if errors.Is(err, io.EOF) {
-		d.rest = bytes.NewReader(d.blocks[len(d.blocks)-perNumber:])
-		return d.rest.Read(p)
-	}
-	return n, err
-}
 
 // A number that exists is drawn again, in any book, also when a card is replaced by it; a
 // source that always draws the same is given up, and nothing was paid.
@@ -186,7 +160,7 @@ func TestCollisions(t *testing.T) {
 		ctx := t.Context()
 		p.load(ann, 10000)
 		p.load(bob, 10000)
-		p.Random = newDice("AABBBCC")
+		p.Random = dice.New("AABBBCC", perNumber)
 		first, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
 		check.OK(t, err)
 		second, err := p.Issue(ctx, bob, issuing.NewCard{BIN: visa, Amount: usd(1000)})

@@ -8,27 +8,19 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
-
-func (c *tally) want(t *testing.T, what string, want map[fault.Code]int) {
-	t.Helper()
-	for code, n := range c.count {
-		if want[code] != n {
-			t.Errorf("%s: %d answers were %q, want %d", what, n, code, want[code])
-		}
-	}
-}
 
 // Withdrawals at once, from two processes, take what is on the card and no more.
 func TestWithdrawalsAtOnce(t *testing.T) {
 	twoProcesses(t, func(t *testing.T, both [2]*process) {
 		card := both[0].card(ann, 1000)
-		var answers tally
-		atOnce(32, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(32, func(i int) {
 			_, err := both[i%2].withdraw(ann, card, 70)
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, "withdrawals", map[fault.Code]int{"": 14, fault.InsufficientFunds: 18})
+		check.Equal(t, "withdrawals", answers.Codes, map[fault.Code]int{"": 14, fault.InsufficientFunds: 18})
 		both[0].look(ann, card, issuing.Active, 20, 980)
 		both[0].verify()
 	})
@@ -42,17 +34,17 @@ func TestFundingsAtOnce(t *testing.T) {
 		card := p.card(ann, 100)
 		p.overdraw(ann, card, 350)
 		p.load(ann, 2500)
-		var answers tally
-		atOnce(24, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(24, func(i int) {
 			var err error
 			if i%3 == 0 {
 				_, err = both[i%2].Issue(t.Context(), ann, issuing.NewCard{BIN: visa, Amount: usd(200)})
 			} else {
 				_, err = both[i%2].fund(ann, card, 200)
 			}
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, "fundings", map[fault.Code]int{"": 10, fault.InsufficientFunds: 14})
+		check.Equal(t, "fundings", answers.Codes, map[fault.Code]int{"": 10, fault.InsufficientFunds: 14})
 		if purse, debt := p.purse(ann), p.posted(ann, "card.receivable/USD"); purse != 150 || debt != 0 {
 			t.Errorf("the wallet has %d, the customer owes %d", purse, debt)
 		}
@@ -72,27 +64,27 @@ func TestTerminateWhileFunding(t *testing.T) {
 			if round%2 == 1 {
 				p.hold(ann, card, 100)
 			}
-			var ends, others tally
-			atOnce(16, func(i int) {
+			var ends, others crowd.Tally
+			crowd.AtOnce(16, func(i int) {
 				q := both[i%2]
 				switch {
 				case i%4 == 0:
 					_, err := q.Terminate(t.Context(), ann, issuing.Ending{Card: card})
-					ends.add(err)
+					ends.Add(err)
 				case i%4 == 1:
 					_, err := q.fund(ann, card, 300)
-					others.add(err)
+					others.Add(err)
 				case i%4 == 2:
 					_, err := q.withdraw(ann, card, 100)
-					others.add(err)
+					others.Add(err)
 				default:
-					others.add(q.each(ann, card)[[]string{"freeze", "unfreeze", "replace", "change"}[i/4]]())
+					others.Add(q.each(ann, card)[[]string{"freeze", "unfreeze", "replace", "change"}[i/4]]())
 				}
 			})
-			ends.want(t, "ends", map[fault.Code]int{"": 1, fault.InvalidState: 3})
-			for code := range others.count {
+			check.Equal(t, "ends", ends.Codes, map[fault.Code]int{"": 1, fault.InvalidState: 3})
+			for code := range others.Codes {
 				if code != "" && code != fault.InvalidState {
-					t.Errorf("%d answers were %q", others.count[code], code)
+					t.Errorf("%d answers were %q", others.Codes[code], code)
 				}
 			}
 			c := p.get(ann, card)
@@ -114,7 +106,7 @@ func TestSweepsAtOnce(t *testing.T) {
 		}
 		p.forward(4 * 366 * day)
 		var ended [2]int
-		atOnce(2, func(i int) {
+		crowd.AtOnce(2, func(i int) {
 			n, err := both[i].Expire(t.Context())
 			if err != nil {
 				t.Error(err)
@@ -137,12 +129,12 @@ func TestMostCards(t *testing.T) {
 		for _, q := range both {
 			q.Programme.MaxCards = 5
 		}
-		var answers tally
-		atOnce(12, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(12, func(i int) {
 			_, err := both[i%2].Issue(t.Context(), ann, issuing.NewCard{BIN: visa, Amount: usd(100)})
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, "cards", map[fault.Code]int{"": 5, fault.QuotaExceeded: 7})
+		check.Equal(t, "cards", answers.Codes, map[fault.Code]int{"": 5, fault.QuotaExceeded: 7})
 		page, err := p.List(t.Context(), issuing.Filter{Holder: ann})
 		check.OK(t, err)
 		check.OK(t, p.each(ann, page.Cards[0].ID)["terminate"]())

@@ -4,34 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-var (
-	epoch     = time.Date(2026, 4, 15, 12, 0, 0, 0, time.UTC)
-	masterKey = vault.NewMasterKey()
-)
+var epoch = time.Date(2026, 4, 15, 12, 0, 0, 0, time.UTC)
 
 const (
 	day  = 24 * time.Hour
@@ -80,16 +72,9 @@ func (p *process) populate() {
 // join returns one more process on a database that is set up.
 func join(t testing.TB, db *storage.DB, base *clock.Manual) *process {
 	t.Helper()
-	clocks := clock.NewRealms(base)
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	keys, err := vault.Open(context.Background(), db, masterKey)
-	check.OK(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	check.OK(t, hooks.Refresh(context.Background()))
-	return &process{t: t, base: base, wallets: wallet.New(books, hooks.Outbox, clocks),
-		Service: issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+	g := ground.Lay(t, db, clock.NewRealms(base))
+	return &process{t: t, base: base, wallets: wallet.New(g.Books, g.Hooks.Outbox, g.Clocks),
+		Service: issuing.New(issuing.Deps{DB: db, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks,
 			Programme: issuing.DefaultProgramme()})}
 }
 
@@ -258,28 +243,4 @@ func (p *process) data(h issuing.Holder) []string {
 		}
 	}
 	return all
-}
-
-// atOnce calls fn n times at once and waits.
-func atOnce(n int, fn func(i int)) {
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { fn(i) })
-	}
-	group.Wait()
-}
-
-// tally counts answers by their code.
-type tally struct {
-	mu    sync.Mutex
-	count map[fault.Code]int
-}
-
-func (c *tally) add(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count == nil {
-		c.count = map[fault.Code]int{}
-	}
-	c.count[fault.CodeOf(err)]++
 }

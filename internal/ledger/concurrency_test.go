@@ -17,20 +17,21 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // Sixty-four callers who spend one account get exactly what it holds, and nobody waits for ever.
 func TestHotAccountIsNeverOverspent(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := stand(t, config, 1_000)
-		var answers tally
-		atOnce(64, func(int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(int) {
 			for range 4 {
 				_, err := books.Submit(context.Background(), spend("", 7))
-				answers.add(err)
+				answers.Add(err)
 			}
 		})
-		answers.want(t, map[fault.Code]int{"": 142, fault.InsufficientFunds: 114})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 142, fault.InsufficientFunds: 114})
 		if posted, available := balance(t, books, "wallet"); posted != 6 || available != 6 {
 			t.Errorf("posted %d available %d, want 6 and 6", posted, available)
 		}
@@ -46,20 +47,20 @@ func TestTwoProcesses(t *testing.T) {
 		second := ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
 		t.Cleanup(second.Close)
 		both := []*ledger.Ledger{first, second}
-		var answers, fresh tally
-		atOnce(64, func(i int) {
+		var answers, fresh crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			_, err := both[i%2].Submit(context.Background(), spend("", 28))
-			answers.add(err)
+			answers.Add(err)
 			o, err := both[i%2].Submit(context.Background(), ledger.Operation{Book: theBook, Kind: "load", Key: fmt.Sprint("load-", i/4), At: epoch,
 				Open:     []ledger.NewAccount{{ID: "other", Currency: usd, Side: ledger.Credit}},
 				Postings: []ledger.Posting{{Debit: "cash", Credit: "other", Amount: money.New(1, usd)}}})
 			if err == nil && o.Replayed {
 				err = fault.New(fault.AlreadyExists, "replayed")
 			}
-			fresh.add(err)
+			fresh.Add(err)
 		})
-		answers.want(t, map[fault.Code]int{"": 35, fault.InsufficientFunds: 29})
-		fresh.want(t, map[fault.Code]int{"": 16, fault.AlreadyExists: 48})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 35, fault.InsufficientFunds: 29})
+		check.Equal(t, "answers", fresh.Codes, map[fault.Code]int{"": 16, fault.AlreadyExists: 48})
 		if posted, _ := balance(t, first, "other"); posted != 16 {
 			t.Errorf("16 keys loaded %d", posted)
 		}
@@ -85,7 +86,7 @@ func TestTransfersToAndFroEnd(t *testing.T) {
 			}
 			submit(t, first, op)
 		}
-		atOnce(64, func(i int) {
+		crowd.AtOnce(64, func(i int) {
 			for j := range 4 {
 				from, to := card((i+j)%4), card((i+j+1+i%3)%4)
 				_, err := both[i%2].Submit(context.Background(), ledger.Operation{Book: ledger.BookID(fmt.Sprint("bk_", (i+j)%count)), Kind: "move", At: epoch,
@@ -129,7 +130,7 @@ func TestHoldsSweptByTwoProcesses(t *testing.T) {
 		for _, p := range processes {
 			t.Cleanup(p.Close)
 		}
-		atOnce(len(ended), func(i int) {
+		crowd.AtOnce(len(ended), func(i int) {
 			var err error
 			if ended[i], err = processes[i%2].ExpireHolds(context.Background()); err != nil {
 				t.Error(err)
@@ -327,11 +328,11 @@ func inOrder(pairs ...any) func(func(string, ledger.Operation) bool) {
 func TestQueueIsBounded(t *testing.T) {
 	db, _ := stand(t, testkit.Database(t, "sqlite"), ledger.LaneLength)
 	g := gate(t, db)
-	var answers tally
+	var answers crowd.Tally
 	for range ledger.LaneLength {
 		g.group.Go(func() {
 			_, err := g.Submit(context.Background(), spend("", 1))
-			answers.add(err)
+			answers.Add(err)
 		})
 	}
 	for ledger.Waiting(g.Ledger) < ledger.LaneLength {
@@ -342,7 +343,7 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Errorf("one more: %v", err)
 	}
 	g.finish()
-	answers.want(t, map[fault.Code]int{"": ledger.LaneLength})
+	check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": ledger.LaneLength})
 	if _, err := g.Submit(context.Background(), spend("", 1)); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("after the end: %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // victimVariable tells this test program to be the process that is killed; it holds the
@@ -42,7 +43,7 @@ func TestKilledProcess(t *testing.T) {
 				highest = max(highest, key)
 			}
 			keys := highest + 50 // some were under way, some had not begun
-			atOnce(16, func(i int) {
+			crowd.AtOnce(16, func(i int) {
 				for key := i; key < keys; key += 16 {
 					name := fmt.Sprint("order-", key)
 					if o, err := books.Submit(context.Background(), buy(name, name)); err != nil || acknowledged[key] && !o.Replayed {

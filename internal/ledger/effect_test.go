@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // The rows of a product that does not exist: what these tests let operations write.
@@ -139,7 +140,7 @@ func TestEffectsAreWrittenOnce(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := shop(t, config, 1_000)
 		outcomes := make([]ledger.Outcome, 64)
-		atOnce(len(outcomes), func(i int) {
+		crowd.AtOnce(len(outcomes), func(i int) {
 			var err error
 			key := fmt.Sprint("order-", i%16)
 			if outcomes[i], err = books.Submit(context.Background(), buy(key, key)); err != nil {
@@ -234,7 +235,7 @@ func TestSubmitAll(t *testing.T) {
 				t.Errorf("posted %d and %d orders after refusals, want 10000 and none", posted, len(orders(t, db)))
 			}
 			var told []int
-			atOnce(4, func(i int) {
+			crowd.AtOnce(4, func(i int) {
 				if i > 0 {
 					submit(t, books, spend("", 1))
 					return

@@ -3,7 +3,6 @@ package ledger_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // The tests of this file are named after what has gone wrong in other ledgers.
@@ -72,49 +72,13 @@ func balance(t *testing.T, books *ledger.Ledger, id ledger.AccountID) (posted, a
 	return a.Posted().Minor, a.Available().Minor
 }
 
-// atOnce runs n calls at the same time.
-func atOnce(n int, call func(i int)) {
-	var group sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		group.Go(func() {
-			<-start
-			call(i)
-		})
-	}
-	close(start)
-	group.Wait()
-}
-
-// tally counts answers by their code, "" for success.
-type tally struct {
-	sync.Mutex
-	codes map[fault.Code]int
-}
-
-func (c *tally) add(err error) {
-	c.Lock()
-	defer c.Unlock()
-	if c.codes == nil {
-		c.codes = map[fault.Code]int{}
-	}
-	c.codes[fault.CodeOf(err)]++
-}
-
-func (c *tally) want(t *testing.T, want map[fault.Code]int) {
-	t.Helper()
-	if fmt.Sprint(c.codes) != fmt.Sprint(want) {
-		t.Errorf("answers %v, want %v", c.codes, want)
-	}
-}
-
 // An error answer means that no money moved, though callers leave at any time; and a retry
 // under the same key moves it once.
 func TestErrorAnswerMovedMoney(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := stand(t, config, 1_000)
-		var answers tally
-		atOnce(64, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			if i%2 == 0 {
@@ -122,16 +86,16 @@ func TestErrorAnswerMovedMoney(t *testing.T) {
 			}
 			key := fmt.Sprint("key-", i)
 			_, err := books.Submit(ctx, spend(key, 1))
-			answers.add(err)
+			answers.Add(err)
 			_, found, ferr := books.FindByKey(context.Background(), theBook, key)
 			if ferr != nil || found != (err == nil) {
 				t.Errorf("%s was answered with %v; found is %t, %v", key, err, found, ferr)
 			}
 		})
-		if posted, _ := balance(t, books, "wallet"); posted != int64(1_000-answers.codes[""]) {
-			t.Errorf("%d successes and a balance of %d", answers.codes[""], posted)
+		if posted, _ := balance(t, books, "wallet"); posted != int64(1_000-answers.Codes[""]) {
+			t.Errorf("%d successes and a balance of %d", answers.Codes[""], posted)
 		}
-		atOnce(64, func(i int) {
+		crowd.AtOnce(64, func(i int) {
 			if _, err := books.Submit(context.Background(), spend(fmt.Sprint("key-", i), 1)); err != nil {
 				t.Error(err)
 			}
@@ -150,16 +114,16 @@ func TestReversalAppliedTwice(t *testing.T) {
 		load := submit(t, books, ledger.Operation{Book: theBook, Kind: "load", At: epoch,
 			Postings: []ledger.Posting{{Debit: "cash", Credit: "wallet", Amount: money.New(10, usd)}}})
 		reversal := ledger.Operation{Book: theBook, Kind: "undo", At: epoch, Reverses: load.Transaction}
-		var answers tally
-		atOnce(64, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			op := reversal
 			if i%2 == 0 {
 				op.Key = fmt.Sprint("undo-", i)
 			}
 			_, err := books.Submit(context.Background(), op)
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, map[fault.Code]int{"": 1, fault.AlreadyReversed: 63})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 1, fault.AlreadyReversed: 63})
 		if _, err := books.Submit(context.Background(), reversal); fault.CodeOf(err) != fault.AlreadyReversed {
 			t.Errorf("one more reversal: %v", err)
 		}
@@ -175,15 +139,15 @@ func TestReversalRepeatedUnderItsKey(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := stand(t, config, 1_000)
 		load := submit(t, books, spend("", 10))
-		var fresh tally
-		atOnce(64, func(int) {
+		var fresh crowd.Tally
+		crowd.AtOnce(64, func(int) {
 			o, err := books.Submit(context.Background(), ledger.Operation{Book: theBook, Kind: "undo", Key: "undo", At: epoch, Reverses: load.Transaction})
 			if err == nil && o.Replayed {
 				err = fault.New(fault.AlreadyExists, "replayed")
 			}
-			fresh.add(err)
+			fresh.Add(err)
 		})
-		fresh.want(t, map[fault.Code]int{"": 1, fault.AlreadyExists: 63})
+		check.Equal(t, "answers", fresh.Codes, map[fault.Code]int{"": 1, fault.AlreadyExists: 63})
 		verified(t, db)
 	})
 }
@@ -218,12 +182,12 @@ func TestHoldsNotCountedAgainstAvailable(t *testing.T) {
 func TestHoldOvercommittedByConcurrentPlacement(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := stand(t, config, 100)
-		var answers tally
-		atOnce(64, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(i int) {
 			_, err := books.Submit(context.Background(), reserve("", ledger.HoldID(fmt.Sprint("h", i)), 30))
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, map[fault.Code]int{"": 3, fault.InsufficientFunds: 61})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 3, fault.InsufficientFunds: 61})
 		if posted, available := balance(t, books, "wallet"); posted != 100 || available != 10 {
 			t.Errorf("posted %d available %d, want 100 and 10", posted, available)
 		}
@@ -236,13 +200,13 @@ func TestHoldCapturedTwice(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		db, books := stand(t, config, 100)
 		submit(t, books, reserve("", "h1", 50))
-		var answers tally
-		atOnce(64, func(int) {
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(int) {
 			_, err := books.Submit(context.Background(), ledger.Operation{Book: theBook, Kind: "capture", At: epoch,
 				Holds: []ledger.HoldChange{{Action: ledger.Capture, ID: "h1", Amount: money.New(10, usd)}}})
-			answers.add(err)
+			answers.Add(err)
 		})
-		answers.want(t, map[fault.Code]int{"": 5, fault.HoldEnded: 59})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 5, fault.HoldEnded: 59})
 		if posted, available := balance(t, books, "wallet"); posted != 50 || available != 50 {
 			t.Errorf("posted %d available %d, want 50 and 50", posted, available)
 		}
@@ -287,7 +251,7 @@ func TestRetryAfterRestartPostsAgain(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {
 		_, books := stand(t, config, 1_000)
 		first := make([]ledger.Outcome, 16)
-		atOnce(16, func(i int) {
+		crowd.AtOnce(16, func(i int) {
 			var err error
 			if first[i], err = books.Submit(context.Background(), spend(fmt.Sprint("key-", i), 1)); err != nil {
 				t.Error(err)
@@ -298,7 +262,7 @@ func TestRetryAfterRestartPostsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		later := ledger.New(again, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
-		atOnce(64, func(i int) {
+		crowd.AtOnce(64, func(i int) {
 			o, err := later.Submit(context.Background(), spend(fmt.Sprint("key-", i%16), 1))
 			if err != nil || !o.Replayed || outcomeDiff(o, first[i%16]) != "" {
 				t.Errorf("key-%d: %v, replayed %t\n%s", i%16, err, o.Replayed, outcomeDiff(o, first[i%16]))

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // killing is an order that two suppliers deliver, in a process that dies at some point.
@@ -24,16 +25,16 @@ type killing struct {
 func (k *killing) open() *storage.DB {
 	k.t.Helper()
 	db, err := storage.Open(k.t.Context(), k.config)
-	k.must(err)
+	check.OK(k.t, err)
 	_, err = db.Migrate(k.t.Context())
-	k.must(err)
+	check.OK(k.t, err)
 	return db
 }
 
 // kill ends the process as far as the database is concerned: nothing it does is kept.
 func (k *killing) kill() {
 	k.killed = true
-	k.must(k.db.Close())
+	check.OK(k.t, k.db.Close())
 }
 
 // submits has a shop's next submission go as behave says.
@@ -145,7 +146,7 @@ func (k *killing) resumed(name string) {
 		b.later()
 	}
 	page, err := b.List(k.t.Context(), order.Filter{Book: k.buyer.Book})
-	b.must(err)
+	check.OK(b.t, err)
 	want, unsold := order.Completed, 0
 	switch name {
 	case "before it is accepted":

@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const minted = catalog.ItemCode("OWN-25USD")
@@ -29,19 +30,19 @@ const minted = catalog.ItemCode("OWN-25USD")
 func (b *bundle) mint(cost catalog.Cost) giftcard.Merchant {
 	b.t.Helper()
 	var picture bytes.Buffer
-	b.must(png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 20, 16))))
+	check.OK(b.t, png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 20, 16))))
 	_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: "template_001", Name: "Aurora", Image: picture.Bytes(), Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 	issuer := b.buyer("Issuer", 0)
 	face := catalog.NewFace(2500, money.USD)
 	_, _, err = b.Catalog.Put(b.t.Context(), catalog.Product{Code: minted, Name: "Own 25 USD", Brand: "Own", Face: face, Mint: "template_001", Cost: cost}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Catalog.PutPrice(b.t.Context(), catalog.Rule{Item: minted, Basis: catalog.OfFace, Percent: 9800}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Supply.Add(b.t.Context(), supply.Setup{Config: fmt.Appendf(nil, `{"customer":%q}`, issuer.Customer), Actor: seeder,
 		Configured: supply.Configured{Realm: realm.Test, ID: "house", Name: "The house", Kind: supply.KindGiftcard, Active: true}})
-	b.must(err)
-	b.must(b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
+	check.OK(b.t, err)
+	check.OK(b.t, b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
 	return giftcard.Merchant{Book: issuer.Book, Realm: realm.Test, Actor: "key_issuer"}
 }
 
@@ -59,19 +60,19 @@ func TestMinted(t *testing.T) {
 			t.Errorf("check: %v", err)
 		}
 		placed, err := b.buyMinted(buyer, 3)
-		b.must(err)
+		check.OK(b.t, err)
 		if len(placed.Codes) != 3 || placed.Status != order.Completed || placed.Hold != "" {
 			t.Fatalf("%+v", placed.Order)
 		}
 		found, err := b.Reveal(t.Context(), buyer, placed.Number)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff(texts(placed.Codes), texts(found.Codes)); diff != "" {
 			t.Error(diff)
 		}
 		number, err := pan.ParseAlnum(found.Codes[1].Text.Reveal())
-		b.must(err)
+		check.OK(b.t, err)
 		card, err := b.Cards.Find(t.Context(), issuer, giftcard.Secret{Number: number})
-		b.must(err)
+		check.OK(b.t, err)
 		if card.Balance != money.New(2500, money.USD) || card.Title != "Own 25 USD" {
 			t.Errorf("the card is %+v", card)
 		}
@@ -108,19 +109,19 @@ func TestMintedOrNothing(t *testing.T) {
 			t.Errorf("%d cards, %v", len(cards), err)
 		}
 		p, err := b.Catalog.Find(t.Context(), minted)
-		b.must(err)
+		check.OK(b.t, err)
 		p.Cost = catalog.NewCost(2451, money.USD)
 		_, _, err = b.Catalog.Put(t.Context(), p, seeder)
-		b.must(err)
+		check.OK(b.t, err)
 		if _, err := b.buyMinted(rich, 1); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("below cost: %v", err)
 		}
 		p.Cost = catalog.Cost{}
 		_, _, err = b.Catalog.Put(t.Context(), p, seeder)
-		b.must(err)
+		check.OK(b.t, err)
 		inactive := false
 		_, err = b.Cards.ChangeTemplate(t.Context(), "template_001", giftcard.TemplateChange{Active: &inactive, Actor: seeder})
-		b.must(err)
+		check.OK(b.t, err)
 		if _, err := b.Check(t.Context(), rich, order.Wanted{Item: minted, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("check without a template: %v", err)
 		}
@@ -158,11 +159,11 @@ func TestMintsTheRest(t *testing.T) {
 		b.mint(catalog.NewCost(2400, money.USD))
 		shop := b.shop("acme", 2300, 1)
 		shop.most = 1
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme", Priority: 1}, seeder))
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house", Priority: 2}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme", Priority: 1}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house", Priority: 2}, seeder))
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buyMinted(buyer, 3)
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Status != order.Completed || shop.sold != 1 {
 			t.Errorf("%s, %d sold", placed.Status, shop.sold)
 		}
@@ -186,18 +187,18 @@ func TestRanges(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		issuer := b.mint(catalog.NewCost(2400, money.USD))
 		p, err := b.Catalog.Find(t.Context(), minted)
-		b.must(err)
+		check.OK(b.t, err)
 		p.FaceMax = catalog.NewFace(9900, money.USD)
 		_, _, err = b.Catalog.Put(t.Context(), p, seeder)
-		b.must(err)
+		check.OK(b.t, err)
 		buyer := b.buyer("Acme", 100_000)
 		buy := func(n int) (order.Placed, error) {
 			return b.Place(t.Context(), buyer, order.Purchase{Item: minted, Quantity: n, Value: value("32.5")})
 		}
 		placed, err := buy(1)
-		b.must(err)
+		check.OK(b.t, err)
 		number, err := pan.ParseAlnum(placed.Codes[0].Text.Reveal())
-		b.must(err)
+		check.OK(b.t, err)
 		card, err := b.Cards.Find(t.Context(), issuer, giftcard.Secret{Number: number})
 		if err != nil || card.Balance != money.New(3250, money.USD) || placed.Amount != catalog.NewCharged(3185, money.USD) {
 			t.Errorf("%+v for %s, %v", card, placed.Amount, err)
@@ -209,11 +210,11 @@ func TestRanges(t *testing.T) {
 			}
 			return do(), nil
 		}
-		b.must(b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
+		check.OK(b.t, b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
 		if _, err := buy(1); fault.CodeOf(err) != fault.OutOfStock || fault.From(err).Details["reason"] != order.NoSupply {
 			t.Errorf("from nobody: %v", err)
 		}
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme"}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme"}, seeder))
 		if placed, err = buy(2); err != nil || placed.Status != order.Completed || placed.TotalFace != catalog.NewFace(6500, money.USD) {
 			t.Errorf("%+v, %v", placed.Order, err)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -47,7 +48,7 @@ func TestStatusesAreStored(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.fill("GPLAY", 1)
 		placed, err := b.Place(t.Context(), b.buyer("Acme", 500), order.Purchase{Item: item, Quantity: 1})
-		b.must(err)
+		check.OK(b.t, err)
 		for _, status := range append(order.Statuses(), "lost") {
 			err := b.db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 				_, err := tx.Exec(ctx, setStatus, string(placed.Book), int64(placed.Number), string(status))
@@ -69,7 +70,7 @@ func TestPlace(t *testing.T) {
 		b.fill("GPLAY", 5)
 		acme, rival := b.buyer("Acme", 10050), b.buyer("Rival", 10050)
 		placed, err := b.Place(t.Context(), acme, order.Purchase{Item: item, Quantity: 3, Email: "buyer@shop.example"})
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{"GPLAY-0001", "GPLAY-0002", "GPLAY-0003"}, texts(placed.Codes)); diff != "" {
 			t.Error(diff)
 		}
@@ -81,7 +82,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("the wallet has %d", left)
 		}
 		found, err := b.Reveal(t.Context(), acme, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff(placed.Order, found.Order); diff != "" {
 			t.Errorf("the order read again: %s", diff)
 		}
@@ -97,7 +98,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("another's order: %v", err)
 		}
 		events, err := b.hooks.Outbox.List(t.Context(), webhook.EventFilter{Book: acme.Book, Limit: 10})
-		b.must(err)
+		check.OK(b.t, err)
 		if len(events) != 2 || events[0].Type != "order.completed" || strings.Contains(string(events[0].Data), "GPLAY") {
 			t.Errorf("the events are %+v", events)
 		}
@@ -111,12 +112,12 @@ func TestCodesKeepTheirPlaces(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		file := "code,expires\nLATE,2027-06-01\nNEVER,\nSOON,2026-12-24\n"
 		_, err := b.Stock.Import(t.Context(), strings.NewReader(file), stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: "mixed", Actor: seeder})
-		b.must(err)
+		check.OK(b.t, err)
 		acme := b.buyer("Acme", 10_000)
 		placed, err := b.Place(t.Context(), acme, order.Purchase{Item: item, Quantity: 2})
-		b.must(err)
+		check.OK(b.t, err)
 		found, err := b.Reveal(t.Context(), acme, placed.Number)
-		b.must(err)
+		check.OK(b.t, err)
 		for _, codes := range [][]stock.Code{placed.Codes, found.Codes} {
 			if diff := cmp.Diff([]string{"LATE", "SOON"}, texts(codes)); diff != "" {
 				t.Error(diff)
@@ -133,7 +134,7 @@ func TestRefusals(t *testing.T) {
 		face := catalog.NewFace(100, money.USD)
 		_, _, err := b.Catalog.Put(t.Context(), catalog.Product{Code: "RANGE-1", Name: "Any amount", Brand: "Range", Category: "Apps", Face: face,
 			FaceMax: catalog.NewFace(9900, money.USD), Region: "global", Delivery: catalog.Digital, State: catalog.Active}, seeder)
-		b.must(err)
+		check.OK(b.t, err)
 		undone := errors.New("undone")
 		for name, c := range map[string]struct {
 			buyer order.Buyer
@@ -169,7 +170,7 @@ func TestRefusals(t *testing.T) {
 		}
 		// The codes that refusals held are free again, and no number was used up.
 		placed, err := b.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 3, Value: value("5")})
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Number != 1 {
 			t.Errorf("the first order is number %d", placed.Number)
 		}
@@ -216,13 +217,13 @@ func TestLastCodes(t *testing.T) {
 		}
 		for _, buyer := range all {
 			page, err := b.List(t.Context(), order.Filter{Book: buyer.Book})
-			b.must(err)
+			check.OK(b.t, err)
 			if paid := 10_000 - b.balance(buyer); paid != int64(490*page.Total) {
 				t.Errorf("%s paid %d for %d orders", buyer.Book, paid, page.Total)
 			}
 			for _, o := range page.Orders {
 				found, err := b.Reveal(t.Context(), buyer, o.Number)
-				b.must(err)
+				check.OK(b.t, err)
 				if len(found.Codes) != 1 || sold[found.Codes[0].Text.Reveal()] != buyer.Book {
 					t.Errorf("%s has the codes %v", buyer.Book, texts(found.Codes))
 				}
@@ -264,7 +265,7 @@ func TestReadAhead(t *testing.T) {
 		buys := func(at *bundle, want string) {
 			t.Helper()
 			placed, err := at.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 1})
-			b.must(err)
+			check.OK(b.t, err)
 			if got := texts(placed.Codes)[0]; got != want {
 				t.Errorf("%s was sold, want %s", got, want)
 			}
@@ -280,11 +281,11 @@ func TestReadAhead(t *testing.T) {
 
 		_, err := b.Stock.Import(t.Context(), strings.NewReader("code,expires\nEARLY-0001,2099-01-01\nEARLY-0002,2099-01-01\n"),
 			stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: "EARLY", Actor: seeder})
-		b.must(err)
+		check.OK(b.t, err)
 		b.clock.Advance(2 * time.Second)
 		buys(b, "EARLY-0001")
 		_, err = b.Stock.Quarantine(t.Context(), stock.BatchName{Realm: realm.Test, Item: item, Name: "EARLY"}, "complaints", seeder)
-		b.must(err)
+		check.OK(b.t, err)
 		buys(b, "GPLAY-0005")
 		buys(other, "GPLAY-0006")
 		if _, err := b.Place(t.Context(), rich, order.Purchase{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
@@ -341,10 +342,10 @@ func TestList(t *testing.T) {
 		acme, rival := b.buyer("Acme", 100_000), b.buyer("Rival", 100_000)
 		for _, quantity := range []int{2, 1, 3} {
 			_, err := b.Place(t.Context(), acme, order.Purchase{Item: item, Quantity: quantity})
-			b.must(err)
+			check.OK(b.t, err)
 		}
 		_, err := b.Place(t.Context(), rival, order.Purchase{Item: item, Quantity: 4})
-		b.must(err)
+		check.OK(b.t, err)
 		b.become(acme, 2, order.Refunded)
 		for _, c := range []struct {
 			filter order.Filter
@@ -369,7 +370,7 @@ func TestList(t *testing.T) {
 		} {
 			c.filter.Book = acme.Book
 			page, err := b.List(t.Context(), c.filter)
-			b.must(err)
+			check.OK(b.t, err)
 			var got []order.Number
 			for _, o := range page.Orders {
 				got = append(got, o.Number)

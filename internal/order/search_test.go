@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // searched reads everything that a query finds, some at a time, as "Acme1 Rival1".
@@ -17,7 +18,7 @@ func (b *bundle) searched(q order.Query, names map[string]string) string {
 	var all []string
 	for {
 		found, next, err := b.Search(b.t.Context(), q)
-		b.must(err)
+		check.OK(b.t, err)
 		if len(found) > q.Limit {
 			b.t.Fatalf("%d found, the limit is %d", len(found), q.Limit)
 		}
@@ -45,7 +46,7 @@ func TestSearch(t *testing.T) {
 				buyer = rival
 			}
 			placed, err := b.Place(t.Context(), buyer, order.Purchase{Item: item, Quantity: 1})
-			b.must(err)
+			check.OK(b.t, err)
 			times = append(times, placed.CreatedAt)
 			b.clock.Advance(time.Minute)
 		}
@@ -92,7 +93,7 @@ func TestSearchAtOneInstant(t *testing.T) {
 			names[string(buyer.Book)] = name
 			for range 3 {
 				_, err := b.Place(t.Context(), buyer, order.Purchase{Item: item, Quantity: 1})
-				b.must(err)
+				check.OK(b.t, err)
 			}
 		}
 		whole := b.searched(order.Query{Realm: realm.Test, Limit: 100}, names)

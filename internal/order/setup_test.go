@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -79,14 +80,14 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 	b := &bundle{t: t, db: db, clock: clock.NewManual(began), shops: map[string]*shop{}, patience: time.Minute, log: &syncBuffer{}}
 	var err error
 	b.master, _, err = vault.LoadMasterKey(t.TempDir(), "")
-	b.must(err)
+	check.OK(b.t, err)
 	b = b.over(db)
 	face := catalog.NewFace(500, money.USD)
 	_, _, err = b.Catalog.Put(t.Context(), catalog.Product{Code: item, Name: "Google Play 5 USD", Brand: "Google Play", Category: "Apps", Face: face, FaceMax: face,
 		Region: "global", Delivery: catalog.Digital, State: catalog.Active}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Catalog.PutPrice(t.Context(), catalog.Rule{Item: item, Basis: catalog.Fixed, Amount: catalog.NewCharged(490, money.USD)}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	return b
 }
 
@@ -97,7 +98,7 @@ func (b *bundle) over(db *storage.DB) *bundle {
 	other.db = db
 	var err error
 	other.vault, err = vault.Open(b.t.Context(), db, b.master)
-	b.must(err)
+	check.OK(b.t, err)
 	return other.another()
 }
 
@@ -109,18 +110,18 @@ func (b *bundle) another() *bundle {
 	other.clocks = clock.NewRealms(b.clock)
 	other.queue = job.New(b.db, other.clocks, logger)
 	other.hooks = webhook.New(webhook.Deps{DB: b.db, Clocks: other.clocks, Vault: b.vault, Queue: other.queue, Audit: log, Logger: logger})
-	b.must(other.hooks.Refresh(b.t.Context()))
+	check.OK(b.t, other.hooks.Refresh(b.t.Context()))
 	books := ledger.New(b.db, other.clocks, ledger.Config{})
 	other.books = books
 	b.t.Cleanup(books.Close)
 	items := catalog.New(catalog.Deps{DB: b.db, Audit: log, Clocks: other.clocks, Logger: logger})
-	b.must(items.Refresh(b.t.Context()))
+	check.OK(b.t, items.Refresh(b.t.Context()))
 	codes := stock.New(stock.Deps{DB: b.db, Vault: b.vault, Audit: log, Outbox: other.hooks.Outbox, Clocks: other.clocks, Catalog: items, Logger: logger})
 	other.accounts = account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Logger: logger})
 	other.wallets = wallet.New(books, other.hooks.Outbox, other.clocks)
 	suppliers := supply.New(supply.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Accounts: other.accounts,
 		Adapters: map[string]supply.Adapter{"shop": other.openShop}, Logger: logger})
-	b.must(suppliers.Refresh(b.t.Context()))
+	check.OK(b.t, suppliers.Refresh(b.t.Context()))
 	cards := giftcard.New(giftcard.Deps{DB: b.db, Books: books, Vault: b.vault, Outbox: other.hooks.Outbox, Audit: log, Clocks: other.clocks, Rules: giftcard.DefaultRules()})
 	other.Service = order.New(order.Deps{DB: b.db, Books: books, Catalog: items, Stock: codes, Supply: suppliers, Cards: cards, Outbox: other.hooks.Outbox,
 		Queue: other.queue, Audit: log, Clocks: other.clocks, Logger: logger, Patience: b.patience})
@@ -133,21 +134,14 @@ func each(t *testing.T, test func(t *testing.T, b *bundle)) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
 }
 
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // buyer makes a customer with cents on the wallet of its test book.
 func (b *bundle) buyer(name string, cents int64) order.Buyer {
 	b.t.Helper()
 	customer, err := b.accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: name})
-	b.must(err)
+	check.OK(b.t, err)
 	if cents > 0 {
 		_, err = b.wallets.Load(b.t.Context(), wallet.Load{Book: customer.Test, Realm: realm.Test, Amount: money.New(cents, money.USD), Reference: "transfer", Actor: seeder})
-		b.must(err)
+		check.OK(b.t, err)
 	}
 	return order.Buyer{Customer: customer.ID, Book: customer.Test, Realm: realm.Test, Credential: "key_" + strings.ToLower(name)}
 }
@@ -161,7 +155,7 @@ func (b *bundle) fill(prefix string, n int) {
 		fmt.Fprintf(&file, "%s-%04d,\n", prefix, i+1)
 	}
 	report, err := b.Stock.Import(b.t.Context(), strings.NewReader(file.String()), stock.Options{Realm: realm.Test, Item: item, Supplier: "house", Batch: prefix, Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 	if report.Added != n {
 		b.t.Fatalf("%+v", report)
 	}
@@ -170,7 +164,7 @@ func (b *bundle) fill(prefix string, n int) {
 func (b *bundle) balance(buyer order.Buyer) int64 {
 	b.t.Helper()
 	amount, err := b.wallets.Balance(b.t.Context(), buyer.Book, money.USD)
-	b.must(err)
+	check.OK(b.t, err)
 	return amount.Minor
 }
 
@@ -178,7 +172,7 @@ func (b *bundle) balance(buyer order.Buyer) int64 {
 func (b *bundle) verified() {
 	b.t.Helper()
 	report, err := ledger.Verify(b.t.Context(), b.db, nil)
-	b.must(err)
+	check.OK(b.t, err)
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
 	}
@@ -191,9 +185,9 @@ func (b *bundle) verified() {
 		return c, err
 	}
 	stored, err := storage.All(b.t.Context(), b.db, scan, countStored)
-	b.must(err)
+	check.OK(b.t, err)
 	counted, err := storage.All(b.t.Context(), b.db, scan, countCounted)
-	b.must(err)
+	check.OK(b.t, err)
 	if diff := cmp.Diff(stored, counted); diff != "" {
 		b.t.Errorf("the books do not count the orders that there are: %s", diff)
 	}
@@ -211,12 +205,12 @@ var (
 func (b *bundle) become(buyer order.Buyer, number order.Number, to order.Status) {
 	b.t.Helper()
 	found, err := b.Find(b.t.Context(), buyer.Book, number)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Books.Submit(b.t.Context(), ledger.Operation{Book: buyer.Book, Kind: "test.status", At: b.clock.Now(), Guards: order.Moved(found.Status, to),
 		Effects: func(ledger.Outcome) ([]storage.Effect, error) {
 			return []storage.Effect{moveStatus.With(string(buyer.Book), int64(number), string(to)).Exactly(1)}, nil
 		}})
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // value is a denomination.

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // errCut is a connection that broke off: nobody knows what became of the call.
@@ -149,8 +150,8 @@ func (b *bundle) shop(id string, cents int64, priority int) *shop {
 	b.shops[id] = s
 	_, err := b.Supply.Add(b.t.Context(), supply.Setup{Config: []byte(shopConfig(id)), Actor: seeder,
 		Configured: supply.Configured{Realm: realm.Test, ID: id, Name: id, Kind: "shop", Active: true, Timeout: time.Minute, Concurrency: 256}})
-	b.must(err)
-	b.must(b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: id, Priority: priority}, seeder))
+	check.OK(b.t, err)
+	check.OK(b.t, b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: id, Priority: priority}, seeder))
 	return s
 }
 
@@ -158,7 +159,7 @@ func (b *bundle) shop(id string, cents int64, priority int) *shop {
 func (b *bundle) later() {
 	b.t.Helper()
 	b.clock.Advance(time.Hour)
-	b.must(b.queue.Drain(b.t.Context()))
+	check.OK(b.t, b.queue.Drain(b.t.Context()))
 }
 
 // buy places an order of n codes.
@@ -170,7 +171,7 @@ func (b *bundle) buy(buyer order.Buyer, n int) (order.Placed, error) {
 func (b *bundle) status(buyer order.Buyer, number order.Number) order.Status {
 	b.t.Helper()
 	o, err := b.Find(b.t.Context(), buyer.Book, number)
-	b.must(err)
+	check.OK(b.t, err)
 	return o.Status
 }
 
@@ -194,10 +195,10 @@ func (b *bundle) sound(began funds) {
 	var earned int64
 	for buyer, cents := range began {
 		page, err := b.List(b.t.Context(), order.Filter{Book: buyer.Book, Limit: order.MaxPerPage})
-		b.must(err)
+		check.OK(b.t, err)
 		for _, o := range page.Orders {
 			found, err := b.Reveal(b.t.Context(), buyer, o.Number)
-			b.must(err)
+			check.OK(b.t, err)
 			want := 0
 			switch o.Status {
 			case order.Completed:
@@ -231,7 +232,7 @@ func (b *bundle) earnings(began funds, earned int64) {
 	b.t.Helper()
 	for buyer := range began {
 		all, err := b.books.ListAccounts(b.t.Context(), buyer.Book, "order.", "", 100)
-		b.must(err)
+		check.OK(b.t, err)
 		for _, a := range all {
 			if a.ID == "order.clearing/USD" {
 				if !a.Posted().IsZero() {
@@ -259,7 +260,7 @@ func (b *bundle) nothingLost(under int) {
 		err = r.Scan(&c.id, &c.state, &c.buyer, &c.order)
 		return c, err
 	}, allCodes)
-	b.must(err)
+	check.OK(b.t, err)
 	ids := make([]stock.CodeID, len(rows))
 	for i, r := range rows {
 		ids[i] = stock.CodeID(r.id)
@@ -271,7 +272,7 @@ func (b *bundle) nothingLost(under int) {
 		}
 	}
 	codes, err := b.Stock.Open(b.t.Context(), ids)
-	b.must(err)
+	check.OK(b.t, err)
 	have := texts(codes)
 	for _, s := range b.shops {
 		s.mu.Lock()
@@ -290,7 +291,7 @@ func (b *bundle) nothingLost(under int) {
 func (b *bundle) due() int {
 	b.t.Helper()
 	n, _, err := storage.One(b.t.Context(), b.db, storage.Scalar[int], countJobs)
-	b.must(err)
+	check.OK(b.t, err)
 	return n
 }
 

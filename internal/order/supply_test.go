@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -28,7 +29,7 @@ import (
 func (b *bundle) events(buyer order.Buyer) (types []string) {
 	b.t.Helper()
 	all, err := b.hooks.Outbox.List(b.t.Context(), webhook.EventFilter{Book: buyer.Book, Limit: 100})
-	b.must(err)
+	check.OK(b.t, err)
 	for _, e := range all {
 		if strings.HasPrefix(e.Type, "order.") {
 			types = append([]string{e.Type}, types...)
@@ -44,7 +45,7 @@ func (b *bundle) events(buyer order.Buyer) (types []string) {
 func (b *bundle) moves(buyer order.Buyer, number order.Number) (lines []string) {
 	b.t.Helper()
 	all, err := b.Postings(b.t.Context(), buyer.Book, number)
-	b.must(err)
+	check.OK(b.t, err)
 	for _, o := range all {
 		for _, m := range o.Moves {
 			lines = append(lines, fmt.Sprintf("%s %s>%s %s held %d", o.Kind, m.Debit, m.Credit, m.Posted, m.Held))
@@ -61,12 +62,12 @@ func TestDelivered(t *testing.T) {
 		shop := b.shop("acme", 450, 1)
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{"acme-0001", "acme-0002"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
 			t.Errorf("%s %s", placed.Status, diff)
 		}
 		found, err := b.Reveal(t.Context(), buyer, placed.Number)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff(placed.Order, found.Order); diff != "" {
 			t.Errorf("the order read again: %s", diff)
 		}
@@ -121,7 +122,7 @@ func TestAnswerLost(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 3)
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Status != order.Processing || len(placed.Codes) != 0 || b.balance(buyer) != 10_000-3*490 {
 			t.Errorf("%s with %d codes and %d left", placed.Status, len(placed.Codes), b.balance(buyer))
 		}
@@ -160,12 +161,12 @@ func TestSlow(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Status != order.Processing || len(placed.Codes) != 0 {
 			t.Errorf("%s with %d codes", placed.Status, len(placed.Codes))
 		}
 		b.clock.Advance(time.Second)
-		b.must(b.queue.Drain(t.Context())) // the job leaves it alone while the call is under way
+		check.OK(b.t, b.queue.Drain(t.Context())) // the job leaves it alone while the call is under way
 		close(answer)
 		b.Rest()
 		if got := b.status(buyer, placed.Number); got != order.Completed {
@@ -205,7 +206,7 @@ func TestWorking(t *testing.T) {
 			}
 			buyer := b.buyer("Acme", 10_000)
 			placed, err := b.buy(buyer, 1)
-			b.must(err)
+			check.OK(b.t, err)
 			for range 4 {
 				b.later()
 			}
@@ -230,7 +231,7 @@ func TestFailover(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Status != order.Completed || last.sold != 2 || placed.Tries != 3 {
 			t.Errorf("%s after %d tries, %d sold", placed.Status, placed.Tries, last.sold)
 		}
@@ -270,10 +271,10 @@ func TestDownForAnHour(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		for minute := range 60 {
 			b.clock.Advance(time.Minute)
-			b.must(b.queue.Drain(t.Context()))
+			check.OK(b.t, b.queue.Drain(t.Context()))
 			if got := b.status(buyer, placed.Number); got != order.Processing || other.sold != 0 {
 				t.Fatalf("after %d minutes it is %s", minute+1, got)
 			}
@@ -306,9 +307,9 @@ func TestRefusalTooSoon(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		b.clock.Advance(2 * time.Second)
-		b.must(b.queue.Drain(t.Context())) // "never heard of it"
+		check.OK(b.t, b.queue.Drain(t.Context())) // "never heard of it"
 		if _, queried := shop.calls(); queried != 1 || b.status(buyer, placed.Number) != order.Processing {
 			t.Errorf("%d queries, %s", queried, b.status(buyer, placed.Number))
 		}
@@ -339,7 +340,7 @@ func TestGarbage(t *testing.T) {
 			}
 			buyer := b.buyer("Acme", 10_000)
 			placed, err := b.buy(buyer, 1)
-			b.must(err)
+			check.OK(b.t, err)
 			if placed.Status != order.Processing {
 				t.Errorf("%s: %s", name, placed.Status)
 			}
@@ -359,7 +360,7 @@ func TestDeliversTwice(t *testing.T) {
 		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
 		buyer := b.buyer("Acme", 10_000)
 		_, err := b.buy(buyer, 2) // acme-0001 and 0002
-		b.must(err)
+		check.OK(b.t, err)
 		shop.onSubmit = func(_ context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
 			a := do() // acme-0003 and 0004
 			again, long := shop.code(1), shop.code(9)
@@ -369,7 +370,7 @@ func TestDeliversTwice(t *testing.T) {
 			return a, nil
 		}
 		placed, err := b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{"acme-0003", "acme-0004"}, texts(placed.Codes)); diff != "" {
 			t.Error(diff)
 		}
@@ -381,7 +382,7 @@ func TestDeliversTwice(t *testing.T) {
 			return supply.Answer{State: supply.Delivered, Codes: []stock.Delivered{shop.code(1), shop.code(2)}}, nil
 		}
 		placed, err = b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if placed.Status != order.Completed || other.sold != 2 {
 			t.Errorf("%s, %d sold by the other", placed.Status, other.sold)
 		}
@@ -415,7 +416,7 @@ func TestPartial(t *testing.T) {
 		first, second := b.shop("first", 400, 1), b.shop("second", 450, 2)
 		second.onSubmit = short
 		b.fill("GPLAY", 1)
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supply.Stock, Priority: 9}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supply.Stock, Priority: 9}, seeder))
 		buyer := b.buyer("Acme", 10_000)
 		first.onSubmit = func(ctx context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
 			a, err := short(ctx, s, do)
@@ -423,7 +424,7 @@ func TestPartial(t *testing.T) {
 			return a, err
 		}
 		placed, err := b.buy(buyer, 4) // two of four, one of two, the last from stock
-		b.must(err)
+		check.OK(b.t, err)
 		first.lose(2)
 		second.lose(1)
 		if diff := cmp.Diff([]string{"GPLAY-0001", "first-0001", "first-0002", "second-0001"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
@@ -462,7 +463,7 @@ func TestPartialFails(t *testing.T) {
 		}
 		b.sound(funds{buyer: 10_000})
 		placed, err := b.buy(buyer, 3)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{"acme-0001", "acme-0002", "acme-0003"}, texts(placed.Codes)); diff != "" || placed.Hold != "" {
 			t.Errorf("from stock: %s", diff)
 		}
@@ -483,7 +484,7 @@ func TestPrices(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{"middle-0001"}, texts(placed.Codes)); diff != "" {
 			t.Error(diff)
 		}
@@ -494,9 +495,9 @@ func TestPrices(t *testing.T) {
 		if page, err := b.List(t.Context(), order.Filter{Book: buyer.Book}); err != nil || page.Total != 1 {
 			t.Errorf("a refusal left a trace: %d orders, %v", page.Total, err)
 		}
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear", Priority: 1, BelowCost: true}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear", Priority: 1, BelowCost: true}, seeder))
 		placed, err = b.buy(buyer, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{
 			"order.hold wallet/USD>order.clearing/USD 0.00 held 490",
 			"order.capture wallet/USD>order.clearing/USD 4.90 held -490",
@@ -505,8 +506,8 @@ func TestPrices(t *testing.T) {
 		}, b.moves(buyer, placed.Number)); diff != "" {
 			t.Error(diff)
 		}
-		b.must(b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear"}, seeder))
-		b.must(b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "euro", BelowCost: true}, seeder))
+		check.OK(b.t, b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear"}, seeder))
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "euro", BelowCost: true}, seeder))
 		euro.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
 			a := do()
 			for i := range a.Codes {
@@ -515,7 +516,7 @@ func TestPrices(t *testing.T) {
 			return a, nil
 		}
 		placed, err = b.buy(buyer, 2)
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff([]string{
 			"order.hold wallet/USD>order.clearing/USD 0.00 held 980",
 			"order.capture wallet/USD>order.clearing/USD 9.80 held -980",
@@ -573,7 +574,7 @@ func TestSupplierRace(t *testing.T) {
 		completed := 0
 		for _, buyer := range buyers {
 			page, err := b.List(t.Context(), order.Filter{Book: buyer.Book, Status: order.Completed})
-			b.must(err)
+			check.OK(b.t, err)
 			completed += page.Total
 		}
 		if completed != 12 || shop.sold != 10 || b.due() != 0 {
@@ -601,7 +602,7 @@ func TestInterventions(t *testing.T) {
 		buyer := b.buyer("Acme", 10_000)
 		for range 2 {
 			_, err := b.buy(buyer, 1)
-			b.must(err)
+			check.OK(b.t, err)
 		}
 		order1 := order.Intervention{Book: buyer.Book, Number: 1, Reason: "the buyer left", Actor: "op_1"}
 		order2 := order.Intervention{Book: buyer.Book, Number: 2, Reason: "they phoned", Actor: "op_1"}
@@ -613,8 +614,8 @@ func TestInterventions(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		b.must(b.GiveUp(t.Context(), order1))
-		b.must(b.Deny(t.Context(), order2))
+		check.OK(b.t, b.GiveUp(t.Context(), order1))
+		check.OK(b.t, b.Deny(t.Context(), order2))
 		b.later()
 		if got := b.status(buyer, 1); got != order.Cancelled {
 			t.Errorf("given up: %s", got)
@@ -652,9 +653,9 @@ func TestInactiveSupplier(t *testing.T) {
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
-		b.must(err)
+		check.OK(b.t, err)
 		_, err = b.Supply.Change(t.Context(), supply.Setup{Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme", Name: "acme", Kind: "shop"}})
-		b.must(err)
+		check.OK(b.t, err)
 		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("of an inactive one: %v", err)
 		}
@@ -670,7 +671,7 @@ func TestInactiveSupplier(t *testing.T) {
 		if got := b.status(buyer, placed.Number); got != order.Completed {
 			t.Errorf("it is %s", got)
 		}
-		b.must(b.Supply.Remove(t.Context(), gone))
+		check.OK(b.t, b.Supply.Remove(t.Context(), gone))
 		b.sound(funds{buyer: 10_000})
 	})
 }
@@ -718,7 +719,7 @@ func TestSupplierCheck(t *testing.T) {
 		buyer := b.buyer("Acme", 10_000)
 		inStock := func() bool {
 			shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: item})
-			b.must(err)
+			check.OK(b.t, err)
 			return shelf.Listings[0].InStock
 		}
 		if inStock() {

@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -34,7 +35,7 @@ func TestGuessedByMany(t *testing.T) {
 	twice(t, func(t *testing.T, both [2]*process) {
 		card := both[0].issue(shop, 2500)
 		var told atomic.Int64
-		atOnce(200, func(i int) {
+		crowd.AtOnce(200, func(i int) {
 			pin := wrongKey(i)
 			if r := both[i%2].look(stranger(i), card.number, pin); r.Status != ping.Invalid {
 				told.Add(1)
@@ -92,12 +93,12 @@ func strict(p *ping.Policy) { p.Hunt = ping.DefaultPolicy().Hunt }
 func TestEnumeration(t *testing.T) {
 	twice(t, func(t *testing.T, both [2]*process) {
 		p, card := both[0], both[0].issue(desk, 100)
-		var answers tally
+		var answers crowd.Tally
 		for i := range 100 {
 			_, err := p.Ping(t.Context(), asking(desk, "scrip", unknownNumber(i), ""))
-			answers.add(err)
+			answers.Add(err)
 		}
-		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 40})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 60, fault.PermissionDenied: 40})
 		check.Equal(t, "kept", p.pings(desk.Book), 60)
 		check.OK(t, both[1].Refresh(t.Context()))
 		for i, other := range both {
@@ -155,12 +156,12 @@ func TestVisitorsAreSuspendedForADay(t *testing.T) {
 func TestEnumerationAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db, with(strict))
-		var answers tally
-		atOnce(300, func(i int) {
+		var answers crowd.Tally
+		crowd.AtOnce(300, func(i int) {
 			_, err := p.Ping(context.Background(), asking(desk, "scrip", unknownNumber(i), ""))
-			answers.add(err)
+			answers.Add(err)
 		})
-		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 240})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 60, fault.PermissionDenied: 240})
 		check.Equal(t, "kept", p.pings(desk.Book), 60)
 		check.Equal(t, "events", len(p.events(desk.Book, "ping.caller_suspended")), 1)
 	})
@@ -182,16 +183,16 @@ func TestHitRate(t *testing.T) {
 			p.look(desk, unknownNumber(i), "")
 		}
 		thief := stranger(1)
-		var answers tally
+		var answers crowd.Tally
 		for i := range 40 {
 			p.look(thief, cards[0].number, "")
 			_, err := p.Ping(t.Context(), asking(thief, "scrip", unknownNumber(i), ""))
-			answers.add(err)
+			answers.Add(err)
 			if err != nil {
 				break
 			}
 		}
-		check.Equal(t, "before it was slowed", answers.count, map[fault.Code]int{"": 29, fault.RateLimited: 1})
+		check.Equal(t, "before it was slowed", answers.Codes, map[fault.Code]int{"": 29, fault.RateLimited: 1})
 	})
 }
 

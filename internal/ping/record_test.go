@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // used returns how much of a book's quota is spent.
@@ -37,15 +38,15 @@ func (p *process) used(c ping.Caller) int64 {
 func TestQuotaIsNeverExceeded(t *testing.T) {
 	twice(t, func(t *testing.T, both [2]*process) {
 		card := both[0].issue(desk, 100)
-		var answers, others tally
-		atOnce(150, func(i int) {
+		var answers, others crowd.Tally
+		crowd.AtOnce(150, func(i int) {
 			_, err := both[i%2].Ping(context.Background(), asking(stranger(i), "scrip", card.number, ""))
-			answers.add(err)
+			answers.Add(err)
 			_, err = both[i%2].Ping(context.Background(), asking(shop, "scrip", card.number, ""))
-			others.add(err)
+			others.Add(err)
 		})
-		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
-		check.Equal(t, "others", others.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		check.Equal(t, "others", others.Codes, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
 		check.Equal(t, "used", both[0].used(desk), int64(100))
 		check.Equal(t, "kept", both[0].pings(desk.Book), 100)
 		check.Equal(t, "events", len(both[0].events(desk.Book, "ping.completed")), 100)
@@ -149,7 +150,7 @@ func TestOneCheckUnderOneKey(t *testing.T) {
 	twice(t, func(t *testing.T, both [2]*process) {
 		card := both[0].issue(desk, 100)
 		var made, repeated atomic.Int64
-		atOnce(120, func(i int) {
+		crowd.AtOnce(120, func(i int) {
 			c := asking(desk, "scrip", card.number, "")
 			key := "one"
 			if i%2 == 0 {
@@ -191,7 +192,7 @@ func TestAlsoFailsAlone(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db)
 		var good, bad atomic.Int64
-		atOnce(90, func(i int) {
+		crowd.AtOnce(90, func(i int) {
 			c := asking(desk, "scrip", unknownNumber(i), "")
 			c.Also = func(r *ping.Result) ([]storage.Effect, error) {
 				switch i % 3 {
@@ -217,17 +218,17 @@ func TestAlsoFailsAlone(t *testing.T) {
 // After Close nothing is accepted, and what was accepted before has its answer.
 func TestClose(t *testing.T) {
 	p := setup(t, openSQLite(t))
-	var answers tally
-	atOnce(50, func(i int) {
+	var answers crowd.Tally
+	crowd.AtOnce(50, func(i int) {
 		if i == 25 {
 			p.Close()
 			return
 		}
 		_, err := p.Ping(context.Background(), asking(desk, "scrip", unknownNumber(i), ""))
-		answers.add(err)
+		answers.Add(err)
 	})
-	check.Equal(t, "kept", p.pings(desk.Book), answers.count[""])
-	check.Equal(t, "all", answers.count[""]+answers.count[fault.Unavailable], 49)
+	check.Equal(t, "kept", p.pings(desk.Book), answers.Codes[""])
+	check.Equal(t, "all", answers.Codes[""]+answers.Codes[fault.Unavailable], 49)
 	_, err := p.Ping(t.Context(), asking(desk, "scrip", unknownNumber(99), ""))
 	check.Code(t, "closed", err, fault.Unavailable)
 }

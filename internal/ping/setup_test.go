@@ -5,18 +5,13 @@ import (
 	"context"
 	"image"
 	"image/png"
-	"io"
-	"log/slog"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -24,19 +19,15 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-var (
-	epoch     = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	masterKey = vault.NewMasterKey()
-)
+var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
 // The callers of every test: a support desk and a merchant in the live realm, and a
 // developer in the test realm.
@@ -95,25 +86,18 @@ func setup(t testing.TB, db *storage.DB, o ...options) *process {
 // join returns one more process on a database that is set up.
 func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms, o ...options) *process {
 	t.Helper()
-	ctx := context.Background()
-	books := ledger.New(db, clocks, ledger.Config{})
-	t.Cleanup(books.Close)
-	keys, err := vault.Open(ctx, db, masterKey)
-	check.OK(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	check.OK(t, hooks.Refresh(ctx))
-	cards := giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()})
-	virtual := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Programme: issuing.DefaultProgramme()})
+	g := ground.Lay(t, db, clocks)
+	cards := giftcard.New(giftcard.Deps{DB: db, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: clocks, Rules: giftcard.DefaultRules()})
+	virtual := issuing.New(issuing.Deps{DB: db, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: clocks, Programme: issuing.DefaultProgramme()})
 	limits := limit.New(db, base)
 	t.Cleanup(limits.Close)
-	deps := ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: cards, Issuing: virtual, Policy: free(), Logger: logger}
+	deps := ping.Deps{DB: db, Vault: g.Vault, Clocks: clocks, Outbox: g.Hooks.Outbox, Audit: g.Audit, Limits: limits, Cards: cards, Issuing: virtual, Policy: free(), Logger: g.Logger}
 	for _, change := range o {
 		change(&deps)
 	}
 	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards, virtual: virtual}
 	t.Cleanup(p.Close)
-	check.OK(t, p.Refresh(ctx))
+	check.OK(t, p.Refresh(context.Background()))
 	return p
 }
 
@@ -219,30 +203,6 @@ func (p *process) pings(book ledger.BookID) int {
 		}
 		before = page[len(page)-1].ID
 	}
-}
-
-// atOnce calls fn n times at once and waits.
-func atOnce(n int, fn func(i int)) {
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { fn(i) })
-	}
-	group.Wait()
-}
-
-// tally counts answers by their code.
-type tally struct {
-	mu    sync.Mutex
-	count map[fault.Code]int
-}
-
-func (c *tally) add(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count == nil {
-		c.count = map[fault.Code]int{}
-	}
-	c.count[fault.CodeOf(err)]++
 }
 
 // address is one of many.

@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/web/upload"
 )
 
@@ -43,10 +44,10 @@ func openDesk(t *testing.T, config storage.Config) *desk {
 	t.Helper()
 	d := &desk{t: t, log: &bytes.Buffer{}}
 	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Database: config.URL, Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	d.must(err)
-	t.Cleanup(func() { d.must(app.Close()) })
+	check.OK(d.t, err)
+	t.Cleanup(func() { check.OK(d.t, app.Close()) })
 	_, err = app.Demo(t.Context())
-	d.must(err)
+	check.OK(d.t, err)
 	web := httptest.NewServer(routes(app))
 	t.Cleanup(web.Close)
 	d.app, d.url = app, web.URL
@@ -63,29 +64,22 @@ func routes(app *server.App) http.Handler {
 	return mux
 }
 
-func (d *desk) must(err error) {
-	d.t.Helper()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-}
-
 // call makes a request as curl does and returns the data of its answer.
 func (d *desk) call(method, path, body string) map[string]any {
 	d.t.Helper()
 	request, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, strings.NewReader(body))
-	d.must(err)
+	check.OK(d.t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	response, err := http.DefaultClient.Do(request)
-	d.must(err)
+	check.OK(d.t, err)
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
-	d.must(err)
+	check.OK(d.t, err)
 	var answer struct {
 		Message string
 		Data    map[string]any
 	}
-	d.must(json.Unmarshal(text, &answer))
+	check.OK(d.t, json.Unmarshal(text, &answer))
 	if response.StatusCode != http.StatusOK {
 		d.t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, text)
 	}
@@ -117,18 +111,18 @@ func (d *desk) upload(order, kind string, file []byte) {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for name, value := range form["fields"].(map[string]any) {
-		d.must(w.WriteField(name, value.(string)))
+		check.OK(d.t, w.WriteField(name, value.(string)))
 	}
 	part, err := w.CreateFormFile("file", "a.png")
-	d.must(err)
+	check.OK(d.t, err)
 	_, err = part.Write(file)
-	d.must(err)
-	d.must(w.Close())
+	check.OK(d.t, err)
+	check.OK(d.t, w.Close())
 	response, err := http.Post(form["url"].(string), w.FormDataContentType(), &body)
-	d.must(err)
+	check.OK(d.t, err)
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
-	d.must(err)
+	check.OK(d.t, err)
 	if response.StatusCode != http.StatusCreated || !strings.Contains(string(text), "<PostResponse><Location>http://") {
 		d.t.Fatalf("upload of %s: %d %s", kind, response.StatusCode, text)
 	}
@@ -152,15 +146,15 @@ func (d *desk) order(where string, seed uint64) string {
 func (d *desk) decide(judgements ...review.Judgement) review.Case {
 	d.t.Helper()
 	queue, err := d.app.Cashout.Reviews.Queue(d.t.Context(), realm.Test, 10)
-	d.must(err)
+	check.OK(d.t, err)
 	if len(queue) != 1 {
 		d.t.Fatalf("%d orders wait", len(queue))
 	}
 	ref := review.Ref{Book: queue[0].Book, Order: queue[0].ID, Actor: "ada"}
 	_, err = d.app.Cashout.Reviews.Claim(d.t.Context(), ref)
-	d.must(err)
+	check.OK(d.t, err)
 	c, err := d.app.Cashout.Reviews.Decide(d.t.Context(), review.Decision{Ref: ref, Judgements: judgements})
-	d.must(err)
+	check.OK(d.t, err)
 	return c
 }
 
@@ -171,9 +165,9 @@ func (d *desk) run() {
 	d.t.Helper()
 	for range 4 {
 		_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 2*time.Minute, nil)
-		d.must(err)
-		d.must(d.app.Jobs.Drain(d.t.Context()))
-		d.must(d.app.Cashout.Payouts.Watch(d.t.Context(), realm.Test))
+		check.OK(d.t, err)
+		check.OK(d.t, d.app.Jobs.Drain(d.t.Context()))
+		check.OK(d.t, d.app.Cashout.Payouts.Watch(d.t.Context(), realm.Test))
 	}
 }
 
@@ -191,7 +185,7 @@ func eachDesk(t *testing.T, test func(d *desk)) {
 			d := openDesk(t, testkit.Database(t, engine))
 			test(d)
 			report, err := ledger.Verify(context.Background(), d.app.DB, nil)
-			d.must(err)
+			check.OK(d.t, err)
 			if len(report.Problems) > 0 {
 				t.Errorf("the books: %v", report.Problems)
 			}
@@ -207,7 +201,7 @@ func TestCashoutJourney(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		lightning := node.Payee{Node: node.New(d.app.DB, d.app.Clocks.Of(realm.Test), "sandbox", true), Network: destination.Main, Valid: 24 * time.Hour}
 		invoice, err := lightning.Invoice(d.t.Context(), 0, "")
-		d.must(err)
+		check.OK(d.t, err)
 		ticker := d.call("GET", "/v2/tickers", "")["currencies"].([]any)[0].(map[string]any)
 		if ticker["price_usd"] != 6585000.0 || ticker["enabled"] != true {
 			d.t.Errorf("ticker %v", ticker)
@@ -238,7 +232,7 @@ func TestCashoutJourney(t *testing.T) {
 			}
 		}
 		paid, err := d.app.Cashout.Payouts.List(d.t.Context(), payout.Filter{Realm: realm.Test})
-		d.must(err)
+		check.OK(d.t, err)
 		if len(paid) != 7 {
 			d.t.Errorf("%d payouts", len(paid))
 		}
@@ -267,17 +261,17 @@ func TestCashoutRejection(t *testing.T) {
 		d.call("POST", "/v2/orders/"+order+"/verify", "")
 		ref := review.Ref{Book: c.Book, Order: c.ID, Actor: "ada"}
 		_, err := d.app.Cashout.Reviews.Claim(d.t.Context(), ref)
-		d.must(err)
+		check.OK(d.t, err)
 		pictures, err := d.app.Cashout.Orders.Pictures(d.t.Context(), &c.Order)
-		d.must(err)
+		check.OK(d.t, err)
 		link, err := d.app.Cashout.Reviews.Show(d.t.Context(), ref, pictures[0].ID)
-		d.must(err)
+		check.OK(d.t, err)
 		content, err := d.app.Cashout.Reviews.Follow(d.t.Context(), link.Text)
-		d.must(err)
+		check.OK(d.t, err)
 		if shown, err := png.Decode(bytes.NewReader(content.Data)); err != nil || shown.Bounds().Dx() != 320 {
 			d.t.Errorf("%v", err)
 		}
-		d.must(d.app.Cashout.Reviews.Cover(d.t.Context(), ref, pictures[0].ID, review.Rect{X: 5, Y: 5, Width: 50, Height: 20}))
+		check.OK(d.t, d.app.Cashout.Reviews.Cover(d.t.Context(), ref, pictures[0].ID, review.Rect{X: 5, Y: 5, Width: 50, Height: 20}))
 		d.decide(good...)
 		d.run()
 		if got := d.status(order); got["status"] != "completed" {
@@ -293,9 +287,9 @@ func TestCashoutTwins(t *testing.T) {
 	d.decide(good...)
 	second := d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
 	queue, err := d.app.Cashout.Reviews.Queue(t.Context(), realm.Test, 10)
-	d.must(err)
+	check.OK(d.t, err)
 	pictures, err := d.app.Cashout.Orders.Pictures(t.Context(), &queue[0].Order)
-	d.must(err)
+	check.OK(d.t, err)
 	twins := 0
 	for _, m := range pictures {
 		twins += len(m.Twins)
@@ -310,10 +304,10 @@ func TestCashoutExpiry(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		order := d.call("POST", "/v2/orders", `{"amount":5500,"currency":"bitcoin"}`)["order_id"].(string)
 		_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 24*time.Hour, nil)
-		d.must(err)
+		check.OK(d.t, err)
 		response, err := http.Get(d.url + "/v2/orders/" + order)
-		d.must(err)
-		d.must(response.Body.Close())
+		check.OK(d.t, err)
+		check.OK(d.t, response.Body.Close())
 		if response.StatusCode != http.StatusNotFound {
 			d.t.Errorf("status %d", response.StatusCode)
 		}
@@ -328,10 +322,10 @@ func TestCashoutOldInvoice(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		lightning := node.Payee{Node: node.New(d.app.DB, d.app.Clocks.Of(realm.Test), "sandbox", true), Network: destination.Main}
 		invoice, err := lightning.Invoice(d.t.Context(), 0, "")
-		d.must(err)
+		check.OK(d.t, err)
 		order := d.order(`{"ln_invoice":"`+invoice+`"}`, 1)
 		_, err = d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 2*time.Hour, nil)
-		d.must(err)
+		check.OK(d.t, err)
 		if c := d.decide(good...); !c.Unpaid() {
 			d.t.Fatalf("%s: %s", c.Status, c.Reason)
 		}
@@ -339,7 +333,7 @@ func TestCashoutOldInvoice(t *testing.T) {
 			d.t.Errorf("%v", got)
 		}
 		fresh, err := lightning.Invoice(d.t.Context(), 0, "")
-		d.must(err)
+		check.OK(d.t, err)
 		d.call("POST", "/v2/orders/"+order+"/payment", `{"ln_invoice":"`+fresh+`"}`)
 		d.run()
 		if got := d.status(order); got["status"] != "completed" {

@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -42,9 +43,9 @@ func join(t testing.TB, db *storage.DB, keys *vault.Vault) *process {
 	p := &process{t: t, clock: clock.NewManual(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC))}
 	clocks, logger, log := clock.NewRealms(p.clock), slog.New(slog.DiscardHandler), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	p.must(hooks.Refresh(t.Context()))
+	check.OK(p.t, hooks.Refresh(t.Context()))
 	p.Alerts = wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
-	p.must(p.Refresh(t.Context()))
+	check.OK(p.t, p.Refresh(t.Context()))
 	p.books = ledger.New(db, clocks, ledger.Config{Watch: p.Watch})
 	t.Cleanup(p.books.Close)
 	p.Service = wallet.New(p.books, hooks.Outbox, clocks)
@@ -66,30 +67,23 @@ func each(t *testing.T, test func(t *testing.T, p, other *process)) {
 		p, other := join(t, db, keys), join(t, db, keys)
 		customer, err := account.New(account.Deps{DB: db, Vault: keys, Audit: p.Audit, Clocks: p.Clocks, Logger: p.Logger}).
 			CreateCustomer(t.Context(), ada, account.NewCustomer{Name: "Acme"})
-		p.must(err)
+		check.OK(p.t, err)
 		p.book, other.book = customer.Test, customer.Test
 		test(t, p, other)
 	})
-}
-
-func (p *process) must(err error) {
-	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
 }
 
 // set sets an alert at some cents.
 func (p *process) set(cents int64) {
 	p.t.Helper()
 	_, err := p.SetAlert(p.t.Context(), wallet.Alert{Book: p.book, Realm: realm.Test, Threshold: money.New(cents, money.USD), Actor: ada})
-	p.must(err)
+	check.OK(p.t, err)
 }
 
 func (p *process) load(reference string, amount money.Amount) {
 	p.t.Helper()
 	_, err := p.Load(p.t.Context(), wallet.Load{Book: p.book, Realm: realm.Test, Amount: amount, Reference: reference, Actor: ada})
-	p.must(err)
+	check.OK(p.t, err)
 }
 
 // shop is who is paid.
@@ -105,7 +99,7 @@ func (p *process) submit(op ledger.Operation) (ledger.Outcome, error) {
 func (p *process) spend(cents int64) ledger.Outcome {
 	p.t.Helper()
 	o, err := p.submit(ledger.Operation{Postings: []ledger.Posting{{Debit: wallet.Account(money.USD).ID, Credit: shop.ID, Amount: money.New(cents, money.USD)}}})
-	p.must(err)
+	check.OK(p.t, err)
 	return o
 }
 
@@ -113,7 +107,7 @@ func (p *process) spend(cents int64) ledger.Outcome {
 func (p *process) told() string {
 	p.t.Helper()
 	events, err := p.Outbox.List(p.t.Context(), webhook.EventFilter{Book: p.book, Type: "wallet.low_balance", Limit: 100})
-	p.must(err)
+	check.OK(p.t, err)
 	var balances []string
 	for _, e := range events {
 		_, rest, _ := strings.Cut(string(e.Data), `"balance":"`)
@@ -151,10 +145,10 @@ func TestLowBalance(t *testing.T) {
 		p.load("fourth", money.New(1001, money.USD))
 		hold := ledger.HoldChange{Action: ledger.Place, ID: "hold_1", Amount: money.New(950, money.USD), Debit: wallet.Account(money.USD).ID, Credit: shop.ID}
 		_, err := p.submit(ledger.Operation{Holds: []ledger.HoldChange{hold}})
-		p.must(err)
+		check.OK(p.t, err)
 		p.wantTold("held", "9.99 9.50")
 		_, err = p.submit(ledger.Operation{Holds: []ledger.HoldChange{{Action: ledger.Capture, ID: "hold_1"}}})
-		p.must(err)
+		check.OK(p.t, err)
 		p.wantTold("captured what was held", "9.99 9.50")
 		load, found, err := p.books.FindByKey(t.Context(), p.book, "wallet.load/fourth")
 		if err != nil || !found {
@@ -162,17 +156,17 @@ func TestLowBalance(t *testing.T) {
 		}
 		p.load("fifth", money.New(60, money.USD))
 		_, err = p.books.Submit(t.Context(), ledger.Operation{Book: p.book, Kind: "transaction.reverse", Reverses: load.Transaction, At: p.clock.Now()})
-		p.must(err)
+		check.OK(p.t, err)
 		p.wantTold("reversed", "9.99 9.50 0.09")
 		events, err := p.Outbox.List(t.Context(), webhook.EventFilter{Book: p.book, Type: "wallet.low_balance", Limit: 100})
-		p.must(err)
+		check.OK(p.t, err)
 		first := events[len(events)-1]
 		want := fmt.Sprintf(`{"balance":"9.99","threshold":"10.00","currency":"USD","transaction_id":"%s"}`, crossing.Transaction)
 		if diff := cmp.Diff(want, string(first.Data)); diff != "" || first.Realm != realm.Test {
 			t.Errorf("%s: %s", first.Realm, diff)
 		}
 		report, err := ledger.Verify(t.Context(), p.DB, nil)
-		p.must(err)
+		check.OK(p.t, err)
 		if len(report.Problems) > 0 {
 			t.Errorf("the books: %v", report.Problems)
 		}
@@ -191,9 +185,9 @@ func TestAlertsAreTheirWallets(t *testing.T) {
 		}
 		p.wantTold("refused", "")
 		_, err := p.SetAlert(t.Context(), wallet.Alert{Book: p.book, Realm: realm.Test, Threshold: money.New(100, money.EUR), Actor: "key_1"})
-		p.must(err)
+		check.OK(p.t, err)
 		list, err := p.List(t.Context(), p.book)
-		p.must(err)
+		check.OK(p.t, err)
 		var got []string
 		for _, a := range list {
 			got = append(got, a.Threshold.Currency.String()+" "+a.Threshold.String()+" "+a.Actor)
@@ -218,19 +212,19 @@ func TestAlertsAreTheirWallets(t *testing.T) {
 func TestAlertsAreFollowed(t *testing.T) {
 	each(t, func(t *testing.T, p, other *process) {
 		p.set(1000)
-		p.must(other.Refresh(t.Context()))
+		check.OK(p.t, other.Refresh(t.Context()))
 		other.load("first", money.New(1000, money.USD))
 		other.spend(1)
 		p.wantTold("spent elsewhere", "9.99")
 		p.set(500)
 		other.set(400)
-		p.must(other.Refresh(t.Context()))
+		check.OK(p.t, other.Refresh(t.Context()))
 		other.spend(550)
 		p.wantTold("above what it set itself", "9.99")
 		other.spend(50)
 		p.wantTold("below", "9.99 3.99")
 		p.set(0)
-		p.must(other.Refresh(t.Context()))
+		check.OK(p.t, other.Refresh(t.Context()))
 		other.load("second", money.New(1000, money.USD))
 		other.spend(1300)
 		p.wantTold("taken away elsewhere", "9.99 3.99")
@@ -241,7 +235,7 @@ func TestAlertsAreFollowed(t *testing.T) {
 func TestLowBalanceOnce(t *testing.T) {
 	each(t, func(t *testing.T, p, other *process) {
 		p.set(1000)
-		p.must(other.Refresh(t.Context()))
+		check.OK(p.t, other.Refresh(t.Context()))
 		p.load("first", money.New(2000, money.USD))
 		var group sync.WaitGroup
 		for i := range 40 {

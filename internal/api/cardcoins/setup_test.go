@@ -28,7 +28,6 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
 	"github.com/scripcards/scrip/internal/webhook"
-	"github.com/scripcards/scrip/spec"
 )
 
 // front is the dialect before a desk of the test realm.
@@ -88,12 +87,8 @@ var tokenOf = regexp.MustCompile(`"order_id":"([A-Za-z0-9]{20})"`)
 
 // golden plays a file with what a test does between requests.
 func (f *front) golden(t testing.TB) wiretest.Golden {
-	document, ok := spec.Document("cardcoins")
-	if !ok {
-		t.Fatal("there is no cardcoins/openapi.yaml")
-	}
 	return wiretest.Golden{
-		Handler: http.HandlerFunc(f.listen), Document: wiretest.Load(t, document), AnyMedia: true,
+		Handler: http.HandlerFunc(f.listen), Document: wiretest.Load(t, wiretest.Published(t, "cardcoins")), AnyMedia: true,
 		Rules: []wiretest.Rule{{Name: "order", Pattern: tokenOf}},
 		Prepare: func(_ testing.TB, r *http.Request, body []byte) {
 			r.RemoteAddr = "192.0.2.7:4711"

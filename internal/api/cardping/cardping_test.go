@@ -23,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -60,7 +61,7 @@ func TestPublishedSample(t *testing.T) {
 func (b *bundle) events() map[string]int {
 	b.t.Helper()
 	found, err := b.Webhooks.Outbox.List(b.t.Context(), webhook.EventFilter{Book: b.acme.Test, Limit: webhook.MaxLimit})
-	b.must(err)
+	check.OK(b.t, err)
 	count := map[string]int{}
 	for _, e := range found {
 		count[e.Type]++
@@ -347,8 +348,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 			}
 		}
 		b.deliver()
-		for _, d := range b.receiver.take() {
-			fmt.Fprintln(&heard, d.body)
+		for _, d := range b.receiver.Take() {
+			fmt.Fprintln(&heard, d.Body)
 		}
 		texts := map[string]string{"an answer or an event": heard.String(), "the log": b.log.String(), "the database": testkit.Contents(t, b.DB)}
 		if !strings.Contains(texts["the database"], string(b.acme.Test)) {
@@ -390,7 +391,7 @@ func (b *bundle) issued(r realm.Realm) (number, key string) {
 	b.t.Helper()
 	shop := giftcard.Merchant{Book: b.acme.Book(r), Realm: r, Actor: seeder}
 	made, err := b.cards.Create(b.t.Context(), shop, giftcard.Issue{Title: "Gift", TemplateID: "aurora", Amount: money.New(2500, money.EUR)})
-	b.must(err)
+	check.OK(b.t, err)
 	return made.Card.Number.Reveal(), made.Key.Reveal()
 }
 

@@ -1,10 +1,7 @@
 package cardping
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -12,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 )
@@ -21,7 +19,7 @@ import (
 func TestErrorTable(t *testing.T) {
 	const text = "the reason in words"
 	for _, code := range fault.Codes() {
-		w := render(t, fault.New(code, text))
+		w := render(fault.New(code, text))
 		var got envelope
 		decoder := json.NewDecoder(w.Body)
 		decoder.DisallowUnknownFields()
@@ -49,7 +47,7 @@ func TestErrorTable(t *testing.T) {
 
 // An answer that no limit was asked about shows that nothing is left until it may be tried again.
 func TestUncounted(t *testing.T) {
-	h := render(t, fault.New(fault.Overloaded, "busy").After(1500*time.Millisecond)).Header()
+	h := render(fault.New(fault.Overloaded, "busy").After(1500 * time.Millisecond)).Header()
 	for name, want := range map[string]string{"X-RateLimit-Limit": "7", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1795251602", "Retry-After": "2"} {
 		if got := h.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -71,16 +69,7 @@ func TestFull(t *testing.T) {
 }
 
 // render answers a call that fails with f, over no limits.
-func render(t *testing.T, f *fault.Error) *httptest.ResponseRecorder {
-	t.Helper()
+func render(f *fault.Error) *httptest.ResponseRecorder {
 	a := &api{Deps: Deps{Clocks: clock.NewRealms(clock.NewManual(time.Unix(1795251600, 0)))}, perAddress: []wire.Window{{Limit: 7, Per: time.Minute}}}
-	s := wire.New(wire.NewKit(wire.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}),
-		wire.Dialect[account.Principal]{Name: "errors", LimitHeaders: limitHeaders, Faults: faults, FaultBody: a.refuse})
-	wire.Handle(s, wire.Spec{Name: "fail", Method: http.MethodGet, Path: "/fail", Public: true},
-		func(context.Context, *call, wire.None) (wire.None, error) { return wire.None{}, f })
-	mux := http.NewServeMux()
-	s.Mount(mux)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fail", nil))
-	return w
+	return wiretest.Refuse(wire.Dialect[account.Principal]{Name: "errors", LimitHeaders: limitHeaders, Faults: faults, FaultBody: a.refuse}, f)
 }

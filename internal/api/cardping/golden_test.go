@@ -1,20 +1,17 @@
 package cardping_test
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/trace"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -35,7 +32,7 @@ func TestGoldens(t *testing.T) {
 }
 
 func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
-	told := map[webhook.EventID]bool{}
+	told := trace.Events(b.Webhooks.Outbox, b.acme.Test, b.acme.Live, b.rival.Test, b.rival.Live)
 	vars := map[string]string{"receiver": b.receiver.URL, "unknown_key": "cp_test_sk_" + strings.Repeat("x", 32)}
 	for name, key := range b.keys {
 		vars[name] = key
@@ -47,35 +44,31 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 			{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
 			{Name: "card", Pattern: regexp.MustCompile(`"card_id":"([^"]+)"`)},
 		},
-		Prepare: func(_ testing.TB, r *http.Request, body []byte) {
-			if len(body) > 0 && r.Header.Get("Content-Type") == "" {
-				r.Header.Set("Content-Type", "application/json")
-			}
-		},
-		Sections: map[string]func(testing.TB, string) string{"events": func(_ testing.TB, step string) string {
+		Prepare: wiretest.AsJSON,
+		Sections: map[string]func(testing.TB, string) string{"events": func(t testing.TB, step string) string {
 			if strings.HasPrefix(step, "batch_") {
 				return "" // in any order
 			}
-			return b.told(told)
+			return told(t, step)
 		}},
 		Actions: map[string]func(testing.TB, []string){
 			"wait": func(_ testing.TB, args []string) {
 				d, err := time.ParseDuration(args[0])
-				b.must(err)
+				check.OK(b.t, err)
 				b.clock.Advance(d)
 			},
 			"dns":     func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
 			"silence": func(testing.TB, []string) { b.dns.Break(true) },
 			"revoke": func(t testing.TB, args []string) {
-				b.must(b.Accounts.RevokeKey(t.Context(), seeder, b.refs[args[0]]))
+				check.OK(b.t, b.Accounts.RevokeKey(t.Context(), seeder, b.refs[args[0]]))
 			},
 			"suspend": func(t testing.TB, _ []string) {
 				_, err := b.Accounts.Suspend(t.Context(), seeder, b.acme.ID, "unpaid")
-				b.must(err)
+				check.OK(b.t, err)
 			},
 			"disable": func(t testing.TB, args []string) {
 				_, err := b.Webhooks.Disable(t.Context(), webhook.Change{Book: b.acme.Test, Endpoint: webhook.EndpointID(args[0]), Actor: seeder}, "complaints")
-				b.must(err)
+				check.OK(b.t, err)
 			},
 		},
 	}
@@ -93,25 +86,6 @@ func (b *bundle) counted() http.Handler {
 	})
 }
 
-// told lists the events since it was last asked.
-func (b *bundle) told(told map[webhook.EventID]bool) string {
-	var out strings.Builder
-	for _, customer := range []account.Customer{b.acme, b.rival} {
-		for _, book := range []ledger.BookID{customer.Test, customer.Live} {
-			found, err := b.Webhooks.Outbox.List(b.t.Context(), webhook.EventFilter{Book: book, Limit: webhook.MaxLimit})
-			b.must(err)
-			for i := range found {
-				e := found[len(found)-1-i]
-				if !told[e.ID] {
-					told[e.ID] = true
-					fmt.Fprintf(&out, "%s %s %s\n", e.Realm, e.Type, e.Data)
-				}
-			}
-		}
-	}
-	return out.String()
-}
-
 var codeOf = regexp.MustCompile(`"code":"([a-z_]+)"`)
 
 // unreachable are the codes that no golden request leads to, with the reason or the
@@ -127,35 +101,6 @@ var unreachable = map[string]string{
 
 // No route is without a golden success, and no code that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
-	surface := newSurface(t)
-	mux, missing, names := http.NewServeMux(), map[string]bool{}, map[string]string{}
-	for _, r := range surface.Routes() {
-		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
-		names[r.Method+" "+r.Path] = r.Name
-		missing[r.Name] = true
-	}
-	for _, verdict := range surface.Table() {
-		missing[verdict.Code] = unreachable[verdict.Code] == ""
-	}
-	for _, x := range wiretest.Steps(t, goldens, codeOf) {
-		missing[x.Word] = false
-		if !strings.HasPrefix(x.Status, "2") {
-			continue
-		}
-		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", x.Where, err)
-		}
-		_, pattern := mux.Handler(r)
-		missing[names[pattern]] = false
-	}
-	var bare []string
-	for name, is := range missing {
-		if is {
-			bare = append(bare, name)
-		}
-	}
-	if diff := cmp.Diff([]string(nil), bare); diff != "" {
-		t.Errorf("routes without a golden success and codes without a golden refusal: %s", diff)
-	}
+	s := newSurface(t)
+	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
 }

@@ -5,21 +5,19 @@ import (
 	"crypto/x509"
 	"image"
 	"image/png"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cardping"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -28,9 +26,11 @@ import (
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/testkit/nameserver"
+	"github.com/scripcards/scrip/internal/testkit/receiver"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -54,12 +54,12 @@ type bundle struct {
 	acme, rival account.Customer
 	keys        map[string]string // by name
 	refs        map[string]account.KeyRef
-	receiver    *receiver
+	receiver    *receiver.Server
 }
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, keys: map[string]string{}, refs: map[string]account.KeyRef{}, receiver: newReceiver(t), dns: nameserver.Start(t)}
+	b := &bundle{t: t, clock: clock.NewManual(began), keys: map[string]string{}, refs: map[string]account.KeyRef{}, receiver: receiver.Start(t), dns: nameserver.Start(t)}
 	b.build(db)
 	b.seed()
 	b.mount()
@@ -67,55 +67,48 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 }
 
 func (b *bundle) build(db *storage.DB) {
-	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
-	b.must(err)
-	keys, err := vault.Open(b.t.Context(), db, master)
-	b.must(err)
-	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
-	b.jobs = job.New(db, clocks, logger)
 	roots := x509.NewCertPool()
 	roots.AddCert(b.receiver.Certificate())
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log, Guard: &webhook.Guard{AllowPrivate: true},
-		Logger: logger, Config: webhook.Config{Roots: roots}})
-	b.must(hooks.Refresh(b.t.Context()))
-	books := ledger.New(db, clocks, ledger.Config{})
-	b.t.Cleanup(books.Close)
+	g := ground.Lay(b.t, db, clock.NewRealms(b.clock), func(hooks *webhook.Deps) {
+		hooks.Guard, hooks.Config = &webhook.Guard{AllowPrivate: true}, webhook.Config{Roots: roots}
+	})
+	b.jobs, b.log = g.Jobs, g.Log
 	limits := limit.New(db, b.clock)
 	b.t.Cleanup(limits.Close)
-	b.cards = giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+	b.cards = giftcard.New(giftcard.Deps{DB: db, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks,
 		Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})})
-	pings := ping.New(ping.Deps{DB: db, Vault: keys, Clocks: clocks, Outbox: hooks.Outbox, Audit: log, Limits: limits, Cards: b.cards,
-		Policy: ping.DefaultPolicy(), Logger: logger})
+	pings := ping.New(ping.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Outbox: g.Hooks.Outbox, Audit: g.Audit, Limits: limits, Cards: b.cards,
+		Policy: ping.DefaultPolicy(), Logger: g.Logger})
 	b.t.Cleanup(pings.Close)
-	b.must(pings.Refresh(b.t.Context()))
-	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
-	b.Deps = cardping.Deps{DB: db, Vault: keys, Clocks: clocks, Accounts: accounts, Webhooks: hooks, Take: limits.Take,
-		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: log, Accounts: accounts, Clocks: clocks, Jobs: b.jobs, Resolver: b.dns.Resolver()})}
+	check.OK(b.t, pings.Refresh(b.t.Context()))
+	accounts := account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})
+	b.Deps = cardping.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Accounts: accounts, Webhooks: g.Hooks, Take: limits.Take,
+		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: g.Audit, Accounts: accounts, Clocks: g.Clocks, Jobs: g.Jobs, Resolver: b.dns.Resolver()})}
 }
 
 func (b *bundle) seed() {
 	var err error
 	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.key("acme", b.acme.Test, account.ScopeAll)
 	b.key("acme_live", b.acme.Live, account.ScopeAll)
 	b.key("rival", b.rival.Test, account.ScopeAll)
 	b.key("pinger", b.acme.Test, account.ScopePing)
 	b.key("reader", b.acme.Test, account.ScopeWebhookRead)
 	_, err = b.cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: "aurora", Name: "Aurora", Image: b.cover(), Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 	brief, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: b.acme.Test, ExpiresAt: began.Add(time.Hour),
 		KeySettings: account.KeySettings{Name: "brief", Scopes: account.NewScopes(account.ScopeAll)}})
-	b.must(err)
+	check.OK(b.t, err)
 	b.keys["brief"] = brief.Secret.Reveal()
 }
 
 // cover is a small picture.
 func (b *bundle) cover() []byte {
 	var out bytes.Buffer
-	b.must(png.Encode(&out, image.NewRGBA(image.Rect(0, 0, 16, 16))))
+	check.OK(b.t, png.Encode(&out, image.NewRGBA(image.Rect(0, 0, 16, 16))))
 	return out.Bytes()
 }
 
@@ -123,7 +116,7 @@ func (b *bundle) key(name string, book ledger.BookID, scope account.Scope) {
 	b.t.Helper()
 	made, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: book,
 		KeySettings: account.KeySettings{Name: name, Scopes: account.NewScopes(scope)}})
-	b.must(err)
+	check.OK(b.t, err)
 	b.keys[name], b.refs[name] = made.Secret.Reveal(), made.KeyRef
 }
 
@@ -135,44 +128,28 @@ func (b *bundle) mount() {
 	b.handler = mux
 }
 
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // do sends a request under a key by name; a body is JSON.
 func (b *bundle) do(key, method, target, body string) *httptest.ResponseRecorder {
 	return send(b.handler, b.keys[key], method, target, body)
 }
 
 func send(h http.Handler, key, method, target, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	if key != "" {
-		r.Header.Set("X-API-Key", key)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	return wiretest.Send(h, method+" "+target, body, "X-API-Key", key)
 }
 
 // deliver sends what webhooks are owed.
 func (b *bundle) deliver() {
 	b.t.Helper()
 	_, err := b.Webhooks.Dispatch(b.t.Context())
-	b.must(err)
-	b.must(b.jobs.Drain(b.t.Context()))
+	check.OK(b.t, err)
+	check.OK(b.t, b.jobs.Drain(b.t.Context()))
 }
 
 // purge removes the answers that are over their time.
 func (b *bundle) purge(t testing.TB) {
 	t.Helper()
 	_, err := idempotency.Purge(t.Context(), b.DB, b.clock.Now())
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // quiet fails when something was logged as a mistake.
@@ -181,44 +158,6 @@ func (b *bundle) quiet() {
 	if b.log.Len() > 0 {
 		b.t.Errorf("the log is not empty: %s", b.log)
 	}
-}
-
-// delivery is a request that the receiver got.
-type delivery struct {
-	signature string
-	body      string
-}
-
-// receiver takes webhooks.
-type receiver struct {
-	*httptest.Server
-	mu  sync.Mutex
-	got []delivery
-}
-
-func newReceiver(t testing.TB) *receiver {
-	r := &receiver{}
-	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.got = append(r.got, delivery{q.Header.Get("CP-Signature"), string(body)})
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-// take returns what came since it was last asked.
-func (r *receiver) take() []delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	got := r.got
-	r.got = nil
-	return got
 }
 
 // documented returns the first example in a language of the guide for integrators.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/receiver"
 )
 
 // signature is HMAC-SHA256 as RFC 2104 writes it, under a key of at most one block, in
@@ -55,21 +56,21 @@ type message struct {
 var signed = regexp.MustCompile(`^t=([0-9]+)((?:,v1=[0-9a-f]{64})+)$`)
 
 // open checks a delivery as its receiver would and returns what is in it.
-func open(t *testing.T, d delivery, secret string, at time.Time) message {
+func open(t *testing.T, d receiver.Delivery, secret string, at time.Time) message {
 	t.Helper()
-	parts := signed.FindStringSubmatch(d.signature)
+	parts := signed.FindStringSubmatch(d.Get("CP-Signature"))
 	if parts == nil {
-		t.Fatalf("CP-Signature is %q", d.signature)
+		t.Fatalf("CP-Signature is %q", d.Get("CP-Signature"))
 	}
 	if parts[1] != strconv.FormatInt(at.Unix(), 10) {
 		t.Errorf("signed at %s, sent at %d", parts[1], at.Unix())
 	}
-	if !slices.Contains(strings.Split(parts[2], ",v1="), signature(secret, parts[1], d.body)) {
-		t.Errorf("no signature of %s is made with the secret", d.signature)
+	if !slices.Contains(strings.Split(parts[2], ",v1="), signature(secret, parts[1], d.Body)) {
+		t.Errorf("no signature of %s is made with the secret", d.Get("CP-Signature"))
 	}
 	var m message
-	if err := json.Unmarshal([]byte(d.body), &m); err != nil {
-		t.Fatalf("%v in %s", err, d.body)
+	if err := json.Unmarshal([]byte(d.Body), &m); err != nil {
+		t.Fatalf("%v in %s", err, d.Body)
 	}
 	return m
 }
@@ -86,7 +87,7 @@ func TestChecksAreTold(t *testing.T) {
 			answer := b.do("acme", "POST", pingPath, body).Body.String()
 			b.deliver()
 			types := map[string]bool{}
-			for _, d := range b.receiver.take() {
+			for _, d := range b.receiver.Take() {
 				m := open(t, d, secret, b.clock.Now())
 				types[m.Type] = true
 				switch m.Type {
@@ -103,8 +104,8 @@ func TestChecksAreTold(t *testing.T) {
 					}
 					cards[risk.CardID] = true
 				}
-				if strings.Contains(d.body, "6006491300") || strings.Contains(d.body, "6006-4913") {
-					t.Errorf("the event holds the number: %s", d.body)
+				if strings.Contains(d.Body, "6006491300") || strings.Contains(d.Body, "6006-4913") {
+					t.Errorf("the event holds the number: %s", d.Body)
 				}
 			}
 			if want := map[string]bool{"ping.completed": true}; body == sample && !cmp.Equal(want, types) {
@@ -134,14 +135,14 @@ func TestRotation(t *testing.T) {
 			t.Helper()
 			b.do("acme", "POST", pingPath, sample)
 			b.deliver()
-			got := b.receiver.take()
+			got := b.receiver.Take()
 			if len(got) != 1 {
 				t.Fatalf("%d deliveries", len(got))
 			}
 			for _, secret := range secrets {
 				open(t, got[0], secret, b.clock.Now())
 			}
-			if n := strings.Count(got[0].signature, "v1="); n != len(secrets) {
+			if n := strings.Count(got[0].Get("CP-Signature"), "v1="); n != len(secrets) {
 				t.Errorf("%d signatures, want %d", n, len(secrets))
 			}
 		}
@@ -161,7 +162,7 @@ func TestGuideVerifies(t *testing.T) {
 	_, secret := b.hooked(`["ping.completed"]`)
 	b.do("acme", "POST", pingPath, sample)
 	b.deliver()
-	got := b.receiver.take()
+	got := b.receiver.Take()
 	if len(got) != 1 {
 		t.Fatalf("%d deliveries", len(got))
 	}
@@ -203,20 +204,20 @@ type reception struct {
 	good                       bool
 }
 
-func received(d delivery, secret string, now int64) []reception {
-	_, signatures, _ := strings.Cut(d.signature, ",")
+func received(d receiver.Delivery, secret string, now int64) []reception {
+	_, signatures, _ := strings.Cut(d.Get("CP-Signature"), ",")
 	at := func(t int64) string { return "t=" + strconv.FormatInt(t, 10) }
 	return []reception{
-		{"as sent", d.signature, d.body, secret, now, true},
-		{"beside another signature", at(now) + ",v1=" + strings.Repeat("0", 64) + "," + signatures, d.body, secret, now, true},
-		{"a little late", d.signature, d.body, secret, now + 299, true},
-		{"too late", d.signature, d.body, secret, now + 301, false},
-		{"too early", d.signature, d.body, secret, now - 301, false},
-		{"another body", d.signature, d.body + " ", secret, now, false},
-		{"another secret", d.signature, d.body, secret + "x", now, false},
-		{"another time", at(now+1) + "," + signatures, d.body, secret, now, false},
-		{"two times", at(now) + "," + d.signature, d.body, secret, now, false},
-		{"no signature", at(now), d.body, secret, now, false},
-		{"nothing", "", d.body, secret, now, false},
+		{"as sent", d.Get("CP-Signature"), d.Body, secret, now, true},
+		{"beside another signature", at(now) + ",v1=" + strings.Repeat("0", 64) + "," + signatures, d.Body, secret, now, true},
+		{"a little late", d.Get("CP-Signature"), d.Body, secret, now + 299, true},
+		{"too late", d.Get("CP-Signature"), d.Body, secret, now + 301, false},
+		{"too early", d.Get("CP-Signature"), d.Body, secret, now - 301, false},
+		{"another body", d.Get("CP-Signature"), d.Body + " ", secret, now, false},
+		{"another secret", d.Get("CP-Signature"), d.Body, secret + "x", now, false},
+		{"another time", at(now+1) + "," + signatures, d.Body, secret, now, false},
+		{"two times", at(now) + "," + d.Get("CP-Signature"), d.Body, secret, now, false},
+		{"no signature", at(now), d.Body, secret, now, false},
+		{"nothing", "", d.Body, secret, now, false},
 	}
 }

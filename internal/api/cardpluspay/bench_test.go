@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // crowd puts n items into the catalog.
@@ -23,7 +24,7 @@ func (b *bundle) crowd(n int) {
 			[3]string{"US", "DE FR", ""}[i%3])
 	}
 	_, err := b.catalog.Import(context.Background(), strings.NewReader(text.String()), catalog.ImportOptions{Format: catalog.CSV, Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // BenchmarkCatalog is one page of the catalog from request to answer on SQLite, without the

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const three = `{"item_code":"GOOGLE-5USD-KOXx","quantity":3}`
@@ -43,7 +44,7 @@ func TestPublishedTypes(t *testing.T) {
 func (b *bundle) placed() int {
 	b.t.Helper()
 	page, err := b.Orders.List(b.t.Context(), order.Filter{Book: b.acme.Test})
-	b.must(err)
+	check.OK(b.t, err)
 	return page.Total
 }
 
@@ -125,7 +126,7 @@ func TestRepeatEnds(t *testing.T) {
 		purge := func() {
 			t.Helper()
 			_, err := idempotency.Purge(t.Context(), b.DB, b.clock.Now())
-			b.must(err)
+			check.OK(b.t, err)
 		}
 		first := b.do("acme", "POST", "/v1/orders", three, "Idempotency-Key", "k").Body.String()
 		b.clock.Advance(24*time.Hour - time.Second)

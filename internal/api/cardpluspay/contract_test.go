@@ -3,8 +3,6 @@ package cardpluspay_test
 import (
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -15,17 +13,9 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
-	"github.com/scripcards/scrip/spec"
 )
 
-func contract(t testing.TB) []byte {
-	t.Helper()
-	text, ok := spec.Document("cardpluspay")
-	if !ok {
-		t.Fatal("there is no cardpluspay/openapi.yaml")
-	}
-	return text
-}
+func contract(t testing.TB) []byte { return wiretest.Published(t, "cardpluspay") }
 
 // newSurface is the dialect over an empty database of the embedded engine.
 func newSurface(t testing.TB) *wire.Surface[account.Principal] {
@@ -40,61 +30,38 @@ func TestDocument(t *testing.T) {
 	wiretest.CheckOpenAPI(t, contract(t), wiretest.Contract{Routes: s.Routes(), Table: s.Table(), Data: "data"})
 }
 
-// The document calls every operation by its route's name, says what it does and which
-// scope it needs, shows examples and every refusal that any call may get; every member
-// of every schema has a description.
+// The document is complete, says which scope a call needs and what it answers, and shows
+// every refusal that any call may get.
 func TestDocumentIsComplete(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromData(contract(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range newSurface(t).Routes() {
-		path := strings.TrimSuffix(strings.TrimPrefix(r.Path, "/v1"), "{$}")
-		op := doc.Paths.Value(path).GetOperation(r.Method)
-		if op.OperationID != r.Name || op.Summary == "" || op.Description == "" || len(op.Tags) != 1 {
-			t.Errorf("%s: the operation needs its id, a summary, a description and one tag", r.Name)
-		}
-		if scope, _ := op.Extensions["x-scope"].(string); scope != r.Scope {
-			t.Errorf("%s: x-scope is %q, the route asks for %q", r.Name, scope, r.Scope)
-		}
-		if public := op.Security != nil && len(*op.Security) == 0; public != r.Public {
-			t.Errorf("%s: public is %t in the document, %t in the route", r.Name, public, r.Public)
-		}
-		if r.Out != reflect.TypeFor[wire.File]() {
-			media := op.Responses.Status(r.Status).Value.Content.Get("application/json")
-			example, _ := media.Example.(map[string]any)
+	wiretest.CheckComplete(t, contract(t), newSurface(t).Routes(), wiretest.Completeness{
+		Examples: true,
+		Statuses: []int{400, 401, 403, 405, 413, 415, 422, 429, 500, 503, 504},
+		Also: func(r wire.Route, op *openapi3.Operation) {
+			if scope, _ := op.Extensions["x-scope"].(string); scope != r.Scope {
+				t.Errorf("%s: x-scope is %q, the route asks for %q", r.Name, scope, r.Scope)
+			}
+			if public := op.Security != nil && len(*op.Security) == 0; public != r.Public {
+				t.Errorf("%s: public is %t in the document, %t in the route", r.Name, public, r.Public)
+			}
+			if r.Out == reflect.TypeFor[wire.File]() {
+				return
+			}
+			example, _ := op.Responses.Status(r.Status).Value.Content.Get("application/json").Example.(map[string]any)
 			if example["message"] != r.Message {
 				t.Errorf("%s: the example says %q, the route %q", r.Name, example["message"], r.Message)
 			}
-		}
-		for _, status := range []int{400, 401, 403, 405, 413, 415, 422, 429, 500, 503, 504} {
-			if op.Responses.Status(status) == nil {
-				t.Errorf("%s: the document has no response %d", r.Name, status)
-			}
-		}
-	}
-	for name, ref := range doc.Components.Schemas {
-		for member, property := range ref.Value.Properties {
-			if property.Value.Description == "" {
-				t.Errorf("schema %s: %s has no description", name, member)
-			}
-		}
-	}
+		},
+	})
 }
 
 // No code of the closed list of faults is shown with a status that says something else
 // about it; the published statuses are as they are published.
 func TestStatusesFitKinds(t *testing.T) {
-	fits := map[fault.Kind][]int{
+	table := newSurface(t).Table()
+	wiretest.CheckKinds(t, table, map[fault.Kind][]int{
 		fault.KindInvalid: {400, 405, 413, 415, 422}, fault.KindUnauthenticated: {401}, fault.KindForbidden: {403}, fault.KindNotFound: {404},
 		fault.KindConflict: {409}, fault.KindPrecondition: {400, 403, 409}, fault.KindLimit: {429}, fault.KindUnavailable: {503, 504}, fault.KindInternal: {500},
-	}
-	table := newSurface(t).Table()
-	for code, v := range table {
-		if !slices.Contains(fits[code.Kind()], v.Status) {
-			t.Errorf("%s, which is %s, has status %d", code, code.Kind(), v.Status)
-		}
-	}
+	})
 	for code, status := range map[fault.Code]int{fault.InsufficientFunds: 400, fault.OutOfStock: 400, fault.CredentialsInvalid: 401, fault.NotFound: 404,
 		fault.InvalidRequest: 422, fault.RateLimited: 429, fault.Internal: 500} {
 		if table[code].Status != status {

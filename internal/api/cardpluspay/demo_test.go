@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit/demo"
 )
 
 // reseller is a client that knows of an installation what is published: the page, and
@@ -82,35 +80,10 @@ func (r reseller) call(method, path, body string) (int, published) {
 	return response.StatusCode, p
 }
 
-// demo serves the demonstration and returns its address, and where it logs.
-func demo(t *testing.T) (*server.App, string, *bytes.Buffer) {
-	t.Helper()
-	log := &bytes.Buffer{}
-	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := app.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := app.Demo(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	for _, s := range app.Surfaces(server.HTTP{}) {
-		s.Mount(mux)
-	}
-	web := httptest.NewServer(mux)
-	t.Cleanup(web.Close)
-	return app, web.URL, log
-}
-
 // The published flow works over HTTP against the installation as it is put together, with
 // the demonstration's catalog: balance, catalog, check, order, status.
 func TestPublishedFlow(t *testing.T) {
-	_, url, log := demo(t)
+	_, url, log := demo.Serve(t)
 	r := reseller{t: t, url: url + "/v1"}
 	status, balance := r.call("GET", "/balance", "")
 	if status != 200 || !balance.Success || balance.Data.Balance != "100.50" || balance.Data.Currency != "USD" || balance.Data.State != "success" {
@@ -153,7 +126,7 @@ func TestSignedWithOpenSSL(t *testing.T) {
 		}
 		t.Fatal(err)
 	}
-	app, url, _ := demo(t)
+	app, url, _ := demo.Serve(t)
 	dir := t.TempDir()
 	private, public, text := filepath.Join(dir, "key.pem"), filepath.Join(dir, "public.pem"), filepath.Join(dir, "challenge")
 	openssl := func(args ...string) []byte {

@@ -1,16 +1,14 @@
 package cardpluspay
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
@@ -19,7 +17,7 @@ import (
 func TestErrorTable(t *testing.T) {
 	const text = "the reason in words"
 	for _, code := range fault.Codes() {
-		w := render(t, fault.New(code, text).At("quantity").With("required", "14.70").With("balance", "9.80").With("requested", "3"))
+		w := render(fault.New(code, text).At("quantity").With("required", "14.70").With("balance", "9.80").With("requested", "3"))
 		var got struct {
 			Success bool
 			Message string
@@ -55,15 +53,6 @@ func TestErrorTable(t *testing.T) {
 }
 
 // render answers a call that fails with f.
-func render(t *testing.T, f *fault.Error) *httptest.ResponseRecorder {
-	t.Helper()
-	s := wire.New(wire.NewKit(wire.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}),
-		wire.Dialect[account.Principal]{Name: "errors", Success: success, Faults: faults, FaultBody: failure})
-	wire.Handle(s, wire.Spec{Name: "fail", Method: http.MethodGet, Path: "/fail", Public: true},
-		func(context.Context, *call, wire.None) (wire.None, error) { return wire.None{}, f })
-	mux := http.NewServeMux()
-	s.Mount(mux)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fail", nil))
-	return w
+func render(f *fault.Error) *httptest.ResponseRecorder {
+	return wiretest.Refuse(wire.Dialect[account.Principal]{Name: "errors", Success: success, Faults: faults, FaultBody: failure}, f)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cardpluspay"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
@@ -37,6 +38,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -82,21 +84,21 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 
 func (b *bundle) build(db *storage.DB) {
 	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
-	b.must(err)
+	check.OK(b.t, err)
 	keys, err := vault.Open(b.t.Context(), db, master)
-	b.must(err)
+	check.OK(b.t, err)
 	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
 	b.queue = job.New(db, clocks, logger)
 	b.hooks = webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.queue, Audit: log, Logger: logger})
-	b.must(b.hooks.Refresh(b.t.Context()))
+	check.OK(b.t, b.hooks.Refresh(b.t.Context()))
 	alerts := wallet.NewAlerts(wallet.AlertDeps{DB: db, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks, Logger: logger})
-	b.must(alerts.Refresh(b.t.Context()))
+	check.OK(b.t, alerts.Refresh(b.t.Context()))
 	b.books = ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	b.t.Cleanup(b.books.Close)
 	limits := limit.New(db, b.clock)
 	b.t.Cleanup(limits.Close)
 	b.catalog = catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
-	b.must(b.catalog.Refresh(b.t.Context()))
+	check.OK(b.t, b.catalog.Refresh(b.t.Context()))
 	b.stock = stock.New(stock.Deps{DB: db, Vault: keys, Audit: log, Outbox: b.hooks.Outbox, Clocks: clocks, Catalog: b.catalog, Logger: logger})
 	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
 	b.supply = supply.New(supply.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Catalog: b.catalog, Accounts: accounts, Logger: logger,
@@ -113,9 +115,9 @@ func (b *bundle) build(db *storage.DB) {
 func (b *bundle) seed() {
 	var err error
 	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.key("acme", b.acme.Test, account.ScopeAll)
 	b.key("acme_live", b.acme.Live, account.ScopeAll)
 	b.key("rival", b.rival.Test, account.ScopeAll)
@@ -126,7 +128,7 @@ func (b *bundle) seed() {
 	b.product("STEAM-20USD-PQ2r", "Steam", "Gaming", 2000)
 	b.product("NETFLIX-15USD-Lm4t", "Netflix", "Streaming", 1550)
 	_, err = b.catalog.PutPrice(b.t.Context(), catalog.Rule{Item: google, Basis: catalog.Fixed, Amount: catalog.NewCharged(490, money.USD)}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	b.fill(google, "GPLAY", 12, "")
 	b.fill("NETFLIX-15USD-Lm4t", "NFLX", 3, "7694269")
 }
@@ -134,7 +136,7 @@ func (b *bundle) seed() {
 func (b *bundle) load(book ledger.BookID, cents int64) {
 	b.t.Helper()
 	_, err := b.Wallets.Load(b.t.Context(), wallet.Load{Book: book, Realm: realm.Test, Amount: money.New(cents, money.USD), Reference: "transfer", Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 func (b *bundle) product(code catalog.ItemCode, brand, category string, cents int64) {
@@ -143,7 +145,7 @@ func (b *bundle) product(code catalog.ItemCode, brand, category string, cents in
 	_, _, err := b.catalog.Put(b.t.Context(), catalog.Product{Code: code, Name: brand + " " + face.String() + " USD", Brand: brand, Category: category,
 		Description: "Credit for " + brand + ".", Image: "https://cards.example/" + strings.ToLower(string(code)) + ".png", Face: face, FaceMax: face,
 		Region: "global", Countries: []string{"US"}, Delivery: catalog.Digital, State: catalog.Active}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // spread puts an item with a range of denominations into the catalog, a second later, at 95 %.
@@ -152,9 +154,9 @@ func (b *bundle) spread() {
 	b.clock.Advance(time.Second)
 	_, _, err := b.catalog.Put(b.t.Context(), catalog.Product{Code: "HARBOUR-ANYUSD", Name: "Harbour Books, 10 to 150", Brand: "Harbour Books", Category: "Books",
 		Face: catalog.NewFace(1000, money.USD), FaceMax: catalog.NewFace(15000, money.USD)}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.catalog.PutPrice(b.t.Context(), catalog.Rule{Brand: "Harbour Books", Basis: catalog.OfFace, Percent: 9500}, seeder)
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // drawing is a small picture.
@@ -176,7 +178,7 @@ func (b *bundle) fill(code catalog.ItemCode, prefix string, n int, pin string) {
 		fmt.Fprintf(&file, "%s-%04d,%s\n", prefix, i+1, pin)
 	}
 	report, err := b.stock.Import(b.t.Context(), strings.NewReader(file.String()), stock.Options{Realm: realm.Test, Item: code, Supplier: "house", Batch: prefix, Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 	if report.Added != n {
 		b.t.Fatalf("%s: %+v", code, report)
 	}
@@ -186,7 +188,7 @@ func (b *bundle) key(name string, book ledger.BookID, scope account.Scope) {
 	b.t.Helper()
 	made, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: book,
 		KeySettings: account.KeySettings{Name: name, Scopes: account.NewScopes(scope)}})
-	b.must(err)
+	check.OK(b.t, err)
 	b.keys[name], b.refs[name] = made.Secret.Reveal(), made.KeyRef
 }
 
@@ -195,11 +197,11 @@ func (b *bundle) sign(book ledger.BookID) {
 	b.t.Helper()
 	var err error
 	b.signing, err = rsa.GenerateKey(rand.Reader, 2048)
-	b.must(err)
+	check.OK(b.t, err)
 	der, err := x509.MarshalPKIXPublicKey(&b.signing.PublicKey)
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Accounts.SetSigner(b.t.Context(), seeder, book, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // signature is what openssl dgst -sha256 -sign makes of a challenge, in base64.
@@ -207,7 +209,7 @@ func (b *bundle) signature(challenge string) string {
 	b.t.Helper()
 	sum := sha256.Sum256([]byte(challenge))
 	raw, err := rsa.SignPKCS1v15(nil, b.signing, crypto.SHA256, sum[:])
-	b.must(err)
+	check.OK(b.t, err)
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
@@ -219,33 +221,13 @@ func (b *bundle) mount() {
 	b.handler = mux
 }
 
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // do sends a request under a key by name; a body is JSON. Headers are name, value pairs.
 func (b *bundle) do(key, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	return send(b.handler, b.keys[key], method+" "+target, body, headers...)
 }
 
 func send(h http.Handler, key, line, body string, headers ...string) *httptest.ResponseRecorder {
-	method, target, _ := strings.Cut(line, " ")
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	if key != "" {
-		r.Header.Set("X-API-Key", key)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	return wiretest.Send(h, line, body, append([]string{"X-API-Key", key}, headers...)...)
 }
 
 // quiet fails when something was logged as a mistake.
@@ -260,7 +242,7 @@ func (b *bundle) quiet() {
 func (b *bundle) verified() {
 	b.t.Helper()
 	report, err := ledger.Verify(b.t.Context(), b.DB, nil)
-	b.must(err)
+	check.OK(b.t, err)
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // steam is an item without stock.
@@ -69,15 +70,15 @@ func (b *bundle) supplied() {
 	b.t.Helper()
 	_, err := b.supply.Add(b.t.Context(), supply.Setup{Config: []byte(`{}`), Actor: seeder,
 		Configured: supply.Configured{Realm: realm.Test, ID: "slow", Name: "Slow", Kind: "slow", Active: true}})
-	b.must(err)
-	b.must(b.supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: steam, Supplier: "slow"}, seeder))
+	check.OK(b.t, err)
+	check.OK(b.t, b.supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: steam, Supplier: "slow"}, seeder))
 }
 
 // later lets a while go by and does what is due.
 func (b *bundle) later() {
 	b.t.Helper()
 	b.clock.Advance(5 * time.Minute)
-	b.must(b.queue.Drain(b.t.Context()))
+	check.OK(b.t, b.queue.Drain(b.t.Context()))
 }
 
 // An order under a key that a supplier delivers is answered once: with its codes, if they

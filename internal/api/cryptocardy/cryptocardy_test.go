@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const ad = `{"bin_id":"491653","amount":500,"label":"Ad Spend"}`
@@ -38,7 +39,7 @@ func (b *bundle) create(body string, headers ...string) string {
 func (b *bundle) spent() int64 {
 	b.t.Helper()
 	left, err := b.wallets.Balance(b.t.Context(), b.acme.Test, money.USD)
-	b.must(err)
+	check.OK(b.t, err)
 	return 200_000 - left.Minor
 }
 
@@ -139,7 +140,7 @@ func TestRepeatEnds(t *testing.T) {
 func (b *bundle) purge() {
 	b.t.Helper()
 	_, err := idempotency.Purge(b.t.Context(), b.DB, b.clock.Now())
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // No number, code, seed or webhook's secret is in a table or in the log in the clear,
@@ -159,7 +160,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 		start := send(b.handler, "", "GET /v1/api/", "")
 		secrets = append(secrets, field(t, start, "seed"))
 		b.deliver()
-		if got := b.receiver.take(); len(got) == 0 || !strings.Contains(got[0].body, field(t, w, "otp")) {
+		if got := b.receiver.Take(); len(got) == 0 || !strings.Contains(got[0].Body, field(t, w, "otp")) {
 			t.Errorf("the webhook did not bring the code: %v", got)
 		}
 		rows := testkit.Contents(t, b.DB)
@@ -171,7 +172,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 			}
 		}
 		entries, err := audit.New(db).List(t.Context(), audit.Filter{Book: string(b.acme.Test), Subject: card})
-		b.must(err)
+		check.OK(b.t, err)
 		looks := 0
 		for _, e := range entries {
 			if e.Action == "card.details" && e.Actor == string(b.refs["acme"].ID) {
@@ -334,28 +335,28 @@ func (b *bundle) expectDeliveries(secret string, types ...string) {
 	for _, name := range types {
 		missing[name] = true
 	}
-	for _, got := range b.receiver.take() {
+	for _, got := range b.receiver.Take() {
 		var event struct {
 			ID, Type  string
 			CreatedAt string `json:"created_at"`
 			Data      map[string]any
 		}
-		if err := json.Unmarshal([]byte(got.body), &event); err != nil {
-			b.t.Fatalf("%s: %v", got.body, err)
+		if err := json.Unmarshal([]byte(got.Body), &event); err != nil {
+			b.t.Fatalf("%s: %v", got.Body, err)
 		}
 		delete(missing, event.Type)
 		if event.CreatedAt != "2026-11-21T09:00:00Z" || !strings.HasPrefix(event.ID, "evt_") || len(event.Data) == 0 {
-			b.t.Errorf("the body is %s", got.body)
+			b.t.Errorf("the body is %s", got.Body)
 		}
-		want := map[string]string{"X-CryptoCardy-Signature": signature(secret, got.body), "X-CryptoCardy-Event": event.Type,
+		want := map[string]string{"X-CryptoCardy-Signature": signature(secret, got.Body), "X-CryptoCardy-Event": event.Type,
 			"X-CryptoCardy-Timestamp": strconv.FormatInt(began.Unix(), 10), "Content-Type": "application/json"}
 		for name, value := range want {
-			if got.header.Get(name) != value {
-				b.t.Errorf("%s: %s is %q, want %q", event.Type, name, got.header.Get(name), value)
+			if got.Get(name) != value {
+				b.t.Errorf("%s: %s is %q, want %q", event.Type, name, got.Get(name), value)
 			}
 		}
-		if !strings.HasPrefix(got.header.Get("X-CryptoCardy-Delivery"), "whd_") {
-			b.t.Errorf("%s: the delivery is %q", event.Type, got.header.Get("X-CryptoCardy-Delivery"))
+		if !strings.HasPrefix(got.Get("X-CryptoCardy-Delivery"), "whd_") {
+			b.t.Errorf("%s: the delivery is %q", event.Type, got.Get("X-CryptoCardy-Delivery"))
 		}
 	}
 	if len(missing) > 0 {
@@ -384,7 +385,7 @@ func TestWalletAddsUp(t *testing.T) {
 			var page struct {
 				Balance, TotalDeposited, TotalSpent json.Number
 			}
-			b.must(json.Unmarshal([]byte(strings.NewReplacer("total_deposited", "TotalDeposited", "total_spent", "TotalSpent").Replace(w.Body.String())), &page))
+			check.OK(b.t, json.Unmarshal([]byte(strings.NewReplacer("total_deposited", "TotalDeposited", "total_spent", "TotalSpent").Replace(w.Body.String())), &page))
 			balance, deposited, spent := cents(t, page.Balance), cents(t, page.TotalDeposited), cents(t, page.TotalSpent)
 			if balance != deposited-spent || deposited < 200_000 {
 				t.Errorf("after step %d: %s", i, w.Body)

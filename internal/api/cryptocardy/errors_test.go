@@ -1,18 +1,15 @@
 package cryptocardy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
@@ -21,7 +18,7 @@ import (
 func TestErrorTable(t *testing.T) {
 	const text = "the reason in words"
 	for _, code := range fault.Codes() {
-		w := render(t, fault.New(code, text).After(1500*time.Millisecond))
+		w := render(fault.New(code, text).After(1500 * time.Millisecond))
 		var got problem
 		decoder := json.NewDecoder(w.Body)
 		decoder.DisallowUnknownFields()
@@ -60,15 +57,6 @@ func TestShort(t *testing.T) {
 }
 
 // render answers a call that fails with f.
-func render(t *testing.T, f *fault.Error) *httptest.ResponseRecorder {
-	t.Helper()
-	s := wire.New(wire.NewKit(wire.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}),
-		wire.Dialect[account.Principal]{Name: "errors", Faults: faults, FaultBody: refuse})
-	wire.Handle(s, wire.Spec{Name: "fail", Method: http.MethodGet, Path: "/fail", Public: true},
-		func(context.Context, *call, wire.None) (wire.None, error) { return wire.None{}, f })
-	mux := http.NewServeMux()
-	s.Mount(mux)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fail", nil))
-	return w
+func render(f *fault.Error) *httptest.ResponseRecorder {
+	return wiretest.Refuse(wire.Dialect[account.Principal]{Name: "errors", Faults: faults, FaultBody: refuse}, f)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // holding is one seed with what a generated history did to it, and the sums that its
@@ -100,7 +101,7 @@ func TestIdentities(t *testing.T) {
 // hold makes a customer with a seed, money and a card.
 func (b *bundle) hold(r *rapid.T, name string) *holding {
 	made, err := b.Accounts.CreateCustomer(context.Background(), seeder, account.NewCustomer{Name: name})
-	b.must(err)
+	check.OK(b.t, err)
 	b.give(name, made.ID, realm.Test)
 	h := &holding{bundle: b, r: r, owner: made, seed: name}
 	b.load(made.Test, 100_000)
@@ -254,7 +255,7 @@ func (h *holding) sums() {
 		h.r.Errorf("%s is not %s less %s", w.Balance, w.Deposited, w.Spent)
 	}
 	inBooks, err := h.wallets.Balance(context.Background(), h.owner.Test, money.USD)
-	h.must(err)
+	check.OK(h.t, err)
 	if cents(h.t, w.Balance) != inBooks.Minor {
 		h.r.Errorf("the books have %s, the page %s", inBooks, w.Balance)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A seed has 10,000 requests an hour, whatever its minutes leave: as many at once, and
@@ -65,7 +66,7 @@ func TestBINMonth(t *testing.T) {
 				Approved bool
 				Decline  struct{ Reason string }
 			}
-			b.must(json.Unmarshal(w.Body.Bytes(), &answer))
+			check.OK(b.t, json.Unmarshal(w.Body.Bytes(), &answer))
 			if w.Code != http.StatusCreated || answer.Decline.Reason != reason || answer.Approved != (reason == "") {
 				t.Errorf("%s: %d %s, want %q", amount, w.Code, w.Body, reason)
 			}

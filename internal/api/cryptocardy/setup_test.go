@@ -7,12 +7,10 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cryptocardy"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -33,8 +31,10 @@ import (
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/rate"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
+	"github.com/scripcards/scrip/internal/testkit/receiver"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -61,12 +61,12 @@ type bundle struct {
 	acme, rival account.Customer
 	seeds       map[string]string // by name
 	refs        map[string]account.SeedRef
-	receiver    *receiver
+	receiver    *receiver.Server
 }
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, clock: clock.NewManual(began), log: &bytes.Buffer{}, seeds: map[string]string{}, refs: map[string]account.SeedRef{}, receiver: newReceiver(t)}
+	b := &bundle{t: t, clock: clock.NewManual(began), seeds: map[string]string{}, refs: map[string]account.SeedRef{}, receiver: receiver.Start(t)}
 	b.build(db)
 	b.seed()
 	b.mount()
@@ -74,45 +74,37 @@ func setup(t testing.TB, db *storage.DB) *bundle {
 }
 
 func (b *bundle) build(db *storage.DB) {
-	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
-	b.must(err)
-	keys, err := vault.Open(b.t.Context(), db, master)
-	b.must(err)
-	logger, clocks, log := slog.New(slog.NewTextHandler(b.log, nil)), clock.NewRealms(b.clock), audit.New(db)
-	b.jobs = job.New(db, clocks, logger)
 	roots := x509.NewCertPool()
 	roots.AddCert(b.receiver.Certificate())
-	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: b.jobs, Audit: log, Guard: &webhook.Guard{AllowPrivate: true},
-		Logger: logger, Config: webhook.Config{Roots: roots}})
-	b.must(hooks.Refresh(b.t.Context()))
-	b.books = ledger.New(db, clocks, ledger.Config{})
-	b.t.Cleanup(b.books.Close)
+	g := ground.Lay(b.t, db, clock.NewRealms(b.clock), func(hooks *webhook.Deps) {
+		hooks.Guard, hooks.Config = &webhook.Guard{AllowPrivate: true}, webhook.Config{Roots: roots}
+	})
+	b.jobs, b.books, b.log = g.Jobs, g.Books, g.Log
 	limits := limit.New(db, b.clock)
 	b.t.Cleanup(limits.Close)
-	b.wallets = wallet.New(b.books, hooks.Outbox, clocks)
-	cards := issuing.New(issuing.Deps{DB: db, Books: b.books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
+	b.wallets = wallet.New(b.books, g.Hooks.Outbox, g.Clocks)
+	cards := issuing.New(issuing.Deps{DB: db, Books: b.books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks,
 		Programme: issuing.DefaultProgramme(), Random: rand.NewChaCha8([32]byte{1})})
-	payments := authorization.New(authorization.Deps{DB: db, Books: b.books, Cards: cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
-		Policy: authorization.DefaultPolicy(), Logger: logger, Random: rand.NewChaCha8([32]byte{2})})
+	payments := authorization.New(authorization.Deps{DB: db, Books: b.books, Cards: cards, Vault: g.Vault, Outbox: g.Hooks.Outbox, Clocks: g.Clocks,
+		Policy: authorization.DefaultPolicy(), Logger: g.Logger, Random: rand.NewChaCha8([32]byte{2})})
 	chains := newChains()
-	b.Deps = cryptocardy.Deps{DB: db, Vault: keys, Clocks: clocks, Webhooks: hooks, Take: limits.Take, Cards: cards, Payments: payments, Realm: realm.Test,
-		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}), Chains: chains}
-	b.Deposits = b.deposits(chains, log)
-	b.Disputes = dispute.New(dispute.Deps{DB: db, Books: b.books, Payments: payments, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Policy: dispute.DefaultPolicy()})
+	b.Deps = cryptocardy.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Webhooks: g.Hooks, Take: limits.Take, Cards: cards, Payments: payments, Realm: realm.Test,
+		Accounts: account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger}), Chains: chains}
+	b.Deposits = b.deposits(chains, g)
+	b.Disputes = dispute.New(dispute.Deps{DB: db, Books: b.books, Payments: payments, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks, Policy: dispute.DefaultPolicy()})
 	payments.Disputes = b.Disputes
-	b.Statements = statement.New(statement.Deps{DB: db, Books: b.books, Cards: cards, Payments: payments, Clocks: clocks})
+	b.Statements = statement.New(statement.Deps{DB: db, Books: b.books, Cards: cards, Payments: payments, Clocks: g.Clocks})
 }
 
 // deposits are of the test realm: chains that hold what a test pays, and the sandbox's rates.
-func (b *bundle) deposits(chains *chains, log *audit.Log) *deposit.Service {
+func (b *bundle) deposits(chains *chains, g *ground.Ground) *deposit.Service {
 	makers, watched := map[address.Place]address.Maker{}, map[address.Place]deposit.Chain{}
 	for _, chain := range asset.Chains() {
 		place := address.Place{Realm: realm.Test, Chain: chain}
 		makers[place], watched[place] = maker(chain), chains
 	}
-	logger := slog.New(slog.NewTextHandler(b.log, nil))
-	return deposit.New(deposit.Deps{DB: b.DB, Books: b.books, Outbox: b.Webhooks.Outbox, Clocks: b.Clocks, Chains: watched, Policy: deposit.DefaultPolicy(), Logger: logger,
-		AddressBook: address.New(address.Deps{DB: b.DB, Audit: log, Outbox: b.Webhooks.Outbox, Clocks: b.Clocks, Logger: logger, Makers: makers}),
+	return deposit.New(deposit.Deps{DB: g.DB, Books: g.Books, Outbox: g.Hooks.Outbox, Clocks: g.Clocks, Chains: watched, Policy: deposit.DefaultPolicy(), Logger: g.Logger,
+		AddressBook: address.New(address.Deps{DB: g.DB, Audit: g.Audit, Outbox: g.Hooks.Outbox, Clocks: g.Clocks, Logger: g.Logger, Makers: makers}),
 		Rates: map[realm.Realm]*rate.Service{realm.Test: rate.New(rate.Deps{Clock: b.clock, Policy: rate.Policy{Least: 1, Refresh: time.Minute, Fresh: time.Hour,
 			Stale: time.Hour, Timeout: time.Second, Outlier: 100, Spread: 100}, Sources: []rate.Named{{Name: "fixed", Source: rate.Sandbox()}}})}})
 }
@@ -154,9 +146,9 @@ func (c *chains) Look(context.Context, []deposit.Payment) ([]deposit.Sighting, e
 func (b *bundle) seed() {
 	var err error
 	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.give("acme", b.acme.ID, realm.Test)
 	b.give("acme_live", b.acme.ID, realm.Live)
 	b.give("rival", b.rival.ID, realm.Test)
@@ -167,14 +159,14 @@ func (b *bundle) seed() {
 func (b *bundle) give(name string, customer account.CustomerID, r realm.Realm) {
 	b.t.Helper()
 	made, err := b.Accounts.CreateSeed(b.t.Context(), seeder, account.NewSeed{Customer: customer, Realm: r, Name: name})
-	b.must(err)
+	check.OK(b.t, err)
 	b.seeds[name], b.refs[name] = made.Secret.Reveal(), made.SeedRef
 }
 
 func (b *bundle) load(book ledger.BookID, cents int64) {
 	b.t.Helper()
 	_, err := b.wallets.Load(b.t.Context(), wallet.Load{Book: book, Realm: realm.Test, Amount: money.New(cents, money.USD), Reference: "transfer", Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // mount makes the handler from what Deps hold now, as another process would.
@@ -185,41 +177,21 @@ func (b *bundle) mount() {
 	b.handler = mux
 }
 
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // do sends a request under a seed by name; a body is JSON. Headers are name, value pairs.
 func (b *bundle) do(seed, line, body string, headers ...string) *httptest.ResponseRecorder {
 	return send(b.handler, b.seeds[seed], line, body, headers...)
 }
 
 func send(h http.Handler, seed, line, body string, headers ...string) *httptest.ResponseRecorder {
-	method, target, _ := strings.Cut(line, " ")
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
-	if seed != "" {
-		r.Header.Set("X-Seed", seed)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	return wiretest.Send(h, line, body, append([]string{"X-Seed", seed}, headers...)...)
 }
 
 // deliver sends what webhooks are owed.
 func (b *bundle) deliver() {
 	b.t.Helper()
 	_, err := b.Webhooks.Dispatch(b.t.Context())
-	b.must(err)
-	b.must(b.jobs.Drain(b.t.Context()))
+	check.OK(b.t, err)
+	check.OK(b.t, b.jobs.Drain(b.t.Context()))
 }
 
 // quiet fails when something was logged as a mistake.
@@ -234,46 +206,8 @@ func (b *bundle) quiet() {
 func (b *bundle) verified() {
 	b.t.Helper()
 	report, err := ledger.Verify(context.Background(), b.DB, nil) // at a test's end its own context is over
-	b.must(err)
+	check.OK(b.t, err)
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
 	}
-}
-
-// delivery is a request that the receiver got.
-type delivery struct {
-	header http.Header
-	body   string
-}
-
-// receiver takes webhooks.
-type receiver struct {
-	*httptest.Server
-	mu  sync.Mutex
-	got []delivery
-}
-
-func newReceiver(t testing.TB) *receiver {
-	r := &receiver{}
-	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.got = append(r.got, delivery{q.Header, string(body)})
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-// take returns what came since it was last asked.
-func (r *receiver) take() []delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	got := r.got
-	r.got = nil
-	return got
 }

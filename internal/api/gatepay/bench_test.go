@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // BenchmarkQuery asks for everything about cards with a short and a long history. The
@@ -19,12 +20,12 @@ func BenchmarkQuery(b *testing.B) {
 	m := giftcard.Merchant{Book: env.acme.Test, Realm: realm.Test, Actor: seeder}
 	for _, length := range []int{10, 100, 1000, 2000} {
 		card, err := env.Cards.Create(b.Context(), m, giftcard.Issue{Title: "Long", TemplateID: "template_001", Amount: money.New(1_000_000, money.USD)})
-		env.must(err)
+		check.OK(env.t, err)
 		spend := giftcard.Spend{Secret: giftcard.Secret{Number: card.Card.Number}, Amount: money.New(1, money.USD)}
 		for i := range length - 1 {
 			spend.Reference = fmt.Sprint("r", length, "-", i)
 			_, err := env.Cards.Redeem(b.Context(), m, spend)
-			env.must(err)
+			check.OK(env.t, err)
 		}
 		b.Run(fmt.Sprint(length), func(b *testing.B) {
 			b.ReportAllocs()

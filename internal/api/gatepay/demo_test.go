@@ -1,13 +1,10 @@
 package gatepay_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +12,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/id"
-	"github.com/scripcards/scrip/internal/server"
+	"github.com/scripcards/scrip/internal/testkit/demo"
 )
 
 // merchant is a client that knows of an installation what is published: the
@@ -58,26 +55,8 @@ func (m merchant) call(method, path, body string) (int, answer) {
 // The published flow works over HTTP against the installation as it is put together,
 // with the demonstration's data and signing credential: create, query, spend, query.
 func TestPublishedFlow(t *testing.T) {
-	var log bytes.Buffer
-	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := app.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := app.Demo(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	for _, s := range app.Surfaces(server.HTTP{}) {
-		s.Mount(mux)
-	}
-	web := httptest.NewServer(mux)
-	t.Cleanup(web.Close)
-	m := merchant{t, web.URL}
+	_, url, log := demo.Serve(t)
+	m := merchant{t, url}
 
 	status, made := m.call("POST", "/v1/pay/giftcard/create", `{"title":"Holiday Gift Card","templateId":"template_001","currency":"USD","amount":"100"}`)
 	if status != 200 || made.Status != "SUCCESS" || made.Data["status"] != "CREATED" {

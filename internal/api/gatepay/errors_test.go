@@ -1,16 +1,14 @@
 package gatepay
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
@@ -59,13 +57,5 @@ func TestBlame(t *testing.T) {
 
 // render answers a call that fails with f.
 func render(f *fault.Error) *httptest.ResponseRecorder {
-	s := wire.New(wire.NewKit(wire.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}),
-		wire.Dialect[int]{Name: "errors", Faults: faults, FaultBody: func(_ *wire.Call[int], v wire.Verdict, f *fault.Error) any { return failure(nil, v, f) }})
-	wire.Handle(s, wire.Spec{Name: "fail", Method: http.MethodGet, Path: "/fail", Public: true},
-		func(context.Context, *wire.Call[int], wire.None) (wire.None, error) { return wire.None{}, f })
-	mux := http.NewServeMux()
-	s.Mount(mux)
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/fail", nil))
-	return w
+	return wiretest.Refuse(wire.Dialect[int]{Name: "errors", Faults: faults, FaultBody: func(_ *wire.Call[int], v wire.Verdict, f *fault.Error) any { return failure(nil, v, f) }}, f)
 }

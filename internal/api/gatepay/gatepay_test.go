@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func eachEngine(t *testing.T, test func(t *testing.T, b *bundle)) {
@@ -316,7 +317,7 @@ func TestRepeatedTogether(t *testing.T) {
 			t.Errorf("the balance is %v", balance)
 		}
 		done, err := b.books.ListTransactions(t.Context(), b.acme.Test, 0, ledger.MaxPage)
-		b.must(err)
+		check.OK(b.t, err)
 		if len(done) != 2 {
 			t.Errorf("%d transactions, want the card and one redemption", len(done))
 		}
@@ -377,10 +378,10 @@ func TestCoverURL(t *testing.T) {
 func TestKeyNetworks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, b *bundle) {
 		networks, err := account.ParseNetworks([]string{"203.0.113.0/24"})
-		b.must(err)
+		check.OK(b.t, err)
 		made, err := b.Accounts.CreateKey(t.Context(), seeder, account.NewKey{Book: b.acme.Test,
 			KeySettings: account.KeySettings{Name: "till", Scopes: account.NewScopes(account.ScopeAll), Networks: networks}})
-		b.must(err)
+		check.OK(b.t, err)
 		for address, code := range map[string]string{"203.0.113.9:1": "000000", "192.0.2.1:1": "403001"} {
 			r := request("GET", "/v1/pay/giftcard/template/list", nil)
 			r.RemoteAddr = address

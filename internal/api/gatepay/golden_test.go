@@ -2,13 +2,10 @@ package gatepay_test
 
 import (
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
@@ -16,7 +13,8 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
-	"github.com/scripcards/scrip/internal/webhook"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/trace"
 )
 
 const goldens = "testdata/*.txtar"
@@ -36,8 +34,7 @@ func TestGoldens(t *testing.T) {
 }
 
 func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
-	seen := map[ledger.BookID]int64{}
-	told := map[webhook.EventID]bool{}
+	posted := trace.Transactions(b.books)
 	return wiretest.Golden{
 		Handler: b.handler, Document: document, Prepare: b.prepare,
 		Rules: []wiretest.Rule{
@@ -45,8 +42,8 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 			{Name: "secret", Pattern: regexp.MustCompile(`KEY_[0-9a-f]{32}`)},
 		},
 		Sections: map[string]func(testing.TB, string) string{
-			"books":  func(t testing.TB, _ string) string { return b.posted(t, seen) },
-			"events": func(t testing.TB, _ string) string { return b.told(t, told) },
+			"books":  func(t testing.TB, _ string) string { return b.posted(t, posted) },
+			"events": trace.Events(b.outbox, b.acme.Test, b.acme.Live, b.rival.Test, b.rival.Live),
 		},
 		Actions: map[string]func(testing.TB, []string){
 			"wait": b.wait, "sweep": b.sweep, "rotate": b.rotate, "disable": b.disable, "suspend": b.suspend,
@@ -56,19 +53,11 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 }
 
 // posted lists the transactions since it was last asked, with what they moved.
-func (b *bundle) posted(t testing.TB, seen map[ledger.BookID]int64) string {
+func (b *bundle) posted(t testing.TB, fresh func(testing.TB, ledger.BookID) []ledger.Outcome) string {
 	t.Helper()
 	var out strings.Builder
 	for _, book := range []ledger.BookID{b.acme.Test, b.acme.Live, b.rival.Test} {
-		found, err := b.books.ListTransactions(t.Context(), book, 0, ledger.MaxPage)
-		b.must(err)
-		last := seen[book]
-		for i := range found {
-			o := &found[len(found)-1-i]
-			if o.Seq <= last {
-				continue
-			}
-			seen[book] = o.Seq
+		for _, o := range fresh(t, book) {
 			fmt.Fprintf(&out, "%s %s by %s\n", o.Kind, o.Reference, o.Actor)
 			for _, m := range o.Moves {
 				fmt.Fprintf(&out, "\t%s -> %s %s %s", m.Debit, m.Credit, m.Posted, m.Posted.Currency)
@@ -88,30 +77,10 @@ func (b *bundle) posted(t testing.TB, seen map[ledger.BookID]int64) string {
 	return out.String()
 }
 
-// told lists the events since it was last asked.
-func (b *bundle) told(t testing.TB, told map[webhook.EventID]bool) string {
-	t.Helper()
-	var out strings.Builder
-	for _, customer := range []account.Customer{b.acme, b.rival} {
-		for _, book := range []ledger.BookID{customer.Test, customer.Live} {
-			found, err := b.outbox.List(t.Context(), webhook.EventFilter{Book: book, Limit: webhook.MaxLimit})
-			b.must(err)
-			for i := range found {
-				e := found[len(found)-1-i]
-				if !told[e.ID] {
-					told[e.ID] = true
-					fmt.Fprintf(&out, "%s %s %s\n", e.Realm, e.Type, e.Data)
-				}
-			}
-		}
-	}
-	return out.String()
-}
-
 // wait lets time pass on the machine's clock.
 func (b *bundle) wait(_ testing.TB, args []string) {
 	d, err := time.ParseDuration(args[0])
-	b.must(err)
+	check.OK(b.t, err)
 	b.clock.Advance(d)
 }
 
@@ -119,18 +88,18 @@ func (b *bundle) wait(_ testing.TB, args []string) {
 func (b *bundle) sweep(t testing.TB, _ []string) {
 	b.kept = nil
 	_, err := b.books.ExpireHolds(t.Context())
-	b.must(err)
+	check.OK(b.t, err)
 	_, err = b.Cards.Expire(t.Context())
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // rotate makes a new secret for a client id of Acme's: "rotate acme 1h".
 func (b *bundle) rotate(t testing.TB, args []string) {
 	b.kept = nil
 	grace, err := time.ParseDuration(args[1])
-	b.must(err)
+	check.OK(b.t, err)
 	made, err := b.Accounts.RotateMerchant(t.Context(), seeder, account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
-	b.must(err)
+	check.OK(b.t, err)
 	b.secrets[args[0]+".old"], b.secrets[args[0]] = b.secrets[args[0]], made.Secret.Reveal()
 }
 
@@ -139,74 +108,46 @@ func (b *bundle) disable(t testing.TB, args []string) {
 	b.kept = nil
 	ref := account.MerchantRef{Book: b.acme.Test, ClientID: account.ClientID(args[0])}
 	_, err := b.Accounts.SetMerchantState(t.Context(), seeder, ref, account.MerchantDisabled)
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // suspend suspends Acme.
 func (b *bundle) suspend(t testing.TB, _ []string) {
 	b.kept = nil
 	_, err := b.Accounts.Suspend(t.Context(), seeder, b.acme.ID, "unpaid")
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // block blocks a card of Acme's by its number.
 func (b *bundle) block(t testing.TB, args []string) {
 	b.kept = nil
 	number, err := pan.ParseAlnum(args[0])
-	b.must(err)
+	check.OK(b.t, err)
 	card, err := b.Cards.FindAnywhere(t.Context(), number)
-	b.must(err)
-	b.must(b.Cards.Block(t.Context(), b.shop(), card.ID, "stolen"))
+	check.OK(b.t, err)
+	check.OK(b.t, b.Cards.Block(t.Context(), b.shop(), card.ID, "stolen"))
 }
 
 var codeOf = regexp.MustCompile(`"code":"([0-9]{6})"`)
 
-// unreachable are the codes that no golden request leads to, with the reason or the
+// unreachable are the routes and codes that no golden request leads to, with the reason or the
 // test that does; TestErrorTable renders them all.
 var unreachable = map[string]string{
-	"403002": "nothing of this dialect can be switched off",
-	"409002": "no call makes a thing that has a name",
-	"422009": "refunds are no reversals",
-	"413001": "TestBodyTooLarge",
-	"429001": "TestFailuresAreThrottled",
-	"429002": "no quota holds here",
-	"500001": "a mistake",
-	"503001": "a counterparty is missing",
-	"503002": "load",
-	"504001": "time",
+	"giftcard.cover": "TestCover",
+	"403002":         "nothing of this dialect can be switched off",
+	"409002":         "no call makes a thing that has a name",
+	"422009":         "refunds are no reversals",
+	"413001":         "TestBodyTooLarge",
+	"429001":         "TestFailuresAreThrottled",
+	"429002":         "no quota holds here",
+	"500001":         "a mistake",
+	"503001":         "a counterparty is missing",
+	"503002":         "load",
+	"504001":         "time",
 }
 
 // No route is without a golden success, and no code that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
-	surface := newSurface(t)
-	mux, missing, names := http.NewServeMux(), map[string]bool{}, map[string]string{}
-	for _, r := range surface.Routes() {
-		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
-		names[r.Method+" "+r.Path] = r.Name
-		missing[r.Name] = r.Name != "giftcard.cover" // TestCover
-	}
-	for _, verdict := range surface.Table() {
-		missing[verdict.Code] = unreachable[verdict.Code] == ""
-	}
-	for _, x := range wiretest.Steps(t, goldens, codeOf) {
-		missing[x.Word] = false
-		if x.Status != "200" {
-			continue
-		}
-		r, err := http.NewRequest(x.Method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(x.Target), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", x.Where, err)
-		}
-		_, pattern := mux.Handler(r)
-		missing[names[pattern]] = false
-	}
-	var bare []string
-	for name, is := range missing {
-		if is {
-			bare = append(bare, name)
-		}
-	}
-	if diff := cmp.Diff([]string(nil), bare); diff != "" {
-		t.Errorf("routes without a golden success and codes without a golden refusal: %s", diff)
-	}
+	s := newSurface(t)
+	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
 }

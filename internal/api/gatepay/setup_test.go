@@ -19,15 +19,15 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/gatepay"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -65,7 +65,7 @@ type bundle struct {
 // refused request leaves something behind.
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, db: db, clock: clock.NewManual(began), log: &bytes.Buffer{}, secrets: map[string]string{}, keys: map[string]string{}}
+	b := &bundle{t: t, db: db, clock: clock.NewManual(began), secrets: map[string]string{}, keys: map[string]string{}}
 	b.clocks = clock.NewRealms(b.clock)
 	b.build()
 	b.seed()
@@ -82,30 +82,22 @@ func (b *bundle) mount() {
 }
 
 func (b *bundle) build() {
-	master, _, err := vault.LoadMasterKey(b.t.TempDir(), "")
-	b.must(err)
-	b.vault, err = vault.Open(b.t.Context(), b.db, master)
-	b.must(err)
-	logger, log := slog.New(slog.NewTextHandler(b.log, nil)), audit.New(b.db)
-	hooks := webhook.New(webhook.Deps{DB: b.db, Clocks: b.clocks, Vault: b.vault, Queue: job.New(b.db, b.clocks, logger), Audit: log, Logger: logger})
-	b.must(hooks.Refresh(b.t.Context()))
-	b.outbox = hooks.Outbox
-	b.books = ledger.New(b.db, b.clocks, ledger.Config{})
-	b.t.Cleanup(b.books.Close)
+	g := ground.Lay(b.t, b.db, b.clocks)
+	b.vault, b.outbox, b.books, b.log = g.Vault, g.Hooks.Outbox, g.Books, g.Log
 	limits := limit.New(b.db, b.clock)
 	b.t.Cleanup(limits.Close)
 	b.Deps = gatepay.Deps{Clock: b.clock, BaseURL: "https://cards.example", Take: limits.Take,
-		Accounts: account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: b.clocks, Logger: logger}),
-		Cards: giftcard.New(giftcard.Deps{DB: b.db, Books: b.books, Vault: b.vault, Outbox: hooks.Outbox, Audit: log, Clocks: b.clocks,
+		Accounts: account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: g.Audit, Clocks: b.clocks, Logger: g.Logger}),
+		Cards: giftcard.New(giftcard.Deps{DB: b.db, Books: b.books, Vault: b.vault, Outbox: b.outbox, Audit: g.Audit, Clocks: b.clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})})}
 }
 
 func (b *bundle) seed() {
 	var err error
 	b.acme, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Acme"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.rival, err = b.Accounts.CreateCustomer(b.t.Context(), seeder, account.NewCustomer{Name: "Rival"})
-	b.must(err)
+	check.OK(b.t, err)
 	b.merchant("acme", b.acme.Test)
 	b.merchant("acme-live", b.acme.Live)
 	b.merchant("rival", b.rival.Test)
@@ -115,7 +107,7 @@ func (b *bundle) seed() {
 	b.key("live", b.acme.Live, account.NewScopes(account.ScopeAll))
 	for id, name := range map[string]string{"template_001": "Aurora", "template_002": "Ember"} {
 		_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: id, Name: name, Image: b.cover(), Actor: seeder})
-		b.must(err)
+		check.OK(b.t, err)
 	}
 	b.retire(b.t, []string{"template_002"})
 }
@@ -123,14 +115,14 @@ func (b *bundle) seed() {
 func (b *bundle) merchant(client string, book ledger.BookID) {
 	b.t.Helper()
 	made, err := b.Accounts.CreateMerchant(b.t.Context(), seeder, account.NewMerchant{Book: book, Name: client, ClientID: account.ClientID(client)})
-	b.must(err)
+	check.OK(b.t, err)
 	b.secrets[client] = made.Secret.Reveal()
 }
 
 func (b *bundle) key(name string, book ledger.BookID, scopes account.Scopes) {
 	b.t.Helper()
 	made, err := b.Accounts.CreateKey(b.t.Context(), seeder, account.NewKey{Book: book, KeySettings: account.KeySettings{Name: name, Scopes: scopes}})
-	b.must(err)
+	check.OK(b.t, err)
 	b.keys[name] = made.Secret.Reveal()
 }
 
@@ -139,7 +131,7 @@ func (b *bundle) retire(t testing.TB, args []string) {
 	t.Helper()
 	inactive := false
 	_, err := b.Cards.ChangeTemplate(t.Context(), args[0], giftcard.TemplateChange{Active: &inactive, Actor: seeder})
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 // cover is a small picture.
@@ -147,15 +139,8 @@ func (b *bundle) cover() []byte {
 	picture := image.NewRGBA(image.Rect(0, 0, 16, 16))
 	picture.Set(3, 3, color.White)
 	var out bytes.Buffer
-	b.must(png.Encode(&out, picture))
+	check.OK(b.t, png.Encode(&out, picture))
 	return out.Bytes()
-}
-
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 // shop is Acme in the test realm, for calls past the wire.
@@ -195,13 +180,13 @@ func (b *bundle) contents() map[string]string {
 	b.t.Helper()
 	digests := map[string]string{}
 	tables, err := storage.Tables(b.t.Context(), b.db)
-	b.must(err)
+	check.OK(b.t, err)
 	for _, table := range tables {
 		if unwatched[table.Name] {
 			continue
 		}
 		count, digest := 0, sha256.New()
-		b.must(table.Each(b.t.Context(), b.db, func(row []any) error {
+		check.OK(b.t, table.Each(b.t.Context(), b.db, func(row []any) error {
 			count++
 			fmt.Fprintf(digest, "%q\n", row)
 			return nil
@@ -245,7 +230,7 @@ func (w *statusWriter) WriteHeader(code int) {
 func (b *bundle) verify() {
 	b.t.Helper()
 	ctx := context.WithoutCancel(b.t.Context()) // the test may be over
-	b.must(b.db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+	check.OK(b.t, b.db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			b.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))

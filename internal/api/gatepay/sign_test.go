@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // signature is the contract's formula, written out from RFC 2104 on the bare hash:
@@ -84,7 +86,7 @@ func (b *bundle) prepare(t testing.TB, r *http.Request, body []byte) {
 				signed = []byte(value)
 			case name == "skew":
 				skew, err := time.ParseDuration(value)
-				b.must(err)
+				check.OK(b.t, err)
 				s.skew = skew
 			default:
 				t.Fatalf("Sign: %s is not known", word)

@@ -1,6 +1,7 @@
 package operator_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -14,14 +15,7 @@ import (
 	"github.com/scripcards/scrip/spec"
 )
 
-func contract(t testing.TB) []byte {
-	t.Helper()
-	text, ok := spec.Document("operator")
-	if !ok {
-		t.Fatal("there is no operator/openapi.yaml")
-	}
-	return text
-}
+func contract(t testing.TB) []byte { return wiretest.Published(t, "operator") }
 
 // newSurface is the dialect over an empty database of the embedded engine.
 func newSurface(t testing.TB) *wire.Surface[account.Operator] {
@@ -40,54 +34,23 @@ func TestDocument(t *testing.T) {
 	wiretest.CheckOpenAPI(t, contract(t), wiretest.Contract{Routes: s.Routes(), Table: s.Table(), ErrorCode: "code"})
 }
 
-// The document calls every operation by its route's name, says what it does, which
-// role it needs, and shows examples; every member of every schema has a description.
+// The document is complete, says which role a call needs, shows the errors that any call
+// may get, and says whether a call can be repeated.
 func TestDocumentIsComplete(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromData(contract(t))
-	check(t, err)
-	for _, r := range newSurface(t).Routes() {
-		item := doc.Paths.Value(r.Path[len("/operator/v1"):])
-		if item == nil {
-			t.Errorf("%s: %s is not in the document", r.Name, r.Path)
-			continue
-		}
-		op := item.GetOperation(r.Method)
-		switch {
-		case op == nil:
-			t.Errorf("%s: %s %s is not in the document", r.Name, r.Method, r.Path)
-			continue
-		case op.OperationID != r.Name || op.Summary == "" || op.Description == "" || len(op.Tags) != 1:
-			t.Errorf("%s: the operation needs its id, a summary, a description and one tag", r.Name)
-		}
+	wiretest.CheckComplete(t, contract(t), newSurface(t).Routes(), wiretest.Completeness{Also: func(r wire.Route, op *openapi3.Operation) {
 		if role := op.Extensions["x-duty"]; !r.Public && role != r.Scope {
 			t.Errorf("%s: x-duty is %v, the route asks for %s", r.Name, role, r.Scope)
 		}
-		checkAnswers(t, r, op)
-	}
-	for name, ref := range doc.Components.Schemas {
-		for member, property := range ref.Value.Properties {
-			if property.Value.Description == "" {
-				t.Errorf("schema %s: %s has no description", name, member)
+		for _, status := range []int{400, 401, 403, 429, 500} {
+			if op.Responses.Status(status) == nil && !r.Public {
+				t.Errorf("%s: the document has no response %d", r.Name, status)
 			}
 		}
-	}
-}
-
-// checkAnswers asks for the errors that any call may get, and for the header of idempotent ones.
-func checkAnswers(t *testing.T, r wire.Route, op *openapi3.Operation) {
-	t.Helper()
-	for _, status := range []int{400, 401, 403, 429, 500} {
-		if ref := op.Responses.Status(status); ref == nil && !r.Public {
-			t.Errorf("%s: the document has no response %d", r.Name, status)
+		repeatable := slices.ContainsFunc(op.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "Idempotency-Key" })
+		if repeatable != r.Idempotent {
+			t.Errorf("%s: Idempotency-Key is documented %t, read %t", r.Name, repeatable, r.Idempotent)
 		}
-	}
-	repeatable := false
-	for _, p := range op.Parameters {
-		repeatable = repeatable || p.Value.Name == "Idempotency-Key"
-	}
-	if repeatable != r.Idempotent {
-		t.Errorf("%s: Idempotency-Key is documented %t, read %t", r.Name, repeatable, r.Idempotent)
-	}
+	}})
 }
 
 // Every document is embedded under its dialect's name.

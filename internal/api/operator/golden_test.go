@@ -1,16 +1,10 @@
 package operator_test
 
 import (
-	"net/http"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/catalog"
@@ -44,11 +38,7 @@ func TestGoldens(t *testing.T) {
 					{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
 					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
 				},
-				Prepare: func(_ testing.TB, r *http.Request, body []byte) {
-					if len(body) > 0 && r.Header.Get("Content-Type") == "" {
-						r.Header.Set("Content-Type", "application/json")
-					}
-				},
+				Prepare: wiretest.AsJSON,
 				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend, "pay": b.payWith, "remember": b.remember,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1]) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
@@ -102,45 +92,9 @@ func (b *bundle) void(t testing.TB, _ []string) {
 }
 
 // elsewhere names the routes that tests in Go cover, and goldens do not.
-var elsewhere = map[string]bool{"document": true, "status": true, "templates.cover": true, "cards.statement_pdf": true, "wallets.statement_pdf": true}
+var elsewhere = map[string]string{"document": "TestServesDocument", "status": "TestStatus", "templates.cover": "TestCover", "cards.statement_pdf": "TestStatementPDF", "wallets.statement_pdf": "TestStatementPDF"}
 
 // No route is without a golden request that succeeds.
 func TestGoldensCoverRoutes(t *testing.T) {
-	mux, names := http.NewServeMux(), map[string]string{}
-	missing := map[string]bool{}
-	for _, r := range newSurface(t).Routes() {
-		mux.Handle(r.Method+" "+r.Path, http.NotFoundHandler())
-		names[r.Method+" "+r.Path] = r.Name
-		missing[r.Name] = !elsewhere[r.Name]
-	}
-	files, err := filepath.Glob(goldens)
-	check(t, err)
-	for _, file := range files {
-		archive, err := txtar.ParseFile(file)
-		check(t, err)
-		request := ""
-		for _, section := range archive.Files {
-			text := string(section.Data)
-			if strings.HasSuffix(section.Name, "/request") {
-				request, _, _ = strings.Cut(text, "\n")
-			}
-			if !strings.HasSuffix(section.Name, "/response") || !strings.HasPrefix(text, "2") {
-				continue
-			}
-			method, target, _ := strings.Cut(request, " ")
-			r, err := http.NewRequest(method, "http://x"+strings.NewReplacer("{{", "", "}}", "").Replace(target), nil)
-			check(t, err)
-			_, pattern := mux.Handler(r)
-			missing[names[pattern]] = false
-		}
-	}
-	var bare []string
-	for name, is := range missing {
-		if is {
-			bare = append(bare, name)
-		}
-	}
-	if diff := cmp.Diff([]string(nil), bare); diff != "" {
-		t.Errorf("routes without a golden success: %s", diff)
-	}
+	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: newSurface(t).Routes(), Elsewhere: elsewhere})
 }

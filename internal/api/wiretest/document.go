@@ -22,13 +22,26 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/scripcards/scrip/spec"
 )
 
 // Document is a loaded OpenAPI document.
 type Document struct {
-	doc    *openapi3.T
-	router routers.Router
-	base   string
+	OpenAPI *openapi3.T
+	router  routers.Router
+	base    string
+}
+
+// Published returns the document of a dialect that the program serves, and stops the test
+// when there is none.
+func Published(t testing.TB, dialect string) []byte {
+	t.Helper()
+	text, ok := spec.Document(dialect)
+	if !ok {
+		t.Fatalf("there is no %s/openapi.yaml", dialect)
+	}
+	return text
 }
 
 // Load reads a document, JSON or YAML, and stops the test when it is not valid.
@@ -64,7 +77,7 @@ func load(data []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Document{doc: doc, router: router, base: base}, nil
+	return &Document{OpenAPI: doc, router: router, base: base}, nil
 }
 
 // Exchange is one request with its body, and its answer.
@@ -120,8 +133,8 @@ type operation struct {
 // operations lists the document's operations in a stable order.
 func (d *Document) operations() []operation {
 	var list []operation
-	for _, path := range d.doc.Paths.InMatchingOrder() {
-		item := d.doc.Paths.Value(path)
+	for _, path := range d.OpenAPI.Paths.InMatchingOrder() {
+		item := d.OpenAPI.Paths.Value(path)
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			if op := item.GetOperation(method); op != nil {
 				list = append(list, operation{method, d.base + path, item, op})

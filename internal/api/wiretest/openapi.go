@@ -310,12 +310,12 @@ func (c *checker) codes(d *Document) {
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.codesOf)) {
 		if !table[code] {
-			c.add(d.doc.Info.Title, "documented code %q is not in the error table", code)
+			c.add(d.OpenAPI.Info.Title, "documented code %q is not in the error table", code)
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(table)) {
 		if !c.codesOf[code] {
-			c.add(d.doc.Info.Title, "code %q of the error table is not documented", code)
+			c.add(d.OpenAPI.Info.Title, "code %q of the error table is not documented", code)
 		}
 	}
 }

@@ -304,3 +304,33 @@ func TestGoldenFails(t *testing.T) {
 		t.Errorf("failures %q", r.failures)
 	}
 }
+
+// What a document lacks, a status that does not fit, an unexplained word and what no golden
+// file shows are found.
+func TestChecksFind(t *testing.T) {
+	s := newShop()
+	r := &recorder{TB: t}
+	CheckComplete(r, readShop(t), s.Routes(), Completeness{Examples: true, Statuses: []int{500}, Headers: []string{"X-Request-Id"}})
+	for _, want := range []string{
+		"orders.make: the operation needs its id, a summary, a description and one tag",
+		"orders.make: the request has no example",
+		"orders.read: the answer has no example",
+		"orders.list: the document has no response 500",
+		"orders.list: response 200 is without X-Request-Id",
+		"schema Order: item has no description",
+	} {
+		if !slices.Contains(r.failures, want) {
+			t.Errorf("want %s\ngot  %s", want, strings.Join(r.failures, "\n     "))
+		}
+	}
+	r = &recorder{TB: t}
+	CheckKinds(r, s.Table(), map[fault.Kind][]int{fault.KindNotFound: {410}})
+	CheckExplained(r, readShop(t), s.Table(), "invalid 400")
+	CheckCover(r, Cover{Files: "testdata/*.txtar", Routes: append(s.Routes(), wire.Route{Spec: wire.Spec{Name: "orders.pay", Method: "POST", Path: "/v1/orders/{id}/pay"}}),
+		Refusals: Words(s.Table()), Word: regexp.MustCompile(`"code":"([a-z_]+)"`), Elsewhere: map[string]string{"broken": "a mistake"}})
+	for _, want := range []string{"route_not_found, which is not_found, has status 404", "words and statuses (-table +document)", "the published invalid 400 is missing", "refusals without a golden request: [missing orders.list orders.pay]"} {
+		if !slices.ContainsFunc(r.failures, func(f string) bool { return strings.Contains(f, want) }) {
+			t.Errorf("want %s\ngot  %s", want, strings.Join(r.failures, "\n     "))
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // A payment is captured once or several times, less or within the merchant's tolerance
@@ -161,7 +162,7 @@ func TestReversalBesideItsPayment(t *testing.T) {
 		for range 10 {
 			r := p.request(c, 1_000, ads)
 			keys := []string{p.key(), p.key(), p.key()}
-			atOnce(6, func(i int) {
+			crowd.AtOnce(6, func(i int) {
 				var err error
 				if i < 3 {
 					_, err = p.Authorize(context.Background(), r)
@@ -227,7 +228,7 @@ func TestAdviceAtOnce(t *testing.T) {
 		d := p.pay(p.request(c, 5_000, ads), "")
 		count := func(do func(context.Context, authorization.Advice) (authorization.Decision, error)) (yes int) {
 			approved := make([]bool, 12)
-			atOnce(len(approved), func(i int) {
+			crowd.AtOnce(len(approved), func(i int) {
 				a := of(d, 1_000)
 				a.Key = p.key()
 				got, err := do(context.Background(), a)
@@ -295,7 +296,7 @@ func TestForcedPost(t *testing.T) {
 func TestPostsAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 10_000)
-		atOnce(12, func(i int) {
+		crowd.AtOnce(12, func(i int) {
 			if i%4 == 3 {
 				_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(1_000)})
 				check.OK(t, err)
@@ -342,7 +343,7 @@ func TestExpire(t *testing.T) {
 		p.forward(1)
 		p.advise(p.Capture, of(shop, 0), authorization.ReasonEnded)
 		counts := make([]int, 4)
-		atOnce(4, func(i int) { counts[i] = p.expire() })
+		crowd.AtOnce(4, func(i int) { counts[i] = p.expire() })
 		check.Equal(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 2)
 		p.look(c, issuing.Active, 92_000, 7_000)
 		p.pay(p.request(c, 12_001, ads), authorization.ReasonSpendingLimit)
@@ -422,7 +423,7 @@ func TestAdviceDuplicates(t *testing.T) {
 			a := of(d, 500)
 			a.Key = p.key()
 			lines := make([]string, 8)
-			atOnce(len(lines), func(i int) {
+			crowd.AtOnce(len(lines), func(i int) {
 				got, err := do(context.Background(), a)
 				check.OK(t, err)
 				lines[i] = fmt.Sprint(got.Transaction, got.Approved, got.Amount)

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // An approval holds the money, has six digits, and is written in the card's history and told.
@@ -267,7 +268,7 @@ func TestDuplicates(t *testing.T) {
 			want authorization.Decision
 		}{{yes, first}, {no, declined}} {
 			row.want.Repeated = true
-			atOnce(8, func(int) {
+			crowd.AtOnce(8, func(int) {
 				got, err := p.Authorize(ctx, row.r)
 				if diff := cmp.Diff(row.want, got); diff != "" || err != nil {
 					t.Errorf("%v (-first +again):\n%s", err, diff)
@@ -282,7 +283,7 @@ func TestDuplicates(t *testing.T) {
 		check.OK(t, err)
 		fresh := p.request(c, 1_000, ads)
 		ids, repeated := make([]authorization.ID, 16), make([]bool, 16)
-		atOnce(16, func(i int) {
+		crowd.AtOnce(16, func(i int) {
 			d, err := p.Authorize(ctx, fresh)
 			check.OK(t, err)
 			ids[i], repeated[i] = d.ID, d.Repeated
@@ -311,7 +312,7 @@ func TestDuplicatesOfAFlickeringCard(t *testing.T) {
 		for range 10 {
 			r := p.request(c, 100, ads)
 			answers := make([]authorization.Decision, 8)
-			atOnce(10, func(i int) {
+			crowd.AtOnce(10, func(i int) {
 				switch i {
 				case 8:
 					_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
@@ -342,7 +343,7 @@ func TestNeverOverspent(t *testing.T) {
 		poor := p.issue(ann, binAds, 1_000)
 		bounded := p.issue(ann, binAds, 100_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(2_000)}, spending.Limit{Window: spending.PerDay, Count: 9}))
 		approved := make([]bool, 80)
-		atOnce(len(approved), func(i int) {
+		crowd.AtOnce(len(approved), func(i int) {
 			c := poor
 			if i%2 == 1 {
 				c = bounded
@@ -407,7 +408,7 @@ func TestAutoFreeze(t *testing.T) {
 		_, err = p.Cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
 		check.OK(t, err)
 		approved := make([]bool, 8)
-		atOnce(8, func(i int) {
+		crowd.AtOnce(8, func(i int) {
 			d, err := p.Authorize(context.Background(), p.request(c, 10, ads))
 			check.OK(t, err)
 			approved[i] = d.Approved

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 func (p *process) challenge(c card, minor int64, m authorization.Merchant) *authorization.Challenge {
@@ -65,7 +66,7 @@ func TestChallenge(t *testing.T) {
 			}
 		}
 		approved := make([]bool, 6)
-		atOnce(len(approved), func(i int) {
+		crowd.AtOnce(len(approved), func(i int) {
 			one := r
 			one.Key = p.key()
 			d, err := p.Authorize(ctx, one)
@@ -98,7 +99,7 @@ func TestChallengeEnds(t *testing.T) {
 		c := p.issue(ann, binAds, 10_000)
 		guessed := p.challenge(c, 100, ads)
 		codes := make([]fault.Code, 10)
-		atOnce(len(codes), func(i int) {
+		crowd.AtOnce(len(codes), func(i int) {
 			_, err := p.CompleteChallenge(ctx, ann.Book, guessed.ID, pan.NewSecret("wrong!"))
 			codes[i] = fault.CodeOf(err)
 		})
@@ -154,7 +155,7 @@ func TestChallengeIsTold(t *testing.T) {
 		c := p.issue(ann, binAds, 10_000)
 		n := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100), Key: "once"}
 		ids := make([]authorization.ChallengeID, 8)
-		atOnce(len(ids), func(i int) {
+		crowd.AtOnce(len(ids), func(i int) {
 			made, err := p.Challenge(ctx, n)
 			check.OK(t, err)
 			ids[i] = made.ID

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // What one process does to a card holds at once for the payments that another decides,
@@ -63,7 +64,7 @@ func TestTwoProcessesAtOnce(t *testing.T) {
 		both := []*process{p, join(t, p.DB, p.Clocks)}
 		c := p.issue(ann, binAds, 1_000, limits(spending.Limit{Window: spending.PerDay, Count: 5}))
 		answers := make([]authorization.Decision, 40)
-		atOnce(len(answers), func(i int) {
+		crowd.AtOnce(len(answers), func(i int) {
 			r := p.request(c, 150, ads)
 			r.Key = fmt.Sprint("shared-", i/4)
 			var err error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -224,13 +223,4 @@ func types(events []webhook.Event) (all []string) {
 		all = append(all, e.Type)
 	}
 	return all
-}
-
-// atOnce calls fn n times at once and waits.
-func atOnce(n int, fn func(i int)) {
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() { fn(i) })
-	}
-	group.Wait()
 }

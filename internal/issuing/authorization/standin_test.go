@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // stoodIn is what another approved of a card.
@@ -85,7 +86,7 @@ func TestStandInAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 10_000)
 		same := p.stoodIn(c, 3_000)
-		atOnce(12, func(i int) {
+		crowd.AtOnce(12, func(i int) {
 			a := same
 			if i >= 6 {
 				a = p.stoodIn(c, 3_000)

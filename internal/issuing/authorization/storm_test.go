@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 	"github.com/scripcards/scrip/internal/testkit/issuer"
 )
 
@@ -158,7 +159,7 @@ func (s *storm) run(cards, steps int) {
 		riders[i] = &rider{storm: s, rng: rand.New(rand.NewPCG(s.seed, uint64(i+1))), name: i}
 	}
 	for range stormRounds {
-		atOnce(len(riders), func(i int) { riders[i].ride(steps / stormRounds) })
+		crowd.AtOnce(len(riders), func(i int) { riders[i].ride(steps / stormRounds) })
 		s.between(rng)
 		if s.t.Failed() {
 			s.t.FailNow()
@@ -186,7 +187,7 @@ func (s *storm) sweep() {
 		wanted += g.expire(s.now())
 	}
 	counts := make([]int, 2)
-	atOnce(2, func(i int) { counts[i] = s.expire() })
+	crowd.AtOnce(2, func(i int) { counts[i] = s.expire() })
 	check.Equal(s.t, "payments that expired", counts[0]+counts[1], wanted)
 }
 
@@ -303,18 +304,18 @@ func (r *rider) step(g *ghost) {
 // send sends a message that the oracle has judged: alone or in a crowd, and now and then
 // its first answer is lost.
 func (r *rider) send(m *sent, v verdict) authorization.Decision {
-	crowd := 1
+	callers := 1
 	switch r.rng.IntN(6) {
 	case 0:
-		crowd = 3
+		callers = 3
 	case 1: // the caller leaves before there is an answer
 		ctx, leave := context.WithCancel(context.Background())
 		leave()
 		_, _ = m.do(ctx) // it may have been decided all the same
 		r.note("lost")
 	}
-	answers := make([]authorization.Decision, crowd)
-	atOnce(crowd, func(i int) {
+	answers := make([]authorization.Decision, callers)
+	crowd.AtOnce(callers, func(i int) {
 		var err error
 		if answers[i], err = m.do(context.Background()); err != nil {
 			r.t.Errorf("%s: %v", m.what, err)

@@ -21,6 +21,8 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
@@ -45,29 +47,29 @@ func TestCreate(t *testing.T) {
 		number := b.bought("GPLAY", 3)
 		b.codes(number) // a later look
 		c := b.claimed(number, 3, 1)
-		if c.State != claim.Open || c.Reason != claim.Used || c.Credential != "key_acme" || !c.OrderedAt.Equal(began) || !c.CreatedAt.Equal(began.Add(time.Minute)) {
+		if c.State != claim.Open || c.Reason != claim.Used || c.Credential != "key_acme" || !c.OrderedAt.Equal(shop.Began) || !c.CreatedAt.Equal(shop.Began.Add(time.Minute)) {
 			t.Errorf("%+v", c)
 		}
 		for i, place := range []int{1, 3} {
 			l := c.Lines[i]
-			if l.Place != place || l.FirstLook.Actor != "key_acme" || !l.FirstLook.At.Equal(began) || !l.SoldAt.Equal(began) || l.Verdict != claim.Pending ||
-				l.Charged != catalog.NewCharged(price, money.USD) {
+			if l.Place != place || l.FirstLook.Actor != "key_acme" || !l.FirstLook.At.Equal(shop.Began) || !l.SoldAt.Equal(shop.Began) || l.Verdict != claim.Pending ||
+				l.Charged != catalog.NewCharged(shop.Price, money.USD) {
 				t.Errorf("%+v", l)
 			}
 		}
-		found, err := b.Find(t.Context(), b.buyer.Book, c.ID)
-		b.must(err)
+		found, err := b.Find(t.Context(), b.Buyer.Book, c.ID)
+		check.OK(b.t, err)
 		if diff := cmp.Diff(c, found, cmp.Comparer(func(a, b money.Currency) bool { return a == b }), cmp.AllowUnexported(catalog.Charged{})); diff != "" {
 			t.Errorf("read again: %s", diff)
 		}
-		_, err = b.Find(t.Context(), b.rival.Book, c.ID)
-		b.wantCode("another's claim", err, fault.NotFound)
-		all, err := b.OfOrder(t.Context(), b.buyer.Book, number)
+		_, err = b.Find(t.Context(), b.Rival.Book, c.ID)
+		check.Code(t, "another's claim", err, fault.NotFound)
+		all, err := b.OfOrder(t.Context(), b.Buyer.Book, number)
 		if err != nil || len(all) != 1 || all[0].ID != c.ID || len(all[0].Lines) != 2 {
 			t.Errorf("of the order: %+v, %v", all, err)
 		}
-		_, err = b.OfOrder(t.Context(), b.rival.Book, number)
-		b.wantCode("of another's order", err, fault.NotFound)
+		_, err = b.OfOrder(t.Context(), b.Rival.Book, number)
+		check.Code(t, "of another's order", err, fault.NotFound)
 		if diff := cmp.Diff([]string{"claim.created"}, b.events()); diff != "" {
 			t.Error(diff)
 		}
@@ -88,26 +90,26 @@ func TestRefusals(t *testing.T) {
 			what  claim.Report
 			want  fault.Code
 		}{
-			"no codes":      {b.buyer, claim.Report{Order: number, Reason: claim.Used}, fault.InvalidRequest},
-			"too many":      {b.buyer, claim.Report{Order: number, Places: make([]int, 101), Reason: claim.Used}, fault.InvalidRequest},
-			"no such place": {b.buyer, claim.Report{Order: number, Places: []int{4}, Reason: claim.Used}, fault.InvalidRequest},
-			"place zero":    {b.buyer, claim.Report{Order: number, Places: []int{0}, Reason: claim.Used}, fault.InvalidRequest},
-			"twice":         {b.buyer, claim.Report{Order: number, Places: []int{1, 1}, Reason: claim.Used}, fault.InvalidRequest},
-			"reason":        {b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: "unloved"}, fault.InvalidRequest},
-			"no note":       {b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Other, Note: " "}, fault.InvalidRequest},
-			"long note":     {b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: strings.Repeat("a", 501)}, fault.InvalidRequest},
-			"secret note":   {b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: "the card 4111 1111 1111 1111"}, fault.InvalidRequest},
-			"unknown order": {b.buyer, claim.Report{Order: 99, Places: []int{1}, Reason: claim.Used}, fault.NotFound},
-			"another's":     {b.rival, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used}, fault.NotFound},
-			"claimed":       {b.buyer, claim.Report{Order: number, Places: []int{1, 2}, Reason: claim.Used}, fault.AlreadyExists},
+			"no codes":      {b.Buyer, claim.Report{Order: number, Reason: claim.Used}, fault.InvalidRequest},
+			"too many":      {b.Buyer, claim.Report{Order: number, Places: make([]int, 101), Reason: claim.Used}, fault.InvalidRequest},
+			"no such place": {b.Buyer, claim.Report{Order: number, Places: []int{4}, Reason: claim.Used}, fault.InvalidRequest},
+			"place zero":    {b.Buyer, claim.Report{Order: number, Places: []int{0}, Reason: claim.Used}, fault.InvalidRequest},
+			"twice":         {b.Buyer, claim.Report{Order: number, Places: []int{1, 1}, Reason: claim.Used}, fault.InvalidRequest},
+			"reason":        {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: "unloved"}, fault.InvalidRequest},
+			"no note":       {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Other, Note: " "}, fault.InvalidRequest},
+			"long note":     {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: strings.Repeat("a", 501)}, fault.InvalidRequest},
+			"secret note":   {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: "the card 4111 1111 1111 1111"}, fault.InvalidRequest},
+			"unknown order": {b.Buyer, claim.Report{Order: 99, Places: []int{1}, Reason: claim.Used}, fault.NotFound},
+			"another's":     {b.Rival, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used}, fault.NotFound},
+			"claimed":       {b.Buyer, claim.Report{Order: number, Places: []int{1, 2}, Reason: claim.Used}, fault.AlreadyExists},
 		} {
 			_, err := b.Create(t.Context(), c.buyer, c.what)
-			b.wantCode(name, err, c.want)
+			check.Code(t, name, err, c.want)
 		}
-		b.clock.Advance(claim.Window)
-		_, err := b.Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
-		b.wantCode("too late", err, fault.InvalidState)
-		if all, err := b.OfOrder(t.Context(), b.buyer.Book, number); err != nil || len(all) != 1 || len(b.events()) != 1 {
+		b.Clock.Advance(claim.Window)
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
+		check.Code(t, "too late", err, fault.InvalidState)
+		if all, err := b.OfOrder(t.Context(), b.Buyer.Book, number); err != nil || len(all) != 1 || len(b.events()) != 1 {
 			t.Errorf("%d claims, %v, events %v", len(all), err, b.events())
 		}
 	})
@@ -120,23 +122,23 @@ func TestReplace(t *testing.T) {
 		number := b.bought("GPLAY", 3)
 		c := b.claimed(number, 2)
 		_, err := b.decide(c, claim.Replace)
-		b.wantCode("nothing in stock", err, fault.OutOfStock)
-		b.fill("FRESH", 2)
+		check.Code(t, "nothing in stock", err, fault.OutOfStock)
+		b.Fill("FRESH", 2)
 		before := b.balance()
 		c = b.decided(c, claim.Replace)
 		l := c.Lines[0]
 		if c.State != claim.Accepted || c.Revision != 2 || l.Verdict != claim.Replace || l.Replacement == "" || l.Transaction == "" || l.Actor != operator ||
-			l.Decision != "checked with the shop" || !l.DecidedAt.Equal(b.clock.Now()) {
+			l.Decision != "checked with the shop" || !l.DecidedAt.Equal(b.Clock.Now()) {
 			t.Errorf("%+v", c)
 		}
-		b.clock.Advance(time.Minute)
-		_, err = b.Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{2}, Reason: claim.Used})
-		b.wantCode("a code that nobody saw", err, fault.InvalidState)
+		b.Clock.Advance(time.Minute)
+		_, err = b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{2}, Reason: claim.Used})
+		check.Code(t, "a code that nobody saw", err, fault.InvalidState)
 		if diff := cmp.Diff([]string{"GPLAY-0001 sold", "FRESH-0001 sold", "GPLAY-0003 sold"}, b.codes(number)); diff != "" {
 			t.Error(diff)
 		}
 		second := b.claimed(number, 2)
-		if look := second.Lines[0].FirstLook; !look.At.Equal(b.clock.Now()) || second.Lines[0].Code != l.Replacement {
+		if look := second.Lines[0].FirstLook; !look.At.Equal(b.Clock.Now()) || second.Lines[0].Code != l.Replacement {
 			t.Errorf("%+v", second.Lines[0])
 		}
 		b.decided(second, claim.Replace)
@@ -149,8 +151,8 @@ func TestReplace(t *testing.T) {
 		if diff := cmp.Diff([]string{"claim.created", "claim.replaced", "claim.created", "claim.replaced"}, b.events()); diff != "" {
 			t.Error(diff)
 		}
-		postings, err := b.Orders.Postings(t.Context(), b.buyer.Book, number)
-		b.must(err)
+		postings, err := b.Orders.Postings(t.Context(), b.Buyer.Book, number)
+		check.OK(b.t, err)
 		var kinds []string
 		for _, p := range postings {
 			kinds = append(kinds, p.Kind+" "+p.Actor)
@@ -169,26 +171,26 @@ func TestRefund(t *testing.T) {
 		number := b.bought("GPLAY", 3)
 		paid := b.balance()
 		c := b.decided(b.claimed(number, 1, 2), claim.Refund)
-		if b.balance() != paid+2*price || c.State != claim.Accepted {
+		if b.balance() != paid+2*shop.Price || c.State != claim.Accepted {
 			t.Errorf("the wallet has %d after %d, %+v", b.balance(), paid, c)
 		}
 		if diff := cmp.Diff([]string{"GPLAY-0001 refunded", "GPLAY-0002 refunded", "GPLAY-0003 sold"}, b.codes(number)); diff != "" {
 			t.Error(diff)
 		}
-		_, err := b.Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
-		b.wantCode("a refunded code", err, fault.InvalidState)
-		if found, err := b.Orders.Find(t.Context(), b.buyer.Book, number); err != nil || found.Status != order.Completed {
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
+		check.Code(t, "a refunded code", err, fault.InvalidState)
+		if found, err := b.Orders.Find(t.Context(), b.Buyer.Book, number); err != nil || found.Status != order.Completed {
 			t.Errorf("%+v, %v", found, err)
 		}
 		b.decided(b.claimed(number, 3), claim.Refund)
-		found, err := b.Orders.Find(t.Context(), b.buyer.Book, number)
+		found, err := b.Orders.Find(t.Context(), b.Buyer.Book, number)
 		if err != nil || found.Status != order.Refunded || b.balance() != 50_000 {
 			t.Errorf("%+v, %v, the wallet has %d", found, err, b.balance())
 		}
-		_, err = b.Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
-		b.wantCode("a refunded order", err, fault.InvalidState)
-		postings, err := b.Orders.Postings(t.Context(), b.buyer.Book, number)
-		b.must(err)
+		_, err = b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
+		check.Code(t, "a refunded order", err, fault.InvalidState)
+		postings, err := b.Orders.Postings(t.Context(), b.Buyer.Book, number)
+		check.OK(b.t, err)
 		var moves []string
 		for _, p := range postings {
 			for _, m := range p.Moves {
@@ -199,7 +201,7 @@ func TestRefund(t *testing.T) {
 			"order.refund ORD-2026-001 order.revenue/USD > wallet/USD 4.90"}, moves); diff != "" {
 			t.Error(diff)
 		}
-		if _, err := b.Orders.Postings(t.Context(), b.rival.Book, number); fault.CodeOf(err) != fault.NotFound {
+		if _, err := b.Orders.Postings(t.Context(), b.Rival.Book, number); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("another's postings: %v", err)
 		}
 		b.verified()
@@ -211,7 +213,7 @@ func TestRefund(t *testing.T) {
 func TestPartly(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 3)
-		b.fill("FRESH", 1)
+		b.Fill("FRESH", 1)
 		c := b.claimed(number, 1, 2, 3)
 		for verdict, place := range map[claim.Verdict]int{claim.Refund: 1, claim.Replace: 2} {
 			if c = b.decided(c, verdict, place); c.State != claim.Open {
@@ -219,15 +221,15 @@ func TestPartly(t *testing.T) {
 			}
 		}
 		_, err := b.decide(c, claim.Refund, 2)
-		b.wantCode("a replaced code", err, fault.InvalidState)
+		check.Code(t, "a replaced code", err, fault.InvalidState)
 		_, err = b.decide(c, claim.Refund, 4)
-		b.wantCode("a code that is not in it", err, fault.InvalidRequest)
+		check.Code(t, "a code that is not in it", err, fault.InvalidRequest)
 		_, err = b.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Reject, Actor: operator})
-		b.wantCode("no reason", err, fault.InvalidRequest)
+		check.Code(t, "no reason", err, fault.InvalidRequest)
 		_, err = b.decide(c, claim.Pending)
-		b.wantCode("no verdict", err, fault.InvalidRequest)
-		_, err = b.Decide(t.Context(), claim.Decision{Book: b.rival.Book, Claim: c.ID, Verdict: claim.Refund, Actor: operator})
-		b.wantCode("another book's", err, fault.NotFound)
+		check.Code(t, "no verdict", err, fault.InvalidRequest)
+		_, err = b.Decide(t.Context(), claim.Decision{Book: b.Rival.Book, Claim: c.ID, Verdict: claim.Refund, Actor: operator})
+		check.Code(t, "another book's", err, fault.NotFound)
 		if c = b.decided(c, claim.Reject); c.State != claim.Accepted || c.Lines[2].Verdict != claim.Reject {
 			t.Errorf("%+v", c)
 		}
@@ -236,7 +238,7 @@ func TestPartly(t *testing.T) {
 			t.Errorf("%+v", again)
 		}
 		_, err = b.decide(again, claim.Refund)
-		b.wantCode("a rejected claim", err, fault.InvalidState)
+		check.Code(t, "a rejected claim", err, fault.InvalidState)
 		for state, want := range map[claim.State]int{"": 2, claim.Open: 0, claim.Accepted: 1, claim.Rejected: 1} {
 			found, err := b.List(t.Context(), claim.Filter{Realm: realm.Test, State: state, Limit: 10})
 			if err != nil || len(found) != want {
@@ -244,15 +246,15 @@ func TestPartly(t *testing.T) {
 			}
 		}
 		newest, err := b.List(t.Context(), claim.Filter{Realm: realm.Test, Limit: 1})
-		b.must(err)
+		check.OK(b.t, err)
 		oldest, err := b.List(t.Context(), claim.Filter{Realm: realm.Test, Before: newest[0].ID, Limit: 10})
 		if err != nil || newest[0].ID != again.ID || len(oldest) != 1 || oldest[0].ID != c.ID {
 			t.Errorf("%v, %v, %v", newest, oldest, err)
 		}
 		_, err = b.List(t.Context(), claim.Filter{Realm: realm.Test, State: "lost"})
-		b.wantCode("a state that is none", err, fault.InvalidRequest)
+		check.Code(t, "a state that is none", err, fault.InvalidRequest)
 		_, err = b.List(t.Context(), claim.Filter{Realm: realm.Test, Before: "claim_"})
-		b.wantCode("a cursor that is none", err, fault.InvalidCursor)
+		check.Code(t, "a cursor that is none", err, fault.InvalidCursor)
 		if found, err := b.List(t.Context(), claim.Filter{Realm: realm.Live, Limit: 10}); err != nil || len(found) != 0 {
 			t.Errorf("live: %v, %v", found, err)
 		}
@@ -263,7 +265,7 @@ func TestPartly(t *testing.T) {
 func TestRepeats(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 4)
-		b.fill("FRESH", 5)
+		b.Fill("FRESH", 5)
 		paid := b.balance()
 		for place, verdict := range map[int]claim.Verdict{1: claim.Refund, 2: claim.Replace, 3: claim.Reject} {
 			c := b.claimed(number, place)
@@ -278,7 +280,7 @@ func TestRepeats(t *testing.T) {
 				}
 			}
 		}
-		if n, err := b.Stock.Count(t.Context(), realm.Test, item); err != nil || n != 4 || b.balance() != paid+price {
+		if n, err := b.Stock.Count(t.Context(), realm.Test, shop.Item); err != nil || n != 4 || b.balance() != paid+shop.Price {
 			t.Errorf("%d codes in stock, %v; the wallet went from %d to %d", n, err, paid, b.balance())
 		}
 		b.verified()
@@ -289,9 +291,9 @@ func TestRepeats(t *testing.T) {
 func TestAnswerOrNothing(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 1)
-		b.fill("FRESH", 1)
+		b.Fill("FRESH", 1)
 		undone := errors.New("undone")
-		_, err := b.Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used,
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used,
 			Also: func(*claim.Claim) ([]storage.Effect, error) { return nil, undone }})
 		if !errors.Is(err, undone) || len(b.events()) != 0 {
 			t.Errorf("%v, %v", err, b.events())
@@ -320,7 +322,7 @@ func TestDecisionsAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const codes = 6
 		number := b.bought("GPLAY", codes)
-		b.fill("FRESH", 20)
+		b.Fill("FRESH", 20)
 		paid := b.balance()
 		processes := []*bundle{b, b.another()}
 		c := b.claimed(number, 1, 2, 3, 4, 5, 6)
@@ -343,8 +345,8 @@ func TestDecisionsAtOnce(t *testing.T) {
 // consistent compares what the claims of an order say with its codes, the wallet and the stock.
 func (b *bundle) consistent(number order.Number, paid int64) {
 	b.t.Helper()
-	all, err := b.OfOrder(b.t.Context(), b.buyer.Book, number)
-	b.must(err)
+	all, err := b.OfOrder(b.t.Context(), b.Buyer.Book, number)
+	check.OK(b.t, err)
 	refunded, replaced, good := 0, 0, map[stock.CodeID]bool{}
 	for _, c := range all {
 		for _, l := range c.Lines {
@@ -363,17 +365,17 @@ func (b *bundle) consistent(number order.Number, paid int64) {
 			}
 		}
 	}
-	if got := b.balance(); got != paid+int64(refunded)*price {
+	if got := b.balance(); got != paid+int64(refunded)*shop.Price {
 		b.t.Errorf("the wallet went from %d to %d for %d refunds", paid, got, refunded)
 	}
-	held, err := b.Stock.Holdings(b.t.Context(), b.buyer.Book, fmt.Sprint(int64(number)))
-	b.must(err)
+	held, err := b.Stock.Holdings(b.t.Context(), b.Buyer.Book, fmt.Sprint(int64(number)))
+	check.OK(b.t, err)
 	states := map[string]int{}
 	for _, h := range held {
 		states[string(h.State)]++
 	}
-	found, err := b.Orders.Find(b.t.Context(), b.buyer.Book, number)
-	b.must(err)
+	found, err := b.Orders.Find(b.t.Context(), b.Buyer.Book, number)
+	check.OK(b.t, err)
 	if states["refunded"] != refunded || states["replaced"] != replaced || states["sold"]+refunded != found.Quantity {
 		b.t.Errorf("%d refunds, %d replacements, and the codes are %v", refunded, replaced, states)
 	}
@@ -392,7 +394,7 @@ func TestClaimsAtOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 16 {
 			group.Go(func() {
-				_, err := processes[i%2].Create(t.Context(), b.buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
+				_, err := processes[i%2].Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -404,7 +406,7 @@ func TestClaimsAtOnce(t *testing.T) {
 			})
 		}
 		group.Wait()
-		all, err := b.OfOrder(t.Context(), b.buyer.Book, number)
+		all, err := b.OfOrder(t.Context(), b.Buyer.Book, number)
 		if err != nil || made != 1 || len(all) != 1 {
 			t.Errorf("%d made, %d listed, %v", made, len(all), err)
 		}
@@ -415,19 +417,19 @@ func TestClaimsAtOnce(t *testing.T) {
 // more is paid back than was paid, and every code is refunded or replaced at most once.
 func TestRefundsSumUp(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		b.fill("GPLAY", 1000)
-		_, err := b.wallets.Load(t.Context(), wallet.Load{Book: b.buyer.Book, Realm: realm.Test, Amount: money.New(1_000_000, money.USD), Reference: "more", Actor: seeder})
-		b.must(err)
+		b.Fill("GPLAY", 1000)
+		_, err := b.Wallets.Load(t.Context(), wallet.Load{Book: b.Buyer.Book, Realm: realm.Test, Amount: money.New(1_000_000, money.USD), Reference: "more", Actor: shop.Seeder})
+		check.OK(b.t, err)
 		rapid.Check(t, func(r *rapid.T) {
 			before, n := b.balance(), rapid.IntRange(1, 4).Draw(r, "quantity")
-			placed, err := b.Orders.Place(t.Context(), b.buyer, order.Purchase{Item: item, Quantity: n})
-			b.must(err)
+			placed, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: shop.Item, Quantity: n})
+			check.OK(b.t, err)
 			paid := b.balance()
-			if paid != before-int64(n)*price {
+			if paid != before-int64(n)*shop.Price {
 				r.Fatalf("the wallet went from %d to %d", before, paid)
 			}
 			for range rapid.IntRange(1, 5).Draw(r, "claims") {
-				b.clock.Advance(time.Second)
+				b.Clock.Advance(time.Second)
 				b.codes(placed.Number)
 				b.story(r, placed.Number, n)
 			}
@@ -443,7 +445,7 @@ func TestRefundsSumUp(t *testing.T) {
 // story claims some codes of an order of n and decides about them at random.
 func (b *bundle) story(r *rapid.T, number order.Number, n int) {
 	places := rapid.SliceOfNDistinct(rapid.IntRange(1, n), 1, n, rapid.ID[int]).Draw(r, "places")
-	c, err := b.Create(b.t.Context(), b.buyer, claim.Report{Order: number, Places: places, Reason: claim.Used})
+	c, err := b.Create(b.t.Context(), b.Buyer, claim.Report{Order: number, Places: places, Reason: claim.Used})
 	if code := fault.CodeOf(err); err != nil && code != fault.AlreadyExists && code != fault.InvalidState {
 		r.Fatalf("claim: %v", err)
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -32,16 +34,16 @@ const (
 
 // twoDays plays two days of sales, replacements and refunds, and comes to the third.
 func (b *bundle) twoDays() {
-	b.fill("GPLAY", 12)
-	b.place(b.buyer, 3)
-	b.place(b.rival, 2)
-	b.decide(b.buyer, 1, claim.Refund, 1)
-	b.clock.Advance(24 * time.Hour)
-	b.place(b.buyer, 1)
-	b.decide(b.buyer, 1, claim.Replace, 2)
-	b.decide(b.buyer, 1, claim.Reject, 3)
-	b.decide(b.rival, 1, claim.Refund, 1, 2)
-	b.clock.Advance(24 * time.Hour)
+	b.Fill("GPLAY", 12)
+	b.place(b.Buyer, 3)
+	b.place(b.Rival, 2)
+	b.decide(b.Buyer, 1, claim.Refund, 1)
+	b.Clock.Advance(24 * time.Hour)
+	b.place(b.Buyer, 1)
+	b.decide(b.Buyer, 1, claim.Replace, 2)
+	b.decide(b.Buyer, 1, claim.Reject, 3)
+	b.decide(b.Rival, 1, claim.Refund, 1, 2)
+	b.Clock.Advance(24 * time.Hour)
 }
 
 // Days of sales, replacements and refunds come out even, each with its own figures, and
@@ -58,14 +60,14 @@ func TestEven(t *testing.T) {
 				t.Errorf("%s: %s%v", day, diff, b.texts(made))
 			}
 			found, err := b.Find(t.Context(), realm.Test, day)
-			b.must(err)
+			check.OK(b.t, err)
 			if diff := cmp.Diff(made, found, cmp.Comparer(func(a, b money.Currency) bool { return a == b })); diff != "" {
 				t.Errorf("%s, read again: %s", day, diff)
 			}
 		}
 		quiet, err := b.Make(t.Context(), realm.Live, first)
-		if err != nil || len(quiet.Rows) != 0 || quiet.Found != 0 || b.Differences() != 0 || b.log.Len() != 0 {
-			t.Errorf("live: %+v, %v, the log: %s", quiet, err, b.log)
+		if err != nil || len(quiet.Rows) != 0 || quiet.Found != 0 || b.Differences() != 0 || b.Log.Len() != 0 {
+			t.Errorf("live: %+v, %v, the log: %s", quiet, err, b.Log)
 		}
 	})
 }
@@ -133,8 +135,8 @@ var (
 
 func (b *bundle) corrupt(s *storage.Statement) {
 	b.t.Helper()
-	b.must(b.DB.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-		n, err := tx.Exec(ctx, s, string(b.buyer.Book), string(b.rival.Book))
+	check.OK(b.t, b.DB.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, s, string(b.Buyer.Book), string(b.Rival.Book))
 		if err == nil && n != 1 {
 			err = fmt.Errorf("%d rows were changed", n)
 		}
@@ -146,17 +148,17 @@ func (b *bundle) corrupt(s *storage.Statement) {
 func (b *bundle) told(r report.Report) {
 	b.t.Helper()
 	log, err := b.Audit.List(b.t.Context(), audit.Filter{Action: "report.differs"})
-	b.must(err)
+	check.OK(b.t, err)
 	if len(log) != 1 || log[0].Subject != "test/"+string(r.Day) || log[0].Actor != "system" || log[0].Detail["first"] != r.Differences[0].String() ||
 		log[0].Detail["differences"] != fmt.Sprint(r.Found) {
 		b.t.Errorf("the audit log has %+v", log)
 	}
 	events, err := b.Outbox.List(b.t.Context(), webhook.EventFilter{Book: webhook.House(realm.Test), Type: "report.differs"})
-	b.must(err)
+	check.OK(b.t, err)
 	if len(events) != 1 || !strings.HasPrefix(string(events[0].Data), fmt.Sprintf(`{"day":%q,"differences":%d,"first":`, r.Day, r.Found)) {
 		b.t.Errorf("the operators were told %+v", events)
 	}
-	if text := b.log.String(); !strings.Contains(text, "orders, codes and postings differ") || !strings.Contains(text, "level=ERROR") {
+	if text := b.Log.String(); !strings.Contains(text, "orders, codes and postings differ") || !strings.Contains(text, "level=ERROR") {
 		b.t.Errorf("the log is %s", text)
 	}
 	if b.Differences() != r.Found {
@@ -167,15 +169,15 @@ func (b *bundle) told(r report.Report) {
 // What an operator undoes by hand in the books of orders is named: no order knows of it.
 func TestReversalByHand(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		b.fill("GPLAY", 1)
-		b.place(b.buyer, 1)
-		posted, err := b.orders.Postings(t.Context(), b.buyer.Book, 1)
-		b.must(err)
-		undone, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.buyer.Book, Kind: "transaction.reverse", Reverses: posted[0].Transaction, Actor: operator, At: b.clock.Now()})
-		b.must(err)
-		b.clock.Advance(24 * time.Hour)
+		b.Fill("GPLAY", 1)
+		b.place(b.Buyer, 1)
+		posted, err := b.Orders.Postings(t.Context(), b.Buyer.Book, 1)
+		check.OK(b.t, err)
+		undone, err := b.Books.Submit(t.Context(), ledger.Operation{Book: b.Buyer.Book, Kind: "transaction.reverse", Reverses: posted[0].Transaction, Actor: operator, At: b.Clock.Now()})
+		check.OK(b.t, err)
+		b.Clock.Advance(24 * time.Hour)
 		made := b.made(first)
-		want := []report.Difference{{Kind: report.Transaction, Book: b.buyer.Book, Subject: string(undone.Transaction), Got: "transaction.reverse"}}
+		want := []report.Difference{{Kind: report.Transaction, Book: b.Buyer.Book, Subject: string(undone.Transaction), Got: "transaction.reverse"}}
 		if diff := cmp.Diff(want, made.Differences); diff != "" {
 			t.Error(diff)
 		}
@@ -194,18 +196,18 @@ func TestMakeDue(t *testing.T) {
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("before: %v", err)
 		}
-		b.must(b.MakeDue(t.Context()))
+		check.OK(b.t, b.MakeDue(t.Context()))
 		b.days("2026-11-22")
-		b.clock.Advance(-9*time.Hour + 14*time.Minute) // of the 23rd, just begun
-		b.clock.Advance(3 * 24 * time.Hour)
-		b.must(b.MakeDue(t.Context()))
+		b.Clock.Advance(-9*time.Hour + 14*time.Minute) // of the 23rd, just begun
+		b.Clock.Advance(3 * 24 * time.Hour)
+		check.OK(b.t, b.MakeDue(t.Context()))
 		b.days("2026-11-22", "2026-11-23", "2026-11-24")
-		b.clock.Advance(time.Minute)
-		b.must(b.MakeDue(t.Context()))
-		b.must(b.MakeDue(t.Context()))
+		b.Clock.Advance(time.Minute)
+		check.OK(b.t, b.MakeDue(t.Context()))
+		check.OK(b.t, b.MakeDue(t.Context()))
 		b.days("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25")
-		b.clock.Advance(100 * 24 * time.Hour)
-		b.must(b.MakeDue(t.Context()))
+		b.Clock.Advance(100 * 24 * time.Hour)
+		check.OK(b.t, b.MakeDue(t.Context()))
 		b.days("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25", "2027-02-27", "2027-02-28", "2027-03-01", "2027-03-02", "2027-03-03", "2027-03-04", "2027-03-05")
 		b.corrupt(fail)
 		if again := b.made(second); again.Found == 0 {
@@ -222,7 +224,7 @@ func (b *bundle) days(want ...string) {
 	b.t.Helper()
 	for _, r := range realm.All() {
 		got, err := storage.All(b.t.Context(), b.DB, storage.Scalar[string], listDays, string(r))
-		b.must(err)
+		check.OK(b.t, err)
 		if diff := cmp.Diff(want, got); diff != "" {
 			b.t.Errorf("%s: %s", r, diff)
 		}
@@ -245,21 +247,21 @@ func TestParseDay(t *testing.T) {
 func TestPages(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const orders = 1050
-		b.fill("GPLAY", orders+20)
-		_, err := b.wallets.Load(t.Context(), wallet.Load{Book: b.buyer.Book, Realm: realm.Test, Amount: money.New(1_000_000, money.USD), Reference: "more", Actor: seeder})
-		b.must(err)
+		b.Fill("GPLAY", orders+20)
+		_, err := b.Wallets.Load(t.Context(), wallet.Load{Book: b.Buyer.Book, Realm: realm.Test, Amount: money.New(1_000_000, money.USD), Reference: "more", Actor: shop.Seeder})
+		check.OK(b.t, err)
 		var group errgroup.Group
 		group.SetLimit(32)
 		for range orders {
 			group.Go(func() error {
-				_, err := b.orders.Place(t.Context(), b.buyer, order.Purchase{Item: item, Quantity: 1})
+				_, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: shop.Item, Quantity: 1})
 				return err
 			})
 		}
-		b.must(group.Wait())
-		b.decide(b.buyer, 1, claim.Refund, 1)
-		b.decide(b.buyer, orders, claim.Replace, 1)
-		b.clock.Advance(24 * time.Hour)
+		check.OK(b.t, group.Wait())
+		b.decide(b.Buyer, 1, claim.Refund, 1)
+		b.decide(b.Buyer, orders, claim.Replace, 1)
+		b.Clock.Advance(24 * time.Hour)
 		made := b.made(first)
 		want := []string{"USD orders 1050 codes 1050 charged 5145.00 replaced 1 refunded 1 4.90 sold 1051 paid 5145.00 back 4.90 revenue 5140.10 other 0.00"}
 		if diff := cmp.Diff(want, rows(made)); diff != "" || made.Found != 0 {

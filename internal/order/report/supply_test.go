@@ -17,6 +17,8 @@ import (
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 )
 
 // late is a supplier that has every order under way until it is told how they end.
@@ -58,42 +60,42 @@ func TestSuppliedOrders(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
 			b.late = late{ends: supply.Working, cents: 400}
-			_, err := b.supply.Add(t.Context(), supply.Setup{Config: []byte(`{}`), Actor: seeder,
+			_, err := b.Supply.Add(t.Context(), supply.Setup{Config: []byte(`{}`), Actor: shop.Seeder,
 				Configured: supply.Configured{Realm: realm.Test, ID: "late", Name: "Late", Kind: "late", Active: true}})
-			b.must(err)
-			route := supply.Route{Realm: realm.Test, Item: item, Supplier: "late", BelowCost: true}
-			b.must(b.supply.PutRoute(t.Context(), route, seeder))
+			check.OK(b.t, err)
+			route := supply.Route{Realm: realm.Test, Item: shop.Item, Supplier: "late", BelowCost: true}
+			check.OK(b.t, b.Supply.PutRoute(t.Context(), route, shop.Seeder))
 			begin := func(n int) {
-				placed, err := b.orders.Place(t.Context(), b.buyer, order.Purchase{Item: item, Quantity: n})
-				b.must(err)
+				placed, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: shop.Item, Quantity: n})
+				check.OK(b.t, err)
 				if placed.Status != order.Processing {
 					t.Fatalf("it is %s", placed.Status)
 				}
 			}
 			later := func(ends supply.State) {
 				b.late.ends = ends
-				b.clock.Advance(10 * time.Minute)
-				b.must(b.queue.Drain(t.Context()))
+				b.Clock.Advance(10 * time.Minute)
+				check.OK(b.t, b.Jobs.Drain(t.Context()))
 			}
-			first := report.DayOf(b.clock.Now())
+			first := report.DayOf(b.Clock.Now())
 			begin(2)
 			later(supply.Delivered)
 			begin(1)
 			later(supply.Refused)
 			begin(3)
-			b.clock.Advance(24 * time.Hour)
-			second := report.DayOf(b.clock.Now())
+			b.Clock.Advance(24 * time.Hour)
+			second := report.DayOf(b.Clock.Now())
 			b.late.cents = 500 // more than is paid for them
 			later(supply.Delivered)
-			b.clock.Advance(24 * time.Hour)
+			b.Clock.Advance(24 * time.Hour)
 			for day, codes := range map[report.Day]int64{first: 2, second: 3} {
 				made, err := b.Make(t.Context(), realm.Test, day)
-				b.must(err)
+				check.OK(b.t, err)
 				if diff := cmp.Diff([]report.Difference(nil), made.Differences); diff != "" {
 					t.Errorf("%s: %s", day, diff)
 				}
 				if len(made.Rows) != 1 || made.Rows[0].Orders != 1 || made.Rows[0].Codes != codes || made.Rows[0].CodesSold != codes ||
-					made.Rows[0].WalletPaid != money.New(codes*price, money.USD) {
+					made.Rows[0].WalletPaid != money.New(codes*shop.Price, money.USD) {
 					t.Errorf("%s: %+v", day, made.Rows)
 				}
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const (
@@ -55,9 +56,9 @@ func setup(t *testing.T, db *storage.DB) *bundle {
 	t.Helper()
 	b := &bundle{t: t, clock: clock.NewManual(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)), log: &bytes.Buffer{}}
 	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
-	b.must(err)
+	check.OK(b.t, err)
 	keys, err := vault.Open(t.Context(), db, master)
-	b.must(err)
+	check.OK(b.t, err)
 	clocks, log, logger := clock.NewRealms(b.clock), audit.New(db), slog.New(slog.NewTextHandler(b.log, nil))
 	items := catalog.New(catalog.Deps{DB: db, Audit: log, Clocks: clocks, Logger: logger})
 	accounts := account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger})
@@ -65,11 +66,11 @@ func setup(t *testing.T, db *storage.DB) *bundle {
 		Adapters: map[string]supply.Adapter{"fixed": b.open}}
 	b.Service = supply.New(b.deps)
 	b.customer, err = accounts.CreateCustomer(t.Context(), actor, account.NewCustomer{Name: "Issuer"})
-	b.must(err)
+	check.OK(b.t, err)
 	face := catalog.NewFace(500, money.USD)
 	for _, p := range []catalog.Product{{Code: plain, Name: "Plain", Brand: "B", Face: face}, {Code: own, Name: "Own", Brand: "B", Face: face, Mint: "template_001"}} {
 		_, _, err := items.Put(t.Context(), p, actor)
-		b.must(err)
+		check.OK(b.t, err)
 	}
 	return b
 }
@@ -88,17 +89,10 @@ func (b *bundle) open(config []byte) (supply.Supplier, error) {
 
 func config(cents int) []byte { return fmt.Appendf(nil, `{"secret":"hunter2","cents":%d}`, cents) }
 
-func (b *bundle) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 func (b *bundle) add(id string, cents int) {
 	b.t.Helper()
 	_, err := b.Add(b.t.Context(), wanted(id, config(cents)))
-	b.must(err)
+	check.OK(b.t, err)
 }
 
 func wanted(id string, config []byte) supply.Setup {
@@ -108,7 +102,7 @@ func wanted(id string, config []byte) supply.Setup {
 
 func (b *bundle) route(item catalog.ItemCode, supplier string, priority int) {
 	b.t.Helper()
-	b.must(b.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supplier, Priority: priority}, actor))
+	check.OK(b.t, b.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supplier, Priority: priority}, actor))
 }
 
 // sources are who delivers an item, in order.
@@ -130,7 +124,7 @@ func TestConfigure(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db)
 		made, err := b.Add(t.Context(), wanted("acme", config(450)))
-		b.must(err)
+		check.OK(b.t, err)
 		if !made.Active || made.State != line.Operational || made.Name != "Supplier acme" {
 			t.Errorf("%+v", made)
 		}
@@ -139,7 +133,7 @@ func TestConfigure(t *testing.T) {
 		}
 		b.route(plain, "acme", 1)
 		other := supply.New(b.deps)
-		b.must(other.Refresh(t.Context()))
+		check.OK(b.t, other.Refresh(t.Context()))
 		if got := sources(other, plain); got != "stock acme" {
 			t.Errorf("in another process: %s", got)
 		}
@@ -148,13 +142,13 @@ func TestConfigure(t *testing.T) {
 		if made, err = b.Change(t.Context(), change); err != nil || made.Name != "Acme Ltd" || made.Active || made.State != line.Down || made.Timeout != 7*time.Second {
 			t.Errorf("%+v, %v", made, err)
 		}
-		b.must(other.Refresh(t.Context()))
+		check.OK(b.t, other.Refresh(t.Context()))
 		if got := sources(other, plain); got != "stock" {
 			t.Errorf("inactive, in another process: %s", got)
 		}
 		change.Active = true
 		_, err = b.Change(t.Context(), change)
-		b.must(err)
+		check.OK(b.t, err)
 		if got := sources(b.Service, plain); got != "stock acme" {
 			t.Errorf("active again, with what it had: %s", got)
 		}
@@ -164,8 +158,8 @@ func TestConfigure(t *testing.T) {
 		}
 		change.Active = false
 		_, err = b.Change(t.Context(), change)
-		b.must(err)
-		b.must(b.Remove(t.Context(), gone))
+		check.OK(b.t, err)
+		check.OK(b.t, b.Remove(t.Context(), gone))
 		for name, err := range map[string]error{"removed twice": b.Remove(t.Context(), gone), "found": second(b.Find(t.Context(), realm.Test, "acme")),
 			"changed": second(b.Change(t.Context(), change))} {
 			if fault.CodeOf(err) != fault.NotFound {
@@ -192,7 +186,7 @@ func TestNotOpenedHere(t *testing.T) {
 	deps := b.deps
 	deps.Adapters = map[string]supply.Adapter{"fixed": func([]byte) (supply.Supplier, error) { return nobody{}, errors.New("no such file") }}
 	other := supply.New(deps)
-	b.must(other.Refresh(t.Context()))
+	check.OK(b.t, other.Refresh(t.Context()))
 	if got := sources(other, plain); got != "stock" {
 		t.Error(got)
 	}
@@ -212,9 +206,9 @@ func TestConfigIsSealed(t *testing.T) {
 		b := setup(t, db)
 		b.add("acme", 450)
 		tables, err := storage.Tables(t.Context(), db)
-		b.must(err)
+		check.OK(b.t, err)
 		for _, table := range tables {
-			b.must(table.Each(t.Context(), db, func(row []any) error {
+			check.OK(b.t, table.Each(t.Context(), db, func(row []any) error {
 				for _, column := range row {
 					if text := fmt.Sprintf("%s", column); strings.Contains(text, "hunter2") {
 						t.Errorf("it is in %s", table.Name)
@@ -293,20 +287,20 @@ func TestSources(t *testing.T) {
 	if got := sources(b.Service, plain); got != "best acme stock" {
 		t.Error(got)
 	}
-	b.must(b.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "best"}, actor))
+	check.OK(b.t, b.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "best"}, actor))
 	if got := sources(b.Service, plain); got != "acme stock" {
 		t.Error(got)
 	}
 	house := wanted("house", fmt.Appendf(nil, `{"customer":%q}`, b.customer.ID))
 	house.Kind = supply.KindGiftcard
 	_, err := b.Add(t.Context(), house)
-	b.must(err)
+	check.OK(b.t, err)
 	if err := b.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "house"}, actor); fault.From(err).Field != "supplier" {
 		t.Errorf("gift cards without a template: %v", err)
 	}
 	b.route(own, "house", 1)
 	p, err := b.Catalog.Find(t.Context(), own)
-	b.must(err)
+	check.OK(b.t, err)
 	all := b.Sources(realm.Test, &p)
 	if len(all) != 2 || all[1].Issuer != b.customer.Test || all[1].Kind != supply.KindGiftcard {
 		t.Errorf("%+v", all)
@@ -315,7 +309,7 @@ func TestSources(t *testing.T) {
 		t.Errorf("the live realm has it, too: %+v", all)
 	}
 	routes, err := b.Routes(t.Context(), realm.Test, plain)
-	b.must(err)
+	check.OK(b.t, err)
 	var lines []string
 	for _, r := range routes {
 		lines = append(lines, fmt.Sprint(r.Supplier, " ", r.Priority, " ", r.TheirItem()))
@@ -334,7 +328,7 @@ func TestBest(t *testing.T) {
 		b.route(plain, id, 1)
 	}
 	p, err := b.Catalog.Find(t.Context(), plain)
-	b.must(err)
+	check.OK(b.t, err)
 	best := func() string {
 		var names []string
 		for _, o := range b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1}) {

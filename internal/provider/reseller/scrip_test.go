@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
@@ -53,8 +54,8 @@ func serve(t *testing.T, o server.Options) *installation {
 	o.Data, o.Logger = t.TempDir(), slog.New(slog.NewTextHandler(i.log, nil))
 	var err error
 	i.App, err = server.Open(t.Context(), o)
-	i.must(err)
-	t.Cleanup(func() { i.must(i.Close()) })
+	check.OK(i.t, err)
+	t.Cleanup(func() { check.OK(i.t, i.Close()) })
 	mux := http.NewServeMux()
 	for _, s := range i.Surfaces(server.HTTP{}) {
 		s.Mount(mux)
@@ -72,13 +73,6 @@ func serve(t *testing.T, o server.Options) *installation {
 	t.Cleanup(web.Close)
 	i.url = web.URL
 	return i
-}
-
-func (i *installation) must(err error) {
-	i.t.Helper()
-	if err != nil {
-		i.t.Fatal(err)
-	}
 }
 
 // answer is what a reseller reads of any answer.
@@ -100,7 +94,7 @@ func (i *installation) call(line, body string, headers ...string) (a answer) {
 	i.t.Helper()
 	method, path, _ := strings.Cut(line, " ")
 	request, err := http.NewRequestWithContext(i.t.Context(), method, i.url+"/v1"+path, strings.NewReader(body))
-	i.must(err)
+	check.OK(i.t, err)
 	request.Header.Set("X-API-Key", i.key)
 	request.Header.Set("Content-Type", "application/json")
 	for n := 0; n < len(headers); n += 2 {
@@ -108,10 +102,10 @@ func (i *installation) call(line, body string, headers ...string) (a answer) {
 	}
 	client := http.Client{Timeout: time.Minute}
 	response, err := client.Do(request)
-	i.must(err)
+	check.OK(i.t, err)
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
-	i.must(err)
+	check.OK(i.t, err)
 	a.status, a.raw = response.StatusCode, string(raw)
 	_ = json.Unmarshal(raw, &a) // where the data is of another kind, raw says what it is
 	return a
@@ -128,21 +122,21 @@ func setupChain(t *testing.T, engine string) *chain {
 	t.Helper()
 	c := &chain{folder: t.TempDir(), up: serve(t, server.Options{})}
 	_, err := c.up.Demo(t.Context())
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	c.up.key = "cp_test_sk_demo"
 	c.down = serve(t, server.Options{Database: testkit.Database(t, engine).URL, Secrets: c.folder})
 	c.write("upstream.key", []byte(c.up.key))
 	face := catalog.NewFace(500, money.USD)
 	_, _, err = c.down.Catalog.Put(t.Context(), catalog.Product{Code: "RESOLD", Name: "Google Play 5 USD", Brand: "Google Play", Face: face}, seeder)
-	c.down.must(err)
+	check.OK(c.down.t, err)
 	customer, err := c.down.Accounts.CreateCustomer(t.Context(), seeder, account.NewCustomer{Name: "Reseller"})
-	c.down.must(err)
+	check.OK(c.down.t, err)
 	c.book = customer.Test
 	made, err := c.down.Accounts.CreateKey(t.Context(), seeder, account.NewKey{Book: c.book, KeySettings: account.KeySettings{Name: "k", Scopes: account.NewScopes(account.ScopeAll)}})
-	c.down.must(err)
+	check.OK(c.down.t, err)
 	c.down.key = made.Secret.Reveal()
 	_, err = c.down.Wallets.Load(t.Context(), wallet.Load{Book: c.book, Realm: realm.Test, Amount: money.New(100_000, money.USD), Reference: "transfer", Actor: seeder})
-	c.down.must(err)
+	check.OK(c.down.t, err)
 	c.supplier("")
 	return c
 }
@@ -165,15 +159,15 @@ func (c *chain) supplier(extra string) {
 		put = c.down.Supply.Change
 	}
 	_, err := put(context.Background(), setup)
-	c.down.must(err)
-	c.down.must(c.down.Supply.PutRoute(context.Background(), supply.Route{Realm: realm.Test, Item: "RESOLD", Supplier: "scrip", SupplierItem: item, Priority: 1}, seeder))
+	check.OK(c.down.t, err)
+	check.OK(c.down.t, c.down.Supply.PutRoute(context.Background(), supply.Route{Realm: realm.Test, Item: "RESOLD", Supplier: "scrip", SupplierItem: item, Priority: 1}, seeder))
 }
 
 // later has an hour go by in the second installation's sandbox, and does what is due.
 func (c *chain) later() {
 	c.down.t.Helper()
-	c.down.must(c.down.Clocks.SetOffset(c.down.Clocks.Offset() + time.Hour))
-	c.down.must(c.down.Jobs.Drain(c.down.t.Context()))
+	check.OK(c.down.t, c.down.Clocks.SetOffset(c.down.Clocks.Offset()+time.Hour))
+	check.OK(c.down.t, c.down.Jobs.Drain(c.down.t.Context()))
 }
 
 // verified fails unless the books of both add up, and neither logged a code.
@@ -181,7 +175,7 @@ func (c *chain) verified(codes ...string) {
 	c.down.t.Helper()
 	for _, i := range []*installation{c.up, c.down} {
 		report, err := ledger.Verify(i.t.Context(), i.DB, nil)
-		i.must(err)
+		check.OK(i.t, err)
 		if len(report.Problems) > 0 {
 			i.t.Errorf("the books: %v", report.Problems)
 		}
@@ -276,16 +270,16 @@ func TestResoldThroughLoss(t *testing.T) {
 func TestResoldSigned(t *testing.T) {
 	c := setupChain(t, "sqlite")
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	c.write("signing.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 	demo, err := c.up.Demo(t.Context())
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	_, err = c.up.Accounts.SetSigner(t.Context(), seeder, demo.Customer.Test, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})))
-	c.up.must(err)
+	check.OK(c.up.t, err)
 	if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 400 {
 		t.Errorf("unsigned: %d %s", a.status, a.raw)
 	}

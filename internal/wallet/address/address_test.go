@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -65,7 +66,7 @@ func each(t *testing.T, test func(t *testing.T, b *bench)) {
 		b.books = ledger.New(db, clocks, ledger.Config{})
 		t.Cleanup(b.books.Close)
 		key, err := address.ParseBitcoin("zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs")
-		b.must(err)
+		check.OK(b.t, err)
 		b.outbox = webhook.NewOutbox(webhook.Deps{DB: db, Clocks: clocks, Logger: slog.New(slog.DiscardHandler)})
 		b.Service = address.New(address.Deps{DB: db, Audit: audit.New(db), Outbox: b.outbox, Clocks: clocks, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 			Makers: map[address.Place]address.Maker{bitcoin: key, monero: b.outside}, Pools: map[address.Place]int{solana: 2}})
@@ -84,17 +85,10 @@ func (b *bench) another(change func(*address.Deps)) *address.Service {
 	return address.New(d)
 }
 
-func (b *bench) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 func (b *bench) wallet(name string) address.Wallet {
 	b.t.Helper()
 	w := address.Wallet{Book: ledger.BookID(name), Realm: realm.Live}
-	b.must(b.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(b.t, b.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
 		return ledger.OpenBook(ctx, tx, ledger.Book{ID: w.Book, Realm: w.Realm, OpenedAt: b.Clocks.Now(w.Realm)})
 	}))
 	return w
@@ -103,7 +97,7 @@ func (b *bench) wallet(name string) address.Wallet {
 func (b *bench) give(w address.Wallet, chain asset.Chain) string {
 	b.t.Helper()
 	text, err := b.Address(context.Background(), w, chain)
-	b.must(err)
+	check.OK(b.t, err)
 	return text
 }
 
@@ -230,7 +224,7 @@ func TestKeyReplaced(t *testing.T) {
 		b.outside.down = true
 		b.refused(second, asset.Monero, fault.Unavailable)
 		key, err := address.ParseBitcoin(address.DemoBitcoin)
-		b.must(err)
+		check.OK(b.t, err)
 		b.Service = b.another(func(d *address.Deps) { d.Makers[bitcoin], d.Makers[monero] = key, key })
 		if got := b.give(first, asset.Bitcoin); got != old {
 			t.Errorf("the old address became %s", got)
@@ -263,7 +257,7 @@ func TestIssued(t *testing.T) {
 		b.refused(b.wallet("second"), asset.Monero, fault.Unavailable)
 		expect(b.Service, 2) // it has its position
 		key, err := address.ParseBitcoin(address.DemoBitcoin)
-		b.must(err)
+		check.OK(b.t, err)
 		other := b.another(func(d *address.Deps) { d.Makers[monero] = key })
 		if _, err := other.Issued(context.Background(), monero); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("another maker: %v", err)
@@ -278,7 +272,7 @@ func TestPool(t *testing.T) {
 		ctx := context.Background()
 		sol := func(n uint32) string {
 			text, err := address.Demo{}.Address(ctx, n)
-			b.must(err)
+			check.OK(b.t, err)
 			return text
 		}
 		b.refused(b.wallet("none"), asset.Solana, fault.Unavailable)
@@ -289,30 +283,30 @@ func TestPool(t *testing.T) {
 				t.Fatalf("%d added, %v; want %d", n, err, want)
 			}
 		}
-		check := func(changed int, left int, low bool) {
+		levels := func(changed int, left int, low bool) {
 			t.Helper()
 			n, err := b.CheckLevels(ctx)
-			b.must(err)
-			levels, err := b.Levels(ctx)
-			b.must(err)
-			if n != changed || len(levels) != 1 || levels[0].Left != left || levels[0].Low != low {
-				t.Fatalf("%d changed, %+v; want %d, %d left, low %t", n, levels, changed, left, low)
+			check.OK(b.t, err)
+			all, err := b.Levels(ctx)
+			check.OK(b.t, err)
+			if n != changed || len(all) != 1 || all[0].Left != left || all[0].Low != low {
+				t.Fatalf("%d changed, %+v; want %d, %d left, low %t", n, all, changed, left, low)
 			}
 		}
-		check(1, 0, true)
-		check(0, 0, true)
+		levels(1, 0, true)
+		levels(0, 0, true)
 		add(3, sol(1), sol(2), sol(1), sol(3))
 		add(0, sol(2))
-		check(1, 3, false)
+		levels(1, 3, false)
 		for i := range 3 {
 			if got := b.give(b.wallet(fmt.Sprint("w", i)), asset.Solana); got != sol(uint32(i+1)) {
 				t.Errorf("wallet %d has %s", i, got)
 			}
 		}
-		check(1, 0, true)
+		levels(1, 0, true)
 		var told []string
 		events, err := b.outbox.List(ctx, webhook.EventFilter{Book: webhook.House(solana.Realm)})
-		b.must(err)
+		check.OK(b.t, err)
 		for _, e := range events {
 			told = append(told, e.Type+" "+string(e.Data))
 		}
@@ -348,11 +342,11 @@ func TestPoolAtOnce(t *testing.T) {
 		var list []string
 		for n := range uint32(8) {
 			text, err := address.Demo{}.Address(ctx, n)
-			b.must(err)
+			check.OK(b.t, err)
 			list = append(list, text)
 		}
 		_, err := b.Import(ctx, address.Import{Place: solana, Addresses: list, Actor: "ada"})
-		b.must(err)
+		check.OK(b.t, err)
 		var group sync.WaitGroup
 		var mu sync.Mutex
 		given, refused := map[string]int{}, 0

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -62,19 +63,19 @@ func TestLife(t *testing.T) {
 		b.told(ada, "deposit.pending pending 490.00", "deposit.confirmed confirmed 490.00")
 
 		found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book})
-		b.must(err)
+		check.OK(b.t, err)
 		d := found.Deposits[0]
 		if d.TxID != p.TxID || d.Rate.String() != "6666667/100" || strings.Join(d.Sources, " ") != "market" || !d.RatedAt.Equal(began) ||
 			!d.SeenAt.Equal(began) || !d.ConfirmedAt.Equal(began.Add(42*time.Minute)) || d.Address != b.at(ada, asset.Bitcoin) {
 			t.Errorf("%+v", d)
 		}
 		entry, err := b.Books.FindTransaction(t.Context(), ada.Book, d.Credit)
-		b.must(err)
+		check.OK(b.t, err)
 		if entry.Kind != "deposit.credit" || len(entry.Moves) != 2 || entry.Reference != p.TxID {
 			t.Errorf("%+v", entry)
 		}
 		again, err := b.Find(t.Context(), ada.Book, d.ID)
-		b.must(err)
+		check.OK(b.t, err)
 		if again.Credit != d.Credit {
 			t.Errorf("%+v", again)
 		}
@@ -94,12 +95,12 @@ func TestEvent(t *testing.T) {
 		b.market.set("USDT", "1")
 		b.scan()
 		events, err := b.hooks.Outbox.List(t.Context(), webhook.EventFilter{Book: ada.Book, Type: "deposit.confirmed"})
-		b.must(err)
+		check.OK(b.t, err)
 		if len(events) != 1 {
 			t.Fatalf("%d events", len(events))
 		}
 		found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book})
-		b.must(err)
+		check.OK(b.t, err)
 		d := found.Deposits[0]
 		want := `{"id":"` + string(d.ID) + `","currency":"usdt","asset":"USDT-ERC20","network":"ethereum","address":"` + b.at(ada, asset.Ethereum) +
 			`","amount_crypto":"500","amount_usd":500.00,"fee_usd":10.00,"credited_usd":490.00,"status":"confirmed","tx_hash":"` + p.TxID +
@@ -127,7 +128,7 @@ func TestPolicies(t *testing.T) {
 			}
 			ada := b.customer("ada-" + string(c.asset))
 			less, err := asset.FromBig(new(big.Int).Sub(least.Big(), big.NewInt(1)), c.asset)
-			b.must(err)
+			check.OK(b.t, err)
 			b.pay(ada, least.String()+" "+string(c.asset), 0)
 			b.pay(ada, less.String()+" "+string(c.asset), c.confirmations-1)
 			b.scan()
@@ -161,7 +162,7 @@ func TestHuge(t *testing.T) {
 		rule := b.Policy.Rules[asset.BTC]
 		rule.Bands = append(rule.Bands, deposit.Band{From: b.amount("1 BTC"), Confirmations: 20})
 		b.Policy.Rules[asset.BTC] = rule
-		b.must(b.Policy.Check())
+		check.OK(b.t, b.Policy.Check())
 		ada := b.customer("ada")
 		b.pay(ada, "0.99999999 BTC", 0)
 		b.pay(ada, "1 BTC", 0)
@@ -194,9 +195,9 @@ func TestTwice(t *testing.T) {
 		ada := b.customer("ada")
 		first := b.pay(ada, "0.1 BTC", 0)
 		_, err := b.chains[asset.Bitcoin].Pay(t.Context(), chain.Sent{Address: b.at(ada, asset.Bitcoin), Amount: b.amount("0.2 BTC"), TxID: first.TxID, Confirmations: 6})
-		b.must(err)
+		check.OK(b.t, err)
 		seen, err := b.chains[asset.Bitcoin].Look(t.Context(), []deposit.Payment{first, {Chain: asset.Bitcoin, TxID: first.TxID, Index: 1}})
-		b.must(err)
+		check.OK(b.t, err)
 		other := b.another()
 		t.Cleanup(other.Books.Close)
 		var group sync.WaitGroup
@@ -230,20 +231,20 @@ func TestReplacedAndDropped(t *testing.T) {
 		old := b.pay(ada, "0.01 BTC", 0)
 		b.scan()
 		by, err := btc.Replace(t.Context(), old, chain.Sent{Address: b.at(ada, asset.Bitcoin), Amount: b.amount("0.009 BTC")})
-		b.must(err)
+		check.OK(b.t, err)
 		b.scan()
 		b.expect(ada, "expired replaced 0.01 BTC 0/6 0.00 - 0.00 = 0.00", "pending 0.009 BTC 0/6 592.65 - 11.85 = 580.80")
 		found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book, Status: deposit.Expired})
-		b.must(err)
+		check.OK(b.t, err)
 		if found.Total != 1 || found.Deposits[0].ReplacedBy != by.TxID {
 			t.Errorf("%+v", found)
 		}
-		b.must(btc.Drop(t.Context(), by))
+		check.OK(b.t, btc.Drop(t.Context(), by))
 		b.scan()
 		b.scan()
 		b.expect(ada, "expired replaced 0.01 BTC 0/6 0.00 - 0.00 = 0.00", "expired dropped 0.009 BTC 0/6 0.00 - 0.00 = 0.00")
 		b.totals(ada, "0.00 0.00 0.00 0.00")
-		b.must(btc.Return(t.Context(), by))
+		check.OK(b.t, btc.Return(t.Context(), by))
 		b.scan()
 		b.expect(ada, "expired replaced 0.01 BTC 0/6 0.00 - 0.00 = 0.00", "pending 0.009 BTC 0/6 592.65 - 11.85 = 580.80")
 		b.mine(ada, asset.Bitcoin, 6)
@@ -261,10 +262,10 @@ func TestTooLittleComesBack(t *testing.T) {
 		ada := b.customer("ada")
 		p := b.pay(ada, "0.00009 BTC", 0)
 		b.scan()
-		b.must(b.chains[asset.Bitcoin].Drop(t.Context(), p))
+		check.OK(b.t, b.chains[asset.Bitcoin].Drop(t.Context(), p))
 		b.scan()
 		b.expect(ada, "expired dropped 0.00009 BTC 0/6 0.00 - 0.00 = 0.00")
-		b.must(b.chains[asset.Bitcoin].Return(t.Context(), p))
+		check.OK(b.t, b.chains[asset.Bitcoin].Return(t.Context(), p))
 		b.scan()
 		b.expect(ada, "pending below_minimum 0.00009 BTC 0/6 0.00 - 0.00 = 0.00")
 		b.mine(ada, asset.Bitcoin, 6)
@@ -280,7 +281,7 @@ func TestGoneBeforeSeen(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ada := b.customer("ada")
 		p := b.pay(ada, "0.01 BTC", 0)
-		b.must(b.chains[asset.Bitcoin].Drop(t.Context(), p))
+		check.OK(b.t, b.chains[asset.Bitcoin].Drop(t.Context(), p))
 		b.scan()
 		b.expect(ada)
 		if _, err := b.chains[asset.Bitcoin].Replace(t.Context(), p, chain.Sent{Address: "x", Amount: b.amount("1 BTC")}); fault.CodeOf(err) != fault.InvalidState {
@@ -298,31 +299,31 @@ func TestReorganised(t *testing.T) {
 		b.pay(ada, "0.01 BTC", 6)
 		b.scan()
 		b.totals(ada, "645.33 0.00 645.33 0.00")
-		b.must(b.spend(ada, 60000))
+		check.OK(b.t, b.spend(ada, 60000))
 		b.totals(ada, "45.33 0.00 645.33 600.00")
-		b.must(btc.Reorganise(t.Context(), to, 6, false))
+		check.OK(b.t, btc.Reorganise(t.Context(), to, 6, false))
 		b.scan()
 		b.expect(ada, "pending reorganised 0.01 BTC 0/6 658.50 - 13.17 = 645.33")
 		b.totals(ada, "-600.00 658.50 0.00 600.00")
 		if err := b.spend(ada, 1); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("a wallet that owes spent a cent: %v", err)
 		}
-		b.must(btc.Mine(t.Context(), to, 5))
+		check.OK(b.t, btc.Mine(t.Context(), to, 5))
 		b.scan()
 		b.totals(ada, "-600.00 658.50 0.00 600.00")
-		b.must(btc.Mine(t.Context(), to, 1))
+		check.OK(b.t, btc.Mine(t.Context(), to, 1))
 		b.scan()
 		b.expect(ada, "confirmed 0.01 BTC 6/6 658.50 - 13.17 = 645.33")
 		b.totals(ada, "45.33 0.00 645.33 600.00")
 
-		b.must(btc.Reorganise(t.Context(), to, 6, true))
+		check.OK(b.t, btc.Reorganise(t.Context(), to, 6, true))
 		b.scan()
 		b.expect(ada, "expired reorganised 0.01 BTC 0/6 0.00 - 0.00 = 0.00")
 		b.totals(ada, "-600.00 0.00 0.00 600.00")
 		b.pay(ada, "0.1 BTC", 6)
 		b.scan()
 		b.totals(ada, "5853.30 0.00 6453.30 600.00")
-		b.must(b.spend(ada, 100))
+		check.OK(b.t, b.spend(ada, 100))
 		b.told(ada, "deposit.pending pending 645.33", "deposit.confirmed confirmed 645.33", "deposit.reversed pending reorganised 645.33",
 			"deposit.confirmed confirmed 645.33", "deposit.reversed expired reorganised 645.33", "deposit.pending pending 6453.30",
 			"deposit.confirmed confirmed 6453.30")
@@ -338,19 +339,19 @@ func TestReorganisedDeep(t *testing.T) {
 		btc, to := b.chains[asset.Bitcoin], b.at(ada, asset.Bitcoin)
 		b.pay(ada, "0.01 BTC", 6)
 		b.scan()
-		b.must(btc.Reorganise(t.Context(), to, 3, false))
+		check.OK(b.t, btc.Reorganise(t.Context(), to, 3, false))
 		b.scan()
 		b.expect(ada, "confirmed 0.01 BTC 3/6 658.50 - 13.17 = 645.33")
-		b.must(btc.Mine(t.Context(), to, 200))
+		check.OK(b.t, btc.Mine(t.Context(), to, 200))
 		b.scan()
 		b.expect(ada, "confirmed 0.01 BTC 203/6 658.50 - 13.17 = 645.33")
-		b.must(btc.Mine(t.Context(), to, 1)) // it is settled: nobody counts any more
+		check.OK(b.t, btc.Mine(t.Context(), to, 1)) // it is settled: nobody counts any more
 		b.scan()
 		b.expect(ada, "confirmed 0.01 BTC 203/6 658.50 - 13.17 = 645.33")
-		b.must(btc.Reorganise(t.Context(), to, 204, false))
+		check.OK(b.t, btc.Reorganise(t.Context(), to, 204, false))
 		b.scan()
 		b.totals(ada, "0.00 658.50 0.00 0.00")
-		b.must(btc.Mine(t.Context(), to, 6))
+		check.OK(b.t, btc.Mine(t.Context(), to, 6))
 		b.scan()
 		b.totals(ada, "645.33 0.00 645.33 0.00")
 		b.verified()
@@ -423,7 +424,7 @@ func TestTokenHasItsOwnRate(t *testing.T) {
 		b.totals(ada, "190.36 0.00 190.36 0.00")
 		for _, a := range []asset.Asset{asset.USDTSOL, asset.USDTERC20} {
 			found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book, Asset: a})
-			b.must(err)
+			check.OK(b.t, err)
 			if found.Total != 1 || found.Deposits[0].Value != money.New(9712, money.USD) {
 				t.Errorf("%s: %+v", a, found)
 			}
@@ -439,9 +440,9 @@ func TestNobodys(t *testing.T) {
 		ada := b.customer("ada")
 		btc := b.chains[asset.Bitcoin]
 		_, err := btc.Pay(ctx, chain.Sent{Address: "tb1qnobody", Amount: b.amount("1 BTC"), Confirmations: 6})
-		b.must(err)
+		check.OK(b.t, err)
 		_, err = btc.Pay(ctx, chain.Sent{Address: b.at(ada, asset.Bitcoin), Amount: asset.New(0, asset.BTC), Confirmations: 6})
-		b.must(err)
+		check.OK(b.t, err)
 		b.scan()
 		b.expect(ada)
 		p := b.pay(ada, "0.01 BTC", 6)
@@ -504,7 +505,7 @@ func TestList(t *testing.T) {
 		} {
 			c.filter.Book = ada.Book
 			found, err := b.List(ctx, c.filter)
-			b.must(err)
+			check.OK(b.t, err)
 			var names []string
 			for _, d := range found.Deposits {
 				names = append(names, string(d.Amount.Asset))
@@ -527,12 +528,12 @@ func TestAddresses(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ada := b.customer("ada")
 		all, err := b.Addresses(t.Context(), ada)
-		b.must(err)
+		check.OK(b.t, err)
 		if len(all) != len(asset.All()) || all[asset.ETH] != all[asset.USDTERC20] || all[asset.SOL] != all[asset.USDTSOL] || all[asset.BTC] == all[asset.ETH] {
 			t.Errorf("%v", all)
 		}
 		some, err := b.Addresses(t.Context(), ada, asset.XMR, asset.BTC)
-		b.must(err)
+		check.OK(b.t, err)
 		if len(some) != 2 || some[asset.XMR] != all[asset.XMR] {
 			t.Errorf("%v", some)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -45,9 +46,9 @@ func TestKilled(t *testing.T) {
 			b := &bench{t: t, clock: clock.NewManual(began)}
 			var err error
 			b.master, _, err = vault.LoadMasterKey(keys, "")
-			b.must(err)
+			check.OK(b.t, err)
 			b.world, err = open(t.Context(), db, b.clock, b.master)
-			b.must(err)
+			check.OK(b.t, err)
 			t.Cleanup(b.Books.Close)
 			where := []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys}
 			steps := 0
@@ -58,7 +59,7 @@ func TestKilled(t *testing.T) {
 				b.scan()
 				b.totals(ada, "645.33 0.00 645.33 0.00")
 				b.told(ada, "deposit.pending pending 645.33", "deposit.confirmed confirmed 645.33")
-				b.must(b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(ada, asset.Bitcoin), 6, true))
+				check.OK(b.t, b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(ada, asset.Bitcoin), 6, true))
 				done = b.kill(where, steps+1) && done
 				b.scan()
 				b.totals(ada, "0.00 0.00 0.00 0.00")

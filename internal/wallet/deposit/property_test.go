@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -63,21 +64,21 @@ func (h *history) step() {
 		units := rapid.Uint64Range(1, 40).Draw(h.draw, "quarters") // of the minimum
 		least := h.Minimum(a).Big()
 		amount, err := asset.FromBig(least.Mul(least, asset.New(units, a).Big()).Rsh(least, 2), a)
-		h.must(err)
+		check.OK(h.t, err)
 		p, err := c.Pay(ctx, chain.Sent{Address: h.at(w, a.Chain()), Amount: amount, Confirmations: rapid.Int64Range(0, 3).Draw(h.draw, "blocks")})
-		h.must(err)
+		check.OK(h.t, err)
 		h.sent = append(h.sent, p)
 	case "mine":
-		h.must(c.Mine(ctx, h.at(w, a.Chain()), rapid.Int64Range(1, 40).Draw(h.draw, "blocks")))
+		check.OK(h.t, c.Mine(ctx, h.at(w, a.Chain()), rapid.Int64Range(1, 40).Draw(h.draw, "blocks")))
 	case "scan":
 		err := h.Scan(ctx, w.Realm)
 		if err != nil && fault.CodeOf(err) != fault.Unavailable {
-			h.must(err)
+			check.OK(h.t, err)
 		}
 	case "reorganise":
-		h.must(c.Reorganise(ctx, h.at(w, a.Chain()), rapid.Int64Range(1, 40).Draw(h.draw, "blocks"), rapid.Bool().Draw(h.draw, "lost")))
+		check.OK(h.t, c.Reorganise(ctx, h.at(w, a.Chain()), rapid.Int64Range(1, 40).Draw(h.draw, "blocks"), rapid.Bool().Draw(h.draw, "lost")))
 	case "stall":
-		h.must(c.Stall(ctx, rapid.Bool().Draw(h.draw, "stalled")))
+		check.OK(h.t, c.Stall(ctx, rapid.Bool().Draw(h.draw, "stalled")))
 	case "market":
 		h.market.set(a.Symbol(), rapid.SampledFrom([]string{"", "100", "150.5", "65850"}).Draw(h.draw, "price"))
 	case "later":
@@ -88,7 +89,7 @@ func (h *history) step() {
 		if err == nil {
 			h.spent[w] += cents
 		} else if code := fault.CodeOf(err); code != fault.InsufficientFunds && code != fault.NotFound {
-			h.must(err)
+			check.OK(h.t, err)
 		}
 	case "replace", "drop", "return":
 		h.disturb(w, a)
@@ -119,14 +120,14 @@ func (h *history) disturb(w address.Wallet, a asset.Asset) {
 		err = c.Return(ctx, p)
 	}
 	if err != nil && fault.CodeOf(err) != fault.InvalidState {
-		h.must(err)
+		check.OK(h.t, err)
 	}
 }
 
 // settle has everything answer again, and looks.
 func (h *history) settle() {
 	for _, c := range h.chains {
-		h.must(c.Stall(h.draw.Context(), false))
+		check.OK(h.t, c.Stall(h.draw.Context(), false))
 	}
 	for _, a := range asset.All() {
 		h.market.set(a.Symbol(), "123.45")
@@ -137,7 +138,7 @@ func (h *history) settle() {
 // check holds a wallet against its deposits, and those against the chains.
 func (h *history) check(w address.Wallet) {
 	found, err := h.List(h.draw.Context(), deposit.Filter{Book: w.Book, Limit: deposit.MaxLimit})
-	h.must(err)
+	check.OK(h.t, err)
 	var credited, value, fee, pending int64
 	confirmed := 0
 	byPayment := map[deposit.Payment]deposit.Deposit{}
@@ -162,7 +163,7 @@ func (h *history) check(w address.Wallet) {
 		}
 	}
 	t, err := h.Totals(h.draw.Context(), w.Book)
-	h.must(err)
+	check.OK(h.t, err)
 	if t.Deposited.Minor != credited || t.Pending.Minor != pending || t.Spent.Minor != h.spent[w] || t.Balance.Minor != credited-h.spent[w] {
 		h.draw.Errorf("totals %+v; deposits credited %d and have %d pending, %d was spent", t, credited, pending, h.spent[w])
 	}
@@ -177,7 +178,7 @@ func (h *history) check(w address.Wallet) {
 // checkBooks holds the contra accounts against the sums of confirmed deposits.
 func (h *history) checkBooks(w address.Wallet, value, fee int64) {
 	accounts, err := h.Books.ListAccounts(h.draw.Context(), w.Book, "wallet.", "", 100)
-	h.must(err)
+	check.OK(h.t, err)
 	var custody, kept int64
 	for _, a := range accounts {
 		if strings.HasPrefix(string(a.ID), "wallet.deposits/") {
@@ -196,7 +197,7 @@ func (h *history) checkBooks(w address.Wallet, value, fee int64) {
 func (h *history) checkChains(w address.Wallet, byPayment map[deposit.Payment]deposit.Deposit) {
 	for name, c := range h.chains {
 		payments, err := c.Payments(h.draw.Context(), h.at(w, name))
-		h.must(err)
+		check.OK(h.t, err)
 		for _, p := range payments {
 			d, known := byPayment[p.Payment]
 			delete(byPayment, p.Payment)

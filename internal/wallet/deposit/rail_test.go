@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -23,7 +24,7 @@ var testBitcoin = address.Place{Realm: realm.Test, Chain: asset.Bitcoin}
 func (b *bench) survey() string {
 	b.t.Helper()
 	all, err := b.Surveys(b.t.Context())
-	b.must(err)
+	check.OK(b.t, err)
 	for i := range all {
 		if s := &all[i]; s.Place == testBitcoin {
 			return strings.TrimSpace(fmt.Sprint(s.Height, " ", s.Tip, " ", s.Lag(), " ", s.Problem))
@@ -42,7 +43,7 @@ func TestSurveys(t *testing.T) {
 		if !strings.HasPrefix(before, "-1 ") || !strings.HasSuffix(before, " -1") {
 			t.Errorf("never looked at: %s", before)
 		}
-		b.must(b.ScanChain(t.Context(), testBitcoin))
+		check.OK(b.t, b.ScanChain(t.Context(), testBitcoin))
 		var height, tip, lag int64
 		if _, err := fmt.Sscan(b.survey(), &height, &tip, &lag); err != nil || height != tip || height == 0 || lag != 0 {
 			t.Errorf("looked at: %s, %v", b.survey(), err)
@@ -52,7 +53,7 @@ func TestSurveys(t *testing.T) {
 		if _, err := fmt.Sscan(b.survey(), &height, &tip, &lag); err != nil || lag != tip-height || lag == 0 {
 			t.Errorf("behind: %s, %v", b.survey(), err)
 		}
-		b.must(b.chains[asset.Bitcoin].Stall(t.Context(), true))
+		check.OK(b.t, b.chains[asset.Bitcoin].Stall(t.Context(), true))
 		if got := b.survey(); !strings.HasSuffix(got, "bitcoin does not answer") {
 			t.Errorf("stalled: %s", got)
 		}
@@ -72,7 +73,7 @@ func TestRescan(t *testing.T) {
 		b.pay(ada, "0.02 BTC", 6)
 		b.scan()
 		b.totals(ada, "1935.99 0.00 1935.99 0.00")
-		b.must(b.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
+		check.OK(b.t, b.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
 		if got := b.survey(); !strings.HasPrefix(got, "0 ") {
 			t.Errorf("it goes on behind %s", got)
 		}
@@ -86,7 +87,7 @@ func TestRescan(t *testing.T) {
 		}
 		other := b.another()
 		interrupted := &between{Chain: b.chains[asset.Bitcoin], then: func() {
-			b.must(other.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
+			check.OK(b.t, other.Rescan(t.Context(), deposit.Rescan{Place: testBitcoin, From: 1, Actor: "ada"}))
 		}}
 		b.pay(ada, "0.03 BTC", 6)
 		b.Chains[testBitcoin] = interrupted
@@ -116,7 +117,7 @@ func (c *between) Seen(ctx context.Context, after string) (deposit.Page, error) 
 func (b *bench) audit() []string {
 	b.t.Helper()
 	found, err := b.Audit(b.t.Context(), testBitcoin)
-	b.must(err)
+	check.OK(b.t, err)
 	var all []string
 	for _, s := range found.Sums {
 		all = append(all, fmt.Sprintf("%d/%d %s %s %s", s.Credited, s.Deposits, deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth))
@@ -145,14 +146,14 @@ func TestAudit(t *testing.T) {
 		want("not looked at", "0/0 0 0.01001 0.00", "unseen ada 0 0.01", "unseen bert 0 0.00001")
 		b.scan()
 		want("looked at", "1/2 0.01001 0.01001 658.50")
-		b.must(b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(ada, asset.Bitcoin), 6, true))
+		check.OK(b.t, b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(ada, asset.Bitcoin), 6, true))
 		want("gone", "1/2 0.01001 0.00001 658.50", "gone ada 0.01 0")
 		b.scan()
 		want("taken back", "0/1 0.00001 0.00001 0.00")
 		from, to := wallet.Custody(asset.BTC, money.USD), wallet.Account(money.USD)
 		_, err := b.Books.Submit(t.Context(), ledger.Operation{Book: bert.Book, Kind: "test.credit", Actor: "test", At: b.clocks.Now(bert.Realm), Open: []ledger.NewAccount{from, to},
 			Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: money.New(100, money.USD)}}})
-		b.must(err)
+		check.OK(b.t, err)
 		want("a credit without a deposit", "0/1 0.00001 0.00001 0.00", "booked bert 0.00 1.00")
 		live := address.Place{Realm: realm.Live, Chain: asset.Bitcoin}
 		if _, err := b.Audit(t.Context(), live); fault.CodeOf(err) != fault.FeatureDisabled {

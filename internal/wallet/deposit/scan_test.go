@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -35,7 +36,7 @@ func (r *recorded) Seen(ctx context.Context, after string) (deposit.Page, error)
 func (b *bench) state(c asset.Chain) deposit.State {
 	b.t.Helper()
 	all, err := b.States(b.t.Context())
-	b.must(err)
+	check.OK(b.t, err)
 	for _, s := range all {
 		if s.Chain == c {
 			return s
@@ -51,7 +52,7 @@ func TestStalled(t *testing.T) {
 		ada := b.customer("ada")
 		b.pay(ada, "0.01 BTC", 6)
 		b.pay(ada, "1 SOL", 32)
-		b.must(b.chains[asset.Bitcoin].Stall(t.Context(), true))
+		check.OK(b.t, b.chains[asset.Bitcoin].Stall(t.Context(), true))
 		if err := b.Scan(t.Context(), realm.Test); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "scan bitcoin") {
 			t.Fatalf("a scan of a chain that is away: %v", err)
 		}
@@ -66,7 +67,7 @@ func TestStalled(t *testing.T) {
 		if s := b.state(asset.Solana); !s.FailingSince.IsZero() || !s.LookedAt.Equal(began.Add(time.Hour)) || s.At == "" {
 			t.Errorf("%+v", s)
 		}
-		b.must(b.chains[asset.Bitcoin].Stall(t.Context(), false))
+		check.OK(b.t, b.chains[asset.Bitcoin].Stall(t.Context(), false))
 		b.scan()
 		if s := b.state(asset.Bitcoin); !s.FailingSince.IsZero() || !s.LookedAt.Equal(began.Add(time.Hour)) {
 			t.Errorf("%+v", s)
@@ -90,7 +91,7 @@ func TestResumes(t *testing.T) {
 			t.Errorf("asked from %s", got)
 		}
 		found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book, Limit: 1})
-		b.must(err)
+		check.OK(b.t, err)
 		if found.Total != many {
 			t.Errorf("%d deposits, want %d", found.Total, many)
 		}
@@ -145,7 +146,7 @@ func TestOneFails(t *testing.T) {
 		b.pay(eve, "0.01 BTC", 0)
 		b.pay(ada, "0.01 BTC", 0)
 		b.scan()
-		b.must(b.setWallet(eve, ledger.Closed))
+		check.OK(b.t, b.setWallet(eve, ledger.Closed))
 		b.mine(eve, asset.Bitcoin, 6)
 		b.mine(ada, asset.Bitcoin, 6)
 		if err := b.Scan(t.Context(), realm.Test); fault.CodeOf(err) != fault.AccountClosed {
@@ -153,7 +154,7 @@ func TestOneFails(t *testing.T) {
 		}
 		b.totals(ada, "645.33 0.00 645.33 0.00")
 		b.expect(eve, "pending 0.01 BTC 0/6 658.50 - 13.17 = 645.33")
-		b.must(b.setWallet(eve, ledger.Open))
+		check.OK(b.t, b.setWallet(eve, ledger.Open))
 		other := b.another() // this one has the account's state in its memory
 		t.Cleanup(other.Books.Close)
 		other.scan()

@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -145,9 +146,9 @@ func setup(t testing.TB, db *storage.DB) *bench {
 	t.Helper()
 	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
 	b := &bench{t: t, clock: clock.NewManual(began), master: master}
-	b.must(err)
+	check.OK(b.t, err)
 	b.world, err = open(t.Context(), db, b.clock, master)
-	b.must(err)
+	check.OK(b.t, err)
 	t.Cleanup(b.Books.Close)
 	return b
 }
@@ -158,23 +159,16 @@ func (b *bench) another() *bench {
 	other := *b
 	var err error
 	other.world, err = open(b.t.Context(), b.db, b.clock, b.master)
-	b.must(err)
+	check.OK(b.t, err)
 	other.market, other.Rates = b.market, b.Rates
 	return &other
-}
-
-func (b *bench) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 // customer opens a book and returns its wallet.
 func (b *bench) customer(name string) address.Wallet {
 	b.t.Helper()
 	w := address.Wallet{Book: ledger.BookID(name), Realm: realm.Test}
-	b.must(b.db.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(b.t, b.db.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 		return ledger.OpenBook(ctx, tx, ledger.Book{ID: w.Book, Realm: w.Realm, OpenedAt: began})
 	}))
 	return w
@@ -185,9 +179,9 @@ func (b *bench) amount(text string) asset.Amount {
 	b.t.Helper()
 	number, name, _ := strings.Cut(text, " ")
 	a, err := asset.Parse(name)
-	b.must(err)
+	check.OK(b.t, err)
 	amount, err := asset.ParseAmount(number, a)
-	b.must(err)
+	check.OK(b.t, err)
 	return amount
 }
 
@@ -196,28 +190,28 @@ func (b *bench) pay(w address.Wallet, text string, confirmations int64) deposit.
 	b.t.Helper()
 	amount := b.amount(text)
 	to, err := b.Address(b.t.Context(), w, amount.Asset)
-	b.must(err)
+	check.OK(b.t, err)
 	p, err := b.chains[amount.Asset.Chain()].Pay(b.t.Context(), chain.Sent{Address: to, Amount: amount, Confirmations: confirmations})
-	b.must(err)
+	check.OK(b.t, err)
 	return p
 }
 
 func (b *bench) mine(w address.Wallet, c asset.Chain, blocks int64) {
 	b.t.Helper()
-	b.must(b.chains[c].Mine(b.t.Context(), b.at(w, c), blocks))
+	check.OK(b.t, b.chains[c].Mine(b.t.Context(), b.at(w, c), blocks))
 }
 
 // at is the address of a wallet on a chain.
 func (b *bench) at(w address.Wallet, c asset.Chain) string {
 	b.t.Helper()
 	text, err := b.AddressBook.Address(b.t.Context(), w, c)
-	b.must(err)
+	check.OK(b.t, err)
 	return text
 }
 
 func (b *bench) scan() {
 	b.t.Helper()
-	b.must(b.Scan(b.t.Context(), realm.Test))
+	check.OK(b.t, b.Scan(b.t.Context(), realm.Test))
 }
 
 // deposits lists what a wallet has, oldest first, each as
@@ -225,7 +219,7 @@ func (b *bench) scan() {
 func (b *bench) deposits(w address.Wallet) []string {
 	b.t.Helper()
 	found, err := b.List(b.t.Context(), deposit.Filter{Book: w.Book, Limit: deposit.MaxLimit})
-	b.must(err)
+	check.OK(b.t, err)
 	var all []string
 	for i := len(found.Deposits) - 1; i >= 0; i-- {
 		d := found.Deposits[i]
@@ -251,7 +245,7 @@ func (b *bench) expect(w address.Wallet, want ...string) {
 func (b *bench) totals(w address.Wallet, want string) {
 	b.t.Helper()
 	got, err := b.Totals(b.t.Context(), w.Book)
-	b.must(err)
+	check.OK(b.t, err)
 	if text := fmt.Sprint(got.Balance, " ", got.Pending, " ", got.Deposited, " ", got.Spent); text != want {
 		b.t.Fatalf("totals %s, want %s", text, want)
 	}
@@ -261,7 +255,7 @@ func (b *bench) totals(w address.Wallet, want string) {
 func (b *bench) events(w address.Wallet) []string {
 	b.t.Helper()
 	found, err := b.hooks.Outbox.List(b.t.Context(), webhook.EventFilter{Book: w.Book, Limit: 100})
-	b.must(err)
+	check.OK(b.t, err)
 	var all []string
 	for i := len(found) - 1; i >= 0; i-- {
 		var data struct {
@@ -269,7 +263,7 @@ func (b *bench) events(w address.Wallet) []string {
 			Reason   string      `json:"reason"`
 			Credited json.Number `json:"credited_usd"`
 		}
-		b.must(json.Unmarshal(found[i].Data, &data))
+		check.OK(b.t, json.Unmarshal(found[i].Data, &data))
 		all = append(all, strings.Join(strings.Fields(fmt.Sprint(found[i].Type, " ", data.Status, " ", data.Reason, " ", data.Credited)), " "))
 	}
 	return all
@@ -295,7 +289,7 @@ func (b *bench) spend(w address.Wallet, cents int64) error {
 func (b *bench) verified() {
 	b.t.Helper()
 	report, err := ledger.Verify(b.t.Context(), b.db, nil)
-	b.must(err)
+	check.OK(b.t, err)
 	if len(report.Problems) > 0 {
 		b.t.Errorf("the books: %v", report.Problems)
 	}

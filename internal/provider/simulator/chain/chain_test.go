@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -26,17 +27,10 @@ func each(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
-func (b *bench) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 func (b *bench) pay(to string, confirmations int64) deposit.Payment {
 	b.t.Helper()
 	p, err := b.Pay(b.t.Context(), chain.Sent{Address: to, Amount: asset.New(5, asset.BTC), Confirmations: confirmations})
-	b.must(err)
+	check.OK(b.t, err)
 	return p
 }
 
@@ -44,7 +38,7 @@ func (b *bench) pay(to string, confirmations int64) deposit.Payment {
 func (b *bench) look(p deposit.Payment) deposit.Sighting {
 	b.t.Helper()
 	all, err := b.Look(b.t.Context(), []deposit.Payment{p})
-	b.must(err)
+	check.OK(b.t, err)
 	if len(all) != 1 {
 		b.t.Fatalf("%d sightings of %v", len(all), p)
 	}
@@ -66,23 +60,23 @@ func TestBlocks(t *testing.T) {
 		ctx := t.Context()
 		p := b.pay("a", 0)
 		b.expect(p, 0, false)
-		b.must(b.Mine(ctx, "a", 1))
+		check.OK(b.t, b.Mine(ctx, "a", 1))
 		b.expect(p, 1, false)
-		b.must(b.Mine(ctx, "a", 5))
+		check.OK(b.t, b.Mine(ctx, "a", 5))
 		b.expect(p, 6, false)
 		later := b.pay("a", 2)
 		b.expect(later, 2, false)
 		b.expect(p, 8, false)
-		b.must(b.Reorganise(ctx, "a", 2, false))
+		check.OK(b.t, b.Reorganise(ctx, "a", 2, false))
 		b.expect(later, 0, false)
 		b.expect(p, 6, false)
-		b.must(b.Reorganise(ctx, "a", 100, true))
+		check.OK(b.t, b.Reorganise(ctx, "a", 100, true))
 		b.expect(p, 0, true)
 		b.expect(later, 0, false) // it was in none of them
-		b.must(b.Mine(ctx, "a", 3))
+		check.OK(b.t, b.Mine(ctx, "a", 3))
 		b.expect(later, 3, false)
 		b.expect(p, 0, true)
-		b.must(b.Return(ctx, p))
+		check.OK(b.t, b.Return(ctx, p))
 		b.expect(p, 0, false)
 	})
 }
@@ -91,8 +85,8 @@ func TestBlocks(t *testing.T) {
 func TestAddressesAreApart(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		mine, others := b.pay("a", 0), b.pay("b", 3)
-		b.must(b.Mine(t.Context(), "a", 2))
-		b.must(b.Reorganise(t.Context(), "a", 1, true))
+		check.OK(b.t, b.Mine(t.Context(), "a", 2))
+		check.OK(b.t, b.Reorganise(t.Context(), "a", 1, true))
 		b.expect(mine, 1, false)
 		b.expect(others, 3, false)
 	})
@@ -105,7 +99,7 @@ func TestReplace(t *testing.T) {
 		with := chain.Sent{Address: "c", Amount: asset.New(4, asset.BTC)}
 		p := b.pay("a", 0)
 		by, err := b.Replace(ctx, p, with)
-		b.must(err)
+		check.OK(b.t, err)
 		if s := b.look(p); !s.Gone || s.ReplacedBy != by.TxID {
 			t.Errorf("%+v", s)
 		}
@@ -127,7 +121,7 @@ func TestReplace(t *testing.T) {
 		if err := b.Drop(ctx, deposit.Payment{Chain: asset.Bitcoin, TxID: "x"}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("a payment that does not exist: %v", err)
 		}
-		b.must(b.Drop(ctx, by))
+		check.OK(b.t, b.Drop(ctx, by))
 		b.expect(by, 0, true)
 	})
 }
@@ -140,7 +134,7 @@ func TestSeen(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
 		page, err := b.Seen(ctx, "")
-		b.must(err)
+		check.OK(b.t, err)
 		if len(page.Sightings) != 0 || page.Next != "" || page.More {
 			t.Errorf("of nothing: %+v", page)
 		}
@@ -152,7 +146,7 @@ func TestSeen(t *testing.T) {
 			pages := 0
 			for more := true; more; pages++ {
 				page, err := c.Seen(ctx, after)
-				b.must(err)
+				check.OK(b.t, err)
 				for _, s := range page.Sightings {
 					all[s.TxID]++
 				}
@@ -164,7 +158,7 @@ func TestSeen(t *testing.T) {
 		if len(all) != 150 || pages != 2 {
 			t.Errorf("%d payments in %d pages", len(all), pages)
 		}
-		b.must(b.Mine(ctx, "a", 1))
+		check.OK(b.t, b.Mine(ctx, "a", 1))
 		p := b.pay("b", 0)
 		place, _ = read(chain.New(b.db, asset.Bitcoin), place)
 		if len(all) != 151 || all[p.TxID] != 1 {
@@ -175,7 +169,7 @@ func TestSeen(t *testing.T) {
 				t.Errorf("%s was told %d times", txid, n)
 			}
 		}
-		b.must(b.Mine(ctx, "a", 1)) // it changes no payment but their confirmations
+		check.OK(b.t, b.Mine(ctx, "a", 1)) // it changes no payment but their confirmations
 		if page, err := b.Seen(ctx, place); err != nil || len(page.Sightings) != 0 {
 			t.Errorf("%+v, %v", page, err)
 		}
@@ -192,7 +186,7 @@ func TestSeen(t *testing.T) {
 func TestStall(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
-		b.must(b.Stall(ctx, true))
+		check.OK(b.t, b.Stall(ctx, true))
 		p := b.pay("a", 1)
 		if _, err := b.Seen(ctx, ""); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("seen: %v", err)
@@ -200,7 +194,7 @@ func TestStall(t *testing.T) {
 		if _, err := b.Look(ctx, []deposit.Payment{p}); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("look: %v", err)
 		}
-		b.must(b.Stall(ctx, false))
+		check.OK(b.t, b.Stall(ctx, false))
 		b.expect(p, 1, false)
 	})
 }
@@ -232,9 +226,9 @@ func TestNames(t *testing.T) {
 			want := map[asset.Asset]string{asset.BTC: `^[0-9a-f]{64}$`, asset.ETH: `^0x[0-9a-f]{64}$`, asset.SOL: `^[1-9A-HJ-NP-Za-km-z]{86,88}$`, asset.XMR: `^[0-9a-f]{64}$`}[a]
 			c := chain.New(b.db, a.Chain())
 			first, err := c.Pay(t.Context(), chain.Sent{Address: "a", Amount: asset.New(1, a)})
-			b.must(err)
+			check.OK(b.t, err)
 			second, err := c.Pay(t.Context(), chain.Sent{Address: "a", Amount: asset.New(1, a), TxID: first.TxID})
-			b.must(err)
+			check.OK(b.t, err)
 			if !regexp.MustCompile(want).MatchString(first.TxID) || second.TxID != first.TxID || first.Index != 0 || second.Index != 1 {
 				t.Errorf("%s: %+v, %+v", a, first, second)
 			}

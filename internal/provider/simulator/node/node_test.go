@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 var began = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
@@ -35,13 +36,6 @@ func each(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
-func (b *bench) must(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // pays is an order to somebody.
 func pays(satoshi, rate int64) payout.Order {
 	return payout.Order{Outputs: []transaction.Output{{Satoshi: satoshi, Script: []byte{0, 20, 19: 1, 21: 2}}}, Rate: rate}
@@ -50,7 +44,7 @@ func pays(satoshi, rate int64) payout.Order {
 func (b *bench) build(satoshi, rate int64) payout.Signed {
 	b.t.Helper()
 	s, err := b.Wallet.Build(b.t.Context(), pays(satoshi, rate))
-	b.must(err)
+	check.OK(b.t, err)
 	return s
 }
 
@@ -58,7 +52,7 @@ func (b *bench) build(satoshi, rate int64) payout.Signed {
 func (b *bench) look(raw []byte, known bool, confirmations, rival int64) {
 	b.t.Helper()
 	seen, err := b.Chain.Look(b.t.Context(), [][]byte{raw})
-	b.must(err)
+	check.OK(b.t, err)
 	if s := seen[0]; s.Known != known || s.Confirmations != confirmations || s.RivalDepth != rival {
 		b.t.Fatalf("%+v; want known %t, %d confirmations, a rival %d deep", s, known, confirmations, rival)
 	}
@@ -70,11 +64,11 @@ func TestWallet(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
 		for _, satoshi := range []int64{50_000, 50_000} {
-			b.must(b.Fund(ctx, satoshi))
+			check.OK(b.t, b.Fund(ctx, satoshi))
 		}
 		s := b.build(30_000, 5_000)
 		tx, err := transaction.Parse(s.Raw)
-		b.must(err)
+		check.OK(b.t, err)
 		if !tx.Pays(pays(30_000, 0).Outputs) || s.Fee != (tx.Size()*5_000+999)/1000 || len(tx.Inputs) != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -82,14 +76,14 @@ func TestWallet(t *testing.T) {
 		if _, err := b.Wallet.Build(ctx, pays(60_000, 1_000)); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("more than is free: %v", err)
 		}
-		b.must(b.Chain.Publish(ctx, s.Raw))
+		check.OK(b.t, b.Chain.Publish(ctx, s.Raw))
 		if sum, err := b.Wallet.Balance(ctx); err != nil || sum != 100_000-30_000-s.Fee {
 			t.Errorf("%d, %v", sum, err)
 		}
 		if _, err := b.Wallet.Build(ctx, pays(60_000, 1_000)); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("with change that is in no block: %v", err)
 		}
-		b.must(b.Mine(ctx, 1))
+		check.OK(b.t, b.Mine(ctx, 1))
 		b.build(60_000, 1_000)
 		records, err := b.Wallet.Payments(ctx, began, began.Add(time.Hour))
 		if err != nil || len(records) != 1 || records[0].ID != tx.ID() || records[0].Satoshi != 30_000 || records[0].Fee != s.Fee {
@@ -103,48 +97,48 @@ func TestWallet(t *testing.T) {
 func TestChain(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
-		b.must(b.Fund(ctx, 100_000))
+		check.OK(b.t, b.Fund(ctx, 100_000))
 		one := b.build(30_000, 2_000)
 		two, err := b.Wallet.Bump(ctx, one.Raw, pays(30_000, 3_000))
-		b.must(err)
+		check.OK(b.t, err)
 		for range 2 {
-			b.must(b.Chain.Publish(ctx, two.Raw))
+			check.OK(b.t, b.Chain.Publish(ctx, two.Raw))
 		}
 		if err := b.Chain.Publish(ctx, one.Raw); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("a cheaper replacement: %v", err)
 		}
 		b.look(two.Raw, true, 0, 0)
 		tx, err := transaction.Parse(two.Raw)
-		b.must(err)
-		b.must(b.Evict(ctx, tx.ID()))
+		check.OK(b.t, err)
+		check.OK(b.t, b.Evict(ctx, tx.ID()))
 		b.look(two.Raw, false, 0, 0)
-		b.must(b.Chain.Publish(ctx, one.Raw))
-		b.must(b.Mine(ctx, 3))
+		check.OK(b.t, b.Chain.Publish(ctx, one.Raw))
+		check.OK(b.t, b.Mine(ctx, 3))
 		b.look(one.Raw, true, 3, 0)
 		b.look(two.Raw, false, 0, 3)
-		b.must(b.Chain.Publish(ctx, one.Raw))
+		check.OK(b.t, b.Chain.Publish(ctx, one.Raw))
 		if err := b.Chain.Publish(ctx, two.Raw); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("what is spent in a block: %v", err)
 		}
-		b.must(b.Reorganise(ctx, 3, false))
+		check.OK(b.t, b.Reorganise(ctx, 3, false))
 		b.look(one.Raw, true, 0, 0)
-		b.must(b.Mine(ctx, 1))
-		b.must(b.Reorganise(ctx, 1, true))
+		check.OK(b.t, b.Mine(ctx, 1))
+		check.OK(b.t, b.Reorganise(ctx, 1, true))
 		b.look(one.Raw, false, 0, 0)
-		b.must(b.SpendAgainst(ctx, one.Raw))
+		check.OK(b.t, b.SpendAgainst(ctx, one.Raw))
 		b.look(one.Raw, false, 0, 1)
 		if err := b.Evict(ctx, tx.ID()); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("evicted twice: %v", err)
 		}
 		automatic := node.New(b.db, b.clock, "b", true)
-		b.must(automatic.Fund(ctx, 100_000))
+		check.OK(b.t, automatic.Fund(ctx, 100_000))
 		b.Nodes = automatic.Nodes(destination.Regtest)
 		three := b.build(30_000, 1_000)
-		b.must(b.Chain.Publish(ctx, three.Raw))
+		check.OK(b.t, b.Chain.Publish(ctx, three.Raw))
 		b.look(three.Raw, true, 1, 0)
 		four := b.build(20_000, 1_000)
-		b.must(b.Chain.Publish(ctx, four.Raw))
-		b.must(automatic.SpendAgainst(ctx, four.Raw))
+		check.OK(b.t, b.Chain.Publish(ctx, four.Raw))
+		check.OK(b.t, automatic.SpendAgainst(ctx, four.Raw))
 		b.look(four.Raw, false, 0, 1)
 		b.look(four.Raw, false, 0, 2) // blocks come while somebody waits for them
 	})
@@ -154,22 +148,22 @@ func TestChain(t *testing.T) {
 func TestLightning(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
-		b.must(b.Charge(ctx, 10_000))
+		check.OK(b.t, b.Charge(ctx, 10_000))
 		payee := node.Payee{Node: b.Node, Network: destination.Regtest, Valid: time.Minute}
 		transfer := func(text string) payout.Transfer {
 			in, err := invoice.Decode(text)
-			b.must(err)
+			check.OK(b.t, err)
 			return payout.Transfer{Invoice: text, Hash: in.Hash, MilliSatoshi: 4_000_000, FeeLimit: 10_000}
 		}
 		fresh := func() payout.Transfer {
 			text, err := payee.Invoice(ctx, 0, "")
-			b.must(err)
+			check.OK(b.t, err)
 			return transfer(text)
 		}
 		pay := func(p payout.Transfer, want payout.Outcome, reason string) {
 			t.Helper()
 			a, err := b.Lightning.Pay(ctx, p)
-			b.must(err)
+			check.OK(b.t, err)
 			if a.Outcome != want || a.Reason != reason {
 				t.Errorf("%+v, want %s %s", a, want, reason)
 			}
@@ -180,11 +174,11 @@ func TestLightning(t *testing.T) {
 		if times, satoshi, err := b.Received(ctx); err != nil || times != 1 || satoshi != 4_000 {
 			t.Errorf("%d times, %d, %v", times, satoshi, err)
 		}
-		b.must(b.Set(ctx, node.Stuck, 1))
+		check.OK(b.t, b.Set(ctx, node.Stuck, 1))
 		pay(two, payout.InFlight, "")
 		pay(two, payout.InFlight, "")
 		pay(fresh(), payout.Refused, "insufficient_balance")
-		b.must(b.Node.Resolve(ctx, hexOf(two.Hash), false))
+		check.OK(b.t, b.Node.Resolve(ctx, hexOf(two.Hash), false))
 		if a, err := b.Lightning.Track(ctx, two.Hash); err != nil || a.Outcome != payout.Refused || a.Reason != "timeout" {
 			t.Errorf("%+v, %v", a, err)
 		}
@@ -196,17 +190,17 @@ func TestLightning(t *testing.T) {
 		pay(cheap, payout.Refused, "no_route")
 		other := node.Payee{Node: node.New(b.db, b.clock, "elsewhere", false), Network: destination.Regtest}
 		text, err := other.Invoice(ctx, 0, "")
-		b.must(err)
+		check.OK(b.t, err)
 		pay(transfer(text), payout.Refused, "no_route")
 		late := fresh()
-		b.must(b.Set(ctx, node.Late, 1))
+		check.OK(b.t, b.Set(ctx, node.Late, 1))
 		if _, err := b.Lightning.Pay(ctx, late); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("late: %v", err)
 		}
 		if a, err := b.Lightning.Track(ctx, late.Hash); err != nil || a.Outcome != payout.Unheard {
 			t.Errorf("%+v, %v", a, err)
 		}
-		b.must(b.Deliver(ctx))
+		check.OK(b.t, b.Deliver(ctx))
 		if a, err := b.Lightning.Track(ctx, late.Hash); err != nil || a.Outcome != payout.Succeeded {
 			t.Errorf("%+v, %v", a, err)
 		}
@@ -224,14 +218,14 @@ func TestLightning(t *testing.T) {
 func TestMoods(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		ctx := t.Context()
-		b.must(b.SetRate(ctx, 7_000))
-		b.must(b.Set(ctx, node.Stalled, 2))
+		check.OK(b.t, b.SetRate(ctx, 7_000))
+		check.OK(b.t, b.Set(ctx, node.Stalled, 2))
 		for _, want := range []fault.Code{fault.Unavailable, fault.Unavailable, ""} {
 			if _, err := b.Chain.Rate(ctx, 6); err == nil != (want == "") || err != nil && fault.CodeOf(err) != want {
 				t.Errorf("%v, want %s", err, want)
 			}
 		}
-		b.must(b.Set(ctx, node.Refusing, 1))
+		check.OK(b.t, b.Set(ctx, node.Refusing, 1))
 		if _, err := b.Resolver.Resolve(ctx, payout.Ask{User: "ada", Host: "x.example", MilliSatoshi: 5}); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("%v", err)
 		}
