@@ -1,10 +1,10 @@
 # postgres.sh: a private PostgreSQL server for one test run. Sourced, never run.
 #
-# The server keeps its data in a temporary directory, listens on the loopback
-# interface alone, and asks for a password made for this run. Tests kill Scrip, not
-# this server nor the machine, so it does not wait for the disk: what it acknowledged
-# is there whatever becomes of Scrip. It never touches a cluster that the machine
-# already has.
+# The server keeps its data in a temporary directory, in memory where there is plenty,
+# listens on the loopback interface alone, and asks for a password made for this run.
+# Tests kill Scrip, not this server nor the machine, so it does not wait for the disk:
+# what it acknowledged is there whatever becomes of Scrip. It never touches a cluster
+# that the machine already has.
 # shellcheck shell=bash
 
 postgres_bin=''
@@ -81,7 +81,7 @@ postgres_place() {
 		postgres_user=postgres
 		id postgres >/dev/null 2>&1 || postgres_user=nobody
 	fi
-	for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
+	for parent in ${scrip_memory:+/dev/shm} "${TMPDIR:-/tmp}" /tmp /var/tmp; do
 		postgres_dir=$(mktemp -d "$parent/scrip-postgres.XXXXXX") || continue
 		if ((EUID == 0)); then
 			chown "$postgres_user" "$postgres_dir"

@@ -43,7 +43,8 @@ finish() {
 	remove_scratch
 }
 
-test_all() { go test -count=1 -timeout 15m ./...; }
+# What go vet says is a stage of its own.
+test_all() { go test -vet=off -count=1 -timeout 15m ./...; }
 
 test_quick() {
 	unset SCRIP_TEST_POSTGRES
@@ -60,9 +61,11 @@ test_race() {
 	return $failed
 }
 
-race() { CGO_ENABLED=1 go test -race -short -count=1 -timeout 15m "$@"; }
+race() { CGO_ENABLED=1 go test -vet=off -race -short -count=1 -timeout 15m "$@"; }
 
 full() {
+	# Whatever a stage leaves in the temporary directory goes with it.
+	memory_scratch
 	if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 		say '==> [0 s] PostgreSQL'
 		start_postgres || die 'the suite runs on both databases or not at all'
@@ -72,8 +75,6 @@ full() {
 	need_interpreters || die 'the clients are tested in their own languages or not at all'
 	need_anvil || die 'deposits on Ethereum are tested on a real node or not at all'
 	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
-	# Whatever a stage leaves in the temporary directory goes with it.
-	memory_scratch
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
 	stage 'gofmt' check_format
 	stage 'go vet' check_vet

@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that makes and drops databases
@@ -51,10 +53,17 @@ func EachEngine(t *testing.T, test func(t *testing.T, db *storage.DB)) {
 func Database(t testing.TB, engine string) storage.Config {
 	t.Helper()
 	if engine == "postgres" {
-		server := connect(t)
-		return named(t, copied(t, server, template(t, server)))
+		return named(t, leased(t, connect(t)))
 	}
-	return Empty(t, engine)
+	config := Empty(t, engine)
+	whole, err := migratedFile()
+	if err == nil {
+		err = os.WriteFile(config.Path, whole, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // Empty returns where an empty database of engine is, which goes away with the test.
@@ -111,6 +120,25 @@ func Contents(t testing.TB, db *storage.DB) string {
 	return all.String()
 }
 
+// migratedFile is a migrated database of SQLite with nothing in it, made once in a process.
+var migratedFile = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "scrip-migrated")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, path := context.Background(), filepath.Join(dir, "scrip.db")
+	db, err := storage.Open(ctx, storage.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.Migrate(ctx)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // connect opens the server for tests until the test ends.
 func connect(t testing.TB) *sql.DB {
 	t.Helper()
@@ -120,6 +148,16 @@ func connect(t testing.TB) *sql.DB {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	return server
+}
+
+// open opens a database of the server.
+func open(t testing.TB, name string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", named(t, name).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 func exec(t testing.TB, server *sql.DB, format string, args ...any) {
@@ -153,6 +191,83 @@ func copied(t testing.TB, server *sql.DB, like string) string {
 	return name
 }
 
+// mostLeased bounds the databases that tests have at a time.
+const mostLeased = 100
+
+// leased returns a migrated database with nothing in it, which is this test's until it
+// ends. To empty a former test's costs a tenth of making another one, so they stay, beside
+// the template that they are copies of. Whose database it is says a lock of a connection,
+// so that a test that is killed gives it back too.
+func leased(t testing.TB, server *sql.DB) string {
+	t.Helper()
+	like := template(t, server)
+	holder, err := server.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Close() })
+	for n := range mostLeased {
+		var mine bool
+		if err := holder.QueryRowContext(t.Context(), "SELECT pg_try_advisory_lock(hashtext($1), $2)", like, n).Scan(&mine); err != nil {
+			t.Fatal(err)
+		}
+		if !mine {
+			continue
+		}
+		name := fmt.Sprintf("%s_%d", like, n)
+		if there := exists(t, server, name); there && emptied(t, server, name) {
+			return name
+		} else if there {
+			exec(t, server, "DROP DATABASE %s WITH (FORCE)", name)
+		}
+		exec(t, server, "CREATE DATABASE %s TEMPLATE %s", name, like)
+		inside := open(t, name)
+		defer func() { _ = inside.Close() }()
+		exec(t, server, "COMMENT ON DATABASE %s IS '%s'", name, fingerprint(t, inside))
+		return name
+	}
+	t.Fatalf("%d databases are leased", mostLeased)
+	return ""
+}
+
+// emptied takes everything out of a database that a test is done with. It reports false
+// when its schema is not what it was made with.
+func emptied(t testing.TB, server *sql.DB, name string) bool {
+	t.Helper()
+	exec(t, server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s'", name)
+	inside := open(t, name)
+	defer func() { _ = inside.Close() }()
+	var made, tables sql.NullString
+	// A table without a page never had a row.
+	if err := inside.QueryRow(`SELECT shobj_description(oid, 'pg_database'), (SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
+			WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'schema_migrations' AND pg_relation_size(oid) > 0)
+		FROM pg_database WHERE datname = current_database()`).Scan(&made, &tables); err != nil {
+		t.Fatal(err)
+	}
+	if fingerprint(t, inside) != made.String {
+		return false
+	}
+	if tables.Valid {
+		exec(t, inside, "TRUNCATE %s CASCADE", tables.String)
+	}
+	return true
+}
+
+// fingerprint stands for a database's schema and its migrations.
+func fingerprint(t testing.TB, db *sql.DB) string {
+	t.Helper()
+	var sum string
+	if err := db.QueryRow(`SELECT md5(concat(
+		(SELECT string_agg(concat_ws(' ', relname, relkind, attname, atttypid, attnotnull), ',' ORDER BY relname, attnum)
+			FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid WHERE relnamespace = 'public'::regnamespace AND attnum > 0),
+		(SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(oid)), ',' ORDER BY conname, conrelid)
+			FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+		(SELECT string_agg(m::text, ',' ORDER BY m::text) FROM schema_migrations m)))`).Scan(&sum); err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 // template returns a database with these migrations that is only ever copied: a copy is
 // made in a fraction of the time that migrating takes. The first process makes it.
 func template(t testing.TB, server *sql.DB) string {
@@ -161,11 +276,11 @@ func template(t testing.TB, server *sql.DB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.New()
+	hash := sha256.New()
 	for _, m := range all {
-		fmt.Fprintln(sum, m.Version, m.Name, m.Checksum)
+		fmt.Fprintln(hash, m.Version, m.Name, m.Checksum)
 	}
-	name := "scrip_" + hex.EncodeToString(sum.Sum(nil)[:8])
+	name := "scrip_" + hex.EncodeToString(hash.Sum(nil)[:8])
 	if exists(t, server, name) {
 		return name
 	}

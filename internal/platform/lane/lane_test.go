@@ -145,7 +145,9 @@ func TestAnsweredAfterRemembered(t *testing.T) {
 				return err
 			},
 			Committed: func([]*lane.Task[string]) {
-				time.Sleep(time.Millisecond) // so that an answer before it would come first
+				for range 1000 { // so that an answer before it would come first
+					runtime.Gosched()
+				}
 				remembered.Store(true)
 			}})
 		t.Cleanup(l.Close)
