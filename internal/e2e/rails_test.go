@@ -32,12 +32,13 @@ type till struct {
 
 // A demonstration that pays with a real lnd is killed when a transaction was signed and
 // before it is stored, and when one was published and before anybody knows. Started again it
-// pays every order once. Payout's own tests kill it at every call, over Lightning too.
+// goes on at once, and pays every order once. Payout's own tests kill it at every call, over
+// Lightning too.
 func TestRailsThroughCrashes(t *testing.T) {
 	net := lndnode.Start(t)
 	eachEngine(t, func(t *testing.T, at *installation) {
 		killer, way := net.Killer(t)
-		text, err := json.Marshal(map[string]any{"test_nodes": map[string]any{"lnd": way.Node}, "rules": map[string]int{"gather_seconds": 0}})
+		text, err := json.Marshal(map[string]any{"test_nodes": map[string]any{"lnd": way.Node}, "rules": map[string]int{"gather_seconds": 0, "watch_seconds": 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,8 +57,6 @@ func TestRailsThroughCrashes(t *testing.T) {
 			d.approve(order)
 			<-d.server.ended
 			d.server = at.start(t, "--demo")
-		}
-		for order := range paid {
 			d.completed(order, func() { net.Mine(1) })
 		}
 		for order, script := range paid {
@@ -208,14 +207,14 @@ func (d *till) completed(token string, mine func()) {
 	var got struct {
 		Data struct{ Status string }
 	}
-	for range 60 {
+	for range 240 {
 		d.must("GET", "/v2/orders/"+token, "", &got)
 		if got.Data.Status == "completed" {
 			return
 		}
 		mine()
 		d.must("POST", "/operator/v1/clock/advance", `{"by":"6m"}`, nil)
-		if err := clock.Wait(d.t.Context(), 2*time.Second); err != nil {
+		if err := clock.Wait(d.t.Context(), 250*time.Millisecond); err != nil {
 			d.t.Fatal(err)
 		}
 	}

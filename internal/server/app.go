@@ -36,6 +36,7 @@ import (
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/job"
+	"github.com/scripcards/scrip/internal/platform/job/alive"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
@@ -52,6 +53,9 @@ import (
 
 // databaseFile is the SQLite file within the data directory.
 const databaseFile = "scrip.db"
+
+// workersFolder is where the processes of a data directory note that they live.
+const workersFolder = "workers"
 
 // Options say where an installation lives.
 type Options struct {
@@ -204,6 +208,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	}
 	books, hooks := ledger.Config{}, webhook.Config{Types: EventTypes()}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
+	a.Jobs.Workers = alive.Folder(filepath.Join(o.Data, workersFolder))
 	if o.Metrics != nil {
 		books.Observe, hooks.Observe, a.Jobs.Observe = o.Metrics.Batch, delivery(o.Metrics), jobs(o.Metrics)
 	}

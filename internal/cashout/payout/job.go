@@ -22,7 +22,6 @@ const (
 
 // How often there is work besides the jobs.
 const (
-	watchEvery     = 30 * time.Second
 	balanceEvery   = time.Minute
 	reconcileEvery = 10 * time.Minute
 	// The longest that a handler may take: a node looks for a way meanwhile.
@@ -44,7 +43,7 @@ func (s *Service) register() {
 	s.Queue.Handle(jobBatch, job.Options{Timeout: handlerTime, MaxAttempts: maxAttempts, Concurrency: len(realm.All())}, func(ctx context.Context, j job.Job) error {
 		return s.later(0, s.Batch(ctx, j.Realm))
 	})
-	s.Queue.Every("cashout.watch_payouts", watchEvery, s.each(s.Watch, s.Batch, s.Revive))
+	s.Queue.Every("cashout.watch_payouts", s.Policy.Chain.Watch, s.each(s.Watch, s.Batch, s.Revive))
 	s.Queue.Every("cashout.check_balances", balanceEvery, s.each(s.CheckBalances))
 	s.Queue.Every("cashout.reconcile", reconcileEvery, s.each(s.ReconcileDue))
 }

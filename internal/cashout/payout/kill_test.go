@@ -41,7 +41,10 @@ const finished = "finished"
 func TestKilled(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		for _, kind := range []destination.Kind{destination.P2TR, destination.Invoice, destination.Handle} {
-			t.Run(engine+"/"+string(kind), func(t *testing.T) { killed(t, engine, kind) })
+			t.Run(engine+"/"+string(kind), func(t *testing.T) {
+				t.Parallel()
+				killed(t, engine, kind)
+			})
 		}
 	}
 }

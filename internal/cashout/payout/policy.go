@@ -32,6 +32,8 @@ type ChainPolicy struct {
 	// Confirmations are with how many a payout is settled; with Final ones nobody looks any
 	// more, and what spends the same coins so deep makes a transaction impossible.
 	Confirmations, Final int64
+	// Watch is how often the node is asked what became of transactions, by the machine's time.
+	Watch time.Duration
 	// Low is the balance of the wallet below which the operator is told.
 	Low money.Amount
 }
@@ -64,7 +66,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Least: sat(1_000), Most: sat(5_000_000), Daily: sat(100_000_000),
 		Chain: ChainPolicy{Gather: time.Minute, Together: 50, Target: 6, Floor: 1_000, Cap: 200_000, Fallback: 10_000,
-			Bump: 2 * time.Hour, Bumps: 10, Confirmations: 1, Final: 6, Low: sat(10_000_000)},
+			Bump: 2 * time.Hour, Bumps: 10, Confirmations: 1, Final: 6, Watch: 30 * time.Second, Low: sat(10_000_000)},
 		Lightning: LightningPolicy{FeeFloor: sat(10), FeeBasisPoints: 100, Timeout: time.Minute, Poll: 15 * time.Second, Left: 5 * time.Minute,
 			Doubt: 10 * time.Minute, Tries: 5, Again: 2 * time.Minute, Stuck: time.Hour, Low: sat(5_000_000)},
 	}
@@ -96,6 +98,7 @@ func (p Policy) Check() error {
 		"chain.rates":         c.Floor < 1_000 || c.Floor > c.Fallback || c.Fallback > c.Cap || c.Cap > maxRate,
 		"chain.bump":          c.Bump <= 0 || c.Bumps < 0 || c.Bumps > maxBumps,
 		"chain.confirmations": c.Confirmations < 1 || c.Confirmations > c.Final || c.Final > maxDepth,
+		"chain.watch":         c.Watch < time.Second || c.Watch > time.Hour,
 		"lightning.fee":       l.FeeBasisPoints < 0 || l.FeeBasisPoints > 10_000 || l.FeeFloor.IsZero() && l.FeeBasisPoints == 0,
 		"lightning.times":     l.Timeout <= 0 || l.Poll <= 0 || l.Left <= 0 || l.Doubt <= 2*l.Timeout || l.Again <= 0 || l.Stuck <= 0,
 		"lightning.tries":     l.Tries < 1 || l.Tries > maxTries,

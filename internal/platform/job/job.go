@@ -2,12 +2,13 @@
 //
 // A job is enqueued as an effect of the caller's transaction: it exists if and
 // only if that transaction commits. It runs at least once: a handler whose
-// process dies runs again elsewhere after its lease, so handlers must bear
-// repetition; the job's id and attempt number are there to help. An attempt is
-// counted when a process claims the job. What fails is tried again later, and
-// after the kind's last attempt lies among the dead letters until somebody
-// retries or deletes it. Two processes never hold one job while their clocks
-// differ by less than half a minute.
+// process dies runs again elsewhere after its lease, or as soon as the process
+// is known to be dead, so handlers must bear repetition; the job's id and
+// attempt number are there to help. An attempt is counted when a process claims
+// the job. What fails is tried again later, and after the kind's last attempt
+// lies among the dead letters until somebody retries or deletes it. Two
+// processes never hold one job while their clocks differ by less than half a
+// minute.
 //
 // It must never run a handler inside a transaction, and knows no product.
 package job

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/job/alive"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -24,6 +25,9 @@ const (
 	pollEvery  = 500 * time.Millisecond
 	// farewell bounds the last write of a queue that was told not to wait.
 	farewell = 2 * time.Second
+	// mostLost is how often a job may be lost and taken back without waiting for its lease:
+	// what ends processes is not to end one after another.
+	mostLost = 2
 )
 
 // Queue runs the jobs of the kinds it was given handlers for. It is safe for concurrent use.
@@ -33,8 +37,12 @@ type Queue struct {
 	logger *slog.Logger
 	// Observe, when set before Start, is told how each attempt ended: "done", "retried" or "dead".
 	Observe func(kind, outcome string, took time.Duration)
+	// Workers, when set before Start, is where the queues of this machine note that they live.
+	// What one held that is known to be dead is due at once.
+	Workers alive.Folder
 
-	owner string // this queue's name in leases
+	owner string      // this queue's name in leases
+	mark  *alive.Mark // nil: nobody can know when this process is dead
 
 	signal chan struct{} // one token: there is something to do
 	look   atomic.Bool   // …namely to look for due jobs
@@ -109,6 +117,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		return errors.New("start jobs: the queue was started before")
 	}
 	q.phase = phaseRunning
+	q.enter(ctx)
 	q.base, q.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go q.run(q.base)
 	go q.keepPolling(q.base)
@@ -187,7 +196,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 	q.nudge()
 	select {
 	case <-q.done:
-		return nil
+		return q.leave()
 	case <-ctx.Done():
 		q.cancel()
 		<-q.done
@@ -233,24 +242,3 @@ func (q *Queue) renew(ctx context.Context) error {
 }
 
 func (q *Queue) leaseEnd() int64 { return storage.Micros(q.clocks.Now(realm.Live).Add(leaseFor)) }
-
-// reclaim makes jobs pending again whose lease ran out.
-func (q *Queue) reclaim(ctx context.Context) error {
-	now := storage.Micros(q.clocks.Now(realm.Live))
-	for {
-		_, lost, err := storage.One(ctx, q.db, storage.Scalar[string], findLost, now)
-		if err != nil || !lost {
-			return err
-		}
-		var n int64
-		err = q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-			n, err = tx.Exec(ctx, reclaimLost, now, mostHeld, errLost.Error())
-			return err
-		})
-		if err != nil || n == 0 {
-			return err
-		}
-		q.logger.WarnContext(ctx, "jobs of a lost worker are due again", "jobs", n)
-		q.Wake()
-	}
-}

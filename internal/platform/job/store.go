@@ -99,6 +99,14 @@ var (
 		UPDATE jobs SET state = 'pending', run_at = 0, again = 0, lease_owner = NULL, lease_until = NULL, last_error = $3
 		WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM lost)`)
 
+	// reclaimDead leaves to their leases what was lost more often.
+	reclaimDead = storage.SQL("job.reclaim_dead", `
+		WITH lost AS (
+			SELECT book_id, job_id FROM jobs WHERE state = 'running' AND lease_owner = $1 AND attempts <= $2
+			ORDER BY book_id, kind, unique_key, job_id {lock})
+		UPDATE jobs SET state = 'pending', run_at = 0, again = 0, lease_owner = NULL, lease_until = NULL, last_error = $3
+		WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM lost)`)
+
 	listDead = storage.SQL("job.list_dead", `
 		SELECT book_id, job_id, kind, realm, unique_key, payload, attempts, run_at, last_error FROM jobs
 		WHERE state = 'dead' AND (book_id, job_id) > ($1, $2) ORDER BY book_id, job_id LIMIT $3`)

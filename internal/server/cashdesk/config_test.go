@@ -203,7 +203,7 @@ func TestTestNode(t *testing.T) {
 // Rules that the file names hold, and the others are the usual ones.
 func TestPayoutRules(t *testing.T) {
 	k, err := openPaid(t, `{"realm":"test",`+messages+`}`, `{"rules":{"least":"0.0001","most":"0.5","daily":"2","low_wallet":"0.25","low_channels":"0.02","fee_floor":2,"fee_cap":300,
-		"fee_fallback":20,"target_blocks":3,"gather_seconds":0,"bump_minutes":30,"confirmations":2,"final_confirmations":12}}`, nil)
+		"fee_fallback":20,"target_blocks":3,"gather_seconds":0,"watch_seconds":5,"bump_minutes":30,"confirmations":2,"final_confirmations":12}}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,8 @@ func TestPayoutRules(t *testing.T) {
 	sat := func(n int64) money.Amount { return money.New(n, money.BTC) }
 	want.Least, want.Most, want.Daily, want.Chain.Low, want.Lightning.Low = sat(10_000), sat(50_000_000), sat(200_000_000), sat(25_000_000), sat(2_000_000)
 	c := &want.Chain
-	c.Floor, c.Cap, c.Fallback, c.Target, c.Gather, c.Bump, c.Confirmations, c.Final = 2_000, 300_000, 20_000, 3, 0, 30*time.Minute, 2, 12
+	c.Floor, c.Cap, c.Fallback, c.Target, c.Gather, c.Watch, c.Bump = 2_000, 300_000, 20_000, 3, 0, 5*time.Second, 30*time.Minute
+	c.Confirmations, c.Final = 2, 12
 	if diff := cmp.Diff(want, k.Payouts.Policy, cmp.Comparer(func(a, b money.Amount) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
@@ -223,6 +224,7 @@ func TestPayoutsRefused(t *testing.T) {
 		`{"colour":1}`: "colour", `{}x`: "payouts.json", `{"nodes":{"lnd":{}}}`: "nodes.lnd", `{"test_nodes":` + lndOn("main") + `}`: "test_nodes.lnd",
 		`{"rules":{"least":"x"}}`: "rules.least", `{"rules":{"most":"0.000001"}}`: "limits", `{"rules":{"fee_floor":-1}}`: "rules.fee_floor",
 		`{"rules":{"fee_cap":5}}`: "chain.rates", `{"rules":{"bump_minutes":9000000000}}`: "rules.bump_minutes", `{"rules":{"gather_seconds":-1}}`: "rules.gather_seconds",
+		`{"rules":{"watch_seconds":3601}}`: "chain.watch", `{"rules":{"watch_seconds":-1}}`: "rules.watch_seconds",
 		`{"test_addresses":{"certificate_file":"$DIR/gone"}}`: "test_addresses.certificate_file", `{"test_addresses":{"certificate_file":"$LIST"}}`: "test_addresses.certificate_file",
 	} {
 		if _, err := openPaid(t, `{"realm":"test",`+messages+`}`, paid, nil); err == nil || !strings.Contains(err.Error(), want) {

@@ -44,10 +44,14 @@ func (n *Node) PayAll(from []Coin, to func(i int) Wallet, value, fee int64) {
 
 func (n *Node) block(hash string) *wire.MsgBlock {
 	n.t.Helper()
+	if known := n.blocks[hash]; known != nil {
+		return known
+	}
 	var text string
 	must(n.t, n.Ask(&text, "getblock", hash, 0))
 	var b wire.MsgBlock
 	must(n.t, b.Deserialize(hex.NewDecoder(strings.NewReader(text))))
+	n.blocks[hash] = &b
 	return &b
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/wire/v2"
+
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
@@ -35,7 +37,7 @@ func StartTLS(t testing.TB, miner Wallet) *Node {
 func start(t testing.TB, miner Wallet, secure bool) *Node {
 	t.Helper()
 	at := program.Free(t)
-	n := &Node{t: t, folder: t.TempDir(), miner: miner, generate: func(blocks int) (string, []any) { return "generate", []any{blocks} }}
+	n := &Node{t: t, folder: t.TempDir(), miner: miner, blocks: map[string]*wire.MsgBlock{}, generate: func(blocks int) (string, []any) { return "generate", []any{blocks} }}
 	n.login = map[string]any{"user": rpcUser, "password_file": n.password()}
 	n.rpc = program.RPC{URL: "http://" + at, Login: func(r *http.Request) { r.SetBasicAuth(rpcUser, rpcPassword) }}
 	must(t, os.WriteFile(n.password(), []byte(rpcPassword+"\n"), 0o600))
@@ -51,16 +53,19 @@ func start(t testing.TB, miner Wallet, secure bool) *Node {
 	return n
 }
 
-// build builds the node that scripts/nodes pins, and returns where it is.
+// build builds the node that scripts/nodes pins, unless Go's cache has it, and returns where
+// it is.
 func (n *Node) build() string {
 	n.t.Helper()
-	path := filepath.Join(n.folder, "btcd")
-	build := exec.Command("go", "build", "-o", path, "github.com/btcsuite/btcd")
+	build := exec.Command("go", "tool", "-n", "btcd")
 	build.Dir = filepath.Join(program.Root(n.t, "scripts/nodes/go.mod"), "scripts", "nodes")
-	if out, err := build.CombinedOutput(); err != nil {
-		n.t.Fatalf("build btcd: %v\n%s", err, out)
+	var complaints bytes.Buffer
+	build.Stderr = &complaints
+	path, err := build.Output()
+	if err != nil {
+		n.t.Fatalf("build btcd: %v\n%s", err, complaints.String())
 	}
-	return path
+	return strings.TrimSpace(string(path))
 }
 
 // verify compares the node's certificate with the one in its file, which it makes at its start.

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/btcsuite/btcd/wire/v2"
+
 	"github.com/scripcards/scrip/internal/testkit/bitcoind"
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
@@ -25,7 +27,8 @@ type Node struct {
 	// branches counts blocks that were given up. Who made one would make the very same again,
 	// which bitcoind refuses: so after each one somebody else is the miner.
 	branches int
-	folder   string // btcd's
+	folder   string                    // btcd's
+	blocks   map[string]*wire.MsgBlock // those that were asked for, by their hash
 }
 
 // Each runs a test with each kind of node that there is. Nodes that the test starts with
@@ -39,7 +42,7 @@ func Each(t *testing.T, test func(t *testing.T, start func(testing.TB, Wallet) *
 func StartBitcoind(t testing.TB, miner Wallet) *Node {
 	t.Helper()
 	server := bitcoind.Start(t)
-	n := &Node{t: t, rpc: server.RPC, miner: miner, login: map[string]any{"cookie_file": server.Cookie}}
+	n := &Node{t: t, rpc: server.RPC, miner: miner, blocks: map[string]*wire.MsgBlock{}, login: map[string]any{"cookie_file": server.Cookie}}
 	n.generate = func(blocks int) (string, []any) {
 		to := miner
 		if n.branches > 0 {

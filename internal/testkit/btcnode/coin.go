@@ -109,12 +109,12 @@ func (n *Node) Fan(from Coin, to Wallet, outputs int, value int64) []Coin {
 // Paid is how often a script was paid in the blocks of the main chain, and how much.
 func (n *Node) Paid(script []byte) (times int, satoshi int64) {
 	n.t.Helper()
-	var height int64
-	must(n.t, n.Ask(&height, "getblockcount"))
-	for ; height > 0; height-- {
-		var hash string
-		must(n.t, n.Ask(&hash, "getblockhash", height))
-		for _, tx := range n.block(hash).Transactions {
+	var hash string
+	must(n.t, n.Ask(&hash, "getbestblockhash"))
+	for genesis := chaincfg.RegressionNetParams.GenesisHash.String(); hash != genesis; {
+		b := n.block(hash)
+		hash = b.Header.PrevBlock.String()
+		for _, tx := range b.Transactions {
 			for _, out := range tx.TxOut {
 				if bytes.Equal(out.PkScript, script) {
 					times, satoshi = times+1, satoshi+out.Value

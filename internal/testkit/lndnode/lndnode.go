@@ -96,6 +96,9 @@ func Start(t testing.TB) *Network {
 	n := &Network{t: t, Chain: btcnode.StartTLS(t, btcnode.NewWallet(t, 8))}
 	blocks := n.Chain.Mine(102) // lnd begins on no empty chain, and what was mined matures
 	n.Payer, n.Payee = n.start(path, "payer"), n.start(path, "payee")
+	for _, node := range []*Node{n.Payer, n.Payee} {
+		program.Await(t, "the nodes are active", node.active)
+	}
 	n.Chain.Fan(n.Chain.Coinbase(blocks[0]), btcnode.At(n.Payer.Address().Script()), coins, coin)
 	n.Mine(1)
 	n.open()
@@ -111,7 +114,6 @@ func (n *Network) start(path, name string) *Node {
 		"--btcd.rpcpass="+password, "--btcd.rpccert="+n.Chain.Certificate(), "--noseedbackup", "--nobootstrap", "--alias="+name, "--listen="+node.peer,
 		"--rpclisten="+program.Free(n.t), "--restlisten="+at, "--debuglevel=info", "--maxlogfiles=1", "--gossip.sub-batch-delay=100ms", "--trickledelay=50", "--bitcoin.defaultchanconfs=1")
 	program.Run(n.t, filepath.Join(node.folder, "out"), command)
-	program.Await(n.t, name+" is active", func() error { return node.active() })
 	return node
 }
 

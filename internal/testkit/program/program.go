@@ -76,8 +76,11 @@ func Run(t testing.TB, log string, command *exec.Cmd) *os.Process {
 	return command.Process
 }
 
-// patience is how often Await asks, ten times a second.
-const patience = 600
+// pause is that of Await between two questions, of which it asks patience: for a minute.
+const (
+	pause    = 25 * time.Millisecond
+	patience = 2400
+)
 
 // Await waits for something that a program becomes by itself.
 func Await(t testing.TB, what string, is func() error) {
@@ -87,7 +90,7 @@ func Await(t testing.TB, what string, is func() error) {
 		if err = is(); err == nil {
 			return
 		}
-		if err := clock.Wait(t.Context(), 100*time.Millisecond); err != nil {
+		if err := clock.Wait(t.Context(), pause); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,0 +1,126 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/platform/job/alive"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+)
+
+// workerVariable tells this test program to be a worker that a test kills: FOLDER NAME.
+const workerVariable = "SCRIP_JOB_WORKER"
+
+func TestMain(m *testing.M) {
+	if folder, name, found := strings.Cut(os.Getenv(workerVariable), " "); found {
+		mark, err := alive.Folder(folder).Enter(name)
+		fmt.Println("entered:", err)
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+		runtime.KeepAlive(mark)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// process is a worker in a process of its own, which the returned function kills.
+func process(t *testing.T, at alive.Folder, name string) func() {
+	t.Helper()
+	worker := exec.CommandContext(t.Context(), os.Args[0])
+	worker.Env = append(os.Environ(), workerVariable+"="+string(at)+" "+name)
+	if _, err := worker.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := worker.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said string
+	if _, err := fmt.Fscanln(out, &said, &said); err != nil || said != "<nil>" {
+		t.Fatalf("the worker says %s, %v", said, err)
+	}
+	return func() {
+		t.Helper()
+		if err := worker.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = worker.Wait() // it was killed
+	}
+}
+
+// wantAfterReclaim has jobs of lost workers made pending, and wants so many to be running then.
+func (f *fixture) wantAfterReclaim(running int) {
+	f.t.Helper()
+	if err := f.reclaim(context.Background()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.wantCount(stateRunning, running)
+}
+
+// What a killed process held is due at once on its machine, unless it was lost before as
+// often as it may be. What a process holds that lives, or of which nothing is known, waits
+// for its lease.
+func TestKilledWorker(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f, r := setup(t, db), &record{}
+		f.Workers = alive.Folder(t.TempDir())
+		f.Handle("note", Options{}, r.handle)
+		f.enqueue(Request{Kind: "note", Payload: []byte("x")})
+		for attempt := range mostLost + 1 {
+			f.owner = fmt.Sprint("worker_", attempt)
+			kill := process(t, f.Workers, f.owner)
+			f.lose("note")
+			f.wantAfterReclaim(1)
+			kill()
+			if attempt < mostLost {
+				f.wantAfterReclaim(0)
+			}
+		}
+		f.wantAfterReclaim(1)
+		f.clock.Advance(leaseFor + time.Second)
+		f.wantAfterReclaim(0)
+		f.drain()
+		r.want(t, "/x#4")
+		f.owner = "worker_elsewhere"
+		f.enqueue(Request{Kind: "note", Payload: []byte("y")})
+		f.lose("note")
+		f.wantAfterReclaim(1)
+	})
+}
+
+// A queue notes that it lives, and takes that back once it has stopped with nothing in hand.
+func TestWorkersNote(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f, at := setup(t, db), t.TempDir()
+		f.Workers = alive.Folder(at)
+		notes := func() string {
+			entries, err := os.ReadDir(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprint(entries)
+		}
+		if err := f.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := notes(); got != "[- "+f.owner+"]" {
+			t.Errorf("while it runs there is %s", got)
+		}
+		if err := f.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := notes(); got != "[]" {
+			t.Errorf("afterwards there is %s", got)
+		}
+	})
+}
