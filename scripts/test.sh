@@ -43,7 +43,8 @@ finish() {
 	remove_scratch
 }
 
-test_all() { go test -count=1 -timeout 15m ./...; }
+# What go vet says is a stage of its own.
+test_all() { go test -vet=off -count=1 -timeout 15m ./...; }
 
 test_quick() {
 	unset SCRIP_TEST_POSTGRES
@@ -60,7 +61,7 @@ test_race() {
 	return $failed
 }
 
-race() { CGO_ENABLED=1 go test -race -short -count=1 -timeout 15m "$@"; }
+race() { CGO_ENABLED=1 go test -vet=off -race -short -count=1 -timeout 15m "$@"; }
 
 full() {
 	# Whatever a stage leaves in the temporary directory goes with it.

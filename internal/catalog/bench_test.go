@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // stocked returns a catalog of n products.
@@ -24,7 +25,7 @@ func stocked(b *testing.B, n int) *process {
 		text.WriteString(strings.Join(products[i].ExportRow(), ",") + "\n")
 	}
 	_, err := p.Import(context.Background(), strings.NewReader(text.String()), catalog.ImportOptions{Format: catalog.CSV, Actor: ada})
-	must(b, err)
+	check.OK(b, err)
 	return p
 }
 

@@ -12,13 +12,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // drawing is a grey png of the given side.
 func drawing(t testing.TB, side int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	must(t, png.Encode(&out, image.NewGray(image.Rect(0, 0, side, side))))
+	check.OK(t, png.Encode(&out, image.NewGray(image.Rect(0, 0, side, side))))
 	return out.Bytes()
 }
 
@@ -29,19 +30,19 @@ func TestImages(t *testing.T) {
 		ctx, p, other := t.Context(), join(t, db), join(t, db)
 		p.put(item("A", "Alpha", "Acme", 500), item("B", "Beta", "ACME", 500))
 		changed, err := p.SetImage(ctx, "A", drawing(t, 16), ada)
-		must(t, err)
+		check.OK(t, err)
 		hash, is := catalog.Uploaded(changed.Image)
 		kept, err := p.Image(ctx, hash)
 		if err != nil || !is || kept.Type != "image/png" || kept.Hash != hash || len(kept.Data) == 0 {
 			t.Errorf("%q is %s %s of %d bytes, %v", changed.Image, kept.Type, kept.Hash, len(kept.Data), err)
 		}
 		brand, err := p.SetBrandImage(ctx, "Acme", drawing(t, 32), ada)
-		must(t, err)
-		must(t, other.Refresh(ctx))
+		check.OK(t, err)
+		check.OK(t, other.Refresh(ctx))
 		for _, process := range []*process{p, other} {
 			for code, want := range map[catalog.ItemCode]string{"A": changed.Image, "B": brand} {
 				found, err := process.Find(ctx, code)
-				must(t, err)
+				check.OK(t, err)
 				if got := process.Picture(&found); got != want {
 					t.Errorf("%s shows %q, want %q", code, got, want)
 				}
@@ -56,17 +57,17 @@ func TestImages(t *testing.T) {
 		}
 		p.clock.Advance(time.Hour)
 		changed, err = p.SetImage(ctx, "A", nil, ada)
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.SetBrandImage(ctx, "acme", nil, ada)
-		must(t, err)
-		must(t, other.Refresh(ctx))
+		check.OK(t, err)
+		check.OK(t, other.Refresh(ctx))
 		if got := other.Picture(&changed); got != "" || len(other.Brands()) != 0 {
 			t.Errorf("it shows %q after all was taken away", got)
 		}
 		if versions, err := p.History(ctx, "A"); err != nil || len(versions) != 3 || versions[1].Image != again {
 			t.Errorf("%d versions, %v", len(versions), err)
 		}
-		wantTexts(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put B", ada+" catalog.image "+hash, ada+" catalog.put A",
+		check.List(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put B", ada+" catalog.image "+hash, ada+" catalog.put A",
 			ada+" catalog.image "+strings.TrimPrefix(brand, "image:"), ada+" catalog.brand Acme", ada+" catalog.put A", ada+" catalog.brand acme")
 	})
 }
@@ -81,32 +82,32 @@ func TestImageRefusals(t *testing.T) {
 		lost := item("B", "Beta", "Acme", 500)
 		lost.Image = missing
 		_, _, err := p.Put(ctx, lost, ada)
-		wantCode(t, "put", err, fault.InvalidRequest)
+		check.Code(t, "put", err, fault.InvalidRequest)
 		for _, dry := range []bool{true, false} {
 			file := "item_code,name,brand,currency,value,image\nC,C,C,USD,5,\nD,D,D,USD,5," + missing
 			_, err := p.Import(ctx, strings.NewReader(file), catalog.ImportOptions{Format: catalog.CSV, Actor: ada, DryRun: dry})
-			wantCode(t, "import", err, fault.InvalidRequest)
+			check.Code(t, "import", err, fault.InvalidRequest)
 		}
 		_, err = p.Find(ctx, "C")
-		wantCode(t, "a row beside the wrong one", err, fault.NotFound)
+		check.Code(t, "a row beside the wrong one", err, fault.NotFound)
 		for _, image := range []string{"image:", "image:ABC", missing + "0", "http://shop.example/a.png", "data:image/png;base64,AAAA"} {
 			lost.Image = image
 			_, _, err := p.Put(ctx, lost, ada)
-			wantCode(t, image, err, fault.InvalidRequest)
+			check.Code(t, image, err, fault.InvalidRequest)
 		}
 		for _, upload := range []string{"text", "<svg xmlns='http://www.w3.org/2000/svg'/>", "GIF89a", strings.Repeat("x", catalog.MaxImageBytes+1)} {
 			_, err := p.SetImage(ctx, "A", []byte(upload), ada)
-			wantCode(t, "no picture", err, fault.InvalidRequest)
+			check.Code(t, "no picture", err, fault.InvalidRequest)
 		}
 		_, err = p.SetImage(ctx, "NONE", drawing(t, 16), ada)
-		wantCode(t, "of no product", err, fault.NotFound)
+		check.Code(t, "of no product", err, fault.NotFound)
 		for _, brand := range []string{"", strings.Repeat("x", 101), "a\x00b"} {
 			_, err = p.SetBrandImage(ctx, brand, drawing(t, 16), ada)
-			wantCode(t, "of no brand", err, fault.InvalidRequest)
+			check.Code(t, "of no brand", err, fault.InvalidRequest)
 		}
 		for _, hash := range []string{"", "x", missing[6:], "../" + missing[6:]} {
 			_, err := p.Image(ctx, hash)
-			wantCode(t, "picture "+hash, err, fault.NotFound)
+			check.Code(t, "picture "+hash, err, fault.NotFound)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func (p *process) importing(text string, o catalog.ImportOptions) (catalog.ImportReport, error) {
@@ -49,21 +50,21 @@ func TestImport(t *testing.T) {
 		} {
 			before := p.Version()
 			dry, err := p.importing(c.text, catalog.ImportOptions{Format: c.format, DryRun: true})
-			must(t, err)
-			wantTexts(t, c.name+", dry", outcomes(dry), c.want...)
+			check.OK(t, err)
+			check.List(t, c.name+", dry", outcomes(dry), c.want...)
 			if p.Version() != before {
 				t.Errorf("%s: a dry run made version %d of %d", c.name, p.Version(), before)
 			}
 			var told []int
 			report, err := p.importing(c.text, catalog.ImportOptions{Format: c.format, Progress: func(n int) { told = append(told, n) }})
-			must(t, err)
-			wantTexts(t, c.name, outcomes(report), c.want...)
+			check.OK(t, err)
+			check.List(t, c.name, outcomes(report), c.want...)
 			if want := len(c.want); want > 0 && fmt.Sprint(told) != fmt.Sprint([]int{want}) {
 				t.Errorf("%s: told %v", c.name, told)
 			}
 		}
 		a, err := p.Find(t.Context(), "A")
-		must(t, err)
+		check.OK(t, err)
 		if a.Name != "Card, five" || a.Face != usd(600) || a.Cost != catalog.NewCost(450, money.EUR) || a.LowStock != 7 || fmt.Sprint(a.Countries) != "[DE US]" {
 			t.Errorf("A is %+v", a)
 		}
@@ -73,7 +74,7 @@ func TestImport(t *testing.T) {
 		if d, err := p.Find(t.Context(), "D"); err != nil || d.State != catalog.Hidden || d.Description != "two\nlines" || d.LowStock != 3 {
 			t.Errorf("D is %+v, %v", d, err)
 		}
-		wantTexts(t, "audit", p.audited(), ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ")
+		check.List(t, "audit", p.audited(), ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ", ada+" catalog.import ")
 	})
 }
 
@@ -88,12 +89,12 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"C,Few\n"+
 			"D,Image,Brand,USD,5,,,,ftp://a\n"+
 			"E,Range,Brand,USD,5,4,,,\n", catalog.ImportOptions{Format: catalog.CSV})
-		wantCode(t, "a bad file", err, fault.InvalidRequest)
+		check.Code(t, "a bad file", err, fault.InvalidRequest)
 		var got []string
 		for _, b := range report.Bad {
 			got = append(got, fmt.Sprintf("%d %s: %s", b.Row, b.Field, b.Reason))
 		}
-		wantTexts(t, "bad rows", got,
+		check.List(t, "bad rows", got,
 			"3 item_code: row 2 has it, too",
 			"4 currency: unknown currency",
 			"4 item_code: an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit",
@@ -105,21 +106,21 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"7 image: want an https address of at most 500 characters, or image: and the hash of a picture that was uploaded",
 			"8 value_max: the end of the range must not be below its beginning, and at most 10000000000")
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
-		wantCode(t, "bad JSON rows", err, fault.InvalidRequest)
+		check.Code(t, "bad JSON rows", err, fault.InvalidRequest)
 		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},
 			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
 			t.Error(diff)
 		}
 		for what, text := range map[string]string{"empty": "", "no object": "5", "open": "[{}", "broken": `[{"item_code":`} {
 			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.JSON})
-			wantCode(t, what, err, fault.InvalidRequest)
+			check.Code(t, what, err, fault.InvalidRequest)
 		}
 		for what, text := range map[string]string{"empty": "", "columns": "item_code,name\n", "unknown": "item_code,name,brand,currency,value,price\n"} {
 			_, err := p.importing(text, catalog.ImportOptions{Format: catalog.CSV})
-			wantCode(t, what, err, fault.InvalidRequest)
+			check.Code(t, what, err, fault.InvalidRequest)
 		}
 		_, err = p.importing("", catalog.ImportOptions{Format: "xml"})
-		wantCode(t, "another format", err, fault.InvalidRequest)
+		check.Code(t, "another format", err, fault.InvalidRequest)
 		if p.Version() != 0 {
 			t.Errorf("version %d after bad files alone", p.Version())
 		}
@@ -132,7 +133,7 @@ func TestExportIsImported(t *testing.T) {
 		p.put(shelf()...)
 		var text strings.Builder
 		text.WriteString(strings.Join(catalog.Columns(), ",") + "\n")
-		must(t, p.Each(t.Context(), func(product catalog.Product) error {
+		check.OK(t, p.Each(t.Context(), func(product catalog.Product) error {
 			_, err := fmt.Fprintln(&text, strings.Join(product.ExportRow(), ","))
 			return err
 		}))
@@ -146,7 +147,7 @@ func TestExportIsImported(t *testing.T) {
 // The example of the documentation is what an import takes.
 func TestDocumentedImport(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "catalog.md"))
-	must(t, err)
+	check.OK(t, err)
 	_, after, _ := strings.Cut(string(page), "```csv\n")
 	example, _, found := strings.Cut(after, "```")
 	if !found {

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const (
@@ -36,7 +37,7 @@ func TestAmountsDoNotMix(t *testing.T) {
 func (p *process) priced(customer account.CustomerID, code catalog.ItemCode, at time.Time) string {
 	p.t.Helper()
 	product, err := p.Find(p.t.Context(), code)
-	must(p.t, err)
+	check.OK(p.t, err)
 	charged, err := p.Price(p.t.Context(), catalog.PriceQuery{Customer: customer, Product: product, At: at})
 	if err != nil {
 		return string(fault.CodeOf(err))
@@ -49,7 +50,7 @@ func (p *process) priced(customer account.CustomerID, code catalog.ItemCode, at 
 func TestPriceRules(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.put(item("A", "a", "Brand", 1000), item("B", "b", "brand", 1000), item("C", "c", "other", 1000))
-		must(t, p.SetTier(t.Context(), buyer, "gold", ada))
+		check.OK(t, p.SetTier(t.Context(), buyer, "gold", ada))
 		day := func(n int) time.Time { return epoch.AddDate(0, 0, n) }
 		of := func(percent int64) catalog.Rule { return catalog.Rule{Basis: catalog.OfFace, Percent: percent} }
 		for _, step := range []struct {
@@ -78,7 +79,7 @@ func TestPriceRules(t *testing.T) {
 				r := of(step.percent)
 				step.rule(&r)
 				_, err := p.PutPrice(t.Context(), r, ada)
-				must(t, err)
+				check.OK(t, err)
 			}
 			got := fmt.Sprint(p.priced(buyer, "A", day(0)), " ", p.priced(buyer, "B", day(0)), " ", p.priced(buyer, "C", day(0)), " ",
 				p.priced(stranger, "A", day(0)), " ", p.priced(buyer, "A", day(7)))
@@ -87,10 +88,10 @@ func TestPriceRules(t *testing.T) {
 				t.Errorf("%s: %s, want %s", step.what, got, want)
 			}
 		}
-		must(t, p.SetTier(t.Context(), buyer, "", ada))
+		check.OK(t, p.SetTier(t.Context(), buyer, "", ada))
 		for _, r := range p.Prices(t.Context()) {
 			if r.Customer == buyer {
-				must(t, p.RemovePrice(t.Context(), r.ID, ada))
+				check.OK(t, p.RemovePrice(t.Context(), r.ID, ada))
 			}
 		}
 		if got := p.priced(buyer, "A", day(0)); got != "9.70 USD" {
@@ -127,9 +128,9 @@ func TestPriceBases(t *testing.T) {
 			{catalog.Rule{Basis: catalog.Fixed, Item: "FIXED", Amount: catalog.NewCharged(123, money.GBP)}, "FIXED", 0, "1.23 GBP"},
 		} {
 			r, err := p.PutPrice(t.Context(), c.rule, ada)
-			must(t, err)
+			check.OK(t, err)
 			product, err := p.Find(t.Context(), c.item)
-			must(t, err)
+			check.OK(t, err)
 			q := catalog.PriceQuery{Product: product, At: epoch}
 			if c.value != 0 {
 				q.Face = usd(c.value)
@@ -142,7 +143,7 @@ func TestPriceBases(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%+v of %s at %d: %s (%v), want %s", c.rule, c.item, c.value, got, err, c.want)
 			}
-			must(t, p.RemovePrice(t.Context(), r.ID, ada))
+			check.OK(t, p.RemovePrice(t.Context(), r.ID, ada))
 		}
 	})
 }
@@ -181,21 +182,21 @@ func TestRuleBounds(t *testing.T) {
 			r := good
 			c.change(&r)
 			_, err := p.PutPrice(t.Context(), r, ada)
-			wantCode(t, what, err, c.want)
+			check.Code(t, what, err, c.want)
 		}
 		r, err := p.PutPrice(t.Context(), good, ada)
-		must(t, err)
+		check.OK(t, err)
 		r.Percent = 9700
 		second, err := p.PutPrice(t.Context(), r, ada)
 		if err != nil || second.Revision != 2 || second.ID != r.ID || p.priced("", "A", epoch) != "4.85 USD" {
 			t.Errorf("changed: %+v, %v", second, err)
 		}
-		must(t, p.RemovePrice(t.Context(), r.ID, ada))
+		check.OK(t, p.RemovePrice(t.Context(), r.ID, ada))
 		_, err = p.PutPrice(t.Context(), r, ada)
-		wantCode(t, "a removed rule", err, fault.NotFound)
-		wantCode(t, "removed twice", p.RemovePrice(t.Context(), r.ID, ada), fault.NotFound)
-		wantCode(t, "a bad tier", p.SetTier(t.Context(), buyer, "a b", ada), fault.InvalidRequest)
-		wantTexts(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put RANGE", ada+" catalog.price "+string(r.ID),
+		check.Code(t, "a removed rule", err, fault.NotFound)
+		check.Code(t, "removed twice", p.RemovePrice(t.Context(), r.ID, ada), fault.NotFound)
+		check.Code(t, "a bad tier", p.SetTier(t.Context(), buyer, "a b", ada), fault.InvalidRequest)
+		check.List(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put RANGE", ada+" catalog.price "+string(r.ID),
 			ada+" catalog.price "+string(r.ID), ada+" catalog.remove_price "+string(r.ID))
 	})
 }
@@ -220,7 +221,7 @@ func TestChoose(t *testing.T) {
 			chosen = value(t, c.value)
 		}
 		face, err := c.product.Choose(chosen)
-		wantCode(t, string(c.product.Code)+" "+c.value, err, c.code)
+		check.Code(t, string(c.product.Code)+" "+c.value, err, c.code)
 		if err == nil && face != usd(c.want) {
 			t.Errorf("%s of %s is %s", c.value, c.product.Code, face)
 		}

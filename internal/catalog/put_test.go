@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A product keeps every version with who made it; putting what is there changes nothing.
@@ -23,7 +24,7 @@ func TestPut(t *testing.T) {
 			Terms: "None", Face: usd(500), FaceMax: usd(900), Cost: catalog.NewCost(450, money.EUR), Region: "eu", Countries: []string{"FR", "DE", "FR"},
 			Delivery: catalog.Both, State: catalog.Hidden, Mint: "template_001", LowStock: 5}
 		got, outcome, err := p.Put(t.Context(), full, ada)
-		must(t, err)
+		check.OK(t, err)
 		want := full
 		want.Countries, want.CreatedAt, want.UpdatedAt, want.Version = []string{"DE", "FR"}, epoch, epoch, got.Version
 		if diff := cmp.Diff(want, got); diff != "" || outcome != catalog.Added {
@@ -43,17 +44,17 @@ func TestPut(t *testing.T) {
 			t.Errorf("retired: %+v, %v", retired, err)
 		}
 		_, err = p.Retire(t.Context(), "NONE", ada)
-		wantCode(t, "retire nothing", err, fault.NotFound)
+		check.Code(t, "retire nothing", err, fault.NotFound)
 		history, err := p.History(t.Context(), full.Code)
-		must(t, err)
+		check.OK(t, err)
 		var texts []string
 		for _, v := range history {
 			texts = append(texts, fmt.Sprint(v.Name, " ", v.State, " ", v.Actor, " ", v.CreatedAt.Equal(epoch)))
 		}
-		wantTexts(t, "history", texts, "Fuller retired "+ada+" true", "Fuller hidden operator/eve true", "Full hidden "+ada+" true")
+		check.List(t, "history", texts, "Fuller retired "+ada+" true", "Fuller hidden operator/eve true", "Full hidden "+ada+" true")
 		_, err = p.History(t.Context(), "NONE")
-		wantCode(t, "history of nothing", err, fault.NotFound)
-		wantTexts(t, "audit", p.audited(), ada+" catalog.put FULL_1.a-b", "operator/eve catalog.put FULL_1.a-b", ada+" catalog.retire FULL_1.a-b")
+		check.Code(t, "history of nothing", err, fault.NotFound)
+		check.List(t, "audit", p.audited(), ada+" catalog.put FULL_1.a-b", "operator/eve catalog.put FULL_1.a-b", ada+" catalog.retire FULL_1.a-b")
 	})
 }
 
@@ -61,7 +62,7 @@ func TestPut(t *testing.T) {
 func TestPutFillsIn(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		got, _, err := p.Put(t.Context(), catalog.Product{Code: "A", Name: "a", Brand: "b", Face: usd(1)}, ada)
-		must(t, err)
+		check.OK(t, err)
 		if got.FaceMax != got.Face || got.IsRange() || got.Region != "global" || got.Delivery != catalog.Digital || got.State != catalog.Active {
 			t.Errorf("%+v", got)
 		}
@@ -119,8 +120,8 @@ func TestCodeLikeANumber(t *testing.T) {
 		const number = "4111111111111111"
 		p.put(item(number, "Odd", "Odd", 500))
 		_, err := p.Retire(t.Context(), number, ada)
-		must(t, err)
-		wantTexts(t, "audit", p.audited(), ada+" catalog.put [redacted]", ada+" catalog.retire [redacted]")
+		check.OK(t, err)
+		check.List(t, "audit", p.audited(), ada+" catalog.put [redacted]", ada+" catalog.retire [redacted]")
 	})
 }
 
@@ -133,14 +134,14 @@ func TestProcessesFollow(t *testing.T) {
 		if got := two.found(catalog.Filter{}); got != " /0" {
 			t.Errorf("before it looked: %q", got)
 		}
-		must(t, two.Refresh(t.Context()))
+		check.OK(t, two.Refresh(t.Context()))
 		two.put(item("B", "changed", "x", 1000), item("0", "first", "x", 1000))
 		_, err := two.Retire(t.Context(), "A", ada)
-		must(t, err)
+		check.OK(t, err)
 		_, err = two.PutPrice(t.Context(), catalog.Rule{Tier: "gold", Basis: catalog.OfFace, Percent: 9000}, ada)
-		must(t, err)
-		must(t, two.SetTier(t.Context(), buyer, "gold", ada))
-		must(t, one.Refresh(t.Context()))
+		check.OK(t, err)
+		check.OK(t, two.SetTier(t.Context(), buyer, "gold", ada))
+		check.OK(t, one.Refresh(t.Context()))
 		for name, p := range map[string]*process{"one": one, "two": two, "later": join(t, db)} {
 			b, err := p.Find(t.Context(), "B")
 			if got := p.found(catalog.Filter{}); got != "0 B /2" || err != nil || b.Name != "changed" || p.priced(buyer, "B", epoch) != "9.00 USD" {
@@ -172,7 +173,7 @@ func TestPutAtOnce(t *testing.T) {
 		}
 		group.Wait()
 		for _, p := range processes {
-			must(t, p.Refresh(t.Context()))
+			check.OK(t, p.Refresh(t.Context()))
 			if page, err := p.Search(t.Context(), catalog.Filter{PerPage: 100}); err != nil || page.Total != 16 || page.Version != 16 {
 				t.Errorf("%d products at version %d, %v", page.Total, page.Version, err)
 			}

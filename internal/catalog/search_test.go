@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // shelf is a small catalog that differs in every field.
@@ -98,7 +99,7 @@ func TestFilters(t *testing.T) {
 			}
 		}
 		_, err := p.Find(t.Context(), "google-5usd-koxx")
-		wantCode(t, "another case", err, fault.NotFound)
+		check.Code(t, "another case", err, fault.NotFound)
 	})
 }
 
@@ -153,7 +154,7 @@ func TestPagesAreWhatIsThere(t *testing.T) {
 			text.WriteString(strings.Join(products[i].ExportRow(), ",") + "\n")
 		}
 		_, err := p.Import(t.Context(), strings.NewReader(text.String()), catalog.ImportOptions{Format: catalog.CSV, Actor: ada})
-		must(t, err)
+		check.OK(t, err)
 		rapid.Check(t, func(r *rapid.T) {
 			f := catalog.Filter{
 				Brand:   rapid.SampledFrom([]string{"", "", "brand 1", "BRAND 2", "brand 99"}).Draw(r, "brand"),
@@ -177,7 +178,7 @@ func (p *process) pages(f catalog.Filter) (codes []string) {
 	p.t.Helper()
 	for f.Page = 1; ; f.Page++ {
 		page, err := p.Search(context.Background(), f)
-		must(p.t, err)
+		check.OK(p.t, err)
 		for _, product := range page.Products {
 			codes = append(codes, string(product.Code))
 		}
@@ -264,7 +265,7 @@ func TestListFindsWhatSearchFinds(t *testing.T) {
 			var codes []string
 			for l.Limit = 2; ; {
 				found, err := p.List(t.Context(), l)
-				must(t, err)
+				check.OK(t, err)
 				for _, product := range found {
 					codes = append(codes, string(product.Code))
 					l.After = product.Code
@@ -288,9 +289,9 @@ func TestListFindsWhatSearchFinds(t *testing.T) {
 			}
 		}
 		_, err := p.List(t.Context(), catalog.Listed{State: "gone", Limit: 1})
-		wantCode(t, "a state that there is not", err, fault.InvalidRequest)
+		check.Code(t, "a state that there is not", err, fault.InvalidRequest)
 		_, err = p.List(t.Context(), catalog.Listed{Filter: catalog.Filter{Delivery: "post"}, Limit: 1})
-		wantCode(t, "a filter outside its bounds", err, fault.InvalidRequest)
+		check.Code(t, "a filter outside its bounds", err, fault.InvalidRequest)
 	})
 }
 
@@ -300,7 +301,7 @@ func TestSetState(t *testing.T) {
 		p.put(item("A", "Alpha", "Acme", 500))
 		for _, to := range []catalog.State{catalog.Hidden, catalog.Active, catalog.Retired} {
 			changed, err := p.SetState(t.Context(), "A", to, ada)
-			must(t, err)
+			check.OK(t, err)
 			if want := map[bool]string{true: "A /1", false: " /0"}[to == catalog.Active]; changed.State != to || p.found(catalog.Filter{}) != want {
 				t.Errorf("%s: %s, found %q", to, changed.State, p.found(catalog.Filter{}))
 			}
@@ -309,10 +310,10 @@ func TestSetState(t *testing.T) {
 		if err != nil || len(versions) != 4 {
 			t.Errorf("%d versions, %v", len(versions), err)
 		}
-		wantTexts(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.state A", ada+" catalog.state A", ada+" catalog.retire A")
+		check.List(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.state A", ada+" catalog.state A", ada+" catalog.retire A")
 		_, err = p.SetState(t.Context(), "A", "gone", ada)
-		wantCode(t, "a state that there is not", err, fault.InvalidRequest)
+		check.Code(t, "a state that there is not", err, fault.InvalidRequest)
 		_, err = p.SetState(t.Context(), "B", catalog.Hidden, ada)
-		wantCode(t, "a product that there is not", err, fault.NotFound)
+		check.Code(t, "a product that there is not", err, fault.NotFound)
 	})
 }

@@ -8,15 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
@@ -34,34 +32,13 @@ func join(t testing.TB, db *storage.DB) *process {
 	t.Helper()
 	manual := clock.NewManual(epoch)
 	s := catalog.New(catalog.Deps{DB: db, Audit: audit.New(db), Clocks: clock.NewRealms(manual), Logger: slog.New(slog.DiscardHandler)})
-	must(t, s.Refresh(context.Background()))
+	check.OK(t, s.Refresh(context.Background()))
 	return &process{s, t, manual}
 }
 
 func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	t.Helper()
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, join(t, db)) })
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
-func wantTexts(t testing.TB, what string, got []string, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 func usd(minor int64) catalog.Face { return catalog.NewFace(minor, money.USD) }
@@ -76,7 +53,7 @@ func (p *process) put(products ...catalog.Product) {
 	p.t.Helper()
 	for _, product := range products {
 		_, _, err := p.Put(context.Background(), product, ada)
-		must(p.t, err)
+		check.OK(p.t, err)
 	}
 }
 
@@ -84,7 +61,7 @@ func (p *process) put(products ...catalog.Product) {
 func (p *process) found(f catalog.Filter) string {
 	p.t.Helper()
 	page, err := p.Search(context.Background(), f)
-	must(p.t, err)
+	check.OK(p.t, err)
 	var codes []string
 	for _, product := range page.Products {
 		codes = append(codes, string(product.Code))
@@ -96,7 +73,7 @@ func (p *process) found(f catalog.Filter) string {
 func (p *process) audited() []string {
 	p.t.Helper()
 	entries, err := p.Audit.List(context.Background(), audit.Filter{})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var actions []string
 	for _, e := range entries {
 		actions = append([]string{e.Actor + " " + e.Action + " " + e.Subject}, actions...)
@@ -107,7 +84,7 @@ func (p *process) audited() []string {
 func value(t testing.TB, text string) *catalog.Value {
 	t.Helper()
 	v, err := catalog.ParseValue(text)
-	must(t, err)
+	check.OK(t, err)
 	return &v
 }
 

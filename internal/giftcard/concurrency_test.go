@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // processes returns two processes over one empty database, each with its own ledger.
@@ -77,7 +78,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		left := int64(0)
 		for _, c := range cards {
 			account, err := p.Books.FindAccount(t.Context(), shop.Book, c.Card.Account())
-			must(t, err)
+			check.OK(t, err)
 			left += account.Posted().Minor
 		}
 		if funded, spent := p.contra(shop, "giftcard.funding"), p.contra(shop, "giftcard.redeemed"); funded != left+spent {
@@ -132,7 +133,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 			issues[i] = giftcard.Issue{Title: "Held", TemplateID: template, Amount: usd(10)}
 		}
 		waiting, err := p.CreateAll(t.Context(), shop, issues, nil)
-		must(t, err)
+		check.OK(t, err)
 		p.forward(p.Rules.Validity - 2*day)
 		atOnce(64, func(i int) {
 			for j := i; j < n; j += 64 {
@@ -154,7 +155,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 		p.look(later, giftcard.Expired, 0, 0)
 		for held := n; held > 0; {
 			ended, err := p.Books.ExpireHolds(t.Context())
-			must(t, err)
+			check.OK(t, err)
 			held -= ended
 		}
 		var ended atomic.Int64
@@ -217,7 +218,7 @@ func benchmarkRedeem(b *testing.B, engine, shape string) {
 		issues[i] = giftcard.Issue{Title: "Bench", TemplateID: template, Amount: usd(p.Rules.MaxMajor * 100)}
 	}
 	issued, err := p.CreateAll(b.Context(), shop, issues, nil)
-	must(b, err)
+	check.OK(b, err)
 	var next atomic.Int64
 	b.SetParallelism(32) // times two processors
 	b.ResetTimer()
@@ -246,7 +247,7 @@ func BenchmarkCreateAll(b *testing.B) {
 			b.ResetTimer()
 			for done := 0; done < len(issues); done += giftcard.MaxIssues {
 				_, err := p.CreateAll(b.Context(), shop, issues[done:min(len(issues), done+giftcard.MaxIssues)], nil)
-				must(b, err)
+				check.OK(b, err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cards/s")
 		})

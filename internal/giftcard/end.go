@@ -2,12 +2,7 @@ package giftcard
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -80,86 +75,22 @@ func (s *Service) finish(ctx context.Context, c *change, e ending) (ledger.Outco
 	return s.Books.Submit(ctx, c.op)
 }
 
-// Bounds of one sweep, in each realm.
-const (
-	sweepSize    = 500 // cards in a page
-	sweepPages   = 20
-	sweepCallers = 64 // cards that are ended at once: they share the ledger's batches
-)
-
-// sweeps remembers by realm how far an unfinished sweep came, so that cards which
-// cannot end yet do not keep the later ones waiting.
-type sweeps struct {
-	mu    sync.Mutex
-	after map[realm.Realm]place
-}
-
-// place is a place in the order in which cards expire.
-type place struct {
-	expires int64
-	book    ledger.BookID
-	card    ID
-}
-
 // Expire ends the cards that are due, by the clock of each realm, and returns how
 // many it ended. A card with a pending hold waits for the hold's own end; one that
 // cannot be ended does not keep the others from it.
-func (s *Service) Expire(ctx context.Context) (int, error) {
-	done, errs := 0, []error(nil)
-	for _, r := range realm.All() {
-		n, err := s.sweep(ctx, r)
-		done, errs = done+n, append(errs, err)
-	}
-	return done, errors.Join(errs...)
-}
+func (s *Service) Expire(ctx context.Context) (int, error) { return s.expiry.Run(ctx) }
 
-func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
-	s.sweeps.mu.Lock()
-	defer s.sweeps.mu.Unlock()
-	done, after := 0, s.sweeps.after[r]
-	for range sweepPages {
-		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
-			after.expires, string(after.book), string(after.card), sweepSize)
-		if err != nil {
-			return done, fmt.Errorf("find expired gift cards: %w", err)
-		}
-		n, err := s.expireAll(ctx, r, due)
-		done += n
-		if len(due) < sweepSize {
-			delete(s.sweeps.after, r)
-			return done, err
-		}
-		last := due[len(due)-1]
-		after = place{storage.Micros(last.ExpiresAt), last.Book, last.ID}
-		if s.sweeps.after == nil {
-			s.sweeps.after = map[realm.Realm]place{}
-		}
-		s.sweeps.after[r] = after
-		if err != nil {
-			return done, err
-		}
+// due lists cards that are due, in the order in which they expire.
+func (s *Service) due(ctx context.Context, r realm.Realm, after *record, most int) ([]*record, error) {
+	if after == nil {
+		after = &record{}
 	}
-	return done, nil
-}
-
-// expireAll ends every card of a page that can be ended and returns the first error.
-func (s *Service) expireAll(ctx context.Context, r realm.Realm, due []*record) (int, error) {
-	var (
-		group errgroup.Group
-		done  atomic.Int64
-	)
-	group.SetLimit(sweepCallers)
-	for _, card := range due {
-		group.Go(func() error {
-			ended, err := s.expire(ctx, r, card)
-			if ended {
-				done.Add(1)
-			}
-			return err
-		})
+	due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
+		storage.Micros(after.ExpiresAt), string(after.Book), string(after.ID), most)
+	if err != nil {
+		return nil, fmt.Errorf("find expired gift cards: %w", err)
 	}
-	err := group.Wait()
-	return int(done.Load()), err
+	return due, nil
 }
 
 // expire ends one card and reports whether this call did.

@@ -4,7 +4,7 @@ import "context"
 
 // The limits and the parsers that tests look at.
 const (
-	SweepSize      = sweepSize
+	SweepSize      = sweepPage
 	CollisionTries = collisionTries
 	MaxTemplates   = maxTemplates
 	MaxLine        = maxLine

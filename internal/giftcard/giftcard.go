@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/sweep"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -82,7 +83,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	recent *memo.Memo[*record]
-	sweeps sweeps
+	expiry sweep.Sweep[*record]
 	realms realms
 }
 
@@ -93,8 +94,16 @@ func New(deps Deps) *Service {
 	}
 	// What a remembered card says of its end or its block is never the last word: the ledger knows.
 	recent := memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour})
-	return &Service{Deps: deps, recent: recent}
+	s := &Service{Deps: deps, recent: recent}
+	s.expiry = sweep.Sweep[*record]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.expire}
+	return s
 }
+
+// Bounds of a sweep of cards that expired.
+const (
+	sweepPage   = 500
+	sweepAtOnce = 64 // they share the ledger's batches
+)
 
 // recentCards bounds the cards that are remembered for spending.
 const recentCards = 65_536

@@ -17,6 +17,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const header = "title,templateId,currency,amount,reference\n"
@@ -35,7 +36,7 @@ func TestImport(t *testing.T) {
 			",0.50,USD,Zwölf,template_001\n" +
 			"a3,1000,JPY,\"Three\",\"template_001\""
 		report, err := p.Import(t.Context(), shop, iotest.OneByteReader(strings.NewReader(text)), func(n int) { told = append(told, n) })
-		must(t, err)
+		check.OK(t, err)
 		if len(report.Made) != 3 || len(report.Bad) != 0 || fmt.Sprint(told) != "[3]" {
 			t.Fatalf("%+v, told %v", report, told)
 		}
@@ -46,23 +47,23 @@ func TestImport(t *testing.T) {
 		for i, w := range want {
 			made := report.Made[i]
 			card, err := p.Find(t.Context(), shop, giftcard.Secret{Key: made.Key})
-			must(t, err)
+			check.OK(t, err)
 			if made.Line != w.line || card.Title != w.title || card.Amount.String()+" "+card.Amount.Currency.String() != w.amount || card.AmountText != w.text ||
 				!card.Number.Equal(made.Card.Number) || made.Replayed {
 				t.Errorf("line %d: %+v", made.Line, card)
 			}
 		}
 		var out bytes.Buffer
-		must(t, report.WriteMade(&out))
+		check.OK(t, report.WriteMade(&out))
 		rows, err := csv.NewReader(&out).ReadAll()
-		must(t, err)
+		check.OK(t, err)
 		first := report.Made[0]
-		wantTexts(t, "result", rows[0], "line", "cardId", "cardNumber", "key")
-		wantTexts(t, "result", rows[1], "2", string(first.Card.ID), first.Card.Number.Reveal(), first.Key.Reveal())
+		check.List(t, "result", rows[0], "line", "cardId", "cardNumber", "key")
+		check.List(t, "result", rows[1], "2", string(first.Card.ID), first.Card.Number.Reveal(), first.Key.Reveal())
 		if len(rows) != 4 {
 			t.Errorf("%d rows", len(rows))
 		}
-		wantTexts(t, "audit", p.audited(shop), "key/shop giftcard.import ")
+		check.List(t, "audit", p.audited(shop), "key/shop giftcard.import ")
 		if o, found, err := p.Books.FindByKey(t.Context(), shop.Book, "giftcard.create/a1"); !found || err != nil || o.Actor != shop.Actor {
 			t.Errorf("made by %q, %v", o.Actor, err)
 		}
@@ -75,11 +76,11 @@ func TestImportAgain(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		one, two := "One,template_001,USD,10,a1\n", "Two,template_001,USD,20,a2\n"
 		first, err := p.importing(header + one)
-		must(t, err)
+		check.OK(t, err)
 		c := &held{first.Made[0].Issued, shop, giftcard.Secret{Key: first.Made[0].Key}}
 		p.done(p.redeem(c, 1000, "r1"))
 		again, err := p.importing(header + two + one)
-		must(t, err)
+		check.OK(t, err)
 		if again.Made[0].Replayed || !again.Made[1].Replayed || again.Made[1].Line != 3 {
 			t.Errorf("again: %+v", again.Made)
 		}
@@ -90,15 +91,15 @@ func TestImportAgain(t *testing.T) {
 		}
 		no := false
 		_, err = p.ChangeTemplate(t.Context(), template, giftcard.TemplateChange{Active: &no, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		if report, err := p.importing(header + two + one); err != nil || !report.Made[0].Replayed || !report.Made[1].Replayed {
 			t.Errorf("after the template went: %+v, %v", report, err)
 		}
 		report, err := p.importing(header + one + "Two,template_001,USD,21,a2\nThree,template_001,USD,1,a1\n" + "New,template_001,USD,1,a4\n")
-		wantCode(t, "bad rows", err, fault.InvalidRequest)
+		check.Code(t, "bad rows", err, fault.InvalidRequest)
 		wantBad(t, report, `4 reference: line 2 has it, too`, `5 templateId: the template is not active`)
 		report, err = p.importing(header + one + "Two,template_001,USD,21,a2\n")
-		wantCode(t, "a reference of another card", err, fault.InvalidRequest)
+		check.Code(t, "a reference of another card", err, fault.InvalidRequest)
 		wantBad(t, report, `3 reference: it made another card before`)
 		if got := p.contra(shop, "giftcard.funding"); got != 3000 {
 			t.Errorf("funded %d, want two cards", got)
@@ -113,7 +114,7 @@ func wantBad(t *testing.T, report giftcard.Report, want ...string) {
 	for _, bad := range report.Bad {
 		got = append(got, fmt.Sprintf("%d %s: %s", bad.Line, bad.Field, bad.Reason))
 	}
-	wantTexts(t, "bad rows", got, want...)
+	check.List(t, "bad rows", got, want...)
 	if len(report.Made) != 0 {
 		t.Errorf("%d cards were made all the same", len(report.Made))
 	}
@@ -141,7 +142,7 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			strings.Repeat("x", giftcard.MaxLine+1) + "\n" +
 			"Long,template_001,USD,1," + strings.Repeat("r", 65) + "\n" +
 			"Good,template_001,USD,10,\n")
-		wantCode(t, "bad rows", err, fault.InvalidRequest)
+		check.Code(t, "bad rows", err, fault.InvalidRequest)
 		if f := fault.From(err); f.Message != "16 rows are wrong: no card was made" || f.Field != "file" {
 			t.Errorf("%+v", f)
 		}
@@ -164,7 +165,7 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"17 : it has more than 4096 bytes",
 			"18 reference: the reference must have 1 to 64 bytes of plain text")
 		var out bytes.Buffer
-		must(t, report.WriteBad(&out))
+		check.OK(t, report.WriteBad(&out))
 		rows, err := csv.NewReader(&out).ReadAll()
 		if err != nil || len(rows) != 18 || rows[1][0] != "3" || rows[1][1] != "title" {
 			t.Errorf("%v, %v", rows, err)
@@ -184,7 +185,7 @@ func TestImportRefusesFiles(t *testing.T) {
 			"other separators": strings.ReplaceAll(header, ",", ";"), "quotes": "\"title\n",
 		} {
 			report, err := p.importing(text)
-			wantCode(t, name, err, fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
 			if f := fault.From(err); f.Field != "file" || len(report.Bad) != 0 {
 				t.Errorf("%s: %+v %+v", name, f, report)
 			}
@@ -212,7 +213,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestImportIsBounded(t *testing.T) {
 	for line, what := range map[string]string{"A,template_001,USD,1,\n": "100000 rows", "x\n": "100000 rows", "\n": "67108864 bytes", "x": "67108864 bytes"} {
 		_, err := giftcard.ListOf(io.MultiReader(strings.NewReader(header), &endless{line: strings.Repeat(line, 1000)}))
-		wantCode(t, fmt.Sprintf("endless %q", line), err, fault.BodyTooLarge)
+		check.Code(t, fmt.Sprintf("endless %q", line), err, fault.BodyTooLarge)
 		if f := fault.From(err); f.Message != "the file has more than "+what {
 			t.Errorf("endless %q: %s", line, f.Message)
 		}
@@ -264,9 +265,9 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		}
 		too := make([]giftcard.Issue, giftcard.MaxIssues+1)
 		_, err = p.CreateAll(t.Context(), shop, too, nil)
-		wantCode(t, "too many", err, fault.InvalidRequest)
+		check.Code(t, "too many", err, fault.InvalidRequest)
 		_, err = p.CreateAll(t.Context(), shop, []giftcard.Issue{{Title: "A", TemplateID: template, Amount: usd(1)}, {Title: "B", TemplateID: template}}, nil)
-		wantCode(t, "a bad row", err, fault.InvalidAmount)
+		check.Code(t, "a bad row", err, fault.InvalidAmount)
 		if !strings.HasPrefix(err.Error(), "row 2: ") {
 			t.Errorf("which row: %v", err)
 		}
@@ -298,20 +299,20 @@ func FuzzList(f *testing.F) {
 		}
 		var again bytes.Buffer
 		out := csv.NewWriter(&again)
-		must(t, out.Write([]string{"title", "templateId", "currency", "amount", "reference"}))
+		check.OK(t, out.Write([]string{"title", "templateId", "currency", "amount", "reference"}))
 		for i, issue := range issues {
 			if known[lines[i]] || lines[i] < 2 || lines[i] > bytes.Count(data, []byte("\n"))+1 {
 				t.Errorf("line %d is told twice or does not exist", lines[i])
 			}
 			known[lines[i]] = true
-			must(t, out.Write([]string{issue.Title, issue.TemplateID, issue.Amount.Currency.String(), issue.AmountText, issue.Reference}))
+			check.OK(t, out.Write([]string{issue.Title, issue.TemplateID, issue.Amount.Currency.String(), issue.AmountText, issue.Reference}))
 		}
 		out.Flush()
 		if len(issues) == 0 {
 			return
 		}
 		reread, err := giftcard.ListOf(&again)
-		must(t, err)
+		check.OK(t, err)
 		if same, _, _ := reread.Parts(); !reflect.DeepEqual(same, issues) {
 			t.Errorf("read %+v, and again %+v", issues, same)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const day = 24 * time.Hour
@@ -31,11 +32,11 @@ func TestPartialRedemption(t *testing.T) {
 			p.look(c, step.status, step.left, 0)
 		}
 		_, err := p.redeem(c, 1, "too much")
-		wantCode(t, "redeem an empty card", err, fault.InsufficientFunds)
+		check.Code(t, "redeem an empty card", err, fault.InsufficientFunds)
 		p.done(p.refund(c, "r3000", 1000, "back"))
 		p.look(c, giftcard.Created, 1000, 0)
-		wantTexts(t, "history", p.history(c), "create 100.00 100.00", "redeem 30.00 70.00", "redeem 69.99 0.01", "redeem 0.01 0.00", "refund 10.00 10.00")
-		wantTexts(t, "events", p.events(shop), "giftcard.create", "giftcard.redeem", "giftcard.redeem", "giftcard.redeem", "giftcard.refund")
+		check.List(t, "history", p.history(c), "create 100.00 100.00", "redeem 30.00 70.00", "redeem 69.99 0.01", "redeem 0.01 0.00", "refund 10.00 10.00")
+		check.List(t, "events", p.events(shop), "giftcard.create", "giftcard.redeem", "giftcard.redeem", "giftcard.redeem", "giftcard.refund")
 		p.verify()
 	})
 }
@@ -45,14 +46,14 @@ func TestPartialRedemption(t *testing.T) {
 func TestFind(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		issued, err := p.Create(t.Context(), shop, giftcard.Issue{Title: "Für dich ✨", TemplateID: template, Amount: usd(10000), AmountText: "100"})
-		must(t, err)
+		check.OK(t, err)
 		number, key := issued.Card.Number.Reveal(), issued.Key.Reveal()
 		if len(number) != 18 || number[:2] != "GC" || len(key) != 4+32 || key[:4] != "KEY_" {
 			t.Errorf("number of %d characters, key of %d", len(number), len(key))
 		}
 		for name, secret := range map[string]giftcard.Secret{"number": {Number: issued.Card.Number}, "key": {Key: issued.Key}} {
 			card, err := p.Find(t.Context(), shop, secret)
-			must(t, err)
+			check.OK(t, err)
 			if !card.Number.Equal(issued.Card.Number) || card.AmountText != "100" || card.Title != "Für dich ✨" || card.ID != issued.Card.ID ||
 				!card.ExpiresAt.Equal(issued.Card.ExpiresAt) || card.ExpiresAt.Before(epoch.AddDate(5, 0, 0)) {
 				t.Errorf("by %s: %+v", name, card)
@@ -90,7 +91,7 @@ func TestExpiry(t *testing.T) {
 		p.look(other, giftcard.Created, 300, 0) // the live realm's clock stood still
 		p.refuses(c, fault.CardExpired)
 		p.refuses(spent, fault.CardExpired)
-		wantTexts(t, "history", p.history(c), "create 50.00 50.00", "redeem 10.00 40.00", "redeem 0.01 39.99", "expire 39.99 0.00")
+		check.List(t, "history", p.history(c), "create 50.00 50.00", "redeem 10.00 40.00", "redeem 0.01 39.99", "expire 39.99 0.00")
 		if got := p.contra(shop, "giftcard.breakage"); got != 3999 {
 			t.Errorf("breakage %d, want 3999", got)
 		}
@@ -102,20 +103,20 @@ func TestExpiry(t *testing.T) {
 func (p *process) refuses(c *held, want fault.Code) {
 	p.t.Helper()
 	_, err := p.redeem(c, 1, "late redeem")
-	wantCode(p.t, "redeem", err, want)
+	check.Code(p.t, "redeem", err, want)
 	_, err = p.hold(c, 1, "late hold")
-	wantCode(p.t, "hold", err, want)
+	check.Code(p.t, "hold", err, want)
 	_, err = p.reload(c, 1, "late reload")
-	wantCode(p.t, "reload", err, want)
+	check.Code(p.t, "reload", err, want)
 	original := "r1"
 	if taken, _ := p.Books.FindTransaction(context.Background(), c.m.Book, p.lastOf(c, "redeem")); taken.Reference == "r2" {
 		original = "r2"
 	}
 	_, err = p.refund(c, original, 1, "late refund")
-	wantCode(p.t, "refund", err, want)
-	wantCode(p.t, "block", p.Block(context.Background(), c.m, c.Card.ID, "late"), want)
+	check.Code(p.t, "refund", err, want)
+	check.Code(p.t, "block", p.Block(context.Background(), c.m, c.Card.ID, "late"), want)
 	if _, err := p.cancel(c, "late"); want == fault.CardExpired {
-		wantCode(p.t, "cancel", err, want)
+		check.Code(p.t, "cancel", err, want)
 	}
 }
 
@@ -123,9 +124,9 @@ func (p *process) refuses(c *held, want fault.Code) {
 func (p *process) lastOf(c *held, kind string) ledger.TransactionID {
 	p.t.Helper()
 	card, err := p.Get(context.Background(), c.m.Book, c.Card.ID)
-	must(p.t, err)
+	check.OK(p.t, err)
 	lines, err := p.History(context.Background(), card, 0, 1000)
-	must(p.t, err)
+	check.OK(p.t, err)
 	for _, l := range lines {
 		if l.Type == kind {
 			return l.Transaction
@@ -142,9 +143,9 @@ func TestHoldEndsWithItsCard(t *testing.T) {
 			t.Helper()
 			spend.Secret, spend.Amount = c.Secret, usd(1)
 			m, err := p.Hold(t.Context(), shop, spend)
-			must(t, err)
+			check.OK(t, err)
 			h, err := p.Books.FindHold(t.Context(), shop.Book, m.Hold)
-			must(t, err)
+			check.OK(t, err)
 			return h.ExpiresAt.Sub(p.clocks.Now(shop.Realm))
 		}
 		for i, want := range []struct{ asked, got time.Duration }{{0, 7 * day}, {time.Hour, time.Hour}, {30 * day, 7 * day}, {-time.Hour, 7 * day}} {
@@ -182,7 +183,7 @@ func TestCaptureAndVoid(t *testing.T) {
 			t.Errorf("hold: %+v", h)
 		}
 		_, err := p.redeem(c, 4001, "above what is left")
-		wantCode(t, "redeem", err, fault.InsufficientFunds)
+		check.Code(t, "redeem", err, fault.InsufficientFunds)
 		if got := fault.From(err).Details["available"]; got != "40.00" {
 			t.Errorf("available %q", got)
 		}
@@ -192,25 +193,25 @@ func TestCaptureAndVoid(t *testing.T) {
 			t.Errorf("capture: %+v", m)
 		}
 		_, err = capture(giftcard.End{Hold: h.Hold, Amount: usd(5001), Reference: "c2"})
-		wantCode(t, "capture too much", err, fault.HoldExceeded)
+		check.Code(t, "capture too much", err, fault.HoldExceeded)
 		_, err = capture(giftcard.End{Hold: h.Hold, Amount: money.New(1, money.EUR), Reference: "c2"})
-		wantCode(t, "capture another currency", err, fault.CurrencyMismatch)
+		check.Code(t, "capture another currency", err, fault.CurrencyMismatch)
 		p.done(p.Void(t.Context(), shop, giftcard.End{Hold: h.Hold, Amount: usd(500), Reference: "v1"}))
 		p.look(c, giftcard.Created, 4500, 4500)
 		p.done(capture(giftcard.End{Hold: h.Hold, Amount: usd(2000), Final: true, Reference: "c2"}))
 		p.look(c, giftcard.Created, 7000, 0)
 		_, err = capture(giftcard.End{Hold: h.Hold, Reference: "c3"})
-		wantCode(t, "capture an ended hold", err, fault.HoldEnded)
+		check.Code(t, "capture an ended hold", err, fault.HoldEnded)
 		_, err = p.Void(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "v2"})
-		wantCode(t, "void an ended hold", err, fault.HoldEnded)
+		check.Code(t, "void an ended hold", err, fault.HoldEnded)
 
 		h = p.done(p.hold(c, 7000, "h2"))
-		must(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
+		check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
 		m = p.done(capture(giftcard.End{Hold: h.Hold, Reference: "c4"})) // a blocked card finishes its holds
 		if m.Amount != usd(7000) || m.Card.Status != giftcard.Redeemed {
 			t.Errorf("capture all: %+v", m)
 		}
-		wantTexts(t, "history", p.history(c), "create 100.00 100.00", "hold 60.00 40.00", "capture 10.00 40.00", "void 5.00 45.00", "capture 20.00 70.00",
+		check.List(t, "history", p.history(c), "create 100.00 100.00", "hold 60.00 40.00", "capture 10.00 40.00", "void 5.00 45.00", "capture 20.00 70.00",
 			"hold 70.00 0.00", "capture 70.00 0.00")
 		p.verify()
 	})
@@ -223,13 +224,13 @@ func TestOverdueHold(t *testing.T) {
 		h := p.done(p.hold(c, 400, "h1"))
 		p.forward(p.Rules.HoldFor)
 		_, err := p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "c1"})
-		wantCode(t, "capture an overdue hold", err, fault.HoldEnded)
+		check.Code(t, "capture an overdue hold", err, fault.HoldEnded)
 		_, err = p.Books.ExpireHolds(t.Context())
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "c1"})
-		wantCode(t, "capture an expired hold", err, fault.HoldEnded)
+		check.Code(t, "capture an expired hold", err, fault.HoldEnded)
 		p.look(c, giftcard.Created, 1000, 0)
-		wantTexts(t, "history", p.history(c), "create 10.00 10.00", "hold 4.00 6.00", "void 4.00 10.00")
+		check.List(t, "history", p.history(c), "create 10.00 10.00", "hold 4.00 6.00", "void 4.00 10.00")
 	})
 }
 
@@ -242,20 +243,20 @@ func TestRefund(t *testing.T) {
 		h := p.done(p.hold(c, 2000, "r1")) // references are unique per kind of call
 		p.done(p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Amount: usd(1500), Final: true, Reference: "c1"}))
 		_, err := p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "r1"})
-		wantCode(t, "a capture under a redemption's reference", err, fault.IdempotencyConflict)
+		check.Code(t, "a capture under a redemption's reference", err, fault.IdempotencyConflict)
 
 		p.done(p.refund(c, "r1", 1000, "f1"))
 		p.done(p.refund(c, "r1", 1999, "f2"))
 		_, err = p.refund(c, "r1", 2, "f3")
-		wantCode(t, "refund above the redemption", err, fault.GuardExceeded)
+		check.Code(t, "refund above the redemption", err, fault.GuardExceeded)
 		if f := fault.From(err); f.Details["available"] != "0.01" || f.Message != "0.01 USD can still be refunded" {
 			t.Errorf("refusal %+v", f)
 		}
 		p.done(p.refund(c, "r1", 1, "f3"))
 		_, err = p.refund(c, "r2", 1000, "f1")
-		wantCode(t, "the reference of another refund of the same amount", err, fault.IdempotencyConflict)
+		check.Code(t, "the reference of another refund of the same amount", err, fault.IdempotencyConflict)
 		_, err = p.refund(c, "c1", 1501, "f4")
-		wantCode(t, "refund above the capture", err, fault.GuardExceeded)
+		check.Code(t, "refund above the capture", err, fault.GuardExceeded)
 		p.done(p.refund(c, "c1", 1500, "f4"))
 		p.look(c, giftcard.Created, 7000, 0)
 
@@ -263,21 +264,21 @@ func TestRefund(t *testing.T) {
 			"nothing": {Original: "r2", Reference: "f9"}, "less than nothing": {Original: "r2", Amount: usd(-1), Reference: "f9"}} {
 			refund.Amount.Currency = money.USD
 			_, err = p.Refund(t.Context(), shop, refund)
-			wantCode(t, name, err, fault.InvalidAmount)
+			check.Code(t, name, err, fault.InvalidAmount)
 		}
 		for _, original := range []string{"", "f1", "h1", "nobody", "\x00", string(c.Card.ID)} {
 			_, err = p.refund(c, original, 1, "f9")
-			wantCode(t, fmt.Sprintf("refund %q", original), err, fault.NotFound)
+			check.Code(t, fmt.Sprintf("refund %q", original), err, fault.NotFound)
 		}
 		_, err = p.Refund(t.Context(), shop, giftcard.Refund{Original: "r2", Amount: money.New(1, money.EUR), Reference: "f9"})
-		wantCode(t, "another currency", err, fault.CurrencyMismatch)
+		check.Code(t, "another currency", err, fault.CurrencyMismatch)
 
-		must(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
+		check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
 		p.done(p.refund(c, "r2", 3000, "f5")) // a blocked card may receive
 		p.look(c, giftcard.Created, 10000, 0)
 		p.done(p.cancel(c, "found by nobody"))
 		_, err = p.refund(c, "r2", 1, "f6")
-		wantCode(t, "refund to a cancelled card", err, fault.CardCancelled)
+		check.Code(t, "refund to a cancelled card", err, fault.CardCancelled)
 		if got := p.contra(shop, "giftcard.redeemed"); got != 0 {
 			t.Errorf("redeemed %d after everything was refunded", got)
 		}
@@ -296,13 +297,13 @@ func TestReload(t *testing.T) {
 			t.Errorf("reload: %+v", m.Card)
 		}
 		_, err := p.reload(c, 2, "l2")
-		wantCode(t, "reload above the limit", err, fault.InvalidAmount)
+		check.Code(t, "reload above the limit", err, fault.InvalidAmount)
 		p.done(p.reload(c, 1, "l2"))
 		p.look(c, giftcard.Created, limit-500, 500)
 		_, err = p.reload(c, 0, "l3")
-		wantCode(t, "reload nothing", err, fault.InvalidAmount)
+		check.Code(t, "reload nothing", err, fault.InvalidAmount)
 		_, err = p.Reload(t.Context(), shop, giftcard.Reload{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "l3"})
-		wantCode(t, "reload another currency", err, fault.CurrencyMismatch)
+		check.Code(t, "reload another currency", err, fault.CurrencyMismatch)
 		if got := p.contra(shop, "giftcard.funding"); got != limit {
 			t.Errorf("funded %d, want %d", got, limit)
 		}
@@ -314,12 +315,12 @@ func TestReload(t *testing.T) {
 func (p *process) pages(c *held, want ...string) {
 	p.t.Helper()
 	card, err := p.Get(p.t.Context(), shop.Book, c.Card.ID)
-	must(p.t, err)
+	check.OK(p.t, err)
 	for size := 1; size <= len(want)+1; size++ {
 		var got []string
 		for before := int64(0); ; {
 			lines, err := p.History(p.t.Context(), card, before, size)
-			must(p.t, err)
+			check.OK(p.t, err)
 			for _, l := range lines {
 				if _, err := p.Books.FindTransaction(p.t.Context(), shop.Book, l.Transaction); err != nil || l.At.IsZero() {
 					p.t.Errorf("line %+v: %v", l, err)
@@ -343,9 +344,9 @@ func TestCancel(t *testing.T) {
 		p.done(p.redeem(c, 300, "r1"))
 		h := p.done(p.hold(c, 700, "h1")) // all of it
 		_, err := p.cancel(c, "early")
-		wantCode(t, "cancel with a hold", err, fault.InvalidState)
+		check.Code(t, "cancel with a hold", err, fault.InvalidState)
 		p.done(p.Void(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "v1"}))
-		must(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
+		check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
 		first := p.done(p.cancel(c, "the buyer wants money"))
 		if first.Amount != usd(700) || first.Card.Status != giftcard.Cancelled || first.Card.Balance != usd(0) || first.Card.EndedAt.IsZero() {
 			t.Errorf("cancel: %+v of %+v", first, first.Card)
@@ -356,7 +357,7 @@ func TestCancel(t *testing.T) {
 		}
 		p.look(c, giftcard.Cancelled, 0, 0)
 		p.refuses(c, fault.CardCancelled)
-		wantCode(t, "unblock", p.Unblock(t.Context(), shop, c.Card.ID, "late"), fault.CardCancelled)
+		check.Code(t, "unblock", p.Unblock(t.Context(), shop, c.Card.ID, "late"), fault.CardCancelled)
 		if got := p.contra(shop, "giftcard.funding"); got != 300 {
 			t.Errorf("funded %d, want what was redeemed", got)
 		}
@@ -371,7 +372,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("swept %d cancelled cards, %v", n, err)
 		}
 		p.look(c, giftcard.Cancelled, 0, 0)
-		wantTexts(t, "audit", p.audited(shop), "key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.block "+string(c.Card.ID),
+		check.List(t, "audit", p.audited(shop), "key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.block "+string(c.Card.ID),
 			"key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.cancel "+string(empty.Card.ID))
 		p.verify()
 	})
@@ -390,38 +391,38 @@ func TestRefusals(t *testing.T) {
 				issue.TemplateID = template
 			}
 			_, err := p.Create(ctx, shop, issue)
-			wantCode(t, name, err, fault.InvalidRequest)
-			wantCode(t, name+", checked", p.Check(ctx, issue), fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
+			check.Code(t, name+", checked", p.Check(ctx, issue), fault.InvalidRequest)
 		}
 		for _, minor := range []int64{0, -1, p.Rules.MaxMajor*100 + 1} {
 			_, err := p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: usd(minor)})
-			wantCode(t, fmt.Sprint("create with ", minor), err, fault.InvalidAmount)
+			check.Code(t, fmt.Sprint("create with ", minor), err, fault.InvalidAmount)
 		}
 		_, err := p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: usd(1), AmountText: "1\x00"})
-		wantCode(t, "NUL in the amount", err, fault.InvalidAmount)
+		check.Code(t, "NUL in the amount", err, fault.InvalidAmount)
 		for _, reference := range []string{"", "\x00", "\xff", "a\nb", strings.Repeat("a", 65)} {
 			_, err := p.redeem(c, 1, reference)
-			wantCode(t, fmt.Sprintf("reference %q", reference), err, fault.InvalidRequest)
+			check.Code(t, fmt.Sprintf("reference %q", reference), err, fault.InvalidRequest)
 			_, err = p.Capture(ctx, shop, giftcard.End{Hold: "hold_1", Reference: reference})
-			wantCode(t, fmt.Sprintf("capture under %q", reference), err, fault.InvalidRequest)
+			check.Code(t, fmt.Sprintf("capture under %q", reference), err, fault.InvalidRequest)
 		}
 		for _, minor := range []int64{0, -1} {
 			_, err := p.redeem(c, minor, "r1")
-			wantCode(t, "redeem", err, fault.InvalidAmount)
+			check.Code(t, "redeem", err, fault.InvalidAmount)
 			_, err = p.hold(c, minor, "h1")
-			wantCode(t, "hold", err, fault.InvalidAmount)
+			check.Code(t, "hold", err, fault.InvalidAmount)
 		}
 		_, err = p.Redeem(ctx, shop, giftcard.Spend{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "r1"})
-		wantCode(t, "another currency", err, fault.CurrencyMismatch)
+		check.Code(t, "another currency", err, fault.CurrencyMismatch)
 		for _, reason := range []string{"\x00", "\xff", strings.Repeat("a", 201)} {
-			wantCode(t, "reason", p.Block(ctx, shop, c.Card.ID, reason), fault.InvalidRequest)
+			check.Code(t, "reason", p.Block(ctx, shop, c.Card.ID, reason), fault.InvalidRequest)
 			_, err = p.cancel(c, reason)
-			wantCode(t, "reason", err, fault.InvalidRequest)
+			check.Code(t, "reason", err, fault.InvalidRequest)
 		}
 		_, err = p.List(ctx, shop.Book, "\x00", 1)
-		wantCode(t, "cursor", err, fault.InvalidCursor)
+		check.Code(t, "cursor", err, fault.InvalidCursor)
 		_, err = p.Get(ctx, shop.Book, "gc_\x00")
-		wantCode(t, "id", err, fault.NotFound)
+		check.Code(t, "id", err, fault.NotFound)
 		p.look(c, giftcard.Created, 1000, 0)
 	})
 }
@@ -441,7 +442,7 @@ func TestList(t *testing.T) {
 		var got []giftcard.ID
 		for before := giftcard.ID(""); ; {
 			page, err := p.List(t.Context(), shop.Book, before, 3)
-			must(t, err)
+			check.OK(t, err)
 			if len(page) == 0 {
 				break
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A probe finds any merchant's card by its number and says whether a key is that card's;
@@ -14,12 +15,12 @@ func TestProbe(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		number := func(text string) pan.Number {
 			n, err := pan.ParseAlnum(text)
-			must(t, err)
+			check.OK(t, err)
 			return n
 		}
 		ask := func(n pan.Number, key pan.Secret) giftcard.Probe {
 			found, err := p.Probe(t.Context(), n, key)
-			must(t, err)
+			check.OK(t, err)
 			return found
 		}
 		if found := ask(number("GC0000000000000000"), pan.Secret{}); found.Known || found.Card != nil || found.KeyRight {

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // asAnswered compares movements by what callers are told; whether the card is blocked
@@ -21,13 +22,13 @@ var asAnswered = cmp.Options{secrets, cmpopts.IgnoreFields(giftcard.Card{}, "Blo
 var endings = map[string]func(p *process, c *held){
 	"nothing":   func(*process, *held) {},
 	"spent":     func(p *process, c *held) { p.done(p.redeem(c, 3000, "the rest")) },
-	"blocked":   func(p *process, c *held) { must(p.t, p.Block(p.t.Context(), shop, c.Card.ID, "lost")) },
+	"blocked":   func(p *process, c *held) { check.OK(p.t, p.Block(p.t.Context(), shop, c.Card.ID, "lost")) },
 	"cancelled": func(p *process, c *held) { p.done(p.cancel(c, "the end")) },
 	"expired":   func(p *process, _ *held) { p.forward(p.Rules.Validity) },
 	"swept": func(p *process, _ *held) {
 		p.forward(p.Rules.Validity)
 		_, err := p.Expire(p.t.Context())
-		must(p.t, err)
+		check.OK(p.t, err)
 	},
 	"restarted": func(p *process, _ *held) { *p = *join(p.t, p.DB, p.clocks) },
 }
@@ -66,12 +67,12 @@ func TestRepeats(t *testing.T) {
 					want := first[call.name]
 					want.Replayed = true
 					got, err := call.do(call.with)
-					must(t, err)
+					check.OK(t, err)
 					if diff := cmp.Diff(want, got, asAnswered); diff != "" {
 						t.Errorf("%s repeated (-first +again):\n%s", call.name, diff)
 					}
 					_, err = call.do(call.with + 1)
-					wantCode(t, call.name+" of another amount", err, fault.IdempotencyConflict)
+					check.Code(t, call.name+" of another amount", err, fault.IdempotencyConflict)
 				}
 				byKey, err := p.Redeem(ctx, shop, giftcard.Spend{Secret: giftcard.Secret{Key: c.Key}, Amount: usd(7000), Reference: "r1"})
 				if err != nil || !byKey.Replayed {
@@ -90,18 +91,18 @@ func TestCreateRepeats(t *testing.T) {
 		ctx, inactive := t.Context(), false
 		issue := giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(1000), AmountText: "10.0", Reference: "order-1"}
 		first, err := p.Create(ctx, shop, issue)
-		must(t, err)
+		check.OK(t, err)
 		c := &held{first, shop, giftcard.Secret{Key: first.Key}}
 		p.done(p.redeem(c, 1000, "r1"))
-		must(t, p.Block(ctx, shop, first.Card.ID, "lost"))
+		check.OK(t, p.Block(ctx, shop, first.Card.ID, "lost"))
 		_, err = p.ChangeTemplate(ctx, template, giftcard.TemplateChange{Active: &inactive, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		rules := p.Rules
 		p.Rules.MaxMajor = 1
 		first.Replayed = true
 		for _, state := range []string{"blocked", "cancelled"} {
 			again, err := p.Create(ctx, shop, issue)
-			must(t, err)
+			check.OK(t, err)
 			want := first
 			if state == "cancelled" { // when it ended is no part of how it was made
 				want = again
@@ -115,15 +116,15 @@ func TestCreateRepeats(t *testing.T) {
 		other := issue
 		other.Title = "Birthday"
 		_, err = p.Create(ctx, shop, other)
-		wantCode(t, "another title", err, fault.IdempotencyConflict)
+		check.Code(t, "another title", err, fault.IdempotencyConflict)
 		other.Reference = "order-2"
 		_, err = p.Create(ctx, shop, other)
-		wantCode(t, "above the limit", err, fault.InvalidAmount)
+		check.Code(t, "above the limit", err, fault.InvalidAmount)
 		p.Rules = rules
 		_, err = p.Create(ctx, shop, other)
-		wantCode(t, "an inactive template", err, fault.TemplateInactive)
+		check.Code(t, "an inactive template", err, fault.TemplateInactive)
 		elsewhere, err := p.Create(ctx, rival, issue)
-		wantCode(t, "another merchant with the same reference", err, fault.TemplateInactive)
+		check.Code(t, "another merchant with the same reference", err, fault.TemplateInactive)
 		if elsewhere.Card != nil {
 			t.Error("another merchant got a card")
 		}
@@ -141,24 +142,24 @@ func TestStaleMemory(t *testing.T) {
 			p.done(p.redeem(card, 1, fmt.Sprint("p", i)))
 			other.done(other.redeem(card, 1, fmt.Sprint("o", i)))
 		}
-		must(t, p.Block(ctx, shop, c.Card.ID, "lost"))
+		check.OK(t, p.Block(ctx, shop, c.Card.ID, "lost"))
 		for name, err := range map[string]error{"redeem": second(other.redeem(c, 1, "r1")), "hold": second(other.hold(c, 1, "h1")), "reload": second(other.reload(c, 1, "l1"))} {
-			wantCode(t, name+" elsewhere after a block", err, fault.CardBlocked)
+			check.Code(t, name+" elsewhere after a block", err, fault.CardBlocked)
 		}
-		must(t, other.Unblock(ctx, shop, c.Card.ID, "found"))
+		check.OK(t, other.Unblock(ctx, shop, c.Card.ID, "found"))
 		p.done(p.redeem(c, 1, "r2"))
-		must(t, other.Block(ctx, shop, c.Card.ID, "lost again"))
+		check.OK(t, other.Block(ctx, shop, c.Card.ID, "lost again"))
 		fresh := join(t, p.DB, p.clocks) // one that remembers it as blocked
-		wantCode(t, "redeem a blocked card", second(fresh.redeem(c, 1, "r3")), fault.CardBlocked)
-		must(t, p.Unblock(ctx, shop, c.Card.ID, "found again"))
+		check.Code(t, "redeem a blocked card", second(fresh.redeem(c, 1, "r3")), fault.CardBlocked)
+		check.OK(t, p.Unblock(ctx, shop, c.Card.ID, "found again"))
 		fresh.done(fresh.redeem(c, 1, "r3"))
 
 		p.done(p.cancel(doomed, "the end"))
-		wantCode(t, "redeem elsewhere after a cancel", second(other.redeem(doomed, 1, "r4")), fault.CardCancelled)
+		check.Code(t, "redeem elsewhere after a cancel", second(other.redeem(doomed, 1, "r4")), fault.CardCancelled)
 		p.forward(p.Rules.Validity)
 		_, err := p.Expire(ctx)
-		must(t, err)
-		wantCode(t, "redeem elsewhere after a sweep", second(other.redeem(due, 1, "r5")), fault.CardExpired)
+		check.OK(t, err)
+		check.Code(t, "redeem elsewhere after a sweep", second(other.redeem(due, 1, "r5")), fault.CardExpired)
 		p.verify()
 	})
 }
@@ -186,14 +187,14 @@ func TestAnothersCardIsUnknown(t *testing.T) {
 		}
 		for name, call := range calls {
 			absent, others := call(unknown, giftcard.ID("gc_"+strings.Repeat("0", 26))), call(mine, mine.Card.ID)
-			wantCode(t, name, others, fault.NotFound)
+			check.Code(t, name, others, fault.NotFound)
 			if absent == nil || absent.Error() != others.Error() {
 				t.Errorf("%s: %v, %v", name, absent, others)
 			}
 		}
 		absent := second(p.refund(unknown, "none", 1, "x"))
 		others := second(p.refund(unknown, "r1", 1, "x"))
-		wantCode(t, "refund", others, fault.NotFound)
+		check.Code(t, "refund", others, fault.NotFound)
 		if absent.Error() != others.Error() {
 			t.Errorf("refund: %v, %v", absent, others)
 		}
@@ -208,12 +209,12 @@ func TestAnothersCardIsUnknown(t *testing.T) {
 				}
 				return second(p.Capture(ctx, shop, e))
 			}
-			wantCode(t, kind, end(""), fault.NotFound)
+			check.Code(t, kind, end(""), fault.NotFound)
 			if end("").Error() != end("absent").Error() {
 				t.Errorf("%s: %v, %v", kind, end(""), end("absent"))
 			}
 		}
-		wantTexts(t, "the owner's audit log", p.audited(rival))
+		check.List(t, "the owner's audit log", p.audited(rival))
 		p.look(mine, giftcard.Created, 800, 100)
 	})
 }
@@ -268,7 +269,7 @@ func TestReadWhileItEnds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c, due := p.create(shop, 100), p.create(shop, 100)
 		found, err := p.GetWhile(t.Context(), shop, c.Card.ID, func() { p.done(p.cancel(c, "meanwhile")) })
-		must(t, err)
+		check.OK(t, err)
 		if found.Status != giftcard.Cancelled || found.Reason != "meanwhile" || !found.Balance.IsZero() || found.EndedAt.IsZero() {
 			t.Errorf("cancelled: %+v", found)
 		}

@@ -14,12 +14,13 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func number(t testing.TB, text string) pan.Number {
 	t.Helper()
 	n, err := pan.ParseAlnum(text)
-	must(t, err)
+	check.OK(t, err)
 	return n
 }
 
@@ -29,17 +30,17 @@ func TestSecretsAreNowhereInTheClear(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, c := t.Context(), p.create(shop, 10000)
 		second, err := p.Create(ctx, shop, giftcard.Issue{Title: "Two", TemplateID: template, Amount: usd(100), Reference: "two"})
-		must(t, err)
+		check.OK(t, err)
 		report, err := p.Import(ctx, shop, strings.NewReader("title,templateId,currency,amount\nThree,template_001,USD,5\n"), nil)
-		must(t, err)
+		check.OK(t, err)
 		p.done(p.redeem(c, 100, "r1"))
 		p.done(p.refund(c, "r1", 50, "f1"))
 		h := p.done(p.hold(c, 10, "h1"))
 		p.done(p.Capture(ctx, shop, giftcard.End{Hold: h.Hold, Reference: "c1"}))
 		p.done(p.reload(c, 10, "l1"))
-		must(t, p.Block(ctx, shop, c.Card.ID, "card 4111 1111 1111 1111 was stolen"))
+		check.OK(t, p.Block(ctx, shop, c.Card.ID, "card 4111 1111 1111 1111 was stolen"))
 		_, _, err = p.Reveal(ctx, shop.Book, c.Card.ID, "op/1")
-		must(t, err)
+		check.OK(t, err)
 		p.done(p.cancel(c, "sk_live_abcdefgh"))
 
 		clear := []string{"4111 1111 1111 1111", "sk_live_abcdefgh"}
@@ -47,7 +48,7 @@ func TestSecretsAreNowhereInTheClear(t *testing.T) {
 			clear = append(clear, issued.Card.Number.Reveal()[2:], issued.Key.Reveal()[4:])
 		}
 		cells := 0
-		must(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		check.OK(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 			tables, err := storage.Tables(ctx, q)
 			for _, table := range tables {
 				err = errors.Join(err, table.Each(ctx, q, func(row []any) error {
@@ -76,7 +77,7 @@ func TestAnswersMaskThemselves(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.create(shop, 100)
 		report, err := p.Import(t.Context(), shop, strings.NewReader("title,templateId,currency,amount\nThree,template_001,USD,5\n"), nil)
-		must(t, err)
+		check.OK(t, err)
 		made := report.Made[0]
 		text := fmt.Sprintf("%v %+v %#v %v %+v %v", c, c.Card, c.Issued, c.Secret, report, made)
 		for _, secret := range []string{c.Card.Number.Reveal()[2:], c.Key.Reveal(), made.Card.Number.Reveal()[2:], made.Key.Reveal()} {
@@ -95,14 +96,14 @@ func TestReveal(t *testing.T) {
 		if err != nil || !n.Equal(c.Card.Number) || !k.Equal(c.Key) {
 			t.Errorf("revealed other secrets, %v", err)
 		}
-		wantTexts(t, "audit", p.audited(shop), "op/1 giftcard.reveal "+string(c.Card.ID))
+		check.List(t, "audit", p.audited(shop), "op/1 giftcard.reveal "+string(c.Card.ID))
 		if n, k, err := p.Reveal(t.Context(), shop.Book, c.Card.ID, ""); err == nil || !n.IsZero() || !k.IsZero() {
 			t.Errorf("revealed to nobody: %v", err)
 		}
 		_, _, err = p.Reveal(t.Context(), rival.Book, c.Card.ID, "op/1")
-		wantCode(t, "another book", err, fault.NotFound)
-		wantTexts(t, "the other's audit", p.audited(rival))
-		must(t, p.DB.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
+		check.Code(t, "another book", err, fault.NotFound)
+		check.List(t, "the other's audit", p.audited(rival))
+		check.OK(t, p.DB.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
 			found, err := audit.Verify(ctx, q)
 			if !found.Intact() {
 				t.Errorf("%+v", found)
@@ -147,15 +148,15 @@ func TestCollisions(t *testing.T) {
 		issue := giftcard.Issue{Title: "One", TemplateID: template, Amount: usd(5)}
 		p.Random = newDice("AAB")
 		first, err := p.Create(t.Context(), shop, issue)
-		must(t, err)
+		check.OK(t, err)
 		next, err := p.Create(t.Context(), rival, issue)
-		must(t, err)
+		check.OK(t, err)
 		if first.Card.Number.Equal(next.Card.Number) || first.Key.Equal(next.Key) {
 			t.Error("two cards are alike")
 		}
 		p.Random = newDice("CBCCCD")
 		all, err := p.CreateAll(t.Context(), shop, []giftcard.Issue{issue, issue}, nil)
-		must(t, err)
+		check.OK(t, err)
 		if !all[0].Card.Number.Equal(number(t, "GC2222222222222224")) || all[1].Card.Number.Equal(all[0].Card.Number) {
 			t.Errorf("%v %v", all[0].Card.Number, all[1].Card.Number)
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -62,7 +63,7 @@ func setup(t testing.TB, db *storage.DB) *process {
 
 func (p *process) populate() {
 	p.t.Helper()
-	must(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
 		for _, m := range []giftcard.Merchant{shop, rival, street} {
 			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: m.Book, Realm: m.Realm, OpenedAt: epoch}); err != nil {
 				return err
@@ -71,7 +72,7 @@ func (p *process) populate() {
 		return nil
 	}))
 	_, err := p.AddTemplate(context.Background(), giftcard.NewTemplate{ID: template, Name: "Aurora", Image: picture(20, 16), Actor: "op/1"})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // join returns one more process on a database that is set up.
@@ -85,10 +86,10 @@ func join(t testing.TB, db *storage.DB, clocks *clock.Realms) *process {
 func deps(t testing.TB, db *storage.DB, clocks *clock.Realms, books *ledger.Ledger) giftcard.Deps {
 	t.Helper()
 	keys, err := vault.Open(context.Background(), db, masterKey)
-	must(t, err)
+	check.OK(t, err)
 	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(context.Background()))
+	check.OK(t, hooks.Refresh(context.Background()))
 	return giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()}
 }
 
@@ -98,27 +99,12 @@ func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wantCode checks that err is a fault of the given code; "" is none.
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 // forward moves the test realm's clock.
 func (p *process) forward(d time.Duration) {
 	p.t.Helper()
-	must(p.t, p.clocks.SetOffset(p.clocks.Offset()+d))
+	check.OK(p.t, p.clocks.SetOffset(p.clocks.Offset()+d))
 }
 
 // held is a card with the secret that spends it.
@@ -131,7 +117,7 @@ type held struct {
 func (p *process) create(m giftcard.Merchant, minor int64) *held {
 	p.t.Helper()
 	issued, err := p.Create(context.Background(), m, giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return &held{issued, m, giftcard.Secret{Number: issued.Card.Number}}
 }
 
@@ -158,7 +144,7 @@ func (p *process) cancel(c *held, reason string) (giftcard.Movement, error) {
 // done fails the test unless a call succeeded.
 func (p *process) done(m giftcard.Movement, err error) giftcard.Movement {
 	p.t.Helper()
-	must(p.t, err)
+	check.OK(p.t, err)
 	return m
 }
 
@@ -166,7 +152,7 @@ func (p *process) done(m giftcard.Movement, err error) giftcard.Movement {
 func (p *process) look(c *held, status giftcard.Status, balance, reserved int64) {
 	p.t.Helper()
 	card, err := p.Find(context.Background(), c.m, c.Secret)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if card.Status != status || card.Balance != usd(balance) || card.Held != usd(reserved) {
 		p.t.Errorf("the card is %s with %s and %s held, want %s with %s and %s", card.Status, card.Balance, card.Held, status, usd(balance), usd(reserved))
 	}
@@ -179,14 +165,14 @@ func (p *process) contra(m giftcard.Merchant, name string) int64 {
 	if fault.CodeOf(err) == fault.NotFound {
 		return 0
 	}
-	must(p.t, err)
+	check.OK(p.t, err)
 	return account.Posted().Minor
 }
 
 // verify proves the books.
 func (p *process) verify() {
 	p.t.Helper()
-	must(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+	check.OK(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			p.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
@@ -199,7 +185,7 @@ func (p *process) verify() {
 func (p *process) audited(m giftcard.Merchant) []string {
 	p.t.Helper()
 	entries, err := p.Audit.List(context.Background(), audit.Filter{Book: string(m.Book)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var actions []string
 	for _, e := range entries {
 		actions = append([]string{e.Actor + " " + e.Action + " " + e.Subject}, actions...)
@@ -211,7 +197,7 @@ func (p *process) audited(m giftcard.Merchant) []string {
 func (p *process) events(m giftcard.Merchant) []string {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: m.Book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var types []string
 	for _, e := range events {
 		types = append([]string{e.Type}, types...)
@@ -223,21 +209,14 @@ func (p *process) events(m giftcard.Merchant) []string {
 func (p *process) history(c *held) []string {
 	p.t.Helper()
 	card, err := p.Get(context.Background(), c.m.Book, c.Card.ID)
-	must(p.t, err)
+	check.OK(p.t, err)
 	lines, err := p.History(context.Background(), card, 0, 1000)
-	must(p.t, err)
+	check.OK(p.t, err)
 	var texts []string
 	for _, l := range lines {
 		texts = append([]string{l.Type + " " + l.Amount.String() + " " + l.Balance.String()}, texts...)
 	}
 	return texts
-}
-
-func wantTexts(t testing.TB, what string, got []string, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 // secrets compares what masks itself by what it hides.

@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The variables that choose another simulation: one seed instead of the usual ones, more steps.
@@ -70,7 +71,7 @@ func fromEnvironment(t *testing.T, variable string, otherwise uint64) uint64 {
 		return otherwise
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
-	must(t, err)
+	check.OK(t, err)
 	return n
 }
 
@@ -108,9 +109,9 @@ func newSimulation(t *testing.T, engine string, seed uint64) *simulation {
 // open starts the program, as it was before when it ran before.
 func (s *simulation) open() {
 	db, err := storage.Open(context.Background(), s.config)
-	must(s.t, err)
+	check.OK(s.t, err)
 	_, err = db.Migrate(context.Background())
-	must(s.t, err)
+	check.OK(s.t, err)
 	s.books = ledger.New(db, s.clocks, ledger.Config{})
 	s.Service = giftcard.New(deps(s.t, db, s.clocks, s.books))
 	s.Rules.Validity = 14 * day // for lives of many cards
@@ -118,7 +119,7 @@ func (s *simulation) open() {
 
 func (s *simulation) close() {
 	s.books.Close()
-	must(s.t, s.DB.Close())
+	check.OK(s.t, s.DB.Close())
 }
 
 func (s *simulation) run(steps int) {
@@ -219,7 +220,7 @@ func (s *simulation) repeat() string {
 		}
 	})
 	_, err := c.other()
-	wantCode(s.t, c.name+" of another amount", err, fault.IdempotencyConflict)
+	check.Code(s.t, c.name+" of another amount", err, fault.IdempotencyConflict)
 	s.seen["repeat: "]++
 	return "repeated " + c.name
 }
@@ -234,7 +235,7 @@ func (s *simulation) ask(c *call, want verdict) string {
 	atOnce(crowd, func(i int) { answers[i], errs[i] = c.do() })
 	fresh := 0
 	for i, m := range answers {
-		wantCode(s.t, c.name, errs[i], want.code)
+		check.Code(s.t, c.name, errs[i], want.code)
 		if errs[i] != nil || want.code != "" {
 			continue
 		}
@@ -270,7 +271,7 @@ func (s *simulation) spend(card *ghost) string {
 		}
 		want := s.oracle.cancel(card, now)
 		m, err := s.cancel(c, "because")
-		wantCode(s.t, "cancel", err, want.code)
+		check.Code(s.t, "cancel", err, want.code)
 		if err == nil && (m.Amount != usd(want.amount) || m.Card.Status != giftcard.Cancelled || !m.Card.Balance.IsZero()) {
 			s.t.Errorf("cancelled with %s: %+v", m.Amount, m.Card)
 		}
@@ -337,7 +338,7 @@ func (s *simulation) block(card *ghost) string {
 		run, to = s.Unblock, false
 	}
 	want := card.over(s.now())
-	wantCode(s.t, "block or unblock", run(context.Background(), card.held.m, card.held.Card.ID, "a whim"), want)
+	check.Code(s.t, "block or unblock", run(context.Background(), card.held.m, card.held.Card.ID, "a whim"), want)
 	if want == "" {
 		card.blocked = to
 		s.oracle.at(card, s.now())
@@ -354,7 +355,7 @@ func (s *simulation) compare() {
 			continue
 		}
 		card, err := s.Find(context.Background(), g.held.m, g.held.Secret)
-		must(s.t, err)
+		check.OK(s.t, err)
 		status, balance := g.status(now)
 		if card.Status != status || card.Balance != usd(balance) || card.Held != usd(g.reservedNow()) || card.Blocked != g.blocked {
 			s.t.Errorf("%s is %s with %s, %s held, blocked: %t; want %s with %s, %s held, blocked: %t", card.ID, card.Status, card.Balance, card.Held, card.Blocked,

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // Templates are added, listed, renamed, switched and redrawn, each time audited; what is
@@ -24,21 +25,21 @@ func TestTemplates(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, no := t.Context(), false
 		added, err := p.AddTemplate(ctx, giftcard.NewTemplate{Name: "Ember", Image: photo(32, 20, 90), Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		if added.CoverType != "image/jpeg" || !added.Active || !strings.HasPrefix(added.ID, "tpl_") {
 			t.Errorf("added %+v", added)
 		}
 		_, err = p.AddTemplate(ctx, giftcard.NewTemplate{ID: added.ID, Name: "Again", Image: picture(16, 16), Actor: "op/1"})
-		wantCode(t, "the same id", err, fault.AlreadyExists)
+		check.Code(t, "the same id", err, fault.AlreadyExists)
 		changed, err := p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Name: "Glow", Actor: "op/2"})
-		must(t, err)
+		check.OK(t, err)
 		if changed.Name != "Glow" || !changed.Active || changed.CoverHash != added.CoverHash {
 			t.Errorf("renamed %+v", changed)
 		}
 		_, err = p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Active: &no, Actor: "op/2"})
-		must(t, err)
+		check.OK(t, err)
 		changed, err = p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Image: picture(64, 16), Actor: "op/2"})
-		must(t, err)
+		check.OK(t, err)
 		if changed.Name != "Glow" || changed.Active || changed.CoverType != "image/png" || changed.CoverHash == added.CoverHash {
 			t.Errorf("redrawn %+v", changed)
 		}
@@ -55,7 +56,7 @@ func TestTemplates(t *testing.T) {
 		if err != nil || len(all) != 2 || all[0].ID != template {
 			t.Errorf("listed %+v, %v", all, err)
 		}
-		wantTexts(t, "audit", p.audited(giftcard.Merchant{}), "op/1 template.create "+template, "op/1 template.create "+added.ID,
+		check.List(t, "audit", p.audited(giftcard.Merchant{}), "op/1 template.create "+template, "op/1 template.create "+added.ID,
 			"op/2 template.change "+added.ID, "op/2 template.change "+added.ID, "op/2 template.change "+added.ID)
 	})
 }
@@ -70,19 +71,19 @@ func TestTemplateRefusals(t *testing.T) {
 		} {
 			n.Image, n.Actor = image, "op/1"
 			_, err := p.AddTemplate(ctx, n)
-			wantCode(t, name, err, fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
 		}
 		_, err := p.ChangeTemplate(ctx, template, giftcard.TemplateChange{Name: "\x00", Actor: "op/1"})
-		wantCode(t, "a bad name", err, fault.InvalidRequest)
+		check.Code(t, "a bad name", err, fault.InvalidRequest)
 		_, err = p.ChangeTemplate(ctx, template, giftcard.TemplateChange{Image: []byte("no image"), Actor: "op/1"})
-		wantCode(t, "a bad cover", err, fault.InvalidRequest)
+		check.Code(t, "a bad cover", err, fault.InvalidRequest)
 		for _, id := range []string{"", "nobody", "a/b", "\x00"} {
 			_, err := p.Template(ctx, id)
-			wantCode(t, "template "+id, err, fault.NotFound)
+			check.Code(t, "template "+id, err, fault.NotFound)
 			_, err = p.TemplateCover(ctx, id)
-			wantCode(t, "cover of "+id, err, fault.NotFound)
+			check.Code(t, "cover of "+id, err, fault.NotFound)
 			_, err = p.ChangeTemplate(ctx, id, giftcard.TemplateChange{Name: "a", Actor: "op/1"})
-			wantCode(t, "change "+id, err, fault.NotFound)
+			check.Code(t, "change "+id, err, fault.NotFound)
 		}
 		if testing.Short() {
 			return
@@ -95,7 +96,7 @@ func TestTemplateRefusals(t *testing.T) {
 			}
 		})
 		_, err = p.AddTemplate(ctx, giftcard.NewTemplate{Name: "one more", Image: image, Actor: "op/1"})
-		wantCode(t, "one more", err, fault.QuotaExceeded)
+		check.Code(t, "one more", err, fault.QuotaExceeded)
 	})
 }
 

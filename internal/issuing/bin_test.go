@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func euros(minor int64) money.Amount { return money.New(minor, money.EUR) }
@@ -28,7 +29,7 @@ func TestBINs(t *testing.T) {
 		p, q := both[0], both[1]
 		ctx := t.Context()
 		all, err := q.BINs(ctx)
-		must(t, err)
+		check.OK(t, err)
 		if diff := cmp.Diff(issuing.ShippedBINs(), all); diff != "" {
 			t.Error(diff)
 		}
@@ -57,7 +58,7 @@ func TestBINs(t *testing.T) {
 		}
 		p.load(ann, 10000)
 		_, err = q.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
-		wantCode(t, "an inactive BIN", err, fault.InvalidRequest)
+		check.Code(t, "an inactive BIN", err, fault.InvalidRequest)
 		i, err := q.Preview(ctx, ann, pan.Visa, nil)
 		if err == nil || fault.CodeOf(err) != fault.CurrencyMismatch { // anonymous cards are in dollars
 			t.Errorf("%+v, %v", i, err)
@@ -72,15 +73,15 @@ func TestCardsOfChangedBINs(t *testing.T) {
 		b := issuing.ShippedBINs()[0]
 		b.Active, b.MaxMonthly = false, b.MaxTransaction
 		_, err := p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		found, err := p.Find(ctx, ann.Book, card)
 		if err != nil || found.BIN.Active || found.SpendingLimit() != b.MaxTransaction {
 			t.Errorf("%+v, %v", found, err)
 		}
 		p.load(ann, 100)
-		must(t, p.each(ann, card)["fund"]())
-		wantCode(t, "replace", p.each(ann, card)["replace"](), fault.InvalidState)
-		must(t, p.each(ann, card)["terminate"]())
+		check.OK(t, p.each(ann, card)["fund"]())
+		check.Code(t, "replace", p.each(ann, card)["replace"](), fault.InvalidState)
+		check.OK(t, p.each(ann, card)["terminate"]())
 	})
 }
 
@@ -111,7 +112,7 @@ func TestBINsRefused(t *testing.T) {
 			b := travel()
 			row.change(&b)
 			_, err := p.PutBIN(t.Context(), issuing.BINChange{BIN: b, Actor: "op/1"})
-			wantCode(t, name, err, row.want)
+			check.Code(t, name, err, row.want)
 		}
 		all, err := p.BINs(t.Context())
 		if err != nil || len(all) != 2 {
@@ -127,35 +128,35 @@ func TestProgramme(t *testing.T) {
 		p.load(ann, 100000)
 		owner := cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}
 		ada, err := p.Cardholders.Create(ctx, owner, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
-		must(t, err)
+		check.OK(t, err)
 		issue := func(person cardholder.ID) error {
 			_, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: person})
 			return err
 		}
-		must(t, issue(""))
-		must(t, issue(ada.ID))
+		check.OK(t, issue(""))
+		check.OK(t, issue(ada.ID))
 		p.Programme.RequireCardholder = true
-		wantCode(t, "nobody", issue(""), fault.InvalidRequest)
-		wantCode(t, "pending", issue(ada.ID), fault.InvalidRequest)
+		check.Code(t, "nobody", issue(""), fault.InvalidRequest)
+		check.Code(t, "pending", issue(ada.ID), fault.InvalidRequest)
 		_, err = p.Preview(ctx, ann, "", nil)
-		wantCode(t, "preview for nobody", err, fault.InvalidRequest)
+		check.Code(t, "preview for nobody", err, fault.InvalidRequest)
 		_, err = p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: "two", Currency: money.USD, MaxCards: 2}, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		judge := func(state cardholder.State, tier string) {
 			t.Helper()
 			_, err := p.JudgeCardholder(ctx, house, cardholder.Judgement{ID: ada.ID, State: state, Tier: tier})
-			must(t, err)
+			check.OK(t, err)
 		}
 		judge(cardholder.Verified, "two")
-		must(t, issue(ada.ID))
-		wantCode(t, "a third card", issue(ada.ID), fault.QuotaExceeded)
-		wantCode(t, "another's cardholder", func() error {
+		check.OK(t, issue(ada.ID))
+		check.Code(t, "a third card", issue(ada.ID), fault.QuotaExceeded)
+		check.Code(t, "another's cardholder", func() error {
 			_, err := p.Issue(ctx, bob, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
 			return err
 		}(), fault.InvalidRequest)
 
 		cards, err := p.OfCardholder(ctx, ann.Book, ada.ID, "")
-		must(t, err)
+		check.OK(t, err)
 		if len(cards) != 2 {
 			t.Fatalf("%v", cards)
 		}
@@ -164,22 +165,22 @@ func TestProgramme(t *testing.T) {
 			t.Errorf("%+v, %v", found, err)
 		}
 		judge(cardholder.Suspended, "")
-		wantCode(t, "suspended", issue(ada.ID), fault.InvalidState)
+		check.Code(t, "suspended", issue(ada.ID), fault.InvalidState)
 		for _, card := range cards {
 			if c := p.get(ann, card); c.Status != issuing.Frozen || c.Reason != issuing.ReasonCardholder {
 				t.Errorf("%+v", c)
 			}
-			wantCode(t, "unfreeze by the customer", p.each(ann, card)["unfreeze"](), fault.InvalidState)
-			wantCode(t, "unfreeze by an operator", p.each(house, card)["unfreeze"](), fault.InvalidState)
+			check.Code(t, "unfreeze by the customer", p.each(ann, card)["unfreeze"](), fault.InvalidState)
+			check.Code(t, "unfreeze by an operator", p.each(house, card)["unfreeze"](), fault.InvalidState)
 		}
 		judge(cardholder.Verified, "business")
-		must(t, p.each(house, cards[0])["unfreeze"]())
+		check.OK(t, p.each(house, cards[0])["unfreeze"]())
 
 		p.Programme.IssuingOn = false
-		wantCode(t, "issue while it is off", issue(ada.ID), fault.FeatureDisabled)
+		check.Code(t, "issue while it is off", issue(ada.ID), fault.FeatureDisabled)
 		_, err = p.Preview(ctx, ann, "", nil)
-		wantCode(t, "preview while it is off", err, fault.FeatureDisabled)
-		must(t, p.each(ann, cards[0])["fund"]())
+		check.Code(t, "preview while it is off", err, fault.FeatureDisabled)
+		check.OK(t, p.each(ann, cards[0])["fund"]())
 		p.verify()
 	})
 }
@@ -191,12 +192,12 @@ func TestSuspendedCardholder(t *testing.T) {
 		ctx := t.Context()
 		owner := cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}
 		ada, err := p.Cardholders.Create(ctx, owner, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
-		must(t, err)
+		check.OK(t, err)
 		p.load(ann, 100)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Cardholders.Judge(ctx, owner, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Reason: "forged"})
-		must(t, err)
+		check.OK(t, err)
 		found, err := p.Find(ctx, ann.Book, c.ID)
 		if err != nil || found.Status != issuing.Frozen || found.Reason != issuing.ReasonCardholder {
 			t.Errorf("%+v, %v", found, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -23,7 +24,7 @@ func TestChange(t *testing.T) {
 			t.Helper()
 			ch.Card = card
 			c, err := p.Change(ctx, ann, ch)
-			must(t, err)
+			check.OK(t, err)
 			got := p.get(ann, card)
 			if diff := cmp.Diff(fmt.Sprint(got.Label, got.Metadata, got.Controls, got.Balance, got.Held, got.Version), fmt.Sprint(c.Label, c.Metadata, c.Controls, c.Balance, c.Held, c.Version)); diff != "" {
 				t.Errorf("kept and answered:\n%s", diff)
@@ -59,8 +60,8 @@ func TestChange(t *testing.T) {
 		if c.Controls.Limits[1] != (issuing.Limit{Window: issuing.PerMonth, Amount: usd(2000), Count: 5}) {
 			t.Errorf("the count was lost: %+v", c.Controls.Limits)
 		}
-		wantTexts(t, "audit", p.audited(ann)[:1], "key/ann card.change")
-		wantTexts(t, "events", p.events(ann), "card.created")
+		check.List(t, "audit", p.audited(ann)[:1], "key/ann card.change")
+		check.List(t, "events", p.events(ann), "card.created")
 		p.verify()
 	})
 }
@@ -104,7 +105,7 @@ func TestSettingsRefused(t *testing.T) {
 		} {
 			row.ch.Card = card
 			_, err := p.Change(ctx, ann, row.ch)
-			wantCode(t, name, err, row.want)
+			check.Code(t, name, err, row.want)
 			n := issuing.NewCard{BIN: visa, Amount: usd(1000), Metadata: map[string]string{}}
 			for k, v := range row.ch.Metadata {
 				n.Metadata[k] = *v
@@ -125,7 +126,7 @@ func TestSettingsRefused(t *testing.T) {
 				n.Controls = *row.ch.Controls
 			}
 			_, err = p.Issue(ctx, ann, n)
-			wantCode(t, name+" for a new card", err, row.want)
+			check.Code(t, name+" for a new card", err, row.want)
 		}
 		if c := p.get(ann, card); c.Version != 1 {
 			t.Errorf("%+v", c)

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -140,93 +136,32 @@ func (c *record) ended(o *ledger.Outcome, reason string) Ended {
 	return Ended{Card: card, Refunded: refunded, Wallet: purse.Available, At: o.At}
 }
 
-// Bounds of one sweep, in each realm.
-const (
-	sweepSize    = 500 // cards in a page
-	sweepPages   = 20
-	sweepCallers = 64 // cards that are ended at once: they share the ledger's batches
-)
-
-// sweeps remembers by realm how far an unfinished sweep came, so that cards which wait
-// for their holds do not keep the later ones waiting.
-type sweeps struct {
-	page  int // cards that are read at a time
-	mu    sync.Mutex
-	after map[realm.Realm]place
-}
-
-// place is a place in the order in which cards are due.
-type place struct {
-	due  int64
-	book ledger.BookID
-	card CardID
-}
-
 // Expire ends the cards that expired or were used up, by the clock of each realm, returns
 // what is on them to their wallets, and closes the accounts of terminated cards whose
 // holds have ended. It returns how many cards it ended or closed; one that cannot be ended
 // does not keep the others from it.
-func (s *Service) Expire(ctx context.Context) (int, error) {
-	done, errs := 0, []error(nil)
-	for _, r := range realm.All() {
-		n, err := s.sweep(ctx, r)
-		done, errs = done+n, append(errs, err)
+func (s *Service) Expire(ctx context.Context) (int, error) { return s.expiry.Run(ctx) }
+
+// due lists cards that are due, in that order.
+func (s *Service) due(ctx context.Context, r realm.Realm, after *record, most int) ([]*record, error) {
+	if after == nil {
+		after = &record{}
 	}
-	return done, errors.Join(errs...)
+	due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
+		storage.Micros(after.dueAt), string(after.Book), string(after.ID), most)
+	if err != nil {
+		return nil, fmt.Errorf("find cards that are due: %w", err)
+	}
+	return due, nil
 }
 
-func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
-	s.sweeps.mu.Lock()
-	defer s.sweeps.mu.Unlock()
-	done, after := 0, s.sweeps.after[r]
-	for range sweepPages {
-		due, err := storage.All(ctx, s.DB, scanCard, dueCards, storage.Micros(s.Clocks.Now(r)), string(r),
-			after.due, string(after.book), string(after.card), s.sweeps.page)
-		if err != nil {
-			return done, fmt.Errorf("find cards that are due: %w", err)
-		}
-		n, err := s.endAll(ctx, r, due)
-		done += n
-		if len(due) < s.sweeps.page {
-			delete(s.sweeps.after, r)
-			return done, err
-		}
-		last := due[len(due)-1]
-		after = place{storage.Micros(last.dueAt), last.Book, last.ID}
-		if s.sweeps.after == nil {
-			s.sweeps.after = map[realm.Realm]place{}
-		}
-		s.sweeps.after[r] = after
-		if err != nil {
-			return done, err
-		}
+// endDue ends a card that is due, or closes the account of one that has ended.
+func (s *Service) endDue(ctx context.Context, r realm.Realm, c *record) (bool, error) {
+	h := Holder{Book: c.Book, Realm: r, Actor: "job/card.expire", Operator: true}
+	if c.EndedAt.IsZero() {
+		return s.expire(ctx, h, c)
 	}
-	return done, nil
-}
-
-// endAll ends or closes every card of a page that it can and returns the first error.
-func (s *Service) endAll(ctx context.Context, r realm.Realm, due []*record) (int, error) {
-	var (
-		group errgroup.Group
-		done  atomic.Int64
-	)
-	group.SetLimit(sweepCallers)
-	for _, c := range due {
-		group.Go(func() error {
-			h := Holder{Book: c.Book, Realm: r, Actor: "job/card.expire", Operator: true}
-			work := s.expire
-			if !c.EndedAt.IsZero() {
-				work = s.clear
-			}
-			did, err := work(ctx, h, c)
-			if did {
-				done.Add(1)
-			}
-			return err
-		})
-	}
-	err := group.Wait()
-	return int(done.Load()), err
+	return s.clear(ctx, h, c)
 }
 
 // expire ends one card that is due and reports whether this call did.

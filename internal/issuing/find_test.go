@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // herd makes cards in every status, with labels, uses and balances that repeat.
@@ -25,34 +26,34 @@ func (p *process) herd() []issuing.Card {
 	bins := []string{visa, "531993"}
 	for i := range 24 {
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: bins[i%2], Amount: usd(int64(100 * (1 + i%5))), Label: []string{"Ads ÄB", "ads 50%", "", "Travel_x"}[i%4]})
-		must(p.t, err)
+		check.OK(p.t, err)
 		p.forward(time.Minute)
 		if i%3 == 0 {
 			found, err := p.Find(ctx, ann.Book, c.ID)
-			must(p.t, err)
-			must(p.t, p.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			check.OK(p.t, err)
+			check.OK(p.t, p.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 				return tx.Apply(ctx, []storage.Effect{issuing.Used(found, epoch.Add(time.Duration(i%9)*time.Hour), usd(10))})
 			}))
 		}
 		switch i % 6 {
 		case 1:
-			must(p.t, p.each(ann, c.ID)["freeze"]())
+			check.OK(p.t, p.each(ann, c.ID)["freeze"]())
 		case 2:
-			must(p.t, p.each(ann, c.ID)["terminate"]())
+			check.OK(p.t, p.each(ann, c.ID)["terminate"]())
 		case 4:
 			p.hold(ann, c.ID, 50)
 			if i > 12 {
-				must(p.t, p.each(ann, c.ID)["terminate"]())
+				check.OK(p.t, p.each(ann, c.ID)["terminate"]())
 			}
 		}
 	}
 	_, err := p.Preview(ctx, ann, "", nil)
-	must(p.t, err)
+	check.OK(p.t, err)
 	p.card(bob, 500)
 	var all []issuing.Card
 	for offset := 0; ; offset += 7 {
 		page, err := p.List(ctx, issuing.Filter{Holder: ann, Ascending: true, Offset: offset, Limit: 7})
-		must(p.t, err)
+		check.OK(p.t, err)
 		if all = append(all, page.Cards...); len(page.Cards) == 0 {
 			return all
 		}
@@ -112,7 +113,7 @@ func (p *process) lists(f issuing.Filter, all []issuing.Card) {
 	var got []string
 	for f.Offset = 0; ; f.Offset += f.Limit {
 		page, err := p.List(context.Background(), f)
-		must(p.t, err)
+		check.OK(p.t, err)
 		if page.Total != len(want) {
 			p.t.Errorf("%+v: the total is %d, want %d", f, page.Total, len(want))
 		}
@@ -141,7 +142,7 @@ func TestListBounds(t *testing.T) {
 			"far": {Offset: 1_000_001}, "status": {Status: "lost"}, "label": {Label: strings.Repeat("x", 300)}, "bytes": {Label: "\x00"}, "bin": {BIN: "\xff"}} {
 			f.Holder = ann
 			_, err := p.List(t.Context(), f)
-			wantCode(t, name, err, fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
 		}
 		page, err := p.List(t.Context(), issuing.Filter{Holder: ann, Sort: issuing.ByBalance, Offset: 50})
 		if err != nil || page.Total != 0 || page.Cards == nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/sweep"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -270,7 +271,7 @@ type Service struct {
 	bins        *memo.Memo[[]BIN]
 	owners      *memo.Memo[owner]
 	recent      *memo.Memo[*record]
-	sweeps      sweeps
+	expiry      sweep.Sweep[*record]
 	drawing     sync.Mutex // numbers are drawn one at a time: Random need not be safe for many
 }
 
@@ -288,9 +289,17 @@ func New(d Deps) *Service {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Service{Deps: d, sweeps: sweeps{page: sweepSize},
+	s := &Service{Deps: d,
 		Cardholders: cardholder.New(cardholder.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks}),
 		bins:        memo.New[[]BIN](memo.Config{Present: 16, Absent: 16, Fresh: fresh, Life: life}),
 		owners:      memo.New[owner](memo.Config{Present: recentCards, Absent: 16, Fresh: forGood, Life: 2 * forGood}),
 		recent:      memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: fresh, Life: life})}
+	s.expiry = sweep.Sweep[*record]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.endDue}
+	return s
 }
+
+// Bounds of a sweep of cards that are due.
+const (
+	sweepPage   = 500
+	sweepAtOnce = 64 // they share the ledger's batches
+)

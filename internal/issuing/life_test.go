@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The published life of a card: issued for 487.50, funded with 200 from a wallet that has
@@ -25,40 +26,40 @@ func TestPublishedLife(t *testing.T) {
 		p.load(ann, 200000)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(48750), Label: "Meta Ads Campaign #12", SpendingLimit: usd(200000),
 			Metadata: map[string]string{"campaign": "spring_2026"}})
-		must(t, err)
+		check.OK(t, err)
 		if c.Status != issuing.Active || c.BIN.ID != visa || c.BIN.Network != pan.Visa || c.Balance != usd(48750) || c.SpendingLimit() != usd(200000) ||
 			c.Label != "Meta Ads Campaign #12" || c.Metadata["campaign"] != "spring_2026" || !strings.HasPrefix(string(c.ID), "card_") ||
 			c.CreatedAt != epoch || c.ExpiresAt != time.Date(2029, 4, 15, 23, 59, 59, 0, time.UTC) || len(c.Last4) != 4 {
 			t.Errorf("issued %+v", c)
 		}
 		m, err := p.fund(ann, c.ID, 20000)
-		must(t, err)
+		check.OK(t, err)
 		if m.Previous != usd(48750) || m.Amount != usd(20000) || m.New != usd(68750) || m.Wallet != usd(131250) || !m.Repaid.IsZero() || m.Card.Balance != m.New {
 			t.Errorf("funded %+v", m)
 		}
 		p.forward(3 * time.Hour)
 		frozen, err := p.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		if frozen.Status != issuing.Frozen || frozen.FrozenAt != epoch.Add(3*time.Hour) || frozen.Reason != issuing.ReasonCustomer || frozen.Balance != usd(68750) {
 			t.Errorf("frozen %+v", frozen)
 		}
 		thawed, err := p.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		if thawed.Status != issuing.Active || !thawed.FrozenAt.IsZero() || thawed.Reason != "" || thawed.Balance != usd(68750) {
 			t.Errorf("unfrozen %+v", thawed)
 		}
 		w, err := p.withdraw(ann, c.ID, 20000)
-		must(t, err)
+		check.OK(t, err)
 		if w.Previous != usd(68750) || w.New != usd(48750) || w.Wallet != usd(151250) {
 			t.Errorf("withdrew %+v", w)
 		}
 		end, err := p.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		if end.Refunded != usd(48750) || end.Wallet != usd(200000) || end.Card.Status != issuing.Terminated || end.At != epoch.Add(3*time.Hour) {
 			t.Errorf("terminated %+v", end)
 		}
 		p.look(ann, c.ID, issuing.Terminated, 0, 200000)
-		wantTexts(t, "events", p.events(ann), "card.created", "card.funded", "card.frozen", "card.unfrozen", "card.terminated")
+		check.List(t, "events", p.events(ann), "card.created", "card.funded", "card.frozen", "card.unfrozen", "card.terminated")
 		p.verify()
 	})
 }
@@ -70,15 +71,15 @@ func TestPreview(t *testing.T) {
 		ctx := t.Context()
 		for network, want := range map[pan.Network]string{pan.Visa: "491653", pan.Mastercard: "531993", "": "491653"} {
 			i, err := p.Preview(ctx, ann, network, nil)
-			must(t, err)
+			check.OK(t, err)
 			if i.Card.Status != issuing.PendingTopUp || i.Card.BIN.ID != want || i.Number.BIN(6) != want || i.Number.Last4() != i.Card.Last4 || !i.Card.Balance.IsZero() {
 				t.Errorf("%s: %+v", network, i)
 			}
 		}
 		_, err := p.Preview(ctx, ann, pan.Amex, nil)
-		wantCode(t, "another network", err, fault.InvalidRequest)
+		check.Code(t, "another network", err, fault.InvalidRequest)
 		i, err := p.Preview(ctx, ann, pan.Visa, nil)
-		must(t, err)
+		check.OK(t, err)
 		card := i.Card.ID
 		p.load(ann, 10000)
 		for name, err := range p.each(ann, card) {
@@ -87,17 +88,17 @@ func TestPreview(t *testing.T) {
 				if !ok {
 					code = fault.InvalidState
 				}
-				wantCode(t, name+" before the first funding", err(), code)
+				check.Code(t, name+" before the first funding", err(), code)
 			}
 		}
 		p.look(ann, card, issuing.PendingTopUp, 0, 10000)
 		m, err := p.fund(ann, card, 5000)
-		must(t, err)
+		check.OK(t, err)
 		if m.Card.Status != issuing.Active || m.Previous != usd(0) {
 			t.Errorf("%+v", m)
 		}
 		p.look(ann, card, issuing.Active, 5000, 5000)
-		wantTexts(t, "events", p.events(ann)[3:], "card.created", "card.funded")
+		check.List(t, "events", p.events(ann)[3:], "card.created", "card.funded")
 		p.verify()
 	})
 }
@@ -126,23 +127,23 @@ func TestRefusals(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		card := p.card(ann, 10000)
 		_, err := p.Terminate(t.Context(), ann, issuing.Ending{Card: card})
-		must(t, err)
+		check.OK(t, err)
 		for name, call := range p.each(ann, card) {
-			wantCode(t, name+" after the end", call(), fault.InvalidState)
+			check.Code(t, name+" after the end", call(), fault.InvalidState)
 		}
 		p.look(ann, card, issuing.Terminated, 0, 10000)
 		own := p.card(ann, 10000)
 		for name, call := range p.each(bob, own) {
 			err := call()
-			wantCode(t, name+" of another's", err, fault.NotFound)
+			check.Code(t, name+" of another's", err, fault.NotFound)
 			for _, id := range []issuing.CardID{"card_01kad5q4m8p2r6t9v3x7z1b5dh", "", "card_1", "gc_01kad5q4m8p2r6t9v3x7z1b5dh"} {
 				if other := p.each(bob, id)[name](); fault.From(other).Message != fault.From(err).Message {
 					t.Errorf("%s of %q: %v, of another's card: %v", name, id, other, err)
 				}
 			}
 		}
-		wantTexts(t, "the other's events", p.events(bob))
-		wantTexts(t, "the other's audit", p.audited(bob))
+		check.List(t, "the other's events", p.events(bob))
+		check.List(t, "the other's audit", p.audited(bob))
 		p.look(ann, own, issuing.Active, 10000, 10000)
 		p.verify()
 	})
@@ -170,18 +171,18 @@ func TestTransitions(t *testing.T) {
 		reach := map[issuing.Status]func() issuing.CardID{
 			issuing.PendingTopUp: func() issuing.CardID {
 				i, err := p.Preview(t.Context(), ann, pan.Visa, nil)
-				must(t, err)
+				check.OK(t, err)
 				return i.Card.ID
 			},
 			issuing.Active: func() issuing.CardID { return p.card(ann, 500) },
 			issuing.Frozen: func() issuing.CardID {
 				card := p.card(ann, 500)
-				must(t, p.each(ann, card)["freeze"]())
+				check.OK(t, p.each(ann, card)["freeze"]())
 				return card
 			},
 			issuing.Terminated: func() issuing.CardID {
 				card := p.card(ann, 500)
-				must(t, p.each(ann, card)["terminate"]())
+				check.OK(t, p.each(ann, card)["terminate"]())
 				return card
 			},
 		}
@@ -214,23 +215,23 @@ func TestFreeze(t *testing.T) {
 		asked := 0
 		also := func(c issuing.Card) ([]storage.Effect, error) { asked++; return nil, nil }
 		first, err := p.Freeze(ctx, ann, issuing.Step{Card: card, Also: also})
-		must(t, err)
+		check.OK(t, err)
 		p.forward(time.Hour)
 		again, err := p.Freeze(ctx, ann, issuing.Step{Card: card, Also: also})
-		must(t, err)
+		check.OK(t, err)
 		if again.FrozenAt != first.FrozenAt || again.Version != first.Version || asked != 2 {
 			t.Errorf("frozen again: %+v, asked %d times", again, asked)
 		}
 		_, err = p.withdraw(ann, card, 100)
-		wantCode(t, "withdraw", err, fault.InvalidState)
+		check.Code(t, "withdraw", err, fault.InvalidState)
 		m, err := p.fund(ann, card, 5000)
-		must(t, err)
+		check.OK(t, err)
 		if m.Card.Status != issuing.Frozen || m.New != usd(15000) {
 			t.Errorf("funded %+v", m)
 		}
 		for range 2 {
 			c, err := p.Unfreeze(ctx, ann, issuing.Step{Card: card, Also: also})
-			must(t, err)
+			check.OK(t, err)
 			if c.Status != issuing.Active || c.Balance != usd(15000) {
 				t.Errorf("unfrozen %+v", c)
 			}
@@ -238,7 +239,7 @@ func TestFreeze(t *testing.T) {
 		if asked != 4 {
 			t.Errorf("asked %d times", asked)
 		}
-		wantTexts(t, "events", p.events(ann), "card.created", "card.frozen", "card.funded", "card.unfrozen")
+		check.List(t, "events", p.events(ann), "card.created", "card.frozen", "card.funded", "card.unfrozen")
 		p.verify()
 	})
 }
@@ -248,29 +249,29 @@ func TestFreeze(t *testing.T) {
 func TestOperatorFreezes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(ann, 10000)
-		must(t, p.each(ann, card)["freeze"]())
+		check.OK(t, p.each(ann, card)["freeze"]())
 		c, err := p.Freeze(ctx, house, issuing.Step{Card: card, Reason: issuing.ReasonFraud, Note: "called the bank"})
-		must(t, err)
+		check.OK(t, err)
 		if c.Reason != issuing.ReasonFraud || c.FrozenAt != epoch {
 			t.Errorf("%+v", c)
 		}
 		for _, name := range []string{"unfreeze", "terminate", "replace"} {
-			wantCode(t, name, p.each(ann, card)[name](), fault.InvalidState)
+			check.Code(t, name, p.each(ann, card)[name](), fault.InvalidState)
 		}
-		must(t, p.each(ann, card)["freeze"]())
+		check.OK(t, p.each(ann, card)["freeze"]())
 		if c := p.get(ann, card); c.Reason != issuing.ReasonFraud {
 			t.Errorf("the customer's reason replaced the operator's: %+v", c)
 		}
 		p.load(ann, 100)
-		must(t, p.each(ann, card)["fund"]())
-		must(t, p.each(house, card)["unfreeze"]())
+		check.OK(t, p.each(ann, card)["fund"]())
+		check.OK(t, p.each(house, card)["unfreeze"]())
 		p.look(ann, card, issuing.Active, 10100, 0)
 		for reason, h := range map[string]issuing.Holder{issuing.ReasonFraud: ann, issuing.ReasonOperator: ann, "bored": ann, issuing.ReasonCustomer: house, issuing.ReasonExpired: house} {
 			_, err := p.Freeze(ctx, h, issuing.Step{Card: card, Reason: reason})
-			wantCode(t, reason, err, fault.InvalidRequest)
+			check.Code(t, reason, err, fault.InvalidRequest)
 		}
-		wantTexts(t, "audit", p.audited(ann), "op/1 card.freeze", "op/1 card.unfreeze")
-		wantTexts(t, "events", p.events(ann), "card.created", "card.frozen", "card.funded", "card.unfrozen")
+		check.List(t, "audit", p.audited(ann), "op/1 card.freeze", "op/1 card.unfreeze")
+		check.List(t, "events", p.events(ann), "card.created", "card.frozen", "card.funded", "card.unfrozen")
 		p.verify()
 	})
 }
@@ -281,12 +282,12 @@ func TestOperatorIssues(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.load(ann, 10000)
 		_, err := p.Issue(t.Context(), house, issuing.NewCard{BIN: "491653", Amount: usd(5000), Label: "desk"})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Issue(t.Context(), house, issuing.NewCard{BIN: "491653", Amount: usd(1)})
-		wantCode(t, "too little", err, fault.InvalidAmount)
+		check.Code(t, "too little", err, fault.InvalidAmount)
 		_, err = p.Issue(t.Context(), ann, issuing.NewCard{BIN: "491653", Amount: usd(5000)})
-		must(t, err)
-		wantTexts(t, "audit", p.audited(ann), "op/1 card.issue")
+		check.OK(t, err)
+		check.List(t, "audit", p.audited(ann), "op/1 card.issue")
 		p.verify()
 	})
 }
@@ -300,15 +301,15 @@ func TestTerminateWithHolds(t *testing.T) {
 			before := p.purse(ann)
 			first, second := p.hold(ann, card, 3000), p.hold(ann, card, 2000)
 			if frozen {
-				must(t, p.each(ann, card)["freeze"]())
+				check.OK(t, p.each(ann, card)["freeze"]())
 			}
 			end, err := p.Terminate(t.Context(), ann, issuing.Ending{Card: card})
-			must(t, err)
+			check.OK(t, err)
 			if end.Refunded != usd(5000) || end.Card.Held != usd(5000) || end.Card.Balance != usd(0) {
 				t.Errorf("%+v", end)
 			}
 			for name, call := range p.each(ann, card) {
-				wantCode(t, name, call(), fault.InvalidState)
+				check.Code(t, name, call(), fault.InvalidState)
 			}
 			p.swept(0)
 			p.endHold(ann, first, ledger.Capture, 1000) // releases 2,000
@@ -341,20 +342,20 @@ func TestExpiry(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
 		card, frozen := p.card(ann, 5000), p.card(ann, 700)
-		must(t, p.each(ann, frozen)["freeze"]())
+		check.OK(t, p.each(ann, frozen)["freeze"]())
 		pending, err := p.Preview(ctx, ann, pan.Visa, nil)
-		must(t, err)
-		must(t, p.Clocks.SetOffset(p.get(ann, card).ExpiresAt.Sub(epoch)-time.Microsecond))
+		check.OK(t, err)
+		check.OK(t, p.Clocks.SetOffset(p.get(ann, card).ExpiresAt.Sub(epoch)-time.Microsecond))
 		other := p.card(street, 300) // the live realm's clock stands
 		p.swept(0)
 		p.look(ann, card, issuing.Active, 5000, 0)
-		must(t, p.Clocks.SetOffset(p.Clocks.Offset()+time.Microsecond))
+		check.OK(t, p.Clocks.SetOffset(p.Clocks.Offset()+time.Microsecond))
 		c := p.get(ann, card)
 		if c.Status != issuing.Terminated || c.Reason != issuing.ReasonExpired || c.EndedAt != c.ExpiresAt {
 			t.Errorf("expired: %+v", c)
 		}
 		for name, call := range p.each(ann, card) {
-			wantCode(t, name, call(), fault.InvalidState)
+			check.Code(t, name, call(), fault.InvalidState)
 		}
 		p.look(ann, card, issuing.Terminated, 5000, 0)
 		p.swept(3)
@@ -376,10 +377,10 @@ func TestUsedUp(t *testing.T) {
 		ctx := t.Context()
 		p.load(ann, 10000)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(10000), Controls: issuing.Controls{SingleUse: true}})
-		must(t, err)
+		check.OK(t, err)
 		hold := p.hold(ann, c.ID, 4000)
 		found, err := p.Find(ctx, ann.Book, c.ID)
-		must(t, err)
+		check.OK(t, err)
 		if !found.Controls.SingleUse || found.Status != issuing.Active {
 			t.Errorf("%+v", found)
 		}
@@ -388,7 +389,7 @@ func TestUsedUp(t *testing.T) {
 			Effects: func(o ledger.Outcome) ([]storage.Effect, error) {
 				return []storage.Effect{issuing.Used(found, o.At, usd(4000)), issuing.UsedUp(found, o.At)}, nil
 			}})
-		must(t, err)
+		check.OK(t, err)
 		got := p.get(ann, c.ID)
 		if got.Status != issuing.Terminated || got.Reason != issuing.ReasonUsedUp || got.Spent != usd(4000) || got.Transactions != 1 || got.LastUsedAt != epoch {
 			t.Errorf("%+v", got)
@@ -399,7 +400,7 @@ func TestUsedUp(t *testing.T) {
 		}
 		p.swept(1)
 		p.look(ann, c.ID, issuing.Terminated, 0, 6000)
-		wantTexts(t, "events", p.events(ann), "card.created", "card.terminated")
+		check.List(t, "events", p.events(ann), "card.created", "card.terminated")
 		p.verify()
 	})
 }
@@ -410,13 +411,13 @@ func TestReplace(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(ann, 10000)
 		old, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		hold := p.hold(ann, card, 1000)
 		p.forward(400 * day)
 		i, err := p.Replace(ctx, ann, issuing.Replacement{Card: card, Reason: issuing.ReasonStolen})
-		must(t, err)
+		check.OK(t, err)
 		now, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		if now.Number.Equal(old.Number) || !now.Number.Equal(i.Number) || now.Number.BIN(6) != visa || i.Card.ID != card || i.Card.Last4 != now.Number.Last4() ||
 			i.Card.ExpiresAt != time.Date(2030, 5, 20, 23, 59, 59, 0, time.UTC) || i.Card.Balance != usd(9000) || i.Card.Held != usd(1000) {
 			t.Errorf("replaced %+v", i)
@@ -434,16 +435,16 @@ func TestReplace(t *testing.T) {
 		p.look(ann, card, issuing.Active, 9000, 0)
 		for _, reason := range []string{"", "bored", issuing.ReasonExpired} {
 			_, err := p.Replace(ctx, ann, issuing.Replacement{Card: card, Reason: reason})
-			wantCode(t, "reason "+reason, err, fault.InvalidRequest)
+			check.Code(t, "reason "+reason, err, fault.InvalidRequest)
 		}
-		must(t, p.each(ann, card)["freeze"]())
+		check.OK(t, p.each(ann, card)["freeze"]())
 		i, err = p.Replace(ctx, ann, issuing.Replacement{Card: card, Reason: issuing.ReasonDamaged})
-		must(t, err)
+		check.OK(t, err)
 		if i.Card.Status != issuing.Frozen {
 			t.Errorf("a frozen card came back %s", i.Card.Status)
 		}
 		p.look(ann, card, issuing.Frozen, 9000, 0)
-		wantTexts(t, "events", p.events(ann), "card.created", "card.replaced", "card.frozen", "card.replaced")
+		check.List(t, "events", p.events(ann), "card.created", "card.replaced", "card.frozen", "card.replaced")
 		p.verify()
 	})
 }
@@ -456,19 +457,19 @@ func TestDebtIsRepaidFirst(t *testing.T) {
 		p.overdraw(ann, card, 500)
 		p.load(ann, 2000)
 		_, err := p.fund(ann, card, 1600)
-		wantCode(t, "more than there is after the debt", err, fault.InsufficientFunds)
+		check.Code(t, "more than there is after the debt", err, fault.InsufficientFunds)
 		if f := fault.From(err); f.Details["available"] != "20.00" || f.Details["required"] != "21.00" {
 			t.Errorf("%v", f.Details)
 		}
 		m, err := p.fund(ann, card, 1500)
-		must(t, err)
+		check.OK(t, err)
 		if m.Repaid != usd(500) || m.Previous != usd(1000) || m.New != usd(2500) || m.Wallet != usd(0) {
 			t.Errorf("%+v", m)
 		}
 		p.overdraw(ann, card, 300)
 		p.load(ann, 1300)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
-		must(t, err)
+		check.OK(t, err)
 		p.look(ann, c.ID, issuing.Active, 1000, 0)
 		p.load(ann, 100)
 		m, err = p.fund(ann, card, 100)
@@ -500,13 +501,13 @@ func TestAmounts(t *testing.T) {
 			{money.Amount{Minor: 500}, fault.CurrencyMismatch, fault.CurrencyMismatch, fault.CurrencyMismatch},
 		} {
 			_, err := p.Fund(ctx, ann, issuing.Transfer{Card: card, Amount: row.amount})
-			wantCode(t, fmt.Sprint("fund ", row.amount), err, row.fund)
+			check.Code(t, fmt.Sprint("fund ", row.amount), err, row.fund)
 			if row.withdraw != "ok" {
 				_, err = p.Withdraw(ctx, ann, issuing.Transfer{Card: card, Amount: row.amount})
-				wantCode(t, fmt.Sprint("withdraw ", row.amount), err, row.withdraw)
+				check.Code(t, fmt.Sprint("withdraw ", row.amount), err, row.withdraw)
 			}
 			_, err = p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: row.amount})
-			wantCode(t, fmt.Sprint("issue ", row.amount), err, row.issue)
+			check.Code(t, fmt.Sprint("issue ", row.amount), err, row.issue)
 		}
 		p.look(ann, card, issuing.Active, 10000, 10000)
 		if n := len(p.events(ann)); n != events {
@@ -525,14 +526,14 @@ func TestRepeats(t *testing.T) {
 			do   func(card issuing.CardID)
 		}{
 			{"nothing", func(issuing.CardID) {}},
-			{"frozen", func(card issuing.CardID) { must(t, p.each(ann, card)["freeze"]()) }},
-			{"terminated", func(card issuing.CardID) { must(t, p.each(ann, card)["terminate"]()) }},
+			{"frozen", func(card issuing.CardID) { check.OK(t, p.each(ann, card)["freeze"]()) }},
+			{"terminated", func(card issuing.CardID) { check.OK(t, p.each(ann, card)["terminate"]()) }},
 			{"switched off", func(issuing.CardID) { p.Programme.IssuingOn = false }},
 			{"expired", func(issuing.CardID) { p.forward(4 * 366 * day) }},
 			{"swept", func(issuing.CardID) {
 				p.forward(4 * 366 * day)
 				_, err := p.Expire(t.Context())
-				must(t, err)
+				check.OK(t, err)
 			}},
 		} {
 			p.repeats(end.name, end.do)
@@ -549,17 +550,17 @@ func (p *process) repeats(name string, end func(card issuing.CardID)) {
 	p.load(ann, 100000)
 	issue := issuing.NewCard{BIN: visa, Amount: usd(5000), Label: "One", Key: name}
 	c, err := p.Issue(ctx, ann, issue)
-	must(p.t, err)
+	check.OK(p.t, err)
 	fund, take := issuing.Transfer{Card: c.ID, Amount: usd(2000), Key: name}, issuing.Transfer{Card: c.ID, Amount: usd(1000), Key: name}
 	f, err := p.Fund(ctx, ann, fund)
-	must(p.t, err)
+	check.OK(p.t, err)
 	w, err := p.Withdraw(ctx, ann, take)
-	must(p.t, err)
+	check.OK(p.t, err)
 	end(c.ID)
 	purse := p.purse(ann)
 
 	again, err := p.Issue(ctx, ann, issue)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if again.ID != c.ID || again.Balance != usd(5000) || again.Status != issuing.Active || !again.Number.Equal(c.Number) {
 		p.t.Errorf("%s: issued again: %+v", name, again)
 	}
@@ -569,18 +570,18 @@ func (p *process) repeats(name string, end func(card issuing.CardID)) {
 		t     issuing.Transfer
 	}{{f, p.Fund, fund}, {w, p.Withdraw, take}} {
 		m, err := row.call(ctx, ann, row.t)
-		must(p.t, err)
+		check.OK(p.t, err)
 		if !m.Replayed || m.Transaction != row.first.Transaction || m.Previous != row.first.Previous || m.New != row.first.New ||
 			m.Wallet != row.first.Wallet || m.At != row.first.At {
 			p.t.Errorf("%s: %+v, first %+v", name, m, row.first)
 		}
 		row.t.Amount = usd(1500)
 		_, err = row.call(ctx, ann, row.t)
-		wantCode(p.t, name+": another amount", err, fault.IdempotencyConflict)
+		check.Code(p.t, name+": another amount", err, fault.IdempotencyConflict)
 	}
 	issue.Amount = usd(6000)
 	_, err = p.Issue(ctx, ann, issue)
-	wantCode(p.t, name+": another card", err, fault.IdempotencyConflict)
+	check.Code(p.t, name+": another card", err, fault.IdempotencyConflict)
 	if got := p.purse(ann); got != purse {
 		p.t.Errorf("%s: the wallet went from %d to %d", name, purse, got)
 	}
@@ -626,13 +627,13 @@ func TestAlso(t *testing.T) {
 				return err
 			},
 		} {
-			wantCode(t, name, call(), fault.Unavailable)
+			check.Code(t, name, call(), fault.Unavailable)
 		}
 		p.look(ann, card, issuing.Active, 1000, 10000)
 		if c := p.get(ann, card); c.Label != "" || c.Version != 1 {
 			t.Errorf("%+v", c)
 		}
-		wantTexts(t, "events", p.events(ann), "card.created")
+		check.List(t, "events", p.events(ann), "card.created")
 		page, err := p.List(ctx, issuing.Filter{Holder: ann})
 		if err != nil || page.Total != 1 {
 			t.Errorf("%d cards, %v", page.Total, err)
@@ -647,10 +648,10 @@ func TestEvents(t *testing.T) {
 		ctx := t.Context()
 		p.load(ann, 10000)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(5000), Label: "Ads"})
-		must(t, err)
-		must(t, p.each(ann, c.ID)["fund"]())
-		must(t, p.each(ann, c.ID)["freeze"]())
-		must(t, p.each(ann, c.ID)["terminate"]())
+		check.OK(t, err)
+		check.OK(t, p.each(ann, c.ID)["fund"]())
+		check.OK(t, p.each(ann, c.ID)["freeze"]())
+		check.OK(t, p.each(ann, c.ID)["terminate"]())
 		base := fmt.Sprintf(`"card_id":"%s","bin_id":"491653","network":"visa","last4":"%s"`, c.ID, c.Last4)
 		want := []string{
 			`{` + base + `,"status":"active","balance":"50.00","currency":"USD","label":"Ads","transaction_id":"txn"}`,

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // script is one section of the text table while it is played.
@@ -58,7 +59,7 @@ func TestMoney(t *testing.T) {
 func sections(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	file, err := os.Open(path)
-	must(t, err)
+	check.OK(t, err)
 	defer func() { _ = file.Close() }()
 	all, name := map[string][]string{}, ""
 	for lines := bufio.NewScanner(file); lines.Scan(); {
@@ -81,7 +82,7 @@ func (s *script) play(words []string) error {
 	words = append(words, "", "")
 	verb, name := words[0], words[1]
 	amount, err := money.ParseAmount(cmp.Or(words[2], "0"), money.USD)
-	must(s.t, err)
+	check.OK(s.t, err)
 	card, known := s.cards[name]
 	if verb != "issue" && verb != "preview" && !known {
 		return s.setting(verb, name)
@@ -119,7 +120,7 @@ func (s *script) setting(verb, what string) error {
 	switch verb {
 	case "load":
 		amount, err := money.ParseAmount(what, money.USD)
-		must(s.t, err)
+		check.OK(s.t, err)
 		s.load(ann, amount.Minor)
 	case "years":
 		s.forward(epoch.AddDate(3, 0, 0).Sub(epoch))
@@ -172,7 +173,7 @@ func (p *process) posted(h issuing.Holder, account ledger.AccountID) int64 {
 	if fault.CodeOf(err) == fault.NotFound {
 		return 0
 	}
-	must(p.t, err)
+	check.OK(p.t, err)
 	return a.Posted().Minor
 }
 
@@ -180,7 +181,7 @@ func (p *process) posted(h issuing.Holder, account ledger.AccountID) int64 {
 func (p *process) balanced() {
 	p.t.Helper()
 	accounts, err := p.Books.ListAccounts(context.Background(), ann.Book, "card/", "", 1000)
-	must(p.t, err)
+	check.OK(p.t, err)
 	cards := int64(0)
 	for _, a := range accounts {
 		cards += a.Posted().Minor

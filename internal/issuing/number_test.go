@@ -15,12 +15,13 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func parse(t testing.TB, text string) pan.Number {
 	t.Helper()
 	n, err := pan.Parse(text)
-	must(t, err)
+	check.OK(t, err)
 	return n
 }
 
@@ -33,9 +34,9 @@ func TestNumbers(t *testing.T) {
 		for i := range 40 {
 			network := []pan.Network{pan.Visa, pan.Mastercard}[i%2]
 			issued, err := p.Preview(ctx, ann, network, nil)
-			must(t, err)
+			check.OK(t, err)
 			d, err := p.Details(ctx, ann, issued.Card.ID)
-			must(t, err)
+			check.OK(t, err)
 			text := d.Number.Reveal()
 			if !pan.Luhn(text) || len(text) != 16 || d.Number.BIN(6) != issued.Card.BIN.ID || d.Number.Network() != network || numbers[text] {
 				t.Errorf("number %d of %s", i, network)
@@ -43,9 +44,9 @@ func TestNumbers(t *testing.T) {
 			numbers[text] = true
 			codes[d.CVC.Reveal()]++
 			found, err := p.FindByNumber(ctx, realm.Test, d.Number)
-			must(t, err)
+			check.OK(t, err)
 			byID, err := p.Find(ctx, ann.Book, issued.Card.ID)
-			must(t, err)
+			check.OK(t, err)
 			again, err := p.Details(ctx, ann, issued.Card.ID)
 			if err != nil || !again.CVC.Equal(d.CVC) || len(d.CVC.Reveal()) != 3 || !p.CheckCVC(found, d.CVC) || !p.CheckCVC(byID, d.CVC) {
 				t.Errorf("cvc %d, %v", i, err)
@@ -68,12 +69,12 @@ func TestDetails(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(ann, 1000)
 		d, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		if d.Month != 4 || d.Year != 2029 || d.HolderName != "ANONYMOUS" ||
 			d.Billing != (issuing.Address{Line1: "123 Privacy Street", City: "Wilmington", State: "DE", Zip: "19801", Country: "US"}) {
 			t.Errorf("%+v", d)
 		}
-		wantTexts(t, "audit", p.audited(ann), "key/ann card.details")
+		check.List(t, "audit", p.audited(ann), "key/ann card.details")
 		nobody := ann
 		nobody.Actor = ""
 		if d, err := p.Details(ctx, nobody, card); err == nil || !d.Number.IsZero() || !d.CVC.IsZero() {
@@ -81,10 +82,10 @@ func TestDetails(t *testing.T) {
 		}
 		home := cardholder.Address{Line1: "1 Rue de la Paix", City: "Paris", Country: "FR"}
 		person, err := p.Cardholders.Create(ctx, cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: ann.Actor}, cardholder.NewPerson{Name: "Ada Byron", Address: home})
-		must(t, err)
+		check.OK(t, err)
 		p.load(ann, 1000)
 		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000), Cardholder: person.ID})
-		must(t, err)
+		check.OK(t, err)
 		d, err = p.Details(ctx, ann, c.ID)
 		if err != nil || d.HolderName != "Ada Byron" || d.Billing != home {
 			t.Errorf("%+v, %v", d, err)
@@ -98,25 +99,25 @@ func TestSecretsAreNowhereInTheClear(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(ann, 10000)
 		old, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		for _, name := range []string{"fund", "withdraw", "change", "freeze", "unfreeze", "replace"} {
 			p.load(ann, 1000)
-			must(t, p.each(ann, card)[name]())
+			check.OK(t, p.each(ann, card)[name]())
 		}
 		now, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		preview, err := p.Preview(ctx, ann, "", nil)
-		must(t, err)
+		check.OK(t, err)
 		found, err := p.FindByNumber(ctx, realm.Test, now.Number)
-		must(t, err)
-		must(t, p.each(ann, card)["terminate"]())
+		check.OK(t, err)
+		check.OK(t, p.each(ann, card)["terminate"]())
 
 		var clear []string
 		for _, n := range []pan.Number{old.Number, now.Number, preview.Number} {
 			clear = append(clear, n.Reveal(), n.Reveal()[6:])
 		}
 		cells := 0
-		must(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		check.OK(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 			tables, err := storage.Tables(ctx, q)
 			for _, table := range tables {
 				err = errors.Join(err, table.Each(ctx, q, func(row []any) error {
@@ -187,14 +188,14 @@ func TestCollisions(t *testing.T) {
 		p.load(bob, 10000)
 		p.Random = newDice("AABBBCC")
 		first, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
-		must(t, err)
+		check.OK(t, err)
 		second, err := p.Issue(ctx, bob, issuing.NewCard{BIN: visa, Amount: usd(1000)})
-		must(t, err)
+		check.OK(t, err)
 		if first.Number.Equal(second.Number) {
 			t.Error("two cards are alike")
 		}
 		i, err := p.Replace(ctx, ann, issuing.Replacement{Card: first.ID, Reason: issuing.ReasonLost})
-		must(t, err)
+		check.OK(t, err)
 		if i.Number.Equal(first.Number) || i.Number.Equal(second.Number) {
 			t.Error("the new number is an old one")
 		}
@@ -213,20 +214,20 @@ func TestFindByNumber(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(street, 1000)
 		d, err := p.Details(ctx, street, card)
-		must(t, err)
+		check.OK(t, err)
 		found, err := p.FindByNumber(ctx, realm.Live, d.Number)
 		if err != nil || found.ID != card || found.Book != street.Book || !found.Number.Equal(d.Number) || found.Expiry() != "2904" || found.Status != issuing.Active {
 			t.Errorf("%+v, %v", found, err)
 		}
 		_, other := p.FindByNumber(ctx, realm.Test, d.Number)
 		_, none := p.FindByNumber(ctx, realm.Test, parse(t, "4916530000000001"))
-		wantCode(t, "the other realm", other, fault.NotFound)
-		wantCode(t, "nobody's", none, fault.NotFound)
+		check.Code(t, "the other realm", other, fault.NotFound)
+		check.Code(t, "nobody's", none, fault.NotFound)
 		if other.Error() != none.Error() {
 			t.Errorf("%v and %v", other, none)
 		}
 		_, err = p.Find(ctx, ann.Book, card)
-		wantCode(t, "another's book", err, fault.NotFound)
+		check.Code(t, "another's book", err, fault.NotFound)
 	})
 }
 
@@ -237,19 +238,19 @@ func TestRememberedCards(t *testing.T) {
 		p, q := both[0], both[1]
 		ctx, card := t.Context(), p.card(ann, 10000)
 		d, err := p.Details(ctx, ann, card)
-		must(t, err)
+		check.OK(t, err)
 		remembered, err := q.FindByNumber(ctx, realm.Test, d.Number)
-		must(t, err)
+		check.OK(t, err)
 		for name, change := range map[string]func() error{"freeze": p.each(ann, card)["freeze"], "unfreeze": p.each(ann, card)["unfreeze"],
 			"change": p.each(ann, card)["change"], "replace": p.each(ann, card)["replace"]} {
 			if name == "unfreeze" {
-				must(t, p.each(ann, card)["freeze"]())
+				check.OK(t, p.each(ann, card)["freeze"]())
 				remembered, err = q.Reread(ctx, remembered)
-				must(t, err)
+				check.OK(t, err)
 			}
-			must(t, change())
+			check.OK(t, change())
 			stale, err := q.Find(ctx, ann.Book, card)
-			must(t, err)
+			check.OK(t, err)
 			if stale.Version != remembered.Version {
 				t.Errorf("%s: another process looked again by itself", name)
 			}
@@ -260,18 +261,18 @@ func TestRememberedCards(t *testing.T) {
 				t.Errorf("%s: used with an old version: %v", name, err)
 			}
 			again, err := q.Reread(ctx, stale)
-			must(t, err)
+			check.OK(t, err)
 			if again.Version <= stale.Version {
 				t.Errorf("%s: read again at version %d after %d", name, again.Version, stale.Version)
 			}
-			must(t, q.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			check.OK(t, q.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 				return tx.Apply(ctx, []storage.Effect{issuing.Used(again, epoch, usd(100)), issuing.GivenBack(again, usd(100))})
 			}))
 			if c, err := p.Unfreeze(ctx, ann, issuing.Step{Card: card}); err != nil || c.Spent != usd(0) {
 				t.Errorf("%s: %+v, %v", name, c, err)
 			}
 			remembered, err = q.Reread(ctx, again)
-			must(t, err)
+			check.OK(t, err)
 		}
 		old, err := q.FindByNumber(ctx, realm.Test, d.Number)
 		if err != nil || old.Status != issuing.Terminated || old.Reason != issuing.ReasonLost {

@@ -7,6 +7,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func (c *tally) want(t *testing.T, what string, want map[fault.Code]int) {
@@ -143,11 +144,11 @@ func TestMostCards(t *testing.T) {
 		})
 		answers.want(t, "cards", map[fault.Code]int{"": 5, fault.QuotaExceeded: 7})
 		page, err := p.List(t.Context(), issuing.Filter{Holder: ann})
-		must(t, err)
-		must(t, p.each(ann, page.Cards[0].ID)["terminate"]())
+		check.OK(t, err)
+		check.OK(t, p.each(ann, page.Cards[0].ID)["terminate"]())
 		p.card(ann, 100)
 		_, err = p.Preview(t.Context(), ann, "", nil)
-		wantCode(t, "one more", err, fault.QuotaExceeded)
+		check.Code(t, "one more", err, fault.QuotaExceeded)
 		p.verify()
 	})
 }
@@ -162,7 +163,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 		for i := range n {
 			cards[i] = p.card(ann, 100)
 			holds[i] = p.hold(ann, cards[i], 100)
-			must(t, p.each(ann, cards[i])["terminate"]())
+			check.OK(t, p.each(ann, cards[i])["terminate"]())
 		}
 		later := p.card(ann, 700)
 		p.forward(4 * 366 * day)
@@ -186,9 +187,9 @@ func TestFrozenInTheBooks(t *testing.T) {
 		card := p.card(ann, 1000)
 		_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "account.freeze", At: epoch,
 			States: []ledger.StateChange{{Account: ledger.AccountID(fmt.Sprint("card/", card)), To: ledger.Frozen}}})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.withdraw(ann, card, 100)
-		wantCode(t, "withdraw", err, fault.InvalidState)
+		check.Code(t, "withdraw", err, fault.InvalidState)
 		p.look(ann, card, issuing.Active, 1000, 0)
 	})
 }

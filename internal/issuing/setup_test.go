@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -25,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -68,7 +67,7 @@ func setup(t testing.TB, db *storage.DB) *process {
 
 func (p *process) populate() {
 	p.t.Helper()
-	must(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
 		for _, h := range []issuing.Holder{ann, bob, street} {
 			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: h.Book, Realm: h.Realm, OpenedAt: epoch}); err != nil {
 				return err
@@ -85,10 +84,10 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual) *process {
 	books := ledger.New(db, clocks, ledger.Config{})
 	t.Cleanup(books.Close)
 	keys, err := vault.Open(context.Background(), db, masterKey)
-	must(t, err)
+	check.OK(t, err)
 	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(context.Background()))
+	check.OK(t, hooks.Refresh(context.Background()))
 	return &process{t: t, base: base, wallets: wallet.New(books, hooks.Outbox, clocks),
 		Service: issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
 			Programme: issuing.DefaultProgramme()})}
@@ -112,21 +111,6 @@ func twoProcesses(t *testing.T, test func(t *testing.T, both [2]*process)) {
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wantCode checks that err is a fault of the given code; "" is none.
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 // forward moves the machine's clock, and with it both realms'.
@@ -138,7 +122,7 @@ func (p *process) load(h issuing.Holder, minor int64) {
 	p.loads++
 	_, err := p.wallets.Load(context.Background(), wallet.Load{Book: h.Book, Realm: h.Realm, Amount: usd(minor),
 		Reference: fmt.Sprint("transfer ", p.loads), Actor: "op/1"})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // card issues a card with cents on it, which the wallet gets first.
@@ -146,7 +130,7 @@ func (p *process) card(h issuing.Holder, minor int64) issuing.CardID {
 	p.t.Helper()
 	p.load(h, minor)
 	c, err := p.Issue(context.Background(), h, issuing.NewCard{BIN: visa, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return c.ID
 }
 
@@ -161,7 +145,7 @@ func (p *process) withdraw(h issuing.Holder, card issuing.CardID, minor int64) (
 func (p *process) get(h issuing.Holder, card issuing.CardID) issuing.Card {
 	p.t.Helper()
 	c, err := p.Get(context.Background(), h, card)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return c
 }
 
@@ -178,7 +162,7 @@ func (p *process) look(h issuing.Holder, card issuing.CardID, status issuing.Sta
 func (p *process) purse(h issuing.Holder) int64 {
 	p.t.Helper()
 	amount, err := p.wallets.Balance(context.Background(), h.Book, money.USD)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return amount.Minor
 }
 
@@ -188,11 +172,11 @@ func (p *process) hold(h issuing.Holder, card issuing.CardID, minor int64) ledge
 	p.loads++
 	name := ledger.HoldID(fmt.Sprint("hold_", p.loads))
 	c, err := p.Find(context.Background(), h.Book, card)
-	must(p.t, err)
+	check.OK(p.t, err)
 	to := issuing.Settlement(money.USD)
 	_, err = p.Books.Submit(context.Background(), ledger.Operation{Book: h.Book, Kind: "test.hold", At: p.Clocks.Now(h.Realm), Open: []ledger.NewAccount{to},
 		Holds: []ledger.HoldChange{{Action: ledger.Place, ID: name, Amount: usd(minor), Debit: c.Account().ID, Credit: to.ID}}})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return name
 }
 
@@ -204,24 +188,24 @@ func (p *process) endHold(h issuing.Holder, hold ledger.HoldID, action ledger.Ho
 		change.Amount, change.Final = usd(minor), true
 	}
 	_, err := p.Books.Submit(context.Background(), ledger.Operation{Book: h.Book, Kind: "test.hold", At: p.Clocks.Now(h.Realm), Holds: []ledger.HoldChange{change}})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // overdraw takes cents beyond what is on a card, as a forced post does.
 func (p *process) overdraw(h issuing.Holder, card issuing.CardID, minor int64) {
 	p.t.Helper()
 	c, err := p.Find(context.Background(), h.Book, card)
-	must(p.t, err)
+	check.OK(p.t, err)
 	to, debt := issuing.Settlement(money.USD), issuing.Receivable(money.USD)
 	_, err = p.Books.Submit(context.Background(), ledger.Operation{Book: h.Book, Kind: "test.force", At: p.Clocks.Now(h.Realm), Open: []ledger.NewAccount{to, debt},
 		Postings: []ledger.Posting{{Debit: debt.ID, Credit: c.Account().ID, Amount: usd(minor)}, {Debit: c.Account().ID, Credit: to.ID, Amount: usd(minor)}}})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // verify proves the books, and that no money came from or went to nowhere.
 func (p *process) verify() {
 	p.t.Helper()
-	must(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+	check.OK(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			p.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
@@ -238,7 +222,7 @@ func (p *process) verify() {
 func (p *process) audited(h issuing.Holder) []string {
 	p.t.Helper()
 	entries, err := p.Audit.List(context.Background(), audit.Filter{Book: string(h.Book)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var actions []string
 	for _, e := range entries {
 		actions = append([]string{e.Actor + " " + e.Action}, actions...)
@@ -250,7 +234,7 @@ func (p *process) audited(h issuing.Holder) []string {
 func (p *process) events(h issuing.Holder) []string {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: h.Book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var types []string
 	for _, e := range events {
 		if e.Type != "wallet.loaded" {
@@ -266,7 +250,7 @@ var transactionID = regexp.MustCompile(`txn_[0-9a-z]{26}`)
 func (p *process) data(h issuing.Holder) []string {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: h.Book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var all []string
 	for _, e := range events {
 		if strings.HasPrefix(e.Type, "card.") {
@@ -274,13 +258,6 @@ func (p *process) data(h issuing.Holder) []string {
 		}
 	}
 	return all
-}
-
-func wantTexts(t testing.TB, what string, got []string, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 // atOnce calls fn n times at once and waits.

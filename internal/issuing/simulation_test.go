@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // model is what a simple program says of the wallet and the cards, in cents.
@@ -94,7 +95,7 @@ func (s *simulation) step(i int) {
 		}
 	case 2:
 		p, err := s.Preview(ctx, ann, "", nil)
-		must(s.t, err)
+		check.OK(s.t, err)
 		s.cards = append(s.cards, &modelCard{id: p.Card.ID, status: issuing.PendingTopUp, holds: map[ledger.HoldID]int64{}, expires: p.Card.ExpiresAt})
 	case 3:
 		s.sweep()
@@ -131,7 +132,7 @@ func (s *simulation) afford(what string, amount int64, err error) bool {
 	if s.wallet < amount+s.debt {
 		want = fault.InsufficientFunds
 	}
-	wantCode(s.t, what, err, want)
+	check.Code(s.t, what, err, want)
 	if want != "" || err != nil {
 		return false
 	}
@@ -143,7 +144,7 @@ func (s *simulation) afford(what string, amount int64, err error) bool {
 func (s *simulation) tryFund(c *modelCard, amount int64) {
 	_, err := s.fund(ann, c.id, amount)
 	if s.live(c) == issuing.Terminated {
-		wantCode(s.t, "fund an ended card", err, fault.InvalidState)
+		check.Code(s.t, "fund an ended card", err, fault.InvalidState)
 		return
 	}
 	if s.afford("fund", amount, err) {
@@ -158,11 +159,11 @@ func (s *simulation) tryWithdraw(c *modelCard, amount int64) {
 	_, err := s.withdraw(ann, c.id, amount)
 	switch {
 	case s.live(c) != issuing.Active:
-		wantCode(s.t, "withdraw from a card that is not active", err, fault.InvalidState)
+		check.Code(s.t, "withdraw from a card that is not active", err, fault.InvalidState)
 	case amount > c.balance:
-		wantCode(s.t, "withdraw too much", err, fault.InsufficientFunds)
+		check.Code(s.t, "withdraw too much", err, fault.InsufficientFunds)
 	default:
-		must(s.t, err)
+		check.OK(s.t, err)
 		c.balance -= amount
 		s.wallet += amount
 	}
@@ -244,13 +245,13 @@ func (s *simulation) turn(c *modelCard, choice int) {
 			c.balance = 0
 		}
 	}
-	wantCode(s.t, fmt.Sprint("call ", choice, " of a card that is ", status), err, want)
+	check.Code(s.t, fmt.Sprint("call ", choice, " of a card that is ", status), err, want)
 }
 
 // sweep ends the cards that expired and empties those that ended.
 func (s *simulation) sweep() {
 	_, err := s.Expire(context.Background())
-	must(s.t, err)
+	check.OK(s.t, err)
 	for _, c := range s.cards {
 		if s.live(c) == issuing.Terminated {
 			c.status = issuing.Terminated

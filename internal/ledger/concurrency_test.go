@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // Sixty-four callers who spend one account get exactly what it holds, and nobody waits for ever.
@@ -163,7 +164,7 @@ func TestHoldsExpireInTheirRealm(t *testing.T) {
 				{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}, {ID: "wallet", Currency: usd, Side: ledger.Credit, Unbounded: true}},
 				Holds: []ledger.HoldChange{{Action: ledger.Place, ID: "h1", Debit: "wallet", Credit: "cash", Amount: money.New(1, usd), ExpiresAt: epoch.Add(time.Hour)}}})
 		}
-		must(t, clocks.SetOffset(2*time.Hour))
+		check.OK(t, clocks.SetOffset(2*time.Hour))
 		if n, err := books.ExpireHolds(context.Background()); n != 1 || err != nil {
 			t.Errorf("swept %d, %v; want the test realm's hold", n, err)
 		}

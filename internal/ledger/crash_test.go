@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // victimVariable tells this test program to be the process that is killed; it holds the
@@ -31,7 +32,7 @@ func TestKilledProcess(t *testing.T) {
 			db, _ := shop(t, config, 1_000_000)
 			acknowledged := killVictim(t, config, 300)
 			again, err := storage.Open(context.Background(), config)
-			must(t, err)
+			check.OK(t, err)
 			books := ledger.New(again, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
 			highest := 0
 			for key := range acknowledged {
@@ -54,7 +55,7 @@ func TestKilledProcess(t *testing.T) {
 			}
 			verified(t, again)
 			books.Close()
-			must(t, again.Close())
+			check.OK(t, again.Close())
 		})
 	}
 }
@@ -68,8 +69,8 @@ func killVictim(t *testing.T, config storage.Config, n int) map[int]bool {
 	victim.Env = append(os.Environ(), victimVariable+"="+config.URL+config.Path)
 	victim.Stderr = &complaints
 	output, err := victim.StdoutPipe()
-	must(t, err)
-	must(t, victim.Start())
+	check.OK(t, err)
+	check.OK(t, victim.Start())
 	acknowledged := map[int]bool{}
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
@@ -78,7 +79,7 @@ func killVictim(t *testing.T, config storage.Config, n int) map[int]bool {
 			break // the last line may be cut short
 		}
 		if acknowledged[key] = true; len(acknowledged) == n {
-			must(t, victim.Process.Kill())
+			check.OK(t, victim.Process.Kill())
 		}
 	}
 	if err := victim.Wait(); err == nil || len(acknowledged) < n {

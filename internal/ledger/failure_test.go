@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The tests of this file are named after what has gone wrong in other ledgers.
@@ -308,6 +309,6 @@ func TestRetryAfterRestartPostsAgain(t *testing.T) {
 		}
 		verified(t, again)
 		later.Close()
-		must(t, again.Close())
+		check.OK(t, again.Close())
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A commit whose answer is lost with the connection may have happened. The ledger does not
@@ -69,9 +70,9 @@ type unreliable struct {
 func listen(t *testing.T, server string) *unreliable {
 	t.Helper()
 	u, err := url.Parse(server)
-	must(t, err)
+	check.OK(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	check.OK(t, err)
 	p := &unreliable{server: u.Host}
 	query := u.Query()
 	query.Set("sslmode", "disable") // what is encrypted cannot be cut in the right place
@@ -92,7 +93,7 @@ func listen(t *testing.T, server string) *unreliable {
 		}
 	})
 	t.Cleanup(func() {
-		must(t, listener.Close())
+		check.OK(t, listener.Close())
 		group.Wait()
 	})
 	return p

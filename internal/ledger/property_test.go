@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // Whatever is asked for, in whatever order, the ledger does what the model says: after every
@@ -29,16 +30,16 @@ func TestRandomOperations(t *testing.T) {
 			open(t, db, w.id)
 			g := &generator{dice: func(n int) int { return rapid.IntRange(0, n-1).Draw(r, "dice") }}
 			var past []ledger.Operation
-			must(r, w.submit(chart(base.Now())))
+			check.OK(r, w.submit(chart(base.Now())))
 			r.Repeat(map[string]func(*rapid.T){
 				"": func(r *rapid.T) {
-					must(r, w.compare(context.Background()))
-					must(r, w.sums(context.Background(), db))
+					check.OK(r, w.compare(context.Background()))
+					check.OK(r, w.sums(context.Background(), db))
 				},
 				"submit": func(r *rapid.T) {
 					op := g.operation(w.model, base.Now())
 					past = append(past, op)
-					must(r, w.submit(op))
+					check.OK(r, w.submit(op))
 				},
 				"submit once more": func(r *rapid.T) {
 					if len(past) == 0 {
@@ -46,7 +47,7 @@ func TestRandomOperations(t *testing.T) {
 					}
 					op := past[g.dice(len(past))]
 					op.At = base.Now()
-					must(r, w.submit(op))
+					check.OK(r, w.submit(op))
 				},
 				"move the clock": func(*rapid.T) { base.Advance(time.Duration(g.dice(20)-5) * time.Minute) },
 				"sweep": func(r *rapid.T) {
@@ -54,7 +55,7 @@ func TestRandomOperations(t *testing.T) {
 					if _, err := books.ExpireHolds(context.Background()); err != nil {
 						r.Fatal(err)
 					}
-					must(r, w.expired(context.Background(), due))
+					check.OK(r, w.expired(context.Background(), due))
 				},
 			})
 		})
@@ -62,14 +63,4 @@ func TestRandomOperations(t *testing.T) {
 			t.Error("nothing was posted")
 		}
 	})
-}
-
-func must(t interface {
-	Helper()
-	Fatal(...any)
-}, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The variables that choose another simulation: one seed instead of the usual ones, more steps.
@@ -81,7 +82,7 @@ func (s *simulation) run(steps int) {
 	for i := range 2 {
 		w := &twin{id: ledger.BookID(fmt.Sprintf("bk_sim_%d", i)), books: s.books, model: newModel()}
 		open(s.t, s.db, w.id)
-		must(s.t, w.submit(chart(s.clock.Now())))
+		check.OK(s.t, w.submit(chart(s.clock.Now())))
 		s.twins, s.past = append(s.twins, w), append(s.past, nil)
 		s.makes = append(s.makes, &generator{dice: s.rng.IntN})
 	}
@@ -104,9 +105,9 @@ func (s *simulation) run(steps int) {
 
 func (s *simulation) start() {
 	db, err := storage.Open(context.Background(), s.config)
-	must(s.t, err)
+	check.OK(s.t, err)
 	_, err = db.Migrate(context.Background())
-	must(s.t, err)
+	check.OK(s.t, err)
 	s.db, s.books = db, ledger.New(db, clock.NewRealms(s.clock), ledger.Config{})
 	for _, w := range s.twins {
 		w.books = s.books
@@ -115,7 +116,7 @@ func (s *simulation) start() {
 
 func (s *simulation) stop() {
 	s.books.Close()
-	must(s.t, s.db.Close())
+	check.OK(s.t, s.db.Close())
 }
 
 // step does one thing and returns what.

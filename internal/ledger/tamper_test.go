@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // tamper is one way to change the books behind the ledger's back. It names the column
@@ -335,7 +336,7 @@ func rewrite(ctx context.Context, tx *storage.Tx, change [2]string) error {
 // is none that Verify cannot prove.
 func TestEveryColumnIsTamperedWith(t *testing.T) {
 	text, err := os.ReadFile("../platform/storage/migrations/0001_ledger.sql")
-	must(t, err)
+	check.OK(t, err)
 	var columns []string
 	table := ""
 	for line := range strings.Lines(string(text)) {

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // longest is a name as long as one may be; the others are longer.
@@ -261,20 +262,20 @@ func TestListAccountsInAnotherCollation(t *testing.T) {
 	}
 	ctx := context.Background()
 	server, err := storage.Open(ctx, storage.Config{URL: base, MaxConns: 1})
-	must(t, err)
+	check.OK(t, err)
 	name := id.New("test")
 	run := func(verb, text string) {
 		// Neither statement may run in a transaction, so it is sent as a query without rows.
 		_, err := storage.All(ctx, server, scanOrder, storage.SQL("ledgertest."+verb+name, verb+" DATABASE "+name+text))
-		must(t, err)
+		check.OK(t, err)
 	}
 	run("CREATE", ` TEMPLATE template0 ENCODING UTF8 LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'`)
 	t.Cleanup(func() {
 		run("DROP", " WITH (FORCE)")
-		must(t, server.Close())
+		check.OK(t, server.Close())
 	})
 	u, err := url.Parse(base)
-	must(t, err)
+	check.OK(t, err)
 	u.Path = "/" + name
 	testListAccounts(t, testkit.Open(t, storage.Config{URL: u.String()}))
 }

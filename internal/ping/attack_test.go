@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -39,7 +40,7 @@ func TestGuessedByMany(t *testing.T) {
 				told.Add(1)
 			}
 		})
-		want(t, "told", told.Load(), int64(0))
+		check.Equal(t, "told", told.Load(), int64(0))
 		for i, p := range both {
 			if r := p.look(shop, card.number, card.key); r.Status != ping.Invalid {
 				t.Errorf("process %d: a card with 200 wrong PINs is %s to who has the right one", i, r.Status)
@@ -93,34 +94,34 @@ func TestEnumeration(t *testing.T) {
 		p, card := both[0], both[0].issue(desk, 100)
 		var answers tally
 		for i := range 100 {
-			_, err := p.Ping(t.Context(), check(desk, "scrip", unknownNumber(i), ""))
+			_, err := p.Ping(t.Context(), asking(desk, "scrip", unknownNumber(i), ""))
 			answers.add(err)
 		}
-		want(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 40})
-		want(t, "kept", p.pings(desk.Book), 60)
-		must(t, both[1].Refresh(t.Context()))
+		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 40})
+		check.Equal(t, "kept", p.pings(desk.Book), 60)
+		check.OK(t, both[1].Refresh(t.Context()))
 		for i, other := range both {
-			_, err := other.Ping(t.Context(), check(desk, "scrip", card.number, ""))
-			wantCode(t, fmt.Sprintf("process %d, a card that is there", i), err, fault.PermissionDenied)
+			_, err := other.Ping(t.Context(), asking(desk, "scrip", card.number, ""))
+			check.Code(t, fmt.Sprintf("process %d, a card that is there", i), err, fault.PermissionDenied)
 		}
-		want(t, "another key", p.look(stranger(1), card.number, "").Status, ping.Active)
+		check.Equal(t, "another key", p.look(stranger(1), card.number, "").Status, ping.Active)
 		for _, book := range []ledger.BookID{desk.Book, webhook.House(desk.Realm)} {
-			want(t, "events of "+string(book), p.events(book, "ping.caller_suspended"),
+			check.Equal(t, "events of "+string(book), p.events(book, "ping.caller_suspended"),
 				[]string{`ping.caller_suspended {"book_id":"` + string(desk.Book) + `","credential":"key_desk","caller":"key_desk","reason":"hit_rate","cards":"60","found":"0","network":"scrip"}`})
 		}
 		all, err := both[1].Suspensions(t.Context(), ping.Suspension{}, 10)
-		must(t, err)
-		want(t, "suspensions", all, []ping.Suspension{{Book: desk.Book, Caller: "key_desk", Credential: "key_desk", Realm: realm.Live, Reason: ping.ReasonHitRate, Cards: 60, At: epoch}})
+		check.OK(t, err)
+		check.Equal(t, "suspensions", all, []ping.Suspension{{Book: desk.Book, Caller: "key_desk", Credential: "key_desk", Realm: realm.Live, Reason: ping.ReasonHitRate, Cards: 60, At: epoch}})
 
-		must(t, both[1].Lift(t.Context(), ping.LiftRequest{Book: desk.Book, Caller: "key_desk", Actor: "operator/1"}))
-		wantCode(t, "lifted twice", both[1].Lift(t.Context(), ping.LiftRequest{Book: desk.Book, Caller: "key_desk", Actor: "operator/1"}), fault.NotFound)
-		must(t, p.Refresh(t.Context()))
-		want(t, "after the lift", p.look(desk, card.number, "").Status, ping.Active)
+		check.OK(t, both[1].Lift(t.Context(), ping.LiftRequest{Book: desk.Book, Caller: "key_desk", Actor: "operator/1"}))
+		check.Code(t, "lifted twice", both[1].Lift(t.Context(), ping.LiftRequest{Book: desk.Book, Caller: "key_desk", Actor: "operator/1"}), fault.NotFound)
+		check.OK(t, p.Refresh(t.Context()))
+		check.Equal(t, "after the lift", p.look(desk, card.number, "").Status, ping.Active)
 		for i := range 58 { // and the card that is there
 			p.look(desk, unknownNumber(1000+i), "")
 		}
-		_, err = both[1].Ping(t.Context(), check(desk, "scrip", unknownNumber(2000), ""))
-		wantCode(t, "sixtieth of another hour's search", err, "")
+		_, err = both[1].Ping(t.Context(), asking(desk, "scrip", unknownNumber(2000), ""))
+		check.Code(t, "sixtieth of another hour's search", err, "")
 	}, with(strict))
 }
 
@@ -130,22 +131,22 @@ func TestVisitorsAreSuspendedForADay(t *testing.T) {
 		visitor, other := stranger(1), stranger(2)
 		visitor.Credential, other.Credential = "portal_1", "portal_1"
 		ask := func(c ping.Caller, i int) error {
-			_, err := both[0].Ping(t.Context(), check(c, "scrip", unknownNumber(i), ""))
+			_, err := both[0].Ping(t.Context(), asking(c, "scrip", unknownNumber(i), ""))
 			return err
 		}
 		for i := range 60 {
-			must(t, ask(visitor, i))
+			check.OK(t, ask(visitor, i))
 		}
-		wantCode(t, "the visitor", ask(visitor, 60), fault.PermissionDenied)
-		wantCode(t, "another", ask(other, 61), "")
+		check.Code(t, "the visitor", ask(visitor, 60), fault.PermissionDenied)
+		check.Code(t, "another", ask(other, 61), "")
 		both[0].clock.Advance(23 * time.Hour)
-		must(t, both[1].Purge(t.Context()))
-		must(t, both[0].Refresh(t.Context()))
-		wantCode(t, "within the day", ask(visitor, 62), fault.PermissionDenied)
+		check.OK(t, both[1].Purge(t.Context()))
+		check.OK(t, both[0].Refresh(t.Context()))
+		check.Code(t, "within the day", ask(visitor, 62), fault.PermissionDenied)
 		both[0].clock.Advance(2 * time.Hour)
-		must(t, both[1].Purge(t.Context()))
-		must(t, both[0].Refresh(t.Context()))
-		wantCode(t, "after it", ask(visitor, 63), "")
+		check.OK(t, both[1].Purge(t.Context()))
+		check.OK(t, both[0].Refresh(t.Context()))
+		check.Code(t, "after it", ask(visitor, 63), "")
 	}, with(strict))
 }
 
@@ -156,12 +157,12 @@ func TestEnumerationAtOnce(t *testing.T) {
 		p := setup(t, db, with(strict))
 		var answers tally
 		atOnce(300, func(i int) {
-			_, err := p.Ping(context.Background(), check(desk, "scrip", unknownNumber(i), ""))
+			_, err := p.Ping(context.Background(), asking(desk, "scrip", unknownNumber(i), ""))
 			answers.add(err)
 		})
-		want(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 240})
-		want(t, "kept", p.pings(desk.Book), 60)
-		want(t, "events", len(p.events(desk.Book, "ping.caller_suspended")), 1)
+		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 60, fault.PermissionDenied: 240})
+		check.Equal(t, "kept", p.pings(desk.Book), 60)
+		check.Equal(t, "events", len(p.events(desk.Book, "ping.caller_suspended")), 1)
 	})
 }
 
@@ -184,13 +185,13 @@ func TestHitRate(t *testing.T) {
 		var answers tally
 		for i := range 40 {
 			p.look(thief, cards[0].number, "")
-			_, err := p.Ping(t.Context(), check(thief, "scrip", unknownNumber(i), ""))
+			_, err := p.Ping(t.Context(), asking(thief, "scrip", unknownNumber(i), ""))
 			answers.add(err)
 			if err != nil {
 				break
 			}
 		}
-		want(t, "before it was slowed", answers.count, map[fault.Code]int{"": 29, fault.RateLimited: 1})
+		check.Equal(t, "before it was slowed", answers.count, map[fault.Code]int{"": 29, fault.RateLimited: 1})
 	})
 }
 
@@ -199,24 +200,24 @@ func TestSlowed(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db, with(strict), with(func(p *ping.Policy) { p.Slowed = ping.DefaultPolicy().Slowed }))
 		ask := func(i int) error {
-			_, err := p.Ping(t.Context(), check(desk, "scrip", unknownNumber(i), ""))
+			_, err := p.Ping(t.Context(), asking(desk, "scrip", unknownNumber(i), ""))
 			return err
 		}
 		for i := range 30 {
-			wantCode(t, "at first", ask(i), "")
+			check.Code(t, "at first", ask(i), "")
 		}
-		wantCode(t, "slowed, first", ask(30), "")
-		wantCode(t, "slowed, second", ask(31), "")
+		check.Code(t, "slowed, first", ask(30), "")
+		check.Code(t, "slowed, second", ask(31), "")
 		err := ask(32)
-		wantCode(t, "slowed, third", err, fault.RateLimited)
+		check.Code(t, "slowed, third", err, fault.RateLimited)
 		if wait := fault.From(err).RetryAfter; wait <= 0 || wait > time.Minute {
 			t.Errorf("asked to wait %s", wait)
 		}
 		p.clock.Advance(time.Minute)
-		wantCode(t, "a minute later", ask(33), "")
+		check.Code(t, "a minute later", ask(33), "")
 		p.clock.Advance(2 * time.Hour)
 		for i := range 29 {
-			wantCode(t, "two hours later", ask(100+i), "")
+			check.Code(t, "two hours later", ask(100+i), "")
 		}
 	})
 }
@@ -228,35 +229,35 @@ func TestHoney(t *testing.T) {
 		ctx, p := t.Context(), both[0]
 		number := unknownNumber(4711)
 		h, err := p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Note: "in the old export", Actor: "operator/1"})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(unknownNumber(4712)),
 			Note: "was " + unknownNumber(4712)[2:8] + "-" + unknownNumber(4712)[8:], Actor: "operator/1"})
-		wantCode(t, "a note with the number", err, fault.InvalidRequest)
+		check.Code(t, "a note with the number", err, fault.InvalidRequest)
 		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Actor: "operator/1"})
-		wantCode(t, "twice", err, fault.AlreadyExists)
-		must(t, both[1].Refresh(ctx))
+		check.Code(t, "twice", err, fault.AlreadyExists)
+		check.OK(t, both[1].Refresh(ctx))
 		for i, process := range both {
 			thief := stranger(i)
 			plain := gist(process.look(stranger(10+i), unknownNumber(5), ""))
-			want(t, "answer", gist(process.look(thief, number, "")), plain)
-			_, err := process.Ping(ctx, check(thief, "scrip", unknownNumber(6), ""))
-			wantCode(t, "next", err, fault.PermissionDenied)
+			check.Equal(t, "answer", gist(process.look(thief, number, "")), plain)
+			_, err := process.Ping(ctx, asking(thief, "scrip", unknownNumber(6), ""))
+			check.Code(t, "next", err, fault.PermissionDenied)
 		}
 		all, err := p.Suspensions(ctx, ping.Suspension{}, 10)
-		must(t, err)
-		want(t, "suspended", len(all), 2)
-		want(t, "reason", all[0].Reason, ping.ReasonHoney)
+		check.OK(t, err)
+		check.Equal(t, "suspended", len(all), 2)
+		check.Equal(t, "reason", all[0].Reason, ping.ReasonHoney)
 		for _, text := range p.events(desk.Book, "ping.caller_suspended") {
 			if !strings.Contains(text, `"reason":"honey"`) || strings.Contains(text, number) {
 				t.Errorf("event %s", text)
 			}
 		}
 		list, err := both[1].ListHoney(ctx, "", 10)
-		must(t, err)
-		want(t, "listed", list, []ping.Honey{{ID: h.ID, Realm: realm.Live, Network: "scrip", Last4: "4711", Note: "in the old export", CreatedAt: epoch}})
-		must(t, both[1].RemoveHoney(ctx, ping.HoneyRemoval{ID: h.ID, Actor: "operator/1"}))
-		wantCode(t, "removed twice", p.RemoveHoney(ctx, ping.HoneyRemoval{ID: h.ID, Actor: "operator/1"}), fault.NotFound)
-		must(t, p.Refresh(ctx))
+		check.OK(t, err)
+		check.Equal(t, "listed", list, []ping.Honey{{ID: h.ID, Realm: realm.Live, Network: "scrip", Last4: "4711", Note: "in the old export", CreatedAt: epoch}})
+		check.OK(t, both[1].RemoveHoney(ctx, ping.HoneyRemoval{ID: h.ID, Actor: "operator/1"}))
+		check.Code(t, "removed twice", p.RemoveHoney(ctx, ping.HoneyRemoval{ID: h.ID, Actor: "operator/1"}), fault.NotFound)
+		check.OK(t, p.Refresh(ctx))
 		p.look(stranger(50), number, "")
 		p.look(stranger(50), number, "")
 	})
@@ -266,14 +267,14 @@ func TestHoney(t *testing.T) {
 func TestSandboxIsOpen(t *testing.T) {
 	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Policy = ping.DefaultPolicy(); d.Policy.Quota = 1 })
 	for i := range 300 {
-		_, err := p.Ping(t.Context(), check(developer, "visa_gift", fmt.Sprintf("60064913%06d99", i), "0000"))
-		must(t, err)
-		_, err = p.Ping(t.Context(), check(developer, "visa_gift", "6006491300000088", "9999"))
-		must(t, err)
+		_, err := p.Ping(t.Context(), asking(developer, "visa_gift", fmt.Sprintf("60064913%06d99", i), "0000"))
+		check.OK(t, err)
+		_, err = p.Ping(t.Context(), asking(developer, "visa_gift", "6006491300000088", "9999"))
+		check.OK(t, err)
 	}
-	r, err := p.Ping(t.Context(), check(developer, "visa_gift", "6006491300000011", "1234"))
-	must(t, err)
-	want(t, "the sample", r.Status, ping.Active)
+	r, err := p.Ping(t.Context(), asking(developer, "visa_gift", "6006491300000011", "1234"))
+	check.OK(t, err)
+	check.Equal(t, "the sample", r.Status, ping.Active)
 }
 
 // Limits of rates hold for a caller, an address whatever its credentials, and a card
@@ -292,26 +293,26 @@ func TestLimits(t *testing.T) {
 	}
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db, with(func(p *ping.Policy) { p.Credential, p.Visitor, p.Address, p.Card = per(5), per(3), per(7), per(9) }))
-		want(t, "credential", count(p, func(i int) ping.Check {
+		check.Equal(t, "credential", count(p, func(i int) ping.Check {
 			c := desk
 			c.Address = address(i)
-			return check(c, "scrip", unknownNumber(i), "")
+			return asking(c, "scrip", unknownNumber(i), "")
 		}), 5)
-		want(t, "address", count(p, func(i int) ping.Check {
+		check.Equal(t, "address", count(p, func(i int) ping.Check {
 			c := stranger(i)
 			c.Address = address(999)
-			return check(c, "scrip", unknownNumber(100+i), "")
+			return asking(c, "scrip", unknownNumber(100+i), "")
 		}), 7)
-		want(t, "card", count(p, func(i int) ping.Check { return check(stranger(1000+i), "scrip", unknownNumber(55), "") }), 9)
-		want(t, "visitors", count(p, func(i int) ping.Check {
+		check.Equal(t, "card", count(p, func(i int) ping.Check { return asking(stranger(1000+i), "scrip", unknownNumber(55), "") }), 9)
+		check.Equal(t, "visitors", count(p, func(i int) ping.Check {
 			c := stranger(2000 + i)
 			c.Credential = "portal_1"
-			return check(c, "scrip", unknownNumber(200+i), "")
+			return asking(c, "scrip", unknownNumber(200+i), "")
 		}), 20)
-		want(t, "one visitor", count(p, func(i int) ping.Check {
+		check.Equal(t, "one visitor", count(p, func(i int) ping.Check {
 			c := stranger(3000)
 			c.Credential = "portal_1"
-			return check(c, "scrip", unknownNumber(300+i), "")
+			return asking(c, "scrip", unknownNumber(300+i), "")
 		}), 3)
 	})
 }
@@ -323,32 +324,32 @@ func TestOwnerIsTold(t *testing.T) {
 		ctx, p := t.Context(), both[0]
 		card := p.issue(shop, 2500)
 		found, err := p.cards.FindAnywhere(ctx, mustNumber(t, card.number))
-		must(t, err)
+		check.OK(t, err)
 		told := func() (n int) {
 			for _, process := range both { // one finds what the other checked
 				n1, err := process.TellOwners(ctx)
-				must(t, err)
+				check.OK(t, err)
 				n += n1
 			}
 			return n
 		}
-		want(t, "nothing yet", told(), 0)
+		check.Equal(t, "nothing yet", told(), 0)
 		p.look(shop, card.number, "")
 		p.look(desk, unknownNumber(1), "")
 		p.look(developer, card.number, card.key)
-		want(t, "own, unknown and of the other realm", told(), 0)
+		check.Equal(t, "own, unknown and of the other realm", told(), 0)
 		p.clock.Advance(time.Minute)
 		both[1].look(desk, card.number, "KEY_wrong")
 		both[1].look(desk, card.number, card.key)
-		want(t, "two checks", told(), 1)
-		want(t, "again", told(), 0)
+		check.Equal(t, "two checks", told(), 1)
+		check.Equal(t, "again", told(), 0)
 		p.clock.Advance(59 * time.Minute)
 		p.look(desk, card.number, "")
-		want(t, "within the hour", told(), 0)
+		check.Equal(t, "within the hour", told(), 0)
 		p.clock.Advance(time.Minute)
 		p.look(desk, card.number, "")
-		want(t, "an hour later", told(), 1)
-		want(t, "events", p.events(shop.Book, "card.probed"), []string{
+		check.Equal(t, "an hour later", told(), 1)
+		check.Equal(t, "events", p.events(shop.Book, "card.probed"), []string{
 			`card.probed {"card_id":"` + string(found.ID) + `","probed_at":"2026-11-21T09:01:00Z"}`,
 			`card.probed {"card_id":"` + string(found.ID) + `","probed_at":"2026-11-21T10:01:00Z"}`})
 	})
@@ -357,7 +358,7 @@ func TestOwnerIsTold(t *testing.T) {
 func mustNumber(t testing.TB, text string) pan.Number {
 	t.Helper()
 	n, err := pan.ParseAlnum(text)
-	must(t, err)
+	check.OK(t, err)
 	return n
 }
 
@@ -393,14 +394,14 @@ func TestEngineLearns(t *testing.T) {
 	p.look(desk, unknownNumber(5), "KEY_x")
 	p.look(desk, unknownNumber(6), "")
 	wrong := fraud.Outcome{WrongPIN: true}
-	want(t, "outcomes", engine.outcomes, []fraud.Outcome{{Found: true}, wrong, wrong, wrong, wrong, wrong, wrong, {}, {}})
+	check.Equal(t, "outcomes", engine.outcomes, []fraud.Outcome{{Found: true}, wrong, wrong, wrong, wrong, wrong, wrong, {}, {}})
 	e := engine.events
-	want(t, "neighbours", e[7].After == e[8].Card && e[8].Before == e[7].Card && e[7].Block == e[8].Block, true)
-	want(t, "one card", e[0].Card == e[6].Card && e[0].Card != e[7].Card, true)
+	check.Equal(t, "neighbours", e[7].After == e[8].Card && e[8].Before == e[7].Card && e[7].Block == e[8].Block, true)
+	check.Equal(t, "one card", e[0].Card == e[6].Card && e[0].Card != e[7].Card, true)
 	portal := desk
 	portal.Credential = "portal_1"
 	p.look(portal, card.number, "")
-	want(t, "public", []bool{e[0].Public, engine.events[9].Public}, []bool{false, true})
+	check.Equal(t, "public", []bool{e[0].Public, engine.events[9].Public}, []bool{false, true})
 }
 
 // Scores and events beside an invalid answer hold nothing that tells whether there is such
@@ -418,21 +419,21 @@ func TestTellingScores(t *testing.T) {
 		return all
 	}
 	invalid := p.look(desk, unknownNumber(1), "")
-	want(t, "told", names(invalid.Score), []string{"velocity_anomaly"})
+	check.Equal(t, "told", names(invalid.Score), []string{"velocity_anomaly"})
 	record, err := p.Find(t.Context(), desk.Book, invalid.ID)
-	must(t, err)
-	want(t, "kept", record.Score, engine.score)
-	want(t, "event of high risk", p.events(desk.Book, "fraud.high_risk"), []string{`fraud.high_risk {"card_id":"` + record.Card + `","ping_id":"` + string(invalid.ID) +
+	check.OK(t, err)
+	check.Equal(t, "kept", record.Score, engine.score)
+	check.Equal(t, "event of high risk", p.events(desk.Book, "fraud.high_risk"), []string{`fraud.high_risk {"card_id":"` + record.Card + `","ping_id":"` + string(invalid.ID) +
 		`","network":"scrip","fraud_score":0.` + strconv.Itoa(invalid.Score.Hundredths) + `,"fraud_signals":["velocity_anomaly"],"explanation":[` +
 		`{"signal":"velocity_anomaly","of":"credential","value":41,"threshold":10,"window_seconds":3600,"points":80}]}`})
-	want(t, "event", p.events(desk.Book, "ping.completed"), []string{"ping.completed " + string(invalid.AppendJSON(nil))})
+	check.Equal(t, "event", p.events(desk.Book, "ping.completed"), []string{"ping.completed " + string(invalid.AppendJSON(nil))})
 	if !strings.Contains(string(invalid.AppendJSON(nil)), `"ai_verified":false`) {
 		t.Errorf("rules alone are no model: %s", invalid.AppendJSON(nil))
 	}
 	active := p.look(desk, card.number, "")
-	want(t, "told of a card that is there", active.Score, engine.score)
+	check.Equal(t, "told of a card that is there", active.Score, engine.score)
 
 	engine.score = fraud.Score{Hundredths: 79, Signals: []fraud.Signal{{Name: "velocity_anomaly", Points: 79}}}
 	p.look(desk, card.number, "")
-	want(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 2)
+	check.Equal(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 2)
 }

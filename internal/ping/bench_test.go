@@ -38,7 +38,7 @@ func benchmarkPing(b *testing.B, engine string, callers int, do func(*process, p
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			n := int(next.Add(1))
-			if err := do(p, check(desk, "scrip", cards[n%len(cards)].number, "")); err != nil {
+			if err := do(p, asking(desk, "scrip", cards[n%len(cards)].number, "")); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/ping/sandbox"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
@@ -23,12 +24,12 @@ import (
 func TestPublishedSample(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db)
-		r, err := p.Ping(t.Context(), check(developer, "visa_gift", "6006-4913-0000-0011", "1234"))
-		must(t, err)
+		r, err := p.Ping(t.Context(), asking(developer, "visa_gift", "6006-4913-0000-0011", "1234"))
+		check.OK(t, err)
 		text := `{"id":"` + string(r.ID) + `","status":"active","balance":47.50,"currency":"USD","expiry":"2027-03","fraud_score":0.02,` +
 			`"fraud_signals":[],"ai_verified":true,"network":"visa_gift","latency_ms":68}`
-		want(t, "result", string(r.AppendJSON(nil)), text)
-		want(t, "events", p.events(developer.Book, "ping.completed", "fraud.high_risk"), []string{"ping.completed " + text})
+		check.Equal(t, "result", string(r.AppendJSON(nil)), text)
+		check.Equal(t, "events", p.events(developer.Book, "ping.completed", "fraud.high_risk"), []string{"ping.completed " + text})
 	})
 }
 
@@ -40,7 +41,7 @@ func TestSandboxNumbers(t *testing.T) {
 	}
 	p := setup(t, openSQLite(t))
 	show := func(network, number, pin string) string {
-		r, err := p.Ping(t.Context(), check(developer, network, number, pin))
+		r, err := p.Ping(t.Context(), asking(developer, network, number, pin))
 		if err != nil {
 			return string(fault.CodeOf(err))
 		}
@@ -59,19 +60,19 @@ func TestSandboxNumbers(t *testing.T) {
 			}
 		}
 		sample := n.Number(sandbox.Cards()[0])
-		want(t, n.ID+" wrong PIN", show(n.ID, sample, "4321"), "invalid 0.00  2")
+		check.Equal(t, n.ID+" wrong PIN", show(n.ID, sample, "4321"), "invalid 0.00  2")
 		other := sample[:len(sample)-4] + "1234"
-		want(t, n.ID+" other", show(n.ID, other, "7777"), "active 12.34 2030-12")
-		want(t, n.ID+" other, wrong PIN", show(n.ID, other, sandbox.WrongPIN), "invalid 0.00 ")
-		want(t, n.ID+" none", show(n.ID, sample[:len(sample)-4]+"1299", "7777"), "invalid 0.00 ")
+		check.Equal(t, n.ID+" other", show(n.ID, other, "7777"), "active 12.34 2030-12")
+		check.Equal(t, n.ID+" other, wrong PIN", show(n.ID, other, sandbox.WrongPIN), "invalid 0.00 ")
+		check.Equal(t, n.ID+" none", show(n.ID, sample[:len(sample)-4]+"1299", "7777"), "invalid 0.00 ")
 	}
-	high, err := p.Ping(t.Context(), check(developer, "visa_gift", "6006491300000044", ""))
-	must(t, err)
+	high, err := p.Ping(t.Context(), asking(developer, "visa_gift", "6006491300000044", ""))
+	check.OK(t, err)
 	var names []string
 	for _, s := range high.Score.Signals {
 		names = append(names, s.Name)
 	}
-	want(t, "signals", names, []string{"velocity_anomaly", "proxy_ip_detected", "sequential_pan_pattern"})
+	check.Equal(t, "signals", names, []string{"velocity_anomaly", "proxy_ip_detected", "sequential_pan_pattern"})
 	if risks := p.events(developer.Book, "fraud.high_risk"); len(risks) == 0 || !strings.Contains(risks[0], `"card_id":"card_`) {
 		t.Errorf("events of high risk: %q", risks)
 	}
@@ -82,9 +83,9 @@ func TestSlowNumber(t *testing.T) {
 	p := setup(t, openSQLite(t))
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	_, err := p.Ping(ctx, check(developer, "visa_gift", "6006491300000077", ""))
-	wantCode(t, "left", err, fault.Timeout)
-	want(t, "kept", p.pings(developer.Book), 0)
+	_, err := p.Ping(ctx, asking(developer, "visa_gift", "6006491300000077", ""))
+	check.Code(t, "left", err, fault.Timeout)
+	check.Equal(t, "kept", p.pings(developer.Book), 0)
 }
 
 // What cannot be a network's number, PIN or currency is refused before anything is asked.
@@ -96,29 +97,29 @@ func TestRulesOfNetworks(t *testing.T) {
 		code   fault.Code
 		blames string
 	}{
-		{"no such network", check(developer, "acme", "6006491300000011", ""), fault.InvalidRequest, "network"},
-		{"a sandbox network in the live realm", check(desk, "visa_gift", "6006491300000011", ""), fault.InvalidRequest, "network"},
-		{"too short", check(developer, "visa_gift", "600649130000001", ""), fault.CardInvalid, "number"},
-		{"letters", check(developer, "visa_gift", "60064913000000AB", ""), fault.CardInvalid, "number"},
-		{"no number", check(developer, "visa_gift", "", ""), fault.CardInvalid, "number"},
-		{"another prefix", check(developer, "northgate", "XX000000000011", ""), fault.CardInvalid, "number"},
-		{"lower case", check(developer, "northgate", "ng000000000011", ""), fault.CardInvalid, "number"},
-		{"no PIN", check(developer, "brambleberry", "7001000000000000011", ""), fault.CardInvalid, "pin"},
-		{"a long PIN", check(developer, "visa_gift", "6006491300000011", strings.Repeat("1", 65)), fault.CardInvalid, "pin"},
-		{"scrip's prefix", check(desk, "scrip", "XX0000000000000000", ""), fault.CardInvalid, "number"},
+		{"no such network", asking(developer, "acme", "6006491300000011", ""), fault.InvalidRequest, "network"},
+		{"a sandbox network in the live realm", asking(desk, "visa_gift", "6006491300000011", ""), fault.InvalidRequest, "network"},
+		{"too short", asking(developer, "visa_gift", "600649130000001", ""), fault.CardInvalid, "number"},
+		{"letters", asking(developer, "visa_gift", "60064913000000AB", ""), fault.CardInvalid, "number"},
+		{"no number", asking(developer, "visa_gift", "", ""), fault.CardInvalid, "number"},
+		{"another prefix", asking(developer, "northgate", "XX000000000011", ""), fault.CardInvalid, "number"},
+		{"lower case", asking(developer, "northgate", "ng000000000011", ""), fault.CardInvalid, "number"},
+		{"no PIN", asking(developer, "brambleberry", "7001000000000000011", ""), fault.CardInvalid, "pin"},
+		{"a long PIN", asking(developer, "visa_gift", "6006491300000011", strings.Repeat("1", 65)), fault.CardInvalid, "pin"},
+		{"scrip's prefix", asking(desk, "scrip", "XX0000000000000000", ""), fault.CardInvalid, "number"},
 	} {
 		_, err := p.Ping(t.Context(), c.check)
-		wantCode(t, c.about, err, c.code)
-		want(t, c.about, fault.From(err).Field, c.blames)
+		check.Code(t, c.about, err, c.code)
+		check.Equal(t, c.about, fault.From(err).Field, c.blames)
 	}
-	euro := check(developer, "visa_gift", "6006491300000011", "")
+	euro := asking(developer, "visa_gift", "6006491300000011", "")
 	euro.Currency = money.EUR
 	_, err := p.Ping(t.Context(), euro)
-	wantCode(t, "currency", err, fault.InvalidRequest)
-	grouped := check(developer, "visa_gift", " 6006 4913-0000 0011 ", "")
+	check.Code(t, "currency", err, fault.InvalidRequest)
+	grouped := asking(developer, "visa_gift", " 6006 4913-0000 0011 ", "")
 	_, err = p.Ping(t.Context(), grouped)
-	wantCode(t, "grouped", err, "")
-	want(t, "kept", p.pings(developer.Book), 1)
+	check.Code(t, "grouped", err, "")
+	check.Equal(t, "kept", p.pings(developer.Book), 1)
 }
 
 // The networks of each realm are listed with their rules: live has scrip alone.
@@ -130,12 +131,12 @@ func TestNetworks(t *testing.T) {
 		}
 		return all
 	}
-	want(t, "live", ids(realm.Live), []string{"scrip closed_loop operational"})
-	want(t, "test", ids(realm.Test), []string{"amex_gift open_loop operational", "brambleberry closed_loop operational", "lumen_coffee closed_loop operational",
+	check.Equal(t, "live", ids(realm.Live), []string{"scrip closed_loop operational"})
+	check.Equal(t, "test", ids(realm.Test), []string{"amex_gift open_loop operational", "brambleberry closed_loop operational", "lumen_coffee closed_loop operational",
 		"mastercard_gift open_loop operational", "northgate closed_loop operational", "scrip closed_loop operational", "visa_gift open_loop operational"})
 	for _, n := range p.Networks(realm.Test) {
 		if n.ID == "visa_gift" {
-			want(t, "rules", n.Rules, ping.Rules{Lengths: []int{16}, Currencies: []money.Currency{money.USD}})
+			check.Equal(t, "rules", n.Rules, ping.Rules{Lengths: []int{16}, Currencies: []money.Currency{money.USD}}, alikeRules)
 		}
 	}
 }
@@ -172,7 +173,7 @@ func TestWhoSeesWhat(t *testing.T) {
 			{"a visitor's look", visitor, own.number, "", invalid},
 			{"a visitor with the key", visitor, own.number, own.key, "active 50.00 2031-11"},
 		} {
-			want(t, c.about, seen(c.who, c.number, c.pin), c.see)
+			check.Equal(t, c.about, seen(c.who, c.number, c.pin), c.see)
 		}
 	})
 }
@@ -188,9 +189,9 @@ func TestInvalidIsOneAnswer(t *testing.T) {
 		unknown := gist(p.look(desk, unknownNumber(7), card.key))
 		for about, r := range map[string]ping.Result{"wrong PIN": p.look(desk, card.number, "KEY_wrong"), "no PIN": p.look(desk, card.number, ""),
 			"locked, right PIN": p.look(desk, locked.number, locked.key), "locked, wrong PIN": p.look(desk, locked.number, "KEY_wrong")} {
-			want(t, about, gist(r), unknown)
+			check.Equal(t, about, gist(r), unknown)
 			plain := gist(r)
-			want(t, about+" on the wire", string(plain.AppendJSON(nil)), string(unknown.AppendJSON(nil)))
+			check.Equal(t, about+" on the wire", string(plain.AppendJSON(nil)), string(unknown.AppendJSON(nil)))
 		}
 	})
 }
@@ -201,29 +202,29 @@ func TestStatusOfGiftCards(t *testing.T) {
 	m := giftcard.Merchant{Book: developer.Book, Realm: developer.Realm, Actor: "key/dev"}
 	secret := func(c issued) giftcard.Secret {
 		number, err := pan.ParseAlnum(c.number)
-		must(t, err)
+		check.OK(t, err)
 		return giftcard.Secret{Number: number}
 	}
 	find := func(c issued) *giftcard.Card {
 		card, err := p.cards.Find(t.Context(), m, secret(c))
-		must(t, err)
+		check.OK(t, err)
 		return card
 	}
 	used, blocked, cancelled, old := p.issue(developer, 100), p.issue(developer, 200), p.issue(developer, 300), p.issue(developer, 400)
 	_, err := p.cards.Redeem(t.Context(), m, giftcard.Spend{Secret: secret(used), Amount: usd(100), Reference: "r1"})
-	must(t, err)
-	must(t, p.cards.Block(t.Context(), m, find(blocked).ID, "lost"))
+	check.OK(t, err)
+	check.OK(t, p.cards.Block(t.Context(), m, find(blocked).ID, "lost"))
 	_, err = p.cards.Cancel(t.Context(), m, find(cancelled).ID, "gone")
-	must(t, err)
+	check.OK(t, err)
 	status := func(c issued) string {
 		r := p.look(developer, c.number, "")
 		return string(r.Status) + " " + r.Balance.String()
 	}
-	want(t, "used", status(used), "active 0.00")
-	want(t, "blocked", status(blocked), "inactive 2.00")
-	want(t, "cancelled", status(cancelled), "inactive 0.00")
-	must(t, p.clocks.SetOffset(6*365*24*time.Hour))
-	want(t, "old", status(old), "expired 0.00")
+	check.Equal(t, "used", status(used), "active 0.00")
+	check.Equal(t, "blocked", status(blocked), "inactive 2.00")
+	check.Equal(t, "cancelled", status(cancelled), "inactive 0.00")
+	check.OK(t, p.clocks.SetOffset(6*365*24*time.Hour))
+	check.Equal(t, "old", status(old), "expired 0.00")
 }
 
 // The network of this installation has virtual cards, too: the callers of a card's own book
@@ -240,42 +241,42 @@ func TestVirtualCards(t *testing.T) {
 		see := func(what string, c ping.Caller, pin string, expected string) {
 			t.Helper()
 			r := p.look(c, card.number, pin)
-			want(t, what, strings.Join([]string{string(r.Status), r.Balance.String(), r.Expiry}, " "), expected)
+			check.Equal(t, what, strings.Join([]string{string(r.Status), r.Balance.String(), r.Expiry}, " "), expected)
 		}
 		see("before its first funding", shop, "", "inactive 0.00 2029-11")
 		wallets := wallet.New(p.cards.Books, p.cards.Outbox, p.clocks)
 		_, err := wallets.Load(ctx, wallet.Load{Book: shop.Book, Realm: shop.Realm, Amount: usd(10_000), Reference: "r", Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.virtual.Fund(ctx, card.holder, issuing.Transfer{Card: card.id, Amount: usd(6000)})
-		must(t, err)
+		check.OK(t, err)
 		see("funded", shop, "", "active 60.00 2029-11")
 		see("with a PIN", shop, "9999", "active 60.00 2029-11")
 		_, err = p.virtual.Freeze(ctx, card.holder, issuing.Step{Card: card.id})
-		must(t, err)
+		check.OK(t, err)
 		see("frozen", shop, "", "inactive 60.00 2029-11")
 
 		details, err := p.virtual.Details(ctx, card.holder, card.id)
-		must(t, err)
+		check.OK(t, err)
 		public := shop
 		public.Credential = "portal_1"
 		for what, c := range map[string]ping.Check{
-			"a stranger":                check(desk, "scrip", card.number, ""),
-			"a stranger with the CVV":   check(desk, "scrip", card.number, details.CVC.Reveal()),
-			"a developer":               check(developer, "scrip", card.number, ""),
-			"a page of the card's book": check(public, "scrip", card.number, ""),
+			"a stranger":                asking(desk, "scrip", card.number, ""),
+			"a stranger with the CVV":   asking(desk, "scrip", card.number, details.CVC.Reveal()),
+			"a developer":               asking(developer, "scrip", card.number, ""),
+			"a page of the card's book": asking(public, "scrip", card.number, ""),
 		} {
 			r, err := p.Ping(ctx, c)
-			must(t, err)
-			want(t, what, gist(r), unknown)
+			check.OK(t, err)
+			check.Equal(t, what, gist(r), unknown)
 		}
 		n, err := p.TellOwners(ctx)
-		must(t, err)
-		want(t, "cards whose owners are told", n, 1)
-		want(t, "events", len(p.events(shop.Book, "card.probed")), 1)
+		check.OK(t, err)
+		check.Equal(t, "cards whose owners are told", n, 1)
+		check.Equal(t, "events", len(p.events(shop.Book, "card.probed")), 1)
 
 		for _, number := range []string{"491653000000000A", "49165300000000001", "GC49165300000000"} {
-			_, err := p.Ping(ctx, check(desk, "scrip", number, ""))
-			wantCode(t, number, err, fault.CardInvalid)
+			_, err := p.Ping(ctx, asking(desk, "scrip", number, ""))
+			check.Code(t, number, err, fault.CardInvalid)
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func mustSecret(text string) pan.Secret { return pan.NewSecret(text) }
@@ -121,7 +122,7 @@ func network(name, does string) ping.Setup {
 func (p *process) configure(name, does string) {
 	p.t.Helper()
 	_, err := p.AddNetwork(context.Background(), network(name, does))
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // A configured network is offered by every process once it has looked, as it was last
@@ -131,54 +132,54 @@ func TestConfiguredNetworks(t *testing.T) {
 	twice(t, func(t *testing.T, both [2]*process) {
 		ctx, closed := t.Context(), all.closed.Load()
 		ask := func(p *process) string {
-			r, err := p.Ping(ctx, check(desk, "acme", "12345678", ""))
+			r, err := p.Ping(ctx, asking(desk, "acme", "12345678", ""))
 			if err != nil {
 				return string(fault.CodeOf(err))
 			}
 			return r.Balance.String()
 		}
-		want(t, "before", ask(both[0]), "invalid_request")
+		check.Equal(t, "before", ask(both[0]), "invalid_request")
 		made, err := both[0].AddNetwork(ctx, network("acme", "answer"))
-		must(t, err)
-		want(t, "state", made.State, ping.Operational)
-		want(t, "here", ask(both[0]), "12.34")
-		want(t, "there, before it looked", ask(both[1]), "invalid_request")
-		must(t, both[1].Refresh(ctx))
-		want(t, "there", ask(both[1]), "12.34")
+		check.OK(t, err)
+		check.Equal(t, "state", made.State, ping.Operational)
+		check.Equal(t, "here", ask(both[0]), "12.34")
+		check.Equal(t, "there, before it looked", ask(both[1]), "invalid_request")
+		check.OK(t, both[1].Refresh(ctx))
+		check.Equal(t, "there", ask(both[1]), "12.34")
 
 		both[0].clock.Advance(time.Second)
 		change := network("acme", "")
 		change.Config, change.Name, change.Rules = nil, "Acme", ping.Rules{Lengths: []int{10}, Prefixes: []string{"12"}, Currencies: []money.Currency{money.USD}}
 		change.Timeout, change.Concurrency = 1500*time.Millisecond, 8
 		changed, err := both[1].ChangeNetwork(ctx, change)
-		must(t, err)
-		want(t, "other rules there", ask(both[1]), "card_invalid")
-		must(t, both[0].Refresh(ctx))
-		want(t, "other rules here", ask(both[0]), "card_invalid")
+		check.OK(t, err)
+		check.Equal(t, "other rules there", ask(both[1]), "card_invalid")
+		check.OK(t, both[0].Refresh(ctx))
+		check.Equal(t, "other rules here", ask(both[0]), "card_invalid")
 		found, err := both[0].FindNetwork(ctx, realm.Live, "acme")
-		must(t, err)
-		want(t, "found", found, changed)
-		want(t, "figures", []any{found.Name, found.Rules, found.Timeout, found.Concurrency, found.CreatedAt, found.ChangedAt},
-			[]any{"Acme", change.Rules, change.Timeout, 8, epoch, epoch.Add(time.Second)})
+		check.OK(t, err)
+		check.Equal(t, "found", found, changed, alikeRules)
+		check.Equal(t, "figures", []any{found.Name, found.Rules, found.Timeout, found.Concurrency, found.CreatedAt, found.ChangedAt},
+			[]any{"Acme", change.Rules, change.Timeout, 8, epoch, epoch.Add(time.Second)}, alikeRules)
 		list, err := both[0].ListNetworks(ctx, realm.Live)
-		must(t, err)
-		want(t, "list", list, []ping.Configured{found})
+		check.OK(t, err)
+		check.Equal(t, "list", list, []ping.Configured{found}, alikeRules)
 
 		change.Active = false
 		_, err = both[0].ChangeNetwork(ctx, change)
-		must(t, err)
-		want(t, "disabled", ask(both[0]), "invalid_request")
-		must(t, both[0].RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}))
-		wantCode(t, "removed twice", both[1].RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}), fault.NotFound)
-		must(t, both[1].Refresh(ctx))
-		want(t, "removed", ask(both[1]), "invalid_request")
+		check.OK(t, err)
+		check.Equal(t, "disabled", ask(both[0]), "invalid_request")
+		check.OK(t, both[0].RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}))
+		check.Code(t, "removed twice", both[1].RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}), fault.NotFound)
+		check.OK(t, both[1].Refresh(ctx))
+		check.Equal(t, "removed", ask(both[1]), "invalid_request")
 		_, err = both[1].FindNetwork(ctx, realm.Live, "acme")
-		wantCode(t, "found no more", err, fault.NotFound)
+		check.Code(t, "found no more", err, fault.NotFound)
 		_, err = both[1].AddNetwork(ctx, network("acme", "answer"))
-		must(t, err)
-		want(t, "added again", ask(both[1]), "12.34")
+		check.OK(t, err)
+		check.Equal(t, "added again", ask(both[1]), "12.34")
 		// Looked at: twice; offered: two versions by one process and two by the other.
-		want(t, "closed", all.closed.Load()-closed, int64(6))
+		check.Equal(t, "closed", all.closed.Load()-closed, int64(6))
 	}, all.option)
 }
 
@@ -214,11 +215,11 @@ func TestConfigureRefuses(t *testing.T) {
 			s := network("other", "answer")
 			c.change(&s)
 			_, err := p.AddNetwork(t.Context(), s)
-			wantCode(t, about, err, c.code)
-			want(t, about, fault.From(err).Field, c.field)
+			check.Code(t, about, err, c.code)
+			check.Equal(t, about, fault.From(err).Field, c.field)
 		}
 		_, err := p.ChangeNetwork(t.Context(), network("other", "answer"))
-		wantCode(t, "change of what is not there", err, fault.NotFound)
+		check.Code(t, "change of what is not there", err, fault.NotFound)
 	})
 }
 
@@ -228,9 +229,9 @@ func TestConfigurationIsSealed(t *testing.T) {
 		p := setup(t, db, adapters(t))
 		p.configure("acme", "answer")
 		tables, err := storage.Tables(t.Context(), db)
-		must(t, err)
+		check.OK(t, err)
 		for _, table := range tables {
-			must(t, table.Each(t.Context(), db, func(row []any) error {
+			check.OK(t, table.Each(t.Context(), db, func(row []any) error {
 				if text := fmt.Sprintf("%s", row); strings.Contains(text, "s3cret") {
 					t.Errorf("%s holds the secret", table.Name)
 				}
@@ -246,13 +247,13 @@ func TestNetworkThatDoesNotOpen(t *testing.T) {
 		p := setup(t, db, adapters(t))
 		p.configure("acme", "answer")
 		other := join(t, db, p.clock, p.clocks) // without adapters
-		_, err := other.Ping(t.Context(), check(desk, "acme", "12345678", ""))
-		wantCode(t, "acme", err, fault.Unavailable)
+		_, err := other.Ping(t.Context(), asking(desk, "acme", "12345678", ""))
+		check.Code(t, "acme", err, fault.Unavailable)
 		states := map[string]ping.State{}
 		for _, n := range other.Networks(realm.Live) {
 			states[n.ID] = n.State
 		}
-		want(t, "states", states, map[string]ping.State{"acme": ping.Down, "scrip": ping.Operational})
+		check.Equal(t, "states", states, map[string]ping.State{"acme": ping.Down, "scrip": ping.Operational})
 	})
 }
 
@@ -264,20 +265,20 @@ func TestNetworkLies(t *testing.T) {
 		"panic": fault.Unavailable, "down": fault.Unavailable, "refuses": fault.CardInvalid, "odd expiry": "", "boasts": ""} {
 		name := strings.ReplaceAll(does, " ", "_")
 		p.configure(name, does)
-		r, err := p.Ping(t.Context(), check(desk, name, "12345678", "1234"))
-		wantCode(t, does, err, code)
+		r, err := p.Ping(t.Context(), asking(desk, name, "12345678", "1234"))
+		check.Code(t, does, err, code)
 		if err != nil {
 			noSecret(t, does, fmt.Sprintf("%v %+v", err, errors.Unwrap(err)), []string{"12345678"})
 			continue
 		}
-		want(t, does, string(r.Status)+" "+r.Balance.String(), "active 12.34")
+		check.Equal(t, does, string(r.Status)+" "+r.Balance.String(), "active 12.34")
 		if r.Latency >= time.Hour || does == "odd expiry" && r.Expiry != "" {
 			t.Errorf("%s is believed: %+v", does, r)
 		}
 	}
 	told, err := p.TellOwners(t.Context())
-	must(t, err)
-	want(t, "owners told on a partner's word", told, 0)
+	check.OK(t, err)
+	check.Equal(t, "owners told on a partner's word", told, 0)
 }
 
 // A network that hangs holds its own callers, up to its bound, and no others: further ones
@@ -288,23 +289,23 @@ func TestNetworkHangs(t *testing.T) {
 	hanging := network("hanging", "hang")
 	hanging.Concurrency, hanging.Timeout = 3, time.Minute
 	_, err := p.AddNetwork(t.Context(), hanging)
-	must(t, err)
+	check.OK(t, err)
 	ctx, leave := context.WithCancel(t.Context())
 	var waiting sync.WaitGroup
 	for i := range 3 {
 		waiting.Go(func() {
-			_, err := p.Ping(ctx, check(desk, "hanging", "12345678", fmt.Sprint(i)))
-			wantCode(t, "a caller who left", err, fault.Timeout)
+			_, err := p.Ping(ctx, asking(desk, "hanging", "12345678", fmt.Sprint(i)))
+			check.Code(t, "a caller who left", err, fault.Timeout)
 		})
 	}
 	for range 3 {
 		<-all.gates.arrived
 	}
 	card := p.issue(desk, 100)
-	want(t, "another network", p.look(desk, card.number, "").Status, ping.Active)
+	check.Equal(t, "another network", p.look(desk, card.number, "").Status, ping.Active)
 	for _, n := range p.Networks(realm.Live) {
 		if n.ID == "hanging" {
-			want(t, "state", n.State, ping.Degraded)
+			check.Equal(t, "state", n.State, ping.Degraded)
 		}
 	}
 	leave()
@@ -323,7 +324,7 @@ func TestLockedWhileAsked(t *testing.T) {
 		all.gates.mu.Unlock()
 		right := make(chan ping.Result)
 		go func() {
-			r, err := p.Ping(context.Background(), check(stranger(0), "gated", "12345678", "1234"))
+			r, err := p.Ping(context.Background(), asking(stranger(0), "gated", "12345678", "1234"))
 			if err != nil {
 				t.Error(err)
 			}
@@ -333,16 +334,16 @@ func TestLockedWhileAsked(t *testing.T) {
 		for i := range 5 {
 			pin := fmt.Sprint("000", i)
 			close(all.gates.gate(pin))
-			r, err := p.Ping(t.Context(), check(stranger(i+1), "gated", "12345678", pin))
-			must(t, err)
-			want(t, "wrong", r.Status, ping.Invalid)
+			r, err := p.Ping(t.Context(), asking(stranger(i+1), "gated", "12345678", pin))
+			check.OK(t, err)
+			check.Equal(t, "wrong", r.Status, ping.Invalid)
 			<-all.gates.arrived
 		}
 		close(all.gates.gate("1234"))
 		r := <-right
-		want(t, "right, too late", string(r.Status)+" "+r.Balance.String()+r.Expiry, "invalid 0.00")
+		check.Equal(t, "right, too late", string(r.Status)+" "+r.Balance.String()+r.Expiry, "invalid 0.00")
 		record, err := p.Find(t.Context(), desk.Book, r.ID)
-		must(t, err)
-		want(t, "kept", record.Status, ping.Invalid)
+		check.OK(t, err)
+		check.Equal(t, "kept", record.Status, ping.Invalid)
 	})
 }

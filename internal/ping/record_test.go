@@ -21,13 +21,14 @@ import (
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // used returns how much of a book's quota is spent.
 func (p *process) used(c ping.Caller) int64 {
 	p.t.Helper()
 	used, err := limit.Used(context.Background(), p.DB, limit.Quota{Book: string(c.Book), Name: "ping", Period: limit.Month(p.clock.Now())})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return used
 }
 
@@ -38,23 +39,23 @@ func TestQuotaIsNeverExceeded(t *testing.T) {
 		card := both[0].issue(desk, 100)
 		var answers, others tally
 		atOnce(150, func(i int) {
-			_, err := both[i%2].Ping(context.Background(), check(stranger(i), "scrip", card.number, ""))
+			_, err := both[i%2].Ping(context.Background(), asking(stranger(i), "scrip", card.number, ""))
 			answers.add(err)
-			_, err = both[i%2].Ping(context.Background(), check(shop, "scrip", card.number, ""))
+			_, err = both[i%2].Ping(context.Background(), asking(shop, "scrip", card.number, ""))
 			others.add(err)
 		})
-		want(t, "answers", answers.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
-		want(t, "others", others.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
-		want(t, "used", both[0].used(desk), int64(100))
-		want(t, "kept", both[0].pings(desk.Book), 100)
-		want(t, "events", len(both[0].events(desk.Book, "ping.completed")), 100)
-		_, err := both[1].Ping(t.Context(), check(desk, "scrip", card.number, ""))
-		wantCode(t, "beyond", err, fault.QuotaExceeded)
+		check.Equal(t, "answers", answers.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		check.Equal(t, "others", others.count, map[fault.Code]int{"": 100, fault.QuotaExceeded: 50})
+		check.Equal(t, "used", both[0].used(desk), int64(100))
+		check.Equal(t, "kept", both[0].pings(desk.Book), 100)
+		check.Equal(t, "events", len(both[0].events(desk.Book, "ping.completed")), 100)
+		_, err := both[1].Ping(t.Context(), asking(desk, "scrip", card.number, ""))
+		check.Code(t, "beyond", err, fault.QuotaExceeded)
 		if wait, left := fault.From(err).RetryAfter, limit.MonthEnd(epoch).Sub(epoch); wait != left {
 			t.Errorf("asked to wait %s, want %s", wait, left)
 		}
 		both[0].clock.Advance(limit.MonthEnd(epoch).Sub(epoch))
-		want(t, "next month", both[1].look(desk, card.number, "").Status, ping.Active)
+		check.Equal(t, "next month", both[1].look(desk, card.number, "").Status, ping.Active)
 	}, with(func(p *ping.Policy) { p.Quota = 100 }))
 }
 
@@ -67,11 +68,11 @@ func TestOwnQuota(t *testing.T) {
 		// ask counts how many of n checks are answered, by turns in both processes.
 		ask := func(who ping.Caller, n int, in ...*process) (answered int) {
 			for i := range n {
-				_, err := in[i%len(in)].Ping(t.Context(), check(who, "scrip", card.number, ""))
+				_, err := in[i%len(in)].Ping(t.Context(), asking(who, "scrip", card.number, ""))
 				if err == nil {
 					answered++
 				} else {
-					wantCode(t, "beyond", err, fault.QuotaExceeded)
+					check.Code(t, "beyond", err, fault.QuotaExceeded)
 				}
 			}
 			return answered
@@ -79,32 +80,32 @@ func TestOwnQuota(t *testing.T) {
 		set := func(checks *int64) quota.Quota {
 			t.Helper()
 			after, err := here.Quotas.Change(t.Context(), quota.Change{Book: desk.Book, Checks: checks, Actor: "op/1"})
-			must(t, err)
+			check.OK(t, err)
 			return after
 		}
-		want(t, "the installation's", ask(desk, 6, here, there), 6)
-		want(t, "below what is spent", set(new(int64(4))), quota.Quota{Book: desk.Book, Checks: 4, Bounded: true, Own: true, Period: "2026-11",
+		check.Equal(t, "the installation's", ask(desk, 6, here, there), 6)
+		check.Equal(t, "below what is spent", set(new(int64(4))), quota.Quota{Book: desk.Book, Checks: 4, Bounded: true, Own: true, Period: "2026-11",
 			EndsAt: limit.MonthEnd(epoch), Used: 6})
-		want(t, "here at once", ask(desk, 3, here), 0)
-		must(t, there.Refresh(t.Context()))
-		want(t, "there when it looked", ask(desk, 3, there), 0)
-		want(t, "somebody else", ask(shop, 8, here, there), 8)
+		check.Equal(t, "here at once", ask(desk, 3, here), 0)
+		check.OK(t, there.Refresh(t.Context()))
+		check.Equal(t, "there when it looked", ask(desk, 3, there), 0)
+		check.Equal(t, "somebody else", ask(shop, 8, here, there), 8)
 		set(new(int64(8)))
-		want(t, "more", ask(desk, 5, here), 2)
-		want(t, "none at all", set(new(int64(0))).Checks, int64(0))
-		want(t, "none", ask(desk, 2, here), 0)
-		want(t, "the installation's again", set(nil), quota.Quota{Book: desk.Book, Checks: 10, Bounded: true, Period: "2026-11",
+		check.Equal(t, "more", ask(desk, 5, here), 2)
+		check.Equal(t, "none at all", set(new(int64(0))).Checks, int64(0))
+		check.Equal(t, "none", ask(desk, 2, here), 0)
+		check.Equal(t, "the installation's again", set(nil), quota.Quota{Book: desk.Book, Checks: 10, Bounded: true, Period: "2026-11",
 			EndsAt: limit.MonthEnd(epoch), Used: 8})
-		must(t, there.Refresh(t.Context()))
-		want(t, "up to it", ask(desk, 5, here, there), 2)
-		want(t, "used", here.used(desk), int64(10))
+		check.OK(t, there.Refresh(t.Context()))
+		check.Equal(t, "up to it", ask(desk, 5, here, there), 2)
+		check.Equal(t, "used", here.used(desk), int64(10))
 
 		third := join(t, here.DB, here.clock, here.clocks, with(func(p *ping.Policy) { p.Quota = 0 }))
-		want(t, "without a bound", ask(desk, 3, third), 3)
+		check.Equal(t, "without a bound", ask(desk, 3, third), 3)
 		bounded, err := third.Quotas.Change(t.Context(), quota.Change{Book: desk.Book, Checks: new(int64(11)), Actor: "op/1"})
-		must(t, err)
-		want(t, "a bound of its own", bounded.Used, int64(10))
-		want(t, "within it", ask(desk, 3, third), 1)
+		check.OK(t, err)
+		check.Equal(t, "a bound of its own", bounded.Used, int64(10))
+		check.Equal(t, "within it", ask(desk, 3, third), 1)
 	}, with(func(p *ping.Policy) { p.Quota = 10 }))
 }
 
@@ -116,18 +117,18 @@ func TestOnlyAnswersCost(t *testing.T) {
 		p.configure("flaky", "down")
 		card := p.issue(developer, 100)
 		p.look(developer, card.number, "")
-		_, err := p.Ping(t.Context(), check(desk, "scrip", "XX", ""))
-		wantCode(t, "no number", err, fault.CardInvalid)
-		_, err = p.Ping(t.Context(), check(desk, "flaky", "12345678", ""))
-		wantCode(t, "no network", err, fault.Unavailable)
-		c := check(desk, "scrip", unknownNumber(1), "")
+		_, err := p.Ping(t.Context(), asking(desk, "scrip", "XX", ""))
+		check.Code(t, "no number", err, fault.CardInvalid)
+		_, err = p.Ping(t.Context(), asking(desk, "flaky", "12345678", ""))
+		check.Code(t, "no network", err, fault.Unavailable)
+		c := asking(desk, "scrip", unknownNumber(1), "")
 		c.Also = func(*ping.Result) ([]storage.Effect, error) { return nil, fault.New(fault.InvalidState, "no") }
 		_, err = p.Ping(t.Context(), c)
-		wantCode(t, "nothing to write", err, fault.InvalidState)
-		want(t, "used", p.used(desk), int64(0))
+		check.Code(t, "nothing to write", err, fault.InvalidState)
+		check.Equal(t, "used", p.used(desk), int64(0))
 		p.look(desk, unknownNumber(1), "")
-		want(t, "used by one answer", p.used(desk), int64(1))
-		want(t, "used in the test realm", p.used(developer), int64(0))
+		check.Equal(t, "used by one answer", p.used(desk), int64(1))
+		check.Equal(t, "used in the test realm", p.used(developer), int64(0))
 	})
 }
 
@@ -149,7 +150,7 @@ func TestOneCheckUnderOneKey(t *testing.T) {
 		card := both[0].issue(desk, 100)
 		var made, repeated atomic.Int64
 		atOnce(120, func(i int) {
-			c := check(desk, "scrip", card.number, "")
+			c := asking(desk, "scrip", card.number, "")
 			key := "one"
 			if i%2 == 0 {
 				key = fmt.Sprint("its own ", i)
@@ -158,29 +159,29 @@ func TestOneCheckUnderOneKey(t *testing.T) {
 			case err == nil && key == "one":
 				made.Add(1)
 			case err == nil:
-				want(t, "its own", r.Status, ping.Active)
+				check.Equal(t, "its own", r.Status, ping.Active)
 			case key == "one" && storage.IsUnique(err):
 				repeated.Add(1)
 			default:
 				t.Error(err)
 			}
 		})
-		want(t, "made", made.Load(), int64(1))
-		want(t, "repeated", repeated.Load(), int64(59))
-		want(t, "kept", both[0].pings(desk.Book), 61)
-		want(t, "events", len(both[0].events(desk.Book, "ping.completed")), 61)
-		want(t, "used", both[0].used(desk), int64(61))
+		check.Equal(t, "made", made.Load(), int64(1))
+		check.Equal(t, "repeated", repeated.Load(), int64(59))
+		check.Equal(t, "kept", both[0].pings(desk.Book), 61)
+		check.Equal(t, "events", len(both[0].events(desk.Book, "ping.completed")), 61)
+		check.Equal(t, "used", both[0].used(desk), int64(61))
 		answer, found, err := idempotency.Find(t.Context(), both[1].DB, idempotency.Scope{Book: string(desk.Book), Name: "ping", Key: "one"}, make([]byte, 32))
-		must(t, err)
+		check.OK(t, err)
 		list, err := both[0].List(t.Context(), desk.Book, "", ping.MaxLimit)
-		must(t, err)
+		check.OK(t, err)
 		names := 0
 		for _, r := range list {
 			if strings.Contains(string(answer.Body), string(r.ID)) {
 				names++
 			}
 		}
-		want(t, "the answer that is kept is one that was made", found && names == 1, true)
+		check.Equal(t, "the answer that is kept is one that was made", found && names == 1, true)
 	}, with(func(p *ping.Policy) { p.Quota = 1000 }))
 }
 
@@ -191,7 +192,7 @@ func TestAlsoFailsAlone(t *testing.T) {
 		p := setup(t, db)
 		var good, bad atomic.Int64
 		atOnce(90, func(i int) {
-			c := check(desk, "scrip", unknownNumber(i), "")
+			c := asking(desk, "scrip", unknownNumber(i), "")
 			c.Also = func(r *ping.Result) ([]storage.Effect, error) {
 				switch i % 3 {
 				case 0:
@@ -207,9 +208,9 @@ func TestAlsoFailsAlone(t *testing.T) {
 				bad.Add(1)
 			}
 		})
-		want(t, "good and bad", [2]int64{good.Load(), bad.Load()}, [2]int64{30, 60})
-		want(t, "kept", p.pings(desk.Book), 30)
-		want(t, "events", len(p.events(desk.Book, "ping.completed")), 30)
+		check.Equal(t, "good and bad", [2]int64{good.Load(), bad.Load()}, [2]int64{30, 60})
+		check.Equal(t, "kept", p.pings(desk.Book), 30)
+		check.Equal(t, "events", len(p.events(desk.Book, "ping.completed")), 30)
 	})
 }
 
@@ -222,13 +223,13 @@ func TestClose(t *testing.T) {
 			p.Close()
 			return
 		}
-		_, err := p.Ping(context.Background(), check(desk, "scrip", unknownNumber(i), ""))
+		_, err := p.Ping(context.Background(), asking(desk, "scrip", unknownNumber(i), ""))
 		answers.add(err)
 	})
-	want(t, "kept", p.pings(desk.Book), answers.count[""])
-	want(t, "all", answers.count[""]+answers.count[fault.Unavailable], 49)
-	_, err := p.Ping(t.Context(), check(desk, "scrip", unknownNumber(99), ""))
-	wantCode(t, "closed", err, fault.Unavailable)
+	check.Equal(t, "kept", p.pings(desk.Book), answers.count[""])
+	check.Equal(t, "all", answers.count[""]+answers.count[fault.Unavailable], 49)
+	_, err := p.Ping(t.Context(), asking(desk, "scrip", unknownNumber(99), ""))
+	check.Code(t, "closed", err, fault.Unavailable)
 }
 
 // A check is found in its own book with all that was said of it, listed newest first, and
@@ -244,23 +245,23 @@ func TestRecords(t *testing.T) {
 			made = append(made, p.look(desk, card.number, ""))
 		}
 		found, err := p.Find(ctx, desk.Book, made[0].ID)
-		must(t, err)
-		want(t, "result", found.Result.AppendJSON(nil), made[0].AppendJSON(nil))
-		want(t, "score", found.Score, engine.score)
-		want(t, "who", []string{string(found.Book), string(found.Realm), found.Credential, found.Address}, []string{"bk_desk", "live", "key_desk", "192.0.2.1"})
+		check.OK(t, err)
+		check.Equal(t, "result", found.Result.AppendJSON(nil), made[0].AppendJSON(nil))
+		check.Equal(t, "score", found.Score, engine.score)
+		check.Equal(t, "who", []string{string(found.Book), string(found.Realm), found.Credential, found.Address}, []string{"bk_desk", "live", "key_desk", "192.0.2.1"})
 		if !strings.HasPrefix(found.Card, "card_") || len(found.Card) != 37 || !found.At.Equal(epoch) || !found.AsOf.Equal(epoch) {
 			t.Errorf("card %q at %s as of %s", found.Card, found.At, found.AsOf)
 		}
 		_, err = p.Find(ctx, shop.Book, made[0].ID)
-		wantCode(t, "another book's", err, fault.NotFound)
+		check.Code(t, "another book's", err, fault.NotFound)
 		_, err = p.Find(ctx, desk.Book, "ping_x")
-		wantCode(t, "no id", err, fault.NotFound)
+		check.Code(t, "no id", err, fault.NotFound)
 
 		var ids []ping.ID
 		before := ping.ID("")
 		for {
 			page, err := p.List(ctx, desk.Book, before, 2)
-			must(t, err)
+			check.OK(t, err)
 			for _, r := range page {
 				ids = append([]ping.ID{r.ID}, ids...)
 				before = r.ID
@@ -270,21 +271,21 @@ func TestRecords(t *testing.T) {
 			}
 		}
 		for i, r := range made {
-			want(t, "order", ids[i], r.ID)
+			check.Equal(t, "order", ids[i], r.ID)
 		}
 		_, err = p.List(ctx, desk.Book, "x", 2)
-		wantCode(t, "cursor", err, fault.InvalidCursor)
+		check.Code(t, "cursor", err, fault.InvalidCursor)
 
-		must(t, p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}))
+		check.OK(t, p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}))
 		found, err = p.Find(ctx, desk.Book, made[0].ID)
-		must(t, err)
-		want(t, "label", found.Label, ping.LabelFraud)
+		check.OK(t, err)
+		check.Equal(t, "label", found.Label, ping.LabelFraud)
 		e := engine.events[0]
 		e.Before, e.After, e.Block, e.Hundred, e.Range = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
-		want(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
-		wantCode(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
-		wantCode(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)
-		wantCode(t, "unknown", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: ping.ID(id.New("ping")), Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
+		check.Equal(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+		check.Code(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
+		check.Code(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)
+		check.Code(t, "unknown", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: ping.ID(id.New("ping")), Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
 	})
 }
 
@@ -302,28 +303,28 @@ func TestPurge(t *testing.T) {
 			p.look(stranger(1), unknownNumber(i), "")
 		}
 		_, err := p.TellOwners(ctx)
-		must(t, err)
+		check.OK(t, err)
 		p.clock.Advance(9 * 24 * time.Hour)
-		must(t, p.Purge(ctx))
-		want(t, "within the retention", p.pings(desk.Book), 66)
+		check.OK(t, p.Purge(ctx))
+		check.Equal(t, "within the retention", p.pings(desk.Book), 66)
 		p.clock.Advance(2 * 24 * time.Hour)
 		young := p.look(desk, unknownNumber(1), "")
-		must(t, p.Purge(ctx))
-		want(t, "after it", p.pings(desk.Book), 1)
+		check.OK(t, p.Purge(ctx))
+		check.Equal(t, "after it", p.pings(desk.Book), 1)
 		_, err = p.Find(ctx, desk.Book, young.ID)
-		must(t, err)
-		want(t, "the lock", p.look(shop, card.number, card.key).Status, ping.Invalid)
-		_, err = p.Ping(ctx, check(stranger(1), "scrip", card.number, ""))
-		wantCode(t, "the suspension", err, fault.PermissionDenied)
+		check.OK(t, err)
+		check.Equal(t, "the lock", p.look(shop, card.number, card.key).Status, ping.Invalid)
+		_, err = p.Ping(ctx, asking(stranger(1), "scrip", card.number, ""))
+		check.Code(t, "the suspension", err, fault.PermissionDenied)
 		p.clock.Advance(60 * 24 * time.Hour)
-		must(t, p.Purge(ctx))
+		check.OK(t, p.Purge(ctx))
 		left := map[string]int{}
 		tables, err := storage.Tables(ctx, db)
-		must(t, err)
+		check.OK(t, err)
 		for _, table := range tables {
-			must(t, table.Each(ctx, db, func([]any) error { left[table.Name]++; return nil }))
+			check.OK(t, table.Each(ctx, db, func([]any) error { left[table.Name]++; return nil }))
 		}
-		want(t, "left", []int{left["pings"], left["ping_cards"], left["ping_probes"], left["ping_callers"]}, []int{0, 0, 0, 1})
+		check.Equal(t, "left", []int{left["pings"], left["ping_cards"], left["ping_probes"], left["ping_callers"]}, []int{0, 0, 0, 1})
 	})
 }
 
@@ -337,20 +338,20 @@ func TestNoSecretIsStored(t *testing.T) {
 		card := p.issue(shop, 100)
 		secrets := []string{card.number, card.key, "6006491300000011", "20190411", "GC9900000000004711"}
 		_, err := p.AddHoney(ctx, ping.NewHoney{Realm: desk.Realm, Network: "scrip", Number: mustSecret(secrets[4]), Actor: "operator/1"})
-		must(t, err)
-		for _, c := range []ping.Check{check(desk, "scrip", card.number, card.key), check(desk, "scrip", card.number, "20190411"),
-			check(developer, "visa_gift", "6006491300000011", "20190411"), check(developer, "visa_gift", "6006491300000055", "20190411"),
-			check(desk, "flaky", "20190411", "20190411"), check(desk, "scrip", "6006491300000011", ""), check(desk, "scrip", secrets[4], "20190411")} {
+		check.OK(t, err)
+		for _, c := range []ping.Check{asking(desk, "scrip", card.number, card.key), asking(desk, "scrip", card.number, "20190411"),
+			asking(developer, "visa_gift", "6006491300000011", "20190411"), asking(developer, "visa_gift", "6006491300000055", "20190411"),
+			asking(desk, "flaky", "20190411", "20190411"), asking(desk, "scrip", "6006491300000011", ""), asking(desk, "scrip", secrets[4], "20190411")} {
 			if _, err := p.Ping(ctx, c); err != nil {
 				noSecret(t, "fault", err.Error(), secrets)
 			}
 		}
 		_, err = p.TellOwners(ctx)
-		must(t, err)
+		check.OK(t, err)
 		tables, err := storage.Tables(ctx, db)
-		must(t, err)
+		check.OK(t, err)
 		for _, table := range tables {
-			must(t, table.Each(ctx, db, func(row []any) error {
+			check.OK(t, table.Each(ctx, db, func(row []any) error {
 				for _, value := range row {
 					if b, ok := value.([]byte); ok {
 						value = string(b)
@@ -381,9 +382,9 @@ func TestAlsoUndoes(t *testing.T) {
 		var told any
 		made := p.look(desk, unknownNumber(1), "")
 		honey, err := p.AddHoney(ctx, ping.NewHoney{Realm: desk.Realm, Network: "scrip", Number: mustSecret("GC0000000000000017"), Actor: "operator/1"})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.AddNetwork(ctx, network("acme", "answer"))
-		must(t, err)
+		check.OK(t, err)
 		p.look(shop, "GC0000000000000017", "")
 		for about, do := range map[string]func() error{
 			"lift": func() error {
@@ -420,19 +421,19 @@ func TestAlsoUndoes(t *testing.T) {
 			}
 		}
 		networks, err := p.ListNetworks(ctx, realm.Live)
-		must(t, err)
-		want(t, "networks", len(networks), 1)
-		want(t, "offered", networks[0].State, ping.Operational)
+		check.OK(t, err)
+		check.Equal(t, "networks", len(networks), 1)
+		check.Equal(t, "offered", networks[0].State, ping.Operational)
 		numbers, err := p.ListHoney(ctx, "", 10)
-		must(t, err)
-		want(t, "honey numbers", numbers, []ping.Honey{honey})
+		check.OK(t, err)
+		check.Equal(t, "honey numbers", numbers, []ping.Honey{honey})
 		out, err := p.Suspensions(ctx, ping.Suspension{}, 10)
-		must(t, err)
-		want(t, "suspensions", len(out), 1)
-		_, err = p.Ping(ctx, check(shop, "scrip", unknownNumber(2), ""))
-		wantCode(t, "the suspended", err, fault.PermissionDenied)
+		check.OK(t, err)
+		check.Equal(t, "suspensions", len(out), 1)
+		_, err = p.Ping(ctx, asking(shop, "scrip", unknownNumber(2), ""))
+		check.Code(t, "the suspended", err, fault.PermissionDenied)
 		found, err := p.Find(ctx, desk.Book, made.ID)
-		must(t, err)
-		want(t, "label", found.Label, ping.Unlabelled)
+		check.OK(t, err)
+		check.Equal(t, "label", found.Label, ping.Unlabelled)
 	})
 }

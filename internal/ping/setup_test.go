@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -30,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -77,7 +77,7 @@ func setup(t testing.TB, db *storage.DB, o ...options) *process {
 	t.Helper()
 	base := clock.NewManual(epoch)
 	p := join(t, db, base, clock.NewRealms(base), o...)
-	must(t, db.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(t, db.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
 		for _, c := range []ping.Caller{desk, shop, developer} {
 			if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: c.Book, Realm: c.Realm, OpenedAt: epoch}); err != nil {
 				return err
@@ -86,9 +86,9 @@ func setup(t testing.TB, db *storage.DB, o ...options) *process {
 		return nil
 	}))
 	var picture bytes.Buffer
-	must(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 16, 16))))
+	check.OK(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 16, 16))))
 	_, err := p.cards.AddTemplate(context.Background(), giftcard.NewTemplate{ID: template, Name: "Aurora", Image: picture.Bytes(), Actor: "op/1"})
-	must(t, err)
+	check.OK(t, err)
 	return p
 }
 
@@ -99,10 +99,10 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms
 	books := ledger.New(db, clocks, ledger.Config{})
 	t.Cleanup(books.Close)
 	keys, err := vault.Open(ctx, db, masterKey)
-	must(t, err)
+	check.OK(t, err)
 	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(ctx))
+	check.OK(t, hooks.Refresh(ctx))
 	cards := giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Rules: giftcard.DefaultRules()})
 	virtual := issuing.New(issuing.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Programme: issuing.DefaultProgramme()})
 	limits := limit.New(db, base)
@@ -113,7 +113,7 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms
 	}
 	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards, virtual: virtual}
 	t.Cleanup(p.Close)
-	must(t, p.Refresh(ctx))
+	check.OK(t, p.Refresh(ctx))
 	return p
 }
 
@@ -139,28 +139,6 @@ func twice(t *testing.T, test func(t *testing.T, both [2]*process), o ...options
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wantCode checks that err is a fault of the given code; "" is none.
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
-func want(t testing.TB, what string, got, expected any, o ...cmp.Option) {
-	t.Helper()
-	if diff := cmp.Diff(expected, got, append(o, cmpopts.IgnoreUnexported(ping.Rules{}))...); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 // issued is a card with its secrets.
@@ -171,7 +149,7 @@ func (p *process) issue(c ping.Caller, minor int64) issued {
 	p.t.Helper()
 	made, err := p.cards.Create(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential},
 		giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return issued{made.Card.Number.Reveal(), made.Key.Reveal()}
 }
 
@@ -187,19 +165,22 @@ func (p *process) issueVirtual(c ping.Caller) issuedVirtual {
 	p.t.Helper()
 	holder := issuing.Holder{Book: c.Book, Realm: c.Realm, Actor: c.Credential}
 	made, err := p.virtual.Preview(context.Background(), holder, pan.Visa, nil)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return issuedVirtual{holder, made.Card.ID, made.Number.Reveal()}
 }
 
-func check(c ping.Caller, network, number, pin string) ping.Check {
+// alikeRules compares what rules say, not how they are kept.
+var alikeRules = cmpopts.IgnoreUnexported(ping.Rules{})
+
+func asking(c ping.Caller, network, number, pin string) ping.Check {
 	return ping.Check{Caller: c, Network: network, Number: pan.NewSecret(number), PIN: pan.NewSecret(pin)}
 }
 
 // look pings the scrip network and fails the test on a fault.
 func (p *process) look(c ping.Caller, number, pin string) ping.Result {
 	p.t.Helper()
-	r, err := p.Ping(context.Background(), check(c, "scrip", number, pin))
-	must(p.t, err)
+	r, err := p.Ping(context.Background(), asking(c, "scrip", number, pin))
+	check.OK(p.t, err)
 	return r
 }
 
@@ -213,7 +194,7 @@ func gist(r ping.Result) ping.Result {
 func (p *process) events(book ledger.BookID, types ...string) []string {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var texts []string
 	for _, e := range events {
 		for _, wanted := range types {
@@ -231,7 +212,7 @@ func (p *process) pings(book ledger.BookID) int {
 	n, before := 0, ping.ID("")
 	for {
 		page, err := p.List(context.Background(), book, before, ping.MaxLimit)
-		must(p.t, err)
+		check.OK(p.t, err)
 		n += len(page)
 		if len(page) < ping.MaxLimit {
 			return n

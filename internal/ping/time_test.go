@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // class is one way of getting the invalid answer.
@@ -34,7 +35,7 @@ func (p *process) pool(c ping.Caller) []issued {
 		issues[i] = giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(100)}
 	}
 	made, err := p.cards.CreateAll(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential}, issues, nil)
-	must(p.t, err)
+	check.OK(p.t, err)
 	cards := make([]issued, poolSize)
 	for i, m := range made {
 		cards[i] = issued{m.Card.Number.Reveal(), m.Key.Reveal()}
@@ -61,7 +62,7 @@ func (p *process) trials(rounds int, classes []*class) {
 	order := rand.New(rand.NewPCG(1, 2))
 	for done := 0; done < rounds; {
 		n := min(250, rounds-done)
-		must(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(p.t, p.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
 			for round := done; round < done+n; round++ {
 				p.clock.Advance(10 * time.Minute) // no PIN is wrong five times in an hour
 				for _, i := range order.Perm(len(classes)) {
@@ -125,9 +126,9 @@ func TestTimeTellsNothing(t *testing.T) {
 	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
 	others, locked, shut, quiet := p.pool(shop), p.pool(shop), p.pool(shop), p.pool(shop)
 	for i, c := range slices.Concat(locked, shut) {
-		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for guess := range 5 {
-				if _, _, err := p.Timer()(ctx, tx, check(desk, "scrip", c.number, wrongKey(guess))); err != nil {
+				if _, _, err := p.Timer()(ctx, tx, asking(desk, "scrip", c.number, wrongKey(guess))); err != nil {
 					return fmt.Errorf("lock card %d: %w", i, err)
 				}
 			}
@@ -135,7 +136,7 @@ func TestTimeTellsNothing(t *testing.T) {
 		}))
 	}
 	of := func(number func(int) string, pin func(int) string) func(int) ping.Check {
-		return func(round int) ping.Check { return check(desk, "scrip", number(round%poolSize), pin(round%poolSize)) }
+		return func(round int) ping.Check { return asking(desk, "scrip", number(round%poolSize), pin(round%poolSize)) }
 	}
 	// No class asks for what another has just asked for, which would be faster.
 	wrong := func(from int) func(int) string { return func(i int) string { return wrongKey(from + i) } }

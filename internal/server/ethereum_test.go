@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/ethnode"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -39,12 +40,12 @@ func eachEthereum(t *testing.T, test func(t *testing.T, r *ethereumRail)) {
 		t.Run(engine, func(t *testing.T) {
 			node := ethnode.Start(t)
 			file := filepath.Join(t.TempDir(), "deposits.json")
-			must(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"ethereum":%s},%s}`, node.Config(1), ethereumPolicy), 0o600))
+			check.OK(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"ethereum":%s},%s}`, node.Config(1), ethereumPolicy), 0o600))
 			r := &ethereumRail{watching: watch(t, testkit.Database(t, engine), file), node: node}
-			defer func() { must(t, r.Close()) }()
+			defer func() { check.OK(t, r.Close()) }()
 			var err error
 			r.to, err = r.Deposits.Address(t.Context(), r.wallet, asset.ETH)
-			must(t, err)
+			check.OK(t, err)
 			test(t, r)
 		})
 	}
@@ -71,7 +72,7 @@ func TestDepositsOnEthereum(t *testing.T) {
 		r.expect("credited once", "confirmed 0.5 3 1592.50", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
 		r.has(480_200)
 		r.audit(asset.Ethereum, "ETH 2/2 1.5 1.5", "USDT-ERC20 1/1 25 25")
-		must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Ethereum}, From: 1, Actor: "ada"}))
+		check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Ethereum}, From: 1, Actor: "ada"}))
 		r.expect("read again", "confirmed 0.5 3 1592.50", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
 		r.has(480_200)
 
@@ -148,7 +149,7 @@ func (r *ethereumRail) kill(step int) bool {
 	r.t.Helper()
 	o := r.options
 	how, err := json.Marshal([]string{o.Data, o.Database, o.Deposits})
-	must(r.t, err)
+	check.OK(r.t, err)
 	var complaints bytes.Buffer
 	victim := exec.CommandContext(r.t.Context(), os.Args[0])
 	victim.Env = append(os.Environ(), victimVariable+"="+string(how), stepVariable+"="+strconv.Itoa(step))

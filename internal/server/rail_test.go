@@ -15,18 +15,12 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/solnode"
 	"github.com/scripcards/scrip/internal/testkit/xmrnode"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // watching is a server that watches a real node for a customer.
 type watching struct {
@@ -42,7 +36,7 @@ func watch(t *testing.T, database storage.Config, deposits string) *watching {
 	w := &watching{t: t, options: server.Options{Data: t.TempDir(), Database: database.URL, Deposits: deposits, Logger: slog.New(slog.DiscardHandler)}}
 	w.open()
 	customer, err := w.Accounts.CreateCustomer(t.Context(), "test", account.NewCustomer{Name: "Ada"})
-	must(t, err)
+	check.OK(t, err)
 	w.wallet = address.Wallet{Book: customer.Test, Realm: realm.Test}
 	return w
 }
@@ -50,14 +44,14 @@ func watch(t *testing.T, database storage.Config, deposits string) *watching {
 func (w *watching) open() {
 	w.t.Helper()
 	app, err := server.Open(w.t.Context(), w.options)
-	must(w.t, err)
+	check.OK(w.t, err)
 	w.App = app
 }
 
 // again has another process go on.
 func (w *watching) again() {
 	w.t.Helper()
-	must(w.t, w.Close())
+	check.OK(w.t, w.Close())
 	w.open()
 }
 
@@ -65,18 +59,18 @@ func (w *watching) again() {
 func watchNodes(t *testing.T, engine, nodes string) *watching {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "deposits.json")
-	must(t, os.WriteFile(file, []byte(`{"test_nodes":{`+nodes+`}}`), 0o600))
+	check.OK(t, os.WriteFile(file, []byte(`{"test_nodes":{`+nodes+`}}`), 0o600))
 	w := watch(t, testkit.Database(t, engine), file)
-	t.Cleanup(func() { must(t, w.Close()) })
+	t.Cleanup(func() { check.OK(t, w.Close()) })
 	return w
 }
 
 // deposits looks at the chain and returns what the wallet has, in short.
 func (w *watching) deposits() []string {
 	w.t.Helper()
-	must(w.t, w.Deposits.Scan(w.t.Context(), realm.Test))
+	check.OK(w.t, w.Deposits.Scan(w.t.Context(), realm.Test))
 	found, err := w.Deposits.List(w.t.Context(), deposit.Filter{Book: w.wallet.Book, Limit: deposit.MaxLimit})
-	must(w.t, err)
+	check.OK(w.t, err)
 	var all []string
 	for _, d := range found.Deposits {
 		all = append(all, fmt.Sprint(d.Status, " ", d.Amount, " ", d.Confirmations, " ", d.Credited))
@@ -96,7 +90,7 @@ func (w *watching) expect(what string, want ...string) {
 func (w *watching) audit(chain asset.Chain, want ...string) {
 	w.t.Helper()
 	found, err := w.Deposits.Audit(w.t.Context(), address.Place{Realm: realm.Test, Chain: chain})
-	must(w.t, err)
+	check.OK(w.t, err)
 	var all []string
 	for _, s := range found.Sums {
 		all = append(all, fmt.Sprintf("%s %d/%d %s %s", s.Asset, s.Credited, s.Deposits, deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset)))
@@ -127,7 +121,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 			blocks := node.Mine(110)
 			r := watchNodes(t, engine, fmt.Sprintf(`"bitcoin":%s`, node.Config(0)))
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.BTC)
-			must(t, err)
+			check.OK(t, err)
 			r.expect("nothing yet")
 
 			node.Pay(node.Coinbase(blocks[0]), btcnode.To(t, to), 1_000_000, 1_000)
@@ -139,7 +133,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 			r.expect("credited", "confirmed 0.01 6 645.33")
 			r.expect("credited once", "confirmed 0.01 6 645.33")
 
-			must(t, node.Call("invalidateblock", holds))
+			check.OK(t, node.Call("invalidateblock", holds))
 			r.expect("reorganised away", "pending 0.01 0 645.33")
 			r.has(0)
 			node.Mine(7)
@@ -154,7 +148,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 			node.Mine(1)
 			r.audit(asset.Bitcoin, "BTC 1/2 0.01009999 0.01059999", "unseen BTC 0.01009999 0.01059999")
 			r.deposits()
-			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
+			check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, From: 1, Actor: "ada"}))
 			r.deposits()
 			r.audit(asset.Bitcoin, "BTC 1/3 0.01059999 0.01059999")
 			r.has(64_533)
@@ -172,7 +166,7 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			node.Shop.Watch(engine)
 			r := watchNodes(t, engine, fmt.Sprintf(`"monero":%s`, node.Config()))
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.XMR)
-			must(t, err)
+			check.OK(t, err)
 			r.expect("nothing yet")
 
 			half := xmrnode.Part{Address: to, Amount: 1_000_000_000_000}
@@ -209,7 +203,7 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			r.expect("too little, for good", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
 			r.has(31_360)
 			r.audit(asset.Monero, "XMR 1/2 2.049999999999 2.049999999999")
-			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Monero}, From: 1, Actor: "ada"}))
+			check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Monero}, From: 1, Actor: "ada"}))
 			r.expect("read again", "confirmed 2 11 313.60", "expired 0.049999999999 10 0.00")
 			r.has(31_360)
 		})
@@ -227,9 +221,9 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			r := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
 			const list = "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"
 			_, err := r.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, Addresses: []string{list}, Actor: "test"})
-			must(t, err)
+			check.OK(t, err)
 			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.SOL)
-			must(t, err)
+			check.OK(t, err)
 			if to != list {
 				t.Fatalf("the address is %s, want the list's", to)
 			}
@@ -268,7 +262,7 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			r.expect("more", "confirmed 1 233 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
 			r.has(18_130)
 			r.audit(asset.Solana, "USDT-SOL 2/2 35 35", "SOL 1/2 1.099999999 1.099999999")
-			must(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, From: 1, Actor: "ada"}))
+			check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, From: 1, Actor: "ada"}))
 			r.expect("read again", "confirmed 1 354 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
 			r.has(18_130)
 		})

@@ -19,14 +19,15 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/acquirer"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // Every kind of message does what it says, and is answered with what came of it.
 func TestMessages(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		l, at := i.link(), terminal()
-		must(t, l.Manage(t.Context(), acquirer.SignOn))
-		must(t, l.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, l.Manage(t.Context(), acquirer.SignOn))
+		check.OK(t, l.Manage(t.Context(), acquirer.Echo))
 		c := i.issue(10_000)
 
 		asked := at.Authorize(c.Card, 2_500)
@@ -35,7 +36,7 @@ func TestMessages(t *testing.T) {
 			t.Errorf("type %s, code %s, checks %q", answer[0], answer[38], answer[44])
 		}
 		for _, n := range []int{2, 3, 4, 7, 11, 12, 13, 32, 37, 41, 42, 49} {
-			want(t, fmt.Sprint("element ", n), answer[n], asked.Element(n))
+			check.Equal(t, fmt.Sprint("element ", n), answer[n], asked.Element(n))
 		}
 		i.look(c, 7_500, 2_500)
 		i.ask(l, at.Increment(asked, 500), "00")
@@ -44,8 +45,8 @@ func TestMessages(t *testing.T) {
 		i.look(c, 7_000, 2_000)
 		i.ask(l, at.Complete(asked, 1_500, false), "00")
 		i.look(c, 7_500, 0)
-		want(t, "answer to an inquiry", i.ask(l, at.Inquire(c.Card), "00")[54], "0002840C000000007500")
-		want(t, "type of an answer to advice", i.ask(l, at.Force(c.Card, 500), "00")[0], "0230")
+		check.Equal(t, "answer to an inquiry", i.ask(l, at.Inquire(c.Card), "00")[54], "0002840C000000007500")
+		check.Equal(t, "type of an answer to advice", i.ask(l, at.Force(c.Card, 500), "00")[0], "0230")
 		i.look(c, 7_000, 0)
 		i.ask(l, at.Refund(asked, 700), "00")
 		i.ask(l, at.Refund(asked, 1_801), "13")
@@ -65,7 +66,7 @@ func TestMessages(t *testing.T) {
 		i.ask(l, held, "00")
 		i.ask(l, at.ReverseTo(held, 1_200), "00")
 		i.look(c, 6_800, 1_200)
-		want(t, "type of an answer to a reversal", i.ask(l, at.Reverse(held).As("0420"), "00")[0], "0430")
+		check.Equal(t, "type of an answer to a reversal", i.ask(l, at.Reverse(held).As("0420"), "00")[0], "0430")
 		i.look(c, 8_000, 0)
 		i.ask(l, at.Complete(held, 100, false), "00") // it is owed, though it was reversed
 		i.look(c, 7_900, 0)
@@ -84,7 +85,7 @@ func TestStandInAdvice(t *testing.T) {
 		c := i.issue(10_000)
 		advice := func(minor int64) *acquirer.Message { return at.Authorize(c.Card, minor).As("0120").With(39, "00") }
 		beyond := advice(12_000)
-		want(t, "type of an answer to advice", i.ask(l, beyond, "00")[0], "0130")
+		check.Equal(t, "type of an answer to advice", i.ask(l, beyond, "00")[0], "0130")
 		i.ask(l, beyond.As("0121"), "00")
 		i.ask(l, beyond.With(4, "000000000777"), "94")
 		i.look(c, 0, 12_000)
@@ -99,7 +100,7 @@ func TestStandInAdvice(t *testing.T) {
 		i.look(c, 1_000, 0)
 
 		_, err := i.cards.Freeze(t.Context(), ann, issuing.Step{Card: c.id})
-		must(t, err)
+		check.OK(t, err)
 		i.ask(l, advice(300), "00")
 		i.look(c, 700, 300)
 		i.ask(l, advice(600_000), "00") // above what one payment may be
@@ -124,10 +125,10 @@ func TestDeclines(t *testing.T) {
 		c := i.issue(10_000)
 		frozen := i.issue(1_000)
 		_, err := i.cards.Freeze(t.Context(), ann, issuing.Step{Card: frozen.id})
-		must(t, err)
+		check.OK(t, err)
 		limited := i.issue(1_000, func(n *issuing.NewCard) { n.Controls.Categories = []string{"travel"} })
 		nobody, err := pan.Parse("4916530000000000")
-		must(t, err)
+		check.OK(t, err)
 		i.ask(l, at.Authorize(c.Card, 10_001), "51")
 		i.ask(l, at.Authorize(c.Card, 600_000), "61")
 		i.ask(l, at.Authorize(frozen.Card, 100), "62")
@@ -146,14 +147,14 @@ func TestDeclines(t *testing.T) {
 		if c.CVC.Reveal() == "000" {
 			wrong.CVC = pan.NewSecret("001")
 		}
-		want(t, "checks", i.ask(l, at.Authorize(wrong, 100), "N7")[44], " N")
+		check.Equal(t, "checks", i.ask(l, at.Authorize(wrong, 100), "N7")[44], " N")
 		address := acquirer.Tag("82", "19801") + acquirer.Tag("83", "123 Privacy Street")
-		want(t, "checks", i.ask(l, at.Authorize(c.Card, 100).With(48, address), "00")[44], "Y ")
-		want(t, "checks", i.ask(l, at.Authorize(c.Card, 100).With(48, acquirer.Tag("82", "99999")), "05")[44], "N ")
+		check.Equal(t, "checks", i.ask(l, at.Authorize(c.Card, 100).With(48, address), "00")[44], "Y ")
+		check.Equal(t, "checks", i.ask(l, at.Authorize(c.Card, 100).With(48, acquirer.Tag("82", "99999")), "05")[44], "N ")
 		i.look(c, 9_900, 100)
 
 		part := i.ask(l, at.Authorize(c.Card, 20_000).With(48, acquirer.Tag("61", "1")), "10")
-		want(t, "amounts", []string{part[4], part[54]}, []string{"000000009900", "0002840C000000000000" + "0057840C000000020000"})
+		check.Equal(t, "amounts", []string{part[4], part[54]}, []string{"000000009900", "0002840C000000000000" + "0057840C000000020000"})
 		i.look(c, 0, 10_000)
 	})
 }
@@ -176,8 +177,8 @@ func TestCurrencies(t *testing.T) {
 		i.ask(l, converted(at.Complete(asked, 900, false), "000000001000"), "00")
 		i.look(c, 9_000, 0)
 		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})
-		must(t, err)
-		want(t, "charged", page.Transactions[0].Original.String()+" "+page.Transactions[0].Original.Currency.String(), "9.00 EUR")
+		check.OK(t, err)
+		check.Equal(t, "charged", page.Transactions[0].Original.String()+" "+page.Transactions[0].Original.Currency.String(), "9.00 EUR")
 	})
 }
 
@@ -198,17 +199,17 @@ func TestRepeats(t *testing.T) {
 		l := i.link()
 		for _, m := range messages {
 			answer, err := l.Ask(t.Context(), m)
-			must(t, err)
+			check.OK(t, err)
 			first = append(first, answer)
 		}
 		before, err := i.cards.Get(t.Context(), ann, c.id)
-		must(t, err)
+		check.OK(t, err)
 		again := func(l *acquirer.Link) {
 			t.Helper()
 			for n, m := range messages {
 				for _, same := range []*acquirer.Message{m, m.Repeated(), m.With(7, "0101000000")} {
 					answer, err := l.Ask(t.Context(), same)
-					must(t, err)
+					check.OK(t, err)
 					answer[7] = first[n][7]
 					if diff := cmp.Diff(first[n], answer); diff != "" {
 						t.Errorf("%s again (-first +again):\n%s", m.Type(), diff)
@@ -221,7 +222,7 @@ func TestRepeats(t *testing.T) {
 		}
 		again(l)
 		again(i.link())
-		must(t, i.stop())
+		check.OK(t, i.stop())
 		i.books.Close()
 		restarted := assemble(t, db)
 		restarted.serve(nil)
@@ -315,9 +316,9 @@ func TestFormat(t *testing.T) {
 		if err := l.Manage(t.Context(), "161"); err == nil || !strings.Contains(err.Error(), "40") {
 			t.Errorf("key exchange: %v", err)
 		}
-		must(t, l.Manage(t.Context(), acquirer.SignOff))
+		check.OK(t, l.Manage(t.Context(), acquirer.SignOff))
 		i.ask(l, m(), "91")
-		must(t, l.Manage(t.Context(), acquirer.SignOn))
+		check.OK(t, l.Manage(t.Context(), acquirer.SignOn))
 		i.ask(l, m(), "00")
 	})
 }
@@ -327,10 +328,10 @@ func TestFormat(t *testing.T) {
 func TestBadFrames(t *testing.T) {
 	eachEngine(t, func(o *iso8583.Options) { o.HexBitmap = true }, func(t *testing.T, i *issuer) {
 		good, err := acquirer.Dial(t.Context(), i.address, true)
-		must(t, err)
+		check.OK(t, err)
 		defer good.Close()
-		must(t, good.Manage(t.Context(), acquirer.Echo))
-		must(t, good.Raw([]byte{0, 0})) // a sign of life
+		check.OK(t, good.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, good.Raw([]byte{0, 0})) // a sign of life
 		frame := func(text string) []byte { return append([]byte{byte(len(text) >> 8), byte(len(text))}, text...) }
 		for text, bad := range map[string][]byte{
 			"not in the specification":  frame("0100" + "7238448108C08000" + "16" + "4916530000000000" + "short"),
@@ -340,9 +341,9 @@ func TestBadFrames(t *testing.T) {
 			"reason=\"broken off\"":     {0, 90, '4', '9', '1', '6', '5', '3'},
 		} {
 			l, err := acquirer.Dial(t.Context(), i.address, true)
-			must(t, err)
+			check.OK(t, err)
 			if bad != nil {
-				must(t, l.Raw(bad))
+				check.OK(t, l.Raw(bad))
 			}
 			if bad == nil || len(bad) == 8 {
 				l.Close()
@@ -351,7 +352,7 @@ func TestBadFrames(t *testing.T) {
 			i.await(text)
 			l.Close()
 		}
-		must(t, good.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, good.Manage(t.Context(), acquirer.Echo))
 	})
 }
 
@@ -362,7 +363,7 @@ func TestBounds(t *testing.T) {
 		l := i.link()
 		<-l.Done()
 		l = i.link()
-		must(t, l.Raw([]byte{0, 50, '0'}))
+		check.OK(t, l.Raw([]byte{0, 50, '0'}))
 		<-l.Done()
 		i.await("reason=silence")
 	})
@@ -372,11 +373,11 @@ func TestBounds(t *testing.T) {
 	})
 	eachEngine(t, func(o *iso8583.Options) { o.MaxConnections = 2 }, func(t *testing.T, i *issuer) {
 		one, two := i.link(), i.link()
-		must(t, one.Manage(t.Context(), acquirer.Echo))
-		must(t, two.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, one.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, two.Manage(t.Context(), acquirer.Echo))
 		<-i.link().Done()
 		i.await("too many connections")
-		must(t, one.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, one.Manage(t.Context(), acquirer.Echo))
 	})
 }
 
@@ -412,7 +413,7 @@ func TestAtOnce(t *testing.T) {
 			})
 		}
 		group.Wait()
-		want(t, "codes", codes, map[string]int{"00": 10, "51": 20})
+		check.Equal(t, "codes", codes, map[string]int{"00": 10, "51": 20})
 		i.look(c, 0, 1_000)
 	})
 }
@@ -424,7 +425,7 @@ func TestLostAnswers(t *testing.T) {
 		for n := range 10 {
 			m := at.Authorize(c.Card, 100)
 			l := i.link()
-			must(t, l.Tell(m))
+			check.OK(t, l.Tell(m))
 			if n%2 == 0 {
 				<-i.records
 			}
@@ -441,7 +442,7 @@ func TestStop(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		at, c := terminal(), i.issue(10_000)
 		l := i.link()
-		must(t, l.Manage(t.Context(), acquirer.Echo))
+		check.OK(t, l.Manage(t.Context(), acquirer.Echo))
 		var group sync.WaitGroup
 		for range 20 {
 			m := at.Authorize(c.Card, 100)
@@ -453,7 +454,7 @@ func TestStop(t *testing.T) {
 		}
 		<-i.records // the echo
 		<-i.records // at least one is decided
-		must(t, i.stop())
+		check.OK(t, i.stop())
 		group.Wait()
 		<-l.Done()
 		if _, err := acquirer.Dial(t.Context(), i.address, false); err == nil {
@@ -477,7 +478,7 @@ func TestStopGivesUp(t *testing.T) {
 		slow := make(chan struct{})
 		i.payments.Decider = decider(func(ctx context.Context) { close(slow); <-ctx.Done() })
 		l := i.link()
-		must(t, l.Tell(terminal().Authorize(i.issue(1_000).Card, 100)))
+		check.OK(t, l.Tell(terminal().Authorize(i.issue(1_000).Card, 100)))
 		<-slow
 		if err := i.stop(); err == nil || !strings.Contains(err.Error(), "given up") {
 			t.Errorf("the stop ended with %v", err)

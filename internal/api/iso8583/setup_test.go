@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/api/iso8583"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -25,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/provider/simulator/acquirer"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -101,14 +100,14 @@ func eachEngine(t *testing.T, change func(*iso8583.Options), test func(t *testin
 func assemble(t *testing.T, db *storage.DB) *issuer {
 	t.Helper()
 	keys, err := vault.Open(t.Context(), db, masterKey)
-	must(t, err)
+	check.OK(t, err)
 	i := &issuer{t: t, db: db, log: &journal{more: make(chan struct{})}, records: make(chan iso8583.Record, 10_000)}
 	logger := slog.New(slog.NewTextHandler(i.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	clocks, log := clock.NewRealms(clock.System()), audit.New(db)
 	i.books = ledger.New(db, clocks, ledger.Config{})
 	t.Cleanup(i.books.Close)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
-	must(t, hooks.Refresh(t.Context()))
+	check.OK(t, hooks.Refresh(t.Context()))
 	i.cards = issuing.New(issuing.Deps{DB: db, Books: i.books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks, Programme: issuing.DefaultProgramme()})
 	i.payments = authorization.New(authorization.Deps{DB: db, Books: i.books, Cards: i.cards, Vault: keys, Outbox: hooks.Outbox, Clocks: clocks,
 		Policy: authorization.DefaultPolicy(), Logger: logger})
@@ -118,12 +117,12 @@ func assemble(t *testing.T, db *storage.DB) *issuer {
 // populate gives a customer money.
 func (i *issuer) populate() {
 	i.t.Helper()
-	must(i.t, i.db.Write(i.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(i.t, i.db.Write(i.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 		return ledger.OpenBook(ctx, tx, ledger.Book{ID: ann.Book, Realm: ann.Realm, OpenedAt: clock.System().Now()})
 	}))
 	_, err := wallet.New(i.books, i.cards.Outbox, i.cards.Clocks).Load(i.t.Context(),
 		wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(100_000_000), Reference: "first", Actor: "op/1"})
-	must(i.t, err)
+	check.OK(i.t, err)
 }
 
 func (i *issuer) serve(change func(*iso8583.Options)) {
@@ -135,7 +134,7 @@ func (i *issuer) serve(change func(*iso8583.Options)) {
 	h := iso8583.New(iso8583.Deps{Payments: i.payments, Logger: slog.New(slog.NewTextHandler(i.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Observe: func(r iso8583.Record) { i.records <- r }}, o)
 	address, err := h.Listen(i.t.Context())
-	must(i.t, err)
+	check.OK(i.t, err)
 	i.address = address.String()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -150,8 +149,8 @@ func (i *issuer) serve(change func(*iso8583.Options)) {
 // prove stops the host, proves the books, and looks for numbers in the log.
 func (i *issuer) prove() {
 	i.t.Helper()
-	must(i.t, i.stop())
-	must(i.t, i.db.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+	check.OK(i.t, i.stop())
+	check.OK(i.t, i.db.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			i.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
@@ -160,20 +159,6 @@ func (i *issuer) prove() {
 	}))
 	if all, _ := i.log.look(); strings.Contains(all, binAds) {
 		i.t.Errorf("a number is in the log:\n%s", all)
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
@@ -193,9 +178,9 @@ func (i *issuer) issue(minor int64, change ...func(*issuing.NewCard)) card {
 		c(&n)
 	}
 	made, err := i.cards.Issue(i.t.Context(), ann, n)
-	must(i.t, err)
+	check.OK(i.t, err)
 	d, err := i.cards.Details(i.t.Context(), ann, made.ID)
-	must(i.t, err)
+	check.OK(i.t, err)
 	return card{acquirer.Card{Number: d.Number, CVC: d.CVC, Expiry: fmt.Sprintf("%02d%02d", d.Year%100, d.Month)}, made.ID}
 }
 
@@ -203,7 +188,7 @@ func (i *issuer) issue(minor int64, change ...func(*issuing.NewCard)) card {
 func (i *issuer) look(c card, balance, held int64) {
 	i.t.Helper()
 	now, err := i.cards.Get(context.Background(), ann, c.id)
-	must(i.t, err)
+	check.OK(i.t, err)
 	if now.Balance != usd(balance) || now.Held != usd(held) {
 		i.t.Errorf("the card has %s and %s held, want %s and %s", now.Balance, now.Held, usd(balance), usd(held))
 	}
@@ -213,7 +198,7 @@ func (i *issuer) look(c card, balance, held int64) {
 func (i *issuer) link() *acquirer.Link {
 	i.t.Helper()
 	l, err := acquirer.Dial(i.t.Context(), i.address, false)
-	must(i.t, err)
+	check.OK(i.t, err)
 	i.t.Cleanup(l.Close)
 	return l
 }
@@ -222,7 +207,7 @@ func (i *issuer) link() *acquirer.Link {
 func (i *issuer) ask(l *acquirer.Link, m *acquirer.Message, code string) acquirer.Answer {
 	i.t.Helper()
 	answer, err := l.Ask(i.t.Context(), m)
-	must(i.t, err)
+	check.OK(i.t, err)
 	if answer.Code() != code {
 		i.t.Errorf("%s is answered with %s, want %s", m.Type(), answer.Code(), code)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -229,34 +230,45 @@ func TestAnswerOrNothing(t *testing.T) {
 		b := setup(t, db)
 		calls := b.repeatables(t)
 		for _, r := range b.surface.Routes() {
-			call, known := calls[r.Name]
-			if known != r.Idempotent {
+			if _, known := calls[r.Name]; known != r.Idempotent {
 				t.Errorf("%s: it may be repeated is %t, it is tried is %t", r.Name, r.Idempotent, known)
 			}
-			if !known {
-				continue
+		}
+		names := slices.Sorted(maps.Keys(calls))
+		fail := func(again bool) {
+			for _, name := range names {
+				if calls[name].again != again {
+					continue
+				}
+				if answer := b.repeat(b.handler, name, calls[name]); !strings.HasPrefix(answer, "500 ") {
+					t.Errorf("%s: an answer that cannot be stored: %s", name, answer)
+				}
 			}
-			before := rows(t, db)
-			run(t, db, hideAnswers, viewAnswers)
-			failed := b.repeat(b.handler, r.Name, call)
-			run(t, db, dropAnswers, showAnswers)
-			if !strings.HasPrefix(failed, "500 ") {
-				t.Errorf("%s: an answer that cannot be stored: %s", r.Name, failed)
+		}
+		before := rows(t, db)
+		run(t, db, hideAnswers, viewAnswers)
+		fail(false)
+		run(t, db, dropAnswers, showAnswers)
+		if diff := cmp.Diff(before, rows(t, db)); diff != "" {
+			t.Errorf("something was done without an answer:\n%s", diff)
+		}
+		run(t, db, hideAnswers, viewAnswers)
+		fail(true)
+		run(t, db, dropAnswers, showAnswers)
+		answers := map[string]string{}
+		for _, name := range names {
+			if answers[name] = b.repeat(b.handler, name, calls[name]); !strings.HasPrefix(answers[name], "20") {
+				t.Errorf("%s: %s", name, answers[name])
 			}
-			if diff := cmp.Diff(before, rows(t, db)); diff != "" && !call.again {
-				t.Errorf("%s was done without an answer:\n%s", r.Name, diff)
+		}
+		done := rows(t, db)
+		for _, name := range names {
+			if again := b.repeat(b.handler, name, calls[name]); again != answers[name] {
+				t.Errorf("%s: %s\nand again %s", name, answers[name], again)
 			}
-			first := b.repeat(b.handler, r.Name, call)
-			if !strings.HasPrefix(first, "20") {
-				t.Errorf("%s: %s", r.Name, first)
-			}
-			done := rows(t, db)
-			if again := b.repeat(b.handler, r.Name, call); again != first {
-				t.Errorf("%s: %s\nand again %s", r.Name, first, again)
-			}
-			if diff := cmp.Diff(done, rows(t, db)); diff != "" {
-				t.Errorf("%s was done twice:\n%s", r.Name, diff)
-			}
+		}
+		if diff := cmp.Diff(done, rows(t, db)); diff != "" {
+			t.Errorf("something was done twice:\n%s", diff)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // apply makes effects in a transaction of their own.
@@ -24,7 +25,7 @@ func (p *process) apply(effects []storage.Effect) error {
 func (p *process) held() (all []string) {
 	p.t.Helper()
 	found, err := p.Holdings(p.t.Context(), buyer, sale)
-	must(p.t, err)
+	check.OK(p.t, err)
 	for _, h := range found {
 		all = append(all, fmt.Sprint(h.Place, " ", h.State))
 	}
@@ -36,13 +37,13 @@ func (p *process) held() (all []string) {
 func TestDeadCodes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.stocked(batch, "A", "B", "C", "D", "E")
-		must(t, p.sell(p.pick(3, 0), sale, buyer))
+		check.OK(t, p.sell(p.pick(3, 0), sale, buyer))
 		before, err := p.Holdings(t.Context(), buyer, sale)
-		must(t, err)
+		check.OK(t, err)
 		fresh := p.pick(2, 0)
 		swap := stock.Replace([]stock.Swap{{Dead: before[1], Fresh: fresh[0]}}, sale, buyer, epoch)
-		must(t, p.apply(swap))
-		wantTexts(t, "replaced", p.held(), "1 sold", "2 replaced", "2 sold", "3 sold")
+		check.OK(t, p.apply(swap))
+		check.List(t, "replaced", p.held(), "1 sold", "2 replaced", "2 sold", "3 sold")
 		for what, effects := range map[string][]storage.Effect{
 			"the same again":      swap,
 			"a replaced code":     stock.Refund([]stock.CodeID{before[1].ID}, sale, buyer),
@@ -55,13 +56,13 @@ func TestDeadCodes(t *testing.T) {
 			}
 		}
 		now, err := p.Holdings(t.Context(), buyer, sale)
-		must(t, err)
-		must(t, p.apply(stock.Replace([]stock.Swap{{Dead: now[2], Fresh: fresh[1]}}, sale, buyer, epoch)))
-		must(t, p.apply(stock.Refund([]stock.CodeID{before[0].ID}, sale, buyer)))
-		wantTexts(t, "in the end", p.held(), "1 refunded", "2 replaced", "2 replaced", "2 sold", "3 sold")
+		check.OK(t, err)
+		check.OK(t, p.apply(stock.Replace([]stock.Swap{{Dead: now[2], Fresh: fresh[1]}}, sale, buyer, epoch)))
+		check.OK(t, p.apply(stock.Refund([]stock.CodeID{before[0].ID}, sale, buyer)))
+		check.List(t, "in the end", p.held(), "1 refunded", "2 replaced", "2 replaced", "2 sold", "3 sold")
 		codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"})
-		must(t, err)
-		wantTexts(t, "seen", texts(codes), "A", "E", "C")
+		check.OK(t, err)
+		check.List(t, "seen", texts(codes), "A", "E", "C")
 		for i, c := range codes {
 			if c.Place != i+1 {
 				t.Errorf("code %d has place %d", i+1, c.Place)
@@ -69,7 +70,7 @@ func TestDeadCodes(t *testing.T) {
 		}
 		p.count(0)
 		tallies, err := stock.Tallies(t.Context(), p.DB, buyer, []string{sale, "ord_2"})
-		must(t, err)
+		check.OK(t, err)
 		if diff := cmp.Diff([]stock.Tally{{Order: sale, Sold: 2, Replaced: 2, Refunded: 1}}, tallies); diff != "" {
 			t.Error(diff)
 		}
@@ -81,24 +82,24 @@ func TestDeadCodes(t *testing.T) {
 func TestLooksAndSales(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.stocked(batch, "A", "B", "C")
-		must(t, p.sell(p.pick(2, 0), sale, buyer))
+		check.OK(t, p.sell(p.pick(2, 0), sale, buyer))
 		look := stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"}
-		must(t, p.apply(stock.Revealed(look, epoch)))
+		check.OK(t, p.apply(stock.Revealed(look, epoch)))
 		look.Actor = "key/2"
-		must(t, p.apply(stock.Revealed(look, epoch.Add(time.Hour))))
+		check.OK(t, p.apply(stock.Revealed(look, epoch.Add(time.Hour))))
 		for since, want := range map[time.Duration]string{0: "key/1", time.Second: "key/2", time.Hour: "key/2", 2 * time.Hour: ""} {
 			got, seen, err := p.FirstLook(t.Context(), buyer, sale, epoch.Add(since))
 			if err != nil || got.Actor != want || seen != (want != "") {
 				t.Errorf("since %s: %+v, %t, %v", since, got, seen, err)
 			}
 		}
-		must(t, p.clocks.SetOffset(time.Hour))
-		must(t, p.sell(p.pick(1, 0), "ord_2", rival))
+		check.OK(t, p.clocks.SetOffset(time.Hour))
+		check.OK(t, p.sell(p.pick(1, 0), "ord_2", rival))
 		query := stock.SalesQuery{Realm: realm.Test, From: epoch, Until: epoch.Add(2 * time.Hour), Limit: 2}
 		var got []stock.Sale
 		for {
 			page, err := stock.Sales(t.Context(), p.DB, query)
-			must(t, err)
+			check.OK(t, err)
 			if len(page) == 0 {
 				break
 			}

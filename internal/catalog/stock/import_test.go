@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A row's code, PIN, last day and cost come back as they were given, and every bad row is
@@ -40,29 +41,29 @@ func TestImport(t *testing.T) {
 		dry := o
 		dry.DryRun = true
 		would, err := p.Import(t.Context(), strings.NewReader(text), dry)
-		must(t, err)
+		check.OK(t, err)
 		p.count(0)
 		report, err := p.Import(t.Context(), iotest.HalfReader(strings.NewReader(text)), o)
-		must(t, err)
+		check.OK(t, err)
 		if report.Rows != 9 || report.Added != 4 || report.Known != 0 || report.Wrong != 5 || fmt.Sprint(told) != "[9 9]" {
 			t.Errorf("%+v, told %v", report, told)
 		}
-		wantTexts(t, "bad rows", bad(report.Bad), "4 expires: it has expired", "6 code: line 2 has it, too", "7 code: want 1 to 200 bytes of plain text",
+		check.List(t, "bad rows", bad(report.Bad), "4 expires: it has expired", "6 code: line 2 has it, too", "7 code: want 1 to 200 bytes of plain text",
 			"8 expires: want a day such as 2027-12-31", "8 cost: more decimals than the minor unit", "9 : it has 1 fields, the header has 4")
-		wantTexts(t, "rejected, in both runs", bad(rejected), append(bad(report.Bad), bad(report.Bad)...)...)
+		check.List(t, "rejected, in both runs", bad(rejected), append(bad(report.Bad), bad(report.Bad)...)...)
 		would.Batch = report.Batch
 		if diff := cmp.Diff(report, would); diff != "" {
 			t.Errorf("the dry run said otherwise (-done +said):\n%s", diff)
 		}
 		codes, err := p.Open(t.Context(), p.pick(10, 0))
-		must(t, err)
+		check.OK(t, err)
 		var got []string
 		for _, c := range codes {
 			got = append(got, fmt.Sprint(c.Text.Reveal(), " ", c.PIN.Reveal(), " ", c.Cost, " ", c.Cost.Currency, " ", c.ExpiresAt.Format("2006-01-02T15"), " ", c.Item, " ", c.State))
 		}
-		wantTexts(t, "codes", got, "EEEE  0.00 EUR 2026-11-22T00 "+string(play)+" available", "AAAA-1111 7694269 4.10 EUR 2027-01-01T00 "+string(play)+" available",
+		check.List(t, "codes", got, "EEEE  0.00 EUR 2026-11-22T00 "+string(play)+" available", "AAAA-1111 7694269 4.10 EUR 2027-01-01T00 "+string(play)+" available",
 			"BB,BB  4.44 EUR 0001-01-01T00 "+string(play)+" available", "aaaa-1111  4.44 EUR 0001-01-01T00 "+string(play)+" available")
-		wantTexts(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported")
+		check.List(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported")
 	})
 }
 
@@ -72,21 +73,21 @@ func TestImportAgain(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.stocked(batch, "A", "B")
 		report, err := p.upload("code\nA\nB\nC\nA\n", batch)
-		must(t, err)
+		check.OK(t, err)
 		if report.Added != 1 || report.Known != 2 || report.Wrong != 1 {
 			t.Errorf("again: %+v", report)
 		}
-		wantTexts(t, "twice in the file", bad(report.Bad), "5 code: line 2 has it, too")
+		check.List(t, "twice in the file", bad(report.Bad), "5 code: line 2 has it, too")
 		report, err = p.upload("code\n\nA\n", batch)
-		must(t, err)
-		wantTexts(t, "another line", bad(report.Bad), "3 code: line 2 of the batch has it, too")
+		check.OK(t, err)
+		check.List(t, "another line", bad(report.Bad), "3 code: line 2 of the batch has it, too")
 		report, err = p.upload("code\nA\nD\n", "second")
-		must(t, err)
-		wantTexts(t, "another batch", bad(report.Bad), "2 code: it is in stock already")
+		check.OK(t, err)
+		check.List(t, "another batch", bad(report.Bad), "2 code: it is in stock already")
 		options := stock.Options{Realm: realm.Test, Item: other, Batch: batch, Actor: ada}
 		report, err = p.Import(t.Context(), strings.NewReader("code\na\nB\n"), options)
-		must(t, err)
-		wantTexts(t, "another item", bad(report.Bad), "3 code: it is in stock already")
+		check.OK(t, err)
+		check.List(t, "another item", bad(report.Bad), "3 code: it is in stock already")
 		options.Realm = realm.Live
 		if report, err = p.Import(t.Context(), strings.NewReader("code\nA\nB\n"), options); err != nil || report.Added != 2 {
 			t.Errorf("another realm: %+v, %v", report, err)
@@ -112,7 +113,7 @@ func TestImportBreaksOff(t *testing.T) {
 		}
 		p.count(stock.MaxCount)
 		report, err = p.Import(t.Context(), strings.NewReader(text.String()), o)
-		must(t, err)
+		check.OK(t, err)
 		if report.Known != 2000 || report.Added != 2500 || report.Wrong != 0 {
 			t.Errorf("again: %+v", report)
 		}
@@ -156,7 +157,7 @@ func TestImportBounds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		minted := catalog.Product{Code: "MINTED", Name: "m", Brand: "m", Face: catalog.NewFace(500, money.USD), Mint: "template_001"}
 		_, _, err := p.Catalog.Put(t.Context(), minted, ada)
-		must(t, err)
+		check.OK(t, err)
 		good := stock.Options{Realm: realm.Test, Item: play, Batch: batch, Actor: ada}
 		for what, c := range map[string]struct {
 			text   string
@@ -175,7 +176,7 @@ func TestImportBounds(t *testing.T) {
 			o := good
 			c.change(&o)
 			_, err := p.Import(t.Context(), strings.NewReader(c.text), o)
-			wantCode(t, what, err, c.want)
+			check.Code(t, what, err, c.want)
 		}
 		p.count(0)
 	})
@@ -187,13 +188,13 @@ func TestCodesAreSealed(t *testing.T) {
 		const code, pin = "SECRETCODE77", "SECRETPIN88"
 		text := "code,pin\n" + code + "," + pin + "\n" + code + ",\n"
 		report, err := p.upload(text, batch)
-		must(t, err)
+		check.OK(t, err)
 		ids := p.pick(1, 0)
-		must(t, p.sell(ids, sale, buyer))
+		check.OK(t, p.sell(ids, sale, buyer))
 		codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"})
-		must(t, err)
+		check.OK(t, err)
 		seen := fmt.Sprintf("%+v %#v %s", report, codes, p.log)
-		must(t, p.DB.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
+		check.OK(t, p.DB.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
 			tables, err := storage.Tables(ctx, q)
 			if err != nil {
 				return err

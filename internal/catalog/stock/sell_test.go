@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -32,39 +33,39 @@ func openLite(t testing.TB) *storage.DB {
 func TestPick(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		report, err := p.upload("code,expires\nNEVER,\nLATE,2027-06-01\nSOON,2026-11-21\nMIDDLE,2026-12-24\n", batch)
-		must(t, err)
+		check.OK(t, err)
 		if report.Added != 4 {
 			t.Fatalf("%+v", report)
 		}
-		wantTexts(t, "all", p.picked(10, 0), "SOON", "MIDDLE", "LATE", "NEVER")
-		wantTexts(t, "two after one", p.picked(2, 1), "MIDDLE", "LATE")
+		check.List(t, "all", p.picked(10, 0), "SOON", "MIDDLE", "LATE", "NEVER")
+		check.List(t, "two after one", p.picked(2, 1), "MIDDLE", "LATE")
 		soon := p.pick(1, 0)
-		must(t, p.clocks.SetOffset(15*time.Hour)) // the next day begins
-		wantTexts(t, "the next day", p.picked(10, 0), "MIDDLE", "LATE", "NEVER")
+		check.OK(t, p.clocks.SetOffset(15*time.Hour)) // the next day begins
+		check.List(t, "the next day", p.picked(10, 0), "MIDDLE", "LATE", "NEVER")
 		p.count(3)
 		if err := p.sell(soon, sale, buyer); !errors.Is(err, storage.ErrStale) {
 			t.Errorf("an expired code is sold: %v", err)
 		}
-		must(t, p.sell(p.pick(2, 0), sale, buyer))
-		wantTexts(t, "the rest", p.picked(10, 0), "NEVER")
+		check.OK(t, p.sell(p.pick(2, 0), sale, buyer))
+		check.List(t, "the rest", p.picked(10, 0), "NEVER")
 		have, err := p.InStock(t.Context(), realm.Test, []catalog.ItemCode{other, play, "NONE"})
 		if err != nil || len(have) != 1 || !have[play] {
 			t.Errorf("in stock: %v, %v", have, err)
 		}
-		must(t, p.sell(p.pick(1, 0), "ord_2", buyer))
+		check.OK(t, p.sell(p.pick(1, 0), "ord_2", buyer))
 		have, err = p.InStock(t.Context(), realm.Test, []catalog.ItemCode{play})
 		if err != nil || have[play] || len(p.pick(1, 0)) != 0 {
 			t.Errorf("sold out: %v, %v", have, err)
 		}
 		for _, w := range []stock.Wanted{{Realm: realm.Test, Item: play}, {Realm: realm.Test, Item: play, N: 1001}, {Realm: realm.Test, Item: play, N: 1, Skip: -1}} {
 			_, err := p.Pick(t.Context(), w)
-			wantCode(t, fmt.Sprintf("%+v", w), err, fault.InvalidRequest)
+			check.Code(t, fmt.Sprintf("%+v", w), err, fault.InvalidRequest)
 		}
 		if _, err := p.InStock(t.Context(), realm.Test, nil); err != nil {
 			t.Error(err)
 		}
 		_, err = p.Open(t.Context(), []stock.CodeID{"code_none"})
-		wantCode(t, "open an unknown code", err, fault.NotFound)
+		check.Code(t, "open an unknown code", err, fault.NotFound)
 	})
 }
 
@@ -73,7 +74,7 @@ func TestTakeAllOrNothing(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.stocked(batch, "A", "B", "C")
 		ids := p.pick(3, 0)
-		must(t, p.sell(ids[1:2], sale, rival))
+		check.OK(t, p.sell(ids[1:2], sale, rival))
 		if err := p.sell(ids, "ord_2", buyer); !errors.Is(err, storage.ErrStale) {
 			t.Errorf("a code is sold twice: %v", err)
 		}
@@ -85,32 +86,32 @@ func TestTakeAllOrNothing(t *testing.T) {
 func TestReveal(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		_, err := p.upload("code,pin\nA,1\nB,\nC,3\n", batch)
-		must(t, err)
+		check.OK(t, err)
 		look := stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"}
-		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			effects := stock.Take(p.pick(2, 0), sale, buyer, epoch)
 			return tx.Apply(ctx, append(effects, stock.Revealed(look, epoch)...))
 		}))
-		must(t, p.clocks.SetOffset(time.Hour))
+		check.OK(t, p.clocks.SetOffset(time.Hour))
 		look.Actor = "key/2"
 		codes, err := p.Reveal(t.Context(), look)
-		must(t, err)
-		wantTexts(t, "codes", texts(codes), "A/1", "B")
+		check.OK(t, err)
+		check.List(t, "codes", texts(codes), "A/1", "B")
 		if codes[0].State != stock.Sold || !codes[0].SoldAt.Equal(epoch) {
 			t.Errorf("%+v", codes[0])
 		}
 		for what, r := range map[string]stock.Reveal{"another's": {Book: rival, Realm: realm.Test, Order: sale}, "none": {Book: buyer, Realm: realm.Test, Order: "ord_2"},
 			"the other realm": {Book: buyer, Realm: realm.Live, Order: sale}, "nobody's": {Realm: realm.Test}} {
 			_, err := p.Reveal(t.Context(), r)
-			wantCode(t, what, err, fault.NotFound)
+			check.Code(t, what, err, fault.NotFound)
 		}
 		looks, err := p.Looks(t.Context(), buyer, sale)
-		must(t, err)
+		check.OK(t, err)
 		var got []string
 		for _, l := range looks {
 			got = append(got, l.Actor+" "+l.At.Format(time.TimeOnly))
 		}
-		wantTexts(t, "looks", got, "key/1 09:00:00", "key/2 10:00:00")
+		check.List(t, "looks", got, "key/1 09:00:00", "key/2 10:00:00")
 		if looks, err := p.Looks(t.Context(), rival, sale); err != nil || len(looks) != 0 {
 			t.Errorf("another's looks: %v, %v", looks, err)
 		}
@@ -127,7 +128,7 @@ func TestLastCodes(t *testing.T) {
 			names = append(names, fmt.Sprintf("CODE-%d", i))
 		}
 		p.stocked(batch, names...)
-		must(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for i := range buyers {
 				if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: bookOf(i), Realm: realm.Test, OpenedAt: epoch}); err != nil {
 					return err
@@ -234,7 +235,7 @@ func TestQuarantine(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		p.stocked(batch, "A", "B", "C")
 		p.stocked("second", "X")
-		must(t, p.sell(p.pick(1, 0), sale, buyer))
+		check.OK(t, p.sell(p.pick(1, 0), sale, buyer))
 		before := p.pick(1, 0)
 		name := stock.BatchName{Realm: realm.Test, Item: play, Name: batch}
 		b, err := p.Quarantine(t.Context(), name, "complaints", ada)
@@ -248,23 +249,23 @@ func TestQuarantine(t *testing.T) {
 		if err != nil || report.Added != 1 {
 			t.Errorf("%+v, %v", report, err)
 		}
-		wantTexts(t, "for sale", p.picked(10, 0), "X")
+		check.List(t, "for sale", p.picked(10, 0), "X")
 		p.count(1)
 		p.batches("second open  available 1", "first quarantined complaints quarantined 3 sold 1")
 		if codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: ada}); err != nil || len(codes) != 1 {
 			t.Errorf("what was sold before: %v, %v", codes, err)
 		}
 		_, err = p.Release(t.Context(), name, ada)
-		must(t, err)
+		check.OK(t, err)
 		p.count(4)
 		p.batches("second open  available 1", "first open  available 3 sold 1")
 		_, err = p.Quarantine(t.Context(), name, "", ada)
-		wantCode(t, "without a reason", err, fault.InvalidRequest)
+		check.Code(t, "without a reason", err, fault.InvalidRequest)
 		name.Item = other
 		_, err = p.Quarantine(t.Context(), name, "none", ada)
-		wantCode(t, "an unknown batch", err, fault.NotFound)
+		check.Code(t, "an unknown batch", err, fault.NotFound)
 		_, err = p.Release(t.Context(), name, ada)
-		wantCode(t, "release an unknown batch", err, fault.NotFound)
+		check.Code(t, "release an unknown batch", err, fault.NotFound)
 	})
 }
 
@@ -278,7 +279,7 @@ func TestBatchPages(t *testing.T) {
 		var got []string
 		for {
 			page, err := p.Page(t.Context(), q)
-			must(t, err)
+			check.OK(t, err)
 			for _, b := range page {
 				got = append(got, fmt.Sprintf("%s %d", b.Name, b.Codes[stock.Available]))
 				one, err := p.FindBatch(t.Context(), b.ID)
@@ -291,9 +292,9 @@ func TestBatchPages(t *testing.T) {
 				break
 			}
 		}
-		wantTexts(t, "batches", got, "third 2", "second 2", "first 2")
+		check.List(t, "batches", got, "third 2", "second 2", "first 2")
 		_, err := p.FindBatch(t.Context(), "batch_none")
-		wantCode(t, "no batch", err, fault.NotFound)
+		check.Code(t, "no batch", err, fault.NotFound)
 		if page, err := p.Page(t.Context(), stock.Batches{Realm: realm.Live, Item: play, Limit: 9}); err != nil || len(page) != 0 {
 			t.Errorf("the other realm has %d, %v", len(page), err)
 		}
@@ -305,15 +306,15 @@ func TestBatchPages(t *testing.T) {
 func TestMasked(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		report, err := p.upload("code,pin,cost\nGPLAY-AAAA-0001,7694269,4.60\nSHORT-12345,,\n", batch)
-		must(t, err)
-		must(t, p.sell(p.pick(2, 0), sale, buyer))
+		check.OK(t, err)
+		check.OK(t, p.sell(p.pick(2, 0), sale, buyer))
 		found, err := p.Masked(t.Context(), buyer, sale)
-		must(t, err)
+		check.OK(t, err)
 		var got []string
 		for _, m := range found {
 			got = append(got, fmt.Sprintf("%q %s %s %s %t", m.Ending, m.BatchName, m.Supplier, m.State, m.Batch == report.Batch && !m.SoldAt.IsZero()))
 		}
-		wantTexts(t, "masked", got, `"0001" first Acme sold true`, `"" first Acme sold true`)
+		check.List(t, "masked", got, `"0001" first Acme sold true`, `"" first Acme sold true`)
 		if text := fmt.Sprintf("%+v", found); strings.Contains(text, "AAAA") || strings.Contains(text, "7694269") || strings.Contains(text, "SHORT") {
 			t.Errorf("it shows %s", text)
 		}
@@ -330,7 +331,7 @@ func TestMasked(t *testing.T) {
 func (p *process) batches(want ...string) {
 	p.t.Helper()
 	all, err := p.List(p.t.Context(), realm.Test, play)
-	must(p.t, err)
+	check.OK(p.t, err)
 	var got []string
 	for _, b := range all {
 		text := fmt.Sprint(b.Name, " ", b.State, " ", b.Reason)
@@ -341,7 +342,7 @@ func (p *process) batches(want ...string) {
 		}
 		got = append(got, text)
 	}
-	wantTexts(p.t, "batches", got, want...)
+	check.List(p.t, "batches", got, want...)
 }
 
 // The operator is told once that an item runs out, and once that it does not any more,
@@ -349,14 +350,14 @@ func (p *process) batches(want ...string) {
 func TestLevels(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		second := join(t, p.DB, p.Catalog)
-		check := func(what string, changed int, low ...string) {
+		look := func(what string, changed int, low ...string) {
 			t.Helper()
 			n, err := p.CheckLevels(t.Context())
-			must(t, err)
+			check.OK(t, err)
 			again, err := second.CheckLevels(t.Context())
-			must(t, err)
+			check.OK(t, err)
 			levels, err := p.Low(t.Context(), realm.Test)
-			must(t, err)
+			check.OK(t, err)
 			var got []string
 			for _, l := range levels {
 				got = append(got, fmt.Sprint(l.Item, " ", l.Codes))
@@ -364,28 +365,28 @@ func TestLevels(t *testing.T) {
 			if n != changed || again != 0 {
 				t.Errorf("%s: %d and then %d changed, want %d and 0", what, n, again, changed)
 			}
-			wantTexts(t, what, got, low...)
+			check.List(t, what, got, low...)
 		}
 		told := func(what string, want ...string) {
 			t.Helper()
 			events, err := p.Outbox.List(t.Context(), webhook.EventFilter{Book: webhook.House(realm.Test)})
-			must(t, err)
+			check.OK(t, err)
 			var got []string
 			for _, e := range events {
 				got = append(got, e.Type+" "+string(e.Data))
 			}
-			wantTexts(t, what, got, want...)
+			check.List(t, what, got, want...)
 		}
-		check("never stocked", 0)
+		look("never stocked", 0)
 		p.stocked(batch, "A", "B", "C")
-		check("enough", 0)
-		must(t, p.sell(p.pick(1, 0), sale, buyer))
-		check("low", 1, string(play)+" 2")
-		must(t, p.sell(p.pick(1, 0), "ord_2", buyer))
-		check("lower", 0, string(play)+" 2")
+		look("enough", 0)
+		check.OK(t, p.sell(p.pick(1, 0), sale, buyer))
+		look("low", 1, string(play)+" 2")
+		check.OK(t, p.sell(p.pick(1, 0), "ord_2", buyer))
+		look("lower", 0, string(play)+" 2")
 		p.stocked("second", "D", "E")
-		check("enough again", 1)
+		look("enough again", 1)
 		told("events", `stock.enough {"item_code":"`+string(play)+`","codes":3,"low_stock":3}`, `stock.low {"item_code":"`+string(play)+`","codes":2,"low_stock":3}`)
-		wantTexts(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
+		check.List(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
 	})
 }

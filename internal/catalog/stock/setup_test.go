@@ -8,19 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -54,7 +52,7 @@ func setup(t testing.TB, db *storage.DB) *process {
 	items := catalog.New(catalog.Deps{DB: db, Audit: audit.New(db), Clocks: clocks, Logger: logger})
 	for _, code := range []catalog.ItemCode{play, other} {
 		_, _, err := items.Put(context.Background(), catalog.Product{Code: code, Name: "Card", Brand: "Brand", Face: catalog.NewFace(500, money.USD), LowStock: 3}, ada)
-		must(t, err)
+		check.OK(t, err)
 	}
 	p := join(t, db, items)
 	p.log = log
@@ -65,7 +63,7 @@ func setup(t testing.TB, db *storage.DB) *process {
 func join(t testing.TB, db *storage.DB, items *catalog.Service) *process {
 	t.Helper()
 	keys, err := vault.Open(context.Background(), db, masterKey)
-	must(t, err)
+	check.OK(t, err)
 	outbox := webhook.NewOutbox(webhook.Deps{DB: db, Clocks: items.Clocks, Vault: keys, Logger: items.Logger})
 	return &process{stock.New(stock.Deps{DB: db, Vault: keys, Audit: audit.New(db), Outbox: outbox, Clocks: items.Clocks, Catalog: items, Logger: items.Logger}), t, items.Clocks, nil}
 }
@@ -73,27 +71,6 @@ func join(t testing.TB, db *storage.DB, items *catalog.Service) *process {
 func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	t.Helper()
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
-func wantTexts(t testing.TB, what string, got []string, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 // upload imports a file for the test realm's Google Play card.
@@ -105,7 +82,7 @@ func (p *process) upload(text, name string) (stock.Report, error) {
 func (p *process) stocked(name string, codes ...string) {
 	p.t.Helper()
 	report, err := p.upload("code\n"+strings.Join(codes, "\n"), name)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if report.Added != len(codes) {
 		p.t.Fatalf("%+v", report)
 	}
@@ -122,7 +99,7 @@ func (p *process) count(want int) {
 func (p *process) pick(n, skip int) []stock.CodeID {
 	p.t.Helper()
 	ids, err := p.Pick(p.t.Context(), stock.Wanted{Realm: realm.Test, Item: play, N: n, Skip: skip})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return ids
 }
 
@@ -148,7 +125,7 @@ func texts(codes []stock.Code) (all []string) {
 func (p *process) picked(n, skip int) []string {
 	p.t.Helper()
 	codes, err := p.Open(p.t.Context(), p.pick(n, skip))
-	must(p.t, err)
+	check.OK(p.t, err)
 	return texts(codes)
 }
 
@@ -162,7 +139,7 @@ func bad(rows []stock.BadRow) (all []string) {
 func (p *process) audited() []string {
 	p.t.Helper()
 	entries, err := p.Audit.List(context.Background(), audit.Filter{})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var actions []string
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Action, "catalog.") {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
@@ -328,67 +325,39 @@ func (m *matter) freezes(p *plan, left money.Amount) bool {
 	return p.pays && m.card.Status == issuing.Active && below(m.card, left)
 }
 
-// Bounds of one sweep, in each realm.
+// Bounds of a sweep of payments whose time is over.
 const (
-	sweepSize    = 500
-	sweepCallers = 64 // payments that are ended at once: they share the ledger's batches
-	sweepPages   = 20
+	sweepPage   = 500
+	sweepAtOnce = 64 // they share the ledger's batches
 )
 
 // Expire ends the open payments whose time is over, by the clock of each realm, and the
 // challenges that nobody completed. It returns how many payments it ended. Calling it
 // twice at once is harmless.
 func (s *Service) Expire(ctx context.Context) (int, error) {
-	done, errs := 0, []error(nil)
+	done, err := s.expiry.Run(ctx)
+	errs := []error{err}
 	for _, r := range realm.All() {
-		n, err := s.sweep(ctx, r)
-		done, errs = done+n, append(errs, err, s.expireChallenges(ctx, r))
+		errs = append(errs, s.expireChallenges(ctx, r))
 	}
 	return done, errors.Join(errs...)
 }
 
-func (s *Service) sweep(ctx context.Context, r realm.Realm) (int, error) {
-	var (
-		ended atomic.Int64
-		after payment
-		errs  error
-	)
-	for range sweepPages {
-		due, err := storage.All(ctx, s.DB, scanPayment, duePayments, string(r), storage.Micros(s.Clocks.Now(r)), orZero(after), string(after.Book),
-			string(after.ID), sweepSize)
-		if err != nil {
-			return int(ended.Load()), fmt.Errorf("find expired payments: %w", err)
-		}
-		var group errgroup.Group
-		group.SetLimit(sweepCallers)
-		for _, p := range due {
-			group.Go(func() error {
-				did, err := s.expire(ctx, p)
-				if did {
-					ended.Add(1)
-				}
-				return err
-			})
-		}
-		errs = errors.Join(errs, group.Wait()) // one that cannot be ended does not keep the others from it
-		if len(due) < sweepSize {
-			break
-		}
-		after = *due[len(due)-1]
+// due lists open payments whose time is over, in that order.
+func (s *Service) due(ctx context.Context, r realm.Realm, after *payment, most int) ([]*payment, error) {
+	if after == nil {
+		after = &payment{}
 	}
-	return int(ended.Load()), errs
-}
-
-// orZero is where a payment stands in the order of expiry; before all for none.
-func orZero(p payment) int64 {
-	if p.ExpiresAt.IsZero() {
-		return 0
+	due, err := storage.All(ctx, s.DB, scanPayment, duePayments, string(r), storage.Micros(s.Clocks.Now(r)),
+		storage.Micros(after.ExpiresAt), string(after.Book), string(after.ID), most)
+	if err != nil {
+		return nil, fmt.Errorf("find expired payments: %w", err)
 	}
-	return storage.Micros(p.ExpiresAt)
+	return due, nil
 }
 
 // expire ends one payment and reports whether this call did.
-func (s *Service) expire(ctx context.Context, p *payment) (did bool, err error) {
+func (s *Service) expire(ctx context.Context, _ realm.Realm, p *payment) (did bool, err error) {
 	for range maxTries {
 		again := false
 		if did, again, err = s.tryExpire(ctx, p); err != nil {

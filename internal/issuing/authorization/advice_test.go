@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A payment is captured once or several times, less or within the merchant's tolerance
@@ -49,15 +50,15 @@ func TestCapture(t *testing.T) {
 				captured += got.Amount.Minor
 			}
 			p.look(c, issuing.Active, row.balance, row.held)
-			want(t, name+": settlement", p.posted(ann, "card.settlement/USD"), before+captured)
+			check.Equal(t, name+": settlement", p.posted(ann, "card.settlement/USD"), before+captured)
 			before += captured
 			got, err := p.Get(context.Background(), d.Book, d.Transaction)
-			must(t, err)
-			want(t, name+": state", got.State, row.state)
-			want(t, name+": steps", len(got.Timeline), 1+len(row.steps))
+			check.OK(t, err)
+			check.Equal(t, name+": state", got.State, row.state)
+			check.Equal(t, name+": steps", len(got.Timeline), 1+len(row.steps))
 			now, err := p.Cards.Get(context.Background(), ann, c.ID)
-			must(t, err)
-			want(t, name+": spent", now.Spent, usd(captured+row.held))
+			check.OK(t, err)
+			check.Equal(t, name+": spent", now.Spent, usd(captured+row.held))
 		}
 		p.verify()
 	})
@@ -81,12 +82,12 @@ func TestIncrement(t *testing.T) {
 			t.Errorf("again %+v", again)
 		}
 		_, err := p.Cards.Freeze(context.Background(), ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		p.advise(p.Increment, of(d, 100), authorization.ReasonCardFrozen)
 		p.advise(p.Capture, of(d, 0), "") // what was approved is paid
 		p.look(c, issuing.Frozen, 10_000, 0)
 		p.advise(p.Increment, of(d, 100), authorization.ReasonEnded)
-		want(t, "history", p.lines(c), []string{"authorization -50.00 150.00", "authorization -40.00 110.00", "decline -60.01 110.00 spending_limit",
+		check.Equal(t, "history", p.lines(c), []string{"authorization -50.00 150.00", "authorization -40.00 110.00", "decline -60.01 110.00 spending_limit",
 			"decline -950.00 110.00 bin_max_transaction", "authorization -10.00 100.00", "decline -1.00 100.00 card_frozen", "settlement -100.00 100.00"})
 		poor := p.issue(ann, binAds, 1_000)
 		d = p.pay(p.request(poor, 900, inn), "")
@@ -108,17 +109,17 @@ func TestReverse(t *testing.T) {
 		p.pay(p.request(c, 2_000, ads), "") // the limit was given back, too
 		p.advise(p.Capture, of(d, 1_000), "")
 		rest := p.advise(p.Reverse, of(d, 0), "")
-		want(t, "released", rest.Amount, usd(3_000))
+		check.Equal(t, "released", rest.Amount, usd(3_000))
 		late := p.advise(p.Reverse, of(d, 0), authorization.ReasonCaptured)
-		want(t, "advice", late.Advice, "Send a refund of what was captured.")
+		check.Equal(t, "advice", late.Advice, "Send a refund of what was captured.")
 
 		whole := p.pay(p.request(c, 1_000, ads), "")
 		p.advise(p.Reverse, of(whole, 0), "")
 		twice := p.advise(p.Reverse, of(whole, 0), "")
-		want(t, "released the second time", twice.Amount, usd(0))
+		check.Equal(t, "released the second time", twice.Amount, usd(0))
 		declined := p.pay(p.request(c, 90_000, ads), authorization.ReasonSpendingLimit)
 		nothing := p.advise(p.Reverse, of(declined, 0), "")
-		want(t, "released of a decline", nothing.Amount, usd(0))
+		check.Equal(t, "released of a decline", nothing.Amount, usd(0))
 		p.advise(p.Capture, of(declined, 0), authorization.ReasonEnded)
 		p.look(c, issuing.Active, 7_000, 2_000)
 		p.verify()
@@ -137,18 +138,18 @@ func TestReversalBeforeItsPayment(t *testing.T) {
 		if !again.Repeated || again.Transaction != first.Transaction {
 			t.Errorf("again %+v", again)
 		}
-		want(t, "events before", len(p.events(ann)), 0)
+		check.Equal(t, "events before", len(p.events(ann)), 0)
 		late := p.pay(r, authorization.ReasonReversed)
 		repeated := p.pay(r, authorization.ReasonReversed)
 		if !repeated.Repeated || repeated.Transaction != late.Transaction {
 			t.Errorf("late %+v, again %+v", late, repeated)
 		}
 		p.look(c, issuing.Active, 10_000, 0)
-		want(t, "history", p.lines(c), []string{"decline -10.00 100.00 reversed_before"})
-		want(t, "events", types(p.events(ann)), []string{"transaction.declined"})
+		check.Equal(t, "history", p.lines(c), []string{"decline -10.00 100.00 reversed_before"})
+		check.Equal(t, "events", types(p.events(ann)), []string{"transaction.declined"})
 		got, err := p.Get(context.Background(), ann.Book, late.Transaction)
-		must(t, err)
-		want(t, "merchant", got.Merchant, ads)
+		check.OK(t, err)
+		check.Equal(t, "merchant", got.Merchant, ads)
 		p.verify()
 	})
 }
@@ -167,7 +168,7 @@ func TestReversalBesideItsPayment(t *testing.T) {
 				} else {
 					_, err = p.Reverse(context.Background(), authorization.Advice{Realm: c.Realm, Number: c.Number, Original: r.Key, Key: keys[i-3]})
 				}
-				must(t, err)
+				check.OK(t, err)
 			})
 			p.look(c, issuing.Active, 10_000, 0)
 		}
@@ -191,29 +192,29 @@ func TestRefund(t *testing.T) {
 		p.advise(p.Capture, of(d, 2_000), "")
 		byKey := authorization.Advice{Book: d.Book, Original: r.Key, Key: p.key()}
 		rest := p.advise(p.Refund, byKey, "")
-		want(t, "the rest", rest.Amount, usd(4_000))
+		check.Equal(t, "the rest", rest.Amount, usd(4_000))
 		p.advise(p.Refund, of(d, 0), authorization.ReasonOverRefund)
 		p.look(c, issuing.Active, 10_000, 0)
 
 		alone := p.advise(p.Refund, authorization.Advice{Realm: c.Realm, Number: c.Number, Amount: usd(700), Merchant: diner}, "")
-		want(t, "balance", alone.Balance, usd(10_700))
+		check.Equal(t, "balance", alone.Balance, usd(10_700))
 		p.advise(p.Refund, of(alone, 1), authorization.ReasonOverRefund)
 		p.advise(p.Reverse, of(alone, 0), authorization.ReasonEnded)
 		got, err := p.Get(ctx, ann.Book, alone.Transaction)
-		must(t, err)
+		check.OK(t, err)
 		if got.Amount != usd(700) || got.Merchant != diner || got.State != authorization.StateRefunded || got.Type != authorization.TypeRefund {
 			t.Errorf("refund by itself %+v", got)
 		}
 		_, err = p.Refund(ctx, authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key()})
-		wantCode(t, "a refund of nothing", err, fault.InvalidAmount)
+		check.Code(t, "a refund of nothing", err, fault.InvalidAmount)
 
 		paid := p.pay(p.request(c, 500, ads), "")
 		p.advise(p.Capture, of(paid, 0), "")
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		before := p.posted(ann, "wallet/USD")
 		p.advise(p.Refund, of(paid, 0), "")
-		want(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 500)
+		check.Equal(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 500)
 		p.verify()
 	})
 }
@@ -230,7 +231,7 @@ func TestAdviceAtOnce(t *testing.T) {
 				a := of(d, 1_000)
 				a.Key = p.key()
 				got, err := do(context.Background(), a)
-				must(t, err)
+				check.OK(t, err)
 				approved[i] = got.Approved
 			})
 			for _, ok := range approved {
@@ -240,11 +241,11 @@ func TestAdviceAtOnce(t *testing.T) {
 			}
 			return yes
 		}
-		want(t, "captures", count(p.Capture), 5)
+		check.Equal(t, "captures", count(p.Capture), 5)
 		p.look(c, issuing.Active, 5_000, 0)
-		want(t, "refunds", count(p.Refund), 5)
+		check.Equal(t, "refunds", count(p.Refund), 5)
 		p.look(c, issuing.Active, 10_000, 0)
-		want(t, "settlement", p.posted(ann, "card.settlement/USD"), 0)
+		check.Equal(t, "settlement", p.posted(ann, "card.settlement/USD"), 0)
 		p.verify()
 	})
 }
@@ -261,28 +262,28 @@ func TestForcedPost(t *testing.T) {
 		}
 		first := p.advise(p.Post, post(6_000), "")
 		p.look(c, issuing.Active, 2_000, 2_000)
-		want(t, "owed", p.posted(ann, "card.receivable/USD"), 0)
+		check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), 0)
 		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		p.advise(p.Post, post(5_000), "")
 		p.look(c, issuing.Frozen, 0, 2_000)
-		want(t, "owed", p.posted(ann, "card.receivable/USD"), 3_000)
+		check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), 3_000)
 		p.advise(p.Capture, of(held, 0), "") // what is held is not touched
 		p.advise(p.Refund, of(first, 0), "")
 		p.look(c, issuing.Frozen, 6_000, 0)
 		_, err = p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(4_000)})
-		must(t, err)
-		want(t, "owed after funding", p.posted(ann, "card.receivable/USD"), 0)
+		check.OK(t, err)
+		check.Equal(t, "owed after funding", p.posted(ann, "card.receivable/USD"), 0)
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		gone := p.advise(p.Post, post(1_500), "")
-		want(t, "balance of a card that is gone", gone.Balance, usd(0))
-		want(t, "owed for it", p.posted(ann, "card.receivable/USD"), 1_500)
+		check.Equal(t, "balance of a card that is gone", gone.Balance, usd(0))
+		check.Equal(t, "owed for it", p.posted(ann, "card.receivable/USD"), 1_500)
 		again := authorization.Advice{Book: ann.Book, Payment: first.ID, Key: p.key(), Amount: usd(10)}
 		more := p.advise(p.Post, again, "")
 		got, err := p.Get(ctx, ann.Book, more.Transaction)
-		must(t, err)
-		want(t, "merchant of a post about a payment", got.Merchant, diner)
+		check.OK(t, err)
+		check.Equal(t, "merchant of a post about a payment", got.Merchant, diner)
 		if more.ID == first.ID {
 			t.Error("a post is a payment of its own")
 		}
@@ -297,18 +298,18 @@ func TestPostsAtOnce(t *testing.T) {
 		atOnce(12, func(i int) {
 			if i%4 == 3 {
 				_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(1_000)})
-				must(t, err)
+				check.OK(t, err)
 				return
 			}
 			_, err := p.Post(context.Background(), authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(3_000), Merchant: ads})
-			must(t, err)
+			check.OK(t, err)
 		})
 		now, err := p.Cards.Get(context.Background(), ann, c.ID)
-		must(t, err)
+		check.OK(t, err)
 		// What was repaid came from the wallet, so card less debt is what was put on it less what was taken, plus that.
 		repaid := 100_000_000 - 10_000 - 3_000 - p.posted(ann, "wallet/USD")
-		want(t, "balance less debt", now.Balance.Minor-p.posted(ann, "card.receivable/USD"), 10_000+3_000-27_000+repaid)
-		want(t, "settlement", p.posted(ann, "card.settlement/USD"), 27_000)
+		check.Equal(t, "balance less debt", now.Balance.Minor-p.posted(ann, "card.receivable/USD"), 10_000+3_000-27_000+repaid)
+		check.Equal(t, "settlement", p.posted(ann, "card.settlement/USD"), 27_000)
 		p.verify()
 	})
 }
@@ -322,7 +323,7 @@ func TestOverCaptureBeyondTheBalance(t *testing.T) {
 		p.look(c, issuing.Active, 500, 10_000)
 		p.advise(p.Capture, of(d, 11_000), "")
 		p.look(c, issuing.Frozen, 0, 0)
-		want(t, "owed", p.posted(ann, "card.receivable/USD"), 500)
+		check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), 500)
 		p.verify()
 	})
 }
@@ -337,26 +338,26 @@ func TestExpire(t *testing.T) {
 		part := p.pay(p.request(c, 5_000, ads), "")
 		p.advise(p.Capture, of(part, 1_000), "")
 		p.forward(7*day - 1)
-		want(t, "too early", p.expire(), 0)
+		check.Equal(t, "too early", p.expire(), 0)
 		p.forward(1)
 		p.advise(p.Capture, of(shop, 0), authorization.ReasonEnded)
 		counts := make([]int, 4)
 		atOnce(4, func(i int) { counts[i] = p.expire() })
-		want(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 2)
+		check.Equal(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 2)
 		p.look(c, issuing.Active, 92_000, 7_000)
 		p.pay(p.request(c, 12_001, ads), authorization.ReasonSpendingLimit)
 		p.pay(p.request(c, 12_000, ads), "") // the limit was given back
 		state := func(d authorization.Decision) authorization.State {
 			got, err := p.Get(ctx, d.Book, d.Transaction)
-			must(t, err)
+			check.OK(t, err)
 			return got.State
 		}
-		want(t, "states", []authorization.State{state(shop), state(hotel), state(part)},
+		check.Equal(t, "states", []authorization.State{state(shop), state(hotel), state(part)},
 			[]authorization.State{authorization.StateExpired, authorization.StateOpen, authorization.StateSettled})
 		p.advise(p.Reverse, of(shop, 0), "") // nothing is left to be reversed
 		p.advise(p.Post, authorization.Advice{Book: ann.Book, Payment: shop.ID, Amount: usd(6_000)}, "")
 		p.forward(23 * day)
-		want(t, "expired", p.expire(), 2)
+		check.Equal(t, "expired", p.expire(), 2)
 		p.look(c, issuing.Active, 93_000, 0)
 		p.verify()
 	})
@@ -365,7 +366,7 @@ func TestExpire(t *testing.T) {
 func (p *process) expire() int {
 	p.t.Helper()
 	n, err := p.Expire(context.Background())
-	must(p.t, err)
+	check.OK(p.t, err)
 	return n
 }
 
@@ -397,13 +398,13 @@ func TestAdviceFaults(t *testing.T) {
 			}
 			for kind, do := range map[string]func(context.Context, authorization.Advice) (authorization.Decision, error){"capture": p.Capture, "reverse": p.Reverse} {
 				_, err := do(ctx, row.a)
-				wantCode(t, name+": "+kind, err, row.want)
+				check.Code(t, name+": "+kind, err, row.want)
 			}
 		}
 		_, err := p.Post(ctx, authorization.Advice{Book: ann.Book, Key: p.key(), Amount: usd(1)})
-		wantCode(t, "post without a card", err, fault.InvalidRequest)
+		check.Code(t, "post without a card", err, fault.InvalidRequest)
 		_, err = p.Increment(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
-		wantCode(t, "increment of nothing", err, fault.InvalidAmount)
+		check.Code(t, "increment of nothing", err, fault.InvalidAmount)
 		p.look(c, issuing.Active, 9_000, 1_000)
 	})
 }
@@ -423,15 +424,15 @@ func TestAdviceDuplicates(t *testing.T) {
 			lines := make([]string, 8)
 			atOnce(len(lines), func(i int) {
 				got, err := do(context.Background(), a)
-				must(t, err)
+				check.OK(t, err)
 				lines[i] = fmt.Sprint(got.Transaction, got.Approved, got.Amount)
 			})
 			for _, l := range lines {
-				want(t, name, l, lines[0])
+				check.Equal(t, name, l, lines[0])
 			}
 			a.Amount = usd(501)
 			_, err := do(context.Background(), a)
-			wantCode(t, name+" of another amount", err, fault.IdempotencyConflict)
+			check.Code(t, name+" of another amount", err, fault.IdempotencyConflict)
 		}
 		p.verify()
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // An approval holds the money, has six digits, and is written in the card's history and told.
@@ -25,18 +26,18 @@ func TestApproval(t *testing.T) {
 			t.Errorf("decision %+v", d)
 		}
 		p.look(c, issuing.Active, 48_750, 1_250)
-		want(t, "history", p.lines(c), []string{"authorization -12.50 487.50"})
+		check.Equal(t, "history", p.lines(c), []string{"authorization -12.50 487.50"})
 		got, err := p.Get(context.Background(), ann.Book, d.Transaction)
-		must(t, err)
+		check.OK(t, err)
 		if got.Merchant != ads || got.Category != "advertising" || got.State != authorization.StateOpen || got.Code != d.Code || got.Entry != authorization.Online || got.Books == "" {
 			t.Errorf("transaction %+v", got)
 		}
 		events := p.events(ann)
-		want(t, "events", types(events), []string{"transaction.authorized"})
-		want(t, "event", string(events[0].Data), `{"transaction_id":"`+string(d.Transaction)+`","authorization_id":"`+string(d.ID)+`","card_id":"`+string(c.ID)+
+		check.Equal(t, "events", types(events), []string{"transaction.authorized"})
+		check.Equal(t, "event", string(events[0].Data), `{"transaction_id":"`+string(d.Transaction)+`","authorization_id":"`+string(d.ID)+`","card_id":"`+string(c.ID)+
 			`","type":"authorization","amount":"12.50","currency":"USD","balance_after":"487.50","merchant_name":"FACEBK ADS","merchant_category":"advertising","mcc":"7311","merchant_country":"US"}`)
 		now, err := p.Cards.Get(context.Background(), ann, c.ID)
-		must(t, err)
+		check.OK(t, err)
 		if now.Spent != usd(1_250) || now.Transactions != 1 || !now.LastUsedAt.Equal(d.At) {
 			t.Errorf("the card spent %s in %d, last at %s", now.Spent, now.Transactions, now.LastUsedAt)
 		}
@@ -79,16 +80,16 @@ func TestOrderOfChecks(t *testing.T) {
 		change := func(set func(*issuing.Controls)) {
 			t.Helper()
 			now, err := p.Cards.Get(ctx, ann, c.ID)
-			must(t, err)
+			check.OK(t, err)
 			set(&now.Controls)
 			_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Controls: &now.Controls})
-			must(t, err)
+			check.OK(t, err)
 		}
 		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		next(authorization.ReasonCardFrozen, func() {
 			_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-			must(t, err)
+			check.OK(t, err)
 		})
 		next(authorization.ReasonMaxTransaction, func() { r.Amount = usd(100_000) })
 		next(authorization.ReasonSpendingLimit, func() {
@@ -133,9 +134,9 @@ func TestMonth(t *testing.T) {
 
 		wide := p.issue(ann, binDay, 500_000)
 		_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: wide.ID, Amount: usd(500_000)})
-		must(t, err)
+		check.OK(t, err)
 		for range 10 {
 			p.pay(p.request(wide, 100_000, ads), "")
 		}
@@ -188,7 +189,7 @@ func TestPartialWithinLimits(t *testing.T) {
 			eachEngine(t, func(t *testing.T, p *process) {
 				if row.tier != nil {
 					_, err := p.Cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1", Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD, Limits: row.tier}})
-					must(t, err)
+					check.OK(t, err)
 				}
 				if row.funds == 0 {
 					row.funds = 100_000
@@ -198,7 +199,7 @@ func TestPartialWithinLimits(t *testing.T) {
 				r := p.request(c, 5_000, ads)
 				r.PartialAllowed = true
 				d := p.pay(r, row.reason)
-				want(t, "approved", d.Amount, usd(row.want))
+				check.Equal(t, "approved", d.Amount, usd(row.want))
 				p.verify()
 			})
 		})
@@ -235,16 +236,16 @@ func TestVerification(t *testing.T) {
 		r := p.request(c, 0, ads)
 		r.Postcode, r.Address = " 1980 1", "123 PRIVACY ST"
 		d := p.pay(r, "")
-		want(t, "AVS", d.AVS, authorization.AVSMatch)
+		check.Equal(t, "AVS", d.AVS, authorization.AVSMatch)
 		r.Key, r.Address = p.key(), "9 Privacy Street"
-		want(t, "AVS", p.pay(r, "").AVS, authorization.AVSPostcode)
+		check.Equal(t, "AVS", p.pay(r, "").AVS, authorization.AVSPostcode)
 		r.Key, r.Postcode, r.Address = p.key(), "99999", "123 Privacy"
-		want(t, "AVS", p.pay(r, authorization.ReasonAddressWrong).AVS, authorization.AVSAddress)
+		check.Equal(t, "AVS", p.pay(r, authorization.ReasonAddressWrong).AVS, authorization.AVSAddress)
 		r.Key, r.Postcode, r.Expiry = p.key(), "", "2001"
 		p.pay(r, authorization.ReasonExpiryWrong)
 		p.look(c, issuing.Active, 1_000, 0)
 		p.advise(p.Capture, of(d, 0), authorization.ReasonEnded)
-		want(t, "history", p.lines(c), []string{"authorization 0.00 10.00", "authorization 0.00 10.00", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 expiry_wrong"})
+		check.Equal(t, "history", p.lines(c), []string{"authorization 0.00 10.00", "authorization 0.00 10.00", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 expiry_wrong"})
 	})
 }
 
@@ -258,9 +259,9 @@ func TestDuplicates(t *testing.T) {
 		first := p.pay(yes, "")
 		declined := p.pay(no, authorization.ReasonFunds)
 		_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(50_000)})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		for _, row := range []struct {
 			r    authorization.Request
 			want authorization.Decision
@@ -275,15 +276,15 @@ func TestDuplicates(t *testing.T) {
 			other := row.r
 			other.Amount = usd(1)
 			_, err := p.Authorize(ctx, other)
-			wantCode(t, "another amount", err, fault.IdempotencyConflict)
+			check.Code(t, "another amount", err, fault.IdempotencyConflict)
 		}
 		_, err = p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		fresh := p.request(c, 1_000, ads)
 		ids, repeated := make([]authorization.ID, 16), make([]bool, 16)
 		atOnce(16, func(i int) {
 			d, err := p.Authorize(ctx, fresh)
-			must(t, err)
+			check.OK(t, err)
 			ids[i], repeated[i] = d.ID, d.Repeated
 		})
 		firsts := 0
@@ -295,7 +296,7 @@ func TestDuplicates(t *testing.T) {
 				firsts++
 			}
 		}
-		want(t, "answers that were the first", firsts, 1)
+		check.Equal(t, "answers that were the first", firsts, 1)
 		p.look(c, issuing.Active, 53_000, 7_000)
 		p.verify()
 	})
@@ -314,22 +315,22 @@ func TestDuplicatesOfAFlickeringCard(t *testing.T) {
 				switch i {
 				case 8:
 					_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-					must(t, err)
+					check.OK(t, err)
 				case 9:
 					_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-					must(t, err)
+					check.OK(t, err)
 				default:
 					var err error
 					answers[i], err = p.Authorize(ctx, r)
-					must(t, err)
+					check.OK(t, err)
 				}
 			})
 			for i := range answers {
 				answers[i].Repeated = false
-				want(t, "the same answer", answers[i], answers[0])
+				check.Equal(t, "the same answer", answers[i], answers[0])
 			}
 			_, err := p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-			must(t, err)
+			check.OK(t, err)
 		}
 		p.verify()
 	})
@@ -347,7 +348,7 @@ func TestNeverOverspent(t *testing.T) {
 				c = bounded
 			}
 			d, err := p.Authorize(context.Background(), p.request(c, 300, ads))
-			must(t, err)
+			check.OK(t, err)
 			approved[i] = d.Approved
 		})
 		var count [2]int
@@ -356,7 +357,7 @@ func TestNeverOverspent(t *testing.T) {
 				count[i%2]++
 			}
 		}
-		want(t, "approvals of the poor and of the bounded card", count, [2]int{3, 6})
+		check.Equal(t, "approvals of the poor and of the bounded card", count, [2]int{3, 6})
 		p.look(poor, issuing.Active, 100, 900)
 		p.look(bounded, issuing.Active, 98_200, 1_800)
 		p.verify()
@@ -369,7 +370,7 @@ func TestUnknownCard(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 1_000)
 		number, err := pan.Parse("4916530000000000")
-		must(t, err)
+		check.OK(t, err)
 		r := p.request(c, 100, ads)
 		r.Number = number
 		none := p.pay(r, authorization.ReasonCardUnknown)
@@ -380,7 +381,7 @@ func TestUnknownCard(t *testing.T) {
 		r.Number, r.Book, r.Card = pan.Number{}, bob.Book, c.ID
 		other := p.pay(r, authorization.ReasonCardUnknown)
 		other.At = none.At
-		want(t, "another's card", other, none)
+		check.Equal(t, "another's card", other, none)
 		r.Book = ann.Book
 		p.pay(r, "")
 		if got := p.lines(c); len(got) != 1 {
@@ -399,16 +400,16 @@ func TestAutoFreeze(t *testing.T) {
 		last := p.pay(p.request(c, 1, ads), "")
 		p.look(c, issuing.Frozen, 1_999, 8_001)
 		now, err := p.Cards.Get(context.Background(), ann, c.ID)
-		must(t, err)
-		want(t, "reason", now.Reason, issuing.ReasonAutoFreeze)
+		check.OK(t, err)
+		check.Equal(t, "reason", now.Reason, issuing.ReasonAutoFreeze)
 		p.pay(p.request(c, 1, ads), authorization.ReasonCardFrozen)
 		p.advise(p.Capture, of(last, 0), "") // what was approved is paid
 		_, err = p.Cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		approved := make([]bool, 8)
 		atOnce(8, func(i int) {
 			d, err := p.Authorize(context.Background(), p.request(c, 10, ads))
-			must(t, err)
+			check.OK(t, err)
 			approved[i] = d.Approved
 		})
 		count := 0
@@ -417,7 +418,7 @@ func TestAutoFreeze(t *testing.T) {
 				count++
 			}
 		}
-		want(t, "approvals", count, 1)
+		check.Equal(t, "approvals", count, 1)
 		p.look(c, issuing.Frozen, 1_989, 8_010)
 		p.verify()
 	})
@@ -437,11 +438,11 @@ func TestSingleUse(t *testing.T) {
 		p.pay(p.request(c, 1_000, ads), authorization.ReasonUsed)
 		before := p.posted(ann, "wallet/USD")
 		n, err := p.Cards.Expire(context.Background())
-		must(t, err)
-		want(t, "cards that ended", n, 1)
-		want(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 9_000)
+		check.OK(t, err)
+		check.Equal(t, "cards that ended", n, 1)
+		check.Equal(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 9_000)
 		p.advise(p.Refund, of(d, 300), "")
-		want(t, "refunded to the wallet", p.posted(ann, "wallet/USD")-before, 9_300)
+		check.Equal(t, "refunded to the wallet", p.posted(ann, "wallet/USD")-before, 9_300)
 		p.verify()
 	})
 }
@@ -454,17 +455,17 @@ func TestInquiry(t *testing.T) {
 		p.pay(p.request(c, 2_500, ads), "")
 		r := p.request(c, 0, ads)
 		d, err := p.Inquire(ctx, r)
-		must(t, err)
+		check.OK(t, err)
 		if !d.Approved || d.Balance != usd(7_500) {
 			t.Errorf("inquiry %+v", d)
 		}
 		r.Expiry = "2001"
 		d, err = p.Inquire(ctx, r)
-		must(t, err)
+		check.OK(t, err)
 		if d.Reason != authorization.ReasonExpiryWrong || !d.Balance.IsZero() {
 			t.Errorf("inquiry with a wrong expiry %+v", d)
 		}
-		want(t, "lines", len(p.lines(c)), 1)
+		check.Equal(t, "lines", len(p.lines(c)), 1)
 	})
 }
 
@@ -487,7 +488,7 @@ func TestRequestFaults(t *testing.T) {
 			r := p.request(c, 100, ads)
 			row.change(&r)
 			_, err := p.Authorize(context.Background(), r)
-			wantCode(t, name, err, row.want)
+			check.Code(t, name, err, row.want)
 		}
 		p.look(c, issuing.Active, 10_000, 0)
 	})
@@ -499,10 +500,10 @@ func TestStanding(t *testing.T) {
 		ctx := context.Background()
 		gone := p.issue(ann, binAds, 1_000)
 		_, err := p.Cards.Terminate(ctx, ann, issuing.Ending{Card: gone.ID})
-		must(t, err)
+		check.OK(t, err)
 		p.pay(p.request(gone, 100, ads), authorization.ReasonCardTerminated)
 		fresh, err := p.Cards.Preview(ctx, ann, "", nil)
-		must(t, err)
+		check.OK(t, err)
 		p.pay(p.request(card{Holder: ann, Number: fresh.Number}, 100, ads), authorization.ReasonCardInactive)
 		old := p.issue(ann, binAds, 1_000)
 		p.forward(4 * 366 * day)

@@ -11,12 +11,13 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func (p *process) challenge(c card, minor int64, m authorization.Merchant) *authorization.Challenge {
 	p.t.Helper()
 	made, err := p.Challenge(context.Background(), authorization.NewChallenge{Book: c.Book, Card: c.ID, Merchant: m, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return made
 }
 
@@ -35,22 +36,22 @@ func TestChallenge(t *testing.T) {
 			t.Errorf("challenge %+v", made)
 		}
 		found, err := p.FindChallenge(ctx, ann.Book, made.ID)
-		must(t, err)
+		check.OK(t, err)
 		if !found.OTP.Equal(made.OTP) || found.Merchant.Name != ads.Name || found.Amount != usd(999) {
 			t.Errorf("found %+v", found)
 		}
 		_, err = p.FindChallenge(ctx, bob.Book, made.ID)
-		wantCode(t, "another's challenge", err, fault.NotFound)
+		check.Code(t, "another's challenge", err, fault.NotFound)
 
 		r.Key, r.Challenge = p.key(), made.ID
 		p.pay(r, authorization.ReasonChallenge) // not completed
 		done, err := p.CompleteChallenge(ctx, ann.Book, made.ID, made.OTP)
-		must(t, err)
+		check.OK(t, err)
 		if done.Status != authorization.ChallengeCompleted || !done.OTP.IsZero() {
 			t.Errorf("completed %+v", done)
 		}
 		_, err = p.CompleteChallenge(ctx, ann.Book, made.ID, pan.NewSecret("any"))
-		must(t, err)
+		check.OK(t, err)
 		for name, change := range map[string]func(*authorization.Request){
 			"more":           func(r *authorization.Request) { r.Amount = usd(1_000) },
 			"other merchant": func(r *authorization.Request) { r.Merchant = diner },
@@ -68,15 +69,15 @@ func TestChallenge(t *testing.T) {
 			one := r
 			one.Key = p.key()
 			d, err := p.Authorize(ctx, one)
-			must(t, err)
+			check.OK(t, err)
 			approved[i] = d.Approved
 			if d.Approved {
 				line, err := p.Get(ctx, d.Book, d.Transaction)
-				must(t, err)
-				want(t, "the payment's challenge", line.Challenge, made.ID)
+				check.OK(t, err)
+				check.Equal(t, "the payment's challenge", line.Challenge, made.ID)
 				now, err := p.FindChallenge(ctx, ann.Book, made.ID)
-				must(t, err)
-				want(t, "the challenge's payment", now.Payment, d.ID)
+				check.OK(t, err)
+				check.Equal(t, "the challenge's payment", now.Payment, d.ID)
 			}
 		})
 		count := 0
@@ -85,7 +86,7 @@ func TestChallenge(t *testing.T) {
 				count++
 			}
 		}
-		want(t, "payments with one challenge", count, 1)
+		check.Equal(t, "payments with one challenge", count, 1)
 		p.verify()
 	})
 }
@@ -105,23 +106,23 @@ func TestChallengeEnds(t *testing.T) {
 		for _, code := range codes {
 			count[code]++
 		}
-		want(t, "answers", count, map[fault.Code]int{fault.InvalidRequest: 3, fault.InvalidState: 7})
+		check.Equal(t, "answers", count, map[fault.Code]int{fault.InvalidRequest: 3, fault.InvalidState: 7})
 		_, err := p.CompleteChallenge(ctx, ann.Book, guessed.ID, guessed.OTP)
-		wantCode(t, "the right code, too late", err, fault.InvalidState)
+		check.Code(t, "the right code, too late", err, fault.InvalidState)
 
 		late := p.challenge(c, 100, ads)
 		p.forward(authorization.ChallengeFor - 1)
 		_, err = p.CompleteChallenge(ctx, ann.Book, late.ID, pan.NewSecret("wrong!"))
-		wantCode(t, "a wrong code", err, fault.InvalidRequest)
-		want(t, "attempts left", fault.From(err).Details["attempts_left"], "2")
+		check.Code(t, "a wrong code", err, fault.InvalidRequest)
+		check.Equal(t, "attempts left", fault.From(err).Details["attempts_left"], "2")
 		p.forward(1)
 		_, err = p.CompleteChallenge(ctx, ann.Book, late.ID, late.OTP)
-		wantCode(t, "the right code after five minutes", err, fault.InvalidState)
+		check.Code(t, "the right code after five minutes", err, fault.InvalidState)
 		swept := p.challenge(c, 100, ads)
 		p.forward(authorization.ChallengeFor)
 		list := func(status authorization.ChallengeStatus) []authorization.ChallengeID {
 			page, err := p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Status: status})
-			must(t, err)
+			check.OK(t, err)
 			var ids []authorization.ChallengeID
 			for _, c := range page.Challenges {
 				ids = append(ids, c.ID)
@@ -129,17 +130,17 @@ func TestChallengeEnds(t *testing.T) {
 					t.Errorf("listed %+v", c)
 				}
 			}
-			want(t, "total", page.Total, len(ids))
+			check.Equal(t, "total", page.Total, len(ids))
 			return ids
 		}
 		expired := []authorization.ChallengeID{swept.ID, late.ID, guessed.ID}
-		want(t, "expired", list(authorization.ChallengeExpired), expired)
+		check.Equal(t, "expired", list(authorization.ChallengeExpired), expired)
 		p.expire()
-		want(t, "expired and swept", list(authorization.ChallengeExpired), expired)
-		want(t, "pending", len(list(authorization.ChallengePending)), 0)
+		check.Equal(t, "expired and swept", list(authorization.ChallengeExpired), expired)
+		check.Equal(t, "pending", len(list(authorization.ChallengePending)), 0)
 		sealed, err := storage.All(ctx, p.DB, storage.Scalar[int], countSealed)
-		must(t, err)
-		want(t, "codes that are kept", sealed, []int{0})
+		check.OK(t, err)
+		check.Equal(t, "codes that are kept", sealed, []int{0})
 	})
 }
 
@@ -155,22 +156,22 @@ func TestChallengeIsTold(t *testing.T) {
 		ids := make([]authorization.ChallengeID, 8)
 		atOnce(len(ids), func(i int) {
 			made, err := p.Challenge(ctx, n)
-			must(t, err)
+			check.OK(t, err)
 			ids[i] = made.ID
 		})
 		for _, id := range ids {
-			want(t, "id", id, ids[0])
+			check.Equal(t, "id", id, ids[0])
 		}
 		events := p.events(ann)
-		want(t, "events", types(events), []string{"3ds.challenge"})
+		check.Equal(t, "events", types(events), []string{"3ds.challenge"})
 		if !events[0].Sensitive || events[0].Data != nil {
 			t.Errorf("listed event %+v", events[0])
 		}
 		n.Amount = usd(101)
 		_, err := p.Challenge(ctx, n)
-		wantCode(t, "another amount", err, fault.IdempotencyConflict)
+		check.Code(t, "another amount", err, fault.IdempotencyConflict)
 		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		for name, row := range map[string]struct {
 			change func(*authorization.NewChallenge)
 			want   fault.Code
@@ -184,12 +185,12 @@ func TestChallengeIsTold(t *testing.T) {
 			bad := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100)}
 			row.change(&bad)
 			_, err := p.Challenge(ctx, bad)
-			wantCode(t, name, err, row.want)
+			check.Code(t, name, err, row.want)
 		}
 		_, err = p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Status: "maybe"})
-		wantCode(t, "unknown status", err, fault.InvalidRequest)
+		check.Code(t, "unknown status", err, fault.InvalidRequest)
 		page, err := p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Card: c.ID, Status: authorization.ChallengePending})
-		must(t, err)
+		check.OK(t, err)
 		if page.Total != 1 || page.Challenges[0].OTP.IsZero() {
 			t.Errorf("page %+v", page)
 		}

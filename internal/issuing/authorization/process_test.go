@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // What one process does to a card holds at once for the payments that another decides,
@@ -25,29 +26,29 @@ func TestTwoProcesses(t *testing.T) {
 
 		month := usd(1_000)
 		_, err := p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, SpendingLimit: &month})
-		must(t, err)
+		check.OK(t, err)
 		other.pay(other.request(c, 901, ads), authorization.ReasonSpendingLimit)
 		narrow := []string{"airlines"}
 		_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &narrow})
-		must(t, err)
+		check.OK(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCategory)
 		wide := []string{}
 		_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &wide})
-		must(t, err)
+		check.OK(t, err)
 		other.pay(other.request(c, 100, ads), "")
 		_, err = p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCardFrozen)
 		_, err = p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		d := other.pay(other.request(c, 100, ads), "")
 		_, err = p.Cards.Replace(ctx, ann, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
-		must(t, err)
+		check.OK(t, err)
 		other.pay(other.request(c, 100, ads), authorization.ReasonCardTerminated) // by its old number
 		p.advise(p.Capture, of(d, 50), "")
 		other.advise(other.Capture, of(d, 0), "")
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		r := other.request(c, 100, ads)
 		r.Book, r.Card, r.Expiry = c.Book, c.ID, ""
 		other.pay(r, authorization.ReasonCardTerminated)
@@ -67,7 +68,7 @@ func TestTwoProcessesAtOnce(t *testing.T) {
 			r.Key = fmt.Sprint("shared-", i/4)
 			var err error
 			answers[i], err = both[i%2].Authorize(context.Background(), r)
-			must(t, err)
+			check.OK(t, err)
 		})
 		approved := map[authorization.ID]bool{}
 		for i, d := range answers {
@@ -78,7 +79,7 @@ func TestTwoProcessesAtOnce(t *testing.T) {
 				t.Errorf("message %d has two answers", i/4)
 			}
 		}
-		want(t, "payments", len(approved), 5)
+		check.Equal(t, "payments", len(approved), 5)
 		p.look(c, issuing.Active, 250, 750)
 		p.verify()
 	})
@@ -99,16 +100,16 @@ func TestSecretsAreNotKept(t *testing.T) {
 		odd := p.request(c, 100, authorization.Merchant{ID: c.Number.Reveal(), Name: "SHOP " + c.Number.Reveal(), City: c.Number.Reveal()})
 		odd.Challenge = authorization.ChallengeID(c.Number.Reveal())
 		got, err := p.Get(ctx, ann.Book, p.pay(odd, authorization.ReasonChallenge).Transaction)
-		must(t, err)
-		want(t, "merchant", got.Merchant, authorization.Merchant{ID: "[redacted]", Name: "[redacted]", City: "[redacted]"})
+		check.OK(t, err)
+		check.Equal(t, "merchant", got.Merchant, authorization.Merchant{ID: "[redacted]", Name: "[redacted]", City: "[redacted]"})
 		p.advise(p.Reverse, authorization.Advice{Realm: c.Realm, Number: c.Number, Original: "never"}, "")
 		p.advise(p.StandIn, p.stoodIn(c, 90_000), "")
 		tables, err := storage.Tables(ctx, db)
-		must(t, err)
+		check.OK(t, err)
 		secrets := map[string]string{"number": c.Number.Reveal(), "one-time code": `"` + made.OTP.Reveal() + `"`}
 		rows := 0
 		for _, table := range tables {
-			must(t, db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+			check.OK(t, db.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 				return table.Each(ctx, q, func(row []any) error {
 					rows++
 					text := fmt.Sprint(row...)

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
@@ -62,7 +63,7 @@ func TestScore(t *testing.T) {
 		p.Fraud = judge
 		r := p.request(c, 100, ads)
 		d := p.pay(r, authorization.ReasonFraud)
-		want(t, "score", d.Score, 85)
+		check.Equal(t, "score", d.Score, 85)
 		p.pay(r, authorization.ReasonFraud)
 		judge.score = 60
 		p.pay(p.request(c, 100, ads), authorization.ReasonChallenge)
@@ -74,7 +75,7 @@ func TestScore(t *testing.T) {
 		wrong.CVC = pan.NewSecret("wrong")
 		p.pay(wrong, authorization.ReasonCVCWrong)
 		p.pay(p.request(c, 100, ads), "")
-		want(t, "outcomes", judge.outcomes, []fraud.Outcome{{}, {}, {Found: true}, {WrongPIN: true}, {Found: true}})
+		check.Equal(t, "outcomes", judge.outcomes, []fraud.Outcome{{}, {}, {Found: true}, {WrongPIN: true}, {Found: true}})
 	})
 }
 
@@ -93,8 +94,8 @@ func TestStandIn(t *testing.T) {
 				t.Error("the decision does not say that it stood in")
 			}
 			got, err := p.Get(context.Background(), d.Book, d.Transaction)
-			must(t, err)
-			want(t, "kept", got.StoodIn, true)
+			check.OK(t, err)
+			check.Equal(t, "kept", got.StoodIn, true)
 			p.advise(p.Reverse, of(d, 0), "") // what was approved blindly stays counted
 		}
 		p.pay(p.request(c, 1, ads), authorization.ReasonStandIn)
@@ -102,7 +103,7 @@ func TestStandIn(t *testing.T) {
 		p.forward(day)
 		p.pay(p.request(c, 5_000, ads), "")
 		p.Fraud = &scorer{}
-		want(t, "stood in", p.pay(p.request(c, 50_000, ads), "").StoodIn, false)
+		check.Equal(t, "stood in", p.pay(p.request(c, 50_000, ads), "").StoodIn, false)
 		p.verify()
 	})
 }
@@ -116,7 +117,7 @@ func TestDecider(t *testing.T) {
 		r.Original = money.New(900, money.EUR)
 		d := p.pay(r, authorization.ReasonDecisionWebhook)
 		p.pay(r, authorization.ReasonDecisionWebhook)
-		want(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
+		check.Equal(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
 			Original: money.New(900, money.EUR), Merchant: diner, Category: "restaurants", Entry: authorization.Online, At: d.At}})
 		ask.verdict = authorization.Allow
 		p.pay(p.request(c, 1_000, diner), "")
@@ -124,10 +125,10 @@ func TestDecider(t *testing.T) {
 		wrong := p.request(c, 1_000, diner)
 		wrong.Expiry = "2001"
 		p.pay(wrong, authorization.ReasonExpiryWrong)
-		want(t, "questions", len(ask.asked), 3)
+		check.Equal(t, "questions", len(ask.asked), 3)
 		ask.verdict = authorization.Absent
 		p.pay(p.request(c, 5_001, diner), authorization.ReasonStandIn)
-		want(t, "stood in", p.pay(p.request(c, 100, diner), "").StoodIn, true)
+		check.Equal(t, "stood in", p.pay(p.request(c, 100, diner), "").StoodIn, true)
 	})
 }
 
@@ -143,19 +144,19 @@ func TestIncrementIsWeighed(t *testing.T) {
 		more.Key = p.key()
 		first := p.advise(p.Increment, more, "") // of 0.60 and more a new payment would need a challenge
 		p.advise(p.Increment, more, "")
-		want(t, "score", first.Score, 84)
-		want(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
+		check.Equal(t, "score", first.Score, 84)
+		check.Equal(t, "questions", ask.asked, []authorization.Question{{Book: ann.Book, Realm: ann.Realm, Payment: d.ID, Card: c.ID, Last4: c.Number.Last4(), Amount: usd(1_000),
 			Held: usd(3_000), Merchant: inn, Category: "lodging", Entry: authorization.Online, Score: 84, At: first.At}})
 		judge.score = 85
-		want(t, "score of a decline", p.advise(p.Increment, of(d, 1_000), authorization.ReasonFraud).Score, 85)
+		check.Equal(t, "score of a decline", p.advise(p.Increment, of(d, 1_000), authorization.ReasonFraud).Score, 85)
 		p.advise(p.Increment, of(d, 100_000), authorization.ReasonFunds) // the books come first
 		judge.score, ask.verdict = 0, authorization.Deny
 		p.advise(p.Increment, of(d, 1_000), authorization.ReasonDecisionWebhook)
 		ask.verdict = authorization.Absent
 		p.advise(p.Increment, of(d, 1_001), authorization.ReasonStandIn) // 50.01 altogether
-		want(t, "stood in", p.advise(p.Increment, of(d, 1_000), "").StoodIn, true)
-		want(t, "questions", len(ask.asked), 4)
-		want(t, "outcomes", judge.outcomes, []fraud.Outcome{{Found: true}, {}, {}, {}, {}, {Found: true}})
+		check.Equal(t, "stood in", p.advise(p.Increment, of(d, 1_000), "").StoodIn, true)
+		check.Equal(t, "questions", len(ask.asked), 4)
+		check.Equal(t, "outcomes", judge.outcomes, []fraud.Outcome{{Found: true}, {}, {}, {}, {}, {Found: true}})
 		p.look(c, issuing.Active, 95_000, 5_000)
 		p.verify()
 	})
@@ -170,7 +171,7 @@ func TestIncrementKeepsControls(t *testing.T) {
 		set := func(controls issuing.Controls) {
 			t.Helper()
 			_, err := p.Cards.Change(context.Background(), issuing.Holder{Book: ann.Book, Realm: ann.Realm, Actor: "op/1", Operator: true}, issuing.Change{Card: c.ID, Controls: &controls})
-			must(t, err)
+			check.OK(t, err)
 		}
 		set(issuing.Controls{Limits: []spending.Limit{{Window: spending.PerPayment, Amount: usd(3_500)}}})
 		p.advise(p.Increment, of(d, 501), authorization.ReasonSpendingLimit)
@@ -192,18 +193,18 @@ func TestEngine(t *testing.T) {
 		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
 		c := p.issue(ann, binAds, 400_000)
 		for range 5 {
-			want(t, "score", p.pay(p.request(c, 1_000, ads), "").Score, 0)
+			check.Equal(t, "score", p.pay(p.request(c, 1_000, ads), "").Score, 0)
 		}
 		r := p.request(c, 100_000, diner)
-		want(t, "score of a hundred times as much abroad", p.pay(r, "").Score, 55) // 15 and 40
+		check.Equal(t, "score of a hundred times as much abroad", p.pay(r, "").Score, 55) // 15 and 40
 		burst := p.issue(ann, binAds, 100_000)
 		last := 0
 		for range 60 {
 			d, err := p.Authorize(context.Background(), p.request(burst, 100, ads))
-			must(t, err)
+			check.OK(t, err)
 			last = d.Score
 		}
-		want(t, "score of a burst", last, 85)
+		check.Equal(t, "score of a burst", last, 85)
 		p.pay(p.request(burst, 100, ads), authorization.ReasonFraud)
 	})
 }
@@ -211,14 +212,14 @@ func TestEngine(t *testing.T) {
 // Every reason has a sentence and advice.
 func TestReasons(t *testing.T) {
 	source, err := os.ReadFile("authorization.go")
-	must(t, err)
+	check.OK(t, err)
 	var named []authorization.Reason
 	for _, m := range regexp.MustCompile(`Reason = "([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1) {
 		named = append(named, authorization.Reason(m[1]))
 	}
 	slices.Sort(named)
 	all := authorization.Reasons()
-	want(t, "reasons with words", all, named)
+	check.Equal(t, "reasons with words", all, named)
 	for _, r := range all {
 		sentence, advice := r.Words()
 		if sentence == "" || advice == "" || sentence[len(sentence)-1] != '.' || advice[len(advice)-1] != '.' {
@@ -237,20 +238,20 @@ func TestGuesses(t *testing.T) {
 			r := p.request(c, 0, authorization.Merchant{})
 			r.CVC = cvc
 			d, err := p.Inquire(context.Background(), r)
-			must(t, err)
+			check.OK(t, err)
 			return d.Reason
 		}
 		for i := range 6 {
 			if i%2 == 0 {
-				want(t, "inquiry", inquire(pan.NewSecret("wrong")), authorization.ReasonCVCWrong)
+				check.Equal(t, "inquiry", inquire(pan.NewSecret("wrong")), authorization.ReasonCVCWrong)
 				continue
 			}
 			r := p.request(c, 100, authorization.Merchant{})
 			r.CVC = pan.NewSecret("wrong")
 			p.pay(r, authorization.ReasonCVCWrong)
 		}
-		want(t, "another guess", inquire(pan.NewSecret("wrong")), authorization.ReasonFraud)
-		want(t, "the right code", inquire(c.CVC), authorization.ReasonFraud)
+		check.Equal(t, "another guess", inquire(pan.NewSecret("wrong")), authorization.ReasonFraud)
+		check.Equal(t, "the right code", inquire(c.CVC), authorization.ReasonFraud)
 		p.pay(p.request(c, 100, authorization.Merchant{}), authorization.ReasonFraud)
 	})
 }
@@ -289,7 +290,7 @@ func TestWalletBelowZero(t *testing.T) {
 			}
 			_, err := p.Books.Submit(ctx, ledger.Operation{Book: ann.Book, Kind: "deposit.reverse", Actor: "test", At: p.Clocks.Now(ann.Realm),
 				Open: []ledger.NewAccount{purse, bank}, Postings: []ledger.Posting{posting}})
-			must(t, err)
+			check.OK(t, err)
 		}
 		move(left+1, true)
 		p.pay(p.request(c, 1, ads), authorization.ReasonWallet)

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/sweep"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -105,6 +106,7 @@ type Deps struct {
 // Service decides payments. It is safe for concurrent use.
 type Service struct {
 	Deps
+	expiry sweep.Sweep[*payment]
 }
 
 // New returns the service.
@@ -112,7 +114,9 @@ func New(d Deps) *Service {
 	if d.Random == nil {
 		d.Random = rand.Reader
 	}
-	return &Service{Deps: d}
+	s := &Service{Deps: d}
+	s.expiry = sweep.Sweep[*payment]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.expire}
+	return s
 }
 
 // The kinds of the ledger's transactions. Their key is the message's, after keyPrefix.

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -22,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -91,34 +90,12 @@ func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// wantCode checks that err is a fault of the given code; "" is none.
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
-func want[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 // forward moves the test realm's clock.
 func (p *process) forward(d time.Duration) {
 	p.t.Helper()
-	must(p.t, p.Clocks.SetOffset(p.Clocks.Offset()+d))
+	check.OK(p.t, p.Clocks.SetOffset(p.Clocks.Offset()+d))
 }
 
 // card is a card as its owner has it.
@@ -138,9 +115,9 @@ func (p *process) issue(h issuing.Holder, bin string, minor int64, change ...fun
 		c(&n)
 	}
 	made, err := p.Cards.Issue(context.Background(), h, n)
-	must(p.t, err)
+	check.OK(p.t, err)
 	d, err := p.Cards.Details(context.Background(), h, made.ID)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return card{h, made.ID, d.Number, d.CVC, fmt.Sprintf("%02d%02d", d.Year%100, d.Month)}
 }
 
@@ -157,7 +134,7 @@ func (p *process) request(c card, minor int64, m authorization.Merchant) authori
 func (p *process) pay(r authorization.Request, reason authorization.Reason) authorization.Decision {
 	p.t.Helper()
 	d, err := p.Authorize(context.Background(), r)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if d.Reason != reason || d.Approved != (reason == authorization.ReasonNone) {
 		p.t.Errorf("%s of %s at %s: %q, want %q", r.Key, r.Amount, r.Merchant.Name, d.Reason, reason)
 	}
@@ -171,7 +148,7 @@ func (p *process) advise(do func(context.Context, authorization.Advice) (authori
 		a.Key = p.key()
 	}
 	d, err := do(context.Background(), a)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if d.Reason != reason || d.Approved != (reason == authorization.ReasonNone) {
 		p.t.Errorf("%s: %q, want %q", a.Key, d.Reason, reason)
 	}
@@ -187,7 +164,7 @@ func of(d authorization.Decision, minor int64) authorization.Advice {
 func (p *process) look(c card, status issuing.Status, balance, held int64) {
 	p.t.Helper()
 	now, err := p.Cards.Get(context.Background(), c.Holder, c.ID)
-	must(p.t, err)
+	check.OK(p.t, err)
 	if now.Status != status || now.Balance != usd(balance) || now.Held != usd(held) {
 		p.t.Errorf("the card is %s with %s and %s held, want %s with %s and %s", now.Status, now.Balance, now.Held, status, usd(balance), usd(held))
 	}
@@ -200,14 +177,14 @@ func (p *process) posted(h issuing.Holder, account string) int64 {
 	if fault.CodeOf(err) == fault.NotFound {
 		return 0
 	}
-	must(p.t, err)
+	check.OK(p.t, err)
 	return a.Posted().Minor
 }
 
 // verify proves the books.
 func (p *process) verify() {
 	p.t.Helper()
-	must(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+	check.OK(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
 		if len(report.Problems) > 0 {
 			p.t.Errorf("the books are wrong: %s", strings.Join(report.Problems, "\n"))
@@ -220,7 +197,7 @@ func (p *process) verify() {
 func (p *process) lines(c card) []string {
 	p.t.Helper()
 	page, err := p.List(context.Background(), authorization.Filter{Book: c.Book, Card: c.ID, Limit: authorization.MaxPerPage})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var texts []string
 	for _, l := range page.Transactions {
 		texts = append([]string{strings.TrimSpace(fmt.Sprintf("%s %s %s %s", l.Type, l.Amount, l.Balance, l.Reason))}, texts...)
@@ -232,7 +209,7 @@ func (p *process) lines(c card) []string {
 func (p *process) events(h issuing.Holder) []webhook.Event {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: h.Book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	var kept []webhook.Event
 	for _, e := range events {
 		if strings.HasPrefix(e.Type, "transaction.") || strings.HasPrefix(e.Type, "3ds.") {

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // stoodIn is what another approved of a card.
@@ -25,7 +26,7 @@ func TestStandInAdvice(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := context.Background()
 		c := p.issue(ann, binDay, 10_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(5_000)}))
-		owed := func(minor int64) { t.Helper(); want(t, "owed", p.posted(ann, "card.receivable/USD"), minor) }
+		owed := func(minor int64) { t.Helper(); check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), minor) }
 		first := p.advise(p.StandIn, p.stoodIn(c, 6_000), "")
 		p.look(c, issuing.Active, 4_000, 6_000)
 		if len(first.Code) != 6 || !first.StoodIn {
@@ -33,7 +34,7 @@ func TestStandInAdvice(t *testing.T) {
 		}
 		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit) // it counts
 		_, err := p.Cards.Freeze(ctx, ann, issuing.Step{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		owed(0)
 		second := p.advise(p.StandIn, p.stoodIn(c, 9_000), "")
 		p.look(c, issuing.Frozen, 0, 15_000)
@@ -55,19 +56,19 @@ func TestStandInAdvice(t *testing.T) {
 		p.advise(p.StandIn, more, "")
 		owed(3_000)
 		_, err = p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(200)})
-		must(t, err)
+		check.OK(t, err)
 		owed(0)
 		p.advise(p.Reverse, of(first, 0), "")
 		p.look(c, issuing.Frozen, 6_700, 1_000) // what was lent had been repaid
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		p.advise(p.StandIn, p.stoodIn(c, 400), "") // its account is there as long as something is held
 		owed(400)
 		p.forward(8 * day)
-		want(t, "expired", p.expire(), 2)
+		check.Equal(t, "expired", p.expire(), 2)
 		owed(0)
 		_, err = p.Cards.Expire(ctx)
-		must(t, err)
+		check.OK(t, err)
 		gone := p.advise(p.StandIn, p.stoodIn(c, 700), "") // of a card whose account is closed
 		owed(0)
 		p.advise(p.Capture, of(gone, 300), "")
@@ -90,14 +91,14 @@ func TestStandInAtOnce(t *testing.T) {
 				a = p.stoodIn(c, 3_000)
 			}
 			d, err := p.StandIn(context.Background(), a)
-			must(t, err)
+			check.OK(t, err)
 			if !d.Approved {
 				t.Errorf("declined: %s", d.Reason)
 			}
 		})
 		p.look(c, issuing.Active, 0, 21_000)
-		want(t, "owed", p.posted(ann, "card.receivable/USD"), 11_000)
-		want(t, "lines", len(p.lines(c)), 7)
+		check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), 11_000)
+		check.Equal(t, "lines", len(p.lines(c)), 7)
 		p.verify()
 	})
 }
@@ -122,27 +123,27 @@ func TestStandInAddsUp(t *testing.T) {
 				switch {
 				case step == 0 || len(open) == 0:
 					d, err := p.StandIn(ctx, p.stoodIn(c, minor))
-					must(t, err)
+					check.OK(t, err)
 					open = append(open, d)
 				case step == 1:
 					a := about(minor)
 					a.Final = rapid.Bool().Draw(r, "final")
 					d, err := p.Capture(ctx, a)
-					must(t, err)
+					check.OK(t, err)
 					taken += d.Amount.Minor
 				case step == 2:
 					_, err := p.Reverse(ctx, about(minor))
-					must(t, err)
+					check.OK(t, err)
 				case step == 3:
 					before := p.posted(ann, "card.receivable/USD")
 					_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(minor)})
-					must(t, err)
+					check.OK(t, err)
 					paid += minor + before
 				default:
 					a := p.stoodIn(c, minor)
 					a.Payment = about(0).Payment
 					d, err := p.StandIn(ctx, a)
-					must(t, err)
+					check.OK(t, err)
 					if d.ID != a.Payment { // that had ended
 						open = append(open, d)
 					}
@@ -150,10 +151,10 @@ func TestStandInAddsUp(t *testing.T) {
 			}
 			for _, d := range open {
 				_, err := p.Reverse(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
-				must(t, err)
+				check.OK(t, err)
 			}
 			now, err := p.Cards.Get(ctx, ann, c.ID)
-			must(t, err)
+			check.OK(t, err)
 			owed := p.posted(ann, "card.receivable/USD")
 			if now.Held.Minor != 0 || now.Balance.Minor-owed != paid-taken-debt || owed-debt > taken {
 				r.Errorf("balance %s, held %s, owed %d and %d before; paid in %d, taken %d", now.Balance, now.Held, owed, debt, paid, taken)

@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/issuer"
 )
 
@@ -67,7 +68,7 @@ func fromEnvironment(t *testing.T, variable string, otherwise uint64) uint64 {
 		return otherwise
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
-	must(t, err)
+	check.OK(t, err)
 	return n
 }
 
@@ -118,16 +119,16 @@ func newStorm(t *testing.T, engine string, seed uint64) *storm {
 // open starts the program, as it was before when it ran before.
 func (s *storm) open() {
 	db, err := storage.Open(context.Background(), s.config)
-	must(s.t, err)
+	check.OK(s.t, err)
 	_, err = db.Migrate(context.Background())
-	must(s.t, err)
+	check.OK(s.t, err)
 	s.books = ledger.New(db, s.clocks, ledger.Config{})
 	s.process = assemble(s.t, db, issuer.Config{Clocks: s.clocks, Books: s.books})
 }
 
 func (s *storm) close() {
 	s.books.Close()
-	must(s.t, s.DB.Close())
+	check.OK(s.t, s.DB.Close())
 }
 
 func (s *storm) now() time.Time { return s.clocks.Now(ann.Realm) }
@@ -186,7 +187,7 @@ func (s *storm) sweep() {
 	}
 	counts := make([]int, 2)
 	atOnce(2, func(i int) { counts[i] = s.expire() })
-	want(s.t, "payments that expired", counts[0]+counts[1], wanted)
+	check.Equal(s.t, "payments that expired", counts[0]+counts[1], wanted)
 }
 
 // settle ends the storm: when all time is over, nothing is held any more.
@@ -196,8 +197,8 @@ func (s *storm) settle() {
 	s.compare()
 	for what, statement := range map[string]*storage.Statement{"holds without an end": countHolds, "payments without an end": countOpen} {
 		n, _, err := storage.One(context.Background(), s.DB, storage.Scalar[int], statement)
-		must(s.t, err)
-		want(s.t, what, n, 0)
+		check.OK(s.t, err)
+		check.Equal(s.t, what, n, 0)
 	}
 	s.verify()
 	if s.seed == usualSeed && len(s.ghosts) >= 24 && !s.t.Failed() {
@@ -229,19 +230,19 @@ func (s *storm) compare() {
 		lent[g.Book] += g.lent
 		s.look(g.card, g.status(), g.available(), g.held())
 		now, err := s.Cards.Get(ctx, g.Holder, g.ID)
-		must(s.t, err)
-		want(s.t, "spent", now.Spent, usd(g.spent))
+		check.OK(s.t, err)
+		check.Equal(s.t, "spent", now.Spent, usd(g.spent))
 		page, err := s.List(ctx, authorization.Filter{Book: g.Book, Card: g.ID, Limit: 1})
-		must(s.t, err)
-		want(s.t, "lines", page.Total, g.lines)
+		check.OK(s.t, err)
+		check.Equal(s.t, "lines", page.Total, g.lines)
 		for month, sum := range g.months {
 			n, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], countOf, string(g.Book), "card/"+string(g.ID)+"/spent/"+month)
-			must(s.t, err)
-			want(s.t, "counted in "+month, n, sum)
+			check.OK(s.t, err)
+			check.Equal(s.t, "counted in "+month, n, sum)
 		}
 	}
 	for _, h := range []issuing.Holder{ann, bob} {
-		want(s.t, "settlement", s.posted(h, "card.settlement/USD"), settled[h.Book])
+		check.Equal(s.t, "settlement", s.posted(h, "card.settlement/USD"), settled[h.Book])
 		if owed := s.posted(h, "card.receivable/USD"); owed > lent[h.Book] || owed < 0 {
 			s.t.Errorf("%s owes %d, and was lent %d", h.Book, owed, lent[h.Book])
 		}

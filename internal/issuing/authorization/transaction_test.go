@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // A history is found by card, type, time, merchant and amount, in pages that add up.
@@ -30,7 +31,7 @@ func TestList(t *testing.T) {
 			t.Helper()
 			f.Book = ann.Book
 			page, err := p.List(ctx, f)
-			must(t, err)
+			check.OK(t, err)
 			var texts []string
 			for _, l := range page.Transactions {
 				texts = append(texts, fmt.Sprintf("%s %s", l.Type, l.Amount))
@@ -59,19 +60,19 @@ func TestList(t *testing.T) {
 			"beyond":       {authorization.Filter{Limit: 2, Offset: 6}, ""},
 			"unknown card": {authorization.Filter{Card: "card_x"}, ""},
 		} {
-			want(t, name, find(row.f), row.want)
+			check.Equal(t, name, find(row.f), row.want)
 		}
 		for name, f := range map[string]authorization.Filter{
 			"type": {Type: "gift"}, "a step": {Type: authorization.StepReversal}, "limit": {Limit: 101}, "offset": {Offset: -1}, "merchant": {Merchant: strings.Repeat("x", 101)},
 		} {
 			_, err := p.List(ctx, f)
-			wantCode(t, name, err, fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
 		}
 		_, err := p.List(ctx, authorization.Filter{Min: -1})
-		wantCode(t, "amount", err, fault.InvalidAmount)
+		check.Code(t, "amount", err, fault.InvalidAmount)
 		page, err := p.List(ctx, authorization.Filter{Book: bob.Book})
-		must(t, err)
-		want(t, "another's history", page.Total, 0)
+		check.OK(t, err)
+		check.Equal(t, "another's history", page.Total, 0)
 	})
 }
 
@@ -89,19 +90,19 @@ func TestTimeline(t *testing.T) {
 		p.forward(30 * day)
 		p.expire()
 		got, err := p.Get(ctx, ann.Book, d.Transaction)
-		must(t, err)
+		check.OK(t, err)
 		var steps []string
 		for _, s := range got.Timeline {
 			steps = append(steps, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", s.Type, s.Amount, s.Balance, s.Reason)))
 		}
-		want(t, "timeline", steps, []string{"authorization 10.00 90.00", "authorization 5.00 85.00", "refusal 20.00 85.00 exceeds_authorization", "reversal 2.00 87.00",
+		check.Equal(t, "timeline", steps, []string{"authorization 10.00 90.00", "authorization 5.00 85.00", "refusal 20.00 85.00 exceeds_authorization", "reversal 2.00 87.00",
 			"settlement 9.00 87.00", "refund 1.00 88.00", "expiry 4.00 92.00"})
-		want(t, "state", got.State, authorization.StateSettled)
+		check.Equal(t, "state", got.State, authorization.StateSettled)
 		for _, id := range []authorization.TransactionID{"", "txn_x", got.Timeline[0].Transaction} {
 			_, err := p.Get(ctx, bob.Book, id)
-			wantCode(t, "another's line", err, fault.NotFound)
+			check.Code(t, "another's line", err, fault.NotFound)
 		}
-		want(t, "events", types(p.events(ann)), []string{"transaction.authorized", "transaction.authorized", "transaction.settled", "transaction.refunded"})
+		check.Equal(t, "events", types(p.events(ann)), []string{"transaction.authorized", "transaction.authorized", "transaction.settled", "transaction.refunded"})
 	})
 }
 
@@ -113,7 +114,7 @@ func TestPresentedAt(t *testing.T) {
 		r.At = epoch.Add(-time.Hour)
 		d := p.pay(r, "")
 		got, err := p.Get(context.Background(), ann.Book, d.Transaction)
-		must(t, err)
+		check.OK(t, err)
 		if !got.PresentedAt.Equal(r.At) || !got.At.Equal(epoch) {
 			t.Errorf("presented at %s, came at %s", got.PresentedAt, got.At)
 		}

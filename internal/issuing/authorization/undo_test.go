@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // naming names a message of a card in an advice.
@@ -38,8 +39,8 @@ func TestPurchase(t *testing.T) {
 		}
 		r.Captured = false
 		_, err := p.Authorize(context.Background(), r)
-		wantCode(t, "an authorization under the key of a purchase", err, fault.IdempotencyConflict)
-		want(t, "lines", p.lines(c), []string{"settlement -30.00 70.00", "decline -70.01 70.00 insufficient_funds", "settlement -70.00 0.00"})
+		check.Code(t, "an authorization under the key of a purchase", err, fault.IdempotencyConflict)
+		check.Equal(t, "lines", p.lines(c), []string{"settlement -30.00 70.00", "decline -70.01 70.00 insufficient_funds", "settlement -70.00 0.00"})
 
 		single := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.Controls.SingleUse = true })
 		once := p.request(single, 1_000, ads)
@@ -77,7 +78,7 @@ func TestReversalOfOneMessage(t *testing.T) {
 		p.look(c, issuing.Active, 8_400, 500)
 		p.advise(p.Reverse, naming(c, taken.Key, 1_101), authorization.ReasonOverRefund)
 		back := p.advise(p.Reverse, naming(c, taken.Key, 0), authorization.ReasonNone)
-		want(t, "given back", back.Amount, usd(1_100))
+		check.Equal(t, "given back", back.Amount, usd(1_100))
 		p.advise(p.Reverse, naming(c, taken.Key, 0), authorization.ReasonNone)
 		p.advise(p.Refund, of(d, 1), authorization.ReasonOverRefund)
 		p.look(c, issuing.Active, 9_500, 500)
@@ -92,8 +93,8 @@ func TestReversalOfOneMessage(t *testing.T) {
 		p.advise(p.Reverse, undo, authorization.ReasonNone)
 		p.advise(p.Reverse, naming(c, undo.Key, 0), authorization.ReasonEnded)
 		now, err := p.Cards.Get(context.Background(), c.Holder, c.ID)
-		must(t, err)
-		want(t, "spent", now.Spent, usd(0))
+		check.OK(t, err)
+		check.Equal(t, "spent", now.Spent, usd(0))
 		p.look(c, issuing.Active, 10_000, 0)
 		p.verify()
 	})
@@ -114,10 +115,10 @@ func TestReversalOfPurchase(t *testing.T) {
 		r.Captured = true
 		p.pay(r, authorization.ReasonNone)
 		_, err := p.Cards.Terminate(context.Background(), c.Holder, issuing.Ending{Card: c.ID})
-		must(t, err)
+		check.OK(t, err)
 		before := p.posted(ann, "wallet/USD")
 		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
-		want(t, "paid to the wallet", p.posted(ann, "wallet/USD")-before, int64(4_000))
+		check.Equal(t, "paid to the wallet", p.posted(ann, "wallet/USD")-before, int64(4_000))
 		p.verify()
 	})
 }
@@ -135,10 +136,10 @@ func TestComplete(t *testing.T) {
 			if diff := cmp.Diff(d, again, ignore); diff != "" || !again.Repeated {
 				t.Errorf("again %t (-first +again):\n%s", again.Repeated, diff)
 			}
-			want(t, "booked", d.Amount, a.Amount)
+			check.Equal(t, "booked", d.Amount, a.Amount)
 			a.Amount.Minor++
 			_, err := p.Complete(context.Background(), a)
-			wantCode(t, "another amount", err, fault.IdempotencyConflict)
+			check.Code(t, "another amount", err, fault.IdempotencyConflict)
 			return a.Key
 		}
 		r := p.request(c, 2_000, ads)
@@ -166,7 +167,7 @@ func TestComplete(t *testing.T) {
 		p.look(c, issuing.Active, 5_500, 1_000)
 		for what, a := range map[string]authorization.Advice{"no key": naming(c, "x", 100), "nothing": naming(c, "x", 0)} {
 			_, err := p.Complete(context.Background(), a)
-			wantCode(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
+			check.Code(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
 		}
 		p.verify()
 	})

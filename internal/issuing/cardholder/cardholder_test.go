@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 var (
@@ -39,7 +40,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	t.Helper()
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := join(t, db, clock.NewManual(epoch))
-		must(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for _, o := range []cardholder.Owner{ann, bob} {
 				if err := ledger.OpenBook(ctx, tx, ledger.Book{ID: o.Book, Realm: o.Realm, OpenedAt: epoch}); err != nil {
 					return err
@@ -55,24 +56,10 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual) *process {
 	return &process{t: t, clock: base, Service: cardholder.New(cardholder.Deps{DB: db, Audit: audit.New(db), Clocks: clock.NewRealms(base)})}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
 func (p *process) create(o cardholder.Owner, name string) cardholder.Cardholder {
 	p.t.Helper()
 	c, err := p.Create(context.Background(), o, cardholder.NewPerson{Name: name, Address: home})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return c
 }
 
@@ -81,16 +68,16 @@ func TestPersons(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
 		made, err := p.Create(ctx, ann, cardholder.NewPerson{Name: "Zoë O'Neil", Email: "zoe@example.com", Reference: "emp-7", Address: home})
-		must(t, err)
+		check.OK(t, err)
 		got, err := p.Get(ctx, ann.Book, made.ID)
 		if diff := cmp.Diff(made, got); diff != "" || err != nil || made.State != cardholder.Pending || made.TierName() != cardholder.Anonymous {
 			t.Errorf("%v\n%s", err, diff)
 		}
 		for _, id := range []cardholder.ID{made.ID, "chd_01kad5q4m8p2r6t9v3x7z1b5dh", "", "x"} {
 			_, err := p.Get(ctx, bob.Book, id)
-			wantCode(t, string(id), err, fault.NotFound)
+			check.Code(t, string(id), err, fault.NotFound)
 			_, err = p.Recall(ctx, bob.Book, id)
-			wantCode(t, "remembered "+string(id), err, fault.NotFound)
+			check.Code(t, "remembered "+string(id), err, fault.NotFound)
 		}
 		var want []cardholder.ID
 		for _, name := range []string{"A", "B", "C"} {
@@ -99,9 +86,9 @@ func TestPersons(t *testing.T) {
 		slices.Reverse(want)
 		p.create(bob, "Other")
 		page, err := p.List(ctx, ann.Book, "", 2)
-		must(t, err)
+		check.OK(t, err)
 		next, err := p.List(ctx, ann.Book, page[1].ID, 10)
-		must(t, err)
+		check.OK(t, err)
 		var ids []cardholder.ID
 		for _, c := range append(page, next...) {
 			ids = append(ids, c.ID)
@@ -110,7 +97,7 @@ func TestPersons(t *testing.T) {
 			t.Error(diff)
 		}
 		_, err = p.List(ctx, ann.Book, "x", 2)
-		wantCode(t, "a wrong cursor", err, fault.InvalidCursor)
+		check.Code(t, "a wrong cursor", err, fault.InvalidCursor)
 	})
 }
 
@@ -134,7 +121,7 @@ func TestPersonsRefused(t *testing.T) {
 			n := cardholder.NewPerson{Name: "Ada", Address: home}
 			change(&n)
 			_, err := p.Create(t.Context(), ann, n)
-			wantCode(t, name, err, fault.InvalidRequest)
+			check.Code(t, name, err, fault.InvalidRequest)
 		}
 		all, err := p.List(t.Context(), ann.Book, "", 10)
 		if err != nil || len(all) != 0 {
@@ -163,7 +150,7 @@ func TestStates(t *testing.T) {
 				c := p.create(ann, "Ada")
 				for _, s := range way[from] {
 					_, err := p.Judge(ctx, house, cardholder.Judgement{ID: c.ID, State: s, Tier: tier[s]})
-					must(t, err)
+					check.OK(t, err)
 				}
 				got, err := p.Judge(ctx, house, cardholder.Judgement{ID: c.ID, State: to, Tier: tier[to], Reason: "seen"})
 				switch {
@@ -172,9 +159,9 @@ func TestStates(t *testing.T) {
 						t.Errorf("%s to %s: %+v, %v", from, to, got, err)
 					}
 				case to == cardholder.Pending:
-					wantCode(t, string(from)+" to pending", err, fault.InvalidRequest)
+					check.Code(t, string(from)+" to pending", err, fault.InvalidRequest)
 				default:
-					wantCode(t, string(from)+" to "+string(to), err, fault.InvalidState)
+					check.Code(t, string(from)+" to "+string(to), err, fault.InvalidState)
 				}
 			}
 		}
@@ -193,7 +180,7 @@ func TestStates(t *testing.T) {
 			"long reason":        {house, cardholder.Judgement{ID: c.ID, State: cardholder.Rejected, Reason: strings.Repeat("r", 201)}, fault.InvalidRequest},
 		} {
 			_, err := p.Judge(ctx, row.o, row.j)
-			wantCode(t, name, err, row.want)
+			check.Code(t, name, err, row.want)
 		}
 	})
 }
@@ -203,7 +190,7 @@ func TestTiers(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, q := t.Context(), join(t, p.DB, p.clock)
 		all, err := q.Tiers(ctx)
-		must(t, err)
+		check.OK(t, err)
 		if len(all) != 3 || all[0].Name != cardholder.Anonymous || all[1].Name != "basic" || all[2].Name != "business" || len(all[2].Limits) != 0 {
 			t.Errorf("%+v", all)
 		}
@@ -211,7 +198,7 @@ func TestTiers(t *testing.T) {
 		name := func(r *process) string {
 			t.Helper()
 			tier, err := r.TierOf(ctx, ann.Book, ada.ID)
-			must(t, err)
+			check.OK(t, err)
 			return tier.Name
 		}
 		if name(p) != cardholder.Anonymous || name(q) != cardholder.Anonymous {
@@ -220,9 +207,9 @@ func TestTiers(t *testing.T) {
 		gold := cardholder.Tier{Name: "gold", Currency: money.EUR, MaxCards: 3,
 			Limits: []spending.Limit{{Window: spending.PerYear, Count: 9}, {Window: spending.PerDay, Amount: money.New(100, money.EUR)}}}
 		kept, err := p.PutTier(ctx, cardholder.TierChange{Tier: gold, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Judge(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Verified, Tier: "gold"})
-		must(t, err)
+		check.OK(t, err)
 		if name(p) != "gold" || name(q) != cardholder.Anonymous {
 			t.Error("the process that verified her knows at once, the other does not yet")
 		}
@@ -233,7 +220,7 @@ func TestTiers(t *testing.T) {
 		}
 		anonymous := cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD}
 		_, err = p.PutTier(ctx, cardholder.TierChange{Tier: anonymous, Actor: "op/1"})
-		must(t, err)
+		check.OK(t, err)
 		if now, err := p.TierOf(ctx, ann.Book, ""); err != nil || len(now.Limits) != 0 {
 			t.Errorf("%+v, %v", now, err)
 		}
@@ -250,10 +237,10 @@ func TestTiers(t *testing.T) {
 			tier := gold
 			row.change(&tier)
 			_, err := p.PutTier(ctx, cardholder.TierChange{Tier: tier, Actor: "op/1"})
-			wantCode(t, what, err, row.want)
+			check.Code(t, what, err, row.want)
 		}
 		_, err = p.Tier(ctx, "silver")
-		wantCode(t, "no tier", err, fault.NotFound)
+		check.Code(t, "no tier", err, fault.NotFound)
 	})
 }
 
@@ -263,17 +250,17 @@ func TestAudit(t *testing.T) {
 		ctx, no := t.Context(), fault.New(fault.Unavailable, "no answer")
 		refuse := func(cardholder.Cardholder) ([]storage.Effect, error) { return nil, no }
 		_, err := p.Create(ctx, ann, cardholder.NewPerson{Name: "Ada", Address: home, Also: refuse})
-		wantCode(t, "create", err, fault.Unavailable)
+		check.Code(t, "create", err, fault.Unavailable)
 		ada := p.create(ann, "Ada")
 		_, err = p.Judge(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Also: refuse})
-		wantCode(t, "judge", err, fault.Unavailable)
+		check.Code(t, "judge", err, fault.Unavailable)
 		_, err = p.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: "x", Currency: money.USD}, Actor: "op/1",
 			Also: func(cardholder.Tier) ([]storage.Effect, error) { return nil, no }})
-		wantCode(t, "tier", err, fault.Unavailable)
+		check.Code(t, "tier", err, fault.Unavailable)
 		_, err = p.Judge(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Verified, Tier: "basic", Reason: "passport 4111 1111 1111 1111"})
-		must(t, err)
+		check.OK(t, err)
 		entries, err := p.Audit.List(ctx, audit.Filter{Book: string(ann.Book)})
-		must(t, err)
+		check.OK(t, err)
 		var got []string
 		for _, e := range entries {
 			got = append(got, e.Actor+" "+e.Action+" "+e.Detail["state"]+" "+e.Detail["reason"])

@@ -2,7 +2,6 @@ package dispute
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -84,14 +83,14 @@ func (s *Service) current(ctx context.Context, book ledger.BookID, dispute ID) (
 	if err != nil || d.DueAt.IsZero() || s.Clocks.Now(d.Realm).Before(d.DueAt) {
 		return d, err
 	}
-	if _, err := s.lapse(ctx, d); err != nil {
+	if _, err := s.lapse(ctx, d.Realm, d); err != nil {
 		return d, err
 	}
 	return s.Find(ctx, book, dispute)
 }
 
 // lapse moves a dispute on whose time is over. It reports whether this call did.
-func (s *Service) lapse(ctx context.Context, d Dispute) (bool, error) {
+func (s *Service) lapse(ctx context.Context, _ realm.Realm, d Dispute) (bool, error) {
 	_, to := s.Policy.due(d.State, d.DueAt)
 	_, err := s.move(ctx, d, &Step{Book: d.Book, Dispute: d.ID, To: to, Words: "the time was over", Actor: "job/dispute.expire"})
 	if stale(err) {
@@ -212,42 +211,19 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 	return gave, err
 }
 
-// Bounds of one sweep, in each realm.
-const (
-	sweepSize  = 200
-	sweepPages = 20
-)
+// sweepPage bounds the disputes that a sweep reads at a time.
+const sweepPage = 200
 
 // Expire moves the disputes on whose time is over, by the clock of each realm. It returns
 // how many; one that cannot be moved does not keep the others from it.
-func (s *Service) Expire(ctx context.Context) (int, error) {
-	done, errs := 0, []error(nil)
-	for _, r := range realm.All() {
-		after := Dispute{}
-		for range sweepPages {
-			due, err := storage.All(ctx, s.DB, scanDispute, listDue, string(r), storage.Micros(s.Clocks.Now(r)), orZero(after.DueAt), string(after.Book), string(after.ID), sweepSize)
-			if err != nil {
-				return done, fmt.Errorf("find disputes that are due: %w", err)
-			}
-			for _, d := range due {
-				did, err := s.lapse(ctx, d)
-				if did {
-					done++
-				}
-				errs = append(errs, err)
-			}
-			if len(due) < sweepSize {
-				break
-			}
-			after = due[len(due)-1]
-		}
-	}
-	return done, errors.Join(errs...)
-}
+func (s *Service) Expire(ctx context.Context) (int, error) { return s.expiry.Run(ctx) }
 
-func orZero(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
+// due lists disputes whose time is over, in that order.
+func (s *Service) due(ctx context.Context, r realm.Realm, after Dispute, most int) ([]Dispute, error) {
+	due, err := storage.All(ctx, s.DB, scanDispute, listDue, string(r), storage.Micros(s.Clocks.Now(r)),
+		storage.Micros(after.DueAt), string(after.Book), string(after.ID), most)
+	if err != nil {
+		return nil, fmt.Errorf("find disputes that are due: %w", err)
 	}
-	return storage.Micros(t)
+	return due, nil
 }

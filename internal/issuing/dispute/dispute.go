@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/sweep"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -167,10 +168,17 @@ type Deps struct {
 }
 
 // Service is the disputes of one installation. It is safe for concurrent use.
-type Service struct{ Deps }
+type Service struct {
+	Deps
+	expiry sweep.Sweep[Dispute]
+}
 
 // New returns the service.
-func New(d Deps) *Service { return &Service{d} }
+func New(d Deps) *Service {
+	s := &Service{Deps: d}
+	s.expiry = sweep.Sweep[Dispute]{Page: sweepPage, AtOnce: 1, Due: s.due, End: s.lapse}
+	return s
+}
 
 // The kinds of the ledger's transactions.
 const (

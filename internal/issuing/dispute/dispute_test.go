@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The transition table, in full.
@@ -40,7 +41,7 @@ func TestMoney(t *testing.T) {
 		first, second, third := p.buy(card, 3_000), p.buy(card, 2_000), p.buy(card, 1_000)
 		p.look(card, 4_000, 0, 6_000, 0)
 		d := p.open(first, 0)
-		want(t, "all of it", d.Amount, usd(3_000))
+		check.Equal(t, "all of it", d.Amount, usd(3_000))
 		p.look(card, 7_000, 3_000, 6_000, 0)
 		p.move(p.move(d, dispute.UnderReview), dispute.Represented)
 		p.look(card, 7_000, 3_000, 6_000, 0)
@@ -54,9 +55,9 @@ func TestMoney(t *testing.T) {
 		p.move(d, dispute.Withdrawn)
 		p.look(card, 7_000, 0, 3_000, 0)
 		now, err := p.Cards.Get(t.Context(), ann, card)
-		must(t, err)
-		want(t, "spent", now.Spent, usd(3_000))
-		want(t, "events", p.told(), []string{"dispute.opened", "dispute.under_review", "dispute.represented", "dispute.won", "dispute.opened", "dispute.lost",
+		check.OK(t, err)
+		check.Equal(t, "spent", now.Spent, usd(3_000))
+		check.Equal(t, "events", p.told(), []string{"dispute.opened", "dispute.under_review", "dispute.represented", "dispute.won", "dispute.opened", "dispute.lost",
 			"dispute.opened", "dispute.withdrawn"})
 		p.verify()
 	})
@@ -70,20 +71,20 @@ func TestLostAfterSpending(t *testing.T) {
 		d := p.open(p.buy(card, 10_000), 0)
 		p.buy(card, 9_000)
 		_, err := p.Cards.Freeze(t.Context(), ann, issuing.Step{Card: card})
-		must(t, err)
+		check.OK(t, err)
 		p.move(d, dispute.Lost)
 		p.look(card, 0, 0, 19_000, 9_000)
 		_, err = p.Cards.Fund(t.Context(), ann, issuing.Transfer{Card: card, Amount: usd(1_000)})
-		must(t, err)
+		check.OK(t, err)
 		p.look(card, 1_000, 0, 19_000, 0)
 
 		gone := p.issue(5_000)
 		d = p.open(p.buy(gone, 5_000), 0)
 		_, err = p.Cards.Terminate(t.Context(), ann, issuing.Ending{Card: gone})
-		must(t, err)
+		check.OK(t, err)
 		before := p.posted("wallet/USD")
 		p.move(d, dispute.Lost)
-		want(t, "what the wallet gave back", before-p.posted("wallet/USD"), 5_000)
+		check.Equal(t, "what the wallet gave back", before-p.posted("wallet/USD"), 5_000)
 		p.verify()
 	})
 }
@@ -112,7 +113,7 @@ func TestRefunds(t *testing.T) {
 		payment := p.buy(card, 3_000)
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(1_000)}, "")
 		_, err := p.Open(t.Context(), dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.Fraud, Amount: usd(2_001)})
-		wantCode(t, "more than is left", err, fault.InvalidAmount)
+		check.Code(t, "more than is left", err, fault.InvalidAmount)
 		d := p.open(payment, 1_500)
 		p.look(card, 9_500, 1_500, 2_000, 0)
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(2_001)}, authorization.ReasonOverRefund)
@@ -122,14 +123,14 @@ func TestRefunds(t *testing.T) {
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(600)}, "")
 		p.look(card, 10_000, 900, 900, 0)
 		now, err := p.Find(t.Context(), ann.Book, d.ID)
-		must(t, err)
-		want(t, "what is left", []any{now.Left(), now.Refunded, now.State}, []any{usd(900), usd(600), dispute.Opened})
+		check.OK(t, err)
+		check.Equal(t, "what is left", []any{now.Left(), now.Refunded, now.State}, []any{usd(900), usd(600), dispute.Opened})
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment}, "") // all that was not refunded
 		p.look(card, 10_000, 0, 0, 0)
 		now, err = p.Find(t.Context(), ann.Book, d.ID)
-		must(t, err)
-		want(t, "the dispute", []any{now.State, now.Decision}, []any{dispute.Won, "the merchant refunded it"})
-		want(t, "events", p.told(), []string{"dispute.opened", "dispute.refunded", "dispute.won"})
+		check.OK(t, err)
+		check.Equal(t, "the dispute", []any{now.State, now.Decision}, []any{dispute.Won, "the merchant refunded it"})
+		check.Equal(t, "events", p.told(), []string{"dispute.opened", "dispute.refunded", "dispute.won"})
 
 		won := p.buy(card, 1_000)
 		p.move(p.open(won, 800), dispute.Won)
@@ -146,21 +147,21 @@ func TestReversalGivesWay(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		card := p.issue(5_000)
 		d, err := p.Payments.Authorize(t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: "purchase", Amount: usd(1_000), Merchant: ads, Captured: true})
-		must(t, err)
+		check.OK(t, err)
 		p.look(card, 4_000, 0, 1_000, 0)
 		p.open(d.ID, 800)
 		p.look(card, 4_800, 800, 1_000, 0)
 		undo := authorization.Advice{Book: ann.Book, Original: "purchase", Key: "undo"}
 		for range 2 {
 			undone, err := p.Payments.Reverse(t.Context(), undo)
-			must(t, err)
-			want(t, "reason", undone.Reason, authorization.ReasonNone)
+			check.OK(t, err)
+			check.Equal(t, "reason", undone.Reason, authorization.ReasonNone)
 			p.look(card, 5_000, 0, 0, 0)
 		}
 
 		// What a dispute gave back for good is not given back again.
 		d, err = p.Payments.Authorize(t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: "second", Amount: usd(1_000), Merchant: ads, Captured: true})
-		must(t, err)
+		check.OK(t, err)
 		p.move(p.open(d.ID, 700), dispute.Won)
 		p.advise(p.Payments.Reverse, authorization.Advice{Original: "second", Amount: usd(301)}, authorization.ReasonOverRefund)
 		p.advise(p.Payments.Reverse, authorization.Advice{Original: "second"}, authorization.ReasonNone)
@@ -192,31 +193,31 @@ func TestRefusals(t *testing.T) {
 			o := open
 			row.change(&o)
 			_, err := p.Open(ctx, o)
-			wantCode(t, name, err, row.code)
+			check.Code(t, name, err, row.code)
 		}
 		held, err := p.Payments.Authorize(ctx, authorization.Request{Book: ann.Book, Card: card, Key: p.key(), Amount: usd(100), Merchant: ads})
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Open(ctx, dispute.Opening{Holder: ann, Payment: held.ID, Reason: dispute.Fraud})
-		wantCode(t, "not captured", err, fault.InvalidState)
+		check.Code(t, "not captured", err, fault.InvalidState)
 		d := p.open(payment, 400)
 		_, err = p.Open(ctx, dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.Fraud, Amount: usd(100)})
-		wantCode(t, "again", err, fault.AlreadyExists)
+		check.Code(t, "again", err, fault.AlreadyExists)
 		p.move(d, dispute.Withdrawn)
 		d = p.open(payment, 0)
 		_, err = p.Move(ctx, dispute.Step{Book: ann.Book, Dispute: d.ID, To: dispute.Lost, Actor: "op/1"})
-		wantCode(t, "lost without a word", err, fault.InvalidRequest)
+		check.Code(t, "lost without a word", err, fault.InvalidRequest)
 		_, err = p.Move(ctx, dispute.Step{Book: bob.Book, Dispute: d.ID, To: dispute.Won, Actor: "op/1"})
-		wantCode(t, "in another book", err, fault.NotFound)
+		check.Code(t, "in another book", err, fault.NotFound)
 		p.move(d, dispute.Lost)
 		p.move(d, dispute.Lost) // the same again changes nothing
 		_, err = p.Move(ctx, dispute.Step{Book: ann.Book, Dispute: d.ID, To: dispute.Won, Actor: "op/1"})
-		wantCode(t, "won after it was lost", err, fault.InvalidState)
+		check.Code(t, "won after it was lost", err, fault.InvalidState)
 		_, err = p.Open(ctx, open)
-		wantCode(t, "after it was in vain", err, fault.AlreadyExists)
+		check.Code(t, "after it was in vain", err, fault.AlreadyExists)
 		late := p.buy(card, 500)
 		p.clock.Advance(120*day + time.Microsecond)
 		_, err = p.Open(ctx, dispute.Opening{Holder: ann, Payment: late, Reason: dispute.Fraud})
-		wantCode(t, "too late", err, fault.InvalidState)
+		check.Code(t, "too late", err, fault.InvalidState)
 		p.verify()
 	})
 }
@@ -231,11 +232,11 @@ func TestTime(t *testing.T) {
 		expect := func(moved int, state dispute.State) {
 			t.Helper()
 			n, err := p.Expire(t.Context())
-			must(t, err)
-			want(t, "moved on", n, moved)
+			check.OK(t, err)
+			check.Equal(t, "moved on", n, moved)
 			now, err := p.Find(t.Context(), ann.Book, d.ID)
-			must(t, err)
-			want(t, "state", now.State, state)
+			check.OK(t, err)
+			check.Equal(t, "state", now.State, state)
 		}
 		p.clock.Advance(30*day - time.Microsecond)
 		expect(0, dispute.Opened)
@@ -244,7 +245,7 @@ func TestTime(t *testing.T) {
 		p.move(other, dispute.Represented)
 		p.clock.Advance(30 * day)
 		_, err := p.Move(t.Context(), dispute.Step{Book: ann.Book, Dispute: other.ID, To: dispute.Won, Actor: "op/1"})
-		wantCode(t, "won when it was lost by time", err, fault.InvalidState)
+		check.Code(t, "won when it was lost by time", err, fault.InvalidState)
 		p.clock.Advance(15 * day)
 		expect(1, dispute.Won)
 		p.look(card, 9_000, 0, 1_000, 0)
@@ -257,34 +258,34 @@ func TestEvidence(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, secret := t.Context(), "the parcel never came to Elm Street"
 		d, err := p.Open(ctx, dispute.Opening{Holder: ann, Payment: p.buy(p.issue(10_000), 1_000), Reason: dispute.NotReceived, Text: secret})
-		must(t, err)
+		check.OK(t, err)
 		add := func(media string, content []byte) error {
 			_, err := p.Add(ctx, dispute.Addition{Book: ann.Book, Dispute: d.ID, Evidence: dispute.Evidence{MediaType: media, Content: content}, Actor: "seed/ann"})
 			return err
 		}
 		paper := []byte("%PDF-1.4 " + secret)
-		must(t, add("application/pdf", paper))
-		wantCode(t, "a program", add("application/x-sh", paper), fault.InvalidRequest)
-		wantCode(t, "what is no picture", add("image/png", paper), fault.InvalidRequest)
-		wantCode(t, "nothing", add("text/plain", nil), fault.InvalidRequest)
-		wantCode(t, "too large", add("application/pdf", append(paper, make([]byte, dispute.MaxFile)...)), fault.InvalidRequest)
+		check.OK(t, add("application/pdf", paper))
+		check.Code(t, "a program", add("application/x-sh", paper), fault.InvalidRequest)
+		check.Code(t, "what is no picture", add("image/png", paper), fault.InvalidRequest)
+		check.Code(t, "nothing", add("text/plain", nil), fault.InvalidRequest)
+		check.Code(t, "too large", add("application/pdf", append(paper, make([]byte, dispute.MaxFile)...)), fault.InvalidRequest)
 		got, err := p.Read(ctx, dispute.Reading{Book: ann.Book, Dispute: d.ID, Place: 2, Actor: "op/1"})
-		must(t, err)
-		want(t, "the file", string(got.Content), string(paper))
+		check.OK(t, err)
+		check.Equal(t, "the file", string(got.Content), string(paper))
 		_, err = p.Read(ctx, dispute.Reading{Book: ann.Book, Dispute: d.ID, Place: 3, Actor: "op/1"})
-		wantCode(t, "no such piece", err, fault.NotFound)
+		check.Code(t, "no such piece", err, fault.NotFound)
 		_, err = p.Read(ctx, dispute.Reading{Book: bob.Book, Dispute: d.ID, Place: 1, Actor: "op/1"})
-		wantCode(t, "another's", err, fault.NotFound)
+		check.Code(t, "another's", err, fault.NotFound)
 		list, err := p.Evidence(ctx, ann.Book, d.ID)
-		must(t, err)
-		want(t, "list", fmt.Sprint(len(list), list[0].MediaType, list[1].Size), fmt.Sprint(2, "text/plain", len(paper)))
+		check.OK(t, err)
+		check.Equal(t, "list", fmt.Sprint(len(list), list[0].MediaType, list[1].Size), fmt.Sprint(2, "text/plain", len(paper)))
 		for range dispute.MaxEvidence - 2 {
-			must(t, add("text/plain", []byte("more")))
+			check.OK(t, add("text/plain", []byte("more")))
 		}
-		wantCode(t, "too many", add("text/plain", []byte("more")), fault.QuotaExceeded)
+		check.Code(t, "too many", add("text/plain", []byte("more")), fault.QuotaExceeded)
 		p.move(d, dispute.Won)
-		wantCode(t, "once it is decided", add("text/plain", []byte("more")), fault.InvalidState)
-		must(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		check.Code(t, "once it is decided", add("text/plain", []byte("more")), fault.InvalidState)
+		check.OK(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 			tables, err := storage.Tables(ctx, q)
 			for _, table := range tables {
 				err = table.Each(ctx, q, func(row []any) error {
@@ -320,7 +321,7 @@ func TestAtOnce(t *testing.T) {
 				})
 			}
 			group.Wait()
-			want(t, "opened", len(opened), 1)
+			check.Equal(t, "opened", len(opened), 1)
 			d := <-opened
 			keys := []string{p.key(), p.key(), p.key(), p.key()}
 			for i, to := range []dispute.State{dispute.Won, dispute.Lost, dispute.Withdrawn, dispute.UnderReview} {
@@ -369,12 +370,12 @@ func TestNeverMoreThanCaptured(t *testing.T) {
 				}
 			case 1:
 				_, err := p.Payments.Refund(ctx, authorization.Advice{Book: ann.Book, Payment: payment, Key: p.key(), Amount: usd(int64(dice.IntN(900)))})
-				must(t, err)
+				check.OK(t, err)
 			case 2:
 				for id := range all {
 					to := dispute.States()[dice.IntN(len(dispute.States()))]
 					if _, err := p.Move(ctx, dispute.Step{Book: ann.Book, Dispute: id, To: to, Words: "so", Actor: "op/1"}); err != nil {
-						wantCode(t, "move", err, fault.InvalidState)
+						check.Code(t, "move", err, fault.InvalidState)
 					}
 					break
 				}
@@ -384,8 +385,8 @@ func TestNeverMoreThanCaptured(t *testing.T) {
 		}
 		given, open := map[authorization.ID]int64{}, int64(0)
 		found, err := p.List(ctx, dispute.Filter{Book: ann.Book, Limit: dispute.MaxPage})
-		must(t, err)
-		want(t, "disputes", len(found), len(all))
+		check.OK(t, err)
+		check.Equal(t, "disputes", len(found), len(all))
 		for _, d := range found {
 			if d.State.Open() {
 				open += d.Left().Minor
@@ -394,18 +395,18 @@ func TestNeverMoreThanCaptured(t *testing.T) {
 				given[d.Payment] += d.Left().Minor
 			}
 		}
-		want(t, "on the account of open disputes", p.posted("card.disputed/USD"), open)
+		check.Equal(t, "on the account of open disputes", p.posted("card.disputed/USD"), open)
 		for _, payment := range slices.Compact(slices.Sorted(slices.Values(payments))) {
 			paid, err := p.Payments.Paid(ctx, ann.Book, payment)
-			must(t, err)
+			check.OK(t, err)
 			page, err := p.Payments.List(ctx, authorization.Filter{Book: ann.Book, Type: authorization.TypeRefund, Limit: authorization.MaxPerPage})
-			must(t, err)
+			check.OK(t, err)
 			for _, line := range page.Transactions {
 				if line.Payment == payment {
 					given[payment] += line.Amount.Minor
 				}
 			}
-			want(t, "counted as given back", paid.Returned.Minor, given[payment])
+			check.Equal(t, "counted as given back", paid.Returned.Minor, given[payment])
 			if given[payment] > paid.Captured.Minor {
 				t.Errorf("%s: captured %s, given back %d", payment, paid.Captured, given[payment])
 			}

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -20,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -59,27 +58,6 @@ func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 func (p *process) key() string {
@@ -90,7 +68,7 @@ func (p *process) key() string {
 func (p *process) issue(minor int64) issuing.CardID {
 	p.t.Helper()
 	card, err := p.Cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return card.ID
 }
 
@@ -98,7 +76,7 @@ func (p *process) issue(minor int64) issuing.CardID {
 func (p *process) buy(card issuing.CardID, minor int64) authorization.ID {
 	p.t.Helper()
 	d, err := p.Payments.Authorize(context.Background(), authorization.Request{Book: ann.Book, Card: card, Key: p.key(), Amount: usd(minor), Merchant: ads})
-	must(p.t, err)
+	check.OK(p.t, err)
 	p.advise(p.Payments.Capture, authorization.Advice{Payment: d.ID}, "")
 	return d.ID
 }
@@ -107,22 +85,22 @@ func (p *process) advise(do func(context.Context, authorization.Advice) (authori
 	p.t.Helper()
 	a.Book, a.Key = ann.Book, p.key()
 	d, err := do(context.Background(), a)
-	must(p.t, err)
-	want(p.t, "reason", d.Reason, reason)
+	check.OK(p.t, err)
+	check.Equal(p.t, "reason", d.Reason, reason)
 }
 
 func (p *process) open(payment authorization.ID, minor int64) dispute.Dispute {
 	p.t.Helper()
 	d, err := p.Open(context.Background(), dispute.Opening{Holder: ann, Payment: payment, Reason: dispute.NotReceived, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return d
 }
 
 func (p *process) move(d dispute.Dispute, to dispute.State) dispute.Dispute {
 	p.t.Helper()
 	moved, err := p.Move(context.Background(), dispute.Step{Book: d.Book, Dispute: d.ID, To: to, Words: "as decided", Actor: "op/1"})
-	must(p.t, err)
-	want(p.t, "state", moved.State, to)
+	check.OK(p.t, err)
+	check.Equal(p.t, "state", moved.State, to)
 	return moved
 }
 
@@ -130,8 +108,8 @@ func (p *process) move(d dispute.Dispute, to dispute.State) dispute.Dispute {
 func (p *process) look(card issuing.CardID, balance, disputed, settled, owed int64) {
 	p.t.Helper()
 	now, err := p.Cards.Get(context.Background(), ann, card)
-	must(p.t, err)
-	want(p.t, "balance, disputed, settled, owed", []int64{now.Balance.Minor, p.posted("card.disputed/USD"), p.posted("card.settlement/USD"), p.posted("card.receivable/USD")},
+	check.OK(p.t, err)
+	check.Equal(p.t, "balance, disputed, settled, owed", []int64{now.Balance.Minor, p.posted("card.disputed/USD"), p.posted("card.settlement/USD"), p.posted("card.receivable/USD")},
 		[]int64{balance, disputed, settled, owed})
 }
 
@@ -141,15 +119,15 @@ func (p *process) posted(account ledger.AccountID) int64 {
 	if fault.CodeOf(err) == fault.NotFound {
 		return 0
 	}
-	must(p.t, err)
+	check.OK(p.t, err)
 	return a.Posted().Minor
 }
 
 func (p *process) verify() {
 	p.t.Helper()
-	must(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
+	check.OK(p.t, p.DB.Snapshot(context.Background(), func(ctx context.Context, q storage.Queryer) error {
 		report, err := ledger.Verify(ctx, q, nil)
-		want(p.t, "problems of the books", report.Problems, nil)
+		check.Equal(p.t, "problems of the books", report.Problems, nil)
 		return err
 	}))
 }
@@ -158,7 +136,7 @@ func (p *process) verify() {
 func (p *process) told() (types []string) {
 	p.t.Helper()
 	events, err := p.Outbox.List(context.Background(), webhook.EventFilter{Book: ann.Book, Limit: webhook.MaxLimit})
-	must(p.t, err)
+	check.OK(p.t, err)
 	for _, e := range events {
 		if len(e.Type) > 8 && e.Type[:8] == "dispute." {
 			types = append([]string{e.Type}, types...)

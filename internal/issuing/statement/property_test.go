@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // history is a random life of a wallet and its cards.
@@ -64,7 +65,7 @@ func (h *history) refusable(err error) {
 	switch fault.CodeOf(err) {
 	case "", fault.InvalidState, fault.InsufficientFunds, fault.InvalidAmount, fault.NotFound:
 	default:
-		must(h.t, err)
+		check.OK(h.t, err)
 	}
 }
 
@@ -111,14 +112,14 @@ func (h *history) step() {
 		}
 	case 13:
 		d, err := h.Payments.StandIn(ctx, authorization.Advice{Book: ann.Book, Card: card, Amount: usd(amount * 2), Merchant: merchant, Key: h.key()})
-		must(h.t, err)
+		check.OK(h.t, err)
 		h.paid = append(h.paid, d)
 	case 14:
 		h.clock.Advance(time.Duration(h.dice.Int64N(int64(12 * day))))
 		_, err := h.Payments.Expire(ctx)
-		must(h.t, err)
+		check.OK(h.t, err)
 		_, err = h.Cards.Expire(ctx)
-		must(h.t, err)
+		check.OK(h.t, err)
 	}
 }
 
@@ -139,15 +140,15 @@ func (h *history) compare() {
 	for _, subject := range h.subjects() {
 		h.check(subject)
 		months, _, err := h.Months(h.t.Context(), ann, subject, statement.Page{Skip: 0, Limit: statement.MaxMonths})
-		must(h.t, err)
+		check.OK(h.t, err)
 		for _, st := range months {
 			ends[st.Month.String()] += st.Closing.Posted.Minor
 		}
 	}
 	for month, sum := range ends {
 		m, err := statement.ParseMonth(month)
-		must(h.t, err)
-		want(h.t, "the rest of the book at the end of "+month, h.rest(m), sum)
+		check.OK(h.t, err)
+		check.Equal(h.t, "the rest of the book at the end of "+month, h.rest(m), sum)
 	}
 }
 
@@ -165,10 +166,10 @@ func (h *history) rest(m statement.Month) (sum int64) {
 	h.t.Helper()
 	for _, prefix := range []string{"wallet.", "card."} {
 		found, err := h.Books.ListAccounts(h.t.Context(), ann.Book, prefix, "", ledger.MaxPage)
-		must(h.t, err)
+		check.OK(h.t, err)
 		for _, a := range found {
 			posted, _, err := h.Books.BalanceAt(h.t.Context(), a, m.Until().Add(-time.Microsecond))
-			must(h.t, err)
+			check.OK(h.t, err)
 			if a.Side == ledger.Debit {
 				sum += posted.Minor
 			} else {
@@ -184,19 +185,19 @@ func (h *history) rest(m statement.Month) (sum int64) {
 func (h *history) check(subject statement.Subject) {
 	h.t.Helper()
 	months, total, err := h.Months(h.t.Context(), ann, subject, statement.Page{Skip: 0, Limit: statement.MaxMonths})
-	must(h.t, err)
-	want(h.t, "months", len(months), total)
+	check.OK(h.t, err)
+	check.Equal(h.t, "months", len(months), total)
 	before := statement.Money{Posted: usd(0), Held: usd(0)}
 	for i := range months {
 		m := months[len(months)-1-i].Month
 		st, err := h.Get(h.t.Context(), ann, subject, m)
-		must(h.t, err)
+		check.OK(h.t, err)
 		name := fmt.Sprint(subject, " ", m)
-		want(h.t, name+": begins with", st.Opening, before)
+		check.Equal(h.t, name+": begins with", st.Opening, before)
 		all := h.movements(&st, 1+h.dice.IntN(40))
-		want(h.t, name+": movements", int64(len(all)), st.Count)
+		check.Equal(h.t, name+": movements", int64(len(all)), st.Count)
 		before = h.follow(name, &st, all)
-		want(h.t, name+": ends with", st.Closing, before)
+		check.Equal(h.t, name+": ends with", st.Closing, before)
 		if diff := cmp.Diff(all, h.movements(&st, statement.MaxPage)); diff != "" {
 			h.t.Errorf("%s: pages of another size are other movements:\n%s", name, diff)
 		}
@@ -231,11 +232,11 @@ func (h *history) follow(name string, st *statement.Statement, all []statement.M
 			h.t.Fatalf("%s: a %s with a fee of %s", name, v.Kind, v.Fee)
 		}
 	}
-	want(h.t, name+": kinds with totals", len(st.Totals), len(totals))
+	check.Equal(h.t, name+": kinds with totals", len(st.Totals), len(totals))
 	for _, t := range st.Totals {
-		want(h.t, name+": total", t, totals[t.Kind])
+		check.Equal(h.t, name+": total", t, totals[t.Kind])
 	}
-	want(h.t, name+": fees", st.Fees, usd(kept))
+	check.Equal(h.t, name+": fees", st.Fees, usd(kept))
 	return now
 }
 
@@ -246,8 +247,8 @@ func (h *history) keep(name string, st *statement.Statement) {
 		return
 	}
 	var sheet, paper bytes.Buffer
-	must(h.t, h.WriteCSV(h.t.Context(), &sheet, st))
-	must(h.t, h.WritePDF(h.t.Context(), &paper, st))
+	check.OK(h.t, h.WriteCSV(h.t.Context(), &sheet, st))
+	check.OK(h.t, h.WritePDF(h.t.Context(), &paper, st))
 	if now := sheet.String() + paper.String(); h.finals[name] == "" {
 		h.finals[name] = now
 	} else if h.finals[name] != now {

@@ -7,11 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -21,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/issuer"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -67,27 +65,6 @@ func eachEngine(t *testing.T, test func(t *testing.T, p *process)) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-func wantCode(t testing.TB, what string, err error, want fault.Code) {
-	t.Helper()
-	if got := fault.CodeOf(err); got != want {
-		t.Errorf("%s: %q (%v), want %q", what, got, err, want)
-	}
-}
-
 func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 func (p *process) key() string {
@@ -98,7 +75,7 @@ func (p *process) key() string {
 func (p *process) load(minor int64) {
 	p.t.Helper()
 	_, err := p.Wallets.Load(context.Background(), wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: usd(minor), Reference: p.key(), Actor: "op/1"})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 // deposit credits what a chain paid, less a fee, or takes it back.
@@ -112,26 +89,26 @@ func (p *process) deposit(minor, fee int64, back bool) {
 		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: from.ID, Amount: usd(minor), Forced: true}, {Debit: kept.ID, Credit: from.ID, Amount: usd(fee)}}
 	}
 	_, err := p.Books.Submit(context.Background(), op)
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 func (p *process) issue(minor int64) issuing.CardID {
 	p.t.Helper()
 	card, err := p.Cards.Issue(context.Background(), ann, issuing.NewCard{BIN: "491653", Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return card.ID
 }
 
 func (p *process) fund(card issuing.CardID, minor int64) {
 	p.t.Helper()
 	_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: card, Amount: usd(minor)})
-	must(p.t, err)
+	check.OK(p.t, err)
 }
 
 func (p *process) pay(card issuing.CardID, minor int64, m authorization.Merchant) authorization.Decision {
 	p.t.Helper()
 	d, err := p.Payments.Authorize(context.Background(), authorization.Request{Book: ann.Book, Card: card, Key: p.key(), Amount: usd(minor), Merchant: m})
-	must(p.t, err)
+	check.OK(p.t, err)
 	return d
 }
 
@@ -142,16 +119,16 @@ func (p *process) advise(do sender, a authorization.Advice) authorization.Decisi
 	p.t.Helper()
 	a.Book, a.Key = ann.Book, p.key()
 	d, err := do(context.Background(), a)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return d
 }
 
 func (p *process) get(of statement.Subject, month string) statement.Statement {
 	p.t.Helper()
 	m, err := statement.ParseMonth(month)
-	must(p.t, err)
+	check.OK(p.t, err)
 	st, err := p.Get(context.Background(), ann, of, m)
-	must(p.t, err)
+	check.OK(p.t, err)
 	return st
 }
 
@@ -161,7 +138,7 @@ func (p *process) movements(st *statement.Statement, page int) []statement.Movem
 	var all []statement.Movement
 	for {
 		part, err := p.Movements(context.Background(), st, int64(len(all)), page)
-		must(p.t, err)
+		check.OK(p.t, err)
 		if len(part) == 0 {
 			return all
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/statement"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // told is a statement's movements as "kind amount held fee balance merchant".
@@ -43,30 +44,30 @@ func TestStatement(t *testing.T) {
 		p.advise(p.Payments.Capture, authorization.Advice{Payment: first.ID, Amount: usd(1_000), Final: true})
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: first.ID, Amount: usd(400)})
 		_, err := p.Cards.Terminate(t.Context(), ann, issuing.Ending{Card: card})
-		must(t, err)
+		check.OK(t, err)
 
 		st := p.get(of(card), "2026-09")
-		want(t, "September", told(p.movements(&st, 3)), []string{"funding 30.00 0.00 0.00 30.00", "authorization 0.00 12.50 0.00 30.00 FACEBK ADS",
+		check.Equal(t, "September", told(p.movements(&st, 3)), []string{"funding 30.00 0.00 0.00 30.00", "authorization 0.00 12.50 0.00 30.00 FACEBK ADS",
 			"lent 2.50 0.00 0.00 32.50 =Chez Ann, Paris", "settlement -20.00 0.00 0.00 12.50 =Chez Ann, Paris", "funding 10.00 0.00 0.00 22.50"})
-		want(t, "September's totals", st.Totals, []statement.Total{{Kind: statement.Funding, Count: 2, Amount: usd(4_000), Held: usd(0)},
+		check.Equal(t, "September's totals", st.Totals, []statement.Total{{Kind: statement.Funding, Count: 2, Amount: usd(4_000), Held: usd(0)},
 			{Kind: statement.Authorization, Count: 1, Amount: usd(0), Held: usd(1_250)}, {Kind: statement.Settlement, Count: 1, Amount: usd(-2_000), Held: usd(0)},
 			{Kind: statement.Lent, Count: 1, Amount: usd(250), Held: usd(0)}})
-		want(t, "September's end", st.Closing, statement.Money{Posted: usd(2_250), Held: usd(1_250)})
-		want(t, "available", st.Closing.Available(), usd(1_000))
+		check.Equal(t, "September's end", st.Closing, statement.Money{Posted: usd(2_250), Held: usd(1_250)})
+		check.Equal(t, "available", st.Closing.Available(), usd(1_000))
 		st = p.get(of(card), "2026-10")
-		want(t, "October's beginning", st.Opening, statement.Money{Posted: usd(2_250), Held: usd(1_250)})
-		want(t, "is over", st.Final, false)
-		want(t, "October", told(p.movements(&st, 200)), []string{"settlement -10.00 -12.50 0.00 12.50 FACEBK ADS", "refund 4.00 0.00 0.00 16.50 FACEBK ADS",
+		check.Equal(t, "October's beginning", st.Opening, statement.Money{Posted: usd(2_250), Held: usd(1_250)})
+		check.Equal(t, "is over", st.Final, false)
+		check.Equal(t, "October", told(p.movements(&st, 200)), []string{"settlement -10.00 -12.50 0.00 12.50 FACEBK ADS", "refund 4.00 0.00 0.00 16.50 FACEBK ADS",
 			"return -16.50 0.00 0.00 0.00"})
 		st = p.get(purse, "2026-09")
 		all := p.movements(&st, 1)
-		want(t, "the wallet's September", told(all), []string{"bank_transfer 100.00 0.00 0.00 100.00", "deposit 50.00 0.00 1.02 150.00",
+		check.Equal(t, "the wallet's September", told(all), []string{"bank_transfer 100.00 0.00 0.00 100.00", "deposit 50.00 0.00 1.02 150.00",
 			"funding -30.00 0.00 0.00 120.00", "repayment -2.50 0.00 0.00 117.50", "funding -10.00 0.00 0.00 107.50"})
-		want(t, "whose funding", all[2].Card, card)
-		want(t, "fees", st.Fees, usd(102))
+		check.Equal(t, "whose funding", all[2].Card, card)
+		check.Equal(t, "fees", st.Fees, usd(102))
 		p.clock.Advance(60 * day)
 		st = p.get(of(card), "2026-11")
-		want(t, "a month where nothing happened", []any{st.Opening, st.Closing, st.Count, len(st.Totals), st.Final},
+		check.Equal(t, "a month where nothing happened", []any{st.Opening, st.Closing, st.Count, len(st.Totals), st.Final},
 			[]any{statement.Money{Posted: usd(0), Held: usd(0)}, statement.Money{Posted: usd(0), Held: usd(0)}, int64(0), 0, true})
 	})
 }
@@ -80,47 +81,47 @@ func TestMonths(t *testing.T) {
 		ctx := t.Context()
 		for month, code := range map[string]fault.Code{"2026-08": fault.NotFound, "2026-09": "", "2026-10": fault.NotFound, "9999-12": fault.NotFound, "0001-01": fault.NotFound} {
 			m, err := statement.ParseMonth(month)
-			must(t, err)
+			check.OK(t, err)
 			_, err = p.Get(ctx, ann, of(card), m)
-			wantCode(t, month, err, code)
+			check.Code(t, month, err, code)
 		}
 		for _, text := range []string{"", "2026", "2026-13", "2026-9", "2026-09-01", "0000-01", "x"} {
 			_, err := statement.ParseMonth(text)
-			wantCode(t, "month "+text, err, fault.InvalidRequest)
+			check.Code(t, "month "+text, err, fault.InvalidRequest)
 		}
 		now, err := statement.ParseMonth("2026-09")
-		must(t, err)
+		check.OK(t, err)
 		_, err = p.Get(ctx, bob, of(card), now)
-		wantCode(t, "another's card", err, fault.NotFound)
+		check.Code(t, "another's card", err, fault.NotFound)
 		_, err = p.Get(ctx, ann, of("card_none"), now)
-		wantCode(t, "no card", err, fault.NotFound)
+		check.Code(t, "no card", err, fault.NotFound)
 		_, err = p.Get(ctx, ann, statement.Subject{}, now)
-		wantCode(t, "no currency", err, fault.UnknownCurrency)
+		check.Code(t, "no currency", err, fault.UnknownCurrency)
 		empty, err := p.Get(ctx, bob, purse, now)
-		must(t, err)
-		want(t, "a wallet that was never paid into", []any{empty.Closing, empty.Count}, []any{statement.Money{Posted: usd(0), Held: usd(0)}, int64(0)})
+		check.OK(t, err)
+		check.Equal(t, "a wallet that was never paid into", []any{empty.Closing, empty.Count}, []any{statement.Money{Posted: usd(0), Held: usd(0)}, int64(0)})
 		_, err = p.Movements(ctx, &empty, 0, statement.MaxPage+1)
-		wantCode(t, "too many at once", err, fault.InvalidRequest)
+		check.Code(t, "too many at once", err, fault.InvalidRequest)
 
-		want(t, "is over", p.get(purse, "2026-09").Final, false)
+		check.Equal(t, "is over", p.get(purse, "2026-09").Final, false)
 		p.clock.Advance(now.Until().Add(15*time.Minute - time.Microsecond).Sub(p.clock.Now()))
-		want(t, "is over a moment before", p.get(purse, "2026-09").Final, false)
+		check.Equal(t, "is over a moment before", p.get(purse, "2026-09").Final, false)
 		p.clock.Advance(time.Microsecond)
-		want(t, "is over", p.get(purse, "2026-09").Final, true)
+		check.Equal(t, "is over", p.get(purse, "2026-09").Final, true)
 		p.clock.Advance(500 * day)
 		found, total, err := p.Months(ctx, ann, of(card), statement.Page{Skip: 2, Limit: 3})
-		must(t, err)
+		check.OK(t, err)
 		var names []string
 		for _, st := range found {
 			names = append(names, fmt.Sprint(st.Month, " ", st.Opening.Posted, " ", st.Closing.Posted))
 		}
-		want(t, "months", names, []string{"2027-12 30.00 30.00", "2027-11 30.00 30.00", "2027-10 30.00 30.00"})
-		want(t, "how many", total, 18)
+		check.Equal(t, "months", names, []string{"2027-12 30.00 30.00", "2027-11 30.00 30.00", "2027-10 30.00 30.00"})
+		check.Equal(t, "how many", total, 18)
 		_, total, err = p.Months(ctx, ann, of(card), statement.Page{Skip: 18, Limit: 3})
-		must(t, err)
-		want(t, "how many, behind the last", total, 18)
+		check.OK(t, err)
+		check.Equal(t, "how many, behind the last", total, 18)
 		_, _, err = p.Months(ctx, ann, of(card), statement.Page{Skip: 0, Limit: statement.MaxMonths + 1})
-		wantCode(t, "too many months", err, fault.InvalidRequest)
+		check.Code(t, "too many months", err, fault.InvalidRequest)
 	})
 }
 
@@ -143,9 +144,9 @@ func TestCSV(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		st := p.get(of(p.story()), "2026-09")
 		var out bytes.Buffer
-		must(t, p.WriteCSV(t.Context(), &out, &st))
+		check.OK(t, p.WriteCSV(t.Context(), &out, &st))
 		rows, err := csv.NewReader(&out).ReadAll()
-		must(t, err)
+		check.OK(t, err)
 		column := map[string]int{}
 		for i, name := range rows[0] {
 			column[name] = i
@@ -155,17 +156,17 @@ func TestCSV(t *testing.T) {
 			counts[row[0]]++
 			if row[0] == "movement" {
 				amount, err := money.ParseAmount(strings.TrimPrefix(row[column["amount"]], "-"), money.USD)
-				must(t, err)
+				check.OK(t, err)
 				if strings.HasPrefix(row[column["amount"]], "-") {
 					amount.Minor = -amount.Minor
 				}
 				sum.Minor += amount.Minor
 			}
 		}
-		want(t, "rows", counts, map[string]int{"opening": 1, "movement": 62, "total": 3, "closing": 1})
-		want(t, "sum", sum, st.Closing.Posted)
-		want(t, "a merchant", rows[3][column["merchant_name"]], "'=Chez Ann, Paris")
-		want(t, "the end", rows[len(rows)-1], []string{"closing", "", "2026-09-20T09:00:00.000000Z", "", "", "", "", "498.77", "60.00", "USD", "", "", "", "", "", "", "", "", ""})
+		check.Equal(t, "rows", counts, map[string]int{"opening": 1, "movement": 62, "total": 3, "closing": 1})
+		check.Equal(t, "sum", sum, st.Closing.Posted)
+		check.Equal(t, "a merchant", rows[3][column["merchant_name"]], "'=Chez Ann, Paris")
+		check.Equal(t, "the end", rows[len(rows)-1], []string{"closing", "", "2026-09-20T09:00:00.000000Z", "", "", "", "", "498.77", "60.00", "USD", "", "", "", "", "", "", "", "", ""})
 	})
 }
 
@@ -182,7 +183,7 @@ func textOf(t *testing.T, pdf []byte) []string {
 		content := m[1]
 		if r, err := zlib.NewReader(bytes.NewReader(content)); err == nil {
 			content, err = io.ReadAll(r)
-			must(t, err)
+			check.OK(t, err)
 		}
 		for _, text := range shown.FindAllSubmatch(content, -1) {
 			texts = append(texts, strings.NewReplacer(`\(`, "(", `\)`, ")", `\\`, `\`).Replace(string(text[1])))
@@ -199,7 +200,7 @@ func TestPDF(t *testing.T) {
 		p.clock.Advance(30 * day)
 		st := p.get(of(card), "2026-09")
 		var out bytes.Buffer
-		must(t, p.WritePDF(t.Context(), &out, &st))
+		check.OK(t, p.WritePDF(t.Context(), &out, &st))
 		texts := textOf(t, out.Bytes())
 		all := strings.Join(texts, "\n")
 		for _, part := range []string{"Statement 2026-09", string(card), "491653", "2026-10-01 00:00:00 UTC (final)", "0.00 USD, of it held 0.00",
@@ -215,16 +216,16 @@ func TestPDF(t *testing.T) {
 				count++
 			}
 		}
-		want(t, "authorizations, with their total", count, 61)
+		check.Equal(t, "authorizations, with their total", count, 61)
 		p.clock.Advance(100 * day)
 		p.fund(card, 100)
 		again := p.get(of(card), "2026-09")
 		var second bytes.Buffer
-		must(t, p.WritePDF(t.Context(), &second, &again))
+		check.OK(t, p.WritePDF(t.Context(), &second, &again))
 		if !bytes.Equal(out.Bytes(), second.Bytes()) {
 			t.Error("the same statement is other bytes")
 		}
 		again.Count = statement.MaxPDF + 1
-		wantCode(t, "too many movements", p.WritePDF(context.Background(), io.Discard, &again), fault.InvalidRequest)
+		check.Code(t, "too many movements", p.WritePDF(context.Background(), io.Discard, &again), fault.InvalidRequest)
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/ethereum"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -105,11 +106,11 @@ func BenchmarkBlock(b *testing.B) {
 			chain, err := ethereum.Open(fmt.Appendf(nil, `{"url":%q,"chain_id":5,"token":"0xdac17f958d2ee523a2206206994597c13d831ec7","compare_blocks":64}`, server.URL), ethereum.Deps{
 				Ours:   func(ctx context.Context, all []string) (map[string]bool, error) { return book.Known(ctx, at, all) },
 				Recent: func(context.Context) ([]string, error) { return nil, nil }, Clock: clock.System(), Logger: slog.New(slog.DiscardHandler)})
-			must(b, err)
+			check.OK(b, err)
 			b.ResetTimer()
 			for range b.N {
 				page, err := chain.Seen(b.Context(), "1/"+hashOne+"/1")
-				must(b, err)
+				check.OK(b, err)
 				if len(page.Sightings) != 30 {
 					b.Fatalf("%d payments were seen", len(page.Sightings))
 				}
@@ -124,17 +125,17 @@ func addresses(b *testing.B, db *storage.DB, count int) (*address.Service, []str
 	ctx, logger := b.Context(), slog.New(slog.DiscardHandler)
 	clocks := clock.NewRealms(clock.NewManual(time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)))
 	key, err := address.ParseEthereum(address.DemoEthereum)
-	must(b, err)
+	check.OK(b, err)
 	service := address.New(address.Deps{DB: db, Audit: audit.New(db), Outbox: webhook.NewOutbox(webhook.Deps{DB: db, Clocks: clocks, Logger: logger}), Clocks: clocks,
 		Logger: logger, Makers: map[address.Place]address.Maker{{Realm: realm.Test, Chain: asset.Ethereum}: key}})
 	var all []string
 	for i := range count {
 		w := address.Wallet{Book: ledger.BookID(fmt.Sprint("book", i)), Realm: realm.Test}
-		must(b, db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		check.OK(b, db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 			return ledger.OpenBook(ctx, tx, ledger.Book{ID: w.Book, Realm: w.Realm, OpenedAt: clocks.Now(w.Realm)})
 		}))
 		text, err := service.Address(ctx, w, asset.Ethereum)
-		must(b, err)
+		check.OK(b, err)
 		all = append(all, text)
 	}
 	return service, all

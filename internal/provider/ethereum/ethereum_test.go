@@ -17,16 +17,10 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/provider/ethereum"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/ethnode"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // The two addresses that are ours.
 const (
@@ -62,7 +56,7 @@ func (b *bench) deps() ethereum.Deps {
 func (b *bench) open(from int64) {
 	b.t.Helper()
 	chain, err := ethereum.Open(b.Config(from), b.deps())
-	must(b.t, err)
+	check.OK(b.t, err)
 	b.chain = chain
 }
 
@@ -71,7 +65,7 @@ func (b *bench) sightings() (all []deposit.Sighting) {
 	b.t.Helper()
 	for {
 		page, err := b.chain.Seen(b.t.Context(), b.after)
-		must(b.t, err)
+		check.OK(b.t, err)
 		all = append(all, page.Sightings...)
 		b.after = page.Next
 		if !page.More {
@@ -105,7 +99,7 @@ func text(s deposit.Sighting) string {
 func (b *bench) look(tx string, index int64) deposit.Sighting {
 	b.t.Helper()
 	all, err := b.chain.Look(b.t.Context(), []deposit.Payment{{Chain: asset.Ethereum, TxID: tx, Index: index}})
-	must(b.t, err)
+	check.OK(b.t, err)
 	if len(all) != 1 {
 		b.t.Fatalf("%d sightings of one payment", len(all))
 	}
@@ -219,11 +213,11 @@ func TestBehind(t *testing.T) {
 	b := &bench{t: t, Node: ethnode.Start(t)}
 	b.open(1)
 	var snapshot string
-	must(t, b.Ask(&snapshot, "evm_snapshot"))
+	check.OK(t, b.Ask(&snapshot, "evm_snapshot"))
 	tx := b.Pay(ada, ethnode.Gwei(1_000_000))
 	b.Mine(5)
 	b.expect("seen", b.seen(), "0.001 ETH 5")
-	must(t, b.Call("evm_revert", snapshot))
+	check.OK(t, b.Call("evm_revert", snapshot))
 	b.open(1)
 	_, err := b.chain.Seen(t.Context(), b.after)
 	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
@@ -260,7 +254,7 @@ func TestFullBlock(t *testing.T) {
 // A node that is not what it should be, or does not say what it should, is an error.
 func TestRefusals(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "bearer")
-	must(t, os.WriteFile(secret, []byte("sesame\n"), 0o600))
+	check.OK(t, os.WriteFile(secret, []byte("sesame\n"), 0o600))
 	answers := func(chain, syncing, made string) string {
 		return fmt.Sprintf(`[{"id":0,"result":%q},{"id":1,"result":%s},{"id":2,"result":{"number":"0x5","hash":"0x1","timestamp":%q}},{"id":3,"result":null}]`, chain, syncing, made)
 	}
@@ -291,7 +285,7 @@ func TestRefusals(t *testing.T) {
 			}))
 			defer server.Close()
 			chain, err := ethereum.Open(fmt.Appendf(nil, `{"url":%q,"bearer_file":%q,"chain_id":1}`, server.URL, secret), ethereum.Deps{Clock: clock.NewManual(now)})
-			must(t, err)
+			check.OK(t, err)
 			_, err = chain.Seen(t.Context(), "")
 			if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%v, want %q", err, c.want)

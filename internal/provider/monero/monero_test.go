@@ -11,16 +11,10 @@ import (
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/provider/monero"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/xmrnode"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // bench is a node with what Scrip sees of its shop's wallet.
 type bench struct {
@@ -39,7 +33,7 @@ func start(t *testing.T) *bench {
 	for i := range uint32(3) {
 		b.given++
 		made, err := b.chain.Address(t.Context(), i)
-		must(t, err)
+		check.OK(t, err)
 		b.wallet = append(b.wallet, made)
 	}
 	return b
@@ -49,7 +43,7 @@ func start(t *testing.T) *bench {
 func (b *bench) open() {
 	b.t.Helper()
 	chain, err := monero.Open(b.Config(), func(context.Context) (int64, error) { return b.given, nil })
-	must(b.t, err)
+	check.OK(b.t, err)
 	b.chain = chain
 }
 
@@ -60,7 +54,7 @@ func (b *bench) seen() []string {
 	var all []string
 	for {
 		page, err := b.chain.Seen(b.t.Context(), b.after)
-		must(b.t, err)
+		check.OK(b.t, err)
 		for _, s := range page.Sightings {
 			all = append(all, b.text(s))
 		}
@@ -86,7 +80,7 @@ func (b *bench) text(s deposit.Sighting) string {
 func (b *bench) look(tx string, index int64) string {
 	b.t.Helper()
 	all, err := b.chain.Look(b.t.Context(), []deposit.Payment{{Chain: asset.Monero, TxID: tx, Index: index}})
-	must(b.t, err)
+	check.OK(b.t, err)
 	if len(all) != 1 {
 		b.t.Fatalf("%d sightings of one payment", len(all))
 	}
@@ -221,9 +215,9 @@ func testWallet(t *testing.T, b *bench) {
 		}
 	}
 	far, err := b.chain.Address(t.Context(), 249)
-	must(t, err)
+	check.OK(t, err)
 	b.given = 250
-	must(t, b.Shop.Ask(nil, "close_wallet", nil))
+	check.OK(t, b.Shop.Ask(nil, "close_wallet", nil))
 	b.refused("no wallet is open")
 
 	b.Shop.Open("shop-spend")
@@ -243,7 +237,7 @@ func testWallet(t *testing.T, b *bench) {
 	}
 	b.Shop.Again("anew")
 	b.refused("it was made anew")
-	must(t, b.Shop.Ask(nil, "create_address", map[string]any{"account_index": 0, "count": 60}))
+	check.OK(t, b.Shop.Ask(nil, "create_address", map[string]any{"account_index": 0, "count": 60}))
 	b.given = 251 // its process died before it was made
 	b.after = ""
 	b.expect("it has them again", b.seen(), before...)
@@ -255,14 +249,14 @@ func testWallet(t *testing.T, b *bench) {
 // A wallet process that hangs is an error within the time of a call, and is followed again
 // when it goes on.
 func testHangs(t *testing.T, b *bench) {
-	must(t, b.Shop.Ask(nil, "refresh", nil))
+	check.OK(t, b.Shop.Ask(nil, "refresh", nil))
 	text := strings.Replace(string(b.Config()), "{", `{"timeout_seconds":1,`, 1)
 	chain, err := monero.Open([]byte(text), func(context.Context) (int64, error) { return 0, nil })
-	must(t, err)
+	check.OK(t, err)
 	letGo, err := b.Shop.Hang()
-	must(t, err)
+	check.OK(t, err)
 	_, err = chain.Seen(t.Context(), "")
-	must(t, letGo())
+	check.OK(t, letGo())
 	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("a wallet that hangs: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/provider/monero"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -54,7 +55,7 @@ func told(t *testing.T, answers map[string]string) *monero.Chain {
 	t.Cleanup(server.Close)
 	chain, err := monero.Open(fmt.Appendf(nil, `{"url":%q,"node_url":%[1]q,"address":%q,"network":"regtest"}`, server.URL, primary),
 		func(context.Context) (int64, error) { return 0, nil })
-	must(t, err)
+	check.OK(t, err)
 	return chain
 }
 
@@ -148,7 +149,7 @@ func TestBlockMeanwhile(t *testing.T) {
 	read, asked := 0, 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var call struct{ Method string }
-		must(t, json.NewDecoder(r.Body).Decode(&call))
+		check.OK(t, json.NewDecoder(r.Body).Decode(&call))
 		text := answers()[call.Method]
 		switch call.Method {
 		case "get_info":
@@ -167,9 +168,9 @@ func TestBlockMeanwhile(t *testing.T) {
 	defer server.Close()
 	chain, err := monero.Open(fmt.Appendf(nil, `{"url":%q,"node_url":%[1]q,"address":%q,"network":"regtest"}`, server.URL, primary),
 		func(context.Context) (int64, error) { return 0, nil })
-	must(t, err)
+	check.OK(t, err)
 	all, err := chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Monero, TxID: "cc", Index: 1}})
-	must(t, err)
+	check.OK(t, err)
 	if len(all) != 1 || all[0].Gone || all[0].Confirmations != 1 || read != 2 {
 		t.Errorf("%+v, read %d times", all, read)
 	}
@@ -181,7 +182,7 @@ func TestWalletMeanwhile(t *testing.T) {
 	opened := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var call struct{ Method string }
-		must(t, json.NewDecoder(r.Body).Decode(&call))
+		check.OK(t, json.NewDecoder(r.Body).Decode(&call))
 		text := answers()[call.Method]
 		opened = opened || call.Method == "get_height"
 		if call.Method == "get_address" && opened {
@@ -192,7 +193,7 @@ func TestWalletMeanwhile(t *testing.T) {
 	defer server.Close()
 	chain, err := monero.Open(fmt.Appendf(nil, `{"url":%q,"node_url":%[1]q,"address":%q,"network":"regtest"}`, server.URL, primary),
 		func(context.Context) (int64, error) { return 0, nil })
-	must(t, err)
+	check.OK(t, err)
 	all, err := chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Monero, TxID: "cc", Index: 1}})
 	if fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "not the one of the configuration") || all != nil {
 		t.Errorf("%+v, %v", all, err)

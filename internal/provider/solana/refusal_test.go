@@ -10,6 +10,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -102,7 +103,7 @@ func TestOtherAccount(t *testing.T) {
 // What a configuration cannot be is refused with the key that is wrong, and no URL is repeated.
 func TestConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "url")
-	must(t, os.WriteFile(file, []byte("https://node.example/secret?key=secret\n"), 0o600))
+	check.OK(t, os.WriteFile(file, []byte("https://node.example/secret?key=secret\n"), 0o600))
 	local := `,"network":"local","genesis":"` + key("genesis") + `","usdt_mint":"` + key("mint") + `"`
 	const own = `"url":"http://127.0.0.1:8899"`
 	for text, field := range map[string]string{

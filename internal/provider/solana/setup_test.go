@@ -17,15 +17,9 @@ import (
 	"github.com/btcsuite/btcd/address/v2/base58"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // key is some public key, always the same for a name.
 func key(name string) string {
@@ -85,7 +79,7 @@ func (f *fake) config() []byte {
 func (f *fake) open() *Chain {
 	f.t.Helper()
 	c, err := Open(f.config(), f.given, clock.NewManual(f.at))
-	must(f.t, err)
+	check.OK(f.t, err)
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -27,7 +28,7 @@ func (w *watch) seen() []deposit.Sighting {
 	w.t.Helper()
 	for range 100 {
 		page, err := w.chain.Seen(w.t.Context(), w.after)
-		must(w.t, err)
+		check.OK(w.t, err)
 		if w.after = page.Next; !page.More {
 			return page.Sightings
 		}
@@ -47,7 +48,7 @@ func (w *watch) expect(what string, want ...string) {
 func (w *watch) look(what, name string, index int64, want ...string) {
 	w.t.Helper()
 	all, err := w.chain.Look(w.t.Context(), []deposit.Payment{{Chain: asset.Solana, TxID: signature(name), Index: index}})
-	must(w.t, err)
+	check.OK(w.t, err)
 	if got := short(all); !slices.Equal(got, want) {
 		w.t.Errorf("look at %s: %q, want %q", what, got, want)
 	}
@@ -137,7 +138,7 @@ func TestIndexBehind(t *testing.T) {
 func TestTokens(t *testing.T) {
 	alice, mint := key("alice"), key("mint")
 	account, err := associated(alice, mint)
-	must(t, err)
+	check.OK(t, err)
 	for name, c := range map[string]struct {
 		account string
 		before  []map[string]any

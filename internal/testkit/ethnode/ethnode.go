@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
@@ -40,13 +41,6 @@ type Node struct {
 	Rich, Token, Fake, Payer string
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // chainID is anvil's.
 const chainID = 31337
 
@@ -55,7 +49,7 @@ func Start(t testing.TB) *Node {
 	t.Helper()
 	at := program.Free(t)
 	_, port, err := net.SplitHostPort(at)
-	must(t, err)
+	check.OK(t, err)
 	n := &Node{t: t, rpc: program.RPC{URL: "http://" + at}}
 	command := exec.Command(find(t), "--host", "127.0.0.1", "--port", port, "--accounts", "2", "--balance", "100000", "--no-mining",
 		"--slots-in-an-epoch", "4", "--no-cors", "--silent")
@@ -85,7 +79,7 @@ func find(t testing.TB) string {
 func (n *Node) deploy() {
 	n.t.Helper()
 	var accounts []string
-	must(n.t, n.Ask(&accounts, "eth_accounts"))
+	check.OK(n.t, n.Ask(&accounts, "eth_accounts"))
 	n.Rich = accounts[0]
 	var made []string
 	for _, code := range []string{tokenCode, tokenCode, payerCode} {
@@ -94,7 +88,7 @@ func (n *Node) deploy() {
 	n.Mine(1)
 	for i, to := range []*string{&n.Token, &n.Fake, &n.Payer} {
 		var receipt struct{ ContractAddress string }
-		must(n.t, n.Ask(&receipt, "eth_getTransactionReceipt", made[i]))
+		check.OK(n.t, n.Ask(&receipt, "eth_getTransactionReceipt", made[i]))
 		*to = receipt.ContractAddress
 	}
 }
@@ -102,7 +96,7 @@ func (n *Node) deploy() {
 // Config is how Scrip is told of the node. Balances are compared after every block.
 func (n *Node) Config(from int64) []byte {
 	text, err := json.Marshal(map[string]any{"url": n.rpc.URL, "chain_id": chainID, "token": n.Token, "from_height": from, "compare_blocks": 1})
-	must(n.t, err)
+	check.OK(n.t, err)
 	return text
 }
 
@@ -117,13 +111,13 @@ func (n *Node) Ask(out any, method string, params ...any) error {
 // Mine makes so many blocks.
 func (n *Node) Mine(blocks int) {
 	n.t.Helper()
-	must(n.t, n.Call("anvil_mine", hex(big.NewInt(int64(blocks)))))
+	check.OK(n.t, n.Call("anvil_mine", hex(big.NewInt(int64(blocks)))))
 }
 
 // Reorganise replaces the newest blocks by as many empty ones.
 func (n *Node) Reorganise(blocks int) {
 	n.t.Helper()
-	must(n.t, n.Call("anvil_reorg", blocks, []any{}))
+	check.OK(n.t, n.Call("anvil_reorg", blocks, []any{}))
 }
 
 func hex(n *big.Int) string { return "0x" + n.Text(16) }
@@ -136,7 +130,7 @@ func word(digits string) string {
 
 func (n *Node) send(tx map[string]any) (hash string) {
 	n.t.Helper()
-	must(n.t, n.Ask(&hash, "eth_sendTransaction", tx))
+	check.OK(n.t, n.Ask(&hash, "eth_sendTransaction", tx))
 	return hash
 }
 
@@ -176,14 +170,14 @@ func (n *Node) PayHidden(to string, value *big.Int) string {
 // Empty sends ether away from an address, as its owner would.
 func (n *Node) Empty(from string, value *big.Int) string {
 	n.t.Helper()
-	must(n.t, n.Call("anvil_impersonateAccount", from))
+	check.OK(n.t, n.Call("anvil_impersonateAccount", from))
 	return n.send(map[string]any{"from": from, "to": n.Rich, "value": hex(value), "gas": "0x5208"})
 }
 
 // Raw returns a transaction as it was signed.
 func (n *Node) Raw(tx string) (raw string) {
 	n.t.Helper()
-	must(n.t, n.Ask(&raw, "eth_getRawTransactionByHash", tx))
+	check.OK(n.t, n.Ask(&raw, "eth_getRawTransactionByHash", tx))
 	return raw
 }
 
@@ -191,6 +185,6 @@ func (n *Node) Raw(tx string) (raw string) {
 func (n *Node) Resend(raw ...string) {
 	n.t.Helper()
 	for _, tx := range raw {
-		must(n.t, n.Call("eth_sendRawTransaction", tx))
+		check.OK(n.t, n.Call("eth_sendRawTransaction", tx))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
@@ -33,20 +34,13 @@ type Node struct {
 	genesis string
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // modules finds LiteSVM. A quick run does without it.
 func modules(t testing.TB) string {
 	t.Helper()
 	root := os.Getenv(modulesVariable)
 	if root == "" {
 		cache, err := os.UserCacheDir()
-		must(t, err)
+		check.OK(t, err)
 		root = filepath.Join(cache, "scrip-test", "litesvm")
 	}
 	folder := filepath.Join(root, "node_modules")
@@ -63,18 +57,18 @@ func modules(t testing.TB) string {
 func Start(t testing.TB) *Node {
 	t.Helper()
 	folder := t.TempDir()
-	must(t, os.Symlink(modules(t), filepath.Join(folder, "node_modules")))
+	check.OK(t, os.Symlink(modules(t), filepath.Join(folder, "node_modules")))
 	path := filepath.Join(folder, "node.mjs")
-	must(t, os.WriteFile(path, script, 0o600))
+	check.OK(t, os.WriteFile(path, script, 0o600))
 	command := exec.Command("node", path)
 	errs := &bytes.Buffer{}
 	command.Stderr = errs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := command.StdoutPipe()
-	must(t, err)
+	check.OK(t, err)
 	input, err := command.StdinPipe()
-	must(t, err)
-	must(t, command.Start())
+	check.OK(t, err)
+	check.OK(t, command.Start())
 	t.Cleanup(func() {
 		_ = input.Close()
 		_ = command.Process.Kill()
@@ -147,5 +141,5 @@ func (n *Node) Again(signature string) {
 // ask makes a call and reads its result into out, unless that is nil.
 func (n *Node) ask(out any, method string, params ...any) {
 	n.t.Helper()
-	must(n.t, n.rpc.Ask(out, method, append([]any{}, params...)))
+	check.OK(n.t, n.rpc.Ask(out, method, append([]any{}, params...)))
 }

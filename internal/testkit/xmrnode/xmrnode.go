@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
 
@@ -39,13 +40,6 @@ type Wallet struct {
 type server struct {
 	program.RPC
 	process *os.Process
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // programs finds monerod and monero-wallet-rpc. A quick run does without them: to mine until
@@ -78,7 +72,7 @@ func Start(t testing.TB) *Node {
 		"--rpc-bind-ip=127.0.0.1", "--rpc-bind-port="+rpc, "--p2p-bind-ip=127.0.0.1", "--p2p-bind-port="+p2p)
 	open := func(name string) *Wallet {
 		at, dir := port(t), filepath.Join(folder, name)
-		must(t, os.Mkdir(dir, 0o700))
+		check.OK(t, os.Mkdir(dir, 0o700))
 		return &Wallet{t: t, server: start(t, process{walletProgram, filepath.Join(folder, name+".out"), at, "get_version"}, "--disable-rpc-login", "--trusted-daemon",
 			"--no-dns", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder), "--daemon-address=127.0.0.1:"+rpc,
 			"--shared-ringdb-dir="+filepath.Join(dir, "ring"), "--wallet-dir="+dir, "--log-file="+filepath.Join(folder, name+".log"),
@@ -96,14 +90,14 @@ func Start(t testing.TB) *Node {
 func empty(t testing.TB, folder string) string {
 	t.Helper()
 	name := filepath.Join(folder, "none.conf")
-	must(t, os.WriteFile(name, nil, 0o600))
+	check.OK(t, os.WriteFile(name, nil, 0o600))
 	return name
 }
 
 func port(t testing.TB) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(program.Free(t))
-	must(t, err)
+	check.OK(t, err)
 	return port
 }
 
@@ -138,7 +132,7 @@ func (s *server) Ask(out any, method string, params any) error {
 // Config is how Scrip is told of the shop's wallet.
 func (n *Node) Config() []byte {
 	text, err := json.Marshal(map[string]any{"url": n.Shop.URL, "node_url": n.rpc.URL, "address": n.Shop.Main, "network": "regtest"})
-	must(n.t, err)
+	check.OK(n.t, err)
 	return text
 }
 
@@ -147,9 +141,9 @@ func (n *Node) Config() []byte {
 func (n *Node) Mine(blocks int) {
 	n.t.Helper()
 	for !n.ready() {
-		must(n.t, clock.Wait(n.t.Context(), 20*time.Millisecond))
+		check.OK(n.t, clock.Wait(n.t.Context(), 20*time.Millisecond))
 	}
-	must(n.t, n.rpc.Ask(nil, "generateblocks", map[string]any{"amount_of_blocks": blocks, "wallet_address": n.miner, "starting_nonce": 0}))
+	check.OK(n.t, n.rpc.Ask(nil, "generateblocks", map[string]any{"amount_of_blocks": blocks, "wallet_address": n.miner, "starting_nonce": 0}))
 }
 
 // ready reports whether all that waits would be in the next block.
@@ -158,13 +152,13 @@ func (n *Node) ready() bool {
 	var pool struct {
 		Hashes []string `json:"tx_hashes"`
 	}
-	must(n.t, n.rpc.Post("/get_transaction_pool_hashes", struct{}{}, &pool))
+	check.OK(n.t, n.rpc.Post("/get_transaction_pool_hashes", struct{}{}, &pool))
 	var next struct {
 		Backlog []struct {
 			ID string `json:"id"`
 		} `json:"tx_backlog"`
 	}
-	must(n.t, n.rpc.Ask(&next, "get_miner_data", nil))
+	check.OK(n.t, n.rpc.Ask(&next, "get_miner_data", nil))
 	return len(next.Backlog) >= len(pool.Hashes)
 }
 
@@ -174,7 +168,7 @@ func (n *Node) Height() (height int64) {
 	var info struct {
 		Height int64 `json:"height"`
 	}
-	must(n.t, n.rpc.Ask(&info, "get_info", nil))
+	check.OK(n.t, n.rpc.Ask(&info, "get_info", nil))
 	return info.Height
 }
 
@@ -184,7 +178,7 @@ func (n *Node) Pop(blocks int) {
 	var reply struct {
 		Status string `json:"status"`
 	}
-	must(n.t, n.rpc.Post("/pop_blocks", map[string]int{"nblocks": blocks}, &reply))
+	check.OK(n.t, n.rpc.Post("/pop_blocks", map[string]int{"nblocks": blocks}, &reply))
 	if reply.Status != "OK" {
 		n.t.Fatalf("pop_blocks: %s", reply.Status)
 	}
@@ -193,7 +187,7 @@ func (n *Node) Pop(blocks int) {
 // Flush has the node forget every transaction that waits.
 func (n *Node) Flush() {
 	n.t.Helper()
-	must(n.t, n.rpc.Ask(nil, "flush_txpool", nil))
+	check.OK(n.t, n.rpc.Ask(nil, "flush_txpool", nil))
 }
 
 // Send gives a transaction to the node, and reports whether it took it.
@@ -202,14 +196,14 @@ func (n *Node) Send(raw string) bool {
 	var reply struct {
 		Status string `json:"status"`
 	}
-	must(n.t, n.rpc.Post("/send_raw_transaction", map[string]string{"tx_as_hex": raw}, &reply))
+	check.OK(n.t, n.rpc.Post("/send_raw_transaction", map[string]string{"tx_as_hex": raw}, &reply))
 	return reply.Status == "OK"
 }
 
 // Create makes a wallet that can spend and opens it.
 func (w *Wallet) Create(name string) {
 	w.t.Helper()
-	must(w.t, w.Ask(nil, "create_wallet", map[string]any{"filename": name, "language": "English"}))
+	check.OK(w.t, w.Ask(nil, "create_wallet", map[string]any{"filename": name, "language": "English"}))
 	w.Main = w.primary()
 }
 
@@ -225,13 +219,13 @@ func (w *Wallet) Watch(name string) {
 // Again makes the shop's wallet anew, from its address and its view key, and opens it.
 func (w *Wallet) Again(name string) {
 	w.t.Helper()
-	must(w.t, w.Ask(nil, "generate_from_keys", map[string]any{"filename": name, "address": w.Main, "viewkey": w.key, "password": "", "restore_height": 0}))
+	check.OK(w.t, w.Ask(nil, "generate_from_keys", map[string]any{"filename": name, "address": w.Main, "viewkey": w.key, "password": "", "restore_height": 0}))
 }
 
 // Open opens a wallet that was made before.
 func (w *Wallet) Open(name string) {
 	w.t.Helper()
-	must(w.t, w.Ask(nil, "open_wallet", map[string]any{"filename": name}))
+	check.OK(w.t, w.Ask(nil, "open_wallet", map[string]any{"filename": name}))
 	w.Main = w.primary()
 }
 
@@ -240,7 +234,7 @@ func (w *Wallet) primary() string {
 	var answer struct {
 		Address string `json:"address"`
 	}
-	must(w.t, w.Ask(&answer, "get_address", nil))
+	check.OK(w.t, w.Ask(&answer, "get_address", nil))
 	return answer.Address
 }
 
@@ -249,7 +243,7 @@ func (w *Wallet) viewKey() string {
 	var answer struct {
 		Key string `json:"key"`
 	}
-	must(w.t, w.Ask(&answer, "query_key", map[string]any{"key_type": "view_key"}))
+	check.OK(w.t, w.Ask(&answer, "query_key", map[string]any{"key_type": "view_key"}))
 	return answer.Key
 }
 
@@ -287,8 +281,8 @@ func (w *Wallet) Coin() string {
 			Unlocked bool   `json:"unlocked"`
 		} `json:"transfers"`
 	}
-	must(w.t, w.Ask(nil, "refresh", nil))
-	must(w.t, w.Ask(&answer, "incoming_transfers", map[string]any{"transfer_type": "available"}))
+	check.OK(w.t, w.Ask(nil, "refresh", nil))
+	check.OK(w.t, w.Ask(&answer, "incoming_transfers", map[string]any{"transfer_type": "available"}))
 	for _, coin := range answer.Transfers {
 		if coin.Unlocked {
 			return coin.KeyImage
@@ -302,14 +296,14 @@ func (w *Wallet) Coin() string {
 // remembers it, so that another one may spend the same coin.
 func (w *Wallet) Prepare(coin, to string) (made Paid) {
 	w.t.Helper()
-	must(w.t, w.Ask(&made, "sweep_single", map[string]any{"address": to, "key_image": coin, "do_not_relay": true, "get_tx_hex": true}))
+	check.OK(w.t, w.Ask(&made, "sweep_single", map[string]any{"address": to, "key_image": coin, "do_not_relay": true, "get_tx_hex": true}))
 	return made
 }
 
 func (w *Wallet) transfer(params map[string]any) (made Paid) {
 	w.t.Helper()
 	params["get_tx_hex"] = true
-	must(w.t, w.Ask(nil, "refresh", nil))
-	must(w.t, w.Ask(&made, "transfer", params))
+	check.OK(w.t, w.Ask(nil, "refresh", nil))
+	check.OK(w.t, w.Ask(&made, "transfer", params))
 	return made
 }

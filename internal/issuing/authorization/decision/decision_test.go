@@ -30,6 +30,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -62,11 +63,11 @@ func setup(t *testing.T, db *storage.DB) *world {
 	roots.AddCert(w.server.Certificate())
 	clocks, ctx := clock.NewRealms(w.clock), context.Background()
 	keys, err := vault.Open(ctx, db, vault.NewMasterKey())
-	must(t, err)
+	check.OK(t, err)
 	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
 	w.outbox = hooks.Outbox
-	must(t, db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	check.OK(t, db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return ledger.OpenBook(ctx, tx, ledger.Book{ID: book, Realm: realm.Live, OpenedAt: epoch})
 	}))
 	w.Service = decision.New(decision.Deps{DB: db, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,
@@ -78,13 +79,6 @@ func setup(t *testing.T, db *storage.DB) *world {
 func eachEngine(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) { test(t, setup(t, db)) })
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // says has the server answer with a body.
@@ -101,7 +95,7 @@ func (w *world) put(change func(*decision.Put)) decision.Saved {
 		change(&p)
 	}
 	saved, err := w.Put(context.Background(), p)
-	must(w.t, err)
+	check.OK(w.t, err)
 	return saved
 }
 
@@ -166,7 +160,7 @@ func TestLateAnswer(t *testing.T) {
 			w.Wait()
 		}
 		events, err := w.outbox.List(context.Background(), webhook.EventFilter{Book: book})
-		must(t, err)
+		check.OK(t, err)
 		if len(events) != 4 {
 			t.Fatalf("%d events of late answers, want 4", len(events))
 		}
@@ -193,7 +187,7 @@ func TestClose(t *testing.T) {
 		w.Close()
 		close(release)
 		events, err := w.outbox.List(context.Background(), webhook.EventFilter{Book: book})
-		must(t, err)
+		check.OK(t, err)
 		if len(events) != 0 {
 			t.Errorf("events %+v", events)
 		}
@@ -256,7 +250,7 @@ func TestPut(t *testing.T) {
 			t.Error("the secret was not changed")
 		}
 		found, err := w.Find(ctx, book)
-		must(t, err)
+		check.OK(t, err)
 		if found.URL != w.server.URL || found.Deadline != decision.MaxDeadline || !found.ChangedAt.Equal(epoch) {
 			t.Errorf("found %+v", found)
 		}
@@ -285,7 +279,7 @@ func TestPut(t *testing.T) {
 		if fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("a loopback address is saved: %v", err)
 		}
-		must(t, w.Delete(ctx, book, "seed/ann"))
+		check.OK(t, w.Delete(ctx, book, "seed/ann"))
 		w.decide(authorization.Allow)
 		for what, err := range map[string]error{"delete again": w.Delete(ctx, book, "seed/ann"), "find": func() error { _, err := w.Find(ctx, book); return err }()} {
 			if fault.CodeOf(err) != fault.NotFound {
@@ -293,7 +287,7 @@ func TestPut(t *testing.T) {
 			}
 		}
 		log, err := w.Audit.List(ctx, audit.Filter{Book: string(book)})
-		must(t, err)
+		check.OK(t, err)
 		if len(log) != 4 || log[0].Action != "decider.delete" || log[3].Action != "decider.put" {
 			t.Errorf("audit log %+v", log)
 		}
