@@ -27,7 +27,8 @@ prepare_go() {
 	fi
 	# A checkout owned by somebody else has no readable version control state,
 	# and the tests do not need one.
-	export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
+	# What ships is built without paths, and tests run that too: nothing is compiled twice.
+	export GOFLAGS="${GOFLAGS:-} -buildvcs=false -trimpath"
 	# What ships is built without cgo, so that is what is tested.
 	export CGO_ENABLED=0
 }

@@ -29,8 +29,6 @@ test_rails() {
 }
 
 prepare_go
-# The binary that tests run is built so. If all else is, too, nothing is compiled twice.
-export GOFLAGS="$GOFLAGS -trimpath"
 scratch
 trap finish EXIT
 own_group

@@ -8,6 +8,7 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,30 @@ PostgreSQL with --database.`,
 			asGroup(cmd)
 		}
 	}
+	root.SetFlagErrorFunc(taught)
+	teach(root)
 	return root
+}
+
+// teach has a command, and those below it, say with wrong arguments how it is called.
+func teach(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return taught(cmd, check(cmd, args)) }
+	}
+	for _, below := range cmd.Commands() {
+		teach(below)
+	}
+}
+
+// taught adds to a mistake in a command line how the command is called.
+func taught(cmd *cobra.Command, mistake error) error {
+	if mistake == nil {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		return fmt.Errorf("%w: see %s --help", mistake, cmd.CommandPath())
+	}
+	return fmt.Errorf("%w: want %s, see %s --help", mistake, cmd.UseLine(), cmd.CommandPath())
 }
 
 // asGroup has a command that only groups others show them, and refuse what is none of them.

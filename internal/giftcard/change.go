@@ -109,7 +109,7 @@ func (s *Service) unlessRepeated(ctx context.Context, op ledger.Operation, refus
 func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
 	c.op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		if after, ok := o.Balance(c.card.Account()); ok && c.op.Kind == kindReload {
-			if err := s.bounded(after.Posted); err != nil {
+			if err := s.fits(after.Posted); err != nil {
 				return nil, err
 			}
 		}

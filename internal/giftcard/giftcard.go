@@ -159,20 +159,34 @@ func contra(name string, currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID(name + "/" + currency.String()), Currency: currency, Side: side, Unbounded: true}
 }
 
-// bounded refuses balances above the operator's limit.
+// bounded refuses amounts above what the operator lets a card have.
 func (s *Service) bounded(amount money.Amount) error {
+	most := s.most(amount.Currency)
+	if !amount.IsPositive() || amount.Minor > most.Minor {
+		return fault.New(fault.InvalidAmount, "the amount must be above zero and at most %s", most).At("amount")
+	}
+	return nil
+}
+
+// fits refuses a reload that leaves a card with more than the operator lets it have.
+func (s *Service) fits(balance money.Amount) error {
+	if most := s.most(balance.Currency); balance.Minor > most.Minor {
+		return fault.New(fault.InvalidAmount, "the amount must leave the gift card with at most %s %s", most, most.Currency).At("amount")
+	}
+	return nil
+}
+
+// most is what the operator lets one card have.
+func (s *Service) most(currency money.Currency) money.Amount {
 	limit := s.Rules.MaxMajor
-	for range amount.Currency.Digits() {
+	for range currency.Digits() {
 		if limit > math.MaxInt64/10 {
 			limit = math.MaxInt64
 			break
 		}
 		limit *= 10
 	}
-	if !amount.IsPositive() || amount.Minor > limit {
-		return fault.New(fault.InvalidAmount, "the amount must be above zero and at most %s", money.New(limit, amount.Currency)).At("amount")
-	}
-	return nil
+	return money.New(limit, currency)
 }
 
 // isPlain reports whether text is what both databases store and a screen shows: UTF-8

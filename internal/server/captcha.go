@@ -24,6 +24,9 @@ func (c *Captcha) open() (*captcha.Captcha, error) {
 	if c.Kind == "" {
 		return nil, nil
 	}
+	if c.SiteKey == "" || c.SecretFile == "" {
+		return nil, fmt.Errorf("captcha %s: captcha_site_key and captcha_secret_file are required, the key and a file with the secret of your account there", c.Kind)
+	}
 	path, err := filepath.Abs(c.SecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("secret of the captcha: %w", err)

@@ -109,6 +109,21 @@ func readDeposits(path string) (f depositFile, err error) {
 	return f, nil
 }
 
+// checkDeposits returns what is wrong with the file, but for its nodes, which need a database.
+func checkDeposits(o Options) error {
+	f, err := readDeposits(o.Deposits)
+	if err != nil {
+		return err
+	}
+	_, policy := f.policy()
+	_, rates := f.rates(&App{Clocks: clock.NewRealms(clock.System())}, o)
+	_, _, makers := f.makers()
+	if err := errors.Join(policy, rates, makers); err != nil {
+		return fmt.Errorf("deposits: %w", err)
+	}
+	return nil
+}
+
 // buildDeposits builds the rates, the addresses and the deposits of both realms. No address
 // is shown of a chain that no node watches.
 func (a *App) buildDeposits(o Options) error {

@@ -57,16 +57,10 @@ func resolver(address string) *net.Resolver {
 // buildFraud makes the fraud engine, which knows the proxies that a file lists.
 func (a *App) buildFraud(ctx context.Context, proxyList string) error {
 	var config sense.Config
-	if proxyList != "" {
-		text, err := os.ReadFile(proxyList)
-		if err != nil {
-			return fmt.Errorf("proxy list: %w", err)
-		}
-		if config.Rules.Proxies, err = parseProxies(text); err != nil {
-			return fmt.Errorf("proxy list %s: %w", proxyList, err)
-		}
-	}
 	var err error
+	if config.Rules.Proxies, err = readProxies(proxyList); err != nil {
+		return err
+	}
 	a.Fraud, err = office.New(office.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: a.Logger, Config: config})
 	if err != nil {
 		return err
@@ -81,6 +75,22 @@ const (
 	maxProxyLines = 5_000_000
 	shownProblems = 5
 )
+
+// readProxies reads the file of a proxy list; without one there is none.
+func readProxies(file string) ([]netip.Prefix, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("proxy list: %w", err)
+	}
+	proxies, err := parseProxies(text)
+	if err != nil {
+		return nil, fmt.Errorf("proxy list %s: %w", file, err)
+	}
+	return proxies, nil
+}
 
 // parseProxies reads addresses and networks, one a line; empty lines and what follows a
 // "#" do not count. It tells the first lines that are wrong.

@@ -2,12 +2,25 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/server/cashdesk"
 )
+
+// Check returns what is wrong with the files that the settings of an installation name, as
+// far as it can be told without a database. It calls nobody. roots is the file of the ACME
+// directory's own.
+func Check(o Options, roots string) error {
+	noDeposits := checkDeposits(o)
+	_, noProxies := readProxies(o.ProxyList)
+	_, noCaptcha := o.Captcha.open()
+	_, noRoots := readRoots(roots)
+	return errors.Join(noDeposits, cashdesk.Check(cashdesk.Options{File: o.Cashout, Payouts: o.Payouts}), noProxies, noCaptcha, noRoots)
+}
 
 // Verify proves the books and the audit log in one consistent state of the database.
 // progress, when not nil, is told after every book.

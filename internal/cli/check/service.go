@@ -166,7 +166,7 @@ func (s *service) once(ctx context.Context, path string, body []byte) ([]byte, t
 	request.Header.Set("X-API-Key", s.key.Reveal())
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, fmt.Errorf("%w: is a server running there? --url says where", err)
 	}
 	defer func() { _ = response.Body.Close() }() // read, or given up
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
-	"github.com/scripcards/scrip/internal/server/cashdesk"
+	"github.com/scripcards/scrip/internal/server"
 )
 
 func (p *program) config() *cobra.Command {
@@ -17,8 +17,8 @@ func (p *program) config() *cobra.Command {
 		Use:   "check",
 		Short: "Show every setting, where it comes from, and what is wrong",
 		Long: `Check puts flags, environment (SCRIP_…), file and defaults together as serve does and
-shows the result. Secrets are masked. It opens the files of payouts and cashout, too, and
-those that they name, and calls no node. It exits with 1 when a setting is wrong.`,
+shows the result. Secrets are masked. It opens the files that settings name, too, and those
+that these name, and calls nobody. It exits with 1 when a setting is wrong.`,
 		Example: "  scrip config check\n  SCRIP_LISTEN=127.0.0.1:9000 scrip config check --config scrip.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,10 +30,9 @@ those that they name, and calls no node. It exits with 1 when a setting is wrong
 			for _, s := range c.Describe(origin) {
 				l.Add(s.Name, s.Value, s.Origin, s.Environment, s.About)
 			}
-			if wrong := cashdesk.Check(cashdesk.Options{File: c.Cashout, Payouts: c.Payouts}); wrong != nil {
-				err = errors.Join(err, wrong)
-			}
-			return errors.Join(p.Print(cmd, l), err)
+			o := shell.Options(c, nil)
+			o.ProxyList = c.ProxyList
+			return errors.Join(p.Print(cmd, l), err, server.Check(o, c.ACMERoots))
 		},
 	})
 	return cmd

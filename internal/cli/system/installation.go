@@ -37,6 +37,9 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 	if err != nil {
 		return err
 	}
+	if status && !server.Exists(shell.Options(c, nil)) {
+		return fmt.Errorf("there is no database in %s yet, and all migrations are pending: name another directory with --data, or make one with scrip migrate", c.Data)
+	}
 	if !status {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return fmt.Errorf("data directory: %w", err)
@@ -126,7 +129,7 @@ func (p *program) vault() *cobra.Command {
 		Long:  "Rotate adds a data key. What older keys sealed still opens; running servers follow by themselves.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				if err := app.Vault.Rotate(ctx); err != nil {
 					return err
 				}
@@ -144,7 +147,7 @@ SCRIP_MASTER_KEY it prints the new one, this once, before it depends on it: put 
 there before the next start. Servers that run keep running.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
 		},
 	}
 	cmd.AddCommand(rotate, master)

@@ -17,7 +17,7 @@ import (
 func Backup(ctx context.Context, db *storage.DB, path string, o Options) (Manifest, error) {
 	if _, err := os.Lstat(path); !o.Replace && !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
-			err = errors.New("it exists already: name another file")
+			err = errors.New("it exists already: name another file, or replace it with --replace")
 		}
 		return Manifest{}, fmt.Errorf("back up to %s: %w", path, err)
 	}
