@@ -122,7 +122,7 @@ func (b *bundle) pay(card, amount string) string {
 	b.t.Helper()
 	w := b.do("acme", "POST /v1/api/simulate/authorization", `{"card_id":"`+card+`","amount":`+amount+`,"merchant":{"name":"SHOP"}}`)
 	var made struct{ Transaction struct{ ID string } }
-	b.must(json.Unmarshal(w.Body.Bytes(), &made))
+	check.OK(b.t, json.Unmarshal(w.Body.Bytes(), &made))
 	if made.Transaction.ID == "" {
 		b.t.Fatalf("%d %s", w.Code, w.Body)
 	}
