@@ -34,6 +34,7 @@ func (f Family) times() int {
 		return 8
 	case Sleeper:
 		return 20
+	case Testing, Terminal, Skimming, Scattered:
 	}
 	return 1
 }
