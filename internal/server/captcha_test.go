@@ -126,11 +126,11 @@ func TestCaptchaRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, c := range map[string]server.Captcha{
-		"does not exist":                    {Kind: "turnstile", SiteKey: "site-1", SecretFile: secret + ".gone"},
-		"is not a file":                     {Kind: "turnstile", SiteKey: "site-1"},
-		"want the site key":                 {Kind: "turnstile", SecretFile: secret},
-		"want recaptcha, hcaptcha or turns": {Kind: "other", SiteKey: "site-1", SecretFile: secret},
-		"want an https URL":                 {Kind: "hcaptcha", SiteKey: "site-1", SecretFile: secret, Endpoint: "http://captcha.example"},
+		"does not exist":                      {Kind: "turnstile", SiteKey: "site-1", SecretFile: secret + ".gone"},
+		"captcha_secret_file are required":    {Kind: "turnstile", SiteKey: "site-1"},
+		"captcha turnstile: captcha_site_key": {Kind: "turnstile", SecretFile: secret},
+		"want recaptcha, hcaptcha or turns":   {Kind: "other", SiteKey: "site-1", SecretFile: secret},
+		"want an https URL":                   {Kind: "hcaptcha", SiteKey: "site-1", SecretFile: secret, Endpoint: "http://captcha.example"},
 	} {
 		app, err := server.Open(context.Background(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
