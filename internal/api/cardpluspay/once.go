@@ -26,8 +26,6 @@ const (
 	headerIdempotency = "Idempotency-Key"
 	// keepAnswers is how long a repeated order gets its first answer.
 	keepAnswers = 24 * time.Hour
-	// noKey stands for a header that names no key, or several, and is refused.
-	noKey = "\x00"
 	// keptAs names the answers among those of other dialects.
 	keptAs = "cardpluspay.order"
 )
@@ -36,16 +34,7 @@ const (
 // the answers sealed, since some hold codes.
 func (a *api) replay() *wire.Replay[account.Principal] {
 	return &wire.Replay[account.Principal]{
-		Key: func(c *call, _ any) string {
-			switch values := c.Request.Header[headerIdempotency]; {
-			case len(values) == 0:
-				return ""
-			case len(values) > 1 || values[0] == "":
-				return noKey // a caller who means to be safe is not to buy without being so
-			default:
-				return values[0]
-			}
-		},
+		Key:         func(c *call, _ any) string { return wire.KeyIn(c.Request, headerIdempotency) },
 		Scope:       func(c *call) string { return string(c.Principal.Book) },
 		Fingerprint: func(material []byte) []byte { return a.Vault.Hash(purposeRequest, string(material)) },
 		Find:        a.findAnswer,

@@ -115,6 +115,22 @@ type Replay[P any] struct {
 	Keep func(ctx context.Context, call *Call[P], answer Answer) error
 }
 
+// KeyIn is the key in a header; empty without one. One that is empty or stands twice is
+// noKey: a caller who means to be safe is not to act without being so.
+func KeyIn(r *http.Request, header string) string {
+	switch values := r.Header[header]; {
+	case len(values) == 0:
+		return ""
+	case len(values) > 1 || values[0] == "":
+		return noKey
+	default:
+		return values[0]
+	}
+}
+
+// noKey is no key, and is refused as every key is that is not printable.
+const noKey = "\x00"
+
 // Raced says what the error of a repeatable call means: where the same call was answered
 // meanwhile, by another process or by what it did itself, find has that answer and it is
 // sent instead.

@@ -27,12 +27,7 @@ const (
 // the answers sealed, since some hold a secret that is shown this once.
 func (d *Desk) Replay() *wire.Replay[account.Operator] {
 	return &wire.Replay[account.Operator]{
-		Key: func(c *Call, _ any) string {
-			if values := c.Request.Header[idempotencyHeader]; len(values) > 0 {
-				return values[0]
-			}
-			return ""
-		},
+		Key:         func(c *Call, _ any) string { return wire.KeyIn(c.Request, idempotencyHeader) },
 		Scope:       func(c *Call) string { return string(c.Principal.ID) },
 		Fingerprint: func(material []byte) []byte { return d.Vault.Hash(purposeRequest, string(material)) },
 		Find:        d.findAnswer,
