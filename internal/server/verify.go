@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -19,7 +20,22 @@ func Check(o Options, roots string) error {
 	_, noProxies := readProxies(o.ProxyList)
 	_, noCaptcha := o.Captcha.open()
 	_, noRoots := readRoots(roots)
-	return errors.Join(noDeposits, cashdesk.Check(cashdesk.Options{File: o.Cashout, Payouts: o.Payouts}), noProxies, noCaptcha, noRoots)
+	return errors.Join(checkSecrets(o.Secrets), noDeposits, cashdesk.Check(cashdesk.Options{File: o.Cashout, Payouts: o.Payouts}), noProxies, noCaptcha, noRoots)
+}
+
+// checkSecrets returns why folder cannot be that of secrets; none is none.
+func checkSecrets(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	switch {
+	case err != nil:
+		return fmt.Errorf("secrets: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("secrets: %s is no folder", folder)
+	}
+	return nil
 }
 
 // Verify proves the books and the audit log in one consistent state of the database.
