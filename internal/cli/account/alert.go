@@ -26,7 +26,7 @@ below the threshold, until it was at the threshold again. It replaces what the c
 set. A running server follows within two seconds.`,
 		Example: "  scrip alert set 25.00 --customer cus_01… --realm live --currency EUR\n  scrip alert set 0 --customer cus_01… --realm live --currency EUR",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -53,7 +53,7 @@ func (p *program) listAlerts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's alerts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

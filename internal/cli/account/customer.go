@@ -37,14 +37,14 @@ func (p *program) customer() *cobra.Command {
 		Long:    "List shows all customers, or with --search those whose name, from any word on, or email address begins so.",
 		Example: "  scrip customer list\n  scrip customer list --search bakery",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.listCustomers(ctx, cmd, app, search) })
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.listCustomers(ctx, cmd, app, search) })
 		},
 	}
 	list.Flags().StringVar(&search, "search", "", "how the name, one of its words or the email address begins")
 	show := &cobra.Command{
 		Use: "show CUSTOMER", Short: "Show a customer", Args: cobra.ExactArgs(1), Example: "  scrip customer show cus_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))
 				if err != nil {
 					return err
@@ -93,7 +93,7 @@ func (p *program) loadWallet() *cobra.Command {
 		Long:    "Load posts a transfer once: a second load under the same reference answers as the first.",
 		Example: "  scrip customer load --customer cus_01… --realm live --amount 250.00 --currency EUR --reference 'SEPA 2026-11-21 4711'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

@@ -26,7 +26,7 @@ func (p *program) createKey() *cobra.Command {
 		Use: "create", Short: "Make an API key and show it this once", Args: cobra.NoArgs,
 		Example: "  scrip key create --customer cus_01… --realm live --name till-1 --scope giftcard:read --scope giftcard:redeem",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -59,7 +59,7 @@ func (p *program) listKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's keys, newest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -87,7 +87,7 @@ func (p *program) rotateKey() *cobra.Command {
 		Use: "rotate KEY", Short: "Make the key's successor; the old one works until the grace ends", Args: cobra.ExactArgs(1),
 		Example: "  scrip key rotate key_01… --customer cus_01… --realm live --grace 24h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -110,7 +110,7 @@ func (p *program) revokeKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "revoke KEY", Short: "End a key at once", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

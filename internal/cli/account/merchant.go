@@ -24,7 +24,7 @@ func (p *program) createMerchant() *cobra.Command {
 		Use: "create", Short: "Make a client id and its secret, shown this once", Args: cobra.NoArgs,
 		Example: "  scrip merchant create --customer cus_01… --realm live --name 'Web shop'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -49,7 +49,7 @@ func (p *program) listMerchants() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's client ids", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -76,7 +76,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rotate CLIENT-ID", Short: "Make a new secret; the old one signs until the grace ends", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

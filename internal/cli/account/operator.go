@@ -37,7 +37,7 @@ func (p *program) operator() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List operators", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Accounts.ListOperators(ctx, account.Page{Limit: 200})
 				if err != nil {
 					return err

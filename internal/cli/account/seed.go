@@ -29,7 +29,7 @@ func (p *program) createSeed() *cobra.Command {
 		Use: "create", Short: "Make a seed and show it this once", Args: cobra.NoArgs,
 		Example: "  scrip seed create --customer cus_01… --realm live --name 'Ad team'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -61,7 +61,7 @@ func (p *program) listSeeds() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's seeds, newest first", Args: cobra.NoArgs, Example: "  scrip seed list --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -89,7 +89,7 @@ func (p *program) rotateSeed() *cobra.Command {
 		Use: "rotate ID", Short: "Make the seed's successor; the old one works until the grace ends", Args: cobra.ExactArgs(1),
 		Example: "  scrip seed rotate seed_01… --customer cus_01… --realm live --grace 24h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -113,7 +113,7 @@ func (p *program) revokeSeed() *cobra.Command {
 		Use: "revoke ID", Short: "End a seed at once; cards and wallet stay the customer's", Args: cobra.ExactArgs(1),
 		Example: "  scrip seed revoke seed_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

@@ -64,7 +64,7 @@ func readKey(cmd *cobra.Command, name string) (string, error) {
 }
 
 func (p *program) changeSigner(cmd *cobra.Command, owner *shell.Owner, key string) error {
-	return p.With(cmd, func(ctx context.Context, app *server.App) error {
+	return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 		book, _, err := owner.Book(ctx, app)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func (p *program) showSigner() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show", Short: "Show whether a customer's requests must be signed", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

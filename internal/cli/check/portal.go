@@ -52,7 +52,7 @@ record that the answer names is in DNS: see "scrip portal verify".`,
   scrip portal create --customer cus_01… --realm live --name 'Corner Bakery' --slug corner-bakery --language fr --language en \
       --color '#7a1f3d' --logo https://bakery.example/logo.svg --domain cards.bakery.example --network scrip`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

@@ -121,7 +121,7 @@ without pages; with -o json in the form that import reads.`,
 			if err := l.parse(); err != nil {
 				return err
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.runList(ctx, cmd, app, &l) })
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.runList(ctx, cmd, app, &l) })
 		},
 	}
 	flags := cmd.Flags()
@@ -210,7 +210,7 @@ func (p *program) showItem() *cobra.Command {
 		Use: "show ITEM", Short: "Show an item, its price and how many codes there are", Args: cobra.ExactArgs(1),
 		Example: "  scrip catalog show GOOGLE-5USD-KOXx\n  scrip catalog show GOOGLE-5USD-KOXx --customer cus_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				item, err := app.Catalog.Find(ctx, catalog.ItemCode(args[0]))
 				if err != nil {
 					return err
@@ -256,7 +256,7 @@ func (p *program) retireItem() *cobra.Command {
 	return &cobra.Command{
 		Use: "retire ITEM", Short: "End the sale of an item; orders of it stay", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				item, err := app.Catalog.Retire(ctx, catalog.ItemCode(args[0]), shell.Actor())
 				if err != nil {
 					return err

@@ -17,7 +17,7 @@ func (p *program) setState() *cobra.Command {
 		Long:    "A hidden item is not listed, but sold to who knows its code; a retired one is not sold, and orders of it stay.",
 		Example: "  scrip catalog state GOOGLE-5USD-KOXx hidden",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				item, err := app.Catalog.SetState(ctx, catalog.ItemCode(args[0]), catalog.State(args[1]), shell.Actor())
 				if err != nil {
 					return err
@@ -71,7 +71,7 @@ func (p *program) runImage(cmd *cobra.Command, which *picture) error {
 			return errors.New("the file of the picture is empty")
 		}
 	}
-	return p.With(cmd, func(ctx context.Context, app *server.App) error {
+	return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 		if which.brand != "" {
 			image, err := app.Catalog.SetBrandImage(ctx, which.brand, upload, shell.Actor())
 			if err != nil {

@@ -36,7 +36,7 @@ func (p *program) listOrders() *cobra.Command {
   scrip order list --realm live --customer cus_01… --status completed --since 2026-11-01 --until 2026-12-01
   scrip order list --realm live --item GOOGLE-5USD-KOXx -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error { return p.runOrders(ctx, cmd, app, &s) })
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.runOrders(ctx, cmd, app, &s) })
 		},
 	}
 	flags := cmd.Flags()
@@ -109,7 +109,7 @@ func (p *program) showOrder() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("order %q: want its number, such as 17", args[0])
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err

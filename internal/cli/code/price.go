@@ -20,7 +20,7 @@ func (p *program) listPrices() *cobra.Command {
 	return &cobra.Command{
 		Use: "prices", Short: "List the price rules", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				l := shell.Listing{Columns: []string{"RULE", "CUSTOMER", "TIER", "ITEM", "BRAND", "BASIS", "PERCENT", "AMOUNT", "PRIORITY", "FROM", "UNTIL"}}
 				for _, r := range app.Catalog.Prices(ctx) {
 					l.Add(ruleRow(&r)...)
@@ -112,7 +112,7 @@ func (p *program) removePrice() *cobra.Command {
 	return &cobra.Command{
 		Use: "remove-price RULE", Short: "Remove a price rule", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				return app.Catalog.RemovePrice(ctx, catalog.RuleID(args[0]), shell.Actor())
 			})
 		},
@@ -123,7 +123,7 @@ func (p *program) setTier() *cobra.Command {
 	return &cobra.Command{
 		Use: "tier CUSTOMER [TIER]", Short: "Have a customer pay a tier's prices, or no tier's", Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))
 				if err != nil {
 					return err

@@ -45,7 +45,7 @@ off is sent again under the same batch name.`,
 				o.Cost = catalog.Cost{Amount: parsed}
 			}
 			o.Item, o.Actor = catalog.ItemCode(item), shell.Actor()
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				return p.runStockImport(ctx, cmd, app, fromFile[stock.Options]{args[0], o})
 			})
 		},
@@ -102,7 +102,7 @@ func (p *program) countStock() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				if len(args) == 1 {
 					return p.countBatches(ctx, cmd, app, stock.BatchName{Realm: r, Item: catalog.ItemCode(args[0])})
 				}
@@ -164,7 +164,7 @@ func (p *program) quarantineBatch() *cobra.Command {
 				return err
 			}
 			n := stock.BatchName{Realm: r, Item: catalog.ItemCode(args[0]), Name: args[1]}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				var b stock.Batch
 				if release {
 					b, err = app.Stock.Release(ctx, n, shell.Actor())

@@ -37,7 +37,7 @@ a new file that only its owner can read.`,
 		Example: `  scrip giftcard import cards.csv --customer cus_01… --realm live --report made.csv
   scrip giftcard import - --customer cus_01… --realm live < cards.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -115,7 +115,7 @@ func (p *program) createCard() *cobra.Command {
 		Use: "create", Short: "Make a gift card; its number and key are shown this once", Args: cobra.NoArgs,
 		Example: "  scrip giftcard create --customer cus_01… --realm live --title 'Thank you' --template holiday-2026 --amount 50.00 --currency EUR",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
@@ -156,7 +156,7 @@ func (p *program) showCard() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				card, err := app.Cards.FindAnywhere(ctx, number)
 				if err != nil {
 					return err

@@ -39,7 +39,7 @@ func (p *program) template() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List templates", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Cards.Templates(ctx)
 				if err != nil {
 					return err

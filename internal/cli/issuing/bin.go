@@ -20,7 +20,7 @@ func (p *program) bin() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List the BINs, those that ship among them", Args: cobra.NoArgs, Example: "  scrip bin list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				all, err := app.Issuing.BINs(ctx)
 				if err != nil {
 					return err

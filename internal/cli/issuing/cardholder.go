@@ -124,7 +124,7 @@ func (p *program) listTiers() *cobra.Command {
 	return &cobra.Command{
 		Use: "tiers", Short: "List the spending tiers", Args: cobra.NoArgs, Example: "  scrip cardholder tiers",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				all, err := app.Issuing.Cardholders.Tiers(ctx)
 				if err != nil {
 					return err

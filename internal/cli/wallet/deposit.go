@@ -153,7 +153,7 @@ those that count. Without a rate, the command fails.`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				quote, all, failed := app.Rates[r].Look(ctx, a, currency)
 				l := shell.Listing{Columns: []string{"SOURCE", "PRICE", "AT", "PROBLEM"}}
 				for _, o := range all {

@@ -103,7 +103,7 @@ pays to them.`,
 			if err != nil {
 				return err
 			}
-			return p.With(cmd, func(ctx context.Context, app *server.App) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				all, err := app.Addresses.Preview(ctx, address.Place{Realm: r, Chain: c}, count)
 				if err != nil {
 					return err
