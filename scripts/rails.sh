@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # rails.sh: the tests against nodes that take long, on SQLite and PostgreSQL.
 # This is what "make test-rails" runs. What it builds it keeps below
-# ~/.cache/scrip-test/nodes. "make test" runs none of this.
+# ~/.cache/scrip-test/nodes, and "make test" runs these tests from then on.
 #
 # SCRIP_TEST_POSTGRES, when already set, is the URL of a server to use instead
 # of starting one.
@@ -18,26 +18,16 @@ finish() {
 	remove_scratch
 }
 
-test_rails() {
-	local name module what packages
-	for row in "${nodes_all[@]}"; do
-		IFS='|' read -r name module what packages <<<"$row"
-		# "make test" has vetted them.
-		# shellcheck disable=SC2086 # they are several
-		SCRIP_TEST_RAILS=1 go test -vet=off -count=1 -timeout 15m -run Rails $packages || return
-	done
-}
-
 prepare_go
 scratch
 trap finish EXIT
 own_group
+memory_scratch
 if [[ -z ${SCRIP_TEST_POSTGRES:-} ]]; then
 	say '==> [0 s] PostgreSQL'
 	start_postgres || die 'the suite runs on both databases or not at all'
 fi
-memory_scratch
 export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
 stage 'nodes' nodes_get
-stage 'tests against nodes' test_rails
+stage 'tests against nodes' nodes_test
 conclude

@@ -88,6 +88,9 @@ full() {
 		stage 'fuzz targets' scripts/fuzz.sh
 	fi
 	stage 'tests on SQLite and PostgreSQL' test_all
+	if nodes_any; then
+		stage 'tests against nodes that are built' nodes_test
+	fi
 	nodes_left_out
 }
 
