@@ -1,22 +1,13 @@
 package server_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/ethnode"
@@ -102,118 +93,16 @@ func TestDepositsOnEthereum(t *testing.T) {
 	})
 }
 
-// The variables that tell this test program to be the process that is killed: what the
-// server is opened with, and at which step of a scan to die.
-const (
-	victimVariable = "SCRIP_RAIL_VICTIM"
-	stepVariable   = "SCRIP_RAIL_STEP"
-)
-
-// TestMain lets the program be the process that a test kills.
-func TestMain(m *testing.M) {
-	if os.Getenv(victimVariable) != "" {
-		fmt.Fprintln(os.Stderr, runVictim())
-		os.Exit(1)
-	}
-	m.Run()
-}
-
-// A process that is killed before or after any call of a scan leaves nothing half done: who
-// scans next credits a deposit once, and after a reorganisation takes it back once.
+// What is killed while it looks for ether leaves nothing half done: see watching.killed.
 func TestKilledOnEthereum(t *testing.T) {
 	eachEthereum(t, func(t *testing.T, r *ethereumRail) {
-		for step, done := 1, false; !done; step++ {
+		pay := func() {
 			r.node.Pay(r.to, ethnode.Gwei(1_000_000_000))
 			r.node.PayHidden(r.to, ethnode.Gwei(500_000_000))
 			r.node.Mine(3)
-			done = r.kill(step)
-			r.deposits()
-			r.has(318_500 + 159_250)
-			r.node.Reorganise(3)
-			done = r.kill(step) && done
-			r.deposits()
-			r.has(0)
-			if done && step < 4 {
-				t.Errorf("the scan had %d steps to die at, which is not all of it", step)
-			}
 		}
-		report, err := ledger.Verify(t.Context(), r.DB, nil)
-		if err != nil || len(report.Problems) > 0 {
-			t.Errorf("the books: %v, %v", report.Problems, err)
-		}
+		r.killed(asset.Ethereum, func(int) []happening {
+			return []happening{{"paid", pay, 318_500 + 159_250}, {"reorganised away", func() { r.node.Reorganise(3) }, -318_500 - 159_250}}
+		})
 	})
-}
-
-// kill runs a scan in a process that dies at a step, and reports whether it came to its end.
-func (r *ethereumRail) kill(step int) bool {
-	r.t.Helper()
-	o := r.options
-	how, err := json.Marshal([]string{o.Data, o.Database, o.Deposits})
-	check.OK(r.t, err)
-	var complaints bytes.Buffer
-	victim := exec.CommandContext(r.t.Context(), os.Args[0])
-	victim.Env = append(os.Environ(), victimVariable+"="+string(how), stepVariable+"="+strconv.Itoa(step))
-	victim.Stderr = &complaints
-	err = victim.Run()
-	if err == nil {
-		return true
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Exited() {
-		r.t.Fatalf("the process was not killed: %v\n%s", err, complaints.String())
-	}
-	return false
-}
-
-// doomedChain kills its process at a step, counted down.
-type doomedChain struct {
-	deposit.Chain
-	left *int
-}
-
-func (c doomedChain) step() {
-	if *c.left--; *c.left != 0 {
-		return
-	}
-	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = self.Kill()
-	}
-	select {} // until it is dead
-}
-
-func (c doomedChain) Seen(ctx context.Context, after string) (deposit.Page, error) {
-	c.step()
-	page, err := c.Chain.Seen(ctx, after)
-	c.step()
-	return page, err
-}
-
-func (c doomedChain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
-	c.step()
-	all, err := c.Chain.Look(ctx, payments)
-	c.step()
-	return all, err
-}
-
-// runVictim scans, if it lives long enough.
-func runVictim() error {
-	var how []string
-	if err := json.Unmarshal([]byte(os.Getenv(victimVariable)), &how); err != nil {
-		return err
-	}
-	left, err := strconv.Atoi(os.Getenv(stepVariable))
-	if err != nil {
-		return err
-	}
-	app, err := server.Open(context.Background(), server.Options{Data: how[0], Database: how[1], Deposits: how[2], Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	at := address.Place{Realm: realm.Test, Chain: asset.Ethereum}
-	app.Deposits.Chains[at] = doomedChain{app.Deposits.Chains[at], &left}
-	if err := app.Deposits.Scan(context.Background(), realm.Test); err != nil {
-		return err
-	}
-	os.Exit(0)
-	return nil
 }

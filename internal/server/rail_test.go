@@ -177,6 +177,7 @@ func (w *watching) rest(node *btcnode.Node, to btcnode.Wallet, blocks []string) 
 // A deposit to a real wallet of Monero, of two outputs at that, is seen, confirmed and
 // credited once, whatever process looks; a reorganisation that takes it away takes the credit
 // back, and the block that has it again gives it again; what is too little is not credited.
+// Who is killed meanwhile leaves nothing half done.
 func TestDepositsOnRealWallet(t *testing.T) {
 	node := xmrnode.Start(t)
 	for _, engine := range testkit.Engines() {
@@ -226,6 +227,8 @@ func TestDepositsOnRealWallet(t *testing.T) {
 			r.has(31_360)
 		})
 	}
+	// What a database makes of a scan that is cut off, the deposits' own tests show on each.
+	t.Run("killed", func(t *testing.T) { killedOnMonero(t, node, testkit.Engines()[0]) })
 }
 
 // Deposits of SOL and USDT that the real runtime of Solana carried out are seen, final and
