@@ -1,6 +1,7 @@
 package fraud
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -17,15 +18,31 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/train"
 )
 
-// enumeration measures a model on simulated searches for cards.
-func (p *program) enumeration(cmd *cobra.Command, e evaluation) error {
-	m, err := modelOf(e.model, fraud.Ping)
+// bench is a measure of models of one kind of events on traffic that is made up.
+type bench[R any] struct {
+	kind fraud.Kind
+	run  func(ctx context.Context, m *estimator.Model, c train.BenchConfig, progress train.Progress) ([]R, *train.Curve, error)
+	of   train.BenchConfig
+	list func(results []R) shell.Listing
+}
+
+// enumeration measures on searches for cards, payments on payments.
+func enumeration() bench[train.Enumeration] {
+	return bench[train.Enumeration]{fraud.Ping, train.Run, train.Bench(), enumerationListing}
+}
+
+func payments() bench[train.Paid] {
+	return bench[train.Paid]{fraud.Authorization, train.RunPaid, train.PaidBench(), paidListing}
+}
+
+func (b bench[R]) measure(p *program, cmd *cobra.Command, e evaluation) error {
+	m, err := modelOf(e.model, b.kind)
 	if err != nil {
 		return err
 	}
 	bar := &stages{cmd: cmd}
 	defer bar.end()
-	results, curve, err := train.Run(cmd.Context(), m, train.Bench(), bar.show)
+	results, curve, err := b.run(cmd.Context(), m, b.of, bar.show)
 	if err != nil {
 		return err
 	}
@@ -35,7 +52,7 @@ func (p *program) enumeration(cmd *cobra.Command, e evaluation) error {
 			return err
 		}
 	}
-	return p.Print(cmd, enumerationListing(results))
+	return p.Print(cmd, b.list(results))
 }
 
 // modelOf reads the model that a bench measures: of one kind of events.
@@ -45,27 +62,6 @@ func modelOf(path string, kind fraud.Kind) (*estimator.Model, error) {
 		err = fmt.Errorf("%s: the model is for %s, not %s", path, m.Kind, kind)
 	}
 	return m, err
-}
-
-// payments measures a model on simulated payments.
-func (p *program) payments(cmd *cobra.Command, e evaluation) error {
-	m, err := modelOf(e.model, fraud.Authorization)
-	if err != nil {
-		return err
-	}
-	bar := &stages{cmd: cmd}
-	defer bar.end()
-	results, curve, err := train.RunPaid(cmd.Context(), m, train.PaidBench(), bar.show)
-	if err != nil {
-		return err
-	}
-	bar.end()
-	if e.plots != "" {
-		if err := drawTo(e.plots, curve); err != nil {
-			return err
-		}
-	}
-	return p.Print(cmd, paidListing(results))
 }
 
 func paidListing(results []train.Paid) shell.Listing {

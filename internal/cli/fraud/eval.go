@@ -83,9 +83,9 @@ func (p *program) runEval(cmd *cobra.Command, e evaluation) error {
 	}
 	switch e.bench {
 	case benchEnumerate:
-		return p.enumeration(cmd, e)
+		return enumeration().measure(p, cmd, e)
 	case benchPayments:
-		return p.payments(cmd, e)
+		return payments().measure(p, cmd, e)
 	}
 	var (
 		results []study.Result
