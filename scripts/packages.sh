@@ -181,7 +181,7 @@ need_litesvm() {
 # with. They are installed or not there: Debian's Node.js looks for parts of itself below /usr.
 need_interpreters() {
 	local program missing=()
-	for program in node python3 openssl; do
+	for program in node python3 openssl curl; do
 		command -v "$program" >/dev/null || missing+=("${program/#node/nodejs}")
 	done
 	((${#missing[@]} > 0)) || return 0
