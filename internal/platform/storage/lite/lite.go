@@ -35,6 +35,9 @@ const pointerSize = 8
 
 // Open opens or makes the database file at path.
 func Open(path string) (*Conn, error) {
+	if err := useCaches(); err != nil {
+		return nil, err
+	}
 	c := &Conn{tls: libc.NewTLS(), cache: map[string]*statement{}}
 	c.out = libc.Xmalloc(c.tls, pointerSize)
 	name, err := libc.CString(path)
