@@ -48,6 +48,7 @@ type Chain struct {
 
 	mu      sync.Mutex
 	reached int64    // the highest block that there was
+	missed  bool     // it was said that the node keeps too little
 	last    balances // what addresses had when they were compared last
 }
 

@@ -36,6 +36,10 @@ func (c *Chain) settle(ctx context.Context, at *place, end tip, page *deposit.Pa
 		return err
 	}
 	quiet, err := c.quiet(ctx, h.Hash, addresses)
+	if call.IsRefusal(err) { // payments that transactions show are told all the same
+		c.miss(ctx, at.compared+1, number)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -72,6 +76,17 @@ func (c *Chain) settle(ctx context.Context, at *place, end tip, page *deposit.Pa
 	return nil
 }
 
+// miss says, once, that the node does not tell the balances of new blocks either.
+func (c *Chain) miss(ctx context.Context, from, to int64) {
+	c.mu.Lock()
+	before := c.missed
+	c.missed = true
+	c.mu.Unlock()
+	if !before {
+		c.Logger.ErrorContext(ctx, "balances are not compared: the node keeps the state of too few blocks", "from", from, "to", to)
+	}
+}
+
 // quiet returns what those addresses had in a block that had never sent anything by then. Who
 // has a code had to send, or let somebody send, a transaction for that.
 func (c *Chain) quiet(ctx context.Context, block string, addresses []string) (map[string]*big.Int, error) {
@@ -88,11 +103,11 @@ func (c *Chain) quiet(ctx context.Context, block string, addresses []string) (ma
 	for i, address := range addresses {
 		sent, err := readQuantity(&answers[2*i])
 		if err != nil {
-			return nil, told(err)
+			return nil, err
 		}
 		has, err := readQuantity(&answers[2*i+1])
 		if err != nil {
-			return nil, told(err)
+			return nil, err
 		}
 		if sent.Sign() == 0 {
 			all[address] = has

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/asset"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/testkit/ethnode"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -96,31 +95,19 @@ func gapsOf(all []deposit.Gap) (addresses []string) {
 	return addresses
 }
 
-// A node that does not tell the balances of new blocks is an error: nothing is worked out.
+// Of a node that does not tell the balances of new blocks either, nothing is worked out, and
+// what transactions show is told; what is left is found when it tells.
 func TestForgottenAltogether(t *testing.T) {
 	b := &bench{t: t, Node: ethnode.Start(t)}
 	memory := b.Forget(0)
 	b.open(1)
 	b.seen()
 	b.PayHidden(ada, ethnode.Gwei(500_000_000))
+	b.Pay(bert, ethnode.Gwei(1_000_000_000))
 	b.Mine(150)
 	memory.Keep(4)
 	b.open(1)
-	for {
-		page, err := b.chain.Seen(t.Context(), b.after)
-		if err != nil {
-			if fault.CodeOf(err) != fault.Unavailable {
-				t.Error(err)
-			}
-			break
-		}
-		if len(page.Sightings) > 0 || !page.More {
-			t.Fatalf("%+v", page)
-		}
-		b.after = page.Next
-	}
+	b.expect("what a transaction shows", append(b.seen(), b.seen()...), "1 ETH 150")
 	memory.Keep(60)
-	if found := rests(b.sightings()); len(found) != 1 || text(found[0]) != "0.5 ETH 9" {
-		t.Errorf("%+v", found)
-	}
+	b.expect("what is left", b.seen(), "0.5 ETH 9")
 }
