@@ -118,12 +118,14 @@ func TestForgottenOnEthereum(t *testing.T) {
 		r.settled("confirmed 0.3 12 955.50", "confirmed 0.5 154 1592.50", "confirmed 1 151 3185.00", "confirmed 2 4 6370.00")
 		r.audit(asset.Ethereum, "ETH 4/4 3.8 3.8", "USDT-ERC20 0/0 0 0")
 
-		for _, states := range []int64{100, 0} {
+		again := func(states int64, deep string) {
 			memory.Keep(states)
 			r.rescan(1)
-			r.settled("confirmed 0.3 12 955.50", "confirmed 0.5 157 1592.50", "confirmed 1 154 3185.00", "confirmed 2 4 6370.00")
+			r.settled("confirmed 0.3 12 955.50", "confirmed 0.5 "+deep+" 1592.50", "confirmed 1 154 3185.00", "confirmed 2 4 6370.00")
 			r.audit(asset.Ethereum, "ETH 4/4 3.8 3.8", "USDT-ERC20 0/0 0 0")
 		}
+		again(100, "154")
+		again(0, "157") // who remembers tells what was settled, too
 		memory.Keep(100)
 		r.node.Reorganise(20)
 		r.settled("confirmed 0.5 157 1592.50", "confirmed 1 154 3185.00", "expired 0.3 0 0.00", "expired 2 0 0.00")
