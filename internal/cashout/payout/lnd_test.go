@@ -35,18 +35,23 @@ type rails struct {
 	t       *testing.T
 	net     *lndnode.Network
 	victims []string // how a process is told of the same database
+	turn    int      // the first database is 0, the second one 1
 }
 
 // Payouts on two real nodes with a channel between them, over a chain of its own, on both
 // databases.
 func TestRails(t *testing.T) {
 	net := lndnode.Start(t)
-	for _, engine := range testkit.Engines() {
+	for turn, engine := range testkit.Engines() {
 		for _, one := range []struct {
 			name string
 			test func(*rails)
 		}{{"forms", testForms}, {"twice", testTwice}, {"held", testHeld}, {"bump", testRealBump}, {"raised", testRealRaised}, {"raising killed", testRaiseKilledByCall}, {"reorganised", testReorganised}, {"killed", testKilledByCall}} {
-			t.Run(engine+"/"+one.name, func(t *testing.T) { one.test(onRails(t, engine, net)) })
+			t.Run(engine+"/"+one.name, func(t *testing.T) {
+				r := onRails(t, engine, net)
+				r.turn = turn
+				one.test(r)
+			})
 		}
 	}
 }
@@ -291,17 +296,17 @@ func testRealRaised(r *rails) {
 }
 
 // A process that is killed before or after any call to the real node while it adds coins to
-// a transaction leaves nothing half done: who goes on replaces it, and it is paid once.
+// a transaction leaves nothing half done: who goes on replaces it, and it is paid once. With
+// one database it is killed at every other step, and with the other one at those between.
 func testRaiseKilledByCall(r *rails) {
 	killer, way := r.net.Killer(r.t)
 	text, err := json.Marshal(way)
 	r.must(err)
 	r.victims = append(r.victims, wayVariable+"="+string(text), floorVariable+"=100000")
-	steps := 0
-	for done := false; !done; {
-		steps++
+	steps := 1 + r.turn
+	for done := false; !done; steps += 2 {
 		book := r.customer(fmt.Sprint("ada", steps))
-		p := r.waiting(book, lefts()[steps%2])
+		p := r.waiting(book, lefts()[steps/2%2])
 		r.Policy.Chain.Floor = 1_000
 		r.later(0)
 		first := r.expect(p, "sent").TxID
@@ -318,6 +323,8 @@ func testRaiseKilledByCall(r *rails) {
 			r.t.Fatalf("killed at step %d: paid %s, want %s", steps, got, want)
 		}
 		r.told(book, "sent, settled")
+		r.net.Mine(6) // nobody looks after it any more
+		r.work()
 	}
 	if steps < 20 {
 		r.t.Errorf("there were %d steps to die at, which is not all of it", steps)
