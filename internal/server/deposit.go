@@ -220,7 +220,10 @@ func (a *App) openBitcoin(config json.RawMessage, at address.Place, _ Options) (
 
 func (a *App) openEthereum(config json.RawMessage, at address.Place, o Options) (node, error) {
 	recent := func(ctx context.Context) ([]string, error) { return a.Deposits.Recent(ctx, at) }
-	return ethereum.Open(config, ethereum.Deps{Ours: a.ours(at), Recent: recent, Clock: clock.System(), Logger: o.Logger})
+	paid := func(ctx context.Context, addresses []string) (map[string][]deposit.Deposit, error) {
+		return a.Deposits.PaidTo(ctx, at, asset.ETH, addresses)
+	}
+	return ethereum.Open(config, ethereum.Deps{Ours: a.ours(at), Recent: recent, Paid: paid, Clock: clock.System(), Logger: o.Logger})
 }
 
 func (a *App) openMonero(config json.RawMessage, at address.Place, _ Options) (node, error) {

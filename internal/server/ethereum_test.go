@@ -29,17 +29,22 @@ type ethereumRail struct {
 func eachEthereum(t *testing.T, test func(t *testing.T, r *ethereumRail)) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
-			node := ethnode.Start(t)
-			file := filepath.Join(t.TempDir(), "deposits.json")
-			check.OK(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"ethereum":%s},%s}`, node.Config(1), ethereumPolicy), 0o600))
-			r := &ethereumRail{watching: watch(t, testkit.Database(t, engine), file), node: node}
+			r := onEthereum(t, engine, ethnode.Start(t))
 			defer func() { check.OK(t, r.Close()) }()
-			var err error
-			r.to, err = r.Deposits.Address(t.Context(), r.wallet, asset.ETH)
-			check.OK(t, err)
 			test(t, r)
 		})
 	}
+}
+
+func onEthereum(t *testing.T, engine string, node *ethnode.Node) *ethereumRail {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "deposits.json")
+	check.OK(t, os.WriteFile(file, fmt.Appendf(nil, `{"test_nodes":{"ethereum":%s},%s}`, node.Config(1), ethereumPolicy), 0o600))
+	r := &ethereumRail{watching: watch(t, testkit.Database(t, engine), file), node: node}
+	var err error
+	r.to, err = r.Deposits.Address(t.Context(), r.wallet, asset.ETH)
+	check.OK(t, err)
+	return r
 }
 
 // Ether and tokens on a real node are seen, confirmed and credited once, whatever process
@@ -91,6 +96,102 @@ func TestDepositsOnEthereum(t *testing.T) {
 		r.deposits()
 		r.has(320_950 + 159_250 + 3_185_000)
 	})
+}
+
+// Ether that contracts paid while nobody looked, for longer than the node keeps balances, is
+// credited once, as a deposit of its own: not again when it is read again, from a node that
+// remembers either, nor when the chain gives up the block that it was found at.
+func TestForgottenOnEthereum(t *testing.T) {
+	eachForgetful(t, func(t *testing.T, r *ethereumRail, memory *ethnode.Memory) {
+		r.node.PayHidden(r.to, ethnode.Gwei(500_000_000))
+		r.node.Mine(3)
+		r.expect("seen as it came", "confirmed 0.5 3 1592.50")
+		r.node.Pay(r.to, ethnode.Gwei(1_000_000_000))
+		r.node.PayHidden(r.to, ethnode.Gwei(300_000_000))
+		r.node.Mine(150)
+		r.node.Pay(r.to, ethnode.Gwei(2_000_000_000))
+		r.node.Mine(1)
+		memory.Keep(100)
+		r.again()
+		r.settled("confirmed 0.3 9 955.50", "confirmed 0.5 154 1592.50", "confirmed 1 151 3185.00", "pending 2 1 6370.00")
+		r.node.Mine(3)
+		r.settled("confirmed 0.3 12 955.50", "confirmed 0.5 154 1592.50", "confirmed 1 151 3185.00", "confirmed 2 4 6370.00")
+		r.audit(asset.Ethereum, "ETH 4/4 3.8 3.8", "USDT-ERC20 0/0 0 0")
+
+		again := func(states int64, deep string) {
+			memory.Keep(states)
+			r.rescan(1)
+			r.settled("confirmed 0.3 12 955.50", "confirmed 0.5 "+deep+" 1592.50", "confirmed 1 154 3185.00", "confirmed 2 4 6370.00")
+			r.audit(asset.Ethereum, "ETH 4/4 3.8 3.8", "USDT-ERC20 0/0 0 0")
+		}
+		again(100, "154")
+		again(0, "157") // who remembers tells what was settled, too
+		memory.Keep(100)
+		r.node.Reorganise(20)
+		r.settled("confirmed 0.5 157 1592.50", "confirmed 1 154 3185.00", "expired 0.3 0 0.00", "expired 2 0 0.00")
+		r.audit(asset.Ethereum, "ETH 2/2 1.5 1.8", "USDT-ERC20 0/0 0 0", "unseen ETH 1.5 1.8")
+		r.rescan(2)
+		r.settled("confirmed 0.3 9 955.50", "confirmed 0.5 157 1592.50", "confirmed 1 154 3185.00", "expired 0.3 0 0.00", "expired 2 0 0.00")
+		r.audit(asset.Ethereum, "ETH 3/3 1.8 1.8", "USDT-ERC20 0/0 0 0")
+		memory.Keep(0)
+		r.rescan(1)
+		r.settled("confirmed 0.3 9 955.50", "confirmed 0.5 157 1592.50", "confirmed 1 154 3185.00", "expired 0.3 0 0.00", "expired 2 0 0.00")
+		r.has(95_550 + 159_250 + 318_500)
+	})
+}
+
+// Of an address that its owner emptied nothing is worked out, whatever it has: an audit names
+// the blocks, and a node that remembers has what was missed credited.
+func TestForgottenOfEmptied(t *testing.T) {
+	eachForgetful(t, func(t *testing.T, r *ethereumRail, memory *ethnode.Memory) {
+		r.node.Pay(r.to, ethnode.Gwei(1_000_000_000))
+		r.node.Mine(1)
+		r.node.Empty(r.to, ethnode.Gwei(900_000_000))
+		r.node.Mine(3)
+		r.expect("emptied", "confirmed 1 4 3185.00")
+		r.node.PayHidden(r.to, ethnode.Gwei(300_000_000))
+		r.node.Mine(75)
+		r.node.Empty(r.to, ethnode.Gwei(100_000_000))
+		r.node.Mine(75)
+		memory.Keep(100)
+		r.again()
+		r.settled("confirmed 1 154 3185.00")
+		r.audit(asset.Ethereum, "ETH 1/1 1 0.299941800682278", "USDT-ERC20 0/0 0 0", "untold ETH 0 blocks 6 to 147")
+		r.rescan(3) // what was compared once is no gap
+		r.settled("confirmed 1 154 3185.00")
+		r.audit(asset.Ethereum, "ETH 1/1 1 0.299941800682278", "USDT-ERC20 0/0 0 0", "untold ETH 0 blocks 6 to 147")
+		memory.Keep(0)
+		r.rescan(6)
+		r.settled("confirmed 0.3 150 955.50", "confirmed 1 154 3185.00")
+		r.audit(asset.Ethereum, "ETH 2/2 1.3 0.299941800682278", "USDT-ERC20 0/0 0 0")
+		r.has(95_550 + 318_500)
+	})
+}
+
+// eachForgetful is eachEthereum, with a node that can be made to forget balances.
+func eachForgetful(t *testing.T, test func(t *testing.T, r *ethereumRail, memory *ethnode.Memory)) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			node := ethnode.Start(t)
+			memory := node.Forget(0)
+			r := onEthereum(t, engine, node)
+			defer func() { check.OK(t, r.Close()) }()
+			test(t, r, memory)
+		})
+	}
+}
+
+// settled compares deposits once the chain was read to its end, and again after one more look.
+func (r *ethereumRail) settled(want ...string) {
+	r.t.Helper()
+	r.deposits()
+	r.expect("read to the end", want...)
+	r.expect("looked at again", want...)
+}
+
+func (r *ethereumRail) rescan(from int64) {
+	r.t.Helper()
+	check.OK(r.t, r.Deposits.Rescan(r.t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Ethereum}, From: from, Actor: "ada"}))
 }
 
 // What is killed while it looks for ether leaves nothing half done: see watching.killed.

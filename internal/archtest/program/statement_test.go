@@ -35,6 +35,7 @@ var acrossOwners = map[string][]string{
 		"wallet.deposit_list_watched"},
 	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.find_due", "job.find_lost", "job.reclaim_dead", "job.reclaim_lost",
 		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
+	"what a chain told of all addresses at once":          {"wallet.deposit_close_gaps", "wallet.deposit_shorten_gaps"},
 	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "quota.changed", "wallet.changed_alerts", "webhook.list_changed"},
 }
 

@@ -141,16 +141,40 @@ func (s *Service) build(ctx context.Context, b batch, chosen []Payout) error {
 	if err != nil {
 		return err
 	}
-	order := Order{Outputs: outputs(chosen), Rate: rate}
+	order := Order{Outputs: outputs(chosen), Rate: rate, Most: s.Policy.Chain.Cap}
 	signed, err := s.Nodes[b.realm].Wallet.Build(ctx, order)
 	if err != nil {
 		return err
 	}
-	made, err := s.examine(b, order, signed, nil)
+	_, err = s.take(ctx, &view{batch: b, chosen: chosen}, order, signed)
+	return err
+}
+
+// take examines a signed transaction of a batch and stores it. Where somebody else stored
+// one meanwhile, or it is not what was asked for, its coins are given back.
+func (s *Service) take(ctx context.Context, v *view, o Order, signed Signed) (made, error) {
+	living, _ := v.living(s.Policy.Chain)
+	m, err := s.examine(v.batch, o, signed, living)
 	if err != nil {
-		return err
+		s.release(ctx, v.batch, signed)
+		return made{}, err
 	}
-	return s.keep(ctx, b, chosen, made)
+	err = s.keep(ctx, v.batch, v.chosen, m)
+	if errors.Is(err, storage.ErrStale) {
+		s.release(ctx, v.batch, signed)
+	}
+	return m, err
+}
+
+// release gives back the coins of a transaction that nobody will ever see. What is not
+// given back is free again after a while.
+func (s *Service) release(ctx context.Context, b batch, signed Signed) {
+	if signed.Release == nil {
+		return
+	}
+	if err := signed.Release(context.WithoutCancel(ctx)); err != nil {
+		s.Logger.WarnContext(ctx, "the coins of a transaction that was given up stay locked for a while", "realm", string(b.realm), "batch", b.id, "error", err)
+	}
 }
 
 // rate returns the fee of now: the node's estimate within the policy's bounds.
@@ -164,7 +188,7 @@ func (s *Service) rate(ctx context.Context, r realm.Realm) (int64, error) {
 
 // examine holds a signed transaction to what was asked for, before anybody may publish it:
 // it pays every output, its fee is within the cap, and it spends everything that those do
-// which it replaces, so that one of them at the most is ever confirmed.
+// which it replaces, for a higher fee, so that one of them at the most is ever confirmed.
 func (s *Service) examine(b batch, o Order, signed Signed, replaced []made) (made, error) {
 	m := made{number: b.transactions + 1, raw: signed.Raw, fee: money.New(signed.Fee, money.BTC), rate: o.Rate, at: s.Clocks.Now(b.realm)}
 	var err error
@@ -182,6 +206,9 @@ func (s *Service) examine(b batch, o Order, signed Signed, replaced []made) (mad
 	for _, before := range replaced {
 		if !m.parsed.Spends(&before.parsed) || m.txid == before.txid {
 			return made{}, fmt.Errorf("the wallet's transaction %s does not replace %s", m.txid, before.txid)
+		}
+		if signed.Fee <= before.fee.Minor {
+			return made{}, fmt.Errorf("the wallet's replacement of %s has no higher fee", before.txid)
 		}
 	}
 	return m, nil

@@ -100,7 +100,7 @@ func TestBump(t *testing.T) {
 			p = b.expect(p, "settled")
 			one, err := transaction.Parse(b.raw(first))
 			b.must(err)
-			fee := (one.Size()*30_000 + 999) / 1000
+			fee := one.Size() * 30_000 * 99 / 100_000
 			if old {
 				fee = (one.Size()*2_000 + 999) / 1000
 			}

@@ -29,6 +29,8 @@ const (
 	keyVariable    = "SCRIP_PAYOUT_KEY"
 	timeVariable   = "SCRIP_PAYOUT_TIME"
 	stepVariable   = "SCRIP_PAYOUT_STEP"
+	// floorVariable is the least fee, at which what waits is to be replaced.
+	floorVariable = "SCRIP_PAYOUT_FLOOR"
 	// wayVariable leads to real nodes, by which somebody else kills the process.
 	wayVariable = "SCRIP_PAYOUT_WAY"
 )
@@ -131,6 +133,12 @@ type doomedWallet struct {
 	payout.Wallet
 }
 
+func (w doomedWallet) Bump(ctx context.Context, raw []byte, o payout.Order) (payout.Signed, error) {
+	w.step()
+	defer w.step()
+	return w.Wallet.Bump(ctx, raw, o)
+}
+
 func (w doomedWallet) Build(ctx context.Context, o payout.Order) (payout.Signed, error) {
 	w.step()
 	defer w.step()
@@ -217,6 +225,13 @@ func runVictim() error {
 	if err != nil {
 		return err
 	}
+	work := everything
+	if text := os.Getenv(floorVariable); text != "" {
+		if w.Policy.Chain.Floor, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return err
+		}
+		work = raiseAll
+	}
 	if way := os.Getenv(wayVariable); way != "" {
 		return runOnRails(ctx, w, way)
 	}
@@ -228,7 +243,7 @@ func runVictim() error {
 		return err
 	}
 	d.left.Store(step)
-	if err := everything(ctx, w); err != nil {
+	if err := work(ctx, w); err != nil {
 		return err
 	}
 	fmt.Print(finished)
@@ -240,6 +255,17 @@ func runVictim() error {
 // those of payouts.
 func everything(ctx context.Context, w *world) error {
 	if err := sendAll(ctx, w); err != nil {
+		return err
+	}
+	if err := w.node.Mine(ctx, 1); err != nil {
+		return err
+	}
+	return w.Watch(ctx, realm.Test)
+}
+
+// raiseAll raises the fees of what waits, and settles it.
+func raiseAll(ctx context.Context, w *world) error {
+	if err := w.Watch(ctx, realm.Test); err != nil {
 		return err
 	}
 	if err := w.node.Mine(ctx, 1); err != nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/lndnode"
@@ -33,18 +35,23 @@ type rails struct {
 	t       *testing.T
 	net     *lndnode.Network
 	victims []string // how a process is told of the same database
+	turn    int      // the first database is 0, the second one 1
 }
 
 // Payouts on two real nodes with a channel between them, over a chain of its own, on both
 // databases.
 func TestRails(t *testing.T) {
 	net := lndnode.Start(t)
-	for _, engine := range testkit.Engines() {
+	for turn, engine := range testkit.Engines() {
 		for _, one := range []struct {
 			name string
 			test func(*rails)
-		}{{"forms", testForms}, {"twice", testTwice}, {"held", testHeld}, {"bump", testRealBump}, {"reorganised", testReorganised}, {"killed", testKilledByCall}} {
-			t.Run(engine+"/"+one.name, func(t *testing.T) { one.test(onRails(t, engine, net)) })
+		}{{"forms", testForms}, {"twice", testTwice}, {"held", testHeld}, {"bump", testRealBump}, {"raised", testRealRaised}, {"raising killed", testRaiseKilledByCall}, {"reorganised", testReorganised}, {"killed", testKilledByCall}} {
+			t.Run(engine+"/"+one.name, func(t *testing.T) {
+				r := onRails(t, engine, net)
+				r.turn = turn
+				one.test(r)
+			})
 		}
 	}
 }
@@ -253,6 +260,78 @@ func testRealBump(r *rails) {
 	r.verified()
 }
 
+// largest is the largest coin that the real wallet can spend.
+func (r *rails) largest() (satoshi int64) {
+	r.t.Helper()
+	var all struct {
+		Coins []struct {
+			Satoshi int64 `json:"amount_sat,string"`
+		} `json:"utxos"`
+	}
+	r.must(r.net.Payer.Ask(http.MethodPost, "/v2/wallet/utxos", map[string]any{"min_confs": 1}, &all))
+	for _, c := range all.Coins {
+		satoshi = max(satoshi, c.Satoshi)
+	}
+	return satoshi
+}
+
+// waiting pays so much of the largest coin of the real wallet that so much is left, to the
+// wallet itself, so that it never runs out.
+func (r *rails) waiting(book ledger.BookID, left int64) payout.Payout {
+	r.t.Helper()
+	return r.pay(book, r.parse(r.net.Payer.Address().Text), r.largest()-left)
+}
+
+// A transaction whose change cannot pay a higher fee, or that has none, is replaced at the
+// real node by one with more coins: see raised.
+func testRealRaised(r *rails) {
+	for _, left := range lefts() {
+		p := r.waiting(r.customer(fmt.Sprint("ada", left)), left)
+		r.raised(p, func() { r.net.Mine(1) }, r.paid)
+		if pool := r.pool(); len(pool) != 0 {
+			r.t.Errorf("%v wait", pool)
+		}
+	}
+	r.verified()
+}
+
+// A process that is killed before or after any call to the real node while it adds coins to
+// a transaction leaves nothing half done: who goes on replaces it, and it is paid once. With
+// one database it is killed at every other step, and with the other one at those between.
+func testRaiseKilledByCall(r *rails) {
+	killer, way := r.net.Killer(r.t)
+	text, err := json.Marshal(way)
+	r.must(err)
+	r.victims = append(r.victims, wayVariable+"="+string(text), floorVariable+"=100000")
+	steps := 1 + r.turn
+	for done := false; !done; steps += 2 {
+		book := r.customer(fmt.Sprint("ada", steps))
+		p := r.waiting(book, lefts()[steps/2%2])
+		r.Policy.Chain.Floor = 1_000
+		r.later(0)
+		first := r.expect(p, "sent").TxID
+		r.clock.Advance(2 * time.Hour)
+		done = r.killedAt(killer, steps)
+		r.Policy.Chain.Floor = 100_000
+		r.later(time.Minute) // whoever goes on replaces it, or publishes what was stored
+		p = r.expect(p, "sent")
+		if pool := r.pool(); p.TxID == first || !slices.Equal(pool, []string{p.TxID}) {
+			r.t.Fatalf("killed at step %d: %v wait after %s, want %s\n%s", steps, pool, first, p.TxID, r.log.text.String())
+		}
+		p = r.finish(p)
+		if got, want := r.paid(p.To), fmt.Sprint("1x ", p.Amount.Minor); got != want || r.heardOf(p) != 1 {
+			r.t.Fatalf("killed at step %d: paid %s, want %s", steps, got, want)
+		}
+		r.told(book, "sent, settled")
+		r.net.Mine(6) // nobody looks after it any more
+		r.work()
+	}
+	if steps < 20 {
+		r.t.Errorf("there were %d steps to die at, which is not all of it", steps)
+	}
+	r.verified()
+}
+
 // A payout whose block is given up waits again and is settled again, by the same transaction.
 func testReorganised(r *rails) {
 	ada := r.customer("ada")
@@ -363,6 +442,11 @@ func runOnRails(ctx context.Context, w *world, text string) error {
 	}
 	if err := sendAll(ctx, w); err != nil {
 		return err
+	}
+	if os.Getenv(floorVariable) != "" {
+		if err := w.Watch(ctx, realm.Test); err != nil {
+			return err
+		}
 	}
 	fmt.Print(finished)
 	os.Exit(0)

@@ -37,8 +37,9 @@ type Wallet interface {
 	// and keeps these from being spent by another for a while. It returns insufficient_funds when there is not enough.
 	Build(ctx context.Context, o Order) (Signed, error)
 	// Bump returns a signed transaction that replaces another: it spends everything that the
-	// other one does, with more confirmed coins if need be, pays the same outputs, and has
-	// the higher rate.
+	// other one does, with more coins if need be, which are confirmed and kept as Build's are,
+	// pays the same outputs, and has the higher rate. It returns insufficient_funds when
+	// there is not enough, or the fee would be beyond the order's bound.
 	Bump(ctx context.Context, raw []byte, o Order) (Signed, error)
 	// Balance returns what can be spent, in satoshis.
 	Balance(ctx context.Context) (int64, error)
@@ -51,12 +52,16 @@ type Wallet interface {
 type Order struct {
 	Outputs []transaction.Output
 	Rate    int64 // of the fee, in satoshis per 1,000 virtual bytes
+	Most    int64 // likewise, which a replacement must not go beyond
 }
 
 // Signed is a transaction that was made.
 type Signed struct {
 	Raw []byte
 	Fee int64 // in satoshis
+	// Release gives back the coins that were kept for it, where it is never published; nil:
+	// there are none. Those that nobody gives back are free after a while.
+	Release func(context.Context) error
 }
 
 // Chain is the network as a node sees it.

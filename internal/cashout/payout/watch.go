@@ -259,31 +259,47 @@ func (s *Service) raise(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
-	rate = max(rate, newest.rate+newest.rate/4) // it waits, whatever the estimate says
+	// It waits, whatever the estimate says; and nodes want a whole satoshi more for each byte.
+	rate = max(rate, newest.rate+max(newest.rate/4, relayStep))
 	if rate > s.Policy.Chain.Cap {
 		return nil
 	}
-	return s.replace(ctx, v, Order{Outputs: outputs(v.chosen), Rate: rate})
+	return s.replace(ctx, v, Order{Outputs: outputs(v.chosen), Rate: rate, Most: s.Policy.Chain.Cap})
 }
 
-// replace stores a replacement before it is published, as the first one was; either may
-// be confirmed.
+// relayStep is what nodes want for a replacement's own way, in satoshis per 1,000 virtual bytes.
+const relayStep = 1_000
+
+// living returns those of a batch's transactions that can still be confirmed: a replacement
+// must spend what they do. One whose added coins were spent otherwise, for good, is not; while
+// that is not for good, unsure is true, and nobody knows what a replacement should spend.
+func (v *view) living(c ChainPolicy) (all []made, unsure bool) {
+	for i, m := range v.family {
+		t := v.seen[i]
+		if t.Known || t.Rival == "" || t.RivalDepth < c.Final {
+			all = append(all, m)
+			unsure = unsure || !t.Known && t.Rival != ""
+		}
+	}
+	return all, unsure
+}
+
+// replace stores a replacement before it is published, as the first one was; any of them
+// may be confirmed. Coins that were added to one that is not stored are given back.
 func (s *Service) replace(ctx context.Context, v *view, o Order) error {
-	newest := v.family[len(v.family)-1]
-	signed, err := s.Nodes[v.realm].Wallet.Bump(ctx, newest.raw, o)
+	living, unsure := v.living(s.Policy.Chain)
+	if unsure || len(living) == 0 {
+		return nil
+	}
+	signed, err := s.Nodes[v.realm].Wallet.Bump(ctx, living[len(living)-1].raw, o)
 	switch {
 	case fault.CodeOf(err) == fault.InsufficientFunds:
-		return nil // it keeps its fee
+		return nil // it keeps its fee until there is more
 	case err != nil:
 		return fmt.Errorf("bump: %w", err)
-	case signed.Fee <= newest.fee.Minor:
-		return fmt.Errorf("the wallet's replacement of %s has no higher fee", newest.txid)
 	}
-	m, err := s.examine(v.batch, o, signed, v.family)
+	m, err := s.take(ctx, v, o, signed)
 	if err != nil {
-		return err
-	}
-	if err := s.keep(ctx, v.batch, v.chosen, m); err != nil {
 		return err
 	}
 	v.family = append(v.family, m)

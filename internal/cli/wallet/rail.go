@@ -16,8 +16,8 @@ import (
 )
 
 func (p *program) rail() *cobra.Command {
-	cmd := &cobra.Command{Use: "rail", Short: "The chains that are watched: status, scan, rescan, audit"}
-	cmd.AddCommand(p.railStatus(), p.railScan(), p.railRescan(), p.railAudit())
+	cmd := &cobra.Command{Use: "rail", Short: "The chains that are watched: status, scan, rescan, audit, dismiss"}
+	cmd.AddCommand(p.railStatus(), p.railScan(), p.railRescan(), p.railAudit(), p.railDismiss())
 	return cmd
 }
 
@@ -140,8 +140,10 @@ listed by address, and the command fails when there are any:
   unseen  the address has more than all deposits to it come to
   gone    a deposit is credited, and the chain does not have it
   booked  the customer's books have another sum than the credited deposits
+  untold  payments in some blocks may have been missed, and the node does not tell
 
-An address that has less than was paid to it was emptied: that is no difference.`,
+An address that has less than was paid to it was emptied: that is no difference. How to
+look after what is untold is in "scrip rail dismiss --help".`,
 		Example: "  scrip rail audit bitcoin\n  scrip rail audit ethereum --realm test -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, err := railPlace(args[0], in)
@@ -171,6 +173,44 @@ An address that has less than was paid to it was emptied: that is no difference.
 		},
 	}
 	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	depositsFlag(cmd)
+	return cmd
+}
+
+func (p *program) railDismiss() *cobra.Command {
+	var in string
+	d := deposit.Dismissal{}
+	cmd := &cobra.Command{
+		Use: "dismiss CHAIN", Short: "Take what may have been missed at an address off the audit", Args: cobra.ExactArgs(1),
+		Long: `Dismiss says that you have looked after the blocks that an audit calls untold: payments by
+contracts to an address that was emptied before, which no node of yours remembers. Look
+the address up elsewhere, load the customer's wallet with what is missing, and dismiss it,
+in this order. It is for good: what is found in these blocks later is not credited. With a
+node that keeps old state "scrip rail rescan" finds the payments instead.
+
+The reason is in the audit log.`,
+		Example: `  scrip rail audit ethereum
+  scrip customer load --customer cus_01… --amount 955.50 --reference 'ETH missed in block 21000123'
+  scrip rail dismiss ethereum --address 0x9858EfFD232B4033E47d90003D41EC34EcaEda94 --reason 'loaded by hand'`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if d.Place, err = railPlace(args[0], in); err != nil {
+				return err
+			}
+			d.Actor = shell.Actor()
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := app.Deposits.Dismiss(ctx, d); err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"realm", string(d.Realm)}, {"chain", string(d.Chain)}, {"address", d.Address}, {"dismissed", "true"}})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	cmd.Flags().StringVar(&d.Address, "address", "", "the address that the audit names")
+	cmd.Flags().StringVar(&d.Reason, "reason", "", "what you did about it")
+	for _, name := range []string{"address", "reason"} {
+		shell.Must(cmd.MarkFlagRequired(name))
+	}
 	depositsFlag(cmd)
 	return cmd
 }

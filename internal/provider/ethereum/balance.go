@@ -28,26 +28,28 @@ type balances struct {
 // compare finds the ether that contracts paid to addresses of ours, for which no
 // transaction to them exists: in every block since the last comparison in which a balance
 // rose by more than its transactions explain. What it finds in a block is one payment, whose
-// reference is the block with the address: whoever looks again, from wherever, finds the same.
-func (c *Chain) compare(ctx context.Context, at *place, end tip) ([]deposit.Sighting, error) {
+// reference is the block with the address: whoever looks again, from wherever, finds the
+// same. Where the node has forgotten the balances of then, what is left has to do: see settle.
+func (c *Chain) compare(ctx context.Context, at *place, end tip, page *deposit.Page) error {
 	span := at.height - at.compared
 	if span < c.config.CompareBlocks || end.height-at.height > near && span < far {
-		return nil, nil
+		return nil
 	}
 	addresses, err := c.Recent(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	found, err := c.hidden(ctx, *at, end, addresses)
 	if call.IsRefusal(err) && end.height-at.compared > near {
-		c.Logger.WarnContext(ctx, "balances were not compared: the node keeps no state of these blocks", "from", at.compared+1, "to", at.height)
-		found, err = nil, nil
+		return c.settle(ctx, at, end, page)
 	}
 	if err != nil {
-		return nil, told(err)
+		return told(err)
 	}
+	page.Sightings = append(page.Sightings, found...)
+	page.Compared = deposit.Span{From: at.compared + 1, To: at.height}
 	at.compared = at.height
-	return found, nil
+	return nil
 }
 
 func (c *Chain) hidden(ctx context.Context, at place, end tip, addresses []string) ([]deposit.Sighting, error) {
@@ -56,6 +58,9 @@ func (c *Chain) hidden(ctx context.Context, at place, end tip, addresses []strin
 	}
 	first, err := c.at(ctx, at.compared)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := c.balances(ctx, first.Hash, addresses[:1]); err != nil { // one tells whether it has any
 		return nil, err
 	}
 	before, err := c.balances(ctx, first.Hash, addresses)
@@ -82,7 +87,7 @@ func (c *Chain) hidden(ctx context.Context, at place, end tip, addresses []strin
 			return nil, err
 		}
 		for i := range all {
-			all[i] = end.confirm(all[i], all[i].Confirmations) // it has the height there
+			all[i] = end.confirm(all[i], all[i].Height)
 		}
 	}
 	c.mu.Lock()
@@ -159,8 +164,7 @@ func (c *Chain) blocks(ctx context.Context, at place) ([]header, error) {
 	return all, nil
 }
 
-// rises returns the payments that no transaction shows, with the height of their block as
-// their confirmations.
+// rises returns the payments that no transaction shows, with the height of their block.
 func (c *Chain) rises(ctx context.Context, blocks []header, addresses []string) ([]deposit.Sighting, error) {
 	before, err := c.balances(ctx, blocks[0].Hash, addresses)
 	if err != nil {
@@ -195,7 +199,7 @@ func (c *Chain) rises(ctx context.Context, blocks []header, addresses []string) 
 			}
 			if m, ok := amount(rose[address], asset.ETH); ok {
 				p := deposit.Payment{Chain: asset.Ethereum, TxID: h.Hash + between + address}
-				all = append(all, deposit.Sighting{Payment: p, Address: address, Amount: m, Confirmations: number})
+				all = append(all, deposit.Sighting{Payment: p, Address: address, Amount: m, Height: number})
 			}
 		}
 	}

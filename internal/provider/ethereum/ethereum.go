@@ -4,8 +4,9 @@
 // It promises that every block between two looks is read by its hash and held against the
 // one before it, that a reorganisation is walked back, that transactions which were undone
 // and look-alikes of the token are nothing, that what contracts pay is found by the
-// balances that it changes, and that a node which is behind, loading or on another chain
-// is an error and never an answer.
+// balances that it changes or, where the node has forgotten those, by what addresses that
+// never sent anything have, and that a node which is behind, loading or on another chain is
+// an error and never an answer.
 //
 // It must never hold a private key, or let any text of the node's into an error.
 package ethereum
@@ -32,6 +33,8 @@ type Deps struct {
 	Ours func(ctx context.Context, addresses []string) (map[string]bool, error)
 	// Recent returns the addresses whose balances are compared.
 	Recent func(ctx context.Context) ([]string, error)
+	// Paid returns all deposits of ether to some addresses.
+	Paid func(ctx context.Context, addresses []string) (map[string][]deposit.Deposit, error)
 	// Clock tells whether the node's newest block is new.
 	Clock  clock.Clock
 	Logger *slog.Logger
@@ -45,6 +48,7 @@ type Chain struct {
 
 	mu      sync.Mutex
 	reached int64    // the highest block that there was
+	missed  bool     // it was said that the node keeps too little
 	last    balances // what addresses had when they were compared last
 }
 

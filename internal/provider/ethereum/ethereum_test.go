@@ -35,6 +35,8 @@ type bench struct {
 	chain *ethereum.Chain
 	after string
 	asked int
+	known map[string][]deposit.Deposit // that were told, by address
+	gaps  []deposit.Gap
 }
 
 func (b *bench) deps() ethereum.Deps {
@@ -48,6 +50,7 @@ func (b *bench) deps() ethereum.Deps {
 			return known, nil
 		},
 		Recent: func(context.Context) ([]string, error) { return []string{ada, bert}, nil },
+		Paid:   func(context.Context, []string) (map[string][]deposit.Deposit, error) { return b.known, nil },
 		Clock:  clock.System(),
 		Logger: slog.New(slog.DiscardHandler),
 	}
@@ -67,11 +70,27 @@ func (b *bench) sightings() (all []deposit.Sighting) {
 		page, err := b.chain.Seen(b.t.Context(), b.after)
 		check.OK(b.t, err)
 		all = append(all, page.Sightings...)
+		for _, s := range page.Sightings {
+			b.learn(s)
+		}
+		b.gaps = append(b.gaps, page.Gaps...)
 		b.after = page.Next
 		if !page.More {
 			return all
 		}
 	}
+}
+
+// learn keeps a payment of ether as one that is known, once.
+func (b *bench) learn(s deposit.Sighting) {
+	isKnown := slices.ContainsFunc(b.known[s.Address], func(d deposit.Deposit) bool { return d.Payment == s.Payment })
+	if s.Amount.Asset != asset.ETH || isKnown {
+		return
+	}
+	if b.known == nil {
+		b.known = map[string][]deposit.Deposit{}
+	}
+	b.known[s.Address] = append(b.known[s.Address], deposit.Deposit{Payment: s.Payment, Amount: s.Amount, Status: deposit.Pending})
 }
 
 // seen is what is new, in short.

@@ -61,7 +61,7 @@ type tip struct {
 
 // confirm says how deep a payment in a block is.
 func (t tip) confirm(s deposit.Sighting, height int64) deposit.Sighting {
-	s.Confirmations, s.Final = max(t.height-height+1, 1), height <= t.finalized
+	s.Confirmations, s.Final, s.Height = max(t.height-height+1, 1), height <= t.finalized, height
 	return s
 }
 
@@ -129,11 +129,9 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 		page.Sightings = append(page.Sightings, found...)
 		at = next
 	}
-	hidden, err := c.compare(ctx, &at, end)
-	if err != nil {
+	if err := c.compare(ctx, &at, end, &page); err != nil {
 		return deposit.Page{}, err
 	}
-	page.Sightings = append(page.Sightings, hidden...)
 	page.Next, page.More = at.String(), at.height < end.height
 	c.note(end.height)
 	return page, nil

@@ -1,7 +1,6 @@
 package lnd
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"slices"
@@ -20,13 +19,9 @@ const (
 	lockTime = 600
 	// leastWeightRate is the least that lnd takes, in satoshis per 1,000 units of weight.
 	leastWeightRate = 253
-	// dust is the least that a change is made of.
-	dust = 546
 	// replaceable is the sequence of inputs that a transaction with a higher fee may spend
 	// instead (BIP 125).
 	replaceable = math.MaxUint32 - 2
-	// relayRate is what a replacement pays for itself besides, in satoshis per virtual byte.
-	relayRate = 1
 )
 
 // What lnd says when it has not enough: of coins that are free, and of those that it keeps
@@ -55,7 +50,8 @@ func (w Wallet) Build(ctx context.Context, o payout.Order) (payout.Signed, error
 	}
 	template := packet{tx: transaction.Transaction{Version: 2, Outputs: o.Outputs}}
 	var answer struct {
-		PSBT []byte `json:"funded_psbt"`
+		PSBT   []byte  `json:"funded_psbt"`
+		Locked []lease `json:"locked_utxos"`
 	}
 	err := w.client.post(ctx, "/v2/wallet/psbt/fund", fundRequest{PSBT: template.bytes(), Rate: weightRate(o.Rate), MinConfs: 1,
 		ChangeType: "CHANGE_ADDRESS_TYPE_P2TR", LockTime: lockTime}, &answer)
@@ -65,7 +61,18 @@ func (w Wallet) Build(ctx context.Context, o payout.Order) (payout.Signed, error
 	if err != nil {
 		return payout.Signed{}, plain(err)
 	}
-	funded, err := parsePacket(answer.PSBT)
+	signed, err := w.signFunded(ctx, answer.PSBT, o)
+	if err != nil {
+		_ = w.release(context.WithoutCancel(ctx), answer.Locked) // they are free after a while, too
+		return payout.Signed{}, err
+	}
+	signed.Release = func(ctx context.Context) error { return w.release(ctx, answer.Locked) }
+	return signed, nil
+}
+
+// signFunded has a packet signed that the node made for an order.
+func (w Wallet) signFunded(ctx context.Context, raw []byte, o payout.Order) (payout.Signed, error) {
+	funded, err := parsePacket(raw)
 	if err != nil {
 		return payout.Signed{}, err
 	}
@@ -107,89 +114,20 @@ func (p *packet) fee() (fee int64) {
 	return fee
 }
 
-// Bump implements payout.Wallet: it takes the higher fee from the change, and adds no coins.
-// It returns insufficient_funds when the change is too little for that.
-func (w Wallet) Bump(ctx context.Context, raw []byte, o payout.Order) (payout.Signed, error) {
-	if err := w.ready(ctx); err != nil {
-		return payout.Signed{}, err
-	}
-	before, err := transaction.Parse(raw)
-	if err != nil {
-		return payout.Signed{}, err
-	}
-	p := packet{tx: before}
-	for _, in := range before.Inputs {
-		out, err := w.output(ctx, in)
-		if err != nil {
-			return payout.Signed{}, err
-		}
-		p.spent = append(p.spent, out)
-	}
-	change := changeOf(&before, o.Outputs)
-	if change < 0 {
-		return payout.Signed{}, fault.New(fault.InsufficientFunds, "the transaction has no change to raise its fee from")
-	}
-	size, slack := before.Size(), int64(len(before.Inputs))
-	fee := max(o.Rate*size*99/100_000, p.fee()+relayRate*(size+slack))
-	p.tx.Outputs = slices.Clone(before.Outputs)
-	p.tx.Outputs[change].Satoshi -= fee - p.fee()
-	if p.tx.Outputs[change].Satoshi < dust {
-		return payout.Signed{}, fault.New(fault.InsufficientFunds, "the transaction has too little change to raise its fee from")
-	}
-	return w.sign(ctx, &p)
-}
-
-// output returns what an input spends. It is in a transaction that paid the wallet.
-func (w Wallet) output(ctx context.Context, in transaction.Input) (transaction.Output, error) {
-	found, known, err := w.transaction(ctx, in.TxID)
-	if err != nil {
-		return transaction.Output{}, err
-	}
-	if !known {
-		return transaction.Output{}, unavailable("the node does not know a coin that it spent")
-	}
-	tx, err := found.parse()
-	if err != nil {
-		return transaction.Output{}, err
-	}
-	if tx.ID() != in.TxID || uint64(in.Index) >= uint64(len(tx.Outputs)) {
-		return transaction.Output{}, unavailable("the node answers with another transaction than it was asked for")
-	}
-	return tx.Outputs[in.Index], nil
-}
-
-// changeOf returns which output of a transaction is nobody's of some others; −1: there is
-// not exactly one.
-func changeOf(tx *transaction.Transaction, paid []transaction.Output) int {
-	left := slices.Clone(paid)
-	change := -1
-	for i, out := range tx.Outputs {
-		at := slices.IndexFunc(left, func(o transaction.Output) bool { return o.Satoshi == out.Satoshi && bytes.Equal(o.Script, out.Script) })
-		switch {
-		case at >= 0:
-			left = slices.Delete(left, at, at+1)
-		case change >= 0:
-			return -1
-		default:
-			change = i
-		}
-	}
-	if len(left) > 0 {
-		return -1
-	}
-	return change
-}
-
 // Balance implements payout.Wallet: what is confirmed or waits for it, without what is locked
 // for transactions that are being made, or kept for closing channels.
 func (w Wallet) Balance(ctx context.Context) (int64, error) {
-	var answer struct {
-		Confirmed   int64 `json:"confirmed_balance,string"`
-		Unconfirmed int64 `json:"unconfirmed_balance,string"`
-		Reserved    int64 `json:"reserved_balance_anchor_chan,string"`
-	}
-	if err := w.client.get(ctx, "/v1/balance/blockchain", nil, &answer); err != nil {
-		return 0, plain(err)
-	}
-	return max(answer.Confirmed+answer.Unconfirmed-answer.Reserved, 0), nil
+	b, err := w.balance(ctx)
+	return max(b.Confirmed+b.Unconfirmed-b.Reserved, 0), err
+}
+
+// balance is what the wallet says that it has, in satoshis; Reserved is kept for closing channels.
+type balance struct {
+	Confirmed   int64 `json:"confirmed_balance,string"`
+	Unconfirmed int64 `json:"unconfirmed_balance,string"`
+	Reserved    int64 `json:"reserved_balance_anchor_chan,string"`
+}
+
+func (w Wallet) balance(ctx context.Context) (b balance, err error) {
+	return b, plain(w.client.get(ctx, "/v1/balance/blockchain", nil, &b))
 }

@@ -23,7 +23,7 @@ var (
 )
 
 func order() payout.Order {
-	return payout.Order{Outputs: []transaction.Output{{Satoshi: 10_000, Script: somebody}, {Satoshi: 10_000, Script: somebody}}, Rate: 10_000}
+	return payout.Order{Outputs: []transaction.Output{{Satoshi: 10_000, Script: somebody}, {Satoshi: 10_000, Script: somebody}}, Rate: 10_000, Most: 100_000}
 }
 
 // funded is what the wallet makes of an order: two coins, and what is left of them.
@@ -135,42 +135,6 @@ func TestBuildRefuses(t *testing.T) {
 			t.Errorf("%s: made %x", name, made.Raw)
 		}
 	}
-}
-
-// A replacement spends the same coins, pays the same outputs, and takes the higher fee from
-// the change, which pays for its own way at the least.
-func TestBump(t *testing.T) {
-	f := start(t)
-	f.sign()
-	parent := parentOf()
-	f.say("GET /v2/wallet/tx", fmt.Sprintf(`{"tx_hash":%q,"num_confirmations":3,"raw_tx_hex":%q,"time_stamp":"0","total_fees":"0"}`, parent.ID(), hex.EncodeToString(parent.Bytes())))
-	before, err := transaction.Parse(hexBytes(t, rawOf(order())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := before.Size()
-	for rate, fee := range map[int64]int64{40_000: 40_000 * size * 99 / 100_000, 1_000: 3_000 + size + 2} {
-		o := order()
-		o.Rate = rate
-		made, err := Wallet{f.open()}.Bump(t.Context(), before.Bytes(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tx, err := transaction.Parse(made.Raw)
-		if err != nil || !tx.Spends(&before) || !tx.Pays(o.Outputs) || made.Fee != fee || len(tx.Outputs) != 3 {
-			t.Errorf("rate %d: fee %d, want %d, %v", rate, made.Fee, fee, err)
-		}
-	}
-	o := order()
-	o.Rate = 400_000
-	_, err = Wallet{f.open()}.Bump(t.Context(), before.Bytes(), o)
-	want(t, "too little change", err, fault.InsufficientFunds)
-	o.Outputs = append(o.Outputs, before.Outputs[0])
-	_, err = Wallet{f.open()}.Bump(t.Context(), before.Bytes(), o)
-	want(t, "no change", err, fault.InsufficientFunds)
-	f.refuse("GET /v2/wallet/tx", 500, `{"code":2,"message":"can not find transaction `+secret+`"}`)
-	_, err = Wallet{f.open()}.Bump(t.Context(), before.Bytes(), order())
-	want(t, "an unknown coin", err, fault.Unavailable)
 }
 
 // What can be spent is what the wallet has but for what it keeps for closing channels.

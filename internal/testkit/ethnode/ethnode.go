@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,6 +38,7 @@ const (
 type Node struct {
 	t   testing.TB
 	rpc program.RPC
+	url string // where Scrip finds it
 	// Rich is who pays; Token and Fake are two contracts alike, and Payer pays ether on.
 	Rich, Token, Fake, Payer string
 }
@@ -45,14 +47,21 @@ type Node struct {
 const chainID = 31337
 
 // Start runs anvil on loopback until the test ends. Its chain has the contracts in block 1.
-func Start(t testing.TB) *Node {
+func Start(t testing.TB) *Node { return start(t) }
+
+// StartForgetful runs one that keeps so many states: it knows no balance of an older block.
+func StartForgetful(t testing.TB, states int) *Node {
+	return start(t, "--prune-history", strconv.Itoa(states))
+}
+
+func start(t testing.TB, more ...string) *Node {
 	t.Helper()
 	at := program.Free(t)
 	_, port, err := net.SplitHostPort(at)
 	check.OK(t, err)
-	n := &Node{t: t, rpc: program.RPC{URL: "http://" + at}}
-	command := exec.Command(find(t), "--host", "127.0.0.1", "--port", port, "--accounts", "2", "--balance", "100000", "--no-mining",
-		"--slots-in-an-epoch", "4", "--no-cors", "--silent")
+	n := &Node{t: t, rpc: program.RPC{URL: "http://" + at}, url: "http://" + at}
+	command := exec.Command(find(t), append([]string{"--host", "127.0.0.1", "--port", port, "--accounts", "2", "--balance", "100000", "--no-mining",
+		"--slots-in-an-epoch", "4", "--no-cors", "--silent"}, more...)...)
 	command.Dir = t.TempDir()
 	program.Run(t, filepath.Join(command.Dir, "out"), command)
 	program.Await(t, "anvil answers", func() error { return n.Call("eth_chainId") })
@@ -95,7 +104,7 @@ func (n *Node) deploy() {
 
 // Config is how Scrip is told of the node. Balances are compared after every block.
 func (n *Node) Config(from int64) []byte {
-	text, err := json.Marshal(map[string]any{"url": n.rpc.URL, "chain_id": chainID, "token": n.Token, "from_height": from, "compare_blocks": 1})
+	text, err := json.Marshal(map[string]any{"url": n.url, "chain_id": chainID, "token": n.Token, "from_height": from, "compare_blocks": 1})
 	check.OK(n.t, err)
 	return text
 }

@@ -2,12 +2,14 @@ package deposit
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
@@ -33,10 +35,11 @@ const (
 	Unseen Kind = "unseen" // the address has more than all deposits to it come to
 	Gone   Kind = "gone"   // a deposit is credited, and the chain does not have it
 	Booked Kind = "booked" // the books of a customer have another sum than the credited deposits
+	Untold Kind = "untold" // payments in some blocks may have been missed, and the chain does not tell
 )
 
 // Difference is one thing that does not agree. Deposits and Found are in whole assets, and
-// of Booked in dollars.
+// of Booked in dollars; of Untold Found says which blocks.
 type Difference struct {
 	Kind            Kind
 	Book            ledger.BookID
@@ -137,6 +140,9 @@ func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Ass
 	if err := a.present(ctx, o, all); err != nil {
 		return err
 	}
+	if err := a.gaps(ctx, o); err != nil {
+		return err
+	}
 	accounts, err := a.Books.ListAccounts(ctx, o.Book, "wallet", "", maxAccounts)
 	if err != nil {
 		return err
@@ -151,7 +157,7 @@ func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Ass
 		sum := &a.out.Sums[i]
 		paid, worth := new(big.Int), zero()
 		for _, d := range all {
-			if d.Amount.Asset != sum.Asset || !d.isThere() {
+			if d.Amount.Asset != sum.Asset || !d.IsThere() {
 				continue
 			}
 			sum.Deposits++
@@ -176,6 +182,15 @@ func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Ass
 	return nil
 }
 
+// gaps lists what nobody could tell of an address.
+func (a *auditor) gaps(ctx context.Context, o address.Owner) error {
+	gaps, err := storage.All(ctx, a.DB, scanGap, listGaps, string(o.Book), string(a.out.Chain), o.Address)
+	for _, g := range gaps {
+		a.differ(o, Difference{Kind: Untold, Asset: g.Asset, Deposits: "0", Found: fmt.Sprintf("blocks %d to %d", g.From, g.To)})
+	}
+	return err
+}
+
 // differ writes down what does not agree at an address.
 func (a *auditor) differ(o address.Owner, d Difference) {
 	d.Book, d.Address = o.Book, o.Address
@@ -191,8 +206,8 @@ func Whole(units *big.Int, a asset.Asset) string {
 	return m.String()
 }
 
-// isThere reports whether a deposit's payment is on its chain, as of the last look.
-func (d *Deposit) isThere() bool { return d.Status != Expired || d.Reason == BelowMinimum }
+// IsThere reports whether a deposit's payment is on its chain, as of the last look.
+func (d *Deposit) IsThere() bool { return d.Status != Expired || d.Reason == BelowMinimum }
 
 // depositsTo returns all deposits to an address.
 func (a *auditor) depositsTo(ctx context.Context, o address.Owner) (all []Deposit, err error) {

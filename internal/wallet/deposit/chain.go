@@ -31,15 +31,39 @@ type Sighting struct {
 	Gone bool
 	// ReplacedBy is the transaction that spent the same money otherwise, if that is known.
 	ReplacedBy string
+	// Height is that of the payment's block, where a chain has such a thing; 0: not told.
+	Height int64
+	// Rest says that nobody paid so much at once: it is what the address had at Height besides
+	// all payments of the asset that were known of, Known in number. No other one up to that
+	// height can be new from then on.
+	Rest  bool
+	Known int64
 }
 
 // Page is what changed on a chain, in the order in which it did.
 type Page struct {
 	// Sightings has a payment once at the most, as it is now.
 	Sightings []Sighting
+	// Compared are heights of which all is told by now that only the chain's account of
+	// addresses shows; zero: no more than before. Where that account was Lost, it was worked
+	// out from what addresses have, but for Gaps.
+	Compared Span
+	Lost     bool
+	Gaps     []Gap
 	// Next is where to go on; More says that there is something already.
 	Next string
 	More bool
+}
+
+// Span is heights, both ends included.
+type Span struct{ From, To int64 }
+
+// Gap is heights in which payments of an asset to an address may have been missed: the chain
+// keeps no account of them any more, and what it has now does not tell.
+type Gap struct {
+	Address string
+	Asset   asset.Asset
+	Span
 }
 
 // Chain is a blockchain, as a node, a wallet process or a simulation tells of it. Calls
@@ -69,8 +93,10 @@ func (s *Sighting) check() error {
 		return fault.New(fault.InvalidRequest, "%s is not on %s", s.Amount.Asset, s.Chain)
 	case !isName(s.TxID, maxTxID) || (s.ReplacedBy != "" && !isName(s.ReplacedBy, maxTxID)) || !isName(s.Address, maxAddress):
 		return fault.New(fault.InvalidRequest, "a payment has a transaction and an address")
-	case s.Index < 0 || s.Confirmations < 0:
-		return fault.New(fault.InvalidRequest, "a payment's index and its confirmations are not negative")
+	case s.Index < 0 || s.Confirmations < 0 || s.Height < 0 || s.Known < 0:
+		return fault.New(fault.InvalidRequest, "a payment's index, its height and its confirmations are not negative")
+	case s.Rest && s.Height == 0:
+		return fault.New(fault.InvalidRequest, "what is left at an address is so at a height")
 	}
 	return nil
 }

@@ -100,6 +100,7 @@ type Deposit struct {
 	ChangedAt   time.Time
 
 	credits int64 // how often it was credited
+	rest    int64 // the height of its block, where it was worked out as a rest
 	watched bool
 	version int64
 }

@@ -153,6 +153,9 @@ func runVictim() error {
 	for _, name := range asset.Chains() {
 		w.Chains[address.Place{Realm: realm.Test, Chain: name}] = doomedChain{d, w.chains[name]}
 	}
+	if at := os.Getenv(restVariable); at != "" {
+		w.Chains[address.Place{Realm: realm.Test, Chain: asset.Ethereum}] = doomedChain{d, told{restPage(at, 100)}}
+	}
 	step, err := strconv.ParseInt(os.Getenv(stepVariable), 10, 64)
 	if err != nil {
 		return err

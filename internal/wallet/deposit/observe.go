@@ -54,14 +54,15 @@ func (s *Service) observe(ctx context.Context, r realm.Realm, seen Sighting) (De
 		if err != nil || !ours {
 			return Deposit{}, err
 		}
-		if d, err = s.note(ctx, book, r, seen); err != nil {
+		if d, err = s.note(ctx, book, r, seen); err != nil || d.ID == "" {
 			return Deposit{}, err
 		}
 	}
 	return s.advance(ctx, d, &seen)
 }
 
-// note writes down a payment that nobody saw before, at the rate of the moment.
+// note writes down a payment that nobody saw before, at the rate of the moment. It does
+// nothing, and returns no id, where what was left at the address has it already.
 func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, seen Sighting) (Deposit, error) {
 	now := s.Clocks.Now(r)
 	band := s.Policy.Rules[seen.Amount.Asset].band(seen.Amount)
@@ -69,15 +70,25 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 		Required: band.Confirmations, Final: band.Final, SeenAt: now, ChangedAt: now, watched: true, version: 1}
 	s.appraise(ctx, &d)
 	d.Confirmations = min(seen.Confirmations, d.Required-1) // the rest is advance's to find
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	if seen.Rest {
+		d.rest = seen.Height
+	}
+	old := false
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+		if old, err = isOld(ctx, tx, &d, &seen); err != nil || old {
+			return err
+		}
 		effects := []storage.Effect{
 			insertPayment.With(string(r), string(seen.Chain), seen.TxID, seen.Index, string(book), string(d.ID)).Exactly(1),
 			insertDeposit.Row(d.row()...),
 		}
 		return tx.Apply(ctx, append(effects, s.event(eventPending, &d)...))
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return Deposit{}, fmt.Errorf("note deposit: %w", err)
+	case old:
+		return Deposit{}, nil
 	}
 	return d, nil
 }
@@ -129,6 +140,8 @@ func (d *Deposit) judge(seen *Sighting, settled int64) action {
 		case seen.Gone:
 			return nothing
 		case d.Reason == BelowMinimum:
+		case d.rest > 0: // meanwhile others may have taken its place
+			return nothing
 		default:
 			d.Status, d.Reason, d.ReplacedBy, d.watched = Pending, None, "", true
 			return revive

@@ -76,6 +76,9 @@ func (s *Service) news(ctx context.Context, p address.Place) error {
 		if err := s.observeAll(ctx, p, page.Sightings, 1); err != nil {
 			return err
 		}
+		if err := s.compared(ctx, p, &page); err != nil {
+			return err
+		}
 		moved, err := s.move(ctx, p, place, page.Next)
 		if err != nil || !moved || !page.More {
 			return err
@@ -148,7 +151,8 @@ const (
 	maxRecent = 50_000
 )
 
-// Recent returns the addresses of a place that were given or paid within a year.
+// Recent returns the addresses of a place that were given or paid within a year, or of which
+// something may have been missed.
 func (s *Service) Recent(ctx context.Context, p address.Place) ([]string, error) {
 	since := storage.Micros(s.Clocks.Now(p.Realm).Add(-recently))
 	return storage.All(ctx, s.DB, storage.Scalar[string], listRecent, string(p.Realm), string(p.Chain), since, maxRecent)

@@ -12,7 +12,7 @@ import (
 const (
 	columns = `d.book_id, d.deposit_id, d.realm, d.chain, d.asset, d.txid, d.output_index, d.address, d.units, d.status, d.reason,
 		d.confirmations, d.required, d.final, d.currency, d.value_minor, d.fee_minor, d.credited_minor, d.rate_numerator, d.rate_denominator,
-		d.rate_sources, d.rated_at, d.credits, d.credit_id, d.reversal_id, d.replaced_by, d.watched, d.version, d.seen_at, d.confirmed_at, d.changed_at`
+		d.rate_sources, d.rated_at, d.credits, d.credit_id, d.reversal_id, d.replaced_by, d.watched, d.version, d.seen_at, d.confirmed_at, d.changed_at, d.rest_height`
 	filtered = ` FROM wallet_deposits d WHERE d.book_id = $1 AND ($2 = '' OR d.status = $2) AND ($3 = '' OR d.symbol = $3) AND ($4 = '' OR d.asset = $4)`
 )
 
@@ -20,7 +20,7 @@ var (
 	insertDeposit = storage.Insert("wallet.deposit_insert_deposit", "wallet_deposits", "book_id", "deposit_id", "realm", "chain", "asset", "txid",
 		"output_index", "address", "units", "status", "reason", "confirmations", "required", "final", "currency", "value_minor", "fee_minor", "credited_minor",
 		"rate_numerator", "rate_denominator", "rate_sources", "rated_at", "credits", "credit_id", "reversal_id", "replaced_by", "watched", "version",
-		"seen_at", "confirmed_at", "changed_at", "symbol")
+		"seen_at", "confirmed_at", "changed_at", "symbol", "rest_height")
 	insertPayment = storage.SQL("wallet.deposit_insert_payment", `INSERT INTO wallet_payments (realm, chain, txid, output_index, book_id, deposit_id)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (realm, chain, txid, output_index) DO NOTHING`)
 	saveDeposit = storage.SQL("wallet.deposit_save_deposit", `UPDATE wallet_deposits SET status = $4, reason = $5, confirmations = $6, value_minor = $7,
@@ -40,17 +40,43 @@ var (
 		WHERE d.realm = $1 AND d.chain = $2 AND d.watched = 1 AND (d.book_id, d.deposit_id) > ($3, $4) ORDER BY d.book_id, d.deposit_id LIMIT $5`)
 	listRecent = storage.SQL("wallet.deposit_list_recent", `SELECT address FROM wallet_addresses
 		WHERE realm = $1 AND chain = $2 AND address <> '' AND given_at >= $3
-		UNION SELECT address FROM wallet_deposits WHERE realm = $1 AND chain = $2 AND seen_at >= $3 ORDER BY address LIMIT $4`)
+		UNION SELECT address FROM wallet_deposits WHERE realm = $1 AND chain = $2 AND seen_at >= $3
+		UNION SELECT address FROM wallet_gaps WHERE realm = $1 AND chain = $2 AND dismissed = 0 ORDER BY address LIMIT $4`)
+
+	lockAddress = storage.SQL("wallet.deposit_lock_address", `SELECT book_id FROM wallet_address_owners
+		WHERE realm = $1 AND chain = $2 AND address = $3 {lock}`)
+	listPaid = storage.SQL("wallet.deposit_list_paid", `SELECT `+columns+` FROM wallet_deposits d
+		WHERE d.book_id = $1 AND d.chain = $2 AND d.address = $3 AND d.asset = $4 ORDER BY d.deposit_id`)
+	countPaid = storage.SQL("wallet.deposit_count_paid", `SELECT COUNT(*) FROM wallet_deposits
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND asset = $4`)
+	maxRest = storage.SQL("wallet.deposit_max_rest", `SELECT COALESCE(MAX(rest_height), 0) FROM wallet_deposits
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND asset = $4 AND (status <> 'expired' OR reason = 'below_minimum')`)
+
+	lockCompared = storage.SQL("wallet.deposit_lock_compared", `SELECT compared FROM wallet_cursors WHERE realm = $1 AND chain = $2 {lock}`)
+	saveCompared = storage.SQL("wallet.deposit_save_compared", `INSERT INTO wallet_cursors (realm, chain, place, compared, looked_at, failing_since)
+		VALUES ($1, $2, '', $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET compared = excluded.compared`)
+	upsertGap = storage.Upsert("wallet.deposit_upsert_gap", "wallet_gaps", []string{"book_id", "chain", "address", "to_height"},
+		"book_id", "chain", "address", "to_height", "from_height", "realm", "asset", "dismissed", "found_at")
+	closeGaps = storage.SQL("wallet.deposit_close_gaps", `DELETE FROM wallet_gaps
+		WHERE realm = $1 AND chain = $2 AND from_height >= $3 AND from_height <= $4 AND to_height <= $4 AND dismissed = 0`)
+	shortenGaps = storage.SQL("wallet.deposit_shorten_gaps", `UPDATE wallet_gaps SET from_height = $4 + 1
+		WHERE realm = $1 AND chain = $2 AND from_height >= $3 AND from_height <= $4 AND to_height > $4 AND dismissed = 0`)
+	listGaps = storage.SQL("wallet.deposit_list_gaps", `SELECT address, asset, from_height, to_height FROM wallet_gaps
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND dismissed = 0 ORDER BY from_height, to_height`)
+	dismissGaps = storage.SQL("wallet.deposit_dismiss_gaps", `UPDATE wallet_gaps SET dismissed = 1
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND dismissed = 0`)
+	countDismissed = storage.SQL("wallet.deposit_count_dismissed", `SELECT COUNT(*) FROM wallet_gaps
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND asset = $4 AND dismissed = 1 AND from_height <= $5 AND to_height >= $5`)
 
 	findCursor = storage.SQL("wallet.deposit_find_cursor", `SELECT place FROM wallet_cursors WHERE realm = $1 AND chain = $2`)
-	saveCursor = storage.SQL("wallet.deposit_save_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
-		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place WHERE wallet_cursors.place = $4`)
-	setCursor = storage.SQL("wallet.deposit_set_cursor", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
-		VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place`)
-	saveLooked = storage.SQL("wallet.deposit_save_looked", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
-		VALUES ($1, $2, '', $3, NULL) ON CONFLICT (realm, chain) DO UPDATE SET looked_at = excluded.looked_at, failing_since = NULL`)
-	saveFailing = storage.SQL("wallet.deposit_save_failing", `INSERT INTO wallet_cursors (realm, chain, place, looked_at, failing_since)
-		VALUES ($1, $2, '', NULL, $3) ON CONFLICT (realm, chain)
+	saveCursor = storage.SQL("wallet.deposit_save_cursor", `INSERT INTO wallet_cursors (realm, chain, place, compared, looked_at, failing_since)
+		VALUES ($1, $2, $3, 0, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place WHERE wallet_cursors.place = $4`)
+	setCursor = storage.SQL("wallet.deposit_set_cursor", `INSERT INTO wallet_cursors (realm, chain, place, compared, looked_at, failing_since)
+		VALUES ($1, $2, $3, 0, NULL, NULL) ON CONFLICT (realm, chain) DO UPDATE SET place = excluded.place`)
+	saveLooked = storage.SQL("wallet.deposit_save_looked", `INSERT INTO wallet_cursors (realm, chain, place, compared, looked_at, failing_since)
+		VALUES ($1, $2, '', 0, $3, NULL) ON CONFLICT (realm, chain) DO UPDATE SET looked_at = excluded.looked_at, failing_since = NULL`)
+	saveFailing = storage.SQL("wallet.deposit_save_failing", `INSERT INTO wallet_cursors (realm, chain, place, compared, looked_at, failing_since)
+		VALUES ($1, $2, '', 0, NULL, $3) ON CONFLICT (realm, chain)
 		DO UPDATE SET failing_since = COALESCE(wallet_cursors.failing_since, excluded.failing_since)`)
 	findState = storage.SQL("wallet.deposit_find_state", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors
 		WHERE realm = $1 AND chain = $2`)
@@ -65,7 +91,7 @@ func (d *Deposit) row() []any {
 	return []any{string(d.Book), string(d.ID), string(d.Realm), string(d.Chain), string(d.Amount.Asset), d.TxID, d.Index, d.Address, d.Amount.Units(),
 		string(d.Status), string(d.Reason), d.Confirmations, d.Required, flag(d.Final), d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
 		strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal), d.ReplacedBy, flag(d.watched), d.version,
-		storage.Micros(d.SeenAt), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt), string(d.Amount.Asset.Symbol())}
+		storage.Micros(d.SeenAt), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt), string(d.Amount.Asset.Symbol()), d.rest}
 }
 
 // save is the effect of writing down what changed, unless somebody else did meanwhile.
@@ -90,7 +116,7 @@ func scanDeposit(r storage.Row) (d Deposit, err error) {
 	rated, confirmed := storage.NullMicros(d.RatedAt), storage.NullMicros(d.ConfirmedAt)
 	err = r.Scan((*string)(&d.Book), (*string)(&d.ID), (*string)(&d.Realm), (*string)(&d.Chain), (*string)(&a), &d.TxID, &d.Index, &d.Address, &units,
 		(*string)(&d.Status), (*string)(&d.Reason), &d.Confirmations, &d.Required, &final, &paid, &d.Value.Minor, &d.Fee.Minor, &d.Credited.Minor, &num, &den,
-		&sources, &rated, &d.credits, (*string)(&d.Credit), (*string)(&d.Reversal), &d.ReplacedBy, &watched, &d.version, &seen, &confirmed, &changed)
+		&sources, &rated, &d.credits, (*string)(&d.Credit), (*string)(&d.Reversal), &d.ReplacedBy, &watched, &d.version, &seen, &confirmed, &changed, &d.rest)
 	if err != nil {
 		return d, err
 	}

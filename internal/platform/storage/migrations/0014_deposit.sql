@@ -55,7 +55,8 @@ CREATE TABLE wallet_levels (
 
 -- What was paid to wallets' addresses. units is a count of the asset's smallest units; the
 -- money is what it is worth, the fee, and what the wallet gets or got. The rate is a ratio,
--- zero while none is known.
+-- zero while none is known. rest_height is 0 but for what an address had besides all payments
+-- that were known of, up to the block of that height: nothing below it can be new any more.
 CREATE TABLE wallet_deposits (
 	book_id TEXT NOT NULL,
 	deposit_id TEXT NOT NULL,
@@ -65,6 +66,7 @@ CREATE TABLE wallet_deposits (
 	symbol TEXT NOT NULL,
 	txid TEXT NOT NULL,
 	output_index BIGINT NOT NULL CHECK (output_index >= 0),
+	rest_height BIGINT NOT NULL CHECK (rest_height >= 0),
 	address TEXT NOT NULL,
 	units TEXT NOT NULL CHECK (length(units) BETWEEN 1 AND 39 AND ltrim(units, '0123456789') = ''),
 	status TEXT NOT NULL CHECK (status IN ('pending', 'confirmed', 'expired')),
@@ -107,11 +109,32 @@ CREATE TABLE wallet_payments (
 	PRIMARY KEY (realm, chain, txid, output_index)
 );
 
--- How far each chain was looked at, and since when that fails.
+-- Blocks in which payments to an address may have been missed, since the chain's node does
+-- not keep its account of them any more. Both heights are included. One that an operator
+-- dismissed stays: nothing that is found in it later is new.
+CREATE TABLE wallet_gaps (
+	book_id TEXT NOT NULL,
+	chain TEXT NOT NULL,
+	address TEXT NOT NULL,
+	to_height BIGINT NOT NULL,
+	from_height BIGINT NOT NULL CHECK (from_height <= to_height),
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	asset TEXT NOT NULL,
+	dismissed BIGINT NOT NULL CHECK (dismissed IN (0, 1)),
+	found_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id, chain, address, to_height),
+	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
+);
+
+CREATE INDEX wallet_gaps_by_chain ON wallet_gaps (realm, chain, from_height) WHERE dismissed = 0;
+
+-- How far each chain was looked at, up to which height its account of addresses was compared
+-- with payments, and since when looking fails.
 CREATE TABLE wallet_cursors (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	chain TEXT NOT NULL,
 	place TEXT NOT NULL,
+	compared BIGINT NOT NULL CHECK (compared >= 0),
 	looked_at BIGINT,
 	failing_since BIGINT,
 	PRIMARY KEY (realm, chain)

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
@@ -34,7 +36,7 @@ func (c Chain) Publish(ctx context.Context, raw []byte) error {
 }
 
 // publish takes a transaction into the pool. Those in the pool that spend the same coins
-// make way for one that pays more.
+// make way for one that may replace them.
 func (t *turn) publish(ctx context.Context, raw []byte) error {
 	tx, err := transaction.Parse(raw)
 	if err != nil {
@@ -48,8 +50,8 @@ func (t *turn) publish(ctx context.Context, raw []byte) error {
 		k = known{txid: tx.ID(), raw: raw, sentAt: t.node.clock.Now()}
 	}
 	k.place, k.paid, k.fee = inPool, 0, 0
-	var spent []coin
-	var rivals []string
+	var spent, fresh []coin
+	rivals := map[string]bool{}
 	for _, in := range tx.Inputs {
 		c, found, err := storage.One(ctx, t.tx, scanCoin, findCoin, t.node.name, in.TxID, int64(in.Index))
 		if err != nil {
@@ -59,7 +61,9 @@ func (t *turn) publish(ctx context.Context, raw []byte) error {
 			return fault.New(fault.InvalidState, "the transaction spends what there is not")
 		}
 		if c.spentBy != "" {
-			rivals = append(rivals, c.spentBy)
+			rivals[c.spentBy] = true
+		} else {
+			fresh = append(fresh, c)
 		}
 		k.fee += c.satoshi
 		c.spentBy = k.txid
@@ -73,10 +77,8 @@ func (t *turn) publish(ctx context.Context, raw []byte) error {
 			k.paid += out.Satoshi
 		}
 	}
-	for _, rival := range rivals {
-		if err := t.outbid(ctx, rival, k.fee); err != nil {
-			return err
-		}
+	if err := t.outbid(ctx, slices.Sorted(maps.Keys(rivals)), bid{fee: k.fee, size: tx.Size(), fresh: fresh}); err != nil {
+		return err
 	}
 	effects := []storage.Effect{upsertTransaction.Row(k.row(t.node.name)...)}
 	for _, c := range spent {
@@ -85,18 +87,81 @@ func (t *turn) publish(ctx context.Context, raw []byte) error {
 	return t.tx.Apply(ctx, effects)
 }
 
-// outbid drops a transaction from the pool for one that pays more.
-func (t *turn) outbid(ctx context.Context, txid string, fee int64) error {
-	k, found, err := storage.One(ctx, t.tx, scanKnown, findTransaction, t.node.name, txid)
-	switch {
-	case err != nil || !found || k.place == gone:
-		return err
-	case k.place == inBlock:
-		return fault.New(fault.InvalidState, "a transaction in a block spends the same coins")
-	case fee <= k.fee:
-		return fault.New(fault.InvalidState, "the fee is not higher than that of what it replaces")
+// bid is what a transaction offers for taking the place of others: its fee and its size, and
+// the coins that they do not spend.
+type bid struct {
+	fee, size int64
+	fresh     []coin
+}
+
+// outbid drops transactions from the pool for one that spends the same coins, by the rules
+// of BIP 125: it pays for all of them and for its own way, at a higher rate than each, and
+// spends nothing more that waits itself.
+func (t *turn) outbid(ctx context.Context, rivals []string, b bid) error {
+	var all []known
+	for _, txid := range rivals {
+		k, found, err := storage.One(ctx, t.tx, scanKnown, findTransaction, t.node.name, txid)
+		switch {
+		case err != nil:
+			return err
+		case !found || k.place == gone:
+			continue
+		case k.place == inBlock:
+			return fault.New(fault.InvalidState, "a transaction in a block spends the same coins")
+		}
+		before, err := k.parse()
+		if err != nil {
+			return err
+		}
+		if b.fee*before.Size() <= k.fee*b.size {
+			return fault.New(fault.InvalidState, "the fee is at no higher rate than that of what it replaces")
+		}
+		all = append(all, k)
 	}
-	return t.drop(ctx, k)
+	if len(all) == 0 {
+		return nil
+	}
+	for _, c := range b.fresh {
+		k, found, err := storage.One(ctx, t.tx, scanKnown, findTransaction, t.node.name, c.txid)
+		if err != nil {
+			return err
+		}
+		if found && k.place != inBlock {
+			return fault.New(fault.InvalidState, "the replacement spends something more that waits")
+		}
+	}
+	least := b.size // a satoshi for each byte of its own
+	for _, k := range all {
+		fees, err := t.fees(ctx, k)
+		if err != nil {
+			return err
+		}
+		least += fees
+	}
+	if b.fee < least {
+		return fault.New(fault.InvalidState, "the fee is not higher than that of what it replaces, by that of its own way")
+	}
+	for _, k := range all {
+		if err := t.drop(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fees are those of a transaction and of all that spend its change.
+func (t *turn) fees(ctx context.Context, k known) (int64, error) {
+	children, err := storage.All(ctx, t.tx, scanKnown, listSpenders, t.node.name, k.txid)
+	fees := k.fee
+	for _, child := range children {
+		if err != nil || child.place == gone {
+			continue
+		}
+		var more int64
+		more, err = t.fees(ctx, child)
+		fees += more
+	}
+	return fees, err
 }
 
 // drop forgets a transaction, and those that spend its change.

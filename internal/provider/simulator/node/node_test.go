@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func each(t *testing.T, test func(t *testing.T, b *bench)) {
 
 // pays is an order to somebody.
 func pays(satoshi, rate int64) payout.Order {
-	return payout.Order{Outputs: []transaction.Output{{Satoshi: satoshi, Script: []byte{0, 20, 19: 1, 21: 2}}}, Rate: rate}
+	return payout.Order{Outputs: []transaction.Output{{Satoshi: satoshi, Script: []byte{0, 20, 19: 1, 21: 2}}}, Rate: rate, Most: 100_000}
 }
 
 func (b *bench) build(satoshi, rate int64) payout.Signed {
@@ -141,6 +142,48 @@ func TestChain(t *testing.T) {
 		check.OK(b.t, automatic.SpendAgainst(ctx, four.Raw))
 		b.look(four.Raw, false, 0, 1)
 		b.look(four.Raw, false, 0, 2) // blocks come while somebody waits for them
+	})
+}
+
+// The pool takes a replacement by the rules of BIP 125 alone: one that pays for all that it
+// drops and for its own way, at a higher rate, and spends nothing more that waits.
+func TestReplaced(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		for range 2 {
+			check.OK(b.t, b.Fund(ctx, 100_000))
+		}
+		one, other := b.build(30_000, 2_000), b.build(30_000, 2_000)
+		tx, err := transaction.Parse(one.Raw)
+		check.OK(b.t, err)
+		waits, err := transaction.Parse(other.Raw)
+		check.OK(b.t, err)
+		check.OK(b.t, b.Chain.Publish(ctx, one.Raw))
+		paying := func(more int64, inputs ...transaction.Input) []byte {
+			r := tx
+			r.Inputs = append(slices.Clone(tx.Inputs), inputs...)
+			r.Outputs = slices.Clone(tx.Outputs)
+			r.Outputs[1].Satoshi -= more
+			return r.Bytes()
+		}
+		size := tx.Size()
+		if err := b.Chain.Publish(ctx, paying(size-1)); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("less than its own way: %v", err)
+		}
+		check.OK(b.t, b.Chain.Publish(ctx, other.Raw))
+		change := transaction.Input{TxID: waits.ID(), Index: 1, Sequence: tx.Inputs[0].Sequence, Witness: tx.Inputs[0].Witness}
+		if err := b.Chain.Publish(ctx, paying(-waits.Outputs[1].Satoshi+5_000, change)); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("what waits: %v", err)
+		}
+		child := transaction.Transaction{Version: 2, Inputs: []transaction.Input{change}, Outputs: []transaction.Output{{Satoshi: waits.Outputs[1].Satoshi - 9_000, Script: tx.Outputs[0].Script}}}
+		child.Inputs[0].TxID = tx.ID()
+		check.OK(b.t, b.Chain.Publish(ctx, child.Bytes()))
+		if err := b.Chain.Publish(ctx, paying(8_999+size)); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("less than what it drops: %v", err)
+		}
+		check.OK(b.t, b.Chain.Publish(ctx, paying(9_000+size)))
+		b.look(one.Raw, false, 0, 0)
+		b.look(child.Bytes(), false, 0, 0)
 	})
 }
 

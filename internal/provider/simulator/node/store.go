@@ -24,8 +24,10 @@ var (
 		"node", "txid", "output_index", "value_minor", "spent_by", "locked_until", "currency")
 	deleteCoins = storage.SQL("simulator.delete_coins", `DELETE FROM simulator_coins WHERE node = $1 AND txid = $2`)
 	freeCoins   = storage.SQL("simulator.free_coins", `UPDATE simulator_coins SET spent_by = '' WHERE node = $1 AND spent_by = $2`)
-	findCoin    = storage.SQL("simulator.find_coin", `SELECT `+coinColumns+` FROM simulator_coins c WHERE c.node = $1 AND c.txid = $2 AND c.output_index = $3`)
-	listCoins   = storage.SQL("simulator.list_coins", `SELECT `+coinColumns+` FROM simulator_coins c
+	releaseCoin = storage.SQL("simulator.release_coin", `UPDATE simulator_coins SET locked_until = 0
+		WHERE node = $1 AND txid = $2 AND output_index = $3 AND locked_until = $4`)
+	findCoin  = storage.SQL("simulator.find_coin", `SELECT `+coinColumns+` FROM simulator_coins c WHERE c.node = $1 AND c.txid = $2 AND c.output_index = $3`)
+	listCoins = storage.SQL("simulator.list_coins", `SELECT `+coinColumns+` FROM simulator_coins c
 		JOIN simulator_transactions t ON t.node = c.node AND t.txid = c.txid
 		WHERE c.node = $1 AND c.spent_by = '' AND c.locked_until <= $2 AND t.place = 'block' ORDER BY t.block, c.txid, c.output_index LIMIT $3`)
 	sumCoins = storage.SQL("simulator.sum_coins", `SELECT CAST(COALESCE(SUM(c.value_minor), 0) AS BIGINT) FROM simulator_coins c

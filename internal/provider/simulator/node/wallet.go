@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/replacement"
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -49,9 +51,9 @@ func (n *Node) Fund(ctx context.Context, satoshi int64) error {
 func (w Wallet) Build(ctx context.Context, o payout.Order) (signed payout.Signed, err error) {
 	err = w.call(ctx, func(ctx context.Context, t *turn, mood Mood) error {
 		if mood == Refusing {
-			return fault.New(fault.InsufficientFunds, "the wallet has not enough")
+			return poor()
 		}
-		signed, err = t.build(ctx, nil, o, mood)
+		signed, err = t.build(ctx, o, mood)
 		return err
 	})
 	return signed, err
@@ -65,66 +67,111 @@ func (w Wallet) Bump(ctx context.Context, raw []byte, o payout.Order) (signed pa
 			return err
 		}
 		if mood == Refusing {
-			return fault.New(fault.InsufficientFunds, "the wallet has not enough")
+			return poor()
 		}
-		signed, err = t.build(ctx, before.Inputs, o, mood)
+		signed, err = t.bump(ctx, before, o, mood)
 		return err
 	})
 	return signed, err
 }
 
-// build makes a transaction of some inputs, with more of them as they are needed.
-func (t *turn) build(ctx context.Context, inputs []transaction.Input, o payout.Order, mood Mood) (payout.Signed, error) {
-	free, err := storage.All(ctx, t.tx, scanCoin, listCoins, t.node.name, storage.Micros(t.node.clock.Now()), maxInputs)
+func poor() error { return fault.New(fault.InsufficientFunds, "the wallet has not enough") }
+
+// free returns the coins that can be spent.
+func (t *turn) free(ctx context.Context) ([]coin, error) {
+	return storage.All(ctx, t.tx, scanCoin, listCoins, t.node.name, storage.Micros(t.node.clock.Now()), maxInputs)
+}
+
+// build makes a transaction of coins that are confirmed, as many as are needed.
+func (t *turn) build(ctx context.Context, o payout.Order, mood Mood) (payout.Signed, error) {
+	free, err := t.free(ctx)
 	if err != nil {
 		return payout.Signed{}, err
 	}
 	t.made++
-	tx := transaction.Transaction{Version: 2, LockTime: uint32(t.made)}
+	tx := transaction.Transaction{Version: 2, LockTime: uint32(t.made), Outputs: append(slices.Clone(o.Outputs), transaction.Output{Satoshi: dust, Script: change()})}
+	rest := int64(0)
+	for _, out := range o.Outputs {
+		rest -= out.Satoshi
+	}
+	for i, c := range free {
+		tx.Inputs, rest = append(tx.Inputs, spend(c)), rest+c.satoshi
+		fee := (tx.Size()*o.Rate + 999) / 1000
+		if rest-fee >= dust {
+			tx.Outputs[len(tx.Outputs)-1].Satoshi = rest - fee
+			return t.sign(ctx, mood.take(tx), fee, free[:i+1])
+		}
+		all := tx
+		all.Outputs = tx.Outputs[:len(o.Outputs)] // nothing comes back
+		if size := all.Size(); rest*1000 >= o.Rate*size && rest*1000 <= o.Most*size {
+			return t.sign(ctx, mood.take(all), rest, free[:i+1])
+		}
+	}
+	return payout.Signed{}, poor()
+}
+
+// bump makes a transaction that replaces another.
+func (t *turn) bump(ctx context.Context, before transaction.Transaction, o payout.Order, mood Mood) (payout.Signed, error) {
+	free, err := t.free(ctx)
+	if err != nil {
+		return payout.Signed{}, err
+	}
+	need := replacement.Need{Before: before, Outputs: o.Outputs, Rate: o.Rate, Most: o.Most, Change: change()}
 	var used []coin
-	var in, out int64
-	for _, i := range inputs {
-		c, found, err := storage.One(ctx, t.tx, scanCoin, findCoin, t.node.name, i.TxID, int64(i.Index))
+	for _, in := range before.Inputs {
+		c, found, err := storage.One(ctx, t.tx, scanCoin, findCoin, t.node.name, in.TxID, int64(in.Index))
 		if err != nil {
 			return payout.Signed{}, err
 		}
 		if !found {
 			return payout.Signed{}, fault.New(fault.InsufficientFunds, "a coin is gone")
 		}
-		used = append(used, c)
+		used, need.Spent = append(used, c), need.Spent+c.satoshi
 	}
-	for _, each := range o.Outputs {
-		out += each.Satoshi
+	for _, c := range free {
+		need.Coins = append(need.Coins, replacement.Coin{Input: spend(c), Output: transaction.Output{Satoshi: c.satoshi, Script: change()}})
 	}
-	for i := 0; ; i++ {
-		tx.Inputs, in = nil, 0
-		for _, c := range used {
-			tx.Inputs, in = append(tx.Inputs, spend(c)), in+c.satoshi
-		}
-		tx.Outputs = append(append([]transaction.Output{}, o.Outputs...), transaction.Output{Satoshi: dust, Script: change()})
-		fee := (tx.Size()*o.Rate + 999) / 1000
-		if rest := in - out - fee; len(used) > 0 && rest >= dust {
-			tx.Outputs[len(tx.Outputs)-1].Satoshi = rest
-			if mood == Lying {
-				tx.Outputs[0].Script = []byte{opReturn}
-			}
-			return payout.Signed{Raw: tx.Bytes(), Fee: fee}, t.lock(ctx, used)
-		}
-		if i >= len(free) {
-			return payout.Signed{}, fault.New(fault.InsufficientFunds, "the wallet has not enough")
-		}
-		used = append(used, free[i])
+	made, err := need.Make()
+	if err != nil {
+		return payout.Signed{}, err
 	}
+	for _, added := range made.Added {
+		used = append(used, coin{txid: added.TxID, index: int64(added.Index), satoshi: added.Satoshi})
+	}
+	return t.sign(ctx, mood.take(made.Transaction), made.Fee, used)
 }
 
-// lock keeps coins from being spent by another transaction for a while.
-func (t *turn) lock(ctx context.Context, used []coin) error {
+// take is a transaction as a node in this mood makes it: one that lies pays somebody else.
+func (m Mood) take(tx transaction.Transaction) transaction.Transaction {
+	if m == Lying {
+		tx.Outputs = slices.Clone(tx.Outputs)
+		tx.Outputs[0].Script = []byte{opReturn}
+	}
+	return tx
+}
+
+// sign finishes a transaction and keeps its coins from being spent by another one for a while.
+func (t *turn) sign(ctx context.Context, tx transaction.Transaction, fee int64, used []coin) (payout.Signed, error) {
+	until := storage.Micros(t.node.clock.Now().Add(lockTime))
 	var effects []storage.Effect
 	for _, c := range used {
-		c.locked = storage.Micros(t.node.clock.Now().Add(lockTime))
+		c.locked = until
 		effects = append(effects, upsertCoin.Row(c.row(t.node.name)...))
 	}
-	return t.tx.Apply(ctx, effects)
+	release := func(ctx context.Context) error { return t.node.release(ctx, used, until) }
+	return payout.Signed{Raw: tx.Bytes(), Fee: fee, Release: release}, t.tx.Apply(ctx, effects)
+}
+
+// release frees coins that nobody has locked anew.
+func (n *Node) release(ctx context.Context, used []coin, until int64) error {
+	return n.change(ctx, func(ctx context.Context, t *turn) error {
+		for _, c := range used {
+			if _, err := t.tx.Exec(ctx, releaseCoin, n.name, c.txid, c.index, until); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // spend is an input with a witness of the size of a real one.
