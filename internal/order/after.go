@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -91,9 +92,9 @@ func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
 	if err != nil {
 		return Remedied{}, err
 	}
-	at := shelf{found.Realm, found.Item}
+	at := shelf.Shelf{found.Realm, found.Item}
 	for try := 1; ; try++ {
-		fresh, err := s.pick(ctx, at, len(r.Codes))
+		fresh, err := s.shelves.Pick(ctx, at, len(r.Codes))
 		if err != nil {
 			return Remedied{}, err
 		}
@@ -105,7 +106,7 @@ func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
 			swaps[i] = stock.Swap{Dead: held.codes[code], Fresh: fresh[i]}
 		}
 		done, err := s.swap(ctx, &found, &r, swaps)
-		s.shelves.release(at, fresh, err)
+		s.shelves.Release(at, fresh, err)
 		if !errors.Is(err, storage.ErrStale) || try == maxTries {
 			return done, err
 		}

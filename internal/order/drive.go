@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -308,12 +309,12 @@ func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Sourc
 		}
 		return true, s.complete(ctx, st, f, w)
 	}
-	at := shelf{st.order.Realm, st.order.Item}
-	ids, err := s.pick(ctx, at, st.rest())
+	at := shelf.Shelf{st.order.Realm, st.order.Item}
+	ids, err := s.shelves.Pick(ctx, at, st.rest())
 	if err != nil || ids == nil {
 		return false, err
 	}
-	defer func() { s.shelves.release(at, ids, err) }()
+	defer func() { s.shelves.Release(at, ids, err) }()
 	codes, err := s.Stock.Open(ctx, ids)
 	if err != nil {
 		return false, err
