@@ -13,6 +13,7 @@
 package order
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -158,6 +159,8 @@ type Service struct {
 	Deps
 	shelves *shelf.Shelves
 	crew    crew
+	// ending is who asked for replacements; nil: nobody.
+	ending func(context.Context, Replacement) (Ending, error)
 }
 
 // New returns the service and names its handler to d.Queue, which is started later. Close

@@ -296,7 +296,7 @@ func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed,
 
 // fromStock sells from the operator's stock, if there are as many codes.
 func (s *Service) fromStock(ctx context.Context, d deal) (Placed, bool, error) {
-	at := shelf.Shelf{d.draft.Realm, d.draft.Item}
+	at := shelf.Shelf{Realm: d.draft.Realm, Item: d.draft.Item}
 	for try := 1; ; try++ {
 		ids, err := s.shelves.Pick(ctx, at, d.draft.Quantity)
 		if err != nil || ids == nil {
