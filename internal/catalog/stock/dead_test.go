@@ -86,6 +86,18 @@ func TestDeadCodes(t *testing.T) {
 				t.Errorf("code %d has place %d", i+1, c.Place)
 			}
 		}
+		masked, err := p.Masked(t.Context(), buyer, sale)
+		check.OK(t, err)
+		var came []string
+		for _, m := range masked {
+			came = append(came, fmt.Sprint(m.Place, " ", m.State, " of ", m.BatchName))
+		}
+		check.List(t, "where they came from", came, "1 refunded of first", "2 replaced of first", "2 replaced of first", "2 sold of first", "3 sold of first")
+		batches, err := p.List(t.Context(), realm.Test, play)
+		check.OK(t, err)
+		if sold, dead := batches[0].Sold(); sold != 5 || dead != 3 {
+			t.Errorf("of the batch %d were sold, %d of them dead", sold, dead)
+		}
 		p.count(0)
 		tallies, err := stock.Tallies(t.Context(), p.DB, buyer, []string{sale, "ord_2"})
 		check.OK(t, err)

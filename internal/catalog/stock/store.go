@@ -61,10 +61,12 @@ var (
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
 )
 
-// soldWith are the codes of an order with where they came from.
-var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier FROM stock_codes c
+// soldWith are the codes of an order with where they came from, those that were dead among
+// them, by their places.
+var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier, COALESCE(c.origin, c.code_id) FROM stock_codes c
 	JOIN stock_batches b ON b.batch_id = c.batch_id
-	WHERE c.buyer = $1 AND c.order_id = $2 AND c.state IN ('sold', 'replacing') ORDER BY c.code_id`)
+	WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
+	ORDER BY COALESCE(c.origin, c.code_id), CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
 
 // Reveals.
 var (
