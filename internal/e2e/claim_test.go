@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/scripcards/scrip/internal/core/clock"
 )
 
 // How many codes are bought and claimed, each by itself, and how many at once.
@@ -25,11 +27,7 @@ const (
 func TestClaimsThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		server := at.start(t, "--demo")
-		customer := at.fields(t, "customer", "create", "--name", "Claimer")["customer"]
-		at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", "1000.00", "--reference", "claims")
-		d := &dead{t: t, answers: map[string]string{}, book: at.fields(t, "customer", "show", customer)["test_book"],
-			key:      at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "claims")["secret"],
-			operator: at.fields(t, "operator", "create", "--name", "Ada")["secret"]}
+		d := at.dead(t, raceItem, racePrice)
 		for _, crashAfter := range []int{11, 25, 0} {
 			d.base = server.base
 			if crashAfter == 0 {
@@ -40,14 +38,81 @@ func TestClaimsThroughCrashes(t *testing.T) {
 			server = at.start(t, "--demo")
 		}
 		d.check(at)
+		want := fmt.Sprint(raceCodes - deadCodes - deadCodes/3)
+		if out := at.run(t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"codes": "`+want+`",`+"\n"+`    "item": "`+raceItem) {
+			t.Errorf("want %s codes in stock of %s", want, out)
+		}
 		server.stop(t)
 	})
+}
+
+// Dead codes that another installation sold are replaced by others of it however often the
+// server that decided so is killed: it sold as many as were bought and replaced, none is
+// twice, and the days come out even.
+func TestReplacementsThroughCrashes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, at *installation) {
+		upstream := newInstallation(t, "sqlite")
+		partner := upstream.start(t, "--demo")
+		up := &race{t: t, base: partner.base, key: upstream.customer(t)}
+		secrets := at.resell(t, partner.base, up.key)
+		server := at.start(t, "--secrets", secrets)
+		d := at.dead(t, "RESOLD", resalePrice)
+		for _, crashAfter := range []int{11, 25, 37, 0} {
+			d.base = server.base
+			if crashAfter == 0 {
+				d.run(0, nil)
+				continue
+			}
+			d.run(crashAfter, server.kill)
+			server = at.start(t, "--secrets", secrets)
+		}
+		d.settled("/v1/orders/1/claims", `"replacing"`)
+		d.check(at)
+		var wallet struct{ Data struct{ Balance string } }
+		up.read("/v1/balance", &wallet)
+		if want := decimal(resaleFunds - (deadCodes+deadCodes/3)*resaleCost); wallet.Data.Balance != want {
+			t.Errorf("the balance at the other installation is %s, want %s", wallet.Data.Balance, want)
+		}
+		server.stop(t)
+		partner.stop(t)
+	})
+}
+
+// dead makes a customer with money who buys codes of an item at a price, and an operator.
+func (at *installation) dead(t *testing.T, item string, price int64) *dead {
+	t.Helper()
+	customer := at.fields(t, "customer", "create", "--name", "Claimer")["customer"]
+	at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", "1000.00", "--reference", "claims")
+	return &dead{t: t, item: item, price: price, answers: map[string]string{}, book: at.fields(t, "customer", "show", customer)["test_book"],
+		key:      at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "claims")["secret"],
+		operator: at.fields(t, "operator", "create", "--name", "Ada")["secret"]}
+}
+
+// settled returns when the answer to a path does not hold a text any more.
+func (d *dead) settled(path, text string) {
+	d.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
+	defer stop()
+	for {
+		status, body, err := d.send(ctx, http.MethodGet, path, "", "")
+		if err != nil || status != http.StatusOK {
+			d.t.Fatalf("%s: %d %s %v", path, status, body, err)
+		}
+		if !strings.Contains(body, text) {
+			return
+		}
+		if clock.Wait(ctx, time.Second/4) != nil {
+			d.t.Fatalf("%s is still %s", path, body)
+		}
+	}
 }
 
 // dead is a buyer whose codes are dead, and an operator.
 type dead struct {
 	t             *testing.T
 	base, book    string
+	item          string
+	price         int64 // in cents
 	key, operator string
 	mu            sync.Mutex
 	answers       map[string]string // by idempotency key: the body that was acknowledged
@@ -80,9 +145,10 @@ func (d *dead) run(crashAfter int, crash func()) {
 	}()
 	codes := make(chan int)
 	var group sync.WaitGroup
-	if err := d.call(ctx, heard, "order", "/v1/orders", fmt.Sprintf(`{"item_code":%q,"quantity":%d}`, raceItem, deadCodes)); err != nil {
+	if err := d.call(ctx, heard, "order", "/v1/orders", fmt.Sprintf(`{"item_code":%q,"quantity":%d}`, d.item, deadCodes)); err != nil {
 		d.t.Fatal(err)
 	}
+	d.settled("/v1/orders/1", `"processing"`)
 	for range deadCrowd {
 		group.Go(func() {
 			for code := range codes {
@@ -200,13 +266,9 @@ func (d *dead) check(at *installation) {
 			d.t.Errorf("the claim about code %d is %s", c.Codes[0].Number, c.Codes[0].Status)
 		}
 	}
-	const refunded, replaced = deadCodes / 3, deadCodes / 3
-	if len(seen) != deadCodes || len(claims.Data.Claims) != deadCodes || wallet.Data.Balance != decimal(100_000-racePrice*(deadCodes-refunded)) {
+	const refunded = deadCodes / 3
+	if len(seen) != deadCodes || len(claims.Data.Claims) != deadCodes || wallet.Data.Balance != decimal(100_000-d.price*(deadCodes-refunded)) {
 		d.t.Errorf("%d codes, %d claims, a balance of %s", len(seen), len(claims.Data.Claims), wallet.Data.Balance)
-	}
-	want := fmt.Sprint(raceCodes - deadCodes - replaced)
-	if out := at.run(d.t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"codes": "`+want+`",`+"\n"+`    "item": "`+raceItem) {
-		d.t.Errorf("want %s codes in stock of %s", want, out)
 	}
 	d.even(at, order.Data.CreatedAt)
 }

@@ -2,9 +2,7 @@ package order
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
@@ -32,6 +30,8 @@ type Remedy struct {
 	// Key names the remedy within the book: a second one under it changes nothing.
 	Key   string
 	Actor string
+	// Patience says to wait for a supplier that is asked for other codes, for a while.
+	Patience bool
 	// Also is what to write with it; its error undoes the whole. It may be nil, may run
 	// more than once and must have no effects of its own.
 	Also func(*Remedied) ([]storage.Effect, error)
@@ -39,6 +39,9 @@ type Remedy struct {
 
 // Remedied is what was done for dead codes.
 type Remedied struct {
+	// UnderWay says that a supplier is at it: nothing was done yet, and of the change there
+	// is no more than the time.
+	UnderWay bool
 	// Order is the order afterwards.
 	Order  Order
 	Change Change
@@ -79,51 +82,7 @@ func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 		if all {
 			done.Order.Status = Refunded
 		}
-		return done.effects(&r, stock.Refund(r.Codes, r.Order.ref(), r.Book))
-	}
-	return s.makeGood(ctx, op, &done)
-}
-
-// Replace gives a completed order a fresh code of the same item for each dead one. It
-// returns what Refund does, and out_of_stock.
-func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
-	found, held, err := s.remedial(ctx, &r)
-	if err != nil {
-		return Remedied{}, err
-	}
-	at := shelf{found.Realm, found.Item}
-	for try := 1; ; try++ {
-		fresh, err := s.pick(ctx, at, len(r.Codes))
-		if err != nil {
-			return Remedied{}, err
-		}
-		if fresh == nil {
-			return Remedied{}, outOfStock(len(r.Codes))
-		}
-		swaps := make([]stock.Swap, len(fresh))
-		for i, code := range r.Codes {
-			swaps[i] = stock.Swap{Dead: held.codes[code], Fresh: fresh[i]}
-		}
-		done, err := s.swap(ctx, &found, &r, swaps)
-		s.shelves.release(at, fresh, err)
-		if !errors.Is(err, storage.ErrStale) || try == maxTries {
-			return done, err
-		}
-		if found, held, err = s.remedial(ctx, &r); err != nil { // it was not the fresh codes
-			return Remedied{}, err
-		}
-	}
-}
-
-// swap makes one try with the fresh codes that were picked.
-func (s *Service) swap(ctx context.Context, found *Order, r *Remedy, swaps []stock.Swap) (Remedied, error) {
-	op := s.remedy(found, r, kindReplace)
-	op.Guards = []ledger.Guard{{Counter: counterReplaced + r.Order.ref(), Add: int64(len(swaps)), Limit: math.MaxInt64}}
-	var done Remedied
-	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-		done = found.remedied(&o, len(swaps), catalog.NewCharged(0, found.Amount.Currency))
-		done.Swaps = swaps
-		return done.effects(r, stock.Replace(swaps, r.Order.ref(), r.Book, o.At))
+		return done.effects(&r, r.stock().Refund(r.Codes))
 	}
 	return s.makeGood(ctx, op, &done)
 }
@@ -154,13 +113,13 @@ func (s *Service) remedial(ctx context.Context, r *Remedy) (Order, holding, erro
 			has.refunded++
 		case stock.Sold:
 			has.codes[c.ID] = c
-		case stock.Replaced, stock.Available, stock.Quarantined, stock.Reserved:
+		case stock.Replacing, stock.Replaced, stock.Available, stock.Quarantined, stock.Reserved:
 		}
 	}
 	wanted := map[stock.CodeID]bool{}
 	for _, code := range r.Codes {
 		if _, ok := has.codes[code]; !ok || wanted[code] {
-			return Order{}, holding{}, fault.New(fault.InvalidState, "code %s of order %s was replaced or refunded before", code, found.Name())
+			return Order{}, holding{}, fault.New(fault.InvalidState, "code %s of order %s is being replaced, or was replaced or refunded before", code, found.Name())
 		}
 		wanted[code] = true
 	}
@@ -168,6 +127,11 @@ func (s *Service) remedial(ctx context.Context, r *Remedy) (Order, holding, erro
 		return Order{}, holding{}, fault.New(fault.InvalidRequest, "want at least one code").At("codes")
 	}
 	return found, has, nil
+}
+
+// stock names the remedy to the stock.
+func (r *Remedy) stock() stock.Remedy {
+	return stock.Remedy{Book: r.Book, Order: r.Order.ref(), Key: r.Key}
 }
 
 // remedy is the operation of a remedy, without what it counts and moves.
@@ -195,10 +159,10 @@ func (d *Remedied) effects(r *Remedy, codes []storage.Effect) ([]storage.Effect,
 	return append(effects, more...), err
 }
 
-// makeGood makes a remedy. One that was made before under the same key is stale: what it did
+// makeGood makes a remedy, together with what is made in other books. One that was made before under the same key is stale: what it did
 // is in the order.
-func (s *Service) makeGood(ctx context.Context, op ledger.Operation, done *Remedied) (Remedied, error) {
-	o, err := s.Books.Submit(ctx, op)
+func (s *Service) makeGood(ctx context.Context, op ledger.Operation, done *Remedied, more ...ledger.Operation) (Remedied, error) {
+	o, err := s.submit(ctx, op, more)
 	if err == nil && o.Replayed {
 		err = fmt.Errorf("it was done before, in transaction %s: %w", o.Transaction, storage.ErrStale)
 	}

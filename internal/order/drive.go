@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -12,14 +13,15 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 const (
-	// jobDeliver goes on with an order that a supplier delivers; its unique key is the
-	// order's number.
+	// jobDeliver goes on with what a supplier delivers. Its unique key is the number of the
+	// order and, if it is about dead codes of it, the key of their remedy.
 	jobDeliver  = "supply.deliver"
 	mostResumed = 32
 	// resumeTimeout is longer than the calls of a round take: a price, a submission.
@@ -28,12 +30,45 @@ const (
 	mostRounds = 32
 )
 
-// standing is an order under way: what was asked of suppliers, and what they delivered.
+// standing is what is under way: what was asked of suppliers, and what they delivered.
 type standing struct {
-	order    Order
-	product  catalog.Product
+	what    supply.For
+	order   Order
+	product catalog.Product
+	// exchange is what dead codes of the order are replaced by; nil: the order is delivered.
+	exchange *exchange
 	tries    []supply.Row
 	reserved []stock.Code
+}
+
+// over reports whether nothing is left to do.
+func (st *standing) over() bool {
+	if st.exchange != nil {
+		return st.exchange.Status != Processing
+	}
+	return st.order.Status != Processing
+}
+
+// ref names to the stock for what codes are reserved.
+func (st *standing) ref() string {
+	if st.exchange != nil {
+		return st.exchange.Key
+	}
+	return st.order.Number.ref()
+}
+
+// progress is how many submissions there were, and whether nobody else is to be asked.
+func (st *standing) progress() (tries *int, givenUp bool) {
+	if st.exchange != nil {
+		return &st.exchange.Tries, st.exchange.GivenUp
+	}
+	return &st.order.Tries, st.order.GivenUp
+}
+
+// givenUp reports whether nobody else is to be asked.
+func (st *standing) givenUp() bool {
+	_, is := st.progress()
+	return is
 }
 
 // open returns the submission of which it is not known what becomes of it, or nil.
@@ -45,7 +80,12 @@ func (st *standing) open() *supply.Row {
 }
 
 // rest is how many codes nobody delivered yet.
-func (st *standing) rest() int { return st.order.Quantity - len(st.reserved) }
+func (st *standing) rest() int {
+	if st.exchange != nil {
+		return len(st.exchange.Codes) - len(st.reserved)
+	}
+	return st.order.Quantity - len(st.reserved)
+}
 
 // offer is what the order was placed for.
 func (st *standing) offer() offer { return offer{st.product, st.order.Face, st.order.Price} }
@@ -80,20 +120,26 @@ func (st *standing) costs() []cost {
 	return all
 }
 
-// read returns how an order stands.
-func (s *Service) read(ctx context.Context, book ledger.BookID, number Number) (st standing, err error) {
+// read returns how an order stands, or a replacement of codes of it.
+func (s *Service) read(ctx context.Context, what supply.For) (st standing, err error) {
+	st.what = what
 	err = s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 		var found bool
-		if st.order, found, err = storage.One(ctx, q, scanOrder, findOrder, string(book), int64(number)); err != nil {
+		if st.order, found, err = storage.One(ctx, q, scanOrder, findOrder, string(what.Book), what.Order); err != nil {
 			return err
 		}
 		if !found {
-			return fault.New(fault.NotFound, "no such order")
+			return fault.New(fault.NotFound, "no such order").At("id")
 		}
-		if st.tries, err = s.Supply.Submissions(ctx, q, book, int64(number)); err != nil {
+		if what.Remedy != "" {
+			if st.exchange, err = readExchange(ctx, q, what); err != nil {
+				return err
+			}
+		}
+		if st.tries, err = s.Supply.Submissions(ctx, q, what); err != nil {
 			return err
 		}
-		st.reserved, err = s.Stock.Reserved(ctx, q, book, number.ref())
+		st.reserved, err = s.Stock.Reserved(ctx, q, what.Book, st.ref())
 		return err
 	})
 	if err != nil {
@@ -103,24 +149,25 @@ func (s *Service) read(ctx context.Context, book ledger.BookID, number Number) (
 	return st, err
 }
 
-// resume is the job that goes on with an order.
+// resume is the job that goes on with an order, or with a replacement of codes of it.
 func (s *Service) resume(ctx context.Context, j job.Job) error {
-	number, err := strconv.ParseInt(string(j.Payload), 10, 64)
+	name, remedy, _ := strings.Cut(string(j.Payload), " ")
+	number, err := strconv.ParseInt(name, 10, 64)
 	if err != nil {
 		return job.Discard(fmt.Errorf("resume order: %w", err))
 	}
-	pause, err := s.advance(ctx, ledger.BookID(j.Book), Number(number), nil)
+	pause, err := s.advance(ctx, supply.For{Book: ledger.BookID(j.Book), Order: number, Remedy: remedy}, nil)
 	if err == nil && pause > 0 {
 		err = job.Postpone(pause)
 	}
 	return err
 }
 
-// advance goes on with an order until it is over, or has to wait for so long.
-func (s *Service) advance(ctx context.Context, book ledger.BookID, number Number, w *waiter) (time.Duration, error) {
+// advance goes on with something until it is over, or has to wait for so long.
+func (s *Service) advance(ctx context.Context, what supply.For, w *waiter) (time.Duration, error) {
 	for round := 1; ; round++ {
-		st, err := s.read(ctx, book, number)
-		if err != nil || st.order.Status != Processing {
+		st, err := s.read(ctx, what)
+		if err != nil || st.over() {
 			return 0, err
 		}
 		pause, err := s.step(ctx, &st, w)
@@ -133,7 +180,7 @@ func (s *Service) advance(ctx context.Context, book ledger.BookID, number Number
 	}
 }
 
-// step does the next thing to be done about an order.
+// step does the next thing to be done.
 func (s *Service) step(ctx context.Context, st *standing, w *waiter) (time.Duration, error) {
 	open := st.open()
 	if open == nil {
@@ -149,7 +196,7 @@ func (s *Service) step(ctx context.Context, st *standing, w *waiter) (time.Durat
 	}
 	st.tries[len(st.tries)-1] = row
 	ask := s.Supply.Query
-	if st.order.GivenUp {
+	if st.givenUp() {
 		ask = s.Supply.Cancel
 	}
 	answer := ask(ctx, &row)
@@ -174,7 +221,7 @@ func (s *Service) begin(ctx context.Context, st *standing, w *waiter) (time.Dura
 	if err != nil && !errors.Is(err, storage.ErrStale) || pause > 0 {
 		return pause, err
 	}
-	return s.advance(ctx, st.order.Book, st.order.Number, w)
+	return s.advance(ctx, st.what, w)
 }
 
 // write makes effects in a transaction of their own.
@@ -204,7 +251,7 @@ func (s *Service) record(ctx context.Context, st *standing, r recorded, w *waite
 	case supply.Unknown:
 	}
 	pause := r.Pause()
-	return pause, s.write(ctx, s.Supply.Changed(&r.Row), s.wakeAt(&st.order, pause))
+	return pause, s.write(ctx, s.Supply.Changed(&r.Row), s.wakeAt(st.what, st.order.Realm, pause))
 }
 
 // receive keeps what a supplier delivered. Codes may come from elsewhere meanwhile: then it
@@ -218,10 +265,10 @@ func (s *Service) receive(ctx context.Context, st *standing, r recorded, w *wait
 	}
 }
 
-// receiveNew completes an order with what was delivered, or reserves it for the order.
+// receiveNew completes something with what was delivered, or reserves that for it.
 func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *waiter) error {
 	receipt, err := s.Stock.Receive(ctx, stock.Delivery{Realm: st.order.Realm, Item: st.order.Item, Supplier: r.Supplier, Book: st.order.Book,
-		Order: st.order.Number.ref(), Codes: r.answer.Codes, Spare: st.spare()})
+		Order: st.ref(), Codes: r.answer.Codes, Spare: st.spare()})
 	if err != nil {
 		return err
 	}
@@ -246,12 +293,12 @@ func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *w
 		}}, w)
 }
 
-// next has somebody else deliver what is left of an order, or ends it.
+// next has somebody else deliver what is left, or ends it.
 func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Duration, error) {
 	if st.rest() == 0 {
 		return 0, s.complete(ctx, st, filling{effects: func(time.Time) []storage.Effect { return nil }}, w)
 	}
-	if st.order.GivenUp {
+	if st.givenUp() {
 		return 0, s.fail(ctx, st, w)
 	}
 	wanted := st.offer()
@@ -281,45 +328,51 @@ func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Durat
 	return 0, s.fail(ctx, st, w)
 }
 
-// try submits what is left of an order to another supplier: a row first, then the call.
+// try submits what is left to another supplier: a row first, then the call.
 func (s *Service) try(ctx context.Context, st *standing, from *supply.Offer, w *waiter) (time.Duration, error) {
 	wanted := st.offer()
 	row := s.Supply.Begin(from, wanted.ask(st.rest()))
-	row.Book, row.Order, row.Try = st.order.Book, int64(st.order.Number), st.order.Tries+1
-	counted := tryOrder.With(string(row.Book), row.Order, storage.Micros(s.Clocks.Now(st.order.Realm)), int64(st.order.Tries)).Exactly(1)
-	if err := s.write(ctx, row.Written(), counted, s.wakeAt(&st.order, s.Supply.Busy(&row))); err != nil {
+	tries, _ := st.progress()
+	row.For, row.Try = st.what, *tries+1
+	now := storage.Micros(s.Clocks.Now(st.order.Realm))
+	counted := tryOrder.With(string(row.Book), row.Order, now, int64(*tries))
+	if st.exchange != nil {
+		counted = tryExchange.With(string(row.Book), row.Remedy, now, int64(*tries))
+	}
+	if err := s.write(ctx, row.Written(), counted.Exactly(1), s.wakeAt(st.what, st.order.Realm, s.Supply.Busy(&row))); err != nil {
 		return 0, err
 	}
-	st.order.Tries++
+	*tries++
 	st.tries = append(st.tries, row)
 	return s.begin(ctx, st, w)
 }
 
-// fillFrom completes an order with what is left of it from this installation, if it can.
+// fillFrom completes something with what is left of it from this installation, if it can.
 func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Source, w *waiter) (done bool, err error) {
 	if from.Kind != supply.Stock {
 		wanted := st.offer()
 		if !s.mintable(ctx, from, &wanted) {
 			return false, nil
 		}
-		f, _, err := s.minted(ctx, deal{draft: st.order, offer: wanted}, from, st.rest())
+		f, receipt, err := s.minted(ctx, deal{draft: st.order, offer: wanted}, from, st.rest())
 		if err != nil {
 			return false, err
 		}
+		receipt.For(st.ref())
 		return true, s.complete(ctx, st, f, w)
 	}
-	at := shelf{st.order.Realm, st.order.Item}
-	ids, err := s.pick(ctx, at, st.rest())
+	at := shelf.Shelf{Realm: st.order.Realm, Item: st.order.Item}
+	ids, err := s.shelves.Pick(ctx, at, st.rest())
 	if err != nil || ids == nil {
 		return false, err
 	}
-	defer func() { s.shelves.release(at, ids, err) }()
+	defer func() { s.shelves.Release(at, ids, err) }()
 	codes, err := s.Stock.Open(ctx, ids)
 	if err != nil {
 		return false, err
 	}
 	err = s.complete(ctx, st, filling{codes: codes, effects: func(at time.Time) []storage.Effect {
-		return stock.Take(ids, st.order.Number.ref(), st.order.Book, at)
+		return stock.Take(ids, st.ref(), st.order.Book, at)
 	}}, w)
 	return true, err
 }
@@ -328,16 +381,22 @@ func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Sourc
 type Intervention struct {
 	Book   ledger.BookID
 	Number Number
+	// Remedy is the key of a remedy whose replacement it is about; empty: the order itself.
+	Remedy string
 	Reason string // 1 to 200 bytes
 	Actor  string
 }
 
-// GiveUp has nobody else asked for an order under way: its supplier is asked to cancel, and
-// the order is cancelled unless that delivers all the same. It returns not_found, or invalid_state
-// for an order that is over.
+// GiveUp has nobody else asked for what is under way: its supplier is asked to cancel, and
+// it is cancelled unless that delivers all the same. It returns not_found, or invalid_state
+// for what is over.
 func (s *Service) GiveUp(ctx context.Context, i Intervention) error {
-	return s.intervene(ctx, i, "supplier.give_up", func(_ context.Context, o *Order) ([]storage.Effect, error) {
-		return []storage.Effect{giveUpOrder.With(string(o.Book), int64(o.Number), storage.Micros(s.Clocks.Now(o.Realm))).Exactly(1)}, nil
+	return s.intervene(ctx, i, "supplier.give_up", func(st *standing) ([]storage.Effect, error) {
+		now := storage.Micros(s.Clocks.Now(st.order.Realm))
+		if st.exchange != nil {
+			return []storage.Effect{giveUpExchange.With(string(i.Book), i.Remedy, now).Exactly(1)}, nil
+		}
+		return []storage.Effect{giveUpOrder.With(string(i.Book), int64(i.Number), now).Exactly(1)}, nil
 	})
 }
 
@@ -346,11 +405,7 @@ func (s *Service) GiveUp(ctx context.Context, i Intervention) error {
 // It returns not_found, or invalid_state where no submission is open or a call about it is
 // under way.
 func (s *Service) Deny(ctx context.Context, i Intervention) error {
-	return s.intervene(ctx, i, "supplier.deny", func(ctx context.Context, o *Order) ([]storage.Effect, error) {
-		st, err := s.read(ctx, o.Book, o.Number)
-		if err != nil {
-			return nil, err
-		}
+	return s.intervene(ctx, i, "supplier.deny", func(st *standing) ([]storage.Effect, error) {
 		open := st.open()
 		if open == nil || s.Supply.Busy(open) > 0 {
 			return nil, fault.New(fault.InvalidState, "no submission is open, or a call about it is under way")
@@ -361,28 +416,35 @@ func (s *Service) Deny(ctx context.Context, i Intervention) error {
 	})
 }
 
-func (s *Service) intervene(ctx context.Context, i Intervention, action string, what func(context.Context, *Order) ([]storage.Effect, error)) error {
+func (s *Service) intervene(ctx context.Context, i Intervention, action string, what func(*standing) ([]storage.Effect, error)) error {
 	if len(i.Reason) < 1 || len(i.Reason) > maxReason {
 		return fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes", maxReason).At("reason")
 	}
-	o, err := s.Find(ctx, i.Book, i.Number)
+	st, err := s.read(ctx, supply.For{Book: i.Book, Order: int64(i.Number), Remedy: i.Remedy})
 	if err != nil {
 		return err
 	}
-	over := fault.New(fault.InvalidState, "the order is %s", o.Status)
-	if o.Status != Processing {
-		return over
+	o := &st.order
+	switch {
+	case st.over() && st.exchange != nil:
+		return fault.New(fault.InvalidState, "the replacement is %s", st.exchange.Status)
+	case st.over():
+		return fault.New(fault.InvalidState, "the order is %s", o.Status)
 	}
-	effects, err := what(ctx, &o)
+	effects, err := what(&st)
 	if err != nil {
 		return err
+	}
+	detail := map[string]string{"reason": i.Reason}
+	if i.Remedy != "" {
+		detail["remedy"] = i.Remedy
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		if err := tx.Apply(ctx, append(effects, s.wakeAt(&o, 0))); err != nil {
+		if err := tx.Apply(ctx, append(effects, s.wakeAt(st.what, o.Realm, 0))); err != nil {
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: i.Actor, Action: action, Subject: o.Name(), Book: string(o.Book), At: s.Clocks.Now(o.Realm),
-			Detail: map[string]string{"reason": i.Reason}})
+			Detail: detail})
 	})
 	if errors.Is(err, storage.ErrStale) {
 		err = fault.Wrap(err, fault.InvalidState, "the order went on meanwhile: look again")

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -50,9 +51,9 @@ func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (stand
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		placed := Placed{Order: draft.placed(&done)}
 		placed.Transaction = "" // the hold is a change of the order
-		row.Book, row.Order, row.Try = placed.Book, int64(placed.Number), 1
-		st = standing{order: placed.Order, tries: []supply.Row{row}, product: d.offer.product}
-		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), insertChange.Row(placed.held(&done).row()...), row.Written(), s.wakeAt(&placed.Order, s.Supply.Busy(&row)))
+		row.For, row.Try = placed.itself(), 1
+		st = standing{what: row.For, order: placed.Order, tries: []supply.Row{row}, product: d.offer.product}
+		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), insertChange.Row(placed.held(&done).row()...), row.Written(), s.wakeAt(row.For, placed.Realm, s.Supply.Busy(&row)))
 		if d.also == nil {
 			return effects, nil
 		}
@@ -71,10 +72,16 @@ func (o *Order) held(done *ledger.Outcome) *Change {
 		Refunded: catalog.NewCharged(0, o.Amount.Currency), At: done.At}
 }
 
-// wakeAt returns the effect of having an order looked at after a while.
-func (s *Service) wakeAt(o *Order, after time.Duration) storage.Effect {
-	return job.Enqueue(job.Request{Kind: jobDeliver, Book: string(o.Book), Realm: o.Realm, Unique: o.Number.ref(), Payload: []byte(o.Number.ref()),
-		RunAt: s.Clocks.Now(o.Realm).Add(after)})
+// itself names the order to suppliers.
+func (o *Order) itself() supply.For { return supply.For{Book: o.Book, Order: int64(o.Number)} }
+
+// wakeAt returns the effect of having something looked at after a while.
+func (s *Service) wakeAt(what supply.For, r realm.Realm, after time.Duration) storage.Effect {
+	name := Number(what.Order).ref()
+	if what.Remedy != "" {
+		name += " " + what.Remedy
+	}
+	return job.Enqueue(job.Request{Kind: jobDeliver, Book: string(what.Book), Realm: r, Unique: name, Payload: []byte(name), RunAt: s.Clocks.Now(r).Add(after)})
 }
 
 // filling is what completes an order.
@@ -88,9 +95,12 @@ type filling struct {
 	more []ledger.Operation
 }
 
-// complete pays for an order and hands out its codes. It returns storage.ErrStale, wrapped,
-// when somebody else went on with the order, or a code was sold meanwhile.
+// complete pays for an order and hands out its codes, or gives them for dead ones. It returns
+// storage.ErrStale, wrapped, when somebody else went on with it, or a code was sold meanwhile.
 func (s *Service) complete(ctx context.Context, st *standing, f filling, w *waiter) error {
+	if st.exchange != nil {
+		return s.replace(ctx, st, f)
+	}
 	waits := w.enter()
 	defer w.exit()
 	costs := append(st.costs(), f.costs...)
@@ -114,7 +124,7 @@ func (s *Service) complete(ctx context.Context, st *standing, f filling, w *wait
 		more, err := w.write(&placed)
 		return append(effects, more...), err
 	}
-	if err := s.submit(ctx, op, f.more); err != nil {
+	if _, err := s.submit(ctx, op, f.more); err != nil {
 		return fmt.Errorf("complete order %s: %w", st.order.Name(), err)
 	}
 	w.tell(placed, nil)
@@ -122,13 +132,15 @@ func (s *Service) complete(ctx context.Context, st *standing, f filling, w *wait
 }
 
 // submit has op done, together with what is made in other books.
-func (s *Service) submit(ctx context.Context, op ledger.Operation, more []ledger.Operation) error {
+func (s *Service) submit(ctx context.Context, op ledger.Operation, more []ledger.Operation) (ledger.Outcome, error) {
 	if len(more) == 0 {
-		_, err := s.Books.Submit(ctx, op)
-		return err
+		return s.Books.Submit(ctx, op)
 	}
-	_, err := s.Books.SubmitAll(ctx, append([]ledger.Operation{op}, more...), nil)
-	return err
+	all, err := s.Books.SubmitAll(ctx, append([]ledger.Operation{op}, more...), nil)
+	if err != nil {
+		return ledger.Outcome{}, err
+	}
+	return all[0], nil
 }
 
 // finished returns the effect of ending an order under way as o says.
@@ -140,6 +152,9 @@ func (s *Service) finished(o *Order) storage.Effect {
 // gave it up. What was delivered of it is put
 // on sale: the operator owes it to whoever delivered it, and nobody has seen it.
 func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
+	if st.exchange != nil {
+		return s.unreplaced(ctx, st)
+	}
 	waits := w.enter()
 	defer w.exit()
 	end, event := Failed, eventFailed

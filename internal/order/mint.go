@@ -94,7 +94,7 @@ func (s *Service) fromMint(ctx context.Context, d deal, from *supply.Source) (Pl
 			more, err := d.also(&placed)
 			return append(effects, more...), err
 		}
-		err = s.submit(ctx, op, f.more)
+		_, err = s.submit(ctx, op, f.more)
 		if err == nil {
 			return placed, true, nil
 		}

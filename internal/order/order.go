@@ -13,6 +13,7 @@
 package order
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -27,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -155,8 +157,10 @@ const DefaultPatience = 4 * time.Second
 // Service is the orders of one installation. It is safe for concurrent use.
 type Service struct {
 	Deps
-	shelves shelves
+	shelves *shelf.Shelves
 	crew    crew
+	// ending is who asked for replacements; nil: nobody.
+	ending func(context.Context, Replacement) (Ending, error)
 }
 
 // New returns the service and names its handler to d.Queue, which is started later. Close
@@ -165,7 +169,7 @@ func New(d Deps) *Service {
 	if d.Patience == 0 {
 		d.Patience = DefaultPatience
 	}
-	s := &Service{Deps: d}
+	s := &Service{Deps: d, shelves: shelf.New(d.Stock, d.Clocks)}
 	s.crew.setup()
 	d.Queue.Handle(jobDeliver, job.Options{MaxAttempts: 100, Concurrency: mostResumed, Timeout: resumeTimeout}, s.resume)
 	return s

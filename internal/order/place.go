@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -295,14 +296,14 @@ func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed,
 
 // fromStock sells from the operator's stock, if there are as many codes.
 func (s *Service) fromStock(ctx context.Context, d deal) (Placed, bool, error) {
-	at := shelf{d.draft.Realm, d.draft.Item}
+	at := shelf.Shelf{Realm: d.draft.Realm, Item: d.draft.Item}
 	for try := 1; ; try++ {
-		ids, err := s.pick(ctx, at, d.draft.Quantity)
+		ids, err := s.shelves.Pick(ctx, at, d.draft.Quantity)
 		if err != nil || ids == nil {
 			return Placed{}, false, err
 		}
 		placed, err := s.sell(ctx, d.draft, ids, d.also)
-		s.shelves.release(at, ids, err)
+		s.shelves.Release(at, ids, err)
 		if !errors.Is(err, storage.ErrStale) {
 			return placed, true, err
 		}

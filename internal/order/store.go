@@ -45,6 +45,22 @@ var (
 	giveUpOrder = storage.SQL("order.give_up_order", `UPDATE orders SET given_up = 1, changed_at = $3
 		WHERE book_id = $1 AND order_id = $2 AND status = 'processing'`)
 
+	// Replacements of dead codes, likewise.
+	insertExchange = storage.Insert("order.insert_exchange", "order_replacements", "book_id", "remedy", "order_id", "realm", "actor", "tries", "given_up",
+		"status", "created_at", "changed_at")
+	insertDying  = storage.Insert("order.insert_dying", "order_replacement_codes", "book_id", "remedy", "place", "code_id")
+	findExchange = storage.SQL("order.find_exchange", `SELECT book_id, remedy, order_id, realm, actor, tries, given_up, status, created_at, changed_at
+		FROM order_replacements WHERE book_id = $1 AND remedy = $2`)
+	listExchanges = storage.SQL("order.list_exchanges", `SELECT book_id, remedy, order_id, realm, actor, tries, given_up, status, created_at, changed_at
+		FROM order_replacements WHERE book_id = $1 AND order_id = $2 AND status = 'processing' ORDER BY remedy`)
+	listDying      = storage.SQL("order.list_dying", `SELECT code_id FROM order_replacement_codes WHERE book_id = $1 AND remedy = $2 ORDER BY place`)
+	finishExchange = storage.SQL("order.finish_exchange", `UPDATE order_replacements SET status = $3, changed_at = $4
+		WHERE book_id = $1 AND remedy = $2 AND status = 'processing' AND tries = $5`)
+	tryExchange = storage.SQL("order.try_exchange", `UPDATE order_replacements SET tries = tries + 1, changed_at = $3
+		WHERE book_id = $1 AND remedy = $2 AND status = 'processing' AND tries = $4 AND given_up = 0`)
+	giveUpExchange = storage.SQL("order.give_up_exchange", `UPDATE order_replacements SET given_up = 1, changed_at = $3
+		WHERE book_id = $1 AND remedy = $2 AND status = 'processing'`)
+
 	listNewest   = storage.SQL("order.list_newest", listed+`order_id DESC`+paged)
 	listOldest   = storage.SQL("order.list_oldest", listed+`order_id`+paged)
 	listDearest  = storage.SQL("order.list_dearest", listed+`amount_minor DESC, order_id DESC`+paged)
@@ -145,4 +161,16 @@ type payer struct {
 func scanPayer(r storage.Row) (p payer, err error) {
 	err = r.Scan(&p.transaction, &p.order)
 	return p, err
+}
+
+func (r *Replacement) row() []any {
+	return []any{string(r.Book), r.Key, int64(r.Order), string(r.Realm), r.Actor, int64(r.Tries), bit(r.GivenUp), string(r.Status), storage.Micros(r.CreatedAt),
+		storage.Micros(r.ChangedAt)}
+}
+
+func scanExchange(row storage.Row) (r Replacement, err error) {
+	var givenUp, created, changed int64
+	err = row.Scan(&r.Book, &r.Key, &r.Order, &r.Realm, &r.Actor, &r.Tries, &givenUp, &r.Status, &created, &changed)
+	r.GivenUp, r.CreatedAt, r.ChangedAt = givenUp == 1, storage.Time(created), storage.Time(changed)
+	return r, err
 }

@@ -114,6 +114,27 @@ func (c *crew) close() {
 	c.group.Wait()
 }
 
+// start has a supplier asked for what was just accepted, and goes on from there.
+func (s *Service) start(ctx context.Context, st *standing, w *waiter) {
+	if _, err := s.begin(ctx, st, w); err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "order is left to its job", "order", st.order.Name(), "book", string(st.order.Book), "remedy", st.what.Remedy, "error", err)
+	}
+}
+
+// wait waits until something is over, but not for long.
+func (s *Service) wait(ctx context.Context, over <-chan struct{}) {
+	patience, enough := context.WithCancel(ctx)
+	go func() {
+		<-over
+		enough()
+	}()
+	_ = clock.Wait(patience, s.Patience) // what ended it is told by others
+	enough()
+}
+
+// Rest returns when nobody goes on with an order in this process any more.
+func (s *Service) Rest() { s.crew.group.Wait() }
+
 // await accepts an order, has a supplier asked for it, and waits for its end for a while.
 func (s *Service) await(ctx context.Context, d deal, from *supply.Offer) (Placed, error) {
 	st, err := s.accept(ctx, d, from)
@@ -122,17 +143,9 @@ func (s *Service) await(ctx context.Context, d deal, from *supply.Offer) (Placed
 	}
 	w := &waiter{also: d.also}
 	over := s.crew.run(ctx, func(ctx context.Context) {
-		if _, err := s.begin(ctx, &st, w); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "order is left to its job", "order", st.order.Name(), "book", string(st.order.Book), "error", err)
-		}
+		s.start(ctx, &st, w)
 	})
-	patience, enough := context.WithCancel(ctx)
-	go func() {
-		<-over
-		enough()
-	}()
-	_ = clock.Wait(patience, s.Patience) // what ended it is told below
-	enough()
+	s.wait(ctx, over)
 	return w.leave(Placed{Order: st.order})
 }
 

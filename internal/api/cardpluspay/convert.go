@@ -206,8 +206,8 @@ func pinOf(c *stock.Code) []secretText {
 const delivered = "delivered"
 
 func statusOf(c *stock.Code) string {
-	if c.State == stock.Refunded {
-		return string(stock.Refunded)
+	if c.State == stock.Refunded || c.State == stock.Replacing {
+		return string(c.State)
 	}
 	return delivered
 }

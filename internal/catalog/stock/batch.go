@@ -107,6 +107,13 @@ func (s *Stock) countAll(ctx context.Context, batches []Batch) error {
 	return nil
 }
 
+// Sold returns how many codes of the batch were sold, and how many of them turned out to be
+// dead: they were replaced or refunded, or are about to be.
+func (b *Batch) Sold() (all, dead int) {
+	dead = b.Codes[Replacing] + b.Codes[Replaced] + b.Codes[Refunded]
+	return b.Codes[Sold] + dead, dead
+}
+
 func unknownBatch() error { return fault.New(fault.NotFound, "no such batch") }
 
 // BatchName is a batch by its name.

@@ -50,25 +50,40 @@ type Swap struct {
 	Fresh CodeID
 }
 
-// Replace returns the effects of giving an order of a book other codes for dead ones, at a
-// time of its realm. Each fails with storage.ErrStale if the dead code was replaced or
-// refunded before, or the fresh one is not for sale any more.
-func Replace(swaps []Swap, order string, book ledger.BookID, at time.Time) []storage.Effect {
-	effects := make([]storage.Effect, 0, 2*len(swaps))
-	for _, s := range swaps {
-		effects = append(effects,
-			retireCode.With(string(s.Dead.ID), string(book), order, string(Replaced)).Exactly(1),
-			swapCode.With(string(s.Fresh), string(book), order, storage.Micros(at), string(s.Dead.origin)).Exactly(1))
+// Remedy names what is done about dead codes of an order of a book.
+type Remedy struct {
+	Book  ledger.BookID
+	Order string
+	// Key names the remedy: other codes are sold to it before they are the order's.
+	Key string
+}
+
+// Doom returns the effects of marking codes as dead for which others are on their way.
+func (r Remedy) Doom(ids []CodeID) []storage.Effect { return r.mark(ids, Sold, Replacing) }
+
+// Revive returns the effects of leaving codes as they were for which nobody has others.
+func (r Remedy) Revive(ids []CodeID) []storage.Effect { return r.mark(ids, Replacing, Sold) }
+
+// Refund returns the effects of marking codes as paid back. Each fails with storage.ErrStale
+// if its code was replaced or refunded before.
+func (r Remedy) Refund(ids []CodeID) []storage.Effect { return r.mark(ids, Sold, Refunded) }
+
+func (r Remedy) mark(ids []CodeID, from, to State) []storage.Effect {
+	effects := make([]storage.Effect, len(ids))
+	for i, code := range ids {
+		effects[i] = retireCode.With(string(code), string(r.Book), r.Order, string(from), string(to)).Exactly(1)
 	}
 	return effects
 }
 
-// Refund returns the effects of marking codes of a book's order as paid back. Each fails
-// with storage.ErrStale if its code was replaced or refunded before.
-func Refund(ids []CodeID, order string, book ledger.BookID) []storage.Effect {
-	effects := make([]storage.Effect, len(ids))
-	for i, code := range ids {
-		effects[i] = retireCode.With(string(code), string(book), order, string(Refunded)).Exactly(1)
+// Replace returns the effects of giving the order other codes, which were sold to the key of
+// the remedy, for dead ones. Each fails with storage.ErrStale if the dead code is not as it
+// was read.
+func (r Remedy) Replace(swaps []Swap) []storage.Effect {
+	effects := make([]storage.Effect, 0, 2*len(swaps))
+	for _, s := range swaps {
+		effects = append(effects, retireCode.With(string(s.Dead.ID), string(r.Book), r.Order, string(s.Dead.State), string(Replaced)).Exactly(1),
+			placeCode.With(string(s.Fresh), string(r.Book), r.Key, r.Order, string(s.Dead.origin)).Exactly(1))
 	}
 	return effects
 }
@@ -76,7 +91,7 @@ func Refund(ids []CodeID, order string, book ledger.BookID) []storage.Effect {
 // Tally is how many codes of an order there are in each state.
 type Tally struct {
 	Order string
-	Sold  int // its buyer has them
+	Sold  int // its buyer has them, those that are being replaced among them
 	// Replaced and Refunded codes were dead.
 	Replaced, Refunded int
 }

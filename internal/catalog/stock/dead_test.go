@@ -41,15 +41,22 @@ func TestDeadCodes(t *testing.T) {
 		before, err := p.Holdings(t.Context(), buyer, sale)
 		check.OK(t, err)
 		fresh := p.pick(2, 0)
-		swap := stock.Replace([]stock.Swap{{Dead: before[1], Fresh: fresh[0]}}, sale, buyer, epoch)
-		check.OK(t, p.apply(swap))
+		remedy := stock.Remedy{Book: buyer, Order: sale, Key: "claim/1"}
+		swap := func(dead stock.Held, fresh stock.CodeID) []storage.Effect {
+			return append(stock.Take([]stock.CodeID{fresh}, remedy.Key, buyer, epoch), remedy.Replace([]stock.Swap{{Dead: dead, Fresh: fresh}})...)
+		}
+		check.OK(t, p.apply(swap(before[1], fresh[0])))
 		check.List(t, "replaced", p.held(), "1 sold", "2 replaced", "2 sold", "3 sold")
 		for what, effects := range map[string][]storage.Effect{
-			"the same again":      swap,
-			"a replaced code":     stock.Refund([]stock.CodeID{before[1].ID}, sale, buyer),
-			"another's code":      stock.Refund([]stock.CodeID{before[0].ID}, sale, rival),
-			"another order's":     stock.Refund([]stock.CodeID{before[0].ID}, "ord_2", buyer),
-			"a code that is sold": stock.Replace([]stock.Swap{{Dead: before[0], Fresh: fresh[0]}}, sale, buyer, epoch),
+			"the same again":        swap(before[1], fresh[0]),
+			"a dead code again":     swap(before[1], fresh[1]),
+			"a replaced code":       remedy.Refund([]stock.CodeID{before[1].ID}),
+			"one to be replaced":    remedy.Doom([]stock.CodeID{before[1].ID}),
+			"another's code":        stock.Remedy{Book: rival, Order: sale}.Refund([]stock.CodeID{before[0].ID}),
+			"another order's":       stock.Remedy{Book: buyer, Order: "ord_2"}.Refund([]stock.CodeID{before[0].ID}),
+			"a code that is sold":   swap(before[0], fresh[0]),
+			"a code of the order":   remedy.Replace([]stock.Swap{{Dead: before[0], Fresh: before[2].ID}}),
+			"one that is not dying": remedy.Revive([]stock.CodeID{before[0].ID}),
 		} {
 			if err := p.apply(effects); !errors.Is(err, storage.ErrStale) {
 				t.Errorf("%s: %v", what, err)
@@ -57,8 +64,19 @@ func TestDeadCodes(t *testing.T) {
 		}
 		now, err := p.Holdings(t.Context(), buyer, sale)
 		check.OK(t, err)
-		check.OK(t, p.apply(stock.Replace([]stock.Swap{{Dead: now[2], Fresh: fresh[1]}}, sale, buyer, epoch)))
-		check.OK(t, p.apply(stock.Refund([]stock.CodeID{before[0].ID}, sale, buyer)))
+		check.OK(t, p.apply(remedy.Doom([]stock.CodeID{now[2].ID})))
+		check.List(t, "under way", p.held(), "1 sold", "2 replaced", "2 replacing", "3 sold")
+		if err := p.apply(remedy.Refund([]stock.CodeID{now[2].ID})); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("a code that is being replaced: %v", err)
+		}
+		check.OK(t, p.apply(remedy.Revive([]stock.CodeID{now[2].ID})))
+		check.OK(t, p.apply(remedy.Doom([]stock.CodeID{now[2].ID})))
+		if tallies, err := stock.Tallies(t.Context(), p.DB, buyer, []string{sale}); err != nil || tallies[0].Sold != 3 {
+			t.Errorf("under way: %+v, %v", tallies, err)
+		}
+		now[2].State = stock.Replacing
+		check.OK(t, p.apply(swap(now[2], fresh[1])))
+		check.OK(t, p.apply(remedy.Refund([]stock.CodeID{before[0].ID})))
 		check.List(t, "in the end", p.held(), "1 refunded", "2 replaced", "2 replaced", "2 sold", "3 sold")
 		codes, err := p.Reveal(t.Context(), stock.Reveal{Book: buyer, Realm: realm.Test, Order: sale, Actor: "key/1"})
 		check.OK(t, err)
@@ -67,6 +85,18 @@ func TestDeadCodes(t *testing.T) {
 			if c.Place != i+1 {
 				t.Errorf("code %d has place %d", i+1, c.Place)
 			}
+		}
+		masked, err := p.Masked(t.Context(), buyer, sale)
+		check.OK(t, err)
+		var came []string
+		for _, m := range masked {
+			came = append(came, fmt.Sprint(m.Place, " ", m.State, " of ", m.BatchName))
+		}
+		check.List(t, "where they came from", came, "1 refunded of first", "2 replaced of first", "2 replaced of first", "2 sold of first", "3 sold of first")
+		batches, err := p.List(t.Context(), realm.Test, play)
+		check.OK(t, err)
+		if sold, dead := batches[0].Sold(); sold != 5 || dead != 3 {
+			t.Errorf("of the batch %d were sold, %d of them dead", sold, dead)
 		}
 		p.count(0)
 		tallies, err := stock.Tallies(t.Context(), p.DB, buyer, []string{sale, "ord_2"})

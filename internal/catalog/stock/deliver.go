@@ -23,7 +23,7 @@ type Delivered struct {
 	Cost catalog.Cost // zero: unknown
 }
 
-// Delivery is what a supplier delivered for an order of a book.
+// Delivery is what a supplier delivered for an order of a book, or the key of a remedy of one.
 type Delivery struct {
 	Realm    realm.Realm
 	Item     catalog.ItemCode

@@ -181,7 +181,8 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 // Masked is a code of an order as the operator sees it: where it came from, and of the
 // code itself the last characters at most.
 type Masked struct {
-	ID CodeID
+	ID    CodeID
+	Place int // as in Held
 	// Ending are the last four characters of a code of twelve or more; empty of others.
 	Ending              string
 	Batch               BatchID
@@ -189,20 +190,33 @@ type Masked struct {
 	State               State
 	Cost                catalog.Cost
 	ExpiresAt, SoldAt   time.Time
+	origin              CodeID // as in Held
 }
 
-// Masked returns the codes of a book's order, by id, without showing them and without a
-// record; none where the order has none.
+// Masked returns the codes of a book's order as Holdings does, without showing them and
+// without a record; none where the order has none.
 func (s *Stock) Masked(ctx context.Context, book ledger.BookID, order string) ([]Masked, error) {
-	return storage.All(ctx, s.DB, func(r storage.Row) (m Masked, err error) {
-		sealed, err := scanCode(rowWith{r, []any{(*string)(&m.Batch), &m.BatchName, &m.Supplier}})
+	all, err := storage.All(ctx, s.DB, func(r storage.Row) (m Masked, err error) {
+		sealed, err := scanCode(rowWith{r, []any{(*string)(&m.Batch), &m.BatchName, &m.Supplier, (*string)(&m.origin)}})
 		if err != nil {
 			return m, err
 		}
 		code, err := s.unseal(sealed)
-		m.ID, m.Ending, m.State, m.Cost, m.ExpiresAt, m.SoldAt = code.ID, ending(code.Text), code.State, code.Cost, code.ExpiresAt, code.SoldAt
+		m.ID, m.Ending, m.State, m.Cost = code.ID, ending(code.Text), code.State, code.Cost
+		m.ExpiresAt, m.SoldAt = code.ExpiresAt, code.SoldAt
 		return m, err
-	}, soldWith, string(book), order)
+	}, soldWith, string(book), order, maxHeld)
+	for i := range all {
+		switch {
+		case i == 0:
+			all[i].Place = 1
+		case all[i].origin == all[i-1].origin:
+			all[i].Place = all[i-1].Place
+		default:
+			all[i].Place = all[i-1].Place + 1
+		}
+	}
+	return all, err
 }
 
 // rowWith is a row with more columns than whoever scans it knows.

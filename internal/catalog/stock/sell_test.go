@@ -312,9 +312,9 @@ func TestMasked(t *testing.T) {
 		check.OK(t, err)
 		var got []string
 		for _, m := range found {
-			got = append(got, fmt.Sprintf("%q %s %s %s %t", m.Ending, m.BatchName, m.Supplier, m.State, m.Batch == report.Batch && !m.SoldAt.IsZero()))
+			got = append(got, fmt.Sprintf("%d %q %s %s %s %t", m.Place, m.Ending, m.BatchName, m.Supplier, m.State, m.Batch == report.Batch && !m.SoldAt.IsZero()))
 		}
-		check.List(t, "masked", got, `"0001" first Acme sold true`, `"" first Acme sold true`)
+		check.List(t, "masked", got, `1 "0001" first Acme sold true`, `2 "" first Acme sold true`)
 		if text := fmt.Sprintf("%+v", found); strings.Contains(text, "AAAA") || strings.Contains(text, "7694269") || strings.Contains(text, "SHORT") {
 			t.Errorf("it shows %s", text)
 		}

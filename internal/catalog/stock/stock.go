@@ -46,9 +46,11 @@ const (
 	Quarantined State = "quarantined"
 	Reserved    State = "reserved" // delivered for an order that is not complete yet
 	Sold        State = "sold"
-	// Replaced codes were dead: others took their places. Refunded ones were dead, too.
-	Replaced State = "replaced"
-	Refunded State = "refunded"
+	// Replacing codes are dead, and others are on their way. Replaced ones were dead: others
+	// took their places. Refunded ones were dead, too.
+	Replacing State = "replacing"
+	Replaced  State = "replaced"
+	Refunded  State = "refunded"
 )
 
 // Code is a code in the clear.

@@ -33,19 +33,18 @@ var (
 	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
-	swapCode = storage.SQL("stock.swap_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4, origin = $5
-		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
-		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
 	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
 	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY COALESCE(c.origin, c.code_id)`)
 	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, COALESCE(c.origin, c.code_id), c.state, c.sold_at FROM stock_codes c
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
 		ORDER BY COALESCE(c.origin, c.code_id), CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
-	retireCode = storage.SQL("stock.retire_code", `UPDATE stock_codes SET state = $4
+	retireCode = storage.SQL("stock.retire_code", `UPDATE stock_codes SET state = $5
+		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = $4`)
+	placeCode = storage.SQL("stock.place_code", `UPDATE stock_codes SET order_id = $4, origin = $5
 		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = 'sold'`)
 	tallyOrders = storage.Lookup("stock.tally_orders", `SELECT c.order_id,
-		SUM(CASE c.state WHEN 'sold' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'replaced' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'refunded' THEN 1 ELSE 0 END)
+		SUM(CASE WHEN c.state IN ('sold', 'replacing') THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'replaced' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'refunded' THEN 1 ELSE 0 END)
 		FROM stock_codes c WHERE c.buyer = $1 AND c.sold_at IS NOT NULL AND c.order_id IN ({values}) GROUP BY c.order_id`, "TEXT")
 	listSales = storage.SQL("stock.list_sales", `SELECT c.code_id, c.buyer, c.order_id, c.sold_at FROM stock_codes c
 		WHERE c.realm = $1 AND c.sold_at IS NOT NULL AND c.sold_at >= $2 AND c.sold_at < $3 AND (c.sold_at > $2 OR c.code_id > $4)
@@ -62,10 +61,12 @@ var (
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
 )
 
-// soldWith are the codes of an order with where they came from.
-var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier FROM stock_codes c
+// soldWith are the codes of an order with where they came from, those that were dead among
+// them, by their places.
+var soldWith = storage.SQL("stock.sold_with", `SELECT `+codeColumns+`, b.batch_id, b.name, b.supplier, COALESCE(c.origin, c.code_id) FROM stock_codes c
 	JOIN stock_batches b ON b.batch_id = c.batch_id
-	WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'sold' ORDER BY c.code_id`)
+	WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
+	ORDER BY COALESCE(c.origin, c.code_id), CASE c.state WHEN 'replaced' THEN 0 ELSE 1 END, c.code_id LIMIT $3`)
 
 // Reveals.
 var (

@@ -15,12 +15,19 @@ import (
 )
 
 func (p *program) claim() *cobra.Command {
-	cmd := &cobra.Command{Use: "claim", Short: "What buyers say is dead: list, show, replace, refund, reject"}
+	cmd := &cobra.Command{Use: "claim", Short: "What buyers say is dead: list, show, replace, refund, reject, give-up, deny"}
 	cmd.AddCommand(p.listClaims(), p.showClaim(),
 		p.decideClaim(claim.Replace, &cobra.Command{
 			Use: "replace BOOK CLAIM", Short: "Give other codes of the item for codes of a claim",
-			Long: `Replace takes as many codes of the item from stock and puts them in the places of the
-dead ones in the order, all or none. Replacing again changes nothing.`,
+			Long: `Replace puts as many codes of the item in the places of the dead ones in the order, all
+or none. They come from whoever supplies the item: stock, gift cards that are made, or an
+upstream, asked in the order in which orders ask them. The buyer pays nothing for them, and
+you pay what their supplier asks: one that wants more than the buyer paid is passed over,
+unless its route has --below-cost.
+
+While an upstream is at it the codes are "replacing": a server goes on with that. When
+nobody delivers they are open again, for you to refund them, or to replace them later.
+Replacing again changes nothing.`,
 			Example: "  scrip claim replace bk_01… claim_01…\n  scrip claim replace bk_01… claim_01… --codes 2,3",
 		}),
 		p.decideClaim(claim.Refund, &cobra.Command{
@@ -32,7 +39,21 @@ whose codes are refunded becomes refunded. Refunding again changes nothing.`,
 		p.decideClaim(claim.Reject, &cobra.Command{
 			Use: "reject BOOK CLAIM", Short: "Leave codes of a claim as they are, and tell the buyer why",
 			Example: "  scrip claim reject bk_01… claim_01… --reason 'redeemed by your customer on 21 November'",
-		}))
+		}),
+		p.interveneClaim(&cobra.Command{
+			Use: "give-up BOOK CLAIM", Short: "Ask nobody else for replacements of a claim, and their supplier to cancel",
+			Long: `Give-up has nobody else asked for codes of a claim that are being replaced. Their supplier
+is asked to cancel: the codes are open again, for you to refund them say, unless the
+supplier delivers all the same.`,
+			Example: "  scrip claim give-up bk_01… claim_01… --reason 'the buyer wants the money'",
+		}, (*claim.Service).GiveUp),
+		p.interveneClaim(&cobra.Command{
+			Use: "deny BOOK CLAIM", Short: "Say that a supplier will never deliver replacements of a claim",
+			Long: `Deny is for codes that are being replaced by a supplier that does not say what became of
+them. Ask the supplier's people first: if it delivers after all, what it sends is bought
+for nobody. The next supplier is asked then, or the codes are open again.`,
+			Example: "  scrip claim deny bk_01… claim_01… --reason 'Acme, ticket 4711: never arrived'",
+		}, (*claim.Service).Deny))
 	return cmd
 }
 
@@ -52,7 +73,7 @@ func (p *program) listClaims() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
-	cmd.Flags().StringVar(&state, "state", string(claim.Open), "open, accepted, rejected, or empty for all")
+	cmd.Flags().StringVar(&state, "state", string(claim.Open), "open, processing, accepted, rejected, or empty for all")
 	return cmd
 }
 
@@ -115,7 +136,7 @@ func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Comman
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 			decided, err := app.Claims.Decide(ctx, claim.Decision{Book: ledger.BookID(args[0]), Claim: claim.ID(args[1]), Verdict: v, Places: places,
-				Reason: reason, Actor: shell.Actor()})
+				Reason: reason, Actor: shell.Actor(), Patience: true})
 			if err != nil {
 				return err
 			}
@@ -127,5 +148,23 @@ func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Comman
 	if v == claim.Reject {
 		shell.Must(cmd.MarkFlagRequired("reason"))
 	}
+	return cmd
+}
+
+// interveneClaim completes a command about replacements of a claim that are under way.
+func (p *program) interveneClaim(cmd *cobra.Command, do func(*claim.Service, context.Context, claim.Intervention) (claim.Claim, error)) *cobra.Command {
+	var reason string
+	cmd.Args = cobra.ExactArgs(2)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+			now, err := do(app.Claims, ctx, claim.Intervention{Book: ledger.BookID(args[0]), Claim: claim.ID(args[1]), Reason: reason, Actor: shell.Actor()})
+			if err != nil {
+				return err
+			}
+			return p.printClaim(cmd, &now)
+		})
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "for the audit log")
+	shell.Must(cmd.MarkFlagRequired("reason"))
 	return cmd
 }

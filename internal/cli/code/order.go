@@ -139,12 +139,12 @@ func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *se
 		{"quantity", strconv.Itoa(o.Quantity)}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
 		{"amount", o.Amount.String() + " " + o.Amount.Currency.String()}, {"value", o.Face.String() + " " + o.Face.Currency.String()}, {"email", o.Email},
 		{"transaction", string(o.Transaction)}, {"key", o.Credential}, {"created", shell.Moment(o.CreatedAt)}, {"changed", shell.Moment(o.ChangedAt)}}
-	for i, m := range codes {
+	for _, m := range codes {
 		ending := "code"
 		if m.Ending != "" {
 			ending = "…" + m.Ending
 		}
-		fields = append(fields, shell.Field{"code " + strconv.Itoa(i+1), fmt.Sprintf("%s of batch %s, %s", ending, m.BatchName, m.State)})
+		fields = append(fields, shell.Field{"code " + strconv.Itoa(m.Place), fmt.Sprintf("%s of batch %s, %s", ending, m.BatchName, m.State)})
 	}
 	for i, look := range looks {
 		fields = append(fields, shell.Field{"look " + strconv.Itoa(i+1), shell.Moment(look.At) + " by " + look.Actor})

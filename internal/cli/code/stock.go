@@ -143,10 +143,12 @@ func (p *program) countBatches(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"BATCH", "STATE", "SUPPLIER", "AVAILABLE", "QUARANTINED", "SOLD", "CREATED", "REASON"}}
-	for _, b := range batches {
+	l := shell.Listing{Columns: []string{"BATCH", "STATE", "SUPPLIER", "AVAILABLE", "QUARANTINED", "SOLD", "DEAD", "CREATED", "REASON"}}
+	for i := range batches {
+		b := &batches[i]
+		sold, dead := b.Sold()
 		l.Add(b.Name, string(b.State), b.Supplier, strconv.Itoa(b.Codes[stock.Available]), strconv.Itoa(b.Codes[stock.Quarantined]),
-			strconv.Itoa(b.Codes[stock.Sold]), shell.Moment(b.CreatedAt), b.Reason)
+			strconv.Itoa(sold), strconv.Itoa(dead), shell.Moment(b.CreatedAt), b.Reason)
 	}
 	return p.Print(cmd, l)
 }

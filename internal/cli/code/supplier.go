@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/server"
@@ -319,7 +320,8 @@ func (p *program) listOpen() *cobra.Command {
 		Use: "open", Short: "List what suppliers were asked for and did not answer to the end", Args: cobra.NoArgs,
 		Long: `Open lists, oldest first, the orders under way of a realm with the supplier that has to
 deliver them: how often it was asked, and what is known. An order whose state is sent may
-be delivered or not: it is asked again until the supplier says so.`,
+be delivered or not: it is asked again until the supplier says so. Where codes of a claim
+are to be replaced, the claim is named.`,
 		Example: "  scrip supplier open --realm live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.inRealm(cmd, in, func(ctx context.Context, app *server.App, r realm.Realm) error {
@@ -327,13 +329,13 @@ be delivered or not: it is asked again until the supplier says so.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"BOOK", "ORDER", "SUPPLIER", "CODES", "STATE", "REFERENCE", "ASKED", "SENT", "REASON"}}
+				l := shell.Listing{Columns: []string{"BOOK", "ORDER", "CLAIM", "SUPPLIER", "CODES", "STATE", "REFERENCE", "ASKED", "SENT", "REASON"}}
 				for _, s := range found {
 					state := string(s.State)
 					if s.State == supply.Unknown {
 						state = "sent"
 					}
-					l.Add(string(s.Book), strconv.FormatInt(s.Order, 10), s.Supplier, strconv.Itoa(s.Quantity), state, s.Reference, strconv.Itoa(s.Asked),
+					l.Add(string(s.Book), strconv.FormatInt(s.Order, 10), string(claim.OfKey(s.Remedy)), s.Supplier, strconv.Itoa(s.Quantity), state, s.Reference, strconv.Itoa(s.Asked),
 						shell.Moment(s.SentAt), s.Reason)
 				}
 				return p.Print(cmd, l)

@@ -2,9 +2,11 @@
 // decides: other codes for them, their price back, or neither.
 //
 // A claim records when each of its codes was first revealed, and to whom. A decision is
-// one database transaction with what it does to the order, its codes and the books. A code
-// is replaced or refunded once, whatever is repeated or decided by two at a time; what was
-// replaced or refunded stays so, and what was rejected can be claimed again.
+// one database transaction with what it does to the order, its codes and the books; where a
+// supplier has to deliver other codes, the end of that is another one, and until then the
+// codes are being replaced. A code is replaced or refunded once, whatever is repeated or
+// decided by two at a time; what was replaced or refunded stays so, and what was rejected can
+// be claimed again.
 //
 // It must never hold a code in the clear, nor move money but through package order.
 package claim
@@ -51,34 +53,41 @@ func Reasons() []Reason {
 // State is where a claim is in its life.
 type State string
 
-// The states. A claim is open as long as one of its codes is, and accepted when one of
-// them was replaced or refunded.
+// The states. A claim is open as long as one of its codes is, processing while others are on
+// their way and nothing is left to decide, and accepted when one of its codes was replaced or
+// refunded.
 const (
-	Open     State = "open"
-	Accepted State = "accepted"
-	Rejected State = "rejected"
+	Open       State = "open"
+	Processing State = "processing"
+	Accepted   State = "accepted"
+	Rejected   State = "rejected"
 )
 
 // States returns the closed list in its documented order.
-func States() []State { return []State{Open, Accepted, Rejected} }
+func States() []State { return []State{Open, Processing, Accepted, Rejected} }
 
 // Verdict is what was decided about one code.
 type Verdict string
 
-// The verdicts. Pending is none yet.
+// The verdicts. Pending is none yet; what is Replacing is to be replaced, by codes that a
+// supplier is asked for.
 const (
-	Pending  Verdict = "open"
-	Replace  Verdict = "replaced"
-	Refund   Verdict = "refunded"
-	Reject   Verdict = "rejected"
-	maxTries         = 8
+	Pending   Verdict = "open"
+	Replacing Verdict = "replacing"
+	Replace   Verdict = "replaced"
+	Refund    Verdict = "refunded"
+	Reject    Verdict = "rejected"
 )
 
-// Verdicts returns the closed list in its documented order.
-func Verdicts() []Verdict { return []Verdict{Pending, Replace, Refund, Reject} }
+// maxTries bounds how often a claim is read again because somebody else decided meanwhile.
+const maxTries = 8
 
-// next is the transition table: a decision is final.
-var next = map[Verdict][]Verdict{Pending: {Replace, Refund, Reject}}
+// Verdicts returns the closed list in its documented order.
+func Verdicts() []Verdict { return []Verdict{Pending, Replacing, Replace, Refund, Reject} }
+
+// next is the transition table: a decision is final, but for a replacement that nobody
+// delivers.
+var next = map[Verdict][]Verdict{Pending: {Replacing, Replace, Refund, Reject}, Replacing: {Replace, Pending}}
 
 // CanBecome reports whether a code about which v was decided may become to.
 func (v Verdict) CanBecome(to Verdict) bool { return slices.Contains(next[v], to) }
@@ -97,9 +106,11 @@ type Line struct {
 	Replacement stock.CodeID
 	// Transaction is what the books did; empty unless it was replaced or refunded.
 	Transaction ledger.TransactionID
-	Decision    string // the operator's words
-	Actor       string // who decided; empty: nobody yet
-	DecidedAt   time.Time
+	// Decision is the operator's words or, where nobody delivered a replacement, why it is
+	// open again.
+	Decision  string
+	Actor     string // who decided; empty: nobody yet
+	DecidedAt time.Time
 }
 
 // Claim is one report of dead codes of one order.
@@ -142,35 +153,43 @@ type Deps struct {
 // Service is the claims of one installation. It is safe for concurrent use.
 type Service struct{ Deps }
 
-// New returns the service.
-func New(d Deps) *Service { return &Service{d} }
+// New returns the service, and has d.Orders tell it what becomes of replacements.
+func New(d Deps) *Service {
+	s := &Service{d}
+	d.Orders.OnReplacement(s.ending)
+	return s
+}
 
 // The types of the events.
 const (
-	eventCreated  = "claim.created"
-	eventReplaced = "claim.replaced"
-	eventRefunded = "claim.refunded"
-	eventRejected = "claim.rejected"
+	eventCreated   = "claim.created"
+	eventReplacing = "claim.replacing"
+	eventReplaced  = "claim.replaced"
+	eventReopened  = "claim.reopened"
+	eventRefunded  = "claim.refunded"
+	eventRejected  = "claim.rejected"
 )
 
 // EventTypes returns the types of this package's events.
 func EventTypes() []string {
-	return []string{eventCreated, eventReplaced, eventRefunded, eventRejected}
+	return []string{eventCreated, eventReplacing, eventReplaced, eventReopened, eventRefunded, eventRejected}
 }
 
 // state is that of a claim with the given codes.
 func state(lines []Line) State {
-	s := Rejected
+	has := map[Verdict]bool{}
 	for i := range lines {
-		switch lines[i].Verdict {
-		case Pending:
-			return Open
-		case Replace, Refund:
-			s = Accepted
-		case Reject:
-		}
+		has[lines[i].Verdict] = true
 	}
-	return s
+	switch {
+	case has[Pending]:
+		return Open
+	case has[Replacing]:
+		return Processing
+	case has[Replace], has[Refund]:
+		return Accepted
+	}
+	return Rejected
 }
 
 // places are the places of lines, as text: "1,3".

@@ -26,11 +26,13 @@ import (
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
-// Every pair of verdicts is either in the transition table or illegal: decisions are final.
+// Every pair of verdicts is either in the transition table or illegal: decisions are final,
+// but for replacements that are under way.
 func TestTransitions(t *testing.T) {
 	for _, from := range claim.Verdicts() {
 		for _, to := range claim.Verdicts() {
-			if got, want := from.CanBecome(to), from == claim.Pending && to != claim.Pending; got != want {
+			want := from == claim.Pending && to != claim.Pending || from == claim.Replacing && (to == claim.Replace || to == claim.Pending)
+			if got := from.CanBecome(to); got != want {
 				t.Errorf("%s to %s: %t", from, to, got)
 			}
 		}
@@ -228,6 +230,8 @@ func TestPartly(t *testing.T) {
 		check.Code(t, "no reason", err, fault.InvalidRequest)
 		_, err = b.decide(c, claim.Pending)
 		check.Code(t, "no verdict", err, fault.InvalidRequest)
+		_, err = b.decide(c, claim.Replacing)
+		check.Code(t, "what is no decision", err, fault.InvalidRequest)
 		_, err = b.Decide(t.Context(), claim.Decision{Book: b.Rival.Book, Claim: c.ID, Verdict: claim.Refund, Actor: operator})
 		check.Code(t, "another book's", err, fault.NotFound)
 		if c = b.decided(c, claim.Reject); c.State != claim.Accepted || c.Lines[2].Verdict != claim.Reject {
@@ -361,7 +365,7 @@ func (b *bundle) consistent(number order.Number, paid int64) {
 				refunded++
 			case claim.Replace:
 				replaced++
-			case claim.Reject, claim.Pending:
+			case claim.Reject, claim.Pending, claim.Replacing:
 			}
 		}
 	}
@@ -376,7 +380,7 @@ func (b *bundle) consistent(number order.Number, paid int64) {
 	}
 	found, err := b.Orders.Find(b.t.Context(), b.Buyer.Book, number)
 	check.OK(b.t, err)
-	if states["refunded"] != refunded || states["replaced"] != replaced || states["sold"]+refunded != found.Quantity {
+	if states["refunded"] != refunded || states["replaced"] != replaced || states["sold"]+states["replacing"]+refunded != found.Quantity {
 		b.t.Errorf("%d refunds, %d replacements, and the codes are %v", refunded, replaced, states)
 	}
 	if (found.Status == order.Refunded) != (refunded == found.Quantity) {
@@ -453,7 +457,7 @@ func (b *bundle) story(r *rapid.T, number order.Number, n int) {
 		return
 	}
 	for range rapid.IntRange(1, 3).Draw(r, "decisions") {
-		verdict := rapid.SampledFrom(claim.Verdicts()[1:]).Draw(r, "verdict")
+		verdict := rapid.SampledFrom([]claim.Verdict{claim.Replace, claim.Refund, claim.Reject}).Draw(r, "verdict")
 		some := places[:rapid.IntRange(0, len(places)).Draw(r, "some")]
 		if _, err := b.decide(c, verdict, some...); err != nil && fault.CodeOf(err) != fault.InvalidState {
 			r.Fatalf("%s: %v", verdict, err)

@@ -167,8 +167,11 @@ func (s *Service) claimed(ctx context.Context, c *Claim) (bool, error) {
 }
 
 // event is the data of an event about some codes of a claim. There is no code in it.
-func (c *Claim) event(lines []Line) []byte {
-	data := (&webhook.Data{}).Text("claim_id", string(c.ID)).Int("order_id", int64(c.Order)).Text("reason", string(c.Reason)).
+func (c *Claim) event(lines []Line) []byte { return c.told(&webhook.Data{}, lines) }
+
+// told is that data behind what data has already.
+func (c *Claim) told(data *webhook.Data, lines []Line) []byte {
+	data = data.Text("claim_id", string(c.ID)).Int("order_id", int64(c.Order)).Text("reason", string(c.Reason)).
 		Text("status", string(c.State)).Text("codes", places(lines))
 	if len(lines) > 0 && lines[0].Verdict == Refund {
 		data = data.Text("amount", charged(lines).String()).Text("currency", lines[0].Charged.Currency.String())

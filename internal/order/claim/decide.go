@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog/stock"
@@ -26,6 +27,9 @@ type Decision struct {
 	// Reason is the operator's words, which the buyer is told; required to reject.
 	Reason string
 	Actor  string
+	// Patience says to wait, for a while, for a supplier that is asked for a replacement. What
+	// Also is asked for knows of no end of that.
+	Patience bool
 	// Also is what to write with the decision, such as the stored answer to the request;
 	// its error undoes the whole. It is not asked when nothing was left to decide. It may
 	// be nil, may run more than once and must have no effects of its own.
@@ -34,7 +38,7 @@ type Decision struct {
 
 func (d *Decision) check() error {
 	switch {
-	case !Pending.CanBecome(d.Verdict):
+	case d.Verdict != Replace && d.Verdict != Refund && d.Verdict != Reject:
 		return fault.New(fault.InvalidRequest, "want to replace, refund or reject, not %q", d.Verdict)
 	case len(d.Places) > order.MaxQuantity:
 		return fault.New(fault.InvalidRequest, "name at most %d codes", order.MaxQuantity).At("codes")
@@ -47,8 +51,10 @@ func (d *Decision) check() error {
 }
 
 // Decide carries a decision out: the buyer gets other codes of the item, what was charged
-// for the codes, or no more than the reason. Whoever decides the same again changes
-// nothing and gets the claim as it is. It returns invalid_request, not_found, invalid_state
+// for the codes, or no more than the reason. Where a supplier has to deliver the other codes,
+// the lines are Replacing when it returns, until that is known; those that nobody delivers are
+// open again. Whoever decides the same again changes nothing and gets the claim as it is. It
+// returns invalid_request, not_found, invalid_state
 // for codes about which something else was decided, and out_of_stock.
 func (s *Service) Decide(ctx context.Context, d Decision) (Claim, error) {
 	if err := d.check(); err != nil {
@@ -72,7 +78,7 @@ func (s *Service) Decide(ctx context.Context, d Decision) (Claim, error) {
 			}
 		}
 		decided, err := s.carryOut(ctx, c, &d, chosen)
-		if !errors.Is(err, storage.ErrStale) {
+		if !errors.Is(err, storage.ErrStale) && !s.outpaced(ctx, &c, err) {
 			return decided, err
 		}
 		if try == maxTries {
@@ -91,12 +97,12 @@ func (c *Claim) choose(d *Decision) ([]int, error) {
 		named := slices.Contains(d.Places, l.Place)
 		switch {
 		case !named && len(d.Places) > 0:
-		case l.Verdict.CanBecome(d.Verdict):
+		case l.Verdict == Pending:
 			chosen = append(chosen, i)
-		case l.Verdict != d.Verdict && named:
+		case !d.is(l.Verdict) && named:
 			return nil, fault.New(fault.InvalidState, "code %d of the claim is %s", l.Place, l.Verdict).At("codes")
 		default:
-			same = same && l.Verdict == d.Verdict
+			same = same && d.is(l.Verdict)
 		}
 	}
 	for _, place := range d.Places {
@@ -110,6 +116,21 @@ func (c *Claim) choose(d *Decision) ([]int, error) {
 	return chosen, nil
 }
 
+// is reports whether a verdict is what is decided, or on its way to it.
+func (d *Decision) is(v Verdict) bool {
+	return v == d.Verdict || v == Replacing && d.Verdict == Replace
+}
+
+// outpaced reports whether somebody else decided about a claim since it was read, which is
+// why a decision was refused.
+func (s *Service) outpaced(ctx context.Context, c *Claim, err error) bool {
+	if fault.CodeOf(err) != fault.InvalidState {
+		return false
+	}
+	now, err := s.Find(ctx, c.Book, c.ID)
+	return err == nil && now.Revision != c.Revision
+}
+
 func (s *Service) record(c *Claim, d *Decision, chosen []int) audit.Record {
 	lines := make([]Line, len(chosen))
 	for i, at := range chosen {
@@ -121,8 +142,8 @@ func (s *Service) record(c *Claim, d *Decision, chosen []int) audit.Record {
 
 // actions are the verdicts as the audit log names them, events the types of their events.
 var (
-	actions = map[Verdict]string{Replace: "claim.replace", Refund: "claim.refund", Reject: "claim.reject"}
-	events  = map[Verdict]string{Replace: eventReplaced, Refund: eventRefunded, Reject: eventRejected}
+	actions = map[Verdict]string{Pending: "claim.reopen", Replace: "claim.replace", Refund: "claim.refund", Reject: "claim.reject"}
+	events  = map[Verdict]string{Pending: eventReopened, Replacing: eventReplacing, Replace: eventReplaced, Refund: eventRefunded, Reject: eventRejected}
 )
 
 // carryOut makes one try. It returns storage.ErrStale, wrapped, when the claim or its order
@@ -132,7 +153,7 @@ func (s *Service) carryOut(ctx context.Context, c Claim, d *Decision, chosen []i
 		return s.reject(ctx, c, d, chosen)
 	}
 	var decided Claim
-	r := order.Remedy{Book: c.Book, Order: c.Order, Key: string(c.ID) + "/" + strconv.FormatInt(c.Revision, 10), Actor: d.Actor}
+	r := order.Remedy{Book: c.Book, Order: c.Order, Key: c.key(), Actor: d.Actor, Patience: d.Patience}
 	for _, at := range chosen {
 		r.Codes = append(r.Codes, c.Lines[at].Code)
 	}
@@ -144,7 +165,10 @@ func (s *Service) carryOut(ctx context.Context, c Claim, d *Decision, chosen []i
 	if d.Verdict == Replace {
 		remedy = s.Orders.Replace
 	}
-	_, err := remedy(ctx, r)
+	done, err := remedy(ctx, r)
+	if err == nil && done.UnderWay && d.Patience {
+		return s.Find(ctx, c.Book, c.ID)
+	}
 	return decided, err
 }
 
@@ -167,28 +191,49 @@ func (s *Service) reject(ctx context.Context, c Claim, d *Decision, chosen []int
 
 // decided returns a claim after a decision about some of its lines, and what writes it.
 func (s *Service) decided(c Claim, d *Decision, chosen []int, done *order.Remedied) (Claim, []storage.Effect, error) {
+	v := d.Verdict
+	if done.UnderWay {
+		v = Replacing
+	}
+	c, effects := s.turn(c, turn{before: Pending, verdict: v, reason: d.Reason, actor: d.Actor, chosen: chosen}, done)
+	if d.Also == nil {
+		return c, effects, nil
+	}
+	more, err := d.Also(&c)
+	return c, append(effects, more...), err
+}
+
+// turn is what becomes of some lines of a claim, by index.
+type turn struct {
+	before, verdict Verdict
+	reason, actor   string
+	chosen          []int
+}
+
+// turn returns a claim after a turn, and what writes and tells of that.
+func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.Effect) {
 	swapped := map[stock.CodeID]stock.CodeID{}
 	for _, swap := range done.Swaps {
 		swapped[swap.Dead.ID] = swap.Fresh
 	}
 	c.Lines = slices.Clone(c.Lines)
 	var changed []Line
-	for _, at := range chosen {
+	for _, at := range t.chosen {
 		l := &c.Lines[at]
-		l.Verdict, l.Decision, l.Actor, l.DecidedAt = d.Verdict, d.Reason, d.Actor, done.Change.At
+		l.Verdict, l.Decision, l.Actor, l.DecidedAt = t.verdict, t.reason, t.actor, done.Change.At
+		if t.verdict == Pending {
+			l.DecidedAt = time.Time{}
+		}
 		l.Transaction, l.Replacement = done.Change.Transaction, swapped[l.Code]
 		changed = append(changed, *l)
 	}
 	before := c.Revision
 	c.State, c.Revision, c.ChangedAt = state(c.Lines), before+1, done.Change.At
-	effects := []storage.Effect{reviseClaim.With(string(c.Book), string(c.ID), before, string(c.State), c.Revision, storage.Micros(c.ChangedAt)).Exactly(1)}
-	for i := range changed {
-		effects = append(effects, decideLine.With(c.verdictArgs(&changed[i])...).Exactly(1))
+	e := webhook.Event{Book: c.Book, Realm: c.Realm, Type: events[t.verdict], Data: c.event(changed), At: c.ChangedAt}
+	effects := append(c.revised(before, t.before, changed), s.Outbox.Effects(e)...)
+	if t.verdict == Pending { // somebody has to decide anew
+		e.Data = c.told((&webhook.Data{}).Text("book_id", string(c.Book)), changed)
+		effects = append(effects, s.Outbox.Operators(e)...)
 	}
-	effects = append(effects, s.Outbox.Effects(webhook.Event{Book: c.Book, Realm: c.Realm, Type: events[d.Verdict], Data: c.event(changed), At: c.ChangedAt})...)
-	if d.Also == nil {
-		return c, effects, nil
-	}
-	more, err := d.Also(&c)
-	return c, append(effects, more...), err
+	return c, effects
 }

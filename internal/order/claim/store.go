@@ -23,7 +23,7 @@ var (
 	countClaims = storage.SQL("claim.count_claims", `SELECT COUNT(*) FROM claims WHERE book_id = $1 AND order_id = $2`)
 	// reviseClaim changes nothing where the claim is not as it was read.
 	reviseClaim = storage.SQL("claim.revise_claim", `UPDATE claims SET state = $4, revision = $5, changed_at = $6
-		WHERE book_id = $1 AND claim_id = $2 AND revision = $3 AND state = 'open'`)
+		WHERE book_id = $1 AND claim_id = $2 AND revision = $3 AND state IN ('open', 'processing')`)
 )
 
 // Codes.
@@ -36,7 +36,7 @@ var (
 	findClaimed = storage.Lookup("claim.find_claimed", `SELECT l.claim_id FROM claim_codes l
 		WHERE l.book_id = $1 AND l.state <> 'rejected' AND l.code_id IN ({values})`, "TEXT")
 	decideLine = storage.SQL("claim.decide_line", `UPDATE claim_codes SET state = $4, replacement = $5, transaction_id = $6, decision = $7, actor = $8, decided_at = $9
-		WHERE book_id = $1 AND claim_id = $2 AND place = $3 AND state = 'open'`)
+		WHERE book_id = $1 AND claim_id = $2 AND place = $3 AND state = $10`)
 	tallyOrders = storage.Lookup("claim.tally_orders", `SELECT l.order_id, SUM(CASE l.state WHEN 'replaced' THEN 1 ELSE 0 END),
 		SUM(CASE l.state WHEN 'refunded' THEN 1 ELSE 0 END) FROM claim_codes l WHERE l.book_id = $1 AND l.order_id IN ({values}) GROUP BY l.order_id`, "BIGINT")
 )
@@ -58,8 +58,16 @@ func (c *Claim) lineRow(l *Line) []any {
 		string(l.Verdict), string(l.Replacement), l.Charged.Currency.String(), l.Charged.Minor, string(l.Transaction), l.Decision, l.Actor, storage.NullMicros(l.DecidedAt)}
 }
 
-func (c *Claim) verdictArgs(l *Line) []any {
-	return []any{string(c.Book), string(c.ID), l.Place, string(l.Verdict), string(l.Replacement), string(l.Transaction), l.Decision, l.Actor, storage.Micros(l.DecidedAt)}
+// revised returns the effects of writing a claim that was read with another revision, and
+// those of its lines that changed, of which before is what was decided.
+func (c *Claim) revised(revision int64, before Verdict, changed []Line) []storage.Effect {
+	effects := []storage.Effect{reviseClaim.With(string(c.Book), string(c.ID), revision, string(c.State), c.Revision, storage.Micros(c.ChangedAt)).Exactly(1)}
+	for i := range changed {
+		l := &changed[i]
+		effects = append(effects, decideLine.With(string(c.Book), string(c.ID), l.Place, string(l.Verdict), string(l.Replacement), string(l.Transaction), l.Decision,
+			l.Actor, storage.NullMicros(l.DecidedAt), string(before)).Exactly(1))
+	}
+	return effects
 }
 
 // filed is a line with its claim.

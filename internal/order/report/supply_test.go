@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -26,6 +27,16 @@ type late struct {
 	ends  supply.State
 	cents int64
 	sold  int
+}
+
+// supplied has the late supplier deliver the item instead of the stock.
+func (b *bundle) supplied(priority int) {
+	b.t.Helper()
+	_, err := b.Supply.Add(b.t.Context(), supply.Setup{Config: []byte(`{}`), Actor: shop.Seeder,
+		Configured: supply.Configured{Realm: realm.Test, ID: "late", Name: "Late", Kind: "late", Active: true}})
+	check.OK(b.t, err)
+	route := supply.Route{Realm: realm.Test, Item: shop.Item, Supplier: "late", Priority: priority, BelowCost: true}
+	check.OK(b.t, b.Supply.PutRoute(b.t.Context(), route, shop.Seeder))
 }
 
 // Quote implements supply.Supplier.
@@ -60,11 +71,7 @@ func TestSuppliedOrders(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
 			b.late = late{ends: supply.Working, cents: 400}
-			_, err := b.Supply.Add(t.Context(), supply.Setup{Config: []byte(`{}`), Actor: shop.Seeder,
-				Configured: supply.Configured{Realm: realm.Test, ID: "late", Name: "Late", Kind: "late", Active: true}})
-			check.OK(b.t, err)
-			route := supply.Route{Realm: realm.Test, Item: shop.Item, Supplier: "late", BelowCost: true}
-			check.OK(b.t, b.Supply.PutRoute(t.Context(), route, shop.Seeder))
+			b.supplied(0)
 			begin := func(n int) {
 				placed, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: shop.Item, Quantity: n})
 				check.OK(b.t, err)
@@ -101,4 +108,36 @@ func TestSuppliedOrders(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Codes that a supplier replaces count on the day on which they are, with what is owed for
+// them taken from the revenue; those under way and those that nobody replaces count nowhere,
+// and nothing of them differs.
+func TestSuppliedReplacements(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.late = late{ends: supply.Working, cents: 500} // more than was paid
+		b.Fill("GPLAY", 4)
+		b.place(b.Buyer, 4)
+		b.supplied(1)
+		b.decide(b.Buyer, 1, claim.Replace, 1, 2)
+		b.Orders.Rest()
+		b.Clock.Advance(24 * time.Hour)
+		b.late.ends = supply.Delivered
+		check.OK(t, b.Jobs.Drain(t.Context()))
+		b.late.ends = supply.Refused
+		b.decide(b.Buyer, 1, claim.Replace, 3)
+		b.Orders.Rest()
+		b.Later()
+		b.decide(b.Buyer, 1, claim.Refund, 4)
+		b.Clock.Advance(24 * time.Hour)
+		for day, want := range map[report.Day]string{
+			first:  "USD orders 1 codes 4 charged 19.60 replaced 0 refunded 0 0.00 sold 4 paid 19.60 back 0.00 revenue 19.60 other 0.00",
+			second: "USD orders 0 codes 0 charged 0.00 replaced 2 refunded 1 4.90 sold 2 paid 0.00 back 4.90 revenue -14.90 other 10.00",
+		} {
+			made := b.made(day)
+			if diff := cmp.Diff([]string{want}, rows(made)); diff != "" || made.Found != 0 {
+				t.Errorf("%s: %s%v", day, diff, b.texts(made))
+			}
+		}
+	})
 }

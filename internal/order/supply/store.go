@@ -11,7 +11,7 @@ import (
 const (
 	supplierColumns   = `realm, supplier_id, name, kind, timeout_ms, concurrency, config, state, version, created_at, changed_at`
 	routeColumns      = `realm, item_code, supplier_id, supplier_item, priority, at_loss, state, version`
-	submissionColumns = `book_id, order_id, try, submission_id, realm, supplier_id, supplier_item, quantity, denomination, reference, state, reason,
+	submissionColumns = `book_id, order_id, remedy, try, submission_id, realm, supplier_id, supplier_item, quantity, denomination, reference, state, reason,
 		delivered, currency, cost_minor, asked, sent_at, busy_until, changed_at`
 )
 
@@ -35,14 +35,14 @@ var (
 	writeRoute    = storage.Upsert("supply.write_route", "supply_routes", []string{"realm", "item_code", "supplier_id"}, "realm", "item_code", "supplier_id",
 		"supplier_item", "priority", "at_loss", "state", "version", "changed_at")
 
-	insertSubmission = storage.Insert("supply.insert_submission", "supply_submissions", "book_id", "order_id", "try", "submission_id", "realm", "supplier_id",
+	insertSubmission = storage.Insert("supply.insert_submission", "supply_submissions", "book_id", "order_id", "remedy", "try", "submission_id", "realm", "supplier_id",
 		"supplier_item", "quantity", "denomination", "reference", "state", "reason", "delivered", "currency", "cost_minor", "asked", "sent_at", "busy_until", "changed_at")
 	// changeSubmission changes an open one that nobody asked about since it was read.
 	changeSubmission = storage.SQL("supply.change_submission", `UPDATE supply_submissions SET state = $4, reference = $5, reason = $6, delivered = $7,
 		currency = $8, cost_minor = $9, asked = $10, busy_until = $11, changed_at = $12
-		WHERE book_id = $1 AND order_id = $2 AND try = $3 AND state IN ('sent', 'working') AND asked = $13`)
+		WHERE book_id = $1 AND order_id = $2 AND try = $3 AND state IN ('sent', 'working') AND asked = $13 AND remedy = $14`)
 	listSubmissions = storage.SQL("supply.list_submissions", `SELECT `+submissionColumns+` FROM supply_submissions
-		WHERE book_id = $1 AND order_id = $2 ORDER BY try`)
+		WHERE book_id = $1 AND order_id = $2 AND remedy = $3 ORDER BY try`)
 	listOpen = storage.SQL("supply.list_open", `SELECT `+submissionColumns+` FROM supply_submissions
 		WHERE realm = $1 AND state IN ('sent', 'working') ORDER BY sent_at, book_id, order_id LIMIT $2`)
 	countOpen = storage.SQL("supply.count_open", `SELECT COUNT(*) FROM supply_submissions WHERE realm = $1 AND supplier_id = $2 AND state IN ('sent', 'working')`)
@@ -110,7 +110,7 @@ func stored(s State) string {
 }
 
 func (r *Row) values() []any {
-	return []any{string(r.Book), r.Order, int64(r.Try), string(r.ID), string(r.Realm), r.Supplier, r.Item, int64(r.Quantity), r.Denomination, r.Reference, stored(r.State),
+	return []any{string(r.Book), r.Order, r.Remedy, int64(r.Try), string(r.ID), string(r.Realm), r.Supplier, r.Item, int64(r.Quantity), r.Denomination, r.Reference, stored(r.State),
 		r.Reason, int64(r.Delivered), "", int64(0), int64(r.Asked), storage.Micros(r.SentAt), storage.Micros(r.BusyUntil), storage.Micros(r.ChangedAt)}
 }
 
@@ -119,7 +119,7 @@ func scanSubmission(row storage.Row) (r Row, err error) {
 		currency                  string
 		cost, sent, busy, changed int64
 	)
-	err = row.Scan((*string)(&r.Book), &r.Order, &r.Try, (*string)(&r.ID), (*string)(&r.Realm), &r.Supplier, &r.Item, &r.Quantity, &r.Denomination, &r.Reference,
+	err = row.Scan((*string)(&r.Book), &r.Order, &r.Remedy, &r.Try, (*string)(&r.ID), (*string)(&r.Realm), &r.Supplier, &r.Item, &r.Quantity, &r.Denomination, &r.Reference,
 		(*string)(&r.State), &r.Reason, &r.Delivered, &currency, &cost, &r.Asked, &sent, &busy, &changed)
 	if err != nil {
 		return r, err

@@ -11,13 +11,20 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
+// For is what submissions are for: an order of a book, or other codes for some of its codes
+// that are dead.
+type For struct {
+	Book  ledger.BookID
+	Order int64 // the number of the order in its book
+	// Remedy is the key of the remedy that has codes replaced; empty: the order itself.
+	Remedy string
+}
+
 // Row is a submission as it is kept.
 type Row struct {
 	Submission
-	Book ledger.BookID
-	// Order is the number of the order in its book, Try that of the submission among the
-	// order's, from 1.
-	Order int64
+	For
+	// Try is its number among those for the same, from 1.
 	Try   int
 	Realm realm.Realm
 	// Supplier is its id.
@@ -67,7 +74,7 @@ func (s *Service) change(r *Row, asked int) storage.Effect {
 		currency = r.Cost.Currency.String()
 	}
 	return changeSubmission.With(string(r.Book), r.Order, int64(r.Try), stored(r.State), r.Reference, r.Reason, int64(r.Delivered), currency, r.Cost.Minor,
-		int64(r.Asked), storage.Micros(r.BusyUntil), storage.Micros(s.now()), int64(asked)).Exactly(1)
+		int64(r.Asked), storage.Micros(r.BusyUntil), storage.Micros(s.now()), int64(asked), r.Remedy).Exactly(1)
 }
 
 // Asking returns an open submission that is about to be asked about, and the effect of
@@ -111,7 +118,7 @@ func (s *Service) OpenSubmissions(ctx context.Context, r realm.Realm) ([]Row, er
 	return storage.All(ctx, s.DB, scanSubmission, listOpen, string(r), maxListed)
 }
 
-// Submissions returns what was asked of suppliers for an order, first to last.
-func (s *Service) Submissions(ctx context.Context, q storage.Queryer, book ledger.BookID, order int64) ([]Row, error) {
-	return storage.All(ctx, q, scanSubmission, listSubmissions, string(book), order)
+// Submissions returns what was asked of suppliers for the same, first to last.
+func (s *Service) Submissions(ctx context.Context, q storage.Queryer, what For) ([]Row, error) {
+	return storage.All(ctx, q, scanSubmission, listSubmissions, string(what.Book), what.Order, what.Remedy)
 }

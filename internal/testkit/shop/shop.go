@@ -1,10 +1,11 @@
-// Package shop sells the codes of one product from its stock, for tests of what comes after
-// a sale.
+// Package shop sells the codes of one product, from its stock and from upstreams that tests
+// have under their control, for tests of what comes after a sale.
 package shop
 
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -47,16 +49,20 @@ type Shop struct {
 	Stock   *stock.Stock
 	Supply  *supply.Service
 	Orders  *order.Service
+	Cards   *giftcard.Service
 	Buyer   order.Buyer
 	Rival   order.Buyer
 
-	t testing.TB
+	t         testing.TB
+	accounts  *account.Service
+	adapters  map[string]supply.Adapter
+	upstreams map[string]*Upstream
 }
 
 // Open returns a shop on an empty database.
 func Open(t testing.TB, db *storage.DB, adapters map[string]supply.Adapter) *Shop {
 	t.Helper()
-	s := join(t, db, clock.NewManual(Began), adapters)
+	s := (&Shop{t: t, Clock: clock.NewManual(Began), adapters: adapters, upstreams: map[string]*Upstream{}}).Over(db)
 	face := catalog.NewFace(500, money.USD)
 	items := s.Orders.Catalog
 	_, _, err := items.Put(t.Context(), catalog.Product{Code: Item, Name: "Google Play 5 USD", Brand: "Google Play", Category: "Apps", Face: face, FaceMax: face,
@@ -64,36 +70,42 @@ func Open(t testing.TB, db *storage.DB, adapters map[string]supply.Adapter) *Sho
 	check.OK(t, err)
 	_, err = items.PutPrice(t.Context(), catalog.Rule{Item: Item, Basis: catalog.Fixed, Amount: catalog.NewCharged(Price, money.USD)}, Seeder)
 	check.OK(t, err)
-	accounts := account.New(account.Deps{DB: db, Vault: s.Stock.Vault, Audit: s.Stock.Audit, Clocks: s.Stock.Clocks, Logger: s.Stock.Logger})
-	s.Buyer, s.Rival = s.customer(accounts, "Acme"), s.customer(accounts, "Rival")
+	s.Buyer, s.Rival = s.Customer("Acme"), s.Customer("Rival")
 	return s
 }
 
 // Another returns a second process over the shop's database and clock.
 func (s *Shop) Another() *Shop {
 	s.t.Helper()
-	other := join(s.t, s.Stock.DB, s.Clock, nil)
-	other.Buyer, other.Rival = s.Buyer, s.Rival
-	return other
+	return s.Over(s.Stock.DB)
 }
 
-func join(t testing.TB, db *storage.DB, at *clock.Manual, adapters map[string]supply.Adapter) *Shop {
+// Over returns a process over the shop's database, which may have been opened anew.
+func (s *Shop) Over(db *storage.DB) *Shop {
+	t := s.t
 	t.Helper()
-	g := ground.Lay(t, db, clock.NewRealms(at))
-	s := &Shop{t: t, Clock: at, Books: g.Books, Hooks: g.Hooks, Jobs: g.Jobs, Log: g.Log, Wallets: wallet.New(g.Books, g.Hooks.Outbox, g.Clocks)}
+	g := ground.Lay(t, db, clock.NewRealms(s.Clock))
+	s = &Shop{t: t, Clock: s.Clock, Books: g.Books, Hooks: g.Hooks, Jobs: g.Jobs, Log: g.Log, Wallets: wallet.New(g.Books, g.Hooks.Outbox, g.Clocks),
+		Buyer: s.Buyer, Rival: s.Rival, adapters: s.adapters, upstreams: s.upstreams}
 	items := catalog.New(catalog.Deps{DB: db, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})
 	check.OK(t, items.Refresh(t.Context()))
 	s.Stock = stock.New(stock.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Outbox: g.Hooks.Outbox, Clocks: g.Clocks, Catalog: items, Logger: g.Logger})
-	s.Supply = supply.New(supply.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Catalog: items, Logger: g.Logger, Adapters: adapters})
-	s.Orders = order.New(order.Deps{DB: db, Books: g.Books, Catalog: items, Stock: s.Stock, Supply: s.Supply, Outbox: g.Hooks.Outbox, Queue: g.Jobs, Audit: g.Audit,
+	s.accounts = account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})
+	adapters := map[string]supply.Adapter{kind: s.openUpstream}
+	maps.Copy(adapters, s.adapters)
+	s.Supply = supply.New(supply.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Catalog: items, Accounts: s.accounts, Logger: g.Logger, Adapters: adapters})
+	check.OK(t, s.Supply.Refresh(t.Context()))
+	s.Cards = giftcard.New(giftcard.Deps{DB: db, Books: g.Books, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks, Rules: giftcard.DefaultRules()})
+	s.Orders = order.New(order.Deps{DB: db, Books: g.Books, Catalog: items, Stock: s.Stock, Supply: s.Supply, Cards: s.Cards, Outbox: g.Hooks.Outbox, Queue: g.Jobs, Audit: g.Audit,
 		Clocks: g.Clocks, Logger: g.Logger, Patience: time.Minute})
 	t.Cleanup(s.Orders.Close)
 	return s
 }
 
-func (s *Shop) customer(accounts *account.Service, name string) order.Buyer {
+// Customer makes a customer with 500.00.
+func (s *Shop) Customer(name string) order.Buyer {
 	s.t.Helper()
-	made, err := accounts.CreateCustomer(s.t.Context(), Seeder, account.NewCustomer{Name: name})
+	made, err := s.accounts.CreateCustomer(s.t.Context(), Seeder, account.NewCustomer{Name: name})
 	check.OK(s.t, err)
 	_, err = s.Wallets.Load(s.t.Context(), wallet.Load{Book: made.Test, Realm: realm.Test, Amount: money.New(50_000, money.USD), Reference: "transfer", Actor: Seeder})
 	check.OK(s.t, err)

@@ -150,6 +150,8 @@ func (a *api) getOrder(ctx context.Context, _ *call, in orderPath) (orderView, e
 
 // codeView is a code of an order, which is not in it.
 type codeView struct {
+	// Number is which of the order's codes it is, from 1, as in claims.
+	Number       int             `json:"number"`
 	CodeID       string          `json:"code_id"`
 	Ending       string          `json:"ending,omitzero"`
 	BatchID      string          `json:"batch_id"`
@@ -163,7 +165,7 @@ type codeView struct {
 }
 
 func viewCode(m stock.Masked) codeView {
-	v := codeView{CodeID: string(m.ID), Ending: m.Ending, BatchID: string(m.Batch), Batch: m.BatchName, Supplier: m.Supplier, State: string(m.State),
+	v := codeView{Number: m.Place, CodeID: string(m.ID), Ending: m.Ending, BatchID: string(m.Batch), Batch: m.BatchName, Supplier: m.Supplier, State: string(m.State),
 		ExpiresAt: desk.At(m.ExpiresAt), SoldAt: desk.At(m.SoldAt)}
 	if m.Cost != (catalog.Cost{}) {
 		v.Cost, v.CostCurrency = m.Cost.String(), m.Cost.Currency.String()

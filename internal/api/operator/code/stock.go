@@ -171,14 +171,16 @@ type batchView struct {
 	Available   int             `json:"available"`
 	Quarantined int             `json:"quarantined"`
 	Sold        int             `json:"sold"`
+	Dead        int             `json:"dead"`
 	Actor       string          `json:"actor"`
 	CreatedAt   wire.TimeMillis `json:"created_at"`
 	ChangedAt   wire.TimeMillis `json:"changed_at"`
 }
 
 func viewBatch(b stock.Batch) batchView {
+	sold, dead := b.Sold()
 	return batchView{BatchID: string(b.ID), Realm: string(b.Realm), ItemCode: string(b.Item), Name: b.Name, Supplier: b.Supplier, State: string(b.State),
-		Reason: b.Reason, Available: b.Codes[stock.Available], Quarantined: b.Codes[stock.Quarantined], Sold: b.Codes[stock.Sold], Actor: b.Actor,
+		Reason: b.Reason, Available: b.Codes[stock.Available], Quarantined: b.Codes[stock.Quarantined], Sold: sold, Dead: dead, Actor: b.Actor,
 		CreatedAt: desk.At(b.CreatedAt), ChangedAt: desk.At(b.ChangedAt)}
 }
 

@@ -38,6 +38,8 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Once(desk.Post("claims.replace", one+"/replace", desk.Assist)), a.replace)
 	wire.Handle(s, desk.Once(desk.Post("claims.refund", one+"/refund", desk.Assist)), a.refund)
 	wire.Handle(s, desk.Once(desk.Post("claims.reject", one+"/reject", desk.Assist)), a.reject)
+	wire.Handle(s, desk.Post("claims.give_up", one+"/give-up", desk.Assist), a.giveUp)
+	wire.Handle(s, desk.Post("claims.deny", one+"/deny", desk.Administer), a.deny)
 	wire.Handle(s, desk.Get("orders.postings", "/books/{book_id}/orders/{order_id}/postings"), a.postings)
 	wire.Handle(s, desk.Get("reports.codes", "/reports/codes"), a.report)
 }
@@ -171,4 +173,31 @@ func (a *api) decide(ctx context.Context, c *desk.Call, in remedy, v claim.Verdi
 	decided, err := a.Claims.Decide(ctx, claim.Decision{Book: owner.Book, Claim: claim.ID(in.ClaimID), Verdict: v, Places: in.Codes, Reason: in.Reason,
 		Actor: desk.Actor(c), Also: func(after *claim.Claim) ([]storage.Effect, error) { return a.desk.Kept(c, viewClaim(*after)) }})
 	return viewClaim(decided), a.desk.Raced(ctx, c, err)
+}
+
+// intervention is about the replacements of a claim that are under way.
+type intervention struct {
+	claimPath
+	desk.Reasoned
+}
+
+func (a *api) giveUp(ctx context.Context, c *desk.Call, in intervention) (claimView, error) {
+	return a.intervene(ctx, c, in, a.Claims.GiveUp)
+}
+
+func (a *api) deny(ctx context.Context, c *desk.Call, in intervention) (claimView, error) {
+	return a.intervene(ctx, c, in, a.Claims.Deny)
+}
+
+func (a *api) intervene(ctx context.Context, c *desk.Call, in intervention, do func(context.Context, claim.Intervention) (claim.Claim, error)) (claimView, error) {
+	owner, err := a.owner(ctx, in.claimPath)
+	if err != nil {
+		return claimView{}, err
+	}
+	reason, err := desk.Written("reason", in.Reason)
+	if err != nil {
+		return claimView{}, err
+	}
+	now, err := do(ctx, claim.Intervention{Book: owner.Book, Claim: claim.ID(in.ClaimID), Reason: reason, Actor: desk.Actor(c)})
+	return viewClaim(now), err
 }

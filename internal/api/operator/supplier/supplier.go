@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
 )
 
@@ -197,6 +198,7 @@ func (a *api) remove(ctx context.Context, c *call, in path) (wire.None, error) {
 type submissionView struct {
 	BookID     string          `json:"book_id"`
 	OrderID    int64           `json:"order_id"`
+	ClaimID    string          `json:"claim_id,omitzero"`
 	SupplierID string          `json:"supplier_id"`
 	Codes      int             `json:"codes"`
 	State      string          `json:"state"`
@@ -207,7 +209,7 @@ type submissionView struct {
 }
 
 func viewSubmission(r supply.Row) submissionView {
-	v := submissionView{BookID: string(r.Book), OrderID: r.Order, SupplierID: r.Supplier, Codes: r.Quantity, State: string(r.State), Reference: r.Reference,
+	v := submissionView{BookID: string(r.Book), OrderID: r.Order, ClaimID: string(claim.OfKey(r.Remedy)), SupplierID: r.Supplier, Codes: r.Quantity, State: string(r.State), Reference: r.Reference,
 		Asked: r.Asked, SentAt: desk.At(r.SentAt), Reason: r.Reason}
 	if r.State == supply.Unknown {
 		v.State = "sent"

@@ -136,7 +136,7 @@ CREATE UNIQUE INDEX stock_batches_by_name ON stock_batches (realm, item_code, na
 
 -- Codes, sealed, and found by keyed hash: the same one cannot be in a realm twice. They
 -- belong to the operator until they are sold; buyer and order_id say to whom they were, or
--- for whose order a supplier delivered them (reserved). The codes of an order are in the
+-- for whose order, or the key of which remedy of one, a supplier delivered them (reserved). The codes of an order are in the
 -- order of their ids; one that has the place of another, which was dead, has the id of the
 -- first one there as its origin. One that never expires does so at the end of time.
 CREATE TABLE stock_codes (
@@ -149,14 +149,14 @@ CREATE TABLE stock_codes (
 	code_sealed BYTEA NOT NULL,
 	currency TEXT NOT NULL,
 	cost_minor BIGINT NOT NULL CHECK (cost_minor >= 0),
-	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'reserved', 'sold', 'replaced', 'refunded')),
+	state TEXT NOT NULL CHECK (state IN ('available', 'quarantined', 'reserved', 'sold', 'replacing', 'replaced', 'refunded')),
 	expires_at BIGINT NOT NULL,
 	buyer TEXT NOT NULL,
 	order_id TEXT NOT NULL,
 	origin TEXT,
 	sold_at BIGINT,
 	created_at BIGINT NOT NULL,
-	CHECK ((state IN ('sold', 'replaced', 'refunded')) = (sold_at IS NOT NULL))
+	CHECK ((state IN ('sold', 'replacing', 'replaced', 'refunded')) = (sold_at IS NOT NULL))
 );
 
 CREATE UNIQUE INDEX stock_codes_by_hash ON stock_codes (realm, code_hash);

@@ -21,6 +21,35 @@ CREATE TABLE order_changes (
 
 CREATE INDEX order_changes_by_order ON order_changes (book_id, order_id, seq);
 
+-- Replacements of dead codes that a supplier delivers, by the key of their remedy, and which
+-- codes are dead. tries counts what was asked of suppliers; given_up is 1 when nobody else is
+-- to be asked.
+CREATE TABLE order_replacements (
+	book_id TEXT NOT NULL,
+	remedy TEXT NOT NULL,
+	order_id BIGINT NOT NULL,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	actor TEXT NOT NULL,
+	tries BIGINT NOT NULL CHECK (tries > 0),
+	given_up BIGINT NOT NULL CHECK (given_up IN (0, 1)),
+	status TEXT NOT NULL CHECK (status IN ('processing', 'completed', 'failed', 'cancelled')),
+	created_at BIGINT NOT NULL,
+	changed_at BIGINT NOT NULL,
+	PRIMARY KEY (book_id, remedy),
+	FOREIGN KEY (book_id, order_id) REFERENCES orders (book_id, order_id)
+);
+
+CREATE INDEX order_replacements_by_order ON order_replacements (book_id, order_id) WHERE status = 'processing';
+
+CREATE TABLE order_replacement_codes (
+	book_id TEXT NOT NULL,
+	remedy TEXT NOT NULL,
+	place BIGINT NOT NULL CHECK (place > 0),
+	code_id TEXT NOT NULL,
+	PRIMARY KEY (book_id, remedy, place),
+	FOREIGN KEY (book_id, remedy) REFERENCES order_replacements (book_id, remedy)
+);
+
 -- Claims of buyers that codes of an order are dead. A decision raises the revision.
 CREATE TABLE claims (
 	book_id TEXT NOT NULL,
@@ -31,7 +60,7 @@ CREATE TABLE claims (
 	reason TEXT NOT NULL CHECK (reason IN ('invalid', 'used', 'expired', 'wrong_value', 'wrong_region', 'other')),
 	note TEXT NOT NULL,
 	credential TEXT NOT NULL,
-	state TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'rejected')),
+	state TEXT NOT NULL CHECK (state IN ('open', 'processing', 'accepted', 'rejected')),
 	revision BIGINT NOT NULL CHECK (revision > 0),
 	created_at BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,
@@ -44,7 +73,8 @@ CREATE INDEX claims_by_realm ON claims (realm, claim_id);
 CREATE INDEX claims_by_state ON claims (realm, state, claim_id);
 
 -- The codes of a claim: who first saw each and when, and what was decided. A code that was
--- replaced or refunded is so for good; one that was rejected can be claimed again.
+-- replaced or refunded is so for good; one that is being replaced is open again where nobody
+-- delivers; one that was rejected can be claimed again.
 CREATE TABLE claim_codes (
 	book_id TEXT NOT NULL,
 	claim_id TEXT NOT NULL,
@@ -54,7 +84,7 @@ CREATE TABLE claim_codes (
 	sold_at BIGINT NOT NULL,
 	revealed_to TEXT NOT NULL,
 	revealed_at BIGINT NOT NULL,
-	state TEXT NOT NULL CHECK (state IN ('open', 'replaced', 'refunded', 'rejected')),
+	state TEXT NOT NULL CHECK (state IN ('open', 'replacing', 'replaced', 'refunded', 'rejected')),
 	replacement TEXT NOT NULL,
 	currency TEXT NOT NULL,
 	charged_minor BIGINT NOT NULL CHECK (charged_minor >= 0),

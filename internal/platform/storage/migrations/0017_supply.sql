@@ -42,11 +42,13 @@ CREATE TABLE supply_routes (
 CREATE INDEX supply_routes_by_version ON supply_routes (version);
 
 -- What was asked of suppliers for orders, a row before each call: the tries of an order are
--- numbered from 1, and at most the last one is not over. cost_minor is what the codes cost
+-- numbered from 1, and at most the last one is not over. Those of a replacement of some of its
+-- codes have the key of its remedy, and numbers of their own. cost_minor is what the codes cost
 -- that the order keeps. sent_at, busy_until and changed_at are the machine's time.
 CREATE TABLE supply_submissions (
 	book_id TEXT NOT NULL,
 	order_id BIGINT NOT NULL CHECK (order_id > 0),
+	remedy TEXT NOT NULL,
 	try BIGINT NOT NULL CHECK (try > 0),
 	submission_id TEXT NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
@@ -64,7 +66,7 @@ CREATE TABLE supply_submissions (
 	sent_at BIGINT NOT NULL,
 	busy_until BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL,
-	PRIMARY KEY (book_id, order_id, try),
+	PRIMARY KEY (book_id, order_id, remedy, try),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
 );
 

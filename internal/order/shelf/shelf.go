@@ -1,4 +1,8 @@
-package order
+// Package shelf gives codes of the stock that are for sale to the orders of one process, none
+// to two of them. It reads ahead, so that not every order asks the stock.
+//
+// It must never sell anything: what other processes take, the stock decides.
+package shelf
 
 import (
 	"context"
@@ -11,27 +15,34 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// shelves give codes that are for sale to the orders of this process, none to two of them.
-// They read ahead, so that not every order asks the stock. What other processes take, the
-// stock decides.
-type shelves struct {
+// Shelves are those of one process. They are safe for concurrent use.
+type Shelves struct {
+	stock  *stock.Stock
+	clocks *clock.Realms
+
 	mu  sync.Mutex
-	all map[shelf]*stand
+	all map[Shelf]*stand
 }
 
-// shelf is where the codes of an item are.
-type shelf struct {
-	realm realm.Realm
-	item  catalog.ItemCode
+// New returns shelves that nobody uses yet.
+func New(from *stock.Stock, clocks *clock.Realms) *Shelves {
+	return &Shelves{stock: from, clocks: clocks, all: map[Shelf]*stand{}}
 }
 
-// stand is what shelves know of one shelf.
+// Shelf is where the codes of an item are.
+type Shelf struct {
+	Realm realm.Realm
+	Item  catalog.ItemCode
+}
+
+// stand is what Shelves know of one shelf.
 type stand struct {
-	orders int // that use it; guarded by shelves.mu
+	orders int // that use it; guarded by Shelves.mu
 
 	mu     sync.Mutex
 	ahead  []stock.CodeID // in the order of their sale
@@ -55,16 +66,13 @@ const (
 )
 
 // use returns a shelf for an order, until leave.
-func (s *shelves) use(at shelf) *stand {
+func (s *Shelves) use(at Shelf) *stand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.all[at]
 	if st == nil {
 		if len(s.all) >= maxShelves {
 			s.tidy()
-		}
-		if s.all == nil {
-			s.all = map[shelf]*stand{}
 		}
 		st = &stand{held: map[stock.CodeID]bool{}}
 		s.all[at] = st
@@ -73,7 +81,7 @@ func (s *shelves) use(at shelf) *stand {
 	return st
 }
 
-func (s *shelves) tidy() {
+func (s *Shelves) tidy() {
 	for at, st := range s.all {
 		if st.orders == 0 {
 			delete(s.all, at)
@@ -81,14 +89,14 @@ func (s *shelves) tidy() {
 	}
 }
 
-func (s *shelves) leave(at shelf) {
+func (s *Shelves) leave(at Shelf) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all[at].orders--
 }
 
-// release says what became of codes that pick returned: they were sold if failed is nil.
-func (s *shelves) release(at shelf, ids []stock.CodeID, failed error) {
+// Release says what became of codes that Pick returned: they were sold if failed is nil.
+func (s *Shelves) Release(at Shelf, ids []stock.CodeID, failed error) {
 	s.mu.Lock()
 	st := s.all[at]
 	s.mu.Unlock()
@@ -111,24 +119,24 @@ func (s *shelves) release(at shelf, ids []stock.CodeID, failed error) {
 	}
 }
 
-// pick holds n codes of an item until they are released; none, when there are not as
+// Pick holds n codes of an item until they are released; none, when there are not as
 // many for sale. It waits for orders of this process that hold the last ones: they may
 // be refused.
-func (s *Service) pick(ctx context.Context, at shelf, n int) ([]stock.CodeID, error) {
-	st := s.shelves.use(at)
+func (s *Shelves) Pick(ctx context.Context, at Shelf, n int) ([]stock.CodeID, error) {
+	st := s.use(at)
 	for {
 		taken, released, err := s.take(ctx, at, st, n)
 		if taken != nil {
 			return taken, nil
 		}
 		if err != nil || released == nil {
-			s.shelves.leave(at)
+			s.leave(at)
 			return nil, err
 		}
 		select {
 		case <-released:
 		case <-ctx.Done():
-			s.shelves.leave(at)
+			s.leave(at)
 			return nil, ctx.Err()
 		}
 	}
@@ -136,10 +144,10 @@ func (s *Service) pick(ctx context.Context, at shelf, n int) ([]stock.CodeID, er
 
 // take returns n codes that nobody holds, or what to wait for, or neither if there are not
 // as many. While it reads, nothing is released: of what it finds, that is sold which is held.
-func (s *Service) take(ctx context.Context, at shelf, st *stand, n int) (taken []stock.CodeID, released <-chan struct{}, err error) {
+func (s *Shelves) take(ctx context.Context, at Shelf, st *stand, n int) (taken []stock.CodeID, released <-chan struct{}, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	now := s.Clocks.Now(realm.Live)
+	now := s.clocks.Now(realm.Live)
 	if len(st.ahead) < n || now.Sub(st.readAt) > freshFor {
 		found, err := s.look(ctx, at, st, n)
 		if err != nil {
@@ -166,16 +174,16 @@ func (s *Service) take(ctx context.Context, at shelf, st *stand, n int) (taken [
 }
 
 // look reads codes for a shelf: more than n, unless there are no more.
-func (s *Service) look(ctx context.Context, at shelf, st *stand, n int) ([]stock.CodeID, error) {
-	w := stock.Wanted{Realm: at.realm, Item: at.item, N: min(n+len(st.held)+readAhead, stock.MaxPick)}
+func (s *Shelves) look(ctx context.Context, at Shelf, st *stand, n int) ([]stock.CodeID, error) {
+	w := stock.Wanted{Realm: at.Realm, Item: at.Item, N: min(n+len(st.held)+readAhead, stock.MaxPick)}
 	if st.raced {
 		w.Skip = draw(spread)
 		st.raced = false
 	}
-	found, err := s.Stock.Pick(ctx, w)
+	found, err := s.stock.Pick(ctx, w)
 	if err == nil && w.Skip > 0 && len(found) < w.N { // too far: from the first again
 		w.Skip = 0
-		found, err = s.Stock.Pick(ctx, w)
+		found, err = s.stock.Pick(ctx, w)
 	}
 	return found, err
 }

@@ -1,0 +1,200 @@
+package claim_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
+)
+
+// killing is a claim whose three codes two suppliers replace, in a process that dies at some
+// point.
+type killing struct {
+	*bundle
+	config        storage.Config
+	first, second *shop.Upstream
+	killed        bool
+}
+
+func (k *killing) open() *storage.DB {
+	k.t.Helper()
+	db, err := storage.Open(k.t.Context(), k.config)
+	check.OK(k.t, err)
+	_, err = db.Migrate(k.t.Context())
+	check.OK(k.t, err)
+	return db
+}
+
+// kill ends the process as far as the database is concerned: nothing it does is kept.
+func (k *killing) kill() {
+	k.killed = true
+	check.OK(k.t, k.DB.Close())
+}
+
+// points are where the process dies, in the order of a replacement's life. In each of them
+// the first supplier delivers two of three codes, and the second one the third.
+func (k *killing) points() map[string]func() {
+	lost := func(u *shop.Upstream, before, after func()) func() {
+		return func() {
+			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
+				u.OnSubmit = nil
+				before()
+				if after == nil {
+					return supply.Answer{}, shop.ErrCut
+				}
+				do()
+				after()
+				return supply.Answer{}, shop.ErrCut
+			}
+		}
+	}
+	nothing := func() {}
+	quoted := func(u *shop.Upstream) func() {
+		return func() {
+			u.OnQuote = func() (supply.Quote, error) {
+				u.OnQuote = nil
+				k.kill()
+				return u.Offers(), nil
+			}
+		}
+	}
+	answered := func(u *shop.Upstream) func() {
+		return func() {
+			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
+				u.OnSubmit = nil
+				a := do()
+				k.kill()
+				return a, nil
+			}
+		}
+	}
+	asked := func(u *shop.Upstream) func() {
+		return func() {
+			lost(u, nothing, nothing)()
+			u.OnQuery = func(find func() supply.Answer) (supply.Answer, error) {
+				u.OnQuery = nil
+				a := find()
+				k.kill()
+				return a, nil
+			}
+		}
+	}
+	return map[string]func(){
+		"before it is accepted":                  quoted(k.first),
+		"before the first supplier hears of it":  lost(k.first, k.kill, nil),
+		"before the first supplier answers":      lost(k.first, nothing, k.kill),
+		"before its answer is kept":              answered(k.first),
+		"before a late answer is kept":           asked(k.first),
+		"before the second one is asked":         quoted(k.second),
+		"before the second supplier hears of it": lost(k.second, k.kill, nil),
+		"before the second supplier answers":     lost(k.second, nothing, k.kill),
+		"before its answer replaces the codes":   answered(k.second),
+		"before its late answer replaces them":   asked(k.second),
+	}
+}
+
+// However a process dies between two steps of a replacement, the next one that opens the
+// database goes on with it: codes are replaced, or open again where the last supplier never
+// heard of it, or nothing was decided; no supplier is made to deliver twice, nothing is lost,
+// and whoever repeats the decision then gets what was decided.
+func TestKilledBetweenSteps(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		names := (&killing{first: &shop.Upstream{}, second: &shop.Upstream{}}).points()
+		for name := range names {
+			t.Run(engine+"/"+name, func(t *testing.T) {
+				k := &killing{config: testkit.Database(t, engine)}
+				k.bundle = &bundle{t: t}
+				k.bundle = setup(t, k.open())
+				number := k.bought("GPLAY", 3)
+				k.first, k.second = k.Upstream("first", 400, 1), k.Upstream("second", 450, 2)
+				k.first.Most = 2
+				c := k.claimed(number, 1, 2, 3)
+				k.points()[name]()
+				// The process may be gone before it knows.
+				_, _ = k.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Replace, Actor: operator, Patience: true})
+				k.Orders.Rest()
+				if !k.killed {
+					k.Clock.Advance(2 * time.Second)
+					_ = k.Jobs.Drain(t.Context()) // in which it dies
+				}
+				k.resumed(name, c, number)
+			})
+		}
+	}
+}
+
+// resumed opens the database again and looks what becomes of the claim.
+func (k *killing) resumed(name string, c claim.Claim, number order.Number) {
+	k.t.Helper()
+	if !k.killed {
+		k.t.Fatal("nothing killed it")
+	}
+	db := k.open()
+	k.t.Cleanup(func() { _ = db.Close() })
+	b := over(k.t, k.Over(db))
+	for range 4 {
+		b.Later()
+	}
+	want, unsold, told := claim.Accepted, 0, []string{"claim.created", "claim.replacing", "claim.replaced"}
+	switch name {
+	case "before it is accepted":
+		want, told = claim.Open, told[:1]
+	case "before the second supplier hears of it":
+		want, unsold, told = claim.Open, 2, append(told[:2:2], "claim.reopened")
+	}
+	if now := b.now(c); now.State != want {
+		k.t.Errorf("the claim is %+v, want one that is %s", now, want)
+	}
+	check.List(k.t, "events", b.events(), told...)
+	b.onSale(unsold)
+	b.fair(number, want == claim.Accepted)
+	for range 2 { // the operator has no answer yet
+		if again := b.replaced(c); again.State != claim.Accepted {
+			k.t.Errorf("repeated: %+v", again)
+		}
+	}
+	b.fair(number, true)
+	b.once(k.first, k.second)
+	if b.Later(); b.due() != 0 {
+		k.t.Errorf("%d jobs are left", b.due())
+	}
+	b.verified()
+}
+
+// fair fails unless the order of three codes has three, all replaced or none, at the price of
+// three, and every code that suppliers sold is the order's or on sale.
+func (b *bundle) fair(number order.Number, replaced bool) {
+	b.t.Helper()
+	got := b.codes(number)
+	for i, text := range got {
+		if fresh := !slices.Contains([]string{"GPLAY-0001 sold", "GPLAY-0002 sold", "GPLAY-0003 sold"}, text); fresh != replaced || slices.Contains(got[:i], text) {
+			b.t.Errorf("the codes are %v", got)
+		}
+	}
+	if len(got) != 3 || b.balance() != 50_000-3*shop.Price {
+		b.t.Errorf("%d codes, and the wallet has %d", len(got), b.balance())
+	}
+	reserved, _, err := storage.One(b.t.Context(), b.DB, storage.Scalar[int], countReserved)
+	if err != nil || reserved != 0 {
+		b.t.Errorf("%d codes are reserved for what is over, %v", reserved, err)
+	}
+	all, err := b.Books.ListAccounts(b.t.Context(), b.Buyer.Book, "order.", "", 100)
+	check.OK(b.t, err)
+	earned := money.New(3*shop.Price, money.USD)
+	for _, a := range all {
+		earned.Minor -= a.Posted().Minor
+	}
+	if !earned.IsZero() {
+		b.t.Errorf("revenue and payables differ from what was paid by %s", earned)
+	}
+}
+
+var countReserved = storage.SQL("claim_test.count_reserved", `SELECT COUNT(*) FROM stock_codes WHERE state IN ('reserved', 'replacing')`)
