@@ -18,13 +18,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
@@ -200,14 +199,11 @@ const (
 	maxName  = 128
 )
 
-// cleanText trims text and refuses what is empty, longer than limit characters or not printable.
+// cleanText trims text and refuses what is empty, longer than limit characters or not plain.
 func cleanText(field, text string, limit int) (string, error) {
 	text = strings.TrimSpace(text)
-	switch n := utf8.RuneCountInString(text); {
-	case n == 0 || n > limit:
-		return "", invalid(field, "want 1 to %d characters", limit)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		return "", invalid(field, "want printable characters")
+	if !plain.Line(text, 1, limit) {
+		return "", invalid(field, "want 1 to %d characters of plain text", limit)
 	}
 	return text, nil
 }

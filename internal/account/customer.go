@@ -3,7 +3,6 @@ package account
 import (
 	"bytes"
 	"context"
-	"net/mail"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -58,7 +58,7 @@ type NewCustomer struct {
 	Also  Also[Customer]
 }
 
-const maxEmail = 254
+const maxSearch = 254 // characters
 
 func (n NewCustomer) check() (NewCustomer, error) {
 	var err error
@@ -69,8 +69,7 @@ func (n NewCustomer) check() (NewCustomer, error) {
 	if n.Email == "" {
 		return n, nil
 	}
-	address, err := mail.ParseAddress(n.Email)
-	if err != nil || address.Address != n.Email || len(n.Email) > maxEmail {
+	if !plain.Email(n.Email) {
 		return n, invalid("email", "want one plain email address")
 	}
 	return n, nil
@@ -193,7 +192,7 @@ func searchTerm(text string) []byte {
 // begins with text, whatever the case of letters, in the order of what matches.
 // It returns fault.InvalidRequest for a text of none or more than 254 characters.
 func (s *Service) SearchCustomers(ctx context.Context, text string, page Page) (List[Customer], error) {
-	text, err := cleanText("search", text, maxEmail)
+	text, err := cleanText("search", text, maxSearch)
 	if err != nil {
 		return List[Customer]{}, err
 	}

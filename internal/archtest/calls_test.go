@@ -44,6 +44,10 @@ var httpBans = []ban{{
 	why: "build a client or server that has limits",
 }}
 
+var plainBans = []ban{{
+	pkg: "unicode", names: []string{"IsControl", "IsPrint", "IsGraphic"}, in: []string{"internal/core/plain"}, why: "ask core/plain",
+}}
+
 var contextBans = []ban{{
 	pkg: "context", names: []string{"Background", "TO" + "DO"}, in: []string{"cmd", "internal/server"}, why: "pass the caller's context on",
 }}
@@ -104,6 +108,15 @@ var callRules = []rule{
 		good: []string{
 			"-- internal/ledger/a.go --\npackage ledger\nimport \"context\"\nfunc f(ctx context.Context) { context.WithoutCancel(ctx) }\n",
 			"-- internal/server/a.go --\npackage server\nimport \"context\"\nfunc f() { context.Background() }\n",
+		},
+	},
+	{
+		name: "plain", about: "one package says what plain text is",
+		check: func(s *source) []finding { return checkBans(s, plainBans) },
+		bad:   []string{"-- internal/order/a.go --\npackage order\nimport \"unicode\"\nfunc f() { unicode.IsControl('a') }\n"},
+		good: []string{
+			"-- internal/order/a.go --\npackage order\nimport \"unicode\"\nfunc f() { unicode.IsLetter('a') }\n",
+			"-- internal/core/plain/a.go --\npackage plain\nimport \"unicode\"\nfunc f() { unicode.IsControl('a') }\n",
 		},
 	},
 	{

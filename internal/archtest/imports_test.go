@@ -122,7 +122,7 @@ var owned = []struct {
 var outside = []string{"net", "os", "syscall", "log", "plugin", "io/ioutil"}
 
 // purely lists standard packages below those that do no input or output.
-var purely = []string{"log/slog", "net/netip", "net/url", "net/textproto"}
+var purely = []string{"log/slog", "net/mail", "net/netip", "net/url", "net/textproto"}
 
 var importRules = []rule{
 	{

@@ -264,6 +264,8 @@ func TestAppendRefuses(t *testing.T) {
 		"long name":     func(r *audit.Record) { r.Detail = map[string]string{long: "x"} },
 		"many details":  func(r *audit.Record) { r.Detail = many },
 		"not text":      func(r *audit.Record) { r.Subject = "a\xff" },
+		"escape":        func(r *audit.Record) { r.Detail = map[string]string{"note": "a\x1b[2J"} },
+		"turned around": func(r *audit.Record) { r.Actor = "op/\u202enna" },
 		"null byte":     func(r *audit.Record) { r.Subject = "a\x00" },
 		"secret name":   func(r *audit.Record) { r.Detail = map[string]string{"pin": "1"} },
 		"PAN":           func(r *audit.Record) { r.Detail = map[string]string{"note": "card 4111 1111 1111 1111."} },

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // Limits of one record, in bytes.
@@ -65,8 +65,8 @@ func checkText(text string, most int) error {
 	switch {
 	case len(text) > most:
 		return fmt.Errorf("has %d bytes, the most is %d", len(text), most)
-	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
-		return errors.New("is not text")
+	case !plain.LinesBytes(text, 0, most):
+		return errors.New("is not plain text")
 	case looksSecret(text):
 		return errSecret
 	}
@@ -168,7 +168,8 @@ func panStart(c byte) bool { return c >= '2' && c <= '6' }
 // to the length of a value, and becomes "[redacted]" where Append would refuse it.
 func Clean(text string) string {
 	if len(text) > maxValue {
-		text = strings.ToValidUTF8(text[:maxValue], "")
+		// What is cut off may have been joined to what stays.
+		text = strings.TrimRight(strings.ToValidUTF8(text[:maxValue], ""), "\u200d\ufe0f")
 	}
 	if checkText(text, maxValue) != nil {
 		return "[redacted]"

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/picture"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -102,7 +102,7 @@ func (s *Service) SetImage(ctx context.Context, code ItemCode, upload []byte, ac
 // SetBrandImage gives the products of a brand that have no picture an uploaded one, or with
 // an empty upload none. It returns the picture's name, and what AddImage returns.
 func (s *Service) SetBrandImage(ctx context.Context, brand string, upload []byte, actor string) (string, error) {
-	if n := utf8.RuneCountInString(brand); n < 1 || n > maxBrand || !isPlain(brand, false) {
+	if !plain.Line(brand, 1, maxBrand) {
 		return "", invalidAt(columnBrand, "want 1 to %d characters of plain text", maxBrand)
 	}
 	image, err := "", error(nil)

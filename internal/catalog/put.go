@@ -9,11 +9,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -255,12 +254,12 @@ func (p *Product) checkWords() error {
 	for _, t := range []struct {
 		column, text string
 		least, most  int
-		lines        bool
+		is           func(s string, least, most int) bool
 	}{
-		{columnName, p.Name, 1, maxName, false}, {columnBrand, p.Brand, 1, maxBrand, false}, {columnCategory, p.Category, 0, maxBrand, false},
-		{columnDescription, p.Description, 0, maxDescription, true}, {columnTerms, p.Terms, 0, maxTerms, true},
+		{columnName, p.Name, 1, maxName, plain.Line}, {columnBrand, p.Brand, 1, maxBrand, plain.Line}, {columnCategory, p.Category, 0, maxBrand, plain.Line},
+		{columnDescription, p.Description, 0, maxDescription, plain.Lines}, {columnTerms, p.Terms, 0, maxTerms, plain.Lines},
 	} {
-		if n := utf8.RuneCountInString(t.text); n < t.least || n > t.most || strings.TrimSpace(t.text) != t.text || !isPlain(t.text, t.lines) {
+		if strings.TrimSpace(t.text) != t.text || !t.is(t.text, t.least, t.most) {
 			return invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most)
 		}
 	}
@@ -268,16 +267,10 @@ func (p *Product) checkWords() error {
 		return nil
 	}
 	u, err := url.Parse(p.Image)
-	if err != nil || u.Scheme != "https" || u.Host == "" || len(p.Image) > maxImage || !isPlain(p.Image, false) {
+	if err != nil || u.Scheme != "https" || u.Host == "" || !plain.LineBytes(p.Image, 1, maxImage) {
 		return invalidAt(columnImage, "want an https address of at most %d characters, or image: and the hash of a picture that was uploaded", maxImage)
 	}
 	return nil
-}
-
-// isPlain reports whether text is what both databases store and a screen shows: UTF-8
-// without control characters, but for line ends where there may be lines.
-func isPlain(text string, lines bool) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !(lines && r == '\n') })
 }
 
 func (p *Product) checkAmounts() error {

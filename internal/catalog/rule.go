@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -178,7 +179,7 @@ func (r *Rule) check() error {
 		return invalidAt("tier", "a tier has 1 to 32 lower-case letters, digits, - and _")
 	case r.Item != "" && r.Brand != "":
 		return invalidAt("brand", "a rule is for an item or a brand, not both")
-	case len(r.Customer) > maxName || len(r.Brand) > maxName || !isPlain(string(r.Customer)+r.Brand, false):
+	case !plain.LineBytes(string(r.Customer), 0, maxName) || !plain.LineBytes(r.Brand, 0, maxName):
 		return invalidAt("brand", "customer and brand are at most %d bytes of plain text", maxName)
 	case r.Priority < -maxPriority || r.Priority > maxPriority:
 		return invalidAt("priority", "want -%d to %d", maxPriority, maxPriority)

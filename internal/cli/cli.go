@@ -10,6 +10,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +46,7 @@ PostgreSQL with --database.`,
 	s := shell.New(root)
 	root.PersistentPreRunE = s.CheckOutput
 	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s), cashout.Commands(s))...)
-	for _, cmd := range root.Commands() {
-		if cmd.HasSubCommands() {
-			asGroup(cmd)
-		}
-	}
+	asGroup(root)
 	root.SetFlagErrorFunc(taught)
 	teach(root)
 	return root
@@ -76,8 +73,28 @@ func taught(cmd *cobra.Command, mistake error) error {
 	return fmt.Errorf("%w: want %s, see %s --help", mistake, cmd.UseLine(), cmd.CommandPath())
 }
 
-// asGroup has a command that only groups others show them, and refuse what is none of them.
+// asGroup has commands that only group others show them, and refuse what is none of them.
 func asGroup(cmd *cobra.Command) {
-	cmd.Args = cobra.NoArgs
+	if !cmd.HasSubCommands() {
+		return
+	}
+	cmd.Args = known
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, below := range cmd.Commands() {
+		asGroup(below)
+	}
+}
+
+// known refuses what is none of a group's commands, and names those that are written
+// nearly so.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	mistake := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // letters
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("%w (did you mean %s?)", mistake, strings.Join(near, " or "))
+	}
+	return mistake
 }

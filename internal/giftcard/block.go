@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -65,7 +66,7 @@ func (s *Service) freeze(ctx context.Context, m Merchant, card ID, f freezing) e
 
 // toChange finds the card that is to be blocked, unblocked or cancelled for a reason.
 func (s *Service) toChange(ctx context.Context, m Merchant, card ID, reason string) (*record, error) {
-	if len(reason) > maxReason || !isPlain(reason) {
+	if !plain.LineBytes(reason, 0, maxReason) {
 		return nil, fault.New(fault.InvalidRequest, "the reason must have at most %d bytes of plain text", maxReason).At("reason")
 	}
 	return s.stored(ctx, m.Book, card)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -193,7 +194,7 @@ func (s *Service) event(m Merchant, card *Card, o ledger.Outcome, amount money.A
 }
 
 func checkReference(reference string) error {
-	if reference == "" || len(reference) > maxReference || !isPlain(reference) {
+	if !plain.LineBytes(reference, 1, maxReference) {
 		return fault.New(fault.InvalidRequest, "the reference must have 1 to %d bytes of plain text", maxReference).At("reference")
 	}
 	return nil

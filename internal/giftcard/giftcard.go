@@ -14,10 +14,7 @@ import (
 	"crypto/rand"
 	"io"
 	"math"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -187,10 +184,4 @@ func (s *Service) most(currency money.Currency) money.Amount {
 		limit *= 10
 	}
 	return money.New(limit, currency)
-}
-
-// isPlain reports whether text is what both databases store and a screen shows: UTF-8
-// without control characters.
-func isPlain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

@@ -5,13 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -184,14 +183,14 @@ func (issue *Issue) check() error {
 			return err
 		}
 	}
-	if len(issue.AmountText) > money.MaxText || !isPlain(issue.AmountText) {
+	if !plain.LineBytes(issue.AmountText, 0, money.MaxText) {
 		return fault.New(fault.InvalidAmount, "the amount must have at most %d characters", money.MaxText).At("amount")
 	}
 	return nil
 }
 
 func (issue *Issue) checkTitle() error {
-	if n := utf8.RuneCountInString(issue.Title); n < 1 || n > maxTitle || strings.TrimSpace(issue.Title) == "" || !isPlain(issue.Title) {
+	if !plain.Line(issue.Title, 1, maxTitle) {
 		return fault.New(fault.InvalidRequest, "the title must have 1 to %d characters of plain text", maxTitle).At("title")
 	}
 	return nil

@@ -383,7 +383,7 @@ func TestRefusals(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, c := t.Context(), p.create(shop, 1000)
 		for name, issue := range map[string]giftcard.Issue{
-			"no title": {}, "blank title": {Title: "  "}, "NUL": {Title: "a\x00b"}, "not UTF-8": {Title: "a\xff"}, "two lines": {Title: "a\nb"},
+			"no title": {}, "blank title": {Title: "  "}, "NUL": {Title: "a\x00b"}, "not UTF-8": {Title: "a\xff"}, "two lines": {Title: "a\nb"}, "what nobody sees": {Title: "a\u200bb"},
 			"long title":     {Title: strings.Repeat("é", 129)},
 			"long reference": {Title: "a", Reference: strings.Repeat("a", 65)}, "NUL in reference": {Title: "a", Reference: "\x00"},
 			"no template": {Title: "a", TemplateID: "nobody"}, "NUL in template": {Title: "a", TemplateID: "\x00"}} {

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -213,7 +213,7 @@ func (c *TemplateChange) columns() ([]any, error) {
 }
 
 func checkTemplateName(name string) error {
-	if n := utf8.RuneCountInString(name); n < 1 || n > maxTemplateName || strings.TrimSpace(name) == "" || !isPlain(name) {
+	if !plain.Line(name, 1, maxTemplateName) {
 		return fault.New(fault.InvalidRequest, "a template name has 1 to %d characters of plain text", maxTemplateName).At("name")
 	}
 	return nil

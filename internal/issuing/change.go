@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -40,7 +40,7 @@ const (
 )
 
 func checkLabel(label string) error {
-	if utf8.RuneCountInString(label) > maxLabel || !isPlain(label) {
+	if !plain.Line(label, 0, maxLabel) {
 		return fault.New(fault.InvalidRequest, "a label has at most %d characters of plain text", maxLabel).At("label")
 	}
 	return secretless("label", label)
@@ -67,9 +67,9 @@ func mergeMetadata(old map[string]string, changes map[string]*string) (map[strin
 			continue
 		}
 		switch {
-		case key == "" || utf8.RuneCountInString(key) > maxMetaKey || strings.TrimSpace(key) != key || !isPlain(key):
+		case strings.TrimSpace(key) != key || !plain.Line(key, 1, maxMetaKey):
 			return nil, fault.New(fault.InvalidRequest, "a key of metadata has 1 to %d characters of plain text", maxMetaKey).At("metadata")
-		case utf8.RuneCountInString(*value) > maxMetaValue || !isPlain(*value):
+		case !plain.Line(*value, 0, maxMetaValue):
 			return nil, fault.New(fault.InvalidRequest, "a value of metadata has at most %d characters of plain text", maxMetaValue).At("metadata")
 		}
 		if err := secretless("metadata", *value); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/country"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/issuing/category"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 )
@@ -36,7 +37,7 @@ func (c Controls) checked(bin *BIN) (Controls, error) {
 	if c.Currencies = sorted(c.Currencies); len(c.Currencies) > maxCurrencies || slices.ContainsFunc(c.Currencies, func(cur money.Currency) bool { return !cur.IsValid() }) {
 		return c, fault.New(fault.InvalidRequest, "currencies are at most %d codes of ISO 4217", maxCurrencies).At("currencies")
 	}
-	if len(c.Merchant) > maxMerchant || !isPlain(c.Merchant) {
+	if !plain.LineBytes(c.Merchant, 0, maxMerchant) {
 		return c, fault.New(fault.InvalidRequest, "a merchant's id has at most %d bytes", maxMerchant).At("merchant")
 	}
 	switch {

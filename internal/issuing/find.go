@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -283,7 +284,7 @@ func (f *Filter) check() error {
 	if f.Status != "" && !slices.Contains(Statuses(), f.Status) {
 		return fault.New(fault.InvalidRequest, "the status is pending_top_up, active, frozen or terminated").At("status")
 	}
-	if len(f.Label) > 4*maxLabel || !isPlain(f.Label) || len(f.BIN) > maxKey || !isPlain(f.BIN) {
+	if !plain.Line(f.Label, 0, maxLabel) || !plain.LineBytes(f.BIN, 0, maxKey) {
 		return fault.New(fault.InvalidRequest, "a label has at most %d characters of plain text", maxLabel).At("label")
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -44,7 +45,7 @@ func (h *Holder) reasonFor(st *Step) error {
 	if !slices.Contains(allowed, st.Reason) {
 		return fault.New(fault.InvalidRequest, "the reason %q is none of %v", st.Reason, allowed).At("reason")
 	}
-	if len(st.Note) > maxNote || !isPlain(st.Note) {
+	if !plain.LineBytes(st.Note, 0, maxNote) {
 		return fault.New(fault.InvalidRequest, "the note must have at most %d bytes of plain text", maxNote).At("note")
 	}
 	return nil

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
@@ -141,7 +140,7 @@ func keyOf(kind, key string) string {
 const maxKey = 200
 
 func checkKey(key string) error {
-	if len(key) > maxKey || !isPlain(key) {
+	if !plain.LineBytes(key, 0, maxKey) {
 		return fault.New(fault.InvalidRequest, "the key must have at most %d bytes of plain text", maxKey).At("key")
 	}
 	return nil
@@ -197,12 +196,6 @@ type audited struct {
 func (s *Service) note(ctx context.Context, h Holder, a audited) error {
 	r := audit.Record{Actor: h.Actor, Action: a.action, Subject: string(a.card), Book: string(h.Book), Detail: a.detail, At: s.Clocks.Now(realm.Live)}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.Audit.Append(ctx, tx, r) })
-}
-
-// isPlain reports whether text is what both databases store and a screen shows: UTF-8
-// without control characters.
-func isPlain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // fold is a text as it is searched.

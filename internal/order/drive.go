@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -417,8 +418,8 @@ func (s *Service) Deny(ctx context.Context, i Intervention) error {
 }
 
 func (s *Service) intervene(ctx context.Context, i Intervention, action string, what func(*standing) ([]storage.Effect, error)) error {
-	if len(i.Reason) < 1 || len(i.Reason) > maxReason {
-		return fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes", maxReason).At("reason")
+	if !plain.LineBytes(i.Reason, 1, maxReason) {
+		return fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes of plain text", maxReason).At("reason")
 	}
 	st, err := s.read(ctx, supply.For{Book: i.Book, Order: int64(i.Number), Remedy: i.Remedy})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -18,7 +19,7 @@ import (
 // issue is the gift card that a code of an offer is.
 func (o *offer) issue() giftcard.Issue {
 	title := o.product.Name
-	for utf8.RuneCountInString(title) > giftcard.MaxTitle {
+	for title != "" && !plain.Line(title, 1, giftcard.MaxTitle) {
 		_, size := utf8.DecodeLastRuneInString(title)
 		title = title[:len(title)-size]
 	}

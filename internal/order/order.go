@@ -84,7 +84,6 @@ func Moved(from, to Status) []ledger.Guard {
 // Bounds of an order.
 const (
 	MaxQuantity = 100
-	MaxEmail    = 254 // bytes
 )
 
 // Order is one purchase.

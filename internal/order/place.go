@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/mail"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/shelf"
@@ -198,11 +197,7 @@ func (p *Purchase) check() error {
 
 // CheckEmail returns invalid_request for what is neither empty nor one plain address.
 func CheckEmail(email string) error {
-	if email == "" {
-		return nil
-	}
-	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) > MaxEmail || strings.ContainsRune(email, 0) {
+	if email != "" && !plain.Email(email) {
 		return fault.New(fault.InvalidRequest, "email must be one plain email address").At("email")
 	}
 	return nil

@@ -10,13 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -326,7 +325,7 @@ func (s *Service) check(setup *Setup) error {
 	switch {
 	case !networkID.MatchString(setup.ID) || builtIn:
 		return invalidAt("id", "want 2 to 32 of a-z, 0-9 and _, beginning with a letter, and none that is built in")
-	case !isName(setup.Name):
+	case !plain.LineBytes(setup.Name, 1, maxName):
 		return invalidAt("name", "want 1 to %d bytes of plain text", maxName)
 	case setup.Type != OpenLoop && setup.Type != ClosedLoop:
 		return invalidAt("type", "want open_loop or closed_loop")
@@ -342,10 +341,6 @@ func (s *Service) check(setup *Setup) error {
 		return invalidAt("concurrency", "want at most %d", mostConcurrent)
 	}
 	return setup.Rules.check()
-}
-
-func isName(name string) bool {
-	return name != "" && len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 func isObject(text []byte) bool {

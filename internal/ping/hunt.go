@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -353,8 +354,8 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	if err != nil {
 		return Honey{}, err
 	}
-	if c.sandbox || len(n.Note) > maxNote {
-		return Honey{}, fault.New(fault.InvalidRequest, "want a network outside the sandbox and a note of at most %d bytes", maxNote)
+	if c.sandbox || !plain.LineBytes(n.Note, 0, maxNote) {
+		return Honey{}, fault.New(fault.InvalidRequest, "want a network outside the sandbox and a note of at most %d bytes of plain text", maxNote)
 	}
 	number, err := c.rules.number(n.Number)
 	if err != nil {

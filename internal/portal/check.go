@@ -7,10 +7,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // Limits of a portal.
@@ -41,7 +40,7 @@ var localNames = []string{"localhost", "local", "internal", "test", "invalid", "
 // check validates p and puts it into the form that is stored.
 func (s *Service) check(p *Portal) error {
 	p.Name = strings.TrimSpace(p.Name)
-	if !isLine(p.Name, 1, maxName) {
+	if !plain.Line(p.Name, 1, maxName) {
 		return fault.New(fault.InvalidRequest, "a name has 1 to %d printable characters", maxName).At("name")
 	}
 	if !slugForm.MatchString(p.Slug) {
@@ -142,7 +141,7 @@ func (b *Branding) check() error {
 		}
 	}
 	b.Tagline = strings.TrimSpace(b.Tagline)
-	if !isLine(b.Tagline, 0, maxTagline) {
+	if !plain.Line(b.Tagline, 0, maxTagline) {
 		return fault.New(fault.InvalidRequest, "a tagline has at most %d printable characters", maxTagline).At("branding.tagline")
 	}
 	for _, link := range []struct {
@@ -195,11 +194,4 @@ func hasTwins(list []string) bool {
 		}
 	}
 	return false
-}
-
-// isLine reports whether text is one line of so many characters, without those that
-// change how the rest is read.
-func isLine(text string, least, most int) bool {
-	n := utf8.RuneCountInString(text)
-	return utf8.ValidString(text) && n >= least && n <= most && !strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
 }

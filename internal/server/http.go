@@ -88,7 +88,9 @@ func (a *App) handler(h HTTP, driver portalpage.Driver, health *telemetry.Health
 	for _, s := range surfaces {
 		s.Mount(mux)
 	}
-	mux.Handle(upload.Path, a.Cashout.Uploads(upload.Deps{Logger: a.Logger, BaseURL: h.BaseURL, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID}))
+	uploads := a.Cashout.Uploads(upload.Deps{Logger: a.Logger, BaseURL: h.BaseURL, Proxies: h.Proxies, Observe: a.observe, Context: telemetry.WithRequestID})
+	mux.Handle(upload.Path, uploads)
+	mux.Handle(strings.TrimSuffix(upload.Path, "/"), uploads) // the mux would send its caller elsewhere, with a page
 	mux.HandleFunc("GET /openapi/{document}", contract)
 	mux.HandleFunc("GET /healthz", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)

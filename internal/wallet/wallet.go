@@ -8,12 +8,12 @@ package wallet
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -84,8 +84,8 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 	if !l.Amount.IsPositive() {
 		return ledger.Outcome{}, fault.New(fault.InvalidAmount, "the amount must be above zero").At("amount")
 	}
-	if strings.TrimSpace(l.Reference) == "" || len(l.Reference) > maxReference {
-		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d characters", maxReference).At("reference")
+	if !plain.LineBytes(l.Reference, 1, maxReference) {
+		return ledger.Outcome{}, fault.New(fault.InvalidRequest, "the reference must have 1 to %d bytes of plain text", maxReference).At("reference")
 	}
 	from, to := Bank(l.Amount.Currency), Account(l.Amount.Currency)
 	op := ledger.Operation{Book: l.Book, Kind: kindLoad, Key: kindLoad + "/" + l.Reference, Reference: l.Reference, Actor: l.Actor,

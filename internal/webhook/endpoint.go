@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -239,8 +240,8 @@ func (s *Service) Delete(ctx context.Context, c Change) error {
 // Disable stops deliveries to an endpoint, for a reason of at most 100 bytes. What
 // is pending stays so and goes on when it is enabled within the retention.
 func (s *Service) Disable(ctx context.Context, c Change, reason string) (Endpoint, error) {
-	if reason == "" || len(reason) > maxReason {
-		return Endpoint{}, fault.New(fault.InvalidRequest, "a reason of 1 to %d bytes is required", maxReason).At("reason")
+	if !plain.LineBytes(reason, 1, maxReason) {
+		return Endpoint{}, fault.New(fault.InvalidRequest, "a reason of 1 to %d bytes of plain text is required", maxReason).At("reason")
 	}
 	e, _, err := s.change(ctx, c, "webhook.disable", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
 		e.disable(reason)

@@ -1,12 +1,10 @@
 package cardping
 
 import (
-	"unicode"
-	"unicode/utf8"
-
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -27,7 +25,7 @@ func (in *checkRequest) check(c *call) (ping.Check, error) {
 		return check, invalid("card_number", "is required")
 	case in.Network == "":
 		return check, invalid("network", "is required")
-	case !isKey(in.IdempotencyKey):
+	case !plain.Line(in.IdempotencyKey, 0, maxKey):
 		return check, invalid("idempotency_key", "must be at most %d printable characters", maxKey)
 	case in.Currency == "":
 		return check, nil
@@ -38,16 +36,6 @@ func (in *checkRequest) check(c *call) (ping.Check, error) {
 	}
 	check.Currency = currency
 	return check, nil
-}
-
-// isKey reports whether text can be an idempotency key; none at all can.
-func isKey(text string) bool {
-	for _, char := range text {
-		if !unicode.IsPrint(char) {
-			return false
-		}
-	}
-	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxKey
 }
 
 func resultOf(r *ping.Result) result {

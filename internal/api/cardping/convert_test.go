@@ -2,7 +2,6 @@ package cardping
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,18 +51,6 @@ func TestScore(t *testing.T) {
 	for hundredths, want := range map[int]wire.Number{-1: "0.00", 0: "0.00", 2: "0.02", 10: "0.10", 99: "0.99", 100: "1.00", 101: "1.00"} {
 		if got := score(hundredths); got != want {
 			t.Errorf("%d: %s, want %s", hundredths, got, want)
-		}
-	}
-}
-
-// An idempotency key has at most 255 characters, however many bytes, all of them printable.
-func TestIsKey(t *testing.T) {
-	for key, want := range map[string]bool{
-		"": true, "a": true, "with space": true, strings.Repeat("k", 255): true, strings.Repeat("é", 255): true,
-		strings.Repeat("k", 256): false, strings.Repeat("é", 256): false, "tab\t": false, "nul\x00": false, "bad\xff": false,
-	} {
-		if got := isKey(key); got != want {
-			t.Errorf("%.20q: %t", key, got)
 		}
 	}
 }

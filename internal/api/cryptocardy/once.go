@@ -31,12 +31,7 @@ const (
 // answers sealed, since one may hold a webhook's secret.
 func (a *api) replay() *wire.Replay[account.Principal] {
 	return &wire.Replay[account.Principal]{
-		Key: func(c *call, _ any) string {
-			if values := c.Request.Header[headerIdempotency]; len(values) > 0 {
-				return values[0]
-			}
-			return ""
-		},
+		Key:         func(c *call, _ any) string { return wire.KeyIn(c.Request, headerIdempotency) },
 		Scope:       func(c *call) string { return c.Principal.Credential },
 		Fingerprint: func(material []byte) []byte { return a.Vault.Hash(purposeRequest, string(material)) },
 		Find:        a.findAnswer,

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -171,15 +172,20 @@ func isRequestID(text string) bool {
 }
 
 // PublicURL returns the address under which callers reach this installation, as well as it
-// is known: the configured one, or the one that this request was sent to.
+// is known: the configured one, or the one that this request was sent to. A request of
+// HTTP/1.0 need not name that: then it is the address at which its connection was accepted.
 func PublicURL(configured string, r *http.Request) string {
-	switch {
-	case configured != "":
+	if configured != "" {
 		return configured
-	case r.TLS != nil:
-		return "https://" + r.Host
 	}
-	return "http://" + r.Host
+	host := r.Host
+	if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && host == "" {
+		host = at.String()
+	}
+	if r.TLS != nil {
+		return "https://" + host
+	}
+	return "http://" + host
 }
 
 // ClientAddress returns who sent a request: the other end of its connection or, behind

@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 )
 
@@ -145,7 +144,7 @@ func (s *Surface[P]) replay(ctx context.Context, c *Call[P]) error {
 	if key == "" {
 		return nil
 	}
-	if len(key) > idempotency.MaxKey || !isPrintable(key) {
+	if !plain.LineBytes(key, 1, idempotency.MaxKey) {
 		return fault.New(fault.InvalidRequest, "idempotency key must be 1 to %d printable characters", idempotency.MaxKey).At("idempotency_key")
 	}
 	c.Retry = Retry{Key: key, Fingerprint: s.Replay.Fingerprint(material(c))}
@@ -170,15 +169,6 @@ func material[P any](c *Call[P]) []byte {
 	m = append(append(m, r.URL.Path...), '?')
 	m = append(append(m, r.URL.RawQuery...), '\n')
 	return append(m, c.Body...)
-}
-
-func isPrintable(text string) bool {
-	for _, char := range text {
-		if !unicode.IsPrint(char) {
-			return false
-		}
-	}
-	return utf8.ValidString(text)
 }
 
 // finish does what must happen between a success and its answer.

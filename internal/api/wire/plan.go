@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // plan is how one request type is filled and checked, worked out once.
@@ -216,7 +217,7 @@ func (p *plan) setPath(value reflect.Value, r *http.Request) error {
 	for i := range p.path {
 		s := &p.path[i]
 		text := r.PathValue(s.name)
-		if !isText(text) || s.set(value.FieldByIndex(s.index), text) != nil {
+		if !plain.LineBytes(text, 0, len(text)) || s.set(value.FieldByIndex(s.index), text) != nil {
 			// A path that cannot name anything names nothing.
 			return fault.New(fault.NotFound, "no such %s", s.name).At(s.name)
 		}
@@ -274,7 +275,7 @@ func (p *plan) setParameter(value reflect.Value, pair string, policy queryPolicy
 
 func (s *source) fill(value reflect.Value, rawText string) error {
 	text, err := url.QueryUnescape(rawText)
-	if err == nil && !isText(text) {
+	if err == nil && !plain.LineBytes(text, 0, len(text)) {
 		err = fmt.Errorf("not text")
 	}
 	// An empty parameter is an absent one, as forms send it.
@@ -292,16 +293,6 @@ func unknownParameter(name string) error {
 		name = "?"
 	}
 	return Problems{{Field: name, Message: "is not known"}}.Err()
-}
-
-// isText refuses control characters and what is not UTF-8.
-func isText(text string) bool {
-	for i := range len(text) {
-		if text[i] < 0x20 || text[i] == 0x7f {
-			return false
-		}
-	}
-	return utf8.ValidString(text)
 }
 
 // setter returns how text becomes a field of type t.

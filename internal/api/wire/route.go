@@ -192,17 +192,20 @@ func (s *Surface[P]) Routes() []Route {
 // Table returns the dialect's error table.
 func (s *Surface[P]) Table() map[fault.Code]Verdict { return s.Faults }
 
-// Mount registers the surface's paths and prefixes on mux.
+// Mount registers the surface's paths and prefixes on mux, with the slash at their end and
+// without: the mux would send whoever leaves it out elsewhere, with a page.
 func (s *Surface[P]) Mount(mux *http.ServeMux) {
 	for _, g := range s.groups {
 		mux.Handle(g.path, g)
+		if bare, ends := strings.CutSuffix(g.path, "/{$}"); ends && bare != "" && s.groups[bare] == nil {
+			mux.Handle(bare, g)
+		}
 	}
 	for _, prefix := range s.Prefixes {
 		mux.HandleFunc(prefix, s.notFound)
-		root := strings.TrimSuffix(prefix, "/")
-		// Without this, the mux would send a caller of the bare prefix to a path that is unknown too.
-		if root != "" && s.groups[root] == nil && s.groups[prefix+"{$}"] == nil {
-			mux.HandleFunc(root, s.notFound)
+		bare := strings.TrimSuffix(prefix, "/")
+		if bare != "" && s.groups[bare] == nil && s.groups[prefix+"{$}"] == nil {
+			mux.HandleFunc(bare, s.notFound)
 		}
 	}
 }

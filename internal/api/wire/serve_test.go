@@ -39,12 +39,17 @@ func TestSuccess(t *testing.T) {
 }
 
 // Unknown paths and wrong methods are answered by the dialect that owns the prefix, others neutrally.
+// A root is found without its slash too.
 func TestUnknown(t *testing.T) {
 	b := setup(t, Options{}, nil)
 	Handle(b.Surface, echoSpec(), echo)
 	Handle(b.Surface, Spec{Name: "echo.get", Method: "GET", Path: "/v1/echo/{id}"}, echo)
 	Handle(b.Surface, Spec{Name: "echo.check", Method: "POST", Path: "/v1/echo/check"}, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
+	Handle(b.Surface, Spec{Name: "home", Method: "GET", Path: "/v2/{$}"}, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
 	b.mount()
+	want(t, b.do("GET", "/v2/", ""), 200, `{}`)
+	want(t, b.do("GET", "/v2", ""), 200, `{}`)
+	want(t, b.do("POST", "/v2", ""), 405, `{"error":"method_not_allowed","message":"method not allowed"}`)
 	want(t, b.do("GET", "/v1/nothing", ""), 404, `{"error":"route_not_found","message":"no such path"}`)
 	want(t, b.do("GET", "/v1", ""), 404, `{"error":"route_not_found","message":"no such path"}`)
 	want(t, b.do("GET", "/elsewhere", ""), 404, `{"error":"not_found","message":"no such path"}`)

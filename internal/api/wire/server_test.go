@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -137,5 +139,36 @@ func TestListenError(t *testing.T) {
 	address, _ := start(t, ServerOptions{Handler: NotFound()})
 	if _, err := NewServer(ServerOptions{Address: address}).Listen(context.Background()); err == nil {
 		t.Error("listened twice")
+	}
+}
+
+// Links begin with the configured address, else with the host that was asked for, else,
+// where HTTP/1.0 named none, with the address at which the request came in.
+func TestPublicURL(t *testing.T) {
+	address, _ := start(t, ServerOptions{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, PublicURL(r.URL.Query().Get("configured"), r))
+	})})
+	for request, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":                                             "http://" + address,
+		"GET / HTTP/1.0\r\nHost: cards.example\r\n\r\n":                      "http://cards.example",
+		"GET / HTTP/1.1\r\nHost: cards.example\r\nConnection: close\r\n\r\n": "http://cards.example",
+		"GET /?configured=https://cards.example HTTP/1.0\r\n\r\n":            "https://cards.example",
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		_ = conn.Close()
+		if _, got, _ := strings.Cut(string(answer), "\r\n\r\n"); got != want || err != nil {
+			t.Errorf("%q: %q %v, want %q", request, got, err, want)
+		}
+	}
+	secure := httptest.NewRequest(http.MethodGet, "https://cards.example/", nil)
+	if got := PublicURL("", secure); got != "https://cards.example" {
+		t.Errorf("over TLS: %q", got)
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -44,7 +44,7 @@ func ParseName(first, last string) (Name, error) {
 		strange := func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune(" .'’-", r)
 		}
-		if part.text == "" || utf8.RuneCountInString(part.text) > maxName || strings.ContainsFunc(part.text, strange) {
+		if !plain.Line(part.text, 1, maxName) || strings.ContainsFunc(part.text, strange) {
 			return Name{}, fault.New(fault.InvalidRequest, "give a first and a last name of at most %d letters each", maxName).At(part.field)
 		}
 	}

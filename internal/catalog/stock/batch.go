@@ -4,12 +4,12 @@ import (
 	"context"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -127,7 +127,7 @@ type BatchName struct {
 // returns not_found, or invalid_request without a reason. A second one goes on where the
 // first broke off.
 func (s *Stock) Quarantine(ctx context.Context, n BatchName, reason, actor string) (Batch, error) {
-	if l := utf8.RuneCountInString(reason); l < 1 || l > maxReason || !isPlain(reason) {
+	if !plain.Line(reason, 1, maxReason) {
 		return Batch{}, invalidAt("reason", "want a reason of 1 to %d characters of plain text", maxReason)
 	}
 	b, err := s.mark(ctx, n, Batch{State: BatchQuarantined, Reason: reason}, actor)

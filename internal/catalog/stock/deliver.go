@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -69,7 +70,7 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 		text, pin := c.Text.Reveal(), c.PIN.Reveal()
 		hash := s.hashOf(d.Realm, text)
 		switch {
-		case text == "" || len(text) > maxCode || len(pin) > maxCode || !isPlain(text) || !isPlain(pin):
+		case !plain.LineBytes(text, 1, maxCode) || !plain.LineBytes(pin, 0, maxCode):
 			r.Unfit++
 			continue
 		case known[hash]:

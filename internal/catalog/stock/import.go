@@ -9,13 +9,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/sheet"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -152,10 +151,11 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if _, err := realm.Parse(string(o.Realm)); err != nil {
 		return nil, invalidAt("realm", "want live or test")
 	}
-	for field, text := range map[string]string{"batch": o.Batch, "supplier": o.Supplier} {
-		if n := utf8.RuneCountInString(text); n > maxName || !isPlain(text) || (field == "batch" && n == 0) {
-			return nil, invalidAt(field, "want at most %d characters of plain text, and a name for the batch", maxName)
-		}
+	if !plain.Line(o.Batch, 1, maxName) {
+		return nil, invalidAt("batch", "want 1 to %d characters of plain text", maxName)
+	}
+	if !plain.Line(o.Supplier, 0, maxName) {
+		return nil, invalidAt("supplier", "want at most %d characters of plain text", maxName)
 	}
 	if o.Cost != (catalog.Cost{}) && (!o.Cost.Currency.IsValid() || o.Cost.IsNegative()) {
 		return nil, invalidAt("cost", "want a cost that is not negative, in a currency")
@@ -209,10 +209,6 @@ func again(fn func() error) error {
 	return err
 }
 
-func isPlain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
-}
-
 // read takes one row: a code, or what is wrong with it.
 func (u *upload) read(header []string, row sheet.Row) {
 	if row.Wrong != "" {
@@ -225,11 +221,11 @@ func (u *upload) read(header []string, row sheet.Row) {
 	for i, column := range header {
 		text := strings.TrimSpace(row.Fields[i])
 		switch {
-		case column == columnCode && (text == "" || len(text) > maxCode || !isPlain(text)):
+		case column == columnCode && !plain.LineBytes(text, 1, maxCode):
 			wrong(column, fmt.Sprintf("want 1 to %d bytes of plain text", maxCode))
 		case column == columnCode:
 			c.text = text
-		case column == columnPIN && (len(text) > maxCode || !isPlain(text)):
+		case column == columnPIN && !plain.LineBytes(text, 0, maxCode):
 			wrong(column, fmt.Sprintf("want at most %d bytes of plain text", maxCode))
 		case column == columnPIN:
 			c.pin = text

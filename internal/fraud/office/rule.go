@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -112,8 +113,8 @@ type Writing struct {
 // returns not_found or invalid_request.
 func (s *Service) WriteRule(ctx context.Context, w Writing) (Rule, error) {
 	w.Name = strings.TrimSpace(w.Name)
-	if w.Name == "" || len(w.Name) > maxName {
-		return Rule{}, fault.New(fault.InvalidRequest, "a name has 1 to %d characters", maxName).At("name")
+	if !plain.Line(w.Name, 1, maxName) {
+		return Rule{}, fault.New(fault.InvalidRequest, "a name has 1 to %d characters of plain text", maxName).At("name")
 	}
 	if _, err := rulebook.Compile(w.Rule); err != nil {
 		return Rule{}, err

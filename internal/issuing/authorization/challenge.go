@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -124,7 +125,7 @@ func (s *Service) Challenge(ctx context.Context, n NewChallenge) (*Challenge, er
 	if err := n.Merchant.check(); err != nil {
 		return nil, err
 	}
-	if len(n.Key) > maxKey || !isPlain(n.Key) {
+	if !plain.LineBytes(n.Key, 0, maxKey) {
 		return nil, fault.New(fault.InvalidRequest, "the key must have at most %d bytes of plain text", maxKey).At("key")
 	}
 	card, err := s.Cards.Find(ctx, n.Book, n.Card)

@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 )
@@ -38,7 +39,7 @@ func (r *Request) check() error {
 		return fault.New(fault.InvalidRequest, "unknown way of presenting a card").At("entry")
 	}
 	for _, text := range []string{r.Expiry, r.Postcode, r.Address, string(r.Challenge)} {
-		if len(text) > maxText || !isPlain(text) {
+		if !plain.LineBytes(text, 0, maxText) {
 			return fault.New(fault.InvalidRequest, "want at most %d bytes of plain text", maxText)
 		}
 	}
@@ -54,7 +55,7 @@ func (m *Merchant) check() error {
 		}
 	}
 	for _, text := range []string{m.ID, m.Name, m.MCC, m.City, m.Country, m.Terminal, m.Acquirer} {
-		if len(text) > maxText || !isPlain(text) {
+		if !plain.LineBytes(text, 0, maxText) {
 			return fault.New(fault.InvalidRequest, "the merchant's texts have at most %d bytes of plain text", maxText).At("merchant")
 		}
 	}
@@ -75,7 +76,7 @@ func (a *Advice) check() error {
 }
 
 func checkKey(key string) error {
-	if key == "" || len(key) > maxKey || !isPlain(key) {
+	if !plain.LineBytes(key, 1, maxKey) {
 		return fault.New(fault.InvalidRequest, "the key must have 1 to %d bytes of plain text", maxKey).At("key")
 	}
 	return nil

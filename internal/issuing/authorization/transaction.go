@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/category"
@@ -280,7 +280,7 @@ func (f *Filter) check() error {
 	if f.Min < 0 || f.Max != nil && *f.Max < 0 {
 		return fault.New(fault.InvalidAmount, "amounts are without a sign here").At("amount")
 	}
-	if len(f.Merchant) > maxSearch || !isPlain(f.Merchant) {
+	if !plain.LineBytes(f.Merchant, 0, maxSearch) {
 		return fault.New(fault.InvalidRequest, "a part of a merchant's name has at most %d bytes of plain text", maxSearch).At("merchant")
 	}
 	return nil
@@ -319,11 +319,6 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 		return err
 	})
 	return page, err
-}
-
-// isPlain reports whether text is what both databases store and a screen shows.
-func isPlain(text string) bool {
-	return strings.ToValidUTF8(text, "") == text && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // Paid is what became of a payment's money.

@@ -13,13 +13,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/country"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
@@ -133,7 +132,6 @@ func New(d Deps) *Service {
 // Bounds of what is written about a person, in characters.
 const (
 	maxName      = 100
-	maxEmail     = 254
 	maxReference = 64
 	maxLine      = 100
 	maxZip       = 16
@@ -158,14 +156,8 @@ func (a *Address) Check() error {
 
 // checkText bounds a text of one line, in characters.
 func checkText(field, text string, least, most int) error {
-	if n := utf8.RuneCountInString(text); n < least || n > most || strings.TrimSpace(text) != text || !isPlain(text) {
+	if strings.TrimSpace(text) != text || !plain.Line(text, least, most) {
 		return fault.New(fault.InvalidRequest, "%s must have %d to %d characters of plain text", field, least, most).At(field)
 	}
 	return nil
-}
-
-// isPlain reports whether text is what both databases store and a screen shows: UTF-8
-// without control characters.
-func isPlain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

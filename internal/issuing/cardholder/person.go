@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/mail"
 	"slices"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
@@ -58,10 +58,8 @@ func (n *NewPerson) check() error {
 	if err := checkText("reference", n.Reference, 0, maxReference); err != nil {
 		return err
 	}
-	if n.Email != "" {
-		if address, err := mail.ParseAddress(n.Email); err != nil || address.Address != n.Email || len(n.Email) > maxEmail || !isPlain(n.Email) {
-			return fault.New(fault.InvalidRequest, "email must be one plain email address").At("email")
-		}
+	if n.Email != "" && !plain.Email(n.Email) {
+		return fault.New(fault.InvalidRequest, "email must be one plain email address").At("email")
 	}
 	return n.Address.Check()
 }

@@ -5,11 +5,11 @@ import (
 	"encoding/csv"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/sheet"
 )
 
 // MaxFile bounds the movements of a file that is held in memory, MaxPDF those of a PDF.
@@ -78,13 +78,5 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.00
 func (v *Movement) row(currency money.Currency) []string {
 	m := &v.Merchant
 	return []string{"movement", strconv.FormatInt(v.Number, 10), instant(v.At), string(v.Kind), v.Amount.String(), v.Held.String(), v.Fee.String(), v.After.Posted.String(),
-		v.After.Held.String(), currency.String(), "", string(v.Transaction), string(v.Payment), string(v.Card), cell(m.Name), v.Category, m.MCC, m.Country, cell(v.Reference)}
-}
-
-// cell keeps a spreadsheet from taking somebody's text for a formula.
-func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
+		v.After.Held.String(), currency.String(), "", string(v.Transaction), string(v.Payment), string(v.Card), sheet.Cell(m.Name), v.Category, m.MCC, m.Country, sheet.Cell(v.Reference)}
 }

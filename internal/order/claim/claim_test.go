@@ -100,6 +100,7 @@ func TestRefusals(t *testing.T) {
 			"reason":        {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: "unloved"}, fault.InvalidRequest},
 			"no note":       {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Other, Note: " "}, fault.InvalidRequest},
 			"long note":     {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: strings.Repeat("a", 501)}, fault.InvalidRequest},
+			"wild note":     {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: "\x1b[2J"}, fault.InvalidRequest},
 			"secret note":   {b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Note: "the card 4111 1111 1111 1111"}, fault.InvalidRequest},
 			"unknown order": {b.Buyer, claim.Report{Order: 99, Places: []int{1}, Reason: claim.Used}, fault.NotFound},
 			"another's":     {b.Rival, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used}, fault.NotFound},

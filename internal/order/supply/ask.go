@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/line"
 )
@@ -152,10 +153,10 @@ func (a Answer) checked() Answer {
 	if !known {
 		a.State, a.Codes = Unknown, nil
 	}
-	if len(a.Reference) > MaxReference || !isPlain(a.Reference) {
+	if !plain.LineBytes(a.Reference, 0, MaxReference) {
 		a.Reference = ""
 	}
-	if len(a.Reason) > maxReason || !isPlain(a.Reason) {
+	if !plain.LineBytes(a.Reason, 0, maxReason) {
 		a.Reason = "the supplier's reason cannot be shown"
 	}
 	return a

@@ -8,12 +8,11 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/line"
@@ -93,11 +92,6 @@ func invalidAt(field, format string, args ...any) error {
 }
 
 func unknownSupplier() error { return fault.New(fault.NotFound, "no such supplier") }
-
-// isPlain reports whether text is what both databases store and a screen shows.
-func isPlain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
-}
 
 // Add adds a supplier, in all processes within two seconds and in this one at once. It
 // returns invalid_request for what cannot be one, already_exists for an id that is taken
@@ -337,7 +331,7 @@ func (s *Service) check(ctx context.Context, setup *Setup) error {
 	switch {
 	case !supplierID.MatchString(setup.ID) || setup.ID == Stock:
 		return invalidAt("id", "want 2 to 32 of a-z, 0-9 and _, beginning with a letter, and not %s", Stock)
-	case setup.Name == "" || len(setup.Name) > maxName || !isPlain(setup.Name):
+	case !plain.LineBytes(setup.Name, 1, maxName):
 		return invalidAt("name", "want 1 to %d bytes of plain text", maxName)
 	case setup.Kind != KindGiftcard && s.Adapters[setup.Kind] == nil:
 		return invalidAt("kind", "there is no such kind of supplier")

@@ -7,6 +7,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -68,7 +69,7 @@ func (s *Service) checkRoute(ctx context.Context, r *Route) error {
 	if r.Priority < 0 || r.Priority > MaxPriority {
 		return invalidAt("priority", "want 0 to %d", MaxPriority)
 	}
-	if len(r.SupplierItem) > maxItemName || !isPlain(r.SupplierItem) {
+	if !plain.LineBytes(r.SupplierItem, 0, maxItemName) {
 		return invalidAt("supplier_item", "want at most %d bytes of plain text", maxItemName)
 	}
 	p, err := s.Catalog.Find(ctx, r.Item)

@@ -12,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // The bounds of numbers and durations.
@@ -272,10 +273,10 @@ func networks(name, list string) ([]netip.Prefix, error) {
 
 // checkName lets pass what fits on a card: Latin capitals, digits and what stands between names.
 func checkName(text string) string {
-	plain := func(r rune) bool {
+	fits := func(r rune) bool {
 		return r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" .,'&-", r)
 	}
-	if len(text) > maxCardholder || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+	if len(text) > maxCardholder || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !fits(r) }) {
 		return fmt.Sprintf("want up to %d capital letters, digits and spaces, such as EXAMPLE HOLDINGS", maxCardholder)
 	}
 	return ""
@@ -295,7 +296,7 @@ func (c Config) Billing() (Address, error) {
 	parts := strings.Split(c.CardholderAddress, ",")
 	for i := range parts {
 		parts[i] = strings.TrimSpace(parts[i])
-		if parts[i] == "" || len(parts[i]) > maxAddressPart || strings.ContainsFunc(parts[i], unicode.IsControl) {
+		if !plain.LineBytes(parts[i], 1, maxAddressPart) {
 			parts = nil
 			break
 		}

@@ -17,10 +17,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -53,16 +52,8 @@ func (s Scope) Validate() error {
 	if s.Name == "" || len(s.Name) > MaxName {
 		return fmt.Errorf("idempotency: want a name of 1 to %d bytes, not %d", MaxName, len(s.Name))
 	}
-	if s.Key == "" || len(s.Key) > MaxKey {
-		return fault.New(fault.InvalidRequest, "the idempotency key must have 1 to %d bytes", MaxKey).At("idempotency_key")
-	}
-	if !utf8.ValidString(s.Key) {
-		return fault.New(fault.InvalidRequest, "the idempotency key must be UTF-8").At("idempotency_key")
-	}
-	for _, r := range s.Key {
-		if !unicode.IsPrint(r) {
-			return fault.New(fault.InvalidRequest, "the idempotency key must be printable").At("idempotency_key")
-		}
+	if !plain.LineBytes(s.Key, 1, MaxKey) {
+		return fault.New(fault.InvalidRequest, "the idempotency key must have 1 to %d bytes of plain text", MaxKey).At("idempotency_key")
 	}
 	return nil
 }

@@ -2,7 +2,8 @@
 //
 // It is RFC 4180 in UTF-8 with a header, either line end and an optional byte order mark,
 // but a field holds no line break: a quote that is not closed spoils its line alone, and
-// no line is longer than the caller says. Empty lines are skipped.
+// no line is longer than the caller says. Empty lines are skipped. What files are written
+// of, Cell makes safe to open.
 package sheet
 
 import (
@@ -160,4 +161,13 @@ func quoted(text string) (field, rest, wrong string) {
 		b.WriteByte('"')
 		text = after[1:]
 	}
+}
+
+// Cell is a text that somebody else wrote, as a field that no spreadsheet takes for a
+// formula: where it begins like one, an apostrophe stands before it.
+func Cell(text string) string {
+	if text != "" && strings.IndexByte("=+-@\t\r", text[0]) >= 0 {
+		return "'" + text
+	}
+	return text
 }

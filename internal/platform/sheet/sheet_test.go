@@ -124,3 +124,14 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+// A field that begins like a formula is one no more; every other stays as it is.
+func TestCell(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "order-1": "order-1", "1=1": "1=1", "'x": "'x", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
+	} {
+		if got := sheet.Cell(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

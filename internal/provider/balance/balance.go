@@ -16,13 +16,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/provider/call"
@@ -107,16 +106,7 @@ func (n *network) Close() error {
 
 // plausible reports whether a PIN can be sent as text at all.
 func plausible(pin pan.Secret) bool {
-	text := pin.Reveal()
-	if len(text) > maxPIN || !utf8.ValidString(text) {
-		return false
-	}
-	for _, char := range text {
-		if unicode.IsControl(char) {
-			return false
-		}
-	}
-	return true
+	return plain.LineBytes(pin.Reveal(), 0, maxPIN)
 }
 
 // outcome is what a partner's word or HTTP status means.

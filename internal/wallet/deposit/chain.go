@@ -2,11 +2,10 @@ package deposit
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // Payment names a payment: an output of a transaction on a chain, or a log entry of one.
@@ -87,11 +86,11 @@ const (
 func (s *Sighting) check() error {
 	known := s.Address == "" && s.Amount == asset.Amount{}
 	switch {
-	case known && isName(s.TxID, maxTxID) && s.Index >= 0 && s.Confirmations >= 0 && (s.ReplacedBy == "" || isName(s.ReplacedBy, maxTxID)):
+	case known && plain.LineBytes(s.TxID, 1, maxTxID) && s.Index >= 0 && s.Confirmations >= 0 && plain.LineBytes(s.ReplacedBy, 0, maxTxID):
 		return nil
 	case s.Chain != s.Amount.Asset.Chain():
 		return fault.New(fault.InvalidRequest, "%s is not on %s", s.Amount.Asset, s.Chain)
-	case !isName(s.TxID, maxTxID) || (s.ReplacedBy != "" && !isName(s.ReplacedBy, maxTxID)) || !isName(s.Address, maxAddress):
+	case !plain.LineBytes(s.TxID, 1, maxTxID) || !plain.LineBytes(s.ReplacedBy, 0, maxTxID) || !plain.LineBytes(s.Address, 1, maxAddress):
 		return fault.New(fault.InvalidRequest, "a payment has a transaction and an address")
 	case s.Index < 0 || s.Confirmations < 0 || s.Height < 0 || s.Known < 0:
 		return fault.New(fault.InvalidRequest, "a payment's index, its height and its confirmations are not negative")
@@ -99,8 +98,4 @@ func (s *Sighting) check() error {
 		return fault.New(fault.InvalidRequest, "what is left at an address is so at a height")
 	}
 	return nil
-}
-
-func isName(text string, most int) bool {
-	return text != "" && len(text) <= most && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/sheet"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -141,17 +142,9 @@ func writeCSV(lines []ledger.Line) ([]byte, error) {
 	rows := [][]string{{"seq", "at", "transaction_id", "kind", "reference", "side", "posted", "held", "balance", "available", "currency"}}
 	for _, l := range lines {
 		v := viewLine(l)
-		rows = append(rows, []string{desk.Sequence(v.Seq), l.At.Format("2006-01-02T15:04:05.000Z"), v.TransactionID, v.Kind, cell(v.Reference), v.Side,
+		rows = append(rows, []string{desk.Sequence(v.Seq), l.At.Format("2006-01-02T15:04:05.000Z"), v.TransactionID, v.Kind, sheet.Cell(v.Reference), v.Side,
 			v.Posted, v.Held, v.Balance, v.Available, v.Currency})
 	}
 	err := w.WriteAll(rows) // flushes
 	return out.Bytes(), err
-}
-
-// cell keeps a spreadsheet from taking a customer's text for a formula.
-func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -19,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -151,13 +151,16 @@ func Invalid(field, format string, args ...any) error {
 	return fault.New(fault.InvalidRequest, format, args...).At(field)
 }
 
+// maxWritten bounds what an operator writes, in characters.
+const maxWritten = 500
+
 // Written checks a text that goes into the audit log, which refuses what looks like
 // a card number or another secret.
 func Written(field, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	switch {
-	case text == "" || strings.ContainsFunc(text, unicode.IsControl):
-		return "", Invalid(field, "%s must be printable text", field)
+	case !plain.Line(text, 1, maxWritten):
+		return "", Invalid(field, "%s must have 1 to %d characters of plain text", field, maxWritten)
 	case audit.Clean(text) != text:
 		return "", Invalid(field, "%s looks like it holds a card number or another secret", field)
 	}
