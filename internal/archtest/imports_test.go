@@ -91,6 +91,7 @@ var owned = []struct {
 	{"github.com/nyaruka/phonenumbers", []string{"internal/cashout/phone"}},
 	{"github.com/oschwald/maxminddb-golang/v2", []string{"internal/provider/geo"}},
 	{"golang.org/x/text", []string{"internal/cashout/customer"}},
+	{"golang.org/x/image", []string{"tests"}},
 	{"golang.org/x/sync", []string{"internal"}},
 	{"golang.org/x/term", []string{"cmd", "internal/cli", "internal/platform/telemetry"}},
 	{"github.com/lmittmann/tint", []string{"cmd", "internal/cli", "internal/platform/telemetry", "internal/server"}},

@@ -111,10 +111,12 @@ type NewImage struct {
 	Size int64
 }
 
-// Twin is a picture of another order that looks the same.
+// Twin is a picture of another order that looks like this one, and in which way:
+// "same_photo", "same_card" or "same_design".
 type Twin struct {
-	Image string
-	Order ID
+	Image       string
+	Order       ID
+	Resemblance string
 }
 
 // Image is the newest picture of a kind that was taken.

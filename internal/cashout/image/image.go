@@ -4,7 +4,8 @@
 // A photo is kept as its pixels alone, sealed, in the database. Every look at one is in the
 // audit log before anybody sees it, a redaction destroys what it paints over, and a clock
 // erases each photo after its owner's decision, or after Config.KeepFor without one: the
-// row, the hash of what it was and a record of the audit log stay.
+// row, the hash of what it was, a record of the audit log and, sealed, what later photos of
+// the same card are found by stay.
 //
 // It knows no orders: an owner is a name. It must never keep or give out a byte of an
 // upload as it came, and it decides nothing about what a photo shows.
@@ -19,6 +20,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout/image/policy"
+	"github.com/scripcards/scrip/internal/cashout/image/scene"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -72,9 +74,27 @@ type Twin struct {
 	Image ID
 	Owner string
 	Kind  Kind
-	// Distance is in how many of 64 bits they differ: 0 to picture.MaxDistance.
+	// Resemblance is in which way.
+	Resemblance Resemblance
+	// Distance is how much they differ: of 64 bits for SamePhoto, 0 to picture.MaxDistance;
+	// of 1000 parts that were compared for the others.
 	Distance int
 }
+
+// Resemblance is in which way two images look alike.
+type Resemblance string
+
+// The resemblances, closest first.
+const (
+	// SamePhoto is one photo, whatever was done to the file.
+	SamePhoto Resemblance = "same_photo"
+	// SameCard is another photo in which nothing differs where both can be compared:
+	// probably of the same card.
+	SameCard Resemblance = "same_card"
+	// SameDesign is a photo of much the same that differs in places: probably of another
+	// card of the design. Earlier images do not know of later ones like that.
+	SameDesign Resemblance = "same_design"
+)
 
 // Bucket is a store that speaks Amazon S3's interface, where one is used.
 type Bucket interface {
@@ -124,6 +144,7 @@ type Service struct {
 	Deps
 	credential sigv4.Credential
 	decoders   chan struct{}
+	scenes     *scene.Memory
 }
 
 const (
@@ -149,7 +170,7 @@ func New(d Deps) *Service {
 	if c.Forms <= 0 {
 		c.Forms = 20
 	}
-	s := &Service{Deps: d, decoders: make(chan struct{}, c.Decoders)}
+	s := &Service{Deps: d, decoders: make(chan struct{}, c.Decoders), scenes: scene.New(d.Vault)}
 	s.credential = sigv4.Credential{AccessKey: c.AccessKey, Secret: c.Secret, Region: c.Region}
 	if d.Bucket == nil {
 		s.credential = ownCredential(d.Vault, c)

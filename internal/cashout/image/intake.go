@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/platform/picture"
+	"github.com/scripcards/scrip/internal/platform/picture/landmark"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -67,7 +68,7 @@ func (u upload) again(hash [sha256.Size]byte) error {
 
 // intake checks a file, keeps its pixels and looks for others like it.
 func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
-	clean, ways, seen, err := s.decode(ctx, u, file)
+	clean, look, err := s.decode(ctx, u, file)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 		return err
 	}
 	hash := sha256.Sum256(file)
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	err = s.compared(ctx, &img, look, func(ctx context.Context, tx *storage.Tx) error {
 		have, found, err := storage.One(ctx, tx, scanUpload, lockUpload, u.key)
 		switch {
 		case err != nil:
@@ -94,16 +95,10 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 		if err := tx.ExecRows(ctx, insertChunk, chunks); err != nil {
 			return err
 		}
-		if err := tx.ExecRows(ctx, insertImage, [][]any{img.row(len(chunks), ways[0], seen)}); err != nil {
+		if err := tx.ExecRows(ctx, insertImage, [][]any{img.row(len(chunks), look.ways[0], look.seen)}); err != nil {
 			return err
 		}
-		if err := endUpload(ctx, tx, u.key, end{state: stateTaken, hash: hash[:], at: s.now()}); err != nil {
-			return err
-		}
-		if !seen {
-			return nil
-		}
-		return compare(ctx, tx, &img, ways)
+		return endUpload(ctx, tx, u.key, end{state: stateTaken, hash: hash[:], at: s.now()})
 	})
 	if err != nil {
 		return fmt.Errorf("keep image: %w", err)
@@ -111,20 +106,29 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 	return nil
 }
 
-// decode has a photo decoded within the bound of those at once.
-func (s *Service) decode(ctx context.Context, u upload, file []byte) (clean picture.Picture, ways [8]picture.Likeness, seen bool, err error) {
+// look is what a photo is compared with others by.
+type look struct {
+	ways [8]picture.Likeness
+	// seen is false where there is next to nothing to see on it.
+	seen bool
+	view *landmark.View
+}
+
+// decode has a photo decoded, and looked at, within the bound of those at once.
+func (s *Service) decode(ctx context.Context, u upload, file []byte) (clean picture.Picture, l look, err error) {
 	select {
 	case s.decoders <- struct{}{}:
 		defer func() { <-s.decoders }()
 	case <-ctx.Done():
-		return clean, ways, false, fault.Wrap(ctx.Err(), fault.Overloaded, "too many images at once").After(time.Second)
+		return clean, l, fault.Wrap(ctx.Err(), fault.Overloaded, "too many images at once").After(time.Second)
 	}
 	clean, pixels, err := picture.Photo(file, u.contentType, "file")
 	if err != nil {
-		return clean, ways, false, err
+		return clean, l, err
 	}
-	ways, seen = picture.Ways(pixels)
-	return clean, ways, seen, nil
+	l.ways, l.seen = picture.Ways(pixels)
+	l.view = landmark.Look(pixels)
+	return clean, l, nil
 }
 
 // Refusal is an upload that was not taken.

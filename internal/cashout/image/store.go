@@ -61,16 +61,18 @@ var (
 
 // Likenesses.
 var (
-	openGate   = storage.SQL("image.open_gate", `INSERT INTO image_gates (realm) VALUES ($1) ON CONFLICT (realm) DO NOTHING`)
-	lockGate   = storage.SQL("image.lock_gate", `SELECT realm FROM image_gates WHERE realm = $1 {lock}`)
+	openGate   = storage.SQL("image.open_gate", `INSERT INTO image_gates (realm, passed) VALUES ($1, 0) ON CONFLICT (realm) DO NOTHING`)
+	lockGate   = storage.SQL("image.lock_gate", `SELECT passed FROM image_gates WHERE realm = $1 {lock}`)
+	readGate   = storage.SQL("image.read_gate", `SELECT passed FROM image_gates WHERE realm = $1`)
+	passGate   = storage.SQL("image.pass_gate", `UPDATE image_gates SET passed = passed + 1 WHERE realm = $1`)
 	insertBand = storage.Insert("image.insert_band", "image_bands", "realm", "band", "bits", "image_id", "owner_id", "kind", "likeness")
-	insertTwin = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "distance")
+	insertTwin = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "resemblance", "distance")
 	findAlike  = storage.Lookup("image.find_alike", `WITH wanted (band, bits) AS ({values})
 		SELECT b.image_id, b.owner_id, b.kind, b.likeness FROM wanted w
 		JOIN image_bands b ON b.realm = $1 AND b.band = w.band AND b.bits = w.bits
 		WHERE b.owner_id <> $2 ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
-	listTwins = storage.SQL("image.list_twins", `SELECT twin_id, owner_id, kind, distance FROM image_twins
-		WHERE image_id = $1 ORDER BY distance, twin_id DESC LIMIT $2`)
+	listTwins = storage.SQL("image.list_twins", `SELECT twin_id, owner_id, kind, resemblance, distance FROM image_twins WHERE image_id = $1
+		ORDER BY CASE resemblance WHEN 'same_photo' THEN 0 WHEN 'same_card' THEN 1 ELSE 2 END, distance, twin_id DESC LIMIT $2`)
 )
 
 // The states of a form.
@@ -158,6 +160,6 @@ func scanCandidate(r storage.Row) (c candidate, err error) {
 }
 
 func scanTwin(r storage.Row) (t Twin, err error) {
-	err = r.Scan(&t.Image, &t.Owner, &t.Kind, &t.Distance)
+	err = r.Scan(&t.Image, &t.Owner, &t.Kind, &t.Resemblance, &t.Distance)
 	return t, err
 }

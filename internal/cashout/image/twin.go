@@ -3,8 +3,10 @@ package image
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/scripcards/scrip/internal/cashout/image/scene"
 	"github.com/scripcards/scrip/internal/platform/picture"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -52,35 +54,127 @@ type candidate struct {
 	likeness picture.Likeness
 }
 
-// compare looks for images of other owners like img, in any of the ways, remembers them
-// with each other, and makes img one that later images are compared with. Whoever compares
-// does so alone, so that of two copies uploaded at once the second finds the first.
-func compare(ctx context.Context, tx *storage.Tx, img *Image, ways [8]picture.Likeness) error {
-	r := string(img.Owner.Realm)
+// searches bounds how often an image is compared again because others came in meanwhile,
+// before everybody else waits for it.
+const searches = 4
+
+// errMeanwhile says that another image came in between a search and its end.
+var errMeanwhile = errors.New("another image came in meanwhile")
+
+// compared writes an image with what else keep writes, and makes it one that later images
+// are compared with. Scenes are searched before the transaction, since that takes a while;
+// where another image came in until then, again. So of two photos of one card that are
+// uploaded at once, the second finds the first.
+func (s *Service) compared(ctx context.Context, img *Image, l look, keep func(context.Context, *storage.Tx) error) error {
+	for n := 1; ; n++ {
+		passed, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], readGate, string(img.Owner.Realm))
+		if err != nil {
+			return err
+		}
+		f, err := s.scenes.Search(ctx, s.DB, img.photo(), l.view)
+		if err != nil {
+			return err
+		}
+		err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			if err := keep(ctx, tx); err != nil {
+				return err
+			}
+			now, err := enter(ctx, tx, string(img.Owner.Realm))
+			if err != nil {
+				return err
+			}
+			if now != passed {
+				if n < searches {
+					return errMeanwhile
+				}
+				if f, err = s.scenes.Search(ctx, tx, img.photo(), l.view); err != nil {
+					return err
+				}
+			}
+			return s.remember(ctx, tx, comparison{img, l, f})
+		})
+		if !errors.Is(err, errMeanwhile) {
+			return err
+		}
+	}
+}
+
+// photo is the image as scenes know it.
+func (img *Image) photo() scene.Photo {
+	return scene.Photo{ID: string(img.ID), Realm: img.Owner.Realm, Owner: img.Owner.ID, Kind: string(img.Kind)}
+}
+
+// enter has a transaction alone compare images of a realm, and returns how many did before.
+func enter(ctx context.Context, tx *storage.Tx, r string) (int64, error) {
 	if _, err := tx.Exec(ctx, openGate, r); err != nil {
-		return err
+		return 0, err
 	}
-	if _, _, err := storage.One(ctx, tx, storage.Scalar[string], lockGate, r); err != nil {
-		return err
+	passed, _, err := storage.One(ctx, tx, storage.Scalar[int64], lockGate, r)
+	if err != nil {
+		return 0, err
 	}
-	found, err := storage.AllOf(ctx, tx, scanCandidate, findAlike, probes(ways), r, img.Owner.ID, maxAlike)
+	_, err = tx.Exec(ctx, passGate, r)
+	return passed, err
+}
+
+// comparison is an image with what it was compared by, and what was found.
+type comparison struct {
+	image *Image
+	look  look
+	found scene.Finding
+}
+
+// remember writes who looks like an image, both ways round, and what later ones are
+// compared with. That a later photo shows another card of the design is not written with
+// the earlier one: of a common design there are many.
+func (s *Service) remember(ctx context.Context, tx *storage.Tx, c comparison) error {
+	img := c.image
+	twins, err := alike(ctx, tx, img, c.look)
 	if err != nil {
 		return err
 	}
+	known := map[ID]bool{}
+	for _, t := range twins {
+		known[t.Image] = true
+	}
+	for _, m := range c.found.Matches {
+		t := Twin{Image: ID(m.Photo), Owner: m.Owner, Kind: Kind(m.Kind), Resemblance: SameDesign, Distance: m.Opposite}
+		if m.Same {
+			t.Resemblance = SameCard
+		}
+		if !known[t.Image] {
+			twins = append(twins, t)
+		}
+	}
 	var rows [][]any
-	for _, t := range closest(found, ways) {
-		rows = append(rows,
-			[]any{string(img.ID), string(t.Image), t.Owner, string(t.Kind), int64(t.Distance)},
-			[]any{string(t.Image), string(img.ID), img.Owner.ID, string(img.Kind), int64(t.Distance)})
+	for _, t := range twins {
+		rows = append(rows, []any{string(img.ID), string(t.Image), t.Owner, string(t.Kind), string(t.Resemblance), int64(t.Distance)})
+		if t.Resemblance != SameDesign {
+			rows = append(rows, []any{string(t.Image), string(img.ID), img.Owner.ID, string(img.Kind), string(t.Resemblance), int64(t.Distance)})
+		}
 	}
 	if err := tx.ExecRows(ctx, insertTwin, rows); err != nil {
 		return err
 	}
-	rows = nil
-	for band := range bands {
-		rows = append(rows, []any{r, int64(band), bandOf(ways[0], band), string(img.ID), img.Owner.ID, string(img.Kind), int64(ways[0])})
+	return s.scenes.Keep(ctx, tx, img.photo(), c.found)
+}
+
+// alike looks for images of other owners that are the same photo, in any of the ways, and
+// makes img one that later images are compared with.
+func alike(ctx context.Context, tx *storage.Tx, img *Image, l look) ([]Twin, error) {
+	if !l.seen {
+		return nil, nil
 	}
-	return tx.ExecRows(ctx, insertBand, rows)
+	r := string(img.Owner.Realm)
+	found, err := storage.AllOf(ctx, tx, scanCandidate, findAlike, probes(l.ways), r, img.Owner.ID, maxAlike)
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]any
+	for band := range bands {
+		rows = append(rows, []any{r, int64(band), bandOf(l.ways[0], band), string(img.ID), img.Owner.ID, string(img.Kind), int64(l.ways[0])})
+	}
+	return closest(found, l.ways), tx.ExecRows(ctx, insertBand, rows)
 }
 
 // closest returns the candidates that are alike, each once, closest first.
@@ -88,7 +182,7 @@ func closest(found []candidate, ways [8]picture.Likeness) []Twin {
 	var twins []Twin
 	seen := map[ID]bool{}
 	for _, c := range found {
-		c.Distance = 64
+		c.Resemblance, c.Distance = SamePhoto, 64
 		for _, way := range ways {
 			c.Distance = min(c.Distance, way.Distance(c.likeness))
 		}

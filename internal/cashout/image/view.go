@@ -6,6 +6,7 @@ import (
 	"image"
 
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/cashout/image/scene"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/picture"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -89,11 +90,15 @@ type Rect struct{ X, Y, Width, Height int }
 
 func (r Rect) String() string { return fmt.Sprintf("%dx%d+%d+%d", r.Width, r.Height, r.X, r.Y) }
 
+func (r Rect) rectangle() image.Rectangle {
+	return image.Rect(r.X, r.Y, r.X+r.Width, r.Y+r.Height)
+}
+
 // maxRedactions bounds how often an image is encoded anew.
 const maxRedactions = 50
 
-// Redact paints over an area of an image for good: what was kept before is removed, and the
-// audit log has the hashes of both. It returns not_found, for an image that was erased too,
+// Redact paints over an area of an image for good: what was kept before is removed, with
+// what later photos would be held against there, and the audit log has the hashes of both. It returns not_found, for an image that was erased too,
 // invalid_request for an area that is not in the image, and invalid_state where somebody
 // else redacts it at this moment, or after 50 redactions.
 func (s *Service) Redact(ctx context.Context, actor string, id ID, area Rect) error {
@@ -134,6 +139,9 @@ func (s *Service) Redact(ctx context.Context, actor string, id ID, area Rect) er
 		if err := tx.ExecRows(ctx, insertChunk, chunks); err != nil {
 			return err
 		}
+		if err := s.scenes.Forget(ctx, tx, string(id), scene.Area{Rectangle: area.rectangle(), Of: image.Pt(k.Width, k.Height)}); err != nil {
+			return err
+		}
 		return s.record(ctx, tx, &k.Image, audit.Record{Actor: actor, Action: actionRedact,
 			Detail: map[string]string{"area": area.String(), "sha256_after": audit.Clean(clean.Hash)}})
 	})
@@ -151,7 +159,7 @@ func (s *Service) paint(ctx context.Context, content []byte, area Rect) (picture
 	case <-ctx.Done():
 		return picture.Picture{}, ctx.Err()
 	}
-	return picture.Redact(content, image.Rect(area.X, area.Y, area.X+area.Width, area.Y+area.Height))
+	return picture.Redact(content, area.rectangle())
 }
 
 // record completes an entry of the audit log about an image.

@@ -3,6 +3,7 @@ package cashout
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,13 +108,27 @@ func (p *program) show() *cobra.Command {
 	}
 }
 
+// countTwins says how many pictures look like one, and in which way, the closest first.
+func countTwins(twins []cashout.Twin) string {
+	var text []string
+	for len(twins) > 0 {
+		same := 1
+		for same < len(twins) && twins[same].Resemblance == twins[0].Resemblance {
+			same++
+		}
+		text = append(text, strconv.Itoa(same)+" "+twins[0].Resemblance)
+		twins = twins[same:]
+	}
+	return strings.Join(text, ", ")
+}
+
 func (p *program) printImages(cmd *cobra.Command, o *cashout.Order, verdicts []cashout.Verdict, pictures []cashout.Image) error {
 	l := shell.Listing{Columns: []string{"TYPE", "IMAGE", "UPLOADED", "SIZE", "TWINS", "VERDICT", "REASON", "NOTE", "BY"}}
 	for _, kind := range o.Needs() {
 		row := []string{string(kind), "", "", "", "", "", "", "", ""}
 		for i := range pictures {
 			if m := &pictures[i]; m.Kind == kind {
-				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), strconv.Itoa(len(m.Twins))
+				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), countTwins(m.Twins)
 			}
 		}
 		for i := range verdicts {

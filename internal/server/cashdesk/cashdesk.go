@@ -306,7 +306,7 @@ func (p pictures) List(ctx context.Context, o cashout.Owner) ([]cashout.Image, e
 		m := &found[i]
 		one := cashout.Image{ID: string(m.ID), Kind: cashout.Kind(m.Kind), SHA256: m.SHA256, Width: m.Width, Height: m.Height, UploadedAt: m.UploadedAt}
 		for _, twin := range m.Twins {
-			one.Twins = append(one.Twins, cashout.Twin{Image: string(twin.Image), Order: cashout.ID(twin.Owner)})
+			one.Twins = append(one.Twins, cashout.Twin{Image: string(twin.Image), Order: cashout.ID(twin.Owner), Resemblance: string(twin.Resemblance)})
 		}
 		all = append(all, one)
 	}

@@ -184,6 +184,8 @@ func (a *api) queue(ctx context.Context, _ *desk.Call, in realmQuery) (wire.List
 type twinView struct {
 	ImageID string `json:"image_id"`
 	OrderID string `json:"order_id"`
+	// Resemblance is same_photo, same_card or same_design.
+	Resemblance string `json:"resemblance"`
 }
 
 type imageView struct {
@@ -244,7 +246,7 @@ func viewImages(o *product.Order, verdicts []product.Verdict, pictures []product
 			}
 			v.ImageID, v.SHA256, v.Width, v.Height, v.UploadedAt, v.Refused = m.ID, m.SHA256, m.Width, m.Height, desk.At(m.UploadedAt), m.Refused
 			for _, twin := range m.Twins {
-				v.Twins = append(v.Twins, twinView{twin.Image, string(twin.Order)})
+				v.Twins = append(v.Twins, twinView{twin.Image, string(twin.Order), twin.Resemblance})
 			}
 		}
 		for i := range verdicts {

@@ -60,17 +60,48 @@ CREATE TABLE image_bands (
 	PRIMARY KEY (realm, band, bits, image_id)
 );
 
--- Images of different owners that look alike, both ways round.
+-- Images of different owners that look alike, both ways round; those of other cards of one
+-- design with the later image alone.
 CREATE TABLE image_twins (
 	image_id TEXT NOT NULL,
 	twin_id TEXT NOT NULL,
 	owner_id TEXT NOT NULL,
 	kind TEXT NOT NULL,
-	distance BIGINT NOT NULL CHECK (distance BETWEEN 0 AND 64),
+	resemblance TEXT NOT NULL CHECK (resemblance IN ('same_photo', 'same_card', 'same_design')),
+	distance BIGINT NOT NULL CHECK (distance BETWEEN 0 AND 1000),
 	PRIMARY KEY (image_id, twin_id)
 );
 
--- One row a realm, locked by whoever compares an image with those before it.
+-- What images show: marks, sealed, by which it is found in later ones, and in how many it was.
+CREATE TABLE image_scenes (
+	image_id TEXT NOT NULL PRIMARY KEY,
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	photos BIGINT NOT NULL CHECK (photos >= 0),
+	sealed BYTEA NOT NULL CHECK (length(sealed) > 0)
+);
+
+-- Bits of single marks of a scene, by which scenes are found that share some of them.
+CREATE TABLE image_words (
+	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	word BIGINT NOT NULL CHECK (word >= 0),
+	image_id TEXT NOT NULL,
+	PRIMARY KEY (realm, word, image_id)
+);
+
+-- How each image shows a scene, sealed, by which images of one scene are compared.
+CREATE TABLE image_traces (
+	scene_id TEXT NOT NULL,
+	image_id TEXT NOT NULL,
+	owner_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	sealed BYTEA NOT NULL CHECK (length(sealed) > 0),
+	PRIMARY KEY (scene_id, image_id)
+);
+
+CREATE INDEX image_traces_by_image ON image_traces (image_id);
+
+-- One row a realm, locked by whoever compares an image with those before it; it counts them.
 CREATE TABLE image_gates (
-	realm TEXT NOT NULL PRIMARY KEY CHECK (realm IN ('live', 'test'))
+	realm TEXT NOT NULL PRIMARY KEY CHECK (realm IN ('live', 'test')),
+	passed BIGINT NOT NULL CHECK (passed >= 0)
 );

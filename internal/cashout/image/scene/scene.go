@@ -1,0 +1,338 @@
+// Package scene knows again what earlier photos show, such as the same card on another
+// table. A scene is what one photo shows, kept as marks that later photos are held against;
+// of each photo that shows it there is a trace, by which photos of one scene are compared:
+// whether they show the same card, or two of one design.
+//
+// Marks and traces are sealed: whoever can open them could try out which card they are of.
+// They outlive the photo; what a redaction painted over is removed from them. The words by
+// which scenes are found are single bits of single corners, without their places.
+//
+// It decides nothing, and it looks closely at a bounded number of scenes and traces.
+package scene
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"image"
+	"maps"
+	"slices"
+
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/picture/landmark"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/vault"
+)
+
+// Photo is one that is looked at: its id, and whose it is.
+type Photo struct {
+	ID    string
+	Realm realm.Realm
+	Owner string
+	Kind  string
+}
+
+// Match is an earlier photo of somebody else that shows the same, or another of the design.
+type Match struct {
+	Photo       string
+	Owner, Kind string
+	// Same is whether nothing differs where both can be compared.
+	Same bool
+	// Opposite is in how many thousandths of what was compared the two differ.
+	Opposite int
+}
+
+// Bounds of what one photo costs.
+const (
+	// maxAsked bounds the scenes that are looked at closely: half of them are those that
+	// share most with the photo; the others, of the maxKnown that share most, those that most
+	// photos show: so photos of a common design come together in a few scenes.
+	maxAsked, maxKnown = 12, 60
+	// maxJoined bounds the scenes that a photo has a trace in: those that fit best.
+	maxJoined = 3
+	// maxTraces bounds the traces of a scene that a photo is compared with, newest first.
+	maxTraces = 2000
+	// maxScenes bounds the scenes that are found by one word, about: the first ones.
+	maxScenes = 40
+	// maxSame and maxDesign bound the matches of each sort.
+	maxSame, maxDesign = 16, 3
+)
+
+const (
+	purposeMarks = "image.marks"
+	purposeTrace = "image.trace"
+)
+
+// Memory keeps scenes. It is safe for concurrent use.
+type Memory struct{ vault *vault.Vault }
+
+// New returns a memory that seals with v.
+func New(v *vault.Vault) *Memory { return &Memory{v} }
+
+// Finding is what a search has found, and what Keep has to write.
+type Finding struct {
+	// Matches are the earlier photos, the same first, at most 19.
+	Matches []Match
+	view    *landmark.View
+	joined  []join
+	own     bool
+}
+
+// join is a scene that a photo shows.
+type join struct {
+	scene string
+	trace *landmark.Trace
+}
+
+// Search looks for what a photo shows. It writes nothing.
+func (m *Memory) Search(ctx context.Context, q storage.Queryer, p Photo, v *landmark.View) (Finding, error) {
+	f := Finding{view: v, own: true}
+	sights, err := m.sights(ctx, q, p, v)
+	if err != nil {
+		return Finding{}, err
+	}
+	seen := map[string]Match{}
+	for _, s := range sights {
+		trace := v.Trace(s.marks, &s.Sight)
+		related, err := m.compare(ctx, q, looked{p, s, trace}, seen)
+		if err != nil {
+			return Finding{}, err
+		}
+		if related {
+			f.joined = append(f.joined, join{s.scene, trace})
+			f.own = f.own && !v.Exhausts(&s.Sight)
+		}
+	}
+	f.Matches = closest(seen)
+	return f, nil
+}
+
+// sight is a scene that a photo shows.
+type sight struct {
+	landmark.Sight
+	scene string
+	marks *landmark.Marks
+}
+
+// sights returns the scenes that a photo shows, those first that fit best.
+func (m *Memory) sights(ctx context.Context, q storage.Queryer, p Photo, v *landmark.View) ([]sight, error) {
+	ids, err := candidates(ctx, q, p.Realm, v)
+	if err != nil {
+		return nil, err
+	}
+	var found []sight
+	for _, id := range ids {
+		marks, err := m.marks(ctx, q, id)
+		if err != nil {
+			return nil, err
+		}
+		if s, ok := v.Find(marks); ok {
+			found = append(found, sight{s, id, marks})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b sight) int { return cmp.Compare(b.Agreed, a.Agreed) })
+	return found[:min(len(found), maxJoined)], nil
+}
+
+// candidates returns the scenes that share words with a photo, at most maxAsked.
+func candidates(ctx context.Context, q storage.Queryer, r realm.Realm, v *landmark.View) ([]string, error) {
+	var words [][]any
+	for _, word := range v.Probes() {
+		words = append(words, []any{int64(word)})
+	}
+	found, err := storage.AllOf(ctx, q, scanVotes, findWords, words, string(r))
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]votes{}
+	for _, f := range found {
+		sums[f.scene] = votes{f.scene, sums[f.scene].weight + f.weight, f.photos}
+	}
+	all := slices.SortedFunc(maps.Values(sums), func(a, b votes) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(b.photos, a.photos), cmp.Compare(b.scene, a.scene))
+	})
+	closest := all[:min(len(all), maxAsked/2)]
+	rest := all[len(closest):min(len(all), maxKnown)]
+	slices.SortStableFunc(rest, func(a, b votes) int { return cmp.Compare(b.photos, a.photos) })
+	var ids []string
+	for _, v := range slices.Concat(closest, rest[:min(len(rest), maxAsked-len(closest))]) {
+		ids = append(ids, v.scene)
+	}
+	return ids, nil
+}
+
+// marks returns those of a scene.
+func (m *Memory) marks(ctx context.Context, q storage.Queryer, scene string) (*landmark.Marks, error) {
+	sealed, found, err := storage.One(ctx, q, storage.Scalar[[]byte], findMarks, scene)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, fmt.Errorf("scene %s is gone", scene)
+	}
+	plain, err := m.vault.Unseal(purposeMarks, scene, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return landmark.ReadMarks(plain)
+}
+
+// traceRow names a trace, so that it opens there alone.
+func traceRow(scene, photo string) string { return scene + "/" + photo }
+
+// trace opens one.
+func (m *Memory) trace(scene, photo string, sealed []byte) (*landmark.Trace, error) {
+	plain, err := m.vault.Unseal(purposeTrace, traceRow(scene, photo), sealed)
+	if err != nil {
+		return nil, err
+	}
+	return landmark.ReadTrace(plain)
+}
+
+// looked is a photo with its trace in a scene.
+type looked struct {
+	Photo
+	sight
+	trace *landmark.Trace
+}
+
+// compare compares a photo with others of a scene, and reports whether it belongs to them.
+func (m *Memory) compare(ctx context.Context, q storage.Queryer, p looked, seen map[string]Match) (related bool, err error) {
+	others, err := storage.All(ctx, q, scanTrace, listTraces, p.scene, maxTraces)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range others {
+		other, err := m.trace(p.scene, o.photo, o.sealed)
+		if err != nil {
+			return false, err
+		}
+		l := p.marks.Compare(p.trace, other)
+		if !l.Related() {
+			continue
+		}
+		if related = true; o.owner == p.Owner {
+			continue
+		}
+		match := Match{Photo: o.photo, Owner: o.owner, Kind: o.kind, Same: l.Alike(), Opposite: l.Thousandths()}
+		if before, twice := seen[o.photo]; twice {
+			// What differs in one scene differs.
+			match.Same = match.Same && before.Same
+			match.Opposite = max(match.Opposite, before.Opposite)
+		}
+		seen[o.photo] = match
+	}
+	return related, nil
+}
+
+// closest returns the matches, the same first, those first that differ least.
+func closest(seen map[string]Match) []Match {
+	var same, design []Match
+	for _, m := range seen {
+		if m.Same {
+			same = append(same, m)
+		} else {
+			design = append(design, m)
+		}
+	}
+	order := func(a, b Match) int {
+		return cmp.Or(cmp.Compare(a.Opposite, b.Opposite), cmp.Compare(b.Photo, a.Photo))
+	}
+	slices.SortFunc(same, order)
+	slices.SortFunc(design, order)
+	return append(same[:min(len(same), maxSame)], design[:min(len(design), maxDesign)]...)
+}
+
+// Keep writes what Search has found, and what later photos are held against.
+func (m *Memory) Keep(ctx context.Context, tx *storage.Tx, p Photo, f Finding) error {
+	joined := f.joined
+	if marks := f.view.Marks(); f.own && marks.Len() >= landmark.LeastMarks {
+		sealed, err := m.vault.Seal(purposeMarks, p.ID, marks.Bytes())
+		if err != nil {
+			return err
+		}
+		if err := tx.ExecRows(ctx, insertScene, [][]any{{p.ID, string(p.Realm), int64(0), sealed}}); err != nil {
+			return err
+		}
+		if err := keepWords(ctx, tx, p, marks.Words()); err != nil {
+			return err
+		}
+		joined = append(slices.Clone(joined), join{p.ID, f.view.Own()})
+	}
+	for _, j := range joined {
+		sealed, err := m.vault.Seal(purposeTrace, traceRow(j.scene, p.ID), j.trace.Bytes())
+		if err != nil {
+			return err
+		}
+		if err := tx.ExecRows(ctx, insertTrace, [][]any{{j.scene, p.ID, p.Owner, p.Kind, sealed}}); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, countPhoto, j.scene); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Area is a part of a photo, and how large the photo is, in pixels.
+type Area struct {
+	image.Rectangle
+	Of image.Point
+}
+
+// keepWords writes the words that a new scene is found by, without those that are common
+// already: they would tell nothing, and cost every search.
+func keepWords(ctx context.Context, tx *storage.Tx, p Photo, words []uint32) error {
+	wanted := make([][]any, 0, len(words))
+	for _, word := range words {
+		wanted = append(wanted, []any{int64(word)})
+	}
+	common, err := storage.AllOf(ctx, tx, storage.Scalar[int64], findCommon, wanted, string(p.Realm), maxScenes)
+	if err != nil {
+		return err
+	}
+	var rows [][]any
+	for _, word := range words {
+		if !slices.Contains(common, int64(word)) {
+			rows = append(rows, []any{string(p.Realm), int64(word), p.ID})
+		}
+	}
+	return tx.ExecRows(ctx, insertWord, rows)
+}
+
+// Forget removes what is kept of an area of a photo.
+func (m *Memory) Forget(ctx context.Context, tx *storage.Tx, photo string, area Area) error {
+	traces, err := storage.All(ctx, tx, scanOwn, listOwn, photo)
+	if err != nil {
+		return err
+	}
+	for _, o := range traces {
+		marks, err := m.marks(ctx, tx, o.scene)
+		if err != nil {
+			return err
+		}
+		t, err := m.trace(o.scene, photo, o.sealed)
+		if err != nil {
+			return err
+		}
+		t.Forget(marks, area.Rectangle, area.Of)
+		sealed, err := m.vault.Seal(purposeTrace, traceRow(o.scene, photo), t.Bytes())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, saveTrace, o.scene, photo, sealed); err != nil {
+			return err
+		}
+		if o.scene != photo {
+			continue
+		}
+		marks.Forget(area.Rectangle, area.Of)
+		if sealed, err = m.vault.Seal(purposeMarks, photo, marks.Bytes()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, saveMarks, photo, sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
