@@ -164,8 +164,9 @@ func (s *State) seeTrack(w *writer, role Role) {
 	shard := table.Open(k)
 	defer shard.Close()
 	t := table.Touch(shard, keep.Touch{Key: k, Now: second(w.at), Heat: seeHeat})
-	w.track(role, t)
-	t.see(w.at, logAmount(w.event.Amount), w.partner(role))
+	f := fadesOver(w.at - t.last)
+	w.track(role, t, &f)
+	t.see(w.at, &f, logAmount(w.event.Amount), w.partner(role))
 }
 
 // partner is whose distinct keys are counted for a role. Those who ask for cards are
