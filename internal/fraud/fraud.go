@@ -71,9 +71,10 @@ type Event struct {
 	// Hundred and Range stand for the hundred and the 5000 serial numbers around the
 	// card's. Rules do not look at them, models do.
 	Hundred, Range Hash
-	// Device stands for what the event came from: of a payment, the terminal. Rules do not
-	// look at it, models do.
-	Device Hash
+	// Device stands for what the event came from: of a payment, the terminal; of a check,
+	// the browser or program by all that it says of itself. Agent stands for what it calls
+	// itself, its user agent. Rules do not look at them, models do.
+	Device, Agent Hash
 	// Merchant, Country (ISO 3166-1 alpha-2), Category (ISO 18245) and Amount are a payment's.
 	Merchant Hash
 	Country  string

@@ -178,7 +178,9 @@ func (w *writer) labels(role Role, t *track, f *fades) {
 	}
 }
 
-func (w *writer) noTrack(role Role) { w.blank(trackWidth, func() { w.track(role, &track{}, &fades{}) }) }
+func (w *writer) noTrack(role Role) {
+	w.blank(trackWidth, func() { w.track(role, &track{}, &fades{}) })
+}
 
 // ColumnRoles returns, by number, whose it is: unknown for events without a key of that
 // role. Roles stands for the event itself.
