@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
@@ -70,9 +71,10 @@ type Event struct {
 	// Hundred and Range stand for the hundred and the 5000 serial numbers around the
 	// card's. Rules do not look at them, models do.
 	Hundred, Range Hash
-	// Device stands for what the event came from: of a payment, the terminal. Rules do not
-	// look at it, models do.
-	Device Hash
+	// Device stands for what the event came from: of a payment, the terminal; of a check,
+	// the browser or program by all that it says of itself. Agent stands for what it calls
+	// itself, its user agent. Rules do not look at them, models do.
+	Device, Agent Hash
 	// Merchant, Country (ISO 3166-1 alpha-2), Category (ISO 18245) and Amount are a payment's.
 	Merchant Hash
 	Country  string
@@ -137,16 +139,34 @@ type Signal struct {
 	Telling bool
 }
 
+// quietOf returns the signals that are not telling: the list itself where none is.
+func quietOf(all []Signal) []Signal {
+	telling := 0
+	for i := range all {
+		if all[i].Telling {
+			telling++
+		}
+	}
+	switch telling {
+	case 0:
+		return slices.Clip(all)
+	case len(all):
+		return nil
+	}
+	quiet := make([]Signal, 0, len(all)-telling)
+	for i := range all {
+		if !all[i].Telling {
+			quiet = append(quiet, all[i])
+		}
+	}
+	return quiet
+}
+
 // Uniform returns the score as a caller may see it beside an answer that must not
 // tell an unknown number from a wrong PIN or a locked card: without what is telling.
 // Two callers who did the same and got the same answers get the same uniform scores.
 func (s Score) Uniform() Score {
-	var quiet []Signal
-	for _, signal := range s.Signals {
-		if !signal.Telling {
-			quiet = append(quiet, signal)
-		}
-	}
+	quiet := quietOf(s.Signals)
 	uniform := Score{Hundredths: total(quiet), Signals: quiet, Model: s.Model, Decision: s.Decision}
 	if s.Told != nil {
 		uniform.Hundredths, uniform.Signals = s.Told.Hundredths, s.Told.Signals

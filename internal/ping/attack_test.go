@@ -405,6 +405,42 @@ func TestEngineLearns(t *testing.T) {
 	check.Equal(t, "public", []bool{e[0].Public, engine.events[9].Public}, []bool{false, true})
 }
 
+// Of what a program says of itself the engine sees keyed hashes, the same for the same words, and nothing where nothing is known; no word of it is in the database.
+func TestGuiseIsHashed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		engine := &scorer{}
+		p := setup(t, db, func(d *ping.Deps) { d.Fraud = engine })
+		look := func(agent, device string) fraud.Event {
+			c := desk
+			c.Agent, c.Device = agent, device
+			p.look(c, unknownNumber(len(engine.events)), "")
+			return engine.events[len(engine.events)-1]
+		}
+		none, one, same := look("", ""), look("Odd-Agent/7", "Odd-Agent/7 fr"), look("Odd-Agent/7", "Odd-Agent/7 fr")
+		other, unnamed := look("Odd-Agent/7", "Odd-Agent/7 de"), look("", "odd-fr")
+		check.Equal(t, "nothing known", []fraud.Hash{none.Agent, none.Device}, make([]fraud.Hash, 2))
+		check.Equal(t, "the same", []fraud.Hash{same.Agent, same.Device}, []fraud.Hash{one.Agent, one.Device})
+		check.Equal(t, "another device of the same name", []bool{other.Agent == one.Agent, other.Device == one.Device}, []bool{true, false})
+		check.Equal(t, "one without a name", []bool{unnamed.Agent == fraud.Hash{}, unnamed.Agent == one.Agent, unnamed.Device == fraud.Hash{}}, make([]bool, 3))
+		check.Equal(t, "a plain hash", one.Agent == fraud.HashOf("Odd-Agent/7") || one.Agent == one.Device, false)
+		check.OK(t, db.Snapshot(t.Context(), func(ctx context.Context, q storage.Queryer) error {
+			tables, err := storage.Tables(ctx, q)
+			check.OK(t, err)
+			for _, table := range tables {
+				check.OK(t, table.Each(ctx, q, func(row []any) error {
+					for _, value := range row {
+						if strings.Contains(fmt.Sprintf("%s", value), "Odd-Agent") {
+							t.Errorf("%s has %v", table.Name, value)
+						}
+					}
+					return nil
+				}))
+			}
+			return nil
+		}))
+	})
+}
+
 // Scores and events beside an invalid answer hold nothing that tells whether there is such
 // a card; what operators see of the check does.
 func TestTellingScores(t *testing.T) {

@@ -22,6 +22,8 @@ const (
 	purposeHundred = "ping.hundred"
 	purposeRange   = "ping.range"
 	purposeNetwork = "ping.network"
+	purposeAgent   = "ping.agent"
+	purposeDevice  = "ping.device"
 )
 
 // attempt is one check while it is made.
@@ -176,6 +178,10 @@ func (s *Service) score(a *attempt) fraud.Score {
 	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Public: c.public(),
 		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
 		Block: around(purposeBlock, near.block), Hundred: around(purposeHundred, near.hundred), Range: around(purposeRange, near.span)}
+	if c.Device != "" {
+		a.event.Agent = fraud.Hash(s.Vault.Hash(purposeAgent, string(c.Realm)+"/"+c.Agent))
+		a.event.Device = fraud.Hash(s.Vault.Hash(purposeDevice, string(c.Realm)+"/"+c.Device))
+	}
 	return s.Fraud.Score(a.event)
 }
 

@@ -36,6 +36,10 @@ type Caller struct {
 	// none of them sees a card without its PIN.
 	Credential string
 	Address    netip.Addr
+	// Agent is what the caller's program calls itself, its user agent, and Device all that
+	// it says of itself; without a Device neither is known. They are counted and not
+	// believed, and all that is kept of them is keyed hashes.
+	Agent, Device string
 }
 
 // public says whether anybody could be asking.

@@ -16,8 +16,10 @@ func invalid(field, format string, args ...any) error {
 // check is what a request asks for. It judges what every request must have, a part of
 // a batch too; whether the number can be the network's is for the product to say.
 func (in *checkRequest) check(c *call) (ping.Check, error) {
+	agent, device := wire.Guise(c.Request.Header)
 	check := ping.Check{
-		Caller:  ping.Caller{Book: c.Principal.Book, Realm: c.Principal.Realm, Credential: c.Principal.Credential, Address: c.From},
+		Caller: ping.Caller{Book: c.Principal.Book, Realm: c.Principal.Realm, Credential: c.Principal.Credential, Address: c.From, Agent: agent,
+			Device: device},
 		Network: in.Network, Number: in.CardNumber, PIN: in.PIN,
 	}
 	switch {

@@ -2,13 +2,19 @@ package cardping
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ping"
 )
@@ -43,6 +49,25 @@ func TestResult(t *testing.T) {
 		if !json.Valid(got) {
 			t.Errorf("%s is no JSON", got)
 		}
+	}
+}
+
+// A check says who asks, from where and with what program.
+func TestCaller(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/v1/cards/ping", nil)
+	r.Header.Set("User-Agent", "till/3")
+	r.Header.Set("Accept-Language", "fr")
+	from := netip.MustParseAddr("192.0.2.7")
+	c := &call{Request: r, From: from, Principal: account.Principal{Book: "bk_1", Realm: realm.Live, Credential: "key_1"}}
+	in := checkRequest{CardNumber: pan.NewSecret("6006"), Network: "visa_gift"}
+	got, err := in.check(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, device := wire.Guise(r.Header)
+	want := ping.Caller{Book: "bk_1", Realm: realm.Live, Credential: "key_1", Address: from, Agent: "till/3", Device: device}
+	if got.Caller != want {
+		t.Errorf("%+v, want %+v", got.Caller, want)
 	}
 }
 

@@ -136,6 +136,28 @@ func AddressSubject(from netip.Addr) string {
 	return from.String()
 }
 
+// told are the headers by which browsers and programs differ that call themselves the same.
+var told = [...]string{"Accept", "Accept-Encoding", "Accept-Language", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform"}
+
+// maxTold bounds how much of a header is looked at, in bytes.
+const maxTold = 512
+
+// Guise returns what whoever makes a request says of itself: its user agent, which may be
+// empty, and all that tells it from others of the same name, which is not. Anybody can say
+// anything.
+func Guise(h http.Header) (agent, device string) {
+	first := func(name string) string {
+		text := h.Get(name)
+		return text[:min(len(text), maxTold)]
+	}
+	agent = first("User-Agent")
+	all := []byte(agent)
+	for _, name := range told {
+		all = append(append(all, 0), first(name)...) // no header has a zero
+	}
+	return agent, string(all)
+}
+
 // maxForwarded bounds how many entries of X-Forwarded-For are read, from the right.
 const maxForwarded = 16
 

@@ -119,6 +119,34 @@ func TestAddressSubject(t *testing.T) {
 	}
 }
 
+// What a request says of itself tells programs apart by their user agent and, of one user agent, by the rest; it is bounded, and never nothing.
+func TestGuise(t *testing.T) {
+	guise := func(headers ...string) [2]string {
+		h := http.Header{}
+		for i := 0; i < len(headers); i += 2 {
+			h.Set(headers[i], headers[i+1])
+		}
+		agent, device := Guise(h)
+		return [2]string{agent, device}
+	}
+	plain := guise("User-Agent", "curl/8")
+	for name, other := range map[string][2]string{"language": guise("User-Agent", "curl/8", "Accept-Language", "fr"), "type": guise("User-Agent", "curl/8", "Accept", "fr"),
+		"platform": guise("User-Agent", "curl/8", "Sec-CH-UA-Platform", "x")} {
+		if other[0] != "curl/8" || other[1] == plain[1] {
+			t.Errorf("another %s: %q", name, other)
+		}
+	}
+	if same := guise("User-Agent", "curl/8", "X-Request-Id", "7", "Cookie", "a=b"); same != plain {
+		t.Errorf("of no importance: %q, want %q", same, plain)
+	}
+	if none := guise(); none[0] != "" || none[1] == "" {
+		t.Errorf("nothing is %q", none)
+	}
+	if long := guise("User-Agent", strings.Repeat("a", 1<<20), "Accept", strings.Repeat("b", 1<<20)); len(long[0]) > 512 || len(long[1]) > 7*520 {
+		t.Errorf("%d and %d bytes", len(long[0]), len(long[1]))
+	}
+}
+
 // The order of phases decides which of several faults shows.
 func TestOrder(t *testing.T) {
 	everythingWrong := func(order []Phase) *httptest.ResponseRecorder {

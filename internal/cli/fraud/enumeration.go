@@ -114,6 +114,9 @@ func enumerationListing(results []train.Enumeration) shell.Listing {
 		}
 		row(string(f.Family), kind, func(e *train.Enumeration) float64 { return e.Families[i].Recall })
 	}
+	for i, d := range results[0].Dresses {
+		row(string(d.Dress), "recall, dressed", func(e *train.Enumeration) float64 { return e.Dresses[i].Recall })
+	}
 	for i, g := range results[0].Groups {
 		row(string(g.Group), "false positives", func(e *train.Enumeration) float64 { return e.Groups[i].Cost })
 	}

@@ -17,6 +17,9 @@ type Rarity struct {
 	Marks []Mark
 }
 
+// said are whose numbers are by what callers say of themselves.
+var said = []string{sense.Device, sense.Agent}
+
 // Mark is the tail of one column.
 type Mark struct {
 	Column int
@@ -25,12 +28,14 @@ type Mark struct {
 	At    [len(tails)]float32
 }
 
-// Rare learns from honest events of a kind, column by column; of some columns only.
+// Rare learns from honest events of a kind, column by column; of some columns only. What
+// callers say of themselves is left out: most share it with many, and one that nobody
+// shares is a newcomer's as often as an attacker's.
 func Rare(kind fraud.Kind, columns [][]float32, honest []int, use func(*sense.Column) bool) Rarity {
 	var r Rarity
 	groups := map[string]int{}
 	for i, c := range sense.Columns(kind) {
-		if c.Rising == 0 || !use(&c) {
+		if c.Rising == 0 || !use(&c) || slices.Contains(said, c.Of) {
 			continue
 		}
 		if _, known := groups[c.Of]; !known {

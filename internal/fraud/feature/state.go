@@ -164,15 +164,19 @@ func (s *State) seeTrack(w *writer, role Role) {
 	shard := table.Open(k)
 	defer shard.Close()
 	t := table.Touch(shard, keep.Touch{Key: k, Now: second(w.at), Heat: seeHeat})
-	w.track(role, t)
-	t.see(w.at, logAmount(w.event.Amount), w.partner(role))
+	f := fadesOver(w.at - t.last)
+	w.track(role, t, &f)
+	t.see(w.at, &f, logAmount(w.event.Amount), w.partner(role))
 }
+
+// whoAsks are the roles of those who ask for cards.
+var whoAsks = [Roles]bool{Address: true, Net: true, Operator: true, Device: true, Agent: true, Caller: true}
 
 // partner is whose distinct keys are counted for a role. Those who ask for cards are
 // counted the ranges of numbers that these are from, where they are known: who has a few
 // cards has them from as many ranges, and who mistypes one stays near it.
 func (w *writer) partner(role Role) Key {
-	if role == Address || role == Net || role == Operator || role == Caller {
+	if whoAsks[role] {
 		if k := w.event.Keys[Range]; k != 0 {
 			return k
 		}

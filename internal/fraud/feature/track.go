@@ -25,16 +25,16 @@ type track struct {
 // memory is the weight of the newest in means that fade by number.
 const memory = 1.0 / 32
 
-// see counts an event. partner is whose distinct ones are counted.
-func (t *track) see(at seconds, amount float32, partner Key) {
-	f := fadesOver(at - t.last)
+// see counts an event. f is the fading since the newest before, partner is whose distinct
+// ones are counted.
+func (t *track) see(at seconds, f *fades, amount float32, partner Key) {
 	if t.last != 0 && at > t.last {
 		g := float32(math.Log2(1 + float64(at-t.last)))
 		d := g - t.gap
 		t.gap += d * memory
 		t.gapVar += (d*d - t.gapVar) * memory
 	}
-	t.fadeAll(&f)
+	t.fadeAll(f)
 	t.last = max(t.last, at)
 	t.events.add(1)
 	if partner != 0 {

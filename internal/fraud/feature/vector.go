@@ -135,9 +135,9 @@ const (
 	per30   = 4
 )
 
-// track writes what is known of one key, before the event is counted.
-func (w *writer) track(role Role, t *track) {
-	f := fadesOver(w.at - t.last)
+// track writes what is known of one key, before the event is counted. f is the fading
+// since its newest event.
+func (w *writer) track(role Role, t *track, f *fades) {
 	for i := range t.events {
 		w.put(role, "events", halfNames[i], t.events[i]*f[i])
 	}
@@ -157,7 +157,7 @@ func (w *writer) track(role Role, t *track) {
 	w.put(role, "since", "", since)
 	w.put(role, "gap", "", t.gap)
 	w.put(role, "gap_spread", "", float32(math.Sqrt(float64(t.gapVar))))
-	w.labels(role, t, &f)
+	w.labels(role, t, f)
 	z := unknown
 	if a := logAmount(w.event.Amount); a > 0 && t.amounts > 0 {
 		spread := math.Sqrt(float64(max(t.amountSq-t.amount*t.amount, 0))) + 0.3
@@ -178,7 +178,9 @@ func (w *writer) labels(role Role, t *track, f *fades) {
 	}
 }
 
-func (w *writer) noTrack(role Role) { w.blank(trackWidth, func() { w.track(role, &track{}) }) }
+func (w *writer) noTrack(role Role) {
+	w.blank(trackWidth, func() { w.track(role, &track{}, &fades{}) })
+}
 
 // ColumnRoles returns, by number, whose it is: unknown for events without a key of that
 // role. Roles stands for the event itself.

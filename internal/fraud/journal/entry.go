@@ -72,7 +72,7 @@ func (e *Entry) Append(to []byte) []byte {
 	if e.Kind == Labelled {
 		to = binary.LittleEndian.AppendUint64(to, uint64(e.Label.At.UnixMicro()))
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device} {
+	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device, &event.Agent} {
 		to = append(to, h[:8]...)
 	}
 	to = binary.LittleEndian.AppendUint64(to, uint64(event.Amount.Minor))
@@ -134,7 +134,7 @@ func Read(from []byte) (Entry, []byte, error) {
 	if e.Kind == Labelled {
 		e.Label.At = r.time()
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device} {
+	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device, &event.Agent} {
 		copy(h[:], r.take(8))
 	}
 	event.Amount.Minor = int64(r.number())

@@ -114,7 +114,8 @@ func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score)
 	score := rules
 	score.Model = m.Info.Name
 	if says >= quietBelow && says > rules.Hundredths {
-		score.Signals = j.explain(&m.Full, row, rules.Signals, says-rules.Hundredths)
+		signals := append(make([]fraud.Signal, 0, len(rules.Signals)+estimator.Top), rules.Signals...)
+		score.Signals = j.explain(&m.Full, row, signals, says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
 	return score, says
@@ -128,18 +129,22 @@ func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (
 	if low > says {
 		part, says = &m.Quiet, low
 	}
-	score, quiet := rules, rules.Uniform()
+	score := rules
 	score.Model = m.Info.Name
 	if says < quietBelow {
 		return score, says
 	}
+	quiet := rules.Uniform()
+	room := make([]fraud.Signal, 0, 2*(len(rules.Signals)+estimator.Top)) // for what is told, and for all
 	if low >= quietBelow && low > quiet.Hundredths {
-		quiet.Signals = j.explain(&m.Quiet, row, quiet.Signals, low-quiet.Hundredths)
+		most := len(quiet.Signals) + estimator.Top
+		quiet.Signals = j.explain(&m.Quiet, row, append(room[:0:most], quiet.Signals...), low-quiet.Hundredths)
 		quiet.Hundredths = sum(quiet.Signals)
+		room = room[most:most]
 	}
 	score.Told = &fraud.Told{Hundredths: quiet.Hundredths, Signals: quiet.Signals}
 	if says > rules.Hundredths {
-		score.Signals = j.explain(part, row, rules.Signals, says-rules.Hundredths)
+		score.Signals = j.explain(part, row, append(room, rules.Signals...), says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
 	return score, says
@@ -153,11 +158,11 @@ func sum(signals []fraud.Signal) int {
 	return min(n, mostHundredths)
 }
 
-// explain spreads points over a model's reasons, and returns them among what the rules
-// say: a signal that both have is there once, with the points of both.
-func (j *Judge) explain(p *estimator.Part, row *sense.Row, rules []fraud.Signal, points int) []fraud.Signal {
+// explain spreads points over a model's reasons, and puts them among the signals of the
+// rules, which have room for them: a signal that both have is there once, with the points
+// of both.
+func (j *Judge) explain(p *estimator.Part, row *sense.Row, signals []fraud.Signal, points int) []fraud.Signal {
 	reasons, columns := p.Explain(row), j.seats(p.Kind).columns
-	signals := append(make([]fraud.Signal, 0, len(rules)+estimator.Top), rules...)
 	all := 0.0
 	for _, r := range reasons.List[:reasons.N] {
 		all += r.Share

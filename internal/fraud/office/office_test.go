@@ -66,7 +66,7 @@ func number(n int) (h fraud.Hash) {
 func ask(i int, address string) fraud.Event {
 	return fraud.Event{Kind: fraud.Ping, At: noon.Add(time.Duration(i) * time.Second), Realm: realm.Live, Book: "bk_1", Caller: "key_1", Network: "scrip",
 		Address: netip.MustParseAddr(address), Card: number(i), Before: number(i - 1), After: number(i + 1), Block: number(i/10 + 1e6), Hundred: number(i/100 + 2e6),
-		Range: number(i/5000 + 3e6)}
+		Range: number(i/5000 + 3e6), Device: number(i%6 + 4e6), Agent: number(i%4 + 5e6)}
 }
 
 func pay(i int) fraud.Event {
@@ -202,7 +202,7 @@ func TestDecisions(t *testing.T) {
 		d, err := one.Find(t.Context(), office.DecisionID(score.Decision))
 		check(t, err)
 		if diff := cmp.Diff(score.Signals, d.Score.Signals); diff != "" || d.Score.Hundredths != score.Hundredths || d.Rules < 0 || d.Model < 0 || d.Shadow != -1 ||
-			d.Event.Address != netip.MustParseAddr("192.0.2.7") || d.Event.Card != number(30) || !d.At.Equal(noon.Add(30*time.Second)) {
+			d.Event.Address != netip.MustParseAddr("192.0.2.7") || d.Event.Card != number(30) || d.Event.Device != number(4e6) || d.Event.Agent != number(5e6+2) || !d.At.Equal(noon.Add(30*time.Second)) {
 			t.Errorf("%+v\n%s", d, diff)
 		}
 		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, From: 50, Limit: 5})

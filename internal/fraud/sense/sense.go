@@ -55,7 +55,8 @@ type scratch struct {
 }
 
 // roles are those that balance checks have.
-var roles = [...]feature.Role{feature.Card, feature.Ten, feature.Hundred, feature.Range, feature.Address, feature.Net, feature.Operator, feature.Caller}
+var roles = [...]feature.Role{feature.Card, feature.Ten, feature.Hundred, feature.Range, feature.Address, feature.Net, feature.Operator, feature.Caller,
+	feature.Device, feature.Agent}
 
 // New returns a sense that has seen nothing.
 func New(c Config) *Sense {
@@ -133,9 +134,16 @@ type place struct {
 	column Column
 }
 
+// Device and Agent are what numbers by what callers say of themselves are of.
+const (
+	Device = "device"
+	Agent  = "user agent"
+)
+
 // roleNames are whose events a role counts, for those who read.
 var roleNames = map[feature.Role]string{feature.Card: "card", feature.Ten: "ten numbers", feature.Hundred: "hundred numbers", feature.Range: "range of numbers",
-	feature.Address: "address", feature.Net: "network", feature.Operator: "operator of networks", feature.Caller: "credential"}
+	feature.Address: "address", feature.Net: "network", feature.Operator: "operator of networks", feature.Caller: "credential",
+	feature.Device: Device, feature.Agent: Agent}
 
 // told are the words for numbers of parties; numbers of cards and of numbers around them
 // are told under one word each.
@@ -262,9 +270,19 @@ func fadingEvent(event *fraud.Event) feature.Event {
 	from := event.Address.Unmap().WithZone("")
 	e.Keys[feature.Card], e.Keys[feature.Ten] = hashed(&event.Card), hashed(&event.Block)
 	e.Keys[feature.Hundred], e.Keys[feature.Range] = hashed(&event.Hundred), hashed(&event.Range)
-	e.Keys[feature.Caller] = callerKey(event)
+	e.Keys[feature.Caller], e.Keys[feature.Agent] = callerKey(event), hashed(&event.Agent)
+	e.Keys[feature.Device] = within(hashed(&event.Device), e.Keys[feature.Caller])
 	e.Keys[feature.Address], e.Keys[feature.Net], e.Keys[feature.Operator] = networkKey(from, 32, 64), networkKey(from, 24, 48), networkKey(from, 16, 32)
 	return e
+}
+
+// within is the key of a device among those of one credential: many people have the same
+// browser, and where they come from tells more of them than what all of them do.
+func within(device, caller feature.Key) feature.Key {
+	if device == 0 {
+		return 0
+	}
+	return max(1, device^caller*0x9e3779b97f4a7c15)
 }
 
 func hashed(h *fraud.Hash) feature.Key { return feature.Key(binary.BigEndian.Uint64(h[:])) }

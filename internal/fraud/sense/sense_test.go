@@ -26,7 +26,8 @@ func number(n int) (h fraud.Hash) {
 func ask(i int) fraud.Event {
 	return fraud.Event{Kind: fraud.Ping, At: noon.Add(time.Duration(i) * time.Second), Realm: realm.Live, Book: "bk_1", Caller: fmt.Sprint("key_", i%7),
 		Address: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), Card: number(i), Before: number(i - 1), After: number(i + 1), Block: number(i/10 + 1e7),
-		Hundred: number(i/100 + 2e7), Range: number(i/5000 + 3e7)}
+		Hundred: number(i/100 + 2e7), Range: number(i/5000 + 3e7),
+		Device: number(i%11 + 4e7), Agent: number(i%5 + 5e7)}
 }
 
 func newSense() *sense.Sense {
@@ -140,10 +141,42 @@ func TestColumns(t *testing.T) {
 		keys[c.Key()] = true
 	}
 	for _, want := range []string{"address.missed_1h", "credential.missed_share_1d", "card.asked_1h", "neighbourhood.missed_1d", "credential.fading_events_1h", "range_of_numbers.fading_miss_share_30d",
-		"operator_of_networks.surge_1h", "address.miss_rise_1h"} {
+		"operator_of_networks.surge_1h", "address.miss_rise_1h", "user_agent.fading_miss_share_1d", "device.surge_1h"} {
 		if !keys[want] {
 			t.Errorf("there is no %s", want)
 		}
+	}
+}
+
+// A device is one of its credential: the same browser behind another key is another one. A user agent is one and the same everywhere, and who has neither has no numbers of them.
+func TestDevices(t *testing.T) {
+	s := newSense()
+	var row sense.Row
+	asks := func(key string, device, agent fraud.Hash) (devices, agents float32) {
+		e := ask(900)
+		e.Caller, e.Device, e.Agent = key, device, agent
+		s.See(&e, &row)
+		for i, c := range sense.Columns(fraud.Ping) {
+			switch c.Key() {
+			case "device.fading_events_1h":
+				devices = row[i]
+			case "user_agent.fading_events_1h":
+				agents = row[i]
+			}
+		}
+		return devices, agents
+	}
+	for i, c := range []struct {
+		key             string
+		device, agent   int
+		devices, agents float32
+	}{{"key_1", 1, 1, 0, 0}, {"key_1", 1, 1, 1, 1}, {"key_2", 1, 1, 0, 2}, {"key_2", 2, 1, 0, 3}, {"key_2", 1, 2, 1, 0}} {
+		if devices, agents := asks(c.key, number(c.device), number(c.agent)); devices != c.devices || agents != c.agents {
+			t.Errorf("ask %d: %v of the device and %v of the agent, want %v and %v", i, devices, agents, c.devices, c.agents)
+		}
+	}
+	if devices, agents := asks("key_1", fraud.Hash{}, fraud.Hash{}); devices == devices || agents == agents {
+		t.Errorf("of nothing: %v and %v", devices, agents)
 	}
 }
 

@@ -46,6 +46,7 @@ type campaign struct {
 	asks  int
 	from  func(i int) netip.Addr
 	next  func(i int) (serial uint64, pin bool)
+	as    disguise
 	// hours: from nine to six alone, with breaks.
 	hours bool
 }
@@ -56,9 +57,11 @@ func (g *maker) attack(f Family) {
 	room := float64(g.config.Days-g.config.Warmup) * day
 	c := campaign{who: g.intruder(f), at: float64(g.config.Warmup)*day + d.Between(0, room*0.8), next: g.targets(f)}
 	g.pace(f, &c)
+	c.as = g.disguise(f, &g.stream.Actors[c.who])
 	for i := range c.asks {
 		serial, pin := c.next(i)
-		g.ask(c.who, try{at: c.at, serial: serial, pin: pin, from: c.from(i)})
+		from := c.from(i)
+		g.ask(c.who, try{at: c.at, serial: serial, pin: pin, from: from, as: c.as(c.at, from)})
 		c.at += d.Pause(c.every)
 		if c.hours {
 			c.at = g.working(c.at)
@@ -77,7 +80,7 @@ func (g *maker) intruder(f Family) int32 {
 	a.Family = f
 	if g.draw.Chance(0.3) { // a customer of an honest book lost its key
 		honest := g.stream.Actors[g.draw.Int(3)]
-		a.book, a.caller = honest.book, honest.caller
+		a.book, a.caller, a.as, a.stolen = honest.book, honest.caller, honest.as, true
 	}
 	return g.actor(a)
 }

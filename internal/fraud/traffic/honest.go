@@ -84,7 +84,13 @@ type desk struct {
 }
 
 func (g *maker) desk(group Group, i int, k desk) {
-	who := g.actor(g.own(group))
+	a, w := g.own(group), g.wardrobe
+	a.as = w.library()
+	looks := []guise{a.as}
+	if group == SupportDesk && i%2 == 1 { // who looks cards up in a browser
+		looks = []guise{w.browser(0, 0), w.browser(0, 0), w.browser(0, 0)}
+	}
+	who := g.actor(a)
 	var from []netip.Addr
 	for range k.addresses {
 		from = append(from, g.office())
@@ -94,7 +100,7 @@ func (g *maker) desk(group Group, i int, k desk) {
 	for d := range g.config.Days {
 		end := (float64(d)*24 + open + hours) * hour
 		for at := (float64(d)*24+open)*hour + g.draw.Pause(every); at < end; at += g.draw.Pause(every) {
-			at = g.lookUp(who, try{at: at, serial: g.city.one(), from: from[g.draw.Int(len(from))]}, k.mistyped, k.wrongPIN)
+			at = g.lookUp(who, try{at: at, serial: g.city.one(), from: from[g.draw.Int(len(from))], as: looks[w.draw.Int(len(looks))]}, k.mistyped, k.wrongPIN)
 		}
 	}
 }
@@ -125,6 +131,7 @@ func (g *maker) lookUp(who int32, t try, mistyped, wrongPIN float64) float64 {
 // gateway is a shop whose till asks for its customers' cards.
 func (g *maker) gateway(i int) {
 	who, from := g.actor(g.own(Gateway)), g.office()
+	as, renewed, renewal := g.wardrobe.library(), g.wardrobe.library(), g.wardrobe.draw.Between(0, float64(4*g.config.Days)*day)
 	regulars := make([]uint64, 200)
 	for k := range regulars {
 		regulars[k] = g.city.one()
@@ -136,7 +143,10 @@ func (g *maker) gateway(i int) {
 		if g.draw.Chance(0.3) {
 			card = regulars[g.draw.Int(len(regulars))]
 		}
-		g.lookUp(who, try{at: at, serial: card, from: from}, 0.1, 0.06)
+		if at > renewal {
+			as = renewed
+		}
+		g.lookUp(who, try{at: at, serial: card, from: from, as: as}, 0.1, 0.06)
 	}
 }
 
@@ -151,7 +161,7 @@ func wakeful(at float64) float64 {
 // bulk is a buyer who checks batches: most fresh, number after number, some bought from
 // others, of which not all are good.
 func (g *maker) bulk(i int) {
-	who, from := g.actor(g.own(BulkBuyer)), g.office()
+	who, from, as := g.actor(g.own(BulkBuyer)), g.office(), g.wardrobe.library()
 	for d := range g.config.Days {
 		if !g.draw.Chance(0.7) {
 			continue
@@ -162,7 +172,7 @@ func (g *maker) bulk(i int) {
 		second := i%3 == 2 // hand
 		first := g.city.batch(max(size, 10))
 		for k := range max(size, 10) {
-			t := try{at: at, serial: first + uint64(k), pin: true, from: from}
+			t := try{at: at, serial: first + uint64(k), pin: true, from: from, as: as}
 			if second {
 				t.serial = g.city.one()
 				t.pin = !g.draw.Chance(0.06)
@@ -183,7 +193,7 @@ const newcomersADay = 30
 // writes a program and asks for the same card again and again.
 func (g *maker) newcomer() {
 	d := g.draw
-	who, from := g.actor(g.own(Newcomer)), g.office()
+	who, from, as := g.actor(g.own(Newcomer)), g.office(), g.wardrobe.library()
 	if d.Chance(0.4) {
 		from = g.household()
 	} else if d.Chance(0.3) {
@@ -191,11 +201,14 @@ func (g *maker) newcomer() {
 	}
 	at, every := d.Between(0, float64(g.config.Days)*day), d.Between(2, 30*minute)
 	same, card := d.Chance(0.4), g.city.one()
+	if g.wardrobe.draw.Chance(0.15) {
+		as = g.wardrobe.browser(at, 0)
+	}
 	for range 1 + d.Int(25) {
 		if !same {
 			card = g.city.one()
 		}
-		at = g.lookUp(who, try{at: at, serial: card, from: from}, 0.08, 0.06) + d.Pause(every)
+		at = g.lookUp(who, try{at: at, serial: card, from: from, as: as}, 0.08, 0.06) + d.Pause(every)
 	}
 }
 
@@ -205,17 +218,20 @@ var portals = [...]float64{600, 400, 300, 200, 150, 100, 80, 60, 40, 30}
 // portal is a public page with its cardholders, some of whom come again.
 func (g *maker) portal(i int) {
 	a := g.own(Cardholder)
-	a.caller, a.public = "portal_"+strconv.Itoa(i), true
+	a.caller, a.public, a.language = "portal_"+strconv.Itoa(i), true, i%3
 	who := g.actor(a)
 	g.entrances = append(g.entrances, who)
 	every := 24 * hour / (g.config.Size * portals[i])
 	end := float64(g.config.Days) * day
 	for at := g.draw.Pause(every); at < end; at += g.draw.Pause(every * wakeful(at)) {
-		from := g.home()
+		from, as := g.home(), g.wardrobe.browser(at, a.language)
+		if g.wardrobe.draw.Chance(0.01) { // who had a program written
+			as = g.wardrobe.library()
+		}
 		for range 1 + g.draw.Poisson(0.25) { // cards in the drawer
 			card, last := g.city.one(), at
 			for range 1 + g.draw.Poisson(0.4) {
-				last = g.lookUp(who, try{at: last, serial: card, from: from}, 0.12, 0.1) + g.draw.Pause([...]float64{60, hour, 2 * day}[g.draw.Int(3)])
+				last = g.lookUp(who, try{at: last, serial: card, from: from, as: as}, 0.12, 0.1) + g.draw.Pause([...]float64{60, hour, 2 * day}[g.draw.Int(3)])
 			}
 		}
 	}

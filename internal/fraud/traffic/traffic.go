@@ -50,11 +50,18 @@ func HeavyGroups() []Group { return []Group{CallCentre, BulkBuyer, Gateway} }
 
 // Actor is who asks.
 type Actor struct {
-	Group  Group
-	Family Family // of an attack
+	Group Group
+	// Family and Dress are an attack's.
+	Family Family
+	Dress  Dress
 	book   ledger.BookID
 	caller string
 	public bool
+	// as is what its program says of itself, where that is always the same; a page has
+	// visitors, most of whom speak its language.
+	as       guise
+	language int
+	stolen   bool // its key
 }
 
 // Ask is one balance check with what nobody knows when it is made.
@@ -65,6 +72,7 @@ type Ask struct {
 	PIN    bool // right, if there is such a card
 	serial uint64
 	from   netip.Addr
+	as     guise
 }
 
 // Stream is asks in the order of time.
@@ -86,7 +94,8 @@ func (s *Stream) Event(i int) (fraud.Event, fraud.Outcome) {
 	n := ask.serial
 	e := fraud.Event{Kind: fraud.Ping, At: time.UnixMicro(ask.At), Realm: realm.Live, Book: who.book, Caller: who.caller, Public: who.public,
 		Address: ask.from, Network: "scrip", Card: hash('n', n), Before: hash('n', n-1), After: hash('n', n+1),
-		Block: hash('t', n/10), Hundred: hash('h', n/100), Range: hash('r', n/5000)}
+		Block: hash('t', n/10), Hundred: hash('h', n/100), Range: hash('r', n/5000),
+		Agent: hash('a', uint64(ask.as.agent)), Device: hash('d', uint64(ask.as.device))}
 	return e, fraud.Outcome{Found: ask.Exists && ask.PIN, WrongPIN: ask.Exists && !ask.PIN}
 }
 
@@ -117,7 +126,8 @@ const (
 // Generate makes a stream.
 func Generate(c Config) *Stream {
 	d := draw.New(c.Seed)
-	g := &maker{draw: d, city: newCity(d), stream: &Stream{}, config: c}
+	g := &maker{draw: d, city: newCity(d), stream: &Stream{}, config: c, wardrobe: &wardrobe{draw: draw.New(c.Seed + dressed)}}
+	g.wardrobe.rollout = g.wardrobe.draw.Between(-spreading, float64(c.Days)*day)
 	g.honest()
 	for _, family := range c.Families {
 		for range c.Campaigns {
@@ -129,12 +139,16 @@ func Generate(c Config) *Stream {
 	return s
 }
 
+// dressed tells the numbers that guises are drawn by from those of the same seed.
+const dressed = 1 << 40
+
 // maker makes a stream.
 type maker struct {
-	draw   *draw.Source
-	city   *city
-	stream *Stream
-	config Config
+	draw     *draw.Source
+	city     *city
+	stream   *Stream
+	config   Config
+	wardrobe *wardrobe
 	// entrances are the callers through which anybody can ask: portals.
 	entrances []int32
 	// made counts what must differ from one to the next.
@@ -147,12 +161,14 @@ func (g *maker) actor(a Actor) int32 {
 	return int32(len(g.stream.Actors) - 1)
 }
 
-// try is one ask to be: when in seconds since the start, for which number, from where.
+// try is one ask to be: when in seconds since the start, for which number, from where, and
+// as what.
 type try struct {
 	at     float64
 	serial uint64
 	pin    bool
 	from   netip.Addr
+	as     guise
 }
 
 func (g *maker) ask(who int32, t try) {
@@ -160,5 +176,5 @@ func (g *maker) ask(who int32, t try) {
 		return
 	}
 	g.stream.Asks = append(g.stream.Asks, Ask{At: start + int64(t.at*1e6), Actor: who, Exists: g.city.exists(t.serial), PIN: t.pin,
-		serial: t.serial, from: t.from})
+		serial: t.serial, from: t.from, as: t.as})
 }

@@ -1,11 +1,13 @@
 package traffic_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/traffic"
 )
 
@@ -48,6 +50,53 @@ func TestGenerate(t *testing.T) {
 		if families[f] < 20 {
 			t.Errorf("%d asks of %s", families[f], f)
 		}
+	}
+}
+
+// No user agent gives an attack away: nearly all that attacks come with are honest callers' too, some honest ones were never seen before, and every way to dress is there; those that are kept out come with families that are kept out alone.
+func TestGuises(t *testing.T) {
+	s := traffic.Generate(traffic.Config{Seed: 3, Days: 7, Warmup: 1, Families: all(), Campaigns: 4, Size: 1})
+	honest, attacks := map[fraud.Hash]int{}, map[fraud.Hash]int{}
+	dresses := map[traffic.Dress]int{}
+	visits, unknown, tries := 0, 0, 0
+	for i := range s.Asks {
+		e, _ := s.Event(i)
+		who := &s.Actors[s.Asks[i].Actor]
+		if s.Attack(i) {
+			attacks[e.Agent]++
+			dresses[who.Dress]++
+			tries++
+			if kept := who.Dress == traffic.Costumes || who.Dress == traffic.Drifting; kept && slices.Contains(traffic.Known(), who.Family) {
+				t.Fatalf("%s as %s", who.Family, who.Dress)
+			}
+			continue
+		}
+		if e.Public {
+			visits++
+			if honest[e.Agent]+attacks[e.Agent] == 0 {
+				unknown++
+			}
+		}
+		if honest[e.Agent]++; who.Dress != "" {
+			t.Fatalf("%s as %s", who.Group, who.Dress)
+		}
+	}
+	for _, d := range traffic.Dresses() {
+		if dresses[d] < tries/50 {
+			t.Errorf("%d of %d asks as %s", dresses[d], tries, d)
+		}
+	}
+	shared, telling := 0, 0 // of agents that honest callers have, and that hardly any has
+	for agent, n := range attacks {
+		if honest[agent] > 0 {
+			shared += n
+		}
+		if n > 9*honest[agent] {
+			telling += n
+		}
+	}
+	if shared < tries*85/100 || telling > tries*20/100 || unknown < visits/100 {
+		t.Errorf("of %d attacks' asks %d with honest agents, %d with others; of %d visits %d with a new one", tries, shared, telling, visits, unknown)
 	}
 }
 

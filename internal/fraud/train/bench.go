@@ -34,11 +34,19 @@ type GroupResult struct {
 	Cost  float64
 }
 
+// DressResult is what was found of the attacks that say one thing of themselves.
+type DressResult struct {
+	Dress  traffic.Dress
+	Asks   int
+	Recall float64
+}
+
 // Enumeration is what scores make of a stream with attacks.
 type Enumeration struct {
 	Name      string
 	Threshold float64
 	Families  []FamilyResult
+	Dresses   []DressResult
 	Groups    []GroupResult
 	// Known and Unseen are the mean recalls of the families of each kind, Revealed the
 	// share of cards that attackers asked for and were told of.
@@ -51,7 +59,7 @@ type Enumeration struct {
 // says what it finds.
 func measure(name string, s *traffic.Stream, scores []float64) Enumeration {
 	e := Enumeration{Name: name, Threshold: threshold(s, scores)}
-	groups, families := map[traffic.Group]*tally{}, map[traffic.Family]*tally{}
+	groups, families, dresses := map[traffic.Group]*tally{}, map[traffic.Family]*tally{}, map[traffic.Dress]*tally{}
 	revealed, wanted := map[uint64]bool{}, map[uint64]bool{}
 	for i := range s.Asks {
 		who, flagged := &s.Actors[s.Asks[i].Actor], scores[i] >= e.Threshold
@@ -62,6 +70,7 @@ func measure(name string, s *traffic.Stream, scores []float64) Enumeration {
 		}
 		e.Attacks++
 		of(families, who.Family).add(flagged)
+		of(dresses, who.Dress).add(flagged)
 		if s.Asks[i].Exists && s.Asks[i].PIN {
 			wanted[s.Card(i)] = true
 			revealed[s.Card(i)] = revealed[s.Card(i)] || !flagged
@@ -74,6 +83,11 @@ func measure(name string, s *traffic.Stream, scores []float64) Enumeration {
 	}
 	e.Known = e.families(families, traffic.Known(), false)
 	e.Unseen = e.families(families, traffic.Unseen(), true)
+	for _, d := range traffic.Dresses() {
+		if t := dresses[d]; t != nil {
+			e.Dresses = append(e.Dresses, DressResult{d, t.all, t.share()})
+		}
+	}
 	for _, g := range append(traffic.HeavyGroups(), traffic.SupportDesk, traffic.Cardholder, traffic.Newcomer) {
 		if t := groups[g]; t != nil {
 			e.Groups = append(e.Groups, GroupResult{g, t.all, t.share()})
@@ -195,7 +209,7 @@ func (s *seen) ruleScores() []float64 {
 // meanOf is the mean of measures of the same families and groups; counts add up.
 func meanOf(all []Enumeration) Enumeration {
 	n := float64(len(all))
-	m := Enumeration{Name: all[0].Name, Families: slices.Clone(all[0].Families), Groups: slices.Clone(all[0].Groups)}
+	m := Enumeration{Name: all[0].Name, Families: slices.Clone(all[0].Families), Groups: slices.Clone(all[0].Groups), Dresses: dressesOf(all)}
 	for i := range m.Families {
 		m.Families[i].Asks, m.Families[i].Recall = 0, 0
 	}
@@ -219,6 +233,27 @@ func meanOf(all []Enumeration) Enumeration {
 		}
 	}
 	return m
+}
+
+// dressesOf is what was found of each dress in all: some streams have few attacks of one,
+// and each ask counts alike.
+func dressesOf(all []Enumeration) (found []DressResult) {
+	for _, dress := range traffic.Dresses() {
+		r := DressResult{Dress: dress}
+		for _, e := range all {
+			for _, d := range e.Dresses {
+				if d.Dress == dress {
+					r.Recall += d.Recall * float64(d.Asks)
+					r.Asks += d.Asks
+				}
+			}
+		}
+		if r.Asks > 0 {
+			r.Recall /= float64(r.Asks)
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 func probability(logOdds float64) float64 { return 1 / (1 + math.Exp(-logOdds)) }

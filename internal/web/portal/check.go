@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -180,8 +181,9 @@ func (s *Site) ping(ctx context.Context, v *visit, q inquiry) error {
 		return err
 	}
 	p := v.Portal
+	agent, device := wire.Guise(v.request.Header)
 	result, err := s.Checker.Ping(ctx, ping.Check{
-		Caller:  ping.Caller{Book: p.Book, Realm: p.Realm, Credential: string(p.ID), Address: v.record.From},
+		Caller:  ping.Caller{Book: p.Book, Realm: p.Realm, Credential: string(p.ID), Address: v.record.From, Agent: agent, Device: device},
 		Network: q.network.ID, Number: q.number, PIN: q.pin, Currency: currencyOf(q.network),
 	})
 	if err != nil {

@@ -111,21 +111,26 @@ func TestKeyIsPIN(t *testing.T) {
 	}
 }
 
-// The check asks as the portal, for the visitor's address, with what was typed.
+// The check asks as the portal, for the visitor's address and browser, with what was typed.
 func TestCaller(t *testing.T) {
 	b := setup(t, patient)
 	b.site.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	r := httptest.NewRequest(http.MethodPost, here, strings.NewReader(card(eur, " 6006-4913 ", " 12 ").Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 	r.Header.Set("X-Forwarded-For", "203.0.113.9")
+	r.Header.Set("User-Agent", "Browser/7")
 	r.RemoteAddr = "192.0.2.1:999"
-	b.send(r, visitAs{})
+	b.send(r, visitAs{accept: "fr"})
 	asked := b.desk.checks()
 	if len(asked) != 1 {
 		t.Fatalf("%d checks", len(asked))
 	}
-	want := ping.Caller{Book: b.book, Realm: realm.Live, Credential: string(b.portal.ID), Address: netip.MustParseAddr("203.0.113.9")}
+	want := ping.Caller{Book: b.book, Realm: realm.Live, Credential: string(b.portal.ID), Address: netip.MustParseAddr("203.0.113.9"), Agent: "Browser/7"}
 	c := asked[0]
+	if !strings.HasPrefix(c.Caller.Device, "Browser/7") || !strings.Contains(c.Caller.Device, "fr") {
+		t.Errorf("the device is %q", c.Caller.Device)
+	}
+	c.Caller.Device = ""
 	if diff := cmp.Diff(want, c.Caller, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
