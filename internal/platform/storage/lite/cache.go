@@ -45,30 +45,29 @@ const (
 var useCaches = sync.OnceValue(func() error {
 	tls := libc.NewTLS()
 	defer tls.Close()
-	methods := engine.Tsqlite3_pcache_methods2{
-		FiVersion:   1,
-		FxInit:      address(func(*libc.TLS, uintptr) int32 { return engine.SQLITE_OK }),
-		FxShutdown:  address(func(*libc.TLS, uintptr) {}),
-		FxCreate:    address(newCache),
-		FxCachesize: address(func(tls *libc.TLS, c uintptr, most int32) { cacheAt(c).resize(tls, int(most)) }),
-		FxPagecount: address(func(_ *libc.TLS, c uintptr) int32 { return int32(cacheAt(c).count) }),
-		FxFetch: address(func(tls *libc.TLS, c uintptr, number uint32, make int32) uintptr {
-			return uintptr(unsafe.Pointer(cacheAt(c).fetch(tls, number, make)))
-		}),
-		FxUnpin:    address(func(tls *libc.TLS, c, p uintptr, discard int32) { cacheAt(c).unpin(tls, pageAt(p), discard != 0) }),
-		FxRekey:    address(func(_ *libc.TLS, c, p uintptr, _, number uint32) { cacheAt(c).renumber(pageAt(p), number) }),
-		FxTruncate: address(func(tls *libc.TLS, c uintptr, from uint32) { cacheAt(c).truncate(tls, from) }),
-		FxDestroy:  address(func(tls *libc.TLS, c uintptr) { cacheAt(c).destroy(tls) }),
-		FxShrink:   address(func(tls *libc.TLS, c uintptr) { cacheAt(c).shrink(tls, 0) }),
-	}
-	copied := libc.Xmalloc(tls, libcSize(int(unsafe.Sizeof(methods))))
-	list := libc.NewVaList(copied)
-	defer libc.Xfree(tls, copied)
+	at := libc.Xmalloc(tls, libcSize(int(unsafe.Sizeof(engine.Tsqlite3_pcache_methods2{}))))
+	list := libc.NewVaList(at)
+	defer libc.Xfree(tls, at)
 	defer libc.Xfree(tls, list)
-	if copied == 0 || list == 0 {
+	if at == 0 || list == 0 {
 		return errMemory
 	}
-	*(*engine.Tsqlite3_pcache_methods2)(memoryAt(copied)) = methods
+	// How it begins and ends stays the engine's: what it allocates beside its pages needs that.
+	if code := engine.Xsqlite3_config(tls, engine.SQLITE_CONFIG_GETPCACHE2, list); code != engine.SQLITE_OK {
+		return &Error{Code: int(code), Text: "get the page cache"}
+	}
+	methods := (*engine.Tsqlite3_pcache_methods2)(memoryAt(at))
+	methods.FxCreate = address(newCache)
+	methods.FxCachesize = address(func(tls *libc.TLS, c uintptr, most int32) { cacheAt(c).resize(tls, int(most)) })
+	methods.FxPagecount = address(func(_ *libc.TLS, c uintptr) int32 { return int32(cacheAt(c).count) })
+	methods.FxFetch = address(func(tls *libc.TLS, c uintptr, number uint32, make int32) uintptr {
+		return uintptr(unsafe.Pointer(cacheAt(c).fetch(tls, number, make)))
+	})
+	methods.FxUnpin = address(func(tls *libc.TLS, c, p uintptr, discard int32) { cacheAt(c).unpin(tls, pageAt(p), discard != 0) })
+	methods.FxRekey = address(func(_ *libc.TLS, c, p uintptr, _, number uint32) { cacheAt(c).renumber(pageAt(p), number) })
+	methods.FxTruncate = address(func(tls *libc.TLS, c uintptr, from uint32) { cacheAt(c).truncate(tls, from) })
+	methods.FxDestroy = address(func(tls *libc.TLS, c uintptr) { cacheAt(c).destroy(tls) })
+	methods.FxShrink = address(func(tls *libc.TLS, c uintptr) { cacheAt(c).shrink(tls, 0) })
 	if code := engine.Xsqlite3_config(tls, engine.SQLITE_CONFIG_PCACHE2, list); code != engine.SQLITE_OK {
 		return &Error{Code: int(code), Text: "set the page cache"}
 	}
