@@ -19,11 +19,14 @@ type cache struct {
 	pageSize, extraSize uintptr
 	most                int // pages to keep, as long as not more are in use
 	count, pinned       int // pages in the table, and those of them that are in use
-	top                 uint32
-	slots               uintptr // a table of *page, by the last bits of their numbers
-	mask                uint32
-	free                *page
-	newest, oldest      *page // of those that nobody uses
+	// No page has a number above top, and none but one that has it a number above next. The
+	// engine swaps two pages by way of a number far beyond the file: without next, each
+	// commit after that would look for pages to remove among all.
+	top, next      uint32
+	slots          uintptr // a table of *page, by the last bits of their numbers
+	mask           uint32
+	free           *page
+	newest, oldest *page // of those that nobody uses
 }
 
 // page is one page of the file. Its first two fields are what the engine knows of it.
@@ -163,7 +166,7 @@ func (c *cache) fetch(tls *libc.TLS, number uint32, make int32) *page {
 	c.link(p)
 	c.count++
 	c.pinned++
-	c.top = max(c.top, number)
+	c.bound(number)
 	return p
 }
 
@@ -244,9 +247,20 @@ func (c *cache) remove(tls *libc.TLS, p *page) {
 
 func (c *cache) renumber(p *page, number uint32) {
 	c.unlink(p)
+	if p.number == c.top {
+		c.top = c.next
+	}
 	p.number = number
 	c.link(p)
-	c.top = max(c.top, number)
+	c.bound(number)
+}
+
+// bound keeps the bounds of numbers when there is a page with this one.
+func (c *cache) bound(number uint32) {
+	if number > c.top {
+		c.top, number = number, c.top
+	}
+	c.next = max(c.next, number)
 }
 
 // truncate removes the pages from a number on, those in use too.
@@ -275,6 +289,7 @@ func (c *cache) truncate(tls *libc.TLS, from uint32) {
 		}
 	}
 	c.top = max(from, 1) - 1
+	c.next = min(c.next, c.top)
 }
 
 // resize sets how many pages are kept.

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
-	"unsafe"
 
 	"modernc.org/libc"
 )
@@ -50,11 +49,13 @@ func (k *known) step(r *rand.Rand) {
 			break
 		}
 	case 17:
-		if p := k.pages[number]; k.inUse[number] && k.pages[number+1000] == nil {
-			k.cache.renumber(p, number+1000)
-			delete(k.pages, number)
-			delete(k.inUse, number)
-			k.pages[number+1000], k.inUse[number+1000] = p, true
+		if k.inUse[number] {
+			k.renumber(number, 1000+uint32(r.IntN(3)))
+		}
+		for far := range uint32(3) { // and back, mostly
+			if k.inUse[1000+far] && r.IntN(3) > 0 {
+				k.renumber(1000+far, number)
+			}
 		}
 	case 18:
 		if r.IntN(20) == 0 {
@@ -68,6 +69,21 @@ func (k *known) step(r *rand.Rand) {
 		}
 	}
 }
+
+// renumber gives a page in use another number, if there is no page with that.
+func (k *known) renumber(from, to uint32) {
+	if k.there()[to] != nil {
+		return
+	}
+	p := k.pages[from]
+	k.cache.renumber(p, to)
+	delete(k.pages, from)
+	delete(k.inUse, from)
+	k.pages[to], k.inUse[to] = p, true
+	*contentOf(p) = byte(to)
+}
+
+func contentOf(p *page) *byte { return (*byte)(memoryAt(p.content)) }
 
 func (k *known) fetch(number uint32, make int32) {
 	k.t.Helper()
@@ -85,11 +101,10 @@ func (k *known) fetch(number uint32, make int32) {
 	case !there && *pointerAt(p.extra) != 0:
 		k.t.Fatalf("page %d is new and does not look so", number)
 	}
-	content := unsafe.Slice((*byte)(memoryAt(p.content)), k.cache.pageSize)
-	if there && (content[0] != byte(number) || content[511] != byte(number)) && number < 1000 {
+	if there && *contentOf(p) != byte(number) {
 		k.t.Fatalf("page %d has another's content", number)
 	}
-	content[0], content[511], *pointerAt(p.extra) = byte(number), byte(number), 1
+	*contentOf(p), *pointerAt(p.extra) = byte(number), 1
 	k.pages[number], k.inUse[number] = p, true
 }
 
@@ -123,6 +138,11 @@ func (k *known) compare() {
 		}
 	}
 	maps.DeleteFunc(k.pages, func(number uint32, _ *page) bool { return there[number] == nil })
+	for number := range there {
+		if number > c.top || number != c.top && number > c.next || c.next > c.top {
+			k.t.Fatalf("page %d is beyond %d and %d", number, c.top, c.next)
+		}
+	}
 	if c.count != len(there) || c.pinned != len(k.inUse) || c.count > max(c.most, c.pinned) {
 		k.t.Fatalf("%d pages are counted and %d in use, want %d and %d, of %d", c.count, c.pinned, len(there), len(k.inUse), c.most)
 	}
