@@ -25,17 +25,25 @@ const maxHeld = 1000
 // place those that were replaced, and then the one that has it.
 func (s *Stock) Holdings(ctx context.Context, book ledger.BookID, order string) ([]Held, error) {
 	held, err := storage.All(ctx, s.DB, scanHeld, listHeld, string(book), order, maxHeld)
+	var at places
 	for i := range held {
-		switch {
-		case i == 0:
-			held[i].Place = 1
-		case held[i].origin == held[i-1].origin:
-			held[i].Place = held[i-1].Place
-		default:
-			held[i].Place = held[i-1].Place + 1
-		}
+		held[i].Place = at.of(held[i].origin)
 	}
 	return held, err
+}
+
+// places counts the places of an order's codes: who comes from one code is in one place.
+type places struct {
+	last   int
+	origin CodeID
+}
+
+// of returns the place of the next code.
+func (p *places) of(origin CodeID) int {
+	if p.last == 0 || origin != p.origin {
+		p.last, p.origin = p.last+1, origin
+	}
+	return p.last
 }
 
 // FirstLook returns the first time that an order's codes were revealed since some instant,

@@ -206,15 +206,9 @@ func (s *Stock) Masked(ctx context.Context, book ledger.BookID, order string) ([
 		m.ExpiresAt, m.SoldAt = code.ExpiresAt, code.SoldAt
 		return m, err
 	}, soldWith, string(book), order, maxHeld)
+	var at places
 	for i := range all {
-		switch {
-		case i == 0:
-			all[i].Place = 1
-		case all[i].origin == all[i-1].origin:
-			all[i].Place = all[i-1].Place
-		default:
-			all[i].Place = all[i-1].Place + 1
-		}
+		all[i].Place = at.of(all[i].origin)
 	}
 	return all, err
 }

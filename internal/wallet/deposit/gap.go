@@ -6,6 +6,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
@@ -127,8 +128,8 @@ const MaxReason = 200
 // later is not credited, since the operator has answered for it. It returns not_found for an
 // address that is nobody's or has none, and invalid_request without a reason.
 func (s *Service) Dismiss(ctx context.Context, in Dismissal) error {
-	if in.Reason == "" || len(in.Reason) > MaxReason {
-		return fault.New(fault.InvalidRequest, "want a reason of at most %d bytes", MaxReason).At("reason")
+	if !plain.LineBytes(in.Reason, 1, MaxReason) {
+		return fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes of plain text", MaxReason).At("reason")
 	}
 	book, ours, err := s.AddressBook.Find(ctx, in.Place, in.Address)
 	if err != nil {

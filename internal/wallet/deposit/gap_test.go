@@ -202,6 +202,7 @@ func TestDismiss(t *testing.T) {
 			want   fault.Code
 		}{
 			"no reason":   {func(d *deposit.Dismissal) { d.Reason = "" }, fault.InvalidRequest},
+			"unseen":      {func(d *deposit.Dismissal) { d.Reason = "by\u202ehand" }, fault.InvalidRequest},
 			"long":        {func(d *deposit.Dismissal) { d.Reason = strings.Repeat("a", deposit.MaxReason+1) }, fault.InvalidRequest},
 			"nobody's":    {func(d *deposit.Dismissal) { d.Address = "0x" }, fault.NotFound},
 			"other chain": {func(d *deposit.Dismissal) { d.Chain = asset.Bitcoin }, fault.NotFound},
