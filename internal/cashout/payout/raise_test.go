@@ -53,10 +53,8 @@ func (b *bench) feeOf(txid string) int64 {
 
 var findFee = storage.SQL("payout_test.find_fee", `SELECT fee_minor FROM payout_transactions WHERE txid = $1`)
 
-// raised has the fee of a payout raised twice, beyond what its transaction can pay, and the
-// newest replacement confirmed. Each spends everything that those before it do, with one
-// more coin where that is needed, pays for its own way, and stays within the cap.
-func (b *bench) raised(p payout.Payout, mine func(), paid func(payout.Destination) string) {
+// raiseTwice sends a payout, has its fee raised twice, and returns its transactions in order.
+func (b *bench) raiseTwice(p payout.Payout) []string {
 	b.t.Helper()
 	b.Policy.Chain.Floor = 1_000
 	b.later(0)
@@ -66,6 +64,15 @@ func (b *bench) raised(p payout.Payout, mine func(), paid func(payout.Destinatio
 		b.later(2 * time.Hour)
 		family = append(family, b.expect(p, "sent").TxID)
 	}
+	return family
+}
+
+// raised has the fee of a payout raised twice, beyond what its transaction can pay, and the
+// newest replacement confirmed. Each spends everything that those before it do, with one
+// more coin where that is needed, pays for its own way, and stays within the cap.
+func (b *bench) raised(p payout.Payout, mine func(), paid func(payout.Destination) string) {
+	b.t.Helper()
+	family := b.raiseTwice(p)
 	for i := 1; i < len(family); i++ {
 		before, after := b.tx(family[i-1]), b.tx(family[i])
 		fee, size := b.feeOf(family[i]), after.Size()
@@ -103,14 +110,7 @@ func TestRaisedInVain(t *testing.T) {
 			b.only(coin, coin)
 			ada := b.customer("ada")
 			p := b.pay(ada, b.address(destination.P2WPKH), coin-3_000)
-			b.Policy.Chain.Floor = 1_000
-			b.later(0)
-			family := []string{b.expect(p, "sent").TxID}
-			for _, floor := range []int64{100_000, 150_000} {
-				b.Policy.Chain.Floor = floor
-				b.later(2 * time.Hour)
-				family = append(family, b.expect(p, "sent").TxID)
-			}
+			family := b.raiseTwice(p)
 			b.must(b.node.Evict(t.Context(), family[2]))
 			b.must(b.Nodes[realm.Test].Chain.Publish(t.Context(), b.raw(family[confirmed])))
 			b.must(b.node.Mine(t.Context(), 1))
