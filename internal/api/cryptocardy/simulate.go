@@ -112,9 +112,12 @@ func (a *api) happened(ctx context.Context, c *call, d authorization.Decision) (
 	if d.Transaction == "" {
 		return out, nil
 	}
-	line, err := a.Payments.Get(ctx, c.Principal.Book, d.Transaction)
-	if err != nil {
-		return simulated{}, err
+	line, begun := d.Begun()
+	if !begun {
+		var err error
+		if line, err = a.Payments.Get(ctx, c.Principal.Book, d.Transaction); err != nil {
+			return simulated{}, err
+		}
 	}
 	view := viewTransaction(&line)
 	out.Transaction = &view
@@ -138,7 +141,7 @@ func (a *api) simulateAuthorization(ctx context.Context, c *call, in paymentRequ
 		return simulated{}, err
 	}
 	// A card of nobody is no decline here: the caller may not learn whose it is.
-	if _, err := a.Cards.Get(ctx, holder(c), which); err != nil {
+	if _, err := a.Cards.Find(ctx, c.Principal.Book, which); err != nil {
 		return simulated{}, err
 	}
 	r := authorization.Request{Realm: c.Principal.Realm, Book: c.Principal.Book, Card: which, Key: a.message(c), Amount: amount,

@@ -223,6 +223,8 @@ type Decision struct {
 	// Repeated says that this is the first answer to the same message.
 	Repeated bool
 	At       time.Time
+
+	begun *line // what a payment began with that this decision made
 }
 
 // Advice is a message about a payment that was authorized before, or should have been.

@@ -312,7 +312,7 @@ func (s *Service) try(ctx context.Context, a *attempt) (Decision, Reason, error)
 		outcome, err := s.Books.Submit(ctx, s.placing(a, sh, code, &l))
 		switch {
 		case err == nil && !outcome.Replayed:
-			return l.decision(), ReasonNone, nil
+			return l.begins(), ReasonNone, nil
 		case err == nil, storage.IsUnique(err): // the same message was decided meanwhile
 			d, err := s.other(ctx, a)
 			return d, ReasonNone, err

@@ -41,7 +41,7 @@ func (s *Service) keep(ctx context.Context, a *attempt, l *line) (Decision, erro
 	if storage.IsUnique(err) {
 		return s.other(ctx, a)
 	}
-	return l.decision(), err
+	return l.begins(), err
 }
 
 // see declines a payment that was reversed before it came.

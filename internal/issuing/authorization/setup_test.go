@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -137,7 +139,27 @@ func (p *process) pay(r authorization.Request, reason authorization.Reason) auth
 	if d.Reason != reason || d.Approved != (reason == authorization.ReasonNone) {
 		p.t.Errorf("%s of %s at %s: %q, want %q", r.Key, r.Amount, r.Merchant.Name, d.Reason, reason)
 	}
+	p.same(&d)
 	return d
+}
+
+// ignoreRepeats compares answers to one message: which was the first, and so began the
+// payment, is not looked at.
+var ignoreRepeats = cmp.FilterPath(func(p cmp.Path) bool { last := p.Last().String(); return last == ".Repeated" || last == ".begun" }, cmp.Ignore())
+
+// same checks that a payment is shown when it begins as it is when it is read.
+func (p *process) same(d *authorization.Decision) {
+	p.t.Helper()
+	begun, ok := d.Begun()
+	if d.Transaction == "" || d.Repeated || !ok {
+		if ok {
+			p.t.Errorf("%s begins a payment that it does not", d.Transaction)
+		}
+		return
+	}
+	stored, err := p.Get(context.Background(), d.Book, d.Transaction)
+	check.OK(p.t, err)
+	check.Equal(p.t, "what began, and what is stored", begun, stored)
 }
 
 // advise sends a message about a payment and expects a reason; none for success.

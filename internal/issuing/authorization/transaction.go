@@ -145,6 +145,28 @@ func (l *line) decision() Decision {
 	return d
 }
 
+// begins is the answer that a new payment's first line is kept for.
+func (l *line) begins() Decision {
+	d := l.decision()
+	d.begun = l
+	return d
+}
+
+// Begun returns what Get would of a payment that began with this decision, and whether it
+// did: what was decided before, or about a payment that was there, is to be read.
+func (d *Decision) Begun() (Transaction, bool) {
+	if d.begun == nil {
+		return Transaction{}, false
+	}
+	t := d.begun.transaction()
+	t.Timeline = []Step{d.begun.step()}
+	return t, true
+}
+
+func (l *line) step() Step {
+	return Step{Transaction: l.ID, Type: l.Type, Amount: l.amount, Balance: l.Balance, Reason: l.Reason, At: l.At}
+}
+
 func (l *line) transaction() Transaction {
 	t := Transaction{Book: l.payment.Book, ID: l.ID, Payment: l.payment.ID, Card: l.payment.Card, Type: l.Type, Amount: l.amount, Original: l.Original,
 		Merchant: l.payment.Merchant, Category: category.Of(l.payment.Merchant.MCC), Entry: l.payment.Entry, Balance: l.Balance, Reason: l.Reason,
@@ -226,7 +248,7 @@ func (s *Service) Get(ctx context.Context, book ledger.BookID, transaction Trans
 		steps, err := storage.All(ctx, q, scanLine, listSteps, string(book), string(l.payment.ID), maxTimeline)
 		for _, step := range steps {
 			if step.Type != stepUnseen {
-				found.Timeline = append(found.Timeline, Step{Transaction: step.ID, Type: step.Type, Amount: step.amount, Balance: step.Balance, Reason: step.Reason, At: step.At})
+				found.Timeline = append(found.Timeline, step.step())
 			}
 		}
 		return err
