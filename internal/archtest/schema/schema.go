@@ -82,7 +82,7 @@ func (t *Table) Checked(column string) bool {
 }
 
 var (
-	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(\n(.*)\n\)$`)
+	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(\n(.*)\n\)(?: \{heap\})?$`)
 	createIndex = regexp.MustCompile(`(?s)^CREATE (UNIQUE )?INDEX (\w+) ON (\w+) \(([^)]*)\)(?: WHERE .*)?$`)
 	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD COLUMN (.*)$`)
 	columnForm  = regexp.MustCompile(`(?s)^(\w+) (\w+(?:\s*\[\])?)\s*(.*)$`)

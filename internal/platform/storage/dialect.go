@@ -32,14 +32,16 @@ func (d dialect) words(text string) string {
 var (
 	textColumn  = regexp.MustCompile(`(?m)^(\t[a-z0-9_]+ )TEXT\b`)
 	ddlWord     = regexp.MustCompile(`\b(BIGINT|BYTEA|SMALLINT)\b`)
-	tableEnding = regexp.MustCompile(`(?m)^\);`)
+	tableEnding = regexp.MustCompile(`(?m)^\)( \{heap\})?;`)
 )
 
 // schema translates a migration, written in PostgreSQL's words, for the engine. Tables
-// of SQLite are STRICT and clustered by their primary key. Texts of PostgreSQL are
-// compared byte by byte, as SQLite does, whatever the server's locale.
+// of SQLite are STRICT and clustered by their primary key, but for those that end in
+// {heap}: their rows are wide and lie in the order in which they came. Texts of PostgreSQL
+// are compared byte by byte, as SQLite does, whatever the server's locale.
 func (d dialect) schema(text string) string {
 	if d == postgres {
+		text = tableEnding.ReplaceAllString(text, ");")
 		return textColumn.ReplaceAllString(text, `${1}TEXT COLLATE "C"`)
 	}
 	text = ddlWord.ReplaceAllStringFunc(text, func(word string) string {
@@ -48,7 +50,12 @@ func (d dialect) schema(text string) string {
 		}
 		return "INTEGER"
 	})
-	return tableEnding.ReplaceAllString(text, ") STRICT, WITHOUT ROWID;")
+	return tableEnding.ReplaceAllStringFunc(text, func(end string) string {
+		if end == ");" {
+			return ") STRICT, WITHOUT ROWID;"
+		}
+		return ") STRICT;"
+	})
 }
 
 // IsUnique reports whether err says that a key exists already.

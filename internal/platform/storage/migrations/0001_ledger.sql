@@ -36,7 +36,7 @@ CREATE TABLE ledger_transactions (
 	hash BYTEA NOT NULL,
 	posted_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, seq)
-);
+) {heap};
 
 CREATE UNIQUE INDEX ledger_transactions_by_key ON ledger_transactions (book_id, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX ledger_transactions_by_reversal ON ledger_transactions (book_id, reverses) WHERE reverses IS NOT NULL;

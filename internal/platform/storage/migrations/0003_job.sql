@@ -19,7 +19,7 @@ CREATE TABLE jobs (
 	CHECK ((state = 'running') = (lease_owner IS NOT NULL)),
 	CHECK ((state = 'running') = (lease_until IS NOT NULL)),
 	CHECK (again = 0 OR state = 'running')
-);
+) {heap};
 
 CREATE INDEX jobs_by_due ON jobs (kind, realm, run_at, job_id) WHERE state = 'pending';
 CREATE INDEX jobs_by_lease ON jobs (lease_until) WHERE state = 'running';

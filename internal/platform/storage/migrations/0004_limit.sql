@@ -42,6 +42,6 @@ CREATE TABLE idempotency_answers (
 	answered_at BIGINT NOT NULL,
 	expires_at BIGINT NOT NULL CHECK (expires_at > answered_at),
 	PRIMARY KEY (book_id, name, key)
-);
+) {heap};
 
 CREATE INDEX idempotency_answers_by_expiry ON idempotency_answers (expires_at);

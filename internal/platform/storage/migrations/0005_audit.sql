@@ -11,7 +11,7 @@ CREATE TABLE audit_records (
 	recorded_at BIGINT NOT NULL,
 	hash BYTEA NOT NULL CHECK (length(hash) = 32),
 	PRIMARY KEY (book_id, seq)
-);
+) {heap};
 
 CREATE INDEX audit_records_by_time ON audit_records (recorded_at, book_id, seq);
 

@@ -11,7 +11,7 @@ CREATE TABLE webhook_events (
 	state TEXT NOT NULL CHECK (state IN ('none', 'pending', 'dispatched')),
 	created_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, event_id)
-);
+) {heap};
 
 CREATE INDEX webhook_events_pending ON webhook_events (event_id) WHERE state = 'pending';
 CREATE INDEX webhook_events_by_time ON webhook_events (realm, created_at, book_id, event_id);
@@ -72,4 +72,4 @@ CREATE TABLE webhook_attempts (
 	attempted_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, event_id, endpoint_id, attempt),
 	FOREIGN KEY (book_id, event_id, endpoint_id) REFERENCES webhook_deliveries (book_id, event_id, endpoint_id)
-);
+) {heap};

@@ -10,7 +10,7 @@ CREATE TABLE giftcard_templates (
 	cover BYTEA NOT NULL,
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
-);
+) {heap};
 
 -- The realm repeats the book's: by its clock a card is due.
 CREATE TABLE giftcards (
@@ -34,7 +34,7 @@ CREATE TABLE giftcards (
 	PRIMARY KEY (book_id, card_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id),
 	CHECK ((ended_at IS NULL) = (ended_as IS NULL))
-);
+) {heap};
 
 CREATE INDEX giftcards_by_expiry ON giftcards (realm, expires_at, book_id, card_id) WHERE ended_at IS NULL;
 

@@ -25,7 +25,7 @@ CREATE TABLE pings (
 	known_at BIGINT NOT NULL,
 	created_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, ping_id)
-);
+) {heap};
 
 -- It has the owners so that a sweep finds whom to tell in the index alone. Every row is in
 -- it: an index of the checks of existing cards would take time from their answers alone.

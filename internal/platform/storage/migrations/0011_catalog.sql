@@ -33,7 +33,7 @@ CREATE TABLE catalog_products (
 	actor TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
-);
+) {heap};
 
 CREATE INDEX catalog_products_by_version ON catalog_products (version);
 
@@ -62,7 +62,7 @@ CREATE TABLE catalog_history (
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL,
 	PRIMARY KEY (item_code, version)
-);
+) {heap};
 
 -- Price rules in all their revisions; the highest one holds. Whom and what a rule is for
 -- is empty for all. percent is in hundredths of a percent.
@@ -106,7 +106,7 @@ CREATE TABLE catalog_images (
 	data BYTEA NOT NULL,
 	actor TEXT NOT NULL,
 	created_at BIGINT NOT NULL
-);
+) {heap};
 
 -- The pictures of brands, in lower case, for products without one; an empty one is none any more.
 CREATE TABLE catalog_brands (
@@ -157,7 +157,7 @@ CREATE TABLE stock_codes (
 	sold_at BIGINT,
 	created_at BIGINT NOT NULL,
 	CHECK ((state IN ('sold', 'replacing', 'replaced', 'refunded')) = (sold_at IS NOT NULL))
-);
+) {heap};
 
 CREATE UNIQUE INDEX stock_codes_by_hash ON stock_codes (realm, code_hash);
 CREATE INDEX stock_codes_for_sale ON stock_codes (realm, item_code, expires_at, code_id) WHERE state = 'available';

@@ -30,7 +30,7 @@ CREATE TABLE orders (
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, order_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
-);
+) {heap};
 
 CREATE INDEX orders_by_amount ON orders (book_id, amount_minor, order_id);
 CREATE INDEX orders_by_status ON orders (book_id, status, order_id);

@@ -17,7 +17,7 @@ CREATE TABLE order_changes (
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, seq),
 	FOREIGN KEY (book_id, order_id) REFERENCES orders (book_id, order_id)
-);
+) {heap};
 
 CREATE INDEX order_changes_by_order ON order_changes (book_id, order_id, seq);
 
@@ -66,7 +66,7 @@ CREATE TABLE claims (
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, claim_id),
 	FOREIGN KEY (book_id, order_id) REFERENCES orders (book_id, order_id)
-);
+) {heap};
 
 CREATE INDEX claims_by_order ON claims (book_id, order_id, claim_id);
 CREATE INDEX claims_by_realm ON claims (realm, claim_id);
@@ -128,7 +128,7 @@ CREATE TABLE report_rows (
 	other_minor BIGINT NOT NULL,
 	PRIMARY KEY (realm, day, currency),
 	FOREIGN KEY (realm, day) REFERENCES report_days (realm, day)
-);
+) {heap};
 
 CREATE TABLE report_differences (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),

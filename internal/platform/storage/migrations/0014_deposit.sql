@@ -93,7 +93,7 @@ CREATE TABLE wallet_deposits (
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, deposit_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
-);
+) {heap};
 
 CREATE INDEX wallet_deposits_by_status ON wallet_deposits (book_id, status, deposit_id);
 CREATE INDEX wallet_deposits_watched ON wallet_deposits (realm, chain, book_id, deposit_id) WHERE watched = 1;

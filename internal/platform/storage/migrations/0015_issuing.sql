@@ -86,7 +86,7 @@ CREATE TABLE issuing_cards (
 	CHECK ((status = 'frozen') = (frozen_at IS NOT NULL)),
 	CHECK ((status = 'terminated') = (ended_at IS NOT NULL)),
 	CHECK (closed_at IS NULL OR ended_at IS NOT NULL)
-);
+) {heap};
 
 CREATE INDEX issuing_cards_by_due ON issuing_cards (realm, due_at, book_id, card_id) WHERE closed_at IS NULL;
 CREATE INDEX issuing_cards_open ON issuing_cards (book_id, card_id) WHERE closed_at IS NULL;

@@ -27,7 +27,7 @@ CREATE TABLE authorization_payments (
 	PRIMARY KEY (book_id, payment_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id),
 	CHECK ((state = 'open') = (ended_at IS NULL))
-);
+) {heap};
 
 CREATE INDEX authorization_payments_by_expiry ON authorization_payments (realm, expires_at, book_id, payment_id) WHERE state = 'open';
 
@@ -56,7 +56,7 @@ CREATE TABLE authorization_transactions (
 	created_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, transaction_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
-);
+) {heap};
 
 CREATE UNIQUE INDEX authorization_transactions_by_key ON authorization_transactions (book_id, message_key) WHERE message_key IS NOT NULL;
 CREATE INDEX authorization_transactions_by_card ON authorization_transactions (book_id, card_id, transaction_id);

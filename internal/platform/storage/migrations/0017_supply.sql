@@ -68,6 +68,6 @@ CREATE TABLE supply_submissions (
 	changed_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, order_id, remedy, try),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
-);
+) {heap};
 
 CREATE INDEX supply_submissions_open ON supply_submissions (realm, supplier_id) WHERE state IN ('sent', 'working');

@@ -49,4 +49,4 @@ CREATE TABLE dispute_evidence (
 	created_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, dispute_id, place),
 	FOREIGN KEY (book_id, dispute_id) REFERENCES disputes (book_id, dispute_id)
-);
+) {heap};

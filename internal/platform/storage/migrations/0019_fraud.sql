@@ -16,7 +16,7 @@ CREATE TABLE fraud_log (
 	bytes BIGINT NOT NULL,
 	data BYTEA NOT NULL,
 	written_at BIGINT NOT NULL
-);
+) {heap};
 
 -- The counts of a process: its own batches up to own_position are in them, and those of the
 -- others up to others_position.
@@ -38,7 +38,7 @@ CREATE TABLE fraud_snapshot_parts (
 	data BYTEA NOT NULL,
 	PRIMARY KEY (snapshot_id, part),
 	FOREIGN KEY (snapshot_id) REFERENCES fraud_snapshots (snapshot_id)
-);
+) {heap};
 
 -- Trained models. At most one is champion, and at most one challenger; before_id is the
 -- champion that a champion took the place of. info describes the training, as JSON.
@@ -54,7 +54,7 @@ CREATE TABLE fraud_models (
 	actor TEXT NOT NULL,
 	created_at BIGINT NOT NULL,
 	changed_at BIGINT NOT NULL
-);
+) {heap};
 
 -- The operator's rules, each version a row. The newest version counts. backtest is the
 -- result of trying it on history, empty before that.
@@ -97,7 +97,7 @@ CREATE TABLE fraud_decisions (
 	label_at BIGINT NOT NULL,
 	decided_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, decision_id)
-);
+) {heap};
 
 CREATE INDEX fraud_decisions_by_id ON fraud_decisions (decision_id);
 CREATE INDEX fraud_decisions_by_time ON fraud_decisions (realm, decided_at);

@@ -58,7 +58,7 @@ CREATE TABLE cashout_orders (
 	decided_at BIGINT,
 	expires_at BIGINT NOT NULL,
 	PRIMARY KEY (book_id, order_id)
-);
+) {heap};
 
 CREATE INDEX cashout_orders_by_status ON cashout_orders (book_id, status, submitted_at);
 CREATE INDEX cashout_orders_by_expiry ON cashout_orders (book_id, expires_at) WHERE status IN ('created', 'confirmed', 'authorized');

@@ -30,7 +30,7 @@ CREATE TABLE payout_payouts (
 	ended_at BIGINT,
 	PRIMARY KEY (book_id, payout_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
-);
+) {heap};
 
 CREATE INDEX payout_payouts_by_state ON payout_payouts (realm, state, payout_id);
 CREATE INDEX payout_payouts_by_age ON payout_payouts (realm, payout_id);
@@ -63,7 +63,7 @@ CREATE TABLE payout_attempts (
 	sent_at BIGINT,
 	PRIMARY KEY (book_id, payout_id, number),
 	FOREIGN KEY (book_id, payout_id) REFERENCES payout_payouts (book_id, payout_id)
-);
+) {heap};
 
 -- Payouts on-chain that share a transaction, and the transactions that replaced one
 -- another for them. The raw text is there before anybody publishes it.
@@ -93,7 +93,7 @@ CREATE TABLE payout_transactions (
 	made_at BIGINT NOT NULL,
 	PRIMARY KEY (realm, batch_id, number),
 	FOREIGN KEY (realm, batch_id) REFERENCES payout_batches (realm, batch_id)
-);
+) {heap};
 
 CREATE UNIQUE INDEX payout_transactions_by_txid ON payout_transactions (realm, txid);
 

@@ -11,7 +11,7 @@ CREATE TABLE image_uploads (
 	refusal TEXT NOT NULL CHECK (length(refusal) <= 512),
 	asked_at BIGINT NOT NULL,
 	ended_at BIGINT
-);
+) {heap};
 
 CREATE INDEX image_uploads_by_owner ON image_uploads (realm, owner_id);
 CREATE INDEX image_uploads_by_time ON image_uploads (asked_at);
@@ -34,7 +34,7 @@ CREATE TABLE images (
 	uploaded_at BIGINT NOT NULL,
 	erase_at BIGINT NOT NULL,
 	erased_at BIGINT
-);
+) {heap};
 
 CREATE INDEX images_by_owner ON images (realm, owner_id, image_id);
 CREATE INDEX images_due ON images (realm, erase_at) WHERE erased_at IS NULL;
@@ -46,7 +46,7 @@ CREATE TABLE image_chunks (
 	seq BIGINT NOT NULL CHECK (seq >= 0),
 	sealed BYTEA NOT NULL CHECK (length(sealed) > 0),
 	PRIMARY KEY (image_id, version, seq)
-);
+) {heap};
 
 -- The four quarters of each likeness, by which those are found that differ in few bits.
 CREATE TABLE image_bands (
@@ -78,7 +78,7 @@ CREATE TABLE image_scenes (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	photos BIGINT NOT NULL CHECK (photos >= 0),
 	sealed BYTEA NOT NULL CHECK (length(sealed) > 0)
-);
+) {heap};
 
 -- Bits of single marks of a scene, by which scenes are found that share some of them.
 CREATE TABLE image_words (
