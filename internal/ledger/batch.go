@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -44,6 +43,7 @@ type needs struct {
 	books     [][]any
 	accounts  wanted
 	holds     wanted
+	changes   bool // of holds that are there
 	counters  wanted
 	keys      wanted
 	originals wanted
@@ -77,6 +77,7 @@ func (n *needs) add(op *Operation) {
 	}
 	for _, h := range op.Holds {
 		n.holds.add(op.Book, string(h.ID))
+		n.changes = n.changes || h.Action != Place
 		n.accounts.add(op.Book, string(h.Debit))
 		n.accounts.add(op.Book, string(h.Credit))
 	}
@@ -88,13 +89,15 @@ func (n *needs) add(op *Operation) {
 	}
 }
 
-// load reads what ops concern, locking their books first. What m remembers of books
-// that are as it left them is not read again; m may be nil.
-func load(ctx context.Context, tx *storage.Tx, ops []*Operation, m *memory) (*loaded, error) {
-	n := needsOf(ops)
-	l := &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
-		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}}
-	l.memory = m
+func newLoaded(m *memory) *loaded {
+	return &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
+		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}, memory: m}
+}
+
+// load reads what is needed, locking the books first. What m remembers of books that are
+// as it left them is not read again; m may be nil.
+func load(ctx context.Context, tx *storage.Tx, n *needs, m *memory) (*loaded, error) {
+	l := newLoaded(m)
 	if err := l.loadAll(ctx, tx, n); err != nil {
 		return nil, err
 	}
@@ -207,6 +210,7 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 		rows [][]any
 	}{
 		{upsertAccounts, rowsOnce(l.touchedAccounts, (*Account).row)},
+		{insertHolds, rowsOnce(l.placedHolds, (*Hold).row)},
 		{upsertHolds, rowsOnce(l.touchedHolds, (*Hold).row)},
 		{insertTransactions, transactions},
 		{insertEntries, entries},
@@ -242,78 +246,4 @@ func rowsOnce[T comparable](touched []T, row func(T) []any) [][]any {
 		}
 	}
 	return rows
-}
-
-// maxRemembered bounds the accounts that one lane remembers.
-const maxRemembered = 65_536
-
-// memory is what a lane remembers of its books' accounts between batches. It is
-// believed only while a book's header in the database, which is locked by then, is
-// the one that the memory was left with: every change of an account adds a
-// transaction to its book and so changes the header's hash. A commit that failed,
-// another ledger or another process therefore make it forget, never err. A nil
-// memory remembers nothing.
-type memory struct {
-	books map[BookID]*rememberedBook
-	count int
-}
-
-type rememberedBook struct {
-	seq      int64
-	head     []byte
-	accounts map[AccountID]Account
-}
-
-// check forgets a book that is not as it was left.
-func (m *memory) check(now *bookState) {
-	if m == nil {
-		return
-	}
-	if b := m.books[now.id]; b != nil && (b.seq != now.seq || !bytes.Equal(b.head, now.head)) {
-		m.count -= len(b.accounts)
-		delete(m.books, now.id)
-	}
-}
-
-func (m *memory) account(key name) (Account, bool) {
-	if m == nil || m.books[key.book] == nil {
-		return Account{}, false
-	}
-	a, ok := m.books[key.book].accounts[AccountID(key.text)]
-	return a, ok
-}
-
-// keep remembers the accounts of a batch as it left them.
-func (m *memory) keep(l *loaded) {
-	if m == nil {
-		return
-	}
-	for key, account := range l.accounts {
-		state := l.books[key.book]
-		b := m.books[key.book]
-		if b == nil {
-			b = &rememberedBook{accounts: map[AccountID]Account{}}
-			m.books[key.book] = b
-		}
-		b.seq, b.head = state.seq, state.head
-		if _, known := b.accounts[account.ID]; !known {
-			m.count++
-		}
-		b.accounts[account.ID] = *account
-	}
-	m.shrink()
-}
-
-// shrink forgets accounts, whichever come first, until there is room.
-func (m *memory) shrink() {
-	for book, b := range m.books {
-		for account := range b.accounts {
-			if m.count <= maxRemembered {
-				return
-			}
-			delete(b.accounts, account)
-			m.count--
-		}
-		delete(m.books, book)
-	}
 }

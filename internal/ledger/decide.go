@@ -41,6 +41,7 @@ type loaded struct {
 	watch  func(*Outcome) []storage.Effect // may be nil
 
 	touchedAccounts []*Account
+	placedHolds     []*Hold
 	touchedHolds    []*Hold
 	touchedCounters []name
 	transactions    []decided
@@ -419,10 +420,11 @@ func (a *attempt) keep(o Outcome, effects []storage.Effect) {
 		key := name{a.op.Book, string(h.ID)}
 		if current := l.holds[key]; current != nil {
 			*current = *h
-			h = current
+			l.touchedHolds = append(l.touchedHolds, current)
+			continue
 		}
 		l.holds[key] = h
-		l.touchedHolds = append(l.touchedHolds, h)
+		l.placedHolds = append(l.placedHolds, h)
 	}
 	for _, c := range a.counters {
 		l.counters[c.name] = c.value

@@ -62,7 +62,8 @@ type Config struct {
 	// Observe, when set, is told of every batch that was written.
 	Observe func(operations int, took time.Duration)
 	// Watch, when set, returns what to write with an operation beside its own effects,
-	// whatever product made it. It must be pure and quick: it stands in every operation's way.
+	// whatever product made it. It must be pure and quick: it stands in every operation's way,
+	// and may be asked about one that turns out to have been done before.
 	Watch func(*Outcome) []storage.Effect
 }
 
@@ -173,7 +174,7 @@ func (l *Ledger) submitChunk(ctx context.Context, tx *storage.Tx, ops []Operatio
 	for i := range ops {
 		chunk[i] = &ops[i]
 	}
-	state, err := load(ctx, tx, chunk, nil)
+	state, err := load(ctx, tx, needsOf(chunk), nil)
 	if err != nil {
 		return err
 	}

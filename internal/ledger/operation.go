@@ -41,6 +41,8 @@ type Operation struct {
 
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.
+	// It may be called again with another outcome, and before it is known that the key was
+	// used: what it leaves with its maker is for an outcome that is not Replayed.
 	Effects func(Outcome) ([]storage.Effect, error)
 
 	print [16]byte // its fingerprint, taken before it waits for its turn

@@ -37,6 +37,9 @@ var (
 		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.reverses = v.column2`, "TEXT", "TEXT")
 )
 
+var holdWrites = []string{"book_id", "hold_id", "realm", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor",
+	"released_minor", "state", "placed_at", "expires_at", "ended_at"}
+
 // What a batch writes.
 var (
 	insertBook = storage.Insert("ledger.insert_book", "ledger_books",
@@ -50,9 +53,8 @@ var (
 	insertEntries = storage.Insert("ledger.insert_entries", "ledger_entries",
 		"book_id", "account_id", "seq", "transaction_seq", "side", "posted_minor", "held_minor",
 		"posted_debits_minor", "posted_credits_minor", "held_debits_minor", "held_credits_minor", "posted_at")
-	upsertHolds = storage.Upsert("ledger.upsert_holds", "ledger_holds", []string{"book_id", "hold_id"},
-		"book_id", "hold_id", "realm", "debit_account", "credit_account", "currency", "amount_minor", "captured_minor", "released_minor",
-		"state", "placed_at", "expires_at", "ended_at")
+	insertHolds    = storage.Insert("ledger.insert_holds", "ledger_holds", holdWrites...)
+	upsertHolds    = storage.Upsert("ledger.upsert_holds", "ledger_holds", holdWrites[:2], holdWrites...)
 	upsertCounters = storage.Upsert("ledger.upsert_counters", "ledger_counters", []string{"book_id", "name"}, "book_id", "name", "value")
 )
 

@@ -51,6 +51,9 @@ type Config[W any] struct {
 	// Committed, when set, is told that what Run did last is committed, before it is called
 	// again and before any caller is answered.
 	Committed func(tasks []*Task[W])
+	// Again, when set, is asked after a write that failed whether all of it is to be tried
+	// once more: Run will not do what it did.
+	Again func() bool
 	// Observe, when set, is told of every group that is on disk.
 	Observe func(tasks int, took time.Duration)
 }
@@ -146,6 +149,9 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 		return
 	}
 	err := l.commit(tasks)
+	if err != nil && !errors.Is(err, storage.ErrUnknownCommit) && l.config.Again != nil && l.config.Again() {
+		err = l.commit(tasks)
+	}
 	switch {
 	case err == nil:
 	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit):

@@ -1,0 +1,117 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
+)
+
+// What a process remembers of a book is never what it answers by once another process has
+// changed that book, nor instead of what a key stands for.
+func TestMemoryIsOnlyAssumed(t *testing.T) {
+	everyIsolation(t, func(t *testing.T, config storage.Config) {
+		db, here := stand(t, config, 100)
+		there := ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		t.Cleanup(there.Close)
+		warm := func() { // here knows the book
+			t.Helper()
+			for range 32 {
+				submit(t, here, spend("", 1))
+				submit(t, here, give("", 1))
+			}
+		}
+		warm()
+		submit(t, there, spend("", 95))
+		_, err := here.Submit(t.Context(), spend("", 50))
+		check.Code(t, "more than another left", err, fault.InsufficientFunds)
+
+		warm()
+		submit(t, there, give("", 95))
+		submit(t, here, spend("", 90))
+
+		warm()
+		submit(t, there, spend("theirs", 4))
+		if o := submit(t, here, spend("theirs", 4)); !o.Replayed {
+			t.Error("another's key was used twice")
+		}
+
+		warm()
+		submit(t, here, spend("ours", 6))
+		if o := submit(t, here, spend("ours", 6)); !o.Replayed {
+			t.Error("a key that took the last of it was not answered as it was at first")
+		}
+		_, err = here.Submit(t.Context(), spend("ours", 5))
+		check.Code(t, "another intent", err, fault.IdempotencyConflict)
+		if posted, _ := balance(t, there, "wallet"); posted != 0 {
+			t.Errorf("%d are left", posted)
+		}
+		verified(t, db)
+	})
+}
+
+// Two processes that take turns, for one operation or for many, do what one would.
+func TestMemoriesTakeTurns(t *testing.T) {
+	everyIsolation(t, func(t *testing.T, config storage.Config) {
+		seed := rand.Uint64()
+		random := rand.New(rand.NewPCG(seed, 1))
+		db, here := stand(t, config, 40)
+		there := ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		t.Cleanup(there.Close)
+		both, left, spent, held, done := []*ledger.Ledger{here, there}, int64(40), int64(0), map[ledger.HoldID]bool{}, map[string]bool{}
+		for turn := range 40 {
+			for range random.IntN(40) {
+				units := random.Int64N(30) + 1
+				op, fits := give("", units), true
+				switch random.IntN(5) {
+				case 0, 1:
+					op = spend("", units)
+					op.Guards = []ledger.Guard{{Counter: "spent", Add: units, Limit: 2_000}}
+					fits = units <= left && spent+units <= 2_000
+				case 2:
+					hold := ledger.HoldID(fmt.Sprint("hold_", random.IntN(60)))
+					op, fits = reserve("", hold, units), units <= left && !held[hold]
+				}
+				if random.IntN(4) == 0 && op.Kind != "reserve" {
+					op.Key = fmt.Sprintf("%s %d %d", op.Kind, units, random.IntN(2))
+				}
+				again := done[op.Key]
+				o, err := both[turn%2].Submit(context.Background(), op)
+				if wrong := fits == (err != nil) || o.Replayed; again && (err != nil || !o.Replayed) || !again && wrong {
+					t.Fatalf("seed %d: %s of %d with %d left and %d spent, key %q, done before %t: replayed %t, %v",
+						seed, op.Kind, units, left, spent, op.Key, again, o.Replayed, err)
+				}
+				if again || err != nil {
+					continue
+				}
+				switch op.Kind {
+				case "give":
+					left += units
+				case "spend":
+					left, spent = left-units, spent+units
+				default:
+					left, held[op.Holds[0].ID] = left-units, true
+				}
+				done[op.Key] = op.Key != ""
+			}
+		}
+		if _, available := balance(t, here, "wallet"); available != left {
+			t.Errorf("seed %d: %d are left, not %d", seed, available, left)
+		}
+		verified(t, db)
+	})
+}
+
+// give puts units into the wallet.
+func give(key string, units int64) ledger.Operation {
+	return ledger.Operation{Book: theBook, Kind: "give", Key: key, At: epoch,
+		Postings: []ledger.Posting{{Debit: "cash", Credit: "wallet", Amount: money.New(units, usd)}}}
+}
