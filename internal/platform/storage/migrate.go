@@ -95,7 +95,7 @@ func (db *DB) prepareHistory(ctx context.Context) error {
 		if err := tx.lockSchema(ctx); err != nil {
 			return err
 		}
-		_, err := tx.conn.exec(ctx, tx.dialect.schema(migrationTable), nil)
+		_, err := tx.conn.exec(ctx, call{text: tx.dialect.schema(migrationTable)})
 		return err
 	})
 }
@@ -105,7 +105,7 @@ func (tx *Tx) lockSchema(ctx context.Context) error {
 	if tx.dialect != postgres {
 		return nil
 	}
-	_, err := tx.conn.exec(ctx, "SELECT pg_advisory_xact_lock(7264901)", nil)
+	_, err := tx.conn.exec(ctx, call{text: "SELECT pg_advisory_xact_lock(7264901)"})
 	return err
 }
 
@@ -128,7 +128,7 @@ func (tx *Tx) migrate(ctx context.Context, m Migration, known int) (bool, error)
 		return false, nil
 	}
 	for _, statement := range splitStatements(tx.dialect.schema(m.text)) {
-		if _, err := tx.conn.exec(ctx, statement, nil); err != nil {
+		if _, err := tx.conn.exec(ctx, call{text: statement}); err != nil {
 			return false, fmt.Errorf("%s: %w", strings.SplitN(statement, "\n", 2)[0], err)
 		}
 	}

@@ -24,19 +24,21 @@ type pipeline struct {
 
 func (p *pipeline) add(text string, args []any) { p.queued.Queue(text, args...) }
 
-// flush sends what is queued and returns the rows that the last text changed.
-func (p *pipeline) flush(ctx context.Context) (int64, error) {
+// flush sends what is queued and returns the rows that the last texts changed, so many of
+// them, up to the first that failed.
+func (p *pipeline) flush(ctx context.Context, last int) ([]int64, error) {
 	results, n := p.send(ctx)
-	changed, err := int64(0), error(nil)
-	for range n {
-		tag, one := results.Exec()
-		if one != nil {
-			err = one
-			break
+	changed := make([]int64, 0, last)
+	for i := range n {
+		tag, err := results.Exec()
+		if err != nil {
+			return changed, firstError(err, results.Close())
 		}
-		changed = tag.RowsAffected()
+		if i >= n-last {
+			changed = append(changed, tag.RowsAffected())
+		}
 	}
-	return changed, firstError(err, results.Close())
+	return changed, results.Close()
 }
 
 func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, int) {
@@ -50,13 +52,15 @@ func (p *pipeline) queue(ctx context.Context, text string, args []any) error {
 	if p.queued.Len() < maxQueued {
 		return nil
 	}
-	_, err := p.flush(ctx)
+	_, err := p.flush(ctx, 0)
 	return err
 }
 
-func (p *pipeline) exec(ctx context.Context, text string, args []any) (int64, error) {
-	p.add(text, args)
-	return p.flush(ctx)
+func (p *pipeline) exec(ctx context.Context, calls ...call) ([]int64, error) {
+	for _, one := range calls {
+		p.add(one.text, one.args)
+	}
+	return p.flush(ctx, len(calls))
 }
 
 func (p *pipeline) ask(ctx context.Context, questions []asked) error {
@@ -112,7 +116,7 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 			return nil
 		}
 		p.add("COMMIT", nil)
-		if _, err = p.flush(ctx); err == nil {
+		if _, err = p.flush(ctx, 0); err == nil {
 			return nil
 		}
 		if err = fmt.Errorf("commit: %w", err); isUndecided(err) {

@@ -169,16 +169,24 @@ func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(contex
 // plainConn is a snapshot's connection.
 type plainConn struct{ tx *sql.Tx }
 
-func (c plainConn) exec(ctx context.Context, text string, args []any) (int64, error) {
-	result, err := c.tx.ExecContext(ctx, text, args...)
-	if err != nil {
-		return 0, err
+func (c plainConn) exec(ctx context.Context, calls ...call) ([]int64, error) {
+	changed := make([]int64, 0, len(calls))
+	for _, one := range calls {
+		result, err := c.tx.ExecContext(ctx, one.text, one.args...)
+		if err != nil {
+			return changed, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return changed, err
+		}
+		changed = append(changed, n)
 	}
-	return result.RowsAffected()
+	return changed, nil
 }
 
 func (c plainConn) queue(ctx context.Context, text string, args []any) error {
-	_, err := c.exec(ctx, text, args)
+	_, err := c.exec(ctx, call{text, args})
 	return err
 }
 

@@ -298,8 +298,16 @@ func runProtected(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) err
 // liteConn is the writer's connection as a conn.
 type liteConn struct{ *lite.Conn }
 
-func (c liteConn) exec(_ context.Context, text string, args []any) (int64, error) {
-	return c.Exec(text, args)
+func (c liteConn) exec(_ context.Context, calls ...call) ([]int64, error) {
+	changed := make([]int64, 0, len(calls))
+	for _, one := range calls {
+		n, err := c.Exec(one.text, one.args)
+		if err != nil {
+			return changed, err
+		}
+		changed = append(changed, n)
+	}
+	return changed, nil
 }
 
 func (c liteConn) queue(_ context.Context, text string, args []any) error {

@@ -265,7 +265,7 @@ func (tx *Tx) LockTables(ctx context.Context, tables []Table) error {
 		return nil
 	}
 	for _, t := range tables {
-		if _, err := tx.conn.exec(ctx, "LOCK TABLE "+quoteName(t.Name)+" IN SHARE ROW EXCLUSIVE MODE", nil); err != nil {
+		if _, err := tx.conn.exec(ctx, call{text: "LOCK TABLE " + quoteName(t.Name) + " IN SHARE ROW EXCLUSIVE MODE"}); err != nil {
 			return fmt.Errorf("lock table %s: %w", t.Name, err)
 		}
 	}

@@ -39,13 +39,20 @@ type Rows interface {
 
 // conn runs prepared texts on one connection.
 type conn interface {
-	// exec runs a text and returns how many rows it changed.
-	exec(ctx context.Context, text string, args []any) (int64, error)
+	// exec runs texts, together if that saves time, and returns how many rows each of them
+	// changed, up to the first that failed.
+	exec(ctx context.Context, calls ...call) ([]int64, error)
 	// queue runs a text now or together with what comes next, whose error may then be its own.
 	queue(ctx context.Context, text string, args []any) error
 	query(ctx context.Context, text string, args []any) (Rows, error)
 	// ask runs several queries, together if that saves time, and has each result read in turn.
 	ask(ctx context.Context, questions []asked) error
+}
+
+// call is one text to run.
+type call struct {
+	text string
+	args []any
 }
 
 // asked is one query and what reads its rows and closes them.
@@ -63,8 +70,11 @@ type Tx struct {
 
 // Exec runs s and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, s *Statement, args ...any) (int64, error) {
-	n, err := tx.conn.exec(ctx, s.text[tx.dialect], args)
-	return n, wrap(s.name, err)
+	changed, err := tx.conn.exec(ctx, call{s.text[tx.dialect], args})
+	if err != nil {
+		return 0, wrap(s.name, err)
+	}
+	return changed[0], nil
 }
 
 // Query implements Queryer.
@@ -162,16 +172,32 @@ func (tx *Tx) Apply(ctx context.Context, effects []Effect) error {
 			return err
 		}
 	}
+	return tx.applyStatements(ctx, effects)
+}
+
+// maxTogether bounds the statements whose results are waited for at once.
+const maxTogether = 64
+
+func (tx *Tx) applyStatements(ctx context.Context, effects []Effect) error {
+	var (
+		run   []Effect
+		calls []call
+	)
 	for _, e := range effects {
-		if e.statement == nil {
-			continue
+		if e.statement != nil {
+			run, calls = append(run, e), append(calls, call{e.statement.text[tx.dialect], e.args})
 		}
-		n, err := tx.Exec(ctx, e.statement, e.args...)
+	}
+	for first := 0; first < len(calls); first += maxTogether {
+		last := min(first+maxTogether, len(calls))
+		changed, err := tx.conn.exec(ctx, calls[first:last]...)
+		for i, n := range changed {
+			if e := run[first+i]; e.must >= 0 && n != e.must {
+				return fmt.Errorf("%s changed %d rows, not %d: %w", e.statement.name, n, e.must, ErrStale)
+			}
+		}
 		if err != nil {
-			return err
-		}
-		if e.must >= 0 && n != e.must {
-			return fmt.Errorf("%s changed %d rows, not %d: %w", e.statement.name, n, e.must, ErrStale)
+			return wrap(run[first+min(len(changed), last-first-1)].statement.name, err)
 		}
 	}
 	return nil
