@@ -272,6 +272,8 @@ func TestAppendRefuses(t *testing.T) {
 		"PAN dashes":    func(r *audit.Record) { r.Subject = "6006-4913-0000-0011" },
 		"PAN and date":  func(r *audit.Record) { r.Subject = "41111111111111110427" + "1" },
 		"digits alone":  func(r *audit.Record) { r.Subject = strings.Repeat("4111111111111111", 4) },
+		"in hex alone":  func(r *audit.Record) { r.Subject = "0x" + "4111111111111111" + strings.Repeat("1", 24) },
+		"in more hex":   func(r *audit.Record) { r.Subject = "0xa4111111111111111b" + strings.Repeat("0f", 12) },
 		"beside digest": func(r *audit.Record) { r.Subject = strings.Repeat("0f", 32) + " 4111111111111111" },
 		"API key":       func(r *audit.Record) { r.Actor = "cp_live_sk_9aBc9aBc" },
 		"webhook":       func(r *audit.Record) { r.Subject = "whsec_0123456789" },
@@ -296,6 +298,7 @@ func TestAppendRefuses(t *testing.T) {
 			r.Subject = "4111111a-1111-4111-9111-411111111111"
 			r.Detail = map[string]string{"card": "a9aa6f0b-4111-1111-1111-1111aaaaaaaa"}
 		},
+		"on a chain": func(r *audit.Record) { r.Subject = "0xA4111111111111111B" + strings.Repeat("0f", 11) },
 		"address": func(r *audit.Record) {
 			r.Detail = map[string]string{"from": "192.0.2.10", "range": "10.0.0.0-10.0.0.255"}
 		},

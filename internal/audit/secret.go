@@ -92,9 +92,9 @@ var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_
 	`|\b[xyz]prv[a-z0-9]{20}` +
 	`|(^|[^0-9a-f-])[0-9a-f]{4}(-[0-9a-f]{4}){3}($|[^0-9a-f-]))`)
 
-// digests are SHA-256 sums and UUIDs in hexadecimal: some hold a run of digits that would
-// pass for a card number.
-var digests = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`)
+// digests are SHA-256 sums, UUIDs and addresses of Ethereum in hexadecimal: some hold a run
+// of digits that would pass for a card number.
+var digests = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-fA-F]{40})\b`)
 
 // looksSecret reports whether text has the shape of a credential or holds a card number.
 func looksSecret(text string) bool {
@@ -109,7 +109,7 @@ func looksSecret(text string) bool {
 
 // hideDigest leaves out what has the form of a digest, unless it is digits alone.
 func hideDigest(text string) string {
-	if strings.ContainsAny(text, "abcdef") {
+	if strings.ContainsAny(text, "abcdefABCDEF") {
 		return "digest"
 	}
 	return text

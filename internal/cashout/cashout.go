@@ -131,14 +131,18 @@ type Image struct {
 	Refused string
 }
 
+// Erasure is when an order's pictures go, and when that goes by which pictures of later
+// orders are found that show the same card: not before.
+type Erasure struct{ Pictures, Marks time.Time }
+
 // Images keeps pictures.
 type Images interface {
 	Presign(ctx context.Context, n NewImage) (Form, error)
 	List(ctx context.Context, o Owner) ([]Image, error)
 	// Close returns the effect with which forms that are open are refused.
 	Close(o Owner) []storage.Effect
-	// EraseAfter returns the effects that set the clock on all of an order's pictures.
-	EraseAfter(o Owner, at time.Time) []storage.Effect
+	// EraseAfter returns the effects that set the clocks on all of an order's pictures.
+	EraseAfter(o Owner, e Erasure) []storage.Effect
 }
 
 // Captcha judges whether a person answered; invalid_request where none did.
@@ -158,6 +162,18 @@ type Desk struct {
 	// KeepImages is how long pictures stay after a decision, KeepBlocked those of an order
 	// that is blocked.
 	KeepImages, KeepBlocked time.Duration
+	// KeepMarks is how long after the end of an order pictures of later ones are held against
+	// its own; where those stay longer, as long.
+	KeepMarks time.Duration
+}
+
+// erase returns the effects of having the pictures of an order that has ended erased after
+// so long.
+func (d *Desk) erase(o *Order, keep time.Duration) []storage.Effect {
+	if d == nil || d.Images == nil {
+		return nil
+	}
+	return d.Images.EraseAfter(o.owner(), Erasure{Pictures: o.ChangedAt.Add(keep), Marks: o.ChangedAt.Add(max(keep, d.KeepMarks))})
 }
 
 // Deps is what a Service stands on.

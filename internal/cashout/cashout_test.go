@@ -283,6 +283,12 @@ func TestExpiry(t *testing.T) {
 		if len(d.Pictures.Erased) != 3 {
 			t.Errorf("pictures of %d orders are erased, want 3", len(d.Pictures.Erased))
 		}
+		now := d.Clock.Now()
+		for o, got := range d.Pictures.Erased {
+			if want := (cashout.Erasure{Pictures: now, Marks: now.Add(400 * 24 * time.Hour)}); got != want {
+				t.Errorf("%s: erased at %s, want %s", o.Order, got, want)
+			}
+		}
 		for status, o := range ids {
 			if list, err := d.Ledger.ListTransactions(t.Context(), o.Book, 1<<60, 10); err != nil || len(list) != 0 {
 				t.Errorf("%s: %d transactions are left, %v", status, len(list), err)
@@ -397,8 +403,9 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("shown %s", v.Status.Shown())
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523"})
-		if at := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; at.Sub(d.Clock.Now()) < 4*365*24*time.Hour {
-			t.Errorf("pictures are erased at %s", at)
+		at := d.Clock.Now().Add(5 * 365 * 24 * time.Hour)
+		if got := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; got != (cashout.Erasure{Pictures: at, Marks: at}) {
+			t.Errorf("pictures are erased at %s, want %s", got, at)
 		}
 		d.Verified()
 	})

@@ -201,9 +201,7 @@ func (s *Service) with(o *Order, d *Decision, desk *Desk, event string) ([]stora
 	if o.Status == Blocked {
 		keep = desk.KeepBlocked
 	}
-	if desk.Images != nil {
-		effects = append(effects, desk.Images.EraseAfter(o.owner(), o.ChangedAt.Add(keep))...)
-	}
+	effects = append(effects, desk.erase(o, keep)...)
 	return append(append(effects, o.revise()), s.tell(o, event)...), nil
 }
 

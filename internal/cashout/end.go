@@ -17,7 +17,7 @@ import (
 // sweepSize bounds the orders that one sweep ends in each realm.
 const sweepSize = 500
 
-// Expire ends the orders whose time is over, has their pictures erased, and returns how many
+// Expire ends the orders whose time is over, has their pictures erased at once, and returns how many
 // it ended. A background job calls it; calling it twice at once is harmless.
 func (s *Service) Expire(ctx context.Context) (int, error) {
 	ended := 0
@@ -58,7 +58,7 @@ func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Ord
 		effects := []storage.Effect{o.revise()}
 		if d := s.Desks[o.Realm]; d != nil && d.Images != nil {
 			effects = append(effects, d.Images.Close(o.owner())...)
-			effects = append(effects, d.Images.EraseAfter(o.owner(), o.ChangedAt)...)
+			effects = append(effects, d.erase(&o, 0)...)
 		}
 		if also != nil {
 			more, err := also(&o)

@@ -128,6 +128,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	maps.Copy(all, b.judgements(t))
 	maps.Copy(all, b.virtual(t, base, book))
 	maps.Copy(all, b.cashouts(t, me))
+	maps.Copy(all, b.gaps(t))
 	return all
 }
 

@@ -139,7 +139,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	cashouts.Routes(s, a.desk, deps.Cashout)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
 	fraud.Routes(s, a.desk, deps.Fraud)
-	rail.Routes(s, deps.Deposits)
+	rail.Routes(s, a.desk, deps.Deposits)
 	return s
 }
 

@@ -56,6 +56,7 @@ import (
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
 	"github.com/scripcards/scrip/internal/testkit/nameserver"
 	"github.com/scripcards/scrip/internal/wallet"
+	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -73,6 +74,7 @@ type bundle struct {
 	paid    int // payments that golden files made
 	numbers map[string]pan.Number
 	dns     *nameserver.Server
+	lost    deposit.Gap // what the chain forgot
 	log     *bytes.Buffer
 
 	// cashes is where prepaid cards become bitcoin; the newest order there is opened by its token.

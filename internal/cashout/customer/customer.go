@@ -44,7 +44,7 @@ func ParseName(first, last string) (Name, error) {
 		strange := func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsMark(r) && !strings.ContainsRune(" .'’-", r)
 		}
-		if !plain.Line(part.text, 1, maxName) || strings.ContainsFunc(part.text, strange) {
+		if !plain.Line(part.text, 1, maxName) || strings.ContainsFunc(part.text, strange) || !strings.ContainsFunc(part.text, unicode.IsLetter) {
 			return Name{}, fault.New(fault.InvalidRequest, "give a first and a last name of at most %d letters each", maxName).At(part.field)
 		}
 	}

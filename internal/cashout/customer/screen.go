@@ -65,7 +65,7 @@ const (
 )
 
 // ReadList reads a list: one entry a line, "name:" or "address:" and what is on it; # begins
-// a comment. Names match whatever their case, accents, punctuation and order of words. It
+// a comment. Names match whatever their case, accents, apostrophes, punctuation and order of words. It
 // returns invalid_request with the line that is wrong.
 func ReadList(name string, r io.Reader) (*List, error) {
 	l := &List{name: name, names: map[string]bool{}, addresses: map[string]bool{}}
@@ -118,15 +118,19 @@ func (l *List) Screen(_ context.Context, s Subject) (Match, error) {
 // and two base58 addresses that differ in case alone are not to be had.
 func foldAddress(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
 
+// alike has apostrophes out of the way, of which people type one for another, and letters with
+// a stroke or joined ones that are no accents to Unicode, as lists in plain letters have them.
+var alike = strings.NewReplacer("'", "", "’", "", "‘", "", "`", "", "´", "", "\u02bc", "", "\u02bb", "",
+	"ł", "l", "ø", "o", "đ", "d", "ð", "d", "ħ", "h", "ŧ", "t", "ı", "i", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
+
 // fold is a name as it is compared: its words in lower case without accents, sorted.
 func fold(text string) string {
 	var plain strings.Builder
-	for _, r := range norm.NFKD.String(text) {
+	for _, r := range norm.NFKD.String(alike.Replace(strings.ToLower(text))) {
 		switch {
-		case unicode.Is(unicode.Mn, r):
+		case unicode.In(r, unicode.Mn, unicode.Me):
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
 			plain.WriteRune(unicode.ToLower(r))
-		case r == '\'' || r == '’':
 		default:
 			plain.WriteByte(' ')
 		}

@@ -3,9 +3,9 @@
 //
 // A photo is kept as its pixels alone, sealed, in the database. Every look at one is in the
 // audit log before anybody sees it, a redaction destroys what it paints over, and a clock
-// erases each photo after its owner's decision, or after Config.KeepFor without one: the
-// row, the hash of what it was, a record of the audit log and, sealed, what later photos of
-// the same card are found by stay.
+// erases each photo after its owner's decision, or after Config.KeepFor without one. A
+// second clock then forgets what later photos of the same card are found by: the row, the
+// hash of what the photo was and two records of the audit log stay.
 //
 // It knows no orders: an owner is a name. It must never keep or give out a byte of an
 // upload as it came, and it decides nothing about what a photo shows.
@@ -63,6 +63,9 @@ type Image struct {
 	UploadedAt           time.Time
 	// EraseAt is when the content is erased at the latest; ErasedAt when it was, zero before.
 	EraseAt, ErasedAt time.Time
+	// ForgetAt is when what later images are found by is erased, not before the content;
+	// ForgottenAt when it was, zero before.
+	ForgetAt, ForgottenAt time.Time
 	// Redactions counts what was painted over.
 	Redactions int
 	// Twins are images of other owners in the same realm that look alike, closest first.
@@ -119,6 +122,9 @@ type Config struct {
 	Secret    pan.Secret
 	// KeepFor is how long an image is kept whose owner is never decided about: 90 days.
 	KeepFor time.Duration
+	// KeepMarks is how long later images are held against one whose owner is never decided
+	// about: 400 days, and at least KeepFor.
+	KeepMarks time.Duration
 	// Decoders bounds the images that are decoded at once by this process: 2. Each takes
 	// 160 MiB at worst.
 	Decoders int
@@ -147,6 +153,10 @@ type Service struct {
 	scenes     *scene.Memory
 }
 
+// KeepMarks is how long later images are held against one, unless somebody says otherwise: a
+// card that is used again is so within its life.
+const KeepMarks = 400 * 24 * time.Hour
+
 const (
 	sweepEvery = time.Minute
 	purgeEvery = time.Hour
@@ -164,6 +174,10 @@ func New(d Deps) *Service {
 	if c.KeepFor <= 0 {
 		c.KeepFor = 90 * 24 * time.Hour
 	}
+	if c.KeepMarks <= 0 {
+		c.KeepMarks = KeepMarks
+	}
+	c.KeepMarks = max(c.KeepMarks, c.KeepFor)
 	if c.Decoders <= 0 {
 		c.Decoders = 2
 	}

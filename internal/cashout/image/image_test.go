@@ -109,7 +109,7 @@ func TestTake(t *testing.T) {
 		got := b.upload(b.order, card, photo(1, 90))
 		b.upload(b.order, receipt, grain(1))
 		want := image.Image{ID: got.ID, Owner: b.order, Kind: card, Type: "image/jpeg", SHA256: got.SHA256, Bytes: got.Bytes, Width: 160, Height: 120,
-			UploadedAt: began, EraseAt: began.Add(90 * 24 * time.Hour)}
+			UploadedAt: began, EraseAt: began.Add(90 * 24 * time.Hour), ForgetAt: began.Add(400 * 24 * time.Hour)}
 		if diff := cmp.Diff(want, got); diff != "" || len(b.list(b.order)) != 2 {
 			t.Errorf("-want +got\n%s", diff)
 		}
@@ -327,7 +327,7 @@ func TestErase(t *testing.T) {
 		img := b.upload(b.order, card, photo(1, 90))
 		other := b.upload(image.Owner{Realm: realm.Live, ID: "order2"}, card, photo(2, 90))
 		sandbox := b.upload(image.Owner{Realm: realm.Test, ID: "order1"}, card, photo(1, 90))
-		b.apply(b.EraseAfter(b.order, began.Add(10*24*time.Hour))...)
+		b.apply(b.EraseAfter(b.order, image.End{Content: began.Add(10 * 24 * time.Hour), Marks: began.Add(400 * 24 * time.Hour)})...)
 		b.pass(10*24*time.Hour - time.Second)
 		if got := b.find(b.order, card); !got.ErasedAt.IsZero() || len(b.chunks()) != 3 {
 			t.Fatalf("erased at %s already", got.ErasedAt)

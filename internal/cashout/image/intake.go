@@ -75,7 +75,7 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 	now := s.Clocks.Now(u.owner.Realm)
 	img := Image{
 		ID: ID(id.New(idPrefix)), Owner: u.owner, Kind: u.kind, Type: clean.Type, SHA256: clean.Hash, Bytes: len(clean.Data),
-		Width: clean.Width, Height: clean.Height, UploadedAt: now, EraseAt: now.Add(s.Config.KeepFor),
+		Width: clean.Width, Height: clean.Height, UploadedAt: now, EraseAt: now.Add(s.Config.KeepFor), ForgetAt: now.Add(s.Config.KeepMarks),
 	}
 	chunks, err := s.seal(img.ID, firstVersion, clean.Data)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 const (
 	uploadColumns = `upload_key, realm, owner_id, kind, content_type, state, file_hash, refusal, ended_at`
-	imageColumns  = `image_id, realm, owner_id, kind, content_type, sha256, version, chunks, bytes, width, height, uploaded_at, erase_at, erased_at`
+	imageColumns  = `image_id, realm, owner_id, kind, content_type, sha256, version, chunks, bytes, width, height, uploaded_at, erase_at, erased_at, forget_at, forgotten_at`
 )
 
 // Forms.
@@ -39,17 +39,22 @@ var (
 // Images.
 var (
 	insertImage = storage.Insert("image.insert", "images", "image_id", "realm", "owner_id", "kind", "content_type", "sha256",
-		"version", "chunks", "bytes", "width", "height", "likeness", "uploaded_at", "erase_at", "erased_at")
+		"version", "chunks", "bytes", "width", "height", "likeness", "uploaded_at", "erase_at", "erased_at", "forget_at", "forgotten_at")
 	findImage  = storage.SQL("image.find", `SELECT `+imageColumns+` FROM images WHERE image_id = $1`)
 	listImages = storage.SQL("image.list", `SELECT `+imageColumns+` FROM images i WHERE realm = $1 AND owner_id = $2 AND NOT EXISTS
 		(SELECT 1 FROM images n WHERE n.realm = i.realm AND n.owner_id = i.owner_id AND n.kind = i.kind AND n.image_id > i.image_id)
 		ORDER BY kind LIMIT 100`)
 	listDue = storage.SQL("image.list_due", `SELECT `+imageColumns+` FROM images
 		WHERE realm = $1 AND erase_at <= $2 AND erased_at IS NULL ORDER BY erase_at LIMIT $3 {skip}`)
+	listForgettable = storage.SQL("image.list_forgettable", `SELECT `+imageColumns+` FROM images
+		WHERE realm = $1 AND forget_at <= $2 AND forgotten_at IS NULL AND erased_at IS NOT NULL ORDER BY forget_at LIMIT $3 {skip}`)
 	saveVersion = storage.SQL("image.save_version", `UPDATE images SET version = $3, chunks = $4, bytes = $5, sha256 = $6
 		WHERE image_id = $1 AND version = $2 AND erased_at IS NULL`)
-	setClock   = storage.SQL("image.set_clock", `UPDATE images SET erase_at = $3 WHERE realm = $1 AND owner_id = $2 AND erased_at IS NULL`)
-	markErased = storage.SQL("image.mark_erased", `UPDATE images SET erased_at = $2 WHERE image_id = $1 AND erased_at IS NULL`)
+	setClock      = storage.SQL("image.set_clock", `UPDATE images SET erase_at = $3 WHERE realm = $1 AND owner_id = $2 AND erased_at IS NULL`)
+	setForget     = storage.SQL("image.set_forget", `UPDATE images SET forget_at = $3 WHERE realm = $1 AND owner_id = $2 AND forgotten_at IS NULL`)
+	findLikeness  = storage.SQL("image.find_likeness", `SELECT likeness FROM images WHERE image_id = $1`)
+	markForgotten = storage.SQL("image.mark_forgotten", `UPDATE images SET forgotten_at = $2, likeness = NULL WHERE image_id = $1 AND forgotten_at IS NULL`)
+	markErased    = storage.SQL("image.mark_erased", `UPDATE images SET erased_at = $2 WHERE image_id = $1 AND erased_at IS NULL`)
 )
 
 // Contents.
@@ -61,13 +66,15 @@ var (
 
 // Likenesses.
 var (
-	openGate   = storage.SQL("image.open_gate", `INSERT INTO image_gates (realm, passed) VALUES ($1, 0) ON CONFLICT (realm) DO NOTHING`)
-	lockGate   = storage.SQL("image.lock_gate", `SELECT passed FROM image_gates WHERE realm = $1 {lock}`)
-	readGate   = storage.SQL("image.read_gate", `SELECT passed FROM image_gates WHERE realm = $1`)
-	passGate   = storage.SQL("image.pass_gate", `UPDATE image_gates SET passed = passed + 1 WHERE realm = $1`)
-	insertBand = storage.Insert("image.insert_band", "image_bands", "realm", "band", "bits", "image_id", "owner_id", "kind", "likeness")
-	insertTwin = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "resemblance", "distance")
-	findAlike  = storage.Lookup("image.find_alike", `WITH wanted (band, bits) AS ({values})
+	openGate    = storage.SQL("image.open_gate", `INSERT INTO image_gates (realm, passed) VALUES ($1, 0) ON CONFLICT (realm) DO NOTHING`)
+	lockGate    = storage.SQL("image.lock_gate", `SELECT passed FROM image_gates WHERE realm = $1 {lock}`)
+	readGate    = storage.SQL("image.read_gate", `SELECT passed FROM image_gates WHERE realm = $1`)
+	passGate    = storage.SQL("image.pass_gate", `UPDATE image_gates SET passed = passed + 1 WHERE realm = $1`)
+	insertBand  = storage.Insert("image.insert_band", "image_bands", "realm", "band", "bits", "image_id", "owner_id", "kind", "likeness")
+	deleteBand  = storage.SQL("image.delete_band", `DELETE FROM image_bands WHERE realm = $1 AND band = $2 AND bits = $3 AND image_id = $4`)
+	deleteTwins = storage.SQL("image.delete_twins", `DELETE FROM image_twins WHERE image_id = $1`)
+	insertTwin  = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "resemblance", "distance")
+	findAlike   = storage.Lookup("image.find_alike", `WITH wanted (band, bits) AS ({values})
 		SELECT b.image_id, b.owner_id, b.kind, b.likeness FROM wanted w
 		JOIN image_bands b ON b.realm = $1 AND b.band = w.band AND b.bits = w.bits
 		WHERE b.owner_id <> $2 ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
@@ -131,14 +138,16 @@ type kept struct {
 func (img *Image) row(chunks int, l picture.Likeness, seen bool) []any {
 	return []any{string(img.ID), string(img.Owner.Realm), img.Owner.ID, string(img.Kind), img.Type, img.SHA256, int64(firstVersion), int64(chunks),
 		int64(img.Bytes), int64(img.Width), int64(img.Height), sql.NullInt64{Int64: int64(l), Valid: seen},
-		storage.Micros(img.UploadedAt), storage.Micros(img.EraseAt), sql.NullInt64{}}
+		storage.Micros(img.UploadedAt), storage.Micros(img.EraseAt), sql.NullInt64{}, storage.Micros(img.ForgetAt), sql.NullInt64{}}
 }
 
 func scanImage(r storage.Row) (k kept, err error) {
-	var uploaded, erase int64
-	var erased sql.NullInt64
-	err = r.Scan(&k.ID, &k.Owner.Realm, &k.Owner.ID, &k.Kind, &k.Type, &k.SHA256, &k.version, &k.chunks, &k.Bytes, &k.Width, &k.Height, &uploaded, &erase, &erased)
+	var uploaded, erase, forget int64
+	var erased, forgotten sql.NullInt64
+	err = r.Scan(&k.ID, &k.Owner.Realm, &k.Owner.ID, &k.Kind, &k.Type, &k.SHA256, &k.version, &k.chunks, &k.Bytes, &k.Width, &k.Height, &uploaded, &erase, &erased,
+		&forget, &forgotten)
 	k.UploadedAt, k.EraseAt, k.ErasedAt = storage.Time(uploaded), storage.Time(erase), storage.NullTime(erased)
+	k.ForgetAt, k.ForgottenAt = storage.Time(forget), storage.NullTime(forgotten)
 	k.Redactions = k.version - firstVersion
 	return k, err
 }

@@ -104,7 +104,8 @@ func (img *Image) photo() scene.Photo {
 	return scene.Photo{ID: string(img.ID), Realm: img.Owner.Realm, Owner: img.Owner.ID, Kind: string(img.Kind)}
 }
 
-// enter has a transaction alone compare images of a realm, and returns how many did before.
+// enter has a transaction alone compare images of a realm, or change what they are compared
+// with, and returns how many did before.
 func enter(ctx context.Context, tx *storage.Tx, r string) (int64, error) {
 	if _, err := tx.Exec(ctx, openGate, r); err != nil {
 		return 0, err

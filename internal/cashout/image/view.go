@@ -44,6 +44,7 @@ const (
 	actionOpen   = "image.open"
 	actionRedact = "image.redact"
 	actionErase  = "image.erase"
+	actionForget = "image.forget"
 )
 
 // Open returns an image's content to actor, which is in the audit log before. It returns
@@ -139,7 +140,10 @@ func (s *Service) Redact(ctx context.Context, actor string, id ID, area Rect) er
 		if err := tx.ExecRows(ctx, insertChunk, chunks); err != nil {
 			return err
 		}
-		if err := s.scenes.Forget(ctx, tx, string(id), scene.Area{Rectangle: area.rectangle(), Of: image.Pt(k.Width, k.Height)}); err != nil {
+		if _, err := enter(ctx, tx, string(k.Owner.Realm)); err != nil {
+			return err
+		}
+		if err := s.scenes.Redact(ctx, tx, string(id), scene.Area{Rectangle: area.rectangle(), Of: image.Pt(k.Width, k.Height)}); err != nil {
 			return err
 		}
 		return s.record(ctx, tx, &k.Image, audit.Record{Actor: actor, Action: actionRedact,

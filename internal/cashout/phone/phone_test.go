@@ -186,7 +186,7 @@ func TestResend(t *testing.T) {
 		b.Must(b.send(b.place, b.number, "192.0.2.1"))
 		first := b.Phone.Last().Reveal()
 		err := b.send(b.place, b.number, "192.0.2.1")
-		if fault.CodeOf(err) != fault.RateLimited || fault.From(err).RetryAfter != 30*time.Second {
+		if fault.CodeOf(err) != fault.RateLimited || fault.From(err).RetryAfter != 30*time.Second || !strings.HasSuffix(fault.From(err).Message, "wait 30 seconds") {
 			t.Errorf("at once: %v", err)
 		}
 		b.Clock.Advance(30 * time.Second)

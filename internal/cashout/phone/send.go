@@ -84,7 +84,7 @@ func (c *code) mayResend(now time.Time, p *Policy) error {
 		return fault.New(fault.QuotaExceeded, "this order had all of its codes")
 	}
 	if left := p.Resend - now.Sub(c.sentAt); left > 0 {
-		return fault.New(fault.RateLimited, "a code was just sent: wait %d seconds", int(left/time.Second)+1).After(left)
+		return fault.New(fault.RateLimited, "a code was just sent: wait %d seconds", int((left+time.Second-1)/time.Second)).After(left)
 	}
 	return nil
 }

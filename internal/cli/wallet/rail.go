@@ -198,10 +198,15 @@ The reason is in the audit log.`,
 			}
 			d.Actor = shell.Actor()
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				if err := app.Deposits.Dismiss(ctx, d); err != nil {
+				done, err := app.Deposits.Dismiss(ctx, d)
+				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"realm", string(d.Realm)}, {"chain", string(d.Chain)}, {"address", d.Address}, {"dismissed", "true"}})
+				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "ADDRESS", "BOOK", "ASSET", "FROM", "TO"}}
+				for _, g := range done.Gaps {
+					l.Add(string(done.Realm), string(done.Chain), done.Address, string(done.Book), string(g.Asset), strconv.FormatInt(g.From, 10), strconv.FormatInt(g.To, 10))
+				}
+				return p.Print(cmd, l)
 			})
 		},
 	}

@@ -130,6 +130,11 @@ func (k *Desk) pictures(f *file, baseURL string) error {
 	if err := f.openStore(&d); err != nil {
 		return err
 	}
+	var keep cashout.Desk
+	if err := f.keep(&keep); err != nil {
+		return err
+	}
+	d.Config.KeepMarks = keep.KeepMarks
 	k.Images = image.New(d)
 	return nil
 }
@@ -208,7 +213,7 @@ func (k *Desk) Demo(ctx context.Context) error {
 	}
 	k.PerMinute = demoRate
 	k.serve(realm.Test, &cashout.Desk{Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: captcha.Demo{}, Payouts: payouts{k.Payouts}, Images: pictures{k.Images},
-		KeepImages: keepImages, KeepBlocked: keepBlocked}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
+		KeepImages: keepImages, KeepBlocked: keepBlocked, KeepMarks: image.KeepMarks}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
 	return nil
 }
 
@@ -326,8 +331,8 @@ func (p pictures) Close(o cashout.Owner) []storage.Effect {
 }
 
 // EraseAfter implements cashout.Images.
-func (p pictures) EraseAfter(o cashout.Owner, at time.Time) []storage.Effect {
-	return p.Service.EraseAfter(ownerOf(o), at)
+func (p pictures) EraseAfter(o cashout.Owner, e cashout.Erasure) []storage.Effect {
+	return p.Service.EraseAfter(ownerOf(o), image.End{Content: e.Pictures, Marks: e.Marks})
 }
 
 // album is package image's, as reviewers want it.

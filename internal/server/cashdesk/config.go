@@ -50,9 +50,11 @@ type file struct {
 	Review   reviewFile        `json:"review"`
 	// Store is an S3 bucket that images are uploaded to; absent: the built-in store.
 	Store json.RawMessage `json:"store"`
-	// KeepImagesDays and KeepBlockedDays count from a decision.
+	// KeepImagesDays and KeepBlockedDays count from a decision, KeepMarksDays from the end of
+	// any order.
 	KeepImagesDays  int `json:"keep_images_days"`
 	KeepBlockedDays int `json:"keep_blocked_days"`
+	KeepMarksDays   int `json:"keep_marks_days"`
 }
 
 type tiersFile struct {
@@ -172,7 +174,7 @@ func (k *Desk) configure(f file, o Options) error {
 	if err != nil {
 		return err
 	}
-	d := &cashout.Desk{Captcha: o.Captcha, Payouts: payouts{k.Payouts}, Images: pictures{k.Images}, KeepImages: keepImages, KeepBlocked: keepBlocked}
+	d := &cashout.Desk{Captcha: o.Captcha, Payouts: payouts{k.Payouts}, Images: pictures{k.Images}}
 	line := phone.Line{Policy: phone.DefaultPolicy()}
 	if r == realm.Test {
 		line.Policy = phone.SandboxPolicy()
@@ -398,18 +400,23 @@ func (k *Desk) reviews(f *reviewFile) error {
 	return nil
 }
 
+// keep says how long what is left over of orders stays.
 func (f *file) keep(d *cashout.Desk) error {
+	d.KeepImages, d.KeepBlocked, d.KeepMarks = keepImages, keepBlocked, image.KeepMarks
 	for _, c := range []struct {
 		name string
 		days int
 		to   *time.Duration
-	}{{"keep_images_days", f.KeepImagesDays, &d.KeepImages}, {"keep_blocked_days", f.KeepBlockedDays, &d.KeepBlocked}} {
+	}{{"keep_images_days", f.KeepImagesDays, &d.KeepImages}, {"keep_blocked_days", f.KeepBlockedDays, &d.KeepBlocked}, {"keep_marks_days", f.KeepMarksDays, &d.KeepMarks}} {
 		if c.days < 0 || c.days > maxDays {
 			return fmt.Errorf("%s: want 1 to %d", c.name, maxDays)
 		}
 		if c.days > 0 {
 			*c.to = time.Duration(c.days) * 24 * time.Hour
 		}
+	}
+	if f.KeepMarksDays > 0 && d.KeepMarks < d.KeepImages {
+		return fmt.Errorf("keep_marks_days: %d: want at least the %d days that pictures are kept", f.KeepMarksDays, int(d.KeepImages.Hours())/24)
 	}
 	return nil
 }

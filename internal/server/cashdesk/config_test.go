@@ -71,7 +71,7 @@ const messages = `"messages":{"driver":"file","path":"$DIR/codes"}`
 // What a file says holds, what it leaves out is as published, and the fee is in the price.
 func TestConfigure(t *testing.T) {
 	k, err := open(t, `{"realm":"test","fee":"8.5","network":"regtest",`+messages+`,"message_limits":{"countries":["US"],"cents_per_day":700},
-		"lists":[{"name":"sdn","file":"$LIST"}],"review":{"two_above":"100","hold_minutes":5},"keep_images_days":7,
+		"lists":[{"name":"sdn","file":"$LIST"}],"review":{"two_above":"100","hold_minutes":5},"keep_images_days":7,"keep_marks_days":60,
 		"tiers":{"window_days":30,"largest":"500","steps":[{"above":"200","asks":["names","document"]}]}}`, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +86,9 @@ func TestConfigure(t *testing.T) {
 	if d.Tiers.Window != 30*24*time.Hour || d.Tiers.Largest.Minor != 500_00 || d.Tiers.Most.Minor != 10_000_00 || len(d.Tiers.Steps) != 1 {
 		t.Errorf("tiers %+v", d.Tiers)
 	}
-	if k.Reviews.Policy.TwoAbove != money.New(100_00, money.USD) || k.Reviews.Policy.Hold != 5*time.Minute || d.KeepImages != 7*24*time.Hour || d.KeepBlocked != 5*365*24*time.Hour {
-		t.Errorf("reviews %+v, pictures %s", k.Reviews.Policy, d.KeepImages)
+	if k.Reviews.Policy.TwoAbove != money.New(100_00, money.USD) || k.Reviews.Policy.Hold != 5*time.Minute || d.KeepImages != 7*24*time.Hour || d.KeepBlocked != 5*365*24*time.Hour ||
+		d.KeepMarks != 60*24*time.Hour || k.Images.Config.KeepMarks != 90*24*time.Hour {
+		t.Errorf("reviews %+v, pictures %s, marks %s, %s", k.Reviews.Policy, d.KeepImages, d.KeepMarks, k.Images.Config.KeepMarks)
 	}
 	if m, err := d.Screener.Screen(t.Context(), customer.Subject{Name: customer.Name{First: "Ivan", Last: "Petrov"}}); err != nil || !m.Found() {
 		t.Errorf("%+v, %v", m, err)
@@ -121,6 +122,8 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","review":{"two_above":"-"},` + messages + `}`:                                   "review.two_above",
 		`{"realm":"test","review":{"hold_minutes":-1},` + messages + `}`:                                 "review.hold_minutes",
 		`{"realm":"test","keep_images_days":99999,` + messages + `}`:                                     "keep_images_days",
+		`{"realm":"test","keep_marks_days":-1,` + messages + `}`:                                         "keep_marks_days",
+		`{"realm":"test","keep_marks_days":29,` + messages + `}`:                                         "at least the 30 days",
 		`{"realm":"test","message_limits":{"cents_per_day":-1},` + messages + `}`:                        "message_limits",
 		`{"realm":"test","services":[{"name":"a","url":"http://x.example/"}],` + messages + `,"fee":""}`: "services.0",
 		`{"realm":"test","store":{"endpoint":"s3"},` + messages + `}`:                                    "store",

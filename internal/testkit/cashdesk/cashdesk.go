@@ -137,7 +137,7 @@ func (d *Desk) build(logger *slog.Logger) {
 	d.Service = cashout.New(cashout.Deps{DB: d.DB, Books: d.Ledger, Vault: d.Vault, Outbox: d.Hooks.Outbox, Queue: d.Jobs, Clocks: d.Clocks, Phones: phones,
 		Accounts: d.Accounts, Logger: logger, Random: rand.Reader,
 		Desks: map[realm.Realm]*cashout.Desk{realm.Test: {Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: person{}, Screener: d.Screen, Payouts: d.Node,
-			Images: d.Pictures, KeepImages: 30 * 24 * time.Hour, KeepBlocked: 5 * 365 * 24 * time.Hour}}})
+			Images: d.Pictures, KeepImages: 30 * 24 * time.Hour, KeepBlocked: 5 * 365 * 24 * time.Hour, KeepMarks: 400 * 24 * time.Hour}}})
 	d.Reviews = review.New(review.Deps{DB: d.DB, Vault: d.Vault, Orders: d.Service, Albums: map[realm.Realm]review.Album{realm.Test: d.Pictures}, Audit: d.Audit,
 		Clocks: d.Clocks, Policy: review.DefaultPolicy()})
 }
@@ -294,7 +294,7 @@ type Pictures struct {
 	clock  clock.Clock
 	of     map[cashout.Owner]map[cashout.Kind]cashout.Image
 	Closed []cashout.Owner
-	Erased map[cashout.Owner]time.Time
+	Erased map[cashout.Owner]cashout.Erasure
 	Opened []string
 	Red    []review.Rect
 }
@@ -340,13 +340,13 @@ func (p *Pictures) Close(o cashout.Owner) []storage.Effect {
 }
 
 // EraseAfter implements cashout.Images.
-func (p *Pictures) EraseAfter(o cashout.Owner, at time.Time) []storage.Effect {
+func (p *Pictures) EraseAfter(o cashout.Owner, e cashout.Erasure) []storage.Effect {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.Erased == nil {
-		p.Erased = map[cashout.Owner]time.Time{}
+		p.Erased = map[cashout.Owner]cashout.Erasure{}
 	}
-	p.Erased[o] = at
+	p.Erased[o] = e
 	return nil
 }
 

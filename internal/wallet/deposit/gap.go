@@ -7,6 +7,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/plain"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
@@ -119,6 +120,17 @@ type Dismissal struct {
 	Address string
 	Reason  string // for the audit log
 	Actor   string
+	// Also is what to write with it; it may be nil, and must be pure.
+	Also func(Dismissed) ([]storage.Effect, error)
+}
+
+// Dismissed is what was taken off the audit.
+type Dismissed struct {
+	address.Place
+	Address string
+	Book    ledger.BookID
+	// Gaps are the spans of blocks, the lowest first.
+	Gaps []Gap
 }
 
 // MaxReason bounds the reason of a dismissal, in bytes.
@@ -126,28 +138,53 @@ const MaxReason = 200
 
 // Dismiss takes the gaps of an address off the audit, for good: what is found in their blocks
 // later is not credited, since the operator has answered for it. It returns not_found for an
-// address that is nobody's or has none, and invalid_request without a reason.
-func (s *Service) Dismiss(ctx context.Context, in Dismissal) error {
-	if !plain.LineBytes(in.Reason, 1, MaxReason) {
-		return fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes of plain text", MaxReason).At("reason")
+// address that is nobody's or has none, and invalid_request for a reason that is none or that
+// no log may hold.
+func (s *Service) Dismiss(ctx context.Context, in Dismissal) (Dismissed, error) {
+	switch {
+	case !plain.LineBytes(in.Reason, 1, MaxReason):
+		return Dismissed{}, fault.New(fault.InvalidRequest, "want a reason of 1 to %d bytes of plain text", MaxReason).At("reason")
+	case audit.Clean(in.Reason) != in.Reason:
+		return Dismissed{}, fault.New(fault.InvalidRequest, "the reason looks like it holds a card number or another secret").At("reason")
+	case !plain.LineBytes(in.Address, 1, maxAddress):
+		return Dismissed{}, errNoGap()
 	}
 	book, ours, err := s.AddressBook.Find(ctx, in.Place, in.Address)
-	if err != nil {
-		return err
+	if err == nil && !ours {
+		err = errNoGap()
 	}
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		n := int64(0)
-		if ours {
-			if n, err = tx.Exec(ctx, dismissGaps, string(book), string(in.Chain), in.Address); err != nil {
+	if err != nil {
+		return Dismissed{}, err
+	}
+	out := Dismissed{Place: in.Place, Address: in.Address, Book: book}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		key := []any{string(book), string(in.Chain), in.Address}
+		if out.Gaps, err = storage.All(ctx, tx, scanGap, lockGaps, key...); err != nil {
+			return err
+		}
+		if len(out.Gaps) == 0 {
+			return errNoGap()
+		}
+		if _, err := tx.Exec(ctx, dismissGaps, key...); err != nil {
+			return err
+		}
+		if in.Also != nil {
+			effects, err := in.Also(out)
+			if err != nil {
 				return err
 			}
-		}
-		if n == 0 {
-			return fault.New(fault.NotFound, "nothing may have been missed at that address").At("address")
+			if err := tx.Apply(ctx, effects); err != nil {
+				return err
+			}
 		}
 		return s.AddressBook.Audit.Append(ctx, tx, audit.Record{Actor: in.Actor, Action: "wallet.dismiss", Subject: in.Address, Book: string(book),
 			At: s.Clocks.Now(in.Realm), Detail: map[string]string{"realm": string(in.Realm), "chain": string(in.Chain), "reason": in.Reason}})
 	})
+	return out, err
+}
+
+func errNoGap() error {
+	return fault.New(fault.NotFound, "nothing may have been missed at that address").At("address")
 }
 
 func scanGap(r storage.Row) (g Gap, err error) {

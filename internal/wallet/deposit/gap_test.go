@@ -2,6 +2,7 @@ package deposit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,18 +205,28 @@ func TestDismiss(t *testing.T) {
 			"no reason":   {func(d *deposit.Dismissal) { d.Reason = "" }, fault.InvalidRequest},
 			"unseen":      {func(d *deposit.Dismissal) { d.Reason = "by\u202ehand" }, fault.InvalidRequest},
 			"long":        {func(d *deposit.Dismissal) { d.Reason = strings.Repeat("a", deposit.MaxReason+1) }, fault.InvalidRequest},
+			"a card":      {func(d *deposit.Dismissal) { d.Reason = "loaded to 4111 1111 1111 1111" }, fault.InvalidRequest},
+			"no address":  {func(d *deposit.Dismissal) { d.Address = "\x00" }, fault.NotFound},
 			"nobody's":    {func(d *deposit.Dismissal) { d.Address = "0x" }, fault.NotFound},
 			"other chain": {func(d *deposit.Dismissal) { d.Chain = asset.Bitcoin }, fault.NotFound},
 		} {
 			bad := d
 			c.change(&bad)
-			if err := b.Dismiss(t.Context(), bad); fault.CodeOf(err) != c.want {
+			if _, err := b.Dismiss(t.Context(), bad); fault.CodeOf(err) != c.want {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		check.OK(t, b.Dismiss(t.Context(), d))
+		d.Also = func(deposit.Dismissed) ([]storage.Effect, error) { return nil, errors.New("no room") }
+		if _, err := b.Dismiss(t.Context(), d); err == nil || err.Error() != "no room" {
+			t.Errorf("what is to be written with it cannot be: %v", err)
+		}
+		d.Also = nil
+		done, err := b.Dismiss(t.Context(), d)
+		check.OK(t, err)
+		check.Equal(t, "dismissed", done, deposit.Dismissed{Place: at, Address: d.Address, Book: ada.Book,
+			Gaps: []deposit.Gap{{Address: d.Address, Asset: asset.ETH, Span: deposit.Span{From: 51, To: 200}}}})
 		b.untold("bob ETH blocks 51 to 200")
-		if err := b.Dismiss(t.Context(), d); fault.CodeOf(err) != fault.NotFound {
+		if _, err := b.Dismiss(t.Context(), d); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("twice: %v", err)
 		}
 		logged, err := b.AddressBook.Audit.List(t.Context(), audit.Filter{Book: string(ada.Book)})

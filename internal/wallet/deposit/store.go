@@ -63,6 +63,8 @@ var (
 		WHERE realm = $1 AND chain = $2 AND from_height >= $3 AND from_height <= $4 AND to_height > $4 AND dismissed = 0`)
 	listGaps = storage.SQL("wallet.deposit_list_gaps", `SELECT address, asset, from_height, to_height FROM wallet_gaps
 		WHERE book_id = $1 AND chain = $2 AND address = $3 AND dismissed = 0 ORDER BY from_height, to_height`)
+	lockGaps = storage.SQL("wallet.deposit_lock_gaps", `SELECT address, asset, from_height, to_height FROM wallet_gaps
+		WHERE book_id = $1 AND chain = $2 AND address = $3 AND dismissed = 0 ORDER BY from_height, to_height {lock}`)
 	dismissGaps = storage.SQL("wallet.deposit_dismiss_gaps", `UPDATE wallet_gaps SET dismissed = 1
 		WHERE book_id = $1 AND chain = $2 AND address = $3 AND dismissed = 0`)
 	countDismissed = storage.SQL("wallet.deposit_count_dismissed", `SELECT COUNT(*) FROM wallet_gaps

@@ -1,5 +1,6 @@
 // Package rail is the room of the operator API for the chains that are watched for
-// deposits: how far they were read, reading them now or again, and audits.
+// deposits: how far they were read, reading them now or again, audits, and what an operator
+// has looked after that an audit found.
 //
 // It translates, and holds no rule.
 package rail
@@ -15,16 +16,20 @@ import (
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
-type api struct{ deposits *deposit.Service }
+type api struct {
+	desk     *desk.Desk
+	deposits *deposit.Service
+}
 
 // Routes adds the room's calls to the operator API.
-func Routes(s *desk.Surface, deposits *deposit.Service) {
-	a := &api{deposits}
+func Routes(s *desk.Surface, d *desk.Desk, deposits *deposit.Service) {
+	a := &api{d, deposits}
 	const one = "/rails/{realm}/{chain}"
 	wire.Handle(s, desk.Get("rails.list", "/rails"), a.list)
 	wire.Handle(s, desk.Post("rails.scan", one+"/scan", desk.Administer), a.scan)
 	wire.Handle(s, desk.Post("rails.rescan", one+"/rescan", desk.Administer), a.rescan)
 	wire.Handle(s, desk.Get("rails.audit", one+"/audit"), a.audit)
+	wire.Handle(s, desk.Once(desk.Post("rails.dismiss", one+"/dismiss", desk.Administer)), a.dismiss)
 }
 
 // railView is how a chain is watched. Heights that are not known are left out.
@@ -153,4 +158,42 @@ func (a *api) audit(ctx context.Context, _ *desk.Call, in railPath) (auditView, 
 		v.Differences = append(v.Differences, differenceView{string(d.Kind), string(d.Asset), d.Address, string(d.Book), d.Deposits, d.Found})
 	}
 	return v, nil
+}
+
+type dismissal struct {
+	railPath
+	Address string `json:"address" wire:"required"`
+	Reason  string `json:"reason" wire:"required"`
+}
+
+type spanView struct {
+	Asset      string `json:"asset"`
+	FromHeight int64  `json:"from_height"`
+	ToHeight   int64  `json:"to_height"`
+}
+
+type dismissedView struct {
+	Realm     string     `json:"realm"`
+	Chain     string     `json:"chain"`
+	Address   string     `json:"address"`
+	BookID    string     `json:"book_id"`
+	Dismissed []spanView `json:"dismissed"`
+}
+
+func viewDismissed(d deposit.Dismissed) dismissedView {
+	v := dismissedView{Realm: string(d.Realm), Chain: string(d.Chain), Address: d.Address, BookID: string(d.Book), Dismissed: []spanView{}}
+	for _, g := range d.Gaps {
+		v.Dismissed = append(v.Dismissed, spanView{string(g.Asset), g.From, g.To})
+	}
+	return v
+}
+
+func (a *api) dismiss(ctx context.Context, c *desk.Call, in dismissal) (dismissedView, error) {
+	p, err := in.place()
+	if err != nil {
+		return dismissedView{}, err
+	}
+	done, err := a.deposits.Dismiss(ctx, deposit.Dismissal{Place: p, Address: in.Address, Reason: in.Reason, Actor: desk.Actor(c),
+		Also: desk.Storing(a.desk, c, viewDismissed)})
+	return viewDismissed(done), a.desk.Raced(ctx, c, err)
 }

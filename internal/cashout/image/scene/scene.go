@@ -4,8 +4,9 @@
 // whether they show the same card, or two of one design.
 //
 // Marks and traces are sealed: whoever can open them could try out which card they are of.
-// They outlive the photo; what a redaction painted over is removed from them. The words by
-// which scenes are found are single bits of single corners, without their places.
+// They outlive the photo, until Forget; what a redaction painted over is removed from them.
+// A scene outlives the photo that made it: its heir, the newest other photo that shows it,
+// has marks in the same places. Words, by which scenes are found, are bits of single corners.
 //
 // It decides nothing, and it looks closely at a bounded number of scenes and traces.
 package scene
@@ -13,11 +14,10 @@ package scene
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"image"
 	"maps"
 	"slices"
 
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/picture/landmark"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -59,6 +59,7 @@ const (
 )
 
 const (
+	idPrefix     = "scn"
 	purposeMarks = "image.marks"
 	purposeTrace = "image.trace"
 )
@@ -78,10 +79,11 @@ type Finding struct {
 	own     bool
 }
 
-// join is a scene that a photo shows.
+// join is a scene that a photo shows; heir are the photo's marks in it.
 type join struct {
 	scene string
 	trace *landmark.Trace
+	heir  *landmark.Marks
 }
 
 // Search looks for what a photo shows. It writes nothing.
@@ -99,7 +101,7 @@ func (m *Memory) Search(ctx context.Context, q storage.Queryer, p Photo, v *land
 			return Finding{}, err
 		}
 		if related {
-			f.joined = append(f.joined, join{s.scene, trace})
+			f.joined = append(f.joined, join{s.scene, trace, v.Inherit(s.marks, &s.Sight)})
 			f.own = f.own && !v.Exhausts(&s.Sight)
 		}
 	}
@@ -122,9 +124,12 @@ func (m *Memory) sights(ctx context.Context, q storage.Queryer, p Photo, v *land
 	}
 	var found []sight
 	for _, id := range ids {
-		marks, err := m.marks(ctx, q, id)
+		_, marks, err := m.marks(ctx, q, findMarks, id)
 		if err != nil {
 			return nil, err
+		}
+		if marks == nil { // forgotten meanwhile
+			continue
 		}
 		if s, ok := v.Find(marks); ok {
 			found = append(found, sight{s, id, marks})
@@ -161,32 +166,39 @@ func candidates(ctx context.Context, q storage.Queryer, r realm.Realm, v *landma
 	return ids, nil
 }
 
-// marks returns those of a scene.
-func (m *Memory) marks(ctx context.Context, q storage.Queryer, scene string) (*landmark.Marks, error) {
-	sealed, found, err := storage.One(ctx, q, storage.Scalar[[]byte], findMarks, scene)
-	if err != nil {
-		return nil, err
+// marks returns those of a scene, or of its heir, and whose they are; nil where there are none.
+func (m *Memory) marks(ctx context.Context, q storage.Queryer, find *storage.Statement, scene string) (place, *landmark.Marks, error) {
+	k, found, err := storage.One(ctx, q, scanMarks, find, scene)
+	if err != nil || !found {
+		return place{}, nil, err
 	}
-	if !found {
-		return nil, fmt.Errorf("scene %s is gone", scene)
-	}
-	plain, err := m.vault.Unseal(purposeMarks, scene, sealed)
+	marks, err := m.open(k)
+	return k.place, marks, err
+}
+
+func (m *Memory) open(k sealedMarks) (*landmark.Marks, error) {
+	plain, err := m.vault.Unseal(purposeMarks, k.String(), k.sealed)
 	if err != nil {
 		return nil, err
 	}
 	return landmark.ReadMarks(plain)
 }
 
-// traceRow names a trace, so that it opens there alone.
-func traceRow(scene, photo string) string { return scene + "/" + photo }
+func (m *Memory) seal(at place, marks *landmark.Marks) ([]byte, error) {
+	return m.vault.Seal(purposeMarks, at.String(), marks.Bytes())
+}
 
 // trace opens one.
-func (m *Memory) trace(scene, photo string, sealed []byte) (*landmark.Trace, error) {
-	plain, err := m.vault.Unseal(purposeTrace, traceRow(scene, photo), sealed)
+func (m *Memory) trace(at place, sealed []byte) (*landmark.Trace, error) {
+	plain, err := m.vault.Unseal(purposeTrace, at.String(), sealed)
 	if err != nil {
 		return nil, err
 	}
 	return landmark.ReadTrace(plain)
+}
+
+func (m *Memory) sealTrace(at place, t *landmark.Trace) ([]byte, error) {
+	return m.vault.Seal(purposeTrace, at.String(), t.Bytes())
 }
 
 // looked is a photo with its trace in a scene.
@@ -203,7 +215,7 @@ func (m *Memory) compare(ctx context.Context, q storage.Queryer, p looked, seen 
 		return false, err
 	}
 	for _, o := range others {
-		other, err := m.trace(p.scene, o.photo, o.sealed)
+		other, err := m.trace(place{p.scene, o.photo}, o.sealed)
 		if err != nil {
 			return false, err
 		}
@@ -247,20 +259,14 @@ func closest(seen map[string]Match) []Match {
 func (m *Memory) Keep(ctx context.Context, tx *storage.Tx, p Photo, f Finding) error {
 	joined := f.joined
 	if marks := f.view.Marks(); f.own && marks.Len() >= landmark.LeastMarks {
-		sealed, err := m.vault.Seal(purposeMarks, p.ID, marks.Bytes())
+		scene, err := m.begin(ctx, tx, p, marks)
 		if err != nil {
 			return err
 		}
-		if err := tx.ExecRows(ctx, insertScene, [][]any{{p.ID, string(p.Realm), int64(0), sealed}}); err != nil {
-			return err
-		}
-		if err := keepWords(ctx, tx, p, marks.Words()); err != nil {
-			return err
-		}
-		joined = append(slices.Clone(joined), join{p.ID, f.view.Own()})
+		joined = append(slices.Clone(joined), join{scene: scene, trace: f.view.Own()})
 	}
 	for _, j := range joined {
-		sealed, err := m.vault.Seal(purposeTrace, traceRow(j.scene, p.ID), j.trace.Bytes())
+		sealed, err := m.sealTrace(place{j.scene, p.ID}, j.trace)
 		if err != nil {
 			return err
 		}
@@ -270,69 +276,51 @@ func (m *Memory) Keep(ctx context.Context, tx *storage.Tx, p Photo, f Finding) e
 		if _, err := tx.Exec(ctx, countPhoto, j.scene); err != nil {
 			return err
 		}
+		if j.heir == nil || j.heir.Len() < landmark.LeastMarks {
+			continue
+		}
+		if err := m.keepHeir(ctx, tx, place{j.scene, p.ID}, j.heir); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Area is a part of a photo, and how large the photo is, in pixels.
-type Area struct {
-	image.Rectangle
-	Of image.Point
+// begin writes a scene of what a photo shows, and returns its id.
+func (m *Memory) begin(ctx context.Context, tx *storage.Tx, p Photo, marks *landmark.Marks) (string, error) {
+	scene := id.New(idPrefix)
+	sealed, err := m.seal(place{scene, p.ID}, marks)
+	if err != nil {
+		return "", err
+	}
+	if err := tx.ExecRows(ctx, insertScene, [][]any{{scene, string(p.Realm), p.ID, int64(0), sealed}}); err != nil {
+		return "", err
+	}
+	return scene, keepWords(ctx, tx, index{p.Realm, scene}, marks.Words())
 }
 
-// keepWords writes the words that a new scene is found by, without those that are common
+// index is where the words of a scene are.
+type index struct {
+	realm realm.Realm
+	scene string
+}
+
+// keepWords writes the words that a scene is found by, without those that are common
 // already: they would tell nothing, and cost every search.
-func keepWords(ctx context.Context, tx *storage.Tx, p Photo, words []uint32) error {
+func keepWords(ctx context.Context, tx *storage.Tx, of index, words []uint32) error {
 	wanted := make([][]any, 0, len(words))
 	for _, word := range words {
 		wanted = append(wanted, []any{int64(word)})
 	}
-	common, err := storage.AllOf(ctx, tx, storage.Scalar[int64], findCommon, wanted, string(p.Realm), maxScenes)
+	common, err := storage.AllOf(ctx, tx, storage.Scalar[int64], findCommon, wanted, string(of.realm), maxScenes)
 	if err != nil {
 		return err
 	}
 	var rows [][]any
 	for _, word := range words {
 		if !slices.Contains(common, int64(word)) {
-			rows = append(rows, []any{string(p.Realm), int64(word), p.ID})
+			rows = append(rows, []any{string(of.realm), int64(word), of.scene})
 		}
 	}
 	return tx.ExecRows(ctx, insertWord, rows)
-}
-
-// Forget removes what is kept of an area of a photo.
-func (m *Memory) Forget(ctx context.Context, tx *storage.Tx, photo string, area Area) error {
-	traces, err := storage.All(ctx, tx, scanOwn, listOwn, photo)
-	if err != nil {
-		return err
-	}
-	for _, o := range traces {
-		marks, err := m.marks(ctx, tx, o.scene)
-		if err != nil {
-			return err
-		}
-		t, err := m.trace(o.scene, photo, o.sealed)
-		if err != nil {
-			return err
-		}
-		t.Forget(marks, area.Rectangle, area.Of)
-		sealed, err := m.vault.Seal(purposeTrace, traceRow(o.scene, photo), t.Bytes())
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, saveTrace, o.scene, photo, sealed); err != nil {
-			return err
-		}
-		if o.scene != photo {
-			continue
-		}
-		marks.Forget(area.Rectangle, area.Of)
-		if sealed, err = m.vault.Seal(purposeMarks, photo, marks.Bytes()); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, saveMarks, photo, sealed); err != nil {
-			return err
-		}
-	}
-	return nil
 }

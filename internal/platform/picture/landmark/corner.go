@@ -9,8 +9,8 @@ import (
 // mark is a corner of a photo and what is around it.
 type mark struct {
 	x, y   float32 // in pixels of the working size
-	level  uint8
-	angle  uint8 // in turns of 1/turns
+	level  int8    // in steps of levelStep; below zero for what is larger in the photo that was looked at
+	angle  uint8   // in turns of 1/turns
 	around [4]uint64
 }
 
@@ -53,7 +53,7 @@ func (v *View) findMarks() []mark {
 		}
 		marks = append(marks, mark{
 			x: kept((float64(c.x)+0.5)*l.scale - 0.5), y: kept((float64(c.y)+0.5)*l.scale - 0.5),
-			level: uint8(c.level), angle: angle, around: describe(&l.smooth, c.x, c.y, angle),
+			level: int8(c.level), angle: angle, around: describe(&l.smooth, c.x, c.y, angle),
 		})
 	}
 	return marks

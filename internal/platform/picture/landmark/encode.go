@@ -3,7 +3,6 @@ package landmark
 import (
 	"encoding/binary"
 	"errors"
-	"image"
 	"math"
 )
 
@@ -32,7 +31,7 @@ func (m *Marks) Bytes() []byte {
 	for i := range m.marks {
 		k := &m.marks[i]
 		out = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(out, uint16(k.x*parts)), uint16(k.y*parts))
-		out = append(out, k.level, k.angle)
+		out = append(out, byte(k.level), k.angle)
 		for _, word := range k.around {
 			out = binary.LittleEndian.AppendUint64(out, word)
 		}
@@ -54,7 +53,7 @@ func ReadMarks(in []byte) (*Marks, error) {
 		return nil, errFormat
 	}
 	for ; marks > 0; marks-- {
-		k := mark{x: float32(binary.LittleEndian.Uint16(in)) / parts, y: float32(binary.LittleEndian.Uint16(in[2:])) / parts, level: in[4], angle: in[5] % turns}
+		k := mark{x: float32(binary.LittleEndian.Uint16(in)) / parts, y: float32(binary.LittleEndian.Uint16(in[2:])) / parts, level: int8(in[4]), angle: in[5] % turns}
 		for i := range k.around {
 			k.around[i] = binary.LittleEndian.Uint64(in[6+8*i:])
 		}
@@ -100,57 +99,4 @@ func ReadTrace(in []byte) (*Trace, error) {
 			more: uint32(in[2]) | uint32(in[3])<<8 | uint32(in[4])<<16, fewer: uint32(in[5]) | uint32(in[6])<<8 | uint32(in[7])<<16})
 	}
 	return t, nil
-}
-
-// halo is how far around a place its description looks, in pixels of the working size:
-// a mark of the smallest size more than that of the largest.
-const halo = gap*across/2 + 4
-
-// working returns an area of a photo in pixels of the working size, as wide and high as
-// the photo was.
-func working(area image.Rectangle, size image.Point, w, h int) (left, top, right, bottom float64) {
-	fx, fy := float64(w)/float64(max(size.X, 1)), float64(h)/float64(max(size.Y, 1))
-	return float64(area.Min.X) * fx, float64(area.Min.Y) * fy, float64(area.Max.X) * fx, float64(area.Max.Y) * fy
-}
-
-// Forget removes what tells of an area of the photo that was marked, of the given size.
-func (m *Marks) Forget(area image.Rectangle, size image.Point) {
-	left, top, right, bottom := working(area, size, m.w, m.h)
-	kept := m.marks[:0]
-	for _, k := range m.marks {
-		reach := float64(radius+4) * math.Pow(levelStep, float64(k.level))
-		if x, y := float64(k.x), float64(k.y); x < left-reach || y < top-reach || x > right+reach || y > bottom+reach {
-			kept = append(kept, k)
-		}
-	}
-	clear(m.marks[len(kept):])
-	m.marks = kept
-	for i, s := range m.spots { // later ones keep their number
-		if x, y := float64(s.x), float64(s.y); x > left-halo && y > top-halo && x < right+halo && y < bottom+halo {
-			m.spots[i] = spot{}
-		}
-	}
-}
-
-// Forget removes what tells of an area of the photo that the trace is of, of the given
-// size. The trace was made with m.
-func (t *Trace) Forget(m *Marks, area image.Rectangle, size image.Point) {
-	w, h := size.X, size.Y
-	if longer := max(w, h); longer > workingSide {
-		w, h = w*workingSide/longer, h*workingSide/longer
-	}
-	left, top, right, bottom := working(area, size, w, h)
-	kept := t.looks[:0]
-	for _, l := range t.looks {
-		if int(l.spot) >= len(m.spots) {
-			continue
-		}
-		s := m.spots[l.spot]
-		place := point{float64(s.x), float64(s.y)}
-		at, reach := t.pose.to(place), halo*math.Sqrt2*max(t.pose.growth(place), 0)
-		if s != (spot{}) && (at.x < left-reach || at.y < top-reach || at.x > right+reach || at.y > bottom+reach) {
-			kept = append(kept, l)
-		}
-	}
-	t.looks = kept
 }

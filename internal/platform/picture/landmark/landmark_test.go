@@ -99,6 +99,51 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// Marks of a later photo take the place of earlier ones: the card is found by them, and
+// compared with traces that were made before; so are other cards of its design.
+func TestInherit(t *testing.T) {
+	first, again, other, stranger := album()[0], album()[1], album()[2], album()[3]
+	marks := first.Marks()
+	in := func(v *landmark.View, m *landmark.Marks) (landmark.Sight, *landmark.Trace) {
+		t.Helper()
+		s, found := v.Find(m)
+		if !found {
+			t.Fatal("the design is not found")
+		}
+		return s, v.Trace(m, &s)
+	}
+	place, before := in(again, marks)
+	_, beside := in(other, marks)
+	heir, err := landmark.ReadMarks(again.Inherit(marks, &place).Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heir.Len() < landmark.LeastMarks || len(heir.Bytes()) > 33<<10 {
+		t.Errorf("%d marks, %d bytes", heir.Len(), len(heir.Bytes()))
+	}
+	third := look(snapshot.Deal(3, 1), snapshot.Easy, 5)
+	_, now := in(third, heir)
+	if l := heir.Compare(before, now); !l.Alike() {
+		t.Errorf("the same card: %+v", l)
+	}
+	if l := heir.Compare(beside, now); !l.Related() || l.Alike() {
+		t.Errorf("another card of the design: %+v", l)
+	}
+	if s, found := stranger.Find(heir); found && heir.Compare(before, stranger.Trace(heir, &s)).Related() {
+		t.Error("another design is taken for it")
+	}
+	size := image.Pt(1280, 960)
+	kept := heir.Len()
+	heir.Forget(before, image.Rect(0, 0, 640, 960), size)
+	if heir.Len() == 0 || heir.Len() >= kept {
+		t.Errorf("half of the marks: %d of %d are left", heir.Len(), kept)
+	}
+	heir.Forget(before, image.Rectangle{Max: size}, size)
+	if l := heir.Compare(before, now); heir.Len() != 0 || l != (landmark.Likeness{}) {
+		t.Errorf("%d marks and %+v are left of what was painted over", heir.Len(), l)
+	}
+}
+
 // What is kept is read back as it was, is bounded, and is the same for the same photo.
 func TestBytes(t *testing.T) {
 	first, again := album()[0], album()[1]
@@ -177,11 +222,11 @@ func TestForget(t *testing.T) {
 		t.Errorf("all of a trace: %+v is left", l)
 	}
 	kept := marks.Len()
-	marks.Forget(image.Rect(0, 0, 640, 960), size)
+	marks.Forget(first.Own(), image.Rect(0, 0, 640, 960), size)
 	if marks.Len() == 0 || marks.Len() >= kept {
 		t.Errorf("half of the marks: %d of %d are left", marks.Len(), kept)
 	}
-	marks.Forget(image.Rectangle{Max: size}, size)
+	marks.Forget(first.Own(), image.Rectangle{Max: size}, size)
 	if marks.Len() != 0 || len(marks.Words()) != 0 {
 		t.Errorf("all of the marks: %d are left", marks.Len())
 	}
@@ -257,9 +302,10 @@ func FuzzRead(f *testing.F) {
 		}
 		if s, found := first.Find(m); found {
 			m.Compare(r, first.Trace(m, &s))
+			first.Inherit(m, &s)
 		}
 		m.Compare(r, r)
 		r.Forget(m, image.Rect(3, 3, 90, 90), image.Pt(100, 100))
-		m.Forget(image.Rect(3, 3, 90, 90), image.Pt(100, 100))
+		m.Forget(r, image.Rect(3, 3, 90, 90), image.Pt(100, 100))
 	})
 }

@@ -17,7 +17,8 @@ CREATE INDEX image_uploads_by_owner ON image_uploads (realm, owner_id);
 CREATE INDEX image_uploads_by_time ON image_uploads (asked_at);
 
 -- Images as they are kept. sha256 is of the content in the clear; it stays when the content
--- is erased, as does the likeness, by which a later copy is found.
+-- is erased. What later copies are found by, the likeness among it, is forgotten on a clock
+-- of its own, never before the content.
 CREATE TABLE images (
 	image_id TEXT NOT NULL PRIMARY KEY CHECK (length(image_id) BETWEEN 1 AND 64),
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
@@ -33,11 +34,14 @@ CREATE TABLE images (
 	likeness BIGINT,
 	uploaded_at BIGINT NOT NULL,
 	erase_at BIGINT NOT NULL,
-	erased_at BIGINT
+	erased_at BIGINT,
+	forget_at BIGINT NOT NULL,
+	forgotten_at BIGINT
 ) {heap};
 
 CREATE INDEX images_by_owner ON images (realm, owner_id, image_id);
 CREATE INDEX images_due ON images (realm, erase_at) WHERE erased_at IS NULL;
+CREATE INDEX images_known ON images (realm, forget_at) WHERE forgotten_at IS NULL;
 
 -- The content, sealed, in parts. A redaction makes the next version and removes the one before.
 CREATE TABLE image_chunks (
@@ -72,11 +76,21 @@ CREATE TABLE image_twins (
 	PRIMARY KEY (image_id, twin_id)
 );
 
--- What images show: marks, sealed, by which it is found in later ones, and in how many it was.
+-- What images show: marks of one of them, sealed, by which it is found in later ones, and in
+-- how many it was.
 CREATE TABLE image_scenes (
-	image_id TEXT NOT NULL PRIMARY KEY,
+	scene_id TEXT NOT NULL PRIMARY KEY CHECK (length(scene_id) BETWEEN 1 AND 64),
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
+	image_id TEXT NOT NULL,
 	photos BIGINT NOT NULL CHECK (photos >= 0),
+	sealed BYTEA NOT NULL CHECK (length(sealed) > 0)
+) {heap};
+
+-- The newest other image of each scene, with marks that take the place of the scene's when
+-- the image is forgotten that those are of.
+CREATE TABLE image_heirs (
+	scene_id TEXT NOT NULL PRIMARY KEY,
+	image_id TEXT NOT NULL,
 	sealed BYTEA NOT NULL CHECK (length(sealed) > 0)
 ) {heap};
 
@@ -84,9 +98,11 @@ CREATE TABLE image_scenes (
 CREATE TABLE image_words (
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	word BIGINT NOT NULL CHECK (word >= 0),
-	image_id TEXT NOT NULL,
-	PRIMARY KEY (realm, word, image_id)
+	scene_id TEXT NOT NULL,
+	PRIMARY KEY (realm, word, scene_id)
 );
+
+CREATE INDEX image_words_by_scene ON image_words (scene_id);
 
 -- How each image shows a scene, sealed, by which images of one scene are compared.
 CREATE TABLE image_traces (
@@ -96,7 +112,7 @@ CREATE TABLE image_traces (
 	kind TEXT NOT NULL,
 	sealed BYTEA NOT NULL CHECK (length(sealed) > 0),
 	PRIMARY KEY (scene_id, image_id)
-);
+) {heap};
 
 CREATE INDEX image_traces_by_image ON image_traces (image_id);
 
