@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -15,13 +16,15 @@ import (
 	"github.com/scripcards/scrip/internal/testkit/shop"
 )
 
-// killing is a claim whose three codes two suppliers replace, in a process that dies at some
-// point.
+// killing is a claim whose three codes, which are gift cards, two suppliers replace, in a
+// process that dies at some point.
 type killing struct {
 	*bundle
 	config        storage.Config
 	first, second *shop.Upstream
 	killed        bool
+	issuer        giftcard.Merchant
+	dead          []giftcard.Secret
 }
 
 func (k *killing) open() *storage.DB {
@@ -103,8 +106,9 @@ func (k *killing) points() map[string]func() {
 
 // However a process dies between two steps of a replacement, the next one that opens the
 // database goes on with it: codes are replaced, or open again where the last supplier never
-// heard of it, or nothing was decided; no supplier is made to deliver twice, nothing is lost,
-// and whoever repeats the decision then gets what was decided.
+// heard of it, or nothing was decided; the cards that the codes are can be spent until they are
+// replaced, and never after it; no supplier is made to deliver twice, nothing is lost, and
+// whoever repeats the decision then gets what was decided.
 func TestKilledBetweenSteps(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		names := (&killing{first: &shop.Upstream{}, second: &shop.Upstream{}}).points()
@@ -113,7 +117,10 @@ func TestKilledBetweenSteps(t *testing.T) {
 				k := &killing{config: testkit.Database(t, engine)}
 				k.bundle = &bundle{t: t}
 				k.bundle = setup(t, k.open())
-				number := k.bought("GPLAY", 3)
+				k.issuer = k.Mint(shop.Item, 500)
+				number := k.ordered(shop.Item, 3)
+				k.dead = k.secrets(number)
+				k.NoMint(shop.Item)
 				k.first, k.second = k.Upstream("first", 400, 1), k.Upstream("second", 450, 2)
 				k.first.Most = 2
 				c := k.claimed(number, 1, 2, 3)
@@ -155,13 +162,15 @@ func (k *killing) resumed(name string, c claim.Claim, number order.Number) {
 	}
 	check.List(k.t, "events", b.events(), told...)
 	b.onSale(unsold)
-	b.fair(number, want == claim.Accepted)
+	b.fair(number, k.dead, want == claim.Accepted)
+	b.spendable(k.issuer, k.dead, want != claim.Accepted)
 	for range 2 { // the operator has no answer yet
 		if again := b.replaced(c); again.State != claim.Accepted {
 			k.t.Errorf("repeated: %+v", again)
 		}
 	}
-	b.fair(number, true)
+	b.fair(number, k.dead, true)
+	b.spendable(k.issuer, k.dead, false)
 	b.once(k.first, k.second)
 	if b.Later(); b.due() != 0 {
 		k.t.Errorf("%d jobs are left", b.due())
@@ -171,11 +180,12 @@ func (k *killing) resumed(name string, c claim.Claim, number order.Number) {
 
 // fair fails unless the order of three codes has three, all replaced or none, at the price of
 // three, and every code that suppliers sold is the order's or on sale.
-func (b *bundle) fair(number order.Number, replaced bool) {
+func (b *bundle) fair(number order.Number, dead []giftcard.Secret, replaced bool) {
 	b.t.Helper()
 	got := b.codes(number)
 	for i, text := range got {
-		if fresh := !slices.Contains([]string{"GPLAY-0001 sold", "GPLAY-0002 sold", "GPLAY-0003 sold"}, text); fresh != replaced || slices.Contains(got[:i], text) {
+		stale := slices.ContainsFunc(dead, func(s giftcard.Secret) bool { return text == s.Number.Reveal()+" sold" })
+		if stale == replaced || slices.Contains(got[:i], text) {
 			b.t.Errorf("the codes are %v", got)
 		}
 	}

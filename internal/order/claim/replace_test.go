@@ -1,11 +1,8 @@
 package claim_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/png"
 	"slices"
 	"strings"
 	"sync"
@@ -298,30 +295,12 @@ func TestReplacementTooDear(t *testing.T) {
 	})
 }
 
-// minted sets up an item whose codes are gift cards of a customer, who is returned.
-func (b *bundle) minted(item catalog.ItemCode) giftcard.Merchant {
-	b.t.Helper()
-	var picture bytes.Buffer
-	check.OK(b.t, png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 20, 16))))
-	_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: "template_001", Name: "Aurora", Image: picture.Bytes(), Actor: shop.Seeder})
-	check.OK(b.t, err)
-	issuer := b.Customer("Issuer")
-	_, _, err = b.Orders.Catalog.Put(b.t.Context(), catalog.Product{Code: item, Name: "Own 25 USD", Brand: "Own", Face: catalog.NewFace(2500, money.USD),
-		Mint: "template_001", Cost: catalog.NewCost(2400, money.USD)}, shop.Seeder)
-	check.OK(b.t, err)
-	_, err = b.Supply.Add(b.t.Context(), supply.Setup{Config: fmt.Appendf(nil, `{"customer":%q}`, issuer.Customer), Actor: shop.Seeder,
-		Configured: supply.Configured{Realm: realm.Test, ID: "house", Name: "The house", Kind: supply.KindGiftcard, Active: true}})
-	check.OK(b.t, err)
-	check.OK(b.t, b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "house"}, shop.Seeder))
-	return giftcard.Merchant{Book: issuer.Book, Realm: realm.Test, Actor: "key_issuer"}
-}
-
 // A gift card that was made when it was sold is replaced by one that is made then, in one
 // transaction with what is owed for it: when several decide at once, by one.
 func TestReplacedByGiftCard(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const item = catalog.ItemCode("OWN-25USD")
-		issuer := b.minted(item)
+		issuer := b.Mint(item, 2500)
 		placed, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: item, Quantity: 2})
 		check.OK(t, err)
 		c := b.claimed(placed.Number, 2)
