@@ -148,7 +148,11 @@ func (s *Service) exchangeOnce(ctx context.Context, r *Remedy) (Remedied, error)
 			return Remedied{}, err
 		}
 	}
-	return Remedied{}, outOfStock(st.rest())
+	none := outOfStock(st.rest())
+	if err := s.Supply.Unopened(st.order.Realm, &st.product); err != nil {
+		none.Message += ", and " + err.Error()
+	}
+	return Remedied{}, none
 }
 
 // exchanging returns how an order stands of which codes are to be replaced.
