@@ -9,7 +9,6 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
-	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
@@ -42,68 +41,6 @@ func (k *killing) kill() {
 	check.OK(k.t, k.DB.Close())
 }
 
-// points are where the process dies, in the order of a replacement's life. In each of them
-// the first supplier delivers two of three codes, and the second one the third.
-func (k *killing) points() map[string]func() {
-	lost := func(u *shop.Upstream, before, after func()) func() {
-		return func() {
-			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
-				u.OnSubmit = nil
-				before()
-				if after == nil {
-					return supply.Answer{}, shop.ErrCut
-				}
-				do()
-				after()
-				return supply.Answer{}, shop.ErrCut
-			}
-		}
-	}
-	nothing := func() {}
-	quoted := func(u *shop.Upstream) func() {
-		return func() {
-			u.OnQuote = func() (supply.Quote, error) {
-				u.OnQuote = nil
-				k.kill()
-				return u.Offers(), nil
-			}
-		}
-	}
-	answered := func(u *shop.Upstream) func() {
-		return func() {
-			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
-				u.OnSubmit = nil
-				a := do()
-				k.kill()
-				return a, nil
-			}
-		}
-	}
-	asked := func(u *shop.Upstream) func() {
-		return func() {
-			lost(u, nothing, nothing)()
-			u.OnQuery = func(find func() supply.Answer) (supply.Answer, error) {
-				u.OnQuery = nil
-				a := find()
-				k.kill()
-				return a, nil
-			}
-		}
-	}
-	return map[string]func(){
-		"before it is accepted":                  quoted(k.first),
-		"before the first supplier hears of it":  lost(k.first, k.kill, nil),
-		"before the first supplier answers":      lost(k.first, nothing, k.kill),
-		"before its answer is kept":              answered(k.first),
-		"before a late answer is kept":           asked(k.first),
-		"before the second one is asked":         quoted(k.second),
-		"before the second supplier hears of it": lost(k.second, k.kill, nil),
-		"before the second supplier answers":     lost(k.second, nothing, k.kill),
-		"before its answer replaces the codes":   answered(k.second),
-		"before its late answer replaces them":   asked(k.second),
-	}
-}
-
 // However a process dies between two steps of a replacement, the next one that opens the
 // database goes on with it: codes are replaced, or open again where the last supplier never
 // heard of it, or nothing was decided; the cards that the codes are can be spent until they are
@@ -111,7 +48,7 @@ func (k *killing) points() map[string]func() {
 // whoever repeats the decision then gets what was decided.
 func TestKilledBetweenSteps(t *testing.T) {
 	for _, engine := range testkit.Engines() {
-		names := (&killing{first: &shop.Upstream{}, second: &shop.Upstream{}}).points()
+		names := shop.Points(nil, nil, nil)
 		for name := range names {
 			t.Run(engine+"/"+name, func(t *testing.T) {
 				k := &killing{config: testkit.Database(t, engine)}
@@ -122,9 +59,9 @@ func TestKilledBetweenSteps(t *testing.T) {
 				k.dead = k.secrets(number)
 				k.NoMint(shop.Item)
 				k.first, k.second = k.Upstream("first", 400, 1), k.Upstream("second", 450, 2)
-				k.first.Most = 2
+				k.first.AtMost(2)
 				c := k.claimed(number, 1, 2, 3)
-				k.points()[name]()
+				shop.Points(k.first, k.second, k.kill)[name]()
 				// The process may be gone before it knows.
 				_, _ = k.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Replace, Actor: operator, Patience: true})
 				k.Orders.Rest()

@@ -274,13 +274,13 @@ func TestUsedWhileReplacing(t *testing.T) {
 		b.NoMint(shop.Item)
 		cards, acme := b.secrets(number), b.Upstream("acme", 450, 1)
 		calls := 0
-		acme.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
 			if calls++; calls < 3 {
-				do()
+				c.Do()
 			}
 			return supply.Answer{}, shop.ErrCut
 		}
-		acme.OnQuery = func(func() supply.Answer) (supply.Answer, error) { return supply.Answer{}, shop.ErrCut }
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) { return supply.Answer{}, shop.ErrCut }
 		var claims []claim.Claim
 		for place := range cards {
 			claims = append(claims, b.replaced(b.claimed(number, place+1)))
