@@ -12,6 +12,7 @@ package minted
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/scripcards/scrip/internal/catalog/stock"
@@ -100,7 +101,11 @@ func (s *Service) Cards(ctx context.Context, codes []Code) (map[Code]*Card, erro
 	}
 	cards := make(map[Code]*Card, len(found))
 	for _, l := range found {
-		cards[l.Code] = l.at(uses[l.card])
+		use, ok := uses[l.card]
+		if !ok {
+			return nil, fmt.Errorf("code %s: there is no gift card %s in book %s", l.ID, l.card, l.issuer)
+		}
+		cards[l.Code] = l.at(use)
 	}
 	return cards, nil
 }
