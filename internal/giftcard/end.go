@@ -55,6 +55,12 @@ type ending struct {
 
 // finish moves what is on a card to a contra account and closes its account.
 func (s *Service) finish(ctx context.Context, c *change, e ending) (ledger.Outcome, error) {
+	s.endAs(c, e)
+	return s.Books.Submit(ctx, c.op)
+}
+
+// endAs completes the operation that does so.
+func (s *Service) endAs(c *change, e ending) {
 	card := c.card
 	to := contra(e.into, card.Amount.Currency)
 	c.op.Open = []ledger.NewAccount{to}
@@ -72,7 +78,48 @@ func (s *Service) finish(ctx context.Context, c *change, e ending) (ledger.Outco
 		event, err := s.event(c.merchant, &card.Card, o, moved(o, money.New(0, card.Amount.Currency)))
 		return append(event, mark), err
 	}
-	return s.Books.Submit(ctx, c.op)
+}
+
+// Void is how a card is to be cancelled by whoever made it for somebody.
+type Void struct {
+	Card   ID
+	Reason string
+	// Left is what must be on it, no less and no more: what whoever decided that saw.
+	Left money.Amount
+	// Done is told what was on it, as often as the operation is tried; it must be pure but for
+	// keeping that.
+	Done func(ledger.Outcome, money.Amount)
+}
+
+// PrepareVoid describes the operation that cancels a card as Cancel does, for a caller who
+// submits it together with others, and writes down who is about to do it. Anything else on
+// the card than Void.Left refuses the operation with storage.ErrStale, a pending hold with
+// account_not_empty, and a card that expired meanwhile with account_closed; one that its
+// merchant cancelled meanwhile repeats that, and Done is not told. It returns not_found.
+func (s *Service) PrepareVoid(ctx context.Context, m Merchant, v Void) (ledger.Operation, error) {
+	found, err := s.toChange(ctx, m, v.Card, v.Reason)
+	if err != nil {
+		return ledger.Operation{}, err
+	}
+	if err := s.note(ctx, m, audited{kindCancel, v.Card, map[string]string{"reason": v.Reason}}); err != nil {
+		return ledger.Operation{}, err
+	}
+	c := &change{merchant: m, card: found, op: s.operation(m, kindCancel, "")}
+	c.op.Key = keyOf(kindCancel, string(v.Card))
+	s.endAs(c, ending{into: funding, as: Cancelled, reason: v.Reason})
+	effects := c.op.Effects
+	c.op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
+		left := money.New(0, found.Amount.Currency)
+		if len(o.Moves) > 0 {
+			left = o.Moves[0].Posted
+		}
+		if left != v.Left {
+			return nil, fmt.Errorf("gift card %s has %s left, not %s: %w", v.Card, left, v.Left, storage.ErrStale)
+		}
+		v.Done(o, left)
+		return effects(o)
+	}
+	return c.op, nil
 }
 
 // Expire ends the cards that are due, by the clock of each realm, and returns how

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -182,6 +183,62 @@ func (s *Service) Get(ctx context.Context, book ledger.BookID, card ID) (*Card, 
 		return nil, err
 	}
 	return s.completeIn(ctx, found)
+}
+
+// Use is a card as it stands, without its number, and when it was first used.
+type Use struct {
+	*Card
+	// FirstAt is when something was first redeemed or held; zero: never.
+	FirstAt time.Time
+}
+
+// Uses returns those of some cards of a book that there are, in no order.
+func (s *Service) Uses(ctx context.Context, book ledger.BookID, cards []ID) ([]Use, error) {
+	rows, accounts := make([][]any, len(cards)), make([]ledger.AccountID, len(cards))
+	for i, card := range cards {
+		rows[i], accounts[i] = []any{string(card)}, accountOf(card)
+	}
+	records, err := storage.AllOf(ctx, s.DB, scanCard, loadCards, rows, string(book))
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	in, err := s.realmOf(ctx, book)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Books.FindAccounts(ctx, book, accounts)
+	byID := make(map[ledger.AccountID]*ledger.Account, len(found))
+	for _, a := range found {
+		byID[a.ID] = a
+	}
+	uses := make([]Use, len(records))
+	for i, r := range records {
+		if err != nil {
+			return nil, err
+		}
+		account := byID[r.Account()]
+		if uses[i].Card, err = s.completeWith(ctx, r, account, s.Clocks.Now(in)); err == nil {
+			uses[i].FirstAt, err = s.firstUse(ctx, account)
+		}
+	}
+	return uses, err
+}
+
+// firstUse returns when something was first redeemed or held of a card's account.
+func (s *Service) firstUse(ctx context.Context, account *ledger.Account) (time.Time, error) {
+	const page = 50
+	for from := int64(2); from <= account.Entries; from += page { // the first entry made the card
+		entries, err := s.Books.Statement(ctx, account, from+page, page)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, e := range slices.Backward(entries) {
+			if e.Seq >= from && (e.Kind == kindRedeem || e.Kind == kindHold) {
+				return e.At, nil
+			}
+		}
+	}
+	return time.Time{}, nil
 }
 
 // completeIn completes a card by the clock of its own book's realm.

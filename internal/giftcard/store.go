@@ -33,6 +33,7 @@ var (
 			(SELECT n.hash FROM giftcard_lookup n WHERE n.hash >= $1 ORDER BY n.hash LIMIT 1),
 			(SELECT n.hash FROM giftcard_lookup n ORDER BY n.hash LIMIT 1))`)
 	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
+	loadCards  = storage.Lookup("giftcard.load_cards", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id IN ({values})`, "TEXT")
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
 	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
 		WHERE c.book_id = $1 AND c.card_id < $2 ORDER BY c.card_id DESC LIMIT $3`)
@@ -174,6 +175,11 @@ func (s *Service) complete(ctx context.Context, c *record, now time.Time) (*Card
 	if err != nil {
 		return nil, err
 	}
+	return s.completeWith(ctx, c, account, now)
+}
+
+// completeWith adds the money on its account, which was read after it, to a stored card.
+func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.Account, now time.Time) (*Card, error) {
 	if account.State == ledger.Closed && !c.endedAs.Valid { // it ended between the two readings
 		again, err := s.stored(ctx, c.Book, c.ID)
 		if err != nil {

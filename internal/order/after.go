@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -30,6 +31,8 @@ type Remedy struct {
 	// Key names the remedy within the book: a second one under it changes nothing.
 	Key   string
 	Actor string
+	// AcceptUsed makes good even for codes whose gift cards were used.
+	AcceptUsed bool
 	// Patience says to wait for a supplier that is asked for other codes, for a while.
 	Patience bool
 	// Also is what to write with it; its error undoes the whole. It may be nil, may run
@@ -47,12 +50,22 @@ type Remedied struct {
 	Change Change
 	// Swaps are the codes that took the places of the dead ones; none for a refund.
 	Swaps []stock.Swap
+	// Voided are the gift cards that dead codes were, which nobody can spend any more.
+	Voided []minted.Void
+}
+
+// GiftCards returns those of some codes that are gift cards of this installation, made when
+// they were sold, as they stand.
+func (s *Service) GiftCards(ctx context.Context, codes []minted.Code) (map[minted.Code]*minted.Card, error) {
+	return s.own.Cards(ctx, codes)
 }
 
 // Refund pays back what was charged for codes of a completed order; when all of its codes
-// are paid back, the order is refunded. It returns not_found, invalid_state for an order
-// that is not completed and for a code that the order does not have, or storage.ErrStale,
-// wrapped, when somebody else changed the order meanwhile: look again then.
+// are paid back, the order is refunded. Those that are gift cards made when they were sold
+// are voided with it, for what is left on them. It returns not_found, invalid_state for an
+// order that is not completed, for a code that the order does not have and for a gift card
+// that was used, unless that is accepted, or of which a part is held; or storage.ErrStale,
+// wrapped, when somebody else changed the order or a card meanwhile: look again then.
 func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 	found, held, err := s.remedial(ctx, &r)
 	if err != nil {
@@ -62,6 +75,14 @@ func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 	amount, err := found.Price.Times(n)
 	if err != nil {
 		return Remedied{}, fmt.Errorf("refund order %d: %w", r.Order, err)
+	}
+	dead, err := s.doomed(ctx, &r, held.of(r.Codes))
+	if err != nil {
+		return Remedied{}, err
+	}
+	voids, err := s.own.Prepare(ctx, dead, minted.Order{Realm: found.Realm, Actor: r.Actor, Reason: "its code was paid back"})
+	if err != nil {
+		return Remedied{}, err
 	}
 	all := held.refunded+n == found.Quantity
 	op := s.remedy(&found, &r, kindRefund)
@@ -82,15 +103,48 @@ func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 		if all {
 			done.Order.Status = Refunded
 		}
-		return done.effects(&r, r.stock().Refund(r.Codes))
+		return done.effects(&r, voids, r.stock().Refund(r.Codes))
 	}
-	return s.makeGood(ctx, op, &done)
+	return s.makeGood(ctx, op, &done, voids.Ops...)
+}
+
+// doomed returns dead codes of a remedy with their gift cards, if they can be made good for.
+func (s *Service) doomed(ctx context.Context, r *Remedy, dead []stock.Held) ([]minted.Doomed, error) {
+	all, err := s.withCards(ctx, r.Book, dead)
+	for i := range all {
+		if err == nil {
+			err = all[i].Check(r.AcceptUsed)
+		}
+	}
+	return all, err
+}
+
+// withCards adds their gift cards to codes of a book.
+func (s *Service) withCards(ctx context.Context, book ledger.BookID, dead []stock.Held) ([]minted.Doomed, error) {
+	codes, all := make([]minted.Code, len(dead)), make([]minted.Doomed, len(dead))
+	for i, h := range dead {
+		codes[i] = minted.Code{Book: book, ID: h.ID}
+	}
+	cards, err := s.own.Cards(ctx, codes)
+	for i, h := range dead {
+		all[i] = minted.Doomed{Code: codes[i], Place: h.Place, Card: cards[codes[i]]}
+	}
+	return all, err
 }
 
 // holding is what an order has.
 type holding struct {
 	codes    map[stock.CodeID]stock.Held // those that are neither replaced nor refunded
 	refunded int
+}
+
+// of returns some of the codes.
+func (h *holding) of(codes []stock.CodeID) []stock.Held {
+	all := make([]stock.Held, len(codes))
+	for i, code := range codes {
+		all[i] = h.codes[code]
+	}
+	return all
 }
 
 // remedial returns the order of a remedy and what it has, if the remedy is one for it.
@@ -147,11 +201,16 @@ func (o Order) remedied(done *ledger.Outcome, codes int, refunded catalog.Charge
 }
 
 // effects are what is written with a remedy: the order first, so that of two at once one waits.
-func (d *Remedied) effects(r *Remedy, codes []storage.Effect) ([]storage.Effect, error) {
+func (d *Remedied) effects(r *Remedy, voids *minted.Voids, codes []storage.Effect) ([]storage.Effect, error) {
+	voided, marks, err := voids.Done()
+	if err != nil {
+		return nil, err
+	}
 	o := &d.Order
+	d.Voided = voided
 	effects := []storage.Effect{insertChange.Row(d.Change.row()...),
 		changeOrder.With(string(o.Book), int64(o.Number), string(o.Status), storage.Micros(o.ChangedAt)).Exactly(1)}
-	effects = append(effects, codes...)
+	effects = append(append(effects, codes...), marks...)
 	if r.Also == nil {
 		return effects, nil
 	}
@@ -159,10 +218,16 @@ func (d *Remedied) effects(r *Remedy, codes []storage.Effect) ([]storage.Effect,
 	return append(effects, more...), err
 }
 
-// makeGood makes a remedy, together with what is made in other books. One that was made before under the same key is stale: what it did
-// is in the order.
+// makeGood makes a remedy, together with what is made in other books. One that was made
+// before under the same key is stale: what it did is in the order.
 func (s *Service) makeGood(ctx context.Context, op ledger.Operation, done *Remedied, more ...ledger.Operation) (Remedied, error) {
+	if len(more) > 0 {
+		op.Key = "" // who finds it done must not do the others all the same: the codes tell
+	}
 	o, err := s.submit(ctx, op, more)
+	if code := fault.CodeOf(err); len(more) > 0 && (code == fault.AccountClosed || code == fault.AccountNotEmpty) {
+		err = fmt.Errorf("a gift card ended or was used meanwhile: %w: %w", storage.ErrStale, err)
+	}
 	if err == nil && o.Replayed {
 		err = fmt.Errorf("it was done before, in transaction %s: %w", o.Transaction, storage.ErrStale)
 	}

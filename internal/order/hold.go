@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -131,16 +132,16 @@ func (s *Service) complete(ctx context.Context, st *standing, f filling, w *wait
 	return nil
 }
 
-// submit has op done, together with what is made in other books.
+// submit has op done, after what is made in other books together with it.
 func (s *Service) submit(ctx context.Context, op ledger.Operation, more []ledger.Operation) (ledger.Outcome, error) {
 	if len(more) == 0 {
 		return s.Books.Submit(ctx, op)
 	}
-	all, err := s.Books.SubmitAll(ctx, append([]ledger.Operation{op}, more...), nil)
+	all, err := s.Books.SubmitAll(ctx, append(slices.Clone(more), op), nil)
 	if err != nil {
 		return ledger.Outcome{}, err
 	}
-	return all[0], nil
+	return all[len(more)], nil
 }
 
 // finished returns the effect of ending an order under way as o says.

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -49,12 +50,13 @@ func (s *Service) minted(ctx context.Context, d deal, from *supply.Source, n int
 	delivery := stock.Delivery{Realm: d.draft.Realm, Item: d.draft.Item, Supplier: from.Supplier, Book: d.draft.Book, Order: d.draft.Number.ref()}
 	var f filling
 	var costs []catalog.Cost
+	var cards []*giftcard.Card
 	for range n {
 		issued, op, err := s.Cards.Prepare(ctx, m, d.offer.issue())
 		if err != nil {
 			return filling{}, nil, err
 		}
-		f.more = append(f.more, op)
+		f.more, cards = append(f.more, op), append(cards, issued.Card)
 		costs = append(costs, d.offer.cost())
 		delivery.Codes = append(delivery.Codes, stock.Delivered{Text: pan.NewSecret(issued.Card.Number.Reveal()), PIN: issued.Key, Cost: d.offer.cost()})
 	}
@@ -66,7 +68,13 @@ func (s *Service) minted(ctx context.Context, d deal, from *supply.Source, n int
 		return filling{}, nil, fault.New(fault.Unavailable, "a number of a new gift card is in stock already")
 	}
 	f.codes, f.costs = receipt.Codes, []cost{{from.Supplier, total(costs)}}
-	f.effects = func(at time.Time) []storage.Effect { return receipt.Keep(n, stock.Sold, at) }
+	f.effects = func(at time.Time) []storage.Effect {
+		effects := receipt.Keep(n, stock.Sold, at)
+		for i, c := range receipt.Codes {
+			effects = append(effects, minted.Note(minted.Code{Book: d.draft.Book, ID: c.ID}, cards[i]))
+		}
+		return effects
+	}
 	return f, &receipt, nil
 }
 

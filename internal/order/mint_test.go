@@ -2,7 +2,6 @@ package order_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -22,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 )
 
 const minted = catalog.ItemCode("OWN-25USD")
@@ -157,15 +157,15 @@ func TestMintedAtOnce(t *testing.T) {
 func TestMintsTheRest(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.mint(catalog.NewCost(2400, money.USD))
-		shop := b.shop("acme", 2300, 1)
-		shop.most = 1
+		acme := b.upstream("acme", 2300, 1)
+		acme.AtMost(1)
 		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "acme", Priority: 1}, seeder))
 		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house", Priority: 2}, seeder))
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buyMinted(buyer, 3)
 		check.OK(b.t, err)
-		if placed.Status != order.Completed || shop.sold != 1 {
-			t.Errorf("%s, %d sold", placed.Status, shop.sold)
+		if placed.Status != order.Completed || acme.Sold() != 1 {
+			t.Errorf("%s, %d sold", placed.Status, acme.Sold())
 		}
 		if diff := cmp.Diff([]string{
 			"order.hold wallet/USD>order.clearing/USD 0.00 held 7350",
@@ -203,12 +203,12 @@ func TestRanges(t *testing.T) {
 		if err != nil || card.Balance != money.New(3250, money.USD) || placed.Amount != catalog.NewCharged(3185, money.USD) {
 			t.Errorf("%+v for %s, %v", card, placed.Amount, err)
 		}
-		shop := b.shop("acme", 2300, 1)
-		shop.onSubmit = func(_ context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			if s.Denomination != "32.5" {
-				t.Errorf("the denomination is %q", s.Denomination)
+		acme := b.upstream("acme", 2300, 1)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			if c.Denomination != "32.5" {
+				t.Errorf("the denomination is %q", c.Denomination)
 			}
-			return do(), nil
+			return c.Do(), nil
 		}
 		check.OK(b.t, b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: "house"}, seeder))
 		if _, err := buy(1); fault.CodeOf(err) != fault.OutOfStock || fault.From(err).Details["reason"] != order.NoSupply {
@@ -218,7 +218,7 @@ func TestRanges(t *testing.T) {
 		if placed, err = buy(2); err != nil || placed.Status != order.Completed || placed.TotalFace != catalog.NewFace(6500, money.USD) {
 			t.Errorf("%+v, %v", placed.Order, err)
 		}
-		shop.most = 1
+		acme.AtMost(1)
 		if _, err := buy(2); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("a part: %v", err)
 		}

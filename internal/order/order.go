@@ -28,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -157,6 +158,7 @@ const DefaultPatience = 4 * time.Second
 type Service struct {
 	Deps
 	shelves *shelf.Shelves
+	own     *minted.Service
 	crew    crew
 	// ending is who asked for replacements; nil: nobody.
 	ending func(context.Context, Replacement) (Ending, error)
@@ -168,7 +170,7 @@ func New(d Deps) *Service {
 	if d.Patience == 0 {
 		d.Patience = DefaultPatience
 	}
-	s := &Service{Deps: d, shelves: shelf.New(d.Stock, d.Clocks)}
+	s := &Service{Deps: d, shelves: shelf.New(d.Stock, d.Clocks), own: minted.New(d.DB, d.Cards)}
 	s.crew.setup()
 	d.Queue.Handle(jobDeliver, job.Options{MaxAttempts: 100, Concurrency: mostResumed, Timeout: resumeTimeout}, s.resume)
 	return s

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -30,9 +31,14 @@ type Replacement struct {
 	Tries int
 	// GivenUp says that no other supplier is to be asked.
 	GivenUp bool
+	// Spent says, at its end, that a gift card which a dead code is was used meanwhile.
+	Spent bool
 	// Status is Processing, Completed, Failed or Cancelled.
 	Status               Status
 	CreatedAt, ChangedAt time.Time
+
+	// left is what the gift cards that the codes are had when it was decided, in their order.
+	left []int64
 }
 
 // Ending is what to write with the end of a replacement that was under way. What it returns
@@ -55,6 +61,8 @@ type exchange struct {
 	Replacement
 	// dead are the codes as they were read.
 	dead []stock.Held
+	// cards are theirs, in the same order.
+	cards []minted.Doomed
 	// kept says that it is under way: it is in the database.
 	kept bool
 	end  Ending
@@ -70,18 +78,17 @@ func readExchange(ctx context.Context, q storage.Queryer, what supply.For) (*exc
 	if err != nil {
 		return nil, err
 	}
-	found.Codes, err = dying(ctx, q, &found)
+	err = found.dying(ctx, q)
 	return &exchange{Replacement: found, kept: true}, err
 }
 
-// dying are the codes that a replacement is for.
-func dying(ctx context.Context, q storage.Queryer, r *Replacement) ([]stock.CodeID, error) {
-	names, err := storage.All(ctx, q, storage.Scalar[string], listDying, string(r.Book), r.Key)
-	codes := make([]stock.CodeID, len(names))
-	for i, name := range names {
-		codes[i] = stock.CodeID(name)
+// dying reads the codes that a replacement is for.
+func (r *Replacement) dying(ctx context.Context, q storage.Queryer) error {
+	codes, err := storage.All(ctx, q, scanDying, listDying, string(r.Book), r.Key)
+	for _, c := range codes {
+		r.Codes, r.left = append(r.Codes, c.code), append(r.left, c.left)
 	}
-	return codes, err
+	return err
 }
 
 // Replacements returns those of an order of a book that are under way.
@@ -92,7 +99,7 @@ func (s *Service) Replacements(ctx context.Context, book ledger.BookID, number N
 			return err
 		}
 		for i := range all {
-			if all[i].Codes, err = dying(ctx, q, &all[i]); err != nil {
+			if err = all[i].dying(ctx, q); err != nil {
 				return err
 			}
 		}
@@ -105,7 +112,9 @@ func (s *Service) Replacements(ctx context.Context, book ledger.BookID, number N
 // whoever delivers it, in the order in which they are asked for orders, too: who costs more
 // than was paid is passed over, unless the route allows it. Where one is outside of this
 // installation, it is under way when Replace returns, and what Also is asked for is written
-// with that; its end is told to OnReplacement. It returns what Refund does, and out_of_stock.
+// with that; its end is told to OnReplacement. Gift cards that dead codes are stay as they
+// are until then: when one of them is used meanwhile, nothing is replaced. It returns what
+// Refund does, and out_of_stock.
 func (s *Service) Replace(ctx context.Context, r Remedy) (Remedied, error) {
 	for try := 1; ; try++ {
 		done, err := s.exchangeOnce(ctx, &r)
@@ -139,7 +148,11 @@ func (s *Service) exchangeOnce(ctx context.Context, r *Remedy) (Remedied, error)
 			return Remedied{}, err
 		}
 	}
-	return Remedied{}, outOfStock(st.rest())
+	none := outOfStock(st.rest())
+	if err := s.Supply.Unopened(st.order.Realm, &st.product); err != nil {
+		none.Message += ", and " + err.Error()
+	}
+	return Remedied{}, none
 }
 
 // exchanging returns how an order stands of which codes are to be replaced.
@@ -151,8 +164,12 @@ func (s *Service) exchanging(ctx context.Context, r *Remedy) (st standing, err e
 	now := s.Clocks.Now(found.Realm)
 	x := &exchange{end: Ending{Replaced: r.Also}, Replacement: Replacement{Book: r.Book, Realm: found.Realm, Order: r.Order, Key: r.Key, Codes: r.Codes,
 		Actor: r.Actor, Tries: 1, Status: Processing, CreatedAt: now, ChangedAt: now}}
-	for _, code := range r.Codes {
-		x.dead = append(x.dead, held.codes[code])
+	x.dead = held.of(r.Codes)
+	if x.cards, err = s.doomed(ctx, r, x.dead); err != nil {
+		return st, err
+	}
+	for i := range x.cards {
+		x.left = append(x.left, x.cards[i].Left())
 	}
 	st = standing{what: supply.For{Book: r.Book, Order: int64(r.Order), Remedy: r.Key}, order: found, exchange: x}
 	st.product, err = s.Catalog.Find(ctx, found.Item)
@@ -169,7 +186,7 @@ func (s *Service) have(ctx context.Context, st *standing, r *Remedy, from *suppl
 	effects := []storage.Effect{insertExchange.Row(x.row()...), row.Written(),
 		changeOrder.With(string(r.Book), int64(r.Order), string(Completed), storage.Micros(x.CreatedAt)).Exactly(1)}
 	for i, code := range x.Codes {
-		effects = append(effects, insertDying.Row(string(x.Book), x.Key, i+1, string(code)))
+		effects = append(effects, insertDying.Row(string(x.Book), x.Key, i+1, string(code), x.cards[i].Currency(), x.left[i]))
 	}
 	effects = append(append(effects, r.stock().Doom(x.Codes)...), s.wakeAt(st.what, x.Realm, s.Supply.Busy(&row)))
 	if r.Also != nil {
@@ -215,15 +232,40 @@ func (s *Service) refresh(ctx context.Context, st *standing) (err error) {
 	return nil
 }
 
+// unspent reads the dead codes of a replacement that is under way with their gift cards. It
+// returns minted.ErrSpent, wrapped, if one of those was used since it was decided that they
+// are replaced, and what refresh does.
+func (s *Service) unspent(ctx context.Context, st *standing) error {
+	if err := s.refresh(ctx, st); err != nil {
+		return err
+	}
+	x := st.exchange
+	var err error
+	if x.cards, err = s.withCards(ctx, x.Book, x.dead); err != nil {
+		return err
+	}
+	for i := range x.cards {
+		if err := x.cards[i].Since(x.CreatedAt, x.left[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // replace puts other codes in the places of dead ones, and posts what suppliers are owed for
 // them: the operator pays that. It returns storage.ErrStale, wrapped, when somebody else went
-// on with it, or a code was sold meanwhile.
+// on with it, or a code was sold meanwhile, and minted.ErrSpent, wrapped, when a gift card was
+// used that is to be voided.
 func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 	x := st.exchange
 	if x.kept {
-		if err := s.refresh(ctx, st); err != nil {
+		if err := s.unspent(ctx, st); err != nil {
 			return err
 		}
+	}
+	voids, err := s.own.Prepare(ctx, x.cards, minted.Order{Realm: x.Realm, Actor: x.Actor, Reason: "its code was replaced"})
+	if err != nil {
+		return err
 	}
 	fresh := append(append([]stock.Code(nil), st.reserved...), f.codes...)
 	swaps := make([]stock.Swap, len(fresh))
@@ -233,9 +275,6 @@ func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 	r := Remedy{Book: x.Book, Order: x.Order, Codes: x.Codes, Key: x.Key, Actor: x.Actor, Also: x.end.Replaced}
 	op := s.remedy(&st.order, &r, kindReplace)
 	op.Guards = []ledger.Guard{{Counter: counterReplaced + x.Order.ref(), Add: int64(len(swaps)), Limit: math.MaxInt64}}
-	if len(f.more) > 0 {
-		op.Key = "" // who finds it done must not make cards all the same: the codes tell
-	}
 	nothing := catalog.NewCharged(0, st.order.Amount.Currency)
 	if costs := append(st.costs(), f.costs...); len(costs) > 0 {
 		share(&op, revenue(nothing.Currency), nothing, costs)
@@ -249,9 +288,9 @@ func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 			sold = append(sold, x.finished(Completed, o.At), stock.SellReserved(x.Book, x.Key, len(st.reserved), o.At))
 		}
 		sold = append(append(sold, f.effects(o.At)...), r.stock().Replace(swaps)...)
-		return done.effects(&r, sold)
+		return done.effects(&r, voids, sold)
 	}
-	made, err := s.makeGood(ctx, op, &done, f.more...)
+	made, err := s.makeGood(ctx, op, &done, append(voids.Ops, f.more...)...)
 	if err == nil {
 		x.done = made
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -41,20 +42,20 @@ const (
 // bundle is one process over a database, with a product that costs 4.90.
 type bundle struct {
 	*order.Service
-	t        testing.TB
-	db       *storage.DB
-	vault    *vault.Vault
-	master   vault.MasterKey
-	clock    *clock.Manual
-	clocks   *clock.Realms
-	hooks    *webhook.Service
-	wallets  *wallet.Service
-	accounts *account.Service
-	books    *ledger.Ledger
-	queue    *job.Queue
-	shops    map[string]*shop // suppliers, by id
-	patience time.Duration
-	log      *syncBuffer
+	t         testing.TB
+	db        *storage.DB
+	vault     *vault.Vault
+	master    vault.MasterKey
+	clock     *clock.Manual
+	clocks    *clock.Realms
+	hooks     *webhook.Service
+	wallets   *wallet.Service
+	accounts  *account.Service
+	books     *ledger.Ledger
+	queue     *job.Queue
+	upstreams shop.Upstreams
+	patience  time.Duration
+	log       *syncBuffer
 }
 
 // syncBuffer is a log that several goroutines write to.
@@ -77,7 +78,7 @@ func (b *syncBuffer) String() string {
 
 func setup(t testing.TB, db *storage.DB) *bundle {
 	t.Helper()
-	b := &bundle{t: t, db: db, clock: clock.NewManual(began), shops: map[string]*shop{}, patience: time.Minute, log: &syncBuffer{}}
+	b := &bundle{t: t, db: db, clock: clock.NewManual(began), upstreams: shop.Upstreams{}, patience: time.Minute, log: &syncBuffer{}}
 	var err error
 	b.master, _, err = vault.LoadMasterKey(t.TempDir(), "")
 	check.OK(b.t, err)
@@ -120,7 +121,7 @@ func (b *bundle) another() *bundle {
 	other.accounts = account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Logger: logger})
 	other.wallets = wallet.New(books, other.hooks.Outbox, other.clocks)
 	suppliers := supply.New(supply.Deps{DB: b.db, Vault: b.vault, Audit: log, Clocks: other.clocks, Catalog: items, Accounts: other.accounts,
-		Adapters: map[string]supply.Adapter{"shop": other.openShop}, Logger: logger})
+		Adapters: map[string]supply.Adapter{shop.Kind: other.upstreams.Open}, Logger: logger})
 	check.OK(b.t, suppliers.Refresh(b.t.Context()))
 	cards := giftcard.New(giftcard.Deps{DB: b.db, Books: books, Vault: b.vault, Outbox: other.hooks.Outbox, Audit: log, Clocks: other.clocks, Rules: giftcard.DefaultRules()})
 	other.Service = order.New(order.Deps{DB: b.db, Books: books, Catalog: items, Stock: codes, Supply: suppliers, Cards: cards, Outbox: other.hooks.Outbox,

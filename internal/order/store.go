@@ -2,6 +2,7 @@ package order
 
 import (
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -48,12 +49,12 @@ var (
 	// Replacements of dead codes, likewise.
 	insertExchange = storage.Insert("order.insert_exchange", "order_replacements", "book_id", "remedy", "order_id", "realm", "actor", "tries", "given_up",
 		"status", "created_at", "changed_at")
-	insertDying  = storage.Insert("order.insert_dying", "order_replacement_codes", "book_id", "remedy", "place", "code_id")
+	insertDying  = storage.Insert("order.insert_dying", "order_replacement_codes", "book_id", "remedy", "place", "code_id", "currency", "left_minor")
 	findExchange = storage.SQL("order.find_exchange", `SELECT book_id, remedy, order_id, realm, actor, tries, given_up, status, created_at, changed_at
 		FROM order_replacements WHERE book_id = $1 AND remedy = $2`)
 	listExchanges = storage.SQL("order.list_exchanges", `SELECT book_id, remedy, order_id, realm, actor, tries, given_up, status, created_at, changed_at
 		FROM order_replacements WHERE book_id = $1 AND order_id = $2 AND status = 'processing' ORDER BY remedy`)
-	listDying      = storage.SQL("order.list_dying", `SELECT code_id FROM order_replacement_codes WHERE book_id = $1 AND remedy = $2 ORDER BY place`)
+	listDying      = storage.SQL("order.list_dying", `SELECT code_id, left_minor FROM order_replacement_codes WHERE book_id = $1 AND remedy = $2 ORDER BY place`)
 	finishExchange = storage.SQL("order.finish_exchange", `UPDATE order_replacements SET status = $3, changed_at = $4
 		WHERE book_id = $1 AND remedy = $2 AND status = 'processing' AND tries = $5`)
 	tryExchange = storage.SQL("order.try_exchange", `UPDATE order_replacements SET tries = tries + 1, changed_at = $3
@@ -173,4 +174,15 @@ func scanExchange(row storage.Row) (r Replacement, err error) {
 	err = row.Scan(&r.Book, &r.Key, &r.Order, &r.Realm, &r.Actor, &r.Tries, &givenUp, &r.Status, &created, &changed)
 	r.GivenUp, r.CreatedAt, r.ChangedAt = givenUp == 1, storage.Time(created), storage.Time(changed)
 	return r, err
+}
+
+// dyingCode is a dead code of a replacement, and what its gift card had when it was decided.
+type dyingCode struct {
+	code stock.CodeID
+	left int64
+}
+
+func scanDying(r storage.Row) (c dyingCode, err error) {
+	err = r.Scan((*string)(&c.code), &c.left)
+	return c, err
 }

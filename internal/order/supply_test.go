@@ -1,7 +1,6 @@
 package order_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/shop"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -59,7 +59,7 @@ func (b *bundle) moves(buyer order.Buyer, number order.Number) (lines []string) 
 func TestDelivered(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.fill("GPLAY", 1)
-		shop := b.shop("acme", 450, 1)
+		acme := b.upstream("acme", 450, 1)
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
 		check.OK(b.t, err)
@@ -88,7 +88,7 @@ func TestDelivered(t *testing.T) {
 		if looks, err := b.Stock.Looks(t.Context(), buyer.Book, "1"); err != nil || len(looks) != 2 {
 			t.Errorf("%d looks, %v", len(looks), err)
 		}
-		if submitted, queried := shop.calls(); submitted != 1 || queried != 0 {
+		if submitted, queried := len(acme.Submitted()), acme.Queried(); submitted != 1 || queried != 0 {
 			t.Errorf("%d submissions, %d queries", submitted, queried)
 		}
 		// One code comes from stock, at once, as before.
@@ -107,17 +107,17 @@ func TestDelivered(t *testing.T) {
 // the codes again; the order says processing meanwhile.
 func TestAnswerLost(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop, other := b.shop("acme", 450, 1), b.shop("other", 450, 2)
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			do()
-			return supply.Answer{}, errCut
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 450, 2)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			c.Do()
+			return supply.Answer{}, shop.ErrCut
 		}
 		down := true
-		shop.onQuery = func(_ context.Context, _ supply.Submission, find func() (supply.Answer, bool)) (supply.Answer, error) {
+		acme.OnQuery = func(c shop.Call) (supply.Answer, error) {
 			if down {
-				return supply.Answer{}, errCut
+				return supply.Answer{}, shop.ErrCut
 			}
-			a, _ := find()
+			a, _ := c.Find()
 			return a, nil
 		}
 		buyer := b.buyer("Acme", 10_000)
@@ -141,8 +141,8 @@ func TestAnswerLost(t *testing.T) {
 		if got := b.status(buyer, placed.Number); got != order.Completed {
 			t.Errorf("then it is %s", got)
 		}
-		if submitted, _ := shop.calls(); submitted != 1 || shop.sold != 3 || len(other.submitted) != 0 {
-			t.Errorf("%d submissions, %d sold, %d to the other", submitted, shop.sold, len(other.submitted))
+		if submitted := len(acme.Submitted()); submitted != 1 || acme.Sold() != 3 || len(other.Submitted()) != 0 {
+			t.Errorf("%d submissions, %d sold, %d to the other", submitted, acme.Sold(), len(other.Submitted()))
 		}
 		b.sound(funds{buyer: 10_000})
 	})
@@ -154,10 +154,10 @@ func TestSlow(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.patience = time.Millisecond
 		b = b.another()
-		shop, answer := b.shop("acme", 450, 1), make(chan struct{})
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+		acme, answer := b.upstream("acme", 450, 1), make(chan struct{})
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
 			<-answer
-			return do(), nil
+			return c.Do(), nil
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
@@ -175,7 +175,7 @@ func TestSlow(t *testing.T) {
 		if looks, err := b.Stock.Looks(t.Context(), buyer.Book, "1"); err != nil || len(looks) != 0 {
 			t.Errorf("nobody has seen the codes, and there are %d looks, %v", len(looks), err)
 		}
-		if _, queried := shop.calls(); queried != 0 {
+		if queried := acme.Queried(); queried != 0 {
 			t.Errorf("it was asked %d times", queried)
 		}
 		b.sound(funds{buyer: 10_000})
@@ -187,20 +187,20 @@ func TestSlow(t *testing.T) {
 func TestWorking(t *testing.T) {
 	for _, delivers := range []bool{true, false} {
 		each(t, func(t *testing.T, b *bundle) {
-			shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
-			shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+			acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+			acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
 				return supply.Answer{State: supply.Working, Reference: "77"}, nil
 			}
 			turns := 0
-			shop.onQuery = func(_ context.Context, s supply.Submission, _ func() (supply.Answer, bool)) (supply.Answer, error) {
-				if turns++; s.Reference != "77" {
-					t.Errorf("the reference is %q", s.Reference)
+			acme.OnQuery = func(c shop.Call) (supply.Answer, error) {
+				if turns++; c.Reference != "77" {
+					t.Errorf("the reference is %q", c.Reference)
 				}
 				switch {
 				case turns < 3:
 					return supply.Answer{State: supply.Working}, nil
 				case delivers:
-					return shop.do(s), nil
+					return c.Do(), nil
 				}
 				return supply.Answer{State: supply.Refused, Reason: "none left"}, nil
 			}
@@ -210,8 +210,8 @@ func TestWorking(t *testing.T) {
 			for range 4 {
 				b.later()
 			}
-			if got := b.status(buyer, placed.Number); got != order.Completed || shop.sold+other.sold != 1 || (shop.sold == 1) != delivers {
-				t.Errorf("it is %s, %d and %d were sold", got, shop.sold, other.sold)
+			if got := b.status(buyer, placed.Number); got != order.Completed || acme.Sold()+other.Sold() != 1 || (acme.Sold() == 1) != delivers {
+				t.Errorf("it is %s, %d and %d were sold", got, acme.Sold(), other.Sold())
 			}
 			b.sound(funds{buyer: 10_000})
 		})
@@ -222,20 +222,20 @@ func TestWorking(t *testing.T) {
 // delivers within the call. When all refuse, the call is refused and the money free.
 func TestFailover(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		refuses, gone, last := b.shop("refuses", 400, 1), b.shop("gone", 410, 2), b.shop("acme", 450, 3)
-		refuses.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+		refuses, gone, last := b.upstream("refuses", 400, 1), b.upstream("gone", 410, 2), b.upstream("acme", 450, 3)
+		refuses.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "no credit"}, nil
 		}
-		gone.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+		gone.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "not reached"}, errors.New("connection refused")
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 2)
 		check.OK(b.t, err)
-		if placed.Status != order.Completed || last.sold != 2 || placed.Tries != 3 {
-			t.Errorf("%s after %d tries, %d sold", placed.Status, placed.Tries, last.sold)
+		if placed.Status != order.Completed || last.Sold() != 2 || placed.Tries != 3 {
+			t.Errorf("%s after %d tries, %d sold", placed.Status, placed.Tries, last.Sold())
 		}
-		last.onSubmit = refuses.onSubmit
+		last.OnSubmit = refuses.OnSubmit
 		_, err = b.buy(buyer, 2)
 		if f := fault.From(err); f.Code != fault.OutOfStock || f.Details["requested"] != "2" {
 			t.Errorf("when all refuse: %v", err)
@@ -257,15 +257,15 @@ func TestFailover(t *testing.T) {
 // one before it says that it has never heard of the order, and that not at once.
 func TestDownForAnHour(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
 		down := true
-		cut := func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
-			return supply.Answer{}, errCut
+		cut := func(shop.Call) (supply.Answer, error) {
+			return supply.Answer{}, shop.ErrCut
 		}
-		shop.onSubmit = cut
-		shop.onQuery = func(context.Context, supply.Submission, func() (supply.Answer, bool)) (supply.Answer, error) {
+		acme.OnSubmit = cut
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) {
 			if down {
-				return supply.Answer{}, errCut
+				return supply.Answer{}, shop.ErrCut
 			}
 			return supply.Answer{State: supply.Refused, Reason: "never heard of it"}, nil
 		}
@@ -275,21 +275,21 @@ func TestDownForAnHour(t *testing.T) {
 		for minute := range 60 {
 			b.clock.Advance(time.Minute)
 			check.OK(b.t, b.queue.Drain(t.Context()))
-			if got := b.status(buyer, placed.Number); got != order.Processing || other.sold != 0 {
+			if got := b.status(buyer, placed.Number); got != order.Processing || other.Sold() != 0 {
 				t.Fatalf("after %d minutes it is %s", minute+1, got)
 			}
 		}
 		// Meanwhile its breaker is open: other buyers are served by the other one.
 		quick, err := b.buy(buyer, 1)
-		if err != nil || quick.Status != order.Completed || other.sold != 1 {
+		if err != nil || quick.Status != order.Completed || other.Sold() != 1 {
 			t.Errorf("beside it: %s, %v", quick.Status, err)
 		}
 		down = false
 		for range 3 {
 			b.later()
 		}
-		if got := b.status(buyer, placed.Number); got != order.Completed || other.sold != 2 || shop.sold != 0 {
-			t.Errorf("then it is %s, %d and %d were sold", got, shop.sold, other.sold)
+		if got := b.status(buyer, placed.Number); got != order.Completed || other.Sold() != 2 || acme.Sold() != 0 {
+			t.Errorf("then it is %s, %d and %d were sold", got, acme.Sold(), other.Sold())
 		}
 		b.sound(funds{buyer: 10_000})
 	})
@@ -299,24 +299,24 @@ func TestDownForAnHour(t *testing.T) {
 // may still be on its way has had the time to arrive.
 func TestRefusalTooSoon(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
 		var late func() supply.Answer
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			late = do
-			return supply.Answer{}, errCut
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			late = c.Do
+			return supply.Answer{}, shop.ErrCut
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
 		check.OK(b.t, err)
 		b.clock.Advance(2 * time.Second)
 		check.OK(b.t, b.queue.Drain(t.Context())) // "never heard of it"
-		if _, queried := shop.calls(); queried != 1 || b.status(buyer, placed.Number) != order.Processing {
+		if queried := acme.Queried(); queried != 1 || b.status(buyer, placed.Number) != order.Processing {
 			t.Errorf("%d queries, %s", queried, b.status(buyer, placed.Number))
 		}
 		late() // the request arrives after all
 		b.later()
-		if got := b.status(buyer, placed.Number); got != order.Completed || shop.sold != 1 || other.sold != 0 {
-			t.Errorf("it is %s, %d and %d were sold", got, shop.sold, other.sold)
+		if got := b.status(buyer, placed.Number); got != order.Completed || acme.Sold() != 1 || other.Sold() != 0 {
+			t.Errorf("it is %s, %d and %d were sold", got, acme.Sold(), other.Sold())
 		}
 		b.sound(funds{buyer: 10_000})
 	})
@@ -331,9 +331,9 @@ func TestGarbage(t *testing.T) {
 		"too many codes": {State: supply.Delivered, Codes: make([]stock.Delivered, 1001)},
 	} {
 		each(t, func(t *testing.T, b *bundle) {
-			shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
-			shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-				do()
+			acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+			acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+				c.Do()
 				garbage.Reference = strings.Repeat("x", 1000)
 				garbage.Reason = "a\x00b"
 				return garbage, nil
@@ -345,8 +345,8 @@ func TestGarbage(t *testing.T) {
 				t.Errorf("%s: %s", name, placed.Status)
 			}
 			b.later()
-			if got := b.status(buyer, placed.Number); got != order.Completed || other.sold != 0 {
-				t.Errorf("%s: it is %s, the other sold %d", name, got, other.sold)
+			if got := b.status(buyer, placed.Number); got != order.Completed || other.Sold() != 0 {
+				t.Errorf("%s: it is %s, the other sold %d", name, got, other.Sold())
 			}
 			b.sound(funds{buyer: 10_000})
 		})
@@ -357,15 +357,15 @@ func TestGarbage(t *testing.T) {
 // is too many is put on sale.
 func TestDeliversTwice(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
 		buyer := b.buyer("Acme", 10_000)
 		_, err := b.buy(buyer, 2) // acme-0001 and 0002
 		check.OK(b.t, err)
-		shop.onSubmit = func(_ context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			a := do() // acme-0003 and 0004
-			again, long := shop.code(1), shop.code(9)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			a := c.Do() // acme-0003 and 0004
+			again, long := acme.Code(1), acme.Code(9)
 			long.Text = pan.NewSecret(strings.Repeat("x", 201))
-			surplus := shop.code(7)
+			surplus := acme.Code(7)
 			a.Codes = append([]stock.Delivered{again, a.Codes[0], a.Codes[0], {}, long}, append(a.Codes[1:], surplus)...)
 			return a, nil
 		}
@@ -378,13 +378,13 @@ func TestDeliversTwice(t *testing.T) {
 			t.Errorf("%d codes are on sale, %v", n, err)
 		}
 		// A whole delivery that was sold before is none: the next supplier delivers.
-		shop.onSubmit = func(_ context.Context, s supply.Submission, _ func() supply.Answer) (supply.Answer, error) {
-			return supply.Answer{State: supply.Delivered, Codes: []stock.Delivered{shop.code(1), shop.code(2)}}, nil
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			return supply.Answer{State: supply.Delivered, Codes: []stock.Delivered{acme.Code(1), acme.Code(2)}}, nil
 		}
 		placed, err = b.buy(buyer, 2)
 		check.OK(b.t, err)
-		if placed.Status != order.Completed || other.sold != 2 {
-			t.Errorf("%s, %d sold by the other", placed.Status, other.sold)
+		if placed.Status != order.Completed || other.Sold() != 2 {
+			t.Errorf("%s, %d sold by the other", placed.Status, other.Sold())
 		}
 		if diff := cmp.Diff([]string{"other-0001", "other-0002"}, texts(placed.Codes)); diff != "" {
 			t.Error(diff)
@@ -394,39 +394,29 @@ func TestDeliversTwice(t *testing.T) {
 }
 
 // short has a shop deliver one code less than it is asked for.
-func short(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-	a := do()
+func short(c shop.Call) (supply.Answer, error) {
+	a := c.Do()
 	a.Codes = a.Codes[:len(a.Codes)-1]
 	return a, nil
-}
-
-// lose takes what a shop sold and did not deliver out of what must not be lost.
-func (s *shop) lose(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, a := range s.done {
-		a.Codes = a.Codes[:len(a.Codes)-n]
-		s.done[id] = a
-	}
 }
 
 // What a supplier does not deliver of an order the next one does, and each is owed its part.
 func TestPartial(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		first, second := b.shop("first", 400, 1), b.shop("second", 450, 2)
-		second.onSubmit = short
+		first, second := b.upstream("first", 400, 1), b.upstream("second", 450, 2)
+		second.OnSubmit = short
 		b.fill("GPLAY", 1)
 		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: supply.Stock, Priority: 9}, seeder))
 		buyer := b.buyer("Acme", 10_000)
-		first.onSubmit = func(ctx context.Context, s supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			a, err := short(ctx, s, do)
+		first.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			a, err := short(c)
 			a.Codes = a.Codes[:len(a.Codes)-1]
 			return a, err
 		}
 		placed, err := b.buy(buyer, 4) // two of four, one of two, the last from stock
 		check.OK(b.t, err)
-		first.lose(2)
-		second.lose(1)
+		first.Lose(2)
+		second.Lose(1)
 		if diff := cmp.Diff([]string{"GPLAY-0001", "first-0001", "first-0002", "second-0001"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
 			t.Errorf("%s %s", placed.Status, diff)
 		}
@@ -451,13 +441,13 @@ func TestPartial(t *testing.T) {
 // delivered is sold to the next one.
 func TestPartialFails(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop := b.shop("acme", 400, 1)
-		shop.onSubmit = short
+		acme := b.upstream("acme", 400, 1)
+		acme.OnSubmit = short
 		buyer := b.buyer("Acme", 10_000)
 		if _, err := b.buy(buyer, 4); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("four: %v", err)
 		}
-		shop.lose(1)
+		acme.Lose(1)
 		if got := b.status(buyer, 1); got != order.Failed || b.balance(buyer) != 10_000 {
 			t.Errorf("it is %s, and %d are left", got, b.balance(buyer))
 		}
@@ -475,11 +465,11 @@ func TestPartialFails(t *testing.T) {
 // its price, unless the operator said so: then the operator pays the difference.
 func TestPrices(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		b.shop("dear", 495, 1)
-		b.shop("middle", 470, 1)
-		b.shop("cheap", 460, 2)
-		euro := b.shop("euro", 100, 3)
-		euro.onQuote = func(context.Context, supply.Wanted) (supply.Quote, error) {
+		b.upstream("dear", 495, 1)
+		b.upstream("middle", 470, 1)
+		b.upstream("cheap", 460, 2)
+		euro := b.upstream("euro", 100, 3)
+		euro.OnQuote = func(supply.Wanted) (supply.Quote, error) {
 			return supply.Quote{Cost: catalog.NewCost(100, money.EUR), Available: true}, nil
 		}
 		buyer := b.buyer("Acme", 10_000)
@@ -488,7 +478,8 @@ func TestPrices(t *testing.T) {
 		if diff := cmp.Diff([]string{"middle-0001"}, texts(placed.Codes)); diff != "" {
 			t.Error(diff)
 		}
-		b.shops["middle"].left, b.shops["cheap"].left = 0, 0
+		b.upstreams["middle"].Keep(0)
+		b.upstreams["cheap"].Keep(0)
 		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock || !strings.Contains(b.log.String(), "asks for more than the price") {
 			t.Errorf("below cost: %v", err)
 		}
@@ -508,8 +499,8 @@ func TestPrices(t *testing.T) {
 		}
 		check.OK(b.t, b.Supply.RemoveRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "dear"}, seeder))
 		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "euro", BelowCost: true}, seeder))
-		euro.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			a := do()
+		euro.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			a := c.Do()
 			for i := range a.Codes {
 				a.Codes[i].Cost = catalog.NewCost(100, money.EUR)
 			}
@@ -534,19 +525,19 @@ func TestPrices(t *testing.T) {
 func TestSupplierRace(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.fill("GPLAY", 2)
-		shop := b.shop("acme", 450, 1)
-		shop.left = 10
+		acme := b.upstream("acme", 450, 1)
+		acme.Keep(10)
 		calls := 0
 		var mu sync.Mutex
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
 			mu.Lock()
 			calls++
 			lost := calls%3 == 0
 			mu.Unlock()
-			if a := do(); !lost {
+			if a := c.Do(); !lost {
 				return a, nil
 			}
-			return supply.Answer{}, errCut
+			return supply.Answer{}, shop.ErrCut
 		}
 		second := b.another()
 		began := funds{}
@@ -577,8 +568,8 @@ func TestSupplierRace(t *testing.T) {
 			check.OK(b.t, err)
 			completed += page.Total
 		}
-		if completed != 12 || shop.sold != 10 || b.due() != 0 {
-			t.Errorf("%d orders were completed, %d codes sold, %d jobs are left", completed, shop.sold, b.due())
+		if completed != 12 || acme.Sold() != 10 || b.due() != 0 {
+			t.Errorf("%d orders were completed, %d codes sold, %d jobs are left", completed, acme.Sold(), b.due())
 		}
 		b.sound(began)
 	})
@@ -589,14 +580,14 @@ func TestSupplierRace(t *testing.T) {
 // where they make sense.
 func TestInterventions(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop, other := b.shop("acme", 450, 1), b.shop("other", 460, 2)
-		shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Working, Reference: "77"}, nil
 		}
-		shop.onQuery = func(context.Context, supply.Submission, func() (supply.Answer, bool)) (supply.Answer, error) {
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Working}, nil
 		}
-		shop.onCancel = func(context.Context, supply.Submission) (supply.Answer, error) {
+		acme.OnCancel = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "cancelled"}, nil
 		}
 		buyer := b.buyer("Acme", 10_000)
@@ -629,8 +620,8 @@ func TestInterventions(t *testing.T) {
 		if diff := cmp.Diff([]string{"order.cancelled", "order.completed", "order.processing", "order.processing"}, told); diff != "" {
 			t.Error(diff)
 		}
-		if got := b.status(buyer, 2); got != order.Completed || other.sold != 1 {
-			t.Errorf("denied: %s, %d sold", got, other.sold)
+		if got := b.status(buyer, 2); got != order.Completed || other.Sold() != 1 {
+			t.Errorf("denied: %s, %d sold", got, other.Sold())
 		}
 		if err := b.Deny(t.Context(), order2); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("denied again: %v", err)
@@ -646,15 +637,15 @@ func TestInterventions(t *testing.T) {
 // was asked before; it cannot be removed until that is over.
 func TestInactiveSupplier(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop := b.shop("acme", 450, 1)
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			do()
-			return supply.Answer{}, errCut
+		acme := b.upstream("acme", 450, 1)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			c.Do()
+			return supply.Answer{}, shop.ErrCut
 		}
 		buyer := b.buyer("Acme", 10_000)
 		placed, err := b.buy(buyer, 1)
 		check.OK(b.t, err)
-		_, err = b.Supply.Change(t.Context(), supply.Setup{Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme", Name: "acme", Kind: "shop"}})
+		_, err = b.Supply.Change(t.Context(), supply.Setup{Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme", Name: "acme", Kind: shop.Kind}})
 		check.OK(b.t, err)
 		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("of an inactive one: %v", err)
@@ -680,7 +671,7 @@ func TestInactiveSupplier(t *testing.T) {
 // and not afterwards.
 func TestAlso(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
-		shop := b.shop("acme", 450, 1)
+		acme := b.upstream("acme", 450, 1)
 		buyer := b.buyer("Acme", 10_000)
 		place := func() (seen []order.Status, err error) {
 			_, err = b.Place(t.Context(), buyer, order.Purchase{Item: item, Quantity: 1, Also: func(p *order.Placed) ([]storage.Effect, error) {
@@ -693,16 +684,16 @@ func TestAlso(t *testing.T) {
 		if diff := cmp.Diff([]order.Status{order.Processing, order.Completed}, seen); diff != "" || err != nil {
 			t.Errorf("%s %v", diff, err)
 		}
-		shop.onSubmit = func(context.Context, supply.Submission, func() supply.Answer) (supply.Answer, error) {
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "none left"}, nil
 		}
 		seen, err = place()
 		if diff := cmp.Diff([]order.Status{order.Processing, order.Failed}, seen); diff != "" || fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("%s %v", diff, err)
 		}
-		shop.onSubmit = func(_ context.Context, _ supply.Submission, do func() supply.Answer) (supply.Answer, error) {
-			do()
-			return supply.Answer{}, errCut
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			c.Do()
+			return supply.Answer{}, shop.ErrCut
 		}
 		seen, err = place()
 		b.later()
@@ -725,15 +716,15 @@ func TestSupplierCheck(t *testing.T) {
 		if inStock() {
 			t.Error("there is nobody who has one")
 		}
-		shop := b.shop("acme", 450, 1)
-		shop.left = 5
+		acme := b.upstream("acme", 450, 1)
+		acme.Keep(5)
 		if price, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 5}); err != nil || price != catalog.NewCharged(490, money.USD) || !inStock() {
 			t.Errorf("%s, %v", price, err)
 		}
 		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 6}); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
 			t.Errorf("six of five: %v", err)
 		}
-		shop.left = 0
+		acme.Keep(0)
 		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock || inStock() {
 			t.Errorf("one of none: %v", err)
 		}
@@ -741,7 +732,7 @@ func TestSupplierCheck(t *testing.T) {
 		if !inStock() {
 			t.Error("it is out of the item for ever")
 		}
-		shop.onQuote = func(context.Context, supply.Wanted) (supply.Quote, error) { return supply.Quote{}, errCut }
+		acme.OnQuote = func(supply.Wanted) (supply.Quote, error) { return supply.Quote{}, shop.ErrCut }
 		for range 6 {
 			if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
 				t.Errorf("of one that is down: %v", err)

@@ -42,6 +42,10 @@ type claimedCode struct {
 	FirstRevealedTo string          `json:"first_revealed_to"`
 	Decision        string          `json:"decision,omitzero"`
 	DecidedAt       wire.TimeOffset `json:"decided_at,omitzero"`
+	Voiding         string          `json:"voiding"`
+	// Voided is what was left on a gift card that was voided, in VoidedCurrency.
+	Voided         string `json:"voided,omitzero"`
+	VoidedCurrency string `json:"voided_currency,omitzero"`
 }
 
 type claimView struct {
@@ -65,8 +69,13 @@ func claimOf(c *claim.Claim) claimView {
 		Codes: make([]claimedCode, 0, len(c.Lines)), OrderedAt: wire.TimeOffset(c.OrderedAt), CreatedAt: wire.TimeOffset(c.CreatedAt)}
 	for i := range c.Lines {
 		l := &c.Lines[i]
-		out.Codes = append(out.Codes, claimedCode{Number: l.Place, Status: string(l.Verdict), ChargedAmount: l.Charged.String(), Currency: l.Charged.Currency.String(),
-			FirstRevealedAt: wire.TimeOffset(l.FirstLook.At), FirstRevealedTo: l.FirstLook.Actor, Decision: l.Decision, DecidedAt: wire.TimeOffset(l.DecidedAt)})
+		code := claimedCode{Number: l.Place, Status: string(l.Verdict), ChargedAmount: l.Charged.String(), Currency: l.Charged.Currency.String(),
+			FirstRevealedAt: wire.TimeOffset(l.FirstLook.At), FirstRevealedTo: l.FirstLook.Actor, Decision: l.Decision, DecidedAt: wire.TimeOffset(l.DecidedAt),
+			Voiding: string(l.Voiding())}
+		if l.Voiding() == claim.Voided {
+			code.Voided, code.VoidedCurrency = l.Card.Void.Amount.String(), l.Card.Void.Amount.Currency.String()
+		}
+		out.Codes = append(out.Codes, code)
 	}
 	return out
 }

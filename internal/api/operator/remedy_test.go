@@ -13,9 +13,11 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -43,6 +45,37 @@ func (b *bundle) sell(t testing.TB, args []string) {
 	_, err = b.Wallets.Load(t.Context(), wallet.Load{Book: b.customer.Test, Realm: realm.Test, Amount: money.New(10_000, money.USD), Reference: "transfer", Actor: seeder})
 	check(t, err)
 	_, err = b.Orders.Place(t.Context(), b.buyer(), order.Purchase{Item: google, Quantity: n})
+	check(t, err)
+}
+
+// mint N: a reseller sells N gift cards of the customer's, which are made with the order.
+func (b *bundle) mint(t testing.TB, args []string) {
+	t.Helper()
+	n, err := strconv.Atoi(args[0])
+	check(t, err)
+	_, _, err = b.Stock.Catalog.Put(t.Context(), catalog.Product{Code: "OWN-5USD", Name: "Own 5 USD", Brand: "Own", Face: catalog.NewFace(500, money.USD), Mint: "aurora"}, seeder)
+	check(t, err)
+	_, err = b.Supply.Add(t.Context(), supply.Setup{Config: fmt.Appendf(nil, `{"customer":%q}`, b.customer.ID), Actor: seeder,
+		Configured: supply.Configured{Realm: realm.Test, ID: "house", Name: "The house", Kind: supply.KindGiftcard, Active: true}})
+	check(t, err)
+	check(t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: "OWN-5USD", Supplier: "house"}, seeder))
+	_, err = b.Wallets.Load(t.Context(), wallet.Load{Book: b.customer.Test, Realm: realm.Test, Amount: money.New(10_000, money.USD), Reference: "transfer", Actor: seeder})
+	check(t, err)
+	_, err = b.Orders.Place(t.Context(), b.buyer(), order.Purchase{Item: "OWN-5USD", Quantity: n})
+	check(t, err)
+}
+
+// redeem PLACE CENTS: somebody spends a gift card of the order.
+func (b *bundle) redeemSold(t testing.TB, args []string) {
+	t.Helper()
+	place, err := strconv.Atoi(args[0])
+	check(t, err)
+	cents, err := strconv.ParseInt(args[1], 10, 64)
+	check(t, err)
+	found, err := b.Orders.Reveal(t.Context(), b.buyer(), 1)
+	check(t, err)
+	_, err = b.Cards.Redeem(t.Context(), giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder},
+		giftcard.Spend{Secret: giftcard.Secret{Key: found.Codes[place-1].PIN}, Amount: money.New(cents, money.USD), Reference: "R-1"})
 	check(t, err)
 }
 

@@ -27,13 +27,21 @@ unless its route has --below-cost.
 
 While an upstream is at it the codes are "replacing": a server goes on with that. When
 nobody delivers they are open again, for you to refund them, or to replace them later.
-Replacing again changes nothing.`,
-			Example: "  scrip claim replace bk_01… claim_01…\n  scrip claim replace bk_01… claim_01… --codes 2,3",
+Replacing again changes nothing.
+
+A dead code that is a gift card of this installation, made when it was sold, is voided once
+another one has its place. Look at "claim show" first: a card that was used is not replaced
+unless you add --accept-used, and when one is used while an upstream is at it, the codes are
+open again. Codes from stock and upstreams cannot be voided.`,
+			Example: "  scrip claim replace bk_01… claim_01…\n  scrip claim replace bk_01… claim_01… --codes 2,3\n  scrip claim replace bk_01… claim_01… --codes 4 --accept-used",
 		}),
 		p.decideClaim(claim.Refund, &cobra.Command{
 			Use: "refund BOOK CLAIM", Short: "Pay back what was charged for codes of a claim",
 			Long: `Refund pays back to the buyer's wallet what was charged for the codes. An order all of
-whose codes are refunded becomes refunded. Refunding again changes nothing.`,
+whose codes are refunded becomes refunded. Refunding again changes nothing.
+
+A code that is a gift card of this installation, made when it was sold, is voided with it,
+for what is left on it. One that was used is not refunded unless you add --accept-used.`,
 			Example: "  scrip claim refund bk_01… claim_01… --reason 'the shop confirmed it'",
 		}),
 		p.decideClaim(claim.Reject, &cobra.Command{
@@ -102,7 +110,7 @@ func (p *program) runListClaims(ctx context.Context, cmd *cobra.Command, app *se
 
 func (p *program) showClaim() *cobra.Command {
 	return &cobra.Command{
-		Use: "show BOOK CLAIM", Short: "Show the codes of a claim: who saw each first, and what was decided", Args: cobra.ExactArgs(2),
+		Use: "show BOOK CLAIM", Short: "Show the codes of a claim: who saw each first, the gift cards that they are, and what was decided", Args: cobra.ExactArgs(2),
 		Example: "  scrip claim show bk_01… claim_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
@@ -118,11 +126,16 @@ func (p *program) showClaim() *cobra.Command {
 
 // printClaim shows the codes of a claim, each with what belongs to the whole.
 func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
-	l := shell.Listing{Columns: []string{"ORDER", "ORDERED", "NUMBER", "REVEALED", "TO", "CHARGED", "REASON", "NOTE", "STATE", "DECISION", "BY", "DECIDED", "TRANSACTION"}}
+	l := shell.Listing{Columns: []string{"ORDER", "ORDERED", "NUMBER", "REVEALED", "TO", "CHARGED", "REASON", "NOTE", "CARD", "LEFT", "USED", "VOIDING", "STATE", "DECISION",
+		"BY", "DECIDED", "TRANSACTION"}}
 	for i := range c.Lines {
 		line := &c.Lines[i]
+		var status, left, used string
+		if card := line.Card; card != nil {
+			status, left, used = string(card.Status), card.Balance.String()+" "+card.Balance.Currency.String(), shell.Moment(card.FirstAt)
+		}
 		l.Add(strconv.FormatInt(int64(c.Order), 10), shell.Moment(c.OrderedAt), strconv.Itoa(line.Place), shell.Moment(line.FirstLook.At), line.FirstLook.Actor,
-			line.Charged.String()+" "+line.Charged.Currency.String(), string(c.Reason), c.Note, string(line.Verdict), line.Decision, line.Actor,
+			line.Charged.String()+" "+line.Charged.Currency.String(), string(c.Reason), c.Note, status, left, used, string(line.Voiding()), string(line.Verdict), line.Decision, line.Actor,
 			shell.Moment(line.DecidedAt), string(line.Transaction))
 	}
 	return p.Print(cmd, l)
@@ -132,11 +145,12 @@ func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
 func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Command {
 	var places []int
 	var reason string
+	var acceptUsed bool
 	cmd.Args = cobra.ExactArgs(2)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 			decided, err := app.Claims.Decide(ctx, claim.Decision{Book: ledger.BookID(args[0]), Claim: claim.ID(args[1]), Verdict: v, Places: places,
-				Reason: reason, Actor: shell.Actor(), Patience: true})
+				Reason: reason, Actor: shell.Actor(), AcceptUsed: acceptUsed, Patience: true})
 			if err != nil {
 				return err
 			}
@@ -147,6 +161,8 @@ func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Comman
 	cmd.Flags().StringVar(&reason, "reason", "", "what the buyer is told")
 	if v == claim.Reject {
 		shell.Must(cmd.MarkFlagRequired("reason"))
+	} else {
+		cmd.Flags().BoolVar(&acceptUsed, "accept-used", false, "even codes whose gift cards were used")
 	}
 	return cmd
 }

@@ -4,7 +4,7 @@
 // A claim records when each of its codes was first revealed, and to whom. A decision is
 // one database transaction with what it does to the order, its codes and the books; where a
 // supplier has to deliver other codes, the end of that is another one, and until then the
-// codes are being replaced. A code is replaced or refunded once, whatever is repeated or
+// codes are being replaced. What was a gift card of this installation is voided with its end. A code is replaced or refunded once, whatever is repeated or
 // decided by two at a time; what was replaced or refunded stays so, and what was rejected can
 // be claimed again.
 //
@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -100,8 +101,11 @@ type Line struct {
 	SoldAt time.Time
 	// FirstLook is when the code was first revealed, and the credential that looked.
 	FirstLook stock.Look
-	Charged   catalog.Charged
-	Verdict   Verdict
+	// Card is the gift card of this installation that the code is, made when it was sold, as
+	// it stands; nil: it is none.
+	Card    *minted.Card
+	Charged catalog.Charged
+	Verdict Verdict
 	// Replacement is the code that has its place; empty unless it was replaced.
 	Replacement stock.CodeID
 	// Transaction is what the books did; empty unless it was replaced or refunded.
@@ -111,6 +115,33 @@ type Line struct {
 	Decision  string
 	Actor     string // who decided; empty: nobody yet
 	DecidedAt time.Time
+}
+
+// Voiding says whether whoever has a code can be kept from using it.
+type Voiding string
+
+// The answers. Codes that were uploaded or that an upstream delivered are other people's.
+const (
+	Impossible Voiding = "impossible" // it is not known here what the code is worth
+	Possible   Voiding = "possible"   // it is a gift card, which is voided when it is replaced or refunded
+	Needless   Voiding = "needless"   // it is a gift card that had expired or was cancelled
+	Voided     Voiding = "voided"     // it was a gift card: nobody can use it any more
+)
+
+// Voidings returns the closed list in its documented order.
+func Voidings() []Voiding { return []Voiding{Impossible, Possible, Needless, Voided} }
+
+// Voiding is what holds for the line's code.
+func (l *Line) Voiding() Voiding {
+	switch {
+	case l.Card == nil:
+		return Impossible
+	case l.Card.Void != nil:
+		return Voided
+	case l.Card.Ended():
+		return Needless
+	}
+	return Possible
 }
 
 // Claim is one report of dead codes of one order.
@@ -199,4 +230,9 @@ func places(lines []Line) string {
 		text = appendPlace(text, lines[i].Place)
 	}
 	return string(text)
+}
+
+// voided are the places of those lines whose gift cards were voided.
+func voided(lines []Line) string {
+	return places(slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return l.Voiding() != Voided }))
 }

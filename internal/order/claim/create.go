@@ -73,6 +73,9 @@ func (s *Service) Create(ctx context.Context, b order.Buyer, r Report) (Claim, e
 	if c.Lines, err = s.lines(ctx, &found, r.Places); err != nil {
 		return Claim{}, err
 	}
+	if err := s.addCards(ctx, []Claim{c}); err != nil {
+		return Claim{}, err
+	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.file(ctx, tx, &c, r.Also) })
 	if storage.IsUnique(err) {
 		if taken, findErr := s.claimed(ctx, &c); findErr != nil || taken {
@@ -177,7 +180,7 @@ func (c *Claim) told(data *webhook.Data, lines []Line) []byte {
 		data = data.Text("amount", charged(lines).String()).Text("currency", lines[0].Charged.Currency.String())
 	}
 	if len(lines) > 0 {
-		data = data.Text("transaction_id", string(lines[0].Transaction)).Text("decision", lines[0].Decision)
+		data = data.Text("transaction_id", string(lines[0].Transaction)).Text("decision", lines[0].Decision).Text("voided", voided(lines))
 	}
 	return data.JSON()
 }

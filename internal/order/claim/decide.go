@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -27,6 +28,8 @@ type Decision struct {
 	// Reason is the operator's words, which the buyer is told; required to reject.
 	Reason string
 	Actor  string
+	// AcceptUsed says to replace or refund even codes whose gift cards were used.
+	AcceptUsed bool
 	// Patience says to wait, for a while, for a supplier that is asked for a replacement. What
 	// Also is asked for knows of no end of that.
 	Patience bool
@@ -54,8 +57,8 @@ func (d *Decision) check() error {
 // for the codes, or no more than the reason. Where a supplier has to deliver the other codes,
 // the lines are Replacing when it returns, until that is known; those that nobody delivers are
 // open again. Whoever decides the same again changes nothing and gets the claim as it is. It
-// returns invalid_request, not_found, invalid_state
-// for codes about which something else was decided, and out_of_stock.
+// returns invalid_request, not_found, invalid_state for codes about which something else was
+// decided and for gift cards that were used, unless that is accepted, and out_of_stock.
 func (s *Service) Decide(ctx context.Context, d Decision) (Claim, error) {
 	if err := d.check(); err != nil {
 		return Claim{}, err
@@ -136,8 +139,12 @@ func (s *Service) record(c *Claim, d *Decision, chosen []int) audit.Record {
 	for i, at := range chosen {
 		lines[i] = c.Lines[at]
 	}
+	detail := map[string]string{"order": strconv.FormatInt(int64(c.Order), 10), "codes": places(lines), "reason": d.Reason}
+	if d.AcceptUsed {
+		detail["accept_used"] = "true"
+	}
 	return audit.Record{Actor: d.Actor, Action: actions[d.Verdict], Subject: string(c.ID), Book: string(c.Book), At: s.Clocks.Now(c.Realm),
-		Detail: map[string]string{"order": strconv.FormatInt(int64(c.Order), 10), "codes": places(lines), "reason": d.Reason}}
+		Detail: detail}
 }
 
 // actions are the verdicts as the audit log names them, events the types of their events.
@@ -153,7 +160,7 @@ func (s *Service) carryOut(ctx context.Context, c Claim, d *Decision, chosen []i
 		return s.reject(ctx, c, d, chosen)
 	}
 	var decided Claim
-	r := order.Remedy{Book: c.Book, Order: c.Order, Key: c.key(), Actor: d.Actor, Patience: d.Patience}
+	r := order.Remedy{Book: c.Book, Order: c.Order, Key: c.key(), Actor: d.Actor, AcceptUsed: d.AcceptUsed, Patience: d.Patience}
 	for _, at := range chosen {
 		r.Codes = append(r.Codes, c.Lines[at].Code)
 	}
@@ -216,6 +223,10 @@ func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.
 	for _, swap := range done.Swaps {
 		swapped[swap.Dead.ID] = swap.Fresh
 	}
+	voids := map[stock.CodeID]*minted.Void{}
+	for i := range done.Voided {
+		voids[done.Voided[i].Code] = &done.Voided[i]
+	}
 	c.Lines = slices.Clone(c.Lines)
 	var changed []Line
 	for _, at := range t.chosen {
@@ -225,6 +236,9 @@ func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.
 			l.DecidedAt = time.Time{}
 		}
 		l.Transaction, l.Replacement = done.Change.Transaction, swapped[l.Code]
+		if v := voids[l.Code]; v != nil {
+			l.Card = l.Card.Voided(v)
+		}
 		changed = append(changed, *l)
 	}
 	before := c.Revision

@@ -34,6 +34,14 @@ var unreplaced = map[order.Status]string{
 	order.Cancelled: "the replacement was given up",
 }
 
+// why says why codes are open again after a replacement.
+func why(r *order.Replacement) string {
+	if r.Spent {
+		return "a gift card that is to be replaced was used meanwhile"
+	}
+	return unreplaced[r.Status]
+}
+
 // ending returns what to write with the end of a replacement: its codes are replaced, or open
 // again, for the operator to decide anew.
 func (s *Service) ending(ctx context.Context, r order.Replacement) (order.Ending, error) {
@@ -57,7 +65,7 @@ func (s *Service) ending(ctx context.Context, r order.Replacement) (order.Ending
 		},
 		Failed: func(ctx context.Context, tx *storage.Tx, r order.Replacement) error {
 			c.ChangedAt = r.ChangedAt
-			return s.reopen(ctx, tx, c, turn{before: Replacing, verdict: Pending, reason: unreplaced[r.Status], chosen: t.chosen})
+			return s.reopen(ctx, tx, c, turn{before: Replacing, verdict: Pending, reason: why(&r), chosen: t.chosen})
 		},
 	}, nil
 }

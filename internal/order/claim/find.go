@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -28,7 +29,10 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, claim ID) (Claim
 		c = all[0]
 		return err
 	})
-	return c, err
+	if err != nil {
+		return Claim{}, err
+	}
+	return c, s.addCards(ctx, []Claim{c})
 }
 
 // FindOf returns a claim about a book's order, or not_found, as for another order's.
@@ -87,7 +91,28 @@ func (s *Service) list(ctx context.Context, statement *storage.Statement, args .
 		}
 		return fill(ctx, q, all)
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, s.addCards(ctx, all)
+}
+
+// addCards reads the gift cards that codes of claims are.
+func (s *Service) addCards(ctx context.Context, all []Claim) error {
+	var codes []minted.Code
+	for i := range all {
+		for j := range all[i].Lines {
+			codes = append(codes, minted.Code{Book: all[i].Book, ID: all[i].Lines[j].Code})
+		}
+	}
+	cards, err := s.Orders.GiftCards(ctx, codes)
+	for i := range all {
+		for j := range all[i].Lines {
+			l := &all[i].Lines[j]
+			l.Card = cards[minted.Code{Book: all[i].Book, ID: l.Code}]
+		}
+	}
+	return err
 }
 
 // fill reads the lines of claims.

@@ -6,22 +6,24 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
-	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/shop"
 )
 
-// killing is a claim whose three codes two suppliers replace, in a process that dies at some
-// point.
+// killing is a claim whose three codes, which are gift cards, two suppliers replace, in a
+// process that dies at some point.
 type killing struct {
 	*bundle
 	config        storage.Config
 	first, second *shop.Upstream
 	killed        bool
+	issuer        giftcard.Merchant
+	dead          []giftcard.Secret
 }
 
 func (k *killing) open() *storage.DB {
@@ -39,85 +41,27 @@ func (k *killing) kill() {
 	check.OK(k.t, k.DB.Close())
 }
 
-// points are where the process dies, in the order of a replacement's life. In each of them
-// the first supplier delivers two of three codes, and the second one the third.
-func (k *killing) points() map[string]func() {
-	lost := func(u *shop.Upstream, before, after func()) func() {
-		return func() {
-			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
-				u.OnSubmit = nil
-				before()
-				if after == nil {
-					return supply.Answer{}, shop.ErrCut
-				}
-				do()
-				after()
-				return supply.Answer{}, shop.ErrCut
-			}
-		}
-	}
-	nothing := func() {}
-	quoted := func(u *shop.Upstream) func() {
-		return func() {
-			u.OnQuote = func() (supply.Quote, error) {
-				u.OnQuote = nil
-				k.kill()
-				return u.Offers(), nil
-			}
-		}
-	}
-	answered := func(u *shop.Upstream) func() {
-		return func() {
-			u.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
-				u.OnSubmit = nil
-				a := do()
-				k.kill()
-				return a, nil
-			}
-		}
-	}
-	asked := func(u *shop.Upstream) func() {
-		return func() {
-			lost(u, nothing, nothing)()
-			u.OnQuery = func(find func() supply.Answer) (supply.Answer, error) {
-				u.OnQuery = nil
-				a := find()
-				k.kill()
-				return a, nil
-			}
-		}
-	}
-	return map[string]func(){
-		"before it is accepted":                  quoted(k.first),
-		"before the first supplier hears of it":  lost(k.first, k.kill, nil),
-		"before the first supplier answers":      lost(k.first, nothing, k.kill),
-		"before its answer is kept":              answered(k.first),
-		"before a late answer is kept":           asked(k.first),
-		"before the second one is asked":         quoted(k.second),
-		"before the second supplier hears of it": lost(k.second, k.kill, nil),
-		"before the second supplier answers":     lost(k.second, nothing, k.kill),
-		"before its answer replaces the codes":   answered(k.second),
-		"before its late answer replaces them":   asked(k.second),
-	}
-}
-
 // However a process dies between two steps of a replacement, the next one that opens the
 // database goes on with it: codes are replaced, or open again where the last supplier never
-// heard of it, or nothing was decided; no supplier is made to deliver twice, nothing is lost,
-// and whoever repeats the decision then gets what was decided.
+// heard of it, or nothing was decided; the cards that the codes are can be spent until they are
+// replaced, and never after it; no supplier is made to deliver twice, nothing is lost, and
+// whoever repeats the decision then gets what was decided.
 func TestKilledBetweenSteps(t *testing.T) {
 	for _, engine := range testkit.Engines() {
-		names := (&killing{first: &shop.Upstream{}, second: &shop.Upstream{}}).points()
+		names := shop.Points(nil, nil, nil)
 		for name := range names {
 			t.Run(engine+"/"+name, func(t *testing.T) {
 				k := &killing{config: testkit.Database(t, engine)}
 				k.bundle = &bundle{t: t}
 				k.bundle = setup(t, k.open())
-				number := k.bought("GPLAY", 3)
+				k.issuer = k.Mint(shop.Item, 500)
+				number := k.ordered(shop.Item, 3)
+				k.dead = k.secrets(number)
+				k.NoMint(shop.Item)
 				k.first, k.second = k.Upstream("first", 400, 1), k.Upstream("second", 450, 2)
-				k.first.Most = 2
+				k.first.AtMost(2)
 				c := k.claimed(number, 1, 2, 3)
-				k.points()[name]()
+				shop.Points(k.first, k.second, k.kill)[name]()
 				// The process may be gone before it knows.
 				_, _ = k.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Replace, Actor: operator, Patience: true})
 				k.Orders.Rest()
@@ -155,13 +99,15 @@ func (k *killing) resumed(name string, c claim.Claim, number order.Number) {
 	}
 	check.List(k.t, "events", b.events(), told...)
 	b.onSale(unsold)
-	b.fair(number, want == claim.Accepted)
+	b.fair(number, k.dead, want == claim.Accepted)
+	b.spendable(k.issuer, k.dead, want != claim.Accepted)
 	for range 2 { // the operator has no answer yet
 		if again := b.replaced(c); again.State != claim.Accepted {
 			k.t.Errorf("repeated: %+v", again)
 		}
 	}
-	b.fair(number, true)
+	b.fair(number, k.dead, true)
+	b.spendable(k.issuer, k.dead, false)
 	b.once(k.first, k.second)
 	if b.Later(); b.due() != 0 {
 		k.t.Errorf("%d jobs are left", b.due())
@@ -171,11 +117,12 @@ func (k *killing) resumed(name string, c claim.Claim, number order.Number) {
 
 // fair fails unless the order of three codes has three, all replaced or none, at the price of
 // three, and every code that suppliers sold is the order's or on sale.
-func (b *bundle) fair(number order.Number, replaced bool) {
+func (b *bundle) fair(number order.Number, dead []giftcard.Secret, replaced bool) {
 	b.t.Helper()
 	got := b.codes(number)
 	for i, text := range got {
-		if fresh := !slices.Contains([]string{"GPLAY-0001 sold", "GPLAY-0002 sold", "GPLAY-0003 sold"}, text); fresh != replaced || slices.Contains(got[:i], text) {
+		stale := slices.ContainsFunc(dead, func(s giftcard.Secret) bool { return text == s.Number.Reveal()+" sold" })
+		if stale == replaced || slices.Contains(got[:i], text) {
 			b.t.Errorf("the codes are %v", got)
 		}
 	}

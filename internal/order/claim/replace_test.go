@@ -1,11 +1,8 @@
 package claim_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/png"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +94,7 @@ var countJobs = storage.SQL("claim_test.count_jobs", `SELECT COUNT(*) FROM jobs 
 func (b *bundle) once(all ...*shop.Upstream) {
 	b.t.Helper()
 	for _, u := range all {
-		_, submitted := u.Sold()
+		submitted := u.Submitted()
 		slices.Sort(submitted)
 		if len(slices.Compact(slices.Clone(submitted))) != len(submitted) {
 			b.t.Errorf("%s was submitted the same twice: %v", u.ID, submitted)
@@ -132,7 +129,7 @@ func TestReplacedBySupplier(t *testing.T) {
 			}
 		}
 		b.Later()
-		if sold, submitted := acme.Sold(); sold != 2 || len(submitted) != 1 || b.due() != 0 {
+		if sold, submitted := acme.Sold(), acme.Submitted(); sold != 2 || len(submitted) != 1 || b.due() != 0 {
 			t.Errorf("%d sold in %d submissions, %d jobs are left", sold, len(submitted), b.due())
 		}
 		second := b.claimed(number, 3) // the other one can be dead, too
@@ -152,11 +149,11 @@ func TestReplacementUnknown(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 2)
 		acme, other := b.Upstream("acme", 450, 1), b.Upstream("other", 460, 2)
-		acme.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
-			do()
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			c.Do()
 			return supply.Answer{}, shop.ErrCut
 		}
-		acme.OnQuery = func(func() supply.Answer) (supply.Answer, error) { return supply.Answer{}, shop.ErrCut }
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) { return supply.Answer{}, shop.ErrCut }
 		c := b.replaced(b.claimed(number, 1, 2), 2)
 		if c.State != claim.Open || c.Lines[1].Verdict != claim.Replacing || c.Lines[1].Actor != operator || c.Lines[1].Transaction != "" {
 			t.Errorf("%+v", c)
@@ -185,10 +182,10 @@ func TestReplacementUnknown(t *testing.T) {
 		}
 		check.List(t, "codes then", b.codes(number), "GPLAY-0001 sold", "acme-0001 sold")
 		check.List(t, "events", b.events(), "claim.created", "claim.replacing", "claim.rejected", "claim.replaced")
-		if sold, submitted := acme.Sold(); sold != 1 || len(submitted) != 1 {
+		if sold, submitted := acme.Sold(), acme.Submitted(); sold != 1 || len(submitted) != 1 {
 			t.Errorf("%d sold in %d submissions", sold, len(submitted))
 		}
-		if sold, _ := other.Sold(); sold != 0 {
+		if sold := other.Sold(); sold != 0 {
 			t.Errorf("the other one sold %d", sold)
 		}
 		b.verified()
@@ -201,8 +198,8 @@ func TestReplacementFails(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 2)
 		acme, other := b.Upstream("acme", 450, 1), b.Upstream("other", 460, 2)
-		acme.Most = 1
-		other.OnSubmit = func(func() supply.Answer) (supply.Answer, error) {
+		acme.AtMost(1)
+		other.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "no credit"}, nil
 		}
 		before := b.balance()
@@ -239,7 +236,7 @@ func TestReplacedLater(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 1)
 		acme := b.Upstream("acme", 450, 1)
-		acme.OnSubmit = func(func() supply.Answer) (supply.Answer, error) {
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "no credit"}, nil
 		}
 		c := b.replaced(b.claimed(number, 1))
@@ -247,7 +244,7 @@ func TestReplacedLater(t *testing.T) {
 		if c = b.replaced(c); c.State != claim.Accepted {
 			t.Errorf("%+v", c)
 		}
-		if sold, submitted := acme.Sold(); sold != 1 || len(submitted) != 2 {
+		if sold, submitted := acme.Sold(), acme.Submitted(); sold != 1 || len(submitted) != 2 {
 			t.Errorf("%d sold in %d submissions", sold, len(submitted))
 		}
 		b.once(acme)
@@ -261,7 +258,8 @@ func TestReplacedInParts(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		number := b.bought("GPLAY", 4)
 		first, second := b.Upstream("first", 400, 1), b.Upstream("second", 450, 2)
-		first.Most, second.Most = 2, 1
+		first.AtMost(2)
+		second.AtMost(1)
 		b.Fill("FRESH", 1)
 		check.OK(t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: shop.Item, Supplier: supply.Stock, Priority: 9}, shop.Seeder))
 		c := b.replaced(b.claimed(number, 1, 2, 3, 4))
@@ -298,30 +296,12 @@ func TestReplacementTooDear(t *testing.T) {
 	})
 }
 
-// minted sets up an item whose codes are gift cards of a customer, who is returned.
-func (b *bundle) minted(item catalog.ItemCode) giftcard.Merchant {
-	b.t.Helper()
-	var picture bytes.Buffer
-	check.OK(b.t, png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 20, 16))))
-	_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: "template_001", Name: "Aurora", Image: picture.Bytes(), Actor: shop.Seeder})
-	check.OK(b.t, err)
-	issuer := b.Customer("Issuer")
-	_, _, err = b.Orders.Catalog.Put(b.t.Context(), catalog.Product{Code: item, Name: "Own 25 USD", Brand: "Own", Face: catalog.NewFace(2500, money.USD),
-		Mint: "template_001", Cost: catalog.NewCost(2400, money.USD)}, shop.Seeder)
-	check.OK(b.t, err)
-	_, err = b.Supply.Add(b.t.Context(), supply.Setup{Config: fmt.Appendf(nil, `{"customer":%q}`, issuer.Customer), Actor: shop.Seeder,
-		Configured: supply.Configured{Realm: realm.Test, ID: "house", Name: "The house", Kind: supply.KindGiftcard, Active: true}})
-	check.OK(b.t, err)
-	check.OK(b.t, b.Supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "house"}, shop.Seeder))
-	return giftcard.Merchant{Book: issuer.Book, Realm: realm.Test, Actor: "key_issuer"}
-}
-
 // A gift card that was made when it was sold is replaced by one that is made then, in one
 // transaction with what is owed for it: when several decide at once, by one.
 func TestReplacedByGiftCard(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const item = catalog.ItemCode("OWN-25USD")
-		issuer := b.minted(item)
+		issuer := b.Mint(item, 2500)
 		placed, err := b.Orders.Place(t.Context(), b.Buyer, order.Purchase{Item: item, Quantity: 2})
 		check.OK(t, err)
 		c := b.claimed(placed.Number, 2)
@@ -372,9 +352,9 @@ func TestReplacementInterventions(t *testing.T) {
 		number := b.bought("GPLAY", 2)
 		acme, other := b.Upstream("acme", 450, 1), b.Upstream("other", 460, 2)
 		working := func() (supply.Answer, error) { return supply.Answer{State: supply.Working, Reference: "77"}, nil }
-		acme.OnSubmit = func(func() supply.Answer) (supply.Answer, error) { return working() }
-		acme.OnQuery = func(func() supply.Answer) (supply.Answer, error) { return working() }
-		acme.OnCancel = func() (supply.Answer, error) {
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return working() }
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) { return working() }
+		acme.OnCancel = func(shop.Call) (supply.Answer, error) {
 			return supply.Answer{State: supply.Refused, Reason: "cancelled"}, nil
 		}
 		first, second := b.replaced(b.claimed(number, 1)), b.replaced(b.claimed(number, 2))
@@ -435,7 +415,7 @@ func TestReplacementAnswered(t *testing.T) {
 		if err := decide(undone); !errors.Is(err, undone) {
 			t.Errorf("%v", err)
 		}
-		if _, submitted := acme.Sold(); len(submitted) != 0 || b.due() != 0 || b.now(c).Revision != 1 {
+		if submitted := acme.Submitted(); len(submitted) != 0 || b.due() != 0 || b.now(c).Revision != 1 {
 			t.Errorf("%d submissions, %d jobs, %+v", len(submitted), b.due(), b.now(c))
 		}
 		check.List(t, "codes", b.codes(number), "GPLAY-0001 sold")
@@ -456,12 +436,12 @@ func TestReplacementsAtOnce(t *testing.T) {
 		acme := b.Upstream("acme", 450, 1)
 		calls := 0
 		var mu sync.Mutex
-		acme.OnSubmit = func(do func() supply.Answer) (supply.Answer, error) {
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
 			mu.Lock()
 			calls++
 			lost := calls%2 == 0
 			mu.Unlock()
-			if a := do(); !lost {
+			if a := c.Do(); !lost {
 				return a, nil
 			}
 			return supply.Answer{}, shop.ErrCut
@@ -495,7 +475,7 @@ func TestReplacementsAtOnce(t *testing.T) {
 				replaced++
 			}
 		}
-		if sold, submitted := acme.Sold(); sold != replaced || len(submitted) != replaced || b.due() != 0 {
+		if sold, submitted := acme.Sold(), acme.Submitted(); sold != replaced || len(submitted) != replaced || b.due() != 0 {
 			t.Errorf("%d were replaced, %d sold in %d submissions, %d jobs are left", replaced, sold, len(submitted), b.due())
 		}
 		b.once(acme)

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
@@ -138,6 +139,32 @@ func TestSuppliedReplacements(t *testing.T) {
 			if diff := cmp.Diff([]string{want}, rows(made)); diff != "" || made.Found != 0 {
 				t.Errorf("%s: %s%v", day, diff, b.texts(made))
 			}
+		}
+	})
+}
+
+// Gift cards that are voided because their codes were dead are their issuer's affair: what is
+// made for them, paid back and spent before leaves no difference.
+func TestVoidedCards(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		issuer := b.Mint(shop.Item, 500) // at a cost of 4.00
+		number := b.place(b.Buyer, 3)
+		found, err := b.Orders.Reveal(t.Context(), b.Buyer, number)
+		check.OK(t, err)
+		_, err = b.Cards.Redeem(t.Context(), issuer, giftcard.Spend{Secret: shop.CardOf(found.Codes[2]), Amount: money.New(100, money.USD), Reference: "R-1"})
+		check.OK(t, err)
+		b.decide(b.Buyer, number, claim.Replace, 1)
+		b.decide(b.Buyer, number, claim.Refund, 2)
+		c, err := b.claims.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{3}, Reason: claim.Used})
+		check.OK(t, err)
+		_, err = b.claims.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Refund, AcceptUsed: true, Actor: operator})
+		check.OK(t, err)
+		b.Clock.Advance(24 * time.Hour)
+		want := "USD orders 1 codes 3 charged 14.70 replaced 1 refunded 2 9.80 sold 4 paid 14.70 back 9.80 revenue -11.10 other 16.00"
+		if made := b.made(first); made.Found != 0 {
+			t.Errorf("%v", b.texts(made))
+		} else if diff := cmp.Diff([]string{want}, rows(made)); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -88,11 +88,15 @@ func (r *Route) Affords(price catalog.Charged, cost catalog.Cost) bool {
 // quote asks a source for its price, through its line, and remembers the answer.
 func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) {
 	c := from.conn
-	if c == nil || c.supplier == nil || !c.deal.Ready() { // whom nothing can be submitted to
+	if c == nil || c.open == nil || !c.deal.Ready() { // whom nothing can be submitted to
+		return Quote{}, false
+	}
+	supplier, err := c.supplier()
+	if err != nil {
 		return Quote{}, false
 	}
 	q, err := line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) {
-		return c.supplier.Quote(ctx, a.wanted(&from.Route))
+		return supplier.Quote(ctx, a.wanted(&from.Route))
 	})
 	if err != nil {
 		if !line.NotAsked(err) && ctx.Err() == nil {
@@ -123,10 +127,14 @@ func (s *Service) Cancel(ctx context.Context, sub *Row) Answer {
 // never taken for a refusal but where the supplier was not called at all.
 func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, context.Context, Submission) (Answer, error)) Answer {
 	c := s.find(key{sub.Realm, sub.Supplier})
-	if c == nil || c.supplier == nil {
+	if c == nil || c.open == nil {
 		return Answer{Reason: "the supplier is not set up here"}
 	}
-	a, err := line.Ask(ctx, c.deal, func(ctx context.Context) (Answer, error) { return call(c.supplier, ctx, sub.Submission) })
+	supplier, err := c.supplier()
+	if err != nil {
+		return Answer{Reason: "the supplier cannot be opened here"}
+	}
+	a, err := line.Ask(ctx, c.deal, func(ctx context.Context) (Answer, error) { return call(supplier, ctx, sub.Submission) })
 	if line.NotAsked(err) {
 		a = Answer{State: notCalled, Reason: fault.From(err).Message}
 	}

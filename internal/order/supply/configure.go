@@ -267,29 +267,34 @@ func (s *Service) withState(row *supplierRow) Configured {
 	return c
 }
 
-// connect opens a stored supplier, so that it answers for what was submitted even when it
-// is not active. One that cannot be opened here, for want of a secret's file say, is down.
+// connect readies a stored supplier, so that it answers for what was submitted even when it
+// is not active. One that cannot be opened here, for want of a secret's file say, is down
+// once it was tried.
 func (s *Service) connect(ctx context.Context, row *supplierRow) *connection {
 	c := &connection{Configured: row.Configured}
 	if row.state == supplierRemoved {
 		return c
 	}
+	tell := func(err error) {
+		if err != nil {
+			s.Logger.ErrorContext(ctx, "open supplier", "realm", string(row.Realm), "supplier", row.ID, "error", err)
+		}
+	}
 	config, err := s.Vault.Unseal(purposeConfig, row.sealedAs(), row.config)
 	if err == nil && row.Kind == KindGiftcard {
 		c.issuer, err = s.issuer(ctx, row.Realm, config)
-	} else {
-		machine := s.Clocks.Of(realm.Live)
-		c.quote = line.New(line.Config{Name: "the supplier", Timeout: quoteTimeout, Attempts: 1, Concurrency: row.Concurrency}, machine)
-		c.deal = line.New(line.Config{Name: "the supplier", Timeout: row.timeout(), Attempts: 1, Concurrency: row.Concurrency}, machine)
-		if err == nil {
-			c.supplier, err = s.open(row.Kind, config)
-		}
-		if err != nil {
-			c.supplier = nil // whatever came with the error
-		}
+		tell(err)
+		return c
 	}
-	if err != nil {
-		s.Logger.ErrorContext(ctx, "open supplier", "realm", string(row.Realm), "supplier", row.ID, "error", err)
+	machine := s.Clocks.Of(realm.Live)
+	c.quote = line.New(line.Config{Name: "the supplier", Timeout: quoteTimeout, Attempts: 1, Concurrency: row.Concurrency}, machine)
+	c.deal = line.New(line.Config{Name: "the supplier", Timeout: row.timeout(), Attempts: 1, Concurrency: row.Concurrency}, machine)
+	c.open = func() (supplier Supplier, failed error) {
+		if failed = err; err == nil {
+			supplier, failed = s.open(row.Kind, config)
+		}
+		tell(failed)
+		return supplier, failed
 	}
 	return c
 }

@@ -3,6 +3,8 @@ package supply
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -28,14 +30,53 @@ type place struct {
 	item  catalog.ItemCode
 }
 
-// connection is a supplier that can be asked. It does not change once it is listed.
+// connection is a supplier that can be asked. What it is does not change once it is listed;
+// it is opened, with what secrets that takes, when it is first asked.
 type connection struct {
 	Configured
-	supplier Supplier // nil: not to be asked here
+	open func() (Supplier, error) // nil: nobody is to be asked
+
+	mu      sync.Mutex
+	opened  *opened // nil: not yet
+	changed bool    // another one has its place
 	// issuer is the book of those who issue the cards of a giftcard supplier.
 	issuer ledger.BookID
 	// quote guards questions, which have to be quick; deal what is done about submissions.
 	quote, deal *line.Line
+}
+
+// opened is what opening a supplier led to.
+type opened struct {
+	supplier Supplier // nil: err says why
+	err      error
+}
+
+// supplier opens the connection, once.
+func (c *connection) supplier() (Supplier, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.opened != nil:
+	case c.changed:
+		return nil, errors.New("the supplier was changed or removed")
+	default:
+		to, err := c.open()
+		if err != nil {
+			to = nil // whatever came with the error
+		}
+		c.opened = &opened{to, err}
+	}
+	return c.opened.supplier, c.opened.err
+}
+
+// unusable returns why the connection cannot be asked, if it was tried.
+func (c *connection) unusable() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened == nil {
+		return nil
+	}
+	return c.opened.err
 }
 
 // registry is the suppliers and routes as this process knows them.
@@ -72,7 +113,7 @@ func (s *Service) Sources(r realm.Realm, p *catalog.Product) []Source {
 			continue
 		}
 		c := s.registry.known[key{r, route.Supplier}]
-		if c == nil || !c.Active || (c.supplier == nil && c.issuer == "") || (c.Kind == KindGiftcard && p.Mint == "") {
+		if c == nil || !c.Active || (c.open == nil && c.issuer == "") || c.unusable() != nil || (c.Kind == KindGiftcard && p.Mint == "") {
 			continue
 		}
 		all = append(all, Source{Route: route, Kind: c.Kind, Issuer: c.issuer, State: c.health(), conn: c})
@@ -98,7 +139,7 @@ func (c *connection) health() line.State {
 	if c.deal == nil { // nobody outside
 		return line.Operational
 	}
-	if c.supplier == nil {
+	if c.unusable() != nil {
 		return line.Down
 	}
 	quote, deal := c.quote.State(), c.deal.State()
@@ -121,8 +162,9 @@ func (s *Service) find(k key) *connection {
 // refreshEvery is how far Run lets this process fall behind the others.
 const refreshEvery = time.Second
 
-// Run follows what other processes change until ctx ends.
+// Run opens all suppliers and follows what other processes change until ctx ends.
 func (s *Service) Run(ctx context.Context) {
+	s.Connect()
 	for clock.Wait(ctx, refreshEvery) == nil {
 		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 			s.Logger.ErrorContext(ctx, "refresh suppliers", "error", err)
@@ -159,16 +201,54 @@ func (s *Service) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened := make([]*connection, len(c.suppliers))
+	known := make([]*connection, len(c.suppliers))
 	for i, row := range c.suppliers {
-		opened[i] = s.connect(ctx, row)
+		known[i] = s.connect(ctx, row)
 	}
-	s.registry.take(c, opened)
+	s.registry.take(c, known)
+	if s.eager {
+		s.connectAll()
+	}
+	return nil
+}
+
+// Connect opens all suppliers, and from then on those that are added or changed, so that it
+// is known at once which ones cannot be asked by this process. Without it, each is opened
+// when it is first asked: who asks nobody reads no secrets.
+func (s *Service) Connect() {
+	s.refresh.Lock()
+	defer s.refresh.Unlock()
+	s.eager = true
+	s.connectAll()
+}
+
+func (s *Service) connectAll() {
+	s.registry.mu.RLock()
+	defer s.registry.mu.RUnlock()
+	for _, c := range s.registry.known {
+		if c.open != nil {
+			_, _ = c.supplier() // it is logged, and known by then
+		}
+	}
+}
+
+// Unopened returns why a source cannot be asked by this process, if one cannot be opened: the
+// first in sources.
+func (s *Service) Unopened(r realm.Realm, p *catalog.Product) error {
+	s.registry.mu.RLock()
+	defer s.registry.mu.RUnlock()
+	for _, route := range s.registry.routes[place{r, p.Code}] {
+		if c := s.registry.known[key{r, route.Supplier}]; c != nil && c.Active {
+			if err := c.unusable(); err != nil {
+				return fmt.Errorf("supplier %s cannot be asked from here: %w", c.ID, err)
+			}
+		}
+	}
 	return nil
 }
 
 // take takes over what changed. A supplier that is removed has nothing open any more.
-func (r *registry) take(c changes, opened []*connection) {
+func (r *registry) take(c changes, now []*connection) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
@@ -180,7 +260,7 @@ func (r *registry) take(c changes, opened []*connection) {
 		if old := r.known[k]; old != nil {
 			old.close()
 		}
-		if r.known[k] = opened[i]; row.state == supplierRemoved {
+		if r.known[k] = now[i]; row.state == supplierRemoved {
 			delete(r.known, k)
 		}
 	}
@@ -206,7 +286,13 @@ func (r *registry) close() {
 
 // close gives up what is kept for the next call. Its error has nobody to be told to.
 func (c *connection) close() {
-	if closer, ok := c.supplier.(io.Closer); ok {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = true
+	if c.opened == nil {
+		return
+	}
+	if closer, ok := c.opened.supplier.(io.Closer); ok {
 		_ = closer.Close()
 	}
 }

@@ -125,6 +125,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	refresh  sync.Mutex
+	eager    bool // Connect was called
 	registry registry
 	quotes   quotes
 }

@@ -177,16 +177,31 @@ func TestConfigure(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// Where a supplier cannot be opened, for want of its secrets say, it is down and asked for
-// nothing, and the others go on.
+// A supplier is opened when it is first asked. Where it cannot be opened, for want of its
+// secrets say, it is down and asked for nothing, it is known why, and the others go on.
 func TestNotOpenedHere(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
 	b.add("acme", 450)
 	b.route(plain, "acme", 1)
 	deps := b.deps
-	deps.Adapters = map[string]supply.Adapter{"fixed": func([]byte) (supply.Supplier, error) { return nobody{}, errors.New("no such file") }}
+	tried := 0
+	deps.Adapters = map[string]supply.Adapter{"fixed": func([]byte) (supply.Supplier, error) {
+		tried++
+		return nobody{}, errors.New("no such file")
+	}}
 	other := supply.New(deps)
 	check.OK(b.t, other.Refresh(t.Context()))
+	product := catalog.Product{Code: plain}
+	found, err := other.List(t.Context(), realm.Test)
+	if err != nil || len(found) != 1 || found[0].State != line.Operational || other.Unopened(realm.Test, &product) != nil || tried != 0 {
+		t.Errorf("%+v, %v, opened %d times before it was asked", found, err, tried)
+	}
+	if offers := other.Best(t.Context(), other.Sources(realm.Test, &product), supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1}); len(offers) != 0 || tried != 1 {
+		t.Errorf("%+v, opened %d times", offers, tried)
+	}
+	if err := other.Unopened(realm.Test, &product); err == nil || err.Error() != "supplier acme cannot be asked from here: no such file" {
+		t.Error(err)
+	}
 	if got := sources(other, plain); got != "stock" {
 		t.Error(got)
 	}

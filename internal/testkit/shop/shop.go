@@ -56,13 +56,13 @@ type Shop struct {
 	t         testing.TB
 	accounts  *account.Service
 	adapters  map[string]supply.Adapter
-	upstreams map[string]*Upstream
+	upstreams Upstreams
 }
 
 // Open returns a shop on an empty database.
 func Open(t testing.TB, db *storage.DB, adapters map[string]supply.Adapter) *Shop {
 	t.Helper()
-	s := (&Shop{t: t, Clock: clock.NewManual(Began), adapters: adapters, upstreams: map[string]*Upstream{}}).Over(db)
+	s := (&Shop{t: t, Clock: clock.NewManual(Began), adapters: adapters, upstreams: Upstreams{}}).Over(db)
 	face := catalog.NewFace(500, money.USD)
 	items := s.Orders.Catalog
 	_, _, err := items.Put(t.Context(), catalog.Product{Code: Item, Name: "Google Play 5 USD", Brand: "Google Play", Category: "Apps", Face: face, FaceMax: face,
@@ -91,7 +91,7 @@ func (s *Shop) Over(db *storage.DB) *Shop {
 	check.OK(t, items.Refresh(t.Context()))
 	s.Stock = stock.New(stock.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Outbox: g.Hooks.Outbox, Clocks: g.Clocks, Catalog: items, Logger: g.Logger})
 	s.accounts = account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})
-	adapters := map[string]supply.Adapter{kind: s.openUpstream}
+	adapters := map[string]supply.Adapter{Kind: s.upstreams.Open}
 	maps.Copy(adapters, s.adapters)
 	s.Supply = supply.New(supply.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Catalog: items, Accounts: s.accounts, Logger: g.Logger, Adapters: adapters})
 	check.OK(t, s.Supply.Refresh(t.Context()))

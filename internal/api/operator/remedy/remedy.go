@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -73,6 +74,37 @@ type lineView struct {
 	Decision        string          `json:"decision,omitzero"`
 	DecidedBy       string          `json:"decided_by,omitzero"`
 	DecidedAt       wire.TimeMillis `json:"decided_at,omitzero"`
+	Voiding         string          `json:"voiding"`
+	GiftCard        *cardView       `json:"gift_card,omitzero"`
+}
+
+// cardView is the gift card that a code is, without its number and key.
+type cardView struct {
+	CardID      string          `json:"card_id"`
+	BookID      string          `json:"book_id"`
+	Status      string          `json:"status"`
+	Blocked     bool            `json:"blocked,omitzero"`
+	Amount      string          `json:"amount"`
+	Balance     string          `json:"balance"`
+	Held        string          `json:"held"`
+	Currency    string          `json:"currency"`
+	FirstUsedAt wire.TimeMillis `json:"first_used_at,omitzero"`
+	// Voided is what was left on it when it was voided, by VoidTransactionID of its own book.
+	Voided            string          `json:"voided,omitzero"`
+	VoidedAt          wire.TimeMillis `json:"voided_at,omitzero"`
+	VoidTransactionID string          `json:"void_transaction_id,omitzero"`
+}
+
+func viewCard(c *minted.Card) *cardView {
+	if c == nil {
+		return nil
+	}
+	v := &cardView{CardID: string(c.ID), BookID: string(c.Book), Status: string(c.Status), Blocked: c.Blocked, Amount: c.Amount.String(), Balance: c.Balance.String(),
+		Held: c.Held.String(), Currency: c.Amount.Currency.String(), FirstUsedAt: desk.At(c.FirstAt)}
+	if c.Void != nil {
+		v.Voided, v.VoidedAt, v.VoidTransactionID = c.Void.Amount.String(), desk.At(c.Void.At), string(c.Void.Transaction)
+	}
+	return v
 }
 
 type claimView struct {
@@ -93,7 +125,8 @@ type claimView struct {
 func viewLine(l claim.Line) lineView {
 	return lineView{Number: l.Place, CodeID: string(l.Code), SoldAt: desk.At(l.SoldAt), FirstRevealedAt: desk.At(l.FirstLook.At), FirstRevealedTo: l.FirstLook.Actor,
 		Charged: l.Charged.String(), Currency: l.Charged.Currency.String(), State: string(l.Verdict), ReplacementID: string(l.Replacement),
-		TransactionID: string(l.Transaction), Decision: l.Decision, DecidedBy: l.Actor, DecidedAt: desk.At(l.DecidedAt)}
+		TransactionID: string(l.Transaction), Decision: l.Decision, DecidedBy: l.Actor, DecidedAt: desk.At(l.DecidedAt),
+		Voiding: string(l.Voiding()), GiftCard: viewCard(l.Card)}
 }
 
 func viewClaim(c claim.Claim) claimView {
@@ -140,6 +173,8 @@ type remedy struct {
 	claimPath
 	Codes  []int  `json:"codes"`
 	Reason string `json:"reason" wire:"max=500"`
+	// AcceptUsed makes good even for codes whose gift cards were used.
+	AcceptUsed bool `json:"accept_used"`
 }
 
 type rejection struct {
@@ -157,7 +192,7 @@ func (a *api) refund(ctx context.Context, c *desk.Call, in remedy) (claimView, e
 }
 
 func (a *api) reject(ctx context.Context, c *desk.Call, in rejection) (claimView, error) {
-	return a.decide(ctx, c, remedy(in), claim.Reject)
+	return a.decide(ctx, c, remedy{claimPath: in.claimPath, Codes: in.Codes, Reason: in.Reason}, claim.Reject)
 }
 
 func (a *api) decide(ctx context.Context, c *desk.Call, in remedy, v claim.Verdict) (claimView, error) {
@@ -170,7 +205,7 @@ func (a *api) decide(ctx context.Context, c *desk.Call, in remedy, v claim.Verdi
 			return claimView{}, err
 		}
 	}
-	decided, err := a.Claims.Decide(ctx, claim.Decision{Book: owner.Book, Claim: claim.ID(in.ClaimID), Verdict: v, Places: in.Codes, Reason: in.Reason,
+	decided, err := a.Claims.Decide(ctx, claim.Decision{Book: owner.Book, Claim: claim.ID(in.ClaimID), Verdict: v, Places: in.Codes, Reason: in.Reason, AcceptUsed: in.AcceptUsed,
 		Actor: desk.Actor(c), Also: func(after *claim.Claim) ([]storage.Effect, error) { return a.desk.Kept(c, viewClaim(*after)) }})
 	return viewClaim(decided), a.desk.Raced(ctx, c, err)
 }

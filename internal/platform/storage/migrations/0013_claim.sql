@@ -23,7 +23,8 @@ CREATE INDEX order_changes_by_order ON order_changes (book_id, order_id, seq);
 
 -- Replacements of dead codes that a supplier delivers, by the key of their remedy, and which
 -- codes are dead. tries counts what was asked of suppliers; given_up is 1 when nobody else is
--- to be asked.
+-- to be asked; left_minor is what a code that is a gift card had when it was decided, which has
+-- no currency where it is none.
 CREATE TABLE order_replacements (
 	book_id TEXT NOT NULL,
 	remedy TEXT NOT NULL,
@@ -46,8 +47,26 @@ CREATE TABLE order_replacement_codes (
 	remedy TEXT NOT NULL,
 	place BIGINT NOT NULL CHECK (place > 0),
 	code_id TEXT NOT NULL,
+	currency TEXT NOT NULL,
+	left_minor BIGINT NOT NULL CHECK (left_minor >= 0),
 	PRIMARY KEY (book_id, remedy, place),
 	FOREIGN KEY (book_id, remedy) REFERENCES order_replacements (book_id, remedy)
+);
+
+-- The gift cards that codes are which were made when they were sold, each with its book and
+-- id; and when, how much and by which transaction of that book it was voided, because its
+-- code was dead.
+CREATE TABLE order_giftcards (
+	book_id TEXT NOT NULL,
+	code_id TEXT NOT NULL,
+	issuer TEXT NOT NULL,
+	card_id TEXT NOT NULL,
+	currency TEXT NOT NULL,
+	voided_at BIGINT,
+	voided_minor BIGINT NOT NULL CHECK (voided_minor >= 0),
+	transaction_id TEXT NOT NULL,
+	PRIMARY KEY (book_id, code_id),
+	CHECK ((transaction_id = '') = (voided_at IS NULL))
 );
 
 -- Claims of buyers that codes of an order are dead. A decision raises the revision.
