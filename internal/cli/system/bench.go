@@ -23,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -50,8 +51,9 @@ follows a round of the same request to a no-op handler behind the same server; t
 last column is the median of their ratios. Absolute figures are this machine's; the
 ratio travels.
 
-The database is a temporary file, or --database, which must be there for it: bench
-leaves its cards behind. "ledger" measures operations in process, without HTTP.
+The database is a temporary file, or one in --data, or --database, which must be there
+for it: bench leaves its cards behind. It is to be on a disk; where it is in memory,
+bench says so. "ledger" measures operations in process, without HTTP.
 "ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
 wide to be reached. "order" buys codes one by one until those of --codes are sold, and
 is refused from then on; "catalog" reads pages of --items items. "authorize" pays
@@ -141,6 +143,9 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
+	if c.Database == "" && flush.Volatile(c.Data) {
+		cmd.PrintErrln(c.Data, "is in memory, where a flush costs nothing: for figures of a disk, let --data or TMPDIR name a directory on one")
+	}
 	return p.measure(cmd, app, b)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -85,6 +86,9 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
+	if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
+		logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
+	}
 	return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
 }
 

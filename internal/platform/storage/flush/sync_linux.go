@@ -15,3 +15,20 @@ func dataSync(f *os.File) error {
 		}
 	}
 }
+
+// What the kernel calls file systems that are in memory.
+const (
+	tmpfs = 0x01021994
+	ramfs = 0x858458f6
+)
+
+// Volatile reports whether what is written to files in a directory is in memory alone, and
+// on no disk: there a flush costs nothing, and is worth nothing.
+func Volatile(directory string) bool {
+	var at syscall.Statfs_t
+	if err := syscall.Statfs(directory, &at); err != nil {
+		return false
+	}
+	kind := uint32(at.Type) // its width differs between processors
+	return kind == tmpfs || kind == ramfs
+}
