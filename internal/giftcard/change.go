@@ -116,6 +116,7 @@ func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
 		}
 		return s.event(c.merchant, &c.card.Card, o, moved(o, c.asked))
 	}
+	c.op.Speculative = true
 	o, err := s.Books.Submit(ctx, c.op)
 	if err != nil {
 		return Movement{}, fmt.Errorf("%s: %w", c.op.Kind, s.refused(ctx, c, err))

@@ -44,6 +44,7 @@ type needs struct {
 	accounts  wanted
 	holds     wanted
 	changes   bool // of holds that are there
+	exact     bool // whether keys were used is to be known
 	counters  wanted
 	keys      wanted
 	originals wanted
@@ -67,6 +68,7 @@ func needsOf(ops []*Operation) *needs {
 
 func (n *needs) add(op *Operation) {
 	n.keys.add(op.Book, op.Key)
+	n.exact = n.exact || op.Key != "" && !op.Speculative
 	n.originals.add(op.Book, string(op.Reverses))
 	for _, a := range op.Open {
 		n.accounts.add(op.Book, string(a.ID))

@@ -130,7 +130,7 @@ func (m *memory) assume(n *needs) *loaded {
 		m.doubt--
 		return nil
 	}
-	if len(n.originals.values) > 0 || n.changes {
+	if len(n.originals.values) > 0 || n.changes || n.exact {
 		return nil
 	}
 	l := newLoaded(m)

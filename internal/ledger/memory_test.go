@@ -25,8 +25,8 @@ func TestMemoryIsOnlyAssumed(t *testing.T) {
 		warm := func() { // here knows the book
 			t.Helper()
 			for range 32 {
-				submit(t, here, spend("", 1))
 				submit(t, here, give("", 1))
+				submit(t, here, spend("", 1))
 			}
 		}
 		warm()
@@ -40,17 +40,26 @@ func TestMemoryIsOnlyAssumed(t *testing.T) {
 
 		warm()
 		submit(t, there, spend("theirs", 4))
-		if o := submit(t, here, spend("theirs", 4)); !o.Replayed {
+		if o := submit(t, here, assumable(spend("theirs", 4))); !o.Replayed {
 			t.Error("another's key was used twice")
 		}
 
 		warm()
-		submit(t, here, spend("ours", 6))
-		if o := submit(t, here, spend("ours", 6)); !o.Replayed {
+		submit(t, here, assumable(spend("ours", 6)))
+		if o := submit(t, here, assumable(spend("ours", 6))); !o.Replayed {
 			t.Error("a key that took the last of it was not answered as it was at first")
 		}
-		_, err = here.Submit(t.Context(), spend("ours", 5))
+		_, err = here.Submit(t.Context(), assumable(spend("ours", 5)))
 		check.Code(t, "another intent", err, fault.IdempotencyConflict)
+		warm()
+		called := 0
+		for range 2 {
+			once := give("once", 1)
+			once.Effects = func(ledger.Outcome) ([]storage.Effect, error) { called++; return nil, nil }
+			submit(t, here, once)
+		}
+		check.Equal(t, "effects of an operation that assumes nothing, done twice", called, 1)
+		submit(t, here, spend("", 1))
 		if posted, _ := balance(t, there, "wallet"); posted != 0 {
 			t.Errorf("%d are left", posted)
 		}
@@ -84,7 +93,7 @@ func TestMemoriesTakeTurns(t *testing.T) {
 					op.Key = fmt.Sprintf("%s %d %d", op.Kind, units, random.IntN(2))
 				}
 				again := done[op.Key]
-				o, err := both[turn%2].Submit(context.Background(), op)
+				o, err := both[turn%2].Submit(context.Background(), assumable(op))
 				if wrong := fits == (err != nil) || o.Replayed; again && (err != nil || !o.Replayed) || !again && wrong {
 					t.Fatalf("seed %d: %s of %d with %d left and %d spent, key %q, done before %t: replayed %t, %v",
 						seed, op.Kind, units, left, spent, op.Key, again, o.Replayed, err)
@@ -108,6 +117,12 @@ func TestMemoriesTakeTurns(t *testing.T) {
 		}
 		verified(t, db)
 	})
+}
+
+// assumable is an operation that may be decided before it is known whether its key was used.
+func assumable(op ledger.Operation) ledger.Operation {
+	op.Speculative = true
+	return op
 }
 
 // give puts units into the wallet.

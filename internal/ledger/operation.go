@@ -41,9 +41,11 @@ type Operation struct {
 
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.
-	// It may be called again with another outcome, and before it is known that the key was
-	// used: what it leaves with its maker is for an outcome that is not Replayed.
 	Effects func(Outcome) ([]storage.Effect, error)
+	// Speculative says that Effects may be called before it is known whether the key was used:
+	// whoever made the operation looks at the outcome that is returned, and where it is
+	// Replayed at nothing that Effects left.
+	Speculative bool
 
 	print [16]byte // its fingerprint, taken before it waits for its turn
 }

@@ -81,7 +81,7 @@ func TestStatementsStayAtHome(t *testing.T) {
 }
 
 // roomOf is the room of the packages whose tables have its name.
-var roomOf = map[string]string{"address": "wallet", "deposit": "wallet", "phone": "cashout", "customer": "cashout", "review": "cashout"}
+var roomOf = map[string]string{"address": "wallet", "deposit": "wallet", "phone": "cashout", "customer": "cashout", "review": "cashout", "minted": "order"}
 
 // homeOf returns the package that a table belongs to: the first part of its name, in the singular.
 func homeOf(table string) string {

@@ -346,7 +346,7 @@ func (s *Service) blind(a *attempt, amount int64) ledger.Guard {
 func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Operation {
 	b, account := s.bounds(a, sh.amount), a.card.Account()
 	op := ledger.Operation{Book: a.card.Book, Kind: kindAuthorize, Key: keyPrefix + a.key, Intent: a.intent(), Reference: string(a.payment.ID),
-		Actor: actor, At: a.at, Guards: b.guards}
+		Actor: actor, At: a.at, Guards: b.guards, Speculative: true}
 	if a.found.reason != ReasonNone && a.found.rank == afterMonth {
 		op.Guards = b.guards[:1]
 		op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return nil, &refused{a.found.reason} }
