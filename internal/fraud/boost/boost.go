@@ -124,7 +124,7 @@ func Train(ctx context.Context, t Table, p Params, progress func(trees int)) (*M
 			progress(i + 1)
 		}
 	}
-	return &Model{Columns: len(t.Columns), Cuts: b.cuts, trees: b.trees}, nil
+	return newModel(b.cuts, b.trees), nil
 }
 
 // sigmoid is the probability that a margin stands for.

@@ -63,22 +63,21 @@ func Read(data []byte) (*Model, error) {
 		return nil, fmt.Errorf("%w: the checksum differs", ErrFile)
 	}
 	r := reader{left: data[len(magic):body]}
-	m := &Model{Columns: r.count(MaxColumns)}
-	m.Cuts = make([][]float32, m.Columns)
-	for c := range m.Cuts {
-		m.Cuts[c] = make([]float32, r.count(MaxBins))
-		for i := range m.Cuts[c] {
-			m.Cuts[c][i] = math.Float32frombits(r.uint32())
+	cuts := make([][]float32, r.count(MaxColumns))
+	for c := range cuts {
+		cuts[c] = make([]float32, r.count(MaxBins))
+		for i := range cuts[c] {
+			cuts[c][i] = math.Float32frombits(r.uint32())
 		}
 	}
-	m.trees = make([]tree, r.count(maxTrees))
-	for i := range m.trees {
-		m.trees[i] = r.tree(m.Columns)
+	trees := make([]tree, r.count(maxTrees))
+	for i := range trees {
+		trees[i] = r.tree(len(cuts))
 	}
-	if r.failed || len(r.left) != 0 || m.Columns == 0 {
+	if r.failed || len(r.left) != 0 || len(cuts) == 0 {
 		return nil, ErrFile
 	}
-	return m, nil
+	return newModel(cuts, trees), nil
 }
 
 // reader takes numbers off the front of bytes; what is not there is zero, and noted.
@@ -109,14 +108,15 @@ func (r *reader) count(most int) int {
 	return int(n)
 }
 
-// tree reads one whose children stand behind their parents, so that every path ends.
+// tree reads one whose children stand beside one another behind their parents, so that
+// every path ends.
 func (r *reader) tree(columns int) tree {
 	t := make(tree, r.count(maxNodes))
 	for i := range t {
 		n := node{column: int32(r.uint32()), threshold: math.Float32frombits(r.uint32()), left: int32(r.uint32()), right: int32(r.uint32())}
 		n.value = math.Float64frombits(binary.LittleEndian.Uint64(r.take(8)))
 		leaf := n.left == 0 && n.right == 0
-		inner := int(n.left) > i && int(n.right) > i && int(n.left) < len(t) && int(n.right) < len(t)
+		inner := int(n.left) > i && n.right == n.left+1 && int(n.right) < len(t)
 		if n.column < 0 || int(n.column) >= columns || !leaf && !inner || !finite(n.value) {
 			r.failed = true
 		}

@@ -119,10 +119,11 @@ func (w *writer) blank(width int, do func()) {
 		do()
 		return
 	}
-	for range width {
-		w.v[w.n] = unknown
-		w.n++
+	numbers := w.v[w.n : w.n+width]
+	for i := range numbers {
+		numbers[i] = unknown
 	}
+	w.n += width
 }
 
 const trackWidth = 5 + 5 + 4 + 3 + 5 + 2
