@@ -107,12 +107,15 @@ func TestDamage(t *testing.T) {
 	})
 }
 
-// Reasons are the strongest, in order, and what they did to the log-odds is no more than there is.
+// Reasons are the strongest, in order, and an event that is explained has the score that it has alone.
 func TestExplain(t *testing.T) {
 	m := trained(t)
 	rapid.Check(t, func(t *rapid.T) {
 		row := anyRow(t)
-		r := m.Full.Explain(row)
+		probability, r := m.Full.Explain(row)
+		if alone := m.Full.Probability(row); probability != alone {
+			t.Fatalf("%v explained, %v alone", probability, alone)
+		}
 		for i, one := range r.List[:r.N] {
 			if one.Share <= 0 || i > 0 && one.Share > r.List[i-1].Share || !(one.Value == row[one.Column] || one.Value != one.Value) {
 				t.Fatalf("%+v", r)

@@ -60,22 +60,17 @@ type Part struct {
 	Slope, Offset float64
 }
 
-// raw is the margin before calibration.
-func (p *Part) raw(row *sense.Row) float64 {
-	margin := p.Trees.Margin(row[:])
-	if p.Weight != 0 {
-		margin += p.Weight * p.Rare.Of(row)
-	}
-	return margin
-}
-
 // LogOdds returns the score of an event as calibrated log-odds; where too little is known
 // of it, unsuspicious.
 func (p *Part) LogOdds(row *sense.Row) float64 {
 	if sense.Stranger(p.Kind, row) {
 		return unsuspicious
 	}
-	return p.Slope*p.raw(row) + p.Offset
+	margin := p.Trees.Margin(row[:])
+	if p.Weight != 0 {
+		margin += p.Weight * p.Rare.Of(row)
+	}
+	return p.Slope*margin + p.Offset
 }
 
 // unsuspicious is what a model says of events that it says nothing of.
@@ -83,7 +78,9 @@ const unsuspicious = -20
 
 // Probability returns the score of an event: how likely it is an attack, in traffic such
 // as the model was calibrated on.
-func (p *Part) Probability(row *sense.Row) float64 { return 1 / (1 + math.Exp(-p.LogOdds(row))) }
+func (p *Part) Probability(row *sense.Row) float64 { return probability(p.LogOdds(row)) }
+
+func probability(logOdds float64) float64 { return 1 / (1 + math.Exp(-logOdds)) }
 
 // Top is how many reasons an explanation has at most.
 const Top = 5
@@ -103,12 +100,16 @@ type Reasons struct {
 	N    int
 }
 
-// Explain returns what raised an event's score most. It allocates nothing.
-func (p *Part) Explain(row *sense.Row) Reasons {
+// Explain is Probability that also says what raised an event's score most. It allocates
+// nothing.
+func (p *Part) Explain(row *sense.Row) (float64, Reasons) {
+	if sense.Stranger(p.Kind, row) {
+		return probability(unsuspicious), Reasons{}
+	}
 	var parts [sense.Width]float64
-	p.Trees.Explain(row[:], parts[:])
+	margin := p.Trees.Explain(row[:], parts[:])
 	if p.Weight != 0 {
-		p.Rare.explain(row, p.Weight, parts[:])
+		margin += p.Weight * p.Rare.explain(row, p.Weight, parts[:])
 	}
 	var r Reasons
 	for i, part := range parts {
@@ -116,7 +117,7 @@ func (p *Part) Explain(row *sense.Row) Reasons {
 			r.add(Reason{i, row[i], part})
 		}
 	}
-	return r
+	return probability(p.Slope*margin + p.Offset), r
 }
 
 // add puts a reason in its place, if it has one.

@@ -82,9 +82,14 @@ func (r *Rarity) Of(row *sense.Row) float64 {
 	return sum
 }
 
-// explain adds to parts what each column did.
-func (r *Rarity) explain(row *sense.Row, weight float64, parts []float64) {
-	r.each(row, func(column int, units float64) { parts[column] += weight * units })
+// explain is Of that also adds to parts what each column did.
+func (r *Rarity) explain(row *sense.Row, weight float64, parts []float64) float64 {
+	sum := 0.0
+	r.each(row, func(column int, units float64) {
+		sum += units
+		parts[column] += weight * units
+	})
+	return sum
 }
 
 // each gives the rarest number of each group.

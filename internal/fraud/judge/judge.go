@@ -107,47 +107,78 @@ func hundredths(p float64) int { return min(int(100*p), mostHundredths) }
 // quietBelow is what a model says when it says nothing: less is no suspicion.
 const quietBelow = 5
 
+// opinion is what a part of a model says of an event, in hundredths, and why.
+type opinion struct {
+	part      *estimator.Part
+	row       *sense.Row
+	says      int
+	explained bool
+	why       estimator.Reasons
+}
+
+// ask asks a part of a model. Where the rules speak, its reasons will be wanted too, and cost
+// less at once than later.
+func ask(p *estimator.Part, row *sense.Row, rules *fraud.Score) opinion {
+	o := opinion{part: p, row: row}
+	if rules.Hundredths == 0 {
+		o.says = hundredths(p.Probability(row))
+		return o
+	}
+	probability := 0.0
+	probability, o.why = p.Explain(row)
+	o.says, o.explained = hundredths(probability), true
+	return o
+}
+
+func (o *opinion) reasons() *estimator.Reasons {
+	if !o.explained {
+		_, o.why = o.part.Explain(o.row)
+		o.explained = true
+	}
+	return &o.why
+}
+
 // consultOf adds a model of payments to what the rules say: whoever pays is told no score,
 // so there is nothing to keep from them.
 func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
-	says := hundredths(m.Full.Probability(row))
+	full := ask(&m.Full, row, &rules)
 	score := rules
 	score.Model = m.Info.Name
-	if says >= quietBelow && says > rules.Hundredths {
+	if full.says >= quietBelow && full.says > rules.Hundredths {
 		signals := append(make([]fraud.Signal, 0, len(rules.Signals)+estimator.Top), rules.Signals...)
-		score.Signals = j.explain(&m.Full, row, signals, says-rules.Hundredths)
+		score.Signals = j.explain(&full, signals, full.says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
-	return score, says
+	return score, full.says
 }
 
 // consult adds a model to what the rules say of a balance check. What callers may see is made of the quiet
 // part alone; the whole score is never less than that.
 func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
-	part, low := &m.Full, hundredths(m.Quiet.Probability(row))
-	says := hundredths(m.Full.Probability(row))
-	if low > says {
-		part, says = &m.Quiet, low
+	full, low := ask(&m.Full, row, &rules), ask(&m.Quiet, row, &rules)
+	most := &full
+	if low.says > full.says {
+		most = &low
 	}
 	score := rules
 	score.Model = m.Info.Name
-	if says < quietBelow {
-		return score, says
+	if most.says < quietBelow {
+		return score, most.says
 	}
 	quiet := rules.Uniform()
 	room := make([]fraud.Signal, 0, 2*(len(rules.Signals)+estimator.Top)) // for what is told, and for all
-	if low >= quietBelow && low > quiet.Hundredths {
-		most := len(quiet.Signals) + estimator.Top
-		quiet.Signals = j.explain(&m.Quiet, row, append(room[:0:most], quiet.Signals...), low-quiet.Hundredths)
+	if low.says >= quietBelow && low.says > quiet.Hundredths {
+		all := len(quiet.Signals) + estimator.Top
+		quiet.Signals = j.explain(&low, append(room[:0:all], quiet.Signals...), low.says-quiet.Hundredths)
 		quiet.Hundredths = sum(quiet.Signals)
-		room = room[most:most]
+		room = room[all:all]
 	}
 	score.Told = &fraud.Told{Hundredths: quiet.Hundredths, Signals: quiet.Signals}
-	if says > rules.Hundredths {
-		score.Signals = j.explain(part, row, append(room, rules.Signals...), says-rules.Hundredths)
+	if most.says > rules.Hundredths {
+		score.Signals = j.explain(most, append(room, rules.Signals...), most.says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
-	return score, says
+	return score, most.says
 }
 
 func sum(signals []fraud.Signal) int {
@@ -161,8 +192,8 @@ func sum(signals []fraud.Signal) int {
 // explain spreads points over a model's reasons, and puts them among the signals of the
 // rules, which have room for them: a signal that both have is there once, with the points
 // of both.
-func (j *Judge) explain(p *estimator.Part, row *sense.Row, signals []fraud.Signal, points int) []fraud.Signal {
-	reasons, columns := p.Explain(row), j.seats(p.Kind).columns
+func (j *Judge) explain(o *opinion, signals []fraud.Signal, points int) []fraud.Signal {
+	reasons, columns := o.reasons(), j.seats(o.part.Kind).columns
 	all := 0.0
 	for _, r := range reasons.List[:reasons.N] {
 		all += r.Share
