@@ -8,7 +8,7 @@ import (
 
 const (
 	// foldAfter is how many pages are written to the log before it is folded back.
-	foldAfter = 32768
+	foldAfter = 16384
 	// fewPages are folded back quickly: writers may wait for that.
 	fewPages = 256
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
