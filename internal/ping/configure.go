@@ -269,7 +269,8 @@ func (s *Service) refreshNetworks(ctx context.Context, since int64) error {
 }
 
 // learnNetwork offers a network as its row says, or no more. One that cannot be opened
-// here, for want of a secret's file say, is listed and down.
+// here, for want of a secret's file say, is listed and down. A server says so in its log; to
+// a command, which asks none, it does not matter.
 func (s *Service) learnNetwork(ctx context.Context, n *networkRow) {
 	c := &connection{realm: n.Realm, id: n.ID, name: n.Name, kind: n.Type, rules: n.Rules, version: n.version}
 	if s.networks.current(c.key(), n.version) {
@@ -277,13 +278,18 @@ func (s *Service) learnNetwork(ctx context.Context, n *networkRow) {
 	}
 	c.line = line.New(line.Config{Answer: answerOf, Timeout: n.Timeout, Attempts: n.Attempts, Concurrency: n.Concurrency}, s.Clocks.Of(realm.Live))
 	if n.state == networkActive {
-		opened, err := s.open(n)
-		if err != nil {
-			s.Logger.ErrorContext(ctx, "open network", "realm", string(n.Realm), "network", n.ID, "error", err)
+		if c.network, c.failed = s.open(n); s.runs.Load() {
+			s.complain(ctx, c)
 		}
-		c.network = opened
 	}
 	s.networks.put(c, n.state != networkActive)
+}
+
+// complain says why a network cannot be asked, if it cannot.
+func (s *Service) complain(ctx context.Context, c *connection) {
+	if c.failed != nil {
+		s.Logger.ErrorContext(ctx, "open network", "realm", string(c.realm), "network", c.id, "error", c.failed)
+	}
 }
 
 // open opens the adapter of a stored network.

@@ -241,7 +241,8 @@ func TestConfigurationIsSealed(t *testing.T) {
 	})
 }
 
-// A network that cannot be opened in a process is down there, and nothing else is.
+// A network that cannot be opened in a process is down there, and nothing else is. A server
+// says why; a command, which asks none, does not.
 func TestNetworkThatDoesNotOpen(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		p := setup(t, db, adapters(t))
@@ -254,6 +255,15 @@ func TestNetworkThatDoesNotOpen(t *testing.T) {
 			states[n.ID] = n.State
 		}
 		check.Equal(t, "states", states, map[string]ping.State{"acme": ping.Down, "scrip": ping.Operational})
+		if other.log.Len() != 0 {
+			t.Errorf("a command logs %s", other.log)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		other.Run(ended)
+		if log := other.log.String(); strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "acme") {
+			t.Errorf("a server logs %q", log)
+		}
 	})
 }
 

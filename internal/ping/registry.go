@@ -24,6 +24,7 @@ type connection struct {
 	kind    Type
 	rules   Rules
 	network Network
+	failed  error // why there is none to ask
 	// line guards what is outside; nil for what is built in.
 	line    *line.Line
 	sandbox bool

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -114,6 +115,7 @@ type Service struct {
 	// Quotas are how many checks each customer may make.
 	Quotas   *quota.Service
 	networks registry
+	runs     atomic.Bool // it is a server's
 	watch    watch
 	honey    honey
 	spent    spent
@@ -169,8 +171,15 @@ const (
 	reloadEvery = 5 * time.Minute
 )
 
-// Run follows what other processes change until ctx ends.
+// Run says which networks cannot be asked, and follows what other processes change until ctx
+// ends.
 func (s *Service) Run(ctx context.Context) {
+	s.runs.Store(true)
+	for _, r := range realm.All() {
+		for _, c := range s.networks.list(r) {
+			s.complain(ctx, c)
+		}
+	}
 	for clock.Wait(ctx, refreshEvery) == nil {
 		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 			s.Logger.ErrorContext(ctx, "refresh balance checks", "error", err)

@@ -47,6 +47,7 @@ type process struct {
 	clocks  *clock.Realms
 	cards   *giftcard.Service
 	virtual *issuing.Service
+	log     *bytes.Buffer // what it logs
 }
 
 // options change what a process is made with.
@@ -95,7 +96,7 @@ func join(t testing.TB, db *storage.DB, base *clock.Manual, clocks *clock.Realms
 	for _, change := range o {
 		change(&deps)
 	}
-	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards, virtual: virtual}
+	p := &process{Service: ping.New(deps), t: t, clock: base, clocks: clocks, cards: cards, virtual: virtual, log: g.Log}
 	t.Cleanup(p.Close)
 	check.OK(t, p.Refresh(context.Background()))
 	return p
