@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -191,10 +192,19 @@ func (l *loaded) unknown(n *needs) [][]any {
 	return values
 }
 
-// write stores everything that was decided, a few statements for the whole batch.
+// write stores everything that was decided, a few statements for the whole batch. The books
+// are first: a batch that was decided by what is remembered holds no lock before, and takes
+// those of its books in the order in which every other batch does.
 func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 	if len(l.transactions) == 0 {
 		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.books)) { // in the order of lockBooks
+		if b := l.books[id]; b.dirty {
+			if err := tx.Queue(ctx, updateBook, string(id), b.seq, b.head, b.lastAt); err != nil {
+				return err
+			}
+		}
 	}
 	var transactions, entries [][]any
 	for i := range l.transactions {
@@ -219,14 +229,6 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 		{upsertCounters, rowsOnce(l.touchedCounters, func(n name) []any { return []any{string(n.book), n.text, l.counters[n]} })},
 	} {
 		if err := tx.ExecRows(ctx, set.bulk, set.rows); err != nil {
-			return err
-		}
-	}
-	for _, b := range l.books {
-		if !b.dirty {
-			continue
-		}
-		if err := tx.Queue(ctx, updateBook, string(b.id), b.seq, b.head, b.lastAt); err != nil {
 			return err
 		}
 	}

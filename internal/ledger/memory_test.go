@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
+	"os"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -13,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // What a process remembers of a book is never what it answers by once another process has
@@ -117,6 +120,46 @@ func TestMemoriesTakeTurns(t *testing.T) {
 		}
 		verified(t, db)
 	})
+}
+
+// Two processes whose batches are about the same books, in whatever order, never lock what the
+// other waits for: PostgreSQL, which here looks for that too late, has nothing to break up.
+func TestAssumersDoNotWaitForEachOther(t *testing.T) {
+	if os.Getenv(testkit.PostgresVariable) == "" {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	config := testkit.Database(t, "postgres")
+	db, _ := stand(t, config, 1_000)
+	impatient, err := url.Parse(config.URL)
+	check.OK(t, err)
+	query := impatient.Query()
+	query.Set("deadlock_timeout", "10min")
+	query.Set("lock_timeout", "20s")
+	impatient.RawQuery = query.Encode()
+	config.URL = impatient.String()
+	var both [2]*ledger.Ledger
+	for i := range both {
+		both[i] = ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{Lanes: 1})
+		t.Cleanup(both[i].Close)
+	}
+	const count = 3
+	for b := range count {
+		book := ledger.BookID(fmt.Sprint("bk_", b))
+		open(t, db, book)
+		submit(t, both[0], ledger.Operation{Book: book, Kind: "open", At: epoch, Open: []ledger.NewAccount{
+			{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}, {ID: "wallet", Currency: usd, Side: ledger.Credit}},
+			Postings: []ledger.Posting{{Debit: "cash", Credit: "wallet", Amount: money.New(1, usd)}}})
+	}
+	crowd.AtOnce(32, func(i int) {
+		for j := range 60 {
+			op := give("", 1)
+			op.Book = ledger.BookID(fmt.Sprint("bk_", (i/2+j*(1+i%2))%count))
+			if _, err := both[i%2].Submit(context.Background(), op); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	verified(t, db)
 }
 
 // assumable is an operation that may be decided before it is known whether its key was used.
