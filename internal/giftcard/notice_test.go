@@ -10,8 +10,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
-	"github.com/scripcards/scrip/internal/fraud/alias"
 	"github.com/scripcards/scrip/internal/fraud/notice"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -39,7 +39,7 @@ func (p *process) heard() (all []heard) {
 
 // named is a card as balance checks name it.
 func (p *process) named(m giftcard.Merchant, number pan.Number) (short fraud.Hash) {
-	full := alias.Names{Vault: p.Vault, Realm: m.Realm, Network: alias.Own}.Card(number.Reveal())
+	full := pseudonym.Names{Vault: p.Vault, Realm: m.Realm, Network: pseudonym.Own}.Card(number.Reveal())
 	copy(short[:8], full[:])
 	return short
 }

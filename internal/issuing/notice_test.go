@@ -9,8 +9,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
-	"github.com/scripcards/scrip/internal/fraud/alias"
 	"github.com/scripcards/scrip/internal/fraud/notice"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -42,7 +42,7 @@ func TestFraudHears(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
 		named := func(n pan.Number) fraud.Hash {
-			return short(alias.Names{Vault: p.Vault, Realm: ann.Realm, Network: alias.Own}.Card(n.Reveal()))
+			return short(pseudonym.Names{Vault: p.Vault, Realm: ann.Realm, Network: pseudonym.Own}.Card(n.Reveal()))
 		}
 		p.load(ann, 50_000)
 		var made issuing.Card

@@ -11,7 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
-	"github.com/scripcards/scrip/internal/fraud/alias"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/platform/limit"
 )
 
@@ -157,8 +157,8 @@ func (s *Service) cardHash(r realm.Realm, network, number string) fraud.Hash {
 	return s.names(r, network).Card(number)
 }
 
-func (s *Service) names(r realm.Realm, network string) alias.Names {
-	return alias.Names{Vault: s.Vault, Realm: r, Network: network}
+func (s *Service) names(r realm.Realm, network string) pseudonym.Names {
+	return pseudonym.Names{Vault: s.Vault, Realm: r, Network: network}
 }
 
 // cardID is the name of a card in events, from its hash.

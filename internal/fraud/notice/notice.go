@@ -15,8 +15,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
-	"github.com/scripcards/scrip/internal/fraud/alias"
 	"github.com/scripcards/scrip/internal/fraud/journal"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -45,12 +45,12 @@ func Activated(v *vault.Vault, c Card) Notice {
 // Reloaded says that money was put on a card.
 func Reloaded(v *vault.Vault, c Card) Notice { return Notice{c.event(fraud.Reload, c.names(v))} }
 
-func (c *Card) names(v *vault.Vault) alias.Names {
-	return alias.Names{Vault: v, Realm: c.Realm, Network: alias.Own}
+func (c *Card) names(v *vault.Vault) pseudonym.Names {
+	return pseudonym.Names{Vault: v, Realm: c.Realm, Network: pseudonym.Own}
 }
 
-func (c *Card) event(kind fraud.Kind, names alias.Names) fraud.Event {
-	return fraud.Event{Kind: kind, Realm: c.Realm, Book: c.Book, Network: alias.Own, Card: names.Card(c.Number.Reveal()), Payer: c.Payer}
+func (c *Card) event(kind fraud.Kind, names pseudonym.Names) fraud.Event {
+	return fraud.Event{Kind: kind, Realm: c.Realm, Book: c.Book, Network: pseudonym.Own, Card: names.Card(c.Number.Reveal()), Payer: c.Payer}
 }
 
 // Effect returns what writes a notice of something that is done at an instant.

@@ -10,9 +10,9 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
-	"github.com/scripcards/scrip/internal/fraud/alias"
 	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/fraud/office"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -75,7 +75,7 @@ func (i issuer) waiting() int {
 // asks are a check of a card and a payment with it, at some time.
 func (i issuer) asks(at time.Duration, n int) []fraud.Event {
 	c, check := i.card(n), ask(n, "192.0.2.7")
-	names := alias.Names{Vault: i.vault, Realm: c.Realm, Network: alias.Own}
+	names := pseudonym.Names{Vault: i.vault, Realm: c.Realm, Network: pseudonym.Own}
 	check.At, check.Card = noon.Add(at), names.Card(c.Number.Reveal())
 	names.Next(&check, c.Number.Reveal())
 	names.Around(&check, c.Number.Reveal())
@@ -181,6 +181,16 @@ func TestNoticesWait(t *testing.T) {
 		i.knows(2*time.Minute, 7, 34, one)
 		if n := i.waiting(); n != 0 {
 			t.Errorf("%d notices wait", n)
+		}
+		for n, want := range map[int]bool{7: true, 99: false} {
+			score := one.Score(i.asks(30*time.Minute, n)[0])
+			check(t, one.Flush(ctx))
+			d, err := one.Find(ctx, office.DecisionID(score.Decision))
+			check(t, err)
+			life, ok := d.Life()
+			if ok != want || ok && (life.SinceActivation != 0.5 || life.SinceReload == life.SinceReload || life.Asks != 2) {
+				t.Errorf("decided on card %d: %+v, %t", n, life, ok)
+			}
 		}
 	})
 }

@@ -72,3 +72,19 @@ func lifeColumns(kind fraud.Kind) []Column {
 	}
 	return all
 }
+
+// Life is what is known of an event's card since it was activated; NaN is unknown.
+type Life struct {
+	// SinceActivation and SinceReload are hours; Asks are events since the newest of both.
+	SinceActivation, SinceReload, Asks float32
+}
+
+// LifeOf returns what the numbers of an event say of its card, and whether anything.
+func LifeOf(kind fraud.Kind, row *Row) (Life, bool) {
+	numbers := row[lifeFrom:]
+	if kind == fraud.Authorization {
+		numbers = row[paidLifeFrom:]
+	}
+	l := Life{SinceActivation: numbers[1], SinceReload: numbers[2], Asks: numbers[3]}
+	return l, l.Asks == l.Asks
+}

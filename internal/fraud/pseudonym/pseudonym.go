@@ -1,10 +1,10 @@
-// Package alias makes the keyed hashes that stand for card numbers where the fraud engine
+// Package pseudonym makes the keyed hashes that stand for card numbers where the fraud engine
 // looks: for a number, for those next to it, and for the tens, hundreds and thousands
 // around it.
 //
 // It promises the same names for the same number, network and realm, for good: what was
 // counted under one is found under it. Nobody learns a number from its names.
-package alias
+package pseudonym
 
 import (
 	"github.com/scripcards/scrip/internal/core/pan"
