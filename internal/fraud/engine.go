@@ -99,7 +99,7 @@ func (e *Engine) Score(event Event) Score {
 	}
 	var f facts
 	public := e.count(&event, &f)
-	return judge(&f, public)
+	return judge(&f, public, nil)
 }
 
 // count counts a balance check and returns what was seen of its parties.

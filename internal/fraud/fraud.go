@@ -146,37 +146,33 @@ type Signal struct {
 	Telling bool
 }
 
-// quietOf returns the signals that are not telling: the list itself where none is.
-func quietOf(all []Signal) []Signal {
-	telling := 0
-	for i := range all {
-		if all[i].Telling {
-			telling++
+// Quiet is what of the signals is not telling, in room as far as it has some.
+func (s Score) Quiet(room []Signal) Told {
+	for i := range s.Signals {
+		if !s.Signals[i].Telling {
+			room = append(room, s.Signals[i])
 		}
 	}
-	switch telling {
-	case 0:
-		return slices.Clip(all)
-	case len(all):
-		return nil
-	}
-	quiet := make([]Signal, 0, len(all)-telling)
-	for i := range all {
-		if !all[i].Telling {
-			quiet = append(quiet, all[i])
-		}
-	}
-	return quiet
+	return Told{Hundredths: total(room), Signals: room}
 }
 
 // Uniform returns the score as a caller may see it beside an answer that must not
 // tell an unknown number from a wrong PIN or a locked card: without what is telling.
 // Two callers who did the same and got the same answers get the same uniform scores.
 func (s Score) Uniform() Score {
-	quiet := quietOf(s.Signals)
-	uniform := Score{Hundredths: total(quiet), Signals: quiet, Model: s.Model, Decision: s.Decision}
-	if s.Told != nil {
-		uniform.Hundredths, uniform.Signals = s.Told.Hundredths, s.Told.Signals
+	told := s.Told
+	if told == nil {
+		quiet := s.Quiet(nil)
+		told = &quiet
 	}
-	return uniform
+	return Score{Hundredths: told.Hundredths, Signals: told.Signals, Model: s.Model, Decision: s.Decision}
+}
+
+// Clone returns the score with signals of its own.
+func (s Score) Clone() Score {
+	s.Signals = slices.Clone(s.Signals)
+	if s.Told != nil {
+		s.Told = &Told{s.Told.Hundredths, slices.Clone(s.Told.Signals)}
+	}
+	return s
 }

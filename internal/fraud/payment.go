@@ -92,7 +92,7 @@ func pairKey(card, merchant key) key {
 func (p *payments) score(event *Event) Score {
 	var f facts
 	p.count(event, &f)
-	return judgeBy(paying[:], &f, asker{})
+	return judgeBy(paying[:], &f, asker{}, nil)
 }
 
 // count counts a payment and returns what was seen of its parties.

@@ -121,12 +121,13 @@ func shareOf(n, others int64) float32 {
 	return float32(n) / (float32(max(n, 0)+max(others, 0)) + 2)
 }
 
-// Measure is Score for a balance check that also writes what was counted into row.
-func (e *Engine) Measure(event *Event, row *Row) Score {
+// Measure is Score for a balance check that also writes what was counted into row. The
+// signals are made in room, as far as it has some.
+func (e *Engine) Measure(event *Event, row *Row, room []Signal) Score {
 	var f facts
 	public := e.count(event, &f)
 	row.fill(&f, public)
-	return judge(&f, public)
+	return judge(&f, public, room)
 }
 
 // PaymentRowWidth is how many numbers a PaymentRow has.
@@ -187,10 +188,10 @@ func (r *PaymentRow) fill(f *facts) {
 	r[len(paymentCounts)+1] = shareOf(m[missed][day], m[found][day])
 }
 
-// MeasurePayment is Score for a payment that also writes what was counted into row.
-func (e *Engine) MeasurePayment(event *Event, row *PaymentRow) Score {
+// MeasurePayment is Measure for a payment.
+func (e *Engine) MeasurePayment(event *Event, row *PaymentRow, room []Signal) Score {
 	var f facts
 	e.world(event.Realm).paying().count(event, &f)
 	row.fill(&f)
-	return judgeBy(paying[:], &f, asker{})
+	return judgeBy(paying[:], &f, asker{}, room)
 }

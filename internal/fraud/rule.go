@@ -1,6 +1,9 @@
 package fraud
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // signal is a name with the rules that speak in it. The one with the most points is
 // heard, so that what two of them see counts once.
@@ -91,18 +94,31 @@ func (s *signal) strongest(f *facts, a asker) Signal {
 	return best
 }
 
-// mostSignals is as many as any table has.
-const mostSignals = 16
+// MostSignals is as many as rules make of one event.
+const MostSignals = 16
 
-// judge scores a balance check.
-func judge(f *facts, public bool) Score {
-	return judgeBy(signals[:], f, asker{public: public, proven: f.proven(public)})
+// judge scores a balance check. The signals are made in room, as far as it has some.
+func judge(f *facts, public bool, room []Signal) Score {
+	return judgeBy(signals[:], f, asker{public: public, proven: f.proven(public)}, room)
 }
 
-// judgeBy adds up what speaks, the strongest first; of equals, in the order of the table.
-func judgeBy(table []signal, f *facts, a asker) Score {
-	var room [mostSignals]Signal
-	spoke := room[:0]
+// judgeBy adds up what speaks. Without room for the signals it makes some, of their number.
+func judgeBy(table []signal, f *facts, a asker, room []Signal) Score {
+	var spoke []Signal
+	if room != nil {
+		spoke = speaking(table, f, a, room[:0])
+	} else {
+		var own [MostSignals]Signal
+		spoke = slices.Clone(speaking(table, f, a, own[:0]))
+	}
+	if len(spoke) == 0 {
+		return Score{}
+	}
+	return Score{Hundredths: total(spoke), Signals: spoke}
+}
+
+// speaking appends what speaks, the strongest first; of equals, in the order of the table.
+func speaking(table []signal, f *facts, a asker, spoke []Signal) []Signal {
 	for i := range table {
 		one := table[i].strongest(f, a)
 		if one.Points == 0 {
@@ -115,10 +131,7 @@ func judgeBy(table []signal, f *facts, a asker) Score {
 		}
 		spoke[at] = one
 	}
-	if len(spoke) == 0 {
-		return Score{}
-	}
-	return Score{Hundredths: total(spoke), Signals: append([]Signal(nil), spoke...)}
+	return spoke
 }
 
 // total is the sum of the points: one signal more never makes it less.

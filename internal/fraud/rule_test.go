@@ -139,7 +139,7 @@ func anyFacts(t *rapid.T) *facts {
 // A score is from 0 to 99, is the sum of its signals, and names each once, the strongest first, from its threshold on.
 func TestScoreBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		checkScore(t, judge(anyFacts(t), rapid.Bool().Draw(t, "public")))
+		checkScore(t, judge(anyFacts(t), rapid.Bool().Draw(t, "public"), nil))
 	})
 }
 
@@ -179,7 +179,7 @@ func TestMoreIsNeverLess(t *testing.T) {
 			t.Fatalf("%s gives points for cards that were found", s.name)
 		}
 		after[r.of][r.count][r.window] += rapid.Int64Range(1, 2*max(r.full, r.least)).Draw(t, "more")
-		if x, y := judge(before, public), judge(&after, public); y.Hundredths < x.Hundredths || y.Uniform().Hundredths < x.Uniform().Hundredths {
+		if x, y := judge(before, public, nil), judge(&after, public, nil); y.Hundredths < x.Hundredths || y.Uniform().Hundredths < x.Uniform().Hundredths {
 			t.Fatalf("%+v became %+v", x, y)
 		}
 	})
@@ -189,7 +189,7 @@ func TestMoreIsNeverLess(t *testing.T) {
 func TestPublishedExample(t *testing.T) {
 	var f facts
 	f[address][asked][minute], f[address][empties][hour], f[address][listed][always] = 60, 9, 1
-	s := judge(&f, true)
+	s := judge(&f, true, nil)
 	names := []string{}
 	for _, one := range s.Signals {
 		names = append(names, one.Name)

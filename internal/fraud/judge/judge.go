@@ -72,6 +72,17 @@ type Detail struct {
 	// Challenger names the challenger, Rule the strongest rule of the operator's.
 	Challenger, Rule string
 	Action           rulebook.Action
+	// Room, where there is some, is where the score's signals are made: they are there until
+	// it is used again. Nothing is allocated then.
+	Room *Room
+}
+
+// Room is memory for the signals of one score.
+type Room struct {
+	rules [fraud.MostSignals]fraud.Signal
+	quiet [fraud.MostSignals + estimator.Top]fraud.Signal
+	all   [fraud.MostSignals + estimator.Top + 1]fraud.Signal // and one of the operator's rules
+	told  fraud.Told
 }
 
 // noScore is where there is no model.
@@ -80,22 +91,24 @@ const noScore = -1
 // Score counts an event, and says how much it looks like theft and why.
 func (j *Judge) Score(event *fraud.Event, d *Detail) fraud.Score {
 	d.Model, d.Shadow = noScore, noScore
-	score := j.See(event, &d.Row)
+	room := d.Room
+	if room == nil {
+		room = new(Room)
+	}
+	score := j.SeeInto(event, &d.Row, room.rules[:0])
 	d.Rules = score.Hundredths
 	champion, challenger := j.Models(event.Kind)
 	if champion != nil {
 		if event.Kind == fraud.Authorization {
-			score, d.Model = j.consultOf(champion, &d.Row, score)
+			score, d.Model = j.consultOf(champion, &d.Row, score, room)
 		} else {
-			score, d.Model = j.consult(champion, &d.Row, score)
+			score, d.Model = j.consult(champion, &d.Row, score, room)
 		}
 	}
 	if challenger != nil {
 		d.Shadow, d.Challenger = hundredths(challenger.Full.Probability(&d.Row)), challenger.Info.Name
 	}
-	if book := j.book.Load(); book != nil && len(book.Rules) > 0 {
-		j.obey(book, event, d, &score)
-	}
+	j.obey(event, d, &score, room)
 	return score
 }
 
@@ -140,13 +153,12 @@ func (o *opinion) reasons() *estimator.Reasons {
 
 // consultOf adds a model of payments to what the rules say: whoever pays is told no score,
 // so there is nothing to keep from them.
-func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
+func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score, room *Room) (fraud.Score, int) {
 	full := ask(&m.Full, row, &rules)
 	score := rules
 	score.Model = m.Info.Name
 	if full.says >= quietBelow && full.says > rules.Hundredths {
-		signals := append(make([]fraud.Signal, 0, len(rules.Signals)+estimator.Top), rules.Signals...)
-		score.Signals = j.explain(&full, signals, full.says-rules.Hundredths)
+		score.Signals = j.explain(&full, append(room.all[:0], rules.Signals...), full.says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
 	return score, full.says
@@ -154,7 +166,7 @@ func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score)
 
 // consult adds a model to what the rules say of a balance check. What callers may see is made of the quiet
 // part alone; the whole score is never less than that.
-func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (fraud.Score, int) {
+func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score, room *Room) (fraud.Score, int) {
 	full, low := ask(&m.Full, row, &rules), ask(&m.Quiet, row, &rules)
 	most := &full
 	if low.says > full.says {
@@ -165,17 +177,14 @@ func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score) (
 	if most.says < quietBelow {
 		return score, most.says
 	}
-	quiet := rules.Uniform()
-	room := make([]fraud.Signal, 0, 2*(len(rules.Signals)+estimator.Top)) // for what is told, and for all
-	if low.says >= quietBelow && low.says > quiet.Hundredths {
-		all := len(quiet.Signals) + estimator.Top
-		quiet.Signals = j.explain(&low, append(room[:0:all], quiet.Signals...), low.says-quiet.Hundredths)
+	room.told = rules.Quiet(room.quiet[:0])
+	if quiet := &room.told; low.says >= quietBelow && low.says > quiet.Hundredths {
+		quiet.Signals = j.explain(&low, quiet.Signals, low.says-quiet.Hundredths)
 		quiet.Hundredths = sum(quiet.Signals)
-		room = room[all:all]
 	}
-	score.Told = &fraud.Told{Hundredths: quiet.Hundredths, Signals: quiet.Signals}
+	score.Told = &room.told
 	if most.says > rules.Hundredths {
-		score.Signals = j.explain(most, append(room, rules.Signals...), most.says-rules.Hundredths)
+		score.Signals = j.explain(most, append(room.all[:0], rules.Signals...), most.says-rules.Hundredths)
 		score.Hundredths = sum(score.Signals)
 	}
 	return score, most.says
@@ -238,12 +247,16 @@ type asking struct {
 const operatorSignal = "operator_rule"
 
 // obey raises a score as the operator's rules say.
-func (j *Judge) obey(book *rulebook.Book, event *fraud.Event, d *Detail, score *fraud.Score) {
-	room := j.scratch.Get().(*asking)
-	defer j.scratch.Put(room)
-	room.row = d.Row
-	asked := &room.event
-	*asked = rulebook.Event{Row: &room.row, Score: score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(event.Kind),
+func (j *Judge) obey(event *fraud.Event, d *Detail, score *fraud.Score, room *Room) {
+	book := j.book.Load()
+	if book == nil || len(book.Rules) == 0 {
+		return
+	}
+	asking := j.scratch.Get().(*asking)
+	defer j.scratch.Put(asking)
+	asking.row = d.Row
+	asked := &asking.event
+	*asked = rulebook.Event{Row: &asking.row, Score: score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(event.Kind),
 		Network: event.Network, Country: event.Country, Amount: event.Amount.Minor}
 	v := book.Judge(asked)
 	if v.Rule >= 0 {
@@ -254,7 +267,7 @@ func (j *Judge) obey(book *rulebook.Book, event *fraud.Event, d *Detail, score *
 		return
 	}
 	// What the operator's rule looked at may tell whether there is such a card.
-	signals := append(make([]fraud.Signal, 0, len(score.Signals)+1), score.Signals...)
+	signals := append(room.all[:0], score.Signals...)
 	at := len(signals)
 	for at > 0 && signals[at-1].Points < extra {
 		at--

@@ -170,7 +170,7 @@ func TestShadow(t *testing.T) {
 	}
 }
 
-// Scoring an event that is clean allocates nothing, with a model and a rule in use.
+// Scoring allocates nothing, with a model and a rule in use, be an event clean or suspicious.
 func TestAllocations(t *testing.T) {
 	j := newJudge(t)
 	c, err := rulebook.Compile(rulebook.Rule{When: `address.missed_1h > 5 and network in ("a", "b")`, Action: rulebook.Review})
@@ -180,7 +180,7 @@ func TestAllocations(t *testing.T) {
 	j.UseBook(&rulebook.Book{Rules: []*rulebook.Compiled{c}})
 	e := about(7, noon)
 	e.Caller, e.Address = "key_1", netip.MustParseAddr("192.0.2.1")
-	var d judge.Detail
+	d := judge.Detail{Room: new(judge.Room)}
 	if s := j.Score(&e, &d); s.Hundredths != 0 {
 		t.Fatalf("not clean: %+v", s)
 	}
@@ -191,6 +191,14 @@ func TestAllocations(t *testing.T) {
 	})
 	if n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+	n = testing.AllocsPerRun(100, func() {
+		e.At = e.At.Add(time.Second)
+		j.Score(&e, &d)
+		j.Learn(&e, fraud.Outcome{Found: true, WrongPIN: true})
+	})
+	if last := j.Score(&e, &d); n > 0 || last.Hundredths < 50 || len(last.Signals) < 3 || last.Told == nil {
+		t.Errorf("%v allocations for what becomes suspicious, at last %+v", n, last)
 	}
 }
 
@@ -205,7 +213,7 @@ func BenchmarkScore(b *testing.B) {
 		events[i].Address = netip.AddrFrom4([4]byte{10, 0, byte(i % 200), byte(i % 7)})
 	}
 	took := make([]time.Duration, 0, b.N)
-	var d judge.Detail
+	d := judge.Detail{Room: new(judge.Room)}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		e := &events[i%len(events)]

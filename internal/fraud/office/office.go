@@ -48,6 +48,7 @@ const DefaultRetention = 30 * 24 * time.Hour
 type Service struct {
 	Deps
 	judge *judge.Judge
+	rooms sync.Pool // of *judge.Room
 	// shipped are the models in the program.
 	shipped map[fraud.Kind]*estimator.Model
 	// gate is closed while a snapshot is taken.
@@ -67,7 +68,8 @@ func New(d Deps) (*Service, error) {
 	if d.Retention == 0 {
 		d.Retention = DefaultRetention
 	}
-	s := &Service{Deps: d, judge: judge.New(sense.New(d.Config)), shipped: map[fraud.Kind]*estimator.Model{}, journal: journal.New(d.DB)}
+	s := &Service{Deps: d, judge: judge.New(sense.New(d.Config)), shipped: map[fraud.Kind]*estimator.Model{}, journal: journal.New(d.DB),
+		rooms: sync.Pool{New: func() any { return new(judge.Room) }}}
 	for _, kind := range fraud.Kinds() {
 		shipped, err := builtin.Model(kind)
 		if err != nil {
@@ -111,8 +113,11 @@ const (
 func (s *Service) Score(event fraud.Event) fraud.Score {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	d := decided{event: event}
-	d.score = s.judge.Score(&event, &d.detail)
+	room := s.rooms.Get().(*judge.Room)
+	defer s.rooms.Put(room)
+	d := decided{event: event, detail: judge.Detail{Room: room}}
+	d.score = s.judge.Score(&event, &d.detail).Clone()
+	d.detail.Room = nil
 	s.note(journal.Entry{Kind: journal.Asked, Event: event}, &d)
 	d.score.Decision = d.id
 	return d.score

@@ -118,8 +118,8 @@ func paymentColumns() []Column {
 }
 
 // seePayment counts a payment, writes its numbers into row and returns what the rules say.
-func (s *Sense) seePayment(event *fraud.Event, row *Row) fraud.Score {
-	score := s.MeasurePayment(event, (*fraud.PaymentRow)(row[:fraud.PaymentRowWidth]))
+func (s *Sense) seePayment(event *fraud.Event, row *Row, signals []fraud.Signal) fraud.Score {
+	score := s.MeasurePayment(event, (*fraud.PaymentRow)(row[:fraud.PaymentRowWidth]), signals)
 	room := s.scratch.Get().(*scratch)
 	room.event = paidEvent(event)
 	s.paying(event.Realm).See(&room.event, &room.vector)

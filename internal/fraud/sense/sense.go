@@ -250,11 +250,14 @@ func Schema(kind fraud.Kind) [32]byte {
 }
 
 // See counts an event, writes its numbers into row and returns what the rules say of it.
-func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score {
+func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score { return s.SeeInto(event, row, nil) }
+
+// SeeInto is See that makes the signals in room for them, as far as it has some.
+func (s *Sense) SeeInto(event *fraud.Event, row *Row, signals []fraud.Signal) fraud.Score {
 	if event.Kind == fraud.Authorization {
-		return s.seePayment(event, row)
+		return s.seePayment(event, row, signals)
 	}
-	score := s.Measure(event, (*fraud.Row)(row[:fraud.RowWidth]))
+	score := s.Measure(event, (*fraud.Row)(row[:fraud.RowWidth]), signals)
 	room := s.scratch.Get().(*scratch)
 	room.event = fadingEvent(event)
 	s.state(event.Realm).See(&room.event, &room.vector)
