@@ -141,6 +141,9 @@ func (s *Service) Probe(ctx context.Context, number pan.Number, key pan.Secret) 
 // there is none at all.
 func (s *Service) nearest(ctx context.Context, hash []byte) (*record, bool, error) {
 	found, ok, err := storage.One(ctx, s.DB, scanLookup, nearest, hash)
+	if err == nil && !ok {
+		found, ok, err = storage.One(ctx, s.DB, scanLookup, first)
+	}
 	if err != nil || !ok {
 		return nil, false, err
 	}

@@ -16,6 +16,9 @@ import (
 const cardColumns = `c.book_id, c.card_id, c.last4, c.title, c.template_id, c.currency, c.amount_minor, c.amount_text,
 	c.created_at, c.expires_at, c.blocked_at, c.ended_at, c.ended_as, c.reason`
 
+// lookups are hashes with the cards behind them.
+const lookups = `SELECT l.hash, ` + cardColumns + ` FROM giftcard_lookup l JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id`
+
 var (
 	insertCard = storage.Insert("giftcard.insert_card", "giftcards", "book_id", "card_id", "realm", "number_sealed", "key_sealed", "last4", "title",
 		"template_id", "currency", "amount_minor", "amount_text", "created_at", "expires_at", "blocked_at", "ended_at", "ended_as", "reason")
@@ -25,13 +28,11 @@ var (
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1 AND l.book_id = $2`)
 	findAnywhere = storage.SQL("giftcard.find_anywhere", `SELECT `+cardColumns+` FROM giftcard_lookup l
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1`)
-	// nearest is the card behind a hash, or else behind the one after it, or behind the
-	// first: there is one as long as there is any card, and it takes as long whether the
-	// hash is there or not.
-	nearest = storage.SQL("giftcard.nearest", `SELECT l.hash, `+cardColumns+` FROM giftcard_lookup l
-		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = COALESCE(
-			(SELECT n.hash FROM giftcard_lookup n WHERE n.hash >= $1 ORDER BY n.hash LIMIT 1),
-			(SELECT n.hash FROM giftcard_lookup n ORDER BY n.hash LIMIT 1))`)
+	// nearest is the card behind a hash, or else behind the one after it: it takes as long
+	// whether the hash is there or not. After the last hash comes the first.
+	nearest = storage.SQL("giftcard.nearest", lookups+` WHERE l.hash >= $1 ORDER BY l.hash LIMIT 1`)
+	first   = storage.SQL("giftcard.first", lookups+` ORDER BY l.hash LIMIT 1`)
+
 	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
 	loadCards  = storage.Lookup("giftcard.load_cards", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id IN ({values})`, "TEXT")
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
