@@ -211,7 +211,7 @@ func (g *Guard) checkLiteral(host string) error {
 		return badURL("has a malformed host address")
 	}
 	if what := g.refused(a); what != "" {
-		return badURL("has a %s address", what)
+		return badURL("has an address that is not public: %s", what)
 	}
 	return nil
 }
