@@ -94,7 +94,7 @@ func New(deps Deps) *Service {
 	// What a remembered card says of its end or its block is never the last word: the ledger knows.
 	recent := memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour})
 	s := &Service{Deps: deps, recent: recent}
-	s.probes = gather.New(s.probe)
+	s.probes = gather.New(longestProbe, s.probe)
 	s.expiry = sweep.Sweep[*record]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.expire}
 	return s
 }
@@ -104,6 +104,9 @@ const (
 	sweepPage   = 500
 	sweepAtOnce = 64 // they share the ledger's batches
 )
+
+// longestProbe is when a database that does not answer is not waited for any longer.
+const longestProbe = 10 * time.Second
 
 // recentCards bounds the cards that are remembered for spending.
 const recentCards = 65_536

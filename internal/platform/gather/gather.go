@@ -3,7 +3,8 @@
 // a lone question is asked at once.
 //
 // It is for questions that are answered in a moment and read only: who asks waits for the
-// answer even when its caller has left, and an error is the whole group's.
+// answer even when its caller has left, no longer than two groups may take, and an error is
+// the whole group's.
 package gather
 
 import (
@@ -11,6 +12,9 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/scripcards/scrip/internal/core/fault"
 )
 
 // Most bounds the questions of a group.
@@ -19,6 +23,7 @@ const Most = 128
 // Gather asks questions of type Q, whose answers are of type A. It is safe for concurrent use.
 type Gather[Q, A any] struct {
 	ask     func(ctx context.Context, questions []Q) ([]A, error)
+	limit   time.Duration
 	mu      sync.Mutex
 	waiting []*turn[Q, A] // those who are in no group yet
 	asking  bool          // somebody asks, and has the first who waits ask then
@@ -32,13 +37,14 @@ type turn[Q, A any] struct {
 	lead     chan bool
 }
 
-// New returns a Gather. ask answers every question of a group, in their order; the values of
-// its context are those of one who asked, and its end is nobody's.
-func New[Q, A any](ask func(ctx context.Context, questions []Q) ([]A, error)) *Gather[Q, A] {
-	return &Gather[Q, A]{ask: ask}
+// New returns a Gather. ask answers every question of a group, in their order, within limit;
+// the values of its context are those of one who asked.
+func New[Q, A any](limit time.Duration, ask func(ctx context.Context, questions []Q) ([]A, error)) *Gather[Q, A] {
+	return &Gather[Q, A]{ask: ask, limit: limit}
 }
 
-// Ask returns the answer to a question, asked together with those of others.
+// Ask returns the answer to a question, asked together with those of others, or why there is
+// none: timeout where it took too long.
 func (g *Gather[Q, A]) Ask(ctx context.Context, question Q) (A, error) {
 	t := &turn[Q, A]{question: question, lead: make(chan bool, 1)}
 	if g.join(t) || <-t.lead {
@@ -80,7 +86,11 @@ func (g *Gather[Q, A]) run(ctx context.Context, mine *turn[Q, A]) {
 	for i, t := range group {
 		questions[i] = t.question
 	}
-	answers, err = g.ask(context.WithoutCancel(ctx), questions)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limit)
+	defer cancel()
+	if answers, err = g.ask(ctx, questions); err != nil && ctx.Err() != nil {
+		err = fault.Wrap(err, fault.Timeout, "looking it up took too long")
+	}
 }
 
 // take returns those who waited longest.

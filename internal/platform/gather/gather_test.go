@@ -7,7 +7,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
@@ -25,7 +27,7 @@ type desk struct {
 
 func open() *desk {
 	d := &desk{begun: make(chan struct{}), gate: make(chan struct{})}
-	d.Gather = gather.New(d.answer)
+	d.Gather = gather.New(time.Minute, d.answer)
 	return d
 }
 
@@ -113,6 +115,19 @@ func TestError(t *testing.T) {
 	if answer, err := d.Ask(ctx, 3); answer != 9 || err != nil {
 		t.Errorf("afterwards: %d, %v", answer, err)
 	}
+}
+
+// A look-up that takes too long is given up, for all who share it.
+func TestLimit(t *testing.T) {
+	g := gather.New(time.Nanosecond, func(ctx context.Context, _ []int) ([]int, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	crowd.AtOnce(5, func(i int) {
+		if _, err := g.Ask(t.Context(), i); fault.CodeOf(err) != fault.Timeout {
+			t.Errorf("%d: %v", i, err)
+		}
+	})
 }
 
 // A panic is its own goroutine's: the others of the group hear of an error, and those after
