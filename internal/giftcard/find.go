@@ -3,7 +3,6 @@ package giftcard
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"slices"
 	"strings"
 	"sync"
@@ -115,36 +114,100 @@ type Probe struct {
 
 // Probe looks a number up, whoever issued it, and compares a key, which may be empty. It
 // does the same work whatever it finds: a number that no card has is looked up with the
-// card whose hash comes next, so that the time it takes tells nothing.
+// card whose hash comes next, so that the time it takes tells nothing. Those who probe at
+// once share the look-up.
 func (s *Service) Probe(ctx context.Context, number pan.Number, key pan.Secret) (Probe, error) {
-	byNumber, known, err := s.nearest(ctx, s.Vault.Hash(purposeNumber, number.Reveal()))
-	if err != nil || byNumber == nil { // nobody has a card
-		return Probe{}, err
-	}
-	right := false
+	q := probing{number: s.Vault.Hash(purposeNumber, number.Reveal())}
 	if !key.IsZero() {
-		byKey, found, err := s.nearest(ctx, s.Vault.Hash(purposeKey, key.Reveal()))
-		if err != nil {
-			return Probe{}, err
-		}
-		right = found && byKey.Book == byNumber.Book && byKey.ID == byNumber.ID
+		q.key = s.Vault.Hash(purposeKey, key.Reveal())
 	}
-	in, err := s.realmOf(ctx, byNumber.Book)
-	if err != nil {
-		return Probe{}, err
-	}
-	card, err := s.complete(ctx, byNumber, s.Clocks.Now(in))
-	return Probe{Known: known, Card: card, Realm: in, KeyRight: known && right}, err
+	return s.probes.Ask(ctx, q)
 }
 
-// nearest returns the card with a hash and true, or else another card, which is nil when
-// there is none at all.
-func (s *Service) nearest(ctx context.Context, hash []byte) (*record, bool, error) {
-	found, ok, err := storage.One(ctx, s.DB, scanLookup, nearest, hash)
-	if err != nil || !ok {
-		return nil, false, err
+// probing is the hashes that a probe asks for; key is nil where none was given.
+type probing struct{ number, key []byte }
+
+// probe answers probes, each with the same work whatever is found. Of a key only the name
+// of its card is read: whose card that is must not make a difference.
+func (s *Service) probe(ctx context.Context, all []probing) ([]Probe, error) {
+	cards, err := s.nearestCards(ctx, all)
+	if err != nil || cards == nil { // nobody has a card
+		return make([]Probe, len(all)), err
 	}
-	return found.card, subtle.ConstantTimeCompare(found.hash, hash) == 1, nil
+	keys, err := s.nearestKeys(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := s.accountsOf(ctx, cards)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]Probe, len(all))
+	for i, q := range all {
+		found, key, answer := cards[string(q.number)], keys[string(q.key)], &answers[i]
+		card := *found.card // another may have asked for the same
+		name := cardKey{card.Book, card.ID}
+		answer.Known, answer.KeyRight = found.known, found.known && key.known && key.card == name
+		if answer.Realm, err = s.realmOf(ctx, card.Book); err != nil {
+			return nil, err
+		}
+		if answer.Card, err = s.completeWith(ctx, &card, accounts[name], s.Clocks.Now(answer.Realm)); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// nearestCards returns what is nearest to each number's hash, nil when there is no card at all.
+func (s *Service) nearestCards(ctx context.Context, all []probing) (map[string]near, error) {
+	hashes := make([][]any, len(all))
+	for i, q := range all {
+		hashes[i] = []any{q.number}
+	}
+	found, err := storage.AllOf(ctx, s.DB, scanNear, nearest, hashes)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	byHash := make(map[string]near, len(found))
+	for _, n := range found {
+		byHash[string(n.asked)] = n
+	}
+	return byHash, nil
+}
+
+// nearestKeys returns what is nearest to each key's hash, of those probes that have one.
+func (s *Service) nearestKeys(ctx context.Context, all []probing) (map[string]nearKey, error) {
+	var hashes [][]any
+	for _, q := range all {
+		if q.key != nil {
+			hashes = append(hashes, []any{q.key})
+		}
+	}
+	found, err := storage.AllOf(ctx, s.DB, scanNearKey, nearestKeys, hashes)
+	byHash := make(map[string]nearKey, len(found))
+	for _, n := range found {
+		byHash[string(n.asked)] = n
+	}
+	return byHash, err
+}
+
+// accountsOf returns the accounts of cards, book by book.
+func (s *Service) accountsOf(ctx context.Context, cards map[string]near) (map[cardKey]*ledger.Account, error) {
+	byBook := map[ledger.BookID][]ledger.AccountID{}
+	for _, n := range cards {
+		byBook[n.card.Book] = append(byBook[n.card.Book], n.card.Account())
+	}
+	all := make(map[cardKey]*ledger.Account, len(cards))
+	for book, accounts := range byBook {
+		found, err := s.Books.FindAccounts(ctx, book, accounts)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			all[cardKey{a.Book, ID(strings.TrimPrefix(string(a.ID), accountPrefix))}] = a
+		}
+	}
+	return all, nil
 }
 
 // mostBooks bounds the books whose realm is remembered.

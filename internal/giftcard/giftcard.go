@@ -23,6 +23,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/sweep"
@@ -82,6 +83,7 @@ type Service struct {
 	recent *memo.Memo[*record]
 	expiry sweep.Sweep[*record]
 	realms realms
+	probes *gather.Gather[probing, Probe]
 }
 
 // New returns the service.
@@ -92,6 +94,7 @@ func New(deps Deps) *Service {
 	// What a remembered card says of its end or its block is never the last word: the ledger knows.
 	recent := memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: time.Hour, Life: 2 * time.Hour})
 	s := &Service{Deps: deps, recent: recent}
+	s.probes = gather.New(longestProbe, s.probe)
 	s.expiry = sweep.Sweep[*record]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.expire}
 	return s
 }
@@ -101,6 +104,9 @@ const (
 	sweepPage   = 500
 	sweepAtOnce = 64 // they share the ledger's batches
 )
+
+// longestProbe is when a database that does not answer is not waited for any longer.
+const longestProbe = 10 * time.Second
 
 // recentCards bounds the cards that are remembered for spending.
 const recentCards = 65_536

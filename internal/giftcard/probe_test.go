@@ -1,12 +1,14 @@
 package giftcard_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // A probe finds any merchant's card by its number and says whether a key is that card's;
@@ -50,5 +52,39 @@ func TestProbe(t *testing.T) {
 				t.Errorf("%s: %+v", text, found)
 			}
 		}
+	})
+}
+
+// Of many probes at once each has its own answer: cards of two merchants, some asked for
+// twice, with their keys, with others' and with none, and numbers that nobody has.
+func TestProbesAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const each = 8
+		var cards []*held
+		for i := range each {
+			cards = append(cards, p.create(shop, int64(1000+i)), p.create(street, int64(2000+i)))
+		}
+		crowd.AtOnce(6*each, func(i int) {
+			c, other := cards[i%len(cards)], cards[(i+1)%len(cards)]
+			number, key, right := c.Card.Number, c.Key, true
+			switch i / len(cards) {
+			case 1:
+				key, right = other.Key, false
+			case 2:
+				number, right = pan.Number{}, false
+			}
+			known := !number.IsZero()
+			if !known {
+				var err error
+				number, err = pan.ParseAlnum(fmt.Sprintf("GC%016d", i))
+				check.OK(t, err)
+			}
+			found, err := p.Probe(t.Context(), number, key)
+			if err != nil || found.Known != known || found.KeyRight != right || found.Card == nil {
+				t.Errorf("%d: %+v, %v", i, found, err)
+			} else if known && (found.Card.ID != c.Card.ID || found.Card.Balance != c.Card.Balance || found.Realm != c.m.Realm) {
+				t.Errorf("%d: found %+v in %s, want %+v", i, found.Card, found.Realm, c.Card)
+			}
+		})
 	})
 }

@@ -2,6 +2,7 @@ package giftcard
 
 import (
 	"context"
+	"crypto/subtle"
 	"database/sql"
 	"strings"
 	"time"
@@ -16,6 +17,9 @@ import (
 const cardColumns = `c.book_id, c.card_id, c.last4, c.title, c.template_id, c.currency, c.amount_minor, c.amount_text,
 	c.created_at, c.expires_at, c.blocked_at, c.ended_at, c.ended_as, c.reason`
 
+const isNearest = `l.hash = COALESCE((SELECT n.hash FROM giftcard_lookup n WHERE n.hash >= v.column1 ORDER BY n.hash LIMIT 1),
+	(SELECT n.hash FROM giftcard_lookup n ORDER BY n.hash LIMIT 1))`
+
 var (
 	insertCard = storage.Insert("giftcard.insert_card", "giftcards", "book_id", "card_id", "realm", "number_sealed", "key_sealed", "last4", "title",
 		"template_id", "currency", "amount_minor", "amount_text", "created_at", "expires_at", "blocked_at", "ended_at", "ended_as", "reason")
@@ -25,13 +29,14 @@ var (
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1 AND l.book_id = $2`)
 	findAnywhere = storage.SQL("giftcard.find_anywhere", `SELECT `+cardColumns+` FROM giftcard_lookup l
 		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = $1`)
-	// nearest is the card behind a hash, or else behind the one after it, or behind the
-	// first: there is one as long as there is any card, and it takes as long whether the
-	// hash is there or not.
-	nearest = storage.SQL("giftcard.nearest", `SELECT l.hash, `+cardColumns+` FROM giftcard_lookup l
-		JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE l.hash = COALESCE(
-			(SELECT n.hash FROM giftcard_lookup n WHERE n.hash >= $1 ORDER BY n.hash LIMIT 1),
-			(SELECT n.hash FROM giftcard_lookup n ORDER BY n.hash LIMIT 1))`)
+	// nearest and nearestKeys are, for each of some hashes, the card behind it, or else behind
+	// the one after it, or behind the first: there is one as long as there is any card, and
+	// it takes as long whether the hash is there or not.
+	nearest = storage.Lookup("giftcard.nearest", `SELECT v.column1, l.hash, `+cardColumns+` FROM ({values}) AS v
+		CROSS JOIN giftcard_lookup l JOIN giftcards c ON c.book_id = l.book_id AND c.card_id = l.card_id WHERE `+isNearest, "BYTEA")
+	nearestKeys = storage.Lookup("giftcard.nearest_keys", `SELECT v.column1, l.hash, l.book_id, l.card_id FROM ({values}) AS v
+		CROSS JOIN giftcard_lookup l WHERE `+isNearest, "BYTEA")
+
 	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
 	loadCards  = storage.Lookup("giftcard.load_cards", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id IN ({values})`, "TEXT")
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
@@ -122,24 +127,47 @@ func (c *record) spendable(now time.Time) error {
 	return nil
 }
 
-// lookup is the card behind a hash.
-type lookup struct {
-	hash []byte
-	card *record
+// near is the card that was found for a hash.
+type near struct {
+	asked []byte
+	known bool // it is the hash's
+	card  *record
 }
 
-func scanLookup(r storage.Row) (l lookup, err error) {
-	l.card, err = scanCard(prefixed{r, &l.hash})
-	return l, err
+func scanNear(r storage.Row) (n near, err error) {
+	var hash []byte
+	n.card, err = scanCard(prefixed{r, []any{&n.asked, &hash}})
+	n.known = subtle.ConstantTimeCompare(hash, n.asked) == 1
+	return n, err
 }
 
-// prefixed scans one more column, before the others.
+// nearKey is whose the key is that was found for a hash.
+type nearKey struct {
+	asked []byte
+	known bool
+	card  cardKey
+}
+
+// cardKey names a card among those of all books.
+type cardKey struct {
+	book ledger.BookID
+	id   ID
+}
+
+func scanNearKey(r storage.Row) (n nearKey, err error) {
+	var hash []byte
+	err = r.Scan(&n.asked, &hash, (*string)(&n.card.book), (*string)(&n.card.id))
+	n.known = subtle.ConstantTimeCompare(hash, n.asked) == 1
+	return n, err
+}
+
+// prefixed scans other columns before those of a card.
 type prefixed struct {
 	storage.Row
-	first any
+	first []any
 }
 
-func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append([]any{p.first}, dest...)...) }
+func (p prefixed) Scan(dest ...any) error { return p.Row.Scan(append(p.first, dest...)...) }
 
 type sealed struct{ number, key []byte }
 

@@ -232,7 +232,7 @@ func TestHoney(t *testing.T) {
 		h, err := p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Note: "in the old export", Actor: "operator/1"})
 		check.OK(t, err)
 		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(unknownNumber(4712)),
-			Note: "was " + unknownNumber(4712)[2:8] + "-" + unknownNumber(4712)[8:], Actor: "operator/1"})
+			Note: "was " + unknownNumber(4712)[2:8] + "\u2011" + unknownNumber(4712)[8:], Actor: "operator/1"})
 		check.Code(t, "a note with the number", err, fault.InvalidRequest)
 		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Actor: "operator/1"})
 		check.Code(t, "twice", err, fault.AlreadyExists)

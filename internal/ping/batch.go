@@ -252,12 +252,8 @@ func (b *batch) settle() {
 
 // effects returns what a check writes: its row, its events and what its caller adds.
 func (s *Service) effects(a *attempt, r *Result) (effects []storage.Effect, err error) {
-	row, err := pingRow(a, r)
-	if err != nil {
-		return nil, err
-	}
 	told := r.told()
-	effects = append(append(effects, row), s.events(a, &told)...)
+	effects = append([]storage.Effect{pingRow(a, r)}, s.events(a, &told)...)
 	if a.check.Also == nil {
 		return effects, nil
 	}

@@ -116,7 +116,7 @@ func TestRulesOfNetworks(t *testing.T) {
 	euro.Currency = money.EUR
 	_, err := p.Ping(t.Context(), euro)
 	check.Code(t, "currency", err, fault.InvalidRequest)
-	grouped := asking(developer, "visa_gift", " 6006 4913-0000 0011 ", "")
+	grouped := asking(developer, "visa_gift", "\ufeff 6006\u00a04913-0000\u20110011\t", "")
 	_, err = p.Ping(t.Context(), grouped)
 	check.Code(t, "grouped", err, "")
 	check.Equal(t, "kept", p.pings(developer.Book), 1)

@@ -361,7 +361,7 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	if err != nil {
 		return Honey{}, err
 	}
-	if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(n.Note), strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+	if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(pan.Plain(n.Note)), strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
 		return Honey{}, invalidAt("note", "the note holds the number, which is not kept")
 	}
 	now, card := s.now(), s.cardHash(n.Realm, n.Network, number.Reveal())

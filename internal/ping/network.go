@@ -158,7 +158,7 @@ func (r *Rules) number(text pan.Secret) (pan.Number, error) {
 	if r.Letters {
 		parse = pan.ParseAlnum
 	}
-	number, err := parse(text.Reveal())
+	number, err := parse(pan.Plain(text.Reveal()))
 	if err != nil || !r.fits(number.Reveal()) {
 		return pan.Number{}, fault.New(fault.CardInvalid, "the number cannot be one of this network's").At("number")
 	}

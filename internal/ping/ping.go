@@ -79,7 +79,7 @@ func (c *Caller) from() string {
 type Check struct {
 	Caller  Caller
 	Network string
-	// Number is as the caller wrote it, dashes and spaces included.
+	// Number is as the caller wrote it, dashes and spaces of any kind included.
 	Number   pan.Secret
 	PIN      pan.Secret     // empty: none
 	Currency money.Currency // none: USD

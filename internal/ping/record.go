@@ -2,7 +2,6 @@ package ping
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -46,18 +45,11 @@ type Record struct {
 }
 
 // pingRow returns the row of a check. A card of somebody else's is named for its owner.
-func pingRow(a *attempt, r *Result) (storage.Effect, error) {
-	signals := []byte("[]")
-	if len(r.Score.Signals) > 0 {
-		var err error
-		if signals, err = json.Marshal(r.Score.Signals); err != nil {
-			return storage.Effect{}, fmt.Errorf("record balance check: %w", err)
-		}
-	}
+func pingRow(a *attempt, r *Result) storage.Effect {
 	c := &a.check.Caller
 	return insertPing.Row(string(c.Book), string(r.ID), string(c.Realm), r.Network, a.card[:], c.Credential, c.from(), string(r.Status),
-		r.Balance.Minor, r.Balance.Currency.String(), r.Expiry, r.Score.Hundredths, string(signals), r.Score.Model, r.Score.Decision, r.Latency.Microseconds(),
-		string(Unlabelled), string(a.balance.Owner), a.balance.Card, storage.Micros(r.AsOf), storage.Micros(r.At)), nil
+		r.Balance.Minor, r.Balance.Currency.String(), r.Expiry, r.Score.Hundredths, signalsText(r.Score.Signals), r.Score.Model, r.Score.Decision, r.Latency.Microseconds(),
+		string(Unlabelled), string(a.balance.Owner), a.balance.Card, storage.Micros(r.AsOf), storage.Micros(r.At))
 }
 
 func unknownPing() error { return fault.New(fault.NotFound, "no such balance check") }
@@ -327,7 +319,7 @@ func scanRecord(row storage.Row) (r Record, err error) {
 	r.Score.Hundredths, r.Latency = int(hundredths), time.Duration(latency)*time.Microsecond
 	r.AsOf, r.At, r.card = storage.Time(known), storage.Time(at), fraud.Hash(card)
 	r.Card = cardID(r.card)
-	if err := json.Unmarshal([]byte(signals), &r.Score.Signals); err != nil {
+	if r.Score.Signals, err = readSignals(signals); err != nil {
 		return r, fmt.Errorf("read balance check %s: the signals are damaged: %w", r.ID, err)
 	}
 	r.Balance.Currency, err = money.Parse(currency)
@@ -391,9 +383,10 @@ func (r *Result) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendScore appends the score as a number with two decimals, and the names of its signals.
+// appendScore appends the score as a number with two decimals, from 0.00 to 1.00, and the
+// names of its signals.
 func appendScore(dst []byte, score fraud.Score) []byte {
-	h := score.Hundredths
+	h := min(max(score.Hundredths, 0), 100)
 	dst = append(dst, `,"fraud_score":`...)
 	dst = append(dst, byte('0'+h/100), '.', byte('0'+h/10%10), byte('0'+h%10))
 	dst = append(dst, `,"fraud_signals":[`...)

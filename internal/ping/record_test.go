@@ -238,7 +238,9 @@ func TestClose(t *testing.T) {
 func TestRecords(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		ctx := t.Context()
-		engine := &scorer{score: fraud.Score{Hundredths: 31, Model: "gbt-1", Signals: []fraud.Signal{{Name: "dormant_card", Value: 400, Threshold: 180, Window: 24 * time.Hour, Points: 31}}}}
+		engine := &scorer{score: fraud.Score{Hundredths: 31, Model: "gbt-1", Signals: []fraud.Signal{
+			{Name: "dormant_card", Of: "card", Value: 400, Threshold: 180, Window: 24 * time.Hour, Points: 21, Telling: true},
+			{Name: "pan_range_pattern", Of: "range of numbers", Value: -3, Points: 10}}}}
 		p := setup(t, db, func(d *ping.Deps) { d.Fraud = engine })
 		card := p.issue(desk, 5000)
 		var made []ping.Result

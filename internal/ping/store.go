@@ -1,6 +1,8 @@
 package ping
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,6 +119,43 @@ func scanCaller(r storage.Row) (*caller, error) {
 		(*string)(&c.state), &c.reason, &changed)
 	c.hour, c.changed = storage.Time(hour), storage.Time(changed)
 	return &c, err
+}
+
+// signalsText is signals as they are kept: a line for each, its fields between tabs.
+func signalsText(all []fraud.Signal) string {
+	text := make([]byte, 0, 56*len(all))
+	for i := range all {
+		signal := &all[i]
+		if i > 0 {
+			text = append(text, '\n')
+		}
+		text = append(append(append(text, signal.Name...), '\t'), signal.Of...)
+		for _, n := range [signalNumbers]int64{signal.Value, signal.Threshold, int64(signal.Window / time.Second), int64(signal.Points), bit(signal.Telling)} {
+			text = strconv.AppendInt(append(text, '\t'), n, 10)
+		}
+	}
+	return string(text)
+}
+
+// signalNumbers is how many numbers a signal has beside its two names.
+const signalNumbers = 5
+
+func readSignals(text string) (all []fraud.Signal, err error) {
+	for line := range strings.Lines(text) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(fields) != 2+signalNumbers {
+			return nil, fmt.Errorf("%d fields of a signal", len(fields))
+		}
+		var n [signalNumbers]int64
+		for i := range n {
+			if n[i], err = strconv.ParseInt(fields[2+i], 10, 64); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, fraud.Signal{Name: fields[0], Of: fields[1], Value: n[0], Threshold: n[1], Window: time.Duration(n[2]) * time.Second,
+			Points: int(n[3]), Telling: n[4] == 1})
+	}
+	return all, nil
 }
 
 func scanLock(r storage.Row) (*lock, error) {

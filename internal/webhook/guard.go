@@ -96,7 +96,7 @@ func (g *Guard) Check(ctx context.Context, text string) (*url.URL, error) {
 	for _, a := range addresses {
 		// A resolver gives IPv4 addresses in their mapped form, too.
 		if err := g.CheckAddress(a.Unmap()); err != nil {
-			return nil, badURL("has a host with a %s address", g.refused(a.Unmap()))
+			return nil, badURL("has a host whose address is not public: %s", g.refused(a.Unmap()))
 		}
 	}
 	return u, nil
@@ -211,7 +211,7 @@ func (g *Guard) checkLiteral(host string) error {
 		return badURL("has a malformed host address")
 	}
 	if what := g.refused(a); what != "" {
-		return badURL("has a %s address", what)
+		return badURL("has an address that is not public: %s", what)
 	}
 	return nil
 }

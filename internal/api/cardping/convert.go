@@ -1,6 +1,8 @@
 package cardping
 
 import (
+	"net/http"
+
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -40,26 +42,14 @@ func (in *checkRequest) check(c *call) (ping.Check, error) {
 	return check, nil
 }
 
-func resultOf(r *ping.Result) result {
-	out := result{
-		ID: string(r.ID), Status: string(r.Status), Balance: wire.Major(r.Balance), Currency: r.Balance.Currency.String(),
-		FraudScore: score(r.Score.Hundredths), FraudSignals: make([]string, 0, len(r.Score.Signals)), AIVerified: r.Score.Model != "",
-		Network: r.Network, LatencyMS: r.Latency.Milliseconds(),
-	}
-	if r.Expiry != "" {
-		out.Expiry = &r.Expiry
-	}
-	for _, signal := range r.Score.Signals {
-		out.FraudSignals = append(out.FraudSignals, signal.Name)
-	}
-	return out
+// answerOf is a result as it is sent, and kept for repetitions: the text that webhooks have
+// of it too. TestResult holds it to the members of type result.
+func answerOf(r *ping.Result) answered {
+	return answered{answer: wire.Answer{Status: http.StatusOK, Body: r.AppendJSON(make([]byte, 0, resultSize))}, age: r.At.Sub(r.AsOf)}
 }
 
-// score writes hundredths as a number with two decimals, such as 0.02.
-func score(hundredths int) wire.Number {
-	n := min(max(hundredths, 0), 100)
-	return wire.Number([]byte{'0' + byte(n/100), '.', '0' + byte(n/10%10), '0' + byte(n%10)})
-}
+// resultSize has room for most results.
+const resultSize = 384
 
 func networkOf(n *ping.NetworkInfo) network {
 	out := network{ID: n.ID, Name: n.Name, Type: string(n.Type), PINRequired: n.Rules.PINRequired,

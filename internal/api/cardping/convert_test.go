@@ -1,7 +1,9 @@
 package cardping
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -42,14 +44,45 @@ func TestResult(t *testing.T) {
 		{unknown, `{"id":"ping_1","status":"invalid","balance":0.00,"currency":"USD","expiry":null,"fraud_score":1.00,"fraud_signals":[],"ai_verified":false,"network":"scrip","latency_ms":0}`},
 		{whole, `{"id":"ping_1","status":"invalid","balance":4750,"currency":"JPY","expiry":null,"fraud_score":1.00,"fraud_signals":[],"ai_verified":false,"network":"scrip","latency_ms":0}`},
 	} {
-		got, err := wire.Marshal(resultOf(&c.result))
-		if diff := cmp.Diff(c.want, string(got)); diff != "" || err != nil {
-			t.Errorf("%v %s", err, diff)
+		got := answerOf(&c.result).answer
+		if diff := cmp.Diff(c.want, string(got.Body)); diff != "" || got.Status != http.StatusOK {
+			t.Errorf("%d %s", got.Status, diff)
 		}
-		if !json.Valid(got) {
-			t.Errorf("%s is no JSON", got)
+		if diff := cmp.Diff(membersOf(t, result{}), members(t, got.Body)); diff != "" {
+			t.Errorf("members unlike those of the contract's type: %s", diff)
 		}
 	}
+}
+
+// members are the names in a JSON object, in order.
+func members(t *testing.T, object []byte) (names []string) {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(object))
+	var value any
+	for at := 0; ; at++ {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return names
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", object, err)
+		}
+		if name, ok := token.(string); ok {
+			if names = append(names, name); dec.Decode(&value) != nil {
+				t.Fatalf("%s: no value for %s", object, name)
+			}
+		}
+	}
+}
+
+// membersOf are the names that an empty value of a type has in JSON.
+func membersOf(t *testing.T, empty any) []string {
+	t.Helper()
+	text, err := wire.Marshal(empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return members(t, text)
 }
 
 // A check says who asks, from where and with what program.
@@ -68,15 +101,6 @@ func TestCaller(t *testing.T) {
 	want := ping.Caller{Book: "bk_1", Realm: realm.Live, Credential: "key_1", Address: from, Agent: "till/3", Device: device}
 	if got.Caller != want {
 		t.Errorf("%+v, want %+v", got.Caller, want)
-	}
-}
-
-// A score has two decimals and never leaves its scale.
-func TestScore(t *testing.T) {
-	for hundredths, want := range map[int]wire.Number{-1: "0.00", 0: "0.00", 2: "0.02", 10: "0.10", 99: "0.99", 100: "1.00", 101: "1.00"} {
-		if got := score(hundredths); got != want {
-			t.Errorf("%d: %s, want %s", hundredths, got, want)
-		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (a *api) once(ctx context.Context, c *call, in *checkRequest) (answered, er
 		if err != nil {
 			return answered{}, err
 		}
-		return a.encode(c, &found)
+		return answerOf(&found), nil
 	}
 	kept := a.entry(c, in)
 	leave, err := c.Alone(ctx, kept.Book+"\x00"+kept.Key)
@@ -60,10 +60,8 @@ func (a *api) once(ctx context.Context, c *call, in *checkRequest) (answered, er
 		return a.repeated(first), err
 	}
 	var out answered
-	check.Also = func(r *ping.Result) (_ []storage.Effect, err error) {
-		if out, err = a.encode(c, r); err != nil {
-			return nil, err
-		}
+	check.Also = func(r *ping.Result) ([]storage.Effect, error) {
+		out = answerOf(r)
 		return []storage.Effect{a.keep(kept, out).Effect()}, nil
 	}
 	if _, err = a.Pings.Ping(ctx, check); err == nil {
@@ -73,11 +71,6 @@ func (a *api) once(ctx context.Context, c *call, in *checkRequest) (answered, er
 		return a.repeated(first), nil
 	}
 	return answered{}, err
-}
-
-func (a *api) encode(c *call, r *ping.Result) (answered, error) {
-	answer, err := c.Encode(resultOf(r))
-	return answered{answer: answer, age: r.At.Sub(r.AsOf)}, err
 }
 
 // entry identifies a repeatable check. Neither the caller's key nor the check is

@@ -97,7 +97,7 @@ func (q *inquiry) appendJSON(dst []byte) []byte {
 
 // last4 is the end of a number that is one.
 func (q *inquiry) last4() string {
-	number, err := pan.ParseAlnum(q.number.Reveal())
+	number, err := pan.ParseAlnum(pan.Plain(q.number.Reveal()))
 	if err != nil {
 		return ""
 	}

@@ -46,14 +46,18 @@ func (p *program) suspension() *cobra.Command {
 }
 
 func (p *program) listSuspensions(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	l := shell.Listing{Columns: []string{"CALLER", "REALM", "BOOK", "REASON", "CARDS", "FOUND", "SINCE"}}
+	l := shell.Listing{Columns: []string{"CALLER", "REALM", "CUSTOMER", "REASON", "CARDS", "FOUND", "SINCE"}}
 	for after := (ping.Suspension{}); ; {
 		found, err := app.Pings.Suspensions(ctx, after, ping.MaxLimit)
 		if err != nil {
 			return err
 		}
 		for _, s := range found {
-			l.Add(s.Caller, string(s.Realm), string(s.Book), s.Reason, strconv.FormatInt(s.Cards, 10), strconv.FormatInt(s.Found, 10), shell.Moment(s.At))
+			owner, err := app.Accounts.FindOwner(ctx, s.Book)
+			if err != nil {
+				return err
+			}
+			l.Add(s.Caller, string(s.Realm), string(owner.Customer), s.Reason, strconv.FormatInt(s.Cards, 10), strconv.FormatInt(s.Found, 10), shell.Moment(s.At))
 		}
 		if len(found) < ping.MaxLimit {
 			return p.Print(cmd, l)

@@ -16,6 +16,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Limits of the numbers that are read, in characters. MaxText bounds the text
@@ -66,6 +68,26 @@ type Number struct {
 	// in unexported fields and under a verb that it reports as wrong.
 	text *string
 }
+
+// Plain writes a number that somebody pasted as Parse takes it: every kind of space and of
+// dash as ' ' and '-', without the marks that nobody sees.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r > ' ' && r < utf8.RuneSelf:
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.Is(unicode.Pd, r), r == minus:
+			return '-'
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		}
+		return r
+	}, text)
+}
+
+const minus = '\u2212' // of mathematics, which some take for a dash
 
 // Parse reads a number of 8 to 19 digits, which may be grouped by spaces and
 // dashes. It does not look at the check digit. It returns ErrLength or

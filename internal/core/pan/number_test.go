@@ -161,6 +161,23 @@ func TestSecret(t *testing.T) {
 	}
 }
 
+// Spaces and dashes of every kind become plain ones, marks that nobody sees go, and
+// everything else stays to be judged.
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "6006-4913 0000": "6006-4913 0000", "gc12": "gc12", "6006\t4913\n": "6006 4913 ",
+		"6006\u20114913\u20130000\u22120011": "6006-4913-0000-0011", // non-breaking hyphen, en dash, minus
+		"6006\u00a04913\u202f0000\u30000011": "6006 4913 0000 0011", // no-break spaces, ideographic
+		"\ufeff6006\u200b4913\u200e":         "60064913",            // marks that nobody sees
+		"\uff16006":                          "\uff16006",           // a digit of another width stays one
+		"\u0000\xff":                         "\u0000\ufffd",
+	} {
+		if got := Plain(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // FuzzParse: what is read is the text without spaces and dashes, within the
 // limits; the rest is refused.
 func FuzzParse(f *testing.F) {

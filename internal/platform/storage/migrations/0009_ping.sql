@@ -1,5 +1,6 @@
 -- Balance checks. No number and no PIN is kept: a card is a keyed hash of its network
--- and number. owner_book and owner_card name a card of this installation that somebody
+-- and number. signals has a line for each: name, of whom, value, threshold, seconds of the
+-- window, points, and 1 if it is telling, with tabs between. owner_book and owner_card name a card of this installation that somebody
 -- else checked; both are empty otherwise.
 
 CREATE TABLE pings (
