@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ping"
@@ -27,16 +28,19 @@ type class struct {
 // poolSize is how many numbers each class goes through.
 const poolSize = 250
 
-// pool makes cards in one transaction.
-func (p *process) pool(c ping.Caller) []issued {
+// pool makes cards for one class.
+func (p *process) pool(c ping.Caller) []issued { return p.lot(c, poolSize) }
+
+// lot makes cards in one transaction.
+func (p *process) lot(c ping.Caller, size int) []issued {
 	p.t.Helper()
-	issues := make([]giftcard.Issue, poolSize)
+	issues := make([]giftcard.Issue, size)
 	for i := range issues {
 		issues[i] = giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(100)}
 	}
 	made, err := p.cards.CreateAll(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential}, issues, nil)
 	check.OK(p.t, err)
-	cards := make([]issued, poolSize)
+	cards := make([]issued, size)
 	for i, m := range made {
 		cards[i] = issued{m.Card.Number.Reveal(), m.Key.Reveal()}
 	}
@@ -87,6 +91,19 @@ func (p *process) trials(rounds int, classes []*class) {
 	}
 }
 
+// drawn returns numbers that no card has, one for each round of a pool.
+func drawn(draw func() (pan.Number, error)) func(int) string {
+	numbers := make([]string, poolSize)
+	for i := range numbers {
+		number, err := draw()
+		if err != nil {
+			panic(err) // the form is a constant
+		}
+		numbers[i] = number.Reveal()
+	}
+	return func(i int) string { return numbers[i] }
+}
+
 func quantile(sorted []int64, percent int) int64 { return sorted[len(sorted)*percent/100] }
 
 // apart returns by how much a class differs from another, in thousandths of the other's
@@ -124,7 +141,11 @@ func TestTimeTellsNothing(t *testing.T) {
 		rounds = 1500
 	}
 	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
-	others, locked, shut, quiet := p.pool(shop), p.pool(shop), p.pool(shop), p.pool(shop)
+	random := rand.NewChaCha8([32]byte{5})
+	// Cards of one class are not beside each other: somebody who looks for cards finds any.
+	lot := p.lot(shop, 4*poolSize)
+	rand.New(random).Shuffle(len(lot), func(i, j int) { lot[i], lot[j] = lot[j], lot[i] })
+	others, locked, shut, quiet := lot[:poolSize], lot[poolSize:2*poolSize], lot[2*poolSize:3*poolSize], lot[3*poolSize:]
 	for i, c := range slices.Concat(locked, shut) {
 		check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			for guess := range 5 {
@@ -146,15 +167,17 @@ func TestTimeTellsNothing(t *testing.T) {
 		_, err := p.cards.Books.FindBook(ctx, desk.Book)
 		return err
 	}
-	unknown := &class{name: "unknown number", check: of(func(i int) string { return unknownNumber(i) }, wrong(1000))}
-	noted := &class{name: "one more look-up", check: of(func(i int) string { return unknownNumber(1000 + i) }, wrong(4000)), extra: more}
-	bare := &class{name: "unknown number, no PIN", check: of(func(i int) string { return unknownNumber(2000 + i) }, none)}
+	// Numbers that no card has are as likely as those that one has: of the same form, and anywhere.
+	strange := func() func(int) string { return drawn(func() (pan.Number, error) { return pan.GenerateAlnum(random, "GC", 16) }) }
+	unknown := &class{name: "unknown number", check: of(strange(), wrong(1000))}
+	noted := &class{name: "one more look-up", check: of(strange(), wrong(4000)), extra: more}
+	bare := &class{name: "unknown number, no PIN", check: of(strange(), none)}
 	owned := &class{name: "somebody else's card, no PIN", check: of(number(quiet), none)}
 	wrongPIN := &class{name: "wrong PIN", check: of(number(others), wrong(2000))}
 	lockedRight := &class{name: "locked, right PIN", check: of(number(locked), func(i int) string { return locked[i].key })}
 	lockedWrong := &class{name: "locked, wrong PIN", check: of(number(shut), wrong(3000))}
 	numbers := p.virtualPool(shop)
-	nobody := &class{name: "unknown number of a virtual card", check: of(func(i int) string { return fmt.Sprintf("4916530%09d", i) }, none)}
+	nobody := &class{name: "unknown number of a virtual card", check: of(drawn(func() (pan.Number, error) { return pan.Generate(random, "4916530", 16) }), none)}
 	theirs := &class{name: "somebody else's virtual card", check: of(func(i int) string { return numbers[i] }, none)}
 	all := []*class{nobody, theirs, unknown, noted, bare, owned, wrongPIN, lockedRight, lockedWrong}
 	open := [][2]*class{{owned, bare}, {theirs, nobody}, {wrongPIN, unknown}, {lockedRight, unknown}, {lockedWrong, unknown}}
