@@ -53,11 +53,15 @@ func (s *Service) byToken(ctx context.Context, q storage.Queryer, r realm.Realm,
 	if len(token.Reveal()) != TokenLength {
 		return Order{}, unknown()
 	}
-	o, found, err := storage.One(ctx, q, scanOrder, findByToken, s.hash(token))
+	book, err := s.Book(ctx, r)
+	if err != nil {
+		return Order{}, err
+	}
+	o, found, err := storage.One(ctx, q, scanOrder, findByToken, string(book), s.hash(token))
 	switch {
 	case err != nil:
 		return Order{}, err
-	case !found || o.Realm != r || o.Status.IsGone() || o.Status.IsOpen() && !s.Clocks.Now(r).Before(o.ExpiresAt):
+	case !found || o.Status.IsGone() || o.Status.IsOpen() && !s.Clocks.Now(r).Before(o.ExpiresAt):
 		return Order{}, unknown()
 	}
 	return o, nil

@@ -11,21 +11,19 @@ const columns = `o.book_id, o.order_id, o.realm, o.status, o.revision, o.currenc
 	o.method, o.customer_id, o.needs_document, o.round, o.payout_id, o.proof, o.reason, o.created_at, o.changed_at, o.authorized_at, o.submitted_at, o.decided_at,
 	o.expires_at`
 
-// Desks and tokens.
+// Desks.
 var (
-	insertDesk  = storage.Insert("cashout.insert_desk", "cashout_desks", "realm", "book_id")
-	findDesk    = storage.SQL("cashout.find_desk", `SELECT book_id FROM cashout_desks WHERE realm = $1`)
-	insertToken = storage.Insert("cashout.insert_token", "cashout_tokens", "token_hash", "book_id", "order_id")
+	insertDesk = storage.Insert("cashout.insert_desk", "cashout_desks", "realm", "book_id")
+	findDesk   = storage.SQL("cashout.find_desk", `SELECT book_id FROM cashout_desks WHERE realm = $1`)
 )
 
 // Orders.
 var (
-	insertOrder = storage.Insert("cashout.insert_order", "cashout_orders", "book_id", "order_id", "realm", "status", "revision", "currency", "amount_minor",
+	insertOrder = storage.Insert("cashout.insert_order", "cashout_orders", "book_id", "order_id", "token_hash", "realm", "status", "revision", "currency", "amount_minor",
 		"price_minor", "market_minor", "satoshis", "phone", "destination", "method", "customer_id", "needs_document", "round", "payout_id", "proof", "reason",
 		"created_at", "changed_at", "authorized_at", "submitted_at", "decided_at", "expires_at")
-	findByToken = storage.SQL("cashout.find_by_token", `SELECT `+columns+` FROM cashout_tokens t
-		JOIN cashout_orders o ON o.book_id = t.book_id AND o.order_id = t.order_id WHERE t.token_hash = $1`)
-	findOrder = storage.SQL("cashout.find_order", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id = $2`)
+	findByToken = storage.SQL("cashout.find_by_token", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.token_hash = $2`)
+	findOrder   = storage.SQL("cashout.find_order", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id = $2`)
 	// reviseOrder changes nothing where the order is not as it was read.
 	reviseOrder = storage.SQL("cashout.revise_order", `UPDATE cashout_orders SET status = $4, revision = revision + 1, price_minor = $5, market_minor = $6, satoshis = $7,
 		phone = $8, destination = $9, method = $10, customer_id = $11, needs_document = $12, round = $13, payout_id = $14, proof = $15, reason = $16,
@@ -35,8 +33,9 @@ var (
 		WHERE book_id = $1 AND order_id = $2 AND payout_id = $3 AND status = 'approved'`)
 	sumVolume = storage.SQL("cashout.sum_volume", `SELECT COALESCE(SUM(amount_minor), 0) FROM cashout_orders WHERE book_id = $1 AND customer_id = $2
 		AND authorized_at > $3 AND status IN ('authorized', 'processing', 'approved', 'completed', 'blocked')`)
+	// listDue is in no order, so that of many only so many are read.
 	listDue = storage.SQL("cashout.list_due", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.expires_at <= $2
-		AND o.status IN ('created', 'confirmed', 'authorized') ORDER BY o.expires_at LIMIT $3`)
+		AND o.status IN ('created', 'confirmed', 'authorized') LIMIT $3`)
 	listOrders = storage.SQL("cashout.list_orders", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2
 		ORDER BY o.order_id DESC LIMIT $3`)
 	listInStatus = storage.SQL("cashout.list_in_status", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2 AND o.status = $4
@@ -58,9 +57,9 @@ func flag(set bool) int64 {
 	return 0
 }
 
-// insert is the effect of a new order's row.
-func (o *Order) insert() storage.Effect {
-	return insertOrder.Row(string(o.Book), string(o.ID), string(o.Realm), string(o.Status), o.Revision, o.Amount.Currency.String(), o.Amount.Minor, o.Price.Cents.Minor,
+// insert is the effect of a new order's row, with the hash of its token.
+func (o *Order) insert(token []byte) storage.Effect {
+	return insertOrder.Row(string(o.Book), string(o.ID), token, string(o.Realm), string(o.Status), o.Revision, o.Amount.Currency.String(), o.Amount.Minor, o.Price.Cents.Minor,
 		o.Price.Market.Minor, o.Bitcoin.Minor, storage.NullBytes(o.phone), o.To.Text, string(o.To.Method), string(o.Customer), flag(o.NeedsDocument), o.Round, o.Payout,
 		o.Proof, o.Reason, storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt), storage.NullMicros(o.AuthorizedAt), storage.NullMicros(o.SubmittedAt),
 		storage.NullMicros(o.DecidedAt), storage.Micros(o.ExpiresAt))
