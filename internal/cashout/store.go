@@ -31,8 +31,9 @@ var (
 	// endOrder is told of a payout: no other one than the order waits for changes it.
 	endOrder = storage.SQL("cashout.end_order", `UPDATE cashout_orders SET status = $4, proof = $5, reason = $6, changed_at = $7, revision = revision + 1
 		WHERE book_id = $1 AND order_id = $2 AND payout_id = $3 AND status = 'approved'`)
+	// sumVolume says that there is a customer, as only orders that have one are in the index by customers.
 	sumVolume = storage.SQL("cashout.sum_volume", `SELECT COALESCE(SUM(amount_minor), 0) FROM cashout_orders WHERE book_id = $1 AND customer_id = $2
-		AND authorized_at > $3 AND status IN ('authorized', 'processing', 'approved', 'completed', 'blocked')`)
+		AND customer_id <> '' AND authorized_at > $3 AND status IN ('authorized', 'processing', 'approved', 'completed', 'blocked')`)
 	// listDue is in no order, so that of many only so many are read.
 	listDue = storage.SQL("cashout.list_due", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.expires_at <= $2
 		AND o.status IN ('created', 'confirmed', 'authorized') LIMIT $3`)
