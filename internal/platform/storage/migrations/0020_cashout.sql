@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX cashout_customers_by_phone ON cashout_customers (book_id, ph
 
 -- Orders. Callers know a token, which is kept as a keyed hash. The price is for one bitcoin:
 -- with the fee as it was promised, and as the market had it. Satoshis are what is owed once
--- the price is locked. Every change raises the revision. (Of more than two values IN would
+-- the price is locked, which it is for pictures that are submitted in time. Every change raises the revision. (Of more than two values IN would
 -- have SQLite make a table of them for each row that is written.)
 CREATE TABLE cashout_orders (
 	book_id TEXT NOT NULL,
@@ -38,6 +38,8 @@ CREATE TABLE cashout_orders (
 	amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
 	price_minor BIGINT NOT NULL CHECK (price_minor >= 0),
 	market_minor BIGINT NOT NULL CHECK (market_minor >= 0),
+	priced_at BIGINT,
+	locked_until BIGINT,
 	satoshis BIGINT NOT NULL CHECK (satoshis >= 0),
 	phone BYTEA,
 	destination TEXT NOT NULL,
