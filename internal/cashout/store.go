@@ -37,6 +37,11 @@ var (
 	// listDue is in no order, so that of many only so many are read.
 	listDue = storage.SQL("cashout.list_due", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.expires_at <= $2
 		AND o.status IN ('created', 'confirmed', 'authorized') LIMIT $3`)
+	// forgetOrders and forgetCodes remove orders that nobody confirmed, with the codes that were sent for them.
+	forgetOrders = storage.Lookup("cashout.forget_orders", `WITH wanted (order_id) AS ({values})
+		DELETE FROM cashout_orders WHERE book_id = $1 AND status = 'created' AND order_id IN (SELECT order_id FROM wanted)`, "TEXT")
+	forgetCodes = storage.Lookup("cashout.forget_codes", `WITH wanted (order_id) AS ({values})
+		DELETE FROM cashout_codes WHERE book_id = $1 AND order_id IN (SELECT order_id FROM wanted)`, "TEXT")
 	listOrders = storage.SQL("cashout.list_orders", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2
 		ORDER BY o.order_id DESC LIMIT $3`)
 	listInStatus = storage.SQL("cashout.list_in_status", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2 AND o.status = $4
