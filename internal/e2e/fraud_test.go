@@ -61,7 +61,79 @@ func (h *hunter) decisions() []decision {
 	}
 }
 
-// What the fraud engine knew of a search for cards it knows after its process was killed.
+// newCard makes a card and puts money on it, once each.
+func (h *hunter) newCard() string {
+	h.t.Helper()
+	post := func(path, body string, into any) {
+		h.t.Helper()
+		status, text, err := h.send(context.Background(), http.MethodPost, path, body, "")
+		if err == nil {
+			err = json.Unmarshal([]byte(text), into)
+		}
+		if err != nil || status != http.StatusOK {
+			h.t.Fatalf("%s: %d %s %v", path, status, text, err)
+		}
+	}
+	var made struct {
+		Status string
+		Data   struct{ CardNumber string }
+	}
+	for range 2 { // the second is told what the first was
+		post("/v1/pay/giftcard/create", `{"title":"Thank you","templateId":"template_001","currency":"USD","amount":"20.00","merchantTradeNo":"heard"}`, &made)
+	}
+	var reloaded struct{ Status string }
+	post("/v1/pay/giftcard/reload", fmt.Sprintf(`{"cardNumber":%q,"currency":"USD","amount":"5.00","merchantTradeNo":"heard again"}`, made.Data.CardNumber), &reloaded)
+	if made.Data.CardNumber == "" || reloaded.Status != "SUCCESS" {
+		h.t.Fatalf("made %+v, reloaded %+v", made, reloaded)
+	}
+	return made.Data.CardNumber
+}
+
+// score asks for a card until it scores so much: the engine hears of cards a moment later.
+func (h *hunter) score(card string, want float64) {
+	h.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	for n := 0; ; n++ {
+		status, text, err := h.send(ctx, http.MethodPost, "/v1/cards/ping", fmt.Sprintf(`{"card_number":%q,"network":"scrip"}`, card), fmt.Sprint("own-", n))
+		var got struct {
+			FraudScore float64 `json:"fraud_score"`
+		}
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &got)
+		}
+		if err != nil || status != http.StatusOK {
+			h.t.Fatalf("a check of %s: %d %s %v", card, status, text, err)
+		}
+		if got.FraudScore >= want {
+			return
+		}
+		if clock.Wait(ctx, time.Second/5) != nil {
+			h.t.Fatalf("the card scores %s, want %v", text, want)
+		}
+	}
+}
+
+// watch has a rule give a score.
+func (at *installation) watch(t *testing.T, condition string, hundredths int) {
+	t.Helper()
+	rule := func(args ...string) string {
+		t.Helper()
+		var all []map[string]string
+		out := at.run(t, append(append([]string{"fraud", "rule"}, args...), "-o", "json")...)
+		if args[0] == "test" {
+			return args[1]
+		}
+		if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+			t.Fatalf("%v in %s", err, out)
+		}
+		return all[0]["rule"]
+	}
+	id := rule("write", condition, "--name", "watch", "--at-least", fmt.Sprint(hundredths))
+	rule("enable", rule("test", id))
+}
+
+// What the fraud engine knew of a search for cards it knows after its process was killed; and it hears of cards that were made and reloaded just before, since that was acknowledged.
 func TestFraudSurvivesKill(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		server := at.start(t, "--demo")
@@ -73,11 +145,14 @@ func TestFraudSurvivesKill(t *testing.T) {
 			h.ask()
 		}
 		before := h.decisions()[0]
-		server.kill()
+		at.watch(t, "card.hours_since_activation < 1 and card.hours_since_reload < 1", 77)
+		card := h.newCard()
+		server.kill() // before the engine heard of the card
 		server = at.start(t, "--demo")
 		h.base = server.base
 		h.ask()
 		after := h.decisions()[0]
+		h.score(card, 0.77)
 		missed := func(d decision) int64 {
 			for _, r := range d.Reasons {
 				if r.Signal == "hit_rate_anomaly" && r.Of == "credential" {

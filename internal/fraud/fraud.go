@@ -28,9 +28,13 @@ const (
 	Ping Kind = "ping"
 	// Authorization is a payment with a card.
 	Authorization Kind = "authorization"
+	// Activation says that a card can be used from now on, Reload that money was put on
+	// it. They are heard of, not scored.
+	Activation Kind = "activation"
+	Reload     Kind = "reload"
 )
 
-// Kinds returns all of them.
+// Kinds returns those that are scored.
 func Kinds() []Kind { return []Kind{Ping, Authorization} }
 
 // Hash is a keyed hash that stands for a number; the zero value stands for none. Its
@@ -82,6 +86,9 @@ type Event struct {
 	Amount   money.Amount
 	// Remote says that the card was not there: online, typed in or stored.
 	Remote bool
+	// Payer is what payments call the card of an activation or a reload; zero where it does
+	// not pay.
+	Payer Hash
 }
 
 // Outcome is what came of an event, told when it is known. Where the network gave no

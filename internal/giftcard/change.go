@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/plain"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -52,6 +53,8 @@ type change struct {
 	card     *record
 	asked    money.Amount
 	op       ledger.Operation
+	// reloaded is what the fraud engine hears of a reload.
+	reloaded notice.Notice
 }
 
 func (s *Service) operation(m Merchant, kind, reference string) ledger.Operation {
@@ -109,12 +112,14 @@ func (s *Service) unlessRepeated(ctx context.Context, op ledger.Operation, refus
 // submit runs the operation with its event and describes what it did.
 func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
 	c.op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-		if after, ok := o.Balance(c.card.Account()); ok && c.op.Kind == kindReload {
-			if err := s.fits(after.Posted); err != nil {
-				return nil, err
-			}
+		effects, err := s.event(c.merchant, &c.card.Card, o, moved(o, c.asked))
+		if err != nil || c.op.Kind != kindReload {
+			return effects, err
 		}
-		return s.event(c.merchant, &c.card.Card, o, moved(o, c.asked))
+		if after, ok := o.Balance(c.card.Account()); ok {
+			err = s.fits(after.Posted)
+		}
+		return append(effects, c.reloaded.Effect(o.At)), err
 	}
 	c.op.Speculative = true
 	o, err := s.Books.Submit(ctx, c.op)

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/plain"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -268,9 +269,10 @@ func (s *Service) prepare(m Merchant, issue Issue) (Issued, ledger.Operation, er
 	op.Intent = fmt.Sprintf("%q %q %s %s", issue.Title, issue.TemplateID, issue.Amount, issue.Amount.Currency)
 	op.Open = []ledger.NewAccount{from, {ID: card.Account(), Currency: issue.Amount.Currency, Side: ledger.Credit}}
 	op.Postings = []ledger.Posting{{Debit: from.ID, Credit: card.Account(), Amount: issue.Amount}}
+	activated := notice.Activated(s.Vault, notice.Card{Book: m.Book, Realm: m.Realm, Number: number})
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		event, err := s.event(m, card, o, issue.Amount)
-		return append(event, rows...), err
+		return append(append(event, activated.Effect(o.At)), rows...), err
 	}
 	return issued, op, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/ledger"
 )
 
@@ -78,6 +79,13 @@ func (s *Service) Reload(ctx context.Context, m Merchant, reload Reload) (Moveme
 	if err != nil {
 		return Movement{}, err
 	}
+	number := reload.Secret.Number
+	if number.IsZero() {
+		if number, _, err = s.unseal(ctx, m.Book, c.card.ID); err != nil {
+			return Movement{}, err
+		}
+	}
+	c.reloaded = notice.Reloaded(s.Vault, notice.Card{Book: m.Book, Realm: m.Realm, Number: number})
 	from := contra(funding, c.card.Amount.Currency)
 	c.op.Open = []ledger.NewAccount{from}
 	c.op.Postings = []ledger.Posting{{Debit: from.ID, Credit: c.card.Account(), Amount: reload.Amount}}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -65,6 +66,10 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 		}
 		op.Intent = fmt.Sprintf("%s %s %s", t.Card, t.Amount, t.Amount.Currency)
 		s.pay(op, &c.Card, t.Amount, owed)
+		told, err := s.funded(&c.Card)
+		if err != nil {
+			return err
+		}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 			moved := c.moved(&o, t)
 			settle := c.settle()
@@ -73,7 +78,7 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 			}
 			effects := append(s.event(webhook.Event{Type: eventFunded}, &moved.Card, &o, func(d *webhook.Data) {
 				d.Text("amount", t.Amount.String()).Text("wallet_balance", moved.Wallet.String())
-			}), settle)
+			}), settle, told.Effect(o.At))
 			return t.also(effects, moved)
 		}
 		return nil
@@ -82,6 +87,20 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 		return Moved{}, poor(err, "wallet")
 	}
 	return c.moved(&o, t), nil
+}
+
+// funded is what the fraud engine hears of a transfer to a card: the first activates it.
+func (s *Service) funded(c *Card) (notice.Notice, error) {
+	number, err := s.unseal(c)
+	if err != nil {
+		return notice.Notice{}, err
+	}
+	named := *c
+	named.Number = number
+	if c.Status == PendingTopUp {
+		return notice.Activated(s.Vault, named.noticed()), nil
+	}
+	return notice.Reloaded(s.Vault, named.noticed()), nil
 }
 
 // fundable returns why a transfer to a card is refused at an instant.

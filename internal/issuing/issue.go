@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -243,12 +244,16 @@ func (s *Service) tryMake(ctx context.Context, d *draft, owed money.Amount) (Iss
 		op.Guards = append(op.Guards, ledger.Guard{Counter: counterOf(card.Holder), Add: 1, Limit: orAny(d.tier.MaxCards)})
 	}
 	s.pay(&op, &card, n.Amount, owed)
+	activated := notice.Activated(s.Vault, card.noticed())
 	var issued Issued
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		card.CreatedAt, card.ExpiresAt = o.At, s.Programme.expiresAt(o.At)
 		issued = Issued{Card: *card.after(&o), Number: fresh.number}
 		row := record{Card: card, bin: d.bin.ID, currency: d.bin.Currency, dueAt: card.ExpiresAt}
 		effects := []storage.Effect{insertCard.Row(row.row()...), insertLookup.Row(fresh.hash, string(card.Book), string(card.ID), "", nil)}
+		if card.Status == Active {
+			effects = append(effects, activated.Effect(o.At))
+		}
 		effects = append(effects, s.event(webhook.Event{Type: eventCreated}, &card, &o, nil)...)
 		if d.also == nil {
 			return effects, nil

@@ -21,6 +21,8 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -303,3 +305,11 @@ const (
 	sweepPage   = 500
 	sweepAtOnce = 64 // they share the ledger's batches
 )
+
+// Alias is what the fraud engine calls the card where it pays.
+func (c *Card) Alias() fraud.Hash { return fraud.HashOf(string(c.Book), string(c.ID)) }
+
+// noticed is the card, whose number is known, as the fraud engine hears of it.
+func (c *Card) noticed() notice.Card {
+	return notice.Card{Book: c.Book, Realm: c.Realm, Number: c.Number, Payer: c.Alias()}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -142,6 +143,8 @@ func (s *Service) replace(ctx context.Context, h Holder, r Replacement) (Issued,
 			return err
 		}
 		old := c.hash
+		// What pays is no newer than it was: the number is.
+		activated := notice.Activated(s.Vault, notice.Card{Book: c.Book, Realm: c.Realm, Number: fresh.number})
 		op.Kind, op.Reference = kindReplace, r.Reason
 		op.Guards = []ledger.Guard{{Counter: "card/" + string(c.ID) + "/replaced", Add: 1, Limit: maxReplacements}}
 		op.States = []ledger.StateChange{{Account: c.Account().ID, To: stateOf(c.Status)}} // as it is: so the outcome knows the balance
@@ -154,6 +157,9 @@ func (s *Service) replace(ctx context.Context, h Holder, r Replacement) (Issued,
 				insertLookup.Row(fresh.hash, string(c.Book), string(c.ID), "", nil),
 				changeNumber.With(string(c.Book), string(c.ID), c.Version, fresh.sealed, fresh.hash, card.Last4, storage.Micros(card.ExpiresAt)).Exactly(1),
 				retireNumber.With(old, r.Reason, storage.Micros(o.At)).Exactly(1),
+			}
+			if c.Status != PendingTopUp {
+				effects = append(effects, activated.Effect(o.At))
 			}
 			effects = append(effects, s.event(webhook.Event{Type: eventReplaced}, &card, &o, func(d *webhook.Data) { d.Text("reason", r.Reason) })...)
 			if r.Also == nil {

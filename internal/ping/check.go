@@ -9,18 +9,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
-	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/platform/limit"
 )
 
 // Purposes of what the vault seals and hashes for this package.
 const (
-	purposeCard    = "ping.card"
-	purposeBlock   = "ping.block"
-	purposeHundred = "ping.hundred"
-	purposeRange   = "ping.range"
 	purposeNetwork = "ping.network"
 	purposeAgent   = "ping.agent"
 	purposeDevice  = "ping.device"
@@ -158,7 +154,11 @@ func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
 
 // cardHash stands for a card: the same for the same number, network and realm, for good.
 func (s *Service) cardHash(r realm.Realm, network, number string) fraud.Hash {
-	return fraud.Hash(s.Vault.Hash(purposeCard, string(r)+"/"+network+"/"+number))
+	return s.names(r, network).Card(number)
+}
+
+func (s *Service) names(r realm.Realm, network string) pseudonym.Names {
+	return pseudonym.Names{Vault: s.Vault, Realm: r, Network: network}
 }
 
 // cardID is the name of a card in events, from its hash.
@@ -170,14 +170,11 @@ func (s *Service) score(a *attempt) fraud.Score {
 		return fraud.Score{}
 	}
 	c := &a.check.Caller
-	near := neighboursOf(a.inquiry.Number.Reveal())
-	hash := func(number string) fraud.Hash { return s.cardHash(c.Realm, a.network.id, number) }
-	around := func(purpose, numbers string) fraud.Hash {
-		return fraud.Hash(s.Vault.Hash(purpose, string(c.Realm)+"/"+a.network.id+"/"+numbers))
-	}
 	a.event = fraud.Event{Kind: fraud.Ping, At: a.at, Realm: c.Realm, Book: c.Book, Caller: c.Credential, Public: c.public(),
-		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card, Before: hash(near.before), After: hash(near.after),
-		Block: around(purposeBlock, near.block), Hundred: around(purposeHundred, near.hundred), Range: around(purposeRange, near.span)}
+		Address: c.Address.Unmap(), Network: a.network.id, Card: a.card}
+	names, number := s.names(c.Realm, a.network.id), a.inquiry.Number.Reveal()
+	names.Next(&a.event, number)
+	names.Around(&a.event, number)
 	if c.Device != "" {
 		a.event.Agent = fraud.Hash(s.Vault.Hash(purposeAgent, string(c.Realm)+"/"+c.Agent))
 		a.event.Device = fraud.Hash(s.Vault.Hash(purposeDevice, string(c.Realm)+"/"+c.Device))
@@ -193,70 +190,6 @@ func (s *Service) learn(a *attempt, r Result) {
 	}
 	wrong := a.balance.PIN == PINWrong || a.balance.Status != r.Status
 	s.Fraud.Learn(a.event, fraud.Outcome{Found: r.Status != Invalid, WrongPIN: wrong})
-}
-
-// neighbours are the numbers around a number.
-type neighbours struct{ before, after, block, hundred, span string }
-
-// neighboursOf returns the numbers next to one: of a number with a right check digit those
-// whose check digits are right too, as whoever counts up would make them.
-func neighboursOf(number string) neighbours {
-	start := len(number)
-	for start > 0 && number[start-1] >= '0' && number[start-1] <= '9' {
-		start--
-	}
-	prefix, digits := number[:start], number[start:]
-	n := neighbours{block: number[:max(0, len(number)-2)], hundred: number[:max(0, len(number)-3)], span: spanOf(number)}
-	if !pan.Luhn(digits) {
-		n.before, n.after = prefix+step(digits, false), prefix+step(digits, true)
-		return n
-	}
-	payload := digits[:len(digits)-1]
-	n.before, n.after = prefix+checked(step(payload, false)), prefix+checked(step(payload, true))
-	return n
-}
-
-// spanOf names the 5000 serial numbers around a number: the serial is what stands before
-// the check digit, and half of its last four digits' range decides.
-func spanOf(number string) string {
-	const last = 5 // four digits of the serial, and the check digit
-	if len(number) < last {
-		return ""
-	}
-	half := "0"
-	if number[len(number)-last] >= '5' {
-		half = "5"
-	}
-	return number[:len(number)-last] + half
-}
-
-// step counts digits up or down by one; the last number is followed by the first.
-func step(digits string, up bool) string {
-	next := []byte(digits)
-	for i := len(next) - 1; i >= 0; i-- {
-		switch {
-		case up && next[i] < '9':
-			next[i]++
-			return string(next)
-		case up:
-			next[i] = '0'
-		case next[i] > '0':
-			next[i]--
-			return string(next)
-		default:
-			next[i] = '9'
-		}
-	}
-	return string(next)
-}
-
-// checked appends the check digit.
-func checked(payload string) string {
-	digit, err := pan.CheckDigit(payload)
-	if err != nil {
-		return payload // one digit alone has nothing to check
-	}
-	return payload + string(digit)
 }
 
 // ask asks the network and makes the result of its answer.

@@ -11,13 +11,14 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ping/sandbox"
 )
 
 // scripID is the network of every card of this installation.
-const scripID = "scrip"
+const scripID = pseudonym.Own
 
 // Numbers of gift cards are "GC" and sixteen digits; their PIN is their key. Those of
 // virtual cards are sixteen digits.

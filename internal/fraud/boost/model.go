@@ -42,22 +42,10 @@ func (m *Model) Margin(row []float32) float64 { return m.forest.margin(row) }
 func (m *Model) Probability(row []float32) float64 { return sigmoid(m.Margin(row)) }
 
 // Explain is Margin that also adds to parts, which has one place a column, what each
-// column did to the margin. What no column did is the same of every row. It takes up to
-// twice as long as Margin.
+// column did to the margin. What no column did is the same of every row. It takes longer
+// than Margin.
 func (m *Model) Explain(row []float32, parts []float64) (margin float64) {
-	for _, t := range m.trees {
-		n := &t[0]
-		for n.left != 0 {
-			next := &t[n.left]
-			if row[n.column] > n.threshold {
-				next = &t[n.right]
-			}
-			parts[n.column] += next.value - n.value
-			n = next
-		}
-		margin += n.value
-	}
-	return margin
+	return m.forest.explain(row, parts)
 }
 
 // Splits returns, by column, how many splits there are of it; a column without one is

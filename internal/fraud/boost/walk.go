@@ -16,7 +16,7 @@ type branch struct {
 // forest is all trees one behind the other.
 type forest struct {
 	branches []branch
-	values   []float64       // of a branch that is a leaf: its part of the margin
+	values   []float64       // of a node: a leaf's part of the margin, or the mean of what is below
 	roots    [][lanes]uint32 // filled up with a leaf of no value
 }
 
@@ -76,6 +76,29 @@ func (f *forest) margin(row []float32) float64 {
 			walking |= one | two
 		}
 		for _, leaf := range [lanes]uint32{a, b, c, d, e, g, h, k} {
+			sum += f.values[leaf]
+		}
+	}
+	return sum
+}
+
+// explain is margin that also adds to parts what each column did. A tree that came to its
+// leaf stays there, and adds nothing.
+func (f *forest) explain(row []float32, parts []float64) float64 {
+	sum := 0.0
+	for i := range f.roots {
+		at := f.roots[i]
+		for walking := uint32(1); walking != 0; {
+			walking = 0
+			for lane := range at {
+				from := at[lane]
+				to, left := f.step(row, from)
+				parts[f.branches[from].column] += f.values[to] - f.values[from]
+				at[lane] = to
+				walking |= left
+			}
+		}
+		for _, leaf := range at {
 			sum += f.values[leaf]
 		}
 	}

@@ -98,7 +98,7 @@ func Names() []string {
 // Schema identifies what the numbers mean and how they are made: a model that was trained
 // under one does not fit another.
 func Schema() [32]byte {
-	return sha256.Sum256([]byte("1\n" + strings.Join(Names(), "\n")))
+	return sha256.Sum256([]byte("2\n" + strings.Join(Names(), "\n")))
 }
 
 // unknown is the number that stands for none.

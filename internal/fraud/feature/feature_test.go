@@ -147,34 +147,75 @@ func TestUsualAmounts(t *testing.T) {
 	}
 }
 
-// Distinct keys are counted to within a tenth, and a day later they are forgotten; of those who ask, ranges of numbers where they are known.
+// Distinct keys are counted exactly while they are few and to within a third however many there are, and a day later they are forgotten; of those who ask, ranges of numbers where they are known.
 func TestDistinct(t *testing.T) {
 	s, v := feature.New(64<<20), feature.Vector{}
 	e := stream(1)[0]
 	at := column(t, "address.distinct_1d")
-	for i := range 100 {
+	see := func(n, ranges int) float32 {
 		e.At += 1_000_000
-		e.Keys[feature.Card], e.Keys[feature.Range] = feature.Key(i*7919+1), 0
+		e.Keys[feature.Card], e.Keys[feature.Range] = feature.Key(n*7919+1), 0
+		if ranges > 0 {
+			e.Keys[feature.Range] = feature.Key(n%ranges*7907 + 1)
+		}
 		s.See(&e, &v)
+		return v[at]
 	}
-	ranged := e
-	ranged.Keys[feature.Address] = 4711
-	for i := range 40 {
-		ranged.Keys[feature.Card], ranged.Keys[feature.Range] = feature.Key(i*7919+1), feature.Key(i%4*7907+1)
-		s.See(&ranged, &v)
-	}
-	if v[at] < 3 || v[at] > 5 {
-		t.Errorf("4 ranges are counted as %v", v[at])
-	}
-	e.At += 1_000_000
-	s.See(&e, &v)
-	if v[at] < 88 || v[at] > 112 {
-		t.Errorf("100 cards are counted as %v", v[at])
+	seen := 0
+	for _, c := range []struct{ upTo, off int }{{1, 0}, {16, 0}, {30, 10}, {100, 33}, {1000, 330}, {8000, 2640}} {
+		for ; seen < c.upTo; seen++ {
+			see(seen, 0)
+			see(seen/2, 0) // who was there already
+		}
+		if got := see(0, 0); math.Abs(float64(got)-float64(c.upTo)) > float64(c.off) {
+			t.Errorf("%d cards are counted as %v", c.upTo, got)
+		}
 	}
 	e.At += 3 * 86_400_000_000
-	s.See(&e, &v)
-	if v[at] != 0 {
-		t.Errorf("three days later there are %v", v[at])
+	if got := see(0, 0); got != 0 {
+		t.Errorf("three days later there are %v", got)
+	}
+	e.Keys[feature.Address] = 4711
+	for i := range 40 {
+		see(i, 4)
+	}
+	if v[at] != 4 {
+		t.Errorf("4 ranges are counted as %v", v[at])
+	}
+}
+
+// Keys of a turn that is over count with those of the next, and no longer, be they few or many.
+func TestDistinctInTurns(t *testing.T) {
+	for _, many := range []int{5, 400} {
+		s, v := feature.New(64<<20), feature.Vector{}
+		e := stream(1)[0]
+		e.At = 1_700_006_400_000_000 // an hour begins
+		at, hour := column(t, "address.distinct_1h"), int64(3_600_000_000)
+		see := func(n int) float32 {
+			e.Keys[feature.Card], e.Keys[feature.Range] = feature.Key(n*7919+1), 0
+			s.See(&e, &v)
+			return v[at]
+		}
+		for n := range many {
+			see(n)
+		}
+		near := func(want int, when string) {
+			t.Helper()
+			if got := see(0); math.Abs(float64(got)-float64(want)) > 0.35*float64(want) {
+				t.Errorf("%s there are %v, want %d", when, got, want)
+			}
+		}
+		near(many, "at once")
+		e.At += hour
+		near(many, "an hour later")
+		for n := range many {
+			see(many + n)
+		}
+		near(2*many, "with as many others")
+		e.At += hour
+		near(many+1, "when the first are gone")
+		e.At += 2 * hour
+		near(0, "when all are")
 	}
 }
 

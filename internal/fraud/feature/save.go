@@ -56,4 +56,6 @@ func (s *State) Load(from []byte) (left []byte, err error) {
 }
 
 // Layout says how what is known is written: only the same layout can be loaded.
-func Layout() string { return keep.Layout[track]() + keep.Layout[days]() }
+func Layout() string {
+	return keep.Layout[track]() + keep.Layout[days]() + keep.Layout[life]() + keep.Layout[hood]()
+}

@@ -1,9 +1,6 @@
 package feature
 
-import (
-	"math"
-	"math/bits"
-)
+import "math"
 
 // track is what is known of one key.
 type track struct {
@@ -80,43 +77,4 @@ func (t *track) label(at seconds, fraud bool) {
 	} else {
 		t.good.add(1)
 	}
-}
-
-// sketch counts distinct keys within about one stretch of time: two bitmaps by turns.
-type sketch struct {
-	turn    uint32
-	current [4]uint64
-	before  [4]uint64
-}
-
-const sketchBits = 4 * 64
-
-func (s *sketch) add(at, length seconds, k Key) {
-	turn := uint32(at / length)
-	switch {
-	case turn == s.turn+1:
-		s.before, s.current, s.turn = s.current, [4]uint64{}, turn
-	case turn > s.turn:
-		*s = sketch{turn: turn}
-	}
-	mixed := (uint64(k) ^ uint64(k)>>32) * 0x9e3779b97f4a7c15
-	bit := (mixed ^ mixed>>29) * 0xbf58476d1ce4e5b9 >> 56
-	s.current[bit/64] |= 1 << (bit % 64)
-}
-
-// estimate returns about how many distinct keys there were in this turn and the last.
-func (s *sketch) estimate(at, length seconds) float32 {
-	turn := uint32(at / length)
-	zero := 0
-	for i := range s.current {
-		set := s.current[i] | s.before[i]
-		switch {
-		case turn == s.turn+1:
-			set = s.current[i]
-		case turn > s.turn:
-			set = 0
-		}
-		zero += 64 - bits.OnesCount64(set)
-	}
-	return float32(sketchBits * math.Log(sketchBits/max(float64(zero), 0.5)))
 }

@@ -27,6 +27,7 @@ const (
 	Asked Kind = iota + 1
 	Learned
 	Labelled
+	Heard // that a card was activated or reloaded
 )
 
 // Entry is one thing that the engine was told.
@@ -48,6 +49,7 @@ const (
 	flagWrong
 	flagFraud
 	flagRemote
+	flagReload
 )
 
 // Append appends an entry in the form that Read reads. Of hashes it has the eight bytes
@@ -67,12 +69,13 @@ func (e *Entry) Append(to []byte) []byte {
 	set(e.Outcome.WrongPIN, flagWrong)
 	set(e.Label.Fraud, flagFraud)
 	set(event.Remote, flagRemote)
+	set(event.Kind == fraud.Reload, flagReload)
 	to = append(to, byte(e.Kind), flags)
 	to = binary.LittleEndian.AppendUint64(to, uint64(event.At.UnixMicro()))
 	if e.Kind == Labelled {
 		to = binary.LittleEndian.AppendUint64(to, uint64(e.Label.At.UnixMicro()))
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device, &event.Agent} {
+	for _, h := range hashesOf(e.Kind, event) {
 		to = append(to, h[:8]...)
 	}
 	to = binary.LittleEndian.AppendUint64(to, uint64(event.Amount.Minor))
@@ -91,6 +94,16 @@ func (e *Entry) Append(to []byte) []byte {
 		to = append(append(to, byte(len(text))), text...)
 	}
 	return to
+}
+
+// hashesOf are those that an entry has room for: what is merchant, device and agent of
+// other kinds is what was heard of who pays.
+func hashesOf(kind Kind, e *fraud.Event) [9]*fraud.Hash {
+	all := [...]*fraud.Hash{&e.Card, &e.Before, &e.After, &e.Block, &e.Hundred, &e.Range, &e.Merchant, &e.Device, &e.Agent}
+	if kind == Heard {
+		all[6] = &e.Payer
+	}
+	return all
 }
 
 // reader takes an entry apart.
@@ -122,19 +135,17 @@ func Read(from []byte) (Entry, []byte, error) {
 	e := Entry{Kind: Kind(head[0])}
 	has := func(flag byte) bool { return head[1]&flag != 0 }
 	event := &e.Event
-	event.Kind, event.Realm, event.Public, event.Remote = fraud.Ping, realm.Live, has(flagPublic), has(flagRemote)
+	event.Realm, event.Public, event.Remote = realm.Live, has(flagPublic), has(flagRemote)
 	if has(flagTest) {
 		event.Realm = realm.Test
 	}
-	if has(flagPayment) {
-		event.Kind = fraud.Authorization
-	}
+	event.Kind = kindOf(e.Kind, head[1])
 	e.Outcome, e.Label.Fraud = fraud.Outcome{Found: has(flagFound), WrongPIN: has(flagWrong)}, has(flagFraud)
 	event.At = r.time()
 	if e.Kind == Labelled {
 		e.Label.At = r.time()
 	}
-	for _, h := range [...]*fraud.Hash{&event.Card, &event.Before, &event.After, &event.Block, &event.Hundred, &event.Range, &event.Merchant, &event.Device, &event.Agent} {
+	for _, h := range hashesOf(e.Kind, event) {
 		copy(h[:], r.take(8))
 	}
 	event.Amount.Minor = int64(r.number())
@@ -154,8 +165,21 @@ func Read(from []byte) (Entry, []byte, error) {
 		}
 		event.Amount.Currency = parsed
 	}
-	if r.bad || e.Kind < Asked || e.Kind > Labelled {
+	if r.bad || e.Kind < Asked || e.Kind > Heard {
 		return e, nil, errEntry
 	}
 	return e, r.left, nil
+}
+
+// kindOf is the kind of event that an entry is about.
+func kindOf(entry Kind, flags byte) fraud.Kind {
+	switch {
+	case entry == Heard && flags&flagReload != 0:
+		return fraud.Reload
+	case entry == Heard:
+		return fraud.Activation
+	case flags&flagPayment != 0:
+		return fraud.Authorization
+	}
+	return fraud.Ping
 }

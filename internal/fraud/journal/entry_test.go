@@ -32,6 +32,8 @@ func TestEntryAgain(t *testing.T) {
 		{Kind: journal.Labelled, Event: check, Label: fraud.Label{At: at.Add(time.Hour), Fraud: true}},
 		{Kind: journal.Asked, Event: payment},
 		{Kind: journal.Learned, Event: payment, Outcome: fraud.Outcome{Found: true}},
+		{Kind: journal.Heard, Event: fraud.Event{Kind: fraud.Activation, At: at, Realm: realm.Live, Book: "bk_1", Network: "scrip", Card: name(1), Block: name(4), Hundred: name(5), Range: name(6), Payer: name(9)}},
+		{Kind: journal.Heard, Event: fraud.Event{Kind: fraud.Reload, At: at, Realm: realm.Test, Book: "bk_1", Network: "scrip", Card: name(1)}},
 		{Kind: journal.Asked, Event: fraud.Event{Kind: fraud.Ping, At: at, Realm: realm.Live}},
 	} {
 		written := e.Append(nil)

@@ -30,6 +30,8 @@ type Batch struct {
 	Entries []byte
 	Events  int
 	At      time.Time
+	// Also is what is done with it, or not at all.
+	Also []storage.Effect
 }
 
 // Write writes a batch.
@@ -48,7 +50,7 @@ func (j *Journal) Write(ctx context.Context, b Batch) error {
 		if err != nil {
 			return err
 		}
-		return tx.Apply(ctx, []storage.Effect{insertBatch.Row(position, j.process, b.Events, len(packed), packed, storage.Micros(b.At))})
+		return tx.Apply(ctx, append([]storage.Effect{insertBatch.Row(position, j.process, b.Events, len(packed), packed, storage.Micros(b.At))}, b.Also...))
 	})
 	if err == nil {
 		j.own = max(j.own, position)

@@ -120,6 +120,16 @@ func (d *Decision) row(into *sense.Row) bool {
 	return true
 }
 
+// Life returns what was known of the card since it was activated, and whether anything;
+// of decisions that were listed nothing.
+func (d *Decision) Life() (sense.Life, bool) {
+	var row sense.Row
+	if !d.row(&row) {
+		return sense.Life{}, false
+	}
+	return sense.LifeOf(d.Event.Kind, &row)
+}
+
 func unknownDecision() error { return fault.New(fault.NotFound, "no such decision") }
 
 // Find returns a decision, or not_found.
@@ -127,7 +137,7 @@ func (s *Service) Find(ctx context.Context, decision DecisionID) (Decision, erro
 	if !id.Valid(decisionPrefix, string(decision)) {
 		return Decision{}, unknownDecision()
 	}
-	d, found, err := storage.One(ctx, s.DB, scanDecision, findDecision, string(decision))
+	d, found, err := storage.One(ctx, s.DB, scanHistory, findDecision, string(decision))
 	if err == nil && !found {
 		err = unknownDecision()
 	}

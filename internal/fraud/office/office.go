@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/fraud/journal"
 	"github.com/scripcards/scrip/internal/fraud/judge"
+	"github.com/scripcards/scrip/internal/fraud/notice"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -171,6 +172,7 @@ type batch struct {
 	entries   []byte
 	events    int
 	decisions []decided
+	heard     []string // notices that are among the entries
 }
 
 func (p *pending) take() batch {
@@ -185,7 +187,7 @@ func (p *pending) take() batch {
 func (p *pending) giveBack(b *batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.batch = batch{append(b.entries, p.entries...), b.events + p.events, append(b.decisions, p.decisions...)}
+	p.batch = batch{append(b.entries, p.entries...), b.events + p.events, append(b.decisions, p.decisions...), append(b.heard, p.heard...)}
 }
 
 // put writes a batch, or has what is not written wait on. What can be read of a decision is
@@ -208,10 +210,10 @@ func (s *Service) log(ctx context.Context, b *batch) error {
 	if b.events == 0 {
 		return nil
 	}
-	if err := s.journal.Write(ctx, journal.Batch{Entries: b.entries, Events: b.events, At: s.now()}); err != nil {
+	if err := s.journal.Write(ctx, journal.Batch{Entries: b.entries, Events: b.events, At: s.now(), Also: notice.Gone(b.heard)}); err != nil {
 		return fmt.Errorf("write fraud log: %w", err)
 	}
-	b.entries, b.events = nil, 0
+	b.entries, b.events, b.heard = nil, 0, nil
 	return nil
 }
 
@@ -258,6 +260,8 @@ func apply(to *sense.Sense, e *journal.Entry) {
 		to.Learn(&e.Event, e.Outcome)
 	case journal.Labelled:
 		to.Label(e.Event, e.Label)
+	case journal.Heard:
+		to.Hear(&e.Event)
 	}
 }
 

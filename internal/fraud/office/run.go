@@ -24,6 +24,7 @@ func (s *Service) Run(ctx context.Context) {
 	for turn := 1; clock.Wait(ctx, flushEvery) == nil; turn++ {
 		s.warn(ctx, "write fraud log", s.Flush(ctx))
 		if turn%followEach == 0 {
+			s.warn(ctx, "hear of cards", s.Hear(ctx))
 			s.warn(ctx, "load models and rules of fraud", s.Refresh(ctx))
 			s.warn(ctx, "follow fraud log", s.Follow(ctx))
 		}

@@ -37,7 +37,7 @@ var (
 var (
 	insertDecision = storage.Insert("fraud.insert_decision", "fraud_decisions", "book_id", "decision_id", "realm", "kind", "network", "score", "rules_score",
 		"model_score", "shadow_score", "model", "challenger", "rule", "action", "reasons", "numbers", "event", "label", "label_at", "decided_at")
-	findDecision  = storage.SQL("fraud.find_decision", `SELECT `+decisionColumns+` FROM fraud_decisions WHERE decision_id = $1`)
+	findDecision  = storage.SQL("fraud.find_decision", `SELECT `+decisionColumns+`, numbers FROM fraud_decisions WHERE decision_id = $1`)
 	listDecisions = storage.SQL("fraud.list_decisions", `SELECT `+decisionColumns+` FROM fraud_decisions
 		WHERE decision_id < $1 AND realm = $2 AND score >= $3 AND ($4 = '' OR book_id = $4) ORDER BY decision_id DESC LIMIT $5`)
 	labelDecision  = storage.SQL("fraud.label_decision", `UPDATE fraud_decisions SET label = $3, label_at = $4 WHERE book_id = $1 AND decision_id = $2`)

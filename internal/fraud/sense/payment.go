@@ -28,7 +28,10 @@ const payFading = len(payRoles)*(perRole+1) + 2*perDays + 2
 const perDays = 4 * 4
 
 // PaymentWidth is how many numbers of a Row a payment has.
-const PaymentWidth = fraud.PaymentRowWidth + payFading
+const PaymentWidth = paidLifeFrom + payLives
+
+// paidLifeFrom is where the numbers of a payment's card's life begin.
+const paidLifeFrom = fraud.PaymentRowWidth + payFading
 
 // They fit.
 const _ = uint(Width - PaymentWidth)
@@ -105,6 +108,7 @@ func paymentColumns() []Column {
 	for _, p := range paymentNumbers() {
 		all = append(all, p.column)
 	}
+	all = append(all, lifeColumns(fraud.Authorization)...)
 	for i := range all {
 		if risingPaid[all[i].Name] {
 			all[i].Rising = 1
@@ -122,6 +126,8 @@ func (s *Sense) seePayment(event *fraud.Event, row *Row) fraud.Score {
 	for i := range s.paid {
 		row[fraud.PaymentRowWidth+i] = room.vector[s.paid[i].at]
 	}
+	s.lives(event.Realm).paid.See(&room.event, &room.life)
+	copy(row[paidLifeFrom:PaymentWidth], room.life[:])
 	s.scratch.Put(room)
 	return score
 }

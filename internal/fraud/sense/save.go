@@ -11,7 +11,11 @@ import (
 
 // Append appends all that was seen. Nobody uses the sense meanwhile.
 func (s *Sense) Append(to []byte) []byte {
-	return s.testPaid.Append(s.livePaid.Append(s.test.Append(s.live.Append(s.Engine.Append(to)))))
+	to = s.testPaid.Append(s.livePaid.Append(s.test.Append(s.live.Append(s.Engine.Append(to)))))
+	for _, l := range s.allLives() {
+		to = l.Append(to)
+	}
+	return to
 }
 
 // Load fills a sense that has seen nothing with what Append wrote.
@@ -22,6 +26,11 @@ func (s *Sense) Load(from []byte) error {
 	}
 	for _, state := range [...]*feature.State{s.live, s.test, s.livePaid, s.testPaid} {
 		if left, err = state.Load(left); err != nil {
+			return err
+		}
+	}
+	for _, l := range s.allLives() {
+		if left, err = l.Load(left); err != nil {
 			return err
 		}
 	}

@@ -43,15 +43,17 @@ type Sense struct {
 	live, test *feature.State
 	fading     []place
 	// livePaid, testPaid and paid are those of payments.
-	livePaid, testPaid *feature.State
-	paid               []place
-	scratch            sync.Pool // of *scratch
+	livePaid, testPaid   *feature.State
+	paid                 []place
+	liveLives, testLives lives
+	scratch              sync.Pool // of *scratch
 }
 
 // scratch is what one event needs while it is seen.
 type scratch struct {
 	event  feature.Event
 	vector feature.Vector
+	life   feature.LifeVector
 }
 
 // roles are those that balance checks have.
@@ -62,10 +64,17 @@ var roles = [...]feature.Role{feature.Card, feature.Ten, feature.Hundred, featur
 func New(c Config) *Sense {
 	memory := max(cmp.Or(c.Memory, DefaultMemory), fraud.MinMemory)
 	paying := max(cmp.Or(c.PaymentMemory, DefaultPaymentMemory), fraud.MinMemory)
+	forLives, forPaid := memory/lifePart, paying/lifePart
+	memory, paying = memory-forLives, paying-forPaid
 	return &Sense{Engine: fraud.New(c.Rules), fading: fadingNumbers(), paid: paymentNumbers(), scratch: sync.Pool{New: func() any { return new(scratch) }},
 		live: feature.NewOf(memory/8*7, roles[:]...), test: feature.NewOf(memory/8, roles[:]...),
-		livePaid: feature.NewWithDays(paying/8*7, payRoles[:]...), testPaid: feature.NewWithDays(paying/8, payRoles[:]...)}
+		livePaid: feature.NewWithDays(paying/8*7, payRoles[:]...), testPaid: feature.NewWithDays(paying/8, payRoles[:]...),
+		liveLives: newLives(forLives/8*7, forPaid/8*7), testLives: newLives(forLives/8, forPaid/8)}
 }
+
+// lifePart is which part of the memory is for what is known of cards since they were
+// activated: an eighth.
+const lifePart = 8
 
 func (s *Sense) state(r realm.Realm) *feature.State {
 	if r == realm.Test {
@@ -79,7 +88,10 @@ func (s *Sense) state(r realm.Realm) *feature.State {
 const perRole = 17
 
 // Width is how many numbers a Row has room for, and a balance check has.
-const Width = fraud.RowWidth + len(roles)*(perRole+perSurge)
+const Width = lifeFrom + checkLives
+
+// lifeFrom is where the numbers of a check's card's life begin.
+const lifeFrom = fraud.RowWidth + len(roles)*(perRole+perSurge)
 
 // Row is the numbers of one event, in the order of Columns of its kind, as many as
 // WidthOf says. NaN is unknown.
@@ -92,6 +104,8 @@ type Column struct {
 	Kind fraud.Kind
 	// Rising is 1 where more of it never makes an attack less likely.
 	Rising int8
+	// Spare says that trained models do not look at it: rules may.
+	Spare bool
 }
 
 // Key names a column: "credential.missed_share_1d", or "payment.card.asked_1h".
@@ -215,7 +229,7 @@ func Columns(kind fraud.Kind) []Column {
 	for _, p := range fading {
 		all = append(all, p.column)
 	}
-	all = append(all, surgeColumns(fading)...)
+	all = append(append(all, surgeColumns(fading)...), lifeColumns(fraud.Ping)...)
 	for i := range all {
 		if rising[all[i].Name] {
 			all[i].Rising = 1
@@ -228,9 +242,9 @@ func Columns(kind fraud.Kind) []Column {
 // model that was trained under one does not fit another.
 func Schema(kind fraud.Kind) [32]byte {
 	all := feature.Schema()
-	text := append([]byte("1\n"), all[:]...)
+	text := append([]byte("2\n"), all[:]...)
 	for _, c := range Columns(kind) {
-		text = fmt.Appendf(text, "\n%s %t %d", c.Key(), c.Telling, c.Rising)
+		text = fmt.Appendf(text, "\n%s %t %d %t", c.Key(), c.Telling, c.Rising, c.Spare)
 	}
 	return sha256.Sum256(text)
 }
@@ -247,6 +261,8 @@ func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score {
 	for i := range s.fading {
 		row[fraud.RowWidth+i] = room.vector[s.fading[i].at]
 	}
+	s.lives(event.Realm).checked.See(&room.event, &room.life)
+	copy(row[lifeFrom:], room.life[:])
 	s.scratch.Put(room)
 	surges(row)
 	return score

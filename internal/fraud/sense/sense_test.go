@@ -40,6 +40,60 @@ func pay(i int) fraud.Event {
 		Device: number(i%4 + 80), Country: "FR", Category: "5812", Remote: i%2 == 0, Amount: money.New(int64(1000+i%7*100), money.USD)}
 }
 
+// news is that the card of the i'th check was activated or reloaded a while before, which the card of the i'th payment also was.
+func news(kind fraud.Kind, i int, ago time.Duration) fraud.Event {
+	e := ask(i)
+	return fraud.Event{Kind: kind, At: e.At.Add(-ago), Realm: realm.Live, Book: "bk_1", Card: e.Card, Block: e.Block, Hundred: e.Hundred, Range: e.Range, Payer: pay(i).Card}
+}
+
+// named are the numbers of a row, by name.
+func named(kind fraud.Kind, row *sense.Row) map[string]float32 {
+	all := map[string]float32{}
+	for i, c := range sense.Columns(kind) {
+		all[c.Key()] = row[i]
+	}
+	return all
+}
+
+// A check and a payment tell how long ago their card was activated and reloaded, and how many around it were: in their own realm alone, and of what nobody told nothing.
+func TestHeard(t *testing.T) {
+	s := newSense()
+	for i := range 4 {
+		e := news(fraud.Activation, i, 48*time.Hour)
+		s.Hear(&e)
+		s.Hear(&e)
+	}
+	reload := news(fraud.Reload, 2, 3*time.Hour)
+	s.Hear(&reload)
+	var row sense.Row
+	none := float32(math.NaN())
+	for _, c := range []struct {
+		event fraud.Event
+		want  map[string]float32
+	}{
+		{ask(2), map[string]float32{"card.activated": 1, "card.hours_since_activation": 48, "card.hours_since_reload": 3, "card.asks_since": 0,
+			"ten_numbers.fading_activations_1d": 1, "hundred_numbers.fading_activations_1d": 1, "range_of_numbers.fading_activations_1d": 1}},
+		{ask(2), map[string]float32{"card.asks_since": 1}},
+		{ask(15), map[string]float32{"card.activated": 0, "card.hours_since_activation": none, "card.hours_since_reload": none, "card.asks_since": none,
+			"ten_numbers.fading_activations_1d": 0, "hundred_numbers.fading_activations_1d": 1}},
+		{pay(2), map[string]float32{"payment.card.activated": 1, "payment.card.hours_since_activation": 48, "payment.card.hours_since_reload": 3, "payment.card.asks_since": 0}},
+	} {
+		s.See(&c.event, &row)
+		got := named(c.event.Kind, &row)
+		for key, want := range c.want {
+			if x, there := got[key]; !there || math.Abs(float64(x-want)) > 0.05 || (x != x) != (want != want) {
+				t.Errorf("%s: %s is %v, want %v", c.event.Kind, key, x, want)
+			}
+		}
+	}
+	e := ask(2)
+	e.Realm = realm.Test
+	s.See(&e, &row)
+	if got := named(fraud.Ping, &row); got["card.activated"] != 0 || got["ten_numbers.fading_activations_1d"] != 0 {
+		t.Errorf("the test realm knows of it: %v", got)
+	}
+}
+
 // alike reports whether rows have the same numbers, unknown ones too.
 func alike(a, b *sense.Row) bool {
 	for i := range a {
@@ -215,6 +269,12 @@ func TestSaved(t *testing.T) {
 			Device: number(i % 5), Category: "5812", Remote: i%2 == 0, Amount: money.New(int64(900+i%80), money.USD)}
 		one.See(&p, &row)
 		one.Learn(&p, fraud.Outcome{Found: true})
+		for _, kind := range []fraud.Kind{fraud.Activation, fraud.Reload} {
+			if heard := news(kind, i, time.Minute); i%3 == 0 {
+				heard.Realm = []realm.Realm{realm.Live, realm.Test}[i%2]
+				one.Hear(&heard)
+			}
+		}
 	}
 	saved := one.Append(nil)
 	two := newSense()

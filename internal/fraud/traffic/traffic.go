@@ -75,10 +75,11 @@ type Ask struct {
 	as     guise
 }
 
-// Stream is asks in the order of time.
+// Stream is asks, and news of cards, each in the order of time.
 type Stream struct {
 	Actors []Actor
 	Asks   []Ask
+	News   []News
 }
 
 // Attack reports whether an ask is part of one.
@@ -91,12 +92,16 @@ func (s *Stream) Card(i int) uint64 { return s.Asks[i].serial }
 func (s *Stream) Event(i int) (fraud.Event, fraud.Outcome) {
 	ask := &s.Asks[i]
 	who := &s.Actors[ask.Actor]
-	n := ask.serial
 	e := fraud.Event{Kind: fraud.Ping, At: time.UnixMicro(ask.At), Realm: realm.Live, Book: who.book, Caller: who.caller, Public: who.public,
-		Address: ask.from, Network: "scrip", Card: hash('n', n), Before: hash('n', n-1), After: hash('n', n+1),
-		Block: hash('t', n/10), Hundred: hash('h', n/100), Range: hash('r', n/5000),
-		Agent: hash('a', uint64(ask.as.agent)), Device: hash('d', uint64(ask.as.device))}
+		Address: ask.from, Network: "scrip", Agent: hash('a', uint64(ask.as.agent)), Device: hash('d', uint64(ask.as.device))}
+	name(&e, ask.serial)
 	return e, fraud.Outcome{Found: ask.Exists && ask.PIN, WrongPIN: ask.Exists && !ask.PIN}
+}
+
+// name gives an event the names of a number and of those around it.
+func name(e *fraud.Event, n uint64) {
+	e.Card, e.Before, e.After = hash('n', n), hash('n', n-1), hash('n', n+1)
+	e.Block, e.Hundred, e.Range = hash('t', n/10), hash('h', n/100), hash('r', n/5000)
 }
 
 // Proxies are the networks that an operator would have listed: some of what attacks use.
@@ -136,6 +141,7 @@ func Generate(c Config) *Stream {
 	}
 	s := g.stream
 	slices.SortStableFunc(s.Asks, func(a, b Ask) int { return cmp.Compare(a.At, b.At) })
+	s.News = g.live()
 	return s
 }
 

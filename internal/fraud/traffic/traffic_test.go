@@ -110,3 +110,57 @@ func TestFamiliesArePartitioned(t *testing.T) {
 		seen[f] = true
 	}
 }
+
+// What is heard of cards gives no attack away: nobody asks for a card before it was sold, of existing cards as many are known of those that attackers ask for as of those that honest callers do, some of both were sold within a week, most are not known at all, and each is sold once.
+func TestNews(t *testing.T) {
+	s := traffic.Generate(traffic.Config{Seed: 3, Days: 7, Warmup: 1, Families: all(), Campaigns: 4, Size: 1})
+	again := traffic.Generate(traffic.Config{Seed: 3, Days: 7, Warmup: 1, Families: all(), Campaigns: 4, Size: 1})
+	if !slices.Equal(s.News, again.News) {
+		t.Fatal("two runs differ")
+	}
+	sold, reloads := map[uint64]int64{}, 0
+	for i := range s.News {
+		n := &s.News[i]
+		at, known := sold[n.Card()]
+		switch e := n.Event(); {
+		case i > 0 && n.At < s.News[i-1].At:
+			t.Fatalf("news %d come before the ones before", i)
+		case !n.Reload && known, n.Reload && known && n.At < at, (e.Kind == fraud.Reload) != n.Reload, e.Card == fraud.Hash{}:
+			t.Fatalf("news %d: %+v", i, e)
+		case n.Reload:
+			reloads++
+		default:
+			sold[n.Card()] = n.At
+		}
+	}
+	const week = 7 * 86_400_000_000
+	var asked, known, fresh [2]int // of honest callers, of attackers
+	for i := range s.Asks {
+		at, ok := sold[s.Card(i)]
+		if ok && (at <= s.Asks[i].At) != s.Asks[i].Exists {
+			t.Fatalf("ask %d is for a card that is sold at %d: %+v", i, at, s.Asks[i])
+		}
+		if !s.Asks[i].Exists {
+			continue
+		}
+		who := 0
+		if s.Attack(i) {
+			who = 1
+		}
+		asked[who]++
+		if ok {
+			known[who]++
+			if s.Asks[i].At-at < week {
+				fresh[who]++
+			}
+		}
+	}
+	for who := range asked {
+		if known[who] < asked[who]/12 || known[who] > asked[who]/3 || fresh[who] < known[who]/15 || fresh[who] > known[who]/2 {
+			t.Errorf("of %d asks %d are known, %d fresh", asked[who], known[who], fresh[who])
+		}
+	}
+	if reloads < 1000 {
+		t.Errorf("%d reloads", reloads)
+	}
+}

@@ -39,7 +39,7 @@ func replay(ctx context.Context, s *traffic.Stream, stage string, progress Progr
 	for i := range s.Asks {
 		out.note(s.Attack(i), string(s.Actors[s.Asks[i].Actor].Family))
 	}
-	return out, out.play(ctx, s.Event, stage, progress)
+	return out, out.play(ctx, script{len(s.News), func(i int) fraud.Event { return s.News[i].Event() }, s.Event}, watcher{stage, progress})
 }
 
 // replayTill has payments pass through it.
@@ -48,35 +48,57 @@ func replayTill(ctx context.Context, s *till.Stream, stage string, progress Prog
 	for i := range s.Payments {
 		out.note(s.Fraud(i), string(s.Payments[i].Family))
 	}
-	return out, out.play(ctx, s.Event, stage, progress)
+	return out, out.play(ctx, script{len(s.News), func(i int) fraud.Event { return s.News[i].Event(s) }, s.Event}, watcher{stage, progress})
+}
+
+// script is what happens: so many news of cards, and events that are scored with what
+// came of them, each in the order of time.
+type script struct {
+	news  int
+	told  func(int) fraud.Event
+	event func(int) (fraud.Event, fraud.Outcome)
+}
+
+// watcher is who is told how far a stage is.
+type watcher struct {
+	stage    string
+	progress Progress
 }
 
 func (s *seen) note(attack bool, family string) {
 	s.labels, s.family = append(s.labels, attack), append(s.family, family)
 }
 
-func (s *seen) play(ctx context.Context, event func(int) (fraud.Event, fraud.Outcome), stage string, progress Progress) error {
+func (s *seen) play(ctx context.Context, all script, w watcher) error {
 	eye := sense.New(sense.Config{Memory: memory, PaymentMemory: memory, Rules: fraud.Config{Proxies: traffic.Proxies()}})
 	s.columns, s.rules = make([][]float32, sense.WidthOf(s.kind)), make([]int, len(s.labels))
 	for k := range s.columns {
 		s.columns[k] = make([]float32, len(s.labels))
 	}
 	var row sense.Row
+	heard := 0
 	for i := range s.labels {
 		if i%10_000 == 0 {
-			progress.tell(stage, i, len(s.labels))
+			w.progress.tell(w.stage, i, len(s.labels))
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}
-		event, outcome := event(i)
+		event, outcome := all.event(i)
+		for ; heard < all.news; heard++ {
+			news := all.told(heard)
+			if news.At.After(event.At) {
+				break
+			}
+			eye.Hear(&news)
+		}
 		s.rules[i] = eye.See(&event, &row).Hundredths
 		for k := range s.columns {
 			s.columns[k][i] = row[k]
 		}
 		eye.Learn(&event, outcome)
 	}
-	progress.tell(stage, len(s.labels), len(s.labels))
+	w.progress.tell(w.stage, len(s.labels), len(s.labels))
 	return nil
 }
 

@@ -139,6 +139,9 @@ type view struct {
 	use   func(*sense.Column) bool
 }
 
+// sees reports whether a part looks at a column.
+func (v *view) sees(column *sense.Column) bool { return !column.Spare && v.use(column) }
+
 // part trains a part.
 func (t *trainer) part(ctx context.Context, v view) (p estimator.Part, err error) {
 	p.Kind = t.config.Kind
@@ -148,7 +151,7 @@ func (t *trainer) part(ctx context.Context, v view) (p estimator.Part, err error
 			honest = append(honest, i)
 		}
 	}
-	p.Rare = estimator.Rare(p.Kind, t.learn.columns, honest, v.use)
+	p.Rare = estimator.Rare(p.Kind, t.learn.columns, honest, v.sees)
 	if p.Weight, err = t.weight(ctx, v, p.Rare); err != nil {
 		return p, err
 	}
@@ -197,7 +200,7 @@ func (t *trainer) fit(ctx context.Context, v view, family func(string) bool) (*b
 		picked := make([]float32, len(rows))
 		for i, row := range rows {
 			picked[i] = float32(math.NaN())
-			if v.use(&column) {
+			if v.sees(&column) {
 				picked[i] = t.learn.columns[k][row]
 			}
 		}

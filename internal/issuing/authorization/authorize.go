@@ -125,7 +125,7 @@ func (s *Service) begin(card *issuing.Card, r *Request) *attempt {
 	}
 	a.message = newMessage(r.Key, kindAuthorize, string(card.ID), r.Amount.String(), r.Original.String(), r.Original.Currency.String(),
 		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), fmt.Sprint(r.Captured), string(r.Challenge))
-	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: fraud.HashOf(string(card.Book), string(card.ID)),
+	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: card.Alias(),
 		Merchant: fraud.HashOf(r.Merchant.Acquirer, r.Merchant.ID, r.Merchant.Name), Country: r.Merchant.Country, Category: r.Merchant.MCC, Amount: r.Amount,
 		Remote: r.Entry.remote()}
 	if r.Merchant.Terminal != "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
+	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/ledger"
 )
 
@@ -45,7 +46,7 @@ func Routes(s *desk.Surface, d *desk.Desk, engine *office.Service) {
 	wire.Handle(s, desk.Once(desk.Post("fraud.rules.disable", one+"/disable", desk.Administer)), a.disableRule)
 }
 
-// score is hundredths as answers show them.
+// score is hundredths, of a score or an hour, as answers show them.
 func score(n int) wire.Number { return wire.Number(fmt.Sprintf("%d.%02d", n/100, n%100)) }
 
 // part is a score that may not be there.
@@ -71,6 +72,23 @@ func viewReason(s fraud.Signal) reasonView {
 		Withheld: s.Telling}
 }
 
+// lifeView is what was heard of a card before an event.
+type lifeView struct {
+	HoursSinceActivation wire.Number `json:"hours_since_activation,omitzero"`
+	HoursSinceReload     wire.Number `json:"hours_since_reload,omitzero"`
+	AsksSince            int64       `json:"asks_since"`
+}
+
+func viewLife(l sense.Life) *lifeView {
+	hours := func(x float32) wire.Number {
+		if !(x >= 0) {
+			return ""
+		}
+		return score(int(100 * min(x, 1e6)))
+	}
+	return &lifeView{HoursSinceActivation: hours(l.SinceActivation), HoursSinceReload: hours(l.SinceReload), AsksSince: int64(l.Asks)}
+}
+
 type decisionView struct {
 	DecisionID string `json:"decision_id"`
 	BookID     string `json:"book_id"`
@@ -90,6 +108,7 @@ type decisionView struct {
 	Rule        string          `json:"rule,omitzero"`
 	Action      string          `json:"action,omitzero"`
 	Reasons     []reasonView    `json:"reasons"`
+	CardLife    *lifeView       `json:"card_life,omitzero"`
 	Label       string          `json:"label,omitzero"`
 	LabelledAt  wire.TimeMillis `json:"labelled_at,omitzero"`
 	At          wire.TimeMillis `json:"at"`
@@ -105,6 +124,9 @@ func viewDecision(d office.Decision) decisionView {
 	}
 	if d.Event.Address.IsValid() {
 		v.Address = d.Event.Address.String()
+	}
+	if life, ok := d.Life(); ok {
+		v.CardLife = viewLife(life)
 	}
 	if !d.LabelAt.IsZero() {
 		v.LabelledAt = desk.At(d.LabelAt)

@@ -62,9 +62,10 @@ type Payment struct {
 	Family             Family // of a fraud
 }
 
-// Stream is payments in the order of time.
+// Stream is payments, and news of cards, each in the order of time.
 type Stream struct {
 	Payments []Payment
+	News     []News
 	town     *town
 }
 
@@ -110,7 +111,7 @@ func Generate(c Config) *Stream {
 		}
 	}
 	slices.SortStableFunc(g.payments, func(a, b Payment) int { return cmp.Compare(a.At, b.At) })
-	return &Stream{Payments: g.payments, town: g.town}
+	return &Stream{Payments: g.payments, News: g.live(), town: g.town}
 }
 
 // maker makes a stream.

@@ -76,3 +76,54 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%d hashes of %d cards", len(unique), len(cards))
 	}
 }
+
+// No card pays before it is made, each is made once, and some are older than what the engine heard; some are funded before they pay, stolen ones too.
+func TestNews(t *testing.T) {
+	s := stream(4)
+	if !slices.Equal(s.News, stream(4).News) {
+		t.Fatal("two runs differ")
+	}
+	made, funded := map[int32]int64{}, map[int32]int64{}
+	at := 0
+	var known, recent [2]int // of honest payments, of frauds
+	for i, p := range s.Payments {
+		for ; at < len(s.News) && s.News[at].At <= p.At; at++ {
+			n := &s.News[at]
+			e := n.Event(s)
+			if _, again := made[n.Card]; again && !n.Reload || at > 0 && n.At < s.News[at-1].At || e.Payer == (fraud.Hash{}) || (e.Kind == fraud.Reload) != n.Reload {
+				t.Fatalf("news %d: %+v", at, e)
+			}
+			if n.Reload {
+				funded[n.Card] = n.At
+			} else {
+				made[n.Card] = n.At
+			}
+		}
+		who := 0
+		if s.Fraud(i) {
+			who = 1
+		}
+		if _, ok := made[p.Card]; ok {
+			known[who]++
+		}
+		if then, ok := funded[p.Card]; ok && p.At-then < 86_400_000_000 {
+			recent[who]++
+		}
+	}
+	for ; at < len(s.News); at++ { // of cards that pay, all but fundings are over
+		if n := &s.News[at]; !n.Reload {
+			t.Errorf("card %d is made after it paid", n.Card)
+		}
+	}
+	frauds := 0
+	for i := range s.Payments {
+		if s.Fraud(i) {
+			frauds++
+		}
+	}
+	for who, all := range [2]int{len(s.Payments) - frauds, frauds} {
+		if known[who] < all/3 || known[who] > all*9/10 || recent[who] < all/100 || recent[who] > all/3 {
+			t.Errorf("of %d payments %d are of known cards, %d of cards funded the day before", all, known[who], recent[who])
+		}
+	}
+}

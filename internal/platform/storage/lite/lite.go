@@ -35,21 +35,23 @@ const pointerSize = 8
 
 // Open opens or makes the database file at path.
 func Open(path string) (*Conn, error) {
-	if err := useCaches(); err != nil {
+	if err := errors.Join(useCaches(), useGathering()); err != nil {
 		return nil, err
 	}
 	c := &Conn{tls: libc.NewTLS(), cache: map[string]*statement{}}
 	c.out = libc.Xmalloc(c.tls, pointerSize)
 	name, err := libc.CString(path)
-	if err == nil && c.out == 0 {
+	files, alsoErr := libc.CString(gatheringName)
+	defer func() { libc.Xfree(c.tls, name); libc.Xfree(c.tls, files) }()
+	if err = errors.Join(err, alsoErr); err == nil && c.out == 0 {
 		err = errMemory
 	}
 	if err != nil {
 		c.free()
 		return nil, err
 	}
-	defer libc.Xfree(c.tls, name)
-	code := engine.Xsqlite3_open_v2(c.tls, name, c.out, engine.SQLITE_OPEN_READWRITE|engine.SQLITE_OPEN_CREATE|engine.SQLITE_OPEN_NOMUTEX, 0)
+	const mode = engine.SQLITE_OPEN_READWRITE | engine.SQLITE_OPEN_CREATE | engine.SQLITE_OPEN_NOMUTEX
+	code := engine.Xsqlite3_open_v2(c.tls, name, c.out, mode, files)
 	c.db = *pointerAt(c.out)
 	if code != engine.SQLITE_OK {
 		err = c.failure(code)

@@ -81,7 +81,7 @@ CREATE TABLE ledger_holds (
 	CHECK (state = 'pending' OR captured_minor + released_minor = amount_minor)
 );
 
-CREATE INDEX ledger_holds_by_expiry ON ledger_holds (realm, expires_at) WHERE state = 'pending';
+CREATE INDEX ledger_holds_by_expiry ON ledger_holds (realm, expires_at) WHERE state = 'pending' AND expires_at IS NOT NULL;
 
 -- Counters are what guards count: a spending window, the refunds of one sale.
 CREATE TABLE ledger_counters (

@@ -14,7 +14,7 @@ CREATE TABLE webhook_events (
 ) {heap};
 
 CREATE INDEX webhook_events_pending ON webhook_events (event_id) WHERE state = 'pending';
-CREATE INDEX webhook_events_by_time ON webhook_events (realm, created_at, book_id, event_id);
+CREATE INDEX webhook_events_by_time ON webhook_events (realm, created_at);
 
 -- changed_at is the machine's time in both realms: other processes look for what changed of late.
 CREATE TABLE webhook_endpoints (

@@ -173,10 +173,8 @@ CREATE TABLE stock_reveals (
 	order_id TEXT NOT NULL,
 	actor TEXT NOT NULL,
 	revealed_at BIGINT NOT NULL,
-	PRIMARY KEY (book_id, reveal_id)
+	PRIMARY KEY (book_id, order_id, reveal_id)
 );
-
-CREATE INDEX stock_reveals_by_order ON stock_reveals (book_id, order_id, revealed_at);
 
 -- Which items the operator was told are running out.
 CREATE TABLE stock_levels (

@@ -37,7 +37,7 @@ CREATE INDEX orders_by_status ON orders (book_id, status, order_id);
 CREATE INDEX orders_by_status_amount ON orders (book_id, status, amount_minor, order_id);
 
 -- For the operator, who looks at the orders of all books.
-CREATE INDEX orders_by_time ON orders (realm, created_at, book_id, order_id);
+CREATE INDEX orders_by_time ON orders (realm, created_at);
 
 -- With which public key the requests of a book must be signed; an empty one: they need no signature.
 CREATE TABLE account_signers (

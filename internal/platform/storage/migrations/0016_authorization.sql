@@ -29,7 +29,7 @@ CREATE TABLE authorization_payments (
 	CHECK ((state = 'open') = (ended_at IS NULL))
 ) {heap};
 
-CREATE INDEX authorization_payments_by_expiry ON authorization_payments (realm, expires_at, book_id, payment_id) WHERE state = 'open';
+CREATE INDEX authorization_payments_by_expiry ON authorization_payments (realm, expires_at) WHERE state = 'open';
 
 -- What happened to a payment, each message once: what is asked again under its key is answered from here. The last
 -- four types are not in a card's history: they are steps of a payment, or refusals of messages about one.

@@ -18,6 +18,13 @@ CREATE TABLE fraud_log (
 	written_at BIGINT NOT NULL
 ) {heap};
 
+-- Activations and reloads of cards that are not in the log yet, each an entry as the log
+-- has it, written with what they tell of: hashes, no numbers.
+CREATE TABLE fraud_notices (
+	notice_id TEXT NOT NULL PRIMARY KEY,
+	event BYTEA NOT NULL
+);
+
 -- The counts of a process: its own batches up to own_position are in them, and those of the
 -- others up to others_position.
 CREATE TABLE fraud_snapshots (
