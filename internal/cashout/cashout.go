@@ -2,7 +2,7 @@
 // payout, for whoever knows its token.
 //
 // It promises that an order goes through its states by one table; that the price floats with
-// the ticker until it is locked, once; that nothing is in the books before a reviewer
+// the ticker until it is locked, for a time that no rejection prolongs; that nothing is in the books before a reviewer
 // approves, and then everything at once, with a hold for the payout; and that a token is kept
 // as a keyed hash and never printed. Below it ticker is the price, phone proves phones,
 // customer is who and how much, review what people decide.
@@ -159,6 +159,8 @@ type Desk struct {
 	// Payouts and Images are nil where the realm has none: then orders end at what needs them.
 	Payouts Payouts
 	Images  Images
+	// PriceLock is how long a price is locked from the payment details on.
+	PriceLock time.Duration
 	// KeepImages is how long pictures stay after a decision, KeepBlocked those of an order
 	// that is blocked.
 	KeepImages, KeepBlocked time.Duration
@@ -217,11 +219,13 @@ type Order struct {
 	Status   Status
 	Revision int64
 	Amount   money.Amount
-	// Price is what the order was locked at, and Bitcoin what is owed for it; zero before.
-	Price    ticker.Price
-	Bitcoin  money.Amount
-	To       Destination
-	Customer customer.ID
+	// Price is what the order was locked at last, and Bitcoin what is owed for it; zero before.
+	Price   ticker.Price
+	Bitcoin money.Amount
+	// LockedUntil is until when pictures can be submitted at that price.
+	LockedUntil time.Time
+	To          Destination
+	Customer    customer.ID
 	// NeedsDocument says that the pictures of a document are asked for.
 	NeedsDocument bool
 	// Round is how often it was rejected.

@@ -27,7 +27,7 @@ import (
 // The table of transitions is the documented one, and nothing else is possible.
 func TestTransitions(t *testing.T) {
 	want := map[cashout.Status]string{
-		cashout.Created: "confirmed cancelled expired", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
+		cashout.Created: "confirmed cancelled", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
 		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed",
 		cashout.Completed: "", cashout.Blocked: "", cashout.Cancelled: "", cashout.Expired: "",
 	}
@@ -248,7 +248,7 @@ func TestRejection(t *testing.T) {
 	})
 }
 
-// Orders whose time is over are gone at that instant, and the sweep has their pictures erased; no order under review is.
+// Orders whose time is over are gone at that instant; the sweep has their pictures erased, and removes those of which the phone was never confirmed. No order under review ends.
 func TestExpiry(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		d := cashdesk.Open(t, db)
@@ -280,8 +280,15 @@ func TestExpiry(t *testing.T) {
 				t.Errorf("%d expired, %v, want %d", n, err, want)
 			}
 		}
-		if len(d.Pictures.Erased) != 3 {
-			t.Errorf("pictures of %d orders are erased, want 3", len(d.Pictures.Erased))
+		if len(d.Pictures.Erased) != 2 {
+			t.Errorf("pictures of %d orders are erased, want 2", len(d.Pictures.Erased))
+		}
+		for status, o := range ids {
+			got, err := d.Get(t.Context(), o.Book, o.ID)
+			want := map[cashout.Status]cashout.Status{cashout.Confirmed: cashout.Expired, cashout.Authorized: cashout.Expired, cashout.Processing: cashout.Processing}[status]
+			if got.Status != want || (fault.CodeOf(err) == fault.NotFound) != (want == "") {
+				t.Errorf("%s is %q afterwards, %v", status, got.Status, err)
+			}
 		}
 		now := d.Clock.Now()
 		for o, got := range d.Pictures.Erased {
@@ -292,6 +299,39 @@ func TestExpiry(t *testing.T) {
 		for status, o := range ids {
 			if list, err := d.Ledger.ListTransactions(t.Context(), o.Book, 1<<60, 10); err != nil || len(list) != 0 {
 				t.Errorf("%s: %d transactions are left, %v", status, len(list), err)
+			}
+		}
+	})
+}
+
+// An order that nobody confirmed leaves nothing, nor do the codes that were sent for it; however many there are, one sweep ends them.
+func TestExpiryRemoves(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		const many = 1_100
+		token := d.Opened(5500)
+		d.Must(d.SendCode(t.Context(), cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From}))
+		var group sync.WaitGroup
+		for range 20 {
+			group.Go(func() {
+				for range (many - 1) / 20 {
+					if _, _, err := d.Create(t.Context(), cashout.Opening{Realm: realm.Test, Amount: 5500, Currency: cashout.Bitcoin}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		made := 1 + (many-1)/20*20
+		d.Clock.Advance(cashout.Lifetime)
+		for _, want := range []int{made, 0} {
+			if n, err := d.Expire(t.Context()); err != nil || n != want {
+				t.Errorf("%d expired, %v, want %d", n, err, want)
+			}
+		}
+		for _, table := range []string{"cashout_orders ", "cashout_codes "} {
+			if strings.Contains(d.Contents(), table) {
+				t.Errorf("%s are left", table)
 			}
 		}
 	})

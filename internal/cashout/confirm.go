@@ -161,12 +161,10 @@ func (s *Service) Authorize(ctx context.Context, w Where) error {
 		if o.To.Method == None {
 			return nil, fault.New(fault.InvalidRequest, "address or ln_invoice is required").At("address")
 		}
-		o.Price, o.AuthorizedAt = price, o.ChangedAt
-		bitcoin, err := price.Bitcoin(o.Amount)
-		if err != nil || !bitcoin.IsPositive() {
-			return nil, fault.Wrap(err, fault.Unavailable, "there is no price")
+		if err := o.price(price); err != nil {
+			return nil, err
 		}
-		o.Bitcoin = bitcoin
+		o.AuthorizedAt, o.LockedUntil = o.ChangedAt, o.ChangedAt.Add(d.PriceLock)
 		effects, err := s.admit(ctx, tx, o, name)
 		if err != nil {
 			return nil, err

@@ -72,7 +72,7 @@ func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, err
 	if err := s.apply(&o, to); err != nil {
 		return Order{}, pan.Secret{}, err
 	}
-	effects := []storage.Effect{o.insert(), insertToken.Row(s.hash(token), string(o.Book), string(o.ID))}
+	effects := []storage.Effect{o.insert(s.hash(token))}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
 	return o, token, err
 }

@@ -14,11 +14,17 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// sweepSize bounds the orders that one sweep ends in each realm.
-const sweepSize = 500
+// sweepSize bounds the orders that are ended together, sweepMost how often a sweep of a realm
+// ends so many.
+const (
+	sweepSize = 500
+	sweepMost = 20
+)
 
-// Expire ends the orders whose time is over, has their pictures erased at once, and returns how many
-// it ended. A background job calls it; calling it twice at once is harmless.
+// Expire ends the orders whose time is over, has their pictures erased at once, and returns how
+// many it ended. Those whose phone was never confirmed are removed: anybody makes as many as
+// they like, and there is no customer, picture or money that would need one. A background job
+// calls it; calling it twice at once is harmless.
 func (s *Service) Expire(ctx context.Context) (int, error) {
 	ended := 0
 	for _, r := range realm.All() {
@@ -26,25 +32,56 @@ func (s *Service) Expire(ctx context.Context) (int, error) {
 		if err != nil {
 			return ended, err
 		}
-		if book == "" {
-			continue
-		}
-		due, err := storage.All(ctx, s.DB, scanOrder, listDue, string(book), storage.Micros(s.Clocks.Now(r)), sweepSize)
-		if err != nil {
-			return ended, err
-		}
-		for i := range due {
-			err := s.finish(ctx, due[i], Expired, nil)
-			switch {
-			case err == nil:
-				ended++
-			case errors.Is(err, storage.ErrStale): // its customer was faster
-			default:
-				return ended, fmt.Errorf("expire order %s: %w", due[i].ID, err)
+		for range sweepMost {
+			if book == "" {
+				break
+			}
+			due, err := storage.All(ctx, s.DB, scanOrder, listDue, string(book), storage.Micros(s.Clocks.Now(r)), sweepSize)
+			if err != nil {
+				return ended, err
+			}
+			n, err := s.expire(ctx, book, due)
+			if ended += n; err != nil {
+				return ended, err
+			}
+			if len(due) < sweepSize {
+				break
 			}
 		}
 	}
 	return ended, nil
+}
+
+// expire ends orders of a book that are due, and returns how many.
+func (s *Service) expire(ctx context.Context, book ledger.BookID, due []Order) (ended int, err error) {
+	var unconfirmed [][]any
+	for i := range due {
+		if due[i].Status == Created {
+			unconfirmed = append(unconfirmed, []any{string(due[i].ID)})
+			continue
+		}
+		err := s.finish(ctx, due[i], Expired, nil)
+		switch {
+		case err == nil:
+			ended++
+		case errors.Is(err, storage.ErrStale): // its customer was faster
+		default:
+			return ended, fmt.Errorf("expire order %s: %w", due[i].ID, err)
+		}
+	}
+	if len(unconfirmed) == 0 {
+		return ended, nil
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if err := tx.ExecRows(ctx, forgetCodes, unconfirmed, string(book)); err != nil {
+			return err
+		}
+		return tx.ExecRows(ctx, forgetOrders, unconfirmed, string(book))
+	})
+	if err != nil {
+		return ended, fmt.Errorf("remove orders: %w", err)
+	}
+	return ended + len(unconfirmed), nil
 }
 
 // finish ends an order that is not in the books.

@@ -33,12 +33,11 @@ type Limits struct {
 	NeedsNames, NeedsDocument bool
 }
 
-// View is an order as its caller sees it.
+// View is an order as its caller sees it: with the price of the moment where it floats.
 type View struct {
 	Order
-	// Price and Bitcoin are what it is locked at, or what it would be now.
-	Price   ticker.Price
-	Bitcoin money.Amount
+	// Floats says that its price does.
+	Floats bool
 	// Required are the pictures it waits for; nil unless it is authorized.
 	Required []Required
 	// Limits are those of its customer; nil until the phone is confirmed, and once it is authorized.
@@ -53,11 +52,15 @@ func (s *Service) byToken(ctx context.Context, q storage.Queryer, r realm.Realm,
 	if len(token.Reveal()) != TokenLength {
 		return Order{}, unknown()
 	}
-	o, found, err := storage.One(ctx, q, scanOrder, findByToken, s.hash(token))
+	book, err := s.Book(ctx, r)
+	if err != nil {
+		return Order{}, err
+	}
+	o, found, err := storage.One(ctx, q, scanOrder, findByToken, string(book), s.hash(token))
 	switch {
 	case err != nil:
 		return Order{}, err
-	case !found || o.Realm != r || o.Status.IsGone() || o.Status.IsOpen() && !s.Clocks.Now(r).Before(o.ExpiresAt):
+	case !found || o.Status.IsGone() || o.Status.IsOpen() && !s.Clocks.Now(r).Before(o.ExpiresAt):
 		return Order{}, unknown()
 	}
 	return o, nil
@@ -86,21 +89,17 @@ func (s *Service) View(ctx context.Context, r realm.Realm, token pan.Secret) (Vi
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Order: o, Price: o.Price, Bitcoin: o.Bitcoin}
+	floats, err := s.refresh(ctx, &o)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Order: o, Floats: floats}
 	switch o.Status {
-	case Created, Confirmed:
-		if v.Price, err = d.Ticker.Price(ctx); err != nil {
-			return View{}, err
-		}
-		if v.Bitcoin, err = v.Price.Bitcoin(o.Amount); err != nil {
-			return View{}, fault.Wrap(err, fault.Unavailable, "there is no price")
-		}
-		if o.Status == Confirmed {
-			v.Limits, err = s.limits(ctx, s.DB, d, &o)
-		}
+	case Confirmed:
+		v.Limits, err = s.limits(ctx, s.DB, d, &o)
 	case Authorized:
 		v.Required, err = s.Required(ctx, &o)
-	case Processing, Approved, Completed, Blocked, Cancelled, Expired:
+	case Created, Processing, Approved, Completed, Blocked, Cancelled, Expired:
 	}
 	return v, err
 }

@@ -30,7 +30,7 @@ func Statuses() []Status {
 
 // next is the transition table.
 var next = map[Status][]Status{
-	Created:    {Confirmed, Cancelled, Expired},
+	Created:    {Confirmed, Cancelled}, // or it is removed
 	Confirmed:  {Authorized, Cancelled, Expired},
 	Authorized: {Processing, Cancelled, Expired},
 	Processing: {Authorized, Approved, Blocked, Cancelled},

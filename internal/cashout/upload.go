@@ -176,8 +176,9 @@ func (s *Service) Presign(ctx context.Context, p Picture) (Form, error) {
 	return images.Presign(ctx, NewImage{Owner: o.owner(), Kind: kind, Name: p.Name, Size: p.Size})
 }
 
-// Submit has an order reviewed. It returns not_found, invalid_state, and invalid_request
-// with the first picture that is missing.
+// Submit has an order reviewed, at its locked price, or at that of the moment where it
+// floats. It returns not_found, invalid_state, invalid_request with the first picture that
+// is missing, and unavailable where there is no price.
 func (s *Service) Submit(ctx context.Context, r realm.Realm, token pan.Secret) error {
 	o, err := s.ready(ctx, r, token, Submit)
 	if err != nil {
@@ -192,7 +193,14 @@ func (s *Service) Submit(ctx context.Context, r realm.Realm, token pan.Secret) e
 			return fault.New(fault.InvalidRequest, "%s is missing", one.Kind).At("image_type")
 		}
 	}
+	if _, err := s.refresh(ctx, &o); err != nil {
+		return err
+	}
+	price := o.Price
 	_, err = s.change(ctx, doing{r, token, Submit, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
+		if err := o.price(price); err != nil {
+			return nil, err
+		}
 		o.SubmittedAt = o.ChangedAt
 		if err := o.become(Processing); err != nil {
 			return nil, err

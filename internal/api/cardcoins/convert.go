@@ -44,6 +44,8 @@ func viewOrder(v *cashout.View) orderAnswer {
 			NamesRequired: l.NeedsNames, IDRequired: l.NeedsDocument}
 	}
 	switch {
+	case v.Status == cashout.Authorized && !v.Floats:
+		out.PriceLockedUntil = wire.TimeMillis(v.LockedUntil)
 	case v.Unpaid():
 		out.PaymentProblem = "The payment did not succeed. Submit another address or ln_invoice."
 	case v.Status == cashout.Completed && v.To.Method == cashout.Lightning:

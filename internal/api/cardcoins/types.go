@@ -94,10 +94,12 @@ type orderAnswer struct {
 	Order          orderView       `json:"order"`
 	Ticker         tickerView      `json:"ticker"`
 	RequiredImages []requiredImage `json:"required_images,omitzero"`
-	Limits         *customerLimits `json:"limits,omitzero"`
-	TxID           string          `json:"txid,omitzero"`
-	Preimage       string          `json:"preimage,omitzero"`
-	PaymentProblem string          `json:"payment_problem,omitzero"`
+	// PriceLockedUntil is absent where the price is not locked, or nothing is left to do for it.
+	PriceLockedUntil wire.TimeMillis `json:"price_locked_until,omitzero"`
+	Limits           *customerLimits `json:"limits,omitzero"`
+	TxID             string          `json:"txid,omitzero"`
+	Preimage         string          `json:"preimage,omitzero"`
+	PaymentProblem   string          `json:"payment_problem,omitzero"`
 }
 
 type orderView struct {

@@ -213,7 +213,7 @@ func (k *Desk) Demo(ctx context.Context) error {
 	}
 	k.PerMinute = demoRate
 	k.serve(realm.Test, &cashout.Desk{Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: captcha.Demo{}, Payouts: payouts{k.Payouts}, Images: pictures{k.Images},
-		KeepImages: keepImages, KeepBlocked: keepBlocked, KeepMarks: image.KeepMarks}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
+		PriceLock: cashout.PriceLock, KeepImages: keepImages, KeepBlocked: keepBlocked, KeepMarks: image.KeepMarks}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
 	return nil
 }
 

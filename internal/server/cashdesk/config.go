@@ -39,6 +39,8 @@ type file struct {
 	// Network is the sandbox's; the live realm's is bitcoin's main one.
 	Network string `json:"network"`
 	Fee     string `json:"fee"`
+	// PriceLockMinutes is how long a price is locked; 0: a day.
+	PriceLockMinutes int `json:"price_lock_minutes"`
 	// Captcha is "work" for a proof of work; empty: the account of the setting captcha.
 	Captcha  string            `json:"captcha"`
 	Tiers    *tiersFile        `json:"tiers"`
@@ -139,6 +141,7 @@ func (f *file) check(r realm.Realm) error {
 		func() error { return f.openStore(&image.Deps{}) },
 		func() error { _, err := f.network(); return err },
 		func() error { _, err := f.fee(); return err },
+		func() error { _, err := f.priceLock(); return err },
 		func() error { _, err := f.Tiers.tiers(); return err },
 		func() error { return f.messages(r, &phone.Line{}) },
 		func() error { _, err := f.screeners(); return err },
@@ -277,8 +280,23 @@ func (k *Desk) prices(r realm.Realm, f *file, d *cashout.Desk) error {
 	if err != nil {
 		return err
 	}
+	if d.PriceLock, err = f.priceLock(); err != nil {
+		return err
+	}
 	d.Ticker, err = ticker.New(ticker.Config{Rates: k.deps.Rates[r], Clock: k.deps.Clocks.Of(r), Fee: fee})
 	return err
+}
+
+// priceLock is how long a price is locked.
+func (f *file) priceLock() (time.Duration, error) {
+	const least, most = 10, int(cashout.PriceLock / time.Minute)
+	switch {
+	case f.PriceLockMinutes == 0:
+		return cashout.PriceLock, nil
+	case f.PriceLockMinutes < least || f.PriceLockMinutes > most:
+		return 0, fmt.Errorf("price_lock_minutes: want %d to %d", least, most)
+	}
+	return time.Duration(f.PriceLockMinutes) * time.Minute, nil
 }
 
 // tiers are the published ones with what the file says otherwise.

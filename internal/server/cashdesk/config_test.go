@@ -71,7 +71,7 @@ const messages = `"messages":{"driver":"file","path":"$DIR/codes"}`
 // What a file says holds, what it leaves out is as published, and the fee is in the price.
 func TestConfigure(t *testing.T) {
 	k, err := open(t, `{"realm":"test","fee":"8.5","network":"regtest",`+messages+`,"message_limits":{"countries":["US"],"cents_per_day":700},
-		"lists":[{"name":"sdn","file":"$LIST"}],"review":{"two_above":"100","hold_minutes":5},"keep_images_days":7,"keep_marks_days":60,
+		"lists":[{"name":"sdn","file":"$LIST"}],"review":{"two_above":"100","hold_minutes":5},"price_lock_minutes":45,"keep_images_days":7,"keep_marks_days":60,
 		"tiers":{"window_days":30,"largest":"500","steps":[{"above":"200","asks":["names","document"]}]}}`, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +82,9 @@ func TestConfigure(t *testing.T) {
 	}
 	if p, err := d.Ticker.Price(t.Context()); err != nil || p.Cents.Minor != 7_144_725 {
 		t.Errorf("price %d, %v", p.Cents.Minor, err)
+	}
+	if d.PriceLock != 45*time.Minute {
+		t.Errorf("a price is locked for %s", d.PriceLock)
 	}
 	if d.Tiers.Window != 30*24*time.Hour || d.Tiers.Largest.Minor != 500_00 || d.Tiers.Most.Minor != 10_000_00 || len(d.Tiers.Steps) != 1 {
 		t.Errorf("tiers %+v", d.Tiers)
@@ -109,6 +112,8 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","captcha":"riddle",` + messages + `}`:                                           "captcha",
 		`{"realm":"test","fee":"a",` + messages + `}`:                                                    "fee",
 		`{"realm":"test","fee":"51",` + messages + `}`:                                                   "fee",
+		`{"realm":"test","price_lock_minutes":9,` + messages + `}`:                                       "price_lock_minutes",
+		`{"realm":"test","price_lock_minutes":1441,` + messages + `}`:                                    "price_lock_minutes",
 		`{"realm":"test","network":"moon",` + messages + `}`:                                             "network",
 		`{"realm":"test","messages":{"driver":"pigeon"}}`:                                                "messages",
 		`{"realm":"test","tiers":{"most":"1"},` + messages + `}`:                                         "tiers",

@@ -137,7 +137,7 @@ func (d *Desk) build(logger *slog.Logger) {
 	d.Service = cashout.New(cashout.Deps{DB: d.DB, Books: d.Ledger, Vault: d.Vault, Outbox: d.Hooks.Outbox, Queue: d.Jobs, Clocks: d.Clocks, Phones: phones,
 		Accounts: d.Accounts, Logger: logger, Random: rand.Reader,
 		Desks: map[realm.Realm]*cashout.Desk{realm.Test: {Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: person{}, Screener: d.Screen, Payouts: d.Node,
-			Images: d.Pictures, KeepImages: 30 * 24 * time.Hour, KeepBlocked: 5 * 365 * 24 * time.Hour, KeepMarks: 400 * 24 * time.Hour}}})
+			Images: d.Pictures, PriceLock: cashout.PriceLock, KeepImages: 30 * 24 * time.Hour, KeepBlocked: 5 * 365 * 24 * time.Hour, KeepMarks: 400 * 24 * time.Hour}}})
 	d.Reviews = review.New(review.Deps{DB: d.DB, Vault: d.Vault, Orders: d.Service, Albums: map[realm.Realm]review.Album{realm.Test: d.Pictures}, Audit: d.Audit,
 		Clocks: d.Clocks, Policy: review.DefaultPolicy()})
 }

@@ -97,6 +97,7 @@ type caseView struct {
 	Currency      string          `json:"currency"`
 	Price         string          `json:"price,omitzero"`
 	Bitcoin       string          `json:"bitcoin,omitzero"`
+	LockedUntil   wire.TimeMillis `json:"price_locked_until,omitzero"`
 	Method        string          `json:"method,omitzero"`
 	Destination   string          `json:"destination,omitzero"`
 	NeedsDocument bool            `json:"needs_document"`
@@ -123,7 +124,7 @@ func (a *api) view(c review.Case) caseView {
 		PayoutID: c.Payout, Proof: c.Proof, Reason: c.Reason, CreatedAt: desk.At(c.CreatedAt), SubmittedAt: desk.At(c.SubmittedAt),
 		DecidedAt: desk.At(c.DecidedAt), ExpiresAt: desk.At(c.ExpiresAt)}
 	if c.Price.Cents.IsPositive() {
-		v.Price, v.Bitcoin = c.Price.Cents.String(), c.Bitcoin.String()
+		v.Price, v.Bitcoin, v.LockedUntil = c.Price.Cents.String(), c.Bitcoin.String(), desk.At(c.LockedUntil)
 	}
 	if c.Status == product.Processing {
 		v.AgeSeconds = int64(a.desk.Clocks.Now(c.Realm).Sub(c.SubmittedAt) / time.Second)

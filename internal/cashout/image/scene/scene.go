@@ -44,9 +44,8 @@ type Match struct {
 
 // Bounds of what one photo costs.
 const (
-	// maxAsked bounds the scenes that are looked at closely: half of them are those that
-	// share most with the photo; the others, of the maxKnown that share most, those that most
-	// photos show: so photos of a common design come together in a few scenes.
+	// maxAsked bounds the scenes that are looked at closely, and maxKnown those that a choice
+	// is made of by how many photos show them.
 	maxAsked, maxKnown = 12, 60
 	// maxJoined bounds the scenes that a photo has a trace in: those that fit best.
 	maxJoined = 3
@@ -139,31 +138,91 @@ func (m *Memory) sights(ctx context.Context, q storage.Queryer, p Photo, v *land
 	return found[:min(len(found), maxJoined)], nil
 }
 
-// candidates returns the scenes that share words with a photo, at most maxAsked.
+// candidates returns the scenes that are worth a closer look, at most maxAsked: in equal
+// parts those that share most words with a photo, those whose shared words weigh most, and of
+// both those that most photos show, so that photos of a common design come together in a few
+// scenes. Among many scenes weight alone is misled by single words that happen to be rare,
+// and the number of words alone by what whole designs have in common, such as an emblem.
 func candidates(ctx context.Context, q storage.Queryer, r realm.Realm, v *landmark.View) ([]string, error) {
 	var words [][]any
 	for _, word := range v.Probes() {
 		words = append(words, []any{int64(word)})
 	}
-	found, err := storage.AllOf(ctx, q, scanVotes, findWords, words, string(r))
+	shared, err := storage.AllOf(ctx, q, scanShared, findWords, words, string(r))
 	if err != nil {
 		return nil, err
 	}
-	sums := map[string]votes{}
-	for _, f := range found {
-		sums[f.scene] = votes{f.scene, sums[f.scene].weight + f.weight, f.photos}
+	all := tally(shared)
+	byWords, byWeight := first(all, maxKnown, votes.byWords), first(all, maxKnown, votes.byWeight)
+	known := slices.Concat(byWords, byWeight)
+	popular, err := popularity(ctx, q, known)
+	if err != nil {
+		return nil, err
 	}
-	all := slices.SortedFunc(maps.Values(sums), func(a, b votes) int {
-		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(b.photos, a.photos), cmp.Compare(b.scene, a.scene))
-	})
-	closest := all[:min(len(all), maxAsked/2)]
-	rest := all[len(closest):min(len(all), maxKnown)]
-	slices.SortStableFunc(rest, func(a, b votes) int { return cmp.Compare(b.photos, a.photos) })
+	byPhotos := first(known, len(known), func(a, b votes) int { return cmp.Compare(popular[b.scene], popular[a.scene]) })
+	return chosen(byWords, byWeight, byPhotos), nil
+}
+
+// chosen returns the scenes that lead each ranking, at most maxAsked of all together.
+func chosen(rankings ...[]votes) []string {
 	var ids []string
-	for _, v := range slices.Concat(closest, rest[:min(len(rest), maxAsked-len(closest))]) {
-		ids = append(ids, v.scene)
+	for i, ranking := range rankings {
+		for _, v := range ranking {
+			if len(ids) < (i+1)*maxAsked/len(rankings) && !slices.Contains(ids, v.scene) {
+				ids = append(ids, v.scene)
+			}
+		}
 	}
-	return ids, nil
+	return ids
+}
+
+// votes are how many words a scene shares with a photo, and what they weigh.
+type votes struct {
+	scene         string
+	words, weight int
+}
+
+func (a votes) byWords(b votes) int {
+	return cmp.Or(cmp.Compare(b.words, a.words), cmp.Compare(b.weight, a.weight), cmp.Compare(b.scene, a.scene))
+}
+
+func (a votes) byWeight(b votes) int {
+	return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(b.words, a.words), cmp.Compare(b.scene, a.scene))
+}
+
+// tally counts the votes. Each word weighs 1000, divided among the scenes that have it.
+func tally(words []shared) []votes {
+	having := map[int64]int{}
+	for _, w := range words {
+		having[w.word]++
+	}
+	sums := map[string]votes{}
+	for _, w := range words {
+		v := sums[w.scene]
+		sums[w.scene] = votes{w.scene, v.words + 1, v.weight + 1000/having[w.word]}
+	}
+	return slices.Collect(maps.Values(sums))
+}
+
+// first returns the first n by an order.
+func first(all []votes, n int, order func(a, b votes) int) []votes {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, order)
+	return all[:min(len(all), n)]
+}
+
+// popularity returns how many photos show each of some scenes.
+func popularity(ctx context.Context, q storage.Queryer, of []votes) (map[string]int, error) {
+	var ids [][]any
+	for _, v := range of {
+		ids = append(ids, []any{v.scene})
+	}
+	found, err := storage.AllOf(ctx, q, scanPhotos, countPhotos, ids)
+	photos := map[string]int{}
+	for _, f := range found {
+		photos[f.scene] = f.photos
+	}
+	return photos, err
 }
 
 // marks returns those of a scene, or of its heir, and whose they are; nil where there are none.

@@ -12,14 +12,11 @@ var (
 	findHeir    = storage.SQL("image.find_heir", `SELECT scene_id, image_id, sealed FROM image_heirs WHERE scene_id = $1`)
 	saveMarks   = storage.SQL("image.save_marks", `UPDATE image_scenes SET image_id = $2, sealed = $3 WHERE scene_id = $1`)
 	saveTrace   = storage.SQL("image.save_trace", `UPDATE image_traces SET sealed = $3 WHERE scene_id = $1 AND image_id = $2`)
-	// findWords weighs the words that scenes share with those wanted: each with 1000, divided
-	// among the scenes that have it, so that rare words tell more.
-	findWords = storage.Lookup("image.find_words", `WITH wanted (word) AS ({values}),
-		shared AS (SELECT DISTINCT s.word, s.scene_id FROM wanted w CROSS JOIN image_words s WHERE s.realm = $1 AND s.word = w.word),
-		spread AS (SELECT word, COUNT(*) AS scenes FROM shared GROUP BY word)
-		SELECT h.scene_id, CAST(SUM(1000 / p.scenes) AS BIGINT) AS weight, c.photos FROM shared h
-		JOIN spread p ON p.word = h.word JOIN image_scenes c ON c.scene_id = h.scene_id
-		GROUP BY h.scene_id, c.photos ORDER BY weight DESC, c.photos DESC, h.scene_id DESC LIMIT 500`, "BIGINT")
+	// findWords returns which scenes have which of the words.
+	findWords = storage.Lookup("image.find_words", `WITH wanted (word) AS ({values})
+		SELECT s.word, s.scene_id FROM (SELECT DISTINCT word FROM wanted) w CROSS JOIN image_words s WHERE s.realm = $1 AND s.word = w.word`, "BIGINT")
+	countPhotos = storage.Lookup("image.count_photos", `WITH wanted (scene_id) AS ({values})
+		SELECT c.scene_id, c.photos FROM wanted w CROSS JOIN image_scenes c WHERE c.scene_id = w.scene_id`, "TEXT")
 	// findCommon returns those of the words that so many scenes have already.
 	findCommon = storage.Lookup("image.find_common_words", `WITH wanted (word) AS ({values})
 		SELECT s.word FROM wanted w CROSS JOIN image_words s WHERE s.realm = $1 AND s.word = w.word
@@ -39,15 +36,26 @@ var (
 	forgetScene  = storage.SQL("image.forget_scene", `DELETE FROM image_scenes WHERE scene_id = $1`)
 )
 
-// votes are what the words weigh that a scene shares, and how many photos show it.
-type votes struct {
-	scene          string
-	weight, photos int
+// shared is a word that a scene shares with a photo.
+type shared struct {
+	word  int64
+	scene string
 }
 
-func scanVotes(r storage.Row) (v votes, err error) {
-	err = r.Scan(&v.scene, &v.weight, &v.photos)
-	return v, err
+func scanShared(r storage.Row) (s shared, err error) {
+	err = r.Scan(&s.word, &s.scene)
+	return s, err
+}
+
+// shown is how many photos show a scene.
+type shown struct {
+	scene  string
+	photos int
+}
+
+func scanPhotos(r storage.Row) (s shown, err error) {
+	err = r.Scan(&s.scene, &s.photos)
+	return s, err
 }
 
 // kept is the trace of a photo in a scene.

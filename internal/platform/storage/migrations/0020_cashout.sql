@@ -7,13 +7,6 @@ CREATE TABLE cashout_desks (
 	book_id TEXT NOT NULL
 );
 
--- From the keyed hash of what callers know to the order.
-CREATE TABLE cashout_tokens (
-	token_hash BYTEA NOT NULL PRIMARY KEY,
-	book_id TEXT NOT NULL,
-	order_id TEXT NOT NULL
-);
-
 -- Who confirmed a phone: its number and the person's names are sealed.
 CREATE TABLE cashout_customers (
 	book_id TEXT NOT NULL,
@@ -29,22 +22,28 @@ CREATE TABLE cashout_customers (
 
 CREATE UNIQUE INDEX cashout_customers_by_phone ON cashout_customers (book_id, phone_hash);
 
--- Orders. The price is for one bitcoin: with the fee as it was promised, and as the market
--- had it. Satoshis are what is owed once the price is locked. Every change raises the revision.
+-- Orders. Callers know a token, which is kept as a keyed hash. The price is for one bitcoin:
+-- with the fee as it was promised, and as the market had it. Satoshis are what is owed once
+-- the price is locked, which it is for pictures that are submitted in time. Every change raises the revision. (Of more than two values IN would
+-- have SQLite make a table of them for each row that is written.)
 CREATE TABLE cashout_orders (
 	book_id TEXT NOT NULL,
 	order_id TEXT NOT NULL,
+	token_hash BYTEA NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
-	status TEXT NOT NULL CHECK (status IN ('created', 'confirmed', 'authorized', 'processing', 'approved', 'completed', 'blocked', 'cancelled', 'expired')),
+	status TEXT NOT NULL CHECK (status = 'created' OR status = 'confirmed' OR status = 'authorized' OR status = 'processing' OR status = 'approved'
+		OR status = 'completed' OR status = 'blocked' OR status = 'cancelled' OR status = 'expired'),
 	revision BIGINT NOT NULL CHECK (revision > 0),
 	currency TEXT NOT NULL,
 	amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
 	price_minor BIGINT NOT NULL CHECK (price_minor >= 0),
 	market_minor BIGINT NOT NULL CHECK (market_minor >= 0),
+	priced_at BIGINT,
+	locked_until BIGINT,
 	satoshis BIGINT NOT NULL CHECK (satoshis >= 0),
 	phone BYTEA,
 	destination TEXT NOT NULL,
-	method TEXT NOT NULL CHECK (method IN ('', 'address', 'lightning')),
+	method TEXT NOT NULL CHECK (method = '' OR method = 'address' OR method = 'lightning'),
 	customer_id TEXT NOT NULL,
 	needs_document BIGINT NOT NULL CHECK (needs_document IN (0, 1)),
 	round BIGINT NOT NULL CHECK (round >= 0),
@@ -60,8 +59,8 @@ CREATE TABLE cashout_orders (
 	PRIMARY KEY (book_id, order_id)
 ) {heap};
 
-CREATE INDEX cashout_orders_by_status ON cashout_orders (book_id, status, submitted_at);
-CREATE INDEX cashout_orders_by_expiry ON cashout_orders (book_id, expires_at) WHERE status IN ('created', 'confirmed', 'authorized');
+CREATE UNIQUE INDEX cashout_orders_by_token ON cashout_orders (book_id, token_hash);
+CREATE INDEX cashout_orders_by_status ON cashout_orders (book_id, status, expires_at);
 CREATE INDEX cashout_orders_by_customer ON cashout_orders (book_id, customer_id, authorized_at) WHERE customer_id <> '';
 
 -- What was said last about each kind of picture of an order, and about which picture.
