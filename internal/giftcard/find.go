@@ -145,6 +145,9 @@ func (s *Service) probe(ctx context.Context, all []probing) ([]Probe, error) {
 	answers := make([]Probe, len(all))
 	for i, q := range all {
 		found, key, answer := cards[string(q.number)], keys[string(q.key)], &answers[i]
+		if found.card == nil {
+			continue // it went between two looks
+		}
 		card := *found.card // another may have asked for the same
 		name := cardKey{card.Book, card.ID}
 		answer.Known, answer.KeyRight = found.known, found.known && key.known && key.card == name

@@ -33,12 +33,15 @@ var (
 	textColumn  = regexp.MustCompile(`(?m)^(\t[a-z0-9_]+ )TEXT\b`)
 	ddlWord     = regexp.MustCompile(`\b(BIGINT|BYTEA|SMALLINT)\b`)
 	tableEnding = regexp.MustCompile(`(?m)^\)( \{heap\})?;`)
+	listCheck   = regexp.MustCompile(`CHECK \((\w+) IN \(([^()]+)\)\)`)
 )
 
 // schema translates a migration, written in PostgreSQL's words, for the engine. Tables
 // of SQLite are STRICT and clustered by their primary key, but for those that end in
-// {heap}: their rows are wide and lie in the order in which they came. Texts of PostgreSQL
-// are compared byte by byte, as SQLite does, whatever the server's locale.
+// {heap}: their rows are wide and lie in the order in which they came. A check against a
+// list is one against each of it, since SQLite makes a tree of a list for every row that is
+// written. Texts of PostgreSQL are compared byte by byte, as SQLite does, whatever the
+// server's locale.
 func (d dialect) schema(text string) string {
 	if d == postgres {
 		text = tableEnding.ReplaceAllString(text, ");")
@@ -49,6 +52,11 @@ func (d dialect) schema(text string) string {
 			return "BLOB"
 		}
 		return "INTEGER"
+	})
+	text = listCheck.ReplaceAllStringFunc(text, func(check string) string {
+		parts := listCheck.FindStringSubmatch(check)
+		is := parts[1] + " = "
+		return "CHECK (" + is + strings.ReplaceAll(parts[2], ", ", " OR "+is) + ")"
 	})
 	return tableEnding.ReplaceAllStringFunc(text, func(end string) string {
 		if end == ");" {

@@ -24,15 +24,14 @@ CREATE UNIQUE INDEX cashout_customers_by_phone ON cashout_customers (book_id, ph
 
 -- Orders. Callers know a token, which is kept as a keyed hash. The price is for one bitcoin:
 -- with the fee as it was promised, and as the market had it. Satoshis are what is owed once
--- the price is locked, which it is for pictures that are submitted in time. Every change raises the revision. (Of more than two values IN would
--- have SQLite make a table of them for each row that is written.)
+-- the price is locked, which it is for pictures that are submitted in time. Every change
+-- raises the revision.
 CREATE TABLE cashout_orders (
 	book_id TEXT NOT NULL,
 	order_id TEXT NOT NULL,
 	token_hash BYTEA NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
-	status TEXT NOT NULL CHECK (status = 'created' OR status = 'confirmed' OR status = 'authorized' OR status = 'processing' OR status = 'approved'
-		OR status = 'completed' OR status = 'blocked' OR status = 'cancelled' OR status = 'expired'),
+	status TEXT NOT NULL CHECK (status IN ('created', 'confirmed', 'authorized', 'processing', 'approved', 'completed', 'blocked', 'cancelled', 'expired')),
 	revision BIGINT NOT NULL CHECK (revision > 0),
 	currency TEXT NOT NULL,
 	amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
@@ -43,7 +42,7 @@ CREATE TABLE cashout_orders (
 	satoshis BIGINT NOT NULL CHECK (satoshis >= 0),
 	phone BYTEA,
 	destination TEXT NOT NULL,
-	method TEXT NOT NULL CHECK (method = '' OR method = 'address' OR method = 'lightning'),
+	method TEXT NOT NULL CHECK (method IN ('', 'address', 'lightning')),
 	customer_id TEXT NOT NULL,
 	needs_document BIGINT NOT NULL CHECK (needs_document IN (0, 1)),
 	round BIGINT NOT NULL CHECK (round >= 0),
