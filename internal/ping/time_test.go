@@ -168,7 +168,9 @@ func TestTimeTellsNothing(t *testing.T) {
 		return err
 	}
 	// Numbers that no card has are as likely as those that one has: of the same form, and anywhere.
-	strange := func() func(int) string { return drawn(func() (pan.Number, error) { return pan.GenerateAlnum(random, "GC", 16) }) }
+	strange := func() func(int) string {
+		return drawn(func() (pan.Number, error) { return pan.GenerateAlnum(random, "GC", 16) })
+	}
 	unknown := &class{name: "unknown number", check: of(strange(), wrong(1000))}
 	noted := &class{name: "one more look-up", check: of(strange(), wrong(4000)), extra: more}
 	bare := &class{name: "unknown number, no PIN", check: of(strange(), none)}
