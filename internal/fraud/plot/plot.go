@@ -135,13 +135,20 @@ const mostDots = 2000
 func OverTime(scored []study.Scored, at []float64) []byte {
 	c := newChart("Score over time", "hours", "score", max(slices.Max(append(at[:len(at):len(at)], 1)), 1))
 	step := max(len(scored)/mostDots, 1)
+	var honest, frauds []byte // paths of dots, which are shorter than a circle for each
 	for i := 0; i < len(scored); i += step {
-		colour := blue
+		path := &honest
 		if scored[i].Fraud {
-			colour = red
+			path = &frauds
 		}
 		x, y := c.at(at[i], scored[i].Score)
-		c.add(`<circle cx="%.1f" cy="%.1f" r="1.5" fill="%s" fill-opacity="0.5"/>`, x, y, colour)
+		*path = fmt.Appendf(*path, "M%.0f %.1fh0", x, y)
+	}
+	for _, dots := range []struct {
+		colour string
+		path   []byte
+	}{{blue, honest}, {red, frauds}} {
+		c.add(`<path d="%s" stroke="%s" stroke-width="3" stroke-linecap="round" stroke-opacity="0.5"/>`, dots.path, dots.colour)
 	}
 	return c.end()
 }
