@@ -210,25 +210,13 @@ func TestRejection(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		d := cashdesk.Open(t, db)
 		token := d.Processing(5500, cashdesk.Number)
-		o := get(d, token)
-		pictures, err := d.Service.Pictures(t.Context(), &o)
-		d.Must(err)
-		var verdicts []cashout.Verdict
-		for _, m := range pictures {
-			v := cashout.Verdict{Kind: m.Kind, Image: m.ID, Accepted: m.Kind == cashout.Card, Actor: "ada", At: d.Clock.Now()}
-			if !v.Accepted {
-				v.Reason, v.Note = cashout.Blurred, "Hold it still."
-			}
-			verdicts = append(verdicts, v)
-		}
 		d.Clock.Advance(23 * time.Hour)
-		_, err = d.Reject(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Verdicts: verdicts, Actor: "ada"})
-		d.Must(err)
+		sendBack(t, d, token, "Hold it still.")
 		want := []cashout.Required{{Kind: cashout.Receipt, Feedback: "The picture is blurred or too dark to read. Hold it still."}}
 		if v := d.Look(token); v.Status != cashout.Authorized || cmp.Diff(want, v.Required) != "" || v.Round != 1 {
 			t.Errorf("%s, round %d, %+v", v.Status, v.Round, v.Required)
 		}
-		_, err = d.Presign(t.Context(), cashout.Picture{Realm: realm.Test, Token: token, Kind: "Image1", Name: "a.jpg", Size: 10})
+		_, err := d.Presign(t.Context(), cashout.Picture{Realm: realm.Test, Token: token, Kind: "Image1", Name: "a.jpg", Size: 10})
 		if fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("a good picture is taken again: %v", err)
 		}
@@ -241,7 +229,7 @@ func TestRejection(t *testing.T) {
 			t.Errorf("%+v", v.Required)
 		}
 		d.Must(d.Submit(t.Context(), realm.Test, token))
-		o = get(d, token)
+		o := get(d, token)
 		_, err = d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
 		d.Must(err)
 		d.Verified()

@@ -31,8 +31,8 @@ func at(s cashout.Status, cents, satoshis int64, floats bool) cashout.View {
 	return v
 }
 
-// sendBack rejects an order's receipt.
-func sendBack(t *testing.T, d *cashdesk.Desk, token pan.Secret) {
+// sendBack rejects an order's receipt, with a note.
+func sendBack(t *testing.T, d *cashdesk.Desk, token pan.Secret, note string) {
 	t.Helper()
 	o := get(d, token)
 	pictures, err := d.Service.Pictures(t.Context(), &o)
@@ -41,7 +41,7 @@ func sendBack(t *testing.T, d *cashdesk.Desk, token pan.Secret) {
 	for _, m := range pictures {
 		v := cashout.Verdict{Kind: m.Kind, Image: m.ID, Accepted: m.Kind == cashout.Card, Actor: "ada", At: d.Clock.Now()}
 		if !v.Accepted {
-			v.Reason = cashout.Blurred
+			v.Reason, v.Note = cashout.Blurred, note
 		}
 		verdicts = append(verdicts, v)
 	}
@@ -61,7 +61,7 @@ func TestRejectedPrice(t *testing.T) {
 			d.Must(d.Submit(t.Context(), realm.Test, token))
 		}
 		again()
-		sendBack(t, d, token)
+		sendBack(t, d, token, "")
 		d.Market.Price = "70000"
 		d.Clock.Advance(cashout.PriceLock - time.Microsecond)
 		priced(t, d, token, at(cashout.Authorized, 6_585_000, 83_523, false)) // rejected in time: the lock goes on
@@ -69,7 +69,7 @@ func TestRejectedPrice(t *testing.T) {
 		priced(t, d, token, at(cashout.Processing, 6_585_000, 83_523, false))
 		d.Clock.Advance(30 * time.Hour) // a review takes as long as it takes
 		priced(t, d, token, at(cashout.Processing, 6_585_000, 83_523, false))
-		sendBack(t, d, token)
+		sendBack(t, d, token, "")
 		priced(t, d, token, at(cashout.Authorized, 7_000_000, 78_571, true))
 		d.Market.Price = "50000"
 		d.Clock.Advance(time.Minute)
@@ -78,7 +78,7 @@ func TestRejectedPrice(t *testing.T) {
 		d.Market.Price = "40000"
 		d.Clock.Advance(time.Hour)
 		priced(t, d, token, at(cashout.Processing, 5_000_000, 110_000, false))
-		sendBack(t, d, token)
+		sendBack(t, d, token, "")
 		priced(t, d, token, at(cashout.Authorized, 4_000_000, 137_500, true)) // no new lock either
 		again()
 		o := get(d, token)

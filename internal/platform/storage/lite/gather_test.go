@@ -202,10 +202,36 @@ func (c *Conn) fill(rows int) error {
 	return nil
 }
 
+// What was gathered and not written when the lock is given back is never written: it was
+// undone, and another process may have written there since.
+func TestUndoneIsDropped(t *testing.T) {
+	w := newWorkbench(t)
+	c := w.connect(w.path)
+	w.run(c, "CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+	disk := c.fillDisk(t)
+	disk.after = 0
+	header, file := make([]byte, frameHeader), disk.file
+	log, at := gathererOf(file), span{content: uintptr(unsafe.Pointer(&header[0])), size: frameHeader, at: 1 << 20}
+	log.begin(true)
+	if code := log.put(c.tls, file, at); code != engine.SQLITE_OK {
+		t.Fatalf("the header was not kept: %d", code)
+	}
+	log.begin(false)
+	log.begin(true)
+	at.at = 1 << 10
+	if code := log.put(c.tls, file, at); code != engine.SQLITE_OK {
+		t.Errorf("what was undone was written: %d", code)
+	}
+	log.begin(false)
+	runtime.KeepAlive(header)
+	disk.after = -1
+}
+
 // fullDisk refuses what is written to a log after so many writes; -1: nothing.
 type fullDisk struct {
 	after int
 	write transferMethod // the engine knows its address
+	file  uintptr        // the log
 }
 
 // fillDisk puts a disk that may be full under the connection's log.
@@ -213,7 +239,6 @@ func (c *Conn) fillDisk(t *testing.T) *fullDisk {
 	t.Helper()
 	full := &fullDisk{after: -1}
 	methods := new(engine.Tsqlite3_io_methods)
-	t.Cleanup(func() { runtime.KeepAlive(methods) })
 	name, err := libc.CString("main")
 	if err != nil {
 		t.Fatal(err)
@@ -222,8 +247,14 @@ func (c *Conn) fillDisk(t *testing.T) *fullDisk {
 	if code := engine.Xsqlite3_file_control(c.tls, c.db, name, engine.SQLITE_FCNTL_FILE_POINTER, c.out); code != engine.SQLITE_OK {
 		t.Fatal(c.failure(code))
 	}
-	log := gathererOf(gathererOf(*pointerAt(c.out)).peer)
-	disk := log.base()
+	full.file = gathererOf(*pointerAt(c.out)).peer
+	log := gathererOf(full.file)
+	system, disk := log.system, log.base()
+	t.Cleanup(func() {
+		log.system = system
+		runtime.KeepAlive(methods)
+		runtime.KeepAlive(full)
+	})
 	*methods = *disk
 	full.write = func(tls *libc.TLS, file, content uintptr, size int32, offset int64) int32 {
 		if full.after == 0 {
