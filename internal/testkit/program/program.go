@@ -7,12 +7,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -20,15 +22,26 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 )
 
-// Free returns an address on loopback that nobody listens on, HOST:PORT.
+// Free returns an address on loopback for a program that cannot choose one itself, HOST:PORT.
+// It stays bound, without anybody listening, until the test ends: the system gives it to
+// nobody else who asks for any port, and still lets a program listen that names it and allows
+// the address to be used again, as every server does.
 func Free(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }() // nobody called
-	return listener.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(socket) }) // nothing was written
+	if err := errors.Join(syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.(*syscall.SockaddrInet4).Port))
 }
 
 // Root returns the folder above the test that has a file.
