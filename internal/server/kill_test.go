@@ -1,15 +1,11 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"strconv"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -19,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 	"github.com/scripcards/scrip/internal/testkit/solnode"
 	"github.com/scripcards/scrip/internal/testkit/xmrnode"
 	"github.com/scripcards/scrip/internal/wallet/address"
@@ -141,19 +138,13 @@ func TestKilledOnSolana(t *testing.T) {
 	}
 }
 
-// The variables that tell this test program to be the process that is killed: what the
-// server is opened with and the chain that it scans, and at which step to die.
-const (
-	victimVariable = "SCRIP_RAIL_VICTIM"
-	stepVariable   = "SCRIP_RAIL_STEP"
-)
+// howVariable tells a process that is to die what the server is opened with and the chain
+// that it scans.
+const howVariable = "SCRIP_RAIL_HOW"
 
 // TestMain lets the program be the process that a test kills.
 func TestMain(m *testing.M) {
-	if os.Getenv(victimVariable) != "" {
-		fmt.Fprintln(os.Stderr, runVictim())
-		os.Exit(1)
-	}
+	doom.Main(scan)
 	m.Run()
 }
 
@@ -164,70 +155,43 @@ func (w *watching) kill(chain asset.Chain, step int) bool {
 	o := w.options
 	how, err := json.Marshal([]string{o.Data, o.Database, o.Deposits, string(chain)})
 	check.OK(w.t, err)
-	var complaints bytes.Buffer
-	victim := exec.CommandContext(w.t.Context(), os.Args[0])
-	victim.Env = append(os.Environ(), victimVariable+"="+string(how), stepVariable+"="+strconv.Itoa(step))
-	victim.Stderr = &complaints
-	err = victim.Run()
-	if err == nil {
-		return true
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Exited() {
-		w.t.Fatalf("the process was not killed: %v\n%s", err, complaints.String())
-	}
-	return false
+	return doom.Kill(w.t, step, howVariable+"="+string(how))
 }
 
-// doomedChain kills its process at a step, counted down.
+// doomedChain makes every question two steps.
 type doomedChain struct {
+	*doom.Doom
 	deposit.Chain
-	left *int
-}
-
-func (c doomedChain) step() {
-	if *c.left--; *c.left != 0 {
-		return
-	}
-	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = self.Kill()
-	}
-	select {} // until it is dead
 }
 
 func (c doomedChain) Seen(ctx context.Context, after string) (deposit.Page, error) {
-	c.step()
+	c.Step()
 	page, err := c.Chain.Seen(ctx, after)
-	c.step()
+	c.Step()
 	return page, err
 }
 
 func (c doomedChain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
-	c.step()
+	c.Step()
 	all, err := c.Chain.Look(ctx, payments)
-	c.step()
+	c.Step()
 	return all, err
 }
 
-// runVictim scans, if it lives long enough.
-func runVictim() error {
+// scan scans, if it lives long enough.
+func scan(ctx context.Context, d *doom.Doom) error {
 	var how []string
-	if err := json.Unmarshal([]byte(os.Getenv(victimVariable)), &how); err != nil {
+	if err := json.Unmarshal([]byte(os.Getenv(howVariable)), &how); err != nil {
 		return err
 	}
-	left, err := strconv.Atoi(os.Getenv(stepVariable))
-	if err != nil {
-		return err
-	}
-	app, err := server.Open(context.Background(), server.Options{Data: how[0], Database: how[1], Deposits: how[2], Logger: slog.New(slog.DiscardHandler)})
+	app, err := server.Open(ctx, server.Options{Data: how[0], Database: how[1], Deposits: how[2], Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	at := address.Place{Realm: realm.Test, Chain: asset.Chain(how[3])}
-	app.Deposits.Chains[at] = doomedChain{app.Deposits.Chains[at], &left}
-	if err := app.Deposits.Scan(context.Background(), realm.Test); err != nil {
+	app.Deposits.Chains[at] = doomedChain{d, app.Deposits.Chains[at]}
+	if err := d.Begin(); err != nil {
 		return err
 	}
-	os.Exit(0)
-	return nil
+	return app.Deposits.Scan(ctx, realm.Test)
 }

@@ -1,15 +1,10 @@
 package payout_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,26 +12,20 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 )
 
-// The variables that tell this test program to be the process that is killed: the
-// database's URL or path, the folder of the master key, the time, and at which step to die.
+// What tells a process that is to die more than where the database is.
 const (
-	victimVariable = "SCRIP_PAYOUT_VICTIM"
-	keyVariable    = "SCRIP_PAYOUT_KEY"
-	timeVariable   = "SCRIP_PAYOUT_TIME"
-	stepVariable   = "SCRIP_PAYOUT_STEP"
+	// timeVariable is the time.
+	timeVariable = "SCRIP_PAYOUT_TIME"
 	// floorVariable is the least fee, at which what waits is to be replaced.
 	floorVariable = "SCRIP_PAYOUT_FLOOR"
 	// wayVariable leads to real nodes, by which somebody else kills the process.
 	wayVariable = "SCRIP_PAYOUT_WAY"
 )
-
-// finished is what a victim says that came to the end of its work.
-const finished = "finished"
 
 // A process that is killed at any step of a payout, before and after each call to a node,
 // leaves nothing half done: who goes on pays it once, whatever kind it is of.
@@ -62,7 +51,7 @@ func killed(t *testing.T, engine string, kind destination.Kind) {
 	b.must(err)
 	t.Cleanup(b.books.Close)
 	b.fund()
-	where := []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys}
+	where := doom.Where(config, keys)
 	steps := 0
 	for done := false; !done; steps++ {
 		book := b.customer(fmt.Sprint("ada-", steps))
@@ -99,119 +88,88 @@ func killed(t *testing.T, engine string, kind destination.Kind) {
 // came to its end.
 func (b *bench) kill(where []string, step int) bool {
 	b.t.Helper()
-	var out, complaints bytes.Buffer
-	victim := exec.CommandContext(b.t.Context(), os.Args[0])
-	victim.Env = append(append(os.Environ(), where...), stepVariable+"="+strconv.Itoa(step), timeVariable+"="+b.clock.Now().Format(time.RFC3339Nano))
-	victim.Stdout, victim.Stderr = &out, &complaints
-	err := victim.Run()
-	if err == nil && out.String() == finished {
-		return true
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Exited() {
-		b.t.Fatalf("the process was not killed: %v\n%s", err, complaints.String())
-	}
-	return false
+	return doom.Kill(b.t, step, append(where, b.now())...)
 }
 
-// doom kills its process at a step, counted down.
-type doom struct{ left atomic.Int64 }
-
-func (d *doom) step() {
-	if d.left.Add(-1) != 0 {
-		return
-	}
-	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = self.Kill()
-	}
-	select {} // until it is dead
-}
+// now tells a process the time.
+func (b *bench) now() string { return timeVariable + "=" + b.clock.Now().Format(time.RFC3339Nano) }
 
 // The doomed nodes have a step before and after each call.
 type doomedWallet struct {
-	*doom
+	*doom.Doom
 	payout.Wallet
 }
 
 func (w doomedWallet) Bump(ctx context.Context, raw []byte, o payout.Order) (payout.Signed, error) {
-	w.step()
-	defer w.step()
+	w.Step()
+	defer w.Step()
 	return w.Wallet.Bump(ctx, raw, o)
 }
 
 func (w doomedWallet) Build(ctx context.Context, o payout.Order) (payout.Signed, error) {
-	w.step()
-	defer w.step()
+	w.Step()
+	defer w.Step()
 	return w.Wallet.Build(ctx, o)
 }
 
 type doomedChain struct {
-	*doom
+	*doom.Doom
 	payout.Chain
 }
 
 func (c doomedChain) Publish(ctx context.Context, raw []byte) error {
-	c.step()
-	defer c.step()
+	c.Step()
+	defer c.Step()
 	return c.Chain.Publish(ctx, raw)
 }
 
 func (c doomedChain) Look(ctx context.Context, raw [][]byte) ([]payout.Sighting, error) {
-	c.step()
-	defer c.step()
+	c.Step()
+	defer c.Step()
 	return c.Chain.Look(ctx, raw)
 }
 
 func (c doomedChain) Rate(ctx context.Context, blocks int) (int64, error) {
-	c.step()
+	c.Step()
 	return c.Chain.Rate(ctx, blocks)
 }
 
 type doomedLightning struct {
-	*doom
+	*doom.Doom
 	payout.Lightning
 }
 
 func (l doomedLightning) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
-	l.step()
-	defer l.step()
+	l.Step()
+	defer l.Step()
 	return l.Lightning.Pay(ctx, t)
 }
 
 type doomedResolver struct {
-	*doom
+	*doom.Doom
 	payout.Resolver
 }
 
 func (r doomedResolver) Resolve(ctx context.Context, a payout.Ask) (payout.Offer, error) {
-	r.step()
-	defer r.step()
+	r.Step()
+	defer r.Step()
 	return r.Resolver.Resolve(ctx, a)
 }
 
 // doomedClock makes every reading of the clock a step.
 type doomedClock struct {
-	*doom
+	*doom.Doom
 	at time.Time
 }
 
 func (c doomedClock) Now() time.Time {
-	c.step()
+	c.Step()
 	return c.at
 }
 
-// runVictim does the work that is due and what follows a new block, if it lives long enough.
-func runVictim() error {
-	ctx, where := context.Background(), os.Getenv(victimVariable)
-	config := storage.Config{Path: where}
-	if strings.HasPrefix(where, "postgres") {
-		config = storage.Config{URL: where}
-	}
-	db, err := storage.Open(ctx, config)
-	if err != nil {
-		return err
-	}
-	master, _, err := vault.LoadMasterKey(os.Getenv(keyVariable), "")
+// work does the work that is due and what follows a new block, if it lives long enough.
+func work(ctx context.Context, d *doom.Doom) error {
+	db, master, err := doom.Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -219,18 +177,16 @@ func runVictim() error {
 	if err != nil {
 		return err
 	}
-	d := &doom{}
-	d.left.Store(-1)
 	w, err := open(ctx, db, doomedClock{d, at}, master)
 	if err != nil {
 		return err
 	}
-	work := everything
+	due := everything
 	if text := os.Getenv(floorVariable); text != "" {
 		if w.Policy.Chain.Floor, err = strconv.ParseInt(text, 10, 64); err != nil {
 			return err
 		}
-		work = raiseAll
+		due = raiseAll
 	}
 	if way := os.Getenv(wayVariable); way != "" {
 		return runOnRails(ctx, w, way)
@@ -238,17 +194,10 @@ func runVictim() error {
 	nodes := w.Nodes[realm.Test]
 	w.Nodes[realm.Test] = payout.Nodes{Network: nodes.Network, Wallet: doomedWallet{d, nodes.Wallet}, Chain: doomedChain{d, nodes.Chain},
 		Lightning: doomedLightning{d, nodes.Lightning}, Resolver: doomedResolver{d, nodes.Resolver}}
-	step, err := strconv.ParseInt(os.Getenv(stepVariable), 10, 64)
-	if err != nil {
+	if err := d.Begin(); err != nil {
 		return err
 	}
-	d.left.Store(step)
-	if err := work(ctx, w); err != nil {
-		return err
-	}
-	fmt.Print(finished)
-	os.Exit(0)
-	return nil
+	return due(ctx, w)
 }
 
 // everything pays what waits and settles it, without the queue, whose own steps are not

@@ -1,19 +1,15 @@
 package payout_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -26,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 	"github.com/scripcards/scrip/internal/testkit/lndnode"
 )
 
@@ -69,7 +66,7 @@ func onRails(t *testing.T, engine string, net *lndnode.Network) *rails {
 	nodes, err := net.Way(t).Nodes()
 	r.must(err)
 	r.Nodes[realm.Test] = nodes
-	r.victims = []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys, stepVariable + "=0"}
+	r.victims = doom.Where(config, keys)
 	return r
 }
 
@@ -405,10 +402,7 @@ func testKilledByCall(r *rails) {
 // whether it came to its end.
 func (r *rails) killedAt(killer *lndnode.Killer, step int) bool {
 	r.t.Helper()
-	var out, complaints bytes.Buffer
-	victim := exec.CommandContext(r.t.Context(), os.Args[0])
-	victim.Env = append(append(os.Environ(), r.victims...), timeVariable+"="+r.clock.Now().Format(time.RFC3339Nano))
-	victim.Stdout, victim.Stderr = &out, &complaints
+	victim := doom.New(r.t, 0, append(r.victims, r.now())...)
 	begin, err := victim.StdinPipe()
 	r.must(err)
 	r.must(victim.Start())
@@ -416,14 +410,7 @@ func (r *rails) killedAt(killer *lndnode.Killer, step int) bool {
 	r.must(begin.Close())
 	err = victim.Wait()
 	killer.Kill(nil, 0)
-	if err == nil && out.String() == finished {
-		return true
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Exited() {
-		r.t.Fatalf("the process was not killed at step %s: %v\n%s", strconv.Itoa(step), err, complaints.String())
-	}
-	return false
+	return victim.Ended(err)
 }
 
 // runOnRails pays all that waits with real nodes, once its parent has said so.
@@ -444,11 +431,7 @@ func runOnRails(ctx context.Context, w *world, text string) error {
 		return err
 	}
 	if os.Getenv(floorVariable) != "" {
-		if err := w.Watch(ctx, realm.Test); err != nil {
-			return err
-		}
+		return w.Watch(ctx, realm.Test)
 	}
-	fmt.Print(finished)
-	os.Exit(0)
 	return nil
 }

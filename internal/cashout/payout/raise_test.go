@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 )
 
 // lefts are what is left of a coin beside the amount of a payout: change that a higher fee
@@ -292,7 +293,7 @@ func TestKilledRaising(t *testing.T) {
 			b.world, err = open(t.Context(), testkit.Open(t, config), b.clock, b.master)
 			b.must(err)
 			t.Cleanup(b.books.Close)
-			where := []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys, floorVariable + "=100000"}
+			where := append(doom.Where(config, keys), floorVariable+"=100000")
 			steps := 0
 			for done := false; !done; steps++ {
 				b.killRaising(where, steps+1, &done)

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +28,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -37,10 +37,7 @@ var began = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
 // TestMain draws fewer random histories than rapid would, so that every run can afford both
 // engines. It also lets the program be the process that a test kills.
 func TestMain(m *testing.M) {
-	if os.Getenv(victimVariable) != "" {
-		fmt.Fprintln(os.Stderr, runVictim())
-		os.Exit(1)
-	}
+	doom.Main(work)
 	for name, value := range map[string]string{"rapid.checks": "20", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)

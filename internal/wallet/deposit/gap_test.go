@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -255,13 +256,13 @@ func TestKilledAtRest(t *testing.T) {
 			b.world, err = open(t.Context(), testkit.Open(t, config), b.clock, b.master)
 			check.OK(t, err)
 			t.Cleanup(b.Books.Close)
-			where := []string{victimVariable + "=" + config.URL + config.Path, keyVariable + "=" + keys}
+			where := doom.Where(config, keys)
 			steps := 0
 			for done := false; !done; steps++ {
 				ada := b.customer(fmt.Sprint("ada-", steps))
 				left := b.rest(ada, "0.5", 100, 0)
 				b.tell() // from its beginning
-				done = b.kill(append(where, restVariable+"="+left.Address), steps+1)
+				done = doom.Kill(t, steps+1, append(where, restVariable+"="+left.Address)...)
 				found, err := b.PaidTo(t.Context(), address.Place{Realm: realm.Test, Chain: asset.Ethereum}, asset.ETH, []string{left.Address})
 				check.OK(t, err)
 				if len(found[left.Address]) == 0 { // the chain is asked again, by now at another block

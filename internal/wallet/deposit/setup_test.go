@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/rate"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/doom"
 	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -37,10 +37,7 @@ var began = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
 // TestMain draws fewer random histories than rapid would, so that every run can afford both
 // engines. It also lets the program be the process that a test kills.
 func TestMain(m *testing.M) {
-	if os.Getenv(victimVariable) != "" {
-		fmt.Fprintln(os.Stderr, runVictim())
-		os.Exit(1)
-	}
+	doom.Main(scan)
 	for name, value := range map[string]string{"rapid.checks": "25", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
