@@ -38,6 +38,9 @@ type Delivery struct {
 	tries int // attempts since QueuedAt
 }
 
+// key is the delivery's row.
+func (d *Delivery) key() []any { return []any{string(d.Book), string(d.Event), string(d.Endpoint)} }
+
 // The states of a delivery.
 const (
 	deliveryPending   = "pending"
