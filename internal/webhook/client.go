@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 const (
@@ -49,7 +50,7 @@ func newClient(guard *Guard, config Config) *http.Client {
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
 		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    mostAtOnce,
+		MaxIdleConnsPerHost:    pace.Most,
 		IdleConnTimeout:        30 * time.Second,
 	}
 	return &http.Client{

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 // nothing says that an endpoint has nothing left that time alone makes due.
@@ -27,7 +28,7 @@ type flight struct {
 	*Service
 	book     ledger.BookID
 	endpoint EndpointID
-	pace     pace
+	pace     pace.Pace
 	row      row             // the endpoint as it was when something was last sent
 	away     map[EventID]int // what is under way, with the pace's era in which it was sent
 	back     chan landed
@@ -46,9 +47,9 @@ type landed struct {
 // turnTime, so a slow endpoint keeps a worker from the others for one request's time.
 func (s *Service) turn(ctx context.Context, j job.Job) error {
 	f := &flight{Service: s, book: ledger.BookID(j.Book), endpoint: EndpointID(j.Unique),
-		away: map[EventID]int{}, back: make(chan landed, mostAtOnce)}
-	f.pace = s.paces.begin(f.endpoint, s.Config.PerEndpoint, s.Clocks.Now(realm.Live))
-	defer func() { s.paces.end(f.endpoint, f.pace, s.Clocks.Now(realm.Live)) }()
+		away: map[EventID]int{}, back: make(chan landed, pace.Most)}
+	f.pace = s.paces.Begin(j.Unique, s.Config.PerEndpoint, s.Clocks.Now(realm.Live))
+	defer func() { s.paces.End(j.Unique, f.pace, s.Clocks.Now(realm.Live)) }()
 	wait, err := f.fly(ctx)
 	for len(f.away) > 0 {
 		err = errors.Join(err, f.land(ctx))
@@ -98,7 +99,7 @@ func (f *flight) fill(ctx context.Context) (time.Duration, error) {
 		return 0, nil // first what went to another address
 	}
 	f.row = e
-	limit := min(f.pace.window, f.paces.share(f.Config.PerEndpoint))
+	limit := min(f.pace.Window(), f.paces.Share(f.Config.PerEndpoint))
 	if e.Failures > 0 {
 		limit = 1
 	}
@@ -133,7 +134,7 @@ func (f *flight) send(ctx context.Context, now time.Time, limit int) (time.Durat
 		if err := f.unseal(&p.event); err != nil {
 			return 0, err
 		}
-		f.away[p.event.ID] = f.pace.era
+		f.away[p.event.ID] = f.pace.Era()
 		go func() { f.back <- landed{p, f.deliver(ctx, t, &p)} }()
 	}
 	f.full = len(f.away) >= limit
@@ -182,12 +183,12 @@ func (f *flight) land(ctx context.Context) error {
 	}
 	for i := range answered {
 		a, event := &answered[i].answer, answered[i].event.ID
-		switch current := f.away[event] == f.pace.era; {
+		switch current := f.away[event] == f.pace.Era(); {
 		case !current || a.cut:
 		case !a.accepted():
-			f.pace.fell()
+			f.pace.Fell()
 		case f.full:
-			f.pace.took()
+			f.pace.Took()
 		}
 		f.open.add(a)
 		delete(f.away, event)

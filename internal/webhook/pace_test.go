@@ -7,6 +7,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 // held is an endpoint that keeps its requests waiting until each is told its answer.
@@ -67,22 +68,22 @@ func TestPaceFollowsEndpoint(t *testing.T) {
 		emit(300)
 		b.start()
 		h.arrive(4)
-		for now := 4; now < mostAtOnce; now *= 2 {
+		for now := 4; now < pace.Most; now *= 2 {
 			h.still()
 			h.say(200, now)
 			h.arrive(2 * now)
 		}
 		h.still()
-		h.say(200, mostAtOnce)
-		h.arrive(mostAtOnce)
+		h.say(200, pace.Most)
+		h.arrive(pace.Most)
 		h.still()
 		h.say(503, 1)
-		h.say(200, mostAtOnce-1)
+		h.say(200, pace.Most-1)
 		h.arrive(4)
 		h.still()
-		for now := 4; now < mostAtOnce/2; now *= 2 {
+		for now := 4; now < pace.Most/2; now *= 2 {
 			h.say(200, now)
-			h.arrive(min(2*now, mostAtOnce/2))
+			h.arrive(min(2*now, pace.Most/2))
 			h.still()
 		}
 		if d, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryFailed}); err != nil || len(d) != 0 {

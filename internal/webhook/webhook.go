@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 // Config tunes a Service; the zero value is right for production.
@@ -57,7 +58,7 @@ const minRetention = 4 * 24 * time.Hour // longer than a delivery lasts
 func (c Config) withDefaults() Config {
 	c.MaxEndpoints = min(orDefault(c.MaxEndpoints, 16), 100)
 	c.Timeout = orDefault(c.Timeout, 10*time.Second)
-	c.PerEndpoint = min(orDefault(c.PerEndpoint, 4), mostAtOnce)
+	c.PerEndpoint = min(orDefault(c.PerEndpoint, 4), pace.Most)
 	c.Workers = min(orDefault(c.Workers, 128), 256)
 	c.DisableAfter = orDefault(c.DisableAfter, 5*24*time.Hour)
 	c.Retention = max(orDefault(c.Retention, 30*24*time.Hour), minRetention)
@@ -91,7 +92,7 @@ type Service struct {
 	Deps
 	schemes schemeSet
 	client  *http.Client
-	paces   paces
+	paces   pace.Book
 
 	stop context.CancelFunc
 	done sync.WaitGroup
