@@ -74,8 +74,9 @@ type Staged struct {
 
 // Network answers balance inquiries. An adapter does one attempt, bounded by ctx; it
 // returns the fault card_invalid for a number that cannot be this network's, and
-// unavailable for everything that is the network's failing. Timeouts,
-// repetition and the circuit breaker are put around it by this package.
+// unavailable for everything that is the network's failing, as a line.Outage where that has
+// nothing to do with the card. Timeouts, repetition and the circuit breaker are put around
+// it by this package.
 type Network interface {
 	Inquire(ctx context.Context, inquiry Inquiry) (Balance, error)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -49,7 +50,7 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 	right := ping.Balance{Status: ping.Active, Amount: money.New(1234, q.Currency), Expiry: "2028-05", PIN: ping.PINRight}
 	switch n.does {
 	case "down":
-		return ping.Balance{}, fmt.Errorf("dial %s: refused", q.Number.Reveal())
+		return ping.Balance{}, line.Outage(fmt.Errorf("dial %s: refused", q.Number.Reveal()))
 	case "hang":
 		n.gates.arrived <- q.PIN.Reveal()
 		<-ctx.Done()
@@ -71,6 +72,10 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 		right.Expiry = "next year"
 	case "boasts":
 		right.Owner, right.Card, right.Staged = "bk_shop", "gc_1", &ping.Staged{Latency: time.Hour}
+	case "picky":
+		if strings.HasPrefix(q.Number.Reveal(), "13") {
+			return ping.Balance{}, errors.New("no JSON")
+		}
 	case "panic":
 		panic(q.Number.Reveal())
 	case "refuses":
@@ -289,6 +294,38 @@ func TestNetworkLies(t *testing.T) {
 	told, err := p.TellOwners(t.Context())
 	check.OK(t, err)
 	check.Equal(t, "owners told on a partner's word", told, 0)
+}
+
+// Who knows a number that a partner answers with nonsense does not close the network to
+// others by asking for it; a partner that fails at number after number is not asked for a
+// while, and one that cannot be reached neither, though only one number is asked for.
+func TestOneCardClosesNoNetwork(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	for _, does := range []string{"picky", "down"} {
+		p.configure(does, does)
+	}
+	ask := func(network, number string) error {
+		_, err := p.Ping(t.Context(), asking(desk, network, number, ""))
+		return err
+	}
+	state := func(id string) (state ping.State) {
+		for _, n := range p.Networks(realm.Live) {
+			if n.ID == id {
+				state = n.State
+			}
+		}
+		return state
+	}
+	for range 10 {
+		check.Code(t, "nonsense", ask("picky", "13000000"), fault.Unavailable)
+		check.Code(t, "unreached", ask("down", "12000000"), fault.Unavailable)
+	}
+	check.OK(t, ask("picky", "12000000"))
+	check.Equal(t, "one that cannot be reached", state("down"), ping.Down)
+	for i := range 5 {
+		check.Code(t, "nonsense", ask("picky", fmt.Sprintf("1300001%d", i)), fault.Unavailable)
+	}
+	check.Equal(t, "one that fails at every number", state("picky"), ping.Down)
 }
 
 // A network that hangs holds its own callers, up to its bound, and no others: further ones

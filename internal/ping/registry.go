@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/platform/line"
 )
 
@@ -43,7 +44,8 @@ func (c *connection) state() State {
 	return c.line.State()
 }
 
-func (c *connection) ask(ctx context.Context, q Inquiry) (Balance, error) {
+// ask asks the network; card stands for the number.
+func (c *connection) ask(ctx context.Context, card fraud.Hash, q Inquiry) (Balance, error) {
 	if c.line == nil {
 		return c.network.Inquire(ctx, q)
 	}
@@ -51,7 +53,7 @@ func (c *connection) ask(ctx context.Context, q Inquiry) (Balance, error) {
 		return Balance{}, fault.New(fault.Unavailable, "the network is not ready")
 	}
 	defer c.use.done(c.network)
-	return line.Ask(ctx, c.line, func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
+	return line.AskAbout(ctx, c.line, string(card[:]), func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
 }
 
 // answerOf is what is told of an error that is a network's word on a card.

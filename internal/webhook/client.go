@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 const (
@@ -48,8 +49,8 @@ func newClient(guard *Guard, config Config) *http.Client {
 		TLSHandshakeTimeout:    config.Timeout / 2,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
-		MaxIdleConns:           256,
-		MaxIdleConnsPerHost:    config.PerEndpoint,
+		MaxIdleConns:           512,
+		MaxIdleConnsPerHost:    pace.Most,
 		IdleConnTimeout:        30 * time.Second,
 	}
 	return &http.Client{
@@ -67,6 +68,8 @@ type answer struct {
 	retryAfter time.Duration
 	cut        bool // the process is stopping: this says nothing about the endpoint
 }
+
+func (a *answer) accepted() bool { return a.class == "" && !a.cut }
 
 // post sends one signed event. It returns within Config.Timeout.
 func (s *Service) post(ctx context.Context, t *target, p *parcel) answer {

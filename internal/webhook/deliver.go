@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
-	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -69,31 +66,6 @@ type parcel struct {
 	event    Event
 }
 
-// nothing says that an endpoint has nothing left that time alone makes due.
-const nothing time.Duration = -1
-
-// turn serves one endpoint. Among all processes one endpoint has one turn at a
-// time, so its requests are never more than Config.PerEndpoint; a turn is short,
-// so a slow endpoint takes a worker from the others only for one round of requests.
-func (s *Service) turn(ctx context.Context, j job.Job) error {
-	book, endpoint := ledger.BookID(j.Book), EndpointID(j.Unique)
-	watch := clock.Start()
-	for {
-		wait, err := s.wave(ctx, book, endpoint)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return err
-		case err != nil:
-			s.Logger.ErrorContext(ctx, "deliver webhooks", "endpoint", string(endpoint), "error", err)
-			return job.Postpone(afterError)
-		case wait == nothing:
-			return nil
-		case wait > 0 || watch.Elapsed() > turnTime:
-			return s.askLater(ctx, j, wait)
-		}
-	}
-}
-
 // askLater has the turn come again after wait, or sooner if it was asked for
 // meanwhile: a job that postpones itself would forget that.
 func (s *Service) askLater(ctx context.Context, j job.Job, wait time.Duration) error {
@@ -101,51 +73,6 @@ func (s *Service) askLater(ctx context.Context, j job.Job, wait time.Duration) e
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return tx.Apply(ctx, []storage.Effect{job.Enqueue(again)})
 	})
-}
-
-// wave sends what is due, as much as the endpoint takes at once. It returns how
-// long to wait for the next, 0 when there may be more at once.
-func (s *Service) wave(ctx context.Context, book ledger.BookID, endpoint EndpointID) (time.Duration, error) {
-	e, err := findRow(ctx, s.DB, book, endpoint)
-	if fault.CodeOf(err) == fault.NotFound || (err == nil && !e.Active) {
-		return nothing, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	now := s.Clocks.Now(e.Realm)
-	if e.pausedUntil.After(now) {
-		return e.pausedUntil.Sub(now), nil
-	}
-	limit := s.Config.PerEndpoint
-	if e.Failures > 0 {
-		limit = 1
-	}
-	key := []any{string(book), string(endpoint)}
-	parcels, err := storage.All(ctx, s.DB, scanParcel, listDue, append(key, storage.Micros(now), limit)...)
-	if err != nil {
-		return 0, err
-	}
-	if len(parcels) == 0 {
-		due, found, err := storage.One(ctx, s.DB, scanMicros, nextDue, key...)
-		if err != nil || !found {
-			return nothing, err
-		}
-		return max(due.Sub(now), time.Millisecond), nil
-	}
-	t, err := s.target(&e)
-	if err != nil {
-		return 0, err
-	}
-	answers, err := s.postAll(ctx, t, parcels)
-	if err != nil {
-		return 0, err
-	}
-	// What was sent is written down even while the process is stopping.
-	if err := s.settle(context.WithoutCancel(ctx), &e, parcels, answers); err != nil {
-		return 0, err
-	}
-	return 0, ctx.Err()
 }
 
 // target unseals the secrets that are valid now.
@@ -173,36 +100,8 @@ func (s *Service) target(e *row) (*target, error) {
 	return t, nil
 }
 
-func (s *Service) postAll(ctx context.Context, t *target, parcels []parcel) ([]answer, error) {
-	for i := range parcels {
-		if e := &parcels[i].event; e.Sensitive {
-			plain, err := s.Vault.Unseal(sealEvent, string(e.ID), e.Data)
-			if err != nil {
-				return nil, fmt.Errorf("event %s: %w", e.ID, err)
-			}
-			e.Data = plain
-		}
-	}
-	answers := make([]answer, len(parcels))
-	var group sync.WaitGroup
-	for i := range parcels {
-		group.Go(func() {
-			if t.url == "" {
-				answers[i] = answer{class: ErrorRefused}
-				return
-			}
-			answers[i] = s.post(ctx, t, &parcels[i])
-			if a := &answers[i]; s.Config.Observe != nil && !a.cut {
-				s.Config.Observe(a.class == "", a.status, a.latency)
-			}
-		})
-	}
-	group.Wait()
-	return answers, nil
-}
-
-// settle writes down what became of requests and how the endpoint fares.
-func (s *Service) settle(ctx context.Context, e *row, parcels []parcel, answers []answer) error {
+// settle writes down what became of requests and, if v decides it, how the endpoint fares.
+func (s *Service) settle(ctx context.Context, e *row, answered []landed, v verdict) error {
 	var learned *subscription
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		learned = nil
@@ -213,14 +112,14 @@ func (s *Service) settle(ctx context.Context, e *row, parcels []parcel, answers 
 		if err != nil {
 			return err
 		}
-		if err := s.settleAll(ctx, tx, parcels, answers); err != nil {
+		if err := s.settleAll(ctx, tx, answered); err != nil {
 			return err
 		}
 		if now.URL != e.URL {
 			return nil // the answers are those of another address
 		}
 		before := now
-		if s.judge(&now, answers); now.state == before.state {
+		if s.judge(&now, v); now.state == before.state {
 			return s.saveHealth(ctx, tx, &before, &now)
 		}
 		sub, err := s.disabled(ctx, tx, &now)
@@ -236,28 +135,37 @@ func (s *Service) settle(ctx context.Context, e *row, parcels []parcel, answers 
 	return nil
 }
 
-func (s *Service) settleAll(ctx context.Context, tx *storage.Tx, parcels []parcel, answers []answer) error {
-	var attempts [][]any
-	for i := range parcels {
-		d, a := &parcels[i].delivery, &answers[i]
-		if a.cut {
-			continue
+// settleAll writes down each answer with its attempt, unless its delivery was settled before.
+func (s *Service) settleAll(ctx context.Context, tx *storage.Tx, answered []landed) error {
+	accepted, open := [][]any{}, map[EventID]bool{}
+	for i := range answered {
+		if d := &answered[i].delivery; answered[i].answer.accepted() {
+			accepted = append(accepted, append(d.key(), d.Attempts))
 		}
-		now := s.Clocks.Now(parcels[i].event.Realm)
-		state, due := deliveryDelivered, d.DueAt
-		if a.class != "" {
-			state = deliveryFailed
+	}
+	settled, err := storage.AllOf(ctx, tx, storage.Scalar[EventID], acceptDeliveries, accepted)
+	if err != nil {
+		return err
+	}
+	for _, event := range settled {
+		open[event] = true
+	}
+	var attempts [][]any
+	for i := range answered {
+		d, a, now := &answered[i].delivery, &answered[i].answer, s.Clocks.Now(answered[i].event.Realm)
+		if !a.accepted() && !a.cut {
+			state, due := deliveryFailed, d.DueAt
 			if pause, again := retryIn(d, a, now); again && a.status != statusGone {
 				state, due = deliveryPending, now.Add(pause)
 			}
+			n, err := tx.Exec(ctx, refuseDelivery, append(d.key(), d.Attempts, state, storage.Micros(due))...)
+			if err != nil {
+				return err
+			}
+			open[d.Event] = n == 1
 		}
-		key := []any{string(d.Book), string(d.Event), string(d.Endpoint)}
-		n, err := tx.Exec(ctx, settleDelivery, append(key, d.Attempts, state, storage.Micros(due))...)
-		if err != nil {
-			return err
-		}
-		if n == 1 {
-			attempts = append(attempts, append(key, d.Attempts+1, a.status, a.class, a.latency.Milliseconds(), notNull(a.excerpt), storage.Micros(now)))
+		if open[d.Event] {
+			attempts = append(attempts, append(d.key(), d.Attempts+1, a.status, a.class, a.latency.Milliseconds(), notNull(a.excerpt), storage.Micros(now)))
 		}
 	}
 	return tx.ExecRows(ctx, insertAttempt, attempts)
@@ -265,31 +173,23 @@ func (s *Service) settleAll(ctx context.Context, tx *storage.Tx, parcels []parce
 
 const statusGone = 410
 
-// judge takes account of one wave: any success makes the endpoint healthy, 410 or
+// judge takes account of what came back: any success makes the endpoint healthy, 410 or
 // nothing but refusals for too long disable it.
-func (s *Service) judge(e *row, answers []answer) {
+func (s *Service) judge(e *row, v verdict) {
 	now := s.Clocks.Now(e.Realm)
-	taken, failed, gone, retryAfter := false, false, false, time.Duration(0)
-	for i := range answers {
-		a := &answers[i]
-		taken = taken || (a.class == "" && !a.cut)
-		failed = failed || (a.class != "" && !a.cut)
-		gone = gone || a.status == statusGone
-		retryAfter = max(retryAfter, min(a.retryAfter, maxPause))
-	}
 	switch {
-	case taken:
+	case v.taken:
 		e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{}
-	case failed:
+	case v.failed:
 		e.Failures++
 		if e.FailingSince.IsZero() {
 			e.FailingSince = now
 		}
-		e.pausedUntil = now.Add(max(pauseAfter(e.Failures), retryAfter))
+		e.pausedUntil = now.Add(max(pauseAfter(e.Failures), v.retryAfter))
 	}
 	switch {
 	case e.state != endpointActive:
-	case gone:
+	case v.gone:
 		e.disable(ReasonGone)
 	case e.Failures > 0 && now.Sub(e.FailingSince) >= s.Config.DisableAfter:
 		e.disable(ReasonFailing)

@@ -245,6 +245,9 @@ func TestGone(t *testing.T) {
 		if n := len(r.requests()); n != 2 {
 			t.Errorf("%d requests after it was enabled, want 2", n)
 		}
+		if _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: "deliverd"}); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("deliveries in a state that there is not: %v", err)
+		}
 	})
 }
 

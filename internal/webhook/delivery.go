@@ -38,6 +38,9 @@ type Delivery struct {
 	tries int // attempts since QueuedAt
 }
 
+// key is the delivery's row.
+func (d *Delivery) key() []any { return []any{string(d.Book), string(d.Event), string(d.Endpoint)} }
+
 // The states of a delivery.
 const (
 	deliveryPending   = "pending"
@@ -74,8 +77,14 @@ type DeliveryFilter struct {
 	Limit int
 }
 
-// Deliveries returns a page of an endpoint's deliveries, those of newer events first.
+// Deliveries returns a page of an endpoint's deliveries, those of newer events first. It
+// returns invalid_request for a state that there is not.
 func (s *Service) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	switch f.State {
+	case "", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled:
+	default:
+		return nil, fault.New(fault.InvalidRequest, "state must be %s, %s, %s or %s", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled).At("state")
+	}
 	if f.Before == "" {
 		f.Before = "f" // above every evt_…
 	}

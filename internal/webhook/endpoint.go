@@ -182,11 +182,11 @@ func (s *Service) checkEvents(events []string) ([]string, error) {
 		return []string{allEvents}, nil
 	}
 	for _, name := range events {
-		if !validType(name) {
-			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
-		}
 		if known := s.Config.Types; len(known) > 0 && !slices.Contains(known, name) {
 			return nil, fault.New(fault.InvalidRequest, "there is no such event; there are %s", strings.Join(known, ", ")).At("events")
+		}
+		if !validType(name) {
+			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
 		}
 	}
 	events = slices.Sorted(slices.Values(events))

@@ -30,14 +30,14 @@ var epoch = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 // bundle is one process: a service with its queue, on a database and a clock that may be shared with others.
 type bundle struct {
 	*Service
-	t     *testing.T
+	t     testing.TB
 	clock *clock.Manual
 	log   *syncBuffer
 	jobs  *job.Queue
 }
 
 // setup returns a process on db at epoch that trusts the test servers.
-func setup(t *testing.T, db *storage.DB, config Config) *bundle {
+func setup(t testing.TB, db *storage.DB, config Config) *bundle {
 	t.Helper()
 	return setupAt(t, db, clock.NewManual(epoch), config)
 }
@@ -45,7 +45,7 @@ func setup(t *testing.T, db *storage.DB, config Config) *bundle {
 // masterKey is the same for all processes of a test run, as that of an installation is.
 var masterKey = vault.NewMasterKey()
 
-func setupAt(t *testing.T, db *storage.DB, manual *clock.Manual, config Config) *bundle {
+func setupAt(t testing.TB, db *storage.DB, manual *clock.Manual, config Config) *bundle {
 	t.Helper()
 	sealed, err := vault.Open(t.Context(), db, masterKey)
 	if err != nil {
@@ -184,7 +184,7 @@ type receiver struct {
 	arrived chan request
 }
 
-func newReceiver(t *testing.T, answers ...http.HandlerFunc) *receiver {
+func newReceiver(t testing.TB, answers ...http.HandlerFunc) *receiver {
 	t.Helper()
 	r := &receiver{answers: answers, arrived: make(chan request, 4096)}
 	r.Server = httptest.NewTLSServer(r)

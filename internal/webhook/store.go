@@ -86,7 +86,9 @@ var (
 		WHERE d.book_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending' AND d.due_at <= $3 ORDER BY d.due_at, d.event_id LIMIT $4`)
 	nextDue = storage.SQL("webhook.next_due", `SELECT d.due_at FROM webhook_deliveries d
 		WHERE d.book_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending' ORDER BY d.due_at LIMIT 1`)
-	settleDelivery = storage.SQL("webhook.settle_delivery", `UPDATE webhook_deliveries SET state = $5, attempts = attempts + 1, tries = tries + 1, due_at = $6
+	acceptDeliveries = storage.Lookup("webhook.accept_deliveries", `UPDATE webhook_deliveries SET state = 'delivered', attempts = attempts + 1, tries = tries + 1
+		WHERE state = 'pending' AND (book_id, event_id, endpoint_id, attempts) IN ({values}) RETURNING event_id`, "TEXT", "TEXT", "TEXT", "BIGINT")
+	refuseDelivery = storage.SQL("webhook.refuse_delivery", `UPDATE webhook_deliveries SET state = $5, attempts = attempts + 1, tries = tries + 1, due_at = $6
 		WHERE book_id = $1 AND event_id = $2 AND endpoint_id = $3 AND attempts = $4 AND state = 'pending'`)
 	cancelDeliveries = storage.SQL("webhook.cancel_deliveries", `UPDATE webhook_deliveries SET state = 'cancelled'
 		WHERE book_id = $1 AND endpoint_id = $2 AND state = 'pending'`)

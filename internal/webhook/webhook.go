@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
+	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
 // Config tunes a Service; the zero value is right for production.
@@ -35,7 +36,8 @@ type Config struct {
 	Timeout time.Duration
 	// Types are those that there are to subscribe to; none: any name will do.
 	Types []string
-	// PerEndpoint is how many requests one endpoint gets at once; 4.
+	// PerEndpoint is how many requests one endpoint gets at once to begin with, and after
+	// one that failed; 4, at most 64, which is also the most it gets as long as none fails.
 	PerEndpoint int
 	// Workers is how many endpoints this process serves at once; 128, at most 256.
 	Workers int
@@ -56,7 +58,7 @@ const minRetention = 4 * 24 * time.Hour // longer than a delivery lasts
 func (c Config) withDefaults() Config {
 	c.MaxEndpoints = min(orDefault(c.MaxEndpoints, 16), 100)
 	c.Timeout = orDefault(c.Timeout, 10*time.Second)
-	c.PerEndpoint = orDefault(c.PerEndpoint, 4)
+	c.PerEndpoint = min(orDefault(c.PerEndpoint, 4), pace.Most)
 	c.Workers = min(orDefault(c.Workers, 128), 256)
 	c.DisableAfter = orDefault(c.DisableAfter, 5*24*time.Hour)
 	c.Retention = max(orDefault(c.Retention, 30*24*time.Hour), minRetention)
@@ -90,6 +92,7 @@ type Service struct {
 	Deps
 	schemes schemeSet
 	client  *http.Client
+	paces   pace.Book
 
 	stop context.CancelFunc
 	done sync.WaitGroup

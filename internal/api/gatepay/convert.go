@@ -2,6 +2,7 @@ package gatepay
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -88,7 +89,7 @@ func (r *holdRequest) spend() (giftcard.Spend, error) {
 	}
 	seconds, err := strconv.ParseUint(r.ExpireSeconds, 10, 31)
 	if err != nil || seconds == 0 {
-		return spend, fault.New(fault.InvalidRequest, "expireSeconds must be a whole number above zero").At("expireSeconds")
+		return spend, fault.New(fault.InvalidRequest, "expireSeconds must be a whole number of seconds, from 1 to %d", math.MaxInt32).At("expireSeconds")
 	}
 	spend.HoldFor = time.Duration(seconds) * time.Second
 	return spend, nil

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"reflect"
 	"strings"
 
@@ -81,7 +82,7 @@ func (s *Surface[P]) decodeBody(c *Call[P], in any) error {
 		return err
 	}
 	if body[0] != '{' {
-		return notObject(body)
+		return notObject(c.Request.Header, body)
 	}
 	err := s.unmarshal(body, in)
 	if err != nil && s.Thorough {
@@ -124,10 +125,16 @@ func (s *Surface[P]) decodeRest(body []byte, in any, err error) error {
 	return problems.Err()
 }
 
-// notObject tells JSON of another kind from what is no JSON at all.
-func notObject(body []byte) error {
-	if jsontext.Value(body).IsValid() {
+// notObject tells JSON of another kind from what is no JSON at all, and says why that may be.
+func notObject(h http.Header, body []byte) error {
+	coding := h.Get("Content-Encoding")
+	switch {
+	case jsontext.Value(body).IsValid():
 		return fault.New(fault.InvalidRequest, "the body must be a JSON object")
+	case coding != "" && !strings.EqualFold(coding, "identity"):
+		return fault.New(fault.MalformedBody, "the body is compressed: send it as it is, without Content-Encoding")
+	case bytes.HasPrefix(body, []byte("\ufeff")):
+		return fault.New(fault.MalformedBody, "the body begins with a byte order mark, which JSON does not have")
 	}
 	return fault.New(fault.MalformedBody, "the body is not valid JSON")
 }

@@ -99,6 +99,22 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// A body that is no JSON because of how it was sent says so.
+func TestDecodeSaysWhy(t *testing.T) {
+	b := decoder(t, true)
+	for _, c := range []struct{ body, coding, want string }{
+		{"\x1f\x8b\x08", "gzip", "the body is compressed: send it as it is, without Content-Encoding"},
+		{"\ufeff{}", "identity", "the body begins with a byte order mark, which JSON does not have"},
+		{"hello", "identity", "the body is not valid JSON"},
+		{"[]", "gzip", "the body must be a JSON object"},
+	} {
+		var got testError
+		if err := Unmarshal(b.do("POST", "/v1/d", c.body, "Content-Encoding: "+c.coding).Body.Bytes(), &got); err != nil || got.Message != c.want {
+			t.Errorf("%q as %s: %q, %v; want %q", c.body, c.coding, got.Message, err, c.want)
+		}
+	}
+}
+
 // What must be accepted is: escapes, eight multi-byte characters, nesting up to the limit, unknown members where the dialect is lenient.
 func TestDecodeAccepts(t *testing.T) {
 	strict, lenient := decoder(t, true), decoder(t, false)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -65,9 +66,12 @@ func (f *pinging) rows(cmd *cobra.Command) ([]inquiry, error) {
 		defer func() { _ = opened.Close() }() // only read
 		source = opened
 	}
-	reader := csv.NewReader(source)
+	reader := csv.NewReader(unmarked(source))
 	reader.TrimLeadingSpace = true
 	head, err := reader.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the first line must name the columns: %w", err)
 	}
@@ -97,11 +101,21 @@ func (f *pinging) rows(cmd *cobra.Command) ([]inquiry, error) {
 	}
 }
 
+// unmarked returns a text without the mark that some programs put before it.
+func unmarked(text io.Reader) io.Reader {
+	const mark = "\ufeff"
+	buffered := bufio.NewReader(text)
+	if begin, _ := buffered.Peek(len(mark)); string(begin) == mark { // an error comes again
+		_, _ = buffered.Discard(len(mark))
+	}
+	return buffered
+}
+
 // places finds the columns.
 func places(head []string) (map[string]int, error) {
 	found := map[string]int{}
 	for i, name := range head {
-		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
+		name = strings.ToLower(strings.TrimSpace(name))
 		_, twice := found[name]
 		if twice || !slices.Contains([]string{"card_number", "pin", "network", "currency"}, name) {
 			return nil, fmt.Errorf("column %d: want card_number, pin, network and currency, each once", i+1)

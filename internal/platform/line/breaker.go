@@ -1,6 +1,9 @@
 package line
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
 // phase is where a breaker is.
 type phase uint8
@@ -70,6 +73,36 @@ func (b *breaker) forget() {
 	if b.phase == halfOpen {
 		b.phase, b.until = open, time.Time{}
 	}
+}
+
+// What a line remembers of the things it could get no answer about, and for how long.
+const (
+	mostSubjects = 64
+	subjectFor   = 10 * time.Minute
+)
+
+// subjects is what calls failed about of late, by hashes that mean nothing outside of the
+// process. The oldest makes room.
+type subjects struct {
+	seed maphash.Seed
+	seen [mostSubjects]struct {
+		hash uint64
+		at   time.Time
+	}
+	next int
+}
+
+// again notes a failure, and reports whether there was one about the same subject of late.
+func (s *subjects) again(subject string, now time.Time) bool {
+	hash := maphash.String(s.seed, subject)
+	for _, one := range s.seen {
+		if one.hash == hash && now.Sub(one.at).Abs() < subjectFor {
+			return true
+		}
+	}
+	s.seen[s.next].hash, s.seen[s.next].at = hash, now
+	s.next = (s.next + 1) % mostSubjects
+	return false
 }
 
 // A network is degraded when one in poorOutOf of its last calls failed, or more: of those

@@ -5,7 +5,8 @@
 // A counterparty that hangs, resets, floods or panics holds at most its own calls:
 // callers beyond them are refused at once, and while the breaker is open nothing is sent.
 // A call that does not heed its context is abandoned; its place stays taken until it
-// returns. What must not be asked twice is asked with one attempt.
+// returns. What must not be asked twice is asked with one attempt. What fails because of
+// the one thing that was asked about does not close the line to everything else.
 //
 // It must never keep or repeat what was asked, nor the text of a counterparty's error:
 // either may hold a card number.
@@ -15,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -100,13 +102,14 @@ type Line struct {
 	mu      sync.Mutex
 	breaker breaker
 	recent  recent
+	failed  subjects
 }
 
 // New returns a line whose breaker is closed. c is the machine's clock.
 func New(config Config, c clock.Clock) *Line {
 	config = config.withDefaults()
 	return &Line{config: config, clock: c, places: make(chan struct{}, config.Concurrency), waiting: make(chan struct{}, config.Concurrency),
-		breaker: breaker{failures: config.Failures, cool: config.Cool}}
+		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}}
 }
 
 // State returns what is to be published now.
@@ -136,6 +139,14 @@ func (l *Line) Ready() bool {
 // ask returned beside its error is returned, too. ask may be called again after it failed,
 // up to Config.Attempts.
 func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, error)) (T, error) {
+	return AskAbout(ctx, l, "", ask)
+}
+
+// AskAbout is Ask for a call about one thing among many, such as a card, which may be why
+// it fails. Failures about the same subject count once in ten minutes, so that nobody who
+// knows one such card closes a network; only an Outage counts every time. Of the subject l
+// remembers, for that long, a hash under a key that is in memory alone.
+func AskAbout[T any](ctx context.Context, l *Line, subject string, ask func(context.Context) (T, error)) (T, error) {
 	var zero T
 	inner, cancel := context.WithTimeout(ctx, l.config.Timeout)
 	defer cancel()
@@ -143,7 +154,7 @@ func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, erro
 		return zero, l.blame(ctx, err)
 	}
 	results, once := make(chan result[T], 1), sync.Once{}
-	conclude := func(err error) { once.Do(func() { l.conclude(ctx, err) }) }
+	conclude := func(err error) { once.Do(func() { l.conclude(ctx, subject, err) }) }
 	// The place is freed by the calls, which may outlast this caller, and not before the
 	// breaker knows how they ended.
 	go func() {
@@ -232,8 +243,8 @@ func (l *Line) place(ctx context.Context) error {
 }
 
 // conclude tells the breaker how a call ended. A caller who left says nothing about the
-// counterparty.
-func (l *Line) conclude(ctx context.Context, err error) {
+// counterparty, and nor does a subject that failed before.
+func (l *Line) conclude(ctx context.Context, subject string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
@@ -243,11 +254,24 @@ func (l *Line) conclude(ctx context.Context, err error) {
 		l.recent.note(now, true)
 	case ctx.Err() != nil:
 		l.breaker.forget()
+	case subject != "" && !IsOutage(err) && l.failed.again(subject, now):
+		l.breaker.forget()
 	default:
 		l.breaker.fail(now)
 		l.recent.note(now, false)
 	}
 }
+
+// Outage marks an error that is the counterparty's whatever it was asked: it could not be
+// reached, or said itself that it serves nobody.
+func Outage(err error) error { return outage{err} }
+
+type outage struct{ error }
+
+func (o outage) Unwrap() error { return o.error }
+
+// IsOutage reports whether an error is marked so.
+func IsOutage(err error) bool { return errors.As(err, new(outage)) }
 
 // NotAsked reports whether an error of Ask is that of a call that was never made.
 func NotAsked(err error) bool { return errors.Is(err, errCrowded) || errors.Is(err, errOpen) }

@@ -49,8 +49,11 @@ func setup(t *testing.T, c line.Config) *bench {
 }
 
 // ask makes a call that returns err.
-func (b *bench) ask(err error) error {
-	_, got := line.Ask(context.Background(), b.Line, func(context.Context) (int, error) {
+func (b *bench) ask(err error) error { return b.about("", err) }
+
+// about makes a call about a subject that returns err.
+func (b *bench) about(subject string, err error) error {
+	_, got := line.AskAbout(context.Background(), b.Line, subject, func(context.Context) (int, error) {
 		b.calls.Add(1)
 		return 1, err
 	})
@@ -151,6 +154,63 @@ func TestTryIsTakenBack(t *testing.T) {
 	})
 	b.wantCode("left", err, fault.Timeout)
 	b.wantCode("the next", b.ask(nil), "")
+}
+
+// Failures about one thing count once in ten minutes, however often it is asked about and
+// whatever else was answered meanwhile; as many things as calls may fail in a row open the
+// breaker.
+func TestOneSubjectFailsOnce(t *testing.T) {
+	b := setup(t, line.Config{Failures: 3, Cool: 10 * time.Second})
+	fail := func(subjects ...string) {
+		for _, subject := range subjects {
+			b.wantCode(subject, b.about(subject, errReset), fault.Unavailable)
+		}
+	}
+	for range 20 {
+		fail("card 1", "card 2")
+		b.wantCode("another", b.about("card 0", nil), "")
+	}
+	fail("card 1", "card 2", "card 1", "card 2", "card 3")
+	if !b.Ready() {
+		t.Error("two cards closed the line")
+	}
+	fail("card 4", "card 5")
+	b.wantState("three new ones in a row", line.Down)
+	b.clock.Advance(10 * time.Second)
+	fail("card 5")
+	if !b.Ready() {
+		t.Error("a card that failed before was taken for the one that tries")
+	}
+	b.wantCode("the next", b.about("card 0", nil), "")
+	b.clock.Advance(10 * time.Minute)
+	fail("card 1", "card 2", "card 3")
+	b.wantState("ten minutes later", line.Down)
+}
+
+// What is the counterparty's failing whatever it is asked counts every time.
+func TestOutageCountsEveryTime(t *testing.T) {
+	b := setup(t, line.Config{Failures: 3})
+	for range 3 {
+		if !b.Ready() {
+			t.Error("closed too early")
+		}
+		if err := b.about("card 1", line.Outage(errReset)); fault.CodeOf(err) != fault.Unavailable || strings.Contains(err.Error(), "6006") {
+			t.Error(err)
+		}
+	}
+	b.wantState("after three", line.Down)
+}
+
+// One thing that fails leaves the published state alone once it has counted.
+func TestOneSubjectIsNoState(t *testing.T) {
+	b := setup(t, line.Config{})
+	for range 10 {
+		b.wantCode("fails", b.about("card 1", errReset), fault.Unavailable)
+	}
+	for range 5 {
+		b.wantCode("answers", b.about("card 0", nil), "")
+	}
+	b.wantState("one of six", line.Operational)
 }
 
 // A word on the card is an answer: it is not asked again and says nothing against the network.

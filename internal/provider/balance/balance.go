@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/provider/call"
 )
 
@@ -89,8 +90,8 @@ func (n *network) Inquire(ctx context.Context, inquiry ping.Inquiry) (ping.Balan
 		return ping.Balance{}, unavailable("the answer is longer than %d bytes", n.maxAnswer)
 	}
 	means, known := n.outcomes[response.StatusCode]
-	if !known {
-		return ping.Balance{}, unavailable("the HTTP status is %d", response.StatusCode)
+	if !known || means == networkAway {
+		return ping.Balance{}, refused(response.StatusCode)
 	}
 	if means != readAnswer {
 		return means.balance(inquiry)
@@ -146,6 +147,16 @@ func (o outcome) balance(inquiry ping.Inquiry) (ping.Balance, error) {
 	return ping.Balance{}, unavailable("the partner says that it cannot answer")
 }
 
+// refused is the fault of a status that is no answer. Two say that nobody is served, or not
+// us; the others, such as 429 and 500, may be about the card.
+func refused(status int) error {
+	err := unavailable("the HTTP status is %d", status)
+	if status == http.StatusUnauthorized || status == http.StatusServiceUnavailable {
+		return line.Outage(err)
+	}
+	return err
+}
+
 // failed is the fault of an attempt that got no answer. The cause's text would hold
 // the URL, and with it the number.
 func failed(ctx context.Context, err error) error {
@@ -154,6 +165,9 @@ func failed(ctx context.Context, err error) error {
 			return fault.Wrap(ended, fault.Unavailable, "the network did not answer in time")
 		}
 		return fault.Wrap(ended, fault.Unavailable, "the inquiry was given up")
+	}
+	if call.Unreached(err) {
+		return line.Outage(unavailable("%s", call.Reason(err)))
 	}
 	return unavailable("%s", call.Reason(err))
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
@@ -353,6 +354,35 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	_, err := inquire(t, mustOpen(t, usual(t, "").with(object{"body": nil, "url": "https://127.0.0.1:1/{{number}}?pin={{pin}}&key={{secret.token}}"})))
 	wantFault(t, err, fault.Unavailable)
+}
+
+// What has nothing to do with the card is told from what may be about it alone.
+func TestOutages(t *testing.T) {
+	reset := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { raw(w, "") }))
+	defer reset.Close()
+	secured := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secured.Close()
+	for about, c := range map[string]struct {
+		url    string
+		outage bool
+	}{
+		"nobody listens":  {"http://127.0.0.1:1", true},
+		"no such host":    {"https://partner.invalid", true},
+		"not trusted":     {secured.URL, true},
+		"401":             {says(t, 401, "{}"), true},
+		"503":             {says(t, 503, "{}"), true},
+		"500":             {says(t, 500, "{}"), false},
+		"429":             {says(t, 429, "{}"), false},
+		"no JSON":         {says(t, 200, "<html>"), false},
+		"an unknown word": {says(t, 200, strings.Replace(goodAnswer, "OPEN", "ODD", 1)), false},
+		"cut off":         {reset.URL, false},
+	} {
+		_, err := inquire(t, mustOpen(t, usual(t, c.url)))
+		wantFault(t, err, fault.Unavailable)
+		if line.IsOutage(err) != c.outage {
+			t.Errorf("%s: %v is taken for an outage: %v", about, err, !c.outage)
+		}
+	}
 }
 
 // Whatever the reason for no answer, it is told in words of our own.

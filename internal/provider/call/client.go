@@ -72,25 +72,38 @@ func onlyLoopback(_ context.Context, _, address string, _ syscall.RawConn) error
 
 // Reason says in words of our own why there was no answer.
 func Reason(err error) string {
+	text, _ := why(err)
+	return text
+}
+
+// Unreached reports whether an error without an answer says that nothing was sent, whatever
+// it would have been: the host was not found, not reached, or refused the TLS connection.
+func Unreached(err error) bool {
+	_, unreached := why(err)
+	return unreached
+}
+
+func why(err error) (text string, unreached bool) {
 	var timeout net.Error
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	var op *net.OpError
+	dialling := errors.As(err, &op) && op.Op == "dial"
 	switch {
 	case errors.Is(err, ErrNotLoopback):
-		return "the partner's address is not on this machine, and the connection has no TLS"
+		return "the partner's address is not on this machine, and the connection has no TLS", true
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "the network did not answer in time"
+		return "the network did not answer in time", dialling
 	case errors.As(err, &dns):
-		return "the partner's host name cannot be looked up"
+		return "the partner's host name cannot be looked up", true
 	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
-		return "the TLS connection was refused"
-	case errors.As(err, &op) && op.Op == "remote error":
-		return "the TLS connection was refused" // the other side's alert
-	case errors.As(err, &op) && op.Op == "dial":
-		return "the partner's host cannot be reached"
+		return "the TLS connection was refused", true
+	case op != nil && op.Op == "remote error":
+		return "the TLS connection was refused", true // the other side's alert
+	case dialling:
+		return "the partner's host cannot be reached", true
 	}
-	return "the connection broke off, or what came is no HTTP"
+	return "the connection broke off, or what came is no HTTP", false
 }

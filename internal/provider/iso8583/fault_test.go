@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
 
@@ -171,10 +172,17 @@ func TestTroubles(t *testing.T) {
 			askUntil(t, n, "good")
 			_, err := ask(t, n, name)
 			wantFault(t, err, fault.Unavailable)
+			if line.IsOutage(err) {
+				t.Errorf("what may be about the one card is taken for an outage: %v", err)
+			}
 			if b := askUntil(t, n, "good"); b.Amount.Minor != 4750 {
 				t.Errorf("afterwards: %+v", b)
 			}
 		})
+	}
+	_, err := ask(t, mustOpen(t, usual(t, "127.0.0.1:1").with(object{"connect_timeout_ms": 250})), "good")
+	if wantFault(t, err, fault.Unavailable); !line.IsOutage(err) {
+		t.Errorf("that nobody listens is no outage: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 // state is where a link is.
@@ -42,8 +43,8 @@ func newLink(h *host, t *traces) *link {
 	return &link{host: h, traces: t, ctx: ctx, cancel: cancel, changed: make(chan struct{}), stopped: make(chan struct{})}
 }
 
-// wait returns the session. It waits while one is being made, and returns the fault
-// unavailable at once when the host could not be reached a moment ago.
+// wait returns the session, or an outage. It waits while one is being made, and returns the
+// fault unavailable at once when the host could not be reached a moment ago.
 func (l *link) wait(ctx context.Context) (*session, error) {
 	for {
 		l.mu.Lock()
@@ -56,10 +57,10 @@ func (l *link) wait(ctx context.Context) (*session, error) {
 			return l.session, nil
 		case pausing:
 			l.mu.Unlock()
-			return nil, unavailable("there is no connection to the host")
+			return nil, line.Outage(unavailable("there is no connection to the host"))
 		case closed:
 			l.mu.Unlock()
-			return nil, unavailable("the network was closed")
+			return nil, line.Outage(unavailable("the network was closed"))
 		case connecting:
 		}
 		changed := l.changed
@@ -67,7 +68,7 @@ func (l *link) wait(ctx context.Context) (*session, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ended(ctx)
+			return nil, line.Outage(ended(ctx))
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -95,9 +96,10 @@ func New(d Deps) *Site {
 
 // Patterns of the paths. No slug is "-".
 const (
-	slugPath  = "/p/{slug}"
-	assetPath = "/p/-/{file}"
-	homePath  = "/{$}"
+	folderPath = "/p/"
+	slugPath   = folderPath + "{slug}"
+	assetPath  = folderPath + "-/{file}"
+	homePath   = "/{$}"
 )
 
 // Mount registers the paths of portals on a mux that serves other things too. other
@@ -105,6 +107,8 @@ const (
 func (s *Site) Mount(mux *http.ServeMux, other http.Handler) {
 	mux.HandleFunc(slugPath, s.bySlug)
 	mux.HandleFunc(assetPath, s.asset)
+	mux.HandleFunc(folderPath, s.below)
+	mux.HandleFunc(strings.TrimSuffix(folderPath, "/"), s.unknown) // the mux would send its visitor elsewhere
 	mux.HandleFunc(homePath, func(w http.ResponseWriter, r *http.Request) {
 		if s.isOwn(r.Host) {
 			other.ServeHTTP(w, r)
@@ -151,6 +155,10 @@ func (s *Site) isOwn(host string) bool { return s.own != "" && portals.Hostname(
 // bySlug serves /p/{slug}. On a portal's own domain no other portal can be seen.
 func (s *Site) bySlug(w http.ResponseWriter, r *http.Request) {
 	slug := r.PathValue("slug")
+	if small := strings.ToLower(slug); small != slug { // as keyboards begin a word
+		lead(w, r, small)
+		return
+	}
 	s.serve(w, r, route{pattern: slugPath, path: "/p/" + slug, find: func(ctx context.Context) (portals.Portal, error) {
 		p, err := s.Portals.FindBySlug(ctx, slug)
 		if err != nil || s.isOwn(r.Host) {
@@ -165,6 +173,23 @@ func (s *Site) bySlug(w http.ResponseWriter, r *http.Request) {
 		}
 		return p, err
 	}})
+}
+
+// below answers for what is below /p/ and no portal's address: one with a slash at its end
+// leads to the portal.
+func (s *Site) below(w http.ResponseWriter, r *http.Request) {
+	slug, ends := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, folderPath), "/")
+	if !ends || slug == "" || strings.Contains(slug, "/") {
+		s.unknown(w, r)
+		return
+	}
+	lead(w, r, strings.ToLower(slug))
+}
+
+// lead sends a visitor to the address of a portal, whether there is one or not.
+func lead(w http.ResponseWriter, r *http.Request, slug string) {
+	to := url.URL{Path: folderPath + slug, RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, to.String(), http.StatusPermanentRedirect)
 }
 
 // byDomain serves the portal whose domain the request's host is; other, if not nil,

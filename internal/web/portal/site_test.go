@@ -265,6 +265,22 @@ func TestUnknownPortals(t *testing.T) {
 	}
 }
 
+// An address as people type it, with capitals or a slash at its end, leads to the portal's
+// own; whatever else is below /p/ is a page that says so.
+func TestTypedAddresses(t *testing.T) {
+	b := setup(t, nil)
+	for path, want := range map[string]string{"/p/Example": "/p/example", "/p/example/": "/p/example", "/p/EXAMPLE/?lang=fr": "/p/example?lang=fr", "/p/Nobody": "/p/nobody",
+		"/p/%2F%2Fevil.example/": "", "/p/": "", "/p": "", "/p/example/more": "", "/p/-/": "/p/-", "/p/a%3Fb/": "/p/a%3Fb"} {
+		w := b.get(path, visitAs{})
+		switch {
+		case want == "" && (w.Code != 404 || !strings.Contains(w.Body.String(), "There is nothing here")):
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		case want != "" && (w.Code != 308 || w.Header().Get("Location") != want):
+			t.Errorf("%s: %d to %q, want %q", path, w.Code, w.Header().Get("Location"), want)
+		}
+	}
+}
+
 // On its own domain a portal is the only thing there is.
 func TestOwnDomain(t *testing.T) {
 	b := setup(t, func(d *Deps) { d.BaseURL = "https://cards.scrip.example" })
