@@ -169,13 +169,17 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		}
 		codes[i].Place = i + 1
 	}
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
-	})
-	if err != nil {
+	if err := s.Shown(ctx, r); err != nil {
 		return nil, err
 	}
 	return codes, nil
+}
+
+// Shown records a look at the codes of an order which its caller has already.
+func (s *Stock) Shown(ctx context.Context, r Reveal) error {
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
+	})
 }
 
 // Masked is a code of an order as the operator sees it: where it came from, and of the
