@@ -128,7 +128,7 @@ func (r row) checked(old *Product) (*Product, []BadRow) {
 	}
 	p.Code = ItemCode(r[columnCode])
 	bad := r.apply(p)
-	if err := p.check(); err != nil {
+	for _, err := range p.wrong() {
 		if b := badRow(err); !slices.ContainsFunc(bad, func(other BadRow) bool { return other.Field == b.Field }) {
 			bad = append(bad, b)
 		}

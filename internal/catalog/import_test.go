@@ -91,7 +91,8 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"E,Range,Brand,USD,5,4,,,\n"+
 			"F,Minus,Brand,USD,-5,,,,\n"+
 			"G,Cost,Brand,USD,5.001,10,1e3,,\n"+
-			"H,Huge,Brand,USD,5,99999999999999999999,,,\n", catalog.ImportOptions{Format: catalog.CSV})
+			"H,Huge,Brand,USD,5,99999999999999999999,,,\n"+
+			"I,Several,,USD,5,,0,-1,http://a\n", catalog.ImportOptions{Format: catalog.CSV})
 		check.Code(t, "a bad file", err, fault.InvalidRequest)
 		var got []string
 		for _, b := range report.Bad {
@@ -111,7 +112,11 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"9 value: not a plain decimal number",
 			"10 value: more decimals than the minor unit",
 			"10 cost: not a plain decimal number",
-			"11 value_max: number out of range")
+			"11 value_max: number out of range",
+			"12 brand: want 1 to 100 characters of plain text without spaces around them",
+			"12 image: want an https address of at most 500 characters, or image: and the hash of a picture that was uploaded",
+			"12 low_stock: want 0 to 1000000 codes",
+			"12 cost: a cost is above zero, in a currency")
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
 		check.Code(t, "bad JSON rows", err, fault.InvalidRequest)
 		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},

@@ -217,27 +217,30 @@ func invalidAt(field, format string, args ...any) error {
 // the region "global", delivery DIGITAL, the state active. Its errors blame a column of
 // imports.
 func (p *Product) check() error {
+	if all := p.wrong(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// wrong fills in what was left out and returns all that check would refuse, a column once.
+func (p *Product) wrong() []error {
 	p.fill()
-	if err := p.checkWords(); err != nil {
-		return err
+	all := p.wrongWords()
+	refuse := func(is bool, column, format string, args ...any) {
+		if is {
+			all = append(all, invalidAt(column, format, args...))
+		}
 	}
-	switch {
-	case !itemCodes.MatchString(string(p.Code)):
-		return invalidAt(columnCode, "an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit")
-	case !regions.MatchString(p.Region):
-		return invalidAt(columnRegion, "a region is one word in lower case, such as global or eu")
-	case len(p.Countries) > maxCountries || slices.ContainsFunc(p.Countries, func(c string) bool { return !countries.MatchString(c) }):
-		return invalidAt(columnCountries, "countries are at most %d ISO 3166-1 codes of two letters", maxCountries)
-	case !p.Delivery.valid():
-		return invalidAt(columnDelivery, "want PHYSICAL, DIGITAL or BOTH")
-	case !p.State.valid():
-		return invalidAt(columnState, "want active, hidden or retired")
-	case !templates.MatchString(p.Mint):
-		return invalidAt(columnTemplate, "a template id has at most 64 letters, digits, - and _")
-	case p.LowStock < 0 || p.LowStock > maxLowStock:
-		return invalidAt(columnLowStock, "want 0 to %d codes", maxLowStock)
-	}
-	return p.checkAmounts()
+	refuse(!itemCodes.MatchString(string(p.Code)), columnCode, "an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit")
+	refuse(!regions.MatchString(p.Region), columnRegion, "a region is one word in lower case, such as global or eu")
+	refuse(len(p.Countries) > maxCountries || slices.ContainsFunc(p.Countries, func(c string) bool { return !countries.MatchString(c) }),
+		columnCountries, "countries are at most %d ISO 3166-1 codes of two letters", maxCountries)
+	refuse(!p.Delivery.valid(), columnDelivery, "want PHYSICAL, DIGITAL or BOTH")
+	refuse(!p.State.valid(), columnState, "want active, hidden or retired")
+	refuse(!templates.MatchString(p.Mint), columnTemplate, "a template id has at most 64 letters, digits, - and _")
+	refuse(p.LowStock < 0 || p.LowStock > maxLowStock, columnLowStock, "want 0 to %d codes", maxLowStock)
+	return append(all, p.wrongAmounts()...)
 }
 
 func (p *Product) fill() {
@@ -250,7 +253,7 @@ func (p *Product) fill() {
 	p.Countries = slices.Compact(p.Countries)
 }
 
-func (p *Product) checkWords() error {
+func (p *Product) wrongWords() (all []error) {
 	for _, t := range []struct {
 		column, text string
 		least, most  int
@@ -260,33 +263,35 @@ func (p *Product) checkWords() error {
 		{columnDescription, p.Description, 0, maxDescription, plain.Lines}, {columnTerms, p.Terms, 0, maxTerms, plain.Lines},
 	} {
 		if strings.TrimSpace(t.text) != t.text || !t.is(t.text, t.least, t.most) {
-			return invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most)
+			all = append(all, invalidAt(t.column, "want %d to %d characters of plain text without spaces around them", t.least, t.most))
 		}
 	}
 	if _, is := Uploaded(p.Image); is || p.Image == "" {
-		return nil
+		return all
 	}
 	u, err := url.Parse(p.Image)
 	if err != nil || u.Scheme != "https" || u.Host == "" || !plain.LineBytes(p.Image, 1, maxImage) {
-		return invalidAt(columnImage, "want an https address of at most %d characters, or image: and the hash of a picture that was uploaded", maxImage)
+		all = append(all, invalidAt(columnImage, "want an https address of at most %d characters, or image: and the hash of a picture that was uploaded", maxImage))
 	}
-	return nil
+	return all
 }
 
-func (p *Product) checkAmounts() error {
+// wrongAmounts blames one column of a denomination, since each is read by the one before.
+func (p *Product) wrongAmounts() (all []error) {
 	most := int64(maxMajor)
 	for range p.Face.Currency.Digits() {
 		most *= 10
 	}
 	switch {
 	case !p.Face.Currency.IsValid() || p.FaceMax.Currency != p.Face.Currency:
-		return invalidAt(columnCurrency, "want the ISO 4217 code of one currency")
+		all = append(all, invalidAt(columnCurrency, "want the ISO 4217 code of one currency"))
 	case !p.Face.IsPositive() || p.Face.Minor > most:
-		return invalidAt(columnValue, "the face value must be above zero and at most %d", int64(maxMajor))
+		all = append(all, invalidAt(columnValue, "the face value must be above zero and at most %d", int64(maxMajor)))
 	case p.FaceMax.Minor < p.Face.Minor || p.FaceMax.Minor > most:
-		return invalidAt(columnValueMax, "the end of the range must not be below its beginning, and at most %d", int64(maxMajor))
-	case p.Cost != (Cost{}) && (!p.Cost.Currency.IsValid() || !p.Cost.IsPositive()):
-		return invalidAt(columnCost, "a cost is above zero, in a currency")
+		all = append(all, invalidAt(columnValueMax, "the end of the range must not be below its beginning, and at most %d", int64(maxMajor)))
 	}
-	return nil
+	if p.Cost != (Cost{}) && (!p.Cost.Currency.IsValid() || !p.Cost.IsPositive()) {
+		all = append(all, invalidAt(columnCost, "a cost is above zero, in a currency"))
+	}
+	return all
 }

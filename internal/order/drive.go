@@ -377,17 +377,17 @@ func (s *Service) fillFrom(ctx context.Context, st *standing, from *supply.Sourc
 		return true, s.complete(ctx, st, f, w)
 	}
 	at := shelf.Shelf{Realm: st.order.Realm, Item: st.order.Item}
-	ids, err := s.shelves.Pick(ctx, at, st.rest())
-	if err != nil || ids == nil {
+	picked, err := s.shelves.Pick(ctx, at, st.rest())
+	if err != nil || picked == nil {
 		return false, err
 	}
-	defer func() { s.shelves.Release(at, ids, err) }()
-	codes, err := s.Stock.Open(ctx, ids)
+	defer func() { s.shelves.Release(at, picked, err) }()
+	codes, err := s.Stock.Open(picked)
 	if err != nil {
 		return false, err
 	}
 	err = s.complete(ctx, st, filling{codes: codes, effects: func(at time.Time) []storage.Effect {
-		return stock.Take(ids, st.ref(), st.order.Book, at)
+		return stock.Take(picked, st.ref(), st.order.Book, at)
 	}}, w)
 	return true, err
 }

@@ -30,8 +30,19 @@ func (s *Service) Reveal(ctx context.Context, b Buyer, number Number) (Placed, e
 	if err != nil || !found.Status.delivered() {
 		return Placed{Order: found}, err
 	}
-	codes, err := s.Stock.Reveal(ctx, stock.Reveal{Book: b.Book, Realm: b.Realm, Order: number.ref(), Actor: b.Credential})
+	codes, err := s.Stock.Reveal(ctx, b.look(number))
 	return Placed{Order: found, Codes: codes}, err
+}
+
+// Shown records that the buyer is shown the codes of an order again, as they were when it
+// was placed.
+func (s *Service) Shown(ctx context.Context, b Buyer, number Number) error {
+	return s.Stock.Shown(ctx, b.look(number))
+}
+
+// look is the buyer's look at the codes of an order.
+func (b Buyer) look(number Number) stock.Reveal {
+	return stock.Reveal{Book: b.Book, Realm: b.Realm, Order: number.ref(), Actor: b.Credential}
 }
 
 // Sort is an order of orders.

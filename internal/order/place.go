@@ -293,12 +293,12 @@ func (s *Service) from(ctx context.Context, d deal, equals tier) (placed Placed,
 func (s *Service) fromStock(ctx context.Context, d deal) (Placed, bool, error) {
 	at := shelf.Shelf{Realm: d.draft.Realm, Item: d.draft.Item}
 	for try := 1; ; try++ {
-		ids, err := s.shelves.Pick(ctx, at, d.draft.Quantity)
-		if err != nil || ids == nil {
+		picked, err := s.shelves.Pick(ctx, at, d.draft.Quantity)
+		if err != nil || picked == nil {
 			return Placed{}, false, err
 		}
-		placed, err := s.sell(ctx, d.draft, ids, d.also)
-		s.shelves.Release(at, ids, err)
+		placed, err := s.sell(ctx, d, picked)
+		s.shelves.Release(at, picked, err)
 		if !errors.Is(err, storage.ErrStale) {
 			return placed, true, err
 		}
@@ -324,25 +324,25 @@ func (o *offer) order(b Buyer, p Purchase) (Order, error) {
 
 // sell makes one try with the codes that were picked. It returns storage.ErrStale, wrapped,
 // when one of them was sold or withdrawn meanwhile.
-func (s *Service) sell(ctx context.Context, draft Order, ids []stock.CodeID, also func(*Placed) ([]storage.Effect, error)) (Placed, error) {
-	ids = slices.Sorted(slices.Values(ids)) // as they are read again
-	codes, err := s.Stock.Open(ctx, ids)
+func (s *Service) sell(ctx context.Context, d deal, picked []stock.Sealed) (Placed, error) {
+	codes, err := s.Stock.Open(picked)
 	if err != nil {
 		return Placed{}, fmt.Errorf("open codes: %w", err)
 	}
+	byID(codes)
 	var placed Placed
-	op := s.operation(&draft)
+	op := s.operation(&d.draft)
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-		placed = Placed{Order: draft.placed(&o), Codes: codes}
+		placed = Placed{Order: d.draft.placed(&o), Codes: codes}
 		effects := []storage.Effect{insertOrder.Row(placed.row()...)}
-		effects = append(effects, stock.Take(ids, placed.Number.ref(), placed.Book, o.At)...)
+		effects = append(effects, stock.Take(picked, placed.Number.ref(), placed.Book, o.At)...)
 		look := stock.Reveal{Book: placed.Book, Realm: placed.Realm, Order: placed.Number.ref(), Actor: placed.Credential}
 		effects = append(effects, stock.Revealed(look, o.At)...)
 		effects = append(effects, s.told(eventCompleted, &placed.Order)...)
-		if also == nil {
+		if d.also == nil {
 			return effects, nil
 		}
-		more, err := also(&placed)
+		more, err := d.also(&placed)
 		return append(effects, more...), err
 	}
 	if _, err := s.Books.Submit(ctx, op); err != nil {

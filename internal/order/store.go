@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "order_no", "realm", "transaction_id", "hold_id",
+	insertOrder = storage.Insert("order.insert_order", "orders", "book_id", "order_id", "realm", "transaction_id", "hold_id",
 		"credential", "item_code", "product_name", "brand", "quantity", "currency", "charged_minor", "amount_minor", "face_minor",
 		"face_currency", "email", "tries", "given_up", "status", "created_at", "changed_at")
 	findOrder = storage.SQL("order.find_order", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id = $2`)
@@ -103,7 +103,7 @@ var lists = map[sorting]*storage.Statement{
 }
 
 func (o *Order) row() []any {
-	return []any{string(o.Book), int64(o.Number), o.Name(), string(o.Realm), string(o.Transaction), string(o.Hold),
+	return []any{string(o.Book), int64(o.Number), string(o.Realm), string(o.Transaction), string(o.Hold),
 		o.Credential, string(o.Item), o.Product, o.Brand, o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email, int64(o.Tries), bit(o.GivenUp),
 		string(o.Status), storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt)}
 }

@@ -172,8 +172,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 			}
 		}
 		looks, _, err := storage.One(t.Context(), db, storage.Scalar[int], countLooks, string(b.acme.Test), string(b.refs["acme"].ID))
-		if err != nil || looks != 3 {
-			t.Errorf("%d looks are recorded, want 3: one by the order, two by reading it (%v)", looks, err)
+		if err != nil || looks != 4 {
+			t.Errorf("%d looks are recorded, want 4: one by the order, one by its repetition, two by reading it (%v)", looks, err)
 		}
 	})
 }

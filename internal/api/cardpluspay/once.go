@@ -53,8 +53,28 @@ func (a *api) answers() idempotency.Sealed {
 	return idempotency.Sealed{DB: a.DB, Vault: a.Vault, Purpose: purposeAnswer}
 }
 
+// findAnswer returns the answer that a call got before. Codes that it shows again are looked
+// at again, perhaps with another key of the account: that is recorded first.
 func (a *api) findAnswer(ctx context.Context, c *call) (wire.Answer, bool, error) {
-	return a.answers().Find(ctx, a.scope(c), c.Retry.Fingerprint)
+	answer, found, err := a.answers().Find(ctx, a.scope(c), c.Retry.Fingerprint)
+	if err == nil && found && c.Route.Name == routePlace {
+		err = a.shownAgain(ctx, c, answer.Body)
+	}
+	return answer, found && err == nil, err
+}
+
+// shownAgain records a look at the codes in the answer to an order, if there are some.
+func (a *api) shownAgain(ctx context.Context, c *call, body []byte) error {
+	var first struct {
+		Data struct {
+			OrderID int64      `json:"order_id"`
+			Codes   []wire.Raw `json:"codes"`
+		} `json:"data"`
+	}
+	if err := wire.Unmarshal(body, &first); err != nil || len(first.Data.Codes) == 0 {
+		return err
+	}
+	return a.Orders.Shown(ctx, buyer(c), order.Number(first.Data.OrderID))
 }
 
 // place places an order. What it answers under an Idempotency-Key is sealed and written

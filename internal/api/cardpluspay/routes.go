@@ -41,6 +41,9 @@ type Deps struct {
 	BaseURL string
 }
 
+// routePlace is the call whose answer shows codes, and is repeated.
+const routePlace = "orders.create"
+
 // imagesPath begins the paths of uploaded pictures; alertsPath is without its /v1.
 const (
 	imagesPath = "/v1/catalog/images"
@@ -87,7 +90,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	wire.Handle(s, wire.Spec{Name: "catalog.image", Method: http.MethodGet, Path: imagesPath + "/{image}", Public: true, Limits: perAddress,
 		Cache: "public, max-age=31536000, immutable"}, a.image)
 	wire.Handle(s, post("orders.check", "/orders/check", account.ScopeCatalog, "Gift card in Stock"), a.check)
-	place := post("orders.create", "/orders", account.ScopeOrderWrite, "Gift card purchased successfully")
+	place := post(routePlace, "/orders", account.ScopeOrderWrite, "Gift card purchased successfully")
 	place.Idempotent = true
 	wire.Handle(s, place, a.place)
 	wire.Handle(s, get("orders.list", "/orders", account.ScopeOrderRead, "Orders retrieved successfully"), a.list)

@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -277,8 +279,11 @@ func (Since) WireHint() string {
 func (t Since) Time() time.Time { return time.Time(t) }
 
 // UnmarshalText reads the time, which is in UTC where it has no offset. It accepts the
-// years 1970 to 9999.
+// years 1970 to 9999, and the offset of a query that was not escaped, whose plus is a space.
 func (t *Since) UnmarshalText(text []byte) error {
+	if at := bytes.LastIndexByte(text, ' '); at >= len(layoutSecond)-1 {
+		text = slices.Concat(text[:at], []byte("+"), text[at+1:])
+	}
 	parsed, err := time.Parse(time.RFC3339, string(text))
 	for _, layout := range [...]string{time.DateOnly, "2006-01-02T15:04:05"} {
 		if err != nil {

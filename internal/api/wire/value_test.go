@@ -67,6 +67,8 @@ func TestDecodeValues(t *testing.T) {
 		`{"bool":null,"int":null,"number":null,"any":null}`: {},
 		`{"number":47.50,"any":"0.10"}`:                     {Number: "47.50", Any: "0.10"},
 		`{"number":-5,"any":100}`:                           {Number: "-5", Any: "100"},
+		`{"since":"2026-01-02T03:04:05 01:00"}`:             {Since: Since(time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC))},
+		`{"since":"2026-01-02T03:04:05.5 00:00"}`:           {Since: Since(time.Date(2026, 1, 2, 3, 4, 5, 500_000_000, time.UTC))},
 		`{"since":"2026-01-02T03:04:05.5"}`:                 {Since: Since(time.Date(2026, 1, 2, 3, 4, 5, 500_000_000, time.UTC))},
 		`{"since":"2026-01-02T03:04:05.123456789+01:00"}`:   {Since: Since(time.Date(2026, 1, 2, 2, 4, 5, 123_456_000, time.UTC))},
 	} {

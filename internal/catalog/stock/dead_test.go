@@ -42,8 +42,8 @@ func TestDeadCodes(t *testing.T) {
 		check.OK(t, err)
 		fresh := p.pick(2, 0)
 		remedy := stock.Remedy{Book: buyer, Order: sale, Key: "claim/1"}
-		swap := func(dead stock.Held, fresh stock.CodeID) []storage.Effect {
-			return append(stock.Take([]stock.CodeID{fresh}, remedy.Key, buyer, epoch), remedy.Replace([]stock.Swap{{Dead: dead, Fresh: fresh}})...)
+		swap := func(dead stock.Held, fresh stock.Sealed) []storage.Effect {
+			return append(stock.Take([]stock.Sealed{fresh}, remedy.Key, buyer, epoch), remedy.Replace([]stock.Swap{{Dead: dead, Fresh: fresh.ID}})...)
 		}
 		check.OK(t, p.apply(swap(before[1], fresh[0])))
 		check.List(t, "replaced", p.held(), "1 sold", "2 replaced", "2 sold", "3 sold")

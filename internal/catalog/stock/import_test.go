@@ -55,7 +55,7 @@ func TestImport(t *testing.T) {
 		if diff := cmp.Diff(report, would); diff != "" {
 			t.Errorf("the dry run said otherwise (-done +said):\n%s", diff)
 		}
-		codes, err := p.Open(t.Context(), p.pick(10, 0))
+		codes, err := p.Open(p.pick(10, 0))
 		check.OK(t, err)
 		var got []string
 		for _, c := range codes {

@@ -63,51 +63,30 @@ type Wanted struct {
 
 // Pick returns at most N codes of an item that can be sold now, the ones that expire first
 // first. It reserves nothing: Take decides.
-func (s *Stock) Pick(ctx context.Context, w Wanted) ([]CodeID, error) {
+func (s *Stock) Pick(ctx context.Context, w Wanted) ([]Sealed, error) {
 	if w.N < 1 || w.N > MaxPick || w.Skip < 0 || w.Skip > MaxPick {
 		return nil, invalidAt("quantity", "want 1 to %d codes after at most %d", MaxPick, MaxPick)
 	}
-	found, err := storage.All(ctx, s.DB, storage.Scalar[string], pickCodes, string(w.Realm), string(w.Item), s.now(w.Realm), w.N, w.Skip)
-	ids := make([]CodeID, len(found))
-	for i, text := range found {
-		ids[i] = CodeID(text)
-	}
-	return ids, err
+	return storage.All(ctx, s.DB, scanCode, pickCodes, string(w.Realm), string(w.Item), s.now(w.Realm), w.N, w.Skip)
 }
 
 // Take returns the effects of selling codes to an order of a book at a time of its realm.
 // Each fails with storage.ErrStale if its code is not for sale any more: pick others then.
-func Take(ids []CodeID, order string, book ledger.BookID, at time.Time) []storage.Effect {
-	effects := make([]storage.Effect, len(ids))
-	for i, code := range ids {
-		effects[i] = sellCode.With(string(code), string(book), order, storage.Micros(at)).Exactly(1)
+func Take(codes []Sealed, order string, book ledger.BookID, at time.Time) []storage.Effect {
+	effects := make([]storage.Effect, len(codes))
+	for i := range codes {
+		effects[i] = sellCode.With(string(codes[i].ID), string(book), order, storage.Micros(at)).Exactly(1)
 	}
 	return effects
 }
 
-// Open returns codes in the clear, in the order of ids, whatever their state and without a
-// record: for whoever writes Revealed with what sells them. It returns not_found for an
-// unknown id.
-func (s *Stock) Open(ctx context.Context, ids []CodeID) ([]Code, error) {
-	rows := make([][]any, len(ids))
-	for i, code := range ids {
-		rows[i] = []any{string(code)}
-	}
-	found, err := storage.AllOf(ctx, s.DB, scanCode, openCodes, rows)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[CodeID]sealedCode, len(found))
-	for _, c := range found {
-		known[c.ID] = c
-	}
-	codes := make([]Code, len(ids))
-	for i, code := range ids {
-		c, ok := known[code]
-		if !ok {
-			return nil, fault.New(fault.NotFound, "no such code")
-		}
-		if codes[i], err = s.unseal(c); err != nil {
+// Open returns codes that were picked in the clear, in their order and without a record: for
+// whoever writes Revealed with what sells them.
+func (s *Stock) Open(picked []Sealed) ([]Code, error) {
+	codes := make([]Code, len(picked))
+	for i := range picked {
+		var err error
+		if codes[i], err = s.unseal(picked[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +94,7 @@ func (s *Stock) Open(ctx context.Context, ids []CodeID) ([]Code, error) {
 }
 
 // unseal opens a stored code.
-func (s *Stock) unseal(c sealedCode) (Code, error) {
+func (s *Stock) unseal(c Sealed) (Code, error) {
 	plain, err := s.Vault.Unseal(purposeSeal, string(c.ID), c.sealed)
 	if err != nil {
 		return Code{}, err
@@ -169,13 +148,17 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		}
 		codes[i].Place = i + 1
 	}
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
-	})
-	if err != nil {
+	if err := s.Shown(ctx, r); err != nil {
 		return nil, err
 	}
 	return codes, nil
+}
+
+// Shown records a look at the codes of an order which its caller has already.
+func (s *Stock) Shown(ctx context.Context, r Reveal) error {
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
+	})
 }
 
 // Masked is a code of an order as the operator sees it: where it came from, and of the

@@ -96,17 +96,17 @@ func (p *process) count(want int) {
 	}
 }
 
-func (p *process) pick(n, skip int) []stock.CodeID {
+func (p *process) pick(n, skip int) []stock.Sealed {
 	p.t.Helper()
-	ids, err := p.Pick(p.t.Context(), stock.Wanted{Realm: realm.Test, Item: play, N: n, Skip: skip})
+	picked, err := p.Pick(p.t.Context(), stock.Wanted{Realm: realm.Test, Item: play, N: n, Skip: skip})
 	check.OK(p.t, err)
-	return ids
+	return picked
 }
 
 // sell sells codes to an order of a book.
-func (p *process) sell(ids []stock.CodeID, order string, book ledger.BookID) error {
+func (p *process) sell(picked []stock.Sealed, order string, book ledger.BookID) error {
 	return p.DB.Write(p.t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-		return tx.Apply(ctx, stock.Take(ids, order, book, p.clocks.Now(realm.Test)))
+		return tx.Apply(ctx, stock.Take(picked, order, book, p.clocks.Now(realm.Test)))
 	})
 }
 
@@ -124,7 +124,7 @@ func texts(codes []stock.Code) (all []string) {
 
 func (p *process) picked(n, skip int) []string {
 	p.t.Helper()
-	codes, err := p.Open(p.t.Context(), p.pick(n, skip))
+	codes, err := p.Open(p.pick(n, skip))
 	check.OK(p.t, err)
 	return texts(codes)
 }

@@ -25,7 +25,7 @@ var (
 		"currency", "cost_minor", "state", "expires_at", "buyer", "order_id", "sold_at", "created_at")
 	findHashes = storage.Lookup("stock.find_hashes", `SELECT c.code_hash, c.batch_id, c.line FROM stock_codes c
 		WHERE c.realm = $1 AND c.code_hash IN ({values})`, "BYTEA")
-	pickCodes  = storage.SQL("stock.pick_codes", `SELECT c.code_id `+forSale+` ORDER BY c.expires_at, c.code_id LIMIT $4 OFFSET $5`)
+	pickCodes  = storage.SQL("stock.pick_codes", `SELECT `+codeColumns+` `+forSale+` ORDER BY c.expires_at, c.code_id LIMIT $4 OFFSET $5`)
 	countCodes = storage.SQL("stock.count_codes", `SELECT COUNT(*) FROM (SELECT 1 AS one `+forSale+` ORDER BY c.expires_at LIMIT $4) AS counted`)
 	inStock    = storage.Lookup("stock.in_stock", `WITH wanted (item_code) AS ({values}) SELECT w.item_code FROM wanted w
 		WHERE (SELECT 1 FROM stock_codes c WHERE c.realm = $1 AND c.item_code = w.item_code AND c.state = 'available' AND c.expires_at > $2
@@ -33,8 +33,7 @@ var (
 	sellCode = storage.SQL("stock.sell_code", `UPDATE stock_codes SET state = 'sold', buyer = $2, order_id = $3, sold_at = $4
 		WHERE code_id = $1 AND state = 'available' AND expires_at > $4
 		AND EXISTS (SELECT 1 FROM stock_batches b WHERE b.batch_id = stock_codes.batch_id AND b.state = 'open')`)
-	openCodes = storage.Lookup("stock.open_codes", `SELECT `+codeColumns+` FROM stock_codes c WHERE c.code_id IN ({values})`, "TEXT")
-	listSold  = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
+	listSold = storage.SQL("stock.list_sold", `SELECT `+codeColumns+` FROM stock_codes c
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL AND c.state <> 'replaced' AND c.realm = $3 ORDER BY COALESCE(c.origin, c.code_id)`)
 	listHeld = storage.SQL("stock.list_held", `SELECT c.code_id, COALESCE(c.origin, c.code_id), c.state, c.sold_at FROM stock_codes c
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.sold_at IS NOT NULL
@@ -109,13 +108,13 @@ var (
 		WHERE stock_levels.state <> excluded.state`)
 )
 
-// sealedCode is a code as it is stored.
-type sealedCode struct {
+// Sealed is a code as it is stored: its text and its PIN are for Open.
+type Sealed struct {
 	Code
 	sealed []byte
 }
 
-func scanCode(r storage.Row) (c sealedCode, err error) {
+func scanCode(r storage.Row) (c Sealed, err error) {
 	var (
 		currency      string
 		cost, expires int64

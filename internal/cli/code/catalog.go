@@ -212,6 +212,9 @@ func (p *program) showItem() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				item, err := app.Catalog.Find(ctx, catalog.ItemCode(args[0]))
+				if err == nil {
+					err = known(ctx, app, account.CustomerID(customer))
+				}
 				if err != nil {
 					return err
 				}

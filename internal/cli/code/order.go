@@ -3,7 +3,9 @@ package code
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -43,11 +46,19 @@ func (p *program) listOrders() *cobra.Command {
 	flags.StringVar(&s.realm, "realm", string(realm.Test), "live or test")
 	flags.StringVar(&s.customer, "customer", "", "whose orders; empty: all")
 	flags.StringVar(&s.item, "item", "", "of which item; empty: all")
-	flags.StringVar(&s.status, "status", "", "with which status; empty: all")
+	flags.StringVar(&s.status, "status", "", "with which status, one of "+statusNames()+"; empty: all")
 	flags.StringVar(&s.since, "since", "", "placed on this day or later, such as 2026-11-01, in UTC")
 	flags.StringVar(&s.until, "until", "", "placed before this day")
 	flags.IntVar(&s.limit, "limit", 50, "how many, 1000 at most")
 	return cmd
+}
+
+func statusNames() string {
+	var names []string
+	for _, status := range order.Statuses() {
+		names = append(names, string(status))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (s *search) query(ctx context.Context, app *server.App) (q order.Query, err error) {
@@ -55,12 +66,15 @@ func (s *search) query(ctx context.Context, app *server.App) (q order.Query, err
 	if q.Realm, err = realm.Parse(s.realm); err != nil {
 		return q, err
 	}
-	for text, target := range map[string]*time.Time{s.since: &q.From, s.until: &q.To} {
-		if text == "" {
+	if q.Status != "" && !slices.Contains(order.Statuses(), q.Status) {
+		return q, fmt.Errorf("status %q: want one of %s", s.status, statusNames())
+	}
+	for text, target := range map[*string]*time.Time{&s.since: &q.From, &s.until: &q.To} {
+		if *text == "" {
 			continue
 		}
-		if *target, err = time.Parse(time.DateOnly, text); err != nil {
-			return q, fmt.Errorf("day %q: want one such as 2026-11-01", text)
+		if *target, err = time.Parse(time.DateOnly, *text); err != nil {
+			return q, fmt.Errorf("day %q: want one such as 2026-11-01", *text)
 		}
 	}
 	if s.customer != "" {
@@ -100,19 +114,22 @@ func (p *program) runOrders(ctx context.Context, cmd *cobra.Command, app *server
 
 func (p *program) showOrder() *cobra.Command {
 	var owner shell.Owner
+	var name string
 	cmd := &cobra.Command{
 		Use: "show NUMBER", Short: "Show an order, where its codes came from and who saw them", Args: cobra.ExactArgs(1),
-		Long:    "Show never shows a code: of long ones the last four characters.",
-		Example: "  scrip order show 17 --customer cus_01… --realm live",
+		Long:    "Show never shows a code: of long ones the last four characters. The order is its customer's\nin a realm, or in a book as the list names it.",
+		Example: "  scrip order show 17 --customer cus_01… --realm live\n  scrip order show 17 --book bk_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			number, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
 				return fmt.Errorf("order %q: want its number, such as 17", args[0])
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
+				book := ledger.BookID(name)
+				if book == "" {
+					if book, _, err = owner.Book(ctx, app); err != nil {
+						return err
+					}
 				}
 				found, err := app.Orders.Find(ctx, book, order.Number(number))
 				if err != nil {
@@ -122,7 +139,10 @@ func (p *program) showOrder() *cobra.Command {
 			})
 		},
 	}
-	owner.Flags(cmd)
+	owner.Optional(cmd)
+	cmd.Flags().StringVar(&name, "book", "", "the book, instead of customer and realm")
+	cmd.MarkFlagsOneRequired("customer", "book")
+	cmd.MarkFlagsMutuallyExclusive("customer", "book")
 	return cmd
 }
 

@@ -18,11 +18,16 @@ import (
 // Owner is a customer in a realm, as flags name it.
 type Owner struct{ customer, realm string }
 
-// Flags offers the flags that name the owner.
+// Flags offers the flags that name the owner, who has to be named.
 func (o *Owner) Flags(cmd *cobra.Command) {
+	o.Optional(cmd)
+	Must(cmd.MarkFlagRequired("customer"))
+}
+
+// Optional offers the same flags where the owner may be known by something else.
+func (o *Owner) Optional(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.customer, "customer", "", "the customer's id")
 	cmd.Flags().StringVar(&o.realm, "realm", string(realm.Test), "live or test")
-	Must(cmd.MarkFlagRequired("customer"))
 }
 
 // Book finds the owner's book.

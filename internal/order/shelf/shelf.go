@@ -45,7 +45,7 @@ type stand struct {
 	orders int // that use it; guarded by Shelves.mu
 
 	mu     sync.Mutex
-	ahead  []stock.CodeID // in the order of their sale
+	ahead  []stock.Sealed // in the order of their sale
 	readAt time.Time
 	held   map[stock.CodeID]bool
 	// raced says that another process sells the same codes: begin somewhere else.
@@ -96,22 +96,22 @@ func (s *Shelves) leave(at Shelf) {
 }
 
 // Release says what became of codes that Pick returned: they were sold if failed is nil.
-func (s *Shelves) Release(at Shelf, ids []stock.CodeID, failed error) {
+func (s *Shelves) Release(at Shelf, picked []stock.Sealed, failed error) {
 	s.mu.Lock()
 	st := s.all[at]
 	s.mu.Unlock()
 	defer s.leave(at)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for _, id := range ids {
-		delete(st.held, id)
+	for i := range picked {
+		delete(st.held, picked[i].ID)
 	}
 	switch {
 	case failed == nil:
 	case errors.Is(failed, storage.ErrStale): // of what else was read, nobody knows
 		st.ahead, st.raced = nil, true
 	default:
-		st.ahead = slices.Concat(ids, st.ahead)
+		st.ahead = slices.Concat(picked, st.ahead)
 	}
 	if st.changed != nil {
 		close(st.changed)
@@ -122,7 +122,7 @@ func (s *Shelves) Release(at Shelf, ids []stock.CodeID, failed error) {
 // Pick holds n codes of an item until they are released; none, when there are not as
 // many for sale. It waits for orders of this process that hold the last ones: they may
 // be refused.
-func (s *Shelves) Pick(ctx context.Context, at Shelf, n int) ([]stock.CodeID, error) {
+func (s *Shelves) Pick(ctx context.Context, at Shelf, n int) ([]stock.Sealed, error) {
 	st := s.use(at)
 	for {
 		taken, released, err := s.take(ctx, at, st, n)
@@ -144,7 +144,7 @@ func (s *Shelves) Pick(ctx context.Context, at Shelf, n int) ([]stock.CodeID, er
 
 // take returns n codes that nobody holds, or what to wait for, or neither if there are not
 // as many. While it reads, nothing is released: of what it finds, that is sold which is held.
-func (s *Shelves) take(ctx context.Context, at Shelf, st *stand, n int) (taken []stock.CodeID, released <-chan struct{}, err error) {
+func (s *Shelves) take(ctx context.Context, at Shelf, st *stand, n int) (taken []stock.Sealed, released <-chan struct{}, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	now := s.clocks.Now(realm.Live)
@@ -154,7 +154,7 @@ func (s *Shelves) take(ctx context.Context, at Shelf, st *stand, n int) (taken [
 			return nil, nil, err
 		}
 		st.readAt = now
-		st.ahead = slices.DeleteFunc(found, func(id stock.CodeID) bool { return st.held[id] })
+		st.ahead = slices.DeleteFunc(found, func(c stock.Sealed) bool { return st.held[c.ID] })
 		if len(st.ahead) < n {
 			if len(st.held) == 0 || len(found) < n {
 				return nil, nil, nil
@@ -167,14 +167,14 @@ func (s *Shelves) take(ctx context.Context, at Shelf, st *stand, n int) (taken [
 	}
 	taken = slices.Clone(st.ahead[:n])
 	st.ahead = st.ahead[n:]
-	for _, id := range taken {
-		st.held[id] = true
+	for i := range taken {
+		st.held[taken[i].ID] = true
 	}
 	return taken, nil, nil
 }
 
 // look reads codes for a shelf: more than n, unless there are no more.
-func (s *Shelves) look(ctx context.Context, at Shelf, st *stand, n int) ([]stock.CodeID, error) {
+func (s *Shelves) look(ctx context.Context, at Shelf, st *stand, n int) ([]stock.Sealed, error) {
 	w := stock.Wanted{Realm: at.Realm, Item: at.Item, N: min(n+len(st.held)+readAhead, stock.MaxPick)}
 	if st.raced {
 		w.Skip = draw(spread)

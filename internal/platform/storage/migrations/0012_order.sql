@@ -8,7 +8,6 @@
 CREATE TABLE orders (
 	book_id TEXT NOT NULL,
 	order_id BIGINT NOT NULL CHECK (order_id > 0),
-	order_no TEXT NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	transaction_id TEXT NOT NULL,
 	hold_id TEXT NOT NULL,
