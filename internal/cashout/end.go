@@ -132,13 +132,18 @@ type Ended struct {
 	Amount money.Amount
 	// Proof is the transaction or the preimage; empty: it failed, and Reason says why.
 	Proof, Reason string
-	At            time.Time
+	// Again says that it had been paid before, and that the chain gave that up.
+	Again bool
+	At    time.Time
 }
 
 // PayoutEnded returns what is written in the transaction that ends a payout: its order is
 // completed, or waits for another destination. It is pure. A payout that its order does not
-// wait for changes nothing.
+// wait for changes nothing, but for the proof of one that was paid again.
 func (s *Service) PayoutEnded(e Ended) []storage.Effect {
+	if e.Again {
+		return []storage.Effect{proveOrder.With(string(e.Book), string(e.Order), e.Payout, e.Proof, storage.Micros(e.At))}
+	}
 	o := Order{Book: e.Book, Realm: e.Realm, ID: e.Order, Status: Completed, Bitcoin: e.Amount, Payout: e.Payout, Proof: e.Proof, Reason: e.Reason, ChangedAt: e.At}
 	event := eventCompleted
 	if e.Proof == "" {

@@ -243,7 +243,7 @@ func (k *Desk) ended(p payout.Payout) ([]storage.Effect, error) {
 	if !strings.HasPrefix(p.Reference, cashout.Prefix+"_") {
 		return nil, nil
 	}
-	e := cashout.Ended{Book: p.Book, Realm: p.Realm, Order: cashout.ID(p.Reference), Payout: string(p.ID), Amount: p.Amount, At: p.ChangedAt}
+	e := cashout.Ended{Book: p.Book, Realm: p.Realm, Order: cashout.ID(p.Reference), Payout: string(p.ID), Amount: p.Amount, Again: p.Again(), At: p.ChangedAt}
 	switch {
 	case p.State == payout.Failed:
 		e.Reason = "the payout failed: " + string(p.Reason)
