@@ -28,7 +28,7 @@ import (
 func TestTransitions(t *testing.T) {
 	want := map[cashout.Status]string{
 		cashout.Created: "confirmed cancelled", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
-		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed",
+		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed blocked",
 		cashout.Completed: "", cashout.Blocked: "", cashout.Cancelled: "", cashout.Expired: "",
 	}
 	for _, from := range cashout.Statuses() {
@@ -471,6 +471,38 @@ func TestPayoutFails(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00000000"})
+		d.Verified()
+	})
+}
+
+// Where a list has what a customer says instead, once a payout failed, what is owed is blocked, and the customer is not told; nothing can be paid any more.
+func TestBlockedInstead(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		o, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		end(t, d, o, "", "no route")
+		d.Screen.Match = customer.Match{List: "sdn", Kind: "address"}
+		address := "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
+		where := cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}
+		d.Must(d.Authorize(t.Context(), where))
+		if v := d.Look(token); v.Status != cashout.Blocked || v.To.Text != address || v.Reason != `the address is on the list "sdn"` || len(d.Node.Planned) != 1 {
+			t.Errorf("%s to %s: %s; %d payouts", v.Status, v.To.Text, v.Reason, len(d.Node.Planned))
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
+		at := d.Clock.Now().Add(5 * 365 * 24 * time.Hour)
+		if got := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; got.Pictures != at {
+			t.Errorf("pictures are erased at %s, want %s", got.Pictures, at)
+		}
+		d.Screen.Match = customer.Match{}
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("said once more: %v", err)
+		}
+		if _, err := d.PayAgain(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"}, ""); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("paid: %v", err)
+		}
 		d.Verified()
 	})
 }

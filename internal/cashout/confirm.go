@@ -96,6 +96,9 @@ func (s *Service) EnterCode(ctx context.Context, e Entry) error {
 		return err
 	}
 	asked, err := s.Phones.NeedsCaptcha(ctx, o.place())
+	if err == nil && asked && e.Captcha == "" {
+		err = fault.New(fault.InvalidRequest, "after so many wrong codes %s is required", fieldCaptcha).At(fieldCaptcha)
+	}
 	if err == nil && asked {
 		err = s.person(ctx, e.Realm, e.Captcha, e.From)
 	}

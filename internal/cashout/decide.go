@@ -210,11 +210,25 @@ func (s *Service) block(ctx context.Context, o Order, d *Decision, m customer.Ma
 	if err := o.become(Blocked); err != nil {
 		return Order{}, err
 	}
-	o.Reason = "the " + m.Kind + " is on the list " + strconv.Quote(m.List)
-	op, err := s.posting(&o, ledger.NewAccount{ID: accountBlocked + "BTC", Currency: money.BTC, Side: ledger.Credit})
+	o.Reason = listed(m)
+	op, err := s.posting(&o, blocked())
 	if err != nil {
 		return Order{}, err
 	}
+	return s.withhold(ctx, o, d, op)
+}
+
+func listed(m customer.Match) string {
+	return "the " + m.Kind + " is on the list " + strconv.Quote(m.List)
+}
+
+// blocked is the account of what is owed to nobody.
+func blocked() ledger.NewAccount {
+	return ledger.NewAccount{ID: accountBlocked + "BTC", Currency: money.BTC, Side: ledger.Credit}
+}
+
+// withhold carries out the operation that blocks an order.
+func (s *Service) withhold(ctx context.Context, o Order, d *Decision, op ledger.Operation) (Order, error) {
 	op.Kind, op.Key, op.Actor = kindBlock, kindBlock+"/"+string(o.ID), d.Actor
 	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return s.with(&o, d, s.Desks[o.Realm], eventBlocked) }
 	done, err := s.Books.Submit(ctx, op)

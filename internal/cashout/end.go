@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -132,13 +133,18 @@ type Ended struct {
 	Amount money.Amount
 	// Proof is the transaction or the preimage; empty: it failed, and Reason says why.
 	Proof, Reason string
-	At            time.Time
+	// Again says that it had been paid before, and that the chain gave that up.
+	Again bool
+	At    time.Time
 }
 
 // PayoutEnded returns what is written in the transaction that ends a payout: its order is
 // completed, or waits for another destination. It is pure. A payout that its order does not
-// wait for changes nothing.
+// wait for changes nothing, but for the proof of one that was paid again.
 func (s *Service) PayoutEnded(e Ended) []storage.Effect {
+	if e.Again {
+		return []storage.Effect{proveOrder.With(string(e.Book), string(e.Order), e.Payout, e.Proof, storage.Micros(e.At))}
+	}
 	o := Order{Book: e.Book, Realm: e.Realm, ID: e.Order, Status: Completed, Bitcoin: e.Amount, Payout: e.Payout, Proof: e.Proof, Reason: e.Reason, ChangedAt: e.At}
 	event := eventCompleted
 	if e.Proof == "" {
@@ -155,7 +161,7 @@ func (s *Service) PayoutEnded(e Ended) []storage.Effect {
 func (o *Order) Unpaid() bool { return o.Status == Approved && o.Reason != "" }
 
 // PayAgain pays an order whose payout failed, where to says: another destination of the same
-// customer, or empty for the one it has. It returns not_found, invalid_state where no payout
+// customer, or empty for the one it has; or blocks it, where a list has that. It returns not_found, invalid_state where no payout
 // failed, invalid_request, and unavailable.
 func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, error) {
 	o, err := s.Get(ctx, d.Book, d.Order)
@@ -175,13 +181,13 @@ func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, e
 		}
 	}
 	match, err := s.screen(ctx, desk, &o)
-	if err == nil && match.Found() {
-		err = fault.New(fault.InvalidState, "nothing can be paid there")
-	}
 	if err != nil {
 		return Order{}, err
 	}
 	o.ChangedAt = s.Clocks.Now(o.Realm)
+	if match.Found() {
+		return s.seize(ctx, o, &d, match)
+	}
 	op := ledger.Operation{Book: o.Book, Kind: kindAgain, Key: kindAgain + "/" + string(o.ID) + "/" + strconv.FormatInt(o.Revision, 10), Reference: string(o.ID),
 		Actor: d.Actor, At: o.ChangedAt}
 	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) {
@@ -204,4 +210,15 @@ func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, e
 	s.Queue.Wake()
 	o.Revision++
 	return o, nil
+}
+
+// seize owes to nobody what an approved order is owed, and blocks it. Who asks for the order
+// is not told, so that nobody can try out what is on the lists.
+func (s *Service) seize(ctx context.Context, o Order, d *Decision, m customer.Match) (Order, error) {
+	if err := o.become(Blocked); err != nil {
+		return Order{}, err
+	}
+	o.Reason = listed(m)
+	return s.withhold(ctx, o, d, ledger.Operation{Book: o.Book, At: o.ChangedAt, Reference: string(o.ID), Open: []ledger.NewAccount{blocked()},
+		Postings: []ledger.Posting{{Debit: Owed(o.ID).ID, Credit: blocked().ID, Amount: o.Bitcoin}}})
 }

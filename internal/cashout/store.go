@@ -31,6 +31,9 @@ var (
 	// endOrder is told of a payout: no other one than the order waits for changes it.
 	endOrder = storage.SQL("cashout.end_order", `UPDATE cashout_orders SET status = $4, proof = $5, reason = $6, changed_at = $7, revision = revision + 1
 		WHERE book_id = $1 AND order_id = $2 AND payout_id = $3 AND status = 'approved'`)
+	// proveOrder is told of a transaction that took the place of the one that paid an order.
+	proveOrder = storage.SQL("cashout.prove_order", `UPDATE cashout_orders SET proof = $4, changed_at = $5, revision = revision + 1
+		WHERE book_id = $1 AND order_id = $2 AND payout_id = $3 AND status = 'completed' AND proof <> $4`)
 	// sumVolume says that there is a customer, as only orders that have one are in the index by customers.
 	sumVolume = storage.SQL("cashout.sum_volume", `SELECT COALESCE(SUM(amount_minor), 0) FROM cashout_orders WHERE book_id = $1 AND customer_id = $2
 		AND customer_id <> '' AND authorized_at > $3 AND status IN ('authorized', 'processing', 'approved', 'completed', 'blocked')`)

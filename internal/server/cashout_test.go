@@ -349,6 +349,47 @@ func TestCashoutOldInvoice(t *testing.T) {
 	})
 }
 
+// Whatever a chain does to a payout that was confirmed, its order shows the transaction that is: the same one in another block, or one that pays anew since the coins were spent otherwise.
+func TestCashoutReorganised(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		chain := node.New(d.app.DB, d.app.Clocks.Of(realm.Test), "sandbox", true)
+		order := d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+		d.decide(good...)
+		d.run()
+		first := d.status(order)["txid"].(string)
+		paid := func() payout.Payout {
+			all, err := d.app.Cashout.Payouts.List(d.t.Context(), payout.Filter{Realm: realm.Test})
+			check.OK(d.t, err)
+			if len(all) != 1 || all[0].State != payout.Settled {
+				d.t.Fatalf("%+v", all)
+			}
+			return all[0]
+		}
+		spent := paid()
+		raw, err := storage.All(d.t.Context(), d.app.DB, storage.Scalar[[]byte], rawTransaction, first)
+		check.OK(d.t, err)
+		check.OK(d.t, chain.Reorganise(d.t.Context(), 5, true))
+		check.OK(d.t, d.app.Cashout.Payouts.Watch(d.t.Context(), realm.Test))
+		check.OK(d.t, chain.SpendAgainst(d.t.Context(), raw[0]))
+		check.OK(d.t, chain.Fund(d.t.Context(), 1_000_000))
+		for range 3 {
+			check.OK(d.t, chain.Mine(d.t.Context(), 3))
+			d.run()
+			check.OK(d.t, d.app.Cashout.Payouts.Batch(d.t.Context(), realm.Test))
+		}
+		again := paid()
+		if got := d.status(order); again.TxID == first || got["status"] != "completed" || got["txid"] != again.TxID {
+			d.t.Errorf("paid by %s, then by %s: %v", spent.TxID, again.TxID, got)
+		}
+		if !strings.Contains(d.log.String(), "other transactions spent the coins") {
+			d.t.Error("the operator is not told")
+		}
+		d.log.Reset()
+	})
+}
+
+var rawTransaction = storage.SQL("server_test.raw_transaction", `SELECT raw FROM payout_transactions WHERE txid = $1`)
+
 // Without a file and a demonstration nothing is served.
 func TestCashoutIsOff(t *testing.T) {
 	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})

@@ -40,7 +40,7 @@ func (a *api) sendCode(ctx context.Context, c *call, in codeRequest) (wire.None,
 }
 
 func (a *api) enterCode(ctx context.Context, c *call, in codeEntry) (wire.None, error) {
-	err := a.Orders.EnterCode(ctx, cashout.Entry{Realm: a.Realm, Token: in.OrderID, Phone: in.PhoneNumber, Code: in.VerificationCode, Captcha: in.RecaptchaResponse, From: c.From})
+	err := a.Orders.EnterCode(ctx, cashout.Entry{Realm: a.Realm, Token: in.OrderID, Phone: in.PhoneNumber, Code: in.VerificationCode.Secret, Captcha: in.RecaptchaResponse, From: c.From})
 	return wire.None{}, a.guessed(ctx, c, err)
 }
 

@@ -188,6 +188,29 @@ func TestCodeIsReplaced(t *testing.T) {
 	})
 }
 
+// A code may be sent as a number, which has lost the zeros at its beginning; a text is taken as it is, and what is no code costs no try.
+func TestCodeAsNumber(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		const wrong, none = `400 {"message":"the verification code is wrong or too old","data":{}}`, `400 {"message":"verification_code must be a valid string","data":{}}`
+		const right = `200 {"message":"Phone verification successful","data":{}}`
+		f := setup(t, db)
+		for i, row := range []struct{ code, sent, want string }{
+			{"4321", `4321`, right}, {"0042", `42`, right}, {"0000", `0`, right}, {"0042", `"0042"`, right},
+			{"0042", `"42"`, wrong}, {"4321", `43210`, none}, {"4321", `4321.0`, none}, {"4321", `4.321e3`, none}, {"0001", `-1`, none}, {"0001", `true`, none},
+			{"0001", `[1]`, none}, {"0000", `null`, `400 {"message":"verification_code is required","data":{}}`}, {"0000", `""`, `400 {"message":"verification_code is required","data":{}}`},
+		} {
+			f.Fixed(row.code)
+			f.Clock.Advance(time.Hour)
+			number := fmt.Sprintf("+141555501%02d", i)
+			token := f.Opened(5500).Reveal()
+			f.post("/v2/phones?order_id="+token, `{"phone_number":"`+number+`","recaptcha_response":"`+cashdesk.Answer+`"}`)
+			if got := f.say(http.MethodPost, "/v2/phones/code?order_id="+token, `{"phone_number":"`+number+`","verification_code":`+row.sent+`}`); got != row.want {
+				t.Errorf("%s for %s: %s, want %s", row.sent, row.code, got, row.want)
+			}
+		}
+	})
+}
+
 // Where cards are not cashed out, every call of an order is 503, and the ticker is there and closed.
 func TestNotServed(t *testing.T) {
 	f := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))

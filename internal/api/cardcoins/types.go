@@ -1,7 +1,11 @@
 package cardcoins
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/cashout/phone"
 	"github.com/scripcards/scrip/internal/core/pan"
 )
 
@@ -41,9 +45,36 @@ type codeRequest struct {
 type codeEntry struct {
 	OrderID           pan.Secret `query:"order_id" json:"-" wire:"required"`
 	PhoneNumber       string     `json:"phone_number" wire:"required,max=32"`
-	VerificationCode  pan.Secret `json:"verification_code" wire:"required"`
+	VerificationCode  digits     `json:"verification_code" wire:"required"`
 	RecaptchaResponse string     `json:"recaptcha_response" wire:"max=8192"`
 }
+
+// digits are a code that may also be sent as a number: then the zeros at its beginning,
+// which no number has, are put back.
+type digits struct{ pan.Secret }
+
+// WireType implements wire.Typed.
+func (digits) WireType() string { return "string|integer" }
+
+// UnmarshalJSON reads a string, or a number of at most as many digits as codes have.
+func (d *digits) UnmarshalJSON(value []byte) error {
+	text := string(value)
+	switch {
+	case text[0] == '"' || text == "null":
+		var plain string
+		if err := wire.Unmarshal(value, &plain); err != nil {
+			return err
+		}
+		d.Secret = pan.NewSecret(plain)
+	case len(text) <= phone.Digits && strings.Trim(text, "0123456789") == "":
+		d.Secret = pan.NewSecret(strings.Repeat("0", phone.Digits-len(text)) + text)
+	default:
+		return errDigits
+	}
+	return nil
+}
+
+var errDigits = errors.New("not a code")
 
 type paymentDetails struct {
 	orderPath

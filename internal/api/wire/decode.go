@@ -249,7 +249,8 @@ func expected(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch strings.TrimSuffix(typeName(t), "|string") { // who may send a string is told what must stand in it
+	kind, _, _ := strings.Cut(typeName(t), "|") // who may send another type, too, is told of the first
+	switch kind {
 	case "boolean":
 		return "true or false"
 	case "string":

@@ -63,6 +63,9 @@ var next = map[State][]State{
 	Failed:  {},
 }
 
+// Again reports whether a payout that settled had done so before.
+func (p *Payout) Again() bool { return p.settled > 1 }
+
 // CanBecome reports whether a payout that is s may become to.
 func (s State) CanBecome(to State) bool { return slices.Contains(next[s], to) }
 
@@ -142,9 +145,10 @@ func New(d Deps) *Service {
 	return s
 }
 
-// Listen names who is told of payouts that settle or fail, once each, within the
-// transaction: what it returns is written with it. It must be pure. It is called once,
-// before the queue starts.
+// Listen names who is told of payouts that settle or fail, within the transaction: what it
+// returns is written with it. One that settled and that its chain gave up is told of once
+// more when it settles again, perhaps by another transaction. It must be pure. It is called
+// once, before the queue starts.
 func (s *Service) Listen(fn func(Payout) ([]storage.Effect, error)) { s.listener = fn }
 
 // Parse reads a destination on the network of a realm. It returns invalid_request, or

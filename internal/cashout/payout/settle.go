@@ -66,7 +66,11 @@ func (s *Service) settle(ctx context.Context, p Payout, fee money.Amount, with .
 	op.Kind, op.Key = kind, kind+"/"+string(p.ID)+"/"+strconv.FormatInt(p.settled, 10)
 	if kind == kindAdjust && len(op.Postings) == 0 {
 		p.ChangedAt = s.Clocks.Now(p.Realm)
-		return s.write(ctx, p, slices.Concat(with, s.event(eventSettled, &p))...)
+		heard, err := s.listener(p)
+		if err != nil {
+			return Payout{}, err
+		}
+		return s.write(ctx, p, slices.Concat(with, s.event(eventSettled, &p), heard)...)
 	}
 	return s.end(ctx, op, p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventSettled, p)), nil })
 }
@@ -94,9 +98,9 @@ func (p *Payout) release(by string) ledger.Operation {
 	return ledger.Operation{Kind: kindFail, Key: kindFail + "/" + string(p.ID), Actor: by, Holds: []ledger.HoldChange{{Action: ledger.Release, ID: p.Hold}}}
 }
 
-// end does the operation that ends a payout, with its row and, the first time, what the
-// listener wants. One that was done before is stale: the row, which was written with it,
-// says more than the caller knew.
+// end does the operation that ends a payout, with its row and what the listener wants. One
+// that was done before is stale: the row, which was written with it, says more than the
+// caller knew.
 func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with func(*Payout) ([]storage.Effect, error)) (Payout, error) {
 	first := p.EndedAt.IsZero()
 	op.Book, op.Intent, op.Reference, op.At = p.Book, op.Key, string(p.ID), s.Clocks.Now(p.Realm)
@@ -110,7 +114,7 @@ func (s *Service) end(ctx context.Context, op ledger.Operation, p Payout, with f
 		}
 		more, err := with(&p)
 		effects := append([]storage.Effect{p.save()}, more...)
-		if err != nil || !first {
+		if err != nil {
 			return effects, err
 		}
 		heard, err := s.listener(p)

@@ -101,13 +101,16 @@ func open(ctx context.Context, db *storage.DB, base clock.Clock, master vault.Ma
 	w.Service = payout.New(payout.Deps{DB: db, Books: w.books, Outbox: w.hooks.Outbox, Clocks: w.clocks, Queue: w.queue, Audit: log, Logger: logger,
 		Nodes: map[realm.Realm]payout.Nodes{realm.Test: w.node.Nodes(destination.Regtest)}, Policy: policy})
 	w.Listen(func(p payout.Payout) ([]storage.Effect, error) {
+		if p.Again() {
+			return nil, nil
+		}
 		return []storage.Effect{heard.With("heard/"+string(p.ID)+"/"+string(p.State), string(p.Book)).Exactly(1)}, nil
 	})
 	return w, nil
 }
 
-// heard notes that the listener was told, in a table that any text fits into: once for each
-// payout and state.
+// heard notes that the listener was told for the first time, in a table that any text fits
+// into: once for each payout and state.
 var heard = storage.SQL("payout_test.heard", `INSERT INTO portal_slugs (slug, book_id, portal_id) VALUES ($1, $2, $2)`)
 var countHeard = storage.SQL("payout_test.count_heard", `SELECT COUNT(*) FROM portal_slugs WHERE slug LIKE $1`)
 

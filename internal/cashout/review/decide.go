@@ -84,6 +84,9 @@ func (s *Service) Decide(ctx context.Context, d Decision) (Case, error) {
 	if err != nil {
 		return Case{}, err
 	}
+	if err := s.covered(ctx, d.Ref, verdicts); err != nil {
+		return Case{}, err
+	}
 	if d.accepted() && s.Policy.NeedsTwo(&c.Order) && c.First == "" {
 		return s.first(ctx, &d, c)
 	}
@@ -126,6 +129,23 @@ func (s *Service) verdicts(ctx context.Context, d *Decision, c *Case) ([]cashout
 		verdicts[i] = v
 	}
 	return verdicts, nil
+}
+
+// covered refuses to accept a picture on which somebody has to cover something first: nobody
+// else could see it, and of two who have to approve the first cannot come back to it.
+func (s *Service) covered(ctx context.Context, r Ref, verdicts []cashout.Verdict) error {
+	for i := range verdicts {
+		if v := &verdicts[i]; v.Accepted {
+			_, hidden, err := storage.One(ctx, s.DB, storage.Scalar[string], findHidden, string(r.Book), v.Image)
+			if err == nil && hidden {
+				err = fault.New(fault.InvalidState, "something has to be covered on %s first", v.Kind)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // details are verdicts as the audit log has them.

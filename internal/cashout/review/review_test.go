@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -314,6 +315,49 @@ func TestHide(t *testing.T) {
 		d.Must(err)
 		_, err = d.Reviews.Show(t.Context(), ref(o, "bob"), image)
 		d.Must(err)
+	})
+}
+
+// Nobody accepts a picture on which something has to be covered: a second reviewer could not see it, and the first of two cannot come back to it. It can be rejected.
+func TestHiddenIsNotAccepted(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		for i, cents := range []int64{5500, 50_001} {
+			o := waiting(d, cents, fmt.Sprint("+1415555010", i))
+			pictures, err := d.Service.Pictures(t.Context(), &o)
+			d.Must(err)
+			image := pictures[slices.IndexFunc(pictures, func(m cashout.Image) bool { return m.Kind == cashout.Card })].ID
+			claim := func(actor string) {
+				t.Helper()
+				_, err := d.Reviews.Claim(t.Context(), ref(o, actor))
+				d.Must(err)
+			}
+			claim("ada")
+			d.Must(d.Reviews.Hide(t.Context(), ref(o, "ada"), image))
+			if _, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ref(o, "ada"), Judgements: accepting}); fault.CodeOf(err) != fault.InvalidState {
+				t.Errorf("accepted by who hid it: %v", err)
+			}
+			d.Clock.Advance(15 * time.Minute)
+			claim("bob")
+			if _, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ref(o, "bob"), Judgements: accepting}); fault.CodeOf(err) != fault.InvalidState {
+				t.Errorf("accepted by who cannot see it: %v", err)
+			}
+			if i == 0 {
+				bad := []review.Judgement{{Kind: cashout.Card, Reason: cashout.Other, Note: "Cover the security code."}, {Kind: cashout.Receipt, Accept: true}}
+				_, err = d.Reviews.Decide(t.Context(), review.Decision{Ref: ref(o, "bob"), Judgements: bad})
+				d.Must(err)
+				continue
+			}
+			_, err = d.Reviews.Release(t.Context(), ref(o, "bob"))
+			d.Must(err)
+			claim("ada")
+			d.Must(d.Reviews.Cover(t.Context(), ref(o, "ada"), image, review.Rect{Width: 30, Height: 40}))
+			for _, actor := range []string{"ada", "bob"} {
+				claim(actor)
+				_, err = d.Reviews.Decide(t.Context(), review.Decision{Ref: ref(o, actor), Judgements: accepting})
+				d.Must(err)
+			}
+		}
 	})
 }
 

@@ -137,7 +137,11 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 	}
 	return app.Serve(ctx, s.config.Listen, h, func(address string) {
 		if s.config.Demo {
-			_, _ = fmt.Fprintf(s.out, demoText, address, s.config.Data) // a closed output does not stop the server
+			cashOut := "captcha answer demo, every code is 4321, 6585000 cents for a bitcoin"
+			if file := app.Cashout.File; file != "" {
+				cashOut = "as " + file + " says"
+			}
+			_, _ = fmt.Fprintf(s.out, demoText, address, s.config.Data, cashOut) // a closed output does not stop the server
 		}
 		_, _ = fmt.Fprintf(s.out, "listening on http://%s\n", address)
 	})
@@ -167,7 +171,7 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   wallet          100.50 USD in each realm
   balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
   virtual cards   seed dec0-de00-dec0-de00, with a card and a wallet that 0.05 BTC paid for
-  cash-out        captcha answer demo, every code is 4321, 6585000 cents for a bitcoin
+  cash-out        %[3]s
 
 Make a gift card, look at it, and see which templates there are:
 

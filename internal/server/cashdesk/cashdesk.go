@@ -80,6 +80,8 @@ type Desk struct {
 	Phones  *phone.Service
 	// Realm is the one that the public API serves.
 	Realm realm.Realm
+	// File says how it is served; empty: it is not, or as a demonstration is.
+	File string
 	// PerMinute is how many requests of the public API an address may make; 0: the usual number.
 	PerMinute int
 
@@ -98,7 +100,7 @@ func Open(d Deps, o Options) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payouts: %w", err)
 	}
-	k := &Desk{Realm: realm.Live, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
+	k := &Desk{Realm: realm.Live, File: o.File, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
 	var f file
 	if err = read(o.File, &f); err == nil {
 		err = k.pictures(&f, o.BaseURL)
@@ -180,10 +182,13 @@ func (k *Desk) serve(r realm.Realm, d *cashout.Desk, line phone.Line) {
 // sandbox has payouts of the test realm made by the simulated node, unless the operator
 // named a real one, and funds it then.
 func (k *Desk) sandbox(ctx context.Context) error {
-	if _, named := k.Payouts.Nodes[realm.Test]; named {
-		return nil
+	if _, named := k.Payouts.Nodes[realm.Test]; !named {
+		k.simulated(destination.Main)
 	}
-	return fund(ctx, k.simulated(destination.Main))
+	if w, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet); simulated {
+		return fund(ctx, w.Node)
+	}
+	return nil
 }
 
 // simulated is the simulated node, which pays in the test realm from now on.
@@ -201,17 +206,22 @@ const (
 )
 
 // Demo serves the test realm: the captcha's answer is captcha.DemoAnswer, every code is
-// 4321, and a simulated node pays, or the one that the operator named. It is called before the server starts.
+// 4321, and a simulated node pays, or the one that the operator named. A file that says how
+// the test realm is served holds all the same. It is called before the server starts.
 func (k *Desk) Demo(ctx context.Context) error {
-	tick, err := ticker.New(ticker.Config{Rates: k.deps.Rates[realm.Test], Clock: k.deps.Clocks.Of(realm.Test)})
-	if err != nil {
-		return err
-	}
+	k.PerMinute = demoRate
 	// A node that was told to be silent is no reason not to start: it was funded before.
 	if err := k.sandbox(ctx); err != nil && fault.CodeOf(err) != fault.Unavailable {
 		return err
 	}
-	k.PerMinute = demoRate
+	if k.Orders.Desks[realm.Test] != nil {
+		return nil
+	}
+	k.File = ""
+	tick, err := ticker.New(ticker.Config{Rates: k.deps.Rates[realm.Test], Clock: k.deps.Clocks.Of(realm.Test)})
+	if err != nil {
+		return err
+	}
 	k.serve(realm.Test, &cashout.Desk{Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: captcha.Demo{}, Payouts: payouts{k.Payouts}, Images: pictures{k.Images},
 		PriceLock: cashout.PriceLock, KeepImages: keepImages, KeepBlocked: keepBlocked, KeepMarks: image.KeepMarks}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
 	return nil
@@ -243,7 +253,7 @@ func (k *Desk) ended(p payout.Payout) ([]storage.Effect, error) {
 	if !strings.HasPrefix(p.Reference, cashout.Prefix+"_") {
 		return nil, nil
 	}
-	e := cashout.Ended{Book: p.Book, Realm: p.Realm, Order: cashout.ID(p.Reference), Payout: string(p.ID), Amount: p.Amount, At: p.ChangedAt}
+	e := cashout.Ended{Book: p.Book, Realm: p.Realm, Order: cashout.ID(p.Reference), Payout: string(p.ID), Amount: p.Amount, Again: p.Again(), At: p.ChangedAt}
 	switch {
 	case p.State == payout.Failed:
 		e.Reason = "the payout failed: " + string(p.Reason)

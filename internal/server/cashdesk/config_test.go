@@ -208,6 +208,24 @@ func TestTestNode(t *testing.T) {
 	}
 }
 
+// A demonstration is served as the file says, where that is about the test realm, by a node that has bitcoin from the start.
+func TestDemoKeepsFile(t *testing.T) {
+	k, err := open(t, `{"realm":"test","network":"regtest","fee":"8.5","tiers":{"largest":"200"},"lists":[{"name":"sdn","file":"$LIST"}],`+messages+`}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Demo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d := k.Orders.Desks[realm.Test]
+	if d.Tiers.Largest.Minor != 200_00 || d.Screener == nil || k.File == "" || k.Payouts.Nodes[realm.Test].Network != "regtest" {
+		t.Errorf("%+v, network %s", d.Tiers, k.Payouts.Nodes[realm.Test].Network)
+	}
+	if has, err := k.Payouts.Nodes[realm.Test].Wallet.Balance(t.Context()); err != nil || has == 0 {
+		t.Errorf("the node has %d satoshis, %v", has, err)
+	}
+}
+
 // Rules that the file names hold, and the others are the usual ones.
 func TestPayoutRules(t *testing.T) {
 	k, err := openPaid(t, `{"realm":"test",`+messages+`}`, `{"rules":{"least":"0.0001","most":"0.5","daily":"2","low_wallet":"0.25","low_channels":"0.02","fee_floor":2,"fee_cap":300,

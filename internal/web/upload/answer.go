@@ -14,7 +14,7 @@ import (
 // answer is what goes back.
 type answer struct {
 	status int
-	root   string // the XML's outermost element
+	root   string // the XML's outermost element; empty: no body, which a browser that asks whether it may post does not read
 	fields []policy.Field
 	// etag and location are headers of a file that was taken.
 	etag, location string
@@ -97,20 +97,21 @@ func wrongMethod(method string) *policy.Refusal {
 		With("Method", method).With("ResourceType", "OBJECT")
 }
 
-// write sends the answer. A form carries its own credential, so any page may read it.
+// write sends the answer. A form carries its own credential, so any page may send it, with
+// any headers, and read what comes back.
 func (a answer) write(w http.ResponseWriter, requestID string, head bool) {
 	if a.root == "Error" {
 		a.fields = append(a.fields, policy.Field{Name: "RequestId", Value: requestID})
 	}
-	var out strings.Builder
-	out.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<" + a.root + ">")
-	for _, f := range a.fields {
-		out.WriteString("<" + f.Name + ">" + escape(f.Value) + "</" + f.Name + ">")
+	h, out := w.Header(), a.xml()
+	if out != "" {
+		h.Set("Content-Type", "application/xml")
+	} else {
+		h.Set("Access-Control-Allow-Methods", http.MethodPost)
+		h.Set("Access-Control-Allow-Headers", "*")
+		h.Set("Access-Control-Max-Age", "3000")
 	}
-	out.WriteString("</" + a.root + ">")
-	h := w.Header()
-	h.Set("Content-Type", "application/xml")
-	h.Set("Content-Length", strconv.Itoa(out.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(out)))
 	h.Set("X-Amz-Request-Id", requestID)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -122,8 +123,21 @@ func (a answer) write(w http.ResponseWriter, requestID string, head bool) {
 	}
 	w.WriteHeader(a.status)
 	if !head {
-		_, _ = w.Write([]byte(out.String())) // the sender may have left
+		_, _ = w.Write([]byte(out)) // the sender may have left
 	}
+}
+
+// xml is the body, empty where there is none.
+func (a answer) xml() string {
+	if a.root == "" {
+		return ""
+	}
+	var out strings.Builder
+	out.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n<" + a.root + ">")
+	for _, f := range a.fields {
+		out.WriteString("<" + f.Name + ">" + escape(f.Value) + "</" + f.Name + ">")
+	}
+	return out.String() + "</" + a.root + ">"
 }
 
 // escape writes text for the inside of an element: quotes stay as S3 leaves them, and what

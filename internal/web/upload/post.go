@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/md5"
@@ -60,13 +61,14 @@ type stored struct{ key, etag string }
 
 // post reads the form, then its file. What follows the file is not looked at.
 func (e *Endpoint) post(ctx context.Context, r *http.Request, body *budget) (stored, error) {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
+	body.allow(maxBefore+slack, tooMuchBefore())
+	from := bufio.NewReader(body)
+	boundary := boundaryOf(r.Header.Get("Content-Type"), from)
+	if boundary == "" {
 		return stored{}, policy.Refuse(policy.PreconditionFailed, "At least one of the pre-conditions you specified did not hold").
 			With("Condition", "Bucket POST must be of the enclosure-type multipart/form-data")
 	}
-	body.allow(maxBefore+slack, tooMuchBefore())
-	reader := multipart.NewReader(body, params["boundary"])
+	reader := multipart.NewReader(from, boundary)
 	form, file, err := readForm(reader)
 	if err != nil {
 		return stored{}, err
@@ -90,6 +92,30 @@ func (e *Endpoint) post(ctx context.Context, r *http.Request, body *budget) (sto
 	}
 	sum := md5.Sum(content)
 	return stored{key: ticket.Key, etag: hex.EncodeToString(sum[:])}, nil
+}
+
+// maxBoundary is how long a boundary may be (RFC 2046).
+const maxBoundary = 70
+
+// boundaryOf returns what separates the parts of a body: what its type says or, as in the
+// published example, which curl sends under the type of another form, its first line.
+func boundaryOf(contentType string, body *bufio.Reader) string {
+	kind, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		return ""
+	case kind == "multipart/form-data":
+		return params["boundary"]
+	case kind != "application/x-www-form-urlencoded":
+		return ""
+	}
+	start, _ := body.Peek(len("--") + maxBoundary + len("\r\n")) // a shorter body is looked at as far as it goes
+	line, _, ends := strings.Cut(string(start), "\r\n")
+	boundary, dashes := strings.CutPrefix(line, "--")
+	if !ends || !dashes {
+		return ""
+	}
+	return boundary
 }
 
 // readForm reads fields until the file begins.

@@ -90,6 +90,9 @@ func (e *Endpoint) answer(ctx context.Context, r *http.Request, body *budget) an
 	if bucket != e.Images.BucketName() {
 		return refused(noSuchBucket(bucket))
 	}
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") == http.MethodPost {
+		return answer{status: http.StatusOK}
+	}
 	if r.Method != http.MethodPost {
 		return refused(accessDenied())
 	}

@@ -212,6 +212,47 @@ func TestCreated(t *testing.T) {
 	})
 }
 
+// The published example, which curl sends under the type of another form, is taken for what it is; what is none of it is refused.
+func TestPublishedExample(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		send := func(text string) answer {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, local+"/", strings.NewReader(text))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			return b.request(r)
+		}
+		if got := send(body(with(b.presign(), photo(1), "", "")...)); got.status != http.StatusCreated || !strings.Contains(got.body, "<PostResponse>") {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		for _, text := range []string{"", "key=1&file=2", "--", "--" + boundary, "-\r\n", "--" + strings.Repeat("a", 71) + "\r\n"} {
+			if got := send(text); got.status != http.StatusPreconditionFailed || !strings.Contains(got.body, "<Code>PreconditionFailed</Code>") {
+				t.Errorf("%q: %d %s", text, got.status, got.body)
+			}
+		}
+	})
+}
+
+// A browser that asks first whether a page may post, as it does for one that shows how far an upload is, is told so.
+func TestPreflight(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), 0)
+	for _, c := range []struct {
+		path, method string
+		status       int
+	}{{local, "POST", 200}, {local + "/", "POST", 200}, {local, "PUT", 403}, {local, "", 403}, {upload.Path + "others", "POST", 404}} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodOptions, c.path, nil)
+		r.Header.Set("Origin", "https://shop.example")
+		r.Header.Set("Access-Control-Request-Method", c.method)
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		h := w.Header()
+		if w.Code != c.status || h.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s of %s: %d, %v", c.method, c.path, w.Code, h)
+		}
+		if c.status == 200 && (w.Body.Len() != 0 || h.Get("Content-Type") != "" || h.Get("Access-Control-Allow-Methods") != "POST" || h.Get("Access-Control-Allow-Headers") != "*") {
+			t.Errorf("%v %s", h, w.Body)
+		}
+	}
+}
+
 // Whatever S3 refuses is refused with its status, its XML and its words, and leaves nothing.
 func TestRefused(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
