@@ -33,6 +33,11 @@ type matter struct {
 // over does not, swept or not.
 func (m *matter) open() bool { return m.payment.State == StateOpen && m.at.Before(m.payment.ExpiresAt) }
 
+// authorized is what an open payment comes to: what it holds, and what was captured of it.
+func (m *matter) authorized() money.Amount {
+	return money.New(m.hold.Amount.Minor-m.hold.Released.Minor, m.hold.Amount.Currency)
+}
+
 // about decides a message about a payment: planned says what it does to the payment as it
 // is, and is asked again when that has changed before it was done.
 func (s *Service) about(ctx context.Context, a *Advice, kind string, planned func(context.Context, *matter) (plan, Reason, error)) (Decision, error) {
@@ -137,15 +142,24 @@ func (s *Service) look(ctx context.Context, m *matter) error {
 	if err != nil {
 		return err
 	}
+	over := found.State == StateOpen && !s.Clocks.Now(found.Realm).Before(found.ExpiresAt)
+	if over && m.kind != kindExpire && m.kind != kindReverse { // its money is free, swept or not
+		if _, err = s.expire(ctx, found.Realm, found); err == nil {
+			found, err = s.toPayment(ctx, m.advice)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if m.card == nil {
 		if m.card, err = s.Cards.Find(ctx, found.Book, found.Card); err != nil {
 			return err
 		}
 	}
-	if m.card.ID != found.Card {
-		return fault.New(fault.NotFound, "no such payment with this card")
-	}
 	m.payment, m.hold, m.at = *found, nil, s.Clocks.Now(found.Realm)
+	if m.card.ID != found.Card {
+		return fault.New(fault.NotFound, "no such payment with this card").At("payment")
+	}
 	switch {
 	case m.alone():
 		m.begin(m.at)

@@ -79,7 +79,7 @@ func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, R
 	if !a.judged {
 		a.scored, a.judged = s.judge(ctx, a), true
 	}
-	a.card, a.held, a.at = m.card, m.hold.Amount, m.at
+	a.card, a.held, a.at = m.card, m.authorized(), m.at
 	if err := s.weigh(ctx, a); err != nil {
 		return plan{}, ReasonNone, err
 	}
@@ -120,8 +120,7 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 	change := ledger.HoldChange{Action: ledger.Capture, ID: m.hold.ID, Amount: p.amount, Final: m.advice.Final}
 	switch more := p.amount.Minor - left.Minor; {
 	case more > 0:
-		authorized := money.New(m.hold.Amount.Minor-m.hold.Released.Minor, left.Currency)
-		if m.hold.Captured.Minor+p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(authorized).Minor {
+		if m.hold.Captured.Minor+p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(m.authorized()).Minor {
 			return plan{}, ReasonOverCapture, nil
 		}
 		change.Amount, change.Final = left, true
