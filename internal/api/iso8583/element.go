@@ -125,14 +125,14 @@ func amount(minor, currency, element string) (money.Amount, error) {
 // transaction's currency 12, in that of settlement 12, in the cardholder's 12, and 6 zeros.
 const replacementLen = 42
 
-// released returns how much a reversal lets go; zero for all of it.
-func (s sums) released(m iso.Message) (money.Amount, error) {
-	all := money.New(0, s.billed.Currency)
+// stands returns what a partial reversal leaves; zero for one of all.
+func (s sums) stands(m iso.Message) (money.Amount, error) {
+	none := money.New(0, s.billed.Currency)
 	if m[95] == "" {
-		return all, nil
+		return none, nil
 	}
 	if !digits(m[95], replacementLen) {
-		return all, malformed("95")
+		return none, malformed("95")
 	}
 	text := m[95][:12]
 	if s.charged.Currency.IsValid() {
@@ -141,13 +141,11 @@ func (s sums) released(m iso.Message) (money.Amount, error) {
 	stands, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case err != nil:
-		return all, malformed("95")
-	case stands == 0:
-		return all, nil
-	case stands >= s.billed.Minor:
-		return all, fault.New(fault.InvalidAmount, "nothing is reversed").At("95")
+		return none, malformed("95")
+	case stands > 0 && stands >= s.billed.Minor:
+		return none, fault.New(fault.InvalidAmount, "nothing is reversed").At("95")
 	}
-	return money.New(s.billed.Minor-stands, s.billed.Currency), nil
+	return money.New(stands, s.billed.Currency), nil
 }
 
 // The tags of DE48: two digits, then two digits of length, then the value.

@@ -156,6 +156,14 @@ func TestDeclines(t *testing.T) {
 		part := i.ask(l, at.Authorize(c.Card, 20_000).With(48, acquirer.Tag("61", "1")), "10")
 		check.Equal(t, "amounts", []string{part[4], part[54]}, []string{"000000009900", "0002840C000000000000" + "0057840C000000020000"})
 		i.look(c, 0, 10_000)
+
+		few := i.issue(6_000)
+		asked := at.Authorize(few.Card, 10_000).With(48, acquirer.Tag("61", "1"))
+		i.ask(l, asked, "10")
+		for range 2 { // what stands is of what was approved, however often it is said
+			i.ask(l, at.ReverseTo(asked, 4_000), "00")
+			i.look(few, 2_000, 4_000)
+		}
 	})
 }
 
@@ -174,6 +182,9 @@ func TestCurrencies(t *testing.T) {
 		i.look(c, 8_900, 1_100)
 		i.ask(l, at.Authorize(c.Card, 100), "12")                 // not in the card's currency
 		i.ask(l, at.Authorize(c.Card, 100).With(49, "999"), "12") // no currency
+		i.ask(l, converted(at.Authorize(c.Card, 100), "000000000000"), "13")
+		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000100"), "13")
+		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000000"), "00")
 		i.ask(l, converted(at.Complete(asked, 900, false), "000000001000"), "00")
 		i.look(c, 9_000, 0)
 		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})
@@ -243,6 +254,14 @@ func TestReversalFirst(t *testing.T) {
 			i.ask(l, late, "12")
 			i.ask(l, at.Reverse(late).As("0420"), "00")
 		}
+		open := at.Authorize(c.Card, 1_000)
+		i.ask(l, open, "00")
+		for _, late := range []*acquirer.Message{at.Increment(open, 500), at.Complete(open, 500, false), at.Refund(open, 500), at.Force(c.Card, 500)} {
+			i.ask(l, at.Reverse(late), "00")
+			i.ask(l, late, "12")
+			i.ask(l, late.Repeated(), "12")
+		}
+		i.ask(l, at.Reverse(open), "00")
 		i.look(c, 10_000, 0)
 		refused := at.Authorize(c.Card, 50_000)
 		i.ask(l, refused, "51")
@@ -255,6 +274,7 @@ func TestReversalFirst(t *testing.T) {
 		i.look(c, 9_000, 0)
 		i.ask(l, at.Increment(at.Authorize(c.Card, 1), 100), "25")
 		i.ask(l, at.Refund(at.Purchase(c.Card, 1), 100), "25")
+		i.ask(l, at.Reverse(taken).With(2, i.issue(100).Number.Reveal()), "25") // it is another card's
 	})
 }
 

@@ -138,7 +138,7 @@ func FuzzMessage(f *testing.F) {
 		r := result{code: codeApproved, decision: &authorization.Decision{Approved: true, Code: "123456"}, cvc: true, part: true}
 		o, err := h.read(m)
 		if err == nil {
-			_, err = o.released(m)
+			_, err = o.stands(m)
 		}
 		if err != nil {
 			if r.code = codeOf(err); r.code == codeBroken {

@@ -53,11 +53,8 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 	for range maxTries {
 		first, err := s.known(ctx, a.Book, &m.message)
 		if err == nil && first != nil {
-			if first.Type == stepUnseen && kind == kindStandIn && m.alone() {
-				return s.overtaken(ctx, m, first)
-			}
 			if first.Type == stepUnseen {
-				return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a payment which was reversed before it came").At("key")
+				return s.overtaken(ctx, m, first)
 			}
 			return s.again(ctx, first)
 		}
@@ -72,8 +69,14 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 	return Decision{}, fault.New(fault.Unavailable, "the payment is in use by too many at once")
 }
 
-// overtaken declines what another approved, because it was reversed before it was told of.
+// overtaken declines a message because it was reversed before it came.
 func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decision, error) {
+	if m.card == nil {
+		return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a message which was reversed before it came").At("key")
+	}
+	if m.advice.Amount.Currency != m.card.BIN.Currency {
+		return Decision{}, offCurrency(m.card)
+	}
 	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
 		Merchant: m.advice.Merchant, At: m.advice.At})
 	a.message = m.message
@@ -84,6 +87,9 @@ func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decis
 func (m *matter) says() []string {
 	a := m.advice
 	parts := []string{m.kind, string(a.Payment), a.Original, a.Amount.String(), a.Amount.Currency.String(), fmt.Sprint(a.Final)}
+	if a.Stands.IsPositive() {
+		parts = append(parts, "stands", a.Stands.String())
+	}
 	if m.alone() {
 		parts = append(parts, a.Merchant.ID, a.Merchant.Name, a.Merchant.MCC)
 		if m.card != nil {
@@ -119,8 +125,10 @@ func (s *Service) attend(ctx context.Context, m *matter, planned func(context.Co
 	if err := s.look(ctx, m); err != nil {
 		return s.missing(ctx, m, err)
 	}
-	if !m.advice.Amount.IsZero() && m.advice.Amount.Currency != m.card.BIN.Currency {
-		return Decision{}, false, fault.New(fault.CurrencyMismatch, "the card is in %s", m.card.BIN.Currency).At("amount")
+	for _, amount := range []money.Amount{m.advice.Amount, m.advice.Stands} {
+		if !amount.IsZero() && amount.Currency != m.card.BIN.Currency {
+			return Decision{}, false, offCurrency(m.card)
+		}
 	}
 	p, reason, err := planned(ctx, m)
 	if err != nil {
@@ -188,7 +196,7 @@ func (m *matter) begin(at time.Time) {
 // missing answers a message about a payment that does not exist: a reversal is remembered.
 func (s *Service) missing(ctx context.Context, m *matter, err error) (Decision, bool, error) {
 	a := m.advice
-	if fault.CodeOf(err) != fault.NotFound || m.card == nil || a.Payment != "" || a.Original == "" || m.kind != kindReverse {
+	if fault.CodeOf(err) != fault.NotFound || m.card == nil || m.payment.ID != "" || a.Payment != "" || a.Original == "" || m.kind != kindReverse {
 		return Decision{}, false, err
 	}
 	d, came, err := s.neverSeen(ctx, a, m.message, m.card)

@@ -71,7 +71,7 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	if r.Amount.Currency != card.BIN.Currency {
-		return Decision{}, fault.New(fault.CurrencyMismatch, "the card is in %s", card.BIN.Currency).At("amount")
+		return Decision{}, offCurrency(card)
 	}
 	a := s.begin(card, &r)
 	if first, done, err := s.first(ctx, a); done || err != nil {
