@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/country"
@@ -212,12 +213,24 @@ func merchant(m iso.Message, acquirer string) authorization.Merchant {
 	who := authorization.Merchant{ID: strings.TrimSpace(m[42]), MCC: m[18], Terminal: strings.TrimSpace(m[41]), Acquirer: acquirer}
 	who.Name = who.ID
 	if where := m[43]; len(where) == countryAt+2 {
-		who.Name, who.City = strings.TrimSpace(where[:nameTo]), strings.TrimSpace(where[nameTo:countryAt])
+		who.Name, who.City = strings.TrimSpace(readable(where[:nameTo])), strings.TrimSpace(readable(where[nameTo:countryAt]))
 		if in := where[countryAt:]; country.IsValid(in) {
 			who.Country = in
 		}
 	}
 	return who
+}
+
+// readable is a text as Unicode. What is not that already is ISO 8859-1: a character a byte.
+func readable(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	characters := make([]rune, len(text))
+	for i := range characters {
+		characters[i] = rune(text[i])
+	}
+	return string(characters)
 }
 
 // entry reads how the card was presented from DE22 and 25.

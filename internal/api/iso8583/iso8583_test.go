@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/platform/iso"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/acquirer"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -345,6 +346,29 @@ func TestFormat(t *testing.T) {
 		i.ask(l, m(), "91")
 		check.OK(t, l.Manage(t.Context(), acquirer.SignOn))
 		i.ask(l, m(), "00")
+	})
+}
+
+// A merchant's name beyond ASCII is read, and other such texts are refused with 30: neither
+// ends a connection, which others share.
+func TestBeyondASCII(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at, c := i.link(), terminal(), i.issue(1_000)
+		for element, row := range map[int][2]string{43: {"CAF\xc9" + strings.Repeat(" ", 34) + "FR", "00"}, 48: {acquirer.Tag("82", "CAF\xc9"), "30"}} {
+			asked, m := at.Authorize(c.Card, 100), iso.Message{0: "0100"}
+			for n := 2; n <= 64; n++ {
+				m[n] = asked.Element(n)
+			}
+			m[element] = row[0]
+			frame, err := m.Pack(iso.NewSpec(false))
+			check.OK(t, err)
+			check.OK(t, l.Raw(frame))
+			check.Equal(t, "code", (<-i.records).Code, row[1])
+		}
+		check.OK(t, l.Manage(t.Context(), acquirer.Echo))
+		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})
+		check.OK(t, err)
+		check.Equal(t, "name", page.Transactions[0].Merchant.Name, "CAFÉ")
 	})
 }
 
