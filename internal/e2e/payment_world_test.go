@@ -25,7 +25,7 @@ type payment struct {
 	purchase, open                           bool
 	authorized, released, captured, refunded int64
 	undone                                   int64 // of a purchase
-	part                                     bool  // less than was asked for
+	begun, back                              int64 // what was authorized first, and what partial reversals let go of that
 	increments                               []*increment
 }
 
@@ -98,7 +98,7 @@ func (r *rider) authorize(g *ghost, amount int64, purchase bool) {
 		code = "61"
 	case amount > available && available > 0 && r.random.IntN(2) == 0:
 		p.first = m.With(48, m.Element(48)+acquirer.Tag("61", "1"))
-		p.authorized, p.part, code = available, true, "10"
+		p.authorized, code = available, "10"
 	case amount > available:
 		code = "51"
 	}
@@ -112,6 +112,7 @@ func (r *rider) authorize(g *ghost, amount int64, purchase bool) {
 	if code == "10" && answer[4] != fmt.Sprintf("%012d", p.authorized) && r.ctx.Err() == nil {
 		r.t.Errorf("a part of %s, want %d", answer[4], p.authorized)
 	}
+	p.begun = p.authorized
 	if purchase {
 		p.captured, g.posted = p.authorized, g.posted-p.authorized
 	}
@@ -138,7 +139,8 @@ func (r *rider) about(g *ghost, p *payment, amount int64) {
 	}
 }
 
-// reverse lets go of an amount of an authorization; of all when it is zero.
+// reverse says that so much less stands of an authorization than was asked for, of which
+// less may have been approved, or undone before; it lets go of all when it is zero.
 func (r *rider) reverse(g *ghost, p *payment, amount int64) {
 	if p.purchase {
 		r.undo(g, p)
@@ -148,9 +150,10 @@ func (r *rider) reverse(g *ghost, p *payment, amount int64) {
 	if err != nil {
 		r.t.Error(err)
 	}
-	m := r.at.Reverse(p.first)
-	if amount > 0 && amount < asked && !p.part {
+	m, partial := r.at.Reverse(p.first), amount > 0 && amount < asked
+	if partial {
 		m = r.at.ReverseTo(p.first, asked-amount)
+		amount = max(0, p.begun-p.back-(asked-amount))
 	} else {
 		amount = p.left()
 	}
@@ -163,6 +166,9 @@ func (r *rider) reverse(g *ghost, p *payment, amount int64) {
 	}
 	r.send("reverse", m, code)
 	if p.open && code == "00" {
+		if partial {
+			p.back += amount
+		}
 		p.let(amount)
 	}
 }

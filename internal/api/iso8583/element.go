@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/country"
@@ -125,14 +126,14 @@ func amount(minor, currency, element string) (money.Amount, error) {
 // transaction's currency 12, in that of settlement 12, in the cardholder's 12, and 6 zeros.
 const replacementLen = 42
 
-// released returns how much a reversal lets go; zero for all of it.
-func (s sums) released(m iso.Message) (money.Amount, error) {
-	all := money.New(0, s.billed.Currency)
+// stands returns what a partial reversal leaves; zero for one of all.
+func (s sums) stands(m iso.Message) (money.Amount, error) {
+	none := money.New(0, s.billed.Currency)
 	if m[95] == "" {
-		return all, nil
+		return none, nil
 	}
 	if !digits(m[95], replacementLen) {
-		return all, malformed("95")
+		return none, malformed("95")
 	}
 	text := m[95][:12]
 	if s.charged.Currency.IsValid() {
@@ -141,13 +142,11 @@ func (s sums) released(m iso.Message) (money.Amount, error) {
 	stands, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case err != nil:
-		return all, malformed("95")
-	case stands == 0:
-		return all, nil
-	case stands >= s.billed.Minor:
-		return all, fault.New(fault.InvalidAmount, "nothing is reversed").At("95")
+		return none, malformed("95")
+	case stands > 0 && stands >= s.billed.Minor:
+		return none, fault.New(fault.InvalidAmount, "nothing is reversed").At("95")
 	}
-	return money.New(s.billed.Minor-stands, s.billed.Currency), nil
+	return money.New(stands, s.billed.Currency), nil
 }
 
 // The tags of DE48: two digits, then two digits of length, then the value.
@@ -214,12 +213,24 @@ func merchant(m iso.Message, acquirer string) authorization.Merchant {
 	who := authorization.Merchant{ID: strings.TrimSpace(m[42]), MCC: m[18], Terminal: strings.TrimSpace(m[41]), Acquirer: acquirer}
 	who.Name = who.ID
 	if where := m[43]; len(where) == countryAt+2 {
-		who.Name, who.City = strings.TrimSpace(where[:nameTo]), strings.TrimSpace(where[nameTo:countryAt])
+		who.Name, who.City = strings.TrimSpace(readable(where[:nameTo])), strings.TrimSpace(readable(where[nameTo:countryAt]))
 		if in := where[countryAt:]; country.IsValid(in) {
 			who.Country = in
 		}
 	}
 	return who
+}
+
+// readable is a text as Unicode. What is not that already is ISO 8859-1: a character a byte.
+func readable(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	characters := make([]rune, len(text))
+	for i := range characters {
+		characters[i] = rune(text[i])
+	}
+	return string(characters)
 }
 
 // entry reads how the card was presented from DE22 and 25.

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/platform/iso"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/acquirer"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -156,6 +157,14 @@ func TestDeclines(t *testing.T) {
 		part := i.ask(l, at.Authorize(c.Card, 20_000).With(48, acquirer.Tag("61", "1")), "10")
 		check.Equal(t, "amounts", []string{part[4], part[54]}, []string{"000000009900", "0002840C000000000000" + "0057840C000000020000"})
 		i.look(c, 0, 10_000)
+
+		few := i.issue(6_000)
+		asked := at.Authorize(few.Card, 10_000).With(48, acquirer.Tag("61", "1"))
+		i.ask(l, asked, "10")
+		for range 2 { // what stands is of what was approved, however often it is said
+			i.ask(l, at.ReverseTo(asked, 4_000), "00")
+			i.look(few, 2_000, 4_000)
+		}
 	})
 }
 
@@ -174,6 +183,9 @@ func TestCurrencies(t *testing.T) {
 		i.look(c, 8_900, 1_100)
 		i.ask(l, at.Authorize(c.Card, 100), "12")                 // not in the card's currency
 		i.ask(l, at.Authorize(c.Card, 100).With(49, "999"), "12") // no currency
+		i.ask(l, converted(at.Authorize(c.Card, 100), "000000000000"), "13")
+		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000100"), "13")
+		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000000"), "00")
 		i.ask(l, converted(at.Complete(asked, 900, false), "000000001000"), "00")
 		i.look(c, 9_000, 0)
 		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})
@@ -243,6 +255,14 @@ func TestReversalFirst(t *testing.T) {
 			i.ask(l, late, "12")
 			i.ask(l, at.Reverse(late).As("0420"), "00")
 		}
+		open := at.Authorize(c.Card, 1_000)
+		i.ask(l, open, "00")
+		for _, late := range []*acquirer.Message{at.Increment(open, 500), at.Complete(open, 500, false), at.Refund(open, 500), at.Force(c.Card, 500)} {
+			i.ask(l, at.Reverse(late), "00")
+			i.ask(l, late, "12")
+			i.ask(l, late.Repeated(), "12")
+		}
+		i.ask(l, at.Reverse(open), "00")
 		i.look(c, 10_000, 0)
 		refused := at.Authorize(c.Card, 50_000)
 		i.ask(l, refused, "51")
@@ -255,6 +275,7 @@ func TestReversalFirst(t *testing.T) {
 		i.look(c, 9_000, 0)
 		i.ask(l, at.Increment(at.Authorize(c.Card, 1), 100), "25")
 		i.ask(l, at.Refund(at.Purchase(c.Card, 1), 100), "25")
+		i.ask(l, at.Reverse(taken).With(2, i.issue(100).Number.Reveal()), "25") // it is another card's
 	})
 }
 
@@ -325,6 +346,29 @@ func TestFormat(t *testing.T) {
 		i.ask(l, m(), "91")
 		check.OK(t, l.Manage(t.Context(), acquirer.SignOn))
 		i.ask(l, m(), "00")
+	})
+}
+
+// A merchant's name beyond ASCII is read, and other such texts are refused with 30: neither
+// ends a connection, which others share.
+func TestBeyondASCII(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at, c := i.link(), terminal(), i.issue(1_000)
+		for element, row := range map[int][2]string{43: {"CAF\xc9" + strings.Repeat(" ", 34) + "FR", "00"}, 48: {acquirer.Tag("82", "CAF\xc9"), "30"}} {
+			asked, m := at.Authorize(c.Card, 100), iso.Message{0: "0100"}
+			for n := 2; n <= 64; n++ {
+				m[n] = asked.Element(n)
+			}
+			m[element] = row[0]
+			frame, err := m.Pack(iso.NewSpec(false))
+			check.OK(t, err)
+			check.OK(t, l.Raw(frame))
+			check.Equal(t, "code", (<-i.records).Code, row[1])
+		}
+		check.OK(t, l.Manage(t.Context(), acquirer.Echo))
+		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})
+		check.OK(t, err)
+		check.Equal(t, "name", page.Transactions[0].Merchant.Name, "CAFÉ")
 	})
 }
 

@@ -230,6 +230,8 @@ func (h *Host) authorize(ctx context.Context, m iso.Message, o *order) (result, 
 	switch {
 	case isAdvice(m[0]) && m[39] != "" && m[39] != codeApproved && m[39] != codePart:
 		return result{code: codeApproved}, nil // another declined it
+	case o.charged.Currency.IsValid() && o.charged.IsZero() != o.billed.IsZero():
+		return result{}, fault.New(fault.InvalidAmount, "one amount is zero and the other is not").At("6")
 	case isAdvice(m[0]) && !o.billed.IsZero():
 		return h.stoodIn(ctx, o)
 	}
@@ -300,11 +302,15 @@ func (h *Host) reverse(ctx context.Context, m iso.Message, o *order) (result, er
 	}
 	a := h.advice(o)
 	var err error
-	if a.Amount, err = o.released(m); err != nil {
+	if a.Stands, err = o.stands(m); err != nil {
 		return result{}, err
 	}
-	a.Final, a.Charged = false, money.Amount{}
-	o.billed = money.New(0, o.billed.Currency) // less than was asked for is fine
+	a.Amount, a.Final, a.Charged = money.New(0, o.billed.Currency), false, money.Amount{}
+	o.billed = a.Amount // less than was asked for is fine
 	d, err := h.Payments.Reverse(ctx, a)
-	return o.heard(d, err)
+	r, err := o.heard(d, err)
+	if fault.From(err).Field == "payment" { // it is there, and another card's
+		r.missing = ""
+	}
+	return r, err
 }

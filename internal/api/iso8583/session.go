@@ -1,6 +1,7 @@
 package iso8583
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,7 @@ import (
 type session struct {
 	host *Host
 	conn net.Conn
+	in   *bufio.Reader // of conn; the reader's alone
 	from string
 	// slots has one for each message that is worked on; without one, nothing more is read.
 	slots chan struct{}
@@ -31,7 +33,7 @@ type session struct {
 }
 
 func newSession(h *Host, conn net.Conn) *session {
-	return &session{host: h, conn: conn, from: conn.RemoteAddr().String(), slots: make(chan struct{}, h.options.InFlight)}
+	return &session{host: h, conn: conn, in: bufio.NewReader(conn), from: conn.RemoteAddr().String(), slots: make(chan struct{}, h.options.InFlight)}
 }
 
 var (
@@ -65,7 +67,7 @@ func (s *session) read(ctx context.Context, working *sync.WaitGroup) error {
 		if err := s.readWithin(s.host.options.Idle); err != nil {
 			return err
 		}
-		frame, err := iso.ReadFrame(s.conn, func() error { return s.readWithin(s.host.options.Read) })
+		frame, err := iso.ReadFrame(s.in, func() error { return s.readWithin(s.host.options.Read) })
 		if err != nil {
 			return s.because(err)
 		}

@@ -83,7 +83,11 @@ func TestMerchantAndEntry(t *testing.T) {
 	if diff := cmp.Diff(want, merchant(m, "422222")); diff != "" {
 		t.Errorf("merchant (-want +got):\n%s", diff)
 	}
-	m[43] = m[43][:38] + "XX"
+	m[43] = "CAF\xc9 ANN                 Z\xfcrich       CH" // ISO 8859-1
+	if got := merchant(m, "1"); got.Name != "CAFÉ ANN" || got.City != "Zürich" {
+		t.Errorf("beyond ASCII: %+v", got)
+	}
+	m[43] = "Chez Ann                 Paris        XX"
 	if got := merchant(m, "1"); got.Country != "" || got.City != "Paris" {
 		t.Errorf("no country: %+v", got)
 	}
@@ -138,7 +142,7 @@ func FuzzMessage(f *testing.F) {
 		r := result{code: codeApproved, decision: &authorization.Decision{Approved: true, Code: "123456"}, cvc: true, part: true}
 		o, err := h.read(m)
 		if err == nil {
-			_, err = o.released(m)
+			_, err = o.stands(m)
 		}
 		if err != nil {
 			if r.code = codeOf(err); r.code == codeBroken {

@@ -2,10 +2,8 @@ package office
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -64,10 +62,7 @@ func (d *decided) row() (storage.Effect, error) {
 		return storage.Effect{}, fmt.Errorf("keep decision: %w", err)
 	}
 	event := (&journal.Entry{Kind: journal.Asked, Event: d.event}).Append(nil)
-	numbers := []byte{}
-	for _, x := range d.detail.Row[:sense.WidthOf(d.event.Kind)] {
-		numbers = binary.LittleEndian.AppendUint32(numbers, math.Float32bits(x))
-	}
+	numbers := packNumbers(d.detail.Row[:sense.WidthOf(d.event.Kind)])
 	e, t := &d.event, &d.detail
 	return insertDecision.Row(string(e.Book), d.id, string(e.Realm), string(e.Kind), e.Network, d.score.Hundredths, t.Rules, t.Model, t.Shadow, d.score.Model,
 		t.Challenger, t.Rule, string(t.Action), reasons, numbers, event, string(Unknown), 0, storage.Micros(e.At)), nil
@@ -110,14 +105,7 @@ func readDecision(r storage.Row, more ...any) (d Decision, err error) {
 
 // row returns the numbers of a decision, and whether they are those of this version.
 func (d *Decision) row(into *sense.Row) bool {
-	width := sense.WidthOf(d.Event.Kind)
-	if len(d.numbers) != 4*width {
-		return false
-	}
-	for i := range width {
-		into[i] = math.Float32frombits(binary.LittleEndian.Uint32(d.numbers[4*i:]))
-	}
-	return true
+	return unpackNumbers(d.numbers, into[:sense.WidthOf(d.Event.Kind)])
 }
 
 // Life returns what was known of the card since it was activated, and whether anything;

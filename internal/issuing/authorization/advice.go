@@ -33,6 +33,11 @@ type matter struct {
 // over does not, swept or not.
 func (m *matter) open() bool { return m.payment.State == StateOpen && m.at.Before(m.payment.ExpiresAt) }
 
+// authorized is what an open payment comes to: what it holds, and what was captured of it.
+func (m *matter) authorized() money.Amount {
+	return money.New(m.hold.Amount.Minor-m.hold.Released.Minor, m.hold.Amount.Currency)
+}
+
 // about decides a message about a payment: planned says what it does to the payment as it
 // is, and is asked again when that has changed before it was done.
 func (s *Service) about(ctx context.Context, a *Advice, kind string, planned func(context.Context, *matter) (plan, Reason, error)) (Decision, error) {
@@ -48,11 +53,8 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 	for range maxTries {
 		first, err := s.known(ctx, a.Book, &m.message)
 		if err == nil && first != nil {
-			if first.Type == stepUnseen && kind == kindStandIn && m.alone() {
-				return s.overtaken(ctx, m, first)
-			}
 			if first.Type == stepUnseen {
-				return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a payment which was reversed before it came").At("key")
+				return s.overtaken(ctx, m, first)
 			}
 			return s.again(ctx, first)
 		}
@@ -67,8 +69,14 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 	return Decision{}, fault.New(fault.Unavailable, "the payment is in use by too many at once")
 }
 
-// overtaken declines what another approved, because it was reversed before it was told of.
+// overtaken declines a message because it was reversed before it came.
 func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decision, error) {
+	if m.card == nil {
+		return Decision{}, fault.New(fault.IdempotencyConflict, "the key is that of a message which was reversed before it came").At("key")
+	}
+	if m.advice.Amount.Currency != m.card.BIN.Currency {
+		return Decision{}, offCurrency(m.card)
+	}
 	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
 		Merchant: m.advice.Merchant, At: m.advice.At})
 	a.message = m.message
@@ -79,6 +87,9 @@ func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decis
 func (m *matter) says() []string {
 	a := m.advice
 	parts := []string{m.kind, string(a.Payment), a.Original, a.Amount.String(), a.Amount.Currency.String(), fmt.Sprint(a.Final)}
+	if a.Stands.IsPositive() {
+		parts = append(parts, "stands", a.Stands.String())
+	}
 	if m.alone() {
 		parts = append(parts, a.Merchant.ID, a.Merchant.Name, a.Merchant.MCC)
 		if m.card != nil {
@@ -114,8 +125,10 @@ func (s *Service) attend(ctx context.Context, m *matter, planned func(context.Co
 	if err := s.look(ctx, m); err != nil {
 		return s.missing(ctx, m, err)
 	}
-	if !m.advice.Amount.IsZero() && m.advice.Amount.Currency != m.card.BIN.Currency {
-		return Decision{}, false, fault.New(fault.CurrencyMismatch, "the card is in %s", m.card.BIN.Currency).At("amount")
+	for _, amount := range []money.Amount{m.advice.Amount, m.advice.Stands} {
+		if !amount.IsZero() && amount.Currency != m.card.BIN.Currency {
+			return Decision{}, false, offCurrency(m.card)
+		}
 	}
 	p, reason, err := planned(ctx, m)
 	if err != nil {
@@ -137,15 +150,24 @@ func (s *Service) look(ctx context.Context, m *matter) error {
 	if err != nil {
 		return err
 	}
+	over := found.State == StateOpen && !s.Clocks.Now(found.Realm).Before(found.ExpiresAt)
+	if over && m.kind != kindExpire && m.kind != kindReverse { // its money is free, swept or not
+		if _, err = s.expire(ctx, found.Realm, found); err == nil {
+			found, err = s.toPayment(ctx, m.advice)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if m.card == nil {
 		if m.card, err = s.Cards.Find(ctx, found.Book, found.Card); err != nil {
 			return err
 		}
 	}
-	if m.card.ID != found.Card {
-		return fault.New(fault.NotFound, "no such payment with this card")
-	}
 	m.payment, m.hold, m.at = *found, nil, s.Clocks.Now(found.Realm)
+	if m.card.ID != found.Card {
+		return fault.New(fault.NotFound, "no such payment with this card").At("payment")
+	}
 	switch {
 	case m.alone():
 		m.begin(m.at)
@@ -174,7 +196,7 @@ func (m *matter) begin(at time.Time) {
 // missing answers a message about a payment that does not exist: a reversal is remembered.
 func (s *Service) missing(ctx context.Context, m *matter, err error) (Decision, bool, error) {
 	a := m.advice
-	if fault.CodeOf(err) != fault.NotFound || m.card == nil || a.Payment != "" || a.Original == "" || m.kind != kindReverse {
+	if fault.CodeOf(err) != fault.NotFound || m.card == nil || m.payment.ID != "" || a.Payment != "" || a.Original == "" || m.kind != kindReverse {
 		return Decision{}, false, err
 	}
 	d, came, err := s.neverSeen(ctx, a, m.message, m.card)

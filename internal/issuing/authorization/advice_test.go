@@ -97,6 +97,76 @@ func TestIncrement(t *testing.T) {
 	})
 }
 
+// What is added to a payment counts wherever the payment does, also where the card has no
+// limit any more: all of it can be let go, by its merchant, a final capture or time.
+func TestIncrementCountsWhereItsPaymentDoes(t *testing.T) {
+	operator := issuing.Holder{Book: ann.Book, Realm: ann.Realm, Actor: "op/1", Operator: true}
+	for name, end := range map[string]func(p *process, d authorization.Decision){
+		"reversal": func(p *process, d authorization.Decision) { p.advise(p.Reverse, of(d, 0), "") },
+		"capture": func(p *process, d authorization.Decision) {
+			last := of(d, 1)
+			last.Final = true
+			p.advise(p.Capture, last, "")
+		},
+		"time": func(p *process, _ authorization.Decision) {
+			p.forward(30 * day)
+			check.Equal(p.t, "ended", p.expire(), 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, p *process) {
+				c := p.issue(ann, binAds, 20_000, limits(spending.Limit{Window: spending.ForLife, Amount: usd(10_000), Count: 1}))
+				d := p.pay(p.request(c, 5_000, inn), "")
+				_, err := p.Cards.Change(context.Background(), operator, issuing.Change{Card: c.ID, Controls: &issuing.Controls{}})
+				check.OK(t, err)
+				p.advise(p.Increment, of(d, 9_000), "")
+				end(p, d)
+				_, err = p.Cards.Change(context.Background(), operator, issuing.Change{Card: c.ID, Controls: &issuing.Controls{
+					Limits: []spending.Limit{{Window: spending.ForLife, Amount: usd(10_000)}}}})
+				check.OK(t, err)
+				p.pay(p.request(c, 10_001, ads), authorization.ReasonSpendingLimit)
+				p.pay(p.request(c, 9_999, ads), "")
+				p.verify()
+			})
+		})
+	}
+}
+
+// What was held is free when its time is over, swept or not: a completion that is late takes
+// it, and nothing is lent.
+func TestLateCompletion(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 9_000, ads)
+		d := p.pay(r, "")
+		p.forward(7 * day)
+		p.advise(p.Capture, of(d, 9_000), authorization.ReasonEnded)
+		p.look(c, issuing.Active, 10_000, 0)
+		p.advise(p.Complete, naming(c, r.Key, 9_000), "")
+		p.look(c, issuing.Active, 1_000, 0)
+		check.Equal(t, "lent", p.posted(ann, "card.receivable/USD"), int64(0))
+		check.Equal(t, "ended by a sweep", p.expire(), 0)
+		p.verify()
+	})
+}
+
+// The bounds of one payment are held against what it comes to, not against what it let go.
+func TestIncrementAfterPartialReversal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ask := &decider{verdict: authorization.Allow}
+		p.Decider = ask
+		c := p.issue(ann, binDay, 200_000) // at most 1,000.00 at once
+		d := p.pay(p.request(c, 90_000, inn), "")
+		p.advise(p.Reverse, of(d, 70_000), "")
+		p.advise(p.Capture, of(d, 5_000), "")
+		p.advise(p.Increment, of(d, 80_001), authorization.ReasonMaxTransaction)
+		p.advise(p.Increment, of(d, 80_000), "")
+		check.Equal(t, "told of", ask.asked[1].Held, usd(20_000))
+		p.look(c, issuing.Active, 100_000, 95_000)
+		p.verify()
+	})
+}
+
 // What is held is released, all of it or a part; what was captured is not, and whoever
 // asks is told what to do instead.
 func TestReverse(t *testing.T) {
@@ -344,7 +414,7 @@ func TestExpire(t *testing.T) {
 		p.advise(p.Capture, of(shop, 0), authorization.ReasonEnded)
 		counts := make([]int, 4)
 		crowd.AtOnce(4, func(i int) { counts[i] = p.expire() })
-		check.Equal(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 2)
+		check.Equal(t, "expired", counts[0]+counts[1]+counts[2]+counts[3], 1) // the capture found the other one's time over
 		p.look(c, issuing.Active, 92_000, 7_000)
 		p.pay(p.request(c, 12_001, ads), authorization.ReasonSpendingLimit)
 		p.pay(p.request(c, 12_000, ads), "") // the limit was given back

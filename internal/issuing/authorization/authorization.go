@@ -239,6 +239,9 @@ type Advice struct {
 	Key      string
 	// Amount is how much; zero: all of it.
 	Amount money.Amount
+	// Stands is what a reversal that names a message by Original leaves of what that did,
+	// instead of Amount; zero: Amount counts.
+	Stands money.Amount
 	// Charged is what the merchant charged, when in another currency.
 	Charged  money.Amount
 	Merchant Merchant

@@ -71,7 +71,7 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	if r.Amount.Currency != card.BIN.Currency {
-		return Decision{}, fault.New(fault.CurrencyMismatch, "the card is in %s", card.BIN.Currency).At("amount")
+		return Decision{}, offCurrency(card)
 	}
 	a := s.begin(card, &r)
 	if first, done, err := s.first(ctx, a); done || err != nil {
@@ -309,11 +309,11 @@ func (s *Service) try(ctx context.Context, a *attempt) (Decision, Reason, error)
 		if err != nil {
 			return Decision{}, ReasonNone, err
 		}
-		outcome, err := s.Books.Submit(ctx, s.placing(a, sh, code, &l))
+		_, err = s.Books.Submit(ctx, s.placing(a, sh, code, &l))
 		switch {
-		case err == nil && !outcome.Replayed:
+		case err == nil:
 			return l.begins(), ReasonNone, nil
-		case err == nil, storage.IsUnique(err): // the same message was decided meanwhile
+		case storage.IsUnique(err): // the same message was decided meanwhile
 			d, err := s.other(ctx, a)
 			return d, ReasonNone, err
 		}
@@ -345,8 +345,8 @@ func (s *Service) blind(a *attempt, amount int64) ledger.Guard {
 // is told only if the books, which are asked first, have nothing against it.
 func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Operation {
 	b, account := s.bounds(a, sh.amount), a.card.Account()
-	op := ledger.Operation{Book: a.card.Book, Kind: kindAuthorize, Key: keyPrefix + a.key, Intent: a.intent(), Reference: string(a.payment.ID),
-		Actor: actor, At: a.at, Guards: b.guards, Speculative: true}
+	// It has no key in the books: its line, which is written with it, is the only one under the message's.
+	op := ledger.Operation{Book: a.card.Book, Kind: kindAuthorize, Reference: string(a.payment.ID), Actor: actor, At: a.at, Guards: b.guards}
 	if a.found.reason != ReasonNone && a.found.rank == afterMonth {
 		op.Guards = b.guards[:1]
 		op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return nil, &refused{a.found.reason} }

@@ -133,7 +133,7 @@ func (s *Service) Challenge(ctx context.Context, n NewChallenge) (*Challenge, er
 		return nil, err
 	}
 	if n.Amount.Currency != card.BIN.Currency {
-		return nil, fault.New(fault.CurrencyMismatch, "the card is in %s", card.BIN.Currency).At("amount")
+		return nil, offCurrency(card)
 	}
 	at := s.Clocks.Now(card.Realm)
 	if first, err := s.repeatedChallenge(ctx, n, at); first != nil || err != nil {

@@ -69,10 +69,15 @@ func (a *Advice) check() error {
 	if a.Key == a.Original {
 		return fault.New(fault.InvalidRequest, "a message about a payment has a key of its own").At("key")
 	}
-	if a.Amount.IsNegative() || (!a.Amount.IsZero() && !a.Amount.Currency.IsValid()) || a.Charged.IsNegative() {
+	if a.Amount.IsNegative() || (!a.Amount.IsZero() && !a.Amount.Currency.IsValid()) || a.Charged.IsNegative() || a.Stands.IsNegative() {
 		return fault.New(fault.InvalidAmount, "the amount must be in a currency and not below zero").At("amount")
 	}
 	return a.Merchant.check()
+}
+
+// offCurrency is the fault of an amount that is not in the card's currency.
+func offCurrency(c *issuing.Card) error {
+	return fault.New(fault.CurrencyMismatch, "the card is in %s", c.BIN.Currency).At("amount")
 }
 
 func checkKey(key string) error {

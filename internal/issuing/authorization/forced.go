@@ -32,7 +32,8 @@ const (
 
 // Complete books what a merchant is owed, whatever became of its payment: it captures the
 // payment as far as that goes, and posts what is beyond it; all of it where the payment is
-// not known, or has ended. The card must be named. Repeated, it goes on where it was broken off.
+// not known, or has ended. One that was reversed before it came is declined. The card must
+// be named. Repeated, it goes on where it was broken off.
 func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	if err := a.begins(); err != nil {
 		return Decision{}, err
@@ -44,7 +45,7 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	switch code := fault.CodeOf(err); {
 	case code == fault.NotFound, code == fault.IdempotencyConflict: // it was posted under this key, before its payment came
 		return s.Post(ctx, a)
-	case err != nil || d.Approved:
+	case err != nil || d.Approved || d.Reason == ReasonReversed:
 		return d, err
 	}
 	rest := a
@@ -81,7 +82,7 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	alone.Payment, alone.Original = "", ""
 	switch code := fault.CodeOf(err); {
 	case code == fault.NotFound, code == fault.IdempotencyConflict: // it began a payment under this key, before the other came
-	case err != nil || d.Approved:
+	case err != nil || d.Approved || d.Reason == ReasonReversed:
 		return d, err
 	default:
 		alone.Key = a.Key + keyRest

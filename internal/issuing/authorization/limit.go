@@ -126,17 +126,21 @@ func (b *bounds) left(err error, place int) int64 {
 }
 
 // again returns guards that add more to a payment's counters, in the periods in which it
-// began: a payment counts where it began. limits are the card's; without them it is
-// counted whatever it comes to.
+// began: a payment counts where it began. Where the card has no limit any more it counts
+// on without one, since what is let go of the payment is given back there.
 func (p *payment) again(c *issuing.Card, amount int64) bounds {
 	all := boundsOf(c, p.CreatedAt, amount)
-	names := strings.Fields(p.counted)
 	var b bounds
-	for i, g := range all.guards {
-		if i > 0 && (g.Add != amount || isCount(g.Counter) || !slices.Contains(names, g.Counter)) {
+	b.add(all.guards[0], all.reasons[0])
+	for name := range strings.FieldsSeq(p.counted) {
+		if isCount(name) {
 			continue
 		}
-		b.add(g, all.reasons[i])
+		g, reason := ledger.Guard{Counter: name, Add: amount, Limit: math.MaxInt64}, ReasonSpendingLimit
+		if i := slices.IndexFunc(all.guards, func(g ledger.Guard) bool { return g.Counter == name }); i >= 0 {
+			g, reason = all.guards[i], all.reasons[i]
+		}
+		b.add(g, reason)
 	}
 	return b
 }

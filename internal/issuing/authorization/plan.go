@@ -79,7 +79,7 @@ func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, R
 	if !a.judged {
 		a.scored, a.judged = s.judge(ctx, a), true
 	}
-	a.card, a.held, a.at = m.card, m.hold.Amount, m.at
+	a.card, a.held, a.at = m.card, m.authorized(), m.at
 	if err := s.weigh(ctx, a); err != nil {
 		return plan{}, ReasonNone, err
 	}
@@ -120,8 +120,7 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 	change := ledger.HoldChange{Action: ledger.Capture, ID: m.hold.ID, Amount: p.amount, Final: m.advice.Final}
 	switch more := p.amount.Minor - left.Minor; {
 	case more > 0:
-		authorized := money.New(m.hold.Amount.Minor-m.hold.Released.Minor, left.Currency)
-		if m.hold.Captured.Minor+p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(authorized).Minor {
+		if m.hold.Captured.Minor+p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(m.authorized()).Minor {
 			return plan{}, ReasonOverCapture, nil
 		}
 		change.Amount, change.Final = left, true
@@ -147,8 +146,11 @@ func (s *Service) Reverse(ctx context.Context, a Advice) (Decision, error) {
 
 func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) {
 	p := plan{kind: kindReverse, line: StepReversal, amount: money.New(0, m.card.BIN.Currency), to: m.payment.State}
+	var named *line
 	if m.advice.Payment == "" {
-		named, ok, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original)
+		var ok bool
+		var err error
+		named, ok, err = storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original)
 		switch {
 		case err != nil || !ok:
 			return plan{}, ReasonNone, err
@@ -173,10 +175,23 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 		return plan{}, ReasonEnded, nil
 	case StateOpen:
 	}
+	if named != nil && m.advice.Stands.IsPositive() {
+		return s.undo(ctx, m, named, p)
+	}
 	if m.advice.Amount.Minor > m.hold.Remaining().Minor {
 		return plan{}, ReasonOverReversal, nil
 	}
 	return m.release(p, m.advice.Amount), ReasonNone, nil
+}
+
+// asked is how much of what a message did is to be undone, zero for all of it, and whether
+// there is any of it left to undo: undone is how much was before.
+func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
+	if !a.Stands.IsPositive() {
+		return a.Amount, true
+	}
+	amount := money.New(named.amount.Minor-undone-a.Stands.Minor, a.Stands.Currency)
+	return amount, amount.IsPositive()
 }
 
 // beyond reports whether the named message is a completion that went beyond its payment,
@@ -205,13 +220,16 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 	} else {
 		left = min(left, m.hold.Remaining().Minor)
 	}
-	amount := m.advice.Amount
+	amount, some := m.advice.asked(named, undone[counter])
+	all := amount.IsZero()
 	switch {
+	case !some:
+		return p, ReasonNone, nil
 	case amount.Minor > max(left, 0):
 		return plan{}, over, nil
 	case left <= 0:
 		return p, ReasonNone, nil
-	case amount.IsZero():
+	case all:
 		amount = money.New(left, m.card.BIN.Currency)
 	}
 	if named.Type == TypeSettlement {
@@ -219,7 +237,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		if err != nil {
 			return plan{}, ReasonNone, err
 		}
-		if m.advice.Amount.IsZero() {
+		if all {
 			amount.Minor = min(amount.Minor, room.Minor)
 		}
 		switch {

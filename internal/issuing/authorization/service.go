@@ -119,7 +119,8 @@ func New(d Deps) *Service {
 	return s
 }
 
-// The kinds of the ledger's transactions. Their key is the message's, after keyPrefix.
+// The kinds of the ledger's transactions. Their key is the message's, after keyPrefix; those
+// that begin a payment have none, since its first line has it.
 const (
 	kindAuthorize = "authorization.authorize"
 	kindPurchase  = "authorization.purchase"

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/testkit/check"
@@ -96,6 +97,90 @@ func TestReversalOfOneMessage(t *testing.T) {
 		check.OK(t, err)
 		check.Equal(t, "spent", now.Spent, usd(0))
 		p.look(c, issuing.Active, 10_000, 0)
+		p.verify()
+	})
+}
+
+// A reversal may say what is to stand of a message: of what was approved, however often it
+// is said.
+func TestReversalSaysWhatStands(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 6_000)
+		leave := func(key string, minor int64) authorization.Advice {
+			a := naming(c, key, 0)
+			a.Stands = usd(minor)
+			return a
+		}
+		r := p.request(c, 10_000, ads)
+		r.PartialAllowed = true
+		d := p.pay(r, authorization.ReasonNone) // 60.00
+		for _, stands := range []int64{7_000, 4_000, 4_000, 5_000} {
+			p.advise(p.Reverse, leave(r.Key, stands), authorization.ReasonNone)
+		}
+		p.look(c, issuing.Active, 2_000, 4_000)
+		more := of(d, 1_000)
+		more.Key = p.key()
+		p.advise(p.Increment, more, authorization.ReasonNone)
+		p.advise(p.Reverse, leave(r.Key, 3_000), authorization.ReasonNone)
+		p.advise(p.Reverse, leave(more.Key, 400), authorization.ReasonNone)
+		p.look(c, issuing.Active, 2_600, 3_400)
+		taken := of(d, 2_000)
+		taken.Key = p.key()
+		p.advise(p.Capture, taken, authorization.ReasonNone)
+		p.advise(p.Reverse, leave(r.Key, 1_599), authorization.ReasonOverReversal)
+		for range 2 {
+			p.advise(p.Reverse, leave(taken.Key, 1_500), authorization.ReasonNone)
+		}
+		p.look(c, issuing.Active, 3_100, 1_400)
+		same := leave(r.Key, 2_000)
+		same.Key = p.key()
+		p.advise(p.Reverse, same, authorization.ReasonNone)
+		p.advise(p.Reverse, same, authorization.ReasonNone)
+		p.look(c, issuing.Active, 4_100, 400)
+		same.Stands.Minor++
+		_, err := p.Reverse(context.Background(), same)
+		check.Code(t, "another amount under its key", err, fault.IdempotencyConflict)
+		same.Key, same.Stands = p.key(), money.New(1, money.EUR)
+		_, err = p.Reverse(context.Background(), same)
+		check.Code(t, "another currency", err, fault.CurrencyMismatch)
+		p.verify()
+	})
+}
+
+// A message that another card of the customer sent cannot be reversed with this one.
+func TestReversalWithAnotherCard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, other := p.issue(ann, binAds, 10_000), p.issue(ann, binAds, 10_000)
+		r := p.request(c, 1_000, ads)
+		p.pay(r, authorization.ReasonNone)
+		a := naming(other, r.Key, 0)
+		a.Key = p.key()
+		_, err := p.Reverse(context.Background(), a)
+		check.Code(t, "with another card", err, fault.NotFound)
+		p.look(c, issuing.Active, 9_000, 1_000)
+		p.verify()
+	})
+}
+
+// Whatever is reversed before it comes is declined when it comes, and does nothing then.
+func TestAdviceReversedBeforeItCame(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 2_000, ads)
+		p.pay(r, authorization.ReasonNone)
+		for name, do := range map[string]func(context.Context, authorization.Advice) (authorization.Decision, error){
+			"increment": p.Increment, "capture": p.Capture, "completion": p.Complete, "post": p.Post, "refund": p.Refund, "stand-in": p.StandIn,
+		} {
+			late := naming(c, r.Key, 500)
+			late.Key = p.key()
+			p.advise(p.Reverse, naming(c, late.Key, 0), authorization.ReasonNone)
+			first := p.advise(do, late, authorization.ReasonReversed)
+			again := p.advise(do, late, authorization.ReasonReversed)
+			if diff := cmp.Diff(first, again, ignoreRepeats); diff != "" || !again.Repeated {
+				t.Errorf("%s again %t (-first +again):\n%s", name, again.Repeated, diff)
+			}
+			p.look(c, issuing.Active, 8_000, 2_000)
+		}
 		p.verify()
 	})
 }

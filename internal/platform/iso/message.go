@@ -44,7 +44,7 @@ func (m Message) LogValue() slog.Value { return slog.StringValue(printed) }
 
 // Pack returns the message with its length before it. Elements that are empty are left out.
 func (m Message) Pack(spec *Spec) ([]byte, error) {
-	packed := iso8583.NewMessage(spec)
+	packed := iso8583.NewMessage(spec.library)
 	for number, value := range m {
 		if value == "" {
 			continue
@@ -91,26 +91,22 @@ func Unpack(spec *Spec, frame []byte) (m Message, err error) {
 			m, err = nil, ErrGarbage
 		}
 	}()
-	packed := iso8583.NewMessage(spec)
+	packed := iso8583.NewMessage(spec.library)
 	if packed.Unpack(frame) != nil {
 		return nil, ErrGarbage
 	}
-	m = Message{}
+	fields := packed.GetFields()
+	m = make(Message, len(fields))
 	rest := len(frame)
-	for number, read := range packed.GetFields() {
-		written, err := read.Pack()
+	for number, read := range fields {
+		value, err := read.Bytes()
 		if err != nil {
 			return nil, ErrGarbage
 		}
-		rest -= len(written)
-		if number == 1 {
-			continue
+		rest -= spec.length(number, len(value))
+		if number != 1 {
+			m[number] = string(value)
 		}
-		value, err := packed.GetBytes(number)
-		if err != nil {
-			return nil, ErrGarbage
-		}
-		m[number] = string(value)
 	}
 	if rest != 0 {
 		return nil, ErrRest

@@ -23,9 +23,10 @@ import (
 //
 // The table is ISO 8583:1987's list of data elements in ASCII: fixed ones as long as it
 // says, variable ones with two or three digits of length before them, at most as long
-// as it says. Binary ones are eight bytes, or sixteen hexadecimal digits with bitmap
-// "hex". Everything is in the table, so that a message that carries more than is
-// needed is understood.
+// as it says. What a byte above 127 in a text means is for whoever reads the element.
+// Binary ones are eight bytes, or sixteen hexadecimal digits with bitmap "hex".
+// Everything is in the table, so that a message that carries more than is needed is
+// understood.
 var elements = [...]element{
 	{2, variable2, 19, "primary account number"},
 	{3, fixed, 6, "processing code: 31, account type, 00"},
@@ -137,7 +138,11 @@ const (
 	reservedFrom = 105
 	reservedTo   = 127
 	reservedLen  = 999
+	maxElement   = 128
 )
+
+// bitmapLen is how many bytes of 64 elements a bitmap has.
+const bitmapLen = 8
 
 // form is how an element is written.
 type form uint8
@@ -156,39 +161,73 @@ type element struct {
 	name   string
 }
 
+// lengthDigits is how many digits of length stand before an element.
+func (f form) lengthDigits() int {
+	switch f {
+	case variable2:
+		return 2
+	case variable3:
+		return 3
+	case fixed, binary8:
+	}
+	return 0
+}
+
+// text leaves the bytes of a text as they are. The library's own refuses those above 127, and
+// its binary one copies all that follows.
+type text struct{}
+
+func (text) Encode(value []byte) ([]byte, error) { return value, nil }
+
+func (text) Decode(data []byte, length int) (value []byte, read int, err error) {
+	if length < 0 || length > len(data) {
+		return nil, 0, ErrGarbage
+	}
+	return data[:length:length], length, nil
+}
+
 // Spec is the specification of messages, which any number of them share.
-type Spec = iso8583.MessageSpec
+type Spec struct {
+	library *iso8583.MessageSpec
+	binary  int // bytes of a message for each of a bitmap, say: two in hexadecimal
+	forms   [maxElement + 1]form
+}
 
 // NewSpec returns the specification of the table: with bitmaps and binary elements as
 // bytes, or as hexadecimal text.
 func NewSpec(hexadecimal bool) *Spec {
+	s := &Spec{binary: 1, forms: [maxElement + 1]form{1: binary8}}
 	var enc encoding.Encoder = encoding.Binary
 	bitmap, eight := prefix.Binary.Fixed, prefix.Binary.Fixed
 	if hexadecimal {
 		// Of bitmaps the library counts digits, of other elements bytes.
-		enc, bitmap, eight = encoding.BytesToASCIIHex, prefix.Hex.Fixed, prefix.ASCII.Fixed
+		s.binary, enc, bitmap, eight = 2, encoding.BytesToASCIIHex, prefix.Hex.Fixed, prefix.ASCII.Fixed
 	}
-	text := func(length int, name string, prefixer prefix.Prefixer) field.Field {
-		return field.NewString(&field.Spec{Length: length, Description: name, Enc: encoding.ASCII, Pref: prefixer})
-	}
-	fields := map[int]field.Field{
-		0: text(4, "message type", prefix.ASCII.Fixed),
-		1: field.NewBitmap(&field.Spec{Length: 8, Description: "bitmap", Enc: enc, Pref: bitmap}),
-	}
-	for _, e := range elements {
-		switch e.form {
-		case fixed:
-			fields[e.number] = text(e.length, e.name, prefix.ASCII.Fixed)
-		case variable2:
-			fields[e.number] = text(e.length, e.name, prefix.ASCII.LL)
-		case variable3:
-			fields[e.number] = text(e.length, e.name, prefix.ASCII.LLL)
-		case binary8:
+	fields := map[int]field.Field{1: field.NewBitmap(&field.Spec{Length: bitmapLen, Description: "bitmap", Enc: enc, Pref: bitmap})}
+	add := func(e element) {
+		s.forms[e.number] = e.form
+		if e.form == binary8 {
 			fields[e.number] = field.NewBinary(&field.Spec{Length: e.length, Description: e.name, Enc: enc, Pref: eight})
+			return
 		}
+		lengths := []prefix.Prefixer{0: prefix.ASCII.Fixed, 2: prefix.ASCII.LL, 3: prefix.ASCII.LLL}
+		fields[e.number] = field.NewString(&field.Spec{Length: e.length, Description: e.name, Enc: text{}, Pref: lengths[e.form.lengthDigits()]})
+	}
+	add(element{0, fixed, 4, "message type"})
+	for _, e := range elements {
+		add(e)
 	}
 	for number := reservedFrom; number <= reservedTo; number++ {
-		fields[number] = text(reservedLen, "reserved", prefix.ASCII.LLL)
+		add(element{number, variable3, reservedLen, "reserved"})
 	}
-	return &Spec{Name: "ISO 8583:1987", Fields: fields}
+	s.library = &iso8583.MessageSpec{Name: "ISO 8583:1987", Fields: fields}
+	return s
+}
+
+// length is how many bytes of a message an element takes that has so many.
+func (s *Spec) length(number, bytes int) int {
+	if s.forms[number] == binary8 {
+		return s.binary * bytes
+	}
+	return s.forms[number].lengthDigits() + bytes
 }

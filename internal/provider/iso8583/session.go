@@ -67,7 +67,7 @@ func startSession(ctx context.Context, tcp net.Conn, h *host, t *traces) (*sessi
 		begun:     make(chan struct{}),
 		writerEnd: make(chan struct{}),
 	}
-	conn, err := connection.NewFrom(s.wire, h.spec, nil, nil,
+	conn, err := connection.NewFrom(s.wire, nil, nil, nil, // it reads and writes no message by itself
 		connection.SetMessageReader(s),
 		connection.IdleTime(h.echo),
 		connection.PingHandler(func(c *connection.Connection) { s.echo(ctx, c) }),

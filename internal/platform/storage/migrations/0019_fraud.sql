@@ -81,7 +81,7 @@ CREATE TABLE fraud_rules (
 );
 
 -- What was made of events. event is the event as the log has it, numbers those that the
--- model saw (float32, little-endian), reasons the signals as JSON. label_at is when somebody
+-- model saw (two bits each, and float32 for the uncommon ones), reasons the signals as JSON. label_at is when somebody
 -- said what it was, 0 before.
 CREATE TABLE fraud_decisions (
 	book_id TEXT NOT NULL,
