@@ -161,8 +161,8 @@ func (s *Service) PayoutEnded(e Ended) []storage.Effect {
 func (o *Order) Unpaid() bool { return o.Status == Approved && o.Reason != "" }
 
 // PayAgain pays an order whose payout failed, where to says: another destination of the same
-// customer, or empty for the one it has; or blocks it, where a list has that. It returns not_found, invalid_state where no payout
-// failed, invalid_request, and unavailable.
+// customer, or empty for the one it has; or blocks it, where a list has that. It returns
+// not_found, invalid_state where no payout failed, invalid_request, and unavailable.
 func (s *Service) PayAgain(ctx context.Context, d Decision, to string) (Order, error) {
 	o, err := s.Get(ctx, d.Book, d.Order)
 	if err != nil {
