@@ -165,7 +165,11 @@ func (s Score) Uniform() Score {
 		quiet := s.Quiet(nil)
 		told = &quiet
 	}
-	return Score{Hundredths: told.Hundredths, Signals: told.Signals, Model: s.Model, Decision: s.Decision}
+	signals := told.Signals
+	if len(signals) == 0 {
+		signals = nil // an empty list and none are the same
+	}
+	return Score{Hundredths: told.Hundredths, Signals: signals, Model: s.Model, Decision: s.Decision}
 }
 
 // Clone returns the score with signals of its own.
