@@ -54,8 +54,8 @@ test_quick() {
 test_race() {
 	local packages failed=0
 	need_compiler
-	# A dump is read and written by one goroutine.
-	mapfile -t packages < <(go list "${race_engines[@]}" | grep -v /storage/dump)
+	# A dump is read and written by one goroutine, and a picture is looked at by one.
+	mapfile -t packages < <(go list "${race_engines[@]}" | grep -vE '/storage/dump|/platform/picture')
 	race "${packages[@]}" || failed=1
 	SCRIP_TEST_ENGINE=postgres race "${race_above[@]}" || failed=1
 	return $failed
