@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // BenchmarkAuthorize decides payments by many callers at once: with one card, and with a
@@ -59,6 +60,38 @@ func BenchmarkDecline(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "declines/s")
+}
+
+// BenchmarkHistory reads a page of a card that paid twenty times, in a book in which another
+// one paid so many times.
+func BenchmarkHistory(b *testing.B) {
+	for _, engine := range testkit.Engines() {
+		for _, others := range []int{1_000, 10_000} {
+			b.Run(fmt.Sprintf("%s/others=%d", engine, others), func(b *testing.B) {
+				p := setup(b, testkit.Open(b, testkit.Database(b, engine)))
+				busy, quiet := p.issue(ann, binAds, 50_000), p.issue(ann, binAds, 50_000)
+				pay := func(c card, times int) {
+					crowd.AtOnce(min(times, 64), func(worker int) {
+						for n := worker; n < times; n += 64 {
+							one := p.request(c, 1, ads)
+							one.Key = fmt.Sprint(c.ID, n)
+							if d, err := p.Authorize(b.Context(), one); err != nil || !d.Approved {
+								b.Errorf("%+v, %v", d, err)
+							}
+						}
+					})
+				}
+				pay(busy, others)
+				pay(quiet, 20)
+				for b.Loop() {
+					page, err := p.List(b.Context(), authorization.Filter{Book: ann.Book, Card: quiet.ID})
+					if err != nil || page.Total != 20 || len(page.Transactions) != 20 {
+						b.Fatalf("%d of %d, %v", len(page.Transactions), page.Total, err)
+					}
+				}
+			})
+		}
+	}
 }
 
 // benchCards returns requests for a cent of each of as many cards.

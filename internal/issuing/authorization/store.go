@@ -22,10 +22,16 @@ const (
 		t.reason, t.code, t.avs, t.score, t.stood_in, t.books_id, t.presented_at, t.created_at`
 	fromLines = ` FROM authorization_transactions t
 		JOIN authorization_payments p ON p.book_id = t.book_id AND p.payment_id = t.payment_id `
-	// listed are a card's history: steps of payments are in their timelines alone.
-	listed = `WHERE t.book_id = $1 AND t.type IN ('authorization', 'settlement', 'refund', 'decline')
-		AND ($2 = '' OR t.card_id = $2) AND ($3 = '' OR t.type = $3) AND t.created_at >= $4 AND t.created_at < $5
-		AND t.amount_minor >= $6 AND t.amount_minor <= $7 AND ($8 = '' OR p.merchant_search LIKE $8 ESCAPE '\')`
+	// listed are a history: steps of payments are in their timelines alone.
+	listed = ` AND t.type IN ('authorization', 'settlement', 'refund', 'decline')
+		AND ($3 = '' OR t.type = $3) AND t.created_at >= $4 AND t.created_at < $5 AND t.amount_minor >= $6 AND t.amount_minor <= $7
+		AND ($8 = '' OR EXISTS (SELECT 1 FROM authorization_payments m WHERE m.book_id = t.book_id AND m.payment_id = t.payment_id
+			AND m.merchant_search LIKE $8 ESCAPE '\'))`
+	// Of one card they are found by the index of cards. $2 is empty for all cards.
+	ofAll   = `WHERE t.book_id = $1 AND $2 = ''` + listed
+	ofCard  = `WHERE t.book_id = $1 AND t.card_id = $2` + listed
+	newest  = ` ORDER BY t.transaction_id DESC LIMIT $9 OFFSET $10`
+	counted = `SELECT COUNT(*) FROM authorization_transactions t `
 )
 
 var (
@@ -60,10 +66,11 @@ var (
 		WHERE t.book_id = $1 AND t.transaction_id = $2`)
 	listSteps = storage.SQL("authorization.list_steps", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+`
 		WHERE t.book_id = $1 AND t.payment_id = $2 ORDER BY t.transaction_id LIMIT $3`)
-	listLines = storage.SQL("authorization.list_transactions", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+listed+`
-		ORDER BY t.transaction_id DESC LIMIT $9 OFFSET $10`)
-	countLines = storage.SQL("authorization.count_transactions", `SELECT COUNT(*)`+fromLines+listed)
-	lastLine   = storage.SQL("authorization.last_transaction", `SELECT COALESCE(MAX(created_at), 0) FROM authorization_transactions
+	listLines   = storage.SQL("authorization.list_transactions", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+ofAll+newest)
+	countLines  = storage.SQL("authorization.count_transactions", counted+ofAll)
+	listOfCard  = storage.SQL("authorization.list_transactions_of_card", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+ofCard+newest)
+	countOfCard = storage.SQL("authorization.count_transactions_of_card", counted+ofCard)
+	lastLine    = storage.SQL("authorization.last_transaction", `SELECT COALESCE(MAX(created_at), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 	sumLines = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)

@@ -328,12 +328,16 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 		most = *f.Max
 	}
 	args := []any{string(f.Book), string(f.Card), string(f.Type), from, to, f.Min, most, pattern(f.Merchant)}
+	list, count := listLines, countLines
+	if f.Card != "" {
+		list, count = listOfCard, countOfCard
+	}
 	var page Page
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countLines, args...); err != nil {
+		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], count, args...); err != nil {
 			return err
 		}
-		lines, err := storage.All(ctx, q, scanLine, listLines, append(args, f.Limit, f.Offset)...)
+		lines, err := storage.All(ctx, q, scanLine, list, append(args, f.Limit, f.Offset)...)
 		page.Transactions = make([]Transaction, len(lines))
 		for i, l := range lines {
 			page.Transactions[i] = l.transaction()
