@@ -55,7 +55,7 @@ func TestSourceKeepsTheRules(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			defer explain(t, r)
 			times := map[string]int{}
-			for _, f := range r.check(s) {
+			for _, f := range s.breaks(r) {
 				entry := r.name + " " + f.key
 				if _, ok := allowed[entry]; !ok {
 					times[entry]++
@@ -106,7 +106,7 @@ func TestExceptionsAreNeeded(t *testing.T) {
 		if r.ratchet {
 			continue
 		}
-		for _, f := range r.check(s) {
+		for _, f := range s.breaks(r) {
 			if reason, ok := allowed[r.name+" "+f.key]; ok && len(strings.Fields(reason)) < 2 {
 				t.Errorf("allow.txt: %s %s gives no reason", r.name, f.key)
 			}
@@ -215,7 +215,7 @@ func writeRatchet(t *testing.T, s *source) {
 		if !r.ratchet {
 			continue
 		}
-		for _, f := range r.check(s) {
+		for _, f := range s.breaks(r) {
 			lines = append(lines, fmt.Sprintf("%s %s %d\n", r.name, f.key, f.figure))
 		}
 	}

@@ -27,6 +27,17 @@ type source struct {
 	root     string            // directory on disk, empty for a fixture
 	files    map[string]string // every file that belongs to the repository → its text, empty when binary
 	packages []*goPackage      // sorted by dir
+	found    map[string][]finding
+}
+
+// breaks returns where a rule is broken, looked for once.
+func (s *source) breaks(r rule) []finding {
+	found, known := s.found[r.name]
+	if !known {
+		found = r.check(s)
+		s.found[r.name] = found
+	}
+	return found
 }
 
 // goPackage is one directory of Go files, an external test package included.
@@ -249,7 +260,7 @@ func parseSource(root string, files map[string]string) (*source, error) {
 	if match == nil {
 		return nil, errors.New("go.mod names no module")
 	}
-	s := &source{module: match[1], root: root, files: files}
+	s := &source{module: match[1], root: root, files: files, found: map[string][]finding{}}
 	fset := token.NewFileSet()
 	byDir := map[string]*goPackage{}
 	for _, name := range s.names() {

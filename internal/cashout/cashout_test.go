@@ -462,7 +462,7 @@ func TestPayoutFails(t *testing.T) {
 			t.Errorf("paid a third time: %v", err)
 		}
 		late := d.PayoutEnded(cashout.Ended{Book: o.Book, Realm: o.Realm, Order: o.ID, Payout: o.Payout, Amount: o.Bitcoin, Proof: "late", At: d.Clock.Now()})
-		d.Must(db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, late) }))
+		d.Must(db.Apply(t.Context(), late))
 		if got := get(d, token); got.Status != cashout.Approved {
 			t.Errorf("the first payout ends once more, and the order is %s", got.Status)
 		}

@@ -3,8 +3,6 @@ package cashout
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/phone"
@@ -35,9 +33,6 @@ type Opening struct {
 // Bitcoin is the name of what can be bought.
 const Bitcoin = "bitcoin"
 
-// purposeToken is what the vault hashes tokens for.
-const purposeToken = "cashout.token"
-
 // Create makes an order and returns it with the token that opens it, which is shown this
 // once. It returns invalid_request, and unavailable where there is no price.
 func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, error) {
@@ -63,44 +58,20 @@ func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, err
 	if err != nil {
 		return Order{}, pan.Secret{}, err
 	}
-	token, err := s.draw()
+	now := s.Clocks.Now(n.Realm)
+	token, err := s.draw(now)
 	if err != nil {
 		return Order{}, pan.Secret{}, err
 	}
-	now := s.Clocks.Now(n.Realm)
 	o := Order{Book: book, ID: ID(id.New(Prefix)), Realm: n.Realm, Status: Created, Revision: 1, Amount: amount, CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(Lifetime)}
 	if err := s.apply(&o, to); err != nil {
 		return Order{}, pan.Secret{}, err
 	}
-	effects := []storage.Effect{o.insert(s.hash(token))}
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	hash, _ := s.hash(token)
+	effects := []storage.Effect{o.insert(hash)}
+	err = s.DB.Apply(ctx, effects)
 	return o, token, err
 }
-
-// alphabet is what tokens are made of.
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-// TokenLength is how many characters a token has: 119 random bits.
-const TokenLength = 20
-
-// draw returns a token of which every character is as likely as any other.
-func (s *Service) draw() (pan.Secret, error) {
-	const fair = 256 - 256%len(alphabet)
-	text, some := make([]byte, 0, TokenLength), make([]byte, 2*TokenLength)
-	for len(text) < TokenLength {
-		if _, err := io.ReadFull(s.Random, some); err != nil {
-			return pan.Secret{}, fmt.Errorf("draw a token: %w", err)
-		}
-		for _, b := range some {
-			if int(b) < fair && len(text) < TokenLength {
-				text = append(text, alphabet[int(b)%len(alphabet)])
-			}
-		}
-	}
-	return pan.NewSecret(string(text)), nil
-}
-
-func (s *Service) hash(token pan.Secret) []byte { return s.Vault.Hash(purposeToken, token.Reveal()) }
 
 // told is what a Contact says once it is read.
 type told struct {

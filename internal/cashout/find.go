@@ -49,14 +49,15 @@ func unknown() error { return fault.New(fault.NotFound, "no such order") }
 // byToken returns an order of a realm; not_found for none, one that is gone, and one whose
 // time is over.
 func (s *Service) byToken(ctx context.Context, q storage.Queryer, r realm.Realm, token pan.Secret) (Order, error) {
-	if len(token.Reveal()) != TokenLength {
+	hash, ok := s.hash(token)
+	if !ok {
 		return Order{}, unknown()
 	}
 	book, err := s.Book(ctx, r)
 	if err != nil {
 		return Order{}, err
 	}
-	o, found, err := storage.One(ctx, q, scanOrder, findByToken, string(book), s.hash(token))
+	o, found, err := storage.One(ctx, q, scanOrder, findByToken, string(book), hash)
 	switch {
 	case err != nil:
 		return Order{}, err

@@ -228,7 +228,7 @@ func (s *Service) begin(ctx context.Context, st *standing, w *waiter) (time.Dura
 
 // write makes effects in a transaction of their own.
 func (s *Service) write(ctx context.Context, effects ...storage.Effect) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return s.DB.Apply(ctx, effects)
 }
 
 // recorded is a submission with the answer to be kept.

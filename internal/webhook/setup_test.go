@@ -95,7 +95,7 @@ func (b *bundle) emit(eventType string) EventID {
 }
 
 func (b *bundle) write(effects []storage.Effect) error {
-	return b.DB.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return b.DB.Apply(b.t.Context(), effects)
 }
 
 // deliver dispatches and runs what is due now.

@@ -24,7 +24,7 @@ func (a *api) visit(ctx context.Context, c *call) (visitor, error) {
 }
 
 // guesses are how many orders that do not exist an address may ask for, and how many wrong
-// codes it may enter: an id has 119 random bits and a code few tries, and what is left of
+// codes it may enter: an id has 83 random bits and a code few tries, and what is left of
 // guessing is slow.
 var guesses = []wire.Window{{Limit: 15, Per: time.Minute}, {Limit: 60, Per: time.Hour}}
 

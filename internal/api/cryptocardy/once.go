@@ -70,7 +70,7 @@ func (a *api) keepAnswer(ctx context.Context, c *call, answer wire.Answer) error
 	if err != nil {
 		return err
 	}
-	err = a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = a.DB.Apply(ctx, effects)
 	return wire.Raced(ctx, c, a.findAnswer, err)
 }
 

@@ -189,7 +189,7 @@ func TestRegister(t *testing.T) {
 		touch := func(c customer.Customer, name customer.Name) error {
 			effects, err := register.Touch(c, name, d.Clock.Now())
 			d.Must(err)
-			return db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+			return db.Apply(t.Context(), effects)
 		}
 		d.Must(touch(c, customer.Name{First: "Ada", Last: "Lovelace"}))
 		if err := touch(c, customer.Name{}); !errors.Is(err, storage.ErrStale) {

@@ -146,7 +146,7 @@ func (s *Service) Purge(ctx context.Context) error {
 			}
 			rows = append(rows, deleteUpload.With(u.key))
 		}
-		err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, rows) })
+		err = s.DB.Apply(ctx, rows)
 		if err != nil {
 			return fmt.Errorf("purge uploads: %w", err)
 		}

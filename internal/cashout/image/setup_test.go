@@ -131,7 +131,7 @@ func (b *bundle) pass(d time.Duration) {
 // apply makes effects.
 func (b *bundle) apply(effects ...storage.Effect) {
 	b.t.Helper()
-	err := b.DB.Write(b.t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err := b.DB.Apply(b.t.Context(), effects)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func (s *Service) step(ctx context.Context, r realm.Realm, batchID string) (agai
 }
 
 func (s *Service) apply(ctx context.Context, effects ...storage.Effect) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return s.DB.Apply(ctx, effects)
 }
 
 // todo is what a batch needs next.

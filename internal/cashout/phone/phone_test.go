@@ -126,7 +126,7 @@ func (b *bench) check(code string) error {
 }
 
 func (b *bench) apply(effects []storage.Effect) error {
-	return b.DB.Write(b.T.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return b.DB.Apply(b.T.Context(), effects)
 }
 
 // wrong is a code that is not the last one.

@@ -18,7 +18,7 @@ import (
 
 // apply makes effects in a transaction of their own.
 func (p *process) apply(effects []storage.Effect) error {
-	return p.DB.Write(p.t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	return p.DB.Apply(p.t.Context(), effects)
 }
 
 // held are the codes of the order as "place state".

@@ -230,7 +230,7 @@ func (s *Service) keep(ctx context.Context, decisions []decided) error {
 			return err
 		}
 	}
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, rows) })
+	err := s.DB.Apply(ctx, rows)
 	if err != nil {
 		return fmt.Errorf("keep decisions: %w", err)
 	}

@@ -222,7 +222,7 @@ func (s *Service) refuse(ctx context.Context, m *matter, reason Reason) (Decisio
 		return Decision{}, false, err
 	}
 	effects := append([]storage.Effect{insertLine.Row(l.row()...)}, s.events(&l)...)
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = s.DB.Apply(ctx, effects)
 	if storage.IsUnique(err) {
 		return Decision{}, false, nil
 	}

@@ -187,7 +187,7 @@ func (s *Service) newChallenge(ctx context.Context, card *issuing.Card, n NewCha
 		storage.NullText(n.Key), "", c.Merchant.ID, c.Merchant.Name, c.Merchant.MCC, c.Merchant.Country, c.Amount.Currency.String(), c.Amount.Minor,
 		c.sealed, 0, storage.Micros(c.CreatedAt), storage.Micros(c.ExpiresAt), nil)},
 		s.Outbox.Effects(webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventChallenge, Data: data.JSON(), Sensitive: true, At: at})...)
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = s.DB.Apply(ctx, effects)
 	if storage.IsUnique(err) {
 		return s.repeatedChallenge(ctx, n, at)
 	}

@@ -37,7 +37,7 @@ func (s *Service) keep(ctx context.Context, a *attempt, l *line) (Decision, erro
 		return Decision{}, err
 	}
 	effects := s.rows(l)
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = s.DB.Apply(ctx, effects)
 	if storage.IsUnique(err) {
 		return s.other(ctx, a)
 	}
@@ -60,7 +60,7 @@ func (s *Service) see(ctx context.Context, a *attempt, unseen *line) (Decision, 
 			string(l.Reason), storage.NullMicros(l.PresentedAt), storage.Micros(l.At)).Exactly(1),
 	}
 	effects = append(effects, s.events(&l)...)
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = s.DB.Apply(ctx, effects)
 	if errors.Is(err, storage.ErrStale) { // it came twice at once
 		return s.other(ctx, a)
 	}
@@ -79,7 +79,7 @@ func (s *Service) neverSeen(ctx context.Context, a *Advice, m message, c *issuin
 		return Decision{}, false, err
 	}
 	effects := []storage.Effect{insertPayment.Row(p.row()...), insertLine.Row(own.row()...), insertLine.Row(theirs.row()...)}
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err = s.DB.Apply(ctx, effects)
 	if storage.IsUnique(err) {
 		return Decision{}, true, nil
 	}

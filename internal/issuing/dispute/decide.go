@@ -112,7 +112,7 @@ func (s *Service) move(ctx context.Context, d Dispute, st *Step) (Dispute, error
 	if st.To.Open() {
 		effects, err := change(now, "")
 		if err == nil {
-			err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+			err = s.DB.Apply(ctx, effects)
 		}
 		return d, err
 	}

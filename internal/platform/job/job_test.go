@@ -42,7 +42,7 @@ func (f *fixture) enqueue(requests ...Request) {
 	for _, r := range requests {
 		effects = append(effects, Enqueue(r))
 	}
-	err := f.db.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+	err := f.db.Apply(context.Background(), effects)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -243,7 +243,7 @@ func BenchmarkNoop(b *testing.B) {
 				for range min(left, 1000) {
 					effects = append(effects, Enqueue(Request{Kind: "noop", Payload: []byte(`{"n":1}`)}))
 				}
-				if err := db.Write(b.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) }); err != nil {
+				if err := db.Apply(b.Context(), effects); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -348,7 +348,7 @@ func TestQuotaEffect(t *testing.T) {
 		ctx := context.Background()
 		quota := Quota{Book: "bk_1", Name: "n", Period: "p", Limit: 3}
 		apply := func(effects ...storage.Effect) error {
-			return db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
+			return db.Apply(ctx, effects)
 		}
 		if err := apply(quota.Effect(1), quota.Effect(1)); err != nil {
 			t.Fatal(err)

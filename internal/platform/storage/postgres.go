@@ -109,6 +109,10 @@ func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx
 	return w.repeat(ctx, []string{w.begin}, fn)
 }
 
+func (w *postgresWriter) apply(ctx context.Context, effects []Effect) error {
+	return w.write(ctx, applying(effects))
+}
+
 // commit does not wait for the server's log, and so gives its locks back at once. What
 // other transactions build on it is in the log behind it and cannot outlive it.
 func (w *postgresWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ func touchPrivate(path string) error {
 type pendingWrite struct {
 	ctx       context.Context
 	fn        func(context.Context, *Tx) error
+	rows      []Effect // the rows that fn adds, if that is all it does
 	err       error
 	committed chan struct{} // closed when it is decided: err says how
 	durable   func(error)   // called once what was committed is on disk, or known not to be
@@ -107,7 +109,12 @@ type sqliteWriter struct {
 var errClosed = errors.New("storage: the database is closed")
 
 func (w *sqliteWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
-	p := &pendingWrite{ctx: ctx, fn: fn, committed: make(chan struct{}), durable: durable}
+	return w.settle(&pendingWrite{ctx: ctx, fn: fn, durable: durable})
+}
+
+// settle has p committed with what else is waiting.
+func (w *sqliteWriter) settle(p *pendingWrite) error {
+	p.committed = make(chan struct{})
 	if err := w.enqueue(p); err != nil {
 		return err
 	}
@@ -123,8 +130,21 @@ func (w *sqliteWriter) commit(ctx context.Context, fn func(context.Context, *Tx)
 }
 
 func (w *sqliteWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	return w.settleOnDisk(&pendingWrite{ctx: ctx, fn: fn})
+}
+
+func (w *sqliteWriter) apply(ctx context.Context, effects []Effect) error {
+	p := &pendingWrite{ctx: ctx, fn: applying(effects)}
+	if !slices.ContainsFunc(effects, func(e Effect) bool { return e.bulk == nil }) {
+		p.rows = effects
+	}
+	return w.settleOnDisk(p)
+}
+
+func (w *sqliteWriter) settleOnDisk(p *pendingWrite) error {
 	onDisk := make(chan error, 1)
-	if err := w.commit(ctx, fn, func(err error) { onDisk <- err }); err != nil {
+	p.durable = func(err error) { onDisk <- err }
+	if err := w.settle(p); err != nil {
 		return err
 	}
 	return <-onDisk
@@ -263,26 +283,56 @@ func (w *sqliteWriter) runClosures(ctx context.Context, group []*pendingWrite) e
 		}
 		return runProtected(ctx, tx, group[0].fn)
 	}
-	for _, p := range group {
+	closures, err := w.addRows(ctx, tx, group)
+	if err != nil {
+		return err
+	}
+	for _, p := range closures {
 		if p.err = p.ctx.Err(); p.err != nil {
 			continue
 		}
-		if _, err := w.conn.Exec("SAVEPOINT one", nil); err != nil {
-			return err
-		}
-		p.err = runProtected(ctx, tx, p.fn)
-		if isTransient(p.err) {
-			return p.err
-		}
-		end := "RELEASE one"
-		if p.err != nil {
-			end = "ROLLBACK TO one"
-		}
-		if _, err := w.conn.Exec(end, nil); err != nil {
+		if p.err, err = w.runPart(ctx, tx, p.fn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addRows adds the rows of all who do no more than that, those of one table together, and
+// returns the others. Where that fails, it returns everybody: each finds out alone.
+func (w *sqliteWriter) addRows(ctx context.Context, tx *Tx, group []*pendingWrite) (others []*pendingWrite, err error) {
+	var rows []Effect
+	for _, p := range group {
+		if p.rows == nil || p.ctx.Err() != nil {
+			others = append(others, p)
+			continue
+		}
+		rows = append(rows, p.rows...)
+	}
+	if len(group)-len(others) < 2 {
+		return group, nil
+	}
+	refused, err := w.runPart(ctx, tx, applying(rows))
+	if refused != nil {
+		others = group
+	}
+	return others, err
+}
+
+// runPart runs one closure of several. What it refused is undone; err is what ends all.
+func (w *sqliteWriter) runPart(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) error) (refused, err error) {
+	if _, err := w.conn.Exec("SAVEPOINT one", nil); err != nil {
+		return nil, err
+	}
+	if refused = runProtected(ctx, tx, fn); isTransient(refused) {
+		return refused, refused
+	}
+	end := "RELEASE one"
+	if refused != nil {
+		end = "ROLLBACK TO one"
+	}
+	_, err = w.conn.Exec(end, nil)
+	return refused, err
 }
 
 // runProtected turns a panic into an error: one closure must not take the writer with it.

@@ -43,6 +43,8 @@ type DB struct {
 // writer runs a closure in one durable transaction.
 type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error) error
+	// apply makes effects in one durable transaction.
+	apply(ctx context.Context, effects []Effect) error
 	// commit runs a closure as write does, and returns before it is durable.
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
 	// flush has settled called once everything that can be read now is on disk.
@@ -92,6 +94,17 @@ func (db *DB) Ping(ctx context.Context) error { return db.reader.ping(ctx) }
 // It must call nothing outside the database and must not call Write.
 func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
 	return db.writer.write(ctx, fn)
+}
+
+// Apply makes effects in one durable transaction, for whoever has nothing to decide in it.
+// On SQLite the rows that several callers add to a table at once are one statement.
+func (db *DB) Apply(ctx context.Context, effects []Effect) error {
+	return db.writer.apply(ctx, effects)
+}
+
+// applying is the closure that makes effects.
+func applying(effects []Effect) func(context.Context, *Tx) error {
+	return func(ctx context.Context, tx *Tx) error { return tx.Apply(ctx, effects) }
 }
 
 // Commit runs fn as Write does and returns as soon as others can read what it wrote, so

@@ -131,9 +131,7 @@ func TestIsUnique(t *testing.T) {
 func TestApply(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
-		apply := func(effects ...storage.Effect) error {
-			return db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
-		}
+		apply := func(effects ...storage.Effect) error { return db.Apply(ctx, effects) }
 		rename := renameRow.With(firstFree+1, "renamed").Exactly(1)
 		if err := apply(insertRow.Row(row(1)...), rename, insertRow.Row(row(2)...)); err != nil {
 			t.Fatal(err)
@@ -144,6 +142,36 @@ func TestApply(t *testing.T) {
 		}
 		if got := count(t, db); got != 2 {
 			t.Errorf("%d rows, want 2", got)
+		}
+	})
+}
+
+// Rows of many callers are added at once; one that cannot be is its own caller's affair.
+func TestApplyIsolatesFailures(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := context.Background()
+		if err := db.Apply(ctx, []storage.Effect{insertRow.Row(row(0)...)}); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for i := range 64 {
+			group.Go(func() {
+				n, twice := i+1, i%16 == 0
+				if twice {
+					n = 0
+				}
+				effects := []storage.Effect{insertRow.Row(row(i + 101)...), insertRow.Row(row(n)...)}
+				if i%3 == 0 {
+					effects = append(effects, renameRow.With(firstFree+i+101, "renamed").Exactly(1))
+				}
+				if err := db.Apply(ctx, effects); storage.IsUnique(err) != twice || !twice && err != nil {
+					t.Errorf("apply %d: %v", i, err)
+				}
+			})
+		}
+		group.Wait()
+		if got, want := count(t, db), 1+2*(64-4); got != want {
+			t.Errorf("%d rows, want %d", got, want)
 		}
 	})
 }

@@ -146,7 +146,7 @@ func (s *Service) ask(ctx context.Context, q *question) {
 	data := (&webhook.Data{}).Text("authorization_id", string(q.Payment)).Text("card_id", string(q.Card)).Text("decision", decision).
 		Text("otherwise", string(q.setting.Otherwise)).Int("after_ms", q.watch.Elapsed().Milliseconds())
 	event := s.Outbox.Effects(webhook.Event{Book: q.Book, Realm: q.Realm, Type: eventLate, Data: data.JSON()})
-	if err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, event) }); err != nil {
+	if err := s.DB.Apply(ctx, event); err != nil {
 		s.Logger.ErrorContext(ctx, "tell of a late answer", "book", string(q.Book), "error", err)
 	}
 }
