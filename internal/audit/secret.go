@@ -67,7 +67,7 @@ func checkText(text string, most int) error {
 		return fmt.Errorf("has %d bytes, the most is %d", len(text), most)
 	case !plain.LinesBytes(text, 0, most):
 		return errors.New("is not plain text")
-	case looksSecret(text):
+	case HoldsSecret(text):
 		return errSecret
 	}
 	return nil
@@ -96,8 +96,9 @@ var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_
 // of digits that would pass for a card number.
 var digests = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-fA-F]{40})\b`)
 
-// looksSecret reports whether text has the shape of a credential or holds a card number.
-func looksSecret(text string) bool {
+// HoldsSecret reports whether text, however long, has the shape of a credential in it or
+// holds a card number.
+func HoldsSecret(text string) bool {
 	if secretForms.MatchString(text) {
 		return true
 	}

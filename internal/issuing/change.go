@@ -49,7 +49,7 @@ func checkLabel(label string) error {
 // secretless refuses what looks like a card number or another secret: labels and metadata
 // are shown, logged and sent around.
 func secretless(field, text string) error {
-	if audit.Clean(text) != text && len(text) < maxMetaValue {
+	if audit.HoldsSecret(text) {
 		return fault.New(fault.InvalidRequest, "%s must not hold a card number or another secret", field).At(field)
 	}
 	return nil
@@ -72,8 +72,10 @@ func mergeMetadata(old map[string]string, changes map[string]*string) (map[strin
 		case !plain.Line(*value, 0, maxMetaValue):
 			return nil, fault.New(fault.InvalidRequest, "a value of metadata has at most %d characters of plain text", maxMetaValue).At("metadata")
 		}
-		if err := secretless("metadata", *value); err != nil {
-			return nil, err
+		for _, text := range []string{key, *value} {
+			if err := secretless("metadata", text); err != nil {
+				return nil, err
+			}
 		}
 		merged[key] = *value
 	}

@@ -92,6 +92,8 @@ func TestSettingsRefused(t *testing.T) {
 			"a long key":         {issuing.Change{Metadata: map[string]*string{strings.Repeat("k", 41): ptr("x")}}, fault.InvalidRequest},
 			"a long value":       {issuing.Change{Metadata: map[string]*string{"k": ptr(strings.Repeat("v", 501))}}, fault.InvalidRequest},
 			"a number as value":  {issuing.Change{Metadata: map[string]*string{"k": ptr("4111111111111111")}}, fault.InvalidRequest},
+			"a number at an end": {issuing.Change{Metadata: map[string]*string{"k": ptr(strings.Repeat("v", 484) + "4111111111111111")}}, fault.InvalidRequest},
+			"a number as key":    {issuing.Change{Metadata: map[string]*string{"4111111111111111": ptr("v")}}, fault.InvalidRequest},
 			"no category":        {issuing.Change{Categories: ptr([]string{"nonsense"})}, fault.InvalidRequest},
 			"above the BIN":      {issuing.Change{SpendingLimit: ptr(usd(5_000_001))}, fault.InvalidAmount},
 			"negative limit":     {issuing.Change{SpendingLimit: ptr(usd(-1))}, fault.InvalidAmount},

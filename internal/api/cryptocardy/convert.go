@@ -1,6 +1,7 @@
 package cryptocardy
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-// until is the end of a span: an instant that belongs to it, or a day that does.
+// until is the end of a span: a day that belongs to it, a second, as which answers show
+// times, or an instant within one.
 type until time.Time
 
 // WireType implements wire.Typed.
@@ -30,9 +32,12 @@ func (u *until) UnmarshalText(text []byte) error {
 	if err := last.UnmarshalText(text); err != nil {
 		return err
 	}
-	step := time.Microsecond
-	if len(text) == len(time.DateOnly) {
+	step := time.Second
+	switch {
+	case len(text) == len(time.DateOnly):
 		step = 24 * time.Hour
+	case bytes.ContainsAny(text, ".,"):
+		step = time.Microsecond
 	}
 	*u = until(last.Time().Add(step))
 	return nil

@@ -31,11 +31,11 @@ func TestAmountIn(t *testing.T) {
 	}
 }
 
-// The end of a span belongs to it: an instant as itself, a day with all its hours.
+// The end of a span belongs to it: a day with all its hours, a second with all its parts.
 func TestUntil(t *testing.T) {
 	for text, want := range map[string]string{
-		"2026-04-15": "2026-04-16T00:00:00Z", "2026-04-15T14:32:00Z": "2026-04-15T14:32:00.000001Z", "2026-04-15T14:32:00+02:00": "2026-04-15T12:32:00.000001Z",
-		"2026-04-15T14:32:00": "2026-04-15T14:32:00.000001Z",
+		"2026-04-15": "2026-04-16T00:00:00Z", "2026-04-15T14:32:00Z": "2026-04-15T14:32:01Z", "2026-04-15T14:32:00+02:00": "2026-04-15T12:32:01Z",
+		"2026-04-15T14:32:00": "2026-04-15T14:32:01Z", "2026-04-15T14:32:00.5Z": "2026-04-15T14:32:00.500001Z", "2026-04-15T14:32:00,25Z": "2026-04-15T14:32:00.250001Z",
 	} {
 		var u until
 		if err := u.UnmarshalText([]byte(text)); err != nil || time.Time(u).Format(time.RFC3339Nano) != want {

@@ -1,7 +1,6 @@
 package cryptocardy
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -10,19 +9,12 @@ import (
 )
 
 func (a *api) statementRoutes(s *surface) {
-	const purse, one = "/wallet/statements", "/cards/{card_id}/statements"
-	const month, sheet, paper = "/{month}", "/{month}/csv", "/{month}/pdf"
+	const purse, one, month = "/wallet/statements", "/cards/{card_id}/statements", "/{month}"
 	wire.Handle(s, get("wallet.statements", purse), func(ctx context.Context, c *call, in wire.PageQuery) (pages[monthView], error) {
 		return a.months(ctx, c, "", in)
 	})
 	wire.Handle(s, get("wallet.statement", purse+month), func(ctx context.Context, c *call, in walletMonthPage) (statementView, error) {
 		return a.statement(ctx, c, monthOf{"", in.Month}, in.PageQuery)
-	})
-	wire.Handle(s, get("wallet.statement_csv", purse+sheet), func(ctx context.Context, c *call, in monthPath) (wire.File, error) {
-		return a.statementCSV(ctx, c, monthOf{"", in.Month})
-	})
-	wire.Handle(s, get("wallet.statement_pdf", purse+paper), func(ctx context.Context, c *call, in monthPath) (wire.File, error) {
-		return a.statementPDF(ctx, c, monthOf{"", in.Month})
 	})
 	wire.Handle(s, get("cards.statements", one), func(ctx context.Context, c *call, in cardMonths) (pages[monthView], error) {
 		return a.months(ctx, c, in.ID, in.PageQuery)
@@ -30,12 +22,15 @@ func (a *api) statementRoutes(s *surface) {
 	wire.Handle(s, get("cards.statement", one+month), func(ctx context.Context, c *call, in cardMonthPage) (statementView, error) {
 		return a.statement(ctx, c, monthOf{in.ID, in.Month}, in.PageQuery)
 	})
-	wire.Handle(s, get("cards.statement_csv", one+sheet), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
-		return a.statementCSV(ctx, c, monthOf{in.ID, in.Month})
-	})
-	wire.Handle(s, get("cards.statement_pdf", one+paper), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
-		return a.statementPDF(ctx, c, monthOf{in.ID, in.Month})
-	})
+	for _, as := range statement.Formats() {
+		name, file := "statement_"+string(as), month+"/"+string(as)
+		wire.Handle(s, get("wallet."+name, purse+file), func(ctx context.Context, c *call, in monthPath) (wire.File, error) {
+			return a.statementFile(ctx, c, monthOf{"", in.Month}, as)
+		})
+		wire.Handle(s, get("cards."+name, one+file), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
+			return a.statementFile(ctx, c, monthOf{in.ID, in.Month}, as)
+		})
+	}
 }
 
 // monthOf is a month of a card, or of the wallet where there is none.
@@ -134,25 +129,11 @@ func (a *api) made(ctx context.Context, c *call, in monthOf, read reader) (state
 	return read(ctx, holder(c), of, month)
 }
 
-func (a *api) statementCSV(ctx context.Context, c *call, in monthOf) (wire.File, error) {
-	st, err := a.made(ctx, c, in, a.Statements.Get)
-	if err == nil {
-		err = st.Fits(statement.MaxFile)
-	}
-	if err != nil {
-		return wire.File{}, err
-	}
-	var out bytes.Buffer
-	err = a.Statements.WriteCSV(ctx, &out, &st)
-	return wire.File{ContentType: "text/csv; charset=utf-8", Name: st.FileName("csv"), Body: out.Bytes()}, err
-}
-
-func (a *api) statementPDF(ctx context.Context, c *call, in monthOf) (wire.File, error) {
+func (a *api) statementFile(ctx context.Context, c *call, in monthOf, as statement.Format) (wire.File, error) {
 	st, err := a.made(ctx, c, in, a.Statements.Get)
 	if err != nil {
 		return wire.File{}, err
 	}
-	var out bytes.Buffer
-	err = a.Statements.WritePDF(ctx, &out, &st)
-	return wire.File{ContentType: "application/pdf", Name: st.FileName("pdf"), Body: out.Bytes()}, err
+	f, err := a.Statements.File(ctx, &st, as)
+	return wire.File{ContentType: f.MediaType, Name: f.Name, Body: f.Content}, err
 }

@@ -400,7 +400,10 @@ func (s *Service) tryExpire(ctx context.Context, p *payment) (did, again bool, e
 		return false, false, err
 	}
 	m.message = message{print: newMessage("", kindExpire, string(p.ID)).print}
-	planned := m.release(plan{kind: kindExpire, line: StepExpiry, to: StateOpen}, money.Amount{})
+	planned, err := s.release(ctx, m, plan{kind: kindExpire, line: StepExpiry, to: StateOpen}, money.Amount{})
+	if err != nil {
+		return false, false, err
+	}
 	if planned.to == StateReversed {
 		planned.to = StateExpired
 	}

@@ -119,10 +119,7 @@ func (s *Service) unknown(r *Request) Decision {
 func (s *Service) begin(card *issuing.Card, r *Request) *attempt {
 	at := s.Clocks.Now(card.Realm)
 	a := &attempt{request: r, card: card, at: at, payment: payment{Book: card.Book, ID: ID(id.New(paymentPrefix)), Realm: card.Realm, Card: card.ID,
-		Merchant: r.Merchant, Entry: r.Entry, Challenge: r.Challenge, CreatedAt: at, revision: 1}}
-	if !id.Valid(challengePrefix, string(r.Challenge)) {
-		a.payment.Challenge = "" // it may be anything: it is looked for, and not kept
-	}
+		Merchant: r.Merchant, Entry: r.Entry, CreatedAt: at, revision: 1}}
 	a.message = newMessage(r.Key, kindAuthorize, string(card.ID), r.Amount.String(), r.Original.String(), r.Original.Currency.String(),
 		r.Merchant.ID, r.Merchant.Name, r.Merchant.MCC, string(r.Entry), fmt.Sprint(r.PartialAllowed), fmt.Sprint(r.Captured), string(r.Challenge))
 	a.event = fraud.Event{Kind: fraud.Authorization, At: at, Realm: card.Realm, Book: card.Book, Card: card.Alias(),
@@ -219,7 +216,7 @@ func (s *Service) reread(ctx context.Context, a *attempt) (err error) {
 func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	whole := *a.request
 	whole.Amount.Minor += a.held.Minor
-	a.found, a.stoodIn = examine(a.card, &whole, a.at), false
+	a.found, a.stoodIn, a.payment.Challenge = examine(a.card, &whole, a.at), false, ""
 	billing, err := s.billing(ctx, a)
 	if err != nil {
 		return err

@@ -330,7 +330,7 @@ func (s *Service) ListChallenges(ctx context.Context, f ChallengeFilter) (Challe
 
 // challenged returns why a payment is declined for the challenge that it was sent with, or
 // lacks: one that was completed for this card and merchant and at least this amount, less
-// than an hour ago, and was not used before.
+// than an hour ago, and was not used before. Only such a one is the payment's.
 func (s *Service) challenged(ctx context.Context, a *attempt) (Reason, error) {
 	r := a.request
 	if r.Challenge == "" {
@@ -350,6 +350,7 @@ func (s *Service) challenged(ctx context.Context, a *attempt) (Reason, error) {
 		c.Merchant.ID != r.Merchant.ID || c.Merchant.Name != r.Merchant.Name || !a.at.Before(c.EndedAt.Add(challengeGood)) {
 		return ReasonChallenge, nil
 	}
+	a.payment.Challenge = c.ID
 	return ReasonNone, nil
 }
 

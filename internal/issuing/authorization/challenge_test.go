@@ -22,6 +22,14 @@ func (p *process) challenge(c card, minor int64, m authorization.Merchant) *auth
 	return made
 }
 
+// unproved checks that a payment has no challenge that was completed for it.
+func (p *process) unproved(d authorization.Decision) {
+	p.t.Helper()
+	line, err := p.Get(context.Background(), d.Book, d.Transaction)
+	check.OK(p.t, err)
+	check.Equal(p.t, "the challenge of a payment that was declined", line.Challenge, "")
+}
+
 // A challenge has six digits for the card's owner alone, five minutes, and is completed
 // with them; the payment that is sent with it uses it up.
 func TestChallenge(t *testing.T) {
@@ -45,7 +53,7 @@ func TestChallenge(t *testing.T) {
 		check.Code(t, "another's challenge", err, fault.NotFound)
 
 		r.Key, r.Challenge = p.key(), made.ID
-		p.pay(r, authorization.ReasonChallenge) // not completed
+		p.unproved(p.pay(r, authorization.ReasonChallenge)) // not completed
 		done, err := p.CompleteChallenge(ctx, ann.Book, made.ID, made.OTP)
 		check.OK(t, err)
 		if done.Status != authorization.ChallengeCompleted || !done.OTP.IsZero() {
@@ -61,9 +69,11 @@ func TestChallenge(t *testing.T) {
 			other := r
 			other.Key = p.key()
 			change(&other)
-			if d, err := p.Authorize(ctx, other); err != nil || d.Reason != authorization.ReasonChallenge {
+			d, err := p.Authorize(ctx, other)
+			if err != nil || d.Reason != authorization.ReasonChallenge {
 				t.Errorf("%s: %+v, %v", name, d, err)
 			}
+			p.unproved(d)
 		}
 		approved := make([]bool, 6)
 		crowd.AtOnce(len(approved), func(i int) {
@@ -72,7 +82,9 @@ func TestChallenge(t *testing.T) {
 			d, err := p.Authorize(ctx, one)
 			check.OK(t, err)
 			approved[i] = d.Approved
-			if d.Approved {
+			if !d.Approved {
+				p.unproved(d)
+			} else {
 				line, err := p.Get(ctx, d.Book, d.Transaction)
 				check.OK(t, err)
 				check.Equal(t, "the payment's challenge", line.Challenge, made.ID)

@@ -145,6 +145,10 @@ func (p *payment) again(c *issuing.Card, amount int64) bounds {
 	return b
 }
 
+// undoneOf names the counter of what reversals undid of all that a payment captured. A
+// payment of which nothing is left does not count as one.
+func undoneOf(payment ID) string { return kindReverse + "/" + string(payment) }
+
 // counters returns guards that add an amount to everything that the payment counted in,
 // without limits. A negative one gives back; whole says that the payment itself is undone,
 // so that it does not count as one either.

@@ -181,7 +181,8 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	if m.advice.Amount.Minor > m.hold.Remaining().Minor {
 		return plan{}, ReasonOverReversal, nil
 	}
-	return m.release(p, m.advice.Amount), ReasonNone, nil
+	p, err := s.release(ctx, m, p, m.advice.Amount)
+	return p, ReasonNone, err
 }
 
 // asked is how much of what a message did is to be undone, zero for all of it, and whether
@@ -204,8 +205,8 @@ func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
 // undo completes a plan that undoes what one message of a payment did, as far as that was
 // not undone before: under another key, or by refunds.
 func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (plan, Reason, error) {
-	counter := kindReverse + "/" + string(named.ID)
-	undone, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
+	counter, ofAll := kindReverse+"/"+string(named.ID), undoneOf(m.payment.ID)
+	undone, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter, ofAll)
 	if err != nil {
 		return plan{}, ReasonNone, err
 	}
@@ -247,9 +248,10 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 			return p, ReasonNone, nil
 		}
 		p.line, p.amount, p.give, p.spent = TypeRefund, amount, amount.Minor, -amount.Minor
-		p.guards = append(m.payment.counters(-amount.Minor, amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled), paid.returns(amount))
-	} else {
-		p = m.release(p, amount)
+		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled
+		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor})
+	} else if p, err = s.release(ctx, m, p, amount); err != nil {
+		return plan{}, ReasonNone, err
 	}
 	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor})
 	return p, ReasonNone, nil
@@ -269,23 +271,30 @@ func (s *Service) makeRoom(ctx context.Context, m *matter, paid *Paid, amount mo
 }
 
 // release completes a plan that lets go of an amount; of all that is left when it is zero.
-func (m *matter) release(p plan, amount money.Amount) plan {
-	left := m.hold.Remaining()
+func (s *Service) release(ctx context.Context, m *matter, p plan, amount money.Amount) (plan, error) {
+	left, captured := m.hold.Remaining(), m.hold.Captured
 	if amount.IsZero() {
 		amount = left
 	}
-	whole := amount == left && m.hold.Captured.IsZero()
+	ends, undone := amount == left, map[string]int64{}
+	if ends && captured.IsPositive() {
+		var err error
+		if undone, err = ledger.Counters(ctx, s.DB, m.payment.Book, undoneOf(m.payment.ID)); err != nil {
+			return plan{}, err
+		}
+	}
+	whole := ends && undone[undoneOf(m.payment.ID)] == captured.Minor
 	p.amount, p.spent, p.guards = amount, -amount.Minor, m.payment.counters(-amount.Minor, whole)
 	if amount.IsPositive() {
 		p.holds = []ledger.HoldChange{{Action: ledger.Release, ID: m.hold.ID, Amount: amount}}
 	}
 	switch {
-	case whole:
+	case ends && captured.IsZero():
 		p.to = StateReversed
-	case amount == left:
+	case ends:
 		p.to = StateSettled
 	}
-	return p
+	return p, nil
 }
 
 // Refund gives back what a payment captured: several times, never more than that. Without

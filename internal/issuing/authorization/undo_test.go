@@ -3,6 +3,7 @@ package authorization_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -204,6 +206,66 @@ func TestReversalOfPurchase(t *testing.T) {
 		before := p.posted(ann, "wallet/USD")
 		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
 		check.Equal(t, "paid to the wallet", p.posted(ann, "wallet/USD")-before, int64(4_000))
+		p.verify()
+	})
+}
+
+// A payment counts as one as long as anything of it stands: it does not once reversals undid
+// all that it took, message by message. Refunds leave it counted.
+func TestUndonePaymentsDoNotCount(t *testing.T) {
+	type deed func(p *process, c card, d authorization.Decision)
+	capture := func(key string, minor int64) deed {
+		return func(p *process, c card, d authorization.Decision) {
+			a := of(d, minor)
+			a.Key = string(c.ID) + key
+			p.advise(p.Capture, a, authorization.ReasonNone)
+		}
+	}
+	undo := func(key string, minor int64) deed {
+		return func(p *process, c card, _ authorization.Decision) {
+			p.advise(p.Reverse, naming(c, string(c.ID)+key, minor), authorization.ReasonNone)
+		}
+	}
+	release := func(p *process, _ card, d authorization.Decision) {
+		p.advise(p.Reverse, of(d, 0), authorization.ReasonNone)
+	}
+	refund := func(minor int64) deed {
+		return func(p *process, _ card, d authorization.Decision) {
+			p.advise(p.Refund, of(d, minor), authorization.ReasonNone)
+		}
+	}
+	expire := func(p *process, _ card, _ authorization.Decision) {
+		p.forward(8 * 24 * time.Hour)
+		_, err := p.Expire(context.Background())
+		check.OK(p.t, err)
+	}
+	tests := map[string]struct {
+		deeds []deed
+		next  authorization.Reason
+	}{
+		"two captures":            {deeds: []deed{capture("a", 400), capture("b", 600), undo("a", 0), undo("b", 0)}},
+		"one in two parts":        {deeds: []deed{capture("a", 1_000), undo("a", 300), undo("a", 0)}},
+		"a capture and the rest":  {deeds: []deed{capture("a", 400), undo("a", 0), release}},
+		"the rest and a capture":  {deeds: []deed{capture("a", 400), release, undo("a", 0)}},
+		"what expires":            {deeds: []deed{capture("a", 400), undo("a", 0), expire}},
+		"one of two captures":     {deeds: []deed{capture("a", 400), capture("b", 600), undo("a", 0)}, next: authorization.ReasonCountLimit},
+		"a part of one":           {deeds: []deed{capture("a", 400), undo("a", 399), release}, next: authorization.ReasonCountLimit},
+		"a refund and the rest":   {deeds: []deed{capture("a", 400), capture("b", 600), refund(400), undo("b", 0)}, next: authorization.ReasonCountLimit},
+		"a capture that is open":  {deeds: []deed{capture("a", 400), undo("a", 0)}, next: authorization.ReasonCountLimit},
+		"refunds":                 {deeds: []deed{capture("a", 1_000), refund(0)}, next: authorization.ReasonCountLimit},
+		"a refund that is undone": {deeds: []deed{capture("a", 1_000), refund(100), undo("a", 0)}, next: authorization.ReasonCountLimit},
+	}
+	eachEngine(t, func(t *testing.T, p *process) {
+		for name, test := range tests {
+			c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.ForLife, Count: 1}))
+			d := p.pay(p.request(c, 1_000, ads), authorization.ReasonNone)
+			for _, do := range test.deeds {
+				do(p, c, d)
+			}
+			if next, err := p.Authorize(context.Background(), p.request(c, 1_000, ads)); err != nil || next.Reason != test.next {
+				t.Errorf("%s: the next payment is %q, want %q (%v)", name, next.Reason, test.next, err)
+			}
+		}
 		p.verify()
 	})
 }

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"io"
@@ -12,11 +13,45 @@ import (
 	"github.com/scripcards/scrip/internal/platform/sheet"
 )
 
-// MaxFile bounds the movements of a file that is held in memory, MaxPDF those of a PDF.
+// MaxCSV bounds the movements of a CSV file that is held in memory, MaxPDF those of a PDF.
 const (
-	MaxFile = 50_000
-	MaxPDF  = 5_000
+	MaxCSV = 50_000
+	MaxPDF = 5_000
 )
+
+// Format is what a file of a statement is; its name ends in it.
+type Format string
+
+// The formats.
+const (
+	CSV Format = "csv"
+	PDF Format = "pdf"
+)
+
+// Formats returns them.
+func Formats() []Format { return []Format{CSV, PDF} }
+
+// File is a statement as a file that is held in memory.
+type File struct {
+	MediaType string
+	Name      string
+	Content   []byte
+}
+
+// File writes a statement that Get made. It returns invalid_request for one with more
+// movements than such a file may have.
+func (s *Service) File(ctx context.Context, st *Statement, as Format) (File, error) {
+	media, write := "application/pdf", s.WritePDF // which has its own bound
+	if as == CSV {
+		media, write = "text/csv; charset=utf-8", s.WriteCSV
+		if err := st.Fits(MaxCSV); err != nil {
+			return File{}, err
+		}
+	}
+	var out bytes.Buffer
+	err := write(ctx, &out, st)
+	return File{media, "statement-" + st.Of.name() + "-" + st.Month.String() + "." + string(as), out.Bytes()}, err
+}
 
 // Fits returns invalid_request for a statement with more movements than a file may have.
 func (st *Statement) Fits(most int64) error {
@@ -24,11 +59,6 @@ func (st *Statement) Fits(most int64) error {
 		return nil
 	}
 	return fault.New(fault.InvalidRequest, "the statement has %d movements, such a file has at most %d: read it in pages", st.Count, most).At("month")
-}
-
-// FileName is what a file of the statement is called, with an ending such as csv.
-func (st *Statement) FileName(ending string) string {
-	return "statement-" + st.Of.name() + "-" + st.Month.String() + "." + ending
 }
 
 // header are the columns of a file.

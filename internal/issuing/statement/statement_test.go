@@ -225,7 +225,29 @@ func TestPDF(t *testing.T) {
 		if !bytes.Equal(out.Bytes(), second.Bytes()) {
 			t.Error("the same statement is other bytes")
 		}
-		again.Count = statement.MaxPDF + 1
-		check.Code(t, "too many movements", p.WritePDF(context.Background(), io.Discard, &again), fault.InvalidRequest)
+	})
+}
+
+// A file in memory has the name and the media type of its format, the bytes that are
+// written elsewhere, and a bound.
+func TestFile(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.story()
+		st := p.get(of(card), "2026-09")
+		for as, want := range map[statement.Format]struct {
+			media string
+			most  int64
+			write func(context.Context, io.Writer, *statement.Statement) error
+		}{statement.CSV: {"text/csv; charset=utf-8", statement.MaxCSV, p.WriteCSV}, statement.PDF: {"application/pdf", statement.MaxPDF, p.WritePDF}} {
+			var out bytes.Buffer
+			check.OK(t, want.write(t.Context(), &out, &st))
+			f, err := p.File(t.Context(), &st, as)
+			check.OK(t, err)
+			check.Equal(t, "the file", f, statement.File{MediaType: want.media, Name: "statement-" + string(card) + "-2026-09." + string(as), Content: out.Bytes()})
+			large := st
+			large.Count = want.most + 1
+			_, err = p.File(t.Context(), &large, as)
+			check.Code(t, "too many movements", err, fault.InvalidRequest)
+		}
 	})
 }

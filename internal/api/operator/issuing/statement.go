@@ -1,7 +1,6 @@
 package issuing
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 
@@ -14,32 +13,28 @@ import (
 // statementRoutes are the statements of cards and of wallets: lists of months, a month,
 // and a month as a file.
 func (a *api) statementRoutes(s *desk.Surface, card string) {
-	const month, sheet, paper = "/statements/{month}", "/statements/{month}/csv", "/statements/{month}/pdf"
-	const purse = "/books/{book_id}/wallets/{currency}"
-	wire.Handle(s, desk.Get("cards.statements", card+"/statements"), func(ctx context.Context, c *call, in cardMonths) (wire.Listing[monthView], error) {
+	const months, month, purse = "/statements", "/statements/{month}", "/books/{book_id}/wallets/{currency}"
+	wire.Handle(s, desk.Get("cards.statements", card+months), func(ctx context.Context, c *call, in cardMonths) (wire.Listing[monthView], error) {
 		return a.months(ctx, c, in.subject(), in.CursorQuery)
 	})
 	wire.Handle(s, desk.Get("cards.statement", card+month), func(ctx context.Context, c *call, in cardMonthPage) (statementView, error) {
 		return a.statement(ctx, c, in.asked(), in.CursorQuery)
 	})
-	wire.Handle(s, desk.Get("cards.statement_csv", card+sheet), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
-		return a.statementCSV(ctx, c, in.asked())
-	})
-	wire.Handle(s, desk.Get("cards.statement_pdf", card+paper), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
-		return a.statementPDF(ctx, c, in.asked())
-	})
-	wire.Handle(s, desk.Get("wallets.statements", purse+"/statements"), func(ctx context.Context, c *call, in walletMonths) (wire.Listing[monthView], error) {
+	wire.Handle(s, desk.Get("wallets.statements", purse+months), func(ctx context.Context, c *call, in walletMonths) (wire.Listing[monthView], error) {
 		return a.months(ctx, c, in.subject(), in.CursorQuery)
 	})
 	wire.Handle(s, desk.Get("wallets.statement", purse+month), func(ctx context.Context, c *call, in walletMonthPage) (statementView, error) {
 		return a.statement(ctx, c, in.asked(), in.CursorQuery)
 	})
-	wire.Handle(s, desk.Get("wallets.statement_csv", purse+sheet), func(ctx context.Context, c *call, in walletMonth) (wire.File, error) {
-		return a.statementCSV(ctx, c, in.asked())
-	})
-	wire.Handle(s, desk.Get("wallets.statement_pdf", purse+paper), func(ctx context.Context, c *call, in walletMonth) (wire.File, error) {
-		return a.statementPDF(ctx, c, in.asked())
-	})
+	for _, as := range statement.Formats() {
+		name, file := "statement_"+string(as), month+"/"+string(as)
+		wire.Handle(s, desk.Get("cards."+name, card+file), func(ctx context.Context, c *call, in cardMonth) (wire.File, error) {
+			return a.statementFile(ctx, c, in.asked(), as)
+		})
+		wire.Handle(s, desk.Get("wallets."+name, purse+file), func(ctx context.Context, c *call, in walletMonth) (wire.File, error) {
+			return a.statementFile(ctx, c, in.asked(), as)
+		})
+	}
 }
 
 // account is the account of a book that a path names.
@@ -252,25 +247,11 @@ func (a *api) made(ctx context.Context, c *call, in asked, read reader) (stateme
 	return read(ctx, h, of, month)
 }
 
-func (a *api) statementCSV(ctx context.Context, c *call, in asked) (wire.File, error) {
-	st, err := a.made(ctx, c, in, a.Statements.Get)
-	if err == nil {
-		err = st.Fits(statement.MaxFile)
-	}
-	if err != nil {
-		return wire.File{}, err
-	}
-	var out bytes.Buffer
-	err = a.Statements.WriteCSV(ctx, &out, &st)
-	return wire.File{ContentType: "text/csv; charset=utf-8", Name: st.FileName("csv"), Body: out.Bytes()}, err
-}
-
-func (a *api) statementPDF(ctx context.Context, c *call, in asked) (wire.File, error) {
+func (a *api) statementFile(ctx context.Context, c *call, in asked, as statement.Format) (wire.File, error) {
 	st, err := a.made(ctx, c, in, a.Statements.Get)
 	if err != nil {
 		return wire.File{}, err
 	}
-	var out bytes.Buffer
-	err = a.Statements.WritePDF(ctx, &out, &st)
-	return wire.File{ContentType: "application/pdf", Name: st.FileName("pdf"), Body: out.Bytes()}, err
+	f, err := a.Statements.File(ctx, &st, as)
+	return wire.File{ContentType: f.MediaType, Name: f.Name, Body: f.Content}, err
 }

@@ -232,6 +232,7 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 		return Saved{}, fmt.Errorf("save decider: %w", err)
 	}
 	s.recent.Drop(keyOf(p.Book))
+	s.health.answered(p.Book) // what failed may be mended, or another server
 	return saved, nil
 }
 

@@ -144,12 +144,11 @@ func TestAsk(t *testing.T) {
 }
 
 // Without an answer in time, what was stated happens; the answer that comes later changes
-// nothing and is told.
+// nothing and is told. A server that is always late is left alone like one that fails,
+// until it is saved anew.
 func TestLateAnswer(t *testing.T) {
 	eachEngine(t, func(t *testing.T, w *world) {
-		for otherwise, want := range map[decision.Otherwise]authorization.Verdict{
-			decision.Approve: authorization.Allow, decision.Decline: authorization.Deny, decision.StandIn: authorization.Absent, "": authorization.Absent} {
-			w.put(func(p *decision.Put) { p.Deadline, p.Otherwise = decision.MinDeadline, otherwise })
+		late := func(want authorization.Verdict) {
 			release := make(chan struct{})
 			w.handles(func(to http.ResponseWriter, _ *http.Request) {
 				<-release
@@ -158,6 +157,11 @@ func TestLateAnswer(t *testing.T) {
 			w.decide(want)
 			close(release)
 			w.Wait()
+		}
+		for otherwise, want := range map[decision.Otherwise]authorization.Verdict{
+			decision.Approve: authorization.Allow, decision.Decline: authorization.Deny, decision.StandIn: authorization.Absent, "": authorization.Absent} {
+			w.put(func(p *decision.Put) { p.Deadline, p.Otherwise = decision.MinDeadline, otherwise })
+			late(want)
 		}
 		events, err := w.outbox.List(context.Background(), webhook.EventFilter{Book: book})
 		check.OK(t, err)
@@ -169,6 +173,15 @@ func TestLateAnswer(t *testing.T) {
 				t.Errorf("event %s %s", e.Type, e.Data)
 			}
 		}
+		w.put(func(p *decision.Put) { p.Deadline = decision.MinDeadline })
+		before := w.asked.Load()
+		for range 5 {
+			late(authorization.Absent)
+		}
+		check.Equal(t, "how often it was asked", w.asked.Load()-before, int64(3))
+		w.put(nil)
+		w.says(`{"decision":"decline"}`)
+		w.decide(authorization.Deny)
 	})
 }
 
