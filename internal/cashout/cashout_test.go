@@ -292,6 +292,32 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// In a realm that is not served any more, or by a command that does not know how it is, orders end with their pictures all the same.
+func TestEndsUnserved(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		expired, refused := get(d, d.Authorized(5500, "+14155550101")), get(d, d.Processing(5500, "+14155550102"))
+		d.Unserved = &cashout.Desk{Images: d.Pictures, KeepMarks: 400 * 24 * time.Hour}
+		delete(d.Desks, realm.Test)
+		if found, err := d.Service.Pictures(t.Context(), &refused); err != nil || len(found) != 2 {
+			t.Errorf("%d pictures, %v", len(found), err)
+		}
+		_, err := d.Cancel(t.Context(), cashout.Decision{Book: refused.Book, Order: refused.ID, Actor: "ada", Reason: "stolen"})
+		d.Must(err)
+		d.Clock.Advance(cashout.Lifetime)
+		if n, err := d.Expire(t.Context()); err != nil || n != 1 {
+			t.Errorf("%d expired, %v", n, err)
+		}
+		now := d.Clock.Now()
+		for o, at := range map[cashout.ID]time.Time{expired.ID: now, refused.ID: now.Add(-cashout.Lifetime)} {
+			owner, want := cashout.Owner{Realm: realm.Test, Order: o}, cashout.Erasure{Pictures: at, Marks: at.Add(400 * 24 * time.Hour)}
+			if got := d.Pictures.Erased[owner]; got != want || !slices.Contains(d.Pictures.Closed, owner) {
+				t.Errorf("erased at %s, want %s", got, want)
+			}
+		}
+	})
+}
+
 // An order that nobody confirmed leaves nothing, nor do the codes that were sent for it; however many there are, one sweep ends them.
 func TestExpiryRemoves(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
