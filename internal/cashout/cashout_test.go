@@ -778,6 +778,10 @@ func TestUnpayable(t *testing.T) {
 		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("still too old: %v", err)
 		}
+		d.Node.Refuse = fault.New(fault.GuardExceeded, "payout.day/2026-11-21 would pass its limit")
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.Unavailable || strings.Contains(fault.From(err).Message, "payout.day") {
+			t.Errorf("more than a day's payouts: %v", err)
+		}
 		d.Node.Refuse = nil
 		d.Must(d.Authorize(t.Context(), where))
 		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidState {
