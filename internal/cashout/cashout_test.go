@@ -506,8 +506,8 @@ func TestBlocked(t *testing.T) {
 		if who := d.Screen.Asked[0]; who.Name != (customer.Name{First: "Ada", Last: "Lovelace"}) || who.Address != cashdesk.Address {
 			t.Errorf("the list was asked about %q at %s", who.Name.First, who.Address)
 		}
-		if v := d.Look(token); v.Status.Shown() != cashout.Processing {
-			t.Errorf("shown %s", v.Status.Shown())
+		if v := d.Look(token); v.Shown() != cashout.Processing {
+			t.Errorf("shown %s", v.Shown())
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523"})
 		at := d.Clock.Now().Add(5 * 365 * 24 * time.Hour)
@@ -562,12 +562,13 @@ func TestBlockedInstead(t *testing.T) {
 		o := get(d, token)
 		o, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
 		d.Must(err)
+		d.Clock.Advance(time.Minute)
 		end(t, d, o, "", "no route")
 		d.Screen.Match = customer.Match{List: "sdn", Kind: "address"}
 		address := "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
 		where := cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}
 		d.Must(d.Authorize(t.Context(), where))
-		if v := d.Look(token); v.Status != cashout.Blocked || v.To.Text != address || v.Reason != `the address is on the list "sdn"` || len(d.Node.Planned) != 1 {
+		if v := d.Look(token); v.Status != cashout.Blocked || v.Shown() != cashout.Approved || v.To.Text != address || v.Reason != `the address is on the list "sdn"` || len(d.Node.Planned) != 1 {
 			t.Errorf("%s to %s: %s; %d payouts", v.Status, v.To.Text, v.Reason, len(d.Node.Planned))
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
