@@ -193,6 +193,9 @@ type Deps struct {
 	Random io.Reader
 	// Desks are the realms that are served.
 	Desks map[realm.Realm]*Desk
+	// Unserved has the pictures of orders of other realms, such as one that was served once:
+	// they end all the same. It may be nil.
+	Unserved *Desk
 }
 
 // Lifetime is how long an order waits for its customer, anew after a rejection.

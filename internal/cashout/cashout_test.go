@@ -292,6 +292,32 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
+// In a realm that is not served any more, or by a command that does not know how it is, orders end with their pictures all the same.
+func TestEndsUnserved(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		expired, refused := get(d, d.Authorized(5500, "+14155550101")), get(d, d.Processing(5500, "+14155550102"))
+		d.Unserved = &cashout.Desk{Images: d.Pictures, KeepMarks: 400 * 24 * time.Hour}
+		delete(d.Desks, realm.Test)
+		if found, err := d.Service.Pictures(t.Context(), &refused); err != nil || len(found) != 2 {
+			t.Errorf("%d pictures, %v", len(found), err)
+		}
+		_, err := d.Cancel(t.Context(), cashout.Decision{Book: refused.Book, Order: refused.ID, Actor: "ada", Reason: "stolen"})
+		d.Must(err)
+		d.Clock.Advance(cashout.Lifetime)
+		if n, err := d.Expire(t.Context()); err != nil || n != 1 {
+			t.Errorf("%d expired, %v", n, err)
+		}
+		now := d.Clock.Now()
+		for o, at := range map[cashout.ID]time.Time{expired.ID: now, refused.ID: now.Add(-cashout.Lifetime)} {
+			owner, want := cashout.Owner{Realm: realm.Test, Order: o}, cashout.Erasure{Pictures: at, Marks: at.Add(400 * 24 * time.Hour)}
+			if got := d.Pictures.Erased[owner]; got != want || !slices.Contains(d.Pictures.Closed, owner) {
+				t.Errorf("erased at %s, want %s", got, want)
+			}
+		}
+	})
+}
+
 // An order that nobody confirmed leaves nothing, nor do the codes that were sent for it; however many there are, one sweep ends them.
 func TestExpiryRemoves(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -381,6 +407,59 @@ func TestTiers(t *testing.T) {
 	})
 }
 
+// The week of volume rolls: an order counts for seven days from its payment details on, to the microsecond, and each by itself; what expired or was refused does not count.
+func TestWeekRolls(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		d.Market.Price = "50000"
+		address := cashdesk.Address
+		authorize := func(token pan.Secret) {
+			t.Helper()
+			d.Must(d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}))
+		}
+		submit := func(token pan.Secret) cashout.Order {
+			t.Helper()
+			d.Upload(token)
+			d.Must(d.Submit(t.Context(), realm.Test, token))
+			return get(d, token)
+		}
+		used := func(token pan.Secret, want int64) {
+			t.Helper()
+			if l := d.Look(token).Limits; l.Used.Minor != want || l.Left.Minor != 1_000_000-want || l.NeedsNames != (want+10_00 > 1_000_00) {
+				t.Errorf("%+v, want %d used", l, want)
+			}
+		}
+		left, refused := d.Confirmed(500_00, cashdesk.Number), d.Confirmed(400_00, cashdesk.Number)
+		authorize(left)
+		authorize(refused)
+		o := submit(refused)
+		used(d.Confirmed(10_00, cashdesk.Number), 900_00)
+		_, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "stolen"})
+		d.Must(err)
+		used(d.Confirmed(10_00, cashdesk.Number), 500_00)
+		d.Clock.Advance(cashout.Lifetime)
+		_, err = d.Expire(t.Context())
+		d.Must(err)
+		first := d.Confirmed(600_00, cashdesk.Number)
+		used(first, 0)
+		d.Clock.Advance(time.Hour) // what counts is when it was authorized
+		authorize(first)
+		d.Clock.Advance(time.Hour) // and not when it was submitted
+		submit(first)
+		second := d.Confirmed(400_00, cashdesk.Number)
+		authorize(second)
+		submit(second)
+		d.Clock.Advance(get(d, first).AuthorizedAt.Add(7*24*time.Hour - time.Microsecond).Sub(d.Clock.Now()))
+		next := d.Confirmed(10_00, cashdesk.Number)
+		used(next, 1_000_00)
+		d.Clock.Advance(time.Microsecond)
+		used(next, 400_00)
+		authorize(next) // and no names are asked for
+		d.Clock.Advance(get(d, second).AuthorizedAt.Add(7 * 24 * time.Hour).Sub(d.Clock.Now()))
+		used(d.Confirmed(10_00, cashdesk.Number), 10_00)
+	})
+}
+
 // Two orders of one customer at once do not pass a limit that one of them reaches.
 func TestTiersAtOnce(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -427,8 +506,8 @@ func TestBlocked(t *testing.T) {
 		if who := d.Screen.Asked[0]; who.Name != (customer.Name{First: "Ada", Last: "Lovelace"}) || who.Address != cashdesk.Address {
 			t.Errorf("the list was asked about %q at %s", who.Name.First, who.Address)
 		}
-		if v := d.Look(token); v.Status.Shown() != cashout.Processing {
-			t.Errorf("shown %s", v.Status.Shown())
+		if v := d.Look(token); v.Shown() != cashout.Processing {
+			t.Errorf("shown %s", v.Shown())
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523"})
 		at := d.Clock.Now().Add(5 * 365 * 24 * time.Hour)
@@ -483,12 +562,13 @@ func TestBlockedInstead(t *testing.T) {
 		o := get(d, token)
 		o, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
 		d.Must(err)
+		d.Clock.Advance(time.Minute)
 		end(t, d, o, "", "no route")
 		d.Screen.Match = customer.Match{List: "sdn", Kind: "address"}
 		address := "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
 		where := cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}
 		d.Must(d.Authorize(t.Context(), where))
-		if v := d.Look(token); v.Status != cashout.Blocked || v.To.Text != address || v.Reason != `the address is on the list "sdn"` || len(d.Node.Planned) != 1 {
+		if v := d.Look(token); v.Status != cashout.Blocked || v.Shown() != cashout.Approved || v.To.Text != address || v.Reason != `the address is on the list "sdn"` || len(d.Node.Planned) != 1 {
 			t.Errorf("%s to %s: %s; %d payouts", v.Status, v.To.Text, v.Reason, len(d.Node.Planned))
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
@@ -533,6 +613,49 @@ func TestApproveAtOnce(t *testing.T) {
 			t.Errorf("%d approvals", right)
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523 (0.00000000)", "cashout.cards/USD": "55.00"})
+		d.Verified()
+	})
+}
+
+// A payout that failed is made again once, however many operators and customers say so at once.
+func TestPayAgainAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		o, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		d.Must(err)
+		end(t, d, o, "", "no route")
+		var group sync.WaitGroup
+		errs := make([]error, 8)
+		for i := range errs {
+			group.Go(func() {
+				to := fmt.Sprintf("ada%d@example.com", i)
+				if i%2 == 0 {
+					errs[i] = d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Invoice: &to}})
+					return
+				}
+				_, errs[i] = d.PayAgain(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: fmt.Sprint("operator", i)}, to)
+			})
+		}
+		group.Wait()
+		right := -1
+		for i, err := range errs {
+			switch {
+			case err == nil && right >= 0:
+				t.Errorf("paid again by %d and by %d", right, i)
+			case err == nil:
+				right = i
+			case fault.CodeOf(err) != fault.InvalidState:
+				t.Errorf("%d is refused with %v", i, err)
+			}
+		}
+		if got := get(d, token); right < 0 || got.To.Text != fmt.Sprintf("ada%d@example.com", right) {
+			t.Fatalf("paid at %s by %d", got.To.Text, right)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523 (0.00000000)"})
+		end(t, d, get(d, token), "preimage", "")
+		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00000000"})
 		d.Verified()
 	})
 }
@@ -655,6 +778,10 @@ func TestUnpayable(t *testing.T) {
 		where.Contact.Invoice = &invoice
 		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("still too old: %v", err)
+		}
+		d.Node.Refuse = fault.New(fault.GuardExceeded, "payout.day/2026-11-21 would pass its limit")
+		if err := d.Authorize(t.Context(), where); fault.CodeOf(err) != fault.Unavailable || strings.Contains(fault.From(err).Message, "payout.day") {
+			t.Errorf("more than a day's payouts: %v", err)
 		}
 		d.Node.Refuse = nil
 		d.Must(d.Authorize(t.Context(), where))

@@ -183,6 +183,9 @@ func (s *Service) instead(ctx context.Context, o *Order, to *Destination) error 
 		return fault.New(fault.InvalidRequest, "address or ln_invoice is required").At("address")
 	}
 	_, err := s.PayAgain(ctx, Decision{Book: o.Book, Order: o.ID, Actor: "customer"}, to.Text)
+	if fault.CodeOf(err) == fault.GuardExceeded { // the limit is the house's, and another day it may be paid
+		return fault.Wrap(err, fault.Unavailable, "nothing more is paid out today")
+	}
 	return err
 }
 

@@ -29,6 +29,18 @@ func (s *Service) desk(r realm.Realm) (*Desk, error) {
 	return d, nil
 }
 
+// keeper returns who has the pictures of a realm, served or not; nil: nobody.
+func (s *Service) keeper(r realm.Realm) *Desk {
+	d := s.Desks[r]
+	if d == nil {
+		d = s.Unserved
+	}
+	if d == nil || d.Images == nil {
+		return nil
+	}
+	return d
+}
+
 // Book returns the book in which the orders of a realm are, empty before the first one.
 func (s *Service) Book(ctx context.Context, r realm.Realm) (ledger.BookID, error) {
 	s.books.mu.Lock()

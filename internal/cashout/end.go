@@ -94,7 +94,7 @@ func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Ord
 	o.DecidedAt = o.ChangedAt
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		effects := []storage.Effect{o.revise()}
-		if d := s.Desks[o.Realm]; d != nil && d.Images != nil {
+		if d := s.keeper(o.Realm); d != nil {
 			effects = append(effects, d.Images.Close(o.owner())...)
 			effects = append(effects, d.erase(&o, 0)...)
 		}

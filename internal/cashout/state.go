@@ -10,7 +10,7 @@ import (
 type Status string
 
 // The statuses. Blocked is an order whose bitcoin nobody may be paid: callers see it as one
-// that is processing.
+// that is processing, or approved.
 const (
 	Created    Status = "created"
 	Confirmed  Status = "confirmed"  // the phone is
@@ -78,23 +78,26 @@ var during = map[Act]Status{Change: Created, AskCode: Created, Confirm: Created,
 // Allows returns invalid_state where the order is not as the act needs it.
 func (o *Order) Allows(a Act) error {
 	if during[a] != o.Status {
-		return fault.New(fault.InvalidState, "the order is %s", o.Status.Shown())
+		return fault.New(fault.InvalidState, "the order is %s", o.Shown())
 	}
 	return nil
 }
 
-// Shown is the status as callers see it.
-func (s Status) Shown() Status {
-	if s == Blocked {
-		return Processing
+// Shown is the status as callers see it: an order that is blocked stays what it was for them.
+func (o *Order) Shown() Status {
+	switch {
+	case o.Status != Blocked:
+		return o.Status
+	case o.ChangedAt.After(o.DecidedAt): // approved, and blocked for where it was to be paid instead
+		return Approved
 	}
-	return s
+	return Processing
 }
 
 // become moves the order on. It returns invalid_state for what the table does not have.
 func (o *Order) become(to Status) error {
 	if !o.Status.CanBecome(to) {
-		return fault.New(fault.InvalidState, "the order is %s and cannot become %s", o.Status.Shown(), to.Shown())
+		return fault.New(fault.InvalidState, "the order is %s and cannot become %s", o.Shown(), to)
 	}
 	o.Status = to
 	return nil

@@ -121,10 +121,10 @@ func (s *Service) Verdicts(ctx context.Context, o *Order) ([]Verdict, error) {
 	return storage.All(ctx, s.DB, scanVerdict, listVerdicts, string(o.Book), string(o.ID))
 }
 
-// Pictures returns an order's pictures; none where its realm keeps none.
+// Pictures returns an order's pictures; none where nobody keeps any.
 func (s *Service) Pictures(ctx context.Context, o *Order) ([]Image, error) {
-	d := s.Desks[o.Realm]
-	if d == nil || d.Images == nil {
+	d := s.keeper(o.Realm)
+	if d == nil {
 		return nil, nil
 	}
 	return d.Images.List(ctx, o.owner())

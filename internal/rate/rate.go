@@ -57,6 +57,9 @@ type Quote struct {
 	Sources []string
 	// At is when the oldest of those prices was known.
 	At time.Time
+	// Old says that too few sources have a fresh price now, and that this is the last one
+	// that they agreed on.
+	Old bool
 }
 
 // Value returns what an amount is worth: the exact product, rounded once. It returns

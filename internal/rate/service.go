@@ -54,7 +54,7 @@ func (s *Service) board(p Pair) *board {
 }
 
 // Rate returns what one unit of an asset costs. It returns the fault unavailable while
-// too few sources agree.
+// too few sources agree, once the last quote is older than the policy's Stale.
 func (s *Service) Rate(ctx context.Context, base asset.Asset, quote money.Currency) (Quote, error) {
 	q, _, err := s.look(ctx, Pair{base.Symbol(), quote})
 	return q, err
@@ -92,7 +92,9 @@ func (s *Service) look(ctx context.Context, p Pair) (Quote, []Observation, error
 		q.Pair, b.last = p, q
 		return q, all, nil
 	case !b.last.At.IsZero() && now.Sub(b.last.At) <= s.Policy.Stale:
-		return b.last, all, nil
+		q = b.last
+		q.Old = true
+		return q, all, nil
 	}
 	return Quote{}, all, fault.New(fault.Unavailable, "there is no price of %s: fewer than %d sources have one", p, s.Policy.Least)
 }

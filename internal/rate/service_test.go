@@ -122,8 +122,8 @@ func TestFailClosed(t *testing.T) {
 		m.set("", errDown)
 	}
 	b.clock.Advance(10 * time.Minute)
-	if q := b.expect(t, "203/2"); !q.At.Equal(first) {
-		t.Errorf("the quote is of %s, want %s", q.At, first)
+	if q := b.expect(t, "203/2"); !q.At.Equal(first) || !q.Old {
+		t.Errorf("the quote is of %s and old %t, want %s and that it is", q.At, q.Old, first)
 	}
 	b.clock.Advance(time.Microsecond)
 	b.expect(t, "")
@@ -132,7 +132,9 @@ func TestFailClosed(t *testing.T) {
 	b.expect(t, "") // one source decides nothing
 	b.markets[1].set("100", nil)
 	b.clock.Advance(30 * time.Second)
-	b.expect(t, "100/1")
+	if q := b.expect(t, "100/1"); q.Old {
+		t.Error("a fresh quote is called old")
+	}
 }
 
 // Sources that contradict each other are no price at once: the last quote does not help.

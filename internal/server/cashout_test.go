@@ -131,14 +131,21 @@ func (d *desk) upload(order, kind string, file []byte) {
 // order makes an order that waits for a reviewer.
 func (d *desk) order(where string, seed uint64) string {
 	d.t.Helper()
+	order := d.authorized(where, seed)
+	d.upload(order, "Image1", photo(10*seed))
+	d.upload(order, "Image2", photo(10*seed+1))
+	d.call("POST", "/v2/orders/"+order+"/verify", "")
+	return order
+}
+
+// authorized makes an order that waits for pictures.
+func (d *desk) authorized(where string, seed uint64) string {
+	d.t.Helper()
 	order := d.call("POST", "/v2/orders", `{"amount":5500,"currency":"bitcoin"}`)["order_id"].(string)
 	number := "+1415555" + strconv.Itoa(int(1000+seed))
 	d.call("POST", "/v2/phones?order_id="+order, `{"phone_number":"`+number+`","call":"true", "recaptcha_response":"demo"}`)
 	d.call("POST", "/v2/phones/code?order_id="+order, `{"phone_number":"`+number+`","verification_code":"4321"}`)
 	d.call("POST", "/v2/orders/"+order+"/payment", where)
-	d.upload(order, "Image1", photo(10*seed))
-	d.upload(order, "Image2", photo(10*seed+1))
-	d.call("POST", "/v2/orders/"+order+"/verify", "")
 	return order
 }
 
@@ -303,23 +310,54 @@ func TestCashoutTwins(t *testing.T) {
 	}
 }
 
-// What is not finished is gone after a day, with its pictures.
-func TestCashoutExpiry(t *testing.T) {
+// What is not finished is gone after a day, with its pictures, and so is what is refused at the command line, which need not know how the realm is served.
+func TestCashoutEnds(t *testing.T) {
 	eachDesk(t, func(d *desk) {
-		order := d.call("POST", "/v2/orders", `{"amount":5500,"currency":"bitcoin"}`)["order_id"].(string)
-		_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 24*time.Hour, nil)
-		check.OK(d.t, err)
-		response, err := http.Get(d.url + "/v2/orders/" + order)
-		check.OK(d.t, err)
-		check.OK(d.t, response.Body.Close())
-		if response.StatusCode != http.StatusNotFound {
-			d.t.Errorf("status %d", response.StatusCode)
+		expired, refused := d.authorized(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1), d.authorized(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 2)
+		for i, order := range []string{expired, refused} {
+			d.upload(order, "Image1", photo(uint64(i)))
 		}
+		chunks := func() int {
+			d.t.Helper()
+			n, _, err := storage.One(d.t.Context(), d.app.DB, storage.Scalar[int], countChunks)
+			check.OK(d.t, err)
+			return n
+		}
+		gone := func(order string) {
+			d.t.Helper()
+			check.OK(d.t, d.app.Cashout.Images.EraseDue(d.t.Context()))
+			response, err := http.Get(d.url + "/v2/orders/" + order)
+			check.OK(d.t, err)
+			check.OK(d.t, response.Body.Close())
+			if response.StatusCode != http.StatusNotFound {
+				d.t.Errorf("status %d", response.StatusCode)
+			}
+		}
+		before := chunks()
+		desk := d.app.Cashout.Orders.Desks[realm.Test]
+		delete(d.app.Cashout.Orders.Desks, realm.Test) // as for a command without the setting
+		list, err := d.app.Cashout.Orders.List(d.t.Context(), cashout.Filter{Realm: realm.Test, Limit: 1})
+		check.OK(d.t, err)
+		_, err = d.app.Cashout.Reviews.Refuse(d.t.Context(), review.Ref{Book: list[0].Book, Order: list[0].ID, Actor: "cli"}, "stolen")
+		check.OK(d.t, err)
+		d.app.Cashout.Orders.Desks[realm.Test] = desk
+		gone(refused)
+		if n := chunks(); before == 0 || n != before/2 {
+			d.t.Errorf("%d parts of pictures of %d are left of one order of two", n, before)
+		}
+		_, err = d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", 24*time.Hour, nil)
+		check.OK(d.t, err)
 		if n, err := d.app.Cashout.Orders.Expire(d.t.Context()); err != nil || n != 1 {
 			d.t.Errorf("%d expired, %v", n, err)
 		}
+		gone(expired)
+		if n := chunks(); n != 0 {
+			d.t.Errorf("%d parts of pictures are left", n)
+		}
 	})
 }
+
+var countChunks = storage.SQL("server_test.count_chunks", `SELECT COUNT(*) FROM image_chunks`)
 
 // An invoice that ran out while the order was reviewed is replaced by its customer, and paid once.
 func TestCashoutOldInvoice(t *testing.T) {

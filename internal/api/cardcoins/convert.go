@@ -31,7 +31,7 @@ func viewTiers(t *customer.Tiers) limitsAnswer {
 
 func viewOrder(v *cashout.View) orderAnswer {
 	out := orderAnswer{
-		Status: string(v.Status.Shown()),
+		Status: string(v.Shown()),
 		Order: orderView{CurrencySymbol: symbol, BaseCurrency: dollars, BaseCurrencyAmount: v.Amount.Minor, CreatedAt: wire.TimeMillis(v.CreatedAt),
 			Currency: cashout.Bitcoin, CurrencyPriceUSD: v.Price.Cents.Minor, CurrencyAmount: v.Bitcoin.Minor},
 		Ticker: tickerView{LastUpdatedAt: wire.TimeMillis(v.Price.At), UpdateFrequency: frequency},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +16,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/phone"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -282,6 +285,38 @@ func TestDestinations(t *testing.T) {
 				}
 			}
 			f.Clock.Advance(24 * time.Hour) // so many codes are for a day
+		}
+	})
+}
+
+// times are those in answers.
+var times = regexp.MustCompile(`"20\d\d-[^"]*Z"`)
+
+// Where a list has what a customer says instead, every answer about the order is that about one which is being paid.
+func TestBlockedInsteadIsAlike(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f := setup(t, db)
+		play := func(number string, match customer.Match) (answers string) {
+			token := f.Processing(5500, number).Reveal()
+			f.tokens = append(f.tokens, token)
+			f.Node.Refuse = fault.New(fault.InvalidRequest, "no route")
+			f.actions()["approve"](t, nil)
+			f.Node.Refuse, f.Screen.Match = nil, match
+			f.Clock.Advance(time.Minute)
+			answers = f.say(http.MethodPost, "/v2/orders/"+token+"/payment", `{"ln_invoice":"ada@example.com"}`) + "\n"
+			for _, r := range f.surface.Routes() {
+				if body, about := bodies[r.Name]; about {
+					answers += r.Name + " " + times.ReplaceAllString(f.say(r.Method, place(&r, token), body), "TIME") + "\n"
+				}
+			}
+			if (f.last().Status == cashout.Blocked) != match.Found() {
+				t.Errorf("%s is %s", number, f.last().Status)
+			}
+			return answers
+		}
+		paid := play("+14155550101", customer.Match{})
+		if diff := cmp.Diff(paid, play("+14155550102", customer.Match{List: "sdn", Kind: "address"})); diff != "" || !strings.Contains(paid, `"status":"approved"`) {
+			t.Errorf("(-paid +blocked):\n%s", diff)
 		}
 	})
 }

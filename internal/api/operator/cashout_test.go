@@ -2,7 +2,9 @@ package operator_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +100,32 @@ func TestCashoutLink(t *testing.T) {
 	if got := b.do("", "GET", link.Path+"x", ""); got.Code != 404 {
 		t.Errorf("another link: %d", got.Code)
 	}
+}
+
+// Above an amount two people approve, whichever of their keys they use: an operator's second key is no second person.
+func TestTwoKeysAreOnePerson(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.cashIn(t, []string{"50001", "+14155550101"})
+	v := b.cashes.Look(b.token)
+	path := "/operator/v1/books/" + string(v.Book) + "/cashouts/" + string(v.ID)
+	say := func(role account.Role, verb, body, want string, status int) {
+		t.Helper()
+		if w := b.do(role, "POST", path+verb, body); w.Code != status || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s as %s: %d %s", verb, role, w.Code, w.Body)
+		}
+	}
+	const all = `{"images":[{"image_type":"Image1","accept":true},{"image_type":"Image2","accept":true}]}`
+	say(account.RoleSupport, "/claim", `{}`, `"needs_two":true`, 200)
+	say(account.RoleSupport, "/decide", all, `"status":"processing"`, 200)
+	me, err := b.Accounts.AuthenticateOperator(t.Context(), b.keys[account.RoleSupport], netip.Addr{})
+	check(t, err)
+	second, err := b.Accounts.CreateOperatorKey(t.Context(), seeder, account.NewOperatorKey{Operator: me.ID, Name: "second"})
+	check(t, err)
+	b.keys[account.RoleSupport] = second.Secret.Reveal()
+	say(account.RoleSupport, "/claim", `{}`, "somebody else has to approve this order, too", 409)
+	say(account.RoleSupport, "/decide", all, "take the order in hand first", 409)
+	say(account.RoleAdmin, "/claim", `{}`, string(me.ID), 200)
+	say(account.RoleAdmin, "/decide", all, `"status":"approved"`, 200)
 }
 
 // cashouts are the calls about cash-out, each with an order of its own; me is who makes them.

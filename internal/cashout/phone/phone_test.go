@@ -286,6 +286,44 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A number gets so many codes in an hour and in a day, and calls cost more of the day's money than messages; the next day begins anew.
+func TestDays(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, func(p *phone.Policy) { p.Cap, p.CostText, p.CostVoice = 75, 5, 10 })
+		b.Clock.Advance(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC).Sub(b.Clock.Now()))
+		sent := 0
+		ask := func(number string, voice bool, want fault.Code) {
+			t.Helper()
+			err := b.phones.Send(t.Context(), phone.Request{Place: b.order(), To: b.parse(number), Voice: voice, From: netip.MustParseAddr(each(sent))})
+			if err == nil {
+				sent++
+			}
+			if fault.CodeOf(err) != want || len(b.Phone.Sent) != sent {
+				t.Errorf("code %d to %s: %v, want %q", sent, number, err, want)
+			}
+		}
+		for range 2 {
+			for range 4 {
+				ask(b.number.E164(), false, "")
+			}
+			ask(b.number.E164(), false, fault.RateLimited)
+			b.Clock.Advance(time.Hour)
+		}
+		ask(b.number.E164(), false, fault.RateLimited) // eight a day
+		ask("+14155550100", true, "")
+		ask("+14155550101", true, "")
+		ask("+14155550102", true, "") // 70 cents
+		ask("+14155550103", true, fault.QuotaExceeded)
+		ask("+14155550104", false, "")
+		ask("+14155550105", false, fault.QuotaExceeded)
+		b.Clock.Advance(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).Sub(b.Clock.Now()) - time.Microsecond)
+		ask("+14155550106", false, fault.QuotaExceeded)
+		b.Clock.Advance(time.Microsecond)
+		ask("+14155550107", true, "")
+		ask(b.number.E164(), false, "")
+	})
+}
+
 func each(i int) string { return fmt.Sprintf("192.0.2.%d", i+1) }
 
 // What a provider does not take is told, and a realm without one sends nothing.

@@ -202,11 +202,16 @@ func (s *Service) Refuse(ctx context.Context, r Ref, reason string) (Case, error
 	return Case{Order: o}, err
 }
 
-// PayAgain pays an order whose payout failed, elsewhere where to is not empty.
+// PayAgain pays an order whose payout failed, elsewhere where to is not empty. It returns
+// invalid_state for elsewhere where two have to approve: they did so for where the order
+// said, and its customer alone says another place.
 func (s *Service) PayAgain(ctx context.Context, r Ref, to string) (Case, error) {
 	c, err := s.Find(ctx, r.Book, r.Order)
 	if err != nil {
 		return Case{}, err
+	}
+	if to != "" && to != c.To.Text && s.Policy.NeedsTwo(&c.Order) {
+		return Case{}, fault.New(fault.InvalidState, "where else an order of more than %s %s is paid, its customer alone says", s.Policy.TwoAbove, s.Policy.TwoAbove.Currency)
 	}
 	if err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		return s.record(ctx, tx, &c, audit.Record{Actor: r.Actor, Action: "review.pay_again"})

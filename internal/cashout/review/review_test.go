@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -202,6 +203,48 @@ func TestFourEyes(t *testing.T) {
 		d.Must(err)
 		if c.Status != cashout.Approved {
 			t.Errorf("one is enough for a small one: %s", c.Status)
+		}
+		d.Verified()
+	})
+}
+
+// What two had to approve no single person sends elsewhere once its payout failed: it is paid where the order said, or where its customer says.
+func TestElsewhere(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		const other = "ada@example.com"
+		failed := func(cents int64, number string) (cashout.Order, pan.Secret) {
+			t.Helper()
+			token := d.Processing(cents, number)
+			o := d.Look(token).Order
+			d.Node.Refuse = fault.New(fault.InvalidRequest, "no route")
+			_, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+			d.Must(err)
+			d.Node.Refuse = nil
+			return o, token
+		}
+		for i, to := range []string{"", cashdesk.Address} {
+			o, _ := failed(500_01, fmt.Sprint("+1415555010", i))
+			if _, err := d.Reviews.PayAgain(t.Context(), ref(o, "bob"), other); fault.CodeOf(err) != fault.InvalidState || len(d.Node.Planned) != i {
+				t.Errorf("sent elsewhere by one person: %v, %d payouts", err, len(d.Node.Planned))
+			}
+			c, err := d.Reviews.PayAgain(t.Context(), ref(o, "bob"), to)
+			d.Must(err)
+			if c.To.Text != cashdesk.Address || c.Payout == "" {
+				t.Errorf("paid %q at %s", c.Payout, c.To.Text)
+			}
+		}
+		o, token := failed(500_01, "+14155550102")
+		invoice := other
+		d.Must(d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Invoice: &invoice}}))
+		if c, err := d.Reviews.Find(t.Context(), o.Book, o.ID); err != nil || c.To.Text != other || c.Payout == "" {
+			t.Errorf("said by the customer: %q at %s, %v", c.Payout, c.To.Text, err)
+		}
+		o, _ = failed(500_00, "+14155550103")
+		c, err := d.Reviews.PayAgain(t.Context(), ref(o, "bob"), other)
+		d.Must(err)
+		if c.To.Text != other {
+			t.Errorf("a small one is paid at %s", c.To.Text)
 		}
 		d.Verified()
 	})

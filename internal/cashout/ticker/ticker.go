@@ -93,8 +93,11 @@ func (t *Ticker) Price(ctx context.Context) (Price, error) {
 		return *p, nil
 	}
 	q, err := t.Rates.Rate(ctx, asset.BTC, money.USD)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Price{}, err
+	case q.Old: // good enough for a deposit that came; nothing is sold at it
+		return Price{}, fault.New(fault.Unavailable, "there is no price: too few sources have a fresh one")
 	}
 	p, err := t.made(q)
 	if err != nil {

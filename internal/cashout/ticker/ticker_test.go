@@ -2,6 +2,7 @@ package ticker_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -89,6 +90,51 @@ func TestHolds(t *testing.T) {
 		}
 		if err != nil && fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%+v: %v is not unavailable", step, err)
+		}
+	}
+}
+
+// quiet is a source that a test can silence.
+type quiet struct{ silent bool }
+
+func (q *quiet) Price(context.Context, rate.Pair) (rate.Price, error) {
+	if q.silent {
+		return rate.Price{}, fault.New(fault.Unavailable, "no answer")
+	}
+	r, err := money.ParseRate("60000")
+	return rate.Price{Rate: r}, err
+}
+
+// Nothing is sold at a price that is not fresh: where too few sources answer there is none, however long the last one would serve for something else.
+func TestNeverOld(t *testing.T) {
+	c := clock.NewManual(noon)
+	one, two := &quiet{}, &quiet{}
+	rates := rate.New(rate.Deps{Sources: []rate.Named{{Name: "one", Source: one}, {Name: "two", Source: two}}, Policy: rate.DefaultPolicy(), Clock: c,
+		Logger: slog.New(slog.DiscardHandler)})
+	made, err := ticker.New(ticker.Config{Rates: rates, Clock: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		wait          time.Duration
+		first, second bool // are silent
+		open          bool
+	}{
+		{0, false, false, true},
+		{time.Minute, true, true, true},                        // what they said a minute ago is fresh
+		{time.Minute, true, true, true},                        // and so it is to the end of its two minutes
+		{time.Minute, true, true, false},                       // three minutes: for a deposit it would do
+		{6 * time.Minute, true, true, false},                   // nine
+		{30 * time.Second, false, true, false},                 // one alone decides nothing
+		{30 * time.Second, false, false, true},                 // both again
+		{2*time.Minute + time.Microsecond, false, true, false}, // one of two
+		{time.Minute, false, false, true},
+	} {
+		c.Advance(step.wait)
+		one.silent, two.silent = step.first, step.second
+		p, err := made.Price(t.Context())
+		if (err == nil) != step.open || err != nil && fault.CodeOf(err) != fault.Unavailable || err == nil && p.Cents.Minor != 6_000_000 {
+			t.Errorf("%+v: %d, %v", step, p.Cents.Minor, err)
 		}
 	}
 }

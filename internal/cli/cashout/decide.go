@@ -105,6 +105,8 @@ func (p *program) refuse() *cobra.Command {
 func (p *program) payAgain() *cobra.Command {
 	var to string
 	cmd := p.onOrder(&cobra.Command{Use: "pay BOOK ORDER", Short: "Pay an order whose payout failed, where it said or elsewhere",
+		Long: `Pay makes the payout once more. Of an order above the amount that two people approve, its
+customer alone says another place.`,
 		Example: "  scrip cashout pay bk_01… cash_01…\n  scrip cashout pay bk_01… cash_01… --to ada@example.com"},
 		func(ctx context.Context, app *server.App, r review.Ref) (review.Case, error) {
 			return app.Cashout.Reviews.PayAgain(ctx, r, to)

@@ -84,8 +84,8 @@ func TestAsks(t *testing.T) {
 	}
 }
 
-// Only a clear yes passes: a no is the visitor's, everything else is nobody's, and no
-// error repeats what was sent or what came.
+// Only a clear yes passes, of each service: a no is the visitor's, everything else is nobody's,
+// and no error repeats what was sent or what came.
 func TestFailsClosed(t *testing.T) {
 	status := func(code int) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -114,18 +114,20 @@ func TestFailsClosed(t *testing.T) {
 		"a broken line":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Unavailable},
 		"codes with a trick": {says(`{"success":false,"error-codes":["invalid-input-secret","` + secret + `"]}`), fault.Unavailable},
 	} {
-		d := newDesk(t, c.answer)
-		err := open(t, captcha.Turnstile, d.URL).Verify(t.Context(), "an-answer", "198.51.100.7")
-		if fault.CodeOf(err) != c.want {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
-		}
-		for e := err; e != nil; e = errors.Unwrap(e) {
-			if text := fmt.Sprintf("%v %+v", e, e); strings.Contains(text, secret) || strings.Contains(text, "an-answer") || strings.Contains(text, "198.51.100.7") {
-				t.Errorf("%s: %s", name, text)
+		for _, kind := range captcha.Kinds() {
+			d := newDesk(t, c.answer)
+			err := open(t, kind, d.URL).Verify(t.Context(), "an-answer", "198.51.100.7")
+			if fault.CodeOf(err) != c.want {
+				t.Errorf("%s, %s: %v, want %s", kind, name, err, c.want)
 			}
-		}
-		if len(d.asked) != 1 {
-			t.Errorf("%s: asked %d times", name, len(d.asked))
+			for e := err; e != nil; e = errors.Unwrap(e) {
+				if text := fmt.Sprintf("%v %+v", e, e); strings.Contains(text, secret) || strings.Contains(text, "an-answer") || strings.Contains(text, "198.51.100.7") {
+					t.Errorf("%s, %s: %s", kind, name, text)
+				}
+			}
+			if len(d.asked) != 1 {
+				t.Errorf("%s, %s: asked %d times", kind, name, len(d.asked))
+			}
 		}
 	}
 }

@@ -65,6 +65,48 @@ func TestScreen(t *testing.T) {
 	}
 }
 
+// A service that hangs, before its answer or within it, is given up after the time that is set, and one that sends its caller elsewhere is not followed: nobody is cleared by that.
+func TestSilence(t *testing.T) {
+	elsewhere := 0
+	for name, answer := range map[string]http.HandlerFunc{
+		"nothing": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"half": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, `{"match":false}`) // the client may have left
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"broken off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"match":false}`)
+		},
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/cleared", http.StatusTemporaryRedirect)
+		},
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // a server notices that its client left once it has read all
+			answer(w, r)
+		})
+		mux.HandleFunc("/cleared", func(w http.ResponseWriter, _ *http.Request) {
+			elsewhere++
+			_, _ = io.WriteString(w, `{"match":false}`)
+		})
+		server := httptest.NewServer(mux)
+		s, err := screening.Open(fmt.Appendf(nil, `{"name":"slow","url":"%s/","allow_plain":true,"timeout_ms":50}`, server.URL), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Screen(t.Context(), customer.Subject{Address: "bc1q"}); fault.CodeOf(err) != fault.Unavailable || m.Found() {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+		server.Close()
+	}
+	if elsewhere != 0 {
+		t.Errorf("asked elsewhere %d times", elsewhere)
+	}
+}
+
 // What is wrong with a configuration is named.
 func TestOpenRefuses(t *testing.T) {
 	for config, field := range map[string]string{

@@ -112,7 +112,8 @@ func Open(d Deps, o Options) (*Desk, error) {
 		Nodes: paid.nodes, Policy: paid.policy})
 	k.Phones = phone.New(phone.Deps{DB: d.DB, Vault: d.Vault, Limits: d.Limits, Clocks: d.Clocks, Logger: d.Logger, Random: rand.Reader}, k.lines)
 	k.Orders = cashout.New(cashout.Deps{DB: d.DB, Books: d.Books, Vault: d.Vault, Accounts: d.Accounts, Outbox: d.Outbox, Queue: d.Jobs, Clocks: d.Clocks,
-		Phones: k.Phones, Logger: d.Logger, Random: rand.Reader, Desks: map[realm.Realm]*cashout.Desk{}})
+		Phones: k.Phones, Logger: d.Logger, Random: rand.Reader, Desks: map[realm.Realm]*cashout.Desk{},
+		Unserved: &cashout.Desk{Images: pictures{k.Images}, KeepMarks: k.Images.Config.KeepMarks}})
 	k.Reviews = review.New(review.Deps{DB: d.DB, Vault: d.Vault, Orders: k.Orders, Albums: k.albums, Audit: d.Audit, Clocks: d.Clocks, Policy: review.DefaultPolicy()})
 	k.Payouts.Listen(k.ended)
 	k.schedule()

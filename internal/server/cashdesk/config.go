@@ -178,10 +178,7 @@ func (k *Desk) configure(f file, o Options) error {
 		return err
 	}
 	d := &cashout.Desk{Captcha: o.Captcha, Payouts: payouts{k.Payouts}, Images: pictures{k.Images}}
-	line := phone.Line{Policy: phone.DefaultPolicy()}
-	if r == realm.Test {
-		line.Policy = phone.SandboxPolicy()
-	}
+	var line phone.Line
 	for _, step := range []func() error{
 		func() error { return k.pays(r, &f, d) },
 		func() error { return k.prices(r, &f, d) },
@@ -340,7 +337,7 @@ func (t *tiersFile) tiers() (customer.Tiers, error) {
 	return all, nil
 }
 
-// messages says how codes are sent.
+// messages says how codes are sent, and by which rules: a sandbox's where none leaves the machine.
 func (f *file) messages(r realm.Realm, line *phone.Line) error {
 	if f.Messages == nil {
 		return errors.New("messages: say how codes are sent")
@@ -349,9 +346,14 @@ func (f *file) messages(r realm.Realm, line *phone.Line) error {
 	if err != nil {
 		return fmt.Errorf("messages: %w", err)
 	}
-	line.Sender = sender
+	line.Sender, line.Policy = sender, phone.DefaultPolicy()
+	if _, stays := sender.(*sms.File); stays && r == realm.Test {
+		line.Policy = phone.SandboxPolicy()
+	}
 	p, l := &line.Policy, &f.Limits
-	p.Countries = l.Countries
+	if p.Countries = l.Countries; slices.ContainsFunc(l.Countries, func(c string) bool { return !countryForm.MatchString(c) }) {
+		return errors.New("message_limits.countries: want codes of countries in capitals")
+	}
 	for _, c := range []struct {
 		own int64
 		to  *int64
@@ -362,9 +364,6 @@ func (f *file) messages(r realm.Realm, line *phone.Line) error {
 		if c.own > 0 {
 			*c.to = c.own
 		}
-	}
-	if r == realm.Live && p.CostText == 0 {
-		return errors.New("message_limits.text_cents: say what a message costs")
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/phone"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/provider/captcha"
@@ -130,6 +132,7 @@ func TestConfigureRefuses(t *testing.T) {
 		`{"realm":"test","keep_marks_days":-1,` + messages + `}`:                                         "keep_marks_days",
 		`{"realm":"test","keep_marks_days":29,` + messages + `}`:                                         "at least the 30 days",
 		`{"realm":"test","message_limits":{"cents_per_day":-1},` + messages + `}`:                        "message_limits",
+		`{"realm":"test","message_limits":{"countries":["us"]},` + messages + `}`:                        "message_limits.countries",
 		`{"realm":"test","services":[{"name":"a","url":"http://x.example/"}],` + messages + `,"fee":""}`: "services.0",
 		`{"realm":"test","store":{"endpoint":"s3"},` + messages + `}`:                                    "store",
 	} {
@@ -146,6 +149,58 @@ func TestConfigureRefuses(t *testing.T) {
 				t.Errorf("checked: %s: %v, want %s", text, err, want)
 			}
 		})
+	}
+}
+
+// Messages that leave the machine have the rules of real ones in the test realm, too: only numbers that exist, the usual pauses, and a cap on what a day costs.
+func TestMessagesLeave(t *testing.T) {
+	for _, c := range []struct {
+		messages string
+		pause    time.Duration
+		code     fault.Code // of a third message, where a day may cost what two do
+		number   string     // the last one that is taken
+	}{
+		{`{"driver":"http","allow_plain":true,"text":{"url":"http://127.0.0.1:1/","form":{"to":"{to}"}}}`, 30 * time.Second, fault.QuotaExceeded, ""},
+		{`{"driver":"file","path":"$DIR/codes"}`, time.Second, "", "+11231231234"},
+	} {
+		k, err := open(t, `{"realm":"test","messages":`+c.messages+`,"message_limits":{"cents_per_day":10}}`, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := k.Phones.Parse(realm.Test, "+11231231234"); n.E164() != c.number {
+			t.Errorf("%s: a number that nobody has: %s", c.messages, n)
+		}
+		number, err := k.Phones.Parse(realm.Test, "+442079460958")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var places [3]phone.Place
+		for i := range places {
+			o, _, err := k.Orders.Create(t.Context(), cashout.Opening{Realm: realm.Test, Amount: 5500, Currency: cashout.Bitcoin})
+			if err != nil {
+				t.Fatal(err)
+			}
+			places[i] = phone.Place{Book: o.Book, Realm: realm.Test, Order: string(o.ID)}
+		}
+		send := func(order int) error {
+			err := k.Phones.Send(t.Context(), phone.Request{Place: places[order], To: number})
+			if fault.CodeOf(err) == fault.Unavailable { // nobody takes it, and it counts
+				return nil
+			}
+			return err
+		}
+		if err := send(0); err != nil {
+			t.Error(err)
+		}
+		if err := send(0); fault.From(err).RetryAfter != c.pause {
+			t.Errorf("%s: another one at once: %v, want to wait %s", c.messages, err, c.pause)
+		}
+		if err := send(1); err != nil {
+			t.Error(err)
+		}
+		if err := send(2); fault.CodeOf(err) != c.code {
+			t.Errorf("%s: a third one: %v, want %q", c.messages, err, c.code)
+		}
 	}
 }
 
@@ -167,7 +222,7 @@ func lndOn(network string) string {
 
 // The live realm is served when a node of the main network pays there, and not without.
 func TestLiveNeedsNode(t *testing.T) {
-	live := `{"realm":"live","fee":"8.5",` + messages + `,"message_limits":{"text_cents":1}}`
+	live := `{"realm":"live","fee":"8.5",` + messages + `}`
 	for paid, want := range map[string]string{
 		"": "node", `{}`: "node", `{"test_nodes":` + lndOn("regtest") + `}`: "node",
 		`{"nodes":` + lndOn("regtest") + `}`: "nodes.lnd", `{"nodes":` + lndOn("main") + `}`: "",
