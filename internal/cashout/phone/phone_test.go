@@ -2,7 +2,6 @@ package phone_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
