@@ -68,6 +68,12 @@ func (l *Ledger) FindTransaction(ctx context.Context, book BookID, transaction T
 	return o, err
 }
 
+// FindReversal returns the transaction that reversed one, and whether there is such.
+func FindReversal(ctx context.Context, q storage.Queryer, book BookID, original TransactionID) (TransactionID, bool, error) {
+	by, found, err := storage.One(ctx, q, storage.Scalar[string], findReversal, string(book), string(original))
+	return TransactionID(by), found, err
+}
+
 // FindByKey returns the transaction made under key, and whether there is one. It is on disk then.
 func (l *Ledger) FindByKey(ctx context.Context, book BookID, key string) (Outcome, bool, error) {
 	o, ok, err := storage.One(ctx, l.db, scanOutcome, findByKey, string(book), key)

@@ -66,6 +66,7 @@ var (
 	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM `+fromAccounts+`
 		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id >= $3 AND a.account_id < $4 ORDER BY a.account_id LIMIT $5`)
 	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
+	findReversal    = storage.SQL("ledger.find_reversal", `SELECT transaction_id FROM ledger_transactions WHERE book_id = $1 AND reverses = $2`)
 	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
 	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions
 		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
