@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -66,12 +67,6 @@ func (l *Ledger) FindTransaction(ctx context.Context, book BookID, transaction T
 		return Outcome{}, notFound("transaction", string(transaction))
 	}
 	return o, err
-}
-
-// FindReversal returns the transaction that reversed one, and whether there is such.
-func FindReversal(ctx context.Context, q storage.Queryer, book BookID, original TransactionID) (TransactionID, bool, error) {
-	by, found, err := storage.One(ctx, q, storage.Scalar[string], findReversal, string(book), string(original))
-	return TransactionID(by), found, err
 }
 
 // FindByKey returns the transaction made under key, and whether there is one. It is on disk then.
@@ -255,6 +250,18 @@ func Transactions(ctx context.Context, q storage.Queryer, book BookID, ids []Tra
 		wanted[o.Transaction] = false // a row is asked for as often as it fills a statement
 		return !first
 	}), err
+}
+
+// Reversals returns what reversed some transactions of a book, by number.
+func Reversals(ctx context.Context, q storage.Queryer, book BookID, originals []TransactionID) ([]Outcome, error) {
+	rows := make([][]any, len(originals))
+	for i, original := range originals {
+		rows[i] = []any{string(book), string(original)}
+	}
+	found, err := storage.AllOf(ctx, q, scanOutcome, findReversals, rows)
+	slices.SortFunc(found, func(a, b Outcome) int { return cmp.Compare(a.Seq, b.Seq) })
+	// A row is asked for as often as it fills a statement.
+	return slices.CompactFunc(found, func(a, b Outcome) bool { return a.Seq == b.Seq }), err
 }
 
 func page(limit int) int { return min(max(limit, 1), MaxPage) }

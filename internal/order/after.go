@@ -193,9 +193,9 @@ var errReversed = errors.New("nothing more is made good for")
 // stands returns errReversed, as invalid_state, for an order whose buyer has the money back
 // by a reversal in the books.
 func (s *Service) stands(ctx context.Context, o *Order) error {
-	by, reversed, err := ledger.FindReversal(ctx, s.DB, o.Book, o.Transaction)
-	if err == nil && reversed {
-		err = fault.Wrap(errReversed, fault.InvalidState, "the payment of order %s was reversed in the books, by transaction %s", o.Name(), by)
+	by, err := ledger.Reversals(ctx, s.DB, o.Book, []ledger.TransactionID{o.Transaction})
+	if err == nil && len(by) > 0 {
+		err = fault.Wrap(errReversed, fault.InvalidState, "the payment of order %s was reversed in the books, by transaction %s", o.Name(), by[0].Transaction)
 	}
 	return err
 }

@@ -47,6 +47,13 @@ func TestReversedPayment(t *testing.T) {
 			t.Errorf("the balance is %d, want %d", got, before)
 		}
 		b.onSale(2)
+		postings, err := b.Orders.Postings(t.Context(), b.Buyer.Book, number)
+		check.OK(t, err)
+		var kinds []string
+		for _, o := range postings {
+			kinds = append(kinds, o.Kind)
+		}
+		check.List(t, "postings", kinds, "order.purchase", "transaction.reverse")
 		check.List(t, "events", b.events(), "claim.created", "claim.rejected")
 		b.verified()
 	})
