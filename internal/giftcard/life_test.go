@@ -10,6 +10,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
@@ -282,6 +283,27 @@ func TestRefund(t *testing.T) {
 		if got := p.contra(shop, "giftcard.redeemed"); got != 0 {
 			t.Errorf("redeemed %d after everything was refunded", got)
 		}
+		p.verify()
+	})
+}
+
+// What an operator reversed in the books is not refunded, too, and what was refunded is not
+// reversed any more.
+func TestRefundOrReversal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 10000)
+		reverse := func(m giftcard.Movement) error {
+			_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: shop.Book, Kind: "transaction.reverse", Reverses: m.Transaction, Actor: "op/1", At: p.clocks.Now(realm.Test)})
+			return err
+		}
+		check.OK(t, reverse(p.done(p.redeem(c, 3000, "r1"))))
+		_, err := p.refund(c, "r1", 1000, "f1")
+		check.Code(t, "refunded after its reversal", err, fault.AlreadyReversed)
+		second := p.done(p.redeem(c, 2000, "r2"))
+		p.done(p.refund(c, "r2", 500, "f2"))
+		check.Code(t, "reversed after a refund", reverse(second), fault.InvalidState)
+		p.done(p.refund(c, "r2", 1500, "f3"))
+		p.look(c, giftcard.Created, 10000, 0)
 		p.verify()
 	})
 }

@@ -101,7 +101,8 @@ type Refund struct {
 }
 
 // Refund returns money to the card it was taken from: several times, never more
-// than was taken (guard_exceeded). A blocked card takes it, one that has ended does not.
+// than was taken (guard_exceeded), and nothing where an operator reversed that in the books
+// (already_reversed). A blocked card takes it, one that has ended does not.
 func (s *Service) Refund(ctx context.Context, m Merchant, refund Refund) (Movement, error) {
 	if err := checkReference(refund.Reference); err != nil {
 		return Movement{}, err
@@ -126,6 +127,7 @@ func (s *Service) Refund(ctx context.Context, m Merchant, refund Refund) (Moveme
 	c.op.Intent = fmt.Sprintf("%s %s %s", original.Transaction, refund.Amount, refund.Amount.Currency)
 	c.op.Postings = []ledger.Posting{{Debit: taken.Credit, Credit: taken.Debit, Amount: refund.Amount}}
 	c.op.Guards = []ledger.Guard{{Counter: "giftcard.refund/" + string(original.Transaction), Add: refund.Amount.Minor, Limit: taken.Posted.Minor}}
+	c.op.Follows = original.Transaction
 	return s.submit(ctx, c)
 }
 

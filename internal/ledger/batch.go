@@ -70,7 +70,12 @@ func needsOf(ops []*Operation) *needs {
 func (n *needs) add(op *Operation) {
 	n.keys.add(op.Book, op.Key)
 	n.exact = n.exact || op.Key != "" && !op.Speculative
-	n.originals.add(op.Book, string(op.Reverses))
+	for _, original := range []TransactionID{op.Reverses, op.Follows} {
+		if original != "" {
+			n.originals.add(op.Book, string(original))
+			n.counters.add(op.Book, followers(original))
+		}
+	}
 	for _, a := range op.Open {
 		n.accounts.add(op.Book, string(a.ID))
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -112,7 +113,7 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 		return Outcome{}, fault.New(fault.Unavailable, "book %s is full", op.Book)
 	}
 	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt))}
-	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.guard, a.settle} {
+	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.follow, a.guard, a.settle} {
 		if err := step(); err != nil {
 			return Outcome{}, err
 		}
@@ -246,6 +247,8 @@ func (a *attempt) reverse() error {
 		return fault.New(fault.AlreadyReversed, "transaction %s was reversed before", key.text)
 	case original.Reverses != "":
 		return fault.New(fault.InvalidState, "transaction %s is a reversal itself", key.text)
+	case a.base.counters[name{a.op.Book, followers(a.op.Reverses)}] > 0:
+		return fault.New(fault.InvalidState, "other transactions, such as refunds, build on transaction %s", key.text)
 	}
 	moved := false
 	for _, m := range original.Moves {
@@ -261,6 +264,24 @@ func (a *attempt) reverse() error {
 		return fault.New(fault.InvalidState, "transaction %s posted nothing", key.text)
 	}
 	return nil
+}
+
+// followers names the counter of the transactions that build on one.
+func followers(original TransactionID) string { return "transaction.followers/" + string(original) }
+
+// follow counts the operation among those that build on a transaction, if that stands.
+func (a *attempt) follow() error {
+	if a.op.Follows == "" {
+		return nil
+	}
+	key := name{a.op.Book, string(a.op.Follows)}
+	if _, known := a.base.byID[key]; !known {
+		return notFound("transaction", key.text)
+	}
+	if a.base.reversed[key] {
+		return fault.New(fault.AlreadyReversed, "transaction %s was reversed", key.text)
+	}
+	return a.count(Guard{Counter: followers(a.op.Follows), Add: 1, Limit: math.MaxInt64})
 }
 
 // move makes one movement's two entries. pays says that it takes from what is
@@ -306,16 +327,23 @@ func (a *attempt) movable(id AccountID, currency money.Currency) (*draft, error)
 
 func (a *attempt) guard() error {
 	for _, g := range a.op.Guards {
-		c := a.counter(name{a.op.Book, g.Counter})
-		sum := c.value + g.Add
-		if sum < 0 || (g.Add > 0 && (sum > g.Limit || sum < c.value)) {
-			return fault.New(fault.GuardExceeded, "%s would pass its limit", g.Counter).
-				With("counter", g.Counter).With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
+		if err := a.count(g); err != nil {
+			return err
 		}
-		c.value = sum
-		a.counts = append(a.counts, Count{g.Counter, g.Add})
-		a.sums = append(a.sums, sum)
 	}
+	return nil
+}
+
+func (a *attempt) count(g Guard) error {
+	c := a.counter(name{a.op.Book, g.Counter})
+	sum := c.value + g.Add
+	if sum < 0 || (g.Add > 0 && (sum > g.Limit || sum < c.value)) {
+		return fault.New(fault.GuardExceeded, "%s would pass its limit", g.Counter).
+			With("counter", g.Counter).With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
+	}
+	c.value = sum
+	a.counts = append(a.counts, Count{g.Counter, g.Add})
+	a.sums = append(a.sums, sum)
 	return nil
 }
 

@@ -36,8 +36,11 @@ type Operation struct {
 	Postings []Posting
 	Guards   []Guard
 	States   []StateChange
-	// Reverses undoes what the named transaction posted, once.
+	// Reverses undoes what the named transaction posted, once, and not if others followed it.
 	Reverses TransactionID
+	// Follows is the transaction that this one builds on, such as the payment of which a
+	// refund gives a part back: it was not reversed, and is not reversed any more.
+	Follows TransactionID
 
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.
@@ -123,7 +126,7 @@ func (op *Operation) validate() error {
 	if !isName(string(op.Book)) || !isName(op.Kind) || len(op.Key) > maxKey || !isText(op.Key) {
 		return fault.New(fault.InvalidRequest, "operation: want a book and a kind of at most %d bytes, and a key of at most %d", maxName, maxKey)
 	}
-	for _, text := range []string{op.Reference, op.Actor, string(op.Reverses)} {
+	for _, text := range []string{op.Reference, op.Actor, string(op.Reverses), string(op.Follows)} {
 		if text != "" && !isName(text) {
 			return fault.New(fault.InvalidRequest, "operation %s: want names of at most %d bytes", op.Kind, maxName)
 		}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -249,6 +250,18 @@ func Transactions(ctx context.Context, q storage.Queryer, book BookID, ids []Tra
 		wanted[o.Transaction] = false // a row is asked for as often as it fills a statement
 		return !first
 	}), err
+}
+
+// Reversals returns what reversed some transactions of a book, by number.
+func Reversals(ctx context.Context, q storage.Queryer, book BookID, originals []TransactionID) ([]Outcome, error) {
+	rows := make([][]any, len(originals))
+	for i, original := range originals {
+		rows[i] = []any{string(book), string(original)}
+	}
+	found, err := storage.AllOf(ctx, q, scanOutcome, findReversals, rows)
+	slices.SortFunc(found, func(a, b Outcome) int { return cmp.Compare(a.Seq, b.Seq) })
+	// A row is asked for as often as it fills a statement.
+	return slices.CompactFunc(found, func(a, b Outcome) bool { return a.Seq == b.Seq }), err
 }
 
 func page(limit int) int { return min(max(limit, 1), MaxPage) }

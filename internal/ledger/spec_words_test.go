@@ -34,6 +34,9 @@ func (s *script) options(op *ledger.Operation, words []string) []string {
 	op.Key = s.option(&words, "key")
 	op.Intent = s.option(&words, "intent")
 	op.Reference = s.option(&words, "reference")
+	if original := s.option(&words, "follows"); original != "" {
+		op.Follows = s.transaction(original)
+	}
 	if kind := s.option(&words, "kind"); kind != "" {
 		op.Kind = kind
 	}
@@ -77,13 +80,18 @@ func (s *script) part(op *ledger.Operation, words []string) {
 		s.must(err)
 		op.Guards = append(op.Guards, g)
 	case "reverse":
-		op.Reverses = ledger.TransactionID("txn_" + rest[0])
-		if o, ok := s.named[rest[0]]; ok {
-			op.Reverses = o.Transaction
-		}
+		op.Reverses = s.transaction(rest[0])
 	default:
 		s.fail("%s is not a word of this language", verb)
 	}
+}
+
+// transaction is the id of a transaction that was named, or of none.
+func (s *script) transaction(named string) ledger.TransactionID {
+	if o, ok := s.named[named]; ok {
+		return o.Transaction
+	}
+	return ledger.TransactionID("txn_" + named)
 }
 
 // partOpen reads "wallet credit USD", "cash debit USD unbounded".

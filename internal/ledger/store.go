@@ -71,6 +71,8 @@ var (
 		WHERE book_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`)
 	busyBooks = storage.SQL("ledger.busy_books", `SELECT book_id FROM ledger_books
 		WHERE realm = $1 AND last_at >= $2 AND book_id > $3 ORDER BY book_id LIMIT $4`)
+	findReversals = storage.Lookup("ledger.find_reversals", `SELECT t.body FROM ({values}) AS v
+		CROSS JOIN ledger_transactions t WHERE t.book_id = v.column1 AND t.reverses = v.column2`, "TEXT", "TEXT")
 	countTransaction = storage.SQL("ledger.count_transactions", `SELECT transactions FROM ledger_books WHERE book_id = $1`)
 	postedAt         = storage.SQL("ledger.posted_at", `SELECT posted_at FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
 	listKinds        = storage.SQL("ledger.list_kinds", `SELECT body FROM ledger_transactions

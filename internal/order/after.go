@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/scripcards/scrip/internal/catalog"
@@ -63,7 +64,7 @@ func (s *Service) GiftCards(ctx context.Context, codes []minted.Code) (map[minte
 // Refund pays back what was charged for codes of a completed order; when all of its codes
 // are paid back, the order is refunded. Those that are gift cards made when they were sold
 // are voided with it, for what is left on them. It returns not_found, invalid_state for an
-// order that is not completed, for a code that the order does not have and for a gift card
+// order that is not completed or whose payment was reversed, for a code that the order does not have and for a gift card
 // that was used, unless that is accepted, or of which a part is held; or storage.ErrStale,
 // wrapped, when somebody else changed the order or a card meanwhile: look again then.
 func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
@@ -156,6 +157,9 @@ func (s *Service) remedial(ctx context.Context, r *Remedy) (Order, holding, erro
 	if found.Status != Completed {
 		return Order{}, holding{}, fault.New(fault.InvalidState, "order %s is %s", found.Name(), found.Status)
 	}
+	if err := s.stands(ctx, &found); err != nil {
+		return Order{}, holding{}, err
+	}
 	codes, err := s.Stock.Holdings(ctx, r.Book, r.Order.ref())
 	if err != nil {
 		return Order{}, holding{}, err
@@ -183,6 +187,19 @@ func (s *Service) remedial(ctx context.Context, r *Remedy) (Order, holding, erro
 	return found, has, nil
 }
 
+// errReversed says that an operator reversed what paid for an order.
+var errReversed = errors.New("nothing more is made good for")
+
+// stands returns errReversed, as invalid_state, for an order whose buyer has the money back
+// by a reversal in the books.
+func (s *Service) stands(ctx context.Context, o *Order) error {
+	by, err := ledger.Reversals(ctx, s.DB, o.Book, []ledger.TransactionID{o.Transaction})
+	if err == nil && len(by) > 0 {
+		err = fault.Wrap(errReversed, fault.InvalidState, "the payment of order %s was reversed in the books, by transaction %s", o.Name(), by[0].Transaction)
+	}
+	return err
+}
+
 // stock names the remedy to the stock.
 func (r *Remedy) stock() stock.Remedy {
 	return stock.Remedy{Book: r.Book, Order: r.Order.ref(), Key: r.Key}
@@ -190,7 +207,7 @@ func (r *Remedy) stock() stock.Remedy {
 
 // remedy is the operation of a remedy, without what it counts and moves.
 func (s *Service) remedy(o *Order, r *Remedy, kind string) ledger.Operation {
-	return ledger.Operation{Book: r.Book, Kind: kind, Key: kind + "/" + r.Key, Reference: o.Name(), Actor: r.Actor, At: s.Clocks.Now(o.Realm)}
+	return ledger.Operation{Book: r.Book, Kind: kind, Key: kind + "/" + r.Key, Reference: o.Name(), Actor: r.Actor, At: s.Clocks.Now(o.Realm), Follows: o.Transaction}
 }
 
 // remedied is the order after a remedy, if it stays completed.
@@ -227,6 +244,8 @@ func (s *Service) makeGood(ctx context.Context, op ledger.Operation, done *Remed
 	o, err := s.submit(ctx, op, more)
 	if code := fault.CodeOf(err); len(more) > 0 && (code == fault.AccountClosed || code == fault.AccountNotEmpty) {
 		err = fmt.Errorf("a gift card ended or was used meanwhile: %w: %w", storage.ErrStale, err)
+	} else if code == fault.AlreadyReversed {
+		err = fmt.Errorf("the payment was reversed meanwhile: %w: %w: %w", errReversed, storage.ErrStale, err)
 	}
 	if err == nil && o.Replayed {
 		err = fmt.Errorf("it was done before, in transaction %s: %w", o.Transaction, storage.ErrStale)

@@ -14,7 +14,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/order/minted"
 	"github.com/scripcards/scrip/internal/order/shelf"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/job"
@@ -174,7 +173,7 @@ func (s *Service) advance(ctx context.Context, what supply.For, w *waiter) (time
 		}
 		pause, err := s.step(ctx, &st, w)
 		switch {
-		case (errors.Is(err, storage.ErrStale) || errors.Is(err, minted.ErrSpent) || storage.IsUnique(err)) && round < mostRounds:
+		case (errors.Is(err, storage.ErrStale) || moot(err) != "" || storage.IsUnique(err)) && round < mostRounds:
 			// Somebody else went on with it, has a code or used one: see how it stands now.
 		case err != nil || pause > 0:
 			return pause, err
@@ -293,18 +292,18 @@ func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *w
 		effects: func(at time.Time) []storage.Effect {
 			return append(receipt.Keep(keep, stock.Sold, at), s.Supply.Changed(&r.Row))
 		}}, w)
-	if errors.Is(err, minted.ErrSpent) { // what comes next ends it
+	if moot(err) != "" { // what comes next ends it
 		return s.write(ctx, append(receipt.Keep(keep, stock.Reserved, st.order.CreatedAt), s.Supply.Changed(&r.Row))...)
 	}
 	return err
 }
 
-// next has somebody else deliver what is left, or ends it: nobody, where a gift card that a
-// dead code is was used meanwhile.
+// next has somebody else deliver what is left, or ends it: nobody, where a replacement is
+// moot.
 func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Duration, error) {
 	if st.exchange != nil {
-		if err := s.unspent(ctx, st); errors.Is(err, minted.ErrSpent) {
-			st.exchange.Spent = true
+		if err := s.needed(ctx, st); moot(err) != "" {
+			st.exchange.Moot = moot(err)
 			return 0, s.fail(ctx, st, w)
 		} else if err != nil {
 			return 0, err

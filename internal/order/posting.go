@@ -35,8 +35,8 @@ const Prefix = "order."
 // RevenueAccount begins the names of the accounts of what was paid for codes.
 const RevenueAccount = "order.revenue/"
 
-// Postings returns every transaction of a book's order as the books have it, the first
-// first; not_found, as for another book's.
+// Postings returns every transaction of a book's order as the books have it, and those with
+// which operators reversed one by hand, the first first; not_found, as for another book's.
 func (s *Service) Postings(ctx context.Context, book ledger.BookID, number Number) ([]ledger.Outcome, error) {
 	found, err := s.Find(ctx, book, number)
 	if err != nil {
@@ -54,6 +54,11 @@ func (s *Service) Postings(ctx context.Context, book ledger.BookID, number Numbe
 		ids = append(ids, c.Transaction)
 	}
 	posted, err := ledger.Transactions(ctx, s.DB, book, ids)
+	if err != nil {
+		return nil, err
+	}
+	undone, err := ledger.Reversals(ctx, s.DB, book, ids)
+	posted = append(posted, undone...)
 	slices.SortFunc(posted, func(a, b ledger.Outcome) int { return int(a.Seq - b.Seq) })
 	return posted, err
 }

@@ -31,8 +31,8 @@ type Replacement struct {
 	Tries int
 	// GivenUp says that no other supplier is to be asked.
 	GivenUp bool
-	// Spent says, at its end, that a gift card which a dead code is was used meanwhile.
-	Spent bool
+	// Moot says, at its end, why nothing is to be replaced any more; empty: it is.
+	Moot string
 	// Status is Processing, Completed, Failed or Cancelled.
 	Status               Status
 	CreatedAt, ChangedAt time.Time
@@ -232,11 +232,26 @@ func (s *Service) refresh(ctx context.Context, st *standing) (err error) {
 	return nil
 }
 
-// unspent reads the dead codes of a replacement that is under way with their gift cards. It
-// returns minted.ErrSpent, wrapped, if one of those was used since it was decided that they
-// are replaced, and what refresh does.
-func (s *Service) unspent(ctx context.Context, st *standing) error {
+// moot says, for the buyer, why nothing is to be replaced any more; empty: err is about
+// something else.
+func moot(err error) string {
+	switch {
+	case errors.Is(err, minted.ErrSpent):
+		return "a gift card that is to be replaced was used meanwhile"
+	case errors.Is(err, errReversed):
+		return "the payment of the order was reversed meanwhile"
+	}
+	return ""
+}
+
+// needed reads the dead codes of a replacement that is under way with their gift cards. It
+// returns an error that makes it moot if one of those was used since it was decided that they
+// are replaced, or if what paid for the order was reversed; and what refresh does.
+func (s *Service) needed(ctx context.Context, st *standing) error {
 	if err := s.refresh(ctx, st); err != nil {
+		return err
+	}
+	if err := s.stands(ctx, &st.order); err != nil {
 		return err
 	}
 	x := st.exchange
@@ -254,12 +269,11 @@ func (s *Service) unspent(ctx context.Context, st *standing) error {
 
 // replace puts other codes in the places of dead ones, and posts what suppliers are owed for
 // them: the operator pays that. It returns storage.ErrStale, wrapped, when somebody else went
-// on with it, or a code was sold meanwhile, and minted.ErrSpent, wrapped, when a gift card was
-// used that is to be voided.
+// on with it, or a code was sold meanwhile, and an error that makes it moot.
 func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 	x := st.exchange
 	if x.kept {
-		if err := s.unspent(ctx, st); err != nil {
+		if err := s.needed(ctx, st); err != nil {
 			return err
 		}
 	}

@@ -136,7 +136,7 @@ var unreachable = map[string]string{
 	"giftcard.cover": "TestCover",
 	"403002":         "nothing of this dialect can be switched off",
 	"409002":         "no call makes a thing that has a name",
-	"422009":         "refunds are no reversals",
+	"422009":         "an operator reverses, as in giftcard's TestRefundOrReversal",
 	"413001":         "TestBodyTooLarge",
 	"429001":         "TestFailuresAreThrottled",
 	"429002":         "no quota holds here",

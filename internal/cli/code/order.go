@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
@@ -116,7 +117,7 @@ func (p *program) showOrder() *cobra.Command {
 	var owner shell.Owner
 	var name string
 	cmd := &cobra.Command{
-		Use: "show NUMBER", Short: "Show an order, where its codes came from and who saw them", Args: cobra.ExactArgs(1),
+		Use: "show NUMBER", Short: "Show an order, where its codes came from, who saw them, and its postings", Args: cobra.ExactArgs(1),
 		Long:    "Show never shows a code: of long ones the last four characters. The order is its customer's\nin a realm, or in a book as the list names it.",
 		Example: "  scrip order show 17 --customer cus_01… --realm live\n  scrip order show 17 --book bk_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -147,27 +148,84 @@ func (p *program) showOrder() *cobra.Command {
 }
 
 func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *server.App, o *order.Order) error {
-	codes, err := app.Orders.Masked(ctx, o.Book, o.Number)
-	if err != nil {
-		return err
-	}
-	looks, err := app.Orders.Looks(ctx, o.Book, o.Number)
-	if err != nil {
-		return err
-	}
 	fields := []shell.Field{{"order", o.Name()}, {"book", string(o.Book)}, {"status", string(o.Status)}, {"item", string(o.Item)}, {"name", o.Product},
 		{"quantity", strconv.Itoa(o.Quantity)}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
 		{"amount", o.Amount.String() + " " + o.Amount.Currency.String()}, {"value", o.Face.String() + " " + o.Face.Currency.String()}, {"email", o.Email},
 		{"transaction", string(o.Transaction)}, {"key", o.Credential}, {"created", shell.Moment(o.CreatedAt)}, {"changed", shell.Moment(o.ChangedAt)}}
-	for _, m := range codes {
-		ending := "code"
+	codes, err := orderCodes(ctx, app, o)
+	if err != nil {
+		return err
+	}
+	looks, err := orderLooks(ctx, app, o)
+	if err != nil {
+		return err
+	}
+	postings, err := orderPostings(ctx, app, o)
+	if err != nil {
+		return err
+	}
+	if p.Output == shell.JSON {
+		return shell.WriteJSON(cmd.OutOrStdout(), struct {
+			Order    map[string]string   `json:"order"`
+			Codes    []map[string]string `json:"codes"`
+			Looks    []map[string]string `json:"looks"`
+			Postings []map[string]string `json:"postings"`
+		}{shell.Object(fields), codes.Objects(), looks.Objects(), postings.Objects()})
+	}
+	if err := p.Show(cmd, fields); err != nil {
+		return err
+	}
+	for _, l := range []shell.Listing{codes, looks, postings} {
+		if len(l.Rows) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(cmd.OutOrStdout()); err != nil {
+			return err
+		}
+		if err := p.Print(cmd, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orderCodes are the codes of an order, masked, dead ones too.
+func orderCodes(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
+	l := shell.Listing{Columns: []string{"NUMBER", "CODE", "STATE", "BATCH", "SUPPLIER", "SOLD"}}
+	found, err := app.Orders.Masked(ctx, o.Book, o.Number)
+	for _, m := range found {
+		ending := ""
 		if m.Ending != "" {
 			ending = "…" + m.Ending
 		}
-		fields = append(fields, shell.Field{"code " + strconv.Itoa(m.Place), fmt.Sprintf("%s of batch %s, %s", ending, m.BatchName, m.State)})
+		l.Add(strconv.Itoa(m.Place), ending, string(m.State), m.BatchName, m.Supplier, shell.Moment(m.SoldAt))
 	}
-	for i, look := range looks {
-		fields = append(fields, shell.Field{"look " + strconv.Itoa(i+1), shell.Moment(look.At) + " by " + look.Actor})
+	return l, err
+}
+
+// orderLooks are who saw the codes of an order.
+func orderLooks(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
+	l := shell.Listing{Columns: []string{"LOOK", "BY"}}
+	found, err := app.Orders.Looks(ctx, o.Book, o.Number)
+	for _, look := range found {
+		l.Add(shell.Moment(look.At), look.Actor)
 	}
-	return p.Show(cmd, fields)
+	return l, err
+}
+
+// orderPostings are what the books did for an order.
+func orderPostings(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
+	l := shell.Listing{Columns: []string{"POSTED", "TRANSACTION", "KIND", "DEBIT", "CREDIT", "AMOUNT", "HELD", "CURRENCY"}}
+	found, err := app.Orders.Postings(ctx, o.Book, o.Number)
+	for i := range found {
+		t := &found[i]
+		for _, m := range t.Moves {
+			held := money.New(m.Held, m.Posted.Currency)
+			l.Add(shell.Moment(t.At), string(t.Transaction), t.Kind, string(m.Debit), string(m.Credit), m.Posted.String(), held.String(), m.Posted.Currency.String())
+		}
+		if len(t.Moves) == 0 {
+			l.Add(shell.Moment(t.At), string(t.Transaction), t.Kind, "", "", "", "", "")
+		}
+	}
+	return l, err
 }

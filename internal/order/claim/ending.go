@@ -36,8 +36,8 @@ var unreplaced = map[order.Status]string{
 
 // why says why codes are open again after a replacement.
 func why(r *order.Replacement) string {
-	if r.Spent {
-		return "a gift card that is to be replaced was used meanwhile"
+	if r.Moot != "" {
+		return r.Moot
 	}
 	return unreplaced[r.Status]
 }

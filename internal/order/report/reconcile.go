@@ -195,14 +195,29 @@ func (m *maker) strangers(ctx context.Context, s ledger.Stretch) error {
 			touches := slices.ContainsFunc(page[i].Moves, func(move ledger.Move) bool {
 				return strings.HasPrefix(string(move.Debit), order.Prefix) || strings.HasPrefix(string(move.Credit), order.Prefix)
 			})
-			if touches {
-				m.differ(Difference{Kind: Transaction, Book: s.Book, Subject: string(page[i].Transaction), Got: page[i].Kind})
+			if !touches {
+				continue
 			}
+			undone, err := m.undone(ctx, &page[i])
+			if err != nil {
+				return err
+			}
+			m.differ(Difference{Kind: Transaction, Book: s.Book, Order: undone, Subject: string(page[i].Transaction), Got: page[i].Kind})
 		}
 		if len(page) < ledger.MaxPage {
 			return nil
 		}
 	}
+}
+
+// undone returns which order's transaction one reversed; 0: it was none's.
+func (m *maker) undone(ctx context.Context, by *ledger.Outcome) (order.Number, error) {
+	originals, err := ledger.Transactions(ctx, m.q, by.Book, []ledger.TransactionID{by.Reverses})
+	if err != nil {
+		return 0, err
+	}
+	owners, err := order.Owners(ctx, m.q, originals)
+	return owners[by.Reverses], err
 }
 
 // placed sums the orders of the period that were paid at once, and looks at each.

@@ -166,7 +166,8 @@ func (b *bundle) told(r report.Report) {
 	}
 }
 
-// What an operator undoes by hand in the books of orders is named: no order knows of it.
+// What an operator undoes by hand in the books of orders is named, with its order, which
+// does not know of it.
 func TestReversalByHand(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.Fill("GPLAY", 1)
@@ -177,7 +178,7 @@ func TestReversalByHand(t *testing.T) {
 		check.OK(b.t, err)
 		b.Clock.Advance(24 * time.Hour)
 		made := b.made(first)
-		want := []report.Difference{{Kind: report.Transaction, Book: b.Buyer.Book, Subject: string(undone.Transaction), Got: "transaction.reverse"}}
+		want := []report.Difference{{Kind: report.Transaction, Book: b.Buyer.Book, Order: 1, Subject: string(undone.Transaction), Got: "transaction.reverse"}}
 		if diff := cmp.Diff(want, made.Differences); diff != "" {
 			t.Error(diff)
 		}
