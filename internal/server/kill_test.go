@@ -75,7 +75,7 @@ func TestKilledOnBitcoin(t *testing.T) {
 							node.Pay(node.Coinbase(blocks[step]), to, 1_000_000, 1_000)
 							holds = node.Mine(6)[0]
 						}, 64_533},
-						{"reorganised away", func() { node.Invalidate(holds) }, -64_533},
+						{"reorganised away", func() { node.Reorganise(holds) }, -64_533},
 						{"in the other branch", func() { node.Mine(7) }, 64_533},
 					}
 				})

@@ -136,7 +136,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 				r.expect("credited", "confirmed 0.01 6 645.33")
 				r.expect("credited once", "confirmed 0.01 6 645.33")
 
-				node.Invalidate(holds)
+				node.Reorganise(holds)
 				r.expect("reorganised away", "pending 0.01 0 645.33")
 				r.has(0)
 				node.Mine(7)

@@ -33,6 +33,8 @@ type canned struct {
 const (
 	hashOne = "0x1111111111111111111111111111111111111111111111111111111111111111"
 	hashTwo = "0x2222222222222222222222222222222222222222222222222222222222222222"
+	// hashThree is of a block that the node has, and that is not of its chain yet.
+	hashThree = "0x3333333333333333333333333333333333333333333333333333333333333333"
 )
 
 func newCanned(transactions int, ours []string) *canned {
@@ -72,6 +74,8 @@ func (c *canned) answer(method string, params []any) any {
 			return c.block
 		}
 		return map[string]string{"number": "0x2", "hash": hashTwo, "parentHash": hashOne, "timestamp": "0x1"}
+	case "eth_getBlockByHash":
+		return map[string]string{"number": "0x3", "hash": hashThree, "parentHash": hashTwo}
 	case "eth_getTransactionReceipt":
 		return c.receipts[params[0].(string)]
 	}

@@ -251,6 +251,21 @@ func TestBehind(t *testing.T) {
 	b.looked("gone", tx, 0, "gone")
 }
 
+// A node that has the last block that was read, and not in its chain any more or not yet, is
+// behind as long as that ends below it.
+func TestLoadingAgain(t *testing.T) {
+	server := httptest.NewServer(newCanned(0, nil))
+	defer server.Close()
+	chain, err := ethereum.Open(fmt.Appendf(nil, `{"url":%q,"chain_id":5,"token":"0xdac17f958d2ee523a2206206994597c13d831ec7"}`, server.URL), ethereum.Deps{Clock: clock.System()})
+	check.OK(t, err)
+	if page, err := chain.Seen(t.Context(), "3/"+hashThree+"/3"); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+		t.Errorf("seen: %+v, %v", page, err)
+	}
+	if all, err := chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Ethereum, TxID: hashOne}}); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+		t.Errorf("looked at: %+v, %v", all, err)
+	}
+}
+
 // A block of many payments is read with one question of whose the addresses are.
 func TestFullBlock(t *testing.T) {
 	b := &bench{t: t, Node: ethnode.Start(t)}
