@@ -111,12 +111,7 @@ func TestKilledOnSolana(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			node := solnode.Start(t)
 			w := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
-			_, err := w.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana},
-				Addresses: []string{"HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"}, Actor: "test"})
-			check.OK(t, err)
-			to, err := w.Deposits.Address(t.Context(), w.wallet, asset.SOL)
-			check.OK(t, err)
-			sent := ""
+			to, sent := w.listed(), ""
 			w.killed(asset.Solana, func(int) []happening {
 				return []happening{
 					{"paid", func() {
