@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -83,20 +84,29 @@ func (c *canned) answer(method string, params []any) any {
 }
 
 func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var calls []struct {
+	type call struct {
 		ID     int
 		Method string
 		Params []any
 	}
-	if err := json.NewDecoder(r.Body).Decode(&calls); err != nil {
+	answer := func(q call) any {
+		return map[string]any{"jsonrpc": "2.0", "id": q.ID, "result": c.answer(q.Method, q.Params)}
+	}
+	text, err := io.ReadAll(r.Body)
+	var one call
+	var calls []call
+	switch {
+	case err == nil && json.Unmarshal(text, &one) == nil:
+		_ = json.NewEncoder(w).Encode(answer(one))
+	case err == nil && json.Unmarshal(text, &calls) == nil:
+		var answers []any
+		for _, q := range calls {
+			answers = append(answers, answer(q))
+		}
+		_ = json.NewEncoder(w).Encode(answers)
+	default:
 		http.Error(w, "bad", http.StatusBadRequest)
-		return
 	}
-	var answers []map[string]any
-	for _, call := range calls {
-		answers = append(answers, map[string]any{"jsonrpc": "2.0", "id": call.ID, "result": c.answer(call.Method, call.Params)})
-	}
-	_ = json.NewEncoder(w).Encode(answers)
 }
 
 // BenchmarkBlock reads a block of 3,000 transactions while ten thousand addresses are watched.
