@@ -11,7 +11,7 @@ import (
 
 // Policy is when prices are believed.
 type Policy struct {
-	// Least is how many sources must agree.
+	// Least is how many sources must have a fresh price. More than half of those that do must agree.
 	Least int
 	// Refresh is how old what is known may be before the sources are asked again.
 	Refresh time.Duration
@@ -28,10 +28,10 @@ type Policy struct {
 	Spread int64
 }
 
-// DefaultPolicy returns the rules for real money: two sources at the least, of which none
-// is older than two minutes or two percent off, and which are within three percent.
+// DefaultPolicy returns the rules for real money: three sources at the least, none older than
+// two minutes, of which those count that are not two percent off, and within three percent.
 func DefaultPolicy() Policy {
-	return Policy{Least: 2, Refresh: 30 * time.Second, Fresh: 2 * time.Minute, Stale: 10 * time.Minute, Timeout: 10 * time.Second,
+	return Policy{Least: 3, Refresh: 30 * time.Second, Fresh: 2 * time.Minute, Stale: 10 * time.Minute, Timeout: 10 * time.Second,
 		Outlier: 200, Spread: 300}
 }
 
@@ -75,7 +75,7 @@ type observed struct {
 
 // agree makes one price of many: of those that are fresh the median decides which are
 // outliers, and of the rest the median is the price. It notes in all why one does not
-// count. ok is false where too few are left; the error is for those that contradict each other.
+// count. ok is false where too few are fresh; the error is for those that contradict each other.
 func agree(all []Observation, p Policy, now time.Time) (q Quote, ok bool, err error) {
 	var some []observed
 	for i := range all {
@@ -91,7 +91,7 @@ func agree(all []Observation, p Policy, now time.Time) (q Quote, ok bool, err er
 	if len(some) < p.Least {
 		return Quote{}, false, nil
 	}
-	middle := median(some)
+	middle, fresh := median(some), len(some)
 	some = slices.DeleteFunc(some, func(o observed) bool {
 		far := apart(middle, o.value, middle, p.Outlier)
 		if far {
@@ -99,7 +99,7 @@ func agree(all []Observation, p Policy, now time.Time) (q Quote, ok bool, err er
 		}
 		return far
 	})
-	if len(some) < p.Least {
+	if 2*len(some) <= fresh {
 		return Quote{}, false, fault.New(fault.Unavailable, "the sources of prices contradict each other")
 	}
 	middle = median(some)

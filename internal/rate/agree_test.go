@@ -47,15 +47,17 @@ func observe(t *testing.T, words string) []Observation {
 	return all
 }
 
+// agreement is what some prices come to.
+type agreement struct {
+	name, prices string
+	rate         string // empty: no quote
+	sources      string
+	contradicts  bool
+}
+
 // What enough fresh sources agree on is the price, and everything else is none.
 func TestAgree(t *testing.T) {
-	policy := DefaultPolicy()
-	for _, c := range []struct {
-		name, prices string
-		rate         string // empty: no quote
-		sources      string
-		contradicts  bool
-	}{
+	agreed(t, 2, []agreement{
 		{"odd", "65850 65849.99 65850.01", "65850/1", "a b c", false},
 		{"even", "65850 65851", "131701/2", "a b", false},
 		{"one alone", "65850", "", "", false},
@@ -75,7 +77,30 @@ func TestAgree(t *testing.T) {
 		{"spread just within", "98.5 100 101.5", "100/1", "a b c", false},
 		{"a dollar that is none", "0.9871 0.9873 0.9872", "617/625", "a b c", false},
 		{"fine prices", "0.000000000000000001 0.000000000000000001", "1/1000000000000000000", "a b", false},
-	} {
+	})
+}
+
+// Of real money three fresh sources tell the price, and more than half of those that do agree.
+func TestThreeAgree(t *testing.T) {
+	agreed(t, DefaultPolicy().Least, []agreement{
+		{"three", "65850 65851 65852", "65851/1", "a b c", false},
+		{"two", "65850 65851", "", "", false},
+		{"two fresh ones", "65850 65851 65852@121s", "", "", false},
+		{"two that answered", "65850 !down 65851", "", "", false},
+		{"an outlier of three", "65850 65851 70000", "131701/2", "a b", false},
+		{"an outlier of four", "65850 65851 65852 1", "65851/1", "a b c", false},
+		{"two outliers of five", "100 100 100 110 111", "100/1", "a b c", false},
+		{"two of five", "98 100 100.5 110 111", "", "", true},
+		{"two and two", "100 100 110 110", "", "", true},
+		{"each of three for itself", "90 100 110", "", "", true},
+	})
+}
+
+func agreed(t *testing.T, least int, cases []agreement) {
+	t.Helper()
+	policy := DefaultPolicy()
+	policy.Least = least
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			q, ok, err := agree(observe(t, c.prices), policy, noon)
 			if (err != nil) != c.contradicts || (err != nil && fault.CodeOf(err) != fault.Unavailable) {

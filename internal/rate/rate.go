@@ -1,7 +1,7 @@
 // Package rate is what assets are worth: prices from several sources, made one by their
 // median, with everything that speaks against it kept out.
 //
-// It promises an exact ratio that at least so many fresh sources agree on, or the fault
+// It promises an exact ratio that more than half of enough fresh sources agree on, or the fault
 // unavailable: there is no guess, no old price in disguise and no single source that
 // decides. Every quote names the sources that it rests on, so that whoever uses it can
 // keep them beside the money.

@@ -70,7 +70,9 @@ func setup(prices ...string) *bench {
 		b.markets = append(b.markets, m)
 		sources = append(sources, rate.Named{Name: string(rune('a' + i)), Source: m})
 	}
-	b.Service = rate.New(rate.Deps{Sources: sources, Policy: rate.DefaultPolicy(), Clock: b.clock, Logger: slog.New(slog.DiscardHandler)})
+	policy := rate.DefaultPolicy()
+	policy.Least = 2
+	b.Service = rate.New(rate.Deps{Sources: sources, Policy: policy, Clock: b.clock, Logger: slog.New(slog.DiscardHandler)})
 	return b
 }
 

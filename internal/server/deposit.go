@@ -366,6 +366,9 @@ func (f *depositFile) rates(a *App, o Options) (map[realm.Realm]*rate.Service, e
 		names[source.Name] = true
 		sources = append(sources, source)
 	}
+	if n := len(sources); n > 0 && n < p.Least {
+		return nil, fmt.Errorf("rates.sources: there are %d, and least_sources wants %d to have a price", n, p.Least)
+	}
 	build := func(c clock.Clock, policy rate.Policy, sources ...rate.Named) *rate.Service {
 		return rate.New(rate.Deps{Sources: sources, Policy: policy, Clock: c, Logger: o.Logger})
 	}

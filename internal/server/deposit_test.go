@@ -36,7 +36,7 @@ func TestDepositFile(t *testing.T) {
 		"fee": "1.5",
 		"rate_window_minutes": 30,
 		"assets": {"BTC": {"minimum": "0.0002", "confirmations": [{"from": "0", "confirmations": 3}, {"from": "1", "confirmations": 120}]}},
-		"rates": {"sources": [{"preset": "kraken"}, {"preset": "okx", "timeout_ms": 900}], "least_sources": 3, "stale_seconds": 300, "outlier": "1", "spread": "2.5"}
+		"rates": {"sources": [{"preset": "kraken"}, {"preset": "okx", "timeout_ms": 900}], "least_sources": 2, "stale_seconds": 300, "outlier": "1", "spread": "2.5"}
 	}`))
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +116,7 @@ func TestDepositFileMistakes(t *testing.T) {
 		`{"assets": {"BTC": {"settled": 2}}}`:                                         "(assets.BTC)",
 		`{"rates": {"sources": [{"preset": "mtgox"}]}}`:                               "rates.sources.0: ",
 		`{"rates": {"sources": [{"preset": "kraken"}, {"preset": "kraken"}]}}`:        "two called kraken",
+		`{"rates": {"sources": [{"preset": "kraken"}, {"preset": "okx"}]}}`:           "rates.sources: there are 2, and least_sources wants 3",
 		`{"rates": {"least_sources": -1}}`:                                            "rates.invalid_request",
 		`{"rates": {"outlier": "x"}}`:                                                 "rates.outlier",
 		`{"rates": {"fresh_seconds": 1}}`:                                             "(fresh_seconds)",

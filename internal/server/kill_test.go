@@ -75,7 +75,7 @@ func TestKilledOnBitcoin(t *testing.T) {
 							node.Pay(node.Coinbase(blocks[step]), to, 1_000_000, 1_000)
 							holds = node.Mine(6)[0]
 						}, 64_533},
-						{"reorganised away", func() { node.Invalidate(holds) }, -64_533},
+						{"reorganised away", func() { node.Reorganise(holds) }, -64_533},
 						{"in the other branch", func() { node.Mine(7) }, 64_533},
 					}
 				})
@@ -111,12 +111,7 @@ func TestKilledOnSolana(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			node := solnode.Start(t)
 			w := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
-			_, err := w.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana},
-				Addresses: []string{"HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"}, Actor: "test"})
-			check.OK(t, err)
-			to, err := w.Deposits.Address(t.Context(), w.wallet, asset.SOL)
-			check.OK(t, err)
-			sent := ""
+			to, sent := w.listed(), ""
 			w.killed(asset.Solana, func(int) []happening {
 				return []happening{
 					{"paid", func() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/account"
@@ -55,11 +56,13 @@ func (w *watching) again() {
 	w.open()
 }
 
-// watchNodes opens a server whose test realm watches nodes, until the test ends.
-func watchNodes(t *testing.T, engine, nodes string) *watching {
+// watchNodes opens a server whose test realm watches nodes, until the test ends. What else
+// its file says may follow.
+func watchNodes(t *testing.T, engine, nodes string, more ...string) *watching {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "deposits.json")
-	check.OK(t, os.WriteFile(file, []byte(`{"test_nodes":{`+nodes+`}}`), 0o600))
+	text := strings.Join(append([]string{`{"test_nodes":{` + nodes + `}`}, more...), ",") + "}"
+	check.OK(t, os.WriteFile(file, []byte(text), 0o600))
 	w := watch(t, testkit.Database(t, engine), file)
 	t.Cleanup(func() { check.OK(t, w.Close()) })
 	return w
@@ -136,7 +139,7 @@ func TestDepositsOnRealNode(t *testing.T) {
 				r.expect("credited", "confirmed 0.01 6 645.33")
 				r.expect("credited once", "confirmed 0.01 6 645.33")
 
-				node.Invalidate(holds)
+				node.Reorganise(holds)
 				r.expect("reorganised away", "pending 0.01 0 645.33")
 				r.has(0)
 				node.Mine(7)
@@ -231,6 +234,57 @@ func TestDepositsOnRealWallet(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { killedOnMonero(t, node, testkit.Engines()[0]) })
 }
 
+// listed imports an address of solana, which the wallet gets.
+func (w *watching) listed() string {
+	w.t.Helper()
+	const list = "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"
+	_, err := w.Addresses.Import(w.t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, Addresses: []string{list}, Actor: "test"})
+	check.OK(w.t, err)
+	to, err := w.Deposits.Address(w.t.Context(), w.wallet, asset.SOL)
+	check.OK(w.t, err)
+	if to != list {
+		w.t.Fatalf("the address is %s, want the list's", to)
+	}
+	return to
+}
+
+// SOL and USDT that were credited before they were final are taken back when the chain gives
+// them up for good, and credited again when it has them again. Too little of the token is not
+// credited.
+func TestReorganisedOnRealRuntime(t *testing.T) {
+	const twice = `{"confirmations":[{"from":"0","confirmations":2}]}`
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			node := solnode.Start(t)
+			r := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()), `"assets":{"SOL":`+twice+`,"USDT-SOL":`+twice+`}`)
+			to := r.listed()
+			coins := node.Pay(to, 1_000_000_000)
+			r.expect("seen", "pending 1 1 147.00")
+			tokens := node.Send(node.Mint, to, 25_000_000)
+			r.expect("a slot later", "confirmed 1 2 147.00", "pending 25 1 24.50")
+			node.Slots(1)
+			r.again()
+			r.expect("credited", "confirmed 1 3 147.00", "confirmed 25 2 24.50")
+			r.has(17_150)
+			node.Drop(tokens)
+			node.Drop(coins)
+			node.Slots(5)
+			r.expect("they may come back", "confirmed 1 3 147.00", "confirmed 25 2 24.50")
+			node.Slots(40)
+			r.expect("given up", "expired 1 0 0.00", "expired 25 0 0.00")
+			r.has(0)
+			node.Again(coins)
+			node.Again(tokens)
+			node.Send(node.Mint, to, 4_999_999)
+			r.expect("credited again", "confirmed 1 3 147.00", "confirmed 25 2 24.50", "pending 4.999999 1 0.00")
+			node.Slots(40)
+			r.expect("credited once", "confirmed 1 43 147.00", "confirmed 25 42 24.50", "expired 4.999999 41 0.00")
+			r.has(17_150)
+			r.audit(asset.Solana, "USDT-SOL 1/2 29.999999 29.999999", "SOL 1/1 1 1")
+		})
+	}
+}
+
 // Deposits of SOL and USDT that the real runtime of Solana carried out are seen, final and
 // credited once, whatever process looks; one that the chain gave up before is gone, and comes
 // back with its next slot; a token that calls itself USDT, a transaction that failed, and what
@@ -240,14 +294,7 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			node := solnode.Start(t)
 			r := watchNodes(t, engine, fmt.Sprintf(`"solana":%s`, node.Config()))
-			const list = "HAgk14JpMQLgt6rVgv7cBQFJWFto5Dqxi472uT3DKpqk"
-			_, err := r.Addresses.Import(t.Context(), address.Import{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, Addresses: []string{list}, Actor: "test"})
-			check.OK(t, err)
-			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.SOL)
-			check.OK(t, err)
-			if to != list {
-				t.Fatalf("the address is %s, want the list's", to)
-			}
+			to := r.listed()
 			r.expect("nothing yet")
 
 			node.Pay(to, 1_000_000_000)

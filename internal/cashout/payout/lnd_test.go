@@ -43,7 +43,7 @@ func TestRails(t *testing.T) {
 		for _, one := range []struct {
 			name string
 			test func(*rails)
-		}{{"forms", testForms}, {"twice", testTwice}, {"held", testHeld}, {"bump", testRealBump}, {"raised", testRealRaised}, {"raising killed", testRaiseKilledByCall}, {"reorganised", testReorganised}, {"killed", testKilledByCall}} {
+		}{{"forms", testForms}, {"twice", testTwice}, {"held", testHeld}, {"bump", testRealBump}, {"raised", testRealRaised}, {"raising killed", testRaiseKilledByCall}, {"reorganised", testReorganised}, {"killed", testKilledByCall}, {"settling killed", testSettlingKilled}} {
 			t.Run(engine+"/"+one.name, func(t *testing.T) {
 				r := onRails(t, engine, net)
 				r.turn = turn
@@ -296,10 +296,8 @@ func testRealRaised(r *rails) {
 // a transaction leaves nothing half done: who goes on replaces it, and it is paid once. With
 // one database it is killed at every other step, and with the other one at those between.
 func testRaiseKilledByCall(r *rails) {
-	killer, way := r.net.Killer(r.t)
-	text, err := json.Marshal(way)
-	r.must(err)
-	r.victims = append(r.victims, wayVariable+"="+string(text), floorVariable+"=100000")
+	killer := r.killer()
+	r.victims = append(r.victims, floorVariable+"=100000")
 	steps := 1 + r.turn
 	for done := false; !done; steps += 2 {
 		book := r.customer(fmt.Sprint("ada", steps))
@@ -362,10 +360,7 @@ func testReorganised(r *rails) {
 // A process that is killed before or after any call to the real node leaves nothing half
 // done: who goes on pays once, whatever kind it is of.
 func testKilledByCall(r *rails) {
-	killer, way := r.net.Killer(r.t)
-	text, err := json.Marshal(way)
-	r.must(err)
-	r.victims = append(r.victims, wayVariable+"="+string(text))
+	killer := r.killer()
 	times, before := r.net.Payee.Received()
 	paid := 0
 	for _, kind := range []destination.Kind{destination.P2TR, destination.Invoice, destination.Handle} {
@@ -398,8 +393,47 @@ func testKilledByCall(r *rails) {
 	r.verified()
 }
 
-// killedAt pays all that waits in a process that dies at a step of its calls, and reports
-// whether it came to its end.
+// A process that is killed before or after any call to the real node while it settles what
+// was confirmed leaves nothing half done: who goes on settles it, once.
+func testSettlingKilled(r *rails) {
+	killer := r.killer()
+	steps := 0
+	for done := false; !done; {
+		steps++
+		book := r.customer(fmt.Sprint("ada", steps))
+		p := r.pay(book, r.to(destination.P2TR), 10_000)
+		r.later(0)
+		r.expect(p, "sent")
+		r.net.Mine(1)
+		r.clock.Advance(time.Minute)
+		if done = r.killedAt(killer, steps); done {
+			r.expect(p, "settled")
+		}
+		p = r.finish(p)
+		r.owes(book, "0.9999 held 0")
+		r.told(book, "sent, settled")
+		if got, n := r.paid(p.To), r.heardOf(p); got != "1x 10000" || n != 1 {
+			r.t.Fatalf("killed at step %d: paid %s, and the listener was told %d times", steps, got, n)
+		}
+	}
+	if steps < 3 {
+		r.t.Errorf("there were %d steps to die at, which is not all of it", steps)
+	}
+	r.verified()
+}
+
+// killer stands between processes that are to die and the real node.
+func (r *rails) killer() *lndnode.Killer {
+	r.t.Helper()
+	killer, way := r.net.Killer(r.t)
+	text, err := json.Marshal(way)
+	r.must(err)
+	r.victims = append(r.victims, wayVariable+"="+string(text))
+	return killer
+}
+
+// killedAt pays all that waits and settles what is confirmed, in a process that dies at a step
+// of its calls, and reports whether it came to its end.
 func (r *rails) killedAt(killer *lndnode.Killer, step int) bool {
 	r.t.Helper()
 	victim := doom.New(r.t, 0, append(r.victims, r.now())...)
@@ -413,7 +447,8 @@ func (r *rails) killedAt(killer *lndnode.Killer, step int) bool {
 	return victim.Ended(err)
 }
 
-// runOnRails pays all that waits with real nodes, once its parent has said so.
+// runOnRails pays all that waits with real nodes, once its parent has said so, and looks
+// after what left.
 func runOnRails(ctx context.Context, w *world, text string) error {
 	var way lndnode.Way
 	if err := json.Unmarshal([]byte(text), &way); err != nil {
@@ -430,8 +465,5 @@ func runOnRails(ctx context.Context, w *world, text string) error {
 	if err := sendAll(ctx, w); err != nil {
 		return err
 	}
-	if os.Getenv(floorVariable) != "" {
-		return w.Watch(ctx, realm.Test)
-	}
-	return nil
+	return w.Watch(ctx, realm.Test)
 }

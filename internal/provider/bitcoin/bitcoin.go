@@ -34,8 +34,9 @@ type Chain struct {
 	params chaincfg.Params
 	ours   Ours
 
-	mu   sync.Mutex
-	pool map[string]pooled // the transactions in no block that were read, by id
+	mu      sync.Mutex
+	pool    map[string]pooled // the transactions in no block that were read, by id
+	reached int64             // how high the chain was
 }
 
 // pooled is a transaction in no block.

@@ -128,7 +128,7 @@ func TestNode(t *testing.T) {
 		b.expect("five blocks", []string{b.look(tx)}, "0.015 5")
 		b.expect("nothing new", b.seen())
 
-		b.Invalidate(holds)
+		b.Reorganise(holds)
 		b.expect("its block is gone", []string{b.look(tx)}, "0.015 0")
 		b.Mine(6)
 		b.open(1)
@@ -172,6 +172,49 @@ func TestBranches(t *testing.T) {
 		b.expect("and gone", []string{b.look(tx)}, "gone")
 		b.expect("looked at", []string{b.look(by)}, "0.009 3")
 	})
+}
+
+// A node that has not all blocks that were read is behind, though it may know of them:
+// nothing is new and nothing is gone, also for a process that has just been started.
+func TestBehind(t *testing.T) {
+	btcnode.Each(t, func(t *testing.T, start func(testing.TB, btcnode.Wallet) *btcnode.Node) {
+		miner := btcnode.NewWallet(t, 1)
+		b := &bench{t: t, Node: start(t, miner), ours: map[string]bool{}}
+		whole, ours := b.Node, b.watch(btcnode.NewWallet(t, 2))
+		from := b.Coinbase(b.Mine(110)[0])
+		b.open(1)
+		tx := b.Pay(from, ours, 1_000_000, 1_000)
+		b.Mine(6)
+		b.expect("seen", b.seen(), "0.01 6")
+
+		b.Node = start(t, miner)
+		b.Follow(whole, 109)
+		b.knows(whole, 110, 116)
+		b.open(1)
+		if page, err := b.chain.Seen(t.Context(), b.after); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+			t.Errorf("seen: %+v, %v", page, err)
+		}
+		if all, err := b.chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Bitcoin, TxID: tx}}); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+			t.Errorf("looked at: %+v, %v", all, err)
+		}
+		b.Follow(whole, 116)
+		b.expect("it has all of it", b.seen())
+		b.expect("looked at", []string{b.look(tx)}, "0.01 6")
+	})
+}
+
+// knows has bitcoind know of blocks that it does not have, as one does that loads them. To
+// btcd nobody can tell that.
+func (b *bench) knows(of *btcnode.Node, from, to int) {
+	b.t.Helper()
+	for height := from; height <= to; height++ {
+		var hash, header string
+		check.OK(b.t, of.Ask(&hash, "getblockhash", height))
+		check.OK(b.t, of.Ask(&header, "getblockheader", hash, false))
+		if err := b.Call("submitheader", header); err != nil && !strings.Contains(err.Error(), "-32601") {
+			b.t.Fatal(err)
+		}
+	}
 }
 
 // A payment that is spent otherwise before its block is gone, and bitcoind says by what.

@@ -17,8 +17,15 @@ type verbose struct {
 
 // Look implements deposit.Chain. Of what is gone, it says neither address nor amount.
 func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
-	if _, err := c.tip(ctx); err != nil {
+	tip, err := c.tip(ctx)
+	if err != nil {
 		return nil, err
+	}
+	c.mu.Lock()
+	reached := c.reached
+	c.mu.Unlock()
+	if tip.height < reached {
+		return nil, behind(tip.height, reached)
 	}
 	params := make([][]any, len(payments))
 	for i, p := range payments {

@@ -95,6 +95,7 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 		page.Sightings = append(page.Sightings, found...)
 		at = next
 	}
+	c.note(tip.height)
 	page.Next = at.String()
 	if page.More = at.height < tip.height; page.More {
 		return page, nil
@@ -102,6 +103,19 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 	waiting, more, err := c.waiting(ctx)
 	page.Sightings, page.More = once(append(page.Sightings, waiting...)), more
 	return page, err
+}
+
+// note writes down how high the chain is: a lower one has not all of it, or not yet.
+func (c *Chain) note(height int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reached = height
+}
+
+// behind is why nothing is told by a chain that ends below a block that was read before. A
+// branch that takes another one's place is as high, or will be.
+func behind(end, reached int64) error {
+	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end, reached)
 }
 
 // once keeps the first sighting of each payment.
@@ -129,19 +143,21 @@ func (c *Chain) resume(ctx context.Context, after string, tip place) (place, err
 	if err != nil {
 		return place{}, err
 	}
+	c.note(at.height)
+	if at.height > tip.height {
+		return place{}, behind(tip.height, at.height)
+	}
 	for {
-		if at.height <= tip.height {
-			main, err := c.block(ctx, at.height)
-			if err != nil || main == at {
-				return main, err
-			}
+		main, err := c.block(ctx, at.height)
+		if err != nil || main == at {
+			return main, err
 		}
 		before, known, err := c.before(ctx, at)
 		if err != nil {
 			return place{}, err
 		}
 		if !known { // it has another history than it had
-			return c.block(ctx, max(min(at.height, tip.height)-deepest, 0))
+			return c.block(ctx, max(at.height-deepest, 0))
 		}
 		at = before
 	}

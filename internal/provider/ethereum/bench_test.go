@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -33,6 +34,8 @@ type canned struct {
 const (
 	hashOne = "0x1111111111111111111111111111111111111111111111111111111111111111"
 	hashTwo = "0x2222222222222222222222222222222222222222222222222222222222222222"
+	// hashThree is of a block that the node has, and that is not of its chain yet.
+	hashThree = "0x3333333333333333333333333333333333333333333333333333333333333333"
 )
 
 func newCanned(transactions int, ours []string) *canned {
@@ -72,6 +75,8 @@ func (c *canned) answer(method string, params []any) any {
 			return c.block
 		}
 		return map[string]string{"number": "0x2", "hash": hashTwo, "parentHash": hashOne, "timestamp": "0x1"}
+	case "eth_getBlockByHash":
+		return map[string]string{"number": "0x3", "hash": hashThree, "parentHash": hashTwo}
 	case "eth_getTransactionReceipt":
 		return c.receipts[params[0].(string)]
 	}
@@ -79,20 +84,29 @@ func (c *canned) answer(method string, params []any) any {
 }
 
 func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var calls []struct {
+	type call struct {
 		ID     int
 		Method string
 		Params []any
 	}
-	if err := json.NewDecoder(r.Body).Decode(&calls); err != nil {
+	answer := func(q call) any {
+		return map[string]any{"jsonrpc": "2.0", "id": q.ID, "result": c.answer(q.Method, q.Params)}
+	}
+	text, err := io.ReadAll(r.Body)
+	var one call
+	var calls []call
+	switch {
+	case err == nil && json.Unmarshal(text, &one) == nil:
+		_ = json.NewEncoder(w).Encode(answer(one))
+	case err == nil && json.Unmarshal(text, &calls) == nil:
+		var answers []any
+		for _, q := range calls {
+			answers = append(answers, answer(q))
+		}
+		_ = json.NewEncoder(w).Encode(answers)
+	default:
 		http.Error(w, "bad", http.StatusBadRequest)
-		return
 	}
-	var answers []map[string]any
-	for _, call := range calls {
-		answers = append(answers, map[string]any{"jsonrpc": "2.0", "id": call.ID, "result": c.answer(call.Method, call.Params)})
-	}
-	_ = json.NewEncoder(w).Encode(answers)
 }
 
 // BenchmarkBlock reads a block of 3,000 transactions while ten thousand addresses are watched.

@@ -2,6 +2,7 @@ package ethereum_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -249,6 +250,60 @@ func TestBehind(t *testing.T) {
 	b.Mine(5)
 	b.expect("in another history", b.seen())
 	b.looked("gone", tx, 0, "gone")
+}
+
+// A node that has the last block that was read, and not in its chain any more or not yet, is
+// behind as long as that ends below it.
+func TestLoadingAgain(t *testing.T) {
+	server := httptest.NewServer(newCanned(0, nil))
+	defer server.Close()
+	chain, err := ethereum.Open(fmt.Appendf(nil, `{"url":%q,"chain_id":5,"token":"0xdac17f958d2ee523a2206206994597c13d831ec7"}`, server.URL), ethereum.Deps{Clock: clock.System()})
+	check.OK(t, err)
+	if page, err := chain.Seen(t.Context(), "3/"+hashThree+"/3"); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+		t.Errorf("seen: %+v, %v", page, err)
+	}
+	if all, err := chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Ethereum, TxID: hashOne}}); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+		t.Errorf("looked at: %+v, %v", all, err)
+	}
+}
+
+// Where several nodes answer under one address, one that is behind makes nothing gone.
+func TestOneIsBehind(t *testing.T) {
+	var ends []int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var calls []struct{ Method string }
+		check.OK(t, json.NewDecoder(r.Body).Decode(&calls))
+		var all []string
+		for i, call := range calls {
+			result := "null"
+			switch call.Method {
+			case "eth_chainId":
+				result = `"0x5"`
+			case "eth_syncing":
+				result = "false"
+			case "eth_getBlockByNumber":
+				if i < 3 { // not the final one
+					result = fmt.Sprintf(`{"number":"0x%d","timestamp":"0x1"}`, ends[0])
+					ends = append(ends[1:], ends[0])
+				}
+			}
+			all = append(all, fmt.Sprintf(`{"id":%d,"result":%s}`, i, result))
+		}
+		_, _ = fmt.Fprintf(w, "[%s]", strings.Join(all, ","))
+	}))
+	defer server.Close()
+	chain, err := ethereum.Open(fmt.Appendf(nil, `{"url":%q,"chain_id":5,"token":"0xdac17f958d2ee523a2206206994597c13d831ec7"}`, server.URL), ethereum.Deps{Clock: clock.System()})
+	check.OK(t, err)
+	for _, tx := range []string{hashOne, hashTwo + ":" + ada} {
+		ends = []int{9, 8, 9, 9}
+		payment := []deposit.Payment{{Chain: asset.Ethereum, TxID: tx}}
+		if all, err := chain.Look(t.Context(), payment); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+			t.Errorf("%s: %+v, %v", tx, all, err)
+		}
+		if all, err := chain.Look(t.Context(), payment); err != nil || len(all) != 1 || !all[0].Gone {
+			t.Errorf("%s of one that is not: %+v, %v", tx, all, err)
+		}
+	}
 }
 
 // A block of many payments is read with one question of whose the addresses are.

@@ -20,7 +20,7 @@ func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit
 	reached := c.reached
 	c.mu.Unlock()
 	if end.height < reached {
-		return nil, unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end.height, reached)
+		return nil, behind(end.height, reached)
 	}
 	queries := make([]call.Query, len(payments))
 	for i, p := range payments {
@@ -55,7 +55,7 @@ func (c *Chain) judge(ctx context.Context, p deposit.Payment, answer *call.Reply
 	case err != nil:
 		return deposit.Sighting{}, told(err)
 	case !found:
-		return c.waits(ctx, p)
+		return c.waits(ctx, p, end)
 	case !r.succeeded():
 		return deposit.Sighting{Payment: p, Gone: true}, nil
 	}
@@ -81,16 +81,38 @@ func (c *Chain) judge(ctx context.Context, p deposit.Payment, answer *call.Reply
 }
 
 // waits says whether a transaction without a receipt may still get one.
-func (c *Chain) waits(ctx context.Context, p deposit.Payment) (deposit.Sighting, error) {
+func (c *Chain) waits(ctx context.Context, p deposit.Payment, end tip) (deposit.Sighting, error) {
 	var tx transaction
-	found, err := c.node.call(ctx, &tx, ask("eth_getTransactionByHash", p.TxID))
+	gone, err := c.missing(ctx, ask("eth_getTransactionByHash", p.TxID), &tx, end)
 	switch {
 	case err != nil:
 		return deposit.Sighting{}, err
-	case found && tx.Block != "":
+	case tx.Block != "":
 		return deposit.Sighting{}, unavailable("the node has no receipt of a transaction in a block, or not yet")
 	}
-	return deposit.Sighting{Payment: p, Gone: !found}, nil
+	return deposit.Sighting{Payment: p, Gone: gone}, nil
+}
+
+// missing reports whether the node does not know of something, which it reads into out if it
+// does. Behind one address there may be several nodes, of which one that is behind answers: it
+// is asked for the end of its chain in the same request.
+func (c *Chain) missing(ctx context.Context, q call.Query, out any, end tip) (bool, error) {
+	answers, err := c.node.All(ctx, []call.Query{q, ask("eth_getBlockByNumber", "latest", false)}, batch)
+	if err != nil {
+		return false, err
+	}
+	found, err := answers[0].Read(out)
+	if err != nil || found {
+		return false, told(err)
+	}
+	var latest header
+	if err := answers[1].Value(&latest); err != nil {
+		return false, told(err)
+	}
+	if at, ok := height(latest.Number); !ok || at < end.height {
+		return false, unavailable("the node that does not know of a payment is behind the one that was asked before")
+	}
+	return true, nil
 }
 
 // judgeHidden says what a payment by a contract is by the block that it was found in.
@@ -100,9 +122,16 @@ func (c *Chain) judgeHidden(ctx context.Context, p deposit.Payment, answer *call
 	if err != nil {
 		return deposit.Sighting{}, told(err)
 	}
+	if !found {
+		block, _, _ := strings.Cut(p.TxID, between)
+		gone, err := c.missing(ctx, ask("eth_getBlockByHash", block, false), &h, end)
+		if err != nil || gone {
+			return deposit.Sighting{Payment: p, Gone: true}, err
+		}
+	}
 	number, ok := height(h.Number)
-	if !found || !ok || number > end.height {
-		return deposit.Sighting{Payment: p, Gone: true}, nil
+	if !ok || number > end.height {
+		return deposit.Sighting{}, unavailable("the node does not have a block at its height, or not yet")
 	}
 	main, err := c.at(ctx, number)
 	if err != nil {

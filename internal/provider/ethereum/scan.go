@@ -144,6 +144,12 @@ func (c *Chain) note(height int64) {
 	c.reached = height
 }
 
+// behind is why nothing is told by a chain that ends below a block that was read before,
+// though the node may know that block: it is loading it, or again.
+func behind(end, reached int64) error {
+	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end, reached)
+}
+
 // resume returns the last block that was read and is still of the chain.
 func (c *Chain) resume(ctx context.Context, after string, end tip) (place, error) {
 	if after == "" {
@@ -160,12 +166,13 @@ func (c *Chain) resume(ctx context.Context, after string, end tip) (place, error
 		return place{}, err
 	}
 	c.note(at.height) // until all of it is there again, nothing is gone
+	if at.height > end.height {
+		return place{}, behind(end.height, at.height)
+	}
 	for {
-		if at.height <= end.height {
-			main, err := c.at(ctx, at.height)
-			if err != nil || main.Hash == at.hash {
-				return at, err
-			}
+		main, err := c.at(ctx, at.height)
+		if err != nil || main.Hash == at.hash {
+			return at, err
 		}
 		var old header
 		known, err := c.node.call(ctx, &old, ask("eth_getBlockByHash", at.hash, false))
@@ -174,8 +181,6 @@ func (c *Chain) resume(ctx context.Context, after string, end tip) (place, error
 			return place{}, err
 		case known:
 			at = at.back(at.height-1, old.Parent)
-		case at.height > end.height:
-			return place{}, unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end.height, at.height)
 		default: // it has another history than it had
 			number := max(at.height-deepest, 0)
 			main, err := c.at(ctx, number)

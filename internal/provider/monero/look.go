@@ -69,7 +69,9 @@ func (c *Chain) Seen(ctx context.Context, after string) (page deposit.Page, err 
 			return c.wallet.told(err, "what was paid")
 		}
 		page.Next, page.More = next.place(), !whole
-		page.Sightings, err = sightings(append(found.In, found.Pool...), now)
+		if page.Sightings, err = sightings(append(found.In, found.Pool...), now); err == nil {
+			c.reached = now.height
+		}
 		return err
 	})
 	return page, err
@@ -82,13 +84,20 @@ func (c *Chain) begin(ctx context.Context, after string, now block) (int64, erro
 	if !ok {
 		return 0, nil
 	}
-	if last.height <= now.height {
-		is, err := c.at(ctx, last.height)
-		if err != nil || is == last {
-			return last.height, err
-		}
+	c.reached = last.height
+	if now.height < last.height {
+		return 0, c.behind(now)
 	}
-	return max(min(last.height, now.height)-reach, 0), nil
+	is, err := c.at(ctx, last.height)
+	if err != nil || is == last {
+		return last.height, err
+	}
+	return max(last.height-reach, 0), nil
+}
+
+// behind is why nothing is told when a chain ends below a block that was read before.
+func (c *Chain) behind(now block) error {
+	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", now.height, c.reached)
 }
 
 // sightings makes payments of transfers: one of all that a transaction pays to a subaddress.
@@ -165,6 +174,9 @@ func (t *transfer) sighting(now block) (deposit.Sighting, error) {
 // nor amount.
 func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) (all []deposit.Sighting, err error) {
 	err = c.steady(ctx, func(now block) error {
+		if now.height < c.reached {
+			return c.behind(now)
+		}
 		all = make([]deposit.Sighting, len(payments))
 		for i, p := range payments {
 			if all[i], err = c.lookAt(ctx, p, now); err != nil {

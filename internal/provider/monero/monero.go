@@ -31,6 +31,7 @@ type Chain struct {
 	config       Config
 	issued       Issued
 	turn         chan struct{} // holds one token: whoever has it calls
+	reached      int64         // the highest block that there was; whoever has the turn may use it
 }
 
 var (

@@ -100,6 +100,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A node and a wallet that end below a block that was read before are behind, though they
+// agree: nothing is new, and nothing is gone until they have that block again.
+func TestBehind(t *testing.T) {
+	all := answers()
+	chain := told(t, all)
+	page, err := chain.Seen(t.Context(), "")
+	check.OK(t, err)
+	payment := []deposit.Payment{{Chain: asset.Monero, TxID: "bb", Index: 1}}
+	good := [2]string{all["get_info"], all["get_height"]}
+	all["get_info"], all["get_height"] = strings.Replace(good[0], "101", "90", 1), strings.Replace(good[1], "101", "90", 1)
+	for _, c := range []*monero.Chain{chain, told(t, all)} { // this process, and one that has just been started
+		if _, err := c.Seen(t.Context(), page.Next); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "ends at block 89, and block 100 was read") {
+			t.Errorf("seen: %v", err)
+		}
+		if _, err := c.Look(t.Context(), payment); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+			t.Errorf("look: %v", err)
+		}
+	}
+	all["get_info"], all["get_height"] = good[0], good[1]
+	if seen, err := chain.Look(t.Context(), payment); err != nil || len(seen) != 1 || !seen[0].Gone {
+		t.Errorf("it has all of it: %+v, %v", seen, err)
+	}
+}
+
 // What a wallet tells of a transaction becomes one payment a subaddress, exact to the
 // piconero, and what contradicts itself or its node becomes none.
 func TestTransfers(t *testing.T) {

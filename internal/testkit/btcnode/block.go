@@ -11,21 +11,31 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 )
 
-// Invalidate gives up a block with those after it: what was in them waits again.
-func (n *Node) Invalidate(block string) {
-	n.t.Helper()
-	must(n.t, n.Call("invalidateblock", block))
-	n.branches++
-}
-
-// Reorganise gives up a block with those after it for two empty ones in its place: what was
-// in it waits again, and is not in the next blocks by itself until Mine makes some.
+// Reorganise gives up a block with those after it for empty ones in their place, one more
+// than there were: what was in them waits again, and is not in the next blocks by itself until
+// Mine makes some.
 func (n *Node) Reorganise(block string) {
 	n.t.Helper()
-	parent := n.block(n.block(block).Header.PrevBlock.String())
-	n.Invalidate(block)
-	for range 2 {
+	given := n.block(block)
+	var of struct{ Confirmations int }
+	must(n.t, n.Ask(&of, "getblockheader", block))
+	must(n.t, n.Call("invalidateblock", block))
+	n.branches++
+	parent := n.block(given.Header.PrevBlock.String())
+	for range of.Confirmations + 1 {
 		parent = n.extend(parent)
+	}
+}
+
+// Follow hands the node the blocks of another one up to a height.
+func (n *Node) Follow(other *Node, height int64) {
+	n.t.Helper()
+	var had int64
+	must(n.t, n.Ask(&had, "getblockcount"))
+	for at := had + 1; at <= height; at++ {
+		var hash string
+		must(n.t, other.Ask(&hash, "getblockhash", at))
+		n.submit(other.block(hash))
 	}
 }
 
@@ -70,6 +80,13 @@ func (n *Node) extend(parent *wire.MsgBlock, transactions ...*wire.MsgTx) *wire.
 	for b.Header.Nonce = 0; !easy(b.BlockHash()); b.Header.Nonce++ {
 		continue
 	}
+	n.submit(b)
+	return b
+}
+
+// submit hands a block to the node.
+func (n *Node) submit(b *wire.MsgBlock) {
+	n.t.Helper()
 	var raw bytes.Buffer
 	must(n.t, b.Serialize(&raw))
 	var refused string
@@ -77,7 +94,6 @@ func (n *Node) extend(parent *wire.MsgBlock, transactions ...*wire.MsgTx) *wire.
 	if refused != "" {
 		n.t.Fatalf("submitblock: %s", refused)
 	}
-	return b
 }
 
 // easy reports whether a block's hash is below what chains of tests want.

@@ -74,12 +74,20 @@ const auditPage = 10_000
 
 // Audit holds a chain's own account against the deposits, and these against the books. It
 // changes nothing. Payments that arrive meanwhile may show as unseen: look again. It
-// returns feature_disabled for a chain that keeps no account.
+// returns feature_disabled for a chain that keeps no account, and unavailable for one that is
+// behind: what it does not have yet is not gone.
 func (s *Service) Audit(ctx context.Context, p address.Place) (Audited, error) {
 	chain := s.Chains[p]
 	holder, ok := chain.(Holder)
 	if chain == nil || !ok {
 		return Audited{}, fault.New(fault.FeatureDisabled, "%s keeps no account of addresses in the %s realm", p.Chain, p.Realm).At("chain")
+	}
+	survey, err := s.Survey(ctx, p)
+	switch {
+	case err != nil:
+		return Audited{}, err
+	case survey.Problem != "":
+		return Audited{}, fault.New(fault.Unavailable, "%s tells nothing: %s", p.Chain, survey.Problem)
 	}
 	a := &auditor{Service: s, chain: chain, holder: holder, out: Audited{Place: p}}
 	for _, name := range p.Chain.On() {

@@ -103,7 +103,9 @@ func (s *Service) survey(ctx context.Context, p address.Place, state State) Surv
 		one.Problem = fault.From(err).Message
 		return one
 	}
-	one.Tip = tip
+	if one.Tip = tip; tip < one.Height {
+		one.Problem = fmt.Sprintf("it is behind: it ends at %d, and %d was read before", tip, one.Height)
+	}
 	return one
 }
 

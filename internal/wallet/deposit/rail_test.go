@@ -53,6 +53,15 @@ func TestSurveys(t *testing.T) {
 		if _, err := fmt.Sscan(b.survey(), &height, &tip, &lag); err != nil || lag != tip-height || lag == 0 {
 			t.Errorf("behind: %s, %v", b.survey(), err)
 		}
+		chain := b.Chains[testBitcoin]
+		b.Chains[testBitcoin] = short{chain.(surveyed)}
+		if got, want := b.survey(), fmt.Sprintf("%d 0 0 it is behind: it ends at 0, and %[1]d was read before", height); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if _, err := b.Audit(t.Context(), testBitcoin); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "behind") {
+			t.Errorf("an audit of a chain that is behind: %v", err)
+		}
+		b.Chains[testBitcoin] = chain
 		check.OK(b.t, b.chains[asset.Bitcoin].Stall(t.Context(), true))
 		if got := b.survey(); !strings.HasSuffix(got, "bitcoin does not answer") {
 			t.Errorf("stalled: %s", got)
@@ -63,6 +72,17 @@ func TestSurveys(t *testing.T) {
 		}
 	})
 }
+
+// surveyed is a chain that can be audited, and short one that lacks what it had.
+type surveyed interface {
+	deposit.Chain
+	deposit.Surveyor
+	deposit.Holder
+}
+
+type short struct{ surveyed }
+
+func (short) Tip(context.Context) (int64, error) { return 0, nil }
 
 // A chain that is read again credits nothing again, and who scans at that moment does not
 // undo it.
