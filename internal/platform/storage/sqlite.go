@@ -25,8 +25,9 @@ const (
 	busyPause = 20 * time.Millisecond
 	// mostReaders is how many connections read, if there are not more processors.
 	mostReaders = 8
-	// maxUnflushed bounds the commits that are made and not on disk yet.
-	maxUnflushed = 8
+	// maxUnflushed bounds the commits that are made and not on disk yet: while one is put
+	// there the next is made, and whoever comes meanwhile shares the one after that.
+	maxUnflushed = 2
 )
 
 // writerPragmas: the folder folds the log back. NORMAL leaves putting a commit on disk to
