@@ -109,7 +109,9 @@ func (q *quiet) Price(context.Context, rate.Pair) (rate.Price, error) {
 func TestNeverOld(t *testing.T) {
 	c := clock.NewManual(noon)
 	one, two := &quiet{}, &quiet{}
-	rates := rate.New(rate.Deps{Sources: []rate.Named{{Name: "one", Source: one}, {Name: "two", Source: two}}, Policy: rate.DefaultPolicy(), Clock: c,
+	policy := rate.DefaultPolicy()
+	policy.Least = 2
+	rates := rate.New(rate.Deps{Sources: []rate.Named{{Name: "one", Source: one}, {Name: "two", Source: two}}, Policy: policy, Clock: c,
 		Logger: slog.New(slog.DiscardHandler)})
 	made, err := ticker.New(ticker.Config{Rates: rates, Clock: c})
 	if err != nil {

@@ -105,12 +105,8 @@ func (r *postgresReader) compile(ctx context.Context, text string) error {
 	return stmt.Close()
 }
 
-func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx) error, _ []Effect) error {
 	return w.repeat(ctx, []string{w.begin}, fn)
-}
-
-func (w *postgresWriter) apply(ctx context.Context, effects []Effect) error {
-	return w.write(ctx, applying(effects))
 }
 
 // commit does not wait for the server's log, and so gives its locks back at once. What

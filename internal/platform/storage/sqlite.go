@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -110,12 +109,20 @@ type sqliteWriter struct {
 var errClosed = errors.New("storage: the database is closed")
 
 func (w *sqliteWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
-	return w.settle(&pendingWrite{ctx: ctx, fn: fn, durable: durable})
+	return w.settle(&pendingWrite{ctx: ctx, fn: fn, committed: make(chan struct{}), durable: durable})
+}
+
+func (w *sqliteWriter) write(ctx context.Context, fn func(context.Context, *Tx) error, rows []Effect) error {
+	onDisk := make(chan error, 1)
+	p := &pendingWrite{ctx: ctx, fn: fn, rows: rows, committed: make(chan struct{}), durable: func(err error) { onDisk <- err }}
+	if err := w.settle(p); err != nil {
+		return err
+	}
+	return <-onDisk
 }
 
 // settle has p committed with what else is waiting.
 func (w *sqliteWriter) settle(p *pendingWrite) error {
-	p.committed = make(chan struct{})
 	if err := w.enqueue(p); err != nil {
 		return err
 	}
@@ -128,27 +135,6 @@ func (w *sqliteWriter) settle(p *pendingWrite) error {
 			<-w.turn
 		}
 	}
-}
-
-func (w *sqliteWriter) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	return w.settleOnDisk(&pendingWrite{ctx: ctx, fn: fn})
-}
-
-func (w *sqliteWriter) apply(ctx context.Context, effects []Effect) error {
-	p := &pendingWrite{ctx: ctx, fn: applying(effects)}
-	if !slices.ContainsFunc(effects, func(e Effect) bool { return e.bulk == nil }) {
-		p.rows = effects
-	}
-	return w.settleOnDisk(p)
-}
-
-func (w *sqliteWriter) settleOnDisk(p *pendingWrite) error {
-	onDisk := make(chan error, 1)
-	p.durable = func(err error) { onDisk <- err }
-	if err := w.settle(p); err != nil {
-		return err
-	}
-	return <-onDisk
 }
 
 func (w *sqliteWriter) enqueue(p *pendingWrite) error {

@@ -15,6 +15,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,9 +43,8 @@ type DB struct {
 
 // writer runs a closure in one durable transaction.
 type writer interface {
-	write(ctx context.Context, fn func(context.Context, *Tx) error) error
-	// apply makes effects in one durable transaction.
-	apply(ctx context.Context, effects []Effect) error
+	// write is told of the rows that the closure adds where it does no more than that.
+	write(ctx context.Context, fn func(context.Context, *Tx) error, rows []Effect) error
 	// commit runs a closure as write does, and returns before it is durable.
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
 	// flush has settled called once everything that can be read now is on disk.
@@ -93,13 +93,17 @@ func (db *DB) Ping(ctx context.Context) error { return db.reader.ping(ctx) }
 // wrote is on disk; on any error nothing of it is. fn may run more than once.
 // It must call nothing outside the database and must not call Write.
 func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	return db.writer.write(ctx, fn)
+	return db.writer.write(ctx, fn, nil)
 }
 
 // Apply makes effects in one durable transaction, for whoever has nothing to decide in it.
 // On SQLite the rows that several callers add to a table at once are one statement.
 func (db *DB) Apply(ctx context.Context, effects []Effect) error {
-	return db.writer.apply(ctx, effects)
+	rows := effects
+	if slices.ContainsFunc(effects, func(e Effect) bool { return e.bulk == nil }) {
+		rows = nil
+	}
+	return db.writer.write(ctx, applying(effects), rows)
 }
 
 // applying is the closure that makes effects.
