@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -95,6 +97,38 @@ func TestDepositsOnEthereum(t *testing.T) {
 		r.node.Mine(1)
 		r.deposits()
 		r.has(320_950 + 159_250 + 3_185_000)
+	})
+}
+
+// Payments that were credited and whose blocks the chain gave up are taken back for good when
+// others of the same nonces take their places, and those are credited; the former cannot come
+// back.
+func TestReplacedOnEthereum(t *testing.T) {
+	eachEthereum(t, func(t *testing.T, r *ethereumRail) {
+		ether, token := r.node.Pay(r.to, ethnode.Gwei(1_000_000_000)), r.node.Transfer(r.node.Token, r.to, 25_000_000)
+		nonces, former := r.node.Nonces(ether, token), []string{r.node.Raw(ether), r.node.Raw(token)}
+		r.node.Mine(3)
+		r.expect("credited", "confirmed 1 3 3185.00", "confirmed 25 3 24.50")
+		r.has(320_950)
+
+		r.node.Reorganise(3)
+		ether, token = r.node.Pay(r.to, ethnode.Gwei(2_000_000_000)), r.node.Transfer(r.node.Token, r.to, 50_000_000)
+		if diff := cmp.Diff(nonces, r.node.Nonces(ether, token)); diff != "" {
+			t.Fatalf("nothing was replaced (-before +after):\n%s", diff)
+		}
+		r.node.Mine(1)
+		r.expect("replaced", "expired 1 0 0.00", "expired 25 0 0.00", "pending 2 1 6370.00", "pending 50 1 49.00")
+		r.has(0)
+		r.node.Mine(2)
+		for _, raw := range former {
+			if err := r.node.Call("eth_sendRawTransaction", raw); err == nil {
+				t.Error("a transaction that was replaced is taken again")
+			}
+		}
+		r.node.Mine(1)
+		r.expect("the others are credited", "confirmed 2 4 6370.00", "confirmed 50 4 49.00", "expired 1 0 0.00", "expired 25 0 0.00")
+		r.has(641_900)
+		r.audit(asset.Ethereum, "ETH 1/1 2 2", "USDT-ERC20 1/1 50 50")
 	})
 }
 

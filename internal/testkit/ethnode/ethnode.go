@@ -190,6 +190,17 @@ func (n *Node) Raw(tx string) (raw string) {
 	return raw
 }
 
+// Nonces returns the places of transactions among those of their senders.
+func (n *Node) Nonces(txs ...string) (nonces []string) {
+	n.t.Helper()
+	for _, tx := range txs {
+		var sent struct{ Nonce string }
+		check.OK(n.t, n.Ask(&sent, "eth_getTransactionByHash", tx))
+		nonces = append(nonces, sent.Nonce)
+	}
+	return nonces
+}
+
 // Resend sends transactions that a reorganisation threw out, as they were.
 func (n *Node) Resend(raw ...string) {
 	n.t.Helper()
