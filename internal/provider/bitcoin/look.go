@@ -25,7 +25,7 @@ func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit
 	reached := c.reached
 	c.mu.Unlock()
 	if tip.height < reached {
-		return nil, behind(tip.height, reached)
+		return nil, deposit.Behind(tip.height, reached)
 	}
 	params := make([][]any, len(payments))
 	for i, p := range payments {

@@ -112,12 +112,6 @@ func (c *Chain) note(height int64) {
 	c.reached = height
 }
 
-// behind is why nothing is told by a chain that ends below a block that was read before. A
-// branch that takes another one's place is as high, or will be.
-func behind(end, reached int64) error {
-	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end, reached)
-}
-
 // once keeps the first sighting of each payment.
 func once(all []deposit.Sighting) []deposit.Sighting {
 	seen := make(map[deposit.Payment]bool, len(all))
@@ -145,7 +139,7 @@ func (c *Chain) resume(ctx context.Context, after string, tip place) (place, err
 	}
 	c.note(at.height)
 	if at.height > tip.height {
-		return place{}, behind(tip.height, at.height)
+		return place{}, deposit.Behind(tip.height, at.height)
 	}
 	for {
 		main, err := c.block(ctx, at.height)

@@ -20,7 +20,7 @@ func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit
 	reached := c.reached
 	c.mu.Unlock()
 	if end.height < reached {
-		return nil, behind(end.height, reached)
+		return nil, deposit.Behind(end.height, reached)
 	}
 	queries := make([]call.Query, len(payments))
 	for i, p := range payments {

@@ -144,12 +144,6 @@ func (c *Chain) note(height int64) {
 	c.reached = height
 }
 
-// behind is why nothing is told by a chain that ends below a block that was read before,
-// though the node may know that block: it is loading it, or again.
-func behind(end, reached int64) error {
-	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", end, reached)
-}
-
 // resume returns the last block that was read and is still of the chain.
 func (c *Chain) resume(ctx context.Context, after string, end tip) (place, error) {
 	if after == "" {
@@ -167,7 +161,7 @@ func (c *Chain) resume(ctx context.Context, after string, end tip) (place, error
 	}
 	c.note(at.height) // until all of it is there again, nothing is gone
 	if at.height > end.height {
-		return place{}, behind(end.height, at.height)
+		return place{}, deposit.Behind(end.height, at.height)
 	}
 	for {
 		main, err := c.at(ctx, at.height)

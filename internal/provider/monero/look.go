@@ -86,18 +86,13 @@ func (c *Chain) begin(ctx context.Context, after string, now block) (int64, erro
 	}
 	c.reached = last.height
 	if now.height < last.height {
-		return 0, c.behind(now)
+		return 0, deposit.Behind(now.height, c.reached)
 	}
 	is, err := c.at(ctx, last.height)
 	if err != nil || is == last {
 		return last.height, err
 	}
 	return max(last.height-reach, 0), nil
-}
-
-// behind is why nothing is told when a chain ends below a block that was read before.
-func (c *Chain) behind(now block) error {
-	return unavailable("the node is behind: its chain ends at block %d, and block %d was read before", now.height, c.reached)
 }
 
 // sightings makes payments of transfers: one of all that a transaction pays to a subaddress.
@@ -175,7 +170,7 @@ func (t *transfer) sighting(now block) (deposit.Sighting, error) {
 func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) (all []deposit.Sighting, err error) {
 	err = c.steady(ctx, func(now block) error {
 		if now.height < c.reached {
-			return c.behind(now)
+			return deposit.Behind(now.height, c.reached)
 		}
 		all = make([]deposit.Sighting, len(payments))
 		for i, p := range payments {

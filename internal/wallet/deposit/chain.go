@@ -77,6 +77,13 @@ type Chain interface {
 	Look(ctx context.Context, payments []Payment) ([]Sighting, error)
 }
 
+// Behind is why a chain that ends below a block that was read before tells nothing, though
+// its node may know that block: it is loading it, or again. A branch that takes another one's
+// place is as high, or will be.
+func Behind(end, reached int64) error {
+	return fault.New(fault.Unavailable, "the node is behind: its chain ends at block %d, and block %d was read before", end, reached)
+}
+
 // The bounds of what chains say.
 const (
 	maxTxID    = 128
