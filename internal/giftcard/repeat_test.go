@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -83,6 +84,27 @@ func TestRepeats(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A hold repeated under its reference, but for another time, is another call.
+func TestHoldRepeatsForItsTime(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 10000)
+		hold := func(reference string, lasts time.Duration) (giftcard.Movement, error) {
+			return p.Hold(t.Context(), shop, giftcard.Spend{Secret: c.Secret, Amount: usd(1000), Reference: reference, HoldFor: lasts})
+		}
+		for reference, lasts := range map[string]time.Duration{"plain": 0, "short": time.Minute, "longer than the rule": 2 * p.Rules.HoldFor} {
+			first := p.done(hold(reference, lasts))
+			p.forward(time.Second)
+			again, err := hold(reference, lasts)
+			if err != nil || !again.Replayed || again.Hold != first.Hold {
+				t.Errorf("%s repeated: %+v, %v; want %s", reference, again, err, first.Hold)
+			}
+			_, err = hold(reference, lasts+time.Hour)
+			check.Code(t, reference+" for an hour more", err, fault.IdempotencyConflict)
+		}
+		p.verify()
+	})
 }
 
 // A repeated Create returns the first card as it was made, whatever became of it, of its

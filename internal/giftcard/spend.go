@@ -54,6 +54,8 @@ func (s *Service) Hold(ctx context.Context, m Merchant, spend Spend) (Movement, 
 	lasts := s.Rules.HoldFor
 	if spend.HoldFor > 0 {
 		lasts = min(lasts, spend.HoldFor)
+		// How long was asked for is part of the call, when that ends is not: it differs between tries.
+		c.op.Intent = fmt.Sprintf("%s %s %s for %s", c.card.ID, spend.Amount, spend.Amount.Currency, spend.HoldFor)
 	}
 	expires := c.op.At.Add(lasts)
 	if expires.After(c.card.ExpiresAt) {
