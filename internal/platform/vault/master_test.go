@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,6 +160,32 @@ func TestRotateMasterFile(t *testing.T) {
 			wantPlain(t, open(t, db, after), sealed, "text")
 			wantFiles(t, dir, MasterFile)
 			before = after
+		}
+	})
+}
+
+// A process that runs while another one replaces the master key in their file, then makes
+// a data key, opens what is sealed under that; one whose file was left behind says why not.
+func TestMasterFileReplacedMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		master := load(t, dir)
+		if err := writePrivate(filepath.Join(elsewhere, MasterFile), master.text); err != nil {
+			t.Fatal(err)
+		}
+		running, left, other := open(t, db, master), open(t, db, load(t, elsewhere)), open(t, db, load(t, dir))
+		for range 2 {
+			if err := errors.Join(other.RotateMasterFile(t.Context()), other.Rotate(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			sealed := seal(t, other, "text")
+			wantPlain(t, running, sealed, "text")
+			if _, err := left.Unseal("purpose", "row", sealed); !errors.Is(err, ErrMasterKey) {
+				t.Errorf("without the new master key: %v", err)
+			}
+		}
+		if err := errors.Join(running.Refresh(t.Context()), running.Rotate(t.Context())); err != nil {
+			t.Error(err)
 		}
 	})
 }

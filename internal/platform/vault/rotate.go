@@ -214,7 +214,8 @@ func (v *Vault) learn(id uint32) error {
 }
 
 // Refresh takes what other processes changed. After another process replaced the
-// master key it returns ErrMasterKey, while the keys at hand go on working.
+// master key it reads the file again. Without the new one it returns ErrMasterKey,
+// while the keys at hand go on working.
 func (v *Vault) Refresh(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -234,6 +235,9 @@ func (v *Vault) refresh(ctx context.Context) error {
 			continue
 		}
 		handle, err := unwrap(row, v.master)
+		if errors.Is(err, ErrMasterKey) {
+			handle, err = v.follow(row)
+		}
 		if err != nil {
 			return err
 		}
@@ -244,6 +248,27 @@ func (v *Vault) refresh(ctx context.Context) error {
 		v.seal.Store(newer)
 	}
 	return nil
+}
+
+// follow opens a keyset with the master key that has taken the place of the one at hand,
+// where it came from a file and that has the new one by now.
+func (v *Vault) follow(row storedKeyset) (*keyset.Handle, error) {
+	if v.path == "" {
+		return nil, ErrMasterKey
+	}
+	key, err := readMasterKey(v.path)
+	if err != nil {
+		return nil, errors.Join(ErrMasterKey, err)
+	}
+	master, err := masterAEAD(key.text)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := unwrap(row, master)
+	if err == nil {
+		v.master, v.staged = master, false
+	}
+	return handle, err
 }
 
 // Run refreshes once a minute until ctx ends, so that this process seals under the
