@@ -148,6 +148,40 @@ func TestHoldsSweptByTwoProcesses(t *testing.T) {
 	})
 }
 
+var closeByHand = storage.SQL("ledgertest.close_by_hand", `UPDATE ledger_accounts SET state = 'closed' WHERE account_id = $1`)
+
+// A hold that cannot be ended keeps none of the many others that are due from it.
+func TestHoldThatCannotEnd(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		books := ledger.New(db, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		t.Cleanup(books.Close)
+		open(t, db, theBook)
+		submit(t, books, ledger.Operation{Book: theBook, Kind: "open", At: epoch, Open: []ledger.NewAccount{
+			{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}, {ID: "wallet", Currency: usd, Side: ledger.Credit, Unbounded: true},
+			{ID: "mended", Currency: usd, Side: ledger.Credit, Unbounded: true}}})
+		const count = 1_100
+		placed := make([]ledger.Operation, count)
+		for i := range placed {
+			placed[i] = reserve("", ledger.HoldID(fmt.Sprint("h", i)), 1)
+			placed[i].Holds[0].ExpiresAt = epoch.Add(time.Minute + time.Duration(i/100)*time.Second)
+		}
+		placed[0].Holds[0].Debit = "mended"
+		_, err := books.SubmitAll(t.Context(), placed, nil)
+		check.OK(t, err)
+		check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, closeByHand, "mended")
+			return err
+		}))
+		later := ledger.New(db, clock.NewRealms(clock.NewManual(epoch.Add(time.Hour))), ledger.Config{})
+		t.Cleanup(later.Close)
+		for i, want := range []int{count - 1, 0} {
+			if n, err := later.ExpireHolds(t.Context()); n != want || fault.CodeOf(err) != fault.AccountClosed {
+				t.Errorf("sweep %d ended %d holds, %v; want %d and the one that it could not", i+1, n, err, want)
+			}
+		}
+	})
+}
+
 // Holds expire by the clock of their own realm.
 func TestHoldsExpireInTheirRealm(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -112,32 +112,44 @@ func (h *Hold) inRange() error {
 	return nil
 }
 
-// sweepSize bounds the holds that one sweep ends in each realm.
-const sweepSize = 500
+// Bounds of a sweep of holds that are due.
+const (
+	sweepPage   = 500
+	sweepAtOnce = 64 // they share batches
+)
 
 // ExpireHolds ends the holds that are due, by the clock of each realm, and returns
-// how many it ended. A background job calls it; calling it twice at once is harmless.
-func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) {
-	ended := 0
-	for _, r := range realm.All() {
-		now := l.clocks.Now(r)
-		due, err := storage.All(ctx, l.db, scanHold, dueHolds, storage.Micros(now), string(r), sweepSize)
-		if err != nil {
-			return ended, err
-		}
-		for _, h := range due {
-			outcome, err := l.Submit(ctx, Operation{Book: h.Book, Kind: "hold.expire", Key: "hold.expire/" + string(h.ID),
-				Reference: string(h.ID), At: now, Holds: []HoldChange{{Action: Expire, ID: h.ID}}})
-			switch fault.CodeOf(err) {
-			case "":
-				if !outcome.Replayed {
-					ended++
-				}
-			case fault.HoldEnded: // captured or released since it was listed
-			default:
-				return ended, fmt.Errorf("expire hold %s: %w", h.ID, err)
-			}
-		}
+// how many it ended. A hold that cannot be ended does not keep the others from it. A
+// background job calls it; calling it twice at once is harmless.
+func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) { return l.expiry.Run(ctx) }
+
+// dueHold names a hold that is due to expire.
+type dueHold struct {
+	book  BookID
+	id    HoldID
+	dueAt int64
+}
+
+// due lists holds that are due, in the order in which they expire.
+func (l *Ledger) due(ctx context.Context, r realm.Realm, after dueHold, most int) ([]dueHold, error) {
+	due, err := storage.All(ctx, l.db, scanDue, dueHolds, storage.Micros(l.clocks.Now(r)), string(r),
+		after.dueAt, string(after.book), string(after.id), most)
+	if err != nil {
+		return nil, fmt.Errorf("find expired holds: %w", err)
 	}
-	return ended, nil
+	return due, nil
+}
+
+// expire ends one hold and reports whether this call did.
+func (l *Ledger) expire(ctx context.Context, r realm.Realm, h dueHold) (bool, error) {
+	outcome, err := l.Submit(ctx, Operation{Book: h.book, Kind: "hold.expire", Key: "hold.expire/" + string(h.id),
+		Reference: string(h.id), At: l.clocks.Now(r), Holds: []HoldChange{{Action: Expire, ID: h.id}}})
+	switch fault.CodeOf(err) {
+	case "":
+		return !outcome.Replayed, nil
+	case fault.HoldEnded: // captured or released since it was listed
+		return false, nil
+	default:
+		return false, fmt.Errorf("expire hold %s: %w", h.id, err)
+	}
 }

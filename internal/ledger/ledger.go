@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/sweep"
 )
 
 // BookID names a book: one customer in one realm ("bk_…").
@@ -73,6 +74,7 @@ type Ledger struct {
 	clocks *clock.Realms
 	lanes  []*lane.Lane[work]
 	watch  func(*Outcome) []storage.Effect
+	expiry sweep.Sweep[dueHold]
 }
 
 const postgresLanes = 4
@@ -86,6 +88,7 @@ func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
 		}
 	}
 	l := &Ledger{db: db, clocks: clocks, watch: config.Watch}
+	l.expiry = sweep.Sweep[dueHold]{Page: sweepPage, AtOnce: sweepAtOnce, Due: l.due, End: l.expire}
 	for range config.Lanes {
 		l.lanes = append(l.lanes, newLane(db, config))
 	}

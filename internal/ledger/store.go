@@ -83,8 +83,10 @@ var (
 		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4`)
 	entryAt = storage.SQL("ledger.entry_at", `SELECT `+sumColumns+`, e.posted_at FROM ledger_entries e
 		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq = $3`)
-	dueHolds = storage.SQL("ledger.due_holds", `SELECT `+holdColumns+` FROM ledger_holds h
-		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 ORDER BY h.expires_at LIMIT $3`)
+	dueHolds = storage.SQL("ledger.due_holds", `SELECT h.book_id, h.hold_id, h.expires_at FROM ledger_holds h
+		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1
+		AND h.expires_at >= $3 AND (h.expires_at, h.book_id, h.hold_id) > ($3, $4, $5)
+		ORDER BY h.expires_at, h.book_id, h.hold_id LIMIT $6`)
 )
 
 func scanBook(r storage.Row) (Book, error) {
@@ -155,6 +157,11 @@ func scanHoldText(r storage.Row) (*Hold, string, error) {
 		&h.Captured.Minor, &h.Released.Minor, (*string)(&h.State), &placed, &expires, &ended)
 	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
 	return &h, currency, err
+}
+
+func scanDue(r storage.Row) (h dueHold, err error) {
+	err = r.Scan((*string)(&h.book), (*string)(&h.id), &h.dueAt)
+	return h, err
 }
 
 func (h *Hold) row() []any {

@@ -367,11 +367,9 @@ func (a *App) schedule() {
 		return err
 	})
 	a.Jobs.Every("giftcard.expire", cardSweep, func(ctx context.Context) error {
-		if _, err := a.Books.ExpireHolds(ctx); err != nil { // a card waits for its holds
-			return err
-		}
+		_, holds := a.Books.ExpireHolds(ctx) // a card waits for its holds
 		_, err := a.Cards.Expire(ctx)
-		return err
+		return errors.Join(holds, err)
 	})
 	a.Jobs.Every("issuing.expire", cardSweep, func(ctx context.Context) error {
 		_, err := a.Issuing.Expire(ctx)
