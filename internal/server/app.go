@@ -180,6 +180,15 @@ func HasMasterKey(o Options) bool {
 	return err == nil
 }
 
+// CheckMasterKey returns vault.ErrMasterKey when o's master key does not open what q sees.
+func CheckMasterKey(ctx context.Context, q storage.Queryer, o Options) error {
+	master, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
+	if err != nil {
+		return err
+	}
+	return vault.Check(ctx, q, master)
+}
+
 // OpenDatabase opens an installation's database alone, without migrating it.
 func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
 	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -99,7 +100,10 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 		return err
 	}
 	bar := shell.NewBar(cmd, "restore")
-	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.Dump})
+	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.Dump,
+		Check: func(ctx context.Context, q storage.Queryer) error {
+			return server.CheckMasterKey(ctx, q, shell.Options(c, nil))
+		}})
 	bar.End()
 	if err != nil {
 		return err

@@ -97,6 +97,25 @@ func (v *Vault) unlock(ctx context.Context, master MasterKey) (keys keysets, err
 	return nil, err
 }
 
+// Check returns ErrMasterKey when master does not open the keysets that q sees, and an
+// error when there are none.
+func Check(ctx context.Context, q storage.Queryer, master MasterKey) error {
+	rows, err := storage.All(ctx, q, scanKeyset, listKeysets)
+	if err != nil {
+		return err
+	}
+	for _, text := range master.candidates() {
+		opener, err := masterAEAD(text)
+		if err != nil {
+			return err
+		}
+		if _, err := openAll(rows, opener); !errors.Is(err, ErrMasterKey) {
+			return err
+		}
+	}
+	return ErrMasterKey
+}
+
 // Seal encrypts plain, of at most MaxPlain bytes, so that it opens only for the
 // same purpose and row.
 func (v *Vault) Seal(purpose, row string, plain []byte) ([]byte, error) {

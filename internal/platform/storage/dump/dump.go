@@ -14,6 +14,7 @@
 package dump
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -104,6 +105,8 @@ type Options struct {
 	Clock clock.Clock
 	// Replace lets Backup overwrite a file.
 	Replace bool
+	// Check, when not nil, is shown what Restore is about to keep. Its error leaves the database empty.
+	Check func(context.Context, storage.Queryer) error
 	// Progress, when not nil, is told of every table and chunk.
 	Progress func(Progress)
 }

@@ -101,6 +101,11 @@ func (r *restorer) run(ctx context.Context) error {
 	if _, err := r.from.each(r.caller, func(c chunk) error { return r.insert(ctx, c) }); err != nil {
 		return err
 	}
+	if check := r.options.Check; check != nil {
+		if err := check(ctx, r.tx); err != nil {
+			return err
+		}
+	}
 	r.progress = Progress{Phase: Verifying, Of: len(r.tables)}
 	for i := range r.tables {
 		if err := r.readBack(ctx, i); err != nil {
