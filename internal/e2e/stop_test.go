@@ -55,6 +55,42 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// A server that is asked to stop again, while it waits for a caller, ends at once and has
+// lost nothing.
+func TestStopAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, at *installation) {
+		server := at.start(t, "--demo", "--read-timeout", "10m", "--shutdown-timeout", "10m")
+		card := newCaller(t, server.base, 1).newCard(t, "10", "one")
+		idle := dial(t, server.base)
+		idle.ask(t, request{path: "/healthz"})
+		busy := dial(t, server.base)
+		busy.write(t, request{path: "/v1/pay/giftcard/redeem", body: "{}", expect: true}.head())
+		if got := busy.read(t); got.StatusCode != http.StatusContinue {
+			t.Fatalf("status %d instead of 100", got.StatusCode)
+		}
+		again := time.NewTicker(10 * time.Millisecond)
+		defer again.Stop()
+		for deadline := time.After(patience); ; {
+			_ = server.cmd.Process.Signal(syscall.SIGTERM)             // it may have ended
+			if _, err := idle.in.ReadByte(); !errors.Is(err, io.EOF) { // it has heard the first
+				t.Fatalf("an idle connection ended with %v", err)
+			}
+			select {
+			case <-server.ended:
+				restarted := at.start(t, "--demo")
+				if s := newCaller(t, restarted.base, 1).statement(t, card.CardNumber); s.Balance != "10" {
+					t.Errorf("after the next start: %+v", s)
+				}
+				restarted.stop(t)
+				return
+			case <-again.C:
+			case <-deadline:
+				t.Fatalf("the server did not end within %s", patience)
+			}
+		}
+	})
+}
+
 // connection is one connection, written to and read by hand.
 type connection struct {
 	net.Conn

@@ -25,7 +25,7 @@ func (p *program) serve() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Serve answers the APIs and does the background work until it is interrupted; then
-it finishes what it accepted. When it is ready it prints one line,
+it finishes what it accepted, unless it is interrupted again. When it is ready it prints one line,
 "listening on http://HOST:PORT", on standard output.
 
 With --demo it makes demonstration data with published credentials. They work on
