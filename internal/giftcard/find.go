@@ -3,6 +3,7 @@ package giftcard
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -381,8 +382,11 @@ func (s *Service) unseal(ctx context.Context, book ledger.BookID, card ID) (pan.
 // Line is one transaction of a card's history.
 type Line struct {
 	Transaction ledger.TransactionID
-	// Type is create, redeem, refund, hold, capture, void, reload, expire or cancel.
-	Type      string
+	// Type is create, redeem, refund, hold, capture, void, reload, expire or cancel, or in the
+	// ledger's words what an operator did in the books.
+	Type string
+	// Reversed is the type of the transaction that this one reversed; empty: it reversed none.
+	Reversed  string
 	Reference string
 	Amount    money.Amount
 	Balance   money.Amount // what could be spent after it
@@ -417,7 +421,40 @@ func (s *Service) History(ctx context.Context, card *Card, before int64, limit i
 		lines = append(lines, Line{Transaction: e.Transaction, Type: kind, Reference: e.Reference, Amount: amount,
 			Balance: e.Available, At: e.At, Seq: e.Seq})
 	}
-	return lines, nil
+	return lines, s.addReversed(ctx, card.Book, lines)
+}
+
+// reversal is the kind of an operator's reversals, of transactions of any product.
+const reversal = "transaction.reverse"
+
+// addReversed says of the lines that an operator's reversals made what those reversed.
+func (s *Service) addReversed(ctx context.Context, book ledger.BookID, lines []Line) error {
+	var foreign []ledger.TransactionID
+	for _, line := range lines {
+		if line.Type == reversal {
+			foreign = append(foreign, line.Transaction)
+		}
+	}
+	if foreign == nil {
+		return nil
+	}
+	reversals, err := ledger.Transactions(ctx, s.DB, book, foreign)
+	if err != nil {
+		return err
+	}
+	by := make(map[ledger.TransactionID]ledger.TransactionID, len(reversals)) // originals, with what reversed them
+	for _, o := range reversals {
+		by[o.Reverses] = o.Transaction
+	}
+	originals, err := ledger.Transactions(ctx, s.DB, book, slices.Collect(maps.Keys(by)))
+	if err != nil {
+		return err
+	}
+	for _, o := range originals {
+		at := slices.IndexFunc(lines, func(l Line) bool { return l.Transaction == by[o.Transaction] })
+		lines[at].Reversed = strings.TrimPrefix(o.Kind, kindPrefix)
+	}
+	return nil
 }
 
 // emptyCancel is the line of a cancelled card whose account has no entry for it, because

@@ -155,12 +155,26 @@ func (a *api) describe(c *call, card *giftcard.Card, secret giftcard.Secret, lin
 		Balance: card.Balance.Decimal(), Status: statusOf(card.Status), CreateTime: card.CreatedAt.UnixMilli(),
 		ExpireTime: card.ExpiresAt.UnixMilli(), Transactions: make([]transaction, 0, len(lines))}
 	for _, line := range slices.Backward(lines) {
-		at := line.At.UnixMilli()
-		d.Transactions = append(d.Transactions, transaction{TransactionID: string(line.Transaction), Type: strings.ToUpper(line.Type),
+		at, kind := line.At.UnixMilli(), typeOf(line)
+		d.Transactions = append(d.Transactions, transaction{TransactionID: string(line.Transaction), Type: kind,
 			Amount: line.Amount.Decimal(), BalanceAfter: line.Balance.Decimal(), CreateTime: at})
-		if card.Status == giftcard.Redeemed && (line.Type == "redeem" || line.Type == "capture") {
+		if card.Status == giftcard.Redeemed && (kind == "REDEEM" || kind == "CAPTURE") {
 			d.RedeemTime = &at
 		}
 	}
 	return d
+}
+
+// typeOf is a transaction's type in the contract's words, which have none for what an
+// operator reversed: that is shown as what a merchant would have done.
+func typeOf(line giftcard.Line) string {
+	switch line.Reversed {
+	case "redeem", "capture":
+		return "REFUND"
+	case "refund":
+		return "REDEEM"
+	case "create", "reload":
+		return "CANCEL"
+	}
+	return strings.ToUpper(line.Type)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wiretest"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -320,6 +321,37 @@ func TestRepeatedTogether(t *testing.T) {
 		check.OK(b.t, err)
 		if len(done) != 2 {
 			t.Errorf("%d transactions, want the card and one redemption", len(done))
+		}
+	})
+}
+
+// What an operator reverses in the books stands in the history as one of the contract's types.
+func TestReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, b *bundle) {
+		number, _ := b.create("acme")
+		spend := func(path, amount, reference string) string {
+			a := read(t, b.do("acme", "POST", "/v1/pay/giftcard/"+path, `{"cardNumber":"`+number+`","originalMerchantTradeNo":"order-1",
+				"amount":"`+amount+`","currency":"USD","merchantTradeNo":"`+reference+`"}`))
+			return fmt.Sprint(a.Data["transactionId"])
+		}
+		spend("redeem", "10", "order-1")
+		for _, original := range []string{spend("redeem", "30", "order-2"), spend("redeem/refund", "4", "refund-1"), spend("reload", "7", "reload-1")} {
+			_, err := b.books.Submit(t.Context(), ledger.Operation{Book: b.acme.Test, Kind: "transaction.reverse",
+				Reverses: ledger.TransactionID(original), Actor: "opr", At: b.clocks.Now(realm.Test)})
+			check.OK(t, err)
+		}
+		b.kept = nil
+		spend("redeem", "90", "order-3")
+		var shown []string
+		data := read(t, b.do("acme", "GET", "/v1/pay/giftcard/query?cardNumber="+number, "")).Data
+		for _, one := range data["transactions"].([]any) {
+			line := one.(map[string]any)
+			shown = append(shown, fmt.Sprint(line["type"], " ", line["amount"], " ", line["balanceAfter"]))
+		}
+		check.List(t, "history", shown, "CREATE 100 100", "REDEEM 10 90", "REDEEM 30 60", "REFUND 4 64", "RELOAD 7 71",
+			"REFUND 30 101", "REDEEM 4 97", "CANCEL 7 90", "REDEEM 90 0")
+		if data["status"] != "REDEEMED" || data["redeemTime"] == nil {
+			t.Errorf("status %v, redeemed at %v", data["status"], data["redeemTime"])
 		}
 	})
 }
