@@ -2,12 +2,14 @@ package system
 
 import (
 	"errors"
+	"os"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -29,6 +31,9 @@ that these name, and calls nobody. It exits with 1 when a setting is wrong.`,
 			l := shell.Listing{Columns: []string{"SETTING", "VALUE", "FROM", "ENVIRONMENT", "ABOUT"}}
 			for _, s := range c.Describe(origin) {
 				l.Add(s.Name, s.Value, s.Origin, s.Environment, s.About)
+			}
+			for _, text := range config.Misspelt(os.Environ()) {
+				cmd.PrintErrln("note:", text)
 			}
 			o := shell.Options(c, nil)
 			o.ProxyList = c.ProxyList

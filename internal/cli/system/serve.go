@@ -79,6 +79,9 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, text := range config.Misspelt(os.Environ()) {
+		logger.WarnContext(cmd.Context(), text)
+	}
 	o := shell.Options(c, logger)
 	o.Metrics, o.ProxyList = telemetry.NewMetrics(), c.ProxyList
 	app, err := server.Open(cmd.Context(), o)

@@ -306,6 +306,24 @@ func pathOf(err error) string {
 	return before[at+1:] + "scrip.yaml"
 }
 
+// A variable that looks like a setting's is told of, one of somebody else's is not.
+func TestMisspelt(t *testing.T) {
+	for variable, meant := range map[string]string{
+		"SCRIP_LISTN=x": "SCRIP_LISTEN", "SCRIP_DATABASE_URL=postgres://scrip:hunter2@db.example/scrip": "SCRIP_DATABASE", "SCRIP_DATA_BASE=x": "SCRIP_DATABASE",
+		"SCRIP_MASTERKEY=x": "SCRIP_MASTER_KEY", "SCRIP_MASTER_KEY_FILE=x": "SCRIP_MASTER_KEY", "SCRIP_listen=x": "SCRIP_LISTEN",
+		"SCRIP_LISTEN=x": "", "SCRIP_MASTER_KEY=x": "", "SCRIP_CONFIG=x": "", "SCRIP_LISTN=": "", "SCRIP_": "", "LISTN=x": "", "": "",
+		"SCRIP_URL=x": "", "SCRIP_API_KEY=x": "", "SCRIP_SERVICE_HOST=x": "", "SCRIP_PORT=tcp://10.0.0.1:8420": "", "SCRIP_PORT_8420_TCP=x": "",
+	} {
+		want, name := []string(nil), strings.Split(variable, "=")[0]
+		if meant != "" {
+			want = []string{name + " is no setting, and nothing reads it: is it " + meant + "?"}
+		}
+		if got := Misspelt([]string{"PATH=/bin", variable}); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", variable, got, want)
+		}
+	}
+}
+
 // A list in the file is the same as a text with commas.
 func TestTrustedProxies(t *testing.T) {
 	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("::1/128")}

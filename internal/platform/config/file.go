@@ -160,18 +160,45 @@ func list(node ast.Node) (string, bool) {
 
 // hint proposes the setting whose name is at most two letters away.
 func hint(name string, known []field) string {
+	known = slices.DeleteFunc(slices.Clone(known), field.secret)
+	if f, found := closest(name, known); found {
+		return ": is it " + f.name + "?"
+	}
+	return ""
+}
+
+// closest is the setting whose name is written most like another, if one is.
+func closest(name string, known []field) (found field, ok bool) {
 	const near = 2
-	best, at := near+1, ""
+	best := near + 1
+	plain := strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	for _, f := range known {
-		plain := strings.ReplaceAll(strings.ToLower(name), "-", "_")
-		if d := distance(plain, f.name); d < best && d < len(f.name)/2 && !f.secret() {
-			best, at = d, f.name
+		if d := distance(plain, f.name); d < best && d < len(f.name)/2 {
+			best, found, ok = d, f, true
 		}
 	}
-	if at == "" {
-		return ""
+	return found, ok
+}
+
+// Misspelt says of each variable of the environment that nothing reads which setting it may
+// be meant for, where it looks like one. Others whose names begin alike are somebody else's.
+func Misspelt(environ []string) []string {
+	known, texts := fields(), []string(nil)
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		rest, ours := strings.CutPrefix(name, Prefix)
+		if !ours || value == "" || slices.ContainsFunc(known, func(f field) bool { return f.env == name }) {
+			continue
+		}
+		meant, found := closest(rest, known)
+		if at := slices.IndexFunc(known, func(f field) bool { return strings.HasPrefix(name, f.env+"_") }); at >= 0 && !found {
+			meant, found = known[at], true // such as SCRIP_DATABASE_URL
+		}
+		if found {
+			texts = append(texts, fmt.Sprintf("%.64s is no setting, and nothing reads it: is it %s?", name, meant.env))
+		}
 	}
-	return ": is it " + at + "?"
+	return texts
 }
 
 // distance is how many letters must be added, removed or changed to make b of a.
