@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // run takes the call through the dialect's phases and the product call. It
@@ -194,6 +196,9 @@ func asFault(ctx context.Context, err error) *fault.Error {
 	f := fault.From(err)
 	if f.Code == fault.Internal && ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		return fault.Wrap(err, fault.Timeout, "the request took too long")
+	}
+	if f.Code == fault.Internal && storage.IsAway(err) {
+		return fault.Wrap(err, fault.Unavailable, "the database does not answer: repeat the request").After(time.Second)
 	}
 	return f
 }

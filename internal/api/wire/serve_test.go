@@ -2,7 +2,9 @@ package wire
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -131,6 +133,19 @@ func TestDeadline(t *testing.T) {
 	want(t, b.mount().do("GET", "/v1/slow", ""), 503, `{"error":"timeout","message":"the request took too long"}`)
 	if b.log.Len() > 0 {
 		t.Errorf("a timeout is not an internal error: %s", b.log)
+	}
+}
+
+// A database that is away is no mistake of ours, and is worth another try.
+func TestDatabaseAway(t *testing.T) {
+	b := setup(t, Options{}, nil)
+	Handle(b.Surface, Spec{Name: "lost", Method: "GET", Path: "/v1/lost"}, func(context.Context, *Call[string], None) (None, error) {
+		return None{}, fmt.Errorf("find card: %w", driver.ErrBadConn)
+	})
+	answer := b.mount().do("GET", "/v1/lost", "")
+	want(t, answer, 503, `{"error":"unavailable","message":"the database does not answer: repeat the request"}`)
+	if after := answer.Header().Get("Retry-After"); after != "1" || b.log.Len() > 0 {
+		t.Errorf("Retry-After %q, log %s", after, b.log)
 	}
 }
 

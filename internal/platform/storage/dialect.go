@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"database/sql/driver"
 	"errors"
+	"io"
 	"regexp"
 	"strings"
 
@@ -73,6 +75,20 @@ func IsUnique(err error) bool {
 	}
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
+// IsAway reports whether err says that the database does not answer, because it cannot be
+// reached or is being started, stopped or replaced.
+func IsAway(err error) bool {
+	var unreached *pgconn.ConnectError
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &unreached), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P0")
+	}
+	return false
 }
 
 // liteCode returns SQLite's result code, and whether there is one.

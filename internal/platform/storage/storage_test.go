@@ -2,12 +2,16 @@ package storage_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -108,6 +112,23 @@ func TestWriteIsolatesFailures(t *testing.T) {
 			t.Errorf("%d rows, want 32", got)
 		}
 	})
+}
+
+// A database that is away is told apart from one that refuses.
+func TestIsAway(t *testing.T) {
+	_, unreached := storage.Open(t.Context(), storage.Config{URL: "postgres://scrip@127.0.0.1:1/scrip?sslmode=disable"})
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{unreached, true}, {fmt.Errorf("find: %w", &pgconn.PgError{Code: "57P01"}), true}, {&pgconn.PgError{Code: "57P03"}, true}, {&pgconn.PgError{Code: "08006"}, true},
+		{fmt.Errorf("find: %w", driver.ErrBadConn), true}, {io.ErrUnexpectedEOF, true},
+		{&pgconn.PgError{Code: "57014"}, false}, {&pgconn.PgError{Code: "23505"}, false}, {&pgconn.PgError{Code: "42P01"}, false}, {errors.New("other"), false}, {nil, false},
+	} {
+		if got := storage.IsAway(c.err); got != c.away {
+			t.Errorf("IsAway(%v) = %t", c.err, got)
+		}
+	}
 }
 
 // A duplicate key is told apart from other errors, and undoes its transaction.
