@@ -198,7 +198,7 @@ func asFault(ctx context.Context, err error) *fault.Error {
 		return fault.Wrap(err, fault.Timeout, "the request took too long")
 	}
 	if f.Code == fault.Internal && storage.IsAway(err) {
-		return fault.Wrap(err, fault.Unavailable, "the database does not answer: repeat the request").After(time.Second)
+		return fault.Wrap(err, fault.Unavailable, "the database does nothing at present: repeat the request later").After(time.Second)
 	}
 	return f
 }

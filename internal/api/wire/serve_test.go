@@ -143,7 +143,7 @@ func TestDatabaseAway(t *testing.T) {
 		return None{}, fmt.Errorf("find card: %w", driver.ErrBadConn)
 	})
 	answer := b.mount().do("GET", "/v1/lost", "")
-	want(t, answer, 503, `{"error":"unavailable","message":"the database does not answer: repeat the request"}`)
+	want(t, answer, 503, `{"error":"unavailable","message":"the database does nothing at present: repeat the request later"}`)
 	if after := answer.Header().Get("Retry-After"); after != "1" || b.log.Len() > 0 {
 		t.Errorf("Retry-After %q, log %s", after, b.log)
 	}

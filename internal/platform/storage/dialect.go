@@ -77,16 +77,19 @@ func IsUnique(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "23505"
 }
 
-// IsAway reports whether err says that the database does not answer, because it cannot be
-// reached or is being started, stopped or replaced.
+// IsAway reports whether err says that the database does nothing at present, because it cannot
+// be reached, is being started, stopped or replaced, or has no room.
 func IsAway(err error) bool {
+	if code, ok := liteCode(err); ok {
+		return code&0xff == codes.SQLITE_FULL
+	}
 	var unreached *pgconn.ConnectError
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &unreached), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	case errors.As(err, &pg):
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P0")
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P0")
 	}
 	return false
 }
