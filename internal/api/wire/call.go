@@ -45,6 +45,8 @@ type Call[P any] struct {
 	faultType []string
 	decision  Decision
 	idHeader  [1]string
+	// connection is nil where the server's own deadlines do.
+	connection *http.ResponseController
 }
 
 // Header returns the response's headers, to add to.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
@@ -65,7 +66,20 @@ func (s *Surface[P]) authenticate(ctx context.Context, c *Call[P]) (err error) {
 	if !c.route.Public {
 		c.Principal, err = s.Authenticate(ctx, c)
 	}
+	if err == nil && c.connection != nil {
+		c.extend()
+	}
 	return err
+}
+
+// farewell is what a slow call has left for its answer.
+const farewell = 10 * time.Second
+
+// extend gives a slow call its own time on the connection; callers who are not known
+// have the server's. Where a connection has no deadlines there is nothing to extend.
+func (c *Call[P]) extend() {
+	end := clock.System().Now().Add(c.route.Timeout)
+	_ = errors.Join(c.connection.SetReadDeadline(end), c.connection.SetWriteDeadline(end.Add(farewell)))
 }
 
 // checkMedia holds the Content-Type to the dialect's policy, or to the route's own type.

@@ -24,7 +24,8 @@ type Spec struct {
 	Scope string
 	// Status is the success status; zero means 200.
 	Status int
-	// MaxBody, in bytes, and Timeout replace the dialect's.
+	// MaxBody, in bytes, and Timeout replace the dialect's. A longer Timeout holds for
+	// reading and answering too, in the place of the server's.
 	MaxBody int64
 	Timeout time.Duration
 	// EmptyBody reads an absent body as an empty object.
@@ -70,6 +71,8 @@ type route[P any] struct {
 	cache  []string
 	decode func(*Call[P]) (any, error)
 	invoke func(context.Context, *Call[P], any) (any, error)
+	// slow routes take longer than the dialect's time.
+	slow bool
 	// refuse is set on the two routes that stand for an unknown path and a wrong method.
 	refuse *fault.Error
 }
@@ -124,6 +127,7 @@ func (s *Surface[P]) prepare(r *route[P]) error {
 	if r.MaxBody == 0 {
 		r.MaxBody = s.MaxBody
 	}
+	r.slow = r.Timeout > s.Timeout
 	if r.Timeout == 0 {
 		r.Timeout = s.Timeout
 	}

@@ -34,6 +34,9 @@ func (s *Surface[P]) serve(w http.ResponseWriter, req *http.Request, r *route[P]
 	c.From = clientAddress(req.RemoteAddr, req.Header["X-Forwarded-For"], s.kit.options.Proxies)
 	ctx, cancel := context.WithTimeout(req.Context(), r.Timeout)
 	defer cancel()
+	if r.slow {
+		c.connection = http.NewResponseController(w)
+	}
 	if s.kit.options.Context != nil {
 		ctx = s.kit.options.Context(ctx, c.RequestID)
 	}

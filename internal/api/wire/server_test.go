@@ -66,6 +66,38 @@ func TestGracefulShutdown(t *testing.T) {
 	}
 }
 
+// A route with a longer time of its own has it on the connection too, for callers who are
+// known: a large body is read and the answer arrives after the server's own times are over.
+func TestSlowRoute(t *testing.T) {
+	b := setup(t, Options{}, nil)
+	done := func(_ context.Context, c *Call[string], _ struct{}) (echoOut, error) {
+		return echoOut{Text: fmt.Sprint(len(c.Body))}, nil
+	}
+	Handle(b.Surface, Spec{Name: "quick", Method: "POST", Path: "/v1/quick", Accept: "text/csv", MaxBody: 1 << 20}, done)
+	Handle(b.Surface, Spec{Name: "slow", Method: "POST", Path: "/v1/slow", Accept: "text/csv", MaxBody: 1 << 20, Timeout: time.Minute}, done)
+	b.mount()
+	address, _ := start(t, ServerOptions{Handler: b.mux, Read: time.Nanosecond, Write: time.Nanosecond})
+	for _, c := range []struct {
+		path, key string
+		want      string
+	}{{"slow", "alice", `"text":"500000"`}, {"slow", "", ""}, {"quick", "alice", ""}} {
+		r, err := http.NewRequest(http.MethodPost, "http://"+address+"/v1/"+c.path, strings.NewReader(strings.Repeat("a", 500_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-API-Key", c.key)
+		r.Header.Set("Content-Type", "text/csv")
+		var got []byte
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			got, _ = io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+		}
+		if !strings.Contains(string(got), c.want) || c.want == "" && len(got) > 0 {
+			t.Errorf("%s of %q: got %q, want %q", c.path, c.key, got, c.want)
+		}
+	}
+}
+
 // A request that outlives the grace is cut off, and Serve says so.
 func TestShutdownGrace(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
