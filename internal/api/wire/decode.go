@@ -196,7 +196,7 @@ func problemAt(semantic *json.SemanticError, err error) Problem {
 	if errors.Is(err, json.ErrUnknownName) {
 		return Problem{Field: fieldPath(semantic.JSONPointer), Message: "is not known"}
 	}
-	return Problem{Field: fieldPath(semantic.JSONPointer), Message: "must be " + expected(semantic.GoType)}
+	return Problem{Field: fieldPath(semantic.JSONPointer), Message: demanded(semantic.GoType)}
 }
 
 // fieldPath writes a pointer as "merchant.mcc" or "items[2].code". A segment
@@ -241,13 +241,24 @@ func isName(token string) bool {
 	return token != "" && len(token) <= 40 && digits <= 6
 }
 
+// demanded says what a value must be that is for a Go type.
+func demanded(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil {
+		return "must be of another type"
+	}
+	if hint, ok := reflect.Zero(t).Interface().(Hinter); ok {
+		return hint.WireHint()
+	}
+	return "must be " + expected(t)
+}
+
 // expected says in words what a Go type takes.
 func expected(t reflect.Type) string {
-	if t == nil {
-		return "of another type"
-	}
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
+	if t == reflect.TypeFor[[]byte]() {
+		return "a string in base64"
 	}
 	kind, _, _ := strings.Cut(typeName(t), "|") // who may send another type, too, is told of the first
 	switch kind {

@@ -25,6 +25,9 @@ const maxDuration = 32 // bytes of text
 // WireType implements wire.Typed.
 func (Duration) WireType() string { return "string" }
 
+// WireHint implements wire.Hinter.
+func (Duration) WireHint() string { return "must be a duration such as 48h or 1h30m" }
+
 // UnmarshalText reads hours, minutes, seconds and parts of one.
 func (d *Duration) UnmarshalText(text []byte) error {
 	if len(text) > maxDuration {
