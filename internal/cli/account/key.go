@@ -58,6 +58,7 @@ func (p *program) listKeys() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's keys, newest first", Args: cobra.NoArgs,
+		Example: `  scrip key list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
@@ -109,6 +110,7 @@ func (p *program) revokeKey() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "revoke KEY", Short: "End a key at once", Args: cobra.ExactArgs(1),
+		Example: `  scrip key revoke key_01… --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)

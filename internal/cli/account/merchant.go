@@ -48,6 +48,7 @@ func (p *program) listMerchants() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's client ids", Args: cobra.NoArgs,
+		Example: `  scrip merchant list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
@@ -75,6 +76,8 @@ func (p *program) rotateMerchant() *cobra.Command {
 	var grace time.Duration
 	cmd := &cobra.Command{
 		Use: "rotate CLIENT-ID", Short: "Make a new secret; the old one signs until the grace ends", Args: cobra.ExactArgs(1),
+		Example: `  scrip merchant rotate mch_01… --customer cus_01… --realm live
+  scrip merchant rotate mch_01… --customer cus_01… --realm live --grace 0     the old secret was stolen`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)

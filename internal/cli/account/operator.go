@@ -36,6 +36,7 @@ func (p *program) operator() *cobra.Command {
 	shell.Must(create.MarkFlagRequired("name"))
 	list := &cobra.Command{
 		Use: "list", Short: "List operators", Args: cobra.NoArgs,
+		Example: `  scrip operator list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Accounts.ListOperators(ctx, account.Page{Limit: 200})

@@ -81,6 +81,7 @@ func (p *program) showSigner() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "show", Short: "Show whether a customer's requests must be signed", Args: cobra.NoArgs,
+		Example: `  scrip signer show --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
@@ -103,7 +104,8 @@ func (p *program) removeSigner() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "remove", Short: "Demand no signatures any more", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.changeSigner(cmd, &owner, "") },
+		Example: `  scrip signer remove --customer cus_01… --realm live`,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.changeSigner(cmd, &owner, "") },
 	}
 	owner.Flags(cmd)
 	return cmd

@@ -21,6 +21,7 @@ func (p *program) honey() *cobra.Command {
 	cmd := &cobra.Command{Use: "honey", Short: "Honey numbers, whose checks suspend the caller: add, list, remove"}
 	list := &cobra.Command{
 		Use: "list", Short: "List honey numbers; never the numbers themselves", Args: cobra.NoArgs,
+		Example: `  scrip honey list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.listHoney(ctx, cmd, app) })
 		},

@@ -208,6 +208,7 @@ func (p *program) listPortals() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's portals, newest first", Args: cobra.NoArgs,
+		Example: `  scrip portal list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)

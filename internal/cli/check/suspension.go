@@ -15,6 +15,7 @@ func (p *program) suspension() *cobra.Command {
 	cmd := &cobra.Command{Use: "suspension", Short: "Callers suspended for searching cards: list, lift"}
 	list := &cobra.Command{
 		Use: "list", Short: "List suspended callers of all customers", Args: cobra.NoArgs,
+		Example: `  scrip suspension list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.listSuspensions(ctx, cmd, app) })
 		},

@@ -258,6 +258,7 @@ func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *ser
 func (p *program) retireItem() *cobra.Command {
 	return &cobra.Command{
 		Use: "retire ITEM", Short: "End the sale of an item; orders of it stay", Args: cobra.ExactArgs(1),
+		Example: `  scrip catalog retire GOOGLE-5USD-KOXx`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				item, err := app.Catalog.Retire(ctx, catalog.ItemCode(args[0]), shell.Actor())

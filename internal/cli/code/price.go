@@ -20,6 +20,7 @@ import (
 func (p *program) listPrices() *cobra.Command {
 	return &cobra.Command{
 		Use: "prices", Short: "List the price rules", Args: cobra.NoArgs,
+		Example: `  scrip catalog prices`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				l := shell.Listing{Columns: []string{"RULE", "CUSTOMER", "TIER", "ITEM", "BRAND", "BASIS", "PERCENT", "AMOUNT", "PRIORITY", "FROM", "UNTIL"}}
@@ -188,6 +189,7 @@ func parseSpan(from, until string) (start, end time.Time, err error) {
 func (p *program) removePrice() *cobra.Command {
 	return &cobra.Command{
 		Use: "remove-price RULE", Short: "Remove a price rule", Args: cobra.ExactArgs(1),
+		Example: `  scrip catalog remove-price rule_01…`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				return app.Catalog.RemovePrice(ctx, catalog.RuleID(args[0]), shell.Actor())
@@ -199,6 +201,8 @@ func (p *program) removePrice() *cobra.Command {
 func (p *program) setTier() *cobra.Command {
 	return &cobra.Command{
 		Use: "tier CUSTOMER [TIER]", Short: "Have a customer pay a tier's prices, or no tier's", Args: cobra.RangeArgs(1, 2),
+		Example: `  scrip catalog tier cus_01… gold
+  scrip catalog tier cus_01…              no tier any more`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))

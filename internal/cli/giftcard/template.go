@@ -38,6 +38,7 @@ func (p *program) template() *cobra.Command {
 	shell.Must(add.MarkFlagRequired("cover"))
 	list := &cobra.Command{
 		Use: "list", Short: "List templates", Args: cobra.NoArgs,
+		Example: `  scrip template list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				found, err := app.Cards.Templates(ctx)

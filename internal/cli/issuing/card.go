@@ -30,7 +30,8 @@ func (p *program) issueCard() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "issue", Short: "Issue a card from a customer's wallet", Args: cobra.NoArgs,
 		Long: `Issue makes an active card and has the customer's wallet pay what is on it at first.
-Its number is not shown: the customer reads it over the API.`,
+Its number is not shown: the customer reads it over the API. New cards need the setting
+"issuing" as the server has it, in the file or as SCRIP_ISSUING=true.`,
 		Example: `  scrip card issue --customer cus_01… --realm live --bin 491653 --amount 500 --label 'Ad spend'
   scrip card issue --customer cus_01… --bin 531993 --amount 50 --limit 200 --category software --category 5734 --single-use
   scrip card issue --customer cus_01… --bin 531993 --amount 50 --within payment=20,day=40 --times day=3 --merchant 000123456789 --country US`,

@@ -47,7 +47,9 @@ func (p *program) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Example: `  scrip version
+  scrip version -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, revision := "development", ""
 			if info, ok := debug.ReadBuildInfo(); ok {

@@ -124,10 +124,11 @@ func verdict(cmd *cobra.Command, books ledger.Report, log audit.Report) error {
 func (p *program) vault() *cobra.Command {
 	cmd := &cobra.Command{Use: "vault", Short: "Rotate the keys under which secrets are sealed"}
 	rotate := &cobra.Command{
-		Use:   "rotate",
-		Short: "Seal from now on under a new data key",
-		Long:  "Rotate adds a data key. What older keys sealed still opens; running servers follow by themselves.",
-		Args:  cobra.NoArgs,
+		Use:     "rotate",
+		Short:   "Seal from now on under a new data key",
+		Long:    "Rotate adds a data key. What older keys sealed still opens; running servers follow by themselves.",
+		Example: `  scrip vault rotate`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				if err := app.Vault.Rotate(ctx); err != nil {
@@ -145,7 +146,8 @@ func (p *program) vault() *cobra.Command {
 file master.key of the data directory. Where the master key comes from
 SCRIP_MASTER_KEY it prints the new one, this once, before it depends on it: put it
 there before the next start. Servers that run keep running.`,
-		Args: cobra.NoArgs,
+		Example: `  scrip vault rotate-master`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
 		},
