@@ -12,8 +12,33 @@ import (
 )
 
 func (p *program) merchant() *cobra.Command {
-	cmd := &cobra.Command{Use: "merchant", Short: "Signing credentials of gift card merchants: make, list, rotate"}
-	cmd.AddCommand(p.createMerchant(), p.listMerchants(), p.rotateMerchant())
+	cmd := &cobra.Command{Use: "merchant", Short: "Signing credentials of gift card merchants: make, list, rotate, disable, enable"}
+	cmd.AddCommand(p.createMerchant(), p.listMerchants(), p.rotateMerchant(),
+		p.merchantState("disable", "End a credential at once", account.MerchantDisabled),
+		p.merchantState("enable", "Let a credential that was disabled sign again", account.MerchantActive))
+	return cmd
+}
+
+func (p *program) merchantState(use, short string, to account.MerchantState) *cobra.Command {
+	var owner shell.Owner
+	cmd := &cobra.Command{
+		Use: use + " CLIENT-ID", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  scrip merchant " + use + " mch_01… --customer cus_01… --realm live",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				book, _, err := owner.Book(ctx, app)
+				if err != nil {
+					return err
+				}
+				m, err := app.Accounts.SetMerchantState(ctx, shell.Actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, to)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"client id", string(m.ClientID)}, {"name", m.Name}, {"state", string(m.State)}})
+			})
+		},
+	}
+	owner.Flags(cmd)
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func (p *program) operator() *cobra.Command {
-	cmd := &cobra.Command{Use: "operator", Short: "Operators of this installation and their keys"}
+	cmd := &cobra.Command{Use: "operator", Short: "Operators of this installation: make, list, disable, enable"}
 	var name, role string
 	create := &cobra.Command{
 		Use: "create", Short: "Make an operator and a first key, shown this once", Args: cobra.NoArgs,
@@ -51,6 +51,24 @@ func (p *program) operator() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(create, list)
+	cmd.AddCommand(create, list,
+		p.operatorState("disable", "End what an operator may do, with all keys, at once", account.OperatorDisabled),
+		p.operatorState("enable", "Let an operator who was disabled in again", account.OperatorActive))
 	return cmd
+}
+
+func (p *program) operatorState(use, short string, to account.OperatorState) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " OPERATOR", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  scrip operator " + use + " opr_01…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				o, err := app.Accounts.SetOperatorState(ctx, shell.Actor(), account.OperatorID(args[0]), to)
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"operator", string(o.ID)}, {"name", o.Name}, {"role", string(o.Role)}, {"state", string(o.State)}})
+			})
+		},
+	}
 }
