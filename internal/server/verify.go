@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/server/cashdesk"
@@ -51,4 +52,10 @@ func (a *App) Verify(ctx context.Context, progress func(ledger.Report)) (books l
 		return nil
 	})
 	return books, log, err
+}
+
+// Record appends to the installation's audit log what a command did where no product does.
+func (a *App) Record(ctx context.Context, actor, action string) error {
+	r := audit.Record{Actor: actor, Action: action, At: a.Clocks.Now(realm.Live)}
+	return a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return a.Audit.Append(ctx, tx, r) })
 }

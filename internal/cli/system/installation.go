@@ -135,7 +135,7 @@ func (p *program) vault() *cobra.Command {
 					return err
 				}
 				cmd.Println("a new data key seals from now on")
-				return nil
+				return app.Record(ctx, shell.Actor(), "vault.rotate")
 			})
 		},
 	}
@@ -149,7 +149,12 @@ there before the next start. Servers that run keep running.`,
 		Example: `  scrip vault rotate-master`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return p.rotateMaster(ctx, cmd, app) })
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := p.rotateMaster(ctx, cmd, app); err != nil {
+					return err
+				}
+				return app.Record(ctx, shell.Actor(), "vault.rotate_master")
+			})
 		},
 	}
 	cmd.AddCommand(rotate, master)
