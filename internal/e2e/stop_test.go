@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,6 +91,19 @@ func TestStopAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A server whose terminal is closed stops as one that is asked to.
+func TestHangup(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // so that the server does not begin with it ignored
+	defer signal.Stop(heard)
+	server := newInstallation(t, "sqlite").start(t, "--demo")
+	newCaller(t, server.base, 1).newCard(t, "10", "one")
+	if err := server.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	server.finished(t)
 }
 
 // connection is one connection, written to and read by hand.
