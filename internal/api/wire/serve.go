@@ -80,6 +80,9 @@ func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer)
 	if err == nil {
 		err = s.encodeOutcome(buf, c, out)
 	}
+	if err != nil && s.kit.options.Observe != nil { // who is told of the call's end logs it
+		return asFault(ctx, err)
+	}
 	return s.failed(ctx, c, err)
 }
 

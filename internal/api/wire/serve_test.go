@@ -171,17 +171,24 @@ func TestOverload(t *testing.T) {
 	want(t, <-first, 200, `{}`)
 }
 
-// Observe sees what happened and never the path as sent.
+// Observe sees what happened and never the path as sent. A mistake of ours is its to log.
 func TestObserve(t *testing.T) {
 	var got []Record
 	b := setup(t, Options{Observe: func(_ context.Context, r Record) { got = append(got, r) }}, nil)
 	Handle(b.Surface, echoSpec(), echo)
+	Handle(b.Surface, Spec{Name: "fails", Method: "GET", Path: "/v1/fails"}, func(context.Context, *Call[string], None) (None, error) {
+		return None{}, errors.New("the disk is full")
+	})
 	b.mount()
 	b.do("POST", "/v1/echo/secret", `{"text":"x"}`)
 	b.do("POST", "/v1/echo/secret", `{"text":1}`)
 	b.do("GET", "/v1/other", "")
-	if len(got) != 3 {
+	b.do("GET", "/v1/fails", "")
+	if len(got) != 4 {
 		t.Fatalf("%d records", len(got))
+	}
+	if err := got[3].Err; err == nil || !strings.Contains(err.Error(), "the disk is full") || b.log.Len() > 0 {
+		t.Errorf("failure: %v, and logged beside it: %s", err, b.log)
 	}
 	first := got[0]
 	if first.Route != "echo" || first.Path != "/v1/echo/{id}" || first.Status != 200 || first.Subject != "alice" || first.Received != 12 || first.Sent == 0 || first.Code != "" {

@@ -36,6 +36,7 @@ type Options struct {
 	// Clock dates penalties; nil means the machine's.
 	Clock clock.Clock
 	// Observe sees every finished request, for the access log and metrics; it may be nil.
+	// Where it is set it logs the mistakes of ours that ended one, but panics.
 	Observe func(ctx context.Context, record Record)
 	// Context puts the request id where the log finds it; it may be nil.
 	Context func(ctx context.Context, requestID string) context.Context
