@@ -195,7 +195,7 @@ func (s *Service) learn(a *attempt, r Result) {
 // ask asks the network and makes the result of its answer.
 func (s *Service) ask(ctx context.Context, a *attempt) error {
 	watch := clock.Start()
-	balance, err := a.network.ask(ctx, a.card, a.inquiry)
+	balance, err := a.network.ask(ctx, a)
 	latency := watch.Elapsed()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -296,18 +297,16 @@ func TestNetworkLies(t *testing.T) {
 	check.Equal(t, "owners told on a partner's word", told, 0)
 }
 
-// Who knows a number that a partner answers with nonsense does not close the network to
-// others by asking for it; a partner that fails at number after number is not asked for a
-// while, and one that cannot be reached neither, though only one number is asked for.
-func TestOneCardClosesNoNetwork(t *testing.T) {
+// Who knows a number that a partner answers with nonsense does not close the network by
+// asking for it, and who makes up many of them closes it to nobody else: not of a book, nor
+// of the visitors of a portal. One that cannot be reached is not asked for a while, though
+// only one number is asked for.
+func TestOneCallerClosesNoNetwork(t *testing.T) {
 	p := setup(t, openSQLite(t), adapters(t))
 	for _, does := range []string{"picky", "down"} {
 		p.configure(does, does)
 	}
-	ask := func(network, number string) error {
-		_, err := p.Ping(t.Context(), asking(desk, network, number, ""))
-		return err
-	}
+	ask := func(network, number string) error { return p.ask(desk, network, number) }
 	state := func(id string) (state ping.State) {
 		for _, n := range p.Networks(realm.Live) {
 			if n.ID == id {
@@ -322,10 +321,20 @@ func TestOneCardClosesNoNetwork(t *testing.T) {
 	}
 	check.OK(t, ask("picky", "12000000"))
 	check.Equal(t, "one that cannot be reached", state("down"), ping.Down)
-	for i := range 5 {
-		check.Code(t, "nonsense", ask("picky", fmt.Sprintf("1300001%d", i)), fault.Unavailable)
+	visitor, other := desk, desk
+	visitor.Credential, other.Credential, other.Address = "portal_1", "portal_1", netip.MustParseAddr("192.0.2.9")
+	for i, caller := range []ping.Caller{desk, visitor} {
+		for j := range 5 {
+			check.Code(t, "nonsense", p.ask(caller, "picky", fmt.Sprintf("130001%d%d", i, j)), fault.Unavailable)
+		}
+		check.Code(t, "who made up five numbers", p.ask(caller, "picky", "12000000"), fault.Unavailable)
 	}
-	check.Equal(t, "one that fails at every number", state("picky"), ping.Down)
+	for _, caller := range []ping.Caller{shop, other} {
+		check.OK(t, p.ask(caller, "picky", "12000000"))
+	}
+	check.Equal(t, "one that answers others", state("picky"), ping.Degraded)
+	p.clock.Advance(5 * time.Second)
+	check.OK(t, ask("picky", "12000000"))
 }
 
 // A network that hangs holds its own callers, up to its bound, and no others: further ones

@@ -12,7 +12,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/platform/line"
 )
 
@@ -44,8 +43,9 @@ func (c *connection) state() State {
 	return c.line.State()
 }
 
-// ask asks the network; card stands for the number.
-func (c *connection) ask(ctx context.Context, card fraud.Hash, q Inquiry) (Balance, error) {
+// ask asks the network about a card of a caller's.
+func (c *connection) ask(ctx context.Context, a *attempt) (Balance, error) {
+	q := a.inquiry
 	if c.line == nil {
 		return c.network.Inquire(ctx, q)
 	}
@@ -53,7 +53,8 @@ func (c *connection) ask(ctx context.Context, card fraud.Hash, q Inquiry) (Balan
 		return Balance{}, fault.New(fault.Unavailable, "the network is not ready")
 	}
 	defer c.use.done(c.network)
-	return line.AskAbout(ctx, c.line, string(card[:]), func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
+	about := line.About{Subject: string(a.card[:]), Caller: a.caller.name}
+	return line.AskAbout(ctx, c.line, about, func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
 }
 
 // answerOf is what is told of an error that is a network's word on a card.

@@ -161,6 +161,12 @@ func asking(c ping.Caller, network, number, pin string) ping.Check {
 	return ping.Check{Caller: c, Network: network, Number: pan.NewSecret(number), PIN: pan.NewSecret(pin)}
 }
 
+// ask pings a network without a PIN and returns the fault.
+func (p *process) ask(c ping.Caller, network, number string) error {
+	_, err := p.Ping(p.t.Context(), asking(c, network, number, ""))
+	return err
+}
+
 // look pings the scrip network and fails the test on a fault.
 func (p *process) look(c ping.Caller, number, pin string) ping.Result {
 	p.t.Helper()

@@ -75,6 +75,33 @@ func (b *breaker) forget() {
 	}
 }
 
+// mostCallers bounds the callers that a line remembers.
+const mostCallers = 1024
+
+// callers are the breakers of callers whose last calls got answers that are none.
+type callers map[string]*breaker
+
+// of returns the breaker of a caller. Where there are too many, any one makes room.
+func (c callers) of(caller string, config Config) *breaker {
+	if c[caller] == nil {
+		for other := range c {
+			if len(c) < mostCallers {
+				break
+			}
+			delete(c, other)
+		}
+		c[caller] = &breaker{failures: config.Failures, cool: config.Cool}
+	}
+	return c[caller]
+}
+
+// forget takes the call of a caller back.
+func (c callers) forget(caller string) {
+	if own := c[caller]; own != nil {
+		own.forget()
+	}
+}
+
 // What a line remembers of the things it could get no answer about, and for how long.
 const (
 	mostSubjects = 64

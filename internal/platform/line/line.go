@@ -6,7 +6,7 @@
 // callers beyond them are refused at once, and while the breaker is open nothing is sent.
 // A call that does not heed its context is abandoned; its place stays taken until it
 // returns. What must not be asked twice is asked with one attempt. What fails because of
-// the one thing that was asked about does not close the line to everything else.
+// what one caller asks about does not close the line to others.
 //
 // It must never keep or repeat what was asked, nor the text of a counterparty's error:
 // either may hold a card number.
@@ -103,13 +103,14 @@ type Line struct {
 	breaker breaker
 	recent  recent
 	failed  subjects
+	callers callers
 }
 
 // New returns a line whose breaker is closed. c is the machine's clock.
 func New(config Config, c clock.Clock) *Line {
 	config = config.withDefaults()
 	return &Line{config: config, clock: c, places: make(chan struct{}, config.Concurrency), waiting: make(chan struct{}, config.Concurrency),
-		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}}
+		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}, callers: callers{}}
 }
 
 // State returns what is to be published now.
@@ -139,22 +140,28 @@ func (l *Line) Ready() bool {
 // ask returned beside its error is returned, too. ask may be called again after it failed,
 // up to Config.Attempts.
 func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, error)) (T, error) {
-	return AskAbout(ctx, l, "", ask)
+	return AskAbout(ctx, l, About{}, ask)
 }
 
-// AskAbout is Ask for a call about one thing among many, such as a card, which may be why
-// it fails. Failures about the same subject count once in ten minutes, so that nobody who
-// knows one such card closes a network; only an Outage counts every time. Of the subject l
-// remembers, for that long, a hash under a key that is in memory alone.
-func AskAbout[T any](ctx context.Context, l *Line, subject string, ask func(context.Context) (T, error)) (T, error) {
+// About is what may be why a call fails, beside the counterparty: the one thing among many
+// that it is about, such as a card, and who asks. Either may be empty.
+type About struct{ Subject, Caller string }
+
+// AskAbout is Ask for a call that may fail because of what it is about. Failures about the
+// same subject count once in ten minutes. An answer that is none counts against its caller:
+// too many in a row close the line to that caller alone, so that nobody who makes up cards
+// closes a network to others. That no answer came in time counts for all callers, and an
+// Outage does every time. Of the subject l remembers, for ten minutes, a hash under a key
+// that is in memory alone.
+func AskAbout[T any](ctx context.Context, l *Line, about About, ask func(context.Context) (T, error)) (T, error) {
 	var zero T
 	inner, cancel := context.WithTimeout(ctx, l.config.Timeout)
 	defer cancel()
-	if err := l.enter(inner); err != nil {
+	if err := l.enter(inner, about.Caller); err != nil {
 		return zero, l.blame(ctx, err)
 	}
 	results, once := make(chan result[T], 1), sync.Once{}
-	conclude := func(err error) { once.Do(func() { l.conclude(ctx, subject, err) }) }
+	conclude := func(err error) { once.Do(func() { l.conclude(ctx, about, err) }) }
 	// The place is freed by the calls, which may outlast this caller, and not before the
 	// breaker knows how they ended.
 	go func() {
@@ -208,16 +215,20 @@ var (
 	errOpen    = errors.New("line: the breaker is open")
 )
 
-// enter takes a place, and the breaker's leave.
-func (l *Line) enter(ctx context.Context) error {
+// enter takes a place, and the leave of the breaker and of the caller's own.
+func (l *Line) enter(ctx context.Context, caller string) error {
 	if err := l.place(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.breaker.admit(l.clock.Now()) {
+	now, own := l.clock.Now(), l.callers[caller]
+	if own != nil && !own.ready(now) || !l.breaker.admit(now) {
 		<-l.places
 		return errOpen
+	}
+	if own != nil {
+		own.admit(now)
 	}
 	return nil
 }
@@ -242,24 +253,30 @@ func (l *Line) place(ctx context.Context) error {
 	}
 }
 
-// conclude tells the breaker how a call ended. A caller who left says nothing about the
+// conclude tells the breakers how a call ended. A caller who left says nothing about the
 // counterparty, and nor does a subject that failed before.
-func (l *Line) conclude(ctx context.Context, subject string, err error) {
+func (l *Line) conclude(ctx context.Context, about About, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	switch {
 	case err == nil || l.config.Answer(err) != nil:
 		l.breaker.succeed()
+		delete(l.callers, about.Caller)
 		l.recent.note(now, true)
-	case ctx.Err() != nil:
+		return
+	case ctx.Err() != nil || about.Subject != "" && !IsOutage(err) && l.failed.again(about.Subject, now):
 		l.breaker.forget()
-	case subject != "" && !IsOutage(err) && l.failed.again(subject, now):
+		l.callers.forget(about.Caller)
+		return
+	case about.Caller != "" && !IsOutage(err) && !errors.Is(err, context.DeadlineExceeded):
 		l.breaker.forget()
+		l.callers.of(about.Caller, l.config).fail(now)
 	default:
 		l.breaker.fail(now)
-		l.recent.note(now, false)
+		l.callers.forget(about.Caller)
 	}
+	l.recent.note(now, false)
 }
 
 // Outage marks an error that is the counterparty's whatever it was asked: it could not be

@@ -3,6 +3,7 @@ package line_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,12 @@ func (b *bench) ask(err error) error { return b.about("", err) }
 
 // about makes a call about a subject that returns err.
 func (b *bench) about(subject string, err error) error {
-	_, got := line.AskAbout(context.Background(), b.Line, subject, func(context.Context) (int, error) {
+	return b.by("", subject, err)
+}
+
+// by makes a call of a caller's about a subject that returns err.
+func (b *bench) by(caller, subject string, err error) error {
+	_, got := line.AskAbout(context.Background(), b.Line, line.About{Subject: subject, Caller: caller}, func(context.Context) (int, error) {
 		b.calls.Add(1)
 		return 1, err
 	})
@@ -199,6 +205,49 @@ func TestOutageCountsEveryTime(t *testing.T) {
 		}
 	}
 	b.wantState("after three", line.Down)
+}
+
+// Answers that are none close the line to the caller who got too many of them in a row, and
+// to nobody else; that no answer came in time counts for all.
+func TestOneCallerClosesNoLine(t *testing.T) {
+	b := setup(t, line.Config{Failures: 3, Cool: 10 * time.Second})
+	fail := func(caller string, from, n int) {
+		for i := range n {
+			b.wantCode(caller, b.by(caller, fmt.Sprintf("card %d", from+i), errReset), fault.Unavailable)
+		}
+	}
+	fail("thief", 0, 2)
+	b.wantCode("an answer between", b.by("thief", "card", nil), "")
+	fail("thief", 10, 3)
+	calls := b.calls.Load()
+	if err := b.by("thief", "card", nil); !line.NotAsked(err) || b.calls.Load() != calls {
+		t.Errorf("the thief is answered: %v", err)
+	}
+	fail("desk", 20, 2)
+	b.wantCode("the desk", b.by("desk", "card", nil), "")
+	b.wantState("others are answered", line.Degraded)
+
+	b.clock.Advance(10 * time.Second)
+	fail("thief", 30, 1)
+	b.clock.Advance(19 * time.Second)
+	if err := b.by("thief", "card", nil); !line.NotAsked(err) {
+		t.Errorf("the thief's pause has not doubled: %v", err)
+	}
+	b.clock.Advance(time.Second)
+	b.wantCode("the thief tries", b.by("thief", "card", nil), "")
+	fail("thief", 40, 2)
+	b.wantCode("with nothing held against it", b.by("thief", "card", nil), "")
+
+	for i := range 3 {
+		b.wantCode("late", b.by("thief", fmt.Sprintf("late %d", i), context.DeadlineExceeded), fault.Unavailable)
+	}
+	if err := b.by("desk", "card", nil); !line.NotAsked(err) {
+		t.Errorf("a counterparty that hangs is asked: %v", err)
+	}
+	b.wantState("after three that were late", line.Down)
+	b.clock.Advance(10 * time.Second)
+	fail("thief", 50, 1)
+	b.wantCode("what the thief tried says nothing", b.by("desk", "card", nil), "")
 }
 
 // One thing that fails leaves the published state alone once it has counted.
