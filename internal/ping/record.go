@@ -258,7 +258,8 @@ const (
 
 // Purge deletes checks that are older than the operator keeps them, and what was counted
 // and is over, in bounded batches. It also lets a portal's visitors back a day after they
-// were suspended.
+// were suspended, and callers who were slowed once they have not asked for two hours; other
+// processes see that before the next run deletes what is left of them.
 func (s *Service) Purge(ctx context.Context) error {
 	forget := max(forgetAfter, s.Policy.LockFor+lockWithin)
 	for _, r := range realm.All() {
@@ -266,7 +267,12 @@ func (s *Service) Purge(ctx context.Context) error {
 		if err := s.purge(ctx, purgePings, string(r), storage.Micros(now.Add(-s.Policy.Retention))); err != nil {
 			return err
 		}
-		if err := s.purge(ctx, purgeCallers, string(r), storage.Micros(now.Add(-forgetAfter))); err != nil {
+		idle := storage.Micros(now.Add(-forgetAfter))
+		if err := s.purge(ctx, purgeCallers, string(r), idle); err != nil {
+			return err
+		}
+		machine := s.now()
+		if err := s.purge(ctx, endSlowed, storage.Micros(machine), string(r), storage.Micros(machine.Add(-forgetAfter)), idle); err != nil {
 			return err
 		}
 	}

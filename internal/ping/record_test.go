@@ -305,11 +305,14 @@ func TestPurge(t *testing.T) {
 		for i := range 60 {
 			p.look(stranger(1), unknownNumber(i), "")
 		}
+		for i := range 30 {
+			p.look(stranger(2), unknownNumber(i), "")
+		}
 		_, err := p.TellOwners(ctx)
 		check.OK(t, err)
 		p.clock.Advance(9 * 24 * time.Hour)
 		check.OK(t, p.Purge(ctx))
-		check.Equal(t, "within the retention", p.pings(desk.Book), 66)
+		check.Equal(t, "within the retention", p.pings(desk.Book), 96)
 		p.clock.Advance(2 * 24 * time.Hour)
 		young := p.look(desk, unknownNumber(1), "")
 		check.OK(t, p.Purge(ctx))

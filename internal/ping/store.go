@@ -74,6 +74,12 @@ var (
 		earlier_cards = 0, earlier_found = 0, changed_at = $1 WHERE (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'suspended' AND substr(c.caller, 1, 7) = 'portal_' AND c.changed_at < $2
 		ORDER BY c.book_id, c.caller LIMIT $3)`)
+	// endSlowed frees callers who asked for nothing since before $4: nothing of what slowed
+	// them counts any more.
+	endSlowed = storage.SQL("ping.end_slowed", `UPDATE ping_callers SET state = 'free', reason = '', changed_at = $1
+		WHERE state = 'slowed' AND hour_at < $4 AND (book_id, caller) IN (
+		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'slowed' AND c.realm = $2 AND c.changed_at > 0 AND c.changed_at < $3
+		AND c.hour_at < $4 ORDER BY c.book_id, c.caller LIMIT $5)`)
 	purgeCallers = storage.SQL("ping.purge_callers", `DELETE FROM ping_callers WHERE (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'free' AND c.realm = $1 AND c.hour_at < $2 ORDER BY c.hour_at LIMIT $3)`)
 )
