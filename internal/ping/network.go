@@ -73,8 +73,8 @@ type Staged struct {
 }
 
 // Network answers balance inquiries. An adapter does one attempt, bounded by ctx; it
-// returns the fault card_invalid for a number that cannot be this network's, and
-// unavailable for everything that is the network's failing, as a line.Outage where that has
+// returns the fault card_invalid for a number, or at "pin" for a PIN, that cannot be this
+// network's by its form, and unavailable for everything that is the network's failing, as a line.Outage where that has
 // nothing to do with the card. Timeouts, repetition and the circuit breaker are put around
 // it by this package.
 type Network interface {

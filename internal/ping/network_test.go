@@ -77,6 +77,10 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 		if strings.HasPrefix(q.Number.Reveal(), "13") {
 			return ping.Balance{}, errors.New("no JSON")
 		}
+	case "digits":
+		if !q.PIN.IsZero() && strings.Trim(q.PIN.Reveal(), "0123456789") != "" {
+			return ping.Balance{}, fault.New(fault.CardInvalid, "no PIN such as %s", q.PIN.Reveal()).At("pin")
+		}
 	case "panic":
 		panic(q.Number.Reveal())
 	case "refuses":
@@ -295,6 +299,18 @@ func TestNetworkLies(t *testing.T) {
 	told, err := p.TellOwners(t.Context())
 	check.OK(t, err)
 	check.Equal(t, "owners told on a partner's word", told, 0)
+}
+
+// A caller is told which of the two a network cannot take by its form, the number or the PIN.
+func TestFormIsBlamed(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	for does, field := range map[string]string{"refuses": "number", "digits": "pin"} {
+		p.configure(does, does)
+		_, err := p.Ping(t.Context(), asking(desk, does, "12345678", "12ab"))
+		check.Code(t, does, err, fault.CardInvalid)
+		check.Equal(t, does, fault.From(err).Field, field)
+		noSecret(t, does, err.Error(), []string{"12345678", "12ab"})
+	}
 }
 
 // Who knows a number that a partner answers with nonsense does not close the network by

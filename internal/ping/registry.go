@@ -59,8 +59,12 @@ func (c *connection) ask(ctx context.Context, a *attempt) (Balance, error) {
 
 // answerOf is what is told of an error that is a network's word on a card.
 func answerOf(err error) error {
-	if fault.CodeOf(err) != fault.CardInvalid {
+	f := fault.From(err)
+	if f.Code != fault.CardInvalid {
 		return nil
+	}
+	if f.Field == "pin" {
+		return fault.New(fault.CardInvalid, "the network takes no such PIN").At("pin")
 	}
 	return fault.New(fault.CardInvalid, "the network does not take this number").At("number")
 }

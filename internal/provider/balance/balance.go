@@ -68,8 +68,11 @@ type network struct {
 
 // Inquire implements ping.Network.
 func (n *network) Inquire(ctx context.Context, inquiry ping.Inquiry) (ping.Balance, error) {
-	if inquiry.Number.IsZero() || !plausible(inquiry.PIN) || !inquiry.Currency.IsValid() {
-		return ping.Balance{}, fault.New(fault.CardInvalid, "the card number, PIN or currency cannot be this network's")
+	if inquiry.Number.IsZero() || !inquiry.Currency.IsValid() {
+		return ping.Balance{}, fault.New(fault.CardInvalid, "the card number or currency cannot be this network's")
+	}
+	if !plausible(inquiry.PIN) {
+		return ping.Balance{}, fault.New(fault.CardInvalid, "the PIN cannot be this network's").At("pin")
 	}
 	limited, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()

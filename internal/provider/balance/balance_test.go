@@ -259,8 +259,8 @@ func TestImpossibleInquiries(t *testing.T) {
 	for i, change := range bad {
 		q := inquiry(t)
 		change(&q)
-		if _, err := n.Inquire(t.Context(), q); fault.CodeOf(err) != fault.CardInvalid {
-			t.Errorf("inquiry %d: %v", i, err)
+		if _, err := n.Inquire(t.Context(), q); fault.CodeOf(err) != fault.CardInvalid || (fault.From(err).Field == "pin") != (i < 4) {
+			t.Errorf("inquiry %d: %v at %q", i, err, fault.From(err).Field)
 		}
 	}
 	q := inquiry(t)

@@ -229,8 +229,8 @@ func TestImpossibleInquiries(t *testing.T) {
 		q := about(t, "good")
 		change(&q)
 		_, err := n.Inquire(t.Context(), q)
-		if fault.CodeOf(err) != fault.CardInvalid {
-			t.Errorf("%s: %v", name, err)
+		if fault.CodeOf(err) != fault.CardInvalid || (fault.From(err).Field == "pin") != (name == "PIN") {
+			t.Errorf("%s: %v at %q", name, err, fault.From(err).Field)
 		}
 	}
 	if got, _ := running(); got != 0 {

@@ -47,7 +47,7 @@ func parseZoneKey(secret pan.Secret) (*zoneKey, error) {
 func (k *zoneKey) pinBlock(number pan.Number, pin pan.Secret) (string, error) {
 	text := pin.Reveal()
 	if len(text) < minPIN || len(text) > maxPIN || !allDigits(text) {
-		return "", fault.New(fault.CardInvalid, "the PIN cannot be this network's")
+		return "", fault.New(fault.CardInvalid, "the PIN cannot be this network's").At("pin")
 	}
 	digits := strings.Repeat("0", 12) + number.Reveal()
 	account := "0000" + digits[len(digits)-13:len(digits)-1]
