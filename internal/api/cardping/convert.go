@@ -35,7 +35,7 @@ func (in *checkRequest) check(c *call) (ping.Check, error) {
 		return check, nil
 	}
 	currency, err := money.Parse(in.Currency)
-	if err != nil {
+	if err != nil || currency.Numeric() == "" { // bitcoin is none of ISO 4217
 		return check, fault.New(fault.UnknownCurrency, "currency must be a code of ISO 4217 in capitals, such as USD").At("currency")
 	}
 	check.Currency = currency
