@@ -57,7 +57,7 @@ type device struct {
 }
 
 func devices() []device {
-	return []device{{"phone", 390, 844, true}, {"desktop", 1280, 900, false}}
+	return []device{{"phone", 320, 640, true}, {"desktop", 1280, 900, false}}
 }
 
 // look is how a tab looks at pages.
