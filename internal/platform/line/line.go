@@ -209,10 +209,11 @@ func protected[T any](ctx context.Context, ask func(context.Context) (T, error))
 	return result[T]{value, err}
 }
 
-// errCrowded and errOpen refuse a call that was never made.
+// These refuse a call that was never made.
 var (
 	errCrowded = errors.New("line: too many calls under way")
 	errOpen    = errors.New("line: the breaker is open")
+	errShut    = errors.New("line: the breaker of the caller is open")
 )
 
 // enter takes a place, and the leave of the breaker and of the caller's own.
@@ -223,7 +224,11 @@ func (l *Line) enter(ctx context.Context, caller string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now, own := l.clock.Now(), l.callers[caller]
-	if own != nil && !own.ready(now) || !l.breaker.admit(now) {
+	switch {
+	case own != nil && !own.ready(now):
+		<-l.places
+		return errShut
+	case !l.breaker.admit(now):
 		<-l.places
 		return errOpen
 	}
@@ -291,7 +296,9 @@ func (o outage) Unwrap() error { return o.error }
 func IsOutage(err error) bool { return errors.As(err, new(outage)) }
 
 // NotAsked reports whether an error of Ask is that of a call that was never made.
-func NotAsked(err error) bool { return errors.Is(err, errCrowded) || errors.Is(err, errOpen) }
+func NotAsked(err error) bool {
+	return errors.Is(err, errCrowded) || errors.Is(err, errOpen) || errors.Is(err, errShut)
+}
 
 // blame says whose failing err is. Nothing of a counterparty's own text is kept.
 func (l *Line) blame(ctx context.Context, err error) error {
@@ -309,6 +316,8 @@ func (l *Line) blame(ctx context.Context, err error) error {
 		return fault.New(fault.Timeout, "the caller left before %s answered", name)
 	case errors.Is(err, errOpen):
 		return fault.Wrap(errOpen, fault.Unavailable, "%s is down", name).After(time.Second)
+	case errors.Is(err, errShut):
+		return fault.Wrap(errShut, fault.Unavailable, "%s did not answer this caller as it should too often in a row", name).After(time.Second)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, "%s did not answer in time", name)
 	}

@@ -220,8 +220,8 @@ func TestOneCallerClosesNoLine(t *testing.T) {
 	b.wantCode("an answer between", b.by("thief", "card", nil), "")
 	fail("thief", 10, 3)
 	calls := b.calls.Load()
-	if err := b.by("thief", "card", nil); !line.NotAsked(err) || b.calls.Load() != calls {
-		t.Errorf("the thief is answered: %v", err)
+	if err := b.by("thief", "card", nil); !line.NotAsked(err) || b.calls.Load() != calls || !strings.Contains(err.Error(), "this caller") {
+		t.Errorf("the thief is answered, or not told why not: %v", err)
 	}
 	fail("desk", 20, 2)
 	b.wantCode("the desk", b.by("desk", "card", nil), "")
