@@ -203,6 +203,15 @@ func (s *Service) refreshCallers(ctx context.Context, since int64) error {
 	}, changedCallers, since)
 }
 
+// Barred returns permission_denied to a suspended caller, who may not have balances checked
+// in another way either, such as by visitors of a new portal.
+func (s *Service) Barred(c Caller) error {
+	if s.watch.state(callerKey{c.Book, c.name()}) == callerSuspended {
+		return errSuspended()
+	}
+	return nil
+}
+
 // Suspension is a caller who may not check balances.
 type Suspension struct {
 	Book   ledger.BookID

@@ -15,11 +15,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cardping"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -412,6 +415,30 @@ func TestOwnCards(t *testing.T) {
 			}
 		}
 		b.quiet()
+	})
+}
+
+// A key that is suspended for searching cards makes and changes no portal, through which it
+// could go on; it may take one off, and others are not concerned.
+func TestSuspendedMakesNoPortal(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		const portals, made, number = "/v1/portals", `{"name":"Page","slug":"page-1"}`, "GC9900000000004711"
+		one := b.do("acme", "POST", portals, made)
+		var page struct{ ID string }
+		check.OK(t, json.Unmarshal(one.Body.Bytes(), &page))
+		_, err := b.Pings.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: pan.NewSecret(number), Actor: seeder})
+		check.OK(t, err)
+		do := func(key string) (codes [3]int) {
+			codes[0] = b.do(key, "POST", pingPath, `{"card_number":"`+number+`","network":"scrip"}`).Code
+			codes[1] = b.do(key, "PATCH", portals+"/"+page.ID, `{"networks":["visa_gift"]}`).Code
+			codes[2] = b.do(key, "POST", portals, `{"name":"Page","slug":"page-2"}`).Code
+			return codes
+		}
+		check.Equal(t, "the key that asked", do("acme"), [3]int{200, 403, 403})
+		b.key("acme_2", b.acme.Test, account.ScopePortalWrite)
+		check.Equal(t, "another key", do("acme_2"), [3]int{403, 200, 201})
+		check.Equal(t, "taken off by the first", b.do("acme", "DELETE", portals+"/"+page.ID, "").Code, 204)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/portal"
 )
 
@@ -22,7 +23,15 @@ func (a *api) portalRoutes(s *surface) {
 	wire.Handle(s, answering(http.StatusNoContent, route("portals.delete", http.MethodDelete, one, write)), a.deletePortal)
 }
 
+// barred refuses a key that is suspended for searching cards: a portal is another way to.
+func (a *api) barred(c *call) error {
+	return a.Pings.Barred(ping.Caller{Book: c.Principal.Book, Credential: c.Principal.Credential})
+}
+
 func (a *api) createPortal(ctx context.Context, c *call, in newPortal) (portalView, error) {
+	if err := a.barred(c); err != nil {
+		return portalView{}, err
+	}
 	made, err := a.Portals.Create(ctx, portal.NewPortal{Book: c.Principal.Book, Realm: c.Principal.Realm, Name: in.Name, Slug: in.Slug,
 		CustomDomain: in.CustomDomain, Branding: portal.Branding(in.Branding), Languages: in.Languages, Networks: in.Networks,
 		Inactive: in.Active != nil && !*in.Active, Actor: c.Principal.Credential})
@@ -65,6 +74,9 @@ func (a *api) getPortal(ctx context.Context, c *call, in portalPath) (portalView
 }
 
 func (a *api) changePortal(ctx context.Context, c *call, in portalChange) (portalView, error) {
+	if err := a.barred(c); err != nil {
+		return portalView{}, err
+	}
 	which, err := portalID(in.ID)
 	if err != nil {
 		return portalView{}, err
