@@ -189,7 +189,7 @@ func (s *Site) ping(ctx context.Context, v *visit, q inquiry) error {
 	if err != nil {
 		return s.refused(v, err)
 	}
-	if err := s.mark(ctx, &v.Visitor, result.Score.Hundredths); err != nil {
+	if err := s.note(ctx, &v.Visitor, &result); err != nil {
 		return err
 	}
 	v.page.found(result, q.network)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/ping"
 	portals "github.com/scripcards/scrip/internal/portal"
 )
 
@@ -22,6 +23,9 @@ type Pace struct {
 	// Address and Portal are the paces of one address and of one portal. Whoever keeps
 	// the first is asked for nothing; what goes beyond it counts against the second, and so on.
 	Address, Portal [maxLevel]wire.Window
+	// Missed is the pace of one portal's checks that found no card: whoever tries numbers
+	// from many addresses keeps the others.
+	Missed [maxLevel]wire.Window
 	// Most holds for one address, whatever it proves.
 	Most []wire.Window
 	// Pages is how many pages one address may open.
@@ -38,6 +42,7 @@ func DefaultPace() Pace {
 	return Pace{
 		Address:  [maxLevel]wire.Window{{Limit: 5, Per: long}, {Limit: 10, Per: long}, {Limit: 20, Per: long}},
 		Portal:   [maxLevel]wire.Window{{Limit: 120, Per: time.Minute}, {Limit: 240, Per: time.Minute}, {Limit: 480, Per: time.Minute}},
+		Missed:   [maxLevel]wire.Window{{Limit: 100, Per: long}, {Limit: 200, Per: long}, {Limit: 400, Per: long}},
 		Most:     []wire.Window{{Limit: 40, Per: time.Hour}, {Limit: 120, Per: 24 * time.Hour}},
 		Pages:    wire.Window{Limit: 240, Per: time.Minute},
 		Risky:    60,
@@ -114,7 +119,11 @@ func (s *Site) level(ctx context.Context, v *Visitor) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	level := max(byAddress, byPortal)
+	byMissed, err := s.measure(ctx, v.portalSubject("missed"), s.Pace.Missed, 0)
+	if err != nil {
+		return 0, err
+	}
+	level := max(byAddress, byPortal, byMissed)
 	if _, risky := s.Limits.Blocked(ctx, v.addressSubject("risk")); risky {
 		level = max(level, 2)
 	}
@@ -128,6 +137,17 @@ func (s *Site) count(ctx context.Context, v *Visitor) error {
 	}
 	_, err := s.measure(ctx, v.portalSubject("pace"), s.Pace.Portal, 1)
 	return err
+}
+
+// note remembers what came of a visitor's check: that no card was found, and that it looked
+// like theft.
+func (s *Site) note(ctx context.Context, v *Visitor, r *ping.Result) error {
+	if r.Status == ping.Invalid {
+		if _, err := s.measure(ctx, v.portalSubject("missed"), s.Pace.Missed, 1); err != nil {
+			return err
+		}
+	}
+	return s.mark(ctx, v, r.Score.Hundredths)
 }
 
 // measure takes n from the first pace that has room and returns how many have none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -216,6 +217,40 @@ func TestRisk(t *testing.T) {
 	if token, _ := posed(t, b.get(here, thief).Body.String()); token != "" {
 		t.Error("still asked after its time")
 	}
+}
+
+// Where many cards are not found on a portal, everybody there is asked, though each address
+// keeps its pace; where cards are found nobody is, and on other portals neither.
+func TestMissed(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setupOn(t, db, func(d *Deps) {
+			patient(d)
+			d.Proxies = nil
+			for level := range maxLevel {
+				d.Pace.Missed[level] = wire.Window{Limit: 3, Per: time.Hour}
+			}
+		})
+		b.create(portals.NewPortal{Name: "Other", Slug: "other"})
+		person := visitAs{from: "198.51.100.8"}
+		asked := func(path string) int {
+			_, zeros := posed(t, b.get(path, person).Body.String())
+			return zeros
+		}
+		for i := range 3 {
+			for _, number := range []string{numberActive, "6006491300000099"} {
+				if w := b.post(here, card(usd, number, ""), visitAs{from: fmt.Sprintf("[2001:db8:%x::1]", i)}); w.Code != 200 || asked(here) != 0 && i < 2 {
+					t.Fatalf("%s from address %d: %d, then asked for %d bits", number, i, w.Code, asked(here))
+				}
+			}
+		}
+		if got := []int{asked(here), asked("/p/other")}; got[0] != workTable[1].bits || got[1] != 0 {
+			t.Errorf("asked for %d bits", got)
+		}
+		b.clock.Advance(time.Hour)
+		if zeros := asked(here); zeros != 0 {
+			t.Errorf("an hour later asked for %d bits", zeros)
+		}
+	})
 }
 
 // Whatever it proves, one address has so many checks, and so many pages.
