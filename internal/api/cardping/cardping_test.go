@@ -476,6 +476,18 @@ func TestQuota(t *testing.T) {
 	})
 }
 
+// A part of a batch that has to wait says how long, as a check by itself does.
+func TestBatchSaysWhen(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.Pings.Policy.Card = perMinute(1)
+	w := b.do("acme", "POST", batchPath, `{"checks":[{"card_number":"GC1111111111111111","network":"scrip"},{"card_number":"GC1111111111111111","network":"scrip"},{"card_number":"1","network":"scrip"}]}`)
+	for text, want := range map[string]int{`"code":"rate_limited"`: 1, `},"retry_after":60}`: 1, `"retry_after"`: 1, `"code":"card_invalid"`: 1, `"result":`: 1} {
+		if got := strings.Count(w.Body.String(), text); got != want {
+			t.Errorf("%s stands %d times in %s", text, got, w.Body)
+		}
+	}
+}
+
 // What a batch's checks lack is each check's own refusal.
 func TestBatchOfScraps(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))

@@ -87,7 +87,11 @@ func (a *api) item(ctx context.Context, c *call, in *checkRequest) item {
 	})
 	if refused != nil {
 		p := problemOf(c, v)
-		return item{Error: &p}
+		refusal := item{Error: &p}
+		if wait, tell := v.RetryAfter(refused); tell {
+			refusal.RetryAfter = &wait
+		}
+		return refusal
 	}
 	age := seconds(found.age)
 	return item{Result: found.answer.Body, Age: &age}

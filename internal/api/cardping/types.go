@@ -70,13 +70,15 @@ type batchResult struct {
 	Results []item `json:"results"`
 }
 
-// item is what one check of a batch came to: Result with Age, or Error.
+// item is what one check of a batch came to: Result with Age, or Error, perhaps with RetryAfter.
 type item struct {
 	// Result is the text of a result, the same bytes when it is repeated.
 	Result wire.Raw `json:"result,omitzero"`
 	// Age is what the header of that name is to a single check.
 	Age   *int64   `json:"age,omitzero"`
 	Error *problem `json:"error,omitzero"`
+	// RetryAfter is what the header of that name is to a single check.
+	RetryAfter *int64 `json:"retry_after,omitzero"`
 }
 
 type list[T any] struct {

@@ -16,6 +16,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -86,6 +87,15 @@ type Verdict struct {
 	Code string
 	// Message replaces the fault's own message unless empty.
 	Message string
+}
+
+// RetryAfter returns in how many whole seconds to come again; tell is false where there is
+// nothing to be said of that.
+func (v Verdict) RetryAfter(f *fault.Error) (seconds int64, tell bool) {
+	if f.RetryAfter <= 0 && v.Status != http.StatusTooManyRequests {
+		return 0, false
+	}
+	return max(1, int64(math.Ceil(f.RetryAfter.Seconds()))), true
 }
 
 // Answer is a rendered response, as it is stored for replay and sent.

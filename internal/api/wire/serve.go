@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"mime"
 	"net/http"
 	"runtime/debug"
@@ -121,8 +120,7 @@ func (s *Surface[P]) renderFault(ctx context.Context, buf *bytes.Buffer, c *Call
 	if err := encode(buf, s.FaultBody(c, verdict, f)); err != nil {
 		return s.lastResort(ctx, buf, c, err)
 	}
-	if f.RetryAfter > 0 || verdict.Status == http.StatusTooManyRequests {
-		seconds := max(1, int64(math.Ceil(f.RetryAfter.Seconds())))
+	if seconds, tell := verdict.RetryAfter(f); tell {
 		c.header["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
 	}
 	c.header["Cache-Control"] = noStore
