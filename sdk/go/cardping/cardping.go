@@ -149,6 +149,7 @@ func (c *Client) PingBatch(ctx context.Context, checks []Check) ([]Item, error) 
 			Result *Result  `json:"result"`
 			Age    int64    `json:"age"`
 			Error  *problem `json:"error"`
+			Retry  *int     `json:"retry_after"`
 		} `json:"results"`
 	}
 	if _, err := c.sender.Send(ctx, send.Request{Method: http.MethodPost, Path: "/cards/ping/batch", In: in, Out: &out, Repeatable: true}); err != nil {
@@ -159,6 +160,9 @@ func (c *Client) PingBatch(ctx context.Context, checks []Check) ([]Item, error) 
 		item := Item{Result: got.Result}
 		if got.Error != nil {
 			item = Item{Err: &Error{Code: got.Error.Code, Message: got.Error.Message, RequestID: got.Error.RequestID}}
+			if got.Retry != nil {
+				item.Err.RetryAfter, item.Err.HasRetryAfter = *got.Retry, true
+			}
 		} else if got.Result != nil {
 			got.Result.Age = got.Age
 		}

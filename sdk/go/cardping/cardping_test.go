@@ -224,11 +224,11 @@ func TestContext(t *testing.T) {
 
 // Each part of a batch has its key, and its result or its error.
 func TestBatch(t *testing.T) {
-	f := newFaulty(t, Options{}, reply{status: 200, body: `{"results":[{"result":` + sample + `,"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}}]}`})
+	f := newFaulty(t, Options{}, reply{status: 200, body: `{"results":[{"result":` + sample + `,"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}},{"error":{"code":"rate_limited","message":"no","request_id":"req_3"},"retry_after":60}]}`})
 	first := testCheck()
 	first.IdempotencyKey = "a"
-	items, err := f.client.PingBatch(t.Context(), []Check{first, testCheck()})
-	if err != nil || len(items) != 2 {
+	items, err := f.client.PingBatch(t.Context(), []Check{first, testCheck(), testCheck()})
+	if err != nil || len(items) != 3 {
 		t.Fatalf("%v, %v", items, err)
 	}
 	if r := items[0].Result; r == nil || r.Balance != "47.50" || r.Age != 41 || items[0].Err != nil {
@@ -237,7 +237,10 @@ func TestBatch(t *testing.T) {
 	if e := items[1].Err; e == nil || e.Code != CodeCardInvalid || e.RequestID != "req_3" || items[1].Result != nil {
 		t.Errorf("second: %+v", items[1])
 	}
-	if !strings.Contains(f.seen[0], `"idempotency_key":"a"`) || strings.Count(f.seen[0], `"idempotency_key":"`) != 2 || strings.Contains(f.seen[0], `"idempotency_key":""`) {
+	if e := items[2].Err; e == nil || e.RetryAfter != 60 || !e.HasRetryAfter || items[1].Err.HasRetryAfter {
+		t.Errorf("third: %+v", items[2])
+	}
+	if !strings.Contains(f.seen[0], `"idempotency_key":"a"`) || strings.Count(f.seen[0], `"idempotency_key":"`) != 3 || strings.Contains(f.seen[0], `"idempotency_key":""`) {
 		t.Errorf("asked %s", f.seen[0])
 	}
 }

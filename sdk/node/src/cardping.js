@@ -43,8 +43,8 @@ export class CardPing {
 
 function keyed(check) { return toWire({ ...check, idempotencyKey: check.idempotencyKey || randomUUID() }); }
 
-function item({ result, age, error }) {
-  return error ? { error: refusal(error) } : { result: { ...fromWire(result), age: age ?? null } };
+function item({ result, age, error, retry_after: retryAfter }) {
+  return error ? { error: refusal(error, { retryAfter: retryAfter ?? null }) } : { result: { ...fromWire(result), age: age ?? null } };
 }
 
 /** An id as a part of a path; one that would lead elsewhere is a mistake of the caller. */

@@ -141,12 +141,14 @@ test('a call ends when its time is over or its caller gives up', async (t) => {
 });
 
 test('each part of a batch has its key, and its result or its error', async (t) => {
-  const { client, seen } = await faulty(t, [200, `{"results":[{"result":${sample},"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}}]}`]);
-  const [first, second] = await client.pingBatch([{ ...check, idempotencyKey: 'a' }, check]);
+  const { client, seen } = await faulty(t, [200, `{"results":[{"result":${sample},"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}},{"error":{"code":"rate_limited","message":"no","request_id":"req_3"},"retry_after":60}]}`]);
+  const [first, second, third] = await client.pingBatch([{ ...check, idempotencyKey: 'a' }, check, check]);
   assert.equal(first.result.fraudScore, 0.02);
   assert.equal(first.result.age, 41);
   assert.ok(second.error instanceof sdk.CardInvalidError);
   assert.equal(second.error.requestId, 'req_3');
+  assert.equal(second.error.retryAfter, null);
+  assert.equal(third.error.retryAfter, 60);
   const { checks } = JSON.parse(seen[0].body);
   assert.equal(checks[0].idempotency_key, 'a');
   assert.ok(checks[1].idempotency_key.length > 20);

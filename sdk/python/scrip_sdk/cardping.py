@@ -85,7 +85,7 @@ def _keyed(check: Mapping[str, Optional[str]]) -> Dict[str, str]:
 
 def _item(item: Dict[str, Any]) -> BatchItem:
     if item.get("error"):
-        return BatchItem(error=refusal(item["error"]))
+        return BatchItem(error=refusal(item["error"], retry_after=item.get("retry_after")))
     return BatchItem(result=PingResult.of(item["result"], item.get("age")))
 
 

@@ -177,13 +177,14 @@ class Client(unittest.TestCase):
 
     def test_batch(self):
         """Each part of a batch has its key, and its result or its error."""
-        answer = '{"results":[{"result":%s,"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}}]}' % SAMPLE
+        answer = '{"results":[{"result":%s,"age":41},{"error":{"code":"card_invalid","message":"no","request_id":"req_3"}},{"error":{"code":"rate_limited","message":"no","request_id":"req_3"},"retry_after":60}]}' % SAMPLE
         faulty = Faulty(self, (200, answer, {}))
-        first, second = faulty.client().ping_batch([{**CHECK, "idempotency_key": "a"}, CHECK])
+        first, second, third = faulty.client().ping_batch([{**CHECK, "idempotency_key": "a"}, CHECK, CHECK])
         self.assertEqual((first.result.balance, first.result.age), (Decimal("47.50"), 41))
         self.assertIsInstance(second.error, sdk.CardInvalidError)
         self.assertEqual(second.error.request_id, "req_3")
-        one, other = faulty.bodies()[0]["checks"]
+        self.assertEqual((second.error.retry_after, third.error.retry_after), (None, 60))
+        one, other, _ = faulty.bodies()[0]["checks"]
         self.assertEqual(one["idempotency_key"], "a")
         self.assertGreater(len(other["idempotency_key"]), 20)
         with self.assertRaises(TypeError):
