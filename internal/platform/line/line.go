@@ -104,6 +104,7 @@ type Line struct {
 	recent  recent
 	failed  subjects
 	callers callers
+	silent  int // failures in a row, whosever: the line is down for all anybody knows
 }
 
 // New returns a line whose breaker is closed. c is the machine's clock.
@@ -119,7 +120,7 @@ func (l *Line) State() State {
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	switch {
-	case l.breaker.phase != closed:
+	case l.breaker.phase != closed || l.silent >= l.config.Failures:
 		return Down
 	case l.recent.poor(now) || len(l.places) == cap(l.places):
 		return Degraded
@@ -268,6 +269,7 @@ func (l *Line) conclude(ctx context.Context, about About, err error) {
 	case err == nil || l.config.Answer(err) != nil:
 		l.breaker.succeed()
 		delete(l.callers, about.Caller)
+		l.silent = 0
 		l.recent.note(now, true)
 		return
 	case ctx.Err() != nil || about.Subject != "" && !IsOutage(err) && l.failed.again(about.Subject, now):
@@ -281,6 +283,7 @@ func (l *Line) conclude(ctx context.Context, about About, err error) {
 		l.breaker.fail(now)
 		l.callers.forget(about.Caller)
 	}
+	l.silent++
 	l.recent.note(now, false)
 }
 

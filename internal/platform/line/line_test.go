@@ -219,6 +219,7 @@ func TestOneCallerClosesNoLine(t *testing.T) {
 	fail("thief", 0, 2)
 	b.wantCode("an answer between", b.by("thief", "card", nil), "")
 	fail("thief", 10, 3)
+	b.wantState("nobody was answered", line.Down)
 	calls := b.calls.Load()
 	if err := b.by("thief", "card", nil); !line.NotAsked(err) || b.calls.Load() != calls || !strings.Contains(err.Error(), "this caller") {
 		t.Errorf("the thief is answered, or not told why not: %v", err)
