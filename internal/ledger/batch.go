@@ -4,15 +4,14 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // wanted collects the names that a batch concerns, each once.
 type wanted struct {
-	seen   map[name]bool
-	values [][]any
+	seen  map[name]bool
+	names []name
 }
 
 func (w *wanted) add(book BookID, text string) {
@@ -24,14 +23,25 @@ func (w *wanted) add(book BookID, text string) {
 		w.seen = map[name]bool{}
 	}
 	w.seen[n] = true
-	w.values = append(w.values, []any{string(book), text})
+	w.names = append(w.names, n)
+}
+
+// values returns the names as a statement takes them.
+func (w *wanted) values() [][]any { return valuesOf(w.names) }
+
+func valuesOf(names []name) [][]any {
+	values := make([][]any, 0, len(names))
+	for _, n := range names {
+		values = append(values, []any{string(n.book), n.text})
+	}
+	return values
 }
 
 // numbers returns the transactions that are named, as book and number. What is no
 // transaction's id names none.
 func (w *wanted) numbers() [][]any {
 	var values [][]any
-	for n := range w.seen {
+	for _, n := range w.names {
 		if seq, ok := TransactionID(n.text).seq(); ok {
 			values = append(values, []any{string(n.book), seq})
 		}
@@ -41,7 +51,7 @@ func (w *wanted) numbers() [][]any {
 
 // needs is everything to be loaded before a batch can be decided.
 type needs struct {
-	books     [][]any
+	books     []BookID
 	accounts  wanted
 	holds     wanted
 	changes   bool // of holds that are there
@@ -54,16 +64,13 @@ type needs struct {
 
 func needsOf(ops []*Operation) *needs {
 	n := &needs{asked: map[name]bool{}}
-	seen := map[BookID]bool{}
 	for _, op := range ops {
-		if !seen[op.Book] {
-			seen[op.Book] = true
-			n.books = append(n.books, []any{string(op.Book)})
-		}
+		n.books = append(n.books, op.Book)
 		n.add(op)
 	}
 	// Locks are taken in one order everywhere, so that two processes never wait for each other.
-	slices.SortFunc(n.books, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	slices.Sort(n.books)
+	n.books = slices.Compact(n.books)
 	return n
 }
 
@@ -99,7 +106,7 @@ func (n *needs) add(op *Operation) {
 
 func newLoaded(m *memory) *loaded {
 	return &loaded{books: map[BookID]*bookState{}, accounts: map[name]*Account{}, holds: map[name]*Hold{}, counters: map[name]int64{},
-		byKey: map[name]Outcome{}, byID: map[name]Outcome{}, reversed: map[name]bool{}, memory: m}
+		byKey: map[name]*Outcome{}, byID: map[name]*Outcome{}, reversed: map[name]bool{}, memory: m}
 }
 
 // load reads what is needed, locking the books first. What m remembers of books that are
@@ -122,14 +129,18 @@ func (l *loaded) loadAll(ctx context.Context, tx *storage.Tx, n *needs) error {
 		holds           []*Hold
 		counters        []counter
 		accounts        []*Account
+		locked          = make([][]any, 0, len(n.books))
 	)
+	for _, id := range n.books {
+		locked = append(locked, []any{string(id)})
+	}
 	err := tx.Ask(ctx,
-		storage.Ask(&books, scanBookState, lockBooks, n.books),
-		storage.Ask(&done, scanOutcome, loadByKey, n.keys.values),
+		storage.Ask(&books, scanBookState, lockBooks, locked),
+		storage.Ask(&done, scanOutcome, loadByKey, n.keys.values()),
 		storage.Ask(&originals, scanOutcome, loadByID, n.originals.numbers()),
-		storage.Ask(&reversed, scanName, loadReversals, n.originals.values),
-		storage.Ask(&holds, scanHold, loadHolds, n.holds.values),
-		storage.Ask(&counters, scanCounter, loadCounters, n.counters.values),
+		storage.Ask(&reversed, scanName, loadReversals, n.originals.values()),
+		storage.Ask(&holds, scanHold, loadHolds, n.holds.values()),
+		storage.Ask(&counters, scanCounter, loadCounters, n.counters.values()),
 		storage.Ask(&accounts, scanAccount, loadAccounts, l.unknown(n)))
 	if err != nil {
 		return err
@@ -138,10 +149,12 @@ func (l *loaded) loadAll(ctx context.Context, tx *storage.Tx, n *needs) error {
 		l.books[b.id] = b
 		l.memory.check(b)
 	}
-	for _, o := range done {
+	for i := range done {
+		o := &done[i]
 		l.byKey[name{o.Book, o.Key}] = o
 	}
-	for _, o := range originals {
+	for i := range originals {
+		o := &originals[i]
 		l.byID[name{o.Book, string(o.Transaction)}] = o
 		for _, m := range o.Moves {
 			n.accounts.add(o.Book, string(m.Debit))
@@ -166,8 +179,7 @@ func (l *loaded) loadAll(ctx context.Context, tx *storage.Tx, n *needs) error {
 // loadAccounts takes the accounts that are remembered, and reads those that turned out to
 // be concerned, or not to be remembered after all.
 func (l *loaded) loadAccounts(ctx context.Context, tx *storage.Tx, n *needs) error {
-	for _, value := range n.accounts.values {
-		key := name{BookID(value[0].(string)), value[1].(string)}
+	for _, key := range n.accounts.names {
 		if remembered, ok := l.memory.account(key); ok && l.accounts[key] == nil {
 			l.accounts[key] = &remembered
 		}
@@ -186,15 +198,14 @@ func (l *loaded) found(accounts []*Account) {
 
 // unknown returns the accounts that are neither loaded nor remembered nor looked for before.
 func (l *loaded) unknown(n *needs) [][]any {
-	var values [][]any
-	for _, value := range n.accounts.values {
-		key := name{BookID(value[0].(string)), value[1].(string)}
+	var missing []name
+	for _, key := range n.accounts.names {
 		if _, remembered := l.memory.account(key); !remembered && l.accounts[key] == nil && !n.asked[key] {
-			values = append(values, value)
+			missing = append(missing, key)
 			n.asked[key] = true
 		}
 	}
-	return values
+	return valuesOf(missing)
 }
 
 // write stores everything that was decided, a few statements for the whole batch. The books
@@ -211,12 +222,12 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 			}
 		}
 	}
-	var transactions, entries [][]any
+	transactions, entries := make([][]any, 0, len(l.transactions)), make([][]any, 0, 2*len(l.transactions))
 	for i := range l.transactions {
 		d := &l.transactions[i]
-		o, at := &d.outcome, storage.Micros(d.outcome.At)
+		o, at := d.outcome, storage.Micros(d.outcome.At)
 		transactions = append(transactions, []any{string(o.Book), o.Seq, string(o.Transaction), o.Kind, storage.NullText(o.Key),
-			o.Reference, storage.NullText(string(o.Reverses)), string(d.body), d.hash[:], at})
+			o.Reference, storage.NullText(string(o.Reverses)), d.body, d.hash[:], at})
 		for _, e := range d.entries {
 			entries = append(entries, []any{string(o.Book), string(e.account), e.seq, o.Seq, string(e.side),
 				e.posted, e.held, e.after.PostedDebits, e.after.PostedCredits, e.after.HeldDebits, e.after.HeldCredits, at})

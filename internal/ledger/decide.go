@@ -34,8 +34,8 @@ type loaded struct {
 	accounts map[name]*Account
 	holds    map[name]*Hold
 	counters map[name]int64
-	byKey    map[name]Outcome
-	byID     map[name]Outcome
+	byKey    map[name]*Outcome
+	byID     map[name]*Outcome
 	reversed map[name]bool
 
 	memory *memory
@@ -46,13 +46,14 @@ type loaded struct {
 	touchedHolds    []*Hold
 	touchedCounters []name
 	transactions    []decided
+	text            []byte // room for the body of one
 	effects         []storage.Effect
 }
 
 // decided is a transaction that is ready to be written.
 type decided struct {
-	outcome Outcome
-	body    []byte
+	outcome *Outcome
+	body    string
 	hash    [32]byte
 	entries []entry
 }
@@ -102,7 +103,7 @@ type counter struct {
 func (l *loaded) decide(op *Operation) (Outcome, error) {
 	if op.Key != "" {
 		if first, done := l.byKey[name{op.Book, op.Key}]; done {
-			return replay(op, first)
+			return replay(op, *first)
 		}
 	}
 	book := l.books[op.Book]
@@ -112,7 +113,9 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 	if book.seq >= id.MaxNumber {
 		return Outcome{}, fault.New(fault.Unavailable, "book %s is full", op.Book)
 	}
-	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt))}
+	moves := len(op.Postings) + len(op.Holds)
+	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt)),
+		moves: make([]Move, 0, moves), entries: make([]entry, 0, 2*moves)}
 	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.follow, a.guard, a.settle} {
 		if err := step(); err != nil {
 			return Outcome{}, err
@@ -122,15 +125,15 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 	var effects []storage.Effect
 	if op.Effects != nil {
 		var err error
-		if effects, err = op.Effects(outcome); err != nil {
+		if effects, err = op.Effects(*outcome); err != nil {
 			return Outcome{}, err
 		}
 	}
 	if l.watch != nil {
-		effects = append(effects, l.watch(&outcome)...)
+		effects = append(effects, l.watch(outcome)...)
 	}
 	a.keep(outcome, effects)
-	return outcome, nil
+	return *outcome, nil
 }
 
 // replay answers an operation whose key was used before.
@@ -413,8 +416,8 @@ func (a *attempt) counter(n name) *counter {
 	return &a.counters[len(a.counters)-1]
 }
 
-func (a *attempt) outcome() Outcome {
-	o := Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
+func (a *attempt) outcome() *Outcome {
+	o := &Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
 		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States,
 		Counts: a.counts, sums: a.sums, fingerprint: a.op.print}
 	o.After, o.before = make([]Balance, 0, len(a.accounts)), make([]int64, 0, len(a.accounts))
@@ -430,7 +433,7 @@ func (a *attempt) outcome() Outcome {
 }
 
 // keep makes the attempt's copies the batch's truth.
-func (a *attempt) keep(o Outcome, effects []storage.Effect) {
+func (a *attempt) keep(o *Outcome, effects []storage.Effect) {
 	l := a.base
 	for _, d := range a.accounts {
 		key := name{a.op.Book, string(d.ID)}
@@ -458,8 +461,8 @@ func (a *attempt) keep(o Outcome, effects []storage.Effect) {
 		l.counters[c.name] = c.value
 		l.touchedCounters = append(l.touchedCounters, c.name)
 	}
-	d := decided{outcome: o, body: o.canonical(), entries: a.entries}
-	d.hash = chainHash(a.book.head, d.body)
+	l.text = o.canonical(l.text[:0])
+	d := decided{outcome: o, body: string(l.text), hash: chainHash(a.book.head, l.text), entries: a.entries}
 	a.book.seq, a.book.head, a.book.lastAt, a.book.dirty = o.Seq, d.hash[:], storage.Micros(o.At), true
 	l.byID[name{o.Book, string(o.Transaction)}] = o
 	if o.Key != "" {

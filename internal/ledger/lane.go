@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -44,6 +45,7 @@ func newLane(db *storage.DB, config Config) *lane.Lane[work] {
 // decideAll decides the tasks in order and reports whether none was refused.
 func (l *loaded) decideAll(tasks []*lane.Task[work], watch func(*Outcome) []storage.Effect) bool {
 	l.watch = watch
+	l.transactions = slices.Grow(l.transactions, len(tasks))
 	all := true
 	for _, t := range tasks {
 		t.Work.outcome, t.Err = l.decide(t.Work.op)
@@ -130,28 +132,26 @@ func (m *memory) assume(n *needs) *loaded {
 		m.doubt--
 		return nil
 	}
-	if len(n.originals.values) > 0 || n.changes || n.exact {
+	if len(n.originals.names) > 0 || n.changes || n.exact {
 		return nil
 	}
 	l := newLoaded(m)
-	for _, value := range n.books {
-		b := m.books[BookID(value[0].(string))]
+	for _, id := range n.books {
+		b := m.books[id]
 		if b == nil {
 			return nil
 		}
 		state := b.state
 		l.books[state.id] = &state
 	}
-	for _, value := range n.accounts.values {
-		key := name{BookID(value[0].(string)), value[1].(string)}
+	for _, key := range n.accounts.names {
 		a, ok := m.account(key)
 		if !ok {
 			return nil
 		}
 		l.accounts[key] = &a
 	}
-	for _, value := range n.counters.values {
-		key := name{BookID(value[0].(string)), value[1].(string)}
+	for _, key := range n.counters.names {
 		sum, ok := m.books[key.book].counters[key.text]
 		if !ok {
 			return nil

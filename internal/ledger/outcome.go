@@ -120,11 +120,10 @@ func genesis(b Book) [32]byte {
 	return sha256.Sum256(append(text, '}'))
 }
 
-// canonical is the body of a transaction as it is stored and hashed: JSON in a fixed
+// canonical appends the body of a transaction as it is stored and hashed: JSON in a fixed
 // order without spaces. What most transactions do not do, such as opening an account,
 // is not in their text at all. Version 1.
-func (o *Outcome) canonical() []byte {
-	b := make([]byte, 0, 512)
+func (o *Outcome) canonical(b []byte) []byte {
 	b = append(b, `{"v":1,"book":`...)
 	b = quote.JSON(b, string(o.Book))
 	b = append(b, `,"seq":`...)
