@@ -28,7 +28,7 @@ var acrossOwners = map[string][]string{
 		"payout.list_payouts", "payout.list_waiting", "payout.sum_held"},
 	"proofs of everything there is": {"audit.walk_chains", "audit.list_emptied", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "fraud.purge_decisions", "idempotency.purge_answers", "job.purge_dead",
-		"ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
+		"ping.end_slowed", "ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",
 		"webhook.delete_endpoints", "webhook.list_old"},
 	"sweeps for what is due, which is then done book by book": {"authorization.due_payments", "authorization.end_challenges", "dispute.list_due",
 		"giftcard.due_cards", "issuing.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping", "wallet.deposit_list_recent",
