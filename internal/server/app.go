@@ -202,11 +202,14 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if _, err := db.Migrate(ctx); err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}
-	master, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
+	master, made, err := vault.LoadMasterKey(o.Data, o.MasterKey)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := vault.Open(ctx, db, master)
+	if made && errors.Is(err, vault.ErrMasterKey) { // the right one is elsewhere: a new file would only be taken for it
+		err = errors.Join(err, os.Remove(filepath.Join(o.Data, vault.MasterFile)))
+	}
 	if err != nil {
 		return nil, err
 	}
