@@ -34,6 +34,10 @@ const (
 var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1",
 	"cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY"}
 
+// folderPragmas: a connection that only folds the log needs no schema, which takes longer to
+// read than all else that opens a database. Asking for a version makes it open the log.
+var folderPragmas = []string{"busy_timeout = 5000", "query_only = ON", "user_version"}
+
 var readerPragmas = []string{"busy_timeout = 5000", "query_only = ON", "cache_size = -16384", "temp_store = MEMORY"}
 
 func openSQLite(ctx context.Context, config Config) (*DB, error) {
@@ -47,7 +51,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	readers := lite.NewPool(max(mostReaders, runtime.NumCPU()), func() (*lite.Conn, error) { return openLite(config.Path, readerPragmas) })
 	w := &sqliteWriter{conn: liteConn{connection}, readers: readers, log: flush.NewLog(config.Path + "-wal"),
 		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
-	folding, err := openLite(config.Path, readerPragmas)
+	folding, err := openLite(config.Path, folderPragmas)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", config.Path, err), connection.Close())
 	}
