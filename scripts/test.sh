@@ -17,15 +17,16 @@ source scripts/postgres.sh
 source scripts/checks.sh
 source scripts/nodes.sh
 
-# Folders of packages in which goroutines meet. The others would only pay for the race
-# detector, which makes SQLite in pure Go several times slower: so what stands above the
-# two engines is watched on PostgreSQL alone. The server is not among them: it would have
-# the whole program built again, and what meets in it is below it.
+# Folders whose packages are watched for races, where their tests start goroutines: others
+# would only pay for the race detector. It makes SQLite in pure Go several times slower, so
+# what stands above the two engines is watched on PostgreSQL alone. The server is not among
+# them: it would have the whole program built again, and what meets in it is below it.
 race_engines=(
 	./internal/core/...
-	./internal/platform/...
+	./internal/platform/storage/...
 )
 race_above=(
+	./internal/platform/...
 	./internal/ledger/...
 	./internal/audit/...
 	./internal/webhook/...
@@ -53,13 +54,21 @@ test_quick() {
 }
 
 test_race() {
-	local packages failed=0
+	local engines above failed=0
 	need_compiler
-	# A dump is read and written by one goroutine, and a picture is looked at by one.
-	mapfile -t packages < <(go list "${race_engines[@]}" | grep -vE '/storage/dump|/platform/picture')
-	race "${packages[@]}" || failed=1
-	SCRIP_TEST_ENGINE=postgres race "${race_above[@]}" || failed=1
+	# A dump is read and written by one goroutine.
+	mapfile -t engines < <(meeting "${race_engines[@]}" | grep -v /storage/dump)
+	mapfile -t above < <(meeting "${race_above[@]}" | grep -v /platform/storage)
+	race "${engines[@]}" || failed=1
+	SCRIP_TEST_ENGINE=postgres race "${above[@]}" || failed=1
 	return $failed
+}
+
+# meeting PACKAGE...: those in whose folders goroutines are started.
+meeting() {
+	go list -f '{{.Dir}} {{.ImportPath}}' "$@" | while read -r folder package; do
+		grep -qE '^[[:space:]]*go [a-zA-Z]|\.Go\(|\.Parallel\(|RunParallel' "$folder"/*.go && say "$package"
+	done
 }
 
 # checkptr, which -race brings along, has nothing to do with races, and takes half of what
