@@ -113,7 +113,8 @@ func (p *program) setPrice() *cobra.Command {
 		Long: `Price adds a rule for what is charged: a percentage of the face value or of the cost,
 or a fixed amount for one item. A rule for a customer comes before one for a tier before
 one for all; among these one for an item before one for a brand before one for all; then
-the higher priority. Without any rule the face value is charged.
+the higher priority. Without any rule the face value is charged. An item to which the
+nearest rule gives no price, such as one without a cost, cannot be bought.
 
 With --rule, what no flag names stays as it is; an empty flag, such as --until '', takes
 something away.`,
