@@ -198,18 +198,25 @@ func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
 	return storage.Open(ctx, config)
 }
 
-func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
-	if _, err := db.Migrate(ctx); err != nil {
-		return nil, fmt.Errorf("migrate: %w", err)
-	}
+// openVault opens the vault. Where the master key is missing, none is left in its place that
+// would only be taken for it.
+func openVault(ctx context.Context, db *storage.DB, o Options) (*vault.Vault, error) {
 	master, made, err := vault.LoadMasterKey(o.Data, o.MasterKey)
 	if err != nil {
 		return nil, err
 	}
 	keys, err := vault.Open(ctx, db, master)
-	if made && errors.Is(err, vault.ErrMasterKey) { // the right one is elsewhere: a new file would only be taken for it
+	if made && errors.Is(err, vault.ErrMasterKey) {
 		err = errors.Join(err, os.Remove(filepath.Join(o.Data, vault.MasterFile)))
 	}
+	return keys, err
+}
+
+func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
+	if _, err := db.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	keys, err := openVault(ctx, db, o)
 	if err != nil {
 		return nil, err
 	}
