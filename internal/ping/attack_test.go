@@ -85,6 +85,40 @@ func TestFifthWrongPINLocks(t *testing.T) {
 	})
 }
 
+// An operator ends a lock before its time: the right PIN is answered again, in every process,
+// and five wrong ones lock the card anew. What is not locked is not found.
+func TestUnlock(t *testing.T) {
+	twice(t, func(t *testing.T, both [2]*process) {
+		p := both[0]
+		card := p.issue(shop, 2500)
+		unlock := func(number string) (ping.Unlocked, error) {
+			return p.Unlock(t.Context(), ping.Unlocking{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(number), Reason: "mistyped", Actor: "olga"})
+		}
+		for range 2 {
+			for i := range 5 {
+				p.look(desk, card.number, wrongKey(i))
+			}
+			if r := both[1].look(desk, card.number, card.key); r.Status != ping.Invalid {
+				t.Fatalf("after five wrong PINs: %s", r.Status)
+			}
+			ended, err := unlock(card.number)
+			check.OK(t, err)
+			if !ended.Until.Equal(p.clock.Now().Add(24*time.Hour)) || !strings.HasPrefix(ended.Card, "card_") {
+				t.Errorf("unlocked %+v", ended)
+			}
+			if r := both[1].look(desk, card.number, card.key); r.Status != ping.Active {
+				t.Errorf("unlocked: %s", r.Status)
+			}
+		}
+		for _, number := range []string{card.number, unknownNumber(1)} {
+			_, err := unlock(number)
+			check.Code(t, "not locked", err, fault.NotFound)
+		}
+		_, err := unlock("1")
+		check.Code(t, "no number of the network's", err, fault.CardInvalid)
+	})
+}
+
 // strict is a policy that hunts as the default does, without limits of rates.
 func strict(p *ping.Policy) { p.Hunt = ping.DefaultPolicy().Hunt }
 

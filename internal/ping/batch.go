@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"math"
 	"slices"
@@ -19,6 +20,37 @@ import (
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
+
+// work is a check that waits to be recorded, and its result.
+type work struct {
+	a      *attempt
+	result Result
+}
+
+// newLane returns a lane that records checks, with what it remembers between batches.
+func newLane(s *Service) *lane.Lane[work] {
+	var (
+		remembered = newSeen()
+		last       *batch
+	)
+	return lane.New(lane.Config[work]{DB: s.DB, Name: "the recorder of balance checks",
+		Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[work]) error {
+			last = newBatch(s, remembered, tasks)
+			return last.run(ctx, tx)
+		},
+		Committed: func([]*lane.Task[work]) { last.settle() }})
+}
+
+// record makes a check durable and returns its result, which is not the network's if the
+// card is locked. A book always has the same lane.
+func (s *Service) record(ctx context.Context, a *attempt) (Result, error) {
+	l := s.lanes[maphash.String(s.seed, string(a.caller.book))%uint64(len(s.lanes))]
+	done, err := l.Do(ctx, work{a: a})
+	if err != nil {
+		return Result{}, err
+	}
+	return done.result, nil
+}
 
 // batch is the checks of one transaction. It is made anew whenever that is tried again.
 type batch struct {
@@ -269,40 +301,6 @@ func protected(also func(*Result) ([]storage.Effect, error), r Result) (effects 
 		}
 	}()
 	return also(&r)
-}
-
-// wrongPINs within lockWithin lock a card.
-const (
-	wrongPINs  = 5
-	lockWithin = time.Hour
-)
-
-// lock is what is known of the wrong PINs of one number.
-type lock struct {
-	card  fraud.Hash
-	times [wrongPINs]int64 // of the last ones, the newest first; 0: none
-	until int64
-	asked int64
-}
-
-func (l *lock) locked(at time.Time) bool { return storage.Micros(at) < l.until }
-
-// wrong counts a wrong PIN. While the card is locked it counts none, so that the lock ends.
-func (l *lock) wrong(at time.Time, lockFor time.Duration) {
-	now := storage.Micros(at)
-	l.asked = now
-	if l.locked(at) {
-		return
-	}
-	copy(l.times[1:], l.times[:wrongPINs-1])
-	l.times[0] = now
-	if oldest := l.times[wrongPINs-1]; oldest != 0 && now-oldest < lockWithin.Microseconds() {
-		l.until = storage.Micros(at.Add(lockFor))
-	}
-}
-
-func (l *lock) row() []any {
-	return []any{l.card[:], l.times[0], l.times[1], l.times[2], l.times[3], l.times[4], l.until, l.asked}
 }
 
 // spent remembers whose quota is used up, so that no network is asked in vain.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
@@ -21,6 +22,7 @@ func (a *api) checkRoutes(s *surface) {
 	wire.Handle(s, once(post("checks.label", check+"/label", assist)), a.labelCheck)
 	wire.Handle(s, get("suspensions.list", "/suspensions"), a.listSuspensions)
 	wire.Handle(s, once(post("suspensions.lift", "/books/{book_id}/suspensions/lift", assist)), a.liftSuspension)
+	wire.Handle(s, once(post("locks.lift", "/locks/lift", assist)), a.liftLock)
 	const portals, one = "/books/{book_id}/portals", "/books/{book_id}/portals/{portal_id}"
 	wire.Handle(s, get("portals.list", portals), a.listPortals)
 	wire.Handle(s, get("portals.get", one), a.getPortal)
@@ -205,6 +207,39 @@ func (a *api) liftSuspension(ctx context.Context, c *call, in suspensionLift) (s
 	}
 	err = a.Pings.Lift(ctx, ping.LiftRequest{Book: owner.Book, Caller: in.Caller, Reason: reason, Actor: actor(c), Also: storing(a, c, view)})
 	return lifted, a.raced(ctx, c, err)
+}
+
+// lockLift names a card by its number, of which nothing is kept.
+type lockLift struct {
+	Realm     string     `json:"realm" wire:"required"`
+	NetworkID string     `json:"network_id" wire:"required,max=64"`
+	Number    pan.Secret `json:"number" wire:"required"`
+	reasoned
+}
+
+type lockView struct {
+	CardID      string          `json:"card_id"`
+	Realm       string          `json:"realm"`
+	NetworkID   string          `json:"network_id"`
+	LockedUntil wire.TimeMillis `json:"locked_until"`
+}
+
+// liftLock ends the lock of a card. It answers when that would have ended by itself.
+func (a *api) liftLock(ctx context.Context, c *call, in lockLift) (lockView, error) {
+	r, err := realmOf(in.Realm)
+	if err != nil {
+		return lockView{}, err
+	}
+	reason, err := written("reason", in.Reason)
+	if err != nil {
+		return lockView{}, err
+	}
+	view := func(u ping.Unlocked) lockView {
+		return lockView{CardID: u.Card, Realm: string(u.Realm), NetworkID: u.Network, LockedUntil: at(u.Until)}
+	}
+	ended, err := a.Pings.Unlock(ctx, ping.Unlocking{Realm: r, Network: in.NetworkID, Number: in.Number, Reason: reason, Actor: actor(c),
+		Also: storing(a, c, view)})
+	return view(ended), a.raced(ctx, c, err)
 }
 
 type portalPath struct {

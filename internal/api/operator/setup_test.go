@@ -201,12 +201,17 @@ func openPartner(config []byte) (ping.Network, error) {
 	return partner{}, nil
 }
 
-// look makes a balance check as the customer.
-func (b *bundle) look(t testing.TB, network, number string) {
+// look makes a balance check as the customer, without a PIN or one with each.
+func (b *bundle) look(t testing.TB, network, number string, pins ...string) {
 	t.Helper()
 	caller := ping.Caller{Book: b.customer.Test, Realm: realm.Test, Credential: "key_desk", Address: netip.MustParseAddr("192.0.2.7")}
-	_, err := b.Pings.Ping(t.Context(), ping.Check{Caller: caller, Network: network, Number: pan.NewSecret(number)})
-	check(t, err)
+	if len(pins) == 0 {
+		pins = []string{""}
+	}
+	for _, pin := range pins {
+		_, err := b.Pings.Ping(t.Context(), ping.Check{Caller: caller, Network: network, Number: pan.NewSecret(number), PIN: pan.NewSecret(pin)})
+		check(t, err)
+	}
 }
 
 // page makes a portal of the customer, perhaps with a domain.

@@ -14,8 +14,8 @@ import (
 )
 
 func (p *program) check() *cobra.Command {
-	cmd := &cobra.Command{Use: "check", Short: "Balance checks that were made: list, show, label"}
-	cmd.AddCommand(p.listChecks(), p.showCheck(), p.labelCheck())
+	cmd := &cobra.Command{Use: "check", Short: "Balance checks that were made: list, show, label; and cards that they locked: unlock"}
+	cmd.AddCommand(p.listChecks(), p.showCheck(), p.labelCheck(), p.unlockCard())
 	return cmd
 }
 
