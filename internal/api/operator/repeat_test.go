@@ -75,6 +75,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		check(t, err)
 		honey = append(honey, made.ID)
 	}
+	b.look(t, "scrip", "GC0000000000004712", "1111", "2222", "3333", "4444", "5555")
 	b.look(t, "scrip", "GC0000000000000017")
 	for _, name := range []string{"acme", "bella"} {
 		_, err := b.Pings.AddNetwork(ctx, ping.Setup{Actor: seeder, Config: []byte(`{"url":"https://partner.example"}`),
@@ -116,6 +117,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"honey.delete":      {method: http.MethodDelete, target: base + "/honey/" + string(honey[1])},
 		"checks.label":      {target: book + "/checks/" + string(checks[0].ID) + "/label", body: `{"label":"fraud"}`},
 		"suspensions.lift":  {target: book + "/suspensions/lift", body: `{"caller":"key_desk","reason":"their own test"}`},
+		"locks.lift":        {target: base + "/locks/lift", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000004712","reason":"the owner mistyped"}`},
 		"portals.disable":   {target: book + "/portals/" + string(on.ID) + "/disable", body: `{"reason":"phishing"}`},
 		"portals.enable":    {target: book + "/portals/" + string(off.ID) + "/enable", body: `{"reason":"cleared"}`},
 		"webhooks.create":   {target: webhooks, body: `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`},
