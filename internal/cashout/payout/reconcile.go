@@ -74,6 +74,15 @@ func (s *Service) ReconcileDue(ctx context.Context, r realm.Realm) error {
 	return nil
 }
 
+// ParseDay reads a day, or returns invalid_request.
+func ParseDay(text string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil || day.Format(time.DateOnly) != text {
+		return time.Time{}, fault.New(fault.InvalidRequest, "want a day such as 2026-11-27").At("day")
+	}
+	return day, nil
+}
+
 // Reconcile holds a day of a realm against what its nodes say they have paid, keeps the
 // result, and tells the operator of differences as payout.differs: by an event, in the audit
 // log, and in the program's. It returns feature_disabled in a realm without nodes, invalid_request for what is no day, invalid_state for one that is
@@ -82,9 +91,9 @@ func (s *Service) Reconcile(ctx context.Context, r realm.Realm, day string) (Rec
 	if _, ok := s.Nodes[r]; !ok {
 		return Reconciliation{}, fault.New(fault.FeatureDisabled, "there are no payouts in the %s realm", r)
 	}
-	from, err := time.Parse(time.DateOnly, day)
-	if err != nil || from.Format(time.DateOnly) != day {
-		return Reconciliation{}, fault.New(fault.InvalidRequest, "want a day such as 2026-11-27").At("day")
+	from, err := ParseDay(day)
+	if err != nil {
+		return Reconciliation{}, err
 	}
 	now, until := s.Clocks.Now(r), from.AddDate(0, 0, 1)
 	if now.Before(until) {

@@ -124,6 +124,9 @@ func (a *api) reconcile(ctx context.Context, c *desk.Call, in dayBody) (dayView,
 	if err != nil {
 		return dayView{}, err
 	}
+	if _, err := payout.ParseDay(in.Day); err != nil { // nothing else is recorded
+		return dayView{}, err
+	}
 	err = a.desk.Record(ctx, c, audit.Record{Action: "payout.reconcile", Subject: string(r) + "/" + in.Day, At: a.desk.Clocks.Now(r)})
 	if err != nil {
 		return dayView{}, err
