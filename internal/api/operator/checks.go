@@ -239,7 +239,7 @@ func (a *api) liftLock(ctx context.Context, c *call, in lockLift) (lockView, err
 	}
 	ended, err := a.Pings.Unlock(ctx, ping.Unlocking{Realm: r, Network: in.NetworkID, Number: in.Number, Reason: reason, Actor: actor(c),
 		Also: storing(a, c, view)})
-	return view(ended), a.raced(ctx, c, err)
+	return view(ended), a.raced(ctx, c, blamed(err))
 }
 
 type portalPath struct {

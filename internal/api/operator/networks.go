@@ -243,7 +243,15 @@ func (a *api) createHoney(ctx context.Context, c *call, in newHoney) (honeyView,
 	}
 	made, err := a.Pings.AddHoney(ctx, ping.NewHoney{Realm: r, Network: in.NetworkID, Number: in.Number, Note: in.Note, Actor: actor(c),
 		Also: storing(a, c, viewHoney)})
-	return viewHoney(made), a.raced(ctx, c, err)
+	return viewHoney(made), a.raced(ctx, c, blamed(err))
+}
+
+// blamed is a refusal that blames the network under the name that it has here.
+func blamed(err error) error {
+	if f := fault.From(err); err != nil && f.Field == "network" {
+		return f.At("network_id")
+	}
+	return err
 }
 
 func (a *api) listHoney(ctx context.Context, _ *call, in struct{ wire.CursorQuery }) (wire.Listing[honeyView], error) {
