@@ -96,6 +96,9 @@ func (n *needs) add(op *Operation) {
 		n.accounts.add(op.Book, string(h.Debit))
 		n.accounts.add(op.Book, string(h.Credit))
 	}
+	for _, id := range op.Solvent {
+		n.accounts.add(op.Book, string(id))
+	}
 	for _, s := range op.States {
 		n.accounts.add(op.Book, string(s.Account))
 	}

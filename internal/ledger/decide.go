@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"time"
@@ -116,7 +117,7 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 	moves := len(op.Postings) + len(op.Holds)
 	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt)),
 		moves: make([]Move, 0, moves), entries: make([]entry, 0, 2*moves)}
-	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.follow, a.guard, a.settle} {
+	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.follow, a.guard, a.settle, a.solvent} {
 		if err := step(); err != nil {
 			return Outcome{}, err
 		}
@@ -371,6 +372,19 @@ func (a *attempt) settle() error {
 			return fault.New(fault.AccountNotEmpty, "account %s has %s and holds of %s", d.ID, d.Posted(), d.Held())
 		}
 		d.State = change.To
+	}
+	return nil
+}
+
+// ErrOverdrawn is why an operation is refused that wants an account not to be below zero.
+var ErrOverdrawn = errors.New("ledger: an account is below zero")
+
+// solvent looks at accounts that nothing may be owed on, as they were before the operation.
+func (a *attempt) solvent() error {
+	for _, id := range a.op.Solvent {
+		if found := a.base.accounts[name{a.op.Book, string(id)}]; found != nil && found.available() < 0 {
+			return fault.Wrap(ErrOverdrawn, fault.InsufficientFunds, "account %s is below zero", id)
+		}
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ type Operation struct {
 	Postings []Posting
 	Guards   []Guard
 	States   []StateChange
+	// Solvent are accounts below which nothing may be owed: while one of them has less than
+	// zero available, the operation is refused with ErrOverdrawn. One that there is not owes nothing.
+	Solvent []AccountID
 	// Reverses undoes what the named transaction posted, once, and not if others followed it.
 	Reverses TransactionID
 	// Follows is the transaction that this one builds on, such as the payment of which a
@@ -120,8 +123,8 @@ func (op *Operation) validate() error {
 		return fault.New(fault.InvalidRequest, "operation %s: book, kind and time are required", op.Kind)
 	case parts == 0 && op.Reverses == "":
 		return fault.New(fault.InvalidRequest, "operation %s does nothing", op.Kind)
-	case parts > maxParts:
-		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts, maxParts)
+	case parts+len(op.Solvent) > maxParts:
+		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts+len(op.Solvent), maxParts)
 	}
 	if !isName(string(op.Book)) || !isName(op.Kind) || len(op.Key) > maxKey || !isText(op.Key) {
 		return fault.New(fault.InvalidRequest, "operation: want a book and a kind of at most %d bytes, and a key of at most %d", maxName, maxKey)
@@ -164,6 +167,11 @@ func (op *Operation) validateAccounts() error {
 	for _, s := range op.States {
 		if !isName(string(s.Account)) || (s.To != Open && s.To != Frozen && s.To != Closed) {
 			return fault.New(fault.InvalidRequest, "account %q: want a name and a state, not %q", s.Account, s.To)
+		}
+	}
+	for _, id := range op.Solvent {
+		if !isName(string(id)) {
+			return fault.New(fault.InvalidRequest, "account %q: want a name", id)
 		}
 	}
 	for _, g := range op.Guards {

@@ -37,6 +37,9 @@ func (s *script) options(op *ledger.Operation, words []string) []string {
 	if original := s.option(&words, "follows"); original != "" {
 		op.Follows = s.transaction(original)
 	}
+	if account := s.option(&words, "solvent"); account != "" {
+		op.Solvent = append(op.Solvent, ledger.AccountID(account))
+	}
 	if kind := s.option(&words, "kind"); kind != "" {
 		op.Kind = kind
 	}

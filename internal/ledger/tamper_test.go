@@ -241,6 +241,32 @@ func tampered(t *testing.T, db *storage.DB, change func(context.Context, *storag
 	return report, err
 }
 
+// Holds that no transaction placed are named, in whosever book they are.
+func TestVerifyNamesStrayHolds(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		eventful(t, db)
+		report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {
+			for _, s := range []*storage.Statement{strayHold, renameHold} {
+				if _, err := tx.Exec(ctx, s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		want := []string{"book bk_main hold pending: it has transactions and does not exist",
+			"book bk_main hold renamed: no transaction placed it", "book bk_other hold stray: no transaction placed it"}
+		if err != nil || !slices.Equal(report.Problems, want) || report.Holds != 6 {
+			t.Errorf("found %q among %d holds, %v; want %q", report.Problems, report.Holds, err, want)
+		}
+	})
+}
+
+var (
+	renameHold = storage.SQL("ledgertest.rename_hold", `UPDATE ledger_holds SET hold_id = 'renamed' WHERE hold_id = 'pending'`)
+	strayHold  = storage.SQL("ledgertest.stray_hold", `INSERT INTO ledger_holds SELECT 'bk_other', 'stray', realm, 'wallet', 'cash', currency, amount_minor,
+		captured_minor, released_minor, state, placed_at, expires_at, ended_at FROM ledger_holds WHERE hold_id = 'waiting'`)
+)
+
 // Whatever is changed behind the ledger's back, Verify finds it and goes on.
 func TestVerifyFindsTampering(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -41,6 +43,8 @@ var (
 	verifyAccounts = storage.SQL("ledger.verify_accounts", `SELECT `+accountColumns+` FROM `+fromAccounts+` WHERE a.book_id = $1 ORDER BY a.account_id`)
 	verifyEntries  = storage.SQL("ledger.verify_entries", `SELECT e.account_id, e.seq, e.transaction_seq, e.side, e.posted_minor, e.held_minor,
 		`+sumColumns+`, e.posted_at FROM ledger_entries e WHERE e.book_id = $1 ORDER BY e.account_id, e.seq`)
+	countHolds     = storage.SQL("ledger.count_holds", `SELECT COUNT(*) FROM ledger_holds`)
+	countByBook    = storage.SQL("ledger.count_holds_by_book", `SELECT book_id, '', COUNT(*) FROM ledger_holds GROUP BY book_id ORDER BY book_id`)
 	verifyHolds    = storage.SQL("ledger.verify_holds", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 ORDER BY h.hold_id`)
 	verifyCounters = storage.SQL("ledger.verify_counters", `SELECT book_id, name, value FROM ledger_counters WHERE book_id = $1 ORDER BY name`)
 )
@@ -58,8 +62,11 @@ func Verify(ctx context.Context, q storage.Queryer, progress func(Report)) (Repo
 	last := ""
 	for {
 		head, ok, err := storage.One(ctx, q, scanHeader, verifyBooks, last)
-		if err != nil || !ok {
+		if err != nil {
 			return report, err
+		}
+		if !ok {
+			return report, strays(ctx, q, &report)
 		}
 		v := &verifier{q: q, report: &report, book: head, replay: newReplay()}
 		if err := v.run(ctx); err != nil {
@@ -264,32 +271,86 @@ func (v *verifier) balances() {
 	}
 }
 
-// holds holds every hold against the movements made under its name.
+// storedHold is a hold with its currency as it is written.
+type storedHold struct {
+	hold     *Hold
+	currency string
+}
+
+func scanStoredHold(r storage.Row) (s storedHold, err error) {
+	s.hold, s.currency, err = scanHoldText(r)
+	return s, err
+}
+
+// pageOfHolds is how many holds are read at once.
+const pageOfHolds = 1000
+
+// holds holds every hold that was placed against the movements made under its name. Those
+// that nobody placed are in nobody's way here: see strays.
 func (v *verifier) holds(ctx context.Context) error {
-	type stored struct {
-		hold     *Hold
-		currency string
-	}
-	scan := func(r storage.Row) (s stored, err error) {
-		s.hold, s.currency, err = scanHoldText(r)
-		return s, err
-	}
-	err := storage.Each(ctx, v.q, scan, func(s stored) error {
-		v.report.Holds++
-		want := v.replay.holds[s.hold.ID]
-		delete(v.replay.holds, s.hold.ID)
-		switch {
-		case want == nil:
-			v.problem("hold %s: no transaction placed it", s.hold.ID)
-		case s.hold.Realm != v.book.Realm || !want.is(s.hold, s.currency):
-			v.problem("hold %s: it is not what its transactions made", s.hold.ID)
+	for page := range slices.Chunk(slices.Sorted(maps.Keys(v.replay.holds)), pageOfHolds) {
+		values := make([][]any, len(page))
+		for i, id := range page {
+			values[i] = []any{string(v.book.ID), string(id)}
 		}
-		return nil
-	}, verifyHolds, string(v.book.ID))
+		found, err := storage.AllOf(ctx, v.q, scanStoredHold, loadHolds, values)
+		if err != nil {
+			return err
+		}
+		for _, s := range found {
+			want := v.replay.holds[s.hold.ID]
+			if want == nil { // a look-up may find a row more than once
+				continue
+			}
+			v.report.Holds++
+			delete(v.replay.holds, s.hold.ID)
+			if s.hold.Realm != v.book.Realm || !want.is(s.hold, s.currency) {
+				v.problem("hold %s: it is not what its transactions made", s.hold.ID)
+			}
+		}
+	}
 	for id := range v.replay.holds {
 		v.problem("hold %s: it has transactions and does not exist", id)
 	}
-	return err
+	return nil
+}
+
+// strays names the holds that no transaction placed, where there are more than were found.
+// Holds lie in the order of their making, not by book: only then are they looked for there.
+func strays(ctx context.Context, q storage.Queryer, report *Report) error {
+	all, _, err := storage.One(ctx, q, storage.Scalar[int], countHolds)
+	if err != nil || all == report.Holds {
+		return err
+	}
+	books, err := storage.All(ctx, q, scanCounter, countByBook)
+	if err != nil {
+		return err
+	}
+	for _, held := range books {
+		again := &verifier{q: q, report: &Report{}, replay: newReplay()} // what else is wrong was told before
+		again.book.ID = held.name.book
+		if err := again.transactions(ctx); err != nil {
+			return err
+		}
+		placed := maps.Clone(again.replay.holds)
+		if err := again.holds(ctx); err != nil {
+			return err
+		}
+		if int64(again.report.Holds) == held.value {
+			continue
+		}
+		err := storage.Each(ctx, q, scanStoredHold, func(s storedHold) error {
+			if placed[s.hold.ID] == nil {
+				report.Holds++
+				report.problem("book %s hold %s: no transaction placed it", s.hold.Book, s.hold.ID)
+			}
+			return nil
+		}, verifyHolds, string(held.name.book))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // counters holds every counter against what guards counted.

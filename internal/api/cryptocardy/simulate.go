@@ -144,8 +144,11 @@ func (a *api) simulateAuthorization(ctx context.Context, c *call, in paymentRequ
 	if _, err := a.Cards.Find(ctx, c.Principal.Book, which); err != nil {
 		return simulated{}, err
 	}
-	r := authorization.Request{Realm: c.Principal.Realm, Book: c.Principal.Book, Card: which, Key: a.message(c), Amount: amount,
-		Merchant: who, Challenge: authorization.ChallengeID(in.ChallengeID)}
+	r := authorization.Request{Realm: c.Principal.Realm, Book: c.Principal.Book, Card: which, Amount: amount, Merchant: who,
+		Challenge: authorization.ChallengeID(in.ChallengeID)}
+	if c.Retry.Key != "" {
+		r.Key = a.message(c)
+	}
 	if r.Entry = authorization.Entry(in.Entry); r.Entry == "" {
 		r.Entry = authorization.Online
 	}

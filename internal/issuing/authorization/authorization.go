@@ -70,7 +70,8 @@ type Request struct {
 	Number pan.Number
 	Book   ledger.BookID
 	Card   issuing.CardID
-	// Key names the message at whoever sends it; the same key is answered the same.
+	// Key names the message at whoever sends it; the same key is answered the same. Empty: it
+	// is sent once, and a payment that begins with it is named by its own id alone.
 	Key      string
 	Amount   money.Amount // in the card's currency
 	Original money.Amount // what the merchant charged, when in another currency

@@ -225,9 +225,11 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 	if a.found.reason != ReasonNone {
 		return nil
 	}
-	reason, err := s.owed(ctx, a.card)
-	if err != nil {
-		return err
+	reason := ReasonNone
+	if !a.held.IsZero() || a.request.Amount.IsZero() { // of a payment that begins, the books know: see placing
+		if reason, err = s.owed(ctx, a.card); err != nil {
+			return err
+		}
 	}
 	if reason == ReasonNone {
 		reason = s.presented(a)
@@ -350,7 +352,7 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		return op
 	}
 	to, amount := issuing.Settlement(a.card.BIN.Currency), money.New(sh.amount, a.card.BIN.Currency)
-	op.Open = []ledger.NewAccount{to}
+	op.Open, op.Solvent = []ledger.NewAccount{to}, []ledger.AccountID{wallet.Account(a.card.BIN.Currency).ID}
 	if a.request.Captured {
 		op.Kind, op.Postings = kindPurchase, []ledger.Posting{{Debit: account.ID, Credit: to.ID, Amount: amount}}
 	} else {

@@ -2,6 +2,7 @@ package authorization_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -468,6 +469,22 @@ func TestInquiry(t *testing.T) {
 	})
 }
 
+// A message without a key is sent once: the same again is another payment.
+func TestNoKey(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 100, ads)
+		r.Key = ""
+		first, second := p.pay(r, ""), p.pay(r, "")
+		if first.ID == second.ID || second.Repeated {
+			t.Errorf("paid %s, and then %s", first.ID, second.ID)
+		}
+		p.look(c, issuing.Active, 9_800, 200)
+		p.advise(p.Capture, of(first, 100), "")
+		p.verify()
+	})
+}
+
 // A message that makes no sense is a fault, not a decline.
 func TestRequestFaults(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
@@ -476,7 +493,7 @@ func TestRequestFaults(t *testing.T) {
 			change func(*authorization.Request)
 			want   fault.Code
 		}{
-			"no key":         {func(r *authorization.Request) { r.Key = "" }, fault.InvalidRequest},
+			"long key":       {func(r *authorization.Request) { r.Key = strings.Repeat("k", 201) }, fault.InvalidRequest},
 			"negative":       {func(r *authorization.Request) { r.Amount.Minor = -1 }, fault.InvalidAmount},
 			"no currency":    {func(r *authorization.Request) { r.Amount = money.Amount{} }, fault.InvalidAmount},
 			"other currency": {func(r *authorization.Request) { r.Amount = money.New(1, money.EUR) }, fault.CurrencyMismatch},

@@ -24,8 +24,10 @@ const (
 
 // check returns what is wrong with how a request is written.
 func (r *Request) check() error {
-	if err := checkKey(r.Key); err != nil {
-		return err
+	if r.Key != "" {
+		if err := checkKey(r.Key); err != nil {
+			return err
+		}
 	}
 	if r.Amount.IsNegative() || !r.Amount.Currency.IsValid() || r.Original.IsNegative() {
 		return fault.New(fault.InvalidAmount, "the amount must be in a currency and not below zero").At("amount")

@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -98,6 +99,8 @@ func (s *Service) refusal(ctx context.Context, a *attempt, sh *shape, err error)
 		return ReasonNone, nil
 	case errors.Is(err, storage.ErrStale):
 		return ReasonNone, err
+	case errors.Is(err, ledger.ErrOverdrawn):
+		return ReasonWallet, nil
 	}
 	switch fault.CodeOf(err) {
 	case fault.AccountFrozen:

@@ -212,6 +212,9 @@ func (s *Service) events(l *line) []storage.Effect {
 // known returns what stands under a message's key, or nil. It returns
 // idempotency_conflict when the key was used for something else.
 func (s *Service) known(ctx context.Context, book ledger.BookID, m *message) (*line, error) {
+	if m.key == "" {
+		return nil, nil
+	}
 	found, ok, err := storage.One(ctx, s.DB, scanLine, findByKey, string(book), m.key)
 	if err != nil || !ok {
 		return nil, err

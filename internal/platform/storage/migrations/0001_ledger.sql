@@ -73,7 +73,7 @@ CREATE TABLE ledger_holds (
 	placed_at BIGINT NOT NULL,
 	expires_at BIGINT,
 	ended_at BIGINT,
-	PRIMARY KEY (book_id, hold_id),
+	PRIMARY KEY (hold_id, book_id),
 	FOREIGN KEY (book_id, debit_account) REFERENCES ledger_accounts (book_id, account_id),
 	FOREIGN KEY (book_id, credit_account) REFERENCES ledger_accounts (book_id, account_id),
 	CHECK (captured_minor + released_minor <= amount_minor),

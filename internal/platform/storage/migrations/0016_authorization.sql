@@ -24,7 +24,7 @@ CREATE TABLE authorization_payments (
 	created_at BIGINT NOT NULL,
 	expires_at BIGINT,
 	ended_at BIGINT,
-	PRIMARY KEY (book_id, payment_id),
+	PRIMARY KEY (payment_id, book_id),
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id),
 	CHECK ((state = 'open') = (ended_at IS NULL))
 ) {heap};
@@ -58,9 +58,9 @@ CREATE TABLE authorization_transactions (
 	FOREIGN KEY (book_id) REFERENCES ledger_books (book_id)
 ) {heap};
 
-CREATE UNIQUE INDEX authorization_transactions_by_key ON authorization_transactions (book_id, message_key) WHERE message_key IS NOT NULL;
+CREATE UNIQUE INDEX authorization_transactions_by_key ON authorization_transactions (message_key, book_id) WHERE message_key IS NOT NULL;
 CREATE INDEX authorization_transactions_by_card ON authorization_transactions (book_id, card_id, transaction_id);
-CREATE INDEX authorization_transactions_by_payment ON authorization_transactions (book_id, payment_id, transaction_id);
+CREATE INDEX authorization_transactions_by_payment ON authorization_transactions (payment_id, transaction_id);
 
 -- 3-D Secure challenges. The code is sealed, and gone once the challenge has ended.
 CREATE TABLE authorization_challenges (
