@@ -14,13 +14,14 @@ const migrations = "internal/platform/storage/migrations"
 
 var schemaRules = []rule{
 	{
-		name: "schema-owner", about: "primary, unique and foreign keys of customers' data begin with the book or the customer; look-up and reference tables are listed with a reason",
+		name: "schema-owner", about: "primary and unique keys of customers' data begin or end with the book or the customer, and foreign keys begin with it; look-up and reference tables are listed with a reason",
 		check: checkOwners,
 		bad: []string{
 			migration("CREATE TABLE a (\n\tid TEXT NOT NULL PRIMARY KEY,\n\tbook_id TEXT NOT NULL\n);"),
-			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL,\n\taccount_id TEXT NOT NULL,\n\tPRIMARY KEY (account_id, book_id)\n);"),
+			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL,\n\taccount_id TEXT NOT NULL,\n\tid TEXT NOT NULL,\n\tPRIMARY KEY (id, account_id)\n);"),
+			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL,\n\tid TEXT NOT NULL,\n\tn BIGINT NOT NULL,\n\tPRIMARY KEY (id, book_id, n)\n);"),
 			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL PRIMARY KEY,\n\tid TEXT NOT NULL UNIQUE\n);"),
-			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL PRIMARY KEY,\n\tid TEXT\n);\nCREATE UNIQUE INDEX i ON a (id, book_id) WHERE id IS NOT NULL;"),
+			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL PRIMARY KEY,\n\tid TEXT,\n\tn BIGINT\n);\nCREATE UNIQUE INDEX i ON a (id, book_id, n) WHERE id IS NOT NULL;"),
 			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL PRIMARY KEY,\n\tid TEXT NOT NULL REFERENCES b (id)\n);"),
 			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL PRIMARY KEY,\n\tid TEXT,\n\tFOREIGN KEY (book_id, id) REFERENCES b (id, book_id)\n);"),
 		},
@@ -28,6 +29,7 @@ var schemaRules = []rule{
 			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL,\n\tid TEXT NOT NULL,\n\tPRIMARY KEY (book_id, id),\n\tFOREIGN KEY (book_id, id) REFERENCES b (book_id, id)\n);\n" +
 				"CREATE UNIQUE INDEX i ON a (book_id, id);\nCREATE INDEX j ON a (id);"),
 			migration("CREATE TABLE a (\n\taccount_id TEXT NOT NULL PRIMARY KEY\n);"),
+			migration("CREATE TABLE a (\n\tbook_id TEXT NOT NULL,\n\tid TEXT NOT NULL,\n\tcode TEXT,\n\tPRIMARY KEY (id, book_id)\n);\nCREATE UNIQUE INDEX i ON a (code, book_id);"),
 		},
 	},
 	{
@@ -108,13 +110,13 @@ func checkOwners(s *source) []finding {
 	for _, t := range tables {
 		owner := t.Owner()
 		if owner == "" {
-			found = append(found, finding{key: t.Name, at: t.at(), text: "table " + t.Name + " is keyed by (" + strings.Join(t.Key, ", ") + "), not first by book_id or account_id"})
+			found = append(found, finding{key: t.Name, at: t.at(), text: "table " + t.Name + " is keyed by (" + strings.Join(t.Key, ", ") + "), neither first nor last by book_id or account_id"})
 			continue
 		}
 		for _, u := range t.Uniques {
-			if u.Columns[0] != owner {
+			if !schema.Ends(u.Columns, owner) {
 				found = append(found, finding{key: t.Name + "(" + strings.Join(u.Columns, ",") + ")", at: t.at(),
-					text: fmt.Sprintf("table %s: what is unique begins with %s, not %s", t.Name, u.Columns[0], owner)})
+					text: fmt.Sprintf("table %s: what is unique, (%s), neither begins nor ends with %s", t.Name, strings.Join(u.Columns, ", "), owner)})
 			}
 		}
 		for _, f := range t.Foreign {

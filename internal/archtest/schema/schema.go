@@ -62,12 +62,19 @@ func (t *Table) Column(name string) *Column {
 func Owners() []string { return []string{"book_id", "account_id"} }
 
 // Owner returns the column that says whose a row of t is: the first of its primary
-// key, if that is one of Owners; empty otherwise.
+// key, or the last, if that is one of Owners; empty otherwise.
 func (t *Table) Owner() string {
-	if len(t.Key) > 0 && slices.Contains(Owners(), t.Key[0]) && (t.Key[0] == "book_id" || t.Column("book_id") == nil) {
-		return t.Key[0]
+	for _, owner := range Owners() {
+		if Ends(t.Key, owner) && (owner == "book_id" || t.Column("book_id") == nil) {
+			return owner
+		}
 	}
 	return ""
+}
+
+// Ends reports whether a key begins or ends with a column.
+func Ends(key []string, column string) bool {
+	return len(key) > 0 && (key[0] == column || key[len(key)-1] == column)
 }
 
 // Checked reports whether a CHECK names the column.

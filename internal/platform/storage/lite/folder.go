@@ -1,9 +1,13 @@
 package lite
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	engine "modernc.org/sqlite/lib"
+
+	"github.com/scripcards/scrip/internal/core/clock"
 )
 
 const (
@@ -12,7 +16,9 @@ const (
 	// fewPages are folded back quickly: writers may wait for that.
 	fewPages = 256
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
-	mostPasses = 4
+	mostPasses = 8
+	// partOfRest is how much longer a log takes to be filled than its first pass.
+	partOfRest = 4
 )
 
 // Folder folds the write-ahead log back into the database beside the connection that
@@ -27,6 +33,12 @@ type Folder struct {
 	stop   chan struct{}
 	ended  chan struct{}
 	once   sync.Once
+
+	pace     *pace
+	forget   func()          // of the pace
+	hurry    func()          // ends its waiting
+	rest     clock.Stopwatch // since the log was folded last
+	portions int             // that the first pass wrote then
 }
 
 // NewFolder returns the folder of a database. conn becomes the folder's; failed is told when
@@ -34,7 +46,11 @@ type Folder struct {
 // else keeps the log from being folded, such as a full disk, may be over at the next try:
 // what is in the log stays there until it is folded.
 func NewFolder(conn *Conn, alone func(func()), failed func(error)) *Folder {
-	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{})}
+	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		rest: clock.Start(), portions: foldAfter / portion}
+	hurry, end := context.WithCancel(context.Background())
+	f.hurry = end
+	f.pace, f.forget = newPace(conn, hurry)
 	go f.run()
 	return f
 }
@@ -51,7 +67,9 @@ func (f *Folder) Wake() {
 func (f *Folder) Close() (err error) {
 	f.once.Do(func() {
 		close(f.stop)
+		f.hurry()
 		<-f.ended
+		f.forget()
 		err = f.conn.Close()
 	})
 	return err
@@ -69,20 +87,29 @@ func (f *Folder) run() {
 	}
 }
 
-// fold folds the log until little was written meanwhile, and then the rest.
+// fold folds the log until little was written meanwhile, and then the rest. Beside the
+// writer it takes its time, at a pace at which what the first pass writes takes a part of
+// the time in which the log was filled.
 func (f *Folder) fold() {
+	defer func() { f.rest = clock.Start() }()
+	each := f.rest.Elapsed() / partOfRest / time.Duration(max(1, f.portions))
 	before := 0
-	for range mostPasses {
+	for pass := range mostPasses {
+		f.pace.begin(each)
 		folded, err := f.conn.Fold()
 		if err != nil {
 			f.failed(err)
 			return
+		}
+		if pass == 0 {
+			f.portions = f.pace.portions()
 		}
 		if folded-before < fewPages {
 			break
 		}
 		before = folded
 	}
+	f.pace.begin(0)
 	f.alone(func() {
 		if _, err := f.conn.Fold(); err != nil {
 			f.failed(err)

@@ -27,6 +27,7 @@ type gatherer struct {
 	methods engine.Tsqlite3_io_methods // what the engine calls
 	system  uintptr                    // the methods of the system's files
 	peer    uintptr                    // the database file's log, or the log's database file
+	pace    uintptr                    // of a database file that is written at one
 
 	// Those of a log only.
 	buffer    uintptr // memory for mostGather bytes, once it is needed
@@ -115,6 +116,14 @@ func adopt(tls *libc.TLS, name, file uintptr, flags int32) {
 			code := method[lockMethod](g.base().FxShmLock)(tls, file, first, count, flags)
 			if first == 0 && flags&engine.SQLITE_SHM_EXCLUSIVE != 0 && g.peer != 0 {
 				gathererOf(g.peer).begin(flags&engine.SQLITE_SHM_LOCK != 0 && code == engine.SQLITE_OK)
+			}
+			return code
+		})
+		g.methods.FxWrite = address(func(tls *libc.TLS, file, content uintptr, size int32, at int64) int32 {
+			g := gathererOf(file)
+			code := method[transferMethod](g.base().FxWrite)(tls, file, content, size, at)
+			if g.pace != 0 {
+				(*pace)(memoryAt(g.pace)).wrote()
 			}
 			return code
 		})

@@ -85,7 +85,7 @@ CREATE TABLE fraud_rules (
 -- said what it was, 0 before.
 CREATE TABLE fraud_decisions (
 	book_id TEXT NOT NULL,
-	decision_id TEXT NOT NULL PRIMARY KEY,
+	decision_id TEXT NOT NULL,
 	realm TEXT NOT NULL CHECK (realm IN ('live', 'test')),
 	kind TEXT NOT NULL,
 	network TEXT NOT NULL,
@@ -102,7 +102,8 @@ CREATE TABLE fraud_decisions (
 	event BYTEA NOT NULL,
 	label TEXT NOT NULL CHECK (label IN ('', 'fraud', 'genuine')),
 	label_at BIGINT NOT NULL,
-	decided_at BIGINT NOT NULL
+	decided_at BIGINT NOT NULL,
+	PRIMARY KEY (decision_id, book_id)
 ) {heap};
 
 CREATE INDEX fraud_decisions_by_time ON fraud_decisions (realm, decided_at);
