@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -71,6 +72,7 @@ type Service struct {
 	operators *memo.Memo[*operatorGrant]
 	signers   *memo.Memo[Signer]
 	seeds     *memo.Memo[*seedGrant]
+	seedRows  *gather.Gather[string, gather.Row[presentedSeed]]
 	used      usage
 	nonces    nonceSet
 	started   time.Time
@@ -83,6 +85,8 @@ const (
 	rememberLife   = 2 * time.Second
 	rememberCalls  = 16_384
 	rememberAbsent = 4_096
+	// longestLook is when a database that does not answer is not waited for any longer.
+	longestLook = 10 * time.Second
 )
 
 // New returns the service over deps. Run keeps it up to date.
@@ -99,6 +103,7 @@ func New(deps Deps) *Service {
 		seeds:     memo.New[*seedGrant](remember),
 		signers:   memo.New[Signer](memo.Config{Present: rememberAbsent, Absent: rememberCalls, Fresh: rememberFresh, Life: rememberLife}),
 	}
+	s.seedRows = gather.Rows(longestLook, s.readSeeds, func(p *presentedSeed) string { return p.hash })
 	s.started = s.now()
 	return s
 }

@@ -259,20 +259,37 @@ func (s *Service) AuthenticateSeed(ctx context.Context, presented string) (Princ
 }
 
 func (s *Service) loadSeed(ctx context.Context, presented string, now time.Time) (*seedGrant, bool, error) {
-	ref, ok, err := storage.One(ctx, s.db, scanSeedRef, readSeedHash, s.vault.Hash(purposeSeedHash, presented))
-	if err != nil || !ok {
-		return nil, false, err
-	}
-	found, ok, err := storage.One(ctx, s.db, scanSeed, readSeed, string(ref.Book), string(ref.ID))
-	if err != nil || !ok || found.seed.State(now) != KeyActive {
+	row, err := s.seedRows.Ask(ctx, string(s.vault.Hash(purposeSeedHash, presented)))
+	found := row.Value.seed
+	if err != nil || !row.Found || found.State(now) != KeyActive {
 		return nil, false, err
 	}
 	return &seedGrant{
-		principal: Principal{Customer: found.seed.Customer, Book: ref.Book, Realm: found.seed.Realm, Credential: string(ref.ID), Scopes: SeedScopes},
-		expiresAt: found.seed.ExpiresAt,
-		suspended: found.owner != Active,
-		use:       use{used: used{useSeed, string(ref.Book), string(ref.ID)}},
+		principal: Principal{Customer: found.Customer, Book: found.Book, Realm: found.Realm, Credential: string(found.ID), Scopes: SeedScopes},
+		expiresAt: found.ExpiresAt,
+		suspended: row.Value.owner != Active,
+		use:       use{used: used{useSeed, string(found.Book), string(found.ID)}},
 	}, true, nil
+}
+
+// presentedSeed is a seed under the keyed hash of what was presented.
+type presentedSeed struct {
+	hash string
+	ownedSeed
+}
+
+// readSeeds returns the seeds under some hashes. Those who present one at once share a look.
+func (s *Service) readSeeds(ctx context.Context, hashes []string) ([]presentedSeed, error) {
+	values := make([][]any, len(hashes))
+	for i, hash := range hashes {
+		values[i] = []any{[]byte(hash)}
+	}
+	scan := func(r storage.Row) (presentedSeed, error) {
+		var hash []byte
+		found, err := scanSeedAfter(r, &hash)
+		return presentedSeed{string(hash), found}, err
+	}
+	return storage.AllOf(ctx, s.db, scan, findSeeds, values)
 }
 
 // ownedSeed is a seed with the state of whose it is.

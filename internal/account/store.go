@@ -68,9 +68,12 @@ var (
 	insertSeed     = storage.Insert("account.insert_seed", "account_seeds", "book_id", "seed_id", "name", "created_at")
 	insertSeedHash = storage.Insert("account.insert_seed_hash", "account_seed_hashes", "secret_hash", "book_id", "seed_id")
 	readSeedHash   = storage.SQL("account.read_seed_hash", `SELECT book_id, seed_id FROM account_seed_hashes WHERE secret_hash = $1`)
-	readSeed       = storage.SQL("account.read_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2`)
-	lockSeed       = storage.SQL("account.lock_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2 {lock}`)
-	listSeeds      = storage.SQL("account.list_seeds",
+	findSeeds      = storage.Lookup("account.find_seeds", `SELECT h.secret_hash, `+seedColumns+` FROM ({values}) AS v
+		CROSS JOIN account_seed_hashes h JOIN account_seeds d ON d.book_id = h.book_id AND d.seed_id = h.seed_id
+		JOIN account_books b ON b.book_id = d.book_id WHERE h.secret_hash = v.column1`, "BYTEA")
+	readSeed  = storage.SQL("account.read_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2`)
+	lockSeed  = storage.SQL("account.lock_seed", `SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id = $2 {lock}`)
+	listSeeds = storage.SQL("account.list_seeds",
 		`SELECT `+seedColumns+seedTables+`WHERE d.book_id = $1 AND d.seed_id < $2 ORDER BY d.seed_id DESC LIMIT $3`)
 	countSeeds = storage.SQL("account.count_seeds", `SELECT COUNT(*) FROM account_seeds
 		WHERE book_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`)
@@ -229,11 +232,14 @@ func scanSeedRef(r storage.Row) (ref SeedRef, err error) {
 	return ref, err
 }
 
-func scanSeed(r storage.Row) (o ownedSeed, err error) {
+func scanSeed(r storage.Row) (ownedSeed, error) { return scanSeedAfter(r) }
+
+// scanSeedAfter scans what comes before a seed's columns, and them.
+func scanSeedAfter(r storage.Row, before ...any) (o ownedSeed, err error) {
 	var created int64
 	var expires, revoked, used sql.NullInt64
 	d := &o.seed
-	err = r.Scan(&d.Book, &d.ID, &d.Name, &d.ReplacedBy, &created, &expires, &revoked, &used, &d.Customer, &d.Realm, &o.owner)
+	err = r.Scan(append(before, &d.Book, &d.ID, &d.Name, &d.ReplacedBy, &created, &expires, &revoked, &used, &d.Customer, &d.Realm, &o.owner)...)
 	d.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
 	return o, err
 }

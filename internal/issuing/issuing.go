@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/sweep"
@@ -273,6 +274,7 @@ type Service struct {
 	bins        *memo.Memo[[]BIN]
 	owners      *memo.Memo[owner]
 	recent      *memo.Memo[*record]
+	rows        *gather.Gather[cardName, gather.Row[record]]
 	expiry      sweep.Sweep[*record]
 	drawing     sync.Mutex // numbers are drawn one at a time: Random need not be safe for many
 }
@@ -284,6 +286,8 @@ const (
 	fresh       = time.Second
 	life        = time.Minute
 	forGood     = time.Hour
+	// longestLook is when a database that does not answer is not waited for any longer.
+	longestLook = 10 * time.Second
 )
 
 // New returns the service.
@@ -296,6 +300,7 @@ func New(d Deps) *Service {
 		bins:        memo.New[[]BIN](memo.Config{Present: 16, Absent: 16, Fresh: fresh, Life: life}),
 		owners:      memo.New[owner](memo.Config{Present: recentCards, Absent: 16, Fresh: forGood, Life: 2 * forGood}),
 		recent:      memo.New[*record](memo.Config{Present: recentCards, Absent: 16, Fresh: fresh, Life: life})}
+	s.rows = gather.Rows(longestLook, s.read, func(c *record) cardName { return cardName{c.Book, c.ID} })
 	s.expiry = sweep.Sweep[*record]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.endDue}
 	return s
 }

@@ -35,7 +35,8 @@ var (
 		"transactions", "created_at", "expires_at", "due_at", "last_used_at", "used_up_at", "frozen_at", "ended_at", "closed_at")
 	insertLookup = storage.Insert("issuing.insert_lookup", "issuing_lookup", "hash", "book_id", "card_id", "reason", "replaced_at")
 
-	findCard = storage.SQL("issuing.find_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2`)
+	findCards = storage.Lookup("issuing.find_cards", `SELECT `+cardColumns+` FROM ({values}) AS v
+		CROSS JOIN issuing_cards c WHERE c.book_id = v.column1 AND c.card_id = v.column2`, "TEXT", "TEXT")
 	lockCard = storage.SQL("issuing.lock_card", `SELECT `+cardColumns+fromCards+` AND c.card_id = $2 {lock}`)
 	// nearestOwner is the card behind a number's hash, or else behind the one after it, or
 	// behind the first: there is one as long as there is any card, and it takes as long
@@ -172,19 +173,42 @@ func encodeMetadata(m map[string]string) string {
 
 func unknownCard() error { return fault.New(fault.NotFound, "no such card") }
 
-// stored finds a card by its id within its book, or returns not_found.
+// cardName names a card in its book.
+type cardName struct {
+	book ledger.BookID
+	card CardID
+}
+
+// read returns the rows of some cards.
+func (s *Service) read(ctx context.Context, names []cardName) ([]record, error) {
+	values := make([][]any, len(names))
+	for i, n := range names {
+		values[i] = []any{string(n.book), string(n.card)}
+	}
+	scan := func(r storage.Row) (record, error) {
+		c, err := scanCard(r)
+		if err != nil {
+			return record{}, err
+		}
+		return *c, nil
+	}
+	return storage.AllOf(ctx, s.DB, scan, findCards, values)
+}
+
+// stored finds a card by its id within its book, or returns not_found. Those who look at
+// once share a look.
 func (s *Service) stored(ctx context.Context, book ledger.BookID, card CardID) (*record, error) {
 	if !id.Valid(idPrefix, string(card)) {
 		return nil, unknownCard()
 	}
-	found, ok, err := storage.One(ctx, s.DB, scanCard, findCard, string(book), string(card))
-	if err == nil && !ok {
+	found, err := s.rows.Ask(ctx, cardName{book, card})
+	if err == nil && !found.Found {
 		err = unknownCard()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return found, s.complete(ctx, found)
+	return &found.Value, s.complete(ctx, &found.Value)
 }
 
 // complete adds what is kept elsewhere: the BIN and the tier.

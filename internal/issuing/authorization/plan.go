@@ -150,7 +150,7 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	if m.advice.Payment == "" {
 		var ok bool
 		var err error
-		named, ok, err = storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original)
+		named, ok, err = s.underKey(ctx, m.payment.Book, m.advice.Original)
 		switch {
 		case err != nil || !ok:
 			return plan{}, ReasonNone, err
@@ -198,7 +198,7 @@ func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
 // beyond reports whether the named message is a completion that went beyond its payment,
 // of which there is more than one message can undo.
 func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
-	_, posted, err := storage.One(ctx, s.DB, scanLine, findByKey, string(m.payment.Book), m.advice.Original+keyRest)
+	_, posted, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
 	return posted, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/sweep"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -107,7 +108,11 @@ type Deps struct {
 type Service struct {
 	Deps
 	expiry sweep.Sweep[*payment]
+	keyed  *gather.Gather[messageName, gather.Row[line]]
 }
+
+// longestLook is when a database that does not answer is not waited for any longer.
+const longestLook = 10 * time.Second
 
 // New returns the service.
 func New(d Deps) *Service {
@@ -115,6 +120,7 @@ func New(d Deps) *Service {
 		d.Random = rand.Reader
 	}
 	s := &Service{Deps: d}
+	s.keyed = gather.Rows(longestLook, s.underKeys, func(l *line) messageName { return messageName{l.payment.Book, l.key} })
 	s.expiry = sweep.Sweep[*payment]{Page: sweepPage, AtOnce: sweepAtOnce, Due: s.due, End: s.expire}
 	return s
 }

@@ -61,8 +61,10 @@ var (
 		balance_minor = $5, original_currency = $6, original_minor = $7, reason = $8, presented_at = $9, created_at = $10
 		WHERE book_id = $1 AND transaction_id = $2 AND type = 'unseen'`)
 
-	findByKey = storage.SQL("authorization.find_by_key", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+`WHERE t.book_id = $1 AND t.message_key = $2`)
-	findLine  = storage.SQL("authorization.find_transaction", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+`
+	findByKeys = storage.Lookup("authorization.find_by_keys", `SELECT t.message_key, `+paymentColumns+`, `+lineColumns+` FROM ({values}) AS v
+		CROSS JOIN authorization_transactions t JOIN authorization_payments p ON p.book_id = t.book_id AND p.payment_id = t.payment_id
+		WHERE t.book_id = v.column1 AND t.message_key = v.column2`, "TEXT", "TEXT")
+	findLine = storage.SQL("authorization.find_transaction", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+`
 		WHERE t.book_id = $1 AND t.transaction_id = $2`)
 	listSteps = storage.SQL("authorization.list_steps", `SELECT `+paymentColumns+`, `+lineColumns+fromLines+`
 		WHERE t.book_id = $1 AND t.payment_id = $2 ORDER BY t.transaction_id LIMIT $3`)
@@ -122,7 +124,10 @@ func scanPayment(r storage.Row) (*payment, error) {
 	return &p, nil
 }
 
-func scanLine(r storage.Row) (*line, error) {
+func scanLine(r storage.Row) (*line, error) { return scanLineAfter(r) }
+
+// scanLineAfter scans what comes before a line's columns, and them.
+func scanLineAfter(r storage.Row, before ...any) (*line, error) {
 	var (
 		of                 paymentTargets
 		l                  line
@@ -131,7 +136,7 @@ func scanLine(r storage.Row) (*line, error) {
 		stoodIn, created   int64
 		presented          sql.NullInt64
 	)
-	err := r.Scan(append(of.dest(), (*string)(&l.ID), (*string)(&l.Type), &print, &currency, &l.amount.Minor, &l.Balance.Minor, &original,
+	err := r.Scan(append(append(before, of.dest()...), (*string)(&l.ID), (*string)(&l.Type), &print, &currency, &l.amount.Minor, &l.Balance.Minor, &original,
 		&l.Original.Minor, (*string)(&l.Reason), &l.Code, (*string)(&l.AVS), &l.Score, &stoodIn, (*string)(&l.Books), &presented, &created)...)
 	if err != nil {
 		return nil, err

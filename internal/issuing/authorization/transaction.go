@@ -209,13 +209,44 @@ func (s *Service) events(l *line) []storage.Effect {
 	return s.Outbox.Effects(webhook.Event{Book: l.payment.Book, Realm: l.payment.Realm, Type: kind, Data: data.JSON(), At: l.At})
 }
 
+// messageName is a message's key in its book.
+type messageName struct {
+	book ledger.BookID
+	key  string
+}
+
+// underKeys returns the lines that stand under some keys.
+func (s *Service) underKeys(ctx context.Context, names []messageName) ([]line, error) {
+	values := make([][]any, len(names))
+	for i, n := range names {
+		values[i] = []any{string(n.book), n.key}
+	}
+	scan := func(r storage.Row) (line, error) {
+		var key string
+		found, err := scanLineAfter(r, &key)
+		if err != nil {
+			return line{}, err
+		}
+		found.key = key
+		return *found, nil
+	}
+	return storage.AllOf(ctx, s.DB, scan, findByKeys, values)
+}
+
+// underKey returns the line that stands under a key, if one does. Those who look at once
+// share a look.
+func (s *Service) underKey(ctx context.Context, book ledger.BookID, key string) (*line, bool, error) {
+	row, err := s.keyed.Ask(ctx, messageName{book, key})
+	return &row.Value, err == nil && row.Found, err
+}
+
 // known returns what stands under a message's key, or nil. It returns
 // idempotency_conflict when the key was used for something else.
 func (s *Service) known(ctx context.Context, book ledger.BookID, m *message) (*line, error) {
 	if m.key == "" {
 		return nil, nil
 	}
-	found, ok, err := storage.One(ctx, s.DB, scanLine, findByKey, string(book), m.key)
+	found, ok, err := s.underKey(ctx, book, m.key)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
-	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -56,7 +55,7 @@ type question struct {
 // Decide asks the book's server, if it has one, and returns within its deadline.
 func (s *Service) Decide(ctx context.Context, q authorization.Question) authorization.Verdict {
 	to, ok, err := s.recent.Find(ctx, memo.Query{Key: keyOf(q.Book), Now: s.Clocks.Now(realm.Live)}, func(ctx context.Context) (*setting, bool, error) {
-		return storage.One(ctx, s.DB, scanSetting, findSetting, string(q.Book))
+		return s.find(ctx, q.Book)
 	})
 	switch {
 	case err != nil:

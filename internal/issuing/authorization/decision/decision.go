@@ -29,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -97,12 +98,16 @@ type Service struct {
 	client *http.Client
 	sign   func(webhook.Message) http.Header
 	recent *memo.Memo[*setting]
+	rows   *gather.Gather[ledger.BookID, gather.Row[setting]]
 	asking chan struct{}
 	health health
 	under  sync.WaitGroup
 	closed chan struct{} // by Close
 	once   sync.Once
 }
+
+// longestLook is when a database that does not answer is not waited for any longer.
+const longestLook = 10 * time.Second
 
 // recentBooks bounds the books whose setting, or that they have none, is remembered.
 const recentBooks = 65_536
@@ -115,6 +120,7 @@ func New(d Deps) *Service {
 	}
 	s := &Service{Deps: d, client: newClient(d.Guard, d.Config), asking: make(chan struct{}, d.Config.Asking), closed: make(chan struct{}),
 		recent: memo.New[*setting](memo.Config{Present: recentBooks, Absent: recentBooks, Fresh: time.Second, Life: time.Minute})}
+	s.rows = gather.Rows(longestLook, s.read, func(found *setting) ledger.BookID { return found.Book })
 	for _, scheme := range webhook.BuiltInSchemes() {
 		if scheme.Name == webhook.SchemeCryptoCardy {
 			s.sign = scheme.Sign
@@ -263,7 +269,7 @@ func newSecret() pan.Secret {
 
 // Find returns whom a book wants asked, without the secret, or not_found.
 func (s *Service) Find(ctx context.Context, book ledger.BookID) (Decider, error) {
-	found, ok, err := storage.One(ctx, s.DB, scanSetting, findSetting, string(book))
+	found, ok, err := s.find(ctx, book)
 	if err == nil && !ok {
 		err = unknown()
 	}

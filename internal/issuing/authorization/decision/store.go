@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"context"
 	"crypto/sha256"
 	"time"
 
@@ -9,12 +10,12 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-const columns = `book_id, url, secret_sealed, deadline_ms, otherwise, changed_at FROM decision_servers WHERE book_id = $1`
+const columns = `d.book_id, d.url, d.secret_sealed, d.deadline_ms, d.otherwise, d.changed_at`
 
 var (
-	findSetting = storage.SQL("decision.find", `SELECT `+columns)
-	lockSetting = storage.SQL("decision.lock", `SELECT `+columns+` {lock}`)
-	putSetting  = storage.Upsert("decision.put", "decision_servers", []string{"book_id"},
+	findSettings = storage.Lookup("decision.find", `SELECT `+columns+` FROM decision_servers d WHERE d.book_id IN ({values})`, "TEXT")
+	lockSetting  = storage.SQL("decision.lock", `SELECT `+columns+` FROM decision_servers d WHERE d.book_id = $1 {lock}`)
+	putSetting   = storage.Upsert("decision.put", "decision_servers", []string{"book_id"},
 		"book_id", "url", "secret_sealed", "deadline_ms", "otherwise", "changed_at")
 	deleteSetting = storage.SQL("decision.delete", `DELETE FROM decision_servers WHERE book_id = $1`)
 )
@@ -33,6 +34,28 @@ func scanSetting(r storage.Row) (*setting, error) {
 	err := r.Scan((*string)(&s.Book), &s.URL, &s.sealed, &deadline, (*string)(&s.Otherwise), &changed)
 	s.Deadline, s.ChangedAt = time.Duration(deadline)*time.Millisecond, storage.Time(changed)
 	return &s, err
+}
+
+// read returns the settings of some books.
+func (s *Service) read(ctx context.Context, books []ledger.BookID) ([]setting, error) {
+	values := make([][]any, len(books))
+	for i, book := range books {
+		values[i] = []any{string(book)}
+	}
+	scan := func(r storage.Row) (setting, error) {
+		found, err := scanSetting(r)
+		if err != nil {
+			return setting{}, err
+		}
+		return *found, nil
+	}
+	return storage.AllOf(ctx, s.DB, scan, findSettings, values)
+}
+
+// find returns the setting of a book, if it has one. Those who look at once share a look.
+func (s *Service) find(ctx context.Context, book ledger.BookID) (*setting, bool, error) {
+	found, err := s.rows.Ask(ctx, book)
+	return &found.Value, found.Found, err
 }
 
 func keyOf(book ledger.BookID) memo.Key { return sha256.Sum256([]byte(book)) }
