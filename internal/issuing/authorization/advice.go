@@ -311,6 +311,9 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 	case p.bounds == nil:
 		return false, ReasonNone, err
 	}
+	if errors.Is(err, ledger.ErrOverdrawn) {
+		return false, ReasonWallet, nil
+	}
 	switch code { // what is left is an increment that is declined
 	case fault.GuardExceeded:
 		reason, _ := p.bounds.passed(err, m.card)

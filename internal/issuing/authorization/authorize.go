@@ -226,7 +226,7 @@ func (s *Service) weigh(ctx context.Context, a *attempt) error {
 		return nil
 	}
 	reason := ReasonNone
-	if !a.held.IsZero() || a.request.Amount.IsZero() { // of a payment that begins, the books know: see placing
+	if a.request.Amount.IsZero() { // of one that holds money the books know: see Operation.Solvent
 		if reason, err = s.owed(ctx, a.card); err != nil {
 			return err
 		}

@@ -32,6 +32,8 @@ type plan struct {
 	to   State
 	// spent is by how much the card's spending changes.
 	spent int64
+	// solvent says that the customer's wallet must not be below zero.
+	solvent bool
 	// against is what speaks against it should the books have nothing against it.
 	against Reason
 	// decides says that it was decided by the card's controls, which must still hold.
@@ -97,7 +99,7 @@ func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, R
 		p.guards = b.guards[:1]
 		return p, ReasonNone, nil
 	}
-	p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}
+	p.holds, p.solvent = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: m.advice.Amount}}, true
 	return p, ReasonNone, nil
 }
 
@@ -376,6 +378,9 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
 	case p.repay > 0: // a frozen card gives back, too
 		op.Postings = []ledger.Posting{{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true}}
+	}
+	if p.solvent {
+		op.Solvent = []ledger.AccountID{wallet.Account(m.card.BIN.Currency).ID}
 	}
 	op.States = s.states(m, p)
 	op.Effects = s.effects(m, p, l)

@@ -294,7 +294,10 @@ func TestWalletBelowZero(t *testing.T) {
 		}
 		move(left+1, true)
 		p.pay(p.request(c, 1, ads), authorization.ReasonWallet)
+		p.pay(p.request(c, 0, ads), authorization.ReasonWallet)
 		p.pay(p.request(c, 100_000, ads), authorization.ReasonFunds)
+		p.advise(p.Increment, of(held, 1), authorization.ReasonWallet)
+		p.advise(p.Increment, of(held, 100_000), authorization.ReasonFunds)
 		p.advise(p.Capture, of(held, 1_000), "")
 		move(1, false)
 		p.pay(p.request(c, 1, ads), "")
