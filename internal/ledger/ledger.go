@@ -16,6 +16,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -58,7 +59,8 @@ type Book struct {
 
 // Config tunes a Ledger; the zero value is right for production.
 type Config struct {
-	// Lanes is how many batches may be under way at once; 0 means one on SQLite and four on PostgreSQL.
+	// Lanes is how many batches may be under way at once; 0 means one on SQLite, and on
+	// PostgreSQL as many as there are processors, four at the most.
 	Lanes int
 	// Observe, when set, is told of every batch that was written.
 	Observe func(operations int, took time.Duration)
@@ -77,14 +79,16 @@ type Ledger struct {
 	expiry sweep.Sweep[dueHold]
 }
 
-const postgresLanes = 4
+// mostLanes is as many as a PostgreSQL of a few processors has use for. With more lanes than
+// processors, batches are smaller and there are more of them, each with its statements.
+const mostLanes = 4
 
 // New returns the ledger in db and starts its lanes. Close stops them.
 func New(db *storage.DB, clocks *clock.Realms, config Config) *Ledger {
 	if config.Lanes == 0 {
 		config.Lanes = 1
 		if db.Shared() {
-			config.Lanes = postgresLanes
+			config.Lanes = min(mostLanes, runtime.GOMAXPROCS(0))
 		}
 	}
 	l := &Ledger{db: db, clocks: clocks, watch: config.Watch}
