@@ -185,14 +185,7 @@ func (s *Service) read(ctx context.Context, names []cardName) ([]record, error) 
 	for i, n := range names {
 		values[i] = []any{string(n.book), string(n.card)}
 	}
-	scan := func(r storage.Row) (record, error) {
-		c, err := scanCard(r)
-		if err != nil {
-			return record{}, err
-		}
-		return *c, nil
-	}
-	return storage.AllOf(ctx, s.DB, scan, findCards, values)
+	return storage.AllOf(ctx, s.DB, storage.Values(scanCard), findCards, values)
 }
 
 // stored finds a card by its id within its book, or returns not_found. Those who look at

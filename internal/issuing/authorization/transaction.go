@@ -221,16 +221,15 @@ func (s *Service) underKeys(ctx context.Context, names []messageName) ([]line, e
 	for i, n := range names {
 		values[i] = []any{string(n.book), n.key}
 	}
-	scan := func(r storage.Row) (line, error) {
+	scan := func(r storage.Row) (*line, error) {
 		var key string
 		found, err := scanLineAfter(r, &key)
-		if err != nil {
-			return line{}, err
+		if err == nil {
+			found.key = key
 		}
-		found.key = key
-		return *found, nil
+		return found, err
 	}
-	return storage.AllOf(ctx, s.DB, scan, findByKeys, values)
+	return storage.AllOf(ctx, s.DB, storage.Values(scan), findByKeys, values)
 }
 
 // underKey returns the line that stands under a key, if one does. Those who look at once

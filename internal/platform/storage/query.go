@@ -40,6 +40,17 @@ func One[T any](ctx context.Context, q Queryer, scan Scan[T], s *Statement, args
 	return value, true, wrap(s.name, rows.Close())
 }
 
+// Values returns the scan of values of what scan returns pointers to.
+func Values[T any](scan Scan[*T]) Scan[T] {
+	return func(r Row) (T, error) {
+		found, err := scan(r)
+		if err != nil {
+			return *new(T), err
+		}
+		return *found, nil
+	}
+}
+
 // AllOf returns every row that b finds for the given parameter rows.
 func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values [][]any, fixed ...any) ([]T, error) {
 	var found []T

@@ -42,14 +42,7 @@ func (s *Service) read(ctx context.Context, books []ledger.BookID) ([]setting, e
 	for i, book := range books {
 		values[i] = []any{string(book)}
 	}
-	scan := func(r storage.Row) (setting, error) {
-		found, err := scanSetting(r)
-		if err != nil {
-			return setting{}, err
-		}
-		return *found, nil
-	}
-	return storage.AllOf(ctx, s.DB, scan, findSettings, values)
+	return storage.AllOf(ctx, s.DB, storage.Values(scanSetting), findSettings, values)
 }
 
 // find returns the setting of a book, if it has one. Those who look at once share a look.

@@ -229,3 +229,16 @@ func (g *gatherer) hasBuffer(tls *libc.TLS) bool {
 	}
 	return g.buffer != 0
 }
+
+// file returns the engine's record of the connection's database file, and where that is.
+func (c *Conn) file() (at uintptr, path string, err error) {
+	name, err := libc.CString("main")
+	if err != nil {
+		return 0, "", err
+	}
+	defer libc.Xfree(c.tls, name)
+	if code := engine.Xsqlite3_file_control(c.tls, c.db, name, engine.SQLITE_FCNTL_FILE_POINTER, c.out); code != engine.SQLITE_OK {
+		return 0, "", c.failure(code)
+	}
+	return *pointerAt(c.out), libc.GoString(engine.Xsqlite3_db_filename(c.tls, c.db, name)), nil
+}

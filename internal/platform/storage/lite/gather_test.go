@@ -242,15 +242,11 @@ func (c *Conn) fillDisk(t *testing.T) *fullDisk {
 	t.Helper()
 	full := &fullDisk{after: -1}
 	methods := new(engine.Tsqlite3_io_methods)
-	name, err := libc.CString("main")
+	file, _, err := c.file()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer libc.Xfree(c.tls, name)
-	if code := engine.Xsqlite3_file_control(c.tls, c.db, name, engine.SQLITE_FCNTL_FILE_POINTER, c.out); code != engine.SQLITE_OK {
-		t.Fatal(c.failure(code))
-	}
-	full.file = gathererOf(*pointerAt(c.out)).peer
+	full.file = gathererOf(file).peer
 	log := gathererOf(full.file)
 	system, disk := log.system, log.base()
 	t.Cleanup(func() {

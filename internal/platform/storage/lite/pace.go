@@ -6,9 +6,6 @@ import (
 	"time"
 	"unsafe"
 
-	"modernc.org/libc"
-	engine "modernc.org/sqlite/lib"
-
 	"github.com/scripcards/scrip/internal/core/clock"
 )
 
@@ -33,13 +30,11 @@ type pace struct {
 // newPace has what the connection folds written at a pace, until it is forgotten.
 func newPace(c *Conn, hurry context.Context) (p *pace, forget func()) {
 	p = &pace{number: -1, hurry: hurry, watch: clock.Start()}
-	name, err := libc.CString("main")
-	defer libc.Xfree(c.tls, name)
-	if err != nil || engine.Xsqlite3_file_control(c.tls, c.db, name, engine.SQLITE_FCNTL_FILE_POINTER, c.out) != engine.SQLITE_OK {
-		return p, func() {}
+	file, path, err := c.file()
+	if err != nil {
+		return p, func() {} // as fast as it goes, then
 	}
-	file := *pointerAt(c.out)
-	p.number = numberOf(file, libc.GoString(engine.Xsqlite3_db_filename(c.tls, c.db, name)))
+	p.number = numberOf(file, path)
 	var pin runtime.Pinner // the engine's memory has its address, which the collector does not see
 	pin.Pin(p)
 	gathererOf(file).pace = uintptr(unsafe.Pointer(p))

@@ -4,25 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	engine "modernc.org/sqlite/lib"
-
-	"modernc.org/libc"
 )
 
 // A number is the file's, or none: never that of another file.
 func TestNumberOf(t *testing.T) {
 	w := newWorkbench(t)
 	c := w.connect(w.path)
-	name, err := libc.CString("main")
-	if err != nil {
-		t.Fatal(err)
+	file, path, err := c.file()
+	if err != nil || path != w.path {
+		t.Fatalf("the file is %q, %v", path, err)
 	}
-	defer libc.Xfree(c.tls, name)
-	if code := engine.Xsqlite3_file_control(c.tls, c.db, name, engine.SQLITE_FCNTL_FILE_POINTER, c.out); code != engine.SQLITE_OK {
-		t.Fatal(c.failure(code))
-	}
-	file := *pointerAt(c.out)
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.WriteFile(other, nil, 0o600); err != nil {
 		t.Fatal(err)
