@@ -118,6 +118,7 @@ func (l *Lane[W]) Close() {
 func (l *Lane[W]) run() {
 	defer close(l.ended)
 	for first := range l.queue {
+		l.config.DB.Room()
 		l.turn(l.gather(first))
 	}
 	l.flushes.Wait()

@@ -35,8 +35,9 @@ var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synch
 	"cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY"}
 
 // folderPragmas: a connection that only folds the log needs no schema, which takes longer to
-// read than all else that opens a database. Asking for a version makes it open the log.
-var folderPragmas = []string{"busy_timeout = 5000", "query_only = ON", "user_version"}
+// read than all else that opens a database. Asking for a version makes it open the log. Once
+// it is open, the folder itself looks again where somebody is in its way.
+var folderPragmas = []string{"busy_timeout = 5000", "query_only = ON", "user_version", "busy_timeout = 0"}
 
 var readerPragmas = []string{"busy_timeout = 5000", "query_only = ON", "cache_size = -16384", "temp_store = MEMORY"}
 
@@ -155,6 +156,11 @@ func (w *sqliteWriter) enqueue(p *pendingWrite) error {
 	}
 }
 
+func (w *sqliteWriter) room() {
+	w.unflushed <- struct{}{}
+	<-w.unflushed
+}
+
 func (w *sqliteWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
 func (w *sqliteWriter) close() error {
@@ -190,9 +196,7 @@ func (w *sqliteWriter) lead() {
 	}
 	watch := clock.Start()
 	w.runGroup(group)
-	if w.conn.IsLong() {
-		w.folder.Wake()
-	}
+	w.folder.Wrote(w.conn.Logged())
 	w.flusher.Add(func(err error) {
 		<-w.unflushed
 		if w.observe != nil {

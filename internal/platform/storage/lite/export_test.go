@@ -10,3 +10,6 @@ func (c *Conn) Reprepared(text string) (int32, error) {
 	}
 	return engine.Xsqlite3_stmt_status(c.tls, s.handle, engine.SQLITE_STMTSTATUS_REPREPARE, 0), nil
 }
+
+// FoldAfter has the log folded after so many pages. It is for before the first is written.
+func (f *Folder) FoldAfter(pages int64) { f.after = pages }

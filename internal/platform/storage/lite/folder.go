@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	engine "modernc.org/sqlite/lib"
@@ -14,11 +15,16 @@ const (
 	// foldAfter is how many pages are written to the log before it is folded back.
 	foldAfter = 16384
 	// fewPages are folded back quickly: writers may wait for that.
-	fewPages = 256
+	fewPages = 64
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
 	mostPasses = 8
-	// partOfRest is how much longer a log takes to be filled than its first pass.
-	partOfRest = 4
+	// speed is how many pages are folded for each that comes to the log meanwhile, if each is
+	// folded once: in the time of a pass half as much comes as it folds.
+	speed = 2
+	// patience is how long writers wait for those who read from a folded log, and pause how
+	// long it takes to look again.
+	patience = 20 * time.Millisecond
+	pause    = 100 * time.Microsecond
 )
 
 // Folder folds the write-ahead log back into the database beside the connection that
@@ -34,11 +40,14 @@ type Folder struct {
 	ended  chan struct{}
 	once   sync.Once
 
-	pace     *pace
-	forget   func()          // of the pace
-	hurry    func()          // ends its waiting
-	rest     clock.Stopwatch // since the log was folded last
-	portions int             // that the first pass wrote then
+	after  int64        // pages the log is folded
+	log    atomic.Int64 // pages that were written to it
+	folded int64        // of them, when it was last folded or found to be long; whoever writes knows
+
+	pace   *pace
+	forget func()  // of the pace
+	hurry  func()  // ends its waiting
+	part   float64 // of a long log's pages are those that were folded last: many are written again and again
 }
 
 // NewFolder returns the folder of a database. conn becomes the folder's; failed is told when
@@ -46,17 +55,22 @@ type Folder struct {
 // else keeps the log from being folded, such as a full disk, may be over at the next try:
 // what is in the log stays there until it is folded.
 func NewFolder(conn *Conn, alone func(func()), failed func(error)) *Folder {
-	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		rest: clock.Start(), portions: foldAfter / portion}
+	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}), after: foldAfter, part: 1}
 	hurry, end := context.WithCancel(context.Background())
 	f.hurry = end
-	f.pace, f.forget = newPace(conn, hurry)
+	f.pace, f.forget = newPace(conn, &f.log, hurry)
 	go f.run()
 	return f
 }
 
-// Wake has the log folded, at once or when that is done that is under way.
-func (f *Folder) Wake() {
+// Wrote is told, by whoever writes, how many pages a transaction wrote to the log. A log that
+// has become long is folded, at once or when that is done that is under way.
+func (f *Folder) Wrote(pages int) {
+	log := f.log.Add(int64(pages))
+	if log-f.folded < f.after {
+		return
+	}
+	f.folded = log
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -87,34 +101,60 @@ func (f *Folder) run() {
 	}
 }
 
-// fold folds the log until little was written meanwhile, and then the rest. Beside the
-// writer it takes its time, at a pace at which what the first pass writes takes a part of
-// the time in which the log was filled.
+// fold folds the log until little was written meanwhile, and then the rest.
 func (f *Folder) fold() {
-	defer func() { f.rest = clock.Start() }()
-	each := f.rest.Elapsed() / partOfRest / time.Duration(max(1, f.portions))
+	if err := f.foldBeside(); err != nil {
+		f.failed(err)
+		return
+	}
+	f.pace.begin(0)
+	f.alone(func() {
+		if err := f.beginAnew(); err != nil {
+			f.failed(err)
+		}
+		f.folded = f.log.Load()
+		select {
+		case <-f.wake: // it became long meanwhile, and is not any more
+		default:
+		}
+	})
+}
+
+// foldBeside folds beside whoever writes what was written, and what was written during that,
+// until that is little.
+func (f *Folder) foldBeside() error {
 	before := 0
 	for pass := range mostPasses {
-		f.pace.begin(each)
+		if pass == 0 {
+			f.pace.begin(speed * f.part)
+		} else {
+			f.pace.begin(speed)
+		}
 		folded, err := f.conn.Fold()
 		if err != nil {
-			f.failed(err)
-			return
+			return err
 		}
-		if pass == 0 {
-			f.portions = f.pace.portions()
+		if pass == 0 && int64(folded) >= f.after {
+			f.part = float64(f.pace.pages) / float64(folded)
 		}
 		if folded-before < fewPages {
 			break
 		}
 		before = folded
 	}
-	f.pace.begin(0)
-	f.alone(func() {
-		if _, err := f.conn.Fold(); err != nil {
-			f.failed(err)
+	return f.pace.settle()
+}
+
+// beginAnew folds the rest, so that the next transaction begins the log anew. It only can
+// while nobody reads from the log, as those may who began before the rest was folded; those
+// who come later read from the database alone. Whoever reads for long is not waited for.
+func (f *Folder) beginAnew() error {
+	for watch := clock.Start(); ; {
+		anew, err := f.conn.foldAll()
+		if anew || err != nil || watch.Elapsed() >= patience || clock.Wait(f.pace.hurry, pause) != nil {
+			return err
 		}
-	})
+	}
 }
 
 // Fold folds back what nobody reads any more, without waiting for anybody, and returns how
@@ -130,19 +170,23 @@ func (c *Conn) Fold() (folded int, err error) {
 	return 0, nil // another process folds, or the disk is full: the next time
 }
 
+// foldAll folds back all of the log, and returns whether it may begin anew: that nobody
+// writes to it or reads from it now.
+func (c *Conn) foldAll() (anew bool, err error) {
+	code := engine.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, engine.SQLITE_CHECKPOINT_RESTART, c.out, 0)
+	if isLost(code) {
+		return false, c.failure(code)
+	}
+	return code == engine.SQLITE_OK, nil
+}
+
 // isLost reports whether the disk did not confirm what it was given.
 func isLost(code int32) bool {
 	return code == engine.SQLITE_IOERR_FSYNC || code == engine.SQLITE_IOERR_DIR_FSYNC
 }
 
-// IsLong reports whether the connection has written so much to the log since it was last
-// asked and said so, that it is to be folded.
-func (c *Conn) IsLong() bool {
-	sizes := c.out
-	code := engine.Xsqlite3_db_status(c.tls, c.db, engine.SQLITE_DBSTATUS_CACHE_WRITE, sizes, sizes+4, 0)
-	if code != engine.SQLITE_OK || *int32At(sizes) < foldAfter {
-		return false
-	}
-	engine.Xsqlite3_db_status(c.tls, c.db, engine.SQLITE_DBSTATUS_CACHE_WRITE, sizes, sizes+4, 1)
-	return true
+// Logged returns how many pages the connection has written to the log since it was last asked.
+func (c *Conn) Logged() int {
+	engine.Xsqlite3_db_status(c.tls, c.db, engine.SQLITE_DBSTATUS_CACHE_WRITE, c.out, c.out+4, 1)
+	return int(*int32At(c.out))
 }

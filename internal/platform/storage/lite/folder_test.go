@@ -4,69 +4,145 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/platform/storage/lite"
 )
 
-// A log that became long is folded beside its writer, and begins anew: it stays as long as
-// it was, however much is written, and nothing in it is lost.
-func TestFoldedLogBeginsAnew(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "test.db")
-	connect := func(pragmas ...string) *lite.Conn {
-		c, err := lite.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, pragma := range pragmas {
-			exec(t, c, "PRAGMA "+pragma)
-		}
-		return c
-	}
-	writer := connect("journal_mode = WAL", "wal_autocheckpoint = 0")
-	turn, folded := make(chan struct{}, 1), make(chan struct{})
-	folder := lite.NewFolder(connect("user_version"), func(last func()) {
-		turn <- struct{}{}
+// foldable is a database whose log a folder folds back.
+type foldable struct {
+	*testing.T
+	path   string
+	writer *lite.Conn
+	folder *lite.Folder
+	turn   sync.Mutex   // of who writes
+	folds  atomic.Int32 // that ended
+	rows   int64
+	last   func() // what happens while nobody writes, before the rest is folded
+}
+
+func newFoldable(t *testing.T) *foldable {
+	d := &foldable{T: t, path: filepath.Join(t.TempDir(), "test.db"), last: func() {}}
+	d.writer = d.connect("busy_timeout = 5000", "journal_mode = WAL", "wal_autocheckpoint = 0")
+	d.folder = lite.NewFolder(d.connect("user_version"), func(last func()) {
+		d.turn.Lock()
+		defer d.turn.Unlock()
+		d.last()
 		last()
-		<-turn
-		folded <- struct{}{}
+		d.folds.Add(1)
 	}, func(err error) { t.Error(err) })
-	exec(t, writer, "CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT) STRICT")
-	text := strings.Repeat("x", 3000)
-	written, longest, rounds := 0, int64(0), 4
-	if testing.Short() {
-		rounds = 2
+	d.folder.FoldAfter(1000)
+	exec(t, d.writer, "CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT) STRICT")
+	return d
+}
+
+func (d *foldable) connect(pragmas ...string) *lite.Conn {
+	d.Helper()
+	c, err := lite.Open(d.path)
+	if err != nil {
+		d.Fatal(err)
 	}
-	for round := range rounds {
-		for long := false; !long; long = writer.IsLong() {
-			turn <- struct{}{}
-			exec(t, writer, "BEGIN")
-			for range 500 {
-				exec(t, writer, "INSERT INTO things (text) VALUES ($1)", text)
-				written++
-			}
-			exec(t, writer, "COMMIT")
-			<-turn
-		}
-		folder.Wake()
-		<-folded
-		log, err := os.Stat(path + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if round == 0 {
-			longest = log.Size()
-		} else if log.Size() > longest+longest/10 {
-			t.Errorf("round %d: the log has %d bytes, and had %d", round, log.Size(), longest)
-		}
+	for _, pragma := range pragmas {
+		exec(d.T, c, "PRAGMA "+pragma)
 	}
-	if err := folder.Close(); err != nil {
+	return c
+}
+
+// write writes until the log was folded so often.
+func (d *foldable) write(folds int32) {
+	text, until := strings.Repeat("x", 3000), d.folds.Load()+folds
+	for d.folds.Load() < until {
+		d.turn.Lock()
+		exec(d.T, d.writer, "BEGIN")
+		for range 100 {
+			exec(d.T, d.writer, "INSERT INTO things (text) VALUES ($1)", text)
+			d.rows++
+		}
+		exec(d.T, d.writer, "COMMIT")
+		d.folder.Wrote(d.writer.Logged())
+		d.turn.Unlock()
+	}
+}
+
+// logged is how many bytes long the log is.
+func (d *foldable) logged() int64 {
+	d.Helper()
+	log, err := os.Stat(d.path + "-wal")
+	if err != nil {
+		d.Fatal(err)
+	}
+	return log.Size()
+}
+
+// close ends the folding and looks whether everything is there.
+func (d *foldable) close() {
+	d.Helper()
+	if err := d.folder.Close(); err != nil {
+		d.Error(err)
+	}
+	if got := exec(d.T, d.writer, "UPDATE things SET text = ''"); got != d.rows {
+		d.Errorf("%d rows, want %d", got, d.rows)
+	}
+	if err := d.writer.Close(); err != nil {
+		d.Error(err)
+	}
+}
+
+// A log that became long is folded beside its writer, and begins anew: it stays as long as
+// it was, however much is written, and nothing in it is lost. Whoever reads from it for a
+// moment is waited for.
+func TestFoldedLogBeginsAnew(t *testing.T) {
+	d := newFoldable(t)
+	reader := d.connect("busy_timeout = 5000", "query_only = ON")
+	var group sync.WaitGroup
+	d.last = func() {
+		exec(t, reader, "BEGIN")
+		exec(t, reader, "SELECT COUNT(*) FROM (SELECT 1 FROM things LIMIT 20)")
+		group.Go(func() {
+			time.Sleep(8 * time.Millisecond)
+			exec(t, reader, "COMMIT")
+		})
+	}
+	d.write(1)
+	longest := d.logged()
+	d.write(5)
+	if log := d.logged(); log > 3*longest {
+		t.Errorf("the log has %d bytes, and had %d when it was first folded", log, longest)
+	}
+	group.Wait()
+	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
-	if got := exec(t, writer, "UPDATE things SET text = ''"); got != int64(written) {
-		t.Errorf("%d rows, want %d", got, written)
+	d.close()
+}
+
+// Whoever reads for long is not waited for: the log goes on, and begins anew once they left.
+func TestLogIsFoldedDespiteReaders(t *testing.T) {
+	d := newFoldable(t)
+	exec(t, d.writer, "INSERT INTO things (text) VALUES ('first')")
+	d.rows++
+	reader := d.connect("busy_timeout = 5000", "query_only = ON")
+	exec(t, reader, "BEGIN")
+	exec(t, reader, "SELECT COUNT(*) FROM things")
+	d.write(1)
+	before := d.logged()
+	d.write(1)
+	after := d.logged()
+	if after < before+1000*4096 {
+		t.Errorf("the log has %d bytes after %d, while somebody reads from it", after, before)
 	}
-	if err := writer.Close(); err != nil {
+	exec(t, reader, "COMMIT")
+	d.write(2)
+	after = d.logged()
+	d.write(5)
+	if log := d.logged(); log > after {
+		t.Errorf("the log has %d bytes, and had %d when the last reader had left", log, after)
+	}
+	if err := reader.Close(); err != nil {
 		t.Error(err)
 	}
+	d.close()
 }

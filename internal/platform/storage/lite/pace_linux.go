@@ -1,6 +1,9 @@
 package lite
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // placeOfNumber is where the engine's record of an open file has the kernel's number of it,
 // behind three pointers.
@@ -23,4 +26,14 @@ func numberOf(file uintptr, path string) int {
 func startWriting(number int) {
 	const begin = 2 // SYNC_FILE_RANGE_WRITE, of all of the file
 	_ = syscall.SyncFileRange(number, 0, 0, begin)
+}
+
+// finishWriting puts on disk what was written to a file. The kernel tells once of what it
+// could not write: an error here is not told to the engine any more.
+func finishWriting(number int) error {
+	for {
+		if err := syscall.Fdatasync(number); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
 }

@@ -3,40 +3,48 @@ package lite
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 )
 
-// What is written takes as long as its portions may take, and no longer than it takes by
-// itself once it is in a hurry.
+// A portion is written when enough came to the log, or as late as a portion may be, and no
+// later than it can be once it is in a hurry.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hurry, end := context.WithCancel(t.Context())
-		p := &pace{number: -1, hurry: hurry}
+		var log atomic.Int64
+		p := &pace{number: -1, log: &log, hurry: hurry}
 		watch := clock.Start()
-		p.begin(slowest / 2)
-		for range 10*portion - 1 {
-			p.wrote()
+		write := func(portions int, want time.Duration) {
+			t.Helper()
+			before := watch.Elapsed()
+			for range portions * portion {
+				p.wrote()
+			}
+			if took := watch.Elapsed() - before; took < want || took >= want+look {
+				t.Errorf("%d portions took %s, want %s", portions, took, want)
+			}
 		}
-		if took := watch.Elapsed(); took != 9*slowest/2 || p.portions() != 9 {
-			t.Errorf("%d portions took %s, want 9 in %s", p.portions(), took, 9*slowest/2)
-		}
-		p.begin(1000 * slowest)
-		for range portion {
-			p.wrote()
-		}
-		if took := watch.Elapsed(); took != 11*slowest/2 {
-			t.Errorf("the slowest portion ended after %s, want %s", took, 11*slowest/2)
-		}
+		log.Add(1000)
+		p.begin(1.5)
+		write(3, 3*slowest)
+		log.Add(4 * portion) // as much as six portions wait for
+		write(3, 0)
+		write(1, 4*slowest)
+		p.begin(0)
+		write(100, 0)
+		p.begin(0.7)
+		go func() {
+			_ = clock.Wait(hurry, 2*look-1)
+			log.Add(2 * portion)
+		}()
+		write(1, 2*look)
 		end()
-		for range 1000 * portion {
-			p.wrote()
-		}
-		if took := watch.Elapsed(); took != 11*slowest/2 || p.portions() != 1001 {
-			t.Errorf("in a hurry: %d portions after %s", p.portions(), took)
-		}
+		write(1000, 0)
 	})
 }
 
@@ -46,7 +54,7 @@ func TestFoldedPagesAreCounted(t *testing.T) {
 	w := newWorkbench(t)
 	c := w.connect(w.path)
 	w.run(c, "CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
-	p, forget := newPace(c, t.Context())
+	p, forget := newPace(c, new(atomic.Int64), t.Context())
 	if known := p.number >= 0; known != (runtime.GOOS == "linux") {
 		t.Errorf("the file's number is %d", p.number)
 	}
