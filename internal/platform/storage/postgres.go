@@ -128,9 +128,6 @@ func (w *postgresWriter) flushLog() error {
 	return err
 }
 
-// room is there as long as a connection is.
-func (w *postgresWriter) room() {}
-
 func (w *postgresWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
 func (w *postgresWriter) repeat(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {

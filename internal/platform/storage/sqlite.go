@@ -58,7 +58,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)
-	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w}, nil
+	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room}, nil
 }
 
 func openLite(path string, pragmas []string) (*lite.Conn, error) {
@@ -156,6 +156,7 @@ func (w *sqliteWriter) enqueue(p *pendingWrite) error {
 	}
 }
 
+// room waits for a token as a commit does, and leaves it to one.
 func (w *sqliteWriter) room() {
 	w.unflushed <- struct{}{}
 	<-w.unflushed

@@ -39,6 +39,7 @@ type DB struct {
 	dialect dialect
 	reader  reader
 	writer  writer
+	room    func() // returns when the disk has room for another commit; nil: it always has
 }
 
 // writer runs a closure in one durable transaction.
@@ -47,8 +48,6 @@ type writer interface {
 	write(ctx context.Context, fn func(context.Context, *Tx) error, rows []Effect) error
 	// commit runs a closure as write does, and returns before it is durable.
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
-	// room returns when a transaction could begin.
-	room()
 	// flush has settled called once everything that can be read now is on disk.
 	flush(settled func(error))
 	// close finishes what was accepted and closes the reader too.
@@ -126,7 +125,11 @@ func (db *DB) Commit(ctx context.Context, fn func(context.Context, *Tx) error, d
 
 // Room returns when the disk has room for another commit. Whoever gathers what many want
 // written gathers it then: what comes while there is none shares the next transaction.
-func (db *DB) Room() { db.writer.room() }
+func (db *DB) Room() {
+	if db.room != nil {
+		db.room()
+	}
+}
 
 // Settle returns when everything that q can read by now is on disk. Whoever answers with
 // what somebody else wrote, such as the first answer to a repeated request, calls it

@@ -101,8 +101,9 @@ func TestFoldedLogBeginsAnew(t *testing.T) {
 	d.last = func() {
 		exec(t, reader, "BEGIN")
 		exec(t, reader, "SELECT COUNT(*) FROM (SELECT 1 FROM things LIMIT 20)")
-		group.Go(func() {
-			time.Sleep(8 * time.Millisecond)
+		group.Add(1)
+		time.AfterFunc(8*time.Millisecond, func() {
+			defer group.Done()
 			exec(t, reader, "COMMIT")
 		})
 	}
