@@ -1,42 +1,30 @@
 package storage
 
 import (
-	"path/filepath"
 	"testing"
+	"testing/synctest"
 )
 
-// There is room for a commit once fewer are on their way to the disk than may be.
+// There is room for a commit once fewer are on their way to the disk than may be, and to look
+// for it takes none.
 func TestRoom(t *testing.T) {
-	db, err := openSQLite(t.Context(), Config{Path: filepath.Join(t.TempDir(), "db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &sqliteWriter{unflushed: make(chan struct{}, maxUnflushed)}
+		db, there := &DB{room: w.room}, false
+		for range maxUnflushed {
+			db.Room()
+			w.unflushed <- struct{}{}
 		}
-	}()
-	db.Room() // nobody writes
-	unflushed, there := db.writer.(*sqliteWriter).unflushed, make(chan struct{})
-	for range maxUnflushed {
-		unflushed <- struct{}{}
-	}
-	left := 0
-	go func() {
-		defer close(there)
-		db.Room()
-		left = len(unflushed)
-	}()
-	select {
-	case <-there:
-		t.Error("there is room for one more than may be on their way")
-	case <-unflushed:
-	}
-	<-there
-	if left != maxUnflushed-1 {
-		t.Errorf("%d are on their way, want %d: looking takes none", left, maxUnflushed-1)
-	}
-	for range maxUnflushed - 1 {
-		<-unflushed
-	}
+		go func() {
+			db.Room()
+			there = true
+		}()
+		if synctest.Wait(); there {
+			t.Error("there is room for one more than may be on their way")
+		}
+		<-w.unflushed
+		if synctest.Wait(); !there || len(w.unflushed) != maxUnflushed-1 {
+			t.Errorf("there is room: %v, with %d on their way", there, len(w.unflushed))
+		}
+	})
 }
