@@ -114,10 +114,22 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.Jobs.Start(ctx); err != nil {
 		return fmt.Errorf("start jobs: %w", err)
 	}
+	a.warnOfOthers(ctx)
 	if err := a.Webhooks.Start(ctx); err != nil {
 		return fmt.Errorf("start webhooks: %w", err)
 	}
 	return nil
+}
+
+// warnOfOthers says where another server has the same embedded database open. Nothing is lost
+// then, but each of them counts limits by itself.
+func (a *App) warnOfOthers(ctx context.Context) {
+	if a.DB.Shared() {
+		return
+	}
+	if living, err := a.Jobs.Workers.Living(); err == nil && living > 1 {
+		a.Logger.WarnContext(ctx, "another server has this data directory open: each allows as much as the limits say; several servers share a PostgreSQL database", "others", living-1)
+	}
 }
 
 // relaxCollector lets garbage grow to four times what lives, unless GOGC says

@@ -5,7 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -168,6 +171,33 @@ func TestDemoTwice(t *testing.T) {
 		if err := app.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A server says so when another has the same embedded database open, and only then.
+func TestTwoServers(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("here nobody is known to live")
+	}
+	data := t.TempDir()
+	warned := func() bool {
+		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = log.Close() }) // once the server has stopped
+		serving(t, server.Options{Data: data, Logger: slog.New(slog.NewTextHandler(log, nil))}, false)
+		said, err := os.ReadFile(log.Name())
+		if err != nil || !strings.Contains(string(said), "serving") {
+			t.Fatalf("the log is %q, %v", said, err)
+		}
+		return strings.Contains(string(said), "another server")
+	}
+	if warned() {
+		t.Error("the first server is warned")
+	}
+	if !warned() {
+		t.Error("the second server is not warned")
 	}
 }
 

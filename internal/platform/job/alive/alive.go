@@ -74,35 +74,63 @@ func (m *Mark) Leave() error {
 
 // Dead returns workers that are dead for sure, until they are forgotten. Notes that prove
 // nothing any more, since the machine was started anew, are removed.
-func (f Folder) Dead() ([]string, error) {
-	folder, err := os.Open(string(f))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+func (f Folder) Dead() (dead []string, err error) {
+	err = f.each(func(worker string, is verdict) {
+		switch is {
+		case gone:
+			dead = append(dead, worker)
+		case foreign:
+			f.Forget(worker)
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("find dead workers: %w", err)
+	}
+	return dead, nil
+}
+
+// Living returns how many workers live, as far as the system tells.
+func (f Folder) Living() (n int, err error) {
+	err = f.each(func(_ string, is verdict) {
+		if is == living {
+			n++
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count workers: %w", err)
+	}
+	return n, nil
+}
+
+// each tells what each note says, by the names of the workers. On systems that do not tell
+// there is nothing to say.
+func (f Folder) each(tell func(worker string, is verdict)) error {
+	folder, err := os.Open(string(f))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	defer func() { _ = folder.Close() }() // only read
 	names, err := folder.Readdirnames(maxWorkers)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("find dead workers: %w", err)
+		return err
 	}
 	slices.Sort(names)
-	var dead []string
 	for _, name := range names {
 		is, err := f.examine(name)
 		switch {
 		case errors.Is(err, ErrUnknown):
-			return nil, nil
-		case err != nil && !errors.Is(err, os.ErrNotExist):
-			return nil, fmt.Errorf("find dead workers: %w", err)
-		case is == gone:
-			dead = append(dead, name)
-		case is == foreign:
-			f.Forget(name)
+			return nil
+		case errors.Is(err, os.ErrNotExist): // it left
+		case err != nil:
+			return err
+		default:
+			tell(name, is)
 		}
 	}
-	return dead, nil
+	return nil
 }
 
 // Forget removes a dead worker's note. One that stays is found again.
@@ -112,7 +140,8 @@ func (f Folder) Forget(worker string) { _ = os.Remove(f.path(worker)) }
 type verdict int
 
 const (
-	unsure  verdict = iota // it lives, or has only just begun to
+	unsure  verdict = iota // it has only just begun, or nobody can tell
+	living                 // it lives
 	gone                   // it is dead
 	foreign                // it was another kernel's, or another file's
 )
@@ -124,8 +153,11 @@ func (f Folder) examine(name string) (verdict, error) {
 	}
 	defer func() { _ = file.Close() }() // only read; the lock ends with it
 	free, err := try(file)
-	if err != nil || !free {
+	switch {
+	case err != nil:
 		return unsure, err
+	case !free:
+		return living, nil
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxIdentity))
 	if err != nil || len(text) == 0 {

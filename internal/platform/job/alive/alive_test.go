@@ -61,6 +61,15 @@ func (f Folder) want(t *testing.T, dead ...string) {
 	}
 }
 
+func (f Folder) live(t *testing.T, want int) {
+	t.Helper()
+	got, err := f.Living()
+	must(t, err)
+	if got != want {
+		t.Fatalf("%d workers live, want %d", got, want)
+	}
+}
+
 func folder(t *testing.T) Folder {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -76,14 +85,17 @@ func folder(t *testing.T) Folder {
 func TestDead(t *testing.T) {
 	f := folder(t)
 	f.want(t)
+	f.live(t, 0)
 	killed, living := start(t, f, "killed"), start(t, f, "living")
 	mark, err := f.Enter("own")
 	must(t, err)
 	f.want(t)
+	f.live(t, 3)
 	must(t, killed.Process.Kill())
 	_ = killed.Wait() // it was killed
 	f.want(t, "killed")
 	f.want(t, "killed")
+	f.live(t, 2)
 	f.Forget("killed")
 	f.want(t)
 	must(t, mark.Leave())
