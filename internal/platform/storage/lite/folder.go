@@ -2,6 +2,7 @@ package lite
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +17,16 @@ const (
 	foldAfter = 16384
 	// fewPages are folded back quickly: writers may wait for that.
 	fewPages = 64
+	// mostLeft is how many more writers wait for, where somebody who reads for a moment kept
+	// them from being folded.
+	mostLeft = 1024
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
 	mostPasses = 8
 	// speed is how many pages are folded for each that comes to the log meanwhile, if each is
 	// folded once: in the time of a pass half as much comes as it folds.
 	speed = 2
+	// leastPart is the least part that is believed.
+	leastPart = 0.125
 	// patience is how long writers wait for those who read from a folded log, and pause how
 	// long it takes to look again.
 	patience = 20 * time.Millisecond
@@ -101,10 +107,16 @@ func (f *Folder) run() {
 	}
 }
 
-// fold folds the log until little was written meanwhile, and then the rest.
+// fold folds the log until little was written meanwhile, and then the rest. Where somebody has
+// read from it for long, or another process folds it, writers do not wait for what is left:
+// it is tried again when as much was written once more.
 func (f *Folder) fold() {
-	if err := f.foldBeside(); err != nil {
+	left, err := f.foldBeside()
+	if err != nil {
 		f.failed(err)
+		return
+	}
+	if left > mostLeft {
 		return
 	}
 	f.pace.begin(0)
@@ -121,28 +133,27 @@ func (f *Folder) fold() {
 }
 
 // foldBeside folds beside whoever writes what was written, and what was written during that,
-// until that is little.
-func (f *Folder) foldBeside() error {
-	before := 0
+// until that is little. It returns how much of what was there last could not be folded.
+func (f *Folder) foldBeside() (left int, err error) {
+	before, folded := 0, 0
 	for pass := range mostPasses {
 		if pass == 0 {
 			f.pace.begin(speed * f.part)
 		} else {
 			f.pace.begin(speed)
 		}
-		folded, err := f.conn.Fold()
-		if err != nil {
-			return err
+		if folded, left, err = f.conn.Fold(); err != nil {
+			return 0, err
 		}
 		if pass == 0 && int64(folded) >= f.after {
-			f.part = float64(f.pace.pages) / float64(folded)
+			f.part = max(leastPart, float64(f.pace.pages)/float64(folded))
 		}
 		if folded-before < fewPages {
 			break
 		}
 		before = folded
 	}
-	return f.pace.settle()
+	return left, f.pace.settle()
 }
 
 // beginAnew folds the rest, so that the next transaction begins the log anew. It only can
@@ -157,17 +168,18 @@ func (f *Folder) beginAnew() error {
 	}
 }
 
-// Fold folds back what nobody reads any more, without waiting for anybody, and returns how
-// many of the log's pages are folded: all that were there when it began, if nobody read.
-func (c *Conn) Fold() (folded int, err error) {
-	code := engine.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, engine.SQLITE_CHECKPOINT_PASSIVE, 0, c.out)
+// Fold folds back what nobody reads any more, without waiting for anybody. It returns how many
+// of the log's pages are folded and how many of those are not that were there when it began.
+func (c *Conn) Fold() (folded, left int, err error) {
+	code := engine.Xsqlite3_wal_checkpoint_v2(c.tls, c.db, 0, engine.SQLITE_CHECKPOINT_PASSIVE, c.out, c.out+4)
 	if code == engine.SQLITE_OK {
-		return int(*int32At(c.out)), nil
+		log, folded := int(*int32At(c.out)), int(*int32At(c.out + 4))
+		return folded, log - folded, nil
 	}
 	if isLost(code) {
-		return 0, c.failure(code)
+		return 0, 0, c.failure(code)
 	}
-	return 0, nil // another process folds, or the disk is full: the next time
+	return 0, math.MaxInt, nil // another process folds, or the disk is full: the next time
 }
 
 // foldAll folds back all of the log, and returns whether it may begin anew: that nobody

@@ -53,18 +53,23 @@ func (d *foldable) connect(pragmas ...string) *lite.Conn {
 
 // write writes until the log was folded so often.
 func (d *foldable) write(folds int32) {
-	text, until := strings.Repeat("x", 3000), d.folds.Load()+folds
-	for d.folds.Load() < until {
-		d.turn.Lock()
-		exec(d.T, d.writer, "BEGIN")
-		for range 100 {
-			exec(d.T, d.writer, "INSERT INTO things (text) VALUES ($1)", text)
-			d.rows++
-		}
-		exec(d.T, d.writer, "COMMIT")
-		d.folder.Wrote(d.writer.Logged())
-		d.turn.Unlock()
+	for until := d.folds.Load() + folds; d.folds.Load() < until; {
+		d.transaction()
 	}
+}
+
+// transaction writes some hundred pages.
+func (d *foldable) transaction() {
+	text := strings.Repeat("x", 3000)
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	exec(d.T, d.writer, "BEGIN")
+	for range 100 {
+		exec(d.T, d.writer, "INSERT INTO things (text) VALUES ($1)", text)
+		d.rows++
+	}
+	exec(d.T, d.writer, "COMMIT")
+	d.folder.Wrote(d.writer.Logged())
 }
 
 // logged is how many bytes long the log is.
@@ -120,7 +125,8 @@ func TestFoldedLogBeginsAnew(t *testing.T) {
 	d.close()
 }
 
-// Whoever reads for long is not waited for: the log goes on, and begins anew once they left.
+// Writers do not wait for whoever reads for long: the log goes on, and begins anew once they
+// left.
 func TestLogIsFoldedDespiteReaders(t *testing.T) {
 	d := newFoldable(t)
 	exec(t, d.writer, "INSERT INTO things (text) VALUES ('first')")
@@ -128,19 +134,18 @@ func TestLogIsFoldedDespiteReaders(t *testing.T) {
 	reader := d.connect("busy_timeout = 5000", "query_only = ON")
 	exec(t, reader, "BEGIN")
 	exec(t, reader, "SELECT COUNT(*) FROM things")
-	d.write(1)
-	before := d.logged()
-	d.write(1)
-	after := d.logged()
-	if after < before+1000*4096 {
-		t.Errorf("the log has %d bytes after %d, while somebody reads from it", after, before)
+	for range 50 {
+		d.transaction()
+	}
+	if waited, log := d.folds.Load(), d.logged(); waited != 0 || log < 5000*4096 {
+		t.Errorf("%d times writers waited for one who reads; the log has %d bytes", waited, log)
 	}
 	exec(t, reader, "COMMIT")
 	d.write(2)
-	after = d.logged()
+	before := d.logged()
 	d.write(5)
-	if log := d.logged(); log > after {
-		t.Errorf("the log has %d bytes, and had %d when the last reader had left", log, after)
+	if log := d.logged(); log > before {
+		t.Errorf("the log has %d bytes, and had %d when the last reader had left", log, before)
 	}
 	if err := reader.Close(); err != nil {
 		t.Error(err)

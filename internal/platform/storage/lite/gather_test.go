@@ -146,7 +146,7 @@ func TestWhatIsCommittedIsWritten(t *testing.T) {
 			t.Fatalf("round %d: after %s there is %s on disk, want %s", round, end, got, want)
 		}
 		if round%8 == 7 {
-			if _, err := other.Fold(); err != nil {
+			if _, _, err := other.Fold(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -63,7 +63,7 @@ func TestFoldedPagesAreCounted(t *testing.T) {
 		if err := c.fill(100); err != nil {
 			t.Fatal(err)
 		}
-		folded, err := c.Fold()
+		folded, _, err := c.Fold()
 		if err != nil {
 			t.Fatal(err)
 		}
