@@ -34,7 +34,7 @@ func newFoldable(t *testing.T) *foldable {
 		last()
 		d.folds.Add(1)
 	}, func(err error) { t.Error(err) })
-	d.folder.FoldAfter(1000)
+	d.folder.FoldAfter(1500)
 	exec(t, d.writer, "CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT) STRICT")
 	return d
 }
