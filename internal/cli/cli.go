@@ -47,7 +47,7 @@ PostgreSQL with --database.`,
 	root.PersistentPreRunE = s.CheckOutput
 	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s), cashout.Commands(s))...)
 	asGroup(root)
-	root.SetFlagErrorFunc(taught)
+	root.SetFlagErrorFunc(wrongFlag)
 	teach(root)
 	return root
 }
@@ -60,6 +60,17 @@ func teach(cmd *cobra.Command) {
 	for _, below := range cmd.Commands() {
 		teach(below)
 	}
+}
+
+// wrongFlag says what is wrong with a flag. A group has none of its own: what stands before one
+// is a command that it does not have, and says more.
+func wrongFlag(cmd *cobra.Command, mistake error) error {
+	if cmd.HasSubCommands() {
+		if unknown := known(cmd, cmd.Flags().Args()); unknown != nil {
+			mistake = unknown
+		}
+	}
+	return taught(cmd, mistake)
 }
 
 // taught adds to a mistake in a command line how the command is called.
