@@ -81,6 +81,7 @@ func (f Folder) Dead() (dead []string, err error) {
 			dead = append(dead, worker)
 		case foreign:
 			f.Forget(worker)
+		case unsure, living: // nothing is to be done
 		}
 	})
 	if err != nil {
