@@ -1,6 +1,7 @@
 // Package lane folds what waits into shared transactions: while one is made, callers queue
 // up, and all of them share the next. It never waits for more, so that a lone caller pays
-// one commit, and while the disk works on one transaction the next is made.
+// one commit, and while the disk works on one transaction the next is made. Who shares it is
+// settled as late as can be: once the disk has room for it.
 //
 // A task that is refused leaves no trace and costs the others nothing. If a write of a
 // group fails, each half is tried by itself, down to the task whose write it was. A group

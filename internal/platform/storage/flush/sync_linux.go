@@ -6,10 +6,13 @@ import (
 	"syscall"
 )
 
-// dataSync leaves out what is not needed to read the data back, such as the time of change.
-func dataSync(f *os.File) error {
+func dataSync(f *os.File) error { return Data(int(f.Fd())) }
+
+// Data puts on disk what was written to an open file, of which it is given the kernel's
+// number. It leaves out what is not needed to read the data back, such as the time of change.
+func Data(number int) error {
 	for {
-		err := syscall.Fdatasync(int(f.Fd()))
+		err := syscall.Fdatasync(number)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}

@@ -17,15 +17,16 @@ const (
 	foldAfter = 16384
 	// fewPages are folded back quickly: writers may wait for that.
 	fewPages = 64
-	// mostLeft is how many more writers wait for, where somebody who reads for a moment kept
-	// them from being folded.
+	// mostLeft is how many pages writers wait for nevertheless, where somebody who read for a
+	// moment kept them from being folded.
 	mostLeft = 1024
 	// mostPasses bounds how often a log that grows meanwhile is folded beside its writer.
 	mostPasses = 8
 	// speed is how many pages are folded for each that comes to the log meanwhile, if each is
 	// folded once: in the time of a pass half as much comes as it folds.
 	speed = 2
-	// leastPart is the least part that is believed.
+	// leastPart bounds what the first pass expects of a log: where readers kept most of one
+	// from being folded, what was folded says little.
 	leastPart = 0.125
 	// patience is how long writers wait for those who read from a folded log, and pause how
 	// long it takes to look again.
@@ -46,7 +47,7 @@ type Folder struct {
 	ended  chan struct{}
 	once   sync.Once
 
-	after  int64        // pages the log is folded
+	after  int64        // pages, after which the log is folded
 	log    atomic.Int64 // pages that were written to it
 	folded int64        // of them, when it was last folded or found to be long; whoever writes knows
 

@@ -1,8 +1,9 @@
 package lite
 
 import (
-	"errors"
 	"syscall"
+
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 )
 
 // placeOfNumber is where the engine's record of an open file has the kernel's number of it,
@@ -30,10 +31,4 @@ func startWriting(number int) {
 
 // finishWriting puts on disk what was written to a file. The kernel tells once of what it
 // could not write: an error here is not told to the engine any more.
-func finishWriting(number int) error {
-	for {
-		if err := syscall.Fdatasync(number); !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
+func finishWriting(number int) error { return flush.Data(number) }
