@@ -140,7 +140,7 @@ func TestOneTextTwice(t *testing.T) {
 	}
 }
 
-// A pool lends each connection to one user at a time, gives none when all are lent until
+// A pool opens no more connections than are lent at once, lends each to one user at a time, gives none when all are lent until
 // the caller gives up, and closes when the last comes back.
 func TestPool(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -159,6 +159,11 @@ func TestPool(t *testing.T) {
 		return lite.Open(path)
 	})
 	ctx := context.Background()
+	for range 3 {
+		if err := p.With(ctx, func(*lite.Conn) error { return nil }); err != nil || opened != 1 {
+			t.Fatalf("%d connections for one user at a time, %v", opened, err)
+		}
+	}
 	first, err := p.Query(ctx, "SELECT id FROM things", nil)
 	if err != nil || !first.Next() {
 		t.Fatal(err)

@@ -7,22 +7,24 @@ import (
 )
 
 // Pool is connections that read, each for one user at a time. It is safe for concurrent use.
+// Whoever comes gets the one that was given back last, whose pages and statements are at hand;
+// another is opened only when all are lent: each reads the schema, which takes longer than most
+// of what is asked.
 type Pool struct {
 	open   func() (*Conn, error)
-	idle   chan *Conn // nil: one that was not opened yet
+	lent   chan struct{} // a token for each that is lent
 	closed chan struct{}
 	once   sync.Once
+
+	mu   sync.Mutex
+	idle []*Conn
 }
 
 var errPoolClosed = errors.New("sqlite: the database is closed")
 
 // NewPool returns a pool of n connections that open makes when they are first needed.
 func NewPool(n int, open func() (*Conn, error)) *Pool {
-	p := &Pool{open: open, idle: make(chan *Conn, n), closed: make(chan struct{})}
-	for range n {
-		p.idle <- nil
-	}
-	return p
+	return &Pool{open: open, lent: make(chan struct{}, n), closed: make(chan struct{})}
 }
 
 func (p *Pool) take(ctx context.Context) (*Conn, error) {
@@ -32,20 +34,39 @@ func (p *Pool) take(ctx context.Context) (*Conn, error) {
 	default:
 	}
 	select {
-	case c := <-p.idle:
-		if c != nil {
-			return c, nil
-		}
-		c, err := p.open()
-		if err != nil {
-			p.idle <- nil
-		}
-		return c, err
+	case p.lent <- struct{}{}:
 	case <-p.closed:
 		return nil, errPoolClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if c := p.last(); c != nil {
+		return c, nil
+	}
+	c, err := p.open()
+	if err != nil {
+		<-p.lent
+	}
+	return c, err
+}
+
+// last takes the connection that was given back last, nil if none is idle.
+func (p *Pool) last() *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	c := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return c
+}
+
+func (p *Pool) give(c *Conn) {
+	p.mu.Lock()
+	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	<-p.lent
 }
 
 // With runs fn with a connection of its own.
@@ -54,7 +75,7 @@ func (p *Pool) With(ctx context.Context, fn func(*Conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { p.idle <- c }()
+	defer p.give(c)
 	return fn(c)
 }
 
@@ -66,7 +87,7 @@ func (p *Pool) Query(ctx context.Context, text string, args []any) (*PoolRows, e
 	}
 	rows, err := c.Query(text, args)
 	if err != nil {
-		p.idle <- c
+		p.give(c)
 		return nil, err
 	}
 	return &PoolRows{Rows: rows, pool: p, conn: c}, nil
@@ -77,10 +98,11 @@ func (p *Pool) Close() error {
 	var errs []error
 	p.once.Do(func() {
 		close(p.closed)
-		for range cap(p.idle) {
-			if c := <-p.idle; c != nil {
-				errs = append(errs, c.Close())
-			}
+		for range cap(p.lent) {
+			p.lent <- struct{}{}
+		}
+		for _, c := range p.idle {
+			errs = append(errs, c.Close())
 		}
 	})
 	return errors.Join(errs...)
@@ -97,7 +119,7 @@ type PoolRows struct {
 func (r *PoolRows) Close() error {
 	err := r.Rows.Close()
 	if r.conn != nil {
-		r.pool.idle <- r.conn
+		r.pool.give(r.conn)
 		r.conn = nil
 	}
 	return err
