@@ -21,6 +21,7 @@ import (
 type Reader struct {
 	in      *bufio.Reader
 	header  []string
+	text    []byte // where a line is put together, each after the one before
 	line    int
 	longest int
 }
@@ -100,17 +101,17 @@ func (s *Reader) Next() (Row, error) {
 // next returns the next line without its end. One that is too long is read over.
 func (s *Reader) next() (text string, tooLong bool, err error) {
 	s.line++
-	var line []byte
+	s.text = s.text[:0]
 	for {
 		part, err := s.in.ReadSlice('\n')
 		if !tooLong {
-			line = append(line, part...)
+			s.text = append(s.text, part...)
 		}
-		if len(line) > s.longest+len("\r\n") {
-			line, tooLong = nil, true
+		if len(s.text) > s.longest+len("\r\n") {
+			s.text, tooLong = s.text[:0], true
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+			line := bytes.TrimSuffix(bytes.TrimSuffix(s.text, []byte("\n")), []byte("\r"))
 			return string(line), tooLong || len(line) > s.longest, err
 		}
 	}
