@@ -58,9 +58,16 @@ func (p *program) queue() *cobra.Command {
 
 func (p *program) list() *cobra.Command {
 	var status string
-	cmd := p.inRealm(&cobra.Command{Use: "list", Short: "List orders, newest first", Example: "  scrip cashout list --realm live\n  scrip cashout list --realm live --status blocked"},
+	var limit int
+	cmd := p.inRealm(&cobra.Command{Use: "list", Short: "List orders, newest first", Example: "  scrip cashout list --realm live\n  scrip cashout list --realm live --status blocked --limit 1000"},
 		func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
-			found, err := app.Cashout.Orders.List(ctx, cashout.Filter{Realm: r, Status: cashout.Status(status), Limit: cashout.MaxPage})
+			f := cashout.Filter{Realm: r, Status: cashout.Status(status)}
+			found, err := shell.Pages(limit, cashout.MaxPage, func(limit int, last *cashout.Order) ([]cashout.Order, error) {
+				if f.Limit = limit; last != nil {
+					f.Before = last.ID
+				}
+				return app.Cashout.Orders.List(ctx, f)
+			})
 			if err != nil {
 				return err
 			}
@@ -71,6 +78,7 @@ func (p *program) list() *cobra.Command {
 			return p.printCases(cmd, cases)
 		})
 	cmd.Flags().StringVar(&status, "status", "", "one status; empty: all")
+	cmd.Flags().IntVar(&limit, "limit", cashout.MaxPage, "how many at the most")
 	return cmd
 }
 

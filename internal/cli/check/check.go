@@ -19,9 +19,6 @@ func (p *program) check() *cobra.Command {
 	return cmd
 }
 
-// mostChecks bounds a list of checks.
-const mostChecks = 10_000
-
 func (p *program) listChecks() *cobra.Command {
 	var owner shell.Owner
 	var limit int
@@ -29,27 +26,24 @@ func (p *program) listChecks() *cobra.Command {
 		Use: "list", Short: "List a customer's balance checks, newest first, with their whole scores", Args: cobra.NoArgs,
 		Example: "  scrip check list --customer cus_01… --realm live --limit 20",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > mostChecks {
-				return fmt.Errorf("limit %d: want 1 to %d", limit, mostChecks)
-			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)
 				if err != nil {
 					return err
 				}
+				found, err := shell.Pages(limit, ping.MaxLimit, func(limit int, last *ping.Record) ([]ping.Record, error) {
+					var before ping.ID
+					if last != nil {
+						before = last.ID
+					}
+					return app.Pings.List(ctx, book, before, limit)
+				})
+				if err != nil {
+					return err
+				}
 				l := shell.Listing{Columns: checkColumns()}
-				for before := ping.ID(""); len(l.Rows) < limit; {
-					found, err := app.Pings.List(ctx, book, before, min(limit-len(l.Rows), ping.MaxLimit))
-					if err != nil {
-						return err
-					}
-					if len(found) == 0 {
-						break
-					}
-					for i := range found {
-						l.Add(checkRow(&found[i])...)
-					}
-					before = found[len(found)-1].ID
+				for i := range found {
+					l.Add(checkRow(&found[i])...)
 				}
 				return p.Print(cmd, l)
 			})

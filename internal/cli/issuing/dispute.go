@@ -36,7 +36,13 @@ func (p *program) listDisputes() *cobra.Command {
 				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				found, err := app.Disputes.List(ctx, dispute.Filter{Realm: r, State: dispute.State(state), Limit: limit})
+				f := dispute.Filter{Realm: r, State: dispute.State(state)}
+				found, err := shell.Pages(limit, dispute.MaxPage, func(limit int, last *dispute.Dispute) ([]dispute.Dispute, error) {
+					if f.Limit = limit; last != nil {
+						f.Before = last.ID
+					}
+					return app.Disputes.List(ctx, f)
+				})
 				if err != nil {
 					return err
 				}
@@ -50,7 +56,7 @@ func (p *program) listDisputes() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&where, "realm", string(realm.Test), "live or test")
 	cmd.Flags().StringVar(&state, "state", "", "opened, under_review, represented, won, lost or withdrawn; empty: all")
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many, 200 at most")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many at the most")
 	return cmd
 }
 

@@ -24,9 +24,6 @@ func (p *program) deposit() *cobra.Command {
 	return cmd
 }
 
-// mostDeposits bounds a list of deposits.
-const mostDeposits = 10_000
-
 func (p *program) listDeposits() *cobra.Command {
 	var owner shell.Owner
 	var status, of string
@@ -37,9 +34,6 @@ func (p *program) listDeposits() *cobra.Command {
 are not credited yet, confirmed ones are, and expired ones are not or not any more.`,
 		Example: "  scrip deposit list --customer cus_01… --realm live --status pending\n  scrip deposit list --customer cus_01… --asset BTC --limit 20",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 || limit > mostDeposits {
-				return fmt.Errorf("limit %d: want 1 to %d", limit, mostDeposits)
-			}
 			f := deposit.Filter{Status: deposit.Status(status)}
 			if of != "" {
 				a, err := asset.Parse(of)
@@ -52,20 +46,18 @@ are not credited yet, confirmed ones are, and expired ones are not or not any mo
 				if f.Book, _, err = owner.Book(ctx, app); err != nil {
 					return err
 				}
+				found, err := shell.Pages(limit, deposit.MaxLimit, func(limit int, _ *deposit.Deposit) ([]deposit.Deposit, error) {
+					f.Limit = limit
+					page, err := app.Deposits.List(ctx, f)
+					f.Offset += len(page.Deposits)
+					return page.Deposits, err
+				})
+				if err != nil {
+					return err
+				}
 				l := shell.Listing{Columns: []string{"DEPOSIT", "SEEN", "ASSET", "AMOUNT", "USD", "FEE", "CREDITED", "STATUS", "REASON", "CONFIRMATIONS", "TRANSACTION", "RATE", "SOURCES"}}
-				for len(l.Rows) < limit {
-					f.Limit = min(limit-len(l.Rows), deposit.MaxLimit)
-					found, err := app.Deposits.List(ctx, f)
-					if err != nil {
-						return err
-					}
-					if len(found.Deposits) == 0 {
-						break
-					}
-					for i := range found.Deposits {
-						l.Add(depositRow(&found.Deposits[i])...)
-					}
-					f.Offset += len(found.Deposits)
+				for i := range found {
+					l.Add(depositRow(&found[i])...)
 				}
 				return p.Print(cmd, l)
 			})
