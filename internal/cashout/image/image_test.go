@@ -218,6 +218,36 @@ func TestFormAtOnce(t *testing.T) {
 	})
 }
 
+// A file that two requests with one form bring at once is kept once, with what later images
+// are found by: all of that goes when the image is forgotten.
+func TestFileTakenMeanwhile(t *testing.T) {
+	each(t, image.Config{}, func(t *testing.T, b *bundle) {
+		ticket, err := b.Accept(t.Context(), b.presign(b.order, card, "a.jpg").Fields())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // both were accepted before either file was taken
+			if err := b.Take(t.Context(), ticket, photo(1, 90)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Take(t.Context(), ticket, photo(2, 90)); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("another file: %v", err)
+		}
+		if got := b.strangers(); len(got) != 0 {
+			t.Errorf("later images are held against %v, of which there is none", got)
+		}
+		later := b.upload(image.Owner{Realm: realm.Live, ID: "order2"}, card, photo(1, 50))
+		if names := twins(later); names != "order1/Image1" {
+			t.Errorf("a later copy has twins %q", names)
+		}
+		b.pass(400 * 24 * time.Hour)
+		if got := b.upload(image.Owner{Realm: realm.Live, ID: "order3"}, card, photo(1, 50)); len(got.Twins) != 0 {
+			t.Errorf("a copy is held against %+v, which were forgotten", got.Twins)
+		}
+	})
+}
+
 // Once an owner's uploads are closed, forms that are out take nothing, not even one that
 // was accepted before; a new form does.
 func TestCloseUploads(t *testing.T) {

@@ -1,9 +1,11 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,7 +92,7 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 		case !found || have.state == stateClosed:
 			return errClosed()
 		case have.state == stateTaken: // by another request with the same form
-			return have.again(hash)
+			return cmp.Or(have.again(hash), errTaken)
 		}
 		if err := tx.ExecRows(ctx, insertChunk, chunks); err != nil {
 			return err
@@ -100,11 +102,14 @@ func (s *Service) intake(ctx context.Context, u upload, file []byte) error {
 		}
 		return endUpload(ctx, tx, u.key, end{state: stateTaken, hash: hash[:], at: s.now()})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errTaken) {
 		return fmt.Errorf("keep image: %w", err)
 	}
 	return nil
 }
+
+// errTaken says that the file was taken meanwhile: nothing more is to be kept of it.
+var errTaken = errors.New("the file was taken by another request with its form")
 
 // look is what a photo is compared with others by.
 type look struct {

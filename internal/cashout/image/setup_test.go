@@ -152,12 +152,26 @@ func (b *bundle) records(id image.ID) []audit.Record {
 }
 
 var (
-	allChunks     = storage.SQL("image_test.chunks", `SELECT sealed FROM image_chunks ORDER BY image_id, version, seq`)
+	allChunks    = storage.SQL("image_test.chunks", `SELECT sealed FROM image_chunks ORDER BY image_id, version, seq`)
+	allStrangers = storage.SQL("image_test.strangers", `SELECT s.image_id FROM (SELECT image_id FROM image_bands UNION SELECT image_id FROM image_twins
+		UNION SELECT image_id FROM image_scenes UNION SELECT image_id FROM image_heirs UNION SELECT image_id FROM image_traces) s
+		WHERE NOT EXISTS (SELECT 1 FROM images i WHERE i.image_id = s.image_id) ORDER BY s.image_id`)
 	allUploads    = storage.SQL("image_test.uploads", `SELECT upload_key FROM image_uploads ORDER BY upload_key`)
 	forgetUploads = storage.SQL("image_test.forget", `DELETE FROM image_uploads`)
 	spoilChunks   = storage.SQL("image_test.spoil", `UPDATE image_chunks SET seq = 1 - seq + 10 WHERE seq <= 1`)
 	fixChunks     = storage.SQL("image_test.fix", `UPDATE image_chunks SET seq = seq - 10`)
 )
+
+// strangers are what later images are found by and that belongs to no image: it would stay
+// when all images are forgotten.
+func (b *bundle) strangers() []string {
+	b.t.Helper()
+	rows, err := storage.All(b.t.Context(), b.DB, storage.Scalar[string], allStrangers)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return rows
+}
 
 func (b *bundle) chunks() [][]byte {
 	b.t.Helper()

@@ -62,7 +62,7 @@ const searches = 4
 var errMeanwhile = errors.New("another image came in meanwhile")
 
 // compared writes an image with what else keep writes, and makes it one that later images
-// are compared with. Scenes are searched before the transaction, since that takes a while;
+// are compared with, unless keep returns an error: nothing is kept then. Scenes are searched before the transaction, since that takes a while;
 // where another image came in until then, again. So of two photos of one card that are
 // uploaded at once, the second finds the first.
 func (s *Service) compared(ctx context.Context, img *Image, l look, keep func(context.Context, *storage.Tx) error) error {
