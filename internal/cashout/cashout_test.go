@@ -351,6 +351,57 @@ func TestExpiryRemoves(t *testing.T) {
 	})
 }
 
+// meddled is a store of pictures that makes forms slowly: meanwhile something else is done.
+type meddled struct {
+	*cashdesk.Pictures
+	do func()
+}
+
+func (m meddled) Presign(ctx context.Context, n cashout.NewImage) (cashout.Form, error) {
+	m.do()
+	return m.Pictures.Presign(ctx, n)
+}
+
+// A form that is made while its order is submitted, ends, or comes back from a review is
+// nobody's, and is closed: no picture changes under review.
+func TestFormMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		for i, c := range []struct {
+			name string
+			do   func(token pan.Secret, o cashout.Order)
+			code fault.Code
+		}{
+			{"submitted", func(token pan.Secret, _ cashout.Order) { d.Must(d.Submit(t.Context(), realm.Test, token)) }, fault.InvalidState},
+			{"rejected", func(token pan.Secret, o cashout.Order) {
+				d.Must(d.Submit(t.Context(), realm.Test, token))
+				_, err := d.Reject(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+				d.Must(err)
+			}, fault.Unavailable},
+			{"cancelled", func(_ pan.Secret, o cashout.Order) {
+				_, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "stolen"})
+				d.Must(err)
+			}, fault.NotFound},
+			{"alone", func(pan.Secret, cashout.Order) {}, ""},
+		} {
+			token := d.Authorized(5500, fmt.Sprint("+1415555010", i))
+			d.Upload(token)
+			o := get(d, token)
+			d.Pictures.Closed = nil
+			d.Desks[realm.Test].Images = meddled{d.Pictures, func() { c.do(token, o) }}
+			form, err := d.Presign(t.Context(), cashout.Picture{Realm: realm.Test, Token: token, Kind: string(cashout.Card), Name: "a.jpg", Size: 1})
+			d.Desks[realm.Test].Images = d.Pictures
+			if fault.CodeOf(err) != c.code || (form == cashout.Form{}) != (err != nil) {
+				t.Errorf("%s: %v, form %q", c.name, err, form.Key)
+			}
+			closed := len(d.Pictures.Closed)
+			if c.code == "" && closed != 0 || c.code != "" && closed != 2 { // by what was done, and then its own
+				t.Errorf("%s: closed %d times", c.name, closed)
+			}
+		}
+	})
+}
+
 // What is asked of a customer follows the volume of seven days, names once, and nobody passes the most.
 func TestTiers(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -24,6 +24,7 @@ var (
 		"created_at", "changed_at", "authorized_at", "submitted_at", "decided_at", "expires_at")
 	findByToken = storage.SQL("cashout.find_by_token", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.token_hash = $2`)
 	findOrder   = storage.SQL("cashout.find_order", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id = $2`)
+	lockOrder   = storage.SQL("cashout.lock_order", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id = $2 {lock}`)
 	// reviseOrder changes nothing where the order is not as it was read.
 	reviseOrder = storage.SQL("cashout.revise_order", `UPDATE cashout_orders SET status = $4, revision = revision + 1, price_minor = $5, market_minor = $6, satoshis = $7,
 		phone = $8, destination = $9, method = $10, customer_id = $11, needs_document = $12, round = $13, payout_id = $14, proof = $15, reason = $16,

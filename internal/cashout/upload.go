@@ -1,6 +1,7 @@
 package cashout
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -173,7 +174,37 @@ func (s *Service) Presign(ctx context.Context, p Picture) (Form, error) {
 	if images == nil {
 		return Form{}, fault.New(fault.Unavailable, "no images are taken just now")
 	}
-	return images.Presign(ctx, NewImage{Owner: o.owner(), Kind: kind, Name: p.Name, Size: p.Size})
+	form, err := images.Presign(ctx, NewImage{Owner: o.owner(), Kind: kind, Name: p.Name, Size: p.Size})
+	if err == nil {
+		err = s.unchanged(ctx, &o, images)
+	}
+	if err != nil {
+		return Form{}, err
+	}
+	return form, nil
+}
+
+// unchanged closes a form that was made for an order which was submitted or ended meanwhile:
+// that has closed those before it. It returns invalid_state then, not_found, or unavailable
+// where the order came back since.
+func (s *Service) unchanged(ctx context.Context, o *Order, images Images) error {
+	var refused error
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		now, found, err := storage.One(ctx, tx, scanOrder, lockOrder, string(o.Book), string(o.ID))
+		switch {
+		case err != nil:
+			return err
+		case !found || now.Status.IsGone():
+			refused = unknown()
+		case now.Revision != o.Revision:
+			refused = cmp.Or(now.Allows(Upload), busy(storage.ErrStale))
+		default:
+			refused = nil
+			return nil
+		}
+		return tx.Apply(ctx, images.Close(o.owner()))
+	})
+	return cmp.Or(err, refused)
 }
 
 // Submit has an order reviewed, at its locked price, or at that of the moment where it
