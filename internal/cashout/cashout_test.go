@@ -351,6 +351,32 @@ func TestExpiryRemoves(t *testing.T) {
 	})
 }
 
+// asked is a captcha that takes its time: meanwhile something else is done.
+type asked struct{ do func() }
+
+func (a asked) Verify(context.Context, string, string) error {
+	a.do()
+	return nil
+}
+
+// An order whose time ends while the captcha is asked is gone, as it is for who comes later.
+func TestExpiresWhileAsked(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Opened(5500)
+		d.Desks[realm.Test].Captcha = asked{func() {
+			d.Clock.Advance(cashout.Lifetime)
+			if n, err := d.Expire(t.Context()); err != nil || n != 1 {
+				t.Errorf("%d expired, %v", n, err)
+			}
+		}}
+		err := d.SendCode(t.Context(), cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From})
+		if fault.CodeOf(err) != fault.NotFound || len(d.Phone.Sent) != 0 {
+			t.Errorf("%v, %d codes", err, len(d.Phone.Sent))
+		}
+	})
+}
+
 // meddled is a store of pictures that makes forms slowly: meanwhile something else is done.
 type meddled struct {
 	*cashdesk.Pictures

@@ -44,6 +44,9 @@ func (s *Service) SendCode(ctx context.Context, d Dispatch) error {
 		return err
 	}
 	if err := s.Phones.Send(ctx, phone.Request{Place: o.place(), To: n, Voice: d.Voice, From: d.From}); err != nil {
+		if _, over := s.ready(ctx, d.Realm, d.Token, AskCode); over != nil { // it ended while the captcha was asked
+			return over
+		}
 		return err
 	}
 	_, err = s.change(ctx, doing{d.Realm, d.Token, AskCode, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
