@@ -2,6 +2,7 @@ package cashout
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -100,7 +101,7 @@ func (s *Service) EnterCode(ctx context.Context, e Entry) error {
 	}
 	asked, err := s.Phones.NeedsCaptcha(ctx, o.place())
 	if err == nil && asked && e.Captcha == "" {
-		err = fault.New(fault.InvalidRequest, "after so many wrong codes %s is required", fieldCaptcha).At(fieldCaptcha)
+		err = errPerson()
 	}
 	if err == nil && asked {
 		err = s.person(ctx, e.Realm, e.Captcha, e.From)
@@ -108,7 +109,10 @@ func (s *Service) EnterCode(ctx context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
-	used, err := s.Phones.Check(ctx, phone.Attempt{Place: o.place(), To: n, Code: e.Code})
+	used, err := s.Phones.Check(ctx, phone.Attempt{Place: o.place(), To: n, Code: e.Code, Person: asked})
+	if errors.Is(err, phone.ErrPerson) { // others were wrong meanwhile
+		err = errPerson()
+	}
 	if err != nil {
 		return err
 	}
@@ -125,6 +129,10 @@ func (s *Service) EnterCode(ctx context.Context, e Entry) error {
 		return slices.Clone(used), o.become(Confirmed)
 	}})
 	return err
+}
+
+func errPerson() error {
+	return fault.New(fault.InvalidRequest, "after so many wrong codes %s is required", fieldCaptcha).At(fieldCaptcha)
 }
 
 // Where says where an order is paid, and who is paid.

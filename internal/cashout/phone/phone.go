@@ -147,6 +147,8 @@ type Attempt struct {
 	Place
 	To   Number
 	Code pan.Secret
+	// Person says that whoever tries has shown to be one.
+	Person bool
 }
 
 // Purposes of what the vault seals and hashes.

@@ -2,6 +2,7 @@ package phone_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -117,7 +118,7 @@ func (b *bench) send(p phone.Place, n phone.Number, from string) error {
 }
 
 func (b *bench) check(code string) error {
-	effects, err := b.phones.Check(b.T.Context(), phone.Attempt{Place: b.place, To: b.number, Code: pan.NewSecret(code)})
+	effects, err := b.phones.Check(b.T.Context(), phone.Attempt{Place: b.place, To: b.number, Code: pan.NewSecret(code), Person: true})
 	if err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func TestCode(t *testing.T) {
 		b.Clock.Advance(phone.Lifetime - time.Microsecond)
 		first, err := b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: code})
 		b.Must(err)
-		second, err := b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: code})
+		second, err := b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: code, Person: true})
 		b.Must(err)
 		b.Must(b.apply(first))
 		if err := b.apply(second); err == nil {
@@ -203,6 +204,36 @@ func TestResend(t *testing.T) {
 	})
 }
 
+// Of many who ask for an order's first code at once one gets it: the others wait, as who asks for the next one does.
+func TestSendAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, func(p *phone.Policy) {
+			p.Number = []limit.Window{{Limit: 100, Per: time.Hour}}
+			p.Address = p.Number
+		})
+		var group sync.WaitGroup
+		errs := make([]error, 12)
+		for i := range errs {
+			group.Go(func() { errs[i] = b.send(b.place, b.number, "192.0.2.1") })
+		}
+		group.Wait()
+		sent := 0
+		for _, err := range errs {
+			switch fault.CodeOf(err) {
+			case "":
+				sent++
+			case fault.RateLimited:
+			default:
+				t.Error(err)
+			}
+		}
+		if sent != 1 || len(b.Phone.Sent) != 1 {
+			t.Errorf("%d requests had a code, %d messages left", sent, len(b.Phone.Sent))
+		}
+		b.Must(b.check(b.Phone.Last().Reveal()))
+	})
+}
+
 // A code is tried five times at most, by however many at once, and after three failures a person is asked for, with the next code, too.
 func TestGuesses(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -228,7 +259,7 @@ func TestGuesses(t *testing.T) {
 				if i == 63 {
 					code = right
 				}
-				_, err := b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: pan.NewSecret(code)})
+				_, err := b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: pan.NewSecret(code), Person: true})
 				found[i] = err == nil
 			})
 		}
@@ -240,6 +271,34 @@ func TestGuesses(t *testing.T) {
 		b.Must(b.send(b.place, b.number, "192.0.2.1"))
 		if asked, err := b.phones.NeedsCaptcha(t.Context(), b.place); err != nil || !asked {
 			t.Errorf("the next code forgets the failures, %v", err)
+		}
+		b.Must(b.check(b.Phone.Last().Reveal()))
+	})
+}
+
+// Three wrong codes are entered without an answer to the captcha, by however many at once; the others are told what is missing, and take no try.
+func TestGuessesAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, nil)
+		b.Must(b.send(b.place, b.number, "192.0.2.1"))
+		wrong, errs := pan.NewSecret(b.wrong()), make([]error, 16)
+		var group sync.WaitGroup
+		for i := range errs {
+			group.Go(func() {
+				_, errs[i] = b.phones.Check(t.Context(), phone.Attempt{Place: b.place, To: b.number, Code: wrong})
+			})
+		}
+		group.Wait()
+		judged := 0
+		for _, err := range errs {
+			if fault.CodeOf(err) == fault.InvalidRequest {
+				judged++
+			} else if !errors.Is(err, phone.ErrPerson) {
+				t.Error(err)
+			}
+		}
+		if judged != 3 {
+			t.Errorf("%d codes were judged", judged)
 		}
 		b.Must(b.check(b.Phone.Last().Reveal()))
 	})

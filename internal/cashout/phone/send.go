@@ -1,8 +1,10 @@
 package phone
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -119,14 +121,15 @@ func (s *Service) count(ctx context.Context, q Request, p *Policy) error {
 	return nil
 }
 
-// keep writes the new code down, with the day's money and counts, before it is sent.
+// keep writes the new code down, with the day's money and counts, before it is sent. Of two
+// requests of an order at once the second one waits as if it had come later.
 func (s *Service) keep(ctx context.Context, q Request, p *Policy, secret pan.Secret) error {
 	now, cost := s.Clocks.Now(q.Realm), p.CostText
 	if q.Voice {
 		cost = p.CostVoice
 	}
 	c := code{place: q.Place, phoneHash: s.Hash(q.To), codeHash: s.hashOf(q.Place, q.To, secret), country: q.To.Country(), sentAt: now, expiresAt: now.Add(Lifetime)}
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		last, found, err := storage.One(ctx, tx, scanCode, lockCode, string(q.Book), q.Order)
 		if err == nil && found {
 			err = last.mayResend(now, p)
@@ -140,7 +143,15 @@ func (s *Service) keep(ctx context.Context, q Request, p *Policy, secret pan.Sec
 				return err
 			}
 		}
-		effects := []storage.Effect{putCode.With(c.args()...), countSent.With(string(q.Book), limit.Day(now), c.country)}
-		return tx.Apply(ctx, effects)
+		put := putCode.With(append(c.args(), p.Sends, storage.Micros(now.Add(-p.Resend)))...).Exactly(1)
+		return tx.Apply(ctx, []storage.Effect{put, countSent.With(string(q.Book), limit.Day(now), c.country)})
 	})
+	if errors.Is(err, storage.ErrStale) { // the first code of an order, which there is no row to lock for
+		return cmp.Or(s.wait(ctx, q, p), busy())
+	}
+	return err
+}
+
+func busy() error {
+	return fault.New(fault.RateLimited, "another code is being sent: wait a moment").After(time.Second)
 }

@@ -11,14 +11,17 @@ const codeColumns = `c.phone_hash, c.code_hash, c.country, c.sends, c.tries, c.f
 var (
 	findCode = storage.SQL("phone.find_code", `SELECT `+codeColumns+` FROM cashout_codes c WHERE c.book_id = $1 AND c.order_id = $2`)
 	lockCode = storage.SQL("phone.lock_code", `SELECT `+codeColumns+` FROM cashout_codes c WHERE c.book_id = $1 AND c.order_id = $2 {lock}`)
-	// putCode replaces the code of an order; the failures of the earlier ones stay.
+	// putCode replaces the code of an order, unless that had so many or its last one after a
+	// moment; the failures of the earlier ones stay.
 	putCode = storage.SQL("phone.put_code", `INSERT INTO cashout_codes (book_id, order_id, phone_hash, code_hash, country, sends, tries, failures, sent_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, 1, 0, 0, $6, $7)
 		ON CONFLICT (book_id, order_id) DO UPDATE SET phone_hash = excluded.phone_hash, code_hash = excluded.code_hash, country = excluded.country,
-			sends = cashout_codes.sends + 1, tries = 0, sent_at = excluded.sent_at, expires_at = excluded.expires_at`)
-	// countTry takes one of the tries that a code has. The row of a code that is right goes away.
+			sends = cashout_codes.sends + 1, tries = 0, sent_at = excluded.sent_at, expires_at = excluded.expires_at
+		WHERE cashout_codes.sends < $8 AND cashout_codes.sent_at <= $9`)
+	// countTry takes one of the tries that a code has, of which so many may fail. The row of a
+	// code that is right goes away.
 	countTry = storage.SQL("phone.count_try", `UPDATE cashout_codes SET tries = tries + 1, failures = failures + 1
-		WHERE book_id = $1 AND order_id = $2 AND tries < $3`)
+		WHERE book_id = $1 AND order_id = $2 AND tries < $3 AND failures < $4`)
 	useCode = storage.SQL("phone.use_code", `DELETE FROM cashout_codes WHERE book_id = $1 AND order_id = $2 AND code_hash = $3`)
 )
 
