@@ -2,6 +2,7 @@ package payout_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,6 +158,38 @@ func TestCancel(t *testing.T) {
 		if _, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: b.customer("bob"), Payout: sent.ID}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("another's: %v", err)
 		}
+		b.verified()
+	})
+}
+
+// Of many who call a payout back at once one does, and the others are told that it is over.
+func TestCancelAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.address(destination.P2WPKH), 1000)
+		errs := make([]error, 8)
+		var group sync.WaitGroup
+		for i := range errs {
+			group.Go(func() {
+				_, errs[i] = b.Cancel(t.Context(), payout.Cancellation{Actor: fmt.Sprint("operator/", i), Book: ada, Payout: p.ID})
+			})
+		}
+		group.Wait()
+		done := 0
+		for _, err := range errs {
+			switch fault.CodeOf(err) {
+			case "":
+				done++
+			case fault.InvalidState:
+			default:
+				t.Error(err)
+			}
+		}
+		if done != 1 {
+			t.Errorf("%d have called it back", done)
+		}
+		b.owes(ada, "1 held 0")
+		b.told(ada, "failed cancelled")
 		b.verified()
 	})
 }

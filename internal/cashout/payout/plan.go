@@ -2,6 +2,7 @@ package payout
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -165,7 +166,7 @@ func (s *Service) Cancel(ctx context.Context, c Cancellation) (Payout, error) {
 		return Payout{}, err
 	}
 	p.State, p.Reason = Failed, Cancelled
-	return s.end(ctx, p.release(c.Actor), p, func(p *Payout) ([]storage.Effect, error) {
+	p, err = s.end(ctx, p.release(c.Actor), p, func(p *Payout) ([]storage.Effect, error) {
 		told := s.event(eventFailed, p)
 		if c.Also == nil {
 			return told, nil
@@ -173,4 +174,8 @@ func (s *Service) Cancel(ctx context.Context, c Cancellation) (Payout, error) {
 		more, err := c.Also(*p)
 		return append(told, more...), err
 	})
+	if errors.Is(err, storage.ErrStale) {
+		err = fault.Wrap(err, fault.InvalidState, "the payout changed meanwhile: look at it again")
+	}
+	return p, err
 }

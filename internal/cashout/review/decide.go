@@ -2,6 +2,7 @@ package review
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -165,7 +166,7 @@ func details(verdicts []cashout.Verdict) map[string]string {
 // first notes who approved an order that two have to, and gives it back to the queue.
 func (s *Service) first(ctx context.Context, d *Decision, c Case) (Case, error) {
 	c.First, c.Reviewer, c.HeldUntil = d.Actor, "", time.Time{}
-	return c, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		effects, err := d.also(&c)
 		if err != nil {
 			return err
@@ -176,6 +177,10 @@ func (s *Service) first(ctx context.Context, d *Decision, c Case) (Case, error) 
 		}
 		return s.record(ctx, tx, &c, audit.Record{Actor: d.Actor, Action: "review.approve_first"})
 	})
+	if errors.Is(err, storage.ErrStale) { // the hold ended meanwhile, or it was said twice at once
+		err = fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")
+	}
+	return c, err
 }
 
 // Refuse ends an order for good, whoever has it in hand: its caller is told that there is

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -206,6 +207,44 @@ func TestFourEyes(t *testing.T) {
 		}
 		d.Verified()
 	})
+}
+
+// A first approval that is said twice at once counts once, and is no failure of ours.
+func TestFourEyesAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		o := waiting(d, 500_01, cashdesk.Number)
+		_, err := d.Reviews.Claim(t.Context(), ref(o, "ada"))
+		d.Must(err)
+		decide := func() error {
+			_, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ref(o, "ada"), Judgements: accepting})
+			return err
+		}
+		d.Desks[realm.Test].Images = &between{d.Pictures, func() { d.Must(decide()) }}
+		if err := decide(); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("said twice: %v", err)
+		}
+		if c, err := d.Reviews.Find(t.Context(), o.Book, o.ID); err != nil || c.First != "ada" || c.Status != cashout.Processing {
+			t.Errorf("%+v, %v", c, err)
+		}
+		if got := actions(d, o); strings.Count(got, "ada approve_first") != 1 {
+			t.Errorf("recorded: %s", got)
+		}
+	})
+}
+
+// between is a store of pictures that does something else once, before it lists them.
+type between struct {
+	*cashdesk.Pictures
+	do func()
+}
+
+func (b *between) List(ctx context.Context, o cashout.Owner) ([]cashout.Image, error) {
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Pictures.List(ctx, o)
 }
 
 // What two had to approve no single person sends elsewhere once its payout failed: it is paid where the order said, or where its customer says.
