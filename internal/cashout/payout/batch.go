@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -89,13 +90,32 @@ func (s *Service) batched(ctx context.Context, b *batch) ([]Payout, error) {
 	return storage.All(ctx, s.DB, scanPayout, listBatched, string(b.realm), b.id)
 }
 
-// choose makes a batch of payouts that wait, the oldest first, and reports whether there were any.
+// gathering returns for how long the oldest payout that waits for a transaction goes on
+// waiting for others; 0: there is none, or its time is over.
+func (s *Service) gathering(ctx context.Context, r realm.Realm) (time.Duration, error) {
+	waiting, err := storage.All(ctx, s.DB, scanPayout, listWaiting, string(r), 1)
+	if err != nil {
+		return 0, err
+	}
+	return s.left(r, waiting), nil
+}
+
+// left is how much of its time to wait for others the first of some payouts has.
+func (s *Service) left(r realm.Realm, waiting []Payout) time.Duration {
+	if len(waiting) == 0 {
+		return 0
+	}
+	return max(waiting[0].CreatedAt.Add(s.Policy.Chain.Gather).Sub(s.Clocks.Now(r)), 0)
+}
+
+// choose makes a batch of payouts that wait, the oldest first, once that has waited for
+// others or there are as many as share a transaction, and reports whether it did.
 func (s *Service) choose(ctx context.Context, r realm.Realm, together int) (b batch, found bool, err error) {
 	now := s.Clocks.Now(r)
 	b = batch{realm: r, id: id.New("batch"), state: batchOpen, version: 1, madeAt: now, changedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		waiting, err := storage.All(ctx, tx, scanPayout, listWaiting, string(r), together)
-		if found = len(waiting) > 0; err != nil || !found {
+		if found = len(waiting) > 0 && (len(waiting) == together || s.left(r, waiting) == 0); err != nil || !found {
 			return err
 		}
 		effects := []storage.Effect{insertBatch.Row(b.row()...)}

@@ -41,7 +41,12 @@ func (s *Service) register() {
 		return s.later(again, err)
 	})
 	s.Queue.Handle(jobBatch, job.Options{Timeout: handlerTime, MaxAttempts: maxAttempts, Concurrency: len(realm.All())}, func(ctx context.Context, j job.Job) error {
-		return s.later(0, s.Batch(ctx, j.Realm))
+		err := s.Batch(ctx, j.Realm)
+		if err != nil {
+			return s.later(0, err)
+		}
+		again, err := s.gathering(ctx, j.Realm)
+		return s.later(again, err)
 	})
 	s.Queue.Every("cashout.watch_payouts", s.Policy.Chain.Watch, s.each(s.Watch, s.Batch, s.Revive))
 	s.Queue.Every("cashout.check_balances", balanceEvery, s.each(s.CheckBalances))

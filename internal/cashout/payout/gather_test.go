@@ -1,0 +1,70 @@
+package payout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/scripcards/scrip/internal/cashout/payout"
+	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+)
+
+// A payout waits for others until its time is over, however often the chain is looked at
+// meanwhile; those that come until then share its transaction.
+func TestGather(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Gather = 10 * time.Minute
+		ada := b.customer("ada")
+		one := b.pay(ada, b.address(destination.P2TR), 1_000)
+		for range 9 {
+			b.later(time.Minute)
+			b.expect(one, "held")
+		}
+		two := b.pay(ada, b.address(destination.P2TR), 1_000)
+		b.later(time.Minute - time.Second)
+		b.expect(one, "held")
+		b.later(time.Second)
+		if first, second := b.expect(one, "sent"), b.expect(two, "sent"); first.TxID != second.TxID {
+			t.Errorf("two transactions: %s and %s", first.TxID, second.TxID)
+		}
+	})
+}
+
+// As many as share a transaction wait for nobody, and those beyond them for others.
+func TestGatherIsFull(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Gather, b.Policy.Chain.Together = 10*time.Minute, 2
+		ada := b.customer("ada")
+		var all []payout.Payout
+		for range 3 {
+			all = append(all, b.pay(ada, b.address(destination.P2TR), 1_000))
+		}
+		b.later(time.Minute)
+		for i, want := range []string{"sent", "sent", "held"} {
+			b.expect(all[i], want)
+		}
+		b.later(9 * time.Minute)
+		b.expect(all[2], "sent")
+	})
+}
+
+// One that is called back has nobody wait less, or longer than the own time: not for the
+// next look at the chain either.
+func TestGatherAfterCancel(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Gather = time.Minute
+		ada := b.customer("ada")
+		gone := b.pay(ada, b.address(destination.P2TR), 1_000)
+		b.clock.Advance(45 * time.Second)
+		p := b.pay(ada, b.address(destination.P2TR), 1_000)
+		_, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: gone.ID})
+		b.must(err)
+		b.later(15 * time.Second) // when the first one's time would be over
+		b.expect(p, "held")
+		b.later(29 * time.Second)
+		b.later(15 * time.Second)
+		b.later(0)
+		b.expect(p, "held")
+		b.later(time.Second)
+		b.expect(p, "sent")
+	})
+}
