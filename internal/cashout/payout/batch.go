@@ -132,12 +132,15 @@ func (s *Service) choose(ctx context.Context, r realm.Realm, together int) (b ba
 	return b, found, err
 }
 
-// dissolve has the payouts of a batch wait again. It is for one that has no transaction,
-// and for one whose transactions can never be confirmed.
+// dissolve has the payouts of a batch wait again. It is for one that has no transaction, of
+// which nothing stays, and for one whose transactions can never be confirmed.
 func (s *Service) dissolve(ctx context.Context, b batch, chosen []Payout, why Reason) error {
 	now := s.Clocks.Now(b.realm)
 	b.state, b.changedAt = batchVoid, now
 	effects := []storage.Effect{b.save()}
+	if b.transactions == 0 { // a wallet that is empty for long would leave one for each try
+		effects[0] = removeBatch.With(string(b.realm), b.id, b.version).Exactly(1)
+	}
 	for _, p := range chosen {
 		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Held, why, "", "", now
 		effects = append(effects, p.save())

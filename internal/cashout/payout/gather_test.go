@@ -6,6 +6,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/provider/simulator/node"
 )
 
 // A payout waits for others until its time is over, however often the chain is looked at
@@ -66,5 +68,39 @@ func TestGatherAfterCancel(t *testing.T) {
 		b.expect(p, "held")
 		b.later(time.Second)
 		b.expect(p, "sent")
+	})
+}
+
+var countBatches = storage.SQL("payout_test.count_batches", `SELECT COUNT(*) FROM payout_batches`)
+
+func (b *bench) batches() int {
+	b.t.Helper()
+	n, _, err := storage.One(b.t.Context(), b.db, storage.Scalar[int], countBatches)
+	b.must(err)
+	return n
+}
+
+// A wallet that has not enough for long leaves nothing of each try.
+func TestTooLittleForLong(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.only(1_000)
+		var all []payout.Payout
+		for range 5 {
+			all = append(all, b.pay(b.customer("ada"+string(rune('0'+len(all)))), b.address(destination.P2TR), 100_000))
+		}
+		for range 20 {
+			b.later(time.Minute)
+		}
+		if n := b.batches(); n != 0 {
+			t.Errorf("%d batches are left of what could not be paid", n)
+		}
+		b.must(b.node.Fund(t.Context(), coin))
+		b.later(time.Minute)
+		for _, p := range all {
+			b.expect(p, "sent")
+		}
+		if n := b.batches(); n != 1 {
+			t.Errorf("%d batches for one transaction", n)
+		}
 	})
 }

@@ -57,6 +57,7 @@ var (
 	insertBatch = storage.Insert("payout.insert_batch", "payout_batches", "realm", "batch_id", "state", "transactions", "txid", "version", "made_at", "changed_at")
 	saveBatch   = storage.SQL("payout.save_batch", `UPDATE payout_batches SET state = $4, transactions = $5, txid = $6, changed_at = $7, version = version + 1
 		WHERE realm = $1 AND batch_id = $2 AND version = $3`)
+	removeBatch = storage.SQL("payout.remove_batch", `DELETE FROM payout_batches WHERE realm = $1 AND batch_id = $2 AND version = $3`)
 	findBatch   = storage.SQL("payout.find_batch", `SELECT `+batchColumns+` FROM payout_batches b WHERE b.realm = $1 AND b.batch_id = $2`)
 	listBatches = storage.SQL("payout.list_batches", `SELECT `+batchColumns+` FROM payout_batches b
 		WHERE b.realm = $1 AND b.state IN ('open', 'built', 'sent', 'confirmed') AND b.batch_id > $2 ORDER BY b.batch_id LIMIT $3`)
@@ -194,7 +195,7 @@ const (
 	batchSent      batchState = "sent"      // and published
 	batchConfirmed batchState = "confirmed" // and its payouts are settled
 	batchFinal     batchState = "final"     // so deep that nobody looks any more
-	batchVoid      batchState = "void"      // its payouts get another one
+	batchVoid      batchState = "void"      // others spent its coins: its payouts get another one
 )
 
 func (b *batch) row() []any {
