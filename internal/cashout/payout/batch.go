@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
@@ -68,17 +67,10 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 	return nil
 }
 
-// unbuilt returns the oldest batch whose transaction was never made.
+// unbuilt returns the oldest batch whose transaction was never made, however many wait for
+// a block.
 func (s *Service) unbuilt(ctx context.Context, r realm.Realm) (batch, bool, error) {
-	all, err := s.batches(ctx, r, "")
-	if err != nil {
-		return batch{}, false, err
-	}
-	at := slices.IndexFunc(all, func(b batch) bool { return b.state == batchOpen })
-	if at < 0 {
-		return batch{}, false, nil
-	}
-	return all[at], true, nil
+	return storage.One(ctx, s.DB, scanBatch, findUnbuilt, string(r))
 }
 
 func (s *Service) batches(ctx context.Context, r realm.Realm, after string) ([]batch, error) {

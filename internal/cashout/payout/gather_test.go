@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 )
@@ -102,5 +103,35 @@ func TestTooLittleForLong(t *testing.T) {
 		if n := b.batches(); n != 1 {
 			t.Errorf("%d batches for one transaction", n)
 		}
+	})
+}
+
+// A batch whose transaction was never made is gone on with, however many others wait for a
+// block.
+func TestUnbuiltAmongMany(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		const many = 100
+		b.Policy.Chain.Together = 1
+		coins := make([]int64, many+1)
+		for i := range coins {
+			coins[i] = 20_000
+		}
+		b.only(coins...)
+		ada := b.customer("ada")
+		for range many {
+			b.pay(ada, b.address(destination.P2TR), 10_000)
+		}
+		for range many / 20 {
+			b.must(b.Batch(t.Context(), realm.Test))
+		}
+		p := b.pay(ada, b.address(destination.P2TR), 10_000)
+		b.set(node.Stalled, 2) // neither an estimate nor a transaction
+		if err := b.Batch(t.Context(), realm.Test); err == nil {
+			t.Error("a node that is silent has made a transaction")
+		}
+		b.set(node.Calm, 0)
+		b.expect(p, "sending")
+		b.must(b.Batch(t.Context(), realm.Test))
+		b.expect(p, "sent")
 	})
 }

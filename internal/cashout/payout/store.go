@@ -59,6 +59,9 @@ var (
 		WHERE realm = $1 AND batch_id = $2 AND version = $3`)
 	removeBatch = storage.SQL("payout.remove_batch", `DELETE FROM payout_batches WHERE realm = $1 AND batch_id = $2 AND version = $3`)
 	findBatch   = storage.SQL("payout.find_batch", `SELECT `+batchColumns+` FROM payout_batches b WHERE b.realm = $1 AND b.batch_id = $2`)
+	// findUnbuilt says twice of which states a batch is, so that it is looked for in their index.
+	findUnbuilt = storage.SQL("payout.find_unbuilt", `SELECT `+batchColumns+` FROM payout_batches b
+		WHERE b.realm = $1 AND b.state IN ('open', 'built', 'sent', 'confirmed') AND b.state = 'open' ORDER BY b.batch_id LIMIT 1`)
 	listBatches = storage.SQL("payout.list_batches", `SELECT `+batchColumns+` FROM payout_batches b
 		WHERE b.realm = $1 AND b.state IN ('open', 'built', 'sent', 'confirmed') AND b.batch_id > $2 ORDER BY b.batch_id LIMIT $3`)
 
