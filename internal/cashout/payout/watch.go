@@ -178,8 +178,13 @@ func (s *Service) publish(ctx context.Context, v *view) (again bool, err error) 
 		}
 	}
 	published, err := s.offer(ctx, v)
-	if err != nil || !published || v.state != batchBuilt {
+	switch {
+	case err != nil:
 		return false, err
+	case !published && s.overdue(v):
+		return false, s.outbid(ctx, v)
+	case !published || v.state != batchBuilt:
+		return false, nil
 	}
 	return true, s.published(ctx, v.batch, v.chosen)
 }
@@ -243,18 +248,30 @@ func (s *Service) undo(ctx context.Context, b batch, chosen []Payout) error {
 // raise replaces the transaction of a batch by one with a higher fee, if it has waited
 // long enough. One that is stored and that the network does not have is published first.
 func (s *Service) raise(ctx context.Context, v *view) error {
+	if s.overdue(v) {
+		return s.outbid(ctx, v)
+	}
+	stopped, err := s.Stopped(ctx, v.realm)
+	if err == nil && !stopped && !v.seen[len(v.seen)-1].Known {
+		_, err = s.offer(ctx, v)
+	}
+	return err
+}
+
+// overdue reports whether the newest transaction of a batch has waited so long that its fee
+// is raised: in vain for a block, or for a node to take it, to which it may pay too little.
+func (s *Service) overdue(v *view) bool {
+	newest := v.family[len(v.family)-1]
+	return s.Clocks.Now(v.realm).Sub(newest.at) >= s.Policy.Chain.Bump && v.transactions <= int64(s.Policy.Chain.Bumps)
+}
+
+// outbid replaces the transaction of a batch by one with a higher fee.
+func (s *Service) outbid(ctx context.Context, v *view) error {
 	stopped, err := s.Stopped(ctx, v.realm)
 	if err != nil || stopped {
 		return err
 	}
 	newest := v.family[len(v.family)-1]
-	due := s.Clocks.Now(v.realm).Sub(newest.at) >= s.Policy.Chain.Bump && v.transactions <= int64(s.Policy.Chain.Bumps)
-	if !due {
-		if !v.seen[len(v.seen)-1].Known {
-			_, err = s.offer(ctx, v)
-		}
-		return err
-	}
 	rate, err := s.rate(ctx, v.realm)
 	if err != nil {
 		return err
