@@ -126,7 +126,9 @@ func (s *Service) fetch(ctx context.Context, p Payout) (string, error) {
 }
 
 // unanswered waits for a service that gave no invoice which can be paid, until its time is
-// over: nothing was sent meanwhile, so the money is free then.
+// over: nothing was sent meanwhile, so the money is free then. Its time begins when it is
+// asked, first or after a payment that failed: how long payouts were stopped before, or
+// nobody was there to pay, is not the service's.
 func (s *Service) unanswered(ctx context.Context, p Payout, why error) (time.Duration, error) {
 	rules := s.Policy.Lightning
 	code := fault.CodeOf(why)
@@ -134,7 +136,13 @@ func (s *Service) unanswered(ctx context.Context, p Payout, why error) (time.Dur
 		return 0, why
 	}
 	s.Logger.WarnContext(ctx, "a Lightning Address gives no invoice", "payout", string(p.ID), "error", why)
-	if s.Clocks.Now(p.Realm).Sub(p.CreatedAt) < time.Duration(rules.Tries)*rules.Again {
+	now := s.Clocks.Now(p.Realm)
+	if p.version == 1 { // as it was planned
+		p.ChangedAt = now
+		_, err := s.write(ctx, p)
+		return rules.Again, err
+	}
+	if now.Sub(p.ChangedAt) < time.Duration(rules.Tries)*rules.Again {
 		return rules.Again, nil
 	}
 	_, err := s.fail(ctx, p, NoInvoice)

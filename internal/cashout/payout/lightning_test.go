@@ -281,6 +281,33 @@ func TestLightningAddress(t *testing.T) {
 	})
 }
 
+// The service behind a Lightning Address has its time from when it is asked on, however long
+// payouts were stopped before.
+func TestAskedLate(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		p := b.pay(b.customer("ada"), b.handle(), 10_000)
+		b.later(time.Hour)
+		b.expect(p, "held")
+		calm := b.Nodes[realm.Test]
+		away := calm
+		away.Resolver = resolver(func() (payout.Offer, error) { return payout.Offer{}, fault.New(fault.Unavailable, "away") })
+		b.Nodes[realm.Test] = away
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		b.later(15 * time.Second)
+		for range 4 {
+			b.later(2 * time.Minute)
+			b.expect(p, "held")
+		}
+		b.Nodes[realm.Test] = calm
+		b.later(2 * time.Minute)
+		b.expect(p, "settled")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
 // A second invoice of a Lightning Address is only fetched when the first one has failed for sure.
 func TestSecondInvoice(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
