@@ -19,8 +19,8 @@ func Commands(s *shell.Shell) []*cobra.Command {
 	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; stop, resume, cancel and reconcile payouts"}
 	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume(), p.cancel(), p.reconcile())
 	for _, setting := range config.Default().Describe(nil) {
-		if setting.Name == "cashout" { // decisions need what the server has
-			cmd.PersistentFlags().String("cashout", setting.Default, setting.About)
+		if setting.Name == "cashout" || setting.Name == "payouts" { // decisions need what the server has, and so do those who ask its nodes
+			cmd.PersistentFlags().String(setting.Name, setting.Default, setting.About)
 		}
 	}
 	return []*cobra.Command{cmd}
