@@ -30,20 +30,21 @@ func Parse(text string, strict bool) (Number, error) {
 		return Number{}, wrong
 	case strict && !phonenumbers.IsValidNumber(parsed):
 		return Number{}, wrong
-	case strict && isCostly(phonenumbers.GetNumberType(parsed)):
+	case strict && isCostly(parsed):
 		return Number{}, fault.New(fault.InvalidRequest, "no code can be sent to this kind of number").At("phone_number")
 	}
 	return Number{phonenumbers.Format(parsed, phonenumbers.E164)}, nil
 }
 
-// isCostly says of a kind of number that calling it pays whoever has it, or nobody answers.
-func isCostly(kind phonenumbers.PhoneNumberType) bool {
-	switch kind {
+// isCostly says of a number that calling it pays whoever has it, or nobody answers, or that it
+// is of no country: those of satellites and of networks between countries cost most.
+func isCostly(n *phonenumbers.PhoneNumber) bool {
+	switch phonenumbers.GetNumberType(n) {
 	case phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST, phonenumbers.UAN, phonenumbers.VOICEMAIL, phonenumbers.PAGER,
-		phonenumbers.TOLL_FREE:
+		phonenumbers.TOLL_FREE, phonenumbers.PERSONAL_NUMBER:
 		return true
 	default:
-		return false
+		return phonenumbers.GetRegionCodeForNumber(n) == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
 	}
 }
 
