@@ -89,7 +89,7 @@ func (s *Service) Decide(ctx context.Context, d Decision) (Case, error) {
 		return Case{}, err
 	}
 	if d.accepted() && s.Policy.NeedsTwo(&c.Order) && c.First == "" {
-		return s.first(ctx, &d, c)
+		return s.first(ctx, &d, c, details(verdicts))
 	}
 	word := "review.reject"
 	if d.accepted() {
@@ -163,8 +163,9 @@ func details(verdicts []cashout.Verdict) map[string]string {
 	return detail
 }
 
-// first notes who approved an order that two have to, and gives it back to the queue.
-func (s *Service) first(ctx context.Context, d *Decision, c Case) (Case, error) {
+// first notes who approved an order that two have to, and which pictures, and gives it back to
+// the queue.
+func (s *Service) first(ctx context.Context, d *Decision, c Case, detail map[string]string) (Case, error) {
 	c.First, c.Reviewer, c.HeldUntil = d.Actor, "", time.Time{}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		effects, err := d.also(&c)
@@ -175,7 +176,7 @@ func (s *Service) first(ctx context.Context, d *Decision, c Case) (Case, error) 
 		if err := tx.Apply(ctx, effects); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, &c, audit.Record{Actor: d.Actor, Action: "review.approve_first"})
+		return s.record(ctx, tx, &c, audit.Record{Actor: d.Actor, Action: "review.approve_first", Detail: detail})
 	})
 	if errors.Is(err, storage.ErrStale) { // the hold ended meanwhile, or it was said twice at once
 		err = fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")

@@ -192,6 +192,10 @@ func TestFourEyes(t *testing.T) {
 		if _, err := decide("ada"); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("the same person: %v", err)
 		}
+		found, err := d.Audit.List(t.Context(), audit.Filter{Book: string(o.Book), Action: "review.approve_first"})
+		if err != nil || len(found) != 1 || !strings.HasPrefix(found[0].Detail["image_1"], "Image1 img_") || !strings.HasSuffix(found[0].Detail["image_2"], ": accepted") {
+			t.Errorf("recorded: %+v, %v", found, err)
+		}
 		c, err = decide("bob")
 		d.Must(err)
 		if c.Status != cashout.Approved || len(d.Node.Planned) != 1 {
