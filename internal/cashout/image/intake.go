@@ -23,6 +23,9 @@ type Ticket struct {
 	upload upload
 }
 
+// Owner is whose file it is.
+func (t Ticket) Owner() Owner { return t.upload.owner }
+
 // Accept holds a form against its policy and against what became of it. It returns a
 // *policy.Refusal, or invalid_state where the form's owner takes no files any more, or
 // where files go to a store elsewhere.

@@ -77,7 +77,7 @@ func failed(err error) answer {
 	case fault.KindPrecondition, fault.KindForbidden, fault.KindNotFound:
 		return refused(policy.Refuse(policy.AccessDenied, f.Message))
 	case fault.KindLimit, fault.KindUnavailable:
-		return refused(policy.Refuse(policy.SlowDown, "Please reduce your request rate."))
+		return refused(slowDown())
 	case fault.KindConflict, fault.KindUnauthenticated, fault.KindInternal:
 	}
 	a := refused(policy.Refuse(policy.InternalError, "We encountered an internal error. Please try again."))
@@ -86,6 +86,10 @@ func failed(err error) answer {
 }
 
 func accessDenied() *policy.Refusal { return policy.Refuse(policy.AccessDenied, "Access Denied") }
+
+func slowDown() *policy.Refusal {
+	return policy.Refuse(policy.SlowDown, "Please reduce your request rate.")
+}
 
 func noSuchBucket(name string) *policy.Refusal {
 	const longest = 63 // of a bucket's name

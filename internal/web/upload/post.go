@@ -77,11 +77,15 @@ func (e *Endpoint) post(ctx context.Context, r *http.Request, body *budget) (sto
 	if err != nil {
 		return stored{}, err
 	}
+	if !e.crowd.enter(ticket.Owner()) {
+		return stored{}, slowDown()
+	}
+	defer e.crowd.leave(ticket.Owner())
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
 	default:
-		return stored{}, policy.Refuse(policy.SlowDown, "Please reduce your request rate.")
+		return stored{}, slowDown()
 	}
 	content, err := readFile(file, ticket, body)
 	if err != nil {

@@ -3,7 +3,7 @@
 //
 // A form is judged before its file is read, and a file is never read further than its
 // policy allows: an upload takes the memory of its file at most, and so many files are
-// taken at once. Answers are S3's in status, XML and words. Images are never given out.
+// taken at once, of each order a few. Answers are S3's in status, XML and words. Images are never given out.
 package upload
 
 import (
@@ -43,6 +43,7 @@ type Deps struct {
 type Endpoint struct {
 	Deps
 	slots chan struct{}
+	crowd crowd
 }
 
 // deadline bounds one upload: five megabytes over a slow phone take a while.
@@ -56,7 +57,7 @@ func New(d Deps) *Endpoint {
 	if d.AtOnce <= 0 {
 		d.AtOnce = 32
 	}
-	return &Endpoint{Deps: d, slots: make(chan struct{}, d.AtOnce)}
+	return &Endpoint{Deps: d, slots: make(chan struct{}, d.AtOnce), crowd: crowd{of: map[image.Owner]int{}}}
 }
 
 // ServeHTTP answers one request, always with S3's XML.

@@ -393,13 +393,12 @@ func TestNothingElse(t *testing.T) {
 	}
 }
 
-// More files at once than there is memory for are put off, before they are read.
-func TestSlowDown(t *testing.T) {
-	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), 1)
-	form := b.presign()
+// slowly sends a form whose file is being read, and returns what ends it and gives its status.
+func (b *bundle) slowly(form images.Form) (finish func() int) {
+	b.t.Helper()
 	text := body(with(form, photo(1), "", "")...)
 	reading, rest := io.Pipe()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, local, reading)
+	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodPost, local, reading)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
 	done := make(chan int)
 	go func() {
@@ -408,23 +407,61 @@ func TestSlowDown(t *testing.T) {
 		done <- w.Code
 	}()
 	// What is written beyond the form is only taken once the file is being read.
-	if _, err := io.WriteString(rest, text[:len(text)-200]); err != nil {
-		t.Fatal(err)
+	for _, some := range []string{text[:len(text)-200], text[len(text)-200 : len(text)-100]} {
+		if _, err := io.WriteString(rest, some); err != nil {
+			b.t.Fatal(err)
+		}
 	}
-	if _, err := io.WriteString(rest, text[len(text)-200:len(text)-100]); err != nil {
-		t.Fatal(err)
+	return func() int {
+		b.t.Helper()
+		if _, err := io.WriteString(rest, text[len(text)-100:]); err != nil {
+			b.t.Fatal(err)
+		}
+		if err := rest.Close(); err != nil {
+			b.t.Fatal(err)
+		}
+		return <-done
 	}
+}
+
+// More files at once than there is memory for are put off, before they are read.
+func TestSlowDown(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), 1)
+	finish := b.slowly(b.presign())
 	if got := b.post(body(with(b.presign(), photo(2), "", "")...)); got.status != 503 || !strings.Contains(got.body, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message>") {
 		t.Errorf("the second: %d %s", got.status, got.body)
 	}
-	if _, err := io.WriteString(rest, text[len(text)-100:]); err != nil {
-		t.Fatal(err)
-	}
-	if err := rest.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if status := <-done; status != http.StatusCreated {
+	if status := finish(); status != http.StatusCreated {
 		t.Errorf("the first: %d", status)
+	}
+}
+
+// Of one order so many files are read at once as it may have to show: whoever sends them
+// slowly keeps nobody else from the store.
+func TestSlowSender(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), 6)
+	var finish []func() int
+	for range 5 {
+		finish = append(finish, b.slowly(b.presign()))
+	}
+	own := b.presign()
+	if got := b.post(body(with(own, photo(2), "", "")...)); got.status != 503 || !strings.Contains(got.body, "<Code>SlowDown</Code>") {
+		t.Errorf("a sixth of the order: %d %s", got.status, got.body)
+	}
+	other, err := b.images.Presign(t.Context(), images.Upload{Owner: images.Owner{Realm: order.Realm, ID: "another"}, Kind: "Image1", FileName: "a.jpg", Size: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.post(body(with(other, photo(3), "", "")...)); got.status != http.StatusCreated {
+		t.Errorf("another order's: %d %s", got.status, got.body)
+	}
+	for i := range finish {
+		if status := finish[i](); status != http.StatusCreated {
+			t.Errorf("the slow one %d: %d", i, status)
+		}
+	}
+	if got := b.post(body(with(own, photo(2), "", "")...)); got.status != http.StatusCreated {
+		t.Errorf("the sixth later: %d %s", got.status, got.body)
 	}
 }
 
