@@ -82,11 +82,12 @@ func (a *api) shownAgain(ctx context.Context, c *call, body []byte) error {
 // nothing was bought. An order that a supplier delivers is answered as processing at first;
 // what it becomes while its buyer waits takes that answer's place, or removes it.
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
-	var kept wire.Answer
+	// By what the order is: an end that was rendered may not have come about.
+	kept := map[order.Status]wire.Answer{}
 	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
-			kept, effects, err = a.keepOrder(c, placed)
+			kept[placed.Status], effects, err = a.keepOrder(c, placed)
 			return effects, err
 		}
 	}
@@ -95,7 +96,7 @@ func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase,
 	case err != nil:
 		return purchase{}, a.raced(ctx, c, err)
 	case p.Also != nil:
-		c.Kept(kept)
+		c.Kept(kept[placed.Status])
 	}
 	return a.purchased(c, &placed), nil
 }

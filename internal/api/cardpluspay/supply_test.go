@@ -3,6 +3,8 @@ package cardpluspay_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +29,8 @@ type slowSupplier struct {
 	mu   sync.Mutex
 	does supply.State
 	sold int
+	// heard is told of a submission before it is answered; nil: nobody.
+	heard func()
 }
 
 func (s *slowSupplier) behave(does supply.State) {
@@ -42,6 +46,9 @@ func (s *slowSupplier) Quote(context.Context, supply.Wanted) (supply.Quote, erro
 
 // Submit implements supply.Supplier.
 func (s *slowSupplier) Submit(_ context.Context, sub supply.Submission) (supply.Answer, error) {
+	if s.heard != nil {
+		s.heard()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := supply.Answer{State: s.does, Reference: "77"}
@@ -72,6 +79,18 @@ func (b *bundle) supplied() {
 		Configured: supply.Configured{Realm: realm.Test, ID: "slow", Name: "Slow", Kind: "slow", Active: true}})
 	check.OK(b.t, err)
 	check.OK(b.t, b.supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: steam, Supplier: "slow"}, seeder))
+}
+
+// line has a second supplier come after the first one, and stock between them.
+func (b *bundle) line() {
+	b.t.Helper()
+	b.supplied()
+	_, err := b.supply.Add(b.t.Context(), supply.Setup{Config: []byte(`{}`), Actor: seeder,
+		Configured: supply.Configured{Realm: realm.Test, ID: "slower", Name: "Slower", Kind: "slow", Active: true}})
+	check.OK(b.t, err)
+	for name, priority := range map[string]int{supply.Stock: 1, "slower": 2} {
+		check.OK(b.t, b.supply.PutRoute(b.t.Context(), supply.Route{Realm: realm.Test, Item: steam, Supplier: name, Priority: priority}, seeder))
+	}
 }
 
 // later lets a while go by and does what is due.
@@ -127,6 +146,51 @@ func TestSuppliedOnce(t *testing.T) {
 		}
 		if strings.Contains(testkit.Contents(t, b.DB), "STEAM-0001") {
 			t.Error("a code is in the clear")
+		}
+		b.verified()
+	})
+}
+
+// A buyer is not shown the codes of an end that did not come about, since one of them was
+// withdrawn at that moment, but what the order is.
+func TestEndThatDidNotCome(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		b.line()
+		b.fill(steam, "SHELF", 2, "")
+		const body = `{"item_code":"STEAM-20USD-PQ2r"}`
+		b.slow.behave(supply.Refused)
+		if w := b.do("acme", "POST", "/v1/orders", body); !strings.Contains(w.Body.String(), `"code":"SHELF-0001"`) {
+			t.Fatalf("from stock: %s", w.Body)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		calls, answer := 0, make(chan struct{})
+		b.slow.heard = func() {
+			if calls++; calls == 1 { // the first supplier refuses, and stock has what is left no longer
+				_, err := b.stock.Quarantine(t.Context(), stock.BatchName{Realm: realm.Test, Item: steam, Name: "SHELF"}, "three complaints", seeder)
+				check.OK(t, err)
+				return
+			}
+			leave() // the buyer waits no longer
+			<-answer
+		}
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/orders", strings.NewReader(body))
+		for name, value := range map[string]string{"X-API-Key": b.keys["acme"], "Idempotency-Key": "sale", "Content-Type": "application/json"} {
+			r.Header.Set(name, value)
+		}
+		first := httptest.NewRecorder()
+		b.handler.ServeHTTP(first, r)
+		if text := first.Body.String(); !strings.Contains(text, `"codes":[],"state":"processing"`) || strings.Contains(text, "SHELF") {
+			t.Errorf("at first: %d %s", first.Code, text)
+		}
+		b.slow.behave(supply.Delivered)
+		close(answer)
+		b.Orders.Rest()
+		if w := b.do("acme", "POST", "/v1/orders", body, "Idempotency-Key", "sale"); w.Body.String() != first.Body.String() {
+			t.Errorf("again: %s", w.Body)
+		}
+		if w := b.do("acme", "GET", "/v1/orders/2", ""); !strings.Contains(w.Body.String(), `"codes":[{"code":"STEAM-0001"`) {
+			t.Errorf("then: %s", w.Body)
 		}
 		b.verified()
 	})
