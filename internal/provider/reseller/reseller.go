@@ -125,10 +125,16 @@ func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answe
 		return supply.Answer{}, err
 	}
 	// Under way or for another request under the same key: either way something is there.
-	if r.refused() && isRefusal(r.status) && r.status != http.StatusConflict {
-		return supply.Answer{State: supply.Refused, Reason: refusals[r.status]}, refusalFault(r.status)
+	if !r.refused() || !isRefusal(r.status) || r.status == http.StatusConflict {
+		return u.purchase(r, s)
 	}
-	return u.purchase(r, s)
+	// A key that is not taken any more, or a limit, is looked at before what the call before
+	// did: whoever is refused for that hears nothing of it.
+	a := supply.Answer{Reason: refusals[r.status]}
+	if isAboutOrder(r.status) {
+		a.State = supply.Refused
+	}
+	return a, refusalFault(r.status)
 }
 
 // Cancel implements supply.Supplier. The dialect cannot cancel, and an order of which
@@ -157,10 +163,18 @@ var refusals = map[int]string{
 	http.StatusTooManyRequests:      "the upstream has had too many requests",
 }
 
+// isAboutOrder reports whether a refusal is about what is ordered, and not about who orders.
+func isAboutOrder(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
 // refusalFault is the failing behind a refusal; nil for what is no more than an answer.
 func refusalFault(status int) error {
-	switch status {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict:
+	if isAboutOrder(status) {
 		return nil
 	}
 	return fault.New(fault.Unavailable, "%s", refusals[status])
