@@ -728,7 +728,14 @@ func TestSupplierCheck(t *testing.T) {
 		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock || inStock() {
 			t.Errorf("one of none: %v", err)
 		}
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 2}); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+			t.Errorf("two of none: %v", err)
+		}
 		b.clock.Advance(2 * time.Minute)
+		acme.OnQuote = func(supply.Wanted) (supply.Quote, error) { return supply.Quote{Unfit: true}, nil }
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
+			t.Errorf("in a form that it does not have: %v", err)
+		}
 		if !inStock() {
 			t.Error("it is out of the item for ever")
 		}

@@ -104,7 +104,9 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 		}
 		return Quote{}, false
 	}
-	s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available || a.Quantity > 1, s.now())
+	if q.Available || a.Quantity == 1 && !q.Unfit { // that there are not as many says nothing of one
+		s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available, s.now())
+	}
 	return q, q.Available
 }
 

@@ -58,6 +58,8 @@ type Wanted struct {
 type Quote struct {
 	Cost      catalog.Cost // of one code; its zero value is unknown
 	Available bool
+	// Unfit says that it does not sell the item as it is asked for, such as in that denomination.
+	Unfit bool
 }
 
 // SubmissionID names a submission ("sub_…"): the same however often a supplier hears of it,

@@ -82,8 +82,8 @@ func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, er
 	switch {
 	case err != nil:
 		return supply.Quote{}, err
-	case r.status == http.StatusBadRequest && r.refused(), r.status == http.StatusNotFound && r.refused():
-		return supply.Quote{}, nil // out of stock, or not sold at all
+	case r.refused() && isAboutOrder(r.status): // out of stock, or not sold at all, or not so
+		return supply.Quote{Unfit: r.status == http.StatusUnprocessableEntity}, nil
 	}
 	var in struct {
 		Price  number `json:"price"`
