@@ -750,3 +750,31 @@ func TestSupplierCheck(t *testing.T) {
 		}
 	})
 }
+
+// A supplier that is taken away between its price and its order was not called: the next one
+// delivers, and nobody waits for what it never heard of.
+func TestTakenAwayMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+		acme.OnQuote = func(w supply.Wanted) (supply.Quote, error) {
+			acme.OnQuote = nil
+			found, err := b.Supply.Find(t.Context(), realm.Test, "acme")
+			check.OK(b.t, err)
+			found.Active = false
+			_, err = b.Supply.Change(t.Context(), supply.Setup{Configured: found, Actor: seeder})
+			check.OK(b.t, err)
+			check.OK(b.t, b.Supply.Remove(t.Context(), supply.Removal{Realm: realm.Test, ID: "acme", Actor: seeder}))
+			return acme.Offers(w), nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		placed, err := b.buy(buyer, 2)
+		check.OK(b.t, err)
+		if diff := cmp.Diff([]string{"other-0001", "other-0002"}, texts(placed.Codes)); diff != "" || placed.Status != order.Completed {
+			t.Errorf("%s %s", placed.Status, diff)
+		}
+		if len(acme.Submitted()) != 0 || len(other.Submitted()) != 1 {
+			t.Errorf("%d and %d submissions", len(acme.Submitted()), len(other.Submitted()))
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}

@@ -130,11 +130,11 @@ func (s *Service) Cancel(ctx context.Context, sub *Row) Answer {
 func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, context.Context, Submission) (Answer, error)) Answer {
 	c := s.find(key{sub.Realm, sub.Supplier})
 	if c == nil || c.open == nil {
-		return Answer{Reason: "the supplier is not set up here"}
+		return Answer{State: notCalled, Reason: "the supplier is not set up here"}
 	}
 	supplier, err := c.supplier()
 	if err != nil {
-		return Answer{Reason: "the supplier cannot be opened here"}
+		return Answer{State: notCalled, Reason: "the supplier cannot be opened here"}
 	}
 	a, err := line.Ask(ctx, c.deal, func(ctx context.Context) (Answer, error) { return call(supplier, ctx, sub.Submission) })
 	if line.NotAsked(err) {

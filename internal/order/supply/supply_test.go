@@ -209,7 +209,7 @@ func TestNotOpenedHere(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	row := supply.Row{Realm: realm.Test, Supplier: "acme"}
-	if a := other.Query(t.Context(), &row); a.State != supply.Unknown || a.NotCalled() || a.Reason == "" {
+	if a := other.Query(t.Context(), &row); !a.NotCalled() || a.Reason == "" {
 		t.Errorf("asked all the same: %+v", a)
 	}
 	other.Close()
