@@ -25,6 +25,8 @@ const (
 	// MaxImportRows bounds its products.
 	MaxImportRows = 200_000
 	maxLine       = 64 << 10
+	// maxObject bounds the bytes of an object in JSON, where a character may take twelve.
+	maxObject = 256 << 10
 	// chunk is how many products one transaction writes.
 	chunk = 1000
 )
@@ -96,7 +98,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 		return ImportReport{}, err
 	}
 	l := &list{view: s.view.Load(), first: map[ItemCode]int{}}
-	err := l.read(&io.LimitedReader{R: r, N: MaxImportBytes + 1}, o.Format)
+	err := l.readAll(&io.LimitedReader{R: r, N: MaxImportBytes + 1}, o.Format)
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -141,9 +143,10 @@ type list struct {
 	rows     []ImportedRow
 	bad      []BadRow
 	first    map[ItemCode]int // codes, with their rows
+	read     int              // rows, wrong ones among them
 }
 
-func (l *list) read(in *io.LimitedReader, format Format) error {
+func (l *list) readAll(in *io.LimitedReader, format Format) error {
 	var err error
 	switch format {
 	case CSV:
@@ -172,6 +175,9 @@ func (l *list) readCSV(in io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err == nil {
+			err = l.count()
+		}
 		if err != nil {
 			return err
 		}
@@ -183,9 +189,7 @@ func (l *list) readCSV(in io.Reader) error {
 		for i, column := range rows.Header() {
 			r[column] = next.Fields[i]
 		}
-		if err := l.add(next.Line, r); err != nil {
-			return err
-		}
+		l.add(next.Line, r)
 	}
 }
 
@@ -206,6 +210,9 @@ func (l *list) readJSON(in io.Reader) error {
 		if err := decoder.Decode(&raw); err != nil {
 			return fault.New(fault.InvalidRequest, "object %d is no JSON: %s", number, err).At("file")
 		}
+		if err := l.count(); err != nil {
+			return err
+		}
 		object, bad, ok := objectOf(raw)
 		if !ok {
 			return fault.New(fault.InvalidRequest, "object %d is no JSON object", number).At("file")
@@ -218,9 +225,7 @@ func (l *list) readJSON(in io.Reader) error {
 			}
 			continue
 		}
-		if err := l.add(number, r); err != nil {
-			return err
-		}
+		l.add(number, r)
 	}
 	if first == '[' {
 		if _, err := decoder.Token(); err != nil {
@@ -237,7 +242,10 @@ func (l *list) readJSON(in io.Reader) error {
 // objectOf reads an object, unless raw, which is valid JSON, is something else. It blames
 // what the decoder lets pass: names that stand twice, and text that is not UTF-8.
 func objectOf(raw json.RawMessage) (object map[string]any, bad []BadRow, ok bool) {
-	if !utf8.Valid(raw) {
+	switch {
+	case len(raw) > maxObject:
+		return nil, []BadRow{{Reason: fmt.Sprintf("it has more than %d bytes", maxObject)}}, true
+	case !utf8.Valid(raw):
 		return nil, []BadRow{{Reason: "it is not UTF-8"}}, true
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
@@ -321,11 +329,16 @@ func textOf(value any) (string, bool) {
 	return "", false
 }
 
-// add checks one row.
-func (l *list) add(number int, r row) error {
-	if len(l.rows)+len(l.bad) >= MaxImportRows {
+// count counts one row, right or wrong, and refuses one too many.
+func (l *list) count() error {
+	if l.read++; l.read > MaxImportRows {
 		return fault.New(fault.BodyTooLarge, "the file has more than %d rows", MaxImportRows).At("file")
 	}
+	return nil
+}
+
+// add checks one row.
+func (l *list) add(number int, r row) {
 	p, bad := r.checked(l.view.find(ItemCode(r[columnCode])))
 	if first, twice := l.first[p.Code]; twice && p.Code != "" {
 		bad = append(bad, BadRow{Field: columnCode, Reason: fmt.Sprintf("row %d has it, too", first)})
@@ -338,7 +351,6 @@ func (l *list) add(number int, r row) error {
 	if len(bad) == 0 {
 		l.products, l.rows = append(l.products, p), append(l.rows, ImportedRow{Row: number, Code: p.Code})
 	}
-	return nil
 }
 
 func (l *list) outcome(p *Product) Outcome {

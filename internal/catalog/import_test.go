@@ -78,6 +78,29 @@ func TestImport(t *testing.T) {
 	})
 }
 
+// A file with more rows than there may be is refused as that, right or wrong, and no other.
+func TestImportBounds(t *testing.T) {
+	p := join(t, testkitOpen(t))
+	const header = "item_code,name,brand,currency,value\n"
+	for what, c := range map[string]struct {
+		text   string
+		format catalog.Format
+		want   fault.Code
+		bad    int
+	}{
+		"lines that are none": {header + strings.Repeat("x\n", catalog.MaxImportRows+1), catalog.CSV, fault.BodyTooLarge, 0},
+		"two things in each":  {header + strings.Repeat("N,,,USD,5\n", 70_000), catalog.CSV, fault.InvalidRequest, 209_999},
+		"objects":             {strings.Repeat(`{"a":1}`, catalog.MaxImportRows+1), catalog.JSON, fault.BodyTooLarge, 0},
+		"a long object":       {`{` + strings.Repeat(`"a":1,`, 50_000) + `"b":1}`, catalog.JSON, fault.InvalidRequest, 1},
+	} {
+		report, err := p.importing(c.text, catalog.ImportOptions{Format: c.format})
+		check.Code(t, what, err, c.want)
+		if len(report.Bad) != c.bad {
+			t.Errorf("%s: %d reasons", what, len(report.Bad))
+		}
+	}
+}
+
 // All that is wrong with a file is told at once, by row and column, and nothing is changed.
 func TestImportTellsAllThatIsWrong(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
