@@ -54,16 +54,73 @@ func (p *Product) ExportRow() []string {
 		valueMax, cost, costCurrency, p.Region, strings.Join(p.Countries, " "), string(p.Delivery), string(p.State), p.Mint, strconv.Itoa(p.LowStock)}
 }
 
+// columns are some of Columns, by their places there.
+type columns uint32
+
+// allColumns are all that there are.
+const allColumns = ^columns(0)
+
+// columnsOf returns those that are named.
+func columnsOf(named func(column string) bool) (set columns) {
+	for i, column := range Columns() {
+		if named(column) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+func (c columns) has(column string) bool { return c&(1<<slices.Index(Columns(), column)) != 0 }
+
+// texts are the columns of a product that are texts.
+func (p *Product) texts() map[string]*string {
+	return map[string]*string{columnName: &p.Name, columnBrand: &p.Brand, columnCategory: &p.Category, columnDescription: &p.Description,
+		columnImage: &p.Image, columnTerms: &p.Terms, columnRegion: &p.Region, columnTemplate: &p.Mint,
+		columnDelivery: (*string)(&p.Delivery), columnState: (*string)(&p.State)}
+}
+
+// keep takes all but some columns from another product.
+func (p *Product) keep(from *Product, but columns) {
+	theirs := from.texts()
+	for column, target := range p.texts() {
+		if !but.has(column) {
+			*target = *theirs[column]
+		}
+	}
+	if !but.has(columnCountries) {
+		p.Countries = from.Countries
+	}
+	if !but.has(columnLowStock) {
+		p.LowStock = from.LowStock
+	}
+	if !but.has(columnCost) {
+		p.Cost = from.Cost
+	}
+	switch {
+	case !but.has(columnValue):
+		p.Face, p.FaceMax = from.Face, from.FaceMax
+	case !but.has(columnValueMax):
+		if p.FaceMax = p.Face; from.IsRange() {
+			p.FaceMax = from.FaceMax
+		}
+	}
+}
+
 // row is one product of an import, by column. A column that is missing leaves an existing
 // product as it is.
 type row map[string]string
 
+func (r row) columns() columns {
+	return columnsOf(func(column string) bool {
+		_, has := r[column]
+		return has
+	})
+}
+
 // apply sets what the row says on p and returns everything that is wrong with it.
 func (r row) apply(p *Product) (bad []BadRow) {
 	wrong := func(column string, err error) { bad = append(bad, BadRow{Field: column, Reason: err.Error()}) }
-	for column, target := range map[string]*string{columnName: &p.Name, columnBrand: &p.Brand, columnCategory: &p.Category,
-		columnDescription: &p.Description, columnImage: &p.Image, columnTerms: &p.Terms, columnRegion: &p.Region, columnTemplate: &p.Mint,
-		columnDelivery: (*string)(&p.Delivery), columnState: (*string)(&p.State)} {
+	for column, target := range p.texts() {
 		if text, has := r[column]; has {
 			*target = text
 		}
@@ -97,10 +154,20 @@ func (r row) applyAmounts(p *Product) (bad []BadRow) {
 	if err != nil {
 		return []BadRow{{Field: columnCurrency, Reason: err.Error()}}
 	}
+	costs := currency
+	if p.Cost != (Cost{}) && p.Cost.Currency != p.Face.Currency { // it has one of its own
+		costs = p.Cost.Currency
+	}
+	ranged := p.IsRange()
 	p.Face = Face{Amount: parse(columnValue, currency)}
-	p.FaceMax = p.Face
-	if r[columnValueMax] != "" {
+	switch text, has := r[columnValueMax]; {
+	case text != "":
 		p.FaceMax = Face{Amount: parse(columnValueMax, currency)}
+	case has || !ranged:
+		p.FaceMax = p.Face
+	case p.FaceMax.Currency != currency:
+		bad = append(bad, BadRow{Field: columnValueMax, Reason: errOtherEnd.Error()})
+		p.FaceMax = p.Face
 	}
 	text, has := r[columnCost]
 	if !has {
@@ -109,14 +176,20 @@ func (r row) applyAmounts(p *Product) (bad []BadRow) {
 	if p.Cost = (Cost{}); text == "" {
 		return bad
 	}
-	if other := r[columnCostCurrency]; other != "" {
-		if currency, err = money.Parse(other); err != nil {
+	switch other, has := r[columnCostCurrency]; {
+	case other != "":
+		if costs, err = money.Parse(other); err != nil {
 			return append(bad, BadRow{Field: columnCostCurrency, Reason: err.Error()})
 		}
+	case has:
+		costs = currency
 	}
-	p.Cost = Cost{Amount: parse(columnCost, currency)}
+	p.Cost = Cost{Amount: parse(columnCost, costs)}
 	return bad
 }
+
+// errOtherEnd is what is wrong with a range that begins in one currency and ends in another.
+const errOtherEnd = money.Error("the range that there is ends in another currency: say where it ends")
 
 // checked returns everything that is wrong with the product that a row makes of old, which
 // may be nil.

@@ -95,7 +95,7 @@ func (s *Service) SetImage(ctx context.Context, code ItemCode, upload []byte, ac
 			return Product{}, err
 		}
 	}
-	p, _, err = s.Put(ctx, p, actor)
+	p, _, err = s.edit(ctx, edit{&p, columnsOf(func(column string) bool { return column == columnImage })}, actor)
 	return p, err
 }
 
@@ -154,11 +154,11 @@ func (s *Service) Picture(p *Product) string {
 
 // lostImage returns the place of the first product with an uploaded picture that there is
 // not; -1 where there is none.
-func lostImage(ctx context.Context, q storage.Queryer, products []*Product) (int, error) {
+func lostImage(ctx context.Context, q storage.Queryer, products []edit) (int, error) {
 	var rows [][]any
 	asked := map[string]bool{}
-	for _, p := range products {
-		if hash, is := Uploaded(p.Image); is && !asked[hash] {
+	for _, e := range products {
+		if hash, is := Uploaded(e.Image); is && !asked[hash] {
 			asked[hash], rows = true, append(rows, []any{hash})
 		}
 	}
@@ -169,8 +169,8 @@ func lostImage(ctx context.Context, q storage.Queryer, products []*Product) (int
 	for _, hash := range found {
 		delete(asked, hash)
 	}
-	return slices.IndexFunc(products, func(p *Product) bool {
-		hash, is := Uploaded(p.Image)
+	return slices.IndexFunc(products, func(e edit) bool {
+		hash, is := Uploaded(e.Image)
 		return is && asked[hash]
 	}), err
 }

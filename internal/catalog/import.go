@@ -102,7 +102,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if err != nil {
 		return ImportReport{}, err
 	}
-	lost, err := lostImage(ctx, s.DB, l.products)
+	lost, err := lostImage(ctx, s.DB, l.edits)
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -114,8 +114,8 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	}
 	report := ImportReport{Rows: l.rows}
 	if o.DryRun {
-		for i, p := range l.products {
-			report.Rows[i].Outcome = l.outcome(p)
+		for i, e := range l.edits {
+			report.Rows[i].Outcome = l.outcome(e.Product)
 		}
 		o.Progress(len(l.rows))
 		return report, nil
@@ -123,7 +123,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	for done := 0; done < len(l.rows); done += chunk {
 		end := min(done+chunk, len(l.rows))
 		record := audit.Record{Actor: o.Actor, Action: "catalog.import", Detail: map[string]string{"rows": strconv.Itoa(end - done)}}
-		outcomes, err := s.write(ctx, l.products[done:end], record)
+		outcomes, err := s.write(ctx, l.edits[done:end], record)
 		if err != nil {
 			return ImportReport{}, errors.Join(fmt.Errorf("after %d rows: %w", done, err), s.Refresh(ctx))
 		}
@@ -138,12 +138,12 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 // list is a file as it was read: the products that are well written, and what is wrong with
 // the other rows.
 type list struct {
-	view     *view
-	products []*Product
-	rows     []ImportedRow
-	bad      []BadRow
-	first    map[ItemCode]int // codes, with their rows
-	read     int              // rows, wrong ones among them
+	view  *view
+	edits []edit
+	rows  []ImportedRow
+	bad   []BadRow
+	first map[ItemCode]int // codes, with their rows
+	read  int              // rows, wrong ones among them
 }
 
 func (l *list) readAll(in *io.LimitedReader, format Format) error {
@@ -349,7 +349,7 @@ func (l *list) add(number int, r row) {
 	}
 	l.first[p.Code] = number
 	if len(bad) == 0 {
-		l.products, l.rows = append(l.products, p), append(l.rows, ImportedRow{Row: number, Code: p.Code})
+		l.edits, l.rows = append(l.edits, edit{p, r.columns()}), append(l.rows, ImportedRow{Row: number, Code: p.Code})
 	}
 }
 

@@ -78,6 +78,77 @@ func TestImport(t *testing.T) {
 	})
 }
 
+// What a file has no column for stays, of a range and of a cost in a currency of its own, too.
+func TestImportKeeps(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ranged, foreign, plain := item("RANGE", "Range", "Brand", 1000), item("FOREIGN", "Foreign", "Brand", 500), item("PLAIN", "Plain", "Brand", 500)
+		ranged.FaceMax, foreign.Cost, plain.Cost = usd(15000), catalog.NewCost(450, money.EUR), catalog.NewCost(450, money.USD)
+		p.put(ranged, foreign, plain)
+		for _, c := range []struct{ text, want string }{
+			{"item_code,name,brand,currency,value\nRANGE,Range,Brand,USD,5\nFOREIGN,Foreign,Brand,USD,6\nPLAIN,Plain,Brand,USD,6\n",
+				"5.00-150.00 USD of 0, 6.00-6.00 USD of 4.50 EUR, 6.00-6.00 USD of 4.50 USD"},
+			{"item_code,name,brand,currency,value,cost\nRANGE,Range,Brand,USD,5,\nFOREIGN,Foreign,Brand,USD,6,5\nPLAIN,Plain,Brand,GBP,6,5\n",
+				"5.00-150.00 USD of 0, 6.00-6.00 USD of 5.00 EUR, 6.00-6.00 GBP of 5.00 GBP"},
+			{"item_code,name,brand,currency,value,cost,cost_currency,value_max\nRANGE,Range,Brand,USD,5,,,\nFOREIGN,Foreign,Brand,USD,6,5,,7\nPLAIN,Plain,Brand,GBP,6,5,USD,\n",
+				"5.00-5.00 USD of 0, 6.00-7.00 USD of 5.00 USD, 6.00-6.00 GBP of 5.00 USD"},
+		} {
+			_, err := p.importing(c.text, catalog.ImportOptions{Format: catalog.CSV})
+			check.OK(t, err)
+			var got []string
+			for _, code := range []catalog.ItemCode{"RANGE", "FOREIGN", "PLAIN"} {
+				found, err := p.Find(t.Context(), code)
+				check.OK(t, err)
+				text := fmt.Sprintf("%s-%s %s of 0", found.Face, found.FaceMax, found.Face.Currency)
+				if found.Cost != (catalog.Cost{}) {
+					text = fmt.Sprintf("%s-%s %s of %s %s", found.Face, found.FaceMax, found.Face.Currency, found.Cost, found.Cost.Currency)
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(c.want, strings.Join(got, ", ")); diff != "" {
+				t.Error(diff)
+			}
+		}
+		report, err := p.importing("item_code,name,brand,currency,value\nFOREIGN,Foreign,Brand,EUR,6\n", catalog.ImportOptions{Format: catalog.CSV})
+		check.Code(t, "a range in two currencies", err, fault.InvalidRequest)
+		if len(report.Bad) != 1 || report.Bad[0].Field != "value_max" {
+			t.Errorf("%+v", report.Bad)
+		}
+	})
+}
+
+// What operators change while a file is being written stays, but for what the file says.
+func TestImportBesideOthers(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		file := func(name string) string {
+			var text strings.Builder
+			text.WriteString("item_code,name,brand,currency,value\n")
+			for i := range 1001 {
+				fmt.Fprintf(&text, "N%04d,%s,Brand,USD,5\n", i, name)
+			}
+			return text.String()
+		}
+		_, err := p.importing(file("Before"), catalog.ImportOptions{Format: catalog.CSV})
+		check.OK(t, err)
+		const last = catalog.ItemCode("N1000")
+		other := join(t, p.DB)
+		_, err = p.importing(file("After"), catalog.ImportOptions{Format: catalog.CSV, Progress: func(rows int) {
+			if rows == 1001 {
+				return
+			}
+			changed := item(last, "Meanwhile", "Brand", 500)
+			changed.Category, changed.FaceMax, changed.Cost = "Apps", usd(2000), catalog.NewCost(450, money.USD)
+			other.put(changed)
+			_, err := other.Retire(t.Context(), last, ada)
+			check.OK(t, err)
+		}})
+		check.OK(t, err)
+		found, err := p.Find(t.Context(), last)
+		if err != nil || found.State != catalog.Retired || found.Name != "After" || found.Category != "Apps" || found.FaceMax != usd(2000) || found.Cost != catalog.NewCost(450, money.USD) {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
+}
+
 // A file with more rows than there may be is refused as that, right or wrong, and no other.
 func TestImportBounds(t *testing.T) {
 	p := join(t, testkitOpen(t))

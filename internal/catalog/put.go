@@ -50,19 +50,31 @@ const (
 	Same    Outcome = "same"
 )
 
+// edit is a product that is written, and which columns of it: whatever somebody else put into
+// the others meanwhile stays.
+type edit struct {
+	*Product
+	sets columns
+}
+
 // Put adds a product or replaces the one with its code, in all processes within two
 // seconds and in this one at once. Versions and times are set here. It returns the product
 // as it is now and what that changed, or invalid_request, or quota_exceeded.
 func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Outcome, error) {
-	if err := p.check(); err != nil {
+	return s.edit(ctx, edit{&p, allColumns}, actor)
+}
+
+// edit writes one product.
+func (s *Service) edit(ctx context.Context, e edit, actor string) (Product, Outcome, error) {
+	if err := e.check(); err != nil {
 		return Product{}, "", err
 	}
-	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: audit.Clean(string(p.Code)), Detail: map[string]string{"state": string(p.State)}}
-	outcomes, err := s.put(ctx, []*Product{&p}, r)
+	r := audit.Record{Actor: actor, Action: "catalog.put", Subject: audit.Clean(string(e.Code)), Detail: map[string]string{"state": string(e.State)}}
+	outcomes, err := s.put(ctx, []edit{e}, r)
 	if err != nil {
 		return Product{}, "", err
 	}
-	now, err := s.Find(ctx, p.Code)
+	now, err := s.Find(ctx, e.Code)
 	return now, outcomes[0], err
 }
 
@@ -88,7 +100,8 @@ func (s *Service) SetState(ctx context.Context, code ItemCode, to State, actor s
 	if to == Retired {
 		record.Action, record.Detail = "catalog.retire", nil
 	}
-	if _, err := s.put(ctx, []*Product{&p}, record); err != nil {
+	state := columnsOf(func(column string) bool { return column == columnState })
+	if _, err := s.put(ctx, []edit{{&p, state}}, record); err != nil {
 		return Product{}, err
 	}
 	return s.Find(ctx, code)
@@ -110,7 +123,7 @@ func (s *Service) History(ctx context.Context, code ItemCode) ([]Version, error)
 func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
 
 // put writes products and has this process know them.
-func (s *Service) put(ctx context.Context, products []*Product, r audit.Record) ([]Outcome, error) {
+func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {
 	outcomes, err := s.write(ctx, products, r)
 	if err != nil {
 		return nil, err
@@ -119,7 +132,7 @@ func (s *Service) put(ctx context.Context, products []*Product, r audit.Record) 
 }
 
 // write writes those of some products that differ from what there is, as one version.
-func (s *Service) write(ctx context.Context, products []*Product, r audit.Record) ([]Outcome, error) {
+func (s *Service) write(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {
 	var outcomes []Outcome
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], bumpVersion)
@@ -127,7 +140,7 @@ func (s *Service) write(ctx context.Context, products []*Product, r audit.Record
 			return err
 		}
 		r.At = s.now()
-		var changed []*Product
+		var changed []edit
 		if outcomes, changed, err = compare(ctx, tx, products); err != nil {
 			return err
 		}
@@ -161,7 +174,7 @@ func (s *Service) write(ctx context.Context, products []*Product, r audit.Record
 }
 
 // compare returns what products would do to those that are stored, and the ones that do something.
-func compare(ctx context.Context, tx *storage.Tx, products []*Product) (outcomes []Outcome, changed []*Product, err error) {
+func compare(ctx context.Context, tx *storage.Tx, products []edit) (outcomes []Outcome, changed []edit, err error) {
 	codes := make([][]any, len(products))
 	for i, p := range products {
 		codes[i] = []any{string(p.Code)}
@@ -177,6 +190,9 @@ func compare(ctx context.Context, tx *storage.Tx, products []*Product) (outcomes
 	outcomes, added := make([]Outcome, len(products)), 0
 	for i, p := range products {
 		old := known[p.Code]
+		if err := p.catchUp(old); err != nil {
+			return nil, nil, err
+		}
 		switch {
 		case old == nil:
 			p.CreatedAt, outcomes[i] = time.Time{}, Added
@@ -197,6 +213,16 @@ func compare(ctx context.Context, tx *storage.Tx, products []*Product) (outcomes
 		err = fault.New(fault.QuotaExceeded, "there are %d products, the most is %d", count, maxProducts)
 	}
 	return outcomes, changed, err
+}
+
+// catchUp makes the edit one of the product as it is stored, which may be another version
+// than the one that it was made of. It returns invalid_request where that cannot be.
+func (e *edit) catchUp(stored *Product) error {
+	if stored == nil || e.sets == allColumns || stored.Version == e.Version {
+		return nil
+	}
+	e.keep(stored, e.sets)
+	return e.check()
 }
 
 // same reports whether two products differ in nothing but versions and times.
