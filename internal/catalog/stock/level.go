@@ -3,6 +3,7 @@ package stock
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,33 +34,41 @@ const (
 	maxLevels   = 1000
 )
 
-// Low returns the items of a realm that run out, 1000 at most, as CheckLevels found them.
+// Low returns the items of a realm that run out, 1000 at most, as CheckLevels found them. What
+// nobody looks after any more, since it was retired say, is not among them.
 func (s *Stock) Low(ctx context.Context, r realm.Realm) ([]Level, error) {
-	return storage.All(ctx, s.DB, func(row storage.Row) (Level, error) {
+	all, err := storage.All(ctx, s.DB, func(row storage.Row) (Level, error) {
 		l, at := Level{Realm: r}, int64(0)
 		err := row.Scan((*string)(&l.Item), &l.Codes, &at)
 		l.Since = storage.Time(at)
 		return l, err
 	}, listLevels, string(r), maxLevels)
+	return slices.DeleteFunc(all, func(l Level) bool {
+		p, err := s.Catalog.Find(ctx, l.Item)
+		return err == nil && !watched(&p)
+	}), err
 }
+
+// watched reports whether the operator is told when a product's codes run out.
+func watched(p *catalog.Product) bool { return p.LowStock > 0 && p.Sellable() && p.Mint == "" }
 
 // CheckLevels looks which items have fewer codes than their product's LowStock, and tells
 // the operator of each once, by an event and in the logs (audit and program): stock.low, and
 // stock.enough when there are codes again. Items that never had a batch are none of those.
 // It returns how many changed. It is run from time to time, by any number of processes.
 func (s *Stock) CheckLevels(ctx context.Context) (int, error) {
-	watched := map[catalog.ItemCode]int{}
+	least := map[catalog.ItemCode]int{}
 	_ = s.Catalog.Each(ctx, func(p catalog.Product) error { // it returns what the function does
-		if p.LowStock > 0 && p.Sellable() && p.Mint == "" {
-			watched[p.Code] = p.LowStock
+		if watched(&p) {
+			least[p.Code] = p.LowStock
 		}
 		return nil
 	})
 	changed := 0
 	var failed error
-	for item, least := range watched {
+	for item, codes := range least {
 		for _, r := range realm.All() {
-			told, err := s.checkLevel(ctx, r, item, least)
+			told, err := s.checkLevel(ctx, r, item, codes)
 			if failed = errors.Join(failed, err); told {
 				changed++
 			}

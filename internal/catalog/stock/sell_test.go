@@ -380,6 +380,13 @@ func TestLevels(t *testing.T) {
 		look("enough", 0)
 		check.OK(t, p.sell(p.pick(1, 0), sale, buyer))
 		look("low", 1, string(play)+" 2")
+		for _, state := range []catalog.State{catalog.Retired, catalog.Active} {
+			_, err := p.Catalog.SetState(t.Context(), play, state, ada)
+			check.OK(t, err)
+			if state == catalog.Retired {
+				look("not sold any more", 0)
+			}
+		}
 		check.OK(t, p.sell(p.pick(1, 0), "ord_2", buyer))
 		look("lower", 0, string(play)+" 2")
 		p.stocked("second", "D", "E")
