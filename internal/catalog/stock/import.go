@@ -96,6 +96,9 @@ func (s *Stock) Import(ctx context.Context, r io.Reader, o Options) (Report, err
 	if errors.Is(err, sheet.ErrHeader) {
 		err = invalidAt("file", "%s", err)
 	}
+	if err == nil {
+		err = u.begin(ctx)
+	}
 	if err != nil {
 		return Report{}, err
 	}
@@ -104,7 +107,7 @@ func (s *Stock) Import(ctx context.Context, r io.Reader, o Options) (Report, err
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil && u.report.Rows+len(u.codes) >= MaxRows {
+		if err == nil && u.report.Rows+u.pending >= MaxRows {
 			err = fault.New(fault.BodyTooLarge, "the file has more than %d rows", MaxRows).At("file")
 		}
 		if err != nil {
@@ -174,26 +177,24 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if o.Cost.Currency.IsValid() {
 		u.currency = o.Cost.Currency
 	}
-	if o.DryRun {
-		u.seen = map[[32]byte]int{}
-		if u.batch, _, err = storage.One(ctx, s.DB, scanBatch, peekBatch, string(o.Realm), string(o.Item), o.Batch); err != nil {
-			return nil, err
-		}
-	} else if err := u.begin(ctx); err != nil {
-		return nil, err
-	}
-	u.report.Batch = u.batch.ID
 	return u, nil
 }
 
-// begin finds or makes the batch; of two who make it at once one does.
-func (u *upload) begin(ctx context.Context) error {
-	return again(func() error {
-		return u.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-			u.batch, err = u.openBatch(ctx, tx, u.o)
-			return err
+// begin finds or makes the batch; of two who make it at once one does. A dry run makes none.
+func (u *upload) begin(ctx context.Context) (err error) {
+	if u.o.DryRun {
+		u.seen = map[[32]byte]int{}
+		u.batch, _, err = storage.One(ctx, u.DB, scanBatch, peekBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch)
+	} else {
+		err = again(func() error {
+			return u.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+				u.batch, err = u.openBatch(ctx, tx, u.o)
+				return err
+			})
 		})
-	})
+	}
+	u.report.Batch = u.batch.ID
+	return err
 }
 
 // again repeats what found a key taken that was free a moment before.

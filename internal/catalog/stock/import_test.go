@@ -179,6 +179,8 @@ func TestImportBounds(t *testing.T) {
 			check.Code(t, what, err, c.want)
 		}
 		p.count(0)
+		p.batches()
+		check.List(t, "audit", p.audited())
 	})
 }
 
