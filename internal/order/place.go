@@ -111,7 +111,10 @@ func (s *Service) offer(ctx context.Context, b Buyer, w Wanted) (offer, error) {
 		return offer{}, err
 	}
 	price, err := s.Catalog.Price(ctx, catalog.PriceQuery{Customer: b.Customer, Product: product, Face: face, At: s.Clocks.Now(b.Realm)})
-	if err == nil && price.IsNegative() {
+	switch {
+	case fault.CodeOf(err) == fault.InvalidState: // a rule of the operator's leads to none
+		err = fault.Wrap(err, fault.OutOfStock, "this item has no price at present").With("requested", itoa(w.Quantity)).With("reason", NoSupply)
+	case err == nil && price.IsNegative():
 		err = fmt.Errorf("item %s has the price %s", w.Item, price)
 	}
 	return offer{product, face, price}, err

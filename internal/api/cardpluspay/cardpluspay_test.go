@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
@@ -247,5 +248,21 @@ func TestFailuresAreThrottled(t *testing.T) {
 	b.clock.Advance(time.Second)
 	if w := b.do("acme", "GET", "/v1/balance", "", "X-API-Challenge", challenge, "X-API-Signature", b.signature(challenge)); w.Code != 200 {
 		t.Errorf("a second later: %d %s", w.Code, w.Body)
+	}
+}
+
+// An item to which the operator's rules give no price is out of stock in every call, and says so.
+func TestNoPrice(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	_, err := b.catalog.PutPrice(t.Context(), catalog.Rule{Item: "NETFLIX-15USD-Lm4t", Basis: catalog.OfCost, Percent: 10_500}, seeder)
+	check.OK(t, err)
+	if w := b.do("acme", "GET", "/v1/catalog?item_id=NETFLIX-15USD-Lm4t", ""); !strings.Contains(w.Body.String(), `"in_stock":false`) {
+		t.Errorf("%s", w.Body)
+	}
+	const want = `{"success":false,"message":"Gift card out of stock","data":{"state":"out_of_stock","status":false,"message":"Unavailable","requested":2,"reason":"this item has no price at present"}}`
+	for _, path := range []string{"/v1/orders/check", "/v1/orders"} {
+		if w := b.do("acme", "POST", path, `{"item_code":"NETFLIX-15USD-Lm4t","quantity":2}`); w.Code != 400 || w.Body.String() != want {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
