@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -103,17 +104,23 @@ func (s *Service) MakeDue(ctx context.Context) error {
 	return nil
 }
 
-// due returns the days to make reports of, the first first.
+// due returns the days to make reports of, the first first. One that somebody asked for
+// before its turn keeps none of the days before it from being made up for.
 func (s *Service) due(ctx context.Context, r realm.Realm) ([]Day, error) {
-	last, found, err := storage.One(ctx, s.DB, storage.Scalar[string], lastDay, string(r))
+	first, found, err := storage.One(ctx, s.DB, storage.Scalar[string], firstDay, string(r))
 	if err != nil {
 		return nil, err
 	}
 	over := s.Clocks.Now(r).Add(-settled)
+	oldest := DayOf(over.AddDate(0, 0, -backlog))
+	made, err := storage.All(ctx, s.DB, storage.Scalar[string], daysSince, string(r), string(oldest))
+	if err != nil {
+		return nil, err
+	}
 	var days []Day
 	for back := backlog; back >= 1; back-- {
 		day := DayOf(over.AddDate(0, 0, -back))
-		if found && string(day) > last || !found && back == 1 {
+		if found && string(day) > first && !slices.Contains(made, string(day)) || !found && back == 1 {
 			days = append(days, day)
 		}
 	}

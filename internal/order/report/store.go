@@ -11,7 +11,8 @@ const rowColumns = `currency, delivered, codes, charged_minor, codes_replaced, c
 var (
 	insertDay       = storage.Insert("report.insert_day", "report_days", "realm", "day", "differences", "made_at")
 	findDay         = storage.SQL("report.find_day", `SELECT realm, day, differences, made_at FROM report_days WHERE realm = $1 AND day = $2`)
-	lastDay         = storage.SQL("report.last_day", `SELECT day FROM report_days WHERE realm = $1 ORDER BY day DESC LIMIT 1`)
+	firstDay        = storage.SQL("report.first_day", `SELECT day FROM report_days WHERE realm = $1 ORDER BY day LIMIT 1`)
+	daysSince       = storage.SQL("report.days_since", `SELECT day FROM report_days WHERE realm = $1 AND day >= $2`)
 	deleteDay       = storage.SQL("report.delete_day", `DELETE FROM report_days WHERE realm = $1 AND day = $2`)
 	insertRow       = storage.Insert("report.insert_row", "report_rows", "realm", "day", "currency", "delivered", "codes", "charged_minor", "codes_replaced", "codes_refunded", "refunded_minor", "codes_sold", "wallet_paid_minor", "wallet_refunded_minor", "revenue_minor", "other_minor")
 	listRows        = storage.SQL("report.list_rows", `SELECT `+rowColumns+` FROM report_rows WHERE realm = $1 AND day = $2 ORDER BY currency`)
