@@ -79,6 +79,9 @@ func (c *Call[P]) Kept(answer Answer) {
 	c.stored = &answer
 }
 
+// Undone says that the writes with which an answer was kept last did not come about.
+func (c *Call[P]) Undone() { c.kept, c.stored = false, nil }
+
 // Charge counts the call n times more against the limits that it was counted
 // against, for a call that does the work of several. It returns fault.RateLimited
 // when that is too much; n must not exceed what a window allows at once.

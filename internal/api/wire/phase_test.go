@@ -361,6 +361,27 @@ func TestKept(t *testing.T) {
 	want(t, b.mount().do("POST", "/v1/echo/1", `{}`, "Idempotency-Key: k"), 200, `{"id":"stored","text":"","from":"","key":""}`)
 }
 
+// An answer whose writes did not come about is not sent: what the handler returns is, and is kept.
+func TestUndone(t *testing.T) {
+	b := setup(t, Options{}, func(d *Dialect[string]) { d.Replay = new(memory).replay() })
+	spec, calls := echoSpec(), 0
+	spec.Idempotent = true
+	Handle(b.Surface, spec, func(_ context.Context, c *Call[string], _ echoIn) (echoOut, error) {
+		answer, err := c.Encode(echoOut{ID: "undone"})
+		c.Kept(answer)
+		c.Undone()
+		calls++
+		return echoOut{ID: "done"}, err
+	})
+	b.mount()
+	for range 2 {
+		want(t, b.do("POST", "/v1/echo/1", `{}`, "Idempotency-Key: k"), 200, `{"id":"done","text":"","from":"","key":""}`)
+	}
+	if calls != 1 {
+		t.Errorf("it was done %d times", calls)
+	}
+}
+
 // A concurrent duplicate waits for the first call and gets its answer.
 func TestConcurrentDuplicate(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})

@@ -321,6 +321,30 @@ func TestAnswerOrNothing(t *testing.T) {
 	})
 }
 
+// An operator whose decision was not written, since another one decided the same meanwhile,
+// is told so, and gets that one's.
+func TestOutpaced(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		other := b.another()
+		for _, verdict := range []claim.Verdict{claim.Refund, claim.Reject} {
+			c, asked, undone := b.claimed(b.bought(string(verdict), 1), 1), 0, 0
+			got, err := b.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: verdict, Reason: "mine", Actor: operator,
+				Also: func(*claim.Claim) ([]storage.Effect, error) {
+					asked++
+					return nil, storage.ErrStale
+				},
+				Undone: func() {
+					undone++
+					other.decided(c, verdict)
+				}})
+			if err != nil || asked != 1 || undone != 1 || got.Lines[0].Verdict != verdict || got.Lines[0].Decision == "mine" {
+				t.Errorf("%s: asked %d times, %d undone, %+v, %v", verdict, asked, undone, got, err)
+			}
+		}
+		b.verified()
+	})
+}
+
 // Of operators who decide at once, in two processes, one verdict counts per code: it is
 // paid back or replaced once, and the others are told.
 func TestDecisionsAtOnce(t *testing.T) {

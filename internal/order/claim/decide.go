@@ -37,6 +37,9 @@ type Decision struct {
 	// its error undoes the whole. It is not asked when nothing was left to decide. It may
 	// be nil, may run more than once and must have no effects of its own.
 	Also func(*Claim) ([]storage.Effect, error)
+	// Undone is told that what Also was asked for last was not written, since somebody else
+	// decided meanwhile: nothing may be left to decide then. It may be nil.
+	Undone func()
 }
 
 func (d *Decision) check() error {
@@ -83,6 +86,9 @@ func (s *Service) Decide(ctx context.Context, d Decision) (Claim, error) {
 		decided, err := s.carryOut(ctx, c, &d, chosen)
 		if !errors.Is(err, storage.ErrStale) && !s.outpaced(ctx, &c, err) {
 			return decided, err
+		}
+		if d.Undone != nil {
+			d.Undone()
 		}
 		if try == maxTries {
 			return Claim{}, fault.Wrap(err, fault.Unavailable, "too many decide about this order at once")

@@ -206,7 +206,8 @@ func (a *api) decide(ctx context.Context, c *desk.Call, in remedy, v claim.Verdi
 		}
 	}
 	decided, err := a.Claims.Decide(ctx, claim.Decision{Book: owner.Book, Claim: claim.ID(in.ClaimID), Verdict: v, Places: in.Codes, Reason: in.Reason, AcceptUsed: in.AcceptUsed,
-		Actor: desk.Actor(c), Also: func(after *claim.Claim) ([]storage.Effect, error) { return a.desk.Kept(c, viewClaim(*after)) }})
+		Actor: desk.Actor(c), Also: func(after *claim.Claim) ([]storage.Effect, error) { return a.desk.Kept(c, viewClaim(*after)) },
+		Undone: c.Undone})
 	return viewClaim(decided), a.desk.Raced(ctx, c, err)
 }
 
