@@ -142,28 +142,34 @@ func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf,
 	now := s.Clocks.Now(b.Realm)
 	for i, product := range page.Products {
 		query := catalog.PriceQuery{Customer: b.Customer, Product: product, At: now}
-		if shelf.Listings[i], err = s.listing(ctx, query, inStock[product.Code] && !product.IsRange() || s.likely(b.Realm, &product)); err != nil {
+		if shelf.Listings[i], err = s.listing(ctx, b.Realm, query, inStock[product.Code] && !product.IsRange()); err != nil {
 			return Shelf{}, err
 		}
 	}
 	return shelf, nil
 }
 
-// likely reports whether somebody other than the stock can probably deliver a product now.
-func (s *Service) likely(r realm.Realm, p *catalog.Product) bool {
-	return slices.ContainsFunc(s.Supply.Sources(r, p), func(from supply.Source) bool { return s.Supply.Likely(&from) })
+// likely reports whether somebody other than the stock can probably deliver an offer now. Of
+// gift cards of this installation that is known.
+func (s *Service) likely(ctx context.Context, r realm.Realm, o *offer) bool {
+	return slices.ContainsFunc(s.Supply.Sources(r, &o.product), func(from supply.Source) bool {
+		return s.Supply.Likely(&from) && (from.Kind != supply.KindGiftcard || s.unmintable(ctx, &from, o) == nil)
+	})
 }
 
 // listing prices a product and finds its picture. One that nobody can order at present, for
 // lack of a price or of a supply in any denomination, is shown at its face value and out of
-// stock.
-func (s *Service) listing(ctx context.Context, q catalog.PriceQuery, inStock bool) (Listing, error) {
+// stock. stocked says that the stock has one.
+func (s *Service) listing(ctx context.Context, r realm.Realm, q catalog.PriceQuery, stocked bool) (Listing, error) {
 	price, err := s.Catalog.Price(ctx, q)
+	inStock := false
 	switch {
 	case fault.CodeOf(err) == fault.InvalidState:
-		price, inStock = catalog.NewCharged(q.Product.Face.Minor, q.Product.Face.Currency), false
+		price = catalog.NewCharged(q.Product.Face.Minor, q.Product.Face.Currency)
 	case err != nil:
 		return Listing{}, err
+	default:
+		inStock = stocked || s.likely(ctx, r, &offer{q.Product, q.Product.Face, price})
 	}
 	q.Product.Image = s.Catalog.Picture(&q.Product)
 	return Listing{Product: q.Product, Price: price, InStock: inStock}, nil

@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -29,15 +30,20 @@ func (o *offer) issue() giftcard.Issue {
 
 // mintable reports whether gift cards of an offer can be made and sold at its price.
 func (s *Service) mintable(ctx context.Context, from *supply.Source, o *offer) bool {
-	if cost := o.cost(); cost != (catalog.Cost{}) && !from.Affords(o.price, cost) {
-		s.Logger.WarnContext(ctx, "gift cards cost more than their price", "item", string(o.product.Code), "supplier", from.Supplier, "cost", cost.String(), "price", o.price.String())
-		return false
-	}
-	if err := s.Cards.Check(ctx, o.issue()); err != nil {
+	err := s.unmintable(ctx, from, o)
+	if err != nil {
 		s.Logger.WarnContext(ctx, "no gift cards can be made", "item", string(o.product.Code), "supplier", from.Supplier, "error", err)
-		return false
 	}
-	return true
+	return err == nil
+}
+
+// unmintable returns why no gift cards of an offer can be made and sold at its price; nil:
+// they can.
+func (s *Service) unmintable(ctx context.Context, from *supply.Source, o *offer) error {
+	if cost := o.cost(); cost != (catalog.Cost{}) && !from.Affords(o.price, cost) {
+		return fmt.Errorf("they cost %s %s, and their price is %s %s", cost, cost.Currency, o.price, o.price.Currency)
+	}
+	return s.Cards.Check(ctx, o.issue())
 }
 
 // mintTries bounds how often cards are drawn again because a number was taken.

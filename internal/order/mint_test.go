@@ -108,6 +108,15 @@ func TestMintedOrNothing(t *testing.T) {
 		if err != nil || len(cards) != 0 {
 			t.Errorf("%d cards, %v", len(cards), err)
 		}
+		listed := func(what string, want bool) {
+			t.Helper()
+			shelf, err := b.Browse(t.Context(), rich, catalog.Filter{Item: minted})
+			check.OK(b.t, err)
+			if got := shelf.Listings[0].InStock; got != want {
+				t.Errorf("%s: in stock is %t", what, got)
+			}
+		}
+		listed("that can be made", true)
 		p, err := b.Catalog.Find(t.Context(), minted)
 		check.OK(b.t, err)
 		p.Cost = catalog.NewCost(2451, money.USD)
@@ -116,6 +125,7 @@ func TestMintedOrNothing(t *testing.T) {
 		if _, err := b.buyMinted(rich, 1); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("below cost: %v", err)
 		}
+		listed("below cost", false)
 		p.Cost = catalog.Cost{}
 		_, _, err = b.Catalog.Put(t.Context(), p, seeder)
 		check.OK(b.t, err)
@@ -125,6 +135,7 @@ func TestMintedOrNothing(t *testing.T) {
 		if _, err := b.Check(t.Context(), rich, order.Wanted{Item: minted, Quantity: 1}); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("check without a template: %v", err)
 		}
+		listed("without a template", false)
 		b.sound(funds{poor: 2449, rich: 100_000})
 	})
 }
