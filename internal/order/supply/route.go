@@ -136,7 +136,11 @@ func (s *Service) roomForRoute(ctx context.Context, tx *storage.Tx, r *Route, th
 }
 
 // Routes returns the routes of an item in a realm, by priority and supplier. Where stock is
-// none of them the item comes from it all the same, before the others.
+// none of them the item comes from it all the same, before the others. It returns not_found
+// for an unknown item.
 func (s *Service) Routes(ctx context.Context, r realm.Realm, item catalog.ItemCode) ([]Route, error) {
+	if _, err := s.Catalog.Find(ctx, item); err != nil {
+		return nil, err
+	}
 	return storage.All(ctx, s.DB, scanRoute, listRoutes, string(r), string(item))
 }

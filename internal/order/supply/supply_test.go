@@ -325,6 +325,9 @@ func TestSources(t *testing.T) {
 	}
 	routes, err := b.Routes(t.Context(), realm.Test, plain)
 	check.OK(b.t, err)
+	if _, err := b.Routes(t.Context(), realm.Test, "NOPE"); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("of an item that there is not: %v", err)
+	}
 	var lines []string
 	for _, r := range routes {
 		lines = append(lines, fmt.Sprint(r.Supplier, " ", r.Priority, " ", r.TheirItem()))
