@@ -193,6 +193,9 @@ func (u *upload) begin(ctx context.Context) (err error) {
 			})
 		})
 	}
+	if err == nil && u.o.Supplier != "" && u.batch.ID != "" && u.batch.Supplier != u.o.Supplier {
+		err = invalidAt("supplier", "the batch %s is of another supplier: give this upload a name of its own", u.batch.Name)
+	}
 	u.report.Batch = u.batch.ID
 	return err
 }

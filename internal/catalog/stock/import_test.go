@@ -184,6 +184,21 @@ func TestImportBounds(t *testing.T) {
 	})
 }
 
+// A batch is of one supplier: codes of another one are not put under its name, and those
+// without a supplier go on with it.
+func TestImportOfAnother(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A")
+		for _, dry := range []bool{true, false} {
+			for supplier, want := range map[string]fault.Code{"Other": fault.InvalidRequest, "Acme": "", "": ""} {
+				_, err := p.Import(t.Context(), strings.NewReader("code\n"+supplier+"B\n"), stock.Options{Realm: realm.Test, Item: play, Batch: batch, Supplier: supplier, Actor: ada, DryRun: dry})
+				check.Code(t, supplier, err, want)
+			}
+		}
+		p.count(3)
+	})
+}
+
 // No code and no PIN is in the database, in a report or in the log in the clear.
 func TestCodesAreSealed(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
