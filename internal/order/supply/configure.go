@@ -269,11 +269,12 @@ func (s *Service) withState(row *supplierRow) Configured {
 
 // connect readies a stored supplier, so that it answers for what was submitted even when it
 // is not active. One that cannot be opened here, for want of a secret's file say, is down
-// once it was tried.
-func (s *Service) connect(ctx context.Context, row *supplierRow) *connection {
+// once it was tried. Its error is that nothing is known of it now: nobody asks a second time
+// for what was taken over.
+func (s *Service) connect(ctx context.Context, row *supplierRow) (*connection, error) {
 	c := &connection{Configured: row.Configured}
 	if row.state == supplierRemoved {
-		return c
+		return c, nil
 	}
 	tell := func(err error) {
 		if err != nil {
@@ -282,9 +283,11 @@ func (s *Service) connect(ctx context.Context, row *supplierRow) *connection {
 	}
 	config, err := s.Vault.Unseal(purposeConfig, row.sealedAs(), row.config)
 	if err == nil && row.Kind == KindGiftcard {
-		c.issuer, err = s.issuer(ctx, row.Realm, config)
+		if c.issuer, err = s.issuer(ctx, row.Realm, config); err != nil && fault.CodeOf(err) != fault.InvalidRequest {
+			return nil, err
+		}
 		tell(err)
-		return c
+		return c, nil
 	}
 	machine := s.Clocks.Of(realm.Live)
 	c.quote = line.New(line.Config{Name: "the supplier", Timeout: quoteTimeout, Attempts: 1, Concurrency: row.Concurrency}, machine)
@@ -296,7 +299,7 @@ func (s *Service) connect(ctx context.Context, row *supplierRow) *connection {
 		tell(failed)
 		return supplier, failed
 	}
-	return c
+	return c, nil
 }
 
 func (c *Configured) timeout() time.Duration {

@@ -203,7 +203,9 @@ func (s *Service) Refresh(ctx context.Context) error {
 	}
 	known := make([]*connection, len(c.suppliers))
 	for i, row := range c.suppliers {
-		known[i] = s.connect(ctx, row)
+		if known[i], err = s.connect(ctx, row); err != nil {
+			return err
+		}
 	}
 	s.registry.take(c, known)
 	if s.eager {

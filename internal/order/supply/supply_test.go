@@ -337,6 +337,32 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// A supplier of gift cards whose issuer cannot be looked up at the moment, since the database
+// is away say, is looked for again.
+func TestIssuerAway(t *testing.T) {
+	config := testkit.Database(t, "sqlite")
+	b := setup(t, testkit.Open(t, config))
+	house := wanted("house", fmt.Appendf(nil, `{"customer":%q}`, b.customer.ID))
+	house.Kind = supply.KindGiftcard
+	_, err := b.Add(t.Context(), house)
+	check.OK(t, err)
+	b.route(own, "house", 1)
+	away, err := storage.Open(t.Context(), config)
+	check.OK(t, err)
+	check.OK(t, away.Close())
+	deps := b.deps
+	deps.Accounts = account.New(account.Deps{DB: away, Vault: deps.Vault, Audit: deps.Audit, Clocks: deps.Clocks, Logger: deps.Logger})
+	other := supply.New(deps)
+	if err := other.Refresh(t.Context()); err == nil {
+		t.Error("nothing was amiss")
+	}
+	other.Accounts = b.deps.Accounts
+	check.OK(t, other.Refresh(t.Context()))
+	if got := sources(other, own); got != "stock house" {
+		t.Error(got)
+	}
+}
+
 // The best offer is the cheapest; who is down or asks for too much is left out, and the
 // breaker keeps the first from being asked again at once.
 func TestBest(t *testing.T) {
