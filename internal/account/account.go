@@ -179,6 +179,11 @@ func (a Also[T]) apply(ctx context.Context, c *change, changed T) error {
 	return c.Apply(ctx, effects)
 }
 
+// Edit returns what a thing is to be instead of what it is. It is asked while the thing is
+// locked, so that two changes of different parts at once are both kept; it may be asked more
+// than once, and must have no effects of its own.
+type Edit[T any] func(T) (T, error)
+
 // note is what the audit log is told. Names that people chose stay out of it: ids do not change.
 type note struct {
 	action  string

@@ -38,7 +38,7 @@ func TestAlsoUndoes(t *testing.T) {
 				return err
 			},
 			"change customer": func() error {
-				_, err := b.ChangeCustomer(ctx, actor, customer.ID, account.NewCustomer{Name: "New", Also: undoCustomer})
+				_, err := b.ChangeCustomer(ctx, actor, customer.ID, to(account.NewCustomer{Name: "New", Also: undoCustomer}))
 				return err
 			},
 			"create key": func() error {
@@ -62,7 +62,7 @@ func TestAlsoUndoes(t *testing.T) {
 				return err
 			},
 			"change operator": func() error {
-				_, err := b.ChangeOperator(ctx, actor, operator.ID, account.NewOperator{Name: "New", Role: account.RoleAuditor, Also: undoOperator})
+				_, err := b.ChangeOperator(ctx, actor, operator.ID, to(account.NewOperator{Name: "New", Role: account.RoleAuditor, Also: undoOperator}))
 				return err
 			},
 			"create operator's key": func() error {

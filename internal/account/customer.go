@@ -219,13 +219,16 @@ func (s *Service) SearchCustomers(ctx context.Context, text string, page Page) (
 	return found, nil
 }
 
-// ChangeCustomer replaces the name and the email address.
-func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer CustomerID, to NewCustomer) (Customer, error) {
-	to, err := to.check()
-	if err != nil {
-		return Customer{}, err
-	}
+// ChangeCustomer replaces the name and the email address by what edit makes of them.
+func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer CustomerID, edit Edit[NewCustomer]) (Customer, error) {
 	return s.changeCustomer(ctx, actor, customer, func(ctx context.Context, c *change, now *Customer) error {
+		to, err := edit(NewCustomer{Name: now.Name, Email: now.Email})
+		if err != nil {
+			return err
+		}
+		if to, err = to.check(); err != nil {
+			return err
+		}
 		detail := map[string]string{
 			"name_changed": strconv.FormatBool(now.Name != to.Name), "email_changed": strconv.FormatBool(now.Email != to.Email),
 		}

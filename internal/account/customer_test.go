@@ -120,7 +120,7 @@ func TestChangeCustomer(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		ctx, want := t.Context(), b.customer(t, "Before")
 		b.clock.Advance(time.Hour)
-		changed := must(b.ChangeCustomer(ctx, actor, want.ID, account.NewCustomer{Name: "After", Email: "x@y.example"}))(t)
+		changed := must(b.ChangeCustomer(ctx, actor, want.ID, to(account.NewCustomer{Name: "After", Email: "x@y.example"})))(t)
 		want.Name, want.Email, want.ChangedAt = "After", "x@y.example", b.clock.Now()
 		if diff := cmp.Diff(want, changed); diff != "" {
 			t.Error(diff)
@@ -131,7 +131,7 @@ func TestChangeCustomer(t *testing.T) {
 		if got := b.actions(t, "", string(want.ID)); !slices.Equal(got, []string{"customer.create", "customer.change"}) {
 			t.Errorf("audit: %v", got)
 		}
-		_, err := b.ChangeCustomer(ctx, actor, "cus_nobody", account.NewCustomer{Name: "After"})
+		_, err := b.ChangeCustomer(ctx, actor, "cus_nobody", to(account.NewCustomer{Name: "After"}))
 		wantCode(t, err, fault.NotFound)
 	})
 }

@@ -261,18 +261,20 @@ func (s *Service) RevokeKey(ctx context.Context, actor string, ref KeyRef) error
 	})
 }
 
-// ChangeKey replaces the settings of a key that is not revoked.
-func (s *Service) ChangeKey(ctx context.Context, actor string, ref KeyRef, to KeySettings) (Key, error) {
-	to, err := to.check()
-	if err != nil {
-		return Key{}, err
-	}
+// ChangeKey replaces the settings of a key that is not revoked by what edit makes of them.
+func (s *Service) ChangeKey(ctx context.Context, actor string, ref KeyRef, edit Edit[KeySettings]) (Key, error) {
 	var changed Key
-	err = s.changeKey(ctx, actor, ref, func(ctx context.Context, c *change, key *Key) error {
+	err := s.changeKey(ctx, actor, ref, func(ctx context.Context, c *change, key *Key) error {
 		if !key.RevokedAt.IsZero() {
 			return fault.New(fault.InvalidState, "key %s is revoked", ref.ID)
 		}
-		key.KeySettings = to
+		to, err := edit(key.KeySettings)
+		if err != nil {
+			return err
+		}
+		if key.KeySettings, err = to.check(); err != nil {
+			return err
+		}
 		changed = *key
 		return c.recordKey(ctx, "key.change", *key)
 	})

@@ -144,7 +144,7 @@ func TestRevocationReachesOtherProcesses(t *testing.T) {
 		}
 		_, err = b.RotateKey(ctx, actor, key.KeyRef, account.KeyRotation{})
 		wantCode(t, err, fault.InvalidState)
-		_, err = b.ChangeKey(ctx, actor, key.KeyRef, everything())
+		_, err = b.ChangeKey(ctx, actor, key.KeyRef, to(everything()))
 		wantCode(t, err, fault.InvalidState)
 	})
 }
@@ -155,7 +155,7 @@ func TestKeyNetworks(t *testing.T) {
 		ctx, key := t.Context(), b.key(t, b.customer(t, "Shop").Live)
 		settings := everything()
 		settings.Networks = must(account.ParseNetworks([]string{"203.0.113.0/24", "2001:db8::/32", "192.0.2.5"}))(t)
-		changed := must(b.ChangeKey(ctx, actor, key.KeyRef, settings))(t)
+		changed := must(b.ChangeKey(ctx, actor, key.KeyRef, to(settings)))(t)
 		if diff := cmp.Diff([]string{"203.0.113.0/24", "2001:db8::/32", "192.0.2.5/32"}, changed.Networks.Texts()); diff != "" {
 			t.Error(diff)
 		}
@@ -284,7 +284,7 @@ func TestKeysStayInTheirBook(t *testing.T) {
 			wantCode(t, b.RevokeKey(ctx, actor, book), fault.NotFound)
 			_, err = b.RotateKey(ctx, actor, book, account.KeyRotation{})
 			wantCode(t, err, fault.NotFound)
-			_, err = b.ChangeKey(ctx, actor, book, everything())
+			_, err = b.ChangeKey(ctx, actor, book, to(everything()))
 			wantCode(t, err, fault.NotFound)
 		}
 		must(b.AuthenticateKey(ctx, key.Secret.Reveal(), somewhere))(t)

@@ -165,13 +165,16 @@ func (s *Service) ListOperators(ctx context.Context, page Page) (List[Operator],
 	return cut(rows, read, func(o Operator) string { return string(o.ID) }), nil
 }
 
-// ChangeOperator replaces the name and the role.
-func (s *Service) ChangeOperator(ctx context.Context, actor string, operator OperatorID, to NewOperator) (Operator, error) {
-	to, err := to.check()
-	if err != nil {
-		return Operator{}, err
-	}
+// ChangeOperator replaces the name and the role by what edit makes of them.
+func (s *Service) ChangeOperator(ctx context.Context, actor string, operator OperatorID, edit Edit[NewOperator]) (Operator, error) {
 	return s.changeOperator(ctx, actor, operator, func(ctx context.Context, c *change, o *Operator) error {
+		to, err := edit(NewOperator{Name: o.Name, Role: o.Role})
+		if err != nil {
+			return err
+		}
+		if to, err = to.check(); err != nil {
+			return err
+		}
 		o.Name, o.Role = to.Name, to.Role
 		return to.Also.apply(ctx, c, *o)
 	})

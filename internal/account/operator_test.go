@@ -87,7 +87,7 @@ func TestOperatorRefusals(t *testing.T) {
 		must(b.SetOperatorState(ctx, actor, made.ID, account.OperatorDisabled))(t)
 		refused(good.Secret.Reveal())
 		must(b.SetOperatorState(ctx, actor, made.ID, account.OperatorActive))(t)
-		changed := must(b.ChangeOperator(ctx, actor, made.ID, account.NewOperator{Name: "Otto", Role: account.RoleAuditor}))(t)
+		changed := must(b.ChangeOperator(ctx, actor, made.ID, to(account.NewOperator{Name: "Otto", Role: account.RoleAuditor})))(t)
 		got := must(b.AuthenticateOperator(ctx, good.Secret.Reveal(), somewhere))(t)
 		if got.Role != account.RoleAuditor || got.Name != changed.Name {
 			t.Errorf("authenticated %+v", got)
@@ -124,7 +124,7 @@ func TestOperatorInput(t *testing.T) {
 			if e := fault.From(err); e.Code != fault.InvalidRequest || e.Field != field {
 				t.Errorf("%s: %v", field, err)
 			}
-			_, err = b.ChangeOperator(ctx, actor, made.ID, n)
+			_, err = b.ChangeOperator(ctx, actor, made.ID, to(n))
 			wantCode(t, err, fault.InvalidRequest)
 		}
 		_, err := b.SetOperatorState(ctx, actor, made.ID, "asleep")

@@ -82,7 +82,7 @@ func TestSearchPages(t *testing.T) {
 func TestSearchFollowsChanges(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		made := must(b.CreateCustomer(t.Context(), actor, account.NewCustomer{Name: "Old Name", Email: "old@shop.example"}))(t)
-		must(b.ChangeCustomer(t.Context(), actor, made.ID, account.NewCustomer{Name: "New Name"}))(t)
+		must(b.ChangeCustomer(t.Context(), actor, made.ID, to(account.NewCustomer{Name: "New Name"})))(t)
 		must(b.Suspend(t.Context(), actor, made.ID, "a reason"))(t)
 		if got := b.search(t, "old", 0); len(got) != 0 {
 			t.Errorf("by the old name: %q", got)

@@ -78,6 +78,9 @@ func everything() account.KeySettings {
 	return account.KeySettings{Name: "Everything", Scopes: account.NewScopes(account.ScopeAll)}
 }
 
+// to is the edit that makes a thing what is given, whatever it is.
+func to[T any](value T) account.Edit[T] { return func(T) (T, error) { return value, nil } }
+
 func (b *bundle) merchant(t testing.TB, book ledger.BookID) account.IssuedMerchant {
 	t.Helper()
 	return must(b.CreateMerchant(t.Context(), actor, account.NewMerchant{Book: book, Name: "Shop"}))(t)

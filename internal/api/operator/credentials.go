@@ -153,15 +153,7 @@ func (a *api) changeKey(ctx context.Context, c *call, in keyChange) (keyView, er
 	if err != nil {
 		return keyView{}, err
 	}
-	now, err := a.Accounts.FindKey(ctx, ref)
-	if err != nil {
-		return keyView{}, err
-	}
-	to, err := in.apply(now.KeySettings)
-	if err != nil {
-		return keyView{}, err
-	}
-	changed, err := a.Accounts.ChangeKey(ctx, actor(c), ref, to)
+	changed, err := a.Accounts.ChangeKey(ctx, actor(c), ref, in.apply)
 	return a.viewKey(changed), err
 }
 

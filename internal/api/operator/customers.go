@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -93,18 +94,15 @@ type customerChange struct {
 }
 
 func (a *api) changeCustomer(ctx context.Context, c *call, in customerChange) (customerView, error) {
-	now, err := a.customer(ctx, in.CustomerID)
+	found, err := a.customer(ctx, in.CustomerID)
 	if err != nil {
 		return customerView{}, err
 	}
-	to := account.NewCustomer{Name: now.Name, Email: now.Email}
-	if in.Name != nil {
-		to.Name = *in.Name
-	}
-	if in.Email != nil {
-		to.Email = *in.Email
-	}
-	changed, err := a.Accounts.ChangeCustomer(ctx, actor(c), now.ID, to)
+	changed, err := a.Accounts.ChangeCustomer(ctx, actor(c), found.ID, func(to account.NewCustomer) (account.NewCustomer, error) {
+		desk.Set(&to.Name, in.Name)
+		desk.Set(&to.Email, in.Email)
+		return to, nil
+	})
 	return viewCustomer(changed), err
 }
 

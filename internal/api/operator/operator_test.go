@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,6 +226,45 @@ func TestManyNetworks(t *testing.T) {
 	if w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"networks"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// Of two changes of different parts of one thing at once both are kept.
+func TestChangesOfParts(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		other, err := b.Accounts.CreateOperator(t.Context(), seeder, account.NewOperator{Name: "Otto", Role: account.RoleAdmin})
+		check(t, err)
+		key, err := b.Accounts.CreateKey(t.Context(), seeder, account.NewKey{Book: b.customer.Test,
+			KeySettings: account.KeySettings{Name: "Till", Scopes: account.NewScopes(account.ScopeAll)}})
+		check(t, err)
+		roles := []account.Role{account.RoleAuditor, account.RoleSupport}
+		for target, part := range map[string]func(round int) string{
+			"/customers/" + string(b.customer.ID): func(round int) string { return fmt.Sprintf(`"email":"shop%d@acme.example"`, round) },
+			"/operators/" + string(other.ID):      func(round int) string { return fmt.Sprintf(`"role":"%s"`, roles[round%2]) },
+			"/books/" + string(b.customer.Test) + "/keys/" + string(key.ID): func(round int) string {
+				return fmt.Sprintf(`"networks":["10.0.%d.0/24"]`, round)
+			},
+		} {
+			for round := range 24 {
+				parts := []string{fmt.Sprintf(`"name":"Name %d"`, round), part(round)}
+				var group sync.WaitGroup
+				for _, changed := range parts {
+					group.Go(func() {
+						if w := b.do(account.RoleAdmin, "PATCH", "/operator/v1"+target, "{"+changed+"}"); w.Code != 200 {
+							t.Errorf("%s: %d %s", changed, w.Code, w.Body)
+						}
+					})
+				}
+				group.Wait()
+				got := b.do(account.RoleAuditor, "GET", "/operator/v1"+target, "").Body.String()
+				for _, changed := range parts {
+					if !strings.Contains(got, changed) {
+						t.Fatalf("%s after round %d: %s, not %s", target, round, got, changed)
+					}
+				}
+			}
+		}
+	})
 }
 
 // Followers of the feed see each new event once, in pages.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -241,23 +242,21 @@ type operatorChange struct {
 }
 
 func (a *api) changeOperator(ctx context.Context, c *call, in operatorChange) (operatorView, error) {
-	now, err := a.operator(ctx, in.operatorPath)
+	id, err := in.id()
 	if err != nil {
 		return operatorView{}, err
 	}
-	to := account.NewOperator{Name: now.Name, Role: now.Role}
-	if in.Name != nil {
-		to.Name = *in.Name
-	}
-	if in.Role != nil {
-		to.Role = account.Role(*in.Role)
-	}
-	if to.Role != now.Role {
-		if err := notSelf(c, now.ID, "change your own role"); err != nil {
-			return operatorView{}, err
+	changed, err := a.Accounts.ChangeOperator(ctx, actor(c), id, func(to account.NewOperator) (account.NewOperator, error) {
+		before := to.Role
+		desk.Set(&to.Name, in.Name)
+		if in.Role != nil {
+			to.Role = account.Role(*in.Role)
 		}
-	}
-	changed, err := a.Accounts.ChangeOperator(ctx, actor(c), now.ID, to)
+		if to.Role != before {
+			return to, notSelf(c, id, "change your own role")
+		}
+		return to, nil
+	})
 	return viewOperator(changed), err
 }
 
