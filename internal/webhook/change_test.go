@@ -173,6 +173,11 @@ func TestChangeDoesNotOverrule(t *testing.T) {
 		if got := b.endpoint(e); got.Active || got.Reason != "too many complaints" {
 			t.Errorf("%+v", got)
 		}
+		for _, reason := range []string{ReasonGone, ReasonFailing, ReasonOwner} {
+			if _, err := b.Disable(t.Context(), b.changeOf(e), reason); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != "reason" {
+				t.Errorf("disabled as %q, which its owner may lift: %v", reason, err)
+			}
+		}
 	})
 }
 

@@ -52,6 +52,12 @@ const (
 	ReasonOwner   = "owner"
 )
 
+// isOwners reports whether the owner of an endpoint that was disabled for a reason may
+// enable it again.
+func isOwners(reason string) bool {
+	return reason == ReasonGone || reason == ReasonFailing || reason == ReasonOwner
+}
+
 // The states of an endpoint.
 const (
 	endpointActive   = "active"
@@ -61,7 +67,7 @@ const (
 
 const (
 	maxEvents = 32
-	maxReason = 100
+	maxReason = 100 // characters
 	// DefaultGrace is how long a rotated secret stays valid unless it is said otherwise.
 	DefaultGrace = 24 * time.Hour
 	// MaxGrace is the longest time for which it may.
@@ -237,11 +243,15 @@ func (s *Service) Delete(ctx context.Context, c Change) error {
 	return err
 }
 
-// Disable stops deliveries to an endpoint, for a reason of at most 100 bytes. What
-// is pending stays so and goes on when it is enabled within the retention.
+// Disable stops deliveries to an endpoint, for a reason of at most 100 characters that is
+// none of those with which its owner may enable it again. What is pending stays so and goes
+// on when it is enabled within the retention.
 func (s *Service) Disable(ctx context.Context, c Change, reason string) (Endpoint, error) {
-	if !plain.LineBytes(reason, 1, maxReason) {
-		return Endpoint{}, fault.New(fault.InvalidRequest, "a reason of 1 to %d bytes of plain text is required", maxReason).At("reason")
+	switch {
+	case !plain.Line(reason, 1, maxReason):
+		return Endpoint{}, fault.New(fault.InvalidRequest, "a reason of 1 to %d characters of plain text is required", maxReason).At("reason")
+	case isOwners(reason):
+		return Endpoint{}, fault.New(fault.InvalidRequest, "%q alone would let its owner enable it again: say more", reason).At("reason")
 	}
 	e, _, err := s.change(ctx, c, "webhook.disable", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
 		e.disable(reason)
@@ -318,7 +328,7 @@ func (e *row) apply(to Settings) error {
 	case to.Active == nil || *to.Active == e.Active:
 	case !*to.Active:
 		e.disable(ReasonOwner)
-	case e.Reason == ReasonGone || e.Reason == ReasonFailing || e.Reason == ReasonOwner:
+	case isOwners(e.Reason):
 		e.enable()
 	default:
 		return fault.New(fault.InvalidState, "the webhook was disabled by an operator")

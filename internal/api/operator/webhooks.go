@@ -343,7 +343,11 @@ func (a *api) disableWebhook(ctx context.Context, c *call, in webhookReason) (we
 	if err != nil {
 		return webhookView{}, err
 	}
-	changed, err := a.Webhooks.Disable(ctx, which, in.Reason)
+	reason, err := written("reason", in.Reason)
+	if err != nil {
+		return webhookView{}, err
+	}
+	changed, err := a.Webhooks.Disable(ctx, which, reason)
 	return viewWebhook(changed), err
 }
 
