@@ -12,8 +12,8 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// maxReason bounds why a card was blocked or cancelled, in bytes.
-const maxReason = 200
+// maxReason bounds why a card was blocked or cancelled, in bytes: a hundred characters of any script.
+const maxReason = 400
 
 // Block keeps a card from being spent until it is unblocked; it may still receive
 // refunds and finish its holds. A card that has ended is not blocked any more

@@ -25,7 +25,7 @@ type Operation struct {
 	// Intent is what the key stands for, when the operation holds something that
 	// differs between tries (a fresh id). Empty: everything the operation says.
 	Intent string
-	// Reference is the caller's own name for it, shown in statements.
+	// Reference is the caller's own name for it, or why it was done, shown in statements.
 	Reference string
 	// Actor is who asked for it: a credential, an operator or a job.
 	Actor string
@@ -113,7 +113,9 @@ type Guard struct {
 const (
 	maxParts = 256
 	maxName  = 200
-	maxKey   = 255
+	// maxReference is longer: it may be why somebody did something, in any script.
+	maxReference = 512
+	maxKey       = 255
 )
 
 func (op *Operation) validate() error {
@@ -129,10 +131,13 @@ func (op *Operation) validate() error {
 	if !isName(string(op.Book)) || !isName(op.Kind) || len(op.Key) > maxKey || !isText(op.Key) {
 		return fault.New(fault.InvalidRequest, "operation: want a book and a kind of at most %d bytes, and a key of at most %d", maxName, maxKey)
 	}
-	for _, text := range []string{op.Reference, op.Actor, string(op.Reverses), string(op.Follows)} {
+	for _, text := range []string{op.Actor, string(op.Reverses), string(op.Follows)} {
 		if text != "" && !isName(text) {
 			return fault.New(fault.InvalidRequest, "operation %s: want names of at most %d bytes", op.Kind, maxName)
 		}
+	}
+	if len(op.Reference) > maxReference || !isText(op.Reference) {
+		return fault.New(fault.InvalidRequest, "operation %s: want a reference of at most %d bytes", op.Kind, maxReference)
 	}
 	if err := op.validateAccounts(); err != nil {
 		return err

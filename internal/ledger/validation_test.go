@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -21,9 +22,9 @@ import (
 
 // longest is a name as long as one may be; the others are longer.
 var (
-	longest    = strings.Repeat("n", 200)
-	tooLong    = longest + "n"
-	tooLongKey = strings.Repeat("k", 256)
+	longest   = strings.Repeat("n", 200)
+	tooLong   = longest + "n"
+	tooLongOf = map[string]string{"key": strings.Repeat("k", 256), "reference": strings.Repeat("r", 513)}
 )
 
 // malformed are operations that make no sense in any book, by what is wrong.
@@ -111,7 +112,7 @@ func malformed() map[string]ledger.Operation {
 		"counter":  func(op *ledger.Operation, bad string) { op.Guards = []ledger.Guard{{Counter: bad, Add: 1, Limit: 1}} },
 		"reversed": func(op *ledger.Operation, bad string) { op.Reverses = ledger.TransactionID(bad) },
 	} {
-		ops["too long: "+where] = text(change, map[bool]string{false: tooLong, true: tooLongKey}[where == "key"])
+		ops["too long: "+where] = text(change, cmp.Or(tooLongOf[where], tooLong))
 		// What cannot be stored, or is stored as something else, would break the chain or the batch.
 		ops["not UTF-8: "+where] = text(change, "caf\xe9")
 		ops["zero byte: "+where] = text(change, "a\x00b")

@@ -397,7 +397,7 @@ type Intervention struct {
 	Number Number
 	// Remedy is the key of a remedy whose replacement it is about; empty: the order itself.
 	Remedy string
-	Reason string // 1 to 200 bytes
+	Reason string // 1 to 400 bytes
 	Actor  string
 }
 
@@ -469,5 +469,5 @@ func (s *Service) intervene(ctx context.Context, i Intervention, action string, 
 	return err
 }
 
-// maxReason bounds an operator's reason, in bytes.
-const maxReason = 200
+// maxReason bounds an operator's reason, in bytes: a hundred characters of any script.
+const maxReason = 400

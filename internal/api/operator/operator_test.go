@@ -20,11 +20,13 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 func (b *bundle) signIn(r *http.Request, _ []byte) {
@@ -299,6 +301,39 @@ func TestFeedFollows(t *testing.T) {
 		}
 		if _, n = newest(feed + "&after=" + place); n != 1 {
 			t.Errorf("%d new events", n)
+		}
+	})
+}
+
+// A reason of a hundred characters is taken in every script.
+func TestReasonsOfAnyScript(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+		spare, err := b.Cards.Create(t.Context(), m, giftcard.Issue{Title: "Spare", TemplateID: "aurora", Amount: money.New(700, money.USD)})
+		check(t, err)
+		hook, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
+			Scheme: webhook.SchemeCardPing, Actor: seeder})
+		check(t, err)
+		book, customer := "/books/"+string(b.customer.Test), "/customers/"+string(b.customer.ID)
+		card := book + "/giftcards/" + string(spare.Card.ID)
+		const redemptions = `"account_id":"giftcard.redeemed/USD",`
+		for _, call := range [][2]string{
+			{customer + "/suspend"}, {customer + "/reactivate"}, {book + "/accounts/freeze", redemptions}, {book + "/accounts/unfreeze", redemptions},
+			{book + "/transactions/" + string(b.redeemed.Transaction) + "/reverse"}, {card + "/block"}, {card + "/unblock"}, {card + "/cancel"},
+			{book + "/webhooks/" + string(hook.ID) + "/disable"},
+		} {
+			reason := `"reason":"` + strings.Repeat("𠮷", 100) + `"`
+			if w := b.do("admin", "POST", "/operator/v1"+call[0], "{"+call[1]+reason+"}"); w.Code > 299 {
+				t.Errorf("%s: %d %s", call[0], w.Code, w.Body)
+			}
+		}
+		entries, err := b.Audit.List(t.Context(), audit.Filter{Everywhere: true})
+		check(t, err)
+		for _, e := range entries {
+			if e.Detail["reason"] == "[redacted]" {
+				t.Errorf("%s was done without a reason", e.Action)
+			}
 		}
 	})
 }

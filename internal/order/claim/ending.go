@@ -85,7 +85,7 @@ func (s *Service) reopen(ctx context.Context, tx *storage.Tx, c Claim, t turn) e
 type Intervention struct {
 	Book   ledger.BookID
 	Claim  ID
-	Reason string // 1 to 200 bytes
+	Reason string // 1 to 400 bytes
 	Actor  string
 }
 
