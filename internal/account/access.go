@@ -3,6 +3,7 @@ package account
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -203,6 +204,36 @@ func (n Networks) Texts() []string {
 
 // String returns the networks with spaces between.
 func (n Networks) String() string { return strings.Join(n.Texts(), " ") }
+
+// maxDetail bounds what one detail of the audit log holds, in bytes.
+const maxDetail = 512
+
+// note adds the networks to a record of the audit log: under their own name and, where one
+// detail cannot hold them all, under that name with numbers.
+func (n Networks) note(detail map[string]string) {
+	const name = "networks"
+	part, full := "", 0
+	for _, text := range n.Texts() {
+		switch {
+		case part == "":
+			part = text
+		case len(part)+1+len(text) <= maxDetail:
+			part += " " + text
+		default:
+			detail[numbered(name, full)] = part
+			part, full = text, full+1
+		}
+	}
+	detail[numbered(name, full)] = part
+}
+
+// numbered is a name, with a number from the second on.
+func numbered(name string, before int) string {
+	if before == 0 {
+		return name
+	}
+	return name + "_" + strconv.Itoa(before+1)
+}
 
 // check refuses a list that ParseNetworks would not return.
 func (n Networks) check() error {

@@ -150,7 +150,8 @@ func (s *Service) insertKey(ctx context.Context, c *change, key Key, secret stri
 }
 
 func (c *change) recordKey(ctx context.Context, action string, key Key) error {
-	detail := map[string]string{"scopes": key.Scopes.String(), "networks": key.Networks.String()}
+	detail := map[string]string{"scopes": key.Scopes.String()}
+	key.Networks.note(detail)
 	if !key.ExpiresAt.IsZero() {
 		detail["expires_at"] = key.ExpiresAt.Format(time.RFC3339)
 	}

@@ -294,8 +294,9 @@ func (s *Service) insertOperatorKey(ctx context.Context, c *change, n NewOperato
 }
 
 func (c *change) recordOperatorKey(ctx context.Context, action string, key OperatorKey) error {
-	return c.record(ctx, note{action: action, subject: string(key.ID),
-		detail: map[string]string{"operator": string(key.Operator), "networks": key.Networks.String()}})
+	detail := map[string]string{"operator": string(key.Operator)}
+	key.Networks.note(detail)
+	return c.record(ctx, note{action: action, subject: string(key.ID), detail: detail})
 }
 
 // ListOperatorKeys returns the keys of an operator, revoked and expired ones too, newest first.

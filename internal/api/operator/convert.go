@@ -9,7 +9,6 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -51,15 +50,6 @@ func amountOf(text, code string) (money.Amount, error) {
 		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be a decimal string above zero").At("amount")
 	}
 	return amount, nil
-}
-
-// networksOf reads the addresses from which a key works. The audit log keeps them in one detail.
-func networksOf(texts []string) (account.Networks, error) {
-	networks, err := account.ParseNetworks(texts)
-	if err == nil && audit.Clean(networks.String()) != networks.String() {
-		err = invalid("networks", "the networks are too long for the audit log")
-	}
-	return networks, err
 }
 
 type span struct {

@@ -99,7 +99,7 @@ func (a *api) createKey(ctx context.Context, c *call, in newKey) (issuedKey, err
 	if settings.Scopes, err = account.ParseScopes(in.Scopes); err != nil {
 		return issuedKey{}, err
 	}
-	if settings.Networks, err = networksOf(in.Networks); err != nil {
+	if settings.Networks, err = account.ParseNetworks(in.Networks); err != nil {
 		return issuedKey{}, err
 	}
 	made, err := a.Accounts.CreateKey(ctx, actor(c), account.NewKey{Book: owner.Book, KeySettings: settings, ExpiresAt: in.ExpiresAt.Time(),
@@ -169,7 +169,7 @@ func (in *keyChange) apply(to account.KeySettings) (account.KeySettings, error) 
 		}
 	}
 	if in.Networks != nil {
-		to.Networks, err = networksOf(*in.Networks)
+		to.Networks, err = account.ParseNetworks(*in.Networks)
 	}
 	return to, err
 }

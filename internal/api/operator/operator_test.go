@@ -5,10 +5,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -215,19 +217,38 @@ func TestLongStatement(t *testing.T) {
 	}
 }
 
-// Networks that the audit log could not keep are refused, not lost.
+// A key has up to 64 networks, however long they are, and the audit log has them all.
 func TestManyNetworks(t *testing.T) {
-	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
-	var networks []string
-	for i := range 60 {
-		networks = append(networks, fmt.Sprintf("2001:db8:%x::/48", i))
-	}
-	body, err := json.Marshal(map[string]any{"name": "Till", "scopes": []string{"*"}, "networks": networks})
-	check(t, err)
-	w := b.do(account.RoleAdmin, "POST", "/operator/v1/books/"+string(b.customer.Test)+"/keys", string(body))
-	if w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"networks"`) {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		var networks []string
+		for i := range 65 {
+			networks = append(networks, fmt.Sprintf("2001:db8:ffff:ffff:ffff:ffff:ffff:ff%02x/128", i+16))
+		}
+		keyOf := func(count int) *httptest.ResponseRecorder {
+			t.Helper()
+			body, err := json.Marshal(map[string]any{"name": "Till", "scopes": []string{"*"}, "networks": networks[:count]})
+			check(t, err)
+			return b.do(account.RoleAdmin, "POST", "/operator/v1/books/"+string(b.customer.Test)+"/keys", string(body))
+		}
+		if w := keyOf(65); w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"networks"`) {
+			t.Errorf("65 networks: %d %s", w.Code, w.Body)
+		}
+		if w := keyOf(64); w.Code != 201 {
+			t.Fatalf("64 networks: %d %s", w.Code, w.Body)
+		}
+		entries, err := b.Audit.List(t.Context(), audit.Filter{Book: string(b.customer.Test), Action: "key.create", Limit: 1})
+		check(t, err)
+		var noted []string
+		for _, name := range slices.Sorted(maps.Keys(entries[0].Detail)) {
+			if strings.HasPrefix(name, "networks") {
+				noted = append(noted, strings.Fields(entries[0].Detail[name])...)
+			}
+		}
+		if diff := cmp.Diff(networks[:64], noted); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // Of two changes of different parts of one thing at once both are kept.

@@ -323,7 +323,7 @@ func (a *api) createOperatorKey(ctx context.Context, c *call, in newOperatorKey)
 	if err != nil {
 		return issuedOperatorKey{}, err
 	}
-	networks, err := networksOf(in.Networks)
+	networks, err := account.ParseNetworks(in.Networks)
 	if err != nil {
 		return issuedOperatorKey{}, err
 	}
