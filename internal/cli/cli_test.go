@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/server"
 )
 
 // Every command that does something teaches by example, and its examples call it with
@@ -36,4 +43,33 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	visit(New())
+}
+
+// A list of credentials has all of them, however many there are.
+func TestListsAreWhole(t *testing.T) {
+	data := t.TempDir()
+	app, err := server.Open(t.Context(), server.Options{Data: data, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const operators = 201
+	for i := range operators {
+		if _, err := app.Accounts.CreateOperator(t.Context(), "cli", account.NewOperator{Name: fmt.Sprint("Ada ", i), Role: account.RoleAuditor}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	list := New()
+	list.SetArgs([]string{"operator", "list", "--data", data, "-o", "json"})
+	list.SetOut(&out)
+	if err := list.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var shown []map[string]string
+	if err := json.Unmarshal(out.Bytes(), &shown); err != nil || len(shown) != operators {
+		t.Errorf("%d operators of %d, %v", len(shown), operators, err)
+	}
 }

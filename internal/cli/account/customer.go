@@ -65,19 +65,14 @@ func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *se
 			return app.Accounts.SearchCustomers(ctx, search, page)
 		}
 	}
-	page := account.Page{Limit: 200}
-	for {
-		found, err := find(ctx, page)
-		if err != nil {
-			return err
-		}
-		for _, c := range found.Items {
-			l.Add(string(c.ID), c.Name, c.Email, string(c.State), shell.Moment(c.CreatedAt))
-		}
-		if page.After = found.Next; page.After == "" {
-			return p.Print(cmd, l)
-		}
+	found, err := all(ctx, find)
+	if err != nil {
+		return err
 	}
+	for _, c := range found {
+		l.Add(string(c.ID), c.Name, c.Email, string(c.State), shell.Moment(c.CreatedAt))
+	}
+	return p.Print(cmd, l)
 }
 
 func customerFields(c account.Customer) []shell.Field {

@@ -65,12 +65,14 @@ func (p *program) listKeys() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				found, err := app.Accounts.ListKeys(ctx, book, account.Page{Limit: 200})
+				found, err := all(ctx, func(ctx context.Context, page account.Page) (account.List[account.Key], error) {
+					return app.Accounts.ListKeys(ctx, book, page)
+				})
 				if err != nil {
 					return err
 				}
 				l := shell.Listing{Columns: []string{"KEY", "NAME", "LAST4", "SCOPES", "STATE", "LAST USED"}}
-				for _, k := range found.Items {
+				for _, k := range found {
 					l.Add(string(k.ID), k.Name, k.Last4, k.Scopes.String(), string(k.State(app.Clocks.Now(realm.Live))), shell.Moment(k.LastUsedAt))
 				}
 				return p.Print(cmd, l)

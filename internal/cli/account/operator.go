@@ -39,12 +39,12 @@ func (p *program) operator() *cobra.Command {
 		Example: `  scrip operator list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				found, err := app.Accounts.ListOperators(ctx, account.Page{Limit: 200})
+				found, err := all(ctx, app.Accounts.ListOperators)
 				if err != nil {
 					return err
 				}
 				l := shell.Listing{Columns: []string{"OPERATOR", "NAME", "ROLE", "STATE"}}
-				for _, o := range found.Items {
+				for _, o := range found {
 					l.Add(string(o.ID), o.Name, strings.ToLower(string(o.Role)), string(o.State))
 				}
 				return p.Print(cmd, l)

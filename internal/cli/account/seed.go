@@ -66,12 +66,14 @@ func (p *program) listSeeds() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				found, err := app.Accounts.ListSeeds(ctx, book, account.Page{Limit: 200})
+				found, err := all(ctx, func(ctx context.Context, page account.Page) (account.List[account.Seed], error) {
+					return app.Accounts.ListSeeds(ctx, book, page)
+				})
 				if err != nil {
 					return err
 				}
 				l := shell.Listing{Columns: []string{"ID", "NAME", "STATE", "CREATED", "LAST USED"}}
-				for _, s := range found.Items {
+				for _, s := range found {
 					l.Add(string(s.ID), s.Name, string(s.State(app.Clocks.Now(realm.Live))), shell.Moment(s.CreatedAt), shell.Moment(s.LastUsedAt))
 				}
 				return p.Print(cmd, l)
