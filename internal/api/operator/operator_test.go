@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -285,6 +287,36 @@ func TestChangesOfParts(t *testing.T) {
 						t.Fatalf("%s after round %d: %s, not %s", target, round, got, changed)
 					}
 				}
+			}
+		}
+	})
+}
+
+// A balance that is asked for at the time of a statement's line is the line's, though times
+// are kept finer than they are shown.
+func TestBalanceAtALine(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		b.clock.Advance(123_456 * time.Microsecond)
+		load := `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`
+		if w := b.do(account.RoleSupport, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
+			t.Fatalf("load: %d %s", w.Code, w.Body)
+		}
+		about := func(what string, out any) {
+			t.Helper()
+			w := b.do(account.RoleAuditor, "GET", "/operator/v1/books/"+string(b.customer.Test)+what+"&account_id="+string(wallet.Account(money.USD).ID), "")
+			if err := json.Unmarshal(w.Body.Bytes(), out); err != nil || w.Code != 200 {
+				t.Fatalf("%s: %d %s", what, w.Code, w.Body)
+			}
+		}
+		var lines struct {
+			Data []struct{ Balance, At string }
+		}
+		about("/statement?limit=1", &lines)
+		for at, want := range map[string]string{lines.Data[0].At: lines.Data[0].Balance, "2026-11-21T09:00:00.122Z": "0.00", "2026-11-21T09:00:00.123455Z": "0.00"} {
+			var then struct{ Posted, At string }
+			if about("/balance?at="+at, &then); then.Posted != want || !strings.HasPrefix(at, strings.TrimSuffix(then.At, "Z")) {
+				t.Errorf("at %s there was %s as of %s, want %s", at, then.Posted, then.At, want)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"time"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/operator/desk"
@@ -110,9 +111,18 @@ func (a *api) balanceAt(ctx context.Context, _ *desk.Call, in balanceQuery) (bal
 	if when.IsZero() {
 		when = a.desk.Clocks.Now(owner.Realm)
 	}
-	posted, available, err := a.books.BalanceAt(ctx, found, when)
+	posted, available, err := a.books.BalanceAt(ctx, found, shown(when))
 	return balanceAtView{AccountID: in.AccountID, BookID: in.BookID, Currency: found.Currency.String(), Posted: posted.String(),
 		Available: available.String(), At: desk.At(when)}, err
+}
+
+// shown returns the last instant that answers show as t, where they can: they have
+// milliseconds, and a time that was read off a statement has that line's entry in it.
+func shown(t time.Time) time.Time {
+	if t.Equal(t.Truncate(time.Millisecond)) {
+		return t.Add(time.Millisecond - time.Microsecond)
+	}
+	return t
 }
 
 type accountChange struct {
