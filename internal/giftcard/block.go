@@ -42,8 +42,12 @@ func (s *Service) freeze(ctx context.Context, m Merchant, card ID, f freezing) e
 	if err := found.ended(c.op.At); err != nil {
 		return err
 	}
-	if found.Blocked == (f.to == ledger.Frozen) {
-		return nil
+	account, err := s.Books.FindAccount(ctx, found.Book, found.Account())
+	if err != nil {
+		return err
+	}
+	if found.Blocked == (f.to == ledger.Frozen) && account.State == f.to {
+		return nil // where only one of both is so, the account was frozen or unfrozen by itself
 	}
 	reason := audit.Clean(f.reason)
 	if err := s.note(ctx, m, audited{f.action, card, map[string]string{"reason": reason}}); err != nil {

@@ -71,7 +71,11 @@ func (s *Service) begin(ctx context.Context, m Merchant, kind string, spend Spen
 	if err != nil {
 		return nil, err
 	}
-	if err := s.unlessRepeated(ctx, op, card.spendable(op.At)); err != nil {
+	refusal := card.ended(op.At) // a block the ledger knows, which refuses
+	if kind == kindReload {
+		refusal = card.spendable(op.At)
+	}
+	if err := s.unlessRepeated(ctx, op, refusal); err != nil {
 		return nil, err
 	}
 	c := &change{merchant: m, card: card, asked: spend.Amount, op: op}
@@ -80,10 +84,19 @@ func (s *Service) begin(ctx context.Context, m Merchant, kind string, spend Spen
 
 // named finds the card of an operation, as it is remembered where that is good enough.
 func (s *Service) named(ctx context.Context, m Merchant, op ledger.Operation, secret Secret) (*record, error) {
-	if op.Kind == kindReload { // a frozen account may receive, so the ledger would not correct what is remembered
-		return s.read(ctx, m, s.hash(secret))
+	if op.Kind != kindReload {
+		return s.toSpend(ctx, m, secret, op.At)
 	}
-	return s.toSpend(ctx, m, secret, op.At)
+	card, err := s.read(ctx, m, s.hash(secret))
+	if err != nil {
+		return nil, err
+	}
+	// A frozen account may receive: the ledger would not correct what is stored.
+	account, err := s.Books.FindAccount(ctx, card.Book, card.Account())
+	if err == nil {
+		card.follow(account)
+	}
+	return card, err
 }
 
 func (c *change) checkCurrency() error {

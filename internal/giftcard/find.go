@@ -63,8 +63,8 @@ func (s *Service) read(ctx context.Context, m Merchant, hash []byte) (*record, e
 	return found, err
 }
 
-// toSpend returns the merchant's card as it is remembered; if it could not be spent
-// at the given time, that is looked up again before it is believed.
+// toSpend returns the merchant's card as it is remembered; if it had ended at the given
+// time, that is looked up again before it is believed.
 func (s *Service) toSpend(ctx context.Context, m Merchant, secret Secret, at time.Time) (*record, error) {
 	hash := s.hash(secret)
 	query := memo.Query{Key: memoKey(m.Book, hash), Now: s.Clocks.Now(realm.Live)}
@@ -75,7 +75,7 @@ func (s *Service) toSpend(ctx context.Context, m Merchant, secret Secret, at tim
 	if err != nil {
 		return nil, err
 	}
-	if remembered.spendable(at) != nil {
+	if remembered.ended(at) != nil {
 		return s.read(ctx, m, hash)
 	}
 	copied := *remembered

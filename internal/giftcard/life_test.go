@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
@@ -357,6 +358,49 @@ func (p *process) pages(c *held, want ...string) {
 			p.t.Errorf("in pages of %d: %q, want %q", size, got, want)
 		}
 	}
+}
+
+// A card whose account an operator freezes in the books is blocked, wherever it is looked at
+// and whatever is remembered of it, and is unblocked as any other; one whose account is
+// unfrozen there is not blocked any more.
+func TestFrozenInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 1000)
+		p.done(p.redeem(c, 100, "r1")) // and it is remembered
+		set := func(to ledger.State) {
+			t.Helper()
+			_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: shop.Book, Kind: "account.set", Actor: "op/1", At: p.clocks.Now(shop.Realm),
+				States: []ledger.StateChange{{Account: c.Card.Account(), To: to}}})
+			check.OK(t, err)
+		}
+		spends := func(want fault.Code) {
+			t.Helper()
+			for _, p := range []*process{p, join(t, p.DB, p.clocks)} {
+				card, err := p.Find(t.Context(), shop, c.Secret)
+				check.OK(t, err)
+				if card.Blocked != (want == fault.CardBlocked) {
+					t.Errorf("blocked is %t where %q is answered", card.Blocked, want)
+				}
+				_, err = p.redeem(c, 1, id.New("r"))
+				check.Code(t, "redeem", err, want)
+				_, err = p.hold(c, 1, id.New("h"))
+				check.Code(t, "hold", err, want)
+				_, err = p.reload(c, 1, id.New("l"))
+				check.Code(t, "reload", err, want)
+			}
+		}
+		set(ledger.Frozen)
+		spends(fault.CardBlocked)
+		check.OK(t, p.Unblock(t.Context(), shop, c.Card.ID, "found"))
+		spends("")
+		check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "lost"))
+		spends(fault.CardBlocked)
+		set(ledger.Open)
+		spends("")
+		check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "lost again"))
+		spends(fault.CardBlocked)
+		p.verify()
+	})
 }
 
 // Cancelling waits for holds, gives back what is left, works on a blocked card and answers twice alike.

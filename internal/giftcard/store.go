@@ -116,7 +116,7 @@ func (c *record) ended(now time.Time) error {
 }
 
 // spendable returns why the stored card cannot be spent at now, if it cannot. Its
-// balance is the ledger's to judge.
+// balance is the ledger's to judge, and so is at last whether it is blocked.
 func (c *record) spendable(now time.Time) error {
 	if err := c.ended(now); err != nil {
 		return err
@@ -206,6 +206,13 @@ func (s *Service) complete(ctx context.Context, c *record, now time.Time) (*Card
 	return s.completeWith(ctx, c, account, now)
 }
 
+// follow has a card blocked while its account is frozen, whoever froze it.
+func (c *record) follow(account *ledger.Account) {
+	if account.State != ledger.Closed {
+		c.Blocked = account.State == ledger.Frozen
+	}
+}
+
 // completeWith adds the money on its account, which was read after it, to a stored card.
 func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.Account, now time.Time) (*Card, error) {
 	if account.State == ledger.Closed && !c.endedAs.Valid { // it ended between the two readings
@@ -216,5 +223,6 @@ func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.A
 		again.Number = c.Number
 		c = again
 	}
+	c.follow(account)
 	return c.at(ledger.Balance{Posted: account.Posted(), Available: account.Available()}, now), nil
 }
