@@ -53,7 +53,8 @@ type Rules struct {
 	Validity time.Duration
 	// HoldFor is how long a hold lasts unless the merchant asks for less.
 	HoldFor time.Duration
-	// MaxMajor bounds a card's balance, in major units of its currency.
+	// MaxMajor bounds what a card is made or reloaded with, in major units of its currency.
+	// What was spent before may be refunded beyond it.
 	MaxMajor int64
 }
 
