@@ -3,6 +3,7 @@ package ping
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -45,8 +46,20 @@ type Configured struct {
 // Setup is what a network is to be. Its realm and id name it; State and times are ignored.
 type Setup struct {
 	Configured
-	// Config is the adapter's, a JSON object of at most MaxConfig bytes. Empty, in a
-	// change, keeps what there is.
+	// Config is the adapter's, a JSON object of at most MaxConfig bytes.
+	Config []byte
+	Actor  string
+	Also   Also[Configured]
+}
+
+// NetworkChange names a network and says what is to be different.
+type NetworkChange struct {
+	Realm realm.Realm
+	ID    string
+	// Edit makes of what the network is what it is to be. It is asked again where somebody
+	// else changed that meanwhile, and must have no effects of its own.
+	Edit func(*Configured) error
+	// Config replaces the adapter's; empty keeps what there is.
 	Config []byte
 	Actor  string
 	Also   Also[Configured]
@@ -96,11 +109,43 @@ func (s *Service) AddNetwork(ctx context.Context, setup Setup) (Configured, erro
 	})
 }
 
-// ChangeNetwork replaces what a network is, with the faults of AddNetwork, or not_found.
-func (s *Service) ChangeNetwork(ctx context.Context, setup Setup) (Configured, error) {
+// changeTries bounds how often a change begins anew.
+const changeTries = 16
+
+// ChangeNetwork changes what a network is, with the faults of AddNetwork, or not_found. Of
+// changes of different parts at once all are kept.
+func (s *Service) ChangeNetwork(ctx context.Context, c NetworkChange) (Configured, error) {
+	for try := 1; ; try++ {
+		changed, err := s.changeNetwork(ctx, c)
+		switch {
+		case !errors.Is(err, storage.ErrStale):
+			return changed, err
+		case try == changeTries:
+			return Configured{}, fault.Wrap(err, fault.Unavailable, "the network is being changed by others: try again").After(time.Second)
+		}
+	}
+}
+
+// changeNetwork is one try, storage.ErrStale where somebody else was faster.
+func (s *Service) changeNetwork(ctx context.Context, c NetworkChange) (Configured, error) {
+	found, ok, err := storage.One(ctx, s.DB, scanNetwork, findNetwork, string(c.Realm), c.ID)
+	if err == nil && !ok {
+		err = unknownNetwork()
+	}
+	if err != nil {
+		return Configured{}, err
+	}
+	setup := Setup{Configured: found.Configured, Config: c.Config, Actor: c.Actor, Also: c.Also}
+	if err := c.Edit(&setup.Configured); err != nil {
+		return Configured{}, err
+	}
+	setup.Realm, setup.ID = c.Realm, c.ID
 	return s.configure(ctx, setup, "network.change", func(_ context.Context, _ *storage.Tx, old *networkRow) error {
-		if old == nil || old.state == networkRemoved {
+		switch {
+		case old == nil || old.state == networkRemoved:
 			return unknownNetwork()
+		case old.version != found.version:
+			return storage.ErrStale
 		}
 		return nil
 	})

@@ -129,6 +129,14 @@ func network(name, does string) ping.Setup {
 		Config: []byte(`{"does":"` + does + `","secret":"s3cret-of-partner"}`), Actor: "operator/1"}
 }
 
+// replace is the change that makes a network what is given.
+func replace(s ping.Setup) ping.NetworkChange {
+	return ping.NetworkChange{Realm: s.Realm, ID: s.ID, Config: s.Config, Actor: s.Actor, Edit: func(to *ping.Configured) error {
+		*to = s.Configured
+		return nil
+	}}
+}
+
 func (p *process) configure(name, does string) {
 	p.t.Helper()
 	_, err := p.AddNetwork(context.Background(), network(name, does))
@@ -161,7 +169,7 @@ func TestConfiguredNetworks(t *testing.T) {
 		change := network("acme", "")
 		change.Config, change.Name, change.Rules = nil, "Acme", ping.Rules{Lengths: []int{10}, Prefixes: []string{"12"}, Currencies: []money.Currency{money.USD}}
 		change.Timeout, change.Concurrency = 1500*time.Millisecond, 8
-		changed, err := both[1].ChangeNetwork(ctx, change)
+		changed, err := both[1].ChangeNetwork(ctx, replace(change))
 		check.OK(t, err)
 		check.Equal(t, "other rules there", ask(both[1]), "card_invalid")
 		check.OK(t, both[0].Refresh(ctx))
@@ -176,7 +184,7 @@ func TestConfiguredNetworks(t *testing.T) {
 		check.Equal(t, "list", list, []ping.Configured{found}, alikeRules)
 
 		change.Active = false
-		_, err = both[0].ChangeNetwork(ctx, change)
+		_, err = both[0].ChangeNetwork(ctx, replace(change))
 		check.OK(t, err)
 		check.Equal(t, "disabled", ask(both[0]), "invalid_request")
 		check.OK(t, both[0].RemoveNetwork(ctx, ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}))
@@ -228,7 +236,7 @@ func TestConfigureRefuses(t *testing.T) {
 			check.Code(t, about, err, c.code)
 			check.Equal(t, about, fault.From(err).Field, c.field)
 		}
-		_, err := p.ChangeNetwork(t.Context(), network("other", "answer"))
+		_, err := p.ChangeNetwork(t.Context(), replace(network("other", "answer")))
 		check.Code(t, "change of what is not there", err, fault.NotFound)
 	})
 }

@@ -184,21 +184,25 @@ type networkChange struct {
 }
 
 func (a *api) changeNetwork(ctx context.Context, c *call, in networkChange) (networkView, error) {
-	to, err := a.network(ctx, in.networkPath)
+	r, err := realmOf(in.Realm)
 	if err != nil {
-		return networkView{}, a.raced(ctx, c, err)
+		return networkView{}, err
 	}
+	changed, err := a.Pings.ChangeNetwork(ctx, ping.NetworkChange{Realm: r, ID: in.NetworkID, Edit: in.edit, Config: in.Config, Actor: actor(c),
+		Also: storing(a, c, viewNetwork)})
+	return viewNetwork(changed), a.raced(ctx, c, err)
+}
+
+// edit makes of a network what the request says.
+func (in *networkChange) edit(to *ping.Configured) (err error) {
 	desk.Set(&to.Name, in.Name)
 	desk.Set((*string)(&to.Type), in.Type)
 	desk.Set(&to.Kind, in.Kind)
 	if in.Rules != nil {
-		if to.Rules, err = in.Rules.rules(); err != nil {
-			return networkView{}, err
-		}
+		to.Rules, err = in.Rules.rules()
 	}
-	in.apply(&to)
-	changed, err := a.Pings.ChangeNetwork(ctx, ping.Setup{Configured: to, Config: in.Config, Actor: actor(c), Also: storing(a, c, viewNetwork)})
-	return viewNetwork(changed), a.raced(ctx, c, err)
+	in.apply(to)
+	return err
 }
 
 func (a *api) deleteNetwork(ctx context.Context, c *call, in networkPath) (wire.None, error) {

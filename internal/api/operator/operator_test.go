@@ -262,9 +262,13 @@ func TestChangesOfParts(t *testing.T) {
 		key, err := b.Accounts.CreateKey(t.Context(), seeder, account.NewKey{Book: b.customer.Test,
 			KeySettings: account.KeySettings{Name: "Till", Scopes: account.NewScopes(account.ScopeAll)}})
 		check(t, err)
+		_, err = b.Pings.AddNetwork(t.Context(), ping.Setup{Configured: ping.Configured{Realm: realm.Live, ID: "acme", Name: "Acme", Type: ping.ClosedLoop, Kind: "http"},
+			Config: []byte(`{"url":"https://acme.example"}`), Actor: seeder})
+		check(t, err)
 		roles := []account.Role{account.RoleAuditor, account.RoleSupport}
 		for target, part := range map[string]func(round int) string{
 			"/customers/" + string(b.customer.ID): func(round int) string { return fmt.Sprintf(`"email":"shop%d@acme.example"`, round) },
+			"/networks/live/acme":                 func(round int) string { return fmt.Sprintf(`"active":%t`, round%2 > 0) },
 			"/operators/" + string(other.ID):      func(round int) string { return fmt.Sprintf(`"role":"%s"`, roles[round%2]) },
 			"/books/" + string(b.customer.Test) + "/keys/" + string(key.ID): func(round int) string {
 				return fmt.Sprintf(`"networks":["10.0.%d.0/24"]`, round)

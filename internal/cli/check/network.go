@@ -168,14 +168,8 @@ func (p *program) changeNetwork() *cobra.Command {
 				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				to, err := app.Pings.FindNetwork(ctx, r, args[0])
-				if err != nil {
-					return err
-				}
-				if err := n.apply(cmd, &to); err != nil {
-					return err
-				}
-				changed, err := app.Pings.ChangeNetwork(ctx, ping.Setup{Configured: to, Config: text, Actor: shell.Actor()})
+				changed, err := app.Pings.ChangeNetwork(ctx, ping.NetworkChange{Realm: r, ID: args[0],
+					Edit: func(to *ping.Configured) error { return n.apply(cmd, to) }, Config: text, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}
