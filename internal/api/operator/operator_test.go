@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -265,9 +266,13 @@ func TestChangesOfParts(t *testing.T) {
 		_, err = b.Pings.AddNetwork(t.Context(), ping.Setup{Configured: ping.Configured{Realm: realm.Live, ID: "acme", Name: "Acme", Type: ping.ClosedLoop, Kind: "http"},
 			Config: []byte(`{"url":"https://acme.example"}`), Actor: seeder})
 		check(t, err)
+		_, err = b.Supply.Add(t.Context(), supply.Setup{Configured: supply.Configured{Realm: realm.Test, ID: "house", Name: "House", Kind: supply.KindGiftcard},
+			Config: []byte(`{"customer":"` + string(b.customer.ID) + `"}`), Actor: seeder})
+		check(t, err)
 		roles := []account.Role{account.RoleAuditor, account.RoleSupport}
 		for target, part := range map[string]func(round int) string{
 			"/customers/" + string(b.customer.ID): func(round int) string { return fmt.Sprintf(`"email":"shop%d@acme.example"`, round) },
+			"/suppliers/test/house":               func(round int) string { return fmt.Sprintf(`"active":%t`, round%2 > 0) },
 			"/networks/live/acme":                 func(round int) string { return fmt.Sprintf(`"active":%t`, round%2 > 0) },
 			"/operators/" + string(other.ID):      func(round int) string { return fmt.Sprintf(`"role":"%s"`, roles[round%2]) },
 			"/books/" + string(b.customer.Test) + "/keys/" + string(key.ID): func(round int) string {

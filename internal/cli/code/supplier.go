@@ -126,12 +126,8 @@ func (p *program) changeSupplier() *cobra.Command {
 				return err
 			}
 			return p.inRealm(cmd, f.realm, func(ctx context.Context, app *server.App, r realm.Realm) error {
-				to, err := app.Supply.Find(ctx, r, args[0])
-				if err != nil {
-					return err
-				}
-				f.apply(cmd, &to)
-				changed, err := app.Supply.Change(ctx, supply.Setup{Configured: to, Config: text, Actor: shell.Actor()})
+				changed, err := app.Supply.Change(ctx, supply.Setup{Configured: supply.Configured{Realm: r, ID: args[0]},
+					Edit: func(to *supply.Configured) { f.apply(cmd, to) }, Config: text, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}

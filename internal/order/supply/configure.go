@@ -3,6 +3,7 @@ package supply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -45,8 +46,12 @@ type Setup struct {
 	// Config is the adapter's, a JSON object of at most MaxConfig bytes; of a KindGiftcard
 	// {"customer":"cus_…"}, who issues the cards. Empty, in a change, keeps what there is.
 	Config []byte
-	Actor  string
-	Also   Also
+	// Edit, in a change, makes of what the supplier is what it is to be, but for its realm and
+	// id, which name it. It is asked again where somebody else changed that meanwhile, and
+	// must have no effects of its own. nil: it is to be Configured.
+	Edit  func(*Configured)
+	Actor string
+	Also  Also
 }
 
 // Also is what to write in the transaction of a change beside it, such as the stored
@@ -112,12 +117,45 @@ func (s *Service) Add(ctx context.Context, setup Setup) (Configured, error) {
 	})
 }
 
-// Change replaces what a supplier is, with the faults of Add, or not_found.
+// changeTries bounds how often a change begins anew.
+const changeTries = 16
+
+// Change changes what a supplier is, with the faults of Add, or not_found. Of changes of
+// different parts at once all are kept.
 func (s *Service) Change(ctx context.Context, setup Setup) (Configured, error) {
+	for try := 1; ; try++ {
+		changed, err := s.changeOnce(ctx, setup)
+		switch {
+		case !errors.Is(err, storage.ErrStale):
+			return changed, err
+		case try == changeTries:
+			return Configured{}, fault.Wrap(err, fault.Unavailable, "the supplier is being changed by others: try again").After(time.Second)
+		}
+	}
+}
+
+// changeOnce is one try, storage.ErrStale where somebody else was faster.
+func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, error) {
+	edited := int64(0)
+	if setup.Edit != nil {
+		row, found, err := storage.One(ctx, s.DB, scanSupplier, findSupplier, string(setup.Realm), setup.ID)
+		if err == nil && (!found || row.state == supplierRemoved) {
+			err = unknownSupplier()
+		}
+		if err != nil {
+			return Configured{}, err
+		}
+		to := row.Configured
+		setup.Edit(&to)
+		to.Realm, to.ID = setup.Realm, setup.ID
+		setup.Configured, edited = to, row.version
+	}
 	return s.configure(ctx, setup, "supplier.change", func(_ context.Context, _ *storage.Tx, old *supplierRow) error {
 		switch {
 		case old == nil || old.state == supplierRemoved:
 			return unknownSupplier()
+		case setup.Edit != nil && old.version != edited:
+			return storage.ErrStale
 		case old.Kind != setup.Kind:
 			return invalidAt("kind", "a supplier keeps its kind: add another one")
 		}

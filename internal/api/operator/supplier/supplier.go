@@ -175,13 +175,16 @@ type changed struct {
 }
 
 func (a *api) change(ctx context.Context, c *call, in changed) (view, error) {
-	to, err := a.find(ctx, in.path)
+	r, err := in.realm()
 	if err != nil {
-		return view{}, a.desk.Raced(ctx, c, err)
+		return view{}, err
 	}
-	desk.Set(&to.Name, in.Name)
-	in.apply(&to)
-	now, err := a.Supply.Change(ctx, supply.Setup{Configured: to, Config: in.Config, Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewOf)})
+	edit := func(to *supply.Configured) {
+		desk.Set(&to.Name, in.Name)
+		in.apply(to)
+	}
+	now, err := a.Supply.Change(ctx, supply.Setup{Configured: supply.Configured{Realm: r, ID: in.SupplierID}, Edit: edit, Config: in.Config,
+		Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewOf)})
 	return viewOf(now), a.desk.Raced(ctx, c, err)
 }
 
