@@ -206,7 +206,8 @@ type KeyRotation struct {
 // RotateKey makes a key with the same settings and lifetime. The old one works for
 // the grace more, at most 30 days and not beyond its own expiry; with no grace it is
 // revoked at once. It returns fault.InvalidState when the key is not active or was
-// rotated before, so that of two rotations at once one wins.
+// rotated before, so that of two rotations at once one wins, and fault.QuotaExceeded when
+// the book has 100 active keys and the old one is to work on.
 func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, r KeyRotation) (IssuedKey, error) {
 	if err := checkGrace(r.Grace); err != nil {
 		return IssuedKey{}, err
@@ -216,12 +217,15 @@ func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, r Key
 		if state := old.State(c.at); state != KeyActive || old.ReplacedBy != "" {
 			return fault.New(fault.InvalidState, "key %s was rotated or is not active", ref.ID)
 		}
-		var err error
-		issued, err = s.insertKey(ctx, c, old.successor(c.at), s.mint(keyPrefix(old.Realm)))
+		next := old.successor(c.at)
+		old.retire(c.at, r.Grace)
+		err := c.writeKey(ctx, old) // one that has ended makes room
 		if err != nil {
 			return err
 		}
-		old.retire(c.at, r.Grace)
+		if issued, err = s.insertKey(ctx, c, next, s.mint(keyPrefix(old.Realm))); err != nil {
+			return err
+		}
 		old.ReplacedBy = issued.ID
 		if err := c.recordKey(ctx, "key.rotate", *old); err != nil {
 			return err
@@ -292,10 +296,14 @@ func (s *Service) changeKey(ctx context.Context, actor string, ref KeyRef, edit 
 		if err := edit(ctx, c, &key); err != nil {
 			return err
 		}
-		write := updateKey.With(string(ref.Book), string(ref.ID), key.Name, key.Scopes.String(), key.Networks.String(),
-			storage.NullText(string(key.ReplacedBy)), storage.NullMicros(key.ExpiresAt), storage.NullMicros(key.RevokedAt))
-		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
+		return c.writeKey(ctx, &key)
 	})
 	s.keys.Forget(func(g *grant) bool { return g.principal.Credential == string(ref.ID) })
 	return err
+}
+
+func (c *change) writeKey(ctx context.Context, key *Key) error {
+	write := updateKey.With(string(key.Book), string(key.ID), key.Name, key.Scopes.String(), key.Networks.String(),
+		storage.NullText(string(key.ReplacedBy)), storage.NullMicros(key.ExpiresAt), storage.NullMicros(key.RevokedAt))
+	return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
 }

@@ -256,13 +256,20 @@ func TestKeyLimit(t *testing.T) {
 		}
 		_, err := b.CreateKey(ctx, actor, account.NewKey{Book: customer.Live, KeySettings: everything()})
 		wantCode(t, err, fault.QuotaExceeded)
+		_, err = b.RotateKey(ctx, actor, keys[99].KeyRef, account.KeyRotation{Grace: time.Hour})
+		wantCode(t, err, fault.QuotaExceeded)
+		must(b.AuthenticateKey(ctx, keys[99].Secret.Reveal(), somewhere))(t)
+		stolen := must(b.RotateKey(ctx, actor, keys[99].KeyRef, account.KeyRotation{}))(t)
+		_, err = b.AuthenticateKey(ctx, keys[99].Secret.Reveal(), somewhere)
+		wantCode(t, err, fault.CredentialsInvalid)
+		must(b.AuthenticateKey(ctx, stolen.Secret.Reveal(), somewhere))(t)
 		b.key(t, customer.Test)
 		if err := b.RevokeKey(ctx, actor, keys[0].KeyRef); err != nil {
 			t.Fatal(err)
 		}
 		newest := b.key(t, customer.Live)
 		list := must(b.ListKeys(ctx, customer.Live, account.Page{Limit: 200}))(t)
-		if len(list.Items) != 101 || list.Items[0].ID != newest.ID || list.Items[100].State(b.clock.Now()) != account.KeyRevoked {
+		if len(list.Items) != 102 || list.Items[0].ID != newest.ID || list.Items[101].State(b.clock.Now()) != account.KeyRevoked {
 			t.Errorf("%d keys, first %s", len(list.Items), list.Items[0].ID)
 		}
 		first := must(b.ListKeys(ctx, customer.Live, account.Page{Limit: 60}))(t)

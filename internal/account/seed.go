@@ -172,7 +172,8 @@ type SeedRotation struct {
 
 // RotateSeed makes a seed of the same name in the place of one, which works for the
 // grace more, at most 30 days; with no grace it is revoked at once. It returns
-// fault.InvalidState when the seed is not active or was rotated before.
+// fault.InvalidState when the seed is not active or was rotated before, and
+// fault.QuotaExceeded when the book has 100 active seeds and the old one is to work on.
 func (s *Service) RotateSeed(ctx context.Context, actor string, ref SeedRef, r SeedRotation) (IssuedSeed, error) {
 	if err := checkGrace(r.Grace); err != nil {
 		return IssuedSeed{}, err
@@ -184,11 +185,14 @@ func (s *Service) RotateSeed(ctx context.Context, actor string, ref SeedRef, r S
 			return fault.New(fault.InvalidState, "seed %s was rotated or is not active", ref.ID)
 		}
 		next := Seed{SeedRef: SeedRef{Book: old.Book}, Customer: old.Customer, Realm: old.Realm, Name: old.Name}
-		var err error
+		old.retire(c.at, r.Grace)
+		err := c.writeSeed(ctx, old) // one that has ended makes room
+		if err != nil {
+			return err
+		}
 		if issued, err = s.insertSeed(ctx, c, next, secret); err != nil {
 			return err
 		}
-		old.retire(c.at, r.Grace)
 		old.ReplacedBy = issued.ID
 		if err := c.recordSeed(ctx, "seed.rotate", old); err != nil {
 			return err
@@ -219,12 +223,16 @@ func (s *Service) changeSeed(ctx context.Context, actor string, ref SeedRef, edi
 		if err := edit(ctx, c, &seed); err != nil {
 			return err
 		}
-		write := updateSeed.With(string(ref.Book), string(ref.ID), storage.NullText(string(seed.ReplacedBy)),
-			storage.NullMicros(seed.ExpiresAt), storage.NullMicros(seed.RevokedAt))
-		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
+		return c.writeSeed(ctx, &seed)
 	})
 	s.seeds.Forget(func(g *seedGrant) bool { return g.principal.Credential == string(ref.ID) })
 	return err
+}
+
+func (c *change) writeSeed(ctx context.Context, seed *Seed) error {
+	write := updateSeed.With(string(seed.Book), string(seed.ID), storage.NullText(string(seed.ReplacedBy)),
+		storage.NullMicros(seed.ExpiresAt), storage.NullMicros(seed.RevokedAt))
+	return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
 }
 
 // seedGrant is what memory keeps of a seed.

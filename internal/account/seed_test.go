@@ -163,13 +163,16 @@ func TestListSeeds(t *testing.T) {
 		}
 		_, err := b.CreateSeed(ctx, actor, account.NewSeed{Customer: customer.ID, Realm: realm.Test, Name: "Too many"})
 		wantCode(t, err, fault.QuotaExceeded)
-		if err := b.RevokeSeed(ctx, actor, first.SeedRef); err != nil {
+		_, err = b.RotateSeed(ctx, actor, first.SeedRef, account.SeedRotation{Grace: time.Hour})
+		wantCode(t, err, fault.QuotaExceeded)
+		next := must(b.RotateSeed(ctx, actor, first.SeedRef, account.SeedRotation{}))(t)
+		if err := b.RevokeSeed(ctx, actor, next.SeedRef); err != nil {
 			t.Fatal(err)
 		}
 		newest := b.seed(t, customer.ID)
 		list := must(b.ListSeeds(ctx, customer.Test, account.Page{Limit: 60}))(t)
 		rest := must(b.ListSeeds(ctx, customer.Test, account.Page{Limit: 60, After: list.Next}))(t)
-		if len(list.Items)+len(rest.Items) != 101 || rest.Next != "" || list.Items[0].ID != newest.ID || rest.Items[len(rest.Items)-1].State(began) != account.KeyRevoked {
+		if len(list.Items)+len(rest.Items) != 102 || rest.Next != "" || list.Items[0].ID != newest.ID || rest.Items[len(rest.Items)-1].State(began) != account.KeyRevoked {
 			t.Errorf("%d and %d seeds, %q", len(list.Items), len(rest.Items), rest.Next)
 		}
 		for _, err := range []error{
