@@ -32,6 +32,10 @@ row is wrong no card is made, and everything that is wrong is listed on standard
 error. Rows with references can be sent again: they answer with the cards of the
 first time.
 
+All cards are written in one transaction, a second or so for each 10,000. Meanwhile
+whatever else changes the embedded database waits, payments too, and on PostgreSQL what
+changes this customer's books: on a busy server cut a long file into several.
+
 The result is CSV: line, cardId, cardNumber, key. It is secret: --report writes it to
 a new file that only its owner can read.`,
 		Example: `  scrip giftcard import cards.csv --customer cus_01… --realm live --report made.csv
