@@ -167,9 +167,14 @@ func moved(o ledger.Outcome, asked money.Amount) money.Amount {
 
 // refused says in a gift card's words why the ledger refused.
 func (s *Service) refused(ctx context.Context, c *change, err error) error {
-	switch fault.CodeOf(err) {
-	case fault.AccountFrozen, fault.AccountClosed:
+	code, pays := fault.CodeOf(err), c.op.Kind == kindRefund || c.op.Kind == kindCancel
+	switch {
+	case code == fault.AccountFrozen && pays: // not the card's, which takes a refund and is emptied all the same
+		return fault.Wrap(err, fault.InvalidState, "the operator has frozen the account that pays for this")
+	case code == fault.AccountFrozen || code == fault.AccountClosed:
 		return s.changed(ctx, c, err)
+	}
+	switch code {
 	case fault.InsufficientFunds:
 		available := fault.From(err).Details["available"]
 		return fault.Wrap(err, fault.InsufficientFunds, "the gift card has %s %s available", available, c.card.Amount.Currency).

@@ -403,6 +403,33 @@ func TestFrozenInTheBooks(t *testing.T) {
 	})
 }
 
+// Where an operator froze what pays for a refund or a cancellation, nobody is told that the
+// card is blocked.
+func TestFrozenPayer(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 1000)
+		p.done(p.redeem(c, 100, "r1"))
+		set := func(to ledger.State) {
+			t.Helper()
+			_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: shop.Book, Kind: "account.set", Actor: "op/1", At: p.clocks.Now(shop.Realm),
+				States: []ledger.StateChange{{Account: "giftcard.redeemed/USD", To: to}, {Account: "giftcard.funding/USD", To: to}}})
+			check.OK(t, err)
+		}
+		set(ledger.Frozen)
+		for _, block := range []func() error{func() error { return nil }, func() error { return p.Block(t.Context(), shop, c.Card.ID, "lost") }} {
+			check.OK(t, block())
+			_, err := p.refund(c, "r1", 1, "f1")
+			check.Code(t, "refund", err, fault.InvalidState)
+			_, err = p.cancel(c, "given back")
+			check.Code(t, "cancel", err, fault.InvalidState)
+		}
+		set(ledger.Open)
+		p.done(p.refund(c, "r1", 1, "f1"))
+		p.done(p.cancel(c, "given back"))
+		p.verify()
+	})
+}
+
 // Cancelling waits for holds, gives back what is left, works on a blocked card and answers twice alike.
 func TestCancel(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
