@@ -52,6 +52,7 @@ var kinds = map[string]Kind{
 	"card.expire":             Return,
 	"card.clear":              Return,
 	"authorization.authorize": Authorization,
+	"authorization.purchase":  Settlement,
 	"authorization.increment": Authorization,
 	"authorization.stand_in":  Authorization,
 	"authorization.capture":   Settlement,
@@ -73,11 +74,13 @@ var kinds = map[string]Kind{
 }
 
 // kindOf says what an entry was, by the transaction's kind and the account on the other side.
-func kindOf(transaction string, other ledger.AccountID, in bool) Kind {
-	kind, known := kinds[transaction]
+func kindOf(l *ledger.Line, other ledger.AccountID, in bool) Kind {
+	kind, known := kinds[l.Kind]
 	switch {
 	case !known:
 		return Other
+	case kind == Release && in && l.Posted.IsPositive(): // a message that took money was undone
+		return Refund
 	case kind == Correction || !strings.HasPrefix(string(other), receivable):
 		return kind
 	case in:

@@ -183,7 +183,7 @@ func pair(to, sides []move, begins bool) {
 // movement is an entry in a statement's words.
 func (st *Statement) movement(l *ledger.Line, m move) Movement {
 	in := l.Side == st.account.Side
-	v := Movement{Number: l.Seq - st.before, Kind: kindOf(l.Kind, m.other, in), At: l.At, Amount: l.Posted, Held: st.zero(), Fee: money.New(m.fee, st.Currency),
+	v := Movement{Number: l.Seq - st.before, Kind: kindOf(l, m.other, in), At: l.At, Amount: l.Posted, Held: st.zero(), Fee: money.New(m.fee, st.Currency),
 		After: Money{l.Balance, money.New(l.Balance.Minor-l.Available.Minor, st.Currency)}, Transaction: l.Transaction, Reference: l.Reference}
 	if !in {
 		v.Amount.Minor, v.Held.Minor = -l.Posted.Minor, l.Held

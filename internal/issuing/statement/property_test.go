@@ -23,6 +23,7 @@ type history struct {
 	dice   *rand.Rand
 	cards  []issuing.CardID
 	paid   []authorization.Decision
+	taken  []string          // the keys of purchases
 	finals map[string]string // what final statements were, by subject and month
 }
 
@@ -81,7 +82,7 @@ func (h *history) step() {
 			some.Amount = usd(1 + amount/4)
 		}
 	}
-	switch h.dice.IntN(15) {
+	switch h.dice.IntN(17) {
 	case 0:
 		h.load(amount)
 	case 1:
@@ -114,12 +115,28 @@ func (h *history) step() {
 		d, err := h.Payments.StandIn(ctx, authorization.Advice{Book: ann.Book, Card: card, Amount: usd(amount * 2), Merchant: merchant, Key: h.key()})
 		check.OK(h.t, err)
 		h.paid = append(h.paid, d)
+	case 15:
+		h.purchase(card, amount, merchant)
+	case 16:
+		if len(h.taken) > 0 {
+			h.about(h.Payments.Reverse, authorization.Advice{Card: card, Original: h.taken[h.dice.IntN(len(h.taken))], Amount: some.Amount})
+		}
 	case 14:
 		h.clock.Advance(time.Duration(h.dice.Int64N(int64(12 * day))))
 		_, err := h.Payments.Expire(ctx)
 		check.OK(h.t, err)
 		_, err = h.Cards.Expire(ctx)
 		check.OK(h.t, err)
+	}
+}
+
+func (h *history) purchase(card issuing.CardID, minor int64, m authorization.Merchant) {
+	h.t.Helper()
+	key := h.key()
+	d, err := h.Payments.Authorize(h.t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: key, Amount: usd(minor), Merchant: m, Captured: true})
+	check.OK(h.t, err)
+	if d.Approved {
+		h.paid, h.taken = append(h.paid, d), append(h.taken, key)
 	}
 }
 
@@ -228,6 +245,8 @@ func (h *history) follow(name string, st *statement.Statement, all []statement.M
 			h.t.Fatalf("%s: movement %d is number %d of %s", name, i+1, v.Number, v.At)
 		case v.Kind == statement.Other || (v.Payment != "") != (v.Merchant.Name != ""):
 			h.t.Fatalf("%s: movement %+v", name, v)
+		case v.Kind == statement.Release && !v.Amount.IsZero():
+			h.t.Fatalf("%s: a release that moves money: %+v", name, v)
 		case (v.Fee.Minor != 0) != (v.Kind == statement.Deposit || v.Kind == statement.DepositUndone):
 			h.t.Fatalf("%s: a %s with a fee of %s", name, v.Kind, v.Fee)
 		}

@@ -72,6 +72,30 @@ func TestStatement(t *testing.T) {
 	})
 }
 
+// A payment in a single message is a settlement, and a refund where it is undone: on the
+// card or, once that is gone, in the wallet.
+func TestSingleMessages(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.load(10_000)
+		card := p.issue(3_000)
+		key := p.key()
+		d, err := p.Payments.Authorize(t.Context(), authorization.Request{Book: ann.Book, Card: card, Key: key, Amount: usd(1_000), Merchant: ads, Captured: true})
+		check.OK(t, err)
+		p.advise(p.Payments.Reverse, authorization.Advice{Card: card, Original: key, Amount: usd(300)})
+		_, err = p.Cards.Terminate(t.Context(), ann, issuing.Ending{Card: card})
+		check.OK(t, err)
+		p.advise(p.Payments.Reverse, authorization.Advice{Card: card, Original: key})
+		st := p.get(of(card), "2026-09")
+		all := p.movements(&st, 10)
+		check.Equal(t, "the card", told(all), []string{"funding 30.00 0.00 0.00 30.00", "settlement -10.00 0.00 0.00 20.00 FACEBK ADS",
+			"refund 3.00 0.00 0.00 23.00 FACEBK ADS", "return -23.00 0.00 0.00 0.00"})
+		check.Equal(t, "whose payment", all[1].Payment, d.ID)
+		st = p.get(purse, "2026-09")
+		check.Equal(t, "the wallet", told(p.movements(&st, 10)), []string{"bank_transfer 100.00 0.00 0.00 100.00", "funding -30.00 0.00 0.00 70.00",
+			"return 23.00 0.00 0.00 93.00", "refund 7.00 0.00 0.00 100.00 FACEBK ADS"})
+	})
+}
+
 // A statement is there from the month in which its account came to be until now, for its
 // own holder, and final a quarter of an hour after its month.
 func TestMonths(t *testing.T) {
