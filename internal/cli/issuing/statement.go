@@ -84,10 +84,16 @@ func (p *program) write(cmd *cobra.Command, app *server.App, st *statement.State
 	var to func(context.Context, io.Writer, *statement.Statement) error
 	switch f.format {
 	case shell.Table:
+		if f.out != "-" {
+			return errors.New("--out is for --format csv and pdf")
+		}
 		return p.table(cmd, app, st)
 	case shell.CSV:
 		to = app.Statements.WriteCSV
 	case "pdf":
+		if err := st.Fits(statement.MaxPDF); err != nil { // before a file is emptied for it
+			return err
+		}
 		to = app.Statements.WritePDF
 	default:
 		return fmt.Errorf("format %q: want table, csv or pdf", f.format)
