@@ -243,6 +243,9 @@ type Filter struct {
 	Ascending bool
 	Offset    int // at most a million
 	Limit     int // DefaultPerPage when 0, MaxPerPage at most
+	// After lists those that were made after a card, oldest first: whatever becomes of those
+	// before it, none is left out.
+	After CardID
 }
 
 // Page is some of the cards that a filter finds.
@@ -260,6 +263,8 @@ func (f *Filter) args(now time.Time) []any {
 // lists are the statements of sorts that the database makes.
 func (f *Filter) list() *storage.Statement {
 	switch {
+	case f.After != "":
+		return listAfter
 	case f.Sort == ByLastUsed && f.Ascending:
 		return listUnused
 	case f.Sort == ByLastUsed:
@@ -280,6 +285,13 @@ func (f *Filter) check() error {
 	known := f.Sort == ByCreated || f.Sort == ByBalance || f.Sort == ByLastUsed
 	if !known || f.Limit < 1 || f.Limit > MaxPerPage || f.Offset < 0 || f.Offset > maxOffset {
 		return fault.New(fault.InvalidRequest, "want a known sort, a limit of 1 to %d and an offset of at most %s", MaxPerPage, strconv.Itoa(maxOffset))
+	}
+	switch {
+	case f.After == "":
+	case !id.Valid(idPrefix, string(f.After)):
+		return fault.New(fault.InvalidCursor, "the cursor is no card's id")
+	case f.Sort != ByCreated || !f.Ascending || f.Offset > 0:
+		return fault.New(fault.InvalidRequest, "cards follow on another in the order of their making")
 	}
 	if f.Status != "" && !slices.Contains(Statuses(), f.Status) {
 		return fault.New(fault.InvalidRequest, "the status is pending_top_up, active, frozen or terminated").At("status")
@@ -302,11 +314,15 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	}
 	var page Page
 	var found []*record
+	span := []any{f.Limit, f.Offset}
+	if f.After != "" {
+		span = []any{f.Limit, string(f.After)}
+	}
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
 		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countCards, f.args(now)...); err != nil {
 			return err
 		}
-		found, err = storage.All(ctx, q, scanCard, f.list(), append(f.args(now), f.Limit, f.Offset)...)
+		found, err = storage.All(ctx, q, scanCard, f.list(), append(f.args(now), span...)...)
 		return err
 	})
 	if err != nil {

@@ -135,6 +135,40 @@ func ids(cards []issuing.Card) []string {
 	return all
 }
 
+// Whoever lists cards after the last one that they have seen finds all of a status, each
+// once, though those before it leave it meanwhile.
+func TestListAfter(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		want, all := 0, p.herd()
+		for _, c := range all {
+			if c.Status == issuing.Active {
+				want++
+			}
+		}
+		seen := 0
+		for f := (issuing.Filter{Holder: ann, Status: issuing.Active, Ascending: true, Limit: 2}); ; {
+			page, err := p.List(t.Context(), f)
+			check.OK(t, err)
+			if len(page.Cards) == 0 {
+				break
+			}
+			for _, c := range page.Cards {
+				check.OK(t, p.each(ann, c.ID)["freeze"]())
+				f.After = c.ID
+				seen++
+			}
+		}
+		check.Equal(t, "active cards that were seen, and frozen", seen, want)
+		for name, f := range map[string]issuing.Filter{"descending": {}, "by use": {Sort: issuing.ByLastUsed, Ascending: true}, "offset": {Ascending: true, Offset: 1}} {
+			f.Holder, f.After = ann, all[0].ID
+			_, err := p.List(t.Context(), f)
+			check.Code(t, name, err, fault.InvalidRequest)
+		}
+		_, err := p.List(t.Context(), issuing.Filter{Holder: ann, Ascending: true, After: "card_1"})
+		check.Code(t, "no card's id", err, fault.InvalidCursor)
+	})
+}
+
 // Filters outside their bounds are refused.
 func TestListBounds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

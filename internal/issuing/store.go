@@ -55,6 +55,7 @@ var (
 
 	listNewest   = storage.SQL("issuing.list_newest", `SELECT `+cardColumns+filtered+` ORDER BY c.card_id DESC`+paged)
 	listOldest   = storage.SQL("issuing.list_oldest", `SELECT `+cardColumns+filtered+` ORDER BY c.card_id`+paged)
+	listAfter    = storage.SQL("issuing.list_after", `SELECT `+cardColumns+filtered+` AND c.card_id > $7 ORDER BY c.card_id LIMIT $6`)
 	listUsed     = storage.SQL("issuing.list_used", `SELECT `+cardColumns+filtered+` ORDER BY COALESCE(c.last_used_at, 0) DESC, c.card_id DESC`+paged)
 	listUnused   = storage.SQL("issuing.list_unused", `SELECT `+cardColumns+filtered+` ORDER BY COALESCE(c.last_used_at, 0), c.card_id`+paged)
 	listOpen     = storage.SQL("issuing.list_open", `SELECT `+cardColumns+filtered+` AND c.closed_at IS NULL ORDER BY c.card_id`+paged)

@@ -2,7 +2,6 @@ package issuing
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -137,7 +136,8 @@ type cardList struct {
 	Status string `query:"status" json:"-"`
 }
 
-// listCards lists a book's cards, oldest first: new ones do not move the pages.
+// listCards lists a book's cards, oldest first: neither new ones nor those whose status
+// changes move the pages.
 func (a *api) listCards(ctx context.Context, c *call, in cardList) (wire.Listing[cardView], error) {
 	none := wire.Listing[cardView]{}
 	h, err := a.holder(ctx, c, in.BookID)
@@ -148,19 +148,14 @@ func (a *api) listCards(ctx context.Context, c *call, in cardList) (wire.Listing
 	if err != nil {
 		return none, err
 	}
-	before, err := s.Number()
-	if err != nil {
-		return none, err
-	}
-	offset := int(before)
-	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, Offset: offset,
-		Limit: min(s.Limit, issuing.MaxPerPage)})
+	limit := min(s.Limit, issuing.MaxPerPage)
+	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, After: issuing.CardID(s.After), Limit: limit})
 	if err != nil {
 		return none, err
 	}
 	list := desk.Page(found.Cards, viewCard)
-	if next := offset + len(found.Cards); next < found.Total {
-		list.NextCursor = a.desk.More(s, strconv.Itoa(next))
+	if n := len(found.Cards); n == limit && n < found.Total {
+		list.NextCursor = a.desk.More(s, string(found.Cards[n-1].ID))
 	}
 	return list, nil
 }
