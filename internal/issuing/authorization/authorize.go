@@ -373,11 +373,11 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		*l = a.approved(amount, o.At, s.Policy.trade(a.request.Merchant.MCC).HoldFor)
 		l.Balance, l.Code, l.Books = after.Available, code, o.Transaction
 		effects := append(s.rows(l), issuing.Used(a.card, o.At, l.amount))
-		if a.request.Captured && a.card.Controls.SingleUse {
-			effects = append(effects, issuing.UsedUp(a.card, o.At))
-		}
 		if sh.freeze {
 			effects = append(effects, froze(o)...)
+		}
+		if a.request.Captured && a.card.Controls.SingleUse { // last: the others want the version that was read
+			effects = append(effects, issuing.UsedUp(a.card, o.At))
 		}
 		return append(effects, s.linked(l)...), nil
 	}

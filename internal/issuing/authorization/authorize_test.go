@@ -447,6 +447,23 @@ func TestSingleUse(t *testing.T) {
 	})
 }
 
+// A purchase may be the single one of a card and leave less on it than freezes it.
+func TestSinglePurchaseThatFreezes(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, controls(func(all *issuing.Controls) { all.SingleUse = true }),
+			func(n *issuing.NewCard) { n.AutoFreezeAt = usd(9_500) })
+		r := p.request(c, 1_000, ads)
+		r.Captured = true
+		p.pay(r, "")
+		before := p.posted(ann, "wallet/USD")
+		n, err := p.Cards.Expire(context.Background())
+		check.OK(t, err)
+		check.Equal(t, "cards that ended", n, 1)
+		check.Equal(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 9_000)
+		p.verify()
+	})
+}
+
 // What a card can spend is told to whoever proves to have it, and nothing is kept of it.
 func TestInquiry(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
