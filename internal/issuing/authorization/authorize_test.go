@@ -447,6 +447,41 @@ func TestSingleUse(t *testing.T) {
 	})
 }
 
+// A card for a single payment goes with it as well where a part was captured and the rest
+// let go, by the merchant or by time; not where nothing of the payment is left.
+func TestSingleUseInPart(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		one := controls(func(all *issuing.Controls) { all.SingleUse = true })
+		reversed, expired, undone := p.issue(ann, binAds, 10_000, one), p.issue(ann, binAds, 10_000, one), p.issue(ann, binAds, 10_000, one)
+		first, second, third := p.pay(p.request(reversed, 1_000, ads), ""), p.pay(p.request(expired, 1_000, ads), ""), p.pay(p.request(undone, 1_000, ads), "")
+		p.advise(p.Capture, of(first, 400), "")
+		p.advise(p.Capture, of(second, 400), "")
+		taken := of(third, 400)
+		taken.Key = p.key()
+		p.advise(p.Capture, taken, "")
+		p.advise(p.Reverse, naming(undone, taken.Key, 0), "")
+		p.advise(p.Reverse, of(third, 0), "")
+		p.pay(p.request(undone, 1_000, ads), "")
+		p.advise(p.Reverse, of(first, 0), "")
+		p.forward(7 * day)
+		n, err := p.Expire(context.Background())
+		check.OK(t, err)
+		check.Equal(t, "payments that ended", n, 2)
+		for name, c := range map[string]card{"reversed": reversed, "expired": expired} {
+			now, err := p.Cards.Get(context.Background(), c.Holder, c.ID)
+			check.OK(t, err)
+			check.Equal(t, name, []any{now.Status, now.Reason}, []any{issuing.Terminated, issuing.ReasonUsedUp})
+		}
+		before := p.posted(ann, "wallet/USD")
+		n, err = p.Cards.Expire(context.Background())
+		check.OK(t, err)
+		check.Equal(t, "cards that ended", n, 2)
+		check.Equal(t, "back in the wallet", p.posted(ann, "wallet/USD")-before, 19_200)
+		p.look(undone, issuing.Active, 10_000, 0)
+		p.verify()
+	})
+}
+
 // A purchase may be the single one of a card and leave less on it than freezes it.
 func TestSinglePurchaseThatFreezes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

@@ -42,6 +42,8 @@ type plan struct {
 	fresh bool
 	shape
 }
+	// kept says that it lets go of the rest of a payment of which something was captured.
+	kept bool
 
 // Increment adds to what an open payment holds. It is declined for the reasons of an
 // authorization, and the payment stays as it was. It returns the faults of Authorize, and not_found.
@@ -286,7 +288,7 @@ func (s *Service) release(ctx context.Context, m *matter, p plan, amount money.A
 		}
 	}
 	whole := ends && undone[undoneOf(m.payment.ID)] == captured.Minor
-	p.amount, p.spent, p.guards = amount, -amount.Minor, m.payment.counters(-amount.Minor, whole)
+	p.amount, p.spent, p.guards, p.kept = amount, -amount.Minor, m.payment.counters(-amount.Minor, whole), ends && captured.IsPositive() && !whole
 	if amount.IsPositive() {
 		p.holds = []ledger.HoldChange{{Action: ledger.Release, ID: m.hold.ID, Amount: amount}}
 	}
@@ -449,7 +451,7 @@ func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
 		_, froze := s.Cards.AutoFreeze(m.card)
 		effects = append(effects, froze(o)...)
 	}
-	if m.card.Controls.SingleUse && p.line == TypeSettlement && p.to == StateSettled {
+	if m.card.Controls.SingleUse && p.to == StateSettled && (p.line == TypeSettlement || p.kept) {
 		effects = append(effects, issuing.UsedUp(m.card, o.At))
 	}
 	return effects
