@@ -104,6 +104,39 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
+// A check of a card uses a challenge up as a payment does: one of several at once has it.
+func TestChallengeOfACheck(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		made := p.challenge(c, 100, ads)
+		_, err := p.CompleteChallenge(ctx, ann.Book, made.ID, made.OTP)
+		check.OK(t, err)
+		decisions := make([]authorization.Decision, 4)
+		crowd.AtOnce(len(decisions), func(i int) {
+			r := p.request(c, 0, ads)
+			r.Challenge = made.ID
+			d, err := p.Authorize(ctx, r)
+			check.OK(t, err)
+			decisions[i] = d
+		})
+		var proved []authorization.ID
+		for _, d := range decisions {
+			if d.Approved {
+				proved = append(proved, d.ID)
+			} else {
+				check.Equal(t, "reason", d.Reason, authorization.ReasonChallenge)
+			}
+		}
+		now, err := p.FindChallenge(ctx, ann.Book, made.ID)
+		check.OK(t, err)
+		check.Equal(t, "checks with the challenge", proved, []authorization.ID{now.Payment})
+		r := p.request(c, 100, ads)
+		r.Challenge = made.ID
+		p.pay(r, authorization.ReasonChallenge)
+	})
+}
+
 // Three wrong codes, or five minutes, end a challenge, however many try at once.
 func TestChallengeEnds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

@@ -38,6 +38,9 @@ func (s *Service) keep(ctx context.Context, a *attempt, l *line) (Decision, erro
 		return Decision{}, err
 	}
 	effects := s.rows(l)
+	if !l.declined() {
+		effects = append(effects, s.linked(l)...)
+	}
 	err = s.DB.Apply(ctx, effects)
 	if storage.IsUnique(err) {
 		return s.other(ctx, a)
