@@ -129,7 +129,7 @@ func (s *Service) Refund(ctx context.Context, m Merchant, refund Refund) (Moveme
 	c.op.Intent = fmt.Sprintf("%s %s %s", original.Transaction, refund.Amount, refund.Amount.Currency)
 	c.op.Postings = []ledger.Posting{{Debit: taken.Credit, Credit: taken.Debit, Amount: refund.Amount}}
 	c.op.Guards = []ledger.Guard{{Counter: "giftcard.refund/" + string(original.Transaction), Add: refund.Amount.Minor, Limit: taken.Posted.Minor}}
-	c.op.Follows = original.Transaction
+	c.op.Follows = []ledger.TransactionID{original.Transaction}
 	return s.submit(ctx, c)
 }
 

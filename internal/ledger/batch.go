@@ -77,7 +77,7 @@ func needsOf(ops []*Operation) *needs {
 func (n *needs) add(op *Operation) {
 	n.keys.add(op.Book, op.Key)
 	n.exact = n.exact || op.Key != "" && !op.Speculative
-	for _, original := range []TransactionID{op.Reverses, op.Follows} {
+	for _, original := range append([]TransactionID{op.Reverses}, op.Follows...) {
 		if original != "" {
 			n.originals.add(op.Book, string(original))
 			n.counters.add(op.Book, followers(original))

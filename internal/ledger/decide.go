@@ -273,19 +273,21 @@ func (a *attempt) reverse() error {
 // followers names the counter of the transactions that build on one.
 func followers(original TransactionID) string { return "transaction.followers/" + string(original) }
 
-// follow counts the operation among those that build on a transaction, if that stands.
+// follow counts the operation among those that build on transactions, if those stand.
 func (a *attempt) follow() error {
-	if a.op.Follows == "" {
-		return nil
+	for _, original := range a.op.Follows {
+		key := name{a.op.Book, string(original)}
+		if _, known := a.base.byID[key]; !known {
+			return notFound("transaction", key.text)
+		}
+		if a.base.reversed[key] {
+			return fault.New(fault.AlreadyReversed, "transaction %s was reversed", key.text)
+		}
+		if err := a.count(Guard{Counter: followers(original), Add: 1, Limit: math.MaxInt64}); err != nil {
+			return err
+		}
 	}
-	key := name{a.op.Book, string(a.op.Follows)}
-	if _, known := a.base.byID[key]; !known {
-		return notFound("transaction", key.text)
-	}
-	if a.base.reversed[key] {
-		return fault.New(fault.AlreadyReversed, "transaction %s was reversed", key.text)
-	}
-	return a.count(Guard{Counter: followers(a.op.Follows), Add: 1, Limit: math.MaxInt64})
+	return nil
 }
 
 // move makes one movement's two entries. pays says that it takes from what is

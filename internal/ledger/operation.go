@@ -41,9 +41,9 @@ type Operation struct {
 	Solvent []AccountID
 	// Reverses undoes what the named transaction posted, once, and not if others followed it.
 	Reverses TransactionID
-	// Follows is the transaction that this one builds on, such as the payment of which a
-	// refund gives a part back: it was not reversed, and is not reversed any more.
-	Follows TransactionID
+	// Follows are the transactions that this one builds on, such as the payment of which a
+	// refund gives a part back: none was reversed, and none is reversed any more.
+	Follows []TransactionID
 
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.
@@ -125,19 +125,24 @@ func (op *Operation) validate() error {
 		return fault.New(fault.InvalidRequest, "operation %s: book, kind and time are required", op.Kind)
 	case parts == 0 && op.Reverses == "":
 		return fault.New(fault.InvalidRequest, "operation %s does nothing", op.Kind)
-	case parts+len(op.Solvent) > maxParts:
-		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts+len(op.Solvent), maxParts)
+	case parts+len(op.Solvent)+len(op.Follows) > maxParts:
+		return fault.New(fault.InvalidRequest, "operation %s has %d parts, the most is %d", op.Kind, parts+len(op.Solvent)+len(op.Follows), maxParts)
 	}
 	if !isName(string(op.Book)) || !isName(op.Kind) || len(op.Key) > maxKey || !isText(op.Key) {
 		return fault.New(fault.InvalidRequest, "operation: want a book and a kind of at most %d bytes, and a key of at most %d", maxName, maxKey)
 	}
-	for _, text := range []string{op.Actor, string(op.Reverses), string(op.Follows)} {
+	for _, text := range []string{op.Actor, string(op.Reverses)} {
 		if text != "" && !isName(text) {
 			return fault.New(fault.InvalidRequest, "operation %s: want names of at most %d bytes", op.Kind, maxName)
 		}
 	}
 	if len(op.Reference) > maxReference || !isText(op.Reference) {
 		return fault.New(fault.InvalidRequest, "operation %s: want a reference of at most %d bytes", op.Kind, maxReference)
+	}
+	for _, original := range op.Follows {
+		if !isName(string(original)) {
+			return fault.New(fault.InvalidRequest, "operation %s: what it follows has a name", op.Kind)
+		}
 	}
 	if err := op.validateAccounts(); err != nil {
 		return err

@@ -35,7 +35,7 @@ func (s *script) options(op *ledger.Operation, words []string) []string {
 	op.Intent = s.option(&words, "intent")
 	op.Reference = s.option(&words, "reference")
 	if original := s.option(&words, "follows"); original != "" {
-		op.Follows = s.transaction(original)
+		op.Follows = []ledger.TransactionID{s.transaction(original)}
 	}
 	if account := s.option(&words, "solvent"); account != "" {
 		op.Solvent = append(op.Solvent, ledger.AccountID(account))

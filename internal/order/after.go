@@ -207,7 +207,7 @@ func (r *Remedy) stock() stock.Remedy {
 
 // remedy is the operation of a remedy, without what it counts and moves.
 func (s *Service) remedy(o *Order, r *Remedy, kind string) ledger.Operation {
-	return ledger.Operation{Book: r.Book, Kind: kind, Key: kind + "/" + r.Key, Reference: o.Name(), Actor: r.Actor, At: s.Clocks.Now(o.Realm), Follows: o.Transaction}
+	return ledger.Operation{Book: r.Book, Kind: kind, Key: kind + "/" + r.Key, Reference: o.Name(), Actor: r.Actor, At: s.Clocks.Now(o.Realm), Follows: []ledger.TransactionID{o.Transaction}}
 }
 
 // remedied is the order after a remedy, if it stays completed.

@@ -303,7 +303,7 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 		return true, ReasonNone, nil
 	case code == fault.InsufficientFunds && p.repay > 0: // what was lent was repaid meanwhile
 		return false, ReasonNone, nil
-	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.GuardExceeded && p.bounds == nil:
+	case code == fault.HoldEnded, code == fault.HoldExceeded, code == fault.AlreadyReversed, code == fault.GuardExceeded && p.bounds == nil:
 		return false, ReasonNone, nil
 	case code == fault.AccountClosed && !p.wallet && p.bounds == nil:
 		p.shape = shape{wallet: true}

@@ -36,14 +36,16 @@ type plan struct {
 	solvent bool
 	// against is what speaks against it should the books have nothing against it.
 	against Reason
+	// follows are the captures of which it gives something back.
+	follows []ledger.TransactionID
 	// decides says that it was decided by the card's controls, which must still hold.
 	decides bool
 	// fresh says that the payment begins with it.
 	fresh bool
-	shape
-}
 	// kept says that it lets go of the rest of a payment of which something was captured.
 	kept bool
+	shape
+}
 
 // Increment adds to what an open payment holds. It is declined for the reasons of an
 // authorization, and the payment stays as it was. It returns the faults of Authorize, and not_found.
@@ -221,6 +223,9 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err != nil {
 			return plan{}, ReasonNone, err
 		}
+		if slices.Contains(paid.reversed, named.Books) { // an operator undid it
+			return p, ReasonNone, nil
+		}
 		left = min(left, paid.Captured.Minor-paid.refunded)
 	} else {
 		left = min(left, m.hold.Remaining().Minor)
@@ -251,7 +256,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		case !amount.IsPositive():
 			return p, ReasonNone, nil
 		}
-		p.line, p.amount, p.give, p.spent = TypeRefund, amount, amount.Minor, -amount.Minor
+		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
 		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled
 		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor})
 	} else if p, err = s.release(ctx, m, p, amount); err != nil {
@@ -341,7 +346,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 	case p.amount.Minor > left.Minor:
 		return plan{}, ReasonOverRefund, nil
 	}
-	p.give, p.spent = p.amount.Minor, -p.amount.Minor
+	p.give, p.spent, p.follows = p.amount.Minor, -p.amount.Minor, paid.Captures
 	p.guards = []ledger.Guard{paid.returns(p.amount)}
 	return p, ReasonNone, nil
 }
@@ -350,7 +355,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 	card, to := m.card.Account(), issuing.Settlement(m.card.BIN.Currency)
 	op := ledger.Operation{Book: m.card.Book, Kind: p.kind, Key: keyPrefix + m.key, Intent: m.intent(), Reference: string(m.payment.ID), Actor: actor,
-		At: m.at, Guards: p.guards, Holds: p.holds}
+		At: m.at, Guards: p.guards, Holds: p.holds, Follows: p.follows}
 	lent := issuing.Receivable(m.card.BIN.Currency)
 	amount := func(minor int64) money.Amount { return money.New(minor, m.card.BIN.Currency) }
 	switch {

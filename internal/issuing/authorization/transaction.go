@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -385,11 +386,19 @@ type Paid struct {
 	Payment ID
 	Card    issuing.CardID
 	Realm   realm.Realm
-	// Captured is all that was, Returned what was refunded, or is given back for a dispute.
+	// Captured is all that was and stands in the books, Returned what was refunded, or is
+	// given back for a dispute.
 	Captured, Returned money.Amount
 	SettledAt          time.Time // the last time; zero: never
-	refunded           int64
+	// Captures are what took it in the books, the newest maxCaptures: whoever gives something
+	// back follows them.
+	Captures []ledger.TransactionID
+	reversed []ledger.TransactionID // by an operator, who gave all that they took back
+	refunded int64
 }
+
+// maxCaptures bounds the captures of a payment that are looked for in the books.
+const maxCaptures = 100
 
 // Left is what was captured and not given back.
 func (p *Paid) Left() money.Amount {
@@ -424,6 +433,9 @@ func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency)
 		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
 			return err
 		}
+		if err = out.stand(ctx, q, p.Book); err != nil {
+			return err
+		}
 		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
 			return err
 		}
@@ -445,4 +457,37 @@ func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency)
 func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, error) {
 	n, _, err := storage.One(ctx, q, storage.Scalar[int64], sumLines, string(p.Book), string(p.ID), string(of))
 	return n, err
+}
+
+// taken is what one capture took.
+type taken struct {
+	books ledger.TransactionID
+	minor int64
+}
+
+func scanTaken(r storage.Row) (t taken, err error) {
+	err = r.Scan((*string)(&t.books), &t.minor)
+	return t, err
+}
+
+// stand leaves of what was captured what an operator did not reverse in the books.
+func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID) error {
+	all, err := storage.All(ctx, q, scanTaken, listCaptures, string(book), string(p.Payment), string(TypeSettlement), maxCaptures)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	for _, t := range all {
+		p.Captures = append(p.Captures, t.books)
+	}
+	by, err := ledger.Reversals(ctx, q, book, p.Captures)
+	for _, o := range by {
+		p.reversed = append(p.reversed, o.Reverses)
+	}
+	for _, t := range all {
+		if slices.Contains(p.reversed, t.books) {
+			p.Captured.Minor -= t.minor
+		}
+	}
+	p.Captures = slices.DeleteFunc(p.Captures, func(t ledger.TransactionID) bool { return slices.Contains(p.reversed, t) })
+	return err
 }

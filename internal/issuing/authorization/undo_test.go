@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -315,6 +316,55 @@ func TestComplete(t *testing.T) {
 			_, err := p.Complete(context.Background(), a)
 			check.Code(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
 		}
+		p.verify()
+	})
+}
+
+// undone undoes in the books what a line took, as an operator does, and expects a fault.
+func (p *process) undone(d authorization.Decision, code fault.Code) {
+	p.t.Helper()
+	ctx := context.Background()
+	line, err := p.Get(ctx, d.Book, d.Transaction)
+	check.OK(p.t, err)
+	_, err = p.Books.Submit(ctx, ledger.Operation{Book: d.Book, Kind: "transaction.reverse", Reverses: line.Books, Actor: "op/1", At: p.Clocks.Now(ann.Realm)})
+	check.Code(p.t, "reversal of "+string(line.Type), err, code)
+}
+
+// What an operator reversed in the books is neither refunded nor undone as well, and what
+// was refunded, or undone, is not reversed any more: nobody gets money back twice.
+func TestReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 2_000, ads), "")
+		first, second := of(d, 600), of(d, 1_400)
+		first.Key, second.Key = p.key(), p.key()
+		p.undone(p.advise(p.Capture, first, ""), "")
+		last := p.advise(p.Capture, second, "")
+		p.look(c, issuing.Active, 8_600, 0)
+		p.advise(p.Reverse, naming(c, first.Key, 0), "")
+		p.look(c, issuing.Active, 8_600, 0)
+		p.advise(p.Refund, of(d, 1_401), authorization.ReasonOverRefund)
+		p.advise(p.Refund, of(d, 1_000), "")
+		p.undone(last, fault.InvalidState)
+		back := p.advise(p.Refund, of(d, 0), "")
+		check.Equal(t, "the rest", back.Amount, usd(400))
+		p.advise(p.Refund, of(d, 0), authorization.ReasonOverRefund)
+		p.look(c, issuing.Active, 10_000, 0)
+
+		r := p.request(c, 3_000, ads)
+		r.Captured = true
+		d = p.pay(r, "")
+		p.advise(p.Reverse, naming(c, r.Key, 500), "")
+		p.undone(d, fault.InvalidState)
+		p.look(c, issuing.Active, 7_500, 0)
+
+		r = p.request(c, 4_000, ads)
+		r.Captured = true
+		d = p.pay(r, "")
+		p.undone(d, "")
+		p.advise(p.Refund, of(d, 0), authorization.ReasonOverRefund)
+		p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		p.look(c, issuing.Active, 7_500, 0)
 		p.verify()
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -412,6 +413,28 @@ func TestNeverMoreThanCaptured(t *testing.T) {
 				t.Errorf("%s: captured %s, given back %d", payment, paid.Captured, given[payment])
 			}
 		}
+		p.verify()
+	})
+}
+
+// What an operator reversed in the books cannot be contested, and what is contested is not
+// reversed any more.
+func TestReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.issue(10_000)
+		first, second := p.buy(card, 3_000), p.buy(card, 2_000)
+		reverse := func(payment authorization.ID) error {
+			lines, err := p.Payments.List(t.Context(), authorization.Filter{Book: ann.Book, Type: authorization.TypeSettlement})
+			check.OK(t, err)
+			at := slices.IndexFunc(lines.Transactions, func(l authorization.Transaction) bool { return l.Payment == payment })
+			_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "transaction.reverse", Reverses: lines.Transactions[at].Books, Actor: "op/1", At: p.clock.Now()})
+			return err
+		}
+		check.OK(t, reverse(first))
+		_, err := p.Open(t.Context(), dispute.Opening{Holder: ann, Payment: first, Reason: dispute.Fraud})
+		check.Code(t, "contesting what was reversed", err, fault.InvalidState)
+		p.open(second, 500)
+		check.Code(t, "reversing what is contested", reverse(second), fault.InvalidState)
 		p.verify()
 	})
 }

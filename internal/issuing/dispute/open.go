@@ -93,7 +93,8 @@ func tooMuch() error {
 // moved reports whether the books came out otherwise than an operation was made for, so
 // that it is made again.
 func moved(err error) bool {
-	return errors.Is(err, errMoved) || errors.Is(err, storage.ErrStale) || fault.CodeOf(err) == fault.AccountClosed
+	code := fault.CodeOf(err)
+	return errors.Is(err, errMoved) || errors.Is(err, storage.ErrStale) || code == fault.AccountClosed || code == fault.AlreadyReversed
 }
 
 var errMoved = errors.New("the books moved meanwhile")
@@ -123,7 +124,7 @@ func (s *Service) tryOpen(ctx context.Context, o *Opening) (Dispute, error) {
 	}
 	d := Dispute{Book: o.Holder.Book, Realm: paid.Realm, ID: ID(id.New(Prefix)), Payment: paid.Payment, Card: paid.Card, Reason: o.Reason, Note: o.Note,
 		Amount: amount, Refunded: money.New(0, left.Currency), Credited: s.Policy.Provisional, State: Opened, Revision: 1, OpenedBy: o.Holder.Actor}
-	op := ledger.Operation{Book: d.Book, Kind: kindCredit, Reference: string(d.Payment), Actor: o.Holder.Actor, At: now, Guards: []ledger.Guard{
+	op := ledger.Operation{Book: d.Book, Kind: kindCredit, Reference: string(d.Payment), Actor: o.Holder.Actor, At: now, Follows: paid.Captures, Guards: []ledger.Guard{
 		{Counter: authorization.ReturnCounter(d.Payment), Add: d.Amount.Minor, Limit: paid.Captured.Minor}}}
 	if d.Credited {
 		if err := s.give(ctx, &op, &d, issuing.Disputed(d.Amount.Currency)); err != nil {
