@@ -119,6 +119,33 @@ func TestStandInAdvice(t *testing.T) {
 	})
 }
 
+// What another approved of a payment that has ended is held by itself: its own name
+// completes it and reverses it.
+func TestStandInBeyondItsPayment(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		c := i.issue(1_000)
+		ended := func() *acquirer.Message {
+			m := at.Authorize(c.Card, 300)
+			i.ask(l, m, "00")
+			i.ask(l, at.Reverse(m), "00")
+			more := at.Increment(m, 200).As("0120").With(39, "00")
+			i.ask(l, more, "00")
+			i.look(c, 800, 200)
+			return more
+		}
+		i.ask(l, at.Reverse(ended()), "00")
+		i.look(c, 1_000, 0)
+		more := ended()
+		i.ask(l, at.Complete(more, 200, false), "00")
+		i.look(c, 800, 0)
+		i.ask(l, at.Reverse(more), "21")
+		i.ask(l, at.Refund(more, 201), "13")
+		i.ask(l, at.Refund(more, 200), "00")
+		i.look(c, 1_000, 0)
+	})
+}
+
 // Declines and parts have their codes, and the answers say what was compared.
 func TestDeclines(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {

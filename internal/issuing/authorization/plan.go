@@ -157,6 +157,9 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 		var ok bool
 		var err error
 		named, ok, err = s.underKey(ctx, m.payment.Book, m.advice.Original)
+		if err == nil && ok && named.declined() {
+			named, err = s.insteadOf(ctx, m, named)
+		}
 		switch {
 		case err != nil || !ok:
 			return plan{}, ReasonNone, err
@@ -189,6 +192,16 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	}
 	p, err := s.release(ctx, m, p, m.advice.Amount)
 	return p, ReasonNone, err
+}
+
+// insteadOf returns what another approved under a message's name, if it did and was told of
+// by itself; otherwise the message that was declined.
+func (s *Service) insteadOf(ctx context.Context, m *matter, declined *line) (*line, error) {
+	held, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
+	if err == nil && ok && held.Type == TypeAuthorization && held.payment.ID == m.payment.ID {
+		return held, nil
+	}
+	return declined, err
 }
 
 // asked is how much of what a message did is to be undone, zero for all of it, and whether

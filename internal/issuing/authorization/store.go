@@ -209,11 +209,24 @@ func (s *Service) toPayment(ctx context.Context, a *Advice) (*payment, error) {
 		found, ok, err = storage.One(ctx, s.DB, scanPayment, findPayment, string(a.Book), string(a.Payment))
 	case a.Payment == "" && a.Original != "":
 		found, ok, err = storage.One(ctx, s.DB, scanPayment, findPaymentByKey, string(a.Book), a.Original)
+		if err == nil && ok && found.State != StateOpen {
+			found, err = s.heldBeside(ctx, a, found)
+		}
 	}
 	if err == nil && !ok {
 		err = unknown
 	}
 	return found, err
+}
+
+// heldBeside returns the payment that another's approval under a key holds by itself, or
+// else the one that stands under the key.
+func (s *Service) heldBeside(ctx context.Context, a *Advice, found *payment) (*payment, error) {
+	held, ok, err := storage.One(ctx, s.DB, scanPayment, findPaymentByKey, string(a.Book), a.Original+keyRest)
+	if err != nil || !ok || held.ExpiresAt.IsZero() {
+		return found, err
+	}
+	return held, nil
 }
 
 // Merchants returns who was paid by some payments of a book. Those that there are not are
