@@ -119,6 +119,62 @@ func TestStandInAdvice(t *testing.T) {
 	})
 }
 
+// Where an answer does not arrive and another approves in its stead, the advice comes under
+// the name of the request: all of it is held then, once, whatever the answer was.
+func TestStandInForLostAnswers(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		c := i.issue(1_000)
+		advice := func(m *acquirer.Message) *acquirer.Message { return m.As("0120").With(39, "00") }
+		twice := func(m *acquirer.Message) {
+			i.ask(l, advice(m), "00")
+			i.ask(l, advice(m).As("0121"), "00")
+		}
+		approved := at.Authorize(c.Card, 400)
+		i.ask(l, approved, "00")
+		twice(approved)
+		i.look(c, 600, 400)
+		i.ask(l, advice(approved).With(4, "000000000399"), "94")
+		i.ask(l, advice(approved).With(42, "ANOTHER        "), "94")
+		more := at.Increment(approved, 100)
+		i.ask(l, more, "00")
+		twice(more)
+		i.look(c, 500, 500)
+		dear := at.Increment(approved, 700)
+		i.ask(l, dear, "51")
+		twice(dear)
+		i.look(c, 0, 1_200)
+		i.ask(l, at.Reverse(dear), "00")
+		i.look(c, 500, 500)
+		i.ask(l, at.Complete(approved, 500, false), "00")
+
+		part := at.Authorize(c.Card, 800).With(48, acquirer.Tag("61", "1"))
+		i.ask(l, part, "10")
+		i.look(c, 0, 500)
+		twice(part)
+		i.look(c, 0, 800)
+		i.ask(l, at.Complete(part, 800, false), "00")
+		i.look(c, 0, 0)
+
+		declined := at.Authorize(c.Card, 900)
+		i.ask(l, declined, "51")
+		i.ask(l, advice(declined).With(4, "000000000901"), "94")
+		twice(declined)
+		i.look(c, 0, 900)
+		i.ask(l, at.ReverseTo(declined, 600), "00")
+		i.look(c, 0, 600)
+		i.ask(l, at.Complete(declined, 600, false), "00")
+		i.look(c, 0, 0)
+		i.ask(l, at.Reverse(declined), "21")
+		undone := at.Authorize(c.Card, 900)
+		i.ask(l, undone, "51")
+		twice(undone)
+		i.ask(l, at.Reverse(undone), "00")
+		i.ask(l, at.Reverse(undone), "00")
+		i.look(c, 0, 0)
+	})
+}
+
 // What another approved of a payment that has ended is held by itself: its own name
 // completes it and reverses it.
 func TestStandInBeyondItsPayment(t *testing.T) {

@@ -69,11 +69,56 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 // to it from card.receivable, as for a post; of what is let go, that goes back first. The
 // card must be named; with an Original it adds to that payment, and begins one of its own
 // where the other has ended or is not known. One that was reversed before it came is
-// declined. It returns the faults of Post.
+// declined. Where the same was asked for under its key, and the answer did not arrive, what
+// that holds counts. It returns the faults of Post.
 func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	if err := a.begins(); err != nil {
 		return Decision{}, err
 	}
+	d, err := s.stoodIn(ctx, a)
+	if fault.CodeOf(err) != fault.IdempotencyConflict {
+		return d, err
+	}
+	first, same, look := s.askedBefore(ctx, &a)
+	switch {
+	case look != nil:
+		return Decision{}, look
+	case !same:
+		return d, err
+	case first.declined():
+	case first.amount == a.Amount:
+		return s.again(ctx, first)
+	default: // a part was approved
+		a.Payment, a.Original, a.Amount.Minor = first.payment.ID, "", a.Amount.Minor-first.amount.Minor
+	}
+	a.Key += keyRest
+	return s.stoodIn(ctx, a)
+}
+
+// askedBefore returns what stands under the key of what another approved, and whether it is
+// the answer to a request for the same: of the same card and merchant, and for as much.
+func (s *Service) askedBefore(ctx context.Context, a *Advice) (*line, bool, error) {
+	card, err := s.located(ctx, a)
+	if err != nil {
+		return nil, false, err
+	}
+	first, ok, err := s.underKey(ctx, a.Book, a.Key)
+	if err != nil || !ok || card == nil || first.payment.Card != card.ID || first.payment.Merchant.ID != a.Merchant.ID || first.payment.Merchant.Terminal != a.Merchant.Terminal {
+		return first, false, err
+	}
+	if first.declined() {
+		return first, first.Reason != ReasonReversed && first.amount == a.Amount, nil
+	}
+	if first.Type != TypeAuthorization || first.Books == "" || first.amount.Minor > a.Amount.Minor {
+		return first, false, nil
+	}
+	booked, err := s.Books.FindTransaction(ctx, a.Book, first.Books)
+	return first, booked.Kind == kindAuthorize || booked.Kind == kindIncrement, err
+}
+
+// stoodIn holds what another approved, as a payment of its own where the one that it adds
+// to has ended or is not known.
+func (s *Service) stoodIn(ctx context.Context, a Advice) (Decision, error) {
 	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
 	if a.Payment == "" && a.Original == "" {
 		return d, err
