@@ -1,14 +1,18 @@
 package operator_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
 )
 
 // remember keeps a card's number as it is now, under a name.
@@ -60,4 +64,31 @@ func (b *bundle) payWith(t testing.TB, args []string) {
 	if got != args[2] {
 		t.Errorf("pay %s: %s", strings.Join(args, " "), got)
 	}
+}
+
+// What a transaction of a payment says is its hold can be read.
+func TestHoldOfAPayment(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		book := "/operator/v1/books/" + string(b.customer.Test)
+		payment := b.bought(t, "12.50")
+		line, err := b.pay.List(t.Context(), authorization.Filter{Book: b.customer.Test, Type: authorization.TypeAuthorization})
+		check(t, err)
+		w := b.do(account.RoleAuditor, "GET", book+"/transactions/"+string(line.Transactions[0].Books), "")
+		var told struct {
+			Moves []struct {
+				HoldID string `json:"hold_id"`
+			}
+		}
+		check(t, json.Unmarshal(w.Body.Bytes(), &told))
+		if len(told.Moves) != 1 || told.Moves[0].HoldID != string(payment) {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if w = b.do(account.RoleAuditor, "GET", book+"/holds/"+told.Moves[0].HoldID, ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"captured":"12.50"`) {
+			t.Errorf("its hold: %d %s", w.Code, w.Body)
+		}
+		if w = b.do(account.RoleAuditor, "GET", book+"/holds/auth_00000000000000000000000000", ""); w.Code != 404 {
+			t.Errorf("no payment's hold: %d %s", w.Code, w.Body)
+		}
+	})
 }

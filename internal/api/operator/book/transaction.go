@@ -144,7 +144,7 @@ type holdView struct {
 
 func (a *api) getHold(ctx context.Context, _ *desk.Call, in holdPath) (holdView, error) {
 	owner, err := a.desk.Owner(ctx, in.BookID)
-	if err == nil {
+	if err == nil && desk.Known("payment", "auth", in.HoldID) != nil { // what a payment with a virtual card holds has its name
 		err = desk.Known("hold", "hold", in.HoldID)
 	}
 	if err != nil {
