@@ -175,6 +175,37 @@ func TestStandInForLostAnswers(t *testing.T) {
 	})
 }
 
+// So it is with a purchase in a single message: its advice takes all of it, once.
+func TestAdviceForLostAnswers(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		c := i.issue(1_000)
+		twice := func(m *acquirer.Message) {
+			i.ask(l, m.As("0220"), "00")
+			i.ask(l, m.As("0221"), "00")
+		}
+		bought := at.Purchase(c.Card, 400)
+		i.ask(l, bought, "00")
+		twice(bought)
+		i.look(c, 600, 0)
+		i.ask(l, bought.As("0220").With(4, "000000000399"), "94")
+		part := at.Purchase(c.Card, 800).With(48, acquirer.Tag("61", "1"))
+		i.ask(l, part, "10")
+		twice(part)
+		i.look(c, 0, 0)
+		declined := at.Purchase(c.Card, 900)
+		i.ask(l, declined, "51")
+		i.ask(l, declined.As("0220").With(4, "000000000901"), "94")
+		twice(declined)
+		i.look(c, 0, 0)
+		i.ask(l, at.Reverse(bought), "00")
+		i.look(c, 400, 0)
+		i.ask(l, at.Reverse(declined), "00")
+		i.ask(l, at.Reverse(declined), "00")
+		i.look(c, 1_300, 0)
+	})
+}
+
 // What another approved of a payment that has ended is held by itself: its own name
 // completes it and reverses it.
 func TestStandInBeyondItsPayment(t *testing.T) {

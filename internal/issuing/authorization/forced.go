@@ -33,13 +33,14 @@ const (
 // Complete books what a merchant is owed, whatever became of its payment: it captures the
 // payment as far as that goes, and posts what is beyond it; all of it where the payment is
 // not known, or has ended. One that was reversed before it came is declined. The card must
-// be named. Repeated, it goes on where it was broken off.
+// be named. Repeated, it goes on where it was broken off. Where a purchase of the same was
+// asked for under its key, what that took counts.
 func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	if err := a.begins(); err != nil {
 		return Decision{}, err
 	}
 	if a.Payment == "" && a.Original == "" {
-		return s.Post(ctx, a)
+		return s.bought(ctx, a)
 	}
 	d, err := s.Capture(ctx, a)
 	switch code := fault.CodeOf(err); {
@@ -58,6 +59,32 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 		rest.Amount.Minor -= d.Amount.Minor
 	}
 	rest.Key = a.Key + keyRest
+	if d, err = s.Post(ctx, rest); err == nil {
+		d.Amount = a.Amount
+	}
+	return d, err
+}
+
+// bought posts a purchase that was not authorized, or what one under the same key did not take.
+func (s *Service) bought(ctx context.Context, a Advice) (Decision, error) {
+	d, err := s.Post(ctx, a)
+	if fault.CodeOf(err) != fault.IdempotencyConflict {
+		return d, err
+	}
+	first, same, look := s.askedBefore(ctx, &a)
+	rest := a
+	switch {
+	case look != nil:
+		return Decision{}, look
+	case !same:
+		return d, err
+	case first.declined():
+	case first.amount == a.Amount:
+		return s.again(ctx, first)
+	default: // a part was approved
+		rest.Amount.Minor -= first.amount.Minor
+	}
+	rest.Key += keyRest
 	if d, err = s.Post(ctx, rest); err == nil {
 		d.Amount = a.Amount
 	}
@@ -95,8 +122,8 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	return s.stoodIn(ctx, a)
 }
 
-// askedBefore returns what stands under the key of what another approved, and whether it is
-// the answer to a request for the same: of the same card and merchant, and for as much.
+// askedBefore returns what stands under the key of an advice, and whether it is the answer
+// to a request for the same: of the same card and merchant, and for as much.
 func (s *Service) askedBefore(ctx context.Context, a *Advice) (*line, bool, error) {
 	card, err := s.located(ctx, a)
 	if err != nil {
@@ -109,11 +136,11 @@ func (s *Service) askedBefore(ctx context.Context, a *Advice) (*line, bool, erro
 	if first.declined() {
 		return first, first.Reason != ReasonReversed && first.amount == a.Amount, nil
 	}
-	if first.Type != TypeAuthorization || first.Books == "" || first.amount.Minor > a.Amount.Minor {
+	if first.Books == "" || first.amount.Minor > a.Amount.Minor {
 		return first, false, nil
 	}
 	booked, err := s.Books.FindTransaction(ctx, a.Book, first.Books)
-	return first, booked.Kind == kindAuthorize || booked.Kind == kindIncrement, err
+	return first, booked.Kind == kindAuthorize || booked.Kind == kindIncrement || booked.Kind == kindPurchase, err
 }
 
 // stoodIn holds what another approved, as a payment of its own where the one that it adds

@@ -198,7 +198,7 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 // by itself; otherwise the message that was declined.
 func (s *Service) insteadOf(ctx context.Context, m *matter, declined *line) (*line, error) {
 	held, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
-	if err == nil && ok && held.Type == TypeAuthorization && held.payment.ID == m.payment.ID {
+	if err == nil && ok && held.payment.ID == m.payment.ID && (held.Type == TypeAuthorization || held.Type == TypeSettlement) {
 		return held, nil
 	}
 	return declined, err

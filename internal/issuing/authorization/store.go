@@ -220,10 +220,10 @@ func (s *Service) toPayment(ctx context.Context, a *Advice) (*payment, error) {
 }
 
 // heldBeside returns the payment that another's approval under a key holds by itself, or
-// else the one that stands under the key.
+// took of one that was declined, or else the one that stands under the key.
 func (s *Service) heldBeside(ctx context.Context, a *Advice, found *payment) (*payment, error) {
 	held, ok, err := storage.One(ctx, s.DB, scanPayment, findPaymentByKey, string(a.Book), a.Original+keyRest)
-	if err != nil || !ok || held.ExpiresAt.IsZero() {
+	if err != nil || !ok || held.ExpiresAt.IsZero() && found.State != StateDeclined {
 		return found, err
 	}
 	return held, nil
