@@ -119,6 +119,8 @@ type Score struct {
 	Model string
 	// Told is what Uniform returns where a model has a say in it; nil: what the signals say.
 	Told *Told
+	// Shown is what Found returns; nil: the whole score.
+	Shown *Told
 	// Decision names what is kept of the score; empty: nothing is.
 	Decision string
 }
@@ -172,11 +174,31 @@ func (s Score) Uniform() Score {
 	return Score{Hundredths: told.Hundredths, Signals: signals, Model: s.Model, Decision: s.Decision}
 }
 
+// Found returns the score as a caller may see it beside an answer that shows a card: all
+// that is known of that card, and nothing that depends on which of the other numbers exist
+// that the caller asked for. Two callers who did the same, got the same answers and find
+// the same card get the same.
+func (s Score) Found() Score {
+	if s.Shown == nil {
+		return s
+	}
+	signals := s.Shown.Signals
+	if len(signals) == 0 {
+		signals = nil
+	}
+	return Score{Hundredths: s.Shown.Hundredths, Signals: signals, Model: s.Model, Decision: s.Decision}
+}
+
 // Clone returns the score with signals of its own.
 func (s Score) Clone() Score {
 	s.Signals = slices.Clone(s.Signals)
-	if s.Told != nil {
-		s.Told = &Told{s.Told.Hundredths, slices.Clone(s.Told.Signals)}
-	}
+	s.Told, s.Shown = s.Told.clone(), s.Shown.clone()
 	return s
+}
+
+func (t *Told) clone() *Told {
+	if t == nil {
+		return nil
+	}
+	return &Told{t.Hundredths, slices.Clone(t.Signals)}
 }

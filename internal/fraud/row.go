@@ -122,8 +122,8 @@ func shareOf(n, others int64) float32 {
 }
 
 // Measure is Score for a balance check that also writes what was counted into row. The
-// signals are made in room, as far as it has some.
-func (e *Engine) Measure(event *Event, row *Row, room []Signal) Score {
+// signals are made in room, if there is some.
+func (e *Engine) Measure(event *Event, row *Row, room *Room) Score {
 	var f facts
 	public := e.count(event, &f)
 	row.fill(&f, public)
@@ -189,7 +189,7 @@ func (r *PaymentRow) fill(f *facts) {
 }
 
 // MeasurePayment is Measure for a payment.
-func (e *Engine) MeasurePayment(event *Event, row *PaymentRow, room []Signal) Score {
+func (e *Engine) MeasurePayment(event *Event, row *PaymentRow, room *Room) Score {
 	var f facts
 	e.world(event.Realm).paying().count(event, &f)
 	row.fill(&f)

@@ -67,11 +67,24 @@ func (r *rule) points(value int64) int {
 }
 
 // asker is who a rule may be about.
-type asker struct{ public, proven bool }
+type asker struct {
+	public, proven bool
+	// blind: rules that are elsewhere are silent.
+	blind bool
+}
 
 // applies says whether the rule is about such an asker.
 func (r *rule) applies(a asker) bool {
-	return (r.from == everyone || (r.from == pages) == a.public) && !(r.unproven && a.proven)
+	return (r.from == everyone || (r.from == pages) == a.public) && !(r.unproven && a.proven) && !(a.blind && r.elsewhere())
+}
+
+// elsewhere says whether what the rule looks at depends on which numbers exist that a party
+// asked for before: only existing cards have wrong PINs.
+func (r *rule) elsewhere() bool { return r.of < parties && r.count == wrong }
+
+// elsewhere says whether such a rule made the signal.
+func (s *Signal) elsewhere() bool {
+	return s.Telling && slices.Contains(subjectNames[:parties], s.Of)
 }
 
 // strongest returns the signal as its strongest rule gives it; without points where
@@ -97,16 +110,22 @@ func (s *signal) strongest(f *facts, a asker) Signal {
 // MostSignals is as many as rules make of one event.
 const MostSignals = 16
 
-// judge scores a balance check. The signals are made in room, as far as it has some.
-func judge(f *facts, public bool, room []Signal) Score {
+// Room is memory for what rules make of one event: it is there until it is used again.
+type Room struct {
+	all, shown [MostSignals]Signal
+	told       Told
+}
+
+// judge scores a balance check. The signals are made in room, if there is some.
+func judge(f *facts, public bool, room *Room) Score {
 	return judgeBy(signals[:], f, asker{public: public, proven: f.proven(public)}, room)
 }
 
 // judgeBy adds up what speaks. Without room for the signals it makes some, of their number.
-func judgeBy(table []signal, f *facts, a asker, room []Signal) Score {
+func judgeBy(table []signal, f *facts, a asker, room *Room) Score {
 	var spoke []Signal
 	if room != nil {
-		spoke = speaking(table, f, a, room[:0])
+		spoke = speaking(table, f, a, room.all[:0])
 	} else {
 		var own [MostSignals]Signal
 		spoke = slices.Clone(speaking(table, f, a, own[:0]))
@@ -114,7 +133,21 @@ func judgeBy(table []signal, f *facts, a asker, room []Signal) Score {
 	if len(spoke) == 0 {
 		return Score{}
 	}
-	return Score{Hundredths: total(spoke), Signals: spoke}
+	score := Score{Hundredths: total(spoke), Signals: spoke}
+	for i := range spoke {
+		if !spoke[i].elsewhere() {
+			continue
+		}
+		if room == nil {
+			room = new(Room)
+		}
+		a.blind = true
+		shown := speaking(table, f, a, room.shown[:0])
+		room.told = Told{Hundredths: total(shown), Signals: shown}
+		score.Shown = &room.told
+		break
+	}
+	return score
 }
 
 // speaking appends what speaks, the strongest first; of equals, in the order of the table.

@@ -508,3 +508,28 @@ func TestTellingScores(t *testing.T) {
 	p.look(desk, card.number, "")
 	check.Equal(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 2)
 }
+
+// A thief who has cards learns from the scores beside them nothing of other numbers: who
+// tried PINs on cards that exist is told the same as who made the numbers up.
+func TestOwnCardsTellNothingOfOthers(t *testing.T) {
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) })
+	var told, whole [2]fraud.Score
+	for i := range told {
+		thief := stranger(300 * i)
+		for n := range 9 {
+			number := unknownNumber(100*i + 7*n)
+			if i == 1 {
+				number = p.issue(shop, 100).number
+			}
+			p.look(thief, number, wrongKey(n))
+		}
+		r := p.look(thief, p.issue(desk, 100).number, "")
+		kept, err := p.Find(t.Context(), desk.Book, r.ID)
+		check.OK(t, err)
+		told[i], whole[i] = r.Score, kept.Score
+	}
+	check.Equal(t, "told", told[1], told[0])
+	if whole[0].Hundredths == whole[1].Hundredths {
+		t.Errorf("operators see no difference either: %+v", whole)
+	}
+}

@@ -216,10 +216,14 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 }
 
 // told is what the caller hears of a result: beside an invalid answer no score that tells
-// whether there is such a card.
+// whether there is such a card, and beside any other none that tells it of other cards.
 func (r Result) told() Result {
-	if r.Status == Invalid && r.Score.Model != stagedModel {
+	switch {
+	case r.Score.Model == stagedModel:
+	case r.Status == Invalid:
 		r.Score = r.Score.Uniform()
+	default:
+		r.Score = r.Score.Found()
 	}
 	return r
 }

@@ -79,10 +79,11 @@ type Detail struct {
 
 // Room is memory for the signals of one score.
 type Room struct {
-	rules [fraud.MostSignals]fraud.Signal
+	rules fraud.Room
 	quiet [fraud.MostSignals + estimator.Top]fraud.Signal
 	all   [fraud.MostSignals + estimator.Top + 1]fraud.Signal // and one of the operator's rules
 	told  fraud.Told
+	blind blind
 }
 
 // noScore is where there is no model.
@@ -95,8 +96,11 @@ func (j *Judge) Score(event *fraud.Event, d *Detail) fraud.Score {
 	if room == nil {
 		room = new(Room)
 	}
-	score := j.SeeInto(event, &d.Row, room.rules[:0])
+	score := j.SeeInto(event, &d.Row, &room.rules)
 	d.Rules = score.Hundredths
+	if event.Kind == fraud.Ping {
+		score.Shown = j.look(&d.Row, &score, &room.blind)
+	}
 	champion, challenger := j.Models(event.Kind)
 	if champion != nil {
 		if event.Kind == fraud.Authorization {
@@ -164,10 +168,11 @@ func (j *Judge) consultOf(m *estimator.Model, row *sense.Row, rules fraud.Score,
 	return score, full.says
 }
 
-// consult adds a model to what the rules say of a balance check. What callers may see is made of the quiet
-// part alone; the whole score is never less than that.
+// consult adds a model to what the rules say of a balance check. What callers may see of a
+// check that found nothing is made of the quiet part alone; the whole score is never less than that.
 func (j *Judge) consult(m *estimator.Model, row *sense.Row, rules fraud.Score, room *Room) (fraud.Score, int) {
 	full, low := ask(&m.Full, row, &rules), ask(&m.Quiet, row, &rules)
+	j.show(m, &low, &rules, &room.blind)
 	most := &full
 	if low.says > full.says {
 		most = &low
@@ -262,18 +267,31 @@ func (j *Judge) obey(event *fraud.Event, d *Detail, score *fraud.Score, room *Ro
 	if v.Rule >= 0 {
 		d.Action, d.Rule = v.Action, book.Rules[v.Rule].Name
 	}
-	extra := v.AtLeast - score.Hundredths
-	if extra <= 0 {
+	if v.AtLeast > score.Hundredths {
+		score.Signals = raise(append(room.all[:0], score.Signals...), v.AtLeast, v.AtLeast-score.Hundredths)
+		score.Hundredths = sum(score.Signals)
+	}
+	b := &room.blind
+	if score.Shown != &b.told {
 		return
 	}
-	// What the operator's rule looked at may tell whether there is such a card.
-	signals := append(room.all[:0], score.Signals...)
+	asking.row = b.row
+	asked.Score, asked.Rules, asked.Model = b.told.Hundredths, b.rules, max(b.model, 0)
+	if v := book.Judge(asked); v.AtLeast > b.told.Hundredths {
+		b.told.Signals = raise(b.told.Signals, v.AtLeast, v.AtLeast-b.told.Hundredths)
+		b.told.Hundredths = sum(b.told.Signals)
+	}
+}
+
+// raise puts what the operator's rules ask for among the signals, which have room for it.
+// What they looked at may tell whether there is such a card.
+func raise(signals []fraud.Signal, atLeast, extra int) []fraud.Signal {
 	at := len(signals)
 	for at > 0 && signals[at-1].Points < extra {
 		at--
 	}
 	signals = append(signals, fraud.Signal{})
 	copy(signals[at+1:], signals[at:])
-	signals[at] = fraud.Signal{Name: operatorSignal, Of: "event", Value: int64(v.AtLeast), Points: extra, Telling: true}
-	score.Signals, score.Hundredths = signals, sum(signals)
+	signals[at] = fraud.Signal{Name: operatorSignal, Of: "event", Value: int64(atLeast), Points: extra, Telling: true}
+	return signals
 }

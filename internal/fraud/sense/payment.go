@@ -118,7 +118,7 @@ func paymentColumns() []Column {
 }
 
 // seePayment counts a payment, writes its numbers into row and returns what the rules say.
-func (s *Sense) seePayment(event *fraud.Event, row *Row, signals []fraud.Signal) fraud.Score {
+func (s *Sense) seePayment(event *fraud.Event, row *Row, signals *fraud.Room) fraud.Score {
 	score := s.MeasurePayment(event, (*fraud.PaymentRow)(row[:fraud.PaymentRowWidth]), signals)
 	room := s.scratch.Get().(*scratch)
 	room.event = paidEvent(event)

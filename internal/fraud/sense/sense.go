@@ -42,6 +42,7 @@ type Sense struct {
 	*fraud.Engine
 	live, test *feature.State
 	fading     []place
+	elsewhere  elsewhere
 	// livePaid, testPaid and paid are those of payments.
 	livePaid, testPaid   *feature.State
 	paid                 []place
@@ -66,7 +67,7 @@ func New(c Config) *Sense {
 	paying := max(cmp.Or(c.PaymentMemory, DefaultPaymentMemory), fraud.MinMemory)
 	forLives, forPaid := memory/lifePart, paying/lifePart
 	memory, paying = memory-forLives, paying-forPaid
-	return &Sense{Engine: fraud.New(c.Rules), fading: fadingNumbers(), paid: paymentNumbers(), scratch: sync.Pool{New: func() any { return new(scratch) }},
+	return &Sense{Engine: fraud.New(c.Rules), fading: fadingNumbers(), elsewhere: newElsewhere(), paid: paymentNumbers(), scratch: sync.Pool{New: func() any { return new(scratch) }},
 		live: feature.NewOf(memory/8*7, roles[:]...), test: feature.NewOf(memory/8, roles[:]...),
 		livePaid: feature.NewWithDays(paying/8*7, payRoles[:]...), testPaid: feature.NewWithDays(paying/8, payRoles[:]...),
 		liveLives: newLives(forLives/8*7, forPaid/8*7), testLives: newLives(forLives/8, forPaid/8)}
@@ -252,8 +253,8 @@ func Schema(kind fraud.Kind) [32]byte {
 // See counts an event, writes its numbers into row and returns what the rules say of it.
 func (s *Sense) See(event *fraud.Event, row *Row) fraud.Score { return s.SeeInto(event, row, nil) }
 
-// SeeInto is See that makes the signals in room for them, as far as it has some.
-func (s *Sense) SeeInto(event *fraud.Event, row *Row, signals []fraud.Signal) fraud.Score {
+// SeeInto is See that makes the signals in room for them, if there is some.
+func (s *Sense) SeeInto(event *fraud.Event, row *Row, signals *fraud.Room) fraud.Score {
 	if event.Kind == fraud.Authorization {
 		return s.seePayment(event, row, signals)
 	}
