@@ -57,6 +57,7 @@ func (s *Service) Ping(ctx context.Context, c Check) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	defer a.network.leave()
 	a.result.Score = s.score(a)
 	if err := s.ask(ctx, a); err != nil {
 		return Result{}, err
@@ -69,36 +70,46 @@ func (s *Service) Ping(ctx context.Context, c Check) (Result, error) {
 	return result.told(), nil
 }
 
-// begin checks everything that can be checked without asking the network.
+// begin enters the network and checks everything that can be checked without asking it.
 func (s *Service) begin(ctx context.Context, c *Check) (*attempt, error) {
 	a := &attempt{check: c, at: s.Clocks.Now(c.Caller.Realm), now: s.now(), caller: callerKey{c.Caller.Book, c.Caller.name()}}
 	if c.Currency == money.NoCurrency {
 		c.Currency = money.USD
 	}
 	var err error
-	if a.network, err = s.networks.find(c.Caller.Realm, c.Network); err != nil {
+	if a.network, err = s.networks.enter(c.Caller.Realm, c.Network); err != nil {
 		return nil, err
 	}
+	if err := s.prepare(ctx, a); err != nil {
+		a.network.leave()
+		return nil, err
+	}
+	return a, nil
+}
+
+// prepare checks the caller, the number and the quota, and makes the inquiry.
+func (s *Service) prepare(ctx context.Context, a *attempt) error {
+	c := a.check
 	if a.guarded() {
 		if err := s.admit(ctx, a); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	number, err := a.network.rules.read(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.inquiry = Inquiry{Book: c.Caller.Book, Realm: c.Caller.Realm, Number: number, PIN: c.PIN, Currency: c.Currency, Public: c.Caller.public()}
 	a.card = s.cardHash(c.Caller.Realm, c.Network, number.Reveal())
 	if a.guarded() {
 		if err := take(ctx, s.local, "ping.card:"+hex.EncodeToString(a.card[:16]), s.Policy.Card); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if checks, bounded := s.quota(a); bounded && s.spent.all(a.caller.book, used{limit.Month(a.now), checks}) {
-		return nil, quotaExceeded(checks, a.now)
+		return quotaExceeded(checks, a.now)
 	}
-	return a, nil
+	return nil
 }
 
 // admit refuses suspended callers and those who ask too often.

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -29,6 +30,8 @@ type partner struct {
 	does   string
 	gates  *gates
 	closed *atomic.Int64
+	// lingers: one that lingers does so now.
+	lingers *atomic.Bool
 }
 
 // gates hold calls back by PIN until they are opened.
@@ -90,6 +93,10 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 }
 
 func (n *partner) Close() error {
+	if n.does == "linger" && n.lingers.Load() {
+		n.gates.arrived <- "closing"
+		<-n.gates.gate("close")
+	}
 	n.closed.Add(1)
 	return nil
 }
@@ -99,6 +106,8 @@ type partners struct {
 	gates  gates
 	opened atomic.Int64
 	closed atomic.Int64
+	// lingers: networks that linger do so when they are closed.
+	lingers atomic.Bool
 }
 
 func newPartners() *partners {
@@ -114,7 +123,7 @@ func (p *partners) open(config []byte) (ping.Network, error) {
 		return nil, errors.New("the file of a secret is missing")
 	}
 	p.opened.Add(1)
-	return &partner{does: object["does"], gates: &p.gates, closed: &p.closed}, nil
+	return &partner{does: object["does"], gates: &p.gates, closed: &p.closed, lingers: &p.lingers}, nil
 }
 
 func (p *partners) option(d *ping.Deps) { d.Adapters = map[string]ping.Adapter{"fake": p.open} }
@@ -426,4 +435,85 @@ func TestLockedWhileAsked(t *testing.T) {
 		check.OK(t, err)
 		check.Equal(t, "kept", record.Status, ping.Invalid)
 	})
+}
+
+// busy is an engine that does something while a check is scored.
+type busy struct{ do func() }
+
+func (b *busy) Score(fraud.Event) fraud.Score {
+	b.do()
+	return fraud.Score{}
+}
+
+func (*busy) Learn(fraud.Event, fraud.Outcome) {}
+
+func (*busy) Label(fraud.Event, fraud.Label) {}
+
+// A check that was accepted is answered by the network as it was then, also where it is
+// changed or removed before it is asked; and what is replaced is closed after that.
+func TestChangedWhileChecked(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		all, engine := newPartners(), &busy{}
+		p := setup(t, db, all.option, func(d *ping.Deps) { d.Fraud = engine })
+		for name, replace := range map[string]func() error{
+			"changed": func() error {
+				_, err := p.ChangeNetwork(t.Context(), network("acme", "down"))
+				return err
+			},
+			"removed": func() error {
+				return p.RemoveNetwork(t.Context(), ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"})
+			},
+		} {
+			p.configure("acme", "answer")
+			before := all.closed.Load()
+			engine.do = func() {
+				check.OK(t, replace())
+				engine.do = func() {}
+				if looked := int64(1); name == "changed" && all.closed.Load() != before+looked || name == "removed" && all.closed.Load() != before {
+					t.Errorf("%s: closed before the check was over", name)
+				}
+			}
+			r, err := p.Ping(t.Context(), asking(desk, "acme", "12345678", ""))
+			check.OK(t, err)
+			check.Equal(t, name, r.Balance.String(), "12.34")
+			if p.ask(desk, "acme", "12345678") == nil {
+				t.Errorf("%s: the next is answered by what it was", name)
+			}
+			if name == "changed" {
+				check.OK(t, p.RemoveNetwork(t.Context(), ping.NetworkRemoval{Realm: realm.Live, ID: "acme", Actor: "operator/1"}))
+			}
+			check.Equal(t, name+": still open", all.opened.Load()-all.closed.Load(), int64(0))
+		}
+	})
+}
+
+// While a network that is replaced takes its time to close, nobody waits for it: cards of
+// every network are checked.
+func TestClosingHoldsNobody(t *testing.T) {
+	all := newPartners()
+	p := setup(t, openSQLite(t), all.option)
+	p.configure("other", "answer")
+	p.configure("acme", "linger")
+	all.lingers.Store(true) // not what was opened to be looked at
+	changed := make(chan error, 1)
+	go func() {
+		_, err := p.ChangeNetwork(context.Background(), network("acme", "answer"))
+		changed <- err
+	}()
+	<-all.gates.arrived
+	answered := make(chan error, 2)
+	go func() {
+		answered <- p.ask(desk, "other", "12345678")
+		answered <- p.ask(desk, "acme", "12345678")
+	}()
+	for range cap(answered) {
+		select {
+		case err := <-answered:
+			check.OK(t, err)
+		case <-time.After(20 * time.Second):
+			t.Error("a check waits until a network is closed")
+		}
+	}
+	close(all.gates.gate("close"))
+	check.OK(t, <-changed)
 }

@@ -43,18 +43,26 @@ func (c *connection) state() State {
 	return c.line.State()
 }
 
-// ask asks the network about a card of a caller's.
+// ask asks the network about a card of a caller's, who entered it.
 func (c *connection) ask(ctx context.Context, a *attempt) (Balance, error) {
 	q := a.inquiry
 	if c.line == nil {
 		return c.network.Inquire(ctx, q)
 	}
-	if c.network == nil || !c.use.begin() {
-		return Balance{}, fault.New(fault.Unavailable, "the network is not ready")
+	if c.network == nil {
+		return Balance{}, errNotReady()
 	}
-	defer c.use.done(c.network)
 	about := line.About{Subject: string(a.card[:]), Caller: a.caller.name}
 	return line.AskAbout(ctx, c.line, about, func(ctx context.Context) (Balance, error) { return c.network.Inquire(ctx, q) })
+}
+
+func errNotReady() error { return fault.New(fault.Unavailable, "the network is not ready") }
+
+// leave ends what registry.enter began.
+func (c *connection) leave() {
+	if c.line != nil {
+		c.use.done(c.network)
+	}
 }
 
 // answerOf is what is told of an error that is a network's word on a card.
@@ -133,7 +141,25 @@ func (r *registry) find(in realm.Realm, id string) (*connection, error) {
 	if c := r.known[networkKey{in, id}]; c != nil {
 		return c, nil
 	}
-	return nil, fault.New(fault.InvalidRequest, "there is no such network").At("network")
+	return nil, errNoNetwork()
+}
+
+// enter finds a network that stays open until it is left, whatever becomes of it meanwhile.
+func (r *registry) enter(in realm.Realm, id string) (*connection, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c := r.known[networkKey{in, id}]
+	switch {
+	case c == nil:
+		return nil, errNoNetwork()
+	case c.line != nil && !c.use.begin():
+		return nil, errNotReady()
+	}
+	return c, nil
+}
+
+func errNoNetwork() error {
+	return fault.New(fault.InvalidRequest, "there is no such network").At("network")
 }
 
 func (r *registry) list(in realm.Realm) []*connection {
@@ -156,14 +182,18 @@ func (r *registry) current(key networkKey, version int64) bool {
 	return r.removed[key] >= version || r.known[key] != nil && r.known[key].version >= version
 }
 
-// put takes over a network, or its removal when c has none to ask, unless a later version is known.
-func (r *registry) put(c *connection, gone bool) {
+// put takes over a network, or its removal when c has none to ask, unless a later version is
+// known. What it takes the place of is closed once nobody asks it any more; whoever looks for
+// a network meanwhile does not wait for that, which may take a while.
+func (r *registry) put(c *connection, gone bool) { r.replace(c, gone).retire() }
+
+// replace returns the one of the two that is of no use any more; nil if there is none.
+func (r *registry) replace(c *connection, gone bool) *connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key, old := c.key(), r.known[c.key()]
 	if r.removed[key] >= c.version || old != nil && old.version >= c.version {
-		r.retire(c)
-		return
+		return c
 	}
 	if gone {
 		r.removed[key] = c.version
@@ -171,11 +201,11 @@ func (r *registry) put(c *connection, gone bool) {
 	} else {
 		r.known[key] = c
 	}
-	r.retire(old)
+	return old
 }
 
-// retire closes a network once nobody asks it any more.
-func (r *registry) retire(c *connection) {
+// retire closes a network once nobody asks it any more. Nobody can enter it.
+func (c *connection) retire() {
 	if c != nil {
 		c.use.end(c.network)
 	}
@@ -183,10 +213,11 @@ func (r *registry) retire(c *connection) {
 
 // close closes every network. They stay listed: who asks now is told that they are not ready.
 func (r *registry) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, c := range r.known {
-		r.retire(c)
+	r.mu.RLock()
+	all := slices.Collect(maps.Values(r.known))
+	r.mu.RUnlock()
+	for _, c := range all {
+		c.retire()
 	}
 }
 
