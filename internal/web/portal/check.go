@@ -31,6 +31,14 @@ func (s *Site) form(ctx context.Context, v *visit) error {
 		return nil
 	}
 	v.page.form = &form{}
+	return s.ready(ctx, v)
+}
+
+// ready has the form, if there is one, ask for what the visitor's next check needs.
+func (s *Site) ready(ctx context.Context, v *visit) error {
+	if v.page.form == nil {
+		return nil
+	}
 	level, err := s.level(ctx, &v.Visitor)
 	if err != nil || level == 0 {
 		return err
@@ -74,7 +82,10 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
-	return s.ping(ctx, v, inquiry{network: network, filled: filled})
+	if err := s.ping(ctx, v, inquiry{network: network, filled: filled}); err != nil {
+		return err
+	}
+	return s.ready(ctx, v) // for another try
 }
 
 // filled is what came with a form.

@@ -97,6 +97,35 @@ func TestPressure(t *testing.T) {
 	})
 }
 
+// A form that is shown again, since no card was found or the number is no one of the
+// network's, asks for what the next check needs: the next one is made, not asked to come again.
+func TestTriedAgain(t *testing.T) {
+	b := setup(t, pressed)
+	thief := visitAs{from: "198.51.100.7"}
+	form := card(usd, "6006491300000099", "")
+	for _, c := range []struct {
+		number string
+		status int
+	}{{"6006491300000099", 200}, {numberRefused, 422}, {numberActive, 200}} {
+		form.Set("number", c.number)
+		w := b.post(here, form, thief)
+		if w.Code != c.status {
+			t.Fatalf("%s: %d, want %d: %s", c.number, w.Code, c.status, w.Body)
+		}
+		if c.number == numberActive {
+			continue // and no form
+		}
+		token, zeros := posed(t, w.Body.String())
+		if token == "" {
+			t.Fatalf("after %s the form asks for nothing", c.number)
+		}
+		form = with(form, token, prove(token, zeros))
+	}
+	if n := len(b.desk.checks()); n != 3 {
+		t.Errorf("%d checks were made", n)
+	}
+}
+
 // An answer counts for its own address and portal, in its time, as it was signed.
 func TestAnswers(t *testing.T) {
 	b := setup(t, pressed)
