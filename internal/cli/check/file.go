@@ -30,7 +30,7 @@ func (p *program) pingFile(cmd *cobra.Command, to *service, f *pinging) error {
 	bar := shell.NewBarOf(cmd, "check", int64(len(all)))
 	for batch := range slices.Chunk(all, perRequest) {
 		var outcomes []outcome
-		if outcomes, err = to.batch(cmd.Context(), batch); err != nil {
+		if outcomes, err = to.checks(cmd.Context(), batch); err != nil {
 			err = fmt.Errorf("rows %d to %d: %w", report.rows+1, report.rows+len(batch), err)
 			break
 		}

@@ -39,6 +39,9 @@ type outcome struct {
 		LatencyMS  int64       `json:"latency_ms"`
 	} `json:"result"`
 	Error *refusal `json:"error"`
+	// RetryAfter is in how many seconds to send a refused check of a batch again; nil where
+	// that does not help.
+	RetryAfter *int64 `json:"retry_after"`
 }
 
 // refusal is how the server refuses.
@@ -90,6 +93,55 @@ func (f *pinging) service() (*service, error) {
 	return &service{client: client, base: base.String(), key: key}, nil
 }
 
+// checks is batch that sends checks which a limit refused again, those that need not wait for
+// too long, until none is left or nothing comes of it: they stay refused then.
+func (s *service) checks(ctx context.Context, all []inquiry) ([]outcome, error) {
+	found, err := s.batch(ctx, all)
+	for waits := 0; err == nil && waits < mostWaits; waits++ {
+		late, wait := limited(found)
+		if len(late) == 0 || clock.Wait(ctx, wait) != nil {
+			break
+		}
+		again := make([]inquiry, len(late))
+		for i, at := range late {
+			again[i] = all[at]
+		}
+		var next []outcome
+		if next, err = s.batch(ctx, again); err != nil {
+			break
+		}
+		for i, at := range late {
+			if found[at] = next[i]; found[at].Error == nil {
+				waits = 0
+			}
+		}
+	}
+	return found, err
+}
+
+// limited returns which checks a limit refused for a while, and how long until one of them
+// may pass.
+func limited(found []outcome) (late []int, wait time.Duration) {
+	for i := range found {
+		o := &found[i]
+		if o.Error == nil || o.Error.Code != codeLimited || o.RetryAfter == nil {
+			continue
+		}
+		after := time.Duration(*o.RetryAfter) * time.Second
+		if after > longestWait {
+			continue
+		}
+		if len(late) == 0 || after < wait {
+			wait = after
+		}
+		late = append(late, i)
+	}
+	return late, wait
+}
+
+// codeLimited is the code of what a limit refuses.
+const codeLimited = "rate_limited"
+
 // batch checks cards in one request; the outcomes are in their order.
 func (s *service) batch(ctx context.Context, all []inquiry) ([]outcome, error) {
 	body := []byte(`{"checks":[`)
@@ -138,7 +190,7 @@ func (s *service) post(ctx context.Context, path string, body []byte) ([]byte, e
 			return answer, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case errors.As(err, &refused) && refused.Code == "rate_limited":
+		case errors.As(err, &refused) && refused.Code == codeLimited:
 			if waits++; waits > mostWaits || wait > longestWait {
 				return nil, err
 			}
