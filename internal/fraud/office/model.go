@@ -77,37 +77,60 @@ func scanModel(r storage.Row) (m Stored, err error) {
 	return m, json.Unmarshal(info, &m.Info)
 }
 
-// Models returns the newest models and, as the last ones, those in the program.
+// Models returns the newest models, those in use, and as the last ones those in the program.
 func (s *Service) Models(ctx context.Context) ([]Stored, error) {
 	all, err := storage.All(ctx, s.DB, scanModel, listModels, mostModels)
 	if err != nil {
 		return nil, err
 	}
-	kept := all
 	for _, kind := range fraud.Kinds() {
-		own := Stored{ID: builtinOf(kind), Kind: kind, Info: s.shipped[kind].Info, Sum: s.shipped[kind].Sum, State: Champion}
-		for _, m := range kept {
-			if m.Kind == kind && m.State == Champion {
-				own.State = Kept
+		for _, state := range [...]ModelState{Champion, Challenger} {
+			m, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(state), string(kind))
+			if err != nil {
+				return nil, err
 			}
+			listed := slices.ContainsFunc(all, func(other Stored) bool { return other.ID == m.ID })
+			if found && !listed { // many were kept since
+				all = append(all, m)
+			}
+		}
+	}
+	for _, kind := range fraud.Kinds() {
+		own, err := s.own(ctx, s.DB, kind)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, own)
 	}
 	return all, nil
 }
 
+// own returns the model in the program for a kind of events.
+func (s *Service) own(ctx context.Context, q storage.Queryer, kind fraud.Kind) (Stored, error) {
+	own := Stored{ID: builtinOf(kind), Kind: kind, Info: s.shipped[kind].Info, Sum: s.shipped[kind].Sum, State: Champion}
+	_, found, err := storage.One(ctx, q, scanModel, findInUse, string(Champion), string(kind))
+	if found {
+		own.State = Kept
+	}
+	return own, err
+}
+
 // FindModel returns a model, or not_found.
 func (s *Service) FindModel(ctx context.Context, which ModelID) (Stored, error) {
-	all, err := s.Models(ctx)
-	if err != nil {
-		return Stored{}, err
-	}
-	for _, m := range all {
-		if m.ID == which {
-			return m, nil
+	return s.findModel(ctx, s.DB, which)
+}
+
+func (s *Service) findModel(ctx context.Context, q storage.Queryer, which ModelID) (Stored, error) {
+	for _, kind := range fraud.Kinds() {
+		if which == builtinOf(kind) {
+			return s.own(ctx, q, kind)
 		}
 	}
-	return Stored{}, fault.New(fault.NotFound, "no such model")
+	m, found, err := storage.One(ctx, q, scanModel, findModel, string(which))
+	if err == nil && !found {
+		err = fault.New(fault.NotFound, "no such model")
+	}
+	return m, err
 }
 
 // Import keeps a model file. It returns invalid_request for one that this version cannot
@@ -166,14 +189,16 @@ func (s *Service) Promote(ctx context.Context, p Promotion) (Stored, error) {
 	if p.As != Champion && p.As != Challenger && p.As != Kept {
 		return Stored{}, fault.New(fault.InvalidRequest, "want champion, challenger or kept").At("as")
 	}
-	m, err := s.FindModel(ctx, p.Model)
-	if err != nil {
-		return Stored{}, err
-	}
-	if m.State == Champion && p.As != Champion || m.ID == builtinOf(m.Kind) && p.As == Challenger {
-		return Stored{}, fault.New(fault.InvalidState, "the champion stays until another takes its place, and the model in the program challenges none")
-	}
-	return s.use(ctx, m, p, "fraud.promote_model")
+	return s.use(ctx, p, "fraud.promote_model", func(ctx context.Context, tx *storage.Tx) (Stored, error) {
+		m, err := s.findModel(ctx, tx, p.Model)
+		if err != nil {
+			return Stored{}, err
+		}
+		if m.State == Champion && p.As != Champion || m.ID == builtinOf(m.Kind) && p.As == Challenger {
+			return Stored{}, fault.New(fault.InvalidState, "the champion stays until another takes its place, and the model in the program challenges none")
+		}
+		return m, nil
+	})
 }
 
 // Return has a model of before back.
@@ -190,24 +215,32 @@ func (s *Service) Rollback(ctx context.Context, r Return) (Stored, error) {
 	if !slices.Contains(fraud.Kinds(), r.Kind) {
 		return Stored{}, fault.New(fault.InvalidRequest, "want ping or authorization").At("kind")
 	}
-	now, found, err := storage.One(ctx, s.DB, scanModel, findInUse, string(Champion), string(r.Kind))
-	if err != nil {
-		return Stored{}, err
-	}
-	if !found {
-		return Stored{}, fault.New(fault.InvalidState, "the model in the program is the first: there is none before it")
-	}
-	before, err := s.FindModel(ctx, now.Before)
-	if err != nil {
-		return Stored{}, err
-	}
-	return s.use(ctx, before, Promotion{Model: before.ID, As: Champion, Actor: r.Actor, Also: r.Also}, "fraud.rollback_model")
+	return s.use(ctx, Promotion{As: Champion, Actor: r.Actor, Also: r.Also}, rollbackAction, func(ctx context.Context, tx *storage.Tx) (Stored, error) {
+		now, found, err := storage.One(ctx, tx, scanModel, findInUse, string(Champion), string(r.Kind))
+		if err != nil {
+			return Stored{}, err
+		}
+		if !found {
+			return Stored{}, fault.New(fault.InvalidState, "the model in the program is the first: there is none before it")
+		}
+		return s.findModel(ctx, tx, now.Before)
+	})
 }
 
-// use changes what models are for, in one transaction.
-func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string) (Stored, error) {
+const rollbackAction = "fraud.rollback_model"
+
+// use changes what the model that which returns is for, in one transaction.
+func (s *Service) use(ctx context.Context, p Promotion, action string, which func(context.Context, *storage.Tx) (Stored, error)) (Stored, error) {
 	now := s.now()
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	var m Stored
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+		// Two changes wait for each other here: what is looked up below stays so.
+		if _, err := tx.Exec(ctx, advanceChange); err != nil {
+			return err
+		}
+		if m, err = which(ctx, tx); err != nil {
+			return err
+		}
 		before := builtinOf(m.Kind)
 		current, found, err := storage.One(ctx, tx, scanModel, findInUse, string(Champion), string(m.Kind))
 		if err != nil {
@@ -228,7 +261,7 @@ func (s *Service) use(ctx context.Context, m Stored, p Promotion, action string)
 			before = ""
 		}
 		m.State, m.Before, m.ChangedAt = p.As, before, now
-		if action == "fraud.rollback_model" {
+		if action == rollbackAction {
 			m.Before = builtinOf(m.Kind) // not what was just found wanting
 		}
 		if m.ID != builtinOf(m.Kind) {

@@ -313,6 +313,59 @@ func TestModels(t *testing.T) {
 	})
 }
 
+// Of models that are promoted at the same time one is in use. However many were kept since,
+// the one in use is listed, found and rolled back to.
+func TestManyModels(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		one, two := start(t, db), start(t, db)
+		var first [4]office.Stored
+		for i := range first {
+			var err error
+			first[i], err = one.Import(ctx, other(t, fmt.Sprint("first ", i)), "op_1")
+			check(t, err)
+		}
+		var group sync.WaitGroup
+		for range 3 {
+			for i, p := range []*process{one, two, one, two} {
+				group.Go(func() {
+					if _, err := p.Promote(ctx, office.Promotion{Model: first[i].ID, As: office.Champion, Actor: "op_1"}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+		}
+		champions := func() (all []office.ModelID) {
+			models, err := one.Models(ctx)
+			check(t, err)
+			for _, m := range models {
+				if m.State == office.Champion && m.Kind == fraud.Ping {
+					all = append(all, m.ID)
+				}
+			}
+			return all
+		}
+		if all := champions(); len(all) != 1 {
+			t.Fatalf("champions: %v", all)
+		}
+		for _, m := range first[:2] {
+			_, err := one.Promote(ctx, office.Promotion{Model: m.ID, As: office.Champion, Actor: "op_1"})
+			check(t, err)
+		}
+		for i := range 101 {
+			_, err := one.Import(ctx, other(t, fmt.Sprint("later ", i)), "op_1")
+			check(t, err)
+		}
+		if all := champions(); len(all) != 1 || all[0] != first[1].ID {
+			t.Errorf("champions behind many: %v", all)
+		}
+		if back, err := two.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); err != nil || back.ID != first[0].ID {
+			t.Errorf("rolled back to %+v, %v", back, err)
+		}
+	})
+}
+
 // Payments have models of their own: swapped, shadowed and rolled back without touching those of balance checks; a decision says which scored it, and is scored again by another.
 func TestPaymentModels(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

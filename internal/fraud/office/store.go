@@ -18,6 +18,7 @@ var (
 	insertModel = storage.Insert("fraud.insert_model", "fraud_models", "model_id", "kind", "name", "sha256", "info", "data", "state", "before_id", "actor",
 		"created_at", "changed_at")
 	listModels   = storage.SQL("fraud.list_models", `SELECT `+modelColumns+` FROM fraud_models ORDER BY model_id DESC LIMIT $1`)
+	findModel    = storage.SQL("fraud.find_model", `SELECT `+modelColumns+` FROM fraud_models WHERE model_id = $1`)
 	findModelSum = storage.SQL("fraud.find_model_sum", `SELECT `+modelColumns+` FROM fraud_models WHERE sha256 = $1 ORDER BY model_id LIMIT 1`)
 	findInUse    = storage.SQL("fraud.find_in_use", `SELECT `+modelColumns+` FROM fraud_models WHERE state = $1 AND kind = $2 ORDER BY model_id LIMIT 1`)
 	readModel    = storage.SQL("fraud.read_model", `SELECT data FROM fraud_models WHERE model_id = $1`)
