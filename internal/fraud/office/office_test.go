@@ -435,6 +435,35 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// There are no more rules than can be listed and in use: one more is refused, and one that
+// is not needed can be written anew.
+func TestManyRules(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, one := t.Context(), start(t, db)
+		write := func(which office.RuleID, name string) (office.Rule, error) {
+			return one.WriteRule(ctx, office.Writing{ID: which, Actor: "op_1", Rule: rulebook.Rule{Name: name, When: `kind == "ping"`, Action: rulebook.Review, AtLeast: 40}})
+		}
+		var last office.Rule
+		for i := range 200 {
+			var err error
+			last, err = write("", fmt.Sprint("rule ", i))
+			check(t, err)
+		}
+		if _, err := write("", "one more"); fault.CodeOf(err) != fault.QuotaExceeded {
+			t.Errorf("one more: %v", err)
+		}
+		_, err := write(last.ID, "instead")
+		check(t, err)
+		_, err = one.TestRule(ctx, last.ID)
+		check(t, err)
+		_, err = one.SwitchRule(ctx, office.Switching{Rule: last.ID, On: true, Actor: "op_1"})
+		check(t, err)
+		if got := one.Score(ask(1, "192.0.2.7")); !hasSignal(got, "operator_rule") {
+			t.Errorf("the last one does nothing: %+v", got)
+		}
+	})
+}
+
 // A rule is tried on history before it is enabled, raises scores in all processes while it is, and a change is a draft again.
 func TestRules(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -110,7 +110,8 @@ type Writing struct {
 }
 
 // WriteRule keeps a rule as a draft. The version before it stays in use no longer. It
-// returns not_found or invalid_request.
+// returns not_found, invalid_request, or quota_exceeded for a new rule where there are as
+// many as there may be.
 func (s *Service) WriteRule(ctx context.Context, w Writing) (Rule, error) {
 	w.Name = strings.TrimSpace(w.Name)
 	if !plain.Line(w.Name, 1, maxName) {
@@ -131,6 +132,9 @@ func (s *Service) WriteRule(ctx context.Context, w Writing) (Rule, error) {
 		r.Version = before.Version + 1
 	}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if err := s.mayWrite(ctx, tx, &w); err != nil {
+			return err
+		}
 		err := tx.Apply(ctx, []storage.Effect{insertRule.Row(string(r.ID), r.Version, r.Name, r.When, string(r.Action), r.AtLeast, []byte{}, string(Draft), r.Actor,
 			storage.Micros(now), storage.Micros(now))})
 		if storage.IsUnique(err) {
@@ -148,6 +152,22 @@ func (s *Service) WriteRule(ctx context.Context, w Writing) (Rule, error) {
 		return Rule{}, err
 	}
 	return r, s.Refresh(ctx)
+}
+
+// mayWrite refuses a new rule where there are as many as are listed and can be in use. Two
+// of these wait for each other.
+func (s *Service) mayWrite(ctx context.Context, tx *storage.Tx, w *Writing) error {
+	if w.ID != "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, advanceChange); err != nil {
+		return err
+	}
+	count, _, err := storage.One(ctx, tx, storage.Scalar[int64], countRules)
+	if err == nil && count >= mostRules {
+		err = fault.New(fault.QuotaExceeded, "there are %d rules, the most is %d: write a new version of one that is not needed any more", count, mostRules)
+	}
+	return err
 }
 
 // TestRule tries a rule on history and keeps what came of it with the rule's version.

@@ -29,9 +29,10 @@ var (
 		"state", "actor", "created_at", "changed_at")
 	listRules = storage.SQL("fraud.list_rules", `SELECT `+ruleColumns+` FROM fraud_rules r
 		WHERE r.version = (SELECT MAX(o.version) FROM fraud_rules o WHERE o.rule_id = r.rule_id) ORDER BY r.rule_id LIMIT $1`)
-	findRule = storage.SQL("fraud.find_rule", `SELECT `+ruleColumns+` FROM fraud_rules r WHERE r.rule_id = $1 ORDER BY r.version DESC LIMIT 1`)
-	setTest  = storage.SQL("fraud.set_backtest", `UPDATE fraud_rules SET backtest = $3, changed_at = $4 WHERE rule_id = $1 AND version = $2`)
-	setState = storage.SQL("fraud.set_rule_state", `UPDATE fraud_rules SET state = $3, changed_at = $4 WHERE rule_id = $1 AND version = $2`)
+	countRules = storage.SQL("fraud.count_rules", `SELECT COUNT(*) FROM fraud_rules WHERE version = 1`)
+	findRule   = storage.SQL("fraud.find_rule", `SELECT `+ruleColumns+` FROM fraud_rules r WHERE r.rule_id = $1 ORDER BY r.version DESC LIMIT 1`)
+	setTest    = storage.SQL("fraud.set_backtest", `UPDATE fraud_rules SET backtest = $3, changed_at = $4 WHERE rule_id = $1 AND version = $2`)
+	setState   = storage.SQL("fraud.set_rule_state", `UPDATE fraud_rules SET state = $3, changed_at = $4 WHERE rule_id = $1 AND version = $2`)
 )
 
 // Decisions.
