@@ -245,8 +245,10 @@ func latest(page []probe) []probe {
 }
 
 const (
-	purgeBatch   = 500
-	purgeBatches = 200
+	purgeBatch = 500
+	// purgeBatches bounds a run, of which there is one an hour: ten million rows are more than
+	// checks make in one.
+	purgeBatches = 20_000
 	// forgetAfter is when what was counted of cards and callers is of no use any more.
 	forgetAfter = 2 * time.Hour
 	// visitorsOut is how long a portal's visitor stays suspended: others come from the same

@@ -443,3 +443,20 @@ func TestAlsoUndoes(t *testing.T) {
 		check.Equal(t, "label", found.Label, ping.Unlabelled)
 	})
 }
+
+// A run, of which there is one an hour, takes all that an hour of visitors leaves: what is to
+// be forgotten is, however many come.
+func TestPurgeKeepsPace(t *testing.T) {
+	p := setup(t, openSQLite(t))
+	check.OK(t, p.AddCallers(t.Context(), 101_000))
+	check.OK(t, p.Purge(t.Context()))
+	left := 0
+	tables, err := storage.Tables(t.Context(), p.DB)
+	check.OK(t, err)
+	for _, table := range tables {
+		if table.Name == "ping_callers" {
+			check.OK(t, table.Each(t.Context(), p.DB, func([]any) error { left++; return nil }))
+		}
+	}
+	check.Equal(t, "left", left, 0)
+}

@@ -35,10 +35,11 @@ func (s *Service) Spend(ctx context.Context, c Challenge) (bool, error) {
 	return first, nil
 }
 
-// Purging goes in batches, so that nothing waits long for it.
+// Purging goes in batches, so that nothing waits long for it; a run has room for more than
+// visitors answer in the hour between two.
 const (
 	purgeBatch  = 1000
-	purgeRounds = 100
+	purgeRounds = 10_000
 )
 
 // Purge forgets challenges that have expired. A run is bounded; the next goes on.

@@ -58,8 +58,10 @@ func (s *Service) snapshotDue(ctx context.Context) error {
 }
 
 const (
-	purgeBatch   = 500
-	purgeBatches = 200
+	purgeBatch = 500
+	// purgeBatches bounds a run, of which there is one an hour: ten million decisions are more
+	// than are kept in one.
+	purgeBatches = 20_000
 )
 
 // Purge deletes decisions that are older than they are kept, in bounded batches.

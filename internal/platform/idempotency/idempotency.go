@@ -142,12 +142,13 @@ func Resolve(ctx context.Context, q storage.Queryer, e Entry, err error) (Answer
 }
 
 const (
-	purgeBatch   = 500
-	purgeBatches = 200
+	purgeBatch = 500
+	// purgeBatches bounds a call: ten million answers are more than an hour has.
+	purgeBatches = 20_000
 )
 
 // Purge deletes answers whose time to live ended before now, in bounded batches, and
-// returns how many: at most 100,000 a call. It is meant to run every few minutes.
+// returns how many: at most ten million a call. It is meant to run every hour.
 func Purge(ctx context.Context, db *storage.DB, now time.Time) (int64, error) {
 	var total int64
 	for range purgeBatches {

@@ -74,14 +74,15 @@ func scanBlock(r storage.Row) (b block, err error) {
 }
 
 const (
-	purgeBatch   = 500
-	purgeBatches = 200
+	purgeBatch = 500
+	// purgeBatches bounds a run: ten million rows are more than an hour makes.
+	purgeBatches = 20_000
 	// grace keeps rows a while, for processes whose clocks are late.
 	grace = 10 * time.Minute
 )
 
 // Purge deletes the shared counts of windows that are over and blocks that have
-// ended, in bounded batches. It is meant to run every few minutes in one process.
+// ended, in bounded batches. It is meant to run every hour in one process.
 func (l *Limiter) Purge(ctx context.Context) error {
 	before := storage.Micros(l.clock.Now().Add(-grace))
 	for _, s := range []*storage.Statement{purgeWindows, purgeBlocks} {
