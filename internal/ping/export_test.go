@@ -3,7 +3,7 @@ package ping
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -53,14 +53,12 @@ func (s *Service) RecordAlone(ctx context.Context, c Check) error {
 	return errors.Join(err, t.Err)
 }
 
-// AddCallers writes n callers of an hour that is over, as many checks by visitors leave them.
-func (s *Service) AddCallers(ctx context.Context, n int) error {
-	hour := s.now().Add(-2 * forgetAfter)
-	const atOnce = 1000
-	for from := 0; from < n; from += atOnce {
-		rows := make([][]any, 0, atOnce)
-		for i := from; i < min(n, from+atOnce); i++ {
-			c := caller{key: callerKey{"bk_desk", fmt.Sprintf("portal_1/%d", i)}, realm: realm.Live, hour: hour, state: callerFree, changed: storage.Time(0)}
+// AddCallers writes callers of the desk whose hour is over.
+func (s *Service) AddCallers(ctx context.Context, names ...string) error {
+	for some := range slices.Chunk(names, 1000) {
+		rows := make([][]any, 0, len(some))
+		for _, name := range some {
+			c := caller{key: callerKey{"bk_desk", name}, realm: realm.Live, hour: s.now().Add(-2 * forgetAfter), state: callerFree, changed: storage.Time(0)}
 			rows = append(rows, c.row())
 		}
 		if err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.ExecRows(ctx, writeCaller, rows) }); err != nil {

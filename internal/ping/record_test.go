@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -448,7 +449,11 @@ func TestAlsoUndoes(t *testing.T) {
 // be forgotten is, however many come.
 func TestPurgeKeepsPace(t *testing.T) {
 	p := setup(t, openSQLite(t))
-	check.OK(t, p.AddCallers(t.Context(), 101_000))
+	visitors := make([]string, 101_000)
+	for i := range visitors {
+		visitors[i] = fmt.Sprint("portal_1/", i)
+	}
+	check.OK(t, p.AddCallers(t.Context(), visitors...))
 	check.OK(t, p.Purge(t.Context()))
 	left := 0
 	tables, err := storage.Tables(t.Context(), p.DB)
@@ -459,4 +464,33 @@ func TestPurgeKeepsPace(t *testing.T) {
 		}
 	}
 	check.Equal(t, "left", left, 0)
+}
+
+// What is about to be forgotten and changes at the same time stays: a caller of whom nothing
+// was counted for hours is suspended, and stays so in the database.
+func TestPurgeSparesWhatChanges(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		p := setup(t, db)
+		_, err := p.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: mustSecret(unknownNumber(7)), Actor: "operator/1"})
+		check.OK(t, err)
+		check.OK(t, p.AddCallers(t.Context(), desk.Credential))
+		asked, purged, once := asking(desk, "scrip", unknownNumber(7), ""), make(chan error, 1), sync.Once{}
+		asked.Also = func(*ping.Result) ([]storage.Effect, error) {
+			once.Do(func() {
+				go func() { purged <- p.Purge(context.Background()) }()
+				for range 300 { // meanwhile it comes to the caller, and waits
+					if _, err := p.Suspensions(context.Background(), ping.Suspension{}, 1); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			return nil, nil
+		}
+		_, err = p.Ping(t.Context(), asked)
+		check.OK(t, err)
+		check.OK(t, <-purged)
+		all, err := p.Suspensions(t.Context(), ping.Suspension{}, 10)
+		check.OK(t, err)
+		check.Equal(t, "suspended", len(all), 1)
+	})
 }

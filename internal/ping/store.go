@@ -42,7 +42,7 @@ var (
 	// noteTold changes nothing where the owner was told after $4.
 	noteTold = storage.SQL("ping.note_told", `INSERT INTO ping_probes (book_id, card, told_at) VALUES ($1, $2, $3)
 		ON CONFLICT (book_id, card) DO UPDATE SET told_at = excluded.told_at WHERE ping_probes.told_at <= $4`)
-	purgeProbes = storage.SQL("ping.purge_probes", `DELETE FROM ping_probes WHERE (book_id, card) IN (
+	purgeProbes = storage.SQL("ping.purge_probes", `DELETE FROM ping_probes WHERE told_at < $1 AND (book_id, card) IN (
 		SELECT p.book_id, p.card FROM ping_probes p WHERE p.told_at < $1 ORDER BY p.told_at LIMIT $2)`)
 )
 
@@ -53,7 +53,9 @@ var (
 		"BYTEA", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT")
 	writeCard = storage.Upsert("ping.write_card", "ping_cards", []string{"card_hash"}, "card_hash", "wrong_1_at", "wrong_2_at", "wrong_3_at",
 		"wrong_4_at", "wrong_5_at", "locked_until", "asked_at")
-	purgeCards = storage.SQL("ping.purge_cards", `DELETE FROM ping_cards WHERE card_hash IN (
+	// Whatever deletes or changes rows says of each of them again what it says where it finds
+	// them: one that a check changes meanwhile stays.
+	purgeCards = storage.SQL("ping.purge_cards", `DELETE FROM ping_cards WHERE asked_at < $1 AND locked_until < $2 AND card_hash IN (
 		SELECT card_hash FROM ping_cards WHERE asked_at < $1 AND locked_until < $2 ORDER BY asked_at LIMIT $3)`)
 
 	lockCallers = storage.Lookup("ping.lock_callers", `SELECT `+callerColumns+` FROM ping_callers
@@ -71,7 +73,7 @@ var (
 		earlier_cards = 0, earlier_found = 0, changed_at = $3 WHERE book_id = $1 AND caller = $2 AND state = 'suspended'`)
 	// liftVisitors lets visitors of portals back who were suspended before $2.
 	liftVisitors = storage.SQL("ping.lift_visitors", `UPDATE ping_callers SET state = 'free', reason = '', cards = 0, found = 0,
-		earlier_cards = 0, earlier_found = 0, changed_at = $1 WHERE (book_id, caller) IN (
+		earlier_cards = 0, earlier_found = 0, changed_at = $1 WHERE state = 'suspended' AND changed_at < $2 AND (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'suspended' AND substr(c.caller, 1, 7) = 'portal_' AND c.changed_at < $2
 		ORDER BY c.book_id, c.caller LIMIT $3)`)
 	// endSlowed frees callers who asked for nothing since before $4: nothing of what slowed
@@ -80,7 +82,7 @@ var (
 		WHERE state = 'slowed' AND hour_at < $4 AND (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'slowed' AND c.realm = $2 AND c.changed_at > 0 AND c.changed_at < $3
 		AND c.hour_at < $4 ORDER BY c.book_id, c.caller LIMIT $5)`)
-	purgeCallers = storage.SQL("ping.purge_callers", `DELETE FROM ping_callers WHERE (book_id, caller) IN (
+	purgeCallers = storage.SQL("ping.purge_callers", `DELETE FROM ping_callers WHERE state = 'free' AND hour_at < $2 AND (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'free' AND c.realm = $1 AND c.hour_at < $2 ORDER BY c.hour_at LIMIT $3)`)
 )
 

@@ -33,8 +33,9 @@ var (
 		SELECT subject, until_at, written_at FROM limit_blocks
 		WHERE (written_at, subject) > ($1, $2) ORDER BY written_at, subject LIMIT $3`)
 
+	// A block that is prolonged meanwhile stays.
 	purgeBlocks = storage.SQL("limit.purge_blocks", `
-		DELETE FROM limit_blocks WHERE subject IN (
+		DELETE FROM limit_blocks WHERE until_at < $1 AND subject IN (
 			SELECT subject FROM limit_blocks WHERE until_at < $1 ORDER BY until_at LIMIT $2)`)
 
 	findQuota = storage.SQL("limit.find_quota", `
