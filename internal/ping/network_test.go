@@ -455,9 +455,9 @@ func TestChangedWhileChecked(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		all, engine := newPartners(), &busy{}
 		p := setup(t, db, all.option, func(d *ping.Deps) { d.Fraud = engine })
-		for name, replace := range map[string]func() error{
+		for name, change := range map[string]func() error{
 			"changed": func() error {
-				_, err := p.ChangeNetwork(t.Context(), network("acme", "down"))
+				_, err := p.ChangeNetwork(t.Context(), replace(network("acme", "down")))
 				return err
 			},
 			"removed": func() error {
@@ -467,7 +467,7 @@ func TestChangedWhileChecked(t *testing.T) {
 			p.configure("acme", "answer")
 			before := all.closed.Load()
 			engine.do = func() {
-				check.OK(t, replace())
+				check.OK(t, change())
 				engine.do = func() {}
 				if looked := int64(1); name == "changed" && all.closed.Load() != before+looked || name == "removed" && all.closed.Load() != before {
 					t.Errorf("%s: closed before the check was over", name)
@@ -497,7 +497,7 @@ func TestClosingHoldsNobody(t *testing.T) {
 	all.lingers.Store(true) // not what was opened to be looked at
 	changed := make(chan error, 1)
 	go func() {
-		_, err := p.ChangeNetwork(context.Background(), network("acme", "answer"))
+		_, err := p.ChangeNetwork(context.Background(), replace(network("acme", "answer")))
 		changed <- err
 	}()
 	<-all.gates.arrived
