@@ -39,4 +39,4 @@ generate: ## Write generated files anew
 	go generate ./...
 
 clean: ## Remove what was built
-	rm -rf bin dist
+	rm -rf bin

@@ -1,6 +1,16 @@
 # checks.sh: the checks of the source that need no database. Sourced, never run.
 # shellcheck shell=bash
 
+# check_source runs all of them, each as a stage.
+check_source() {
+	stage 'gofmt' check_format
+	stage 'go vet' check_vet
+	stage 'staticcheck' check_static
+	stage 'errorlint and exhaustive' check_errors
+	stage 'modules' check_modules
+	stage 'generated files' check_generated
+}
+
 # check_format fails when gofmt would change a file.
 check_format() {
 	local unformatted
@@ -41,7 +51,10 @@ check_generated() {
 		rm -rf "$copy"
 		mkdir -p "$copy"
 		cp "$template" "$copy/"
-		(cd "$copy" && "$scrip_scratch/templ" generate -path . >/dev/null 2>&1)
+		if ! (cd "$copy" && "$scrip_scratch/templ" generate -path .) >"$scrip_scratch/templ.log" 2>&1; then
+			cat "$scrip_scratch/templ.log" >&2
+			return 1
+		fi
 		cmp -s "$copy/$(basename "$code")" "$code" || stale+=" $code"
 	done < <(find internal -name '*.templ')
 	if [[ -n $stale ]]; then

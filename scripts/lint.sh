@@ -7,10 +7,5 @@ source scripts/checks.sh
 prepare_go
 scratch
 own_group
-stage 'gofmt' check_format
-stage 'go vet' check_vet
-stage 'staticcheck' check_static
-stage 'errorlint and exhaustive' check_errors
-stage 'modules' check_modules
-stage 'generated files' check_generated
+check_source
 conclude

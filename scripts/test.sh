@@ -89,12 +89,7 @@ full() {
 	need_litesvm || die 'deposits are tested with the real runtime of Solana or not at all'
 	need_bitcoind || say "    left out: bitcoind ($nodes_no_bitcoind): deposits of Bitcoin are tested on btcd alone"
 	export GOTMPDIR=$scrip_scratch TMPDIR=${scrip_memory:-$scrip_scratch}
-	stage 'gofmt' check_format
-	stage 'go vet' check_vet
-	stage 'staticcheck' check_static
-	stage 'errorlint and exhaustive' check_errors
-	stage 'modules' check_modules
-	stage 'generated files' check_generated
+	check_source
 	stage 'tests with the race detector' test_race
 	if [[ -n ${FUZZTIME:-} ]]; then
 		stage 'fuzz targets' scripts/fuzz.sh
