@@ -31,8 +31,7 @@ const (
 	// timestamp from MaxSkew ahead stays acceptable, which is twice MaxSkew.
 	nonceMemory = 30 * time.Second
 	// nonceRoom bounds the nonces of one nonceMemory; there are at most two in memory.
-	nonceRoom  = 131_072
-	purgeBatch = 5_000
+	nonceRoom = 131_072
 )
 
 var nonceForm = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
@@ -99,18 +98,8 @@ func (s *Service) insertNonce(ctx context.Context, g *merchantGrant, nonce strin
 
 // PurgeNonces removes the rows of nonces whose timestamps can no longer be accepted.
 func (s *Service) PurgeNonces(ctx context.Context) error {
-	before := storage.Micros(s.now().Add(-nonceMemory))
-	for {
-		var removed int64
-		err := s.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-			var err error
-			removed, err = tx.Exec(ctx, purgeNonces, before, purgeBatch)
-			return err
-		})
-		if err != nil || removed < purgeBatch {
-			return err
-		}
-	}
+	_, err := s.db.Purge(ctx, purgeNonces, storage.Micros(s.now().Add(-nonceMemory)))
+	return err
 }
 
 // nonceSet is the nonces of the last nonceMemory and of the one before. The zero value is empty.
@@ -356,15 +345,6 @@ const challengeMemory = time.Minute
 
 // PurgeChallenges removes the rows of challenges whose time is over.
 func (s *Service) PurgeChallenges(ctx context.Context) error {
-	before := storage.Micros(s.now().Add(-challengeMemory))
-	for {
-		var removed int64
-		err := s.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-			removed, err = tx.Exec(ctx, purgeChallenges, before, purgeBatch)
-			return err
-		})
-		if err != nil || removed < purgeBatch {
-			return err
-		}
-	}
+	_, err := s.db.Purge(ctx, purgeChallenges, storage.Micros(s.now().Add(-challengeMemory)))
+	return err
 }

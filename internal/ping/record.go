@@ -245,10 +245,6 @@ func latest(page []probe) []probe {
 }
 
 const (
-	purgeBatch = 500
-	// purgeBatches bounds a run, of which there is one an hour: ten million rows are more than
-	// checks make in one.
-	purgeBatches = 20_000
 	// forgetAfter is when what was counted of cards and callers is of no use any more.
 	forgetAfter = 2 * time.Hour
 	// visitorsOut is how long a portal's visitor stays suspended: others come from the same
@@ -259,7 +255,7 @@ const (
 )
 
 // Purge deletes checks that are older than the operator keeps them, and what was counted
-// and is over, in bounded batches. It also lets a portal's visitors back a day after they
+// and is over. It also lets a portal's visitors back a day after they
 // were suspended, and callers who were slowed once they have not asked for two hours; other
 // processes see that before the next run deletes what is left of them.
 func (s *Service) Purge(ctx context.Context) error {
@@ -296,18 +292,8 @@ func (s *Service) Purge(ctx context.Context) error {
 }
 
 func (s *Service) purge(ctx context.Context, statement *storage.Statement, args ...any) error {
-	for range purgeBatches {
-		var n int64
-		err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-			n, err = tx.Exec(ctx, statement, append(args, purgeBatch)...)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("purge balance checks: %w", err)
-		}
-		if n < purgeBatch {
-			return nil
-		}
+	if _, err := s.DB.Purge(ctx, statement, args...); err != nil {
+		return fmt.Errorf("purge balance checks: %w", err)
 	}
 	return nil
 }

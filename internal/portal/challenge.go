@@ -35,28 +35,10 @@ func (s *Service) Spend(ctx context.Context, c Challenge) (bool, error) {
 	return first, nil
 }
 
-// Purging goes in batches, so that nothing waits long for it; a run has room for more than
-// visitors answer in the hour between two.
-const (
-	purgeBatch  = 1000
-	purgeRounds = 10_000
-)
-
-// Purge forgets challenges that have expired. A run is bounded; the next goes on.
+// Purge forgets challenges that have expired.
 func (s *Service) Purge(ctx context.Context) error {
-	now := storage.Micros(s.Clocks.Now(realm.Live))
-	for range purgeRounds {
-		gone := int64(0)
-		err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-			gone, err = tx.Exec(ctx, purgeChallenges, now, purgeBatch)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("purge challenges: %w", err)
-		}
-		if gone < purgeBatch {
-			return nil
-		}
+	if _, err := s.DB.Purge(ctx, purgeChallenges, storage.Micros(s.Clocks.Now(realm.Live))); err != nil {
+		return fmt.Errorf("purge challenges: %w", err)
 	}
 	return nil
 }

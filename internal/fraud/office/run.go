@@ -57,28 +57,11 @@ func (s *Service) snapshotDue(ctx context.Context) error {
 	return s.Snapshot(ctx)
 }
 
-const (
-	purgeBatch = 500
-	// purgeBatches bounds a run, of which there is one an hour: ten million decisions are more
-	// than are kept in one.
-	purgeBatches = 20_000
-)
-
-// Purge deletes decisions that are older than they are kept, in bounded batches.
+// Purge deletes decisions that are older than they are kept.
 func (s *Service) Purge(ctx context.Context) error {
 	for _, r := range realm.All() {
-		for range purgeBatches {
-			var n int64
-			err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-				n, err = tx.Exec(ctx, purgeDecisions, string(r), storage.Micros(s.Clocks.Now(r).Add(-s.Retention)), purgeBatch)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if n < purgeBatch {
-				break
-			}
+		if _, err := s.DB.Purge(ctx, purgeDecisions, string(r), storage.Micros(s.Clocks.Now(r).Add(-s.Retention))); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -141,28 +141,12 @@ func Resolve(ctx context.Context, q storage.Queryer, e Entry, err error) (Answer
 	return answer, true, nil
 }
 
-const (
-	purgeBatch = 500
-	// purgeBatches bounds a call: ten million answers are more than an hour has.
-	purgeBatches = 20_000
-)
-
-// Purge deletes answers whose time to live ended before now, in bounded batches, and
-// returns how many: at most ten million a call. It is meant to run every hour.
+// Purge deletes answers whose time to live ended before now, and returns how many. It is
+// meant to run now and then.
 func Purge(ctx context.Context, db *storage.DB, now time.Time) (int64, error) {
-	var total int64
-	for range purgeBatches {
-		var n int64
-		err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-			n, err = tx.Exec(ctx, purgeAnswers, storage.Micros(now), purgeBatch)
-			return err
-		})
-		if err != nil {
-			return total, fmt.Errorf("purge idempotency answers: %w", err)
-		}
-		if total += n; n < purgeBatch {
-			break
-		}
+	n, err := db.Purge(ctx, purgeAnswers, storage.Micros(now))
+	if err != nil {
+		return n, fmt.Errorf("purge idempotency answers: %w", err)
 	}
-	return total, nil
+	return n, nil
 }

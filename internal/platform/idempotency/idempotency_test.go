@@ -157,11 +157,11 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// Purge takes what is over its time and nothing else, batch by batch.
+// Purge takes what is over its time and nothing else.
 func TestPurge(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		ctx := context.Background()
-		const many = 2*purgeBatch + 10
+		const many = 10
 		var entries []Entry
 		for i := range many {
 			entries = append(entries, entry(fmt.Sprint(i), "a", ""))

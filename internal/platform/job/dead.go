@@ -31,12 +31,6 @@ type Dead struct {
 // MaxPage bounds one page of dead letters.
 const MaxPage = 200
 
-// purgeBatch bounds one deletion; purgeBatches what one call deletes.
-const (
-	purgeBatch   = 500
-	purgeBatches = 200
-)
-
 // ListDead returns at most limit dead letters of all books that come after the
 // given key, in the order of their keys. The zero Key is before the first.
 func ListDead(ctx context.Context, q storage.Queryer, after Key, limit int) ([]Dead, error) {
@@ -75,25 +69,15 @@ func DeleteDead(ctx context.Context, tx *storage.Tx, key Key) error {
 	return nil
 }
 
-// PurgeDead deletes dead letters that are older than age by their realm's clock, in
-// bounded batches, and returns how many. It is meant for Every.
+// PurgeDead deletes dead letters that are older than age by their realm's clock, and
+// returns how many. It is meant for Every.
 func (q *Queue) PurgeDead(ctx context.Context, age time.Duration) (int64, error) {
 	var total int64
 	for _, r := range realm.All() {
-		before := storage.Micros(q.clocks.Now(r).Add(-age))
-		for range purgeBatches {
-			var n int64
-			err := q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-				n, err = tx.Exec(ctx, purgeDead, string(r), before, purgeBatch)
-				return err
-			})
-			if err != nil {
-				return total, fmt.Errorf("purge dead letters: %w", err)
-			}
-			total += n
-			if n < purgeBatch {
-				break
-			}
+		n, err := q.db.Purge(ctx, purgeDead, string(r), storage.Micros(q.clocks.Now(r).Add(-age)))
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("purge dead letters: %w", err)
 		}
 	}
 	return total, nil

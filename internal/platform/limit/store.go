@@ -74,31 +74,16 @@ func scanBlock(r storage.Row) (b block, err error) {
 	return b, err
 }
 
-const (
-	purgeBatch = 500
-	// purgeBatches bounds a run: ten million rows are more than an hour makes.
-	purgeBatches = 20_000
-	// grace keeps rows a while, for processes whose clocks are late.
-	grace = 10 * time.Minute
-)
+// grace keeps rows a while, for processes whose clocks are late.
+const grace = 10 * time.Minute
 
 // Purge deletes the shared counts of windows that are over and blocks that have
-// ended, in bounded batches. It is meant to run every hour in one process.
+// ended. It is meant to run now and then in one process.
 func (l *Limiter) Purge(ctx context.Context) error {
 	before := storage.Micros(l.clock.Now().Add(-grace))
 	for _, s := range []*storage.Statement{purgeWindows, purgeBlocks} {
-		for range purgeBatches {
-			var n int64
-			err := l.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-				n, err = tx.Exec(ctx, s, before, purgeBatch)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("purge limits: %w", err)
-			}
-			if n < purgeBatch {
-				break
-			}
+		if _, err := l.db.Purge(ctx, s, before); err != nil {
+			return fmt.Errorf("purge limits: %w", err)
 		}
 	}
 	return nil

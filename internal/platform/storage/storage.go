@@ -112,6 +112,34 @@ func applying(effects []Effect) func(context.Context, *Tx) error {
 	return func(ctx context.Context, tx *Tx) error { return tx.Apply(ctx, effects) }
 }
 
+// What Purge does at most, so that no writer waits long for it, nor its caller for ever: ten
+// million rows are more than an hour makes, and nobody purges less often.
+const (
+	purgeBatch   = 500 // rows in a transaction
+	purgeBatches = 20_000
+)
+
+// Purge runs a statement again and again, each time in a transaction of its own, until
+// nothing is left for it to change, and returns how many rows it changed: ten million at
+// most. The statement's last parameter, which Purge fills in, bounds the rows of one run.
+func (db *DB) Purge(ctx context.Context, s *Statement, args ...any) (int64, error) {
+	var total int64
+	for range purgeBatches {
+		var n int64
+		err := db.Write(ctx, func(ctx context.Context, tx *Tx) (err error) {
+			n, err = tx.Exec(ctx, s, append(slices.Clone(args), purgeBatch)...)
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		if total += n; n < purgeBatch {
+			break
+		}
+	}
+	return total, nil
+}
+
 // Commit runs fn as Write does and returns as soon as others can read what it wrote, so
 // that whoever writes in turns goes on while the disk works. durable is called once, from
 // another goroutine and perhaps before Commit returns: with nil when it is on disk, with

@@ -26,6 +26,8 @@ var (
 	countRows  = storage.SQL("test.count", "SELECT COUNT(*) FROM schema_migrations WHERE version >= $1")
 	renameRow  = storage.SQL("test.rename", "UPDATE schema_migrations SET name = $2 WHERE version = $1")
 	deleteRows = storage.SQL("test.delete", "DELETE FROM schema_migrations WHERE version >= $1")
+	purgeRows  = storage.SQL("test.purge", `DELETE FROM schema_migrations WHERE version IN
+		(SELECT version FROM schema_migrations WHERE version >= $1 AND version < $2 ORDER BY version LIMIT $3)`)
 )
 
 // firstFree is above every real migration.
@@ -166,6 +168,29 @@ func TestApply(t *testing.T) {
 		}
 		if got := count(t, db); got != 2 {
 			t.Errorf("%d rows, want 2", got)
+		}
+	})
+}
+
+// Purge goes on until nothing is left of what its statement deletes, beyond what one
+// transaction of it takes.
+func TestPurge(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		const many = 1010
+		var effects []storage.Effect
+		for n := range many + 1 {
+			effects = append(effects, insertRow.Row(row(n)...))
+		}
+		if err := db.Apply(t.Context(), effects); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []int64{many, 0} {
+			if n, err := db.Purge(t.Context(), purgeRows, firstFree, firstFree+many); n != want || err != nil {
+				t.Errorf("purged %d rows, %v; want %d", n, err, want)
+			}
+		}
+		if n := count(t, db); n != 1 {
+			t.Errorf("%d rows are left; want 1", n)
 		}
 	})
 }
