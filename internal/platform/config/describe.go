@@ -107,26 +107,6 @@ func (c Config) Describe(origin Provenance) []Setting {
 	return list
 }
 
-// Markdown returns the table of all settings for the documentation.
-func Markdown() string {
-	var b strings.Builder
-	b.WriteString("| setting | environment | flag | default | meaning |\n|---|---|---|---|---|\n")
-	code := func(text string) string {
-		if text == "" {
-			return ""
-		}
-		return "`" + text + "`"
-	}
-	for _, s := range Default().Describe(nil) {
-		name := code(s.Name)
-		if s.Kind == KindSecret {
-			name = "(never in the file)"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, code(s.Environment), code(s.Flag), code(s.Default), strings.ReplaceAll(s.About, "|", "\\|"))
-	}
-	return b.String()
-}
-
 // shown is a value without what must not be read: secrets and passwords in URLs.
 func (f field) shown(value reflect.Value) string {
 	switch v := value.Interface().(type) {
