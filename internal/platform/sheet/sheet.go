@@ -47,10 +47,14 @@ func Open(r io.Reader, longest int, known, required []string) (*Reader, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if tooLong {
+	text = strings.TrimPrefix(text, "\ufeff")
+	switch {
+	case tooLong:
 		return nil, fmt.Errorf("%w: it is too long", ErrHeader)
+	case text == "":
+		return nil, fmt.Errorf("%w: it is empty", ErrHeader)
 	}
-	fields, wrong := split(strings.TrimPrefix(text, "\ufeff"), len(known))
+	fields, wrong := split(text, len(known))
 	if wrong != "" {
 		return nil, fmt.Errorf("%w: %s", ErrHeader, wrong)
 	}

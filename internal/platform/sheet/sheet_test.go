@@ -70,6 +70,9 @@ func TestHeader(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, rows, err)
 		}
 	}
+	if _, err := read(strings.NewReader("\ufeff\n")); err == nil || !strings.HasSuffix(err.Error(), "it is empty") {
+		t.Errorf("an empty line: %v", err)
+	}
 	if _, err := read(iotest.ErrReader(io.ErrClosedPipe)); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("broken: %v", err)
 	}
