@@ -2,15 +2,13 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -31,36 +29,18 @@ func (p *program) setSigner() *cobra.Command {
 			"calls of the reseller API (cardpluspay) need a challenge and its signature.",
 		Example: "  scrip signer set acme.pem --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := readKey(cmd, args[0])
+			text, err := shell.ReadInput(cmd, args[0], maxKeyFile)
 			if err != nil {
-				return err
+				return fmt.Errorf("read public key: %w", err)
 			}
-			return p.changeSigner(cmd, &owner, text)
+			if len(text) == 0 { // the product would demand no signatures any more
+				return errors.New("the file of the public key is empty")
+			}
+			return p.changeSigner(cmd, &owner, string(text))
 		},
 	}
 	owner.Flags(cmd)
 	return cmd
-}
-
-// readKey reads a file of bounded size.
-func readKey(cmd *cobra.Command, name string) (string, error) {
-	in := cmd.InOrStdin()
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return "", fmt.Errorf("read public key: %w", err)
-		}
-		defer func() { _ = file.Close() }() // only read
-		in = file
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
-	if err != nil {
-		return "", fmt.Errorf("read public key: %w", err)
-	}
-	if len(text) == 0 {
-		return "", fault.New(fault.InvalidRequest, "the file of the public key is empty")
-	}
-	return string(text), nil
 }
 
 func (p *program) changeSigner(cmd *cobra.Command, owner *shell.Owner, key string) error {

@@ -26,7 +26,7 @@ func (p *program) inRealm(cmd *cobra.Command, do func(ctx context.Context, cmd *
 		}
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return do(ctx, cmd, app, r) })
 	}
-	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	return cmd
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
-	"github.com/scripcards/scrip/internal/platform/config"
 )
 
 // program is the shell with the commands of this room.
@@ -18,9 +17,9 @@ func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
 	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; stop, resume, cancel and reconcile payouts"}
 	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume(), p.cancel(), p.reconcile())
-	for _, setting := range config.Default().Describe(nil) {
-		if setting.Name == "cashout" || setting.Name == "payouts" { // decisions need what the server has, and so do those who ask its nodes
-			cmd.PersistentFlags().String(setting.Name, setting.Default, setting.About)
+	for _, below := range cmd.Commands() {
+		for _, setting := range []string{"cashout", "payouts"} { // decisions need what the server has, and so do those who ask its nodes
+			shell.SettingFlag(below, setting)
 		}
 	}
 	return []*cobra.Command{cmd}

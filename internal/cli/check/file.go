@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,15 +56,11 @@ const (
 
 // rows reads the cards of the file. It sends nothing: a file that is wrong is refused whole.
 func (f *pinging) rows(cmd *cobra.Command) ([]inquiry, error) {
-	source := cmd.InOrStdin()
-	if f.file != "-" {
-		opened, err := os.Open(f.file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = opened.Close() }() // only read
-		source = opened
+	source, err := shell.Open(cmd, f.file)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { _ = source.Close() }() // only read
 	reader := csv.NewReader(unmarked(source))
 	reader.TrimLeadingSpace = true
 	head, err := reader.Read()

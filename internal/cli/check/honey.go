@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,9 +80,9 @@ does not exist.`,
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	cmd.Flags().StringVar(&network, "network", "scrip", "the network whose numbers they would be")
-	secretsFlag(cmd)
+	shell.SettingFlag(cmd, "secrets")
 	cmd.Flags().StringVar(&note, "note", "", "where they were put; no number")
 	cmd.Flags().StringVar(&file, "file", "", "file of numbers, one a line; - is standard input")
 	return cmd
@@ -96,15 +95,11 @@ func readNumbers(cmd *cobra.Command, file string) ([]pan.Secret, error) {
 		number, err := newAsker(cmd).secret("card number")
 		return []pan.Secret{number}, err
 	}
-	source := cmd.InOrStdin()
-	if file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = opened.Close() }() // only read
-		source = opened
+	source, err := shell.Open(cmd, file)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { _ = source.Close() }() // only read
 	var numbers []pan.Secret
 	lines := bufio.NewScanner(source)
 	for lines.Scan() {

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
-	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -34,12 +32,8 @@ type networkFlags struct {
 	attempts, concurrency            int
 }
 
-func realmFlag(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, "realm", string(realm.Test), "live or test")
-}
-
 func (n *networkFlags) flags(cmd *cobra.Command) {
-	realmFlag(cmd, &n.realm)
+	shell.RealmFlag(cmd, &n.realm, realm.Test)
 	flags := cmd.Flags()
 	flags.StringVar(&n.name, "name", "", "what callers are shown")
 	flags.StringVar(&n.network, "type", string(ping.ClosedLoop), "open_loop or closed_loop")
@@ -54,16 +48,7 @@ func (n *networkFlags) flags(cmd *cobra.Command) {
 	flags.IntVar(&n.attempts, "attempts", 0, "how often a check is tried; 0: the default")
 	flags.IntVar(&n.concurrency, "concurrency", 0, "checks of one process at once; 0: the default")
 	flags.BoolVar(&n.inactive, "inactive", false, "do not offer it")
-	secretsFlag(cmd)
-}
-
-// secretsFlag is for commands that open the networks which operators configured.
-func secretsFlag(cmd *cobra.Command) {
-	for _, s := range config.Default().Describe(nil) {
-		if s.Name == "secrets" {
-			cmd.Flags().String("secrets", s.Default, s.About)
-		}
-	}
+	shell.SettingFlag(cmd, "secrets")
 }
 
 // apply puts the flags that were set into what a network is.
@@ -100,17 +85,10 @@ func (n *networkFlags) apply(cmd *cobra.Command, to *ping.Configured) error {
 
 // description reads the configuration; none is empty.
 func (n *networkFlags) description(cmd *cobra.Command) ([]byte, error) {
-	switch n.file {
-	case "":
+	if n.file == "" {
 		return nil, nil
-	case "-":
-		text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), ping.MaxConfig+1))
-		if err == nil && len(text) > ping.MaxConfig {
-			err = fmt.Errorf("the configuration has more than %d bytes", ping.MaxConfig)
-		}
-		return text, err
 	}
-	return shell.ReadBounded(n.file, ping.MaxConfig)
+	return shell.ReadInput(cmd, n.file, ping.MaxConfig)
 }
 
 func (p *program) addNetwork() *cobra.Command {
@@ -228,7 +206,7 @@ func (p *program) listNetworks() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -250,7 +228,7 @@ func (p *program) showNetwork() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -272,6 +250,6 @@ func (p *program) removeNetwork() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }

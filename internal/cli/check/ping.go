@@ -71,6 +71,7 @@ it wait and go on; no card is checked twice.`,
 	flags.StringVar(&f.currency, "currency", "", "ISO 4217 code; empty: USD")
 	flags.StringVar(&f.pinFile, "pin-file", "", "file with the PIN")
 	flags.StringVar(&f.file, "file", "", "CSV file of cards; - is standard input")
+	shell.OfferCSV(cmd, "file")
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func (f *portalFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.branding.PrivacyURL, "privacy", "", "https address of the privacy notice")
 	flags.StringSliceVar(&f.languages, "language", nil, "en, fr or es, the default first; none: en")
 	flags.StringSliceVar(&f.networks, "network", nil, "a network that visitors can choose; none: all")
-	secretsFlag(cmd)
+	shell.SettingFlag(cmd, "secrets")
 }
 
 func (p *program) createPortal() *cobra.Command {

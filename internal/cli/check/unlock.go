@@ -37,9 +37,9 @@ wrong PINs are forgotten. A card that is not locked is not found, be there one o
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	cmd.Flags().StringVar(&network, "network", "scrip", "the network whose card it is")
-	secretsFlag(cmd)
+	shell.SettingFlag(cmd, "secrets")
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the audit log")
 	shell.Must(cmd.MarkFlagRequired("reason"))
 	return cmd

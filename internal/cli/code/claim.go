@@ -80,7 +80,7 @@ func (p *program) listClaims() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	cmd.Flags().StringVar(&state, "state", string(claim.Open), "open, processing, accepted, rejected, or empty for all")
 	return cmd
 }

@@ -44,7 +44,7 @@ func (p *program) listOrders() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&s.realm, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &s.realm, realm.Test)
 	flags.StringVar(&s.customer, "customer", "", "whose orders; empty: all")
 	flags.StringVar(&s.item, "item", "", "of which item; empty: all")
 	flags.StringVar(&s.status, "status", "", "with which status, one of "+statusNames()+"; empty: all")

@@ -52,7 +52,7 @@ server makes the report of each day soon after its end; one that is missing, or 
 		},
 	}
 	cmd.Flags().StringVar(&day, "day", "", "the day in UTC, such as 2026-11-27")
-	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	cmd.Flags().BoolVar(&again, "again", false, "make the report anew")
 	shell.Must(cmd.MarkFlagRequired("day"))
 	return cmd

@@ -42,7 +42,7 @@ stays as it is where the supplier delivers the item already.`,
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	flags := cmd.Flags()
 	flags.StringVar(&r.SupplierItem, "their-item", "", "the supplier's item code; empty: the same")
 	flags.IntVar(&r.Priority, "priority", 100, "0 to 1000; the lowest is asked first")
@@ -83,7 +83,7 @@ func (p *program) unroute() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func (p *program) listRoutes() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 

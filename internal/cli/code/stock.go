@@ -52,7 +52,7 @@ off is sent again under the same batch name.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&item, "item", "", "the item code")
-	flags.StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	flags.StringVar(&o.Batch, "batch", "", "a name for the upload")
 	flags.StringVar(&o.Supplier, "supplier", "", "where the codes come from")
 	flags.StringVar(&cost, "cost", "", "what a code cost, where its row does not say")
@@ -110,7 +110,7 @@ func (p *program) countStock() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	return cmd
 }
 
@@ -180,7 +180,7 @@ func (p *program) quarantineBatch() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &name, realm.Test)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
 	cmd.Flags().BoolVar(&release, "release", false, "put it on sale again")
 	cmd.MarkFlagsOneRequired("reason", "release")

@@ -2,7 +2,6 @@ package code
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
-	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -33,23 +31,15 @@ type supplierFlags struct {
 	inactive                bool
 }
 
-func realmFlag(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, "realm", string(realm.Test), "live or test")
-}
-
 func (f *supplierFlags) flags(cmd *cobra.Command) {
-	realmFlag(cmd, &f.realm)
+	shell.RealmFlag(cmd, &f.realm, realm.Test)
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "what operators are shown")
 	flags.StringVar(&f.file, "file", "", "its configuration, a JSON file; - is standard input")
 	flags.DurationVar(&f.timeout, "timeout", 0, "longest time of a call about an order; 0: the default")
 	flags.IntVar(&f.concurrency, "concurrency", 0, "calls of one process at once; 0: the default")
 	flags.BoolVar(&f.inactive, "inactive", false, "do not ask it for codes")
-	for _, s := range config.Default().Describe(nil) {
-		if s.Name == "secrets" {
-			flags.String("secrets", s.Default, s.About)
-		}
-	}
+	shell.SettingFlag(cmd, "secrets")
 }
 
 // apply puts the flags that were set into what a supplier is.
@@ -66,13 +56,10 @@ func (f *supplierFlags) apply(cmd *cobra.Command, to *supply.Configured) {
 
 // description reads the configuration; none is empty.
 func (f *supplierFlags) description(cmd *cobra.Command) ([]byte, error) {
-	switch f.file {
-	case "":
+	if f.file == "" {
 		return nil, nil
-	case "-":
-		return io.ReadAll(io.LimitReader(cmd.InOrStdin(), supply.MaxConfig+1))
 	}
-	return shell.ReadBounded(f.file, supply.MaxConfig)
+	return shell.ReadInput(cmd, f.file, supply.MaxConfig)
 }
 
 func (p *program) addSupplier() *cobra.Command {
@@ -179,7 +166,7 @@ func (p *program) listSuppliers() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -197,7 +184,7 @@ func (p *program) showSupplier() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -215,7 +202,7 @@ func (p *program) removeSupplier() *cobra.Command {
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 
@@ -247,7 +234,7 @@ are to be replaced, the claim is named.`,
 			})
 		},
 	}
-	realmFlag(cmd, &in)
+	shell.RealmFlag(cmd, &in, realm.Test)
 	return cmd
 }
 

@@ -63,15 +63,11 @@ type importing struct {
 }
 
 func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing) (err error) {
-	list := cmd.InOrStdin()
-	if i.list != "-" {
-		file, err := os.Open(i.list)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = file.Close() }() // only read
-		list = file
+	list, err := shell.Open(cmd, i.list)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = list.Close() }() // only read
 	if i.report != "" {
 		// Before any card is made: keys that cannot be written are lost.
 		file, err := os.OpenFile(i.report, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -54,7 +54,7 @@ func (p *program) listDisputes() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&where, "realm", string(realm.Test), "live or test")
+	shell.RealmFlag(cmd, &where, realm.Test)
 	cmd.Flags().StringVar(&state, "state", "", "opened, under_review, represented, won, lost or withdrawn; empty: all")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at the most")
 	return cmd

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -27,7 +29,7 @@ func (o *Owner) Flags(cmd *cobra.Command) {
 // Optional offers the same flags where the owner may be known by something else.
 func (o *Owner) Optional(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.customer, "customer", "", "the customer's id")
-	cmd.Flags().StringVar(&o.realm, "realm", string(realm.Test), "live or test")
+	RealmFlag(cmd, &o.realm, realm.Test)
 }
 
 // Book finds the owner's book.
@@ -38,6 +40,20 @@ func (o *Owner) Book(ctx context.Context, app *server.App) (ledger.BookID, realm
 	}
 	c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(o.customer))
 	return c.Book(r), r, err
+}
+
+// RealmFlag offers the flag that names a realm, which is standard where it is not given.
+func RealmFlag(cmd *cobra.Command, value *string, standard realm.Realm) {
+	cmd.Flags().StringVar(value, "realm", string(standard), "live or test")
+}
+
+// SettingFlag offers a setting that a command needs beside those that every command has.
+func SettingFlag(cmd *cobra.Command, name string) {
+	for _, s := range config.Default().Describe(nil) {
+		if s.Name == name {
+			cmd.Flags().String(name, s.Default, s.About)
+		}
+	}
 }
 
 // ParseAmount reads an amount, such as 250.00, of a currency, such as EUR.
@@ -55,14 +71,29 @@ func ParseAmount(text, code string) (money.Amount, error) {
 
 // ReadBounded reads a file that must not be longer than most bytes.
 func ReadBounded(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > most {
-		return nil, fmt.Errorf("%s has %d bytes, the most is %d", path, info.Size(), most)
+	return readAll(file, path, most)
+}
+
+// ReadInput is ReadBounded, and reads standard input for "-".
+func ReadInput(cmd *cobra.Command, path string, most int64) ([]byte, error) {
+	in, err := Open(cmd, path)
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(path)
+	return readAll(in, path, most)
+}
+
+func readAll(in io.ReadCloser, name string, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, most+1))
+	err = errors.Join(err, in.Close())
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return text, err
 }
 
 // Open opens a file to read, or standard input for "-".

@@ -50,18 +50,19 @@ func New(root *cobra.Command) *Shell {
 	return s
 }
 
+// OfferCSV says that a command can write CSV, too, where a flag of its is given.
+func OfferCSV(cmd *cobra.Command, flag string) { cmd.Annotations = map[string]string{CSV: flag} }
+
 // CheckOutput refuses a form that a command does not have.
 func (s *Shell) CheckOutput(cmd *cobra.Command, _ []string) error {
-	switch {
-	case s.Output == Table || s.Output == JSON:
-		return nil
-	case cmd.Name() == "ping" && cmd.Flags().Changed("file"):
-		if s.Output == CSV {
-			return nil
-		}
-		return fmt.Errorf("output %q: want table, json or csv", s.Output)
+	forms, want := []string{Table, JSON}, "table or json"
+	if flag, offered := cmd.Annotations[CSV]; offered && cmd.Flags().Changed(flag) {
+		forms, want = append(forms, CSV), "table, json or csv"
 	}
-	return fmt.Errorf("output %q: want table or json", s.Output)
+	if !slices.Contains(forms, s.Output) {
+		return fmt.Errorf("output %q: want %s", s.Output, want)
+	}
+	return nil
 }
 
 // Settings puts the configuration together for a command, and says of each setting

@@ -165,8 +165,8 @@ those that count. Without a rate, the command fails.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	shell.RealmFlag(cmd, &in, realm.Live)
 	cmd.Flags().StringVar(&code, "currency", money.USD.String(), "ISO 4217 code")
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }

@@ -53,7 +53,7 @@ healthy while it answers; PROBLEM says why it does not.`,
 			})
 		},
 	}
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -85,8 +85,8 @@ chain and looks after the deposits that are not settled.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
-	depositsFlag(cmd)
+	shell.RealmFlag(cmd, &in, realm.Live)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -122,10 +122,10 @@ addresses were given before their chain was watched, or after a node was wrong.`
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	shell.RealmFlag(cmd, &in, realm.Live)
 	cmd.Flags().Int64Var(&from, "from", 0, "the first height to be read again")
 	shell.Must(cmd.MarkFlagRequired("from"))
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -172,8 +172,8 @@ look after what is untold is in "scrip rail dismiss --help".`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
-	depositsFlag(cmd)
+	shell.RealmFlag(cmd, &in, realm.Live)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -210,12 +210,12 @@ The reason is in the audit log.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	shell.RealmFlag(cmd, &in, realm.Live)
 	cmd.Flags().StringVar(&d.Address, "address", "", "the address that the audit names")
 	cmd.Flags().StringVar(&d.Reason, "reason", "", "what you did about it")
 	for _, name := range []string{"address", "reason"} {
 		shell.Must(cmd.MarkFlagRequired(name))
 	}
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }

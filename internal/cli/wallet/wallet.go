@@ -81,7 +81,7 @@ SOL or XMR. A wallet keeps its address for ever; assets of one chain share it.`,
 		},
 	}
 	owner.Flags(cmd)
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -116,9 +116,9 @@ pays to them.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	shell.RealmFlag(cmd, &in, realm.Live)
 	cmd.Flags().IntVar(&count, "count", 5, "how many")
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 
@@ -154,7 +154,7 @@ realm has a list too, for when a node watches its chain.`,
 		},
 	}
 	cmd.Flags().StringVar(&file, "file", "", "file of addresses, one a line; - for standard input")
-	cmd.Flags().StringVar(&in, "realm", string(realm.Live), "live or test")
+	shell.RealmFlag(cmd, &in, realm.Live)
 	shell.Must(cmd.MarkFlagRequired("file"))
 	return cmd
 }
@@ -196,6 +196,6 @@ func (p *program) pool() *cobra.Command {
 			})
 		},
 	}
-	depositsFlag(cmd)
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
