@@ -149,7 +149,7 @@ func (p *program) createCard() *cobra.Command {
 
 func (p *program) showCard() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NUMBER", Short: "Show a card with its history, by its number", Args: cobra.ExactArgs(1),
+		Use: "show NUMBER", Short: "Show a card with its newest 200 transactions, by its number", Args: cobra.ExactArgs(1),
 		Example: "  scrip giftcard show GC1234567890123456",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			number, err := pan.ParseAlnum(args[0])
