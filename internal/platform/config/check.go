@@ -47,7 +47,7 @@ func (c Config) problems() []Problem {
 	check("database", checkDatabase(c.Database))
 	check("database_connections", checkNumber(c.DatabaseConnections, maxDatabaseConnections))
 	check("base_url", checkBaseURL(c.BaseURL))
-	check("tls_listen", c.checkTLSListen())
+	check("tls_listen", c.checkBeside(c.TLSListen, ":443", "TLS needs"))
 	check("acme_directory", checkDirectory(c.ACMEDirectory))
 	if c.ACMEEmail != "" && !isMail(c.ACMEEmail) {
 		check("acme_email", "want an address such as ops@cards.example")
@@ -68,7 +68,7 @@ func (c Config) problems() []Problem {
 	if c.Metrics != "" && c.Metrics != MetricsOff && !isAddress(c.Metrics) {
 		check("metrics", fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff))
 	}
-	check("iso8583", c.checkISO8583())
+	check("iso8583", c.checkBeside(c.ISO8583, "127.0.0.1:8583", "card networks need"))
 	check("iso8583_realm", checkWord(c.ISO8583Realm, "test", "live"))
 	check("iso8583_bitmap", checkWord(c.ISO8583Bitmap, "binary", "hex"))
 	if _, err := c.CardNetworks(); err != nil {
@@ -118,28 +118,16 @@ func (c Config) checkListen() string {
 	return ""
 }
 
-func (c Config) checkTLSListen() string {
+// checkBeside checks an address that is listened on beside the main one, where there is one.
+func (c Config) checkBeside(address, such, need string) string {
 	switch {
-	case c.TLSListen == "":
-	case !isAddress(c.TLSListen):
-		return fmt.Sprintf("%q: want HOST:PORT, such as :443", c.TLSListen)
-	case c.TLSListen == c.Listen:
-		return fmt.Sprintf("%q: TLS needs an address beside listen", c.TLSListen)
-	case c.Demo && !IsLoopback(c.TLSListen):
-		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", c.TLSListen)
-	}
-	return ""
-}
-
-func (c Config) checkISO8583() string {
-	switch {
-	case c.ISO8583 == "":
-	case !isAddress(c.ISO8583):
-		return fmt.Sprintf("%q: want HOST:PORT, such as 127.0.0.1:8583", c.ISO8583)
-	case c.ISO8583 == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
-		return fmt.Sprintf("%q: card networks need an address beside listen", c.ISO8583)
-	case c.Demo && !IsLoopback(c.ISO8583):
-		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", c.ISO8583)
+	case address == "":
+	case !isAddress(address):
+		return fmt.Sprintf("%q: want HOST:PORT, such as %s", address, such)
+	case address == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
+		return fmt.Sprintf("%q: %s an address beside listen", address, need)
+	case c.Demo && !IsLoopback(address):
+		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", address)
 	}
 	return ""
 }

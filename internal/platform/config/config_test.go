@@ -228,6 +228,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Port 0 is any free port: two addresses with it are two.
+func TestAnyPort(t *testing.T) {
+	const free = "127.0.0.1:0"
+	for _, name := range []string{"tls_listen", "iso8583"} {
+		if _, _, err := Load(Sources{Flags: map[string]string{"listen": free, name: free}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A demo listens on loopback addresses only, wherever the two settings come from.
 func TestDemo(t *testing.T) {
 	for listen, allowed := range map[string]bool{"127.0.0.1:0": true, "localhost:80": true, "[::1]:80": true, ":80": false, "0.0.0.0:80": false, "10.0.0.1:80": false, "cards.example:80": false} {
