@@ -69,7 +69,7 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if c.Demo {
-		forget, err := prepareDemo(&c, origin)
+		forget, err := demoData(&c, origin)
 		if err != nil {
 			return err
 		}
@@ -95,11 +95,8 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
 }
 
-// prepareDemo refuses what a demo must not do and gives it a place for its data.
-func prepareDemo(c *config.Config, origin map[string]string) (forget func() error, err error) {
-	if !config.IsLoopback(c.Listen) {
-		return nil, fmt.Errorf("--demo has published credentials: it listens on loopback addresses only, not on %s", c.Listen)
-	}
+// demoData gives a demo a quiet log and, where nobody named one, a place for its data until it ends.
+func demoData(c *config.Config, origin map[string]string) (forget func() error, err error) {
 	if origin["log_level"] == "default" {
 		c.LogLevel = "warn"
 	}
