@@ -220,7 +220,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{data: o.Data, SeedRealm: o.Issuing.seedRealm(), DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{data: o.Data, SeedRealm: o.Issuing.seedRealm(), DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: Version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
@@ -446,8 +446,8 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
-// version is the module's version, or "development" for a build from a checkout.
-func version() string {
+// Version is the module's version, or "development" for a build from a checkout.
+func Version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}

@@ -51,18 +51,15 @@ func (p *program) version() *cobra.Command {
   scrip version -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, revision := "development", ""
+			revision := ""
 			if info, ok := debug.ReadBuildInfo(); ok {
-				if info.Main.Version != "" && info.Main.Version != "(devel)" {
-					version = info.Main.Version
-				}
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {
 						revision = s.Value
 					}
 				}
 			}
-			return p.Show(cmd, []shell.Field{{"version", version}, {"revision", revision}, {"go", runtime.Version()}, {"platform", runtime.GOOS + "/" + runtime.GOARCH}})
+			return p.Show(cmd, []shell.Field{{"version", server.Version()}, {"revision", revision}, {"go", runtime.Version()}, {"platform", runtime.GOOS + "/" + runtime.GOARCH}})
 		},
 	}
 }
