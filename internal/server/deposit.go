@@ -1,13 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -15,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/provider/bitcoin"
 	"github.com/scripcards/scrip/internal/provider/ethereum"
 	"github.com/scripcards/scrip/internal/provider/monero"
@@ -31,9 +29,6 @@ const (
 	depositScan  = 5 * time.Second
 	addressSweep = 30 * time.Second
 )
-
-// maxDepositFile bounds the file that describes deposits, in bytes.
-const maxDepositFile = 256 << 10
 
 // depositFile is the file that describes deposits; docs/operate/deposits.md explains each key.
 type depositFile struct {
@@ -81,30 +76,10 @@ type ratesFile struct {
 	Spread         string            `json:"spread"`
 }
 
-// readDeposits reads the file, strictly. Without one there is nothing in it.
+// readDeposits reads the file. Without one there is nothing in it.
 func readDeposits(path string) (f depositFile, err error) {
-	if path == "" {
-		return f, nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
+	if err := config.ReadNamed(path, &f); err != nil {
 		return f, fmt.Errorf("deposits: %w", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	text, err := io.ReadAll(io.LimitReader(file, maxDepositFile+1))
-	switch {
-	case err != nil:
-		return f, fmt.Errorf("deposits: %w", err)
-	case len(text) > maxDepositFile:
-		return f, fmt.Errorf("deposits: %s has more than %d bytes", path, maxDepositFile)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return f, fmt.Errorf("deposits: %s: %w", path, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return f, fmt.Errorf("deposits: %s: something follows the object", path)
 	}
 	return f, nil
 }

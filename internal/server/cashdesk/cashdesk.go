@@ -32,6 +32,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -102,7 +103,7 @@ func Open(d Deps, o Options) (*Desk, error) {
 	}
 	k := &Desk{Realm: realm.Live, File: o.File, deps: d, lines: map[realm.Realm]phone.Line{}, albums: map[realm.Realm]review.Album{}}
 	var f file
-	if err = read(o.File, &f); err == nil {
+	if err = config.ReadNamed(o.File, &f); err == nil {
 		err = k.pictures(&f, o.BaseURL)
 	}
 	if err != nil {

@@ -1,12 +1,10 @@
 package cashdesk
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -97,41 +95,12 @@ type reviewFile struct {
 	HoldMinutes int    `json:"hold_minutes"`
 }
 
-// maxFile bounds the file, in bytes; maxList one of names, days what pictures may be kept.
+// maxDays bounds for how long pictures may be kept.
 const (
-	maxFile     = 256 << 10
 	maxDays     = 3_660
 	keepImages  = 30 * 24 * time.Hour
 	keepBlocked = 5 * 365 * 24 * time.Hour
 )
-
-// read reads a file into an object, strictly; without a path there is nothing to read.
-func read(path string, into any) error {
-	if path == "" {
-		return nil
-	}
-	opened, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = opened.Close() }() // only read
-	text, err := io.ReadAll(io.LimitReader(opened, maxFile+1))
-	switch {
-	case err != nil:
-		return err
-	case len(text) > maxFile:
-		return fmt.Errorf("%s has more than %d bytes", path, maxFile)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: something follows the object", path)
-	}
-	return nil
-}
 
 // check returns what is wrong with a file that is served in a realm: what it says, and the
 // files that it names. It calls nobody.

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/provider/lnd"
 	"github.com/scripcards/scrip/internal/provider/lnurl"
@@ -115,7 +116,7 @@ func openPayers(path string) (p payers, err error) {
 		return p, nil
 	}
 	var f payoutFile
-	if err := read(path, &f); err != nil {
+	if err := config.ReadNamed(path, &f); err != nil {
 		return p, err
 	}
 	if p.policy, err = f.Rules.policy(); err != nil {
@@ -173,7 +174,7 @@ func Check(o Options) error {
 		return nil
 	}
 	var f file
-	if err := read(o.File, &f); err != nil {
+	if err := config.ReadNamed(o.File, &f); err != nil {
 		return fmt.Errorf("cashout: %w", err)
 	}
 	r, err := realm.Parse(f.Realm)
