@@ -38,6 +38,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/rate"
+	"github.com/scripcards/scrip/internal/testkit/ground"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -92,28 +93,12 @@ type Base struct {
 // Open makes a desk of the test realm, with an installation for it alone.
 func Open(t testing.TB, db *storage.DB) *Desk {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	b := Base{DB: db, Clock: clock.NewManual(Began), Log: &bytes.Buffer{}, Audit: audit.New(db)}
-	b.Clocks = clock.NewRealms(b.Clock)
-	master, _, err := vault.LoadMasterKey(t.TempDir(), "")
-	must(err)
-	b.Vault, err = vault.Open(t.Context(), db, master)
-	must(err)
-	logger := slog.New(slog.NewTextHandler(b.Log, nil))
-	b.Jobs = job.New(db, b.Clocks, logger)
-	b.Hooks = webhook.New(webhook.Deps{DB: db, Clocks: b.Clocks, Vault: b.Vault, Queue: b.Jobs, Audit: b.Audit, Guard: &webhook.Guard{}, Logger: logger})
-	must(b.Hooks.Refresh(t.Context()))
-	b.Ledger = ledger.New(db, b.Clocks, ledger.Config{})
-	t.Cleanup(b.Ledger.Close)
-	b.Limits = limit.New(db, b.Clock)
-	t.Cleanup(b.Limits.Close)
-	b.Accounts = account.New(account.Deps{DB: db, Vault: b.Vault, Audit: b.Audit, Clocks: b.Clocks, Logger: logger})
-	return On(t, b)
+	now := clock.NewManual(Began)
+	g := ground.Lay(t, db, clock.NewRealms(now))
+	limits := limit.New(db, now)
+	t.Cleanup(limits.Close)
+	return On(t, Base{DB: db, Clock: now, Clocks: g.Clocks, Vault: g.Vault, Audit: g.Audit, Ledger: g.Books, Limits: limits, Hooks: g.Hooks, Jobs: g.Jobs, Log: g.Log,
+		Accounts: account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})})
 }
 
 // On makes a desk of the test realm in an installation.
