@@ -51,6 +51,10 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	if err != nil {
 		return err
 	}
+	serveMetrics, err := a.listenMetrics(ctx, h.Metrics)
+	if err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := a.start(background); err != nil {
@@ -64,9 +68,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Catalog.Run(background) })
 	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })
-	if err := a.serveMetrics(background, &running, h.Metrics); err != nil {
-		return err
-	}
+	running.Go(func() { serveMetrics(background) })
 	a.Logger.InfoContext(ctx, "serving", "address", opened.String(), "version", a.Version, "engine", a.DB.Engine())
 	ready(opened.String())
 	go func() {
@@ -88,24 +90,23 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	return err
 }
 
-// serveMetrics answers scrapes on an address of their own, when there is one.
-func (a *App) serveMetrics(ctx context.Context, running *sync.WaitGroup, address string) error {
+// listenMetrics opens an address for scrapes alone, when there is one, and returns what serves it.
+func (a *App) listenMetrics(ctx context.Context, address string) (serve func(context.Context), err error) {
 	if a.Metrics == nil || address == "" || address == metricsOff {
-		return nil
+		return func(context.Context) {}, nil
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.Metrics.Handler())
 	mux.HandleFunc("/", unknownPath)
 	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: mux, Logger: a.Logger, Grace: time.Second})
 	if _, err := server.Listen(ctx); err != nil {
-		return fmt.Errorf("metrics: %w", err)
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	running.Go(func() {
+	return func(ctx context.Context) {
 		if err := server.Serve(ctx); err != nil {
 			a.Logger.ErrorContext(ctx, "metrics server ended", "error", err)
 		}
-	})
-	return nil
+	}, nil
 }
 
 const metricsOff = "off"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // running serves a new installation with demonstration data on engine and returns its address.
@@ -78,6 +80,28 @@ func fetch(t *testing.T, url string, header ...string) (int, string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(body)
+}
+
+// An address that is taken keeps a server from beginning, before any of its work has begun.
+func TestAddressIsTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	check.OK(t, err)
+	defer func() { check.OK(t, taken.Close()) }()
+	for name, h := range map[string]server.HTTP{
+		"metrics": {Metrics: taken.Addr().String()}, "card networks": {ISO8583: server.ISO8583{Listen: taken.Addr().String()}},
+	} {
+		app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Metrics: telemetry.NewMetrics()})
+		check.OK(t, err)
+		err = app.Serve(t.Context(), "127.0.0.1:0", h, func(string) { t.Errorf("%s: it serves", name) })
+		if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := app.Jobs.Start(t.Context()); err != nil {
+			t.Errorf("%s: its jobs had begun: %v", name, err)
+		}
+		check.OK(t, app.Jobs.Stop(t.Context()))
+		check.OK(t, app.Close())
+	}
 }
 
 // A server answers health, figures, contracts and all dialects, keeps figures from whom a
