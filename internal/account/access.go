@@ -111,9 +111,6 @@ func (c Scopes) check() error {
 // Has reports whether the set allows s: by itself or through "*".
 func (c Scopes) Has(s Scope) bool { return c&(1<<s|1<<ScopeAll) != 0 }
 
-// Covers reports whether c allows all that other allows, so that no key makes a stronger one.
-func (c Scopes) Covers(other Scopes) bool { return c&(1<<ScopeAll) != 0 || other&^c == 0 }
-
 // Names returns the names in the documented order.
 func (c Scopes) Names() []string {
 	var names []string

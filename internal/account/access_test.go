@@ -35,23 +35,6 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// A set covers what it holds; "*" covers everything.
-func TestScopesCover(t *testing.T) {
-	read, write := account.NewScopes(account.ScopeGiftcardRead), account.NewScopes(account.ScopeGiftcardWrite)
-	all := account.NewScopes(account.ScopeAll)
-	for _, c := range []struct {
-		a, b account.Scopes
-		want bool
-	}{
-		{read, read, true}, {read | write, read, true}, {read, read | write, false},
-		{all, read | write, true}, {read, all, false}, {read, 0, true},
-	} {
-		if got := c.a.Covers(c.b); got != c.want {
-			t.Errorf("%s covers %s: %t", c.a, c.b, got)
-		}
-	}
-}
-
 // Unknown and missing scopes are refused, repeated ones count once.
 func TestParseScopes(t *testing.T) {
 	for _, bad := range [][]string{nil, {}, {"king"}, {"ping", ""}, {"Ping"}, {strings.Repeat("x", 1000)}} {

@@ -55,17 +55,6 @@ func (a Amount) Mul(n int64) (Amount, error) {
 	return a.with(low, (a.Minor < 0) != (n < 0))
 }
 
-// Neg returns −a. It returns ErrRange for the one amount that has no opposite.
-func (a Amount) Neg() (Amount, error) {
-	if !a.Currency.IsValid() {
-		return Amount{}, ErrCurrency
-	}
-	if a.Minor == math.MinInt64 {
-		return Amount{}, ErrRange
-	}
-	return Amount{Minor: -a.Minor, Currency: a.Currency}, nil
-}
-
 // Cmp returns −1, 0 or +1 as a is less than, equal to or greater than b. It
 // returns ErrMismatch.
 func (a Amount) Cmp(b Amount) (int, error) {

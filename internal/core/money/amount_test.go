@@ -43,8 +43,6 @@ func TestArithmetic(t *testing.T) {
 		check("difference", got, err, new(big.Int).Sub(bigX, bigY))
 		got, err = a.Mul(y)
 		check("product", got, err, new(big.Int).Mul(bigX, bigY))
-		got, err = a.Neg()
-		check("opposite", got, err, new(big.Int).Neg(bigX))
 		if order, err := a.Cmp(b); err != nil || order != bigX.Cmp(bigY) {
 			t.Errorf("order = %d, %v; want %d", order, err, bigX.Cmp(bigY))
 		}
@@ -75,11 +73,10 @@ func TestMismatch(t *testing.T) {
 		}
 	}
 	_, mul := none.Mul(2)
-	_, neg := none.Neg()
 	_, split := none.Split(2)
 	_, allocate := none.Allocate(1)
 	_, fee := none.BasisPoints(1, Floor)
-	for i, err := range []error{mul, neg, split, allocate, fee} {
+	for i, err := range []error{mul, split, allocate, fee} {
 		if !errors.Is(err, ErrCurrency) {
 			t.Errorf("operation %d without a currency: %v", i, err)
 		}

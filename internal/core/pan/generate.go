@@ -8,9 +8,6 @@ import (
 // minRandom is the least number of random digits in a generated number.
 const minRandom = 4
 
-// MaxRandom is the largest number of random digits made at once.
-const MaxRandom = 64
-
 // Generate returns a Luhn-valid number of length digits, 8 to 19, that begins
 // with bin and has at least four random digits. The random ones are uniform
 // when rand is: pass crypto/rand.Reader. It returns ErrLength, ErrPrefix, or
@@ -49,20 +46,6 @@ func GenerateAlnum(rand io.Reader, letters string, digits int) (Number, error) {
 	return newNumber(letters + text), nil
 }
 
-// RandomDigits returns a secret of count uniformly random digits, such as a PIN
-// or a CVV. It returns ErrSecretLength unless count is 1 to MaxRandom, or the
-// error of rand.
-func RandomDigits(rand io.Reader, count int) (Secret, error) {
-	if count < 1 || count > MaxRandom {
-		return Secret{}, ErrSecretLength
-	}
-	digits, err := appendRandom(rand, make([]byte, 0, count), count)
-	if err != nil {
-		return Secret{}, err
-	}
-	return NewSecret(string(digits)), nil
-}
-
 func luhnDigits(rand io.Reader, prefix string, length int) (string, error) {
 	digits := make([]byte, 0, MaxDigits)
 	digits = append(digits, prefix...)
@@ -77,10 +60,10 @@ func luhnDigits(rand io.Reader, prefix string, length int) (string, error) {
 	return string(append(digits, check)), nil
 }
 
-// appendRandom appends count digits. A byte of 250 or more is thrown away,
+// appendRandom appends count digits, at most MaxDigits. A byte of 250 or more is thrown away,
 // because 256 is no multiple of ten and the low digits would be favoured.
 func appendRandom(rand io.Reader, digits []byte, count int) ([]byte, error) {
-	var buffer [MaxRandom]byte
+	var buffer [MaxDigits]byte
 	// Good randomness wastes one byte in forty; a source that needs this many
 	// rounds is broken.
 	for range 16 {

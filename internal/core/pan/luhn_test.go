@@ -165,11 +165,6 @@ func TestGenerateErrors(t *testing.T) {
 			t.Errorf("GenerateAlnum(%q, %d): %v, want %v", row.letters, row.digits, err, row.want)
 		}
 	}
-	for _, count := range []int{-1, 0, MaxRandom + 1} {
-		if secret, err := RandomDigits(random(), count); !errors.Is(err, ErrSecretLength) || !secret.IsZero() {
-			t.Errorf("RandomDigits(%d): %v", count, err)
-		}
-	}
 	if _, err := Generate(strings.NewReader("short"), "4", 16); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a source that ends: %v", err)
 	}
@@ -194,21 +189,22 @@ func (c *counter) Read(buffer []byte) (int, error) {
 func TestRandomDigitsAreUnbiased(t *testing.T) {
 	source := &counter{}
 	var seen [10]int
-	for range 125 {
-		secret, err := RandomDigits(source, MaxRandom)
+	const rounds = 250 // as many bytes of 256 make a digit
+	for range rounds {
+		digits, err := appendRandom(source, nil, MaxDigits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(secret.Reveal()) != MaxRandom {
-			t.Fatalf("%d digits", len(secret.Reveal()))
+		if len(digits) != MaxDigits {
+			t.Fatalf("%d digits", len(digits))
 		}
-		for _, digit := range secret.Reveal() {
+		for _, digit := range digits {
 			seen[digit-'0']++
 		}
 	}
 	for digit, count := range seen {
-		if count != 125*MaxRandom/10 {
-			t.Errorf("%d came %d times of %d", digit, count, 125*MaxRandom)
+		if count != rounds*MaxDigits/10 {
+			t.Errorf("%d came %d times of %d", digit, count, rounds*MaxDigits)
 		}
 	}
 }

@@ -128,9 +128,6 @@ const (
 	Voided     Voiding = "voided"     // it was a gift card: nobody can use it any more
 )
 
-// Voidings returns the closed list in its documented order.
-func Voidings() []Voiding { return []Voiding{Impossible, Possible, Needless, Voided} }
-
 // Voiding is what holds for the line's code.
 func (l *Line) Voiding() Voiding {
 	switch {

@@ -16,8 +16,6 @@ import (
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
-
-	"github.com/scripcards/scrip/internal/core/id"
 )
 
 // LogOptions say how to log.
@@ -53,9 +51,6 @@ func NewHandler(next slog.Handler) slog.Handler { return redacting{next: next} }
 const requestIDName = "request_id"
 
 type requestKey struct{}
-
-// NewRequestID returns a fresh id, such as "req_01k9…".
-func NewRequestID() string { return id.New("req") }
 
 // WithRequestID returns a context whose log records carry id.
 func WithRequestID(ctx context.Context, id string) context.Context {
