@@ -94,7 +94,7 @@ func ParseScopes(names []string) (Scopes, error) {
 	for _, name := range names {
 		i := slices.Index(scopeNames[:], name)
 		if i < 0 {
-			return 0, invalid("scopes", "there is no scope %q", clip(name))
+			return 0, invalid("scopes", "there is no scope %q: want some of %s", clip(name), strings.Join(scopeNames[:], ", "))
 		}
 		set |= 1 << i
 	}

@@ -39,7 +39,7 @@ func TestScopes(t *testing.T) {
 func TestParseScopes(t *testing.T) {
 	for _, bad := range [][]string{nil, {}, {"king"}, {"ping", ""}, {"Ping"}, {strings.Repeat("x", 1000)}} {
 		_, err := account.ParseScopes(bad)
-		if e := fault.From(err); e.Code != fault.InvalidRequest || e.Field != "scopes" || len(e.Message) > 200 {
+		if e := fault.From(err); e.Code != fault.InvalidRequest || e.Field != "scopes" || len(e.Message) > 400 {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,8 @@ func (p *program) createKey() *cobra.Command {
 	var scopes, networks []string
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an API key and show it this once", Args: cobra.NoArgs,
+		Long: `Create makes a key that may do what its scopes say: ` + strings.Join(account.NewScopes(account.AllScopes()...).Names(), ", ") + `.
+The scope * is everything.`,
 		Example: "  scrip key create --customer cus_01… --realm live --name till-1 --scope giftcard:read --scope giftcard:redeem",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
@@ -48,7 +51,7 @@ func (p *program) createKey() *cobra.Command {
 	}
 	owner.Flags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "what the key is for")
-	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"*"}, "what it may do; may stand several times")
+	cmd.Flags().StringSliceVar(&scopes, "scope", []string{"*"}, "what it may do, see above; may stand several times")
 	cmd.Flags().StringSliceVar(&networks, "from", nil, "addresses or networks it may be used from; none: any")
 	shell.Must(cmd.MarkFlagRequired("name"))
 	return cmd
