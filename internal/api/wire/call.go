@@ -56,9 +56,6 @@ func (c *Call[P]) Header() http.Header { return c.header }
 // already existed, or 400 for a result that the dialect shows as a refusal.
 func (c *Call[P]) SetStatus(status int) { c.status = status }
 
-// Status returns the status that a success will carry.
-func (c *Call[P]) Status() int { return c.status }
-
 // Encode renders out as this call would answer it, so that a product can store
 // the answer in its own transaction, also from another goroutine while the handler
 // waits for it. Equal values give equal bytes.

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -229,17 +228,4 @@ func (c *slotConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() { <-c.slots })
 	return err
-}
-
-// NotFound answers paths that belong to no dialect, in a neutral form.
-func NotFound() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h["Content-Type"], h["X-Content-Type-Options"], h["Cache-Control"] = jsonType, nosniff, noStore
-		h["X-Request-Id"] = []string{requestID(r.Header["X-Request-Id"])}
-		const body = `{"error":"not_found","message":"no such path"}`
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(body))
-	})
 }

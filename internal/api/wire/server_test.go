@@ -120,7 +120,7 @@ func TestShutdownGrace(t *testing.T) {
 
 // With one connection allowed, the second is served when the first ends.
 func TestConnectionLimit(t *testing.T) {
-	address, stop := start(t, ServerOptions{MaxConnections: 1, Handler: NotFound()})
+	address, stop := start(t, ServerOptions{MaxConnections: 1, Handler: http.NotFoundHandler()})
 	ask := func(conn net.Conn) int {
 		_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		if err != nil {
@@ -168,7 +168,7 @@ func TestConnectionLimit(t *testing.T) {
 
 // An address that is taken is told with its name.
 func TestListenError(t *testing.T) {
-	address, _ := start(t, ServerOptions{Handler: NotFound()})
+	address, _ := start(t, ServerOptions{Handler: http.NotFoundHandler()})
 	if _, err := NewServer(ServerOptions{Address: address}).Listen(context.Background()); err == nil {
 		t.Error("listened twice")
 	}

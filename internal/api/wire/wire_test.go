@@ -94,7 +94,6 @@ func echo(_ context.Context, c *Call[string], in echoIn) (echoOut, error) {
 func (b *bundle) mount() *bundle {
 	b.mux = http.NewServeMux()
 	b.Mount(b.mux)
-	b.mux.Handle("/", NotFound())
 	return b
 }
 

@@ -48,20 +48,6 @@ func (m *Model) Explain(row []float32, parts []float64) (margin float64) {
 	return m.forest.explain(row, parts)
 }
 
-// Splits returns, by column, how many splits there are of it; a column without one is
-// not looked at.
-func (m *Model) Splits() []int {
-	counts := make([]int, m.Columns)
-	for _, t := range m.trees {
-		for _, n := range t {
-			if n.left != 0 {
-				counts[n.column]++
-			}
-		}
-	}
-	return counts
-}
-
 // Slim returns the same model with those cuts alone at which a tree parts.
 func (m *Model) Slim() *Model {
 	slim := make([][]float32, m.Columns)

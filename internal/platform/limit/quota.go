@@ -67,12 +67,6 @@ func Spend(ctx context.Context, tx *storage.Tx, quota Quota, n int64) (int64, er
 		With("limit", strconv.FormatInt(quota.Limit, 10)).With("used", strconv.FormatInt(used, 10))
 }
 
-// Effect is Spend as an effect, for transactions that are data. It is refused with
-// storage.ErrStale where n would be too much. n is at least 1.
-func (quota Quota) Effect(n int64) storage.Effect {
-	return spendQuota.With(quota.Book, quota.Name, quota.Period, max(n, 1), quota.Limit).Exactly(1)
-}
-
 // Month names the calendar month of t in UTC: "2026-09".
 func Month(t time.Time) string { return t.UTC().Format("2006-01") }
 

@@ -342,29 +342,6 @@ func TestQuotaLock(t *testing.T) {
 	})
 }
 
-// A quota's effect is refused as a whole with the rest of its transaction.
-func TestQuotaEffect(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		ctx := context.Background()
-		quota := Quota{Book: "bk_1", Name: "n", Period: "p", Limit: 3}
-		apply := func(effects ...storage.Effect) error {
-			return db.Apply(ctx, effects)
-		}
-		if err := apply(quota.Effect(1), quota.Effect(1)); err != nil {
-			t.Fatal(err)
-		}
-		if err := apply(quota.Effect(1), quota.Effect(1)); !errors.Is(err, storage.ErrStale) {
-			t.Errorf("beyond: %v", err)
-		}
-		if err := apply(Quota{Book: "bk_1", Name: "m", Period: "p", Limit: 3}.Effect(4)); !errors.Is(err, storage.ErrStale) {
-			t.Errorf("too much at first: %v", err)
-		}
-		if used, err := Used(ctx, db, quota); used != 2 || err != nil {
-			t.Error(used, err)
-		}
-	})
-}
-
 // Periods are those of UTC.
 func TestPeriods(t *testing.T) {
 	at := time.Date(2026, 12, 31, 23, 30, 0, 0, time.FixedZone("west", -3600))

@@ -23,9 +23,7 @@ import (
 
 const (
 	userAgent   = "Scrip-Reseller/1"
-	maxHeader   = 16 << 10
 	dialTimeout = 10 * time.Second
-	idleTimeout = 30 * time.Second
 )
 
 // errNotSent: no byte of the request has left.
