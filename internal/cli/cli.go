@@ -8,6 +8,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,10 +53,14 @@ PostgreSQL with --database.`,
 	return root
 }
 
-// teach has a command, and those below it, say with wrong arguments how it is called.
+// teach has a command, and those below it, say with wrong arguments, and without a flag that
+// it needs, how it is called.
 func teach(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error { return taught(cmd, check(cmd, args)) }
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		return taught(cmd, cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()))
 	}
 	for _, below := range cmd.Commands() {
 		teach(below)
