@@ -46,7 +46,7 @@ func (p *program) onOrder(cmd *cobra.Command, do func(ctx context.Context, app *
 }
 
 func (p *program) queue() *cobra.Command {
-	return p.inRealm(&cobra.Command{Use: "queue", Short: "List the orders that wait for a reviewer, 200 at most, those that waited longest first",
+	return p.inRealm(&cobra.Command{Use: "queue", Short: "List the orders that wait for a reviewer, the 200 that waited longest",
 		Example: "  scrip cashout queue --realm live"}, func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
 		found, err := app.Cashout.Reviews.Queue(ctx, r, review.MaxQueue)
 		if err != nil {
