@@ -195,6 +195,11 @@ func (l *list) readCSV(in io.Reader) error {
 
 func (l *list) readJSON(in io.Reader) error {
 	buffered := bufio.NewReader(in)
+	// Some programs put a mark before a text. An error comes again.
+	const mark = "\ufeff"
+	if begin, _ := buffered.Peek(len(mark)); string(begin) == mark {
+		_, _ = buffered.Discard(len(mark))
+	}
 	decoder := json.NewDecoder(buffered)
 	first, err := firstByte(buffered)
 	if err != nil {

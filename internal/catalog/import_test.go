@@ -47,6 +47,7 @@ func TestImport(t *testing.T) {
 			{"objects", `{"item_code":"D","currency":"USD","value":1.00,"state":"hidden"}` + "\n" + `{"item_code":"A","currency":"USD","value":6}`,
 				catalog.JSON, []string{"1 D changed", "2 A same"}},
 			{"nothing", "[]", catalog.JSON, nil},
+			{"nothing behind a mark", "\ufeff[]", catalog.JSON, nil},
 		} {
 			before := p.Version()
 			dry, err := p.importing(c.text, catalog.ImportOptions{Format: c.format, DryRun: true})

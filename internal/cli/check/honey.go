@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
@@ -51,7 +52,7 @@ func (p *program) addHoney() *cobra.Command {
 		Long: `Add reads numbers, one a line, from --file, or one number from standard input, where a
 terminal is asked for it. They are kept as keyed hashes and never shown again. One
 check of one suspends the caller, who is told what they are told of any number that
-does not exist.`,
+does not exist. Numbers of a file that are honey numbers already are passed over.`,
 		Example: `  scrip honey add --realm live --network scrip --note 'in the export of 2024'
   scrip honey add --realm live --network acme_gift --file numbers.txt`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +68,10 @@ does not exist.`,
 				l := shell.Listing{Columns: []string{"HONEY", "REALM", "NETWORK", "LAST4", "NOTE", "CREATED"}}
 				for i, number := range numbers {
 					h, err := app.Pings.AddHoney(ctx, ping.NewHoney{Realm: r, Network: network, Number: number, Note: note, Actor: shell.Actor()})
+					if file != "" && fault.CodeOf(err) == fault.AlreadyExists { // the file may be one that grew, or was broken off
+						cmd.PrintErrf("line %d: the number is a honey number already\n", i+1)
+						continue
+					}
 					if err != nil {
 						err = fmt.Errorf("line %d: %w", i+1, err)
 						if len(l.Rows) > 0 { // those before are added

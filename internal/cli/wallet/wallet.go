@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -167,7 +168,8 @@ func readAddresses(cmd *cobra.Command, path string) (all []string, err error) {
 	defer func() { err = errors.Join(err, in.Close()) }()
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, maxLine), maxLine)
-	for lines.Scan() {
+	read := 0
+	for ; lines.Scan(); read++ {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -175,6 +177,9 @@ func readAddresses(cmd *cobra.Command, path string) (all []string, err error) {
 		if all = append(all, line); len(all) > address.MaxImport {
 			break // the product says how many there may be
 		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("an address after line %d has more than %d bytes", read, maxLine)
 	}
 	return all, lines.Err()
 }
