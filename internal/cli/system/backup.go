@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/server"
@@ -51,7 +53,10 @@ func (p *program) restore() *cobra.Command {
 		Short: "Fill an empty database from a backup, and prove the result",
 		Long: `Restore checks the whole file before it writes, fills an empty database on either
 engine, and then verifies the books and the audit log as "scrip verify" does. It
-needs the master key of the installation that made the backup.`,
+needs the master key of the installation that made the backup.
+
+Payouts of bitcoin are stopped in what was restored: those that left after the backup
+was made would leave once more. "scrip cashout resume --help" says what to do first.`,
 		Example: `  scrip restore scrip-2026-11-21.backup --data ./restored
   scrip restore scrip-2026-11-21.backup --database postgres://scrip@db.example/scrip`,
 		Args: cobra.ExactArgs(1),
@@ -64,6 +69,9 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		return err
 	}
 	return p.With(cmd, func(ctx context.Context, app *server.App) error {
+		if err := stopPayouts(ctx, cmd, app); err != nil {
+			return err
+		}
 		books, log, err := app.Verify(ctx, verifyProgress(cmd))
 		if err != nil {
 			return err
@@ -74,6 +82,25 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		cmd.PrintErrln("verified:", books.Transactions, "transactions and", log.Records, "audit records")
 		return nil
 	})
+}
+
+// stopPayouts has no payment leave from what was restored, where there are orders that are
+// paid, before somebody has looked at what left since.
+func stopPayouts(ctx context.Context, cmd *cobra.Command, app *server.App) error {
+	for _, r := range realm.All() {
+		orders, err := app.Cashout.Orders.List(ctx, cashout.Filter{Realm: r, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(orders) == 0 {
+			continue
+		}
+		if err := app.Cashout.Payouts.Stop(ctx, shell.Actor(), r); err != nil {
+			return err
+		}
+		cmd.PrintErrf("payouts of the %s realm are stopped: see \"scrip cashout resume --help\"\n", r)
+	}
+	return nil
 }
 
 // fill restores into the database alone: nothing else may write while it is half full.
