@@ -2,6 +2,7 @@ package payout_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -137,18 +138,16 @@ func (h *history) calm() {
 	h.must(h.Resume(ctx, "operator/ann", realm.Test))
 	h.must(h.node.Deliver(ctx))
 	for range 40 {
-		open := false
 		for _, p := range h.all {
 			if p = h.find(p); p.State == payout.Sending && p.Hash != "" {
 				if err := h.node.Resolve(ctx, p.Hash, true); fault.CodeOf(err) != fault.InvalidState {
 					h.must(err)
 				}
 			}
-			open = open || p.State != payout.Settled && p.State != payout.Failed
 		}
 		h.must(h.node.Mine(ctx, 1))
 		h.later(5 * time.Minute)
-		if !open {
+		if h.isOver() {
 			return
 		}
 	}
@@ -156,6 +155,15 @@ func (h *history) calm() {
 		h.t.Errorf("%+v", h.find(p))
 	}
 	h.t.Fatalf("not everything is over\n%s", h.log.text.String())
+}
+
+// isOver reports whether every payout has ended. It is asked after a while in which what the
+// node did at last was noticed: a reorganisation undoes what was settled.
+func (h *history) isOver() bool {
+	return !slices.ContainsFunc(h.all, func(p payout.Payout) bool {
+		p = h.find(p)
+		return p.State != payout.Settled && p.State != payout.Failed
+	})
 }
 
 // check holds payouts to what was paid, and the books to both.
