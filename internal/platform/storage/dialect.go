@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	codes "modernc.org/sqlite/lib"
 
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/platform/storage/lite"
 )
 
@@ -78,8 +79,11 @@ func IsUnique(err error) bool {
 }
 
 // IsAway reports whether err says that the database does nothing at present, because it cannot
-// be reached, is being started, stopped or replaced, or has no room.
+// be reached, is being started, stopped or replaced, has no room, or lost its disk.
 func IsAway(err error) bool {
+	if errors.Is(err, flush.ErrBroken) {
+		return true
+	}
 	if code, ok := liteCode(err); ok {
 		return code&0xff == codes.SQLITE_FULL
 	}

@@ -130,6 +130,8 @@ func (w *postgresWriter) flushLog() error {
 
 func (w *postgresWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
+func (w *postgresWriter) failed() error { return nil } // another connection may do
+
 func (w *postgresWriter) repeat(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {
 	pause, watch := firstPause, clock.Start()
 	if w.observe != nil {

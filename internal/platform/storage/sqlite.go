@@ -164,6 +164,8 @@ func (w *sqliteWriter) room() {
 
 func (w *sqliteWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
+func (w *sqliteWriter) failed() error { return w.log.Failed() }
+
 func (w *sqliteWriter) close() error {
 	w.closing.Lock()
 	if !w.closed {

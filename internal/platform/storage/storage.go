@@ -50,6 +50,8 @@ type writer interface {
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
 	// flush has settled called once everything that can be read now is on disk.
 	flush(settled func(error))
+	// failed returns why nothing can be written until a restart, or nil.
+	failed() error
 	// close finishes what was accepted and closes the reader too.
 	close() error
 }
@@ -87,8 +89,13 @@ func (db *DB) Engine() string { return db.dialect.name() }
 // Shared reports whether other processes may write to the same database.
 func (db *DB) Shared() bool { return db.dialect == postgres }
 
-// Ping reports whether the database answers.
-func (db *DB) Ping(ctx context.Context) error { return db.reader.ping(ctx) }
+// Ping returns why the database cannot serve: it does not answer, or takes no writes.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.writer.failed(); err != nil {
+		return err
+	}
+	return db.reader.ping(ctx)
+}
 
 // Write runs fn in one durable transaction: when it returns nil, all that fn
 // wrote is on disk; on any error nothing of it is. fn may run more than once.
