@@ -79,7 +79,7 @@ func IsUnique(err error) bool {
 }
 
 // IsAway reports whether err says that the database does nothing at present, because it cannot
-// be reached, is being started, stopped or replaced, has no room, or lost its disk.
+// be reached, is being started, stopped or replaced, takes no writes, has no room, or lost its disk.
 func IsAway(err error) bool {
 	if errors.Is(err, flush.ErrBroken) {
 		return true
@@ -93,9 +93,15 @@ func IsAway(err error) bool {
 	case errors.As(err, &unreached), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	case errors.As(err, &pg):
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P0")
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P0") || isReadOnly(err)
 	}
 	return false
+}
+
+// isReadOnly reports whether PostgreSQL refused a write because it takes none.
+func isReadOnly(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "25006"
 }
 
 // liteCode returns SQLite's result code, and whether there is one.

@@ -3,8 +3,11 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +39,8 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		}
 	}
 	parsed.StatementCacheCapacity = 1024
-	pool := stdlib.OpenDB(*parsed)
+	turn := &turn{}
+	pool := stdlib.OpenDB(*parsed, stdlib.OptionAfterConnect(turn.opened), stdlib.OptionResetSession(turn.usable))
 	conns := config.MaxConns
 	if conns == 0 {
 		conns = defaultConns
@@ -50,14 +54,51 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if config.Serializable {
 		begin = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 	}
-	w := &postgresWriter{pool: pool, begin: begin, observe: config.Observe}
+	w := &postgresWriter{pool: pool, turn: turn, begin: begin, observe: config.Observe}
 	w.flusher = flush.New(w.flushLog)
-	return &DB{dialect: postgres, reader: &postgresReader{pool: pool}, writer: w}, nil
+	return &DB{dialect: postgres, reader: &postgresReader{pool: pool, turn: turn}, writer: w}, nil
+}
+
+// turn counts how often the server at the other end was found to be read-only: it was the
+// primary, and another one took its turn. A connection to it would last, and every write on it
+// be refused, so those of a turn that is over are closed before they are used again.
+type turn struct {
+	number atomic.Int64
+	mu     sync.Mutex
+	since  clock.Stopwatch
+}
+
+const (
+	turnName = "scrip.turn"
+	// leastTurn bounds how often all connections are made anew while no server takes writes.
+	leastTurn = time.Second
+)
+
+func (t *turn) opened(_ context.Context, c *pgx.Conn) error {
+	c.PgConn().CustomData()[turnName] = t.number.Load()
+	return nil
+}
+
+func (t *turn) usable(_ context.Context, c *pgx.Conn) error {
+	if c.PgConn().CustomData()[turnName] != t.number.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+func (t *turn) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since.Elapsed() >= leastTurn {
+		t.number.Add(1)
+		t.since = clock.Start()
+	}
 }
 
 // postgresWriter runs each closure in a transaction of its own.
 type postgresWriter struct {
 	pool    *sql.DB
+	turn    *turn
 	begin   string
 	flusher *flush.Flusher
 	observe func(writes int, took time.Duration)
@@ -71,6 +112,7 @@ func (w *postgresWriter) close() error {
 // postgresReader reads on the same pool, each text prepared once a connection.
 type postgresReader struct {
 	pool     *sql.DB
+	turn     *turn
 	prepared statementCache
 }
 
@@ -95,7 +137,17 @@ func (r *postgresReader) snapshot(ctx context.Context, fn func(context.Context, 
 	return fn(ctx, &Tx{dialect: postgres, conn: plainConn{tx}})
 }
 
-func (r *postgresReader) ping(ctx context.Context) error { return r.pool.PingContext(ctx) }
+var errReadOnly = errors.New("the database is read-only: it may be a standby, or no primary any more")
+
+func (r *postgresReader) ping(ctx context.Context) error {
+	var readOnly string
+	err := r.pool.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly)
+	if err == nil && readOnly == "on" {
+		r.turn.end()
+		err = errReadOnly
+	}
+	return err
+}
 
 func (r *postgresReader) compile(ctx context.Context, text string) error {
 	stmt, err := r.pool.PrepareContext(ctx, text)
@@ -165,6 +217,9 @@ func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(contex
 		err := runProtected(ctx, &Tx{dialect: postgres, conn: pipe}, fn)
 		return pipe.finish(ctx, err)
 	})
+	if isReadOnly(err) {
+		w.turn.end()
+	}
 	return errors.Join(err, connection.Close())
 }
 

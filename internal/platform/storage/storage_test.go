@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,11 +129,43 @@ func TestIsAway(t *testing.T) {
 		{unreached, true}, {fmt.Errorf("find: %w", &pgconn.PgError{Code: "57P01"}), true}, {&pgconn.PgError{Code: "57P03"}, true}, {&pgconn.PgError{Code: "08006"}, true},
 		{fmt.Errorf("find: %w", driver.ErrBadConn), true}, {io.ErrUnexpectedEOF, true},
 		{&pgconn.PgError{Code: "53100"}, true}, {fmt.Errorf("write: %w", &lite.Error{Code: codes.SQLITE_FULL}), true}, {&lite.Error{Code: codes.SQLITE_CORRUPT}, false},
-		{&pgconn.PgError{Code: "57014"}, false}, {&pgconn.PgError{Code: "23505"}, false}, {&pgconn.PgError{Code: "42P01"}, false}, {errors.New("other"), false}, {nil, false},
+		{&pgconn.PgError{Code: "25006"}, true}, {&pgconn.PgError{Code: "57014"}, false}, {&pgconn.PgError{Code: "23505"}, false}, {&pgconn.PgError{Code: "42P01"}, false}, {errors.New("other"), false}, {nil, false},
 	} {
 		if got := storage.IsAway(c.err); got != c.away {
 			t.Errorf("IsAway(%v) = %t", c.err, got)
 		}
+	}
+}
+
+// A server that takes no writes any more, as a primary that was replaced and still answers, is
+// away, and not held on to: what is done next is done on another connection.
+func TestReadOnlyServer(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	ctx := t.Context()
+	insert := func(ctx context.Context, tx *storage.Tx) error { return tx.ExecRows(ctx, insertRow, [][]any{row(1)}) }
+	for name, find := range map[string]func(*storage.DB) error{
+		"write": func(db *storage.DB) error { return db.Write(ctx, insert) },
+		"ping":  func(db *storage.DB) error { return db.Ping(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := testkit.Database(t, "postgres")
+			config.MaxConns = 1
+			db := testkit.Open(t, config)
+			err := db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+				return tx.ExecText(ctx, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := find(db); err == nil || name == "write" && !storage.IsAway(err) {
+				t.Errorf("a server that is read-only: %v", err)
+			}
+			if err := errors.Join(db.Ping(ctx), db.Write(ctx, insert)); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
 	}
 }
 
