@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -21,7 +22,19 @@ func Check(o Options, roots string) error {
 	_, noProxies := readProxies(o.ProxyList)
 	_, noCaptcha := o.Captcha.open()
 	_, noRoots := readRoots(roots)
-	return errors.Join(checkSecrets(o.Secrets), noDeposits, cashdesk.Check(cashdesk.Options{File: o.Cashout, Payouts: o.Payouts}), noProxies, noCaptcha, noRoots)
+	return errors.Join(checkDatabase(o.Database), checkSecrets(o.Secrets), noDeposits, cashdesk.Check(cashdesk.Options{File: o.Cashout, Payouts: o.Payouts}), noProxies, noCaptcha, noRoots)
+}
+
+// checkDatabase returns why a URL of PostgreSQL cannot be used; none is none. What is no such
+// URL is the settings' to refuse.
+func checkDatabase(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return nil
+	}
+	if err := storage.CheckURL(text); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
 }
 
 // checkSecrets returns why folder cannot be that of secrets; none is none.

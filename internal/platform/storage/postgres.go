@@ -6,11 +6,13 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -24,9 +26,9 @@ const (
 )
 
 func openPostgres(ctx context.Context, config Config) (*DB, error) {
-	parsed, err := pgx.ParseConfig(config.URL)
+	parsed, err := parseURL(config.URL)
 	if err != nil {
-		return nil, fmt.Errorf("open database: the URL is malformed") // the driver's text may quote the password
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if parsed.RuntimeParams["application_name"] == "" {
 		parsed.RuntimeParams["application_name"] = "scrip"
@@ -57,6 +59,27 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	w := &postgresWriter{pool: pool, turn: turn, begin: begin, observe: config.Observe}
 	w.flusher = flush.New(w.flushLog)
 	return &DB{dialect: postgres, reader: &postgresReader{pool: pool, turn: turn}, writer: w}, nil
+}
+
+// CheckURL returns what is wrong with a URL of PostgreSQL, or with a file that it names. It
+// calls nobody.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
+// parseURL reads a URL and the files that it names. The driver's own text would quote the URL,
+// and with it a password; the cause, where the URL itself is sound, is of a setting behind its "?".
+func parseURL(text string) (*pgx.ConnConfig, error) {
+	parsed, err := pgx.ParseConfig(text)
+	if err == nil {
+		return parsed, nil
+	}
+	var refused *pgconn.ParseConfigError
+	if _, malformed := url.Parse(text); malformed == nil && errors.As(err, &refused) && refused.Unwrap() != nil {
+		return nil, fmt.Errorf("the URL cannot be used: %w", refused.Unwrap())
+	}
+	return nil, errors.New("the URL is malformed")
 }
 
 // turn counts how often the server at the other end was found to be read-only: it was the

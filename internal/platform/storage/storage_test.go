@@ -169,6 +169,23 @@ func TestReadOnlyServer(t *testing.T) {
 	}
 }
 
+// A URL that the driver cannot use is refused with the reason, and without its password.
+func TestCheckURL(t *testing.T) {
+	for _, c := range []struct{ after, want string }{
+		{"@db.example/scrip?sslmode=verify-full", ""}, {"@db.example:5432/scrip?target_session_attrs=read-write", ""},
+		{"@db.example/scrip?sslmode=verify-full&sslrootcert=/none/ca.pem", "/none/ca.pem"}, {"@db.example/scrip?sslmode=full", "sslmode"},
+		{"@db.example/scrip?connect_timeout=soon", "soon"}, {"@db.example:99999/scrip", "malformed"}, {"@db .example/scrip", "malformed"}, {"/@db.example/scrip", "malformed"},
+	} {
+		err := storage.CheckURL("postgres://scrip:hunter2" + c.after)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s is refused: %v", c.after, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")):
+			t.Errorf("%s: error %v does not say %q", c.after, err, c.want)
+		}
+	}
+}
+
 // A duplicate key is told apart from other errors, and undoes its transaction.
 func TestIsUnique(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
