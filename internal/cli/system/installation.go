@@ -67,7 +67,7 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 		}
 		l.Add(fmt.Sprintf("%04d", m.Version), m.Name, applied)
 	}
-	return p.Print(cmd, l)
+	return errors.Join(p.Print(cmd, l), storage.Suits(migrations))
 }
 
 func (p *program) verify() *cobra.Command {

@@ -118,14 +118,11 @@ func (tx *Tx) migrate(ctx context.Context, m Migration, known int) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	if len(done) > known {
-		return false, fmt.Errorf("the database has %d migrations, this program knows %d: run a newer scrip", len(done), known)
+	if err := isKnown(len(done), known); err != nil {
+		return false, err
 	}
 	if len(done) >= m.Version {
-		if have := done[m.Version-1]; have.Checksum != m.Checksum {
-			return false, fmt.Errorf("checksum %s was applied, this program has %s", have.Checksum[:12], m.Checksum[:12])
-		}
-		return false, nil
+		return false, m.isSame(done[m.Version-1])
 	}
 	for _, statement := range splitStatements(tx.dialect.schema(m.text)) {
 		if _, err := tx.conn.exec(ctx, call{text: statement}); err != nil {
@@ -136,7 +133,39 @@ func (tx *Tx) migrate(ctx context.Context, m Migration, known int) (bool, error)
 	return true, err
 }
 
-// MigrationStatus returns every migration, those not applied yet with AppliedAt 0.
+func isKnown(applied, known int) error {
+	if applied > known {
+		return fmt.Errorf("the database has %d migrations, this program knows %d: run a newer scrip", applied, known)
+	}
+	return nil
+}
+
+func (m *Migration) isSame(applied Migration) error {
+	if applied.Checksum != m.Checksum {
+		return fmt.Errorf("checksum %.12s was applied, this program has %.12s", applied.Checksum, m.Checksum)
+	}
+	return nil
+}
+
+// Suits returns why Migrate refuses a database of which MigrationStatus returned status.
+func Suits(status []Migration) error {
+	all, err := Migrations()
+	if err != nil {
+		return err
+	}
+	if err := isKnown(len(status), len(all)); err != nil {
+		return err
+	}
+	for i, m := range all {
+		if err := m.isSame(status[i]); err != nil {
+			return fmt.Errorf("migration %04d_%s: %w", m.Version, m.Name, err)
+		}
+	}
+	return nil
+}
+
+// MigrationStatus returns every migration, those not applied yet with AppliedAt 0, and those
+// that were applied as they were, this program's or not.
 func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 	if err := db.prepareHistory(ctx); err != nil {
 		return nil, err
@@ -149,10 +178,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range min(len(all), len(done)) {
-		all[i].AppliedAt = done[i].AppliedAt
-	}
-	return all, nil
+	return append(done, all[min(len(done), len(all)):]...), nil
 }
 
 func scanMigration(r Row) (m Migration, err error) {

@@ -316,7 +316,42 @@ func TestMigrateTwice(t *testing.T) {
 				t.Errorf("%04d_%s is pending", m.Version, m.Name)
 			}
 		}
+		if err := storage.Suits(status); err != nil {
+			t.Error(err)
+		}
 	})
+}
+
+// A database that a newer program migrated, or another one, is refused, and its status says why.
+func TestMigratedByAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(context.Context, *storage.Tx) error
+		want   string
+	}{
+		"newer": {func(ctx context.Context, tx *storage.Tx) error { return tx.ExecRows(ctx, insertRow, [][]any{row(1)}) }, "run a newer scrip"},
+		"other": {func(ctx context.Context, tx *storage.Tx) error {
+			return tx.ExecText(ctx, "UPDATE schema_migrations SET checksum = 'another' WHERE version = 2")
+		}, "migration 0002_"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+				ctx := t.Context()
+				if err := db.Write(ctx, c.change); err != nil {
+					t.Fatal(err)
+				}
+				_, refused := db.Migrate(ctx)
+				status, err := db.MigrationStatus(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, err := range []error{refused, storage.Suits(status)} {
+					if err == nil || !strings.Contains(err.Error(), c.want) {
+						t.Errorf("error %v does not say %q", err, c.want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // A canceled caller is refused before its closure runs; a closed database refuses everybody.
