@@ -47,7 +47,8 @@ func (c Config) problems() []Problem {
 	check("database", checkDatabase(c.Database))
 	check("database_connections", checkNumber(c.DatabaseConnections, maxDatabaseConnections))
 	check("base_url", checkBaseURL(c.BaseURL))
-	check("tls_listen", c.checkBeside(c.TLSListen, ":443", "TLS needs"))
+	opened := []place{{"listen", c.Listen}, {"tls_listen", c.TLSListen}, {"iso8583", c.ISO8583}}
+	check("tls_listen", c.checkBeside(c.TLSListen, ":443", "TLS needs", opened[:1]))
 	check("acme_directory", checkDirectory(c.ACMEDirectory))
 	if c.ACMEEmail != "" && !isMail(c.ACMEEmail) {
 		check("acme_email", "want an address such as ops@cards.example")
@@ -65,10 +66,8 @@ func (c Config) problems() []Problem {
 	check("shutdown_timeout", checkTimeout(c.ShutdownTimeout))
 	check("log_level", checkWord(c.LogLevel, "debug", "info", "warn", "error"))
 	check("log_format", checkWord(c.LogFormat, "auto", "text", "json"))
-	if c.Metrics != "" && c.Metrics != MetricsOff && !isAddress(c.Metrics) {
-		check("metrics", fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff))
-	}
-	check("iso8583", c.checkBeside(c.ISO8583, "127.0.0.1:8583", "card networks need"))
+	check("metrics", c.checkMetrics(opened))
+	check("iso8583", c.checkBeside(c.ISO8583, "127.0.0.1:8583", "card networks need", opened[:2]))
 	check("iso8583_realm", checkWord(c.ISO8583Realm, "test", "live"))
 	check("iso8583_bitmap", checkWord(c.ISO8583Bitmap, "binary", "hex"))
 	if _, err := c.CardNetworks(); err != nil {
@@ -118,18 +117,58 @@ func (c Config) checkListen() string {
 	return ""
 }
 
-// checkBeside checks an address that is listened on beside the main one, where there is one.
-func (c Config) checkBeside(address, such, need string) string {
+// place is an address that is listened on, and the setting that says so.
+type place struct{ name, address string }
+
+// checkBeside checks an address that is listened on beside others, where there is one.
+func (c Config) checkBeside(address, such, need string, others []place) string {
 	switch {
 	case address == "":
 	case !isAddress(address):
 		return fmt.Sprintf("%q: want HOST:PORT, such as %s", address, such)
-	case address == c.Listen && !strings.HasSuffix(c.Listen, ":0"):
-		return fmt.Sprintf("%q: %s an address beside listen", address, need)
 	case c.Demo && !IsLoopback(address):
 		return fmt.Sprintf("%q: a demo has published credentials and listens on loopback addresses only", address)
+	default:
+		return checkFree(address, need, others)
 	}
 	return ""
+}
+
+func (c Config) checkMetrics(others []place) string {
+	switch {
+	case c.Metrics == "", c.Metrics == MetricsOff:
+	case !isAddress(c.Metrics):
+		return fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff)
+	default:
+		return checkFree(c.Metrics, "metrics need", others)
+	}
+	return ""
+}
+
+// checkFree checks that an address is none that another setting has opened already.
+func checkFree(address, need string, others []place) string {
+	for _, o := range others {
+		if collide(address, o.address) {
+			return fmt.Sprintf("%q: %s an address beside %s", address, need, o.name)
+		}
+	}
+	return ""
+}
+
+// collide reports whether only one of two addresses can be listened on: they have one port, and
+// one host or one that stands for all. Port 0 is any that is free.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || isEveryHost(hostA) || isEveryHost(hostB)
+}
+
+func isEveryHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 func checkDirectory(text string) string {

@@ -228,10 +228,31 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Of two settings that would open one address the later one is refused.
+func TestAddressTwice(t *testing.T) {
+	for _, c := range []struct {
+		flags map[string]string
+		want  string
+	}{
+		{map[string]string{"metrics": "127.0.0.1:8420"}, "metrics (--metrics): \"127.0.0.1:8420\": metrics need an address beside listen"},
+		{map[string]string{"metrics": ":8420"}, "beside listen"}, {map[string]string{"listen": "[::]:9420", "metrics": "127.0.0.1:9420"}, "beside listen"},
+		{map[string]string{"tls_listen": "0.0.0.0:8420"}, "beside listen"},
+		{map[string]string{"tls_listen": ":443", "metrics": "10.0.0.1:443"}, "beside tls_listen"},
+		{map[string]string{"tls_listen": ":8583", "iso8583": ":8583"}, "beside tls_listen"},
+		{map[string]string{"iso8583": "10.0.0.1:8583", "metrics": "10.0.0.1:8583"}, "beside iso8583"},
+		{map[string]string{"metrics": "10.0.0.1:8420"}, ""}, {map[string]string{"metrics": "127.0.0.1:9420", "iso8583": "127.0.0.1:8583", "tls_listen": "127.0.0.1:443"}, ""},
+	} {
+		_, _, err := Load(Sources{Flags: c.flags})
+		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: error %v does not say %q", c.flags, err, c.want)
+		}
+	}
+}
+
 // Port 0 is any free port: two addresses with it are two.
 func TestAnyPort(t *testing.T) {
 	const free = "127.0.0.1:0"
-	for _, name := range []string{"tls_listen", "iso8583"} {
+	for _, name := range []string{"tls_listen", "iso8583", "metrics"} {
 		if _, _, err := Load(Sources{Flags: map[string]string{"listen": free, name: free}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
