@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -141,8 +142,24 @@ func NewServer(o ServerOptions) *Server {
 	return &Server{options: o, http: &http.Server{
 		Handler: o.Handler, TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeader, ReadTimeout: o.Read, WriteTimeout: o.Write, IdleTimeout: o.Idle,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ErrorLog: log.New(errorLog{o.Logger.Handler()}, "", 0),
 	}}
+}
+
+// errorLog takes what net/http has to say. Most of it is callers' doing, and for debugging; that
+// no connection can be accepted, as where the system has no more files, or that a handler
+// panicked, is not.
+type errorLog struct{ handler slog.Handler }
+
+func (l errorLog) Write(text []byte) (int, error) {
+	level := slog.LevelDebug
+	switch {
+	case bytes.HasPrefix(text, []byte("http: Accept error")):
+		level = slog.LevelWarn
+	case bytes.HasPrefix(text, []byte("http: panic serving")):
+		level = slog.LevelError
+	}
+	return slog.NewLogLogger(l.handler, level).Writer().Write(text)
 }
 
 func orElse[T comparable](value *T, standard T) {

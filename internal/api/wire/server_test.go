@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -164,6 +165,49 @@ func TestConnectionLimit(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// What net/http has to say is for debugging, but for panics and what keeps it from accepting.
+func TestErrorLog(t *testing.T) {
+	var out strings.Builder
+	said := errorLog{slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})}
+	for text, level := range map[string]string{
+		"http: Accept error: accept tcp 127.0.0.1:8420: accept4: too many open files; retrying in 5ms\n": "WARN",
+		"http: panic serving 127.0.0.1:40000: broken\ngoroutine 1 [running]:\n":                          "ERROR",
+		"http: TLS handshake error from 127.0.0.1:40000: EOF\n":                                          "DEBUG",
+	} {
+		out.Reset()
+		if _, err := said.Write([]byte(text)); err != nil || !strings.Contains(out.String(), "level="+level+" ") {
+			t.Errorf("%q is logged as %q, %v", text, out.String(), err)
+		}
+	}
+}
+
+// A panic of a handler that nobody else tells of is in the log.
+func TestPanicIsLogged(t *testing.T) {
+	out := make(lines, 1)
+	logger := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelError}))
+	address, _ := start(t, ServerOptions{Logger: logger, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken") })})
+	if resp, err := http.Get("http://" + address); err == nil {
+		_ = resp.Body.Close()
+		t.Error("it was answered")
+	}
+	select {
+	case line := <-out:
+		if !strings.Contains(line, "broken") {
+			t.Errorf("logged %q", line)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing is logged")
+	}
+}
+
+// lines hands on what is written to it.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
 }
 
 // An address that is taken is told with its name.
