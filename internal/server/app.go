@@ -209,7 +209,13 @@ func openVault(ctx context.Context, db *storage.DB, o Options) (*vault.Vault, er
 	if made && errors.Is(err, vault.ErrMasterKey) {
 		err = errors.Join(err, os.Remove(filepath.Join(o.Data, vault.MasterFile)))
 	}
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	if file := keys.Interrupted(); file != "" {
+		o.Logger.WarnContext(ctx, "the master key in use is not in its place: a rotation was interrupted, and scrip vault rotate-master ends it with a new key", "file", file)
+	}
+	return keys, nil
 }
 
 func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {

@@ -223,6 +223,41 @@ func TestRotateMasterFileInterrupted(t *testing.T) {
 	wantFiles(t, dir, MasterFile)
 }
 
+// A process that runs while a rotation of the master key is interrupted, after the change of
+// the database, opens what is sealed under a data key that is made then, and makes one itself.
+func TestMasterFileInterruptedMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, MasterFile)
+		running, rotating, next := open(t, db, load(t, dir)), open(t, db, load(t, dir)), NewMasterKey()
+		if err := errors.Join(writePrivate(path+stagedSuffix, next.text), rotating.RotateMaster(t.Context(), next)); err != nil {
+			t.Fatal(err)
+		}
+		if running.Interrupted() != "" {
+			t.Error("it is said of the key before that it is beside its file")
+		}
+		other := open(t, db, load(t, dir))
+		if other.Interrupted() != path+stagedSuffix {
+			t.Errorf("the master key in use is in %q", other.Interrupted())
+		}
+		if err := other.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantPlain(t, running, seal(t, other, "text"), "text")
+		if err := running.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantPlain(t, other, seal(t, running, "text"), "text")
+		if err := running.RotateMasterFile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantFiles(t, dir, MasterFile)
+		if now := open(t, db, load(t, dir)); now.Interrupted() != "" {
+			t.Errorf("the master key in use is in %q", now.Interrupted())
+		}
+	})
+}
+
 // A rotation that the database refuses leaves the files as they were.
 func TestRotateMasterFileRefused(t *testing.T) {
 	dir := t.TempDir()

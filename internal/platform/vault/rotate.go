@@ -251,12 +251,27 @@ func (v *Vault) refresh(ctx context.Context) error {
 }
 
 // follow opens a keyset with the master key that has taken the place of the one at hand,
-// where it came from a file and that has the new one by now.
+// where it came from a file and that has the new one by now, or the one beside it, where a
+// rotation was interrupted.
 func (v *Vault) follow(row storedKeyset) (*keyset.Handle, error) {
 	if v.path == "" {
 		return nil, ErrMasterKey
 	}
-	key, err := readMasterKey(v.path)
+	handle, err := v.openWith(row, v.path)
+	if err == nil {
+		v.staged = false
+		return handle, nil
+	}
+	if next, other := v.openWith(row, v.path+stagedSuffix); other == nil {
+		v.staged = true
+		return next, nil
+	}
+	return nil, err
+}
+
+// openWith opens a keyset with the master key in a file and, where it does, keeps that.
+func (v *Vault) openWith(row storedKeyset, path string) (*keyset.Handle, error) {
+	key, err := readMasterKey(path)
 	if err != nil {
 		return nil, errors.Join(ErrMasterKey, err)
 	}
@@ -266,9 +281,20 @@ func (v *Vault) follow(row storedKeyset) (*keyset.Handle, error) {
 	}
 	handle, err := unwrap(row, master)
 	if err == nil {
-		v.master, v.staged = master, false
+		v.master = master
 	}
 	return handle, err
+}
+
+// Interrupted names the file of the master key in use where a rotation was interrupted before
+// that took the place of the one before; else it is empty.
+func (v *Vault) Interrupted() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.staged {
+		return ""
+	}
+	return v.path + stagedSuffix
 }
 
 // Run refreshes once a minute until ctx ends, so that this process seals under the
