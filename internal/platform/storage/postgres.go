@@ -17,6 +17,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage/flush"
+	"github.com/scripcards/scrip/internal/platform/storage/link"
 )
 
 const (
@@ -41,6 +42,10 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		}
 	}
 	parsed.StatementCacheCapacity = 1024
+	parsed.DialFunc = link.Dial
+	if parsed.ConnectTimeout == 0 { // the URL's own, connect_timeout, bounds the whole way in
+		parsed.ConnectTimeout = link.Open
+	}
 	turn := &turn{}
 	pool := stdlib.OpenDB(*parsed, stdlib.OptionAfterConnect(turn.opened), stdlib.OptionResetSession(turn.usable))
 	conns := config.MaxConns
