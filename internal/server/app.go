@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -171,13 +172,15 @@ func Exists(o Options) bool {
 	return err == nil
 }
 
-// HasMasterKey reports whether there is a master key where o says.
-func HasMasterKey(o Options) bool {
-	if o.MasterKey != "" {
-		return true
+// HasMasterKey reports whether there is a master key where o says, and why it cannot be used.
+func HasMasterKey(o Options) (bool, error) {
+	if o.MasterKey == "" {
+		if _, err := os.Stat(filepath.Join(o.Data, vault.MasterFile)); errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
 	}
-	_, err := os.Stat(filepath.Join(o.Data, vault.MasterFile))
-	return err == nil
+	_, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
+	return true, err
 }
 
 // CheckMasterKey returns vault.ErrMasterKey when o's master key does not open what q sees.

@@ -109,7 +109,11 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	if !server.HasMasterKey(shell.Options(c, nil)) {
+	found, err := server.HasMasterKey(shell.Options(c, nil))
+	if err != nil {
+		return err
+	}
+	if !found {
 		if _, err := dump.Verify(cmd.Context(), path, dump.Options{Clock: clock.System()}); err != nil {
 			return err // the file's own trouble comes first
 		}
