@@ -72,7 +72,7 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		if err := stopPayouts(ctx, cmd, app); err != nil {
 			return err
 		}
-		books, log, err := app.Verify(ctx, verifyProgress(cmd))
+		books, log, err := proof(ctx, cmd, app)
 		if err != nil {
 			return err
 		}

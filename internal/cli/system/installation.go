@@ -87,7 +87,7 @@ when anything is wrong.`,
 
 func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.App) error {
 	return func(ctx context.Context, app *server.App) error {
-		books, log, err := app.Verify(ctx, verifyProgress(cmd))
+		books, log, err := proof(ctx, cmd, app)
 		if err != nil {
 			return err
 		}
@@ -101,10 +101,11 @@ func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.Ap
 	}
 }
 
-// verifyProgress shows how far a proof is.
-func verifyProgress(cmd *cobra.Command) func(ledger.Report) {
-	shown := shell.NewBar(cmd, "verify: transactions")
-	return func(r ledger.Report) { shown.Set(int64(r.Transactions)) }
+// proof verifies the books and the audit log, and shows how far it is.
+func proof(ctx context.Context, cmd *cobra.Command, app *server.App) (ledger.Report, audit.Report, error) {
+	bar := shell.NewBar(cmd, "verify: transactions")
+	defer bar.End()
+	return app.Verify(ctx, func(r ledger.Report) { bar.Set(int64(r.Transactions)) })
 }
 
 // verdict lists what is wrong; nothing wrong is no error.
