@@ -81,7 +81,7 @@ func IsUnique(err error) bool {
 // IsAway reports whether err says that the database does nothing at present, because it cannot
 // be reached, is being started, stopped or replaced, takes no writes, has no room, or lost its disk.
 func IsAway(err error) bool {
-	if errors.Is(err, flush.ErrBroken) {
+	if errors.Is(err, flush.ErrBroken) || errors.Is(err, errLost) {
 		return true
 	}
 	if code, ok := liteCode(err); ok {

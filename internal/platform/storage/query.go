@@ -3,7 +3,9 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"net"
 	"sync"
 )
 
@@ -140,9 +142,16 @@ func collect[T any](rows Rows, scan Scan[T], name string) ([]T, error) {
 	return all, wrap(name, rows.Err())
 }
 
+// errLost says that the connection broke while a statement ran.
+var errLost = errors.New("the connection to the database was lost")
+
 func wrap(name string, err error) error {
 	if err == nil {
 		return nil
+	}
+	var broken *net.OpError
+	if errors.As(err, &broken) && broken.Op != "dial" { // which was none yet
+		err = fmt.Errorf("%w: %w", errLost, err)
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }
