@@ -139,6 +139,8 @@ func (c Config) checkMetrics(others []place) string {
 	case c.Metrics == "", c.Metrics == MetricsOff:
 	case !isAddress(c.Metrics):
 		return fmt.Sprintf("%q: want HOST:PORT or %s", c.Metrics, MetricsOff)
+	case c.Demo && !IsLoopback(c.Metrics):
+		return fmt.Sprintf("%q: a demo listens on loopback addresses only", c.Metrics)
 	default:
 		return checkFree(c.Metrics, "metrics need", others)
 	}

@@ -274,6 +274,12 @@ func TestDemo(t *testing.T) {
 		if _, _, err := Load(Sources{Flags: map[string]string{"demo": "false", "listen": listen}}); err != nil {
 			t.Errorf("no demo on %s: %v", listen, err)
 		}
+		for _, beside := range []string{"tls_listen", "iso8583", "metrics"} {
+			_, _, err := Load(Sources{Flags: map[string]string{"demo": "true", beside: listen}})
+			if allowed != (err == nil) || (err != nil && !strings.Contains(err.Error(), beside)) {
+				t.Errorf("a demo with %s %s: %v", beside, listen, err)
+			}
+		}
 	}
 }
 
