@@ -171,8 +171,11 @@ func TestChanges(t *testing.T) {
 	if err := newFaulty(t, Options{}, reply{}, refused(CodeNotFound, 404)).client.Webhooks.Delete(t.Context(), "wh_1"); err != nil {
 		t.Errorf("delete again: %v", err)
 	}
-	if err := newFaulty(t, Options{}, refused(CodeNotFound, 404)).client.Webhooks.Delete(t.Context(), "wh_1"); codeOf(err) != CodeNotFound {
-		t.Errorf("delete what is not there: %v", err)
+	for _, before := range [][]reply{{}, {refused(CodeRateLimited, 429).after("0")}} {
+		f := newFaulty(t, Options{}, append(before, refused(CodeNotFound, 404))...)
+		if err := f.client.Webhooks.Delete(t.Context(), "wh_1"); codeOf(err) != CodeNotFound {
+			t.Errorf("delete what is not there: %v", err)
+		}
 	}
 }
 

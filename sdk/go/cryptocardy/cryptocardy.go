@@ -137,7 +137,7 @@ func change[T any](ctx context.Context, s *send.Sender, c call) (*T, error) {
 	}
 	var out T
 	header := http.Header{"X-Idempotency-Key": {c.key}}
-	if _, err := s.Send(ctx, send.Request{Method: c.method, Path: c.path, In: c.in, Out: &out, Header: header, Repeatable: true}); err != nil {
+	if _, err := s.Send(ctx, send.Request{Method: c.method, Path: c.path, In: c.in, Out: &out, Header: header, Repeatable: true, Keyed: true}); err != nil {
 		return nil, err
 	}
 	return &out, nil

@@ -124,6 +124,21 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// What is not there was not ended by an attempt before, whatever became of that: the key
+// would give its answer.
+func TestEndsOfNothing(t *testing.T) {
+	for _, first := range []reply{{}, refused(CodeUnavailable, 503), refused(CodeRateLimited, 429)} {
+		f := newFaulty(t, Options{}, first, refused(CodeNotFound, 404))
+		var got *Error
+		if ended, err := f.client.Cards.Terminate(t.Context(), "card_1"); !errors.As(err, &got) || got.Code != CodeNotFound || ended != nil {
+			t.Errorf("after %+v: %+v, %v", first, ended, err)
+		}
+		if err := f.client.Webhooks.Delete(t.Context(), "wh_1"); !errors.As(err, &got) || got.Code != CodeNotFound {
+			t.Errorf("after %+v: %v", first, err)
+		}
+	}
+}
+
 // Every refusal has its word, status and request, and is sent again only where that helps.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {

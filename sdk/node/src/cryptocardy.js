@@ -46,7 +46,7 @@ class Calls {
 
   async change(method, path, body, { idempotencyKey, signal } = {}) {
     const headers = { 'X-Idempotency-Key': idempotencyKey || randomUUID() };
-    return renamed((await this.#http.send(method, path, { body, headers, repeatable: true, signal })).body);
+    return renamed((await this.#http.send(method, path, { body, headers, repeatable: true, keyed: true, signal })).body);
   }
 }
 

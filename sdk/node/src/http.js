@@ -33,10 +33,12 @@ export class Http {
    * Sends one request, with repetitions, and returns {status, headers, body} of a success.
    * @param {string} method
    * @param {string} path below the root
-   * @param {{body?: unknown, repeatable?: boolean, headers?: Record<string, string>, signal?: AbortSignal}} call repeatable: sending it twice does what sending it once does
+   * @param {{body?: unknown, repeatable?: boolean, keyed?: boolean, headers?: Record<string, string>, signal?: AbortSignal}} call repeatable: sending it
+   *   twice does what sending it once does; keyed: it is sent under a key, and whoever sends it again gets its first answer
    */
-  async send(method, path, { body, repeatable = false, headers = {}, signal } = {}) {
+  async send(method, path, { body, repeatable = false, keyed = false, headers = {}, signal } = {}) {
     const text = body === undefined ? undefined : JSON.stringify(body);
+    let lost = false; // an attempt that may have been carried out all the same
     for (let attempt = 0; ; attempt++) {
       let error;
       try {
@@ -44,8 +46,9 @@ export class Http {
       } catch (caught) {
         error = caught;
       }
-      if (attempt > 0 && method === 'DELETE' && error.status === 404) return { status: 204, headers: new Headers(), body: undefined };
+      if (lost && !keyed && method === 'DELETE' && error.status === 404) return { status: 204, headers: new Headers(), body: undefined };
       if (attempt >= this.#options.maxRetries || !this.#worthRepeating(error, repeatable)) throw error;
+      lost ||= error.status === null || error.status >= 500;
       await this.#options.wait(this.#delay(attempt, error.retryAfter), signal);
       if (signal?.aborted) throw error;
     }

@@ -53,6 +53,13 @@ test('a change is sent again under one key', async (t) => {
   assert.deepEqual([seen.length, new Set(seen.map((r) => r.headers['x-idempotency-key'])).size, seen[3].body, waits[0]], [4, 1, '{"amount":12.5}', 2000]);
 });
 
+test('what is not there was not ended by an attempt before, whose answer the key would give', async (t) => {
+  for (const first of ['drop', refused('unavailable', 503), refused('rate_limited', 429)]) {
+    const { client } = await faulty(t, first, refused('not_found', 404));
+    await assert.rejects(client.cards.terminate('card_1'), { name: 'CryptoCardyError', code: 'not_found' });
+  }
+});
+
 test('a refusal has its word, status, request and time to wait', async (t) => {
   for (const [word, status] of [['insufficient_funds', 400], ['invalid_seed', 401], ['not_found', 404], ['idempotency_conflict', 400]]) {
     const { client, seen } = await faulty(t, refused(word, status, { 'Retry-After': '9' }));

@@ -87,8 +87,10 @@ test('a change is repeated only when a limit refused it before it was made', asy
 test('what was deleted by an attempt whose answer was lost is deleted', async (t) => {
   const { client } = await faulty(t, 'drop', refused('not_found', 404));
   await client.webhooks.delete('wh_1');
-  const missing = await faulty(t, refused('not_found', 404));
-  await assert.rejects(missing.client.webhooks.delete('wh_1'), sdk.NotFoundError);
+  for (const before of [[], [refused('rate_limited', 429, { 'Retry-After': '0' })]]) {
+    const missing = await faulty(t, ...before, refused('not_found', 404));
+    await assert.rejects(missing.client.webhooks.delete('wh_1'), sdk.NotFoundError);
+  }
 });
 
 test('every refusal has its class, code, status, request and time to wait', async (t) => {

@@ -288,7 +288,7 @@ class _Calls:
 
     def _change(self, method: str, path: str, key: Optional[str], body: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         headers = {"X-Idempotency-Key": key or str(uuid.uuid4())}
-        answer: Answer = self._http.send(method, path, body=body, repeatable=True, headers=headers)
+        answer: Answer = self._http.send(method, path, body=body, repeatable=True, keyed=True, headers=headers)
         return _named(answer.body or {})
 
 

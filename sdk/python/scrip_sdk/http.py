@@ -91,19 +91,31 @@ class Http:
         self._authorize: Callable[[urllib.request.Request], None] = lambda request: request.add_header(api.header, credential)
 
     def send(
-        self, method: str, path: str, *, body: Any = None, repeatable: bool = False, headers: Optional[Mapping[str, str]] = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        repeatable: bool = False,
+        keyed: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
     ) -> Answer:
-        """Sends one request, with repetitions. A repeatable one does the same when it is sent twice."""
+        """Sends one request, with repetitions. A repeatable one does the same when it is sent twice.
+
+        A keyed one is sent under a key: whoever sends it again gets its first answer.
+        """
         data = None if body is None else json.dumps(body).encode()
         attempt = 0
+        lost = False  # an attempt that may have been carried out all the same
         while True:
             try:
                 return self._once(method, path, data, headers or {})
             except ApiError as error:
-                if attempt > 0 and method == "DELETE" and error.status == 404:
+                if lost and not keyed and method == "DELETE" and error.status == 404:
                     return Answer(204, {}, None)
                 if attempt >= self._options.max_retries or not self._worth_repeating(error, repeatable):
                     raise
+                lost = lost or error.status is None or error.status >= 500
                 pause = self._delay(attempt, error.retry_after)
             self._options.wait(pause)
             attempt += 1

@@ -68,6 +68,13 @@ class Client(unittest.TestCase):
         self.assertEqual(({request["body"] for request in faulty.seen}, len(faulty.seen)), ({b'{"amount": 12.5}'}, 4))
         self.assertEqual(faulty.waits[0], 2)
 
+    def test_ends_of_nothing(self):
+        """What is not there was not ended by an attempt before, whose answer the key would give."""
+        for first in "drop", refused("unavailable", 503), refused("rate_limited", 429):
+            with self.subTest(first), self.assertRaises(sdk.CryptoCardyError) as caught:
+                client(Faulty(self, first, refused("not_found", 404))).cards.terminate("card_1")
+            self.assertEqual(caught.exception.code, "not_found")
+
     def test_refusals(self):
         """A refusal has its word, status, request and time to wait; nothing that waiting does not cure is sent again."""
         for word, status in [("insufficient_funds", 400), ("invalid_seed", 401), ("not_found", 404), ("idempotency_conflict", 400)]:

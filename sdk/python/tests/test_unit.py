@@ -126,8 +126,9 @@ class Client(unittest.TestCase):
     def test_deletes(self):
         """What was deleted by an attempt whose answer was lost is deleted."""
         Faulty(self, "drop", refused("not_found", 404)).client().webhooks.delete("wh_1")
-        with self.assertRaises(sdk.NotFoundError):
-            Faulty(self, refused("not_found", 404)).client().webhooks.delete("wh_1")
+        for before in [], [refused("rate_limited", 429, {"Retry-After": "0"})]:
+            with self.assertRaises(sdk.NotFoundError):
+                Faulty(self, *before, refused("not_found", 404)).client().webhooks.delete("wh_1")
 
     def test_refusals(self):
         """Every refusal has its class, code, status, request and time to wait."""

@@ -129,6 +129,8 @@ type Request struct {
 	Header http.Header
 	// Repeatable: sending it twice does what sending it once does.
 	Repeatable bool
+	// Keyed: it is sent under a key, and whoever sends it again gets its first answer.
+	Keyed bool
 }
 
 // Segment makes an id a part of a path.
@@ -143,16 +145,18 @@ func (s *Sender) Send(ctx context.Context, r Request) (http.Header, error) {
 			return nil, fmt.Errorf("%s: encode the request: %w", s.api.Name, err)
 		}
 	}
+	lost := false // an attempt that may have been carried out all the same
 	for attempt := 0; ; attempt++ {
 		header, failed := s.once(ctx, r, body)
 		switch {
 		case failed == nil:
 			return header, nil
-		case attempt > 0 && r.Method == http.MethodDelete && failed.Status == http.StatusNotFound:
-			return nil, nil // an attempt whose answer was lost has done it
+		case lost && !r.Keyed && r.Method == http.MethodDelete && failed.Status == http.StatusNotFound:
+			return nil, nil // that attempt has done it
 		case attempt >= s.retries || ctx.Err() != nil || !s.worthRepeating(failed, r.Repeatable):
 			return nil, failed
 		}
+		lost = lost || failed.Status == 0 || failed.Status >= http.StatusInternalServerError
 		if s.Wait(ctx, s.pause(attempt, failed)) != nil {
 			return nil, failed
 		}
