@@ -124,6 +124,23 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// Lists that come in pages are read beyond the first.
+func TestPages(t *testing.T) {
+	f := newFaulty(t, Options{}, reply{status: 200, body: `{"data":[],"pagination":{"page":3,"per_page":100,"total":201,"total_pages":3}}`})
+	deposits, err := f.client.Wallet.Deposits(t.Context(), DepositFilter{Status: "confirmed", Page: 3, PerPage: 100})
+	if err != nil || deposits.Pagination.TotalPages != 3 {
+		t.Errorf("%+v, %v", deposits, err)
+	}
+	challenges, err := f.client.ThreeDS.List(t.Context(), ChallengeFilter{CardID: "card_1", Page: 2})
+	if err != nil || challenges.Pagination.Total != 201 {
+		t.Errorf("%+v, %v", challenges, err)
+	}
+	want := []string{"GET /v1/api/wallet/deposits?page=3&per_page=100&status=confirmed", "GET /v1/api/3ds?card_id=card_1&page=2"}
+	if fmt.Sprint(f.seen) != fmt.Sprint(want) {
+		t.Errorf("asked %q", f.seen)
+	}
+}
+
 // What is not there was not ended by an attempt before, whatever became of that: the key
 // would give its answer.
 func TestEndsOfNothing(t *testing.T) {

@@ -119,7 +119,10 @@ type Deposit struct {
 }
 
 // DepositFilter says which deposits to list; empty members do not count.
-type DepositFilter struct{ Status, Currency string }
+type DepositFilter struct {
+	Status, Currency string
+	Page, PerPage    int
+}
 
 // Balance reads the balance and what led to it.
 func (w *Wallet) Balance(ctx context.Context) (*Balance, error) {
@@ -133,7 +136,8 @@ func (w *Wallet) DepositAddresses(ctx context.Context, currency string) (*Deposi
 
 // Deposits lists deposits, the newest first.
 func (w *Wallet) Deposits(ctx context.Context, f DepositFilter) (*Page[Deposit], error) {
-	return read[Page[Deposit]](ctx, w.sender, "/wallet/deposits", given("status", f.Status, "currency", f.Currency))
+	return read[Page[Deposit]](ctx, w.sender, "/wallet/deposits", given("status", f.Status, "currency", f.Currency, "page", number(f.Page),
+		"per_page", number(f.PerPage)))
 }
 
 // BINs are the ranges of card numbers that cards are made of.
@@ -177,11 +181,15 @@ type Challenge struct {
 }
 
 // ChallengeFilter says which challenges to list; empty members do not count.
-type ChallengeFilter struct{ CardID, Status string }
+type ChallengeFilter struct {
+	CardID, Status string
+	Page, PerPage  int
+}
 
 // List lists challenges, the newest first.
 func (t *ThreeDS) List(ctx context.Context, f ChallengeFilter) (*Page[Challenge], error) {
-	return read[Page[Challenge]](ctx, t.sender, "/3ds", given("card_id", f.CardID, "status", f.Status))
+	return read[Page[Challenge]](ctx, t.sender, "/3ds", given("card_id", f.CardID, "status", f.Status, "page", number(f.Page),
+		"per_page", number(f.PerPage)))
 }
 
 // Find reads one challenge.

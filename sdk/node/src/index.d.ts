@@ -306,11 +306,11 @@ export class CryptoCardy {
   readonly wallet: {
     balance(options?: CallOptions): Promise<{ balance: number; currency: string; pendingDeposits: number; totalDeposited: number; totalSpent: number; cardsActive: number; cardsTotalBalance: number }>;
     depositAddress(filter?: { currency?: string }, options?: CallOptions): Promise<{ addresses: Record<string, string>; networks: Record<string, string>; minDeposit: Record<string, string> }>;
-    deposits(filter?: { status?: string; currency?: string }, options?: CallOptions): Promise<CryptoCardyList<Record<string, any>>>;
+    deposits(filter?: { status?: string; currency?: string; page?: number; perPage?: number }, options?: CallOptions): Promise<CryptoCardyPage<Record<string, any>>>;
   };
   readonly bins: { list(options?: CallOptions): Promise<CryptoCardyList<Record<string, any>>> };
   readonly threeds: {
-    list(filter?: { cardId?: string; status?: string }, options?: CallOptions): Promise<CryptoCardyList<CryptoCardyChallenge>>;
+    list(filter?: { cardId?: string; status?: string; page?: number; perPage?: number }, options?: CallOptions): Promise<CryptoCardyPage<CryptoCardyChallenge>>;
     get(id: string, options?: CallOptions): Promise<CryptoCardyChallenge>;
   };
   readonly webhooks: {

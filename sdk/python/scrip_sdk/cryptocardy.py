@@ -415,9 +415,11 @@ class Wallet(_Calls):
         """Reads where to send crypto, of one currency or all."""
         return made(DepositAddresses, self._read("/wallet/deposit-address", currency=currency))
 
-    def deposits(self, *, status: Optional[str] = None, currency: Optional[str] = None) -> Page[Deposit]:
+    def deposits(
+        self, *, status: Optional[str] = None, currency: Optional[str] = None, page: Optional[int] = None, per_page: Optional[int] = None
+    ) -> Page[Deposit]:
         """Lists deposits, the newest first."""
-        return _page(self._read("/wallet/deposits", status=status, currency=currency), Deposit)
+        return _page(self._read("/wallet/deposits", status=status, currency=currency, page=page, per_page=per_page), Deposit)
 
 
 class Bins(_Calls):
@@ -431,9 +433,11 @@ class Bins(_Calls):
 class ThreeDS(_Calls):
     """3-D Secure challenges with their one-time codes. Reached as client.threeds."""
 
-    def list(self, *, card_id: Optional[str] = None, status: Optional[str] = None) -> Page[Challenge]:
+    def list(
+        self, *, card_id: Optional[str] = None, status: Optional[str] = None, page: Optional[int] = None, per_page: Optional[int] = None
+    ) -> Page[Challenge]:
         """Lists challenges, the newest first."""
-        return _page(self._read("/3ds", card_id=card_id, status=status), Challenge)
+        return _page(self._read("/3ds", card_id=card_id, status=status, page=page, per_page=per_page), Challenge)
 
     def get(self, challenge_id: str) -> Challenge:
         """Reads one challenge."""

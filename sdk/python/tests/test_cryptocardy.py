@@ -68,6 +68,17 @@ class Client(unittest.TestCase):
         self.assertEqual(({request["body"] for request in faulty.seen}, len(faulty.seen)), ({b'{"amount": 12.5}'}, 4))
         self.assertEqual(faulty.waits[0], 2)
 
+    def test_pages(self):
+        """Lists that come in pages are read beyond the first."""
+        faulty = Faulty(self, (200, '{"data":[],"pagination":{"page":3,"per_page":100,"total":201,"total_pages":3}}', {}))
+        cc = client(faulty)
+        self.assertEqual(cc.wallet.deposits(status="confirmed", page=3, per_page=100).pagination.total_pages, 3)
+        self.assertEqual(cc.threeds.list(card_id="card_1", page=2).pagination.total, 201)
+        self.assertEqual(
+            [request["path"] for request in faulty.seen],
+            ["/v1/api/wallet/deposits?status=confirmed&page=3&per_page=100", "/v1/api/3ds?card_id=card_1&page=2"],
+        )
+
     def test_ends_of_nothing(self):
         """What is not there was not ended by an attempt before, whose answer the key would give."""
         for first in "drop", refused("unavailable", 503), refused("rate_limited", 429):
