@@ -22,6 +22,7 @@ from .errors import ApiError
 _MAX_ANSWER = 4 << 20  # bytes
 _LONGEST_DELAY = 8.0  # seconds, of those that nobody asked for
 _USER_AGENT = "scrip-sdk-python/0.1.0"
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -87,7 +88,9 @@ class Http:
         self._api = api
         self._base = _base_of(base_url or os.environ.get(api.variable), allow_http, api.root)
         self._options = options
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        # urllib would send what is for this machine to a proxy of the environment, in the clear.
+        direct = [urllib.request.ProxyHandler({})] if urlsplit(self._base).hostname in _LOCAL else []
+        self._opener = urllib.request.build_opener(_NoRedirect, *direct)
         self._authorize: Callable[[urllib.request.Request], None] = lambda request: request.add_header(api.header, credential)
 
     def send(
@@ -176,7 +179,7 @@ class Http:
 def _base_of(base_url: Optional[str], allow_http: bool, root: str) -> str:
     """Where the API is, without its root and slashes at the end. Credentials go in the clear to this machine alone."""
     url = urlsplit(base_url or "http://127.0.0.1:8420")
-    local = url.hostname in ("127.0.0.1", "localhost", "::1")
+    local = url.hostname in _LOCAL
     if not url.hostname or not (url.scheme == "https" or (url.scheme == "http" and (local or allow_http))):
         raise ValueError("base_url must begin with https://, or allow_http must be set")
     if url.username or url.password or url.query or url.fragment:

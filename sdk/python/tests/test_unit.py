@@ -1,11 +1,13 @@
 """The client alone, against a server that misbehaves as it is told."""
 
 import json
+import os
 import threading
 import unittest
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import scrip_sdk as sdk
 
@@ -122,6 +124,16 @@ class Client(unittest.TestCase):
         with self.assertRaises(sdk.ServerError):
             unclear.client().webhooks.rotate("wh_1")
         self.assertEqual(len(unclear.seen), 1)
+
+    def test_proxies(self):
+        """What is for this machine goes to no proxy that the environment names."""
+        faulty, proxy = Faulty(self, (200, '{"data":[]}', {})), Faulty(self, (200, '{"data":[]}', {}))
+        with mock.patch.dict(os.environ, {"http_proxy": proxy.url, "no_proxy": ""}):
+            self.assertEqual(faulty.client().networks(), [])
+            elsewhere = sdk.CardPing(KEY, "http://scrip.example", allow_http=True, max_retries=0)
+            self.assertEqual(elsewhere.networks(), [])
+        self.assertEqual(([r["path"] for r in faulty.seen], [r["path"] for r in proxy.seen]),
+                         (["/v1/networks"], ["http://scrip.example/v1/networks"]))
 
     def test_deletes(self):
         """What was deleted by an attempt whose answer was lost is deleted."""
