@@ -209,6 +209,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A list of none replaces what is there, however it is written.
+func TestNoneOfAList(t *testing.T) {
+	f := newFaulty(t, Options{}, reply{status: 200, body: `{"id":"portal_1"}`})
+	if _, err := f.client.Portals.Update(t.Context(), "portal_1", PortalChange{Networks: new([]string), Languages: &[]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := `PATCH /v1/portals/portal_1 {"languages":[],"networks":[]}`; f.seen[0] != want {
+		t.Errorf("asked %s, want %s", f.seen[0], want)
+	}
+}
+
 // A call ends with its context, while it waits too.
 func TestContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

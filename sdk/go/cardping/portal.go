@@ -105,6 +105,7 @@ func (p *Portals) Find(ctx context.Context, id string) (*Portal, error) {
 
 // Update changes a portal.
 func (p *Portals) Update(ctx context.Context, id string, change PortalChange) (*Portal, error) {
+	change.Languages, change.Networks = send.List(change.Languages), send.List(change.Networks)
 	return p.one(ctx, send.Request{Method: http.MethodPatch, Path: "/portals" + send.Segment(id), In: change, Repeatable: true})
 }
 

@@ -54,9 +54,10 @@ type NewCard struct {
 
 // CardChange changes the members that are set.
 type CardChange struct {
-	Label             *string     `json:"label,omitempty"`
-	SpendingLimit     json.Number `json:"spending_limit,omitempty"`
-	AllowedCategories *[]string   `json:"allowed_categories,omitempty"`
+	Label         *string     `json:"label,omitempty"`
+	SpendingLimit json.Number `json:"spending_limit,omitempty"`
+	// AllowedCategories of none allow all.
+	AllowedCategories *[]string `json:"allowed_categories,omitempty"`
 	// AutoFreezeAt of "0" turns it off.
 	AutoFreezeAt json.Number `json:"auto_freeze_at,omitempty"`
 	// Metadata is merged; nil takes a member away.
@@ -146,6 +147,7 @@ func (c *Cards) Details(ctx context.Context, id string) (*Details, error) {
 
 // Update changes a card.
 func (c *Cards) Update(ctx context.Context, id string, to CardChange) (*Card, error) {
+	to.AllowedCategories = send.List(to.AllowedCategories)
 	return change[Card](ctx, c.sender, call{method: http.MethodPatch, path: "/cards" + send.Segment(id), in: to, key: to.IdempotencyKey})
 }
 

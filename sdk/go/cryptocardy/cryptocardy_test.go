@@ -124,6 +124,17 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// A list of none lets a card pay everywhere, however it is written.
+func TestNoneOfAList(t *testing.T) {
+	f := newFaulty(t, Options{}, reply{status: 200, body: sample})
+	if _, err := f.client.Cards.Update(t.Context(), "card_1", CardChange{AllowedCategories: new([]string)}); err != nil {
+		t.Fatal(err)
+	}
+	if want := `PATCH /v1/api/cards/card_1 {"allowed_categories":[]}`; f.seen[0] != want {
+		t.Errorf("asked %s, want %s", f.seen[0], want)
+	}
+}
+
 // Lists that come in pages are read beyond the first.
 func TestPages(t *testing.T) {
 	f := newFaulty(t, Options{}, reply{status: 200, body: `{"data":[],"pagination":{"page":3,"per_page":100,"total":201,"total_pages":3}}`})

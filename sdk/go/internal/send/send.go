@@ -136,6 +136,14 @@ type Request struct {
 // Segment makes an id a part of a path.
 func Segment(id string) string { return "/" + url.PathEscape(id) }
 
+// List is a list to be sent as what it is, none too: JSON's null would change nothing.
+func List(texts *[]string) *[]string {
+	if texts != nil && *texts == nil {
+		return &[]string{}
+	}
+	return texts
+}
+
 // Send sends a request, with repetitions, and decodes a success. Its errors are *Error.
 func (s *Sender) Send(ctx context.Context, r Request) (http.Header, error) {
 	var body []byte
