@@ -33,6 +33,8 @@ type NewPortal struct {
 	Languages []string `json:"languages,omitempty"`
 	// Networks are those that visitors can choose; none means all.
 	Networks []string `json:"networks,omitempty"`
+	// Active says whether the page is served; nil: it is.
+	Active *bool `json:"active,omitempty"`
 }
 
 // PortalChange says what to change; nil leaves it as it is. Branding and lists are
@@ -79,7 +81,7 @@ type Page struct {
 	Limit  int
 }
 
-// Create makes a portal; it is active at once.
+// Create makes a portal.
 func (p *Portals) Create(ctx context.Context, in NewPortal) (*Portal, error) {
 	return p.one(ctx, send.Request{Method: http.MethodPost, Path: "/portals", In: in})
 }

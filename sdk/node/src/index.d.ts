@@ -109,11 +109,11 @@ export interface NewPortal {
   branding?: Branding;
   languages?: string[];
   networks?: string[];
-}
-
-export interface PortalChange extends Partial<NewPortal> {
+  /** Whether the page is served; true unless given. */
   active?: boolean;
 }
+
+export type PortalChange = Partial<NewPortal>;
 
 /** The record of DNS that shows whose a domain is. */
 export interface DomainProof {

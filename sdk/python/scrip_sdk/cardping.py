@@ -157,9 +157,12 @@ class Portals:
         branding: Optional[Branding] = None,
         languages: Optional[Sequence[str]] = None,
         networks: Optional[Sequence[str]] = None,
+        active: Optional[bool] = None,
     ) -> Portal:
-        """Makes a portal; it is active at once."""
-        body = _portal(name=name, slug=slug, custom_domain=custom_domain, branding=branding, languages=languages, networks=networks)
+        """Makes a portal; its page is served at once, unless active is False."""
+        body = _portal(
+            name=name, slug=slug, custom_domain=custom_domain, branding=branding, languages=languages, networks=networks, active=active
+        )
         return Portal.of(self._http.send("POST", "/portals", body=body).body)
 
     def list(self, *, cursor: Optional[str] = None, limit: Optional[int] = None) -> PortalPage:
