@@ -206,6 +206,8 @@ func TestErrors(t *testing.T) {
 	f := newFaulty(t, Options{MaxRetries: -1}, reply{})
 	if _, err := f.client.Networks(t.Context()); codeOf(err) != CodeConnectionFailed || len(f.seen) != 1 {
 		t.Errorf("dropped: %v after %d attempts", err, len(f.seen))
+	} else if text := err.Error(); !strings.HasSuffix(text, ": EOF") || strings.Contains(text, "/v1/") {
+		t.Errorf("the text is %q, want why there was no answer and not the address", text)
 	}
 }
 

@@ -1,6 +1,10 @@
 package send
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"net/url"
+)
 
 // Codes of what both APIs say, and of what happens before there is an answer.
 const (
@@ -27,13 +31,25 @@ type Error struct {
 	Err error
 }
 
-// Error gives code, message and request.
+// Error gives code, message and request, and why there was no answer.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("scrip: %s: %s", e.Code, e.Message)
 	if e.RequestID != "" {
 		text += " (" + e.RequestID + ")"
 	}
+	if e.Err != nil {
+		text += ": " + reason(e.Err).Error()
+	}
 	return text
+}
+
+// reason is an error without the address that was called, which may say what was asked for.
+func reason(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // Unwrap returns Err.
