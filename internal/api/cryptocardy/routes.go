@@ -89,7 +89,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 		FaultBody:    refuse,
 	})
 	for _, spec := range []wire.Spec{get("seeds.generate", "/{$}"), get("seeds.generate_bare", "")} {
-		spec.Public, spec.Limits = true, perAddress
+		spec.Public, spec.Limits, spec.Makes = true, perAddress, true
 		wire.Handle(s, spec, a.generate)
 	}
 	a.cardRoutes(s)

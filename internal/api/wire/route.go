@@ -41,6 +41,9 @@ type Spec struct {
 	// Tagged sends an ETag with a success, made of its bytes, and 304 to a caller who has
 	// them. It is for reads whose Cache lets callers keep them.
 	Tagged bool
+	// Makes says that a GET makes something and tells of it once: no HEAD takes its place,
+	// which would be told nothing.
+	Makes bool
 	// Message is the envelope's message.
 	Message string
 	// Limits hold for this route alone, after the dialect's.
@@ -175,7 +178,7 @@ func (s *Surface[P]) add(r *route[P]) {
 	var methods []string
 	for _, other := range g.routes {
 		methods = append(methods, other.Method)
-		if other.Method == http.MethodGet {
+		if other.Method == http.MethodGet && !other.Makes {
 			methods = append(methods, http.MethodHead)
 		}
 	}
@@ -227,7 +230,8 @@ func (s *Surface[P]) Unknown(path string) (prefix string, refuse http.Handler) {
 
 func (s *Surface[P]) notFound(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.unknown) }
 
-// ServeHTTP picks the route by method. A HEAD without a route of its own is a GET without its body.
+// ServeHTTP picks the route by method. A HEAD without a route of its own is a GET without
+// its body, unless that makes something.
 func (g *group[P]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if found := g.find(r.Method, true); found != nil {
 		g.surface.serve(w, r, found)
@@ -244,7 +248,9 @@ func (g *group[P]) find(method string, head bool) *route[P] {
 		}
 	}
 	if head && method == http.MethodHead {
-		return g.find(http.MethodGet, false)
+		if found := g.find(http.MethodGet, false); found != nil && !found.Makes {
+			return found
+		}
 	}
 	return nil
 }

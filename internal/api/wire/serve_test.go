@@ -67,6 +67,16 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// A HEAD takes the place of no GET that makes something.
+func TestHeadMakesNothing(t *testing.T) {
+	b, made := setup(t, Options{}, nil), 0
+	Handle(b.Surface, Spec{Name: "make", Method: "GET", Path: "/v1/make", Makes: true}, func(context.Context, *Call[string], None) (None, error) { made++; return None{}, nil })
+	want(t, b.mount().do("GET", "/v1/make", ""), 200, `{}`)
+	if w := b.do("HEAD", "/v1/make", ""); w.Code != 405 || w.Header().Get("Allow") != "GET" || made != 1 {
+		t.Errorf("HEAD = %d %v, made %d", w.Code, w.Header(), made)
+	}
+}
+
 // A panic and an internal error show no text, in the dialect's form, and are logged.
 func TestInternal(t *testing.T) {
 	b := setup(t, Options{}, nil)
