@@ -219,5 +219,9 @@ func received(d receiver.Delivery, secret string, now int64) []reception {
 		{"two times", at(now) + "," + d.Get("CP-Signature"), d.Body, secret, now, false},
 		{"no signature", at(now), d.Body, secret, now, false},
 		{"nothing", "", d.Body, secret, now, false},
+		{"a signature without a value", at(now) + ",v1", d.Body, secret, now, false},
+		{"a signature of other letters", at(now) + ",v1=é", d.Body, secret, now, false},
+		{"a time that is no number", "t=²," + signatures, d.Body, secret, now, false},
+		{"a time beyond all", "t=" + strings.Repeat("9", 5000) + "," + signatures, d.Body, secret, now, false},
 	}
 }
