@@ -137,6 +137,7 @@ func TestRepetitionsEnd(t *testing.T) {
 		{refused(CodeNetworkUnavailable, 503), 4, CodeNetworkUnavailable},
 		{refused(CodeQuotaExceeded, 429).after("2"), 1, CodeQuotaExceeded},
 		{refused(CodeRateLimited, 429).after("61"), 1, CodeRateLimited},
+		{refused(CodeRateLimited, 429).after("9223372037"), 1, CodeRateLimited}, // more nanoseconds than there are numbers
 		{refused(CodeCardInvalid, 422), 1, CodeCardInvalid},
 		{refused(CodeIdempotencyConflict, 409), 1, CodeIdempotencyConflict},
 	} {

@@ -198,7 +198,7 @@ def _seconds(header: Optional[str]) -> Optional[int]:
     if header is None:
         return None
     text = header.strip()
-    if re.match(r"[0-9]{1,9}\Z", text):
+    if re.match(r"[0-9]{1,99}\Z", text):
         return int(text)
     try:
         at = email.utils.parsedate_to_datetime(text).timestamp()

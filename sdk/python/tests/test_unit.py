@@ -105,6 +105,7 @@ class Client(unittest.TestCase):
             (refused("network_unavailable", 503), 4, sdk.NetworkUnavailableError),
             (refused("quota_exceeded", 429, {"Retry-After": "2"}), 1, sdk.QuotaExceededError),
             (refused("rate_limited", 429, {"Retry-After": "61"}), 1, sdk.RateLimitError),
+            (refused("rate_limited", 429, {"Retry-After": "1796007977191"}), 1, sdk.RateLimitError),
             (refused("card_invalid", 422), 1, sdk.CardInvalidError),
             (refused("idempotency_conflict", 409), 1, sdk.ConflictError),
         ]:

@@ -173,7 +173,7 @@ func (s *Sender) Send(ctx context.Context, r Request) (http.Header, error) {
 
 func (s *Sender) worthRepeating(e *Error, repeatable bool) bool {
 	switch {
-	case e.Code == s.api.Final, e.HasRetryAfter && time.Duration(e.RetryAfter)*time.Second > s.maxRetryAfter:
+	case e.Code == s.api.Final, e.HasRetryAfter && time.Duration(e.RetryAfter) > s.maxRetryAfter/time.Second:
 		return false
 	case e.Code == CodeRateLimited:
 		return true // limits come before any work: what was refused by one was not done
