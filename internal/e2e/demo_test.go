@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -54,6 +55,11 @@ func TestDemoLines(t *testing.T) {
 		}
 		tryVirtualCards(t, lines[4:7])
 		tryCashout(t, lines[7:])
+	}
+	// Who follows the guide has more cards than one then.
+	ask(t, question{method: http.MethodPost, url: server.base + "/v1/api/cards", seed: "dec0-de00-dec0-de00", body: `{"bin_id":"491653","amount":5}`}, nil)
+	if got := string(shell(t, lines[6])); !strings.HasPrefix(got, `{"approved":true,`) || !strings.Contains(got, `"balance":462.50`) {
+		t.Errorf("with another card the seventh line shows %s", got)
 	}
 	server.stop(t)
 	if got := server.stderr.String(); got != "" {

@@ -191,7 +191,7 @@ Get a seed with a virtual card and an address to fund it at, then look at the ca
 
   curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00'
 
-  curl -s http://%[1]s/v1/api/simulate/authorization -H 'X-Seed: dec0-de00-dec0-de00' -H 'Content-Type: application/json' -d '{"card_id":"'"$(curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00' | grep -o 'card_[0-9a-z]*')"'","amount":12.50,"merchant":{"name":"EXAMPLE ADS"}}'
+  curl -s http://%[1]s/v1/api/simulate/authorization -H 'X-Seed: dec0-de00-dec0-de00' -H 'Content-Type: application/json' -d '{"card_id":"'"$(curl -s http://%[1]s/v1/api/cards -H 'X-Seed: dec0-de00-dec0-de00' | grep -o 'card_[0-9a-z]*' | tail -1)"'","amount":12.50,"merchant":{"name":"EXAMPLE ADS"}}'
 
 See what a bitcoin costs, and begin to turn a prepaid card into some:
 
