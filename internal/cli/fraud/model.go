@@ -171,9 +171,10 @@ func (p *program) rollbackModel() *cobra.Command {
 func (p *program) replay() *cobra.Command {
 	var path, kind string
 	cmd := &cobra.Command{Use: "replay", Short: "Score the decisions that are kept again, with another model", Args: cobra.NoArgs,
-		Long: `Replay has the decisions that are kept of a model's kind of events scored by it, from
-the numbers that were seen at the time, and compares it with what was said then: how
-many scores rose and fell, and, where decisions were labelled, how well either does.`,
+		Long: `Replay has the decisions that are kept of a model's kind of events, among the newest
+200,000, scored by it, from the numbers that were seen at the time, and compares it with
+what was said then: how many scores rose and fell, and, where decisions were labelled,
+how well either does.`,
 		Example: `  scrip fraud replay --model spring.model
   scrip fraud replay --kind authorization -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -120,9 +120,10 @@ func (p *program) ruleNames() *cobra.Command {
 func (p *program) backtest() *cobra.Command {
 	r := rulebook.Rule{Name: "try"}
 	cmd := &cobra.Command{Use: "backtest CONDITION", Short: "Try a condition on the decisions that are kept, without keeping it", Args: cobra.ExactArgs(1),
-		Long: `Backtest says for how many of the decisions that are kept a condition holds: among
-those that were labelled, how many are fraud (precision) and how many of the frauds
-those are (recall); and how many credentials would be hurt that did no known fraud.`,
+		Long: `Backtest says for how many of the decisions that are kept, the newest 200,000 of
+them, a condition holds: among those that were labelled, how many are fraud (precision)
+and how many of the frauds those are (recall); and how many credentials would be hurt
+that did no known fraud.`,
 		Example: "  scrip fraud backtest 'address.missed_1h >= 10 and score < 0.8'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {

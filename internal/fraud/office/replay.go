@@ -18,12 +18,12 @@ type Comparison struct {
 	Then, Now study.Measures
 }
 
-// Replay scores the decisions that are kept again. progress, when not nil, is told how
-// many.
+// Replay scores the decisions that are kept again, the newest mostHistory of them at most.
+// progress, when not nil, is told how many.
 func (s *Service) Replay(ctx context.Context, m *estimator.Model, progress func(done int)) (Comparison, error) {
 	var c Comparison
 	var then, now []study.Scored
-	err := s.history(ctx, func(d *Decision, row *sense.Row) {
+	err := s.history(ctx, mostHistory, func(d *Decision, row *sense.Row) {
 		if row == nil || d.Event.Kind != m.Kind {
 			return
 		}

@@ -261,7 +261,7 @@ func (s *Service) Try(ctx context.Context, r rulebook.Rule) (Backtest, error) {
 	}
 	var b Backtest
 	callers := map[string]bool{} // flagged; true: with a fraud
-	err = s.history(ctx, func(d *Decision, row *sense.Row) {
+	err = s.history(ctx, mostHistory, func(d *Decision, row *sense.Row) {
 		e := rulebook.Event{Row: row, Score: d.Score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(d.Event.Kind), Network: d.Event.Network,
 			Country: d.Event.Country, Amount: d.Event.Amount.Minor}
 		b.count(d, c.Holds(&e), callers)
@@ -299,13 +299,14 @@ func (b *Backtest) count(d *Decision, flagged bool, callers map[string]bool) {
 	}
 }
 
-// history gives all decisions that are kept, oldest first; row is nil where there are no
-// numbers of this version.
-func (s *Service) history(ctx context.Context, do func(d *Decision, row *sense.Row)) error {
-	after, seen := "", 0
+// history gives the newest decisions that are kept, so many at most, the newest first; row
+// is nil where there are no numbers of this version.
+func (s *Service) history(ctx context.Context, most int, do func(d *Decision, row *sense.Row)) error {
+	before, seen := afterAllIDs, 0
 	var row sense.Row
-	for seen < mostHistory {
-		page, err := storage.All(ctx, s.DB, scanHistory, listHistory, after, historyPage)
+	for seen < most {
+		limit := min(historyPage, most-seen)
+		page, err := storage.All(ctx, s.DB, scanHistory, listHistory, before, limit)
 		if err != nil {
 			return fmt.Errorf("read history: %w", err)
 		}
@@ -316,9 +317,9 @@ func (s *Service) history(ctx context.Context, do func(d *Decision, row *sense.R
 			} else {
 				do(d, nil)
 			}
-			after = string(d.ID)
+			before = string(d.ID)
 		}
-		if seen += len(page); len(page) < historyPage {
+		if seen += len(page); len(page) < limit {
 			return nil
 		}
 	}

@@ -43,7 +43,7 @@ var (
 	listDecisions = storage.SQL("fraud.list_decisions", `SELECT `+decisionColumns+` FROM fraud_decisions
 		WHERE decision_id < $1 AND realm = $2 AND score >= $3 AND ($4 = '' OR book_id = $4) ORDER BY decision_id DESC LIMIT $5`)
 	labelDecision  = storage.SQL("fraud.label_decision", `UPDATE fraud_decisions SET label = $3, label_at = $4 WHERE book_id = $1 AND decision_id = $2`)
-	listHistory    = storage.SQL("fraud.list_history", `SELECT `+decisionColumns+`, numbers FROM fraud_decisions WHERE decision_id > $1 ORDER BY decision_id LIMIT $2`)
+	listHistory    = storage.SQL("fraud.list_history", `SELECT `+decisionColumns+`, numbers FROM fraud_decisions WHERE decision_id < $1 ORDER BY decision_id DESC LIMIT $2`)
 	purgeDecisions = storage.SQL("fraud.purge_decisions", `DELETE FROM fraud_decisions WHERE decision_id IN (
 		SELECT d.decision_id FROM fraud_decisions d WHERE d.realm = $1 AND d.decided_at < $2 ORDER BY d.decided_at LIMIT $3)`)
 )
