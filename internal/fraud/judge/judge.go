@@ -283,6 +283,18 @@ func (j *Judge) obey(event *fraud.Event, d *Detail, score *fraud.Score, room *Ro
 	}
 }
 
+// Unruled is the score, in hundredths, of which the operator's rules were asked, by the
+// signals of what came of it.
+func Unruled(signals []fraud.Signal) int {
+	n := 0
+	for i := range signals {
+		if signals[i].Name != operatorSignal {
+			n += signals[i].Points
+		}
+	}
+	return min(n, mostHundredths)
+}
+
 // raise puts what the operator's rules ask for among the signals, which have room for it.
 // What they looked at may tell whether there is such a card.
 func raise(signals []fraud.Signal, atLeast, extra int) []fraud.Signal {

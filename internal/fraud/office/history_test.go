@@ -36,7 +36,7 @@ func (s *Service) decide(n int) (names []DecisionID) {
 	return names
 }
 
-// Of more decisions than are looked at the newest are, whole pages of them or not.
+// Of more decisions than are looked at the newest are.
 func TestHistoryIsTheNewest(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		s := newService(t, db)

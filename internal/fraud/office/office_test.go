@@ -512,6 +512,66 @@ func TestRules(t *testing.T) {
 	})
 }
 
+// A rule is tried on the score that it sees when it is in use, which no other rule raised.
+func TestRulesAreTriedAsTheyWork(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, one := t.Context(), start(t, db)
+		enable := func(when string, action rulebook.Action, atLeast int) office.Backtest {
+			t.Helper()
+			r, err := one.WriteRule(ctx, office.Writing{Actor: "op_1", Rule: rulebook.Rule{Name: when, When: when, Action: action, AtLeast: atLeast}})
+			check(t, err)
+			r, err = one.TestRule(ctx, r.ID)
+			check(t, err)
+			_, err = one.SwitchRule(ctx, office.Switching{Rule: r.ID, On: true, Actor: "op_1"})
+			check(t, err)
+			return *r.Tested
+		}
+		enable(`kind == "ping"`, rulebook.Review, 60)
+		one.hunt(0, 20)
+		check(t, one.Flush(ctx))
+		for when, low := range map[string]bool{`score >= 0.6`: false, `score < 0.6`: true, `score == 0`: true} {
+			b, err := one.Try(ctx, rulebook.Rule{Name: "try", When: when, Action: rulebook.Block})
+			check(t, err)
+			list, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 50})
+			check(t, err)
+			c, err := rulebook.Compile(rulebook.Rule{When: when, Action: rulebook.Block})
+			check(t, err)
+			want := 0
+			for _, d := range list { // what raised it says by how much
+				was := d.Score.Hundredths
+				for _, signal := range d.Score.Signals {
+					if signal.Name == "operator_rule" {
+						was -= signal.Points
+					}
+				}
+				if c.Holds(&rulebook.Event{Kind: "ping", Score: was}) {
+					want++
+				}
+			}
+			test, err := one.List(ctx, office.Filter{Realm: realm.Test, Limit: 50})
+			check(t, err)
+			for _, d := range test {
+				if c.Holds(&rulebook.Event{Kind: "authorization", Score: d.Score.Hundredths}) {
+					want++
+				}
+			}
+			if b.Flagged != want || low && b.Flagged == 0 {
+				t.Errorf("%s: flagged %d, want %d", when, b.Flagged, want)
+			}
+		}
+		enable(`score >= 0.6`, rulebook.Block, 0)
+		e := ask(900, "198.51.100.9")
+		e.Caller = "key_9" // a stranger, raised to 60
+		score := one.Score(e)
+		check(t, one.Flush(ctx))
+		d, err := one.Find(ctx, office.DecisionID(score.Decision))
+		check(t, err)
+		if d.Score.Hundredths != 60 || d.Action != rulebook.Review {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
 func mustModel(t testing.TB) *estimator.Model {
 	t.Helper()
 	m, err := builtin.Model(fraud.Ping)

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/plain"
+	"github.com/scripcards/scrip/internal/fraud/judge"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -262,7 +263,7 @@ func (s *Service) Try(ctx context.Context, r rulebook.Rule) (Backtest, error) {
 	var b Backtest
 	callers := map[string]bool{} // flagged; true: with a fraud
 	err = s.history(ctx, mostHistory, func(d *Decision, row *sense.Row) {
-		e := rulebook.Event{Row: row, Score: d.Score.Hundredths, Rules: d.Rules, Model: max(d.Model, 0), Kind: string(d.Event.Kind), Network: d.Event.Network,
+		e := rulebook.Event{Row: row, Score: judge.Unruled(d.Score.Signals), Rules: d.Rules, Model: max(d.Model, 0), Kind: string(d.Event.Kind), Network: d.Event.Network,
 			Country: d.Event.Country, Amount: d.Event.Amount.Minor}
 		b.count(d, c.Holds(&e), callers)
 	})

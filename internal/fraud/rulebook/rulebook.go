@@ -84,8 +84,8 @@ func (c *Compiled) Holds(e *Event) bool { return c.when(e) }
 type Event struct {
 	// Row has the engine's numbers of the event; nil: all are unknown.
 	Row *sense.Row
-	// Score is what the engine made of it, in hundredths, Rules and Model what its rules
-	// and its model did.
+	// Score is what the engine made of it before any rule of the operator's, in hundredths,
+	// Rules and Model what its rules and its model did.
 	Score, Rules, Model int
 	Kind                string
 	Network             string
