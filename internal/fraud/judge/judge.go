@@ -110,7 +110,7 @@ func (j *Judge) Score(event *fraud.Event, d *Detail) fraud.Score {
 		}
 	}
 	if challenger != nil {
-		d.Shadow, d.Challenger = hundredths(challenger.Full.Probability(&d.Row)), challenger.Info.Name
+		d.Shadow, d.Challenger = Says(challenger, &d.Row), challenger.Info.Name
 	}
 	j.obey(event, d, &score, room)
 	return score
@@ -123,6 +123,16 @@ func hundredths(p float64) int { return min(int(100*p), mostHundredths) }
 
 // quietBelow is what a model says when it says nothing: less is no suspicion.
 const quietBelow = 5
+
+// Says is what a model says of an event, in hundredths, as a champion and as a challenger:
+// the most that one of its parts says.
+func Says(m *estimator.Model, row *sense.Row) int {
+	says := hundredths(m.Full.Probability(row))
+	if m.Kind == fraud.Ping {
+		says = max(says, hundredths(m.Quiet.Probability(row)))
+	}
+	return says
+}
 
 // opinion is what a part of a model says of an event, in hundredths, and why.
 type opinion struct {

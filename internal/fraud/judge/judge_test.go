@@ -154,6 +154,33 @@ func TestOperatorRules(t *testing.T) {
 	}
 }
 
+// A model says the same of an event as champion and as challenger, whichever of its parts says more.
+func TestShadowIsAsked(t *testing.T) {
+	j := newJudge(t)
+	champion, _ := j.Models(fraud.Ping)
+	j.Use(fraud.Ping, champion, champion)
+	low := 0
+	for i := range 600 { // somebody guesses among cards that others know, and these ask too
+		e := about(5000+uint64(i*i%397), noon.Add(time.Duration(i)*40*time.Second))
+		e.Caller, e.Address = "key_1", netip.MustParseAddr(fmt.Sprintf("192.0.%d.1", i%5))
+		if i%3 > 0 {
+			e.Caller, e.Address = fmt.Sprintf("key_%d", 2+i%40), netip.MustParseAddr(fmt.Sprintf("198.51.%d.1", i%40))
+		}
+		var d judge.Detail
+		j.Score(&e, &d)
+		j.Learn(&e, fraud.Outcome{Found: i%3 > 0 || i%2 == 0})
+		if d.Shadow != d.Model {
+			t.Errorf("check %d: %d as champion, %d as challenger", i, d.Model, d.Shadow)
+		}
+		if champion.Quiet.Probability(&d.Row) > champion.Full.Probability(&d.Row)+0.01 {
+			low++
+		}
+	}
+	if low == 0 {
+		t.Error("the quiet part never says more: nothing was tried")
+	}
+}
+
 // A challenger's scores are noted and change nothing; without a champion rules score alone.
 func TestShadow(t *testing.T) {
 	j, plain := newJudge(t), newJudge(t)

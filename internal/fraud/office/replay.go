@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/judge"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/fraud/study"
 )
@@ -30,8 +31,8 @@ func (s *Service) Replay(ctx context.Context, m *estimator.Model, progress func(
 		if c.Events++; progress != nil && c.Events%historyPage == 0 {
 			progress(c.Events)
 		}
-		p := m.Full.Probability(row)
-		switch says := min(int(100*p), 99); {
+		says := judge.Says(m, row)
+		switch {
 		case says > d.Model:
 			c.Higher++
 		case says < d.Model:
@@ -47,7 +48,7 @@ func (s *Service) Replay(ctx context.Context, m *estimator.Model, progress func(
 			c.Genuine++
 		}
 		then = append(then, study.Scored{Score: float64(d.Model), Fraud: isFraud})
-		now = append(now, study.Scored{Score: p, Fraud: isFraud})
+		now = append(now, study.Scored{Score: float64(says), Fraud: isFraud})
 	})
 	c.Then, c.Now = study.Measure(then), study.Measure(now)
 	return c, err
