@@ -14,6 +14,9 @@ type value struct {
 	number func(*Event) float64
 	text   func(*Event) string
 	truth  func(*Event) bool
+	// counted says that the number is one of the engine's as it is, said that it stands in
+	// the condition.
+	counted, said bool
 }
 
 func (v *value) kind() string {
@@ -181,11 +184,23 @@ func (p *parser) compared() (value, error) {
 	case err != nil:
 		return right, err
 	case left.number != nil && right.number != nil:
+		alike(&left, &right)
 		return value{truth: numbers(sign, left.number, right.number)}, nil
 	case left.text != nil && right.text != nil && (sign == "==" || sign == "!="):
 		return value{truth: func(e *Event) bool { return (left.text(e) == right.text(e)) == (sign == "==") }}, nil
 	}
 	return value{}, fmt.Errorf("%s does not compare %s with %s", sign, left.kind(), right.kind())
+}
+
+// alike writes a number that is said as finely as the engine counts, where it is compared
+// with one that is: there 0.7 is a little less than 0.7.
+func alike(a, b *value) {
+	for _, pair := range [...][2]*value{{a, b}, {b, a}} {
+		if counted, said := pair[0], pair[1]; counted.counted && said.said {
+			n := float64(float32(said.number(nil)))
+			said.number = func(*Event) float64 { return n }
+		}
+	}
 }
 
 // numbers compares; what is unknown is not even unequal.
@@ -297,7 +312,7 @@ func (p *parser) single() (value, error) {
 		if err == nil && v.number == nil {
 			err = errors.New("- is for numbers")
 		}
-		return value{number: func(e *Event) float64 { return -v.number(e) }}, err
+		return value{number: func(e *Event) float64 { return -v.number(e) }, said: v.said}, err
 	case word == "true" || word == "false":
 		return value{truth: func(*Event) bool { return word == "true" }}, nil
 	case word[0] == '"':
@@ -308,13 +323,16 @@ func (p *parser) single() (value, error) {
 		if err != nil {
 			return value{}, fmt.Errorf("%s is no number", word)
 		}
-		return value{number: func(*Event) float64 { return n }}, nil
+		return value{number: func(*Event) float64 { return n }, said: true}, nil
 	case !isName(word[0]):
 		return value{}, fmt.Errorf("did not expect %s", word)
 	}
 	if get := text(word); get != nil {
 		return value{text: get}, nil
 	}
+	if get := whole(word); get != nil {
+		return value{number: get}, nil
+	}
 	get, err := number(word)
-	return value{number: get}, err
+	return value{number: get, counted: true}, err
 }

@@ -143,17 +143,23 @@ func Names() []Name {
 	return all
 }
 
-func number(name string) (func(*Event) float64, error) {
+// whole is a number that was made of whole ones; nil where there is none of the name.
+func whole(name string) func(*Event) float64 {
 	switch name {
 	case "score":
-		return func(e *Event) float64 { return float64(e.Score) / 100 }, nil
+		return func(e *Event) float64 { return float64(e.Score) / 100 }
 	case "rules":
-		return func(e *Event) float64 { return float64(e.Rules) / 100 }, nil
+		return func(e *Event) float64 { return float64(e.Rules) / 100 }
 	case "model":
-		return func(e *Event) float64 { return float64(e.Model) / 100 }, nil
+		return func(e *Event) float64 { return float64(e.Model) / 100 }
 	case "amount":
-		return func(e *Event) float64 { return float64(e.Amount) }, nil
+		return func(e *Event) float64 { return float64(e.Amount) }
 	}
+	return nil
+}
+
+// number is one of the engine's.
+func number(name string) (func(*Event) float64, error) {
 	for _, kind := range fraud.Kinds() {
 		for i, c := range sense.Columns(kind) {
 			if c.Key() == name {

@@ -1,6 +1,8 @@
 package rulebook_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -56,6 +58,34 @@ func TestConditions(t *testing.T) {
 	payment := &rulebook.Event{Kind: "authorization", Amount: 5000}
 	if compile(t, `address.missed_1h >= 0`).Holds(payment) || !compile(t, `amount > 4999`).Holds(payment) {
 		t.Error("a payment has numbers of balance checks, or no amount")
+	}
+}
+
+// A share that is just what a condition says is neither more nor less than that.
+func TestSharesAtTheEdge(t *testing.T) {
+	e := event()
+	share := func(x float32) {
+		for i, c := range sense.Columns(fraud.Ping) {
+			if c.Key() == "address.missed_share_1d" {
+				e.Row[i] = x
+			}
+		}
+	}
+	for n := range 100 {
+		share(float32(n) / 100)
+		for when, want := range map[string]bool{`s >= x`: true, `s <= x`: true, `s == x`: true, `x <= s`: true, `x == (s)`: true, `s > x`: false, `s < x`: false, `s != x`: false,
+			`x < s`: false, `not s >= x`: false, `s > -x`: n > 0} {
+			when = strings.NewReplacer("s", "address.missed_share_1d", "x", fmt.Sprintf("0.%02d", n)).Replace(when)
+			if got := compile(t, when).Holds(e); got != want {
+				t.Errorf("%s is %t", when, got)
+			}
+		}
+	}
+	e.Amount = 9_007_199_254_740_991
+	for when, want := range map[string]bool{`amount == 9007199254740991`: true, `amount > 9007199254740990`: true, `score == 0.35`: true, `score >= 0.35 and model <= 0.35`: true} {
+		if got := compile(t, when).Holds(e); got != want {
+			t.Errorf("%s is %t", when, got)
+		}
 	}
 }
 
