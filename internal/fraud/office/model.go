@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -318,9 +317,9 @@ func (s *Service) load(ctx context.Context, state ModelState, kind fraud.Kind) (
 		return nil, err
 	}
 	read, err := estimator.Read(file)
-	if errors.Is(err, estimator.ErrSchema) {
+	if err != nil {
 		s.Logger.WarnContext(ctx, "model left out", "model", string(m.ID), "error", err)
 		return nil, nil
 	}
-	return read, err
+	return read, nil
 }
