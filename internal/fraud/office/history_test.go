@@ -53,3 +53,24 @@ func TestHistoryIsTheNewest(t *testing.T) {
 		}
 	})
 }
+
+// Decisions that were kept without anybody hearing of it are kept again without harm, and those behind them too.
+func TestKeptUnheard(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, s := t.Context(), newService(t, db)
+		s.decide(30)
+		unheard := s.pending.take()
+		if err := s.keep(ctx, unheard.decisions[:7]); err != nil {
+			t.Fatal(err)
+		}
+		s.pending.giveBack(&unheard)
+		s.decide(30)
+		if err := s.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		kept := 0
+		if err := s.history(ctx, 100, func(*Decision, *sense.Row) { kept++ }); err != nil || kept != 60 {
+			t.Errorf("%d decisions are kept: %v", kept, err)
+		}
+	})
+}

@@ -231,8 +231,21 @@ func (s *Service) keep(ctx context.Context, decisions []decided) error {
 		}
 	}
 	err := s.DB.Apply(ctx, rows)
+	if storage.IsUnique(err) { // some are there: that they were kept was not heard
+		err = s.keepMissing(ctx, rows)
+	}
 	if err != nil {
 		return fmt.Errorf("keep decisions: %w", err)
+	}
+	return nil
+}
+
+// keepMissing keeps the decisions that are not there yet.
+func (s *Service) keepMissing(ctx context.Context, rows []storage.Effect) error {
+	for _, row := range rows {
+		if err := s.DB.Apply(ctx, []storage.Effect{row}); err != nil && !storage.IsUnique(err) {
+			return err
+		}
 	}
 	return nil
 }
