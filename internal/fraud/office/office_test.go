@@ -572,6 +572,46 @@ func TestRulesAreTriedAsTheyWork(t *testing.T) {
 	})
 }
 
+// A rule that is switched while its next version is written is the newest one then: none of before is enabled behind it.
+func TestSwitchedWhileWritten(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx := t.Context()
+		one, two := start(t, db), start(t, db)
+		writing := office.Writing{Actor: "op_1", Rule: rulebook.Rule{Name: "rule", When: `score > 0.5`, Action: rulebook.Review}}
+		r, err := one.WriteRule(ctx, writing)
+		check(t, err)
+		writing.ID = r.ID
+		for range 40 {
+			_, err := one.TestRule(ctx, r.ID)
+			check(t, err)
+			var group sync.WaitGroup
+			group.Go(func() {
+				if _, err := one.WriteRule(ctx, writing); err != nil {
+					t.Error(err)
+				}
+			})
+			group.Go(func() {
+				_, err := two.SwitchRule(ctx, office.Switching{Rule: r.ID, On: true, Actor: "op_2"})
+				if err != nil && fault.CodeOf(err) != fault.InvalidState {
+					t.Error(err)
+				}
+			})
+			group.Wait()
+		}
+		entries, err := one.Audit.List(ctx, audit.Filter{Subject: string(r.ID), Limit: audit.MaxLimit})
+		check(t, err)
+		newest := "1"
+		for i := len(entries) - 1; i >= 0; i-- {
+			switch e := entries[i]; {
+			case e.Action == "fraud.write_rule":
+				newest = e.Detail["version"]
+			case e.Detail["version"] != newest:
+				t.Errorf("version %s was enabled when %s was there", e.Detail["version"], newest)
+			}
+		}
+	})
+}
+
 func mustModel(t testing.TB) *estimator.Model {
 	t.Helper()
 	m, err := builtin.Model(fraud.Ping)

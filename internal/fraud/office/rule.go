@@ -94,7 +94,11 @@ func (s *Service) Rules(ctx context.Context) ([]Rule, error) {
 
 // FindRule returns a rule, or not_found.
 func (s *Service) FindRule(ctx context.Context, which RuleID) (Rule, error) {
-	r, found, err := storage.One(ctx, s.DB, scanRule, findRule, string(which))
+	return s.findRule(ctx, s.DB, which)
+}
+
+func (s *Service) findRule(ctx context.Context, q storage.Queryer, which RuleID) (Rule, error) {
+	r, found, err := storage.One(ctx, q, scanRule, findRule, string(which))
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "no such rule")
 	}
@@ -204,21 +208,25 @@ type Switching struct {
 // SwitchRule turns a rule on or off in all processes. It returns not_found, or
 // invalid_state for one that was not tried on history.
 func (s *Service) SwitchRule(ctx context.Context, w Switching) (Rule, error) {
-	r, err := s.FindRule(ctx, w.Rule)
-	if err != nil {
-		return Rule{}, err
-	}
-	action := "fraud.disable_rule"
-	r.State = Disabled
-	if w.On {
-		if r.Tested == nil {
-			return Rule{}, fault.New(fault.InvalidState, "try the rule on history before it is enabled")
+	now := s.now()
+	var r Rule
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+		// Who writes a new version waits here: what is switched is the newest.
+		if _, err := tx.Exec(ctx, advanceChange); err != nil {
+			return err
 		}
-		r.State, action = Enabled, "fraud.enable_rule"
-	}
-	r.ChangedAt = s.now()
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		if _, err := tx.Exec(ctx, setState, string(r.ID), r.Version, string(r.State), storage.Micros(r.ChangedAt)); err != nil {
+		if r, err = s.findRule(ctx, tx, w.Rule); err != nil {
+			return err
+		}
+		if w.On && r.Tested == nil {
+			return fault.New(fault.InvalidState, "try the rule on history before it is enabled")
+		}
+		action := "fraud.disable_rule"
+		r.State, r.ChangedAt = Disabled, now
+		if w.On {
+			r.State, action = Enabled, "fraud.enable_rule"
+		}
+		if _, err := tx.Exec(ctx, setState, string(r.ID), r.Version, string(r.State), storage.Micros(now)); err != nil {
 			return err
 		}
 		if err := s.record(ctx, tx, change{w.Actor, action, string(r.ID), map[string]string{"version": fmt.Sprint(r.Version)}}); err != nil {
