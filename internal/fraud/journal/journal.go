@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -195,7 +196,7 @@ func (j *Journal) Save(ctx context.Context, s Snapshot, m Mark) error {
 
 // clear removes older snapshots, and the log that this one has.
 func (j *Journal) clear(ctx context.Context, head snapshot, now time.Time) error {
-	old, err := storage.All(ctx, j.db, storage.Scalar[string], oldSnapshots, head.id, storage.Micros(now.Add(-abandoned)))
+	old, err := storage.All(ctx, j.db, storage.Scalar[string], oldSnapshots, head.id, head.others, storage.Micros(now.Add(-abandoned)))
 	if err != nil {
 		return err
 	}
@@ -219,17 +220,34 @@ func (j *Journal) clear(ctx context.Context, head snapshot, now time.Time) error
 	}
 }
 
+// ErrReplaced is returned by Restore when another process saved a snapshot meanwhile, with
+// which the one that was read went, and perhaps some of the log behind it.
+var ErrReplaced = errors.New("restore fraud counts: there is a newer snapshot")
+
 // Restore brings a process that has seen nothing to where the others are: load fills the
 // counts from the newest snapshot, apply adds what came after it. A snapshot of another
-// layout is left out: what the log has is applied then.
+// layout is left out: what the log has is applied then. After ErrReplaced it is called
+// again for a process that has seen nothing.
 func (j *Journal) Restore(ctx context.Context, layout [32]byte, load func([]byte) error, apply func(Entry)) error {
+	j.others = 0
 	head, found, err := storage.One(ctx, j.db, scanSnapshot, newestSnapshot)
 	if err != nil {
 		return fmt.Errorf("restore fraud counts: %w", err)
 	}
 	if !found || !bytes.Equal(head.layout, layout[:]) {
-		return j.follow(ctx, apply, func(batch) bool { return true })
+		err = j.follow(ctx, apply, func(batch) bool { return true })
+	} else {
+		err = j.restore(ctx, head, load, apply)
 	}
+	now, _, look := storage.One(ctx, j.db, scanSnapshot, newestSnapshot)
+	if look == nil && now.id != head.id {
+		return ErrReplaced
+	}
+	return errors.Join(err, look)
+}
+
+// restore reads a snapshot and what came after it.
+func (j *Journal) restore(ctx context.Context, head snapshot, load func([]byte) error, apply func(Entry)) error {
 	var data []byte
 	for part := range head.parts {
 		packed, found, err := storage.One(ctx, j.db, storage.Scalar[[]byte], findPart, head.id, part)

@@ -19,11 +19,12 @@ var (
 	insertPart     = storage.Insert("fraud.insert_part", "fraud_snapshot_parts", "snapshot_id", "part", "data")
 	finishSnapshot = storage.SQL("fraud.finish_snapshot", `UPDATE fraud_snapshots SET state = 'complete' WHERE snapshot_id = $1`)
 	newestSnapshot = storage.SQL("fraud.newest_snapshot", `SELECT `+snapshotColumns+` FROM fraud_snapshots WHERE state = 'complete'
-		ORDER BY snapshot_id DESC LIMIT 1`)
+		ORDER BY others_position DESC, snapshot_id DESC LIMIT 1`)
 	findWriting = storage.SQL("fraud.find_writing", `SELECT made_at FROM fraud_snapshots WHERE state = 'writing' AND made_at > $1 LIMIT 1`)
 	findPart    = storage.SQL("fraud.find_part", `SELECT data FROM fraud_snapshot_parts WHERE snapshot_id = $1 AND part = $2`)
-	// oldSnapshots are those before the newest that is complete.
-	oldSnapshots = storage.SQL("fraud.old_snapshots", `SELECT snapshot_id FROM fraud_snapshots WHERE snapshot_id < $1 AND (state = 'complete' OR made_at < $2)`)
+	// oldSnapshots are those that came no further than one, and those that will not be complete.
+	oldSnapshots = storage.SQL("fraud.old_snapshots", `SELECT snapshot_id FROM fraud_snapshots
+		WHERE snapshot_id <> $1 AND (state = 'complete' AND others_position <= $2 OR state = 'writing' AND made_at < $3)`)
 	deletePart   = storage.SQL("fraud.delete_parts", `DELETE FROM fraud_snapshot_parts WHERE snapshot_id = $1`)
 	deleteOld    = storage.SQL("fraud.delete_snapshot", `DELETE FROM fraud_snapshots WHERE snapshot_id = $1`)
 )

@@ -10,6 +10,7 @@ package office
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -252,13 +253,24 @@ func (s *Service) keepMissing(ctx context.Context, rows []storage.Effect) error 
 
 func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
 
+// restoreTries is how often counts are read that another process saves meanwhile: it does so
+// once a minute at most.
+const restoreTries = 10
+
 // Restore brings the counts to where they were when the last process ended, or where the
 // others are. It is called once, before anything is scored.
 func (s *Service) Restore(ctx context.Context) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	fresh := sense.New(s.Config)
-	err := s.journal.Restore(ctx, sense.Layout(), fresh.Load, func(e journal.Entry) { apply(fresh, &e) })
+	var fresh *sense.Sense
+	var err error
+	for range restoreTries {
+		fresh = sense.New(s.Config)
+		err = s.journal.Restore(ctx, sense.Layout(), fresh.Load, func(e journal.Entry) { apply(fresh, &e) })
+		if !errors.Is(err, journal.ErrReplaced) {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
