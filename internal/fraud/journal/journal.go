@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/id"
@@ -21,6 +22,15 @@ type Journal struct {
 	// others is how far the batches of other processes were applied.
 	others int64
 	own    int64
+	// unheard are the batches since the last written one of which it is not known whether
+	// they were: each begins with all that the one before has.
+	unheard []unheard
+}
+
+// unheard is how much a batch had, and its position if it was written.
+type unheard struct {
+	position      int64
+	bytes, events int
 }
 
 // New returns the journal of a process that has seen nothing.
@@ -35,7 +45,8 @@ type Batch struct {
 	Also []storage.Effect
 }
 
-// Write writes a batch.
+// Write writes a batch. After storage.ErrUnknownCommit the next one begins with all that
+// the batch had, and nothing is written twice.
 func (j *Journal) Write(ctx context.Context, b Batch) error {
 	packed, err := pack(b.Entries)
 	if err != nil {
@@ -43,20 +54,51 @@ func (j *Journal) Write(ctx context.Context, b Batch) error {
 	}
 	var position int64
 	err = j.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		// The row stays locked until tx ends, so that positions are committed in their order.
+		position = 0
+		// The row stays locked until tx ends, so that positions are committed in their order;
+		// a commit that was not heard of has ended when it is had.
 		if _, err := tx.Exec(ctx, advance); err != nil {
 			return err
 		}
-		position, _, err = storage.One(ctx, tx, storage.Scalar[int64], findPosition)
-		if err != nil {
+		left, err := j.unwritten(ctx, tx, b)
+		if err != nil || left.Events == 0 {
 			return err
 		}
-		return tx.Apply(ctx, append([]storage.Effect{insertBatch.Row(position, j.process, b.Events, len(packed), packed, storage.Micros(b.At))}, b.Also...))
+		if left.Events < b.Events {
+			if packed, err = pack(left.Entries); err != nil {
+				return err
+			}
+		}
+		if position, _, err = storage.One(ctx, tx, storage.Scalar[int64], findPosition); err != nil {
+			return err
+		}
+		return tx.Apply(ctx, append([]storage.Effect{insertBatch.Row(position, j.process, left.Events, len(packed), packed, storage.Micros(b.At))}, b.Also...))
 	})
-	if err == nil {
-		j.own = max(j.own, position)
+	switch {
+	case err == nil:
+		for _, u := range j.unheard {
+			position = max(position, u.position)
+		}
+		j.own, j.unheard = max(j.own, position), nil
+	case errors.Is(err, storage.ErrUnknownCommit) && position > 0:
+		j.unheard = append(j.unheard, unheard{position, len(b.Entries), b.Events})
 	}
 	return err
+}
+
+// unwritten is what of a batch is not in the log yet.
+func (j *Journal) unwritten(ctx context.Context, tx *storage.Tx, b Batch) (Batch, error) {
+	for _, u := range slices.Backward(j.unheard) {
+		process, found, err := storage.One(ctx, tx, storage.Scalar[string], findWriter, u.position)
+		if err != nil {
+			return b, err
+		}
+		if found && process == j.process {
+			b.Entries, b.Events = b.Entries[u.bytes:], b.Events-u.events
+			break
+		}
+	}
+	return b, nil
 }
 
 func pack(data []byte) ([]byte, error) {

@@ -93,3 +93,37 @@ func TestClockSetBack(t *testing.T) {
 		}
 	})
 }
+
+// A batch of which nobody heard whether it was written is in the log once, with what came behind it.
+func TestUnheard(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, one := t.Context(), New(db)
+		grown := func(names ...string) (b Batch) {
+			for _, name := range names {
+				next := asked(name, noon)
+				b = Batch{Entries: append(b.Entries, next.Entries...), Events: b.Events + 1, At: noon}
+			}
+			return b
+		}
+		lose := func(b Batch, position int64) {
+			one.unheard = append(one.unheard, unheard{position, len(b.Entries), b.Events})
+		}
+		check(t, one.Write(ctx, grown("a", "b")))
+		lose(grown("a", "b"), one.own)
+		lose(grown("a", "b", "c"), one.own+1)
+		check(t, one.Write(ctx, grown("a", "b", "c", "d"))) // the first was written, the second was not
+		lose(grown("e"), one.own+1)
+		check(t, one.Write(ctx, grown("e"))) // was not written
+		lose(grown("e"), one.own)
+		check(t, one.Write(ctx, grown("e"))) // was, and nothing came since
+		check(t, one.Write(ctx, grown("f")))
+		if len(one.unheard) > 0 {
+			t.Errorf("unheard: %+v", one.unheard)
+		}
+		var got counts
+		check(t, New(db).Follow(ctx, got.apply))
+		if diff := cmp.Diff(counts{"a", "b", "c", "d", "e", "f"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}

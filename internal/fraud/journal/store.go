@@ -9,6 +9,7 @@ var (
 		ON CONFLICT (name) DO UPDATE SET position = fraud_state.position + 1`)
 	findPosition = storage.SQL("fraud.find_position", `SELECT position FROM fraud_state WHERE name = 'log'`)
 	insertBatch  = storage.Insert("fraud.insert_batch", "fraud_log", "position", "process", "events", "bytes", "data", "written_at")
+	findWriter   = storage.SQL("fraud.find_writer", `SELECT process FROM fraud_log WHERE position = $1`)
 	listBatches  = storage.SQL("fraud.list_batches", `SELECT position, process, data FROM fraud_log WHERE position > $1 ORDER BY position LIMIT $2`)
 	sizeAfter    = storage.SQL("fraud.size_after", `SELECT COALESCE(SUM(bytes), 0) FROM fraud_log WHERE position > $1`)
 	purgeBatches = storage.SQL("fraud.purge_batches", `DELETE FROM fraud_log WHERE position IN (
@@ -25,8 +26,8 @@ var (
 	// oldSnapshots are those that came no further than one, and those that will not be complete.
 	oldSnapshots = storage.SQL("fraud.old_snapshots", `SELECT snapshot_id FROM fraud_snapshots
 		WHERE snapshot_id <> $1 AND (state = 'complete' AND others_position <= $2 OR state = 'writing' AND made_at < $3)`)
-	deletePart   = storage.SQL("fraud.delete_parts", `DELETE FROM fraud_snapshot_parts WHERE snapshot_id = $1`)
-	deleteOld    = storage.SQL("fraud.delete_snapshot", `DELETE FROM fraud_snapshots WHERE snapshot_id = $1`)
+	deletePart = storage.SQL("fraud.delete_parts", `DELETE FROM fraud_snapshot_parts WHERE snapshot_id = $1`)
+	deleteOld  = storage.SQL("fraud.delete_snapshot", `DELETE FROM fraud_snapshots WHERE snapshot_id = $1`)
 )
 
 // batch is a row of the log.
