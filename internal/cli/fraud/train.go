@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
 	"github.com/scripcards/scrip/internal/fraud/estimator"
+	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/train"
 )
 
@@ -69,6 +70,8 @@ func (p *program) runTrain(cmd *cobra.Command, t *training) error {
 		return checkShipped(cmd)
 	case t.out == "" || t.config.Name == "":
 		return errors.New("name the model with --name and its file with --out")
+	case office.ModelName(t.config.Name) != nil:
+		return office.ModelName(t.config.Name)
 	case t.config.Days < 2 || t.config.Campaigns < 1 || t.config.Size <= 0:
 		return errors.New("want two days, one attack a family and some honest traffic at least")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -133,14 +134,14 @@ func (s *Service) findModel(ctx context.Context, q storage.Queryer, which ModelI
 }
 
 // Import keeps a model file. It returns invalid_request for one that this version cannot
-// use, and the same model for the same file.
+// use or that has no plain name, and the same model for the same file.
 func (s *Service) Import(ctx context.Context, file []byte, actor string) (Stored, error) {
 	m, err := estimator.Read(file)
 	if err != nil {
 		return Stored{}, fault.New(fault.InvalidRequest, "%s", err).At("file")
 	}
-	if known, found, err := storage.One(ctx, s.DB, scanModel, findModelSum, m.Sum); err != nil || found {
-		return known, err
+	if err := ModelName(m.Info.Name); err != nil {
+		return Stored{}, err
 	}
 	info, err := json.Marshal(m.Info)
 	if err != nil {
@@ -149,6 +150,14 @@ func (s *Service) Import(ctx context.Context, file []byte, actor string) (Stored
 	now := s.now()
 	kept := Stored{ID: ModelID(id.New(modelPrefix)), Kind: m.Kind, Info: m.Info, Sum: m.Sum, State: Kept, Actor: actor, CreatedAt: now, ChangedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		// Two of the same file wait for each other here.
+		if _, err := tx.Exec(ctx, advanceChange); err != nil {
+			return err
+		}
+		if known, found, err := storage.One(ctx, tx, scanModel, findModelSum, m.Sum); err != nil || found {
+			kept = known
+			return err
+		}
 		err := tx.Apply(ctx, []storage.Effect{insertModel.Row(string(kept.ID), string(m.Kind), m.Info.Name, m.Sum, info, file, string(Kept), "", actor,
 			storage.Micros(now), storage.Micros(now))})
 		if err != nil {
@@ -157,6 +166,14 @@ func (s *Service) Import(ctx context.Context, file []byte, actor string) (Stored
 		return s.record(ctx, tx, change{actor: actor, action: "fraud.import_model", subject: string(kept.ID), detail: map[string]string{"name": m.Info.Name}})
 	})
 	return kept, err
+}
+
+// ModelName returns invalid_request for what cannot be a model's name: each decision has it.
+func ModelName(name string) error {
+	if !plain.Line(name, 1, maxName) {
+		return fault.New(fault.InvalidRequest, "a model's name has 1 to %d characters of plain text", maxName).At("name")
+	}
+	return nil
 }
 
 // change is what an operator did.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -304,6 +305,27 @@ func TestModels(t *testing.T) {
 		serves(two, "builtin-1")
 		if _, err := one.Rollback(ctx, office.Return{Kind: fraud.Ping, Actor: "op_1"}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("behind the first: %v", err)
+		}
+		for _, name := range []string{"", " ", "two\nlines", "\x00", "\x1b[2J", strings.Repeat("n", 101)} { // each decision has it
+			if _, err := one.Import(ctx, other(t, name), "op_1"); fault.CodeOf(err) != fault.InvalidRequest {
+				t.Errorf("named %q: %v", name, err)
+			}
+		}
+		var group sync.WaitGroup
+		var same [4]office.Stored
+		for i := range same {
+			group.Go(func() {
+				var err error
+				if same[i], err = [...]*process{one, two}[i%2].Import(ctx, other(t, "autumn"), "op_1"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		for _, m := range same[1:] {
+			if m.ID != same[0].ID {
+				t.Errorf("one file at once is %s and %s", same[0].ID, m.ID)
+			}
 		}
 		file := other(t, "broken")
 		file[len(file)/2] ^= 1
