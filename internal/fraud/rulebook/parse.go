@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // value is a piece of a condition: one of the three is set.
@@ -83,7 +84,8 @@ func split(source string) ([]string, error) {
 				end++
 			}
 		case strings.IndexByte(marks, c) < 0:
-			return nil, fmt.Errorf("did not expect %q", c)
+			letter, _ := utf8.DecodeRuneInString(source[i:])
+			return nil, fmt.Errorf("did not expect %q", letter)
 		case end < len(source) && source[end] == '=' && strings.IndexByte("<>=!", c) >= 0:
 			end++
 		}

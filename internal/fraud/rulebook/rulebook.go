@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/fraud"
@@ -61,7 +62,7 @@ func Compile(r Rule) (*Compiled, error) {
 		return nil, fault.New(fault.InvalidRequest, "want allow, review, slow, challenge or block").At("action")
 	case r.AtLeast < 0 || r.AtLeast > MaxScore:
 		return nil, fault.New(fault.InvalidRequest, "a score is 0 to %d hundredths", MaxScore).At("at_least")
-	case len(r.When) > MaxText:
+	case utf8.RuneCountInString(r.When) > MaxText:
 		return nil, fault.New(fault.InvalidRequest, "a condition has at most %d characters", MaxText).At("when")
 	}
 	when, err := parse(r.When)

@@ -98,6 +98,11 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", when, err)
 		}
 	}
+	_, err := rulebook.Compile(rulebook.Rule{When: `score ≥ 0.8`, Action: rulebook.Review})
+	if err == nil || !strings.Contains(err.Error(), "'≥'") {
+		t.Errorf("another sign: %v", err)
+	}
+	compile(t, `network == "`+strings.Repeat("ü", rulebook.MaxText-13)+`"`)
 	for _, r := range []rulebook.Rule{{When: "true"}, {When: "true", Action: "explode"}, {When: "true", Action: rulebook.Block, AtLeast: 100}, {When: "true", Action: rulebook.Block, AtLeast: -1}} {
 		if _, err := rulebook.Compile(r); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("%+v: %v", r, err)
