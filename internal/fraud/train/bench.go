@@ -169,10 +169,25 @@ func Bench() BenchConfig {
 	return BenchConfig{First: 1001, Seeds: 4, Days: 7, Campaigns: 3, Size: 1}
 }
 
+// fresh returns an error where a model learned from the traffic of a bench, or was
+// calibrated on it.
+func (c *BenchConfig) fresh(m *estimator.Model) error {
+	for _, seed := range [...]uint64{m.Info.Seed, m.Info.Seed + 1} {
+		if seed >= c.First && seed-c.First < c.Seeds {
+			return fmt.Errorf("%s was trained with seed %d, on traffic that it would be measured on: train it with a seed below %d or above %d", m.Info.Name, m.Info.Seed,
+				c.First-1, c.First+c.Seeds-1)
+		}
+	}
+	return nil
+}
+
 // Run measures the rules alone and a model's parts on streams with all families, known
 // and unseen, and returns the means over the streams. Scores are those of the last one,
 // for plots.
 func Run(ctx context.Context, m *estimator.Model, c BenchConfig, progress Progress) ([]Enumeration, *Curve, error) {
+	if err := c.fresh(m); err != nil {
+		return nil, nil, err
+	}
 	names := [...]string{"rules alone", "model", "model without rarity", "quiet part"}
 	plain := m.Full
 	plain.Weight = 0

@@ -94,6 +94,9 @@ func PaidBench() BenchConfig {
 // known and unseen, and returns the means over the streams. Scores are those of the last
 // one, for plots.
 func RunPaid(ctx context.Context, m *estimator.Model, c BenchConfig, progress Progress) ([]Paid, *Curve, error) {
+	if err := c.fresh(m); err != nil {
+		return nil, nil, err
+	}
 	config := Config{Days: c.Days}
 	var rules, model []*Paid
 	var curve *Curve

@@ -1,11 +1,14 @@
 package train_test
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
+	"github.com/scripcards/scrip/internal/fraud/estimator"
 	"github.com/scripcards/scrip/internal/fraud/traffic"
 	"github.com/scripcards/scrip/internal/fraud/traffic/till"
 	"github.com/scripcards/scrip/internal/fraud/train"
@@ -84,6 +87,28 @@ func TestShippedPaymentModel(t *testing.T) {
 	for _, f := range model.Families {
 		if f.Family == till.Testing && f.Recall < 0.7 {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// No model is measured on traffic that it learned from or was calibrated on.
+func TestMeasuredOnOtherTraffic(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	of := train.BenchConfig{First: 5001, Seeds: 2, Days: 2, Campaigns: 1, Size: 0.01}
+	for kind, run := range map[fraud.Kind]func(*estimator.Model) error{
+		fraud.Ping:          func(m *estimator.Model) error { _, _, err := train.Run(ended, m, of, nil); return err },
+		fraud.Authorization: func(m *estimator.Model) error { _, _, err := train.RunPaid(ended, m, of, nil); return err },
+	} {
+		m, err := builtin.Model(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for seed, refused := range map[uint64]bool{1: false, 4999: false, 5000: true, 5001: true, 5002: true, 5003: false, math.MaxUint64: false} {
+			m.Info.Seed = seed
+			if err := run(m); errors.Is(err, context.Canceled) == refused || err == nil { // who is not refused begins
+				t.Errorf("%s, seed %d: %v", kind, seed, err)
+			}
 		}
 	}
 }
