@@ -2,9 +2,15 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,5 +77,29 @@ func TestListsAreWhole(t *testing.T) {
 	var shown []map[string]string
 	if err := json.Unmarshal(out.Bytes(), &shown); err != nil || len(shown) != operators {
 		t.Errorf("%d operators of %d, %v", len(shown), operators, err)
+	}
+}
+
+// Where a model cannot be written is said before it is trained, and a training that ends early leaves no file.
+func TestModelFile(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	folder := t.TempDir()
+	taken := filepath.Join(folder, "taken.model")
+	if err := os.WriteFile(taken, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]error{taken: fs.ErrExist, filepath.Join(folder, "none", "new.model"): fs.ErrNotExist, filepath.Join(folder, "new.model"): context.Canceled} {
+		train := New()
+		train.SetArgs([]string{"fraud", "train", "--name", "small", "--days", "2", "--attacks", "1", "--size", "0.01", "--trees", "1", "--out", file})
+		train.SetOut(io.Discard)
+		train.SetErr(io.Discard)
+		if err := train.ExecuteContext(ended); !errors.Is(err, want) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	left, err := os.ReadDir(folder)
+	if text, _ := os.ReadFile(taken); err != nil || len(left) != 1 || string(text) != "mine" {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

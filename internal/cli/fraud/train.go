@@ -76,26 +76,31 @@ func (p *program) runTrain(cmd *cobra.Command, t *training) error {
 		return errors.New("want two days, one attack a family and some honest traffic at least")
 	}
 	t.config.QuietTrees = max(t.config.Trees*2/3, 1)
-	bar := &stages{cmd: cmd}
-	defer bar.end()
-	m, err := train.Train(cmd.Context(), t.config, bar.show)
+	out, err := os.OpenFile(t.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, modelMode) // before it takes minutes
 	if err != nil {
 		return err
 	}
-	bar.end()
-	file, err := m.Bytes()
+	m, err := trainTo(cmd, t, out)
 	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(t.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, modelMode)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(file)
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
+		return errors.Join(err, os.Remove(t.out))
 	}
 	return p.Show(cmd, fieldsOf(m))
+}
+
+// trainTo trains a model, writes it to a file and closes that.
+func trainTo(cmd *cobra.Command, t *training, out *os.File) (m *estimator.Model, err error) {
+	defer func() { err = errors.Join(err, out.Close()) }()
+	bar := &stages{cmd: cmd}
+	defer bar.end()
+	if m, err = train.Train(cmd.Context(), t.config, bar.show); err != nil {
+		return nil, err
+	}
+	file, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	_, err = out.Write(file)
+	return m, err
 }
 
 // checkShipped trains the models in the program again, and says whether they are the same.
