@@ -70,7 +70,7 @@ func split(source string) ([]string, error) {
 		c := source[i]
 		end := i + 1
 		switch {
-		case c == ' ' || c == '\t' || c == '\n':
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			i++
 			continue
 		case c == '"':

@@ -49,6 +49,7 @@ func TestConditions(t *testing.T) {
 		`country != "US"`:                               true,
 		`1 / 0 == 0 or 1 / 0 != 0 or 1 / 0 < 0`:         false,
 		`amount == 0`:                                   true,
+		"amount == 0\r\n\tand kind == \"ping\"\r\n":     true,
 		`credential.fading_gap < 1 or credential.missed_share_1h > 0.5`: true,
 	} {
 		if got := compile(t, when).Holds(event()); got != want {
