@@ -46,7 +46,7 @@ func (s *Service) Terminate(ctx context.Context, h Holder, e Ending) (Ended, err
 		return Ended{}, err
 	}
 	e.Reason = st.Reason
-	return s.end(ctx, h, e, func(c *record, op *ledger.Operation) error {
+	return s.end(ctx, h, e, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
 		switch {
 		case card.Status == Terminated:
@@ -56,7 +56,7 @@ func (s *Service) Terminate(ctx context.Context, h Holder, e Ending) (Ended, err
 		}
 		op.Kind = kindTerminate
 		return nil
-	})
+	}))
 }
 
 // end terminates a card that may be: with its account, unless something is held on it.

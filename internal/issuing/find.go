@@ -30,7 +30,8 @@ func (s *Service) Get(ctx context.Context, h Holder, card CardID) (Card, error) 
 	if err != nil {
 		return Card{}, err
 	}
-	return *c.at(s.Clocks.Now(h.Realm)).withMoney(account.Posted(), account.Available()), nil
+	now, err := s.shown(ctx, c, account, s.Clocks.Now(h.Realm))
+	return *now, err
 }
 
 // Details is what is printed on a card.
@@ -180,7 +181,8 @@ func (s *Service) Probe(ctx context.Context, number pan.Number) (Probe, error) {
 		return Probe{}, err
 	}
 	known := subtle.ConstantTimeCompare(near.hash, hash) & subtle.ConstantTimeCompare(c.hash, hash)
-	return Probe{Known: known == 1, Card: c.at(s.Clocks.Now(c.Realm)).withMoney(account.Posted(), account.Available())}, nil
+	card, err := s.shown(ctx, c, account, s.Clocks.Now(c.Realm))
+	return Probe{Known: known == 1, Card: card}, err
 }
 
 func (s *Service) ownerOf(ctx context.Context, hash []byte) (owner, error) {
@@ -356,7 +358,9 @@ func (s *Service) present(ctx context.Context, found []*record, now time.Time) (
 		}
 		card := c.at(now)
 		if a := on[accountOf(c.ID)]; a != nil {
-			card.withMoney(a.Posted(), a.Available())
+			if card, err = s.shown(ctx, c, a, now); err != nil {
+				return nil, err
+			}
 		}
 		cards = append(cards, *card)
 	}

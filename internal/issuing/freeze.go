@@ -57,6 +57,38 @@ func (h *Holder) mayLift(reason string) bool {
 	return h.Operator || reason == ReasonCustomer || reason == ReasonAutoFreeze
 }
 
+// shown is a card as it stands, with its money. One that is active while its account is frozen
+// was frozen by an operator in the books: so it is shown, and so it is kept from its holder.
+func (s *Service) shown(ctx context.Context, c *record, account *ledger.Account, now time.Time) (*Card, error) {
+	card := c.at(now).withMoney(account.Posted(), account.Available())
+	if card.Status != Active || account.State != ledger.Frozen {
+		return card, nil
+	}
+	again, err := s.stored(ctx, c.Book, c.ID) // what freezes a card freezes its account with it
+	if err == nil && again.Version == c.Version {
+		card.Status, card.Reason = Frozen, ReasonOperator
+	}
+	return card, err
+}
+
+// asKept has a plan see a card that an operator froze in the books as one that is frozen.
+func (s *Service) asKept(ctx context.Context, p plan) plan {
+	return func(c *record, op *ledger.Operation) error {
+		account, err := s.Books.FindAccount(ctx, c.Book, accountOf(c.ID))
+		if err != nil {
+			return err
+		}
+		now, err := s.shown(ctx, c, account, op.At)
+		if err != nil {
+			return err
+		}
+		if c.Status == Active && now.Status == Frozen {
+			c.Status, c.Reason = now.Status, now.Reason
+		}
+		return p(c, op)
+	}
+}
+
 func kept(c *Card) error {
 	return fault.New(fault.InvalidState, "the card was frozen by the operator (%s)", c.Reason)
 }
@@ -72,33 +104,34 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 	if err := s.noteOperator(ctx, h, kindFreeze, st); err != nil {
 		return Card{}, err
 	}
-	return s.toggle(ctx, h, st, func(c *record, op *ledger.Operation) error {
+	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
+		fresh := card.Status != Frozen || card.FrozenAt.IsZero() // frozen in the books alone
 		switch {
 		case card.Status == Terminated:
 			return ended(card)
 		case card.Status == PendingTopUp:
 			return notFunded()
-		case card.Status == Frozen && (!h.mayLift(card.Reason) || (&Holder{}).mayLift(st.Reason) || st.Reason == card.Reason):
+		case card.Status == Frozen && (!h.mayLift(card.Reason) || (&Holder{}).mayLift(st.Reason) || st.Reason == card.Reason && !fresh):
 			return errUnchanged
 		}
 		op.Kind, op.Reference = kindFreeze, st.Reason
 		op.States = []ledger.StateChange{{Account: c.Account().ID, To: ledger.Frozen}}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 			after := *card
-			if after.Status != Frozen {
+			if fresh {
 				after.FrozenAt = o.At
 			}
 			after.Status, after.Reason, after.Version = Frozen, st.Reason, c.Version+1
 			effects := s.froze(&after, &o)
-			if card.Status == Frozen { // a graver reason is no second event
+			if !fresh { // a graver reason is no second event
 				effects = effects[:1]
 			}
 			also, err := st.Also.effects(&after)
 			return append(effects, also...), err
 		}
 		return nil
-	})
+	}))
 }
 
 // froze returns the effects of a card having been frozen: its row's first, then the event's.
@@ -132,7 +165,7 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 	if err := s.noteOperator(ctx, h, kindUnfreeze, st); err != nil {
 		return Card{}, err
 	}
-	return s.toggle(ctx, h, st, func(c *record, op *ledger.Operation) error {
+	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
 		switch {
 		case card.Status == Terminated:
@@ -159,7 +192,7 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 			return append(effects, also...), err
 		}
 		return nil
-	})
+	}))
 }
 
 // toggle performs a plan that may find nothing to do; what belongs with it is written all

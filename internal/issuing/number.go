@@ -134,7 +134,7 @@ func (s *Service) Replace(ctx context.Context, h Holder, r Replacement) (Issued,
 
 func (s *Service) replace(ctx context.Context, h Holder, r Replacement) (Issued, error) {
 	var issued Issued
-	_, _, err := s.perform(ctx, h, r.Card, func(c *record, op *ledger.Operation) error {
+	_, _, err := s.perform(ctx, h, r.Card, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		if err := s.replaceable(h, c, op.At); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (s *Service) replace(ctx context.Context, h Holder, r Replacement) (Issued,
 			return append(effects, also...), err
 		}
 		return nil
-	})
+	}))
 	if fault.CodeOf(err) == fault.GuardExceeded {
 		err = fault.Wrap(err, fault.QuotaExceeded, "the card was replaced %d times", maxReplacements)
 	}

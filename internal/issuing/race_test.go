@@ -173,7 +173,8 @@ func TestSweepDoesNotStarve(t *testing.T) {
 	})
 }
 
-// An operator who freezes the account in the books alone keeps the money on the card.
+// An operator who freezes the account in the books alone keeps the money on the card, whatever
+// its holder does, and the card is shown so; an operator's unfreezing lets it go.
 func TestFrozenInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		card := p.card(ann, 1000)
@@ -182,6 +183,26 @@ func TestFrozenInTheBooks(t *testing.T) {
 		check.OK(t, err)
 		_, err = p.withdraw(ann, card, 100)
 		check.Code(t, "withdraw", err, fault.InvalidState)
-		p.look(ann, card, issuing.Active, 1000, 0)
+		p.look(ann, card, issuing.Frozen, 1000, 0)
+		check.Equal(t, "reason", p.get(ann, card).Reason, issuing.ReasonOperator)
+		listed, err := p.List(t.Context(), issuing.Filter{Holder: ann})
+		check.OK(t, err)
+		check.Equal(t, "listed as", listed.Cards[0].Status, issuing.Frozen)
+		_, err = p.Freeze(t.Context(), ann, issuing.Step{Card: card})
+		check.OK(t, err)
+		_, err = p.Unfreeze(t.Context(), ann, issuing.Step{Card: card})
+		check.Code(t, "unfreeze", err, fault.InvalidState)
+		_, err = p.Replace(t.Context(), ann, issuing.Replacement{Card: card, Reason: issuing.ReasonLost})
+		check.Code(t, "replace", err, fault.InvalidState)
+		_, err = p.Terminate(t.Context(), ann, issuing.Ending{Card: card})
+		check.Code(t, "terminate", err, fault.InvalidState)
+		_, err = p.withdraw(ann, card, 100)
+		check.Code(t, "withdraw all the same", err, fault.InvalidState)
+		_, err = p.Unfreeze(t.Context(), house, issuing.Step{Card: card})
+		check.OK(t, err)
+		_, err = p.withdraw(ann, card, 100)
+		check.OK(t, err)
+		p.look(ann, card, issuing.Active, 900, 100)
+		p.verify()
 	})
 }
