@@ -129,6 +129,34 @@ func TestPlanRefused(t *testing.T) {
 	})
 }
 
+// A day's limit is of what is paid: what was called back, on another day too, does not count there.
+func TestDailyLimit(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Daily = sat(5_000)
+		ada := b.customer("ada")
+		full := func() {
+			t.Helper()
+			if _, err := b.plan(ada, b.handle(), 1_001); fault.CodeOf(err) != fault.GuardExceeded {
+				t.Errorf("more than a day's limit: %v", err)
+			}
+		}
+		first, second := b.pay(ada, b.handle(), 2_000), b.pay(ada, b.handle(), 2_000)
+		full()
+		back := func(p payout.Payout) {
+			_, err := b.Cancel(t.Context(), payout.Cancellation{Actor: "operator/ann", Book: ada, Payout: p.ID})
+			b.must(err)
+		}
+		back(first)
+		b.pay(ada, b.handle(), 2_000)
+		full()
+		b.clock.Advance(24 * time.Hour)
+		b.pay(ada, b.handle(), 4_000)
+		back(second)
+		full()
+		b.verified()
+	})
+}
+
 // A payout of which nothing was sent can be called back, and no other one.
 func TestCancel(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

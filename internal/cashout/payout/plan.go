@@ -48,6 +48,9 @@ const (
 	daily       = "payout.day/"
 )
 
+// dayOf names the counter of what the book pays out on the day of an instant.
+func dayOf(at time.Time) string { return daily + at.UTC().Format(time.DateOnly) }
+
 const maxReference = 200
 
 // Plan makes a payout a part of an operation of the same book: a hold, which ends with the
@@ -72,7 +75,7 @@ func (s *Service) Plan(ctx context.Context, r Request, op *ledger.Operation) (Pa
 	}
 	op.Open = append(op.Open, Custody())
 	op.Holds = append(op.Holds, ledger.HoldChange{Action: ledger.Place, ID: p.Hold, Amount: p.Amount, Debit: p.From, Credit: custody})
-	op.Guards = append(op.Guards, ledger.Guard{Counter: daily + now.Format(time.DateOnly), Add: p.Amount.Minor, Limit: s.Policy.Daily.Minor})
+	op.Guards = append(op.Guards, ledger.Guard{Counter: dayOf(now), Add: p.Amount.Minor, Limit: s.Policy.Daily.Minor})
 	rows, before := s.planned(p), op.Effects
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		if before == nil {

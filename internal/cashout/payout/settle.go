@@ -93,9 +93,11 @@ func (s *Service) fail(ctx context.Context, p Payout, why Reason, with ...storag
 	return s.end(ctx, p.release(actor), p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventFailed, p)), nil })
 }
 
-// release is the operation that frees the money of a payout.
+// release is the operation that frees the money of a payout, and gives the day on which it was
+// planned back what it counted there: that is what was paid, not what was tried.
 func (p *Payout) release(by string) ledger.Operation {
-	return ledger.Operation{Kind: kindFail, Key: kindFail + "/" + string(p.ID), Actor: by, Holds: []ledger.HoldChange{{Action: ledger.Release, ID: p.Hold}}}
+	return ledger.Operation{Kind: kindFail, Key: kindFail + "/" + string(p.ID), Actor: by, Holds: []ledger.HoldChange{{Action: ledger.Release, ID: p.Hold}},
+		Guards: []ledger.Guard{{Counter: dayOf(p.CreatedAt), Add: -p.Amount.Minor}}}
 }
 
 // end does the operation that ends a payout, with its row and what the listener wants. One
