@@ -28,7 +28,7 @@ import (
 func TestTransitions(t *testing.T) {
 	want := map[cashout.Status]string{
 		cashout.Created: "confirmed cancelled", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
-		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed blocked",
+		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed blocked cancelled",
 		cashout.Completed: "", cashout.Blocked: "", cashout.Cancelled: "", cashout.Expired: "",
 	}
 	for _, from := range cashout.Statuses() {
@@ -831,6 +831,54 @@ func TestCancel(t *testing.T) {
 		if _, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: approved.ID, Actor: "ada", Reason: "late"}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("an approved order is cancelled: %v", err)
 		}
+	})
+}
+
+// Once an operator reversed an approval in the books, which a payout prevents as long as it holds what
+// is owed, nothing is paid any more, and the order can be cancelled.
+func TestApprovalReversed(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, cashdesk.Number)
+		o := get(d, token)
+		decide := cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "a stolen card"}
+		o, err := d.Approve(t.Context(), decide)
+		d.Must(err)
+		approval, _, err := d.Ledger.FindByKey(t.Context(), o.Book, "cashout.approve/"+string(o.ID))
+		d.Must(err)
+		reverse := func() error {
+			_, err := d.Ledger.Submit(t.Context(), ledger.Operation{Book: o.Book, Kind: "transaction.reverse", Reverses: approval.Transaction, Actor: "op/1", At: d.Clock.Now()})
+			return err
+		}
+		if err := reverse(); fault.CodeOf(err) != fault.InsufficientFunds {
+			t.Errorf("reversed while it is paid: %v", err)
+		}
+		end(t, d, o, "", "no route")
+		if _, err := d.Cancel(t.Context(), decide); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("cancelled while it is owed: %v", err)
+		}
+		d.Must(reverse())
+		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("paid though nothing is owed: %v", err)
+		}
+		address := cashdesk.Address
+		if err := d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("paid elsewhere though nothing is owed: %v", err)
+		}
+		d.Screen.Match = customer.Match{List: "sdn", Kind: "name"}
+		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("blocked though nothing is owed: %v", err)
+		}
+		got, err := d.Cancel(t.Context(), decide)
+		d.Must(err)
+		if got.Status != cashout.Cancelled || got.Reason != "a stolen card" {
+			t.Errorf("%s: %s", got.Status, got.Reason)
+		}
+		if _, err := d.View(t.Context(), realm.Test, token); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("its caller sees %v", err)
+		}
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "0.00", "cashout.owed/" + string(o.ID): "0.00000000"})
+		d.Verified()
 	})
 }
 

@@ -124,10 +124,14 @@ func (s *Service) decided(ctx context.Context, d *Decision) (Order, *Desk, error
 	return o, desk, err
 }
 
-// stale says of a decision that somebody else was first.
+// stale says of a decision that somebody else was first, or that an operator reversed in the
+// books what was owed.
 func stale(err error) error {
-	if errors.Is(err, storage.ErrStale) {
+	switch {
+	case errors.Is(err, storage.ErrStale):
 		return fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")
+	case fault.CodeOf(err) == fault.InsufficientFunds:
+		return fault.Wrap(err, fault.InvalidState, "nothing is owed for the order any more: its approval was reversed in the books")
 	}
 	return err
 }

@@ -110,18 +110,36 @@ func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Ord
 }
 
 // Cancel ends an order that is not approved yet, for good: its caller is told that there is
-// none. Nothing is left in the books, as nothing was there. It returns not_found and
-// invalid_state.
+// none. Nothing is left in the books, as nothing was there, or as an operator reversed the
+// approval there. It returns not_found and invalid_state.
 func (s *Service) Cancel(ctx context.Context, d Decision) (Order, error) {
 	o, err := s.Get(ctx, d.Book, d.Order)
 	if err != nil {
 		return Order{}, err
+	}
+	if o.Status == Approved {
+		if undone, err := s.undone(ctx, &o); err != nil {
+			return Order{}, err
+		} else if !undone {
+			return Order{}, fault.New(fault.InvalidState, "the order is approved, and so it stays unless its approval is reversed in the books")
+		}
 	}
 	o.Reason = d.Reason
 	if err := s.finish(ctx, o, Cancelled, func(o *Order) ([]storage.Effect, error) { return d.also(o) }); err != nil {
 		return Order{}, stale(err)
 	}
 	return s.Get(ctx, d.Book, d.Order)
+}
+
+// undone reports whether an operator reversed in the books what approved an order. That cannot
+// be while a payout holds what is owed, and nothing can be paid afterwards.
+func (s *Service) undone(ctx context.Context, o *Order) (bool, error) {
+	approval, ok, err := s.Books.FindByKey(ctx, o.Book, kindApprove+"/"+string(o.ID))
+	if err != nil || !ok {
+		return false, err
+	}
+	by, err := ledger.Reversals(ctx, s.DB, o.Book, []ledger.TransactionID{approval.Transaction})
+	return len(by) > 0, err
 }
 
 // Ended is what became of a payout.

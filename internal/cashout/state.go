@@ -34,7 +34,7 @@ var next = map[Status][]Status{
 	Confirmed:  {Authorized, Cancelled, Expired},
 	Authorized: {Processing, Cancelled, Expired},
 	Processing: {Authorized, Approved, Blocked, Cancelled},
-	Approved:   {Completed, Blocked},
+	Approved:   {Completed, Blocked, Cancelled}, // cancelled once the approval was reversed in the books
 }
 
 // CanBecome reports whether an order may go from s to another status.
