@@ -89,7 +89,7 @@ type draft struct {
 	Account
 	fresh  bool
 	before int64 // available, when the operation began
-	paid   bool  // lost money to something other than the end of a hold
+	paid   bool  // lost money to something other than the end of a hold, and not by force
 	forced bool  // lost money without regard to its floor
 	frozen bool  // when the operation began
 }
@@ -310,7 +310,7 @@ func (a *attempt) move(m Move, pays bool) error {
 		}
 		forced := m.Forced && side.side == Debit
 		side.account.forced = side.account.forced || forced
-		side.account.paid = side.account.paid || (pays && !forced && side.side != side.account.Side)
+		side.account.paid = side.account.paid || (pays && !m.Forced && side.side != side.account.Side)
 		a.entries = append(a.entries, entry{account: side.account.ID, seq: side.account.Entries, side: side.side,
 			posted: m.Posted.Minor, held: m.Held, after: side.account.sums})
 	}

@@ -63,9 +63,9 @@ type Posting struct {
 	Amount money.Amount
 	// All moves whatever is available of the debited account instead of Amount; nothing, if nothing is.
 	All bool
-	// Forced takes the amount whether or not the debited account has it, and though it is
-	// frozen: for what others undid, such as a payment that a blockchain gave up. An account
-	// below its floor pays nothing more until what it receives has made up for it.
+	// Forced takes the amount whether or not the debited account has it, and though it or the
+	// credited one is frozen: for what others undid, such as a payment that a blockchain gave up.
+	// An account below its floor pays nothing more until what it receives has made up for it.
 	Forced bool
 }
 

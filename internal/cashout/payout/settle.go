@@ -75,13 +75,14 @@ func (s *Service) settle(ctx context.Context, p Payout, fee money.Amount, with .
 	return s.end(ctx, op, p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventSettled, p)), nil })
 }
 
-// posted is a posting of so many satoshis, the other way round below zero, or none.
+// posted is a posting of so many satoshis, the other way round below zero, or none. What was
+// sent for less than was booked was so, whatever account an operator froze since.
 func posted(debit, credit ledger.AccountID, satoshi int64) []ledger.Posting {
 	switch {
 	case satoshi > 0:
 		return []ledger.Posting{{Debit: debit, Credit: credit, Amount: money.New(satoshi, money.BTC)}}
 	case satoshi < 0:
-		return []ledger.Posting{{Debit: credit, Credit: debit, Amount: money.New(-satoshi, money.BTC)}}
+		return []ledger.Posting{{Debit: credit, Credit: debit, Amount: money.New(-satoshi, money.BTC), Forced: true}}
 	}
 	return nil
 }

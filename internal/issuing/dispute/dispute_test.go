@@ -438,3 +438,18 @@ func TestReversedInTheBooks(t *testing.T) {
 		p.verify()
 	})
 }
+
+// An account that an operator froze keeps no dispute from being decided against its cardholder.
+func TestFrozenAccount(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.issue(10_000)
+		d := p.open(p.buy(card, 10_000), 0)
+		p.buy(card, 9_000)
+		_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "account.freeze", Actor: "op/1", At: p.clock.Now(),
+			States: []ledger.StateChange{{Account: "card.disputed/USD", To: ledger.Frozen}}})
+		check.OK(t, err)
+		p.move(d, dispute.Lost)
+		p.look(card, 0, 0, 19_000, 9_000)
+		p.verify()
+	})
+}

@@ -52,7 +52,7 @@ func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, am
 		op.Postings = append(op.Postings, ledger.Posting{Debit: purse.ID, Credit: disputed.ID, Amount: money.New(part, amount.Currency), Forced: true})
 	}
 	if rest := amount.Minor - part; rest > 0 {
-		op.Postings = append(op.Postings, ledger.Posting{Debit: owed.ID, Credit: disputed.ID, Amount: money.New(rest, amount.Currency)})
+		op.Postings = append(op.Postings, ledger.Posting{Debit: owed.ID, Credit: disputed.ID, Amount: money.New(rest, amount.Currency), Forced: true})
 	}
 	return func(o *ledger.Outcome) error {
 		after, touched := o.Balance(purse.ID)

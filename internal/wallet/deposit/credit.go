@@ -107,7 +107,7 @@ func (s *Service) reverse(ctx context.Context, before, d Deposit) (Deposit, erro
 	}
 	from, to, kept := wallet.Account(currency), wallet.Custody(d.Amount.Asset, currency), wallet.Fees(currency)
 	op := s.operation(kindReverse, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
-		{Debit: from.ID, Credit: to.ID, Amount: before.Credited, Forced: true}, {Debit: kept.ID, Credit: to.ID, Amount: before.Fee}})
+		{Debit: from.ID, Credit: to.ID, Amount: before.Credited, Forced: true}, {Debit: kept.ID, Credit: to.ID, Amount: before.Fee, Forced: true}})
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		d.Reversal, d.ChangedAt = o.Transaction, o.At
 		told := d // subscribers learn what was taken back

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/wallet/address"
@@ -327,6 +328,27 @@ func TestReorganised(t *testing.T) {
 		b.told(ada, "deposit.pending pending 645.33", "deposit.confirmed confirmed 645.33", "deposit.reversed pending reorganised 645.33",
 			"deposit.confirmed confirmed 645.33", "deposit.reversed expired reorganised 645.33", "deposit.pending pending 6453.30",
 			"deposit.confirmed confirmed 6453.30")
+		b.verified()
+	})
+}
+
+// Accounts that an operator froze keep no chain from being read on: what it gave up is taken
+// back from them.
+func TestFrozen(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		eve, ada := b.customer("eve"), b.customer("ada")
+		b.pay(eve, "0.01 BTC", 6)
+		b.scan()
+		for _, account := range []ledger.AccountID{"wallet/USD", "wallet.deposits/BTC", "wallet.fees/USD"} {
+			_, err := b.Books.Submit(t.Context(), ledger.Operation{Book: eve.Book, Kind: "account.freeze", Actor: "op/1", At: b.clocks.Now(eve.Realm),
+				States: []ledger.StateChange{{Account: account, To: ledger.Frozen}}})
+			check.OK(b.t, err)
+		}
+		check.OK(b.t, b.chains[asset.Bitcoin].Reorganise(t.Context(), b.at(eve, asset.Bitcoin), 6, true))
+		b.pay(ada, "0.01 BTC", 6)
+		b.scan()
+		b.totals(eve, "0.00 0.00 0.00 0.00")
+		b.totals(ada, "645.33 0.00 645.33 0.00")
 		b.verified()
 	})
 }
