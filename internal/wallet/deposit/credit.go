@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -55,8 +56,13 @@ func (s *Service) value(d *Deposit) {
 
 // credit gives the wallet what a confirmed payment is worth: at the rate of when it was
 // seen, if it was confirmed within the window, otherwise at the rate of now. Without a
-// rate it waits.
+// rate it waits. What an operator decided in the books about an earlier credit stays so.
 func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error) {
+	if decided, err := s.reversedByHand(ctx, &before, before.Credit, before.Reversal); err != nil {
+		return Deposit{}, err
+	} else if decided {
+		return s.confirm(ctx, before, d)
+	}
 	now := s.Clocks.Now(d.Realm)
 	if d.Rate.IsZero() || now.Sub(d.SeenAt) > s.Policy.RateWindow {
 		d.Rate = money.Rate{}
@@ -83,11 +89,38 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 	from, to, kept := wallet.Custody(d.Amount.Asset, currency), wallet.Account(currency), wallet.Fees(currency)
 	op := s.operation(kindCredit, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
 		{Debit: from.ID, Credit: to.ID, Amount: d.Credited}, {Debit: from.ID, Credit: kept.ID, Amount: d.Fee}})
+	if before.Reversal != "" { // that stands, and is not reversed as well
+		op.Follows = []ledger.TransactionID{before.Reversal}
+	}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		d.Credit, d.ConfirmedAt, d.ChangedAt = o.Transaction, o.At, o.At
 		return append([]storage.Effect{d.save()}, s.event(eventConfirmed, &d)...), nil
 	}
 	return s.submit(ctx, op, &d)
+}
+
+// reversedByHand reports whether an operator reversed one of some transactions of a deposit
+// in the books. Empty ones are none.
+func (s *Service) reversedByHand(ctx context.Context, d *Deposit, transactions ...ledger.TransactionID) (bool, error) {
+	var posted []ledger.TransactionID
+	for _, t := range transactions {
+		if t != "" {
+			posted = append(posted, t)
+		}
+	}
+	if posted == nil {
+		return false, nil
+	}
+	by, err := ledger.Reversals(ctx, s.DB, d.Book, posted)
+	return len(by) > 0, err
+}
+
+// confirm has a payment be confirmed again that an operator decided about in the books: the
+// credit was reversed there, or what had taken it back was. Neither is done over.
+func (s *Service) confirm(ctx context.Context, before, d Deposit) (Deposit, error) {
+	s.value(&d) // at the rate at which it was credited
+	d.Status, d.Reason, d.ConfirmedAt, d.credits = Confirmed, None, d.ChangedAt, before.credits+1
+	return s.save(ctx, d, nil)
 }
 
 // wait writes down that a confirmed payment is not credited yet, and why, once.
@@ -99,15 +132,26 @@ func (s *Service) wait(ctx context.Context, before, d Deposit) (Deposit, error) 
 }
 
 // reverse takes a credit back, whether or not the wallet still has it. d is what the
-// deposit becomes: expired, or pending when the payment waits for a block again.
+// deposit becomes: expired, or pending when the payment waits for a block again. A credit
+// that an operator reversed in the books was taken back by that.
 func (s *Service) reverse(ctx context.Context, before, d Deposit) (Deposit, error) {
 	d.ConfirmedAt = time.Time{}
 	if d.Status == Expired {
 		d.price(zero(), zero())
 	}
+	if gone, err := s.reversedByHand(ctx, &before, before.Credit); err != nil {
+		return Deposit{}, err
+	} else if gone {
+		told := eventPending
+		if d.Status == Expired {
+			told = eventExpired
+		}
+		return s.save(ctx, d, s.event(told, &d))
+	}
 	from, to, kept := wallet.Account(currency), wallet.Custody(d.Amount.Asset, currency), wallet.Fees(currency)
 	op := s.operation(kindReverse, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
 		{Debit: from.ID, Credit: to.ID, Amount: before.Credited, Forced: true}, {Debit: kept.ID, Credit: to.ID, Amount: before.Fee, Forced: true}})
+	op.Follows = []ledger.TransactionID{before.Credit}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		d.Reversal, d.ChangedAt = o.Transaction, o.At
 		told := d // subscribers learn what was taken back
@@ -139,6 +183,8 @@ func (s *Service) operation(kind string, d *Deposit, open []ledger.NewAccount, p
 func (s *Service) submit(ctx context.Context, op ledger.Operation, d *Deposit) (Deposit, error) {
 	outcome, err := s.Books.Submit(ctx, op)
 	switch {
+	case fault.CodeOf(err) == fault.AlreadyReversed: // by an operator, meanwhile
+		return Deposit{}, fmt.Errorf("%s %s: %w: %w", op.Kind, d.ID, storage.ErrStale, err)
 	case err != nil:
 		return Deposit{}, fmt.Errorf("%s %s: %w", op.Kind, d.ID, err)
 	case outcome.Replayed:

@@ -332,6 +332,64 @@ func TestReorganised(t *testing.T) {
 	})
 }
 
+// What an operator reversed in the books is not taken back by the chain as well, nor credited
+// anew; and what the chain took back and the operator gave again is not credited twice.
+func TestReversedByHand(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		btc := b.chains[asset.Bitcoin]
+		reorganise := func(w address.Wallet, gone bool) {
+			check.OK(b.t, btc.Reorganise(t.Context(), b.at(w, asset.Bitcoin), 6, gone))
+			b.scan()
+		}
+		mine := func(w address.Wallet) {
+			b.mine(w, asset.Bitcoin, 6)
+			b.scan()
+		}
+		reverse := func(w address.Wallet, which func(deposit.Deposit) ledger.TransactionID) error {
+			found, err := b.List(t.Context(), deposit.Filter{Book: w.Book})
+			check.OK(b.t, err)
+			_, err = b.Books.Submit(t.Context(), ledger.Operation{Book: w.Book, Kind: "transaction.reverse", Reverses: which(found.Deposits[0]), Actor: "op/1",
+				At: b.clocks.Now(w.Realm)})
+			return err
+		}
+		credit := func(d deposit.Deposit) ledger.TransactionID { return d.Credit }
+		undone := func(d deposit.Deposit) ledger.TransactionID { return d.Reversal }
+
+		ada := b.customer("ada")
+		b.pay(ada, "0.01 BTC", 6)
+		b.scan()
+		check.OK(b.t, reverse(ada, credit))
+		b.totals(ada, "0.00 0.00 0.00 0.00")
+		reorganise(ada, false)
+		b.expect(ada, "pending reorganised 0.01 BTC 0/6 658.50 - 13.17 = 645.33")
+		b.totals(ada, "0.00 658.50 0.00 0.00")
+		mine(ada)
+		b.expect(ada, "confirmed 0.01 BTC 6/6 658.50 - 13.17 = 645.33")
+		b.totals(ada, "0.00 0.00 0.00 0.00")
+		reorganise(ada, true)
+		b.expect(ada, "expired reorganised 0.01 BTC 0/6 0.00 - 0.00 = 0.00")
+		b.totals(ada, "0.00 0.00 0.00 0.00")
+		b.told(ada, "deposit.pending pending 645.33", "deposit.confirmed confirmed 645.33", "deposit.pending pending reorganised 645.33",
+			"deposit.expired expired reorganised 0.00")
+
+		bob := b.customer("bob")
+		b.pay(bob, "0.01 BTC", 6)
+		b.scan()
+		reorganise(bob, false)
+		b.totals(bob, "0.00 658.50 0.00 0.00")
+		check.Code(t, "reversing a credit that was taken back", reverse(bob, credit), fault.InvalidState)
+		check.OK(b.t, reverse(bob, undone))
+		mine(bob)
+		b.totals(bob, "645.33 0.00 645.33 0.00")
+		reorganise(bob, false)
+		b.totals(bob, "0.00 658.50 0.00 0.00")
+		mine(bob)
+		b.totals(bob, "645.33 0.00 645.33 0.00")
+		check.Code(t, "giving again what was credited anew", reverse(bob, undone), fault.InvalidState)
+		b.verified()
+	})
+}
+
 // Accounts that an operator froze keep no chain from being read on: what it gave up is taken
 // back from them.
 func TestFrozen(t *testing.T) {
