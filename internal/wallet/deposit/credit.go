@@ -75,16 +75,13 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 		d.Rate, d.Reason = before.Rate, NoRate
 		return s.wait(ctx, before, d)
 	case d.Reason == TooLarge:
-		if before.Reason == TooLarge && before.Confirmations >= before.Required {
-			return s.wait(ctx, before, d) // it was told
-		}
-		s.Logger.ErrorContext(ctx, "a deposit is worth more than can be credited", "deposit", string(d.ID), "book", string(d.Book), "amount", d.Amount.String())
-		return s.wait(ctx, before, d)
+		return s.tooLarge(ctx, before, d)
 	case !d.Credited.IsPositive():
 		d.Status, d.Reason, d.watched = Expired, BelowMinimum, false
 		d.price(zero(), zero())
 		return s.save(ctx, d, s.event(eventExpired, &d))
 	}
+	waiting := d
 	d.Status, d.Reason, d.credits = Confirmed, None, before.credits+1
 	from, to, kept := wallet.Custody(d.Amount.Asset, currency), wallet.Account(currency), wallet.Fees(currency)
 	op := s.operation(kindCredit, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
@@ -96,7 +93,21 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 		d.Credit, d.ConfirmedAt, d.ChangedAt = o.Transaction, o.At, o.At
 		return append([]storage.Effect{d.save()}, s.event(eventConfirmed, &d)...), nil
 	}
-	return s.submit(ctx, op, &d)
+	done, err := s.submit(ctx, op, &d)
+	if fault.CodeOf(err) == fault.InvalidAmount { // an account of the wallet's has as much as can be counted
+		return s.tooLarge(ctx, before, waiting)
+	}
+	return done, err
+}
+
+// tooLarge has a payment wait that is worth more than the books hold, and tells of it once.
+func (s *Service) tooLarge(ctx context.Context, before, d Deposit) (Deposit, error) {
+	d.Reason = TooLarge
+	d.price(zero(), zero())
+	if before.Reason != TooLarge || before.Confirmations < before.Required {
+		s.Logger.ErrorContext(ctx, "a deposit is worth more than can be credited", "deposit", string(d.ID), "book", string(d.Book), "amount", d.Amount.String())
+	}
+	return s.wait(ctx, before, d)
 }
 
 // reversedByHand reports whether an operator reversed one of some transactions of a deposit

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -184,6 +185,30 @@ func TestHuge(t *testing.T) {
 		b.totals(eve, "0.00 0.00 0.00 0.00")
 		if lines := strings.Count(told.String(), "worth more than can be credited"); lines != 1 {
 			t.Errorf("%d lines of the log tell of it, want one, however often its chain is looked at:\n%s", lines, told.String())
+		}
+		b.verified()
+	})
+}
+
+// A wallet that has as much as can be counted keeps no other from being credited: what comes
+// more waits, and is told once.
+func TestFull(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		var told bytes.Buffer
+		b.Logger = slog.New(slog.NewTextHandler(&told, nil))
+		eve, ada := b.customer("eve"), b.customer("ada")
+		from, to := wallet.Bank(money.USD), wallet.Account(money.USD)
+		_, err := b.Books.Submit(t.Context(), ledger.Operation{Book: eve.Book, Kind: "test.load", Actor: "test", At: b.clocks.Now(eve.Realm), Open: []ledger.NewAccount{from, to},
+			Postings: []ledger.Posting{{Debit: from.ID, Credit: to.ID, Amount: money.New(1<<61-100, money.USD)}}})
+		check.OK(t, err)
+		b.pay(eve, "0.01 BTC", 6)
+		b.pay(ada, "0.01 BTC", 6)
+		b.scan()
+		b.scan()
+		b.expect(eve, "pending too_large 0.01 BTC 6/6 0.00 - 0.00 = 0.00")
+		b.totals(ada, "645.33 0.00 645.33 0.00")
+		if lines := strings.Count(told.String(), "worth more than can be credited"); lines != 1 {
+			t.Errorf("%d lines of the log tell of it, want one:\n%s", lines, told.String())
 		}
 		b.verified()
 	})
