@@ -136,16 +136,23 @@ func (s *Service) move(ctx context.Context, d Dispute, st *Step) (Dispute, error
 }
 
 // settle completes an operation that decides a dispute, and returns what else is written
-// with it. What is won stays counted among what the payment gave back.
+// with it. What is won stays counted among what the payment gave back. A credit that an
+// operator reversed in the books is not taken back as well, and is given anew when it is won.
 func (s *Service) settle(ctx context.Context, op *ledger.Operation, d *Dispute) (func(*ledger.Outcome) ([]storage.Effect, error), error) {
 	left, card := d.Left(), &issuing.Card{Book: d.Book, ID: d.Card}
 	none := func(*ledger.Outcome) ([]storage.Effect, error) { return nil, nil }
 	owes, disputed := issuing.Settlement(left.Currency), issuing.Disputed(left.Currency)
+	credited, err := s.follow(ctx, op, d)
 	switch {
-	case d.State == Won && d.Credited:
+	case err != nil:
+		return nil, err
+	case d.State == Won && credited:
 		op.Kind, op.Open = kindWin, []ledger.NewAccount{owes, disputed}
 		op.Postings = []ledger.Posting{{Debit: owes.ID, Credit: disputed.ID, Amount: left}}
 		return none, nil
+	case d.State == Won && d.Credited: // the card's spending has it already
+		op.Kind = kindWin
+		return none, s.give(ctx, op, d, owes)
 	case d.State == Won:
 		op.Kind = kindWin
 		return func(*ledger.Outcome) ([]storage.Effect, error) {
@@ -157,7 +164,10 @@ func (s *Service) settle(ctx context.Context, op *ledger.Operation, d *Dispute) 
 	if !d.Credited {
 		return none, nil
 	}
-	keeps, err := s.take(ctx, op, d, left)
+	keeps := func(*ledger.Outcome) error { return nil }
+	if credited {
+		keeps, err = s.take(ctx, op, d, left)
+	}
 	return func(o *ledger.Outcome) ([]storage.Effect, error) {
 		return []storage.Effect{issuing.GivenBack(card, money.New(-left.Minor, left.Currency))}, keeps(o)
 	}, err
@@ -189,11 +199,12 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 	op := ledger.Operation{Book: d.Book, Kind: kindRefund, Reference: string(d.Payment), Actor: "card-network", At: s.Clocks.Now(d.Realm), Guards: []ledger.Guard{
 		{Counter: authorization.ReturnCounter(d.Payment), Add: -gave.Minor, Limit: unbounded}}}
 	keeps := func(*ledger.Outcome) error { return nil }
-	if d.Credited {
-		var err error
-		if keeps, err = s.take(ctx, &op, &d, gave); err != nil {
-			return gave, err
-		}
+	credited, err := s.follow(ctx, &op, &d)
+	if err == nil && credited {
+		keeps, err = s.take(ctx, &op, &d, gave)
+	}
+	if err != nil {
+		return gave, err
 	}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		d.ChangedAt = o.At
@@ -207,7 +218,7 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 		}
 		return append(append(effects, d.revise(before)), s.event(kind, &d, o.Transaction)...), keeps(&o)
 	}
-	_, err := s.Books.Submit(ctx, op)
+	_, err = s.Books.Submit(ctx, op)
 	return gave, err
 }
 

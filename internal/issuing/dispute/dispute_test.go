@@ -439,6 +439,67 @@ func TestReversedInTheBooks(t *testing.T) {
 	})
 }
 
+// A credit that an operator reversed in the books is not taken back a second time, from
+// another dispute's credit, and is given when the dispute is won; once it is decided, or the
+// merchant refunded a part, it is not reversed any more.
+func TestCreditReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		reverse := func(d dispute.Dispute) error {
+			credit, _, err := p.Books.FindByKey(t.Context(), ann.Book, "dispute.credit/"+string(d.ID))
+			check.OK(t, err)
+			_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "transaction.reverse", Reverses: credit.Transaction, Actor: "op/1", At: p.clock.Now()})
+			return err
+		}
+		card := p.issue(10_000)
+		other := p.open(p.buy(card, 2_000), 0)
+		p.look(card, 10_000, 2_000, 2_000, 0)
+		lost := p.open(p.buy(card, 1_000), 0)
+		check.OK(t, reverse(lost))
+		p.look(card, 9_000, 2_000, 3_000, 0)
+		p.move(lost, dispute.Lost)
+		p.look(card, 9_000, 2_000, 3_000, 0)
+		won := p.open(p.buy(card, 500), 0)
+		check.OK(t, reverse(won))
+		p.look(card, 8_500, 2_000, 3_500, 0)
+		p.move(won, dispute.Won)
+		p.look(card, 9_000, 2_000, 3_000, 0)
+		check.Code(t, "reversed twice", reverse(won), fault.AlreadyReversed)
+		payment := p.buy(card, 800)
+		refunded := p.open(payment, 0)
+		check.OK(t, reverse(refunded))
+		p.look(card, 8_200, 2_000, 3_800, 0)
+		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment}, "")
+		p.look(card, 9_000, 2_000, 3_000, 0)
+		now, err := p.Cards.Get(t.Context(), ann, card)
+		check.OK(t, err)
+		check.Equal(t, "spent", now.Spent, usd(1_000))
+		p.move(other, dispute.Lost)
+		check.Code(t, "reversed after it was taken back", reverse(other), fault.InvalidState)
+		p.look(card, 7_000, 0, 3_000, 0)
+		p.verify()
+	})
+}
+
+// A dispute whose credit was reversed ends when its time is over.
+func TestTimeOfReversedCredit(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.issue(10_000)
+		d := p.move(p.move(p.open(p.buy(card, 1_000), 0), dispute.UnderReview), dispute.Represented)
+		credit, _, err := p.Books.FindByKey(t.Context(), ann.Book, "dispute.credit/"+string(d.ID))
+		check.OK(t, err)
+		_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "transaction.reverse", Reverses: credit.Transaction, Actor: "op/1", At: p.clock.Now()})
+		check.OK(t, err)
+		p.clock.Advance(31 * day)
+		_, err = p.Expire(t.Context())
+		check.OK(t, err)
+		now, err := p.Find(t.Context(), ann.Book, d.ID)
+		check.OK(t, err)
+		check.Equal(t, "state", now.State, dispute.Lost)
+		p.look(card, 9_000, 0, 1_000, 0)
+		p.verify()
+	})
+}
+
 // An account that an operator froze keeps no dispute from being decided against its cardholder.
 func TestFrozenAccount(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

@@ -26,6 +26,27 @@ func (s *Service) purse(ctx context.Context, d *Dispute) (ledger.NewAccount, *le
 	return purse, found, err
 }
 
+// creditKey is the ledger's key of what a dispute credited.
+func (d *Dispute) creditKey() string { return kindCredit + "/" + string(d.ID) }
+
+// follow has an operation build on what a dispute credited, and reports whether that is in the
+// books: nothing may have been credited, or an operator reversed it.
+func (s *Service) follow(ctx context.Context, op *ledger.Operation, d *Dispute) (bool, error) {
+	if !d.Credited {
+		return false, nil
+	}
+	credit, keyed, err := s.Books.FindByKey(ctx, d.Book, d.creditKey())
+	if err != nil || !keyed { // one of before credits had keys stands
+		return err == nil, err
+	}
+	by, err := ledger.Reversals(ctx, s.DB, d.Book, []ledger.TransactionID{credit.Transaction})
+	if err != nil || len(by) > 0 {
+		return false, err
+	}
+	op.Follows = []ledger.TransactionID{credit.Transaction}
+	return true, nil
+}
+
 // give has an account pay what is left of a dispute to the cardholder.
 func (s *Service) give(ctx context.Context, op *ledger.Operation, d *Dispute, from ledger.NewAccount) error {
 	to, _, err := s.purse(ctx, d)
