@@ -216,10 +216,24 @@ func (a *App) openSolana(config json.RawMessage, at address.Place, _ Options) (n
 	}, clock.System())
 }
 
-// scheduleDeposits names the periodic work of deposits.
+// scheduleDeposits names the periodic work of deposits. Every node is looked at by a job of its
+// own: one that hangs, or has a month to tell, keeps no other chain waiting.
 func (a *App) scheduleDeposits() {
-	a.Jobs.Every("deposit.scan", depositScan, func(ctx context.Context) error {
-		return errors.Join(a.Deposits.Scan(ctx, realm.Live), a.Deposits.Scan(ctx, realm.Test))
+	var simulated []address.Place
+	for at, c := range a.Deposits.Chains {
+		if _, ok := c.(*chain.Chain); ok {
+			simulated = append(simulated, at)
+			continue
+		}
+		a.Jobs.Every("deposit.scan/"+string(at.Realm)+"/"+string(at.Chain), depositScan, func(ctx context.Context) error {
+			return a.Deposits.ScanChain(ctx, at)
+		})
+	}
+	a.Jobs.Every("deposit.scan", depositScan, func(ctx context.Context) (failed error) {
+		for _, at := range simulated {
+			failed = errors.Join(failed, a.Deposits.ScanChain(ctx, at))
+		}
+		return failed
 	})
 	a.Jobs.Every("address.check_levels", addressSweep, func(ctx context.Context) error {
 		_, err := a.Addresses.CheckLevels(ctx)

@@ -1,18 +1,23 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
@@ -333,6 +338,41 @@ func TestDepositsOnRealRuntime(t *testing.T) {
 			check.OK(t, r.Deposits.Rescan(t.Context(), deposit.Rescan{Place: address.Place{Realm: realm.Test, Chain: asset.Solana}, From: 1, Actor: "ada"}))
 			r.expect("read again", "confirmed 1 354 147.00", "confirmed 10 41 9.80", "confirmed 25 75 24.50", "expired 0.099999999 74 0.00")
 			r.has(18_130)
+		})
+	}
+}
+
+// A node that takes calls and never answers keeps no other chain from being looked at.
+func TestSilentNode(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			check.OK(t, err)
+			password := filepath.Join(t.TempDir(), "password")
+			check.OK(t, os.WriteFile(password, []byte("p\n"), 0o600))
+			r := watchNodes(t, engine, fmt.Sprintf(`"bitcoin":{"url":"http://%s","user":"u","password_file":%q,"network":"regtest","timeout_seconds":600}`,
+				silent.Addr(), password))
+			to, err := r.Deposits.Address(t.Context(), r.wallet, asset.SOL)
+			check.OK(t, err)
+			_, err = r.Sandbox.Chains[asset.Solana].Pay(t.Context(), chain.Sent{Address: to, Amount: asset.New(1_000_000_000, asset.SOL), Confirmations: 32})
+			check.OK(t, err)
+			check.OK(t, r.Jobs.Start(t.Context()))
+			defer func() {
+				check.OK(t, silent.Close()) // breaks off what waits for it
+				check.OK(t, r.Jobs.Stop(t.Context()))
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			for {
+				total, err := r.Deposits.Totals(t.Context(), r.wallet.Book)
+				check.OK(t, err)
+				if total.Balance.Minor == 14_700 {
+					return
+				}
+				if clock.Wait(ctx, 50*time.Millisecond) != nil {
+					t.Fatalf("solana was not looked at: the wallet has %s", total.Balance)
+				}
+			}
 		})
 	}
 }
