@@ -27,7 +27,8 @@ type account struct {
 const perLook = 50
 
 // look looks at the accounts of all addresses, and reads the transactions of those that
-// changed. It reports whether it came to the end; the next one goes on where it stopped.
+// changed, of each so many at a time. It reports whether it came to the end; the next one
+// goes on where it stopped.
 func (c *Chain) look(ctx context.Context, now moment) (done bool, err error) {
 	calls := maxCalls
 	for calls > 0 {
@@ -41,10 +42,20 @@ func (c *Chain) look(ctx context.Context, now moment) (done bool, err error) {
 			return false, err
 		}
 		for _, d := range due {
-			if ok, err := c.read(ctx, d, &calls); err != nil || !ok {
+			share := min(calls, maxShare)
+			left := share
+			ok, err := c.read(ctx, d, &left)
+			calls -= share - left
+			switch {
+			case err != nil:
 				return false, err
+			case ok:
+				d.account.read, d.account.unread = now.final, false
+			case calls <= 0:
+				return false, nil
+			default: // the others first
+				d.account.unread, c.round.partly = true, true
 			}
-			d.account.read, d.account.unread = now.final, false
 		}
 		c.round.after = some[len(some)-1]
 	}

@@ -15,8 +15,10 @@ const (
 	// stale is after how many slots an account is read again though it looks the same: what
 	// came may have left again. It is about ten minutes.
 	stale = 1500
-	// maxCalls bounds the calls of one look.
+	// maxCalls bounds the calls of one look, and maxShare those for one account: whoever floods
+	// an address with payments keeps no other from being looked at.
 	maxCalls = 250
+	maxShare = maxCalls / 2
 )
 
 // Seen implements deposit.Chain. The place is a slot, which everything up to was told.
@@ -42,7 +44,9 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 		return deposit.Page{}, err
 	}
 	if done {
-		page.Next = placeOf(max(c.floor, c.round.final-min(lag, c.round.final)))
+		if page.More = c.round.partly; !page.More {
+			page.Next = placeOf(max(c.floor, c.round.final-min(lag, c.round.final)))
+		}
 		c.round = nil
 	}
 	return page, nil

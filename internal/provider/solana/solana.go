@@ -48,6 +48,9 @@ type Chain struct {
 type round struct {
 	final uint64 // the newest final slot when it began
 	after string // the last address that was looked at
+	// partly says that accounts have transactions that were not read: another round follows
+	// from the same slot on.
+	partly bool
 }
 
 var _ deposit.Chain = (*Chain)(nil)

@@ -241,3 +241,24 @@ func TestMany(t *testing.T) {
 		t.Errorf("%d payments, read %d times, want %d", len(all), w.calls["getTransaction"], many+1)
 	}
 }
+
+// An address that is flooded with payments keeps no other from being looked at, and what it
+// is paid is read in the end.
+func TestFlooded(t *testing.T) {
+	owners := []string{key("alice"), key("bob")}
+	slices.Sort(owners)
+	w := newWatch(t, owners...)
+	const many = 3 * maxCalls
+	for i := range many {
+		w.pay(fmt.Sprint("dust ", i), owners[0], 1)
+	}
+	w.pay("one", owners[1], 5)
+	page, err := w.chain.Seen(t.Context(), "")
+	check.OK(t, err)
+	if !page.More || page.Next != "" || !slices.ContainsFunc(page.Sightings, func(s deposit.Sighting) bool { return s.Address == owners[1] }) {
+		t.Errorf("the first look tells of %d payments, and none to the other address", len(page.Sightings))
+	}
+	if all := w.seen(); len(all) != many+1 {
+		t.Errorf("%d payments, want %d", len(all), many+1)
+	}
+}
