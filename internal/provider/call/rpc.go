@@ -130,34 +130,53 @@ func (r *RPC) Ask(ctx context.Context, q Query) (Reply, error) {
 	return answer, err
 }
 
-// All makes calls, so many with one request. It returns an answer for each, in order.
+// All makes calls, so many with one request, and fewer where the answer would be too long. It
+// returns an answer for each, in order.
 func (r *RPC) All(ctx context.Context, queries []Query, atOnce int) ([]Reply, error) {
 	all := make([]Reply, 0, len(queries))
 	for len(queries) > 0 {
-		some := queries[:min(len(queries), atOnce)]
-		queries = queries[len(some):]
-		calls, answers := make([]rpcCall, len(some)), []Reply(nil)
-		for i, q := range some {
-			calls[i] = q.numbered(i)
+		count := min(len(queries), atOnce)
+		some, err := r.batch(ctx, queries[:count])
+		if IsTooLong(err) && count > 1 {
+			atOnce = count / 2
+			continue
 		}
-		if err := r.post(ctx, calls, &answers); err != nil {
+		if err != nil {
 			return nil, err
 		}
-		ordered, seen := make([]Reply, len(some)), make([]bool, len(some))
-		if len(answers) != len(some) {
-			return nil, r.unavailable("did not answer every call")
-		}
-		for _, a := range answers {
-			if a.id < 0 || a.id >= len(ordered) || seen[a.id] {
-				return nil, r.unavailable("answered a call that was not made")
-			}
-			a.who = r.Who
-			ordered[a.id], seen[a.id] = a, true
-		}
-		all = append(all, ordered...)
+		all, queries = append(all, some...), queries[count:]
 	}
 	return all, nil
 }
+
+// batch makes calls with one request.
+func (r *RPC) batch(ctx context.Context, queries []Query) ([]Reply, error) {
+	calls, answers := make([]rpcCall, len(queries)), []Reply(nil)
+	for i, q := range queries {
+		calls[i] = q.numbered(i)
+	}
+	if err := r.post(ctx, calls, &answers); err != nil {
+		return nil, err
+	}
+	ordered, seen := make([]Reply, len(queries)), make([]bool, len(queries))
+	if len(answers) != len(queries) {
+		return nil, r.unavailable("did not answer every call")
+	}
+	for _, a := range answers {
+		if a.id < 0 || a.id >= len(ordered) || seen[a.id] {
+			return nil, r.unavailable("answered a call that was not made")
+		}
+		a.who = r.Who
+		ordered[a.id], seen[a.id] = a, true
+	}
+	return ordered, nil
+}
+
+// errTooLong says that an answer has more bytes than it may.
+var errTooLong = errors.New("the answer is too long")
+
+// IsTooLong reports whether an answer has more bytes than it may: whoever asks for less may get one.
+func IsTooLong(err error) bool { return errors.Is(err, errTooLong) }
 
 // post sends a request and reads the answer, which for a refused call may have any status.
 func (r *RPC) post(ctx context.Context, what, out any) error {
@@ -187,7 +206,7 @@ func (r *RPC) post(ctx context.Context, what, out any) error {
 	case err != nil:
 		return fault.New(fault.Unavailable, "the %s: %s", r.Who, Reason(err))
 	case int64(len(text)) > r.MaxAnswer:
-		return r.unavailable("answered with more than %d bytes", r.MaxAnswer)
+		return fault.Wrap(errTooLong, fault.Unavailable, "the %s answered with more than %d bytes", r.Who, r.MaxAnswer)
 	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
 		return r.unavailable("wants a login, or another one")
 	case answer.StatusCode == http.StatusTooManyRequests:

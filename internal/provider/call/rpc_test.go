@@ -1,8 +1,11 @@
 package call
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +80,46 @@ func TestManyAnswers(t *testing.T) {
 		if all, err := serve(t, 200, answer).All(t.Context(), two, 10); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("%s: %v, %v", answer, all, err)
 		}
+	}
+}
+
+// Calls whose answers are too long together are made in fewer at once, each is answered, and
+// in their order; one whose own answer is too long spoils them all.
+func TestLongAnswers(t *testing.T) {
+	longest := 40
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var calls []struct {
+			ID     int    `json:"id"`
+			Method string `json:"method"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&calls); err != nil {
+			t.Error(err)
+		}
+		var all []string
+		for _, c := range calls {
+			all = append(all, fmt.Sprintf(`{"id":%d,"result":%q}`, c.ID, c.Method+strings.Repeat(" ", longest)))
+		}
+		_, _ = fmt.Fprintf(w, "[%s]", strings.Join(all, ","))
+	}))
+	t.Cleanup(server.Close)
+	r := &RPC{Client: NewClient(Limits{Timeout: time.Minute, Conns: 1, Loopback: true}), URL: server.URL, Who: "node", Timeout: time.Minute, MaxAnswer: 200}
+	var queries []Query
+	for i := range 23 {
+		queries = append(queries, Query{Method: strconv.Itoa(i)})
+	}
+	all, err := r.All(t.Context(), queries, 10)
+	if err != nil || len(all) != len(queries) {
+		t.Fatalf("%d answers, %v", len(all), err)
+	}
+	for i := range all {
+		var text string
+		if err := all[i].Value(&text); err != nil || strings.TrimSpace(text) != strconv.Itoa(i) {
+			t.Errorf("answer %d: %q, %v", i, text, err)
+		}
+	}
+	longest = 200
+	if _, err := r.All(t.Context(), queries, 10); fault.CodeOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "more than 200 bytes") {
+		t.Errorf("one that is too long alone: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -52,10 +53,28 @@ func (c *Chain) Seen(ctx context.Context, after string) (page deposit.Page, err 
 		if err != nil {
 			return err
 		}
-		next, whole := now, now.height-from <= span
+		found, next, err := c.paid(ctx, from, now)
+		if err != nil {
+			return err
+		}
+		page.Next, page.More = next.place(), next != now
+		if page.Sightings, err = sightings(found, now); err == nil {
+			c.reached = now.height
+		}
+		return err
+	})
+	return page, err
+}
+
+// paid returns what came in above a height, and up to which block: the newest one, and then
+// what waits, too, or as far as one answer of the wallet's goes.
+func (c *Chain) paid(ctx context.Context, from int64, now block) ([]transfer, block, error) {
+	for blocks := min(now.height-from, span); ; blocks /= 2 {
+		to, whole := now, from+blocks == now.height
 		if !whole {
-			if next, err = c.at(ctx, from+span); err != nil {
-				return err
+			var err error
+			if to, err = c.at(ctx, from+blocks); err != nil {
+				return nil, to, err
 			}
 		}
 		var found struct {
@@ -63,18 +82,15 @@ func (c *Chain) Seen(ctx context.Context, after string) (page deposit.Page, err 
 			Pool []transfer `json:"pool"`
 		}
 		// Blocks above the lower height and up to the upper one.
-		err = c.wallet.call(ctx, &found, "get_transfers", map[string]any{"in": true, "pool": whole, "account_index": account,
-			"filter_by_height": true, "min_height": from, "max_height": next.height})
-		if err != nil {
-			return c.wallet.told(err, "what was paid")
+		err := c.wallet.call(ctx, &found, "get_transfers", map[string]any{"in": true, "pool": whole, "account_index": account,
+			"filter_by_height": true, "min_height": from, "max_height": to.height})
+		switch {
+		case err == nil:
+			return append(found.In, found.Pool...), to, nil
+		case !call.IsTooLong(err) || blocks < 2:
+			return nil, to, c.wallet.told(err, "what was paid")
 		}
-		page.Next, page.More = next.place(), !whole
-		if page.Sightings, err = sightings(append(found.In, found.Pool...), now); err == nil {
-			c.reached = now.height
-		}
-		return err
-	})
-	return page, err
+	}
 }
 
 // begin returns the height above which payments are to be told: that of the block of a

@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
 
@@ -67,6 +68,12 @@ func (c *Chain) sum(ctx context.Context, above, upTo int64, sums map[string]uint
 	}
 	err := c.wallet.call(ctx, &found, "get_transfers", map[string]any{"in": true, "account_index": account,
 		"filter_by_height": true, "min_height": above, "max_height": upTo})
+	if half := above + (upTo-above)/2; call.IsTooLong(err) && half > above {
+		if err := c.sum(ctx, above, half, sums); err != nil {
+			return err
+		}
+		return c.sum(ctx, half, upTo, sums)
+	}
 	if err != nil {
 		return c.wallet.told(err, "what was paid")
 	}

@@ -200,6 +200,62 @@ func TestBlockMeanwhile(t *testing.T) {
 	}
 }
 
+// More payments than one answer may hold are told in several, each once, and counted so.
+func TestFlooded(t *testing.T) {
+	const newest = 100
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct {
+			Method string
+			Params struct {
+				Above  int64 `json:"min_height"`
+				Upto   int64 `json:"max_height"`
+				Height int64
+				Pool   bool
+			}
+		}
+		_ = json.NewDecoder(r.Body).Decode(&call) // not all params are objects that matter
+		text := answers()[call.Method]
+		switch call.Method {
+		case "get_block_header_by_height":
+			text = fmt.Sprintf(`"result":{"block_header":{"height":%d,"hash":"at%[1]d"}}`, call.Params.Height)
+		case "get_transfers":
+			var all []string
+			for height := call.Params.Above + 1; height <= call.Params.Upto; height++ {
+				all = append(all, fmt.Sprintf(`{"txid":"tx%d","type":"in","address":%q,"amount":1,"height":%[1]d,"subaddr_index":{"minor":1}}`, height, sub))
+			}
+			room := 1 << 19 // a payment fills half a megabyte
+			text = fmt.Sprintf(`"result":{"in":[%s]%s}`, strings.Join(all, ","), strings.Repeat(" ", room*len(all)))
+		}
+		_, _ = fmt.Fprintf(w, `{%s}`, text)
+	}))
+	defer server.Close()
+	chain, err := monero.Open(fmt.Appendf(nil, `{"url":%q,"node_url":%[1]q,"address":%q,"network":"regtest"}`, server.URL, primary),
+		func(context.Context) (int64, error) { return 0, nil })
+	check.OK(t, err)
+	told, after := map[string]int{}, ""
+	for more := true; more; {
+		page, err := chain.Seen(t.Context(), after)
+		check.OK(t, err)
+		for _, s := range page.Sightings {
+			told[s.TxID]++
+		}
+		after, more = page.Next, page.More
+	}
+	for tx, times := range told {
+		if times != 1 {
+			t.Errorf("%s was told %d times", tx, times)
+		}
+	}
+	if len(told) != newest {
+		t.Errorf("%d payments were told, want %d", len(told), newest)
+	}
+	held, err := chain.Holdings(t.Context(), []string{sub})
+	check.OK(t, err)
+	if len(held) != 1 || held[0].Amount.Units() != fmt.Sprint(newest) {
+		t.Errorf("an audit counts %v, want %d", held, newest)
+	}
+}
+
 // A wallet that somebody opens in the place of the right one while that is read is refused:
 // it knows none of the payments.
 func TestWalletMeanwhile(t *testing.T) {
