@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -47,7 +48,7 @@ func (s *Survey) IsHealthy() bool { return s.Problem == "" && s.FailingSince.IsZ
 // statusTimeout bounds what one chain is waited for.
 const statusTimeout = 10 * time.Second
 
-// Surveys asks every chain that is watched where it ends, and says how far it was read.
+// Surveys asks every chain that is watched where it ends, all at once, and says how far it was read.
 func (s *Service) Surveys(ctx context.Context) ([]Survey, error) {
 	known, err := s.States(ctx)
 	if err != nil {
@@ -57,16 +58,20 @@ func (s *Service) Surveys(ctx context.Context) ([]Survey, error) {
 	for _, k := range known {
 		states[k.Place] = k
 	}
-	var all []Survey
+	var places []address.Place
 	for _, r := range []realm.Realm{realm.Live, realm.Test} {
 		for _, name := range asset.Chains() {
-			p := address.Place{Realm: r, Chain: name}
-			if s.Chains[p] == nil {
-				continue
+			if p := (address.Place{Realm: r, Chain: name}); s.Chains[p] != nil {
+				places = append(places, p)
 			}
-			all = append(all, s.survey(ctx, p, states[p]))
 		}
 	}
+	all := make([]Survey, len(places))
+	var group sync.WaitGroup
+	for i, p := range places {
+		group.Go(func() { all[i] = s.survey(ctx, p, states[p]) })
+	}
+	group.Wait()
 	return all, nil
 }
 

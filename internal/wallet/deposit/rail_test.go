@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -178,6 +179,45 @@ func TestAudit(t *testing.T) {
 		live := address.Place{Realm: realm.Live, Chain: asset.Bitcoin}
 		if _, err := b.Audit(t.Context(), live); fault.CodeOf(err) != fault.FeatureDisabled {
 			t.Errorf("what nobody watches: %v", err)
+		}
+	})
+}
+
+// slow is a chain that tells where it ends when others were asked, too.
+type slow struct {
+	surveyed
+	asked *sync.WaitGroup
+}
+
+func (c slow) Tip(ctx context.Context) (int64, error) {
+	c.asked.Done()
+	all := make(chan struct{})
+	go func() {
+		c.asked.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return c.surveyed.Tip(ctx)
+	case <-ctx.Done():
+		return 0, fault.New(fault.Unavailable, "nobody else was asked")
+	}
+}
+
+// Chains that do not answer are waited for together, and not one after the other.
+func TestSurveysAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		var asked sync.WaitGroup
+		for p, c := range b.Chains {
+			asked.Add(1)
+			b.Chains[p] = slow{c.(surveyed), &asked}
+		}
+		all, err := b.Surveys(t.Context())
+		check.OK(b.t, err)
+		for _, s := range all {
+			if s.Problem != "" {
+				t.Errorf("%s: %s", s.Chain, s.Problem)
+			}
 		}
 	})
 }
