@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -179,6 +180,33 @@ func TestAudit(t *testing.T) {
 		live := address.Place{Realm: realm.Live, Chain: asset.Bitcoin}
 		if _, err := b.Audit(t.Context(), live); fault.CodeOf(err) != fault.FeatureDisabled {
 			t.Errorf("what nobody watches: %v", err)
+		}
+	})
+}
+
+// Of the addresses that were used within a year those come first of which something may have
+// been missed, and then those that were used last, however they are written.
+func TestRecent(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		var want []string
+		for _, name := range []string{"ada", "bert", "cleo", "dora", "emil"} {
+			w := b.customer(name)
+			want = append([]string{b.at(w, asset.Bitcoin)}, want...)
+			b.clock.Advance(time.Hour)
+			if name == "dora" {
+				b.pay(address.Wallet{Book: "ada", Realm: realm.Test}, "0.01 BTC", 1)
+				b.scan()
+			}
+		}
+		want = []string{want[0], want[4], want[1], want[2], want[3]}
+		got, err := b.Recent(t.Context(), testBitcoin)
+		check.OK(b.t, err)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		b.clock.Advance(365*24*time.Hour - 90*time.Minute)
+		if got, err = b.Recent(t.Context(), testBitcoin); err != nil || !slices.Equal(got, want[:2]) {
+			t.Errorf("a year later: %q, %v, want %q", got, err, want[:2])
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -152,10 +153,16 @@ const (
 )
 
 // Recent returns the addresses of a place that were given or paid within a year, or of which
-// something may have been missed.
+// something may have been missed: these first, and then those that were used last. It says
+// in the log when there are more than it returns.
 func (s *Service) Recent(ctx context.Context, p address.Place) ([]string, error) {
 	since := storage.Micros(s.Clocks.Now(p.Realm).Add(-recently))
-	return storage.All(ctx, s.DB, storage.Scalar[string], listRecent, string(p.Realm), string(p.Chain), since, maxRecent)
+	all, err := storage.All(ctx, s.DB, storage.Scalar[string], listRecent, string(p.Realm), string(p.Chain), since, maxRecent+1, int64(math.MaxInt64))
+	if len(all) > maxRecent {
+		s.Logger.WarnContext(ctx, "more addresses were used within a year than are compared: those that were used last are", "chain", string(p.Chain), "realm", string(p.Realm), "compared", maxRecent)
+		all = all[:maxRecent]
+	}
+	return all, err
 }
 
 // noteEvery is how often it is written down that a chain answers.

@@ -38,10 +38,11 @@ var (
 		WHERE book_id = $1 AND status = 'pending'`)
 	listWatched = storage.SQL("wallet.deposit_list_watched", `SELECT `+columns+` FROM wallet_deposits d
 		WHERE d.realm = $1 AND d.chain = $2 AND d.watched = 1 AND (d.book_id, d.deposit_id) > ($3, $4) ORDER BY d.book_id, d.deposit_id LIMIT $5`)
-	listRecent = storage.SQL("wallet.deposit_list_recent", `SELECT address FROM wallet_addresses
-		WHERE realm = $1 AND chain = $2 AND address <> '' AND given_at >= $3
-		UNION SELECT address FROM wallet_deposits WHERE realm = $1 AND chain = $2 AND seen_at >= $3
-		UNION SELECT address FROM wallet_gaps WHERE realm = $1 AND chain = $2 AND dismissed = 0 ORDER BY address LIMIT $4`)
+	listRecent = storage.SQL("wallet.deposit_list_recent", `SELECT address FROM (
+		SELECT address, given_at AS used_at FROM wallet_addresses WHERE realm = $1 AND chain = $2 AND address <> '' AND given_at >= $3
+		UNION ALL SELECT address, seen_at FROM wallet_deposits WHERE realm = $1 AND chain = $2 AND seen_at >= $3
+		UNION ALL SELECT address, CAST($5 AS BIGINT) FROM wallet_gaps WHERE realm = $1 AND chain = $2 AND dismissed = 0) used
+		GROUP BY address ORDER BY MAX(used_at) DESC, address LIMIT $4`)
 
 	lockAddress = storage.SQL("wallet.deposit_lock_address", `SELECT book_id FROM wallet_address_owners
 		WHERE realm = $1 AND chain = $2 AND address = $3 {lock}`)
