@@ -3,6 +3,7 @@ package deposit
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -141,36 +142,26 @@ func (a *auditor) page(ctx context.Context, owners []address.Owner) error {
 
 // owner audits one address.
 func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Asset]*big.Int) error {
-	all, err := a.depositsTo(ctx, o)
+	now, err := a.agreed(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := a.present(ctx, o, all); err != nil {
+	if err := a.present(ctx, o, now.deposits); err != nil {
 		return err
 	}
 	if err := a.gaps(ctx, o); err != nil {
 		return err
 	}
-	accounts, err := a.Books.ListAccounts(ctx, o.Book, "wallet", "", maxAccounts)
-	if err != nil {
-		return err
-	}
-	booked := map[ledger.AccountID]money.Amount{}
-	for _, account := range accounts {
-		if account.Currency == currency {
-			booked[account.ID] = account.Posted()
-		}
-	}
 	for i := range a.out.Sums {
 		sum := &a.out.Sums[i]
 		paid, worth := new(big.Int), zero()
-		for _, d := range all {
+		for _, d := range now.deposits {
 			if d.Amount.Asset != sum.Asset || !d.IsThere() {
 				continue
 			}
 			sum.Deposits++
 			paid.Add(paid, d.Amount.Big())
-			if d.Status == Confirmed {
+			if d.Status == Confirmed && !now.undone[d.Credit] {
 				sum.Credited++
 				worth.Minor += d.Value.Minor
 			}
@@ -183,11 +174,86 @@ func (a *auditor) owner(ctx context.Context, o address.Owner, held map[asset.Ass
 				a.differ(o, Difference{Kind: Unseen, Asset: sum.Asset, Deposits: Whole(paid, sum.Asset), Found: Whole(has, sum.Asset)})
 			}
 		}
-		if in := booked[wallet.Custody(sum.Asset, currency).ID]; in.Minor != worth.Minor {
-			a.differ(o, Difference{Kind: Booked, Asset: sum.Asset, Deposits: worth.String(), Found: money.New(in.Minor, currency).String()})
+		if in := now.booked[sum.Asset]; in.worth != worth.Minor {
+			a.differ(o, Difference{Kind: Booked, Asset: sum.Asset, Deposits: worth.String(), Found: money.New(in.worth, currency).String()})
 		}
 	}
 	return nil
+}
+
+// booking is what came in of an asset by the books, and after how many entries.
+type booking struct{ worth, entries int64 }
+
+// agreement is what there is about an address at one moment.
+type agreement struct {
+	deposits []Deposit
+	undone   map[ledger.TransactionID]bool // credits that an operator took back in the books
+	booked   map[asset.Asset]booking
+}
+
+// auditTries bounds how often an address is read again because something was credited, or
+// taken back, meanwhile.
+const auditTries = 8
+
+// agreed returns the deposits to an address, and what the books have of its assets by then.
+func (a *auditor) agreed(ctx context.Context, o address.Owner) (now agreement, err error) {
+	before, err := a.booked(ctx, o.Book)
+	for range auditTries {
+		if err != nil {
+			return now, err
+		}
+		if now.deposits, err = a.depositsTo(ctx, o); err != nil {
+			return now, err
+		}
+		if now.undone, err = a.undone(ctx, o.Book, now.deposits); err != nil {
+			return now, err
+		}
+		if now.booked, err = a.booked(ctx, o.Book); err == nil && maps.Equal(before, now.booked) {
+			return now, nil
+		}
+		before = now.booked
+	}
+	if err == nil {
+		err = fault.New(fault.Unavailable, "deposits to %s are credited all the time: ask again", o.Address)
+	}
+	return now, err
+}
+
+// booked returns what the books of a customer have of the chain's assets.
+func (a *auditor) booked(ctx context.Context, book ledger.BookID) (map[asset.Asset]booking, error) {
+	var ids []ledger.AccountID
+	of := map[ledger.AccountID]asset.Asset{}
+	for _, sum := range a.out.Sums {
+		account := wallet.Custody(sum.Asset, currency).ID
+		ids, of[account] = append(ids, account), sum.Asset
+	}
+	found, err := a.Books.FindAccounts(ctx, book, ids)
+	all := map[asset.Asset]booking{}
+	for _, account := range found {
+		if account.Currency == currency {
+			all[of[account.ID]] = booking{account.Posted().Minor, account.Entries}
+		}
+	}
+	return all, err
+}
+
+// undone returns which credits of deposits an operator took back in the books.
+func (a *auditor) undone(ctx context.Context, book ledger.BookID, all []Deposit) (map[ledger.TransactionID]bool, error) {
+	var credits []ledger.TransactionID
+	for i := range all {
+		if all[i].Status == Confirmed {
+			credits = append(credits, all[i].Credit)
+		}
+	}
+	if len(credits) == 0 {
+		return nil, nil
+	}
+	by, err := ledger.Reversals(ctx, a.DB, book, credits)
+	undone := make(map[ledger.TransactionID]bool, len(by))
+	for _, o := range by {
+		undone[o.Reverses] = true
+	}
+	return undone, err
 }
 
 // gaps lists what nobody could tell of an address.
@@ -217,21 +283,15 @@ func Whole(units *big.Int, a asset.Asset) string {
 // IsThere reports whether a deposit's payment is on its chain, as of the last look.
 func (d *Deposit) IsThere() bool { return d.Status != Expired || d.Reason == BelowMinimum }
 
-// depositsTo returns all deposits to an address.
+// depositsTo returns all deposits to an address, the oldest first.
 func (a *auditor) depositsTo(ctx context.Context, o address.Owner) (all []Deposit, err error) {
-	for offset := 0; ; offset += MaxLimit {
-		found, err := a.List(ctx, Filter{Book: o.Book, Offset: offset, Limit: MaxLimit})
-		if err != nil {
-			return nil, err
+	last := ""
+	for {
+		some, err := storage.All(ctx, a.DB, scanDeposit, listTo, string(o.Book), string(a.out.Chain), o.Address, last, maxRead)
+		if err != nil || len(some) == 0 {
+			return all, err
 		}
-		for _, d := range found.Deposits {
-			if d.Chain == a.out.Chain && d.Address == o.Address {
-				all = append(all, d)
-			}
-		}
-		if len(found.Deposits) < MaxLimit {
-			return all, nil
-		}
+		all, last = append(all, some...), string(some[len(some)-1].ID)
 	}
 }
 
@@ -253,7 +313,15 @@ func (a *auditor) present(ctx context.Context, o address.Owner, all []Deposit) e
 			return err
 		}
 		for _, s := range seen {
-			if d := credited[s.Payment]; d != nil && (s.Gone || s.Confirmations == 0) {
+			d := credited[s.Payment]
+			if d == nil || !s.Gone && s.Confirmations > 0 {
+				continue
+			}
+			now, err := a.Find(ctx, d.Book, d.ID)
+			if err != nil {
+				return err
+			}
+			if now.Status == Confirmed { // nobody has taken it back meanwhile
 				a.differ(o, Difference{Kind: Gone, Asset: d.Amount.Asset, Deposits: d.Amount.String(), Found: "0"})
 			}
 		}

@@ -184,6 +184,48 @@ func TestAudit(t *testing.T) {
 	})
 }
 
+// meddled is a chain during whose answer about payments something else happens.
+type meddled struct {
+	surveyed
+	then func()
+}
+
+func (c *meddled) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
+	all, err := c.surveyed.Look(ctx, payments)
+	c.then()
+	return all, err
+}
+
+// What is credited, or taken back, while an audit asks the chain is no difference.
+func TestAuditMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		to, btc := b.at(ada, asset.Bitcoin), b.chains[asset.Bitcoin]
+		b.pay(ada, "0.01 BTC", 6)
+		b.pay(ada, "0.02 BTC", 0)
+		b.scan()
+		other := b.another()
+		t.Cleanup(other.Books.Close)
+		during := func(what string, happens func() error, want ...string) {
+			t.Helper()
+			chain := b.Chains[testBitcoin]
+			b.Chains[testBitcoin] = &meddled{chain.(surveyed), func() {
+				check.OK(b.t, happens())
+				other.scan()
+			}}
+			if got := b.audit(); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+			b.Chains[testBitcoin] = chain
+		}
+		during("credited", func() error { return btc.Mine(t.Context(), to, 6) }, "1/2 0.03 0.01 658.50")
+		b.totals(ada, "1935.99 0.00 1935.99 0.00")
+		check.OK(b.t, btc.Reorganise(t.Context(), to, 12, false))
+		during("taken back", func() error { return nil }, "2/2 0.03 0 1975.50")
+		b.totals(ada, "0.00 1975.50 0.00 0.00")
+	})
+}
+
 // Of the addresses that were used within a year those come first of which something may have
 // been missed, and then those that were used last, however they are written.
 func TestRecent(t *testing.T) {

@@ -48,6 +48,8 @@ var (
 		WHERE realm = $1 AND chain = $2 AND address = $3 {lock}`)
 	listPaid = storage.SQL("wallet.deposit_list_paid", `SELECT `+columns+` FROM wallet_deposits d
 		WHERE d.book_id = $1 AND d.chain = $2 AND d.address = $3 AND d.asset = $4 ORDER BY d.deposit_id`)
+	listTo = storage.SQL("wallet.deposit_list_to", `SELECT `+columns+` FROM wallet_deposits d
+		WHERE d.book_id = $1 AND d.chain = $2 AND d.address = $3 AND d.deposit_id > $4 ORDER BY d.deposit_id LIMIT $5`)
 	countPaid = storage.SQL("wallet.deposit_count_paid", `SELECT COUNT(*) FROM wallet_deposits
 		WHERE book_id = $1 AND chain = $2 AND address = $3 AND asset = $4`)
 	maxRest = storage.SQL("wallet.deposit_max_rest", `SELECT COALESCE(MAX(rest_height), 0) FROM wallet_deposits
@@ -86,8 +88,11 @@ var (
 	listCursors = storage.SQL("wallet.deposit_list_cursors", `SELECT realm, chain, place, looked_at, failing_since FROM wallet_cursors ORDER BY realm, chain`)
 )
 
-// maxWatched is how many watched deposits are read at once.
-const maxWatched = 100
+// maxWatched is how many watched deposits are read at once, and maxRead how many of an address.
+const (
+	maxWatched = 100
+	maxRead    = 1000
+)
 
 func (d *Deposit) row() []any {
 	num, den := d.Rate.Ratio()
