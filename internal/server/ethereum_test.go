@@ -241,3 +241,24 @@ func TestKilledOnEthereum(t *testing.T) {
 		})
 	})
 }
+
+// A transfer that pays less in one block than in another, since the token keeps a higher fee
+// in the first, is credited as what it pays in the block that stays.
+func TestTransferMadeAnew(t *testing.T) {
+	eachEthereum(t, func(t *testing.T, r *ethereumRail) {
+		r.expect("nothing yet")
+		r.node.SetFee(1000)
+		transfer := r.node.Raw(r.node.Transfer(r.node.Token, r.to, 25_000_000))
+		r.node.Mine(1)
+		r.expect("less a fee", "pending 22.5 1 22.05")
+		r.node.Reorganise(1)
+		r.node.SetFee(500) // in the place of the other
+		r.node.Resend(transfer)
+		r.node.Mine(1)
+		r.expect("less another fee", "expired 22.5 0 0.00", "pending 23.75 1 23.27")
+		r.node.Mine(2)
+		r.expect("credited", "confirmed 23.75 3 23.27", "expired 22.5 0 0.00")
+		r.has(2_327)
+		r.audit(asset.Ethereum, "ETH 0/0 0 0", "USDT-ERC20 1/1 23.75 23.75")
+	})
+}

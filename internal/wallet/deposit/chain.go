@@ -90,6 +90,12 @@ const (
 	maxAddress = 128
 )
 
+// isMade reports whether a program makes the payment while its block is made: in another
+// block the same transaction may pay somebody else, or another amount.
+func (s *Sighting) isMade() bool {
+	return s.Chain == asset.Solana || s.Amount.Asset == asset.USDTERC20
+}
+
 func (s *Sighting) check() error {
 	known := s.Address == "" && s.Amount == asset.Amount{}
 	switch {

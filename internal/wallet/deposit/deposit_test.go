@@ -579,6 +579,45 @@ func TestNobodys(t *testing.T) {
 	})
 }
 
+// A transfer that a contract makes may be another one in another block: then what it paid is
+// gone, whether or not it was credited, and what it pays is a deposit of its own.
+func TestMadeAnew(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, bert := b.customer("ada"), b.customer("bert")
+		seen := deposit.Sighting{Payment: deposit.Payment{Chain: asset.Ethereum, TxID: "0xswap", Index: 3}}
+		pays := func(w address.Wallet, amount string, confirmations, height int64) {
+			t.Helper()
+			seen.Address, seen.Amount, seen.Confirmations, seen.Height = "0xnobody", b.amount(amount), confirmations, height
+			if w.Book != "" {
+				seen.Address = b.at(w, asset.Ethereum)
+			}
+			for range 2 {
+				_, err := b.Observe(t.Context(), realm.Test, seen)
+				check.OK(b.t, err)
+			}
+		}
+		pays(ada, "25 USDT-ERC20", 1, 100)
+		waits := deposit.Sighting{Payment: seen.Payment}
+		_, err := b.Observe(t.Context(), realm.Test, waits)
+		check.OK(b.t, err)
+		pays(ada, "20 USDT-ERC20", 1, 101)
+		b.expect(ada, "expired reorganised 25 USDT-ERC20 0/12 0.00 - 0.00 = 0.00", "pending 20 USDT-ERC20 1/12 19.99 - 0.40 = 19.59")
+		pays(ada, "20 USDT-ERC20", 12, 101)
+		b.totals(ada, "19.59 0.00 19.59 0.00")
+		pays(bert, "30 USDT-ERC20", 12, 101)
+		b.expect(ada, "expired reorganised 25 USDT-ERC20 0/12 0.00 - 0.00 = 0.00", "expired reorganised 20 USDT-ERC20 0/12 0.00 - 0.00 = 0.00")
+		b.totals(ada, "0.00 0.00 0.00 0.00")
+		b.expect(bert, "confirmed 30 USDT-ERC20 12/12 29.98 - 0.60 = 29.38")
+		pays(address.Wallet{}, "30 USDT-ERC20", 1, 102)
+		b.totals(bert, "0.00 0.00 0.00 0.00")
+		pays(bert, "30 USDT-ERC20", 12, 101)
+		b.totals(bert, "29.38 0.00 29.38 0.00")
+		b.told(ada, "deposit.pending pending 24.48", "deposit.expired expired reorganised 0.00", "deposit.pending pending 19.59",
+			"deposit.confirmed confirmed 19.59", "deposit.reversed expired reorganised 19.59")
+		b.verified()
+	})
+}
+
 // Filters and pages find what they say, newest first, and count all of it.
 func TestList(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {

@@ -9,7 +9,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
-	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
@@ -21,7 +20,8 @@ const maxTries = 16
 // credits it when it is confirmed often enough, and takes the credit back when the chain
 // gave it up. It may be told the same any number of times. It returns the deposit as it
 // stands, with an empty id for a payment that is nobody's or nothing; invalid_request for
-// a sighting that cannot be; and idempotency_conflict for one that contradicts an earlier one.
+// a sighting that cannot be; and idempotency_conflict for one that contradicts an earlier
+// one of what is the same in every block.
 func (s *Service) Observe(ctx context.Context, r realm.Realm, seen Sighting) (Deposit, error) {
 	if err := seen.check(); err != nil {
 		return Deposit{}, err
@@ -45,28 +45,44 @@ func (s *Service) observe(ctx context.Context, r realm.Realm, seen Sighting) (De
 	case err != nil:
 		return Deposit{}, err
 	case found && seen.Address != "" && (d.Address != seen.Address || d.Amount != seen.Amount):
-		return Deposit{}, fault.New(fault.IdempotencyConflict, "it was of %s to %s before, and is of %s to %s", d.Amount, d.Address, seen.Amount, seen.Address)
+		if !seen.isMade() {
+			return Deposit{}, fault.New(fault.IdempotencyConflict, "it was of %s to %s before, and is of %s to %s", d.Amount, d.Address, seen.Amount, seen.Address)
+		}
+		// It is in another block: what it paid is gone, and what it pays is another deposit.
+		d.Confirmations = max(d.Confirmations, 1)
+		if _, err := s.advance(ctx, d, &Sighting{Payment: seen.Payment, Gone: true}); err != nil {
+			return Deposit{}, err
+		}
+		return s.begin(ctx, r, seen, d.ID)
 	case !found:
-		if seen.Gone || seen.Amount.IsZero() {
-			return Deposit{}, nil
-		}
-		book, ours, err := s.AddressBook.Find(ctx, address.Place{Realm: r, Chain: seen.Chain}, seen.Address)
-		if err != nil || !ours {
-			return Deposit{}, err
-		}
-		if d, err = s.note(ctx, book, r, seen); err != nil || d.ID == "" {
-			return Deposit{}, err
-		}
+		return s.begin(ctx, r, seen, "")
 	}
 	return s.advance(ctx, d, &seen)
 }
 
-// note writes down a payment that nobody saw before, at the rate of the moment. It does
-// nothing, and returns no id, where what was left at the address has it already.
-func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, seen Sighting) (Deposit, error) {
-	now := s.Clocks.Now(r)
+// begin makes a deposit of a payment that nobody saw before, or that takes another one's place.
+func (s *Service) begin(ctx context.Context, r realm.Realm, seen Sighting, instead ID) (Deposit, error) {
+	if seen.Gone || seen.Amount.IsZero() {
+		return Deposit{}, nil
+	}
+	book, ours, err := s.AddressBook.Find(ctx, address.Place{Realm: r, Chain: seen.Chain}, seen.Address)
+	if err != nil || !ours {
+		return Deposit{}, err
+	}
+	d, err := s.note(ctx, address.Wallet{Book: book, Realm: r}, seen, instead)
+	if err != nil || d.ID == "" {
+		return Deposit{}, err
+	}
+	return s.advance(ctx, d, &seen)
+}
+
+// note writes down a payment, at the rate of the moment: one that nobody saw before, or that
+// takes another one's name. It does nothing, and returns no id, where what was left at the
+// address has it already.
+func (s *Service) note(ctx context.Context, w address.Wallet, seen Sighting, instead ID) (Deposit, error) {
+	now := s.Clocks.Now(w.Realm)
 	band := s.Policy.Rules[seen.Amount.Asset].band(seen.Amount)
-	d := Deposit{Book: book, ID: ID(id.New("dep")), Realm: r, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
+	d := Deposit{Book: w.Book, ID: ID(id.New("dep")), Realm: w.Realm, Payment: seen.Payment, Address: seen.Address, Amount: seen.Amount, Status: Pending,
 		Required: band.Confirmations, Final: band.Final, SeenAt: now, ChangedAt: now, watched: true, version: 1}
 	s.appraise(ctx, &d)
 	d.Confirmations = min(seen.Confirmations, d.Required-1) // the rest is advance's to find
@@ -78,11 +94,12 @@ func (s *Service) note(ctx context.Context, book ledger.BookID, r realm.Realm, s
 		if old, err = isOld(ctx, tx, &d, &seen); err != nil || old {
 			return err
 		}
-		effects := []storage.Effect{
-			insertPayment.With(string(r), string(seen.Chain), seen.TxID, seen.Index, string(book), string(d.ID)).Exactly(1),
-			insertDeposit.Row(d.row()...),
+		key := []any{string(d.Realm), string(d.Chain), d.TxID, d.Index, string(d.Book), string(d.ID)}
+		named := insertPayment.With(key...)
+		if instead != "" {
+			named = movePayment.With(append(key, string(instead))...)
 		}
-		return tx.Apply(ctx, append(effects, s.event(eventPending, &d)...))
+		return tx.Apply(ctx, append([]storage.Effect{named.Exactly(1), insertDeposit.Row(d.row()...)}, s.event(eventPending, &d)...))
 	})
 	switch {
 	case err != nil:

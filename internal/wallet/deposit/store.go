@@ -23,6 +23,8 @@ var (
 		"seen_at", "confirmed_at", "changed_at", "symbol", "rest_height")
 	insertPayment = storage.SQL("wallet.deposit_insert_payment", `INSERT INTO wallet_payments (realm, chain, txid, output_index, book_id, deposit_id)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (realm, chain, txid, output_index) DO NOTHING`)
+	movePayment = storage.SQL("wallet.deposit_move_payment", `UPDATE wallet_payments SET book_id = $5, deposit_id = $6
+		WHERE realm = $1 AND chain = $2 AND txid = $3 AND output_index = $4 AND deposit_id = $7`)
 	saveDeposit = storage.SQL("wallet.deposit_save_deposit", `UPDATE wallet_deposits SET status = $4, reason = $5, confirmations = $6, value_minor = $7,
 		fee_minor = $8, credited_minor = $9, rate_numerator = $10, rate_denominator = $11, rate_sources = $12, rated_at = $13, credits = $14,
 		credit_id = $15, reversal_id = $16, replaced_by = $17, watched = $18, confirmed_at = $19, changed_at = $20, version = version + 1
