@@ -34,6 +34,8 @@ func (v *value) kind() string {
 type parser struct {
 	words []string
 	deep  int
+	// names are the engine's numbers, once one is looked for: to list them takes long.
+	names map[string]func(*Event) float64
 }
 
 // Bounds of a condition.
@@ -335,6 +337,12 @@ func (p *parser) single() (value, error) {
 	if get := whole(word); get != nil {
 		return value{number: get}, nil
 	}
-	get, err := number(word)
-	return value{number: get, counted: true}, err
+	if p.names == nil {
+		p.names = numbersByName()
+	}
+	get := p.names[word]
+	if get == nil {
+		return value{}, fmt.Errorf("there is nothing called %s", word)
+	}
+	return value{number: get, counted: true}, nil
 }

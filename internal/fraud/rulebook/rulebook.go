@@ -8,7 +8,6 @@
 package rulebook
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -159,16 +158,17 @@ func whole(name string) func(*Event) float64 {
 	return nil
 }
 
-// number is one of the engine's.
-func number(name string) (func(*Event) float64, error) {
+// numbersByName are those of the engine.
+func numbersByName() map[string]func(*Event) float64 {
+	all := map[string]func(*Event) float64{}
 	for _, kind := range fraud.Kinds() {
 		for i, c := range sense.Columns(kind) {
-			if c.Key() == name {
-				return counted(kind, i), nil
+			if name := c.Key(); all[name] == nil {
+				all[name] = counted(kind, i)
 			}
 		}
 	}
-	return nil, fmt.Errorf("there is nothing called %s", name)
+	return all
 }
 
 // counted is one of the engine's numbers, which events of another kind do not have.

@@ -111,6 +111,15 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A long condition takes no more than a few times what a short one does, however many names it has.
+func TestLongConditions(t *testing.T) {
+	const one = `address.missed_1h > 1`
+	cost := func(when string) float64 { return testing.AllocsPerRun(3, func() { compile(t, when) }) }
+	if short, long := cost(one), cost(one+strings.Repeat(" or "+one, 75)); long > 2*short {
+		t.Errorf("%v allocations, and %v of a short one", long, short)
+	}
+}
+
 // Of the rules that hold the strongest action counts, and the highest score.
 func TestVerdict(t *testing.T) {
 	var book rulebook.Book
