@@ -220,7 +220,7 @@ func (l *loaded) write(ctx context.Context, tx *storage.Tx) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.books)) { // in the order of lockBooks
 		if b := l.books[id]; b.dirty {
-			if err := tx.Queue(ctx, updateBook, string(id), b.seq, b.head, b.lastAt); err != nil {
+			if err := tx.Queue(ctx, updateBook, string(id), b.seq, b.head, b.lastAt, b.foundSeq, b.foundHead); err != nil {
 				return err
 			}
 		}

@@ -21,6 +21,9 @@ type bookState struct {
 	head   []byte
 	lastAt int64
 	dirty  bool
+	// foundSeq and foundHead are as the batch found them, or assumes that they are.
+	foundSeq  int64
+	foundHead []byte
 }
 
 // name is a name within a book: an account, a hold, a key, a counter or a transaction.

@@ -83,8 +83,10 @@ const (
 // accounts and its counters. Every change of one adds a transaction to its book, with the
 // next number, and changes the hash of its header. So whoever has the header locked
 // compares it, and a batch that was decided by what is remembered cannot be written where
-// somebody else wrote: its first number is taken. A commit that failed, another ledger or
-// another process therefore make a memory forget, never err. A nil memory remembers nothing.
+// somebody else wrote, nor where a server lost what it had committed before it crashed: it
+// is written only if the header is the one that was assumed. A commit that failed, another
+// ledger or another process therefore make a memory forget, never err. A nil memory
+// remembers nothing.
 type memory struct {
 	books   map[BookID]*rememberedBook
 	count   int
@@ -194,7 +196,7 @@ func (m *memory) keep(l *loaded) {
 			m.books[state.id] = b
 		}
 		b.state = *state
-		b.state.dirty = false
+		b.state.dirty, b.state.foundSeq, b.state.foundHead = false, state.seq, state.head
 		m.count -= len(b.accounts) + len(b.counters)
 	}
 	for key, account := range l.accounts {

@@ -70,6 +70,52 @@ func TestMemoryIsOnlyAssumed(t *testing.T) {
 	})
 }
 
+// A database server that crashes may lose the last commits before they are on disk. Their
+// numbers are free again then, or another process's: what is remembered of them is no base
+// for the next.
+func TestMemoryOfLostCommits(t *testing.T) {
+	everyIsolation(t, func(t *testing.T, config storage.Config) {
+		db, here := stand(t, config, 100)
+		there := ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		t.Cleanup(there.Close)
+		for _, others := range []int64{0, 3} {
+			for range 32 { // here knows the book
+				submit(t, here, give("", 1))
+				submit(t, here, spend("", 1))
+			}
+			before, _ := balance(t, here, "wallet")
+			submit(t, here, spend("", 7))
+			err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+				for _, s := range loseLast {
+					if n, err := tx.Exec(ctx, s); err != nil || n == 0 {
+						return fmt.Errorf("changed %d rows: %w", n, err)
+					}
+				}
+				return nil
+			})
+			check.OK(t, err)
+			if others > 0 {
+				submit(t, there, spend("", others))
+			}
+			submit(t, here, spend("", 5))
+			if left, _ := balance(t, there, "wallet"); left != before-others-5 {
+				t.Errorf("%d are left of %d after %d and 5", left, before, others)
+			}
+			verified(t, db)
+		}
+	})
+}
+
+// loseLast takes the last transaction of the book out of it.
+var loseLast = []*storage.Statement{
+	storage.SQL("ledgertest.lose_entries", `DELETE FROM ledger_entries WHERE book_id = 'bk_main' AND transaction_seq =
+		(SELECT transactions FROM ledger_books WHERE book_id = 'bk_main')`),
+	storage.SQL("ledgertest.lose_head", `UPDATE ledger_books SET transactions = transactions - 1,
+		head_hash = (SELECT t.hash FROM ledger_transactions t WHERE t.book_id = 'bk_main' AND t.seq = transactions - 1) WHERE book_id = 'bk_main'`),
+	storage.SQL("ledgertest.lose_transaction", `DELETE FROM ledger_transactions WHERE book_id = 'bk_main' AND seq >
+		(SELECT transactions FROM ledger_books WHERE book_id = 'bk_main')`),
+}
+
 // Two processes that take turns, for one operation or for many, do what one would.
 func TestMemoriesTakeTurns(t *testing.T) {
 	everyIsolation(t, func(t *testing.T, config storage.Config) {

@@ -44,8 +44,9 @@ var holdWrites = []string{"book_id", "hold_id", "realm", "debit_account", "credi
 var (
 	insertBook = storage.Insert("ledger.insert_book", "ledger_books",
 		"book_id", "realm", "transactions", "head_hash", "last_at", "opened_at")
-	updateBook = storage.SQL("ledger.update_book",
-		`UPDATE ledger_books SET transactions = $2, head_hash = $3, last_at = $4 WHERE book_id = $1`)
+	// updateBook is refused by the table where the book is not as the batch found it.
+	updateBook = storage.SQL("ledger.update_book", `UPDATE ledger_books SET head_hash = $3, last_at = $4,
+		transactions = CASE WHEN transactions = $5 AND head_hash = $6 THEN CAST($2 AS BIGINT) ELSE -1 END WHERE book_id = $1`)
 	upsertAccounts = storage.Upsert("ledger.upsert_accounts", "ledger_accounts", []string{"book_id", "account_id"},
 		"book_id", "account_id", "currency", "side", "floor_minor", "state", "opened_at")
 	insertTransactions = storage.Insert("ledger.insert_transactions", "ledger_transactions",
@@ -104,6 +105,7 @@ func scanBook(r storage.Row) (Book, error) {
 func scanBookState(r storage.Row) (*bookState, error) {
 	b := &bookState{}
 	err := r.Scan((*string)(&b.id), (*string)(&b.realm), &b.seq, &b.head, &b.lastAt)
+	b.foundSeq, b.foundHead = b.seq, b.head
 	return b, err
 }
 
