@@ -52,7 +52,7 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if conns == 0 {
 		conns = defaultConns
 	}
-	pool.SetMaxOpenConns(conns)
+	pool.SetMaxOpenConns(conns + 1) // and the witness
 	pool.SetMaxIdleConns(conns)
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open database %s:%d/%s: %w", parsed.Host, parsed.Port, parsed.Database, errors.Join(err, pool.Close()))
@@ -130,10 +130,16 @@ type postgresWriter struct {
 	begin   string
 	flusher *flush.Flusher
 	observe func(writes int, took time.Duration)
+
+	mu      sync.Mutex
+	witness *witness // nil: there is none
 }
 
 func (w *postgresWriter) close() error {
 	w.flusher.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dismiss()
 	return w.pool.Close() // the reader's too
 }
 
@@ -192,10 +198,14 @@ func (w *postgresWriter) write(ctx context.Context, fn func(context.Context, *Tx
 // commit does not wait for the server's log, and so gives its locks back at once. What
 // other transactions build on it is in the log behind it and cannot outlive it.
 func (w *postgresWriter) commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error {
+	present, err := w.summon(ctx)
+	if err != nil {
+		return err
+	}
 	if err := w.repeat(ctx, []string{w.begin, "SET LOCAL synchronous_commit TO off"}, fn); err != nil {
 		return err
 	}
-	w.flusher.Add(func(err error) { durable(undecided(err)) })
+	w.flusher.Add(func(err error) { durable(undecided(w.vouch(present, err))) })
 	return nil
 }
 
@@ -204,11 +214,102 @@ func (w *postgresWriter) commit(ctx context.Context, fn func(context.Context, *T
 const flushLog = "SELECT pg_logical_emit_message(true, 'scrip', '')"
 
 func (w *postgresWriter) flushLog() error {
-	_, err := w.pool.ExecContext(context.Background(), flushLog)
+	ctx := context.Background()
+	present, err := w.summon(ctx)
+	if err != nil {
+		return err
+	}
+	w.busy(present, true)
+	_, err = present.conn.ExecContext(ctx, flushLog)
+	w.busy(present, false)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.witness == present {
+			w.dismiss()
+		}
+	}
 	return err
 }
 
-func (w *postgresWriter) flush(settled func(error)) { w.flusher.Add(settled) }
+func (w *postgresWriter) flush(settled func(error)) {
+	w.mu.Lock()
+	present := w.witness
+	w.mu.Unlock()
+	w.flusher.Add(func(err error) {
+		if present != nil { // otherwise nobody saw what was read
+			err = w.vouch(present, err)
+		}
+		settled(err)
+	})
+}
+
+// witness is the connection over which the log is flushed. It was there before the commits
+// that it vouches for, so its server is the one that took them. A server that crashed, or in
+// whose place another is, ended it, and may have lost what it had not put on disk.
+type witness struct {
+	conn  *sql.Conn
+	used  clock.Stopwatch // since it was used last
+	flush bool            // it is in use
+}
+
+const (
+	// restFor is how long a witness may rest before it is asked whether it is still there,
+	// askFor how long it has to answer.
+	restFor = time.Second
+	askFor  = 5 * time.Second
+)
+
+// summon returns the witness, a new one where there is none any more.
+func (w *postgresWriter) summon(ctx context.Context) (*witness, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if present := w.witness; present != nil && !present.flush && present.used.Elapsed() > restFor {
+		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
+		defer cancel()
+		if present.conn.PingContext(asking) != nil {
+			w.dismiss()
+		}
+		present.used = clock.Start()
+	}
+	if w.witness != nil {
+		return w.witness, nil
+	}
+	conn, err := w.pool.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	w.witness = &witness{conn: conn, used: clock.Start()}
+	return w.witness, nil
+}
+
+// busy notes whether a flush is under way.
+func (w *postgresWriter) busy(present *witness, is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	present.flush, present.used = is, clock.Start()
+}
+
+// dismiss lets the witness go. The caller holds the mutex.
+func (w *postgresWriter) dismiss() {
+	if w.witness != nil {
+		_ = w.witness.conn.Close() // what is wrong with it was told already
+		w.witness = nil
+	}
+}
+
+// errReplaced wraps what says that the server is away.
+var errReplaced = fmt.Errorf("the server is not the one that took the commit: %w", driver.ErrBadConn)
+
+// vouch returns the error of a flush that present should have seen.
+func (w *postgresWriter) vouch(present *witness, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && w.witness != present {
+		return errReplaced
+	}
+	return err
+}
 
 func (w *postgresWriter) failed() error { return nil } // another connection may do
 

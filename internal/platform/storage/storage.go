@@ -26,7 +26,8 @@ type Config struct {
 	URL string
 	// Path is the SQLite file. Its folder must exist.
 	Path string
-	// MaxConns bounds PostgreSQL connections of this process; 0 means 24.
+	// MaxConns bounds PostgreSQL connections of this process, beside the one over which the
+	// log is flushed; 0 means 24.
 	MaxConns int
 	// Observe, when set, is told of every commit and how many writes shared it.
 	Observe func(writes int, took time.Duration)

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	codes "modernc.org/sqlite/lib"
 
@@ -384,4 +386,52 @@ func TestSettle(t *testing.T) {
 			t.Errorf("settled with %v before what was committed: on disk %t", err, onDisk.Load())
 		}
 	})
+}
+
+// What was committed is not known to be on disk where the server ended every connection
+// since: it may have crashed, and lost what it had only promised.
+func TestServerReplacedBeforeFlush(t *testing.T) {
+	if os.Getenv(testkit.PostgresVariable) == "" {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	ctx, config := t.Context(), testkit.Database(t, "postgres")
+	db := testkit.Open(t, config)
+	begun, release, told := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	commit := func(n int, durable func(error)) {
+		t.Helper()
+		err := db.Commit(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			return tx.ExecRows(ctx, insertRow, [][]any{row(n)})
+		}, durable)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(0, func(error) { close(begun); <-release }) // the next has to wait for its flush
+	<-begun
+	commit(1, func(err error) { told <- err })
+	server, err := pgx.Connect(ctx, config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close(context.WithoutCancel(ctx)) }()
+	_, err = server.Exec(ctx, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answered := 0; answered < 5; answered++ { // whoever finds a connection dead gets another
+		if db.Ping(ctx) != nil {
+			answered = 0
+		}
+	}
+	close(release)
+	if err := <-told; !errors.Is(err, storage.ErrUnknownCommit) {
+		t.Errorf("told %v of a commit that its server may have lost", err)
+	}
+	commit(2, func(err error) { told <- err })
+	if err := <-told; err != nil {
+		t.Errorf("the next: %v", err)
+	}
+	if err := storage.Settle(ctx, db); err != nil {
+		t.Errorf("settle: %v", err)
+	}
 }
