@@ -40,6 +40,10 @@ var tampers = register(
 	"ledger_books.realm", "of a book in which nothing happened", `UPDATE ledger_books SET realm = 'live' WHERE book_id = 'bk_empty'`,
 	"ledger_books.opened_at", "earlier", `UPDATE ledger_books SET opened_at = opened_at - 1 WHERE book_id = 'bk_main'`,
 	"ledger_books", "one appears", `INSERT INTO ledger_books SELECT 'bk_forged', realm, transactions, head_hash, last_at, opened_at FROM ledger_books WHERE book_id = 'bk_empty'`,
+	"ledger_books", "one disappears with its accounts", `DELETE FROM ledger_holds WHERE book_id = 'bk_main'`,
+	"", "", `DELETE FROM ledger_accounts WHERE book_id = 'bk_main'`, "", "", `DELETE FROM ledger_books WHERE book_id = 'bk_main'`,
+	"ledger_books", "the last disappears with its accounts", `DELETE FROM ledger_accounts WHERE book_id = 'bk_other'`,
+	"", "", `DELETE FROM ledger_books WHERE book_id = 'bk_other'`,
 
 	"ledger_accounts.book_id", "another book", `UPDATE ledger_accounts SET book_id = 'bk_other' WHERE account_id = 'spare'`,
 	"ledger_accounts.account_id", "another name", `UPDATE ledger_accounts SET account_id = 'renamed' WHERE account_id = 'fee'`,
@@ -83,6 +87,8 @@ var tampers = register(
 	"ledger_transactions.body", "the same in other words", `UPDATE ledger_transactions SET body = body || ' ' WHERE seq = 2`,
 	"ledger_transactions.body", "no text of ours", `UPDATE ledger_transactions SET body = '{}' WHERE seq = 2`,
 	"ledger_transactions.body", "a long fingerprint", `UPDATE ledger_transactions SET body = REPLACE(body, '"fp":"', '"fp":"0000') WHERE seq = 2`,
+	"ledger_transactions", "one appears in nobody's book", `INSERT INTO ledger_transactions SELECT 'bk_nobody', seq, transaction_id, kind, key, reference, reverses, body, hash, posted_at
+		FROM ledger_transactions WHERE book_id = 'bk_main' AND seq = 1`,
 	"ledger_transactions", "the last disappears", `DELETE FROM ledger_transactions WHERE seq = (SELECT transactions FROM ledger_books WHERE book_id = 'bk_main')`,
 	"ledger_transactions", "the last disappears from the head too", `UPDATE ledger_books SET transactions = transactions - 1,
 		head_hash = (SELECT t.hash FROM ledger_transactions t WHERE t.book_id = 'bk_main' AND t.seq = transactions - 1),
@@ -117,6 +123,8 @@ var tampers = register(
 		FROM ledger_entries WHERE account_id = 'fee' AND seq = 2`,
 	"ledger_entries", "one appears in nobody's account", `INSERT INTO ledger_entries SELECT book_id, 'nobody', 1, transaction_seq, side, posted_minor, held_minor,
 		posted_minor, posted_minor, 0, 0, posted_at FROM ledger_entries WHERE account_id = 'fee' AND seq = 1`,
+	"ledger_entries", "one appears in nobody's book", `INSERT INTO ledger_entries SELECT 'bk_nobody', account_id, seq, transaction_seq, side, posted_minor, held_minor,
+		posted_debits_minor, posted_credits_minor, held_debits_minor, held_credits_minor, posted_at FROM ledger_entries WHERE account_id = 'fee' AND seq = 1`,
 	"ledger_entries", "two exchanged, the balance between them made to fit", `UPDATE ledger_entries SET posted_minor = 300 - posted_minor WHERE account_id = 'fee'`,
 	"", "", `UPDATE ledger_entries SET posted_credits_minor = posted_minor WHERE account_id = 'fee' AND seq = 1`,
 
@@ -152,6 +160,7 @@ var tampers = register(
 	"ledger_counters", "one disappears", `DELETE FROM ledger_counters WHERE name = 'day'`,
 	"ledger_counters", "one that counted nothing disappears", `DELETE FROM ledger_counters WHERE name = 'nothing'`,
 	"ledger_counters", "one appears", `INSERT INTO ledger_counters SELECT book_id, 'forged', 0 FROM ledger_counters WHERE name = 'day'`,
+	"ledger_counters", "one appears in nobody's book", `INSERT INTO ledger_counters SELECT 'bk_nobody', name, value FROM ledger_counters WHERE name = 'day'`,
 )
 
 // register makes tampers of triples; a statement without a name belongs to the one before.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,6 +38,12 @@ func (r *Report) problem(format string, args ...any) {
 var (
 	verifyBooks = storage.SQL("ledger.verify_books",
 		`SELECT book_id, realm, opened_at, transactions, head_hash, last_at FROM ledger_books WHERE book_id > $1 ORDER BY book_id LIMIT 1`)
+	// nextUsed finds the first book after another in which there is anything, whether it exists or not.
+	nextUsed = storage.SQL("ledger.next_used", `SELECT MIN(v.book_id) FROM (
+		SELECT MIN(book_id) AS book_id FROM ledger_accounts WHERE book_id > $1
+		UNION ALL SELECT MIN(book_id) FROM ledger_transactions WHERE book_id > $1
+		UNION ALL SELECT MIN(book_id) FROM ledger_entries WHERE book_id > $1
+		UNION ALL SELECT MIN(book_id) FROM ledger_counters WHERE book_id > $1) AS v`)
 	verifyTransactions = storage.SQL("ledger.verify_transactions",
 		`SELECT seq, transaction_id, kind, COALESCE(key, ''), reference, COALESCE(reverses, ''), body, hash, posted_at
 		FROM ledger_transactions WHERE book_id = $1 ORDER BY seq`)
@@ -53,7 +60,8 @@ var (
 // on, every transaction sums to zero per currency, every entry is the one that its
 // transaction made, every balance is the sum of its entries, every account is as it was
 // opened, in the state it was put into and not below its floor but by force, every hold is what its
-// movements made and ended at most once, and every counter is what guards counted.
+// movements made and ended at most once, every counter is what guards counted, and nothing is in
+// a book that does not exist.
 // q should be a snapshot. What is wrong is in the report; the error is for a database
 // that does not answer. Memory is that of the accounts, holds and counters of one book;
 // progress, when not nil, is told after each book.
@@ -64,6 +72,15 @@ func Verify(ctx context.Context, q storage.Queryer, progress func(Report)) (Repo
 		head, ok, err := storage.One(ctx, q, scanHeader, verifyBooks, last)
 		if err != nil {
 			return report, err
+		}
+		used, _, err := storage.One(ctx, q, storage.Scalar[sql.NullString], nextUsed, last)
+		if err != nil {
+			return report, err
+		}
+		if used.Valid && (!ok || used.String < string(head.ID)) {
+			report.problem("book %s: it has accounts, transactions, entries or counters and does not exist", used.String)
+			last = used.String
+			continue
 		}
 		if !ok {
 			return report, strays(ctx, q, &report)
