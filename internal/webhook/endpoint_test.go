@@ -211,6 +211,25 @@ func TestDeleteCancels(t *testing.T) {
 	})
 }
 
+// A process that stood still for minutes learns of what others changed meanwhile.
+func TestRefreshAfterStandstill(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := setup(t, db, Config{})
+		two := setupAt(t, db, one.clock, Config{})
+		one.clock.Advance(time.Minute)
+		if _, _, err := one.Create(t.Context(), ask(nil)); err != nil {
+			t.Fatal(err)
+		}
+		one.clock.Advance(overlap + time.Minute)
+		if err := two.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !two.Outbox.subscriptions.wants(book, "card.created") {
+			t.Error("the endpoint that was made while the process stood still is not known, and its events are lost")
+		}
+	})
+}
+
 // Another process learns of endpoints when it refreshes, and never unlearns what is newer.
 func TestRefresh(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -19,8 +19,8 @@ const (
 	maxKnown = 1_000_000
 	// staleAfter is how old what is known may be before every event is looked at.
 	staleAfter = 5 * time.Second
-	// overlap is how far back changes are read again, for clocks that differ and
-	// transactions that take long.
+	// overlap is how far back before the last look changes are read again, for clocks that
+	// differ and transactions that take long.
 	overlap = 2 * time.Minute
 	// reloadEvery is how often all is read anew, should overlap ever be too short.
 	reloadEvery = 5 * time.Minute
@@ -37,6 +37,7 @@ type subscriptions struct {
 	overfull bool
 	fresh    clock.Stopwatch // since the last look at the database
 	whole    clock.Stopwatch // since the last look at all of it
+	looked   time.Time       // when the last look began, by the machine's clock
 }
 
 // subscription is what one endpoint wants as of one version of it.
@@ -107,11 +108,12 @@ func (s *subscriptions) put(sub subscription) {
 func (s *Service) Refresh(ctx context.Context) error {
 	known := &s.Outbox.subscriptions
 	known.mu.RLock()
-	whole := !known.loaded || known.whole.Elapsed() > reloadEvery
+	whole, last := !known.loaded || known.whole.Elapsed() > reloadEvery, known.looked
 	known.mu.RUnlock()
-	watch, since := clock.Start(), int64(0)
+	watch, now, since := clock.Start(), s.Clocks.Now(realm.Live), int64(0)
 	if !whole {
-		since = storage.Micros(s.Clocks.Now(realm.Live).Add(-overlap))
+		// A process that stood still looks as far back as it slept; a clock can go back, too.
+		since = min(storage.Micros(last), storage.Micros(now)) - overlap.Microseconds()
 	}
 	err := storage.Each(ctx, s.DB, scanSubscription, func(sub subscription) error {
 		known.learn(sub)
@@ -122,7 +124,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 	}
 	known.mu.Lock()
 	defer known.mu.Unlock()
-	known.fresh = watch
+	known.fresh, known.looked = watch, now
 	if whole {
 		known.loaded, known.whole = true, watch
 	}
