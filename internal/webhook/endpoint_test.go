@@ -230,6 +230,34 @@ func TestRefreshAfterStandstill(t *testing.T) {
 	})
 }
 
+// Endpoints that are gone do not fill the memory of a process for good.
+func TestRefreshForgets(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, Config{})
+		known := &b.Outbox.subscriptions
+		stays, _, err := b.Create(t.Context(), ask(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			e, _, err := b.Create(t.Context(), ask(func(n *NewEndpoint) { n.Book = "bk_b" }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Delete(t.Context(), b.changeOf(e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		known.loaded = false // all is read anew, as now and then
+		if err := b.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(known.books) != 1 || known.size != 1 || !known.books[book][stays.ID].active {
+			t.Errorf("of 6 endpoints, one of which there is, %d are counted: %v", known.size, known.books)
+		}
+	})
+}
+
 // Another process learns of endpoints when it refreshes, and never unlearns what is newer.
 func TestRefresh(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -103,6 +104,18 @@ func (s *subscriptions) put(sub subscription) {
 	s.books[sub.book][sub.id] = sub
 }
 
+// forget lets endpoints go that want nothing any more: whoever is not known does not, either.
+// The caller holds the lock, and what it read was not older than what was known.
+func (s *subscriptions) forget() {
+	for book, endpoints := range s.books {
+		before := len(endpoints)
+		maps.DeleteFunc(endpoints, func(_ EndpointID, sub subscription) bool { return !sub.active })
+		if s.size -= before - len(endpoints); len(endpoints) == 0 {
+			delete(s.books, book)
+		}
+	}
+}
+
 // Refresh reads which endpoints changed of late, all of them the first time and
 // now and then. Start does it every second.
 func (s *Service) Refresh(ctx context.Context) error {
@@ -127,6 +140,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 	known.fresh, known.looked = watch, now
 	if whole {
 		known.loaded, known.whole = true, watch
+		known.forget()
 	}
 	return nil
 }
