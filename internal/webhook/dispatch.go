@@ -122,7 +122,8 @@ func inOrder(subscribers map[ledger.BookID][]subscription, turns map[EndpointID]
 }
 
 // Purge removes what is older than the retention, each realm by its own clock:
-// events with their deliveries and attempts, and endpoints deleted that long ago.
+// events with their deliveries and attempts, and endpoints deleted that long ago. An event
+// that was sent again within the retention stays for as long as a delivery of it is pending.
 func (s *Service) Purge(ctx context.Context) error {
 	for _, r := range realm.All() {
 		cutoff := storage.Micros(s.Clocks.Now(r).Add(-s.Config.Retention))

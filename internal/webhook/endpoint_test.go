@@ -530,6 +530,51 @@ func TestPurge(t *testing.T) {
 	})
 }
 
+// What was sent again stays until it is delivered, however old its event, and no longer than
+// the retention.
+func TestPurgeSparesWhatIsOwed(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		const day = 24 * time.Hour
+		b := setup(t, db, Config{Retention: 10 * day})
+		r := newReceiver(t, answerWith(200), answerWith(200), answerWith(500), answerWith(500), answerWith(200))
+		e, _ := b.create(r, SchemeCardPing, "*")
+		taken, refused := b.emit("card.created"), b.emit("card.created")
+		b.deliver()
+		b.clock.Advance(10*day - time.Minute)
+		left := func(want ...string) {
+			t.Helper()
+			b.clock.Advance(2 * time.Minute)
+			if err := b.Purge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.deliver()
+			var states []string
+			for _, event := range []EventID{taken, refused} {
+				found, err := b.DeliveriesOf(t.Context(), book, event)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range found {
+					states = append(states, d.State)
+				}
+			}
+			if diff := cmp.Diff(want, states); diff != "" {
+				t.Error(diff)
+			}
+		}
+		if _, err := b.Resend(t.Context(), b.changeOf(e), refused); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver()
+		left(deliveryPending) // of the other event nothing is owed
+		left(deliveryDelivered)
+		left()
+		if _, err := b.Resend(t.Context(), b.changeOf(e), refused); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("what was deleted is sent again: %v", err)
+		}
+	})
+}
+
 // In the test realm retries follow its clock, and signatures the machine's.
 func TestTestRealm(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -42,8 +42,11 @@ var (
 		WHERE state = 'pending' AND (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
 
 	// What is still pending is spared: its time has not come, or nobody has looked for long.
+	// So is what was sent again of late and is not delivered yet.
 	listOld = storage.SQL("webhook.list_old", `SELECT e.book_id, e.event_id FROM webhook_events e
-		WHERE e.realm = $1 AND e.created_at < $2 AND e.state <> 'pending' ORDER BY e.created_at LIMIT $3`)
+		WHERE e.realm = $1 AND e.created_at < $2 AND e.state <> 'pending' AND NOT EXISTS (
+			SELECT 1 FROM webhook_deliveries d WHERE d.book_id = e.book_id AND d.event_id = e.event_id AND d.state = 'pending' AND d.queued_at >= $2)
+		ORDER BY e.created_at LIMIT $3`)
 	deleteAttempts   = storage.Lookup("webhook.delete_attempts", `DELETE FROM webhook_attempts WHERE (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
 	deleteDeliveries = storage.Lookup("webhook.delete_deliveries", `DELETE FROM webhook_deliveries WHERE (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
 	deleteEvents     = storage.Lookup("webhook.delete_events", `DELETE FROM webhook_events WHERE (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
