@@ -575,6 +575,27 @@ func TestPurgeSparesWhatIsOwed(t *testing.T) {
 	})
 }
 
+// A delivery to an endpoint that was deleted while its event was dispatched is cancelled.
+func TestDeletedWhileDispatched(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b, r := setup(t, db, Config{}), newReceiver(t)
+		e, _ := b.create(r, SchemeCardPing, "*")
+		event := Event{ID: b.emit("card.created"), Book: book, Realm: realm.Live}
+		if err := b.Delete(t.Context(), b.changeOf(e)); err != nil {
+			t.Fatal(err)
+		}
+		// Another process found the endpoint before, and commits after.
+		late := []storage.Effect{insertDelivery.Row(newDelivery(&event, e.ID, b.clock.Now())...), b.askTurn(book, e.ID, realm.Live)}
+		if err := b.write(late); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver()
+		if d := b.delivery(e, event.ID); d.State != deliveryCancelled || len(r.requests()) != 0 {
+			t.Errorf("the delivery is %s after %d requests", d.State, len(r.requests()))
+		}
+	})
+}
+
 // In the test realm retries follow its clock, and signatures the machine's.
 func TestTestRealm(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

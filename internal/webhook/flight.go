@@ -85,11 +85,13 @@ func (f *flight) fill(ctx context.Context) (time.Duration, error) {
 		return 0, nil // one failed and none succeeded since: the others will tell
 	}
 	e, err := findRow(ctx, f.DB, f.book, f.endpoint)
-	if fault.CodeOf(err) == fault.NotFound || (err == nil && !e.Active) {
-		return nothing, nil
-	}
-	if err != nil {
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return nothing, f.cancel(ctx)
+	case err != nil:
 		return 0, err
+	case !e.Active:
+		return nothing, nil
 	}
 	now := f.Clocks.Now(e.Realm)
 	if e.pausedUntil.After(now) {
@@ -104,6 +106,14 @@ func (f *flight) fill(ctx context.Context) (time.Duration, error) {
 		limit = 1
 	}
 	return f.send(ctx, now, limit)
+}
+
+// cancel gives up what was dispatched to the endpoint while it was deleted, by another process.
+func (f *flight) cancel(ctx context.Context) error {
+	return f.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		_, err := tx.Exec(ctx, cancelDeliveries, string(f.book), string(f.endpoint))
+		return err
+	})
 }
 
 // send sends what is due and not under way, so that no more than limit is.
