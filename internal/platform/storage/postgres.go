@@ -311,8 +311,6 @@ func (w *postgresWriter) vouch(present *witness, err error) error {
 	return err
 }
 
-func (w *postgresWriter) failed() error { return nil } // another connection may do
-
 func (w *postgresWriter) repeat(ctx context.Context, begin []string, fn func(context.Context, *Tx) error) error {
 	pause, watch := firstPause, clock.Start()
 	if w.observe != nil {

@@ -58,7 +58,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)
-	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room}, nil
+	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room, failed: w.log.Failed}, nil
 }
 
 func openLite(path string, pragmas []string) (*lite.Conn, error) {
@@ -163,8 +163,6 @@ func (w *sqliteWriter) room() {
 }
 
 func (w *sqliteWriter) flush(settled func(error)) { w.flusher.Add(settled) }
-
-func (w *sqliteWriter) failed() error { return w.log.Failed() }
 
 func (w *sqliteWriter) close() error {
 	w.closing.Lock()

@@ -41,6 +41,8 @@ type DB struct {
 	reader  reader
 	writer  writer
 	room    func() // returns when the disk has room for another commit; nil: it always has
+	// failed returns why nothing can be written until a restart, or nil; nil itself: another connection may do.
+	failed func() error
 }
 
 // writer runs a closure in one durable transaction.
@@ -51,8 +53,6 @@ type writer interface {
 	commit(ctx context.Context, fn func(context.Context, *Tx) error, durable func(error)) error
 	// flush has settled called once everything that can be read now is on disk.
 	flush(settled func(error))
-	// failed returns why nothing can be written until a restart, or nil.
-	failed() error
 	// close finishes what was accepted and closes the reader too.
 	close() error
 }
@@ -92,8 +92,10 @@ func (db *DB) Shared() bool { return db.dialect == postgres }
 
 // Ping returns why the database cannot serve: it does not answer, or takes no writes.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.writer.failed(); err != nil {
-		return err
+	if db.failed != nil {
+		if err := db.failed(); err != nil {
+			return err
+		}
 	}
 	return db.reader.ping(ctx)
 }
