@@ -71,20 +71,13 @@ func (s *Service) bought(ctx context.Context, a Advice) (Decision, error) {
 	if fault.CodeOf(err) != fault.IdempotencyConflict {
 		return d, err
 	}
-	first, same, look := s.askedBefore(ctx, &a)
-	rest := a
+	rest, first, err := s.restOf(ctx, a, err)
 	switch {
-	case look != nil:
-		return Decision{}, look
-	case !same:
-		return d, err
-	case first.declined():
-	case first.amount == a.Amount:
+	case err != nil:
+		return Decision{}, err
+	case first.amount == a.Amount && !first.declined():
 		return s.again(ctx, first)
-	default: // a part was approved
-		rest.Amount.Minor -= first.amount.Minor
 	}
-	rest.Key += keyRest
 	if d, err = s.Post(ctx, rest); err == nil {
 		d.Amount = a.Amount
 	}
@@ -106,20 +99,33 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	if fault.CodeOf(err) != fault.IdempotencyConflict {
 		return d, err
 	}
-	first, same, look := s.askedBefore(ctx, &a)
+	rest, first, err := s.restOf(ctx, a, err)
 	switch {
-	case look != nil:
-		return Decision{}, look
-	case !same:
-		return d, err
+	case err != nil:
+		return Decision{}, err
 	case first.declined():
 	case first.amount == a.Amount:
 		return s.again(ctx, first)
 	default: // a part was approved
-		a.Payment, a.Original, a.Amount.Minor = first.payment.ID, "", a.Amount.Minor-first.amount.Minor
+		rest.Payment, rest.Original = first.payment.ID, ""
+	}
+	return s.stoodIn(ctx, rest)
+}
+
+// restOf returns what of an advice is left to do beside the request under its key, whose answer
+// did not arrive, and that answer. It returns the conflict where something else was asked for.
+func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice, *line, error) {
+	first, same, err := s.askedBefore(ctx, &a)
+	switch {
+	case err != nil:
+		return a, nil, err
+	case !same:
+		return a, nil, conflict
+	case !first.declined():
+		a.Amount.Minor -= first.amount.Minor
 	}
 	a.Key += keyRest
-	return s.stoodIn(ctx, a)
+	return a, first, nil
 }
 
 // askedBefore returns what stands under the key of an advice, and whether it is the answer
