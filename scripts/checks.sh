@@ -4,9 +4,7 @@
 # check_source runs all of them, each as a stage.
 check_source() {
 	stage 'gofmt' check_format
-	stage 'go vet' check_vet
-	stage 'staticcheck' check_static
-	stage 'errorlint and exhaustive' check_errors
+	stage 'go vet, staticcheck, errorlint and exhaustive' check_all
 	stage 'modules' check_modules
 	stage 'generated files' check_generated
 }
@@ -23,14 +21,8 @@ check_format() {
 
 check_vet() { go vet ./...; }
 
-# check_static runs the staticcheck that scripts/tools pins.
-check_static() {
-	(cd scripts/tools && go build -o "$scrip_scratch/staticcheck" honnef.co/go/tools/cmd/staticcheck)
-	"$scrip_scratch/staticcheck" ./...
-}
-
-# check_errors runs errorlint and exhaustive, pinned there too.
-check_errors() {
+# check_all runs what go vet does, and the checks that scripts/tools pins, in one reading.
+check_all() {
 	(cd scripts/tools && go build -o "$scrip_scratch/vet" ./vet)
 	go vet -vettool="$scrip_scratch/vet" ./...
 }

@@ -83,6 +83,7 @@ func killVictim(t *testing.T, config storage.Config, n int) map[int]bool {
 			check.OK(t, victim.Process.Kill())
 		}
 	}
+	check.OK(t, lines.Err())
 	if err := victim.Wait(); err == nil || len(acknowledged) < n {
 		t.Fatalf("the process ended by itself after %d orders: %v\n%s", len(acknowledged), err, complaints.String())
 	}

@@ -259,6 +259,9 @@ func (a *authority) start(address string) {
 				close(listening)
 			}
 		}
+		if err := lines.Err(); err != nil {
+			a.t.Log(err)
+		}
 	}()
 	<-listening
 }

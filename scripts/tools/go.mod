@@ -7,13 +7,13 @@ go 1.26.0
 tool (
 	github.com/a-h/templ/cmd/templ
 	github.com/letsencrypt/pebble/v2/cmd/pebble
-	honnef.co/go/tools/cmd/staticcheck
 )
 
 require (
 	github.com/nishanths/exhaustive v0.12.0
 	github.com/polyfloyd/go-errorlint v1.8.0
 	golang.org/x/tools v0.51.0
+	honnef.co/go/tools v0.8.2
 )
 
 require (
@@ -37,5 +37,4 @@ require (
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
-	honnef.co/go/tools v0.8.2 // indirect
 )
