@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/btcsuite/btcd/address/v2"
 	"github.com/btcsuite/btcd/address/v2/base58"
@@ -19,8 +20,10 @@ import (
 // Key is an extended public key of an account (BIP 32), from which the addresses at
 // 0/position are made. It is safe for concurrent use.
 type Key struct {
-	name   string
-	branch *hdkeychain.ExtendedKey // the account's branch 0: addresses that are given to others
+	name string
+	// branch is the account's branch 0, addresses that are given to others, made when the first
+	// is asked for: most commands ask for none, and the curve's tables take longer than they do.
+	branch func() (*hdkeychain.ExtendedKey, error)
 	encode func(public *hdkeychain.ExtendedKey) (string, error)
 }
 
@@ -123,16 +126,13 @@ func parseAccount(text string) (*hdkeychain.ExtendedKey, string, error) {
 }
 
 func newKey(kind string, account *hdkeychain.ExtendedKey, encode func(*hdkeychain.ExtendedKey) (string, error)) (*Key, error) {
-	branch, err := account.Derive(0)
-	if err != nil {
-		return nil, fault.New(fault.InvalidRequest, "the key has no addresses")
-	}
 	point, err := account.ECPubKey()
 	if err != nil {
 		return nil, fault.New(fault.InvalidRequest, "the key is no point of its curve")
 	}
 	// The same account has one name, however it was written.
 	sum := sha256.Sum256(append(point.SerializeCompressed(), account.ChainCode()...))
+	branch := sync.OnceValues(func() (*hdkeychain.ExtendedKey, error) { return account.Derive(0) })
 	return &Key{name: kind + ":" + hex.EncodeToString(sum[:8]), branch: branch, encode: encode}, nil
 }
 
@@ -141,7 +141,11 @@ func (k *Key) Name() string { return k.name }
 
 // Address implements Maker. One position in 2^127 has no address and is an error for ever.
 func (k *Key) Address(_ context.Context, position uint32) (string, error) {
-	child, err := k.branch.Derive(position)
+	branch, err := k.branch()
+	if err != nil {
+		return "", fmt.Errorf("derive the branch of addresses: %w", err)
+	}
+	child, err := branch.Derive(position)
 	if err != nil {
 		return "", fmt.Errorf("derive address %d: %w", position, err)
 	}
