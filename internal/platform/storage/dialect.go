@@ -26,10 +26,11 @@ func (d dialect) name() string { return [...]string{"sqlite", "postgres"}[d] }
 
 // words replaces the words that stand for engine-specific clauses.
 func (d dialect) words(text string) string {
+	lock, skip := "", ""
 	if d == postgres {
-		return strings.NewReplacer("{lock}", "FOR UPDATE", "{skip}", "FOR UPDATE SKIP LOCKED").Replace(text)
+		lock, skip = "FOR UPDATE", "FOR UPDATE SKIP LOCKED"
 	}
-	return strings.NewReplacer("{lock}", "", "{skip}", "").Replace(text)
+	return strings.ReplaceAll(strings.ReplaceAll(text, "{lock}", lock), "{skip}", skip)
 }
 
 var (
