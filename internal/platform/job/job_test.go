@@ -465,6 +465,34 @@ func TestEvery(t *testing.T) {
 	})
 }
 
+// A periodic job comes within its interval after the machine's clock was set back, whether it
+// waited or ran at that moment. Other jobs wait for their time.
+func TestClockSetBack(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f, r, runs, back := setup(t, db), &record{}, 0, time.Duration(0)
+		f.Handle("note", Options{}, r.handle)
+		f.Every("sweep", time.Minute, func(context.Context) error {
+			f.clock.Advance(-back)
+			runs++
+			return nil
+		})
+		f.drain()
+		f.enqueue(Request{Kind: "note", RunAt: f.clock.Now().Add(time.Second)})
+		f.clock.Advance(-365 * 24 * time.Hour)
+		for want := 2; want < 5; want++ {
+			if err := f.recall(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.clock.Advance(time.Minute)
+			if _, err := f.drainOnce(t.Context()); err != nil || runs != want {
+				t.Fatalf("%d runs, %v; want %d", runs, err, want)
+			}
+			back = time.Hour // from then on while it runs
+		}
+		r.want(t, "")
+	})
+}
+
 // What is wrong with handlers is told by Start and Drain, and running queues are not drained.
 func TestRefusals(t *testing.T) {
 	handle := func(context.Context, Job) error { return nil }

@@ -136,24 +136,44 @@ func (q *Queue) prepare(ctx context.Context) error {
 		return err
 	}
 	err = q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		now := q.clocks.Now(realm.Live)
+		now := storage.Micros(q.clocks.Now(realm.Live))
 		for _, k := range kinds {
 			if k.every == 0 {
 				continue
 			}
-			if _, err := tx.Exec(ctx, insertPeriod, k.name, []byte{}, storage.Micros(now)); err != nil {
-				return err
-			}
-			if _, err := tx.Exec(ctx, advancePeriod, k.name, storage.Micros(now.Add(k.every))); err != nil {
+			if _, err := tx.Exec(ctx, insertPeriod, k.name, []byte{}, now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = q.recall(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("prepare jobs: %w", err)
 	}
 	return nil
+}
+
+// recall has periodic jobs come within their interval that are planned for later: the
+// interval was made shorter, or the machine's clock was set back since.
+func (q *Queue) recall(ctx context.Context) error {
+	q.mu.Lock()
+	kinds := q.sorted()
+	q.mu.Unlock()
+	now := q.clocks.Now(realm.Live)
+	var latest [][]any
+	for _, k := range kinds {
+		if k.every > 0 {
+			latest = append(latest, []any{k.name, storage.Micros(now.Add(k.every))})
+		}
+	}
+	late, err := storage.AllOf(ctx, q.db, storage.Scalar[string], findLate, latest)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	return q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.ExecRows(ctx, recallLate, latest) })
 }
 
 // sorted returns the kinds by name. The caller holds the mutex.
@@ -210,7 +230,8 @@ func (q *Queue) keepPolling(ctx context.Context) {
 	}
 }
 
-// keepLeases renews what this queue holds and frees what lost workers held.
+// keepLeases renews what this queue holds, frees what lost workers held, and has periodic jobs
+// follow a clock that was set back.
 func (q *Queue) keepLeases(ctx context.Context) {
 	for {
 		if err := q.reclaim(ctx); err != nil && ctx.Err() == nil {
@@ -221,6 +242,9 @@ func (q *Queue) keepLeases(ctx context.Context) {
 		}
 		if err := q.renew(ctx); err != nil && ctx.Err() == nil {
 			q.logger.ErrorContext(ctx, "renew leases of jobs", "error", err)
+		}
+		if err := q.recall(ctx); err != nil && ctx.Err() == nil {
+			q.logger.ErrorContext(ctx, "recall periodic jobs", "error", err)
 		}
 	}
 }

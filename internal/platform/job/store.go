@@ -32,9 +32,17 @@ var (
 		VALUES ('', $1, $1, 'live', $2, 'pending', $3, 0, 0, '')
 		ON CONFLICT (book_id, job_id) DO NOTHING`)
 
-	// advancePeriod lets an interval that was made shorter take effect.
-	advancePeriod = storage.SQL("job.advance_period", `
-		UPDATE jobs SET run_at = $2 WHERE book_id = '' AND job_id = $1 AND state = 'pending' AND run_at > $2`)
+	// findLate and recallLate are of periodic jobs that are planned for later than they should
+	// come at the latest.
+	findLate = storage.Lookup("job.find_late", `
+		WITH v (name, latest) AS ({values})
+		SELECT jobs.job_id FROM v JOIN jobs ON jobs.book_id = '' AND jobs.job_id = v.name
+		WHERE jobs.state = 'pending' AND jobs.run_at > v.latest`, "TEXT", "BIGINT")
+
+	recallLate = storage.Lookup("job.recall_late", `
+		WITH v (name, latest) AS ({values})
+		UPDATE jobs SET run_at = v.latest FROM v
+		WHERE jobs.book_id = '' AND jobs.job_id = v.name AND jobs.state = 'pending' AND jobs.run_at > v.latest`, "TEXT", "BIGINT")
 
 	findDue = storage.Lookup("job.find_due", `
 		WITH v (kind, realm, now) AS ({values})
