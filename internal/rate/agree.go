@@ -82,7 +82,7 @@ func agree(all []Observation, p Policy, now time.Time) (q Quote, ok bool, err er
 		o := &all[i]
 		switch {
 		case o.Problem != "" || o.Rate.IsZero():
-		case now.Sub(o.At) > p.Fresh:
+		case !isWithin(o.At, now, p.Fresh):
 			o.Problem = problemOld
 		default:
 			some = append(some, observed{o, ratio(o.Rate)})
@@ -115,6 +115,13 @@ func agree(all []Observation, p Policy, now time.Time) (q Quote, ok bool, err er
 	}
 	slices.Sort(q.Sources)
 	return q, true, nil
+}
+
+// isWithin reports whether what was known at an instant is no older than it may be. How old
+// something is that is still to come, nobody knows: the clock was set back since.
+func isWithin(at, now time.Time, most time.Duration) bool {
+	age := now.Sub(at)
+	return age >= 0 && age <= most
 }
 
 // median sorts what is not empty and returns the middle value, of an even number the

@@ -91,7 +91,7 @@ func (s *Service) look(ctx context.Context, p Pair) (Quote, []Observation, error
 	case ok:
 		q.Pair, b.last = p, q
 		return q, all, nil
-	case !b.last.At.IsZero() && now.Sub(b.last.At) <= s.Policy.Stale:
+	case !b.last.At.IsZero() && isWithin(b.last.At, now, s.Policy.Stale):
 		q = b.last
 		q.Old = true
 		return q, all, nil
@@ -139,7 +139,7 @@ func (s *Service) observations(b *board, now time.Time) []Observation {
 	all := make([]Observation, 0, len(s.Sources))
 	for _, source := range s.Sources {
 		o := Observation{Source: source.Name, Price: b.latest[source.Name]}
-		if o.Rate.IsZero() || now.Sub(o.At) > s.Policy.Fresh {
+		if o.Rate.IsZero() || !isWithin(o.At, now, s.Policy.Fresh) {
 			o.Problem = b.missing[source.Name]
 		}
 		all = append(all, o)

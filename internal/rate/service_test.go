@@ -164,6 +164,25 @@ func TestStamps(t *testing.T) {
 	}
 }
 
+// After the clock was set back nobody knows how old a price is that was known before: those of
+// sources that answer count, and there is no old rate where none does.
+func TestClockSetBack(t *testing.T) {
+	b := setup("100", "100", "100")
+	b.expect(t, "100/1")
+	b.clock.Advance(-time.Hour)
+	b.markets[0].set("102", nil)
+	b.markets[1].set("102", nil)
+	b.markets[2].set("", errDown)
+	if q := b.expect(t, "102/1"); len(q.Sources) != 2 {
+		t.Errorf("the price is that of %v", q.Sources)
+	}
+	b.clock.Advance(-time.Hour)
+	for _, m := range b.markets {
+		m.set("", errDown)
+	}
+	b.expect(t, "")
+}
+
 // A source without the pair is not asked for blame, and one that lost it does not count on.
 func TestUnlisted(t *testing.T) {
 	b := setup("100", "100", "100")
