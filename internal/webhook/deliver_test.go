@@ -522,6 +522,25 @@ func TestFailingEndpointIsProbed(t *testing.T) {
 	})
 }
 
+// An endpoint that is left alone for a while is not left alone for longer because the machine's
+// clock was set back.
+func TestPauseAfterClockSetBack(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, Config{})
+		r := newReceiver(t, answerWith(500))
+		e, _ := b.create(r, SchemeCardPing, "*")
+		b.emit("card.created")
+		b.deliver()
+		b.clock.Advance(-24 * time.Hour)
+		r.answer(answerWith(200))
+		event := b.emit("card.created")
+		b.deliver()
+		if d := b.delivery(e, event); d.State != deliveryDelivered {
+			t.Errorf("the event after it is %s", d.State)
+		}
+	})
+}
+
 // Requests carry signatures of both secrets during the grace of a rotation and of the new one alone afterwards.
 func TestRotation(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

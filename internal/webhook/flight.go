@@ -94,8 +94,9 @@ func (f *flight) fill(ctx context.Context) (time.Duration, error) {
 		return nothing, nil
 	}
 	now := f.Clocks.Now(e.Realm)
-	if e.pausedUntil.After(now) {
-		return e.pausedUntil.Sub(now), nil
+	// A clock that was set back must not pause it for longer than it would be.
+	if left := e.pausedUntil.Sub(now); left > 0 && left <= maxPause {
+		return left, nil
 	}
 	if len(f.away) > 0 && e.URL != f.row.URL {
 		return 0, nil // first what went to another address
