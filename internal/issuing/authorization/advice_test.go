@@ -3,6 +3,7 @@ package authorization_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -33,6 +34,7 @@ func TestCapture(t *testing.T) {
 		"a part":                {ads, []step{{3_000, false, ""}}, 90_000, 7_000, authorization.StateOpen},
 		"a part, and no more":   {ads, []step{{3_000, true, ""}, {1, false, authorization.ReasonEnded}}, 97_000, 0, authorization.StateSettled},
 		"too much":              {ads, []step{{10_001, false, authorization.ReasonOverCapture}}, 90_000, 10_000, authorization.StateOpen},
+		"beyond any amount":     {ads, []step{{3_000, false, ""}, {math.MaxInt64, false, authorization.ReasonOverCapture}}, 90_000, 7_000, authorization.StateOpen},
 		"with a tip":            {diner, []step{{12_000, false, ""}}, 88_000, 0, authorization.StateSettled},
 		"with too large a tip":  {diner, []step{{12_001, false, authorization.ReasonOverCapture}}, 90_000, 10_000, authorization.StateOpen},
 		"tip on the last part":  {diner, []step{{9_000, false, ""}, {3_001, false, authorization.ReasonOverCapture}, {3_000, false, ""}}, 88_000, 0, authorization.StateSettled},

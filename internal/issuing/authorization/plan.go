@@ -126,7 +126,7 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 	change := ledger.HoldChange{Action: ledger.Capture, ID: m.hold.ID, Amount: p.amount, Final: m.advice.Final}
 	switch more := p.amount.Minor - left.Minor; {
 	case more > 0:
-		if m.hold.Captured.Minor+p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(m.authorized()).Minor {
+		if p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(m.authorized()).Minor-m.hold.Captured.Minor {
 			return plan{}, ReasonOverCapture, nil
 		}
 		change.Amount, change.Final = left, true
