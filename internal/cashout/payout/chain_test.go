@@ -524,6 +524,26 @@ func TestReconcile(t *testing.T) {
 	})
 }
 
+// Every day of a week that was missed is made up for, also where somebody asked for one of them
+// before its turn; of the days before the first there is only the last one.
+func TestReconcileMissed(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.must(b.ReconcileDue(t.Context(), realm.Test))
+		for _, c := range []struct{ days, asked, made int }{{1, 1, 2}, {4, 2, 6}, {10, 3, 7}} {
+			b.clock.Advance(time.Duration(c.days) * 24 * time.Hour)
+			day := func(back int) string { return b.clock.Now().AddDate(0, 0, -back).Format(time.DateOnly) }
+			_, err := b.Reconcile(t.Context(), realm.Test, day(c.asked))
+			b.must(err)
+			b.must(b.ReconcileDue(t.Context(), realm.Test))
+			for back := 1; back <= c.made+1; back++ {
+				if _, err := b.FindReconciliation(t.Context(), realm.Test, day(back)); (err == nil) != (back <= c.made) {
+					t.Errorf("after %d days, of %d days ago: %v", c.days, back, err)
+				}
+			}
+		}
+	})
+}
+
 // looked is a chain whose transactions somebody looks at before they are published.
 type looked struct {
 	payout.Chain

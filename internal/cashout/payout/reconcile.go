@@ -3,6 +3,7 @@ package payout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -52,22 +53,25 @@ const (
 )
 
 // ReconcileDue reconciles the days of a realm that are over and were not reconciled yet,
-// the last week's at most.
+// the last week's at most, and none before the first but the last one. A day that somebody
+// asked for before its turn keeps none of the days before it from being made up for.
 func (s *Service) ReconcileDue(ctx context.Context, r realm.Realm) error {
-	today := s.Clocks.Now(r).Truncate(24 * time.Hour)
-	last, _, err := storage.One(ctx, s.DB, storage.Scalar[string], lastDay, string(r))
+	first, _, err := storage.One(ctx, s.DB, storage.Scalar[string], firstDay, string(r))
 	if err != nil {
 		return err
 	}
-	first := today.AddDate(0, 0, -1)
-	if at, err := time.Parse(time.DateOnly, last); err == nil {
-		first = at.AddDate(0, 0, 1)
+	today := s.Clocks.Now(r).UTC()
+	oldest := today.AddDate(0, 0, -maxDays).Format(time.DateOnly)
+	made, err := storage.All(ctx, s.DB, storage.Scalar[string], daysSince, string(r), oldest)
+	if err != nil {
+		return err
 	}
-	if earliest := today.AddDate(0, 0, -maxDays); first.Before(earliest) {
-		first = earliest
-	}
-	for day := first; day.Before(today); day = day.AddDate(0, 0, 1) {
-		if _, err := s.Reconcile(ctx, r, day.Format(time.DateOnly)); err != nil {
+	for back := maxDays; back >= 1; back-- {
+		day := today.AddDate(0, 0, -back).Format(time.DateOnly)
+		if slices.Contains(made, day) || back > 1 && (first == "" || day < first) {
+			continue
+		}
+		if _, err := s.Reconcile(ctx, r, day); err != nil {
 			return err
 		}
 	}

@@ -86,7 +86,8 @@ var (
 	upsertDay        = storage.Upsert("payout.upsert_day", "payout_days", []string{"realm", "day"}, "realm", "day", "payments", "found", "made_at")
 	findDay          = storage.SQL("payout.find_day", `SELECT payments, found, made_at FROM payout_days WHERE realm = $1 AND day = $2`)
 	listDays         = storage.SQL("payout.list_days", `SELECT day, payments, found, made_at FROM payout_days WHERE realm = $1 ORDER BY day DESC LIMIT $2`)
-	lastDay          = storage.SQL("payout.last_day", `SELECT COALESCE(MAX(day), '') FROM payout_days WHERE realm = $1`)
+	firstDay         = storage.SQL("payout.first_day", `SELECT COALESCE(MIN(day), '') FROM payout_days WHERE realm = $1`)
+	daysSince        = storage.SQL("payout.days_since", `SELECT day FROM payout_days WHERE realm = $1 AND day >= $2`)
 	insertDifference = storage.Insert("payout.insert_difference", "payout_differences", "realm", "day", "number", "kind", "subject", "want", "got")
 	clearDay         = storage.SQL("payout.clear_day", `DELETE FROM payout_differences WHERE realm = $1 AND day = $2`)
 	listDifferences  = storage.SQL("payout.list_differences", `SELECT kind, subject, want, got FROM payout_differences
