@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/line"
@@ -70,11 +71,13 @@ func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
 			all = append(all, o)
 		}
 	}
+	// Nobody knows which of two currencies is less: the one that is offered first goes first.
+	first := map[money.Currency]int{}
+	for i, o := range slices.Backward(all) {
+		first[o.Cost.Currency] = i
+	}
 	slices.SortStableFunc(all, func(a, b Offer) int {
-		if a.Cost.Currency != b.Cost.Currency {
-			return 0 // nobody knows which is less
-		}
-		return cmp.Compare(a.Cost.Minor, b.Cost.Minor)
+		return cmp.Or(cmp.Compare(first[a.Cost.Currency], first[b.Cost.Currency]), cmp.Compare(a.Cost.Minor, b.Cost.Minor))
 	})
 	return all
 }

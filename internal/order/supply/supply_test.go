@@ -78,13 +78,17 @@ func setup(t *testing.T, db *storage.DB) *bundle {
 // open is the adapter: the configuration is a secret with a price in it.
 func (b *bundle) open(config []byte) (supply.Supplier, error) {
 	var cents int64
-	if _, err := fmt.Sscanf(string(config), `{"secret":"hunter2","cents":%d}`, &cents); err != nil {
+	if _, err := fmt.Sscanf(string(config), `{"secret":"hunter2","cents":%d`, &cents); err != nil {
 		return nil, fault.New(fault.InvalidRequest, "no price").At("cents")
 	}
 	if cents < 0 {
 		return nobody{err: errors.New("down")}, nil
 	}
-	return nobody{quote: supply.Quote{Cost: catalog.NewCost(cents, money.USD), Available: true}}, nil
+	in := money.USD
+	if bytes.Contains(config, []byte(`"EUR"`)) {
+		in = money.EUR
+	}
+	return nobody{quote: supply.Quote{Cost: catalog.NewCost(cents, in), Available: true}}, nil
 }
 
 func config(cents int) []byte { return fmt.Appendf(nil, `{"secret":"hunter2","cents":%d}`, cents) }
@@ -392,6 +396,15 @@ func TestBest(t *testing.T) {
 	}
 	if got := sources(b.Service, plain); got != "stock cheap dear loss down" {
 		t.Errorf("with one that is down: %s", got)
+	}
+	// What costs another currency stands between no two of one.
+	_, err = b.Add(t.Context(), wanted("dearer", []byte(`{"secret":"hunter2","cents":1,"currency":"EUR"}`)))
+	check.OK(t, err)
+	check.OK(t, b.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: plain, Supplier: "dearer", Priority: 1, BelowCost: true}, actor))
+	b.add("east", 460)
+	b.route(plain, "east", 1)
+	if got := best(); got != "east cheap dear dearer" {
+		t.Error(got)
 	}
 }
 
