@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -87,7 +88,7 @@ func (s *Service) target(e *row) (*target, error) {
 	}
 	t := &target{url: e.URL, scheme: scheme}
 	sealed := [][]byte{e.secret}
-	if e.previous != nil && e.PreviousUntil.After(s.Clocks.Now(e.Realm)) {
+	if e.previous != nil && e.PreviousUntil.After(s.Clocks.Now(realm.Live)) {
 		sealed = append(sealed, e.previous)
 	}
 	for _, box := range sealed {

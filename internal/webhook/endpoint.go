@@ -40,7 +40,8 @@ type Endpoint struct {
 	// Failures counts the turns since the last success; FailingSince is when the first was.
 	Failures     int
 	FailingSince time.Time
-	// PreviousUntil is how long the secret before the last rotation stays valid; zero when none is.
+	// PreviousUntil is how long the secret before the last rotation stays valid, by the machine's
+	// clock in both realms; zero when none is.
 	PreviousUntil time.Time
 	CreatedAt     time.Time
 }
@@ -363,7 +364,7 @@ func (s *Service) Rotate(ctx context.Context, c Change, r Rotation) (Endpoint, p
 		return Endpoint{}, pan.Secret{}, fmt.Errorf("rotate webhook %s: %w", c.Endpoint, err)
 	}
 	return s.change(ctx, c, "webhook.rotate", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
-		e.previous, e.PreviousUntil = e.secret, s.Clocks.Now(e.Realm).Add(r.Grace)
+		e.previous, e.PreviousUntil = e.secret, s.Clocks.Now(realm.Live).Add(r.Grace)
 		e.secret = sealed
 		return secret, nil
 	})
