@@ -31,7 +31,7 @@ type Filter struct {
 	Actor, Action, Subject string
 	// Before lists what is older than a place, After the nearest of what is newer. At most one is set.
 	Before, After Cursor
-	// Limit is the page size, DefaultLimit when 0, MaxLimit at most.
+	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
 }
 
@@ -114,9 +114,10 @@ func parseCursor(c Cursor) (s stored, ok bool) {
 	return stored{at: at, seq: seq, book: parts[2]}, errAt == nil && errSeq == nil && seq > 0
 }
 
+// pageSize lets a list have one more than the largest page, which tells whether there is another.
 func pageSize(limit int) int {
 	if limit <= 0 {
 		return DefaultLimit
 	}
-	return min(limit, MaxLimit)
+	return min(limit, MaxLimit+1)
 }

@@ -244,7 +244,7 @@ type Filter struct {
 	// Ascending lists the least first; otherwise the greatest.
 	Ascending bool
 	Offset    int // at most a million
-	Limit     int // DefaultPerPage when 0, MaxPerPage at most
+	Limit     int // DefaultPerPage when 0, MaxPerPage and one more at most
 	// After lists those that were made after a card, oldest first: whatever becomes of those
 	// before it, none is left out.
 	After CardID
@@ -285,7 +285,7 @@ func (f *Filter) check() error {
 		f.Limit = DefaultPerPage
 	}
 	known := f.Sort == ByCreated || f.Sort == ByBalance || f.Sort == ByLastUsed
-	if !known || f.Limit < 1 || f.Limit > MaxPerPage || f.Offset < 0 || f.Offset > maxOffset {
+	if !known || f.Limit < 1 || f.Limit > MaxPerPage+1 || f.Offset < 0 || f.Offset > maxOffset {
 		return fault.New(fault.InvalidRequest, "want a known sort, a limit of 1 to %d and an offset of at most %s", MaxPerPage, strconv.Itoa(maxOffset))
 	}
 	switch {

@@ -72,11 +72,12 @@ const (
 	MaxLimit     = 200
 )
 
+// pageSize lets a list have one more than the largest page, which tells whether there is another.
 func pageSize(limit int) int {
 	if limit <= 0 {
 		return DefaultLimit
 	}
-	return min(limit, MaxLimit)
+	return min(limit, MaxLimit+1)
 }
 
 // afterAllIDs sorts after every id ("ping_…").

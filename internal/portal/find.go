@@ -19,7 +19,7 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, portal ID) (Port
 	return onePortal(ctx, s.DB, findPortal, place{book, portal})
 }
 
-// MaxPage is the most that List returns at once.
+// MaxPage is the largest page. List returns one more at most, which tells whether there is another.
 const MaxPage = 100
 
 // afterAllIDs sorts after every id ("portal_…") in any collation.
@@ -35,7 +35,7 @@ func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit
 	case !id.Valid(idPrefix, string(before)):
 		return nil, fault.New(fault.InvalidCursor, "the cursor is no portal's id")
 	}
-	portals, err := storage.All(ctx, s.DB, scanPortal, listPortals, string(book), string(before), min(max(limit, 1), MaxPage))
+	portals, err := storage.All(ctx, s.DB, scanPortal, listPortals, string(book), string(before), min(max(limit, 1), MaxPage+1))
 	if err != nil {
 		return nil, fmt.Errorf("list portals: %w", err)
 	}

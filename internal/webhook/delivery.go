@@ -73,7 +73,7 @@ type DeliveryFilter struct {
 	State string
 	// Before lists what is older than the delivery of an event.
 	Before EventID
-	// Limit is the page size, DefaultLimit when 0, MaxLimit at most.
+	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
 }
 

@@ -258,7 +258,7 @@ type EventFilter struct {
 	Type string
 	// Before lists what is older than a place, After the nearest of what is newer. At most one is set.
 	Before, After Cursor
-	// Limit is the page size, DefaultLimit when 0, MaxLimit at most.
+	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
 }
 
@@ -331,9 +331,10 @@ func parseCursor(c Cursor) (e Event, ok bool) {
 	return Event{At: storage.Time(at), Book: ledger.BookID(parts[1]), ID: EventID(parts[2])}, err == nil && id.Valid("evt", parts[2])
 }
 
+// pageSize lets a list have one more than the largest page, which tells whether there is another.
 func pageSize(limit int) int {
 	if limit <= 0 {
 		return DefaultLimit
 	}
-	return min(limit, MaxLimit)
+	return min(limit, MaxLimit+1)
 }

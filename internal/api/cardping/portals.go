@@ -43,13 +43,14 @@ func (a *api) listPortals(ctx context.Context, c *call, in portalList) (wire.Lis
 	if err != nil {
 		return wire.Listing[portalView]{}, err
 	}
-	found, err := a.Portals.List(ctx, c.Principal.Book, portal.ID(in.Cursor), limit)
+	found, err := a.Portals.List(ctx, c.Principal.Book, portal.ID(in.Cursor), limit+1)
 	out := wire.Listing[portalView]{Data: make([]portalView, 0, len(found))}
+	if len(found) > limit {
+		found = found[:limit]
+		out.NextCursor = string(found[limit-1].ID)
+	}
 	for _, p := range found {
 		out.Data = append(out.Data, portalOf(p))
-	}
-	if len(found) == limit {
-		out.NextCursor = string(found[limit-1].ID)
 	}
 	return out, err
 }

@@ -108,11 +108,10 @@ func (a *api) listChecks(ctx context.Context, _ *call, in bookList) (wire.Listin
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Pings.List(ctx, owner.Book, ping.ID(s.after), s.limit)
+	found, err := a.Pings.List(ctx, owner.Book, ping.ID(s.after), s.limit+1)
+	found, next := cut(found, s, func(r ping.Record) string { return string(r.ID) })
 	list := page(found, viewCheck)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 
@@ -176,11 +175,10 @@ func (a *api) listSuspensions(ctx context.Context, _ *call, in struct{ wire.Curs
 		return wire.Listing[suspensionView]{}, err
 	}
 	book, caller, _ := strings.Cut(s.after, "/")
-	found, err := a.Pings.Suspensions(ctx, ping.Suspension{Book: ledger.BookID(book), Caller: caller}, s.limit)
+	found, err := a.Pings.Suspensions(ctx, ping.Suspension{Book: ledger.BookID(book), Caller: caller}, s.limit+1)
+	found, next := cut(found, s, func(one ping.Suspension) string { return string(one.Book) + "/" + one.Caller })
 	list := page(found, viewSuspension)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].Book)+"/"+found[n-1].Caller)
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 
@@ -305,12 +303,11 @@ func (a *api) listPortals(ctx context.Context, _ *call, in bookList) (wire.Listi
 	if err != nil {
 		return none, err
 	}
-	s.limit = min(s.limit, portal.MaxPage)
-	found, err := a.Portals.List(ctx, owner.Book, portal.ID(s.after), s.limit)
+	s.Limit = min(s.Limit, portal.MaxPage)
+	found, err := a.Portals.List(ctx, owner.Book, portal.ID(s.after), s.Limit+1)
+	found, next := cut(found, s, func(p portal.Portal) string { return string(p.ID) })
 	list := page(found, viewPortal)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 

@@ -263,11 +263,10 @@ func (a *api) listHoney(ctx context.Context, _ *call, in struct{ wire.CursorQuer
 	if err != nil {
 		return wire.Listing[honeyView]{}, err
 	}
-	found, err := a.Pings.ListHoney(ctx, ping.HoneyID(s.after), s.limit)
+	found, err := a.Pings.ListHoney(ctx, ping.HoneyID(s.after), s.limit+1)
+	found, next := cut(found, s, func(h ping.Honey) string { return string(h.ID) })
 	list := page(found, viewHoney)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 

@@ -155,12 +155,11 @@ func (a *api) listAudit(ctx context.Context, _ *call, in auditQuery) (wire.Listi
 	if err != nil {
 		return none, err
 	}
-	f.Before, f.Limit = audit.Cursor(s.after), s.limit
+	f.Before, f.Limit = audit.Cursor(s.after), s.limit+1
 	found, err := a.Audit.List(ctx, f)
+	found, next := cut(found, s, func(e audit.Entry) string { return string(e.Cursor()) })
 	list := page(found, viewAudit)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].Cursor()))
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 

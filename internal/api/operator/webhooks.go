@@ -97,7 +97,8 @@ func (a *api) listEvents(ctx context.Context, _ *call, in eventList) (eventListi
 	return a.events(ctx, in.eventQuery, webhook.EventFilter{Book: owner.Book})
 }
 
-// events lists a page, newest first, in either direction.
+// events lists a page, newest first, in either direction. A follower reads on from the
+// newest one, not from the last.
 func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (eventListing, error) {
 	if q.After != "" && q.Cursor != "" {
 		return eventListing{}, fault.New(fault.InvalidCursor, "give cursor or after, not both").At("after")
@@ -110,22 +111,19 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 	if err != nil {
 		return eventListing{}, err
 	}
-	f.Type, f.Limit = q.Type, s.limit
+	f.Type, f.Before, f.Limit = q.Type, webhook.Cursor(s.after), s.limit+1
 	if q.After != "" {
-		f.After = webhook.Cursor(s.after)
-	} else {
-		f.Before = webhook.Cursor(s.after)
+		f.After, f.Before, f.Limit = f.Before, "", s.limit
 	}
 	found, err := a.Webhooks.Outbox.List(ctx, f)
 	if err != nil {
 		return eventListing{}, err
 	}
+	found, next := cut(found, s, func(e webhook.Event) string { return string(e.Cursor()) })
 	list := eventListing{Listing: page(found, viewEvent), NewestCursor: q.After}
-	if n := len(found); n > 0 {
+	list.NextCursor = a.more(s, next)
+	if len(found) > 0 {
 		list.NewestCursor = a.more(s, string(found[0].Cursor()))
-		if n == s.limit {
-			list.NextCursor = a.more(s, string(found[n-1].Cursor()))
-		}
 	}
 	return list, nil
 }
@@ -397,11 +395,10 @@ func (a *api) listDeliveries(ctx context.Context, c *call, in deliveryList) (wir
 		return none, err
 	}
 	found, err := a.Webhooks.Deliveries(ctx, webhook.DeliveryFilter{Book: which.Book, Endpoint: which.Endpoint, State: in.State,
-		Before: webhook.EventID(s.after), Limit: s.limit})
+		Before: webhook.EventID(s.after), Limit: s.limit + 1})
+	found, next := cut(found, s, func(d webhook.Delivery) string { return string(d.Event) })
 	list := page(found, viewDelivery)
-	if n := len(found); n == s.limit {
-		list.NextCursor = a.more(s, string(found[n-1].Event))
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 

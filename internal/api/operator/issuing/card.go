@@ -148,15 +148,14 @@ func (a *api) listCards(ctx context.Context, c *call, in cardList) (wire.Listing
 	if err != nil {
 		return none, err
 	}
-	limit := min(s.Limit, issuing.MaxPerPage)
-	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, After: issuing.CardID(s.After), Limit: limit})
+	s.Limit = min(s.Limit, issuing.MaxPerPage)
+	found, err := a.Cards.List(ctx, issuing.Filter{Holder: h, Status: issuing.Status(in.Status), Ascending: true, After: issuing.CardID(s.After), Limit: s.Limit + 1})
 	if err != nil {
 		return none, err
 	}
-	list := desk.Page(found.Cards, viewCard)
-	if n := len(found.Cards); n == limit && n < found.Total {
-		list.NextCursor = a.desk.More(s, string(found.Cards[n-1].ID))
-	}
+	cards, next := desk.Cut(found.Cards, s, func(c issuing.Card) string { return string(c.ID) })
+	list := desk.Page(cards, viewCard)
+	list.NextCursor = a.desk.More(s, next)
 	return list, nil
 }
 
