@@ -69,6 +69,8 @@ type Options struct {
 	// AllowPrivateWebhooks lets webhooks go to private addresses, for tests and development.
 	AllowPrivateWebhooks bool
 	Logger               *slog.Logger
+	// Giftcards are the rules for gift cards; nil: giftcard.DefaultRules.
+	Giftcards *giftcard.Rules
 	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
 	Pings *ping.Policy
 	// Secrets is the folder of the files that networks' configurations may name; empty: none.
@@ -252,8 +254,11 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	books.Watch = a.Alerts.Watch
 	a.Books = ledger.New(db, a.Clocks, books)
 	a.Limits = limit.New(db, clock.System())
-	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
-		Clocks: a.Clocks, Rules: giftcard.DefaultRules()})
+	rules := giftcard.DefaultRules()
+	if o.Giftcards != nil {
+		rules = *o.Giftcards
+	}
+	a.Cards = giftcard.New(giftcard.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks, Rules: rules})
 	a.Wallets = wallet.New(a.Books, a.Webhooks.Outbox, a.Clocks)
 	a.Issuing = issuing.New(issuing.Deps{DB: db, Books: a.Books, Vault: keys, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Programme: o.Issuing.programme()})

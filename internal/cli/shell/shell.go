@@ -14,12 +14,16 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -81,12 +85,27 @@ func (s *Shell) Settings(cmd *cobra.Command) (config.Config, map[string]string, 
 func Options(c config.Config, logger *slog.Logger) server.Options {
 	return server.Options{Data: c.Data, Database: c.Database, MasterKey: c.MasterKey.Reveal(), BaseURL: c.BaseURL,
 		Secrets: c.Secrets, DNS: c.DNSServer, Deposits: c.Deposits, Issuing: issuing(c), Cashout: c.Cashout, Payouts: c.Payouts, Captcha: Captcha(c),
+		Giftcards: giftcards(c), Pings: checks(c),
 		AllowPrivateWebhooks: c.AllowPrivateWebhooks, DatabaseConnections: c.DatabaseConnections, Logger: logger}
 }
 
 // Captcha is what the settings say about telling people from machines.
 func Captcha(c config.Config) server.Captcha {
 	return server.Captcha{Kind: c.Captcha, SiteKey: c.CaptchaSiteKey, SecretFile: c.CaptchaSecretFile, Endpoint: c.CaptchaEndpoint}
+}
+
+// giftcards is what the settings say about gift cards.
+func giftcards(c config.Config) *giftcard.Rules {
+	rules := giftcard.DefaultRules()
+	rules.Validity, rules.HoldFor = c.GiftcardValidity, c.GiftcardHold
+	return &rules
+}
+
+// checks is what the settings say about balance checks.
+func checks(c config.Config) *ping.Policy {
+	policy, pace := ping.DefaultPolicy(), []limit.Window{{Limit: c.ChecksPerMinute, Per: time.Minute}}
+	policy.HighRisk, policy.Credential, policy.Address = c.HighRisk, pace, pace
+	return &policy
 }
 
 // issuing is what the settings say about virtual cards.

@@ -22,6 +22,12 @@ const (
 	maxConnections         = 1_000_000
 	minTimeout             = 100 * time.Millisecond
 	maxTimeout             = time.Hour
+	minValidity            = time.Hour
+	maxValidity            = 100 * 365 * 24 * time.Hour
+	minHold                = time.Minute
+	maxHold                = 365 * 24 * time.Hour
+	maxScore               = 100
+	maxChecks              = 10_000_000
 	maxProxies             = 64
 	maxAcquirers           = 256
 	maxAcquirer            = 11 // digits
@@ -80,6 +86,10 @@ func (c Config) problems() []Problem {
 		check("captcha", checkWord(c.Captcha, "recaptcha", "hcaptcha", "turnstile"))
 	}
 	check("captcha_endpoint", checkEndpoint(c.CaptchaEndpoint))
+	check("giftcard_validity", checkDuration(c.GiftcardValidity, minValidity, maxValidity))
+	check("giftcard_hold", checkDuration(c.GiftcardHold, minHold, maxHold))
+	check("high_risk", checkNumber(c.HighRisk, maxScore))
+	check("checks_per_minute", checkNumber(c.ChecksPerMinute, maxChecks))
 	check("seed_realm", checkWord(c.SeedRealm, "test", "live"))
 	check("cardholder_name", checkName(c.CardholderName))
 	if _, err := c.Billing(); err != nil {
@@ -232,9 +242,11 @@ func checkNumber(n, most int) string {
 	return ""
 }
 
-func checkTimeout(d time.Duration) string {
-	if d < minTimeout || d > maxTimeout {
-		return fmt.Sprintf("%s: want %s to %s", shortDuration(d), minTimeout, shortDuration(maxTimeout))
+func checkTimeout(d time.Duration) string { return checkDuration(d, minTimeout, maxTimeout) }
+
+func checkDuration(d, least, most time.Duration) string {
+	if d < least || d > most {
+		return fmt.Sprintf("%s: want %s to %s", shortDuration(d), shortDuration(least), shortDuration(most))
 	}
 	return ""
 }

@@ -70,6 +70,12 @@ type Config struct {
 	CaptchaSiteKey    string `yaml:"captcha_site_key" env:"CAPTCHA_SITE_KEY" about:"site key of the captcha service"`
 	CaptchaSecretFile string `yaml:"captcha_secret_file" env:"CAPTCHA_SECRET_FILE" about:"file with the secret of the captcha service"`
 	CaptchaEndpoint   string `yaml:"captcha_endpoint" env:"CAPTCHA_ENDPOINT" about:"where answers to captchas are verified; empty: the service's own address"`
+	// GiftcardValidity holds for cards that are made from now on.
+	GiftcardValidity time.Duration `yaml:"giftcard_validity" env:"GIFTCARD_VALIDITY" about:"how long a gift card can be spent after it is made"`
+	GiftcardHold     time.Duration `yaml:"giftcard_hold" env:"GIFTCARD_HOLD" about:"how long a hold on a gift card lasts, unless its merchant asks for less"`
+	// HighRisk is a score in hundredths.
+	HighRisk        int `yaml:"high_risk" env:"HIGH_RISK" about:"score of a balance check, in hundredths, from which fraud.high_risk is told"`
+	ChecksPerMinute int `yaml:"checks_per_minute" env:"CHECKS_PER_MINUTE" about:"most requests about balance checks a minute by one key, and from one address"`
 	// Issuing is off unless it is asked for: it lets anybody have a seed.
 	Issuing bool `yaml:"issuing" env:"ISSUING" about:"let customers make virtual cards, and anybody a seed at GET /v1/api/; a demo always does"`
 	// SeedRealm is live or test.
@@ -91,11 +97,15 @@ type Config struct {
 // MetricsOff is the value of Metrics with which there are none.
 const MetricsOff = "off"
 
+// fiveYears have two leap days at most: a card is never short of them by the calendar.
+const fiveYears = (5*365 + 2) * 24 * time.Hour
+
 // Default returns the settings that hold when nothing is said.
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8420", Data: "./scrip-data", DatabaseConnections: 24, MaxConnections: 4096,
 		ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 30 * time.Second,
+		GiftcardValidity: fiveYears, GiftcardHold: 7 * 24 * time.Hour, HighRisk: 80, ChecksPerMinute: 6000,
 		LogLevel: "info", LogFormat: "auto", SeedRealm: "test", ISO8583Realm: "test", ISO8583Bitmap: "binary",
 	}
 }
