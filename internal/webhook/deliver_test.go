@@ -611,6 +611,46 @@ func TestRotation(t *testing.T) {
 	})
 }
 
+// How long a replaced secret signs is the machine's time: whoever moves the test realm's clock
+// ends no grace.
+func TestRotationOutlastsTestClock(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, Config{})
+		r := newReceiver(t)
+		e, old, err := b.Create(t.Context(), NewEndpoint{Book: "bk_t", Realm: realm.Test, URL: r.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Clocks.SetOffset(24 * time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		change := Change{Book: e.Book, Endpoint: e.ID, Actor: "key/k1"}
+		got, _, err := b.Rotate(t.Context(), change, Rotation{Grace: time.Hour})
+		if err != nil || !got.PreviousUntil.Equal(epoch.Add(time.Hour)) {
+			t.Fatalf("rotate = %+v, %v", got, err)
+		}
+		if err := b.Clocks.SetOffset(48 * time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		signed := func() error {
+			if _, err := b.SendTest(t.Context(), change); err != nil {
+				t.Fatal(err)
+			}
+			b.deliver()
+			all := r.requests()
+			last := all[len(all)-1]
+			return VerifyCardPing(last.Get("CP-Signature"), []byte(last.body), old, b.clock.Now())
+		}
+		if err := signed(); err != nil {
+			t.Errorf("within the grace: %v", err)
+		}
+		b.clock.Advance(time.Hour)
+		if signed() == nil {
+			t.Error("the old secret signs after its grace")
+		}
+	})
+}
+
 // A test event reaches its endpoint alone, whatever it subscribed to, and at once though it is failing.
 func TestSendTest(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
