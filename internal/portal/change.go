@@ -70,7 +70,11 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 		return Portal{}, err
 	}
 	p.Proof = s.newProof(&p)
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	twin, err := s.twin(ctx, n.Book)
+	if err != nil {
+		return Portal{}, err
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		// The log locks the book's chain: two of these wait for each other, so the counts below hold.
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: n.Actor, Action: "portal.create"}); err != nil {
 			return err
@@ -82,7 +86,7 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 		if have >= s.Config.MaxPortals {
 			return fault.New(fault.QuotaExceeded, "an account has at most %d portals", s.Config.MaxPortals)
 		}
-		if err := s.claim(ctx, tx, &p, &Portal{}); err != nil {
+		if err := s.claim(ctx, tx, claiming{&p, &Portal{}, twin}); err != nil {
 			return err
 		}
 		if err := tx.ExecRows(ctx, insertPortal, [][]any{p.values(s.Clocks.Now(realm.Live))}); err != nil {
@@ -145,7 +149,11 @@ func set[T any](target, value *T) {
 // what Create returns.
 func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 	var p Portal
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	twin, err := s.twin(ctx, c.Book)
+	if err != nil {
+		return Portal{}, err
+	}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		before, err := onePortal(ctx, tx, lockPortal, place{c.Book, c.Portal})
 		if err != nil {
 			return err
@@ -168,7 +176,7 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change", Detail: reasonOf(&c)}); err != nil {
 			return err
 		}
-		if err := s.claim(ctx, tx, &p, &before); err != nil {
+		if err := s.claim(ctx, tx, claiming{&p, &before, twin}); err != nil {
 			return err
 		}
 		if err := tx.Apply(ctx, append(release(&before, &p), p.saved(s.Clocks.Now(realm.Live)))); err != nil {
@@ -184,7 +192,7 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 }
 
 // Delete removes a portal. Its domain is free for others at once; its slug stays with
-// the book. Of c only the portal, the actor and Also count.
+// the customer. Of c only the portal, the actor and Also count.
 func (s *Service) Delete(ctx context.Context, c Change) error {
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		p, err := onePortal(ctx, tx, lockPortal, place{c.Book, c.Portal})
@@ -207,30 +215,52 @@ func (s *Service) Delete(ctx context.Context, c Change) error {
 	return nil
 }
 
-// claim takes the slug that p has and before had not, and has somebody look for the
-// record of a new domain.
-func (s *Service) claim(ctx context.Context, tx *storage.Tx, p, before *Portal) error {
-	if p.Slug != before.Slug {
-		if err := s.claimSlug(ctx, tx, p); err != nil {
+// claiming is a portal as it is to be and as it was.
+type claiming struct {
+	after, before *Portal
+	twin          ledger.BookID // of the same customer, in the other realm
+}
+
+// twin returns the book that the customer of a book has in the other realm.
+func (s *Service) twin(ctx context.Context, book ledger.BookID) (ledger.BookID, error) {
+	owner, err := s.Accounts.FindOwner(ctx, book)
+	if err != nil {
+		return "", err
+	}
+	customer, err := s.Accounts.FindCustomer(ctx, owner.Customer)
+	if book == customer.Live {
+		return customer.Test, err
+	}
+	return customer.Live, err
+}
+
+// claim takes the slug that a portal has and had not, and has somebody look for the record
+// of a new domain.
+func (s *Service) claim(ctx context.Context, tx *storage.Tx, c claiming) error {
+	if c.after.Slug != c.before.Slug {
+		if err := s.claimSlug(ctx, tx, c); err != nil {
 			return err
 		}
 	}
-	if p.CustomDomain == "" || p.CustomDomain == before.CustomDomain {
+	if c.after.CustomDomain == "" || c.after.CustomDomain == c.before.CustomDomain {
 		return nil
 	}
-	return tx.Apply(ctx, []storage.Effect{s.lookLater(p, firstLook)})
+	return tx.Apply(ctx, []storage.Effect{s.lookLater(c.after, firstLook)})
 }
 
-func (s *Service) claimSlug(ctx context.Context, tx *storage.Tx, p *Portal) error {
-	n, err := tx.Exec(ctx, insertSlug, p.Slug, string(p.Book), string(p.ID))
-	if err != nil {
+func (s *Service) claimSlug(ctx context.Context, tx *storage.Tx, c claiming) error {
+	p := c.after
+	if n, err := tx.Exec(ctx, reclaimSlug, p.Slug, string(p.Book), string(p.ID)); err != nil || n > 0 {
 		return err
 	}
-	if n == 0 {
-		n, err = tx.Exec(ctx, reclaimSlug, p.Slug, string(p.Book), string(p.ID))
-		if err == nil && n == 0 {
-			return fault.New(fault.AlreadyExists, "the slug is taken").At("slug")
-		}
+	n, err := tx.Exec(ctx, insertSlug, p.Slug, string(p.Book), string(p.ID))
+	if err == nil && n == 0 {
+		n, err = tx.Exec(ctx, adoptSlug, p.Slug, string(c.twin), string(p.Book), string(p.ID))
+	}
+	if err == nil && n == 0 {
+		err = fault.New(fault.AlreadyExists, "the slug is taken").At("slug")
+	}
+	if err != nil {
 		return err
 	}
 	have, _, err := storage.One(ctx, tx, storage.Scalar[int], countSlugs, string(p.Book))

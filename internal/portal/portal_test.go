@@ -243,7 +243,8 @@ func (b *bundle) actions() (actions []string) {
 	return actions
 }
 
-// A slug that was given up goes back to its own book alone; a domain is free for everybody.
+// A slug that was given up goes back to its own customer alone, in either realm; a domain is free
+// for everybody.
 func TestAddressesGivenUp(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
 		p := b.prove(b.create(func(n *portal.NewPortal) { n.CustomDomain = "cards.shop.example" }))
@@ -283,6 +284,23 @@ func TestAddressesGivenUp(t *testing.T) {
 		again := b.create(func(n *portal.NewPortal) { n.Slug = "second" })
 		if found, err := b.FindBySlug(t.Context(), "second"); err != nil || found.ID != again.ID {
 			t.Errorf("the slug's own book: %+v, %v", found, err)
+		}
+		tried := b.ask(func(n *portal.NewPortal) { n.Book, n.Realm, n.Slug = b.customer.Test, realm.Test, "second" })
+		if _, err := b.Create(t.Context(), tried); fault.CodeOf(err) != fault.AlreadyExists {
+			t.Errorf("the other realm took a slug that is in use: %v", err)
+		}
+		if err := b.Delete(t.Context(), portal.Change{Book: b.book, Portal: again.ID, Actor: actor}); err != nil {
+			t.Fatal(err)
+		}
+		next, err = b.Create(t.Context(), tried)
+		if err != nil {
+			t.Fatalf("the customer's other realm: %v", err)
+		}
+		if found, err := b.FindBySlug(t.Context(), "second"); err != nil || found.ID != next.ID {
+			t.Errorf("the slug's other realm: %+v, %v", found, err)
+		}
+		if _, err := b.Create(t.Context(), b.ask(func(n *portal.NewPortal) { n.Slug = "second" })); fault.CodeOf(err) != fault.AlreadyExists {
+			t.Errorf("two realms have one slug: %v", err)
 		}
 	})
 }

@@ -37,6 +37,7 @@ var (
 	insertSlug   = storage.SQL("portal.insert_slug", `INSERT INTO portal_slugs (slug, book_id, portal_id) VALUES ($1, $2, $3) ON CONFLICT (slug) DO NOTHING`)
 	findSlug     = storage.SQL("portal.find_slug", `SELECT book_id, portal_id FROM portal_slugs WHERE slug = $1`)
 	reclaimSlug  = storage.SQL("portal.reclaim_slug", `UPDATE portal_slugs SET portal_id = $3 WHERE slug = $1 AND book_id = $2 AND portal_id = ''`)
+	adoptSlug    = storage.SQL("portal.adopt_slug", `UPDATE portal_slugs SET book_id = $3, portal_id = $4 WHERE slug = $1 AND book_id = $2 AND portal_id = ''`)
 	releaseSlug  = storage.SQL("portal.release_slug", `UPDATE portal_slugs SET portal_id = '' WHERE slug = $1 AND book_id = $2 AND portal_id = $3`)
 	countSlugs   = storage.SQL("portal.count_slugs", `SELECT COUNT(*) FROM portal_slugs WHERE book_id = $1`)
 	insertDomain = storage.SQL("portal.insert_domain", `INSERT INTO portal_domains (domain, book_id, portal_id) VALUES ($1, $2, $3) ON CONFLICT (domain) DO NOTHING`)
