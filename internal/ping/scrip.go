@@ -100,7 +100,7 @@ func (n scrip) Inquire(ctx context.Context, q Inquiry) (Balance, error) {
 	if err != nil || found.Card == nil {
 		return hidden, err
 	}
-	shown, own := hidden.of(found.Card), found.Card.Book == q.Book
+	shown, own := hidden.of(found.Card, n.cards.Clocks.Now(found.Realm)), found.Card.Book == q.Book
 	if !found.Known || found.Realm != q.Realm {
 		return hidden, nil
 	}
@@ -121,13 +121,15 @@ func (n scrip) Inquire(ctx context.Context, q Inquiry) (Balance, error) {
 	return shown, nil
 }
 
-// of completes an answer with what can be seen of a gift card.
-func (b Balance) of(card *giftcard.Card) Balance {
+// of completes an answer with what can be seen of a gift card at a time.
+func (b Balance) of(card *giftcard.Card, now time.Time) Balance {
 	b.Amount, b.Expiry = card.Balance, card.ExpiresAt.Format("2006-01")
 	switch {
-	case card.Status == giftcard.Expired:
+	case card.Status == giftcard.Cancelled:
+		b.Status = Inactive
+	case !now.Before(card.ExpiresAt): // one that is used up takes no reload any more
 		b.Status = Expired
-	case card.Status == giftcard.Cancelled || card.Blocked || !card.EndedAt.IsZero():
+	case card.Blocked:
 		b.Status = Inactive
 	default:
 		b.Status = Active // one that is used up can be reloaded
