@@ -39,6 +39,14 @@ func (b *breaker) ready(now time.Time) bool {
 	return false
 }
 
+// wait is after how long a call may try that may not now; while another one tries nobody knows.
+func (b *breaker) wait(now time.Time) time.Duration {
+	if b.phase != open {
+		return time.Second
+	}
+	return max(b.until.Sub(now), time.Second)
+}
+
 // admit is ready, for a call that is then made.
 func (b *breaker) admit(now time.Time) bool {
 	if !b.ready(now) {

@@ -217,6 +217,15 @@ var (
 	errShut    = errors.New("line: the breaker of the caller is open")
 )
 
+// notYet is errOpen or errShut, with after how long a call may try.
+type notYet struct {
+	error
+	wait time.Duration
+}
+
+// Unwrap returns which of the two it is.
+func (n notYet) Unwrap() error { return n.error }
+
 // enter takes a place, and the leave of the breaker and of the caller's own.
 func (l *Line) enter(ctx context.Context, caller string) error {
 	if err := l.place(ctx); err != nil {
@@ -228,10 +237,10 @@ func (l *Line) enter(ctx context.Context, caller string) error {
 	switch {
 	case own != nil && !own.ready(now):
 		<-l.places
-		return errShut
+		return notYet{errShut, own.wait(now)}
 	case !l.breaker.admit(now):
 		<-l.places
-		return errOpen
+		return notYet{errOpen, l.breaker.wait(now)}
 	}
 	if own != nil {
 		own.admit(now)
@@ -311,16 +320,17 @@ func (l *Line) blame(ctx context.Context, err error) error {
 	if answer := l.config.Answer(err); answer != nil {
 		return answer
 	}
-	name := l.config.Name
+	name, shut := l.config.Name, notYet{}
+	errors.As(err, &shut)
 	switch {
 	case errors.Is(err, errCrowded):
 		return fault.Wrap(errCrowded, l.orLeft(ctx), "%s has too many calls waiting", name).After(time.Second)
 	case ctx.Err() != nil:
 		return fault.New(fault.Timeout, "the caller left before %s answered", name)
 	case errors.Is(err, errOpen):
-		return fault.Wrap(errOpen, fault.Unavailable, "%s is down", name).After(time.Second)
+		return fault.Wrap(errOpen, fault.Unavailable, "%s is down", name).After(shut.wait)
 	case errors.Is(err, errShut):
-		return fault.Wrap(errShut, fault.Unavailable, "%s did not answer this caller as it should too often in a row", name).After(time.Second)
+		return fault.Wrap(errShut, fault.Unavailable, "%s did not answer this caller as it should too often in a row", name).After(shut.wait)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, "%s did not answer in time", name)
 	}

@@ -73,6 +73,13 @@ func (b *bench) wantCode(what string, err error, want fault.Code) {
 	}
 }
 
+func (b *bench) wantWait(what string, err error, want time.Duration) {
+	b.t.Helper()
+	if got := fault.From(err).RetryAfter; got != want {
+		b.t.Errorf("%s: come again after %s, want %s", what, got, want)
+	}
+}
+
 func (b *bench) wantState(what string, want line.State) {
 	b.t.Helper()
 	if got := b.State(); got != want {
@@ -94,6 +101,7 @@ func TestBreaker(t *testing.T) {
 	b.wantState("open", line.Down)
 	calls := b.calls.Load()
 	b.wantCode("while it is open", b.ask(nil), fault.Unavailable)
+	b.wantWait("while it is open", b.ask(nil), 10*time.Second)
 	b.clock.Advance(9 * time.Second)
 	if b.Ready() {
 		t.Error("it is ready while it cools")
@@ -115,6 +123,7 @@ func TestBreaker(t *testing.T) {
 	}
 	b.clock.Advance(19 * time.Second)
 	b.wantCode("the pause has doubled", b.ask(nil), fault.Unavailable)
+	b.wantWait("the pause has doubled", b.ask(nil), time.Second)
 	b.clock.Advance(time.Second)
 	b.wantCode("tries again", b.ask(nil), "")
 	b.wantState("closed, with failures behind it", line.Degraded)
@@ -224,6 +233,7 @@ func TestOneCallerClosesNoLine(t *testing.T) {
 	if err := b.by("thief", "card", nil); !line.NotAsked(err) || b.calls.Load() != calls || !strings.Contains(err.Error(), "this caller") {
 		t.Errorf("the thief is answered, or not told why not: %v", err)
 	}
+	b.wantWait("the thief", b.by("thief", "card", nil), 10*time.Second)
 	fail("desk", 20, 2)
 	b.wantCode("the desk", b.by("desk", "card", nil), "")
 	b.wantState("others are answered", line.Degraded)
