@@ -132,11 +132,17 @@ func TestPaging(t *testing.T) {
 				t.Fatalf("load: %d %s", w.Code, w.Body)
 			}
 		}
+		hook, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
+			Scheme: webhook.SchemeCardPing, Actor: seeder})
+		check(t, err)
 		for i := range 4 {
+			_, err := b.Webhooks.SendTest(t.Context(), webhook.Change{Book: hook.Book, Endpoint: hook.ID, Actor: seeder})
+			check(t, err)
+			b.bought(t, fmt.Sprintf("1%d.00", i))
 			b.look(t, "visa_gift", fmt.Sprintf("600649130000471%d", i))
 			b.page(t, fmt.Sprintf("acme-%d", i))
 			number := pan.NewSecret(fmt.Sprintf("GC000000000000001%d", i))
-			_, err := b.Pings.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: number, Actor: seeder})
+			_, err = b.Pings.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Test, Network: "scrip", Number: number, Actor: seeder})
 			check(t, err)
 			caller := ping.Caller{Book: b.customer.Test, Realm: realm.Test, Credential: fmt.Sprintf("key_%d", i)}
 			_, err = b.Pings.Ping(t.Context(), ping.Check{Caller: caller, Network: "scrip", Number: number})
@@ -146,7 +152,7 @@ func TestPaging(t *testing.T) {
 			"/operator/v1/honey", "/operator/v1/suspensions", book + "/checks", book + "/portals",
 			"/operator/v1/customers", "/operator/v1/operators", "/operator/v1/templates", "/operator/v1/audit", "/operator/v1/events?realm=test",
 			book + "/accounts", book + "/transactions", book + "/events", book + "/statement?account_id=wallet/USD", book + "/giftcards",
-			book + "/giftcards/" + string(b.card.Card.ID) + "/history",
+			book + "/giftcards/" + string(b.card.Card.ID) + "/history", book + "/cards", book + "/webhooks/" + string(hook.ID) + "/deliveries",
 		} {
 			whole := b.walk(t, list, 200)
 			for _, size := range []int{1, 2, 3} {
