@@ -541,36 +541,6 @@ func TestPauseAfterClockSetBack(t *testing.T) {
 	})
 }
 
-// Moving the test realm ahead does not end the grace of a secret: credentials follow the machine's clock.
-func TestTestClockLeavesGraceAlone(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		b := setup(t, db, Config{})
-		r := newReceiver(t)
-		e, old, err := b.Create(t.Context(), NewEndpoint{Book: book, Realm: realm.Test, URL: r.URL + "/hook", Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.Clocks.SetOffset(24 * time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		got, _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: time.Hour})
-		if err != nil || !got.PreviousUntil.Equal(epoch.Add(time.Hour)) {
-			t.Fatalf("rotate = %+v, %v", got, err)
-		}
-		if err := b.Clocks.SetOffset(48 * time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.write(b.Outbox.Effects(Event{ID: NewEventID(), Book: book, Realm: realm.Test, Type: "card.created", Data: []byte(`{"n":1}`)})); err != nil {
-			t.Fatal(err)
-		}
-		b.deliver()
-		q := r.requests()[0]
-		if err := VerifyCardPing(q.Get("CP-Signature"), []byte(q.body), old, b.clock.Now()); err != nil {
-			t.Errorf("the old secret within its grace: %v", err)
-		}
-	})
-}
-
 // Requests carry signatures of both secrets during the grace of a rotation and of the new one alone afterwards.
 func TestRotation(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
