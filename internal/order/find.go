@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // Find returns an order of a book, or not_found, as for another book's.
@@ -51,7 +52,7 @@ type Sort string
 // The sorts. Equal ones are the newest first, or the oldest when ascending.
 const (
 	ByCreated Sort = "created_at"
-	ByAmount  Sort = "amount"
+	ByAmount  Sort = "amount" // by the number, whatever the currency
 	ByStatus  Sort = "status"
 )
 
@@ -81,7 +82,8 @@ type Page struct {
 }
 
 // List returns a page of a book's orders and how many there are, which the books have
-// counted: neither takes longer as there are more. It returns invalid_request for a filter outside its bounds.
+// counted: neither takes longer as there are more, but for amounts in currencies with different
+// decimals, which no index has in order. It returns invalid_request for a filter outside its bounds.
 func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	if f.Sort == "" {
 		f.Sort = ByCreated
@@ -89,9 +91,17 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 	if f.Limit == 0 {
 		f.Limit = DefaultPerPage
 	}
-	list := lists[sorting{f.Sort, f.Ascending, f.Status != ""}]
+	by := sorting{f.Sort, f.Ascending, f.Status != ""}
+	list := lists[by]
 	if list == nil || f.Limit < 1 || f.Limit > MaxPerPage || f.Offset < 0 || f.Offset > maxOffset {
 		return Page{}, fault.New(fault.InvalidRequest, "want a known sort, a limit of 1 to %d and an offset of at most %s", MaxPerPage, strconv.Itoa(maxOffset))
+	}
+	if other := mixed[by]; other != nil {
+		if mixes, err := s.mixes(ctx, f.Book); err != nil {
+			return Page{}, err
+		} else if mixes {
+			list = other
+		}
 	}
 	var page Page
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
@@ -108,6 +118,13 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 		return err
 	})
 	return page, err
+}
+
+// mixes reports whether a book's orders may be paid in currencies with different decimals: it
+// has a wallet in the currency of each.
+func (s *Service) mixes(ctx context.Context, book ledger.BookID) (bool, error) {
+	wallets, err := s.Books.ListAccounts(ctx, book, wallet.Accounts, "", ledger.MaxPage)
+	return slices.ContainsFunc(wallets, func(a *ledger.Account) bool { return a.Currency.Digits() != wallets[0].Currency.Digits() }), err
 }
 
 // Listing is a product as a buyer sees it.

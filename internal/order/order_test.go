@@ -3,6 +3,7 @@ package order_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -385,6 +387,46 @@ func TestList(t *testing.T) {
 			}
 		}
 		b.verified()
+	})
+}
+
+// Amounts in currencies with different decimals are sorted by the numbers that are shown.
+func TestListMixedCurrencies(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme := b.buyer("Acme", 100_000)
+		for i, c := range []struct {
+			minor    int64
+			currency money.Currency
+		}{{1000, money.USD}, {999, money.JPY}, {10_500, money.KWD}, {1000, money.JPY}, {10_001, money.KWD}, {1_000_100_000, money.BTC}, {1000, money.EUR}} {
+			reference := fmt.Sprint("transfer ", i)
+			_, err := b.wallets.Load(t.Context(), wallet.Load{Book: acme.Book, Realm: acme.Realm, Amount: money.New(1_000_100_000, c.currency), Reference: reference, Actor: seeder})
+			check.OK(b.t, err)
+			code, face := catalog.ItemCode(fmt.Sprint("ITEM-", i)), catalog.NewFace(c.minor, c.currency)
+			_, _, err = b.Catalog.Put(t.Context(), catalog.Product{Code: code, Name: "Card", Brand: "Card", Face: face}, seeder)
+			check.OK(b.t, err)
+			_, err = b.Stock.Import(t.Context(), strings.NewReader("code\nGPLAY-"+reference), stock.Options{Realm: acme.Realm, Item: code, Batch: "one", Actor: seeder})
+			check.OK(b.t, err)
+			_, err = b.Place(t.Context(), acme, order.Purchase{Item: code, Quantity: 1})
+			check.OK(b.t, err)
+		}
+		dearest := []order.Number{4, 2, 3, 6, 5, 7, 1}
+		for _, f := range []order.Filter{{}, {Status: order.Completed}} {
+			for _, f.Ascending = range []bool{false, true} {
+				f.Book, f.Sort = acme.Book, order.ByAmount
+				page, err := b.List(t.Context(), f)
+				check.OK(b.t, err)
+				var got []order.Number
+				for _, o := range page.Orders {
+					got = append(got, o.Number)
+				}
+				if f.Ascending {
+					slices.Reverse(got)
+				}
+				if diff := cmp.Diff(dearest, got); diff != "" {
+					t.Errorf("%+v: %s", f, diff)
+				}
+			}
+		}
 	})
 }
 

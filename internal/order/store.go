@@ -1,6 +1,10 @@
 package order
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -73,7 +77,27 @@ var (
 	listOldestIn   = storage.SQL("order.list_oldest_in", inState+`order_id`+paged)
 	listDearestIn  = storage.SQL("order.list_dearest_in", inState+`amount_minor DESC, order_id DESC`+paged)
 	listCheapestIn = storage.SQL("order.list_cheapest_in", inState+`amount_minor, order_id`+paged)
+
+	listLargest    = storage.SQL("order.list_largest", listed+byNumber(" DESC")+paged)
+	listSmallest   = storage.SQL("order.list_smallest", listed+byNumber("")+paged)
+	listLargestIn  = storage.SQL("order.list_largest_in", inState+byNumber(" DESC")+paged)
+	listSmallestIn = storage.SQL("order.list_smallest_in", inState+byNumber("")+paged)
 )
+
+// byNumber orders by the amount as a number, whatever its currency: by its whole part, then
+// by the rest in hundred-millionths. No index has that.
+func byNumber(direction string) string {
+	digits := map[int][]string{}
+	for _, c := range money.List() {
+		digits[c.Digits()] = append(digits[c.Digits()], "'"+c.String()+"'")
+	}
+	unit := "CASE"
+	for _, n := range slices.Sorted(maps.Keys(digits)) {
+		unit += " WHEN currency IN (" + strings.Join(digits[n], ", ") + ") THEN 1" + strings.Repeat("0", n)
+	}
+	unit = "(" + unit + " END)"
+	return "amount_minor / " + unit + direction + ", amount_minor % " + unit + " * (100000000 / " + unit + ")" + direction + ", order_id" + direction
+}
 
 // Changes of orders.
 var (
@@ -100,6 +124,12 @@ var lists = map[sorting]*storage.Statement{
 	{ByCreated, false, true}: listNewestIn, {ByCreated, true, true}: listOldestIn,
 	{ByAmount, false, true}: listDearestIn, {ByAmount, true, true}: listCheapestIn,
 	{ByStatus, false, true}: listNewestIn, {ByStatus, true, true}: listOldestIn,
+}
+
+// mixed are those by amount for a book that pays in currencies with different decimals.
+var mixed = map[sorting]*storage.Statement{
+	{ByAmount, false, false}: listLargest, {ByAmount, true, false}: listSmallest,
+	{ByAmount, false, true}: listLargestIn, {ByAmount, true, true}: listSmallestIn,
 }
 
 func (o *Order) row() []any {

@@ -32,9 +32,12 @@ func New(books *ledger.Ledger, outbox *webhook.Outbox, clocks *clock.Realms) *Se
 	return &Service{books, outbox, clocks}
 }
 
+// Accounts begins the names of a book's wallets, one for each currency that it has had.
+const Accounts = "wallet/"
+
 // Account returns the ledger account of a book's wallet in a currency.
 func Account(currency money.Currency) ledger.NewAccount {
-	return ledger.NewAccount{ID: ledger.AccountID("wallet/" + currency.String()), Currency: currency, Side: ledger.Credit}
+	return ledger.NewAccount{ID: ledger.AccountID(Accounts + currency.String()), Currency: currency, Side: ledger.Credit}
 }
 
 // Bank returns the account of what customers have paid in.

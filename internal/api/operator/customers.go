@@ -241,9 +241,6 @@ type walletView struct {
 	Balances   []balanceView `json:"balances"`
 }
 
-// walletAccounts begins the ids of all wallets of a book.
-const walletAccounts = "wallet/"
-
 func (a *api) walletBalances(ctx context.Context, _ *call, in walletQuery) (walletView, error) {
 	r, err := realmOf(in.Realm)
 	if err != nil {
@@ -254,7 +251,7 @@ func (a *api) walletBalances(ctx context.Context, _ *call, in walletQuery) (wall
 		return walletView{}, err
 	}
 	view := walletView{CustomerID: string(customer.ID), Realm: string(r), BookID: string(customer.Book(r)), Balances: []balanceView{}}
-	accounts, err := a.Books.ListAccounts(ctx, customer.Book(r), walletAccounts, "", ledger.MaxPage)
+	accounts, err := a.Books.ListAccounts(ctx, customer.Book(r), wallet.Accounts, "", ledger.MaxPage)
 	for _, w := range accounts {
 		view.Balances = append(view.Balances, balanceView{Currency: w.Currency.String(), Posted: w.Posted().String(), Held: w.Held().String(),
 			Available: w.Available().String(), AccountID: string(w.ID)})
