@@ -168,7 +168,7 @@ type Filter struct {
 	Status Status // empty: all
 	// Before lists those made before an order; empty begins with the newest.
 	Before ID
-	Limit  int // MaxPage at most
+	Limit  int // MaxPage at most, and one more for whoever asks whether there are more
 }
 
 // MaxPage bounds a list.
@@ -190,7 +190,7 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Order, error) {
 	if err != nil || book == "" {
 		return nil, err
 	}
-	statement, args := listOrders, []any{string(book), string(f.Before), min(max(f.Limit, 1), MaxPage)}
+	statement, args := listOrders, []any{string(book), string(f.Before), min(max(f.Limit, 1), MaxPage+1)}
 	if f.Status != "" {
 		statement, args = listInStatus, append(args, string(f.Status))
 	}

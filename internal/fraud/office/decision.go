@@ -140,7 +140,7 @@ type Filter struct {
 	From int
 	// Before is the decision that the list begins behind; empty: at the newest.
 	Before DecisionID
-	Limit  int
+	Limit  int // MaxPage at most, and one more for whoever asks whether there are more
 }
 
 // MaxPage bounds a list.
@@ -157,7 +157,7 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Decision, error) {
 	case !id.Valid(decisionPrefix, string(f.Before)):
 		return nil, fault.New(fault.InvalidCursor, "the cursor is no decision's id")
 	}
-	return storage.All(ctx, s.DB, scanDecision, listDecisions, string(f.Before), string(f.Realm), f.From, string(f.Book), min(max(f.Limit, 1), MaxPage))
+	return storage.All(ctx, s.DB, scanDecision, listDecisions, string(f.Before), string(f.Realm), f.From, string(f.Book), min(max(f.Limit, 1), MaxPage+1))
 }
 
 // Also is what to write in the transaction of a change beside it, such as the stored

@@ -40,7 +40,7 @@ type Filter struct {
 	State State // empty: all
 	// Before lists those that were opened before a dispute; empty begins with the newest.
 	Before ID
-	Limit  int // MaxPage at most
+	Limit  int // MaxPage at most, and one more for whoever asks whether there are more
 }
 
 // List returns disputes. It returns invalid_request for a state that is none, and
@@ -56,9 +56,9 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Dispute, error) {
 		return nil, fault.New(fault.InvalidCursor, "the cursor is no dispute's id")
 	}
 	if f.Book != "" {
-		return storage.All(ctx, s.DB, scanDispute, listOfBook, string(f.Book), string(f.Before), min(max(f.Limit, 1), MaxPage), string(f.State))
+		return storage.All(ctx, s.DB, scanDispute, listOfBook, string(f.Book), string(f.Before), min(max(f.Limit, 1), MaxPage+1), string(f.State))
 	}
-	statement, args := listDisputes, []any{string(f.Realm), string(f.Before), min(max(f.Limit, 1), MaxPage)}
+	statement, args := listDisputes, []any{string(f.Realm), string(f.Before), min(max(f.Limit, 1), MaxPage+1)}
 	if f.State != "" {
 		statement, args = listInState, append(args, string(f.State))
 	}

@@ -61,7 +61,7 @@ type Filter struct {
 	State State // empty: all
 	// Before lists those that were made before a claim; empty begins with the newest.
 	Before ID
-	Limit  int // MaxPage at most
+	Limit  int // MaxPage at most, and one more for whoever asks whether there are more
 }
 
 // List returns claims of all books of a realm, newest first. It returns invalid_request for
@@ -76,7 +76,7 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Claim, error) {
 	case !id.Valid(Prefix, string(f.Before)):
 		return nil, fault.New(fault.InvalidCursor, "the cursor is no claim's id")
 	}
-	statement, args := listClaims, []any{string(f.Realm), string(f.Before), min(max(f.Limit, 1), MaxPage)}
+	statement, args := listClaims, []any{string(f.Realm), string(f.Before), min(max(f.Limit, 1), MaxPage+1)}
 	if f.State != "" {
 		statement, args = listInState, append(args, string(f.State))
 	}

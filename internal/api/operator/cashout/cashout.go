@@ -161,11 +161,10 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in listQuery) (wire.Listin
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Orders.List(ctx, product.Filter{Realm: r, Status: product.Status(in.Status), Before: product.ID(s.After), Limit: s.Limit})
+	found, err := a.Orders.List(ctx, product.Filter{Realm: r, Status: product.Status(in.Status), Before: product.ID(s.After), Limit: s.Limit + 1})
+	found, next := desk.Cut(found, s, func(o product.Order) string { return string(o.ID) })
 	list := desk.Page(found, func(o product.Order) caseView { return a.view(review.Case{Order: o}) })
-	if n := len(found); n > 0 && n == s.Limit {
-		list.NextCursor = a.desk.More(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.desk.More(s, next)
 	return list, err
 }
 

@@ -76,7 +76,7 @@ func (a *api) listOrders(ctx context.Context, _ *call, in orderList) (wire.Listi
 	if err != nil {
 		return none, err
 	}
-	q.Limit = s.Limit
+	q.Limit = s.Limit + 1
 	if s.After != "" {
 		if q.Before, err = placeOf(s.After); err != nil {
 			return none, err
@@ -86,10 +86,14 @@ func (a *api) listOrders(ctx context.Context, _ *call, in orderList) (wire.Listi
 	if err != nil {
 		return none, err
 	}
-	list := desk.Page(found, viewOrder)
-	if next != nil {
-		list.NextCursor = a.Desk.More(s, micros(next.At)+"/"+string(next.Book)+"/"+strconv.FormatInt(int64(next.Number), 10))
+	found, after := desk.Cut(found, s, func(o order.Order) string {
+		return placed(&order.Place{At: o.CreatedAt, Book: o.Book, Number: o.Number})
+	})
+	if after == "" && next != nil { // so many were looked at
+		after = placed(next)
 	}
+	list := desk.Page(found, viewOrder)
+	list.NextCursor = a.Desk.More(s, after)
 	return list, nil
 }
 
@@ -113,7 +117,12 @@ func (a *api) query(ctx context.Context, in *orderList) (q order.Query, err erro
 
 func micros(t time.Time) string { return strconv.FormatInt(storage.Micros(t), 10) }
 
-// placeOf reads what listOrders wrote into a cursor.
+// placed writes a place for a cursor.
+func placed(at *order.Place) string {
+	return micros(at.At) + "/" + string(at.Book) + "/" + strconv.FormatInt(int64(at.Number), 10)
+}
+
+// placeOf reads what placed wrote.
 func placeOf(text string) (*order.Place, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) == 3 {

@@ -157,11 +157,10 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in decisionList) (wire.Lis
 	if err != nil {
 		return none, err
 	}
-	found, err := a.office.List(ctx, office.Filter{Realm: r, Book: ledger.BookID(in.BookID), From: in.MinScore, Before: office.DecisionID(s.After), Limit: s.Limit})
+	found, err := a.office.List(ctx, office.Filter{Realm: r, Book: ledger.BookID(in.BookID), From: in.MinScore, Before: office.DecisionID(s.After), Limit: s.Limit + 1})
+	found, next := desk.Cut(found, s, func(d office.Decision) string { return string(d.ID) })
 	list := desk.Page(found, viewDecision)
-	if n := len(found); n > 0 && n == s.Limit {
-		list.NextCursor = a.desk.More(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.desk.More(s, next)
 	return list, err
 }
 

@@ -96,11 +96,10 @@ func (a *api) listDisputes(ctx context.Context, _ *call, in disputeList) (wire.L
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Disputes.List(ctx, dispute.Filter{Realm: r, State: dispute.State(in.State), Before: dispute.ID(s.After), Limit: s.Limit})
+	found, err := a.Disputes.List(ctx, dispute.Filter{Realm: r, State: dispute.State(in.State), Before: dispute.ID(s.After), Limit: s.Limit + 1})
+	found, next := desk.Cut(found, s, func(d dispute.Dispute) string { return string(d.ID) })
 	list := desk.Page(found, viewDispute)
-	if n := len(found); n > 0 && n == s.Limit {
-		list.NextCursor = a.desk.More(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.desk.More(s, next)
 	return list, err
 }
 

@@ -151,11 +151,10 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in claimList) (wire.Listin
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Claims.List(ctx, claim.Filter{Realm: r, State: claim.State(in.State), Before: claim.ID(s.After), Limit: s.Limit})
+	found, err := a.Claims.List(ctx, claim.Filter{Realm: r, State: claim.State(in.State), Before: claim.ID(s.After), Limit: s.Limit + 1})
+	found, next := desk.Cut(found, s, func(c claim.Claim) string { return string(c.ID) })
 	list := desk.Page(found, viewClaim)
-	if n := len(found); n > 0 && n == s.Limit {
-		list.NextCursor = a.desk.More(s, string(found[n-1].ID))
-	}
+	list.NextCursor = a.desk.More(s, next)
 	return list, err
 }
 
