@@ -222,7 +222,7 @@ type Sort string
 // The sorts. Equal ones are the newest first, or the oldest when ascending.
 const (
 	ByCreated  Sort = "created_at"
-	ByBalance  Sort = "balance"
+	ByBalance  Sort = "balance" // by the number, whatever the currency
 	ByLastUsed Sort = "last_used"
 )
 
@@ -395,7 +395,7 @@ func (s *Service) byBalance(ctx context.Context, f *Filter, now time.Time) (Page
 		return Page{}, err
 	}
 	slices.SortFunc(cards, func(a, b Card) int {
-		order := cmp.Or(cmp.Compare(a.Balance.Minor, b.Balance.Minor), cmp.Compare(a.ID, b.ID))
+		order := cmp.Or(a.Balance.CmpNumber(b.Balance), cmp.Compare(a.ID, b.ID))
 		if f.Ascending {
 			return order
 		}

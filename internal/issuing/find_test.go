@@ -14,8 +14,10 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // herd makes cards in every status, with labels, uses and balances that repeat.
@@ -168,6 +170,39 @@ func TestListAfter(t *testing.T) {
 		check.Code(t, "no card's id", err, fault.InvalidCursor)
 	})
 }
+
+// Balances are sorted by the numbers that they show, in whatever currencies.
+func TestListMixedCurrencies(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := t.Context()
+		want := []issuing.CardID{p.card(ann, 1000), p.card(ann, 100_000)}
+		b := travel()
+		b.Currency, b.MaxTransaction, b.MaxMonthly = money.JPY, yen(100_000), yen(100_000)
+		_, err := p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
+		check.OK(t, err)
+		_, err = p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.JPY}, Actor: "op/1"})
+		check.OK(t, err)
+		_, err = p.wallets.Load(ctx, wallet.Load{Book: ann.Book, Realm: ann.Realm, Amount: yen(900), Reference: "yen", Actor: "op/1"})
+		check.OK(t, err)
+		card, err := p.Issue(ctx, ann, issuing.NewCard{BIN: b.ID, Amount: yen(900)})
+		check.OK(t, err)
+		want = slices.Insert(want, 1, card.ID) // 10.00, 900, 1000.00
+		for _, up := range []bool{true, false} {
+			page, err := p.List(ctx, issuing.Filter{Holder: ann, Sort: issuing.ByBalance, Ascending: up})
+			check.OK(t, err)
+			var got []issuing.CardID
+			for _, c := range page.Cards {
+				got = append(got, c.ID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("ascending %v: %v, want %v", up, got, want)
+			}
+			slices.Reverse(want)
+		}
+	})
+}
+
+func yen(n int64) money.Amount { return money.New(n, money.JPY) }
 
 // Filters outside their bounds are refused.
 func TestListBounds(t *testing.T) {

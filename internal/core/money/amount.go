@@ -64,6 +64,23 @@ func (a Amount) Cmp(b Amount) (int, error) {
 	return cmp.Compare(a.Minor, b.Minor), nil
 }
 
+// CmpNumber returns −1, 0 or +1 as the number that a shows is less than, equal to or greater
+// than that of b, in whatever currencies they are.
+func (a Amount) CmpNumber(b Amount) int {
+	wholeA, restA := a.number()
+	wholeB, restB := b.number()
+	return cmp.Or(cmp.Compare(wholeA, wholeB), cmp.Compare(restA, restB))
+}
+
+// number returns the whole part of what a shows, and the rest in units of the finest currency.
+func (a Amount) number() (whole, rest int64) {
+	unit := int64(powersOfTen[a.Currency.Digits()])
+	return a.Minor / unit, a.Minor % unit * (finest / unit)
+}
+
+// finest is how many units of the finest currency are one.
+const finest = 100_000_000
+
 // IsZero reports whether a is nothing, in whatever currency.
 func (a Amount) IsZero() bool { return a.Minor == 0 }
 

@@ -52,6 +52,35 @@ func TestArithmetic(t *testing.T) {
 	})
 }
 
+// Amounts of any two currencies are ordered by the numbers that they show.
+func TestCmpNumber(t *testing.T) {
+	number := func(a Amount) *big.Rat {
+		n, ok := new(big.Rat).SetString(a.Decimal())
+		if !ok {
+			t.Fatalf("%s is no number", a.Decimal())
+		}
+		return n
+	}
+	var all []Amount
+	for _, c := range List() {
+		if finest%int64(powersOfTen[c.Digits()]) != 0 {
+			t.Errorf("%s is finer than the finest", c)
+		}
+	}
+	for _, c := range []Currency{JPY, USD, KWD, CLF, BTC} {
+		for _, minor := range []int64{0, 1, -1, 99, 100, 101, -101, 1000, 100_000_000, -150_000_000, math.MaxInt64, math.MinInt64} {
+			all = append(all, New(minor, c))
+		}
+	}
+	for _, a := range all {
+		for _, b := range all {
+			if got, want := a.CmpNumber(b), number(a).Cmp(number(b)); got != want {
+				t.Fatalf("%s and %s: %d, want %d", a.Decimal()+" "+a.Currency.String(), b.Decimal()+" "+b.Currency.String(), got, want)
+			}
+		}
+	}
+}
+
 // No operation accepts two currencies, or none.
 func TestMismatch(t *testing.T) {
 	usd, eur, none := New(1, USD), New(1, EUR), New(1, NoCurrency)
