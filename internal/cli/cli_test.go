@@ -21,10 +21,21 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 )
 
-// Every command that does something teaches by example, and its examples call it with
-// flags that it has.
+// Every command that does something teaches by example. Its examples call it, and commands
+// that go with it, with flags that they have, and all for one realm: what is looked up in
+// one must not be booked in the other.
 func TestExamples(t *testing.T) {
-	flag := regexp.MustCompile(`(?:^| )--([a-z0-9-]+)`)
+	flag, realm := regexp.MustCompile(`(?:^| )--([a-z0-9-]+)`), regexp.MustCompile(` --realm ([a-z]+)`)
+	root := New()
+	realmOf := func(cmd *cobra.Command, call string) string {
+		if m := realm.FindStringSubmatch(call); m != nil {
+			return m[1]
+		}
+		if f := cmd.Flags().Lookup("realm"); f != nil {
+			return f.DefValue
+		}
+		return ""
+	}
 	var visit func(cmd *cobra.Command)
 	visit = func(cmd *cobra.Command) {
 		for _, below := range cmd.Commands() {
@@ -36,19 +47,35 @@ func TestExamples(t *testing.T) {
 		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("%s: no example of it", cmd.CommandPath())
 		}
+		own, other := map[string]bool{}, map[string]bool{}
 		for line := range strings.Lines(cmd.Example) {
-			_, call, found := strings.Cut(line, cmd.CommandPath())
+			_, call, found := strings.Cut(line, "  scrip ")
 			if !found {
-				continue // another command that goes with it
+				continue // the end of a call
+			}
+			called, _, err := root.Find(strings.Fields(call))
+			if err != nil {
+				t.Errorf("%s: its example: %v", cmd.CommandPath(), err)
+				continue
 			}
 			for _, m := range flag.FindAllStringSubmatch(call, -1) {
-				if cmd.Flags().Lookup(m[1]) == nil && cmd.InheritedFlags().Lookup(m[1]) == nil {
-					t.Errorf("%s: its example has --%s", cmd.CommandPath(), m[1])
+				if called.Flags().Lookup(m[1]) == nil && called.InheritedFlags().Lookup(m[1]) == nil {
+					t.Errorf("%s: its example has --%s", called.CommandPath(), m[1])
 				}
+			}
+			if called == cmd {
+				own[realmOf(called, call)] = true
+			} else if r := realmOf(called, call); r != "" {
+				other[r] = true
+			}
+		}
+		for r := range other {
+			if !own[r] {
+				t.Errorf("%s: its example does something in the %s realm beside %v", cmd.CommandPath(), r, own)
 			}
 		}
 	}
-	visit(New())
+	visit(root)
 }
 
 // A list of credentials has all of them, however many there are.

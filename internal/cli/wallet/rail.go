@@ -190,7 +190,7 @@ node that keeps old state "scrip rail rescan" finds the payments instead.
 
 The reason is in the audit log.`,
 		Example: `  scrip rail audit ethereum
-  scrip customer load --customer cus_01… --amount 955.50 --reference 'ETH missed in block 21000123'
+  scrip customer load --customer cus_01… --realm live --amount 955.50 --reference 'ETH missed in block 21000123'
   scrip rail dismiss ethereum --address 0x9858EfFD232B4033E47d90003D41EC34EcaEda94 --reason 'loaded by hand'`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if d.Place, err = railPlace(args[0], in); err != nil {
