@@ -59,7 +59,7 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := &form{network: filled.network, number: filled.number.Reveal()}
+	f := &form{network: filled.network, number: filled.number.Reveal(), pinTyped: !filled.pin.IsZero()}
 	v.page.form = f
 	level, err := s.level(ctx, &v.Visitor)
 	if err != nil {
@@ -71,7 +71,13 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 		if level == 0 {
 			return nil
 		}
-		return s.challenge(ctx, v, level)
+		if err := s.challenge(ctx, v, level); err != nil {
+			return err
+		}
+		if filled.answer.Token != "" && f.challenge.Token != "" {
+			f.challenge.Token = filled.answer.Token // it was not judged: its wait goes on
+		}
+		return nil
 	}
 	if err := s.most(ctx, v); err != nil {
 		return err

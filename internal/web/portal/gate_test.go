@@ -222,6 +222,40 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// A form that comes back says that its PIN has to be typed once more. A visitor without
+// JavaScript who forgets it has not waited in vain.
+func TestPINOnceMore(t *testing.T) {
+	b := setup(t, pressed)
+	again := english().PINAgain
+	for i, c := range []struct {
+		form       url.Values
+		code, says int
+	}{
+		{card(eur, "6006491300000099", pin), 200, 1}, {card(eur, "6006491300000099", ""), 422, 0}, {card("", numberActive, pin), 422, 2},
+		{card(usd, "6006491300000099", ""), 200, 0}, {card(usd, numberRefused, pin), 422, 2}, {card(eur, numberActive, pin), 200, 0},
+	} {
+		w := b.post(here, c.form, visitAs{from: fmt.Sprintf("198.51.100.%d", 100+i)})
+		if got := strings.Count(w.Body.String(), again); w.Code != c.code || got != c.says {
+			t.Errorf("%v: %d, said %d times, want %d and %d", c.form, w.Code, got, c.code, c.says)
+		}
+	}
+	visitor := visitAs{from: "198.51.100.7"}
+	b.post(here, card(usd, numberActive, ""), visitor)
+	held := b.post(here, card(eur, numberActive, pin), visitor)
+	token, _ := posed(t, held.Body.String())
+	if got := strings.Count(held.Body.String(), again); held.Code != 429 || got != 2 {
+		t.Errorf("held: %d, said %d times", held.Code, got)
+	}
+	b.clock.Advance(workTable[maxLevel].wait)
+	forgot := b.post(here, with(card(eur, numberActive, ""), token, ""), visitor)
+	if kept, _ := posed(t, forgot.Body.String()); forgot.Code != 422 || kept != token {
+		t.Errorf("forgot: %d, the same token: %t", forgot.Code, kept == token)
+	}
+	if w := b.post(here, with(card(eur, numberActive, pin), token, ""), visitor); w.Code != 200 {
+		t.Errorf("after the wait: %d %s", w.Code, w.Body)
+	}
+}
+
 // A check that looked like theft makes the next one from there prove something, wherever it is made.
 func TestRisk(t *testing.T) {
 	b := setup(t, func(d *Deps) {

@@ -22,7 +22,8 @@ type texts struct {
 	SkipLink, LanguageLabel, ErrorPrefix                string
 	Title, Intro, NetworkLabel, NetworkChoose, Down     string
 	NumberLabel, NumberHint, PINLabel, PINHint          string
-	PINNeeded, PINOptional, Submit, Working, Privacy    string
+	PINNeeded, PINOptional, PINAgain                    string
+	Submit, Working, Privacy                            string
 	PrivacyLink, SupportLink, Opens                     string
 	ErrorTitle, ErrorNetwork, ErrorNumber, ErrorPIN     string
 	ErrorNumberForm                                     string
@@ -109,7 +110,7 @@ func english() *language {
 			NetworkLabel: "Type of card", NetworkChoose: "Choose your card", Down: "unavailable right now",
 			NumberLabel: "Card number", NumberHint: "You find it on the card. Spaces and dashes do not matter.",
 			PINLabel: "PIN", PINHint: "Often on the back, below a strip that you scratch off.",
-			PINNeeded: "{names} cards need it.", PINOptional: "(if your card has one)",
+			PINNeeded: "{names} cards need it.", PINOptional: "(if your card has one)", PINAgain: "Enter your PIN once more. It is not kept.",
 			Submit: "Check balance", Working: "One moment: making sure that no machine is asking…",
 			Privacy:     "Your number and PIN are used for this check only. They are not stored.",
 			PrivacyLink: "Privacy", SupportLink: "Help", Opens: "(opens another site)",
@@ -152,7 +153,7 @@ func french() *language {
 			NetworkLabel: "Type de carte", NetworkChoose: "Choisissez votre carte", Down: "indisponible actuellement",
 			NumberLabel: "Numéro de carte", NumberHint: "Il figure sur la carte. Les espaces et les tirets sont sans importance.",
 			PINLabel: "Code PIN", PINHint: "Souvent au dos, sous une bande à gratter.",
-			PINNeeded: "Il est nécessaire pour" + noBreak + ": {names}.", PINOptional: "(si votre carte en a un)",
+			PINNeeded: "Il est nécessaire pour" + noBreak + ": {names}.", PINOptional: "(si votre carte en a un)", PINAgain: "Saisissez votre code PIN une nouvelle fois. Il n’est pas conservé.",
 			Submit: "Consulter le solde", Working: "Un instant" + noBreak + ": nous vérifions qu’aucun robot ne pose la question…",
 			Privacy:     "Votre numéro et votre code PIN ne servent qu’à cette consultation. Ils ne sont pas conservés.",
 			PrivacyLink: "Confidentialité", SupportLink: "Aide", Opens: "(ouvre un autre site)",
@@ -192,7 +193,7 @@ func spanish() *language {
 			NetworkLabel: "Tipo de tarjeta", NetworkChoose: "Elija su tarjeta", Down: "no disponible en este momento",
 			NumberLabel: "Número de tarjeta", NumberHint: "Está en la tarjeta. Los espacios y guiones no importan.",
 			PINLabel: "PIN", PINHint: "Suele estar al dorso, bajo una banda que se rasca.",
-			PINNeeded: "Es necesario para: {names}.", PINOptional: "(si su tarjeta lo tiene)",
+			PINNeeded: "Es necesario para: {names}.", PINOptional: "(si su tarjeta lo tiene)", PINAgain: "Introduzca su PIN una vez más. No se guarda.",
 			Submit: "Consultar saldo", Working: "Un momento: comprobamos que no pregunta una máquina…",
 			Privacy:     "Su número y su PIN se usan solo para esta consulta. No se guardan.",
 			PrivacyLink: "Privacidad", SupportLink: "Ayuda", Opens: "(abre otro sitio)",

@@ -51,6 +51,7 @@ type result struct {
 // form is the form as it is shown again.
 type form struct {
 	network, number string
+	pinTyped        bool // and not kept
 	errors          []formError
 	challenge       *Challenge
 }
@@ -123,10 +124,20 @@ func (p *page) pinHint() string {
 			names = append(names, n.Name)
 		}
 	}
-	if len(names) == 0 || len(names) == len(p.networks) {
-		return p.lang.PINHint
+	hint := p.lang.PINHint
+	if p.pinAgain() {
+		hint = p.lang.PINAgain + " " + hint
 	}
-	return p.lang.PINHint + " " + strings.ReplaceAll(p.lang.PINNeeded, "{names}", strings.Join(names, ", "))
+	if len(names) == 0 || len(names) == len(p.networks) {
+		return hint
+	}
+	return hint + " " + strings.ReplaceAll(p.lang.PINNeeded, "{names}", strings.Join(names, ", "))
+}
+
+// pinAgain reports whether a PIN was typed that has to be typed once more: without it the
+// next check finds no card.
+func (p *page) pinAgain() bool {
+	return p.form != nil && p.form.pinTyped && p.form.wrong(fieldPIN) == ""
 }
 
 // pinNeeded reports whether every card that can be chosen needs a PIN.
