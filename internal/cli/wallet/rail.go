@@ -107,7 +107,11 @@ func (p *program) railRescan() *cobra.Command {
 		Use: "rescan CHAIN", Short: "Have a chain read again from a height on", Args: cobra.ExactArgs(1),
 		Long: `Rescan has the next scan, the server's or that of "scrip rail scan", read the chain again
 from a height on. It is harmless: what was credited is not credited again. Use it when
-addresses were given before their chain was watched, or after a node was wrong.`,
+addresses were given before their chain was watched, or after a node was wrong.
+
+Give it the setting "deposits" that the server has. Without a node the test realm's chain
+is a simulated one, and a server with a node cannot go on from a place of that: it says "no
+place of this chain" until you rescan once more, with the setting.`,
 		Example: "  scrip rail rescan bitcoin --from 880000\n  scrip rail rescan ethereum --from 1 --realm test",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at, err := railPlace(args[0], in)
