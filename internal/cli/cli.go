@@ -35,11 +35,11 @@ func New() *cobra.Command {
 		Long: `Scrip serves merchants' branded gift cards and four more published card APIs
 on one double-entry ledger. Its data live in an embedded database, or in
 PostgreSQL with --database.`,
-		Example: `  scrip serve --demo                     try it: demo data, loopback only
-  scrip serve --data /var/lib/scrip      run it on the embedded database
-  scrip operator create --name Ada       make the first operator and its key
-  scrip ping --network visa_gift         check the balance of a card on a running server
-  scrip verify                           prove the books and the audit log`,
+		Example: `  scrip serve --demo                     # try it: demo data, loopback only
+  scrip serve --data /var/lib/scrip      # run it on the embedded database
+  scrip operator create --name Ada       # make the first operator and its key
+  scrip ping --network visa_gift         # check the balance of a card on a running server
+  scrip verify                           # prove the books and the audit log`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -23,9 +23,11 @@ import (
 
 // Every command that does something teaches by example. Its examples call it, and commands
 // that go with it, with flags that they have, and all for one realm: what is looked up in
-// one must not be booked in the other.
+// one must not be booked in the other. What explains a call is a comment, so that the line
+// can be pasted.
 func TestExamples(t *testing.T) {
 	flag, realm := regexp.MustCompile(`(?:^| )--([a-z0-9-]+)`), regexp.MustCompile(` --realm ([a-z]+)`)
+	words := regexp.MustCompile(`\S {2,}[^ #]`)
 	root := New()
 	realmOf := func(cmd *cobra.Command, call string) string {
 		if m := realm.FindStringSubmatch(call); m != nil {
@@ -40,6 +42,9 @@ func TestExamples(t *testing.T) {
 	visit = func(cmd *cobra.Command) {
 		for _, below := range cmd.Commands() {
 			visit(below)
+		}
+		if words.MatchString(cmd.Example) {
+			t.Errorf("%s: its example has words that are no comment: %s", cmd.CommandPath(), cmd.Example)
 		}
 		if cmd.HasSubCommands() {
 			return

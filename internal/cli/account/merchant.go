@@ -102,7 +102,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rotate CLIENT-ID", Short: "Make a new secret; the old one signs until the grace ends", Args: cobra.ExactArgs(1),
 		Example: `  scrip merchant rotate mch_01… --customer cus_01… --realm live
-  scrip merchant rotate mch_01… --customer cus_01… --realm live --grace 0     the old secret was stolen`,
+  scrip merchant rotate mch_01… --customer cus_01… --realm live --grace 0     # the old secret was stolen`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, _, err := owner.Book(ctx, app)

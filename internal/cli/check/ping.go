@@ -39,7 +39,7 @@ The rows of the result are in the order of the file and hold no number. Rows tha
 refused say why, and the status is 1 then. A connection that breaks, or a limit, makes
 it wait and go on; no card is checked twice.`,
 		Example: `  export SCRIP_API_KEY=cp_test_sk_demo
-  scrip ping --network visa_gift                           asks for the number and the PIN
+  scrip ping --network visa_gift                           # asks for the number and the PIN
   scrip ping --network visa_gift --pin-file pin < number
   scrip ping --file cards.csv -o csv > balances.csv
   scrip ping --file cards.csv --network visa_gift --url https://cards.example --key-file key`,

@@ -203,7 +203,7 @@ func (p *program) setTier() *cobra.Command {
 	return &cobra.Command{
 		Use: "tier CUSTOMER [TIER]", Short: "Have a customer pay a tier's prices, or no tier's", Args: cobra.RangeArgs(1, 2),
 		Example: `  scrip catalog tier cus_01… gold
-  scrip catalog tier cus_01…              no tier any more`,
+  scrip catalog tier cus_01…              # no tier any more`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				c, err := app.Accounts.FindCustomer(ctx, account.CustomerID(args[0]))
