@@ -2,6 +2,7 @@ package cashout
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
@@ -36,6 +38,9 @@ func (p *program) onOrder(cmd *cobra.Command, do func(ctx context.Context, app *
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 			c, err := do(ctx, app, review.Ref{Book: ledger.BookID(args[0]), Order: cashout.ID(args[1]), Actor: shell.Actor()})
+			if fault.CodeOf(err) == fault.Unavailable && app.Cashout.File == "" {
+				return fmt.Errorf("%w: give the command the settings cashout and payouts that the server has", err)
+			}
 			if err != nil {
 				return err
 			}
