@@ -27,9 +27,9 @@ type texts struct {
 	PrivacyLink, SupportLink, Opens                     string
 	ErrorTitle, ErrorNetwork, ErrorNumber, ErrorPIN     string
 	ErrorNumberForm                                     string
-	ResultTitle, BalanceLabel, ValidUntil, CardLabel    string
+	ResultTitle, BalanceLabel, ExpiresIn, CardLabel     string
 	AsOf, Active, Again, TryAgain                       string
-	ExpiredTitle, ExpiredText, ExpiredOn                string
+	ExpiredTitle, ExpiredText, ExpiredIn                string
 	InactiveTitle, InactiveText                         string
 	InvalidTitle, InvalidText                           string
 	UnavailableTitle, UnavailableText, NoNetworksText   string
@@ -116,9 +116,9 @@ func english() *language {
 			PrivacyLink: "Privacy", SupportLink: "Help", Opens: "(opens another site)",
 			ErrorTitle: "There is a problem", ErrorNetwork: "Choose the type of your card", ErrorNumber: "Enter the card number",
 			ErrorPIN: "Enter the PIN of your card", ErrorNumberForm: "Enter a card number that belongs to this type of card",
-			ResultTitle: "Your balance", BalanceLabel: "Available balance", ValidUntil: "Valid through", CardLabel: "Card",
+			ResultTitle: "Your balance", BalanceLabel: "Available balance", ExpiresIn: "Expires in", CardLabel: "Card",
 			AsOf: "As of", Active: "Active", Again: "Check another card", TryAgain: "Try again",
-			ExpiredTitle: "This card has expired", ExpiredText: "It can no longer be spent.", ExpiredOn: "Expired after",
+			ExpiredTitle: "This card has expired", ExpiredText: "It can no longer be spent.", ExpiredIn: "Expired in",
 			InactiveTitle: "This card is not active", InactiveText: "It has to be activated before it can be spent. This usually happens at the till when it is bought.",
 			InvalidTitle:     "We could not confirm this card",
 			InvalidText:      "Check the type of card, the number and the PIN, and try again. After several wrong PINs a card is locked for a while.",
@@ -159,9 +159,9 @@ func french() *language {
 			PrivacyLink: "Confidentialité", SupportLink: "Aide", Opens: "(ouvre un autre site)",
 			ErrorTitle: "Il y a un problème", ErrorNetwork: "Choisissez le type de votre carte", ErrorNumber: "Saisissez le numéro de carte",
 			ErrorPIN: "Saisissez le code PIN de votre carte", ErrorNumberForm: "Saisissez un numéro qui correspond à ce type de carte",
-			ResultTitle: "Votre solde", BalanceLabel: "Solde disponible", ValidUntil: "Valable jusqu’à fin", CardLabel: "Carte",
+			ResultTitle: "Votre solde", BalanceLabel: "Solde disponible", ExpiresIn: "Expire en", CardLabel: "Carte",
 			AsOf: "Situation au", Active: "Active", Again: "Consulter une autre carte", TryAgain: "Réessayer",
-			ExpiredTitle: "Cette carte a expiré", ExpiredText: "Elle ne peut plus être utilisée.", ExpiredOn: "Expirée fin",
+			ExpiredTitle: "Cette carte a expiré", ExpiredText: "Elle ne peut plus être utilisée.", ExpiredIn: "Expirée en",
 			InactiveTitle: "Cette carte n’est pas active", InactiveText: "Elle doit être activée avant d’être utilisée, en général en caisse lors de l’achat.",
 			InvalidTitle:     "Nous n’avons pas pu confirmer cette carte",
 			InvalidText:      "Vérifiez le type de carte, le numéro et le code PIN, puis réessayez. Après plusieurs codes erronés, une carte est bloquée pendant un moment.",
@@ -199,9 +199,9 @@ func spanish() *language {
 			PrivacyLink: "Privacidad", SupportLink: "Ayuda", Opens: "(abre otro sitio)",
 			ErrorTitle: "Hay un problema", ErrorNetwork: "Elija el tipo de su tarjeta", ErrorNumber: "Introduzca el número de tarjeta",
 			ErrorPIN: "Introduzca el PIN de su tarjeta", ErrorNumberForm: "Introduzca un número que corresponda a este tipo de tarjeta",
-			ResultTitle: "Su saldo", BalanceLabel: "Saldo disponible", ValidUntil: "Válida hasta finales de", CardLabel: "Tarjeta",
+			ResultTitle: "Su saldo", BalanceLabel: "Saldo disponible", ExpiresIn: "Caduca en", CardLabel: "Tarjeta",
 			AsOf: "Situación a", Active: "Activa", Again: "Consultar otra tarjeta", TryAgain: "Intentar de nuevo",
-			ExpiredTitle: "Esta tarjeta ha caducado", ExpiredText: "Ya no se puede gastar.", ExpiredOn: "Caducó a finales de",
+			ExpiredTitle: "Esta tarjeta ha caducado", ExpiredText: "Ya no se puede gastar.", ExpiredIn: "Caducó en",
 			InactiveTitle: "Esta tarjeta no está activa", InactiveText: "Hay que activarla antes de gastarla, normalmente en la caja al comprarla.",
 			InvalidTitle:     "No hemos podido confirmar esta tarjeta",
 			InvalidText:      "Compruebe el tipo de tarjeta, el número y el PIN, e inténtelo de nuevo. Tras varios PIN erróneos, la tarjeta se bloquea durante un tiempo.",

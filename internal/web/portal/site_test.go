@@ -34,6 +34,8 @@ func TestStates(t *testing.T) {
 	}{
 		{"found", card(usd, numberActive, pin), 200, "$1,234.56", false},
 		{"in the network's own currency", card(eur, numberActive, pin), 200, "€1,234.56", false},
+		{"of which the month is known in which it ends", card(usd, numberActive, pin), 200, "<dt>Expires in</dt><dd>March 2027</dd>", false},
+		{"of which the month is known in which it ended", card(usd, numberExpired, ""), 200, "<dt>Expired in</dt><dd>January 2025</dd>", false},
 		{"from an hour ago", card(usd, numberStale, ""), 200, "21 November 2026, 08:00 UTC", false},
 		{"expired", card(usd, numberExpired, ""), 200, en.ExpiredTitle, false},
 		{"inactive", card(usd, numberInactive, ""), 200, en.InactiveTitle, false},
