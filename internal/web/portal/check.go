@@ -71,13 +71,8 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 		if level == 0 {
 			return nil
 		}
-		if err := s.challenge(ctx, v, level); err != nil {
-			return err
-		}
-		if filled.answer.Token != "" && f.challenge.Token != "" {
-			f.challenge.Token = filled.answer.Token // it was not judged: its wait goes on
-		}
-		return nil
+		v.Unspent = filled.answer.Token // it was not judged
+		return s.challenge(ctx, v, level)
 	}
 	if err := s.most(ctx, v); err != nil {
 		return err
@@ -174,14 +169,13 @@ func (s *Site) judge(ctx context.Context, v *visit, j judged) (bool, error) {
 		return err == nil, err
 	}
 	t := &v.page.lang.texts
+	if verdict == Early {
+		v.Unspent = j.answer.Token
+	}
 	if err := s.challenge(ctx, v, j.level); err != nil {
 		return false, err
 	}
-	c := v.page.form.challenge
-	if verdict == Early {
-		c.Token = j.answer.Token // its wait goes on
-	}
-	v.page.retryAfter = c.Wait
+	v.page.retryAfter = v.page.form.challenge.Wait
 	v.page.status = http.StatusTooManyRequests
 	v.page.notice = &notice{title: t.ChallengeTitle, text: t.ChallengeText}
 	return false, nil

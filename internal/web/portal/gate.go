@@ -62,6 +62,8 @@ type Visitor struct {
 	Subject string
 	// Address is the visitor's IP address.
 	Address string
+	// Unspent is a token that came back and did not count yet; empty: none.
+	Unspent string
 }
 
 // Challenge is what a page asks of a visitor.
@@ -95,7 +97,8 @@ const (
 
 // Driver makes visitors prove that they are no machines.
 type Driver interface {
-	// Pose returns what to ask of a visitor; level, 1 to 3, is how hard it should be.
+	// Pose returns what to ask of a visitor; level, 1 to 3, is how hard it should be. A
+	// token that is unspent is asked for again: its wait goes on.
 	Pose(ctx context.Context, v Visitor, level int) (Challenge, error)
 	// Judge says what an answer is worth. An answer passes once.
 	Judge(ctx context.Context, v Visitor, a Answer) (Verdict, error)
@@ -204,8 +207,12 @@ func portalWaits() []wire.Window { return []wire.Window{{Limit: 60, Per: 10 * ti
 
 func (w *work) Field() string { return fieldProof }
 
-// Pose makes a token.
+// Pose makes a token, unless the visitor has one that is good.
 func (w *work) Pose(_ context.Context, v Visitor, level int) (Challenge, error) {
+	if body, ok := w.read(&v, v.Unspent); ok && w.inTime(body) {
+		own := workTable[min(int(body[0]), maxLevel)]
+		return Challenge{Token: v.Unspent, Bits: own.bits, Wait: own.wait}, nil
+	}
 	level = min(max(level, 1), maxLevel)
 	body := make([]byte, tokenSize)
 	body[0] = byte(level)
@@ -222,17 +229,12 @@ func (w *work) sign(v *Visitor, body []byte) []byte {
 // Judge looks at a token and its proof.
 func (w *work) Judge(ctx context.Context, v Visitor, a Answer) (Verdict, error) {
 	body, ok := w.read(&v, a.Token)
-	if !ok {
+	if !ok || !w.inTime(body) {
 		return Failed, nil
 	}
-	level := workTable[min(int(body[0]), maxLevel)]
-	issued := time.Unix(int64(binary.BigEndian.Uint64(body[1:])), 0)
-	now := w.clock.Now()
-	if now.After(issued.Add(tokenLife)) || issued.After(now.Add(time.Minute)) {
-		return Failed, nil
-	}
+	level, issued := workTable[min(int(body[0]), maxLevel)], issuedAt(body)
 	if !proves(a, level.bits) {
-		if now.Before(issued.Add(level.wait)) {
+		if w.clock.Now().Before(issued.Add(level.wait)) {
 			return Early, nil
 		}
 		if room, err := w.mayWait(ctx, &v); err != nil || !room {
@@ -244,6 +246,16 @@ func (w *work) Judge(ctx context.Context, v Visitor, a Answer) (Verdict, error) 
 		return Failed, err
 	}
 	return Passed, nil
+}
+
+func issuedAt(body []byte) time.Time {
+	return time.Unix(int64(binary.BigEndian.Uint64(body[1:])), 0)
+}
+
+// inTime reports whether a token is neither too old nor from the future.
+func (w *work) inTime(body []byte) bool {
+	issued, now := issuedAt(body), w.clock.Now()
+	return !now.After(issued.Add(tokenLife)) && !issued.After(now.Add(time.Minute))
 }
 
 // read returns the body of a token that was signed for the visitor.
