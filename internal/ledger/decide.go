@@ -78,6 +78,7 @@ type attempt struct {
 	base     *loaded
 	op       *Operation
 	book     *bookState
+	id       TransactionID
 	at       time.Time
 	accounts []*draft
 	holds    []*Hold
@@ -118,7 +119,7 @@ func (l *loaded) decide(op *Operation) (Outcome, error) {
 		return Outcome{}, fault.New(fault.Unavailable, "book %s is full", op.Book)
 	}
 	moves := len(op.Postings) + len(op.Holds)
-	a := &attempt{base: l, op: op, book: book, at: storage.Time(max(storage.Micros(op.At), book.lastAt)),
+	a := &attempt{base: l, op: op, book: book, id: newTransactionID(book.seq + 1), at: storage.Time(max(storage.Micros(op.At), book.lastAt)),
 		moves: make([]Move, 0, moves), entries: make([]entry, 0, 2*moves)}
 	for _, step := range []func() error{a.open, a.unfreeze, a.changeHolds, a.post, a.reverse, a.follow, a.guard, a.settle, a.solvent} {
 		if err := step(); err != nil {
@@ -255,7 +256,7 @@ func (a *attempt) reverse() error {
 	case original.Reverses != "":
 		return fault.New(fault.InvalidState, "transaction %s is a reversal itself", key.text)
 	case a.base.counters[name{a.op.Book, followers(a.op.Reverses)}] > 0:
-		return fault.New(fault.InvalidState, "other transactions, such as refunds, build on transaction %s", key.text)
+		return fault.New(fault.InvalidState, "others, such as refunds or a decision, build on transaction %s", key.text)
 	}
 	moved := false
 	for _, m := range original.Moves {
@@ -276,8 +277,14 @@ func (a *attempt) reverse() error {
 // followers names the counter of the transactions that build on one.
 func followers(original TransactionID) string { return "transaction.followers/" + string(original) }
 
-// follow counts the operation among those that build on transactions, if those stand.
+// follow counts the operation among those that build on transactions, if those stand. What is
+// decided with a final one counts as well.
 func (a *attempt) follow() error {
+	if a.op.Final {
+		if err := a.count(Guard{Counter: followers(a.id), Add: 1, Limit: 1}); err != nil {
+			return err
+		}
+	}
 	for _, original := range a.op.Follows {
 		key := name{a.op.Book, string(original)}
 		if _, known := a.base.byID[key]; !known {
@@ -436,7 +443,7 @@ func (a *attempt) counter(n name) *counter {
 }
 
 func (a *attempt) outcome() *Outcome {
-	o := &Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: newTransactionID(a.book.seq + 1), Kind: a.op.Kind, Key: a.op.Key,
+	o := &Outcome{Book: a.op.Book, Seq: a.book.seq + 1, Transaction: a.id, Kind: a.op.Kind, Key: a.op.Key,
 		Reference: a.op.Reference, Reverses: a.op.Reverses, Actor: a.op.Actor, At: a.at, Moves: a.moves, States: a.op.States,
 		Counts: a.counts, sums: a.sums, fingerprint: a.op.print}
 	o.After, o.before = make([]Balance, 0, len(a.accounts)), make([]int64, 0, len(a.accounts))

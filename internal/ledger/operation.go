@@ -44,6 +44,8 @@ type Operation struct {
 	// Follows are the transactions that this one builds on, such as the payment of which a
 	// refund gives a part back: none was reversed, and none is reversed any more.
 	Follows []TransactionID
+	// Final says that it is not reversed any more: what was decided with it stands.
+	Final bool
 
 	// Effects turns the outcome into the rows to be written with it: the product's
 	// own row, events, the stored answer. It must be pure; its error refuses the operation.

@@ -37,6 +37,9 @@ func (s *script) options(op *ledger.Operation, words []string) []string {
 	if original := s.option(&words, "follows"); original != "" {
 		op.Follows = []ledger.TransactionID{s.transaction(original)}
 	}
+	if i := slices.Index(words, "stands"); i >= 0 {
+		op.Final, words = true, slices.Delete(slices.Clone(words), i, i+1)
+	}
 	if account := s.option(&words, "solvent"); account != "" {
 		op.Solvent = append(op.Solvent, ledger.AccountID(account))
 	}

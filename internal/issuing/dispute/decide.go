@@ -116,7 +116,7 @@ func (s *Service) move(ctx context.Context, d Dispute, st *Step) (Dispute, error
 		}
 		return d, err
 	}
-	op := ledger.Operation{Book: d.Book, Reference: string(d.Payment), Actor: st.Actor, At: now}
+	op := ledger.Operation{Book: d.Book, Reference: string(d.Payment), Actor: st.Actor, At: now, Final: true}
 	more, err := s.settle(ctx, &op, &d)
 	if err != nil {
 		return Dispute{}, err
@@ -196,7 +196,7 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 	before, gave := d.Revision, money.New(min(needed.Minor, d.Left().Minor), needed.Currency)
 	d.Refunded.Minor += gave.Minor
 	d.Revision++
-	op := ledger.Operation{Book: d.Book, Kind: kindRefund, Reference: string(d.Payment), Actor: "card-network", At: s.Clocks.Now(d.Realm), Guards: []ledger.Guard{
+	op := ledger.Operation{Book: d.Book, Kind: kindRefund, Reference: string(d.Payment), Actor: "card-network", At: s.Clocks.Now(d.Realm), Final: true, Guards: []ledger.Guard{
 		{Counter: authorization.ReturnCounter(d.Payment), Add: -gave.Minor, Limit: unbounded}}}
 	keeps := func(*ledger.Outcome) error { return nil }
 	credited, err := s.follow(ctx, &op, &d)

@@ -500,6 +500,40 @@ func TestTimeOfReversedCredit(t *testing.T) {
 	})
 }
 
+// What decided a dispute, or made way for a refund, is not reversed in the books: the money
+// would be the cardholder's while it does not count as given back, and a refund would give it
+// once more.
+func TestDecisionStands(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		reverse := func(kind string) error {
+			all, err := p.Books.ListTransactions(t.Context(), ann.Book, 0, ledger.MaxPage)
+			check.OK(t, err)
+			at := slices.IndexFunc(all, func(o ledger.Outcome) bool { return o.Kind == kind })
+			_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "transaction.reverse", Reverses: all[at].Transaction, Actor: "op/1", At: p.clock.Now()})
+			return err
+		}
+		card := p.issue(10_000)
+		for _, end := range []dispute.State{dispute.Lost, dispute.Withdrawn} {
+			payment := p.buy(card, 1_000)
+			p.move(p.open(payment, 0), end)
+			p.look(card, 9_000, 0, 1_000, 0)
+			check.Code(t, string(end), reverse("dispute.reverse"), fault.InvalidState)
+			p.advise(p.Payments.Refund, authorization.Advice{Payment: payment}, "")
+			p.advise(p.Payments.Refund, authorization.Advice{Payment: payment}, authorization.ReasonOverRefund)
+			p.look(card, 10_000, 0, 0, 0)
+		}
+		payment := p.buy(card, 1_000)
+		d := p.open(payment, 0)
+		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(400)}, "")
+		check.Code(t, "what made way", reverse("dispute.refund"), fault.InvalidState)
+		p.look(card, 10_000, 600, 600, 0)
+		p.move(d, dispute.Won)
+		check.Code(t, "won", reverse("dispute.win"), fault.InvalidState)
+		p.look(card, 10_000, 0, 0, 0)
+		p.verify()
+	})
+}
+
 // An account that an operator froze keeps no dispute from being decided against its cardholder.
 func TestFrozenAccount(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
