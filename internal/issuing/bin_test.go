@@ -1,6 +1,7 @@
 package issuing_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -181,6 +183,34 @@ func TestProgramme(t *testing.T) {
 		_, err = p.Preview(ctx, ann, "", nil)
 		check.Code(t, "preview while it is off", err, fault.FeatureDisabled)
 		check.OK(t, p.each(ann, cards[0])["fund"]())
+		p.verify()
+	})
+}
+
+// The answer to a judgement is written when every card is frozen: whoever got none asks again,
+// and nobody is answered while cards are left.
+func TestJudgedLast(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := t.Context()
+		ada, err := p.Cardholders.Create(ctx, cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
+		check.OK(t, err)
+		p.load(ann, 100)
+		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
+		check.OK(t, err)
+		lost := errors.New("nothing can be written")
+		var then issuing.Status
+		judge := func(answer error) error {
+			_, err := p.JudgeCardholder(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Also: func(cardholder.Cardholder) ([]storage.Effect, error) {
+				then = p.get(ann, c.ID).Status
+				return nil, answer
+			}})
+			return err
+		}
+		if err := judge(lost); !errors.Is(err, lost) {
+			t.Errorf("judging without an answer: %v", err)
+		}
+		check.Equal(t, "the card as the answer is written", then, issuing.Frozen)
+		check.OK(t, judge(nil))
 		p.verify()
 	})
 }

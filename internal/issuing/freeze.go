@@ -224,13 +224,25 @@ func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, 
 
 // JudgeCardholder puts a cardholder into a state, as cardholder.Service.Judge does, and
 // freezes the cards of one who may not have any. Payments with them are declined from that
-// moment on; called again, it freezes what an interruption left.
+// moment on; called again, it freezes what an interruption left. What belongs with it is
+// written last, so that an answer which is kept keeps nobody from that.
 func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Judgement) (cardholder.Cardholder, error) {
+	last := j.Also
+	if !j.State.MayHold() {
+		j.Also = nil
+	}
 	person, err := s.Cardholders.Judge(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: h.Actor}, j)
 	if err != nil || person.State.MayHold() {
 		return person, err
 	}
-	return person, s.freezeAll(ctx, h, j.ID)
+	if err := s.freezeAll(ctx, h, j.ID); err != nil || last == nil {
+		return person, err
+	}
+	effects, err := last(person)
+	if err == nil {
+		err = s.DB.Apply(ctx, effects)
+	}
+	return person, err
 }
 
 func (s *Service) freezeAll(ctx context.Context, h Holder, person cardholder.ID) error {

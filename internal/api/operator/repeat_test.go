@@ -171,7 +171,7 @@ func (b *bundle) virtual(t testing.TB, base, book string) map[string]repeatable 
 		"cards.terminate":    {target: cards[3] + "/terminate", body: `{}`},
 		"cards.unfreeze":     {target: cards[4] + "/unfreeze", body: `{}`},
 		"cardholders.create": {target: book + "/cardholders", body: `{"name":"Bo","address":{"line1":"1 Main St","city":"Oslo","country":"NO"}}`},
-		"cardholders.judge":  {target: book + "/cardholders/" + string(person.ID) + "/judge", body: `{"state":"rejected"}`},
+		"cardholders.judge":  {target: book + "/cardholders/" + string(person.ID) + "/judge", body: `{"state":"rejected"}`, again: true},
 	}
 }
 
