@@ -98,6 +98,11 @@ type sums struct {
 	charged money.Amount // what the merchant charged, when in another currency
 }
 
+// hasZero reports whether one of the amounts is nothing.
+func (s sums) hasZero() bool {
+	return s.billed.IsZero() || s.charged.Currency.IsValid() && s.charged.IsZero()
+}
+
 func amounts(m iso.Message) (sums, error) {
 	charged, err := amount(m[4], m[49], "4")
 	if err != nil || m[51] == "" || m[51] == m[49] {

@@ -300,6 +300,9 @@ func TestCurrencies(t *testing.T) {
 		i.ask(l, converted(at.Authorize(c.Card, 100), "000000000000"), "13")
 		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000100"), "13")
 		i.ask(l, converted(at.Authorize(c.Card, 0), "000000000000"), "00")
+		for _, m := range []*acquirer.Message{at.Purchase(c.Card, 0), at.Force(c.Card, 0), at.Credit(c.Card, 0)} {
+			i.ask(l, converted(m, "000000000100"), "13")
+		}
 		i.ask(l, converted(at.Complete(asked, 900, false), "000000001000"), "00")
 		i.look(c, 9_000, 0)
 		page, err := i.payments.List(t.Context(), authorization.Filter{Book: ann.Book, Card: c.id})

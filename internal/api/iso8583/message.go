@@ -264,7 +264,7 @@ func (h *Host) stoodIn(ctx context.Context, o *order) (result, error) {
 // settle takes money: in a single message, of a payment that was authorized, or because
 // it is owed.
 func (h *Host) settle(ctx context.Context, m iso.Message, o *order) (result, error) {
-	if o.billed.IsZero() {
+	if o.hasZero() {
 		return result{}, fault.New(fault.InvalidAmount, "an amount of zero takes nothing").At("4")
 	}
 	switch {
@@ -284,7 +284,7 @@ func (h *Host) settle(ctx context.Context, m iso.Message, o *order) (result, err
 }
 
 func (h *Host) refund(ctx context.Context, o *order) (result, error) {
-	if o.billed.IsZero() {
+	if o.hasZero() {
 		return result{}, fault.New(fault.InvalidAmount, "an amount of zero gives nothing back").At("4")
 	}
 	d, err := h.Payments.Refund(ctx, h.advice(o))
