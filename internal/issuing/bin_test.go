@@ -71,11 +71,19 @@ func TestBINs(t *testing.T) {
 // A card that there is keeps its BIN, also an inactive one, and follows its limits.
 func TestCardsOfChangedBINs(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		ctx, card := t.Context(), p.card(ann, 1000)
+		ctx, card, limited := t.Context(), p.card(ann, 1000), p.card(ann, 100)
+		limit, label := usd(4_000_000), "Travel"
+		_, err := p.Change(ctx, ann, issuing.Change{Card: limited, SpendingLimit: &limit})
+		check.OK(t, err)
 		b := issuing.ShippedBINs()[0]
 		b.Active, b.MaxMonthly = false, b.MaxTransaction
-		_, err := p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
+		_, err = p.PutBIN(ctx, issuing.BINChange{BIN: b, Actor: "op/1"})
 		check.OK(t, err)
+		changed, err := p.Change(ctx, ann, issuing.Change{Card: limited, Label: &label})
+		check.OK(t, err)
+		check.Equal(t, "limit of a card that is only named", changed.SpendingLimit(), limit)
+		_, err = p.Change(ctx, ann, issuing.Change{Card: limited, SpendingLimit: &limit})
+		check.Code(t, "the limit again", err, fault.InvalidAmount)
 		found, err := p.Find(ctx, ann.Book, card)
 		if err != nil || found.BIN.Active || found.SpendingLimit() != b.MaxTransaction {
 			t.Errorf("%+v, %v", found, err)

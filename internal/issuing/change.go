@@ -118,7 +118,13 @@ func (ch *Change) apply(c *record) (err error) {
 	if ch.AutoFreezeAt != nil {
 		controls.AutoFreezeAt = *ch.AutoFreezeAt
 	}
-	c.Controls, err = controls.checked(&c.BIN)
+	limits, asTheyAre := controls.Limits, ch.Controls == nil && ch.SpendingLimit == nil
+	if asTheyAre { // what the BIN allows may be less by now
+		controls.Limits = nil
+	}
+	if c.Controls, err = controls.checked(&c.BIN); asTheyAre {
+		c.Controls.Limits = limits
+	}
 	return err
 }
 
