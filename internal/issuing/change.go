@@ -161,6 +161,10 @@ func (s *Service) Change(ctx context.Context, h Holder, ch Change) (Card, error)
 	if err != nil {
 		return Card{}, err
 	}
+	kept, err := s.shown(ctx, before, account, s.Clocks.Now(h.Realm))
+	if err != nil {
+		return Card{}, err
+	}
 	var card *Card
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		c, _, err := storage.One(ctx, tx, scanCard, lockCard, string(h.Book), string(ch.Card))
@@ -172,6 +176,9 @@ func (s *Service) Change(ctx context.Context, h Holder, ch Change) (Card, error)
 			return err
 		}
 		card.withMoney(account.Posted(), account.Available())
+		if before.Status == Active && card.Status == Active { // an operator may have frozen its account in the books alone
+			card.Status, card.Reason = kept.Status, kept.Reason
+		}
 		effects, err := ch.Also.effects(card)
 		if err != nil {
 			return err

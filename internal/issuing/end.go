@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -220,3 +221,9 @@ func (s *Service) clear(ctx context.Context, h Holder, c *record) (bool, error) 
 }
 
 func accountOf(id CardID) ledger.AccountID { return ledger.AccountID(accountPrefix + string(id)) }
+
+// CardOf returns the card whose money an account holds, and whether it is a card's.
+func CardOf(account ledger.AccountID) (CardID, bool) {
+	card, ok := strings.CutPrefix(string(account), accountPrefix)
+	return CardID(card), ok
+}

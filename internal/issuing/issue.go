@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
@@ -332,11 +331,11 @@ func poor(err error, whose string) error {
 // behind returns the card that an operation made, with its number, as it made it.
 func (s *Service) behind(ctx context.Context, book ledger.BookID, first ledger.Outcome) (Card, error) {
 	for _, b := range first.After {
-		name, ok := strings.CutPrefix(string(b.Account), accountPrefix)
+		name, ok := CardOf(b.Account)
 		if !ok {
 			continue
 		}
-		c, err := s.stored(ctx, book, CardID(name))
+		c, err := s.stored(ctx, book, name)
 		if err != nil {
 			return Card{}, err
 		}

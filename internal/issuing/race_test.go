@@ -188,6 +188,10 @@ func TestFrozenInTheBooks(t *testing.T) {
 		listed, err := p.List(t.Context(), issuing.Filter{Holder: ann})
 		check.OK(t, err)
 		check.Equal(t, "listed as", listed.Cards[0].Status, issuing.Frozen)
+		label := "Travel"
+		changed, err := p.Change(t.Context(), ann, issuing.Change{Card: card, Label: &label})
+		check.OK(t, err)
+		check.Equal(t, "changed as", changed.Status, issuing.Frozen)
 		_, err = p.Freeze(t.Context(), ann, issuing.Step{Card: card})
 		check.OK(t, err)
 		_, err = p.Unfreeze(t.Context(), ann, issuing.Step{Card: card})

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // remember keeps a card's number as it is now, under a name.
@@ -89,6 +91,47 @@ func TestHoldOfAPayment(t *testing.T) {
 		}
 		if w = b.do(account.RoleAuditor, "GET", book+"/holds/auth_00000000000000000000000000", ""); w.Code != 404 {
 			t.Errorf("no payment's hold: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// Whoever freezes the account of a virtual card freezes the card: it is listed as frozen, and a
+// customer who froze it before does not unfreeze it. So is it let go.
+func TestFreezeAccountOfCard(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		ctx, h := t.Context(), issuing.Holder{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
+		_, err := b.Wallets.Load(ctx, wallet.Load{Book: h.Book, Realm: h.Realm, Amount: money.New(5000, money.USD), Reference: "cards", Actor: seeder})
+		check(t, err)
+		book := "/operator/v1/books/" + string(h.Book)
+		for _, before := range []issuing.Status{issuing.Active, issuing.Frozen} {
+			card, err := b.Issuing.Issue(ctx, h, issuing.NewCard{BIN: "491653", Amount: money.New(1000, money.USD)})
+			check(t, err)
+			if before == issuing.Frozen {
+				_, err = b.Issuing.Freeze(ctx, h, issuing.Step{Card: card.ID})
+				check(t, err)
+			}
+			set := func(how, state string) {
+				t.Helper()
+				body := `{"account_id":"` + string(card.Account().ID) + `","reason":"` + strings.Repeat("court order ", 8) + `"}`
+				if w := b.do(account.RoleSupport, "POST", book+"/accounts/"+how, body); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"`+state+`"`) {
+					t.Errorf("%s an account of a card that was %s: %d %s", how, before, w.Code, w.Body)
+				}
+			}
+			set("freeze", "frozen")
+			listed, err := b.Issuing.List(ctx, issuing.Filter{Holder: h, Status: issuing.Frozen})
+			check(t, err)
+			if listed.Total != 1 || listed.Cards[0].Reason != issuing.ReasonOperator || listed.Cards[0].FrozenAt.IsZero() {
+				t.Errorf("a card that was %s is listed as %+v", before, listed)
+			}
+			if _, err = b.Issuing.Unfreeze(ctx, h, issuing.Step{Card: card.ID}); fault.CodeOf(err) != fault.InvalidState {
+				t.Errorf("its holder unfreezes a card that was %s: %v", before, err)
+			}
+			set("freeze", "frozen")
+			set("unfreeze", "open")
+			if now, err := b.Issuing.Get(ctx, h, card.ID); err != nil || now.Status != issuing.Active {
+				t.Errorf("a card that was %s is %s afterwards, %v", before, now.Status, err)
+			}
 		}
 	})
 }

@@ -128,7 +128,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	a.operatorRoutes(s)
 	a.templateRoutes(s)
 	a.cardRoutes(s)
-	book.Routes(s, a.desk, deps.Books)
+	book.Routes(s, a.desk, deps.Books, deps.Issuing)
 	a.eventRoutes(s)
 	a.webhookRoutes(s)
 	a.networkRoutes(s)

@@ -8,7 +8,9 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 type accountView struct {
@@ -143,17 +145,45 @@ func (a *api) unfreezeAccount(ctx context.Context, c *desk.Call, in accountChang
 // An account that is in it already stays as it is.
 func (a *api) setAccount(ctx context.Context, c *desk.Call, in accountChange, to ledger.State) (accountView, error) {
 	found, owner, err := a.account(ctx, accountQuery{bookPath: in.bookPath, AccountID: in.AccountID})
-	if err != nil || found.State == to {
+	if err != nil {
 		return viewOf(found), err
 	}
+	after := *found
+	after.State = to
 	op := ledger.Operation{Kind: "account.freeze", States: []ledger.StateChange{{Account: found.ID, To: to}}}
 	if to == ledger.Open {
 		op.Kind = "account.unfreeze"
 	}
-	after := *found
-	after.State = to
-	_, err = a.submit(ctx, c, change{op: op, owner: owner, subject: in.AccountID, reason: in.Reason}, func(ledger.Outcome) any { return viewAccount(&after) })
+	ch := change{op: op, owner: owner, subject: in.AccountID, reason: in.Reason}
+	if done, err := a.setCard(ctx, c, ch, &after); done || err != nil || found.State == to {
+		return viewAccount(&after), err
+	}
+	_, err = a.submit(ctx, c, ch, func(ledger.Outcome) any { return viewAccount(&after) })
 	return viewAccount(&after), err
+}
+
+// setCard freezes a virtual card that is in use, or lets it go, where a change is of such a
+// card's account, and reports whether it is: what the account alone is, nobody who looks for
+// the card finds, and its holder may undo.
+func (a *api) setCard(ctx context.Context, c *desk.Call, ch change, after *ledger.Account) (bool, error) {
+	card, ok := issuing.CardOf(after.ID)
+	if !ok {
+		return false, nil
+	}
+	h := issuing.Holder{Book: ch.owner.Book, Realm: ch.owner.Realm, Actor: desk.Actor(c), Operator: true}
+	now, err := a.cards.Get(ctx, h, card)
+	if err != nil || now.Status != issuing.Active && now.Status != issuing.Frozen {
+		return false, err
+	}
+	if _, err := a.tell(ctx, c, ch); err != nil {
+		return false, err
+	}
+	set := a.cards.Freeze
+	if after.State == ledger.Open {
+		set = a.cards.Unfreeze
+	}
+	_, err = set(ctx, h, issuing.Step{Card: card, Also: func(issuing.Card) ([]storage.Effect, error) { return a.desk.Kept(c, viewAccount(after)) }})
+	return true, a.desk.Raced(ctx, c, err)
 }
 
 func viewOf(l *ledger.Account) accountView {

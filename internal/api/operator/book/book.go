@@ -11,18 +11,20 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 type api struct {
 	books *ledger.Ledger
+	cards *issuing.Service
 	desk  *desk.Desk
 }
 
 // Routes adds the room's calls to the operator API.
-func Routes(s *desk.Surface, d *desk.Desk, books *ledger.Ledger) {
-	a := &api{books, d}
+func Routes(s *desk.Surface, d *desk.Desk, books *ledger.Ledger, cards *issuing.Service) {
+	a := &api{books, cards, d}
 	const book = "/books/{book_id}"
 	wire.Handle(s, desk.Get("accounts.list", book+"/accounts"), a.listAccounts)
 	wire.Handle(s, desk.Get("accounts.get", book+"/account"), a.getAccount)
@@ -52,17 +54,22 @@ type change struct {
 // submit runs an operator's own operation on a book. The audit log is told first;
 // the answer is stored with the operation.
 func (a *api) submit(ctx context.Context, c *desk.Call, ch change, view func(ledger.Outcome) any) (ledger.Outcome, error) {
-	reason, err := desk.Written("reason", ch.reason)
+	op, err := a.tell(ctx, c, ch)
 	if err != nil {
 		return ledger.Outcome{}, err
+	}
+	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) { return a.desk.Kept(c, view(o)) }
+	o, err := a.books.Submit(ctx, op)
+	return o, a.desk.Raced(ctx, c, err)
+}
+
+// tell completes an operation and has the audit log know of it.
+func (a *api) tell(ctx context.Context, c *desk.Call, ch change) (ledger.Operation, error) {
+	reason, err := desk.Written("reason", ch.reason)
+	if err != nil {
+		return ledger.Operation{}, err
 	}
 	op := ch.op
 	op.Book, op.Reference, op.Actor, op.At = ch.owner.Book, reason, desk.Actor(c), a.desk.Clocks.Now(ch.owner.Realm)
-	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) { return a.desk.Kept(c, view(o)) }
-	err = a.desk.Record(ctx, c, audit.Record{Action: op.Kind, Subject: ch.subject, Book: string(op.Book), At: op.At, Detail: map[string]string{"reason": reason}})
-	if err != nil {
-		return ledger.Outcome{}, err
-	}
-	o, err := a.books.Submit(ctx, op)
-	return o, a.desk.Raced(ctx, c, err)
+	return op, a.desk.Record(ctx, c, audit.Record{Action: op.Kind, Subject: ch.subject, Book: string(op.Book), At: op.At, Detail: map[string]string{"reason": reason}})
 }
