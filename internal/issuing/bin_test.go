@@ -61,10 +61,13 @@ func TestBINs(t *testing.T) {
 		p.load(ann, 10000)
 		_, err = q.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1000)})
 		check.Code(t, "an inactive BIN", err, fault.InvalidRequest)
-		i, err := q.Preview(ctx, ann, pan.Visa, nil)
-		if err == nil || fault.CodeOf(err) != fault.CurrencyMismatch { // anonymous cards are in dollars
-			t.Errorf("%+v, %v", i, err)
-		}
+		_, err = q.Preview(ctx, ann, pan.Visa, nil)
+		check.Code(t, "a preview without a BIN in dollars", err, fault.InvalidRequest)
+		_, err = p.PutBIN(ctx, issuing.BINChange{BIN: visaBIN, Actor: "op/1"})
+		check.OK(t, err)
+		i, err := p.Preview(ctx, ann, pan.Visa, nil)
+		check.OK(t, err)
+		check.Equal(t, "BIN of a preview", i.Card.BIN.ID, visa)
 	})
 }
 

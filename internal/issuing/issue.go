@@ -49,15 +49,20 @@ const counterCards = "cards/live"
 
 func counterOf(cardholder string) string { return counterCards + "/" + cardholder }
 
+// previewed is what previews are in: deposits, which fund them, are credited in dollars.
+const previewed = money.USD
+
 // Preview makes a card that waits for its first funding, of the first active BIN of a
-// network, visa or mastercard; empty: of any. It returns feature_disabled while issuing is
-// off, invalid_request, or quota_exceeded.
+// network in dollars, visa or mastercard; empty: of any. It returns feature_disabled while
+// issuing is off, invalid_request, or quota_exceeded.
 func (s *Service) Preview(ctx context.Context, h Holder, network pan.Network, also func(Issued) ([]storage.Effect, error)) (Issued, error) {
 	all, err := s.BINs(ctx)
 	if err != nil {
 		return Issued{}, err
 	}
-	at := slices.IndexFunc(all, func(b BIN) bool { return b.Active && (network == "" || b.Network == network) })
+	at := slices.IndexFunc(all, func(b BIN) bool {
+		return b.Active && b.Currency == previewed && (network == "" || b.Network == network)
+	})
 	if at < 0 {
 		return Issued{}, fault.New(fault.InvalidRequest, "there are no cards of this network: want visa or mastercard").At("card")
 	}
