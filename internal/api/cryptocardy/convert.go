@@ -142,15 +142,23 @@ func (in *cardChange) read() (issuing.Change, error) {
 
 func viewLine(c *issuing.Card) cardLine {
 	return cardLine{ID: string(c.ID), BINID: c.BIN.ID, Network: string(c.BIN.Network), Last4: c.Last4, Status: string(c.Status),
-		Balance: wire.Major(c.Balance), Label: c.Label, CreatedAt: wire.TimeSecond(c.CreatedAt)}
+		Balance: wire.Major(c.Balance), Currency: foreign(c.BIN.Currency), Label: c.Label, CreatedAt: wire.TimeSecond(c.CreatedAt)}
 }
 
 func viewCard(c issuing.Card) card {
 	l := viewLine(&c)
-	return card{ID: l.ID, BINID: l.BINID, Network: l.Network, Last4: l.Last4, Status: l.Status, Balance: l.Balance, Label: l.Label, CreatedAt: l.CreatedAt,
-		SpendingLimit: wire.Major(c.SpendingLimit()), TotalSpent: wire.Major(c.Spent), TransactionCount: c.Transactions,
+	return card{ID: l.ID, BINID: l.BINID, Network: l.Network, Last4: l.Last4, Status: l.Status, Balance: l.Balance, Currency: l.Currency, Label: l.Label,
+		CreatedAt: l.CreatedAt, SpendingLimit: wire.Major(c.SpendingLimit()), TotalSpent: wire.Major(c.Spent), TransactionCount: c.Transactions,
 		AllowedCategories: c.Controls.Categories, AutoFreezeAt: inDollars(c.Controls.AutoFreezeAt), Metadata: c.Metadata,
 		ExpiresAt: wire.TimeSecond(c.ExpiresAt), LastUsedAt: moments(c.LastUsedAt)}
+}
+
+// foreign names a currency that is not dollars, which amounts are in unless it says otherwise.
+func foreign(currency money.Currency) string {
+	if currency == dollars {
+		return ""
+	}
+	return currency.String()
 }
 
 // inDollars gives an amount of nothing a currency.
@@ -195,7 +203,8 @@ func viewFrozen(c issuing.Card) frozen {
 }
 
 func viewTerminated(e issuing.Ended) terminated {
-	return terminated{ID: string(e.Card.ID), Status: string(e.Card.Status), RefundedAmount: wire.Major(e.Refunded), TerminatedAt: wire.TimeSecond(e.At)}
+	return terminated{ID: string(e.Card.ID), Status: string(e.Card.Status), RefundedAmount: wire.Major(e.Refunded),
+		Currency: foreign(e.Refunded.Currency), TerminatedAt: wire.TimeSecond(e.At)}
 }
 
 func viewFunded(m issuing.Moved) funded {
@@ -270,8 +279,8 @@ func viewTransaction(t *authorization.Transaction) transactionView {
 }
 
 func viewChallenge(ch *authorization.Challenge) challengeView {
-	return challengeView{ID: string(ch.ID), CardID: string(ch.Card), Merchant: ch.Merchant.Name, Amount: wire.Major(ch.Amount), OTP: ch.OTP.Reveal(),
-		Status: string(ch.Status), ExpiresAt: wire.TimeSecond(ch.ExpiresAt), CreatedAt: wire.TimeSecond(ch.CreatedAt)}
+	return challengeView{ID: string(ch.ID), CardID: string(ch.Card), Merchant: ch.Merchant.Name, Amount: wire.Major(ch.Amount),
+		Currency: foreign(ch.Amount.Currency), OTP: ch.OTP.Reveal(), Status: string(ch.Status), ExpiresAt: wire.TimeSecond(ch.ExpiresAt), CreatedAt: wire.TimeSecond(ch.CreatedAt)}
 }
 
 func viewWebhook(e webhook.Endpoint) webhookView {

@@ -15,11 +15,16 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
+	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 const ad = `{"bin_id":"491653","amount":500,"label":"Ad Spend"}`
@@ -457,4 +462,42 @@ func TestDefaultProgramme(t *testing.T) {
 	if p.HolderName != "ANONYMOUS" || p.Billing != (issuing.Address{Line1: "123 Privacy Street", City: "Wilmington", State: "DE", Zip: "19801", Country: "US"}) {
 		t.Errorf("%+v", p)
 	}
+}
+
+// A card that the operator made in another currency says so wherever its amounts are; one in
+// dollars does not, as published. Seeds are made with cards in dollars.
+func TestOtherCurrencies(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		euros := func(minor int64) money.Amount { return money.New(minor, money.EUR) }
+		_, err := b.Cards.PutBIN(t.Context(), issuing.BINChange{Actor: seeder, BIN: issuing.BIN{ID: "45320012", Network: pan.Visa, Type: "travel", IssuerCountry: "DE",
+			Currency: money.EUR, MaxTransaction: euros(10_000), MaxMonthly: euros(100_000), Active: true}})
+		check.OK(t, err)
+		_, err = b.Cards.Cardholders.PutTier(t.Context(), cardholder.TierChange{Actor: seeder, Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD}})
+		check.OK(t, err)
+		_, err = b.wallets.Load(t.Context(), wallet.Load{Book: b.acme.Test, Realm: realm.Test, Amount: euros(5_000), Reference: "euros", Actor: seeder})
+		check.OK(t, err)
+		made, err := b.Cards.Issue(t.Context(), issuing.Holder{Book: b.acme.Test, Realm: realm.Test, Actor: seeder, Operator: true}, issuing.NewCard{BIN: "45320012", Amount: euros(2_000)})
+		check.OK(t, err)
+		_, err = b.Payments.Challenge(t.Context(), authorization.NewChallenge{Book: b.acme.Test, Card: made.ID, Merchant: authorization.Merchant{Name: "SHOP"}, Amount: euros(999)})
+		check.OK(t, err)
+		plain := b.create(ad)
+		for line, want := range map[string]string{
+			"GET /v1/api/cards?bin_id=45320012":    `"balance":20.00,"currency":"EUR"`,
+			"GET /v1/api/cards/" + string(made.ID): `"balance":20.00,"currency":"EUR"`,
+			"GET /v1/api/3ds":                      `"amount":9.99,"currency":"EUR"`,
+			"GET /v1/api/cards/" + plain:           `"balance":500.00,"spending_limit"`,
+			"GET /v1/api/?card=visa":               `"card_number":"4916 53`,
+			"GET /v1/api/wallet/balance":           `"cards_active":1,"cards_total_balance":500.00`,
+		} {
+			if w := b.do("acme", line, ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s: %d %s", line, w.Code, w.Body)
+			}
+		}
+		if w := b.do("acme", "DELETE /v1/api/cards/"+string(made.ID), ""); !strings.Contains(w.Body.String(), `"refunded_amount":20.00,"currency":"EUR"`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		b.quiet()
+		b.verified()
+	})
 }

@@ -181,12 +181,14 @@ type pages[T any] struct {
 
 // cardLine is a card in a list.
 type cardLine struct {
-	ID        string          `json:"id"`
-	BINID     string          `json:"bin_id"`
-	Network   string          `json:"network"`
-	Last4     string          `json:"last4"`
-	Status    string          `json:"status"`
-	Balance   wire.Major      `json:"balance"`
+	ID      string     `json:"id"`
+	BINID   string     `json:"bin_id"`
+	Network string     `json:"network"`
+	Last4   string     `json:"last4"`
+	Status  string     `json:"status"`
+	Balance wire.Major `json:"balance"`
+	// Currency is absent for US dollars, in which all that holders make themselves is.
+	Currency  string          `json:"currency,omitzero"`
 	Label     string          `json:"label"`
 	CreatedAt wire.TimeSecond `json:"created_at"`
 }
@@ -199,6 +201,8 @@ type card struct {
 	Last4   string     `json:"last4"`
 	Status  string     `json:"status"`
 	Balance wire.Major `json:"balance"`
+	// Currency is absent for US dollars.
+	Currency string `json:"currency,omitzero"`
 	// SpendingLimit is the month's.
 	SpendingLimit     wire.Major `json:"spending_limit"`
 	TotalSpent        wire.Major `json:"total_spent"`
@@ -243,6 +247,7 @@ type terminated struct {
 	ID             string          `json:"id"`
 	Status         string          `json:"status"`
 	RefundedAmount wire.Major      `json:"refunded_amount"`
+	Currency       string          `json:"currency,omitzero"` // absent for US dollars
 	TerminatedAt   wire.TimeSecond `json:"terminated_at"`
 }
 
@@ -437,6 +442,7 @@ type challengeView struct {
 	CardID   string     `json:"card_id"`
 	Merchant string     `json:"merchant"`
 	Amount   wire.Major `json:"amount"`
+	Currency string     `json:"currency,omitzero"` // absent for US dollars
 	// OTP is the one-time code.
 	OTP       string          `json:"otp"`
 	Status    string          `json:"status"`

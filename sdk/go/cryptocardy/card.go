@@ -21,10 +21,12 @@ type Card struct {
 	Network string `json:"network"`
 	Last4   string `json:"last4"`
 	// Status is pending_top_up, active, frozen or terminated.
-	Status    string      `json:"status"`
-	Balance   json.Number `json:"balance"`
-	Label     string      `json:"label"`
-	CreatedAt time.Time   `json:"created_at"`
+	Status  string      `json:"status"`
+	Balance json.Number `json:"balance"`
+	// Currency is that of the amounts where it is not US dollars.
+	Currency  string    `json:"currency"`
+	Label     string    `json:"label"`
+	CreatedAt time.Time `json:"created_at"`
 
 	// SpendingLimit is the month's.
 	SpendingLimit     json.Number `json:"spending_limit"`
@@ -113,7 +115,9 @@ type Terminated struct {
 	ID             string      `json:"id"`
 	Status         string      `json:"status"`
 	RefundedAmount json.Number `json:"refunded_amount"`
-	TerminatedAt   time.Time   `json:"terminated_at"`
+	// Currency is that of RefundedAmount where it is not US dollars.
+	Currency     string    `json:"currency"`
+	TerminatedAt time.Time `json:"terminated_at"`
 }
 
 // CardFilter says which cards to list; empty members do not count.

@@ -173,7 +173,9 @@ type Challenge struct {
 	CardID   string      `json:"card_id"`
 	Merchant string      `json:"merchant"`
 	Amount   json.Number `json:"amount"`
-	OTP      string      `json:"otp"`
+	// Currency is that of Amount where it is not US dollars.
+	Currency string `json:"currency"`
+	OTP      string `json:"otp"`
 	// Status is pending, completed or expired.
 	Status    string    `json:"status"`
 	ExpiresAt time.Time `json:"expires_at"`

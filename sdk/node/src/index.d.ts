@@ -213,6 +213,8 @@ export interface CryptoCardyCardLine {
   last4: string;
   status: 'pending_top_up' | 'active' | 'frozen' | 'terminated';
   balance: number;
+  /** Of its amounts, where that is not US dollars. */
+  currency?: string;
   label: string;
   createdAt: string;
 }
@@ -261,6 +263,8 @@ export interface CryptoCardyChallenge {
   cardId: string;
   merchant: string;
   amount: number;
+  /** Of the amount, where that is not US dollars. */
+  currency?: string;
   /** The one-time code. */
   otp: string;
   status: 'pending' | 'completed' | 'expired';
@@ -294,7 +298,7 @@ export class CryptoCardy {
     update(id: string, change: CryptoCardyCardSettings, options?: ChangeOptions): Promise<CryptoCardyCard>;
     freeze(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; frozenAt: string }>;
     unfreeze(id: string, options?: ChangeOptions): Promise<CryptoCardyCard>;
-    terminate(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; refundedAmount: number; terminatedAt: string }>;
+    terminate(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; refundedAmount: number; currency?: string; terminatedAt: string }>;
     fund(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { fundedAmount: number }>;
     withdraw(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { withdrawnAmount: number }>;
   };

@@ -66,6 +66,8 @@ class Card:
     metadata: Optional[Dict[str, str]] = None
     expires_at: Optional[str] = None
     last_used_at: Optional[str] = None
+    currency: Optional[str] = None
+    """That of the amounts where it is not US dollars."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Terminated:
     status: str
     refunded_amount: Decimal
     terminated_at: str
+    currency: Optional[str] = None
+    """That of ``refunded_amount`` where it is not US dollars."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ class Challenge:
     """``pending``, ``completed`` or ``expired``."""
     expires_at: str
     created_at: str
+    currency: Optional[str] = None
+    """That of ``amount`` where it is not US dollars."""
 
 
 @dataclass(frozen=True)
