@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -27,6 +28,7 @@ type matter struct {
 	sure    bool // the card was read past what is remembered
 	score   int  // of an increment
 	stoodIn bool
+	ended   bool // the card's payments whose time is over were ended for it
 }
 
 // open reports whether the payment still holds money that can be taken. One whose time is
@@ -314,6 +316,9 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 	if errors.Is(err, ledger.ErrOverdrawn) {
 		return false, ReasonWallet, nil
 	}
+	if ended, failed := s.endDue(ctx, m.card, err, &m.ended); ended || failed != nil {
+		return true, ReasonNone, failed
+	}
 	switch code { // what is left is an increment that is declined
 	case fault.GuardExceeded:
 		reason, _ := p.bounds.passed(err, m.card)
@@ -379,6 +384,24 @@ func (s *Service) due(ctx context.Context, r realm.Realm, after *payment, most i
 		return nil, fmt.Errorf("find expired payments: %w", err)
 	}
 	return due, nil
+}
+
+// endDue ends the payments of a card whose time is over, once for a message that the books
+// refuse for want of money or of a limit, and reports whether there were any: what they hold
+// is free, swept or not.
+func (s *Service) endDue(ctx context.Context, c *issuing.Card, refusal error, looked *bool) (bool, error) {
+	if code := fault.CodeOf(refusal); *looked || code != fault.InsufficientFunds && code != fault.GuardExceeded {
+		return false, nil
+	}
+	*looked = true
+	due, err := s.due(ctx, c.Realm, nil, sweepPage)
+	due = slices.DeleteFunc(due, func(p *payment) bool { return p.Book != c.Book || p.Card != c.ID })
+	for _, p := range due {
+		if _, failed := s.expire(ctx, p.Realm, p); failed != nil { // the sweep, which tries it again, tells of it
+			return false, nil
+		}
+	}
+	return len(due) > 0, err
 }
 
 // expire ends one payment and reports whether this call did.

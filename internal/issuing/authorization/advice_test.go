@@ -436,6 +436,31 @@ func TestExpire(t *testing.T) {
 	})
 }
 
+// What a payment held whose time is over can be spent, and its limits are given back, before a
+// sweep came by; it ends once all the same.
+func TestSpendWhatExpired(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, other := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerYear, Amount: usd(12_000)})), p.issue(ann, binAds, 10_000)
+		p.pay(p.request(other, 9_000, ads), "")
+		p.pay(p.request(c, 9_000, ads), "")
+		p.pay(p.request(c, 9_000, ads), authorization.ReasonFunds)
+		p.forward(7 * day)
+		again := p.pay(p.request(c, 9_000, ads), "")
+		p.look(c, issuing.Active, 1_000, 9_000)
+		p.look(other, issuing.Active, 1_000, 9_000)
+		check.Equal(t, "expired", p.expire(), 1) // the other card's
+		p.forward(day)
+		short := p.pay(p.request(c, 500, ads), "")
+		p.forward(6 * day)
+		p.advise(p.Increment, of(short, 9_000), "")
+		p.look(c, issuing.Active, 500, 9_500)
+		got, err := p.Get(context.Background(), again.Book, again.Transaction)
+		check.OK(t, err)
+		check.Equal(t, "state", got.State, authorization.StateExpired)
+		p.verify()
+	})
+}
+
 func (p *process) expire() int {
 	p.t.Helper()
 	n, err := p.Expire(context.Background())

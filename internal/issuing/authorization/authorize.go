@@ -36,6 +36,7 @@ type attempt struct {
 	scored  bool    // the scorer answered
 	verdict Verdict // the decider's; empty: it was not asked
 	stoodIn bool
+	ended   bool          // the card's payments whose time is over were ended for it
 	again   *issuing.Card // the card, once it was read past what is remembered
 }
 
