@@ -3,6 +3,7 @@ package dispute
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type Step struct {
 
 func (st *Step) check() error {
 	switch {
+	case !slices.Contains(States(), st.To):
+		return fault.New(fault.InvalidRequest, "there is no such state").At("to")
 	case len(st.Words) > MaxNote || audit.Clean(st.Words) != st.Words:
 		return fault.New(fault.InvalidRequest, "the reason must be text of at most %d bytes without card numbers or other secrets", MaxNote).At("reason")
 	case st.To == Lost && strings.TrimSpace(st.Words) == "":

@@ -208,6 +208,8 @@ func TestRefusals(t *testing.T) {
 		d = p.open(payment, 0)
 		_, err = p.Move(ctx, dispute.Step{Book: ann.Book, Dispute: d.ID, To: dispute.Lost, Actor: "op/1"})
 		check.Code(t, "lost without a word", err, fault.InvalidRequest)
+		_, err = p.Move(ctx, dispute.Step{Book: ann.Book, Dispute: d.ID, To: "settled", Actor: "op/1"})
+		check.Code(t, "a state that is none", err, fault.InvalidRequest)
 		_, err = p.Move(ctx, dispute.Step{Book: bob.Book, Dispute: d.ID, To: dispute.Won, Actor: "op/1"})
 		check.Code(t, "in another book", err, fault.NotFound)
 		p.move(d, dispute.Lost)
