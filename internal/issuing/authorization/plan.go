@@ -271,7 +271,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		}
 		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
 		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled
-		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor})
+		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor})
 	} else if p, err = s.release(ctx, m, p, amount); err != nil {
 		return plan{}, ReasonNone, err
 	}
@@ -360,7 +360,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		return plan{}, ReasonOverRefund, nil
 	}
 	p.give, p.spent, p.follows = p.amount.Minor, -p.amount.Minor, paid.Captures
-	p.guards = []ledger.Guard{paid.returns(p.amount)}
+	p.guards = []ledger.Guard{paid.Returns(p.amount)}
 	return p, ReasonNone, nil
 }
 

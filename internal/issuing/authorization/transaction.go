@@ -395,6 +395,8 @@ type Paid struct {
 	Captures []ledger.TransactionID
 	reversed []ledger.TransactionID // by an operator, who gave all that they took back
 	refunded int64
+	// undone is of refunds that an operator reversed: they are in the counter, and in no other sum.
+	undone int64
 }
 
 // maxCaptures bounds the captures of a payment that are looked for in the books.
@@ -405,13 +407,14 @@ func (p *Paid) Left() money.Amount {
 	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
 }
 
-// returns is the guard that a payment never gives back more than it captured.
-func (p *Paid) returns(amount money.Amount) ledger.Guard {
-	return ledger.Guard{Counter: ReturnCounter(p.Payment), Add: amount.Minor, Limit: p.Captured.Minor}
+// Returns is the guard that a payment never gives back more than it captured: of whoever
+// gives an amount back.
+func (p *Paid) Returns(amount money.Amount) ledger.Guard {
+	return ledger.Guard{Counter: ReturnCounter(p.Payment), Add: amount.Minor, Limit: p.Captured.Minor + p.undone}
 }
 
 // ReturnCounter names the counter of the books of what a payment gave back. Whoever gives
-// something back of one adds to it, with what was captured as the limit.
+// something back of one adds to it.
 func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
 
 // Paid returns what became of a payment's money, or not_found. A refund by itself is none.
@@ -433,10 +436,10 @@ func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency)
 		if out.Captured.Minor, err = sum(ctx, q, p, TypeSettlement); err != nil {
 			return err
 		}
-		if err = out.stand(ctx, q, p.Book); err != nil {
+		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
 			return err
 		}
-		if out.refunded, err = sum(ctx, q, p, TypeRefund); err != nil {
+		if err = out.stand(ctx, q, p.Book); err != nil {
 			return err
 		}
 		last, _, err := storage.One(ctx, q, storage.Scalar[int64], lastLine, string(p.Book), string(p.ID), string(TypeSettlement))
@@ -447,7 +450,7 @@ func (s *Service) paid(ctx context.Context, p *payment, currency money.Currency)
 			out.SettledAt = storage.Time(last)
 		}
 		counted, err := ledger.Counters(ctx, q, p.Book, ReturnCounter(p.ID))
-		out.Returned.Minor = counted[ReturnCounter(p.ID)]
+		out.Returned.Minor = counted[ReturnCounter(p.ID)] - out.undone
 		return err
 	})
 	return out, err
@@ -459,7 +462,7 @@ func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, er
 	return n, err
 }
 
-// taken is what one capture took.
+// taken is what one line moved.
 type taken struct {
 	books ledger.TransactionID
 	minor int64
@@ -470,24 +473,46 @@ func scanTaken(r storage.Row) (t taken, err error) {
 	return t, err
 }
 
-// stand leaves of what was captured what an operator did not reverse in the books.
+// stand leaves of what was captured, and of what was refunded, what an operator did not
+// reverse in the books.
 func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID) error {
-	all, err := storage.All(ctx, q, scanTaken, listCaptures, string(book), string(p.Payment), string(TypeSettlement), maxCaptures)
-	if err != nil || len(all) == 0 {
+	captured, err := p.split(ctx, q, book, TypeSettlement)
+	if err != nil {
 		return err
 	}
-	for _, t := range all {
-		p.Captures = append(p.Captures, t.books)
+	p.Captures, p.reversed = captured.stands, captured.reversed
+	p.Captured.Minor -= captured.undone
+	refunds, err := p.split(ctx, q, book, TypeRefund)
+	p.undone = refunds.undone
+	p.refunded -= refunds.undone
+	return err
+}
+
+// parts are the newest lines of a type: those that stand in the books, and those that an
+// operator reversed there, with what these moved.
+type parts struct {
+	stands, reversed []ledger.TransactionID
+	undone           int64
+}
+
+func (p *Paid) split(ctx context.Context, q storage.Queryer, book ledger.BookID, of Type) (parts, error) {
+	all, err := storage.All(ctx, q, scanTaken, listCaptures, string(book), string(p.Payment), string(of), maxCaptures)
+	if err != nil || len(all) == 0 {
+		return parts{}, err
 	}
-	by, err := ledger.Reversals(ctx, q, book, p.Captures)
+	var both parts
+	for _, t := range all {
+		both.stands = append(both.stands, t.books)
+	}
+	by, err := ledger.Reversals(ctx, q, book, both.stands)
 	for _, o := range by {
-		p.reversed = append(p.reversed, o.Reverses)
+		both.reversed = append(both.reversed, o.Reverses)
 	}
 	for _, t := range all {
-		if slices.Contains(p.reversed, t.books) {
-			p.Captured.Minor -= t.minor
+		if slices.Contains(both.reversed, t.books) {
+			both.undone += t.minor
 		}
 	}
-	p.Captures = slices.DeleteFunc(p.Captures, func(t ledger.TransactionID) bool { return slices.Contains(p.reversed, t) })
-	return err
+	both.stands = slices.DeleteFunc(both.stands, func(t ledger.TransactionID) bool { return slices.Contains(both.reversed, t) })
+	return both, err
 }

@@ -331,7 +331,8 @@ func (p *process) undone(d authorization.Decision, code fault.Code) {
 }
 
 // What an operator reversed in the books is neither refunded nor undone as well, and what
-// was refunded, or undone, is not reversed any more: nobody gets money back twice.
+// was refunded, or undone, is not reversed any more: nobody gets money back twice. A refund
+// that was reversed gave nothing back.
 func TestReversedInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 10_000)
@@ -364,6 +365,18 @@ func TestReversedInTheBooks(t *testing.T) {
 		p.undone(d, "")
 		p.advise(p.Refund, of(d, 0), authorization.ReasonOverRefund)
 		p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		p.look(c, issuing.Active, 7_500, 0)
+
+		r = p.request(c, 2_000, ads)
+		r.Captured = true
+		d = p.pay(r, "")
+		p.undone(p.advise(p.Refund, of(d, 1_500), ""), "") // a mistake: the right one comes later
+		p.look(c, issuing.Active, 5_500, 0)
+		p.advise(p.Refund, of(d, 2_001), authorization.ReasonOverRefund)
+		p.advise(p.Refund, of(d, 800), "")
+		back = p.advise(p.Refund, of(d, 0), "")
+		check.Equal(t, "the rest", back.Amount, usd(1_200))
+		p.advise(p.Refund, of(d, 1), authorization.ReasonOverRefund)
 		p.look(c, issuing.Active, 7_500, 0)
 		p.verify()
 	})

@@ -124,8 +124,8 @@ func (s *Service) tryOpen(ctx context.Context, o *Opening) (Dispute, error) {
 	}
 	d := Dispute{Book: o.Holder.Book, Realm: paid.Realm, ID: ID(id.New(Prefix)), Payment: paid.Payment, Card: paid.Card, Reason: o.Reason, Note: o.Note,
 		Amount: amount, Refunded: money.New(0, left.Currency), Credited: s.Policy.Provisional, State: Opened, Revision: 1, OpenedBy: o.Holder.Actor}
-	op := ledger.Operation{Book: d.Book, Kind: kindCredit, Key: d.creditKey(), Reference: string(d.Payment), Actor: o.Holder.Actor, At: now, Follows: paid.Captures, Guards: []ledger.Guard{
-		{Counter: authorization.ReturnCounter(d.Payment), Add: d.Amount.Minor, Limit: paid.Captured.Minor}}}
+	op := ledger.Operation{Book: d.Book, Kind: kindCredit, Key: d.creditKey(), Reference: string(d.Payment), Actor: o.Holder.Actor, At: now, Follows: paid.Captures,
+		Guards: []ledger.Guard{paid.Returns(d.Amount)}}
 	if d.Credited {
 		if err := s.give(ctx, &op, &d, issuing.Disputed(d.Amount.Currency)); err != nil {
 			return Dispute{}, err
