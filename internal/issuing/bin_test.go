@@ -226,6 +226,30 @@ func TestJudgedLast(t *testing.T) {
 	})
 }
 
+// Nobody is put into a tier whose limits would not bound the cards that the person has.
+func TestTierOfOtherCurrency(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := t.Context()
+		ada, err := p.Cardholders.Create(ctx, cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
+		check.OK(t, err)
+		p.load(ann, 100)
+		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
+		check.OK(t, err)
+		for name, limits := range map[string][]issuing.Limit{"europe": {{Window: issuing.PerDay, Amount: euros(100)}}, "open": nil} {
+			_, err = p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: name, Currency: money.EUR, Limits: limits}, Actor: "op/1"})
+			check.OK(t, err)
+		}
+		verify := func(tier string) error {
+			_, err := p.JudgeCardholder(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Verified, Tier: tier})
+			return err
+		}
+		check.Code(t, "limits in euros", verify("europe"), fault.CurrencyMismatch)
+		check.OK(t, verify("open"))
+		check.OK(t, p.each(ann, c.ID)["terminate"]())
+		check.OK(t, verify("europe"))
+	})
+}
+
 // A card whose cardholder was suspended is frozen to whoever decides payments, before its
 // row says so.
 func TestSuspendedCardholder(t *testing.T) {

@@ -225,11 +225,14 @@ func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, 
 // JudgeCardholder puts a cardholder into a state, as cardholder.Service.Judge does, and
 // freezes the cards of one who may not have any. Payments with them are declined from that
 // moment on; called again, it freezes what an interruption left. What belongs with it is
-// written last, so that an answer which is kept keeps nobody from that.
+// written last, so that an answer which is kept keeps nobody from that. It returns
+// currency_mismatch for a tier with limits in another currency than the cards are in.
 func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Judgement) (cardholder.Cardholder, error) {
 	last := j.Also
 	if !j.State.MayHold() {
 		j.Also = nil
+	} else if err := s.bound(ctx, h, j); err != nil {
+		return cardholder.Cardholder{}, err
 	}
 	person, err := s.Cardholders.Judge(ctx, cardholder.Owner{Book: h.Book, Realm: h.Realm, Actor: h.Actor}, j)
 	if err != nil || person.State.MayHold() {
@@ -243,6 +246,33 @@ func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Ju
 		err = s.DB.Apply(ctx, effects)
 	}
 	return person, err
+}
+
+// bound refuses a tier whose limits would not bound a cardholder's cards.
+func (s *Service) bound(ctx context.Context, h Holder, j cardholder.Judgement) error {
+	tier, err := s.Cardholders.Tier(ctx, j.Tier)
+	switch {
+	case fault.CodeOf(err) == fault.NotFound: // Judge says so
+		return nil
+	case err != nil || len(tier.Limits) == 0:
+		return err
+	}
+	for after := CardID(""); ; {
+		cards, err := s.OfCardholder(ctx, h.Book, j.ID, after)
+		if err != nil || len(cards) == 0 {
+			return err
+		}
+		for _, card := range cards {
+			c, err := s.stored(ctx, h.Book, card)
+			if err == nil && c.Status != Terminated && c.currency != tier.Currency {
+				err = fault.New(fault.CurrencyMismatch, "limits of the tier %s are in %s, and %s is in %s", tier.Name, tier.Currency, card, c.currency).At("tier")
+			}
+			if err != nil {
+				return err
+			}
+		}
+		after = cards[len(cards)-1]
+	}
 }
 
 func (s *Service) freezeAll(ctx context.Context, h Holder, person cardholder.ID) error {
