@@ -231,6 +231,11 @@ func (s *Service) examine(b batch, o Order, signed Signed, replaced []made) (mad
 
 // keep stores a transaction as the newest of its batch.
 func (s *Service) keep(ctx context.Context, b batch, chosen []Payout, m made) error {
+	return s.apply(ctx, s.kept(b, chosen, m)...)
+}
+
+// kept is what keep writes.
+func (s *Service) kept(b batch, chosen []Payout, m made) []storage.Effect {
 	now := s.Clocks.Now(b.realm)
 	if b.state == batchOpen {
 		b.state = batchBuilt
@@ -241,7 +246,7 @@ func (s *Service) keep(ctx context.Context, b batch, chosen []Payout, m made) er
 		p.TxID, p.ChangedAt = m.txid, now
 		effects = append(effects, p.save())
 	}
-	return s.apply(ctx, effects...)
+	return effects
 }
 
 // published notes that a transaction of a batch was handed to the network the first time.

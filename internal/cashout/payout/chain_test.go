@@ -3,6 +3,7 @@ package payout_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -542,6 +543,160 @@ func TestReconcileMissed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// leave has the wallet pay some outputs past the payouts, as it did before a backup was restored.
+func (b *bench) leave(outputs ...transaction.Output) string {
+	b.t.Helper()
+	nodes := b.Nodes[realm.Test]
+	signed, err := nodes.Wallet.Build(b.t.Context(), payout.Order{Rate: 1_000, Outputs: outputs})
+	b.must(err)
+	b.must(nodes.Chain.Publish(b.t.Context(), signed.Raw))
+	tx, err := transaction.Parse(signed.Raw)
+	b.must(err)
+	return tx.ID()
+}
+
+func outputOf(p payout.Payout) transaction.Output {
+	return transaction.Output{Satoshi: p.Amount.Minor, Script: p.To.Script()}
+}
+
+// adopt is what is found and becomes of it: "txid adopted 2", one a line.
+func (b *bench) adopt(partly bool) string {
+	b.t.Helper()
+	left, err := b.Adopt(b.t.Context(), payout.Adoption{Actor: "ops", Realm: realm.Test, Since: began, Partly: partly})
+	b.must(err)
+	var lines []string
+	for _, d := range left {
+		lines = append(lines, fmt.Sprint(d.ID, " ", map[bool]string{true: "adopted", false: "left"}[d.Adopted], " ", len(d.Pays)))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// What left after a backup that was restored is found by what it pays, and settles the
+// payouts that it paid: once they may leave again, nobody is paid twice.
+func TestAdopt(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		if _, err := b.Adopt(t.Context(), payout.Adoption{Actor: "ops", Realm: realm.Test, Since: began}); fault.CodeOf(err) != fault.InvalidState {
+			t.Fatalf("while payouts leave: %v", err)
+		}
+		if _, err := b.Adopt(t.Context(), payout.Adoption{Actor: "ops", Realm: realm.Live, Since: began}); fault.CodeOf(err) != fault.FeatureDisabled {
+			t.Fatalf("in a realm without nodes: %v", err)
+		}
+		b.must(b.Stop(t.Context(), "ops", realm.Test))
+		one, two, three := b.pay(ada, b.address(destination.P2TR), 10_000), b.pay(ada, b.address(destination.P2WPKH), 20_000), b.pay(ada, b.address(destination.P2PKH), 30_000)
+		again := b.pay(ada, one.To, 10_000) // to the same address, and nobody has paid it
+		b.work()
+		whole := b.leave(outputOf(one), outputOf(two))
+		shared := b.leave(outputOf(three), transaction.Output{Satoshi: 44_000, Script: b.address(destination.P2TR).Script()})
+		other, err := b.node.Spend(t.Context(), 77_000)
+		b.must(err)
+		sorted := func(lines ...string) string {
+			slices.Sort(lines)
+			return strings.Join(lines, "\n")
+		}
+		if got, want := b.adopt(false), sorted(whole+" adopted 2", shared+" left 1", other+" left 0"); got != want {
+			t.Errorf("found\n%s\nwant\n%s", got, want)
+		}
+		b.expect(one, "sending")
+		b.expect(three, "held")
+		if got, want := b.adopt(true), sorted(shared+" adopted 1", other+" left 0"); got != want {
+			t.Errorf("then found\n%s\nwant\n%s", got, want)
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		for _, p := range []payout.Payout{one, two} {
+			if p = b.expect(p, "settled"); p.TxID != whole || b.heardOf(p) != 1 {
+				t.Errorf("settled by %s, and told %d times", p.TxID, b.heardOf(p))
+			}
+		}
+		b.expect(three, "settled")
+		b.expect(again, "held")
+		b.must(b.Resume(t.Context(), "ops", realm.Test))
+		b.work()
+		b.must(b.node.Mine(t.Context(), 6))
+		b.work()
+		b.expect(again, "settled")
+		if b.paid(one.To) != "2x 20000" || b.paid(two.To) != "1x 20000" || b.paid(three.To) != "1x 30000" {
+			t.Errorf("paid %s, %s and %s", b.paid(one.To), b.paid(two.To), b.paid(three.To))
+		}
+		if got, want := b.audited("payout."), "resume test, adopt "+shared+", adopt "+whole+", stop test"; got != want {
+			t.Errorf("audited %q, want %q", got, want)
+		}
+		b.owes(ada, "0.9993 held 0")
+		b.verified()
+	})
+}
+
+// A replacement that left after a backup which knows its predecessor alone is one more
+// transaction of the same payouts.
+func TestAdoptReplacement(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		p := b.pay(ada, b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		b.must(b.Stop(t.Context(), "ops", realm.Test))
+		nodes := b.Nodes[realm.Test]
+		signed, err := nodes.Wallet.Bump(t.Context(), b.raw(first), payout.Order{Rate: 50_000, Most: 200_000, Outputs: []transaction.Output{outputOf(p)}})
+		b.must(err)
+		b.must(nodes.Chain.Publish(t.Context(), signed.Raw))
+		second, err := transaction.Parse(signed.Raw)
+		b.must(err)
+		if got := b.adopt(false); got != second.ID()+" adopted 1" {
+			t.Fatalf("found %s", got)
+		}
+		b.must(b.node.Mine(t.Context(), 6))
+		b.work()
+		b.must(b.Resume(t.Context(), "ops", realm.Test))
+		b.must(b.node.Mine(t.Context(), 6))
+		b.work()
+		if p = b.expect(p, "settled"); p.TxID != second.ID() || p.Fee != sat(signed.Fee) || b.paid(p.To) != "1x 10000" {
+			t.Errorf("%+v, paid %s", p, b.paid(p.To))
+		}
+		b.verified()
+	})
+}
+
+// Payouts that were chosen for a transaction which a restored backup has not wait again, so
+// that they are found; what was paid over Lightning is listed alone.
+func TestAdoptChosen(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		nodes := b.Nodes[realm.Test]
+		b.Nodes[realm.Test] = payout.Nodes{Network: nodes.Network, Wallet: broken{nodes.Wallet}, Chain: nodes.Chain, Lightning: nodes.Lightning, Resolver: nodes.Resolver}
+		p := b.pay(ada, b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		b.Nodes[realm.Test] = nodes
+		b.expect(p, "sending")
+		b.must(b.Stop(t.Context(), "ops", realm.Test))
+		txid := b.leave(outputOf(p))
+		past, err := b.payee.Invoice(t.Context(), 0, "")
+		b.must(err)
+		in, err := b.parse(past).Payable(b.clock.Now(), 0)
+		b.must(err)
+		_, err = nodes.Lightning.Pay(t.Context(), payout.Transfer{Invoice: past, Hash: in.Hash, MilliSatoshi: 5_000_000, FeeLimit: 1_000_000})
+		b.must(err)
+		left, err := b.Adopt(t.Context(), payout.Adoption{Actor: "ops", Realm: realm.Test, Since: began})
+		b.must(err)
+		if len(left) != 2 || left[0].ID != txid || !left[0].Adopted || !left[1].Lightning || left[1].ID != fmt.Sprintf("%x", in.Hash) || left[1].Adopted {
+			t.Errorf("found %+v", left)
+		}
+		b.must(b.node.Mine(t.Context(), 1))
+		b.work()
+		if p = b.expect(p, "settled"); p.TxID != txid {
+			t.Errorf("settled by %s, want %s", p.TxID, txid)
+		}
+	})
+}
+
+// broken is a wallet that makes nothing.
+type broken struct{ payout.Wallet }
+
+func (broken) Build(context.Context, payout.Order) (payout.Signed, error) {
+	return payout.Signed{}, fault.New(fault.Unavailable, "broken")
 }
 
 // looked is a chain whose transactions somebody looks at before they are published.

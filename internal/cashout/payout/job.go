@@ -153,6 +153,7 @@ const (
 	auditEnough  = "payout.balance_enough"
 	auditDiffers = "payout.differs"
 	auditCancel  = "payout.cancel"
+	auditAdopt   = "payout.adopt"
 )
 
 // CheckBalances tells the operator, once each, of a node of a realm that has less than the

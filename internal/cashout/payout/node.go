@@ -142,6 +142,7 @@ type Record struct {
 	Satoshi int64 // what others got, rounded down
 	Fee     int64 // in satoshis, rounded up
 	At      time.Time
+	Raw     []byte // the whole transaction; nil over Lightning
 }
 
 // MaxRecords bounds what a node lists at once.

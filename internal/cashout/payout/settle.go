@@ -5,8 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -147,4 +153,193 @@ func (s *Service) write(ctx context.Context, p Payout, with ...storage.Effect) (
 	}
 	p.version++
 	return p, nil
+}
+
+// Adoption asks for what left unknown to be taken for the payouts that it paid.
+type Adoption struct {
+	Actor string
+	Realm realm.Realm
+	// Since is from when on to look: when the backup was made that was restored.
+	Since time.Time
+	// Partly takes transactions, too, that pay others besides.
+	Partly bool
+}
+
+// Departure is a payment of a node's that no payout knew.
+type Departure struct {
+	Record
+	Lightning bool
+	// Pays are payouts that waited for as much at the same addresses.
+	Pays []Payout
+	// Adopted says that the transaction is theirs now.
+	Adopted bool
+}
+
+// clockSkew is by how much the times of blocks and nodes may differ from ours.
+const clockSkew = 3 * time.Hour
+
+// Adopt looks for what the nodes of a realm have paid since an instant and no payout knows,
+// as after the restore of a backup. A transaction that pays payouts which wait, and nobody
+// else, or that replaces one of theirs, becomes theirs: it is looked after like one that was
+// made here, and settles them. What was paid over Lightning tells not whom, and is listed
+// alone; an invoice is never paid twice. It returns invalid_state while payouts may leave,
+// feature_disabled in a realm without nodes, invalid_request where there is too much, and
+// unavailable when a node does not answer.
+func (s *Service) Adopt(ctx context.Context, a Adoption) ([]Departure, error) {
+	if _, ok := s.Nodes[a.Realm]; !ok {
+		return nil, fault.New(fault.FeatureDisabled, "there are no payouts in the %s realm", a.Realm)
+	}
+	stopped, err := s.Stopped(ctx, a.Realm)
+	if err == nil && !stopped {
+		err = fault.New(fault.InvalidState, "stop the payouts of the %s realm first", a.Realm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	left, err := s.departures(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.unchoose(ctx, a.Realm); err != nil {
+		return nil, err
+	}
+	for i := range left {
+		if left[i].Lightning {
+			continue
+		}
+		if err := s.adopt(ctx, a, &left[i]); err != nil {
+			return nil, fmt.Errorf("adopt %s: %w", left[i].ID, err)
+		}
+	}
+	return left, nil
+}
+
+// departures lists what no payout knows.
+func (s *Service) departures(ctx context.Context, a Adoption) (all []Departure, err error) {
+	nodes, from, until := s.Nodes[a.Realm], a.Since.Add(-clockSkew), s.Clocks.Now(a.Realm).Add(clockSkew)
+	there := func(storage.Row) (struct{}, error) { return struct{}{}, nil }
+	list := func(records []Record, lightning bool, find *storage.Statement) error {
+		if len(records) >= MaxRecords {
+			return fault.New(fault.InvalidRequest, "the node made %d payments or more since then: want a later time", MaxRecords).At("since")
+		}
+		for _, record := range records {
+			_, known, err := storage.One(ctx, s.DB, there, find, string(a.Realm), record.ID)
+			if err != nil {
+				return err
+			}
+			if !known {
+				all = append(all, Departure{Record: record, Lightning: lightning})
+			}
+		}
+		return nil
+	}
+	if nodes.Wallet != nil {
+		records, err := nodes.Wallet.Payments(ctx, from, until)
+		if err == nil {
+			err = list(records, false, findTransaction)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if nodes.Lightning != nil {
+		records, err := nodes.Lightning.Payments(ctx, from, until)
+		if err == nil {
+			err = list(records, true, findHash)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// unchoose has the payouts of batches wait again that have no transaction.
+func (s *Service) unchoose(ctx context.Context, r realm.Realm) error {
+	for {
+		b, found, err := s.unbuilt(ctx, r)
+		if err != nil || !found {
+			return err
+		}
+		chosen, err := s.batched(ctx, &b)
+		if err != nil {
+			return err
+		}
+		if err := s.dissolve(ctx, b, chosen, None); err != nil {
+			return err
+		}
+	}
+}
+
+// adopt makes a transaction that of the payouts which it pays, if it pays any.
+func (s *Service) adopt(ctx context.Context, a Adoption, d *Departure) error {
+	parsed, err := transaction.Parse(d.Raw)
+	if err != nil || parsed.ID() != d.ID {
+		return nil // the node does not say whom it paid
+	}
+	m := made{number: 1, txid: d.ID, raw: d.Raw, fee: money.New(d.Fee, money.BTC), rate: max(d.Fee*1000/parsed.Size(), 1), at: s.Clocks.Now(a.Realm), parsed: parsed}
+	b, replaced, err := s.predecessor(ctx, a.Realm, &m)
+	if err != nil {
+		return err
+	}
+	if replaced {
+		if d.Pays, err = s.batched(ctx, &b); err != nil || !parsed.Pays(outputs(d.Pays)) {
+			return err
+		}
+		m.number = b.transactions + 1
+		return s.adopted(ctx, a, d, s.kept(b, d.Pays, m))
+	}
+	waiting, err := storage.All(ctx, s.DB, scanPayout, listWaiting, string(a.Realm), MaxRecords)
+	if err != nil {
+		return err
+	}
+	sum := int64(0)
+	for _, p := range waiting {
+		if parsed.Pays(outputs(append(d.Pays, p))) {
+			d.Pays, sum = append(d.Pays, p), sum+p.Amount.Minor
+		}
+	}
+	if len(d.Pays) == 0 || sum != d.Satoshi && !a.Partly {
+		return nil
+	}
+	b = batch{realm: a.Realm, id: id.New("batch"), state: batchBuilt, transactions: 1, version: 1, madeAt: m.at, changedAt: m.at}
+	effects := []storage.Effect{insertBatch.Row(b.row()...), insertTransaction.With(m.row(&b)...).Exactly(1)}
+	for _, p := range d.Pays {
+		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Sending, None, b.id, m.txid, m.at
+		effects = append(effects, p.save())
+	}
+	return s.adopted(ctx, a, d, effects)
+}
+
+// predecessor returns the batch of which a transaction replaces one, if there is one.
+func (s *Service) predecessor(ctx context.Context, r realm.Realm, m *made) (batch, bool, error) {
+	for after := ""; ; {
+		some, err := s.batches(ctx, r, after)
+		if err != nil || len(some) == 0 {
+			return batch{}, false, err
+		}
+		for _, b := range some {
+			after = b.id
+			family, err := storage.All(ctx, s.DB, scanMade, listTransactions, string(r), b.id)
+			if err != nil {
+				return batch{}, false, err
+			}
+			if slices.ContainsFunc(family, func(before made) bool { return m.parsed.Spends(&before.parsed) }) {
+				return b, true, nil
+			}
+		}
+	}
+}
+
+// adopted writes an adoption down, and who asked for it.
+func (s *Service) adopted(ctx context.Context, a Adoption, d *Departure, effects []storage.Effect) error {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if err := tx.Apply(ctx, effects); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: a.Actor, Action: auditAdopt, Subject: d.ID, At: s.Clocks.Now(a.Realm),
+			Detail: map[string]string{"realm": string(a.Realm), "payouts": strconv.Itoa(len(d.Pays)), "satoshi": strconv.FormatInt(d.Satoshi, 10)}})
+	})
+	d.Adopted = err == nil
+	return err
 }

@@ -129,10 +129,10 @@ func (p *program) resume() *cobra.Command {
 	return p.inRealm(&cobra.Command{Use: "resume", Short: "Let payouts leave again",
 		Long: `Resume ends what stop, or the restore of a backup, began.
 
-After a restore, first hold every day since the backup against your nodes, with "scrip
-cashout reconcile --day DAY --again": what is unknown there has left. Refuse orders that
-wait for a reviewer and cancel payouts that wait, where they are among it, or they are
-paid once more.`,
+After a restore, first find what left since the backup with "scrip cashout adopt --since
+TIME": it settles the payouts that were paid. Refuse orders that wait for a reviewer and
+cancel payouts that wait, where what it lists as unknown has paid them, or they are paid
+once more.`,
 		Example: "  scrip cashout resume --realm live"}, func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
 		if err := app.Cashout.Payouts.Resume(ctx, shell.Actor(), r); err != nil {
 			return err

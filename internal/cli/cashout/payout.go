@@ -3,12 +3,15 @@ package cashout
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
@@ -49,6 +52,67 @@ func (p *program) printDay(cmd *cobra.Command, r *payout.Reconciliation) error {
 		return err
 	}
 	return fmt.Errorf("%d differences on %s in the %s realm", r.Found, r.Day, r.Realm)
+}
+
+func (p *program) adopt() *cobra.Command {
+	var since string
+	var partly bool
+	cmd := p.inRealm(&cobra.Command{Use: "adopt", Short: "Find what left after a backup that was restored, and settle the payouts that it paid",
+		Long: `Adopt asks the nodes what they have paid since a backup was made, and lists what no payout
+knows. A transaction that pays payouts which wait, and nobody else, becomes theirs: it is
+looked after like any other and settles them, so that they are not paid once more when
+payouts resume. With --partly so does one that pays others besides.
+
+What is left is "partly" (it pays others too: orders that wait for a reviewer, perhaps;
+approve those and adopt again) or "unknown". Where there is any, adopt ends with status 1.
+A payment over Lightning does not say whom it paid; an invoice is never paid twice, but a
+payout to a Lightning Address is: cancel one that waits and has the amount of one that is
+listed. Payouts of the realm must be stopped, as restore leaves them.`,
+		Example: "  scrip cashout adopt --realm live --since 2026-11-21T10:17:39Z"},
+		func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
+			at, err := time.Parse(time.RFC3339, since)
+			if err != nil {
+				return fmt.Errorf("since %q: want a time such as 2026-11-21T10:17:39Z", since)
+			}
+			left, err := app.Cashout.Payouts.Adopt(ctx, payout.Adoption{Actor: shell.Actor(), Realm: r, Since: at, Partly: partly})
+			if err != nil {
+				return err
+			}
+			return p.printDepartures(cmd, left)
+		})
+	cmd.Flags().StringVar(&since, "since", "", "when the backup was made, as restore shows it")
+	cmd.Flags().BoolVar(&partly, "partly", false, "adopt transactions, too, that pay others besides")
+	shell.Must(cmd.MarkFlagRequired("since"))
+	return cmd
+}
+
+func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) error {
+	l := shell.Listing{Columns: []string{"PAYMENT", "OVER", "AT", "AMOUNT", "PAYOUTS", "STATUS"}}
+	open := 0
+	for i := range left {
+		d := &left[i]
+		over, status, paid := "chain", "unknown", make([]string, len(d.Pays))
+		if d.Lightning {
+			over = "lightning"
+		}
+		for i := range d.Pays {
+			paid[i] = string(d.Pays[i].ID)
+		}
+		switch {
+		case d.Adopted:
+			status = "adopted"
+		case len(d.Pays) > 0:
+			status = "partly"
+		}
+		if !d.Adopted {
+			open++
+		}
+		l.Add(d.ID, over, shell.Moment(d.At), money.New(d.Satoshi, money.BTC).String(), strings.Join(paid, " "), status)
+	}
+	if err := p.Print(cmd, l); err != nil || open == 0 {
+		return err
+	}
+	return fmt.Errorf("%d payments are no payout's: see what they are before payouts resume", open)
 }
 
 func (p *program) cancel() *cobra.Command {

@@ -2,6 +2,7 @@ package lnd
 
 import (
 	"context"
+	"encoding/hex"
 	"net/url"
 	"strconv"
 	"time"
@@ -28,7 +29,8 @@ func (w Wallet) Payments(ctx context.Context, from, until time.Time) ([]payout.R
 		}
 		seen[k.ID] = true
 		if paid := k.paid(channels); paid > 0 {
-			all = append(all, payout.Record{ID: k.ID, Satoshi: paid, Fee: k.Fee, At: at})
+			raw, _ := hex.DecodeString(k.Raw) // who wants to read it parses it
+			all = append(all, payout.Record{ID: k.ID, Satoshi: paid, Fee: k.Fee, At: at, Raw: raw})
 		}
 		return nil
 	})

@@ -155,7 +155,7 @@ func TestWalletPayments(t *testing.T) {
 	f := start(t)
 	day := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 	transaction := func(id string, at time.Time, ours bool) string {
-		return fmt.Sprintf(`{"tx_hash":%q,"num_confirmations":1,"time_stamp":"%d","total_fees":"150","raw_tx_hex":"",
+		return fmt.Sprintf(`{"tx_hash":%q,"num_confirmations":1,"time_stamp":"%d","total_fees":"150","raw_tx_hex":"c0de",
 			"output_details":[{"output_index":"0","amount":"700","is_our_address":false},{"output_index":"1","amount":"9000","is_our_address":true}],
 			"previous_outpoints":[{"outpoint":"aa:0","is_our_output":%t}]}`, id, at.Unix(), ours)
 	}
@@ -165,7 +165,7 @@ func TestWalletPayments(t *testing.T) {
 	f.say("GET /v1/channels/closed", `{"channels":[{"channel_point":"closed:0"}]}`)
 	f.say("GET /v1/channels/pending", `{"pending_open_channels":[],"waiting_close_channels":[{"channel":{"channel_point":"closing:0"}}]}`)
 	got, err := Wallet{f.open()}.Payments(t.Context(), day, day.AddDate(0, 0, 1))
-	if err != nil || len(got) != 1 || got[0].ID != "paid" || got[0].Satoshi != 700 || got[0].Fee != 150 || !got[0].At.Equal(day) {
+	if err != nil || len(got) != 1 || got[0].ID != "paid" || got[0].Satoshi != 700 || got[0].Fee != 150 || !got[0].At.Equal(day) || string(got[0].Raw) != "\xc0\xde" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

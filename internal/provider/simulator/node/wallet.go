@@ -194,7 +194,7 @@ func (w Wallet) Payments(ctx context.Context, from, until time.Time) (all []payo
 		sent, err := storage.All(ctx, t.tx, scanKnown, listSent, w.name, storage.Micros(from), storage.Micros(until), payout.MaxRecords)
 		all = nil
 		for _, k := range sent {
-			all = append(all, payout.Record{ID: k.txid, Satoshi: k.paid, Fee: k.fee, At: k.sentAt})
+			all = append(all, payout.Record{ID: k.txid, Satoshi: k.paid, Fee: k.fee, At: k.sentAt, Raw: k.raw})
 		}
 		return err
 	})
