@@ -467,6 +467,7 @@ func TestListEvents(t *testing.T) {
 		check(EventFilter{Book: "bk_a"}, "4", "2", "0")
 		check(EventFilter{Book: "bk_a", Limit: 1, Before: all[1].Cursor()}, "2")
 		check(EventFilter{Book: "bk_a", Limit: 1, After: all[5].Cursor()}, "2")
+		check(EventFilter{Book: "bk_a", After: all[5].Cursor(), Settled: true}) // their ids are too young
 		for _, f := range []EventFilter{
 			{Realm: realm.Live, Before: "?"}, {Realm: realm.Live, After: "eA"}, {Book: "bk_b", Before: all[1].Cursor()},
 			{Realm: realm.Live, Before: all[1].Cursor(), After: all[2].Cursor()},

@@ -258,6 +258,9 @@ type EventFilter struct {
 	Type string
 	// Before lists what is older than a place, After the nearest of what is newer. At most one is set.
 	Before, After Cursor
+	// Settled leaves out of what is newer than After what happened so lately that an earlier
+	// event may still be written down.
+	Settled bool
 	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
 }
@@ -269,9 +272,16 @@ func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []any{f.Type, string(f.Book), string(place.ID)}
+	until := Event{ID: lastID, At: storage.Time(math.MaxInt64)}
+	if f.Settled {
+		until = o.settled(&f)
+	}
+	args, bound := []any{f.Type, string(f.Book), string(place.ID)}, any(string(until.ID))
 	if f.Book == "" {
-		args = []any{f.Type, string(f.Realm), storage.Micros(place.At), string(place.Book), string(place.ID)}
+		args, bound = []any{f.Type, string(f.Realm), storage.Micros(place.At), string(place.Book), string(place.ID)}, storage.Micros(until.At)
+	}
+	if f.After != "" {
+		args = append(args, bound)
 	}
 	events, err := storage.All(ctx, o.db, scanEvent, f.statement(), append(args, pageSize(f.Limit))...)
 	if err != nil {
@@ -286,6 +296,28 @@ func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
 		slices.Reverse(events)
 	}
 	return events, nil
+}
+
+// lastID sorts behind every evt_….
+const lastID = "f"
+
+// settle is how much later than others an event may be written down that happened before
+// them: lanes and processes commit in an order of their own.
+const settle = 10 * time.Second
+
+// settled is the place up to which all that happened is written down.
+func (o *Outbox) settled(f *EventFilter) Event {
+	return Event{Book: f.Book, ID: EventID(id.Ago("evt", settle)), At: o.clocks.Now(f.Realm).Add(-settle)}
+}
+
+// Follow returns the place from which to follow the list that begins with newest: its own
+// or, while earlier events may still be written down, one before it.
+func (o *Outbox) Follow(f EventFilter, newest *Event) Cursor {
+	settled := o.settled(&f)
+	if f.Book == "" && newest.At.Before(settled.At) || f.Book != "" && newest.ID < settled.ID {
+		return newest.Cursor()
+	}
+	return settled.Cursor()
 }
 
 func (f *EventFilter) statement() *storage.Statement {
@@ -309,7 +341,7 @@ func (f *EventFilter) place() (Event, error) {
 	case f.After != "":
 		text = f.After
 	case f.Before == "":
-		return Event{ID: "f", At: storage.Time(math.MaxInt64)}, nil // above every evt_…
+		return Event{ID: lastID, At: storage.Time(math.MaxInt64)}, nil
 	}
 	e, ok := parseCursor(text)
 	if !ok || (f.Book != "" && e.Book != f.Book) {

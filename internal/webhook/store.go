@@ -27,13 +27,13 @@ var (
 	listBookBefore = storage.SQL("webhook.list_book_before", `SELECT `+eventColumns+` FROM webhook_events e
 		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id < $3 ORDER BY e.event_id DESC LIMIT $4`)
 	listBookAfter = storage.SQL("webhook.list_book_after", `SELECT `+eventColumns+` FROM webhook_events e
-		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id > $3 ORDER BY e.event_id LIMIT $4`)
+		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id > $3 AND e.event_id < $4 ORDER BY e.event_id LIMIT $5`)
 	listRealmBefore = storage.SQL("webhook.list_realm_before", `SELECT `+eventColumns+` FROM webhook_events e
 		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) < ($3, $4, $5)
 		ORDER BY e.created_at DESC, e.book_id DESC, e.event_id DESC LIMIT $6`)
 	listRealmAfter = storage.SQL("webhook.list_realm_after", `SELECT `+eventColumns+` FROM webhook_events e
-		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) > ($3, $4, $5)
-		ORDER BY e.created_at, e.book_id, e.event_id LIMIT $6`)
+		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) > ($3, $4, $5) AND e.created_at < $6
+		ORDER BY e.created_at, e.book_id, e.event_id LIMIT $7`)
 
 	anyPending   = storage.SQL("webhook.any_pending", `SELECT 1 FROM webhook_events e WHERE e.state = 'pending' LIMIT 1`)
 	claimPending = storage.SQL("webhook.claim_pending", `SELECT e.book_id, e.event_id, e.realm, e.type FROM webhook_events e

@@ -70,7 +70,7 @@ type eventFeed struct {
 }
 
 // eventListing is a list that can be followed: NewestCursor is the place of its
-// newest event, or the one that the request gave.
+// newest event, or the one that the request gave; before what is not settled.
 type eventListing struct {
 	wire.Listing[eventView]
 	NewestCursor string `json:"newest_cursor,omitzero"`
@@ -113,7 +113,7 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 	}
 	f.Type, f.Before, f.Limit = q.Type, webhook.Cursor(s.after), s.limit+1
 	if q.After != "" {
-		f.After, f.Before, f.Limit = f.Before, "", s.limit
+		f.After, f.Before, f.Settled, f.Limit = f.Before, "", true, s.limit
 	}
 	found, err := a.Webhooks.Outbox.List(ctx, f)
 	if err != nil {
@@ -123,7 +123,11 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 	list := eventListing{Listing: page(found, viewEvent), NewestCursor: q.After}
 	list.NextCursor = a.more(s, next)
 	if len(found) > 0 {
-		list.NewestCursor = a.more(s, string(found[0].Cursor()))
+		newest := found[0].Cursor()
+		if q.After == "" {
+			newest = a.Webhooks.Outbox.Follow(f, &found[0])
+		}
+		list.NewestCursor = a.more(s, string(newest))
 	}
 	return list, nil
 }

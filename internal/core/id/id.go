@@ -7,7 +7,9 @@
 package id
 
 import (
+	"encoding/binary"
 	"strings"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 )
@@ -21,6 +23,14 @@ const bodyLen = 26
 // New returns a fresh id with prefix, such as "txn_01k9…". Ids of one process rise strictly.
 func New(prefix string) string {
 	return encode(prefix, next(clock.System().Now()))
+}
+
+// Ago returns what sorts before the ids with prefix that were made less than age ago, and
+// behind older ones; it names nothing.
+func Ago(prefix string, age time.Duration) string {
+	var first [16]byte
+	binary.BigEndian.PutUint64(first[:], uint64(clock.System().Now().Add(-age).UnixMilli())<<16)
+	return encode(prefix, first)
 }
 
 // MaxNumber is the largest number that an id can carry: 40 bits.

@@ -82,3 +82,11 @@ func BenchmarkNew(b *testing.B) {
 		New("txn")
 	}
 }
+
+// What was made less than so long ago sorts behind, and what is older before.
+func TestAgo(t *testing.T) {
+	before, made, after := Ago("evt", time.Minute), New("evt"), Ago("evt", -time.Minute)
+	if !Valid("evt", before) || !Valid("evt", after) || before >= made || made >= after {
+		t.Errorf("%s, %s, %s", before, made, after)
+	}
+}
