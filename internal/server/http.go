@@ -72,7 +72,7 @@ func (a *App) Surfaces(h HTTP) []Surface {
 			Clock: clock.System(), PerMinute: a.Cashout.PerMinute, BaseURL: h.BaseURL}),
 		operator.New(kit, operator.Deps{DB: a.DB, Clocks: a.Clocks, Vault: a.Vault, Audit: a.Audit, Books: a.Books,
 			Accounts: a.Accounts, Webhooks: a.Webhooks, Cards: a.Cards, Issuing: a.Issuing, Deciders: a.Decisions, Statements: a.Statements, Disputes: a.Disputes, Wallets: a.Wallets, Pings: a.Pings, Portals: a.Portals,
-			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Cashout: a.reviewers(), Fraud: a.Fraud, Deposits: a.Deposits, Version: a.Version}),
+			Catalog: a.Catalog, Stock: a.Stock, Supply: a.Supply, Orders: a.Orders, Claims: a.Claims, Reports: a.Reports, Alerts: a.Alerts, Cashout: a.reviewers(), Fraud: a.Fraud, Deposits: a.Deposits, Jobs: a.Jobs, Version: a.Version}),
 	}
 }
 

@@ -1,8 +1,11 @@
 package operator_test
 
 import (
+	"context"
+	"errors"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -44,7 +48,7 @@ func TestGoldens(t *testing.T) {
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
 					"cash": b.cashIn, "payout": b.payout, "node_spends": b.nodeSpends, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,
 					"sell": b.sell, "mint": b.mint, "redeem": b.redeemSold, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "rest": func(testing.TB, []string) { b.Orders.Rest() }, "report": b.report, "hunt": b.hunt, "model": b.model,
-					"paid": b.deposited, "untold": b.untold},
+					"paid": b.deposited, "untold": b.untold, "give_up": b.giveUp},
 			}
 		})
 	})
@@ -64,6 +68,15 @@ func (b *bundle) wait(t testing.TB, args []string) {
 	d, err := time.ParseDuration(args[0])
 	check(t, err)
 	b.clock.Advance(d)
+}
+
+// giveUp has work of a kind given up, for the book of the fixture, about something.
+func (b *bundle) giveUp(t testing.TB, args []string) {
+	t.Helper()
+	why := errors.New(strings.Join(args[2:], " "))
+	b.jobs.Handle(args[0], job.Options{}, func(context.Context, job.Job) error { return job.Discard(why) })
+	check(t, b.DB.Apply(t.Context(), []storage.Effect{job.Enqueue(job.Request{Kind: args[0], Book: string(b.customer.Test), Realm: realm.Test, Unique: args[1]})}))
+	check(t, b.jobs.Drain(t.Context()))
 }
 
 // order buys codes as the customer: an item, and how many.

@@ -1,7 +1,7 @@
 // Package operator is the wire dialect of those who run an installation, under
 // /operator/v1: customers with their credentials and balances, gift cards and
 // templates, the books, events and webhooks, networks and balance checks, portals,
-// the audit log, operators and the clock of the test realm; in operator/code what
+// the audit log, work that was given up, operators and the clock of the test realm; in operator/code what
 // concerns selling codes, in operator/issuing what concerns virtual cards, in
 // operator/cashout what concerns prepaid cards that become bitcoin, in operator/fraud what
 // concerns the fraud engine, in operator/rail the chains that are watched.
@@ -45,6 +45,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
@@ -79,6 +80,7 @@ type Deps struct {
 	Reports    *report.Service
 	Fraud      *office.Service
 	Deposits   *deposit.Service
+	Jobs       *job.Queue
 	// Cashout is what turns prepaid cards into bitcoin.
 	Cashout cashouts.Deps
 	// Version is the program's, as GET /operator/v1/status shows it.
@@ -123,6 +125,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 		FaultBody:    problemOf,
 	})
 	a.systemRoutes(s)
+	a.jobRoutes(s)
 	a.customerRoutes(s)
 	a.credentialRoutes(s)
 	a.operatorRoutes(s)

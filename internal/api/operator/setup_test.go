@@ -124,7 +124,7 @@ func (b *bundle) build(t testing.TB, db *storage.DB) {
 	check(t, alerts.Refresh(t.Context()))
 	books := ledger.New(db, clocks, ledger.Config{Watch: alerts.Watch})
 	t.Cleanup(books.Close)
-	b.Deps = operator.Deps{DB: db, Clocks: clocks, Vault: keys, Audit: log, Books: books, Webhooks: hooks, Version: "1.2.3",
+	b.Deps = operator.Deps{Jobs: b.jobs, DB: db, Clocks: clocks, Vault: keys, Audit: log, Books: books, Webhooks: hooks, Version: "1.2.3",
 		Accounts: account.New(account.Deps{DB: db, Vault: keys, Audit: log, Clocks: clocks, Logger: logger}),
 		// Numbers are the same on every run, so that golden files do not take one for something else by chance.
 		Cards: giftcard.New(giftcard.Deps{DB: db, Books: books, Vault: keys, Outbox: hooks.Outbox, Audit: log, Clocks: clocks,

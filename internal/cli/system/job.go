@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -34,7 +33,7 @@ func (p *program) listDead() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				l := shell.Listing{Columns: []string{"JOB", "KIND", "BOOK", "REALM", "ATTEMPTS", "DIED", "ERROR"}}
-				err := eachDead(ctx, app.DB, func(d job.Dead) bool {
+				err := job.EachDead(ctx, app.DB, func(d job.Dead) bool {
 					l.Add(d.ID, d.Kind, d.Book, string(d.Realm), strconv.Itoa(d.Attempts), shell.Moment(d.DiedAt), strings.Join(strings.Fields(d.LastError), " "))
 					return true
 				})
@@ -72,7 +71,7 @@ func (p *program) changeDead(c deadChange, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-			dead, err := findDead(ctx, app.DB, args[0])
+			dead, err := job.FindDead(ctx, app.DB, args[0])
 			if err != nil {
 				return err
 			}
@@ -91,37 +90,4 @@ func (p *program) changeDead(c deadChange, cmd *cobra.Command) *cobra.Command {
 		})
 	}
 	return cmd
-}
-
-// findDead returns the dead letter with an id, whosever it is.
-func findDead(ctx context.Context, db *storage.DB, id string) (found job.Dead, err error) {
-	err = eachDead(ctx, db, func(d job.Dead) bool {
-		if d.ID == id {
-			found = d
-		}
-		return found.ID == ""
-	})
-	if err == nil && found.ID == "" {
-		err = fmt.Errorf("no work %s was given up: see scrip job list", id)
-	}
-	return found, err
-}
-
-// eachDead calls fn for every dead letter until it returns false.
-func eachDead(ctx context.Context, db *storage.DB, fn func(job.Dead) bool) error {
-	for after := (job.Key{}); ; {
-		page, err := job.ListDead(ctx, db, after, job.MaxPage)
-		if err != nil {
-			return err
-		}
-		for _, d := range page {
-			if !fn(d) {
-				return nil
-			}
-		}
-		if len(page) < job.MaxPage {
-			return nil
-		}
-		after = page[len(page)-1].Key
-	}
 }

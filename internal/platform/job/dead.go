@@ -41,6 +41,39 @@ func ListDead(ctx context.Context, q storage.Queryer, after Key, limit int) ([]D
 	return dead, nil
 }
 
+// EachDead calls fn for every dead letter, in the order of their keys, until it returns false.
+func EachDead(ctx context.Context, q storage.Queryer, fn func(Dead) bool) error {
+	for after := (Key{}); ; {
+		page, err := ListDead(ctx, q, after, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, d := range page {
+			if !fn(d) {
+				return nil
+			}
+		}
+		if len(page) < MaxPage {
+			return nil
+		}
+		after = page[len(page)-1].Key
+	}
+}
+
+// FindDead returns the dead letter with an id, whosever it is, or a fault: NotFound.
+func FindDead(ctx context.Context, q storage.Queryer, id string) (found Dead, err error) {
+	err = EachDead(ctx, q, func(d Dead) bool {
+		if d.ID == id {
+			found = d
+		}
+		return found.ID == ""
+	})
+	if err == nil && found.ID == "" {
+		err = fault.New(fault.NotFound, "no such work was given up")
+	}
+	return found, err
+}
+
 // RetryDead makes a dead letter due at once, with all its attempts before it. It
 // returns a fault: NotFound, or AlreadyExists when a job with the same unique key
 // waits or runs. Call Queue.Wake after the commit.
