@@ -125,14 +125,17 @@ func holdings(addresses []string, sums map[string]uint64) []deposit.Holding {
 // The bounds of what is asked of an address's history.
 const (
 	historyPage = 100
-	mostHistory = 10_000
+	mostHistory = 1_000_000
 )
 
 // received adds up what the transactions that the node finds by an address pay to it.
 func (c *Chain) received(ctx context.Context, addresses []string) ([]deposit.Holding, error) {
 	sums := map[string]uint64{}
 	for _, text := range addresses {
-		for skip := 0; skip < mostHistory; skip += historyPage {
+		for skip := 0; ; skip += historyPage {
+			if skip >= mostHistory {
+				return nil, unavailable("an address has more than %d transactions: bitcoind counts them", mostHistory)
+			}
 			var page []verbose
 			err := c.node.call(ctx, &page, "searchrawtransactions", text, 1, skip, historyPage)
 			if call.IsCode(err, codeNotFound) {
