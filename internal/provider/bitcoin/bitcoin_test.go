@@ -1,6 +1,7 @@
 package bitcoin_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/chaincfg/v2"
+	"github.com/btcsuite/btcd/wire/v2"
 
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -330,5 +335,47 @@ func TestConfig(t *testing.T) {
 		if _, err := bitcoin.Open([]byte(text), nil); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// What is in blocks is told though the node does not tell what waits: that is an error once
+// there are no blocks to tell of.
+func TestPoolUntold(t *testing.T) {
+	first := chaincfg.RegressionNetParams.GenesisBlock
+	to := btcnode.NewWallet(t, 2)
+	decoded, err := address.DecodeAddress(to.Address, &chaincfg.RegressionNetParams)
+	check.OK(t, err)
+	tx := wire.NewMsgTx(2)
+	tx.AddTxIn(&wire.TxIn{})
+	tx.AddTxOut(wire.NewTxOut(700, append([]byte{0x00, 0x14}, decoded.ScriptAddress()...)))
+	before := first.BlockHash()
+	second := wire.NewMsgBlock(wire.NewBlockHeader(1, &before, &before, 0, 0))
+	check.OK(t, second.AddTransaction(tx))
+	var raw bytes.Buffer
+	check.OK(t, second.Serialize(&raw))
+	hash := second.BlockHash().String()
+	ours := func(context.Context, []string) (map[string]bool, error) {
+		return map[string]bool{to.Address: true}, nil
+	}
+	chain := answering(t, ours, func(w http.ResponseWriter, _ *http.Request, method string, params []any) {
+		answer := `"error":{"code":-1,"message":"secret"}`
+		switch {
+		case method == "getblockchaininfo":
+			answer = fmt.Sprintf(`"result":{"chain":"regtest","blocks":1,"bestblockhash":%q}`, hash)
+		case method == "getblockhash" && params[0] == 0.0:
+			answer = fmt.Sprintf(`"result":%q`, before.String())
+		case method == "getblockhash":
+			answer = fmt.Sprintf(`"result":%q`, hash)
+		case method == "getblock":
+			answer = fmt.Sprintf(`"result":"%x"`, raw.Bytes())
+		}
+		_, _ = fmt.Fprintf(w, `{"id":0,%s}`, answer)
+	})
+	page, err := chain.Seen(t.Context(), "")
+	if err != nil || len(page.Sightings) != 1 || page.Sightings[0].Confirmations != 1 || page.Next != "1/"+hash || !page.More {
+		t.Fatalf("told %+v, %v", page, err)
+	}
+	if page, err = chain.Seen(t.Context(), page.Next); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("then told %+v, %v", page, err)
 	}
 }

@@ -88,7 +88,7 @@ func TestInterruptedCount(t *testing.T) {
 		"left":          {want: "broke off", stops: true},
 	} {
 		stopped := make(chan bool, 1)
-		chain := answering(t, func(w http.ResponseWriter, r *http.Request, method string, params []any) {
+		chain := answering(t, nil, func(w http.ResponseWriter, r *http.Request, method string, params []any) {
 			switch {
 			case method == "getblockchaininfo":
 				_, _ = w.Write([]byte(`{"id":0,"result":{"chain":"regtest","blocks":1,"bestblockhash":"00"}}`))
@@ -118,7 +118,7 @@ func TestInterruptedCount(t *testing.T) {
 }
 
 // answering is the chain of a node that answers as it is told.
-func answering(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, method string, params []any)) *bitcoin.Chain {
+func answering(t *testing.T, ours bitcoin.Ours, answer func(w http.ResponseWriter, r *http.Request, method string, params []any)) *bitcoin.Chain {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q struct {
@@ -133,7 +133,7 @@ func answering(t *testing.T, answer func(w http.ResponseWriter, r *http.Request,
 	t.Cleanup(server.Close)
 	cookie := filepath.Join(t.TempDir(), "cookie")
 	check.OK(t, os.WriteFile(cookie, []byte("__cookie__:secret\n"), 0o600))
-	chain, err := bitcoin.Open(fmt.Appendf(nil, `{"url":%q,"cookie_file":%q,"network":"regtest"}`, server.URL, cookie), nil)
+	chain, err := bitcoin.Open(fmt.Appendf(nil, `{"url":%q,"cookie_file":%q,"network":"regtest","from_height":1}`, server.URL, cookie), ours)
 	check.OK(t, err)
 	return chain
 }

@@ -80,7 +80,7 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 	if err != nil {
 		return deposit.Page{}, err
 	}
-	page := deposit.Page{}
+	page, begun := deposit.Page{}, at
 	for range pageBlocks {
 		if at.height >= tip.height {
 			break
@@ -101,6 +101,10 @@ func (c *Chain) Seen(ctx context.Context, after string) (deposit.Page, error) {
 		return page, nil
 	}
 	waiting, more, err := c.waiting(ctx)
+	if err != nil && at != begun { // what is in blocks does not wait for what waits: the next page says what is wrong
+		page.More = true
+		return page, nil
+	}
 	page.Sightings, page.More = once(append(page.Sightings, waiting...)), more
 	return page, err
 }
