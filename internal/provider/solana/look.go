@@ -2,6 +2,7 @@ package solana
 
 import (
 	"context"
+	"errors"
 
 	"github.com/scripcards/scrip/internal/wallet/deposit"
 )
@@ -42,20 +43,41 @@ func (c *Chain) Look(ctx context.Context, payments []deposit.Payment) ([]deposit
 		return nil, err
 	}
 	var seen []deposit.Sighting
+	var failed error // what nobody can say of one payment keeps no other from being told
 	for i, p := range payments {
-		s, sure, err := c.judge(ctx, p, all[i], now)
+		r, err := c.record(ctx, p.TxID, all[i], now)
 		if err != nil {
-			return nil, err
+			return seen, errors.Join(failed, err)
 		}
-		if sure {
+		s, sure, err := c.judge(p, all[i], r, now)
+		if failed = errors.Join(failed, err); sure && err == nil {
 			seen = append(seen, s)
 		}
 	}
-	return seen, nil
+	return seen, failed
+}
+
+// record returns what a transaction did in the block that it is in; nil where it is in none,
+// failed, or is about to be in another one.
+func (c *Chain) record(ctx context.Context, signature string, s *status, now moment) (*record, error) {
+	if s == nil || s.confirmations(now) == 0 || !isNone(s.Err) {
+		return nil, nil
+	}
+	r := c.records[signature]
+	if r == nil || r.slot != s.Slot {
+		var err error
+		if r, err = c.transaction(ctx, signature); err != nil {
+			return nil, err
+		}
+	}
+	if r == nil || r.slot != s.Slot {
+		return nil, nil
+	}
+	return r, nil
 }
 
 // judge says what a payment is by what became of its transaction, if that is sure.
-func (c *Chain) judge(ctx context.Context, p deposit.Payment, s *status, now moment) (seen deposit.Sighting, sure bool, err error) {
+func (c *Chain) judge(p deposit.Payment, s *status, r *record, now moment) (seen deposit.Sighting, sure bool, err error) {
 	switch {
 	case s == nil:
 		sure, err = c.isGone(p.TxID, now)
@@ -64,15 +86,8 @@ func (c *Chain) judge(ctx context.Context, p deposit.Payment, s *status, now mom
 		return seen, false, nil // votes are being counted
 	case !isNone(s.Err):
 		return deposit.Sighting{Payment: p, Gone: true}, s.Level == finalized, nil
-	}
-	r := c.records[p.TxID]
-	if r == nil || r.slot != s.Slot {
-		if r, err = c.transaction(ctx, p.TxID); err != nil {
-			return seen, false, err
-		}
-	}
-	if r == nil || r.slot != s.Slot {
-		return seen, false, nil // it is about to be in another block
+	case r == nil:
+		return seen, false, nil
 	}
 	for _, paid := range r.payments {
 		if paid.index == p.Index {

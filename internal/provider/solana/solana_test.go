@@ -218,6 +218,11 @@ func TestForgotten(t *testing.T) {
 	if fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("a node without all blocks: %v", err)
 	}
+	w.pay("three", key("alice"), 5)
+	seen, err := w.chain.Look(t.Context(), []deposit.Payment{{Chain: asset.Solana, TxID: signature("two"), Index: 1}, {Chain: asset.Solana, TxID: signature("three"), Index: 1}})
+	if fault.CodeOf(err) != fault.Unavailable || len(seen) != 1 || seen[0].TxID != signature("three") || seen[0].Confirmations != 1 {
+		t.Errorf("beside another payment: %+v, %v", seen, err)
+	}
 }
 
 // More transactions than one look can read, of many addresses, are read in several, each once.

@@ -73,7 +73,7 @@ type Chain interface {
 	// beginning. What was told before may be told again; what comes back is told anew.
 	Seen(ctx context.Context, after string) (Page, error)
 	// Look returns payments as they are now, in any order. It leaves out those of which
-	// nothing is sure at the moment.
+	// nothing is sure at the moment. With an error it may return those that it is sure of.
 	Look(ctx context.Context, payments []Payment) ([]Sighting, error)
 }
 

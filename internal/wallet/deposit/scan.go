@@ -118,10 +118,10 @@ func (s *Service) watch(ctx context.Context, p address.Place) error {
 			payments[i] = some[i].Payment
 		}
 		seen, err := s.Chains[p].Look(ctx, payments)
-		if err != nil {
-			return errors.Join(failed, err)
+		failed = errors.Join(failed, err, s.observeAll(ctx, p, seen, parallel))
+		if err != nil && len(seen) == 0 {
+			return failed
 		}
-		failed = errors.Join(failed, s.observeAll(ctx, p, seen, parallel))
 		book, last = string(some[len(some)-1].Book), string(some[len(some)-1].ID)
 	}
 }

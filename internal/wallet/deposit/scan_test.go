@@ -2,7 +2,9 @@ package deposit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +121,38 @@ type liar struct {
 func (l *liar) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
 	all, err := l.Chain.Look(ctx, payments)
 	return append(l.lies, all...), err
+}
+
+// vague is a chain that cannot say what became of one payment, and does of the others.
+type vague struct {
+	deposit.Chain
+	of deposit.Payment
+}
+
+func (v vague) Look(ctx context.Context, payments []deposit.Payment) ([]deposit.Sighting, error) {
+	all, err := v.Chain.Look(ctx, payments)
+	if !slices.Contains(payments, v.of) || err != nil {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(s deposit.Sighting) bool { return s.Payment == v.of }), errors.New("vague")
+}
+
+// A payment of which a chain cannot say what became of it keeps no other from being credited.
+func TestVague(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		first := b.pay(ada, "0.01 BTC", 0)
+		b.pay(ada, "0.02 BTC", 0)
+		b.scan()
+		b.mine(ada, asset.Bitcoin, 1)
+		b.scan()
+		b.Chains[bitcoin] = vague{b.Chains[bitcoin], first}
+		b.mine(ada, asset.Bitcoin, 5)
+		if err := b.Scan(t.Context(), realm.Test); err == nil || !strings.Contains(err.Error(), "vague") {
+			t.Errorf("scanned with %v", err)
+		}
+		b.expect(ada, "pending 0.01 BTC 1/6 658.50 - 13.17 = 645.33", "confirmed 0.02 BTC 6/6 1317.00 - 26.34 = 1290.66")
+	})
 }
 
 // What a chain cannot mean is left behind, and keeps nothing else from being credited.
