@@ -46,10 +46,11 @@ are not credited yet, confirmed ones are, and expired ones are not or not any mo
 				if f.Book, _, err = owner.Book(ctx, app); err != nil {
 					return err
 				}
-				found, err := shell.Pages(limit, deposit.MaxLimit, func(limit int, _ *deposit.Deposit) ([]deposit.Deposit, error) {
-					f.Limit = limit
+				found, err := shell.Pages(limit, deposit.MaxLimit, func(limit int, last *deposit.Deposit) ([]deposit.Deposit, error) {
+					if f.Limit = limit; last != nil {
+						f.Before = last.ID
+					}
 					page, err := app.Deposits.List(ctx, f)
-					f.Offset += len(page.Deposits)
 					return page.Deposits, err
 				})
 				if err != nil {

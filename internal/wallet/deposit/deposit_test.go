@@ -631,6 +631,9 @@ func TestList(t *testing.T) {
 		b.mine(ada, asset.Bitcoin, 6)
 		b.pay(bob, "1 XMR", 10)
 		b.scan()
+		all, err := b.List(ctx, deposit.Filter{Book: ada.Book})
+		check.OK(b.t, err)
+		second := all.Deposits[1].ID
 		for _, c := range []struct {
 			filter deposit.Filter
 			total  int
@@ -645,6 +648,7 @@ func TestList(t *testing.T) {
 			{deposit.Filter{Symbol: "USDT", Status: deposit.Confirmed}, 1, "USDT-ERC20"},
 			{deposit.Filter{Limit: 2, Offset: 1}, 5, "ETH USDT-SOL"},
 			{deposit.Filter{Offset: 5}, 5, ""},
+			{deposit.Filter{Before: second, Limit: 2}, 5, "USDT-SOL USDT-ERC20"},
 			{deposit.Filter{Symbol: "XMR"}, 0, ""},
 		} {
 			c.filter.Book = ada.Book

@@ -37,6 +37,7 @@ type Filter struct {
 	Status Status       // empty: all
 	Symbol asset.Symbol // of whichever chain; empty: all
 	Asset  asset.Asset  // empty: all
+	Before ID           // older than this one; empty: from the newest on
 	Offset int          // at most a million
 	Limit  int          // DefaultLimit when 0, MaxLimit at most
 }
@@ -44,7 +45,7 @@ type Filter struct {
 // Listed is some of the deposits that a filter finds.
 type Listed struct {
 	Deposits []Deposit
-	// Total is how many there are on all pages.
+	// Total is how many there are on all pages, the newer ones too.
 	Total int
 }
 
@@ -66,7 +67,7 @@ func (s *Service) List(ctx context.Context, f Filter) (Listed, error) {
 		if found.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countDeposits, key...); err != nil {
 			return err
 		}
-		found.Deposits, err = storage.All(ctx, q, scanDeposit, listDeposits, append(key, f.Limit, f.Offset)...)
+		found.Deposits, err = storage.All(ctx, q, scanDeposit, listDeposits, append(key, string(f.Before), f.Limit, f.Offset)...)
 		return err
 	})
 	return found, err

@@ -34,7 +34,8 @@ var (
 	findPayment = storage.SQL("wallet.deposit_find_payment", `SELECT `+columns+` FROM wallet_payments p
 		JOIN wallet_deposits d ON d.book_id = p.book_id AND d.deposit_id = p.deposit_id
 		WHERE p.realm = $1 AND p.chain = $2 AND p.txid = $3 AND p.output_index = $4`)
-	listDeposits  = storage.SQL("wallet.deposit_list_deposits", `SELECT `+columns+filtered+` ORDER BY d.deposit_id DESC LIMIT $5 OFFSET $6`)
+	listDeposits = storage.SQL("wallet.deposit_list_deposits", `SELECT `+columns+filtered+` AND ($5 = '' OR d.deposit_id < $5)
+		ORDER BY d.deposit_id DESC LIMIT $6 OFFSET $7`)
 	countDeposits = storage.SQL("wallet.deposit_count_deposits", `SELECT COUNT(*)`+filtered)
 	sumPending    = storage.SQL("wallet.deposit_sum_pending", `SELECT CAST(COALESCE(SUM(value_minor), 0) AS BIGINT) FROM wallet_deposits
 		WHERE book_id = $1 AND status = 'pending'`)
