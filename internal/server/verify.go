@@ -67,8 +67,9 @@ func (a *App) Verify(ctx context.Context, progress func(ledger.Report)) (books l
 	return books, log, err
 }
 
-// Record appends to the installation's audit log what a command did where no product does.
-func (a *App) Record(ctx context.Context, actor, action string) error {
+// Record returns what appends to the installation's audit log what a command does where no
+// product does, to be written with it.
+func (a *App) Record(actor, action string) func(context.Context, *storage.Tx) error {
 	r := audit.Record{Actor: actor, Action: action, At: a.Clocks.Now(realm.Live)}
-	return a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return a.Audit.Append(ctx, tx, r) })
+	return func(ctx context.Context, tx *storage.Tx) error { return a.Audit.Append(ctx, tx, r) }
 }

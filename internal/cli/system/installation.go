@@ -132,11 +132,11 @@ func (p *program) vault() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				if err := app.Vault.Rotate(ctx); err != nil {
+				if err := app.Vault.Rotate(ctx, app.Record(shell.Actor(), "vault.rotate")); err != nil {
 					return err
 				}
 				cmd.Println("a new data key seals from now on")
-				return app.Record(ctx, shell.Actor(), "vault.rotate")
+				return nil
 			})
 		},
 	}
@@ -151,10 +151,7 @@ there before the next start. Servers that run keep running.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				if err := p.rotateMaster(ctx, cmd, app); err != nil {
-					return err
-				}
-				return app.Record(ctx, shell.Actor(), "vault.rotate_master")
+				return p.rotateMaster(ctx, cmd, app)
 			})
 		},
 	}
@@ -167,8 +164,9 @@ func (p *program) rotateMaster(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
+	record := app.Record(shell.Actor(), "vault.rotate_master")
 	if c.MasterKey.IsZero() {
-		if err := app.Vault.RotateMasterFile(ctx); err != nil {
+		if err := app.Vault.RotateMasterFile(ctx, record); err != nil {
 			return err
 		}
 		cmd.PrintErrln("master.key is a new one")
@@ -178,5 +176,5 @@ func (p *program) rotateMaster(ctx context.Context, cmd *cobra.Command, app *ser
 	if err := p.Show(cmd, []shell.Field{{"master key", next.Text().Reveal()}}); err != nil {
 		return err
 	}
-	return app.Vault.RotateMaster(ctx, next)
+	return app.Vault.RotateMaster(ctx, next, record)
 }

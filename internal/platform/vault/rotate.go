@@ -27,10 +27,22 @@ const (
 	refreshEvery = time.Minute
 )
 
+// Also writes something together with a rotation.
+type Also func(context.Context, *storage.Tx) error
+
+func writeAll(ctx context.Context, tx *storage.Tx, also []Also) error {
+	for _, write := range also {
+		if err := write(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Rotate adds a new key, under which everything is sealed from now on. What older
 // keys sealed still opens. Other processes follow when they meet the new key, or
-// with their next Refresh.
-func (v *Vault) Rotate(ctx context.Context) error {
+// with their next Refresh. What also writes is in the same transaction.
+func (v *Vault) Rotate(ctx context.Context, also ...Also) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var grown *sealer
@@ -47,8 +59,10 @@ func (v *Vault) Rotate(ctx context.Context) error {
 			return err
 		}
 		k.version++
-		grown, err = newSealer(k)
-		return err
+		if grown, err = newSealer(k); err != nil {
+			return err
+		}
+		return writeAll(ctx, tx, also)
 	})
 	if err != nil {
 		return fmt.Errorf("rotate keys: %w", err)
@@ -57,23 +71,23 @@ func (v *Vault) Rotate(ctx context.Context) error {
 	return nil
 }
 
-// RotateMaster seals the keysets under another master key, in one transaction. Other
+// RotateMaster seals the keysets under another master key, in one transaction with also. Other
 // processes keep working with the keys they have, but need the new master key at
 // their next start.
-func (v *Vault) RotateMaster(ctx context.Context, next MasterKey) error {
+func (v *Vault) RotateMaster(ctx context.Context, next MasterKey, also ...Also) error {
 	master, err := masterAEAD(next.text)
 	if err != nil {
 		return fmt.Errorf("rotate master key: %w", err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if err := v.rewrap(ctx, master); err != nil {
+	if err := v.rewrap(ctx, master, also); err != nil {
 		return fmt.Errorf("rotate master key: %w", err)
 	}
 	return nil
 }
 
-func (v *Vault) rewrap(ctx context.Context, master tink.AEAD) error {
+func (v *Vault) rewrap(ctx context.Context, master tink.AEAD, also []Also) error {
 	var current *sealer
 	err := v.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		keys, err := v.lock(ctx, tx)
@@ -87,8 +101,10 @@ func (v *Vault) rewrap(ctx context.Context, master tink.AEAD) error {
 		}
 		k := keys[keysetSeal]
 		k.version++
-		current, err = newSealer(k)
-		return err
+		if current, err = newSealer(k); err != nil {
+			return err
+		}
+		return writeAll(ctx, tx, also)
 	})
 	if err != nil {
 		return err
@@ -102,19 +118,19 @@ func (v *Vault) rewrap(ctx context.Context, master tink.AEAD) error {
 // file that LoadMasterKey read. The new key is on disk beside the old one before the
 // database depends on it, and LoadMasterKey reads both, so that no interruption
 // loses the keys. It refuses a master key that came from elsewhere.
-func (v *Vault) RotateMasterFile(ctx context.Context) error {
+func (v *Vault) RotateMasterFile(ctx context.Context, also ...Also) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.path == "" {
 		return errors.New("rotate master key: it does not come from a file")
 	}
-	if err := v.rotateMasterFile(ctx, NewMasterKey()); err != nil {
+	if err := v.rotateMasterFile(ctx, NewMasterKey(), also); err != nil {
 		return fmt.Errorf("rotate master key: %w", err)
 	}
 	return nil
 }
 
-func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey) error {
+func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey, also []Also) error {
 	if err := v.promote(); err != nil { // what an interrupted rotation left to do
 		return err
 	}
@@ -129,7 +145,7 @@ func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey) error {
 	if err != nil {
 		return err
 	}
-	if err := v.rewrap(ctx, master); err != nil {
+	if err := v.rewrap(ctx, master, also); err != nil {
 		return errors.Join(err, v.unstage())
 	}
 	v.staged = true

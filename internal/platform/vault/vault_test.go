@@ -144,6 +144,37 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// A rotation is written together with what its caller adds, or not at all.
+func TestRotateAlso(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		master, next := NewMasterKey(), NewMasterKey()
+		v := open(t, db, master)
+		sealed, err := v.Seal("p", "c", []byte("value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, refusal := v.seal.Load(), errors.New("no")
+		refuse := func(context.Context, *storage.Tx) error { return refusal }
+		if err := v.Rotate(t.Context(), refuse); !errors.Is(err, refusal) {
+			t.Errorf("rotate: %v", err)
+		}
+		if err := v.RotateMaster(t.Context(), next, refuse); !errors.Is(err, refusal) {
+			t.Errorf("rotate master: %v", err)
+		}
+		if v.seal.Load() != before {
+			t.Error("what was refused seals")
+		}
+		if got, err := open(t, db, master).Unseal("p", "c", sealed); err != nil || string(got) != "value" {
+			t.Errorf("the old master key opens %q, %v", got, err)
+		}
+		asked := 0
+		count := func(context.Context, *storage.Tx) error { asked++; return nil }
+		if err := errors.Join(v.Rotate(t.Context(), count), v.RotateMaster(t.Context(), next, count)); err != nil || asked != 2 || v.seal.Load() == before {
+			t.Errorf("%v, asked %d times", err, asked)
+		}
+	})
+}
+
 // Hashes made at once do not mix.
 func TestHashConcurrently(t *testing.T) {
 	v := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey())
