@@ -332,3 +332,23 @@ func findOwner(ctx context.Context, q storage.Queryer, read *storage.Statement, 
 	}
 	return found, err
 }
+
+// maxBooks bounds the books that are read at once.
+const maxBooks = 500
+
+// EachBooks calls fn with the books of all customers, some at a time.
+func EachBooks(ctx context.Context, q storage.Queryer, fn func([]ledger.BookID) error) error {
+	for last := ""; ; {
+		some, err := storage.All(ctx, q, func(r storage.Row) (book ledger.BookID, err error) {
+			err = r.Scan((*string)(&book))
+			return book, err
+		}, listBooks, last, maxBooks)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		if err := fn(some); err != nil {
+			return err
+		}
+		last = string(some[len(some)-1])
+	}
+}

@@ -44,6 +44,7 @@ var (
 		`UPDATE account_customers SET name = $2, email = $3, state = $4, changed_at = $5 WHERE account_id = $1`)
 	setBookState = storage.SQL("account.set_book_state", `UPDATE account_books SET state = $2 WHERE book_id = $1`)
 	readBook     = storage.SQL("account.read_book", `SELECT b.book_id, `+bookColumns+` FROM account_books b WHERE b.book_id = $1`)
+	listBooks    = storage.SQL("account.list_books", `SELECT book_id FROM account_books WHERE book_id > $1 ORDER BY book_id LIMIT $2`)
 	lockBook     = storage.SQL("account.lock_book", `SELECT b.book_id, `+bookColumns+` FROM account_books b WHERE b.book_id = $1 {lock}`)
 )
 

@@ -53,6 +53,7 @@ var (
 	countHolds     = storage.SQL("ledger.count_holds", `SELECT COUNT(*) FROM ledger_holds`)
 	countByBook    = storage.SQL("ledger.count_holds_by_book", `SELECT book_id, '', COUNT(*) FROM ledger_holds GROUP BY book_id ORDER BY book_id`)
 	verifyHolds    = storage.SQL("ledger.verify_holds", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 ORDER BY h.hold_id`)
+	findBooks      = storage.Lookup("ledger.find_books", `SELECT book_id FROM ledger_books WHERE book_id IN ({values})`, "TEXT")
 	verifyCounters = storage.SQL("ledger.verify_counters", `SELECT book_id, name, value FROM ledger_counters WHERE book_id = $1 ORDER BY name`)
 )
 
@@ -95,6 +96,25 @@ func Verify(ctx context.Context, q storage.Queryer, progress func(Report)) (Repo
 			progress(report)
 		}
 	}
+}
+
+// Expect adds a problem for each of some books that their owners know of and that is gone, with
+// all that was in it.
+func (r *Report) Expect(ctx context.Context, q storage.Queryer, books []BookID) error {
+	values := make([][]any, len(books))
+	for i, id := range books {
+		values[i] = []any{string(id)}
+	}
+	there, err := storage.AllOf(ctx, q, storage.Scalar[string], findBooks, values)
+	if err != nil {
+		return err
+	}
+	for _, id := range books {
+		if !slices.Contains(there, string(id)) {
+			r.problem("book %s: a customer has it, and it does not exist", id)
+		}
+	}
+	return nil
 }
 
 // verifier re-does one book from its transactions and holds every table against it.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -195,6 +196,33 @@ func TestDemoTwice(t *testing.T) {
 		if err := app.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+var dropBook = storage.SQL("server_test.drop_book", `DELETE FROM ledger_books WHERE book_id = $1`)
+
+// A customer's book of which nothing is left is missed.
+func TestVerifyMissesBook(t *testing.T) {
+	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = app.Close() }()
+	customer, err := app.Accounts.CreateCustomer(t.Context(), "opr_test", account.NewCustomer{Name: "Shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := customer.Live
+	err = app.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		_, err := tx.Exec(ctx, dropBook, string(book)) // nothing was ever in it
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	books, _, err := app.Verify(t.Context(), nil)
+	if want := "book " + string(book) + ": a customer has it, and it does not exist"; err != nil || books.Found != 1 || books.Problems[0] != want {
+		t.Errorf("%+v, %v; want %q", books, err, want)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -58,6 +59,9 @@ func (a *App) Verify(ctx context.Context, progress func(ledger.Report)) (books l
 	err = a.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 		if books, err = ledger.Verify(ctx, q, progress); err != nil {
 			return fmt.Errorf("verify books: %w", err)
+		}
+		if err = account.EachBooks(ctx, q, func(some []ledger.BookID) error { return books.Expect(ctx, q, some) }); err != nil {
+			return fmt.Errorf("verify books of customers: %w", err)
 		}
 		if log, err = audit.Verify(ctx, q); err != nil {
 			return fmt.Errorf("verify audit log: %w", err)
