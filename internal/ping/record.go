@@ -104,8 +104,9 @@ type LabelRequest struct {
 	Also  Also[Record]
 }
 
-// Label notes whether a check was fraud or genuine, and tells the engine of this process.
-// It returns not_found or invalid_request.
+// Label notes whether a check was fraud or genuine, beside its decision too, and tells the
+// engine of this process, in the order in which labels are noted. It returns not_found or
+// invalid_request.
 func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	switch r.Label {
 	case Unlabelled, LabelFraud, LabelGenuine:
@@ -115,6 +116,8 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	if !id.Valid(idPrefix, string(r.Ping)) {
 		return unknownPing()
 	}
+	s.labelling.Lock()
+	defer s.labelling.Unlock()
 	var found Record
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		n, err := tx.Exec(ctx, labelPing, string(r.Book), string(r.Ping), string(r.Label))
@@ -132,6 +135,9 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
+		if err := s.markLabel(ctx, tx, &found); err != nil {
+			return err
+		}
 		return r.Also.apply(ctx, tx, found)
 	})
 	if err != nil || s.Fraud == nil || r.Label == Unlabelled {
@@ -139,6 +145,18 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	}
 	s.tellLabel(&found)
 	return nil
+}
+
+// markLabel notes a check's label beside its decision.
+func (s *Service) markLabel(ctx context.Context, tx *storage.Tx, found *Record) error {
+	if s.Mark == nil || found.Score.Decision == "" {
+		return nil
+	}
+	label := &fraud.Label{At: s.Clocks.Now(found.Realm), Fraud: found.Label == LabelFraud}
+	if found.Label == Unlabelled {
+		label = nil
+	}
+	return tx.Apply(ctx, []storage.Effect{s.Mark(found.Book, found.Score.Decision, label)})
 }
 
 // tellLabel tells the engine of a check's label. It knows the check by what is kept of it.

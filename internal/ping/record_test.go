@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
@@ -239,10 +240,21 @@ func TestClose(t *testing.T) {
 func TestRecords(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *storage.DB) {
 		ctx := t.Context()
-		engine := &scorer{score: fraud.Score{Hundredths: 31, Model: "gbt-1", Signals: []fraud.Signal{
+		var marks []string
+		engine := &scorer{score: fraud.Score{Hundredths: 31, Model: "gbt-1", Decision: "fdec_one", Signals: []fraud.Signal{
 			{Name: "dormant_card", Of: "card", Value: 400, Threshold: 180, Window: 24 * time.Hour, Points: 21, Telling: true},
 			{Name: "pan_range_pattern", Of: "range of numbers", Value: -3, Points: 10}}}}
-		p := setup(t, db, func(d *ping.Deps) { d.Fraud = engine })
+		p := setup(t, db, func(d *ping.Deps) {
+			d.Fraud = engine
+			d.Mark = func(book ledger.BookID, decision string, label *fraud.Label) storage.Effect {
+				text := string(book) + " " + decision
+				if label != nil {
+					text += fmt.Sprint(" ", label.Fraud)
+				}
+				marks = append(marks, text)
+				return storage.Effect{}
+			}
+		})
 		card := p.issue(desk, 5000)
 		var made []ping.Result
 		for range 5 {
@@ -287,6 +299,8 @@ func TestRecords(t *testing.T) {
 		e := engine.events[0]
 		e.Before, e.After, e.Block, e.Hundred, e.Range = fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}, fraud.Hash{}
 		check.Equal(t, "the engine was told", engine.labels, []labelled{{e, fraud.Label{At: epoch, Fraud: true}}}, cmp.AllowUnexported(labelled{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }))
+		check.OK(t, p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: ping.Unlabelled, Actor: "operator/1"}))
+		check.Equal(t, "the decision was told", marks, []string{string(desk.Book) + " fdec_one true", string(desk.Book) + " fdec_one"})
 		check.Code(t, "another book's", p.Label(ctx, ping.LabelRequest{Book: shop.Book, Ping: made[0].ID, Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)
 		check.Code(t, "no label", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: made[0].ID, Label: "odd", Actor: "operator/1"}), fault.InvalidRequest)
 		check.Code(t, "unknown", p.Label(ctx, ping.LabelRequest{Book: desk.Book, Ping: ping.ID(id.New("ping")), Label: ping.LabelFraud, Actor: "operator/1"}), fault.NotFound)

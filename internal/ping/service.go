@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -100,6 +101,9 @@ type Deps struct {
 	Limits *limit.Limiter
 	// Fraud may be nil: every score is 0 then.
 	Fraud Scorer
+	// Mark is the effect of noting a label beside the engine's decision about a check; a nil
+	// one takes it back. It may be nil: no decisions are kept.
+	Mark  func(book ledger.BookID, decision string, label *fraud.Label) storage.Effect
 	Cards *giftcard.Service
 	// Issuing has the virtual cards; nil: there are none.
 	Issuing Issuing
@@ -125,6 +129,8 @@ type Service struct {
 	local *limit.Limiter
 	lanes []*lane.Lane[work]
 	seed  maphash.Seed
+	// labelling is held by whoever labels a check, until the engine knows.
+	labelling sync.Mutex
 }
 
 // postgresLanes is how many transactions may be under way at once where there can be several.

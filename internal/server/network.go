@@ -55,10 +55,10 @@ func resolver(address string) *net.Resolver {
 }
 
 // buildFraud makes the fraud engine, which knows the proxies that a file lists.
-func (a *App) buildFraud(ctx context.Context, proxyList string) error {
+func (a *App) buildFraud(ctx context.Context, o Options) error {
 	var config sense.Config
 	var err error
-	if config.Rules.Proxies, err = readProxies(proxyList); err != nil {
+	if config.Rules.Proxies, err = readProxies(o.ProxyList); err != nil {
 		return err
 	}
 	a.Fraud, err = office.New(office.Deps{DB: a.DB, Audit: a.Audit, Clocks: a.Clocks, Logger: a.Logger, Config: config})
@@ -68,7 +68,11 @@ func (a *App) buildFraud(ctx context.Context, proxyList string) error {
 	if err := a.Fraud.Refresh(ctx); err != nil {
 		return fmt.Errorf("load models and rules of fraud: %w", err)
 	}
-	return nil
+	if o.Metrics == nil {
+		return nil
+	}
+	return o.Metrics.Counter("scrip_fraud_lost_total", "Events that were scored and not logged, since the database did not take them in time.",
+		func() float64 { return float64(a.Fraud.Lost()) })
 }
 
 const (

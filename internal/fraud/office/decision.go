@@ -183,8 +183,20 @@ type Labelling struct {
 	Also     Also[Decision]
 }
 
-// Judge notes what an event was, and has the engine know. It returns not_found or
-// invalid_request.
+// Mark returns the effect of noting a label beside the decision of a book's event, if that is
+// kept; nil takes back what was noted.
+func (s *Service) Mark(book ledger.BookID, decision string, label *fraud.Label) storage.Effect {
+	verdict, at := Unknown, int64(0)
+	if label != nil {
+		if verdict, at = Genuine, storage.Micros(label.At); label.Fraud {
+			verdict = Fraud
+		}
+	}
+	return labelDecision.With(string(book), decision, string(verdict), at)
+}
+
+// Judge notes what an event was, and has the engine know, in the order in which verdicts are
+// noted. It returns not_found or invalid_request.
 func (s *Service) Judge(ctx context.Context, l Labelling) (Decision, error) {
 	if l.Verdict != Fraud && l.Verdict != Genuine {
 		return Decision{}, fault.New(fault.InvalidRequest, "want fraud or genuine").At("label")
@@ -193,6 +205,8 @@ func (s *Service) Judge(ctx context.Context, l Labelling) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
+	s.judging.Lock()
+	defer s.judging.Unlock()
 	d.Label, d.LabelAt = l.Verdict, s.Clocks.Now(d.Realm)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		n, err := tx.Exec(ctx, labelDecision, string(d.Book), string(d.ID), string(d.Label), storage.Micros(d.LabelAt))

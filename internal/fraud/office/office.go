@@ -56,8 +56,9 @@ type Service struct {
 	gate    sync.RWMutex
 	pending pending
 	lost    atomic.Int64
-	// writing is held by whoever uses the journal.
+	// writing is held by whoever uses the journal, judging by whoever notes a verdict.
 	writing sync.Mutex
+	judging sync.Mutex
 	journal *journal.Journal
 	// change is the version of models and rules that are in use; -1 before any was looked up.
 	change atomic.Int64

@@ -27,6 +27,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -105,6 +106,66 @@ func sameFrom(t *testing.T, from int, before, after *process) {
 	if !high {
 		t.Error("the history makes no difference to compare")
 	}
+}
+
+// Of opposite verdicts that arrive at once, the engine believes the one that is kept.
+func TestJudgedAtOnce(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		const many = 40
+		one.hunt(0, many)
+		check(t, one.Flush(t.Context()))
+		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: many})
+		check(t, err)
+		for i, d := range list {
+			var both sync.WaitGroup
+			for _, verdict := range []office.Verdict{office.Fraud, office.Genuine} {
+				both.Go(func() {
+					if _, err := one.Judge(t.Context(), office.Labelling{Decision: d.ID, Verdict: verdict, Actor: "op_1"}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			kept, err := one.Find(t.Context(), d.ID)
+			check(t, err)
+			e := ask(5000+i, "203.0.113.9")
+			e.Card = d.Event.Card
+			if told := hasSignal(one.Score(e), "labelled_card_detected"); told != (kept.Label == office.Fraud) {
+				t.Errorf("decision %d is %s, and to the engine fraud: %t", i, kept.Label, told)
+			}
+		}
+	})
+}
+
+// What somebody finds out about an event elsewhere is noted beside its decision, and taken back.
+func TestMark(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		one.hunt(0, 3)
+		check(t, one.Flush(t.Context()))
+		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: 1})
+		check(t, err)
+		d := list[0]
+		for _, c := range []struct {
+			book  ledger.BookID
+			label *fraud.Label
+			want  office.Verdict
+			at    time.Time
+		}{
+			{"bk_other", &fraud.Label{At: noon, Fraud: true}, office.Unknown, time.Time{}},
+			{d.Book, &fraud.Label{At: noon, Fraud: true}, office.Fraud, noon},
+			{d.Book, &fraud.Label{At: noon}, office.Genuine, noon},
+			{d.Book, nil, office.Unknown, time.Time{}},
+		} {
+			check(t, db.Apply(t.Context(), []storage.Effect{one.Mark(c.book, string(d.ID), c.label)}))
+			got, err := one.Find(t.Context(), d.ID)
+			check(t, err)
+			if got.Label != c.want || !got.LabelAt.Equal(c.at) {
+				t.Errorf("%+v of %s: %s at %s", c.label, c.book, got.Label, got.LabelAt)
+			}
+		}
+	})
 }
 
 // Scores after a restart are those of before, from the log alone and from a snapshot with the log behind it; labels survive too.

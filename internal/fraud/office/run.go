@@ -21,12 +21,14 @@ const (
 
 // Run keeps the engine until ctx ends, then writes what waits.
 func (s *Service) Run(ctx context.Context) {
+	told := int64(0)
 	for turn := 1; clock.Wait(ctx, flushEvery) == nil; turn++ {
 		s.warn(ctx, "write fraud log", s.Flush(ctx))
 		if turn%followEach == 0 {
 			s.warn(ctx, "hear of cards", s.Hear(ctx))
 			s.warn(ctx, "load models and rules of fraud", s.Refresh(ctx))
 			s.warn(ctx, "follow fraud log", s.Follow(ctx))
+			told = s.tellLost(ctx, told)
 		}
 		if turn%dueEach == 0 {
 			s.warn(ctx, "save fraud counts", s.snapshotDue(ctx))
@@ -45,6 +47,16 @@ func (s *Service) warn(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
 		s.Logger.WarnContext(ctx, what, "error", err)
 	}
+}
+
+// tellLost says in the log that more events than before were scored and not logged, and
+// returns how many.
+func (s *Service) tellLost(ctx context.Context, before int64) int64 {
+	lost := s.Lost()
+	if lost > before {
+		s.Logger.ErrorContext(ctx, "the database does not take events of fraud in time: they are scored and not logged", "events", lost-before)
+	}
+	return lost
 }
 
 func (s *Service) snapshotDue(ctx context.Context) error {
