@@ -67,6 +67,10 @@ func (s Scope) String() string {
 	return "unknown"
 }
 
+// ScopeOf returns the scope with a name; of a name that is none, "*": only who may do
+// everything may do that.
+func ScopeOf(name string) Scope { return Scope(max(slices.Index(scopeNames[:], name), 0)) }
+
 // AllScopes returns the closed list in its documented order, "*" first.
 func AllScopes() []Scope {
 	all := make([]Scope, len(scopeNames))

@@ -12,14 +12,6 @@ import (
 // headerKey is X-API-Key in net/http's spelling.
 const headerKey = "X-Api-Key"
 
-var scopes = func() map[string]account.Scope {
-	byName := map[string]account.Scope{}
-	for _, scope := range account.AllScopes() {
-		byName[scope.String()] = scope
-	}
-	return byName
-}()
-
 // failures is how often one address may present a key that is not right: many at
 // once for a deployment gone wrong, then one a second.
 var failures = []wire.Window{{Limit: 60, Per: time.Minute}}
@@ -48,5 +40,5 @@ func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, err
 	if err != nil {
 		return account.Principal{}, err
 	}
-	return principal, principal.Require(scopes[c.Route.Scope])
+	return principal, principal.Require(account.ScopeOf(c.Route.Scope))
 }

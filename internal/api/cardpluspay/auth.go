@@ -20,14 +20,6 @@ const (
 // routeChallenge is the one call with a key that never needs a signature.
 const routeChallenge = "auth.challenge"
 
-var scopes = func() map[string]account.Scope {
-	byName := map[string]account.Scope{}
-	for _, scope := range account.AllScopes() {
-		byName[scope.String()] = scope
-	}
-	return byName
-}()
-
 // failures is how often one address may present a key that is not right, or a signature:
 // many at once for a deployment gone wrong, then one a second.
 var failures = []wire.Window{{Limit: 60, Per: time.Minute}}
@@ -61,7 +53,7 @@ func (a *api) identify(ctx context.Context, c *call, key string) (account.Princi
 	if err != nil || c.Route.Name == routeChallenge {
 		return principal, err
 	}
-	if err := principal.Require(scopes[c.Route.Scope]); err != nil {
+	if err := principal.Require(account.ScopeOf(c.Route.Scope)); err != nil {
 		return principal, err
 	}
 	signer, signs, err := a.Accounts.FindSigner(ctx, principal.Book)

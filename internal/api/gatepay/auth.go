@@ -31,14 +31,6 @@ var (
 	signatureForm = regexp.MustCompile(`^[0-9a-f]{128}$`)
 )
 
-var scopes = func() map[string]account.Scope {
-	byName := map[string]account.Scope{}
-	for _, scope := range account.AllScopes() {
-		byName[scope.String()] = scope
-	}
-	return byName
-}()
-
 // authenticate accepts a signed request or an API key; a request with any of the
 // signature's headers is judged by its signature alone.
 func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, error) {
@@ -46,7 +38,7 @@ func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, err
 	if err != nil {
 		return account.Principal{}, err
 	}
-	return principal, principal.Require(scopes[c.Route.Scope])
+	return principal, principal.Require(account.ScopeOf(c.Route.Scope))
 }
 
 func (a *api) identify(ctx context.Context, c *call) (account.Principal, error) {
