@@ -303,15 +303,6 @@ func (s *Service) changeCustomer(ctx context.Context, actor string, customer Cus
 	return changed, err
 }
 
-// Realms returns the customer's book in each realm.
-func (s *Service) Realms(ctx context.Context, customer CustomerID) (map[realm.Realm]ledger.BookID, error) {
-	found, err := s.FindCustomer(ctx, customer)
-	if err != nil {
-		return nil, err
-	}
-	return map[realm.Realm]ledger.BookID{realm.Live: found.Live, realm.Test: found.Test}, nil
-}
-
 // Owner says whose a book is.
 type Owner struct {
 	Book     ledger.BookID

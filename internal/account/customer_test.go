@@ -29,18 +29,17 @@ func TestCreateCustomer(t *testing.T) {
 		}
 		books := ledger.New(b.db, b.clocks, ledger.Config{})
 		defer books.Close()
-		realms := must(b.Realms(ctx, made.ID))(t)
 		for _, r := range realm.All() {
-			book := must(books.FindBook(ctx, realms[r]))(t)
+			book := must(books.FindBook(ctx, made.Book(r)))(t)
 			if book.Realm != r || !id.Valid("bk", string(book.ID)) {
 				t.Errorf("the %s book is %+v", r, book)
 			}
-			owner := must(b.FindOwner(ctx, realms[r]))(t)
-			want := account.Owner{Book: realms[r], Customer: made.ID, Realm: r, State: account.Active}
+			owner := must(b.FindOwner(ctx, made.Book(r)))(t)
+			want := account.Owner{Book: made.Book(r), Customer: made.ID, Realm: r, State: account.Active}
 			if diff := cmp.Diff(want, owner); diff != "" {
 				t.Errorf("owner of the %s book:\n%s", r, diff)
 			}
-			if got := b.actions(t, realms[r], string(realms[r])); !slices.Equal(got, []string{"book.open"}) {
+			if got := b.actions(t, made.Book(r), string(made.Book(r))); !slices.Equal(got, []string{"book.open"}) {
 				t.Errorf("audit of the %s book: %v", r, got)
 			}
 		}

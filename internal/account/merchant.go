@@ -279,14 +279,6 @@ type Merchant struct {
 	Previous pan.Secret // the secret before while its grace runs, else empty
 }
 
-// Secrets returns the secrets against which a signature is to be checked, newest first.
-func (m *Merchant) Secrets() []pan.Secret {
-	if m.Previous.IsZero() {
-		return []pan.Secret{m.Secret}
-	}
-	return []pan.Secret{m.Secret, m.Previous}
-}
-
 // merchantGrant is what memory keeps of a signing credential.
 type merchantGrant struct {
 	merchant   Merchant

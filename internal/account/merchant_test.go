@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 )
 
@@ -26,7 +27,7 @@ func TestMerchantSecret(t *testing.T) {
 				if diff := cmp.Diff(want, got.Principal); diff != "" {
 					t.Error(diff)
 				}
-				if !got.Secret.Equal(made.Secret) || len(made.Secret.Reveal()) < 40 || len(got.Secrets()) != 1 {
+				if !got.Secret.Equal(made.Secret) || len(made.Secret.Reveal()) < 40 || !got.Previous.IsZero() {
 					t.Error("another secret came back than was shown")
 				}
 				if !got.Scopes.Has(account.ScopeGiftcardWrite) || got.Scopes.Has(account.ScopePing) {
@@ -74,7 +75,10 @@ func TestRotateMerchant(t *testing.T) {
 		secrets := func(process *bundle, want ...account.IssuedMerchant) {
 			t.Helper()
 			got := must(process.MerchantSecret(ctx, string(first.ClientID)))(t)
-			found := got.Secrets()
+			found := []pan.Secret{got.Secret}
+			if !got.Previous.IsZero() {
+				found = append(found, got.Previous)
+			}
 			if len(found) != len(want) {
 				t.Fatalf("%d secrets work, want %d", len(found), len(want))
 			}

@@ -62,11 +62,7 @@ func (b *bundle) newBook(name string) (account.Customer, ledger.BookID) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	books, err := b.accounts.Realms(b.t.Context(), c.ID)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return c, books[realm.Live]
+	return c, c.Live
 }
 
 // another is a second process over the same database and clock.

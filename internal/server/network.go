@@ -31,7 +31,7 @@ func adapters(folder string) (map[string]ping.Adapter, error) {
 	in := func(open func(keyfile.Folder, []byte) (ping.Network, error)) ping.Adapter {
 		return func(config []byte) (ping.Network, error) { return open(files, config) }
 	}
-	return map[string]ping.Adapter{"http": in(balance.OpenIn), "iso8583": in(iso8583.OpenIn)}, nil
+	return map[string]ping.Adapter{"http": in(balance.Open), "iso8583": in(iso8583.Open)}, nil
 }
 
 // suppliers are the kinds of suppliers of codes that operators configure, with their files

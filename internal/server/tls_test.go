@@ -107,11 +107,7 @@ func claim(t *testing.T, app *server.App, dns *nameserver.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	books, err := app.Accounts.Realms(t.Context(), customer.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := app.Portals.Create(t.Context(), portal.NewPortal{Book: books[realm.Live], Realm: realm.Live, Name: "Own Domain", Slug: "own", CustomDomain: ownDomain, Actor: "key/k1"})
+	made, err := app.Portals.Create(t.Context(), portal.NewPortal{Book: customer.Live, Realm: realm.Live, Name: "Own Domain", Slug: "own", CustomDomain: ownDomain, Actor: "key/k1"})
 	if err != nil {
 		t.Fatal(err)
 	}

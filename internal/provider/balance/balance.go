@@ -31,13 +31,10 @@ import (
 // maxPIN bounds a PIN, in bytes.
 const maxPIN = 64
 
-// Open returns the network that a JSON configuration describes, whose files may be
-// anywhere. It calls nobody. The network is an io.Closer. It returns the fault
-// invalid_request, with the key that is wrong.
-func Open(config []byte) (ping.Network, error) { return OpenIn("", config) }
-
-// OpenIn is Open for a configuration whose files must be in folder.
-func OpenIn(folder keyfile.Folder, config []byte) (ping.Network, error) {
+// Open returns the network that a JSON configuration describes, whose files must be in
+// folder; where that is empty, they may be anywhere. It calls nobody. The network is an
+// io.Closer. It returns the fault invalid_request, with the key that is wrong.
+func Open(folder keyfile.Folder, config []byte) (ping.Network, error) {
 	s, err := parse(config)
 	if err != nil {
 		return nil, err

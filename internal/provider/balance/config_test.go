@@ -139,7 +139,7 @@ func TestMalformedConfigurations(t *testing.T) {
 
 func wantRefused(t *testing.T, config []byte, key string) {
 	t.Helper()
-	_, err := Open(config)
+	_, err := Open("", config)
 	if fault.CodeOf(err) != fault.InvalidRequest {
 		t.Fatalf("error = %v, want invalid_request", err)
 	}
@@ -158,7 +158,7 @@ func TestFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenIn("/nowhere", text); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != "secret_files.token" {
+	if _, err := Open("/nowhere", text); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != "secret_files.token" {
 		t.Errorf("another folder: %v", err)
 	}
 	dir := t.TempDir()
@@ -168,14 +168,14 @@ func TestFolder(t *testing.T) {
 	if text, err = json.Marshal(base.with(object{"secret_files.token": "token"})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenIn("", text); fault.CodeOf(err) != fault.InvalidRequest {
+	if _, err := Open("", text); fault.CodeOf(err) != fault.InvalidRequest {
 		t.Errorf("a relative name without a folder: %v", err)
 	}
 	for _, ok := range []string{"token", filepath.Join(dir, "token")} {
 		if text, err = json.Marshal(base.with(object{"secret_files.token": ok})); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := OpenIn(keyfile.Folder(dir), text)
+		opened, err := Open(keyfile.Folder(dir), text)
 		if err != nil {
 			t.Fatal(err)
 		}

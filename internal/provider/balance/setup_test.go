@@ -92,7 +92,7 @@ func mustOpen(t *testing.T, config object) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := Open(text)
+	opened, err := Open("", text)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

@@ -23,13 +23,11 @@ import (
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 )
 
-// Open returns the network that a JSON configuration describes, whose files may be
-// anywhere. The network is an io.Closer: it has a connection once it was asked. It
-// returns the fault invalid_request, with the key that is wrong.
-func Open(config []byte) (ping.Network, error) { return OpenIn("", config) }
-
-// OpenIn is Open for a configuration whose files must be in folder.
-func OpenIn(folder keyfile.Folder, config []byte) (ping.Network, error) {
+// Open returns the network that a JSON configuration describes, whose files must be in
+// folder; where that is empty, they may be anywhere. The network is an io.Closer: it has a
+// connection once it was asked. It returns the fault invalid_request, with the key that is
+// wrong.
+func Open(folder keyfile.Folder, config []byte) (ping.Network, error) {
 	s, err := parse(config)
 	if err != nil {
 		return nil, err

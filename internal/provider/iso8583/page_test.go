@@ -20,7 +20,7 @@ func TestPage(t *testing.T) {
 		check.OK(t, os.WriteFile(files+"/zpk", []byte(zonePINKey), 0o600))
 		example = strings.ReplaceAll(example, "/etc/scrip/secrets/host-zpk", files+"/zpk")
 		example = regexp.MustCompile(`(?s)"tls": \{.*?\},`).ReplaceAllString(example, "")
-		if _, err := Open([]byte(example)); err != nil {
+		if _, err := Open("", []byte(example)); err != nil {
 			t.Errorf("%v in\n%s", err, example)
 		}
 	}

@@ -330,7 +330,7 @@ func TestMalformedConfigurations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Open(text)
+			_, err = Open("", text)
 			wantFault(t, err, fault.InvalidRequest)
 			if got := fault.From(err).Field; got != c.key {
 				t.Errorf("blames %q, want %q: %v", got, c.key, err)
@@ -338,7 +338,7 @@ func TestMalformedConfigurations(t *testing.T) {
 		})
 	}
 	for _, text := range []string{"", "null", "[]", `{"address":"a:1","address":"b:1"}`, `{} {}`, strings.Repeat(" ", maxConfig+1)} {
-		_, err := Open([]byte(text))
+		_, err := Open("", []byte(text))
 		wantFault(t, err, fault.InvalidRequest)
 	}
 }

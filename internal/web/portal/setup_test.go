@@ -173,11 +173,7 @@ func setupOn(t *testing.T, db *storage.DB, change func(*Deps)) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	books, err := accounts.Realms(t.Context(), customer.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.book = books[realm.Live]
+	b.book = customer.Live
 	b.portal = b.create(portals.NewPortal{Name: "Example Cards", Slug: "example", Languages: []string{"en", "fr", "es"},
 		Branding: portals.Branding{PrimaryColor: "#1f5c4d", SupportURL: "https://shop.example/help", PrivacyURL: "https://shop.example/privacy"}})
 	return b
