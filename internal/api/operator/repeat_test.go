@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -82,6 +83,10 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 			Configured: ping.Configured{Realm: realm.Test, ID: name, Name: "Partner", Type: ping.ClosedLoop, Kind: "http", Active: true}})
 		check(t, err)
 	}
+	b.giveUp(t, []string{"card.print", "gc_one", "no paper"})
+	b.giveUp(t, []string{"card.post", "gc_two", "no stamp"})
+	dead, err := job.ListDead(ctx, b.DB, job.Key{}, 2)
+	check(t, err)
 	on, off := b.page(t, "acme-on"), b.page(t, "acme-off")
 	me := b.do(account.RoleAdmin, "GET", "/operator/v1/me", "").Body.String()
 	_, me, _ = strings.Cut(me, `"operator_id":"`)
@@ -120,6 +125,8 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 		"locks.lift":        {target: base + "/locks/lift", body: `{"realm":"test","network_id":"scrip","number":"GC0000000000004712","reason":"the owner mistyped"}`},
 		"portals.disable":   {target: book + "/portals/" + string(on.ID) + "/disable", body: `{"reason":"phishing"}`},
 		"portals.enable":    {target: book + "/portals/" + string(off.ID) + "/enable", body: `{"reason":"cleared"}`},
+		"jobs.retry":        {target: base + "/jobs/" + dead[0].ID + "/retry"},
+		"jobs.delete":       {method: http.MethodDelete, target: base + "/jobs/" + dead[1].ID},
 		"webhooks.create":   {target: webhooks, body: `{"url":"` + b.receiver.URL + `/hook","events":["*"]}`},
 		"webhooks.rotate":   {target: webhooks + "/" + string(hook.ID) + "/rotate", body: `{}`},
 		"webhooks.test":     {target: webhooks + "/" + string(hook.ID) + "/test"},
