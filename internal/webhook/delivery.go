@@ -115,12 +115,15 @@ func (s *Service) Attempts(ctx context.Context, d Delivery) ([]Attempt, error) {
 
 // Resend queues an event anew for an endpoint, whether it was delivered, given up
 // or never meant for it. Receivers know it by its id. It returns not_found, or
-// invalid_state when the endpoint is disabled or was sent the event too often.
+// invalid_state when the endpoint is disabled, was sent the event too often or is not sent secrets.
 func (s *Service) Resend(ctx context.Context, c Change, event EventID) (Delivery, error) {
 	return s.queue(ctx, c, "webhook.resend", func(ctx context.Context, tx *storage.Tx, e *row) (Event, error) {
 		found, ok, err := storage.One(ctx, tx, scanEvent, findEvent, string(c.Book), string(event))
 		if err == nil && !ok {
 			err = fault.New(fault.NotFound, "no such event")
+		}
+		if err == nil && found.Sensitive && !s.TakesSecrets(&e.Endpoint) {
+			err = fault.New(fault.InvalidState, "the event tells a secret, which this kind of webhook is not sent")
 		}
 		return found, err
 	})

@@ -22,7 +22,7 @@ const (
 )
 
 // Dispatch turns all pending events into deliveries, one for each active endpoint
-// that subscribed, and returns how many events that were. Any number of processes
+// that subscribed and may be sent it, and returns how many events that were. Any number of processes
 // may do so at once: each event is turned by one of them.
 func (s *Service) Dispatch(ctx context.Context) (int, error) {
 	total := 0
@@ -61,7 +61,7 @@ func (s *Service) dispatch(ctx context.Context, tx *storage.Tx) (int, error) {
 	for _, e := range events {
 		now, key, matched := s.Clocks.Now(e.Realm), []any{string(e.Book), string(e.ID)}, false
 		for _, sub := range subscribers[e.Book] {
-			if !matches(sub.events, e.Type) {
+			if !matches(sub.events, e.Type) || e.Sensitive && !s.schemes.secrets(sub.scheme) {
 				continue
 			}
 			matched = true

@@ -176,8 +176,28 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 		return err
 	}
 	n.Events = events
+	if err := s.checkSecrets(n.Scheme, events); err != nil {
+		return err
+	}
 	_, err = s.Guard.Check(ctx, n.URL)
 	return err
+}
+
+// TakesSecrets reports whether an endpoint is sent events whose data is a secret, so that
+// whoever changes it has to be one who may see such.
+func (s *Service) TakesSecrets(e *Endpoint) bool { return s.schemes.secrets(e.Scheme) }
+
+// checkSecrets refuses names of events that endpoints of a scheme are not sent.
+func (s *Service) checkSecrets(scheme string, events []string) error {
+	if s.schemes.secrets(scheme) {
+		return nil
+	}
+	for _, name := range events {
+		if slices.Contains(s.Config.Secrets, name) {
+			return fault.New(fault.InvalidRequest, "%s tells a secret, which this kind of webhook is not sent", name).At("events")
+		}
+	}
+	return nil
 }
 
 // checkEvents returns the names sorted, each once; "*" stands for all.
@@ -290,6 +310,9 @@ func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, 
 	}
 	e, _, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
 		if err := e.apply(to); err != nil {
+			return pan.Secret{}, err
+		}
+		if err := s.checkSecrets(e.Scheme, to.Events); err != nil {
 			return pan.Secret{}, err
 		}
 		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})

@@ -338,7 +338,7 @@ func TestSecretsStaySealed(t *testing.T) {
 			w.WriteHeader(500)
 			_, _ = io.WriteString(w, "your secrets are "+echo)
 		})
-		e, first := b.create(r, SchemeCardPing, "*")
+		e, first := b.create(r, SchemeCryptoCardy, "*")
 		_, second, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Secret: pan.NewSecret("Chosen!By-the_Customer")})
 		if err != nil {
 			t.Fatal(err)
@@ -371,6 +371,41 @@ func TestSecretsStaySealed(t *testing.T) {
 					t.Errorf("%s holds %s", where, secret)
 				}
 			}
+		}
+	})
+}
+
+// An event whose data is a secret goes to endpoints of schemes that are sent such alone, whatever
+// the others subscribed to; those cannot name it, nor be sent it again.
+func TestSecretsGoWhereTheyMay(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db, Config{Secrets: []string{"3ds.challenge"}})
+		plain, trusted := newReceiver(t), newReceiver(t)
+		all, _ := b.create(plain, SchemeCardPing, "*")
+		b.create(trusted, SchemeCryptoCardy, "3ds.challenge", "card.created")
+		otp := Event{ID: NewEventID(), Book: book, Realm: realm.Live, Type: "3ds.challenge", Data: []byte(`{"otp":"847291"}`), Sensitive: true}
+		if err := b.write(b.Outbox.Effects(otp)); err != nil {
+			t.Fatal(err)
+		}
+		b.emit("card.created")
+		b.deliver()
+		if n, m := len(plain.requests()), len(trusted.requests()); n != 1 || m != 2 {
+			t.Errorf("%d and %d requests, want 1 and 2", n, m)
+		}
+		named := NewEndpoint{Book: book, Realm: realm.Live, URL: plain.URL, Events: []string{"card.created", "3ds.challenge"}, Scheme: SchemeCardPing, Actor: "key/k1"}
+		_, _, create := b.Create(t.Context(), named)
+		_, change := b.Change(t.Context(), b.changeOf(all), Settings{Events: named.Events})
+		for _, err := range []error{create, change} {
+			if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != "events" {
+				t.Errorf("named: %v", err)
+			}
+		}
+		if _, err := b.Resend(t.Context(), b.changeOf(all), otp.ID); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("sent again: %v", err)
+		}
+		b.deliver()
+		if n := len(plain.requests()); n != 1 {
+			t.Errorf("%d requests, want 1", n)
 		}
 	})
 }

@@ -34,6 +34,8 @@ type Scheme struct {
 	Name string
 	// TimeLayout is how the body's created_at is written.
 	TimeLayout string
+	// Secrets says that its endpoints are sent events whose data is a secret, too.
+	Secrets bool
 	// Sign returns the headers that prove where m comes from.
 	Sign func(m Message) http.Header
 }
@@ -60,7 +62,7 @@ const (
 func BuiltInSchemes() []Scheme {
 	return []Scheme{
 		{Name: SchemeCardPing, TimeLayout: time.RFC3339, Sign: signCardPing},
-		{Name: SchemeCryptoCardy, TimeLayout: time.RFC3339, Sign: signCryptoCardy},
+		{Name: SchemeCryptoCardy, TimeLayout: time.RFC3339, Secrets: true, Sign: signCryptoCardy},
 	}
 }
 
@@ -168,4 +170,10 @@ func (s schemeSet) find(name string) (Scheme, bool) {
 		return Scheme{}, false
 	}
 	return s[i], true
+}
+
+// secrets reports whether endpoints of a scheme are sent events whose data is a secret.
+func (s schemeSet) secrets(name string) bool {
+	scheme, _ := s.find(name)
+	return scheme.Secrets
 }

@@ -36,7 +36,7 @@ var (
 		ORDER BY e.created_at, e.book_id, e.event_id LIMIT $7`)
 
 	anyPending   = storage.SQL("webhook.any_pending", `SELECT 1 FROM webhook_events e WHERE e.state = 'pending' LIMIT 1`)
-	claimPending = storage.SQL("webhook.claim_pending", `SELECT e.book_id, e.event_id, e.realm, e.type FROM webhook_events e
+	claimPending = storage.SQL("webhook.claim_pending", `SELECT e.book_id, e.event_id, e.realm, e.type, e.sealed FROM webhook_events e
 		WHERE e.state = 'pending' ORDER BY e.event_id LIMIT $1 {skip}`)
 	markEvents = storage.Lookup("webhook.mark_events", `UPDATE webhook_events SET state = $1
 		WHERE state = 'pending' AND (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
@@ -69,9 +69,9 @@ var (
 	// Health alone is no new version: it changes nothing that others remember.
 	saveHealth = storage.SQL("webhook.save_health", `UPDATE webhook_endpoints SET failures = $3, failing_since = $4, paused_until = $5
 		WHERE book_id = $1 AND endpoint_id = $2`)
-	findSubscribers = storage.Lookup("webhook.find_subscribers", `SELECT p.book_id, p.endpoint_id, p.version, p.state, p.events
+	findSubscribers = storage.Lookup("webhook.find_subscribers", `SELECT p.book_id, p.endpoint_id, p.version, p.state, p.events, p.scheme
 		FROM webhook_endpoints p WHERE p.state = 'active' AND p.book_id IN ({values}) ORDER BY p.book_id, p.endpoint_id`, "TEXT")
-	listChanged = storage.SQL("webhook.list_changed", `SELECT p.book_id, p.endpoint_id, p.version, p.state, p.events
+	listChanged = storage.SQL("webhook.list_changed", `SELECT p.book_id, p.endpoint_id, p.version, p.state, p.events, p.scheme
 		FROM webhook_endpoints p WHERE p.changed_at >= $1`)
 	deleteEndpoints = storage.SQL("webhook.delete_endpoints", `DELETE FROM webhook_endpoints WHERE state = 'deleted' AND changed_at < $1`)
 )
@@ -135,7 +135,9 @@ func scanEvent(r storage.Row) (Event, error) {
 
 // scanHead reads what decides who gets an event.
 func scanHead(r storage.Row) (e Event, err error) {
-	err = r.Scan(&e.Book, &e.ID, &e.Realm, &e.Type)
+	var sealed int64
+	err = r.Scan(&e.Book, &e.ID, &e.Realm, &e.Type, &sealed)
+	e.Sensitive = sealed == 1
 	return e, err
 }
 
@@ -172,12 +174,12 @@ func (e *row) values(changedAt time.Time) []any {
 }
 
 func (e *row) subscription() subscription {
-	return subscription{book: e.Book, id: e.ID, version: e.version, active: e.Active, events: strings.Join(e.Events, " ")}
+	return subscription{book: e.Book, id: e.ID, version: e.version, active: e.Active, events: strings.Join(e.Events, " "), scheme: e.Scheme}
 }
 
 func scanSubscription(r storage.Row) (sub subscription, err error) {
 	var state string
-	err = r.Scan(&sub.book, &sub.id, &sub.version, &state, &sub.events)
+	err = r.Scan(&sub.book, &sub.id, &sub.version, &state, &sub.events, &sub.scheme)
 	sub.active = state == endpointActive
 	return sub, err
 }

@@ -48,6 +48,7 @@ type subscription struct {
 	version int64
 	active  bool
 	events  string // separated by spaces
+	scheme  string
 }
 
 // wants reports whether an endpoint of book may want events of a type.

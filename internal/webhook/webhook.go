@@ -36,6 +36,9 @@ type Config struct {
 	Timeout time.Duration
 	// Types are those that there are to subscribe to; none: any name will do.
 	Types []string
+	// Secrets are those whose data is a secret (Event.Sensitive): no endpoint of a scheme
+	// without Scheme.Secrets can name them, and its "*" does not cover them.
+	Secrets []string
 	// PerEndpoint is how many requests one endpoint gets at once to begin with, and after
 	// one that failed; 4, at most 64, which is also the most it gets as long as none fails.
 	PerEndpoint int

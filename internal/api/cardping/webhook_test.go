@@ -14,9 +14,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/receiver"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // signature is HMAC-SHA256 as RFC 2104 writes it, under a key of at most one block, in
@@ -154,6 +158,25 @@ func TestRotation(t *testing.T) {
 		b.clock.Advance(25 * time.Hour)
 		told(third)
 	})
+}
+
+// A key that may not see cards' secrets cannot have a webhook that is sent them lead to itself,
+// nor learn what it is signed with.
+func TestWebhookOfSecrets(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.key("writer", b.acme.Test, account.ScopeWebhookWrite)
+	made, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.acme.Test, Realm: realm.Test, URL: b.receiver.URL,
+		Events: []string{"*"}, Scheme: webhook.SchemeCryptoCardy, Actor: seeder})
+	check.OK(t, err)
+	for _, key := range []struct {
+		name   string
+		status [3]int
+	}{{"writer", [3]int{403, 403, 403}}, {"rival", [3]int{404, 404, 404}}, {"acme", [3]int{200, 200, 204}}} {
+		at := "/v1/webhooks/" + string(made.ID)
+		got := [3]int{b.do(key.name, "PATCH", at, `{"url":"`+b.receiver.URL+`/other"}`).Code, b.do(key.name, "POST", at+"/rotate", "").Code,
+			b.do(key.name, "DELETE", at, "").Code}
+		check.Equal(t, key.name, got, key.status)
+	}
 }
 
 // The guide's ways to verify, in Python and JavaScript, take what is sent and nothing else.

@@ -38,16 +38,22 @@ func (a *api) listWebhooks(ctx context.Context, c *call, _ wire.None) (list[webh
 	return out, err
 }
 
-// endpoint says which webhook of the caller's book is to be changed.
-func endpoint(c *call, text string) (webhook.Change, error) {
+// endpoint says which webhook of the caller's book is to be changed. One that is sent secrets,
+// such as codes of 3-D Secure, is only for keys that may see them.
+func (a *api) endpoint(ctx context.Context, c *call, text string) (webhook.Change, error) {
+	which := webhook.Change{Book: c.Principal.Book, Endpoint: webhook.EndpointID(text), Actor: c.Principal.Credential}
 	if !id.Valid("wh", text) {
-		return webhook.Change{}, fault.New(fault.NotFound, "no such webhook")
+		return which, fault.New(fault.NotFound, "no such webhook")
 	}
-	return webhook.Change{Book: c.Principal.Book, Endpoint: webhook.EndpointID(text), Actor: c.Principal.Credential}, nil
+	found, err := a.Webhooks.Find(ctx, which.Book, which.Endpoint)
+	if err == nil && a.Webhooks.TakesSecrets(&found) {
+		err = c.Principal.Require(account.ScopeCardReveal)
+	}
+	return which, err
 }
 
 func (a *api) changeWebhook(ctx context.Context, c *call, in webhookChange) (webhookView, error) {
-	which, err := endpoint(c, in.ID)
+	which, err := a.endpoint(ctx, c, in.ID)
 	if err != nil {
 		return webhookView{}, err
 	}
@@ -56,7 +62,7 @@ func (a *api) changeWebhook(ctx context.Context, c *call, in webhookChange) (web
 }
 
 func (a *api) deleteWebhook(ctx context.Context, c *call, in webhookPath) (wire.None, error) {
-	which, err := endpoint(c, in.ID)
+	which, err := a.endpoint(ctx, c, in.ID)
 	if err != nil {
 		return wire.None{}, err
 	}
@@ -64,7 +70,7 @@ func (a *api) deleteWebhook(ctx context.Context, c *call, in webhookPath) (wire.
 }
 
 func (a *api) rotateWebhook(ctx context.Context, c *call, in webhookPath) (webhookView, error) {
-	which, err := endpoint(c, in.ID)
+	which, err := a.endpoint(ctx, c, in.ID)
 	if err != nil {
 		return webhookView{}, err
 	}

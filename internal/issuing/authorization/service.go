@@ -157,6 +157,9 @@ func EventTypes() []string {
 	return []string{eventAuthorized, eventSettled, eventDeclined, eventRefunded, eventChallenge}
 }
 
+// SecretEventTypes returns those of them whose data is a secret.
+func SecretEventTypes() []string { return []string{eventChallenge} }
+
 const (
 	// maxTries bounds how often a call is worked out anew because the books moved under it.
 	maxTries = 16
