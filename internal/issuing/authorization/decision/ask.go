@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,7 +151,7 @@ func (s *Service) ask(ctx context.Context, q *question) {
 	}
 }
 
-// post makes the request. Its error holds nothing of the answer.
+// post makes the request. Its error holds nothing of the answer, nor the address.
 func (s *Service) post(ctx context.Context, q *question) answer {
 	secret, err := s.Vault.Unseal(purposeSecret, string(q.Book), q.setting.sealed)
 	if err != nil {
@@ -170,6 +172,10 @@ func (s *Service) post(ctx context.Context, q *question) answer {
 	request.Header.Set("User-Agent", "Scrip-Decisions/1")
 	response, err := s.client.Do(request)
 	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err // without the address, which may have a key in it
+		}
 		return answer{err: fmt.Errorf("ask: %w", err)}
 	}
 	defer func() { _ = response.Body.Close() }() // the answer is read or given up by then

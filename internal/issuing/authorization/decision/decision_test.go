@@ -45,6 +45,7 @@ type world struct {
 	clock  *clock.Manual
 	outbox *webhook.Outbox
 	server *httptest.Server
+	log    strings.Builder
 	asked  atomic.Int64
 	answer atomic.Pointer[http.HandlerFunc]
 }
@@ -64,7 +65,7 @@ func setup(t *testing.T, db *storage.DB) *world {
 	clocks, ctx := clock.NewRealms(w.clock), context.Background()
 	keys, err := vault.Open(ctx, db, vault.NewMasterKey())
 	check.OK(t, err)
-	logger, log := slog.New(slog.NewTextHandler(io.Discard, nil)), audit.New(db)
+	logger, log := slog.New(slog.NewTextHandler(&w.log, nil)), audit.New(db)
 	hooks := webhook.New(webhook.Deps{DB: db, Clocks: clocks, Vault: keys, Queue: job.New(db, clocks, logger), Audit: log, Logger: logger})
 	w.outbox = hooks.Outbox
 	check.OK(t, db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
@@ -210,8 +211,9 @@ func TestClose(t *testing.T) {
 // What is no answer counts as none, and a server that keeps failing is left alone for a while.
 func TestFailures(t *testing.T) {
 	eachEngine(t, func(t *testing.T, w *world) {
-		w.put(func(p *decision.Put) { p.Otherwise = decision.Decline })
+		w.put(func(p *decision.Put) { p.Otherwise, p.URL = decision.Decline, p.URL+"/hooks/a-key-in-the-path" })
 		for name, fn := range map[string]http.HandlerFunc{
+			"broken":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 			"error":    func(to http.ResponseWriter, _ *http.Request) { to.WriteHeader(http.StatusInternalServerError) },
 			"redirect": func(to http.ResponseWriter, r *http.Request) { http.Redirect(to, r, w.server.URL, http.StatusFound) },
 			"empty":    func(http.ResponseWriter, *http.Request) {},
@@ -243,6 +245,9 @@ func TestFailures(t *testing.T) {
 		w.clock.Advance(11 * time.Second)
 		w.says(`{"decision":"approve"}`)
 		w.decide(authorization.Allow)
+		if log := w.log.String(); strings.Count(log, "ask about a payment") != 11 || strings.Contains(log, "a-key-in-the-path") {
+			t.Errorf("log: %s", log)
+		}
 	})
 }
 
