@@ -35,7 +35,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	}
 	served := a.handler(h, driver, health)
 	server := wire.NewServer(wire.ServerOptions{Address: address, Handler: served.all, Logger: a.Logger,
-		MaxConnections: h.MaxConnections, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
+		MaxConnections: h.MaxConnections, Proxies: h.Proxies, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 	}
 	certs := &certificates{data: a.data, logger: a.Logger, decide: pages.site.Decide}
 	server := wire.NewServer(wire.ServerOptions{Address: h.TLS.Listen, Handler: pages.site.Only(pages.all), TLS: certs.config(), Logger: a.Logger,
-		MaxConnections: h.MaxConnections, ReadHeader: firstHandshake, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
+		MaxConnections: h.MaxConnections, Proxies: h.Proxies, ReadHeader: firstHandshake, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
 	if err != nil {
 		return nil, err

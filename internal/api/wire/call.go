@@ -41,6 +41,7 @@ type Call[P any] struct {
 	kept     bool
 	replayed bool
 	leave    func()
+	entered  bool
 	// faultType is the Content-Type of a refusal; nil for JSON.
 	faultType []string
 	decision  Decision

@@ -128,13 +128,50 @@ func AddressSubject(from netip.Addr) string {
 		return "unknown"
 	}
 	if from.Is6() {
-		network, err := from.WithZone("").Prefix(64)
-		if err == nil {
-			return network.String()
-		}
+		return netip.PrefixFrom(sourceOf(from), customerBits).String()
 	}
 	return from.String()
 }
+
+// customerBits is how long the prefix is that an IPv6 caller owns at least.
+const customerBits = 64
+
+// sourceOf is who stands behind an address: of IPv6 the first of its /64. It may be invalid.
+func sourceOf(from netip.Addr) netip.Addr {
+	if !from.Is6() {
+		return from
+	}
+	network, err := from.WithZone("").Prefix(customerBits)
+	if err != nil {
+		return from
+	}
+	return network.Addr()
+}
+
+// share is how much of something one address may have at once, of IPv6 a /64. Trusted proxies,
+// behind which there are many, and programs of this machine may have all of it.
+type share struct {
+	most    int
+	proxies []netip.Prefix
+	crowd   limit.Crowd[netip.Addr]
+}
+
+// half returns the share of one address where there is place for all.
+func half(all int, proxies []netip.Prefix) *share {
+	return &share{most: (all + 1) / 2, proxies: proxies}
+}
+
+func (s *share) enter(from netip.Addr) bool {
+	return s.free(from) || s.crowd.Enter(sourceOf(from), s.most)
+}
+
+func (s *share) leave(from netip.Addr) {
+	if !s.free(from) {
+		s.crowd.Leave(sourceOf(from))
+	}
+}
+
+func (s *share) free(from netip.Addr) bool { return from.IsLoopback() || isTrusted(from, s.proxies) }
 
 // told are the headers by which browsers and programs differ that call themselves the same.
 var told = [...]string{"Accept", "Accept-Encoding", "Accept-Language", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform"}

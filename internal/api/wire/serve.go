@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -61,7 +60,7 @@ func (s *Surface[P]) close(c *Call[P]) {
 	if c.leave != nil {
 		c.leave()
 	}
-	s.kit.exit()
+	s.kit.exit(c.From, c.entered)
 }
 
 // attempt runs the phases, the product and the encoding of a success into buf.
@@ -72,9 +71,10 @@ func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer)
 			f = s.panicked(ctx, c, p)
 		}
 	}()
-	if !s.kit.enter() {
-		return fault.New(fault.Overloaded, "the server is busy").After(time.Second)
+	if f := s.kit.enter(c.From); f != nil {
+		return f
 	}
+	c.entered = true
 	out, err := s.run(ctx, c)
 	if err == nil {
 		err = s.encodeOutcome(buf, c, out)

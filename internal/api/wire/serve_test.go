@@ -180,6 +180,39 @@ func TestOverload(t *testing.T) {
 	want(t, <-first, 200, `{}`)
 }
 
+// One address has half of what is served at once at most, of IPv6 its /64; others are served
+// beside it.
+func TestShareOfAnAddress(t *testing.T) {
+	b := setup(t, Options{MaxInFlight: 4, Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, nil)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	Handle(b.Surface, Spec{Name: "wait", Method: "GET", Path: "/v1/wait"}, func(context.Context, *Call[string], None) (None, error) {
+		entered <- struct{}{}
+		<-leave
+		return None{}, nil
+	})
+	Handle(b.Surface, Spec{Name: "quick", Method: "GET", Path: "/v1/quick"}, func(context.Context, *Call[string], None) (None, error) {
+		return None{}, nil
+	})
+	b.mount()
+	served := make(chan *httptest.ResponseRecorder)
+	for _, from := range []string{"2001:db8::1", "2001:db8::2"} {
+		go func() { served <- b.do("GET", "/v1/wait", "", "X-Forwarded-For: "+from) }()
+		<-entered
+	}
+	for range 2 {
+		w := b.do("GET", "/v1/quick", "", "X-Forwarded-For: 2001:db8::3")
+		want(t, w, 429, `{"error":"rate_limited","message":"too many requests of this address are under way"}`)
+		if w.Header().Get("Retry-After") != "1" {
+			t.Error("no Retry-After")
+		}
+		want(t, b.do("GET", "/v1/quick", "", "X-Forwarded-For: 2001:db8:0:1::1"), 200, `{}`)
+	}
+	close(leave)
+	want(t, <-served, 200, `{}`)
+	want(t, <-served, 200, `{}`)
+	want(t, b.do("GET", "/v1/quick", "", "X-Forwarded-For: 2001:db8::3"), 200, `{}`)
+}
+
 // Observe sees what happened and never the path as sent. A mistake of ours is its to log.
 func TestObserve(t *testing.T) {
 	var got []Record

@@ -26,7 +26,9 @@ type Options struct {
 	// Proxies are the networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 	// MaxInFlight bounds the requests served at once; those beyond are refused
-	// with fault.Overloaded. Zero means DefaultMaxInFlight.
+	// with fault.Overloaded. Zero means DefaultMaxInFlight. One address has half of them at
+	// most, unless it is of Proxies or loopback; what is beyond that is refused with
+	// fault.RateLimited.
 	MaxInFlight int
 	// Take counts against limits; nil means that no limit holds.
 	Take func(ctx context.Context, subject string, windows []Window, n int) (Decision, error)
@@ -63,6 +65,7 @@ type Record struct {
 type Kit struct {
 	options  Options
 	inFlight atomic.Int64
+	share    *share
 	buffers  sync.Pool
 	flights  flights
 }
@@ -78,7 +81,7 @@ func NewKit(o Options) *Kit {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = DefaultMaxInFlight
 	}
-	k := &Kit{options: o}
+	k := &Kit{options: o, share: half(o.MaxInFlight, o.Proxies)}
 	k.buffers.New = func() any { return new(bytes.Buffer) }
 	k.flights.busy = map[string]chan struct{}{}
 	return k
@@ -87,11 +90,26 @@ func NewKit(o Options) *Kit {
 // InFlight returns how many requests are being served.
 func (k *Kit) InFlight() int { return int(k.inFlight.Load()) }
 
-func (k *Kit) enter() bool {
-	return k.inFlight.Add(1) <= int64(k.options.MaxInFlight)
+// enter begins a request, or says why not: in any case exit ends it. One address has not all
+// there is: whoever sends bodies slowly, or asks for what takes long, would keep everybody else
+// out.
+func (k *Kit) enter(from netip.Addr) *fault.Error {
+	if k.inFlight.Add(1) > int64(k.options.MaxInFlight) {
+		return fault.New(fault.Overloaded, "the server is busy").After(time.Second)
+	}
+	if !k.share.enter(from) {
+		return fault.New(fault.RateLimited, "too many requests of this address are under way").After(time.Second)
+	}
+	return nil
 }
 
-func (k *Kit) exit() { k.inFlight.Add(-1) }
+// exit ends a request. Whether it was let in says whether its address is counted.
+func (k *Kit) exit(from netip.Addr, entered bool) {
+	if entered {
+		k.share.leave(from)
+	}
+	k.inFlight.Add(-1)
+}
 
 func (k *Kit) buffer() *bytes.Buffer { return k.buffers.Get().(*bytes.Buffer) }
 
@@ -112,8 +130,10 @@ type ServerOptions struct {
 	Handler http.Handler
 	TLS     *tls.Config // nil means plain HTTP
 	Logger  *slog.Logger
-	// MaxConnections bounds open connections; more wait in the system's queue.
+	// MaxConnections bounds open connections; more wait in the system's queue. One address has
+	// half of them at most, and more of it are closed, unless it is of Proxies or loopback.
 	MaxConnections int
+	Proxies        []netip.Prefix
 	MaxHeaderBytes int
 	// ReadHeader, Read, Write and Idle are net/http's timeouts; Grace is how long
 	// a shutdown waits for requests to finish.
@@ -175,7 +195,8 @@ func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.options.Address, err)
 	}
-	s.listener = &limitedListener{Listener: listener, slots: make(chan struct{}, s.options.MaxConnections), closed: make(chan struct{})}
+	s.listener = &limitedListener{Listener: listener, slots: make(chan struct{}, s.options.MaxConnections), closed: make(chan struct{}),
+		share: half(s.options.MaxConnections, s.options.Proxies)}
 	return listener.Addr(), nil
 }
 
@@ -205,10 +226,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// limitedListener accepts no more connections than it has slots.
+// limitedListener accepts no more connections than it has slots, and of one address no more
+// than half: whoever opens connections and says nothing would keep everybody else out.
 type limitedListener struct {
 	net.Listener
 	slots  chan struct{}
+	share  *share
 	once   sync.Once
 	closed chan struct{}
 }
@@ -220,12 +243,17 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			<-l.slots
+			return nil, err
+		}
+		if from := parseAddress(conn.RemoteAddr().String()); l.share.enter(from) {
+			return &slotConn{Conn: conn, listener: l, from: from}, nil
+		}
+		_ = conn.Close() // nothing was said on it
 	}
-	return &slotConn{Conn: conn, slots: l.slots}, nil
 }
 
 // Close stops accepting.
@@ -237,12 +265,16 @@ func (l *limitedListener) Close() error {
 // slotConn gives its slot back once, when it is closed.
 type slotConn struct {
 	net.Conn
-	once  sync.Once
-	slots chan struct{}
+	once     sync.Once
+	listener *limitedListener
+	from     netip.Addr
 }
 
 func (c *slotConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { <-c.slots })
+	c.once.Do(func() {
+		c.listener.share.leave(c.from)
+		<-c.listener.slots
+	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,87 @@ func TestConnectionLimit(t *testing.T) {
 	_ = second.Close()
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// callers is a listener that has connections of the addresses that it is told.
+type callers chan net.Addr
+
+func (c callers) Accept() (net.Conn, error) {
+	from, open := <-c
+	if !open {
+		return nil, net.ErrClosed
+	}
+	conn, _ := net.Pipe()
+	return &callerConn{conn, from}, nil
+}
+
+func (callers) Close() error   { return nil }
+func (callers) Addr() net.Addr { return nil }
+
+type callerConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c *callerConn) RemoteAddr() net.Addr { return c.from }
+
+// One address, of IPv6 its /64, has half of the connections at most: more of it are closed, and
+// others come in. Trusted proxies and this machine may have all.
+func TestConnectionsOfAnAddress(t *testing.T) {
+	const most = 4
+	for name, c := range map[string]struct {
+		from []string // of those, the first two come in
+		then string
+		in   bool
+	}{
+		"one":           {[]string{"192.0.2.1", "192.0.2.1"}, "192.0.2.1", false},
+		"another":       {[]string{"192.0.2.1", "192.0.2.1"}, "192.0.2.2", true},
+		"IPv4 in IPv6":  {[]string{"192.0.2.1", "192.0.2.1"}, "::ffff:192.0.2.1", false},
+		"one network":   {[]string{"2001:db8::1", "2001:db8::2"}, "2001:db8::3", false},
+		"two networks":  {[]string{"2001:db8::1", "2001:db8::2"}, "2001:db8:0:1::1", true},
+		"a proxy":       {[]string{"198.51.100.1", "198.51.100.1"}, "198.51.100.1", true},
+		"this machine":  {[]string{"127.0.0.1", "127.0.0.1"}, "127.0.0.1", true},
+		"this machine6": {[]string{"::1", "::1"}, "::1", true},
+	} {
+		came := make(callers, most)
+		l := &limitedListener{Listener: came, slots: make(chan struct{}, most), closed: make(chan struct{}),
+			share: half(most, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})}
+		come := func(from string) net.Conn {
+			came <- &net.TCPAddr{IP: net.ParseIP(from), Port: 1024}
+			came <- &net.TCPAddr{IP: net.ParseIP("203.0.113.9"), Port: 1024} // who comes in where the other did not
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if conn.RemoteAddr().String() == "203.0.113.9:1024" {
+				_ = conn.Close()
+				return nil
+			}
+			<-came
+			return conn
+		}
+		first, second := come(c.from[0]), come(c.from[1])
+		if first == nil || second == nil {
+			t.Fatalf("%s: the first two are closed", name)
+		}
+		for range 2 { // what is closed keeps no place
+			third := come(c.then)
+			if (third != nil) != c.in {
+				t.Errorf("%s: a third comes in: %t", name, third != nil)
+			}
+			if third != nil {
+				_ = third.Close()
+			}
+		}
+		_ = first.Close()
+		_ = first.Close() // gives its place back once
+		if come(c.then) == nil || come(c.then) != nil && !c.in {
+			t.Errorf("%s: the place of the first is not that of one more", name)
+		}
+		if n := len(l.slots); c.in && n != 3 || !c.in && n != 2 {
+			t.Errorf("%s: %d slots are taken", name, n)
+		}
 	}
 }
 

@@ -325,3 +325,26 @@ func TestLocal(t *testing.T) {
 		}
 	}
 }
+
+// Of each no more are under way at once than may be, however many try, and whoever left makes room.
+func TestUnderWay(t *testing.T) {
+	var c Crowd[string]
+	var entered atomic.Int64
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if c.Enter("a", 3) {
+				entered.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := entered.Load(); n != 3 || !c.Enter("b", 1) || c.Enter("b", 1) {
+		t.Errorf("%d of a entered", n)
+	}
+	c.Leave("a")
+	c.Leave("b")
+	if !c.Enter("a", 3) || c.Enter("a", 3) || !c.Enter("b", 1) {
+		t.Error("who left made no room, or too much")
+	}
+}

@@ -86,8 +86,13 @@ func (s *Site) render(ctx context.Context, v *visit, body *bytes.Buffer) {
 	}
 }
 
-// guarded answers the visit within the bound of pages at once. What panics becomes an error.
+// guarded answers the visit within the bounds of pages at once, of all visitors and of one
+// address. What panics becomes an error.
 func (s *Site) guarded(ctx context.Context, v *visit) (err error) {
+	if !s.crowd.Enter(v.Subject, maxInFlight/2) { // whoever sends forms slowly keeps nobody else out
+		return fault.New(fault.RateLimited, "too many pages of this address are under way").After(time.Second)
+	}
+	defer s.crowd.Leave(v.Subject)
 	select {
 	case s.slots <- struct{}{}:
 	default:

@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/limit"
 	portals "github.com/scripcards/scrip/internal/portal"
 )
 
@@ -72,11 +73,13 @@ type Site struct {
 	assets *assets
 	origin *http.CrossOriginProtection
 	slots  chan struct{}
+	crowd  limit.Crowd[string]
 	own    string // the installation's own host name; may be empty
 	secure bool   // visitors come over TLS, whoever ends it
 }
 
-// maxInFlight bounds the pages that are made at once; those beyond are refused.
+// maxInFlight bounds the pages that are made at once, of one address half of them; those
+// beyond are refused.
 const maxInFlight = 256
 
 // New returns the site.

@@ -417,6 +417,26 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// While one address has half of all pages under way, it gets no more, and others get theirs.
+func TestPagesOfAnAddress(t *testing.T) {
+	b := setup(t, nil)
+	for range maxInFlight / 2 {
+		b.site.crowd.Enter("198.51.100.7", maxInFlight)
+	}
+	if w := b.get("/p/example", visitAs{from: "198.51.100.7"}); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("one more of the address: %d", w.Code)
+	}
+	if w := b.get("/p/example", visitAs{from: "198.51.100.8"}); w.Code != http.StatusOK {
+		t.Errorf("another address: %d", w.Code)
+	}
+	b.site.crowd.Leave("198.51.100.7")
+	for range 2 {
+		if w := b.get("/p/example", visitAs{from: "198.51.100.7"}); w.Code != http.StatusOK {
+			t.Errorf("when one ended: %d", w.Code)
+		}
+	}
+}
+
 // Beyond the bound of pages at once the next is refused.
 func TestOverload(t *testing.T) {
 	b := setup(t, nil)

@@ -26,6 +26,9 @@ const (
 	maxFile   = "file"
 	// slack is for boundaries and headers, and for what is read ahead of what is asked for.
 	slack = 32 << 10
+	// ownMost bounds the files of one order that are read at once: as many as it may have to
+	// show. Otherwise one form is enough to keep everybody else from the store, by sending slowly.
+	ownMost = 5
 	// maxDrain is how much of a refused body is read, so that its sender reads the answer.
 	maxDrain = 16 << 20
 )
@@ -77,10 +80,10 @@ func (e *Endpoint) post(ctx context.Context, r *http.Request, body *budget) (sto
 	if err != nil {
 		return stored{}, err
 	}
-	if !e.crowd.enter(ticket.Owner()) {
+	if !e.crowd.Enter(ticket.Owner(), ownMost) {
 		return stored{}, slowDown()
 	}
-	defer e.crowd.leave(ticket.Owner())
+	defer e.crowd.Leave(ticket.Owner())
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()

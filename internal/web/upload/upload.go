@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/image"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/platform/limit"
 )
 
 // Path begins the addresses of the store: the bucket's name follows.
@@ -43,7 +44,7 @@ type Deps struct {
 type Endpoint struct {
 	Deps
 	slots chan struct{}
-	crowd crowd
+	crowd limit.Crowd[image.Owner]
 }
 
 // deadline bounds one upload: five megabytes over a slow phone take a while.
@@ -57,7 +58,7 @@ func New(d Deps) *Endpoint {
 	if d.AtOnce <= 0 {
 		d.AtOnce = 32
 	}
-	return &Endpoint{Deps: d, slots: make(chan struct{}, d.AtOnce), crowd: crowd{of: map[image.Owner]int{}}}
+	return &Endpoint{Deps: d, slots: make(chan struct{}, d.AtOnce)}
 }
 
 // ServeHTTP answers one request, always with S3's XML.
