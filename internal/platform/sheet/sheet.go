@@ -169,10 +169,21 @@ func quoted(text string) (field, rest, wrong string) {
 }
 
 // Cell is a text that somebody else wrote, as a field that no spreadsheet takes for a
-// formula: where it begins like one, an apostrophe stands before it.
+// formula: where it begins like one, an apostrophe stands before it. So it does within the
+// text after a semicolon, at which spreadsheets of many countries part the line, whether or
+// not it is quoted.
 func Cell(text string) string {
-	if text != "" && strings.IndexByte("=+-@\t\r", text[0]) >= 0 {
-		return "'" + text
+	if !strings.ContainsAny(text, formula) {
+		return text
 	}
-	return text
+	cells := strings.Split(text, ";")
+	for i, cell := range cells {
+		if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, `"`)); strings.ContainsRune(formula, first) {
+			cells[i] = "'" + cell
+		}
+	}
+	return strings.Join(cells, ";")
 }
+
+// formula is what one begins with, in full width too.
+const formula = "=+-@\t\r＝＋－＠"

@@ -132,6 +132,7 @@ func FuzzLine(f *testing.F) {
 func TestCell(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "order-1": "order-1", "1=1": "1=1", "'x": "'x", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
+		"＝1": "'＝1", "a;b-c;": "a;b-c;", "x;=cmd|' /C calc'!A0;": "x;'=cmd|' /C calc'!A0;", `x;"=1+1;`: `x;'"=1+1;`, ";;-1;": ";;'-1;",
 	} {
 		if got := sheet.Cell(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
