@@ -47,7 +47,8 @@ type Deps struct {
 	Webhooks   *webhook.Service
 	// Chains has payments appear on the test realm's chains; nil: there are none to simulate.
 	Chains Chains
-	// Take counts seeds that were not right against the address that presented them.
+	// Take counts seeds that were not right against the address that presented them, and the
+	// movements of statements against their account.
 	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// Realm is that of the seeds which GET /v1/api/ makes.
 	Realm realm.Realm
@@ -70,6 +71,8 @@ var (
 	perDetails  = []wire.Limit{{By: wire.ByPrincipal, Windows: []wire.Window{{Limit: 30, Per: time.Minute}}}}
 	// perAddress bounds how many seeds one address makes: each is a customer for good.
 	perAddress = []wire.Limit{{Name: "generate", By: wire.ByAddress, Windows: []wire.Window{{Limit: 10, Per: time.Minute}, {Limit: 60, Per: time.Hour}}}}
+	// perMovements bounds the movements of an account that statements and their files are made of.
+	perMovements = []wire.Window{{Limit: 500_000, Per: time.Minute}}
 )
 
 const base = "/v1/api"

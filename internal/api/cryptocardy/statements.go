@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 )
 
@@ -65,8 +65,6 @@ const (
 	maxMonthsBack = 100_000
 )
 
-type reader func(context.Context, issuing.Holder, statement.Subject, statement.Month) (statement.Statement, error)
-
 func (a *api) months(ctx context.Context, c *call, card string, q wire.PageQuery) (pages[monthView], error) {
 	of, err := subject(card)
 	if err != nil {
@@ -89,11 +87,12 @@ func (a *api) statement(ctx context.Context, c *call, in monthOf, q wire.PageQue
 	if err := problems.Err(); err != nil {
 		return statementView{}, err
 	}
-	read := a.Statements.Get
-	if page.Offset > 0 { // the totals were told with the first page
-		read = a.Statements.Head
+	st, err := a.made(ctx, c, in)
+	if err == nil && page.Offset == 0 { // with the other pages nobody is told the totals
+		if err = a.afford(ctx, c, &st); err == nil {
+			err = a.Statements.Sum(ctx, &st)
+		}
 	}
-	st, err := a.made(ctx, c, in, read)
 	if err != nil {
 		return statementView{}, err
 	}
@@ -116,8 +115,8 @@ func (a *api) statement(ctx context.Context, c *call, in monthOf, q wire.PageQue
 	return out, nil
 }
 
-// made has a statement read, with its totals or without.
-func (a *api) made(ctx context.Context, c *call, in monthOf, read reader) (statement.Statement, error) {
+// made has a statement read without its totals.
+func (a *api) made(ctx context.Context, c *call, in monthOf) (statement.Statement, error) {
 	of, err := subject(in.card)
 	if err != nil {
 		return statement.Statement{}, err
@@ -126,11 +125,26 @@ func (a *api) made(ctx context.Context, c *call, in monthOf, read reader) (state
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	return read(ctx, holder(c), of, month)
+	return a.Statements.Head(ctx, holder(c), of, month)
+}
+
+// afford counts the movements that are to be read for the totals of a statement, or for a file
+// that is held in memory: a few calls a minute for all of a busy month would keep the database
+// from everybody else.
+func (a *api) afford(ctx context.Context, c *call, st *statement.Statement) error {
+	most := perMovements[0].Limit
+	d, err := a.Take(ctx, "cryptocardy/statements/"+string(c.Principal.Book), perMovements, int(min(st.Count, int64(most))))
+	if err == nil && !d.Allowed {
+		err = fault.New(fault.RateLimited, "Statements with too many movements were asked for.").After(d.RetryAfter)
+	}
+	return err
 }
 
 func (a *api) statementFile(ctx context.Context, c *call, in monthOf, as statement.Format) (wire.File, error) {
-	st, err := a.made(ctx, c, in, a.Statements.Get)
+	st, err := a.made(ctx, c, in)
+	if err == nil {
+		err = a.afford(ctx, c, &st)
+	}
 	if err != nil {
 		return wire.File{}, err
 	}

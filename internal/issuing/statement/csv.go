@@ -38,15 +38,18 @@ type File struct {
 	Content   []byte
 }
 
-// File writes a statement that Get made. It returns invalid_request for one with more
-// movements than such a file may have.
+// File writes a statement that Head made, and sums it. It returns invalid_request for one
+// with more movements than such a file may have, of which it reads none.
 func (s *Service) File(ctx context.Context, st *Statement, as Format) (File, error) {
-	media, write := "application/pdf", s.WritePDF // which has its own bound
+	most, media, write := int64(MaxPDF), "application/pdf", s.WritePDF
 	if as == CSV {
-		media, write = "text/csv; charset=utf-8", s.WriteCSV
-		if err := st.Fits(MaxCSV); err != nil {
-			return File{}, err
-		}
+		most, media, write = MaxCSV, "text/csv; charset=utf-8", s.WriteCSV
+	}
+	if err := st.Fits(most); err != nil {
+		return File{}, err
+	}
+	if err := s.Sum(ctx, st); err != nil {
+		return File{}, err
 	}
 	var out bytes.Buffer
 	err := write(ctx, &out, st)

@@ -106,11 +106,20 @@ func New(d Deps) *Service { return &Service{d} }
 // before the account was there or that has not begun, and unknown_currency.
 func (s *Service) Get(ctx context.Context, h issuing.Holder, of Subject, m Month) (Statement, error) {
 	st, err := s.Head(ctx, h, of, m)
+	if err == nil {
+		err = s.Sum(ctx, &st)
+	}
 	if err != nil {
 		return Statement{}, err
 	}
+	return st, nil
+}
+
+// Sum adds what the movements come to, as Get has it, to what Head returned.
+func (s *Service) Sum(ctx context.Context, st *Statement) error {
+	st.Fees, st.Totals = st.zero(), nil
 	totals := map[Kind]*Total{}
-	err = s.each(ctx, &st, plain, func(v *Movement) error {
+	err := s.each(ctx, st, plain, func(v *Movement) error {
 		t := totals[v.Kind]
 		if t == nil {
 			t = &Total{Kind: v.Kind, Amount: st.zero(), Held: st.zero()}
@@ -127,7 +136,7 @@ func (s *Service) Get(ctx context.Context, h issuing.Holder, of Subject, m Month
 			st.Totals = append(st.Totals, *t)
 		}
 	}
-	return st, err
+	return err
 }
 
 // Head is Get without what the movements come to, so that it takes no longer the more

@@ -248,7 +248,7 @@ func (a *api) made(ctx context.Context, c *call, in asked, read reader) (stateme
 }
 
 func (a *api) statementFile(ctx context.Context, c *call, in asked, as statement.Format) (wire.File, error) {
-	st, err := a.made(ctx, c, in, a.Statements.Get)
+	st, err := a.made(ctx, c, in, a.Statements.Head)
 	if err != nil {
 		return wire.File{}, err
 	}
