@@ -51,35 +51,49 @@ func all() ([]*analysis.Analyzer, error) {
 	for _, group := range [][]*lint.Analyzer{simple.Analyzers, staticcheck.Analyzers, stylecheck.Analyzers} {
 		for _, a := range group {
 			if !a.Doc.NonDefault {
-				analyzers = append(analyzers, ofWritten(a.Analyzer))
+				analyzers = append(analyzers, heeding(a.Analyzer))
 			}
 		}
 	}
 	return analyzers, nil
 }
 
-// ofWritten returns the analyzer without what it has to say about files that a program wrote.
-func ofWritten(a *analysis.Analyzer) *analysis.Analyzer {
-	written := *a
-	written.Run = func(pass *analysis.Pass) (any, error) {
-		generated := map[string]bool{}
+// heeding returns the analyzer without what a file wants it to leave out, as staticcheck has it:
+// //lint:file-ignore and the names of checks.
+func heeding(a *analysis.Analyzer) *analysis.Analyzer {
+	heeded := *a
+	heeded.Run = func(pass *analysis.Pass) (any, error) {
+		ignored := map[string]bool{}
 		for _, file := range pass.Files {
-			generated[fileName(pass, file)] = ast.IsGenerated(file)
+			ignored[fileName(pass, file)] = ignores(file, a.Name)
 		}
 		filtered := *pass
 		filtered.Report = func(d analysis.Diagnostic) {
-			if !generated[pass.Fset.File(d.Pos).Name()] {
+			if !ignored[pass.Fset.File(d.Pos).Name()] {
 				pass.Report(d)
 			}
 		}
 		return a.Run(&filtered)
 	}
-	return &written
+	return &heeded
+}
+
+func ignores(file *ast.File, check string) bool {
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			rest, ok := strings.CutPrefix(comment.Text, "//lint:file-ignore ")
+			if names, _, _ := strings.Cut(rest, " "); ok && slices.Contains(strings.Split(names, ","), check) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // asked returns the analyzers for one call of go vet. Of what Scrip imports only facts are
 // wanted: which functions never return, what is deprecated. Those that need the bodies of
-// functions are gathered from the standard library alone: other modules have millions of lines.
+// functions, such as which have no effect, are gathered from the standard library alone: other
+// modules have millions of lines.
 func asked(config string, analyzers []*analysis.Analyzer) ([]*analysis.Analyzer, error) {
 	var unit struct {
 		VetxOnly   bool
