@@ -49,11 +49,10 @@ func (a *api) listJobs(ctx context.Context, _ *call, in struct{ wire.CursorQuery
 		return wire.Listing[jobView]{}, err
 	}
 	book, last, _ := strings.Cut(s.after, betweenKeys)
-	found, err := job.ListDead(ctx, a.DB, job.Key{Book: book, ID: last}, s.limit)
+	found, err := job.ListDead(ctx, a.DB, job.Key{Book: book, ID: last}, s.limit+1)
+	found, next := cut(found, s, func(d job.Dead) string { return d.Book + betweenKeys + d.ID })
 	list := page(found, viewJob)
-	if n := len(found); n > 0 && n == s.limit {
-		list.NextCursor = a.more(s, found[n-1].Book+betweenKeys+found[n-1].ID)
-	}
+	list.NextCursor = a.more(s, next)
 	return list, err
 }
 
@@ -95,7 +94,7 @@ func (a *api) deleteJob(ctx context.Context, c *call, in jobPath) (wire.None, er
 func (a *api) changeJob(ctx context.Context, c *call, in jobPath, change jobChange) error {
 	found, err := a.dead(ctx, in)
 	if err != nil {
-		return err
+		return a.raced(ctx, c, err)
 	}
 	answer, err := a.desk.Kept(c, wire.None{})
 	if err != nil {

@@ -28,13 +28,13 @@ type Dead struct {
 	LastError string
 }
 
-// MaxPage bounds one page of dead letters.
+// MaxPage bounds one page of dead letters; whoever asks whether there are more may ask for one more.
 const MaxPage = 200
 
 // ListDead returns at most limit dead letters of all books that come after the
 // given key, in the order of their keys. The zero Key is before the first.
 func ListDead(ctx context.Context, q storage.Queryer, after Key, limit int) ([]Dead, error) {
-	dead, err := storage.All(ctx, q, scanDead, listDead, after.Book, after.ID, min(max(limit, 1), MaxPage))
+	dead, err := storage.All(ctx, q, scanDead, listDead, after.Book, after.ID, min(max(limit, 1), MaxPage+1))
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -61,17 +61,15 @@ func EachDead(ctx context.Context, q storage.Queryer, fn func(Dead) bool) error 
 }
 
 // FindDead returns the dead letter with an id, whosever it is, or a fault: NotFound.
-func FindDead(ctx context.Context, q storage.Queryer, id string) (found Dead, err error) {
-	err = EachDead(ctx, q, func(d Dead) bool {
-		if d.ID == id {
-			found = d
-		}
-		return found.ID == ""
-	})
-	if err == nil && found.ID == "" {
-		err = fault.New(fault.NotFound, "no such work was given up")
+func FindDead(ctx context.Context, q storage.Queryer, id string) (Dead, error) {
+	found, ok, err := storage.One(ctx, q, scanDead, findDead, id)
+	switch {
+	case err != nil:
+		return Dead{}, fmt.Errorf("find dead letter %s: %w", id, err)
+	case !ok:
+		return Dead{}, fault.New(fault.NotFound, "no such work was given up")
 	}
-	return found, err
+	return found, nil
 }
 
 // RetryDead makes a dead letter due at once, with all its attempts before it. It

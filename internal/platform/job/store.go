@@ -119,6 +119,10 @@ var (
 		SELECT book_id, job_id, kind, realm, unique_key, payload, attempts, run_at, last_error FROM jobs
 		WHERE state = 'dead' AND (book_id, job_id) > ($1, $2) ORDER BY book_id, job_id LIMIT $3`)
 
+	findDead = storage.SQL("job.find_dead", `
+		SELECT book_id, job_id, kind, realm, unique_key, payload, attempts, run_at, last_error FROM jobs
+		WHERE state = 'dead' AND job_id = $1`)
+
 	retryDead = storage.SQL("job.retry_dead", `
 		UPDATE jobs SET state = 'pending', attempts = 0, run_at = 0 WHERE book_id = $1 AND job_id = $2 AND state = 'dead'`)
 
