@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -316,8 +315,10 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 	if errors.Is(err, ledger.ErrOverdrawn) {
 		return false, ReasonWallet, nil
 	}
-	if ended, failed := s.endDue(ctx, m.card, err, &m.ended); ended || failed != nil {
-		return true, ReasonNone, failed
+	if wants(err) {
+		if ended, failed := s.endDue(ctx, m.card, &m.ended); ended || failed != nil {
+			return true, ReasonNone, failed
+		}
 	}
 	switch code { // what is left is an increment that is declined
 	case fault.GuardExceeded:
@@ -338,6 +339,12 @@ func (s *Service) reshape(ctx context.Context, m *matter, p *plan, err error) (b
 // whether its balance freezes it afterwards.
 func (s *Service) measure(ctx context.Context, m *matter, p *plan) error {
 	available, err := s.available(ctx, m.card)
+	if err == nil && p.take+p.force > available.Minor { // nothing is lent that payments hold whose time is over
+		var ended bool
+		if ended, err = s.endDue(ctx, m.card, &m.ended); ended && err == nil {
+			available, err = s.available(ctx, m.card)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -359,6 +366,7 @@ func (m *matter) freezes(p *plan, left money.Amount) bool {
 const (
 	sweepPage   = 500
 	sweepAtOnce = 64 // they share the ledger's batches
+	endAtOnce   = 16 // for one message
 )
 
 // Expire ends the open payments whose time is over, by the clock of each realm, and the
@@ -386,22 +394,30 @@ func (s *Service) due(ctx context.Context, r realm.Realm, after *payment, most i
 	return due, nil
 }
 
-// endDue ends the payments of a card whose time is over, once for a message that the books
-// refuse for want of money or of a limit, and reports whether there were any: what they hold
-// is free, swept or not.
-func (s *Service) endDue(ctx context.Context, c *issuing.Card, refusal error, looked *bool) (bool, error) {
-	if code := fault.CodeOf(refusal); *looked || code != fault.InsufficientFunds && code != fault.GuardExceeded {
+// endDue ends the payments of a card's book whose time is over, the card's own first, once for
+// a message that wants money or a limit, and reports whether there were any: what they hold is
+// free, swept or not.
+func (s *Service) endDue(ctx context.Context, c *issuing.Card, looked *bool) (bool, error) {
+	if *looked {
 		return false, nil
 	}
 	*looked = true
-	due, err := s.due(ctx, c.Realm, nil, sweepPage)
-	due = slices.DeleteFunc(due, func(p *payment) bool { return p.Book != c.Book || p.Card != c.ID })
-	for _, p := range due {
-		if _, failed := s.expire(ctx, p.Realm, p); failed != nil { // the sweep, which tries it again, tells of it
-			return false, nil
-		}
+	due, err := storage.All(ctx, s.DB, scanPayment, dueOfCard, string(c.Realm), storage.Micros(s.Clocks.Now(c.Realm)), string(c.Book), string(c.ID), endAtOnce)
+	if err != nil {
+		return false, fmt.Errorf("find expired payments of %s: %w", c.ID, err)
 	}
-	return len(due) > 0, err
+	ended := false
+	for _, p := range due {
+		_, failed := s.expire(ctx, p.Realm, p) // the sweep, which tries it again, tells of it
+		ended = ended || failed == nil
+	}
+	return ended, nil
+}
+
+// wants reports whether the books refuse something for want of money or of a limit.
+func wants(refusal error) bool {
+	code := fault.CodeOf(refusal)
+	return code == fault.InsufficientFunds || code == fault.GuardExceeded
 }
 
 // expire ends one payment and reports whether this call did.

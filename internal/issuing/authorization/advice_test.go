@@ -436,8 +436,8 @@ func TestExpire(t *testing.T) {
 	})
 }
 
-// What a payment held whose time is over can be spent, and its limits are given back, before a
-// sweep came by; it ends once all the same.
+// What payments held whose time is over can be spent, and their limits are given back, before a
+// sweep came by; they end once all the same. Nothing is lent beside them.
 func TestSpendWhatExpired(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c, other := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerYear, Amount: usd(12_000)})), p.issue(ann, binAds, 10_000)
@@ -447,8 +447,8 @@ func TestSpendWhatExpired(t *testing.T) {
 		p.forward(7 * day)
 		again := p.pay(p.request(c, 9_000, ads), "")
 		p.look(c, issuing.Active, 1_000, 9_000)
-		p.look(other, issuing.Active, 1_000, 9_000)
-		check.Equal(t, "expired", p.expire(), 1) // the other card's
+		p.look(other, issuing.Active, 10_000, 0) // another card of the same person, whose limits are the same
+		check.Equal(t, "expired", p.expire(), 0)
 		p.forward(day)
 		short := p.pay(p.request(c, 500, ads), "")
 		p.forward(6 * day)
@@ -457,6 +457,11 @@ func TestSpendWhatExpired(t *testing.T) {
 		got, err := p.Get(context.Background(), again.Book, again.Transaction)
 		check.OK(t, err)
 		check.Equal(t, "state", got.State, authorization.StateExpired)
+		p.pay(p.request(other, 9_000, ads), "")
+		p.forward(7 * day)
+		p.advise(p.Post, authorization.Advice{Realm: other.Realm, Number: other.Number, Amount: usd(9_000), Merchant: ads}, "")
+		check.Equal(t, "lent", p.posted(ann, "card.receivable/USD"), 0)
+		p.look(other, issuing.Active, 1_000, 0)
 		p.verify()
 	})
 }

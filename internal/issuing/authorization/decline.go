@@ -105,8 +105,10 @@ func (s *Service) refusal(ctx context.Context, a *attempt, sh *shape, err error)
 	case errors.Is(err, ledger.ErrOverdrawn):
 		return ReasonWallet, nil
 	}
-	if ended, failed := s.endDue(ctx, a.card, err, &a.ended); ended || failed != nil {
-		return ReasonNone, failed
+	if wants(err) {
+		if ended, failed := s.endDue(ctx, a.card, &a.ended); ended || failed != nil {
+			return ReasonNone, failed
+		}
 	}
 	switch fault.CodeOf(err) {
 	case fault.AccountFrozen:

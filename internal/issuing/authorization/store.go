@@ -51,6 +51,11 @@ var (
 	duePayments = storage.SQL("authorization.due_payments", `SELECT `+paymentColumns+` FROM authorization_payments p
 		WHERE p.state = 'open' AND p.realm = $1 AND p.expires_at <= $2 AND p.expires_at >= $3 AND (p.expires_at, p.book_id, p.payment_id) > ($3, $4, $5)
 		ORDER BY p.expires_at, p.book_id, p.payment_id LIMIT $6`)
+	// dueOfCard lists those of a card's book whose time is over, the card's own first: others of
+	// the same person count against the same limits.
+	dueOfCard = storage.SQL("authorization.due_of_card", `SELECT `+paymentColumns+` FROM authorization_payments p
+		WHERE p.state = 'open' AND p.realm = $1 AND p.expires_at <= $2 AND p.book_id = $3
+		ORDER BY CASE WHEN p.card_id = $4 THEN 0 ELSE 1 END, p.expires_at LIMIT $5`)
 	changePayment = storage.SQL("authorization.change_payment", `UPDATE authorization_payments SET revision = revision + 1, state = $4, ended_at = $5
 		WHERE book_id = $1 AND payment_id = $2 AND revision = $3`)
 	// A payment that was reversed before it came is told of when it comes.
