@@ -143,6 +143,9 @@ func (a *api) afford(ctx context.Context, c *call, st *statement.Statement) erro
 func (a *api) statementFile(ctx context.Context, c *call, in monthOf, as statement.Format) (wire.File, error) {
 	st, err := a.made(ctx, c, in)
 	if err == nil {
+		err = st.Fits(as.Most()) // a file that is refused is not read
+	}
+	if err == nil {
 		err = a.afford(ctx, c, &st)
 	}
 	if err != nil {

@@ -41,11 +41,11 @@ type File struct {
 // File writes a statement that Head made, and sums it. It returns invalid_request for one
 // with more movements than such a file may have, of which it reads none.
 func (s *Service) File(ctx context.Context, st *Statement, as Format) (File, error) {
-	most, media, write := int64(MaxPDF), "application/pdf", s.WritePDF
+	media, write := "application/pdf", s.WritePDF
 	if as == CSV {
-		most, media, write = MaxCSV, "text/csv; charset=utf-8", s.WriteCSV
+		media, write = "text/csv; charset=utf-8", s.WriteCSV
 	}
-	if err := st.Fits(most); err != nil {
+	if err := st.Fits(as.Most()); err != nil {
 		return File{}, err
 	}
 	if err := s.Sum(ctx, st); err != nil {
@@ -54,6 +54,14 @@ func (s *Service) File(ctx context.Context, st *Statement, as Format) (File, err
 	var out bytes.Buffer
 	err := write(ctx, &out, st)
 	return File{media, "statement-" + st.Of.name() + "-" + st.Month.String() + "." + string(as), out.Bytes()}, err
+}
+
+// Most is how many movements a file of the format may have.
+func (as Format) Most() int64 {
+	if as == CSV {
+		return MaxCSV
+	}
+	return MaxPDF
 }
 
 // Fits returns invalid_request for a statement with more movements than a file may have.
