@@ -207,7 +207,7 @@ func yen(n int64) money.Amount { return money.New(n, money.JPY) }
 // Filters outside their bounds are refused.
 func TestListBounds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		for name, f := range map[string]issuing.Filter{"sort": {Sort: "label"}, "limit": {Limit: 101}, "negative limit": {Limit: -1}, "offset": {Offset: -1},
+		for name, f := range map[string]issuing.Filter{"sort": {Sort: "label"}, "limit": {Limit: 102}, "negative limit": {Limit: -1}, "offset": {Offset: -1},
 			"far": {Offset: 1_000_001}, "status": {Status: "lost"}, "label": {Label: strings.Repeat("x", 300)}, "bytes": {Label: "\x00"}, "bin": {BIN: "\xff"}} {
 			f.Holder = ann
 			_, err := p.List(t.Context(), f)

@@ -264,7 +264,7 @@ func (s *Service) bound(ctx context.Context, h Holder, j cardholder.Judgement) e
 		}
 		for _, card := range cards {
 			c, err := s.stored(ctx, h.Book, card)
-			if err == nil && c.Status != Terminated && c.currency != tier.Currency {
+			if err == nil && c.at(s.Clocks.Now(h.Realm)).Status != Terminated && c.currency != tier.Currency {
 				err = fault.New(fault.CurrencyMismatch, "limits of the tier %s are in %s, and %s is in %s", tier.Name, tier.Currency, card, c.currency).At("tier")
 			}
 			if err != nil {

@@ -2,6 +2,7 @@ package issuing
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -134,6 +135,9 @@ func (p *program) listCards() *cobra.Command {
 		Example: `  scrip card list --customer cus_01… --realm live
   scrip card list --customer cus_01… --status frozen --sort balance -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.Limit > issuing.MaxPerPage {
+				return fmt.Errorf("--limit: want 1 to %d", issuing.MaxPerPage)
+			}
 			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
 				f.Holder, f.Status, f.Sort = h, issuing.Status(status), issuing.Sort(sort)
 				found, err := app.Issuing.List(ctx, f)

@@ -175,14 +175,15 @@ func (a *api) setCard(ctx context.Context, c *desk.Call, ch change, after *ledge
 	if err != nil || now.Status != issuing.Active && now.Status != issuing.Frozen {
 		return false, err
 	}
-	if _, err := a.tell(ctx, c, ch); err != nil {
+	op, err := a.tell(ctx, c, ch)
+	if err != nil {
 		return false, err
 	}
 	set := a.cards.Freeze
 	if after.State == ledger.Open {
 		set = a.cards.Unfreeze
 	}
-	_, err = set(ctx, h, issuing.Step{Card: card, Also: func(issuing.Card) ([]storage.Effect, error) { return a.desk.Kept(c, viewAccount(after)) }})
+	_, err = set(ctx, h, issuing.Step{Card: card, Note: op.Reference, Also: func(issuing.Card) ([]storage.Effect, error) { return a.desk.Kept(c, viewAccount(after)) }})
 	return true, a.desk.Raced(ctx, c, err)
 }
 
