@@ -196,6 +196,11 @@ func (s *Service) Adopt(ctx context.Context, a Adoption) ([]Departure, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Transactions that can never be confirmed are given up first, so that what paid their
+	// payouts since finds these waiting.
+	if err := s.Watch(ctx, a.Realm); err != nil {
+		return nil, err
+	}
 	left, err := s.departures(ctx, a)
 	if err != nil {
 		return nil, err
