@@ -116,8 +116,8 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 	if !id.Valid(idPrefix, string(r.Ping)) {
 		return unknownPing()
 	}
-	s.labelling.Lock()
-	defer s.labelling.Unlock()
+	s.Labelling.Lock()
+	defer s.Labelling.Unlock()
 	var found Record
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		n, err := tx.Exec(ctx, labelPing, string(r.Book), string(r.Ping), string(r.Label))
@@ -132,10 +132,11 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		}
 		entry := audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
 			Detail: map[string]string{"label": string(r.Label)}, At: s.now()}
-		if err := s.Audit.Append(ctx, tx, entry); err != nil {
+		// The decision before the audit log, as whoever labels a decision locks them.
+		if err := s.markLabel(ctx, tx, &found); err != nil {
 			return err
 		}
-		if err := s.markLabel(ctx, tx, &found); err != nil {
+		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
 		return r.Also.apply(ctx, tx, found)
@@ -362,15 +363,16 @@ func EventTypes() []string {
 	return []string{eventCompleted, eventHighRisk, eventSuspended, eventProbed}
 }
 
-// events returns the rows that tell the caller's book of a check.
+// events returns the rows that tell the caller's book of a check, as of when it is written down:
+// a network may have taken longer than followers of events wait.
 func (s *Service) events(a *attempt, r *Result) []storage.Effect {
 	c := &a.check.Caller
-	e := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventCompleted, Data: r.AppendJSON(make([]byte, 0, 256)), At: a.at}
+	e := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventCompleted, Data: r.AppendJSON(make([]byte, 0, 256))}
 	effects := s.Outbox.Effects(e)
 	if r.Score.Hundredths < s.Policy.HighRisk {
 		return effects
 	}
-	risk := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventHighRisk, Data: r.riskJSON(a.card), At: a.at}
+	risk := webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventHighRisk, Data: r.riskJSON(a.card)}
 	return append(effects, s.Outbox.Effects(risk)...)
 }
 
@@ -441,7 +443,7 @@ func (s *Service) suspendedEvent(a *attempt, c *caller) []storage.Effect {
 	data := &webhook.Data{}
 	data.Text("book_id", string(c.key.book)).Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
 		Text("cards", cards).Text("found", found).Text("network", a.network.id)
-	e := webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON(), At: a.at}
+	e := webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON()}
 	return append(s.Outbox.Effects(e), s.Outbox.Operators(e)...)
 }
 
@@ -457,5 +459,5 @@ type probe struct {
 func (s *Service) probedEvent(p probe) []storage.Effect {
 	data := &webhook.Data{}
 	data.Text("card_id", p.card).Text("probed_at", p.at.Format(time.RFC3339))
-	return s.Outbox.Effects(webhook.Event{Book: p.owner, Realm: p.realm, Type: eventProbed, Data: data.JSON(), At: p.at})
+	return s.Outbox.Effects(webhook.Event{Book: p.owner, Realm: p.realm, Type: eventProbed, Data: data.JSON()})
 }

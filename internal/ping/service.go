@@ -103,8 +103,11 @@ type Deps struct {
 	Fraud Scorer
 	// Mark is the effect of noting a label beside the engine's decision about a check; a nil
 	// one takes it back. It may be nil: no decisions are kept.
-	Mark  func(book ledger.BookID, decision string, label *fraud.Label) storage.Effect
-	Cards *giftcard.Service
+	Mark func(book ledger.BookID, decision string, label *fraud.Label) storage.Effect
+	// Labelling is held by whoever labels a check or a decision, until the engine knows. Nil: a
+	// lock of the service's own.
+	Labelling sync.Locker
+	Cards     *giftcard.Service
 	// Issuing has the virtual cards; nil: there are none.
 	Issuing Issuing
 	// Adapters open the networks that operators configure, by kind.
@@ -129,8 +132,6 @@ type Service struct {
 	local *limit.Limiter
 	lanes []*lane.Lane[work]
 	seed  maphash.Seed
-	// labelling is held by whoever labels a check, until the engine knows.
-	labelling sync.Mutex
 }
 
 // postgresLanes is how many transactions may be under way at once where there can be several.
@@ -139,6 +140,9 @@ const postgresLanes = 4
 // New returns the service with the networks that are built in; Refresh adds those that
 // operators configured. Close stops it.
 func New(d Deps) *Service {
+	if d.Labelling == nil {
+		d.Labelling = new(sync.Mutex)
+	}
 	s := &Service{Deps: d, seed: maphash.MakeSeed(), local: limit.NewLocal(d.Clocks.Of(realm.Live))}
 	s.Quotas = quota.New(quota.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks, Standard: d.Policy.Quota})
 	s.networks.setup(builtIn(scrip{d.Cards, d.Issuing}))

@@ -322,7 +322,7 @@ func (a *App) buildPings(ctx context.Context, o Options) error {
 		return err
 	}
 	a.Pings = ping.New(ping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Limits: a.Limits,
-		Fraud: a.Fraud, Mark: a.Fraud.Mark, Cards: a.Cards, Issuing: a.Issuing, Adapters: kinds, Policy: rules, Logger: o.Logger})
+		Fraud: a.Fraud, Mark: a.Fraud.Mark, Labelling: a.Fraud.Judging(), Cards: a.Cards, Issuing: a.Issuing, Adapters: kinds, Policy: rules, Logger: o.Logger})
 	if err := a.Pings.Refresh(ctx); err != nil {
 		return fmt.Errorf("load networks of balance checks: %w", err)
 	}

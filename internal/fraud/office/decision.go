@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -194,6 +195,10 @@ func (s *Service) Mark(book ledger.BookID, decision string, label *fraud.Label) 
 	}
 	return labelDecision.With(string(book), decision, string(verdict), at)
 }
+
+// Judging is the lock of whoever notes what an event was, until the engine knows: others hold
+// it who have their own table of that.
+func (s *Service) Judging() sync.Locker { return &s.judging }
 
 // Judge notes what an event was, and has the engine know, in the order in which verdicts are
 // noted. It returns not_found or invalid_request.
