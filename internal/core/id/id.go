@@ -29,7 +29,9 @@ func New(prefix string) string {
 // behind older ones; it names nothing.
 func Ago(prefix string, age time.Duration) string {
 	var first [16]byte
-	binary.BigEndian.PutUint64(first[:], uint64(clock.System().Now().Add(-age).UnixMilli())<<16)
+	// Ids go on where they were after the machine's clock was set back.
+	latest := max(clock.System().Now().UnixMilli(), shared.latest())
+	binary.BigEndian.PutUint64(first[:], uint64(latest-age.Milliseconds())<<16)
 	return encode(prefix, first)
 }
 

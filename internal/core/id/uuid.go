@@ -23,6 +23,13 @@ var shared = &generator{used: len(generator{}.block)}
 
 func next(now time.Time) [16]byte { return shared.next(now.UnixMilli()) }
 
+// latest returns the milliseconds of the newest id.
+func (g *generator) latest() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.milli
+}
+
 func (g *generator) next(milli int64) (u [16]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
