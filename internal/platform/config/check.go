@@ -27,6 +27,7 @@ const (
 	minHold                = time.Minute
 	maxHold                = 365 * 24 * time.Hour
 	maxScore               = 100
+	minChecks              = 100 // as many as a batch may have
 	maxChecks              = 10_000_000
 	maxProxies             = 64
 	maxAcquirers           = 256
@@ -89,7 +90,7 @@ func (c Config) problems() []Problem {
 	check("giftcard_validity", checkDuration(c.GiftcardValidity, minValidity, maxValidity))
 	check("giftcard_hold", checkDuration(c.GiftcardHold, minHold, maxHold))
 	check("high_risk", checkNumber(c.HighRisk, maxScore))
-	check("checks_per_minute", checkNumber(c.ChecksPerMinute, maxChecks))
+	check("checks_per_minute", checkBetween(c.ChecksPerMinute, minChecks, maxChecks))
 	check("seed_realm", checkWord(c.SeedRealm, "test", "live"))
 	check("cardholder_name", checkName(c.CardholderName))
 	if _, err := c.Billing(); err != nil {
@@ -235,9 +236,11 @@ func checkBaseURL(text string) string {
 	return "want a URL such as https://cards.example, without a slash at its end, a query or credentials"
 }
 
-func checkNumber(n, most int) string {
-	if n < 1 || n > most {
-		return fmt.Sprintf("%d: want 1 to %d", n, most)
+func checkNumber(n, most int) string { return checkBetween(n, 1, most) }
+
+func checkBetween(n, least, most int) string {
+	if n < least || n > most {
+		return fmt.Sprintf("%d: want %d to %d", n, least, most)
 	}
 	return ""
 }

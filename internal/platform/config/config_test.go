@@ -62,7 +62,7 @@ var samples = map[string][4]string{
 	"giftcard_validity":      {"8760h", "17520h", "1h", "5y"},
 	"giftcard_hold":          {"1h", "24h", "1m", "30s"},
 	"high_risk":              {"70", "90", "100", "0.8"},
-	"checks_per_minute":      {"60", "600", "100000", "0"},
+	"checks_per_minute":      {"100", "600", "100000", "99"},
 	"issuing":                {"true", "true", "true", "perhaps"},
 	"seed_realm":             {"live", "test", "live", "production"},
 	"iso8583":                {"127.0.0.1:1583", "127.0.0.1:2583", ":3583", "8583"},
