@@ -71,7 +71,9 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 		if level == 0 {
 			return nil
 		}
-		v.Unspent = filled.answer.Token // it was not judged
+		if filled.answer.Proof == "" { // it was not judged, and whoever waits does not wait anew
+			v.Unspent = filled.answer.Token
+		}
 		return s.challenge(ctx, v, level)
 	}
 	if err := s.most(ctx, v); err != nil {

@@ -207,9 +207,9 @@ func portalWaits() []wire.Window { return []wire.Window{{Limit: 60, Per: 10 * ti
 
 func (w *work) Field() string { return fieldProof }
 
-// Pose makes a token, unless the visitor has one that is good.
+// Pose makes a token, unless the visitor has one that is good for a while.
 func (w *work) Pose(_ context.Context, v Visitor, level int) (Challenge, error) {
-	if body, ok := w.read(&v, v.Unspent); ok && w.inTime(body) {
+	if body, ok := w.read(&v, v.Unspent); ok && w.clock.Now().Before(issuedAt(body).Add(tokenLife/2)) {
 		own := workTable[min(int(body[0]), maxLevel)]
 		return Challenge{Token: v.Unspent, Bits: own.bits, Wait: own.wait}, nil
 	}
