@@ -196,7 +196,7 @@ func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
 		return nil, fmt.Errorf("listen on %s: %w", s.options.Address, err)
 	}
 	s.listener = &limitedListener{Listener: listener, slots: make(chan struct{}, s.options.MaxConnections), closed: make(chan struct{}),
-		share: half(s.options.MaxConnections, s.options.Proxies)}
+		share: half(s.options.MaxConnections, s.options.Proxies), logger: s.options.Logger}
 	return listener.Addr(), nil
 }
 
@@ -234,6 +234,8 @@ type limitedListener struct {
 	share  *share
 	once   sync.Once
 	closed chan struct{}
+	logger *slog.Logger
+	told   time.Time // when somebody's connections were said to be closed, last
 }
 
 // Accept waits for a slot, then for a connection.
@@ -253,6 +255,10 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return &slotConn{Conn: conn, listener: l, from: from}, nil
 		}
 		_ = conn.Close() // nothing was said on it
+		if now := clock.System().Now(); now.Sub(l.told).Abs() >= time.Minute {
+			l.told = now
+			l.logger.Warn("connections of one address are closed: it has half of all", "address", conn.RemoteAddr().String())
+		}
 	}
 }
 

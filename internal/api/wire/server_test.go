@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -208,9 +209,10 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 		"this machine":  {[]string{"127.0.0.1", "127.0.0.1"}, "127.0.0.1", true},
 		"this machine6": {[]string{"::1", "::1"}, "::1", true},
 	} {
+		var said bytes.Buffer
 		came := make(callers, most)
 		l := &limitedListener{Listener: came, slots: make(chan struct{}, most), closed: make(chan struct{}),
-			share: half(most, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})}
+			share: half(most, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}), logger: slog.New(slog.NewTextHandler(&said, nil))}
 		come := func(from string) net.Conn {
 			came <- &net.TCPAddr{IP: net.ParseIP(from), Port: 1024}
 			came <- &net.TCPAddr{IP: net.ParseIP("203.0.113.9"), Port: 1024} // who comes in where the other did not
@@ -242,6 +244,9 @@ func TestConnectionsOfAnAddress(t *testing.T) {
 		_ = first.Close() // gives its place back once
 		if come(c.then) == nil || come(c.then) != nil && !c.in {
 			t.Errorf("%s: the place of the first is not that of one more", name)
+		}
+		if told := strings.Count(said.String(), "connections of one address are closed"); (told == 1) == c.in || told > 1 {
+			t.Errorf("%s: the log tells %d times of it", name, told)
 		}
 		if n := len(l.slots); c.in && n != 3 || !c.in && n != 2 {
 			t.Errorf("%s: %d slots are taken", name, n)
