@@ -660,6 +660,31 @@ func TestAdoptReplacement(t *testing.T) {
 	})
 }
 
+// What a backup knows as sent may have lost its coins to somebody else since, and been paid
+// anew: it is given up first, so that what paid it is found, and nobody is paid a third time.
+func TestAdoptAfterRival(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		b.must(b.Stop(t.Context(), "ops", realm.Test))
+		b.must(b.node.SpendAgainst(t.Context(), b.raw(first)))
+		b.must(b.node.Mine(t.Context(), 6))
+		second := b.leave(outputOf(p))
+		if got := b.adopt(false); got != second+" adopted 1" {
+			t.Fatalf("found %s", got)
+		}
+		b.must(b.node.Mine(t.Context(), 6))
+		b.work()
+		b.must(b.Resume(t.Context(), "ops", realm.Test))
+		b.later(0)
+		if p = b.expect(p, "settled"); p.TxID != second || b.paid(p.To) != "1x 10000" {
+			t.Errorf("%+v, paid %s", p, b.paid(p.To))
+		}
+		b.verified()
+	})
+}
+
 // Payouts that were chosen for a transaction which a restored backup has not wait again, so
 // that they are found; what was paid over Lightning is listed alone.
 func TestAdoptChosen(t *testing.T) {
