@@ -231,11 +231,16 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 	}
 	left, over := named.amount.Minor-undone[counter], ReasonOverReversal
 	var paid Paid
+	void := map[string]int64{} // of undone, what an operator reversed
 	if named.Type == TypeSettlement {
 		over = ReasonOverRefund
-		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err != nil {
+		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err == nil {
+			void, err = paid.counted(ctx, s.Books, m.payment.Book)
+		}
+		if err != nil {
 			return plan{}, ReasonNone, err
 		}
+		undone[counter], undone[ofAll], left = undone[counter]-void[counter], undone[ofAll]-void[ofAll], left+void[counter]
 		if slices.Contains(paid.reversed, named.Books) { // an operator undid it
 			return p, ReasonNone, nil
 		}
@@ -271,11 +276,11 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		}
 		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
 		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled
-		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor})
+		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
 	} else if p, err = s.release(ctx, m, p, amount); err != nil {
 		return plan{}, ReasonNone, err
 	}
-	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor})
+	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor + void[counter]})
 	return p, ReasonNone, nil
 }
 

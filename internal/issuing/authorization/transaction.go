@@ -396,7 +396,8 @@ type Paid struct {
 	reversed []ledger.TransactionID // by an operator, who gave all that they took back
 	refunded int64
 	// undone is of refunds that an operator reversed: they are in the counter, and in no other sum.
-	undone int64
+	undone   int64
+	annulled []ledger.TransactionID // these refunds
 }
 
 // maxCaptures bounds the captures of a payment that are looked for in the books.
@@ -483,9 +484,24 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 	p.Captures, p.reversed = captured.stands, captured.reversed
 	p.Captured.Minor -= captured.undone
 	refunds, err := p.split(ctx, q, book, TypeRefund)
-	p.undone = refunds.undone
+	p.undone, p.annulled = refunds.undone, refunds.reversed
 	p.refunded -= refunds.undone
 	return err
+}
+
+// counted is what the refunds that an operator reversed had added to counters: it stays there.
+func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.BookID) (map[string]int64, error) {
+	sums := map[string]int64{}
+	for _, id := range p.annulled {
+		refund, err := books.FindTransaction(ctx, book, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range refund.Counts {
+			sums[c.Counter] += c.Add
+		}
+	}
+	return sums, nil
 }
 
 // parts are the newest lines of a type: those that stand in the books, and those that an

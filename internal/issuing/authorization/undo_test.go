@@ -378,6 +378,20 @@ func TestReversedInTheBooks(t *testing.T) {
 		check.Equal(t, "the rest", back.Amount, usd(1_200))
 		p.advise(p.Refund, of(d, 1), authorization.ReasonOverRefund)
 		p.look(c, issuing.Active, 7_500, 0)
+
+		r = p.request(c, 2_000, ads)
+		r.Captured = true
+		p.pay(r, "")
+		for range 2 { // mistakes, too
+			p.undone(p.advise(p.Reverse, naming(c, r.Key, 0), ""), "")
+			p.look(c, issuing.Active, 5_500, 0)
+		}
+		p.advise(p.Reverse, naming(c, r.Key, 2_001), authorization.ReasonOverRefund)
+		back = p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		check.Equal(t, "undone at last", back.Amount, usd(2_000))
+		p.look(c, issuing.Active, 7_500, 0)
+		p.advise(p.Reverse, naming(c, r.Key, 0), "") // nothing is left to undo
+		p.look(c, issuing.Active, 7_500, 0)
 		p.verify()
 	})
 }
