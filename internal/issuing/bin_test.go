@@ -198,16 +198,23 @@ func TestProgramme(t *testing.T) {
 	})
 }
 
+// adasCard makes a person in ann's book who has a card.
+func (p *process) adasCard() (cardholder.Cardholder, issuing.Card) {
+	p.t.Helper()
+	ada, err := p.Cardholders.Create(p.t.Context(), cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
+	check.OK(p.t, err)
+	p.load(ann, 100)
+	c, err := p.Issue(p.t.Context(), ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
+	check.OK(p.t, err)
+	return ada, c
+}
+
 // The answer to a judgement is written when every card is frozen: whoever got none asks again,
 // and nobody is answered while cards are left.
 func TestJudgedLast(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
-		ada, err := p.Cardholders.Create(ctx, cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
-		check.OK(t, err)
-		p.load(ann, 100)
-		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
-		check.OK(t, err)
+		ada, c := p.adasCard()
 		lost := errors.New("nothing can be written")
 		var then issuing.Status
 		judge := func(answer error) error {
@@ -230,13 +237,9 @@ func TestJudgedLast(t *testing.T) {
 func TestTierOfOtherCurrency(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
-		ada, err := p.Cardholders.Create(ctx, cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
-		check.OK(t, err)
-		p.load(ann, 100)
-		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
-		check.OK(t, err)
+		ada, c := p.adasCard()
 		for name, limits := range map[string][]issuing.Limit{"europe": {{Window: issuing.PerDay, Amount: euros(100)}}, "open": nil} {
-			_, err = p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: name, Currency: money.EUR, Limits: limits}, Actor: "op/1"})
+			_, err := p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: name, Currency: money.EUR, Limits: limits}, Actor: "op/1"})
 			check.OK(t, err)
 		}
 		verify := func(tier string) error {
@@ -256,12 +259,8 @@ func TestSuspendedCardholder(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
 		owner := cardholder.Owner{Book: ann.Book, Realm: ann.Realm, Actor: "op/1"}
-		ada, err := p.Cardholders.Create(ctx, owner, cardholder.NewPerson{Name: "Ada", Address: p.Programme.Billing})
-		check.OK(t, err)
-		p.load(ann, 100)
-		c, err := p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(100), Cardholder: ada.ID})
-		check.OK(t, err)
-		_, err = p.Cardholders.Judge(ctx, owner, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Reason: "forged"})
+		ada, c := p.adasCard()
+		_, err := p.Cardholders.Judge(ctx, owner, cardholder.Judgement{ID: ada.ID, State: cardholder.Rejected, Reason: "forged"})
 		check.OK(t, err)
 		found, err := p.Find(ctx, ann.Book, c.ID)
 		if err != nil || found.Status != issuing.Frozen || found.Reason != issuing.ReasonCardholder {
