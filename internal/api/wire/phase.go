@@ -102,7 +102,7 @@ func (s *Surface[P]) checkMedia(c *Call[P]) error {
 	return fault.New(fault.UnsupportedMediaType, "content type must be %s", want)
 }
 
-// isMedia compares a media type, and refuses a charset other than UTF-8.
+// isMedia compares a media type, and refuses a charset other than UTF-8, which some clients write utf8.
 func isMedia(value, want string) bool {
 	media, parameters, _ := strings.Cut(value, ";")
 	if !strings.EqualFold(strings.TrimSpace(media), want) {
@@ -110,7 +110,7 @@ func isMedia(value, want string) bool {
 	}
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, charset, found := strings.Cut(strings.TrimSpace(parameter), "=")
-		if found && strings.EqualFold(name, "charset") && !strings.EqualFold(strings.Trim(charset, `"`), "utf-8") {
+		if charset = strings.Trim(charset, `"`); found && strings.EqualFold(name, "charset") && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 			return false
 		}
 	}

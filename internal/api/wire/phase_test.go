@@ -203,6 +203,7 @@ func TestMedia(t *testing.T) {
 	}{
 		{"POST", "/v1/echo/1", "Content-Type: application/json", 200, 200},
 		{"POST", "/v1/echo/1", "Content-Type: Application/JSON; charset=UTF-8", 200, 200},
+		{"POST", "/v1/echo/1", `Content-Type: application/json;charset="utf8"`, 200, 200},
 		{"POST", "/v1/echo/1", "Content-Type: application/json; charset=latin1", 415, 200},
 		{"POST", "/v1/echo/1", "Content-Type: application/x-www-form-urlencoded", 415, 200},
 		{"POST", "/v1/echo/1", "Content-Type: application/jsonp", 415, 200},
