@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,15 @@ type Guard struct {
 	Deny []netip.Prefix
 	// Resolver looks names up; nil is the system's.
 	Resolver *net.Resolver
+
+	whose string // the URLs are, in messages; empty: a webhook's
+}
+
+// Of returns a guard of the same rules that says of URLs whose they are.
+func (g *Guard) Of(whose string) *Guard {
+	other := *g
+	other.whose = whose
+	return &other
 }
 
 // errRefused is in the chain of every error that says that an address may not be called.
@@ -50,31 +60,31 @@ var errRefused = errors.New("address refused")
 // fragment. It looks nothing up.
 func (g *Guard) CheckURL(text string) (*url.URL, error) {
 	if len(text) > maxURL {
-		return nil, badURL("is longer than %d bytes", maxURL)
+		return nil, g.bad("is longer than %d bytes", maxURL)
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, badURL("is malformed") // the parser's text repeats the URL, which may hold a password
+		return nil, g.bad("is malformed") // the parser's text repeats the URL, which may hold a password
 	}
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !g.AllowPrivate):
-		return nil, badURL("must begin with https://")
+		return nil, g.bad("must begin with https://")
 	case u.Opaque != "" || u.Host == "":
-		return nil, badURL("must name a host")
+		return nil, g.bad("must name a host")
 	case u.User != nil:
-		return nil, badURL("must not hold a user name or password")
+		return nil, g.bad("must not hold a user name or password")
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
-		return nil, badURL("must not have a fragment")
+		return nil, g.bad("must not have a fragment")
 	}
 	if err := g.checkHost(u.Hostname()); err != nil {
 		return nil, err
 	}
 	port, err := portOf(u)
 	if err != nil {
-		return nil, badURL("has a malformed port")
+		return nil, g.bad("has a malformed port")
 	}
 	if err := g.checkPort(port); err != nil {
-		return nil, badURL("has port %d, which is not allowed", port)
+		return nil, g.bad("has port %d, which is not allowed", port)
 	}
 	return u, nil
 }
@@ -96,7 +106,7 @@ func (g *Guard) Check(ctx context.Context, text string) (*url.URL, error) {
 	for _, a := range addresses {
 		// A resolver gives IPv4 addresses in their mapped form, too.
 		if err := g.CheckAddress(a.Unmap()); err != nil {
-			return nil, badURL("has a host whose address is not public: %s", g.refused(a.Unmap()))
+			return nil, g.bad("has a host whose address is not public: %s", g.refused(a.Unmap()))
 		}
 	}
 	return u, nil
@@ -185,21 +195,21 @@ func (g *Guard) checkHost(host string) error {
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	labels := strings.Split(name, ".")
 	if len(name) > maxHost || !slices.ContainsFunc(labels, func(l string) bool { return l != "" }) || !all(labels, validLabel) {
-		return badURL("has a malformed host name")
+		return g.bad("has a malformed host name")
 	}
 	// Some resolvers read 0x7f.1, 017700000001 and 2130706433 as addresses.
 	if last := labels[len(labels)-1]; last[0] >= '0' && last[0] <= '9' {
-		return badURL("has a malformed host address")
+		return g.bad("has a malformed host address")
 	}
 	if g.AllowPrivate {
 		return nil
 	}
 	if len(labels) < 2 {
-		return badURL("must have a public host")
+		return g.bad("must have a public host")
 	}
 	for _, suffix := range localSuffixes {
 		if strings.HasSuffix("."+name, "."+suffix) {
-			return badURL("must have a public host")
+			return g.bad("must have a public host")
 		}
 	}
 	return nil
@@ -208,10 +218,10 @@ func (g *Guard) checkHost(host string) error {
 func (g *Guard) checkLiteral(host string) error {
 	a, err := netip.ParseAddr(host)
 	if err != nil || a.Zone() != "" {
-		return badURL("has a malformed host address")
+		return g.bad("has a malformed host address")
 	}
 	if what := g.refused(a); what != "" {
-		return badURL("has an address that is not public: %s", what)
+		return g.bad("has an address that is not public: %s", what)
 	}
 	return nil
 }
@@ -232,8 +242,8 @@ func all(labels []string, ok func(string) bool) bool {
 	return !slices.ContainsFunc(labels, func(l string) bool { return !ok(l) })
 }
 
-func badURL(format string, args ...any) error {
-	return fault.New(fault.InvalidRequest, "the webhook URL "+format, args...).At("url")
+func (g *Guard) bad(format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, "the "+cmp.Or(g.whose, "webhook")+" URL "+format, args...).At("url")
 }
 
 // refusal is a range that no webhook may be sent to, and what it is.

@@ -46,7 +46,7 @@ type Client struct {
 // New returns a client that goes through guard and trusts roots, the system's when nil. It
 // knows no proxy.
 func New(guard *webhook.Guard, roots *x509.CertPool) *Client {
-	c := &Client{guard: guard}
+	c := &Client{guard: guard.Of("Lightning Address")}
 	c.client = &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: c.redirect,

@@ -118,6 +118,7 @@ func New(d Deps) *Service {
 	if d.Guard == nil {
 		d.Guard = &webhook.Guard{}
 	}
+	d.Guard = d.Guard.Of("decision server")
 	s := &Service{Deps: d, client: newClient(d.Guard, d.Config), asking: make(chan struct{}, d.Config.Asking), closed: make(chan struct{}),
 		recent: memo.New[*setting](memo.Config{Present: recentBooks, Absent: recentBooks, Fresh: time.Second, Life: time.Minute})}
 	s.rows = gather.Rows(longestLook, s.read, func(found *setting) ledger.BookID { return found.Book })
