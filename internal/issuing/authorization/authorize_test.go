@@ -165,6 +165,29 @@ func TestOtherLimits(t *testing.T) {
 	})
 }
 
+// Where the limits of a tier came to be in another currency than a card, nothing is paid with
+// it: they cannot be kept, and nothing is bounded by none. What it pays nevertheless is booked.
+func TestTierInOtherMoney(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		put := func(in money.Currency, limits ...spending.Limit) {
+			t.Helper()
+			_, err := p.Cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1",
+				Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: in, Limits: limits}})
+			check.OK(t, err)
+		}
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 100, ads), "")
+		put(money.EUR, spending.Limit{Window: spending.PerYear, Amount: money.New(1_000_000, money.EUR)})
+		p.pay(p.request(c, 100, ads), authorization.ReasonTierLimit)
+		p.advise(p.Capture, of(d, 100), "")
+		put(money.EUR)
+		p.pay(p.request(c, 100, ads), "")
+		put(money.USD, spending.Limit{Window: spending.PerYear, Amount: usd(1_000)})
+		p.pay(p.request(c, 100, ads), "")
+		p.verify()
+	})
+}
+
 // A merchant who takes less gets what every limit of amounts leaves, and no more than is
 // there; limits of one payment and of a number of payments give no parts.
 func TestPartialWithinLimits(t *testing.T) {

@@ -154,7 +154,7 @@ func controls(c *issuing.Card, r *Request) Reason {
 	switch {
 	case over(r.Amount, own.Amount):
 		return ReasonSpendingLimit
-	case c.Tier.Currency == r.Amount.Currency && over(r.Amount, tier.Amount):
+	case otherMoney(c), over(r.Amount, tier.Amount):
 		return ReasonTierLimit
 	case !c.Controls.AllowsCountry(r.Merchant.Country):
 		return ReasonCountry
@@ -164,6 +164,12 @@ func controls(c *issuing.Card, r *Request) Reason {
 		return ReasonMerchant
 	}
 	return ReasonNone
+}
+
+// otherMoney reports whether a tier has limits in a currency that the card is not in, as it
+// has where an operator changed its limits while there were cards: they cannot be kept.
+func otherMoney(c *issuing.Card) bool {
+	return len(c.Tier.Limits) > 0 && c.Tier.Currency != c.BIN.Currency
 }
 
 // over reports whether an amount is above a bound; a bound of zero is none.

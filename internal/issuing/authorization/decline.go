@@ -225,7 +225,7 @@ func boundsOf(c *issuing.Card, at time.Time, amount int64) bounds {
 			b.add(ledger.Guard{Counter: prefix + countPayments + l.Window.Period(at), Add: 1, Limit: l.Count}, ReasonCountLimit)
 		}
 	}
-	if c.Tier.Currency == c.BIN.Currency {
+	if !otherMoney(c) {
 		b.tier(c, at, amount)
 	}
 	if c.Controls.SingleUse {

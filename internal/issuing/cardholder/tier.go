@@ -23,8 +23,8 @@ const Anonymous = "anonymous"
 // Tier is what a person may spend with all cards together.
 type Tier struct {
 	Name string
-	// Currency is that of the limits; a person of the tier has cards in no other, unless
-	// there are no limits.
+	// Currency is that of the limits; a person of the tier gets cards in no other, unless
+	// there are no limits, and pays nothing with one in another.
 	Currency money.Currency
 	Limits   []spending.Limit
 	// MaxCards bounds the cards that a person has at once; 0: any number.
