@@ -54,23 +54,36 @@ const previewed = money.USD
 
 // Preview makes a card that waits for its first funding, of the first active BIN of a
 // network in dollars, visa or mastercard; empty: of any. It returns feature_disabled while
-// issuing is off, invalid_request, or quota_exceeded.
+// issuing is off, invalid_request, currency_mismatch, or quota_exceeded.
 func (s *Service) Preview(ctx context.Context, h Holder, network pan.Network, also func(Issued) ([]storage.Effect, error)) (Issued, error) {
-	all, err := s.BINs(ctx)
+	d, err := s.preview(ctx, network)
 	if err != nil {
 		return Issued{}, err
+	}
+	d.holder, d.also = h, also
+	return s.make(ctx, &d)
+}
+
+// Previewed returns why nobody gets a preview of a network, or nil.
+func (s *Service) Previewed(ctx context.Context, network pan.Network) error {
+	_, err := s.preview(ctx, network)
+	return err
+}
+
+// preview is a draft for anybody.
+func (s *Service) preview(ctx context.Context, network pan.Network) (draft, error) {
+	all, err := s.BINs(ctx)
+	if err != nil {
+		return draft{}, err
 	}
 	at := slices.IndexFunc(all, func(b BIN) bool {
 		return b.Active && b.Currency == previewed && (network == "" || b.Network == network)
 	})
 	if at < 0 {
-		return Issued{}, fault.New(fault.InvalidRequest, "there are no cards of this network: want visa or mastercard").At("card")
+		return draft{}, fault.New(fault.InvalidRequest, "there are no cards of this network: want visa or mastercard").At("card")
 	}
-	d := draft{holder: h, bin: all[at], status: PendingTopUp, new: NewCard{BIN: all[at].ID, Amount: money.New(0, all[at].Currency)}, also: also}
-	if err := s.allow(ctx, &d); err != nil {
-		return Issued{}, err
-	}
-	return s.make(ctx, &d)
+	d := draft{bin: all[at], status: PendingTopUp, new: NewCard{BIN: all[at].ID, Amount: money.New(0, all[at].Currency)}}
+	return d, s.allow(ctx, &d)
 }
 
 // Issue makes an active card and has the wallet pay what is on it at first, and before

@@ -44,6 +44,9 @@ func (a *api) generate(ctx context.Context, c *call, in generateQuery) (generate
 	if err != nil {
 		return generated{}, err
 	}
+	if err := a.Cards.Previewed(ctx, network); err != nil {
+		return generated{}, err
+	}
 	made, err := a.Accounts.CreateSeed(ctx, generator, account.NewSeed{Realm: a.Realm})
 	if err != nil {
 		return generated{}, err

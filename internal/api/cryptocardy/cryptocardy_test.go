@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/cryptocardy"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/audit"
@@ -417,6 +418,42 @@ func TestRatesAreDown(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	b.create(ad)
+}
+
+// Where nobody gets a card, nobody gets an account either.
+func TestNoSeedWithoutACard(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		customers := func() int {
+			list, err := b.Accounts.ListCustomers(t.Context(), account.Page{})
+			check.OK(t, err)
+			return len(list.Items)
+		}
+		refused := func(what, line string) {
+			t.Helper()
+			before := customers()
+			if w := send(b.handler, "", line, ""); w.Code != http.StatusBadRequest {
+				t.Errorf("%s: %d %s", what, w.Code, w.Body)
+			}
+			check.Equal(t, what, customers(), before)
+		}
+		b.Cards.Programme.RequireCardholder = true
+		refused("cards are for cardholders", "GET /v1/api/")
+		b.Cards.Programme.RequireCardholder = false
+		for _, bin := range issuing.ShippedBINs() {
+			if bin.Network == pan.Mastercard {
+				bin.Active = false
+				_, err := b.Cards.PutBIN(t.Context(), issuing.BINChange{BIN: bin, Actor: "op/1"})
+				check.OK(t, err)
+			}
+		}
+		refused("no BIN of the network", "GET /v1/api/?card=mastercard")
+		before := customers()
+		if w := send(b.handler, "", "GET /v1/api/?card=visa", ""); w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		check.Equal(t, "customers", customers(), before+1)
+	})
 }
 
 // What is switched off answers like what there is not: seeds where issuing is off or where
