@@ -260,7 +260,7 @@ func fingerprint(t testing.TB, db *sql.DB) string {
 	if err := db.QueryRow(`SELECT md5(concat(
 		(SELECT string_agg(concat_ws(' ', relname, relkind, attname, atttypid, attnotnull), ',' ORDER BY relname, attnum)
 			FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid WHERE relnamespace = 'public'::regnamespace AND attnum > 0),
-		(SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(oid)), ',' ORDER BY conname, conrelid)
+		(SELECT string_agg(concat_ws(' ', conname, contype, conrelid::regclass, conkey, confrelid::regclass, confkey, conbin), ',' ORDER BY conname, conrelid)
 			FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
 		(SELECT string_agg(m::text, ',' ORDER BY m::text) FROM schema_migrations m)))`).Scan(&sum); err != nil {
 		t.Fatal(err)

@@ -35,8 +35,10 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		parsed.RuntimeParams["application_name"] = "scrip"
 	}
 	// Every look-up here has its index. A plan that was made while a table was small must
-	// not go on reading the whole of it when it has grown.
-	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+	// not go on reading the whole of it when it has grown. Where there is no other way, as for
+	// tables of a few rows, such a plan has a price at which the server would compile it first,
+	// which takes longer than all it does.
+	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
 		if parsed.RuntimeParams[way] == "" {
 			parsed.RuntimeParams[way] = "off"
 		}
