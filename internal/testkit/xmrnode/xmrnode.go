@@ -60,6 +60,8 @@ func programs(t testing.TB) (node, wallet string) {
 }
 
 // Start runs a node and two wallets until the test ends, and mines until the payer has money.
+// They speak in the clear, since they make RSA keys of 4096 bits else, at their start and each
+// time that a wallet is opened.
 func Start(t testing.TB) *Node {
 	t.Helper()
 	nodeProgram, walletProgram := programs(t)
@@ -67,14 +69,14 @@ func Start(t testing.TB) *Node {
 	n := &Node{t: t}
 	rpc, p2p := port(t), port(t)
 	n.rpc = start(t, process{nodeProgram, filepath.Join(folder, "node.out"), rpc, "get_info"}, "--regtest", "--offline", "--fixed-difficulty=1", "--non-interactive",
-		"--no-igd", "--hide-my-port", "--no-zmq", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder),
+		"--no-igd", "--hide-my-port", "--no-zmq", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder), "--rpc-ssl=disabled",
 		"--data-dir="+filepath.Join(folder, "chain"), "--log-file="+filepath.Join(folder, "node.log"),
 		"--rpc-bind-ip=127.0.0.1", "--rpc-bind-port="+rpc, "--p2p-bind-ip=127.0.0.1", "--p2p-bind-port="+p2p)
 	open := func(name string) *Wallet {
 		at, dir := port(t), filepath.Join(folder, name)
 		check.OK(t, os.Mkdir(dir, 0o700))
 		return &Wallet{t: t, server: start(t, process{walletProgram, filepath.Join(folder, name+".out"), at, "get_version"}, "--disable-rpc-login", "--trusted-daemon",
-			"--no-dns", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder), "--daemon-address=127.0.0.1:"+rpc,
+			"--no-dns", "--log-level=0", "--max-concurrency=1", "--config-file="+empty(t, folder), "--rpc-ssl=disabled", "--daemon-ssl=disabled", "--daemon-address=127.0.0.1:"+rpc,
 			"--shared-ringdb-dir="+filepath.Join(dir, "ring"), "--wallet-dir="+dir, "--log-file="+filepath.Join(folder, name+".log"),
 			"--rpc-bind-ip=127.0.0.1", "--rpc-bind-port="+at)}
 	}
