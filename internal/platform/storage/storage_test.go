@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -168,6 +169,31 @@ func TestReadOnlyServer(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// PostgreSQL keeps to indexes and compiles no plans, unless the URL says otherwise.
+func TestPlans(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	for asked, compiles := range map[string]string{"": "off", "jit=on": "on"} {
+		config := testkit.Database(t, "postgres")
+		address, err := url.Parse(config.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		address.RawQuery += "&" + asked
+		config.URL = address.String()
+		db := testkit.Open(t, config)
+		for setting, want := range map[string]string{"jit": compiles, "enable_seqscan": "off"} {
+			err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+				return tx.ExecText(ctx, "DO $$ BEGIN IF current_setting('"+setting+"') <> '"+want+"' THEN RAISE EXCEPTION 'it is not'; END IF; END $$")
+			})
+			if err != nil {
+				t.Errorf("with %q %s is to be %s: %v", asked, setting, want, err)
+			}
+		}
 	}
 }
 
