@@ -164,7 +164,8 @@ func (p *program) putTier() *cobra.Command {
 		Use: "tier NAME", Short: "Add a spending tier, or change the one of this name", Args: cobra.ExactArgs(1),
 		Long: `Tier adds a spending tier, or replaces the one of this name. A --limit is a window, an
 amount and, after a slash, how many payments there may be; either may be 0 for any
-number. A tier without limits bounds nothing.`,
+number. A tier without limits bounds nothing. Cards of the tier in another currency than its
+limits pay nothing.`,
 		Example: `  scrip cardholder tier gold --limit month=50000 --limit day=5000/20 --cards 5
   scrip cardholder tier anonymous --limit month=1000 --limit life=5000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
