@@ -64,8 +64,8 @@ func (s *Service) Preview(ctx context.Context, h Holder, network pan.Network, al
 	return s.make(ctx, &d)
 }
 
-// Previewed returns why nobody gets a preview of a network, or nil.
-func (s *Service) Previewed(ctx context.Context, network pan.Network) error {
+// MayPreview returns why nobody gets a preview of a network, or nil.
+func (s *Service) MayPreview(ctx context.Context, network pan.Network) error {
 	_, err := s.preview(ctx, network)
 	return err
 }

@@ -44,7 +44,7 @@ func (a *api) generate(ctx context.Context, c *call, in generateQuery) (generate
 	if err != nil {
 		return generated{}, err
 	}
-	if err := a.Cards.Previewed(ctx, network); err != nil {
+	if err := a.Cards.MayPreview(ctx, network); err != nil {
 		return generated{}, err
 	}
 	made, err := a.Accounts.CreateSeed(ctx, generator, account.NewSeed{Realm: a.Realm})

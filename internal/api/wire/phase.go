@@ -110,7 +110,8 @@ func isMedia(value, want string) bool {
 	}
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, charset, found := strings.Cut(strings.TrimSpace(parameter), "=")
-		if charset = strings.Trim(charset, `"`); found && strings.EqualFold(name, "charset") && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+		charset = strings.ToLower(strings.Trim(charset, `"`))
+		if found && strings.EqualFold(name, "charset") && charset != "utf-8" && charset != "utf8" {
 			return false
 		}
 	}
