@@ -1,6 +1,10 @@
 package lite
 
-import engine "modernc.org/sqlite/lib"
+import (
+	"time"
+
+	engine "modernc.org/sqlite/lib"
+)
 
 // Reprepared returns how often the engine prepared a text again.
 func (c *Conn) Reprepared(text string) (int32, error) {
@@ -13,3 +17,6 @@ func (c *Conn) Reprepared(text string) (int32, error) {
 
 // FoldAfter has the log folded after so many pages. It is for before the first is written.
 func (f *Folder) FoldAfter(pages int64) { f.after = pages }
+
+// WaitFor has writers wait so long for those who read. It is for before the first is written.
+func (f *Folder) WaitFor(patience time.Duration) { f.patience = patience }

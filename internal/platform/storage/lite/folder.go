@@ -28,10 +28,10 @@ const (
 	// leastPart bounds what the first pass expects of a log: where readers kept most of one
 	// from being folded, what was folded says little.
 	leastPart = 0.125
-	// patience is how long writers wait for those who read from a folded log, and pause how
-	// long it takes to look again.
-	patience = 20 * time.Millisecond
-	pause    = 100 * time.Microsecond
+	// mostPatience is how long writers wait for those who read from a folded log, and pause
+	// how long it takes to look again.
+	mostPatience = 20 * time.Millisecond
+	pause        = 100 * time.Microsecond
 )
 
 // Folder folds the write-ahead log back into the database beside the connection that
@@ -47,9 +47,10 @@ type Folder struct {
 	ended  chan struct{}
 	once   sync.Once
 
-	after  int64        // pages, after which the log is folded
-	log    atomic.Int64 // pages that were written to it
-	folded int64        // of them, when it was last folded or found to be long; whoever writes knows
+	after    int64         // pages, after which the log is folded
+	patience time.Duration // how long writers wait for those who read from a folded log
+	log      atomic.Int64  // pages that were written to it
+	folded   int64         // of them, when it was last folded or found to be long; whoever writes knows
 
 	pace   *pace
 	forget func()  // of the pace
@@ -62,7 +63,7 @@ type Folder struct {
 // else keeps the log from being folded, such as a full disk, may be over at the next try:
 // what is in the log stays there until it is folded.
 func NewFolder(conn *Conn, alone func(func()), failed func(error)) *Folder {
-	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}), after: foldAfter, part: 1}
+	f := &Folder{conn: conn, alone: alone, failed: failed, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}), after: foldAfter, patience: mostPatience, part: 1}
 	hurry, end := context.WithCancel(context.Background())
 	f.hurry = end
 	f.pace, f.forget = newPace(conn, &f.log, hurry)
@@ -163,7 +164,7 @@ func (f *Folder) foldBeside() (left int, err error) {
 func (f *Folder) beginAnew() error {
 	for watch := clock.Start(); ; {
 		anew, err := f.conn.foldAll()
-		if anew || err != nil || watch.Elapsed() >= patience || clock.Wait(f.pace.hurry, pause) != nil {
+		if anew || err != nil || watch.Elapsed() >= f.patience || clock.Wait(f.pace.hurry, pause) != nil {
 			return err
 		}
 	}
