@@ -507,6 +507,9 @@ func TestTellingScores(t *testing.T) {
 	engine.score = fraud.Score{Hundredths: 79, Signals: []fraud.Signal{{Name: "velocity_anomaly", Points: 79}}}
 	p.look(desk, card.number, "")
 	check.Equal(t, "below the bound", len(p.events(desk.Book, "fraud.high_risk")), 2)
+
+	engine.score = fraud.Score{Hundredths: 95, Signals: []fraud.Signal{quiet, telling}, Model: "sandbox"}
+	check.Equal(t, "told, whatever the model is called", names(p.look(desk, unknownNumber(2), "").Score), []string{"velocity_anomaly"})
 }
 
 // A thief who has cards learns from the scores beside them nothing of other numbers: who

@@ -229,11 +229,9 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 // told is what the caller hears of a result: beside an invalid answer no score that tells
 // whether there is such a card, and beside any other none that tells it of other cards.
 func (r Result) told() Result {
-	switch {
-	case r.Score.Model == stagedModel:
-	case r.Status == Invalid:
+	if r.Status == Invalid {
 		r.Score = r.Score.Uniform()
-	default:
+	} else {
 		r.Score = r.Score.Found()
 	}
 	return r

@@ -166,7 +166,9 @@ func (n staged) Inquire(ctx context.Context, q Inquiry) (Balance, error) {
 		b.PIN = PINRight
 	}
 	if magic {
-		b.Staged = &Staged{Score: fraud.Score{Hundredths: a.Score, Signals: stagedSignals(a.Signals), Model: stagedModel}, Latency: a.Latency}
+		signals := stagedSignals(a.Signals)
+		b.Staged = &Staged{Latency: a.Latency, Score: fraud.Score{Hundredths: a.Score, Signals: signals, Model: stagedModel,
+			Told: &fraud.Told{Hundredths: a.Score, Signals: signals}}} // it tells of nobody: all of it is shown
 	}
 	return b, nil
 }
