@@ -295,6 +295,13 @@ func TestHoney(t *testing.T) {
 		check.OK(t, p.Refresh(ctx))
 		p.look(stranger(50), number, "")
 		p.look(stranger(50), number, "")
+
+		card := p.issue(shop, 2500) // that the number is a card's after all makes no difference
+		_, err = p.AddHoney(ctx, ping.NewHoney{Realm: realm.Live, Network: "scrip", Number: pan.NewSecret(card.number), Actor: "operator/1"})
+		check.OK(t, err)
+		check.Equal(t, "a card's", gist(p.look(stranger(60), card.number, card.key)), gist(p.look(stranger(61), unknownNumber(7), card.key)))
+		_, err = p.Ping(ctx, asking(stranger(60), "scrip", unknownNumber(8), ""))
+		check.Code(t, "after a card's", err, fault.PermissionDenied)
 	})
 }
 

@@ -215,12 +215,14 @@ func (b *batch) decide(a *attempt) (Result, error) {
 	if spent != nil && spent.used+spent.taken >= spent.Limit {
 		return Result{}, quotaExceeded(spent.Limit, b.now)
 	}
-	result := a.result
+	trapped := who != nil && b.service.honey.has(a.card)
 	var card *lock
 	if a.counted() {
-		if card = b.cards[a.card]; card.locked(a.at) {
-			result = a.withheld()
-		}
+		card = b.cards[a.card]
+	}
+	result := a.result
+	if trapped || card != nil && card.locked(a.at) {
+		result = a.withheld()
 	}
 	effects, err := b.service.effects(a, &result)
 	if err != nil {
@@ -235,7 +237,7 @@ func (b *batch) decide(a *attempt) (Result, error) {
 		b.touched[a.card] = true
 	}
 	if who != nil {
-		b.hunt(a, who, result.Status != Invalid)
+		b.hunt(a, who, trapped, result.Status != Invalid)
 	}
 	return result, nil
 }

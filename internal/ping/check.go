@@ -237,8 +237,8 @@ func (r Result) told() Result {
 	return r
 }
 
-// withheld is what a result becomes when the card is locked: the answer of a number that
-// does not exist.
+// withheld is what a result becomes when the card is locked, or a honey number: the answer
+// of a number that does not exist.
 func (a *attempt) withheld() Result {
 	r := a.result
 	r.Status, r.Balance, r.Expiry, r.AsOf = Invalid, money.New(0, a.inquiry.Currency), "", a.at

@@ -34,8 +34,9 @@ const (
 	ReasonHoney   = "honey"    // it asked for a number that nobody should know
 )
 
-// hunt counts a check for its caller and judges it.
-func (b *batch) hunt(a *attempt, c *caller, found bool) {
+// hunt counts a check for its caller and judges it: one that asked for a honey number is
+// trapped.
+func (b *batch) hunt(a *attempt, c *caller, trapped, found bool) {
 	c.turn(a.at)
 	if b.first(a, c) {
 		c.cards++
@@ -45,10 +46,9 @@ func (b *batch) hunt(a *attempt, c *caller, found bool) {
 		c.dirty = true
 	}
 	before, reason := c.state, ReasonHitRate
-	switch {
-	case b.service.honey.has(a.card):
+	if trapped {
 		c.state, reason = callerSuspended, ReasonHoney
-	default:
+	} else {
 		c.state = c.judge(a.at, b.service.Policy.Hunt)
 	}
 	if c.state == before {
