@@ -185,6 +185,23 @@ func TestVisitorsAreSuspendedForADay(t *testing.T) {
 	}, with(strict))
 }
 
+// Who is let back is free in every process, also where what is over is deleted right then.
+func TestLiftedWhilePurged(t *testing.T) {
+	twice(t, func(t *testing.T, both [2]*process) {
+		thief := stranger(1)
+		for i := range 60 {
+			both[0].look(thief, unknownNumber(i), "")
+		}
+		check.OK(t, both[1].Refresh(t.Context()))
+		both[0].clock.Advance(3 * time.Hour)
+		check.OK(t, both[0].Lift(t.Context(), ping.LiftRequest{Book: thief.Book, Caller: thief.Credential, Actor: "operator/1"}))
+		check.OK(t, both[0].Purge(t.Context()))
+		check.OK(t, both[1].Refresh(t.Context()))
+		_, err := both[1].Ping(t.Context(), asking(thief, "scrip", unknownNumber(99), ""))
+		check.Code(t, "in the other process", err, "")
+	}, with(strict))
+}
+
 // A search that is spread over many requests at once is suspended within its own crowd:
 // the transaction in which it passes the bound refuses those after it.
 func TestEnumerationAtOnce(t *testing.T) {

@@ -276,8 +276,8 @@ const (
 
 // Purge deletes checks that are older than the operator keeps them, and what was counted
 // and is over. It also lets a portal's visitors back a day after they
-// were suspended, and callers who were slowed once they have not asked for two hours; other
-// processes see that before the next run deletes what is left of them.
+// were suspended, and callers who were slowed once they have not asked for two hours. What is
+// left of whoever was let back is deleted two hours later, when other processes know.
 func (s *Service) Purge(ctx context.Context) error {
 	forget := max(forgetAfter, s.Policy.LockFor+lockWithin)
 	for _, r := range realm.All() {
@@ -285,12 +285,12 @@ func (s *Service) Purge(ctx context.Context) error {
 		if err := s.purge(ctx, purgePings, string(r), storage.Micros(now.Add(-s.Policy.Retention))); err != nil {
 			return err
 		}
-		idle := storage.Micros(now.Add(-forgetAfter))
-		if err := s.purge(ctx, purgeCallers, string(r), idle); err != nil {
+		idle, machine := storage.Micros(now.Add(-forgetAfter)), s.now()
+		known := storage.Micros(machine.Add(-forgetAfter))
+		if err := s.purge(ctx, purgeCallers, string(r), idle, known); err != nil {
 			return err
 		}
-		machine := s.now()
-		if err := s.purge(ctx, endSlowed, storage.Micros(machine), string(r), storage.Micros(machine.Add(-forgetAfter)), idle); err != nil {
+		if err := s.purge(ctx, endSlowed, storage.Micros(machine), string(r), known, idle); err != nil {
 			return err
 		}
 	}

@@ -82,8 +82,10 @@ var (
 		WHERE state = 'slowed' AND hour_at < $4 AND (book_id, caller) IN (
 		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'slowed' AND c.realm = $2 AND c.changed_at > 0 AND c.changed_at < $3
 		AND c.hour_at < $4 ORDER BY c.book_id, c.caller LIMIT $5)`)
-	purgeCallers = storage.SQL("ping.purge_callers", `DELETE FROM ping_callers WHERE state = 'free' AND hour_at < $2 AND (book_id, caller) IN (
-		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'free' AND c.realm = $1 AND c.hour_at < $2 ORDER BY c.hour_at LIMIT $3)`)
+	// purgeCallers spares those who were let back since $3: other processes have to learn of it.
+	purgeCallers = storage.SQL("ping.purge_callers", `DELETE FROM ping_callers WHERE state = 'free' AND hour_at < $2 AND changed_at < $3 AND (book_id, caller) IN (
+		SELECT c.book_id, c.caller FROM ping_callers c WHERE c.state = 'free' AND c.realm = $1 AND c.hour_at < $2 AND c.changed_at < $3
+		ORDER BY c.hour_at LIMIT $4)`)
 )
 
 // Honey numbers.
