@@ -414,6 +414,23 @@ func TestOwnerIsTold(t *testing.T) {
 	})
 }
 
+// However many cards are checked in a minute, the sweep comes to those that are checked next.
+func TestOwnerIsToldInACrowd(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, p := t.Context(), setup(t, db)
+		check.OK(t, p.AddProbes(ctx, 20_500))
+		for range 2 {
+			_, err := p.TellOwners(ctx)
+			check.OK(t, err)
+		}
+		card := p.issue(shop, 2500)
+		p.look(desk, card.number, card.key)
+		told, err := p.TellOwners(ctx)
+		check.OK(t, err)
+		check.Equal(t, "told", told, 1)
+	})
+}
+
 func mustNumber(t testing.TB, text string) pan.Number {
 	t.Helper()
 	n, err := pan.ParseAlnum(text)

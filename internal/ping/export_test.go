@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/id"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -66,4 +69,19 @@ func (s *Service) AddCallers(ctx context.Context, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// AddProbes writes checks of one of the shop's cards by the desk, a millisecond after one
+// another, up to now.
+func (s *Service) AddProbes(ctx context.Context, n int) error {
+	check := &Check{Caller: Caller{Book: "bk_desk", Realm: realm.Live, Credential: "key_desk"}}
+	a := &attempt{check: check, balance: Balance{Owner: "bk_shop", Card: "gc_crowd"}}
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		var rows []storage.Effect
+		for i := range n {
+			at := s.now().Add(time.Duration(i-n) * time.Millisecond)
+			rows = append(rows, pingRow(a, &Result{ID: ID(id.New(idPrefix)), Network: scripID, Status: Invalid, Balance: money.New(0, money.USD), AsOf: at, At: at}))
+		}
+		return tx.Apply(ctx, rows)
+	})
 }

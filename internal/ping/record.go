@@ -203,7 +203,7 @@ func (s *Service) tellRealm(ctx context.Context, r realm.Realm) (told int, err e
 		return 0, err
 	}
 	from := probe{at: storage.Time(mark - tellOverlap.Microseconds()), realm: r}
-	for range tellPages {
+	for pages := 0; pages < tellPages; {
 		page, err := storage.All(ctx, s.DB, scanProbe(r), listProbes, string(r), storage.Micros(from.at), string(from.owner), from.card, tellPage)
 		if err != nil {
 			return told, err
@@ -219,6 +219,9 @@ func (s *Service) tellRealm(ctx context.Context, r realm.Realm) (told int, err e
 		n, err := s.tell(ctx, page, r, storage.Micros(from.at))
 		if told += n; err != nil {
 			return told, err
+		}
+		if storage.Micros(from.at) > mark { // what is read again, which may be more than this, does not count
+			pages++
 		}
 	}
 	return told, nil
