@@ -161,8 +161,8 @@ func AskAbout[T any](ctx context.Context, l *Line, about About, ask func(context
 	if err := l.enter(inner, about.Caller); err != nil {
 		return zero, l.blame(ctx, err)
 	}
-	results, once := make(chan result[T], 1), sync.Once{}
-	conclude := func(err error) { once.Do(func() { l.conclude(ctx, about, err) }) }
+	results, once, watch := make(chan result[T], 1), sync.Once{}, clock.Start()
+	conclude := func(err error) { once.Do(func() { l.conclude(ctx, about, err, watch.Elapsed()) }) }
 	// The place is freed by the calls, which may outlast this caller, and not before the
 	// breaker knows how they ended.
 	go func() {
@@ -268,9 +268,9 @@ func (l *Line) place(ctx context.Context) error {
 	}
 }
 
-// conclude tells the breakers how a call ended. A caller who left says nothing about the
-// counterparty, and nor does a subject that failed before.
-func (l *Line) conclude(ctx context.Context, about About, err error) {
+// conclude tells the breakers how a call ended after it lasted so long. A caller who left says
+// nothing about the counterparty, and nor does a subject that failed before.
+func (l *Line) conclude(ctx context.Context, about About, err error, lasted time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
@@ -281,7 +281,7 @@ func (l *Line) conclude(ctx context.Context, about About, err error) {
 		l.silent = 0
 		l.recent.note(now, true)
 		return
-	case ctx.Err() != nil || about.Subject != "" && !IsOutage(err) && l.failed.again(about.Subject, now):
+	case l.left(ctx, lasted) || about.Subject != "" && !IsOutage(err) && l.failed.again(about.Subject, now):
 		l.breaker.forget()
 		l.callers.forget(about.Caller)
 		return
@@ -294,6 +294,12 @@ func (l *Line) conclude(ctx context.Context, about About, err error) {
 	}
 	l.silent++
 	l.recent.note(now, false)
+}
+
+// left reports whether a caller left before a call had its time. Whose own time was over after
+// as long as a call has by default did wait for an answer.
+func (l *Line) left(ctx context.Context, lasted time.Duration) bool {
+	return errors.Is(ctx.Err(), context.Canceled) || ctx.Err() != nil && lasted < min(l.config.Timeout, DefaultTimeout)
 }
 
 // Outage marks an error that is the counterparty's whatever it was asked: it could not be
