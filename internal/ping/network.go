@@ -56,7 +56,7 @@ type Balance struct {
 	// Expiry is the month in which the card ends, as "2027-03"; empty when unknown.
 	Expiry string
 	PIN    PINCheck
-	// AsOf is when the network knew this; zero means now.
+	// AsOf is when the network knew this, by the machine's clock; zero means now.
 	AsOf time.Time
 	// Owner is whose card it is, where this installation issued it; they are told of probes.
 	Owner ledger.BookID

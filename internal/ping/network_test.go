@@ -84,6 +84,8 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 		if !q.PIN.IsZero() && strings.Trim(q.PIN.Reveal(), "0123456789") != "" {
 			return ping.Balance{}, fault.New(fault.CardInvalid, "no PIN such as %s", q.PIN.Reveal()).At("pin")
 		}
+	case "remembers":
+		right.AsOf = epoch
 	case "panic":
 		panic(q.Number.Reveal())
 	case "refuses":
@@ -150,6 +152,21 @@ func (p *process) configure(name, does string) {
 	p.t.Helper()
 	_, err := p.AddNetwork(context.Background(), network(name, does))
 	check.OK(p.t, err)
+}
+
+// How old a balance is depends on nothing but the machine's clock, wherever that of the test
+// realm stands.
+func TestAgeInTheTestRealm(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	check.OK(t, p.clocks.SetOffset(30*24*time.Hour))
+	acme := network("acme", "remembers")
+	acme.Realm = realm.Test
+	_, err := p.AddNetwork(t.Context(), acme)
+	check.OK(t, err)
+	p.clock.Advance(time.Minute)
+	r, err := p.Ping(t.Context(), asking(developer, "acme", "12345678", ""))
+	check.OK(t, err)
+	check.Equal(t, "age", r.At.Sub(r.AsOf), time.Minute)
 }
 
 // A configured network is offered by every process once it has looked, as it was last
