@@ -198,12 +198,12 @@ func (a *answer) month(document jsontext.Value) (string, error) {
 		return "", nil
 	}
 	month, err := time.Parse(a.expiryForm, text)
-	if err != nil || month.Year() < 1970 || month.Year() > 9999 {
-		return "", unavailable("the answer's expiry is not in the form of the configuration")
-	}
 	// Of two digits, package time takes 69 to 99 for the last century.
 	if strings.Contains(a.expiryForm, "06") && !strings.Contains(a.expiryForm, "2006") && month.Year() < 2000 {
 		month = month.AddDate(100, 0, 0)
+	}
+	if err != nil || month.Year() < 1970 || month.Year() > 9999 {
+		return "", unavailable("the answer's expiry is not in the form of the configuration")
 	}
 	return month.Format("2006-01"), nil
 }

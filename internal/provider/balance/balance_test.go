@@ -62,6 +62,8 @@ func TestAnswers(t *testing.T) {
 		{"far time counts as now", nil, 200, `{"data":{"currency":"USD","at":"2999-01-01T00:00:00Z","card":[{"balance":47.5,"state":"OPEN"}]}}`, plain},
 		{"seconds", object{"answer.as_of_format": "unix"}, 200, `{"data":{"currency":"USD","at":1772600767,"card":[{"balance":47.5,"state":"OPEN","ends":"2027-03"}]}}`, active},
 		{"milliseconds", object{"answer.as_of_format": "unix_ms"}, 200, `{"data":{"currency":"USD","at":"1772600767000","card":[{"balance":47.5,"state":"OPEN","ends":"2027-03"}]}}`, active},
+		{"far year of two digits", object{"answer.expiry_format": "MM/YY", "checks_pin": false}, 200, `{"data":{"currency":"USD","card":[{"balance":47.5,"state":"OPEN","ends":"12/69"}]}}`,
+			ping.Balance{Status: ping.Active, Amount: money.New(4750, usd), Expiry: "2069-12"}},
 		{"number for a name", object{"answer.balance": "data.0"}, 200, `{"data":{"0":47.5,"currency":"USD","card":[{"state":"OPEN"}]}}`, plain},
 	}
 	for form, text := range map[string]string{
