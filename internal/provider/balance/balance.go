@@ -83,18 +83,15 @@ func (n *network) Inquire(ctx context.Context, inquiry ping.Inquiry) (ping.Balan
 	}
 	defer func() { _ = response.Body.Close() }() // read, or given up
 	body, err := io.ReadAll(io.LimitReader(response.Body, n.maxAnswer+1))
-	switch {
+	switch means, known := n.outcomes[response.StatusCode]; {
+	case known && means != readAnswer && means != networkAway:
+		return means.balance(inquiry) // whatever the body is
 	case err != nil:
 		return ping.Balance{}, failed(limited, err)
 	case int64(len(body)) > n.maxAnswer:
 		return ping.Balance{}, unavailable("the answer is longer than %d bytes", n.maxAnswer)
-	}
-	means, known := n.outcomes[response.StatusCode]
-	if !known || means == networkAway {
+	case means != readAnswer:
 		return ping.Balance{}, refused(response.StatusCode)
-	}
-	if means != readAnswer {
-		return means.balance(inquiry)
 	}
 	return n.read(body, inquiry, n.clock.Now())
 }

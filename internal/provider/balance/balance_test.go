@@ -51,6 +51,7 @@ func TestAnswers(t *testing.T) {
 		{"unknown", nil, 200, `{"data":{"currency":"USD","card":[{"balance":"99.00","state":"NONE","ends":"2027-03"}]}}`, ping.Balance{Status: ping.Invalid, Amount: nothing}},
 		{"wrong PIN", nil, 200, `{"data":{"card":[{"state":"BADPIN"}]}}`, ping.Balance{Status: ping.Invalid, Amount: nothing, PIN: ping.PINWrong}},
 		{"404", nil, 404, `<h1>no</h1>`, ping.Balance{Status: ping.Invalid, Amount: nothing}},
+		{"404 with a long page", object{"max_response_bytes": 64}, 404, strings.Repeat("no such card ", 20), ping.Balance{Status: ping.Invalid, Amount: nothing}},
 		{"403", nil, 403, ``, ping.Balance{Status: ping.Invalid, Amount: nothing, PIN: ping.PINWrong}},
 		{"410", nil, 410, ``, ping.Balance{Status: ping.Expired, Amount: nothing}},
 		{"423", nil, 423, ``, ping.Balance{Status: ping.Inactive, Amount: nothing}},
