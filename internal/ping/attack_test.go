@@ -322,6 +322,22 @@ func TestHoney(t *testing.T) {
 	})
 }
 
+// A honey number may be of letters, and its note may say what it likes but the number.
+func TestHoneyOfLetters(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	letters := network("letters", "answer")
+	letters.Rules.Letters = true
+	_, err := p.AddNetwork(t.Context(), letters)
+	check.OK(t, err)
+	add := func(number, note string) error {
+		_, err := p.AddHoney(t.Context(), ping.NewHoney{Realm: realm.Live, Network: "letters", Number: pan.NewSecret(number), Note: note, Actor: "operator/1"})
+		return err
+	}
+	check.Code(t, "the number itself", add("QUOKKATAIL", "was QUOKKA-TAIL"), fault.InvalidRequest)
+	check.OK(t, add("QUOKKATAIL", ""))
+	check.OK(t, add("QUOKKATAIL7", "in the export of 2017"))
+}
+
 // Nobody is suspended in the sandbox, whatever they ask for and however often.
 func TestSandboxIsOpen(t *testing.T) {
 	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Policy = ping.DefaultPolicy(); d.Policy.Quota = 1 })

@@ -370,7 +370,7 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	if err != nil {
 		return Honey{}, err
 	}
-	if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(pan.Plain(n.Note)), strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+	if holds(n.Note, number) {
 		return Honey{}, invalidAt("note", "the note holds the number, which is not kept")
 	}
 	now, card := s.now(), s.cardHash(n.Realm, n.Network, number.Reveal())
@@ -402,6 +402,16 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 	}
 	s.honey.put(card, h.ID, true)
 	return h, nil
+}
+
+// holds reports whether a note has a number in it, or what follows its first letters, as far
+// as that is enough to tell it from a date or the like.
+func holds(note string, number pan.Number) bool {
+	tail := strings.TrimLeft(number.Reveal(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	if len(tail) < pan.MinLength {
+		tail = number.Reveal()
+	}
+	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(pan.Plain(note)), tail)
 }
 
 // RemoveHoney makes a honey number a number like any other, or returns not_found.
