@@ -280,7 +280,7 @@ func TestVirtualCards(t *testing.T) {
 		check.Equal(t, "cards whose owners are told", n, 1)
 		check.Equal(t, "events", len(p.events(shop.Book, "card.probed")), 1)
 
-		for _, number := range []string{"491653000000000A", "49165300000000001", "GC49165300000000"} {
+		for _, number := range []string{"491653000000000A", "49165300000000001", "GC49165300000000", "GC000000000000000A"} {
 			_, err := p.Ping(ctx, asking(desk, "scrip", number, ""))
 			check.Code(t, number, err, fault.CardInvalid)
 		}

@@ -48,12 +48,16 @@ func (n scrip) rules() Rules {
 
 // has reports whether a number could be one of this installation's.
 func (n scrip) has(number string) bool {
-	return len(number) == giftcardLength && strings.HasPrefix(number, giftcardPrefix) || n.isVirtual(number)
+	rest, gift := strings.CutPrefix(number, giftcardPrefix)
+	return gift && len(number) == giftcardLength && isDigits(rest) || n.isVirtual(number)
 }
 
 func (n scrip) isVirtual(number string) bool {
-	digits := !strings.ContainsFunc(number, func(r rune) bool { return r < '0' || r > '9' })
-	return n.virtual != nil && len(number) == virtualLength && digits
+	return n.virtual != nil && len(number) == virtualLength && isDigits(number)
+}
+
+func isDigits(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // inquireVirtual shows a virtual card to the callers of its own book, unless anybody could
