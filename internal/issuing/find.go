@@ -163,10 +163,11 @@ type Probe struct {
 	Card  *Card
 }
 
-// Probe looks a number up for a balance check. It does the same work whatever it finds: a
-// number that no card has is looked up with the card whose hash comes next, so that the
-// time it takes tells nothing. Of a number that was replaced it knows nothing.
-func (s *Service) Probe(ctx context.Context, number pan.Number) (Probe, error) {
+// Probe looks a number up for a balance check that a book asks for, empty where anybody may be
+// asking. It does the same work whatever it finds that is not the book's own: a number that no
+// card has is looked up with the card whose hash comes next, so that the time it takes tells
+// nothing. Of a number that was replaced it knows nothing.
+func (s *Service) Probe(ctx context.Context, number pan.Number, asker ledger.BookID) (Probe, error) {
 	hash := s.numberHash(number)
 	near, ok, err := storage.One(ctx, s.DB, scanNeighbour, nearestOwner, hash)
 	if err != nil || !ok {
@@ -180,9 +181,14 @@ func (s *Service) Probe(ctx context.Context, number pan.Number) (Probe, error) {
 	if err != nil {
 		return Probe{}, err
 	}
-	known := subtle.ConstantTimeCompare(near.hash, hash) & subtle.ConstantTimeCompare(c.hash, hash)
-	card, err := s.shown(ctx, c, account, s.Clocks.Now(c.Realm))
-	return Probe{Known: known == 1, Card: card}, err
+	found := Probe{Known: subtle.ConstantTimeCompare(near.hash, hash)&subtle.ConstantTimeCompare(c.hash, hash) == 1}
+	now := s.Clocks.Now(c.Realm)
+	if !found.Known || c.Book != asker {
+		found.Card = c.at(now).withMoney(account.Posted(), account.Available())
+		return found, nil
+	}
+	found.Card, err = s.shown(ctx, c, account, now)
+	return found, err
 }
 
 func (s *Service) ownerOf(ctx context.Context, hash []byte) (owner, error) {

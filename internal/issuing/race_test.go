@@ -188,6 +188,14 @@ func TestFrozenInTheBooks(t *testing.T) {
 		listed, err := p.List(t.Context(), issuing.Filter{Holder: ann})
 		check.OK(t, err)
 		check.Equal(t, "listed as", listed.Cards[0].Status, issuing.Frozen)
+		details, err := p.Details(t.Context(), ann, card)
+		check.OK(t, err)
+		// To others it looks no different from a card that is not frozen, nor takes more time.
+		for asker, status := range map[ledger.BookID]issuing.Status{ann.Book: issuing.Frozen, "": issuing.Active} {
+			found, err := p.Probe(t.Context(), details.Number, asker)
+			check.OK(t, err)
+			check.Equal(t, "probed by "+string(asker), found.Card.Status, status)
+		}
 		label := "Travel"
 		changed, err := p.Change(t.Context(), ann, issuing.Change{Card: card, Label: &label})
 		check.OK(t, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping/sandbox"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // Issuing looks virtual cards up by their numbers.
 type Issuing interface {
-	Probe(ctx context.Context, number pan.Number) (issuing.Probe, error)
+	Probe(ctx context.Context, number pan.Number, asker ledger.BookID) (issuing.Probe, error)
 }
 
 // scrip answers for the cards of this installation.
@@ -64,7 +65,11 @@ func isDigits(text string) bool {
 // be asking, and to nobody else. There is no PIN that would show it to others: three digits
 // of a CVV must not be found out by asking. It does the same work whatever it finds.
 func (n scrip) inquireVirtual(ctx context.Context, q Inquiry) (Balance, error) {
-	found, err := n.virtual.Probe(ctx, q.Number)
+	asker := q.Book
+	if q.Public {
+		asker = ""
+	}
+	found, err := n.virtual.Probe(ctx, q.Number, asker)
 	hidden := Balance{Status: Invalid}
 	if err != nil || found.Card == nil {
 		return hidden, err
