@@ -79,9 +79,20 @@ func (s *Site) check(ctx context.Context, v *visit) error {
 	if err := s.most(ctx, v); err != nil {
 		return err
 	}
+	counted := level == 0
+	if counted { // of those who come at once as many go on as there is room for
+		if level, err = s.count(ctx, &v.Visitor); err != nil {
+			return err
+		}
+	}
 	if level > 0 {
 		passed, err := s.judge(ctx, v, judged{answer: filled.answer, level: level})
 		if err != nil || !passed {
+			return err
+		}
+	}
+	if !counted {
+		if _, err := s.count(ctx, &v.Visitor); err != nil {
 			return err
 		}
 	}
@@ -190,9 +201,6 @@ type inquiry struct {
 
 // ping asks for the balance and shows what came of it.
 func (s *Site) ping(ctx context.Context, v *visit, q inquiry) error {
-	if err := s.count(ctx, &v.Visitor); err != nil {
-		return err
-	}
 	p := v.Portal
 	agent, device := wire.Guise(v.request.Header)
 	result, err := s.Checker.Ping(ctx, ping.Check{

@@ -133,13 +133,14 @@ func (s *Site) level(ctx context.Context, v *Visitor) (int, error) {
 	return level, nil
 }
 
-// count notes a check of the visitor's.
-func (s *Site) count(ctx context.Context, v *Visitor) error {
-	if _, err := s.measure(ctx, v.addressSubject("pace"), s.Pace.Address, 1); err != nil {
-		return err
+// count notes a check of the visitor's and returns how hard a challenge it needs by its pace.
+func (s *Site) count(ctx context.Context, v *Visitor) (int, error) {
+	byAddress, err := s.measure(ctx, v.addressSubject("pace"), s.Pace.Address, 1)
+	if err != nil {
+		return 0, err
 	}
-	_, err := s.measure(ctx, v.portalSubject("pace"), s.Pace.Portal, 1)
-	return err
+	byPortal, err := s.measure(ctx, v.portalSubject("pace"), s.Pace.Portal, 1)
+	return max(byAddress, byPortal), err
 }
 
 // note remembers what came of a visitor's check: that no card was found, and that it looked

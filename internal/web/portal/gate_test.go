@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	portals "github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // pressed is a pace that one check uses up.
@@ -95,6 +97,46 @@ func TestPressure(t *testing.T) {
 			t.Errorf("somebody else: %d", w.Code)
 		}
 	})
+}
+
+// meeting is a limiter whose first callers look at a subject's pace at the same time.
+type meeting struct {
+	Limiter
+	subject string
+	left    atomic.Int64
+	all     chan struct{}
+}
+
+func (m *meeting) Take(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error) {
+	d, err := m.Limiter.Take(ctx, subject, windows, n)
+	if n > 0 || subject != m.subject {
+		return d, err
+	}
+	if m.left.Add(-1) == 0 {
+		close(m.all)
+	}
+	<-m.all
+	return d, err
+}
+
+// Of those who come at once from one place as many need no proof as one after the other.
+func TestPressureAtOnce(t *testing.T) {
+	const at = 12
+	b := setup(t, func(d *Deps) {
+		d.Proxies = nil
+		m := &meeting{Limiter: d.Limits, subject: "portal/pace/198.51.100.7/0", all: make(chan struct{})}
+		m.left.Store(at)
+		d.Limits = m
+	})
+	var passed atomic.Int64
+	crowd.AtOnce(at, func(int) {
+		if b.post(here, card(usd, numberActive, ""), visitAs{from: "198.51.100.7"}).Code == 200 {
+			passed.Add(1)
+		}
+	})
+	if free := int64(DefaultPace().Address[0].Limit); passed.Load() != free || len(b.desk.checks()) != int(free) {
+		t.Errorf("%d passed, %d checks, want %d", passed.Load(), len(b.desk.checks()), free)
+	}
 }
 
 // A form that is shown again, since no card was found or the number is no one of the
@@ -247,7 +289,7 @@ func TestPINOnceMore(t *testing.T) {
 		t.Errorf("held: %d, said %d times", held.Code, got)
 	}
 	b.clock.Advance(workTable[1].wait)
-	if err := b.site.count(t.Context(), &Visitor{Portal: b.portal, Subject: visitor.from}); err != nil { // a new challenge would be harder
+	if _, err := b.site.count(t.Context(), &Visitor{Portal: b.portal, Subject: visitor.from}); err != nil { // a new challenge would be harder
 		t.Fatal(err)
 	}
 	forgot := b.post(here, with(card(eur, numberActive, ""), token, ""), visitor)
