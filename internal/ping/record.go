@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -229,10 +230,14 @@ func (s *Service) tellRealm(ctx context.Context, r realm.Realm) (told int, err e
 
 // tell makes the events of a page, each with the note that it was made, and moves the mark.
 func (s *Service) tell(ctx context.Context, page []probe, r realm.Realm, mark int64) (told int, err error) {
+	untold, err := s.untold(ctx, page, r)
+	if err != nil {
+		return 0, err
+	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		told = 0
 		var events []storage.Effect
-		for _, p := range latest(page) {
+		for _, p := range untold {
 			n, err := tx.Exec(ctx, noteTold, string(p.owner), p.card, storage.Micros(p.at), storage.Micros(p.at.Add(-tellEvery)))
 			if err != nil {
 				return err
@@ -251,12 +256,27 @@ func (s *Service) tell(ctx context.Context, page []probe, r realm.Realm, mark in
 	return told, err
 }
 
+// untold returns the last probe of each card of a page, without those of which it is known
+// that their owners were told: nearly all of what is read again.
+func (s *Service) untold(ctx context.Context, page []probe, r realm.Realm) ([]probe, error) {
+	last := latest(page)
+	found, err := storage.AllOf(ctx, s.DB, scanProbe(r), findTold, rowsOf(last, func(p probe) []any { return []any{string(p.owner), p.card} }))
+	told := map[probe]time.Time{}
+	for _, p := range found {
+		told[p.named()] = p.at
+	}
+	return slices.DeleteFunc(last, func(p probe) bool { return told[p.named()].After(p.at.Add(-tellEvery)) }), err
+}
+
+// named is a probe's card alone.
+func (p probe) named() probe { return probe{owner: p.owner, card: p.card} }
+
 // latest returns the last probe of each card of a page, which is in the order of time.
 func latest(page []probe) []probe {
 	var last []probe
 	at := map[probe]int{}
 	for _, p := range page {
-		card := probe{owner: p.owner, card: p.card}
+		card := p.named()
 		if i, seen := at[card]; seen {
 			last[i] = p
 			continue

@@ -42,6 +42,7 @@ var (
 	// noteTold changes nothing where the owner was told after $4.
 	noteTold = storage.SQL("ping.note_told", `INSERT INTO ping_probes (book_id, card, told_at) VALUES ($1, $2, $3)
 		ON CONFLICT (book_id, card) DO UPDATE SET told_at = excluded.told_at WHERE ping_probes.told_at <= $4`)
+	findTold    = storage.Lookup("ping.find_told", `SELECT book_id, card, told_at FROM ping_probes WHERE (book_id, card) IN ({values})`, "TEXT", "TEXT")
 	purgeProbes = storage.SQL("ping.purge_probes", `DELETE FROM ping_probes WHERE told_at < $1 AND (book_id, card) IN (
 		SELECT p.book_id, p.card FROM ping_probes p WHERE p.told_at < $1 ORDER BY p.told_at LIMIT $2)`)
 )
