@@ -748,6 +748,10 @@ func TestSupplierCheck(t *testing.T) {
 		if inStock() {
 			t.Error("one that is down has it in stock")
 		}
+		b.clock.Advance(time.Minute)
+		if !inStock() {
+			t.Error("it is down for ever: whoever goes by what is in stock never asks it again")
+		}
 	})
 }
 

@@ -220,9 +220,11 @@ func (q *quotes) isOut(of quoted, now time.Time) bool {
 }
 
 // Likely reports whether a source other than stock can probably deliver one code now,
-// without asking it: it answered the last time, and did not say that it has none.
+// without asking it: it answered the last time, or may be asked again, since nobody asks whom
+// nobody believes to have any; and it did not say of late that it has none.
 func (s *Service) Likely(from *Source) bool {
-	return from.Kind != Stock && from.State != line.Down && !s.quotes.isOut(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, s.now())
+	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
+		!s.quotes.isOut(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, s.now())
 }
 
 // now is the machine's time.

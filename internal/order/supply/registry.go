@@ -152,6 +152,9 @@ func (c *connection) health() line.State {
 	return line.Operational
 }
 
+// ready reports whether a connection to somebody outside may be asked for codes now.
+func (c *connection) ready() bool { return c.open != nil && c.quote.Ready() && c.deal.Ready() }
+
 // find returns a supplier as this process knows it, or nil.
 func (s *Service) find(k key) *connection {
 	s.registry.mu.RLock()
