@@ -144,6 +144,9 @@ func (q *PriceQuery) face() (Face, error) {
 	return q.Face, q.Product.checkFace(q.Face)
 }
 
+// Sells reports whether the product has a denomination.
+func (p *Product) Sells(f Face) bool { return p.checkFace(f) == nil }
+
 func (p *Product) checkFace(f Face) error {
 	switch {
 	case f.Currency == p.Face.Currency && f.Minor >= p.Face.Minor && f.Minor <= p.FaceMax.Minor:

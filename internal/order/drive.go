@@ -92,12 +92,12 @@ func (st *standing) rest() int {
 func (st *standing) offer() offer { return offer{st.product, st.order.Face, st.order.Price} }
 
 // spare is what becomes of codes that the order does not keep: they are for sale, unless
-// they have a denomination that only its buyer chose.
+// they have a denomination that only its buyer chose, or that the item does not have any more.
 func (st *standing) spare() stock.State {
-	if st.product.IsRange() {
-		return stock.Quarantined
+	if wanted := st.offer(); wanted.usual() {
+		return stock.Available
 	}
-	return stock.Available
+	return stock.Quarantined
 }
 
 // asked reports whether a supplier was asked for the order before.

@@ -239,3 +239,49 @@ func TestRanges(t *testing.T) {
 		b.sound(funds{buyer: 100_000})
 	})
 }
+
+// What was bought before its item got another value is delivered in the one that was bought,
+// by whoever was asked then and by gift cards that are made, or not at all; what is left over
+// of it is not sold as what the item is now.
+func TestValueChanged(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		issuer := b.mint(catalog.Cost{})
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+		for supplier, priority := range map[string]int{"acme": 1, "house": 2} {
+			check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: minted, Supplier: supplier, Priority: priority}, seeder))
+		}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return supply.Answer{State: supply.Working}, nil }
+		acme.OnQuery = func(c shop.Call) (supply.Answer, error) { return c.Do(), nil }
+		acme.AtMost(1)
+		buyer := b.buyer("Acme", 100_000)
+		_, err := b.buy(buyer, 2)
+		check.OK(b.t, err)
+		_, err = b.buyMinted(buyer, 2)
+		check.OK(b.t, err)
+		for _, code := range []catalog.ItemCode{item, minted} {
+			p, err := b.Catalog.Find(t.Context(), code)
+			check.OK(b.t, err)
+			p.Face, p.FaceMax = catalog.NewFace(1000, money.USD), catalog.NewFace(1000, money.USD)
+			_, _, err = b.Catalog.Put(t.Context(), p, seeder)
+			check.OK(b.t, err)
+		}
+		b.fill("TEN", 3)
+		b.later()
+		if got := b.status(buyer, 1); got != order.Failed || len(other.Submitted()) != 0 {
+			t.Errorf("of the other value: %s, and %d were asked of the other supplier", got, len(other.Submitted()))
+		}
+		if n, err := b.Stock.Count(t.Context(), realm.Test, item); err != nil || n != 3 {
+			t.Errorf("%d codes are on sale, %v", n, err)
+		}
+		found, err := b.Reveal(t.Context(), buyer, 2)
+		check.OK(b.t, err)
+		if found.Status != order.Completed || len(found.Codes) != 2 {
+			t.Fatalf("%+v", found.Order)
+		}
+		cards, err := b.Cards.List(t.Context(), issuer.Book, "", 10)
+		if err != nil || len(cards) != 1 || cards[0].Amount != money.New(2500, money.USD) {
+			t.Errorf("made were %+v, %v", cards, err)
+		}
+		b.sound(funds{buyer: 100_000})
+	})
+}

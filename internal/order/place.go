@@ -88,10 +88,14 @@ func (o *offer) ask(quantity int) supply.Ask {
 	return a
 }
 
-// cost is what a code costs, where that is known: the cost of a range is that of no
-// denomination.
+// usual reports whether an offer is of the one denomination that the item has: that of its
+// codes in stock, and of its cost. Buyers choose others from a range, and what was bought
+// before the item got another value is in the one of then.
+func (o *offer) usual() bool { return !o.product.IsRange() && o.face == o.product.Face }
+
+// cost is what a code costs, where that is known.
 func (o *offer) cost() catalog.Cost {
-	if o.product.IsRange() {
+	if !o.usual() {
 		return catalog.Cost{}
 	}
 	return o.product.Cost
@@ -143,16 +147,22 @@ func (s *Service) Check(ctx context.Context, b Buyer, w Wanted) (catalog.Charged
 }
 
 // sources returns who delivers an offer. Codes in stock have the denomination that their
-// item had, not one that a buyer chooses: that others must deliver.
+// item has, not one that a buyer chose: that others must deliver. Gift cards alone are made
+// in one that the item does not have any more.
 func (s *Service) sources(r realm.Realm, o *offer, quantity int) ([]supply.Source, error) {
 	all := s.Supply.Sources(r, &o.product)
-	if !o.product.IsRange() {
+	if o.usual() {
 		return all, nil
 	}
-	all = slices.DeleteFunc(all, func(from supply.Source) bool { return from.Kind == supply.Stock })
+	why, gone := "nothing delivers this item in a denomination of the buyer's choice", !o.product.Sells(o.face)
+	if gone {
+		why = "nothing delivers this item in the denomination that was bought: it has another one now"
+	}
+	all = slices.DeleteFunc(all, func(from supply.Source) bool {
+		return from.Kind == supply.Stock || gone && from.Kind != supply.KindGiftcard
+	})
 	if len(all) == 0 {
-		return nil, fault.New(fault.OutOfStock, "nothing delivers this item in a denomination of the buyer's choice").
-			With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
+		return nil, fault.New(fault.OutOfStock, "%s", why).With("requested", strconv.Itoa(quantity)).With("reason", NoSupply)
 	}
 	return all, nil
 }

@@ -483,3 +483,26 @@ func TestReplacementsAtOnce(t *testing.T) {
 		b.verified()
 	})
 }
+
+// A dead code is not replaced by one of another value, which its item got meanwhile.
+func TestReplacementOfAnotherValue(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		number := b.bought("GPLAY", 1)
+		acme := b.Upstream("acme", 450, 1)
+		c := b.claimed(number, 1)
+		p, err := b.Orders.Catalog.Find(t.Context(), shop.Item)
+		check.OK(b.t, err)
+		p.Face, p.FaceMax = catalog.NewFace(1000, money.USD), catalog.NewFace(1000, money.USD)
+		_, _, err = b.Orders.Catalog.Put(t.Context(), p, operator)
+		check.OK(b.t, err)
+		b.Fill("TEN", 1)
+		_, err = b.decide(c, claim.Replace)
+		check.Code(t, "by one of ten dollars", err, fault.OutOfStock)
+		if submitted := acme.Submitted(); len(submitted) != 0 {
+			t.Errorf("%d submissions", len(submitted))
+		}
+		b.onSale(1)
+		b.decided(c, claim.Refund)
+		b.verified()
+	})
+}
