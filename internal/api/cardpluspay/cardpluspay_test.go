@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
+	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -265,4 +266,37 @@ func TestNoPrice(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
+}
+
+// Who repeats an order gets the codes of its answer, and has not seen one that took the place
+// of another since: that cannot be claimed before somebody looked at it.
+func TestRepeatShowsWhatWas(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		first := b.do("acme", "POST", "/v1/orders", three, "Idempotency-Key", "k").Body.String()
+		dead := func() *httptest.ResponseRecorder {
+			b.clock.Advance(time.Minute)
+			return b.do("acme", "POST", "/v1/orders/1/claims", `{"codes":[2],"reason":"used"}`)
+		}
+		if w := dead(); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		claims, err := b.Claims.OfOrder(t.Context(), b.acme.Test, 1)
+		check.OK(t, err)
+		_, err = b.Claims.Decide(t.Context(), claim.Decision{Book: b.acme.Test, Claim: claims[0].ID, Verdict: claim.Replace, Actor: seeder})
+		check.OK(t, err)
+		b.clock.Advance(time.Minute)
+		if again := b.do("acme", "POST", "/v1/orders", three, "Idempotency-Key", "k").Body.String(); again != first {
+			t.Errorf("again: %s", again)
+		}
+		if w := dead(); w.Code != 409 || !strings.Contains(w.Body.String(), "nobody has looked at code 2 yet") {
+			t.Errorf("a code that nobody saw: %d %s", w.Code, w.Body)
+		}
+		if w := b.do("acme", "GET", "/v1/orders/1", ""); w.Code != 200 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if w := dead(); w.Code != 200 {
+			t.Errorf("once it was read: %d %s", w.Code, w.Body)
+		}
+	})
 }

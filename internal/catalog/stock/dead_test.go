@@ -144,5 +144,14 @@ func TestLooksAndSales(t *testing.T) {
 				t.Errorf("%s: %v, %v", what, found, err)
 			}
 		}
+		check.OK(t, p.clocks.SetOffset(3*time.Hour))
+		look.Actor = "key/3"
+		check.OK(t, p.Shown(t.Context(), look))
+		if looks, err := p.Looks(t.Context(), buyer, sale); err != nil || len(looks) != 3 || looks[2].Actor != "key/3" {
+			t.Errorf("%+v, %v", looks, err)
+		}
+		if got, seen, err := p.FirstLook(t.Context(), buyer, sale, epoch.Add(2*time.Hour)); err != nil || seen {
+			t.Errorf("an answer that was given before shows what came since: %+v, %v", got, err)
+		}
 	})
 }

@@ -127,7 +127,12 @@ type Reveal struct {
 // Revealed returns the effect of recording a look at the codes of an order that are sold
 // by the same transaction.
 func Revealed(r Reveal, at time.Time) []storage.Effect {
-	return []storage.Effect{insertReveal.Row(string(r.Book), id.New(revealPrefix), r.Order, r.Actor, storage.Micros(at))}
+	return []storage.Effect{r.look(revealPrefix, at)}
+}
+
+// look records a look, under a name with the given prefix.
+func (r *Reveal) look(prefix string, at time.Time) storage.Effect {
+	return insertReveal.Row(string(r.Book), id.New(prefix), r.Order, r.Actor, storage.Micros(at))
 }
 
 // Reveal returns the codes of a book's order in the clear, by id, once the look is
@@ -148,17 +153,16 @@ func (s *Stock) Reveal(ctx context.Context, r Reveal) ([]Code, error) {
 		}
 		codes[i].Place = i + 1
 	}
-	if err := s.Shown(ctx, r); err != nil {
+	if err := s.DB.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm))); err != nil {
 		return nil, err
 	}
 	return codes, nil
 }
 
-// Shown records a look at the codes of an order which its caller has already.
+// Shown records a look at the codes that an order had when it was sold, which its caller has
+// already. It is no first look at one that took the place of another since.
 func (s *Stock) Shown(ctx context.Context, r Reveal) error {
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		return tx.Apply(ctx, Revealed(r, s.Clocks.Now(r.Realm)))
-	})
+	return s.DB.Apply(ctx, []storage.Effect{r.look(repeatPrefix, s.Clocks.Now(r.Realm))})
 }
 
 // Masked is a code of an order as the operator sees it: where it came from, and of the

@@ -35,6 +35,8 @@ const (
 	codePrefix   = "code"
 	batchPrefix  = "batch"
 	revealPrefix = "reveal"
+	// repeatPrefix begins the names of looks at an answer that was given before.
+	repeatPrefix = "repeat"
 )
 
 // State is what can be done with a code.
