@@ -80,6 +80,7 @@ type purchased struct {
 		Code          string              `json:"code"`
 		Currency      string              `json:"currency"`
 		ChargedAmount number              `json:"charged_amount"`
+		Status        string              `json:"status"`
 		Metadata      []map[string]number `json:"metadata"`
 	} `json:"codes"`
 	Amount number `json:"amount"`
@@ -114,8 +115,13 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 		return a, err
 	}
 	for i, c := range in.Codes {
-		if c.Code == "" {
+		switch {
+		case c.Code == "":
 			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
+		case c.Status == "replacing": // it is dead, and another one on its way
+			return supply.Answer{State: supply.Working, Reference: a.Reference}, nil
+		case c.Status == "refunded": // it is dead, and was paid back
+			continue
 		}
 		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i]}
 		for _, member := range c.Metadata {
@@ -125,7 +131,9 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 		}
 		a.Codes = append(a.Codes, delivered)
 	}
-	a.State = supply.Delivered
+	if a.State = supply.Delivered; len(a.Codes) == 0 {
+		a.State, a.Reason = supply.Refused, "the upstream paid its codes back"
+	}
 	return a, nil
 }
 

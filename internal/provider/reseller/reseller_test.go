@@ -117,6 +117,8 @@ func TestAnswers(t *testing.T) {
 		"failed":                    {200, order("failed", `[]`), supply.Refused, supply.Refused, supply.Refused},
 		"cancelled":                 {200, order("cancelled", `[]`), supply.Refused, supply.Refused, supply.Refused},
 		"refunded":                  {200, order("refunded", `[]`), supply.Refused, supply.Refused, supply.Refused},
+		"all paid back":             {200, order("completed", `[{"code":"A","status":"refunded"}]`), supply.Refused, supply.Refused, supply.Refused},
+		"one that is replaced":      {200, order("completed", `[{"code":"A","status":"delivered"},{"code":"B","status":"replacing"}]`), supply.Working, supply.Working, supply.Working},
 		"an unknown status":         {200, order("lost", `[]`), supply.Unknown, supply.Unknown, supply.Unknown},
 		"completed without codes":   {200, order("completed", `[]`), supply.Unknown, supply.Unknown, supply.Unknown},
 		"an empty code":             {200, order("completed", `[{"code":"","charged_amount":"4.90"}]`), supply.Unknown, supply.Unknown, supply.Unknown},
@@ -172,6 +174,10 @@ func TestDelivery(t *testing.T) {
 	b.says(200, read)
 	if a, err = b.Query(t.Context(), b.submission("71")); err != nil || a.Codes[0].Cost != catalog.NewCost(491, money.USD) || a.Codes[1].Cost != catalog.NewCost(490, money.USD) {
 		t.Errorf("read again: %+v, %v", a.Codes, err)
+	}
+	b.says(200, strings.Replace(read, `"delivered"`, `"refunded"`, 1))
+	if a, err = b.Query(t.Context(), b.submission("71")); err != nil || len(a.Codes) != 1 || a.Codes[0].Text.Reveal() != "BBBB" || a.Codes[0].Cost != catalog.NewCost(490, money.USD) {
+		t.Errorf("one that was paid back: %+v, %v", a.Codes, err)
 	}
 }
 
