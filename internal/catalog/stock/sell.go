@@ -29,6 +29,13 @@ func (s *Stock) Count(ctx context.Context, r realm.Realm, item catalog.ItemCode)
 	return s.countTo(ctx, MaxCount, r, item)
 }
 
+// CountOf is Count of a product, and whether that is fewer than its LowStock, which may be more
+// than is counted.
+func (s *Stock) CountOf(ctx context.Context, r realm.Realm, p *catalog.Product) (codes int, low bool, err error) {
+	n, err := s.countTo(ctx, max(MaxCount, p.LowStock), r, p.Code)
+	return min(n, MaxCount), n < p.LowStock, err
+}
+
 func (s *Stock) countTo(ctx context.Context, most int, r realm.Realm, item catalog.ItemCode) (int, error) {
 	n, _, err := storage.One(ctx, s.DB, storage.Scalar[int], countCodes, string(r), string(item), s.now(r), most)
 	return n, err

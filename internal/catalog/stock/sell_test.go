@@ -395,3 +395,22 @@ func TestLevels(t *testing.T) {
 		check.List(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
 	})
 }
+
+// Whether codes run out is told by all that there are, more than are counted for people.
+func TestCountOf(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		var names []string
+		for i := range stock.MaxCount + 2 {
+			names = append(names, fmt.Sprintf("CODE-%d", i))
+		}
+		p.stocked(batch, names...)
+		item, err := p.Catalog.Find(t.Context(), play)
+		check.OK(t, err)
+		for least, want := range map[int]bool{0: false, 3: false, stock.MaxCount + 2: false, stock.MaxCount + 3: true} {
+			item.LowStock = least
+			if n, low, err := p.CountOf(t.Context(), realm.Test, &item); err != nil || n != stock.MaxCount || low != want {
+				t.Errorf("at least %d: %d codes, low is %t, %v", least, n, low, err)
+			}
+		}
+	})
+}

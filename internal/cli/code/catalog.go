@@ -239,7 +239,7 @@ func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *ser
 		if err != nil {
 			return err
 		}
-		fields = append(fields, shell.Field{string(r) + " stock", strconv.Itoa(n)})
+		fields = append(fields, shell.Field{string(r) + " stock", counted(n)})
 	}
 	row := item.ExportRow()
 	shown := make([]shell.Field, len(row))

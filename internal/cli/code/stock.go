@@ -114,19 +114,23 @@ func (p *program) countStock() *cobra.Command {
 	return cmd
 }
 
+// counted is a number of codes, which are not counted on for ever.
+func counted(n int) string {
+	if n == stock.MaxCount {
+		return strconv.Itoa(n) + "+"
+	}
+	return strconv.Itoa(n)
+}
+
 // countItems shows the items that have codes, or should.
 func (p *program) countItems(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
 	l := shell.Listing{Columns: []string{"ITEM", "CODES", "LOW"}}
 	err := app.Catalog.Each(ctx, func(item catalog.Product) error {
-		n, err := app.Stock.Count(ctx, r, item.Code)
+		n, low, err := app.Stock.CountOf(ctx, r, &item)
 		if err != nil || n == 0 && item.LowStock == 0 {
 			return err
 		}
-		text := strconv.Itoa(n)
-		if n == stock.MaxCount {
-			text += "+"
-		}
-		l.Add(string(item.Code), text, fmt.Sprint(n < item.LowStock))
+		l.Add(string(item.Code), counted(n), strconv.FormatBool(low))
 		return nil
 	})
 	if err != nil {
