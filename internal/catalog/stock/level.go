@@ -49,8 +49,11 @@ func (s *Stock) Low(ctx context.Context, r realm.Realm) ([]Level, error) {
 	}), err
 }
 
-// watched reports whether the operator is told when a product's codes run out.
-func watched(p *catalog.Product) bool { return p.LowStock > 0 && p.Sellable() && p.Mint == "" }
+// watched reports whether the operator is told when a product's codes run out: those of
+// others cannot be uploaded.
+func watched(p *catalog.Product) bool {
+	return p.LowStock > 0 && p.Sellable() && p.Mint == "" && !p.IsRange()
+}
 
 // CheckLevels looks which items have fewer codes than their product's LowStock, and tells
 // the operator of each once, by an event and in the logs (audit and program): stock.low, and

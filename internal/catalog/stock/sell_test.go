@@ -389,6 +389,17 @@ func TestLevels(t *testing.T) {
 		}
 		check.OK(t, p.sell(p.pick(1, 0), "ord_2", buyer))
 		look("lower", 0, string(play)+" 2")
+		fixed, err := p.Catalog.Find(t.Context(), play)
+		check.OK(t, err)
+		ranged := fixed
+		ranged.FaceMax = catalog.NewFace(900, money.USD)
+		for _, item := range []catalog.Product{ranged, fixed} {
+			_, _, err := p.Catalog.Put(t.Context(), item, ada)
+			check.OK(t, err)
+			if item.IsRange() {
+				look("of which no codes can be uploaded", 0)
+			}
+		}
 		p.stocked("second", "D", "E")
 		look("enough again", 1)
 		told("events", `stock.enough {"item_code":"`+string(play)+`","codes":3,"low_stock":3}`, `stock.low {"item_code":"`+string(play)+`","codes":2,"low_stock":3}`)
