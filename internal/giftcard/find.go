@@ -392,6 +392,8 @@ type Line struct {
 	Balance   money.Amount // what could be spent after it
 	At        time.Time
 	Seq       int64 // the cursor of the next page
+	// undid is what the transaction that this one reversed had counted.
+	undid []ledger.Count
 }
 
 // History returns up to limit transactions of a card before the given cursor, newest
@@ -452,7 +454,7 @@ func (s *Service) addReversed(ctx context.Context, book ledger.BookID, lines []L
 	}
 	for _, o := range originals {
 		at := slices.IndexFunc(lines, func(l Line) bool { return l.Transaction == by[o.Transaction] })
-		lines[at].Reversed = strings.TrimPrefix(o.Kind, kindPrefix)
+		lines[at].Reversed, lines[at].undid = strings.TrimPrefix(o.Kind, kindPrefix), o.Counts
 	}
 	return nil
 }

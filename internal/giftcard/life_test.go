@@ -309,6 +309,49 @@ func TestRefundOrReversal(t *testing.T) {
 	})
 }
 
+// A refund that an operator reversed in the books gave nothing back: as much is refunded again,
+// and no more, of that redemption alone.
+func TestReversedRefund(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 10000)
+		reverse := func(m giftcard.Movement) {
+			t.Helper()
+			_, err := p.Books.Submit(t.Context(), ledger.Operation{Book: shop.Book, Kind: "transaction.reverse", Reverses: m.Transaction, Actor: "op/1", At: p.clocks.Now(realm.Test)})
+			check.OK(t, err)
+		}
+		left := func(original, want string) {
+			t.Helper()
+			_, err := p.refund(c, original, 10000, id.New("f"))
+			check.Code(t, "refund too much of "+original, err, fault.GuardExceeded)
+			if got := fault.From(err).Details["available"]; got != want {
+				t.Errorf("%s of %s can still be refunded, want %s", got, original, want)
+			}
+		}
+		p.done(p.redeem(c, 3000, "r1"))
+		p.done(p.redeem(c, 1000, "r2"))
+		first := p.done(p.refund(c, "r1", 2500, "f1"))
+		second := p.done(p.refund(c, "r1", 500, "f2"))
+		other := p.done(p.refund(c, "r2", 1000, "f3"))
+		reverse(first)
+		reverse(other)
+		left("r1", "25.00")
+		left("r2", "10.00")
+		p.done(p.refund(c, "r1", 2000, "f4"))
+		left("r1", "5.00")
+		p.done(p.refund(c, "r1", 500, "f5"))
+		reverse(second)
+		p.done(p.refund(c, "r1", 500, "f6"))
+		left("r1", "0.00")
+		if again := p.done(p.refund(c, "r1", 2500, "f1")); !again.Replayed || again.Transaction != first.Transaction {
+			t.Errorf("repeated: %+v", again)
+		}
+		p.look(c, giftcard.Created, 9000, 0)
+		p.done(p.refund(c, "r2", 1000, "f7"))
+		p.look(c, giftcard.Created, 10000, 0)
+		p.verify()
+	})
+}
+
 // A card is loaded up to the operator's limit and not beyond, holds included.
 func TestReload(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

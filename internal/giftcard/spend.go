@@ -104,7 +104,8 @@ type Refund struct {
 
 // Refund returns money to the card it was taken from: several times, never more
 // than was taken (guard_exceeded), and nothing where an operator reversed that in the books
-// (already_reversed). A blocked card takes it, one that has ended does not.
+// (already_reversed). A refund that was reversed there gave nothing back. A blocked card takes
+// it, one that has ended does not.
 func (s *Service) Refund(ctx context.Context, m Merchant, refund Refund) (Movement, error) {
 	if err := checkReference(refund.Reference); err != nil {
 		return Movement{}, err
@@ -128,9 +129,49 @@ func (s *Service) Refund(ctx context.Context, m Merchant, refund Refund) (Moveme
 	// The postings do not say what is refunded: two redemptions of one card look alike.
 	c.op.Intent = fmt.Sprintf("%s %s %s", original.Transaction, refund.Amount, refund.Amount.Currency)
 	c.op.Postings = []ledger.Posting{{Debit: taken.Credit, Credit: taken.Debit, Amount: refund.Amount}}
-	c.op.Guards = []ledger.Guard{{Counter: "giftcard.refund/" + string(original.Transaction), Add: refund.Amount.Minor, Limit: taken.Posted.Minor}}
+	c.op.Guards = []ledger.Guard{{Counter: refundsOf(original), Add: refund.Amount.Minor, Limit: taken.Posted.Minor}}
 	c.op.Follows = []ledger.TransactionID{original.Transaction}
+	done, err := s.submit(ctx, c)
+	if fault.CodeOf(err) != fault.GuardExceeded {
+		return done, err
+	}
+	undone, lost := s.undone(ctx, &card.Card, original)
+	if lost != nil {
+		return Movement{}, lost
+	}
+	if undone == 0 {
+		return Movement{}, err
+	}
+	c.op.Guards[0].Limit += undone
 	return s.submit(ctx, c)
+}
+
+// refundsOf names the counter of what was refunded of a redemption or capture.
+func refundsOf(original ledger.Outcome) string {
+	return "giftcard.refund/" + string(original.Transaction)
+}
+
+// undone is what an operator reversed in the books of the refunds of a redemption or capture:
+// their counter still has it.
+func (s *Service) undone(ctx context.Context, card *Card, original ledger.Outcome) (minor int64, err error) {
+	counter := refundsOf(original)
+	for before := int64(0); ; {
+		lines, err := s.History(ctx, card, before, ledger.MaxPage)
+		if err != nil {
+			return 0, err
+		}
+		for _, line := range lines {
+			before = line.Seq
+			for _, c := range line.undid {
+				if c.Counter == counter {
+					minor += c.Add
+				}
+			}
+		}
+		if len(lines) < ledger.MaxPage || lines[len(lines)-1].At.Before(original.At) {
+			return minor, nil
+		}
+	}
 }
 
 // taken finds the redemption or capture with a reference.
