@@ -50,7 +50,7 @@ func (s *Service) Cancel(ctx context.Context, m Merchant, card ID, reason string
 type ending struct {
 	into   string
 	as     Status
-	reason string
+	reason any // nil: the card keeps the one that it has
 }
 
 // finish moves what is on a card to a contra account and closes its account.

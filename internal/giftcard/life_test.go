@@ -473,6 +473,29 @@ func TestFrozenPayer(t *testing.T) {
 	})
 }
 
+// A blocked card that expires, empty or not, still says why it was blocked.
+func TestExpiryKeepsReason(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		full, empty := p.create(shop, 1000), p.create(shop, 1000)
+		p.done(p.redeem(empty, 1000, "r1"))
+		for _, c := range []*held{full, empty} {
+			check.OK(t, p.Block(t.Context(), shop, c.Card.ID, "reported stolen"))
+		}
+		p.forward(p.Rules.Validity)
+		n, err := p.Expire(t.Context())
+		check.OK(t, err)
+		check.Equal(t, "swept", n, 2)
+		for _, c := range []*held{full, empty} {
+			card, err := p.Get(t.Context(), shop.Book, c.Card.ID)
+			check.OK(t, err)
+			if !card.Blocked || card.Reason != "reported stolen" || card.EndedAt.IsZero() {
+				t.Errorf("%+v", card)
+			}
+		}
+		p.verify()
+	})
+}
+
 // Cancelling waits for holds, gives back what is left, works on a blocked card and answers twice alike.
 func TestCancel(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

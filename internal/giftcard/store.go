@@ -48,7 +48,7 @@ var (
 		ORDER BY c.expires_at, c.book_id, c.card_id LIMIT $6`)
 
 	markEnded = storage.SQL("giftcard.mark_ended",
-		`UPDATE giftcards SET ended_at = $3, ended_as = $4, reason = $5 WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
+		`UPDATE giftcards SET ended_at = $3, ended_as = $4, reason = COALESCE($5, reason) WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
 	markBlocked = storage.SQL("giftcard.mark_blocked",
 		`UPDATE giftcards SET blocked_at = $3, reason = $4 WHERE book_id = $1 AND card_id = $2 AND ended_at IS NULL`)
 )
