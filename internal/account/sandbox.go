@@ -159,13 +159,21 @@ func (s *Service) LoadTestClock(ctx context.Context) error {
 // time; also is told how far it is ahead of the machine's then. Every process follows within seconds. It returns fault.InvalidRequest
 // when the realm would be more than clock.MaxOffset ahead.
 func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration, also Also[time.Duration]) (time.Time, error) {
-	if d < time.Microsecond || d > clock.MaxOffset {
-		return time.Time{}, invalid("advance", "want more than nothing and at most %s", clock.MaxOffset)
-	}
+	return s.moveTestClock(ctx, actor, func(time.Time) time.Duration { return d }, also)
+}
+
+// MoveTestClock is AdvanceTestClock to an instant of the test realm, however far others move
+// it meanwhile. It returns fault.InvalidRequest where that is no more ahead.
+func (s *Service) MoveTestClock(ctx context.Context, actor string, to time.Time, also Also[time.Duration]) (time.Time, error) {
+	return s.moveTestClock(ctx, actor, to.Sub, also)
+}
+
+// moveTestClock moves the test realm by as much as by says of its time.
+func (s *Service) moveTestClock(ctx context.Context, actor string, by func(time.Time) time.Duration, also Also[time.Duration]) (time.Time, error) {
 	var offset time.Duration
 	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
-		if offset, err = c.advance(ctx, d); err != nil {
+		if offset, err = c.advance(ctx, by); err != nil {
 			return err
 		}
 		return also.apply(ctx, c, offset)
@@ -179,8 +187,8 @@ func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Dur
 	return s.clocks.Now(realm.Test), nil
 }
 
-// advance adds d to the stored offset and returns the sum.
-func (c *change) advance(ctx context.Context, d time.Duration) (time.Duration, error) {
+// advance adds to the stored offset what by says of the realm's time, and returns the sum.
+func (c *change) advance(ctx context.Context, by func(time.Time) time.Duration) (time.Duration, error) {
 	if _, err := c.Exec(ctx, beginOffset, string(realm.Test), storage.Micros(c.at)); err != nil {
 		return 0, err
 	}
@@ -191,10 +199,15 @@ func (c *change) advance(ctx context.Context, d time.Duration) (time.Duration, e
 	if !ok {
 		return 0, errors.New("advance test clock: its row is gone")
 	}
-	offset := fromMicros(micros) + d.Truncate(time.Microsecond)
-	if offset > clock.MaxOffset {
+	before := fromMicros(micros)
+	d := by(c.at.Add(before)).Truncate(time.Microsecond)
+	switch {
+	case d <= 0:
+		return 0, invalid("advance", "the test realm's clock only moves forward")
+	case d > clock.MaxOffset-before:
 		return 0, invalid("advance", "the test realm may be at most %s ahead", clock.MaxOffset)
 	}
+	offset := before + d
 	write := updateOffset.With(string(realm.Test), offset.Microseconds(), storage.Micros(c.at))
 	if err := c.Apply(ctx, []storage.Effect{write.Exactly(1)}); err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,41 @@ func TestTestClockRefusals(t *testing.T) {
 		wantCode(t, err, fault.InvalidRequest)
 		if got := b.clocks.Offset(); got != clock.MaxOffset {
 			t.Errorf("offset %s after refusals", got)
+		}
+	})
+}
+
+// A move to an instant ends there, though others moved the clock since this process looked, and
+// though several ask for it at once.
+func TestMoveTestClock(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		ctx, other := t.Context(), b.another()
+		must(b.AdvanceTestClock(ctx, actor, 24*time.Hour, nil))(t)
+		to := began.Add(36 * time.Hour)
+		if now := must(other.MoveTestClock(ctx, actor, to, nil))(t); !now.Equal(to) {
+			t.Errorf("moved to %s, want %s", now, to)
+		}
+		for _, past := range []time.Time{to, began, {}} {
+			_, err := b.MoveTestClock(ctx, actor, past, nil)
+			wantCode(t, err, fault.InvalidRequest)
+		}
+		_, err := b.MoveTestClock(ctx, actor, began.Add(clock.MaxOffset+time.Second), nil)
+		wantCode(t, err, fault.InvalidRequest)
+		to = to.Add(time.Hour)
+		var group sync.WaitGroup
+		var moved atomic.Int64
+		for range 8 {
+			group.Go(func() {
+				if _, err := b.MoveTestClock(ctx, actor, to, nil); err == nil {
+					moved.Add(1)
+				} else {
+					wantCode(t, err, fault.InvalidRequest)
+				}
+			})
+		}
+		group.Wait()
+		if got := b.clocks.Now(realm.Test); moved.Load() != 1 || !got.Equal(to) {
+			t.Errorf("%d moved the realm to %s, want one to %s", moved.Load(), got, to)
 		}
 	})
 }

@@ -95,14 +95,13 @@ func (a *api) advanceClock(ctx context.Context, c *call, in clockAdvance) (clock
 	if (in.By == nil) == to.IsZero() {
 		return clockView{}, invalid("by", "exactly one of by and to is required")
 	}
-	field, by := "by", in.By.Or(0)
-	if in.By == nil {
-		field, by = "to", to.Sub(a.Clocks.Now(realm.Test))
+	field, answer, err := "by", storing(a, c, a.clockAt), error(nil)
+	if in.By != nil {
+		_, err = a.Accounts.AdvanceTestClock(ctx, actor(c), in.By.Or(0), answer)
+	} else {
+		field = "to"
+		_, err = a.Accounts.MoveTestClock(ctx, actor(c), to, answer)
 	}
-	if by < time.Microsecond {
-		return clockView{}, invalid(field, "the test realm's clock only moves forward")
-	}
-	_, err := a.Accounts.AdvanceTestClock(ctx, actor(c), by, storing(a, c, a.clockAt))
 	if fault.CodeOf(err) == fault.InvalidRequest {
 		err = fault.From(err).At(field)
 	}
