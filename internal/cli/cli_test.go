@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -109,6 +111,40 @@ func TestListsAreWhole(t *testing.T) {
 	var shown []map[string]string
 	if err := json.Unmarshal(out.Bytes(), &shown); err != nil || len(shown) != operators {
 		t.Errorf("%d operators of %d, %v", len(shown), operators, err)
+	}
+}
+
+// A load of a wallet is in the audit log with who made it, as one over the operator API is.
+func TestLoadIsRecorded(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("USER", "ada")
+	open := func() *server.App {
+		t.Helper()
+		app, err := server.Open(t.Context(), server.Options{Data: data, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return app
+	}
+	app := open()
+	customer, err := app.Accounts.CreateCustomer(t.Context(), "cli", account.NewCustomer{Name: "Corner Bakery"})
+	if err := errors.Join(err, app.Close()); err != nil {
+		t.Fatal(err)
+	}
+	load := New()
+	load.SetArgs([]string{"customer", "load", "--data", data, "--customer", string(customer.ID), "--realm", "live", "--amount", "250", "--currency", "EUR", "--reference", "SEPA 4711"})
+	load.SetOut(io.Discard)
+	if err := load.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	app = open()
+	found, err := app.Audit.List(t.Context(), audit.Filter{Book: string(customer.Live), Action: "wallet.load"})
+	if err := errors.Join(err, app.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"amount": "250.00", "currency": "EUR", "reference": "SEPA 4711"}
+	if len(found) != 1 || found[0].Actor != "cli/ada" || found[0].Subject != string(customer.ID) || !maps.Equal(found[0].Detail, want) {
+		t.Errorf("recorded %+v", found)
 	}
 }
 

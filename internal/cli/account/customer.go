@@ -7,8 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/account"
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/ping/quota"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -97,7 +99,11 @@ func (p *program) loadWallet() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				o, err := app.Wallets.Load(ctx, wallet.Load{Book: book, Realm: r, Amount: parsed, Reference: reference, Actor: shell.Actor()})
+				load := wallet.Load{Book: book, Realm: r, Amount: parsed, Reference: reference, Actor: shell.Actor()}
+				if err := record(ctx, app, load); err != nil {
+					return err
+				}
+				o, err := app.Wallets.Load(ctx, load)
 				if err != nil {
 					return err
 				}
@@ -113,6 +119,17 @@ func (p *program) loadWallet() *cobra.Command {
 	shell.Must(cmd.MarkFlagRequired("amount"))
 	shell.Must(cmd.MarkFlagRequired("reference"))
 	return cmd
+}
+
+// record tells the audit log of a load before it is made, as the operator API does.
+func record(ctx context.Context, app *server.App, l wallet.Load) error {
+	owner, err := app.Accounts.FindOwner(ctx, l.Book)
+	if err != nil {
+		return err
+	}
+	r := audit.Record{Actor: l.Actor, Action: "wallet.load", Subject: string(owner.Customer), Book: string(l.Book), At: app.Clocks.Now(l.Realm),
+		Detail: map[string]string{"amount": l.Amount.String(), "currency": l.Amount.Currency.String(), "reference": audit.Clean(l.Reference)}}
+	return app.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return app.Audit.Append(ctx, tx, r) })
 }
 
 func (p *program) customerQuota() *cobra.Command {
