@@ -135,11 +135,28 @@ func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
 		return append(effects, c.reloaded.Effect(o.At)), err
 	}
 	c.op.Speculative = true
-	o, err := s.Books.Submit(ctx, c.op)
+	o, err := s.post(ctx, c)
 	if err != nil {
 		return Movement{}, fmt.Errorf("%s: %w", c.op.Kind, s.refused(ctx, c, err))
 	}
 	return c.movement(o), nil
+}
+
+// post submits the operation, and once more where holds stood in its way whose time is over:
+// what they hold is free, swept or not.
+func (s *Service) post(ctx context.Context, c *change) (ledger.Outcome, error) {
+	o, err := s.Books.Submit(ctx, c.op)
+	if code := fault.CodeOf(err); code != fault.InsufficientFunds && code != fault.AccountNotEmpty {
+		return o, err
+	}
+	ended, failed := s.Books.ExpireHoldsOn(ctx, c.merchant.Realm, c.card.Book, c.card.Account())
+	if failed != nil {
+		return o, failed
+	}
+	if ended == 0 {
+		return o, err
+	}
+	return s.Books.Submit(ctx, c.op)
 }
 
 // movement describes what the operation did, and the card as it left it.

@@ -32,7 +32,8 @@ func (s *Service) Cancel(ctx context.Context, m Merchant, card ID, reason string
 			return Movement{}, err
 		}
 	}
-	o, err := s.finish(ctx, c, ending{into: funding, as: Cancelled, reason: reason})
+	s.endAs(c, ending{into: funding, as: Cancelled, reason: reason})
+	o, err := s.post(ctx, c)
 	if fault.CodeOf(err) == fault.AccountNotEmpty {
 		return Movement{}, fault.Wrap(err, fault.InvalidState, "the gift card has pending holds")
 	}
@@ -53,13 +54,8 @@ type ending struct {
 	reason any // nil: the card keeps the one that it has
 }
 
-// finish moves what is on a card to a contra account and closes its account.
-func (s *Service) finish(ctx context.Context, c *change, e ending) (ledger.Outcome, error) {
-	s.endAs(c, e)
-	return s.Books.Submit(ctx, c.op)
-}
-
-// endAs completes the operation that does so.
+// endAs completes the operation that moves what is on a card to a contra account and closes
+// its account.
 func (s *Service) endAs(c *change, e ending) {
 	card := c.card
 	to := contra(e.into, card.Amount.Currency)
@@ -145,7 +141,8 @@ func (s *Service) expire(ctx context.Context, r realm.Realm, card *record) (bool
 	m := Merchant{Book: card.Book, Realm: r, Actor: "job/giftcard.expire"}
 	c := &change{merchant: m, card: card, op: s.operation(m, kindExpire, "")}
 	c.op.Key = keyOf(kindExpire, string(card.ID))
-	o, err := s.finish(ctx, c, ending{into: breakage, as: Expired})
+	s.endAs(c, ending{into: breakage, as: Expired})
+	o, err := s.Books.Submit(ctx, c.op)
 	switch fault.CodeOf(err) {
 	case "":
 		return !o.Replayed, nil

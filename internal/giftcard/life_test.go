@@ -236,6 +236,42 @@ func TestOverdueHold(t *testing.T) {
 	})
 }
 
+// What holds have whose time is over can be spent, held anew and given back before a sweep came
+// by; they end once all the same, and those whose time is not over stand.
+func TestSpendWhatHoldsHad(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, other, whole := p.create(shop, 1000), p.create(shop, 1000), p.create(shop, 1000)
+		for i, minor := range []int64{600, 300} {
+			for j, card := range []*held{c, other, whole} {
+				p.done(p.hold(card, minor, fmt.Sprint("h", i, j)))
+			}
+			p.forward(time.Second)
+		}
+		_, err := p.redeem(c, 1000, "early")
+		check.Code(t, "redeem what is held", err, fault.InsufficientFunds)
+		p.forward(p.Rules.HoldFor - time.Hour)
+		p.done(p.hold(c, 100, "late"))
+		p.forward(time.Hour)
+		_, err = p.redeem(c, 901, "too much")
+		check.Code(t, "redeem what a hold has that is not over", err, fault.InsufficientFunds)
+		p.look(c, giftcard.Created, 900, 100)
+		p.done(p.redeem(c, 500, "r1"))
+		p.done(p.hold(other, 1000, "all"))
+		if m := p.done(p.cancel(whole, "given back")); m.Amount != usd(1000) {
+			t.Errorf("cancelled with %s", m.Amount)
+		}
+		n, err := p.Books.ExpireHolds(t.Context())
+		check.OK(t, err)
+		check.Equal(t, "left to the sweep", n, 0)
+		check.List(t, "history", p.history(c), "create 10.00 10.00", "hold 6.00 4.00", "hold 3.00 1.00", "hold 1.00 0.00", "void 6.00 6.00", "void 3.00 9.00", "redeem 5.00 4.00")
+		_, err = p.cancel(c, "given back")
+		check.Code(t, "cancel with a hold", err, fault.InvalidState)
+		p.forward(p.Rules.HoldFor)
+		p.done(p.cancel(c, "given back"))
+		p.verify()
+	})
+}
+
 // A redemption or capture is refunded several times and never above what it took; each by itself.
 func TestRefund(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

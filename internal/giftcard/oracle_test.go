@@ -122,6 +122,9 @@ func (o *oracle) redeem(g *ghost, reference string, amount int64, now time.Time)
 		return verdict{code: code}
 	}
 	if amount > g.available() {
+		o.free(g, now)
+	}
+	if amount > g.available() {
 		return verdict{code: fault.InsufficientFunds}
 	}
 	g.posted -= amount
@@ -167,10 +170,13 @@ func (o *oracle) hold(g *ghost, r reserve) (verdict, *reserved) {
 	if expires.After(g.expires) {
 		expires = g.expires
 	}
-	switch {
-	case !expires.After(o.peek(g, r.now)): // the machine's clock went back behind the book's time
+	if !expires.After(o.peek(g, r.now)) { // the machine's clock went back behind the book's time
 		return verdict{code: fault.InvalidRequest}, nil
-	case r.amount > g.available():
+	}
+	if r.amount > g.available() {
+		o.free(g, r.now)
+	}
+	if r.amount > g.available() {
 		return verdict{code: fault.InsufficientFunds}, nil
 	}
 	h := &reserved{left: r.amount, expires: expires}
@@ -213,7 +219,8 @@ func (o *oracle) cancel(g *ghost, now time.Time) verdict {
 		return verdict{amount: g.cancelled}
 	case g.over(now) != "":
 		return verdict{code: g.over(now)}
-	case g.reservedNow() > 0:
+	}
+	if o.free(g, now); g.reservedNow() > 0 {
 		return verdict{code: fault.InvalidState}
 	}
 	g.cancelled, g.posted, g.ended = g.posted, 0, giftcard.Cancelled
@@ -224,12 +231,18 @@ func (o *oracle) cancel(g *ghost, now time.Time) verdict {
 // expireHolds ends the holds that are due and returns how many there were.
 func (o *oracle) expireHolds(now time.Time) (n int) {
 	for _, g := range o.cards {
-		for _, h := range g.holds {
-			if h.left > 0 && !now.Before(h.expires) {
-				h.left = 0
-				o.at(g, now)
-				n++
-			}
+		n += o.free(g, now)
+	}
+	return n
+}
+
+// free ends the holds of a card that are due and returns how many there were.
+func (o *oracle) free(g *ghost, now time.Time) (n int) {
+	for _, h := range g.holds {
+		if h.left > 0 && !now.Before(h.expires) {
+			h.left = 0
+			o.at(g, now)
+			n++
 		}
 	}
 	return n

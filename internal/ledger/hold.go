@@ -123,10 +123,34 @@ const (
 // background job calls it; calling it twice at once is harmless.
 func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) { return l.expiry.Run(ctx) }
 
+// ExpireHoldsOn ends the holds of an account that are due, among those that a sweep would end
+// next, and returns how many it ended: for an operation that is refused for what they hold.
+func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, account AccountID) (int, error) {
+	due, err := l.due(ctx, r, dueHold{}, sweepPage)
+	if err != nil {
+		return 0, err
+	}
+	ended := 0
+	for _, h := range due {
+		if h.book != book || h.debit != account {
+			continue
+		}
+		did, err := l.expire(ctx, r, h)
+		if err != nil {
+			return ended, err
+		}
+		if did {
+			ended++
+		}
+	}
+	return ended, nil
+}
+
 // dueHold names a hold that is due to expire.
 type dueHold struct {
 	book  BookID
 	id    HoldID
+	debit AccountID
 	dueAt int64
 }
 
