@@ -276,6 +276,13 @@ func TestAppendRefuses(t *testing.T) {
 		"in more hex":   func(r *audit.Record) { r.Subject = "0xa4111111111111111b" + strings.Repeat("0f", 12) },
 		"beside digest": func(r *audit.Record) { r.Subject = strings.Repeat("0f", 32) + " 4111111111111111" },
 		"API key":       func(r *audit.Record) { r.Actor = "cp_live_sk_9aBc9aBc" },
+		"operator key":  func(r *audit.Record) { r.Actor = "op_" + strings.Repeat("aZ09_-", 8) },
+		"signing":       func(r *audit.Record) { r.Subject = "ms_" + strings.Repeat("aZ09_", 8) },
+		"gift card":     func(r *audit.Record) { r.Detail = map[string]string{"note": "lost GC1234567890123452."} },
+		"in groups":     func(r *audit.Record) { r.Detail = map[string]string{"note": "GC12-3456-7890-1234-52"} },
+		"gift card key": func(r *audit.Record) {
+			r.Detail = map[string]string{"note": "she has KEY_0123456789abcdef0123456789abcdef"}
+		},
 		"webhook":       func(r *audit.Record) { r.Subject = "whsec_0123456789" },
 		"PEM":           func(r *audit.Record) { r.Subject = "-----BEGIN EC PRIVATE KEY-----" },
 		"bearer":        func(r *audit.Record) { r.Subject = "Authorization: Bearer abcdefghijk" },
@@ -301,6 +308,10 @@ func TestAppendRefuses(t *testing.T) {
 		"on a chain": func(r *audit.Record) { r.Subject = "0xA4111111111111111B" + strings.Repeat("0f", 11) },
 		"address": func(r *audit.Record) {
 			r.Detail = map[string]string{"from": "192.0.2.10", "range": "10.0.0.0-10.0.0.255"}
+		},
+		"ids": func(r *audit.Record) {
+			r.Actor, r.Subject = "key_01m7yqwt92e81v2cwcx6nn5pgh", "gc_01m7yqwt92e81v2cwcx6nn5pgh"
+			r.Detail = map[string]string{"note": "KEY_FILE of opr_01m7yqwt92e81v2cwcx6nn5pgh, shop_" + strings.Repeat("a", 40)}
 		},
 		"no details": func(r *audit.Record) { r.Detail = nil },
 	}
