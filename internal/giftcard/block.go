@@ -7,7 +7,6 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/plain"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -86,6 +85,6 @@ type audited struct {
 // note writes down who does what, before it is done: that a card was revealed or
 // changed must not go unseen.
 func (s *Service) note(ctx context.Context, m Merchant, a audited) error {
-	r := audit.Record{Actor: m.Actor, Action: a.action, Subject: string(a.card), Book: string(m.Book), Detail: a.detail, At: s.Clocks.Now(realm.Live)}
+	r := audit.Record{Actor: m.Actor, Action: a.action, Subject: string(a.card), Book: string(m.Book), Detail: a.detail, At: s.Clocks.Now(m.Realm)}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.Audit.Append(ctx, tx, r) })
 }

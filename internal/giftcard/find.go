@@ -353,7 +353,11 @@ func (s *Service) Reveal(ctx context.Context, book ledger.BookID, card ID, actor
 	if _, err := s.stored(ctx, book, card); err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	if err := s.note(ctx, Merchant{Book: book, Actor: actor}, audited{action: "giftcard.reveal", card: card}); err != nil {
+	in, err := s.realmOf(ctx, book)
+	if err != nil {
+		return pan.Number{}, pan.Secret{}, err
+	}
+	if err := s.note(ctx, Merchant{Book: book, Realm: in, Actor: actor}, audited{action: "giftcard.reveal", card: card}); err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
 	return s.unseal(ctx, book, card)

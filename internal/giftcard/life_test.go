@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -570,6 +571,31 @@ func TestCancel(t *testing.T) {
 		check.List(t, "audit", p.audited(shop), "key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.block "+string(c.Card.ID),
 			"key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.cancel "+string(empty.Card.ID))
 		p.verify()
+	})
+}
+
+// What is done to cards stands in the audit log in the time of their realm.
+func TestRecordedInTheRealmsTime(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, tested, sold := t.Context(), p.create(shop, 1000), p.create(street, 1000)
+		p.forward(30 * day)
+		for _, c := range []*held{tested, sold} {
+			check.OK(t, p.Block(ctx, c.m, c.Card.ID, "lost"))
+			check.OK(t, p.Unblock(ctx, c.m, c.Card.ID, "found"))
+			_, _, err := p.Reveal(ctx, c.m.Book, c.Card.ID, "op/1")
+			check.OK(t, err)
+			p.done(p.cancel(c, "given back"))
+			_, err = p.Import(ctx, c.m, strings.NewReader("title,templateId,currency,amount\nOne,"+template+",USD,1\n"), nil)
+			check.OK(t, err)
+			records, err := p.Audit.List(ctx, audit.Filter{Book: string(c.m.Book)})
+			check.OK(t, err)
+			check.Equal(t, "records", len(records), 5)
+			for _, r := range records {
+				if want := p.clocks.Now(c.m.Realm); !r.At.Equal(want) {
+					t.Errorf("%s at %s, want %s", r.Action, r.At, want)
+				}
+			}
+		}
 	})
 }
 
