@@ -151,11 +151,15 @@ func refundsOf(original ledger.Outcome) string {
 	return "giftcard.refund/" + string(original.Transaction)
 }
 
-// undone is what an operator reversed in the books of the refunds of a redemption or capture:
-// their counter still has it.
+// reversalPages bounds the pages of a card's history in which reversed refunds are looked for.
+const reversalPages = 10
+
+// undone is what an operator reversed in the books of the refunds of a redemption or capture,
+// as far as it is among what the card did last: their counter still has it.
 func (s *Service) undone(ctx context.Context, card *Card, original ledger.Outcome) (minor int64, err error) {
 	counter := refundsOf(original)
-	for before := int64(0); ; {
+	before := int64(0)
+	for range reversalPages {
 		lines, err := s.History(ctx, card, before, ledger.MaxPage)
 		if err != nil {
 			return 0, err
@@ -169,9 +173,10 @@ func (s *Service) undone(ctx context.Context, card *Card, original ledger.Outcom
 			}
 		}
 		if len(lines) < ledger.MaxPage || lines[len(lines)-1].At.Before(original.At) {
-			return minor, nil
+			break
 		}
 	}
+	return minor, nil
 }
 
 // taken finds the redemption or capture with a reference.
