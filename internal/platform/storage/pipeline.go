@@ -116,10 +116,11 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 			return nil
 		}
 		p.add("COMMIT", nil)
-		if _, err = p.flush(ctx, 0); err == nil {
+		answered, failed := p.flush(ctx, 1)
+		if len(answered) == 1 { // a server that is stopped may hang up behind its answer
 			return nil
 		}
-		if err = fmt.Errorf("commit: %w", err); isUndecided(err) {
+		if err = fmt.Errorf("commit: %w", failed); isUndecided(err) {
 			err = errors.Join(ErrUnknownCommit, err)
 		}
 	}
@@ -132,11 +133,12 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 	return err
 }
 
-// isUndecided reports whether a failed commit may have happened all the same: the
-// server did not say no, and something may have reached it.
+// isUndecided reports whether a failed commit may have happened all the same: something may
+// have reached the server, and it did not say no. That it hangs up, or a pooler before it
+// says so, is no answer.
 func isUndecided(err error) bool {
 	var refused *pgconn.PgError
-	return !errors.As(err, &refused) && !pgconn.SafeToRetry(err)
+	return !pgconn.SafeToRetry(err) && (!errors.As(err, &refused) || refused.SeverityUnlocalized != "ERROR")
 }
 
 // pipelineRows are the last result of a batch.
