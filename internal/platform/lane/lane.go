@@ -5,8 +5,9 @@
 //
 // A task that is refused leaves no trace and costs the others nothing. If a write of a
 // group fails, each half is tried by itself, down to the task whose write it was. A group
-// that may have been committed is not tried again. Once accepted, a task is done even if
-// its caller leaves, and nobody is answered before it is on disk.
+// that may have been committed is not tried again, nor one that found no database. Once
+// accepted, a task is done even if its caller leaves, and nobody is answered before it is on
+// disk.
 package lane
 
 import (
@@ -156,7 +157,7 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 	}
 	switch {
 	case err == nil:
-	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit):
+	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err):
 		for _, t := range tasks {
 			t.refuse(Fault(err))
 		}

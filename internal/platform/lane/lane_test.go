@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
 
 var errRefused = errors.New("refused")
@@ -133,6 +136,57 @@ func TestManyCallers(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+// Where the database cannot be reached, all who wait hear of it at once: it is not tried for
+// each half of them, which where its machine has vanished takes as long each time.
+func TestUnreached(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	config := testkit.Database(t, "postgres")
+	u, err := url.Parse(config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := faultproxy.New(t, u.Host)
+	u.Host = proxy.Addr()
+	config.URL = u.String()
+	failed, begun, gate, first := 0, make(chan struct{}), make(chan struct{}), sync.Once{}
+	l := lane.New(lane.Config[string]{DB: testkit.Open(t, config), Name: "the bench",
+		Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[string]) error {
+			first.Do(func() { close(begun) })
+			<-gate
+			_, err := tx.Exec(ctx, addSpent, "bk", tasks[0].Work)
+			return err
+		},
+		Again: func() bool {
+			failed++
+			return false
+		}})
+	t.Cleanup(l.Close)
+	var group sync.WaitGroup
+	ask := func(name string) {
+		group.Go(func() {
+			if _, err := l.Do(t.Context(), name); !storage.IsAway(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	ask("first")
+	<-begun
+	for i := range 64 {
+		ask(fmt.Sprint(i))
+	}
+	for l.Waiting() != 64 {
+		runtime.Gosched()
+	}
+	proxy.Cut()
+	close(gate)
+	group.Wait()
+	if failed != 2 {
+		t.Errorf("%d transactions failed, want that of the first and that of those who waited", failed)
+	}
 }
 
 // Whoever is answered finds what the lane remembers of it.

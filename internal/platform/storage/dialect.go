@@ -88,15 +88,21 @@ func IsAway(err error) bool {
 	if code, ok := liteCode(err); ok {
 		return code&0xff == codes.SQLITE_FULL
 	}
-	var unreached *pgconn.ConnectError
 	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &unreached), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
+	case IsUnreached(err), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P0") || isReadOnly(err)
 	}
 	return false
+}
+
+// IsUnreached reports whether err says that no connection to the database could be made:
+// nothing was asked of it.
+func IsUnreached(err error) bool {
+	var unreached *pgconn.ConnectError
+	return errors.As(err, &unreached)
 }
 
 // isReadOnly reports whether PostgreSQL refused a write because it takes none.
