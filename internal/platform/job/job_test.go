@@ -59,14 +59,23 @@ func (f *fixture) write(fn func(context.Context, *storage.Tx) error) error {
 	return f.db.Write(context.Background(), fn)
 }
 
-// lose claims what is due of a kind, like a process that dies right after.
-func (f *fixture) lose(name string) int {
+// lose claims what is due of a kind, like a process that dies right after, or to which the
+// connection breaks that was to say what it got.
+func (f *fixture) lose(name string) []*claimed {
 	f.t.Helper()
 	claims := []claim{{kind: f.kinds[name], realm: realm.Live, n: 10}}
 	if err := f.write(func(ctx context.Context, tx *storage.Tx) error { return f.claim(ctx, tx, claims) }); err != nil {
 		f.t.Fatal(err)
 	}
-	return len(claims[0].got)
+	return claims[0].got
+}
+
+// take claims what is due of a kind, and holds it.
+func (f *fixture) take(name string) {
+	f.t.Helper()
+	for _, c := range f.lose(name) {
+		f.kinds[name].held[c] = true
+	}
 }
 
 var countJobs = storage.SQL("test.count_jobs", "SELECT COUNT(*) FROM jobs WHERE state = $1")
@@ -323,8 +332,8 @@ func TestPoison(t *testing.T) {
 		f.Handle("note", Options{MaxAttempts: 2}, r.handle)
 		f.enqueue(Request{Kind: "note"})
 		for range 2 {
-			if n := f.lose("note"); n != 1 {
-				t.Fatalf("claimed %d", n)
+			if got := f.lose("note"); len(got) != 1 {
+				t.Fatalf("claimed %d", len(got))
 			}
 			f.clock.Advance(leaseFor + time.Second)
 			if err := f.reclaim(context.Background()); err != nil {
@@ -343,7 +352,7 @@ func TestRenew(t *testing.T) {
 		f := setup(t, db)
 		f.Handle("note", Options{}, (&record{}).handle)
 		f.enqueue(Request{Kind: "note"})
-		f.kinds["note"].held = f.lose("note")
+		f.take("note")
 		f.clock.Advance(leaseFor - time.Second)
 		if err := f.renew(context.Background()); err != nil {
 			t.Fatal(err)
@@ -357,6 +366,27 @@ func TestRenew(t *testing.T) {
 		if err := f.reclaim(context.Background()); err != nil {
 			t.Fatal(err)
 		}
+		f.wantCount(statePending, 1)
+	})
+}
+
+// What a queue claimed by a commit whose answer was lost is due again when its lease is over,
+// though the queue lives, and goes on holding other work.
+func TestAnswerToClaimLost(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f := setup(t, db)
+		f.Handle("note", Options{}, (&record{}).handle)
+		f.enqueue(Request{Kind: "note"})
+		f.take("note")
+		f.enqueue(Request{Kind: "note"})
+		f.lose("note")
+		for range 2 {
+			f.clock.Advance(leaseFor - time.Second)
+			if err := f.renew(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.wantAfterReclaim(1)
 		f.wantCount(statePending, 1)
 	})
 }

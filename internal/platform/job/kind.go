@@ -76,16 +76,16 @@ type kind struct {
 	handle  func(context.Context, Job) error
 	every   time.Duration // above 0: periodic
 
-	buffer  []*claimed    // claimed and not begun
-	running int           // workers
-	held    int           // claimed and not settled
-	typical time.Duration // moving average of what a handler takes
-	more    [2]bool       // by realm: there may be due jobs that nobody holds
-	turn    int           // the realm that may claim next
+	buffer  []*claimed        // claimed and not begun
+	running int               // workers
+	held    map[*claimed]bool // claimed and not settled
+	typical time.Duration     // moving average of what a handler takes
+	more    [2]bool           // by realm: there may be due jobs that nobody holds
+	turn    int               // the realm that may claim next
 }
 
 func newKind(name string, o Options, handle func(context.Context, Job) error) (*kind, error) {
-	k := &kind{name: name, options: o.withDefaults(), handle: handle}
+	k := &kind{name: name, options: o.withDefaults(), handle: handle, held: map[*claimed]bool{}}
 	k.typical = claimAhead
 	if handle == nil {
 		return nil, fmt.Errorf("job %s: no handler", name)
@@ -127,13 +127,14 @@ func (k *kind) measure(took time.Duration) {
 	k.typical = (7*k.typical + took) / 8
 }
 
-// wanted is how many more jobs to claim. Above half a buffer it is not worth a statement.
-func (k *kind) wanted() int {
+// wanted is how many more jobs to claim, when so many of those that are held are about to be
+// settled. Above half a buffer it is not worth a statement.
+func (k *kind) wanted(leaving int) int {
 	window := k.window()
 	if 2*len(k.buffer) > window {
 		return 0
 	}
-	return max(0, window-k.held)
+	return max(0, window+leaving-len(k.held))
 }
 
 // take hands out the job that was claimed first.

@@ -249,19 +249,22 @@ func (q *Queue) keepLeases(ctx context.Context) {
 	}
 }
 
+// renew prolongs the leases of what this queue holds. What it claimed by a commit whose answer
+// was lost it does not know of: that is lost when its lease is over.
 func (q *Queue) renew(ctx context.Context) error {
 	q.mu.Lock()
-	held := 0
+	var held [][]any
 	for _, k := range q.kinds {
-		held += k.held
+		for c := range k.held {
+			held = append(held, c.key())
+		}
 	}
 	q.mu.Unlock()
-	if held == 0 {
+	if len(held) == 0 {
 		return nil
 	}
 	return q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		_, err := tx.Exec(ctx, renewLeases, q.owner, q.leaseEnd())
-		return err
+		return tx.ExecRows(ctx, renewLeases, held, q.owner, q.leaseEnd())
 	})
 }
 

@@ -47,7 +47,7 @@ func (q *Queue) idle() bool {
 		return false
 	}
 	for _, k := range q.kinds {
-		if k.held > 0 {
+		if len(k.held) > 0 {
 			return false
 		}
 	}
@@ -114,7 +114,7 @@ func (q *Queue) findDue(ctx context.Context) error {
 	q.mu.Lock()
 	room := false
 	for _, k := range q.kinds {
-		room = room || k.wanted() > 0
+		room = room || k.wanted(0) > 0
 	}
 	kinds := q.sorted()
 	q.mu.Unlock()
@@ -163,9 +163,7 @@ func (q *Queue) plan() *plan {
 		settled[p.outcomes[i].kind]++
 	}
 	for _, k := range q.sorted() {
-		k.held -= settled[k]
-		want := k.wanted()
-		k.held += settled[k] // held until the commit
+		want := k.wanted(settled[k])
 		for range k.more {
 			r := realm.All()[k.turn]
 			k.turn = (k.turn + 1) % len(k.more)
@@ -202,21 +200,23 @@ func (q *Queue) dispatch(ctx context.Context, p *plan) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range p.outcomes {
-		p.outcomes[i].kind.held--
+		delete(p.outcomes[i].kind.held, p.outcomes[i].job)
 	}
 	again := false
 	for i := range p.claims {
 		c := &p.claims[i]
 		c.kind.more[realmIndex(c.realm)] = len(c.got) == c.n
-		c.kind.held += len(c.got)
 		c.kind.buffer = append(c.kind.buffer, c.got...)
+		for _, j := range c.got {
+			c.kind.held[j] = true
+		}
 	}
 	for _, k := range q.kinds {
 		for k.running < k.options.Concurrency && len(k.buffer) > 0 && q.phase == phaseRunning {
 			k.running++
 			go q.work(ctx, k, k.take())
 		}
-		again = again || ((k.more[0] || k.more[1]) && k.wanted() > 0)
+		again = again || ((k.more[0] || k.more[1]) && k.wanted(0) > 0)
 	}
 	if again {
 		q.nudge()

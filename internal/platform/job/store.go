@@ -91,11 +91,12 @@ var (
 			AND jobs.state = 'running' AND jobs.lease_owner = $1`,
 		"TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT", "TEXT")
 
-	renewLeases = storage.SQL("job.renew_leases", `
+	renewLeases = storage.Lookup("job.renew_leases", `
 		WITH mine AS (
-			SELECT book_id, job_id FROM jobs WHERE state = 'running' AND lease_owner = $1
+			SELECT book_id, job_id FROM jobs WHERE state = 'running' AND lease_owner = $1 AND (book_id, job_id, attempts) IN ({values})
 			ORDER BY book_id, kind, unique_key, job_id {lock})
-		UPDATE jobs SET lease_until = $2 WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM mine)`)
+		UPDATE jobs SET lease_until = $2 WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM mine)`,
+		"TEXT", "TEXT", "BIGINT")
 
 	findLost = storage.SQL("job.find_lost", `
 		SELECT job_id FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT 1`)
@@ -151,6 +152,9 @@ type claimed struct {
 	runAt int64 // microseconds, 0: at once
 }
 
+// key is how a statement tells a claim from every other one.
+func (c *claimed) key() []any { return []any{c.Book, c.ID, c.Attempt} }
+
 func scanClaimed(r storage.Row) (*claimed, error) {
 	var c claimed
 	var unique sql.NullString
@@ -172,7 +176,7 @@ func settle(ctx context.Context, tx *storage.Tx, owner string, outcomes []outcom
 	var all, done, repeatable, released [][]any
 	for i := range outcomes {
 		o := &outcomes[i]
-		key := []any{o.job.Book, o.job.ID, o.job.Attempt}
+		key := o.job.key()
 		all = append(all, key[:2:2])
 		switch {
 		case o.state != "":
