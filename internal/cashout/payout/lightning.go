@@ -45,6 +45,9 @@ func (s *Service) advance(ctx context.Context, p Payout) (time.Duration, error) 
 	if p.State != Held && p.State != Sending {
 		return 0, nil
 	}
+	if s.Nodes[p.Realm].Lightning == nil { // the operator names none any more, or none in this process
+		return 0, fault.New(fault.Unavailable, "nobody pays over Lightning in the %s realm", p.Realm)
+	}
 	if p.attempts == 0 {
 		return s.begin(ctx, p)
 	}

@@ -98,6 +98,35 @@ func TestLateRequest(t *testing.T) {
 	})
 }
 
+// While the operator names no node, payouts over Lightning wait for one: that is no failure of
+// theirs, and what was on its way is looked up when there is one again.
+func TestNoNode(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		planned, flying := b.pay(ada, b.handle(), 10_000), b.pay(ada, b.invoice(), 20_000)
+		b.set(node.Mute, 1)
+		_, err := b.Service.Pay(t.Context(), flying)
+		b.must(err)
+		nodes := b.Nodes[realm.Test]
+		delete(b.Nodes, realm.Test)
+		for range 3 {
+			b.later(time.Hour)
+		}
+		b.expect(planned, "held")
+		b.expect(flying, "sending")
+		if b.log.has("panicked") || b.log.has("job not done") {
+			t.Errorf("the log says %s", b.log.text.String())
+		}
+		b.Nodes[realm.Test] = nodes
+		b.work()
+		b.expect(planned, "settled")
+		b.expect(flying, "settled")
+		if b.received() != "2x 30000" {
+			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
 // A request that never arrives is made again, once nothing can arrive any more.
 func TestRequestLost(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
