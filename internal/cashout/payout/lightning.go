@@ -130,8 +130,8 @@ func (s *Service) fetch(ctx context.Context, p Payout) (string, error) {
 
 // unanswered waits for a service that gave no invoice which can be paid, until its time is
 // over: nothing was sent meanwhile, so the money is free then. Its time begins when it is
-// asked, first or after a payment that failed: how long payouts were stopped before, or
-// nobody was there to pay, is not the service's.
+// asked, first, after a payment that failed, or after payouts were stopped: how long they were,
+// or nobody was there to pay before, is not the service's.
 func (s *Service) unanswered(ctx context.Context, p Payout, why error) (time.Duration, error) {
 	rules := s.Policy.Lightning
 	code := fault.CodeOf(why)
@@ -145,10 +145,14 @@ func (s *Service) unanswered(ctx context.Context, p Payout, why error) (time.Dur
 		_, err := s.write(ctx, p)
 		return rules.Again, err
 	}
-	if now.Sub(p.ChangedAt) < time.Duration(rules.Tries)*rules.Again {
+	turned, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], findTurned, string(p.Realm))
+	if err != nil {
+		return 0, err
+	}
+	if now.Sub(storage.Time(max(storage.Micros(p.ChangedAt), turned))) < time.Duration(rules.Tries)*rules.Again {
 		return rules.Again, nil
 	}
-	_, err := s.fail(ctx, p, NoInvoice)
+	_, err = s.fail(ctx, p, NoInvoice)
 	return 0, err
 }
 

@@ -311,7 +311,7 @@ func TestLightningAddress(t *testing.T) {
 }
 
 // The service behind a Lightning Address has its time from when it is asked on, however long
-// payouts were stopped before.
+// payouts were stopped before, or meanwhile.
 func TestAskedLate(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
@@ -324,6 +324,13 @@ func TestAskedLate(t *testing.T) {
 		b.Nodes[realm.Test] = away
 		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
 		b.later(15 * time.Second)
+		for range 4 {
+			b.later(2 * time.Minute)
+			b.expect(p, "held")
+		}
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		b.later(time.Hour)
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
 		for range 4 {
 			b.later(2 * time.Minute)
 			b.expect(p, "held")

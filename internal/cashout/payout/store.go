@@ -73,6 +73,7 @@ var (
 	findRaw         = storage.SQL("payout.find_raw", `SELECT raw FROM payout_transactions WHERE realm = $1 AND txid = $2`)
 
 	findSwitch   = storage.SQL("payout.find_switch", `SELECT stopped FROM payout_switches WHERE realm = $1`)
+	findTurned   = storage.SQL("payout.find_turned", `SELECT changed_at FROM payout_switches WHERE realm = $1`)
 	upsertSwitch = storage.Upsert("payout.upsert_switch", "payout_switches", []string{"realm"}, "realm", "stopped", "actor", "changed_at")
 	addLevel     = storage.SQL("payout.add_level", `INSERT INTO payout_levels (realm, subject, level, currency, balance_minor, checked_at, changed_at)
 		VALUES ($1, $2, 'enough', 'BTC', 0, $3, $3) ON CONFLICT (realm, subject) DO NOTHING`)
