@@ -81,7 +81,7 @@ func (a *Alerts) Watch(o *ledger.Outcome) []storage.Effect {
 	var effects []storage.Effect
 	for _, after := range o.After {
 		alert, has := a.known[watched{o.Book, after.Available.Currency}]
-		if !has || after.Account != Account(after.Available.Currency).ID || after.Available.Minor >= alert.Threshold.Minor {
+		if !has || alert.Threshold.IsZero() || after.Account != Account(after.Available.Currency).ID || after.Available.Minor >= alert.Threshold.Minor {
 			continue
 		}
 		if before, ok := o.Before(after.Account); ok && before.Minor >= alert.Threshold.Minor {
@@ -139,7 +139,7 @@ func (a *Alerts) learn(alert Alert) {
 	defer a.mu.Unlock()
 	key := watched{alert.Book, alert.Threshold.Currency}
 	if known, has := a.known[key]; !has || known.version < alert.version {
-		// One that was taken away stays, at zero: no balance is below.
+		// One that was taken away stays, at zero: an older version does not bring it back.
 		a.known[key] = alert
 	}
 }

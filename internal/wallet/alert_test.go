@@ -198,6 +198,9 @@ func TestAlertsAreTheirWallets(t *testing.T) {
 		p.set(0)
 		p.spend(1500)
 		p.wantTold("taken away", "")
+		_, err = p.submit(ledger.Operation{Postings: []ledger.Posting{{Debit: wallet.Account(money.USD).ID, Credit: shop.ID, Amount: money.New(1, money.USD), Forced: true}}})
+		check.OK(p.t, err)
+		p.wantTold("taken away, and below zero", "")
 		if list, err := p.List(t.Context(), p.book); err != nil || len(list) != 1 {
 			t.Errorf("%v %v", list, err)
 		}
