@@ -38,9 +38,9 @@ func (p *program) setImage() *cobra.Command {
 	var which picture
 	cmd := &cobra.Command{
 		Use: "image [FILE]", Short: "Give an item or a brand a picture, or take it away", Args: cobra.MaximumNArgs(1),
-		Long: `Image uploads a PNG or JPEG of at most 2 MiB, which is encoded anew and served to
-everybody under an address made of its hash. A brand's picture is that of its items
-without one of their own.`,
+		Long: `Image uploads a PNG or JPEG of at most 2 MiB, 4096 pixels a side and 4 million in all,
+which is encoded anew and served to everybody under an address made of its hash. A
+brand's picture is that of its items without one of their own.`,
 		Example: `  scrip catalog image google.png --item GOOGLE-5USD-KOXx
   scrip catalog image google.png --brand 'Google Play'
   scrip catalog image --item GOOGLE-5USD-KOXx --remove`,
