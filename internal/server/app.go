@@ -73,7 +73,8 @@ type Options struct {
 	Giftcards *giftcard.Rules
 	// Pings are the rules of balance checks; nil: ping.DefaultPolicy.
 	Pings *ping.Policy
-	// Secrets is the folder of the files that networks' configurations may name; empty: none.
+	// Secrets is the folder of the files that the configurations of networks and suppliers may
+	// name; empty: none.
 	Secrets string
 	// ProxyList is a file of addresses and networks that hide who uses them, one a line, for
 	// fraud scores; empty: none.
