@@ -16,7 +16,8 @@ import (
 const (
 	// TypeTest is what SendTest sends.
 	TypeTest = "webhook.test"
-	// TypeDisabled tells operators that an endpoint was disabled; it is delivered to nobody.
+	// TypeDisabled tells that an endpoint was disabled: operators are sent it, and its owner
+	// finds it among the events.
 	TypeDisabled = "webhook.disabled"
 )
 
