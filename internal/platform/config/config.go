@@ -55,7 +55,7 @@ type Config struct {
 	Metrics string `yaml:"metrics" env:"METRICS" about:"where /metrics is: an address of its own, HOST:PORT; off; or empty: on the main address for loopback callers only"`
 	// AllowPrivateWebhooks is a development switch.
 	AllowPrivateWebhooks bool `yaml:"allow_private_webhooks" env:"ALLOW_PRIVATE_WEBHOOKS" about:"let webhooks go to private addresses and plain http; for development"`
-	// Secrets is empty where networks' configurations may name no files.
+	// Secrets is empty where configurations may name no files.
 	Secrets string `yaml:"secrets" env:"SECRETS" about:"folder of the files with secrets that the configurations of networks and suppliers may name; empty: they may name none"`
 	// ProxyList is read at the start.
 	ProxyList string `yaml:"proxy_list" env:"PROXY_LIST" about:"file of addresses and networks that hide who uses them (proxies, VPNs, Tor exits), one a line, for fraud scores; empty: none"`
