@@ -163,22 +163,6 @@ func (s *Service) write(ctx context.Context, actor string, fn func(context.Conte
 	})
 }
 
-// Also is what to write in the transaction of a change beside it, such as the stored
-// answer to the request; its error undoes the change. It may be nil, may run more than
-// once, and must have no effects of its own.
-type Also[T any] func(T) ([]storage.Effect, error)
-
-func (a Also[T]) apply(ctx context.Context, c *change, changed T) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(changed)
-	if err != nil {
-		return err
-	}
-	return c.Apply(ctx, effects)
-}
-
 // Edit returns what a thing is to be instead of what it is. It is asked while the thing is
 // locked, so that two changes of different parts at once are both kept; it may be asked more
 // than once, and must have no effects of its own.

@@ -55,7 +55,7 @@ func (c *Customer) Book(r realm.Realm) ledger.BookID {
 type NewCustomer struct {
 	Name  string
 	Email string
-	Also  Also[Customer]
+	Also  storage.Also[Customer]
 }
 
 const maxSearch = 254 // characters
@@ -87,7 +87,7 @@ func (s *Service) CreateCustomer(ctx context.Context, actor string, n NewCustome
 		if made, err = c.createCustomer(ctx, n); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, made)
+		return n.Also.Apply(ctx, c.Tx, made)
 	})
 	return made, err
 }
@@ -236,7 +236,7 @@ func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer Cus
 		if err := c.index(ctx, now); err != nil {
 			return err
 		}
-		if err := to.Also.apply(ctx, c, *now); err != nil {
+		if err := to.Also.Apply(ctx, c.Tx, *now); err != nil {
 			return err
 		}
 		return c.record(ctx, note{action: "customer.change", subject: string(customer), detail: detail})

@@ -83,7 +83,7 @@ type NewKey struct {
 	Book ledger.BookID
 	KeySettings
 	ExpiresAt time.Time // zero: never
-	Also      Also[IssuedKey]
+	Also      storage.Also[IssuedKey]
 }
 
 // IssuedKey is a key with its secret, which nothing returns again.
@@ -118,7 +118,7 @@ func (s *Service) CreateKey(ctx context.Context, actor string, n NewKey) (Issued
 		if err := c.recordKey(ctx, "key.create", issued.Key); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, issued)
+		return n.Also.Apply(ctx, c.Tx, issued)
 	})
 	return issued, err
 }
@@ -200,7 +200,7 @@ func checkGrace(grace time.Duration) error {
 // KeyRotation says how a key is rotated.
 type KeyRotation struct {
 	Grace time.Duration // for which the old key works on, at most 30 days
-	Also  Also[IssuedKey]
+	Also  storage.Also[IssuedKey]
 }
 
 // RotateKey makes a key with the same settings and lifetime. The old one works for
@@ -230,7 +230,7 @@ func (s *Service) RotateKey(ctx context.Context, actor string, ref KeyRef, r Key
 		if err := c.recordKey(ctx, "key.rotate", *old); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, c, issued)
+		return r.Also.Apply(ctx, c.Tx, issued)
 	})
 	return issued, err
 }

@@ -79,7 +79,7 @@ type NewMerchant struct {
 	Book     ledger.BookID
 	Name     string
 	ClientID ClientID
-	Also     Also[IssuedMerchant]
+	Also     storage.Also[IssuedMerchant]
 }
 
 const (
@@ -106,7 +106,7 @@ func (s *Service) CreateMerchant(ctx context.Context, actor string, n NewMerchan
 		if issued.MerchantCredential, err = s.insertMerchant(ctx, c, n, issued.Secret); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, issued)
+		return n.Also.Apply(ctx, c.Tx, issued)
 	})
 	s.forgetMerchant(n.ClientID)
 	if storage.IsUnique(err) {
@@ -194,7 +194,7 @@ func findMerchant(ctx context.Context, q storage.Queryer, read *storage.Statemen
 // MerchantRotation says how a signing credential is rotated.
 type MerchantRotation struct {
 	Grace time.Duration // for which the secret before works on, at most 30 days
-	Also  Also[IssuedMerchant]
+	Also  storage.Also[IssuedMerchant]
 }
 
 // RotateMerchant makes a new secret. The one before works for the grace more. There are never three: while a grace runs, another rotation with a
@@ -221,7 +221,7 @@ func (s *Service) RotateMerchant(ctx context.Context, actor string, ref Merchant
 		if err := c.recordMerchant(ctx, "merchant.rotate", &m.MerchantCredential, map[string]string{"grace": grace.String()}); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, c, IssuedMerchant{MerchantCredential: m.MerchantCredential, Secret: secret})
+		return r.Also.Apply(ctx, c.Tx, IssuedMerchant{MerchantCredential: m.MerchantCredential, Secret: secret})
 	})
 	if err != nil {
 		return IssuedMerchant{}, err

@@ -91,7 +91,7 @@ const maxOperators = 1_000
 type NewOperator struct {
 	Name string
 	Role Role
-	Also Also[Operator]
+	Also storage.Also[Operator]
 }
 
 func (n NewOperator) check() (NewOperator, error) {
@@ -113,7 +113,7 @@ func (s *Service) CreateOperator(ctx context.Context, actor string, n NewOperato
 		if made, err = c.createOperator(ctx, n); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, made)
+		return n.Also.Apply(ctx, c.Tx, made)
 	})
 	return made, err
 }
@@ -176,7 +176,7 @@ func (s *Service) ChangeOperator(ctx context.Context, actor string, operator Ope
 			return err
 		}
 		o.Name, o.Role = to.Name, to.Role
-		return to.Also.apply(ctx, c, *o)
+		return to.Also.Apply(ctx, c.Tx, *o)
 	})
 }
 
@@ -234,7 +234,7 @@ type NewOperatorKey struct {
 	Name      string
 	Networks  Networks
 	ExpiresAt time.Time // zero: never
-	Also      Also[IssuedOperatorKey]
+	Also      storage.Also[IssuedOperatorKey]
 }
 
 // IssuedOperatorKey is an operator's key with its secret, which nothing returns again.
@@ -264,7 +264,7 @@ func (s *Service) CreateOperatorKey(ctx context.Context, actor string, n NewOper
 		if issued, err = s.insertOperatorKey(ctx, c, n, s.mint(operatorKeyPrefix)); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, issued)
+		return n.Also.Apply(ctx, c.Tx, issued)
 	})
 	return issued, err
 }

@@ -155,28 +155,28 @@ func (s *Service) LoadTestClock(ctx context.Context) error {
 	return s.applyOffset(fromMicros(micros))
 }
 
-// AdvanceTestClock moves the test realm by d, more than zero, and returns its new
-// time; also is told how far it is ahead of the machine's then. Every process follows within seconds. It returns fault.InvalidRequest
-// when the realm would be more than clock.MaxOffset ahead.
-func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration, also Also[time.Duration]) (time.Time, error) {
+// AdvanceTestClock moves the test realm by d, more than zero, and returns its new time; also
+// is told how far it is ahead of the machine's then. Every process follows within seconds. It
+// returns fault.InvalidRequest when the realm would be more than clock.MaxOffset ahead.
+func (s *Service) AdvanceTestClock(ctx context.Context, actor string, d time.Duration, also storage.Also[time.Duration]) (time.Time, error) {
 	return s.moveTestClock(ctx, actor, func(time.Time) time.Duration { return d }, also)
 }
 
 // MoveTestClock is AdvanceTestClock to an instant of the test realm, however far others move
 // it meanwhile. It returns fault.InvalidRequest where that is no more ahead.
-func (s *Service) MoveTestClock(ctx context.Context, actor string, to time.Time, also Also[time.Duration]) (time.Time, error) {
+func (s *Service) MoveTestClock(ctx context.Context, actor string, to time.Time, also storage.Also[time.Duration]) (time.Time, error) {
 	return s.moveTestClock(ctx, actor, to.Sub, also)
 }
 
 // moveTestClock moves the test realm by as much as by says of its time.
-func (s *Service) moveTestClock(ctx context.Context, actor string, by func(time.Time) time.Duration, also Also[time.Duration]) (time.Time, error) {
+func (s *Service) moveTestClock(ctx context.Context, actor string, by func(time.Time) time.Duration, also storage.Also[time.Duration]) (time.Time, error) {
 	var offset time.Duration
 	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
 		var err error
 		if offset, err = c.advance(ctx, by); err != nil {
 			return err
 		}
-		return also.apply(ctx, c, offset)
+		return also.Apply(ctx, c.Tx, offset)
 	})
 	if err != nil {
 		return time.Time{}, err

@@ -44,7 +44,7 @@ type NewSeed struct {
 	Realm    realm.Realm
 	// Name has 1 to 128 characters; it may be empty for a new customer.
 	Name string
-	Also Also[IssuedSeed]
+	Also storage.Also[IssuedSeed]
 }
 
 // IssuedSeed is a seed with its text, such as "c4f4-6e88-036c-761c", which nothing returns again.
@@ -88,7 +88,7 @@ func (s *Service) CreateSeed(ctx context.Context, actor string, n NewSeed) (Issu
 		if issued, err = s.insertSeed(ctx, c, seed, secret); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, c, issued)
+		return n.Also.Apply(ctx, c.Tx, issued)
 	})
 	return issued, err
 }
@@ -167,7 +167,7 @@ func (s *Service) ListSeeds(ctx context.Context, book ledger.BookID, page Page) 
 // SeedRotation says how a seed is rotated.
 type SeedRotation struct {
 	Grace time.Duration // for which the old seed works on, at most 30 days
-	Also  Also[IssuedSeed]
+	Also  storage.Also[IssuedSeed]
 }
 
 // RotateSeed makes a seed of the same name in the place of one, which works for the
@@ -197,7 +197,7 @@ func (s *Service) RotateSeed(ctx context.Context, actor string, ref SeedRef, r S
 		if err := c.recordSeed(ctx, "seed.rotate", old); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, c, issued)
+		return r.Also.Apply(ctx, c.Tx, issued)
 	})
 	return issued, err
 }

@@ -56,7 +56,7 @@ type Rule struct {
 
 	// Also is what to write with the rule when it is put, such as the stored answer to the
 	// request; its error undoes the whole. It may be nil, and is not kept.
-	Also func(Rule) ([]storage.Effect, error)
+	Also storage.Also[Rule]
 }
 
 func (r *Rule) holds(at time.Time) bool {

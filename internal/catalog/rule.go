@@ -88,14 +88,10 @@ func (s *Service) writeRule(ctx context.Context, r Rule, record audit.Record) (R
 		}
 		record.Subject, record.At = string(r.ID), r.At
 		record.Detail = map[string]string{"revision": strconv.FormatInt(r.Revision, 10), "basis": string(r.Basis), "percent": strconv.FormatInt(r.Percent, 10)}
-		if err := s.Audit.Append(ctx, tx, record); err != nil || also == nil {
+		if err := s.Audit.Append(ctx, tx, record); err != nil {
 			return err
 		}
-		effects, err := also(r)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return also.Apply(ctx, tx, r)
 	})
 	if err != nil {
 		return Rule{}, err

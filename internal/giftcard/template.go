@@ -41,7 +41,7 @@ type NewTemplate struct {
 	Actor string
 	// Also is what to write with the template, such as the stored answer to the
 	// request; its error undoes the whole. It may be nil.
-	Also func(Template) ([]storage.Effect, error)
+	Also storage.Also[Template]
 }
 
 // Limits of templates.
@@ -97,14 +97,10 @@ func (s *Service) AddTemplate(ctx context.Context, n NewTemplate) (Template, err
 		if err := tx.ExecRows(ctx, insertTemplate, [][]any{row}); err != nil {
 			return err
 		}
-		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: n.Actor, Action: "template.create", Subject: t.ID, At: now}); err != nil || n.Also == nil {
+		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: n.Actor, Action: "template.create", Subject: t.ID, At: now}); err != nil {
 			return err
 		}
-		effects, err := n.Also(t)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return n.Also.Apply(ctx, tx, t)
 	})
 	if storage.IsUnique(err) {
 		return Template{}, fault.New(fault.AlreadyExists, "the template exists").At("template_id")

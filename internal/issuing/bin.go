@@ -99,7 +99,7 @@ type BINChange struct {
 	Actor string
 	// Also is what to write with the BIN, such as the stored answer to the request; its
 	// error undoes the whole. It may be nil.
-	Also func(BIN) ([]storage.Effect, error)
+	Also storage.Also[BIN]
 }
 
 // PutBIN adds a BIN or replaces the one with its digits, whose network and currency stay
@@ -125,14 +125,10 @@ func (s *Service) PutBIN(ctx context.Context, c BINChange) (BIN, error) {
 		}
 		r := audit.Record{Actor: c.Actor, Action: "bin.put", Subject: b.ID, At: now, Detail: map[string]string{"state": b.state(),
 			"max_transaction": b.MaxTransaction.String(), "max_monthly": b.MaxMonthly.String()}}
-		if err := s.Audit.Append(ctx, tx, r); err != nil || c.Also == nil {
+		if err := s.Audit.Append(ctx, tx, r); err != nil {
 			return err
 		}
-		effects, err := c.Also(b)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return c.Also.Apply(ctx, tx, b)
 	})
 	if err != nil {
 		return BIN{}, fmt.Errorf("put BIN: %w", err)

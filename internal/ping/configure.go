@@ -49,7 +49,7 @@ type Setup struct {
 	// Config is the adapter's, a JSON object of at most MaxConfig bytes.
 	Config []byte
 	Actor  string
-	Also   Also[Configured]
+	Also   storage.Also[Configured]
 }
 
 // NetworkChange names a network and says what is to be different.
@@ -62,7 +62,7 @@ type NetworkChange struct {
 	// Config replaces the adapter's; empty keeps what there is.
 	Config []byte
 	Actor  string
-	Also   Also[Configured]
+	Also   storage.Also[Configured]
 }
 
 // NetworkRemoval names a network that is to go, and who has it go.
@@ -70,7 +70,7 @@ type NetworkRemoval struct {
 	Realm realm.Realm
 	ID    string
 	Actor string
-	Also  Also[Configured]
+	Also  storage.Also[Configured]
 }
 
 // Bounds of a network.
@@ -194,7 +194,7 @@ func (s *Service) configure(ctx context.Context, setup Setup, action string, all
 		if err := s.write(ctx, tx, n, audit.Record{Actor: setup.Actor, Action: action}); err != nil {
 			return err
 		}
-		return setup.Also.apply(ctx, tx, n.begun())
+		return setup.Also.Apply(ctx, tx, n.begun())
 	})
 	if storage.IsUnique(err) { // two were added at once
 		err = fault.New(fault.AlreadyExists, "there is a network of this id").At("id")
@@ -263,7 +263,7 @@ func (s *Service) RemoveNetwork(ctx context.Context, r NetworkRemoval) error {
 		if err := s.write(ctx, tx, n, audit.Record{Actor: r.Actor, Action: "network.remove"}); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, tx, n.begun())
+		return r.Also.Apply(ctx, tx, n.begun())
 	})
 	if err != nil {
 		return err

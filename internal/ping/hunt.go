@@ -248,7 +248,7 @@ type LiftRequest struct {
 	// Reason is kept in the audit log; it may be empty.
 	Reason string
 	Actor  string
-	Also   Also[Suspension] // told what was lifted
+	Also   storage.Also[Suspension] // told what was lifted
 }
 
 // Lift lets a suspended caller check balances again, with nothing held against it. It
@@ -272,7 +272,7 @@ func (s *Service) Lift(ctx context.Context, r LiftRequest) error {
 		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, tx, rows[0].suspension())
+		return r.Also.Apply(ctx, tx, rows[0].suspension())
 	})
 	if err == nil {
 		s.watch.put(key, callerFree)
@@ -301,14 +301,14 @@ type NewHoney struct {
 	Number  pan.Secret
 	Note    string // up to 200 bytes
 	Actor   string
-	Also    Also[Honey]
+	Also    storage.Also[Honey]
 }
 
 // HoneyRemoval names a honey number that is to be none, and who has it so.
 type HoneyRemoval struct {
 	ID    HoneyID
 	Actor string
-	Also  Also[Honey]
+	Also  storage.Also[Honey]
 }
 
 const (
@@ -392,7 +392,7 @@ func (s *Service) AddHoney(ctx context.Context, n NewHoney) (Honey, error) {
 		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, tx, h)
+		return n.Also.Apply(ctx, tx, h)
 	})
 	if storage.IsUnique(err) {
 		return Honey{}, fault.New(fault.AlreadyExists, "the number is a honey number").At("number")
@@ -429,7 +429,7 @@ func (s *Service) RemoveHoney(ctx context.Context, r HoneyRemoval) error {
 		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: r.Actor, Action: "honey.remove", Subject: string(r.ID), At: s.now()}); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, tx, row.Honey)
+		return r.Also.Apply(ctx, tx, row.Honey)
 	})
 	if err == nil {
 		s.honey.put(row.card, row.ID, false)

@@ -53,7 +53,7 @@ type Unlocking struct {
 	Number  pan.Secret
 	Reason  string
 	Actor   string
-	Also    Also[Unlocked]
+	Also    storage.Also[Unlocked]
 }
 
 // Unlocked is a card that was locked.
@@ -96,7 +96,7 @@ func (s *Service) Unlock(ctx context.Context, u Unlocking) (Unlocked, error) {
 		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
-		return u.Also.apply(ctx, tx, ended)
+		return u.Also.Apply(ctx, tx, ended)
 	})
 	return ended, err
 }

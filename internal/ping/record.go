@@ -102,7 +102,7 @@ type LabelRequest struct {
 	Ping  ID
 	Label Label // Unlabelled takes a label back
 	Actor string
-	Also  Also[Record]
+	Also  storage.Also[Record]
 }
 
 // Label notes whether a check was fraud or genuine, beside its decision too, and tells the
@@ -140,7 +140,7 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		if err := s.Audit.Append(ctx, tx, entry); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, tx, found)
+		return r.Also.Apply(ctx, tx, found)
 	})
 	if err != nil || s.Fraud == nil || r.Label == Unlabelled {
 		return err

@@ -31,23 +31,6 @@ type Scorer interface {
 	Label(event fraud.Event, label fraud.Label)
 }
 
-// Also is what to write in the transaction of a change beside it, such as the stored
-// answer to the request. It is told what the change makes and may be called more than
-// once: it must be quick and have no effects of its own. Where it returns an error, or
-// what it asks for cannot be written, nothing is changed. It may be nil.
-type Also[T any] func(T) ([]storage.Effect, error)
-
-func (a Also[T]) apply(ctx context.Context, tx *storage.Tx, changed T) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(changed)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
-}
-
 // Policy is the operator's rules for checks.
 type Policy struct {
 	// Quota is how many checks a book of the live realm may make in a calendar month

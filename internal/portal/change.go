@@ -15,21 +15,6 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// Also is what to write in the transaction of a change, such as the stored answer to
-// the request. It may be nil and must have no effects of its own. Its error undoes the change.
-type Also func(Portal) ([]storage.Effect, error)
-
-func (a Also) apply(ctx context.Context, tx *storage.Tx, p Portal) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(p)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
-}
-
 // NewPortal asks for a portal. It is active at once.
 type NewPortal struct {
 	Book  ledger.BookID
@@ -45,7 +30,7 @@ type NewPortal struct {
 	Inactive bool
 	// Actor is named in the audit log.
 	Actor string
-	Also  Also
+	Also  storage.Also[Portal]
 }
 
 // Create stores a new portal. It returns invalid_request with the field to blame,
@@ -92,7 +77,7 @@ func (s *Service) Create(ctx context.Context, n NewPortal) (Portal, error) {
 		if err := tx.ExecRows(ctx, insertPortal, [][]any{p.values(s.Clocks.Now(realm.Live))}); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, tx, p)
+		return n.Also.Apply(ctx, tx, p)
 	})
 	if err != nil {
 		return Portal{}, err
@@ -121,7 +106,7 @@ type Change struct {
 	Reason string
 	// Actor is named in the audit log.
 	Actor string
-	Also  Also
+	Also  storage.Also[Portal]
 }
 
 func (c *Change) apply(p *Portal) {
@@ -182,7 +167,7 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 		if err := tx.Apply(ctx, append(release(&before, &p), p.saved(s.Clocks.Now(realm.Live)))); err != nil {
 			return err
 		}
-		return c.Also.apply(ctx, tx, p)
+		return c.Also.Apply(ctx, tx, p)
 	})
 	if err != nil {
 		return Portal{}, err
@@ -206,7 +191,7 @@ func (s *Service) Delete(ctx context.Context, c Change) error {
 		if err := tx.Apply(ctx, effects); err != nil {
 			return err
 		}
-		return c.Also.apply(ctx, tx, p)
+		return c.Also.Apply(ctx, tx, p)
 	})
 	if err != nil {
 		return err

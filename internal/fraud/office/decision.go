@@ -161,27 +161,12 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Decision, error) {
 	return storage.All(ctx, s.DB, scanDecision, listDecisions, string(f.Before), string(f.Realm), f.From, string(f.Book), min(max(f.Limit, 1), MaxPage+1))
 }
 
-// Also is what to write in the transaction of a change beside it, such as the stored
-// answer to the request. It may be nil.
-type Also[T any] func(T) ([]storage.Effect, error)
-
-func (a Also[T]) apply(ctx context.Context, tx *storage.Tx, changed T) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(changed)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
-}
-
 // Labelling says what an event was.
 type Labelling struct {
 	Decision DecisionID
 	Verdict  Verdict
 	Actor    string
-	Also     Also[Decision]
+	Also     storage.Also[Decision]
 }
 
 // Mark returns the effect of noting a label beside the decision of a book's event, if that is
@@ -226,7 +211,7 @@ func (s *Service) Judge(ctx context.Context, l Labelling) (Decision, error) {
 		if err != nil {
 			return err
 		}
-		return l.Also.apply(ctx, tx, d)
+		return l.Also.Apply(ctx, tx, d)
 	})
 	if err != nil {
 		return Decision{}, err

@@ -196,7 +196,7 @@ type Promotion struct {
 	// As is Champion or Challenger; Kept takes a challenger out of use.
 	As    ModelState
 	Actor string
-	Also  Also[Stored]
+	Also  storage.Also[Stored]
 }
 
 // Promote puts a model in use in all processes. It returns not_found, invalid_request, or
@@ -222,7 +222,7 @@ type Return struct {
 	// Kind is the kind of events.
 	Kind  fraud.Kind
 	Actor string
-	Also  Also[Stored]
+	Also  storage.Also[Stored]
 }
 
 // Rollback puts the champion of before back in use. It returns invalid_state where there
@@ -266,7 +266,7 @@ func (s *Service) use(ctx context.Context, p Promotion, action string, which fun
 			before = current.ID
 		}
 		if before == m.ID && p.As == Champion { // it is already
-			return p.Also.apply(ctx, tx, m)
+			return p.Also.Apply(ctx, tx, m)
 		}
 		if p.As == Kept {
 			before = ""
@@ -288,7 +288,7 @@ func (s *Service) use(ctx context.Context, p Promotion, action string, which fun
 		if err := s.record(ctx, tx, change{p.Actor, action, string(m.ID), map[string]string{"as": string(p.As)}}); err != nil {
 			return err
 		}
-		return p.Also.apply(ctx, tx, m)
+		return p.Also.Apply(ctx, tx, m)
 	})
 	if err != nil {
 		return Stored{}, err

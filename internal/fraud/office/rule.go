@@ -111,7 +111,7 @@ type Writing struct {
 	ID RuleID
 	rulebook.Rule
 	Actor string
-	Also  Also[Rule]
+	Also  storage.Also[Rule]
 }
 
 // WriteRule keeps a rule as a draft. The version before it stays in use no longer. It
@@ -151,7 +151,7 @@ func (s *Service) WriteRule(ctx context.Context, w Writing) (Rule, error) {
 		if err := s.record(ctx, tx, change{w.Actor, "fraud.write_rule", string(r.ID), map[string]string{"version": fmt.Sprint(r.Version)}}); err != nil {
 			return err
 		}
-		return w.Also.apply(ctx, tx, r)
+		return w.Also.Apply(ctx, tx, r)
 	})
 	if err != nil {
 		return Rule{}, err
@@ -202,7 +202,7 @@ type Switching struct {
 	Rule  RuleID
 	On    bool
 	Actor string
-	Also  Also[Rule]
+	Also  storage.Also[Rule]
 }
 
 // SwitchRule turns a rule on or off in all processes. It returns not_found, or
@@ -232,7 +232,7 @@ func (s *Service) SwitchRule(ctx context.Context, w Switching) (Rule, error) {
 		if err := s.record(ctx, tx, change{w.Actor, action, string(r.ID), map[string]string{"version": fmt.Sprint(r.Version)}}); err != nil {
 			return err
 		}
-		return w.Also.apply(ctx, tx, r)
+		return w.Also.Apply(ctx, tx, r)
 	})
 	if err != nil {
 		return Rule{}, err

@@ -97,7 +97,7 @@ type TierChange struct {
 	Actor string
 	// Also is what to write with the tier, such as the stored answer to the request; its
 	// error undoes the whole. It may be nil.
-	Also func(Tier) ([]storage.Effect, error)
+	Also storage.Also[Tier]
 }
 
 // PutTier adds a tier or replaces the one with its name. Other processes follow within
@@ -128,14 +128,10 @@ func (s *Service) PutTier(ctx context.Context, c TierChange) (Tier, error) {
 			return err
 		}
 		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: c.Actor, Action: "cardholder.put_tier", Subject: t.Name,
-			Detail: map[string]string{"limits": audit.Clean(spending.Encode(t.Limits))}, At: now}); err != nil || c.Also == nil {
+			Detail: map[string]string{"limits": audit.Clean(spending.Encode(t.Limits))}, At: now}); err != nil {
 			return err
 		}
-		effects, err := c.Also(t)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return c.Also.Apply(ctx, tx, t)
 	})
 	if err != nil {
 		return Tier{}, fmt.Errorf("put tier: %w", err)

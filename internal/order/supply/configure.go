@@ -51,23 +51,7 @@ type Setup struct {
 	// must have no effects of its own. nil: it is to be Configured.
 	Edit  func(*Configured)
 	Actor string
-	Also  Also
-}
-
-// Also is what to write in the transaction of a change beside it, such as the stored
-// answer to the request. It may be called more than once and must have no effects of its
-// own; its error undoes the change. It may be nil.
-type Also func(Configured) ([]storage.Effect, error)
-
-func (a Also) apply(ctx context.Context, tx *storage.Tx, changed Configured) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(changed)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
+	Also  storage.Also[Configured]
 }
 
 // Removal names a supplier that is to go, and who has it go.
@@ -75,7 +59,7 @@ type Removal struct {
 	Realm realm.Realm
 	ID    string
 	Actor string
-	Also  Also
+	Also  storage.Also[Configured]
 }
 
 // Bounds of a supplier.
@@ -197,7 +181,7 @@ func (s *Service) configure(ctx context.Context, setup Setup, action string, all
 		if err := s.write(ctx, tx, &now, audit.Record{Actor: setup.Actor, Action: action}); err != nil {
 			return err
 		}
-		return setup.Also.apply(ctx, tx, now.begun())
+		return setup.Also.Apply(ctx, tx, now.begun())
 	})
 	if err != nil {
 		return Configured{}, err
@@ -266,7 +250,7 @@ func (s *Service) Remove(ctx context.Context, r Removal) error {
 		if err := s.write(ctx, tx, row, audit.Record{Actor: r.Actor, Action: "supplier.remove"}); err != nil {
 			return err
 		}
-		return r.Also.apply(ctx, tx, row.Configured)
+		return r.Also.Apply(ctx, tx, row.Configured)
 	})
 	if err != nil {
 		return err

@@ -92,10 +92,6 @@ func (s *Service) find(ctx context.Context, q storage.Queryer, book ledger.BookI
 	return found, err
 }
 
-// Also is what to write in the transaction of a change, such as the stored answer to the
-// request. It may be nil, may run more than once, and must have no effects of its own.
-type Also func(Quota) ([]storage.Effect, error)
-
 // Change sets the figure of a book of the live realm.
 type Change struct {
 	Book ledger.BookID
@@ -103,7 +99,7 @@ type Change struct {
 	Checks *int64
 	// Actor is named in the audit log.
 	Actor string
-	Also  Also
+	Also  storage.Also[Quota]
 }
 
 // Change sets a figure, which counts for what was spent this month too, and returns the
@@ -128,14 +124,10 @@ func (s *Service) Change(ctx context.Context, c Change) (Quota, error) {
 		if _, err := tx.Exec(ctx, putOwn, string(c.Book), c.Checks, storage.Micros(now)); err != nil {
 			return err
 		}
-		if after, err = s.find(ctx, tx, c.Book); err != nil || c.Also == nil {
+		if after, err = s.find(ctx, tx, c.Book); err != nil {
 			return err
 		}
-		effects, err := c.Also(after)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return c.Also.Apply(ctx, tx, after)
 	})
 	if err != nil {
 		return Quota{}, err

@@ -154,6 +154,24 @@ func (e Effect) Exactly(n int64) Effect {
 	return e
 }
 
+// Also is what a caller wants written in the transaction of a change beside it, such as the
+// stored answer to the request. It is told what the change makes, may be called more than
+// once, and must be quick and have no effects of its own. Its error undoes the change. It
+// may be nil.
+type Also[T any] func(T) ([]Effect, error)
+
+// Apply makes the effects that a wants beside a change.
+func (a Also[T]) Apply(ctx context.Context, tx *Tx, changed T) error {
+	if a == nil {
+		return nil
+	}
+	effects, err := a(changed)
+	if err != nil {
+		return err
+	}
+	return tx.Apply(ctx, effects)
+}
+
 // Apply makes all effects: first the rows, those of one table together, then the statements in order.
 func (tx *Tx) Apply(ctx context.Context, effects []Effect) error {
 	var order []*Bulk

@@ -169,7 +169,7 @@ type Put struct {
 	Actor  string
 	// Also is what to write with it, such as the stored answer to the request; its error
 	// undoes the whole. It may be nil.
-	Also func(Saved) ([]storage.Effect, error)
+	Also storage.Also[Saved]
 }
 
 // Saved is a Decider as it was saved. Secret is shown this once, and when it was made or changed alone.
@@ -226,14 +226,10 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 			return err
 		}
 		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: p.Actor, Action: actionPut, Subject: string(p.Book), Book: string(p.Book),
-			Detail: map[string]string{"host": host, "otherwise": string(p.Otherwise)}, At: saved.ChangedAt}); err != nil || p.Also == nil {
+			Detail: map[string]string{"host": host, "otherwise": string(p.Otherwise)}, At: saved.ChangedAt}); err != nil {
 			return err
 		}
-		effects, err := p.Also(saved)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return p.Also.Apply(ctx, tx, saved)
 	})
 	if err != nil {
 		return Saved{}, fmt.Errorf("save decider: %w", err)
