@@ -171,3 +171,23 @@ func TestModelFile(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+// A bench puts its cards and its load on a database of its own: what the file and the
+// environment name is the installation that is served.
+func TestBenchLeavesInstallationAlone(t *testing.T) {
+	installation := filepath.Join(t.TempDir(), "data")
+	t.Setenv("SCRIP_DATA", installation)
+	t.Setenv("SCRIP_DATABASE", "postgres://nobody@127.0.0.1:1/none")
+	t.Setenv("TMPDIR", t.TempDir())
+	var out bytes.Buffer
+	bench := New()
+	bench.SetArgs([]string{"bench", "--scenario", "query", "--cards", "1", "--workers", "1", "--rounds", "1", "--count", "1", "--duration", "1s", "-o", "json"})
+	bench.SetOut(&out)
+	bench.SetErr(io.Discard)
+	if err := bench.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), `"requests": 1`) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if _, err := os.Stat(installation); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the installation: %v", err)
+	}
+}

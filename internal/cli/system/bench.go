@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/server"
@@ -52,8 +53,8 @@ last column is the median of their ratios. Absolute figures are this machine's; 
 ratio travels.
 
 The database is a temporary file, or one in --data, or --database, which must be there
-for it: bench leaves its cards behind. It is to be on a disk; where it is in memory,
-bench says so. "ledger" measures operations in process, without HTTP.
+for it: bench leaves its cards behind. What the file or the environment says of both
+does not count. It is to be on a disk; where it is in memory, bench says so. "ledger" measures operations in process, without HTTP.
 "ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
 wide to be reached. "order" buys codes one by one until those of --codes are sold, and
 is refused from then on; "catalog" reads pages of --items items. "authorize" pays
@@ -130,7 +131,11 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 	if err != nil {
 		return err
 	}
-	if origin["data"] == "default" {
+	// What the file and the environment name is the installation that is served.
+	if origin["database"] != config.FromFlag {
+		c.Database = ""
+	}
+	if origin["data"] != config.FromFlag {
 		if c.Data, err = os.MkdirTemp("", "scrip-bench-"); err != nil {
 			return err
 		}
