@@ -191,3 +191,16 @@ func TestBenchLeavesInstallationAlone(t *testing.T) {
 		t.Errorf("the installation: %v", err)
 	}
 }
+
+// A bench that measured nothing says what is wrong, and shows no table of nothing.
+func TestBenchOfNothing(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var out bytes.Buffer
+	bench := New()
+	bench.SetArgs([]string{"bench", "--scenario", "query", "--cards", "1", "--workers", "-1"})
+	bench.SetOut(&out)
+	bench.SetErr(io.Discard)
+	if err := bench.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "want 1 to") || out.Len() > 0 {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}

@@ -231,7 +231,7 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		chosen = append(chosen, byName[name]...)
 	}
 	report, err := runner.Run(ctx, chosen, b.options)
-	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
+	return p.render(cmd, &report, err)
 }
 
 // shelf prepares what resellers buy and read, where it is measured.
@@ -268,6 +268,14 @@ func payments(ctx context.Context, app *server.App, b benchRun, byName map[strin
 	return cards.Close, nil
 }
 
+// render shows what was measured before an error, too.
+func (p *program) render(cmd *cobra.Command, report *bench.Report, err error) error {
+	if len(report.Rows) == 0 {
+		return err
+	}
+	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
+}
+
 // profile writes a CPU profile until it is stopped.
 func profile(path string) (stop func() error, err error) {
 	f, err := os.Create(path)
@@ -296,5 +304,5 @@ func (p *program) grow(cmd *cobra.Command, runner *bench.Runner, cards *bench.Ga
 			return cards.Prepare(ctx, b.options.BaseURL, int(to-from))
 		},
 		Scenario: func(int64) bench.Scenario { return build() }}, b.options)
-	return errors.Join(report.Render(cmd.OutOrStdout(), p.Output), err)
+	return p.render(cmd, &report, err)
 }
