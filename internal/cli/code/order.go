@@ -67,6 +67,9 @@ func (s *search) query(ctx context.Context, app *server.App) (q order.Query, err
 	if q.Realm, err = realm.Parse(s.realm); err != nil {
 		return q, err
 	}
+	if q.Limit < 1 || q.Limit > order.MaxFound {
+		return q, fmt.Errorf("limit %d: want 1 to %d", q.Limit, order.MaxFound)
+	}
 	if q.Status != "" && !slices.Contains(order.Statuses(), q.Status) {
 		return q, fmt.Errorf("status %q: want one of %s", s.status, statusNames())
 	}
@@ -121,9 +124,9 @@ func (p *program) showOrder() *cobra.Command {
 		Long:    "Show never shows a code: of long ones the last four characters. The order is its customer's\nin a realm, or in a book as the list names it.",
 		Example: "  scrip order show 17 --customer cus_01… --realm live\n  scrip order show 17 --book bk_01…",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := strconv.ParseInt(args[0], 10, 64)
+			number, err := orderNumber(args[0])
 			if err != nil {
-				return fmt.Errorf("order %q: want its number, such as 17", args[0])
+				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book := ledger.BookID(name)
@@ -132,7 +135,7 @@ func (p *program) showOrder() *cobra.Command {
 						return err
 					}
 				}
-				found, err := app.Orders.Find(ctx, book, order.Number(number))
+				found, err := app.Orders.Find(ctx, book, number)
 				if err != nil {
 					return err
 				}
@@ -145,6 +148,15 @@ func (p *program) showOrder() *cobra.Command {
 	cmd.MarkFlagsOneRequired("customer", "book")
 	cmd.MarkFlagsMutuallyExclusive("customer", "book")
 	return cmd
+}
+
+// orderNumber reads the number of an order, which counts those of its book.
+func orderNumber(text string) (order.Number, error) {
+	number, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("order %q: want its number, such as 17", text)
+	}
+	return order.Number(number), nil
 }
 
 func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *server.App, o *order.Order) error {

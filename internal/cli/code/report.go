@@ -88,6 +88,8 @@ func (p *program) printBoth(cmd *cobra.Command, figures, differences shell.Listi
 	if err := p.Print(cmd, figures); err != nil || len(differences.Rows) == 0 {
 		return err
 	}
-	cmd.Println()
+	if _, err := fmt.Fprintln(cmd.OutOrStdout()); err != nil {
+		return err
+	}
 	return p.Print(cmd, differences)
 }

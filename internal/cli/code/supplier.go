@@ -266,12 +266,12 @@ func (p *program) intervention(cmd *cobra.Command, do func(context.Context, *ser
 	var reason string
 	cmd.Args = cobra.ExactArgs(2)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		number, err := strconv.ParseInt(args[1], 10, 64)
+		number, err := orderNumber(args[1])
 		if err != nil {
 			return err
 		}
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-			i := order.Intervention{Book: ledger.BookID(args[0]), Number: order.Number(number), Reason: reason, Actor: shell.Actor()}
+			i := order.Intervention{Book: ledger.BookID(args[0]), Number: number, Reason: reason, Actor: shell.Actor()}
 			if err := do(ctx, app, i); err != nil {
 				return err
 			}
