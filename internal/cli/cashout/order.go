@@ -26,10 +26,19 @@ func (p *program) inRealm(cmd *cobra.Command, do func(ctx context.Context, cmd *
 		if err != nil {
 			return err
 		}
-		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return do(ctx, cmd, app, r) })
+		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error { return without(app, do(ctx, cmd, app, r)) })
 	}
 	shell.RealmFlag(cmd, &name, realm.Test)
 	return cmd
+}
+
+// without adds to a refusal that a command lacks the settings which the server has.
+func without(app *server.App, err error) error {
+	code := fault.CodeOf(err)
+	if app.Cashout.File != "" || code != fault.Unavailable && code != fault.FeatureDisabled {
+		return err
+	}
+	return fmt.Errorf("%w: give the command the settings cashout and payouts that the server has", err)
 }
 
 // onOrder makes a command about one order of a book.
@@ -38,11 +47,8 @@ func (p *program) onOrder(cmd *cobra.Command, do func(ctx context.Context, app *
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 			c, err := do(ctx, app, review.Ref{Book: ledger.BookID(args[0]), Order: cashout.ID(args[1]), Actor: shell.Actor()})
-			if fault.CodeOf(err) == fault.Unavailable && app.Cashout.File == "" {
-				return fmt.Errorf("%w: give the command the settings cashout and payouts that the server has", err)
-			}
 			if err != nil {
-				return err
+				return without(app, err)
 			}
 			return p.printCases(cmd, []review.Case{c})
 		})
