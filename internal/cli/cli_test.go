@@ -204,3 +204,12 @@ func TestBenchOfNothing(t *testing.T) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
+
+// Data that is not known is said so, whether a file is named or not.
+func TestUnknownBench(t *testing.T) {
+	eval := New()
+	eval.SetArgs([]string{"fraud", "eval", "--bench", "handbook"})
+	if err := eval.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), `bench "handbook": want one of fdh, s-ffsd`) {
+		t.Error(err)
+	}
+}

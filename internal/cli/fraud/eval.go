@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/study"
 )
 
-// The data that eval knows.
+// The data that eval knows; benches are all of them.
 const (
 	benchHandbook  = "fdh"
 	benchSFFSD     = "s-ffsd"
@@ -22,12 +24,16 @@ const (
 	benchPayments  = "payments"
 )
 
+func benches() []string {
+	return []string{benchHandbook, benchSFFSD, benchGenerated, benchEnumerate, benchPayments}
+}
+
 // evaluation is what eval is asked for.
 type evaluation struct {
 	bench, data string
 	validation  bool
 	fifteen     bool
-	// plots is the folder that they are drawn to, model the file that enumeration measures.
+	// plots is the folder that they are drawn to, model the file that enumeration and payments measure.
 	plots, model string
 }
 
@@ -78,6 +84,9 @@ shows the folds that parameters were chosen on.`,
 func (p *program) runEval(cmd *cobra.Command, e evaluation) error {
 	bar := &stages{cmd: cmd}
 	defer bar.end()
+	if all := benches(); !slices.Contains(all, e.bench) {
+		return fmt.Errorf("bench %q: want one of %s", e.bench, strings.Join(all, ", "))
+	}
 	if (e.data == "") != (e.bench == benchGenerated || e.bench == benchEnumerate || e.bench == benchPayments) {
 		return errors.New("name the file with --data; generated data, enumeration and payments need none")
 	}
@@ -92,13 +101,10 @@ func (p *program) runEval(cmd *cobra.Command, e evaluation) error {
 		sum     string
 		err     error
 	)
-	switch e.bench {
-	case benchHandbook, benchGenerated:
-		results, sum, err = e.payments(cmd.Context(), bar.show)
-	case benchSFFSD:
+	if e.bench == benchSFFSD {
 		results, sum, err = e.transfers(cmd.Context(), bar.show)
-	default:
-		err = fmt.Errorf("bench %q: want %s, %s, %s, %s or %s", e.bench, benchHandbook, benchSFFSD, benchGenerated, benchEnumerate, benchPayments)
+	} else {
+		results, sum, err = e.payments(cmd.Context(), bar.show)
 	}
 	if err != nil {
 		return err

@@ -1,4 +1,5 @@
-// Package fraud has the commands about the fraud engine.
+// Package fraud has the commands about the fraud engine: measuring it, training models and
+// putting them in use, and rules of the operator's own.
 package fraud
 
 import (
