@@ -16,7 +16,6 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/phone"
 	"github.com/scripcards/scrip/internal/cashout/review"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -143,17 +142,9 @@ type listQuery struct {
 	Status string `query:"status" json:"-"`
 }
 
-// realmOf reads a realm; the live one where there is none.
-func realmOf(text string) (realm.Realm, error) {
-	if text == "" {
-		return realm.Live, nil
-	}
-	return desk.RealmOf(text)
-}
-
 func (a *api) list(ctx context.Context, _ *desk.Call, in listQuery) (wire.Listing[caseView], error) {
 	none := wire.Listing[caseView]{}
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return none, err
 	}
@@ -173,7 +164,7 @@ type realmQuery struct {
 }
 
 func (a *api) queue(ctx context.Context, _ *desk.Call, in realmQuery) (wire.Listing[caseView], error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return wire.Listing[caseView]{}, err
 	}

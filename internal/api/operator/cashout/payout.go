@@ -91,7 +91,7 @@ const maxDays = 366
 
 // days lists the newest days, without their differences.
 func (a *api) days(ctx context.Context, _ *desk.Call, in realmQuery) (wire.Listing[dayView], error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return wire.Listing[dayView]{}, err
 	}
@@ -105,7 +105,7 @@ type dayQuery struct {
 }
 
 func (a *api) day(ctx context.Context, _ *desk.Call, in dayQuery) (dayView, error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return dayView{}, err
 	}

@@ -117,7 +117,7 @@ type switchView struct {
 }
 
 func (a *api) stopped(ctx context.Context, _ *desk.Call, in realmQuery) (switchView, error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return switchView{}, err
 	}
@@ -155,7 +155,7 @@ type trafficView struct {
 
 // messages lists where codes went today.
 func (a *api) messages(ctx context.Context, _ *desk.Call, in realmQuery) (wire.Listing[trafficView], error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return wire.Listing[trafficView]{}, err
 	}

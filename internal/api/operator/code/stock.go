@@ -28,21 +28,8 @@ func (a *api) stockRoutes(s *surface) {
 	wire.Handle(s, release, a.release)
 }
 
-type realmPath struct {
-	Realm string `path:"realm" json:"-"`
-}
-
-// realm returns the path's realm; a realm that there is not has nothing.
-func (in *realmPath) realm() (realm.Realm, error) {
-	r, err := realm.Parse(in.Realm)
-	if err != nil {
-		return "", fault.New(fault.NotFound, "no such realm").At("realm")
-	}
-	return r, nil
-}
-
 type lowList struct {
-	realmPath
+	desk.InRealm
 	wire.CursorQuery
 }
 
@@ -56,11 +43,11 @@ type levelView struct {
 // lowStock lists the items that run out, as the last look found them.
 func (a *api) lowStock(ctx context.Context, _ *call, in lowList) (wire.Listing[levelView], error) {
 	none := wire.Listing[levelView]{}
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return none, err
 	}
-	s, err := a.Desk.Span(in.CursorQuery, "stock", in.Realm)
+	s, err := a.Desk.Span(in.CursorQuery, "stock", string(r))
 	if err != nil {
 		return none, err
 	}
@@ -81,13 +68,13 @@ func (a *api) lowStock(ctx context.Context, _ *call, in lowList) (wire.Listing[l
 }
 
 type shelfPath struct {
-	realmPath
+	desk.InRealm
 	itemPath
 }
 
 // shelf returns the realm and the item of a path, or not_found.
 func (a *api) shelf(ctx context.Context, in shelfPath) (realm.Realm, catalog.Product, error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return "", catalog.Product{}, err
 	}
@@ -195,7 +182,7 @@ func (a *api) listBatches(ctx context.Context, _ *call, in batchList) (wire.List
 	if err != nil {
 		return none, err
 	}
-	s, err := a.Desk.Span(in.CursorQuery, "batches", in.Realm, in.ItemCode)
+	s, err := a.Desk.Span(in.CursorQuery, "batches", string(r), in.ItemCode)
 	if err != nil {
 		return none, err
 	}

@@ -146,6 +146,28 @@ func RealmOf(text string) (realm.Realm, error) {
 	return r, nil
 }
 
+// RealmOrLive is RealmOf where the live realm is meant unless a caller says otherwise.
+func RealmOrLive(text string) (realm.Realm, error) {
+	if text == "" {
+		return realm.Live, nil
+	}
+	return RealmOf(text)
+}
+
+// InRealm is the part of a path that names a realm.
+type InRealm struct {
+	Name string `path:"realm" json:"-"`
+}
+
+// Realm returns the path's realm, or not_found: a realm that there is not has nothing.
+func (in *InRealm) Realm() (realm.Realm, error) {
+	r, err := realm.Parse(in.Name)
+	if err != nil {
+		return "", fault.New(fault.NotFound, "no such realm").At("realm")
+	}
+	return r, nil
+}
+
 // Invalid returns invalid_request at a field.
 func Invalid(field, format string, args ...any) error {
 	return fault.New(fault.InvalidRequest, format, args...).At(field)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
@@ -143,12 +142,9 @@ type decisionList struct {
 
 func (a *api) list(ctx context.Context, _ *desk.Call, in decisionList) (wire.Listing[decisionView], error) {
 	none := wire.Listing[decisionView]{}
-	r := realm.Live
-	if in.Realm != "" {
-		var err error
-		if r, err = desk.RealmOf(in.Realm); err != nil {
-			return none, err
-		}
+	r, err := desk.RealmOrLive(in.Realm)
+	if err != nil {
+		return none, err
 	}
 	if in.MinScore < 0 || in.MinScore > rulebook.MaxScore {
 		return none, desk.Invalid("min_score", "a score is 0 to %d hundredths", rulebook.MaxScore)

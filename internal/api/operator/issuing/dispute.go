@@ -85,10 +85,7 @@ type disputeList struct {
 
 func (a *api) listDisputes(ctx context.Context, _ *call, in disputeList) (wire.Listing[disputeView], error) {
 	none := wire.Listing[disputeView]{}
-	if in.Realm == "" {
-		in.Realm = "live"
-	}
-	r, err := desk.RealmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return none, err
 	}

@@ -143,7 +143,7 @@ type claimList struct {
 
 func (a *api) list(ctx context.Context, _ *desk.Call, in claimList) (wire.Listing[claimView], error) {
 	none := wire.Listing[claimView]{}
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return none, err
 	}

@@ -5,19 +5,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/report"
 )
-
-// realmOf reads a realm; the live one where there is none.
-func realmOf(text string) (realm.Realm, error) {
-	if text == "" {
-		return realm.Live, nil
-	}
-	return desk.RealmOf(text)
-}
 
 type orderPath struct {
 	BookID  string `path:"book_id" json:"-"`
@@ -98,7 +89,7 @@ type reportQuery struct {
 }
 
 func (a *api) report(ctx context.Context, _ *desk.Call, in reportQuery) (reportView, error) {
-	r, err := realmOf(in.Realm)
+	r, err := desk.RealmOrLive(in.Realm)
 	if err != nil {
 		return reportView{}, err
 	}

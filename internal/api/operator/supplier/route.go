@@ -23,13 +23,13 @@ type routeView struct {
 }
 
 type itemPath struct {
-	realmPath
+	desk.InRealm
 	ItemCode string `path:"item_code" json:"-"`
 }
 
 // listRoutes lists who delivers an item, in the order in which they are asked.
 func (a *api) listRoutes(ctx context.Context, _ *call, in itemPath) (wire.Listing[routeView], error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return wire.Listing[routeView]{}, err
 	}
@@ -69,7 +69,7 @@ type routePath struct {
 }
 
 func (in *routePath) route() (supply.Route, error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	return supply.Route{Realm: r, Item: catalog.ItemCode(in.ItemCode), Supplier: in.SupplierID}, err
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/scripcards/scrip/internal/api/operator/desk"
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/fault"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -136,26 +135,13 @@ func (a *api) list(ctx context.Context, _ *call, in realmQuery) (wire.Listing[vi
 	return desk.Page(found, viewOf), err
 }
 
-type realmPath struct {
-	Realm string `path:"realm" json:"-"`
-}
-
-// realm returns the path's realm; a realm that there is not has nothing.
-func (in *realmPath) realm() (realm.Realm, error) {
-	r, err := realm.Parse(in.Realm)
-	if err != nil {
-		return "", fault.New(fault.NotFound, "no such realm").At("realm")
-	}
-	return r, nil
-}
-
 type path struct {
-	realmPath
+	desk.InRealm
 	SupplierID string `path:"supplier_id" json:"-"`
 }
 
 func (a *api) find(ctx context.Context, in path) (supply.Configured, error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return supply.Configured{}, err
 	}
@@ -175,7 +161,7 @@ type changed struct {
 }
 
 func (a *api) change(ctx context.Context, c *call, in changed) (view, error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return view{}, err
 	}
@@ -189,7 +175,7 @@ func (a *api) change(ctx context.Context, c *call, in changed) (view, error) {
 }
 
 func (a *api) remove(ctx context.Context, c *call, in path) (wire.None, error) {
-	r, err := in.realm()
+	r, err := in.Realm()
 	if err != nil {
 		return wire.None{}, err
 	}
