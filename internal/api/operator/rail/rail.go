@@ -63,13 +63,13 @@ func (a *api) list(ctx context.Context, _ *desk.Call, _ wire.None) (wire.Listing
 }
 
 type railPath struct {
-	Realm string `path:"realm" json:"-"`
+	desk.InRealm
 	Chain string `path:"chain" json:"-"`
 }
 
 // place names the path's chain; not_found for what is none.
 func (in *railPath) place() (p address.Place, err error) {
-	if p.Realm, err = desk.RealmOf(in.Realm); err != nil {
+	if p.Realm, err = in.Realm(); err != nil {
 		return p, err
 	}
 	if p.Chain, err = asset.ParseChain(in.Chain); err != nil {
