@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -43,7 +44,7 @@ func (h *Holder) reasonFor(st *Step) error {
 		allowed = []string{ReasonOperator, ReasonFraud, ReasonCardholder}
 	}
 	if !slices.Contains(allowed, st.Reason) {
-		return fault.New(fault.InvalidRequest, "the reason %q is none of %v", st.Reason, allowed).At("reason")
+		return fault.New(fault.InvalidRequest, "the reason %q is none of %s", st.Reason, strings.Join(allowed, ", ")).At("reason")
 	}
 	if !plain.LineBytes(st.Note, 0, maxNote) {
 		return fault.New(fault.InvalidRequest, "the note must have at most %d bytes of plain text", maxNote).At("note")

@@ -8,6 +8,7 @@ package asset
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Asset is something of value on one chain. The same token on two chains is two assets.
@@ -79,7 +80,7 @@ func Parse(text string) (Asset, error) {
 	if a := Asset(text); a.IsValid() {
 		return a, nil
 	}
-	return "", fmt.Errorf("asset %q: want one of %v", text, All())
+	return "", fmt.Errorf("asset %q: want one of %s", text, listed(All()))
 }
 
 // ParseChain reads the name of a chain, such as "bitcoin".
@@ -87,7 +88,16 @@ func ParseChain(text string) (Chain, error) {
 	if c := Chain(text); slices.Contains(Chains(), c) {
 		return c, nil
 	}
-	return "", fmt.Errorf("chain %q: want one of %v", text, Chains())
+	return "", fmt.Errorf("chain %q: want one of %s", text, listed(Chains()))
+}
+
+// listed is names as a sentence has them.
+func listed[T ~string](names []T) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func (a Asset) entry() entry {

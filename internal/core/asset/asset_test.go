@@ -32,6 +32,9 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%q was read as the chain %q", text, c)
 		}
 	}
+	if _, err := asset.ParseChain("doge"); err == nil || err.Error() != `chain "doge": want one of bitcoin, ethereum, solana, monero` {
+		t.Error(err)
+	}
 	if asset.USDTERC20.Symbol() != asset.USDTSOL.Symbol() || asset.USDTERC20.Chain() == asset.USDTSOL.Chain() {
 		t.Error("USDT is not one symbol on two chains")
 	}
