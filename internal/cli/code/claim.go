@@ -164,6 +164,9 @@ func (p *program) decideClaim(v claim.Verdict, cmd *cobra.Command) *cobra.Comman
 	} else {
 		cmd.Flags().BoolVar(&acceptUsed, "accept-used", false, "even codes whose gift cards were used")
 	}
+	if v == claim.Replace {
+		shell.SettingFlag(cmd, "secrets") // suppliers are asked
+	}
 	return cmd
 }
 
