@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ func (p *program) operator() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"OPERATOR", "NAME", "ROLE", "STATE"}}
 				for _, o := range found {
-					l.Add(string(o.ID), o.Name, strings.ToLower(string(o.Role)), string(o.State))
+					l.Add(string(o.ID), o.Name, string(o.Role), string(o.State))
 				}
 				return p.Print(cmd, l)
 			})

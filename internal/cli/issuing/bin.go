@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) bin() *cobra.Command {
-	cmd := &cobra.Command{Use: "bin", Short: "Ranges of card numbers: list, add, change"}
+	cmd := &cobra.Command{Use: "bin", Short: "Ranges of card numbers: list, put"}
 	list := &cobra.Command{
 		Use: "list", Short: "List the BINs, those that ship among them", Args: cobra.NoArgs, Example: "  scrip bin list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
