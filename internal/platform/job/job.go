@@ -101,12 +101,6 @@ const (
 func (f *failure) Error() string { return f.cause.Error() }
 func (f *failure) Unwrap() error { return f.cause }
 
-// RetryLater wraps a handler's error: the next attempt comes after the given time
-// instead of the kind's backoff. The attempt counts as failed.
-func RetryLater(err error, after time.Duration) error {
-	return &failure{cause: orUnknown(err), after: after, fate: fateRetry}
-}
-
 // Discard wraps a handler's error: there is no further attempt, the job becomes a
 // dead letter. A handler that has nothing left to do returns nil instead.
 func Discard(err error) error {

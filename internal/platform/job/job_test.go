@@ -217,11 +217,10 @@ func TestFates(t *testing.T) {
 		next   time.Duration // when it is due again
 		count  int           // the attempt it then is
 	}{
-		"retry later": {func(context.Context, Job) error { return fmt.Errorf("x: %w", RetryLater(errors.New("y"), time.Hour)) }, statePending, time.Hour, 2},
-		"postpone":    {func(context.Context, Job) error { return Postpone(time.Hour) }, statePending, time.Hour, 1},
-		"panic":       {func(context.Context, Job) error { panic("broken") }, statePending, 5 * time.Second, 2},
-		"timeout":     {func(ctx context.Context, _ Job) error { <-ctx.Done(); return ctx.Err() }, statePending, 5 * time.Second, 2},
-		"discard":     {func(context.Context, Job) error { return Discard(nil) }, stateDead, 0, 0},
+		"postpone": {func(context.Context, Job) error { return fmt.Errorf("x: %w", Postpone(time.Hour)) }, statePending, time.Hour, 1},
+		"panic":    {func(context.Context, Job) error { panic("broken") }, statePending, 5 * time.Second, 2},
+		"timeout":  {func(ctx context.Context, _ Job) error { <-ctx.Done(); return ctx.Err() }, statePending, 5 * time.Second, 2},
+		"discard":  {func(context.Context, Job) error { return Discard(nil) }, stateDead, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -441,12 +440,12 @@ func TestUniqueAgainWhileWaiting(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		want string
-	}{"postponed": {Postpone(time.Hour), "/x#1 /x#1"}, "failed": {RetryLater(errors.New("bad"), time.Hour), "/x#1"}} {
+	}{"postponed": {Postpone(time.Hour), "/x#1 /x#1"}, "failed": {errors.New("bad"), "/x#1"}} {
 		t.Run(name, func(t *testing.T) {
 			testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 				f := setup(t, db)
 				r := &record{fail: c.err}
-				f.Handle("scan", Options{}, func(ctx context.Context, j Job) error {
+				f.Handle("scan", Options{Backoff: 2 * time.Hour}, func(ctx context.Context, j Job) error {
 					if len(r.jobs) == 0 {
 						f.enqueue(Request{Kind: "scan", Unique: "u", RunAt: f.clock.Now().Add(time.Minute)})
 					}

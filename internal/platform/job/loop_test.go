@@ -43,7 +43,7 @@ func TestProcessesShareWork(t *testing.T) {
 		for range 3 {
 			f := beside(t, db, c)
 			var now atomic.Int32
-			f.Handle("note", Options{Concurrency: 5, Backoff: time.Millisecond, MaxBackoff: time.Millisecond}, func(_ context.Context, j Job) error {
+			f.Handle("note", Options{Concurrency: 5}, func(_ context.Context, j Job) error {
 				if n := now.Add(1); n > 5 {
 					t.Errorf("%d handlers at once", n)
 				}
@@ -52,7 +52,7 @@ func TestProcessesShareWork(t *testing.T) {
 				defer mu.Unlock()
 				runs[string(j.Payload)]++
 				if runs[string(j.Payload)] == 1 && j.Payload[0]%4 == 0 {
-					return RetryLater(errors.New("once"), time.Nanosecond) // due again at once: microseconds
+					return &failure{cause: errors.New("once"), after: time.Nanosecond} // due again at once: microseconds
 				}
 				if runs[string(j.Payload)] = -1; len(runs) == jobs {
 					for _, n := range runs {
