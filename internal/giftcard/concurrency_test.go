@@ -133,7 +133,7 @@ func TestSweepDoesNotStarve(t *testing.T) {
 		for i := range issues {
 			issues[i] = giftcard.Issue{Title: "Held", TemplateID: template, Amount: usd(10)}
 		}
-		waiting, err := p.CreateAll(t.Context(), shop, issues, nil)
+		waiting, err := p.CreateAll(t.Context(), shop, issues)
 		check.OK(t, err)
 		p.forward(p.Rules.Validity - 2*day)
 		crowd.AtOnce(64, func(i int) {
@@ -218,7 +218,7 @@ func benchmarkRedeem(b *testing.B, engine, shape string) {
 	for i := range issues {
 		issues[i] = giftcard.Issue{Title: "Bench", TemplateID: template, Amount: usd(p.Rules.MaxMajor * 100)}
 	}
-	issued, err := p.CreateAll(b.Context(), shop, issues, nil)
+	issued, err := p.CreateAll(b.Context(), shop, issues)
 	check.OK(b, err)
 	var next atomic.Int64
 	b.SetParallelism(32) // times two processors
@@ -247,7 +247,7 @@ func BenchmarkCreateAll(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for done := 0; done < len(issues); done += giftcard.MaxIssues {
-				_, err := p.CreateAll(b.Context(), shop, issues[done:min(len(issues), done+giftcard.MaxIssues)], nil)
+				_, err := p.CreateAll(b.Context(), shop, issues[done:min(len(issues), done+giftcard.MaxIssues)])
 				check.OK(b, err)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cards/s")

@@ -25,3 +25,8 @@ func (s *Service) GetWhile(ctx context.Context, m Merchant, card ID, between fun
 	between()
 	return s.complete(ctx, found, s.Clocks.Now(m.Realm))
 }
+
+// CreateAll makes all the cards or none, as Import does with what it read.
+func (s *Service) CreateAll(ctx context.Context, m Merchant, issues []Issue) ([]Issued, error) {
+	return s.createAll(ctx, m, issues, nil)
+}

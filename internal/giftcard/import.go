@@ -59,7 +59,8 @@ func (r *Report) WriteBad(w io.Writer) error {
 // Every row is checked first: when some are wrong it returns invalid_request and a
 // report of all that is wrong. A row whose reference made the same card before
 // returns that card, so that a file with references may be sent again. It returns
-// body_too_large for more than MaxImportBytes or MaxIssues rows. progress is as for CreateAll.
+// body_too_large for more than MaxImportBytes or MaxIssues rows. progress, when not nil, is
+// told how many are done; it starts again when the transaction has to.
 func (s *Service) Import(ctx context.Context, m Merchant, r io.Reader, progress func(done int)) (Report, error) {
 	list, err := parseList(r)
 	if err != nil {

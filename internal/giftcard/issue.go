@@ -106,25 +106,9 @@ func (s *Service) reissue(ctx context.Context, m Merchant, first ledger.Outcome)
 	return Issued{Card: card, Key: key, Replayed: true}, err
 }
 
-// CreateAll makes all the cards or none, in one transaction: at most MaxIssues. A
-// refusal names the row, counted from 1. progress, when not nil, is told how many are
-// done; it starts again when the transaction has to.
-func (s *Service) CreateAll(ctx context.Context, m Merchant, issues []Issue, progress func(done int)) ([]Issued, error) {
-	if len(issues) > MaxIssues {
-		return nil, fault.New(fault.InvalidRequest, "%d cards are asked for, the most is %d", len(issues), MaxIssues)
-	}
-	allowed := s.judge(m)
-	for i, issue := range issues {
-		if err := issue.check(); err != nil {
-			return nil, fmt.Errorf("row %d: %w", i+1, err)
-		}
-		if err := allowed(ctx, issue); err != nil {
-			return nil, fmt.Errorf("row %d: %w", i+1, err)
-		}
-	}
-	return s.createAll(ctx, m, issues, progress)
-}
-
+// createAll makes all the cards or none, in one transaction: at most MaxIssues, which were
+// checked. progress, when not nil, is told how many are done; it starts again when the
+// transaction has to.
 func (s *Service) createAll(ctx context.Context, m Merchant, issues []Issue, progress func(done int)) ([]Issued, error) {
 	for try := 1; ; try++ {
 		issued, err := s.tryAll(ctx, m, issues, progress)

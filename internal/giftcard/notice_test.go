@@ -55,7 +55,7 @@ func TestFraudHears(t *testing.T) {
 			check.OK(t, err)
 		}
 		issue.Reference = "two"
-		many, err := p.CreateAll(t.Context(), street, []giftcard.Issue{issue}, nil)
+		many, err := p.CreateAll(t.Context(), street, []giftcard.Issue{issue})
 		check.OK(t, err)
 		card := &held{first, shop, giftcard.Secret{Number: first.Card.Number}}
 		p.forward(time.Hour)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,14 +35,11 @@ func (p *process) pool(c ping.Caller) []issued { return p.lot(c, poolSize) }
 // lot makes cards in one transaction.
 func (p *process) lot(c ping.Caller, size int) []issued {
 	p.t.Helper()
-	issues := make([]giftcard.Issue, size)
-	for i := range issues {
-		issues[i] = giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(100)}
-	}
-	made, err := p.cards.CreateAll(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential}, issues, nil)
+	list := "title,templateId,currency,amount\n" + strings.Repeat("Holiday,"+template+",USD,1\n", size)
+	report, err := p.cards.Import(context.Background(), giftcard.Merchant{Book: c.Book, Realm: c.Realm, Actor: c.Credential}, strings.NewReader(list), nil)
 	check.OK(p.t, err)
 	cards := make([]issued, size)
-	for i, m := range made {
+	for i, m := range report.Made {
 		cards[i] = issued{m.Card.Number.Reveal(), m.Key.Reveal()}
 	}
 	return cards
