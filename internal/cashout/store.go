@@ -60,25 +60,18 @@ var (
 		WHERE book_id = $1 AND order_id = $2`)
 )
 
-func flag(set bool) int64 {
-	if set {
-		return 1
-	}
-	return 0
-}
-
 // insert is the effect of a new order's row, with the hash of its token.
 func (o *Order) insert(token []byte) storage.Effect {
 	return insertOrder.Row(string(o.Book), string(o.ID), token, string(o.Realm), string(o.Status), o.Revision, o.Amount.Currency.String(), o.Amount.Minor, o.Price.Cents.Minor,
 		o.Price.Market.Minor, storage.NullMicros(o.Price.At), storage.NullMicros(o.LockedUntil), o.Bitcoin.Minor, storage.NullBytes(o.phone), o.To.Text, string(o.To.Method),
-		string(o.Customer), flag(o.NeedsDocument), o.Round, o.Payout, o.Proof, o.Reason, storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt), storage.NullMicros(o.AuthorizedAt), storage.NullMicros(o.SubmittedAt),
+		string(o.Customer), storage.Bit(o.NeedsDocument), o.Round, o.Payout, o.Proof, o.Reason, storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt), storage.NullMicros(o.AuthorizedAt), storage.NullMicros(o.SubmittedAt),
 		storage.NullMicros(o.DecidedAt), storage.Micros(o.ExpiresAt))
 }
 
 // revise is the effect of an order's change; it fails where the order changed meanwhile.
 func (o *Order) revise() storage.Effect {
 	return reviseOrder.With(string(o.Book), string(o.ID), o.Revision, string(o.Status), o.Price.Cents.Minor, o.Price.Market.Minor, o.Bitcoin.Minor,
-		storage.NullBytes(o.phone), o.To.Text, string(o.To.Method), string(o.Customer), flag(o.NeedsDocument), o.Round, o.Payout, o.Proof, o.Reason,
+		storage.NullBytes(o.phone), o.To.Text, string(o.To.Method), string(o.Customer), storage.Bit(o.NeedsDocument), o.Round, o.Payout, o.Proof, o.Reason,
 		storage.Micros(o.ChangedAt), storage.NullMicros(o.AuthorizedAt), storage.NullMicros(o.SubmittedAt), storage.NullMicros(o.DecidedAt),
 		storage.Micros(o.ExpiresAt), storage.NullMicros(o.Price.At), storage.NullMicros(o.LockedUntil)).Exactly(1)
 }

@@ -134,15 +134,8 @@ var mixed = map[sorting]*storage.Statement{
 
 func (o *Order) row() []any {
 	return []any{string(o.Book), int64(o.Number), string(o.Realm), string(o.Transaction), string(o.Hold),
-		o.Credential, string(o.Item), o.Product, o.Brand, o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email, int64(o.Tries), bit(o.GivenUp),
+		o.Credential, string(o.Item), o.Product, o.Brand, o.Quantity, o.Amount.Currency.String(), o.Price.Minor, o.Amount.Minor, o.Face.Minor, o.Face.Currency.String(), o.Email, int64(o.Tries), storage.Bit(o.GivenUp),
 		string(o.Status), storage.Micros(o.CreatedAt), storage.Micros(o.ChangedAt)}
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func scanOrder(r storage.Row) (o Order, err error) {
@@ -195,7 +188,7 @@ func scanPayer(r storage.Row) (p payer, err error) {
 }
 
 func (r *Replacement) row() []any {
-	return []any{string(r.Book), r.Key, int64(r.Order), string(r.Realm), r.Actor, int64(r.Tries), bit(r.GivenUp), string(r.Status), storage.Micros(r.CreatedAt),
+	return []any{string(r.Book), r.Key, int64(r.Order), string(r.Realm), r.Actor, int64(r.Tries), storage.Bit(r.GivenUp), string(r.Status), storage.Micros(r.CreatedAt),
 		storage.Micros(r.ChangedAt)}
 }
 

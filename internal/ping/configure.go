@@ -459,10 +459,3 @@ func splitCurrencies(text string) (all []money.Currency, err error) {
 	}
 	return all, nil
 }
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}

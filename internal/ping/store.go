@@ -141,7 +141,7 @@ func signalsText(all []fraud.Signal) string {
 			text = append(text, '\n')
 		}
 		text = append(append(append(text, signal.Name...), '\t'), signal.Of...)
-		for _, n := range [signalNumbers]int64{signal.Value, signal.Threshold, int64(signal.Window / time.Second), int64(signal.Points), bit(signal.Telling)} {
+		for _, n := range [signalNumbers]int64{signal.Value, signal.Threshold, int64(signal.Window / time.Second), int64(signal.Points), storage.Bit(signal.Telling)} {
 			text = strconv.AppendInt(append(text, '\t'), n, 10)
 		}
 	}
@@ -210,7 +210,7 @@ const (
 
 func (n *networkRow) values() []any {
 	return []any{string(n.Realm), n.ID, n.Name, string(n.Type), n.Kind, joinInts(n.Rules.Lengths), strings.Join(n.Rules.Prefixes, " "),
-		bit(n.Rules.Letters), bit(n.Rules.PINRequired), joinCurrencies(n.Rules.Currencies), n.Timeout.Milliseconds(), n.Attempts, n.Concurrency,
+		storage.Bit(n.Rules.Letters), storage.Bit(n.Rules.PINRequired), joinCurrencies(n.Rules.Currencies), n.Timeout.Milliseconds(), n.Attempts, n.Concurrency,
 		n.config, n.state, n.version, storage.Micros(n.CreatedAt), storage.Micros(n.ChangedAt)}
 }
 

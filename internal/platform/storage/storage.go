@@ -199,6 +199,14 @@ func Micros(t time.Time) int64 { return t.UnixMicro() }
 // Time reads what Micros stored.
 func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
 
+// Bit is how truth is stored: 1 or 0.
+func Bit(set bool) int64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
 // NullMicros stores an optional time: the zero time becomes NULL.
 func NullMicros(t time.Time) sql.NullInt64 {
 	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}

@@ -87,7 +87,7 @@ func (s *Service) compared(ctx context.Context, p address.Place, page *Page) err
 		var effects []storage.Effect
 		for _, g := range gaps {
 			if g.From = max(g.From, before+1); g.From <= g.To {
-				effects = append(effects, upsertGap.Row(g.book, string(p.Chain), g.Address, g.To, g.From, string(p.Realm), string(g.Asset), flag(false), storage.Micros(s.Clocks.Now(p.Realm))))
+				effects = append(effects, upsertGap.Row(g.book, string(p.Chain), g.Address, g.To, g.From, string(p.Realm), string(g.Asset), storage.Bit(false), storage.Micros(s.Clocks.Now(p.Realm))))
 			}
 		}
 		effects = append(effects, saveCompared.With(append(at, max(before, page.Compared.To))...).Exactly(1))

@@ -100,8 +100,8 @@ const (
 func (d *Deposit) row() []any {
 	num, den := d.Rate.Ratio()
 	return []any{string(d.Book), string(d.ID), string(d.Realm), string(d.Chain), string(d.Amount.Asset), d.TxID, d.Index, d.Address, d.Amount.Units(),
-		string(d.Status), string(d.Reason), d.Confirmations, d.Required, flag(d.Final), d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
-		strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal), d.ReplacedBy, flag(d.watched), d.version,
+		string(d.Status), string(d.Reason), d.Confirmations, d.Required, storage.Bit(d.Final), d.Value.Currency.String(), d.Value.Minor, d.Fee.Minor, d.Credited.Minor, num, den,
+		strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal), d.ReplacedBy, storage.Bit(d.watched), d.version,
 		storage.Micros(d.SeenAt), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt), string(d.Amount.Asset.Symbol()), d.rest}
 }
 
@@ -110,14 +110,7 @@ func (d *Deposit) save() storage.Effect {
 	num, den := d.Rate.Ratio()
 	return saveDeposit.With(string(d.Book), string(d.ID), d.version, string(d.Status), string(d.Reason), d.Confirmations, d.Value.Minor, d.Fee.Minor,
 		d.Credited.Minor, num, den, strings.Join(d.Sources, " "), storage.NullMicros(d.RatedAt), d.credits, string(d.Credit), string(d.Reversal),
-		d.ReplacedBy, flag(d.watched), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt)).Exactly(1)
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
+		d.ReplacedBy, storage.Bit(d.watched), storage.NullMicros(d.ConfirmedAt), storage.Micros(d.ChangedAt)).Exactly(1)
 }
 
 func scanDeposit(r storage.Row) (d Deposit, err error) {
