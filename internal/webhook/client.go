@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
@@ -54,7 +55,7 @@ func newClient(guard *Guard, config Config) *http.Client {
 		IdleConnTimeout:        30 * time.Second,
 	}
 	return &http.Client{
-		Transport:     transport,
+		Transport:     reply.Bounded{Transport: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

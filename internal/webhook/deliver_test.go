@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -320,6 +321,16 @@ func TestErrorClasses(t *testing.T) {
 		{want: ErrorRedirect, do: answerWith(302, "Location", redirect.URL)},
 		{want: ErrorStatus, do: answerWith(404)},
 		{want: ErrorProtocol, do: func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }},
+		{want: ErrorProtocol, do: func(w http.ResponseWriter, _ *http.Request) { // no deadline holds for what comes over such a connection
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+			<-hang
+		}},
 		{want: ErrorConnect, url: closed.URL},
 		{want: ErrorTLS, url: strings.Replace(plain.URL, "127.0.0.1", "localhost", 1)},
 		{want: "", do: func(w http.ResponseWriter, _ *http.Request) {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
@@ -260,7 +260,7 @@ func TestNoProxy(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
 		t.Setenv(name, proxy.URL)
 	}
-	transport := newClient(&Guard{}, Config{}.withDefaults()).Transport.(*http.Transport)
+	transport := newClient(&Guard{}, Config{}.withDefaults()).Transport.(reply.Bounded)
 	if transport.Proxy != nil {
 		t.Error("the transport has a proxy")
 	}

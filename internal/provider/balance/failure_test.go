@@ -29,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/line"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/provider/call"
 	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
@@ -222,7 +223,7 @@ func TestWayOut(t *testing.T) {
 	t.Setenv("HTTP_PROXY", trap)
 	t.Setenv("HTTPS_PROXY", trap)
 	n := mustOpen(t, usual(t, "https://127.0.0.1:1"))
-	if n.client.Transport.(*http.Transport).Proxy != nil {
+	if n.client.Transport.(reply.Bounded).Proxy != nil {
 		t.Error("a proxy is used")
 	}
 	_, err := inquire(t, n)

@@ -17,6 +17,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/scripcards/scrip/internal/platform/reply"
 )
 
 // MaxHeader bounds the header of an answer, in bytes.
@@ -46,7 +48,7 @@ func NewClient(limits Limits) *http.Client {
 		dialer.ControlContext = onlyLoopback
 	}
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: reply.Bounded{Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        limits.TLS,
 			TLSHandshakeTimeout:    limits.Timeout,
@@ -56,7 +58,7 @@ func NewClient(limits Limits) *http.Client {
 			MaxConnsPerHost:        limits.Conns,
 			MaxIdleConnsPerHost:    limits.Conns,
 			IdleConnTimeout:        idleTimeout,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

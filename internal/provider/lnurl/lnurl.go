@@ -24,6 +24,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -50,7 +51,7 @@ func New(guard *webhook.Guard, roots *x509.CertPool) *Client {
 	c.client = &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: c.redirect,
-		Transport: &http.Transport{
+		Transport: reply.Bounded{Transport: &http.Transport{
 			DialContext:            guard.Dialer(timeout / 2).DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    timeout / 2,
@@ -58,7 +59,7 @@ func New(guard *webhook.Guard, roots *x509.CertPool) *Client {
 			MaxConnsPerHost:        conns,
 			DisableCompression:     true,
 			DisableKeepAlives:      true,
-		},
+		}},
 	}
 	return c
 }

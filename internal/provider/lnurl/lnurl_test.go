@@ -30,6 +30,16 @@ func serve(t *testing.T) *service {
 		s.asked = append(s.asked, r.Method+" "+r.URL.String())
 		text := s.terms
 		switch {
+		case strings.HasPrefix(r.URL.Path, "/.well-known/lnurlp/switch"):
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+			_, _ = conn.Read(make([]byte, 1)) // until it is closed
+			return
 		case r.URL.Path == "/pay":
 			text = s.bill
 		case strings.HasPrefix(r.URL.Path, "/.well-known/lnurlp/round"):
@@ -106,7 +116,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Private addresses are not asked, whatever name leads there, nor is anybody after too many redirects.
+// Private addresses are not asked, whatever name leads there, nor is anybody after too many redirects,
+// and nobody is waited for who makes another protocol of the connection.
 func TestGuarded(t *testing.T) {
 	s := serve(t)
 	for host, want := range map[string]fault.Code{
@@ -123,6 +134,9 @@ func TestGuarded(t *testing.T) {
 	}
 	if n := len(s.asked); n > 5 {
 		t.Errorf("%d requests were made", n)
+	}
+	if _, err := s.client(&webhook.Guard{AllowPrivate: true}).Resolve(t.Context(), s.ask("switch", 5000)); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("another protocol: %v", err)
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/platform/sigv4"
 )
 
@@ -77,7 +78,7 @@ func New(c Config, now clock.Clock) (*Bucket, error) {
 	}
 	transport := &http.Transport{TLSClientConfig: c.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
 		IdleConnTimeout: idle, ResponseHeaderTimeout: c.Timeout, TLSHandshakeTimeout: c.Timeout}
-	client := &http.Client{Timeout: c.Timeout, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: c.Timeout, Transport: reply.Bounded{Transport: transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &Bucket{config: c, base: c.address(u), client: client, clock: now}, nil
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/gather"
 	"github.com/scripcards/scrip/internal/platform/memo"
+	"github.com/scripcards/scrip/internal/platform/reply"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -149,7 +150,7 @@ func newClient(guard *webhook.Guard, config Config) *http.Client {
 		MaxIdleConnsPerHost:    32,
 		IdleConnTimeout:        30 * time.Second,
 	}
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: reply.Bounded{Transport: transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // Decider is whom a book wants asked.
