@@ -93,6 +93,9 @@ func (s *Service) post(ctx context.Context, t *target, p *parcel) answer {
 		_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxDrained))
 	}
 	a.excerpt, a.latency = scrub(excerpt.Bytes(), t.secrets), watch.Elapsed()
+	if p.event.Sensitive {
+		a.excerpt = []byte(redacted) // it may say again what it was sent
+	}
 	switch {
 	case a.status >= 200 && a.status <= 299:
 		// The status is the answer: what happens to the rest of the body does not matter.
@@ -135,10 +138,12 @@ func envelope(e *Event, timeLayout string) []byte {
 	return append(body, '}')
 }
 
+const redacted = "[redacted]"
+
 // scrub keeps a secret that the endpoint sent back out of the table.
 func scrub(excerpt []byte, secrets []pan.Secret) []byte {
 	for _, secret := range secrets {
-		excerpt = bytes.ReplaceAll(excerpt, []byte(secret.Reveal()), []byte("[redacted]"))
+		excerpt = bytes.ReplaceAll(excerpt, []byte(secret.Reveal()), []byte(redacted))
 	}
 	return excerpt[:min(len(excerpt), maxAnswer)]
 }

@@ -61,7 +61,8 @@ type Attempt struct {
 	// Error is one of the Error words; empty for a success.
 	Error   string
 	Latency time.Duration
-	// Answer is the first KiB of the answer's body, whatever the endpoint sent.
+	// Answer is the first KiB of the answer's body, whatever the endpoint sent; "[redacted]" for
+	// an event with sensitive data.
 	Answer []byte
 	At     time.Time
 }

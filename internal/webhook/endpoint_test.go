@@ -332,11 +332,11 @@ func TestSecretsStaySealed(t *testing.T) {
 		b := setup(t, db, Config{})
 		var mu sync.Mutex
 		var echo string
-		r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		r := newReceiver(t, func(w http.ResponseWriter, q *http.Request) {
 			mu.Lock()
 			defer mu.Unlock()
-			w.WriteHeader(500)
-			_, _ = io.WriteString(w, "your secrets are "+echo)
+			sent, _ := io.ReadAll(q.Body)
+			_, _ = io.WriteString(w, "your secrets are "+echo+" and "+string(sent))
 		})
 		e, first := b.create(r, SchemeCryptoCardy, "*")
 		_, second, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Secret: pan.NewSecret("Chosen!By-the_Customer")})
@@ -351,18 +351,20 @@ func TestSecretsStaySealed(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.deliver()
+		b.emit("card.created")
+		b.deliver()
 		got := r.requests()
-		if len(got) != 1 || !strings.Contains(got[0].body, `{"otp":"847291-847291"}`) {
+		if len(got) != 2 || !strings.Contains(got[0].body, `{"otp":"847291-847291"}`) {
 			t.Fatalf("requests = %+v", got)
 		}
-		if events, err := b.Outbox.List(t.Context(), EventFilter{Book: book}); err != nil || len(events) != 1 || events[0].Data != nil || !events[0].Sensitive {
+		if events, err := b.Outbox.List(t.Context(), EventFilter{Book: book}); err != nil || len(events) != 2 || events[1].Data != nil || !events[1].Sensitive {
 			t.Errorf("listed %+v, %v", events, err)
 		}
 		texts := map[string]string{"log": b.log.String(), "print": fmt.Sprintf("%+v %v %#v", e, first, second)}
 		for i, s := range everyColumn {
 			texts[fmt.Sprint("column ", i)] = strings.Join(column(t, db, s), "\n")
 		}
-		if !strings.Contains(texts["column 5"], "your secrets are [redacted] and [redacted]") {
+		if !strings.Contains(texts["column 5"], "your secrets are [redacted] and [redacted] and {") {
 			t.Errorf("answers = %s", texts["column 5"])
 		}
 		for where, text := range texts {

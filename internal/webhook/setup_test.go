@@ -209,6 +209,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	r.mu.Unlock()
 	r.arrived <- got
+	q.Body = io.NopCloser(bytes.NewReader(body))
 	answer(w, q)
 }
 
