@@ -258,6 +258,30 @@ func TestMasterFileInterruptedMeanwhile(t *testing.T) {
 	})
 }
 
+// A rotation of which it is not known whether the database took it leaves the new key, as what
+// the database holds then may change yet.
+func TestRotateMasterFileUndecided(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, MasterFile)
+	db := testkit.Open(t, testkit.Database(t, "sqlite"))
+	v, late := open(t, db, load(t, dir)), open(t, db, load(t, dir))
+	sealed := seal(t, v, "text")
+	broken := func(context.Context, *storage.Tx) error { return storage.ErrUnknownCommit }
+	if err := v.RotateMasterFile(t.Context(), broken); !errors.Is(err, storage.ErrUnknownCommit) || !strings.Contains(err.Error(), path+stagedSuffix) {
+		t.Fatalf("the commit broke: %v", err)
+	}
+	wantFiles(t, dir, MasterFile, MasterFile+stagedSuffix)
+	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
+	next, err := readMasterKey(path + stagedSuffix)
+	if err == nil {
+		err = late.RotateMaster(t.Context(), next) // the database took it after all
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
+}
+
 // A rotation that the database refuses leaves the files as they were.
 func TestRotateMasterFileRefused(t *testing.T) {
 	dir := t.TempDir()

@@ -145,7 +145,9 @@ func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey, also []Als
 	if err != nil {
 		return err
 	}
-	if err := v.rewrap(ctx, master, also); err != nil {
+	if err := v.rewrap(ctx, master, also); errors.Is(err, storage.ErrUnknownCommit) {
+		return fmt.Errorf("%s stays, since it may be the one in use: %w", v.path+stagedSuffix, err)
+	} else if err != nil {
 		return errors.Join(err, v.unstage())
 	}
 	v.staged = true
@@ -165,7 +167,8 @@ func (v *Vault) promote() error {
 }
 
 // unstage removes a staged key that surely did not come into use. In doubt it stays:
-// it may be the only one that opens the database.
+// it may be the only one that opens the database. What the database holds says nothing
+// while a commit may still be under way.
 func (v *Vault) unstage() error {
 	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
 	defer cancel()
