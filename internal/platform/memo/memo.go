@@ -3,8 +3,9 @@
 //
 // What is found and what is absent have room of their own, so that guessing
 // cannot push out what is in use. An answer is at most Life old; once it is
-// older than Fresh, one caller looks again while the others keep it. After
-// Forget nothing that was looked up before is returned or kept.
+// older than Fresh, one caller looks again while the others keep it, and where
+// that fails or takes longer than Fresh, another one does. After Forget nothing
+// that was looked up before is returned or kept.
 //
 // It must never be the only place where something is known.
 package memo

@@ -119,6 +119,28 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// After a look that failed, or never came back, the next one is not put off until the answer's life is over.
+func TestLooksAgainAfterError(t *testing.T) {
+	s := newSource(t)
+	s.Memo = memo.New[string](memo.Config{Present: 64, Absent: 32, Fresh: time.Second, Life: time.Hour})
+	s.truth["a"] = "one"
+	s.want("a", 0, "one", 1)
+	s.err = errAway
+	s.want("a", time.Second, "one", 1)
+	s.want("a", 1999*time.Millisecond, "one", 0)
+	s.want("a", 2*time.Second, "one", 1)
+	s.err, s.truth["a"] = nil, "two"
+	s.want("a", 3*time.Second, "two", 1)
+	s.want("b", 0, "", 1)
+	s.err = errAway
+	if _, ok, err := s.find("b", time.Second); ok || !errors.Is(err, errAway) {
+		t.Errorf("found %t, %v", ok, err)
+	}
+	s.want("b", 1999*time.Millisecond, "", 0)
+	s.err, s.truth["b"] = nil, "one"
+	s.want("b", 2*time.Second, "one", 1)
+}
+
 // Forget drops what matches and every absence, and keeps an answer out that was being looked up.
 func TestForget(t *testing.T) {
 	s := newSource(t)

@@ -14,7 +14,7 @@ type entry[V any] struct {
 	key            Key
 	value          V
 	loaded         int64 // nanoseconds since 1970
-	claimed        bool  // somebody looks again
+	looked         int64 // when somebody last began to look, which may have failed
 	next, previous *entry[V]
 }
 
@@ -42,21 +42,22 @@ func (s *shard[V]) get(key Key, at age) (value V, found finding) {
 	if !ok {
 		return value, nothing
 	}
-	old := at.now - e.loaded
-	// A machine's clock can go back; an answer from the future is as old as it is far.
-	old = max(old, -old)
-	if old >= at.life {
+	if apart(at.now, e.loaded) >= at.life {
 		s.drop(e)
 		return value, nothing
 	}
 	s.unlink(e)
 	s.linkFirst(e)
-	if old >= at.fresh && !e.claimed {
-		e.claimed = true
+	if apart(at.now, e.looked) >= at.fresh {
+		e.looked = at.now
 		return e.value, stale
 	}
 	return e.value, current
 }
+
+// apart is the time between two moments. A machine's clock can go back; an answer from the
+// future is as old as it is far.
+func apart(a, b int64) int64 { return max(a-b, b-a) }
 
 // put stores a value if allowed still holds under the lock.
 func (s *shard[V]) put(key Key, value V, loaded int64, allowed func() bool) {
@@ -71,7 +72,7 @@ func (s *shard[V]) put(key Key, value V, loaded int64, allowed func() bool) {
 	if len(s.entries) >= s.room {
 		s.drop(s.ring.previous)
 	}
-	e := &entry[V]{key: key, value: value, loaded: loaded}
+	e := &entry[V]{key: key, value: value, loaded: loaded, looked: loaded}
 	s.entries[key] = e
 	s.linkFirst(e)
 }
