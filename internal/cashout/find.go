@@ -162,6 +162,16 @@ func (s *Service) Get(ctx context.Context, book ledger.BookID, order ID) (Order,
 	return o, err
 }
 
+// HasOrders reports whether there are orders of a realm, whatever became of them.
+func HasOrders(ctx context.Context, q storage.Queryer, r realm.Realm) (bool, error) {
+	book, found, err := storage.One(ctx, q, storage.Scalar[string], findDesk, string(r))
+	if err != nil || !found {
+		return false, err
+	}
+	_, found, err = storage.One(ctx, q, storage.Scalar[int64], findAny, book)
+	return found, err
+}
+
 // Filter says which orders to list.
 type Filter struct {
 	Realm  realm.Realm

@@ -46,6 +46,7 @@ var (
 		DELETE FROM cashout_orders WHERE book_id = $1 AND status = 'created' AND order_id IN (SELECT order_id FROM wanted)`, "TEXT")
 	forgetCodes = storage.Lookup("cashout.forget_codes", `WITH wanted (order_id) AS ({values})
 		DELETE FROM cashout_codes WHERE book_id = $1 AND order_id IN (SELECT order_id FROM wanted)`, "TEXT")
+	findAny    = storage.SQL("cashout.find_any", `SELECT 1 FROM cashout_orders o WHERE o.book_id = $1 LIMIT 1`)
 	listOrders = storage.SQL("cashout.list_orders", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2
 		ORDER BY o.order_id DESC LIMIT $3`)
 	listInStatus = storage.SQL("cashout.list_in_status", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2 AND o.status = $4

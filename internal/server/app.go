@@ -18,6 +18,8 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
+	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -193,6 +195,27 @@ func CheckMasterKey(ctx context.Context, q storage.Queryer, o Options) error {
 		return err
 	}
 	return vault.Check(ctx, q, master)
+}
+
+// StopPayouts has no payment leave from what is brought back, where there are orders that are
+// paid, before somebody has looked at what left since. It returns the realms.
+func StopPayouts(ctx context.Context, tx *storage.Tx, log *audit.Log, actor string) ([]realm.Realm, error) {
+	var stopped []realm.Realm
+	for _, r := range realm.All() {
+		some, err := cashout.HasOrders(ctx, tx, r)
+		if err != nil {
+			return nil, err
+		}
+		if !some {
+			continue
+		}
+		w := payout.Switch{Realm: r, Stopped: true, Actor: actor, At: clock.System().Now()}
+		if err := w.Turn(ctx, tx, log); err != nil {
+			return nil, err
+		}
+		stopped = append(stopped, r)
+	}
+	return stopped, nil
 }
 
 // OpenDatabase opens an installation's database alone, without migrating it.

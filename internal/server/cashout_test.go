@@ -13,6 +13,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -445,4 +446,29 @@ func TestCashoutIsOff(t *testing.T) {
 	if response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d", response.StatusCode)
 	}
+}
+
+// What is brought back pays nobody in a realm that has orders, until an operator lets it.
+func TestStopPayouts(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		stop := func(want ...realm.Realm) {
+			d.t.Helper()
+			var stopped []realm.Realm
+			check.OK(d.t, d.app.DB.Write(d.t.Context(), func(ctx context.Context, tx *storage.Tx) (err error) {
+				stopped, err = server.StopPayouts(ctx, tx, d.app.Audit, "operator/ann")
+				return err
+			}))
+			if !slices.Equal(stopped, want) {
+				d.t.Errorf("stopped in %v, want %v", stopped, want)
+			}
+		}
+		stop()
+		d.authorized(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+		stop(realm.Test)
+		for _, r := range realm.All() {
+			if got, err := d.app.Cashout.Payouts.Stopped(d.t.Context(), r); err != nil || got != (r == realm.Test) {
+				d.t.Errorf("stopped in the %s realm: %t, %v", r, got, err)
+			}
+		}
+	})
 }

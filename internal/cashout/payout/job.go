@@ -127,16 +127,28 @@ func (s *Service) Resume(ctx context.Context, actor string, r realm.Realm) error
 }
 
 func (s *Service) turn(ctx context.Context, actor string, r realm.Realm, stopped bool) error {
-	now, action, flag := s.Clocks.Now(r), auditResume, int64(0)
-	if stopped {
+	w := Switch{Realm: r, Stopped: stopped, Actor: actor, At: s.Clocks.Now(r)}
+	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return w.Turn(ctx, tx, s.Audit) })
+}
+
+// Switch says whether payments may leave in a realm.
+type Switch struct {
+	Realm   realm.Realm
+	Stopped bool
+	Actor   string
+	At      time.Time
+}
+
+// Turn is Stop or Resume as a part of a transaction.
+func (w *Switch) Turn(ctx context.Context, tx *storage.Tx, log *audit.Log) error {
+	action, flag := auditResume, int64(0)
+	if w.Stopped {
 		action, flag = auditStop, 1
 	}
-	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		if err := tx.ExecRows(ctx, upsertSwitch, [][]any{{string(r), flag, actor, storage.Micros(now)}}); err != nil {
-			return err
-		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: actor, Action: action, Subject: string(r), At: now})
-	})
+	if err := tx.ExecRows(ctx, upsertSwitch, [][]any{{string(w.Realm), flag, w.Actor, storage.Micros(w.At)}}); err != nil {
+		return err
+	}
+	return log.Append(ctx, tx, audit.Record{Actor: w.Actor, Action: action, Subject: string(w.Realm), At: w.At})
 }
 
 // Stopped reports whether an operator has stopped the payouts of a realm.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -69,9 +69,6 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		return err
 	}
 	return p.With(cmd, func(ctx context.Context, app *server.App) error {
-		if err := stopPayouts(ctx, cmd, app); err != nil {
-			return err
-		}
 		books, log, err := proof(ctx, cmd, app)
 		if err != nil {
 			return err
@@ -82,25 +79,6 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		cmd.PrintErrln("verified:", books.Transactions, "transactions and", log.Records, "audit records")
 		return nil
 	})
-}
-
-// stopPayouts has no payment leave from what was restored, where there are orders that are
-// paid, before somebody has looked at what left since.
-func stopPayouts(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	for _, r := range realm.All() {
-		orders, err := app.Cashout.Orders.List(ctx, cashout.Filter{Realm: r, Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(orders) == 0 {
-			continue
-		}
-		if err := app.Cashout.Payouts.Stop(ctx, shell.Actor(), r); err != nil {
-			return err
-		}
-		cmd.PrintErrf("payouts of the %s realm are stopped: see \"scrip cashout resume --help\"\n", r)
-	}
-	return nil
 }
 
 // fill restores into the database alone: nothing else may write while it is half full.
@@ -131,13 +109,21 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 		return err
 	}
 	bar := shell.NewBar(cmd, "restore")
+	var stopped []realm.Realm
 	m, err := dump.Restore(cmd.Context(), db, path, dump.Options{Clock: clock.System(), Progress: bar.Dump,
 		Check: func(ctx context.Context, q storage.Queryer) error {
 			return server.CheckMasterKey(ctx, q, shell.Options(c, nil))
+		},
+		Also: func(ctx context.Context, tx *storage.Tx) (err error) {
+			stopped, err = server.StopPayouts(ctx, tx, audit.New(db), shell.Actor())
+			return err
 		}})
 	bar.End()
 	if err != nil {
 		return err
+	}
+	for _, r := range stopped {
+		cmd.PrintErrf("payouts of the %s realm are stopped: see \"scrip cashout resume --help\"\n", r)
 	}
 	return p.Show(cmd, manifestFields(path, m))
 }

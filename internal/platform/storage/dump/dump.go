@@ -107,6 +107,8 @@ type Options struct {
 	Replace bool
 	// Check, when not nil, is shown what Restore is about to keep. Its error leaves the database empty.
 	Check func(context.Context, storage.Queryer) error
+	// Also, when not nil, changes what Restore has read back, in the same transaction. It may run more than once.
+	Also func(context.Context, *storage.Tx) error
 	// Progress, when not nil, is told of every table and chunk.
 	Progress func(Progress)
 }

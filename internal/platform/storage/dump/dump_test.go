@@ -428,6 +428,41 @@ func TestRestoreIsAtomic(t *testing.T) {
 	})
 }
 
+// What is to be changed with a restore is in its transaction: it sees what was restored, stays
+// with it, and its error leaves the database empty.
+func TestAlso(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		fill(t, db, 30)
+		path, _ := backup(t, db, options())
+		rows, refused := countAll(t, db), errors.New("refused")
+		target := testkit.Open(t, testkit.Database(t, db.Engine()))
+		books := tableOf(t, target, "ledger_books")
+		change := func(failure error) func(context.Context, *storage.Tx) error {
+			return func(ctx context.Context, tx *storage.Tx) error {
+				if empty, err := books.IsEmpty(ctx, tx); err != nil || empty {
+					t.Errorf("no book was restored: %v", err)
+				}
+				return errors.Join(failure, books.Insert(ctx, tx, [][]any{{"bk_new", "test", int64(0), []byte{}, int64(0), int64(0)}}))
+			}
+		}
+		o := options()
+		o.Also = change(refused)
+		if _, err := Restore(t.Context(), target, path, o); !errors.Is(err, refused) {
+			t.Errorf("error = %v", err)
+		}
+		if n := countAll(t, target); n != 0 {
+			t.Errorf("%d rows were written", n)
+		}
+		o.Also = change(nil)
+		if _, err := Restore(t.Context(), target, path, o); err != nil {
+			t.Fatal(err)
+		}
+		if n := countAll(t, target); n != rows+1 {
+			t.Errorf("%d rows, want %d", n, rows+1)
+		}
+	})
+}
+
 // Verify tells a good file from one that is not there or something else.
 func TestVerify(t *testing.T) {
 	db := testkit.Open(t, testkit.Database(t, "sqlite"))

@@ -112,6 +112,11 @@ func (r *restorer) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if also := r.options.Also; also != nil {
+		if err := also(ctx, r.tx); err != nil {
+			return err
+		}
+	}
 	return r.caller.Err()
 }
 
