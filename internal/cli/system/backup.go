@@ -56,7 +56,9 @@ engine, and then verifies the books and the audit log as "scrip verify" does. It
 needs the master key of the installation that made the backup.
 
 Payouts of bitcoin are stopped in what was restored: those that left after the backup
-was made would leave once more. "scrip cashout resume --help" says what to do first.`,
+was made would leave once more. "scrip cashout resume --help" says what to do first.
+Addresses for deposits that were given since would be given to others: pass over as
+many with "scrip wallet skip" before the server is started.`,
 		Example: `  scrip restore scrip-2026-11-21.backup --data ./restored
   scrip restore scrip-2026-11-21.backup --database postgres://scrip@db.example/scrip`,
 		Args: cobra.ExactArgs(1),

@@ -18,8 +18,8 @@ import (
 )
 
 func (p *program) wallet() *cobra.Command {
-	cmd := &cobra.Command{Use: "wallet", Short: "Wallets and their addresses: show, address, preview, import, pool"}
-	cmd.AddCommand(p.showWallet(), p.giveAddress(), p.preview(), p.importAddresses(), p.pool())
+	cmd := &cobra.Command{Use: "wallet", Short: "Wallets and their addresses: show, address, preview, import, pool, skip"}
+	cmd.AddCommand(p.showWallet(), p.giveAddress(), p.preview(), p.importAddresses(), p.pool(), p.skip())
 	return cmd
 }
 
@@ -157,6 +157,41 @@ realm has a list too, for when a node watches its chain.`,
 	cmd.Flags().StringVar(&file, "file", "", "file of addresses, one a line; - for standard input")
 	shell.RealmFlag(cmd, &in, realm.Live)
 	shell.Must(cmd.MarkFlagRequired("file"))
+	return cmd
+}
+
+func (p *program) skip() *cobra.Command {
+	var in string
+	var count int
+	cmd := &cobra.Command{
+		Use: "skip CHAIN", Short: "Give the next addresses to nobody, after a restore", Args: cobra.ExactArgs(1),
+		Long: `Skip passes over the next addresses of a chain. What was restored from a backup does
+not know those that wallets were given since, and would give them to others, with
+whatever is still paid to them. Rather pass over too many: your own wallet sees what
+is paid to them, and has to look for so many more.`,
+		Example: "  scrip wallet skip bitcoin --count 50",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := asset.ParseChain(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := realm.Parse(in)
+			if err != nil {
+				return err
+			}
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				given, err := app.Addresses.Skip(ctx, address.Skip{Place: address.Place{Realm: r, Chain: c}, Count: count, Actor: shell.Actor()})
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"skipped", strconv.Itoa(count)}, {"next position", strconv.FormatInt(given, 10)}})
+			})
+		},
+	}
+	shell.RealmFlag(cmd, &in, realm.Live)
+	cmd.Flags().IntVar(&count, "count", 0, "how many")
+	shell.Must(cmd.MarkFlagRequired("count"))
+	shell.SettingFlag(cmd, "deposits")
 	return cmd
 }
 

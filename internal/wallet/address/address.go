@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -97,6 +98,14 @@ func (s *Service) Address(ctx context.Context, w Wallet, chain asset.Chain) (str
 	return s.fill(ctx, w, chain, has)
 }
 
+// makerOf names who makes the addresses of a place that has some.
+func (s *Service) makerOf(p Place) string {
+	if m := s.Makers[p]; m != nil {
+		return m.Name()
+	}
+	return poolName
+}
+
 // reserve gives a wallet the next position, and with it the address where that is known.
 // The row of the maker is locked: who comes second finds what the first was given.
 func (s *Service) reserve(ctx context.Context, w Wallet, chain asset.Chain) (has given, err error) {
@@ -104,10 +113,7 @@ func (s *Service) reserve(ctx context.Context, w Wallet, chain asset.Chain) (has
 	if !s.Has(place) {
 		return given{}, fault.New(fault.FeatureDisabled, "there are no addresses on %s here", chain)
 	}
-	maker := poolName
-	if m := s.Makers[place]; m != nil {
-		maker = m.Name()
-	}
+	maker := s.makerOf(place)
 	key := []any{string(w.Realm), string(chain), maker}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		if _, err := tx.Exec(ctx, addMaker, key...); err != nil {
@@ -150,6 +156,59 @@ func (s *Service) keep(ctx context.Context, tx *storage.Tx, has given) error {
 		effects = append(effects, insertOwner.With(string(r), chain, has.address, string(has.wallet.Book)))
 	}
 	return tx.Apply(ctx, effects)
+}
+
+// MaxSkip bounds the addresses that are passed over at once: a wallet of Monero's watches as
+// many more than it made.
+const MaxSkip = 200
+
+// Skip is a number of addresses of a place to pass over.
+type Skip struct {
+	Place
+	Count int
+	Actor string
+}
+
+// Skip gives the next addresses of a place to nobody, and returns how many were given or passed
+// over by then. Those that were given after a backup would be given to others once more by what
+// was restored from it. It returns feature_disabled where there are none to give, and
+// invalid_request for a count that cannot be, or is more than a list has left.
+func (s *Service) Skip(ctx context.Context, k Skip) (given int64, err error) {
+	if !s.Has(k.Place) {
+		return 0, fault.New(fault.FeatureDisabled, "there are no addresses on %s in the %s realm", k.Chain, k.Realm)
+	}
+	if k.Count < 1 || k.Count > MaxSkip {
+		return 0, fault.New(fault.InvalidRequest, "want 1 to %d addresses", MaxSkip).At("count")
+	}
+	maker := s.makerOf(k.Place)
+	key := []any{string(k.Realm), string(k.Chain), maker}
+	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if _, err := tx.Exec(ctx, addMaker, key...); err != nil {
+			return err
+		}
+		if given, _, err = storage.One(ctx, tx, storage.Scalar[int64], lockMaker, key...); err != nil {
+			return err
+		}
+		if maker == poolName {
+			has, _, err := storage.One(ctx, tx, storage.Scalar[int64], countPool, key[:2]...)
+			if err != nil {
+				return err
+			}
+			if left := max(has-given, 0); left < int64(k.Count) {
+				return fault.New(fault.InvalidRequest, "the list has no more than %d left", left).At("count")
+			}
+		}
+		given += int64(k.Count)
+		if err := tx.Apply(ctx, []storage.Effect{skipMaker.With(append(key, k.Count)...).Exactly(1)}); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: k.Actor, Action: "wallet.skip_addresses", Subject: string(k.Chain), At: s.Clocks.Now(k.Realm),
+			Detail: map[string]string{"realm": string(k.Realm), "skipped": strconv.Itoa(k.Count)}})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("skip addresses: %w", err)
+	}
+	return given, nil
 }
 
 // fill makes the address of a position, which is always the same, and writes it down. When

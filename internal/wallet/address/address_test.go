@@ -150,6 +150,56 @@ func TestOneEach(t *testing.T) {
 	})
 }
 
+// What was restored from a backup knows nothing of the addresses that were given since: passed
+// over, they are given to nobody else.
+func TestSkip(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ctx := context.Background()
+		var list []string
+		for n := range 4 {
+			text, err := address.Demo{}.Address(ctx, uint32(n))
+			check.OK(b.t, err)
+			list = append(list, text)
+		}
+		_, err := b.Import(ctx, address.Import{Place: solana, Addresses: list, Actor: "ada"})
+		check.OK(b.t, err)
+		given, err := b.Preview(ctx, bitcoin, 4)
+		check.OK(b.t, err)
+		first, second := b.wallet("first"), b.wallet("second")
+		for _, c := range []asset.Chain{asset.Bitcoin, asset.Monero, asset.Solana} {
+			b.give(first, c)
+			if n, err := b.Skip(ctx, address.Skip{Place: address.Place{Realm: realm.Live, Chain: c}, Count: 2, Actor: "ada"}); err != nil || n != 3 {
+				t.Errorf("%s: %d, %v", c, n, err)
+			}
+		}
+		for c, want := range map[asset.Chain]string{asset.Bitcoin: given[3], asset.Monero: "8sub3", asset.Solana: list[3]} {
+			if got := b.give(second, c); got != want {
+				t.Errorf("%s: %s, want %s", c, got, want)
+			}
+			if got := b.give(first, c); got == want {
+				t.Errorf("%s: the first has %s now", c, got)
+			}
+		}
+		if n, err := b.Skip(ctx, address.Skip{Place: monero, Count: address.MaxSkip, Actor: "ada"}); err != nil || n != 4+address.MaxSkip {
+			t.Errorf("%d, %v", n, err)
+		}
+		for _, c := range []struct {
+			place address.Place
+			count int
+			want  fault.Code
+		}{
+			{bitcoin, 0, fault.InvalidRequest},
+			{bitcoin, address.MaxSkip + 1, fault.InvalidRequest},
+			{solana, 1, fault.InvalidRequest},
+			{address.Place{Realm: realm.Test, Chain: asset.Bitcoin}, 1, fault.FeatureDisabled},
+		} {
+			if _, err := b.Skip(ctx, address.Skip{Place: c.place, Count: c.count, Actor: "ada"}); fault.CodeOf(err) != c.want {
+				t.Errorf("%v, %d: %v, want %s", c.place, c.count, err, c.want)
+			}
+		}
+	})
+}
+
 // However many ask for the first time at once, in two processes, a wallet has one address,
 // and no position is wasted.
 func TestAtOnce(t *testing.T) {
