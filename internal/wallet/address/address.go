@@ -149,7 +149,7 @@ func (s *Service) reserve(ctx context.Context, w Wallet, chain asset.Chain) (has
 func (s *Service) keep(ctx context.Context, tx *storage.Tx, has given) error {
 	r, chain := has.wallet.Realm, string(has.chain)
 	effects := []storage.Effect{
-		advanceMaker.With(string(r), chain, has.maker).Exactly(1),
+		advanceMaker.With(string(r), chain, has.maker, 1).Exactly(1),
 		putAddress.With(string(has.wallet.Book), chain, string(r), has.maker, has.position, has.address, storage.Micros(s.Clocks.Now(r))).Exactly(1),
 	}
 	if has.address != "" {
@@ -199,7 +199,7 @@ func (s *Service) Skip(ctx context.Context, k Skip) (given int64, err error) {
 			}
 		}
 		given += int64(k.Count)
-		if err := tx.Apply(ctx, []storage.Effect{skipMaker.With(append(key, k.Count)...).Exactly(1)}); err != nil {
+		if err := tx.Apply(ctx, []storage.Effect{advanceMaker.With(append(key, k.Count)...).Exactly(1)}); err != nil {
 			return err
 		}
 		return s.Audit.Append(ctx, tx, audit.Record{Actor: k.Actor, Action: "wallet.skip_addresses", Subject: string(k.Chain), At: s.Clocks.Now(k.Realm),

@@ -29,8 +29,7 @@ var (
 	lockMaker    = storage.SQL("wallet.address_lock_maker", `SELECT given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND maker = $3 {lock}`)
 	listMakers   = storage.SQL("wallet.address_list_makers", `SELECT maker, given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND given > 0`)
 	findMaker    = storage.SQL("wallet.address_find_maker", `SELECT given FROM wallet_makers WHERE realm = $1 AND chain = $2 AND maker = $3`)
-	advanceMaker = storage.SQL("wallet.address_advance_maker", `UPDATE wallet_makers SET given = given + 1 WHERE realm = $1 AND chain = $2 AND maker = $3`)
-	skipMaker    = storage.SQL("wallet.address_skip_maker", `UPDATE wallet_makers SET given = given + $4 WHERE realm = $1 AND chain = $2 AND maker = $3`)
+	advanceMaker = storage.SQL("wallet.address_advance_maker", `UPDATE wallet_makers SET given = given + $4 WHERE realm = $1 AND chain = $2 AND maker = $3`)
 
 	takePool   = storage.SQL("wallet.address_take_pool", `SELECT address FROM wallet_pool WHERE realm = $1 AND chain = $2 AND position = $3`)
 	countPool  = storage.SQL("wallet.address_count_pool", `SELECT COUNT(*) FROM wallet_pool WHERE realm = $1 AND chain = $2`)
