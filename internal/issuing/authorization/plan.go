@@ -292,9 +292,12 @@ func (s *Service) makeRoom(ctx context.Context, m *matter, paid *Paid, amount mo
 	if lacking <= 0 || s.Disputes == nil || amount.Minor > paid.Captured.Minor-paid.refunded {
 		return left, nil
 	}
-	gave, err := s.Disputes.GiveWay(ctx, m.payment.Book, m.payment.ID, money.New(lacking, left.Currency))
-	left.Minor += gave.Minor
-	return left, err
+	all := m.advice.Amount.IsZero() && m.advice.Stands.IsZero()
+	err := s.Disputes.GiveWay(ctx, Room{Book: m.payment.Book, Payment: m.payment.ID, Amount: money.New(lacking, left.Currency), Whole: !all})
+	if err == nil { // it may have given way to the same message, or to another one
+		*paid, err = s.paid(ctx, &m.payment, left.Currency)
+	}
+	return paid.Left(), err
 }
 
 // release completes a plan that lets go of an amount; of all that is left when it is zero.

@@ -51,8 +51,17 @@ type Decider interface {
 
 // Disputes are what is contested about payments.
 type Disputes interface {
-	// GiveWay makes room for a refund of a payment that is contested, and returns how much.
-	GiveWay(ctx context.Context, book ledger.BookID, payment ID, needed money.Amount) (money.Amount, error)
+	// GiveWay makes room for a refund of a payment that is contested.
+	GiveWay(ctx context.Context, r Room) error
+}
+
+// Room is what a refund needs of what is contested of its payment.
+type Room struct {
+	Book    ledger.BookID
+	Payment ID
+	Amount  money.Amount
+	// Whole says that less is of no use: where less is contested, nothing gives way.
+	Whole bool
 }
 
 // Question is a payment that the built-in rules allow.

@@ -180,22 +180,22 @@ func (s *Service) settle(ctx context.Context, op *ledger.Operation, d *Dispute) 
 const unbounded = 1 << 60
 
 // GiveWay makes room for a refund of a payment: as much of what is contested, and credited,
-// as is needed is taken back, since the merchant gives it. It returns how much that was; a
-// dispute of which nothing is left is won.
-func (s *Service) GiveWay(ctx context.Context, book ledger.BookID, payment authorization.ID, needed money.Amount) (money.Amount, error) {
+// as is needed is taken back, since the merchant gives it. A dispute of which nothing is left
+// is won.
+func (s *Service) GiveWay(ctx context.Context, r authorization.Room) error {
 	for try := 1; ; try++ {
-		d, ok, err := storage.One(ctx, s.DB, scanDispute, findOpen, string(book), string(payment))
-		if err != nil || !ok {
-			return money.New(0, needed.Currency), err
+		d, ok, err := storage.One(ctx, s.DB, scanDispute, findOpen, string(r.Book), string(r.Payment))
+		if err != nil || !ok || r.Whole && r.Amount.Minor > d.Left().Minor {
+			return err
 		}
-		gave, err := s.giveWay(ctx, d, needed)
+		err = s.giveWay(ctx, d, r.Amount)
 		if !stale(err) || try == maxTries {
-			return gave, err
+			return err
 		}
 	}
 }
 
-func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (money.Amount, error) {
+func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) error {
 	before, gave := d.Revision, money.New(min(needed.Minor, d.Left().Minor), needed.Currency)
 	d.Refunded.Minor += gave.Minor
 	d.Revision++
@@ -207,7 +207,7 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 		keeps, err = s.take(ctx, &op, &d, gave)
 	}
 	if err != nil {
-		return gave, err
+		return err
 	}
 	op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 		d.ChangedAt = o.At
@@ -222,7 +222,7 @@ func (s *Service) giveWay(ctx context.Context, d Dispute, needed money.Amount) (
 		return append(append(effects, d.revise(before)), s.event(kind, &d, o.Transaction)...), keeps(&o)
 	}
 	_, err = s.Books.Submit(ctx, op)
-	return gave, err
+	return err
 }
 
 // sweepPage bounds the disputes that a sweep reads at a time.

@@ -138,6 +138,40 @@ func TestRefunds(t *testing.T) {
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: won, Amount: usd(201)}, authorization.ReasonOverRefund)
 		p.advise(p.Payments.Refund, authorization.Advice{Payment: won}, "") // what is left of it
 		p.look(card, 10_000, 0, 0, 0)
+
+		payment = p.buy(card, 1_000)
+		p.move(p.open(payment, 400), dispute.Won)
+		d = p.open(payment, 0)
+		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(1_000)}, authorization.ReasonOverRefund) // a part of it was won
+		p.look(card, 10_000, 600, 600, 0)
+		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(600)}, "")
+		p.look(card, 10_000, 0, 0, 0)
+		now, err = p.Find(t.Context(), ann.Book, d.ID)
+		check.OK(t, err)
+		check.Equal(t, "the dispute of the rest", now.State, dispute.Won)
+		p.verify()
+	})
+}
+
+// outpaced has a dispute give way to somebody else first.
+type outpaced struct{ authorization.Disputes }
+
+func (o outpaced) GiveWay(ctx context.Context, r authorization.Room) error {
+	if err := o.Disputes.GiveWay(ctx, r); err != nil {
+		return err
+	}
+	return o.Disputes.GiveWay(ctx, r)
+}
+
+// A refund that comes twice at once is made, whichever of the two the dispute gave way to.
+func TestRefundsAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.issue(10_000)
+		payment := p.buy(card, 3_000)
+		p.open(payment, 0)
+		p.Payments.Disputes = outpaced{p.Service}
+		p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(3_000)}, "")
+		p.look(card, 10_000, 0, 0, 0)
 		p.verify()
 	})
 }
