@@ -206,6 +206,49 @@ func TestAdviceForLostAnswers(t *testing.T) {
 	})
 }
 
+// What was reversed before it is told that another approved it, or that it is owed, holds and
+// takes nothing, whatever its request was answered.
+func TestReversedBeforeItsAdvice(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		c := i.issue(1_000)
+		open := at.Authorize(c.Card, 100)
+		i.ask(l, open, "00")
+		acknowledged := func(m *acquirer.Message) {
+			t.Helper()
+			i.ask(l, m.As("0120").With(39, "00"), "00")
+			i.ask(l, m.As("0121").With(39, "00"), "00")
+			i.ask(l, at.Reverse(m), "00")
+			i.look(c, 900, 100)
+		}
+		for _, declined := range []*acquirer.Message{at.Authorize(c.Card, 2_000), at.Increment(open, 2_000)} {
+			i.ask(l, declined, "51")
+			i.ask(l, at.Reverse(declined), "00")
+			i.ask(l, at.Reverse(declined), "00")
+			acknowledged(declined)
+		}
+		part := at.Authorize(c.Card, 2_000).With(48, acquirer.Tag("61", "1"))
+		i.ask(l, part, "10")
+		i.ask(l, at.Reverse(part), "00")
+		acknowledged(part)
+		late := at.Authorize(c.Card, 200)
+		i.ask(l, at.Reverse(late), "00")
+		i.ask(l, late, "12")
+		acknowledged(late)
+		bought := at.Purchase(c.Card, 2_000)
+		i.ask(l, bought, "51")
+		i.ask(l, at.Reverse(bought), "00")
+		i.ask(l, bought.As("0220"), "12")
+		i.ask(l, bought.As("0221"), "12")
+		i.look(c, 900, 100)
+		unpaid := at.Purchase(c.Card, 200)
+		i.ask(l, at.Reverse(unpaid), "00")
+		i.ask(l, unpaid, "12")
+		i.ask(l, unpaid.As("0220"), "12")
+		i.look(c, 900, 100)
+	})
+}
+
 // What another approved of a payment that has ended is held by itself: its own name
 // completes it and reverses it.
 func TestStandInBeyondItsPayment(t *testing.T) {

@@ -407,7 +407,7 @@ func (a *attempt) line(t Type, amount money.Amount, at time.Time) line {
 		PresentedAt: a.request.At, At: at}
 }
 
-// rows are what a new payment leaves: itself, its first line and its event.
+// rows are what a new payment leaves: itself, its first line and its event, if it has one.
 func (s *Service) rows(l *line) []storage.Effect {
 	return append([]storage.Effect{insertPayment.Row(l.payment.row()...), insertLine.Row(l.row()...)}, s.events(l)...)
 }

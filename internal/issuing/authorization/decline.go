@@ -81,19 +81,24 @@ func (s *Service) see(ctx context.Context, a *attempt, unseen *line) (Decision, 
 // it is to be declined when it comes. It reports whether the payment came meanwhile.
 func (s *Service) neverSeen(ctx context.Context, a *Advice, m message, c *issuing.Card) (Decision, bool, error) {
 	at, none := s.Clocks.Now(c.Realm), money.New(0, c.BIN.Currency)
-	p := payment{Book: c.Book, ID: ID(id.New(paymentPrefix)), Realm: c.Realm, Card: c.ID, State: stateUnseen, CreatedAt: at, EndedAt: at, revision: 1}
-	own := line{message: m, payment: p, ID: TransactionID(id.New(transactionPrefix)), Type: StepReversal, amount: none, PresentedAt: a.At, At: at}
-	theirs := line{message: message{key: a.Original}, payment: p, ID: TransactionID(id.New(transactionPrefix)), Type: stepUnseen, amount: none, Balance: none, At: at}
+	theirs := unseen(c, a.Original, at)
+	own := line{message: m, payment: theirs.payment, ID: TransactionID(id.New(transactionPrefix)), Type: StepReversal, amount: none, PresentedAt: a.At, At: at}
 	var err error
 	if own.Balance, err = s.available(ctx, c); err != nil {
 		return Decision{}, false, err
 	}
-	effects := []storage.Effect{insertPayment.Row(p.row()...), insertLine.Row(own.row()...), insertLine.Row(theirs.row()...)}
-	err = s.DB.Apply(ctx, effects)
+	err = s.DB.Apply(ctx, append(s.rows(theirs), insertLine.Row(own.row()...)))
 	if storage.IsUnique(err) {
 		return Decision{}, true, nil
 	}
 	return own.decision(), false, err
+}
+
+// unseen is what stands under the key of a message that was reversed before it came.
+func unseen(c *issuing.Card, key string, at time.Time) *line {
+	none := money.New(0, c.BIN.Currency)
+	p := payment{Book: c.Book, ID: ID(id.New(paymentPrefix)), Realm: c.Realm, Card: c.ID, State: stateUnseen, CreatedAt: at, EndedAt: at, revision: 1}
+	return &line{message: message{key: key}, payment: p, ID: TransactionID(id.New(transactionPrefix)), Type: stepUnseen, amount: none, Balance: none, At: at}
 }
 
 // refusal says in a payment's words why the books refused, or changes the shape of what

@@ -59,10 +59,7 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 		rest.Amount.Minor -= d.Amount.Minor
 	}
 	rest.Key = a.Key + keyRest
-	if d, err = s.Post(ctx, rest); err == nil {
-		d.Amount = a.Amount
-	}
-	return d, err
+	return s.postRest(ctx, rest, a.Amount)
 }
 
 // bought posts a purchase that was not authorized, or what one under the same key did not take.
@@ -75,11 +72,17 @@ func (s *Service) bought(ctx context.Context, a Advice) (Decision, error) {
 	switch {
 	case err != nil:
 		return Decision{}, err
-	case first.amount == a.Amount && !first.declined():
+	case first.amount == a.Amount && !first.declined(), first.Reason == ReasonReversed:
 		return s.again(ctx, first)
 	}
-	if d, err = s.Post(ctx, rest); err == nil {
-		d.Amount = a.Amount
+	return s.postRest(ctx, rest, a.Amount)
+}
+
+// postRest posts what is left of an advice to be booked, and answers for all of it.
+func (s *Service) postRest(ctx context.Context, rest Advice, all money.Amount) (Decision, error) {
+	d, err := s.Post(ctx, rest)
+	if err == nil && d.Approved {
+		d.Amount = all
 	}
 	return d, err
 }
@@ -103,8 +106,10 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	switch {
 	case err != nil:
 		return Decision{}, err
+	case first.Reason == ReasonReversed:
+		return s.again(ctx, first)
 	case first.declined():
-	case first.amount == a.Amount:
+	case first.amount == a.Amount, first.payment.State == StateReversed: // all of it, or it was reversed meanwhile
 		return s.again(ctx, first)
 	default: // a part was approved
 		rest.Payment, rest.Original = first.payment.ID, ""
@@ -140,7 +145,7 @@ func (s *Service) askedBefore(ctx context.Context, a *Advice) (*line, bool, erro
 		return first, false, err
 	}
 	if first.declined() {
-		return first, first.Reason != ReasonReversed && first.amount == a.Amount, nil
+		return first, first.amount == a.Amount, nil
 	}
 	if first.Books == "" || first.amount.Minor > a.Amount.Minor {
 		return first, false, nil

@@ -44,6 +44,8 @@ type plan struct {
 	fresh bool
 	// kept says that it lets go of the rest of a payment of which something was captured.
 	kept bool
+	// ahead is the key of a message that it reverses before that came.
+	ahead string
 	shape
 }
 
@@ -154,21 +156,14 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	p := plan{kind: kindReverse, line: StepReversal, amount: money.New(0, m.card.BIN.Currency), to: m.payment.State}
 	var named *line
 	if m.advice.Payment == "" {
-		var ok bool
+		var rest *line
 		var err error
-		named, ok, err = s.underKey(ctx, m.payment.Book, m.advice.Original)
-		if err == nil && ok && named.declined() {
-			named, err = s.insteadOf(ctx, m, named)
-		}
+		named, rest, err = s.named(ctx, m)
 		switch {
-		case err != nil || !ok:
+		case err != nil:
 			return plan{}, ReasonNone, err
 		case named.declined():
-			posted, err := s.beyond(ctx, m)
-			if posted {
-				return plan{}, ReasonEnded, err
-			}
-			return p, ReasonNone, err
+			return m.reverseDeclined(p, rest)
 		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
 			return s.undo(ctx, m, named, p)
 		case named.Type == TypeRefund, named.Type == StepReversal:
@@ -194,14 +189,26 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	return p, ReasonNone, err
 }
 
-// insteadOf returns what another approved under a message's name, if it did and was told of
-// by itself; otherwise the message that was declined.
-func (s *Service) insteadOf(ctx context.Context, m *matter, declined *line) (*line, error) {
-	held, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
-	if err == nil && ok && held.payment.ID == m.payment.ID && (held.Type == TypeAuthorization || held.Type == TypeSettlement) {
-		return held, nil
+// named returns the message that a reversal names; where it was declined, what another
+// approved in its stead, which was told under its name afterwards. What else was told so
+// comes second, nil for nothing.
+func (s *Service) named(ctx context.Context, m *matter) (named, rest *line, err error) {
+	named, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "no such message")
 	}
-	return declined, err
+	if err != nil {
+		return nil, nil, err
+	}
+	rest, ok, err = s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
+	switch {
+	case err != nil || !ok:
+		return named, nil, err
+	case rest.payment.ID != m.payment.ID:
+	case named.declined() && (rest.Type == TypeAuthorization || rest.Type == TypeSettlement):
+		return rest, nil, nil
+	}
+	return named, rest, nil
 }
 
 // asked is how much of what a message did is to be undone, zero for all of it, and whether
@@ -214,12 +221,22 @@ func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
 	return amount, amount.IsPositive()
 }
 
-// beyond reports whether the named message is a completion that went beyond its payment,
-// of which there is more than one message can undo.
-func (s *Service) beyond(ctx context.Context, m *matter) (bool, error) {
-	_, posted, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
-	return posted, err
+// reverseDeclined completes a plan that undoes a message that was declined: it does nothing,
+// and nor will what tells that another approved it, or that it is owed, should that come. Of a
+// completion that went beyond its payment there is more than one message can undo.
+func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
+	switch {
+	case rest == nil && m.advice.whole():
+		p.ahead = m.advice.Original + keyRest
+	case rest == nil, rest.Type == stepUnseen, rest.Reason == ReasonReversed:
+	default:
+		return plan{}, ReasonEnded, nil
+	}
+	return p, ReasonNone, nil
 }
+
+// whole reports whether a reversal is of all that a message did.
+func (a *Advice) whole() bool { return a.Amount.IsZero() && a.Stands.IsZero() }
 
 // undo completes a plan that undoes what one message of a payment did, as far as that was
 // not undone before: under another key, or by refunds.
@@ -292,8 +309,7 @@ func (s *Service) makeRoom(ctx context.Context, m *matter, paid *Paid, amount mo
 	if lacking <= 0 || s.Disputes == nil || amount.Minor > paid.Captured.Minor-paid.refunded {
 		return left, nil
 	}
-	all := m.advice.Amount.IsZero() && m.advice.Stands.IsZero()
-	err := s.Disputes.GiveWay(ctx, Room{Book: m.payment.Book, Payment: m.payment.ID, Amount: money.New(lacking, left.Currency), Whole: !all})
+	err := s.Disputes.GiveWay(ctx, Room{Book: m.payment.Book, Payment: m.payment.ID, Amount: money.New(lacking, left.Currency), Whole: !m.advice.whole()})
 	if err == nil { // it may have given way to the same message, or to another one
 		*paid, err = s.paid(ctx, &m.payment, left.Currency)
 	}

@@ -228,7 +228,8 @@ func (s *Service) toPayment(ctx context.Context, a *Advice) (*payment, error) {
 // took of one that was declined, or else the one that stands under the key.
 func (s *Service) heldBeside(ctx context.Context, a *Advice, found *payment) (*payment, error) {
 	held, ok, err := storage.One(ctx, s.DB, scanPayment, findPaymentByKey, string(a.Book), a.Original+keyRest)
-	if err != nil || !ok || held.ExpiresAt.IsZero() && found.State != StateDeclined {
+	took := ok && found.State == StateDeclined && held.State == StateSettled
+	if err != nil || !ok || held.ExpiresAt.IsZero() && !took {
 		return found, err
 	}
 	return held, nil
