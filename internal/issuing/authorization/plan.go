@@ -189,9 +189,9 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	return p, ReasonNone, err
 }
 
-// named returns the message that a reversal names; where it was declined, what another
-// approved in its stead, which was told under its name afterwards. What else was told so
-// comes second, nil for nothing.
+// named returns the message that a reversal names, with what another approved of it, which was
+// told under its name afterwards: all that was held of it or, where it was declined, that
+// alone. What else was told so comes second, nil for nothing.
 func (s *Service) named(ctx context.Context, m *matter) (named, rest *line, err error) {
 	named, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original)
 	if err == nil && !ok {
@@ -207,6 +207,9 @@ func (s *Service) named(ctx context.Context, m *matter) (named, rest *line, err 
 	case rest.payment.ID != m.payment.ID:
 	case named.declined() && (rest.Type == TypeAuthorization || rest.Type == TypeSettlement):
 		return rest, nil, nil
+	case named.Type == TypeAuthorization && rest.Type == TypeAuthorization:
+		named.amount.Minor += rest.amount.Minor
+		return named, nil, nil
 	}
 	return named, rest, nil
 }
