@@ -197,6 +197,8 @@ func TestAdviceForLostAnswers(t *testing.T) {
 		i.ask(l, part, "10")
 		twice(part)
 		i.look(c, 0, 0)
+		i.ask(l, at.Reverse(part), "21") // what was posted of it is a payment of its own
+		i.look(c, 0, 0)
 		declined := at.Purchase(c.Card, 900)
 		i.ask(l, declined, "51")
 		i.ask(l, declined.As("0220").With(4, "000000000901"), "94")

@@ -164,6 +164,8 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 			return plan{}, ReasonNone, err
 		case named.declined():
 			return m.reverseDeclined(p, rest)
+		case named.Type == TypeSettlement && rest != nil && rest.Type == TypeSettlement: // it took a part, and the rest was posted
+			return plan{}, ReasonEnded, nil
 		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
 			return s.undo(ctx, m, named, p)
 		case named.Type == TypeRefund, named.Type == StepReversal:
