@@ -51,15 +51,26 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	}
 	rest := a
 	if d.Reason == ReasonOverCapture {
-		held := a
-		held.Key, held.Amount, held.Final = a.Key+keyHeld, money.New(0, a.Amount.Currency), true
-		if d, err = s.Capture(ctx, held); err != nil {
-			return Decision{}, err
+		if d, err = s.captureHeld(ctx, a); err != nil || d.Amount == a.Amount {
+			return d, err
 		}
 		rest.Amount.Minor -= d.Amount.Minor
 	}
 	rest.Key = a.Key + keyRest
 	return s.postRest(ctx, rest, a.Amount)
+}
+
+// captureHeld captures what a payment holds, as much as is owed of it at most: more may have
+// been added to it since that was too much.
+func (s *Service) captureHeld(ctx context.Context, a Advice) (Decision, error) {
+	owed, none := a.Amount, money.New(0, a.Amount.Currency)
+	a.Key, a.Amount, a.Final = a.Key+keyHeld, none, true
+	return s.about(ctx, &a, kindCapture, func(ctx context.Context, m *matter) (plan, Reason, error) {
+		if a.Amount = none; m.open() && m.hold.Remaining().Minor > owed.Minor {
+			a.Amount = owed
+		}
+		return s.capture(ctx, m)
+	})
 }
 
 // bought posts a purchase that was not authorized, or what one under the same key did not take.

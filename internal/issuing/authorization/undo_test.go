@@ -312,6 +312,19 @@ func TestComplete(t *testing.T) {
 			t.Error("it was booked twice")
 		}
 		p.look(c, issuing.Active, 5_500, 1_000)
+
+		// One that was broken off takes no more than it is owed, whatever was added to its payment since.
+		r = p.request(c, 1_000, ads)
+		d := p.pay(r, authorization.ReasonNone)
+		broken := naming(c, r.Key, 1_200)
+		broken.Key, broken.Final = p.key(), true
+		p.advise(p.Capture, broken, authorization.ReasonOverCapture)
+		p.advise(p.Increment, of(d, 500), authorization.ReasonNone)
+		p.look(c, issuing.Active, 4_000, 2_500)
+		for range 2 {
+			check.Equal(t, "booked", p.advise(p.Complete, broken, authorization.ReasonNone).Amount, usd(1_200))
+			p.look(c, issuing.Active, 4_300, 1_000)
+		}
 		for what, a := range map[string]authorization.Advice{"no key": naming(c, "x", 100), "nothing": naming(c, "x", 0)} {
 			_, err := p.Complete(context.Background(), a)
 			check.Code(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
