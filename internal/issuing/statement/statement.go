@@ -152,7 +152,8 @@ func (s *Service) Head(ctx context.Context, h issuing.Holder, of Subject, m Mont
 	return st, s.bound(ctx, &st, m)
 }
 
-// find returns a statement without its figures, at now, and when its account came to be.
+// find returns a statement without its figures, at now, and since when there are statements: of
+// a card since it was made, of a wallet since its book was opened, paid into or not.
 func (s *Service) find(ctx context.Context, h issuing.Holder, of Subject) (Statement, time.Time, error) {
 	st := Statement{Book: h.Book, Realm: h.Realm, Of: of, Currency: of.Wallet, At: s.Clocks.Now(h.Realm)}
 	var opened time.Time
@@ -167,10 +168,10 @@ func (s *Service) find(ctx context.Context, h issuing.Holder, of Subject) (State
 		return st, opened, fault.New(fault.UnknownCurrency, "want the ISO 4217 code of a currency").At("currency")
 	}
 	account, err := s.Books.FindAccount(ctx, h.Book, of.account())
-	switch {
-	case err == nil:
+	if err == nil {
 		st.account, opened = account, account.OpenedAt
-	case fault.CodeOf(err) == fault.NotFound: // a wallet that was never paid into
+	}
+	if of.Card == "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
 		book, err := s.Books.FindBook(ctx, h.Book)
 		return st, book.OpenedAt, err
 	}

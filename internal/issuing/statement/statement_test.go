@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/statement"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // told is a statement's movements as "kind amount held fee balance merchant".
@@ -132,6 +133,11 @@ func TestMonths(t *testing.T) {
 		check.Equal(t, "is over a moment before", p.get(purse, "2026-09").Final, false)
 		p.clock.Advance(time.Microsecond)
 		check.Equal(t, "is over", p.get(purse, "2026-09").Final, true)
+		_, err = p.Wallets.Load(ctx, wallet.Load{Book: bob.Book, Realm: bob.Realm, Amount: usd(1), Reference: p.key(), Actor: "op/1"})
+		check.OK(t, err)
+		later, err := p.Get(ctx, bob, purse, now)
+		check.OK(t, err)
+		check.Equal(t, "a wallet that was paid into in a later month", []any{later.Closing, later.Final}, []any{empty.Closing, true})
 		p.clock.Advance(500 * day)
 		found, total, err := p.Months(ctx, ann, of(card), statement.Page{Skip: 2, Limit: 3})
 		check.OK(t, err)
