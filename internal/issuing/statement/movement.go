@@ -139,7 +139,7 @@ func (s *Service) moves(ctx context.Context, st *Statement, lines []ledger.Line)
 			until++
 		}
 		if o := outcomes[lines[from].Transaction]; o != nil {
-			pair(moves[from:until], touching(o, st.account.ID), from == 0)
+			pair(moves[from:until], touching(o, st.account.ID), from == 0 && lines[0].Seq > 1)
 		}
 		from = until
 	}
@@ -173,8 +173,8 @@ const fees = "wallet.fees/"
 
 // pair gives entries of one transaction their other sides. Where there are fewer entries
 // than sides, others of them lie before what was read, or behind it.
-func pair(to, sides []move, begins bool) {
-	if missing := len(sides) - len(to); missing > 0 && begins {
+func pair(to, sides []move, before bool) {
+	if missing := len(sides) - len(to); missing > 0 && before {
 		sides = sides[missing:]
 	}
 	copy(to, sides)

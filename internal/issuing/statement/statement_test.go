@@ -155,6 +155,21 @@ func TestMonths(t *testing.T) {
 	})
 }
 
+// What a card was lent for its first payment is that on a page of one movement, too.
+func TestFirstMovement(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		waits, err := p.Cards.Preview(t.Context(), ann, "", nil)
+		check.OK(t, err)
+		p.advise(p.Payments.Post, authorization.Advice{Card: waits.Card.ID, Amount: usd(123), Merchant: ads})
+		st := p.get(of(waits.Card.ID), "2026-09")
+		var kinds []statement.Kind
+		for _, v := range p.movements(&st, 1) {
+			kinds = append(kinds, v.Kind)
+		}
+		check.Equal(t, "kinds", kinds, []statement.Kind{statement.Lent, statement.Settlement})
+	})
+}
+
 // story gives a card movements of several kinds, one of them with a name that a
 // spreadsheet must not believe, and enough of them for more than one page of paper.
 func (p *process) story() issuing.CardID {
