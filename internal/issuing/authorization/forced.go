@@ -120,7 +120,7 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	case first.Reason == ReasonReversed:
 		return s.again(ctx, first)
 	case first.declined():
-	case first.amount == a.Amount, first.payment.State == StateReversed: // all of it, or it was reversed meanwhile
+	case first.amount == a.Amount:
 		return s.again(ctx, first)
 	default: // a part was approved
 		rest.Payment, rest.Original = first.payment.ID, ""
@@ -129,7 +129,8 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 }
 
 // restOf returns what of an advice is left to do beside the request under its key, whose answer
-// did not arrive, and that answer. It returns the conflict where something else was asked for.
+// did not arrive, and that answer; a part that was reversed since is one that was declined for
+// it. It returns the conflict where something else was asked for.
 func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice, *line, error) {
 	first, same, err := s.askedBefore(ctx, &a)
 	switch {
@@ -137,11 +138,30 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 		return a, nil, err
 	case !same:
 		return a, nil, conflict
-	case !first.declined():
-		a.Amount.Minor -= first.amount.Minor
 	}
-	a.Key += keyRest
-	return a, first, nil
+	rest := a
+	rest.Key += keyRest
+	if first.declined() || first.amount == a.Amount {
+		return rest, first, nil
+	}
+	rest.Amount.Minor -= first.amount.Minor
+	gone, err := s.gone(ctx, first, rest.Key)
+	if gone {
+		first.Type, first.Reason = TypeDecline, ReasonReversed
+	}
+	return rest, first, err
+}
+
+// gone reports whether all that a request held or took was reversed before the rest of it was
+// told of under a key.
+func (s *Service) gone(ctx context.Context, first *line, rest string) (bool, error) {
+	book, counter := first.payment.Book, kindReverse+"/"+string(first.ID)
+	_, told, err := s.underKey(ctx, book, rest)
+	if err != nil || told || first.payment.State == StateReversed {
+		return err == nil && !told, err
+	}
+	undone, err := ledger.Counters(ctx, s.DB, book, counter)
+	return undone[counter] == first.amount.Minor, err
 }
 
 // askedBefore returns what stands under the key of an advice, and whether it is the answer
