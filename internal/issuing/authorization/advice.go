@@ -46,6 +46,9 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 		return Decision{}, err
 	}
 	named, err := s.located(ctx, a)
+	if err == nil && named != nil && named.Status == issuing.Terminated && kind != kindIncrement {
+		named, err = s.Cards.Find(ctx, named.Book, named.ID) // its number may be an old one: what is owed is of the card as it is
+	}
 	if err != nil {
 		return Decision{}, err
 	}

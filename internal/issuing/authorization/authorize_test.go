@@ -450,6 +450,25 @@ func TestAutoFreeze(t *testing.T) {
 	})
 }
 
+// What is owed by the old number of a card freezes the card as well.
+func TestAutoFreezeByAnOldNumber(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(5_000) })
+		r := p.request(c, 1_000, ads)
+		d := p.pay(r, "")
+		_, err := p.Cards.Replace(context.Background(), c.Holder, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
+		check.OK(t, err)
+		more := naming(c, r.Key, 500)
+		more.Key = p.key()
+		p.advise(p.Increment, more, authorization.ReasonCardTerminated) // nobody pays with it
+		p.advise(p.Capture, of(d, 0), "")
+		p.look(c, issuing.Active, 9_000, 0)
+		p.advise(p.Post, naming(c, "", 4_500), "")
+		p.look(c, issuing.Frozen, 4_500, 0)
+		p.verify()
+	})
+}
+
 // A card for a single payment has one at a time, none after its capture, and goes with it.
 func TestSingleUse(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
