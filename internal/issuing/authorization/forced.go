@@ -51,7 +51,7 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	}
 	rest := a
 	if d.Reason == ReasonOverCapture {
-		if d, err = s.captureHeld(ctx, a); err != nil || d.Amount == a.Amount {
+		if d, err = s.captureHeld(ctx, a, d.Book); err != nil || d.Amount == a.Amount {
 			return d, err
 		}
 		rest.Amount.Minor -= d.Amount.Minor
@@ -61,8 +61,12 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 }
 
 // captureHeld captures what a payment holds, as much as is owed of it at most: more may have
-// been added to it since that was too much.
-func (s *Service) captureHeld(ctx context.Context, a Advice) (Decision, error) {
+// been added to it since that was too much. Nothing is owed where that was reversed since.
+func (s *Service) captureHeld(ctx context.Context, a Advice, book ledger.BookID) (Decision, error) {
+	rest, told, err := s.underKey(ctx, book, a.Key+keyRest)
+	if err != nil || told && rest.ahead() {
+		return Decision{}, err
+	}
 	owed, none := a.Amount, money.New(0, a.Amount.Currency)
 	a.Key, a.Amount, a.Final = a.Key+keyHeld, none, true
 	return s.about(ctx, &a, kindCapture, func(ctx context.Context, m *matter) (plan, Reason, error) {

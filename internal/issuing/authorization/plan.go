@@ -233,7 +233,7 @@ func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
 	switch {
 	case rest == nil && m.advice.whole():
 		p.ahead = m.advice.Original + keyRest
-	case rest == nil, rest.Type == stepUnseen, rest.Reason == ReasonReversed:
+	case rest == nil, rest.ahead():
 	default:
 		return plan{}, ReasonEnded, nil
 	}

@@ -130,6 +130,9 @@ func appendHex(to, from []byte) []byte {
 // declined reports whether the line says no.
 func (l *line) declined() bool { return l.Type == TypeDecline || l.Type == StepRefusal }
 
+// ahead reports whether the line is of a message that was reversed before it came.
+func (l *line) ahead() bool { return l.Type == stepUnseen || l.Reason == ReasonReversed }
+
 // increment reports whether the line added to a payment: those that begin one have a code.
 func (l *line) increment() bool { return l.Type == TypeAuthorization && l.Code == "" }
 

@@ -325,6 +325,18 @@ func TestComplete(t *testing.T) {
 			check.Equal(t, "booked", p.advise(p.Complete, broken, authorization.ReasonNone).Amount, usd(1_200))
 			p.look(c, issuing.Active, 4_300, 1_000)
 		}
+
+		// One that was broken off and reversed takes nothing, should it be sent again.
+		r = p.request(c, 1_000, ads)
+		p.pay(r, authorization.ReasonNone)
+		broken = naming(c, r.Key, 1_200)
+		broken.Key = p.key()
+		p.advise(p.Capture, broken, authorization.ReasonOverCapture)
+		p.advise(p.Reverse, naming(c, broken.Key, 0), authorization.ReasonNone)
+		for range 2 {
+			p.advise(p.Complete, broken, authorization.ReasonReversed)
+			p.look(c, issuing.Active, 3_300, 2_000)
+		}
 		for what, a := range map[string]authorization.Advice{"no key": naming(c, "x", 100), "nothing": naming(c, "x", 0)} {
 			_, err := p.Complete(context.Background(), a)
 			check.Code(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
