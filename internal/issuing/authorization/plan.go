@@ -240,7 +240,7 @@ func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
 	return p, ReasonNone, nil
 }
 
-// whole reports whether a reversal is of all that a message did.
+// whole reports whether a reversal, or a refund, is of all that there is.
 func (a *Advice) whole() bool { return a.Amount.IsZero() && a.Stands.IsZero() }
 
 // undo completes a plan that undoes what one message of a payment did, as far as that was
