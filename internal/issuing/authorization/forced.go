@@ -239,13 +239,23 @@ func (m *matter) counted() []ledger.Guard {
 	return b.guards
 }
 
-// lentFor names the counter of what was lent so that a payment could be held.
+// lentFor names the counter of what was lent so that a payment could be held, or booked.
 func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
 
-// repaid completes a plan that lets go of what a payment holds: what was lent for it, and
-// is still owed, goes back.
+// lends is the guard that counts what is lent for a payment.
+func (m *matter) lends(minor int64) ledger.Guard {
+	return ledger.Guard{Counter: lentFor(m.payment.ID), Add: minor, Limit: math.MaxInt64}
+}
+
+// owed reports whether an open payment holds what its customer will owe: its card was gone.
+func (m *matter) owed() bool {
+	return m.hold != nil && m.hold.Debit == issuing.Receivable(m.hold.Amount.Currency).ID
+}
+
+// repaid completes a plan that lets go of what a payment holds, or undoes what it took: what
+// was lent for it, and is still owed, goes back.
 func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
-	if p.spent >= 0 || len(p.holds) == 0 {
+	if p.spent >= 0 || len(p.holds) == 0 && p.kind != kindReverse || len(p.holds) > 0 && m.owed() {
 		return nil
 	}
 	counter := lentFor(m.payment.ID)

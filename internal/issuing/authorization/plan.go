@@ -2,7 +2,6 @@ package authorization
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -139,6 +138,9 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 		p.to = StateSettled
 	}
 	p.holds = []ledger.HoldChange{change}
+	if m.owed() {
+		p.guards = append(p.guards, m.lends(change.Amount.Minor))
+	}
 	return p, ReasonNone, nil
 }
 
@@ -404,6 +406,7 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 	case p.take > 0 && p.wallet: // nothing is left of the card: the book owes all of it
 		op.Open = []ledger.NewAccount{lent, to}
 		op.Postings = []ledger.Posting{{Debit: lent.ID, Credit: to.ID, Amount: amount(p.take)}}
+		op.Guards = append(slices.Clone(p.guards), m.lends(p.take))
 	case p.force > 0 && p.wallet:
 		op.Open, op.Holds = []ledger.NewAccount{lent, to}, slices.Clone(p.holds)
 		op.Holds[0].Debit = lent.ID
@@ -412,21 +415,20 @@ func (s *Service) operation(m *matter, p *plan, l *line) ledger.Operation {
 		if p.lend > 0 {
 			op.Open = append(op.Open, lent)
 			op.Postings = append(op.Postings, ledger.Posting{Debit: lent.ID, Credit: card.ID, Amount: amount(p.lend)})
+			op.Guards = append(slices.Clone(p.guards), m.lends(p.lend))
 		}
 		if p.take > 0 {
 			op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: to.ID, Amount: amount(p.take), Forced: true})
-		} else if p.lend > 0 {
-			op.Guards = append(slices.Clone(p.guards), ledger.Guard{Counter: lentFor(m.payment.ID), Add: p.lend, Limit: math.MaxInt64})
 		}
-	case p.give > 0 && p.wallet:
-		purse := wallet.Account(m.card.BIN.Currency)
-		op.Open = []ledger.NewAccount{to, purse}
-		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: purse.ID, Amount: amount(p.give)}}
 	case p.give > 0:
+		if p.wallet {
+			card = wallet.Account(m.card.BIN.Currency)
+		}
 		op.Open = []ledger.NewAccount{to, card}
 		op.Postings = []ledger.Posting{{Debit: to.ID, Credit: card.ID, Amount: amount(p.give)}}
-	case p.repay > 0: // a frozen card gives back, too
-		op.Postings = []ledger.Posting{{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true}}
+	}
+	if p.repay > 0 { // a frozen card gives back, too
+		op.Postings = append(op.Postings, ledger.Posting{Debit: card.ID, Credit: lent.ID, Amount: amount(p.repay), Forced: true})
 	}
 	if p.solvent {
 		op.Solvent = []ledger.AccountID{wallet.Account(m.card.BIN.Currency).ID}

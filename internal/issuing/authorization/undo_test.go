@@ -271,6 +271,59 @@ func TestUndonePaymentsDoNotCount(t *testing.T) {
 	})
 }
 
+// A reversal of what was lent for gives that back first, as far as it is still owed: nobody
+// spends what was lent for a payment that is undone.
+func TestReversalRepaysWhatWasLent(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		owed := func(minor int64) { t.Helper(); check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), minor) }
+		c := p.issue(ann, binAds, 1_000)
+		post := func(minor int64) string {
+			a := naming(c, "", minor)
+			a.Key = p.key()
+			p.advise(p.Post, a, "")
+			return a.Key
+		}
+		key := post(5_000)
+		owed(4_000)
+		p.advise(p.Reverse, naming(c, key, 1_500), "")
+		p.look(c, issuing.Active, 0, 0)
+		owed(2_500)
+		p.advise(p.Reverse, naming(c, key, 0), "")
+		p.look(c, issuing.Active, 1_000, 0)
+		owed(0)
+
+		key = post(3_000)
+		owed(2_000)
+		_, err := p.Cards.Fund(ctx, ann, issuing.Transfer{Card: c.ID, Amount: usd(500)}) // repays it
+		check.OK(t, err)
+		p.advise(p.Reverse, naming(c, key, 0), "")
+		p.look(c, issuing.Active, 3_500, 0)
+		owed(0)
+
+		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
+		check.OK(t, err)
+		before := p.posted(ann, "wallet/USD")
+		key = post(700)
+		owed(700)
+		p.advise(p.Reverse, naming(c, key, 0), "")
+		owed(0)
+		held := p.advise(p.StandIn, p.stoodIn(c, 700), "")
+		taken := of(held, 500)
+		taken.Key = p.key()
+		p.advise(p.Capture, taken, "")
+		owed(500)
+		p.advise(p.Reverse, naming(c, taken.Key, 200), "")
+		owed(300)
+		p.advise(p.Reverse, of(held, 0), "") // the rest of the hold
+		owed(300)
+		p.advise(p.Reverse, naming(c, taken.Key, 0), "")
+		owed(0)
+		check.Equal(t, "paid to the wallet", p.posted(ann, "wallet/USD")-before, 0)
+		p.verify()
+	})
+}
+
 // What a merchant is owed is booked whatever became of its payment, and once.
 func TestComplete(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
