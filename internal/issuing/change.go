@@ -10,7 +10,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/plain"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -212,7 +211,7 @@ func (s *Service) write(ctx context.Context, tx *storage.Tx, c *record, ch chang
 		return nil, err
 	}
 	c.Version++
-	r := audit.Record{Actor: ch.holder.Actor, Action: "card.change", Subject: string(c.ID), Book: string(c.Book), At: s.Clocks.Now(realm.Live),
+	r := audit.Record{Actor: ch.holder.Actor, Action: "card.change", Subject: string(c.ID), Book: string(c.Book), At: now,
 		Detail: map[string]string{"changed": ch.touched()}}
 	return c.at(now), s.Audit.Append(ctx, tx, r)
 }

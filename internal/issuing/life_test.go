@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -661,6 +662,26 @@ func TestEvents(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, p.data(ann)); diff != "" {
 			t.Errorf("data (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What is done to cards stands in the audit log in the time of their realm.
+func TestRecordedInTheRealmsTime(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, card := t.Context(), p.card(ann, 100)
+		check.OK(t, p.Clocks.SetOffset(48*time.Hour))
+		_, err := p.Details(ctx, ann, card)
+		check.OK(t, err)
+		_, err = p.Change(ctx, ann, issuing.Change{Card: card, Label: ptr("ads")})
+		check.OK(t, err)
+		records, err := p.Audit.List(ctx, audit.Filter{Book: string(ann.Book)})
+		check.OK(t, err)
+		check.Equal(t, "records", len(records), 2)
+		for _, r := range records {
+			if want := p.Clocks.Now(ann.Realm); !r.At.Equal(want) {
+				t.Errorf("%s at %s, want %s", r.Action, r.At, want)
+			}
 		}
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/plain"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/memo"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -194,7 +193,7 @@ type audited struct {
 // note writes down who does what, before it is done: that a card was shown, or that an
 // operator changed it, must not go unseen.
 func (s *Service) note(ctx context.Context, h Holder, a audited) error {
-	r := audit.Record{Actor: h.Actor, Action: a.action, Subject: string(a.card), Book: string(h.Book), Detail: a.detail, At: s.Clocks.Now(realm.Live)}
+	r := audit.Record{Actor: h.Actor, Action: a.action, Subject: string(a.card), Book: string(h.Book), Detail: a.detail, At: s.Clocks.Now(h.Realm)}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return s.Audit.Append(ctx, tx, r) })
 }
 

@@ -96,7 +96,7 @@ type step struct {
 
 // finish records a change and writes what belongs with it.
 func (s *Service) finish(ctx context.Context, tx *storage.Tx, d step) error {
-	r := audit.Record{Actor: d.owner.Actor, Action: d.action, Subject: string(d.now.ID), Book: string(d.owner.Book), At: s.Clocks.Now(realm.Live),
+	r := audit.Record{Actor: d.owner.Actor, Action: d.action, Subject: string(d.now.ID), Book: string(d.owner.Book), At: s.Clocks.Now(d.owner.Realm),
 		Detail: map[string]string{"state": string(d.now.State), "tier": d.now.Tier, "reason": audit.Clean(d.now.Reason)}}
 	if err := s.Audit.Append(ctx, tx, r); err != nil || d.also == nil {
 		return err
