@@ -170,6 +170,9 @@ func (r row) applyAmounts(p *Product) (bad []BadRow) {
 		p.FaceMax = p.Face
 	}
 	text, has := r[columnCost]
+	if text == "" && r[columnCostCurrency] != "" {
+		return append(bad, BadRow{Field: columnCostCurrency, Reason: ErrNoCost.Error()})
+	}
 	if !has {
 		return bad
 	}
@@ -187,6 +190,9 @@ func (r row) applyAmounts(p *Product) (bad []BadRow) {
 	p.Cost = Cost{Amount: parse(columnCost, costs)}
 	return bad
 }
+
+// ErrNoCost is what is wrong with a currency of a cost that is not said.
+const ErrNoCost = money.Error("want a cost beside its currency")
 
 // errOtherEnd is what is wrong with a range that begins in one currency and ends in another.
 const errOtherEnd = money.Error("the range that there is ends in another currency: say where it ends")

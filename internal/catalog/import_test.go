@@ -117,6 +117,35 @@ func TestImportKeeps(t *testing.T) {
 	})
 }
 
+// A currency of no cost is refused in its row, whatever the item costs so far and however the
+// file is written: it would change nothing.
+func TestImportCurrencyOfNoCost(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		costly := item("A", "Costly", "Brand", 500)
+		costly.Cost = catalog.NewCost(450, money.USD)
+		p.put(costly)
+		want := []catalog.BadRow{{Row: 2, Field: "cost_currency", Reason: "want a cost beside its currency"}}
+		for name, c := range map[string]struct {
+			format catalog.Format
+			text   string
+		}{
+			"no cost":        {catalog.CSV, "item_code,name,brand,currency,value,cost,cost_currency\nA,Costly,Brand,USD,5,,EUR\nB,B,Brand,USD,5,4,EUR\n"},
+			"no column":      {catalog.CSV, "item_code,name,brand,currency,value,cost_currency\nA,Costly,Brand,USD,5,EUR\n"},
+			"JSON":           {catalog.JSON, `[{"item_code":"B","currency":"USD","value":5,"name":"B","brand":"Brand"},{"item_code":"A","currency":"USD","value":5,"cost_currency":"EUR"}]`},
+			"JSON, and null": {catalog.JSON, `[{"item_code":"B","currency":"USD","value":5,"name":"B","brand":"Brand"},{"item_code":"A","currency":"USD","value":5,"cost":null,"cost_currency":"EUR"}]`},
+		} {
+			report, err := p.importing(c.text, catalog.ImportOptions{Format: c.format})
+			check.Code(t, name, err, fault.InvalidRequest)
+			if diff := cmp.Diff(want, report.Bad); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+		if found, err := p.Find(t.Context(), "A"); err != nil || found.Cost != costly.Cost {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
+}
+
 // What operators change while a file is being written stays, but for what the file says.
 func TestImportBesideOthers(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

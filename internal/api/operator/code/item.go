@@ -194,6 +194,9 @@ func (in *newItem) product() (catalog.Product, error) {
 		return p, fault.New(fault.UnknownCurrency, "currency must be an ISO 4217 code or BTC").At("currency")
 	}
 	costs := currency
+	if in.Cost == "" && in.CostCurrency != "" {
+		return p, desk.Invalid("cost_currency", "%s", catalog.ErrNoCost)
+	}
 	if in.CostCurrency != "" {
 		if costs, err = money.Parse(in.CostCurrency); err != nil {
 			return p, fault.New(fault.UnknownCurrency, "cost_currency must be an ISO 4217 code or BTC").At("cost_currency")
