@@ -53,6 +53,8 @@ type Options struct {
 	Batch string
 	// Cost is that of codes whose row has none.
 	Cost catalog.Cost
+	// Currency is that of costs in rows; none: that of Cost or, without one, of the item.
+	Currency money.Currency
 	// DryRun says what would happen and changes nothing. It remembers every code of the
 	// file, some 60 bytes each; an upload remembers none.
 	DryRun   bool
@@ -173,11 +175,7 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if p.IsRange() {
 		return nil, fault.New(fault.InvalidState, "buyers choose the denomination of the item %s: uploaded codes have one that is fixed", p.Code)
 	}
-	u := &upload{Stock: s, o: o, currency: p.Face.Currency}
-	if o.Cost.Currency.IsValid() {
-		u.currency = o.Cost.Currency
-	}
-	return u, nil
+	return &upload{Stock: s, o: o, currency: cmp.Or(o.Currency, o.Cost.Currency, p.Face.Currency)}, nil
 }
 
 // begin finds or makes the batch; of two who make it at once one does. A dry run makes none.

@@ -67,6 +67,35 @@ func TestImport(t *testing.T) {
 	})
 }
 
+// Costs of rows are in the currency that is named, or in that of the other costs, or in the
+// item's.
+func TestImportCurrency(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, c := range []struct {
+			o    stock.Options
+			want string
+		}{
+			{stock.Options{}, "4.10 USD"},
+			{stock.Options{Cost: catalog.NewCost(444, money.EUR)}, "4.10 EUR"},
+			{stock.Options{Currency: money.GBP}, "4.10 GBP"},
+		} {
+			c.o.Realm, c.o.Item, c.o.Batch, c.o.Actor = realm.Test, play, c.want, ada
+			_, err := p.Import(t.Context(), strings.NewReader("code,cost\n"+c.want+",4.10\n"), c.o)
+			check.OK(t, err)
+		}
+		codes, err := p.Open(p.pick(10, 0))
+		check.OK(t, err)
+		for _, code := range codes {
+			if got := fmt.Sprint(code.Cost, " ", code.Cost.Currency); got != code.Text.Reveal() {
+				t.Errorf("%s is %s", code.Text.Reveal(), got)
+			}
+		}
+		if len(codes) != 3 {
+			t.Errorf("%d codes", len(codes))
+		}
+	})
+}
+
 // A file is sent again under its name and adds what is new alone; the same code in another
 // batch, item or line is refused, in the other realm it is not.
 func TestImportAgain(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -24,7 +25,8 @@ func (p *program) stock() *cobra.Command {
 
 func (p *program) importStock() *cobra.Command {
 	var o stock.Options
-	var item, cost, currency, name string
+	var costs costs
+	var item, name string
 	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Put the codes of a CSV file on sale", Args: cobra.ExactArgs(1),
 		Long: `Import reads a CSV file whose first line names the columns code and perhaps pin,
@@ -37,15 +39,11 @@ off is sent again under the same batch name.`,
 			if o.Realm, err = realm.Parse(name); err != nil {
 				return err
 			}
-			if cost != "" {
-				parsed, err := shell.ParseAmount(cost, currency)
-				if err != nil {
-					return err
-				}
-				o.Cost = catalog.Cost{Amount: parsed}
-			}
 			o.Item, o.Actor = catalog.ItemCode(item), shell.Actor()
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				if err := costs.read(ctx, app, &o); err != nil {
+					return err
+				}
 				return p.runStockImport(ctx, cmd, app, fromFile[stock.Options]{args[0], o})
 			})
 		},
@@ -55,12 +53,34 @@ off is sent again under the same batch name.`,
 	shell.RealmFlag(cmd, &name, realm.Test)
 	flags.StringVar(&o.Batch, "batch", "", "a name for the upload")
 	flags.StringVar(&o.Supplier, "supplier", "", "where the codes come from")
-	flags.StringVar(&cost, "cost", "", "what a code cost, where its row does not say")
-	flags.StringVar(&currency, "currency", "USD", "ISO 4217 code of --cost")
+	flags.StringVar(&costs.each, "cost", "", "what a code cost, where its row does not say")
+	flags.StringVar(&costs.currency, "currency", "", "ISO 4217 code of --cost and of costs in the file; empty: the item's")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "say what would happen; change nothing")
 	shell.Must(cmd.MarkFlagRequired("item"))
 	shell.Must(cmd.MarkFlagRequired("batch"))
 	return cmd
+}
+
+// costs are what codes cost, as flags say it.
+type costs struct{ each, currency string }
+
+// read sets them in o, in the item's currency unless one is named.
+func (c *costs) read(ctx context.Context, app *server.App, o *stock.Options) (err error) {
+	currency := c.currency
+	if currency == "" {
+		item, err := app.Catalog.Find(ctx, o.Item)
+		if err != nil {
+			return err
+		}
+		currency = item.Face.Currency.String()
+	}
+	if o.Currency, err = money.Parse(currency); err != nil {
+		return fmt.Errorf("currency %q: %w", currency, err)
+	}
+	if c.each != "" {
+		o.Cost.Amount, err = shell.ParseAmount(c.each, currency)
+	}
+	return err
 }
 
 func (p *program) runStockImport(ctx context.Context, cmd *cobra.Command, app *server.App, from fromFile[stock.Options]) error {

@@ -125,14 +125,14 @@ func (a *api) importCodes(ctx context.Context, c *call, in codesQuery) (uploadVi
 		return uploadView{}, err
 	}
 	o := stock.Options{Realm: r, Item: p.Code, Supplier: in.Supplier, Batch: in.Batch, DryRun: in.DryRun, Actor: desk.Actor(c)}
-	if in.Cost != "" {
-		currency := p.Face.Currency
-		if in.CostCurrency != "" {
-			if currency, err = money.Parse(in.CostCurrency); err != nil {
-				return uploadView{}, fault.New(fault.UnknownCurrency, "cost_currency must be an ISO 4217 code or BTC").At("cost_currency")
-			}
+	o.Currency = p.Face.Currency
+	if in.CostCurrency != "" {
+		if o.Currency, err = money.Parse(in.CostCurrency); err != nil {
+			return uploadView{}, fault.New(fault.UnknownCurrency, "cost_currency must be an ISO 4217 code or BTC").At("cost_currency")
 		}
-		cost, err := amountAt("cost", in.Cost, currency)
+	}
+	if in.Cost != "" {
+		cost, err := amountAt("cost", in.Cost, o.Currency)
 		if err != nil {
 			return uploadView{}, err
 		}
