@@ -13,6 +13,9 @@ const (
 	routeColumns      = `realm, item_code, supplier_id, supplier_item, priority, at_loss, state, version`
 	submissionColumns = `book_id, order_id, remedy, try, submission_id, realm, supplier_id, supplier_item, quantity, denomination, reference, state, reason,
 		delivered, currency, cost_minor, asked, sent_at, busy_until, changed_at`
+	// listedRoute is true of the routes that there are: those of a supplier go with it.
+	listedRoute = `state = 'active' AND NOT EXISTS (SELECT 1 FROM supply_suppliers s
+		WHERE s.realm = supply_routes.realm AND s.supplier_id = supply_routes.supplier_id AND s.state = 'removed')`
 )
 
 var (
@@ -29,9 +32,9 @@ var (
 	writeSupplier    = storage.Upsert("supply.write_supplier", "supply_suppliers", []string{"realm", "supplier_id"}, "realm", "supplier_id", "name", "kind",
 		"timeout_ms", "concurrency", "config", "state", "version", "created_at", "changed_at")
 
-	listRoutes    = storage.SQL("supply.list_routes", `SELECT `+routeColumns+` FROM supply_routes WHERE realm = $1 AND item_code = $2 AND state = 'active' ORDER BY priority, supplier_id`)
+	listRoutes    = storage.SQL("supply.list_routes", `SELECT `+routeColumns+` FROM supply_routes WHERE realm = $1 AND item_code = $2 AND `+listedRoute+` ORDER BY priority, supplier_id`)
 	changedRoutes = storage.SQL("supply.changed_routes", `SELECT `+routeColumns+` FROM supply_routes WHERE version > $1`)
-	countRoutes   = storage.SQL("supply.count_routes", `SELECT COUNT(*) FROM supply_routes WHERE state = 'active'`)
+	countRoutes   = storage.SQL("supply.count_routes", `SELECT COUNT(*) FROM supply_routes WHERE `+listedRoute)
 	writeRoute    = storage.Upsert("supply.write_route", "supply_routes", []string{"realm", "item_code", "supplier_id"}, "realm", "item_code", "supplier_id",
 		"supplier_item", "priority", "at_loss", "state", "version", "changed_at")
 

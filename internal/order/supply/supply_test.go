@@ -341,6 +341,39 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// An item has at most sixteen routes, those of suppliers that were removed not counted, which
+// are listed nowhere either.
+func TestMostRoutes(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		to := func(i int) supply.Route {
+			return supply.Route{Realm: realm.Test, Item: plain, Supplier: fmt.Sprintf("s%02d", i)}
+		}
+		for i := range 17 {
+			b.add(to(i).Supplier, 450)
+			if err := b.PutRoute(t.Context(), to(i), actor); err != nil && (i < 16 || fault.CodeOf(err) != fault.QuotaExceeded) {
+				t.Errorf("route %d: %v", i, err)
+			}
+		}
+		change := wanted(to(3).Supplier, nil)
+		change.Active = false
+		_, err := b.Change(t.Context(), change)
+		check.OK(t, err)
+		if err := b.PutRoute(t.Context(), to(16), actor); fault.CodeOf(err) != fault.QuotaExceeded {
+			t.Errorf("beside one that is inactive: %v", err)
+		}
+		check.OK(t, b.Remove(t.Context(), supply.Removal{Realm: realm.Test, ID: to(3).Supplier, Actor: actor}))
+		check.OK(t, b.PutRoute(t.Context(), to(16), actor))
+		routes, err := b.Routes(t.Context(), realm.Test, plain)
+		if err != nil || len(routes) != 16 {
+			t.Errorf("%d routes, %v", len(routes), err)
+		}
+		if err := b.RemoveRoute(t.Context(), to(3), actor); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("that of a supplier that was removed: %v", err)
+		}
+	})
+}
+
 // A supplier of gift cards whose issuer cannot be looked up at the moment, since the database
 // is away say, is looked for again.
 func TestIssuerAway(t *testing.T) {
