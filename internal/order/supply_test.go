@@ -755,6 +755,42 @@ func TestSupplierCheck(t *testing.T) {
 	})
 }
 
+// Where the balance at a supplier does not suffice for so many codes, as many are not asked for
+// again within a minute, whatever it says it has; fewer are.
+func TestNoCredit(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme, buyer := b.upstream("acme", 450, 1), b.buyer("Acme", 10_000)
+		inStock := func() bool {
+			shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: item})
+			check.OK(b.t, err)
+			return shelf.Listings[0].InStock
+		}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
+			return supply.Answer{State: supply.Refused, Reason: "no credit", Unpaid: true}, nil
+		}
+		for _, c := range []struct{ codes, orders int }{{3, 1}, {3, 1}, {4, 1}, {2, 2}, {3, 2}} {
+			if _, err := b.buy(buyer, c.codes); fault.CodeOf(err) != fault.OutOfStock || len(acme.Submitted()) != c.orders {
+				t.Errorf("%d codes: %v, after %d orders", c.codes, err, len(acme.Submitted()))
+			}
+		}
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 2}); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("a check of as many: %v", err)
+		}
+		if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); err != nil || !inStock() {
+			t.Errorf("a check of one: %v", err)
+		}
+		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+			t.Errorf("one: %v", err)
+		}
+		acme.OnSubmit = nil
+		b.clock.Advance(time.Minute)
+		if _, err := b.buy(buyer, 3); err != nil || !inStock() {
+			t.Errorf("a minute later: %v", err)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
 // A supplier that is taken away between its price and its order was not called: the next one
 // delivers, and nobody waits for what it never heard of.
 func TestTakenAwayMeanwhile(t *testing.T) {

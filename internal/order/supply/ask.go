@@ -47,7 +47,7 @@ func (a *Ask) wanted(from *Route) Wanted {
 // Best returns the sources outside of this installation that can deliver what is asked for,
 // of those in sources, which are of one priority: the cheapest first. Who names no price is
 // left out, and so is who asks for more than the codes are sold at, unless its route allows
-// for it.
+// for it, and for a minute with whom the balance did not suffice for as many.
 func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
 	offers, found := make([]Offer, len(sources)), make([]bool, len(sources))
 	var group errgroup.Group
@@ -94,6 +94,9 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 	if c == nil || c.open == nil || !c.deal.Ready() { // whom nothing can be submitted to
 		return Quote{}, false
 	}
+	if s.unpaid.has(from.asked(a.Denomination), a.Quantity, s.now()) {
+		return Quote{}, false
+	}
 	supplier, err := c.supplier()
 	if err != nil {
 		return Quote{}, false
@@ -107,8 +110,11 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 		}
 		return Quote{}, false
 	}
-	if q.Available || a.Quantity == 1 && !q.Unfit { // that there are not as many says nothing of one
-		s.quotes.note(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, q.Available, s.now())
+	switch of := from.asked(""); {
+	case q.Available:
+		s.out.forget(of)
+	case a.Quantity == 1 && !q.Unfit: // that there are not as many says nothing of one
+		s.out.note(of, 1, s.now())
 	}
 	return q, q.Available
 }
@@ -149,7 +155,11 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 			a.Reason = fault.From(err).Message
 		}
 	}
-	return a.checked()
+	a = a.checked()
+	if a.State == Refused && a.Unpaid {
+		s.unpaid.note(asked{key{sub.Realm, sub.Supplier}, sub.Item, sub.Denomination}, sub.Quantity, s.now())
+	}
+	return a
 }
 
 // notCalled is the state of a submission that was not called about. Where it was never
@@ -181,50 +191,64 @@ const (
 	maxReason = 200
 )
 
-// quoted names what a supplier was asked a price for.
-type quoted struct {
-	supplier key
-	item     string
+// asked names what a supplier was asked for.
+type asked struct {
+	supplier           key
+	item, denomination string
 }
 
-// quotes remembers which items suppliers were out of.
-type quotes struct {
+// shortages remembers of what suppliers had not as many codes as they were asked for.
+type shortages struct {
 	mu  sync.Mutex
-	out map[quoted]time.Time
+	all map[asked]shortage
+}
+
+// shortage is when a supplier was short, and the fewest codes that were too many.
+type shortage struct {
+	at       time.Time
+	quantity int
 }
 
 const (
-	// outFor is how long a supplier counts as being out of an item after it said so.
-	outFor  = time.Minute
-	mostOut = 1 << 16
+	// shortFor is how long a supplier counts as being short of something.
+	shortFor  = time.Minute
+	mostShort = 1 << 16
 )
 
-func (q *quotes) note(of quoted, available bool, now time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if available {
-		delete(q.out, of)
-		return
+func (s *shortages) note(of asked, quantity int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil || len(s.all) >= mostShort {
+		s.all = map[asked]shortage{}
 	}
-	if q.out == nil || len(q.out) >= mostOut {
-		q.out = map[quoted]time.Time{}
-	}
-	q.out[of] = now
+	s.all[of] = shortage{now, quantity}
 }
 
-func (q *quotes) isOut(of quoted, now time.Time) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	at, out := q.out[of]
-	return out && now.Sub(at) < outFor
+func (s *shortages) forget(of asked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, of)
+}
+
+func (s *shortages) has(of asked, quantity int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	short, found := s.all[of]
+	return found && quantity >= short.quantity && now.Sub(short.at) < shortFor
 }
 
 // Likely reports whether a source other than stock can probably deliver one code now,
 // without asking it: it answered the last time, or may be asked again, since nobody asks whom
-// nobody believes to have any; and it did not say of late that it has none.
+// nobody believes to have any; and it did not say of late that it has none, or that the
+// balance there does not suffice for one.
 func (s *Service) Likely(from *Source) bool {
-	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
-		!s.quotes.isOut(quoted{key{from.Realm, from.Supplier}, from.TheirItem()}, s.now())
+	of, now := from.asked(""), s.now()
+	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(of, 1, now) && !s.unpaid.has(of, 1, now)
+}
+
+// asked names what is asked for over a route, in a denomination that may be the item's own.
+func (r *Route) asked(denomination string) asked {
+	return asked{key{r.Realm, r.Supplier}, r.TheirItem(), denomination}
 }
 
 // now is the machine's time.

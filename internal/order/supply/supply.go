@@ -97,6 +97,8 @@ type Answer struct {
 	Codes     []stock.Delivered // when Delivered: at least one
 	// Reason is why it was refused, in words of the adapter's.
 	Reason string
+	// Unpaid says that it was refused since the balance at the supplier does not suffice for it.
+	Unpaid bool
 }
 
 // MaxReference bounds a supplier's own name for a submission, in bytes.
@@ -129,7 +131,8 @@ type Service struct {
 	refresh  sync.Mutex
 	eager    bool // Connect was called
 	registry registry
-	quotes   quotes
+	out      shortages // said when asked for a price
+	unpaid   shortages // refused for want of a balance
 }
 
 // New returns the service. It knows no supplier but stock before the first Refresh.

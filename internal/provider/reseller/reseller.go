@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -106,7 +108,9 @@ func (u *upstream) Submit(ctx context.Context, s supply.Submission) (supply.Answ
 		return supply.Answer{}, err
 	}
 	if r.refused() && isRefusal(r.status) {
-		return supply.Answer{State: supply.Refused, Reason: refusals[r.status]}, refusalFault(r.status)
+		a := r.refusal()
+		a.State = supply.Refused
+		return a, refusalFault(r.status)
 	}
 	return u.purchase(r, s)
 }
@@ -130,7 +134,7 @@ func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answe
 	}
 	// A key that is not taken any more, or a limit, is looked at before what the call before
 	// did: whoever is refused for that hears nothing of it.
-	a := supply.Answer{Reason: refusals[r.status]}
+	a := r.refusal()
 	if isAboutOrder(r.status) {
 		a.State = supply.Refused
 	}
@@ -161,6 +165,19 @@ var refusals = map[int]string{
 	http.StatusUnsupportedMediaType: "the upstream does not read such orders",
 	http.StatusUnprocessableEntity:  "the upstream finds the order wrong",
 	http.StatusTooManyRequests:      "the upstream has had too many requests",
+}
+
+// refusal is why an order was refused. That the balance does not suffice is told by what was
+// required, beside it.
+func (r *response) refusal() supply.Answer {
+	var short struct {
+		Required number `json:"required"`
+		Balance  number `json:"balance"`
+	}
+	if r.status == http.StatusBadRequest && json.Unmarshal(r.Data, &short) == nil && short.Required != "" && short.Balance != "" {
+		return supply.Answer{Reason: "the balance at the upstream is not sufficient", Unpaid: true}
+	}
+	return supply.Answer{Reason: refusals[r.status]}
 }
 
 // isAboutOrder reports whether a refusal is about what is ordered, and not about who orders.

@@ -160,6 +160,33 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// A refusal that says what was required and what the balance is says that this did not suffice,
+// and no other one does.
+func TestNoCredit(t *testing.T) {
+	b := setup(t, "")
+	for name, c := range map[string]struct {
+		status int
+		data   string
+		want   bool
+	}{
+		"no credit":       {400, `{"required":"14.70","balance":"9.80"}`, true},
+		"in numbers":      {400, `{"required":14.70,"balance":0}`, true},
+		"out of stock":    {400, `{"state":"out_of_stock","status":false,"message":"Unavailable","requested":3}`, false},
+		"nothing":         {400, `{}`, false},
+		"no object":       {400, `[]`, false},
+		"half":            {400, `{"required":"14.70"}`, false},
+		"another refusal": {409, `{"required":"14.70","balance":"9.80"}`, false},
+	} {
+		b.says(c.status, `{"success":false,"message":"no","data":`+c.data+`}`)
+		for _, call := range []func(context.Context, supply.Submission) (supply.Answer, error){b.Submit, b.Query} {
+			a, err := call(t.Context(), b.submission(""))
+			if a.Unpaid != c.want || c.want && (err != nil || a.State != supply.Refused || a.Reason != "the balance at the upstream is not sufficient") {
+				t.Errorf("%s: %+v, %v", name, a, err)
+			}
+		}
+	}
+}
+
 // A delivery has its codes with their PINs, what each cost, and the upstream's number.
 func TestDelivery(t *testing.T) {
 	b := setup(t, "")
