@@ -214,7 +214,9 @@ func TestClientGivesUp(t *testing.T) {
 		<-release
 	})
 	t.Cleanup(func() { close(release) }) // before the server is closed
-	_, err := dialTest(t, base, time.Millisecond).do(&Request{Method: "GET", Path: "/"})
+	hasty := dialTest(t, base, time.Hour)
+	hasty.target.timeout = time.Millisecond // connecting may take longer
+	_, err := hasty.do(&Request{Method: "GET", Path: "/"})
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a timeout", err)
