@@ -24,21 +24,21 @@ type pipeline struct {
 
 func (p *pipeline) add(text string, args []any) { p.queued.Queue(text, args...) }
 
-// flush sends what is queued and returns the rows that the last texts changed, so many of
+// flush sends what is queued and returns what the server did for the last texts, so many of
 // them, up to the first that failed.
-func (p *pipeline) flush(ctx context.Context, last int) ([]int64, error) {
+func (p *pipeline) flush(ctx context.Context, last int) ([]pgconn.CommandTag, error) {
 	results, n := p.send(ctx)
-	changed := make([]int64, 0, last)
+	done := make([]pgconn.CommandTag, 0, last)
 	for i := range n {
 		tag, err := results.Exec()
 		if err != nil {
-			return changed, firstError(err, results.Close())
+			return done, firstError(err, results.Close())
 		}
 		if i >= n-last {
-			changed = append(changed, tag.RowsAffected())
+			done = append(done, tag)
 		}
 	}
-	return changed, results.Close()
+	return done, results.Close()
 }
 
 func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, int) {
@@ -60,7 +60,12 @@ func (p *pipeline) exec(ctx context.Context, calls ...call) ([]int64, error) {
 	for _, one := range calls {
 		p.add(one.text, one.args)
 	}
-	return p.flush(ctx, len(calls))
+	done, err := p.flush(ctx, len(calls))
+	changed := make([]int64, len(done))
+	for i, tag := range done {
+		changed[i] = tag.RowsAffected()
+	}
+	return changed, err
 }
 
 func (p *pipeline) ask(ctx context.Context, questions []asked) error {
@@ -116,8 +121,11 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 			return nil
 		}
 		p.add("COMMIT", nil)
-		answered, failed := p.flush(ctx, 1)
-		if len(answered) == 1 { // a server that is stopped may hang up behind its answer
+		done, failed := p.flush(ctx, 1)
+		if len(done) == 1 { // a server that is stopped may hang up behind its answer
+			if done[0].String() != "COMMIT" { // a statement failed, and whoever made it went on
+				return fmt.Errorf("commit: the server answers %s", done[0])
+			}
 			return nil
 		}
 		if err = fmt.Errorf("commit: %w", failed); isUndecided(err) {

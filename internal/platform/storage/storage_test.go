@@ -231,6 +231,25 @@ func TestIsUnique(t *testing.T) {
 	})
 }
 
+// PostgreSQL takes a transaction back of which a statement failed, also where whoever made it
+// goes on and commits; what is called written is.
+func TestFailureThatIsPassedOver(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			if err := tx.ExecRows(ctx, insertRow, [][]any{row(1)}); err != nil {
+				return err
+			}
+			if err := tx.ExecText(ctx, "INSERT INTO schema_migrations SELECT * FROM schema_migrations"); !storage.IsUnique(err) {
+				t.Errorf("rows that are there already: %v", err)
+			}
+			return nil
+		})
+		if written := count(t, db) == 1; written != (err == nil) {
+			t.Errorf("written: %t, told: %v", written, err)
+		}
+	})
+}
+
 // Effects of one table go together; a change that hits the wrong number of rows is refused.
 func TestApply(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
