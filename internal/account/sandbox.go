@@ -148,11 +148,17 @@ func findOwnerOf(ctx context.Context, q storage.Queryer, book ledger.BookID) (Cu
 // LoadTestClock moves the test realm's clock to where the database says it is. It
 // is called once at the start, before anything happens in that realm, and then by Run.
 func (s *Service) LoadTestClock(ctx context.Context) error {
-	micros, ok, err := storage.One(ctx, s.db, storage.Scalar[int64], readOffset, string(realm.Test))
-	if err != nil || !ok {
+	offset, err := Offset(ctx, s.db)
+	if err != nil || offset == 0 {
 		return err
 	}
-	return s.applyOffset(fromMicros(micros))
+	return s.applyOffset(offset)
+}
+
+// Offset returns how far ahead of the machine's clock the test realm's is, as stored.
+func Offset(ctx context.Context, q storage.Queryer) (time.Duration, error) {
+	micros, _, err := storage.One(ctx, q, storage.Scalar[int64], readOffset, string(realm.Test))
+	return fromMicros(micros), err
 }
 
 // AdvanceTestClock moves the test realm by d, more than zero, and returns its new time; also

@@ -200,6 +200,14 @@ func CheckMasterKey(ctx context.Context, q storage.Queryer, o Options) error {
 // StopPayouts has no payment leave from what is brought back, where there are orders that are
 // paid, before somebody has looked at what left since. It returns the realms.
 func StopPayouts(ctx context.Context, tx *storage.Tx, log *audit.Log, actor string) ([]realm.Realm, error) {
+	offset, err := account.Offset(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	clocks := clock.NewRealms(clock.System())
+	if err := clocks.SetOffset(offset); err != nil {
+		return nil, err
+	}
 	var stopped []realm.Realm
 	for _, r := range realm.All() {
 		some, err := cashout.HasOrders(ctx, tx, r)
@@ -209,7 +217,7 @@ func StopPayouts(ctx context.Context, tx *storage.Tx, log *audit.Log, actor stri
 		if !some {
 			continue
 		}
-		w := payout.Switch{Realm: r, Stopped: true, Actor: actor, At: clock.System().Now()}
+		w := payout.Switch{Realm: r, Stopped: true, Actor: actor, At: clocks.Now(r)}
 		if err := w.Turn(ctx, tx, log); err != nil {
 			return nil, err
 		}
