@@ -153,7 +153,7 @@ func (s *Service) post(ctx context.Context, c *change) (ledger.Outcome, error) {
 	if failed != nil {
 		return o, failed
 	}
-	if ended == 0 {
+	if !ended {
 		return o, err
 	}
 	return s.Books.Submit(ctx, c.op)

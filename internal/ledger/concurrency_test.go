@@ -158,14 +158,14 @@ func TestHoldThatCannotEnd(t *testing.T) {
 		open(t, db, theBook)
 		submit(t, books, ledger.Operation{Book: theBook, Kind: "open", At: epoch, Open: []ledger.NewAccount{
 			{ID: "cash", Currency: usd, Side: ledger.Debit, Unbounded: true}, {ID: "wallet", Currency: usd, Side: ledger.Credit, Unbounded: true},
-			{ID: "mended", Currency: usd, Side: ledger.Credit, Unbounded: true}}})
+			{ID: "mended", Currency: usd, Side: ledger.Credit, Unbounded: true}, {ID: "last", Currency: usd, Side: ledger.Credit, Unbounded: true}}})
 		const count = 1_100
 		placed := make([]ledger.Operation, count)
 		for i := range placed {
 			placed[i] = reserve("", ledger.HoldID(fmt.Sprint("h", i)), 1)
 			placed[i].Holds[0].ExpiresAt = epoch.Add(time.Minute + time.Duration(i/100)*time.Second)
 		}
-		placed[0].Holds[0].Debit = "mended"
+		placed[0].Holds[0].Debit, placed[count-1].Holds[0].Debit = "mended", "last"
 		_, err := books.SubmitAll(t.Context(), placed, nil)
 		check.OK(t, err)
 		check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
@@ -174,7 +174,12 @@ func TestHoldThatCannotEnd(t *testing.T) {
 		}))
 		later := ledger.New(db, clock.NewRealms(clock.NewManual(epoch.Add(time.Hour))), ledger.Config{})
 		t.Cleanup(later.Close)
-		for i, want := range []int{count - 1, 0} {
+		for i, account := range []ledger.AccountID{"mended", "last", "last"} { // one that cannot, and one behind all others
+			if ended, err := later.ExpireHoldsOn(t.Context(), realm.Test, theBook, account); ended != (i == 1) || err != nil {
+				t.Errorf("%s: ended %t, %v", account, ended, err)
+			}
+		}
+		for i, want := range []int{count - 2, 0} {
 			if n, err := later.ExpireHolds(t.Context()); n != want || fault.CodeOf(err) != fault.AccountClosed {
 				t.Errorf("sweep %d ended %d holds, %v; want %d and the one that it could not", i+1, n, err, want)
 			}

@@ -123,25 +123,18 @@ const (
 // background job calls it; calling it twice at once is harmless.
 func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) { return l.expiry.Run(ctx) }
 
-// ExpireHoldsOn ends the holds of an account that are due, among those that a sweep would end
-// next, and returns how many it ended: for an operation that is refused for what they hold.
-func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, account AccountID) (int, error) {
-	due, err := l.due(ctx, r, dueHold{}, sweepPage)
+// ExpireHoldsOn ends the holds of an account that are due, up to a page of them, and reports
+// whether it ended any: for an operation that is refused for what they hold. One that cannot be
+// ended is left to the sweep, which tells of it.
+func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, account AccountID) (bool, error) {
+	due, err := storage.All(ctx, l.db, scanDue, dueHoldsOn, storage.Micros(l.clocks.Now(r)), string(r), string(book), string(account), sweepPage)
 	if err != nil {
-		return 0, err
+		return false, fmt.Errorf("find expired holds on %s: %w", account, err)
 	}
-	ended := 0
+	ended := false
 	for _, h := range due {
-		if h.book != book || h.debit != account {
-			continue
-		}
-		did, err := l.expire(ctx, r, h)
-		if err != nil {
-			return ended, err
-		}
-		if did {
-			ended++
-		}
+		did, failed := l.expire(ctx, r, h)
+		ended = ended || did && failed == nil
 	}
 	return ended, nil
 }
@@ -150,7 +143,6 @@ func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, 
 type dueHold struct {
 	book  BookID
 	id    HoldID
-	debit AccountID
 	dueAt int64
 }
 

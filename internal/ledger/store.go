@@ -84,10 +84,13 @@ var (
 		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq < $3 ORDER BY e.seq DESC LIMIT $4`)
 	entryAt = storage.SQL("ledger.entry_at", `SELECT `+sumColumns+`, e.posted_at FROM ledger_entries e
 		WHERE e.book_id = $1 AND e.account_id = $2 AND e.seq = $3`)
-	dueHolds = storage.SQL("ledger.due_holds", `SELECT h.book_id, h.hold_id, h.debit_account, h.expires_at FROM ledger_holds h
+	dueHolds = storage.SQL("ledger.due_holds", `SELECT h.book_id, h.hold_id, h.expires_at FROM ledger_holds h
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1
 		AND h.expires_at >= $3 AND (h.expires_at, h.book_id, h.hold_id) > ($3, $4, $5)
 		ORDER BY h.expires_at, h.book_id, h.hold_id LIMIT $6`)
+	dueHoldsOn = storage.SQL("ledger.due_holds_on", `SELECT h.book_id, h.hold_id, h.expires_at FROM ledger_holds h
+		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4
+		ORDER BY h.expires_at, h.hold_id LIMIT $5`)
 )
 
 func scanBook(r storage.Row) (Book, error) {
@@ -162,7 +165,7 @@ func scanHoldText(r storage.Row) (*Hold, string, error) {
 }
 
 func scanDue(r storage.Row) (h dueHold, err error) {
-	err = r.Scan((*string)(&h.book), (*string)(&h.id), (*string)(&h.debit), &h.dueAt)
+	err = r.Scan((*string)(&h.book), (*string)(&h.id), &h.dueAt)
 	return h, err
 }
 
