@@ -765,9 +765,8 @@ func TestNoCredit(t *testing.T) {
 			check.OK(b.t, err)
 			return shelf.Listings[0].InStock
 		}
-		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
-			return supply.Answer{State: supply.Refused, Reason: "no credit", Unpaid: true}, nil
-		}
+		refused := supply.Answer{State: supply.Refused, Reason: "no credit", Unpaid: true}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return refused, nil }
 		for _, c := range []struct{ codes, orders int }{{3, 1}, {3, 1}, {4, 1}, {2, 2}, {3, 2}} {
 			if _, err := b.buy(buyer, c.codes); fault.CodeOf(err) != fault.OutOfStock || len(acme.Submitted()) != c.orders {
 				t.Errorf("%d codes: %v, after %d orders", c.codes, err, len(acme.Submitted()))
@@ -786,6 +785,18 @@ func TestNoCredit(t *testing.T) {
 		b.clock.Advance(time.Minute)
 		if _, err := b.buy(buyer, 3); err != nil || !inStock() {
 			t.Errorf("a minute later: %v", err)
+		}
+		among := false
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
+			if !among {
+				among = true
+				_, err := b.buy(buyer, 1)
+				check.Code(t, "one among four", err, fault.OutOfStock)
+			}
+			return refused, nil
+		}
+		if _, err := b.buy(buyer, 4); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+			t.Errorf("four, of which one is too many: %v", err)
 		}
 		b.sound(funds{buyer: 10_000})
 	})

@@ -218,6 +218,9 @@ const (
 func (s *shortages) note(of asked, quantity int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if short, found := s.all[of]; found && short.quantity < quantity && now.Sub(short.at) < shortFor {
+		return
+	}
 	if s.all == nil || len(s.all) >= mostShort {
 		s.all = map[asked]shortage{}
 	}

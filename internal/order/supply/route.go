@@ -136,9 +136,8 @@ func (s *Service) roomForRoute(ctx context.Context, tx *storage.Tx, r *Route, th
 }
 
 // Routes returns the routes of an item in a realm, by priority and supplier, but for those of
-// suppliers that were removed. Where stock is
-// none of them the item comes from it all the same, before the others. It returns not_found
-// for an unknown item.
+// suppliers that were removed. Where stock is none of them the item comes from it all the
+// same, before the others. It returns not_found for an unknown item.
 func (s *Service) Routes(ctx context.Context, r realm.Realm, item catalog.ItemCode) ([]Route, error) {
 	if _, err := s.Catalog.Find(ctx, item); err != nil {
 		return nil, err
