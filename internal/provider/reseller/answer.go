@@ -116,12 +116,12 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 	}
 	for i, c := range in.Codes {
 		switch {
-		case c.Code == "":
-			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
 		case c.Status == "replacing": // it is dead, and another one on its way
 			return supply.Answer{State: supply.Working, Reference: a.Reference}, nil
 		case c.Status == "refunded": // it is dead, and was paid back
 			continue
+		case c.Code == "":
+			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
 		}
 		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i]}
 		for _, member := range c.Metadata {
