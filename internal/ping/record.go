@@ -261,11 +261,14 @@ func (s *Service) tell(ctx context.Context, page []probe, r realm.Realm, mark in
 func (s *Service) untold(ctx context.Context, page []probe, r realm.Realm) ([]probe, error) {
 	last := latest(page)
 	found, err := storage.AllOf(ctx, s.DB, scanProbe(r), findTold, rowsOf(last, func(p probe) []any { return []any{string(p.owner), p.card} }))
+	if err != nil {
+		return nil, err
+	}
 	told := map[probe]time.Time{}
 	for _, p := range found {
 		told[p.named()] = p.at
 	}
-	return slices.DeleteFunc(last, func(p probe) bool { return told[p.named()].After(p.at.Add(-tellEvery)) }), err
+	return slices.DeleteFunc(last, func(p probe) bool { return told[p.named()].After(p.at.Add(-tellEvery)) }), nil
 }
 
 // named is a probe's card alone.

@@ -24,8 +24,11 @@ func EndConnections(t testing.TB, config storage.Config) (stop func()) {
 				return
 			default:
 			}
-			_, err := server.ExecContext(t.Context(), `SELECT pg_sleep(0.01), pg_terminate_backend(pid) FROM pg_stat_activity
+			_, err := server.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' LIMIT 2`)
+			if err == nil {
+				_, err = server.ExecContext(t.Context(), "SELECT pg_sleep(0.01)")
+			}
 			if err != nil {
 				t.Error(err)
 				return

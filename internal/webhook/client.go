@@ -92,9 +92,11 @@ func (s *Service) post(ctx context.Context, t *target, p *parcel) answer {
 	if err == nil {
 		_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxDrained))
 	}
-	a.excerpt, a.latency = scrub(excerpt.Bytes(), t.secrets), watch.Elapsed()
+	a.latency = watch.Elapsed()
 	if p.event.Sensitive {
 		a.excerpt = []byte(redacted) // it may say again what it was sent
+	} else {
+		a.excerpt = scrub(excerpt.Bytes(), t.secrets)
 	}
 	switch {
 	case a.status >= 200 && a.status <= 299:

@@ -95,7 +95,8 @@ func (a *api) advanceClock(ctx context.Context, c *call, in clockAdvance) (clock
 	if (in.By == nil) == to.IsZero() {
 		return clockView{}, invalid("by", "exactly one of by and to is required")
 	}
-	field, answer, err := "by", storing(a, c, a.clockAt), error(nil)
+	var err error
+	field, answer := "by", storing(a, c, a.clockAt)
 	if in.By != nil {
 		_, err = a.Accounts.AdvanceTestClock(ctx, actor(c), in.By.Or(0), answer)
 	} else {

@@ -72,7 +72,7 @@ var (
 	insertReveal = storage.Insert("stock.insert_reveal", "stock_reveals", "book_id", "reveal_id", "order_id", "actor", "revealed_at")
 	// firstLook passes over looks at answers that were given before, with the codes of then.
 	firstLook = storage.SQL("stock.first_look", `SELECT r.actor, r.revealed_at FROM stock_reveals r
-		WHERE r.book_id = $1 AND r.order_id = $2 AND r.revealed_at >= $3 AND r.reveal_id NOT LIKE 'repeat%' ORDER BY r.revealed_at, r.reveal_id LIMIT 1`)
+		WHERE r.book_id = $1 AND r.order_id = $2 AND r.revealed_at >= $3 AND r.reveal_id NOT LIKE '`+repeatPrefix+`%' ORDER BY r.revealed_at, r.reveal_id LIMIT 1`)
 	listReveals = storage.SQL("stock.list_reveals", `SELECT r.actor, r.revealed_at FROM stock_reveals r
 		WHERE r.book_id = $1 AND r.order_id = $2 ORDER BY r.revealed_at, r.reveal_id LIMIT $3`)
 )
