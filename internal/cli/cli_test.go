@@ -172,12 +172,15 @@ func TestModelFile(t *testing.T) {
 	}
 }
 
-// A bench puts its cards and its load on a database of its own: what the file and the
-// environment name is the installation that is served.
+// A bench puts its cards and its load on a database of its own, and asks nobody outside: what
+// the file and the environment name is for the installation that is served.
 func TestBenchLeavesInstallationAlone(t *testing.T) {
 	installation := filepath.Join(t.TempDir(), "data")
 	t.Setenv("SCRIP_DATA", installation)
 	t.Setenv("SCRIP_DATABASE", "postgres://nobody@127.0.0.1:1/none")
+	for _, name := range []string{"DEPOSITS", "CASHOUT", "PAYOUTS"} {
+		t.Setenv("SCRIP_"+name, filepath.Join(installation, "none.json"))
+	}
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
 	bench := New()

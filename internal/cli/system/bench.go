@@ -142,6 +142,7 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	o := shell.Options(c, slog.New(slog.DiscardHandler))
+	o.Deposits, o.Cashout, o.Payouts, o.Secrets, o.Captcha = "", "", "", "", server.Captcha{} // nobody outside is asked
 	o.Pings, o.Payments, o.Issuing.On = benchPolicy(), paymentPolicy(), true
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
