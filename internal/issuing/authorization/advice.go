@@ -283,10 +283,7 @@ func (s *Service) note(ctx context.Context, m *matter, p *plan) (Decision, bool,
 	if l.Balance, err = s.available(ctx, m.card); err != nil {
 		return Decision{}, false, err
 	}
-	effects := []storage.Effect{insertLine.Row(l.row()...)}
-	if p.ahead != "" {
-		effects = append(effects, s.rows(unseen(m.card, p.ahead, m.at))...)
-	}
+	effects := append([]storage.Effect{insertLine.Row(l.row()...)}, s.ahead(m, p)...)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) })
 	if storage.IsUnique(err) {
 		return Decision{}, false, nil

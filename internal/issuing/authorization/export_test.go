@@ -1,6 +1,7 @@
 package authorization
 
 import (
+	"context"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
@@ -13,4 +14,9 @@ func (r Reason) Words() (sentence, advice string) { return r.words() }
 func (p *Policy) Of(mcc string, authorized money.Amount) (time.Duration, money.Amount) {
 	t := p.trade(mcc)
 	return t.HoldFor, t.ceiling(authorized)
+}
+
+// CaptureHeld is the step of Complete after the payment held too little.
+func (s *Service) CaptureHeld(ctx context.Context, a Advice) (Decision, error) {
+	return s.captureHeld(ctx, a)
 }

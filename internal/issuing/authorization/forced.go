@@ -51,7 +51,7 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 	}
 	rest := a
 	if d.Reason == ReasonOverCapture {
-		if d, err = s.captureHeld(ctx, a, d.Book); err != nil || d.Amount == a.Amount {
+		if d, err = s.captureHeld(ctx, a); err != nil || d.Amount == a.Amount || d.Reason == ReasonReversed {
 			return d, err
 		}
 		rest.Amount.Minor -= d.Amount.Minor
@@ -61,17 +61,13 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 }
 
 // captureHeld captures what a payment holds, as much as is owed of it at most: more may have
-// been added to it since that was too much. Nothing is owed where that was reversed since.
-func (s *Service) captureHeld(ctx context.Context, a Advice, book ledger.BookID) (Decision, error) {
-	rest, told, err := s.underKey(ctx, book, a.Key+keyRest)
-	if err != nil || told && rest.ahead() {
-		return Decision{}, err
-	}
-	owed, none := a.Amount, money.New(0, a.Amount.Currency)
-	a.Key, a.Amount, a.Final = a.Key+keyHeld, none, true
+// been added to it since that was too much.
+func (s *Service) captureHeld(ctx context.Context, a Advice) (Decision, error) {
+	owed := a.Amount
+	a.Key, a.Final = a.Key+keyHeld, true
 	return s.about(ctx, &a, kindCapture, func(ctx context.Context, m *matter) (plan, Reason, error) {
-		if a.Amount = none; m.open() && m.hold.Remaining().Minor > owed.Minor {
-			a.Amount = owed
+		if a.Amount = owed; m.open() {
+			a.Amount.Minor = min(owed.Minor, m.hold.Remaining().Minor)
 		}
 		return s.capture(ctx, m)
 	})

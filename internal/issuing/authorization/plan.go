@@ -43,8 +43,8 @@ type plan struct {
 	fresh bool
 	// kept says that it lets go of the rest of a payment of which something was captured.
 	kept bool
-	// ahead is the key of a message that it reverses before that came.
-	ahead string
+	// ahead are the keys of messages that it reverses before they came.
+	ahead []string
 	shape
 }
 
@@ -164,6 +164,8 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 		switch {
 		case err != nil:
 			return plan{}, ReasonNone, err
+		case named.Reason == ReasonOverCapture:
+			return s.reverseBeyond(ctx, m, p, rest)
 		case named.declined():
 			return m.reverseDeclined(p, rest)
 		case named.Type == TypeSettlement && rest != nil && rest.Type == TypeSettlement: // it took a part, and the rest was posted
@@ -234,10 +236,31 @@ func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
 func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
 	switch {
 	case rest == nil && m.advice.whole():
-		p.ahead = m.advice.Original + keyRest
+		p.ahead = []string{m.advice.Original + keyRest}
 	case rest == nil, rest.ahead():
 	default:
 		return plan{}, ReasonEnded, nil
+	}
+	return p, ReasonNone, nil
+}
+
+// reverseBeyond completes a plan that undoes a completion that was too much for its payment: what
+// was captured of it since, where nothing was posted. What was not done of it yet never is.
+func (s *Service) reverseBeyond(ctx context.Context, m *matter, p plan, rest *line) (plan, Reason, error) {
+	held, told, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyHeld)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	p, reason, err := m.reverseDeclined(p, rest)
+	switch {
+	case reason != ReasonNone || err != nil:
+		return plan{}, reason, err
+	case !told && len(p.ahead) > 0:
+		p.ahead = append(p.ahead, m.advice.Original+keyHeld)
+	case told && held.Type == TypeSettlement && held.payment.ID != m.payment.ID:
+		return plan{}, ReasonEnded, nil
+	case told && held.Type == TypeSettlement:
+		return s.undo(ctx, m, held, p)
 	}
 	return p, ReasonNone, nil
 }
@@ -480,9 +503,18 @@ func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]s
 			effects = append(effects, changePayment.With(string(m.payment.Book), string(m.payment.ID), m.payment.revision, string(p.to),
 				storage.NullMicros(l.payment.EndedAt)).Exactly(1))
 		}
-		effects = append(effects, s.events(l)...)
+		effects = append(append(effects, s.events(l)...), s.ahead(m, p)...)
 		return append(effects, s.marks(m, p, o)...), nil
 	}
+}
+
+// ahead are the rows by which messages that a plan reverses are declined when they come.
+func (s *Service) ahead(m *matter, p *plan) []storage.Effect {
+	var effects []storage.Effect
+	for _, key := range p.ahead {
+		effects = append(effects, s.rows(unseen(m.card, key, m.at))...)
+	}
+	return effects
 }
 
 // marks are what a plan leaves on the card's row.

@@ -14,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // naming names a message of a card in an advice.
@@ -378,21 +379,99 @@ func TestComplete(t *testing.T) {
 			check.Equal(t, "booked", p.advise(p.Complete, broken, authorization.ReasonNone).Amount, usd(1_200))
 			p.look(c, issuing.Active, 4_300, 1_000)
 		}
-
-		// One that was broken off and reversed takes nothing, should it be sent again.
-		r = p.request(c, 1_000, ads)
-		p.pay(r, authorization.ReasonNone)
-		broken = naming(c, r.Key, 1_200)
-		broken.Key = p.key()
-		p.advise(p.Capture, broken, authorization.ReasonOverCapture)
-		p.advise(p.Reverse, naming(c, broken.Key, 0), authorization.ReasonNone)
-		for range 2 {
-			p.advise(p.Complete, broken, authorization.ReasonReversed)
-			p.look(c, issuing.Active, 3_300, 2_000)
-		}
 		for what, a := range map[string]authorization.Advice{"no key": naming(c, "x", 100), "nothing": naming(c, "x", 0)} {
 			_, err := p.Complete(context.Background(), a)
 			check.Code(t, what, err, map[string]fault.Code{"no key": fault.InvalidRequest, "nothing": fault.InvalidAmount}[what])
+		}
+		p.verify()
+	})
+}
+
+// A completion that went beyond its payment, and was broken off, is undone as far as it came by
+// then, however often it is reversed, and takes nothing any more should it be sent again.
+func TestReversalOfBrokenCompletion(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		begun := func() (authorization.Advice, authorization.Decision) {
+			r := p.request(c, 1_000, ads)
+			d := p.pay(r, authorization.ReasonNone)
+			a := naming(c, r.Key, 1_200)
+			a.Key = p.key()
+			p.advise(p.Capture, a, authorization.ReasonOverCapture)
+			return a, d
+		}
+		reverse := func(broken authorization.Advice, first int64) {
+			t.Helper()
+			for _, back := range []int64{first, 0} {
+				got := p.advise(p.Reverse, naming(c, broken.Key, 0), authorization.ReasonNone)
+				check.Equal(t, "given back", got.Amount, usd(back))
+			}
+		}
+		late := func(broken authorization.Advice) {
+			t.Helper()
+			first := p.advise(p.Complete, broken, authorization.ReasonReversed)
+			again := p.advise(p.Complete, broken, authorization.ReasonReversed)
+			if diff := cmp.Diff(first, again, ignoreRepeats); diff != "" || !again.Repeated {
+				t.Errorf("again %t (-first +again):\n%s", again.Repeated, diff)
+			}
+		}
+
+		broken, held := begun() // before it took anything
+		reverse(broken, 0)
+		late(broken)
+		p.look(c, issuing.Active, 9_000, 1_000)
+		p.advise(p.Reverse, of(held, 0), authorization.ReasonNone)
+
+		broken, _ = begun() // after it took what was held
+		check.Equal(t, "captured", p.advise(p.CaptureHeld, broken, authorization.ReasonNone).Amount, usd(1_000))
+		p.look(c, issuing.Active, 9_000, 0)
+		reverse(broken, 1_000)
+		late(broken)
+		p.look(c, issuing.Active, 10_000, 0)
+
+		broken, held = begun() // all of it was held by then
+		p.advise(p.Increment, of(held, 500), authorization.ReasonNone)
+		p.advise(p.Complete, broken, authorization.ReasonNone)
+		p.look(c, issuing.Active, 8_800, 0)
+		part := naming(c, broken.Key, 0)
+		part.Stands = usd(700)
+		check.Equal(t, "given back", p.advise(p.Reverse, part, authorization.ReasonNone).Amount, usd(500))
+		reverse(broken, 700)
+		p.look(c, issuing.Active, 10_000, 0)
+		p.verify()
+	})
+}
+
+// A completion that goes beyond its payment, sent again beside its reversal: whichever is
+// first, either all of it stands, and the reversal says so, or nothing.
+func TestReversalBesideBrokenCompletion(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		balance := int64(10_000)
+		for range 10 {
+			r := p.request(c, 300, ads)
+			d := p.pay(r, authorization.ReasonNone)
+			broken := naming(c, r.Key, 400)
+			broken.Key = p.key()
+			p.advise(p.Capture, broken, authorization.ReasonOverCapture)
+			undo := naming(c, broken.Key, 0)
+			undo.Key = p.key()
+			release := of(d, 0)
+			release.Key = p.key()
+			crowd.AtOnce(4, func(i int) {
+				do, a := p.Complete, broken
+				if i > 1 {
+					do, a = p.Reverse, undo
+				}
+				_, err := do(context.Background(), a)
+				check.OK(t, err)
+			})
+			_, err := p.Reverse(context.Background(), release) // what is held still
+			check.OK(t, err)
+			if answer, err := p.Reverse(context.Background(), undo); err != nil || !answer.Approved {
+				balance -= 400
+			}
+			p.look(c, issuing.Active, balance, 0)
 		}
 		p.verify()
 	})
