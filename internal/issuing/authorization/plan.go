@@ -322,8 +322,9 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 			return p, ReasonNone, nil
 		}
 		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
-		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled
-		p.guards = append(m.payment.counters(-amount.Minor, whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
+		inLimits := max(0, paid.Captured.Minor-undone[ofAll]-void[ofAll]) // what an operator reversed gave limits back, too
+		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled && inLimits > 0
+		p.guards = append(m.payment.counters(-min(amount.Minor, inLimits), whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
 	} else if p, err = s.release(ctx, m, p, amount); err != nil {
 		return plan{}, ReasonNone, err
 	}

@@ -552,3 +552,25 @@ func TestReversedInTheBooks(t *testing.T) {
 		p.verify()
 	})
 }
+
+// A reversal after one that an operator reversed in the books gives the card's limits back
+// once, though nothing else was spent.
+func TestReversedAgainInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.ForLife, Count: 2, Amount: usd(6_000)}))
+		r := p.request(c, 2_000, ads)
+		r.Captured = true
+		p.pay(r, "")
+		for range 2 {
+			p.undone(p.advise(p.Reverse, naming(c, r.Key, 0), ""), "")
+			p.look(c, issuing.Active, 8_000, 0)
+		}
+		p.pay(p.request(c, 3_000, ads), "")
+		p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		p.look(c, issuing.Active, 7_000, 3_000)
+		p.pay(p.request(c, 3_001, ads), authorization.ReasonSpendingLimit)
+		p.pay(p.request(c, 2_000, ads), "")
+		p.pay(p.request(c, 1, ads), authorization.ReasonCountLimit)
+		p.verify()
+	})
+}
