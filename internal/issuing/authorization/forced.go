@@ -238,6 +238,9 @@ func (m *matter) counted() []ledger.Guard {
 // lentFor names the counter of what was lent so that a payment could be held, or booked.
 func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
 
+// repaidFor names the counter of what of that went back.
+func repaidFor(payment ID) string { return "authorization.repaid/" + string(payment) }
+
 // lends is the guard that counts what is lent for a payment.
 func (m *matter) lends(minor int64) ledger.Guard {
 	return ledger.Guard{Counter: lentFor(m.payment.ID), Add: minor, Limit: math.MaxInt64}
@@ -254,17 +257,26 @@ func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
 	if p.spent >= 0 || len(p.holds) == 0 && p.kind != kindReverse || len(p.holds) > 0 && m.owed() {
 		return nil
 	}
-	counter := lentFor(m.payment.ID)
-	lent, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter)
-	if err != nil || lent[counter] == 0 {
+	lent, back := lentFor(m.payment.ID), repaidFor(m.payment.ID)
+	counted, err := ledger.Counters(ctx, s.DB, m.payment.Book, lent, back)
+	if err != nil || counted[lent] == 0 {
+		return err
+	}
+	paid, err := s.paid(ctx, &m.payment, m.card.BIN.Currency)
+	if err != nil {
+		return err
+	}
+	void, err := paid.counted(ctx, s.Books, m.payment.Book)
+	if err != nil {
 		return err
 	}
 	owed, err := s.Books.FindAccount(ctx, m.payment.Book, issuing.Receivable(m.card.BIN.Currency).ID)
 	if err != nil {
 		return err
 	}
-	if p.repay = min(-p.spent, lent[counter], owed.Available().Minor); p.repay > 0 {
-		p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: -p.repay})
+	most := counted[lent] - void[lent] + void[back]
+	if p.repay = min(-p.spent, most-counted[back], owed.Available().Minor); p.repay > 0 {
+		p.guards = append(p.guards, ledger.Guard{Counter: back, Add: p.repay, Limit: most})
 	}
 	return nil
 }

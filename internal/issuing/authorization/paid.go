@@ -120,15 +120,16 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 	return err
 }
 
-// counted is what the refunds that an operator reversed had added to counters: it stays there.
+// counted is what the captures and refunds that an operator reversed had added to counters: it
+// stays there.
 func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.BookID) (map[string]int64, error) {
 	sums := map[string]int64{}
-	for _, id := range p.annulled {
-		refund, err := books.FindTransaction(ctx, book, id)
+	for _, id := range slices.Concat(p.annulled, p.reversed) {
+		line, err := books.FindTransaction(ctx, book, id)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range refund.Counts {
+		for _, c := range line.Counts {
 			sums[c.Counter] += c.Add
 		}
 	}

@@ -302,6 +302,18 @@ func TestReversalRepaysWhatWasLent(t *testing.T) {
 		p.look(c, issuing.Active, 3_500, 0)
 		owed(0)
 
+		key = post(8_500)
+		for range 2 { // what an operator reversed in the books is owed again
+			owed(5_000)
+			p.undone(p.advise(p.Reverse, naming(c, key, 0), ""), "")
+			p.look(c, issuing.Active, 0, 0)
+		}
+		p.advise(p.Reverse, naming(c, key, 6_000), "")
+		p.look(c, issuing.Active, 1_000, 0)
+		owed(0)
+		p.advise(p.Reverse, naming(c, key, 0), "")
+		p.look(c, issuing.Active, 3_500, 0)
+
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		check.OK(t, err)
 		before := p.posted(ann, "wallet/USD")
