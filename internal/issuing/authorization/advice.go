@@ -46,7 +46,7 @@ func (s *Service) about(ctx context.Context, a *Advice, kind string, planned fun
 		return Decision{}, err
 	}
 	named, err := s.located(ctx, a)
-	if err == nil && named != nil && named.Status == issuing.Terminated && kind != kindIncrement {
+	if err == nil && named != nil && !named.Number.IsZero() && kind != kindIncrement {
 		named, err = s.Cards.Find(ctx, named.Book, named.ID) // its number may be an old one: what is owed is of the card as it is
 	}
 	if err != nil {

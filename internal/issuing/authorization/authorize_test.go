@@ -465,6 +465,15 @@ func TestAutoFreezeByAnOldNumber(t *testing.T) {
 		p.look(c, issuing.Active, 9_000, 0)
 		p.advise(p.Post, naming(c, "", 4_500), "")
 		p.look(c, issuing.Frozen, 4_500, 0)
+
+		other := join(t, p.DB, p.Clocks)
+		other.keys.Store(1_000_000)
+		c = p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(5_000) })
+		other.pay(other.request(c, 1_000, ads), "") // it remembers the number
+		_, err = p.Cards.Replace(context.Background(), c.Holder, issuing.Replacement{Card: c.ID, Reason: issuing.ReasonLost})
+		check.OK(t, err)
+		other.advise(other.Post, naming(c, "", 4_500), "")
+		p.look(c, issuing.Frozen, 4_500, 1_000)
 		p.verify()
 	})
 }
