@@ -145,10 +145,15 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 		return rest, first, nil
 	}
 	rest.Amount.Minor -= first.amount.Minor
-	gone, err := s.gone(ctx, first, rest.Key)
-	if gone {
-		first.Type, first.Reason = TypeDecline, ReasonReversed
+	if gone, err := s.gone(ctx, first, rest.Key); err != nil || !gone {
+		return rest, first, err
 	}
+	card, err := s.Cards.Find(ctx, first.payment.Book, first.payment.Card)
+	if err != nil {
+		return rest, nil, err
+	}
+	first.Type, first.Reason, first.Code = TypeDecline, ReasonReversed, ""
+	first.Balance, err = s.available(ctx, card)
 	return rest, first, err
 }
 

@@ -151,6 +151,25 @@ func TestReversalSaysWhatStands(t *testing.T) {
 	})
 }
 
+// What is owed of a purchase that took a part and was reversed is declined, with the balance
+// that the card has by then and without the purchase's approval code.
+func TestRestOfReversedPurchase(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 6_000)
+		r := p.request(c, 10_000, ads)
+		r.Captured, r.PartialAllowed = true, true
+		p.pay(r, authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
+		owed := naming(c, "", 10_000)
+		owed.Key = r.Key
+		d := p.advise(p.Complete, owed, authorization.ReasonReversed)
+		check.Equal(t, "code", d.Code, "")
+		check.Equal(t, "balance", d.Balance, usd(6_000))
+		p.look(c, issuing.Active, 6_000, 0)
+		p.verify()
+	})
+}
+
 // A message that another card of the customer sent cannot be reversed with this one.
 func TestReversalWithAnotherCard(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
