@@ -78,6 +78,7 @@ func TestHostProcess(t *testing.T) {
 // Nothing is dialled before the first inquiry; then one connection signs on once,
 // carries many inquiries at a time and gives each its own answer.
 func TestManyInFlight(t *testing.T) {
+	wantRunning(t, 0) // those of other tests end behind their own
 	var count counter
 	n := mustOpen(t, usual(t, startHost(t, func(c *simulator.Config) { c.Observe = count.observe })))
 	if got, _ := running(); got != 0 {
@@ -214,6 +215,7 @@ func TestNoSignOn(t *testing.T) {
 
 // Inquiries that the host cannot know are refused before it is dialled.
 func TestImpossibleInquiries(t *testing.T) {
+	wantRunning(t, 0)
 	n := mustOpen(t, usual(t, "127.0.0.1:1"))
 	letters, err := pan.ParseAlnum("GC0123456789ABCD")
 	if err != nil {
