@@ -206,7 +206,7 @@ func TestReadRefuses(t *testing.T) {
 // What an area shows is forgotten: nothing of the card is left to be compared when all of
 // it was painted over, and the rest where a corner was.
 func TestForget(t *testing.T) {
-	first, again := album()[0], album()[1]
+	first, again := look(snapshot.Deal(3, 1), snapshot.Easy, 1), look(snapshot.Deal(3, 1), snapshot.Easy, 2) // not those of the others
 	size := image.Pt(1280, 960)
 	marks := first.Marks()
 	s, _ := again.Find(marks)
