@@ -494,8 +494,9 @@ func TestReversalBesideBrokenCompletion(t *testing.T) {
 				if i > 1 {
 					do, a = p.Reverse, undo
 				}
-				_, err := do(context.Background(), a)
-				check.OK(t, err)
+				if _, err := do(context.Background(), a); err != nil {
+					t.Error(err)
+				}
 			})
 			_, err := p.Reverse(context.Background(), release) // what is held still
 			check.OK(t, err)
