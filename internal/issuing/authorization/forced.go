@@ -267,11 +267,7 @@ func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
 	if err != nil || counted[lent] == 0 {
 		return err
 	}
-	paid, err := s.paid(ctx, &m.payment, m.card.BIN.Currency)
-	if err != nil {
-		return err
-	}
-	void, err := paid.counted(ctx, s.Books, m.payment.Book)
+	void, err := s.void(ctx, &m.payment, m.card.BIN.Currency)
 	if err != nil {
 		return err
 	}

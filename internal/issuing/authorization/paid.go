@@ -136,6 +136,15 @@ func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.Bo
 	return sums, nil
 }
 
+// void is what an operator reversed of what a payment had added to counters.
+func (s *Service) void(ctx context.Context, p *payment, currency money.Currency) (map[string]int64, error) {
+	paid, err := s.paid(ctx, p, currency)
+	if err != nil {
+		return nil, err
+	}
+	return paid.counted(ctx, s.Books, p.Book)
+}
+
 // parts are the newest lines of a type: those that stand in the books, and those that an
 // operator reversed there, with what these moved.
 type parts struct {

@@ -353,14 +353,20 @@ func (s *Service) release(ctx context.Context, m *matter, p plan, amount money.A
 	if amount.IsZero() {
 		amount = left
 	}
-	ends, undone := amount == left, map[string]int64{}
+	ends, undone := amount == left, int64(0)
 	if ends && captured.IsPositive() {
-		var err error
-		if undone, err = ledger.Counters(ctx, s.DB, m.payment.Book, undoneOf(m.payment.ID)); err != nil {
+		ofAll := undoneOf(m.payment.ID)
+		counted, err := ledger.Counters(ctx, s.DB, m.payment.Book, ofAll)
+		if err != nil {
 			return plan{}, err
 		}
+		void, err := s.void(ctx, &m.payment, captured.Currency)
+		if err != nil {
+			return plan{}, err
+		}
+		undone = counted[ofAll] - void[ofAll]
 	}
-	whole := ends && undone[undoneOf(m.payment.ID)] == captured.Minor
+	whole := ends && undone == captured.Minor
 	p.amount, p.spent, p.guards, p.kept = amount, -amount.Minor, m.payment.counters(-amount.Minor, whole), ends && captured.IsPositive() && !whole
 	if amount.IsPositive() {
 		p.holds = []ledger.HoldChange{{Action: ledger.Release, ID: m.hold.ID, Amount: amount}}

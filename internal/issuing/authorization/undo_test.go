@@ -606,3 +606,35 @@ func TestReversedAgainInTheBooks(t *testing.T) {
 		p.verify()
 	})
 }
+
+// The rest of a payment whose undone capture an operator took anew in the books leaves that
+// standing, and undone again nothing: it counts, and is a card's one payment, accordingly.
+func TestRestReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, ends := range []string{"reversal", "expiry"} {
+			for times, status := range map[int]issuing.Status{1: issuing.Terminated, 2: issuing.Active} {
+				c := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.Controls.SingleUse = true })
+				d := p.pay(p.request(c, 2_000, ads), "")
+				taken := of(d, 1_000)
+				taken.Key = p.key()
+				p.advise(p.Capture, taken, "")
+				p.undone(p.advise(p.Reverse, naming(c, taken.Key, 0), ""), "")
+				if times == 2 {
+					p.advise(p.Reverse, naming(c, taken.Key, 0), "")
+				}
+				if ends == "expiry" {
+					p.forward(8 * day)
+					p.expire()
+				} else {
+					p.advise(p.Reverse, of(d, 0), "")
+				}
+				now, err := p.Cards.Get(context.Background(), ann, c.ID)
+				check.OK(t, err)
+				if now.Status != status {
+					t.Errorf("undone %d times, ended by %s: the card is %s, want %s", times, ends, now.Status, status)
+				}
+			}
+		}
+		p.verify()
+	})
+}
