@@ -39,6 +39,12 @@ func (p *Paid) Left() money.Amount {
 	return money.New(p.Captured.Minor-p.Returned.Minor, p.Captured.Currency)
 }
 
+// regained is what of an amount that is given back came off the card's spending before, with
+// what an operator reversed.
+func (p *Paid) regained(amount money.Amount) int64 {
+	return amount.Minor - min(amount.Minor, max(0, p.Left().Minor-p.undone))
+}
+
 // Returns is the guard that a payment never gives back more than it captured: of whoever
 // gives an amount back.
 func (p *Paid) Returns(amount money.Amount) ledger.Guard {

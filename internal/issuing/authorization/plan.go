@@ -29,8 +29,9 @@ type plan struct {
 	// pays says that the card's owner spends anew, so that a low balance freezes the card.
 	pays bool
 	to   State
-	// spent is by how much the card's spending changes.
-	spent int64
+	// spent is by how much the card's spending changes; regained is what of that, below zero,
+	// came off it before: an operator reversed what gave it back.
+	spent, regained int64
 	// solvent says that the customer's wallet must not be below zero.
 	solvent bool
 	// against is what speaks against it should the books have nothing against it.
@@ -322,6 +323,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 			return p, ReasonNone, nil
 		}
 		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
+		p.regained = paid.regained(amount)
 		inLimits := max(0, paid.Captured.Minor-undone[ofAll]-void[ofAll]) // what an operator reversed gave limits back, too
 		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled && inLimits > 0
 		p.guards = append(m.payment.counters(-min(amount.Minor, inLimits), whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
@@ -421,7 +423,7 @@ func (s *Service) refund(ctx context.Context, m *matter) (plan, Reason, error) {
 		return plan{}, ReasonOverRefund, nil
 	}
 	p.give, p.spent, p.follows = p.amount.Minor, -p.amount.Minor, paid.Captures
-	p.guards = []ledger.Guard{paid.Returns(p.amount)}
+	p.regained, p.guards = paid.regained(p.amount), []ledger.Guard{paid.Returns(p.amount)}
 	return p, ReasonNone, nil
 }
 
@@ -531,8 +533,8 @@ func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
 	switch {
 	case p.decides:
 		effects = append(effects, issuing.Used(m.card, o.At, spent))
-	case p.spent != 0:
-		spent.Minor = -p.spent
+	case p.spent+p.regained != 0:
+		spent.Minor = -p.spent - p.regained
 		effects = append(effects, issuing.GivenBack(m.card, spent))
 	}
 	if p.freeze {

@@ -593,9 +593,16 @@ func TestReversedAgainInTheBooks(t *testing.T) {
 		r := p.request(c, 2_000, ads)
 		r.Captured = true
 		p.pay(r, "")
+		spent := func(minor int64) {
+			t.Helper()
+			now, err := p.Cards.Get(context.Background(), ann, c.ID)
+			check.OK(t, err)
+			check.Equal(t, "spent", now.Spent, usd(minor))
+		}
 		for range 2 {
 			p.undone(p.advise(p.Reverse, naming(c, r.Key, 0), ""), "")
 			p.look(c, issuing.Active, 8_000, 0)
+			spent(0)
 		}
 		p.pay(p.request(c, 3_000, ads), "")
 		p.advise(p.Reverse, naming(c, r.Key, 0), "")
@@ -603,6 +610,20 @@ func TestReversedAgainInTheBooks(t *testing.T) {
 		p.pay(p.request(c, 3_001, ads), authorization.ReasonSpendingLimit)
 		p.pay(p.request(c, 2_000, ads), "")
 		p.pay(p.request(c, 1, ads), authorization.ReasonCountLimit)
+		spent(5_000)
+
+		c = p.issue(ann, binAds, 10_000)
+		r = p.request(c, 2_000, ads)
+		r.Captured = true
+		d := p.pay(r, "")
+		p.advise(p.Refund, of(d, 300), "")
+		p.undone(p.advise(p.Refund, of(d, 1_500), ""), "")
+		spent(200)
+		p.advise(p.Refund, of(d, 100), "")
+		spent(100)
+		p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		spent(0)
+		p.look(c, issuing.Active, 10_000, 0)
 		p.verify()
 	})
 }
