@@ -166,7 +166,11 @@ func (s *Service) gone(ctx context.Context, first *line, rest string) (bool, err
 		return err == nil && !told, err
 	}
 	undone, err := ledger.Counters(ctx, s.DB, book, counter)
-	return undone[counter] == first.amount.Minor, err
+	if err != nil || undone[counter] == 0 || first.Type != TypeSettlement { // what a hold let go stays so
+		return undone[counter] == first.amount.Minor, err
+	}
+	void, err := s.void(ctx, &first.payment, first.amount.Currency)
+	return undone[counter]-void[counter] == first.amount.Minor, err
 }
 
 // askedBefore returns what stands under the key of an advice, and whether it is the answer

@@ -170,6 +170,34 @@ func TestRestOfReversedPurchase(t *testing.T) {
 	})
 }
 
+// A purchase that took a part, and whose reversal an operator reversed in the books, stands, and
+// what is owed beyond it is booked; reversed again it is gone.
+func TestRestOfPurchaseReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, again := range []bool{false, true} {
+			c := p.issue(ann, binAds, 6_000)
+			r := p.request(c, 10_000, ads)
+			r.Captured, r.PartialAllowed = true, true
+			p.pay(r, authorization.ReasonNone)
+			_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(5_000)})
+			check.OK(t, err)
+			owed := naming(c, "", 10_000)
+			owed.Key = r.Key
+			p.undone(p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone), "")
+			p.look(c, issuing.Active, 5_000, 0)
+			if !again {
+				check.Equal(t, "booked", p.advise(p.Complete, owed, authorization.ReasonNone).Amount, usd(10_000))
+				p.look(c, issuing.Active, 1_000, 0)
+				continue
+			}
+			p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
+			p.advise(p.Complete, owed, authorization.ReasonReversed)
+			p.look(c, issuing.Active, 11_000, 0)
+		}
+		p.verify()
+	})
+}
+
 // A message that another card of the customer sent cannot be reversed with this one.
 func TestReversalWithAnotherCard(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
