@@ -28,7 +28,7 @@ type Paid struct {
 	refunded int64
 	// undone is of refunds that an operator reversed: they are in the counter, and in no other sum.
 	undone   int64
-	annulled []ledger.TransactionID // these refunds
+	annulled []ledger.TransactionID // these refunds, and of void what was let go
 }
 
 // maxCaptures bounds the captures of a payment that are looked for in the books.
@@ -126,8 +126,7 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 	return err
 }
 
-// counted is what the captures and refunds that an operator reversed had added to counters: it
-// stays there.
+// counted is what the lines that an operator reversed had added to counters: it stays there.
 func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.BookID) (map[string]int64, error) {
 	sums := map[string]int64{}
 	for _, id := range slices.Concat(p.annulled, p.reversed) {
@@ -142,11 +141,19 @@ func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.Bo
 	return sums, nil
 }
 
-// void is what an operator reversed of what a payment had added to counters.
+// void is what an operator reversed of what a payment had added to counters, also of what
+// repaid when it was let go.
 func (s *Service) void(ctx context.Context, p *payment, currency money.Currency) (map[string]int64, error) {
 	paid, err := s.paid(ctx, p, currency)
 	if err != nil {
 		return nil, err
+	}
+	for _, of := range []Type{StepReversal, StepExpiry} {
+		steps, err := paid.split(ctx, s.DB, p.Book, of)
+		if err != nil {
+			return nil, err
+		}
+		paid.annulled = append(paid.annulled, steps.reversed...)
 	}
 	return paid.counted(ctx, s.Books, p.Book)
 }

@@ -362,11 +362,13 @@ func (s *Service) release(ctx context.Context, m *matter, p plan, amount money.A
 		if err != nil {
 			return plan{}, err
 		}
-		void, err := s.void(ctx, &m.payment, captured.Currency)
-		if err != nil {
-			return plan{}, err
+		if undone = counted[ofAll]; undone > 0 {
+			void, err := s.void(ctx, &m.payment, captured.Currency)
+			if err != nil {
+				return plan{}, err
+			}
+			undone -= void[ofAll]
 		}
-		undone = counted[ofAll] - void[ofAll]
 	}
 	whole := ends && undone == captured.Minor
 	p.amount, p.spent, p.guards, p.kept = amount, -amount.Minor, m.payment.counters(-amount.Minor, whole), ends && captured.IsPositive() && !whole

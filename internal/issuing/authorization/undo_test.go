@@ -361,6 +361,14 @@ func TestReversalRepaysWhatWasLent(t *testing.T) {
 		p.advise(p.Reverse, naming(c, key, 0), "")
 		p.look(c, issuing.Active, 3_500, 0)
 
+		held := p.advise(p.StandIn, p.stoodIn(c, 3_900), "")
+		p.undone(p.advise(p.Reverse, of(held, 300), ""), "") // what that repaid is owed again
+		owed(400)
+		p.look(c, issuing.Active, 300, 3_600)
+		p.advise(p.Reverse, of(held, 0), "")
+		p.look(c, issuing.Active, 3_500, 0)
+		owed(0)
+
 		_, err = p.Cards.Terminate(ctx, ann, issuing.Ending{Card: c.ID})
 		check.OK(t, err)
 		before := p.posted(ann, "wallet/USD")
@@ -368,7 +376,7 @@ func TestReversalRepaysWhatWasLent(t *testing.T) {
 		owed(700)
 		p.advise(p.Reverse, naming(c, key, 0), "")
 		owed(0)
-		held := p.advise(p.StandIn, p.stoodIn(c, 700), "")
+		held = p.advise(p.StandIn, p.stoodIn(c, 700), "")
 		taken := of(held, 500)
 		taken.Key = p.key()
 		p.advise(p.Capture, taken, "")
