@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
@@ -185,4 +186,193 @@ func (p *Paid) split(ctx context.Context, q storage.Queryer, book ledger.BookID,
 	}
 	both.stands = slices.DeleteFunc(both.stands, func(t ledger.TransactionID) bool { return slices.Contains(both.reversed, t) })
 	return both, err
+}
+
+// Reverse releases what a payment holds, all of it or a part. What was captured is not
+// reversed (already_captured). A payment that has ended without a capture, or was
+// declined, is reversed by doing nothing; one that was never seen is declined should it come.
+//
+// Named by Original, it undoes what that message did, and that alone: an increment is
+// released, and what a capture, a purchase or a post took is given back.
+func (s *Service) Reverse(ctx context.Context, a Advice) (Decision, error) {
+	return s.about(ctx, &a, kindReverse, s.reverse)
+}
+
+func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) {
+	p := plan{kind: kindReverse, line: StepReversal, amount: money.New(0, m.card.BIN.Currency), to: m.payment.State}
+	var named *line
+	if m.advice.Payment == "" {
+		var rest *line
+		var err error
+		named, rest, err = s.named(ctx, m)
+		switch {
+		case err != nil:
+			return plan{}, ReasonNone, err
+		case named.Reason == ReasonOverCapture:
+			return s.reverseBeyond(ctx, m, p, rest)
+		case named.declined():
+			return m.reverseDeclined(p, rest)
+		case named.Type == TypeSettlement && rest != nil && rest.Type == TypeSettlement: // it took a part, and the rest was posted
+			return plan{}, ReasonEnded, nil
+		case named.Type == TypeSettlement, named.increment() && m.payment.State == StateOpen:
+			return s.undo(ctx, m, named, p)
+		case named.Type == TypeRefund, named.Type == StepReversal:
+			return plan{}, ReasonEnded, nil
+		}
+	}
+	switch m.payment.State {
+	case StateReversed, StateExpired, StateDeclined, stateUnseen:
+		return p, ReasonNone, nil
+	case StateSettled:
+		return plan{}, ReasonCaptured, nil
+	case StateRefunded:
+		return plan{}, ReasonEnded, nil
+	case StateOpen:
+	}
+	if named != nil && m.advice.Stands.IsPositive() {
+		return s.undo(ctx, m, named, p)
+	}
+	if m.advice.Amount.Minor > m.hold.Remaining().Minor {
+		return plan{}, ReasonOverReversal, nil
+	}
+	p, err := s.release(ctx, m, p, m.advice.Amount)
+	return p, ReasonNone, err
+}
+
+// named returns the message that a reversal names, with what another approved of it, which was
+// told under its name afterwards: all that was held of it or, where it was declined, that
+// alone. What else was told so comes second, nil for nothing.
+func (s *Service) named(ctx context.Context, m *matter) (named, rest *line, err error) {
+	named, ok, err := s.underKey(ctx, m.payment.Book, m.advice.Original)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "no such message")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	rest, ok, err = s.underKey(ctx, m.payment.Book, m.advice.Original+keyRest)
+	switch {
+	case err != nil || !ok:
+		return named, nil, err
+	case rest.payment.ID != m.payment.ID:
+	case named.declined() && (rest.Type == TypeAuthorization || rest.Type == TypeSettlement):
+		return rest, nil, nil
+	case named.Type == TypeAuthorization && rest.Type == TypeAuthorization:
+		named.amount.Minor += rest.amount.Minor
+		return named, nil, nil
+	}
+	return named, rest, nil
+}
+
+// asked is how much of what a message did is to be undone, zero for all of it, and whether
+// there is any of it left to undo: undone is how much was before.
+func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
+	if !a.Stands.IsPositive() {
+		return a.Amount, true
+	}
+	amount := money.New(named.amount.Minor-undone-a.Stands.Minor, a.Stands.Currency)
+	return amount, amount.IsPositive()
+}
+
+// reverseDeclined completes a plan that undoes a message that was declined: it does nothing,
+// and nor will what tells that another approved it, or that it is owed, should that come. Of a
+// completion that went beyond its payment there is more than one message can undo.
+func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
+	switch {
+	case rest == nil && m.advice.whole():
+		p.ahead = []string{m.advice.Original + keyRest}
+	case rest == nil, rest.ahead():
+	default:
+		return plan{}, ReasonEnded, nil
+	}
+	return p, ReasonNone, nil
+}
+
+// reverseBeyond completes a plan that undoes a completion that was too much for its payment: what
+// was captured of it since, where nothing was posted. What was not done of it yet never is.
+func (s *Service) reverseBeyond(ctx context.Context, m *matter, p plan, rest *line) (plan, Reason, error) {
+	held, told, err := s.underKey(ctx, m.payment.Book, m.advice.Original+keyHeld)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	p, reason, err := m.reverseDeclined(p, rest)
+	switch {
+	case reason != ReasonNone || err != nil:
+		return plan{}, reason, err
+	case !told && len(p.ahead) > 0:
+		p.ahead = append(p.ahead, m.advice.Original+keyHeld)
+	case told && held.Type == TypeSettlement && held.payment.ID != m.payment.ID:
+		return plan{}, ReasonEnded, nil
+	case told && held.Type == TypeSettlement:
+		return s.undo(ctx, m, held, p)
+	}
+	return p, ReasonNone, nil
+}
+
+// whole reports whether a reversal, or a refund, is of all that there is.
+func (a *Advice) whole() bool { return a.Amount.IsZero() && a.Stands.IsZero() }
+
+// undo completes a plan that undoes what one message of a payment did, as far as that was
+// not undone before: under another key, or by refunds.
+func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (plan, Reason, error) {
+	counter, ofAll := kindReverse+"/"+string(named.ID), undoneOf(m.payment.ID)
+	undone, err := ledger.Counters(ctx, s.DB, m.payment.Book, counter, ofAll)
+	if err != nil {
+		return plan{}, ReasonNone, err
+	}
+	left, over := named.amount.Minor-undone[counter], ReasonOverReversal
+	var paid Paid
+	void := map[string]int64{} // of undone, what an operator reversed
+	if named.Type == TypeSettlement {
+		over = ReasonOverRefund
+		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err == nil {
+			void, err = paid.counted(ctx, s.Books, m.payment.Book)
+		}
+		if err != nil {
+			return plan{}, ReasonNone, err
+		}
+		undone[counter], undone[ofAll], left = undone[counter]-void[counter], undone[ofAll]-void[ofAll], left+void[counter]
+		if slices.Contains(paid.reversed, named.Books) { // an operator undid it
+			return p, ReasonNone, nil
+		}
+		left = min(left, paid.Captured.Minor-paid.refunded)
+	} else {
+		left = min(left, m.hold.Remaining().Minor)
+	}
+	amount, some := m.advice.asked(named, undone[counter])
+	all := amount.IsZero()
+	switch {
+	case !some:
+		return p, ReasonNone, nil
+	case amount.Minor > max(left, 0):
+		return plan{}, over, nil
+	case left <= 0:
+		return p, ReasonNone, nil
+	case all:
+		amount = money.New(left, m.card.BIN.Currency)
+	}
+	if named.Type == TypeSettlement {
+		room, err := s.makeRoom(ctx, m, &paid, amount)
+		if err != nil {
+			return plan{}, ReasonNone, err
+		}
+		if all {
+			amount.Minor = min(amount.Minor, room.Minor)
+		}
+		switch {
+		case amount.Minor > room.Minor:
+			return plan{}, over, nil
+		case !amount.IsPositive():
+			return p, ReasonNone, nil
+		}
+		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
+		p.regained = paid.regained(amount)
+		inLimits := max(0, paid.Captured.Minor-undone[ofAll]-void[ofAll]) // what an operator reversed gave limits back, too
+		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled && inLimits > 0
+		p.guards = append(m.payment.counters(-min(amount.Minor, inLimits), whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
+	} else if p, err = s.release(ctx, m, p, amount); err != nil {
+		return plan{}, ReasonNone, err
+	}
+	p.guards = append(p.guards, ledger.Guard{Counter: counter, Add: amount.Minor, Limit: named.amount.Minor + void[counter]})
+	return p, ReasonNone, nil
 }
