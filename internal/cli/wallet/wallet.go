@@ -96,16 +96,12 @@ monero, given or not. Compare them with what your own wallet shows before anybod
 pays to them.`,
 		Example: "  scrip wallet preview bitcoin --count 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := asset.ParseChain(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := realm.Parse(in)
+			place, err := placeOf(args[0], in)
 			if err != nil {
 				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				all, err := app.Addresses.Preview(ctx, address.Place{Realm: r, Chain: c}, count)
+				all, err := app.Addresses.Preview(ctx, place, count)
 				if err != nil {
 					return err
 				}
@@ -171,16 +167,12 @@ whatever is still paid to them. Rather pass over too many: your own wallet sees 
 is paid to them, and has to look for so many more.`,
 		Example: "  scrip wallet skip bitcoin --count 50",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := asset.ParseChain(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := realm.Parse(in)
+			place, err := placeOf(args[0], in)
 			if err != nil {
 				return err
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				given, err := app.Addresses.Skip(ctx, address.Skip{Place: address.Place{Realm: r, Chain: c}, Count: count, Actor: shell.Actor()})
+				given, err := app.Addresses.Skip(ctx, address.Skip{Place: place, Count: count, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}
@@ -193,6 +185,16 @@ is paid to them, and has to look for so many more.`,
 	shell.Must(cmd.MarkFlagRequired("count"))
 	shell.SettingFlag(cmd, "deposits")
 	return cmd
+}
+
+// placeOf is where a command's addresses are.
+func placeOf(chain, in string) (address.Place, error) {
+	c, err := asset.ParseChain(chain)
+	if err != nil {
+		return address.Place{}, err
+	}
+	r, err := realm.Parse(in)
+	return address.Place{Realm: r, Chain: c}, err
 }
 
 func readAddresses(cmd *cobra.Command, path string) (all []string, err error) {
