@@ -93,17 +93,20 @@ func (o Otherwise) verdict() authorization.Verdict {
 	return authorization.Absent
 }
 
-// await returns the answer, or what happens when the deadline is over before.
+// await returns the answer, or what happens when the deadline is over before, or whoever asks
+// has left, which is no failure of the server's.
 func (s *Service) await(ctx context.Context, q *question) authorization.Verdict {
-	ctx, cancel := context.WithTimeout(ctx, q.setting.Deadline)
+	limited, cancel := context.WithTimeout(ctx, q.setting.Deadline)
 	defer cancel()
 	select {
 	case a := <-q.answered:
 		return s.judge(ctx, q, a)
-	case <-ctx.Done():
+	case <-limited.Done():
 	}
 	if q.over.CompareAndSwap(false, true) {
-		s.health.failed(q.Book, s.Clocks.Now(realm.Live), s.Config)
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			s.health.failed(q.Book, s.Clocks.Now(realm.Live), s.Config)
+		}
 		return q.setting.Otherwise.verdict()
 	}
 	return s.judge(ctx, q, <-q.answered) // it came in the same instant

@@ -186,6 +186,28 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
+// Whoever asks and leaves says nothing of the server, which is asked on.
+func TestLeave(t *testing.T) {
+	eachEngine(t, func(t *testing.T, w *world) {
+		w.put(nil)
+		for range 5 {
+			ctx, leave := context.WithCancel(context.Background())
+			release := make(chan struct{})
+			w.handles(func(http.ResponseWriter, *http.Request) {
+				leave()
+				<-release
+			})
+			if got := w.Decide(ctx, authorization.Question{Book: book, Realm: realm.Live}); got != authorization.Absent {
+				t.Errorf("the verdict is %q, want %q", got, authorization.Absent)
+			}
+			close(release)
+			w.Wait()
+		}
+		w.says(`{"decision":"decline"}`)
+		w.decide(authorization.Deny)
+	})
+}
+
 // Stopping gives up a question that nobody answers.
 func TestClose(t *testing.T) {
 	eachEngine(t, func(t *testing.T, w *world) {
