@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	cdp "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -462,6 +463,40 @@ func TestChallengeInBrowser(t *testing.T) {
 		t.Errorf("with a proof: %d", status)
 	}
 	worker.accessible("found")
+}
+
+// A form that is under way is not sent twice; once its visitor stopped that, the next press
+// sends it.
+func TestSentOnce(t *testing.T) {
+	b := setup(t, patient)
+	posted, hold := make(chan struct{}, 4), make(chan struct{})
+	inner := b.handler
+	b.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posted <- struct{}{}
+			select {
+			case <-hold:
+			case <-r.Context().Done():
+			}
+		}
+		inner.ServeHTTP(w, r)
+	})
+	tab := open(t, browse(t, ""), b.serve(), look{device: devices()[0], script: true})
+	tab.open("/p/example")
+	tab.fill(usd, numberActive, "")
+	press := func() {
+		tab.evaluate(`{ const button = document.querySelector('button[type=submit]'); button.click(); button.click(); }`, nil)
+	}
+	press()
+	<-posted
+	tab.run(cdp.StopLoading())
+	close(hold)
+	press()
+	tab.run(chromedp.WaitVisible(".balance", chromedp.ByQuery))
+	<-posted
+	if len(posted) > 0 {
+		t.Error("a second press sent the form again")
+	}
 }
 
 // A captcha works within the policy of the page that it is on: its script makes another

@@ -33,21 +33,26 @@
 		});
 	}
 
-	// sendOnce keeps a second press from sending the form again. It is the last to see it.
+	// sendOnce keeps a second press from sending a form again that is under way. One that was
+	// stopped is not: the next press sends it. It is the last to see a press.
 	function sendOnce() {
 		let sent = false;
+		const free = () => {
+			sent = false;
+		};
 		form.addEventListener('submit', (event) => {
 			if (event.defaultPrevented) {
 				return;
 			}
 			if (sent) {
 				event.preventDefault();
+				return;
 			}
 			sent = true;
+			setTimeout(free, 30000); // for browsers that do not say; no answer takes longer
 		});
-		window.addEventListener('pageshow', () => {
-			sent = false;
-		});
+		window.addEventListener('pageshow', free);
+		window.navigation?.addEventListener('navigateerror', free);
 	}
 
 	// solve calls found with the first decimal number such that SHA-256 of
