@@ -168,6 +168,27 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
+// Where nobody answered, the form keeps the number and asks for what the next check needs.
+func TestAwayKeepsTheNumber(t *testing.T) {
+	b := setup(t, pressed)
+	visitor := visitAs{from: "198.51.100.7"}
+	en := english()
+	w := b.post(here, card(usd, numberAway, pin), visitor)
+	body := w.Body.String()
+	if w.Code != 503 || w.Header().Get("Retry-After") != "90" {
+		t.Errorf("%d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
+	for _, want := range []string{"<title>" + en.UnavailableTitle, en.UnavailableText, en.PINAgain, `value="` + numberAway + `"`, `<option value="` + usd + `" selected>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is missing in %s", want, body)
+		}
+	}
+	token, zeros := posed(t, body)
+	if w := b.post(here, with(card(usd, numberActive, pin), token, prove(token, zeros)), visitor); w.Code != 200 {
+		t.Errorf("tried again: %d", w.Code)
+	}
+}
+
 // An answer counts for its own address and portal, in its time, as it was signed.
 func TestAnswers(t *testing.T) {
 	b := setup(t, pressed)

@@ -92,7 +92,7 @@ func (p *page) title() string {
 	t := &p.lang.texts
 	title := t.Title
 	switch {
-	case p.notice != nil && p.form == nil:
+	case p.notice != nil:
 		title = p.notice.title
 	case p.result != nil && p.result.title != "":
 		title = p.result.title

@@ -180,13 +180,25 @@ func (s *Site) fail(ctx context.Context, v *visit, err error) {
 		p.tell(http.StatusForbidden, notice{title: t.ForbiddenTitle, text: t.ForbiddenText})
 	case fault.KindUnavailable:
 		p.retryAfter = max(f.RetryAfter, time.Second)
-		p.tell(http.StatusServiceUnavailable, notice{title: t.UnavailableTitle, text: t.UnavailableText})
+		s.unavailable(ctx, v)
 	case fault.KindInvalid:
 		p.tell(statusOfInvalid(f.Code), notice{title: t.ForbiddenTitle, text: t.ForbiddenText})
 	default:
 		s.Logger.ErrorContext(ctx, "portal page", "request_id", v.record.RequestID, "error", err)
 		p.tell(http.StatusInternalServerError, notice{title: t.InternalTitle, text: t.InternalText, reference: v.record.RequestID})
 	}
+}
+
+// unavailable says that nobody answered, above the form with the number that was typed, if there
+// is one.
+func (s *Site) unavailable(ctx context.Context, v *visit) {
+	p := &v.page
+	n := notice{title: p.lang.UnavailableTitle, text: p.lang.UnavailableText}
+	if p.form == nil || s.ready(ctx, v) != nil {
+		p.tell(http.StatusServiceUnavailable, n)
+		return
+	}
+	p.status, p.notice = http.StatusServiceUnavailable, &n
 }
 
 func statusOfInvalid(code fault.Code) int {

@@ -47,10 +47,10 @@ func TestStates(t *testing.T) {
 		{"long number", card(usd, strings.Repeat("1", 65), ""), 422, en.ErrorNumberForm, true},
 		{"no PIN", card(eur, numberActive, ""), 422, en.ErrorPIN, true},
 		{"long PIN", card(usd, numberActive, strings.Repeat("1", 65)), 422, en.ErrorPIN, true},
-		{"network away", card(usd, numberAway, ""), 503, en.UnavailableTitle, false},
+		{"network away", card(usd, numberAway, ""), 503, en.UnavailableTitle, true},
 		{"quota", card(usd, numberQuota, ""), 503, en.UnavailableTitle, false},
-		{"barred", card(usd, numberBarred, ""), 503, en.UnavailableTitle, false},
-		{"network gone", card(usd, numberGone, ""), 503, en.UnavailableTitle, false},
+		{"barred", card(usd, numberBarred, ""), 503, en.UnavailableTitle, true},
+		{"network gone", card(usd, numberGone, ""), 503, en.UnavailableTitle, true},
 		{"our mistake", card(usd, numberBroken, ""), 500, en.InternalTitle, false},
 	} {
 		w := b.post(here, c.form, visitAs{})
