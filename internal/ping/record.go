@@ -133,7 +133,7 @@ func (s *Service) Label(ctx context.Context, r LabelRequest) error {
 		}
 		entry := audit.Record{Actor: r.Actor, Action: "check.label", Subject: string(r.Ping), Book: string(r.Book),
 			Detail: map[string]string{"label": string(r.Label)}, At: s.now()}
-		// The decision before the audit log, as whoever labels a decision locks them.
+		// The check, the decision, the audit log: as whoever labels a decision locks them.
 		if err := s.markLabel(ctx, tx, &found); err != nil {
 			return err
 		}
@@ -159,6 +159,12 @@ func (s *Service) markLabel(ctx context.Context, tx *storage.Tx, found *Record) 
 		label = nil
 	}
 	return tx.Apply(ctx, []storage.Effect{s.Mark(found.Book, found.Score.Decision, label)})
+}
+
+// Judged returns the effect of noting what somebody found out about a decision beside the check
+// that it is of, if that is kept: what Label does the other way round.
+func (s *Service) Judged(e fraud.Event, decision string, label Label) storage.Effect {
+	return labelDecided.With(string(e.Book), string(e.Realm), storage.Micros(e.At), decision, string(label))
 }
 
 // tellLabel tells the engine of a check's label. It knows the check by what is kept of it.

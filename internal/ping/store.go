@@ -28,8 +28,10 @@ var (
 	findPing  = storage.SQL("ping.find_ping", `SELECT `+pingColumns+` FROM pings p WHERE p.book_id = $1 AND p.ping_id = $2`)
 	listPings = storage.SQL("ping.list_pings", `SELECT `+pingColumns+` FROM pings p
 		WHERE p.book_id = $1 AND p.ping_id < $2 ORDER BY p.ping_id DESC LIMIT $3`)
-	labelPing  = storage.SQL("ping.label_ping", `UPDATE pings SET label = $3 WHERE book_id = $1 AND ping_id = $2`)
-	purgePings = storage.SQL("ping.purge_pings", `DELETE FROM pings WHERE (book_id, ping_id) IN (
+	labelPing = storage.SQL("ping.label_ping", `UPDATE pings SET label = $3 WHERE book_id = $1 AND ping_id = $2`)
+	// labelDecided finds a check by its decision, among those of its moment.
+	labelDecided = storage.SQL("ping.label_decided", `UPDATE pings SET label = $5 WHERE book_id = $1 AND realm = $2 AND created_at = $3 AND decision_id = $4`)
+	purgePings   = storage.SQL("ping.purge_pings", `DELETE FROM pings WHERE (book_id, ping_id) IN (
 		SELECT p.book_id, p.ping_id FROM pings p WHERE p.realm = $1 AND p.created_at < $2 ORDER BY p.created_at LIMIT $3)`)
 
 	newestPing = storage.SQL("ping.newest_ping", `SELECT p.created_at FROM pings p WHERE p.realm = $1 ORDER BY p.created_at DESC LIMIT 1`)

@@ -2,16 +2,21 @@ package operator_test
 
 import (
 	"encoding/binary"
+	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/builtin"
 	"github.com/scripcards/scrip/internal/fraud/office"
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
 )
 
 // hunt N: somebody asks for N cards that there are not, one after the other.
@@ -41,6 +46,34 @@ func (b *bundle) model(t testing.TB, args []string) {
 	}
 	_, err := b.Fraud.Import(t.Context(), builtin.Bytes(kind), seeder)
 	check(t, err)
+}
+
+// A check and its decision have one label, whichever of them was labelled last.
+func TestLabels(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		b.Pings.Fraud, b.Pings.Mark = b.Fraud, b.Fraud.Mark
+		b.look(t, "visa_gift", "6006491300004711", "1", "2")
+		check(t, b.Fraud.Flush(t.Context()))
+		made, err := b.Pings.List(t.Context(), b.customer.Test, "", 2)
+		check(t, err)
+		checks, newest := "/operator/v1/books/"+string(b.customer.Test)+"/checks/", made[0]
+		want := func(after, label string) {
+			t.Helper()
+			for _, target := range []string{checks + string(newest.ID), "/operator/v1/decisions/" + newest.Score.Decision} {
+				if w := b.do(account.RoleAuditor, http.MethodGet, target, ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"label":"`+label+`"`) {
+					t.Errorf("after %s: %d %s, want %s", after, w.Code, w.Body, label)
+				}
+			}
+		}
+		b.do(account.RoleSupport, http.MethodPost, "/operator/v1/fraud/labels", `{"decision_id":"`+newest.Score.Decision+`","label":"fraud"}`)
+		want("the decision was labelled", "fraud")
+		b.do(account.RoleSupport, http.MethodPost, checks+string(newest.ID)+"/label", `{"label":"genuine"}`)
+		want("the check was labelled", "genuine")
+		if w := b.do(account.RoleAuditor, http.MethodGet, checks+string(made[1].ID), ""); strings.Contains(w.Body.String(), `"label"`) {
+			t.Errorf("the other check of that moment: %s", w.Body)
+		}
+	})
 }
 
 // judgements are the calls about the fraud engine that can be repeated.

@@ -141,7 +141,7 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Operator] {
 	supplier.Routes(s, a.desk, supplier.Deps{Supply: deps.Supply, Orders: deps.Orders})
 	cashouts.Routes(s, a.desk, deps.Cashout)
 	remedy.Routes(s, a.desk, remedy.Deps{Orders: deps.Orders, Claims: deps.Claims, Reports: deps.Reports})
-	fraud.Routes(s, a.desk, deps.Fraud)
+	fraud.Routes(s, a.desk, deps.Fraud, deps.Pings)
 	rail.Routes(s, a.desk, deps.Deposits)
 	return s
 }

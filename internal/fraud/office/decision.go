@@ -166,7 +166,9 @@ type Labelling struct {
 	Decision DecisionID
 	Verdict  Verdict
 	Actor    string
-	Also     storage.Also[Decision]
+	// Event is what noting the label beside the event itself takes; nil: nothing.
+	Event func(Decision) []storage.Effect
+	Also  storage.Also[Decision]
 }
 
 // Mark returns the effect of noting a label beside the decision of a book's event, if that is
@@ -199,6 +201,11 @@ func (s *Service) Judge(ctx context.Context, l Labelling) (Decision, error) {
 	defer s.judging.Unlock()
 	d.Label, d.LabelAt = l.Verdict, s.Clocks.Now(d.Realm)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if l.Event != nil {
+			if err := tx.Apply(ctx, l.Event(d)); err != nil {
+				return err
+			}
+		}
 		n, err := tx.Exec(ctx, labelDecision, string(d.Book), string(d.ID), string(d.Label), storage.Micros(d.LabelAt))
 		if err != nil {
 			return err

@@ -18,16 +18,19 @@ import (
 	"github.com/scripcards/scrip/internal/fraud/rulebook"
 	"github.com/scripcards/scrip/internal/fraud/sense"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 type api struct {
 	office *office.Service
 	desk   *desk.Desk
+	pings  *ping.Service
 }
 
 // Routes adds the room's calls to the operator API.
-func Routes(s *desk.Surface, d *desk.Desk, engine *office.Service) {
-	a := &api{engine, d}
+func Routes(s *desk.Surface, d *desk.Desk, engine *office.Service, pings *ping.Service) {
+	a := &api{engine, d, pings}
 	wire.Handle(s, desk.Get("decisions.list", "/decisions"), a.list)
 	wire.Handle(s, desk.Get("decisions.get", "/decisions/{decision_id}"), a.get)
 	wire.Handle(s, desk.Once(desk.Post("fraud.label", "/fraud/labels", desk.Assist)), a.label)
@@ -177,9 +180,17 @@ type labelling struct {
 	Label      string `json:"label" wire:"required"`
 }
 
+// event notes a label beside the check that a decision is of; a payment has none.
+func (a *api) event(d office.Decision) []storage.Effect {
+	if d.Event.Kind != fraud.Ping {
+		return nil
+	}
+	return []storage.Effect{a.pings.Judged(d.Event, string(d.ID), ping.Label(d.Label))}
+}
+
 func (a *api) label(ctx context.Context, c *desk.Call, in labelling) (decisionView, error) {
 	d, err := a.office.Judge(ctx, office.Labelling{Decision: office.DecisionID(in.DecisionID), Verdict: office.Verdict(in.Label), Actor: desk.Actor(c),
-		Also: desk.Storing(a.desk, c, viewDecision)})
+		Event: a.event, Also: desk.Storing(a.desk, c, viewDecision)})
 	if err != nil {
 		return decisionView{}, a.desk.Raced(ctx, c, err)
 	}
