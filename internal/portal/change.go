@@ -102,6 +102,9 @@ type Change struct {
 	// Disabled is the operator's: true takes the portal off until it is false, which puts
 	// it on again.
 	Disabled *bool
+	// Operator says that it is the operator who changes or deletes a portal: its owner cannot
+	// free the addresses of one that was taken off.
+	Operator bool
 	// Reason is kept in the audit log; it may be empty.
 	Reason string
 	// Actor is named in the audit log.
@@ -123,6 +126,22 @@ func (c *Change) apply(p *Portal) {
 	p.Languages, p.Networks = slices.Clone(p.Languages), slices.Clone(p.Networks)
 }
 
+// permitted returns invalid_state for what the owner may not do with a portal that an operator
+// took off: put it on, or give its addresses up, as another portal would be shown there.
+func (c *Change) permitted(before, after *Portal) error {
+	switch refused := fault.New(fault.InvalidState, "an operator disabled the portal"); {
+	case !after.Disabled:
+	case after.Active:
+		return refused.At("active")
+	case c.Operator:
+	case after.Slug != before.Slug:
+		return refused.At("slug")
+	case after.CustomDomain != before.CustomDomain:
+		return refused.At("custom_domain")
+	}
+	return nil
+}
+
 func set[T any](target, value *T) {
 	if value != nil {
 		*target = *value
@@ -130,8 +149,8 @@ func set[T any](target, value *T) {
 }
 
 // Change makes a change to a portal of the book and returns the portal after it. It
-// returns not_found, invalid_state when the owner puts on what an operator took off, and
-// what Create returns.
+// returns not_found, invalid_state when the owner puts on what an operator took off or moves
+// it, and what Create returns.
 func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 	var p Portal
 	twin, err := s.twin(ctx, c.Book)
@@ -144,8 +163,9 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 			return err
 		}
 		p = before
-		if c.apply(&p); p.Disabled && p.Active {
-			return fault.New(fault.InvalidState, "an operator disabled the portal").At("active")
+		c.apply(&p)
+		if err := c.permitted(&before, &p); err != nil {
+			return err
 		}
 		if err := s.check(&p); err != nil {
 			return err
@@ -177,10 +197,14 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 }
 
 // Delete removes a portal. Its domain is free for others at once; its slug stays with
-// the customer. Of c only the portal, the actor and Also count.
+// the customer. Of c only the portal, who deletes it and Also count. It returns not_found, and
+// invalid_state when the owner deletes what an operator took off.
 func (s *Service) Delete(ctx context.Context, c Change) error {
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		p, err := onePortal(ctx, tx, lockPortal, place{c.Book, c.Portal})
+		if err == nil {
+			err = c.permitted(&p, &Portal{Disabled: p.Disabled})
+		}
 		if err != nil {
 			return err
 		}

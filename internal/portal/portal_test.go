@@ -475,7 +475,8 @@ func TestSpend(t *testing.T) {
 	})
 }
 
-// What an operator took off its owner cannot put on, change it as they may; the operator can.
+// What an operator took off its owner cannot put on, change it as they may, nor make anew at its
+// address; the operator can.
 func TestDisabled(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
 		p := b.create(nil)
@@ -493,9 +494,26 @@ func TestDisabled(t *testing.T) {
 		if found, err := b.FindBySlug(t.Context(), p.Slug); err != nil || found.Active {
 			t.Errorf("found: %+v, %v", found, err)
 		}
+		_, moved := b.change(p, func(c *portal.Change) { c.Slug = at("elsewhere") })
+		_, claimed := b.change(p, func(c *portal.Change) { c.CustomDomain = at("cards.shop.example") })
+		deleted := b.Delete(t.Context(), portal.Change{Book: b.book, Portal: p.ID, Actor: actor})
+		for about, err := range map[string]error{"moves it": moved, "gives it a domain": claimed, "deletes it": deleted} {
+			if fault.CodeOf(err) != fault.InvalidState {
+				t.Errorf("the owner %s, and may make another at its address: %v", about, err)
+			}
+		}
 		on, err := b.change(p, func(c *portal.Change) { c.Disabled = at(false) })
 		if err != nil || on.Disabled || !on.Active {
 			t.Errorf("enabled: %+v, %v", on, err)
+		}
+		if _, err := b.change(p, func(c *portal.Change) { c.Disabled = at(true) }); err != nil {
+			t.Fatal(err)
+		}
+		if moved, err := b.change(p, func(c *portal.Change) { c.Slug, c.Operator = at("elsewhere"), true }); err != nil || !moved.Disabled {
+			t.Errorf("an operator moves it: %+v, %v", moved, err)
+		}
+		if err := b.Delete(t.Context(), portal.Change{Book: b.book, Portal: p.ID, Operator: true, Actor: actor}); err != nil {
+			t.Errorf("an operator deletes it: %v", err)
 		}
 	})
 }

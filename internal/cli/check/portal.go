@@ -99,7 +99,7 @@ a TXT record of its own.`,
 
 // change is what the flags that were set make of a portal.
 func (f *portalFlags) change(cmd *cobra.Command, now portal.Portal) portal.Change {
-	c := portal.Change{Book: now.Book, Portal: now.ID, Actor: shell.Actor()}
+	c := portal.Change{Book: now.Book, Portal: now.ID, Operator: true, Actor: shell.Actor()}
 	look, active := now.Branding, !f.inactive
 	for name, set := range map[string]func(){
 		"name": func() { c.Name = &f.name }, "slug": func() { c.Slug = &f.slug }, "domain": func() { c.CustomDomain = &f.domain },
@@ -168,7 +168,7 @@ func (p *program) setPortal(disabled bool) *cobra.Command {
 	var reason string
 	use, about := "enable", "Show a portal again, whoever took it off"
 	if disabled {
-		use, about = "disable", "Take a portal off; its owner can change it and cannot put it on again"
+		use, about = "disable", "Take a portal off; its owner can change how it looks and cannot put it on again, move or remove it"
 	}
 	cmd := &cobra.Command{
 		Use: use + " PORTAL", Short: about, Args: cobra.ExactArgs(1),
@@ -265,7 +265,7 @@ func (p *program) removePortal() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := app.Portals.Delete(ctx, portal.Change{Book: book, Portal: portal.ID(args[0]), Actor: shell.Actor()}); err != nil {
+				if err := app.Portals.Delete(ctx, portal.Change{Book: book, Portal: portal.ID(args[0]), Operator: true, Actor: shell.Actor()}); err != nil {
 					return err
 				}
 				cmd.Println("removed", args[0])
