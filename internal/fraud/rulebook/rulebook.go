@@ -60,7 +60,7 @@ func Compile(r Rule) (*Compiled, error) {
 	case !slices.Contains(actions[:], r.Action):
 		return nil, fault.New(fault.InvalidRequest, "want allow, review, slow, challenge or block").At("action")
 	case r.AtLeast < 0 || r.AtLeast > MaxScore:
-		return nil, fault.New(fault.InvalidRequest, "a score is 0 to %d hundredths", MaxScore).At("at_least")
+		return nil, fault.New(fault.InvalidRequest, "a score is 0 to %d hundredths", MaxScore).At("at_least_hundredths")
 	case utf8.RuneCountInString(r.When) > MaxText:
 		return nil, fault.New(fault.InvalidRequest, "a condition has at most %d characters", MaxText).At("when")
 	}
