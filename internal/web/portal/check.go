@@ -190,7 +190,7 @@ func (s *Site) judge(ctx context.Context, v *visit, j judged) (bool, error) {
 	}
 	v.page.retryAfter = v.page.form.challenge.Wait
 	v.page.status = http.StatusTooManyRequests
-	v.page.notice = &notice{title: t.ChallengeTitle, text: t.ChallengeText}
+	v.page.notice = &notice{title: t.ChallengeTitle, text: t.ChallengeText, wait: v.page.form.challenge.Wait}
 	return false, nil
 }
 

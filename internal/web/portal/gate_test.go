@@ -183,6 +183,9 @@ func TestAwayKeepsTheNumber(t *testing.T) {
 			t.Errorf("%s is missing in %s", want, body)
 		}
 	}
+	if strings.Contains(body, "Without JavaScript") {
+		t.Errorf("two things to wait for: %s", body)
+	}
 	token, zeros := posed(t, body)
 	if w := b.post(here, with(card(usd, numberActive, pin), token, prove(token, zeros)), visitor); w.Code != 200 {
 		t.Errorf("tried again: %d", w.Code)
@@ -398,8 +401,12 @@ func TestMost(t *testing.T) {
 	}
 	neighbour := visitAs{from: "[2001:db8::2]"}
 	thief.from = "[2001:db8::1]"
-	if w := b.post(here, card(usd, numberActive, ""), neighbour); w.Code != 429 || w.Header().Get("Retry-After") != "1200" || !strings.Contains(w.Body.String(), "Try again in 20") {
+	w := b.post(here, card(usd, numberActive, ""), neighbour)
+	if w.Code != 429 || w.Header().Get("Retry-After") != "1200" || !strings.Contains(w.Body.String(), "Try again in 20") {
 		t.Errorf("the fourth: %d %v", w.Code, w.Header())
+	}
+	if !strings.Contains(w.Body.String(), `value="`+numberActive+`"`) {
+		t.Errorf("the number has to be typed again: %s", w.Body)
 	}
 	if len(b.desk.checks()) != 3 {
 		t.Errorf("%d checks", len(b.desk.checks()))

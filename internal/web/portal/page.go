@@ -36,6 +36,8 @@ func (p *page) tell(status int, n notice) {
 type notice struct {
 	title, text string
 	reference   string // for a mistake of ours; may be empty
+	// wait is how long those wait who have no JavaScript; 0: that does not help.
+	wait time.Duration
 }
 
 // result is what a check found.
@@ -230,7 +232,7 @@ func (p *page) widget() *Widget {
 
 // challengeWait says what those do who have no JavaScript.
 func (p *page) challengeWait() string {
-	return strings.ReplaceAll(p.lang.ChallengeWait, "{wait}", p.lang.wait(p.form.challenge.Wait))
+	return strings.ReplaceAll(p.lang.ChallengeWait, "{wait}", p.lang.wait(p.notice.wait))
 }
 
 // described are the attributes that tie a field to its hint and its error.

@@ -637,7 +637,7 @@ func noticeCard(p *page) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if p.form != nil && p.form.challenge != nil && p.form.challenge.Wait > 0 {
+		if p.notice.wait > 0 {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 54, "<noscript><p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

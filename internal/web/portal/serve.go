@@ -175,12 +175,12 @@ func (s *Site) fail(ctx context.Context, v *visit, err error) {
 			return
 		}
 		p.retryAfter = max(f.RetryAfter, time.Second)
-		p.tell(http.StatusTooManyRequests, notice{title: t.LimitedTitle, text: strings.ReplaceAll(t.LimitedText, "{wait}", p.lang.wait(p.retryAfter))})
+		s.later(ctx, v, http.StatusTooManyRequests, notice{title: t.LimitedTitle, text: strings.ReplaceAll(t.LimitedText, "{wait}", p.lang.wait(p.retryAfter))})
 	case fault.KindForbidden:
 		p.tell(http.StatusForbidden, notice{title: t.ForbiddenTitle, text: t.ForbiddenText})
 	case fault.KindUnavailable:
 		p.retryAfter = max(f.RetryAfter, time.Second)
-		s.unavailable(ctx, v)
+		s.later(ctx, v, http.StatusServiceUnavailable, notice{title: t.UnavailableTitle, text: t.UnavailableText})
 	case fault.KindInvalid:
 		p.tell(statusOfInvalid(f.Code), notice{title: t.ForbiddenTitle, text: t.ForbiddenText})
 	default:
@@ -189,16 +189,14 @@ func (s *Site) fail(ctx context.Context, v *visit, err error) {
 	}
 }
 
-// unavailable says that nobody answered, above the form with the number that was typed, if there
-// is one.
-func (s *Site) unavailable(ctx context.Context, v *visit) {
+// later says to try again later, above the form with the number that was typed, if there is one.
+func (s *Site) later(ctx context.Context, v *visit, status int, n notice) {
 	p := &v.page
-	n := notice{title: p.lang.UnavailableTitle, text: p.lang.UnavailableText}
 	if p.form == nil || s.ready(ctx, v) != nil {
-		p.tell(http.StatusServiceUnavailable, n)
+		p.tell(status, n)
 		return
 	}
-	p.status, p.notice = http.StatusServiceUnavailable, &n
+	p.status, p.notice = status, &n
 }
 
 func statusOfInvalid(code fault.Code) int {
