@@ -113,7 +113,7 @@ func places(head []string) (map[string]int, error) {
 		name = strings.ToLower(strings.TrimSpace(name))
 		_, twice := found[name]
 		if twice || !slices.Contains([]string{"card_number", "pin", "network", "currency"}, name) {
-			return nil, fmt.Errorf("column %d: want card_number, pin, network and currency, each once", i+1)
+			return nil, fmt.Errorf("column %d: want card_number, pin, network and currency, each once, with commas between them", i+1)
 		}
 		found[name] = i
 	}
