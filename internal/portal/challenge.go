@@ -35,6 +35,15 @@ func (s *Service) Spend(ctx context.Context, c Challenge) (bool, error) {
 	return first, nil
 }
 
+// Spent reports whether a challenge was answered, in whichever process.
+func (s *Service) Spent(ctx context.Context, c Challenge) (bool, error) {
+	_, spent, err := storage.One(ctx, s.DB, storage.Scalar[int64], findChallenge, string(c.Book), string(c.Portal), c.Name)
+	if err != nil {
+		return false, fmt.Errorf("look for challenge: %w", err)
+	}
+	return spent, nil
+}
+
 // Purge forgets challenges that have expired.
 func (s *Service) Purge(ctx context.Context) error {
 	if _, err := s.DB.Purge(ctx, purgeChallenges, storage.Micros(s.Clocks.Now(realm.Live))); err != nil {

@@ -458,6 +458,13 @@ func TestSpend(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%d were first", n)
 		}
+		other := c
+		other.Portal = "portal_other"
+		for challenge, want := range map[*portal.Challenge]bool{&c: true, &other: false} {
+			if spent, err := b.Spent(t.Context(), *challenge); err != nil || spent != want {
+				t.Errorf("of %s: spent %t, %v", challenge.Portal, spent, err)
+			}
+		}
 		b.clock.Advance(time.Minute)
 		if err := b.Purge(t.Context()); err != nil {
 			t.Fatal(err)

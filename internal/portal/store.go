@@ -49,6 +49,7 @@ var (
 var (
 	spendChallenge = storage.SQL("portal.spend_challenge", `INSERT INTO portal_challenges (book_id, portal_id, challenge, expires_at)
 		VALUES ($1, $2, $3, $4) ON CONFLICT (book_id, portal_id, challenge) DO NOTHING`)
+	findChallenge   = storage.SQL("portal.find_challenge", `SELECT expires_at FROM portal_challenges WHERE book_id = $1 AND portal_id = $2 AND challenge = $3`)
 	purgeChallenges = storage.SQL("portal.purge_challenges", `DELETE FROM portal_challenges WHERE (book_id, portal_id, challenge) IN
 		(SELECT book_id, portal_id, challenge FROM portal_challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`)
 )

@@ -62,7 +62,7 @@ type Visitor struct {
 	Subject string
 	// Address is the visitor's IP address.
 	Address string
-	// Unspent is a token that came back and did not count yet; empty: none.
+	// Unspent is a token that came back and did not count this time; empty: none.
 	Unspent string
 }
 
@@ -183,6 +183,7 @@ type work struct {
 	hash   func(purpose, value string) []byte
 	clock  clock.Clock
 	spend  func(ctx context.Context, c portals.Challenge) (bool, error)
+	spent  func(ctx context.Context, c portals.Challenge) (bool, error)
 	limits Limiter
 }
 
@@ -209,10 +210,16 @@ func portalWaits() []wire.Window { return []wire.Window{{Limit: 60, Per: 10 * ti
 func (w *work) Field() string { return fieldProof }
 
 // Pose makes a token, unless the visitor has one that is good for a while.
-func (w *work) Pose(_ context.Context, v Visitor, level int) (Challenge, error) {
+func (w *work) Pose(ctx context.Context, v Visitor, level int) (Challenge, error) {
 	if body, ok := w.read(&v, v.Unspent); ok && w.clock.Now().Before(issuedAt(body).Add(tokenLife/2)) {
-		own := workTable[min(int(body[0]), maxLevel)]
-		return Challenge{Token: v.Unspent, Bits: own.bits, Wait: own.wait}, nil
+		spent, err := w.spent(ctx, challengeOf(&v, body))
+		if err != nil {
+			return Challenge{}, err
+		}
+		if !spent {
+			own := workTable[min(int(body[0]), maxLevel)]
+			return Challenge{Token: v.Unspent, Bits: own.bits, Wait: own.wait}, nil
+		}
 	}
 	level = min(max(level, 1), maxLevel)
 	body := make([]byte, tokenSize)
@@ -242,11 +249,15 @@ func (w *work) Judge(ctx context.Context, v Visitor, a Answer) (Verdict, error) 
 			return Failed, err
 		}
 	}
-	first, err := w.spend(ctx, portals.Challenge{Book: v.Portal.Book, Portal: v.Portal.ID, Name: body[1+8:], ExpiresAt: issued.Add(tokenLife)})
+	first, err := w.spend(ctx, challengeOf(&v, body))
 	if err != nil || !first {
 		return Failed, err
 	}
 	return Passed, nil
+}
+
+func challengeOf(v *Visitor, body []byte) portals.Challenge {
+	return portals.Challenge{Book: v.Portal.Book, Portal: v.Portal.ID, Name: body[1+8:], ExpiresAt: issuedAt(body).Add(tokenLife)}
 }
 
 func issuedAt(body []byte) time.Time {

@@ -323,6 +323,10 @@ func TestPINOnceMore(t *testing.T) {
 	if w := b.post(here, with(card(eur, numberActive, pin), token, ""), visitor); w.Code != 200 {
 		t.Errorf("after the wait: %d %s", w.Code, w.Body)
 	}
+	back := b.post(here, with(card(eur, numberActive, ""), token, ""), visitor) // from the page before, which the browser kept
+	if kept, _ := posed(t, back.Body.String()); back.Code != 422 || kept == "" || kept == token {
+		t.Errorf("sent again: %d, the spent token: %t", back.Code, kept == token)
+	}
 }
 
 // A check that looked like theft makes the next one from there prove something, wherever it is made.

@@ -88,7 +88,7 @@ func New(d Deps) *Site {
 		d.Pace = DefaultPace()
 	}
 	if d.Driver == nil {
-		d.Driver = &work{hash: d.Hash, clock: d.Clock, spend: d.Portals.Spend, limits: d.Limits}
+		d.Driver = &work{hash: d.Hash, clock: d.Clock, spend: d.Portals.Spend, spent: d.Portals.Spent, limits: d.Limits}
 	}
 	s := &Site{Deps: d, assets: newAssets(), origin: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxInFlight)}
 	rest, secure := strings.CutPrefix(d.BaseURL, "https://")
