@@ -96,8 +96,8 @@ func kept(c *Card) error {
 
 // Freeze keeps a card from being used until it is unfrozen; holds that it has can still be
 // captured and released, and it takes money. A card that is frozen stays as it is, but for
-// an operator's reason, which outweighs a customer's. It returns not_found or
-// invalid_state.
+// an operator's reason, which outweighs a customer's; one that is frozen in the books alone
+// is from then on. It returns not_found or invalid_state.
 func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 	if err := h.reasonFor(&st); err != nil {
 		return Card{}, err
@@ -108,22 +108,26 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
 		fresh := card.Status != Frozen || card.FrozenAt.IsZero() // frozen in the books alone
+		reason := st.Reason
+		if card.Status == Frozen && !h.mayLift(card.Reason) {
+			reason = card.Reason
+		}
 		switch {
 		case card.Status == Terminated:
 			return ended(card)
 		case card.Status == PendingTopUp:
 			return notFunded()
-		case card.Status == Frozen && (!h.mayLift(card.Reason) || (&Holder{}).mayLift(st.Reason) || st.Reason == card.Reason && !fresh):
+		case !fresh && (reason == card.Reason || (&Holder{}).mayLift(reason)):
 			return errUnchanged
 		}
-		op.Kind, op.Reference = kindFreeze, st.Reason
+		op.Kind, op.Reference = kindFreeze, reason
 		op.States = []ledger.StateChange{{Account: c.Account().ID, To: ledger.Frozen}}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 			after := *card
 			if fresh {
 				after.FrozenAt = o.At
 			}
-			after.Status, after.Reason, after.Version = Frozen, st.Reason, c.Version+1
+			after.Status, after.Reason, after.Version = Frozen, reason, c.Version+1
 			effects := s.froze(&after, &o)
 			if !fresh { // a graver reason is no second event
 				effects = effects[:1]

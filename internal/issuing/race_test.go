@@ -200,8 +200,12 @@ func TestFrozenInTheBooks(t *testing.T) {
 		changed, err := p.Change(t.Context(), ann, issuing.Change{Card: card, Label: &label})
 		check.OK(t, err)
 		check.Equal(t, "changed as", changed.Status, issuing.Frozen)
-		_, err = p.Freeze(t.Context(), ann, issuing.Step{Card: card})
-		check.OK(t, err)
+		for range 2 { // it is the operator's all the same, since when it was found out
+			frozen, err := p.Freeze(t.Context(), ann, issuing.Step{Card: card})
+			check.OK(t, err)
+			check.Equal(t, "frozen by", frozen.Reason, issuing.ReasonOperator)
+			check.Equal(t, "frozen at", frozen.FrozenAt, epoch)
+		}
 		_, err = p.Unfreeze(t.Context(), ann, issuing.Step{Card: card})
 		check.Code(t, "unfreeze", err, fault.InvalidState)
 		_, err = p.Replace(t.Context(), ann, issuing.Replacement{Card: card, Reason: issuing.ReasonLost})
