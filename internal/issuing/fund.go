@@ -153,6 +153,9 @@ func withdrawable(c *record, t Transfer, now time.Time) error {
 	case PendingTopUp:
 		return notFunded()
 	case Frozen:
+		if !(&Holder{}).mayLift(card.Reason) {
+			return kept(card)
+		}
 		return fault.New(fault.InvalidState, "the card is frozen: unfreeze or terminate it")
 	case Terminated:
 		return ended(card)

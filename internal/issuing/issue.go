@@ -284,7 +284,7 @@ func (s *Service) tryMake(ctx context.Context, d *draft, owed money.Amount) (Iss
 	case fault.GuardExceeded:
 		return Issued{}, fault.Wrap(err, fault.QuotaExceeded, "there are as many cards as there may be; terminate some")
 	default:
-		return Issued{}, fmt.Errorf("issue card: %w", poor(err, "wallet"))
+		return Issued{}, fmt.Errorf("issue card: %w", poor(refused(err), "wallet"))
 	}
 	if o.Replayed {
 		first, err := s.behind(ctx, h.Book, o)

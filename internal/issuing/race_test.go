@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/crowd"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // Withdrawals at once, from two processes, take what is on the card and no more.
@@ -220,5 +222,26 @@ func TestFrozenInTheBooks(t *testing.T) {
 		check.OK(t, err)
 		p.look(ann, card, issuing.Active, 900, 100)
 		p.verify()
+	})
+}
+
+// Whose money an operator keeps is told so, whatever it was to do, and not what the books call
+// the account, or to unfreeze what only the operator can.
+func TestKeptMoney(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		card := p.card(ann, 1000)
+		_, err := p.Freeze(t.Context(), house, issuing.Step{Card: card, Reason: issuing.ReasonFraud})
+		check.OK(t, err)
+		_, err = p.withdraw(ann, card, 100)
+		check.Code(t, "withdraw", err, fault.InvalidState)
+		check.Equal(t, "withdraw", fault.From(err).Message, "the card was frozen by the operator (fraud)")
+		_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "account.freeze", At: epoch,
+			States: []ledger.StateChange{{Account: wallet.Account(money.USD).ID, To: ledger.Frozen}}})
+		check.OK(t, err)
+		_, err = p.Issue(t.Context(), ann, issuing.NewCard{BIN: visa, Amount: money.New(100, money.USD)})
+		check.Code(t, "issue", err, fault.InvalidState)
+		_, funded := p.fund(ann, card, 100)
+		check.Code(t, "fund", funded, fault.InvalidState)
+		check.Equal(t, "issue", fault.From(err).Message, fault.From(funded).Message)
 	})
 }
