@@ -46,7 +46,8 @@ func (a *App) Demo(ctx context.Context) (account.DemoAccount, error) {
 	if err := a.Cashout.Demo(ctx); err != nil {
 		return demo, fmt.Errorf("demo cash-out: %w", err)
 	}
-	a.Issuing.Programme.IssuingOn, a.SeedRealm = true, realm.Test
+	rules := &a.Issuing.Programme
+	rules.IssuingOn, rules.RequireCardholder, a.SeedRealm = true, false, realm.Test
 	if err := a.demoCards(ctx, &demo.Holder); err != nil {
 		return demo, fmt.Errorf("demo cards: %w", err)
 	}

@@ -26,6 +26,8 @@ type Issuing struct {
 	On bool
 	// Seeds is the realm of those seeds; empty: the test realm.
 	Seeds realm.Realm
+	// Known lets cards be made for verified cardholders alone.
+	Known bool
 	// HolderName and Billing are on cards for nobody in particular; empty: the published ones.
 	HolderName string
 	Billing    issuing.Address
@@ -34,7 +36,7 @@ type Issuing struct {
 // programme completes the rules with the usual ones.
 func (i *Issuing) programme() issuing.Programme {
 	p := issuing.DefaultProgramme()
-	p.IssuingOn = i.On
+	p.IssuingOn, p.RequireCardholder = i.On, i.Known
 	if i.HolderName != "" {
 		p.HolderName = i.HolderName
 	}

@@ -42,6 +42,11 @@ func TestIssuing(t *testing.T) {
 			if status, body := fetch(t, serving(t, o, false)+"/v1/api/"); status != http.StatusNotFound || !strings.Contains(body, "Nothing can be deposited here") {
 				t.Errorf("live: %d %s", status, body)
 			}
+			// Where cards are for cardholders whom an operator knows, nobody in particular gets one.
+			o.Data, o.Database, o.Issuing.Seeds, o.Issuing.Known = t.TempDir(), testkit.Database(t, engine).URL, realm.Test, true
+			if status, body := fetch(t, serving(t, o, false)+"/v1/api/"); status != http.StatusBadRequest || !strings.Contains(body, "cards are for verified cardholders") {
+				t.Errorf("for cardholders alone: %d %s", status, body)
+			}
 		})
 	}
 }

@@ -80,6 +80,8 @@ type Config struct {
 	Issuing bool `yaml:"issuing" env:"ISSUING" about:"let customers make virtual cards, and anybody a seed at GET /v1/api/; a demo always does"`
 	// SeedRealm is live or test.
 	SeedRealm string `yaml:"seed_realm" env:"SEED_REALM" about:"realm of the seeds that anybody makes: test or live"`
+	// RequireCardholder leaves cards for nobody in particular as they are.
+	RequireCardholder bool `yaml:"require_cardholder" env:"REQUIRE_CARDHOLDER" about:"make virtual cards for verified cardholders alone, and so no seeds at GET /v1/api/; a demo makes them for anybody"`
 	// CardholderName and CardholderAddress are what merchants see; Billing reads the address.
 	CardholderName    string `yaml:"cardholder_name" env:"CARDHOLDER_NAME" about:"name on virtual cards that are for nobody in particular; empty: ANONYMOUS"`
 	CardholderAddress string `yaml:"cardholder_address" env:"CARDHOLDER_ADDRESS" about:"billing address of virtual cards, comma-separated: street, city, state, postcode, country; empty: 123 Privacy Street, Wilmington, DE, 19801, US"`
