@@ -33,7 +33,7 @@ type Duty string
 const (
 	DutyRead       Duty = "read"       // look at anything that is not secret
 	DutyAssist     Duty = "assist"     // change what belongs to one customer: suspend, refund, unlock
-	DutyAdminister Duty = "administer" // operators, customers' credentials, settings, the test clock
+	DutyAdminister Duty = "administer" // operators, customers' credentials, settings, money that came in, the test clock
 )
 
 // May reports whether the role includes d.

@@ -31,7 +31,7 @@ func (a *api) customerRoutes(s *surface) {
 	reset.Scope = assist
 	wire.Handle(s, once(reset), a.resetQuota)
 	wire.Handle(s, get("wallet.balances", one+"/wallet"), a.walletBalances)
-	wire.Handle(s, created(post("wallet.load", one+"/wallet/loads", assist)), a.loadWallet)
+	wire.Handle(s, created(post("wallet.load", one+"/wallet/loads", administer)), a.loadWallet)
 }
 
 type customerView struct {

@@ -316,7 +316,7 @@ func TestBalanceAtALine(t *testing.T) {
 		b := setup(t, db)
 		b.clock.Advance(123_456 * time.Microsecond)
 		load := `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`
-		if w := b.do(account.RoleSupport, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
+		if w := b.do(account.RoleAdmin, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
 			t.Fatalf("load: %d %s", w.Code, w.Body)
 		}
 		about := func(what string, out any) {
@@ -371,7 +371,7 @@ func TestFeedFollows(t *testing.T) {
 			t.Fatalf("block: %d %s", w.Code, w.Body)
 		}
 		load := `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`
-		if w := b.do(account.RoleSupport, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
+		if w := b.do(account.RoleAdmin, "POST", "/operator/v1/customers/"+string(b.customer.ID)+"/wallet/loads", load); w.Code != 201 {
 			t.Fatalf("load: %d %s", w.Code, w.Body)
 		}
 		if _, n = newest(feed + "&after=" + place); n != 0 {
@@ -437,11 +437,11 @@ func TestActionsAreAudited(t *testing.T) {
 			{"/operator/v1/customers/" + string(b.customer.ID) + "/suspend", `{"reason":"chargebacks"}`},
 			{"/operator/v1/customers/" + string(b.customer.ID) + "/wallet/loads", `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`},
 		} {
-			if w := b.do(account.RoleSupport, "POST", call[0], call[1]); w.Code > 299 {
+			if w := b.do(account.RoleAdmin, "POST", call[0], call[1]); w.Code > 299 {
 				t.Errorf("%s: %d %s", call[0], w.Code, w.Body)
 			}
 		}
-		me, err := b.Accounts.AuthenticateOperator(t.Context(), b.keys[account.RoleSupport], netip.Addr{})
+		me, err := b.Accounts.AuthenticateOperator(t.Context(), b.keys[account.RoleAdmin], netip.Addr{})
 		check(t, err)
 		entries, err := b.Audit.List(t.Context(), audit.Filter{Everywhere: true, Actor: string(me.ID)})
 		check(t, err)
@@ -453,6 +453,21 @@ func TestActionsAreAudited(t *testing.T) {
 			"portal.change": true, "caller.lift": true}
 		if diff := cmp.Diff(want, actions); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// Whoever helps customers makes them no money: a wallet is loaded by those alone who may do everything.
+func TestSupportLoadsNoWallet(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		purse := "/operator/v1/customers/" + string(b.customer.ID) + "/wallet"
+		before := b.do(account.RoleAuditor, "GET", purse+"?realm=test", "").Body.String()
+		if w := b.do(account.RoleSupport, "POST", purse+"/loads", `{"realm":"test","amount":"1.00","currency":"USD","reference":"bank-1"}`); w.Code != 403 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if after := b.do(account.RoleAuditor, "GET", purse+"?realm=test", "").Body.String(); after != before {
+			t.Errorf("the wallet was %s, and is %s", before, after)
 		}
 	})
 }
