@@ -187,24 +187,32 @@ func (s *Subject) account() ledger.AccountID {
 
 // bound finds where a month begins and ends among the entries.
 func (s *Service) bound(ctx context.Context, st *Statement, m Month) error {
-	st.Month, st.Fees = m, st.zero()
+	begin, err := s.reached(ctx, st, m.From())
+	if err != nil {
+		return err
+	}
+	end, err := s.reached(ctx, st, m.Until())
+	st.between(m, begin, end)
+	return err
+}
+
+// reached returns how far a statement's account had come before an instant.
+func (s *Service) reached(ctx context.Context, st *Statement, at time.Time) (ledger.Position, error) {
+	if st.account == nil {
+		return ledger.Position{Posted: st.zero(), Available: st.zero()}, nil
+	}
+	return s.Books.PositionAt(ctx, st.account, at.Add(-time.Microsecond))
+}
+
+// between has a statement be of a month that begins and ends at positions.
+func (st *Statement) between(m Month, begin, end ledger.Position) {
 	now := st.At
 	if st.At = m.Until(); now.Before(st.At) {
 		st.At = now
 	}
-	st.Final = !now.Before(m.Until().Add(settled))
-	st.Opening, st.Closing = Money{st.zero(), st.zero()}, Money{st.zero(), st.zero()}
-	if st.account == nil {
-		return nil
-	}
-	first, err := s.Books.PositionAt(ctx, st.account, m.From().Add(-time.Microsecond))
-	if err != nil {
-		return err
-	}
-	last, err := s.Books.PositionAt(ctx, st.account, m.Until().Add(-time.Microsecond))
-	st.before, st.Count = first.Seq, last.Seq-first.Seq
-	st.Opening, st.Closing = moneyAt(first), moneyAt(last)
-	return err
+	st.Month, st.Fees, st.Final = m, st.zero(), !now.Before(m.Until().Add(settled))
+	st.before, st.Count = begin.Seq, end.Seq-begin.Seq
+	st.Opening, st.Closing = moneyAt(begin), moneyAt(end)
 }
 
 func moneyAt(p ledger.Position) Money {
@@ -233,13 +241,23 @@ func (s *Service) Months(ctx context.Context, h issuing.Holder, of Subject, p Pa
 	}
 	newest := monthOf(st.At)
 	total := newest.since(monthOf(opened)) + 1
+	last := min(total, p.Skip+p.Limit)
+	if p.Skip >= last {
+		return nil, total, nil
+	}
+	end, err := s.reached(ctx, &st, newest.back(p.Skip).Until())
+	if err != nil {
+		return nil, 0, err
+	}
 	var all []Statement
-	for i := p.Skip; i < min(total, p.Skip+p.Limit); i++ {
-		one := st
-		if err := s.bound(ctx, &one, newest.back(i)); err != nil {
+	for i := p.Skip; i < last; i++ {
+		m, one := newest.back(i), st
+		begin, err := s.reached(ctx, &one, m.From())
+		if err != nil {
 			return nil, 0, err
 		}
-		all = append(all, one)
+		one.between(m, begin, end)
+		all, end = append(all, one), begin // where the month before ends
 	}
 	return all, total, nil
 }
