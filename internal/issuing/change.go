@@ -27,7 +27,7 @@ type Change struct {
 	Metadata map[string]*string
 	// Controls replaces them all, before the parts above.
 	Controls *Controls
-	Also     Also
+	Also     storage.Also[Card]
 }
 
 // Bounds of what a customer writes on a card.
@@ -178,11 +178,7 @@ func (s *Service) Change(ctx context.Context, h Holder, ch Change) (Card, error)
 		if before.Status == Active && card.Status == Active { // an operator may have frozen its account in the books alone
 			card.Status, card.Reason = kept.Status, kept.Reason
 		}
-		effects, err := ch.Also.effects(card)
-		if err != nil {
-			return err
-		}
-		return tx.Apply(ctx, effects)
+		return ch.Also.Apply(ctx, tx, *card)
 	})
 	if err != nil {
 		return Card{}, fmt.Errorf("change card %s: %w", ch.Card, err)

@@ -22,7 +22,7 @@ type Ending struct {
 	// Reason and Note are as in Step.
 	Reason string
 	Note   string
-	Also   func(Ended) ([]storage.Effect, error)
+	Also   storage.Also[Ended]
 }
 
 // Ended is a card that was terminated.
@@ -110,11 +110,7 @@ func (s *Service) tryEnd(ctx context.Context, h Holder, e end) (Ended, error) {
 			effects := append(s.event(webhook.Event{Type: eventTerminated}, &done.Card, &o, func(d *webhook.Data) {
 				d.Text("reason", e.Reason).Text("refunded_amount", done.Refunded.String()).Text("wallet_balance", done.Wallet.String())
 			}), mark)
-			if e.Also == nil {
-				return effects, nil
-			}
-			also, err := e.Also(done)
-			return append(effects, also...), err
+			return e.Also.With(effects, done)
 		}
 		return nil
 	})

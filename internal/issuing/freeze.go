@@ -25,7 +25,7 @@ type Step struct {
 	Reason string
 	// Note is what an operator writes into the audit log; at most 200 bytes.
 	Note string
-	Also Also
+	Also storage.Also[Card]
 }
 
 // maxNote bounds what an operator writes, in bytes.
@@ -132,8 +132,7 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 			if !fresh { // a graver reason is no second event
 				effects = effects[:1]
 			}
-			also, err := st.Also.effects(&after)
-			return append(effects, also...), err
+			return st.Also.With(effects, after)
 		}
 		return nil
 	}))
@@ -193,8 +192,7 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 			after.after(&o)
 			effects := append(s.event(webhook.Event{Type: eventUnfrozen}, &after, &o, nil),
 				markStatus.With(string(c.Book), string(c.ID), c.Version, string(Active), "", nil).Exactly(1))
-			also, err := st.Also.effects(&after)
-			return append(effects, also...), err
+			return st.Also.With(effects, after)
 		}
 		return nil
 	}))
@@ -209,13 +207,7 @@ func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, 
 		if err != nil || st.Also == nil {
 			return now, err
 		}
-		return now, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-			effects, err := st.Also(now)
-			if err != nil {
-				return err
-			}
-			return tx.Apply(ctx, effects)
-		})
+		return now, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return st.Also.Apply(ctx, tx, now) })
 	}
 	if err != nil {
 		return Card{}, err
@@ -246,11 +238,7 @@ func (s *Service) JudgeCardholder(ctx context.Context, h Holder, j cardholder.Ju
 	if err := s.freezeAll(ctx, h, j.ID); err != nil || last == nil {
 		return person, err
 	}
-	effects, err := last(person)
-	if err == nil {
-		err = s.DB.Apply(ctx, effects)
-	}
-	return person, err
+	return person, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return last.Apply(ctx, tx, person) })
 }
 
 // bound refuses a tier whose limits would not bound a cardholder's cards.

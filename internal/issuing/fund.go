@@ -20,9 +20,8 @@ type Transfer struct {
 	Amount money.Amount
 	// Key makes the call repeatable; empty: it is not.
 	Key string
-	// Also is what to write with it, such as the stored answer to the request; its error
-	// undoes the whole. It is not asked when the call was made before. It may be nil.
-	Also func(Moved) ([]storage.Effect, error)
+	// Also is not asked when the call was made before.
+	Also storage.Also[Moved]
 }
 
 // Moved is what a transfer did.
@@ -79,7 +78,7 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 			effects := append(s.event(webhook.Event{Type: eventFunded}, &moved.Card, &o, func(d *webhook.Data) {
 				d.Text("amount", t.Amount.String()).Text("wallet_balance", moved.Wallet.String())
 			}), settle, told.Effect(o.At))
-			return t.also(effects, moved)
+			return t.Also.With(effects, moved)
 		}
 		return nil
 	})
@@ -132,7 +131,7 @@ func (s *Service) Withdraw(ctx context.Context, h Holder, t Transfer) (Moved, er
 		op.Open = []ledger.NewAccount{to}
 		op.Postings = []ledger.Posting{{Debit: c.Account().ID, Credit: to.ID, Amount: t.Amount}}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-			return t.also([]storage.Effect{c.settle()}, c.moved(&o, t))
+			return t.Also.With([]storage.Effect{c.settle()}, c.moved(&o, t))
 		}
 		return nil
 	})
@@ -162,14 +161,6 @@ func withdrawable(c *record, t Transfer, now time.Time) error {
 	case Active:
 	}
 	return nil
-}
-
-func (t *Transfer) also(effects []storage.Effect, m Moved) ([]storage.Effect, error) {
-	if t.Also == nil {
-		return effects, nil
-	}
-	more, err := t.Also(m)
-	return append(effects, more...), err
 }
 
 // moved describes what a transfer did, from its transaction alone: a repeated one is told

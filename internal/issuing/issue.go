@@ -34,7 +34,7 @@ type NewCard struct {
 	Cardholder    cardholder.ID // empty: nobody in particular
 	// Key makes the call repeatable; empty: it is not.
 	Key  string
-	Also Also
+	Also storage.Also[Card]
 }
 
 // Issued is a card with its number, for the holder's eyes.
@@ -55,7 +55,7 @@ const previewed = money.USD
 // Preview makes a card that waits for its first funding, of the first active BIN of a
 // network in dollars, visa or mastercard; empty: of any. It returns feature_disabled while
 // issuing is off, invalid_request, currency_mismatch, or quota_exceeded.
-func (s *Service) Preview(ctx context.Context, h Holder, network pan.Network, also func(Issued) ([]storage.Effect, error)) (Issued, error) {
+func (s *Service) Preview(ctx context.Context, h Holder, network pan.Network, also storage.Also[Issued]) (Issued, error) {
 	d, err := s.preview(ctx, network)
 	if err != nil {
 		return Issued{}, err
@@ -125,7 +125,7 @@ type draft struct {
 	status Status
 	new    NewCard
 	tier   cardholder.Tier
-	also   func(Issued) ([]storage.Effect, error)
+	also   storage.Also[Issued]
 }
 
 // check completes a draft, or returns what is wrong with it.
@@ -272,11 +272,7 @@ func (s *Service) tryMake(ctx context.Context, d *draft, owed money.Amount) (Iss
 			effects = append(effects, activated.Effect(o.At))
 		}
 		effects = append(effects, s.event(webhook.Event{Type: eventCreated}, &card, &o, nil)...)
-		if d.also == nil {
-			return effects, nil
-		}
-		also, err := d.also(issued)
-		return append(effects, also...), err
+		return d.also.With(effects, issued)
 	}
 	o, err := s.Books.Submit(ctx, op)
 	switch fault.CodeOf(err) {

@@ -103,7 +103,7 @@ func (p *Programme) expiresAt(made time.Time) time.Time {
 type Replacement struct {
 	Card   CardID
 	Reason string // ReasonLost, ReasonStolen, ReasonDamaged or ReasonExpiring
-	Also   func(Issued) ([]storage.Effect, error)
+	Also   storage.Also[Issued]
 }
 
 // maxReplacements bounds the numbers that a card has one after the other.
@@ -162,11 +162,7 @@ func (s *Service) replace(ctx context.Context, h Holder, r Replacement) (Issued,
 				effects = append(effects, activated.Effect(o.At))
 			}
 			effects = append(effects, s.event(webhook.Event{Type: eventReplaced}, &card, &o, func(d *webhook.Data) { d.Text("reason", r.Reason) })...)
-			if r.Also == nil {
-				return effects, nil
-			}
-			also, err := r.Also(issued)
-			return append(effects, also...), err
+			return r.Also.With(effects, issued)
 		}
 		return nil
 	}))

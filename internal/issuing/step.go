@@ -49,18 +49,6 @@ func EventTypes() []string {
 // maxTries bounds how often a change is decided anew because the card changed meanwhile.
 const maxTries = 8
 
-// Also is what to write with a change, such as the stored answer to the request: from the
-// card as the change leaves it. Its error undoes the whole; it may run more than once and
-// must have no effects of its own. It may be nil.
-type Also func(Card) ([]storage.Effect, error)
-
-func (a Also) effects(card *Card) ([]storage.Effect, error) {
-	if a == nil {
-		return nil, nil
-	}
-	return a(*card)
-}
-
 // errUnchanged is what a plan returns when the card is already as it shall be.
 var errUnchanged = errors.New("nothing changes")
 

@@ -63,9 +63,8 @@ type Load struct {
 	// Reference is the transfer's own reference; a second load under it is the first one.
 	Reference string
 	Actor     string
-	// Also is what to write with the load, such as the stored answer to the request;
-	// its error undoes the whole. It is not asked when the load was done before. It may be nil.
-	Also func(ledger.Outcome) ([]storage.Effect, error)
+	// Also is not asked when the load was done before.
+	Also storage.Also[ledger.Outcome]
 }
 
 const maxReference = 140 // a SEPA remittance text
@@ -99,11 +98,7 @@ func (s *Service) Load(ctx context.Context, l Load) (ledger.Outcome, error) {
 		data := (&webhook.Data{}).Text("transaction_id", string(o.Transaction)).Text("amount", l.Amount.String()).
 			Text("balance", after.Available.String()).Text("currency", l.Amount.Currency.String()).Text("reference", l.Reference)
 		event := s.outbox.Effects(webhook.Event{Book: l.Book, Realm: l.Realm, Type: eventLoaded, Data: data.JSON(), At: o.At})
-		if l.Also == nil {
-			return event, nil
-		}
-		also, err := l.Also(o)
-		return append(event, also...), err
+		return l.Also.With(event, o)
 	}
 	outcome, err := s.books.Submit(ctx, op)
 	if err != nil {

@@ -77,7 +77,7 @@ func (a *api) createCard(ctx context.Context, c *call, in newCard) (card, error)
 		return card{}, err
 	}
 	view, err := once(ctx, &made[issuing.Card, card]{a, c, viewCard}, func(keep also[issuing.Card]) (issuing.Card, error) {
-		n.Also = issuing.Also(keep)
+		n.Also = keep
 		return a.Cards.Issue(ctx, holder(c), n)
 	})
 	return view, short(err, walletTooLow)
@@ -129,7 +129,7 @@ func (a *api) changeCard(ctx context.Context, c *call, in cardChange) (card, err
 		return card{}, err
 	}
 	return once(ctx, &made[issuing.Card, card]{a, c, viewCard}, func(keep also[issuing.Card]) (issuing.Card, error) {
-		ch.Also = issuing.Also(keep)
+		ch.Also = keep
 		return a.Cards.Change(ctx, holder(c), ch)
 	})
 }
@@ -140,7 +140,7 @@ func (a *api) freeze(ctx context.Context, c *call, in cardPath) (frozen, error) 
 		return frozen{}, err
 	}
 	return once(ctx, &made[issuing.Card, frozen]{a, c, viewFrozen}, func(keep also[issuing.Card]) (issuing.Card, error) {
-		return a.Cards.Freeze(ctx, holder(c), issuing.Step{Card: which, Also: issuing.Also(keep)})
+		return a.Cards.Freeze(ctx, holder(c), issuing.Step{Card: which, Also: keep})
 	})
 }
 
@@ -150,7 +150,7 @@ func (a *api) unfreeze(ctx context.Context, c *call, in cardPath) (card, error) 
 		return card{}, err
 	}
 	return once(ctx, &made[issuing.Card, card]{a, c, viewCard}, func(keep also[issuing.Card]) (issuing.Card, error) {
-		return a.Cards.Unfreeze(ctx, holder(c), issuing.Step{Card: which, Also: issuing.Also(keep)})
+		return a.Cards.Unfreeze(ctx, holder(c), issuing.Step{Card: which, Also: keep})
 	})
 }
 

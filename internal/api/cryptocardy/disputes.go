@@ -30,7 +30,7 @@ func (a *api) openDispute(ctx context.Context, c *call, in newDispute) (disputeV
 		o.Amount = *amount
 	}
 	return once(ctx, &made[dispute.Dispute, disputeView]{a, c, viewDispute}, func(keep also[dispute.Dispute]) (dispute.Dispute, error) {
-		o.Also = dispute.Also(keep)
+		o.Also = keep
 		return a.Disputes.Open(ctx, o)
 	})
 }

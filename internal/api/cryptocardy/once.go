@@ -75,7 +75,7 @@ func (a *api) keepAnswer(ctx context.Context, c *call, answer wire.Answer) error
 }
 
 // also is what a product writes with a change.
-type also[T any] func(T) ([]storage.Effect, error)
+type also[T any] = storage.Also[T]
 
 // once makes a change and answers with what view makes of it. Under a key, that answer is
 // written in the change's own transaction: whoever asks again after a crash gets it, or

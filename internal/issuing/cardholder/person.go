@@ -44,12 +44,8 @@ type NewPerson struct {
 	Email     string
 	Reference string
 	Address   Address
-	Also      Also
+	Also      storage.Also[Cardholder]
 }
-
-// Also is what to write with a cardholder, such as the stored answer to the request; its
-// error undoes the whole. It may be nil.
-type Also func(Cardholder) ([]storage.Effect, error)
 
 func (n *NewPerson) check() error {
 	if err := checkText("name", n.Name, 1, maxName); err != nil {
@@ -91,21 +87,17 @@ type step struct {
 	owner  Owner
 	action string
 	now    Cardholder
-	also   Also
+	also   storage.Also[Cardholder]
 }
 
 // finish records a change and writes what belongs with it.
 func (s *Service) finish(ctx context.Context, tx *storage.Tx, d step) error {
 	r := audit.Record{Actor: d.owner.Actor, Action: d.action, Subject: string(d.now.ID), Book: string(d.owner.Book), At: s.Clocks.Now(d.owner.Realm),
 		Detail: map[string]string{"state": string(d.now.State), "tier": d.now.Tier, "reason": audit.Clean(d.now.Reason)}}
-	if err := s.Audit.Append(ctx, tx, r); err != nil || d.also == nil {
+	if err := s.Audit.Append(ctx, tx, r); err != nil {
 		return err
 	}
-	effects, err := d.also(d.now)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
+	return d.also.Apply(ctx, tx, d.now)
 }
 
 // Judgement is what an operator found out about a cardholder.
@@ -115,7 +107,7 @@ type Judgement struct {
 	// Tier is for Verified alone.
 	Tier   string
 	Reason string // at most 200 characters; may be empty
-	Also   Also
+	Also   storage.Also[Cardholder]
 }
 
 // Judge puts a cardholder into a state, and on Verified into a tier. Other processes

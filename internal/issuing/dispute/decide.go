@@ -25,7 +25,7 @@ type Step struct {
 	// Words say why, which the cardholder is told; required to lose one.
 	Words string
 	Actor string
-	Also  Also
+	Also  storage.Also[Dispute]
 }
 
 func (st *Step) check() error {
@@ -110,7 +110,7 @@ func (s *Service) move(ctx context.Context, d Dispute, st *Step) (Dispute, error
 	change := func(at time.Time, transaction ledger.TransactionID) ([]storage.Effect, error) {
 		d.ChangedAt = at
 		d.DueAt, _ = s.Policy.due(st.To, at)
-		return st.Also.with(&d, append([]storage.Effect{d.revise(before.Revision)}, s.event(events[st.To], &d, transaction)...))
+		return st.Also.With(append([]storage.Effect{d.revise(before.Revision)}, s.event(events[st.To], &d, transaction)...), d)
 	}
 	if st.To.Open() {
 		effects, err := change(now, "")

@@ -213,15 +213,3 @@ func (s *Service) event(kind string, d *Dispute, transaction ledger.TransactionI
 		Text("currency", d.Amount.Currency.String()).Text("decision", d.Decision).Text("transaction_id", string(transaction))
 	return s.Outbox.Effects(webhook.Event{Book: d.Book, Realm: d.Realm, Type: kind, Data: data.JSON(), At: d.ChangedAt})
 }
-
-// Also is what to write with a change, such as the stored answer to the request; its error
-// undoes the whole. It may be nil, may run more than once and must have no effects of its own.
-type Also func(Dispute) ([]storage.Effect, error)
-
-func (a Also) with(d *Dispute, effects []storage.Effect) ([]storage.Effect, error) {
-	if a == nil {
-		return effects, nil
-	}
-	more, err := a(*d)
-	return append(effects, more...), err
-}

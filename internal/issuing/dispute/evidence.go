@@ -62,7 +62,7 @@ type Addition struct {
 	Dispute  ID
 	Evidence Evidence
 	Actor    string
-	Also     Also
+	Also     storage.Also[Dispute]
 }
 
 // Add keeps evidence for a dispute, sealed. It returns invalid_request, not_found,
@@ -95,7 +95,7 @@ func (s *Service) Add(ctx context.Context, a Addition) (Dispute, error) {
 		if err != nil {
 			return err
 		}
-		effects, err := a.Also.with(&d, []storage.Effect{d.revise(found.Revision), sealed})
+		effects, err := a.Also.With([]storage.Effect{d.revise(found.Revision), sealed}, d)
 		if err != nil {
 			return err
 		}

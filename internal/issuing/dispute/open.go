@@ -29,7 +29,7 @@ type Opening struct {
 	Amount money.Amount
 	// Text is the first piece of evidence; may be empty.
 	Text string
-	Also Also
+	Also storage.Also[Dispute]
 }
 
 func (o *Opening) check() error {
@@ -150,7 +150,7 @@ func (s *Service) tryOpen(ctx context.Context, o *Opening) (Dispute, error) {
 		if d.Credited {
 			effects = append(effects, issuing.GivenBack(&issuing.Card{Book: d.Book, ID: d.Card}, d.Amount))
 		}
-		return o.Also.with(&d, append(effects, s.event(eventOpened, &d, out.Transaction)...))
+		return o.Also.With(append(effects, s.event(eventOpened, &d, out.Transaction)...), d)
 	}
 	_, err = s.Books.Submit(ctx, op)
 	return d, err

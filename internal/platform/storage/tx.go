@@ -160,12 +160,18 @@ func (e Effect) Exactly(n int64) Effect {
 // may be nil.
 type Also[T any] func(T) ([]Effect, error)
 
+// With returns the effects of a change, and behind them those that a wants beside it.
+func (a Also[T]) With(effects []Effect, changed T) ([]Effect, error) {
+	if a == nil {
+		return effects, nil
+	}
+	more, err := a(changed)
+	return append(effects, more...), err
+}
+
 // Apply makes the effects that a wants beside a change.
 func (a Also[T]) Apply(ctx context.Context, tx *Tx, changed T) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(changed)
+	effects, err := a.With(nil, changed)
 	if err != nil {
 		return err
 	}

@@ -120,8 +120,7 @@ type Dismissal struct {
 	Address string
 	Reason  string // for the audit log
 	Actor   string
-	// Also is what to write with it; it may be nil, and must be pure.
-	Also func(Dismissed) ([]storage.Effect, error)
+	Also    storage.Also[Dismissed]
 }
 
 // Dismissed is what was taken off the audit.
@@ -168,14 +167,8 @@ func (s *Service) Dismiss(ctx context.Context, in Dismissal) (Dismissed, error) 
 		if _, err := tx.Exec(ctx, dismissGaps, key...); err != nil {
 			return err
 		}
-		if in.Also != nil {
-			effects, err := in.Also(out)
-			if err != nil {
-				return err
-			}
-			if err := tx.Apply(ctx, effects); err != nil {
-				return err
-			}
+		if err := in.Also.Apply(ctx, tx, out); err != nil {
+			return err
 		}
 		return s.AddressBook.Audit.Append(ctx, tx, audit.Record{Actor: in.Actor, Action: "wallet.dismiss", Subject: in.Address, Book: string(book),
 			At: s.Clocks.Now(in.Realm), Detail: map[string]string{"realm": string(in.Realm), "chain": string(in.Chain), "reason": in.Reason}})

@@ -116,7 +116,7 @@ func (a *api) openDispute(ctx context.Context, c *call, in newDispute) (disputeV
 		return disputeView{}, err
 	}
 	o := dispute.Opening{Holder: h, Payment: authorization.ID(in.AuthorizationID), Reason: dispute.Reason(in.Reason), Note: in.Note, Text: in.Text,
-		Also: dispute.Also(desk.Storing(a.desk, c, viewDispute))}
+		Also: desk.Storing(a.desk, c, viewDispute)}
 	if in.Amount != "" {
 		currency, err := currencyOf(in.Currency)
 		if err != nil {
@@ -160,7 +160,7 @@ func (a *api) moveDispute(ctx context.Context, c *call, in disputeStep) (dispute
 		return disputeView{}, err
 	}
 	moved, err := a.Disputes.Move(ctx, dispute.Step{Book: owner.Book, Dispute: dispute.ID(in.DisputeID), To: dispute.State(in.To), Words: strings.TrimSpace(in.Reason),
-		Actor: desk.Actor(c), Also: dispute.Also(desk.Storing(a.desk, c, viewDispute))})
+		Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewDispute)})
 	return viewDispute(moved), a.desk.Raced(ctx, c, err)
 }
 
@@ -177,7 +177,7 @@ func (a *api) addEvidence(ctx context.Context, c *call, in newEvidence) (dispute
 		return disputeView{}, err
 	}
 	added, err := a.Disputes.Add(ctx, dispute.Addition{Book: owner.Book, Dispute: dispute.ID(in.DisputeID), Actor: desk.Actor(c),
-		Evidence: dispute.Evidence{MediaType: in.MediaType, Content: in.Content}, Also: dispute.Also(desk.Storing(a.desk, c, viewDispute))})
+		Evidence: dispute.Evidence{MediaType: in.MediaType, Content: in.Content}, Also: desk.Storing(a.desk, c, viewDispute)})
 	return viewDispute(added), a.desk.Raced(ctx, c, err)
 }
 
