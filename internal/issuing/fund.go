@@ -40,7 +40,8 @@ type Moved struct {
 // Fund has the wallet put an amount on a card, and before that repay what the customer
 // owes. A card that waited for it becomes active; a frozen one takes it. It returns
 // not_found, invalid_amount, currency_mismatch, invalid_state for a card that has ended,
-// insufficient_funds with the details available and required, or idempotency_conflict.
+// insufficient_funds with the details available, required and, unless nothing is, owed,
+// or idempotency_conflict.
 func (s *Service) Fund(ctx context.Context, h Holder, t Transfer) (Moved, error) {
 	if err := checkKey(t.Key); err != nil {
 		return Moved{}, err
@@ -83,7 +84,7 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 		return nil
 	})
 	if err != nil {
-		return Moved{}, poor(err, "wallet")
+		return Moved{}, owing(poor(err, "wallet"), owed)
 	}
 	return c.moved(&o, t), nil
 }

@@ -88,8 +88,8 @@ func (s *Service) preview(ctx context.Context, network pan.Network) (draft, erro
 
 // Issue makes an active card and has the wallet pay what is on it at first, and before
 // that what the customer owes. It returns feature_disabled while issuing is off,
-// invalid_request, invalid_amount, currency_mismatch, insufficient_funds with the details
-// available and required, quota_exceeded, or idempotency_conflict.
+// invalid_request, invalid_amount, currency_mismatch, insufficient_funds as Fund does,
+// quota_exceeded, or idempotency_conflict.
 func (s *Service) Issue(ctx context.Context, h Holder, n NewCard) (Card, error) {
 	d := draft{holder: h, status: Active, new: n}
 	if n.Also != nil {
@@ -280,7 +280,7 @@ func (s *Service) tryMake(ctx context.Context, d *draft, owed money.Amount) (Iss
 	case fault.GuardExceeded:
 		return Issued{}, fault.Wrap(err, fault.QuotaExceeded, "there are as many cards as there may be; terminate some")
 	default:
-		return Issued{}, fmt.Errorf("issue card: %w", poor(refused(err), "wallet"))
+		return Issued{}, fmt.Errorf("issue card: %w", owing(poor(refused(err), "wallet"), owed))
 	}
 	if o.Replayed {
 		first, err := s.behind(ctx, h.Book, o)
@@ -340,6 +340,14 @@ func poor(err error, whose string) error {
 	details := fault.From(err).Details
 	return fault.Wrap(err, fault.InsufficientFunds, "the %s has %s available, %s are required", whose, details["available"], details["required"]).
 		With("available", details["available"]).With("required", details["required"])
+}
+
+// owing says, where there is too little money, what of it is to be repaid first.
+func owing(err error, owed money.Amount) error {
+	if fault.CodeOf(err) != fault.InsufficientFunds || owed.IsZero() {
+		return err
+	}
+	return fault.From(err).With("owed", owed.String())
 }
 
 // behind returns the card that an operation made, with its number, as it made it.

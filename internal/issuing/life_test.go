@@ -459,9 +459,9 @@ func TestDebtIsRepaidFirst(t *testing.T) {
 		p.load(ann, 2000)
 		_, err := p.fund(ann, card, 1600)
 		check.Code(t, "more than there is after the debt", err, fault.InsufficientFunds)
-		if f := fault.From(err); f.Details["available"] != "20.00" || f.Details["required"] != "21.00" {
-			t.Errorf("%v", f.Details)
-		}
+		check.Equal(t, "figures", fault.From(err).Details, map[string]string{"available": "20.00", "required": "21.00", "owed": "5.00"})
+		_, err = p.Issue(ctx, ann, issuing.NewCard{BIN: visa, Amount: usd(1600)})
+		check.Equal(t, "figures of a card", fault.From(err).Details, map[string]string{"available": "20.00", "required": "21.00", "owed": "5.00"})
 		m, err := p.fund(ann, card, 1500)
 		check.OK(t, err)
 		if m.Repaid != usd(500) || m.Previous != usd(1000) || m.New != usd(2500) || m.Wallet != usd(0) {

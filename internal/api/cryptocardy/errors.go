@@ -79,6 +79,9 @@ func short(err error, words string) error {
 	if fault.CodeOf(err) != fault.InsufficientFunds {
 		return err
 	}
+	if owed := fault.From(err).Details["owed"]; owed != "" {
+		words += " The " + owed + " that are owed for payments are repaid first."
+	}
 	return fault.Wrap(err, fault.InsufficientFunds, "%s", words)
 }
 

@@ -13,6 +13,16 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 )
 
+// Whoever has too little because a debt is repaid first is told of the debt.
+func TestIndebted(t *testing.T) {
+	poor := fault.New(fault.InsufficientFunds, "the wallet has 20.00 available, 40.00 are required")
+	for want, err := range map[string]error{walletTooLow: poor, walletTooLow + " The 30.00 that are owed for payments are repaid first.": poor.With("owed", "30.00")} {
+		if got := fault.From(short(err, walletTooLow)).Message; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // Every way in which a request can fail is answered in the published body, with its row's
 // status and word, and with a time to wait where there is one.
 func TestErrorTable(t *testing.T) {
