@@ -81,11 +81,7 @@ type offer struct {
 
 // ask is what a supplier is asked for.
 func (o *offer) ask(quantity int) supply.Ask {
-	a := supply.Ask{Price: o.price, Quantity: quantity}
-	if o.product.IsRange() {
-		a.Denomination = o.face.Decimal()
-	}
-	return a
+	return supply.Ask{Price: o.price, Quantity: quantity, Denomination: o.face.Decimal()}
 }
 
 // usual reports whether an offer is of the one denomination that the item has: that of its

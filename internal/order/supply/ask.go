@@ -113,7 +113,10 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 	switch of := from.asked(""); {
 	case q.Available:
 		s.out.forget(of)
-	case a.Quantity == 1 && !q.Unfit: // that there are not as many says nothing of one
+	case q.Unfit: // what buyers choose of a range closes nothing to others
+		s.Logger.WarnContext(ctx, "supplier does not sell the item like that", "realm", string(from.Realm), "item", string(from.Item),
+			"supplier", from.Supplier, "value", a.Denomination)
+	case a.Quantity == 1: // that there are not as many says nothing of one
 		s.out.note(of, 1, s.now())
 	}
 	return q, q.Available
@@ -240,16 +243,17 @@ func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 	return found && quantity >= short.quantity && now.Sub(short.at) < shortFor
 }
 
-// Likely reports whether a source other than stock can probably deliver one code now,
-// without asking it: it answered the last time, or may be asked again, since nobody asks whom
+// Likely reports whether a source other than stock can probably deliver one code of a
+// denomination now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
 // nobody believes to have any; and it did not say of late that it has none, or that the
 // balance there does not suffice for one.
-func (s *Service) Likely(from *Source) bool {
-	of, now := from.asked(""), s.now()
-	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(of, 1, now) && !s.unpaid.has(of, 1, now)
+func (s *Service) Likely(from *Source, denomination string) bool {
+	now := s.now()
+	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(from.asked(""), 1, now) &&
+		!s.unpaid.has(from.asked(denomination), 1, now)
 }
 
-// asked names what is asked for over a route, in a denomination that may be the item's own.
+// asked names what is asked for over a route, in a denomination or in whichever there is.
 func (r *Route) asked(denomination string) asked {
 	return asked{key{r.Realm, r.Supplier}, r.TheirItem(), denomination}
 }

@@ -49,8 +49,7 @@ type Adapter func(config []byte) (Supplier, error)
 type Wanted struct {
 	Item     string // the supplier's own name for it
 	Quantity int
-	// Denomination is what each code is to be worth, in major units, such as "12.5", for items
-	// that have a range of them; empty: the item's own.
+	// Denomination is what each code is to be worth, in major units, such as "12.5".
 	Denomination string
 }
 

@@ -232,6 +232,25 @@ func TestResoldFlow(t *testing.T) {
 	})
 }
 
+// An upstream whose item is worth something else than what is sold is not bought from.
+func TestResoldInAnotherValue(t *testing.T) {
+	c := setupChain(t, "sqlite")
+	face := catalog.NewFace(1000, money.USD)
+	_, _, err := c.down.Catalog.Put(t.Context(), catalog.Product{Code: "RESOLD", Name: "Google Play 10 USD", Brand: "Google Play", Face: face}, seeder)
+	check.OK(t, err)
+	for _, line := range []string{"POST /orders/check", "POST /orders"} {
+		if a := c.down.call(line, `{"item_id":"RESOLD"}`); a.status != 400 || !strings.Contains(a.raw, "out_of_stock") {
+			t.Errorf("%s: %d %s", line, a.status, a.raw)
+		}
+	}
+	if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance != "100.50" || down.Data.Balance != "1000.00" {
+		t.Errorf("the balances are %s and %s", up.Data.Balance, down.Data.Balance)
+	}
+	if !strings.Contains(c.down.log.String(), "supplier does not sell the item like that") {
+		t.Error("the operator is not told why")
+	}
+}
+
 // When the upstream's answer is lost after it delivered, and it is away afterwards, the order
 // says processing until it is there again, and then has the codes that were sold to it once.
 func TestResoldThroughLoss(t *testing.T) {
