@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -48,15 +49,18 @@ type Wanted struct {
 	// Value is the denomination of each code: chosen, for an item with a range of them;
 	// nil or the item's own for another.
 	Value *catalog.Value
+	// Currency is the one that the price must be in; invalid: any.
+	Currency money.Currency
 }
 
 // Purchase asks for codes.
 type Purchase struct {
 	Item     catalog.ItemCode
 	Quantity int
-	// Value is as in Wanted.
-	Value *catalog.Value
-	Email string
+	// Value and Currency are as in Wanted.
+	Value    *catalog.Value
+	Currency money.Currency
+	Email    string
 	// Also is what to write with the order, such as the stored answer to the request; its
 	// error undoes the whole. An order that begins as processing asks it again where the
 	// order is completed or fails before Place returns: then Place returns that. It may be
@@ -116,6 +120,8 @@ func (s *Service) offer(ctx context.Context, b Buyer, w Wanted) (offer, error) {
 		err = fault.Wrap(err, fault.OutOfStock, "this item has no price at present").With("requested", itoa(w.Quantity)).With("reason", NoSupply)
 	case err == nil && price.IsNegative():
 		err = fmt.Errorf("item %s has the price %s", w.Item, price)
+	case err == nil && w.Currency.IsValid() && price.Currency != w.Currency:
+		err = fault.New(fault.InvalidRequest, "the price of this item is in %s", price.Currency).At("price_currency")
 	}
 	return offer{product, face, price}, err
 }
@@ -222,7 +228,7 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 	if err := p.check(); err != nil {
 		return Placed{}, err
 	}
-	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value})
+	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value, p.Currency})
 	if err != nil {
 		return Placed{}, err
 	}

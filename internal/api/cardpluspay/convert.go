@@ -43,6 +43,9 @@ func (in *itemRequest) read(field string, problems *wire.Problems) {
 		problems.Once("quantity", "must be 1 to 100")
 	}
 	in.asked.Value = valueOf(problems, "value", string(in.Value))
+	if in.PriceCurrency != "" {
+		in.asked.Currency = currencyOf(problems, "price_currency", in.PriceCurrency)
+	}
 }
 
 // choice reads a word of a list; empty is the first.
@@ -79,7 +82,7 @@ func (in *catalogQuery) Check(problems *wire.Problems) {
 		problems.Add("country_code", "must be two letters of ISO 3166-1, such as US")
 	}
 	if in.Currency != "" {
-		f.Currency = currencyOf(problems, in.Currency)
+		f.Currency = currencyOf(problems, "currency", in.Currency)
 	}
 	f.ValueMin, f.ValueMax = valueOf(problems, "value_min", string(in.ValueMin)), valueOf(problems, "value_max", string(in.ValueMax))
 	in.asked = f
@@ -95,10 +98,10 @@ func pageOf(problems *wire.Problems, q wire.PageQuery, sizes [2]int) wire.Page {
 	return wire.Page{Number: 1, Size: sizes[0]}
 }
 
-func currencyOf(problems *wire.Problems, code string) money.Currency {
+func currencyOf(problems *wire.Problems, field, code string) money.Currency {
 	currency, err := money.Parse(strings.ToUpper(code))
 	if err != nil {
-		problems.Add("currency", "must be a code of ISO 4217, such as USD")
+		problems.Add(field, "must be a code of ISO 4217, such as USD")
 	}
 	return currency
 }
@@ -106,7 +109,7 @@ func currencyOf(problems *wire.Problems, code string) money.Currency {
 // Check implements wire.Checker.
 func (in *balanceQuery) Check(problems *wire.Problems) {
 	if in.asked = walletCurrency; in.Currency != "" {
-		in.asked = currencyOf(problems, in.Currency)
+		in.asked = currencyOf(problems, "currency", in.Currency)
 	}
 }
 
@@ -114,7 +117,7 @@ func (in *balanceQuery) Check(problems *wire.Problems) {
 func (in *thresholdRequest) Check(problems *wire.Problems) {
 	currency := walletCurrency
 	if in.Currency != "" {
-		currency = currencyOf(problems, in.Currency)
+		currency = currencyOf(problems, "currency", in.Currency)
 	}
 	if in.Threshold == "" {
 		problems.Once("threshold", "is required")

@@ -29,6 +29,8 @@ type itemRequest struct {
 	Quantity *int `json:"quantity"`
 	// Value is the denomination of each code, for items that have a range of them.
 	Value wire.LooseNumber `json:"value"`
+	// PriceCurrency is the one that the price must be in; empty: any.
+	PriceCurrency string `json:"price_currency"`
 
 	asked order.Wanted // what Check made of it
 }

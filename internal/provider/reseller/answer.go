@@ -19,12 +19,14 @@ type checkBody struct {
 	ItemID   string `json:"item_id"`
 	Quantity int    `json:"quantity"`
 	Value    string `json:"value,omitzero"`
+	Currency string `json:"price_currency"` // which nothing in the answers says of a price
 }
 
 type orderBody struct {
 	ItemCode string `json:"item_code"`
 	Quantity int    `json:"quantity"`
 	Value    string `json:"value,omitzero"`
+	Currency string `json:"price_currency"` // which nothing in the answers says of a price
 }
 
 // number is a number as it stands, in a JSON number or in a string.

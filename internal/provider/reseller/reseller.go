@@ -80,7 +80,7 @@ func (u *upstream) Close() error {
 
 // Quote implements supply.Supplier.
 func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, error) {
-	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination}})
+	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination, Currency: u.currency.String()}})
 	switch {
 	case err != nil:
 		return supply.Quote{}, err
@@ -200,7 +200,7 @@ func refusalFault(status int) error {
 // order sends a submission under its key.
 func (u *upstream) order(ctx context.Context, s supply.Submission) (response, error) {
 	return u.call(ctx, u.orders, request{method: http.MethodPost, path: "/orders", key: "scrip-" + string(s.ID),
-		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity, Value: s.Denomination}})
+		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity, Value: s.Denomination, Currency: u.currency.String()}})
 }
 
 // lookUp reads an order by its number.

@@ -153,7 +153,7 @@ func TestAnswers(t *testing.T) {
 		if diff := cmp.Diff([]supply.State{c.first, c.again, c.lookedUp}, []supply.State{first.State, again.State, lookedUp.State}); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2}`
+		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2,"price_currency":"USD"}`
 		if diff := cmp.Diff([]string{sent, sent, "GET /v1/orders/71"}, b.seen[:3]); diff != "" || len(b.seen) > 3 && b.seen[3] != b.seen[2] {
 			t.Errorf("%s: the requests: %s", name, diff)
 		}
@@ -291,7 +291,7 @@ func TestQuote(t *testing.T) {
 		if got != c.want || (err != nil) != c.fails {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-		if b.seen[0] != `POST /v1/orders/check  {"item_id":"X","quantity":2}` {
+		if b.seen[0] != `POST /v1/orders/check  {"item_id":"X","quantity":2,"price_currency":"USD"}` {
 			t.Errorf("%s: %s", name, b.seen[0])
 		}
 	}

@@ -251,6 +251,26 @@ func TestResoldInAnotherValue(t *testing.T) {
 	}
 }
 
+// An upstream whose price is in another currency than its supplier is set up with is not
+// bought from: the number alone does not say so.
+func TestResoldForAnotherCurrency(t *testing.T) {
+	c := setupChain(t, "sqlite")
+	_, err := c.up.Catalog.PutPrice(t.Context(), catalog.Rule{Item: item, Basis: catalog.Fixed, Amount: catalog.NewCharged(490, money.EUR)}, seeder)
+	check.OK(t, err)
+	demo, err := c.up.Demo(t.Context())
+	check.OK(t, err)
+	_, err = c.up.Wallets.Load(t.Context(), wallet.Load{Book: demo.Customer.Test, Realm: realm.Test, Amount: money.New(10_000, money.EUR), Reference: "euros", Actor: seeder})
+	check.OK(t, err)
+	for _, line := range []string{"POST /orders/check", "POST /orders"} {
+		if a := c.down.call(line, `{"item_id":"RESOLD"}`); a.status != 400 || !strings.Contains(a.raw, "out_of_stock") {
+			t.Errorf("%s: %d %s", line, a.status, a.raw)
+		}
+	}
+	if up := c.up.call("GET /balance?currency=EUR", ""); up.Data.Balance != "100.00" {
+		t.Errorf("the balance there is %s", up.Data.Balance)
+	}
+}
+
 // When the upstream's answer is lost after it delivered, and it is away afterwards, the order
 // says processing until it is there again, and then has the codes that were sold to it once.
 func TestResoldThroughLoss(t *testing.T) {
