@@ -269,7 +269,7 @@ func (s *Service) receive(ctx context.Context, st *standing, r recorded, w *wait
 // receiveNew completes something with what was delivered, or reserves that for it.
 func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *waiter) error {
 	receipt, err := s.Stock.Receive(ctx, stock.Delivery{Realm: st.order.Realm, Item: st.order.Item, Supplier: r.Supplier, Book: st.order.Book,
-		Order: st.ref(), Codes: r.answer.Codes, Spare: st.spare()})
+		Order: st.ref(), Codes: r.answer.Codes, Face: st.order.Face, Spare: st.spare()})
 	if err != nil {
 		return err
 	}
@@ -280,10 +280,13 @@ func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *w
 		costs = append(costs, c.Cost)
 	}
 	r.Cost = total(costs)
-	if short := r.Quantity - len(receipt.Codes); short != 0 || receipt.Known > 0 || receipt.Unfit > 0 {
-		r.Reason = fmt.Sprintf("of %d codes %d were new, %d known and %d unfit", r.Quantity, len(receipt.Codes), receipt.Known, receipt.Unfit)
+	if short := r.Quantity - len(receipt.Codes); short != 0 || receipt.Known > 0 || receipt.Unfit > 0 || receipt.Apart > 0 {
+		r.Reason = fmt.Sprintf("of %d codes %d were new, %d known, %d unfit and %d worth something else", r.Quantity, len(receipt.Codes), receipt.Known, receipt.Unfit, receipt.Apart)
 		s.Logger.WarnContext(ctx, "supplier delivered something else than was asked for", "supplier", r.Supplier, "order", st.order.Name(),
-			"submission", string(r.ID), "asked", r.Quantity, "new", len(receipt.Codes), "known", receipt.Known, "unfit", receipt.Unfit)
+			"submission", string(r.ID), "asked", r.Quantity, "new", len(receipt.Codes), "known", receipt.Known, "unfit", receipt.Unfit, "worth_else", receipt.Apart)
+	}
+	if receipt.Apart > 0 {
+		s.Supply.Avoid(&r.Row)
 	}
 	if keep < st.rest() {
 		return s.write(ctx, append(receipt.Keep(keep, stock.Reserved, st.order.CreatedAt), s.Supply.Changed(&r.Row))...)

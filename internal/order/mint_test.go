@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -272,6 +273,9 @@ func TestValueChanged(t *testing.T) {
 		}
 		if n, err := b.Stock.Count(t.Context(), realm.Test, item); err != nil || n != 3 {
 			t.Errorf("%d codes are on sale, %v", n, err)
+		}
+		if _, err := b.Stock.Release(t.Context(), stock.BatchName{Realm: realm.Test, Item: item, Name: "supplier acme"}, seeder); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("what is left over of the old value is among what is for sale: %v", err)
 		}
 		found, err := b.Reveal(t.Context(), buyer, 2)
 		check.OK(b.t, err)

@@ -393,6 +393,52 @@ func TestDeliversTwice(t *testing.T) {
 	})
 }
 
+// Codes that their supplier says are worth something else than was bought are delivered to
+// nobody and not for sale as what the item is, not even when the supplier's other codes are
+// put on sale again; the supplier is left alone for a minute.
+func TestDeliversAnotherValue(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme := b.upstream("acme", 450, 1)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			a := c.Do()
+			a.Codes[0].Face, a.Codes[1].Face = catalog.NewFace(500, money.USD), catalog.NewFace(500, money.EUR)
+			return a, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		for range 2 { // the second one asks nobody
+			if _, err := b.buy(buyer, 2); fault.CodeOf(err) != fault.OutOfStock {
+				t.Errorf("two: %v", err)
+			}
+		}
+		if submitted := len(acme.Submitted()); submitted != 1 || b.balance(buyer) != 10_000 {
+			t.Errorf("%d submissions, and %d are left", submitted, b.balance(buyer))
+		}
+		for name, state := range map[string]stock.State{"supplier acme": stock.Available, "supplier acme, other values": stock.Quarantined} {
+			found, err := b.Stock.List(t.Context(), realm.Test, item)
+			check.OK(b.t, err)
+			at := slices.IndexFunc(found, func(f stock.Batch) bool { return f.Name == name })
+			if at < 0 || found[at].Supplier != "acme" || found[at].Codes[state] != 1 {
+				t.Errorf("%s: %+v", name, found)
+			}
+		}
+		own := stock.BatchName{Realm: realm.Test, Item: item, Name: "supplier acme"}
+		_, err := b.Stock.Quarantine(t.Context(), own, "to be looked at", seeder)
+		check.OK(b.t, err)
+		_, err = b.Stock.Release(t.Context(), own, seeder)
+		check.OK(b.t, err)
+		if n, err := b.Stock.Count(t.Context(), realm.Test, item); err != nil || n != 1 {
+			t.Errorf("%d codes are on sale, %v", n, err)
+		}
+		b.clock.Advance(time.Minute)
+		placed, err := b.buy(buyer, 3) // of it two, and the one that is on sale
+		check.OK(b.t, err)
+		if placed.Status != order.Completed || len(acme.Submitted()) != 2 {
+			t.Errorf("after a minute: %s, %d submissions", placed.Status, len(acme.Submitted()))
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
 // short has a shop deliver one code less than it is asked for.
 func short(c shop.Call) (supply.Answer, error) {
 	a := c.Do()

@@ -196,7 +196,10 @@ func (s *Stock) openBatch(ctx context.Context, tx *storage.Tx, o *Options) (Batc
 	now := s.Clocks.Now(o.Realm)
 	b = Batch{ID: BatchID(id.New(batchPrefix)), Realm: o.Realm, Item: o.Item, Name: o.Batch, Supplier: o.Supplier, State: BatchOpen, Actor: o.Actor,
 		CreatedAt: now, ChangedAt: now}
-	row := []any{string(b.ID), string(b.Realm), string(b.Item), b.Name, b.Supplier, string(b.State), "", b.Actor, storage.Micros(now), storage.Micros(now)}
+	if o.quarantined != "" {
+		b.State, b.Reason = BatchQuarantined, o.quarantined
+	}
+	row := []any{string(b.ID), string(b.Realm), string(b.Item), b.Name, b.Supplier, string(b.State), b.Reason, b.Actor, storage.Micros(now), storage.Micros(now)}
 	if err := tx.ExecRows(ctx, insertBatch, [][]any{row}); err != nil {
 		return b, err
 	}

@@ -22,6 +22,7 @@ type Delivered struct {
 	Text pan.Secret
 	PIN  pan.Secret   // empty: it has none
 	Cost catalog.Cost // zero: unknown
+	Face catalog.Face // what its supplier says that it is worth; zero: unknown
 }
 
 // Delivery is what a supplier delivered for an order of a book, or the key of a remedy of one.
@@ -31,7 +32,8 @@ type Delivery struct {
 	Supplier string
 	Book     ledger.BookID
 	Order    string
-	Codes    []Delivered // at most MaxDelivered
+	Codes    []Delivered  // at most MaxDelivered
+	Face     catalog.Face // what each of them is to be worth; zero: whatever it is
 	// Spare is what becomes of codes beyond those that the order keeps; Available when empty.
 	Spare State
 }
@@ -43,29 +45,30 @@ type Receipt struct {
 	// Known counts those that are in stock of the realm already or twice in the delivery,
 	// Unfit those that are none. They are not taken.
 	Known, Unfit int
+	// Apart counts those that are worth something else than was asked for. They are kept in
+	// quarantine.
+	Apart int
 
 	delivery *Delivery
 	rows     [][]any // of Codes, but for what Keep decides
+	apart    [][]any
 }
 
 // Receive seals what a supplier delivered. A code that the realm has had before, sold or
 // not, is not taken: a supplier that delivers one twice delivered it once. Nothing is
-// written but, the first time, the batch that the supplier's codes of an item are in.
+// written but, the first time, the batch that the supplier's codes of an item are in: those
+// of another value than the item's, which are not for sale as what it is, have one of their own.
 // Whoever writes it is refused, as storage.IsUnique tells, if one came from elsewhere
 // meanwhile: Receive again then.
 func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 	if len(d.Codes) > MaxDelivered {
 		return Receipt{}, invalidAt("codes", "a delivery has at most %d codes", MaxDelivered)
 	}
-	batch, err := s.suppliedBatch(ctx, &d)
-	if err != nil {
-		return Receipt{}, err
-	}
 	known, err := s.knownCodes(ctx, &d)
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, now := Receipt{delivery: &d}, s.now(d.Realm)
+	r, now, batches := Receipt{delivery: &d}, s.now(d.Realm), map[string]Batch{}
 	for _, c := range d.Codes {
 		text, pin := c.Text.Reveal(), c.PIN.Reveal()
 		hash := s.hashOf(d.Realm, text)
@@ -78,6 +81,15 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 			continue
 		}
 		known[hash] = true
+		apart := d.Face != (catalog.Face{}) && c.Face != (catalog.Face{}) && c.Face != d.Face
+		o := d.options(apart || d.Spare == Quarantined)
+		batch, found := batches[o.Batch]
+		if !found {
+			if batch, err = s.suppliedBatch(ctx, o); err != nil {
+				return Receipt{}, err
+			}
+			batches[o.Batch] = batch
+		}
 		code := Code{ID: CodeID(id.New(codePrefix)), Item: d.Item, Text: c.Text, PIN: c.PIN, Cost: c.Cost}
 		sealed, err := s.Vault.Seal(purposeSeal, string(code.ID), plainCode(text, pin))
 		if err != nil {
@@ -87,9 +99,14 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 		if c.Cost.Currency.IsValid() {
 			currency = c.Cost.Currency.String()
 		}
-		r.Codes = append(r.Codes, code)
-		r.rows = append(r.rows, []any{string(code.ID), string(d.Realm), string(d.Item), string(batch.ID), int64(len(r.Codes)), hash[:], sealed, currency,
-			c.Cost.Minor, nil, int64(never), nil, nil, nil, now})
+		row := []any{string(code.ID), string(d.Realm), string(d.Item), string(batch.ID), int64(len(r.Codes) + r.Apart + 1), hash[:], sealed, currency,
+			c.Cost.Minor, string(Quarantined), int64(never), "", "", nil, now}
+		if apart {
+			r.Apart++
+			r.apart = append(r.apart, row)
+			continue
+		}
+		r.Codes, r.rows = append(r.Codes, code), append(r.rows, row)
 	}
 	return r, nil
 }
@@ -97,7 +114,7 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 // Keep returns the effects of writing a delivery at a time of its realm: the first n codes
 // are reserved for the order, or sold to it, and the others are spare.
 func (r *Receipt) Keep(n int, as State, at time.Time) []storage.Effect {
-	effects := make([]storage.Effect, len(r.rows))
+	effects := make([]storage.Effect, len(r.rows), len(r.rows)+len(r.apart))
 	for i, row := range r.rows {
 		args := append([]any(nil), row...)
 		args[9], args[11], args[12] = string(cmp.Or(r.delivery.Spare, Available)), "", ""
@@ -108,6 +125,9 @@ func (r *Receipt) Keep(n int, as State, at time.Time) []storage.Effect {
 			}
 		}
 		effects[i] = insertCode.Row(args...)
+	}
+	for _, row := range r.apart {
+		effects = append(effects, insertCode.Row(row...))
 	}
 	return effects
 }
@@ -136,9 +156,19 @@ func (s *Stock) knownCodes(ctx context.Context, d *Delivery) (map[[32]byte]bool,
 	return known, err
 }
 
-// suppliedBatch finds or makes the batch of what a supplier delivers of an item.
-func (s *Stock) suppliedBatch(ctx context.Context, d *Delivery) (b Batch, err error) {
+// options name the batch of what a supplier delivers of an item, or of what is to be kept
+// apart: it is in quarantine from the beginning.
+func (d *Delivery) options(apart bool) *Options {
 	o := &Options{Realm: d.Realm, Item: d.Item, Supplier: d.Supplier, Batch: "supplier " + d.Supplier, Actor: "system"}
+	if apart {
+		o.Batch += ", other values"
+		o.quarantined = "codes that are worth something else than the item"
+	}
+	return o
+}
+
+// suppliedBatch finds or makes a batch of what a supplier delivers.
+func (s *Stock) suppliedBatch(ctx context.Context, o *Options) (b Batch, err error) {
 	b, found, err := storage.One(ctx, s.DB, scanBatch, peekBatch, string(o.Realm), string(o.Item), o.Batch)
 	if err != nil || found {
 		return b, err

@@ -62,6 +62,8 @@ type Options struct {
 	Progress func(rows int) // may be nil
 	// Rejected is told of every bad row, in the order of lines; may be nil.
 	Rejected func(BadRow)
+
+	quarantined string // why the batch is from the beginning; empty: it is not
 }
 
 // BadRow is why a row was refused: one of possibly several reasons. It repeats no code.

@@ -47,7 +47,8 @@ func (a *Ask) wanted(from *Route) Wanted {
 // Best returns the sources outside of this installation that can deliver what is asked for,
 // of those in sources, which are of one priority: the cheapest first. Who names no price is
 // left out, and so is who asks for more than the codes are sold at, unless its route allows
-// for it, and for a minute with whom the balance did not suffice for as many.
+// for it, and for a minute with whom the balance did not suffice for as many, or who delivered
+// something else.
 func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
 	offers, found := make([]Offer, len(sources)), make([]bool, len(sources))
 	var group errgroup.Group
@@ -94,7 +95,7 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 	if c == nil || c.open == nil || !c.deal.Ready() { // whom nothing can be submitted to
 		return Quote{}, false
 	}
-	if s.unpaid.has(from.asked(a.Denomination), a.Quantity, s.now()) {
+	if s.avoided.has(from.asked(a.Denomination), a.Quantity, s.now()) {
 		return Quote{}, false
 	}
 	supplier, err := c.supplier()
@@ -160,10 +161,17 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 	}
 	a = a.checked()
 	if a.State == Refused && a.Unpaid {
-		s.unpaid.note(asked{key{sub.Realm, sub.Supplier}, sub.Item, sub.Denomination}, sub.Quantity, s.now())
+		s.avoided.note(sub.asked(), sub.Quantity, s.now())
 	}
 	return a
 }
+
+// Avoid has nobody ask a supplier for a minute for what it delivered something else for: each
+// order of that would be bought and not sold.
+func (s *Service) Avoid(sub *Row) { s.avoided.note(sub.asked(), 1, s.now()) }
+
+// asked names what was asked for.
+func (r *Row) asked() asked { return asked{key{r.Realm, r.Supplier}, r.Item, r.Denomination} }
 
 // notCalled is the state of a submission that was not called about. Where it was never
 // called about before, that is a refusal.
@@ -246,11 +254,11 @@ func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 // Likely reports whether a source other than stock can probably deliver one code of a
 // denomination now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
 // nobody believes to have any; and it did not say of late that it has none, or that the
-// balance there does not suffice for one.
+// balance there does not suffice for one, and delivered nothing else.
 func (s *Service) Likely(from *Source, denomination string) bool {
 	now := s.now()
 	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(from.asked(""), 1, now) &&
-		!s.unpaid.has(from.asked(denomination), 1, now)
+		!s.avoided.has(from.asked(denomination), 1, now)
 }
 
 // asked names what is asked for over a route, in a denomination or in whichever there is.

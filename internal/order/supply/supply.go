@@ -131,7 +131,7 @@ type Service struct {
 	eager    bool // Connect was called
 	registry registry
 	out      shortages // said when asked for a price
-	unpaid   shortages // refused for want of a balance
+	avoided  shortages // refused for want of a balance, or delivered as something else
 }
 
 // New returns the service. It knows no supplier but stock before the first Refresh.

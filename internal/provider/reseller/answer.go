@@ -82,6 +82,8 @@ type purchased struct {
 		Code          string              `json:"code"`
 		Currency      string              `json:"currency"`
 		ChargedAmount number              `json:"charged_amount"`
+		Denomination  number              `json:"denomination"`
+		Unit          string              `json:"denomination_unit"`
 		Status        string              `json:"status"`
 		Metadata      []map[string]number `json:"metadata"`
 	} `json:"codes"`
@@ -125,7 +127,7 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 		case c.Code == "":
 			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
 		}
-		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i]}
+		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i], Face: face(string(c.Denomination), c.Unit)}
 		for _, member := range c.Metadata {
 			if pin := member["Pin"]; pin != "" {
 				delivered.PIN = pan.NewSecret(string(pin))
@@ -181,6 +183,19 @@ func (u *upstream) cost(text string, currency money.Currency) (catalog.Cost, err
 		return catalog.Cost{}, unavailable("the upstream's amount cannot be read")
 	}
 	return catalog.Cost{Amount: amount}, nil
+}
+
+// face is what a code is said to be worth; zero where that is not said in money.
+func face(text, unit string) catalog.Face {
+	currency, err := money.Parse(unit)
+	if err != nil {
+		return catalog.Face{}
+	}
+	amount, err := money.ParseAmount(text, currency)
+	if err != nil {
+		return catalog.Face{}
+	}
+	return catalog.Face{Amount: amount}
 }
 
 func unavailable(format string, args ...any) error {

@@ -195,6 +195,9 @@ func TestDelivery(t *testing.T) {
 	if err != nil || a.Reference != "71" || len(a.Codes) != 2 {
 		t.Fatalf("%+v, %v", a, err)
 	}
+	if a.Codes[0].Face != catalog.NewFace(500, money.USD) {
+		t.Errorf("worth %s", a.Codes[0].Face)
+	}
 	if a.Codes[0].Text.Reveal() != "AAAA" || a.Codes[1].PIN.Reveal() != "7694269" || a.Codes[0].Cost != catalog.NewCost(490, money.USD) {
 		t.Errorf("%s %s %s", a.Codes[0].Text.Reveal(), a.Codes[1].PIN.Reveal(), a.Codes[0].Cost)
 	}
