@@ -104,7 +104,8 @@ func (s *Service) Add(ctx context.Context, setup Setup) (Configured, error) {
 // changeTries bounds how often a change begins anew.
 const changeTries = 16
 
-// Change changes what a supplier is, with the faults of Add, or not_found. Of changes of
+// Change changes what a supplier is, with the faults of Add, not_found, or invalid_state where
+// it would be another account elsewhere and something is open at this one. Of changes of
 // different parts at once all are kept.
 func (s *Service) Change(ctx context.Context, setup Setup) (Configured, error) {
 	for try := 1; ; try++ {
@@ -134,7 +135,7 @@ func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, erro
 		to.Realm, to.ID = setup.Realm, setup.ID
 		setup.Configured, edited = to, row.version
 	}
-	return s.configure(ctx, setup, "supplier.change", func(_ context.Context, _ *storage.Tx, old *supplierRow) error {
+	return s.configure(ctx, setup, "supplier.change", func(ctx context.Context, tx *storage.Tx, old *supplierRow) error {
 		switch {
 		case old == nil || old.state == supplierRemoved:
 			return unknownSupplier()
@@ -143,8 +144,45 @@ func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, erro
 		case old.Kind != setup.Kind:
 			return invalidAt("kind", "a supplier keeps its kind: add another one")
 		}
-		return nil
+		return s.stays(ctx, tx, old, setup.Config)
 	})
+}
+
+// stays returns invalid_state where a change points a supplier elsewhere while something is
+// open: that would be asked for by a number that is somebody else's there, or bought twice.
+func (s *Service) stays(ctx context.Context, tx *storage.Tx, old *supplierRow, config []byte) error {
+	if len(config) == 0 || old.Kind == KindGiftcard {
+		return nil
+	}
+	open, _, err := storage.One(ctx, tx, storage.Scalar[int], countOpen, string(old.Realm), old.ID)
+	if err != nil || open == 0 {
+		return err
+	}
+	was, err := s.Vault.Unseal(purposeConfig, old.sealedAs(), old.config)
+	if err != nil {
+		return err
+	}
+	if from, to := s.location(old.Kind, was), s.location(old.Kind, config); from != "" && from != to {
+		return fault.New(fault.InvalidState, "what is open there could not be asked for elsewhere: add another supplier, and make this one inactive").At("config")
+	}
+	return nil
+}
+
+// location returns where a configuration leads; empty where that is not known, or it cannot
+// be opened any more.
+func (s *Service) location(kind string, config []byte) string {
+	supplier, err := s.open(kind, config)
+	if err != nil {
+		return ""
+	}
+	if closer, ok := supplier.(io.Closer); ok {
+		defer func() { _ = closer.Close() }() // it was opened to be looked at
+	}
+	located, ok := supplier.(Located)
+	if !ok {
+		return ""
+	}
+	return located.Location()
 }
 
 // configure writes a supplier unless allowed refuses what there was.

@@ -41,6 +41,12 @@ type Supplier interface {
 	Cancel(ctx context.Context, s Submission) (Answer, error)
 }
 
+// Located is a Supplier that names the account there is elsewhere, for as long as what was
+// submitted to it is to be asked about.
+type Located interface {
+	Location() string
+}
+
 // Adapter opens a supplier of one kind from its configuration, a JSON object. It calls
 // nobody and returns the fault invalid_request, with the key that is wrong.
 type Adapter func(config []byte) (Supplier, error)

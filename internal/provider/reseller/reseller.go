@@ -78,6 +78,9 @@ func (u *upstream) Close() error {
 	return nil
 }
 
+// Location implements supply.Located: an order is repeated with the same currency, too.
+func (u *upstream) Location() string { return u.base + " " + u.currency.String() }
+
 // Quote implements supply.Supplier.
 func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, error) {
 	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination, Currency: u.currency.String()}})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -284,6 +285,13 @@ func TestResoldThroughLoss(t *testing.T) {
 			t.Errorf("the balance is %s", down.Data.Balance)
 		}
 		c.up.down.Store(true)
+		// What is open at one upstream cannot be asked for at another one.
+		elsewhere := supply.Setup{Edit: func(*supply.Configured) {}, Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "scrip"},
+			Config: fmt.Appendf(nil, `{"url":%q,"allow_plain":true,"key_file":"upstream.key","currency":"USD"}`, c.down.url+"/v1")}
+		if _, err := c.down.Supply.Change(t.Context(), elsewhere); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("pointed elsewhere: %v", err)
+		}
+		c.supplier(`,"max_connections":4`)
 		c.later()
 		if read := c.down.call("GET /orders/1", ""); read.Data.Status != "processing" || len(read.Data.Codes) != 0 {
 			t.Errorf("meanwhile: %s", read.raw)
@@ -300,6 +308,9 @@ func TestResoldThroughLoss(t *testing.T) {
 		}
 		if again := c.down.call("POST /orders", `{"item_code":"RESOLD","quantity":2}`, "Idempotency-Key", "sale-1"); again.raw != bought.raw {
 			t.Errorf("repeated: %s", again.raw)
+		}
+		if _, err := c.down.Supply.Change(t.Context(), elsewhere); err != nil {
+			t.Errorf("pointed elsewhere when nothing is open: %v", err)
 		}
 		c.verified(read.Data.Codes[0].Code)
 	})
