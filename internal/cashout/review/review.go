@@ -214,7 +214,11 @@ func (s *Service) record(ctx context.Context, tx *storage.Tx, c *Case, r audit.R
 // held returns an order that the actor has in hand.
 func (s *Service) held(ctx context.Context, r Ref) (Case, error) {
 	c, err := s.Find(ctx, r.Book, r.Order)
-	if err == nil && (c.Status != cashout.Processing || c.Reviewer != r.Actor) {
+	switch {
+	case err != nil:
+	case c.Status != cashout.Processing:
+		err = fault.New(fault.InvalidState, "the order is %s", c.Status)
+	case c.Reviewer != r.Actor:
 		err = fault.New(fault.InvalidState, "take the order in hand first")
 	}
 	return c, err

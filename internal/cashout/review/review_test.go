@@ -130,6 +130,21 @@ func TestClaimAtOnce(t *testing.T) {
 	})
 }
 
+// Of an order that is over whoever decides is told that, and not to take it in hand.
+func TestDecideTooLate(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		ada := ref(waiting(d, 5500, cashdesk.Number), "ada")
+		_, err := d.Reviews.Claim(t.Context(), ada)
+		d.Must(err)
+		_, err = d.Reviews.Refuse(t.Context(), ada, "its holder asked for it")
+		d.Must(err)
+		if _, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ada, Judgements: accepting}); err == nil || fault.From(err).Message != "the order is cancelled" {
+			t.Errorf("decided: %v", err)
+		}
+	})
+}
+
 // All pictures are judged, with reasons of the list, and what is decided is carried out and recorded.
 func TestDecide(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
