@@ -189,7 +189,7 @@ func (r *Rule) checkBasis() error {
 	switch r.Basis {
 	case OfFace, OfCost:
 		if r.Percent < 1 || r.Percent > maxPercent || r.Amount != (Charged{}) {
-			return invalidAt("percent", "want 1 to %d hundredths of a percent and no amount", maxPercent)
+			return invalidAt("percent", "want a percentage from 0.01 to %d and no amount", maxPercent/100)
 		}
 	case Fixed:
 		most := int64(maxMajor)
