@@ -11,6 +11,7 @@
 package catalog
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -100,7 +102,15 @@ type Service struct {
 	Deps
 	view    atomic.Pointer[view]
 	refresh sync.Mutex
+	stocked Stocked // nil: nothing is
 }
+
+// Stocked returns which of some items, 500 at most, have codes for sale in a realm.
+type Stocked func(ctx context.Context, r realm.Realm, items []ItemCode) (map[ItemCode]bool, error)
+
+// KeepValues has items keep their value while they have codes for sale, which have none of
+// their own. It is for package stock, before the service is used.
+func (s *Service) KeepValues(stocked Stocked) { s.stocked = stocked }
 
 // New returns the service. It knows no product before the first Refresh.
 func New(d Deps) *Service {

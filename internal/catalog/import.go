@@ -109,6 +109,13 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if lost >= 0 {
 		l.bad = append(l.bad, BadRow{l.rows[lost].Row, columnImage, noImage})
 	}
+	sold, err := s.revalued(ctx, l.edits)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	if sold >= 0 {
+		l.bad = append(l.bad, BadRow{l.rows[sold].Row, columnValue, soldAsAnother})
+	}
 	if len(l.bad) > 0 {
 		return l.refuse()
 	}

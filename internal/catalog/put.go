@@ -124,12 +124,50 @@ func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
 
 // put writes products and has this process know them.
 func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {
+	sold, err := s.revalued(ctx, products)
+	if err == nil && sold >= 0 {
+		err = fault.New(fault.InvalidState, soldAsAnother).At(columnValue)
+	}
+	if err != nil {
+		return nil, err
+	}
 	outcomes, err := s.write(ctx, products, r)
 	if err != nil {
 		return nil, err
 	}
 	return outcomes, s.Refresh(ctx)
 }
+
+// revalued returns the place of the first product that would get another value while codes of
+// it are for sale, or -1.
+func (s *Service) revalued(ctx context.Context, products []edit) (int, error) {
+	known, places := s.view.Load(), map[ItemCode]int{}
+	var items []ItemCode
+	for i, e := range products {
+		if old := known.find(e.Code); old != nil && old.Face != e.Face {
+			items, places[e.Code] = append(items, e.Code), i
+		}
+	}
+	if s.stocked == nil {
+		return -1, nil
+	}
+	const atOnce = 500
+	for part := range slices.Chunk(items, atOnce) {
+		for _, r := range realm.All() {
+			have, err := s.stocked(ctx, r, part)
+			if err != nil {
+				return -1, err
+			}
+			if at := slices.IndexFunc(part, func(code ItemCode) bool { return have[code] }); at >= 0 {
+				return places[part[at]], nil
+			}
+		}
+	}
+	return -1, nil
+}
+
+// soldAsAnother is what is wrong with such a product.
+const soldAsAnother = "codes of this value are for sale, and would be sold as another: quarantine them first, or make another item"
 
 // write writes those of some products that differ from what there is, as one version.
 func (s *Service) write(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {

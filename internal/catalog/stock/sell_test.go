@@ -407,6 +407,42 @@ func TestLevels(t *testing.T) {
 	})
 }
 
+// An item keeps its value while codes of it are for sale: they are of that value. Once they
+// are in quarantine it may have another one.
+func TestValueStays(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A")
+		item, err := p.Catalog.Find(t.Context(), play)
+		check.OK(t, err)
+		item.Face, item.FaceMax = catalog.NewFace(5000, money.USD), catalog.NewFace(5000, money.USD)
+		put := func() error {
+			_, _, err := p.Catalog.Put(t.Context(), item, ada)
+			return err
+		}
+		load := func(dry bool) (catalog.ImportReport, error) {
+			const file = "item_code,name,brand,currency,value\n" + string(other) + ",Card,Brand,USD,7.00\n" + string(play) + ",Card,Brand,USD,50.00\n"
+			return p.Catalog.Import(t.Context(), strings.NewReader(file), catalog.ImportOptions{Format: catalog.CSV, DryRun: dry, Actor: ada})
+		}
+		if err := put(); fault.CodeOf(err) != fault.InvalidState || fault.From(err).Field != "value" {
+			t.Errorf("put: %v", err)
+		}
+		for _, dry := range []bool{true, false} {
+			if report, err := load(dry); fault.CodeOf(err) != fault.InvalidRequest || len(report.Bad) != 1 || report.Bad[0].Row != 3 || report.Bad[0].Field != "value" {
+				t.Errorf("import: %+v, %v", report, err)
+			}
+		}
+		if now, err := p.Catalog.Find(t.Context(), other); err != nil || now.Face != catalog.NewFace(500, money.USD) {
+			t.Errorf("the other one is worth %s, %v", now.Face, err)
+		}
+		_, err = p.Quarantine(t.Context(), stock.BatchName{Realm: realm.Test, Item: play, Name: batch}, "the item is another one", ada)
+		check.OK(t, err)
+		if report, err := load(false); err != nil || report.Count(catalog.Changed) != 2 {
+			t.Errorf("in quarantine: %+v, %v", report, err)
+		}
+		check.OK(t, put()) // as it is by now
+	})
+}
+
 // Whether codes run out is told by all that there are, more than are counted for people.
 func TestCountOf(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

@@ -84,8 +84,14 @@ type Deps struct {
 // Stock is the codes of one installation. It is safe for concurrent use.
 type Stock struct{ Deps }
 
-// New returns the stock.
-func New(d Deps) *Stock { return &Stock{d} }
+// New returns the stock. From then on the catalog keeps the values of what is for sale.
+func New(d Deps) *Stock {
+	s := &Stock{d}
+	if d.Catalog != nil {
+		d.Catalog.KeepValues(s.InStock)
+	}
+	return s
+}
 
 // What codes are sealed and hashed for.
 const (
