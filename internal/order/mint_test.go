@@ -230,6 +230,15 @@ func TestRanges(t *testing.T) {
 		if placed, err = buy(2); err != nil || placed.Status != order.Completed || placed.TotalFace != catalog.NewFace(6500, money.USD) {
 			t.Errorf("%+v, %v", placed.Order, err)
 		}
+		// What it does not sell in one denomination it may in all the others.
+		acme.OnQuote = func(supply.Wanted) (supply.Quote, error) { return supply.Quote{Unfit: true}, nil }
+		if _, err := buy(1); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("in a denomination that it does not have: %v", err)
+		}
+		if shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: minted}); err != nil || !shelf.Listings[0].InStock {
+			t.Errorf("the shelf: %+v, %v", shelf.Listings, err)
+		}
+		acme.OnQuote = nil
 		acme.AtMost(1)
 		if _, err := buy(2); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("a part: %v", err)

@@ -111,14 +111,15 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 		}
 		return Quote{}, false
 	}
-	switch of := from.asked(""); {
+	switch of := from.asked(a.Denomination); {
 	case q.Available:
 		s.out.forget(of)
-	case q.Unfit: // what buyers choose of a range closes nothing to others
+	case q.Unfit || a.Quantity == 1: // that there are not as many says nothing of one
+		s.out.note(of, 1, s.now())
+	}
+	if q.Unfit {
 		s.Logger.WarnContext(ctx, "supplier does not sell the item like that", "realm", string(from.Realm), "item", string(from.Item),
 			"supplier", from.Supplier, "value", a.Denomination)
-	case a.Quantity == 1: // that there are not as many says nothing of one
-		s.out.note(of, 1, s.now())
 	}
 	return q, q.Available
 }
@@ -256,12 +257,11 @@ func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 // nobody believes to have any; and it did not say of late that it has none, or that the
 // balance there does not suffice for one, and delivered nothing else.
 func (s *Service) Likely(from *Source, denomination string) bool {
-	now := s.now()
-	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(from.asked(""), 1, now) &&
-		!s.avoided.has(from.asked(denomination), 1, now)
+	of, now := from.asked(denomination), s.now()
+	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(of, 1, now) && !s.avoided.has(of, 1, now)
 }
 
-// asked names what is asked for over a route, in a denomination or in whichever there is.
+// asked names what is asked for over a route.
 func (r *Route) asked(denomination string) asked {
 	return asked{key{r.Realm, r.Supplier}, r.TheirItem(), denomination}
 }

@@ -247,6 +247,9 @@ func TestResoldInAnotherValue(t *testing.T) {
 	if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance != "100.50" || down.Data.Balance != "1000.00" {
 		t.Errorf("the balances are %s and %s", up.Data.Balance, down.Data.Balance)
 	}
+	if a := c.down.call("GET /catalog?item_id=RESOLD", ""); len(a.Data.Products) != 1 || a.Data.Products[0].InStock {
+		t.Errorf("catalog: %s", a.raw)
+	}
 	if !strings.Contains(c.down.log.String(), "supplier does not sell the item like that") {
 		t.Error("the operator is not told why")
 	}
