@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -285,7 +286,7 @@ func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *w
 		s.Logger.WarnContext(ctx, "supplier delivered something else than was asked for", "supplier", r.Supplier, "order", st.order.Name(),
 			"submission", string(r.ID), "asked", r.Quantity, "new", len(receipt.Codes), "known", receipt.Known, "unfit", receipt.Unfit, "worth_else", receipt.Apart)
 	}
-	if receipt.Apart > 0 {
+	if over := s.overcharged(ctx, st, r.Supplier, receipt.Codes[:keep]); over || receipt.Apart > 0 {
 		s.Supply.Avoid(&r.Row)
 	}
 	if keep < st.rest() {
@@ -299,6 +300,21 @@ func (s *Service) receiveNew(ctx context.Context, st *standing, r recorded, w *w
 		return s.write(ctx, append(receipt.Keep(keep, stock.Reserved, st.order.CreatedAt), s.Supply.Changed(&r.Row))...)
 	}
 	return err
+}
+
+// overcharged reports whether a supplier takes more for some codes than they are sold at, which
+// its route does not allow: it named another price before.
+func (s *Service) overcharged(ctx context.Context, st *standing, supplier string, codes []stock.Code) bool {
+	for _, from := range s.Supply.Sources(st.order.Realm, &st.product) {
+		at := slices.IndexFunc(codes, func(c stock.Code) bool { return !from.Affords(st.order.Price, c.Cost) })
+		if from.Supplier != supplier || at < 0 {
+			continue
+		}
+		s.Logger.WarnContext(ctx, "supplier charged more than the price", "supplier", supplier, "order", st.order.Name(),
+			"cost", codes[at].Cost.String(), "price", st.order.Price.String())
+		return true
+	}
+	return false
 }
 
 // next has somebody else deliver what is left, or ends it: nobody, where a replacement is

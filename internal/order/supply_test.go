@@ -566,6 +566,33 @@ func TestPrices(t *testing.T) {
 	})
 }
 
+// A supplier that takes more than it said, and than the buyer pays, is left alone for a minute,
+// unless its route allows that; what it delivered is the buyer's.
+func TestOvercharged(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme := b.upstream("acme", 450, 1)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			a := c.Do()
+			a.Codes[0].Cost = catalog.NewCost(491, money.USD)
+			return a, nil
+		}
+		buyer := b.buyer("Acme", 10_000)
+		if placed, err := b.buy(buyer, 1); err != nil || placed.Status != order.Completed || !strings.Contains(b.log.String(), "supplier charged more than the price") {
+			t.Errorf("%s, %v", placed.Status, err)
+		}
+		if _, err := b.buy(buyer, 1); fault.CodeOf(err) != fault.OutOfStock {
+			t.Errorf("within a minute: %v", err)
+		}
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "acme", Priority: 1, BelowCost: true}, seeder))
+		b.clock.Advance(time.Minute)
+		for range 2 {
+			_, err := b.buy(buyer, 1)
+			check.OK(b.t, err)
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
 // Of 64 buyers who race in two processes for ten codes of a supplier and two of the stock,
 // each gets one code or is told, and nobody pays for nothing.
 func TestSupplierRace(t *testing.T) {

@@ -167,8 +167,8 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 	return a
 }
 
-// Avoid has nobody ask a supplier for a minute for what it delivered something else for: each
-// order of that would be bought and not sold.
+// Avoid has nobody ask a supplier for a minute for what it delivered something else for, or at
+// another price than it named: each order of that would be a loss.
 func (s *Service) Avoid(sub *Row) { s.avoided.note(sub.asked(), 1, s.now()) }
 
 // asked names what was asked for.
