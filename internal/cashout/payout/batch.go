@@ -1,9 +1,11 @@
 package payout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
@@ -23,13 +25,16 @@ const (
 // Batch pays the payouts of a realm that wait for a transaction: it chooses some, has
 // their transaction made and signed, stores it, and only then publishes it. What an
 // earlier run did not finish comes first. Where the wallet has not enough for all of them,
-// it pays fewer, the oldest first. It is run by any number of processes; where one dies,
-// the next goes on. It returns unavailable when a node does not answer.
+// it pays fewer, the oldest first; one that it cannot pay keeps no smaller one waiting. It is
+// run by any number of processes; where one dies, the next goes on. It returns unavailable
+// when a node does not answer, and insufficient_funds where somebody goes on waiting for money.
 func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 	if s.Nodes[r].Wallet == nil {
 		return nil
 	}
-	together := s.Policy.Chain.Together
+	all := oldest(s.Policy.Chain.Together)
+	some := all
+	var poor error
 	for range maxClaims {
 		stopped, err := s.Stopped(ctx, r)
 		if err != nil || stopped {
@@ -37,10 +42,10 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 		}
 		b, found, err := s.unbuilt(ctx, r)
 		if err == nil && !found {
-			b, found, err = s.choose(ctx, r, together)
+			b, found, err = s.choose(ctx, r, some)
 		}
 		if err != nil || !found {
-			return err
+			return cmp.Or(err, poor)
 		}
 		chosen, err := s.batched(ctx, &b)
 		if err != nil {
@@ -50,12 +55,18 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 		switch {
 		case errors.Is(err, storage.ErrStale): // somebody else built it, or gave it up
 		case fault.CodeOf(err) == fault.InsufficientFunds:
+			poor = err
 			if err := s.dissolve(ctx, b, chosen, None); err != nil && !errors.Is(err, storage.ErrStale) {
 				return err
 			}
-			if together = len(chosen) / 2; together == 0 {
+			if some.together = len(chosen) / 2; some.together > 0 {
+				continue
+			}
+			has, err := s.Nodes[r].Wallet.Balance(ctx)
+			if err != nil {
 				return err
 			}
+			some = all.within(chosen, has)
 		case err != nil:
 			return fmt.Errorf("build batch %s: %w", b.id, err)
 		default:
@@ -64,7 +75,31 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 			}
 		}
 	}
-	return nil
+	return poor
+}
+
+// selection is some of the payouts that wait for a transaction: so many of the oldest, each
+// of less than an amount in satoshis.
+type selection struct {
+	together int
+	below    int64
+}
+
+func oldest(together int) selection { return selection{together, math.MaxInt64} }
+
+// waiting returns the payouts of a realm that are selected, the oldest first.
+func (n selection) waiting(ctx context.Context, q storage.Queryer, r realm.Realm) ([]Payout, error) {
+	return storage.All(ctx, q, scanPayout, listWaiting, string(r), n.together, n.below)
+}
+
+// within is the selection without what a wallet cannot pay that has so much, and was not
+// able to pay some payout alone.
+func (n selection) within(alone []Payout, has int64) selection {
+	n.below = has
+	for _, p := range alone {
+		n.below = min(n.below, p.Amount.Minor)
+	}
+	return n
 }
 
 // unbuilt returns the oldest batch whose transaction was never made, however many wait for
@@ -85,7 +120,7 @@ func (s *Service) batched(ctx context.Context, b *batch) ([]Payout, error) {
 // gathering returns for how long the oldest payout that waits for a transaction goes on
 // waiting for others; 0: there is none, or its time is over.
 func (s *Service) gathering(ctx context.Context, r realm.Realm) (time.Duration, error) {
-	waiting, err := storage.All(ctx, s.DB, scanPayout, listWaiting, string(r), 1)
+	waiting, err := oldest(1).waiting(ctx, s.DB, r)
 	if err != nil {
 		return 0, err
 	}
@@ -102,12 +137,12 @@ func (s *Service) left(r realm.Realm, waiting []Payout) time.Duration {
 
 // choose makes a batch of payouts that wait, the oldest first, once that has waited for
 // others or there are as many as share a transaction, and reports whether it did.
-func (s *Service) choose(ctx context.Context, r realm.Realm, together int) (b batch, found bool, err error) {
+func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b batch, found bool, err error) {
 	now := s.Clocks.Now(r)
 	b = batch{realm: r, id: id.New("batch"), state: batchOpen, version: 1, madeAt: now, changedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		waiting, err := storage.All(ctx, tx, scanPayout, listWaiting, string(r), together)
-		if found = len(waiting) > 0 && (len(waiting) == together || s.left(r, waiting) == 0); err != nil || !found {
+		waiting, err := n.waiting(ctx, tx, r)
+		if found = len(waiting) > 0 && (len(waiting) == n.together || s.left(r, waiting) == 0); err != nil || !found {
 			return err
 		}
 		effects := []storage.Effect{insertBatch.Row(b.row()...)}

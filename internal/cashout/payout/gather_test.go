@@ -106,6 +106,36 @@ func TestTooLittleForLong(t *testing.T) {
 	})
 }
 
+// What a wallet cannot pay keeps no smaller one waiting, however many there are of it, and is
+// paid when there is enough.
+func TestTooMuchKeepsNobodyWaiting(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.only(50_000)
+		ada := b.customer("ada")
+		var much, little []payout.Payout
+		for i := range int64(25) {
+			much = append(much, b.pay(ada, b.address(destination.P2TR), 200_000-i*1_000))
+		}
+		for range 3 {
+			little = append(little, b.pay(ada, b.address(destination.P2TR), 10_000))
+		}
+		b.later(time.Minute)
+		for _, p := range little {
+			if got := b.expect(p, "sent"); got.TxID != b.find(little[0]).TxID {
+				t.Error("they do not share a transaction")
+			}
+		}
+		for _, p := range much {
+			b.expect(p, "held")
+		}
+		b.must(b.node.Fund(t.Context(), 10*coin))
+		b.later(time.Minute)
+		for _, p := range much {
+			b.expect(p, "sent")
+		}
+	})
+}
+
 // A batch whose transaction was never made is gone on with, however many others wait for a
 // block.
 func TestUnbuiltAmongMany(t *testing.T) {

@@ -294,7 +294,7 @@ func (s *Service) adopt(ctx context.Context, a Adoption, d *Departure) error {
 		m.number = b.transactions + 1
 		return s.adopted(ctx, a, d, s.kept(b, d.Pays, m))
 	}
-	waiting, err := storage.All(ctx, s.DB, scanPayout, listWaiting, string(a.Realm), MaxRecords)
+	waiting, err := oldest(MaxRecords).waiting(ctx, s.DB, a.Realm)
 	if err != nil {
 		return err
 	}
