@@ -82,6 +82,8 @@ type Payment struct {
 
 // Payouts pays bitcoin.
 type Payouts interface {
+	// Bounds returns the least and the most of one payout, in BTC.
+	Bounds() (least, most money.Amount)
 	// Parse reads where bitcoin can be sent in a realm: an address, an invoice without an
 	// amount, or a Lightning Address. It returns invalid_request, and calls nobody.
 	Parse(r realm.Realm, text string) (Destination, error)

@@ -145,7 +145,7 @@ type Where struct {
 
 // Authorize says where to pay and locks the price; of an order whose payout failed, it says
 // where to pay instead. It returns not_found, invalid_state, invalid_request where an
-// address or names are missing, guard_exceeded where the customer's volume would pass the
+// address or names are missing or the amount cannot be paid at this price, guard_exceeded where the customer's volume would pass the
 // most, and unavailable where there is no price.
 func (s *Service) Authorize(ctx context.Context, w Where) error {
 	found, err := s.ready(ctx, w.Realm, w.Token, Pay)
@@ -165,6 +165,9 @@ func (s *Service) Authorize(ctx context.Context, w Where) error {
 	}
 	d := s.Desks[w.Realm]
 	price, err := d.Ticker.Price(ctx)
+	if err == nil {
+		err = d.payable(found.Amount, price)
+	}
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ type Opening struct {
 const Bitcoin = "bitcoin"
 
 // Create makes an order and returns it with the token that opens it, which is shown this
-// once. It returns invalid_request, and unavailable where there is no price.
+// once. It returns invalid_request, also for an amount that nobody could be paid for at the
+// price of the moment, and unavailable where there is none.
 func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, error) {
 	d, err := s.desk(n.Realm)
 	if err != nil {
@@ -51,7 +52,11 @@ func (s *Service) Create(ctx context.Context, n Opening) (Order, pan.Secret, err
 	if err != nil {
 		return Order{}, pan.Secret{}, err
 	}
-	if _, err := d.Ticker.Price(ctx); err != nil {
+	price, err := d.Ticker.Price(ctx)
+	if err == nil {
+		err = d.payable(amount, price)
+	}
+	if err != nil {
 		return Order{}, pan.Secret{}, err
 	}
 	book, err := s.open(ctx, n.Realm)

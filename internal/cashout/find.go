@@ -150,7 +150,23 @@ func (s *Service) Quote(ctx context.Context, r realm.Realm) (Quote, error) {
 	if fault.CodeOf(err) == fault.Unavailable {
 		return Quote{Price: ticker.Price{At: s.Clocks.Now(r)}, Tiers: d.Tiers}, nil
 	}
-	return Quote{Price: p, Tiers: d.Tiers, Open: true}, err
+	q := Quote{Price: p, Tiers: d.Tiers, Open: true}
+	if err == nil {
+		err = q.narrow(d)
+	}
+	return q, err
+}
+
+// narrow has an order be no smaller and no larger than what one payout can be for.
+func (q *Quote) narrow(d *Desk) error {
+	smallest, largest, err := d.sizes(q.Price)
+	if smallest.Minor > q.Tiers.Smallest.Minor {
+		q.Tiers.Smallest = smallest
+	}
+	if largest.Minor < q.Tiers.Largest.Minor {
+		q.Tiers.Largest = largest
+	}
+	return err
 }
 
 // Get returns an order by its id, whatever became of it; not_found where there is none.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout/ticker"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 )
 
 // PriceLock is how long a price is locked unless a desk says otherwise: for as long as an
@@ -25,6 +26,28 @@ func (o *Order) floats(now time.Time) bool {
 	case Processing, Approved, Completed, Blocked, Cancelled, Expired:
 	}
 	return false
+}
+
+// sizes returns the smallest and the largest amount that one payout can be for at a price, in cents.
+func (d *Desk) sizes(p ticker.Price) (smallest, largest money.Amount, err error) {
+	if d.Payouts == nil {
+		return d.Tiers.Smallest, d.Tiers.Largest, nil
+	}
+	least, most := d.Payouts.Bounds()
+	if smallest, err = p.Cost(least, money.Ceil); err == nil {
+		largest, err = p.Cost(most, money.Floor)
+	}
+	return smallest, largest, err
+}
+
+// payable returns invalid_request for an amount that nobody could be paid for at a price:
+// whoever learns of it when the order is approved has given the card away.
+func (d *Desk) payable(amount money.Amount, p ticker.Price) error {
+	smallest, largest, err := d.sizes(p)
+	if err == nil && (amount.Minor < smallest.Minor || amount.Minor > largest.Minor) {
+		err = fault.New(fault.InvalidRequest, "at this price only orders of %d to %d cents can be paid out", smallest.Minor, largest.Minor).At("amount")
+	}
+	return err
 }
 
 // price gives an order a price, and says what is owed for it. It returns unavailable where

@@ -96,6 +96,47 @@ func TestRejectedPrice(t *testing.T) {
 	})
 }
 
+// What one payout may be bounds an order from its first call on, at the price of each moment
+// until the pictures are submitted: nobody gives a card away for what cannot be paid.
+func TestPayableAtThePrice(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		d.Node.Most = 100_000 // $65.85
+		create := func(cents int64) error {
+			_, _, err := d.Create(t.Context(), cashout.Opening{Realm: realm.Test, Amount: cents, Currency: cashout.Bitcoin})
+			return err
+		}
+		d.Must(create(6_585))
+		if err := create(6_586); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("more than one payout: %v", err)
+		}
+		if q, err := d.Quote(t.Context(), realm.Test); err != nil || q.Tiers.Largest.Minor != 6_585 || q.Tiers.Smallest.Minor != 1_000 {
+			t.Errorf("the limits: %s to %s, %v", q.Tiers.Smallest, q.Tiers.Largest, err)
+		}
+		confirmed, authorized, address := d.Confirmed(5500, "+14155550101"), d.Authorized(5500, "+14155550102"), cashdesk.Address
+		pay := func() error {
+			return d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: confirmed, Contact: cashout.Contact{Address: &address}})
+		}
+		d.Upload(authorized)
+		d.Market.Price = "54999.99"
+		d.Clock.Advance(time.Minute)
+		if err := pay(); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("the price fell before it was locked: %v", err)
+		}
+		d.Must(d.Submit(t.Context(), realm.Test, authorized)) // at the price that was locked
+		d.Market.Price = "55000"
+		d.Clock.Advance(time.Minute)
+		d.Must(pay())
+		d.Upload(confirmed)
+		d.Node.Most = 99_999 // the operator's rules are others now
+		if err := d.Submit(t.Context(), realm.Test, confirmed); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("submitted: %v", err)
+		}
+		d.Node.Most = 100_000
+		d.Must(d.Submit(t.Context(), realm.Test, confirmed))
+	})
+}
+
 // A lock that an operator made shorter than the life of an order ends for the first pictures too, to the microsecond; and then nothing is submitted without a price.
 func TestPriceLock(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

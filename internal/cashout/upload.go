@@ -209,7 +209,7 @@ func (s *Service) unchanged(ctx context.Context, o *Order, images Images) error 
 
 // Submit has an order reviewed, at its locked price, or at that of the moment where it
 // floats. It returns not_found, invalid_state, invalid_request with the first picture that
-// is missing, and unavailable where there is no price.
+// is missing or where the amount cannot be paid at the price, and unavailable where there is no price.
 func (s *Service) Submit(ctx context.Context, r realm.Realm, token pan.Secret) error {
 	o, err := s.ready(ctx, r, token, Submit)
 	if err != nil {
@@ -228,6 +228,9 @@ func (s *Service) Submit(ctx context.Context, r realm.Realm, token pan.Secret) e
 		return err
 	}
 	price := o.Price
+	if err := s.Desks[r].payable(o.Amount, price); err != nil {
+		return err
+	}
 	_, err = s.change(ctx, doing{r, token, Submit, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
 		if err := o.price(price); err != nil {
 			return nil, err

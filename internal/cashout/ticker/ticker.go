@@ -56,6 +56,15 @@ func (p Price) Bitcoin(amount money.Amount) (money.Amount, error) {
 	return r.Convert(amount, money.BTC, money.Floor)
 }
 
+// Cost returns what bitcoin costs with every fee in it, in cents.
+func (p Price) Cost(bitcoin money.Amount, rounding money.Rounding) (money.Amount, error) {
+	r, err := money.PriceRate(p.Cents)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return r.Inverse().Convert(bitcoin, p.Cents.Currency, rounding)
+}
+
 // Worth returns what bitcoin is worth on the market: the floor, in cents.
 func (p Price) Worth(bitcoin money.Amount) (money.Amount, error) {
 	r, err := money.PriceRate(p.Market)

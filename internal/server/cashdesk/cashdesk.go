@@ -29,6 +29,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/ticker"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -269,6 +270,9 @@ func (k *Desk) ended(p payout.Payout) ([]storage.Effect, error) {
 
 // payouts are package payout's, as orders want them.
 type payouts struct{ *payout.Service }
+
+// Bounds implements cashout.Payouts.
+func (p payouts) Bounds() (least, most money.Amount) { return p.Policy.Least, p.Policy.Most }
 
 // Parse implements cashout.Payouts.
 func (p payouts) Parse(r realm.Realm, text string) (cashout.Destination, error) {

@@ -5,6 +5,7 @@ package cashdesk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -357,6 +358,13 @@ type Node struct {
 	Planned []cashout.Payment
 	// Refuse is why nothing can be planned.
 	Refuse error
+	// Most is the most of one payout, in satoshis; 0: ten bitcoin.
+	Most int64
+}
+
+// Bounds implements cashout.Payouts.
+func (n *Node) Bounds() (least, most money.Amount) {
+	return money.New(1_000, money.BTC), money.New(cmp.Or(n.Most, 1_000_000_000), money.BTC)
 }
 
 // Parse implements cashout.Payouts.
