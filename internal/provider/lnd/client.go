@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
 	"github.com/scripcards/scrip/internal/provider/call"
 )
@@ -37,16 +38,19 @@ func newClient(c *Config, folder keyfile.Folder) (*client, error) {
 	if c.CertificateFile != "" {
 		text, err := folder.Read(c.CertificateFile)
 		if err != nil {
-			return nil, invalid("certificate_file", "%s", err)
+			return nil, fault.From(err).At("certificate_file")
 		}
 		trust.RootCAs = x509.NewCertPool()
 		if !trust.RootCAs.AppendCertsFromPEM(text) {
 			return nil, invalid("certificate_file", "it holds no certificate in PEM form")
 		}
 	}
+	if _, err := folder.Read(c.MacaroonFile); err != nil {
+		return nil, fault.From(err).At("macaroon_file")
+	}
 	n := &client{config: c, folder: folder, http: call.NewClient(call.Limits{TLS: trust, Timeout: c.timeout(), Conns: maxConns})}
 	if _, err := n.macaroon(); err != nil {
-		return nil, invalid("macaroon_file", "it is missing, empty, or larger than %d bytes", maxMacaroon)
+		return nil, invalid("macaroon_file", "it is empty, or larger than %d bytes", maxMacaroon)
 	}
 	return n, nil
 }

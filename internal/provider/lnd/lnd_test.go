@@ -132,6 +132,8 @@ func TestConfig(t *testing.T) {
 		"no macaroon":      {swap("macaroon_file", "macaroon"), ""},
 		"macaroon is gone": {swap(`/macaroon"`, `/gone"`), "macaroon_file"},
 		"no certificate":   {swap(`/tls.cert"`, `/macaroon"`), "certificate_file"},
+		"cert is gone":     {swap(`/tls.cert"`, `/gone"`), "certificate_file"},
+		"relative":         {`{"url":"https://node.example","macaroon_file":"macaroon","network":"regtest"}`, "macaroon_file"},
 		"simnet":           {swap("regtest", "simnet"), "network"},
 		"timeout":          {swap(`{"url"`, `{"timeout_seconds":601,"url"`), "timeout_seconds"},
 	} {
@@ -140,6 +142,9 @@ func TestConfig(t *testing.T) {
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Field != c.field {
 			t.Errorf("%s: the field of %v, want %q", name, err, c.field)
+		}
+		if strings.Count(err.Error(), string(fault.InvalidRequest)) != 1 || name == "relative" && !strings.Contains(err.Error(), "absolute") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if n, err := Open([]byte(good), ""); err != nil || n.Network() != "regtest" {
