@@ -191,14 +191,14 @@ func TestCodeIsReplaced(t *testing.T) {
 	})
 }
 
-// A code may be sent as a number, which has lost the zeros at its beginning; a text is taken as it is, and what is no code costs no try.
+// A code may be sent as a number, which has lost the zeros at its beginning; a text is taken as it is but for the space around it, and what is no code costs no try.
 func TestCodeAsNumber(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		const wrong, none = `400 {"message":"the verification code is wrong or too old","data":{}}`, `400 {"message":"verification_code must be a valid string","data":{}}`
 		const right = `200 {"message":"Phone verification successful","data":{}}`
 		f := setup(t, db)
 		for i, row := range []struct{ code, sent, want string }{
-			{"4321", `4321`, right}, {"0042", `42`, right}, {"0000", `0`, right}, {"0042", `"0042"`, right},
+			{"4321", `4321`, right}, {"0042", `42`, right}, {"0000", `0`, right}, {"0042", `"0042"`, right}, {"0042", `" 0042\n"`, right},
 			{"0042", `"42"`, wrong}, {"4321", `43210`, none}, {"4321", `4321.0`, none}, {"4321", `4.321e3`, none}, {"0001", `-1`, none}, {"0001", `true`, none},
 			{"0001", `[1]`, none}, {"0000", `null`, `400 {"message":"verification_code is required","data":{}}`}, {"0000", `""`, `400 {"message":"verification_code is required","data":{}}`},
 		} {

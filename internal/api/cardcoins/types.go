@@ -56,7 +56,7 @@ type digits struct{ pan.Secret }
 // WireType implements wire.Typed.
 func (digits) WireType() string { return "string|integer" }
 
-// UnmarshalJSON reads a string, or a number of at most as many digits as codes have.
+// UnmarshalJSON reads a string, without the space that was copied with it, or a number of at most as many digits as codes have.
 func (d *digits) UnmarshalJSON(value []byte) error {
 	text := string(value)
 	switch {
@@ -65,7 +65,7 @@ func (d *digits) UnmarshalJSON(value []byte) error {
 		if err := wire.Unmarshal(value, &plain); err != nil {
 			return err
 		}
-		d.Secret = pan.NewSecret(plain)
+		d.Secret = pan.NewSecret(strings.TrimSpace(plain))
 	case len(text) <= phone.Digits && strings.Trim(text, "0123456789") == "":
 		d.Secret = pan.NewSecret(strings.Repeat("0", phone.Digits-len(text)) + text)
 	default:
