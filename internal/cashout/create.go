@@ -116,12 +116,20 @@ func (s *Service) destination(r realm.Realm, c *Contact) (*Destination, error) {
 	}
 	to, err := s.Desks[r].Payouts.Parse(r, text)
 	if err == nil && to.Method != method {
-		err = fault.New(fault.InvalidRequest, "this is not what belongs here")
+		err = misplaced(to.Method)
 	}
 	if err != nil {
 		return nil, fault.From(err).At(field)
 	}
 	return &to, nil
+}
+
+// misplaced says where a destination belongs that was said as one of the other method.
+func misplaced(m Method) error {
+	if m == Lightning {
+		return fault.New(fault.InvalidRequest, "this is paid over Lightning: it belongs in ln_invoice")
+	}
+	return fault.New(fault.InvalidRequest, "this is an address: it belongs in address")
 }
 
 func given(text *string) string {
