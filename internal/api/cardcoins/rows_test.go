@@ -138,7 +138,7 @@ func TestMistake(t *testing.T) {
 	}
 }
 
-// "call" as a truth value or a text decides between a call and a message; a provider that takes nothing is 503; after five codes an order gets no more.
+// "call" as a truth value or a text decides between a call and a message; a provider that takes nothing is 503, and a call where none are made is refused, which costs no code; after five codes an order gets no more.
 func TestCodesAreSent(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		f := setup(t, db)
@@ -148,6 +148,13 @@ func TestCodesAreSent(t *testing.T) {
 				`{"phone_number":"`+cashdesk.Number+`",`+member+`"recaptcha_response":"`+cashdesk.Answer+`"}`)
 		}
 		token := f.Opened(5500).Reveal()
+		f.Phone.Mute = true
+		for range 6 {
+			if got := send(token, `"call":true,`); got != `400 {"message":"no calls are made here: ask for a text message","data":{}}` {
+				t.Fatalf("a call where none are made: %s", got)
+			}
+		}
+		f.Phone.Mute = false
 		for _, call := range []struct {
 			member string
 			want   phone.Channel

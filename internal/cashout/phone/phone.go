@@ -43,6 +43,8 @@ type Message struct {
 // Sender delivers messages: a provider of text messages and calls. Send makes one attempt
 // and returns unavailable when it is not known to have been taken.
 type Sender interface {
+	// Has reports whether messages can be sent by a channel.
+	Has(c Channel) bool
 	Send(ctx context.Context, m Message) error
 }
 

@@ -19,7 +19,7 @@ import (
 // Send makes a new code for an order, which ends the one before, and sends it. It returns
 // rate_limited before the next one may be asked for and where a limit is reached,
 // quota_exceeded when the day's money is spent, invalid_request for a country that no code
-// is sent to, and unavailable when the message was not taken.
+// is sent to and for a call where none are made, and unavailable when the message was not taken.
 func (s *Service) Send(ctx context.Context, q Request) error {
 	line, ok := s.lines[q.Realm]
 	if !ok || line.Sender == nil {
@@ -27,6 +27,9 @@ func (s *Service) Send(ctx context.Context, q Request) error {
 	}
 	if len(line.Policy.Countries) > 0 && !slices.Contains(line.Policy.Countries, q.To.Country()) {
 		return fault.New(fault.InvalidRequest, "no codes are sent to this country").At("phone_number")
+	}
+	if q.Voice && !line.Sender.Has(Voice) {
+		return fault.New(fault.InvalidRequest, "no calls are made here: ask for a text message").At("call")
 	}
 	code := line.Code
 	if code.IsZero() {

@@ -49,6 +49,9 @@ type gateway struct {
 // provider is a driver of HTTP.
 type provider map[phone.Channel]*gateway
 
+// Has implements phone.Sender.
+func (p provider) Has(c phone.Channel) bool { return p[c] != nil }
+
 // Send implements phone.Sender.
 func (p provider) Send(ctx context.Context, m phone.Message) error {
 	g := p[m.Channel]
@@ -145,6 +148,9 @@ type File struct {
 	path string
 }
 
+// Has implements phone.Sender.
+func (*File) Has(phone.Channel) bool { return true }
+
 // Send implements phone.Sender.
 func (f *File) Send(_ context.Context, m phone.Message) error {
 	f.mu.Lock()
@@ -173,6 +179,9 @@ func (f *File) Send(_ context.Context, m phone.Message) error {
 
 // Nowhere takes messages and drops them: of a demonstration whose codes are known.
 type Nowhere struct{}
+
+// Has implements phone.Sender.
+func (Nowhere) Has(phone.Channel) bool { return true }
 
 // Send implements phone.Sender.
 func (Nowhere) Send(context.Context, phone.Message) error { return nil }

@@ -130,6 +130,9 @@ func TestRefusals(t *testing.T) {
 	if err := sender.Send(t.Context(), message(t, phone.Text)); err != nil {
 		t.Error(err)
 	}
+	if sender.Has(phone.Voice) || !sender.Has(phone.Text) {
+		t.Error("calls are made without a way, or no messages are sent with one")
+	}
 	if err := sender.Send(t.Context(), message(t, phone.Voice)); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("a call without a channel for it: %v", err)
 	}

@@ -239,9 +239,12 @@ func (person) Verify(_ context.Context, answer, _ string) error {
 type Phone struct {
 	mu   sync.Mutex
 	Sent []phone.Message
-	// Down: nothing is taken.
-	Down bool
+	// Down: nothing is taken. Mute: no calls are made.
+	Down, Mute bool
 }
+
+// Has implements phone.Sender.
+func (p *Phone) Has(c phone.Channel) bool { return c != phone.Voice || !p.Mute }
 
 // Send implements phone.Sender.
 func (p *Phone) Send(_ context.Context, m phone.Message) error {
