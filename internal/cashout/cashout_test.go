@@ -882,6 +882,28 @@ func TestApprovalReversed(t *testing.T) {
 	})
 }
 
+// A reviewer whose approval would pass what may be paid out in a day is told so in words, and the order waits for another day.
+func TestDayIsPaidOut(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		d.Node.Daily = 100_000
+		one, two := get(d, d.Processing(5500, "+14155550101")), get(d, d.Processing(5500, "+14155550102"))
+		_, err := d.Approve(t.Context(), cashout.Decision{Book: one.Book, Order: one.ID, Actor: "ada"})
+		d.Must(err)
+		approve := func() (cashout.Order, error) {
+			return d.Approve(t.Context(), cashout.Decision{Book: two.Book, Order: two.ID, Actor: "ada"})
+		}
+		_, err = approve()
+		if f := fault.From(err); f.Code != fault.GuardExceeded || strings.Contains(f.Message, "payout.day") || f.Details["used"] != "83523" {
+			t.Errorf("more than a day's payouts: %v, %v", err, f.Details)
+		}
+		d.Node.Daily = 200_000
+		if got, err := approve(); err != nil || got.Status != cashout.Approved {
+			t.Errorf("the next day: %s, %v", got.Status, err)
+		}
+	})
+}
+
 // An invoice that is too old when an order is approved does not stop it: what is owed is in the books, and the customer says where to pay instead, once.
 func TestUnpayable(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

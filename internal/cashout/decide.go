@@ -124,14 +124,18 @@ func (s *Service) decided(ctx context.Context, d *Decision) (Order, *Desk, error
 	return o, desk, err
 }
 
-// stale says of a decision that somebody else was first, or that an operator reversed in the
-// books what was owed.
+// stale says of a decision that somebody else was first, that an operator reversed in the
+// books what was owed, or that enough is paid out for a day.
 func stale(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrStale):
 		return fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")
 	case fault.CodeOf(err) == fault.InsufficientFunds:
 		return fault.Wrap(err, fault.InvalidState, "nothing is owed for the order any more: its approval was reversed in the books")
+	case fault.CodeOf(err) == fault.GuardExceeded:
+		full := *fault.From(err)
+		full.Message = "more would be paid out than on one day (UTC) may be: decide tomorrow, or have the rule daily of the setting payouts raised"
+		return &full
 	}
 	return err
 }

@@ -45,7 +45,7 @@ func (d *Desk) sizes(p ticker.Price) (smallest, largest money.Amount, err error)
 func (d *Desk) payable(amount money.Amount, p ticker.Price) error {
 	smallest, largest, err := d.sizes(p)
 	if err == nil && (amount.Minor < smallest.Minor || amount.Minor > largest.Minor) {
-		err = fault.New(fault.InvalidRequest, "at this price only orders of %d to %d cents can be paid out", smallest.Minor, largest.Minor).At("amount")
+		err = fault.New(fault.InvalidRequest, "at this price the amount must be %d to %d cents", max(smallest.Minor, d.Tiers.Smallest.Minor), min(largest.Minor, d.Tiers.Largest.Minor)).At("amount")
 	}
 	return err
 }

@@ -361,8 +361,8 @@ type Node struct {
 	Planned []cashout.Payment
 	// Refuse is why nothing can be planned.
 	Refuse error
-	// Most is the most of one payout, in satoshis; 0: ten bitcoin.
-	Most int64
+	// Most is the most of one payout, in satoshis; 0: ten bitcoin. Daily is that of a day; 0: any.
+	Most, Daily int64
 }
 
 // Bounds implements cashout.Payouts.
@@ -392,6 +392,9 @@ func (n *Node) Plan(_ context.Context, p cashout.Payment, op *ledger.Operation) 
 	name := id.New("pay")
 	custody := ledger.NewAccount{ID: "payout.custody/BTC", Currency: money.BTC, Side: ledger.Credit, Unbounded: true}
 	op.Open = append(op.Open, custody)
+	if n.Daily > 0 {
+		op.Guards = append(op.Guards, ledger.Guard{Counter: "payout.day/2026-11-21", Add: p.Amount.Minor, Limit: n.Daily})
+	}
 	op.Holds = append(op.Holds, ledger.HoldChange{Action: ledger.Place, ID: ledger.HoldID("hold_" + name), Amount: p.Amount, Debit: p.From, Credit: custody.ID})
 	return name, nil
 }
