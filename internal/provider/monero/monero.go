@@ -137,7 +137,8 @@ const lookahead = 200
 // identify fails unless the open wallet is the configured one, cannot spend, and knows the
 // subaddresses that were given. The last that it did not make, because a process died
 // before, are made; a wallet that lacks more than it watches anyway was made anew from its
-// keys, and has not seen what was paid to the others.
+// keys, and has not seen what was paid to the others, or so many were passed over that it
+// would not see what is paid to the next.
 func (c *Chain) identify(ctx context.Context) error {
 	given, err := c.issued(ctx)
 	if err != nil {
@@ -151,7 +152,7 @@ func (c *Chain) identify(ctx context.Context) error {
 	}
 	if _, err := c.addresses(ctx, max(given-lookahead, 0)); err != nil {
 		if errors.Is(err, errBeyond) {
-			return unavailable("the wallet lacks subaddresses that were given: it was made anew, and must make them and scan the chain again")
+			return unavailable("the wallet lacks subaddresses that were given or passed over: make them, and scan the chain again if it was made anew")
 		}
 		return err
 	}
