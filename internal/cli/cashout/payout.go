@@ -115,6 +115,29 @@ func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) e
 	return fmt.Errorf("%d payments are no payout's: see what they are before payouts resume", open)
 }
 
+func (p *program) payout() *cobra.Command {
+	return &cobra.Command{Use: "payout BOOK PAYOUT", Short: "Show a payout: where it goes, how that stands, and what proves it", Args: cobra.ExactArgs(2),
+		Long: `Payout shows a payout, which "scrip cashout list" names beside its order. One that is held can
+be called back; one that is sending or sent is on its way, and nobody must pay it by hand.`,
+		Example: "  scrip cashout payout bk_01… pay_01…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+				found, err := app.Cashout.Payouts.Find(ctx, ledger.BookID(args[0]), payout.ID(args[1]))
+				if err != nil {
+					return err
+				}
+				return p.Show(cmd, append(fieldsOf(&found), shell.Field{"order", found.Reference}, shell.Field{"fee", found.Fee.String()},
+					shell.Field{"txid", found.TxID}, shell.Field{"payment hash", found.Hash}, shell.Field{"preimage", found.Preimage},
+					shell.Field{"created", shell.Moment(found.CreatedAt)}, shell.Field{"changed", shell.Moment(found.ChangedAt)}, shell.Field{"ended", shell.Moment(found.EndedAt)}))
+			})
+		},
+	}
+}
+
+func fieldsOf(p *payout.Payout) []shell.Field {
+	return []shell.Field{{"payout", string(p.ID)}, {"status", string(p.State)}, {"reason", string(p.Reason)}, {"amount", p.Amount.String()}, {"destination", p.To.Text}}
+}
+
 func (p *program) cancel() *cobra.Command {
 	return &cobra.Command{Use: "cancel BOOK PAYOUT", Short: "Call a payout back of which nothing was sent; its order can be paid once more", Args: cobra.ExactArgs(2),
 		Example: "  scrip cashout cancel bk_01… pay_01…",
@@ -124,8 +147,7 @@ func (p *program) cancel() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"payout", string(done.ID)}, {"status", string(done.State)}, {"reason", string(done.Reason)},
-					{"amount", done.Amount.String()}, {"destination", done.To.Text}})
+				return p.Show(cmd, fieldsOf(&done))
 			})
 		},
 	}
