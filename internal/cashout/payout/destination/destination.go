@@ -95,8 +95,11 @@ func (d Destination) IsZero() bool { return d == Destination{} }
 // maxText bounds what is read, in bytes: the prefix of a URI and an invoice.
 const maxText = invoice.MaxText + len(scheme)
 
-// scheme may begin an invoice or a Lightning Address.
-const scheme = "lightning:"
+// scheme may begin an invoice or a Lightning Address, onChain an address.
+const (
+	scheme  = "lightning:"
+	onChain = "bitcoin:"
+)
 
 // Parse reads a destination on a network. Whether an invoice is still to be paid at a
 // moment is Payable's to say. It returns invalid_request, with what is wrong.
@@ -111,6 +114,12 @@ func Parse(n Network, text string) (Destination, error) {
 	}
 	if strings.Contains(text, "@") || hasPrefix(text, scheme) || hasPrefix(text, "ln") {
 		return ParseLightning(n, text)
+	}
+	if hasPrefix(text, onChain) {
+		text = text[len(onChain):]
+	}
+	if strings.Contains(text, "?") {
+		return Destination{}, fault.New(fault.InvalidRequest, "give the address alone, without what follows its question mark").At("address")
 	}
 	return ParseAddress(n, text)
 }

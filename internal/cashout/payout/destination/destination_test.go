@@ -61,6 +61,11 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("%s in capitals: %+v, %v", a.text, capitals, err2)
 			}
 		}
+		for _, uri := range []string{"bitcoin:", "BITCOIN:"} {
+			if d, err := destination.Parse(a.network, uri+a.text); err != nil || d.Text != a.text {
+				t.Errorf("%s%s: %+v, %v", uri, a.text, d, err)
+			}
+		}
 	}
 }
 
@@ -82,6 +87,8 @@ func TestRefused(t *testing.T) {
 		"bc1pfeessrawgf", // an anchor
 		"02e6642fd69bd211f93f7f1f36ca51a26a5290eb2dd1b0d8279a87bb0d480c8443", // a public key
 		"lightning:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+		"bitcoin:", "bitcoin:bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "bitcoin:satoshi@example.com",
+		"bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4?amount=1", // what else it asks for is nobody's to drop
 		"0x9858EfFD232B4033E47d90003D41EC34EcaEda94",
 	} {
 		if d, err := destination.Parse(destination.Main, text); fault.CodeOf(err) != fault.InvalidRequest {
@@ -167,6 +174,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(string(a.network), a.text)
 	}
 	f.Add("main", "lightning:a@b.c")
+	f.Add("main", "bitcoin:"+addresses[0].text)
 	f.Add("regtest", encode(f, "bcrt", 0, time.Unix(0, 0)))
 	f.Fuzz(func(t *testing.T, network, text string) {
 		d, err := destination.Parse(destination.Network(network), text)
