@@ -23,7 +23,7 @@ func (s *Service) GetWhile(ctx context.Context, m Merchant, card ID, between fun
 		return nil, err
 	}
 	between()
-	return s.complete(ctx, found, s.Clocks.Now(m.Realm))
+	return s.complete(ctx, found, m.Realm)
 }
 
 // CreateAll makes all the cards or none, as Import does with what it read.

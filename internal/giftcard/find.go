@@ -52,7 +52,7 @@ func (s *Service) Find(ctx context.Context, m Merchant, secret Secret) (*Card, e
 			return nil, err
 		}
 	}
-	return s.complete(ctx, found, s.Clocks.Now(m.Realm))
+	return s.complete(ctx, found, m.Realm)
 }
 
 func (s *Service) read(ctx context.Context, m Merchant, hash []byte) (*record, error) {
@@ -314,7 +314,7 @@ func (s *Service) completeIn(ctx context.Context, found *record) (*Card, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.complete(ctx, found, s.Clocks.Now(book.Realm))
+	return s.complete(ctx, found, book.Realm)
 }
 
 // afterAllIDs sorts after every id ("gc_…") in any collation.
@@ -339,7 +339,7 @@ func (s *Service) List(ctx context.Context, book ledger.BookID, before ID, limit
 	}
 	cards := make([]*Card, 0, len(records))
 	for _, r := range records {
-		card, err := s.complete(ctx, r, s.Clocks.Now(header.Realm))
+		card, err := s.complete(ctx, r, header.Realm)
 		if err != nil {
 			return nil, err
 		}

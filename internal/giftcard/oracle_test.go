@@ -75,6 +75,16 @@ func (g *ghost) reservedNow() (sum int64) {
 	return sum
 }
 
+// overdue is what is still reserved by holds whose time is over.
+func (g *ghost) overdue(now time.Time) (sum int64) {
+	for _, h := range g.holds {
+		if !now.Before(h.expires) {
+			sum += h.left
+		}
+	}
+	return sum
+}
+
 func (g *ghost) available() int64 { return g.posted - g.reservedNow() }
 
 func (g *ghost) status(now time.Time) (giftcard.Status, int64) {

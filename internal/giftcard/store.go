@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -197,13 +198,26 @@ func (s *Service) behind(ctx context.Context, book ledger.BookID, account ledger
 	return s.stored(ctx, book, ID(card))
 }
 
-// complete adds the money to a stored card.
-func (s *Service) complete(ctx context.Context, c *record, now time.Time) (*Card, error) {
+// complete adds the money to a stored card, by the clock of its realm. What holds have whose
+// time is over is not held any more, swept or not.
+func (s *Service) complete(ctx context.Context, c *record, in realm.Realm) (*Card, error) {
 	account, err := s.Books.FindAccount(ctx, c.Book, c.Account())
 	if err != nil {
 		return nil, err
 	}
-	return s.completeWith(ctx, c, account, now)
+	now := s.Clocks.Now(in)
+	free, err := s.Books.Overdue(ctx, in, account, now)
+	if err != nil {
+		return nil, err
+	}
+	card, err := s.completeWith(ctx, c, account, now)
+	if err == nil {
+		card.Held.Minor -= free.Minor
+	}
+	if err == nil && card.Status == Created {
+		card.Balance.Minor += free.Minor
+	}
+	return card, err
 }
 
 // follow has a card blocked while its account is frozen, whoever froze it.

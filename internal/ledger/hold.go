@@ -142,6 +142,21 @@ func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, 
 	return ended, nil
 }
 
+// Overdue returns how much of what an account has held is free, because the time of the holds
+// is over at the given instant: no sweep came by yet.
+func (l *Ledger) Overdue(ctx context.Context, r realm.Realm, account *Account, now time.Time) (money.Amount, error) {
+	free := money.New(0, account.Currency)
+	if !account.Held().IsPositive() {
+		return free, nil
+	}
+	sum, _, err := storage.One(ctx, l.db, scanMinor, sumOverdue, storage.Micros(now), string(r), string(account.Book), string(account.ID))
+	if err != nil {
+		return free, fmt.Errorf("find expired holds on %s: %w", account.ID, err)
+	}
+	free.Minor = min(sum, account.Held().Minor) // others may have ended between the two readings
+	return free, nil
+}
+
 // dueHold names a hold that is due to expire.
 type dueHold struct {
 	book  BookID

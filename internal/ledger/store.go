@@ -91,6 +91,8 @@ var (
 	dueHoldsOn = storage.SQL("ledger.due_holds_on", `SELECT h.book_id, h.hold_id, h.expires_at FROM ledger_holds h
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4
 		ORDER BY h.expires_at, h.hold_id LIMIT $5`)
+	sumOverdue = storage.SQL("ledger.sum_overdue", `SELECT COALESCE(SUM(h.amount_minor - h.captured_minor - h.released_minor), 0) FROM ledger_holds h
+		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4`)
 )
 
 func scanBook(r storage.Row) (Book, error) {
@@ -163,6 +165,8 @@ func scanHoldText(r storage.Row) (*Hold, string, error) {
 	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
 	return &h, currency, err
 }
+
+func scanMinor(r storage.Row) (minor int64, err error) { err = r.Scan(&minor); return minor, err }
 
 func scanDue(r storage.Row) (h dueHold, err error) {
 	err = r.Scan((*string)(&h.book), (*string)(&h.id), &h.dueAt)
