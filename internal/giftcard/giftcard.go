@@ -163,11 +163,21 @@ func contra(name string, currency money.Currency) ledger.NewAccount {
 	return ledger.NewAccount{ID: ledger.AccountID(name + "/" + currency.String()), Currency: currency, Side: side, Unbounded: true}
 }
 
-// bounded refuses amounts above what the operator lets a card have.
+// decimals is how many those who spend cards can write: what is finer would stay on a card.
+const decimals = 6
+
+// bounded refuses amounts above what the operator lets a card have, or finer than it can be spent.
 func (s *Service) bounded(amount money.Amount) error {
 	most := s.most(amount.Currency)
 	if !amount.IsPositive() || amount.Minor > most.Minor {
 		return fault.New(fault.InvalidAmount, "the amount must be above zero and at most %s", most).At("amount")
+	}
+	smallest := int64(1)
+	for range amount.Currency.Digits() - decimals {
+		smallest *= 10
+	}
+	if amount.Minor%smallest != 0 {
+		return fault.New(fault.InvalidAmount, "the amount of a gift card has at most %d decimals", decimals).At("amount")
 	}
 	return nil
 }

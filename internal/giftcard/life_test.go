@@ -624,7 +624,11 @@ func TestRefusals(t *testing.T) {
 			_, err := p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: usd(minor)})
 			check.Code(t, fmt.Sprint("create with ", minor), err, fault.InvalidAmount)
 		}
-		_, err := p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: usd(1), AmountText: "1\x00"})
+		_, err := p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: money.New(12_345_678, money.BTC)})
+		check.Code(t, "finer than anybody may spend", err, fault.InvalidAmount)
+		_, err = p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: money.New(12_345_600, money.BTC)})
+		check.OK(t, err)
+		_, err = p.Create(ctx, shop, giftcard.Issue{Title: "a", TemplateID: template, Amount: usd(1), AmountText: "1\x00"})
 		check.Code(t, "NUL in the amount", err, fault.InvalidAmount)
 		for _, reference := range []string{"", "\x00", "\xff", "a\nb", strings.Repeat("a", 65)} {
 			_, err := p.redeem(c, 1, reference)
