@@ -31,6 +31,8 @@ type list struct {
 	issues []Issue
 	lines  []int // of issues
 	bad    []BadField
+	// others are the templates of rows that are not, by their lines.
+	others map[int]string
 
 	placed map[string]int // references, with their lines
 }
@@ -56,7 +58,7 @@ func parseList(r io.Reader) (*list, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read list of gift cards: %w", err)
 	}
-	l := &list{placed: map[string]int{}}
+	l := &list{placed: map[string]int{}, others: map[int]string{}}
 	for rows := 0; ; rows++ {
 		row, err := in.Next()
 		switch {
@@ -110,9 +112,11 @@ func (l *list) row(number int, header, fields []string) {
 		l.add(number, columnAmount, err.Error())
 	}
 	l.reference(number, issue.Reference)
-	if len(l.bad) == before {
-		l.issues, l.lines = append(l.issues, issue), append(l.lines, number)
+	if len(l.bad) > before {
+		l.others[number] = issue.TemplateID
+		return
 	}
+	l.issues, l.lines = append(l.issues, issue), append(l.lines, number)
 }
 
 func (l *list) reference(number int, reference string) {

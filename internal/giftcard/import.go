@@ -70,6 +70,9 @@ func (s *Service) Import(ctx context.Context, m Merchant, r io.Reader, progress 
 		return Report{}, err
 	}
 	if len(list.bad) > 0 {
+		if err := s.findConflicts(ctx, m, list); err != nil {
+			return Report{}, err
+		}
 		return list.refuse()
 	}
 	if err := s.note(ctx, m, audited{action: "giftcard.import", detail: map[string]string{"rows": strconv.Itoa(len(list.issues))}}); err != nil {
@@ -92,18 +95,40 @@ func (s *Service) Import(ctx context.Context, m Merchant, r io.Reader, progress 
 	return report, nil
 }
 
-// checkList adds what the operator's rules say of each row that is well written.
+// checkList adds what the operator's rules say of each row, and of the templates of rows that
+// are badly written. Each template is looked up once, and what was made before is let through.
 func (s *Service) checkList(ctx context.Context, m Merchant, list *list) error {
-	allowed := s.judge(m)
+	looked := map[string]error{}
+	usable := func(template string) error {
+		if _, known := looked[template]; !known {
+			looked[template] = s.usable(ctx, template)
+		}
+		return looked[template]
+	}
 	for i, issue := range list.issues {
-		err := allowed(ctx, issue)
-		switch fault.CodeOf(err) {
-		case "":
-		case fault.InvalidRequest, fault.InvalidAmount, fault.TemplateInactive:
-			list.blame(list.lines[i], err)
-		default:
+		for _, wrong := range []error{s.bounded(issue.Amount), usable(issue.TemplateID)} {
+			err := s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), wrong)
+			if err := list.object(list.lines[i], err); err != nil {
+				return err
+			}
+		}
+	}
+	for line, template := range list.others {
+		if err := list.object(line, usable(template)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// object blames a row for what the rules have against it, and returns what says nothing of it.
+func (l *list) object(line int, err error) error {
+	switch fault.CodeOf(err) {
+	case "":
+	case fault.InvalidRequest, fault.InvalidAmount, fault.TemplateInactive:
+		l.blame(line, err)
+	default:
+		return err
 	}
 	return nil
 }

@@ -97,7 +97,8 @@ func TestImportAgain(t *testing.T) {
 		}
 		report, err := p.importing(header + one + "Two,template_001,USD,21,a2\nThree,template_001,USD,1,a1\n" + "New,template_001,USD,1,a4\n")
 		check.Code(t, "bad rows", err, fault.InvalidRequest)
-		wantBad(t, report, `4 reference: line 2 has it, too`, `5 templateId: the template is not active`)
+		wantBad(t, report, `3 reference: it made another card before`, `4 reference: line 2 has it, too`,
+			`4 templateId: the template is not active`, `5 templateId: the template is not active`)
 		report, err = p.importing(header + one + "Two,template_001,USD,21,a2\n")
 		check.Code(t, "a reference of another card", err, fault.InvalidRequest)
 		wantBad(t, report, `3 reference: it made another card before`)
@@ -123,6 +124,8 @@ func wantBad(t *testing.T, report giftcard.Report, want ...string) {
 // All bad rows of a file are told at once, each with its line, field and reason, and no card is made.
 func TestImportTellsAllThatIsWrong(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
+		_, err := p.importing(header + "Made,template_001,USD,10,made\n")
+		check.OK(t, err)
 		report, err := p.importing(header +
 			"Good,template_001,USD,10,a1\n" +
 			" ,template_001,usd,10,a2\n" +
@@ -141,9 +144,13 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"Bytes\xff,template_001,USD,1,b4\n" +
 			strings.Repeat("x", giftcard.MaxLine+1) + "\n" +
 			"Long,template_001,USD,1," + strings.Repeat("r", 65) + "\n" +
+			"Both,nobody,USD,10.001,c1\n" +
+			"Both,nobody,USD,5000000.01,c2\n" +
+			"Fine,template_001,BTC,0.1234567,c3\n" +
+			"Another,template_001,USD,10,made\n" +
 			"Good,template_001,USD,10,\n")
 		check.Code(t, "bad rows", err, fault.InvalidRequest)
-		if f := fault.From(err); f.Message != "16 rows are wrong: no card was made" || f.Field != "file" {
+		if f := fault.From(err); f.Message != "20 rows are wrong: no card was made" || f.Field != "file" {
 			t.Errorf("%+v", f)
 		}
 		wantBad(t, report,
@@ -163,14 +170,20 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"15 : something stands between a closing quote and the comma",
 			"16 : it is not UTF-8",
 			"17 : it has more than 4096 bytes",
-			"18 reference: the reference must have 1 to 64 bytes of plain text")
+			"18 reference: the reference must have 1 to 64 bytes of plain text",
+			"19 amount: more decimals than the minor unit",
+			"19 templateId: no such template",
+			"20 amount: the amount must be above zero and at most 5000000.00",
+			"20 templateId: no such template",
+			"21 amount: the amount of a gift card has at most 6 decimals",
+			"22 reference: it made another card before")
 		var out bytes.Buffer
 		check.OK(t, report.WriteBad(&out))
 		rows, err := csv.NewReader(&out).ReadAll()
-		if err != nil || len(rows) != 18 || rows[1][0] != "3" || rows[1][1] != "title" {
+		if err != nil || len(rows) != 24 || rows[1][0] != "3" || rows[1][1] != "title" {
 			t.Errorf("%v, %v", rows, err)
 		}
-		if got := p.contra(shop, "giftcard.funding"); got != 0 {
+		if got := p.contra(shop, "giftcard.funding"); got != 1000 {
 			t.Errorf("funded %d", got)
 		}
 	})

@@ -210,23 +210,6 @@ func unknownTemplate() error {
 	return fault.New(fault.InvalidRequest, "no such template").At("templateId")
 }
 
-// judge returns what allowed says, for many issues of one merchant: each template is
-// looked up once, and what was made before is let through.
-func (s *Service) judge(m Merchant) func(context.Context, Issue) error {
-	templates := map[string]error{}
-	return func(ctx context.Context, issue Issue) error {
-		err := s.bounded(issue.Amount)
-		if err == nil {
-			known := false
-			if err, known = templates[issue.TemplateID]; !known {
-				err = s.usable(ctx, issue.TemplateID)
-				templates[issue.TemplateID] = err
-			}
-		}
-		return s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), err)
-	}
-}
-
 // prepare draws the card's secrets and describes the operation that makes it.
 func (s *Service) prepare(m Merchant, issue Issue) (Issued, ledger.Operation, error) {
 	number, err := pan.GenerateAlnum(s.Random, "GC", numberDigits)
