@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -51,10 +52,7 @@ const (
 // Create makes a card and loads it. It returns invalid_request, invalid_amount,
 // template_inactive, or idempotency_conflict when the reference made another card.
 func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, error) {
-	if err := issue.check(); err != nil {
-		return Issued{}, err
-	}
-	if err := s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), s.allowed(ctx, issue)); err != nil {
+	if err := s.admit(ctx, m, issue); err != nil {
 		return Issued{}, err
 	}
 	for try := 1; ; try++ {
@@ -74,6 +72,28 @@ func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, 
 		}
 		return issued, nil
 	}
+}
+
+// CreateNoted is Create by somebody who is not the merchant: the audit log has it before the
+// card is made.
+func (s *Service) CreateNoted(ctx context.Context, m Merchant, issue Issue) (Issued, error) {
+	if err := s.admit(ctx, m, issue); err != nil {
+		return Issued{}, err
+	}
+	detail := map[string]string{"amount": issue.Amount.String() + " " + issue.Amount.Currency.String(),
+		"template": issue.TemplateID, "reference": audit.Clean(issue.Reference)}
+	if err := s.note(ctx, m, audited{action: kindCreate, detail: detail}); err != nil {
+		return Issued{}, err
+	}
+	return s.Create(ctx, m, issue)
+}
+
+// admit returns why an issue is refused, unless it is repeated.
+func (s *Service) admit(ctx context.Context, m Merchant, issue Issue) error {
+	if err := issue.check(); err != nil {
+		return err
+	}
+	return s.unlessRepeated(ctx, s.operation(m, kindCreate, issue.Reference), s.allowed(ctx, issue))
 }
 
 // Prepare draws a card and describes the operation that makes it, for a caller who submits

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -152,6 +153,32 @@ func TestCreateRepeats(t *testing.T) {
 			t.Error("another merchant got a card")
 		}
 		p.verify()
+	})
+}
+
+// Who made a card for a merchant is in the audit log, once for each time, and not where that is refused.
+func TestCreateNoted(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, clerk := t.Context(), giftcard.Merchant{Book: shop.Book, Realm: shop.Realm, Actor: "cli/ada"}
+		issue := giftcard.Issue{Title: "Holiday", TemplateID: template, Amount: usd(1050), Reference: "order-1"}
+		first, err := p.CreateNoted(ctx, clerk, issue)
+		check.OK(t, err)
+		again, err := p.CreateNoted(ctx, clerk, issue)
+		check.OK(t, err)
+		if again.Card.ID != first.Card.ID || !again.Replayed {
+			t.Errorf("again: %+v", again)
+		}
+		issue.TemplateID = "nobody"
+		issue.Reference = "order-2"
+		_, err = p.CreateNoted(ctx, clerk, issue)
+		check.Code(t, "no template", err, fault.InvalidRequest)
+		check.List(t, "audit", p.audited(shop), "cli/ada giftcard.create ", "cli/ada giftcard.create ")
+		entries, err := p.Audit.List(ctx, audit.Filter{Book: string(shop.Book)})
+		check.OK(t, err)
+		want := map[string]string{"amount": "10.50 USD", "template": template, "reference": "order-1"}
+		if diff := cmp.Diff(want, entries[0].Detail); diff != "" {
+			t.Errorf("detail (-want +got):\n%s", diff)
+		}
 	})
 }
 

@@ -125,7 +125,7 @@ func (p *program) createCard() *cobra.Command {
 					return err
 				}
 				issue := giftcard.Issue{Title: title, TemplateID: template, Amount: parsed, AmountText: amount, Reference: reference}
-				issued, err := app.Cards.Create(ctx, giftcard.Merchant{Book: book, Realm: r, Actor: shell.Actor()}, issue)
+				issued, err := app.Cards.CreateNoted(ctx, giftcard.Merchant{Book: book, Realm: r, Actor: shell.Actor()}, issue)
 				if err != nil {
 					return err
 				}
