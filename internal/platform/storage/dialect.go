@@ -111,6 +111,16 @@ func isReadOnly(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "25006"
 }
 
+// isMissingTable reports whether err says that a table does not exist.
+func isMissingTable(err error) bool {
+	var own *lite.Error
+	if errors.As(err, &own) {
+		return strings.HasPrefix(own.Text, "no such table")
+	}
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42P01"
+}
+
 // liteCode returns SQLite's result code, and whether there is one.
 func liteCode(err error) (int, bool) {
 	var own *lite.Error

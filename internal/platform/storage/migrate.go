@@ -165,17 +165,14 @@ func Suits(status []Migration) error {
 }
 
 // MigrationStatus returns every migration, those not applied yet with AppliedAt 0, and those
-// that were applied as they were, this program's or not.
+// that were applied as they were, this program's or not. It only reads.
 func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
-	if err := db.prepareHistory(ctx); err != nil {
-		return nil, err
-	}
 	all, err := Migrations()
 	if err != nil {
 		return nil, err
 	}
-	done, err := All(ctx, db, scanMigration, listMigrations)
-	if err != nil {
+	done, err := AppliedMigrations(ctx, db)
+	if err != nil && !isMissingTable(err) {
 		return nil, err
 	}
 	return append(done, all[min(len(done), len(all)):]...), nil

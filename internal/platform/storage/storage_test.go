@@ -369,6 +369,26 @@ func TestMigrateTwice(t *testing.T) {
 	})
 }
 
+// Asking for the status only reads: where nothing was migrated everything is pending, and stays so.
+func TestMigrationStatusReads(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		db, err := storage.Open(t.Context(), testkit.Empty(t, engine))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		for range 2 {
+			status, err := db.MigrationStatus(t.Context())
+			if err != nil || len(status) == 0 || status[0].AppliedAt != 0 {
+				t.Errorf("%s: %d migrations, %v", engine, len(status), err)
+			}
+			if _, err := storage.AppliedMigrations(t.Context(), db); err == nil {
+				t.Errorf("%s: it made a table", engine)
+			}
+		}
+	}
+}
+
 // A database that a newer program migrated, or another one, is refused, and its status says why.
 func TestMigratedByAnother(t *testing.T) {
 	for name, c := range map[string]struct {
