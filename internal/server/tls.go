@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -133,7 +134,7 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 		return func(context.Context) error { return nil }, nil
 	}
 	certs := &certificates{data: a.data, logger: a.Logger, decide: pages.site.Decide}
-	server := wire.NewServer(wire.ServerOptions{Address: h.TLS.Listen, Handler: pages.site.Only(pages.all), TLS: certs.config(), Logger: a.Logger,
+	server := wire.NewServer(wire.ServerOptions{Address: h.TLS.Listen, Handler: pages.site.Only(outside(pages.all)), TLS: certs.config(), Logger: a.Logger,
 		MaxConnections: h.MaxConnections, Proxies: h.Proxies, ReadHeader: firstHandshake, Read: h.Read, Write: h.Write, Idle: h.Idle, Grace: h.Shutdown})
 	opened, err := server.Listen(ctx)
 	if err != nil {
@@ -150,6 +151,17 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 		defer certs.close()
 		return server.Serve(ctx)
 	}, nil
+}
+
+// outside keeps the operator API off an address that all the world reaches.
+func outside(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path+"/", "/operator/") {
+			unknownPath(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // pages is everything that is served, and of it the portals' site.

@@ -36,7 +36,8 @@ import (
 const ownDomain = "cards.shop.example"
 
 // A visitor of a domain that a portal claims finds it over TLS with a certificate of its
-// own, had from a real ACME server when the first one came; for other names there is none.
+// own, had from a real ACME server when the first one came; for other names there is none. The
+// operator API is not to be had there.
 func TestCertificateOnDemand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a short run builds no ACME server")
@@ -70,6 +71,11 @@ func TestCertificateOnDemand(t *testing.T) {
 	stored, err := filepath.Glob(filepath.Join(data, "certificates", "certificates", "*", "*"))
 	if err != nil || len(stored) != 1 || filepath.Base(stored[0]) != ownDomain {
 		t.Errorf("stored: %v, %v", stored, err)
+	}
+	for path, want := range map[string]string{"/openapi/gatepay.yaml": "200 OK", "/operator/v1/openapi.yaml": "404 Not Found", "/operator": "404 Not Found", "/%6fperator/v1/me": "404 Not Found"} {
+		if status, err := ask(address, "cards.scrip.example", path); err != nil || status != want {
+			t.Errorf("%s of the installation's own host: %s, %v, want %s", path, status, err, want)
+		}
 	}
 }
 
@@ -143,6 +149,23 @@ func serveTLS(t *testing.T, app *server.App, s server.TLS) string {
 		t.Fatal(err)
 	}
 	return ""
+}
+
+// ask returns the status of a path of a host, whatever certificate is shown.
+func ask(address, name, path string) (string, error) {
+	conn, err := tls.Dial("tcp", address, &tls.Config{ServerName: name, InsecureSkipVerify: true}) // whose it is, visit looks at
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, name); err != nil {
+		return "", err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	return response.Status, response.Body.Close()
 }
 
 // visit asks for the page of a name and returns the certificate that was shown.
