@@ -155,7 +155,7 @@ func (s *Service) probe(ctx context.Context, all []probing) ([]Probe, error) {
 		if answer.Realm, err = s.realmOf(ctx, card.Book); err != nil {
 			return nil, err
 		}
-		if answer.Card, err = s.completeWith(ctx, &card, accounts[name], s.Clocks.Now(answer.Realm)); err != nil {
+		if answer.Card, err = s.completeWith(ctx, &card, accounts[name], answer.Realm); err != nil {
 			return nil, err
 		}
 	}
@@ -284,7 +284,7 @@ func (s *Service) Uses(ctx context.Context, book ledger.BookID, cards []ID) ([]U
 			return nil, err
 		}
 		account := byID[r.Account()]
-		if uses[i].Card, err = s.completeWith(ctx, r, account, s.Clocks.Now(in)); err == nil {
+		if uses[i].Card, err = s.completeWith(ctx, r, account, in); err == nil {
 			uses[i].FirstAt, err = s.firstUse(ctx, account)
 		}
 	}

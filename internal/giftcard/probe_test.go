@@ -44,6 +44,13 @@ func TestProbe(t *testing.T) {
 		if ask(mine.Card.Number, theirs.Key).KeyRight {
 			t.Error("another card's key is right")
 		}
+		p.done(p.hold(mine, 600, "h1"))
+		for _, want := range []int64{400, 1000} {
+			if found := ask(mine.Card.Number, pan.Secret{}); found.Card.Balance != usd(want) || found.Card.Held != usd(1000-want) {
+				t.Errorf("%s with %s held, want %s", found.Card.Balance, found.Card.Held, usd(want))
+			}
+			p.forward(p.Rules.HoldFor) // swept or not
+		}
 		// Before, between and after the hashes that there are.
 		for _, text := range []string{"GC0000000000000001", "GC0000000000000002", "GC0000000000000003", "GC0000000000000004", "GC0000000000000005",
 			"GC0000000000000006", "GC0000000000000007", "GC0000000000000008"} {

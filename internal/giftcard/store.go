@@ -198,26 +198,13 @@ func (s *Service) behind(ctx context.Context, book ledger.BookID, account ledger
 	return s.stored(ctx, book, ID(card))
 }
 
-// complete adds the money to a stored card, by the clock of its realm. What holds have whose
-// time is over is not held any more, swept or not.
+// complete adds the money to a stored card.
 func (s *Service) complete(ctx context.Context, c *record, in realm.Realm) (*Card, error) {
 	account, err := s.Books.FindAccount(ctx, c.Book, c.Account())
 	if err != nil {
 		return nil, err
 	}
-	now := s.Clocks.Now(in)
-	free, err := s.Books.Overdue(ctx, in, account, now)
-	if err != nil {
-		return nil, err
-	}
-	card, err := s.completeWith(ctx, c, account, now)
-	if err == nil {
-		card.Held.Minor -= free.Minor
-	}
-	if err == nil && card.Status == Created {
-		card.Balance.Minor += free.Minor
-	}
-	return card, err
+	return s.completeWith(ctx, c, account, in)
 }
 
 // follow has a card blocked while its account is frozen, whoever froze it.
@@ -227,8 +214,9 @@ func (c *record) follow(account *ledger.Account) {
 	}
 }
 
-// completeWith adds the money on its account, which was read after it, to a stored card.
-func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.Account, now time.Time) (*Card, error) {
+// completeWith adds the money on its account, which was read after it, to a stored card, by the
+// clock of its realm. What holds have whose time is over is not held any more, swept or not.
+func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.Account, in realm.Realm) (*Card, error) {
 	if account.State == ledger.Closed && !c.endedAs.Valid { // it ended between the two readings
 		again, err := s.stored(ctx, c.Book, c.ID)
 		if err != nil {
@@ -238,5 +226,11 @@ func (s *Service) completeWith(ctx context.Context, c *record, account *ledger.A
 		c = again
 	}
 	c.follow(account)
-	return c.at(ledger.Balance{Posted: account.Posted(), Available: account.Available()}, now), nil
+	now := s.Clocks.Now(in)
+	free, err := s.Books.Overdue(ctx, in, account, now)
+	if err != nil {
+		return nil, err
+	}
+	free.Minor += account.Available().Minor
+	return c.at(ledger.Balance{Posted: account.Posted(), Available: free}, now), nil
 }
