@@ -106,6 +106,24 @@ func TestHangup(t *testing.T) {
 	server.finished(t)
 }
 
+// A server goes on when whoever read its log has left, and stops well.
+func TestLogWithoutReader(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = write.Close() }() // the server has its own
+	if err := read.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := newInstallation(t, "sqlite").command(t, "serve", "--listen", "127.0.0.1:0", "--demo", "--log-level", "debug")
+	cmd.Stderr = write
+	server := launch(t, cmd)
+	server.await(t)
+	newCaller(t, server.base, 1).newCard(t, "10", "one")
+	server.stop(t)
+}
+
 // connection is one connection, written to and read by hand.
 type connection struct {
 	net.Conn

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -64,6 +66,7 @@ func settingFlags(cmd *cobra.Command) {
 }
 
 func (p *program) runServe(cmd *cobra.Command) (err error) {
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log or the output may leave
 	c, origin, err := p.Settings(cmd)
 	if err != nil {
 		return err
