@@ -80,13 +80,14 @@ func IsUnique(err error) bool {
 }
 
 // IsAway reports whether err says that the database does nothing at present, because it cannot
-// be reached, is being started, stopped or replaced, takes no writes, has no room, or lost its disk.
+// be reached, is being started, stopped or replaced, takes no writes, has no room, or has a disk that fails.
 func IsAway(err error) bool {
 	if errors.Is(err, flush.ErrBroken) || errors.Is(err, errLost) {
 		return true
 	}
 	if code, ok := liteCode(err); ok {
-		return code&0xff == codes.SQLITE_FULL
+		primary := code & 0xff
+		return primary == codes.SQLITE_FULL || primary == codes.SQLITE_IOERR || primary == codes.SQLITE_CANTOPEN
 	}
 	var pg *pgconn.PgError
 	switch {

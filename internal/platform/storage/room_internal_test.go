@@ -57,3 +57,55 @@ func TestBrokenDisk(t *testing.T) {
 		t.Errorf("a write on a broken disk: %v", err)
 	}
 }
+
+// A full disk takes no writes: all who wanted something written together are told to come
+// again, and whoever asks whether the database can serve hears of it until a write succeeds.
+func TestFullDisk(t *testing.T) {
+	ctx := t.Context()
+	db, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "scrip.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	text := "CREATE TABLE filler (bytes BLOB NOT NULL) STRICT"
+	add := func(ctx context.Context, tx *Tx) error { return tx.ExecText(ctx, text) }
+	if err := db.Write(ctx, add); err != nil {
+		t.Fatal(err)
+	}
+	text = "INSERT INTO filler VALUES (zeroblob(100000))"
+	w := db.writer.(*sqliteWriter)
+	room := func(pages string) {
+		t.Helper()
+		if _, err := w.conn.Exec("PRAGMA max_page_count = "+pages, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room("4")
+	for _, size := range []int{1, 2} {
+		group := make([]*pendingWrite, size)
+		for i := range group {
+			group[i] = &pendingWrite{ctx: ctx, fn: add, committed: make(chan struct{}), durable: func(error) {}}
+			w.queue <- group[i]
+		}
+		w.lead()
+		for i, p := range group {
+			if !IsAway(p.err) {
+				t.Errorf("write %d of %d on a full disk: %v", i+1, size, p.err)
+			}
+		}
+		if err := db.Ping(ctx); !IsAway(err) {
+			t.Errorf("a full disk: %v", err)
+		}
+	}
+	if err := db.Write(ctx, func(context.Context, *Tx) error { return nil }); err != nil || !IsAway(db.Ping(ctx)) {
+		t.Errorf("a full disk, after a transaction that wrote nothing: %v, %v", err, db.Ping(ctx))
+	}
+	room("1000")
+	if err := errors.Join(db.Write(ctx, add), db.Ping(ctx)); err != nil {
+		t.Errorf("a disk with room again: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -58,7 +59,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)
-	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room, failed: w.log.Failed}, nil
+	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room, failed: w.failed}, nil
 }
 
 func openLite(path string, pragmas []string) (*lite.Conn, error) {
@@ -103,7 +104,8 @@ type sqliteWriter struct {
 	folder    *lite.Folder
 	unflushed chan struct{} // a token for each commit that is not on disk yet
 	queue     chan *pendingWrite
-	turn      chan struct{} // full while somebody writes
+	turn      chan struct{}         // full while somebody writes
+	refused   atomic.Pointer[error] // why the disk did not take the last transaction, if it did not
 
 	observe func(writes int, took time.Duration)
 
@@ -182,6 +184,14 @@ func (w *sqliteWriter) close() error {
 	return errors.Join(err, w.conn.Close())
 }
 
+// failed returns why nothing can be written: for good, or until a write succeeds.
+func (w *sqliteWriter) failed() error {
+	if err := w.refused.Load(); w.log.Failed() == nil && err != nil {
+		return *err
+	}
+	return w.log.Failed()
+}
+
 // alone runs fn while nobody writes.
 func (w *sqliteWriter) alone(fn func()) {
 	w.turn <- struct{}{}
@@ -196,8 +206,15 @@ func (w *sqliteWriter) lead() {
 		return // somebody else was faster
 	}
 	watch := clock.Start()
-	w.runGroup(group)
-	w.folder.Wrote(w.conn.Logged())
+	err := w.runGroup(group)
+	pages := w.conn.Logged()
+	switch {
+	case IsAway(err):
+		w.refused.Store(&err)
+	case err == nil && pages > 0:
+		w.refused.Store(nil)
+	}
+	w.folder.Wrote(pages)
 	w.flusher.Add(func(err error) {
 		<-w.unflushed
 		if w.observe != nil {
@@ -235,7 +252,8 @@ func (w *sqliteWriter) gather() []*pendingWrite {
 	return group
 }
 
-func (w *sqliteWriter) runGroup(group []*pendingWrite) {
+// runGroup has every write of a group made, or told why it is not; its error is that of them all.
+func (w *sqliteWriter) runGroup(group []*pendingWrite) error {
 	ctx := context.Background() // a caller that leaves must not undo the others' work
 	err := w.log.Failed()
 	for try := 0; try < busyTries && !errors.Is(err, flush.ErrBroken); try++ {
@@ -252,6 +270,7 @@ func (w *sqliteWriter) runGroup(group []*pendingWrite) {
 			p.err = err
 		}
 	}
+	return err
 }
 
 // tryGroup runs every closure and commits; its error means that nothing was stored.
@@ -327,7 +346,9 @@ func (w *sqliteWriter) runPart(ctx context.Context, tx *Tx, fn func(context.Cont
 	if refused != nil {
 		end = "ROLLBACK TO one"
 	}
-	_, err = w.conn.Exec(end, nil)
+	if _, err = w.conn.Exec(end, nil); err != nil {
+		err = errors.Join(refused, err) // a disk that is full ends all of the transaction
+	}
 	return refused, err
 }
 

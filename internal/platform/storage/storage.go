@@ -41,7 +41,7 @@ type DB struct {
 	reader  reader
 	writer  writer
 	room    func() // returns when the disk has room for another commit; nil: it always has
-	// failed returns why nothing can be written until a restart, or nil; nil itself: another connection may do.
+	// failed returns why nothing can be written, or nil; nil itself: another connection may do.
 	failed func() error
 }
 
