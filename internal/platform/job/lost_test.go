@@ -124,3 +124,41 @@ func TestWorkersNote(t *testing.T) {
 		}
 	})
 }
+
+// Work that was asked for again while it ran is done once more, also where one commit settled
+// it and claimed it again, and the answer to that commit was lost.
+func TestAnswerToSettlementLost(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		ctx, f, r := t.Context(), setup(t, db), &record{}
+		f.Handle("note", Options{}, r.handle)
+		f.phase = phaseRunning
+		k, request := f.kinds["note"], Request{Kind: "note", Unique: "one", Payload: []byte("x")}
+		f.enqueue(request)
+		f.take("note")
+		f.enqueue(request)
+		for c := range k.held {
+			f.outcomes = append(f.outcomes, f.attempt(ctx, k, c))
+		}
+		for i := range k.more {
+			k.more[i] = true
+		}
+		lost := f.plan()
+		if err := f.commit(ctx, lost); err != nil {
+			t.Fatal(err)
+		}
+		f.postpone(lost.outcomes, true)
+		if err := f.commit(ctx, &plan{outcomes: f.outcomes}); err != nil {
+			t.Fatal(err)
+		}
+		f.wantCount(stateRunning, 1)
+		if err := f.renew(ctx); err != nil {
+			t.Fatal(err)
+		}
+		f.clock.Advance(leaseFor + time.Second)
+		f.wantAfterReclaim(0)
+		f.phase = phaseNew
+		f.drain()
+		r.want(t, "/x#1 /x#2")
+		f.wantCount(statePending, 0)
+	})
+}

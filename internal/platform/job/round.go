@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -93,20 +94,38 @@ func (q *Queue) round(ctx context.Context) error {
 	if len(p.outcomes)+len(p.claims) == 0 {
 		return nil
 	}
-	err := q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+	if err := q.commit(ctx, p); err != nil {
+		q.postpone(p.outcomes, errors.Is(err, storage.ErrUnknownCommit))
+		return fmt.Errorf("settle and claim: %w", err)
+	}
+	q.dispatch(ctx, p)
+	return nil
+}
+
+func (q *Queue) commit(ctx context.Context, p *plan) error {
+	return q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		if err := settle(ctx, tx, q.owner, p.outcomes); err != nil {
 			return err
 		}
 		return q.claim(ctx, tx, p.claims)
 	})
-	if err != nil {
-		q.mu.Lock()
-		q.outcomes = append(p.outcomes, q.outcomes...) // tried again at the next poll
-		q.mu.Unlock()
-		return fmt.Errorf("settle and claim: %w", err)
+}
+
+// postpone keeps outcomes that were not settled for the next poll. In doubt, work that may be
+// asked for again while it runs is let go instead: what has its name by now may have been
+// claimed by the same commit, and would be settled unseen. Its lease ends, and it runs again.
+func (q *Queue) postpone(outcomes []outcome, doubt bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	kept := outcomes[:0]
+	for _, o := range outcomes {
+		if doubt && o.job.Unique != "" {
+			delete(o.kind.held, o.job)
+			continue
+		}
+		kept = append(kept, o)
 	}
-	q.dispatch(ctx, p)
-	return nil
+	q.outcomes = append(kept, q.outcomes...)
 }
 
 // findDue looks which kinds have due jobs, if it was asked to and there is room for any.
