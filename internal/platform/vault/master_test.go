@@ -258,6 +258,33 @@ func TestMasterFileInterruptedMeanwhile(t *testing.T) {
 	})
 }
 
+// A process that is late to give the key in use its name takes no other's key for it, of which
+// nobody knows yet whether it comes into use.
+func TestRotateMasterFileTogether(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, MasterFile)
+	db := testkit.Open(t, testkit.Database(t, "sqlite"))
+	rotating, next, refused := open(t, db, load(t, dir)), NewMasterKey(), errors.New("refused")
+	sealed := seal(t, rotating, "text")
+	if err := errors.Join(writePrivate(path+stagedSuffix, next.text), rotating.RotateMaster(t.Context(), next)); err != nil {
+		t.Fatal(err)
+	}
+	first, late := open(t, db, load(t, dir)), open(t, db, load(t, dir))
+	refuse := func(context.Context, *storage.Tx) error { return refused }
+	if err := first.RotateMasterFile(t.Context(), refuse); !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	wantFiles(t, dir, MasterFile)
+	if err := writePrivate(path+stagedSuffix, NewMasterKey().text); err != nil { // another rotation begins
+		t.Fatal(err)
+	}
+	if err := late.RotateMasterFile(t.Context(), refuse); err == nil || !strings.Contains(err.Error(), path+stagedSuffix) {
+		t.Errorf("rotated over another rotation: %v", err)
+	}
+	wantFiles(t, dir, MasterFile, MasterFile+stagedSuffix)
+	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
+}
+
 // A rotation of which it is not known whether the database took it leaves the new key, as what
 // the database holds then may change yet.
 func TestRotateMasterFileUndecided(t *testing.T) {

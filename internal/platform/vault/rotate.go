@@ -154,25 +154,54 @@ func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey, also []Als
 	return v.promote()
 }
 
-// promote gives the staged key, if it is the one in use, the name of the key before it.
+// promote gives the staged key, if it is the one in use, the name of the key before it. Another
+// process may have done so meanwhile, and have staged one of its own: what opens the database
+// is what counts.
 func (v *Vault) promote() error {
 	if !v.staged {
 		return nil
 	}
-	if err := os.Rename(v.path+stagedSuffix, v.path); err != nil {
+	rows, err := v.rows()
+	if err != nil {
 		return err
+	}
+	if opened := opens(rows, v.path+stagedSuffix); opened == nil {
+		if err := os.Rename(v.path+stagedSuffix, v.path); err != nil {
+			return err
+		}
+	} else if err := opens(rows, v.path); err != nil {
+		return errors.Join(opened, err)
 	}
 	v.staged = false
 	return syncDirectory(v.path)
+}
+
+// opens returns why the master key in a file does not open keysets.
+func opens(rows []storedKeyset, path string) error {
+	key, err := readMasterKey(path)
+	if err != nil {
+		return err
+	}
+	master, err := masterAEAD(key.text)
+	if err != nil {
+		return err
+	}
+	_, err = openAll(rows, master)
+	return err
+}
+
+// rows reads the keysets, also for whoever was told to stop.
+func (v *Vault) rows() ([]storedKeyset, error) {
+	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
+	defer cancel()
+	return storage.All(ctx, v.db, scanKeyset, listKeysets)
 }
 
 // unstage removes a staged key that surely did not come into use. In doubt it stays:
 // it may be the only one that opens the database. What the database holds says nothing
 // while a commit may still be under way.
 func (v *Vault) unstage() error {
-	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
-	defer cancel()
-	if rows, err := storage.All(ctx, v.db, scanKeyset, listKeysets); err != nil {
+	if rows, err := v.rows(); err != nil {
 		return err
 	} else if _, err := openAll(rows, v.master); err != nil {
 		return err
