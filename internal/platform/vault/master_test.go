@@ -320,6 +320,13 @@ func TestRotateMasterFileRefused(t *testing.T) {
 		t.Fatal("rotated with a context that had ended")
 	}
 	wantFiles(t, dir, MasterFile)
+	if err := open(t, db, load(t, dir)).RotateMasterFile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.RotateMasterFile(t.Context()); !errors.Is(err, ErrMasterKey) {
+		t.Errorf("rotated what another process has rotated meanwhile: %v", err)
+	}
+	wantFiles(t, dir, MasterFile)
 	open(t, db, load(t, dir))
 	if err := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey()).RotateMasterFile(t.Context()); err == nil {
 		t.Error("rotated a file of a key that came from none")

@@ -201,9 +201,11 @@ func (v *Vault) rows() ([]storedKeyset, error) {
 // it may be the only one that opens the database. What the database holds says nothing
 // while a commit may still be under way.
 func (v *Vault) unstage() error {
-	if rows, err := v.rows(); err != nil {
+	rows, err := v.rows()
+	if err != nil {
 		return err
-	} else if _, err := openAll(rows, v.master); err != nil {
+	}
+	if err := opens(rows, v.path+stagedSuffix); !errors.Is(err, ErrMasterKey) {
 		return err
 	}
 	return os.Remove(v.path + stagedSuffix)
