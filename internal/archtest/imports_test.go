@@ -73,7 +73,7 @@ var owned = []struct {
 	{"modernc.org/sqlite", []string{"internal/platform/storage"}},
 	{"modernc.org/libc", []string{"internal/platform/storage/lite"}},
 	{"github.com/jackc/pgx/v5", []string{"internal/platform/storage", "internal/testkit"}},
-	{"github.com/go-json-experiment/json", []string{"internal/api/wire", "internal/provider"}},
+	{"github.com/go-json-experiment/json", []string{"internal/api/wire", "internal/provider", "internal/platform/config"}},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/vault"}},
 	{"golang.org/x/crypto", []string{"internal/wallet/address", "internal/provider/simulator", "internal/provider/ethereum"}},
 	{"github.com/btcsuite/btcd/address/v2", []string{"internal/wallet/address", "internal/cashout/payout", "internal/provider/bitcoin", "internal/provider/simulator", "internal/provider/solana", "tests"}},

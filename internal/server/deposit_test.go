@@ -92,10 +92,11 @@ func TestSolanaNodeHasList(t *testing.T) {
 // A mistake in the file keeps the program from starting, says where it is, and repeats no key.
 func TestDepositFileMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		`{`:            "unexpected EOF",
-		`{} {}`:        "something follows",
-		`[]`:           "cannot unmarshal",
-		`{"kyes": {}}`: `unknown field "kyes"`,
+		`{`:                        "unexpected EOF",
+		`{} {}`:                    "after top-level value",
+		`[]`:                       "cannot unmarshal",
+		`{"kyes": {}}`:             `unknown field "kyes"`,
+		`{"fee": "2", "fee": "3"}`: `"fee" stands twice`,
 		`{"keys": {"bitcoin": "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi"}}`: "keys.bitcoin: invalid_request: it is a PRIVATE key",
 		`{"keys": {"bitcoin": "` + address.DemoBitcoin + `"}}`: "keys.bitcoin: it is the key of a test network",
 		`{"keys": {"ethereum": "` + accountKey + `"}}`:         "keys.ethereum: ",

@@ -1,14 +1,11 @@
 package lnd
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/url"
 	"time"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // Config says how a node is reached.
@@ -27,18 +24,14 @@ type Config struct {
 }
 
 const (
+	maxConfig      = 16 << 10
 	defaultTimeout = 30
 	longestTimeout = 600
 )
 
 func parseConfig(text []byte) (c Config, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, invalid("", "want a JSON object with the keys of docs/operate/rails.md")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return c, invalid("", "something follows the object")
+	if err := call.Config(text, maxConfig, &c); err != nil {
+		return c, err
 	}
 	if c.TimeoutSeconds == 0 {
 		c.TimeoutSeconds = defaultTimeout
