@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
 )
 
 // A server that is asked to stop closes what is idle, finishes the request that it
@@ -91,6 +97,67 @@ func TestStopAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A server that is asked to stop, while its database is held up by somebody else, waits no
+// longer than it was told to, and loses nothing.
+func TestStopWithoutDatabase(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	at := newInstallation(t, "postgres")
+	server := at.start(t, "--demo", "--shutdown-timeout", "1s")
+	card := newCaller(t, server.base, 1).newCard(t, "10", "one")
+	release, held := hold(t, at.database)
+	defer func() { _ = release() }()
+	if held != nil {
+		t.Fatal(held)
+	}
+	body := fmt.Sprintf(`{"cardNumber":%q,"amount":"4","currency":"USD","merchantTradeNo":"last"}`, card.CardNumber)
+	busy := dial(t, server.base)
+	busy.write(t, request{path: "/v1/pay/giftcard/redeem", body: body, expect: true}.head())
+	if got := busy.read(t); got.StatusCode != http.StatusContinue {
+		t.Fatalf("status %d instead of 100", got.StatusCode)
+	}
+	busy.write(t, body)
+	if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-server.ended:
+	case <-time.After(patience):
+		t.Fatalf("the server did not end within %s", patience)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	again := at.start(t, "--demo")
+	if s := newCaller(t, again.base, 1).statement(t, card.CardNumber); s.Balance != "10" && s.Balance != "6" {
+		t.Errorf("after the next start: %+v", s)
+	}
+	again.stop(t)
+}
+
+// hold keeps everybody else from writing to a database, until it is told to release it.
+func hold(t *testing.T, url string) (release func() error, err error) {
+	t.Helper()
+	db := testkit.Open(t, storage.Config{URL: url})
+	held, free, ended := make(chan error, 1), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			tables, err := storage.Tables(ctx, tx)
+			if err == nil {
+				err = tx.LockTables(ctx, tables)
+			}
+			held <- err
+			<-free
+			return err
+		})
+	}()
+	return sync.OnceValue(func() error {
+		close(free)
+		return <-ended
+	}), <-held
 }
 
 // A server whose terminal is closed stops as one that is asked to.

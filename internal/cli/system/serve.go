@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,11 +92,26 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, app.Close()) }()
+	defer func() { err = errors.Join(err, closeWithin(cmd.Context(), app, c.ShutdownTimeout)) }()
 	if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
 		logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
 	}
 	return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
+}
+
+// closeWithin closes app. A database that is held up by somebody else is not waited for longer
+// than the rest was: whatever it has not taken by then was answered to nobody.
+func closeWithin(ctx context.Context, app *server.App, longest time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- app.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return errors.New("the database does not finish what is under way: not waited for")
+	}
 }
 
 // demoData gives a demo a quiet log and, where nobody named one, a place for its data until it ends.
