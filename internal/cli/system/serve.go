@@ -88,29 +88,40 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	}
 	o := shell.Options(c, logger)
 	o.Metrics, o.ProxyList = telemetry.NewMetrics(), c.ProxyList
-	app, err := server.Open(cmd.Context(), o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeWithin(cmd.Context(), app, c.ShutdownTimeout)) }()
-	if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
-		logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
-	}
-	return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
+	return endWithin(cmd.Context(), 2*c.ShutdownTimeout+farewell, func() (err error) {
+		app, err := server.Open(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, app.Close()) }()
+		if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
+			logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
+		}
+		return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
+	})
 }
 
-// closeWithin closes app. A database that is held up by somebody else is not waited for longer
-// than the rest was: whatever it has not taken by then was answered to nobody.
-func closeWithin(ctx context.Context, app *server.App, longest time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
-	defer cancel()
-	closed := make(chan error, 1)
-	go func() { closed <- app.Close() }()
+// farewell is how long a stop waits beside what it waits for requests and for jobs.
+const farewell = 5 * time.Second
+
+// endWithin runs a server and, once ctx has ended, waits for its end no longer than it is told:
+// a database that somebody else holds up would be waited for until that is over. What it has not
+// taken by then was answered to nobody.
+func endWithin(ctx context.Context, longest time.Duration, run func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- run() }()
 	select {
-	case err := <-closed:
+	case err := <-ended:
 		return err
 	case <-ctx.Done():
-		return errors.New("the database does not finish what is under way: not waited for")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+	defer cancel()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return errors.New("what is under way does not end: not waited for")
 	}
 }
 
