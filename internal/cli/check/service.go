@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/platform/config"
+	"github.com/scripcards/scrip/internal/platform/reply"
 )
 
 // apiKeyVariable holds the key of the API, which is no setting of the server's.
@@ -88,7 +89,7 @@ func (f *pinging) service() (*service, error) {
 	if key.IsZero() {
 		return nil, fmt.Errorf("an API key is required: name its file with --key-file or set %s", apiKeyVariable)
 	}
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment},
+	client := &http.Client{Timeout: time.Minute, Transport: reply.Bounded{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // the key stays with the server
 	return &service{client: client, base: base.String(), key: key}, nil
 }

@@ -86,3 +86,26 @@ func answer(number string, n int) string {
 	return `{"result":{"id":"ping_` + number + `","status":"active","balance":1.00,"currency":"USD","expiry":null,"fraud_score":0.00,"fraud_signals":[],` +
 		`"ai_verified":false,"network":"scrip","latency_ms":1},"age":0}`
 }
+
+// A server that makes another protocol of the connection is an error, and not waited for.
+func TestAnotherProtocol(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }() // the caller has left
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+		_, _ = conn.Read(make([]byte, 1))
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv(apiKeyVariable, "cp_test_sk_demo")
+	to, err := (&pinging{url: server.URL}).service()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, _, err := to.once(t.Context(), "/", []byte("{}")); err == nil {
+		t.Errorf("the answer is %q", answer)
+	}
+}
