@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 )
 
@@ -22,7 +23,9 @@ func TestDocuments(t *testing.T) {
 			return err
 		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "node_modules" || entry.Name() == "testdata"):
 			return fs.SkipDir
-		case filepath.Ext(path) != ".md" || entry.Name() == "CHANGELOG.md": // that tells of commands of before
+		case entry.Name() == "CHANGELOG.md": // tells of commands of before
+			return nil
+		case filepath.Ext(path) != ".md" && entry.Name() != "openapi.yaml":
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -61,28 +64,45 @@ var (
 	flagOf = regexp.MustCompile(`(?:^| )--([a-z0-9-]+)`)
 )
 
-// calls returns what a Markdown text calls the program with: in spans of code, and in lines of blocks.
+// calls returns what a Markdown text calls the program with: in spans of code, which may be
+// broken into lines, and in lines of blocks.
 func calls(text string) []string {
 	var all []string
-	block := false
-	text = strings.ReplaceAll(text, "\\\n", " ")
-	for one := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(one), "```") {
-			block = !block
-			continue
-		}
-		in := span
-		if block {
-			in = line
-		}
-		if at := strings.Index(one, " #"); block && at >= 0 {
-			one = one[:at]
-		}
-		for _, m := range in.FindAllStringSubmatch(strings.TrimSpace(one), -1) {
-			all = append(all, m[1])
+	add := func(in *regexp.Regexp, text string) {
+		for _, m := range in.FindAllStringSubmatch(text, -1) {
+			all = append(all, strings.Join(strings.Fields(m[1]), " "))
 		}
 	}
+	block, prose := false, ""
+	text = strings.ReplaceAll(text, "\\\n", " ")
+	for one := range strings.Lines(text) {
+		one = strings.TrimSpace(one)
+		fence := strings.HasPrefix(one, "```")
+		switch {
+		case fence:
+			block = !block
+		case block:
+			one, _, _ = strings.Cut(one, " #")
+			add(line, one)
+		case one != "":
+			prose += one + " "
+			continue
+		}
+		add(span, prose) // a span ends with its paragraph
+		prose = ""
+	}
+	add(span, prose)
 	return all
+}
+
+// What is called is found wherever a text may have it.
+func TestCalls(t *testing.T) {
+	text := "Run `scrip verify`, `SCRIP_DATA=x scrip key\nlist --customer\n  C` or a `scrip\n\nnot` this: `scrips`.\n" +
+		"```sh\nsudo scrip backup F # scrip no\nscrip card \\\n  list | scrip job list\n```\n- `scrip rail\n  scan`"
+	want := []string{"verify", "key list --customer C", "backup F", "card list", "job list", "rail scan"}
+	if diff := cmp.Diff(want, calls(text)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
 }
 
 // wrongCall says what is wrong with how the program is called; nothing is empty.
