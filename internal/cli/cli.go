@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/cli/system"
 	"github.com/scripcards/scrip/internal/cli/wallet"
+	"github.com/scripcards/scrip/internal/server"
 )
 
 // New returns the program with all its commands.
@@ -40,14 +41,21 @@ PostgreSQL with --database.`,
   scrip operator create --name Ada       # make the first operator and its key
   scrip ping --network visa_gift         # check the balance of a card on a running server
   scrip verify                           # prove the books and the audit log`,
+		Version:       server.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = false
 	s := shell.New(root)
 	root.PersistentPreRunE = s.CheckOutput
 	root.AddCommand(slices.Concat(system.Commands(s), account.Commands(s), giftcard.Commands(s), issuing.Commands(s), code.Commands(s), check.Commands(s), fraud.Commands(s), wallet.Commands(s), cashout.Commands(s))...)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	asGroup(root)
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = topic
+		}
+	}
 	root.SetFlagErrorFunc(wrongFlag)
 	teach(root)
 	return root
@@ -99,6 +107,15 @@ func asGroup(cmd *cobra.Command) {
 	for _, below := range cmd.Commands() {
 		asGroup(below)
 	}
+}
+
+// topic refuses help about what is no command.
+func topic(help *cobra.Command, args []string) error {
+	cmd, rest, err := help.Root().Find(args)
+	if err != nil || !cmd.HasSubCommands() {
+		return err
+	}
+	return known(cmd, rest)
 }
 
 // known refuses what is none of a group's commands, and names those that are written

@@ -49,8 +49,8 @@ func (p *program) createPortal() *cobra.Command {
 		Long: `Create makes a page at /p/SLUG. A domain of the customer's own leads to it once the TXT
 record that the answer names is in DNS: see "scrip portal verify".`,
 		Example: `  scrip portal create --customer cus_01… --realm live --name 'Corner Bakery' --slug corner-bakery
-  scrip portal create --customer cus_01… --realm live --name 'Corner Bakery' --slug corner-bakery --language fr --language en \
-      --color '#7a1f3d' --logo https://bakery.example/logo.svg --domain cards.bakery.example --network scrip`,
+  scrip portal create --customer cus_01… --realm live --name 'La Boulangerie' --slug la-boulangerie --language fr --language en \
+      --color '#7a1f3d' --logo https://boulangerie.example/logo.svg --domain cards.boulangerie.example --network scrip`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				book, r, err := owner.Book(ctx, app)

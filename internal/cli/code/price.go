@@ -193,7 +193,11 @@ func (p *program) removePrice() *cobra.Command {
 		Example: `  scrip catalog remove-price rule_01…`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				return app.Catalog.RemovePrice(ctx, catalog.RuleID(args[0]), shell.Actor())
+				if err := app.Catalog.RemovePrice(ctx, catalog.RuleID(args[0]), shell.Actor()); err != nil {
+					return err
+				}
+				cmd.Println("removed", args[0])
+				return nil
 			})
 		},
 	}
@@ -210,7 +214,11 @@ func (p *program) setTier() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return app.Catalog.SetTier(ctx, c.ID, strings.Join(args[1:], ""), shell.Actor())
+				tier := strings.Join(args[1:], "")
+				if err := app.Catalog.SetTier(ctx, c.ID, tier, shell.Actor()); err != nil {
+					return err
+				}
+				return p.Show(cmd, []shell.Field{{"customer", string(c.ID)}, {"tier", tier}})
 			})
 		},
 	}

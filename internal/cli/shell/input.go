@@ -45,6 +45,7 @@ func (o *Owner) Book(ctx context.Context, app *server.App) (ledger.BookID, realm
 // RealmFlag offers the flag that names a realm, which is standard where it is not given.
 func RealmFlag(cmd *cobra.Command, value *string, standard realm.Realm) {
 	cmd.Flags().StringVar(value, "realm", string(standard), "live or test")
+	complete(cmd, "realm", string(realm.Live), string(realm.Test))
 }
 
 // SettingFlag offers a setting that a command needs beside those that every command has.

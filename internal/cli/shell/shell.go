@@ -51,7 +51,15 @@ func New(root *cobra.Command) *Shell {
 	flags.String("log-level", standard.LogLevel, "debug, info, warn or error")
 	flags.String("log-format", standard.LogFormat, "auto, text or json")
 	flags.StringVarP(&s.Output, "output", "o", Table, "table or json")
+	complete(root, "output", Table, JSON)
+	complete(root, "log-level", "debug", "info", "warn", "error")
+	complete(root, "log-format", "auto", "text", "json")
 	return s
+}
+
+// complete has shells offer what a flag may be, and no files.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	Must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // OfferCSV says that a command can write CSV, too, where a flag of its is given.
