@@ -39,11 +39,6 @@ func NewGatepay(key pan.Secret) *Gatepay {
 	return &Gatepay{Key: key, Template: "template_001", Currency: "USD", Face: defaultFace, Redeem: defaultRedeem, run: name[len(name)-12:]}
 }
 
-// Scenarios returns all of them, in the order of a report. Those but the first need cards.
-func (g *Gatepay) Scenarios() []Scenario {
-	return []Scenario{g.Create(), g.RedeemHot(), g.RedeemSpread(), g.Query(), g.Balance()}
-}
-
 // success is what the dialect's envelope says when all is well.
 const success = `"SUCCESS"`
 

@@ -138,7 +138,7 @@ func TestLoadAborts(t *testing.T) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 	base := answers(t, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-	gone := loadOn(t, base, Noop("GET", nil))
+	gone := loadOn(t, base, noop())
 	gone.count = 40
 	if got, err := gone.run(context.Background()); err != nil || got.right != 40 {
 		t.Errorf("a server that closes every connection: %d right, %v", got.right, err)

@@ -231,14 +231,6 @@ func NoopHandler() http.Handler {
 	})
 }
 
-// Noop is a scenario of no-op requests with the method and body given, to see what HTTP can do.
-func Noop(method string, body []byte) Scenario {
-	headers := []Header{{"Content-Type", "application/json"}}
-	return Scenario{Name: "no-op " + method, Make: func(int, int64) Request {
-		return Request{Method: method, Path: NoopPath, Headers: headers, Body: body}
-	}}
-}
-
 // noopOf is what s is measured against: its requests, byte for byte but for the path, so
 // that building, sending and reading cost the same.
 func noopOf(s *Scenario) Scenario {

@@ -90,11 +90,16 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// noop is a scenario of no-op requests.
+func noop() Scenario {
+	return Scenario{Name: "no-op", Make: func(int, int64) Request { return Request{Method: "GET", Path: NoopPath} }}
+}
+
 // Open load is reported with its rate; ratios compare medians.
 func TestRunOpen(t *testing.T) {
 	base := serve(t, NoopHandler().ServeHTTP)
 	o := Options{BaseURL: base, Workers: 4, Rounds: 1, Rate: 5000, Duration: long, Count: 40, Warmup: -1}
-	report, err := new(Runner).Run(context.Background(), []Scenario{Noop("GET", nil)}, o)
+	report, err := new(Runner).Run(context.Background(), []Scenario{noop()}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +150,7 @@ func TestRunStops(t *testing.T) {
 	base := serve(t, NoopHandler().ServeHTTP)
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := Scenario{Name: "stop", Do: func(context.Context, int, int64) error { cancel(); return nil }}
-	report, err := new(Runner).Run(ctx, []Scenario{Noop("GET", nil), stop}, Options{BaseURL: base, Rounds: 1, Duration: long, Count: 200})
+	report, err := new(Runner).Run(ctx, []Scenario{noop(), stop}, Options{BaseURL: base, Rounds: 1, Duration: long, Count: 200})
 	if !errors.Is(err, context.Canceled) || len(report.Rows) != 1 {
 		t.Errorf("%d rows, %v", len(report.Rows), err)
 	}

@@ -46,16 +46,6 @@ func (s Status) IsOpen() bool { return s == Created || s == Confirmed || s == Au
 // IsGone reports whether callers are told that there is no such order.
 func (s Status) IsGone() bool { return s == Cancelled || s == Expired }
 
-// Counts reports whether an order is part of its customer's volume.
-func (s Status) Counts() bool {
-	switch s {
-	case Authorized, Processing, Approved, Completed, Blocked:
-		return true
-	case Created, Confirmed, Cancelled, Expired:
-	}
-	return false
-}
-
 // Act is something that a caller does to an order.
 type Act string
 

@@ -202,20 +202,6 @@ const (
 	layoutOffset = "2006-01-02T15:04:05-07:00"
 )
 
-// UnixMillis is a time as a JSON number of milliseconds since 1970.
-type UnixMillis time.Time
-
-// WireType implements Typed.
-func (UnixMillis) WireType() string { return "integer" }
-
-// IsZero reports whether there is no time, for omitzero.
-func (t UnixMillis) IsZero() bool { return time.Time(t).IsZero() }
-
-// MarshalJSONTo writes the number.
-func (t UnixMillis) MarshalJSONTo(enc *jsontext.Encoder) error {
-	return enc.WriteToken(jsontext.Int(time.Time(t).UnixMilli()))
-}
-
 // TimeMillis is a time in UTC with milliseconds: 2021-04-28T23:35:50.977Z.
 type TimeMillis time.Time
 

@@ -62,11 +62,6 @@ const (
 	Total       Kind = "total"       // the sums of a day differ
 )
 
-// Kinds returns the closed list in its documented order.
-func Kinds() []Kind {
-	return []Kind{Price, Status, Codes, Replaced, Refunded, Wallet, Revenue, Missing, Transaction, Code, Total}
-}
-
 // Difference is one place where two sides do not agree.
 type Difference struct {
 	Kind Kind

@@ -22,7 +22,6 @@ import (
 	"testing"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
-	"github.com/scripcards/scrip/internal/provider/lnd"
 	"github.com/scripcards/scrip/internal/testkit/btcnode"
 	"github.com/scripcards/scrip/internal/testkit/program"
 )
@@ -153,14 +152,6 @@ func config(t testing.TB, url, macaroon, certificate string) []byte {
 	text, err := json.Marshal(map[string]string{"url": url, "macaroon_file": macaroon, "certificate_file": certificate, "network": "regtest"})
 	must(t, err)
 	return text
-}
-
-// Open opens the node as Scrip does.
-func (n *Node) Open() *lnd.Node {
-	n.t.Helper()
-	opened, err := lnd.Open(n.Config(), "")
-	must(n.t, err)
-	return opened
 }
 
 // Ask calls the node and reads its answer into out.
