@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -54,11 +55,7 @@ func (p *program) listAlerts() *cobra.Command {
 		Use: "list", Short: "List a customer's alerts", Args: cobra.NoArgs,
 		Example: `  scrip alert list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := app.Alerts.List(ctx, book)
 				if err != nil {
 					return err

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -29,11 +30,7 @@ func (p *program) createKey() *cobra.Command {
 The scope * is everything.`,
 		Example: "  scrip key create --customer cus_01… --realm live --name till-1 --scope giftcard:read --scope giftcard:redeem",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) (err error) {
 				settings := account.KeySettings{Name: name}
 				if settings.Scopes, err = account.ParseScopes(scopes); err != nil {
 					return err
@@ -63,11 +60,7 @@ func (p *program) listKeys() *cobra.Command {
 		Use: "list", Short: "List a customer's keys, newest first", Args: cobra.NoArgs,
 		Example: `  scrip key list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := all(ctx, func(ctx context.Context, page account.Page) (account.List[account.Key], error) {
 					return app.Accounts.ListKeys(ctx, book, page)
 				})
@@ -93,11 +86,7 @@ func (p *program) rotateKey() *cobra.Command {
 		Use: "rotate KEY", Short: "Make the key's successor; the old one works until the grace ends", Args: cobra.ExactArgs(1),
 		Example: "  scrip key rotate key_01… --customer cus_01… --realm live --grace 24h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				issued, err := app.Accounts.RotateKey(ctx, shell.Actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}, account.KeyRotation{Grace: grace})
 				if err != nil {
 					return err
@@ -117,11 +106,7 @@ func (p *program) revokeKey() *cobra.Command {
 		Use: "revoke KEY", Short: "End a key at once", Args: cobra.ExactArgs(1),
 		Example: `  scrip key revoke key_01… --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				if err := app.Accounts.RevokeKey(ctx, shell.Actor(), account.KeyRef{Book: book, ID: account.KeyID(args[0])}); err != nil {
 					return err
 				}

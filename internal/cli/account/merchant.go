@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -25,11 +26,7 @@ func (p *program) merchantState(use, short string, to account.MerchantState) *co
 		Use: use + " CLIENT-ID", Short: short, Args: cobra.ExactArgs(1),
 		Example: "  scrip merchant " + use + " mch_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				m, err := app.Accounts.SetMerchantState(ctx, shell.Actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, to)
 				if err != nil {
 					return err
@@ -49,11 +46,7 @@ func (p *program) createMerchant() *cobra.Command {
 		Use: "create", Short: "Make a client id and its secret, shown this once", Args: cobra.NoArgs,
 		Example: "  scrip merchant create --customer cus_01… --realm live --name 'Web shop'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				issued, err := app.Accounts.CreateMerchant(ctx, shell.Actor(), account.NewMerchant{Book: book, Name: name, ClientID: account.ClientID(client)})
 				if err != nil {
 					return err
@@ -75,11 +68,7 @@ func (p *program) listMerchants() *cobra.Command {
 		Use: "list", Short: "List a customer's client ids", Args: cobra.NoArgs,
 		Example: `  scrip merchant list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := app.Accounts.ListMerchants(ctx, book)
 				if err != nil {
 					return err
@@ -104,11 +93,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 		Example: `  scrip merchant rotate mch_01… --customer cus_01… --realm live
   scrip merchant rotate mch_01… --customer cus_01… --realm live --grace 0     # the old secret was stolen`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				issued, err := app.Accounts.RotateMerchant(ctx, shell.Actor(), account.MerchantRef{Book: book, ClientID: account.ClientID(args[0])}, account.MerchantRotation{Grace: grace})
 				if err != nil {
 					return err

@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -61,11 +62,7 @@ func (p *program) listSeeds() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List a customer's seeds, newest first", Args: cobra.NoArgs, Example: "  scrip seed list --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := all(ctx, func(ctx context.Context, page account.Page) (account.List[account.Seed], error) {
 					return app.Accounts.ListSeeds(ctx, book, page)
 				})
@@ -91,11 +88,7 @@ func (p *program) rotateSeed() *cobra.Command {
 		Use: "rotate ID", Short: "Make the seed's successor; the old one works until the grace ends", Args: cobra.ExactArgs(1),
 		Example: "  scrip seed rotate seed_01… --customer cus_01… --realm live --grace 24h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				made, err := app.Accounts.RotateSeed(ctx, shell.Actor(), account.SeedRef{Book: book, ID: account.SeedID(args[0])}, account.SeedRotation{Grace: grace})
 				if err != nil {
 					return err
@@ -115,11 +108,7 @@ func (p *program) revokeSeed() *cobra.Command {
 		Use: "revoke ID", Short: "End a seed at once; cards and wallet stay the customer's", Args: cobra.ExactArgs(1),
 		Example: "  scrip seed revoke seed_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				if err := app.Accounts.RevokeSeed(ctx, shell.Actor(), account.SeedRef{Book: book, ID: account.SeedID(args[0])}); err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -44,11 +45,7 @@ func (p *program) setSigner() *cobra.Command {
 }
 
 func (p *program) changeSigner(cmd *cobra.Command, owner *shell.Owner, key string) error {
-	return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-		book, _, err := owner.Book(ctx, app)
-		if err != nil {
-			return err
-		}
+	return p.WithBook(cmd, owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 		made, err := app.Accounts.SetSigner(ctx, shell.Actor(), book, key)
 		if err != nil {
 			return err
@@ -63,11 +60,7 @@ func (p *program) showSigner() *cobra.Command {
 		Use: "show", Short: "Show whether a customer's requests must be signed", Args: cobra.NoArgs,
 		Example: `  scrip signer show --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, signs, err := app.Accounts.FindSigner(ctx, book)
 				if err != nil {
 					return err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -26,11 +27,7 @@ func (p *program) listChecks() *cobra.Command {
 		Use: "list", Short: "List a customer's balance checks, newest first, with their whole scores", Args: cobra.NoArgs,
 		Example: "  scrip check list --customer cus_01… --realm live --limit 20",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := shell.Pages(limit, ping.MaxLimit, func(limit int, last *ping.Record) ([]ping.Record, error) {
 					var before ping.ID
 					if last != nil {
@@ -76,11 +73,7 @@ time, from where on it gives points, and how many it gave. Signals that are with
 are not told to callers whose answer is invalid. The card's number is not kept.`,
 		Example: "  scrip check show ping_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := app.Pings.Find(ctx, book, ping.ID(args[0]))
 				if err != nil {
 					return err
@@ -134,11 +127,7 @@ itself, over the operator API.`,
 			if args[1] == "" { // the product would take a label back
 				return fmt.Errorf("label %q: want fraud or genuine", args[1])
 			}
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				if err := app.Pings.Label(ctx, ping.LabelRequest{Book: book, Ping: ping.ID(args[0]), Label: ping.Label(args[1]), Actor: shell.Actor()}); err != nil {
 					return err
 				}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -121,11 +122,7 @@ func (f *portalFlags) change(cmd *cobra.Command, now portal.Portal) portal.Chang
 // withPortal lets do change a portal and shows it after that.
 func (p *program) withPortal(cmd *cobra.Command, owner *shell.Owner, which string,
 	do func(ctx context.Context, app *server.App, now portal.Portal) (portal.Portal, error)) error {
-	return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-		book, _, err := owner.Book(ctx, app)
-		if err != nil {
-			return err
-		}
+	return p.WithBook(cmd, owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 		now, err := app.Portals.Find(ctx, book, portal.ID(which))
 		if err != nil {
 			return err
@@ -210,11 +207,7 @@ func (p *program) listPortals() *cobra.Command {
 		Use: "list", Short: "List a customer's portals, newest first", Args: cobra.NoArgs,
 		Example: `  scrip portal list --customer cus_01… --realm live`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := app.Portals.List(ctx, book, "", portal.MaxPage) // a customer has no more
 				if err != nil {
 					return err
@@ -237,11 +230,7 @@ func (p *program) showPortal() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show PORTAL", Short: "Show a portal", Args: cobra.ExactArgs(1), Example: "  scrip portal show portal_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				found, err := app.Portals.Find(ctx, book, portal.ID(args[0]))
 				if err != nil {
 					return err
@@ -260,11 +249,7 @@ func (p *program) removePortal() *cobra.Command {
 		Use: "remove PORTAL", Short: "Remove a portal; its slug stays reserved for the customer", Args: cobra.ExactArgs(1),
 		Example: "  scrip portal remove portal_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				if err := app.Portals.Delete(ctx, portal.Change{Book: book, Portal: portal.ID(args[0]), Operator: true, Actor: shell.Actor()}); err != nil {
 					return err
 				}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -26,11 +27,7 @@ func (p *program) suspension() *cobra.Command {
 		Use: "lift CALLER", Short: "Let a suspended caller back, with nothing held against it", Args: cobra.ExactArgs(1),
 		Example: "  scrip suspension lift key_01… --customer cus_01… --realm live --reason 'a test of their own'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				if err := app.Pings.Lift(ctx, ping.LiftRequest{Book: book, Caller: args[0], Reason: reason, Actor: shell.Actor()}); err != nil {
 					return err
 				}

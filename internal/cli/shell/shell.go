@@ -1,7 +1,7 @@
 // Package shell is what all commands share: the settings, an installation that is
 // open while a command runs, how results are shown, and how files are read.
 //
-// Every command opens the installation through With or WithExisting, shows what it
+// Every command opens the installation through With, WithExisting or WithBook, shows what it
 // found through Print or Show, so that people get a table and programs get JSON, and
 // writes to what cobra hands it. The package knows no command.
 package shell
@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/config"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -157,6 +158,17 @@ func (s *Shell) WithExisting(cmd *cobra.Command, do func(ctx context.Context, ap
 		return fmt.Errorf("there is no installation in %s: name its directory with --data, or its database with --database", c.Data)
 	}
 	return s.With(cmd, do)
+}
+
+// WithBook is WithExisting, and finds the book of the owner that flags name.
+func (s *Shell) WithBook(cmd *cobra.Command, owner *Owner, do func(ctx context.Context, app *server.App, book ledger.BookID) error) error {
+	return s.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+		book, _, err := owner.Book(ctx, app)
+		if err != nil {
+			return err
+		}
+		return do(ctx, app, book)
+	})
 }
 
 // Actor names who runs a command, for the audit log.

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/wallet/address"
 )
@@ -29,11 +30,7 @@ func (p *program) showWallet() *cobra.Command {
 		Use: "show", Short: "Show a customer's wallet: what is in it, came in and went out, and its addresses", Args: cobra.NoArgs,
 		Example: "  scrip wallet show --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				book, _, err := owner.Book(ctx, app)
-				if err != nil {
-					return err
-				}
+			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
 				t, err := app.Deposits.Totals(ctx, book)
 				if err != nil {
 					return err
