@@ -314,7 +314,7 @@ func TestChecksFind(t *testing.T) {
 	for _, want := range []string{
 		"orders.make: the operation needs its id, a summary, a description and one tag",
 		"orders.make: the request has no example",
-		"orders.read: the answer has no example",
+		"orders.read: response 200 has no example",
 		"orders.list: the document has no response 500",
 		"orders.list: response 200 is without X-Request-Id",
 		"schema Order: item has no description",
