@@ -24,7 +24,7 @@ func TestDemoLines(t *testing.T) {
 	at := newInstallation(t, "sqlite")
 	server := at.start(t, "--demo")
 	lines := regexp.MustCompile(`(?m)^ *curl .*$`).FindAllString(server.stdout.String(), -1)
-	if len(lines) != 9 {
+	if len(lines) != 11 {
 		t.Fatalf("the demo prints %d lines with curl:\n%s", len(lines), server.stdout)
 	}
 	var first made
@@ -53,13 +53,19 @@ func TestDemoLines(t *testing.T) {
 		if got := regexp.MustCompile(`ping_[0-9a-z]{26}`).ReplaceAllString(string(shell(t, lines[3])), "ping_…"); got != check {
 			t.Errorf("the fourth line shows %s, want %s", got, check)
 		}
-		tryVirtualCards(t, lines[4:7])
-		tryCashout(t, lines[7:])
+		if got := string(shell(t, lines[4])); !strings.Contains(got, `"products":[{"item_code":"GOOGLE-5USD-KOXx"`) {
+			t.Errorf("the fifth line shows %s", got)
+		}
+		if got := string(shell(t, lines[5])); !strings.Contains(got, `"order_id":1,`) || !strings.Contains(got, `"codes":[{"code":"DEMO-GOOGLE-5USD-KOXX-0001"`) {
+			t.Errorf("the sixth line shows %s", got)
+		}
+		tryVirtualCards(t, lines[6:9])
+		tryCashout(t, lines[9:])
 	}
 	// Who follows the guide has more cards than one then.
 	ask(t, question{method: http.MethodPost, url: server.base + "/v1/api/cards", seed: "dec0-de00-dec0-de00", body: `{"bin_id":"491653","amount":5}`}, nil)
-	if got := string(shell(t, lines[6])); !strings.HasPrefix(got, `{"approved":true,`) || !strings.Contains(got, `"balance":462.50`) {
-		t.Errorf("with another card the seventh line shows %s", got)
+	if got := string(shell(t, lines[8])); !strings.HasPrefix(got, `{"approved":true,`) || !strings.Contains(got, `"balance":462.50`) {
+		t.Errorf("with another card the ninth line shows %s", got)
 	}
 	server.stop(t)
 	if got := server.stderr.String(); got != "" {
@@ -78,7 +84,7 @@ func tryVirtualCards(t *testing.T, lines []string) {
 	decode(t, shell(t, lines[0]), &fresh)
 	if !fresh.Success || !regexp.MustCompile(`^[0-9a-f]{4}(-[0-9a-f]{4}){3}$`).MatchString(fresh.Seed) || fresh.Card["state"] != "pending_top_up" ||
 		!strings.HasPrefix(fresh.Wallet["address"], "tb1") {
-		t.Errorf("the fifth line shows %+v", fresh)
+		t.Errorf("the seventh line shows %+v", fresh)
 	}
 	var cards struct {
 		Data []struct {
@@ -88,7 +94,7 @@ func tryVirtualCards(t *testing.T, lines []string) {
 	}
 	decode(t, shell(t, lines[1]), &cards)
 	if len(cards.Data) != 1 || cards.Data[0].Status != "active" || cards.Data[0].Label != "Ad Spend" {
-		t.Fatalf("the sixth line shows %+v", cards)
+		t.Fatalf("the eighth line shows %+v", cards)
 	}
 	before := cards.Data[0].Balance
 	var paid struct {
@@ -101,7 +107,7 @@ func tryVirtualCards(t *testing.T, lines []string) {
 	decode(t, shell(t, lines[2]), &paid)
 	want := map[json.Number]json.Number{"500.00": "487.50", "487.50": "475.00"}[before]
 	if !paid.Approved || paid.Transaction.Amount != "-12.50" || paid.Balance != want {
-		t.Errorf("the seventh line shows %+v of a card with %s", paid, before)
+		t.Errorf("the ninth line shows %+v of a card with %s", paid, before)
 	}
 }
 

@@ -198,7 +198,8 @@ Scrip demo. Everything here is made up, and listens on this machine only.
   API keys        cp_test_sk_demo (test realm), cp_live_sk_demo (live realm)
   gift cards      client id demo-merchant, secret demo-secret, template template_001
   operator        Authorization: Bearer op_demo
-  wallet          100.50 USD in each realm
+  contracts       http://%[1]s/openapi/gatepay.yaml, and so on: cardping, cardpluspay, cryptocardy, cardcoins, operator
+  wallet          100.50 USD in each realm, which also pays for codes
   balance checks  6006-4913-0000-0011 on visa_gift, PIN 1234
   virtual cards   seed dec0-de00-dec0-de00, with a card and a wallet that 0.05 BTC paid for
   cash-out        %[3]s
@@ -214,6 +215,12 @@ Make a gift card, look at it, and see which templates there are:
 Check the balance of a card of the sandbox:
 
   curl -s http://%[1]s/v1/cards/ping -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -d '{"card_number":"6006-4913-0000-0011","pin":"1234","network":"visa_gift"}'
+
+See a code that is sold, and buy one:
+
+  curl -s 'http://%[1]s/v1/catalog?item_id=GOOGLE-5USD-KOXx' -H 'X-API-Key: cp_test_sk_demo'
+
+  curl -s http://%[1]s/v1/orders -H 'X-API-Key: cp_test_sk_demo' -H 'Content-Type: application/json' -H 'Idempotency-Key: hello-2' -d '{"item_code":"GOOGLE-5USD-KOXx","quantity":1}'
 
 Get a seed with a virtual card and an address to fund it at, then look at the card of the demo's seed and pay with it:
 
