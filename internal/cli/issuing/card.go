@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/server"
@@ -51,6 +52,9 @@ Its number is not shown: the customer reads it over the API. New cards need the 
 			n.Cardholder = cardholder.ID(person)
 			return p.held(cmd, &owner, func(ctx context.Context, app *server.App, h issuing.Holder) error {
 				card, err := app.Issuing.Issue(ctx, h, n)
+				if fault.CodeOf(err) == fault.FeatureDisabled {
+					err = fmt.Errorf("%w: give the command the setting issuing that the server has", err)
+				}
 				if err != nil {
 					return err
 				}
