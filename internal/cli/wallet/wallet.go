@@ -28,6 +28,8 @@ func (p *program) showWallet() *cobra.Command {
 	var owner shell.Owner
 	cmd := &cobra.Command{
 		Use: "show", Short: "Show a customer's wallet: what is in it, came in and went out, and its addresses", Args: cobra.NoArgs,
+		Long: `Show tells of a customer's wallet in dollars, which deposits are credited in, then what is
+in it of other currencies, and its addresses.`,
 		Example: "  scrip wallet show --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithBook(cmd, &owner, func(ctx context.Context, app *server.App, book ledger.BookID) error {
@@ -41,6 +43,9 @@ func (p *program) showWallet() *cobra.Command {
 				}
 				fields := []shell.Field{{"balance", t.Balance.String()}, {"currency", t.Balance.Currency.String()}, {"pending deposits", t.Pending.String()},
 					{"total deposited", t.Deposited.String()}, {"total spent", t.Spent.String()}}
+				for _, other := range t.Others {
+					fields = append(fields, shell.Field{"balance " + other.Currency.String(), other.String()})
+				}
 				for _, g := range given {
 					fields = append(fields, shell.Field{string(g.Chain), g.Address})
 				}

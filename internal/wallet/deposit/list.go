@@ -84,14 +84,16 @@ type Totals struct {
 	Deposited money.Amount
 	// Spent is what left the wallet less what came back: Deposited − Balance.
 	Spent money.Amount
+	// Others are what can be spent of other currencies, which are not deposited.
+	Others []money.Amount
 }
 
 // maxAccounts bounds the accounts of a wallet: its own, its assets', bank and fees, a few
 // per currency.
 const maxAccounts = 200
 
-// Totals returns the totals of a book's wallet in dollars. All but Pending are of one state
-// of the books.
+// Totals returns the totals of a book's wallet, in dollars but for Others. All but Pending are
+// of one state of the books.
 func (s *Service) Totals(ctx context.Context, book ledger.BookID) (Totals, error) {
 	accounts, err := s.Books.ListAccounts(ctx, book, "wallet", "", maxAccounts)
 	if err != nil {
@@ -102,6 +104,9 @@ func (s *Service) Totals(ctx context.Context, book ledger.BookID) (Totals, error
 		family, _, _ := strings.Cut(string(a.ID), "/")
 		switch {
 		case a.Currency != currency:
+			if a.ID == wallet.Account(a.Currency).ID {
+				t.Others = append(t.Others, a.Available())
+			}
 		case a.ID == wallet.Account(currency).ID:
 			t.Balance = a.Available()
 		case family == "wallet.deposits", a.ID == wallet.Bank(currency).ID:
