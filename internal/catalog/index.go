@@ -19,7 +19,7 @@ type index struct {
 	// words are the words of names, brands and codes, sorted, said at the places beside.
 	words []string
 	said  []places
-	// orders are the places in the order of a sort; byCode needs none.
+	// orders are the places in the order of a sort; ByCode needs none.
 	orders map[Sort][]uint32
 	// updated are the places by when they changed.
 	updated []uint32

@@ -268,7 +268,7 @@ func (f *Filter) args(now time.Time) []any {
 	return []any{string(f.Holder.Book), storage.Micros(now), string(f.Status), f.BIN, fold(f.Label)}
 }
 
-// lists are the statements of sorts that the database makes.
+// list is the statement of the sort, which the database makes.
 func (f *Filter) list() *storage.Statement {
 	switch {
 	case f.After != "":

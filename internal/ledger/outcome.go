@@ -103,7 +103,7 @@ func (o *Outcome) Sum(counter string) int64 {
 	return sum
 }
 
-// hash chains a transaction to the one before it: SHA-256 of that one's hash and this one's body.
+// chainHash chains a transaction to the one before it: SHA-256 of that one's hash and this one's body.
 func chainHash(previous []byte, body []byte) [32]byte {
 	h := sha256.New()
 	h.Write(previous)

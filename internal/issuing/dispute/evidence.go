@@ -108,7 +108,7 @@ func (s *Service) Add(ctx context.Context, a Addition) (Dispute, error) {
 	return d, err
 }
 
-// row names the row that evidence is sealed for.
+// rowOf names the row that evidence is sealed for.
 func (d *Dispute) rowOf(place int) string { return fmt.Sprint(d.Book, "/", d.ID, "/", place) }
 
 func (s *Service) sealed(d *Dispute, e *Evidence) (storage.Effect, error) {

@@ -124,7 +124,7 @@ func (c *Chain) balances(ctx context.Context, block string, addresses []string) 
 	return found, nil
 }
 
-// quantity reads an answer that is a number. It returns errRefused for none.
+// readQuantity reads an answer that is a number. It returns errRefused for none.
 func readQuantity(r *call.Reply) (*big.Int, error) {
 	var text string
 	found, err := r.Read(&text)

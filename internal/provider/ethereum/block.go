@@ -55,7 +55,7 @@ func (r *receipt) succeeded() bool { return r.Status == "0x1" }
 // transferTopic is the keccak of Transfer(address,address,uint256).
 const transferTopic = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
-// topics of a transfer: its name, from whom, to whom.
+// transferTopics is how many a transfer has: its name, from whom, to whom.
 const transferTopics = 3
 
 // transfer returns what a log says was paid to whom, if it is one of our token's.
