@@ -13,8 +13,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +148,23 @@ func (d *Document) Validate(e Exchange) error {
 	response.SetBodyBytes(e.Response.Body.Bytes())
 	if err := openapi3filter.ValidateResponse(context.Background(), response); err != nil {
 		return fmt.Errorf("response %d: %w", status, err)
+	}
+	return untold(route.Operation.Responses.Status(status), e.Response.Header())
+}
+
+// untold refuses a header that the document does not have, but for those that every answer
+// may have: its name, and how it is to be read, kept and ended.
+func untold(documented *openapi3.ResponseRef, sent http.Header) error {
+	told := map[string]bool{"X-Request-Id": true, "Connection": true, "Content-Type": true, "Content-Length": true, "Cache-Control": true, "X-Content-Type-Options": true, "Content-Security-Policy": true}
+	if documented != nil {
+		for name := range documented.Value.Headers {
+			told[http.CanonicalHeaderKey(name)] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if !told[name] {
+			return fmt.Errorf("the header %s is not in the document", name)
+		}
 	}
 	return nil
 }

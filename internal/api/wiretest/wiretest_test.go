@@ -262,6 +262,10 @@ func TestFuzzSurfaceFinds(t *testing.T) {
 		"a text":                http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }),
 		"an undocumented shape": answer(400, `{"wrong":true}`),
 		"an undocumented code":  answer(418, `{}`),
+		"an undocumented header": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Shop", "open")
+			newShop().handler().ServeHTTP(w, r)
+		}),
 	} {
 		r := &recorder{TB: t}
 		FuzzSurface(r, Attack{Document: readShop(t), Handler: h, Seed: 1, Rounds: 300, Prepare: authorize, AnyMedia: true})
