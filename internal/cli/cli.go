@@ -9,8 +9,10 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,6 +83,15 @@ func wrongFlag(cmd *cobra.Command, mistake error) error {
 	if cmd.HasSubCommands() {
 		if unknown := known(cmd, cmd.Flags().Args()); unknown != nil {
 			mistake = unknown
+		}
+	}
+	var number *strconv.NumError
+	if errors.As(mistake, &number) { // speaks of functions of Go
+		said, _, _ := strings.Cut(mistake.Error(), ": strconv.")
+		if number.Func == "ParseBool" {
+			mistake = fmt.Errorf("%s: neither true nor false", said)
+		} else {
+			mistake = fmt.Errorf("%s: no number, or too large", said)
 		}
 	}
 	return taught(cmd, mistake)
