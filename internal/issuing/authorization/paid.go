@@ -142,14 +142,14 @@ func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.Bo
 	return sums, nil
 }
 
-// void is what an operator reversed of what a payment had added to counters, also of what
-// repaid when it was let go.
+// void is what an operator reversed of what a payment had added to counters, also of what was
+// lent when it was held, and repaid when it was let go.
 func (s *Service) void(ctx context.Context, p *payment, currency money.Currency) (map[string]int64, error) {
 	paid, err := s.paid(ctx, p, currency)
 	if err != nil {
 		return nil, err
 	}
-	for _, of := range []Type{StepReversal, StepExpiry} {
+	for _, of := range []Type{TypeAuthorization, StepReversal, StepExpiry} {
 		steps, err := paid.split(ctx, s.DB, p.Book, of)
 		if err != nil {
 			return nil, err

@@ -170,6 +170,22 @@ func TestRestOfReversedPurchase(t *testing.T) {
 	})
 }
 
+// What an operator reversed of what was lent for a payment is not repaid when that is let go.
+func TestLentReversedInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 1_000)
+		p.advise(p.Post, naming(c, "", 3_000), authorization.ReasonNone)
+		lent := p.advise(p.StandIn, p.stoodIn(c, 2_000), authorization.ReasonNone)
+		p.advise(p.Refund, naming(c, "", 5_000), authorization.ReasonNone)
+		p.undone(lent, "")
+		p.look(c, issuing.Active, 3_000, 2_000)
+		p.advise(p.Reverse, of(lent, 0), authorization.ReasonNone)
+		p.look(c, issuing.Active, 5_000, 0)
+		check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), 2_000)
+		p.verify()
+	})
+}
+
 // A purchase that took a part, and whose reversal an operator reversed in the books, stands, and
 // what is owed beyond it is booked; reversed again it is gone.
 func TestRestOfPurchaseReversedInTheBooks(t *testing.T) {
