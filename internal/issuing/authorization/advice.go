@@ -260,8 +260,11 @@ func (s *Service) carry(ctx context.Context, m *matter, p *plan) (Decision, bool
 		switch {
 		case err == nil && !outcome.Replayed:
 			return l.decision(), true, nil
-		case errors.Is(err, storage.ErrStale): // the payment changed, or its card
-			return Decision{}, false, s.reconsider(ctx, m)
+		case errors.Is(err, storage.ErrStale): // the payment changed, or its card, or what is beside it
+			if err = s.reconsider(ctx, m); err == nil && m.advice.beside != nil {
+				err = errBeside
+			}
+			return Decision{}, false, err
 		case err == nil, storage.IsUnique(err):
 			return Decision{}, false, nil
 		}

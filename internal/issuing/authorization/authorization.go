@@ -249,6 +249,9 @@ type Advice struct {
 	// Final ends the payment: what was not captured is released.
 	Final bool
 	At    time.Time
+	// beside is the payment of a request under the same key that was approved in part: what is
+	// left of the advice is done only while that payment is as it was.
+	beside *payment
 }
 
 // ChallengeID names a 3-D Secure challenge ("3ds_…").

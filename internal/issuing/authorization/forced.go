@@ -2,6 +2,7 @@ package authorization
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -79,14 +80,7 @@ func (s *Service) bought(ctx context.Context, a Advice) (Decision, error) {
 	if fault.CodeOf(err) != fault.IdempotencyConflict {
 		return d, err
 	}
-	rest, first, err := s.restOf(ctx, a, err)
-	switch {
-	case err != nil:
-		return Decision{}, err
-	case first.amount == a.Amount && !first.declined(), first.Reason == ReasonReversed:
-		return s.again(ctx, first)
-	}
-	return s.postRest(ctx, rest, a.Amount)
+	return s.besides(ctx, a, err, func(ctx context.Context, rest Advice) (Decision, error) { return s.postRest(ctx, rest, a.Amount) })
 }
 
 // postRest posts what is left of an advice to be booked, and answers for all of it.
@@ -113,19 +107,27 @@ func (s *Service) StandIn(ctx context.Context, a Advice) (Decision, error) {
 	if fault.CodeOf(err) != fault.IdempotencyConflict {
 		return d, err
 	}
-	rest, first, err := s.restOf(ctx, a, err)
-	switch {
-	case err != nil:
-		return Decision{}, err
-	case first.Reason == ReasonReversed:
-		return s.again(ctx, first)
-	case first.declined():
-	case first.amount == a.Amount:
-		return s.again(ctx, first)
-	default: // a part was approved
-		rest.Payment, rest.Original = first.payment.ID, ""
+	return s.besides(ctx, a, err, s.stoodIn)
+}
+
+// errBeside is how an advice says that what stands beside it has changed.
+var errBeside = errors.New("what was asked for under the same key has changed")
+
+// besides has done what of an advice is left to do beside the request under its key.
+func (s *Service) besides(ctx context.Context, a Advice, conflict error, do func(context.Context, Advice) (Decision, error)) (Decision, error) {
+	for range maxTries {
+		rest, first, err := s.restOf(ctx, a, conflict)
+		switch {
+		case err != nil:
+			return Decision{}, err
+		case first.Reason == ReasonReversed, first.amount == a.Amount && !first.declined():
+			return s.again(ctx, first)
+		}
+		if d, err := do(ctx, rest); !errors.Is(err, errBeside) {
+			return d, err
+		}
 	}
-	return s.stoodIn(ctx, rest)
+	return Decision{}, fault.New(fault.Unavailable, "the payment is in use by too many at once")
 }
 
 // restOf returns what of an advice is left to do beside the request under its key, whose answer
@@ -145,6 +147,7 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 		return rest, first, nil
 	}
 	rest.Amount.Minor -= first.amount.Minor
+	rest.beside = &first.payment
 	if gone, err := s.gone(ctx, first, rest.Key); err != nil || !gone {
 		return rest, first, err
 	}
@@ -197,20 +200,17 @@ func (s *Service) askedBefore(ctx context.Context, a *Advice) (*line, bool, erro
 // stoodIn holds what another approved, as a payment of its own where the one that it adds
 // to has ended or is not known.
 func (s *Service) stoodIn(ctx context.Context, a Advice) (Decision, error) {
-	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
-	if a.Payment == "" && a.Original == "" {
-		return d, err
-	}
 	alone := a
 	alone.Payment, alone.Original = "", ""
-	switch code := fault.CodeOf(err); {
-	case code == fault.NotFound, code == fault.IdempotencyConflict: // it began a payment under this key, before the other came
-	case err != nil || d.Approved || d.Reason == ReasonReversed:
-		return d, err
-	default:
-		alone.Key = a.Key + keyRest
+	if a.beside != nil { // the payment of which a part was approved
+		a.Payment, a.Original = a.beside.ID, ""
 	}
-	return s.about(ctx, &alone, kindStandIn, s.standIn)
+	d, err := s.about(ctx, &a, kindStandIn, s.standIn)
+	code := fault.CodeOf(err)
+	if a.Payment == "" && a.Original == "" || code != fault.NotFound && code != fault.IdempotencyConflict {
+		return d, err
+	}
+	return s.about(ctx, &alone, kindStandIn, s.standIn) // it may have begun a payment under this key before
 }
 
 func (s *Service) standIn(_ context.Context, m *matter) (plan, Reason, error) {
@@ -218,8 +218,11 @@ func (s *Service) standIn(_ context.Context, m *matter) (plan, Reason, error) {
 	p := plan{kind: kindStandIn, line: TypeAuthorization, amount: amount, force: amount.Minor, pays: true, to: StateOpen, spent: amount.Minor, decides: true}
 	m.stoodIn = true
 	if !m.alone() {
+		if b := m.advice.beside; b != nil && b.revision != m.payment.revision {
+			return plan{}, ReasonNone, errBeside
+		}
 		if !m.open() {
-			return plan{}, ReasonEnded, nil
+			return plan{}, ReasonNone, fault.New(fault.NotFound, "the payment has ended")
 		}
 		p.guards = m.payment.counters(amount.Minor, false)
 		p.holds = []ledger.HoldChange{{Action: ledger.Increase, ID: m.hold.ID, Amount: amount}}

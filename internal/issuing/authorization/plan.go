@@ -325,6 +325,9 @@ func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]s
 			effects = append(effects, changePayment.With(string(m.payment.Book), string(m.payment.ID), m.payment.revision, string(p.to),
 				storage.NullMicros(l.payment.EndedAt)).Exactly(1))
 		}
+		if b := m.advice.beside; b != nil && p.fresh {
+			effects = append(effects, changePayment.With(string(b.Book), string(b.ID), b.revision, string(b.State), storage.NullMicros(b.EndedAt)).Exactly(1))
+		}
 		effects = append(append(effects, s.events(l)...), s.ahead(m, p)...)
 		return append(effects, s.marks(m, p, o)...), nil
 	}

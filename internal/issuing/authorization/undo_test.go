@@ -170,6 +170,102 @@ func TestRestOfReversedPurchase(t *testing.T) {
 	})
 }
 
+// What is told of a request that approved a part, beside its reversal: whichever is first, either
+// all of it stands, and the reversal says so or lets go of it, or nothing.
+func TestRestBesideReversal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for i := range 40 {
+			c := p.issue(ann, binAds, 6_000)
+			r := p.request(c, 10_000, ads)
+			r.PartialAllowed, r.Captured = true, i%2 == 0
+			p.pay(r, authorization.ReasonNone)
+			rest, undo := naming(c, "", 10_000), naming(c, r.Key, 0)
+			rest.Key, undo.Key = r.Key, p.key()
+			tell := p.StandIn
+			if r.Captured {
+				tell = p.Complete
+			}
+			owed := p.posted(ann, "card.receivable/USD")
+			crowd.AtOnce(2, func(i int) {
+				do, a := tell, rest
+				if i == 1 {
+					do, a = p.Reverse, undo
+				}
+				if _, err := do(context.Background(), a); err != nil {
+					t.Error(err)
+				}
+			})
+			if p.again(p.Reverse, undo).Approved {
+				p.look(c, issuing.Active, 6_000, 0)
+				continue
+			}
+			p.look(c, issuing.Active, 0, 0)
+			check.Equal(t, "owed", p.posted(ann, "card.receivable/USD")-owed, 4_000)
+		}
+		p.verify()
+	})
+}
+
+// again repeats a message.
+func (p *process) again(do func(context.Context, authorization.Advice) (authorization.Decision, error), a authorization.Advice) authorization.Decision {
+	p.t.Helper()
+	d, err := do(context.Background(), a)
+	check.OK(p.t, err)
+	return d
+}
+
+// What another approved of a request whose payment has ended is held as a payment that the
+// request's name completes and reverses.
+func TestStandInOfWhatEnded(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ended := func(c card) authorization.Advice {
+			r := p.request(c, 10_000, ads)
+			r.PartialAllowed = true
+			d := p.pay(r, authorization.ReasonNone)
+			p.advise(p.Capture, authorization.Advice{Book: d.Book, Payment: d.ID, Amount: usd(100), Final: true}, authorization.ReasonNone)
+			a := naming(c, "", 10_000)
+			a.Key = r.Key
+			return a
+		}
+		c := p.issue(ann, binAds, 6_000)
+		part := ended(c)
+		p.advise(p.StandIn, part, authorization.ReasonNone)
+		p.look(c, issuing.Active, 1_900, 4_000)
+		p.advise(p.StandIn, part, authorization.ReasonNone)
+		p.advise(p.Capture, naming(c, part.Key, 1_500), authorization.ReasonNone)
+		p.look(c, issuing.Active, 1_900, 2_500)
+		p.advise(p.Reverse, naming(c, part.Key, 0), authorization.ReasonNone)
+		p.look(c, issuing.Active, 4_400, 0)
+		p.advise(p.StandIn, part, authorization.ReasonNone)
+
+		c = p.issue(ann, binAds, 6_000) // the payment ends after the advice
+		r := p.request(c, 10_000, ads)
+		r.PartialAllowed = true
+		d := p.pay(r, authorization.ReasonNone)
+		part = naming(c, "", 10_000)
+		part.Key = r.Key
+		p.advise(p.StandIn, part, authorization.ReasonNone)
+		p.look(c, issuing.Active, 0, 10_000)
+		p.advise(p.Reverse, of(d, 0), authorization.ReasonNone)
+		p.advise(p.StandIn, part, authorization.ReasonNone)
+		p.look(c, issuing.Active, 6_000, 0)
+
+		c = p.issue(ann, binAds, 6_000)
+		first := p.request(c, 1_000, ads)
+		d = p.pay(first, authorization.ReasonNone)
+		more := naming(c, first.Key, 8_000)
+		more.Key = p.key()
+		p.advise(p.Increment, more, authorization.ReasonFunds)
+		p.advise(p.Reverse, of(d, 0), authorization.ReasonNone)
+		p.advise(p.StandIn, more, authorization.ReasonNone)
+		p.look(c, issuing.Active, 0, 8_000)
+		p.advise(p.Capture, naming(c, more.Key, 5_000), authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, more.Key, 0), authorization.ReasonNone)
+		p.look(c, issuing.Active, 1_000, 0)
+		p.verify()
+	})
+}
+
 // What an operator reversed of what was lent for a payment is not repaid when that is let go.
 func TestLentReversedInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
