@@ -160,8 +160,8 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 	return rest, first, err
 }
 
-// gone reports whether all that a request held or took was reversed before the rest of it was
-// told of under a key.
+// gone reports whether something that a request held or took was reversed before the rest of it
+// was told of under a key: what is left is what was to stand.
 func (s *Service) gone(ctx context.Context, first *line, rest string) (bool, error) {
 	book, counter := first.payment.Book, kindReverse+"/"+string(first.ID)
 	_, told, err := s.underKey(ctx, book, rest)
@@ -170,10 +170,10 @@ func (s *Service) gone(ctx context.Context, first *line, rest string) (bool, err
 	}
 	undone, err := ledger.Counters(ctx, s.DB, book, counter)
 	if err != nil || undone[counter] == 0 || first.Type != TypeSettlement { // what a hold let go stays so
-		return undone[counter] == first.amount.Minor, err
+		return undone[counter] > 0, err
 	}
 	void, err := s.void(ctx, &first.payment, first.amount.Currency)
-	return undone[counter]-void[counter] == first.amount.Minor, err
+	return undone[counter] > void[counter], err
 }
 
 // askedBefore returns what stands under the key of an advice, and whether it is the answer

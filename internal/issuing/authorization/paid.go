@@ -279,9 +279,9 @@ func (a *Advice) asked(named *line, undone int64) (money.Amount, bool) {
 // completion that went beyond its payment there is more than one message can undo.
 func (m *matter) reverseDeclined(p plan, rest *line) (plan, Reason, error) {
 	switch {
-	case rest == nil && m.advice.whole():
+	case rest == nil:
 		p.ahead = []string{m.advice.Original + keyRest}
-	case rest == nil, rest.ahead():
+	case rest.ahead():
 	default:
 		return plan{}, ReasonEnded, nil
 	}

@@ -266,6 +266,38 @@ func TestStandInOfWhatEnded(t *testing.T) {
 	})
 }
 
+// A reversal of a part of what was not done, or of a part of what was done of it, leaves nothing to
+// be done of the rest: who tells of that is told so.
+func TestRestAfterPartialReversal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const none, gone = authorization.ReasonNone, authorization.ReasonReversed
+		for _, c := range []struct {
+			captured, part bool // a purchase; a part was approved, or nothing
+			stands         int64
+			reason         authorization.Reason
+			left, held     int64
+		}{
+			{true, true, 3_500, gone, 2_500, 0}, {true, true, 8_000, none, 0, 0}, {true, false, 8_000, gone, 6_000, 0},
+			{false, true, 3_500, gone, 2_500, 3_500}, {false, true, 8_000, none, 0, 10_000}, {false, false, 8_000, gone, 6_000, 0},
+		} {
+			made := p.issue(ann, binAds, 6_000)
+			r := p.request(made, 10_000, ads)
+			r.Captured, r.PartialAllowed = c.captured, c.part
+			_, err := p.Authorize(context.Background(), r)
+			check.OK(t, err)
+			stands, rest, tell := naming(made, r.Key, 0), naming(made, "", 10_000), p.StandIn
+			if c.captured {
+				tell = p.Complete
+			}
+			stands.Stands, rest.Key = usd(c.stands), r.Key
+			p.advise(p.Reverse, stands, none)
+			p.advise(tell, rest, c.reason)
+			p.look(made, issuing.Active, c.left, c.held)
+		}
+		p.verify()
+	})
+}
+
 // What an operator reversed of what was lent for a payment is not repaid when that is let go.
 func TestLentReversedInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
