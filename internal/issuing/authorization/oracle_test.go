@@ -38,6 +38,7 @@ type spectre struct {
 	refunded   int64
 	single     int64 // of a purchase in one message
 	undone     int64 // of it
+	lent       int64 // for it, less what its refunds repaid
 }
 
 // verdict is what a message must answer.
@@ -182,7 +183,7 @@ func (g *ghost) capture(s *spectre, amount int64, final bool, now time.Time) ver
 		s.state = authorization.StateSettled
 		s.over += amount - left
 		g.count(s, amount-left)
-		g.take(amount - left)
+		g.take(s, amount-left)
 	case final || s.left() == 0:
 		g.count(s, -s.left())
 		s.state = authorization.StateSettled
@@ -197,9 +198,10 @@ func (g *ghost) count(s *spectre, amount int64) {
 }
 
 // take posts what no hold gives, and lends what lacks.
-func (g *ghost) take(amount int64) {
+func (g *ghost) take(s *spectre, amount int64) {
 	lend := max(0, amount-g.available())
 	g.lent += lend
+	s.lent += lend
 	g.posted += lend - amount
 	g.pays()
 }
@@ -300,7 +302,7 @@ func (g *ghost) post(amount int64, at authorization.Merchant, now time.Time) (ve
 	g.payments = append(g.payments, s)
 	g.count(s, amount)
 	g.settled += amount
-	g.take(amount)
+	g.take(s, amount)
 	return g.yes(amount, true), s
 }
 

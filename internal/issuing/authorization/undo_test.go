@@ -298,6 +298,36 @@ func TestRestAfterPartialReversal(t *testing.T) {
 	})
 }
 
+// A refund gives back first what was lent for its payment, as far as that is still owed.
+func TestRefundRepaysWhatWasLent(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		owed := func(minor int64) {
+			t.Helper()
+			check.Equal(t, "owed", p.posted(ann, "card.receivable/USD"), minor)
+		}
+		c := p.issue(ann, binAds, 1_000)
+		first := p.advise(p.Post, naming(c, "", 3_000), authorization.ReasonNone)
+		other := p.advise(p.Post, naming(c, "", 500), authorization.ReasonNone)
+		back := p.advise(p.Refund, of(first, 1_500), authorization.ReasonNone)
+		check.Equal(t, "balance", back.Balance, usd(0))
+		owed(1_000)
+		p.advise(p.Refund, of(first, 0), authorization.ReasonNone) // the rest, of which 5.00 was lent
+		p.look(c, issuing.Active, 1_000, 0)
+		owed(500)
+		p.undone(back, "") // what was repaid is owed again
+		owed(2_000)
+		p.advise(p.Refund, of(first, 1_500), authorization.ReasonNone)
+		p.look(c, issuing.Active, 1_000, 0)
+		owed(500)
+		_, err := p.Cards.Fund(context.Background(), ann, issuing.Transfer{Card: c.ID, Amount: usd(100)})
+		check.OK(t, err)
+		p.advise(p.Refund, of(other, 0), authorization.ReasonNone) // nothing is owed any more
+		p.look(c, issuing.Active, 1_600, 0)
+		owed(0)
+		p.verify()
+	})
+}
+
 // What an operator reversed of what was lent for a payment is not repaid when that is let go.
 func TestLentReversedInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
