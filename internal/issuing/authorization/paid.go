@@ -224,6 +224,9 @@ func (s *Service) reverse(ctx context.Context, m *matter) (plan, Reason, error) 
 	case StateReversed, StateExpired, StateDeclined, stateUnseen:
 		return p, ReasonNone, nil
 	case StateSettled:
+		if named != nil && (named.increment() || m.advice.Stands.IsPositive()) {
+			return s.undo(ctx, m, named, p)
+		}
 		return plan{}, ReasonCaptured, nil
 	case StateRefunded:
 		return plan{}, ReasonEnded, nil
@@ -336,7 +339,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 			return p, ReasonNone, nil
 		}
 		left = min(left, paid.Captured.Minor-paid.refunded)
-	} else {
+	} else if m.hold != nil {
 		left = min(left, m.hold.Remaining().Minor)
 	}
 	amount, some := m.advice.asked(named, undone[counter])
@@ -344,6 +347,8 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 	switch {
 	case !some:
 		return p, ReasonNone, nil
+	case left > 0 && named.Type != TypeSettlement && m.hold == nil: // what stood was captured
+		return plan{}, ReasonCaptured, nil
 	case amount.Minor > max(left, 0):
 		return plan{}, over, nil
 	case left <= 0:

@@ -151,6 +151,34 @@ func TestReversalSaysWhatStands(t *testing.T) {
 	})
 }
 
+// What was undone of a message before its payment was completed is undone by doing nothing, and
+// what stood and was captured is not undone.
+func TestUndoneBeforeCompletion(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 2_000, ads)
+		d := p.pay(r, authorization.ReasonNone)
+		more, kept := of(d, 500), of(d, 300)
+		more.Key, kept.Key = p.key(), p.key()
+		p.advise(p.Increment, more, authorization.ReasonNone)
+		p.advise(p.Increment, kept, authorization.ReasonNone)
+		part := naming(c, r.Key, 0)
+		part.Stands = usd(1_500)
+		p.advise(p.Reverse, part, authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, more.Key, 0), authorization.ReasonNone)
+		p.advise(p.Capture, of(d, 0), authorization.ReasonNone)
+		part.Key = p.key()
+		p.advise(p.Reverse, part, authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, more.Key, 0), authorization.ReasonNone)
+		part.Key, part.Stands = p.key(), usd(1_499)
+		p.advise(p.Reverse, part, authorization.ReasonCaptured)
+		p.advise(p.Reverse, naming(c, kept.Key, 0), authorization.ReasonCaptured)
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonCaptured)
+		p.look(c, issuing.Active, 8_200, 0)
+		p.verify()
+	})
+}
+
 // What is owed of a purchase that took a part and was reversed is declined, with the balance
 // that the card has by then and without the purchase's approval code.
 func TestRestOfReversedPurchase(t *testing.T) {
