@@ -698,6 +698,15 @@ func TestReversalOfBrokenCompletion(t *testing.T) {
 		late(broken)
 		p.look(c, issuing.Active, 10_000, 0)
 
+		broken, _ = begun() // the same, in part: what was held stands, and nothing is posted beside it
+		p.advise(p.CaptureHeld, broken, authorization.ReasonNone)
+		stands := naming(c, broken.Key, 0)
+		stands.Stands = usd(1_100)
+		check.Equal(t, "given back", p.advise(p.Reverse, stands, authorization.ReasonNone).Amount, usd(0))
+		late(broken)
+		p.look(c, issuing.Active, 9_000, 0)
+		reverse(broken, 1_000)
+
 		broken, held = begun() // all of it was held by then
 		p.advise(p.Increment, of(held, 500), authorization.ReasonNone)
 		p.advise(p.Complete, broken, authorization.ReasonNone)
