@@ -26,6 +26,8 @@ type Paid struct {
 	// back follows them.
 	Captures []ledger.TransactionID
 	reversed []ledger.TransactionID // by an operator, who gave all that they took back
+	struck   int64                  // what these took
+	refunds  []ledger.TransactionID // the newest, whoever reversed them
 	refunded int64
 	// undone is of refunds that an operator reversed: they are in the counter, and in no other sum.
 	undone   int64
@@ -120,17 +122,23 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 		return err
 	}
 	p.Captures, p.reversed = captured.stands, captured.reversed
+	p.struck = captured.undone
 	p.Captured.Minor -= captured.undone
 	refunds, err := p.split(ctx, q, book, TypeRefund)
-	p.undone, p.annulled = refunds.undone, refunds.reversed
+	p.undone, p.annulled, p.refunds = refunds.undone, refunds.reversed, slices.Concat(refunds.stands, refunds.reversed)
 	p.refunded -= refunds.undone
 	return err
 }
 
 // counted is what the lines that an operator reversed had added to counters: it stays there.
 func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.BookID) (map[string]int64, error) {
+	return added(ctx, books, book, slices.Concat(p.annulled, p.reversed))
+}
+
+// added sums up what transactions added to counters.
+func added(ctx context.Context, books *ledger.Ledger, book ledger.BookID, lines []ledger.TransactionID) (map[string]int64, error) {
 	sums := map[string]int64{}
-	for _, id := range slices.Concat(p.annulled, p.reversed) {
+	for _, id := range lines {
 		line, err := books.FindTransaction(ctx, book, id)
 		if err != nil {
 			return nil, err
@@ -186,6 +194,18 @@ func (p *Paid) split(ctx context.Context, q storage.Queryer, book ledger.BookID,
 	}
 	both.stands = slices.DeleteFunc(both.stands, func(t ledger.TransactionID) bool { return slices.Contains(both.reversed, t) })
 	return both, err
+}
+
+// inLimits is how much of what a payment took counts in limits, of which reversals undid some: what
+// an operator reversed of those had been given back to the limits.
+func (s *Service) inLimits(ctx context.Context, m *matter, paid *Paid, undone int64) (int64, error) {
+	took := paid.Captured.Minor + paid.struck
+	if len(paid.annulled) == 0 {
+		return took - undone, nil
+	}
+	month := m.payment.counters(0, false)[0].Counter
+	gave, err := added(ctx, s.Books, m.payment.Book, paid.refunds)
+	return took + gave[month], err
 }
 
 // Reverse releases what a payment holds, all of it or a part. What was captured is not
@@ -372,9 +392,13 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		}
 		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
 		p.regained = paid.regained(amount)
-		inLimits := max(0, paid.Captured.Minor-undone[ofAll]-void[ofAll]) // what an operator reversed gave limits back, too
-		whole := undone[ofAll]+amount.Minor == paid.Captured.Minor && m.payment.State == StateSettled && inLimits > 0
-		p.guards = append(m.payment.counters(-min(amount.Minor, inLimits), whole), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
+		counts, err := s.inLimits(ctx, m, &paid, undone[ofAll])
+		if err != nil {
+			return plan{}, ReasonNone, err
+		}
+		stays := paid.Captured.Minor - undone[ofAll] - amount.Minor
+		freed := max(0, min(amount.Minor, counts-stays))
+		p.guards = append(m.payment.counters(-freed, stays == 0 && m.payment.State == StateSettled && freed > 0), paid.Returns(amount), ledger.Guard{Counter: ofAll, Add: amount.Minor, Limit: paid.Captured.Minor + void[ofAll]})
 	} else if p, err = s.release(ctx, m, p, amount); err != nil {
 		return plan{}, ReasonNone, err
 	}

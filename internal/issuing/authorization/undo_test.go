@@ -151,6 +151,43 @@ func TestReversalSaysWhatStands(t *testing.T) {
 	})
 }
 
+// What stands of a payment counts in limits once an operator reversed a reversal of it in the books,
+// as far as it did by then, until it is undone.
+func TestLimitsAfterReversalInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerMonth, Amount: usd(2_000)}, spending.Limit{Window: spending.PerDay, Count: 2}))
+		r := p.request(c, 2_000, ads)
+		r.Captured = true
+		p.pay(r, authorization.ReasonNone)
+		leave := func(minor int64) authorization.Decision {
+			a := naming(c, r.Key, 0)
+			a.Stands = usd(minor)
+			return p.advise(p.Reverse, a, authorization.ReasonNone)
+		}
+		room := func(minor int64) { // what the month leaves
+			t.Helper()
+			p.pay(p.request(c, minor+1, ads), authorization.ReasonSpendingLimit)
+			p.advise(p.Reverse, of(p.pay(p.request(c, minor, ads), authorization.ReasonNone), 0), authorization.ReasonNone)
+		}
+		back := leave(300)
+		room(1_700)
+		p.undone(back, "")
+		p.look(c, issuing.Active, 8_000, 0)
+		room(1_700)
+		leave(1_000)
+		room(1_700)
+		leave(100)
+		room(1_900)
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone)
+		room(2_000)
+		for range 2 { // it does not count as a payment any more
+			p.pay(p.request(c, 10, ads), authorization.ReasonNone)
+		}
+		p.pay(p.request(c, 10, ads), authorization.ReasonCountLimit)
+		p.verify()
+	})
+}
+
 // What was undone of a message before its payment was completed is undone by doing nothing, and
 // what stood and was captured is not undone.
 func TestUndoneBeforeCompletion(t *testing.T) {
