@@ -62,11 +62,11 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 			if some.together = len(chosen) / 2; some.together > 0 {
 				continue
 			}
-			has, err := s.Nodes[r].Wallet.Balance(ctx)
+			_, confirmed, err := s.Nodes[r].Wallet.Balance(ctx)
 			if err != nil {
 				return err
 			}
-			some = all.within(chosen, has)
+			some = all.within(chosen, confirmed)
 		case err != nil:
 			return fmt.Errorf("build batch %s: %w", b.id, err)
 		default:
@@ -92,10 +92,10 @@ func (n selection) waiting(ctx context.Context, q storage.Queryer, r realm.Realm
 	return storage.All(ctx, q, scanPayout, listWaiting, string(r), n.together, n.below)
 }
 
-// within is the selection without what a wallet cannot pay that has so much, and was not
-// able to pay some payout alone.
-func (n selection) within(alone []Payout, has int64) selection {
-	n.below = has
+// within is the selection without what a wallet cannot pay that can spend so much at the
+// most, and was not able to pay some payout alone.
+func (n selection) within(alone []Payout, confirmed int64) selection {
+	n.below = confirmed
 	for _, p := range alone {
 		n.below = min(n.below, p.Amount.Minor)
 	}

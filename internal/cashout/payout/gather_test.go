@@ -136,6 +136,27 @@ func TestTooMuchKeepsNobodyWaiting(t *testing.T) {
 	})
 }
 
+// What waits in the wallet for a block does not make it look as if it could pay more than it can:
+// a payout that it can pay goes out at once, whatever older ones want more.
+func TestChangeKeepsNobodyWaiting(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.only(5_000_000)
+		_, err := b.node.Spend(t.Context(), 1_000)
+		b.must(err)
+		b.must(b.node.Fund(t.Context(), 200_000))
+		ada := b.customer("ada")
+		for _, satoshi := range []int64{500_000, 400_000, 300_000, 250_000} {
+			b.pay(ada, b.address(destination.P2TR), satoshi)
+		}
+		little := b.pay(ada, b.address(destination.P2TR), 100_000)
+		for range b.Policy.Chain.Together {
+			b.pay(ada, b.address(destination.P2TR), 240_000)
+		}
+		b.later(0)
+		b.expect(little, "sent")
+	})
+}
+
 // A batch whose transaction was never made is gone on with, however many others wait for a
 // block.
 func TestUnbuiltAmongMany(t *testing.T) {

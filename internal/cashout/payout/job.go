@@ -183,7 +183,7 @@ func (s *Service) CheckBalances(ctx context.Context, r realm.Realm) error {
 	}
 	nodes := s.Nodes[r]
 	if nodes.Wallet != nil {
-		if chain, err = nodes.Wallet.Balance(ctx); err == nil {
+		if chain, _, err = nodes.Wallet.Balance(ctx); err == nil {
 			err = s.tell(ctx, level{r, "chain", chain, max(s.Policy.Chain.Low.Minor, held[0])})
 		}
 	}

@@ -182,11 +182,11 @@ func testTwice(r *rails) {
 	if unheard.Outcome != payout.Unheard {
 		r.t.Errorf("a hash that nobody paid: %+v", unheard)
 	}
-	chain, err := r.Nodes[realm.Test].Wallet.Balance(r.t.Context())
+	chain, confirmed, err := r.Nodes[realm.Test].Wallet.Balance(r.t.Context())
 	r.must(err)
 	channels, err := r.Nodes[realm.Test].Lightning.Balance(r.t.Context())
 	r.must(err)
-	if chain < 50_000_000 || channels < 1_000_000 || channels > 5_000_000 {
+	if chain < 50_000_000 || confirmed < 0 || confirmed > chain || channels < 1_000_000 || channels > 5_000_000 {
 		r.t.Errorf("balances %d and %d", chain, channels)
 	}
 }

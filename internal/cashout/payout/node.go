@@ -41,8 +41,9 @@ type Wallet interface {
 	// pays the same outputs, and has the higher rate. It returns insufficient_funds when
 	// there is not enough, or the fee would be beyond the order's bound.
 	Bump(ctx context.Context, raw []byte, o Order) (Signed, error)
-	// Balance returns what can be spent, in satoshis.
-	Balance(ctx context.Context) (int64, error)
+	// Balance returns what the wallet has, and how much of that Build can spend at the most, in
+	// satoshis: the rest waits for a block.
+	Balance(ctx context.Context) (has, confirmed int64, err error)
 	// Payments returns what the wallet itself says it has sent from one instant until
 	// another, which is not in it, at most MaxRecords in the order of their times.
 	Payments(ctx context.Context, from, until time.Time) ([]Record, error)

@@ -115,10 +115,12 @@ func (p *packet) fee() (fee int64) {
 }
 
 // Balance implements payout.Wallet: what is confirmed or waits for it, without what is locked
-// for transactions that are being made, or kept for closing channels.
-func (w Wallet) Balance(ctx context.Context) (int64, error) {
+// for transactions that are being made, or kept for closing channels. The node keeps that of
+// either.
+func (w Wallet) Balance(ctx context.Context) (has, confirmed int64, err error) {
 	b, err := w.balance(ctx)
-	return max(b.Confirmed+b.Unconfirmed-b.Reserved, 0), err
+	has = max(b.Confirmed+b.Unconfirmed-b.Reserved, 0)
+	return has, min(b.Confirmed, has), err
 }
 
 // balance is what the wallet says that it has, in satoshis; Reserved is kept for closing channels.

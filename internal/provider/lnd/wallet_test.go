@@ -137,15 +137,18 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-// What can be spent is what the wallet has but for what it keeps for closing channels.
+// What can be spent is what the wallet has but for what it keeps for closing channels; at once,
+// what of that is confirmed.
 func TestWalletBalance(t *testing.T) {
 	f := start(t)
-	f.say("GET /v1/balance/blockchain", `{"total_balance":"5","confirmed_balance":"100000","unconfirmed_balance":"5000","locked_balance":"9","reserved_balance_anchor_chan":"10000"}`)
-	if got, err := (Wallet{f.open()}).Balance(t.Context()); got != 95_000 || err != nil {
-		t.Errorf("%d, %v", got, err)
+	for unconfirmed, want := range map[int64][2]int64{5_000: {95_000, 95_000}, 50_000: {140_000, 100_000}} {
+		f.say("GET /v1/balance/blockchain", fmt.Sprintf(`{"total_balance":"5","confirmed_balance":"100000","unconfirmed_balance":"%d","locked_balance":"9","reserved_balance_anchor_chan":"10000"}`, unconfirmed))
+		if has, confirmed, err := (Wallet{f.open()}).Balance(t.Context()); [2]int64{has, confirmed} != want || err != nil {
+			t.Errorf("%d unconfirmed: %d and %d, %v", unconfirmed, has, confirmed, err)
+		}
 	}
 	f.say("GET /v1/balance/blockchain", `{"confirmed_balance":1.5}`)
-	_, err := Wallet{f.open()}.Balance(t.Context())
+	_, _, err := Wallet{f.open()}.Balance(t.Context())
 	want(t, "a float", err, fault.Unavailable)
 }
 

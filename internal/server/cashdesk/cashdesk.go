@@ -232,7 +232,7 @@ func (k *Desk) Demo(ctx context.Context) error {
 
 // fund gives a simulated node coins and channels, once.
 func fund(ctx context.Context, n *node.Node) error {
-	wallet, err := (node.Wallet{Node: n}).Balance(ctx)
+	wallet, _, err := (node.Wallet{Node: n}).Balance(ctx)
 	if err == nil && wallet < funding {
 		err = n.Fund(ctx, funding)
 	}

@@ -276,7 +276,7 @@ func TestDemoKeepsFile(t *testing.T) {
 	if d.Tiers.Largest.Minor != 200_00 || d.Screener == nil || k.File == "" || k.Payouts.Nodes[realm.Test].Network != "regtest" {
 		t.Errorf("%+v, network %s", d.Tiers, k.Payouts.Nodes[realm.Test].Network)
 	}
-	if has, err := k.Payouts.Nodes[realm.Test].Wallet.Balance(t.Context()); err != nil || has == 0 {
+	if has, _, err := k.Payouts.Nodes[realm.Test].Wallet.Balance(t.Context()); err != nil || has == 0 {
 		t.Errorf("the node has %d satoshis, %v", has, err)
 	}
 }

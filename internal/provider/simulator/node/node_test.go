@@ -78,8 +78,8 @@ func TestWallet(t *testing.T) {
 			t.Errorf("more than is free: %v", err)
 		}
 		check.OK(b.t, b.Chain.Publish(ctx, s.Raw))
-		if sum, err := b.Wallet.Balance(ctx); err != nil || sum != 100_000-30_000-s.Fee {
-			t.Errorf("%d, %v", sum, err)
+		if has, confirmed, err := b.Wallet.Balance(ctx); err != nil || has != 100_000-30_000-s.Fee || confirmed != 50_000 {
+			t.Errorf("%d and %d, %v", has, confirmed, err)
 		}
 		if _, err := b.Wallet.Build(ctx, pays(60_000, 1_000)); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("with change that is in no block: %v", err)

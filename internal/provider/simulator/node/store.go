@@ -30,7 +30,8 @@ var (
 	listCoins = storage.SQL("simulator.list_coins", `SELECT `+coinColumns+` FROM simulator_coins c
 		JOIN simulator_transactions t ON t.node = c.node AND t.txid = c.txid
 		WHERE c.node = $1 AND c.spent_by = '' AND c.locked_until <= $2 AND t.place = 'block' ORDER BY t.block, c.txid, c.output_index LIMIT $3`)
-	sumCoins = storage.SQL("simulator.sum_coins", `SELECT CAST(COALESCE(SUM(c.value_minor), 0) AS BIGINT) FROM simulator_coins c
+	sumCoins = storage.SQL("simulator.sum_coins", `SELECT CAST(COALESCE(SUM(c.value_minor), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN c.locked_until <= $2 AND t.place = 'block' THEN c.value_minor ELSE 0 END), 0) AS BIGINT) FROM simulator_coins c
 		JOIN simulator_transactions t ON t.node = c.node AND t.txid = c.txid WHERE c.node = $1 AND c.spent_by = '' AND t.place <> 'gone'`)
 
 	upsertTransaction = storage.Upsert("simulator.upsert_transaction", "simulator_transactions", []string{"node", "txid"},
@@ -72,6 +73,12 @@ type coin struct {
 
 func (c *coin) row(node string) []any {
 	return []any{node, c.txid, c.index, c.satoshi, c.spentBy, c.locked, btc()}
+}
+
+// scanSums reads what all coins are worth, and those that can be spent.
+func scanSums(r storage.Row) (sums [2]int64, err error) {
+	err = r.Scan(&sums[0], &sums[1])
+	return sums, err
 }
 
 func scanCoin(r storage.Row) (c coin, err error) {

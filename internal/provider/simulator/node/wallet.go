@@ -180,12 +180,13 @@ func spend(c coin) transaction.Input {
 }
 
 // Balance implements payout.Wallet.
-func (w Wallet) Balance(ctx context.Context) (sum int64, err error) {
+func (w Wallet) Balance(ctx context.Context) (has, confirmed int64, err error) {
 	err = w.call(ctx, func(ctx context.Context, t *turn, _ Mood) error {
-		sum, _, err = storage.One(ctx, t.tx, storage.Scalar[int64], sumCoins, w.name)
+		sums, _, err := storage.One(ctx, t.tx, scanSums, sumCoins, w.name, storage.Micros(w.clock.Now()))
+		has, confirmed = sums[0], sums[1]
 		return err
 	})
-	return sum, err
+	return has, confirmed, err
 }
 
 // Payments implements payout.Wallet.
