@@ -88,7 +88,8 @@ type Void struct {
 }
 
 // PrepareVoid describes the operation that cancels a card as Cancel does, for a caller who
-// submits it together with others, and writes down who is about to do it. Anything else on
+// submits it together with others, and writes down who is about to do it. Holds whose time is
+// over end with the call: what they hold is on the card, swept or not. Anything else on
 // the card than Void.Left refuses the operation with storage.ErrStale, a pending hold with
 // account_not_empty, and a card that expired meanwhile with account_closed; one that its
 // merchant cancelled meanwhile repeats that, and Done is not told. It returns not_found.
@@ -98,6 +99,9 @@ func (s *Service) PrepareVoid(ctx context.Context, m Merchant, v Void) (ledger.O
 		return ledger.Operation{}, err
 	}
 	if err := s.note(ctx, m, audited{kindCancel, v.Card, map[string]string{"reason": v.Reason}}); err != nil {
+		return ledger.Operation{}, err
+	}
+	if _, err := s.Books.ExpireHoldsOn(ctx, m.Realm, found.Book, found.Account()); err != nil {
 		return ledger.Operation{}, err
 	}
 	c := &change{merchant: m, card: found, op: s.operation(m, kindCancel, "")}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -200,6 +201,32 @@ func TestUsedCards(t *testing.T) {
 		check.Code(t, "refunded to a voided card", err, fault.CardCancelled)
 		if _, redeemed := b.issued(issuer); redeemed != 3500 {
 			t.Errorf("redeemed are %d", redeemed)
+		}
+		b.verified()
+	})
+}
+
+// What a hold had on a card whose time is over is on the card, swept or not, for who replaces or
+// pays back its code, too: it is one try.
+func TestVoidedWithOverdueHold(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		issuer := b.Mint(own, 2500)
+		number := b.ordered(own, 2)
+		for i, secret := range b.secrets(number) {
+			_, err := b.Cards.Hold(t.Context(), issuer, giftcard.Spend{Secret: secret, Amount: money.New(700, money.USD), Reference: fmt.Sprint("H-", i)})
+			check.OK(t, err)
+		}
+		one, two := b.claimed(number, 1), b.claimed(number, 2)
+		b.Clock.Advance(giftcard.DefaultRules().HoldFor)
+		for i, v := range []claim.Verdict{claim.Replace, claim.Refund} {
+			c, err := b.accept([]claim.Claim{one, two}[i], v)
+			if err != nil || c.Lines[0].Voiding() != claim.Voided || c.Lines[0].Card.Void.Amount.Minor != 2500 {
+				t.Errorf("%s: %+v, %v", v, c.Lines, err)
+			}
+		}
+		found, err := b.Audit.List(t.Context(), audit.Filter{Book: string(issuer.Book), Action: "giftcard.cancel", Limit: 10})
+		if err != nil || len(found) != 2 {
+			t.Errorf("%d cancellations are in the audit log, %v", len(found), err)
 		}
 		b.verified()
 	})
