@@ -266,7 +266,7 @@ func (m *matter) owed() bool {
 // repaid completes a plan that lets go of what a payment holds, or gives back what it took: what
 // was lent for it, and is still owed, goes back first.
 func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
-	if p.spent >= 0 || len(p.holds) > 0 && m.owed() {
+	if p.fresh || p.spent >= 0 || len(p.holds) > 0 && m.owed() {
 		return nil
 	}
 	lent, back := lentFor(m.payment.ID), repaidFor(m.payment.ID)
