@@ -197,6 +197,8 @@ func (s *storm) settle() {
 	s.forward(60 * day)
 	s.sweep()
 	s.compare()
+	s.repay()
+	s.compare()
 	for what, statement := range map[string]*storage.Statement{"holds without an end": countHolds, "payments without an end": countOpen} {
 		n, _, err := storage.One(context.Background(), s.DB, storage.Scalar[int], statement)
 		check.OK(s.t, err)
@@ -212,6 +214,23 @@ func (s *storm) settle() {
 	}
 }
 
+// repay posts more than there is to every card, and refunds in part or whole, when nobody else is
+// there, all payments for which something was lent: as much of that goes back as is owed.
+func (s *storm) repay() {
+	r := &rider{storm: s, rng: rand.New(rand.NewPCG(s.seed, 0)), name: stormWorkers}
+	for _, g := range s.ghosts {
+		r.post(g, g.available()+int64(1+r.rng.IntN(1_000)))
+		for _, p := range g.payments {
+			if p.lent == 0 || p.state != authorization.StateSettled || p.captured+p.over == p.refunded {
+				continue
+			}
+			owed := s.posted(g.Holder, "card.receivable/USD")
+			most, repaid := r.refund(g, p, authorization.Advice{Book: g.Book, Payment: p.id, Key: r.key(), Amount: usd(r.rng.Int64N(p.captured + p.over - p.refunded))})
+			check.Equal(s.t, "repaid", repaid, min(most, owed))
+		}
+	}
+}
+
 var (
 	countHolds = storage.SQL("test.count_holds", `SELECT COUNT(*) FROM ledger_holds WHERE state = 'pending'`)
 	countOpen  = storage.SQL("test.count_open", `SELECT COUNT(*) FROM authorization_payments WHERE state = 'open'`)
@@ -221,7 +240,7 @@ var (
 // everything is what the usual storm must come by, or it proves little.
 var everything = []string{"authorize ", "authorize card_frozen", "authorize insufficient_funds", "authorize spending_limit", "increment ", "capture ",
 	"capture payment_ended", "capture exceeds_authorization", "purchase ", "undo ", "complete ", "reverse ", "reverse already_captured", "reverse exceeds_hold", "refund ", "refund exceeds_captured",
-	"post ", "late reversed_before", "repeated", "lost"}
+	"post ", "late reversed_before", "repeated", "lost", "repaid"}
 
 // compare holds every card against its ghost, and the books against the sum of all.
 func (s *storm) compare() {
@@ -420,24 +439,42 @@ func (r *rider) advise(g *ghost, s *spectre, amount int64) {
 	case kind < 8:
 		r.send(r.sending("reverse", a), g.reverse(s, amount))
 	default:
-		m, v := r.sending("refund", a), g.refund(s, amount)
-		m.lent = min(s.lent, v.amount)
-		repaid := v.balance - r.send(m, v).Balance.Minor
-		s.lent, g.posted = s.lent-repaid, g.posted-repaid
+		r.refund(g, s, a)
 	}
+}
+
+// refund refunds a payment, and returns how much of what was lent for it might have been repaid
+// with that, and how much was: as much as is owed, which others change at the same time.
+func (r *rider) refund(g *ghost, s *spectre, a authorization.Advice) (most, repaid int64) {
+	m, v := r.sending("refund", a), g.refund(s, a.Amount.Minor)
+	m.lent = min(s.lent, v.amount)
+	repaid = v.balance - r.send(m, v).Balance.Minor
+	s.lent, g.posted = s.lent-repaid, g.posted-repaid
+	if repaid > 0 {
+		r.note("repaid")
+	}
+	return m.lent, repaid
 }
 
 // alone posts or refunds without an authorization.
 func (r *rider) alone(g *ghost, amount int64) {
-	a := authorization.Advice{Realm: g.Realm, Number: g.Number, Key: r.key(), Amount: usd(amount), Merchant: diner}
-	what, v, made := "post", verdict{}, (*spectre)(nil)
-	if r.rng.IntN(3) == 0 {
-		what = "refund"
-		v, made = g.refundAlone(amount)
-	} else {
-		v, made = g.post(amount, diner, r.now())
+	if r.rng.IntN(3) > 0 {
+		r.post(g, amount)
+		return
 	}
-	made.id = r.send(r.sending(what, a), v).ID
+	v, made := g.refundAlone(amount)
+	made.id = r.send(r.sending("refund", r.byItself(g, amount)), v).ID
+}
+
+// post posts a payment that was never authorized.
+func (r *rider) post(g *ghost, amount int64) {
+	v, made := g.post(amount, diner, r.now())
+	made.id = r.send(r.sending("post", r.byItself(g, amount)), v).ID
+}
+
+// byItself is an advice that begins a payment.
+func (r *rider) byItself(g *ghost, amount int64) authorization.Advice {
+	return authorization.Advice{Realm: g.Realm, Number: g.Number, Key: r.key(), Amount: usd(amount), Merchant: diner}
 }
 
 // reverseFirst sends a reversal before its authorization.
