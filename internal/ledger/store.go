@@ -88,10 +88,12 @@ var (
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1
 		AND h.expires_at >= $3 AND (h.expires_at, h.book_id, h.hold_id) > ($3, $4, $5)
 		ORDER BY h.expires_at, h.book_id, h.hold_id LIMIT $6`)
+	// dueHoldsOn and sumOverdue look through what is over in a realm and not swept, which is what
+	// came in a second or so: no index has what is held of an account.
 	dueHoldsOn = storage.SQL("ledger.due_holds_on", `SELECT h.book_id, h.hold_id, h.expires_at FROM ledger_holds h
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4
 		ORDER BY h.expires_at, h.hold_id LIMIT $5`)
-	sumOverdue = storage.SQL("ledger.sum_overdue", `SELECT COALESCE(SUM(h.amount_minor - h.captured_minor - h.released_minor), 0) FROM ledger_holds h
+	sumOverdue = storage.SQL("ledger.sum_overdue", `SELECT CAST(COALESCE(SUM(h.amount_minor - h.captured_minor - h.released_minor), 0) AS BIGINT) FROM ledger_holds h
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4`)
 )
 
