@@ -132,7 +132,7 @@ func stale(err error) error {
 		return fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")
 	case fault.CodeOf(err) == fault.InsufficientFunds:
 		return fault.Wrap(err, fault.InvalidState, "nothing is owed for the order any more: its approval was reversed in the books")
-	case fault.CodeOf(err) == fault.GuardExceeded:
+	case fault.CodeOf(err) == fault.GuardExceeded: // the payout's: a decision has no other guard
 		full := *fault.From(err)
 		full.Message = "more would be paid out than on one day (UTC) may be: decide tomorrow, or have the rule daily of the setting payouts raised"
 		return &full
