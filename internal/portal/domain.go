@@ -139,9 +139,13 @@ func (s *Service) verify(ctx context.Context, p *Portal, actor string) (Portal, 
 	if err != nil {
 		return Portal{}, fault.Wrap(fmt.Errorf("look up %s: %w", name, err), fault.Unavailable, "DNS gives no answer about the domain")
 	}
+	twin, err := s.twin(ctx, p.Book)
+	if err != nil {
+		return Portal{}, err
+	}
 	var after, other Portal
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-		after, other, err = s.settle(ctx, tx, looked{portal: p, texts: texts, actor: actor})
+		after, other, err = s.settle(ctx, tx, looked{portal: p, twin: twin, texts: texts, actor: actor})
 		return err
 	})
 	if err != nil {
@@ -156,7 +160,8 @@ func (s *Service) verify(ctx context.Context, p *Portal, actor string) (Portal, 
 
 // looked is an answer of DNS about the domain of a portal.
 type looked struct {
-	portal *Portal // as it was asked about
+	portal *Portal       // as it was asked about
+	twin   ledger.BookID // of the same customer, in the other realm
 	texts  []string
 	actor  string
 }
@@ -164,6 +169,12 @@ type looked struct {
 func (l *looked) shows(p *Portal) bool {
 	_, text := p.Record()
 	return text != "" && slices.Contains(l.texts, text)
+}
+
+// keeps reports whether a domain stays with its holder whatever the record says: an operator
+// took that off, and its owner would show another portal there.
+func (l *looked) keeps(holder *Portal) bool {
+	return holder.Disabled && (holder.Book == l.portal.Book || holder.Book == l.twin)
 }
 
 // settle writes down an answer and returns the portal after it, and the one that lost the domain to it.
@@ -177,7 +188,7 @@ func (s *Service) settle(ctx context.Context, tx *storage.Tx, l looked) (p, lose
 	switch seen := l.shows(&p); {
 	case seen && p.Proof.Verified:
 		p.Proof.SeenAt = now
-	case seen && l.shows(&holder): // whose it was keeps it
+	case seen && (l.shows(&holder) || l.keeps(&holder)): // whose it was keeps it
 	case seen:
 		if loser = holder; loser.ID != "" {
 			err = s.lose(ctx, tx, &loser, l.actor)
@@ -185,7 +196,7 @@ func (s *Service) settle(ctx context.Context, tx *storage.Tx, l looked) (p, lose
 		if err == nil {
 			err = s.win(ctx, tx, &p, l.actor)
 		}
-	case p.Proof.Verified && now.Sub(p.Proof.SeenAt) >= lostAfter:
+	case p.Proof.Verified && !p.Disabled && now.Sub(p.Proof.SeenAt) >= lostAfter:
 		return p, loser, s.lose(ctx, tx, &p, l.actor)
 	}
 	if err != nil {

@@ -525,6 +525,49 @@ func TestDisabled(t *testing.T) {
 	})
 }
 
+// The domain of a portal that an operator took off stays with it whatever record its owner
+// shows, or none; somebody else whose record is there gets it.
+func TestDisabledKeepsItsDomain(t *testing.T) {
+	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
+		off := b.prove(b.claim("off"))
+		name, text := off.Record()
+		disable := func(yes bool) {
+			t.Helper()
+			if _, err := b.change(off, func(c *portal.Change) { c.Disabled = at(yes) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disable(true)
+		again := b.claim("again")
+		testing := b.create(func(n *portal.NewPortal) {
+			n.Book, n.Realm, n.Slug, n.CustomDomain = b.customer.Test, realm.Test, "testing", domain
+		})
+		for _, other := range []portal.Portal{again, testing} {
+			if other = b.prove(other); other.Proof.Verified || b.leads() != "off" {
+				t.Errorf("its owner shows %s: %+v", b.leads(), other.Proof)
+			}
+		}
+		b.dns.Set(name)
+		for range 8 {
+			b.pass(12 * time.Hour)
+		}
+		if !b.find(off).Proof.Verified || b.leads() != "off" {
+			t.Errorf("after four days without a record: %+v", b.find(off).Proof)
+		}
+		disable(false)
+		if again = b.prove(again); !again.Proof.Verified || b.leads() != "again" {
+			t.Errorf("enabled, its owner shows another: %+v", again.Proof)
+		}
+		b.dns.Set(name, text)
+		off = b.look(off)
+		disable(true)
+		stranger := b.prove(b.create(func(n *portal.NewPortal) { n.Book, n.Slug, n.CustomDomain = b.other, "stranger", domain }))
+		if !stranger.Proof.Verified || b.leads() != "stranger" {
+			t.Errorf("somebody else shows theirs: %+v", stranger.Proof)
+		}
+	})
+}
+
 // A portal offers networks that its realm has; what has gone since may stay while the rest changes.
 func TestNetworksAreKnown(t *testing.T) {
 	each(t, portal.Config{}, func(t *testing.T, b *bundle) {
