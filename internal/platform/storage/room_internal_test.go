@@ -109,3 +109,43 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("a disk with room again: %v", err)
 	}
 }
+
+// Where the database gives up a transaction of several writes, what one of them was refused for
+// is not said of the others: what that one met is not there for them.
+func TestRefusalOfOne(t *testing.T) {
+	ctx := t.Context()
+	db, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "scrip.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	insert := func(ctx context.Context, tx *Tx) error { return tx.ExecText(ctx, "INSERT INTO numbers VALUES (1)") }
+	err = db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		return errors.Join(tx.ExecText(ctx, "CREATE TABLE numbers (number INTEGER NOT NULL UNIQUE) STRICT"), insert(ctx, tx))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := db.writer.(*sqliteWriter)
+	given := func(ctx context.Context, tx *Tx) error {
+		refused := insert(ctx, tx)
+		if _, err := w.conn.Exec("ROLLBACK", nil); err != nil {
+			t.Error(err)
+		}
+		return refused
+	}
+	none := func(context.Context, *Tx) error { return nil }
+	group := []*pendingWrite{{ctx: ctx, fn: given}, {ctx: ctx, fn: none}}
+	if err := w.runGroup(group); err == nil {
+		t.Fatal("the database did not give the transaction up")
+	}
+	for i, p := range group {
+		if p.err == nil || IsUnique(p.err) {
+			t.Errorf("write %d: %v", i+1, p.err)
+		}
+	}
+}

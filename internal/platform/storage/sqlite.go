@@ -346,8 +346,8 @@ func (w *sqliteWriter) runPart(ctx context.Context, tx *Tx, fn func(context.Cont
 	if refused != nil {
 		end = "ROLLBACK TO one"
 	}
-	if _, err = w.conn.Exec(end, nil); err != nil {
-		err = errors.Join(refused, err) // a disk that is full ends all of the transaction
+	if _, err = w.conn.Exec(end, nil); err != nil && IsAway(refused) {
+		err = errors.Join(refused, err) // a disk that is full ends all of the transaction; no other refusal is all writes'
 	}
 	return refused, err
 }
