@@ -3,11 +3,13 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -283,6 +285,44 @@ func TestRotateMasterFileTogether(t *testing.T) {
 	}
 	wantFiles(t, dir, MasterFile, MasterFile+stagedSuffix)
 	wantPlain(t, open(t, db, load(t, dir)), sealed, "text")
+}
+
+// A process waits to give the key in use its name while another one does so, and does not take
+// for it what that one stages then.
+func TestPromoteAlone(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, MasterFile)
+		rotating, next := open(t, db, load(t, dir)), NewMasterKey()
+		if err := errors.Join(writePrivate(path+stagedSuffix, next.text), rotating.RotateMaster(t.Context(), next)); err != nil {
+			t.Fatal(err)
+		}
+		late, promoted := open(t, db, load(t, dir)), make(chan error, 1)
+		err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			if _, err := storage.All(ctx, tx, scanKeyset, lockKeysets); err != nil {
+				return err
+			}
+			go func() { promoted <- late.promote() }()
+			waited, cancel := context.WithTimeout(ctx, 100*time.Millisecond) // enough for one that waits for nobody
+			defer cancel()
+			select {
+			case err := <-promoted:
+				return fmt.Errorf("it did not wait, and says %v", err)
+			case <-waited.Done():
+			}
+			return errors.Join(os.Rename(path+stagedSuffix, path), writePrivate(path+stagedSuffix, NewMasterKey().text))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-promoted; err != nil {
+			t.Errorf("the key has its name: %v", err)
+		}
+		wantFiles(t, dir, MasterFile, MasterFile+stagedSuffix)
+		if now := load(t, dir); !now.text.Equal(next.text) {
+			t.Error("the key in use is in no file")
+		}
+	})
 }
 
 // A rotation of which it is not known whether the database took it leaves the new key, as what

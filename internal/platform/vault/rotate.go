@@ -154,23 +154,31 @@ func (v *Vault) rotateMasterFile(ctx context.Context, next MasterKey, also []Als
 	return v.promote()
 }
 
-// promote gives the staged key, if it is the one in use, the name of the key before it. Another
-// process may have done so meanwhile, and have staged one of its own: what opens the database
-// is what counts.
+// promote gives the staged key, if it is the one in use, the name of the key before it, also for
+// whoever was told to stop. Another process may have done so meanwhile, and have staged one of its
+// own: what opens the database is what counts, and the lock keeps that so until it has its name.
 func (v *Vault) promote() error {
 	if !v.staged {
 		return nil
 	}
-	rows, err := v.rows()
-	if err != nil {
-		return err
-	}
-	if opened := opens(rows, v.path+stagedSuffix); opened == nil {
-		if err := os.Rename(v.path+stagedSuffix, v.path); err != nil {
+	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
+	defer cancel()
+	err := v.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		rows, err := storage.All(ctx, tx, scanKeyset, lockKeysets)
+		if err != nil {
 			return err
 		}
-	} else if err := opens(rows, v.path); err != nil {
-		return errors.Join(opened, err)
+		opened := opens(rows, v.path+stagedSuffix)
+		if opened == nil {
+			return os.Rename(v.path+stagedSuffix, v.path)
+		}
+		if err := opens(rows, v.path); err != nil {
+			return errors.Join(opened, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	v.staged = false
 	return syncDirectory(v.path)
@@ -190,18 +198,13 @@ func opens(rows []storedKeyset, path string) error {
 	return err
 }
 
-// rows reads the keysets, also for whoever was told to stop.
-func (v *Vault) rows() ([]storedKeyset, error) {
-	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
-	defer cancel()
-	return storage.All(ctx, v.db, scanKeyset, listKeysets)
-}
-
 // unstage removes a staged key that surely did not come into use. In doubt it stays:
 // it may be the only one that opens the database. What the database holds says nothing
-// while a commit may still be under way.
+// while a commit may still be under way. It works for whoever was told to stop, too.
 func (v *Vault) unstage() error {
-	rows, err := v.rows()
+	ctx, cancel := context.WithTimeout(v.base, learnTimeout)
+	defer cancel()
+	rows, err := storage.All(ctx, v.db, scanKeyset, listKeysets)
 	if err != nil {
 		return err
 	}
