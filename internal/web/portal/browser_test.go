@@ -483,6 +483,13 @@ func TestSentOnce(t *testing.T) {
 	})
 	tab := open(t, browse(t, ""), b.serve(), look{device: devices()[0], script: true})
 	tab.open("/p/example")
+	tab.evaluate(`{
+		window.stopped = new Promise((resolve) => navigation.addEventListener('navigateerror', resolve, { once: true }));
+		window.waits = new Set();
+		const [set, clear] = [setTimeout, clearTimeout];
+		window.setTimeout = (...given) => { const id = set(...given); waits.add(id); return id; };
+		window.clearTimeout = (id) => { waits.delete(id); clear(id); };
+	}`, nil)
 	tab.fill(usd, numberActive, "")
 	press := func() {
 		tab.evaluate(`{ const button = document.querySelector('button[type=submit]'); button.click(); button.click(); }`, nil)
@@ -490,6 +497,11 @@ func TestSentOnce(t *testing.T) {
 	press()
 	<-posted
 	tab.run(cdp.StopLoading())
+	var waits int
+	tab.evaluate(`stopped.then(() => waits.size)`, &waits)
+	if waits != 0 {
+		t.Errorf("%d waits of the form that was stopped are left: one would free it while it is under way again", waits)
+	}
 	close(hold)
 	press()
 	tab.run(chromedp.WaitVisible(".balance", chromedp.ByQuery))

@@ -37,7 +37,9 @@
 	// stopped is not: the next press sends it. It is the last to see a press.
 	function sendOnce() {
 		let sent = false;
+		let timer;
 		const free = () => {
+			clearTimeout(timer);
 			sent = false;
 		};
 		form.addEventListener('submit', (event) => {
@@ -49,7 +51,7 @@
 				return;
 			}
 			sent = true;
-			setTimeout(free, 30000); // for browsers that do not say; no answer takes longer
+			timer = setTimeout(free, 30000); // for browsers that do not say; no answer takes longer
 		});
 		window.addEventListener('pageshow', free);
 		window.navigation?.addEventListener('navigateerror', free);
