@@ -206,8 +206,8 @@ func (s *Surface[P]) finish(ctx context.Context, c *Call[P], out any) error {
 	return s.Replay.Keep(ctx, c, answer)
 }
 
-// asFault turns what a handler returned into the fault to show.
-func asFault(ctx context.Context, err error) *fault.Error {
+// AsFault turns what a handler returned into the fault to show.
+func AsFault(ctx context.Context, err error) *fault.Error {
 	f := fault.From(err)
 	if f.Code == fault.Internal && ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		return fault.Wrap(err, fault.Timeout, "the request took too long")

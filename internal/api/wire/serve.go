@@ -80,7 +80,7 @@ func (s *Surface[P]) attempt(ctx context.Context, c *Call[P], buf *bytes.Buffer)
 		err = s.encodeOutcome(buf, c, out)
 	}
 	if err != nil && s.kit.options.Observe != nil { // who is told of the call's end logs it
-		return asFault(ctx, err)
+		return AsFault(ctx, err)
 	}
 	return s.failed(ctx, c, err)
 }
@@ -90,7 +90,7 @@ func (s *Surface[P]) failed(ctx context.Context, c *Call[P], err error) *fault.E
 	if err == nil {
 		return nil
 	}
-	f := asFault(ctx, err)
+	f := AsFault(ctx, err)
 	if f.Code.Kind() == fault.KindInternal {
 		s.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("dialect", s.Name), slog.String("route", c.route.Name),
 			slog.String("request_id", c.RequestID), slog.String("error", err.Error()))

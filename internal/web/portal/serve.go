@@ -3,7 +3,6 @@ package portal
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -158,10 +157,7 @@ func (s *Site) dress(v *visit) {
 // fail turns an error into a page, and logs what is a mistake of ours. The error may
 // come from a product and holds no secret; a visitor sees none of it.
 func (s *Site) fail(ctx context.Context, v *visit, err error) {
-	f := fault.From(err)
-	if f.Code == fault.Internal && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		f = fault.Wrap(err, fault.Timeout, "the request took too long")
-	}
+	f := wire.AsFault(ctx, err)
 	v.record.Code, v.record.Err = f.Code, f
 	t := &v.page.lang.texts
 	p := &v.page

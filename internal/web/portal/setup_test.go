@@ -3,7 +3,9 @@ package portal
 import (
 	"bytes"
 	"context"
-	"io"
+	"database/sql/driver"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -54,6 +56,7 @@ const (
 	numberBarred   = "6006491300000086" // the portal may not ask
 	numberGone     = "6006491300000102" // the network was removed
 	numberBroken   = "6006491300000094" // a mistake of ours
+	numberFull     = "6006491300000110" // the database is away
 )
 
 const pin = "1234"
@@ -103,8 +106,10 @@ func (d *desk) Ping(_ context.Context, c ping.Check) (ping.Result, error) {
 		return ping.Result{}, fault.New(fault.PermissionDenied, "suspended")
 	case numberGone:
 		return ping.Result{}, fault.New(fault.InvalidRequest, "there is no such network").At("network")
+	case numberFull:
+		return ping.Result{}, fmt.Errorf("record balance check: %w", driver.ErrBadConn)
 	case numberBroken:
-		return ping.Result{}, io.ErrUnexpectedEOF
+		return ping.Result{}, errors.New("nobody thought of this")
 	default:
 		r.Status, r.Balance, r.Expiry = ping.Invalid, money.New(0, currency), ""
 	}

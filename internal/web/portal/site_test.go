@@ -51,6 +51,7 @@ func TestStates(t *testing.T) {
 		{"quota", card(usd, numberQuota, ""), 503, en.UnavailableTitle, false},
 		{"barred", card(usd, numberBarred, ""), 503, en.UnavailableTitle, true},
 		{"network gone", card(usd, numberGone, ""), 503, en.UnavailableTitle, true},
+		{"database away", card(usd, numberFull, ""), 503, en.UnavailableTitle, true},
 		{"our mistake", card(usd, numberBroken, ""), 500, en.InternalTitle, false},
 	} {
 		w := b.post(here, c.form, visitAs{})
@@ -62,7 +63,7 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: Retry-After %q", c.name, got)
 		}
 	}
-	if !strings.Contains(b.log.String(), "unexpected EOF") {
+	if !strings.Contains(b.log.String(), "nobody thought of this") {
 		t.Errorf("our mistake is not in the log: %s", b.log)
 	}
 }

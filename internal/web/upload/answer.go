@@ -1,11 +1,13 @@
 package upload
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/cashout/image"
 	"github.com/scripcards/scrip/internal/cashout/image/policy"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -62,12 +64,12 @@ func refused(r *policy.Refusal) answer {
 }
 
 // failed answers any error in S3's words.
-func failed(err error) answer {
+func failed(ctx context.Context, err error) answer {
 	var refusal *policy.Refusal
 	if errors.As(err, &refusal) {
 		return refused(refusal)
 	}
-	f := fault.From(err)
+	f := wire.AsFault(ctx, err)
 	switch f.Code.Kind() {
 	case fault.KindInvalid:
 		if f.Code == fault.MalformedBody {

@@ -103,7 +103,7 @@ func (e *Endpoint) answer(ctx context.Context, r *http.Request, body *budget) an
 	}
 	done, err := e.post(ctx, r, body)
 	if err != nil {
-		return failed(err)
+		return failed(ctx, err)
 	}
 	return created(e.Images, done, wire.PublicURL(e.BaseURL, r))
 }
