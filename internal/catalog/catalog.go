@@ -19,7 +19,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -105,11 +104,12 @@ type Service struct {
 	stocked Stocked // nil: nothing is
 }
 
-// Stocked returns which of some items, 500 at most, have codes for sale in a realm.
-type Stocked func(ctx context.Context, r realm.Realm, items []ItemCode) (map[ItemCode]bool, error)
+// Stocked returns which of some items have codes that will be sold as what the item is, in
+// any realm.
+type Stocked func(ctx context.Context, q storage.Queryer, items []ItemCode) (map[ItemCode]bool, error)
 
-// KeepValues has items keep their value while they have codes for sale, which have none of
-// their own. It is for package stock, before the service is used.
+// KeepValues has items keep their value while they have such codes, which have none of their
+// own. It is for package stock, before the service is used.
 func (s *Service) KeepValues(stocked Stocked) { s.stocked = stocked }
 
 // New returns the service. It knows no product before the first Refresh.

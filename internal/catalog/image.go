@@ -95,7 +95,7 @@ func (s *Service) SetImage(ctx context.Context, code ItemCode, upload []byte, ac
 			return Product{}, err
 		}
 	}
-	p, _, err = s.edit(ctx, edit{&p, columnsOf(func(column string) bool { return column == columnImage })}, actor)
+	p, _, err = s.edit(ctx, edit{Product: &p, sets: columnsOf(func(column string) bool { return column == columnImage })}, actor)
 	return p, err
 }
 

@@ -109,7 +109,7 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions) (Imp
 	if lost >= 0 {
 		l.bad = append(l.bad, BadRow{l.rows[lost].Row, columnImage, noImage})
 	}
-	sold, err := s.revalued(ctx, l.edits)
+	sold, err := s.revalued(ctx, s.DB, l.edits)
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -351,7 +351,8 @@ func (l *list) count() error {
 
 // add checks one row.
 func (l *list) add(number int, r row) {
-	p, bad := r.checked(l.view.find(ItemCode(r[columnCode])))
+	old := l.view.find(ItemCode(r[columnCode]))
+	p, bad := r.checked(old)
 	if first, twice := l.first[p.Code]; twice && p.Code != "" {
 		bad = append(bad, BadRow{Field: columnCode, Reason: fmt.Sprintf("row %d has it, too", first)})
 	}
@@ -361,7 +362,11 @@ func (l *list) add(number int, r row) {
 	}
 	l.first[p.Code] = number
 	if len(bad) == 0 {
-		l.edits, l.rows = append(l.edits, edit{p, r.columns()}), append(l.rows, ImportedRow{Row: number, Code: p.Code})
+		e := edit{Product: p, sets: r.columns()}
+		if old != nil {
+			e.was = old.Face
+		}
+		l.edits, l.rows = append(l.edits, e), append(l.rows, ImportedRow{Row: number, Code: p.Code})
 	}
 }
 

@@ -55,13 +55,14 @@ const (
 type edit struct {
 	*Product
 	sets columns
+	was  Face // before, by what is known of it; zero: it is new
 }
 
 // Put adds a product or replaces the one with its code, in all processes within two
 // seconds and in this one at once. Versions and times are set here. It returns the product
 // as it is now and what that changed, or invalid_request, or quota_exceeded.
 func (s *Service) Put(ctx context.Context, p Product, actor string) (Product, Outcome, error) {
-	return s.edit(ctx, edit{&p, allColumns}, actor)
+	return s.edit(ctx, edit{Product: &p, sets: allColumns}, actor)
 }
 
 // edit writes one product.
@@ -101,7 +102,7 @@ func (s *Service) SetState(ctx context.Context, code ItemCode, to State, actor s
 		record.Action, record.Detail = "catalog.retire", nil
 	}
 	state := columnsOf(func(column string) bool { return column == columnState })
-	if _, err := s.put(ctx, []edit{{&p, state}}, record); err != nil {
+	if _, err := s.put(ctx, []edit{{Product: &p, sets: state}}, record); err != nil {
 		return Product{}, err
 	}
 	return s.Find(ctx, code)
@@ -124,13 +125,6 @@ func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }
 
 // put writes products and has this process know them.
 func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {
-	sold, err := s.revalued(ctx, products)
-	if err == nil && sold >= 0 {
-		err = fault.New(fault.InvalidState, soldAsAnother).At(columnValue)
-	}
-	if err != nil {
-		return nil, err
-	}
 	outcomes, err := s.write(ctx, products, r)
 	if err != nil {
 		return nil, err
@@ -138,36 +132,25 @@ func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]O
 	return outcomes, s.Refresh(ctx)
 }
 
-// revalued returns the place of the first product that would get another value while codes of
-// it are for sale, or -1.
-func (s *Service) revalued(ctx context.Context, products []edit) (int, error) {
-	known, places := s.view.Load(), map[ItemCode]int{}
+// revalued returns the place of the first product that would get another value than it had
+// while there are codes of that, or -1.
+func (s *Service) revalued(ctx context.Context, q storage.Queryer, products []edit) (int, error) {
 	var items []ItemCode
-	for i, e := range products {
-		if old := known.find(e.Code); old != nil && old.Face != e.Face {
-			items, places[e.Code] = append(items, e.Code), i
+	for _, e := range products {
+		if e.was != (Face{}) && e.was != e.Face {
+			items = append(items, e.Code)
 		}
 	}
-	if s.stocked == nil {
+	if s.stocked == nil || len(items) == 0 {
 		return -1, nil
 	}
-	const atOnce = 500
-	for part := range slices.Chunk(items, atOnce) {
-		for _, r := range realm.All() {
-			have, err := s.stocked(ctx, r, part)
-			if err != nil {
-				return -1, err
-			}
-			if at := slices.IndexFunc(part, func(code ItemCode) bool { return have[code] }); at >= 0 {
-				return places[part[at]], nil
-			}
-		}
-	}
-	return -1, nil
+	have, err := s.stocked(ctx, q, items)
+	return slices.IndexFunc(products, func(e edit) bool { return have[e.Code] }), err
 }
 
 // soldAsAnother is what is wrong with such a product.
-const soldAsAnother = "codes of this value are for sale, and would be sold as another: quarantine them first, or make another item"
+const soldAsAnother = "codes of this value are for sale, or delivered for an order under way, and would be sold as another: " +
+	"quarantine them and let such orders end first, or make another item"
 
 // write writes those of some products that differ from what there is, as one version.
 func (s *Service) write(ctx context.Context, products []edit, r audit.Record) ([]Outcome, error) {
@@ -188,6 +171,13 @@ func (s *Service) write(ctx context.Context, products []edit, r audit.Record) ([
 		lost, err := lostImage(ctx, tx, changed)
 		if err == nil && lost >= 0 {
 			err = invalidAt(columnImage, noImage)
+		}
+		if err != nil {
+			return err
+		}
+		sold, err := s.revalued(ctx, tx, changed)
+		if err == nil && sold >= 0 {
+			err = fault.New(fault.InvalidState, soldAsAnother).At(columnValue)
 		}
 		if err != nil {
 			return err
@@ -233,13 +223,13 @@ func compare(ctx context.Context, tx *storage.Tx, products []edit) (outcomes []O
 		}
 		switch {
 		case old == nil:
-			p.CreatedAt, outcomes[i] = time.Time{}, Added
+			p.CreatedAt, p.was, outcomes[i] = time.Time{}, Face{}, Added
 			added++
 		case p.same(old):
 			outcomes[i] = Same
 			continue
 		default:
-			p.CreatedAt, outcomes[i] = old.CreatedAt, Changed
+			p.CreatedAt, p.was, outcomes[i] = old.CreatedAt, old.Face, Changed
 		}
 		changed = append(changed, p)
 	}

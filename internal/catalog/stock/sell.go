@@ -49,16 +49,40 @@ func (s *Stock) InStock(ctx context.Context, r realm.Realm, items []catalog.Item
 	if len(items) > MaxItems {
 		return nil, invalidAt("items", "want at most %d items", MaxItems)
 	}
+	found, err := storage.AllOf(ctx, s.DB, scanItem, inStock, itemRows(items), string(r), s.now(r))
+	return itemSet(found), err
+}
+
+// valued returns which of some items have codes, in any realm, that are sold as worth what
+// their item is: those that can be sold now, and those that were delivered for orders under
+// way, which are sold to others where their order fails.
+func (s *Stock) valued(ctx context.Context, q storage.Queryer, items []catalog.ItemCode) (map[catalog.ItemCode]bool, error) {
+	found, err := storage.AllOf(ctx, q, scanItem, inReserve, itemRows(items))
+	for _, r := range realm.All() {
+		if err != nil {
+			return nil, err
+		}
+		var some []catalog.ItemCode
+		some, err = storage.AllOf(ctx, q, scanItem, inStock, itemRows(items), string(r), s.now(r))
+		found = append(found, some...)
+	}
+	return itemSet(found), err
+}
+
+func itemRows(items []catalog.ItemCode) [][]any {
 	rows := make([][]any, len(items))
 	for i, item := range items {
 		rows[i] = []any{string(item)}
 	}
-	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], inStock, rows, string(r), s.now(r))
-	have := make(map[catalog.ItemCode]bool, len(found))
-	for _, item := range found {
-		have[catalog.ItemCode(item)] = true
+	return rows
+}
+
+func itemSet(items []catalog.ItemCode) map[catalog.ItemCode]bool {
+	set := make(map[catalog.ItemCode]bool, len(items))
+	for _, item := range items {
+		set[item] = true
 	}
-	return have, err
+	return set
 }
 
 // Wanted says which codes to pick: N of an item, after Skip others, each at most MaxPick.

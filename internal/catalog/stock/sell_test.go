@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -440,6 +441,55 @@ func TestValueStays(t *testing.T) {
 			t.Errorf("in quarantine: %+v, %v", report, err)
 		}
 		check.OK(t, put()) // as it is by now
+	})
+}
+
+// It keeps it, too, while codes of it are delivered for an order under way: when that fails,
+// they are for sale as what the item is.
+func TestValueStaysWhileReserved(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const book, order = ledger.BookID("bk_1"), "7"
+		d := stock.Delivery{Realm: realm.Test, Item: play, Supplier: "acme", Book: book, Order: order, Codes: []stock.Delivered{{Text: pan.NewSecret("A")}}}
+		received, err := p.Receive(t.Context(), d)
+		check.OK(t, err)
+		apply := func(effects ...storage.Effect) {
+			check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, effects) }))
+		}
+		apply(received.Keep(1, stock.Reserved, p.clocks.Now(realm.Test))...)
+		item, err := p.Catalog.Find(t.Context(), play)
+		check.OK(t, err)
+		item.Face, item.FaceMax = catalog.NewFace(5000, money.USD), catalog.NewFace(5000, money.USD)
+		if _, _, err := p.Catalog.Put(t.Context(), item, ada); fault.CodeOf(err) != fault.InvalidState || fault.From(err).Field != "value" {
+			t.Errorf("put: %v", err)
+		}
+		const file = "item_code,name,brand,currency,value\n" + string(play) + ",Card,Brand,USD,50.00\n"
+		if report, err := p.Catalog.Import(t.Context(), strings.NewReader(file), catalog.ImportOptions{Format: catalog.CSV, Actor: ada}); len(report.Bad) != 1 {
+			t.Errorf("import: %+v, %v", report, err)
+		}
+		apply(stock.SellReserved(book, order, 1, p.clocks.Now(realm.Test)))
+		_, _, err = p.Catalog.Put(t.Context(), item, ada)
+		check.OK(t, err)
+	})
+}
+
+// What another process just made of an item is looked at: it may be of that value that there
+// are codes by now.
+func TestValueStaysOfOthers(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		items := catalog.New(p.Catalog.Deps)
+		check.OK(t, items.Refresh(t.Context()))
+		join(t, p.DB, items)
+		item, err := p.Catalog.Find(t.Context(), play)
+		check.OK(t, err)
+		old := item.Face
+		item.Face, item.FaceMax = catalog.NewFace(5000, money.USD), catalog.NewFace(5000, money.USD)
+		_, _, err = p.Catalog.Put(t.Context(), item, ada)
+		check.OK(t, err)
+		p.stocked(batch, "A")
+		item.Face, item.FaceMax = old, old
+		if _, _, err := items.Put(t.Context(), item, ada); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("put by a process that knows the value of before: %v", err)
+		}
 	})
 }
 

@@ -84,11 +84,12 @@ type Deps struct {
 // Stock is the codes of one installation. It is safe for concurrent use.
 type Stock struct{ Deps }
 
-// New returns the stock. From then on the catalog keeps the values of what is for sale.
+// New returns the stock. From then on the catalog keeps the values of what is for sale or
+// may come to be.
 func New(d Deps) *Stock {
 	s := &Stock{d}
 	if d.Catalog != nil {
-		d.Catalog.KeepValues(s.InStock)
+		d.Catalog.KeepValues(s.valued)
 	}
 	return s
 }

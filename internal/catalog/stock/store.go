@@ -56,6 +56,9 @@ var (
 		WHERE c.buyer = $1 AND c.order_id = $2 AND c.state = 'reserved' ORDER BY c.code_id`)
 	sellReserved = storage.SQL("stock.sell_reserved", `UPDATE stock_codes SET state = 'sold', sold_at = $3
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
+	// inReserve is one look at the codes of orders under way, of which there are never many.
+	inReserve = storage.Lookup("stock.in_reserve", `SELECT DISTINCT c.item_code FROM stock_codes c
+		WHERE c.state = 'reserved' AND c.item_code IN ({values})`, "TEXT")
 	freeReserved = storage.SQL("stock.free_reserved", `UPDATE stock_codes SET state = $3, buyer = '', order_id = ''
 		WHERE buyer = $1 AND order_id = $2 AND state = 'reserved'`)
 )
@@ -132,6 +135,11 @@ func scanCode(r storage.Row) (c Sealed, err error) {
 	parsed, err := money.Parse(currency)
 	c.Cost = catalog.NewCost(cost, parsed)
 	return c, err
+}
+
+func scanItem(r storage.Row) (item catalog.ItemCode, err error) {
+	err = r.Scan((*string)(&item))
+	return item, err
 }
 
 // present is a code that is in stock, as an upload meets it.
