@@ -170,7 +170,7 @@ func (s *Service) Browse(ctx context.Context, b Buyer, f catalog.Filter) (Shelf,
 // gift cards of this installation that is known.
 func (s *Service) likely(ctx context.Context, r realm.Realm, o *offer) bool {
 	return slices.ContainsFunc(s.Supply.Sources(r, &o.product), func(from supply.Source) bool {
-		return s.Supply.Likely(&from, o.face.Decimal()) && (from.Kind != supply.KindGiftcard || s.unmintable(ctx, &from, o) == nil)
+		return s.Supply.Likely(&from, o.ask(1)) && (from.Kind != supply.KindGiftcard || s.unmintable(ctx, &from, o) == nil)
 	})
 }
 

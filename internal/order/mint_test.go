@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"strings"
 	"sync"
 	"testing"
 
@@ -235,10 +236,35 @@ func TestRanges(t *testing.T) {
 		if _, err := buy(1); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("in a denomination that it does not have: %v", err)
 		}
-		if shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: minted}); err != nil || !shelf.Listings[0].InStock {
-			t.Errorf("the shelf: %+v, %v", shelf.Listings, err)
+		inStock := func() bool {
+			shelf, err := b.Browse(t.Context(), buyer, catalog.Filter{Item: minted})
+			check.OK(t, err)
+			return shelf.Listings[0].InStock
+		}
+		ask := func(denomination string) error {
+			_, err := b.Check(t.Context(), buyer, order.Wanted{Item: minted, Quantity: 1, Value: value(denomination)})
+			return err
+		}
+		if !inStock() {
+			t.Error("what it lacks of one denomination takes all of them off the shelf")
+		}
+		if err := ask("25"); fault.CodeOf(err) != fault.OutOfStock || !inStock() {
+			t.Errorf("what it lacks of the least denomination takes all of them off the shelf: %v", err)
+		}
+		const told = "supplier does not sell the item like that"
+		before := strings.Count(b.log.String(), told)
+		if err := ask("25"); fault.CodeOf(err) != fault.OutOfStock || before != 2 || strings.Count(b.log.String(), told) != before {
+			t.Errorf("the operator was told %d times before a second buyer asked for the same: %v", before, err)
+		}
+		// That it has none it says of all.
+		acme.OnQuote = func(supply.Wanted) (supply.Quote, error) { return supply.Quote{}, nil }
+		if err := ask("32.5"); fault.CodeOf(err) != fault.OutOfStock || inStock() {
+			t.Errorf("what it has none of stays on the shelf: %v", err)
 		}
 		acme.OnQuote = nil
+		if err := ask("30"); err != nil || !inStock() {
+			t.Errorf("what it has again is not on the shelf: %v", err)
+		}
 		acme.AtMost(1)
 		if _, err := buy(2); fault.CodeOf(err) != fault.OutOfStock {
 			t.Errorf("a part: %v", err)

@@ -85,7 +85,7 @@ type offer struct {
 
 // ask is what a supplier is asked for.
 func (o *offer) ask(quantity int) supply.Ask {
-	return supply.Ask{Price: o.price, Quantity: quantity, Denomination: o.face.Decimal()}
+	return supply.Ask{Price: o.price, Quantity: quantity, Denomination: o.face.Decimal(), Range: o.product.IsRange()}
 }
 
 // usual reports whether an offer is of the one denomination that the item has: that of its

@@ -37,6 +37,7 @@ type Ask struct {
 	Price        catalog.Charged
 	Quantity     int
 	Denomination string // as in Wanted
+	Range        bool   // it was chosen of an item that has a range of them
 }
 
 // wanted is an ask in the words of a source.
@@ -114,12 +115,14 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 	switch of := from.asked(a.Denomination); {
 	case q.Available:
 		s.out.forget(of)
-	case q.Unfit || a.Quantity == 1: // that there are not as many says nothing of one
-		s.out.note(of, 1, s.now())
-	}
-	if q.Unfit {
-		s.Logger.WarnContext(ctx, "supplier does not sell the item like that", "realm", string(from.Realm), "item", string(from.Item),
-			"supplier", from.Supplier, "value", a.Denomination)
+		s.out.forget(from.whole(&a))
+	case q.Unfit:
+		if s.out.note(of, 1, s.now()) {
+			s.Logger.WarnContext(ctx, "supplier does not sell the item like that", "realm", string(from.Realm), "item", string(from.Item),
+				"supplier", from.Supplier, "value", a.Denomination)
+		}
+	case a.Quantity == 1: // that there are not as many says nothing of one
+		s.out.note(from.whole(&a), 1, s.now())
 	}
 	return q, q.Available
 }
@@ -227,16 +230,20 @@ const (
 	mostShort = 1 << 16
 )
 
-func (s *shortages) note(of asked, quantity int, now time.Time) {
+// note remembers a shortage, and reports whether it is new.
+func (s *shortages) note(of asked, quantity int, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if short, found := s.all[of]; found && short.quantity < quantity && now.Sub(short.at) < shortFor {
-		return
+	short, found := s.all[of]
+	known := found && now.Sub(short.at) < shortFor
+	if known && short.quantity < quantity {
+		return false
 	}
 	if s.all == nil || len(s.all) >= mostShort {
 		s.all = map[asked]shortage{}
 	}
 	s.all[of] = shortage{now, quantity}
+	return !known
 }
 
 func (s *shortages) forget(of asked) {
@@ -252,13 +259,24 @@ func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 	return found && quantity >= short.quantity && now.Sub(short.at) < shortFor
 }
 
-// Likely reports whether a source other than stock can probably deliver one code of a
-// denomination now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
+// Likely reports whether a source other than stock can probably deliver one code of what is
+// asked for now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
 // nobody believes to have any; and it did not say of late that it has none, or that the
-// balance there does not suffice for one, and delivered nothing else.
-func (s *Service) Likely(from *Source, denomination string) bool {
-	of, now := from.asked(denomination), s.now()
-	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) && !s.out.has(of, 1, now) && !s.avoided.has(of, 1, now)
+// balance there does not suffice for one, and delivered nothing else. Of a range, whose least
+// denomination is asked for, it may have others than that.
+func (s *Service) Likely(from *Source, a Ask) bool {
+	now := s.now()
+	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
+		!s.out.has(from.whole(&a), 1, now) && !s.avoided.has(from.asked(a.Denomination), 1, now)
+}
+
+// whole names what a source that has none of what is asked for has none of: of an item with a
+// range, that is all of it.
+func (r *Route) whole(a *Ask) asked {
+	if a.Range {
+		return r.asked("")
+	}
+	return r.asked(a.Denomination)
 }
 
 // asked names what is asked for over a route.
