@@ -363,8 +363,7 @@ func (s *Service) next(ctx context.Context, st *standing, w *waiter) (time.Durat
 
 // try submits what is left to another supplier: a row first, then the call.
 func (s *Service) try(ctx context.Context, st *standing, from *supply.Offer, w *waiter) (time.Duration, error) {
-	wanted := st.offer()
-	row := s.Supply.Begin(from, wanted.ask(st.rest()))
+	row := s.Supply.Begin(from)
 	tries, _ := st.progress()
 	row.For, row.Try = st.what, *tries+1
 	now := storage.Micros(s.Clocks.Now(st.order.Realm))

@@ -41,7 +41,7 @@ func releaseKey(n Number) string { return kindRelease + "/" + n.ref() }
 // accept takes an order that a supplier is about to be asked for: the money is held, and
 // the order, what will be asked and the job that sees to it are written with that.
 func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (standing, error) {
-	draft, row := d.draft, s.Supply.Begin(from, d.offer.ask(d.draft.Quantity))
+	draft, row := d.draft, s.Supply.Begin(from)
 	draft.Status, draft.Tries, draft.Hold = Processing, 1, ledger.HoldID(id.New(holdPrefix))
 	debit, credit := wallet.Account(draft.Amount.Currency), clearing(draft.Amount.Currency)
 	op := ledger.Operation{Book: draft.Book, Kind: kindHold, Reference: string(draft.Item), Actor: draft.Credential, At: s.Clocks.Now(draft.Realm),

@@ -179,8 +179,7 @@ func (s *Service) exchanging(ctx context.Context, r *Remedy) (st standing, err e
 // have has a supplier deliver other codes: the codes are marked as dead, and what will be
 // asked and the job that sees to it are written with that. Then the supplier is called.
 func (s *Service) have(ctx context.Context, st *standing, r *Remedy, from *supply.Offer) (Remedied, error) {
-	wanted, x := st.offer(), st.exchange
-	row := s.Supply.Begin(from, wanted.ask(st.rest()))
+	row, x := s.Supply.Begin(from), st.exchange
 	row.For, row.Try = st.what, 1
 	done := Remedied{UnderWay: true, Order: st.order, Change: Change{At: x.CreatedAt}}
 	effects := []storage.Effect{insertExchange.Row(x.row()...), row.Written(),

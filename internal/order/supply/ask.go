@@ -30,19 +30,24 @@ const (
 type Offer struct {
 	Source
 	Quote
+	asked Wanted
 }
 
 // Ask is what a source is asked for, and at what price a code of it is sold.
 type Ask struct {
 	Price        catalog.Charged
 	Quantity     int
-	Denomination string // as in Wanted
+	Denomination string // what each is to be worth, as in Wanted
 	Range        bool   // it was chosen of an item that has a range of them
 }
 
 // wanted is an ask in the words of a source.
-func (a *Ask) wanted(from *Route) Wanted {
-	return Wanted{Item: from.TheirItem(), Quantity: a.Quantity, Denomination: a.Denomination}
+func (a *Ask) wanted(from *Route, to Supplier) Wanted {
+	w := Wanted{Item: from.TheirItem(), Quantity: a.Quantity, Denomination: a.Denomination}
+	if p, may := to.(Plain); may && p.Plain() && !a.Range {
+		w.Denomination = ""
+	}
+	return w
 }
 
 // Best returns the sources outside of this installation that can deliver what is asked for,
@@ -57,7 +62,7 @@ func (s *Service) Best(ctx context.Context, sources []Source, a Ask) []Offer {
 	for i := range sources {
 		group.Go(func() error {
 			offers[i].Source = sources[i]
-			offers[i].Quote, found[i] = s.quote(ctx, &sources[i], a)
+			found[i] = s.quote(ctx, &offers[i], a)
 			return nil
 		})
 	}
@@ -90,33 +95,30 @@ func (r *Route) Affords(price catalog.Charged, cost catalog.Cost) bool {
 	return r.BelowCost || (cost.Currency == price.Currency && cost.Minor <= price.Minor)
 }
 
-// quote asks a source for its price, through its line, and remembers the answer.
-func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) {
+// quote asks a source for its price, through its line, and remembers the answer. It reports
+// whether that is an offer.
+func (s *Service) quote(ctx context.Context, from *Offer, a Ask) bool {
 	c := from.conn
-	if c == nil || c.open == nil || !c.deal.Ready() { // whom nothing can be submitted to
-		return Quote{}, false
-	}
-	if s.avoided.has(from.asked(a.Denomination), a.Quantity, s.now()) {
-		return Quote{}, false
+	if c == nil || c.open == nil || !c.deal.Ready() || s.avoids(&from.Route, &a) { // whom nothing can be submitted to
+		return false
 	}
 	supplier, err := c.supplier()
 	if err != nil {
-		return Quote{}, false
+		return false
 	}
-	q, err := line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) {
-		return supplier.Quote(ctx, a.wanted(&from.Route))
-	})
+	from.asked = a.wanted(&from.Route, supplier)
+	from.Quote, err = line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) { return supplier.Quote(ctx, from.asked) })
 	if err != nil {
 		if !line.NotAsked(err) && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "supplier gave no price", "supplier", from.Supplier, "error", err)
 		}
-		return Quote{}, false
+		return false
 	}
-	switch of := from.asked(a.Denomination); {
-	case q.Available:
+	switch of := from.of(a.Denomination); {
+	case from.Available:
 		s.out.forget(of)
 		s.out.forget(from.whole(&a))
-	case q.Unfit:
+	case from.Unfit:
 		if s.out.note(of, 1, s.now()) {
 			s.Logger.WarnContext(ctx, "supplier does not sell the item like that", "realm", string(from.Realm), "item", string(from.Item),
 				"supplier", from.Supplier, "value", a.Denomination)
@@ -124,7 +126,14 @@ func (s *Service) quote(ctx context.Context, from *Source, a Ask) (Quote, bool) 
 	case a.Quantity == 1: // that there are not as many says nothing of one
 		s.out.note(from.whole(&a), 1, s.now())
 	}
-	return q, q.Available
+	return from.Available
+}
+
+// avoids reports whether a source is not to be asked for as much at present: for an item's one
+// denomination it may have been asked without a word of that.
+func (s *Service) avoids(from *Route, a *Ask) bool {
+	now := s.now()
+	return s.avoided.has(from.of(a.Denomination), a.Quantity, now) || !a.Range && s.avoided.has(from.of(""), a.Quantity, now)
 }
 
 // Submit submits what was written down, once.
@@ -265,22 +274,21 @@ func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 // balance there does not suffice for one, and delivered nothing else. Of a range, whose least
 // denomination is asked for, it may have others than that.
 func (s *Service) Likely(from *Source, a Ask) bool {
-	now := s.now()
 	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
-		!s.out.has(from.whole(&a), 1, now) && !s.avoided.has(from.asked(a.Denomination), 1, now)
+		!s.out.has(from.whole(&a), 1, s.now()) && !s.avoids(&from.Route, &a)
 }
 
 // whole names what a source that has none of what is asked for has none of: of an item with a
 // range, that is all of it.
 func (r *Route) whole(a *Ask) asked {
 	if a.Range {
-		return r.asked("")
+		return r.of("")
 	}
-	return r.asked(a.Denomination)
+	return r.of(a.Denomination)
 }
 
-// asked names what is asked for over a route.
-func (r *Route) asked(denomination string) asked {
+// of names what is asked for over a route.
+func (r *Route) of(denomination string) asked {
 	return asked{key{r.Realm, r.Supplier}, r.TheirItem(), denomination}
 }
 

@@ -52,11 +52,11 @@ const slack = 10 * time.Second
 // submission that has no reference: until then, what was sent may yet arrive.
 const settle = time.Minute
 
-// Begin returns the first row of a submission to a source, with the time by which its call
+// Begin returns the first row of a submission of what an offer is for, with the time by which its call
 // is over.
-func (s *Service) Begin(o *Offer, a Ask) Row {
+func (s *Service) Begin(o *Offer) Row {
 	now := s.now()
-	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: a.wanted(&o.Route), SentAt: now},
+	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: o.asked, SentAt: now},
 		Realm: o.Realm, Supplier: o.Supplier, BusyUntil: now.Add(o.conn.timeout() + slack), ChangedAt: now}
 }
 

@@ -47,6 +47,12 @@ type Located interface {
 	Location() string
 }
 
+// Plain is a Supplier that may be one that knows nothing of the denomination of an item that
+// has but one: its Wanted names that of ranges alone.
+type Plain interface {
+	Plain() bool
+}
+
 // Adapter opens a supplier of one kind from its configuration, a JSON object. It calls
 // nobody and returns the fault invalid_request, with the key that is wrong.
 type Adapter func(config []byte) (Supplier, error)
@@ -55,7 +61,8 @@ type Adapter func(config []byte) (Supplier, error)
 type Wanted struct {
 	Item     string // the supplier's own name for it
 	Quantity int
-	// Denomination is what each code is to be worth, in major units, such as "12.5".
+	// Denomination is what each code is to be worth, in major units, such as "12.5"; empty: what
+	// the item has, of a Plain supplier.
 	Denomination string
 }
 

@@ -441,6 +441,42 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// plainly is a supplier that is told of no denomination but that of a range.
+type plainly struct{ nobody }
+
+func (plainly) Plain() bool { return true }
+
+// What is written down of a submission is what was asked for when its price was: without a
+// denomination where the supplier knows none, but for that of a range.
+func TestPlain(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	offers := nobody{quote: supply.Quote{Cost: catalog.NewCost(450, money.USD), Available: true}}
+	for id, s := range map[string]supply.Supplier{"knows": offers, "simple": plainly{offers}} {
+		b.Adapters["fixed"] = func([]byte) (supply.Supplier, error) { return s, nil }
+		b.add(id, 450)
+		b.route(plain, id, 1)
+		b.Connect()
+	}
+	p, err := b.Catalog.Find(t.Context(), plain)
+	check.OK(t, err)
+	for _, isRange := range []bool{false, true} {
+		ask := supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 2, Denomination: "5", Range: isRange}
+		offers := b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], ask)
+		if len(offers) != 2 {
+			t.Fatalf("%d offers", len(offers))
+		}
+		for i := range offers {
+			want := supply.Wanted{Item: string(plain), Quantity: 2, Denomination: "5"}
+			if offers[i].Supplier == "simple" && !isRange {
+				want.Denomination = ""
+			}
+			if row := b.Begin(&offers[i]); row.Wanted != want {
+				t.Errorf("%s, of a range %t: %+v", offers[i].Supplier, isRange, row.Wanted)
+			}
+		}
+	}
+}
+
 // The pauses between questions about a submission grow, and end at two minutes.
 func TestPause(t *testing.T) {
 	last := time.Duration(0)

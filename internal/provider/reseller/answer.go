@@ -18,15 +18,28 @@ import (
 type checkBody struct {
 	ItemID   string `json:"item_id"`
 	Quantity int    `json:"quantity"`
-	Value    string `json:"value,omitzero"`
-	Currency string `json:"price_currency"` // which nothing in the answers says of a price
+	extensions
 }
 
 type orderBody struct {
 	ItemCode string `json:"item_code"`
 	Quantity int    `json:"quantity"`
+	extensions
+}
+
+// extensions are the members that Scrip knows and not every upstream.
+type extensions struct {
 	Value    string `json:"value,omitzero"`
-	Currency string `json:"price_currency"` // which nothing in the answers says of a price
+	Currency string `json:"price_currency,omitzero"` // which nothing in the answers says of a price
+}
+
+// extensions returns how something is asked for. That there is no denomination was so of all
+// items but ranges once, and no currency was named then: a repetition is as the first time.
+func (u *upstream) extensions(w *supply.Wanted) extensions {
+	if u.plain || w.Denomination == "" {
+		return extensions{Value: w.Denomination}
+	}
+	return extensions{w.Denomination, u.currency.String()}
 }
 
 // number is a number as it stands, in a JSON number or in a string.

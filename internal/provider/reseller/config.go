@@ -41,6 +41,8 @@ type settings struct {
 	MaxConnections   int      `json:"max_connections"`
 	// RepeatableS is in seconds; absent: the default, 0: orders cannot be repeated.
 	RepeatableS *int `json:"repeatable_s"`
+	// Extensions is true when absent.
+	Extensions *bool `json:"extensions"`
 }
 
 func parse(config []byte) (*settings, error) {
@@ -81,6 +83,7 @@ func (s *settings) limits(u *upstream) error {
 	case repeat < 0 || repeat > mostRepeat:
 		return call.Refuse("repeatable_s", "want 0 to %d seconds", mostRepeat)
 	}
+	u.plain = s.Extensions != nil && !*s.Extensions
 	u.maxAnswer, u.repeatable = int64(s.MaxResponseBytes), time.Duration(repeat)*time.Second
 	return nil
 }

@@ -66,6 +66,7 @@ type upstream struct {
 	// repeatable is how long the upstream keeps the first answer under a key; zero: it does not.
 	repeatable time.Duration
 	maxAnswer  int64
+	plain      bool // it knows no extensions
 	clock      clock.Clock
 
 	asks   *http.Client // for what may be asked again
@@ -78,12 +79,20 @@ func (u *upstream) Close() error {
 	return nil
 }
 
-// Location implements supply.Located: an order is repeated with the same currency, too.
-func (u *upstream) Location() string { return u.base + " " + u.currency.String() }
+// Location implements supply.Located: an order is repeated with the same members, too.
+func (u *upstream) Location() string {
+	if u.plain {
+		return u.base + " " + u.currency.String() + " plain"
+	}
+	return u.base + " " + u.currency.String()
+}
+
+// Plain implements supply.Plain.
+func (u *upstream) Plain() bool { return u.plain }
 
 // Quote implements supply.Supplier.
 func (u *upstream) Quote(ctx context.Context, w supply.Wanted) (supply.Quote, error) {
-	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{ItemID: w.Item, Quantity: w.Quantity, Value: w.Denomination, Currency: u.currency.String()}})
+	r, err := u.call(ctx, u.asks, request{method: http.MethodPost, path: "/orders/check", body: checkBody{w.Item, w.Quantity, u.extensions(&w)}})
 	switch {
 	case err != nil:
 		return supply.Quote{}, err
@@ -203,7 +212,7 @@ func refusalFault(status int) error {
 // order sends a submission under its key.
 func (u *upstream) order(ctx context.Context, s supply.Submission) (response, error) {
 	return u.call(ctx, u.orders, request{method: http.MethodPost, path: "/orders", key: "scrip-" + string(s.ID),
-		body: orderBody{ItemCode: s.Item, Quantity: s.Quantity, Value: s.Denomination, Currency: u.currency.String()}})
+		body: orderBody{s.Item, s.Quantity, u.extensions(&s.Wanted)}})
 }
 
 // lookUp reads an order by its number.

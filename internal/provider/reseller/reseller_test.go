@@ -26,6 +26,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 const key = "cp_test_sk_secret"
@@ -82,7 +83,7 @@ func (b *bench) says(status int, body string) {
 }
 
 func (b *bench) submission(reference string) supply.Submission {
-	return supply.Submission{ID: "sub_1", Wanted: supply.Wanted{Item: "GOOGLE-5USD-KOXx", Quantity: 2}, Reference: reference, SentAt: b.clock.Now()}
+	return supply.Submission{ID: "sub_1", Wanted: supply.Wanted{Item: "GOOGLE-5USD-KOXx", Quantity: 2, Denomination: "5"}, Reference: reference, SentAt: b.clock.Now()}
 }
 
 const (
@@ -153,7 +154,7 @@ func TestAnswers(t *testing.T) {
 		if diff := cmp.Diff([]supply.State{c.first, c.again, c.lookedUp}, []supply.State{first.State, again.State, lookedUp.State}); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2,"price_currency":"USD"}`
+		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2,"value":"5","price_currency":"USD"}`
 		if diff := cmp.Diff([]string{sent, sent, "GET /v1/orders/71"}, b.seen[:3]); diff != "" || len(b.seen) > 3 && b.seen[3] != b.seen[2] {
 			t.Errorf("%s: the requests: %s", name, diff)
 		}
@@ -290,12 +291,41 @@ func TestQuote(t *testing.T) {
 		"gone":         {0, "", supply.Quote{}, true},
 	} {
 		b.says(c.status, c.body)
-		got, err := b.Quote(t.Context(), supply.Wanted{Item: "X", Quantity: 2})
+		got, err := b.Quote(t.Context(), supply.Wanted{Item: "X", Quantity: 2, Denomination: "5"})
 		if got != c.want || (err != nil) != c.fails {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-		if b.seen[0] != `POST /v1/orders/check  {"item_id":"X","quantity":2,"price_currency":"USD"}` {
+		if b.seen[0] != `POST /v1/orders/check  {"item_id":"X","quantity":2,"value":"5","price_currency":"USD"}` {
 			t.Errorf("%s: %s", name, b.seen[0])
+		}
+	}
+}
+
+// An upstream that knows no extensions is told of the denomination of a range alone. What was
+// written down without one is repeated without a currency, as it was sent.
+func TestExtensions(t *testing.T) {
+	for _, c := range []struct{ config, denomination, members string }{
+		{"", "5", `,"value":"5","price_currency":"USD"`},
+		{`,"extensions":true`, "5", `,"value":"5","price_currency":"USD"`},
+		{"", "", ""},
+		{`,"extensions":false`, "5", `,"value":"5"`},
+		{`,"extensions":false`, "", ""},
+	} {
+		b := setup(t, c.config)
+		b.says(200, bought)
+		w := supply.Wanted{Item: "X", Quantity: 2, Denomination: c.denomination}
+		s := supply.Submission{ID: "sub_1", Wanted: w, SentAt: b.clock.Now()}
+		_, _ = b.Quote(t.Context(), w) // what is asked matters, and not the answer
+		_, err := b.Submit(t.Context(), s)
+		check.OK(t, err)
+		_, err = b.Query(t.Context(), s)
+		check.OK(t, err)
+		sent := `POST /v1/orders scrip-sub_1 {"item_code":"X","quantity":2` + c.members + `}`
+		if diff := cmp.Diff([]string{`POST /v1/orders/check  {"item_id":"X","quantity":2` + c.members + `}`, sent, sent}, b.seen); diff != "" {
+			t.Errorf("%s %q: %s", c.config, c.denomination, diff)
+		}
+		if want := c.config == `,"extensions":false`; b.Plain() != want || strings.HasSuffix(b.Location(), " plain") != want {
+			t.Errorf("%s: %t, %s", c.config, b.Plain(), b.Location())
 		}
 	}
 }

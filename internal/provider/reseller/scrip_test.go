@@ -253,6 +253,24 @@ func TestResoldInAnotherValue(t *testing.T) {
 	if !strings.Contains(c.down.log.String(), "supplier does not sell the item like that") {
 		t.Error("the operator is not told why")
 	}
+	// Who says that the upstream knows no such member hears it from the codes.
+	c.supplier(`,"extensions":false`)
+	if a := c.down.call("POST /orders/check", `{"item_id":"RESOLD"}`); a.status != 200 {
+		t.Errorf("without extensions: %d %s", a.status, a.raw)
+	}
+	if a := c.down.call("POST /orders", `{"item_id":"RESOLD"}`); a.status != 400 || !strings.Contains(a.raw, "out_of_stock") {
+		t.Errorf("without extensions: %d %s", a.status, a.raw)
+	}
+	if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance == "100.50" || down.Data.Balance != "1000.00" {
+		t.Errorf("without extensions the balances are %s and %s", up.Data.Balance, down.Data.Balance)
+	}
+	// What it delivered is not asked for again at once.
+	if a := c.down.call("POST /orders/check", `{"item_id":"RESOLD"}`); a.status != 400 {
+		t.Errorf("at once: %d %s", a.status, a.raw)
+	}
+	if a := c.down.call("GET /catalog?item_id=RESOLD", ""); len(a.Data.Products) != 1 || a.Data.Products[0].InStock {
+		t.Errorf("the catalog at once: %s", a.raw)
+	}
 }
 
 // An upstream whose price is in another currency than its supplier is set up with is not
