@@ -105,8 +105,9 @@ func (s *Service) Add(ctx context.Context, setup Setup) (Configured, error) {
 const changeTries = 16
 
 // Change changes what a supplier is, with the faults of Add, not_found, or invalid_state where
-// it would be another account elsewhere and something is open at this one. Of changes of
-// different parts at once all are kept.
+// something is open and it would be elsewhere than it is, or nobody can tell where it is. That
+// it would be another account there cannot be told. Of changes of different parts at once all
+// are kept.
 func (s *Service) Change(ctx context.Context, setup Setup) (Configured, error) {
 	for try := 1; ; try++ {
 		changed, err := s.changeOnce(ctx, setup)
@@ -121,68 +122,73 @@ func (s *Service) Change(ctx context.Context, setup Setup) (Configured, error) {
 
 // changeOnce is one try, storage.ErrStale where somebody else was faster.
 func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, error) {
-	edited := int64(0)
+	was, found, err := storage.One(ctx, s.DB, scanSupplier, findSupplier, string(setup.Realm), setup.ID)
+	if err == nil && (!found || was.state == supplierRemoved) {
+		err = unknownSupplier()
+	}
+	if err != nil {
+		return Configured{}, err
+	}
 	if setup.Edit != nil {
-		row, found, err := storage.One(ctx, s.DB, scanSupplier, findSupplier, string(setup.Realm), setup.ID)
-		if err == nil && (!found || row.state == supplierRemoved) {
-			err = unknownSupplier()
-		}
-		if err != nil {
-			return Configured{}, err
-		}
-		to := row.Configured
+		to := was.Configured
 		setup.Edit(&to)
 		to.Realm, to.ID = setup.Realm, setup.ID
-		setup.Configured, edited = to, row.version
+		setup.Configured = to
 	}
+	moved := s.moved(was, setup.Config)
 	return s.configure(ctx, setup, "supplier.change", func(ctx context.Context, tx *storage.Tx, old *supplierRow) error {
 		switch {
-		case old == nil || old.state == supplierRemoved:
-			return unknownSupplier()
-		case setup.Edit != nil && old.version != edited:
+		case old == nil || old.version != was.version:
 			return storage.ErrStale
 		case old.Kind != setup.Kind:
 			return invalidAt("kind", "a supplier keeps its kind: add another one")
+		case moved == nil:
+			return nil
 		}
-		return s.stays(ctx, tx, old, setup.Config)
+		open, _, err := storage.One(ctx, tx, storage.Scalar[int], countOpen, string(old.Realm), old.ID)
+		if err != nil || open == 0 {
+			return err
+		}
+		return moved
 	})
 }
 
-// stays returns invalid_state where a change points a supplier elsewhere while something is
-// open: that would be asked for by a number that is somebody else's there, or bought twice.
-func (s *Service) stays(ctx context.Context, tx *storage.Tx, old *supplierRow, config []byte) error {
-	if len(config) == 0 || old.Kind == KindGiftcard {
+// moved returns invalid_state where a configuration leads elsewhere than the one that a supplier
+// has, or nobody can tell: what is open there would be asked for by a number that is somebody
+// else's, or bought twice. It opens both, and is not for use in a transaction.
+func (s *Service) moved(was *supplierRow, config []byte) error {
+	if len(config) == 0 || was.Kind == KindGiftcard {
 		return nil
 	}
-	open, _, err := storage.One(ctx, tx, storage.Scalar[int], countOpen, string(old.Realm), old.ID)
-	if err != nil || open == 0 {
-		return err
+	from, to := "", ""
+	old, err := s.Vault.Unseal(purposeConfig, was.sealedAs(), was.config)
+	if err == nil {
+		from, err = s.location(was.Kind, old)
 	}
-	was, err := s.Vault.Unseal(purposeConfig, old.sealedAs(), old.config)
 	if err != nil {
-		return err
+		return fault.Wrap(err, fault.InvalidState, "something is open there, and nobody can tell whether this leads elsewhere, since what there is cannot be opened: "+
+			"bring its files back under their names, or add another supplier and make this one inactive").At("config")
 	}
-	if from, to := s.location(old.Kind, was), s.location(old.Kind, config); from != "" && from != to {
-		return fault.New(fault.InvalidState, "what is open there could not be asked for elsewhere: add another supplier, and make this one inactive").At("config")
+	if to, err = s.location(was.Kind, config); err == nil && from == to {
+		return nil
 	}
-	return nil
+	return fault.New(fault.InvalidState, "what is open there could not be asked for elsewhere: add another supplier, and make this one inactive").At("config")
 }
 
-// location returns where a configuration leads; empty where that is not known, or it cannot
-// be opened any more.
-func (s *Service) location(kind string, config []byte) string {
+// location returns where a configuration leads: empty for a kind that does not say so.
+func (s *Service) location(kind string, config []byte) (string, error) {
 	supplier, err := s.open(kind, config)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	if closer, ok := supplier.(io.Closer); ok {
 		defer func() { _ = closer.Close() }() // it was opened to be looked at
 	}
 	located, ok := supplier.(Located)
 	if !ok {
-		return ""
+		return "", nil
 	}
-	return located.Location()
+	return located.Location(), nil
 }
 
 // configure writes a supplier unless allowed refuses what there was.

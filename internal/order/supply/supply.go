@@ -41,7 +41,7 @@ type Supplier interface {
 	Cancel(ctx context.Context, s Submission) (Answer, error)
 }
 
-// Located is a Supplier that names the account there is elsewhere, for as long as what was
+// Located is a Supplier that says where it asks, so that it stays there for as long as what was
 // submitted to it is to be asked about.
 type Located interface {
 	Location() string

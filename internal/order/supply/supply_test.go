@@ -441,6 +441,73 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// placed is a supplier that says where it is.
+type placed struct {
+	nobody
+	at string
+}
+
+func (p placed) Location() string { return p.at }
+
+// A supplier stays where it is while something is open there, as far as can be told: not where
+// the configuration that it has cannot be opened. None is opened in a transaction.
+func TestStays(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		lost := ""
+		b.Adapters["fixed"] = func(config []byte) (supply.Supplier, error) {
+			if string(config) == lost {
+				return nil, errors.New("no such file")
+			}
+			waits, stop := context.WithTimeout(t.Context(), 10*time.Second)
+			defer stop()
+			wrote := make(chan error, 1)
+			go func() { wrote <- db.Write(waits, func(context.Context, *storage.Tx) error { return nil }) }()
+			var err error
+			select {
+			case err = <-wrote:
+			case <-waits.Done():
+				err = errors.New("the database is held")
+			}
+			return placed{nobody{quote: supply.Quote{Cost: catalog.NewCost(450, money.USD), Available: true}}, string(config[:1])}, err
+		}
+		change := func(config string) error {
+			_, err := b.Change(t.Context(), supply.Setup{Edit: func(*supply.Configured) {}, Actor: actor, Config: []byte(config),
+				Configured: supply.Configured{Realm: realm.Test, ID: "acme"}})
+			return err
+		}
+		_, err := b.Add(t.Context(), wanted("acme", []byte("here")))
+		check.OK(t, err)
+		b.route(plain, "acme", 1)
+		check.OK(t, change("there"))
+		lost = "there"
+		check.OK(t, change("here"))
+		lost = ""
+		p, err := b.Catalog.Find(t.Context(), plain)
+		check.OK(t, err)
+		offers := b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1, Denomination: "5"})
+		if len(offers) != 1 {
+			t.Fatalf("%d offers", len(offers))
+		}
+		row := b.Begin(&offers[0])
+		row.For, row.Try = supply.For{Book: b.customer.Test, Order: 1}, 1
+		keep := func(e storage.Effect) {
+			check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, []storage.Effect{e}) }))
+		}
+		keep(row.Written())
+		check.OK(t, change("here with another key"))
+		check.Code(t, "elsewhere", change("there"), fault.InvalidState)
+		lost = "here with another key"
+		check.Code(t, "from where nobody can tell", change("there"), fault.InvalidState)
+		check.Code(t, "from where nobody can tell", change("here"), fault.InvalidState)
+		lost = ""
+		check.OK(t, change("here"))
+		row.State = supply.Refused
+		keep(b.Changed(&row))
+		check.OK(t, change("there"))
+	})
+}
+
 // plainly is a supplier that is told of no denomination but that of a range.
 type plainly struct{ nobody }
 
