@@ -138,17 +138,14 @@ func TestStopWithoutDatabase(t *testing.T) {
 	again.stop(t)
 }
 
-// hold keeps everybody else from writing to a database, until it is told to release it.
+// hold keeps everybody else from writing to the books, until it is told to release them.
 func hold(t *testing.T, url string) (release func() error, err error) {
 	t.Helper()
 	db := testkit.Open(t, storage.Config{URL: url})
 	held, free, ended := make(chan error, 1), make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
-			tables, err := storage.Tables(ctx, tx)
-			if err == nil {
-				err = tx.LockTables(ctx, tables)
-			}
+			err := tx.LockTables(ctx, []storage.Table{{Name: "ledger_books"}}) // of more than one, the server may be in the way
 			held <- err
 			<-free
 			return err

@@ -18,7 +18,7 @@ func TestReadNamed(t *testing.T) {
 		`{"raw": {"x": 1, "x": 2}}`:                      `"raw.x" stands twice`,
 		`{"fee": "1", "Fee": "2"}`:                       `unknown field "Fee"`,
 		`{"parts": {"days": 1, "hours": 1}}`:             `unknown field "parts.hours"`,
-		`{"parts": {"days": "1"}}`:                       "cannot unmarshal",
+		`{"parts": {"days": "1"}}`:                       "unmarshal JSON string into Go int within",
 		`{} {}`:                                          "after top-level value",
 		`{"fee": `:                                       "unexpected EOF",
 		``:                                               "EOF",
