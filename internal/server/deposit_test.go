@@ -94,7 +94,7 @@ func TestDepositFileMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:                        "unexpected EOF",
 		`{} {}`:                    "after top-level value",
-		`[]`:                       "cannot unmarshal",
+		`[]`:                       "unmarshal JSON array into",
 		`{"kyes": {}}`:             `unknown field "kyes"`,
 		`{"fee": "2", "fee": "3"}`: `"fee" stands twice`,
 		`{"keys": {"bitcoin": "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi"}}`: "keys.bitcoin: invalid_request: it is a PRIVATE key",
