@@ -142,18 +142,14 @@ func (s *Service) submit(ctx context.Context, c *change) (Movement, error) {
 	return c.movement(o), nil
 }
 
-// post submits the operation, and once more where holds stood in its way whose time is over:
-// what they hold is free, swept or not.
+// post submits the operation, and once more where holds may have stood in its way whose time is
+// over: what they hold is free, swept or not, and whoever else ends them.
 func (s *Service) post(ctx context.Context, c *change) (ledger.Outcome, error) {
 	o, err := s.Books.Submit(ctx, c.op)
 	if code := fault.CodeOf(err); code != fault.InsufficientFunds && code != fault.AccountNotEmpty {
 		return o, err
 	}
-	ended, failed := s.Books.ExpireHoldsOn(ctx, c.merchant.Realm, c.card.Book, c.card.Account())
-	if failed != nil {
-		return o, failed
-	}
-	if !ended {
+	if err := s.Books.ExpireHoldsOn(ctx, c.merchant.Realm, c.card.Book, c.card.Account()); err != nil {
 		return o, err
 	}
 	return s.Books.Submit(ctx, c.op)

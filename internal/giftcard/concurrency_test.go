@@ -254,3 +254,21 @@ func BenchmarkCreateAll(b *testing.B) {
 		})
 	}
 }
+
+// Of several who spend at once what holds have whose time is over, none is refused because
+// another one ended them first.
+func TestManySpendWhatHoldsHad(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 6400)
+		p.done(p.hold(c, 6400, "all"))
+		p.forward(p.Rules.HoldFor)
+		var answers crowd.Tally
+		crowd.AtOnce(64, func(i int) {
+			_, err := p.redeem(c, 100, fmt.Sprint("r", i))
+			answers.Add(err)
+		})
+		check.Equal(t, "answers", answers.Codes, map[fault.Code]int{"": 64})
+		p.look(c, giftcard.Redeemed, 0, 0)
+		p.verify()
+	})
+}

@@ -101,7 +101,7 @@ func (s *Service) PrepareVoid(ctx context.Context, m Merchant, v Void) (ledger.O
 	if err := s.note(ctx, m, audited{kindCancel, v.Card, map[string]string{"reason": v.Reason}}); err != nil {
 		return ledger.Operation{}, err
 	}
-	if _, err := s.Books.ExpireHoldsOn(ctx, m.Realm, found.Book, found.Account()); err != nil {
+	if err := s.Books.ExpireHoldsOn(ctx, m.Realm, found.Book, found.Account()); err != nil {
 		return ledger.Operation{}, err
 	}
 	c := &change{merchant: m, card: found, op: s.operation(m, kindCancel, "")}

@@ -123,23 +123,21 @@ const (
 // background job calls it; calling it twice at once is harmless.
 func (l *Ledger) ExpireHolds(ctx context.Context) (int, error) { return l.expiry.Run(ctx) }
 
-// ExpireHoldsOn ends the holds of an account that are due, sixty-four at the most, and reports
-// whether it ended any: for an operation that is refused for what they hold. One that cannot be
-// ended is left to the sweep, which tells of it.
-func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, account AccountID) (bool, error) {
+// ExpireHoldsOn ends the holds of an account that are due, sixty-four at the most, where nobody
+// else does: for an operation that is refused for what they hold. One that cannot be ended is
+// left to the sweep, which tells of it.
+func (l *Ledger) ExpireHoldsOn(ctx context.Context, r realm.Realm, book BookID, account AccountID) error {
 	due, err := storage.All(ctx, l.db, scanDue, dueHoldsOn, storage.Micros(l.clocks.Now(r)), string(r), string(book), string(account), sweepAtOnce)
 	if err != nil {
-		return false, fmt.Errorf("find expired holds on %s: %w", account, err)
+		return fmt.Errorf("find expired holds on %s: %w", account, err)
 	}
-	ended := false
 	for _, h := range due {
-		did, failed := l.expire(ctx, r, h)
+		_, failed := l.expire(ctx, r, h)
 		if failed != nil && (ctx.Err() != nil || fault.CodeOf(failed) == fault.Unavailable) {
-			return ended, failed // nor are the others
+			return failed // nor are the others
 		}
-		ended = ended || did && failed == nil
 	}
-	return ended, nil
+	return nil
 }
 
 // Overdue returns how much of what an account has held is free, because the time of the holds
