@@ -159,7 +159,7 @@ func (r *rider) reverse(g *ghost, p *payment, amount int64) {
 	}
 	code := "00"
 	switch {
-	case !p.open && p.captured > 0:
+	case !p.open && p.captured > 0 && (amount > 0 || !partial): // what was undone before is undone by doing nothing
 		code = "21"
 	case p.open && amount > p.left():
 		code = "13"
@@ -206,7 +206,7 @@ func (r *rider) increment(g *ghost, p *payment, amount int64) {
 // unadd reverses an increment.
 func (r *rider) unadd(p *payment, of *increment) {
 	code := "00"
-	if !p.open && p.captured > 0 {
+	if !p.open && p.captured > 0 && of.undone < of.amount {
 		code = "21"
 	}
 	r.send("unadd", r.at.Reverse(of.m), code)
