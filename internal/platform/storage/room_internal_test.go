@@ -58,11 +58,10 @@ func TestBrokenDisk(t *testing.T) {
 	}
 }
 
-// A full disk takes no writes: all who wanted something written together are told to come
-// again, and whoever asks whether the database can serve hears of it until a write succeeds.
-func TestFullDisk(t *testing.T) {
-	ctx := t.Context()
-	db, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "scrip.db")})
+// opened is a new database on SQLite, which closes well when the test ends.
+func opened(t *testing.T) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "scrip.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +70,14 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return db
+}
+
+// A full disk takes no writes: all who wanted something written together are told to come
+// again, and whoever asks whether the database can serve hears of it until a write succeeds.
+func TestFullDisk(t *testing.T) {
+	ctx := t.Context()
+	db := opened(t)
 	text := "CREATE TABLE filler (bytes BLOB NOT NULL) STRICT"
 	add := func(ctx context.Context, tx *Tx) error { return tx.ExecText(ctx, text) }
 	if err := db.Write(ctx, add); err != nil {
@@ -114,17 +121,9 @@ func TestFullDisk(t *testing.T) {
 // is not said of the others: what that one met is not there for them.
 func TestRefusalOfOne(t *testing.T) {
 	ctx := t.Context()
-	db, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "scrip.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	db := opened(t)
 	insert := func(ctx context.Context, tx *Tx) error { return tx.ExecText(ctx, "INSERT INTO numbers VALUES (1)") }
-	err = db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+	err := db.Write(ctx, func(ctx context.Context, tx *Tx) error {
 		return errors.Join(tx.ExecText(ctx, "CREATE TABLE numbers (number INTEGER NOT NULL UNIQUE) STRICT"), insert(ctx, tx))
 	})
 	if err != nil {
