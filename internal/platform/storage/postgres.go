@@ -65,7 +65,8 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	}
 	w := &postgresWriter{pool: pool, turn: turn, begin: begin, observe: config.Observe}
 	w.flusher = flush.New(w.flushLog)
-	return &DB{dialect: postgres, reader: &postgresReader{pool: pool, turn: turn}, writer: w}, nil
+	r := &postgresReader{pool: pool, turn: turn}
+	return &DB{view: view{postgres, r}, reader: r, writer: w}, nil
 }
 
 // CheckURL returns what is wrong with a URL of PostgreSQL, or with a file that it names. It
@@ -170,7 +171,7 @@ func (r *postgresReader) snapshot(ctx context.Context, fn func(context.Context, 
 		return fmt.Errorf("begin snapshot: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // read-only: nothing to lose
-	return fn(ctx, &Tx{dialect: postgres, conn: plainConn{tx}})
+	return fn(ctx, view{postgres, frozen{tx}})
 }
 
 var errReadOnly = errors.New("the database is read-only: it may be a standby, or no primary any more")
@@ -343,7 +344,7 @@ func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(contex
 			pipe.add(text, nil)
 		}
 		pipe.opening = len(begin)
-		err := runProtected(ctx, &Tx{dialect: postgres, conn: pipe}, fn)
+		err := runProtected(ctx, newTx(postgres, pipe), fn)
 		return pipe.finish(ctx, err)
 	})
 	if isReadOnly(err) {
@@ -352,36 +353,11 @@ func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(contex
 	return errors.Join(err, connection.Close())
 }
 
-// plainConn is a snapshot's connection.
-type plainConn struct{ tx *sql.Tx }
+// frozen is the transaction of a snapshot.
+type frozen struct{ tx *sql.Tx }
 
-func (c plainConn) exec(ctx context.Context, calls ...call) ([]int64, error) {
-	changed := make([]int64, 0, len(calls))
-	for _, one := range calls {
-		result, err := c.tx.ExecContext(ctx, one.text, one.args...)
-		if err != nil {
-			return changed, err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return changed, err
-		}
-		changed = append(changed, n)
-	}
-	return changed, nil
-}
-
-func (c plainConn) queue(ctx context.Context, text string, args []any) error {
-	_, err := c.exec(ctx, call{text, args})
-	return err
-}
-
-func (c plainConn) ask(ctx context.Context, questions []asked) error {
-	return askEach(ctx, c, questions)
-}
-
-func (c plainConn) query(ctx context.Context, text string, args []any) (Rows, error) {
-	rows, err := c.tx.QueryContext(ctx, text, args...)
+func (f frozen) query(ctx context.Context, text string, args []any) (Rows, error) {
+	rows, err := f.tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err
 	}

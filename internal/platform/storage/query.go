@@ -56,7 +56,7 @@ func Values[T any](scan Scan[*T]) Scan[T] {
 // AllOf returns every row that b finds for the given parameter rows.
 func AllOf[T any](ctx context.Context, q Queryer, scan Scan[T], b *Bulk, values [][]any, fixed ...any) ([]T, error) {
 	var found []T
-	d := engineOf(q)
+	d := q.engine()
 	for len(values) > 0 {
 		text, args, rest := b.next(d, fixed, values)
 		rows, err := q.queryText(ctx, b.name, text, args)
@@ -91,20 +91,6 @@ func Ask[T any](into *[]T, scan Scan[T], b *Bulk, values [][]any, fixed ...any) 
 		}
 		return all
 	}
-}
-
-// askEach asks one question after the other.
-func askEach(ctx context.Context, c conn, questions []asked) error {
-	for _, q := range questions {
-		rows, err := c.query(ctx, q.text, q.args)
-		if err != nil {
-			return err
-		}
-		if err := q.read(rows); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Each calls fn for every row of s without holding them all in memory.
@@ -156,22 +142,31 @@ func wrap(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// Query implements Queryer on a reading connection.
-func (db *DB) Query(ctx context.Context, s *Statement, args ...any) (Rows, error) {
-	return db.queryText(ctx, s.name, s.text[db.dialect], args)
+// querier runs a query in its engine's words.
+type querier interface {
+	query(ctx context.Context, text string, args []any) (Rows, error)
 }
 
-func (db *DB) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
-	rows, err := db.reader.query(ctx, text, args)
+// view is a Queryer: a snapshot, or what a DB and a Tx read with.
+type view struct {
+	dialect dialect
+	source  querier
+}
+
+// Query implements Queryer.
+func (v view) Query(ctx context.Context, s *Statement, args ...any) (Rows, error) {
+	return v.queryText(ctx, s.name, s.text[v.dialect], args)
+}
+
+func (v view) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
+	rows, err := v.source.query(ctx, text, args)
 	if err != nil {
 		return nil, wrap(name, err)
 	}
 	return rows, nil
 }
 
-func (db *DB) engine() dialect { return db.dialect }
-
-func engineOf(q Queryer) dialect { return q.(interface{ engine() dialect }).engine() }
+func (v view) engine() dialect { return v.dialect }
 
 // preparer is a *sql.DB or a *sql.Conn.
 type preparer interface {

@@ -59,7 +59,8 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	}
 	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)
-	return &DB{dialect: sqlite, reader: liteReader{readers}, writer: w, room: w.room, failed: w.failed}, nil
+	r := liteReader{readers}
+	return &DB{view: view{sqlite, r}, reader: r, writer: w, room: w.room, failed: w.failed}, nil
 }
 
 func openLite(path string, pragmas []string) (*lite.Conn, error) {
@@ -291,7 +292,7 @@ func (w *sqliteWriter) tryGroup(ctx context.Context, group []*pendingWrite) erro
 }
 
 func (w *sqliteWriter) runClosures(ctx context.Context, group []*pendingWrite) error {
-	tx := &Tx{dialect: sqlite, conn: w.conn}
+	tx := newTx(sqlite, w.conn)
 	if len(group) == 1 { // alone, its rollback is the transaction's
 		if err := group[0].ctx.Err(); err != nil {
 			return err
@@ -362,7 +363,7 @@ func runProtected(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) err
 	return fn(ctx, tx)
 }
 
-// liteConn is the writer's connection as a conn.
+// liteConn is a connection as a conn.
 type liteConn struct{ *lite.Conn }
 
 func (c liteConn) exec(_ context.Context, calls ...call) ([]int64, error) {
@@ -383,7 +384,16 @@ func (c liteConn) queue(_ context.Context, text string, args []any) error {
 }
 
 func (c liteConn) ask(ctx context.Context, questions []asked) error {
-	return askEach(ctx, c, questions)
+	for _, q := range questions {
+		rows, err := c.query(ctx, q.text, q.args)
+		if err != nil {
+			return err
+		}
+		if err := q.read(rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c liteConn) query(_ context.Context, text string, args []any) (Rows, error) {
@@ -415,7 +425,7 @@ func (r liteReader) snapshot(ctx context.Context, fn func(context.Context, Query
 			return fmt.Errorf("begin snapshot: %w", err)
 		}
 		defer func() { _, _ = c.Exec("ROLLBACK", nil) }() // read-only: nothing to lose
-		return fn(ctx, &Tx{dialect: sqlite, conn: liteConn{c}})
+		return fn(ctx, view{sqlite, liteConn{c}})
 	})
 }
 

@@ -37,10 +37,10 @@ type Config struct {
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	dialect dialect
-	reader  reader
-	writer  writer
-	room    func() // returns when the disk has room for another commit; nil: it always has
+	view
+	reader reader
+	writer writer
+	room   func() // returns when the disk has room for another commit; nil: it always has
 	// failed returns why nothing can be written, or nil; nil itself: another connection may do.
 	failed func() error
 }
@@ -59,7 +59,7 @@ type writer interface {
 
 // reader answers outside of transactions that write.
 type reader interface {
-	query(ctx context.Context, text string, args []any) (Rows, error)
+	querier
 	// snapshot runs a closure on one consistent state.
 	snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error
 	ping(ctx context.Context) error

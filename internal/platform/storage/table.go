@@ -102,7 +102,7 @@ func eachText(ctx context.Context, q Queryer, text string, fn func(Rows) error) 
 
 func readColumns(ctx context.Context, q Queryer) ([]Table, error) {
 	var found []Table
-	err := eachText(ctx, q, catalogue[engineOf(q)].columns, func(rows Rows) error {
+	err := eachText(ctx, q, catalogue[q.engine()].columns, func(rows Rows) error {
 		var table, column, typeName string
 		var place int
 		if err := rows.Scan(&table, &column, &typeName, &place); err != nil {
@@ -132,7 +132,7 @@ func readColumns(ctx context.Context, q Queryer) ([]Table, error) {
 }
 
 func readParents(ctx context.Context, q Queryer, tables []Table) error {
-	return eachText(ctx, q, catalogue[engineOf(q)].parents, func(rows Rows) error {
+	return eachText(ctx, q, catalogue[q.engine()].parents, func(rows Rows) error {
 		var child, parent string
 		if err := rows.Scan(&child, &parent); err != nil {
 			return err
@@ -196,7 +196,7 @@ func (t *Table) order(d dialect) string {
 // Each calls fn for every row, by key in the order of bytes, the same on both engines.
 // Values are nil, string, int64 or []byte. fn must not keep the row, which is reused.
 func (t *Table) Each(ctx context.Context, q Queryer, fn func(row []any) error) error {
-	text := "SELECT " + t.list() + " FROM " + quoteName(t.Name) + " ORDER BY " + t.order(engineOf(q))
+	text := "SELECT " + t.list() + " FROM " + quoteName(t.Name) + " ORDER BY " + t.order(q.engine())
 	targets, row := t.targets()
 	return eachText(ctx, q, text, func(rows Rows) error {
 		if err := rows.Scan(targets...); err != nil {

@@ -27,6 +27,7 @@ type Queryer interface {
 	// Query runs a statement. The caller closes the rows; All and One do.
 	Query(ctx context.Context, s *Statement, args ...any) (Rows, error)
 	queryText(ctx context.Context, name, text string, args []any) (Rows, error)
+	engine() dialect
 }
 
 // Rows is the result of a query, a row at a time.
@@ -39,12 +40,12 @@ type Rows interface {
 
 // conn runs prepared texts on one connection.
 type conn interface {
+	querier
 	// exec runs texts, together if that saves time, and returns how many rows each of them
 	// changed, up to the first that failed.
 	exec(ctx context.Context, calls ...call) ([]int64, error)
 	// queue runs a text now or together with what comes next, whose error may then be its own.
 	queue(ctx context.Context, text string, args []any) error
-	query(ctx context.Context, text string, args []any) (Rows, error)
 	// ask runs several queries, together if that saves time, and has each result read in turn.
 	ask(ctx context.Context, questions []asked) error
 }
@@ -62,11 +63,13 @@ type asked struct {
 	read func(Rows) error
 }
 
-// Tx is a transaction under way, or a snapshot. It is used by one goroutine.
+// Tx is a transaction under way. It is used by one goroutine.
 type Tx struct {
-	dialect dialect
-	conn    conn
+	view
+	conn conn
 }
+
+func newTx(d dialect, c conn) *Tx { return &Tx{view{d, c}, c} }
 
 // Exec runs s and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, s *Statement, args ...any) (int64, error) {
@@ -75,19 +78,6 @@ func (tx *Tx) Exec(ctx context.Context, s *Statement, args ...any) (int64, error
 		return 0, wrap(s.name, err)
 	}
 	return changed[0], nil
-}
-
-// Query implements Queryer.
-func (tx *Tx) Query(ctx context.Context, s *Statement, args ...any) (Rows, error) {
-	return tx.queryText(ctx, s.name, s.text[tx.dialect], args)
-}
-
-func (tx *Tx) queryText(ctx context.Context, name, text string, args []any) (Rows, error) {
-	rows, err := tx.conn.query(ctx, text, args)
-	if err != nil {
-		return nil, wrap(name, err)
-	}
-	return rows, nil
 }
 
 // Queue runs s now or together with what comes next, whose error may then be its own.
@@ -106,8 +96,6 @@ func (tx *Tx) Ask(ctx context.Context, questions ...Question) error {
 	}
 	return tx.conn.ask(ctx, all)
 }
-
-func (tx *Tx) engine() dialect { return tx.dialect }
 
 // ExecRows runs b over rows, as few statements as it takes, each row a slice of b's columns.
 func (tx *Tx) ExecRows(ctx context.Context, b *Bulk, rows [][]any, fixed ...any) error {
