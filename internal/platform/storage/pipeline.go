@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (p *pipeline) flush(ctx context.Context, last int) ([]pgconn.CommandTag, er
 	for i := range n {
 		tag, err := results.Exec()
 		if err != nil {
-			return done, firstError(err, results.Close())
+			return done, cmp.Or(err, results.Close()) // what follows a failed text fails for that reason
 		}
 		if i >= n-last {
 			done = append(done, tag)
@@ -75,7 +76,7 @@ func (p *pipeline) ask(ctx context.Context, questions []asked) error {
 	results, n := p.send(ctx)
 	for range n - len(questions) {
 		if _, err := results.Exec(); err != nil {
-			return firstError(err, results.Close())
+			return cmp.Or(err, results.Close())
 		}
 	}
 	for _, q := range questions {
@@ -84,7 +85,7 @@ func (p *pipeline) ask(ctx context.Context, questions []asked) error {
 			err = q.read(oneOf{rows})
 		}
 		if err != nil {
-			return firstError(err, results.Close())
+			return cmp.Or(err, results.Close())
 		}
 	}
 	return results.Close()
@@ -104,12 +105,12 @@ func (p *pipeline) query(ctx context.Context, text string, args []any) (Rows, er
 	results, n := p.send(ctx)
 	for range n - 1 {
 		if _, err := results.Exec(); err != nil {
-			return nil, firstError(err, results.Close())
+			return nil, cmp.Or(err, results.Close())
 		}
 	}
 	rows, err := results.Query()
 	if err != nil {
-		return nil, firstError(err, results.Close())
+		return nil, cmp.Or(err, results.Close())
 	}
 	return &pipelineRows{rows, results}, nil
 }
@@ -158,15 +159,5 @@ type pipelineRows struct {
 // Close ends the query and returns its error, if it had one.
 func (r *pipelineRows) Close() error {
 	r.Rows.Close()
-	return firstError(r.Err(), r.results.Close())
-}
-
-// firstError returns the first that is one: what follows a failed text in a batch fails for that reason.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(r.Err(), r.results.Close())
 }
