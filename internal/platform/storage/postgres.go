@@ -150,11 +150,27 @@ func (w *postgresWriter) close() error {
 type postgresReader struct {
 	pool     *sql.DB
 	turn     *turn
-	prepared statementCache
+	prepared sync.Map // text → *sql.Stmt; bounded, since texts are registered statements
+}
+
+// prepare returns text prepared, which happens once.
+func (r *postgresReader) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
+	if stmt, ok := r.prepared.Load(text); ok {
+		return stmt.(*sql.Stmt), nil
+	}
+	stmt, err := r.pool.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if other, loaded := r.prepared.LoadOrStore(text, stmt); loaded {
+		_ = stmt.Close() // somebody prepared the same text meanwhile
+		return other.(*sql.Stmt), nil
+	}
+	return stmt, nil
 }
 
 func (r *postgresReader) query(ctx context.Context, text string, args []any) (Rows, error) {
-	stmt, err := r.prepared.get(ctx, r.pool, text)
+	stmt, err := r.prepare(ctx, text)
 	if err != nil {
 		return nil, err
 	}

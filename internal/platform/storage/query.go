@@ -2,11 +2,9 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 )
 
 // Row is what a scan function reads one result row from.
@@ -167,26 +165,3 @@ func (v view) queryText(ctx context.Context, name, text string, args []any) (Row
 }
 
 func (v view) engine() dialect { return v.dialect }
-
-// preparer is a *sql.DB or a *sql.Conn.
-type preparer interface {
-	PrepareContext(ctx context.Context, text string) (*sql.Stmt, error)
-}
-
-// statementCache prepares each text once. Texts are registered statements, so it is bounded.
-type statementCache struct{ prepared sync.Map }
-
-func (c *statementCache) get(ctx context.Context, p preparer, text string) (*sql.Stmt, error) {
-	if stmt, ok := c.prepared.Load(text); ok {
-		return stmt.(*sql.Stmt), nil
-	}
-	stmt, err := p.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	if other, loaded := c.prepared.LoadOrStore(text, stmt); loaded {
-		_ = stmt.Close() // somebody prepared the same text meanwhile
-		return other.(*sql.Stmt), nil
-	}
-	return stmt, nil
-}
