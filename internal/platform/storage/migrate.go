@@ -114,7 +114,7 @@ func (tx *Tx) migrate(ctx context.Context, m Migration, known int) (bool, error)
 	if err := tx.lockSchema(ctx); err != nil {
 		return false, err
 	}
-	done, err := All(ctx, tx, scanMigration, listMigrations)
+	done, err := AppliedMigrations(ctx, tx)
 	if err != nil {
 		return false, err
 	}
@@ -176,6 +176,11 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 		return nil, err
 	}
 	return append(done, all[min(len(done), len(all)):]...), nil
+}
+
+// AppliedMigrations returns the migrations that q's database has, in order.
+func AppliedMigrations(ctx context.Context, q Queryer) ([]Migration, error) {
+	return All(ctx, q, scanMigration, listMigrations)
 }
 
 func scanMigration(r Row) (m Migration, err error) {

@@ -20,7 +20,7 @@ type Statement struct {
 type Bulk struct {
 	name   string
 	text   [2]string
-	types  []string // per column, for PostgreSQL; empty: the engine infers them
+	types  []string // per column, for PostgreSQL to prepare one row; empty: it infers them
 	width  int      // parameters a row
 	fixed  int      // parameters before the rows
 	padded bool     // repeating a row changes nothing, so sizes are rounded up
@@ -58,8 +58,8 @@ func SQL(name, text string) *Statement {
 }
 
 // Lookup registers a query or update whose {values} stand for rows of columns of
-// the given PostgreSQL types. Repeating a row must not change what it does.
-// Parameters before the rows, $1…$fixed, are counted from the text's first line of use.
+// the given PostgreSQL types. Repeating a row must not change what it does. Parameters
+// beside the rows come first: as many as the highest $n in text.
 func Lookup(name, text string, types ...string) *Bulk {
 	b := &Bulk{name: name, types: types, width: len(types), padded: true, fixed: highestParameter(text)}
 	return b.register(text)
@@ -125,8 +125,9 @@ func (b *Bulk) expand(d dialect, n int) string {
 	return text
 }
 
-// parameter casts the first row on PostgreSQL, where a bare VALUES list would be text. On
-// SQLite it has no name, if it can: the driver looks every name up among all the others.
+// parameter casts the first row on PostgreSQL, where a bare VALUES list would be text: that is
+// what PrepareAll asks for, since rows travel as arrays. On SQLite it has no name, if it can: the
+// engine looks every name up among all the others.
 func (b *Bulk) parameter(d dialect, row, column, n int) string {
 	if d == sqlite && b.fixed == 0 {
 		return "?"

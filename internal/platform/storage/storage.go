@@ -2,8 +2,8 @@
 //
 // One SQL text in the common subset of SQLite and PostgreSQL serves both; what
 // differs lives in the dialect type. Packages register their statements by name
-// (SQL, Bulk, Insert) and run them through a Queryer for reading or a Tx for
-// writing. Write runs a closure in one durable transaction: on SQLite all
+// (SQL, Lookup, Insert, Upsert) and run them through a Queryer for reading or a Tx
+// for writing. Write runs a closure in one durable transaction: on SQLite all
 // writers share one connection and waiting closures share one commit; on
 // PostgreSQL the closure is retried whole on serialization failures and
 // deadlocks, so it must not have effects outside the database.

@@ -271,8 +271,3 @@ func (tx *Tx) LockTables(ctx context.Context, tables []Table) error {
 	}
 	return nil
 }
-
-// AppliedMigrations returns the migrations that q's database has, in order.
-func AppliedMigrations(ctx context.Context, q Queryer) ([]Migration, error) {
-	return All(ctx, q, scanMigration, listMigrations)
-}
