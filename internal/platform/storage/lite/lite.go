@@ -1,13 +1,14 @@
-// Package lite is connections to SQLite without what database/sql does between a program
+// Package lite owns connections to SQLite, without what database/sql does between a program
 // and its engine: no look-up of parameters by name, no allocation for each of them, no
-// locks. Statements are prepared once per text, and stay so.
+// locks. Statements are prepared once per text, and stay so. Each connection has its pages
+// for itself and writes a transaction to the log in one piece; a Folder folds the log back.
 //
-// A Conn is used by one goroutine at a time; a Pool lends them to many.
+// A Conn is used by one goroutine at a time; a Pool lends them to many. Memory that the engine
+// sees is of the engine's kind, and no pointer into Go's may be kept there, unless pinned.
 package lite
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"modernc.org/libc"
@@ -77,7 +78,7 @@ func (c *Conn) settlePlans() error {
 	return nil
 }
 
-var errMemory = fmt.Errorf("sqlite: out of memory")
+var errMemory = errors.New("sqlite: out of memory")
 
 func (c *Conn) free() {
 	libc.Xfree(c.tls, c.out)
@@ -113,20 +114,15 @@ func (c *Conn) Exec(text string, args []any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer s.end()
 	if err := s.bind(args); err != nil {
 		return 0, err
 	}
-	for {
-		more, err := s.step()
-		if err != nil {
-			s.end()
+	for more := true; more; {
+		if more, err = s.step(); err != nil {
 			return 0, err
 		}
-		if !more {
-			break
-		}
 	}
-	s.end()
 	return int64(engine.Xsqlite3_changes64(c.tls, c.db)), nil
 }
 
