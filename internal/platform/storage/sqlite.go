@@ -169,10 +169,8 @@ func (w *sqliteWriter) flush(settled func(error)) { w.flusher.Add(settled) }
 
 func (w *sqliteWriter) close() error {
 	w.closing.Lock()
-	if !w.closed {
-		w.closed = true
-		close(w.queue)
-	}
+	w.closed = true
+	close(w.queue)
 	w.closing.Unlock()
 	err := w.folder.Close()
 	w.turn <- struct{}{} // and never given back

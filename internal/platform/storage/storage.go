@@ -79,10 +79,8 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 }
 
 // Close waits for writes under way and releases every connection. On SQLite it folds
-// the log back, so that the file alone is the database.
-func (db *DB) Close() error {
-	return db.writer.close()
-}
+// the log back, so that the file alone is the database. It is called once.
+func (db *DB) Close() error { return db.writer.close() }
 
 // Engine returns "sqlite" or "postgres", for messages and metrics.
 func (db *DB) Engine() string { return db.dialect.name() }
