@@ -330,10 +330,7 @@ const maxBooks = 500
 // EachBooks calls fn with the books of all customers, some at a time.
 func EachBooks(ctx context.Context, q storage.Queryer, fn func([]ledger.BookID) error) error {
 	for last := ""; ; {
-		some, err := storage.All(ctx, q, func(r storage.Row) (book ledger.BookID, err error) {
-			err = r.Scan((*string)(&book))
-			return book, err
-		}, listBooks, last, maxBooks)
+		some, err := storage.All(ctx, q, storage.Scalar[ledger.BookID], listBooks, last, maxBooks)
 		if err != nil || len(some) == 0 {
 			return err
 		}

@@ -147,7 +147,7 @@ func (l *Ledger) Overdue(ctx context.Context, r realm.Realm, account *Account, n
 	if !account.Held().IsPositive() {
 		return free, nil
 	}
-	sum, _, err := storage.One(ctx, l.db, scanMinor, sumOverdue, storage.Micros(now), string(r), string(account.Book), string(account.ID))
+	sum, _, err := storage.One(ctx, l.db, storage.Scalar[int64], sumOverdue, storage.Micros(now), string(r), string(account.Book), string(account.ID))
 	if err != nil {
 		return free, fmt.Errorf("find expired holds on %s: %w", account.ID, err)
 	}

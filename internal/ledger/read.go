@@ -182,10 +182,7 @@ type Period struct {
 // BusyBooks returns up to MaxPage books of a period's realm, by id after the given one,
 // whose last transaction is not before the period.
 func BusyBooks(ctx context.Context, q storage.Queryer, p Period, after BookID) ([]BookID, error) {
-	return storage.All(ctx, q, func(r storage.Row) (book BookID, err error) {
-		err = r.Scan((*string)(&book))
-		return book, err
-	}, busyBooks, string(p.Realm), storage.Micros(p.From), string(after), MaxPage)
+	return storage.All(ctx, q, storage.Scalar[BookID], busyBooks, string(p.Realm), storage.Micros(p.From), string(after), MaxPage)
 }
 
 // Stretch is the transactions of a book after one number, up to and with another.

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 
 	"github.com/scripcards/scrip/internal/core/money"
-	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
@@ -97,15 +96,10 @@ var (
 		WHERE h.state = 'pending' AND h.realm = $2 AND h.expires_at <= $1 AND h.book_id = $3 AND h.debit_account = $4`)
 )
 
-func scanBook(r storage.Row) (Book, error) {
-	var (
-		b      Book
-		id     string
-		world  string
-		opened int64
-	)
-	err := r.Scan(&id, &world, &opened)
-	b.ID, b.Realm, b.OpenedAt = BookID(id), realm.Realm(world), storage.Time(opened)
+func scanBook(r storage.Row) (b Book, err error) {
+	var opened int64
+	err = r.Scan((*string)(&b.ID), (*string)(&b.Realm), &opened)
+	b.OpenedAt = storage.Time(opened)
 	return b, err
 }
 
@@ -167,8 +161,6 @@ func scanHoldText(r storage.Row) (*Hold, string, error) {
 	h.PlacedAt, h.ExpiresAt, h.EndedAt = storage.Time(placed), storage.NullTime(expires), storage.NullTime(ended)
 	return &h, currency, err
 }
-
-func scanMinor(r storage.Row) (minor int64, err error) { err = r.Scan(&minor); return minor, err }
 
 func scanDue(r storage.Row) (h dueHold, err error) {
 	err = r.Scan((*string)(&h.book), (*string)(&h.id), &h.dueAt)
