@@ -141,13 +141,6 @@ func (l *Ledger) PositionAt(ctx context.Context, account *Account, at time.Time)
 	return p, nil
 }
 
-// BalanceAt returns what an account had posted and available at an instant, that
-// instant's own entries included.
-func (l *Ledger) BalanceAt(ctx context.Context, account *Account, at time.Time) (posted, available money.Amount, err error) {
-	p, err := l.PositionAt(ctx, account, at)
-	return p.Posted, p.Available, err
-}
-
 type instant struct {
 	after sums
 	at    int64

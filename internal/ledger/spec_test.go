@@ -298,9 +298,9 @@ func (s *script) expect() {
 		"state": string(a.State), "entries": fmt.Sprint(a.Entries), "side": string(a.Side), "currency": a.Currency.String()}
 	rest := words[1:]
 	if at := s.option(&rest, "at"); at != "" {
-		posted, available, err := s.books.BalanceAt(context.Background(), a, s.start.Add(s.duration(at)))
+		then, err := s.books.PositionAt(context.Background(), a, s.start.Add(s.duration(at)))
 		s.must(err)
-		have = map[string]string{"posted": posted.String(), "available": available.String()}
+		have = map[string]string{"posted": then.Posted.String(), "available": then.Available.String()}
 	}
 	s.pairs(rest, have)
 }

@@ -185,12 +185,12 @@ func (h *history) rest(m statement.Month) (sum int64) {
 		found, err := h.Books.ListAccounts(h.t.Context(), ann.Book, prefix, "", ledger.MaxPage)
 		check.OK(h.t, err)
 		for _, a := range found {
-			posted, _, err := h.Books.BalanceAt(h.t.Context(), a, m.Until().Add(-time.Microsecond))
+			then, err := h.Books.PositionAt(h.t.Context(), a, m.Until().Add(-time.Microsecond))
 			check.OK(h.t, err)
 			if a.Side == ledger.Debit {
-				sum += posted.Minor
+				sum += then.Posted.Minor
 			} else {
-				sum -= posted.Minor
+				sum -= then.Posted.Minor
 			}
 		}
 	}

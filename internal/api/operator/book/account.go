@@ -113,9 +113,9 @@ func (a *api) balanceAt(ctx context.Context, _ *desk.Call, in balanceQuery) (bal
 	if when.IsZero() {
 		when = a.desk.Clocks.Now(owner.Realm)
 	}
-	posted, available, err := a.books.BalanceAt(ctx, found, shown(when))
-	return balanceAtView{AccountID: in.AccountID, BookID: in.BookID, Currency: found.Currency.String(), Posted: posted.String(),
-		Available: available.String(), At: desk.At(when)}, err
+	then, err := a.books.PositionAt(ctx, found, shown(when))
+	return balanceAtView{AccountID: in.AccountID, BookID: in.BookID, Currency: found.Currency.String(), Posted: then.Posted.String(),
+		Available: then.Available.String(), At: desk.At(when)}, err
 }
 
 // shown returns the last instant that answers show as t, where they can: they have
