@@ -228,8 +228,9 @@ func (h *HoldChange) validate() error {
 	return nil
 }
 
-// fingerprint tells a repeated request from another one under the same key. Ids of
-// new holds and the time differ between tries and are left out.
+// fingerprint tells a repeated request from another one under the same key. Ids of new
+// holds and the time differ between tries and are left out; so are accounts to open, guards
+// and what else only decides whether it may be done.
 func (op *Operation) fingerprint() [16]byte {
 	buf := make([]byte, 0, 256)
 	text := func(values ...string) {
