@@ -24,8 +24,6 @@ type grant struct {
 	use       use
 }
 
-func (g *grant) expired(now time.Time) bool { return !g.expiresAt.IsZero() && !now.Before(g.expiresAt) }
-
 // AuthenticateKey says whose API key was presented. A key that is missing,
 // malformed, unknown, revoked or expired is fault.CredentialsInvalid, always with
 // the same text; a right key from an address that its networks do not list, or of
@@ -40,7 +38,7 @@ func (s *Service) AuthenticateKey(ctx context.Context, presented string, from ne
 	switch {
 	case err != nil:
 		return Principal{}, fmt.Errorf("authenticate key: %w", err)
-	case !ok || g.expired(now):
+	case !ok || isOver(g.expiresAt, now):
 		return Principal{}, errCredentials()
 	case g.suspended:
 		return Principal{}, errSuspended()

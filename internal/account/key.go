@@ -44,11 +44,14 @@ func (l Life) State(now time.Time) KeyState {
 	switch {
 	case !l.RevokedAt.IsZero():
 		return KeyRevoked
-	case !l.ExpiresAt.IsZero() && !now.Before(l.ExpiresAt):
+	case isOver(l.ExpiresAt, now):
 		return KeyExpired
 	}
 	return KeyActive
 }
+
+// isOver reports whether a life has ended that ends at expires; zero: never.
+func isOver(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }
 
 // Key is an API key without its secret.
 type Key struct {

@@ -355,7 +355,7 @@ func (s *Service) AuthenticateOperator(ctx context.Context, bearer string, from 
 	switch {
 	case err != nil:
 		return Operator{}, fmt.Errorf("authenticate operator: %w", err)
-	case !ok || !g.expiresAt.IsZero() && !now.Before(g.expiresAt):
+	case !ok || isOver(g.expiresAt, now):
 		return Operator{}, errCredentials()
 	case !g.networks.Allows(from):
 		return Operator{}, errAddress()

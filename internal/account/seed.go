@@ -257,7 +257,7 @@ func (s *Service) AuthenticateSeed(ctx context.Context, presented string) (Princ
 	switch {
 	case err != nil:
 		return Principal{}, fmt.Errorf("authenticate seed: %w", err)
-	case !ok || !g.expiresAt.IsZero() && !now.Before(g.expiresAt):
+	case !ok || isOver(g.expiresAt, now):
 		return Principal{}, errCredentials()
 	case g.suspended:
 		return Principal{}, errSuspended()

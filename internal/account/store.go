@@ -201,6 +201,17 @@ func (k *Key) row() []any {
 		storage.Micros(k.CreatedAt), storage.NullMicros(k.ExpiresAt)}
 }
 
+// lifeFields are where the columns of a Life go.
+type lifeFields struct {
+	created                int64
+	expires, revoked, used sql.NullInt64
+}
+
+func (l *lifeFields) life() Life {
+	return Life{CreatedAt: storage.Time(l.created), ExpiresAt: storage.NullTime(l.expires),
+		RevokedAt: storage.NullTime(l.revoked), LastUsedAt: storage.NullTime(l.used)}
+}
+
 func scanKeyRef(r storage.Row) (ref KeyRef, err error) {
 	err = r.Scan(&ref.Book, &ref.ID)
 	return ref, err
@@ -213,16 +224,15 @@ func scanKey(r storage.Row) (Key, error) {
 
 func scanOwnedKey(r storage.Row) (o ownedKey, err error) {
 	var scopes, networks string
-	var created int64
-	var expires, revoked, used sql.NullInt64
+	var life lifeFields
 	k := &o.key
 	err = r.Scan(&k.Book, &k.ID, &k.Name, &scopes, &networks, &k.Last4, &k.ReplacedBy,
-		&created, &expires, &revoked, &used, &o.owner.Customer, &o.owner.Realm, &o.owner.State)
+		&life.created, &life.expires, &life.revoked, &life.used, &o.owner.Customer, &o.owner.Realm, &o.owner.State)
 	if err != nil {
 		return o, err
 	}
 	o.owner.Book, k.Realm = k.Book, o.owner.Realm
-	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
+	k.Life = life.life()
 	k.Scopes = storedScopes(scopes)
 	k.Networks, err = storedNetworks(networks)
 	return o, err
@@ -237,11 +247,11 @@ func scanSeed(r storage.Row) (ownedSeed, error) { return scanSeedAfter(r) }
 
 // scanSeedAfter scans what comes before a seed's columns, and them.
 func scanSeedAfter(r storage.Row, before ...any) (o ownedSeed, err error) {
-	var created int64
-	var expires, revoked, used sql.NullInt64
+	var life lifeFields
 	d := &o.seed
-	err = r.Scan(append(before, &d.Book, &d.ID, &d.Name, &d.ReplacedBy, &created, &expires, &revoked, &used, &d.Customer, &d.Realm, &o.owner)...)
-	d.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
+	err = r.Scan(append(before, &d.Book, &d.ID, &d.Name, &d.ReplacedBy,
+		&life.created, &life.expires, &life.revoked, &life.used, &d.Customer, &d.Realm, &o.owner)...)
+	d.Life = life.life()
 	return o, err
 }
 
@@ -277,13 +287,12 @@ func scanOperatorKeyRef(r storage.Row) (ref OperatorKeyRef, err error) {
 
 func scanOperatorKey(r storage.Row) (k OperatorKey, err error) {
 	var networks string
-	var created int64
-	var expires, revoked, used sql.NullInt64
-	err = r.Scan(&k.Operator, &k.ID, &k.Name, &networks, &k.Last4, &created, &expires, &revoked, &used)
+	var life lifeFields
+	err = r.Scan(&k.Operator, &k.ID, &k.Name, &networks, &k.Last4, &life.created, &life.expires, &life.revoked, &life.used)
 	if err != nil {
 		return k, err
 	}
-	k.Life = Life{CreatedAt: storage.Time(created), ExpiresAt: storage.NullTime(expires), RevokedAt: storage.NullTime(revoked), LastUsedAt: storage.NullTime(used)}
+	k.Life = life.life()
 	k.Networks, err = storedNetworks(networks)
 	return k, err
 }
