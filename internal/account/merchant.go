@@ -197,11 +197,11 @@ type MerchantRotation struct {
 	Also  storage.Also[IssuedMerchant]
 }
 
-// RotateMerchant makes a new secret. The one before works for the grace more. There are never three: while a grace runs, another rotation with a
-// grace is fault.InvalidState; one without ends every older secret at once.
+// RotateMerchant makes a new secret. The one before works for the grace more. There are
+// never three: while a grace runs, another rotation with a grace is fault.InvalidState; one
+// without ends every older secret at once.
 func (s *Service) RotateMerchant(ctx context.Context, actor string, ref MerchantRef, r MerchantRotation) (IssuedMerchant, error) {
-	grace := r.Grace
-	if err := checkGrace(grace); err != nil {
+	if err := checkGrace(r.Grace); err != nil {
 		return IssuedMerchant{}, err
 	}
 	secret := pan.NewSecret(merchantSecretPrefix + randomText(randomLen))
@@ -210,15 +210,15 @@ func (s *Service) RotateMerchant(ctx context.Context, actor string, ref Merchant
 		return IssuedMerchant{}, err
 	}
 	changed, err := s.changeMerchant(ctx, actor, ref, func(ctx context.Context, c *change, m *sealedMerchant) error {
-		if grace > 0 && c.at.Before(m.GraceUntil) {
+		if r.Grace > 0 && c.at.Before(m.GraceUntil) {
 			return fault.New(fault.InvalidState, "two secrets work until %s", m.GraceUntil.Format(time.RFC3339))
 		}
 		m.previous, m.GraceUntil = nil, time.Time{}
-		if grace > 0 {
-			m.previous, m.GraceUntil = m.secret, c.at.Add(grace)
+		if r.Grace > 0 {
+			m.previous, m.GraceUntil = m.secret, c.at.Add(r.Grace)
 		}
 		m.secret, m.RotatedAt = sealed, c.at
-		if err := c.recordMerchant(ctx, "merchant.rotate", &m.MerchantCredential, map[string]string{"grace": grace.String()}); err != nil {
+		if err := c.recordMerchant(ctx, "merchant.rotate", &m.MerchantCredential, map[string]string{"grace": r.Grace.String()}); err != nil {
 			return err
 		}
 		return r.Also.Apply(ctx, c.Tx, IssuedMerchant{MerchantCredential: m.MerchantCredential, Secret: secret})

@@ -52,7 +52,8 @@ type DemoAccount struct {
 // Demo makes, once per database, a customer with the keys cp_live_sk_demo and
 // cp_test_sk_demo and the signing credential demo-merchant with the secret demo-secret
 // in the test realm, another one with the seed DemoSeed in the test realm, and an
-// administrator with the key op_demo; and it makes this process accept them. No other function takes a secret that was chosen.
+// administrator with the key op_demo; and it makes this process accept them. No other
+// function takes a secret that was chosen.
 func (s *Service) Demo(ctx context.Context, actor string) (DemoAccount, error) {
 	var account DemoAccount
 	seed := func(ctx context.Context, c *change) error {
