@@ -166,14 +166,10 @@ func (s *Service) queue(ctx context.Context, c Change, action string, pick func(
 			return err
 		}
 		err = s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: map[string]string{"event": string(event.ID)}})
-		if err != nil || c.Queued == nil {
-			return err
-		}
-		effects, err := c.Queued(d)
 		if err != nil {
 			return err
 		}
-		return tx.Apply(ctx, effects)
+		return c.Queued.Apply(ctx, tx, d)
 	})
 	if err != nil {
 		return Delivery{}, err

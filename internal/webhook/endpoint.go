@@ -118,7 +118,7 @@ type Change struct {
 	Actor    string
 	Also     Also
 	// Queued is what to write with a delivery that SendTest or Resend queues, as Also.
-	Queued func(Delivery) ([]storage.Effect, error)
+	Queued storage.Also[Delivery]
 }
 
 // Create stores a new endpoint and returns it with its secret, which is never
