@@ -181,7 +181,7 @@ func (s *Service) judge(e *row, v verdict) {
 	now := s.Clocks.Now(e.Realm)
 	switch {
 	case v.taken:
-		e.Failures, e.FailingSince, e.pausedUntil = 0, time.Time{}, time.Time{}
+		e.healthy()
 	case v.failed:
 		e.Failures++
 		if e.FailingSince.IsZero() {

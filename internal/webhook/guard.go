@@ -105,8 +105,8 @@ func (g *Guard) Check(ctx context.Context, text string) (*url.URL, error) {
 	}
 	for _, a := range addresses {
 		// A resolver gives IPv4 addresses in their mapped form, too.
-		if err := g.CheckAddress(a.Unmap()); err != nil {
-			return nil, g.bad("has a host whose address is not public: %s", g.refused(a.Unmap()))
+		if what := g.refused(a.Unmap()); what != "" {
+			return nil, g.bad("has a host whose address is not public: %s", what)
 		}
 	}
 	return u, nil
@@ -120,6 +120,7 @@ func (g *Guard) CheckAddress(a netip.Addr) error {
 	return nil
 }
 
+// refused returns what kind of address a is when it must not be called; "" when it may.
 func (g *Guard) refused(a netip.Addr) string {
 	if g.AllowPrivate && a.IsValid() {
 		return ""
@@ -303,7 +304,7 @@ var refusedIPv6 = []refusal{
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
 }
 
-// refusedRange returns what kind of address a is when it must not be called; "" when it may.
+// refusedRange is refused for the ranges that nobody configures.
 func refusedRange(a netip.Addr) string {
 	switch {
 	case !a.IsValid():

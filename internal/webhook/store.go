@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -159,7 +160,7 @@ type row struct {
 func scanEndpoint(r storage.Row) (e row, err error) {
 	var events string
 	var created int64
-	until, since, paused := storage.NullMicros(time.Time{}), storage.NullMicros(time.Time{}), storage.NullMicros(time.Time{})
+	var until, since, paused sql.NullInt64
 	err = r.Scan(&e.Book, &e.ID, &e.Realm, &e.URL, &events, &e.Scheme, &e.state, &e.Reason, &e.secret,
 		&e.previous, &until, &e.Failures, &since, &paused, &e.version, &created)
 	e.Events, e.Active, e.CreatedAt = strings.Fields(events), e.state == endpointActive, storage.Time(created)
