@@ -47,7 +47,7 @@ func TestChange(t *testing.T) {
 		if len(got) != 2 || b.delivery(e, owed).State != deliveryDelivered || !strings.Contains(got[0].body+got[1].body, `"type":"card.funded"`) {
 			t.Fatalf("the new address got %+v", got)
 		}
-		if err := VerifyCardPing(got[0].Get(HeaderCardPing), []byte(got[0].body), secret, b.clock.Now()); err != nil {
+		if err := verifyCardPing(got[0].Get(HeaderCardPing), []byte(got[0].body), secret, b.clock.Now()); err != nil {
 			t.Errorf("the secret is another: %v", err)
 		}
 		if n := len(old.requests()); n != 1 {

@@ -47,7 +47,7 @@ func TestDeliver(t *testing.T) {
 		if len(got) != 1 || got[0].body != body {
 			t.Fatalf("cardping endpoint got %+v, want one %s", got, body)
 		}
-		if err := VerifyCardPing(got[0].Get("CP-Signature"), []byte(got[0].body), secret1, epoch); err != nil {
+		if err := verifyCardPing(got[0].Get("CP-Signature"), []byte(got[0].body), secret1, epoch); err != nil {
 			t.Error(err)
 		}
 		if got[0].Get("Content-Type") != "application/json" || got[0].Get("User-Agent") != userAgent {
@@ -147,7 +147,7 @@ func TestRetries(t *testing.T) {
 			t.Errorf("after %s: %+v", took, d)
 		}
 		last := r.requests()[d.Attempts-1]
-		if err := VerifyCardPing(last.Get("CP-Signature"), []byte(last.body), secret, b.clock.Now()); err != nil {
+		if err := verifyCardPing(last.Get("CP-Signature"), []byte(last.body), secret, b.clock.Now()); err != nil {
 			t.Errorf("the last attempt's signature: %v", err)
 		}
 		if first := r.requests()[0]; first.body != last.body {
@@ -574,10 +574,10 @@ func TestRotation(t *testing.T) {
 		b.deliver()
 		for i, old := range []bool{true, false} {
 			q := pings.requests()[i]
-			if err := VerifyCardPing(q.Get("CP-Signature"), []byte(q.body), new1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour)); err != nil {
+			if err := verifyCardPing(q.Get("CP-Signature"), []byte(q.body), new1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour)); err != nil {
 				t.Errorf("request %d, new secret: %v", i, err)
 			}
-			err := VerifyCardPing(q.Get("CP-Signature"), []byte(q.body), old1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour))
+			err := verifyCardPing(q.Get("CP-Signature"), []byte(q.body), old1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour))
 			if old != (err == nil) {
 				t.Errorf("request %d, old secret: %v", i, err)
 			}
@@ -620,7 +620,7 @@ func TestRotationOutlastsTestClock(t *testing.T) {
 			b.deliver()
 			all := r.requests()
 			last := all[len(all)-1]
-			return VerifyCardPing(last.Get("CP-Signature"), []byte(last.body), old, b.clock.Now())
+			return verifyCardPing(last.Get("CP-Signature"), []byte(last.body), old, b.clock.Now())
 		}
 		if err := signed(); err != nil {
 			t.Errorf("within the grace: %v", err)

@@ -659,7 +659,7 @@ func TestTestRealm(t *testing.T) {
 		if len(got) != 2 || b.delivery(e, event.ID).State != deliveryDelivered {
 			t.Fatalf("%d requests, %+v", len(got), b.delivery(e, event.ID))
 		}
-		if err := VerifyCardPing(got[1].Get("CP-Signature"), []byte(got[1].body), secret, epoch); err != nil {
+		if err := verifyCardPing(got[1].Get("CP-Signature"), []byte(got[1].body), secret, epoch); err != nil {
 			t.Error(err)
 		}
 		if !strings.Contains(got[1].body, `"created_at":"2027-12-26T09:00:00Z"`) {

@@ -82,14 +82,14 @@ func TestVerifyCardPing(t *testing.T) {
 		"t=1795251600" + strings.Repeat(","+v1, 9):   fault.SignatureInvalid,
 		good + "," + strings.Repeat("x", 1024) + "=": fault.SignatureInvalid,
 	} {
-		if got := fault.CodeOf(VerifyCardPing(header, body, secret, now)); got != want {
+		if got := fault.CodeOf(verifyCardPing(header, body, secret, now)); got != want {
 			t.Errorf("%.80s: %q, want %q", header, got, want)
 		}
 	}
-	if VerifyCardPing(good, []byte(`{"a":2}`), secret, now) == nil {
+	if verifyCardPing(good, []byte(`{"a":2}`), secret, now) == nil {
 		t.Error("another body passes")
 	}
-	if VerifyCardPing(sign(now, pan.Secret{}), body, pan.Secret{}, now) == nil {
+	if verifyCardPing(sign(now, pan.Secret{}), body, pan.Secret{}, now) == nil {
 		t.Error("an empty secret passes")
 	}
 }
@@ -103,7 +103,7 @@ func FuzzParseCardPing(f *testing.F) {
 	f.Add("t=1,,v1=" + strings.Repeat("0f", 32))
 	f.Fuzz(func(t *testing.T, header string) {
 		seconds, signatures, ok := parseCardPing(header)
-		err := VerifyCardPing(header, body, secret, time.Unix(seconds, 0))
+		err := verifyCardPing(header, body, secret, time.Unix(seconds, 0))
 		if !ok {
 			if fault.CodeOf(err) != fault.SignatureInvalid {
 				t.Errorf("%q: %v", header, err)
@@ -160,7 +160,7 @@ func TestData(t *testing.T) {
 	}
 }
 
-// The server judges signatures as the vectors say that the published clients are held to.
+// The published clients are held to vectors that say of signatures what these tests do.
 func TestSharedVectors(t *testing.T) {
 	text, err := os.ReadFile("../../sdk/testdata/webhooks.json")
 	if err != nil {
@@ -177,7 +177,7 @@ func TestSharedVectors(t *testing.T) {
 		t.Fatalf("%d vectors, %v", len(shared.Vectors), err)
 	}
 	for _, v := range shared.Vectors {
-		err := VerifyCardPing(v.Header, []byte(v.Body), pan.NewSecret(v.Secret), time.Unix(v.Now, 0))
+		err := verifyCardPing(v.Header, []byte(v.Body), pan.NewSecret(v.Secret), time.Unix(v.Now, 0))
 		if v.Fault == "" && err != nil || v.Fault != "" && fault.CodeOf(err) != v.Fault {
 			t.Errorf("%s: %v, want %q", v.Name, err, v.Fault)
 		}
