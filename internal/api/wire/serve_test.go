@@ -93,7 +93,7 @@ func TestInternal(t *testing.T) {
 			t.Errorf("log lacks %q:\n%s", text, b.log)
 		}
 	}
-	if n := b.kit.InFlight(); n != 0 {
+	if n := b.kit.inFlight.Load(); n != 0 {
 		t.Errorf("%d requests in flight after all ended", n)
 	}
 }
@@ -435,7 +435,7 @@ func TestAbort(t *testing.T) {
 		}()
 		b.do("GET", "/v1/abort", "")
 	}()
-	if b.kit.InFlight() != 0 {
+	if b.kit.inFlight.Load() != 0 {
 		t.Error("the request is still counted")
 	}
 }

@@ -87,9 +87,6 @@ func NewKit(o Options) *Kit {
 	return k
 }
 
-// InFlight returns how many requests are being served.
-func (k *Kit) InFlight() int { return int(k.inFlight.Load()) }
-
 // enter begins a request, or says why not: in any case exit ends it. One address has not all
 // there is: whoever sends bodies slowly, or asks for what takes long, would keep everybody else
 // out.
