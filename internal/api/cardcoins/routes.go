@@ -65,17 +65,17 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[visitor] {
 		a.PerMinute = usual
 	}
 	s := wire.New(kit, wire.Dialect[visitor]{
-		Name:         name,
-		Prefixes:     []string{base + "/"},
-		Media:        wire.AnyMedia,
-		Repeats:      wire.FirstOfRepeats,
-		Limits:       []wire.Limit{{By: wire.ByAddress, Windows: []wire.Window{{Limit: a.PerMinute, Per: time.Minute}}}},
-		Penalty:      penalty,
-		Authenticate: a.visit,
-		Subject:      func(v visitor) string { return v.address },
-		Success:      succeed,
-		Faults:       faults,
-		FaultBody:    refuse,
+		Name:           name,
+		Prefixes:       []string{base + "/"},
+		Media:          wire.AnyMedia,
+		FirstOfRepeats: true,
+		Limits:         []wire.Limit{{By: wire.ByAddress, Windows: []wire.Window{{Limit: a.PerMinute, Per: time.Minute}}}},
+		Penalty:        penalty,
+		Authenticate:   a.visit,
+		Subject:        func(v visitor) string { return v.address },
+		Success:        succeed,
+		Faults:         faults,
+		FaultBody:      refuse,
 	})
 	wire.Handle(s, public("tickers.list", "/tickers"), a.tickers)
 	wire.Handle(s, public("limits.get", "/limits"), a.limits)

@@ -19,8 +19,7 @@ const MaxDepth = 32
 // Raw is a JSON value kept as it was sent, such as a customer's metadata.
 type Raw = jsontext.Value
 
-// Marshal encodes v exactly as an answer is encoded, for bodies that are signed
-// or stored, such as events.
+// Marshal encodes v exactly as an answer is encoded, for tests of what answers hold.
 func Marshal(v any) ([]byte, error) { return json.Marshal(v, encodeOptions) }
 
 // Unmarshal decodes data under the rules for request bodies, ignoring unknown
@@ -45,7 +44,7 @@ func (s *Surface[P]) decodeInto(c *Call[P], in any, value reflect.Value) error {
 	if err := p.setPath(value, c.Request); err != nil {
 		return err
 	}
-	policy := queryPolicy{refuseUnknown: s.Strict, repeats: s.Repeats, thorough: s.Thorough}
+	policy := queryPolicy{refuseUnknown: s.Strict, firstOfRepeats: s.FirstOfRepeats, thorough: s.Thorough}
 	if err := s.noted(&problems, p.setQuery(value, c.Request.URL.RawQuery, policy)); err != nil {
 		return err
 	}

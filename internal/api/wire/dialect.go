@@ -63,16 +63,6 @@ const (
 	JSONOnly
 )
 
-// Repeats is what a dialect does with a query parameter that stands twice.
-type Repeats uint8
-
-// The policies for repeated query parameters. A slice field takes them all.
-const (
-	RefuseRepeats Repeats = iota
-	FirstOfRepeats
-	LastOfRepeats
-)
-
 // Defaults and ceilings for what a dialect or Spec leaves out.
 const (
 	DefaultMaxBody = 64 << 10         // bytes
@@ -174,7 +164,9 @@ type Dialect[P any] struct {
 	// Thorough names every field of a request that is wrong, where others name the first
 	// one that cannot be read.
 	Thorough bool
-	Repeats  Repeats
+	// FirstOfRepeats takes the first of a query parameter that stands twice, where others
+	// refuse it. A slice field takes them all.
+	FirstOfRepeats bool
 	// MaxBody, in bytes, and Timeout hold for routes that set none.
 	MaxBody int64
 	Timeout time.Duration

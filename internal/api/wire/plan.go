@@ -46,8 +46,8 @@ type check struct {
 }
 
 type queryPolicy struct {
-	refuseUnknown bool
-	repeats       Repeats
+	refuseUnknown  bool
+	firstOfRepeats bool
 	// thorough names every parameter that is wrong, not the first one.
 	thorough bool
 }
@@ -265,10 +265,10 @@ func (p *plan) setParameter(value reflect.Value, pair string, policy queryPolicy
 	again := *seen&(1<<at) != 0 && !s.many
 	*seen |= 1 << at
 	switch {
-	case again && policy.repeats == RefuseRepeats:
-		return Problems{{Field: s.name, Message: "stands twice"}}.Err()
-	case again && policy.repeats == FirstOfRepeats:
+	case again && policy.firstOfRepeats:
 		return nil
+	case again:
+		return Problems{{Field: s.name, Message: "stands twice"}}.Err()
 	}
 	return s.fill(value, rawText)
 }
