@@ -80,7 +80,7 @@ func (s *Service) checkDomain(p *Portal) error {
 	if !isPublicName(p.CustomDomain) {
 		return wrong("a domain is a public host name such as cards.shop.example; write other letters than a–z in punycode")
 	}
-	if own := hostname(s.Config.OwnHost); own != "" && (p.CustomDomain == own || strings.HasSuffix(p.CustomDomain, "."+own)) {
+	if own := Hostname(s.Config.OwnHost); own != "" && (p.CustomDomain == own || strings.HasSuffix(p.CustomDomain, "."+own)) {
 		return wrong("the domain belongs to this installation")
 	}
 	return nil
@@ -111,8 +111,9 @@ func isLabel(label string) bool {
 	return true
 }
 
-// hostname returns host without a port and a final dot, in lower case.
-func hostname(host string) string {
+// Hostname returns a host or host:port as a domain is stored: in lower case, without
+// port and final dot. It is empty for what is too long to be a name.
+func Hostname(host string) string {
 	if len(host) > maxDomain+8 {
 		return ""
 	}

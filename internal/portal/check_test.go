@@ -12,8 +12,8 @@ func FuzzAddress(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if host := hostname(text); isPublicName(host) {
-			if len(host) > maxDomain || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || hostname(host) != host {
+		if host := Hostname(text); isPublicName(host) {
+			if len(host) > maxDomain || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || Hostname(host) != host {
 				t.Fatalf("host %q of %q", host, text)
 			}
 		}

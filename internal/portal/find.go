@@ -54,7 +54,7 @@ func (s *Service) FindBySlug(ctx context.Context, slug string) (Portal, error) {
 // FindByDomain returns the portal that a host name was shown to belong to, active or not,
 // or the fault not_found. The host may have a port. It may be some seconds old.
 func (s *Service) FindByDomain(ctx context.Context, host string) (Portal, error) {
-	if host = hostname(host); !isPublicName(host) {
+	if host = Hostname(host); !isPublicName(host) {
 		return Portal{}, errNoPortal()
 	}
 	return s.recall(ctx, findDomain, host)

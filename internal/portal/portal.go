@@ -120,7 +120,3 @@ func New(d Deps) *Service {
 	d.Jobs.Handle(jobDomain, job.Options{Concurrency: domainChecks, Timeout: domainTimeout}, s.domainJob)
 	return s
 }
-
-// Hostname returns a host or host:port as a domain is stored: in lower case, without
-// port and final dot. It is empty for what cannot be a name.
-func Hostname(host string) string { return hostname(host) }
