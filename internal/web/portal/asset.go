@@ -10,10 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/clock"
 	portals "github.com/scripcards/scrip/internal/portal"
-
-	"github.com/scripcards/scrip/internal/api/wire"
 )
 
 //go:embed asset/page.css asset/page.js asset/icon.svg
@@ -30,9 +29,6 @@ type file struct {
 	media   string
 	content []byte
 }
-
-// assetFolder is where browsers find the files.
-const assetFolder = "/p/-/"
 
 var mediaTypes = map[string]string{"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 

@@ -202,7 +202,7 @@ const (
 	tokenSize   = 1 + 8 + nameSize // level, issue in Unix seconds, name
 )
 
-// Waits are how many checks get by on waiting alone.
+// addressWaits and portalWaits are how many checks get by on waiting alone.
 func addressWaits() []wire.Window { return []wire.Window{{Limit: 5, Per: 10 * time.Minute}} }
 
 func portalWaits() []wire.Window { return []wire.Window{{Limit: 60, Per: 10 * time.Minute}} }

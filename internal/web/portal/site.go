@@ -99,10 +99,11 @@ func New(d Deps) *Site {
 
 // Patterns of the paths. No slug is "-".
 const (
-	folderPath = "/p/"
-	slugPath   = folderPath + "{slug}"
-	assetPath  = folderPath + "-/{file}"
-	homePath   = "/{$}"
+	folderPath  = "/p/"
+	slugPath    = folderPath + "{slug}"
+	assetFolder = folderPath + "-/"
+	assetPath   = assetFolder + "{file}"
+	homePath    = "/{$}"
 )
 
 // Mount registers the paths of portals on a mux that serves other things too. other
@@ -162,7 +163,7 @@ func (s *Site) bySlug(w http.ResponseWriter, r *http.Request) {
 		lead(w, r, small)
 		return
 	}
-	s.serve(w, r, route{pattern: slugPath, path: "/p/" + slug, find: func(ctx context.Context) (portals.Portal, error) {
+	s.serve(w, r, route{pattern: slugPath, path: folderPath + slug, find: func(ctx context.Context) (portals.Portal, error) {
 		p, err := s.Portals.FindBySlug(ctx, slug)
 		if err != nil || s.isOwn(r.Host) {
 			return p, err
