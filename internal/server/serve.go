@@ -71,11 +71,8 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { serveMetrics(background) })
 	a.Logger.InfoContext(ctx, "serving", "address", opened.String(), "version", a.Version, "engine", a.DB.Engine())
 	ready(opened.String())
-	go func() {
-		<-ctx.Done()
-		health.Closing()
-	}()
 	all, bound := errgroup.WithContext(ctx) // one that breaks ends the others
+	context.AfterFunc(bound, health.Closing)
 	all.Go(func() error { return server.Serve(bound) })
 	all.Go(func() error { return serveTLS(bound) })
 	all.Go(func() error { return serveISO(bound) })
