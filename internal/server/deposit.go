@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/asset"
@@ -91,7 +92,7 @@ func checkDeposits(o Options) error {
 		return err
 	}
 	_, policy := f.policy()
-	_, rates := f.rates(&App{Clocks: clock.NewRealms(clock.System())}, o)
+	_, rates := f.rates(clock.NewRealms(clock.System()), o.Logger)
 	_, _, makers := f.makers()
 	if err := errors.Join(policy, rates, makers); err != nil {
 		return fmt.Errorf("deposits: %w", err)
@@ -110,7 +111,7 @@ func (a *App) buildDeposits(o Options) error {
 	if err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
-	if a.Rates, err = f.rates(a, o); err != nil {
+	if a.Rates, err = f.rates(a.Clocks, o.Logger); err != nil {
 		return fmt.Errorf("deposits: %w", err)
 	}
 	makers, pools, err := f.makers()
@@ -335,7 +336,7 @@ func (f assetFile) rule(r deposit.Rule, a asset.Asset) (deposit.Rule, error) {
 
 // rates are the sandbox's fixed prices, and the operator's sources, without which the live
 // realm has no rate.
-func (f *depositFile) rates(a *App, o Options) (map[realm.Realm]*rate.Service, error) {
+func (f *depositFile) rates(clocks *clock.Realms, logger *slog.Logger) (map[realm.Realm]*rate.Service, error) {
 	p := rate.DefaultPolicy()
 	sandbox := p
 	sandbox.Least = 1
@@ -359,11 +360,11 @@ func (f *depositFile) rates(a *App, o Options) (map[realm.Realm]*rate.Service, e
 		return nil, fmt.Errorf("rates.sources: there are %d, and least_sources wants %d to have a price", n, p.Least)
 	}
 	build := func(c clock.Clock, policy rate.Policy, sources ...rate.Named) *rate.Service {
-		return rate.New(rate.Deps{Sources: sources, Policy: policy, Clock: c, Logger: o.Logger})
+		return rate.New(rate.Deps{Sources: sources, Policy: policy, Clock: c, Logger: logger})
 	}
 	return map[realm.Realm]*rate.Service{
-		realm.Live: build(a.Clocks.Of(realm.Live), p, sources...),
-		realm.Test: build(a.Clocks.Of(realm.Test), sandbox, rate.Named{Name: "sandbox", Source: rate.Sandbox()}),
+		realm.Live: build(clocks.Of(realm.Live), p, sources...),
+		realm.Test: build(clocks.Of(realm.Test), sandbox, rate.Named{Name: "sandbox", Source: rate.Sandbox()}),
 	}, nil
 }
 
