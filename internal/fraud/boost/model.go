@@ -38,9 +38,6 @@ func (m *Model) Trees() int { return len(m.trees) }
 // Margin returns the score of a row as log-odds. The row has Columns numbers.
 func (m *Model) Margin(row []float32) float64 { return m.forest.margin(row) }
 
-// Probability returns the score of a row as the model sees it, without calibration.
-func (m *Model) Probability(row []float32) float64 { return sigmoid(m.Margin(row)) }
-
 // Explain is Margin that also adds to parts, which has one place a column, what each
 // column did to the margin. What no column did is the same of every row. It takes longer
 // than Margin.
