@@ -45,7 +45,9 @@ type Deps struct {
 // DefaultRetention is how long decisions are kept.
 const DefaultRetention = 30 * 24 * time.Hour
 
-// Service is the engine. It is safe for concurrent use.
+// Service is the engine. It is safe for concurrent use. Whoever needs several of its locks
+// takes judging or writing first, then gate, then that of pending; nobody holds judging and
+// writing at once.
 type Service struct {
 	Deps
 	judge *judge.Judge
