@@ -31,18 +31,6 @@ func (a Amount) Add(b Amount) (Amount, error) {
 	return Amount{Minor: sum, Currency: a.Currency}, nil
 }
 
-// Sub returns a − b. It returns ErrMismatch or ErrRange.
-func (a Amount) Sub(b Amount) (Amount, error) {
-	if err := a.match(b); err != nil {
-		return Amount{}, err
-	}
-	difference := a.Minor - b.Minor
-	if (difference < a.Minor) != (b.Minor > 0) {
-		return Amount{}, ErrRange
-	}
-	return Amount{Minor: difference, Currency: a.Currency}, nil
-}
-
 // Mul returns a × n, such as a price times a quantity. It returns ErrRange.
 func (a Amount) Mul(n int64) (Amount, error) {
 	if !a.Currency.IsValid() {
@@ -53,15 +41,6 @@ func (a Amount) Mul(n int64) (Amount, error) {
 		return Amount{}, ErrRange
 	}
 	return a.with(low, (a.Minor < 0) != (n < 0))
-}
-
-// Cmp returns −1, 0 or +1 as a is less than, equal to or greater than b. It
-// returns ErrMismatch.
-func (a Amount) Cmp(b Amount) (int, error) {
-	if err := a.match(b); err != nil {
-		return 0, err
-	}
-	return cmp.Compare(a.Minor, b.Minor), nil
 }
 
 // CmpNumber returns −1, 0 or +1 as the number that a shows is less than, equal to or greater
