@@ -125,11 +125,14 @@ func TestAllocate(t *testing.T) {
 		}
 	}
 	for _, weights := range [][]int64{
-		{}, {0}, {0, 0}, {-1, 2}, {math.MaxInt64, 1}, make([]int64, MaxParts+1),
+		{}, {0}, {0, 0}, {-1, 2}, {math.MaxInt64, -1}, {math.MaxInt64, 1}, slices.Repeat([]int64{1}, MaxParts+1),
 	} {
 		if parts, err := New(1, USD).Allocate(weights...); !errors.Is(err, ErrRange) || parts != nil {
 			t.Errorf("%d weights: %v, %v", len(weights), parts, err)
 		}
+	}
+	if parts, err := New(MaxParts, USD).Split(MaxParts); err != nil || parts[MaxParts-1] != New(1, USD) {
+		t.Errorf("split by %d: %d parts, %v", MaxParts, len(parts), err)
 	}
 	for _, n := range []int{-1, 0, MaxParts + 1} {
 		if parts, err := New(1, USD).Split(n); !errors.Is(err, ErrRange) || parts != nil {

@@ -110,7 +110,7 @@ func TestUnknownCurrencies(t *testing.T) {
 			t.Errorf("Parse(%q) = %v, %v", code, got, err)
 		}
 	}
-	for _, number := range []string{"", "0", "000", "999", "959", "84", "0840", "84x", "-84", "８4"} {
+	for _, number := range []string{"", "0", "000", "999", "959", "84", "0840", "84x", "83:", "-84", "８4"} {
 		if got, err := ByNumeric(number); !errors.Is(err, ErrCurrency) || got != NoCurrency {
 			t.Errorf("ByNumeric(%q) = %v, %v", number, got, err)
 		}

@@ -191,10 +191,17 @@ func TestFees(t *testing.T) {
 			t.Errorf("ParsePercent(%q): %v, want %v", text, err, want)
 		}
 	}
-	for _, ratio := range [][2]int64{{-1, 1}, {1, 0}, {1, -1}} {
+	for _, ratio := range [][2]int64{{-1, 1}, {-1, 2}, {1, 0}, {1, -1}} {
 		if _, err := New(1, USD).Share(ratio[0], ratio[1], Floor); !errors.Is(err, ErrRange) {
 			t.Errorf("share %v: %v", ratio, err)
 		}
+	}
+	// Half a unit less than 2^64: rounding up must not begin again at zero.
+	almost, num := New(145_295_143_558_111, USD), int64(253_921)
+	_, small := almost.Share(num, 2, Ceil)
+	_, large := almost.scaleBig(big.NewInt(num), big.NewInt(2), Ceil)
+	if !errors.Is(small, ErrRange) || !errors.Is(large, ErrRange) {
+		t.Errorf("a share that rounds up to 2^64: %v, %v", small, large)
 	}
 }
 

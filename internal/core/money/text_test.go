@@ -61,7 +61,7 @@ func TestParseAmountErrors(t *testing.T) {
 		{"", USD, ErrSyntax}, {".", USD, ErrSyntax}, {".5", USD, ErrSyntax}, {"5.", USD, ErrSyntax},
 		{"+1", USD, ErrSyntax}, {"-1", USD, ErrSyntax}, {" 1", USD, ErrSyntax}, {"1 ", USD, ErrSyntax},
 		{"1e3", USD, ErrSyntax}, {"1,000", USD, ErrSyntax}, {"1_000", USD, ErrSyntax}, {"0x10", USD, ErrSyntax},
-		{"1.2.3", USD, ErrSyntax}, {"1..2", USD, ErrSyntax}, {"NaN", USD, ErrSyntax}, {"Inf", USD, ErrSyntax},
+		{"1:", USD, ErrSyntax}, {"1.2.3", USD, ErrSyntax}, {"1..2", USD, ErrSyntax}, {"NaN", USD, ErrSyntax}, {"Inf", USD, ErrSyntax},
 		{"１", USD, ErrSyntax}, {"1\x00", USD, ErrSyntax}, {"99999999999999999999x", USD, ErrSyntax},
 		{"0.001x", USD, ErrSyntax}, {strings.Repeat("0", MaxText) + "1", USD, ErrSyntax},
 		{"0.001", USD, ErrPrecision}, {"1.005", USD, ErrPrecision}, {"0.5", JPY, ErrPrecision},
