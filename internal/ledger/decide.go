@@ -352,8 +352,8 @@ func (a *attempt) guard() error {
 
 func (a *attempt) count(g Guard) error {
 	c := a.counter(name{a.op.Book, g.Counter})
-	sum := c.value + g.Add
-	if sum < 0 || (g.Add > 0 && (sum > g.Limit || sum < c.value)) {
+	sum := c.value + g.Add // below zero, too, where it would be out of range
+	if sum < 0 || (g.Add > 0 && sum > g.Limit) {
 		return fault.New(fault.GuardExceeded, "%s would pass its limit", g.Counter).
 			With("counter", g.Counter).With("used", strconv.FormatInt(c.value, 10)).With("limit", strconv.FormatInt(g.Limit, 10))
 	}

@@ -166,7 +166,7 @@ func (s *script) command() func() {
 
 // operate submits the operation that a line describes.
 func (s *script) operate() {
-	op := ledger.Operation{Book: s.book, Kind: "spec", At: s.clock.Now()}
+	op := ledger.Operation{Book: s.book, Kind: "spec", Actor: "somebody", At: s.clock.Now()}
 	words := s.options(&op, s.at.words)
 	name := s.option(&words, "as")
 	if words[0] == "together" {
@@ -200,6 +200,9 @@ func (s *script) submit(op ledger.Operation) {
 	stored, err := s.books.FindTransaction(context.Background(), op.Book, outcome.Transaction)
 	s.must(err)
 	s.same("the stored transaction", stored, outcome)
+	if stored.Actor != op.Actor {
+		s.fail("it was done by %q, says the book; it was %q", stored.Actor, op.Actor)
+	}
 	for _, b := range outcome.After {
 		a := s.account(string(b.Account))
 		if a.Posted() != b.Posted || a.Available() != b.Available {

@@ -49,11 +49,18 @@ func malformed() map[string]ledger.Operation {
 	}
 	one := money.New(1, usd)
 	ops := map[string]ledger.Operation{
-		"no book":                 with(func(op *ledger.Operation) { op.Book = "" }),
-		"no kind":                 with(func(op *ledger.Operation) { op.Kind = "" }),
-		"no time":                 with(func(op *ledger.Operation) { op.At = time.Time{} }),
-		"no parts":                with(func(op *ledger.Operation) { op.Postings = nil }),
-		"too many parts":          with(func(op *ledger.Operation) { op.Guards = make([]ledger.Guard, 256) }),
+		"no book":        with(func(op *ledger.Operation) { op.Book = "" }),
+		"no kind":        with(func(op *ledger.Operation) { op.Kind = "" }),
+		"no time":        with(func(op *ledger.Operation) { op.At = time.Time{} }),
+		"no parts":       with(func(op *ledger.Operation) { op.Postings = nil }),
+		"too far ahead":  with(func(op *ledger.Operation) { op.At = epoch.Add(24*time.Hour + time.Microsecond) }),
+		"too many parts": with(func(op *ledger.Operation) { op.Guards = guards(256) }),
+		"too many that must be solvent": with(func(op *ledger.Operation) {
+			op.Guards, op.Solvent = guards(254), []ledger.AccountID{"cash", "wallet"}
+		}),
+		"too many that it follows": with(func(op *ledger.Operation) {
+			op.Guards, op.Solvent, op.Follows = guards(254), []ledger.AccountID{"cash"}, []ledger.TransactionID{"txn_1"}
+		}),
 		"open without a name":     opening(ledger.NewAccount{Currency: usd, Side: ledger.Credit}),
 		"open without a currency": opening(ledger.NewAccount{ID: "new", Side: ledger.Credit}),
 		"open with no currency":   opening(ledger.NewAccount{ID: "new", Side: ledger.Credit, Currency: 255}),
@@ -67,6 +74,9 @@ func malformed() map[string]ledger.Operation {
 		"posting without an amount": with(func(op *ledger.Operation) { op.Postings = []ledger.Posting{{Debit: "cash", Credit: "wallet"}} }),
 		"posting all and an amount": with(func(op *ledger.Operation) {
 			op.Postings = []ledger.Posting{{Debit: "cash", Credit: "wallet", Amount: one, All: true}}
+		}),
+		"posting all by force": with(func(op *ledger.Operation) {
+			op.Postings = []ledger.Posting{{Debit: "wallet", Credit: "cash", All: true, Forced: true}}
 		}),
 		"posting the smallest amount": with(func(op *ledger.Operation) {
 			op.Postings = []ledger.Posting{{Debit: "cash", Credit: "wallet", Amount: money.New(-1<<63, usd)}}
@@ -111,6 +121,8 @@ func malformed() map[string]ledger.Operation {
 		},
 		"counter":  func(op *ledger.Operation, bad string) { op.Guards = []ledger.Guard{{Counter: bad, Add: 1, Limit: 1}} },
 		"reversed": func(op *ledger.Operation, bad string) { op.Reverses = ledger.TransactionID(bad) },
+		"followed": func(op *ledger.Operation, bad string) { op.Follows = []ledger.TransactionID{ledger.TransactionID(bad)} },
+		"solvent":  func(op *ledger.Operation, bad string) { op.Solvent = []ledger.AccountID{ledger.AccountID(bad)} },
 	} {
 		ops["too long: "+where] = text(change, cmp.Or(tooLongOf[where], tooLong))
 		// What cannot be stored, or is stored as something else, would break the chain or the batch.
@@ -118,6 +130,15 @@ func malformed() map[string]ledger.Operation {
 		ops["zero byte: "+where] = text(change, "a\x00b")
 	}
 	return ops
+}
+
+// guards returns n of them, each of which has a name and counts nothing.
+func guards(n int) []ledger.Guard {
+	all := make([]ledger.Guard, n)
+	for i := range all {
+		all[i].Counter = fmt.Sprint("counter ", i)
+	}
+	return all
 }
 
 // An operation that makes no sense is refused as the caller's mistake before it reaches a
