@@ -92,6 +92,13 @@ func TestIncrement(t *testing.T) {
 		p.advise(p.Increment, of(d, 100), authorization.ReasonEnded)
 		check.Equal(t, "history", p.lines(c), []string{"authorization -50.00 150.00", "authorization -40.00 110.00", "decline -60.01 110.00 spending_limit",
 			"decline -950.00 110.00 bin_max_transaction", "authorization -10.00 100.00", "decline -1.00 100.00 card_frozen", "settlement -100.00 100.00"})
+
+		often := limits(spending.Limit{Window: spending.PerDay, Amount: usd(5_000), Count: 1})
+		once := p.issue(ann, binAds, 10_000, often, controls(func(c *issuing.Controls) { c.SingleUse = true }))
+		d = p.pay(p.request(once, 3_000, inn), "")
+		p.advise(p.Increment, of(d, 2_001), authorization.ReasonSpendingLimit)
+		p.advise(p.Increment, of(d, 2_000), "") // it is no payment of its own
+		p.look(once, issuing.Active, 5_000, 5_000)
 		poor := p.issue(ann, binAds, 1_000)
 		d = p.pay(p.request(poor, 900, inn), "")
 		p.advise(p.Increment, of(d, 101), authorization.ReasonFunds)
@@ -489,6 +496,7 @@ func TestAdviceFaults(t *testing.T) {
 			"unknown payment":    {authorization.Advice{Book: ann.Book, Payment: "auth_01k9zzzzzzzzzzzzzzzzzzzzzz"}, fault.NotFound},
 			"malformed payment":  {authorization.Advice{Book: ann.Book, Payment: "x"}, fault.NotFound},
 			"another's payment":  {authorization.Advice{Book: bob.Book, Payment: d.ID}, fault.NotFound},
+			"another's card":     {authorization.Advice{Book: bob.Book, Realm: c.Realm, Number: c.Number, Payment: d.ID}, fault.NotFound},
 			"of another card":    {authorization.Advice{Realm: other.Realm, Number: other.Number, Payment: d.ID}, fault.NotFound},
 			"no book":            {authorization.Advice{Original: r.Key}, fault.NotFound},
 			"other currency":     {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: money.New(1, money.EUR)}, fault.CurrencyMismatch},
@@ -509,6 +517,51 @@ func TestAdviceFaults(t *testing.T) {
 		_, err = p.Increment(ctx, authorization.Advice{Book: ann.Book, Payment: d.ID, Key: p.key()})
 		check.Code(t, "increment of nothing", err, fault.InvalidAmount)
 		p.look(c, issuing.Active, 9_000, 1_000)
+	})
+}
+
+// A message that begins a payment stands for its card and its merchant: the same amount of
+// another one is not the same message.
+func TestKeyOfAnotherCard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, other := p.issue(ann, binAds, 10_000), p.issue(ann, binAds, 10_000)
+		for name, do := range map[string]func(context.Context, authorization.Advice) (authorization.Decision, error){
+			"post": p.Post, "refund": p.Refund, "stand-in": p.StandIn} {
+			a := authorization.Advice{Realm: c.Realm, Number: c.Number, Key: p.key(), Amount: usd(500), Merchant: ads}
+			p.advise(do, a, "")
+			card, merchant := a, a
+			card.Number, merchant.Merchant = other.Number, diner
+			for of, another := range map[string]authorization.Advice{"another card": card, "another merchant": merchant} {
+				_, err := do(context.Background(), another)
+				check.Code(t, name+" of "+of, err, fault.IdempotencyConflict)
+			}
+		}
+		p.look(other, issuing.Active, 10_000, 0)
+		p.look(c, issuing.Active, 9_500, 500)
+
+		// Nor does what another approved go with a request that was for something else.
+		poor := p.issue(ann, binAds, 6_000)
+		part, declined := p.request(poor, 10_000, ads), p.request(poor, 10_000, ads)
+		part.PartialAllowed = true
+		p.pay(part, "")
+		p.pay(declined, authorization.ReasonFunds)
+		same := authorization.Advice{Realm: poor.Realm, Number: poor.Number, Key: part.Key, Amount: usd(10_000), Merchant: ads}
+		for name, change := range map[string]func(a *authorization.Advice){
+			"another card":                func(a *authorization.Advice) { a.Number = other.Number },
+			"another merchant":            func(a *authorization.Advice) { a.Merchant.ID = diner.ID },
+			"another terminal":            func(a *authorization.Advice) { a.Merchant.Terminal = diner.Terminal },
+			"less than was approved":      func(a *authorization.Advice) { a.Amount = usd(5_999) },
+			"more than what was declined": func(a *authorization.Advice) { a.Key, a.Amount = declined.Key, usd(10_001) },
+		} {
+			a := same
+			change(&a)
+			_, err := p.StandIn(context.Background(), a)
+			check.Code(t, "stand-in of "+name, err, fault.IdempotencyConflict)
+		}
+		p.look(poor, issuing.Active, 0, 6_000)
+		p.advise(p.StandIn, same, "")
+		p.look(poor, issuing.Active, 0, 10_000)
+		p.verify()
 	})
 }
 

@@ -161,6 +161,32 @@ func TestOtherLimits(t *testing.T) {
 		p.pay(p.request(c, 4_000, ads), "") // the reversal gave both back
 		p.forward(day)
 		p.pay(p.request(c, 1, ads), authorization.ReasonSpendingLimit)
+
+		// That of one payment is not of all together, and a number of payments has no amount.
+		each := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerPayment, Amount: usd(4_000)}, spending.Limit{Window: spending.PerMonth, Count: 2}))
+		p.pay(p.request(each, 4_001, ads), authorization.ReasonSpendingLimit)
+		for range 2 {
+			p.pay(p.request(each, 4_000, ads), "")
+		}
+		p.pay(p.request(each, 1, ads), authorization.ReasonCountLimit)
+		p.verify()
+	})
+}
+
+// A tier bounds the payments of all cards of a person together, and each of them.
+func TestTierCounts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		_, err := p.Cards.Cardholders.PutTier(context.Background(), cardholder.TierChange{Actor: "op/1", Tier: cardholder.Tier{Name: cardholder.Anonymous, Currency: money.USD,
+			Limits: []spending.Limit{{Window: spending.PerPayment, Amount: usd(4_000)}, {Window: spending.PerYear, Count: 3}}}})
+		check.OK(t, err)
+		c, other := p.issue(ann, binAds, 10_000), p.issue(ann, binAds, 10_000)
+		p.pay(p.request(c, 4_001, ads), authorization.ReasonTierLimit)
+		p.pay(p.request(c, 4_000, ads), "")
+		p.pay(p.request(other, 4_000, ads), "")
+		d := p.pay(p.request(c, 4_000, ads), "")
+		p.pay(p.request(other, 1, ads), authorization.ReasonTierLimit)
+		p.advise(p.Reverse, of(d, 0), "")
+		p.pay(p.request(other, 1, ads), "")
 		p.verify()
 	})
 }
@@ -446,6 +472,22 @@ func TestAutoFreeze(t *testing.T) {
 		}
 		check.Equal(t, "approvals", count, 1)
 		p.look(c, issuing.Frozen, 1_989, 8_010)
+		p.verify()
+	})
+}
+
+// What is added to a payment freezes the card as a payment does.
+func TestAutoFreezeByIncrement(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(2_000) })
+		d := p.pay(p.request(c, 7_000, inn), "")
+		p.advise(p.Increment, of(d, 1_000), "") // exactly the threshold
+		p.look(c, issuing.Active, 2_000, 8_000)
+		p.advise(p.Increment, of(d, 1), "")
+		p.look(c, issuing.Frozen, 1_999, 8_001)
+		p.advise(p.Increment, of(d, 1), authorization.ReasonCardFrozen)
+		p.advise(p.Capture, of(d, 0), "")
+		p.look(c, issuing.Frozen, 1_999, 0)
 		p.verify()
 	})
 }

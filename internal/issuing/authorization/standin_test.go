@@ -80,6 +80,30 @@ func TestStandInAdvice(t *testing.T) {
 	})
 }
 
+// What another approved counts as spent until it is let go, and freezes the card as a payment does.
+func TestStandInCounts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000, limits(spending.Limit{Window: spending.PerDay, Amount: usd(5_000)}), func(n *issuing.NewCard) { n.AutoFreezeAt = usd(2_000) })
+		spent := func(minor int64) {
+			t.Helper()
+			now, err := p.Cards.Get(context.Background(), ann, c.ID)
+			check.OK(t, err)
+			check.Equal(t, "spent", now.Spent, usd(minor))
+		}
+		d := p.advise(p.StandIn, p.stoodIn(c, 4_000), "")
+		spent(4_000)
+		p.pay(p.request(c, 1_001, ads), authorization.ReasonSpendingLimit)
+		p.advise(p.Reverse, of(d, 0), "")
+		spent(0)
+		p.pay(p.request(c, 5_000, ads), "")
+		p.advise(p.StandIn, p.stoodIn(c, 3_000), "") // exactly the threshold
+		p.look(c, issuing.Active, 2_000, 8_000)
+		p.advise(p.StandIn, p.stoodIn(c, 1), "")
+		p.look(c, issuing.Frozen, 1_999, 8_001)
+		p.verify()
+	})
+}
+
 // The lines and events of what another approved are those of an authorization, once,
 // however often it comes and how many at once.
 func TestStandInAtOnce(t *testing.T) {
