@@ -23,11 +23,12 @@ func TestTwoProcesses(t *testing.T) {
 		other := join(t, p.DB, p.Clocks)
 		other.keys.Store(1_000_000)
 		c := p.issue(ann, binAds, 100_000)
-		other.pay(other.request(c, 100, ads), "") // it remembers the card
+		open := other.pay(other.request(c, 100, ads), "") // it remembers the card
 
 		month := usd(1_000)
 		_, err := p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, SpendingLimit: &month})
 		check.OK(t, err)
+		other.advise(other.Increment, of(open, 901), authorization.ReasonSpendingLimit)
 		other.pay(other.request(c, 901, ads), authorization.ReasonSpendingLimit)
 		narrow := []string{"airlines"}
 		_, err = p.Cards.Change(ctx, ann, issuing.Change{Card: c.ID, Categories: &narrow})

@@ -157,7 +157,10 @@ func TestIncrementIsWeighed(t *testing.T) {
 		check.Equal(t, "stood in", p.advise(p.Increment, of(d, 1_000), "").StoodIn, true)
 		check.Equal(t, "questions", len(ask.asked), 4)
 		check.Equal(t, "outcomes", judge.outcomes, []fraud.Outcome{{Found: true}, {}, {}, {}, {}, {Found: true}})
-		p.look(c, issuing.Active, 95_000, 5_000)
+		p.Policy.StandIn.MaxDayMajor = 15 // of which the increment has 10
+		last := p.pay(p.request(c, 500, inn), "")
+		p.advise(p.Increment, of(last, 1), authorization.ReasonStandIn)
+		p.look(c, issuing.Active, 94_500, 5_500)
 		p.verify()
 	})
 }

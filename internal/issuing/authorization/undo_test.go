@@ -101,6 +101,11 @@ func TestReversalOfOneMessage(t *testing.T) {
 		check.OK(t, err)
 		check.Equal(t, "spent", now.Spent, usd(0))
 		p.look(c, issuing.Active, 10_000, 0)
+
+		r = p.request(c, 2_000, ads)
+		p.advise(p.Increment, of(p.pay(r, authorization.ReasonNone), 500), authorization.ReasonNone)
+		p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonNone) // of an authorization all that is held
+		p.look(c, issuing.Active, 10_000, 0)
 		p.verify()
 	})
 }
@@ -358,6 +363,33 @@ func TestRestAfterPartialReversal(t *testing.T) {
 			p.advise(p.Reverse, stands, none)
 			p.advise(tell, rest, c.reason)
 			p.look(made, issuing.Active, c.left, c.held)
+		}
+		p.verify()
+	})
+}
+
+// What another approved of the rest of a request is undone with it. A purchase of which the rest
+// was posted is more than one message can undo.
+func TestReversalOfWhatHasARest(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, captured := range []bool{false, true} {
+			c, owed := p.issue(ann, binAds, 6_000), p.posted(ann, "card.receivable/USD")
+			r := p.request(c, 10_000, ads)
+			r.PartialAllowed, r.Captured = true, captured
+			p.pay(r, authorization.ReasonNone)
+			rest, stands := naming(c, "", 10_000), naming(c, r.Key, 0)
+			rest.Key, stands.Stands = r.Key, usd(7_000)
+			if captured {
+				p.advise(p.Complete, rest, authorization.ReasonNone)
+				p.advise(p.Reverse, naming(c, r.Key, 0), authorization.ReasonEnded)
+				p.look(c, issuing.Active, 0, 0)
+				check.Equal(t, "owed", p.posted(ann, "card.receivable/USD")-owed, 4_000)
+				continue
+			}
+			p.advise(p.StandIn, rest, authorization.ReasonNone)
+			p.advise(p.Reverse, stands, authorization.ReasonNone)
+			p.look(c, issuing.Active, 0, 7_000)
+			check.Equal(t, "owed", p.posted(ann, "card.receivable/USD")-owed, 1_000)
 		}
 		p.verify()
 	})
