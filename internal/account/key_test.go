@@ -214,6 +214,25 @@ func TestRotateKey(t *testing.T) {
 	})
 }
 
+// A rotation lets no key work for longer than it would have, and none that has expired work anew.
+func TestRotateKeyThatExpires(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		ctx, customer := t.Context(), b.customer(t, "Shop")
+		ends := b.clock.Now().Add(30 * time.Minute)
+		brief := account.NewKey{Book: customer.Live, KeySettings: everything(), ExpiresAt: ends}
+		rotated, expired := must(b.CreateKey(ctx, actor, brief))(t), must(b.CreateKey(ctx, actor, brief))(t)
+		must(b.RotateKey(ctx, actor, rotated.KeyRef, account.KeyRotation{Grace: time.Hour}))(t)
+		if stored := must(b.FindKey(ctx, rotated.KeyRef))(t); !stored.ExpiresAt.Equal(ends) {
+			t.Errorf("the old key works until %s, want %s", stored.ExpiresAt, ends)
+		}
+		b.clock.Advance(30 * time.Minute)
+		for _, grace := range []time.Duration{0, time.Hour} {
+			_, err := b.RotateKey(ctx, actor, expired.KeyRef, account.KeyRotation{Grace: grace})
+			wantCode(t, err, fault.InvalidState)
+		}
+	})
+}
+
 // Of rotations of one key at once, one wins and the others are told so.
 func TestRotateKeyConcurrently(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {

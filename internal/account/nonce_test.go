@@ -3,6 +3,7 @@ package account_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,35 @@ func TestUseNonce(t *testing.T) {
 				t.Errorf("step %d, %q: %q, want %q", i, step.nonce, got, step.want)
 			}
 		}
+	})
+}
+
+// A nonce that there is no room to remember is not accepted, and room comes with time. On a
+// shared database each is a row.
+func TestNoncesWithoutRoom(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		if b.db.Shared() {
+			return
+		}
+		client := string(b.merchant(t, b.customer(t, "Shop").Live).ClientID)
+		b.mature()
+		use := func(nonce string) error {
+			return b.UseNonce(t.Context(), client, nonce, b.clock.Now().Add(-time.Second))
+		}
+		n := 0
+		for ; n < 200_000; n++ {
+			if err := use(strconv.Itoa(n)); err != nil {
+				wantCode(t, err, fault.Overloaded)
+				break
+			}
+		}
+		if n != 131_072 {
+			t.Errorf("there was room for %d", n)
+		}
+		wantCode(t, use("0"), fault.NonceInvalid)
+		b.clock.Advance(30 * time.Second)
+		wantCode(t, use("0"), fault.NonceInvalid)
+		wantCode(t, use("new"), "")
 	})
 }
 
