@@ -2,6 +2,7 @@ package payout_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // set puts the node into a mood for its next calls.
@@ -145,6 +148,41 @@ func TestRequestLost(t *testing.T) {
 		if b.received() != "1x 10000" {
 			t.Errorf("received %s", b.received())
 		}
+	})
+}
+
+// A request that never arrived is not made again while payouts are stopped, nor once its invoice
+// has expired: then the payout fails.
+func TestRequestLostWhileStopped(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, bob := b.customer("ada"), b.customer("bob")
+		p, late := b.pay(ada, b.invoice(), 10_000), b.pay(bob, b.invoice(), 20_000)
+		for _, one := range []payout.Payout{p, late} {
+			b.set(node.Stalled, 1)
+			_, err := b.Service.Pay(t.Context(), one)
+			b.must(err)
+		}
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		for range 3 {
+			b.later(10 * time.Minute)
+		}
+		b.expect(p, "sending")
+		if b.received() != "0x 0" {
+			t.Errorf("sent again while payouts are stopped: %s", b.received())
+		}
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		_, err := b.Service.Pay(t.Context(), b.find(p))
+		b.must(err)
+		b.expect(p, "settled")
+		b.clock.Advance(time.Hour)
+		_, err = b.Service.Pay(t.Context(), b.find(late))
+		b.must(err)
+		b.expect(late, "failed expired")
+		if b.received() != "1x 10000" {
+			t.Errorf("received %s", b.received())
+		}
+		b.owes(bob, "1 held 0")
+		b.verified()
 	})
 }
 
@@ -310,6 +348,50 @@ func TestLightningAddress(t *testing.T) {
 	})
 }
 
+// The service behind a Lightning Address is asked at its host, for its user, for the amount.
+func TestAskOfLightningAddress(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		nodes, asked := b.Nodes[realm.Test], []payout.Ask(nil)
+		nodes.Resolver = listening{nodes.Resolver, &asked}
+		b.Nodes[realm.Test] = nodes
+		p := b.pay(b.customer("ada"), b.handle(), 10_000)
+		b.work()
+		b.expect(p, "settled")
+		check.Equal(t, "asked", asked, []payout.Ask{{User: "satoshi", Host: "example.com", MilliSatoshi: 10_000_000}})
+	})
+}
+
+// A payout whose job was lost, or given up, is gone on with.
+func TestJobLost(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada := b.customer("ada")
+		lost, dead := b.pay(ada, b.invoice(), 10_000), b.pay(ada, b.handle(), 20_000)
+		b.must(b.db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			for s, p := range map[*storage.Statement]payout.Payout{loseJob: lost, buryJob: dead} {
+				if n, err := tx.Exec(ctx, s, string(p.ID)); err != nil || n != 1 {
+					return fmt.Errorf("changed %d jobs: %w", n, err)
+				}
+			}
+			return nil
+		}))
+		b.work()
+		b.expect(lost, "held")
+		b.expect(dead, "held")
+		b.later(10 * time.Minute)
+		b.work()
+		b.expect(lost, "settled")
+		b.expect(dead, "settled")
+		if b.received() != "2x 30000" {
+			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
+var (
+	loseJob = storage.SQL("payout_test.lose_job", `DELETE FROM jobs WHERE unique_key = $1`)
+	buryJob = storage.SQL("payout_test.bury_job", `UPDATE jobs SET state = 'dead' WHERE unique_key = $1`)
+)
+
 // The service behind a Lightning Address has its time from when it is asked on, however long
 // payouts were stopped before, or meanwhile.
 func TestAskedLate(t *testing.T) {
@@ -406,6 +488,17 @@ func offered(text string, err error) (payout.Offer, error) {
 type resolver func() (payout.Offer, error)
 
 func (r resolver) Resolve(context.Context, payout.Ask) (payout.Offer, error) { return r() }
+
+// listening is a service behind Lightning Addresses that notes what it is asked.
+type listening struct {
+	payout.Resolver
+	asked *[]payout.Ask
+}
+
+func (l listening) Resolve(ctx context.Context, a payout.Ask) (payout.Offer, error) {
+	*l.asked = append(*l.asked, a)
+	return l.Resolver.Resolve(ctx, a)
+}
 
 // stuck is a node all of whose payments stay in flight.
 type stuck struct {
