@@ -660,6 +660,35 @@ func TestAdoptReplacement(t *testing.T) {
 	})
 }
 
+// A transaction that spends the coins of a payout and pays somebody else is not the payout's.
+func TestAdoptNoRival(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(p, "sent").TxID
+		b.must(b.Stop(t.Context(), "ops", realm.Test))
+		nodes := b.Nodes[realm.Test]
+		b.set(node.Lying, 1)
+		signed, err := nodes.Wallet.Bump(t.Context(), b.raw(first), payout.Order{Rate: 50_000, Most: 200_000, Outputs: []transaction.Output{outputOf(p)}})
+		b.must(err)
+		b.must(nodes.Chain.Publish(t.Context(), signed.Raw))
+		second, err := transaction.Parse(signed.Raw)
+		b.must(err)
+		if got := b.adopt(true); got != second.ID()+" left 0" {
+			t.Errorf("found %s", got)
+		}
+		b.must(b.node.Mine(t.Context(), 6))
+		b.must(b.Resume(t.Context(), "ops", realm.Test))
+		b.work()
+		b.must(b.node.Mine(t.Context(), 6))
+		b.work()
+		if p = b.expect(p, "settled"); p.TxID == second.ID() || b.paid(p.To) != "1x 10000" {
+			t.Errorf("%+v, paid %s", p, b.paid(p.To))
+		}
+		b.verified()
+	})
+}
+
 // What a backup knows as sent may have lost its coins to somebody else since, and been paid
 // anew: it is given up first, so that what paid it is found, and nobody is paid a third time.
 func TestAdoptAfterRival(t *testing.T) {

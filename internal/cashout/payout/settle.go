@@ -288,10 +288,11 @@ func (s *Service) adopt(ctx context.Context, a Adoption, d *Departure) error {
 		return err
 	}
 	if replaced {
-		if d.Pays, err = s.batched(ctx, &b); err != nil || !parsed.Pays(outputs(d.Pays)) {
+		before, err := s.batched(ctx, &b)
+		if err != nil || !parsed.Pays(outputs(before)) {
 			return err
 		}
-		m.number = b.transactions + 1
+		d.Pays, m.number = before, b.transactions+1
 		return s.adopted(ctx, a, d, s.kept(b, d.Pays, m))
 	}
 	waiting, err := oldest(MaxRecords).waiting(ctx, s.DB, a.Realm)
