@@ -480,6 +480,31 @@ func TestFeeLimit(t *testing.T) {
 	})
 }
 
+// A payment that cost nothing takes the money as any other.
+func TestPaidWithoutAFee(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		ada, nodes := b.customer("ada"), b.Nodes[realm.Test]
+		nodes.Lightning = free{nodes.Lightning}
+		b.Nodes[realm.Test] = nodes
+		p := b.pay(ada, b.invoice(), 10_000)
+		b.work()
+		if p = b.expect(p, "settled"); p.Fee != sat(0) {
+			t.Errorf("the fee is %s", p.Fee)
+		}
+		b.owes(ada, "0.9999 held 0")
+		b.verified()
+	})
+}
+
+// free is a node whose payments cost nothing.
+type free struct{ payout.Lightning }
+
+func (f free) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	a, err := f.Lightning.Pay(ctx, t)
+	a.Fee = 0
+	return a, err
+}
+
 func offered(text string, err error) (payout.Offer, error) {
 	return payout.Offer{Invoice: text, Metadata: "m"}, err
 }
