@@ -150,8 +150,35 @@ func TestBumpIsBounded(t *testing.T) {
 	})
 }
 
+// A transaction that was stored and never left does not leave while payouts are stopped.
+func TestUnpublishedWhileStopped(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		nodes := b.Nodes[realm.Test]
+		calm := nodes.Chain
+		nodes.Chain = deaf{calm}
+		b.Nodes[realm.Test] = nodes
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		first := b.expect(p, "sending").TxID
+		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
+		nodes.Chain = calm
+		b.Nodes[realm.Test] = nodes
+		b.work()
+		seen, err := calm.Look(t.Context(), [][]byte{b.raw(first)})
+		b.must(err)
+		if seen[0].Known || b.find(p).State != payout.Sending {
+			t.Errorf("%+v, and the payout is %s", seen, b.find(p).State)
+		}
+		b.must(b.Resume(t.Context(), "operator/ann", realm.Test))
+		b.work()
+		if got := b.expect(p, "sent"); got.TxID != first {
+			t.Errorf("sent by %s, stored was %s", got.TxID, first)
+		}
+	})
+}
+
 // A replacement that was stored and not published, because the process died, is published
-// by the next one.
+// by the next one, unless payouts are stopped.
 func TestReplacementUnpublished(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
@@ -168,11 +195,18 @@ func TestReplacementUnpublished(t *testing.T) {
 		}
 		nodes.Chain = calm
 		b.Nodes[realm.Test] = nodes
-		b.later(time.Minute)
-		seen, err := calm.Look(t.Context(), [][]byte{b.raw(first), b.raw(second)})
-		b.must(err)
-		if seen[0].Known || !seen[1].Known {
-			t.Errorf("%+v", seen)
+		for _, stopped := range []bool{true, false} {
+			turn := b.Resume
+			if stopped {
+				turn = b.Stop
+			}
+			b.must(turn(t.Context(), "operator/ann", realm.Test))
+			b.later(time.Minute)
+			seen, err := calm.Look(t.Context(), [][]byte{b.raw(first), b.raw(second)})
+			b.must(err)
+			if seen[0].Known != stopped || seen[1].Known == stopped {
+				t.Errorf("stopped is %t: %+v", stopped, seen)
+			}
 		}
 	})
 }
