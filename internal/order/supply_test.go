@@ -95,6 +95,9 @@ func TestDelivered(t *testing.T) {
 		if placed, err = b.buy(buyer, 1); err != nil || placed.Hold != "" || texts(placed.Codes)[0] != "GPLAY-0001" {
 			t.Errorf("from stock: %+v, %v", placed.Order, err)
 		}
+		if looks, err := b.Stock.Looks(t.Context(), buyer.Book, "2"); err != nil || len(looks) != 1 || looks[0].Actor != buyer.Credential {
+			t.Errorf("who bought from stock saw the code: %+v, %v", looks, err)
+		}
 		b.later()
 		if b.due() != 0 {
 			t.Error("a job is left")
