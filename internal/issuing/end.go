@@ -43,7 +43,7 @@ func (s *Service) Terminate(ctx context.Context, h Holder, e Ending) (Ended, err
 	if err := h.reasonFor(&st); err != nil {
 		return Ended{}, err
 	}
-	if err := s.noteOperator(ctx, h, kindTerminate, st); err != nil {
+	if err := s.noteStep(ctx, h, kindTerminate, st); err != nil {
 		return Ended{}, err
 	}
 	e.Reason = st.Reason

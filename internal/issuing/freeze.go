@@ -102,7 +102,7 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 	if err := h.reasonFor(&st); err != nil {
 		return Card{}, err
 	}
-	if err := s.noteOperator(ctx, h, kindFreeze, st); err != nil {
+	if err := s.noteStep(ctx, h, kindFreeze, st); err != nil {
 		return Card{}, err
 	}
 	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
@@ -166,7 +166,7 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 	if err := h.reasonFor(&st); err != nil {
 		return Card{}, err
 	}
-	if err := s.noteOperator(ctx, h, kindUnfreeze, st); err != nil {
+	if err := s.noteStep(ctx, h, kindUnfreeze, st); err != nil {
 		return Card{}, err
 	}
 	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
@@ -285,15 +285,21 @@ func (s *Service) freezeAll(ctx context.Context, h Holder, person cardholder.ID)
 	}
 }
 
-// noteOperator writes down what an operator is about to do.
-func (s *Service) noteOperator(ctx context.Context, h Holder, action string, st Step) error {
+// noteStep writes down what an operator is about to do, and why.
+func (s *Service) noteStep(ctx context.Context, h Holder, action string, st Step) error {
+	return s.noteOperator(ctx, h, audited{action, st.Card, map[string]string{"reason": st.Reason, "note": audit.Clean(st.Note)}})
+}
+
+// noteOperator writes down what an operator is about to do to a card that there is: what
+// stands in the place of an id may be anything.
+func (s *Service) noteOperator(ctx context.Context, h Holder, a audited) error {
 	if !h.Operator {
 		return nil
 	}
-	if _, err := s.stored(ctx, h.Book, st.Card); err != nil {
+	if _, err := s.stored(ctx, h.Book, a.card); err != nil {
 		return err
 	}
-	return s.note(ctx, h, audited{action, st.Card, map[string]string{"reason": st.Reason, "note": audit.Clean(st.Note)}})
+	return s.note(ctx, h, a)
 }
 
 // Used is the effect of a payment on a card: what it spent and when. It is refused with

@@ -150,6 +150,19 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// An operator who names a card that there is not, with a number or a text without end in the
+// place of its id, is told so by every call, and nothing of it is in the audit log.
+func TestOperatorsCardIsUnknown(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, id := range []issuing.CardID{"card_01kad5q4m8p2r6t9v3x7z1b5dh", "4111111111111111", issuing.CardID(strings.Repeat("x", 300))} {
+			for name, call := range p.each(house, id) {
+				check.Code(t, fmt.Sprintf("%s of %.20s", name, id), call(), fault.NotFound)
+			}
+		}
+		check.List(t, "the audit log", p.audited(house))
+	})
+}
+
 // The statuses follow each other as the table says, and no other way, whoever asks.
 func TestTransitions(t *testing.T) {
 	allowed := map[issuing.Status][]issuing.Status{

@@ -119,10 +119,8 @@ func (s *Service) Replace(ctx context.Context, h Holder, r Replacement) (Issued,
 	default:
 		return Issued{}, fault.New(fault.InvalidRequest, "a card is replaced because it is lost, stolen, damaged or expiring").At("reason")
 	}
-	if h.Operator {
-		if err := s.note(ctx, h, audited{kindReplace, r.Card, map[string]string{"reason": r.Reason}}); err != nil {
-			return Issued{}, err
-		}
+	if err := s.noteOperator(ctx, h, audited{kindReplace, r.Card, map[string]string{"reason": r.Reason}}); err != nil {
+		return Issued{}, err
 	}
 	for try := 1; ; try++ {
 		issued, err := s.replace(ctx, h, r)
