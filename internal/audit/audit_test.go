@@ -283,6 +283,9 @@ func TestAppendRefuses(t *testing.T) {
 		"gift card key": func(r *audit.Record) {
 			r.Detail = map[string]string{"note": "she has KEY_0123456789abcdef0123456789abcdef"}
 		},
+		"URL": func(r *audit.Record) {
+			r.Detail = map[string]string{"reference": "see https://ada:hush@bank.example/4711"}
+		},
 		"webhook":       func(r *audit.Record) { r.Subject = "whsec_0123456789" },
 		"PEM":           func(r *audit.Record) { r.Subject = "-----BEGIN EC PRIVATE KEY-----" },
 		"bearer":        func(r *audit.Record) { r.Subject = "Authorization: Bearer abcdefghijk" },
@@ -296,6 +299,7 @@ func TestAppendRefuses(t *testing.T) {
 		"date":       func(r *audit.Record) { r.Subject = "2026-11-21 09:00:00.123456" },
 		"not Luhn":   func(r *audit.Record) { r.Subject = "4111111111111112" },
 		"masked PAN": func(r *audit.Record) { r.Subject = "411111******1111" },
+		"port":       func(r *audit.Record) { r.Subject = "https://bank.example:8443/a@b" },
 		"UUID":       func(r *audit.Record) { r.Subject = "019aa6f0-12ab-7c3d-8e4f-0123456789ab" },
 		"txid":       func(r *audit.Record) { r.Subject = strings.Repeat("0f1e2d3c", 8) },
 		"digest": func(r *audit.Record) {

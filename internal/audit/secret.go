@@ -82,8 +82,8 @@ var secretNames = map[string]bool{
 }
 
 // secretForms are the shapes of credentials: API keys, operators' keys, signing and webhook
-// secrets, PEM keys, HTTP credentials, JSON web tokens and wallet seeds; and the numbers and
-// keys of gift cards, whose digits may begin as no other card's do.
+// secrets, PEM keys, HTTP credentials, JSON web tokens, wallet seeds and passwords in URLs;
+// and the numbers and keys of gift cards, whose digits may begin as no other card's do.
 var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_[a-z0-9]{4}` +
 	`|\b(sk|rk)_(live|test)_[a-z0-9]{4}` +
 	`|\b(op|ms)_[a-z0-9_-]{40}` +
@@ -93,6 +93,7 @@ var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_
 	`|\b(bearer|basic) +[a-z0-9+/_.=-]{8}` +
 	`|\beyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}\.` +
 	`|\b[xyz]prv[a-z0-9]{20}` +
+	`|://[^\s/?#:]*:[^\s/?#]+@` +
 	`|(^|[^0-9a-f-])[0-9a-f]{4}(-[0-9a-f]{4}){3}($|[^0-9a-f-]))`)
 
 // digests are SHA-256 sums, UUIDs and addresses of Ethereum in hexadecimal: some hold a run

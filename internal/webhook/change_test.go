@@ -75,7 +75,7 @@ func TestChangePart(t *testing.T) {
 		change(Settings{Events: []string{"card.x", "*"}}, func(e *Endpoint) { e.Events = []string{"*"} })
 		change(Settings{Active: pointer(false)}, func(e *Endpoint) { e.Active, e.Reason = false, ReasonOwner })
 		change(Settings{Active: pointer(false)}, func(*Endpoint) {})
-		change(Settings{URL: pointer("https://127.0.0.2/")}, func(e *Endpoint) { e.URL = "https://127.0.0.2/" })
+		change(Settings{URL: pointer("https://127.0.0.2/?key=hush")}, func(e *Endpoint) { e.URL = "https://127.0.0.2/?key=hush" })
 		change(Settings{Active: pointer(true)}, func(e *Endpoint) { e.Active, e.Reason = true, "" })
 		entries, err := b.Audit.List(t.Context(), audit.Filter{Book: string(book)})
 		if err != nil {
@@ -89,7 +89,7 @@ func TestChangePart(t *testing.T) {
 		}
 		if diff := cmp.Diff([]map[string]string{
 			{"state": "active"},
-			{"state": "disabled", "reason": "owner", "url": "https://127.0.0.2/", "events": "*"},
+			{"state": "disabled", "reason": "owner", "url": "https://127.0.0.2/?[redacted]", "events": "*"},
 			{"state": "disabled", "reason": "owner"}, {"state": "disabled", "reason": "owner"},
 			{"state": "active", "url": "https://127.0.0.1/hook", "events": "*"},
 		}, details); diff != "" {

@@ -456,9 +456,14 @@ func (e *row) disable(reason string) {
 	e.state, e.Active, e.Reason = endpointDisabled, false, reason
 }
 
-// wants says for the audit log what is sent where.
+// wants says for the audit log what is sent where. A query, which may have a key in it, is
+// left out: nothing is ever removed there.
 func (e *row) wants() map[string]string {
-	return map[string]string{"url": audit.Clean(e.URL), "events": audit.Clean(strings.Join(e.Events, " "))}
+	address, query, found := strings.Cut(e.URL, "?")
+	if found && query != "" {
+		address += "?" + redacted
+	}
+	return map[string]string{"url": audit.Clean(address), "events": audit.Clean(strings.Join(e.Events, " "))}
 }
 
 func (e *row) detail() map[string]string {
