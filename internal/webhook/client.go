@@ -5,17 +5,22 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"html"
 	"io"
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/reply"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/webhook/pace"
 )
 
@@ -88,7 +93,7 @@ func (s *Service) post(ctx context.Context, t *target, p *parcel) answer {
 	defer func() { _ = response.Body.Close() }() // the answer is read or given up by then
 	a := answer{status: response.StatusCode, retryAfter: retryAfter(response.Header.Get("Retry-After"), s.Clocks.Now(realm.Live))}
 	var excerpt bytes.Buffer
-	_, err = io.Copy(&excerpt, io.LimitReader(response.Body, maxAnswer+MaxSecret))
+	_, err = io.Copy(&excerpt, io.LimitReader(response.Body, maxAnswer+longestSecret))
 	if err == nil {
 		_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxDrained))
 	}
@@ -142,12 +147,45 @@ func envelope(e *Event, timeLayout string) []byte {
 
 const redacted = "[redacted]"
 
-// scrub keeps a secret that the endpoint sent back out of the table.
+// longestSecret bounds a secret however it is written, in bytes: JSON takes six for a sign.
+const longestSecret = 6 * MaxSecret
+
+// scrub keeps out of the table a secret that the endpoint sent back, and what else it may
+// have said that nobody must read. What is kept ends before a secret that it would break off:
+// only with what follows is one known.
 func scrub(excerpt []byte, secrets []pan.Secret) []byte {
-	for _, secret := range secrets {
-		excerpt = bytes.ReplaceAll(excerpt, []byte(secret.Reveal()), []byte(redacted))
+	kept := clean(excerpt[:min(len(excerpt), maxAnswer)], secrets)
+	if len(excerpt) <= maxAnswer {
+		return []byte(kept)
 	}
-	return excerpt[:min(len(excerpt), maxAnswer)]
+	whole, end := clean(excerpt, secrets), 0
+	for end < min(len(whole), len(kept)) && whole[end] == kept[end] {
+		end++
+	}
+	return []byte(kept[:end])
+}
+
+func clean(answer []byte, secrets []pan.Secret) string {
+	text := string(answer)
+	for _, secret := range secrets {
+		for _, form := range writings(secret.Reveal()) {
+			text = strings.ReplaceAll(text, form, redacted)
+		}
+	}
+	return telemetry.Redact(text)
+}
+
+// writings are the ways in which an answer may repeat a text: as it is, in a URL, in HTML and
+// as the usual encoders of JSON write it.
+func writings(text string) []string {
+	all := []string{text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text)}
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
+	for _, inJSON := range []string{quoted, strings.ReplaceAll(quoted, "/", `\/`)} {
+		tags := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(inJSON)
+		all = append(all, inJSON, tags, strings.ReplaceAll(tags, "'", `\u0027`))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func classify(err error) string {
