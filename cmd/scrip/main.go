@@ -26,7 +26,7 @@ func main() {
 	defer stop()
 	context.AfterFunc(ctx, stop) // whoever asks a second time does not wait
 	if err := cli.New().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "scrip:", err)
+		fmt.Fprintln(os.Stderr, cli.Say(err))
 		os.Exit(1)
 	}
 }

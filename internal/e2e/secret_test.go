@@ -49,6 +49,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 		s.command("key", "list", "--customer", customer, "--log-level", "debug")
 		s.command("merchant", "list", "--customer", customer, "-o", "json")
 		s.command("verify", "--log-level", "debug")
+		s.mistaken("giftcard", s.secrets["a card's number"])
+		s.mistaken("key", "revoke", s.key, "--customer", customer, "--realm", "live")
 		s.search("after a stop", second)
 		s.controls(server, second)
 	})
@@ -228,6 +230,16 @@ func (s *secrecy) command(args ...string) {
 		s.t.Fatalf("scrip %v: %v\n%s", args[:2], err, out)
 	}
 	s.look("the output of scrip "+strings.Join(args[:2], " "), out)
+}
+
+// mistaken runs a command that has a secret where none belongs, and must not repeat it.
+func (s *secrecy) mistaken(args ...string) {
+	s.t.Helper()
+	out, err := s.at.command(s.t, args...).CombinedOutput()
+	if err == nil {
+		s.t.Errorf("scrip %s is done: %s", args[0], out)
+	}
+	s.look("what scrip "+args[0]+" says of a mistake", out)
 }
 
 // search looks through everything that is on disk or was written.
