@@ -28,6 +28,9 @@ func findNamed(text string, i int, fields bool) span {
 	case class != headerName && spaced > start && !quoted && !fields && isProse(plain):
 		return span{} // "pin: wrong length" is a sentence
 	}
+	if value.from < value.to && isDigit(plain[0]) { // a card's number goes on behind a space
+		value.to = max(value.to, findNumber(text, value.from, fields).to)
+	}
 	return value
 }
 
