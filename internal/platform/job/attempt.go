@@ -13,6 +13,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
 
 // outcome is what became of one attempt.
@@ -147,9 +148,10 @@ func backoff(o Options, attempt int) time.Duration {
 	return full - half + time.Duration(binary.BigEndian.Uint64(b[:])%uint64(half+1))
 }
 
-// errorText is what is kept of an error: bounded, and a text that both engines accept.
+// errorText is what is kept of an error: bounded, a text that both engines accept, and without
+// what looks like a secret, since it is listed and in backups.
 func errorText(err error) string {
-	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "?"), "\x00", "?")
+	text := telemetry.Redact(strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "?"), "\x00", "?"))
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"
 	}

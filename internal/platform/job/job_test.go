@@ -251,6 +251,31 @@ func TestFates(t *testing.T) {
 	}
 }
 
+// What is kept of an error, and of a panic, has no secret that a counterparty said or a program
+// printed by mistake: dead letters are listed, and in backups.
+func TestErrorsAreKeptWithoutSecrets(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		for kind, handle := range map[string]func(context.Context, Job) error{
+			"fails": func(context.Context, Job) error {
+				return errors.New("no to 4111 1111 1111 1111 at https://ada:hush@bank.example")
+			},
+			"panics": func(context.Context, Job) error { panic("no to 4111111111111111 at https://ada:hush@bank.example") },
+		} {
+			f := setup(t, db)
+			f.Handle(kind, Options{MaxAttempts: 1}, handle)
+			f.enqueue(Request{Kind: kind, Book: "a"})
+			f.drain()
+			dead, err := ListDead(context.Background(), db, Key{}, 10)
+			if err != nil || len(dead) != 1 || !strings.HasSuffix(dead[0].LastError, "no to [redacted] at https://ada:[redacted]@bank.example") {
+				t.Errorf("%s: %+v, %v", kind, dead, err)
+			}
+			if err := f.write(func(ctx context.Context, tx *storage.Tx) error { return DeleteDead(ctx, tx, dead[0].Key) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // A dead letter can be retried with all attempts before it, or deleted, or purged by age.
 func TestDeadLetters(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
