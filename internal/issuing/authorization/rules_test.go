@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/fraud"
@@ -229,6 +230,29 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s: %q, %q", r, sentence, advice)
 		}
 	}
+}
+
+// Whoever reads the advice of a decline can follow it, also where an operator alone can lift
+// what stands in the way, or nothing can.
+func TestAdviceCanBeFollowed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx, operator := context.Background(), ann
+		operator.Operator = true
+		frozen := p.issue(ann, binAds, 1_000)
+		_, err := p.Cards.Freeze(ctx, operator, issuing.Step{Card: frozen.ID})
+		check.OK(t, err)
+		d := p.pay(p.request(frozen, 100, ads), authorization.ReasonCardFrozen)
+		_, err = p.Cards.Unfreeze(ctx, ann, issuing.Step{Card: frozen.ID})
+		check.Code(t, "unfrozen by its holder", err, fault.InvalidState)
+		check.Equal(t, "frozen by an operator", d.Advice, "Unfreeze the card and try again; if the operator froze it, ask support.")
+
+		expired := p.issue(ann, binAds, 1_000)
+		p.forward(4 * 365 * day)
+		d = p.pay(p.request(expired, 100, ads), authorization.ReasonCardExpired)
+		_, err = p.Cards.Replace(ctx, ann, issuing.Replacement{Card: expired.ID, Reason: issuing.ReasonExpiring})
+		check.Code(t, "replaced after its day", err, fault.InvalidState)
+		check.Equal(t, "expired", d.Advice, "Use another card.")
+	})
 }
 
 // Who guesses security codes hears the score alone in the end, also for the right code and
