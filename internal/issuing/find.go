@@ -428,9 +428,11 @@ type Totals struct {
 	Active int // cards that can be used
 	// Balance is what can be spent with all cards that are not closed.
 	Balance money.Amount
+	// Owed is what the customer owes for payments beyond what was on a card.
+	Owed money.Amount
 }
 
-// Totals returns the sums over a holder's cards in a currency.
+// Totals returns the sums over a holder's cards in a currency, and what is owed in it.
 func (s *Service) Totals(ctx context.Context, h Holder, currency money.Currency) (Totals, error) {
 	now := s.Clocks.Now(h.Realm)
 	open, err := storage.All(ctx, s.DB, scanCard, listOpen, append((&Filter{Holder: h}).args(now), maxOpen, 0)...)
@@ -453,7 +455,8 @@ func (s *Service) Totals(ctx context.Context, h Holder, currency money.Currency)
 			return Totals{}, err
 		}
 	}
-	return t, nil
+	t.Owed, err = s.owed(ctx, h.Book, currency)
+	return t, err
 }
 
 // OfCardholder returns the ids of a cardholder's cards that are not closed, after the

@@ -224,7 +224,7 @@ func TestListBounds(t *testing.T) {
 func TestTotals(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		var want issuing.Totals
-		want.Balance = usd(0)
+		want.Balance, want.Owed = usd(0), usd(0)
 		for _, c := range p.herd() {
 			if c.Status == issuing.Active {
 				want.Active++
@@ -236,7 +236,7 @@ func TestTotals(t *testing.T) {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
 		none, err := p.Totals(t.Context(), street, money.USD)
-		if err != nil || none != (issuing.Totals{Balance: usd(0)}) {
+		if err != nil || none != (issuing.Totals{Balance: usd(0), Owed: usd(0)}) {
 			t.Errorf("%+v, %v", none, err)
 		}
 	})

@@ -400,6 +400,31 @@ func TestWalletAddsUp(t *testing.T) {
 	})
 }
 
+// What is owed for a payment that took more than was on a card is on the wallet's page until
+// the next funding repays it.
+func TestDebtIsTold(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(ad)
+		told := func(want string) {
+			t.Helper()
+			if w := b.do("acme", "GET /v1/api/wallet/balance", ""); w.Code != http.StatusOK || !strings.HasSuffix(strings.TrimSpace(w.Body.String()), want) {
+				t.Errorf("%d %s, want an end of %s", w.Code, w.Body, want)
+			}
+		}
+		told(`"cards_active":1,"cards_total_balance":500.00}`)
+		_, err := b.Payments.Post(t.Context(), authorization.Advice{Realm: realm.Test, Book: b.acme.Test, Card: issuing.CardID(card), Key: "late", Amount: money.New(51_750, money.USD)})
+		check.OK(t, err)
+		told(`"cards_active":1,"cards_total_balance":0.00,"owed":17.50}`)
+		if w := b.do("acme", "POST /v1/api/cards/"+card+"/fund", `{"amount":100}`); w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		told(`"cards_active":1,"cards_total_balance":100.00}`)
+		b.quiet()
+		b.verified()
+	})
+}
+
 func cents(t testing.TB, text json.Number) int64 {
 	t.Helper()
 	amount, err := money.ParseSigned(text.String(), money.USD)

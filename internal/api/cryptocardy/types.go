@@ -329,6 +329,8 @@ type walletBalance struct {
 	TotalSpent        wire.Major `json:"total_spent"`
 	CardsActive       int64      `json:"cards_active"`
 	CardsTotalBalance wire.Major `json:"cards_total_balance"`
+	// Owed is absent where nothing is.
+	Owed *wire.Major `json:"owed,omitzero"`
 }
 
 // monthView is a statement without its movements. Balances are posted, with what is held.

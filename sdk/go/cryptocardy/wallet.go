@@ -92,6 +92,8 @@ type Balance struct {
 	TotalSpent        json.Number `json:"total_spent"`
 	CardsActive       int64       `json:"cards_active"`
 	CardsTotalBalance json.Number `json:"cards_total_balance"`
+	// Owed is for payments that took more than was on a card; empty where nothing is owed.
+	Owed json.Number `json:"owed"`
 }
 
 // DepositAddresses say where to send which currency, on which network, and how much at least.

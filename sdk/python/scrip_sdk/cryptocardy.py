@@ -158,6 +158,8 @@ class Balance:
     total_spent: Decimal
     cards_active: int
     cards_total_balance: Decimal
+    owed: Optional[Decimal] = None
+    """For payments that took more than was on a card; None where nothing is owed."""
 
 
 @dataclass(frozen=True)
@@ -534,7 +536,7 @@ def _path(root: str, identifier: str, action: str = "") -> str:
 
 _MONEY = frozenset(
     "balance spending_limit total_spent auto_freeze_at refunded_amount previous_balance funded_amount withdrawn_amount new_balance "
-    "wallet_balance amount balance_after pending_deposits total_deposited cards_total_balance amount_usd fee_usd credited_usd "
+    "wallet_balance amount balance_after pending_deposits total_deposited cards_total_balance owed amount_usd fee_usd credited_usd "
     "max_transaction max_monthly acceptance_rate".split()
 )
 
