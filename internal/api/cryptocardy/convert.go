@@ -148,7 +148,7 @@ func viewLine(c *issuing.Card) cardLine {
 func viewCard(c issuing.Card) card {
 	l := viewLine(&c)
 	return card{ID: l.ID, BINID: l.BINID, Network: l.Network, Last4: l.Last4, Status: l.Status, Balance: l.Balance, Currency: l.Currency, Label: l.Label,
-		CreatedAt: l.CreatedAt, SpendingLimit: wire.Major(c.SpendingLimit()), TotalSpent: wire.Major(c.Spent), TransactionCount: c.Transactions,
+		CreatedAt: l.CreatedAt, SpendingLimit: wire.Major(c.SpendingLimit()), TotalSpent: wire.Major(atLeastNothing(c.Spent)), TransactionCount: c.Transactions,
 		AllowedCategories: c.Controls.Categories, AutoFreezeAt: inDollars(c.Controls.AutoFreezeAt), Metadata: c.Metadata,
 		ExpiresAt: wire.TimeSecond(c.ExpiresAt), LastUsedAt: moments(c.LastUsedAt)}
 }
@@ -167,6 +167,13 @@ func inDollars(a money.Amount) wire.Major {
 		a.Currency = dollars
 	}
 	return wire.Major(a)
+}
+
+// atLeastNothing is an amount that is shown as nothing where it is below zero: a card to which
+// more came back than it paid, by refunds that name no payment, spent nothing.
+func atLeastNothing(a money.Amount) money.Amount {
+	a.Minor = max(0, a.Minor)
+	return a
 }
 
 // moments is a time, or null.

@@ -425,6 +425,28 @@ func TestDebtIsTold(t *testing.T) {
 	})
 }
 
+// A card to which more came back than it paid spent nothing, and later payments count from there.
+func TestSpentIsNeverBelowZero(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		card := b.create(ad)
+		about := authorization.Advice{Realm: realm.Test, Book: b.acme.Test, Card: issuing.CardID(card), Key: "back", Amount: money.New(5_000, money.USD)}
+		_, err := b.Payments.Refund(t.Context(), about)
+		check.OK(t, err)
+		spent := func(want string) {
+			t.Helper()
+			if w := b.do("acme", "GET /v1/api/cards/"+card, ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"total_spent":`+want+`,`) {
+				t.Errorf("%d %s, want %s spent", w.Code, w.Body, want)
+			}
+		}
+		spent("0.00")
+		about.Key, about.Amount.Minor = "more", 8_000
+		_, err = b.Payments.Post(t.Context(), about)
+		check.OK(t, err)
+		spent("30.00")
+	})
+}
+
 func cents(t testing.TB, text json.Number) int64 {
 	t.Helper()
 	amount, err := money.ParseSigned(text.String(), money.USD)

@@ -204,7 +204,8 @@ type card struct {
 	// Currency is absent for US dollars.
 	Currency string `json:"currency,omitzero"`
 	// SpendingLimit is the month's.
-	SpendingLimit     wire.Major `json:"spending_limit"`
+	SpendingLimit wire.Major `json:"spending_limit"`
+	// TotalSpent is never below zero.
 	TotalSpent        wire.Major `json:"total_spent"`
 	TransactionCount  int64      `json:"transaction_count"`
 	Label             string     `json:"label"`
