@@ -373,7 +373,7 @@ func (a *App) buildPayments(o Options) {
 		Clocks: a.Clocks, Fraud: authorization.Engine(a.Fraud), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
 	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
 	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
-		Clocks: a.Clocks, Policy: dispute.DefaultPolicy()})
+		Clocks: a.Clocks, Policy: o.Issuing.contests()})
 	a.Payments.Disputes = a.Disputes
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/provider/simulator/chain"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -28,6 +29,8 @@ type Issuing struct {
 	Seeds realm.Realm
 	// Known lets cards be made for verified cardholders alone.
 	Known bool
+	// LateCredit credits what is contested when a dispute is won, and not when it is opened.
+	LateCredit bool
 	// HolderName and Billing are on cards for nobody in particular; empty: the published ones.
 	HolderName string
 	Billing    issuing.Address
@@ -43,6 +46,13 @@ func (i *Issuing) programme() issuing.Programme {
 	if i.Billing != (issuing.Address{}) {
 		p.Billing = i.Billing
 	}
+	return p
+}
+
+// contests are the rules for disputes.
+func (i *Issuing) contests() dispute.Policy {
+	p := dispute.DefaultPolicy()
+	p.Provisional = !i.LateCredit
 	return p
 }
 

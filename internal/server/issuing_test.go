@@ -11,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // Without the setting nobody gets a seed; with it cards have the name and the address of
@@ -48,5 +49,18 @@ func TestIssuing(t *testing.T) {
 				t.Errorf("for cardholders alone: %d %s", status, body)
 			}
 		})
+	}
+}
+
+// What is contested is credited when its dispute is opened, or when it is won, as the setting says.
+func TestDisputeCredit(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		o := server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Issuing: server.Issuing{LateCredit: late}}
+		app, err := server.Open(t.Context(), o)
+		check.OK(t, err)
+		if app.Disputes.Policy.Provisional == late {
+			t.Errorf("late %v: %+v", late, app.Disputes.Policy)
+		}
+		check.OK(t, app.Close())
 	}
 }

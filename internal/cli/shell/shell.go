@@ -120,7 +120,7 @@ func checks(c config.Config) *ping.Policy {
 // issuing is what the settings say about virtual cards.
 func issuing(c config.Config) server.Issuing {
 	home, _ := c.Billing() // the settings were checked when they were read
-	return server.Issuing{On: c.Issuing, Seeds: realm.Realm(c.SeedRealm), Known: c.RequireCardholder, HolderName: c.CardholderName,
+	return server.Issuing{On: c.Issuing, Seeds: realm.Realm(c.SeedRealm), Known: c.RequireCardholder, LateCredit: c.DisputeCredit == config.CreditWon, HolderName: c.CardholderName,
 		Billing: cardholder.Address{Line1: home.Street, City: home.City, State: home.State, Zip: home.Postcode, Country: home.Country}}
 }
 

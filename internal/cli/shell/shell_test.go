@@ -21,9 +21,13 @@ func TestRules(t *testing.T) {
 	if checks := ping.DefaultPolicy(); !reflect.DeepEqual(*o.Pings, checks) {
 		t.Errorf("checks have %+v, want %+v", *o.Pings, checks)
 	}
+	if o.Issuing.LateCredit {
+		t.Error("what is contested is credited when it is won")
+	}
+	c.DisputeCredit = config.CreditWon
 	c.GiftcardValidity, c.GiftcardHold, c.HighRisk, c.ChecksPerMinute = 48*time.Hour, time.Hour, 60, 100
 	o = Options(c, nil)
-	if o.Giftcards.Validity != 48*time.Hour || o.Giftcards.HoldFor != time.Hour || o.Pings.HighRisk != 60 {
+	if o.Giftcards.Validity != 48*time.Hour || o.Giftcards.HoldFor != time.Hour || o.Pings.HighRisk != 60 || !o.Issuing.LateCredit {
 		t.Errorf("settings are not heeded: %+v, %+v", o.Giftcards, o.Pings)
 	}
 	for _, pace := range [][]limit.Window{o.Pings.Credential, o.Pings.Address} {

@@ -92,6 +92,7 @@ func (c Config) problems() []Problem {
 	check("high_risk", checkNumber(c.HighRisk, maxScore))
 	check("checks_per_minute", checkBetween(c.ChecksPerMinute, minChecks, maxChecks))
 	check("seed_realm", checkWord(c.SeedRealm, "test", "live"))
+	check("dispute_credit", checkWord(c.DisputeCredit, CreditOpened, CreditWon))
 	check("cardholder_name", checkName(c.CardholderName))
 	if _, err := c.Billing(); err != nil {
 		check("cardholder_address", strings.TrimPrefix(err.Error(), "cardholder_address: "))

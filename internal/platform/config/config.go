@@ -85,6 +85,8 @@ type Config struct {
 	// CardholderName and CardholderAddress are what merchants see; Billing reads the address.
 	CardholderName    string `yaml:"cardholder_name" env:"CARDHOLDER_NAME" about:"name on virtual cards that are for nobody in particular; empty: ANONYMOUS"`
 	CardholderAddress string `yaml:"cardholder_address" env:"CARDHOLDER_ADDRESS" about:"billing address of virtual cards, comma-separated: street, city, state, postcode, country; empty: 123 Privacy Street, Wilmington, DE, 19801, US"`
+	// DisputeCredit is opened or won.
+	DisputeCredit string `yaml:"dispute_credit" env:"DISPUTE_CREDIT" about:"when what is contested of a payment with a virtual card is credited, once its dispute is: opened or won"`
 	// ISO8583 is empty where no card network connects.
 	ISO8583      string `yaml:"iso8583" env:"ISO8583" about:"address on which card networks connect for payments with virtual cards, HOST:PORT; empty: none"`
 	ISO8583Realm string `yaml:"iso8583_realm" env:"ISO8583_REALM" about:"realm of the cards that card networks pay with: test or live"`
@@ -95,6 +97,12 @@ type Config struct {
 	// MasterKey is in base64. It is in neither the file nor a flag.
 	MasterKey pan.Secret `yaml:"-" env:"MASTER_KEY" about:"master key, 32 bytes in base64; empty: the file master.key in the data directory"`
 }
+
+// The values of DisputeCredit.
+const (
+	CreditOpened = "opened"
+	CreditWon    = "won"
+)
 
 // MetricsOff is the value of Metrics with which there are none.
 const MetricsOff = "off"
@@ -108,7 +116,7 @@ func Default() Config {
 		Listen: "127.0.0.1:8420", Data: "./scrip-data", DatabaseConnections: 24, MaxConnections: 4096,
 		ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 30 * time.Second,
 		GiftcardValidity: fiveYears, GiftcardHold: 7 * 24 * time.Hour, HighRisk: 80, ChecksPerMinute: 6000,
-		LogLevel: "info", LogFormat: "auto", SeedRealm: "test", ISO8583Realm: "test", ISO8583Bitmap: "binary",
+		LogLevel: "info", LogFormat: "auto", SeedRealm: "test", DisputeCredit: CreditOpened, ISO8583Realm: "test", ISO8583Bitmap: "binary",
 	}
 }
 

@@ -66,6 +66,7 @@ var samples = map[string][4]string{
 	"issuing":                {"true", "true", "true", "perhaps"},
 	"seed_realm":             {"live", "test", "live", "production"},
 	"require_cardholder":     {"true", "true", "true", "perhaps"},
+	"dispute_credit":         {"won", "opened", "won", "later"},
 	"iso8583":                {"127.0.0.1:1583", "127.0.0.1:2583", ":3583", "8583"},
 	"iso8583_realm":          {"live", "test", "live", "sandbox"},
 	"iso8583_sources":        {"192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "anywhere"},
