@@ -209,7 +209,7 @@ func (a *api) simulateChallenge(ctx context.Context, c *call, in challengeReques
 		return challengeView{}, err
 	}
 	begun, err := a.Payments.Challenge(ctx, authorization.NewChallenge{Book: c.Principal.Book, Card: issuing.CardID(which),
-		Merchant: authorization.Merchant{ID: in.Merchant, Name: in.Merchant}, Amount: amount, Key: a.message(c)})
+		Merchant: authorization.Merchant{Name: in.Merchant}, Amount: amount, Key: a.message(c)})
 	if err != nil {
 		return challengeView{}, err
 	}

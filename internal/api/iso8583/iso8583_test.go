@@ -640,6 +640,34 @@ func TestAtOnce(t *testing.T) {
 	})
 }
 
+// A payment has the challenge that was completed for its merchant by the name that an element
+// has room for, in whatever case, and by the merchant's id where the challenge has one.
+func TestChallengeOfAMerchant(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at, c := i.link(), terminal(), i.issue(10_000)
+		completed := func(m authorization.Merchant) string {
+			made, err := i.payments.Challenge(t.Context(), authorization.NewChallenge{Book: ann.Book, Card: c.id, Merchant: m, Amount: usd(999)})
+			check.OK(t, err)
+			_, err = i.payments.CompleteChallenge(t.Context(), ann.Book, made.ID, made.OTP)
+			check.OK(t, err)
+			return acquirer.Tag("43", string(made.ID))
+		}
+		place := fmt.Sprintf("%-13s%s", "Kendal", "GB")
+		ask := func(challenge, name, code string) {
+			t.Helper()
+			i.ask(l, at.Authorize(c.Card, 999).With(48, challenge).With(43, fmt.Sprintf("%-25s", name)+place), code)
+		}
+		byName := completed(authorization.Merchant{Name: "Northwind Books and Records Ltd"})
+		ask(byName, "NORTHWIND BOOKS", "1A")
+		ask(byName, "NORTHWIND BOOKS AND RECOR", "00")
+		ask(byName, "NORTHWIND BOOKS AND RECOR", "1A") // it is used up
+		ask(completed(authorization.Merchant{Name: "Cafe  Ann"}), "CAFE ANN", "00")
+		ask(completed(authorization.Merchant{ID: "M-ADS", Name: "Northwind"}), "northwind", "00")
+		ask(completed(authorization.Merchant{ID: "M-OTHER", Name: "Northwind"}), "Northwind", "1A")
+		i.look(c, 10_000-3*999, 3*999)
+	})
+}
+
 // An answer that was lost with its connection is given on the next one.
 func TestLostAnswers(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {

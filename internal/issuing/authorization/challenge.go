@@ -3,6 +3,7 @@ package authorization
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -347,11 +348,26 @@ func (s *Service) challenged(ctx context.Context, a *attempt) (Reason, error) {
 		return ReasonNone, err
 	}
 	if c.Status != ChallengeCompleted || c.Payment != "" || c.Card != a.card.ID || r.Amount.Minor > c.Amount.Minor ||
-		c.Merchant.ID != r.Merchant.ID || c.Merchant.Name != r.Merchant.Name || !a.at.Before(c.EndedAt.Add(challengeGood)) {
+		!c.of(&r.Merchant) || !a.at.Before(c.EndedAt.Add(challengeGood)) {
 		return ReasonChallenge, nil
 	}
 	a.payment.Challenge = c.ID
 	return ReasonNone, nil
+}
+
+// shownName is how many characters of a merchant's name card networks have room for.
+const shownName = 25
+
+// of reports whether a payment's merchant is the one that a challenge was for: by the id,
+// where the challenge has one, and by the name as far as networks show it, in whatever case.
+func (c *Challenge) of(m *Merchant) bool {
+	return (c.Merchant.ID == "" || c.Merchant.ID == m.ID) && likeness(c.Merchant.Name) == likeness(m.Name)
+}
+
+// likeness is a merchant's name as it is compared.
+func likeness(name string) string {
+	plain := []rune(strings.ToUpper(strings.Join(strings.Fields(name), " ")))
+	return strings.TrimSpace(string(plain[:min(len(plain), shownName)]))
 }
 
 // linked uses up the challenge that a payment was sent with.
