@@ -27,15 +27,18 @@ type Paid struct {
 	Captures []ledger.TransactionID
 	reversed []ledger.TransactionID // by an operator, who gave all that they took back
 	struck   int64                  // what these took
-	refunds  []ledger.TransactionID // the newest, whoever reversed them
+	refunds  []ledger.TransactionID // whoever reversed them
 	refunded int64
 	// undone is of refunds that an operator reversed: they are in the counter, and in no other sum.
 	undone   int64
 	annulled []ledger.TransactionID // these refunds, and of void what was let go
 }
 
-// maxCaptures bounds the captures of a payment that are looked for in the books.
-const maxCaptures = 100
+// Bounds of what is looked for in the books.
+const (
+	maxCaptures = 100 // of a payment that are followed
+	linesAtOnce = 500 // lines of a payment that are read
+)
 
 // Left is what was captured and not given back.
 func (p *Paid) Left() money.Amount {
@@ -105,12 +108,13 @@ func sum(ctx context.Context, q storage.Queryer, p *payment, of Type) (int64, er
 
 // taken is what one line moved.
 type taken struct {
+	line  TransactionID
 	books ledger.TransactionID
 	minor int64
 }
 
 func scanTaken(r storage.Row) (t taken, err error) {
-	err = r.Scan((*string)(&t.books), &t.minor)
+	err = r.Scan((*string)(&t.line), (*string)(&t.books), &t.minor)
 	return t, err
 }
 
@@ -121,7 +125,7 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 	if err != nil {
 		return err
 	}
-	p.Captures, p.reversed = captured.stands, captured.reversed
+	p.Captures, p.reversed = captured.stands[:min(len(captured.stands), maxCaptures)], captured.reversed
 	p.struck = captured.undone
 	p.Captured.Minor -= captured.undone
 	refunds, err := p.split(ctx, q, book, TypeRefund)
@@ -167,33 +171,46 @@ func (s *Service) void(ctx context.Context, p *payment, currency money.Currency)
 	return paid.counted(ctx, s.Books, p.Book)
 }
 
-// parts are the newest lines of a type: those that stand in the books, and those that an
-// operator reversed there, with what these moved.
+// parts are the lines of a type, the newest first: those that stand in the books, and those
+// that an operator reversed there, with what these moved.
 type parts struct {
 	stands, reversed []ledger.TransactionID
 	undone           int64
 }
 
-func (p *Paid) split(ctx context.Context, q storage.Queryer, book ledger.BookID, of Type) (parts, error) {
-	all, err := storage.All(ctx, q, scanTaken, listCaptures, string(book), string(p.Payment), string(of), maxCaptures)
-	if err != nil || len(all) == 0 {
-		return parts{}, err
-	}
-	var both parts
-	for _, t := range all {
-		both.stands = append(both.stands, t.books)
-	}
-	by, err := ledger.Reversals(ctx, q, book, both.stands)
-	for _, o := range by {
-		both.reversed = append(both.reversed, o.Reverses)
-	}
-	for _, t := range all {
-		if slices.Contains(both.reversed, t.books) {
-			both.undone += t.minor
+func (p *Paid) split(ctx context.Context, q storage.Queryer, book ledger.BookID, of Type) (both parts, err error) {
+	for before := TransactionID(""); ; {
+		some, err := storage.All(ctx, q, scanTaken, listTaken, string(book), string(p.Payment), string(of), string(before), linesAtOnce)
+		if err != nil || len(some) == 0 {
+			return both, err
 		}
+		if err := both.add(ctx, q, book, some); err != nil || len(some) < linesAtOnce {
+			return both, err
+		}
+		before = some[len(some)-1].line
 	}
-	both.stands = slices.DeleteFunc(both.stands, func(t ledger.TransactionID) bool { return slices.Contains(both.reversed, t) })
-	return both, err
+}
+
+// add adds lines that come before those that there are.
+func (p *parts) add(ctx context.Context, q storage.Queryer, book ledger.BookID, lines []taken) error {
+	all := make([]ledger.TransactionID, len(lines))
+	for i := range lines {
+		all[i] = lines[i].books
+	}
+	by, err := ledger.Reversals(ctx, q, book, all)
+	undone := make(map[ledger.TransactionID]bool, len(by))
+	for _, o := range by {
+		undone[o.Reverses] = true
+	}
+	for _, t := range lines {
+		if !undone[t.books] {
+			p.stands = append(p.stands, t.books)
+			continue
+		}
+		p.reversed = append(p.reversed, t.books)
+		p.undone += t.minor
+	}
+	return err
 }
 
 // inLimits is how much of what a payment took counts in limits, of which reversals undid some: what

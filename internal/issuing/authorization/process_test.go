@@ -134,3 +134,25 @@ func TestSecretsAreNotKept(t *testing.T) {
 		}
 	})
 }
+
+// What an operator reversed in the books is known however many captures, and refunds, came after it.
+func TestReversedLongAgoInTheBooks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const more = 110 // than are followed
+		c := p.issue(ann, binAds, 50_000)
+		d := p.pay(p.request(c, 20_000, ads), "")
+		p.undone(p.advise(p.Capture, of(d, 1_000), ""), "")
+		for range more {
+			p.advise(p.Capture, of(d, 100), "")
+		}
+		p.advise(p.Reverse, of(d, 0), "")
+		p.undone(p.advise(p.Refund, of(d, 500), ""), "")
+		for range more {
+			p.advise(p.Refund, of(d, 10), "")
+		}
+		p.advise(p.Refund, of(d, (100-10)*more+1), authorization.ReasonOverRefund)
+		check.Equal(t, "the rest", p.advise(p.Refund, of(d, 0), "").Amount, usd((100-10)*more))
+		p.look(c, issuing.Active, 50_000, 0)
+		p.verify()
+	})
+}

@@ -79,8 +79,8 @@ var (
 	countOfCard = storage.SQL("authorization.count_transactions_of_card", counted+ofCard)
 	lastLine    = storage.SQL("authorization.last_transaction", `SELECT COALESCE(MAX(created_at), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
-	listCaptures = storage.SQL("authorization.list_captures", `SELECT books_id, amount_minor FROM authorization_transactions
-		WHERE book_id = $1 AND payment_id = $2 AND type = $3 ORDER BY transaction_id DESC LIMIT $4`)
+	listTaken = storage.SQL("authorization.list_taken", `SELECT transaction_id, books_id, amount_minor FROM authorization_transactions
+		WHERE book_id = $1 AND payment_id = $2 AND type = $3 AND ($4 = '' OR transaction_id < $4) ORDER BY transaction_id DESC LIMIT $5`)
 	sumLines = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 )
