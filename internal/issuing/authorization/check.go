@@ -185,7 +185,7 @@ func compare(a issuing.Address, p *Presented) AVS {
 	if p.Postcode == "" && p.Address == "" {
 		return AVSNotSent
 	}
-	postcode := p.Postcode == "" || squeeze(p.Postcode) == squeeze(a.Zip)
+	postcode := p.Postcode == "" || postcodeIn(a.Country, p.Postcode) == postcodeIn(a.Country, a.Zip)
 	line := p.Address == "" || leadingNumber(p.Address) == leadingNumber(a.Line1)
 	switch {
 	case postcode && line:
@@ -196,6 +196,16 @@ func compare(a issuing.Address, p *Presented) AVS {
 		return AVSAddress
 	}
 	return AVSNone
+}
+
+// postcodeIn is a postcode of a country as it is compared. Of nine digits of the United States
+// the first five count, as not everybody knows, or sends, the others.
+func postcodeIn(country, text string) string {
+	text = squeeze(text)
+	if country == "US" && len(text) == 9 {
+		return text[:5]
+	}
+	return text
 }
 
 // squeeze leaves letters and digits, in capitals: "sw1a 1aa" is SW1A1AA.
