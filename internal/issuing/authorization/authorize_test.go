@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -279,6 +280,37 @@ func TestPartialApproval(t *testing.T) {
 		p.pay(r, authorization.ReasonFunds)
 		p.advise(p.Capture, of(d, 0), "")
 		p.look(c, issuing.Active, 0, 0)
+		p.verify()
+	})
+}
+
+// Limits of a day, a month and a year begin at midnight of UTC, those of a week on Monday; what
+// is added to a payment, or let go of it, counts where the payment began.
+func TestWindowsAtTheirEdges(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		now := func(at time.Time) { p.forward(at.Sub(p.Clocks.Now(ann.Realm))) }
+		year := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC) // a Friday
+		c := p.issue(ann, binAds, 50_000, limits(spending.Limit{Window: spending.PerDay, Amount: usd(1_000)}, spending.Limit{Window: spending.PerWeek, Amount: usd(1_500)},
+			spending.Limit{Window: spending.PerMonth, Amount: usd(2_000)}, spending.Limit{Window: spending.PerYear, Amount: usd(2_600)}))
+		room := func(minor int64) authorization.Decision { // as much is left, and no more
+			t.Helper()
+			p.pay(p.request(c, minor+1, ads), authorization.ReasonSpendingLimit)
+			return p.pay(p.request(c, minor, ads), "")
+		}
+		now(year.Add(-time.Microsecond))
+		d := room(1_000)
+		now(year)
+		room(500) // of the week
+		p.advise(p.Increment, of(d, 1), authorization.ReasonSpendingLimit)
+		p.advise(p.Reverse, of(d, 400), "")
+		room(400)
+		now(year.AddDate(0, 0, 3))
+		room(1_000) // of Monday
+		now(year.AddDate(0, 0, 4))
+		room(100) // of January
+		now(year.AddDate(0, 1, 0))
+		p.expire()
+		room(1_000) // all of January was let go
 		p.verify()
 	})
 }
