@@ -216,7 +216,16 @@ func viewTerminated(e issuing.Ended) terminated {
 
 func viewFunded(m issuing.Moved) funded {
 	return funded{ID: string(m.Card.ID), PreviousBalance: wire.Major(m.Previous), FundedAmount: wire.Major(m.Amount), NewBalance: wire.Major(m.New),
-		WalletBalance: wire.Major(m.Wallet)}
+		WalletBalance: wire.Major(m.Wallet), Repaid: unlessNothing(m.Repaid)}
+}
+
+// unlessNothing is an amount that is shown where there is one.
+func unlessNothing(a money.Amount) *wire.Major {
+	if !a.IsPositive() {
+		return nil
+	}
+	shown := wire.Major(a)
+	return &shown
 }
 
 func viewWithdrawn(m issuing.Moved) withdrawn {

@@ -258,6 +258,8 @@ type funded struct {
 	FundedAmount    wire.Major `json:"funded_amount"`
 	NewBalance      wire.Major `json:"new_balance"`
 	WalletBalance   wire.Major `json:"wallet_balance"`
+	// Repaid is absent where nothing was owed.
+	Repaid *wire.Major `json:"repaid,omitzero"`
 }
 
 type withdrawn struct {

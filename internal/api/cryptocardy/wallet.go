@@ -104,14 +104,9 @@ func (a *api) walletBalance(ctx context.Context, c *call, _ wire.None) (walletBa
 	if err != nil {
 		return walletBalance{}, err
 	}
-	view := walletBalance{Balance: wire.Major(totals.Balance), Currency: dollars.String(), PendingDeposits: wire.Major(totals.Pending),
+	return walletBalance{Balance: wire.Major(totals.Balance), Currency: dollars.String(), PendingDeposits: wire.Major(totals.Pending),
 		TotalDeposited: wire.Major(totals.Deposited), TotalSpent: wire.Major(totals.Spent), CardsActive: int64(cards.Active),
-		CardsTotalBalance: wire.Major(cards.Balance)}
-	if cards.Owed.IsPositive() {
-		owed := wire.Major(cards.Owed)
-		view.Owed = &owed
-	}
-	return view, nil
+		CardsTotalBalance: wire.Major(cards.Balance), Owed: unlessNothing(cards.Owed)}, nil
 }
 
 func (a *api) depositAddresses(ctx context.Context, c *call, in addressQuery) (depositAddresses, error) {

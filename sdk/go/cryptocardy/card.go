@@ -81,6 +81,8 @@ type Moved struct {
 	WithdrawnAmount json.Number `json:"withdrawn_amount"`
 	NewBalance      json.Number `json:"new_balance"`
 	WalletBalance   json.Number `json:"wallet_balance"`
+	// Repaid is what a funding paid beside it of what was owed; empty where nothing was.
+	Repaid json.Number `json:"repaid"`
 }
 
 // Details is what pays with a card. Never store it in the clear.

@@ -299,7 +299,7 @@ export class CryptoCardy {
     freeze(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; frozenAt: string }>;
     unfreeze(id: string, options?: ChangeOptions): Promise<CryptoCardyCard>;
     terminate(id: string, options?: ChangeOptions): Promise<{ id: string; status: string; refundedAmount: number; currency?: string; terminatedAt: string }>;
-    fund(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { fundedAmount: number }>;
+    fund(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { fundedAmount: number; repaid?: number }>;
     withdraw(id: string, transfer: { amount: number }, options?: ChangeOptions): Promise<CryptoCardyMoved & { withdrawnAmount: number }>;
   };
   readonly transactions: {

@@ -114,6 +114,8 @@ class Moved:
     wallet_balance: Decimal
     funded_amount: Optional[Decimal] = None
     withdrawn_amount: Optional[Decimal] = None
+    repaid: Optional[Decimal] = None
+    """What a funding paid beside it of what was owed; None where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -536,7 +538,7 @@ def _path(root: str, identifier: str, action: str = "") -> str:
 
 _MONEY = frozenset(
     "balance spending_limit total_spent auto_freeze_at refunded_amount previous_balance funded_amount withdrawn_amount new_balance "
-    "wallet_balance amount balance_after pending_deposits total_deposited cards_total_balance owed amount_usd fee_usd credited_usd "
+    "wallet_balance amount balance_after pending_deposits total_deposited cards_total_balance owed repaid amount_usd fee_usd credited_usd "
     "max_transaction max_monthly acceptance_rate".split()
 )
 
