@@ -29,7 +29,7 @@ func TestTransitions(t *testing.T) {
 	want := map[cashout.Status]string{
 		cashout.Created: "confirmed cancelled", cashout.Confirmed: "authorized cancelled expired", cashout.Authorized: "processing cancelled expired",
 		cashout.Processing: "authorized approved blocked cancelled", cashout.Approved: "completed blocked cancelled",
-		cashout.Completed: "", cashout.Blocked: "", cashout.Cancelled: "", cashout.Expired: "",
+		cashout.Completed: "", cashout.Blocked: "approved", cashout.Cancelled: "", cashout.Expired: "",
 	}
 	for _, from := range cashout.Statuses() {
 		var to []string

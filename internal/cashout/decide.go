@@ -17,6 +17,7 @@ const (
 	kindApprove = "cashout.approve"
 	kindBlock   = "cashout.block"
 	kindAgain   = "cashout.pay_again"
+	kindClear   = "cashout.clear"
 )
 
 // The accounts: what cards brought, what was kept of it, what stands between dollars and
@@ -74,16 +75,22 @@ func (s *Service) Approve(ctx context.Context, d Decision) (Order, error) {
 	if match.Found() {
 		return s.block(ctx, o, &d, match)
 	}
-	if err := o.become(Approved); err != nil {
-		return Order{}, err
-	}
 	op, err := s.posting(&o, Owed(o.ID))
 	if err != nil {
 		return Order{}, err
 	}
-	op.Kind, op.Key, op.Actor = kindApprove, kindApprove+"/"+string(o.ID), d.Actor
+	op.Kind, op.Key = kindApprove, kindApprove+"/"+string(o.ID)
+	return s.approve(ctx, o, &d, op)
+}
+
+// approve has an order paid with the operation that owes what it is.
+func (s *Service) approve(ctx context.Context, o Order, d *Decision, op ledger.Operation) (Order, error) {
+	if err := o.become(Approved); err != nil {
+		return Order{}, err
+	}
+	op.Actor = d.Actor
 	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) {
-		effects, err := s.with(&o, &d, desk, eventApproved)
+		effects, err := s.with(&o, d, s.Desks[o.Realm], eventApproved)
 		if o.Payout == "" {
 			effects = append(effects, s.tell(&o, eventFailed)...)
 		}
@@ -130,6 +137,8 @@ func stale(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrStale):
 		return fault.Wrap(err, fault.InvalidState, "the order changed meanwhile: look at it again")
+	case fault.CodeOf(err) == fault.AlreadyReversed:
+		return fault.Wrap(err, fault.InvalidState, "what blocked the order was reversed in the books: nothing is owed for it")
 	case fault.CodeOf(err) == fault.InsufficientFunds:
 		return fault.Wrap(err, fault.InvalidState, "nothing is owed for the order any more: its approval was reversed in the books")
 	case fault.CodeOf(err) == fault.GuardExceeded: // the payout's: a decision has no other guard
@@ -140,16 +149,39 @@ func stale(err error) error {
 	return err
 }
 
-// screen asks the lists about an order.
-func (s *Service) screen(ctx context.Context, d *Desk, o *Order) (customer.Match, error) {
+// screen asks the lists about an order. What was cleared of it does not count, as if it were
+// cleared already does one of its matches.
+func (s *Service) screen(ctx context.Context, d *Desk, o *Order, clearing ...customer.Block) (customer.Match, error) {
 	if d.Screener == nil {
 		return customer.Match{}, nil
 	}
-	who, err := s.PersonOf(ctx, o)
+	who, err := s.subject(ctx, o)
 	if err != nil {
 		return customer.Match{}, err
 	}
-	return d.Screener.Screen(ctx, customer.Subject{Name: who.Name, Address: o.To.Text})
+	blocks, err := s.Blocks(ctx, o)
+	if err != nil {
+		return customer.Match{}, err
+	}
+	who.Cleared = s.customers.Passed(append(blocks, clearing...), who)
+	return d.Screener.Screen(ctx, who)
+}
+
+// subject is who would be paid for an order, and where.
+func (s *Service) subject(ctx context.Context, o *Order) (customer.Subject, error) {
+	who, err := s.PersonOf(ctx, o)
+	return customer.Subject{Name: who.Name, Address: o.To.Text}, err
+}
+
+// Blocks returns the matches with lists that an order has had, the newest last.
+func (s *Service) Blocks(ctx context.Context, o *Order) ([]customer.Block, error) {
+	return s.customers.Blocks(ctx, s.DB, o.Book, string(o.ID))
+}
+
+// found is the match that blocks an order as it is about to be written.
+func (s *Service) found(ctx context.Context, o *Order, m customer.Match) (customer.Block, error) {
+	who, err := s.subject(ctx, o)
+	return customer.Block{Match: m, Book: o.Book, Order: string(o.ID), Revision: o.Revision, Subject: s.customers.HashOf(m.Kind, who), FoundAt: s.Clocks.Now(o.Realm)}, err
 }
 
 // plan adds the payout to an operation. Where it can never be paid where the order says,
@@ -223,7 +255,8 @@ func (s *Service) block(ctx context.Context, o Order, d *Decision, m customer.Ma
 	if err != nil {
 		return Order{}, err
 	}
-	return s.withhold(ctx, o, d, op)
+	op.Key = kindBlock + "/" + string(o.ID)
+	return s.withhold(ctx, o, d, withheld{op, m})
 }
 
 func listed(m customer.Match) string {
@@ -235,10 +268,26 @@ func blocked() ledger.NewAccount {
 	return ledger.NewAccount{ID: accountBlocked + "BTC", Currency: money.BTC, Side: ledger.Credit}
 }
 
+// withheld is the operation that blocks an order, and the match for which it does.
+type withheld struct {
+	ledger.Operation
+	match customer.Match
+}
+
 // withhold carries out the operation that blocks an order.
-func (s *Service) withhold(ctx context.Context, o Order, d *Decision, op ledger.Operation) (Order, error) {
-	op.Kind, op.Key, op.Actor = kindBlock, kindBlock+"/"+string(o.ID), d.Actor
-	op.Effects = func(ledger.Outcome) ([]storage.Effect, error) { return s.with(&o, d, s.Desks[o.Realm], eventBlocked) }
+func (s *Service) withhold(ctx context.Context, o Order, d *Decision, w withheld) (Order, error) {
+	found, err := s.found(ctx, &o, w.match)
+	if err != nil {
+		return Order{}, err
+	}
+	op := w.Operation
+	op.Kind, op.Actor = kindBlock, d.Actor
+	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
+		effects, err := s.with(&o, d, s.Desks[o.Realm], eventBlocked)
+		block := found
+		block.Transaction = done.Transaction
+		return append(effects, block.Add()), err
+	}
 	done, err := s.Books.Submit(ctx, op)
 	if err != nil {
 		return Order{}, stale(err)

@@ -237,6 +237,61 @@ func (s *Service) seize(ctx context.Context, o Order, d *Decision, m customer.Ma
 		return Order{}, err
 	}
 	o.Reason = listed(m)
-	return s.withhold(ctx, o, d, ledger.Operation{Book: o.Book, At: o.ChangedAt, Reference: string(o.ID), Open: []ledger.NewAccount{blocked()},
-		Postings: []ledger.Posting{{Debit: Owed(o.ID).ID, Credit: blocked().ID, Amount: o.Bitcoin}}})
+	return s.withhold(ctx, o, d, withheld{ledger.Operation{Book: o.Book, Key: kindBlock + "/" + string(o.ID) + "/" + strconv.FormatInt(o.Revision, 10), At: o.ChangedAt,
+		Reference: string(o.ID), Open: []ledger.NewAccount{blocked()}, Postings: []ledger.Posting{{Debit: Owed(o.ID).ID, Credit: blocked().ID, Amount: o.Bitcoin}}}, m})
+}
+
+// Clear pays an order that a match blocked which was found to be false, as if no list had it:
+// at its price, and where it says. Another match leaves it blocked, and becomes its reason. It
+// returns not_found, invalid_state, and unavailable where a list cannot be asked or nothing is
+// paid.
+func (s *Service) Clear(ctx context.Context, d Decision, m customer.Block) (Order, error) {
+	o, err := s.Get(ctx, d.Book, d.Order)
+	if err != nil {
+		return Order{}, err
+	}
+	desk, err := s.desk(o.Realm)
+	if err == nil && o.Status != Blocked {
+		err = fault.New(fault.InvalidState, "the order is %s", o.Status)
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	now := s.Clocks.Now(o.Realm)
+	m.Cleared.At = now
+	match, err := s.screen(ctx, desk, &o, m)
+	if err != nil {
+		return Order{}, err
+	}
+	if match.Found() {
+		another, err := s.found(ctx, &o, match)
+		if err != nil {
+			return Order{}, err
+		}
+		another.Transaction = m.Transaction
+		return s.blockedStill(ctx, o, &d, another)
+	}
+	op := ledger.Operation{Book: o.Book, Kind: kindClear, Key: kindApprove + "/" + string(o.ID), At: now, Reference: string(o.ID), Open: []ledger.NewAccount{Owed(o.ID)},
+		Postings: []ledger.Posting{{Debit: blocked().ID, Credit: Owed(o.ID).ID, Amount: o.Bitcoin}}, Follows: []ledger.TransactionID{m.Transaction}}
+	// What was approved before is reversed by that approval, and this stands.
+	if _, op.Final, err = s.Books.FindByKey(ctx, o.Book, op.Key); err != nil {
+		return Order{}, err
+	}
+	if op.Final {
+		op.Key = kindClear + "/" + string(o.ID) + "/" + strconv.FormatInt(o.Revision, 10)
+	}
+	o.ChangedAt, o.DecidedAt = now, now
+	return s.approve(ctx, o, &d, op)
+}
+
+// blockedStill notes another match of an order that is blocked. Whoever has the order sees it
+// as before, by when it was decided and changed.
+func (s *Service) blockedStill(ctx context.Context, o Order, d *Decision, found customer.Block) (Order, error) {
+	also := d.Also
+	d.Also = func(o *Order) ([]storage.Effect, error) {
+		effects, err := (&Decision{Also: also}).also(o)
+		return append(effects, found.Add()), err
+	}
+	o.Reason = listed(found.Match)
+	return s.write(ctx, o, d, "")
 }

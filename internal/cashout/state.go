@@ -35,6 +35,7 @@ var next = map[Status][]Status{
 	Authorized: {Processing, Cancelled, Expired},
 	Processing: {Authorized, Approved, Blocked, Cancelled},
 	Approved:   {Completed, Blocked, Cancelled}, // cancelled once the approval was reversed in the books
+	Blocked:    {Approved},                      // once two people found that the match is false
 }
 
 // CanBecome reports whether an order may go from s to another status.

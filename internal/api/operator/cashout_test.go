@@ -10,6 +10,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -69,6 +70,17 @@ func (b *bundle) nodeSpends(t testing.TB, args []string) {
 
 // cashFixed has everything be payable again.
 func (b *bundle) cashFixed(testing.TB, []string) { b.cashes.Node.Refuse = nil }
+
+// cashBlocked makes an order that a list has, which has nobody afterwards.
+func (b *bundle) cashBlocked(t testing.TB, args []string) {
+	t.Helper()
+	b.cashIn(t, args)
+	v := b.cashes.Look(b.token)
+	b.cashes.Screen.Match = customer.Match{List: "sdn", Kind: customer.OnName}
+	_, err := b.cashes.Approve(t.Context(), cashout.Decision{Book: v.Book, Order: v.ID, Actor: seeder})
+	check(t, err)
+	b.cashes.Screen.Match = customer.Match{}
+}
 
 // A link to a picture works without a key, once it was asked for with one, and is recorded.
 func TestCashoutLink(t *testing.T) {
@@ -148,14 +160,25 @@ func (b *bundle) cashouts(t *testing.T, me string) map[string]repeatable {
 	_, err := b.cashes.Approve(t.Context(), cashout.Decision{Book: refs[4].Book, Order: refs[4].Order, Actor: seeder})
 	check(t, err)
 	b.cashFixed(t, nil)
+	for i, asks := range []string{"", seeder} {
+		b.cashBlocked(t, []string{"5500", "+1415555011" + strconv.Itoa(i)})
+		v := b.cashes.Look(b.token)
+		paths = append(paths, "/operator/v1/books/"+string(v.Book)+"/cashouts/"+string(v.ID))
+		if asks != "" {
+			_, err := b.cashes.Reviews.AskToClear(t.Context(), review.Ref{Book: v.Book, Order: v.ID, Actor: asks}, "another person")
+			check(t, err)
+		}
+	}
 	paid := string(payout.NewID())
 	b.payout(t, []string{paid})
 	return map[string]repeatable{
-		"payouts.cancel":     {target: "/operator/v1/books/" + string(b.customer.Test) + "/payouts/" + paid + "/cancel", body: `{}`},
-		"cashouts.claim":     {target: paths[0] + "/claim", body: `{}`},
-		"cashouts.release":   {target: paths[1] + "/release", body: `{}`, again: true},
-		"cashouts.decide":    {target: paths[2] + "/decide", body: `{"images":[{"image_type":"Image1","accept":true},{"image_type":"Image2","accept":true}]}`},
-		"cashouts.refuse":    {target: paths[3] + "/refuse", body: `{"reason":"stolen"}`},
-		"cashouts.pay_again": {target: paths[4] + "/pay", body: `{"to":"ada@example.com"}`},
+		"payouts.cancel":        {target: "/operator/v1/books/" + string(b.customer.Test) + "/payouts/" + paid + "/cancel", body: `{}`},
+		"cashouts.claim":        {target: paths[0] + "/claim", body: `{}`},
+		"cashouts.release":      {target: paths[1] + "/release", body: `{}`, again: true},
+		"cashouts.decide":       {target: paths[2] + "/decide", body: `{"images":[{"image_type":"Image1","accept":true},{"image_type":"Image2","accept":true}]}`},
+		"cashouts.refuse":       {target: paths[3] + "/refuse", body: `{"reason":"stolen"}`},
+		"cashouts.ask_to_clear": {target: paths[5] + "/clear", body: `{"reason":"another person"}`, again: true},
+		"cashouts.clear":        {target: paths[6] + "/clear/decide", body: `{"accept":true,"reason":"another person"}`},
+		"cashouts.pay_again":    {target: paths[4] + "/pay", body: `{"to":"ada@example.com"}`},
 	}
 }

@@ -46,7 +46,7 @@ func TestGoldens(t *testing.T) {
 				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend, "pay": b.payWith, "remember": b.remember,
 					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1], args[2:]...) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
 					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
-					"cash": b.cashIn, "payout": b.payout, "node_spends": b.nodeSpends, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed,
+					"cash": b.cashIn, "payout": b.payout, "node_spends": b.nodeSpends, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed, "cash_blocked": b.cashBlocked,
 					"sell": b.sell, "mint": b.mint, "redeem": b.redeemSold, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "rest": func(testing.TB, []string) { b.Orders.Rest() }, "report": b.report, "hunt": b.hunt, "model": b.model,
 					"paid": b.deposited, "untold": b.untold, "give_up": b.giveUp},
 			}

@@ -20,13 +20,33 @@ type Subject struct {
 	Name Name // may be empty
 	// Address is a bitcoin address, an invoice or a Lightning Address.
 	Address string
+	// Cleared are matches that were found to be false: they are passed over.
+	Cleared []Match
+}
+
+// First returns the first of some matches that was not found to be false; zero for none.
+func (s *Subject) First(found ...Match) Match {
+	for _, m := range found {
+		if !slices.Contains(s.Cleared, m) {
+			return m
+		}
+	}
+	return Match{}
 }
 
 // Match is an entry of a list that a subject is on. Zero: it is on none.
 type Match struct {
-	// List names the list; Kind is what is on it: "name" or "address".
+	// List names the list; Kind is what is on it: "name", "address", or "customer" where a
+	// service does not say which.
 	List, Kind string
 }
+
+// The kinds of a match.
+const (
+	OnName     = "name"
+	OnAddress  = "address"
+	OnCustomer = "customer"
+)
 
 // Found reports whether there is a match.
 func (m Match) Found() bool { return m != Match{} }
@@ -105,13 +125,14 @@ func (l *List) Len() int { return len(l.names) + len(l.addresses) }
 
 // Screen implements Screener.
 func (l *List) Screen(_ context.Context, s Subject) (Match, error) {
-	switch {
-	case l.addresses[foldAddress(s.Address)]:
-		return Match{List: l.name, Kind: "address"}, nil
-	case !s.Name.IsZero() && l.names[fold(s.Name.First+" "+s.Name.Last)]:
-		return Match{List: l.name, Kind: "name"}, nil
+	var found []Match
+	if l.addresses[foldAddress(s.Address)] {
+		found = append(found, Match{List: l.name, Kind: OnAddress})
 	}
-	return Match{}, nil
+	if !s.Name.IsZero() && l.names[fold(s.Name.First+" "+s.Name.Last)] {
+		found = append(found, Match{List: l.name, Kind: OnName})
+	}
+	return s.First(found...), nil
 }
 
 // foldAddress is an address as it is compared: bech32 and Lightning Addresses know no case,

@@ -187,8 +187,9 @@ func (s *Service) first(ctx context.Context, d *Decision, c Case, detail map[str
 // Refuse ends an order for good, whoever has it in hand: its caller is told that there is
 // none. It returns invalid_request without a reason, not_found and invalid_state.
 func (s *Service) Refuse(ctx context.Context, r Ref, reason string) (Case, error) {
-	if strings.TrimSpace(reason) == "" || len(reason) > MaxNote || audit.Clean(reason) != reason {
-		return Case{}, fault.New(fault.InvalidRequest, "say why, in text of at most %d bytes", MaxNote).At("reason")
+	reason, err := because(reason)
+	if err != nil {
+		return Case{}, err
 	}
 	c, err := s.Find(ctx, r.Book, r.Order)
 	if err != nil {

@@ -3,7 +3,7 @@
 //
 // It promises that one reviewer has an order at a time; that pictures are opened by whoever
 // has it, through links that are short-lived and recorded; that above an amount two people
-// approve; and that a picture with something on it that nobody may see stays with the
+// approve, and two clear a match that blocks an order; and that a picture with something on it that nobody may see stays with the
 // reviewer who said so until it is covered. It must never move money but through package
 // cashout, nor keep a picture.
 package review
@@ -15,6 +15,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -81,6 +82,8 @@ type Case struct {
 	HeldUntil time.Time
 	// First approved it, where two have to; empty: nobody yet.
 	First string
+	// Match is what blocks it, and who asked to clear that; nil where nothing does.
+	Match *customer.Block
 }
 
 // NeedsTwo reports whether two people have to approve an order.
@@ -127,7 +130,12 @@ func (s *Service) Find(ctx context.Context, book ledger.BookID, order cashout.ID
 		return Case{}, err
 	}
 	w, _, err := storage.One(ctx, s.DB, scanReview, findReview, string(book), string(order))
-	return s.caseOf(o, w), err
+	if err != nil {
+		return Case{}, err
+	}
+	c := s.caseOf(o, w)
+	c.Match, err = s.match(ctx, &o)
+	return c, err
 }
 
 // Ref names an order, and who does something about it.

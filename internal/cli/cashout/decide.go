@@ -102,6 +102,29 @@ func (p *program) refuse() *cobra.Command {
 	return cmd
 }
 
+func (p *program) clear() *cobra.Command {
+	var reason string
+	var confirm, decline bool
+	cmd := p.onOrder(&cobra.Command{Use: "clear BOOK ORDER", Short: "Ask to clear the match that blocks an order, or decide about it as somebody else",
+		Long: `Clear asks another person to find that the match with a list which blocks the order is false,
+and says why. That other person has it cleared with --confirm: then the order is paid, unless
+another match blocks it, and the same match counts no more for this order alone. With
+--decline the order stays blocked, and nobody asks any more.`,
+		Example: "  scrip cashout clear bk_01… cash_01… --reason 'another date of birth than on the list'\n  scrip cashout clear bk_01… cash_01… --confirm --reason 'compared with the document'"},
+		func(ctx context.Context, app *server.App, r review.Ref) (review.Case, error) {
+			if confirm || decline {
+				return app.Cashout.Reviews.Clear(ctx, review.Clearance{Ref: r, Accept: confirm, Reason: reason})
+			}
+			return app.Cashout.Reviews.AskToClear(ctx, r, reason)
+		})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	cmd.Flags().BoolVar(&confirm, "confirm", false, "the match is false: pay the order that somebody else asked for")
+	cmd.Flags().BoolVar(&decline, "decline", false, "the match stands: keep the order blocked")
+	cmd.MarkFlagsMutuallyExclusive("confirm", "decline")
+	shell.Must(cmd.MarkFlagRequired("reason"))
+	return cmd
+}
+
 func (p *program) payAgain() *cobra.Command {
 	var to string
 	cmd := p.onOrder(&cobra.Command{Use: "pay BOOK ORDER", Short: "Pay an order whose payout failed, where it said or elsewhere",

@@ -73,20 +73,16 @@ func (p *program) list() *cobra.Command {
 	cmd := p.inRealm(&cobra.Command{Use: "list", Short: "List orders, newest first", Example: "  scrip cashout list --realm live\n  scrip cashout list --realm live --status blocked --limit 1000"},
 		func(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
 			f := cashout.Filter{Realm: r, Status: cashout.Status(status)}
-			found, err := shell.Pages(limit, cashout.MaxPage, func(limit int, last *cashout.Order) ([]cashout.Order, error) {
+			found, err := shell.Pages(limit, cashout.MaxPage, func(limit int, last *review.Case) ([]review.Case, error) {
 				if f.Limit = limit; last != nil {
 					f.Before = last.ID
 				}
-				return app.Cashout.Orders.List(ctx, f)
+				return app.Cashout.Reviews.List(ctx, f)
 			})
 			if err != nil {
 				return err
 			}
-			cases := make([]review.Case, len(found))
-			for i := range found {
-				cases[i].Order = found[i]
-			}
-			return p.printCases(cmd, cases)
+			return p.printCases(cmd, found)
 		})
 	cmd.Flags().StringVar(&status, "status", "", "one status; empty: all")
 	cmd.Flags().IntVar(&limit, "limit", cashout.MaxPage, "how many at the most")
@@ -98,9 +94,17 @@ func (p *program) printCases(cmd *cobra.Command, cases []review.Case) error {
 	for i := range cases {
 		c := &cases[i]
 		l.Add(string(c.ID), string(c.Book), string(c.Status), c.Amount.String()+" "+c.Amount.Currency.String(), c.Bitcoin.String(), string(c.To.Method),
-			shell.Moment(c.SubmittedAt), c.Reviewer, c.First, strconv.Itoa(c.Round), c.Payout, c.Reason)
+			shell.Moment(c.SubmittedAt), c.Reviewer, c.First, strconv.Itoa(c.Round), c.Payout, reasonOf(c))
 	}
 	return p.Print(cmd, l)
+}
+
+// reasonOf is why an order is as it is, and who asks to clear the match that blocks it.
+func reasonOf(c *review.Case) string {
+	if c.Match == nil || c.Match.Asked.By == "" {
+		return c.Reason
+	}
+	return c.Reason + "; " + c.Match.Asked.By + " asks to clear it: " + c.Match.Asked.Why
 }
 
 func (p *program) show() *cobra.Command {

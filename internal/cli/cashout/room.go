@@ -15,8 +15,8 @@ type program struct{ *shell.Shell }
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}
-	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, pay; and payouts: payout, stop, resume, cancel, reconcile, adopt"}
-	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.payAgain(), p.stop(), p.resume(), p.payout(), p.cancel(), p.reconcile(), p.adopt())
+	cmd := &cobra.Command{Use: "cashout", Short: "Orders that turn prepaid cards into bitcoin: queue, show, claim, approve, reject, refuse, clear, pay; and payouts: payout, stop, resume, cancel, reconcile, adopt"}
+	cmd.AddCommand(p.queue(), p.list(), p.show(), p.claim(), p.release(), p.approve(), p.reject(), p.refuse(), p.clear(), p.payAgain(), p.stop(), p.resume(), p.payout(), p.cancel(), p.reconcile(), p.adopt())
 	for _, below := range cmd.Commands() {
 		for _, setting := range []string{"cashout", "payouts"} { // decisions need what the server has, and so do those who ask its nodes
 			shell.SettingFlag(below, setting)

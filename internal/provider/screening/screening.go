@@ -129,7 +129,8 @@ func (s *Service) Screen(ctx context.Context, who customer.Subject) (customer.Ma
 	if err != nil || len(text) > maxReply || response.StatusCode != http.StatusOK {
 		return customer.Match{}, s.silent("it answers with another status than 200, breaks off, or says too much")
 	}
-	return s.judge(text)
+	found, err := s.judge(text)
+	return who.First(found), err
 }
 
 // judge reads an answer: true or false, and nothing else.
@@ -139,7 +140,7 @@ func (s *Service) judge(text []byte) (customer.Match, error) {
 		if found, ok := s.match.Find(value); ok {
 			switch strings.TrimSpace(string(found)) {
 			case "true":
-				return customer.Match{List: s.name, Kind: "customer"}, nil
+				return customer.Match{List: s.name, Kind: customer.OnCustomer}, nil
 			case "false":
 				return customer.Match{}, nil
 			}

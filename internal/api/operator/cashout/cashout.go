@@ -45,6 +45,8 @@ func Routes(s *desk.Surface, d *desk.Desk, deps Deps) {
 	wire.Handle(s, desk.Once(desk.Post("cashouts.decide", one+"/decide", desk.Assist)), a.decide)
 	wire.Handle(s, desk.Once(desk.Post("cashouts.refuse", one+"/refuse", desk.Assist)), a.refuse)
 	wire.Handle(s, desk.Once(desk.Post("cashouts.pay_again", one+"/pay", desk.Administer)), a.payAgain)
+	wire.Handle(s, desk.Once(desk.Post("cashouts.ask_to_clear", one+"/clear", desk.Assist)), a.askToClear)
+	wire.Handle(s, desk.Once(desk.Post("cashouts.clear", one+"/clear/decide", desk.Administer)), a.clear)
 	wire.Handle(s, desk.Post("cashouts.show_image", image+"/link", desk.Assist), a.show)
 	wire.Handle(s, desk.Post("cashouts.hide_image", image+"/hide", desk.Assist), a.hide)
 	wire.Handle(s, desk.Post("cashouts.cover_image", image+"/cover", desk.Assist), a.cover)
@@ -108,10 +110,14 @@ type caseView struct {
 	PayoutID      string          `json:"payout_id,omitzero"`
 	Proof         string          `json:"proof,omitzero"`
 	Reason        string          `json:"reason,omitzero"`
-	CreatedAt     wire.TimeMillis `json:"created_at"`
-	SubmittedAt   wire.TimeMillis `json:"submitted_at,omitzero"`
-	DecidedAt     wire.TimeMillis `json:"decided_at,omitzero"`
-	ExpiresAt     wire.TimeMillis `json:"expires_at"`
+	// AskedBy asks to clear the match that blocks the order.
+	AskedBy     string          `json:"clear_asked_by,omitzero"`
+	AskedWhy    string          `json:"clear_reason,omitzero"`
+	AskedAt     wire.TimeMillis `json:"clear_asked_at,omitzero"`
+	CreatedAt   wire.TimeMillis `json:"created_at"`
+	SubmittedAt wire.TimeMillis `json:"submitted_at,omitzero"`
+	DecidedAt   wire.TimeMillis `json:"decided_at,omitzero"`
+	ExpiresAt   wire.TimeMillis `json:"expires_at"`
 	// AgeSeconds is how long it has waited for a decision.
 	AgeSeconds int64 `json:"age_seconds"`
 }
@@ -124,6 +130,9 @@ func (a *api) view(c review.Case) caseView {
 		DecidedAt: desk.At(c.DecidedAt), ExpiresAt: desk.At(c.ExpiresAt)}
 	if c.Price.Cents.IsPositive() {
 		v.Price, v.Bitcoin, v.LockedUntil = c.Price.Cents.String(), c.Bitcoin.String(), desk.At(c.LockedUntil)
+	}
+	if c.Match != nil && c.Match.Asked.By != "" {
+		v.AskedBy, v.AskedWhy, v.AskedAt = c.Match.Asked.By, c.Match.Asked.Why, desk.At(c.Match.Asked.At)
 	}
 	if c.Status == product.Processing {
 		v.AgeSeconds = int64(a.desk.Clocks.Now(c.Realm).Sub(c.SubmittedAt) / time.Second)
@@ -152,9 +161,9 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in listQuery) (wire.Listin
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Orders.List(ctx, product.Filter{Realm: r, Status: product.Status(in.Status), Before: product.ID(s.After), Limit: s.Limit + 1})
-	found, next := desk.Cut(found, s, func(o product.Order) string { return string(o.ID) })
-	list := desk.Page(found, func(o product.Order) caseView { return a.view(review.Case{Order: o}) })
+	found, err := a.Reviews.List(ctx, product.Filter{Realm: r, Status: product.Status(in.Status), Before: product.ID(s.After), Limit: s.Limit + 1})
+	found, next := desk.Cut(found, s, func(c review.Case) string { return string(c.ID) })
+	list := desk.Page(found, a.view)
 	list.NextCursor = a.desk.More(s, next)
 	return list, err
 }

@@ -49,6 +49,22 @@ func (a *api) refuse(ctx context.Context, c *desk.Call, in refusal) (caseView, e
 	return a.do(ctx, c, in.orderPath, func(r review.Ref) (review.Case, error) { return a.Reviews.Refuse(ctx, r, in.Reason) })
 }
 
+func (a *api) askToClear(ctx context.Context, c *desk.Call, in refusal) (caseView, error) {
+	return a.do(ctx, c, in.orderPath, func(r review.Ref) (review.Case, error) { return a.Reviews.AskToClear(ctx, r, in.Reason) })
+}
+
+type clearance struct {
+	orderPath
+	Accept *bool  `json:"accept" wire:"required"`
+	Reason string `json:"reason" wire:"required,max=300"`
+}
+
+func (a *api) clear(ctx context.Context, c *desk.Call, in clearance) (caseView, error) {
+	return a.do(ctx, c, in.orderPath, func(r review.Ref) (review.Case, error) {
+		return a.Reviews.Clear(ctx, review.Clearance{Ref: r, Accept: *in.Accept, Reason: in.Reason})
+	})
+}
+
 type destination struct {
 	orderPath
 	To string `json:"to"`

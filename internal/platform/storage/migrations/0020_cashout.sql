@@ -105,6 +105,28 @@ CREATE TABLE cashout_messages (
 	PRIMARY KEY (book_id, day, country)
 );
 
+-- What the lists said about orders that are blocked, or were: the list and what is on it, a
+-- keyed hash of whom or where it was about, and the transaction of the books that blocked the
+-- order. A match is false when one person asked to clear it and another one did.
+CREATE TABLE cashout_matches (
+	book_id TEXT NOT NULL,
+	order_id TEXT NOT NULL,
+	revision BIGINT NOT NULL CHECK (revision > 0),
+	list TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	subject BYTEA NOT NULL,
+	transaction_id TEXT NOT NULL,
+	found_at BIGINT NOT NULL,
+	asked_by TEXT NOT NULL,
+	asked_why TEXT NOT NULL,
+	asked_at BIGINT,
+	cleared_by TEXT NOT NULL,
+	cleared_why TEXT NOT NULL,
+	cleared_at BIGINT,
+	PRIMARY KEY (book_id, order_id, revision),
+	FOREIGN KEY (book_id, order_id) REFERENCES cashout_orders (book_id, order_id)
+);
+
 -- Who has an order under review, until when, and who approved it first where two have to.
 -- A picture with something that nobody else may see is open to one reviewer alone.
 CREATE TABLE cashout_reviews (
