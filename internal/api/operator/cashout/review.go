@@ -19,8 +19,8 @@ func (a *api) release(ctx context.Context, c *desk.Call, in orderPath) (caseView
 }
 
 type judgement struct {
-	ImageType string `json:"image_type"`
-	Accept    bool   `json:"accept"`
+	ImageType string `json:"image_type" wire:"required"`
+	Accept    *bool  `json:"accept" wire:"required"`
 	Reason    string `json:"reason"`
 	Note      string `json:"note"`
 }
@@ -34,7 +34,10 @@ func (a *api) decide(ctx context.Context, c *desk.Call, in decision) (caseView, 
 	return a.do(ctx, c, in.orderPath, func(r review.Ref) (review.Case, error) {
 		d := review.Decision{Ref: r}
 		for _, j := range in.Images {
-			d.Judgements = append(d.Judgements, review.Judgement{Kind: product.Kind(j.ImageType), Accept: j.Accept, Reason: product.Reason(j.Reason), Note: j.Note})
+			if j.Accept == nil { // it may have been meant either way
+				return review.Case{}, desk.Invalid("images", "say accept, true or false, of each image")
+			}
+			d.Judgements = append(d.Judgements, review.Judgement{Kind: product.Kind(j.ImageType), Accept: *j.Accept, Reason: product.Reason(j.Reason), Note: j.Note})
 		}
 		return a.Reviews.Decide(ctx, d)
 	})
