@@ -114,7 +114,7 @@ type NewImage struct {
 }
 
 // Twin is a picture of another order that looks like this one, and in which way:
-// "same_photo", "same_card" or "same_design".
+// "same_photo", "same_card" or "same_design"; or the same photo for another kind of this order.
 type Twin struct {
 	Image       string
 	Order       ID

@@ -68,11 +68,12 @@ type Image struct {
 	ForgetAt, ForgottenAt time.Time
 	// Redactions counts what was painted over.
 	Redactions int
-	// Twins are images of other owners in the same realm that look alike, closest first.
+	// Twins are images of other owners in the same realm that look alike, closest first, and
+	// those of the owner that are the same photo for another kind.
 	Twins []Twin
 }
 
-// Twin is an image of somebody else that looks alike.
+// Twin is another image that looks alike.
 type Twin struct {
 	Image ID
 	Owner string

@@ -299,8 +299,9 @@ func twins(img image.Image) string {
 	return strings.Join(text, " ")
 }
 
-// The photo of somebody else's order is found, compressed again, and both know of each
-// other; one's own, those of the other realm and different ones are not.
+// The photo of somebody else's order is found, compressed again, and so is one's own that
+// stands for another kind; both know of each other. Those of the same kind that it took the
+// place of, those of the other realm and different ones are not.
 func TestTwins(t *testing.T) {
 	each(t, image.Config{}, func(t *testing.T, b *bundle) {
 		at := func(r realm.Realm, name string) image.Owner { return image.Owner{Realm: r, ID: name} }
@@ -311,13 +312,16 @@ func TestTwins(t *testing.T) {
 		b.upload(at(realm.Test, "test"), card, photo(1, 95))
 		b.upload(at(realm.Live, "second"), receipt, photo(1, 40))
 		b.upload(at(realm.Live, "second"), card, photo(1, 41))
+		b.upload(at(realm.Live, "third"), card, photo(2, 90))
+		b.upload(at(realm.Live, "third"), card, photo(3, 90)) // it was the receipt, and is put right
+		b.upload(at(realm.Live, "third"), receipt, photo(2, 90))
 		for _, c := range []struct {
 			owner image.Owner
 			kind  image.Kind
 			want  string
 		}{
-			{at(realm.Live, "first"), card, "second/Image1 second/Image2"}, {at(realm.Live, "second"), receipt, "first/Image1"},
-			{at(realm.Live, "second"), card, "first/Image1"}, {at(realm.Test, "test"), card, ""}, {at(realm.Live, "other3"), card, ""},
+			{at(realm.Live, "first"), card, "second/Image1 second/Image2"}, {at(realm.Live, "second"), receipt, "first/Image1 second/Image1"},
+			{at(realm.Live, "second"), card, "first/Image1 second/Image2"}, {at(realm.Live, "third"), card, ""}, {at(realm.Live, "third"), receipt, ""}, {at(realm.Test, "test"), card, ""}, {at(realm.Live, "other3"), card, ""},
 		} {
 			got := b.find(c.owner, c.kind)
 			if names := twins(got); names != c.want {

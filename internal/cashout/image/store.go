@@ -74,10 +74,11 @@ var (
 	deleteBand  = storage.SQL("image.delete_band", `DELETE FROM image_bands WHERE realm = $1 AND band = $2 AND bits = $3 AND image_id = $4`)
 	deleteTwins = storage.SQL("image.delete_twins", `DELETE FROM image_twins WHERE image_id = $1`)
 	insertTwin  = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "resemblance", "distance")
-	// findAlike says in which order to join: SQLite would read every band of the realm.
+	// findAlike says in which order to join: SQLite would read every band of the realm. Of one's
+	// own images it finds those of another kind.
 	findAlike = storage.Lookup("image.find_alike", `WITH wanted (band, bits) AS ({values})
 		SELECT b.image_id, b.owner_id, b.kind, b.likeness FROM wanted w CROSS JOIN image_bands b
-		WHERE b.realm = $1 AND b.band = w.band AND b.bits = w.bits AND b.owner_id <> $2 ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
+		WHERE b.realm = $1 AND b.band = w.band AND b.bits = w.bits AND (b.owner_id <> $2 OR b.kind <> $4) ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
 	listTwins = storage.SQL("image.list_twins", `SELECT twin_id, owner_id, kind, resemblance, distance FROM image_twins WHERE image_id = $1
 		ORDER BY CASE resemblance WHEN 'same_photo' THEN 0 WHEN 'same_card' THEN 1 ELSE 2 END, distance, twin_id DESC LIMIT $2`)
 )

@@ -160,14 +160,14 @@ func (s *Service) remember(ctx context.Context, tx *storage.Tx, c comparison) er
 	return s.scenes.Keep(ctx, tx, img.photo(), c.found)
 }
 
-// alike looks for images of other owners that are the same photo, in any of the ways, and
-// makes img one that later images are compared with.
+// alike looks for images that are the same photo, in any of the ways, of other owners or
+// another kind, and makes img one that later images are compared with.
 func alike(ctx context.Context, tx *storage.Tx, img *Image, l look) ([]Twin, error) {
 	if !l.seen {
 		return nil, nil
 	}
 	r := string(img.Owner.Realm)
-	found, err := storage.AllOf(ctx, tx, scanCandidate, findAlike, probes(l.ways), r, img.Owner.ID, maxAlike)
+	found, err := storage.AllOf(ctx, tx, scanCandidate, findAlike, probes(l.ways), r, img.Owner.ID, maxAlike, string(img.Kind))
 	if err != nil {
 		return nil, err
 	}

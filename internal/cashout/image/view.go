@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"slices"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout/image/scene"
@@ -29,8 +30,14 @@ func (s *Service) List(ctx context.Context, o Owner) ([]Image, error) {
 		}
 		images = append(images, k.Image)
 	}
+	for i := range images {
+		images[i].Twins = slices.DeleteFunc(images[i].Twins, func(t Twin) bool { return t.Owner == o.ID && !slices.ContainsFunc(images, t.is) })
+	}
 	return images, nil
 }
+
+// is reports whether an image is the twin: of one's own, one that was replaced since is none.
+func (t Twin) is(img Image) bool { return img.ID == t.Image }
 
 // Content is an image's file.
 type Content struct {

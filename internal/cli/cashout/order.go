@@ -131,16 +131,24 @@ func (p *program) show() *cobra.Command {
 	}
 }
 
-// countTwins says how many pictures look like one, and in which way, the closest first.
-func countTwins(twins []cashout.Twin) string {
+// countTwins says how many pictures look like one of an order, and in which way, the closest
+// first; of those of other orders and of its own each.
+func countTwins(o *cashout.Order, twins []cashout.Twin) string {
 	var text []string
-	for len(twins) > 0 {
-		same := 1
-		for same < len(twins) && twins[same].Resemblance == twins[0].Resemblance {
-			same++
+	for _, own := range []bool{true, false} {
+		counts := map[string]int{}
+		for _, twin := range twins {
+			if (twin.Order == o.ID) == own {
+				counts[twin.Resemblance]++
+			}
 		}
-		text = append(text, strconv.Itoa(same)+" "+twins[0].Resemblance)
-		twins = twins[same:]
+		for _, way := range []string{"same_photo", "same_card", "same_design"} {
+			if n := counts[way]; n > 0 && own {
+				text = append(text, strconv.Itoa(n)+" "+way+" of this order")
+			} else if n > 0 {
+				text = append(text, strconv.Itoa(n)+" "+way)
+			}
+		}
 	}
 	return strings.Join(text, ", ")
 }
@@ -151,7 +159,7 @@ func (p *program) printImages(cmd *cobra.Command, o *cashout.Order, verdicts []c
 		row := []string{string(kind), "", "", "", "", "", "", "", ""}
 		for i := range pictures {
 			if m := &pictures[i]; m.Kind == kind {
-				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), countTwins(m.Twins)
+				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), countTwins(o, m.Twins)
 			}
 		}
 		for i := range verdicts {

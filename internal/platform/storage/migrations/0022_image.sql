@@ -64,7 +64,7 @@ CREATE TABLE image_bands (
 	PRIMARY KEY (realm, band, bits, image_id)
 );
 
--- Images of different owners that look alike, both ways round; those of other cards of one
+-- Images of different owners, or kinds, that look alike, both ways round; those of other cards of one
 -- design with the later image alone.
 CREATE TABLE image_twins (
 	image_id TEXT NOT NULL,
