@@ -25,7 +25,7 @@ var acrossOwners = map[string][]string{
 		"claim.list_claims", "claim.list_in_state", "dispute.list", "dispute.list_in_state", "fraud.find_decision", "fraud.list_history", "job.find_dead", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
 	"questions about the operator's suppliers, whosever orders they have": {"supply.count_open"},
 	"payouts of a realm, which share transactions and nodes, whosever they are": {"payout.count_open", "payout.list_batched", "payout.list_ended", "payout.list_open",
-		"payout.list_payouts", "payout.list_waiting", "payout.sum_held"},
+		"payout.list_payouts", "payout.list_waiting", "payout.oldest_above", "payout.sum_held"},
 	"proofs of everything there is": {"account.list_books", "audit.walk_chains", "audit.list_emptied", "ledger.count_holds", "ledger.count_holds_by_book", "ledger.next_used", "ledger.verify_books"},
 	"purges of what is over": {"account.purge_challenges", "account.purge_nonces", "fraud.purge_decisions", "idempotency.purge_answers", "job.purge_dead",
 		"ping.end_slowed", "ping.lift_visitors", "ping.purge_callers", "ping.purge_pings", "ping.purge_probes", "portal.purge_challenges",

@@ -20,22 +20,22 @@ import (
 const (
 	maxBatches = 100
 	maxClaims  = 20 // transactions that are made in one run
+	maxPoor    = 60 // tries in one run for which the wallet had too little
 )
 
 // Batch pays the payouts of a realm that wait for a transaction: it chooses some, has
 // their transaction made and signed, stores it, and only then publishes it. What an
 // earlier run did not finish comes first. Where the wallet has not enough for all of them,
-// it pays fewer, the oldest first; one that it cannot pay keeps no smaller one waiting. It is
-// run by any number of processes; where one dies, the next goes on. It returns unavailable
+// it pays fewer, the oldest first; one that it cannot pay keeps no smaller one waiting until it
+// has waited for as long as the policy says. It is run by any number of processes; where one dies, the next goes on. It returns unavailable
 // when a node does not answer, and insufficient_funds where somebody goes on waiting for money.
 func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 	if s.Nodes[r].Wallet == nil {
 		return nil
 	}
-	all := oldest(s.Policy.Chain.Together)
-	some := all
+	some := oldest(s.Policy.Chain.Together)
 	var poor error
-	for range maxClaims {
+	for claims, tries := 0, 0; claims < maxClaims && tries < maxPoor; {
 		stopped, err := s.Stopped(ctx, r)
 		if err != nil || stopped {
 			return err
@@ -54,22 +54,19 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 		err = s.build(ctx, b, chosen)
 		switch {
 		case errors.Is(err, storage.ErrStale): // somebody else built it, or gave it up
+			claims++
 		case fault.CodeOf(err) == fault.InsufficientFunds:
-			poor = err
+			tries, poor = tries+1, err
 			if err := s.dissolve(ctx, b, chosen, None); err != nil && !errors.Is(err, storage.ErrStale) {
 				return err
 			}
-			if some.together = len(chosen) / 2; some.together > 0 {
-				continue
-			}
-			_, confirmed, err := s.Nodes[r].Wallet.Balance(ctx)
-			if err != nil {
+			if some, err = s.fewer(ctx, r, some, chosen); err != nil {
 				return err
 			}
-			some = all.within(chosen, confirmed)
 		case err != nil:
 			return fmt.Errorf("build batch %s: %w", b.id, err)
 		default:
+			claims++
 			if err := s.follow(ctx, r, b.id); err != nil {
 				return err
 			}
@@ -79,27 +76,67 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 }
 
 // selection is some of the payouts that wait for a transaction: so many of the oldest, each
-// of less than an amount in satoshis.
+// of less than an amount in satoshis, and older than one.
 type selection struct {
 	together int
 	below    int64
+	before   ID
 }
 
-func oldest(together int) selection { return selection{together, math.MaxInt64} }
+// youngest is behind every payout's id.
+const youngest = ID("pay`")
+
+func oldest(together int) selection { return selection{together, math.MaxInt64, youngest} }
 
 // waiting returns the payouts of a realm that are selected, the oldest first.
 func (n selection) waiting(ctx context.Context, q storage.Queryer, r realm.Realm) ([]Payout, error) {
-	return storage.All(ctx, q, scanPayout, listWaiting, string(r), n.together, n.below)
+	return storage.All(ctx, q, scanPayout, listWaiting, string(r), n.together, n.below, string(n.before))
 }
 
-// within is the selection without what a wallet cannot pay that can spend so much at the
-// most, and was not able to pay some payout alone.
-func (n selection) within(alone []Payout, confirmed int64) selection {
-	n.below = confirmed
-	for _, p := range alone {
-		n.below = min(n.below, p.Amount.Minor)
+// fewer is what a wallet may be able to pay that was not able to pay some payouts together:
+// none that is more than it can spend, which is less than one that was tried alone; nothing past
+// one of those that has waited for too long; and of the rest the oldest for which it is enough.
+func (s *Service) fewer(ctx context.Context, r realm.Realm, n selection, tried []Payout) (selection, error) {
+	_, confirmed, err := s.Nodes[r].Wallet.Balance(ctx)
+	if err != nil {
+		return n, err
 	}
-	return n
+	below := min(n.below, confirmed)
+	if len(tried) == 1 {
+		below = min(below, tried[0].Amount.Minor)
+	}
+	n.together = len(tried) / 2
+	if below < n.below {
+		n.together, n.below = s.Policy.Chain.Together, below
+		if n.before, err = s.overtaken(ctx, r, n); err != nil {
+			return n, err
+		}
+	}
+	some, err := n.waiting(ctx, s.DB, r)
+	fit := 0
+	for sum := int64(0); fit < len(some) && sum+some[fit].Amount.Minor <= n.below; fit++ {
+		sum += some[fit].Amount.Minor
+	}
+	n.together = max(fit, 1)
+	return n, err
+}
+
+// overtaken returns before which payout others have to be older: the oldest one that is left
+// out, once it has waited for too long. While payouts are stopped, none waits for the wallet.
+func (s *Service) overtaken(ctx context.Context, r realm.Realm, n selection) (ID, error) {
+	left, found, err := storage.One(ctx, s.DB, scanPayout, oldestAbove, string(r), n.below)
+	if err != nil || !found {
+		return n.before, err
+	}
+	turned, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], findTurned, string(r))
+	if err != nil {
+		return n.before, err
+	}
+	since := storage.Time(max(storage.Micros(left.CreatedAt), turned))
+	if s.Clocks.Now(r).Sub(since) < s.Policy.Chain.Patience {
+		return n.before, nil
+	}
+	return min(n.before, left.ID), nil
 }
 
 // unbuilt returns the oldest batch whose transaction was never made, however many wait for

@@ -347,7 +347,7 @@ func TestTooLittle(t *testing.T) {
 		}
 		b.later(time.Minute)
 		b.later(time.Minute)
-		for i, want := range []string{"sent", "sent", "held", "held"} {
+		for i, want := range []string{"sent", "sent", "sent", "held"} {
 			b.expect(all[i], want)
 		}
 		if got := b.audited("payout.balance"); got != "balance_low chain" {

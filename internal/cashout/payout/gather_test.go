@@ -136,6 +136,68 @@ func TestTooMuchKeepsNobodyWaiting(t *testing.T) {
 	})
 }
 
+// Payouts that are within a fee of what the wallet has wait for more, however many they are,
+// and use up no tries of those that it can pay.
+func TestWithinAFee(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.only(50_000)
+		ada := b.customer("ada")
+		var much, little []payout.Payout
+		for i := range int64(25) {
+			much = append(much, b.pay(ada, b.address(destination.P2TR), 49_999-i))
+		}
+		for range 3 {
+			little = append(little, b.pay(ada, b.address(destination.P2TR), 10_000))
+		}
+		b.later(0)
+		for _, p := range little {
+			b.expect(p, "sent")
+		}
+		for _, p := range much {
+			b.expect(p, "held")
+		}
+		if b.log.has("periodic job not done") {
+			t.Error("to wait is a failure")
+		}
+		b.must(b.node.Fund(t.Context(), 2*coin))
+		b.later(time.Minute)
+		for _, p := range much {
+			b.expect(p, "sent")
+		}
+	})
+}
+
+// Smaller payouts are paid past one that the wallet cannot pay for some hours, and no longer:
+// then they wait behind it, and everything is paid when there is enough.
+func TestPatience(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.only(5_000_000)
+		ada := b.customer("ada")
+		older := b.pay(ada, b.address(destination.P2TR), 4_000_000)
+		b.later(0)
+		b.expect(older, "sent")
+		b.must(b.node.Fund(t.Context(), 100_000))
+		much := b.pay(ada, b.address(destination.P2TR), 4_900_000)
+		for range 3 {
+			b.later(b.Policy.Chain.Patience/3 - time.Second)
+			b.must(b.node.Fund(t.Context(), 20_000))
+			past := b.pay(ada, b.address(destination.P2TR), 10_000)
+			b.later(0)
+			b.expect(past, "sent")
+			b.expect(much, "held")
+		}
+		b.later(3 * time.Second)
+		behind := b.pay(ada, b.address(destination.P2TR), 10_000)
+		b.must(b.node.Fund(t.Context(), 20_000))
+		b.later(time.Minute)
+		b.expect(behind, "held")
+		b.must(b.node.Fund(t.Context(), 5*coin))
+		b.later(time.Minute)
+		b.expect(much, "sent")
+		b.expect(behind, "sent")
+	})
+}
+
 // What waits in the wallet for a block does not make it look as if it could pay more than it can:
 // a payout that it can pay goes out at once, whatever older ones want more.
 func TestChangeKeepsNobodyWaiting(t *testing.T) {

@@ -48,9 +48,19 @@ func (s *Service) register() {
 		again, err := s.gathering(ctx, j.Realm)
 		return s.later(again, err)
 	})
-	s.Queue.Every("cashout.watch_payouts", s.Policy.Chain.Watch, s.each(s.Watch, s.Batch, s.Revive))
+	s.Queue.Every("cashout.watch_payouts", s.Policy.Chain.Watch, s.each(s.Watch, s.batchWhatIsPayable, s.Revive))
 	s.Queue.Every("cashout.check_balances", balanceEvery, s.each(s.CheckBalances))
 	s.Queue.Every("cashout.reconcile", reconcileEvery, s.each(s.ReconcileDue))
+}
+
+// batchWhatIsPayable is Batch for which a wallet that waits for a block, or for money, is no
+// failure: CheckBalances tells the operator of the latter.
+func (s *Service) batchWhatIsPayable(ctx context.Context, r realm.Realm) error {
+	err := s.Batch(ctx, r)
+	if fault.CodeOf(err) == fault.InsufficientFunds {
+		return nil
+	}
+	return err
 }
 
 // maxAttempts are how often a job may fail for reasons of our own. A node that is away

@@ -22,6 +22,8 @@ type ChainPolicy struct {
 	// many outputs one has.
 	Gather   time.Duration
 	Together int
+	// Patience is for how long smaller payouts are paid past one that the wallet cannot pay.
+	Patience time.Duration
 	// Target is within how many blocks a transaction should be confirmed. The node's estimate
 	// counts between Floor and Cap; Fallback where it has none.
 	Target               int
@@ -65,7 +67,7 @@ func DefaultPolicy() Policy {
 	sat := func(n int64) money.Amount { return money.New(n, money.BTC) }
 	return Policy{
 		Least: sat(1_000), Most: sat(5_000_000), Daily: sat(100_000_000),
-		Chain: ChainPolicy{Gather: time.Minute, Together: 50, Target: 6, Floor: 1_000, Cap: 200_000, Fallback: 10_000,
+		Chain: ChainPolicy{Gather: time.Minute, Together: 50, Patience: 6 * time.Hour, Target: 6, Floor: 1_000, Cap: 200_000, Fallback: 10_000,
 			Bump: 2 * time.Hour, Bumps: 10, Confirmations: 1, Final: 6, Watch: 30 * time.Second, Low: sat(10_000_000)},
 		Lightning: LightningPolicy{FeeFloor: sat(10), FeeBasisPoints: 100, Timeout: time.Minute, Poll: 15 * time.Second, Left: 5 * time.Minute,
 			Doubt: 10 * time.Minute, Tries: 5, Again: 2 * time.Minute, Stuck: time.Hour, Low: sat(5_000_000)},
@@ -94,6 +96,7 @@ func (p Policy) Check() error {
 		"limits":              !p.Least.IsPositive() || p.Least.Minor > p.Most.Minor || p.Most.Minor > p.Daily.Minor,
 		"chain.gather":        c.Gather < 0 || c.Gather > 24*time.Hour,
 		"chain.together":      c.Together < 1 || c.Together > maxTogether,
+		"chain.patience":      c.Patience < 0,
 		"chain.target":        c.Target < 1 || c.Target > maxTarget,
 		"chain.rates":         c.Floor < 1_000 || c.Floor > c.Fallback || c.Fallback > c.Cap || c.Cap > maxRate,
 		"chain.bump":          c.Bump <= 0 || c.Bumps < 0 || c.Bumps > maxBumps,

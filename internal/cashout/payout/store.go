@@ -31,7 +31,10 @@ var (
 	listPayouts = storage.SQL("payout.list_payouts", `SELECT `+payoutColumns+` FROM payout_payouts p
 		WHERE p.realm = $1 AND ($2 = '' OR p.state = $2) AND ($3 = '' OR p.payout_id < $3) ORDER BY p.payout_id DESC LIMIT $4`)
 	listWaiting = storage.SQL("payout.list_waiting", `SELECT `+payoutColumns+` FROM payout_payouts p
-		WHERE p.realm = $1 AND p.state = 'held' AND p.kind NOT IN ('invoice', 'lightning_address') AND p.amount_minor < $3 ORDER BY p.payout_id LIMIT $2`)
+		WHERE p.realm = $1 AND p.state = 'held' AND p.kind NOT IN ('invoice', 'lightning_address') AND p.amount_minor < $3 AND p.payout_id < $4
+		ORDER BY p.payout_id LIMIT $2`)
+	oldestAbove = storage.SQL("payout.oldest_above", `SELECT `+payoutColumns+` FROM payout_payouts p
+		WHERE p.realm = $1 AND p.state = 'held' AND p.kind NOT IN ('invoice', 'lightning_address') AND p.amount_minor >= $2 ORDER BY p.payout_id LIMIT 1`)
 	listBatched = storage.SQL("payout.list_batched", `SELECT `+payoutColumns+` FROM payout_payouts p
 		WHERE p.realm = $1 AND p.batch_id = $2 AND p.batch_id <> '' ORDER BY p.payout_id`)
 	listOpen = storage.SQL("payout.list_open", `SELECT `+payoutColumns+` FROM payout_payouts p

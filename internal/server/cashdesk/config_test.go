@@ -284,7 +284,7 @@ func TestDemoKeepsFile(t *testing.T) {
 // Rules that the file names hold, and the others are the usual ones.
 func TestPayoutRules(t *testing.T) {
 	k, err := openPaid(t, `{"realm":"test",`+messages+`}`, `{"rules":{"least":"0.0001","most":"0.5","daily":"2","low_wallet":"0.25","low_channels":"0.02","fee_floor":2,"fee_cap":300,
-		"fee_fallback":20,"target_blocks":3,"gather_seconds":0,"watch_seconds":5,"bump_minutes":30,"confirmations":2,"final_confirmations":12}}`, nil)
+		"fee_fallback":20,"target_blocks":3,"gather_seconds":0,"patience_minutes":90,"watch_seconds":5,"bump_minutes":30,"confirmations":2,"final_confirmations":12}}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestPayoutRules(t *testing.T) {
 	want.Least, want.Most, want.Daily, want.Chain.Low, want.Lightning.Low = sat(10_000), sat(50_000_000), sat(200_000_000), sat(25_000_000), sat(2_000_000)
 	c := &want.Chain
 	c.Floor, c.Cap, c.Fallback, c.Target, c.Gather, c.Watch, c.Bump = 2_000, 300_000, 20_000, 3, 0, 5*time.Second, 30*time.Minute
-	c.Confirmations, c.Final = 2, 12
+	c.Patience, c.Confirmations, c.Final = 90*time.Minute, 2, 12
 	if diff := cmp.Diff(want, k.Payouts.Policy, cmp.Comparer(func(a, b money.Amount) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}

@@ -51,6 +51,7 @@ type rulesFile struct {
 	FeeFallback   int64  `json:"fee_fallback"`
 	Target        int64  `json:"target_blocks"`
 	GatherSeconds *int64 `json:"gather_seconds"`
+	Patience      int64  `json:"patience_minutes"`
 	WatchSeconds  int64  `json:"watch_seconds"`
 	BumpMinutes   int64  `json:"bump_minutes"`
 	Confirmations int64  `json:"confirmations"`
@@ -81,7 +82,7 @@ func (f *rulesFile) policy() (payout.Policy, error) {
 		own, unit int64
 		to        *int64
 	}{{"fee_floor", f.FeeFloor, 1000, &p.Chain.Floor}, {"fee_cap", f.FeeCap, 1000, &p.Chain.Cap}, {"fee_fallback", f.FeeFallback, 1000, &p.Chain.Fallback},
-		{"target_blocks", f.Target, 1, &target}, {"watch_seconds", f.WatchSeconds, int64(time.Second), (*int64)(&p.Chain.Watch)}, {"bump_minutes", f.BumpMinutes, int64(time.Minute), (*int64)(&p.Chain.Bump)},
+		{"target_blocks", f.Target, 1, &target}, {"patience_minutes", f.Patience, int64(time.Minute), (*int64)(&p.Chain.Patience)}, {"watch_seconds", f.WatchSeconds, int64(time.Second), (*int64)(&p.Chain.Watch)}, {"bump_minutes", f.BumpMinutes, int64(time.Minute), (*int64)(&p.Chain.Bump)},
 		{"confirmations", f.Confirmations, 1, &p.Chain.Confirmations}, {"final_confirmations", f.Final, 1, &p.Chain.Final}} {
 		if n.own < 0 || n.own > maxFigure {
 			return p, fmt.Errorf("rules.%s: %d: want 1 to %d", n.name, n.own, maxFigure)
