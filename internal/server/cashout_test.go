@@ -13,12 +13,15 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
@@ -445,6 +448,27 @@ func TestCashoutIsOff(t *testing.T) {
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+// A sandbox that the file describes begins with bitcoin: nobody is told that it has none.
+func TestSandboxBeginsFunded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cashout.json")
+	check.OK(t, os.WriteFile(file, []byte(`{"realm":"test","messages":{"driver":"file","path":"/dev/null"}}`), 0o600))
+	app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Cashout: file, Logger: slog.New(slog.DiscardHandler)})
+	check.OK(t, err)
+	defer func() { check.OK(t, app.Close()) }()
+	ctx, stop := context.WithCancel(t.Context())
+	check.OK(t, app.Serve(ctx, "127.0.0.1:0", server.HTTP{}, func(string) {
+		check.OK(t, app.Cashout.Payouts.CheckBalances(ctx, realm.Test))
+		stop()
+	}))
+	found, err := app.Audit.List(t.Context(), audit.Filter{Limit: 100})
+	check.OK(t, err)
+	for _, e := range found {
+		if e.Action == "payout.balance_low" {
+			t.Errorf("%s: %v", e.Subject, e.Detail)
+		}
 	}
 }
 

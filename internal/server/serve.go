@@ -109,6 +109,9 @@ func (a *App) listenMetrics(ctx context.Context, address string) (serve func(con
 const metricsOff = "off"
 
 func (a *App) start(ctx context.Context) error {
+	if err := a.Cashout.Begin(ctx); err != nil {
+		return fmt.Errorf("cashout: %w", err)
+	}
 	if err := a.Jobs.Start(ctx); err != nil {
 		return fmt.Errorf("start jobs: %w", err)
 	}

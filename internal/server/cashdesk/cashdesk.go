@@ -182,16 +182,26 @@ func (k *Desk) serve(r realm.Realm, d *cashout.Desk, line phone.Line) {
 	k.Realm, k.lines[r], k.albums[r], k.Orders.Desks[r] = r, line, album{k.Images}, d
 }
 
+// Begin gives a simulated node that pays its bitcoin, before anybody looks how much it has. A
+// node that was told to be silent is no reason not to start: it was funded before.
+func (k *Desk) Begin(ctx context.Context) error {
+	w, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet)
+	if !simulated {
+		return nil
+	}
+	if err := fund(ctx, w.Node); err != nil && fault.CodeOf(err) != fault.Unavailable {
+		return fmt.Errorf("fund the sandbox: %w", err)
+	}
+	return nil
+}
+
 // sandbox has payouts of the test realm made by the simulated node, unless the operator
 // named a real one, and funds it then.
 func (k *Desk) sandbox(ctx context.Context) error {
 	if _, named := k.Payouts.Nodes[realm.Test]; !named {
 		k.simulated(destination.Main)
 	}
-	if w, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet); simulated {
-		return fund(ctx, w.Node)
-	}
-	return nil
+	return k.Begin(ctx)
 }
 
 // simulated is the simulated node, which pays in the test realm from now on.
@@ -213,8 +223,7 @@ const (
 // the test realm is served holds all the same. It is called before the server starts.
 func (k *Desk) Demo(ctx context.Context) error {
 	k.PerMinute = demoRate
-	// A node that was told to be silent is no reason not to start: it was funded before.
-	if err := k.sandbox(ctx); err != nil && fault.CodeOf(err) != fault.Unavailable {
+	if err := k.sandbox(ctx); err != nil {
 		return err
 	}
 	if k.Orders.Desks[realm.Test] != nil {
