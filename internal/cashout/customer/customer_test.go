@@ -101,6 +101,8 @@ func TestList(t *testing.T) {
 	for _, c := range []struct{ first, last, address, kind string }{
 		{"Jürgen", "Müller", "x", "name"}, {"muller", "JURGEN", "x", "name"}, {"Petrov Ivan", "Ivanovich", "x", "name"},
 		{"Sean", "O’BRIEN", "x", "name"}, {"Sean", "O\u02bcBrien", "x", "name"}, {"Łukasz", "Gross", "x", "name"}, {"I\u20ddvan Ivanovich", "Petrov", "x", "name"},
+		{"\u0406v\u0430n Ivan\u043evich", "\u0420\u0435tr\u03bfv", "x", "name"}, {"I\u0475\u0251n Ivanovich", "P\u0451trov", "x", "name"}, // other scripts' letters
+		{"Iv\u3164an Ivanovich", "Petrov\u115f", "x", "name"}, // letters that nobody sees
 		{"Мар\u02bcяна", "Лук’яненко", "x", "name"}, {"Sean", "Brien", "x", ""},
 		{"Ivan", "Petrov", "x", ""}, {"", "", "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4", "address"}, {"Ada", "Lovelace", "bc1other", ""},
 	} {

@@ -144,12 +144,19 @@ func foldAddress(text string) string { return strings.ToLower(strings.TrimSpace(
 var alike = strings.NewReplacer("'", "", "’", "", "‘", "", "`", "", "´", "", "\u02bc", "", "\u02bb", "",
 	"ł", "l", "ø", "o", "đ", "d", "ð", "d", "ħ", "h", "ŧ", "t", "ı", "i", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
 
-// fold is a name as it is compared: its words in lower case without accents, sorted.
+// lookalikes has letters of other scripts as the Latin ones that they look like in either case:
+// who reads a name with one of them reads the name that a list has.
+var lookalikes = strings.NewReplacer("а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",
+	"і", "i", "ј", "j", "ѕ", "s", "ԁ", "d", "ԛ", "q", "ԝ", "w", "һ", "h", "ѵ", "v", "ӏ", "l",
+	"α", "a", "β", "b", "ε", "e", "ζ", "z", "η", "h", "ι", "i", "κ", "k", "μ", "m", "ν", "n", "ο", "o", "ρ", "p", "τ", "t", "υ", "y", "χ", "x", "ɑ", "a", "ɡ", "g")
+
+// fold is a name as it is compared: its words in lower case without accents, sorted, and as
+// they look: letters that nobody sees do not count.
 func fold(text string) string {
 	var plain strings.Builder
-	for _, r := range norm.NFKD.String(alike.Replace(strings.ToLower(text))) {
+	for _, r := range lookalikes.Replace(strings.ToLower(norm.NFKD.String(alike.Replace(strings.ToLower(text))))) {
 		switch {
-		case unicode.In(r, unicode.Mn, unicode.Me):
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point):
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
 			plain.WriteRune(unicode.ToLower(r))
 		default:
