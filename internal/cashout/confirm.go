@@ -159,6 +159,11 @@ func (s *Service) Authorize(ctx context.Context, w Where) error {
 	if found.Unpaid() {
 		return s.instead(ctx, &found, to)
 	}
+	if to == nil && found.To.Method == Lightning { // an invoice may have expired since it was given
+		if to, err = s.destination(w.Realm, &Contact{Invoice: &found.To.Text}); err != nil {
+			return err
+		}
+	}
 	name, err := customer.ParseName(w.First, w.Last)
 	if err != nil {
 		return err

@@ -170,3 +170,25 @@ func TestPriceLock(t *testing.T) {
 		priced(t, d, late, at(cashout.Processing, 2_000_000, 275_000, false))
 	})
 }
+
+// An invoice that was given with the order and has expired since is refused when the order is authorized, and another one is taken.
+func TestInvoiceExpiresBefore(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Opened(5500)
+		old, fresh := "lnbcrt1old", "lnbcrt1fresh"
+		d.Must(d.Change(t.Context(), realm.Test, token, cashout.Contact{Invoice: &old}))
+		d.Must(d.SendCode(t.Context(), cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From}))
+		d.Must(d.EnterCode(t.Context(), cashout.Entry{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Code: d.Phone.Last(), From: cashdesk.From}))
+		d.Node.Old = old
+		where := cashout.Where{Realm: realm.Test, Token: token}
+		if f := fault.From(d.Authorize(t.Context(), where)); f.Code != fault.InvalidRequest || f.Field != "ln_invoice" {
+			t.Errorf("authorized with an invoice that has expired: %v", f)
+		}
+		where.Contact.Invoice = &fresh
+		d.Must(d.Authorize(t.Context(), where))
+		if v := d.Look(token); v.Status != cashout.Authorized || v.To.Text != fresh {
+			t.Errorf("%s to %s", v.Status, v.To.Text)
+		}
+	})
+}

@@ -367,6 +367,8 @@ type Node struct {
 	Planned []cashout.Payment
 	// Refuse is why nothing can be planned.
 	Refuse error
+	// Old is an invoice that has expired.
+	Old string
 	// Most is the most of one payout, in satoshis; 0: ten bitcoin. Daily is that of a day; 0: any.
 	Most, Daily int64
 }
@@ -379,6 +381,8 @@ func (n *Node) Bounds() (least, most money.Amount) {
 // Parse implements cashout.Payouts.
 func (n *Node) Parse(_ realm.Realm, text string) (cashout.Destination, error) {
 	switch {
+	case text == n.Old && text != "":
+		return cashout.Destination{}, fault.New(fault.InvalidRequest, "the invoice has expired")
 	case strings.HasPrefix(text, "bcrt1"), strings.HasPrefix(text, "1"):
 		return cashout.Destination{Text: text, Method: cashout.OnChain}, nil
 	case strings.HasPrefix(text, "lnbcrt1"), strings.Contains(text, "@"):
