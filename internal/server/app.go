@@ -161,6 +161,9 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := storage.Whole(ctx, db); err != nil { // what is empty would be given keys of its own
+		return nil, errors.Join(err, db.Close())
+	}
 	app, err := build(ctx, db, o)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

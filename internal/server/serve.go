@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
 
@@ -29,6 +30,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	}
 	health := &telemetry.Health{Logger: a.Logger}
 	health.Check("database", a.DB.Ping)
+	health.Check("restore", func(ctx context.Context) error { return storage.Whole(ctx, a.DB) })
 	driver, err := h.Captcha.driver()
 	if err != nil {
 		return err

@@ -55,6 +55,9 @@ func (p *program) restore() *cobra.Command {
 engine, and then verifies the books and the audit log as "scrip verify" does. It
 needs the master key of the installation that made the backup.
 
+A restore that did not end leaves an empty database, which every other command and the
+server refuse until one has ended there.
+
 Payouts of bitcoin are stopped in what was restored: those that left after the backup
 was made would leave once more. "scrip cashout resume --help" says what to do first.
 Addresses for deposits that were given since would be given to others: pass over as
@@ -107,6 +110,9 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := dump.Begin(cmd.Context(), db); err != nil {
+		return fmt.Errorf("restore %s: %w", path, err)
+	}
 	if _, err := db.Migrate(cmd.Context()); err != nil {
 		return err
 	}

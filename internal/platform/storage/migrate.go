@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -203,4 +204,50 @@ func splitStatements(text string) []string {
 		}
 	}
 	return statements
+}
+
+// ErrUnfinished says that what a database holds is not what a restore was to bring.
+var ErrUnfinished = errors.New("a restore into this database was begun and has not ended: run it again, or begin with an empty database")
+
+// unfinishedName is a table that is there from when a restore begins until it is committed.
+// It is no part of the schema, since it comes before it, and of no backup.
+const unfinishedName = "restore_unfinished"
+
+const unfinishedTable = `CREATE TABLE IF NOT EXISTS ` + unfinishedName + ` (
+	begun_at BIGINT NOT NULL PRIMARY KEY
+);`
+
+// unfinishedFind asks, by dialect, the catalogue: the table itself may be locked.
+var unfinishedFind = [2]string{
+	sqlite:   `SELECT name FROM sqlite_schema WHERE type = 'table' AND name = '` + unfinishedName + `'`,
+	postgres: `SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = '` + unfinishedName + `'`,
+}
+
+// BeginRestore notes, for whoever opens the database later, that a restore has begun. It is
+// durable when tx is.
+func (tx *Tx) BeginRestore(ctx context.Context) error {
+	if err := tx.lockSchema(ctx); err != nil {
+		return err
+	}
+	_, err := tx.conn.exec(ctx, call{text: tx.dialect.schema(unfinishedTable)})
+	return err
+}
+
+// EndRestore takes back what BeginRestore noted, if it did.
+func (tx *Tx) EndRestore(ctx context.Context) error {
+	_, err := tx.conn.exec(ctx, call{text: "DROP TABLE IF EXISTS " + unfinishedName})
+	return err
+}
+
+// Whole returns ErrUnfinished when a restore was begun and has not ended.
+func Whole(ctx context.Context, q Queryer) error {
+	unfinished := false
+	err := eachText(ctx, q, unfinishedFind[q.engine()], func(Rows) error {
+		unfinished = true
+		return nil
+	})
+	if err == nil && unfinished {
+		return ErrUnfinished
+	}
+	return err
 }

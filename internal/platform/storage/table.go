@@ -60,7 +60,7 @@ var catalogue = [2]struct{ columns, parents string }{
 	},
 }
 
-// Tables returns every table but the history of migrations, each after those that its
+// Tables returns every table but the history of migrations and the mark of a restore, each after those that its
 // foreign keys name, otherwise by name. It refuses a table without a key, a type
 // outside the schema's three, and foreign keys that go round in a circle.
 func Tables(ctx context.Context, q Queryer) ([]Table, error) {
@@ -108,7 +108,7 @@ func readColumns(ctx context.Context, q Queryer) ([]Table, error) {
 		if err := rows.Scan(&table, &column, &typeName, &place); err != nil {
 			return err
 		}
-		if table == "schema_migrations" {
+		if table == "schema_migrations" || table == unfinishedName {
 			return nil
 		}
 		if len(found) == 0 || found[len(found)-1].Name != table {

@@ -15,10 +15,26 @@ const (
 	batchBytes = 1 << 20
 )
 
+// Begin notes in db, migrated or not, that a restore into it begins: until one has ended,
+// nobody may take what is in it for an installation. It refuses a database that has rows.
+func Begin(ctx context.Context, db *storage.DB) error {
+	return db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		tables, err := storage.Tables(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := areEmpty(ctx, tx, tables); err != nil {
+			return err
+		}
+		return tx.BeginRestore(ctx)
+	})
+}
+
 // Restore fills db, which must be migrated and empty, from the backup at path and returns
 // its manifest. The whole file is verified before the first write. All rows go in by one
 // transaction, which also reads them back and compares their hashes with the manifest's
-// before it commits: whatever happens, the database is complete or still empty. That
+// before it commits: whatever happens, the database is complete or still empty, and what
+// Begin noted is taken back only where it is complete. That
 // takes, for a while, about twice the space. Servers must not run on db meanwhile.
 func Restore(ctx context.Context, db *storage.DB, path string, o Options) (Manifest, error) {
 	var manifest Manifest
@@ -57,16 +73,20 @@ func emptyTables(ctx context.Context, q storage.Queryer) ([]storage.Table, error
 	if len(tables) == 0 {
 		return nil, errors.New("the database has no tables: migrate it first")
 	}
+	return tables, areEmpty(ctx, q, tables)
+}
+
+func areEmpty(ctx context.Context, q storage.Queryer, tables []storage.Table) error {
 	for i := range tables {
 		empty, err := tables[i].IsEmpty(ctx, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !empty {
-			return nil, fmt.Errorf("the database is not empty, table %s has rows: restore into a new one", tables[i].Name)
+			return fmt.Errorf("the database is not empty, table %s has rows: restore into a new one", tables[i].Name)
 		}
 	}
-	return tables, nil
+	return nil
 }
 
 // restorer writes one backup within one transaction.
@@ -116,6 +136,9 @@ func (r *restorer) run(ctx context.Context) error {
 		if err := also(ctx, r.tx); err != nil {
 			return err
 		}
+	}
+	if err := r.tx.EndRestore(ctx); err != nil {
+		return err
 	}
 	return r.caller.Err()
 }
