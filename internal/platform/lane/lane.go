@@ -157,7 +157,7 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 	}
 	switch {
 	case err == nil:
-	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err):
+	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err) || storage.IsHeldUp(err):
 		for _, t := range tasks {
 			t.refuse(Fault(err))
 		}

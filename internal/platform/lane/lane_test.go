@@ -189,6 +189,66 @@ func TestUnreached(t *testing.T) {
 	}
 }
 
+// A lane that somebody else's lock holds up refuses all who wait, once, and nothing of theirs
+// is done; the next are served when the lock has gone.
+func TestHeldUp(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL")
+	}
+	config := testkit.Database(t, "postgres")
+	holder := testkit.Open(t, config)
+	u, err := url.Parse(config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("lock_timeout", "50") // milliseconds
+	u.RawQuery = query.Encode()
+	config.URL = u.String()
+	b := open(t, testkit.Open(t, config))
+	held, release := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		gone := errors.New("gone")
+		err := holder.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, addSpent, "bk", "held")
+			close(held)
+			<-release
+			return errors.Join(err, gone)
+		})
+		if !errors.Is(err, gone) {
+			t.Error(err)
+		}
+	})
+	<-held
+	ask := func(name string) {
+		group.Go(func() {
+			if _, err := b.Do(t.Context(), name); !storage.IsHeldUp(err) || !storage.IsAway(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	ask("held")
+	<-b.begun
+	for i, name := range []string{"a", "held", "b"} {
+		ask(name)
+		for b.Waiting() != i+1 {
+			runtime.Gosched()
+		}
+	}
+	close(b.gate)
+	if _, err := b.Do(t.Context(), "held"); !storage.IsHeldUp(err) { // behind them
+		t.Errorf("the last: %v", err)
+	}
+	close(release)
+	group.Wait()
+	for _, name := range []string{"held", "a", "b"} {
+		if got, err := b.Do(t.Context(), name); err != nil || got != name+" done" {
+			t.Errorf("after that: %q, %v", got, err)
+		}
+	}
+}
+
 // Whoever is answered finds what the lane remembers of it.
 func TestAnsweredAfterRemembered(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

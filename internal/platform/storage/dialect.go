@@ -80,7 +80,8 @@ func IsUnique(err error) bool {
 }
 
 // IsAway reports whether err says that the database does nothing at present, because it cannot
-// be reached, is being started, stopped or replaced, takes no writes, has no room, or has a disk that fails.
+// be reached, is being started, stopped or replaced, takes no writes, has no room, has a
+// disk that fails, or is held up by somebody's lock.
 func IsAway(err error) bool {
 	if errors.Is(err, flush.ErrBroken) || errors.Is(err, errLost) {
 		return true
@@ -91,7 +92,7 @@ func IsAway(err error) bool {
 	}
 	var pg *pgconn.PgError
 	switch {
-	case IsUnreached(err), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
+	case IsUnreached(err), IsHeldUp(err), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P0") || isReadOnly(err)
@@ -104,6 +105,13 @@ func IsAway(err error) bool {
 func IsUnreached(err error) bool {
 	var unreached *pgconn.ConnectError
 	return errors.As(err, &unreached)
+}
+
+// IsHeldUp reports whether err says that somebody else held a lock for too long: nothing was
+// done, and more of the same would wait as long.
+func IsHeldUp(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "55P03"
 }
 
 // isReadOnly reports whether PostgreSQL refused a write because it takes none.

@@ -106,6 +106,9 @@ func (tx *Tx) lockSchema(ctx context.Context) error {
 	if tx.dialect != postgres {
 		return nil
 	}
+	if err := tx.waitForLocks(ctx); err != nil { // of another process, which migrates
+		return err
+	}
 	_, err := tx.conn.exec(ctx, call{text: "SELECT pg_advisory_xact_lock(7264901)"})
 	return err
 }

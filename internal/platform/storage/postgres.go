@@ -24,6 +24,7 @@ const (
 	defaultConns = 24
 	writeTries   = 12
 	firstPause   = 2 * time.Millisecond
+	lockTimeout  = "lock_timeout" // a setting of the server
 )
 
 func openPostgres(ctx context.Context, config Config) (*DB, error) {
@@ -42,6 +43,11 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 		if parsed.RuntimeParams[way] == "" {
 			parsed.RuntimeParams[way] = "off"
 		}
+	}
+	// Whoever waits for a lock longer than others hold one is answered, and not kept until its own
+	// caller has gone.
+	if parsed.RuntimeParams[lockTimeout] == "" {
+		parsed.RuntimeParams[lockTimeout] = "10s"
 	}
 	parsed.StatementCacheCapacity = 1024
 	parsed.DialFunc = link.Dial

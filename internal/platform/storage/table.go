@@ -264,10 +264,19 @@ func (tx *Tx) LockTables(ctx context.Context, tables []Table) error {
 	if tx.dialect != postgres {
 		return nil
 	}
+	if err := tx.waitForLocks(ctx); err != nil {
+		return err
+	}
 	for _, t := range tables {
 		if _, err := tx.conn.exec(ctx, call{text: "LOCK TABLE " + quoteName(t.Name) + " IN SHARE ROW EXCLUSIVE MODE"}); err != nil {
 			return fmt.Errorf("lock table %s: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+// waitForLocks has a transaction on PostgreSQL wait for locks as long as others hold them.
+func (tx *Tx) waitForLocks(ctx context.Context) error {
+	_, err := tx.conn.exec(ctx, call{text: "SET LOCAL " + lockTimeout + " TO 0"})
+	return err
 }
