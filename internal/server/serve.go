@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scripcards/scrip/internal/api/wire"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 )
@@ -71,6 +72,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })
 	running.Go(func() { serveMetrics(background) })
+	running.Go(func() { a.watchWrites(background) })
 	a.Logger.InfoContext(ctx, "serving", "address", opened.String(), "version", a.Version, "engine", a.DB.Engine())
 	ready(opened.String())
 	all, bound := errgroup.WithContext(ctx) // one that breaks ends the others
@@ -122,6 +124,31 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("start webhooks: %w", err)
 	}
 	return nil
+}
+
+// How often it is looked whether the database takes writes, and how often it is said that it
+// takes none.
+const (
+	lookAtWrites = time.Second
+	sayNoWrites  = time.Minute
+)
+
+// watchWrites says, until ctx ends, that nothing can be written, also where nobody asks whether
+// the server is ready.
+func (a *App) watchWrites(ctx context.Context) {
+	var said error
+	since := clock.Start()
+	for clock.Wait(ctx, lookAtWrites) == nil {
+		err := a.DB.Failed()
+		switch {
+		case err == nil && said != nil:
+			a.Logger.InfoContext(ctx, "the database takes writes again")
+		case err != nil && (said == nil || since.Elapsed() >= sayNoWrites):
+			a.Logger.ErrorContext(ctx, "the database takes no writes", "error", err)
+			since = clock.Start()
+		}
+		said = err
+	}
 }
 
 // warnOfOthers says where another server has the same embedded database open. Nothing is lost

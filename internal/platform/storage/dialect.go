@@ -83,7 +83,7 @@ func IsUnique(err error) bool {
 // be reached, is being started, stopped or replaced, takes no writes, has no room, has a
 // disk that fails, or is held up by somebody's lock.
 func IsAway(err error) bool {
-	if errors.Is(err, flush.ErrBroken) || errors.Is(err, errLost) {
+	if errors.Is(err, flush.ErrBroken) || errors.Is(err, flush.ErrMoved) || errors.Is(err, errLost) {
 		return true
 	}
 	if code, ok := liteCode(err); ok {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -146,5 +147,42 @@ func TestRefusalOfOne(t *testing.T) {
 		if p.err == nil || IsUnique(p.err) {
 			t.Errorf("write %d: %v", i+1, p.err)
 		}
+	}
+}
+
+// A database whose file was deleted or exchanged while it is open takes no more writes: what the
+// file has that is open nobody will find again.
+func TestFileTaken(t *testing.T) {
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "scrip.db")
+	db, err := Open(ctx, Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Ping(ctx), os.Rename(path, path+".old")); err != nil {
+		t.Fatal(err)
+	}
+	write := func() error {
+		return db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+			return tx.ExecText(ctx, "UPDATE schema_migrations SET applied_at = applied_at + 1")
+		})
+	}
+	if err := write(); !errors.Is(err, ErrUnknownCommit) || !IsAway(err) {
+		t.Errorf("the first write: %v", err)
+	}
+	if err := write(); !errors.Is(err, flush.ErrMoved) || errors.Is(err, ErrUnknownCommit) || !IsAway(err) {
+		t.Errorf("the next: %v", err)
+	}
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Ping(ctx); !errors.Is(err, flush.ErrMoved) {
+		t.Errorf("whether it can serve: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -50,8 +50,12 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
+	log, err := flush.NewLog(config.Path+"-wal", config.Path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), connection.Close())
+	}
 	readers := lite.NewPool(max(mostReaders, runtime.NumCPU()), func() (*lite.Conn, error) { return openLite(config.Path, readerPragmas) })
-	w := &sqliteWriter{conn: liteConn{connection}, readers: readers, log: flush.NewLog(config.Path + "-wal"),
+	w := &sqliteWriter{conn: liteConn{connection}, readers: readers, log: log,
 		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
 	folding, err := openLite(config.Path, folderPragmas)
 	if err != nil {
@@ -185,10 +189,13 @@ func (w *sqliteWriter) close() error {
 
 // failed returns why nothing can be written: for good, or until a write succeeds.
 func (w *sqliteWriter) failed() error {
-	if err := w.refused.Load(); w.log.Failed() == nil && err != nil {
+	if err := w.log.Look(); err != nil {
+		return err
+	}
+	if err := w.refused.Load(); err != nil {
 		return *err
 	}
-	return w.log.Failed()
+	return nil
 }
 
 // alone runs fn while nobody writes.
@@ -255,7 +262,7 @@ func (w *sqliteWriter) gather() []*pendingWrite {
 func (w *sqliteWriter) runGroup(group []*pendingWrite) error {
 	ctx := context.Background() // a caller that leaves must not undo the others' work
 	err := w.log.Failed()
-	for try := 0; try < busyTries && !errors.Is(err, flush.ErrBroken); try++ {
+	for try := 0; try < busyTries && w.log.Failed() == nil; try++ {
 		for _, p := range group {
 			p.err = nil
 		}

@@ -90,12 +90,19 @@ func (db *DB) Shared() bool { return db.dialect == postgres }
 
 // Ping returns why the database cannot serve: it does not answer, or takes no writes.
 func (db *DB) Ping(ctx context.Context) error {
-	if db.failed != nil {
-		if err := db.failed(); err != nil {
-			return err
-		}
+	if err := db.Failed(); err != nil {
+		return err
 	}
 	return db.reader.ping(ctx)
+}
+
+// Failed returns why nothing can be written, as far as this process knows without asking: the
+// disk of an embedded database is full or failed, or its files are not in their place any more.
+func (db *DB) Failed() error {
+	if db.failed == nil {
+		return nil
+	}
+	return db.failed()
 }
 
 // Write runs fn in one durable transaction: when it returns nil, all that fn

@@ -2,12 +2,14 @@
 // while the disk works on the one before.
 //
 // Flusher folds: one flush serves every commit made before it began. Log is SQLite's
-// write-ahead log, flushed beside the engine. A log that failed once stays failed.
+// write-ahead log, flushed beside the engine. A log that failed once stays failed, and one whose
+// files were taken from their place has failed.
 package flush
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -87,31 +89,63 @@ func (f *Flusher) with(first func(error)) []func(error) {
 // what is stored, so nothing more may be written by this process.
 var ErrBroken = errors.New("the disk did not take a commit; restart once it is mended")
 
+// ErrMoved says that whoever opens the database now finds other files than those that are
+// open, or none: what is written to these would be lost with this process.
+var ErrMoved = errors.New("the files of the database were deleted or exchanged while they were open: nothing more is written; put them into their place and restart")
+
 // Log is SQLite's write-ahead log, opened beside the engine. The engine's locks are on
 // other files, so closing this one does not lose them, and the log lasts as long as the
 // engine has a connection. Sync is for one goroutine.
 type Log struct {
-	path   string
-	file   *os.File // opened at the first Sync: there is a log once something was written
-	failed atomic.Pointer[error]
-	sync   func(*os.File) error
+	path     string
+	file     *os.File // opened at the first Sync: there is a log once something was written
+	database *place
+	log      atomic.Pointer[place] // once it is open
+	failed   atomic.Pointer[error]
+	sync     func(*os.File) error
 }
 
-// NewLog returns the log at path.
-func NewLog(path string) *Log { return &Log{path: path, sync: dataSync} }
+// place is where a file was when it was opened.
+type place struct {
+	path string
+	is   os.FileInfo
+}
 
-// Sync returns when everything written to the log before is on disk. After a failure it
-// never succeeds again: the kernel may have dropped what it could not write.
+func find(path string) (*place, error) {
+	is, err := os.Stat(path)
+	return &place{path, is}, err
+}
+
+// moved reports whether the file is not there any more. Where the system does not tell, it is.
+func (p *place) moved() bool {
+	if p == nil {
+		return false
+	}
+	is, err := os.Stat(p.path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return !os.SameFile(is, p.is)
+}
+
+// NewLog returns the log at path of the database file that is open.
+func NewLog(path, database string) (*Log, error) {
+	at, err := find(database)
+	return &Log{path: path, database: at, sync: dataSync}, err
+}
+
+// Sync returns when everything written to the log before is on disk, in the place where it
+// will be looked for. After a failure it never succeeds again: the kernel may have dropped
+// what it could not write.
 func (l *Log) Sync() error {
 	if err := l.Failed(); err != nil {
 		return err
 	}
-	err := l.try()
-	if err != nil {
+	if err := l.try(); err != nil {
 		l.Break(err)
 		return l.Failed()
 	}
-	return nil
+	return l.Look()
 }
 
 // Break notes that the disk refused what it must not lose: nothing is written any more.
@@ -120,11 +154,25 @@ func (l *Log) Break(err error) {
 	l.failed.CompareAndSwap(nil, &err)
 }
 
+// Look returns what Failed does, after it has looked whether the files are in their place.
+func (l *Log) Look() error {
+	if l.database.moved() || l.log.Load().moved() {
+		err := ErrMoved
+		l.failed.CompareAndSwap(nil, &err)
+	}
+	return l.Failed()
+}
+
 func (l *Log) try() (err error) {
 	if l.file == nil {
 		if l.file, err = os.OpenFile(l.path, os.O_RDWR, 0); err != nil {
 			return err
 		}
+		at, err := find(l.path)
+		if err != nil {
+			return err
+		}
+		l.log.Store(at)
 	}
 	return l.sync(l.file)
 }

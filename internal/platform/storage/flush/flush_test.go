@@ -54,7 +54,7 @@ func TestLogStaysBroken(t *testing.T) {
 	if err := os.WriteFile(path, []byte("log"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := NewLog(path)
+	l := newLog(t, path, path)
 	if err := l.Sync(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,5 +76,48 @@ func TestLogStaysBroken(t *testing.T) {
 	readers.Wait()
 	if err := l.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func newLog(t *testing.T, path, database string) *Log {
+	t.Helper()
+	l, err := NewLog(path, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A log whose database, or which itself, was deleted, exchanged or moved takes nothing more, also
+// when the file is there again: nobody knows what was made of it meanwhile.
+func TestLogMoved(t *testing.T) {
+	exchange := func(path string) error {
+		return errors.Join(os.WriteFile(path+".new", []byte("another"), 0o600), os.Rename(path+".new", path))
+	}
+	for name, change := range map[string]func(database, log string) error{
+		"no change":          func(string, string) error { return nil },
+		"database deleted":   func(database, _ string) error { return os.Remove(database) },
+		"database exchanged": func(database, _ string) error { return exchange(database) },
+		"log deleted":        func(_, log string) error { return os.Remove(log) },
+		"log exchanged":      func(_, log string) error { return exchange(log) },
+		"folder moved":       func(database, _ string) error { return os.Rename(filepath.Dir(database), filepath.Dir(database)+"2") },
+	} {
+		folder := filepath.Join(t.TempDir(), "data")
+		database, log := filepath.Join(folder, "db"), filepath.Join(folder, "db-wal")
+		if err := errors.Join(os.Mkdir(folder, 0o700), os.WriteFile(database, nil, 0o600), os.WriteFile(log, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		l := newLog(t, log, database)
+		if err := errors.Join(l.Sync(), change(database, log)); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{"sync": l.Sync(), "look": l.Look(), "failed": l.Failed()} {
+			if moved := name != "no change"; errors.Is(err, ErrMoved) != moved || (err == nil) == moved {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
