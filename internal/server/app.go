@@ -93,6 +93,8 @@ type Options struct {
 	Captcha Captcha
 	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
 	DNS string
+	// CutDamagedLog gives up what lies behind damage to the log of an embedded database.
+	CutDamagedLog bool
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Payments are the rules of payments with virtual cards; nil: authorization.DefaultPolicy.
@@ -231,7 +233,7 @@ func StopPayouts(ctx context.Context, tx *storage.Tx, log *audit.Log, actor stri
 
 // OpenDatabase opens an installation's database alone, without migrating it.
 func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
-	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections}
+	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections, CutDamagedLog: o.CutDamagedLog}
 	if o.Metrics != nil {
 		config.Observe = o.Metrics.Commit
 	}

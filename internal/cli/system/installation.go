@@ -71,18 +71,50 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 }
 
 func (p *program) verify() *cobra.Command {
-	return &cobra.Command{
+	cut := false
+	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove the books and the audit log",
 		Long: `Verify reads one consistent state of the database and proves that every transaction
 sums to zero, every balance is the sum of its entries, no account is below its
 floor, every hold ends at most once, and that the chains of hashes of the books
 and of the audit log are unbroken. It can run beside a server. It exits with 1
-when anything is wrong.`,
+when anything is wrong.
+
+An embedded database whose log was damaged on its disk is opened by nobody. With
+--cut-damaged-log it goes on without what lies behind the damage. Restore a backup
+instead if you have one that lacks less; copy the files of the database before.`,
 		Example: "  scrip verify\n  scrip verify -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.WithExisting(cmd, p.runVerify(cmd)) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cut {
+				if err := p.cutLog(cmd); err != nil {
+					return err
+				}
+			}
+			return p.WithExisting(cmd, p.runVerify(cmd))
+		},
 	}
+	cmd.Flags().BoolVar(&cut, "cut-damaged-log", false, "give up what lies behind damage to the log of the embedded database")
+	return cmd
+}
+
+// cutLog has the database opened once without what lies behind damage to its log.
+func (p *program) cutLog(cmd *cobra.Command) error {
+	c, _, err := p.Settings(cmd)
+	if err != nil {
+		return err
+	}
+	o := shell.Options(c, nil)
+	if !server.Exists(o) {
+		return nil // WithExisting says so
+	}
+	o.CutDamagedLog = true
+	db, err := server.OpenDatabase(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.App) error {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/scripcards/scrip/internal/platform/storage/flush"
+	"github.com/scripcards/scrip/internal/platform/storage/wal"
 )
 
 // There is room for a commit once fewer are on their way to the disk than may be, and to look
@@ -185,4 +186,75 @@ func TestFileTaken(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A database whose log was damaged on the disk is not opened, unless what lies behind the
+// damage is given up; then it is sound. One that a crash left is.
+func TestDamagedLog(t *testing.T) {
+	ctx := t.Context()
+	folder := t.TempDir()
+	db, err := Open(ctx, Config{Path: filepath.Join(folder, "scrip.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	add := func(text string) {
+		t.Helper()
+		if err := db.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.ExecText(ctx, text) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("CREATE TABLE numbers (number INTEGER PRIMARY KEY) STRICT")
+	for range 100 {
+		add("INSERT INTO numbers DEFAULT VALUES")
+	}
+	copied := filepath.Join(t.TempDir(), "scrip.db")
+	crashed := func(change func(log []byte) []byte) {
+		t.Helper()
+		path := filepath.Join(folder, "scrip.db")
+		file, err := os.ReadFile(path)
+		log, alsoErr := os.ReadFile(path + "-wal")
+		err = errors.Join(err, alsoErr, os.WriteFile(copied, file, 0o600), os.WriteFile(copied+"-wal", change(log), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(cut bool, want int64) {
+		t.Helper()
+		again, err := Open(ctx, Config{Path: copied, CutDamagedLog: cut})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := again.writer.(*sqliteWriter).conn.Query("SELECT count(*) FROM numbers", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int64
+		if rows.Next() {
+			err = rows.Scan(&n)
+		}
+		if err = errors.Join(err, rows.Close(), again.Close()); err != nil || n != want {
+			t.Errorf("%d numbers, want %d: %v", n, want, err)
+		}
+	}
+	crashed(func(log []byte) []byte { return log[:len(log)-100] })
+	count(false, 99)
+	half := func(log []byte) []byte {
+		log[len(log)/2] ^= 1
+		return log
+	}
+	crashed(half)
+	if _, err := Open(ctx, Config{Path: copied}); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatalf("a damaged log: %v", err)
+	}
+	found, err := wal.Look(copied)
+	if err != nil || found.Lost < 40 {
+		t.Errorf("after it was refused: %+v, %v", found, err)
+	}
+	count(true, 100-int64(found.Lost)-1)
+	count(false, 100-int64(found.Lost)-1)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/platform/storage/lite"
+	"github.com/scripcards/scrip/internal/platform/storage/wal"
 )
 
 const (
@@ -46,9 +47,21 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err := touchPrivate(config.Path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
+	found, err := wal.Look(config.Path)
+	if err == nil && !config.CutDamagedLog {
+		err = found.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
+	}
 	connection, err := openLite(config.Path, writerPragmas)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
+	}
+	if found.Torn { // what lies behind its end must not be there at the next start: this is for good where nobody else reads
+		if _, err := connection.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); err != nil && !isTransient(err) && !IsAway(err) {
+			return nil, errors.Join(fmt.Errorf("fold the log of %s: %w", config.Path, err), connection.Close())
+		}
 	}
 	log, err := flush.NewLog(config.Path+"-wal", config.Path)
 	if err != nil {

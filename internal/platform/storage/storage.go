@@ -26,6 +26,9 @@ type Config struct {
 	URL string
 	// Path is the SQLite file. Its folder must exist.
 	Path string
+	// CutDamagedLog opens an embedded database whose log is damaged, without what lies behind
+	// the damage. Otherwise it is refused with wal.ErrDamaged.
+	CutDamagedLog bool
 	// MaxConns bounds PostgreSQL connections of this process, beside the one over which the
 	// log is flushed; 0 means 24.
 	MaxConns int

@@ -1,0 +1,270 @@
+// Package wal reads SQLite's write-ahead log before the engine does, which takes a log to end
+// where a checksum is wrong and says nothing of what lies behind. That is right where the power
+// failed or a process was killed while it wrote, and a loss of committed money where the file
+// was damaged later.
+//
+// The two are told apart by what lies behind: a process makes no more than two commits that
+// are not on disk, so that many commits behind a hole say that the hole was once on disk. The
+// last commits of a log may be damaged without being told of.
+//
+// It writes nothing. The form of the log is that of https://www.sqlite.org/fileformat2.html#walformat.
+package wal
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+)
+
+const (
+	headerSize = 32
+	frameSize  = 24 // of the header of a frame, before its page
+	// mostTorn is how many commits may lie behind a hole that is no damage: those that several
+	// processes had made and not put on disk when the power failed, and remains of some such
+	// failures before.
+	mostTorn  = 32
+	readAhead = 1 << 20
+	// tries bounds how often a log is read that somebody writes meanwhile.
+	tries = 3
+)
+
+// ErrDamaged says that a log was damaged after it had been on disk.
+var ErrDamaged = errors.New("the database's log is damaged")
+
+// Report is what a log was found to be.
+type Report struct {
+	// Torn is whether behind its end lies what is of no commit, or of none that counts.
+	Torn bool
+	// Lost is how many commits at least lie behind damage; 0: it is not damaged.
+	Lost int
+	// Frame is the first that is damaged, from 1; 0 is the log's own header.
+	Frame int
+}
+
+// Err returns ErrDamaged with what is known of it, or nil.
+func (r Report) Err() error {
+	if r.Lost == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w at page %d: at least %d transactions that were answered lie behind it and would be lost: copy the files of the database, and restore a backup or give them up with scrip verify --cut-damaged-log", ErrDamaged, r.Frame, r.Lost)
+}
+
+// Look reads the log of the database file at path. Others may write to it meanwhile.
+func Look(path string) (Report, error) {
+	log, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, nil
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() { _ = log.Close() }() // only read
+	var before Report
+	var header []byte
+	for range tries {
+		s, err := open(log, path)
+		if err != nil || s == nil {
+			return Report{}, err
+		}
+		found, err := s.look()
+		if err != nil || found.Lost == 0 || found == before && bytes.Equal(header, s.header) {
+			return found, err
+		}
+		before, header = found, s.header
+	}
+	return Report{}, nil // it changes, so that somebody has it open
+}
+
+// scanner reads the frames of a log in their order.
+type scanner struct {
+	log      *os.File
+	database string
+	header   []byte
+	sound    bool // the header is
+	page     int  // bytes
+	words    binary.ByteOrder
+	salts    []byte
+	sum      []byte // that the frame before has
+}
+
+// open returns nil for a log that has nothing in it.
+func open(log *os.File, database string) (*scanner, error) {
+	s := &scanner{log: log, database: database, header: make([]byte, headerSize), words: binary.LittleEndian}
+	if _, err := log.ReadAt(s.header, 0); err != nil {
+		return nil, ignoreEnd(err)
+	}
+	magic := binary.BigEndian.Uint32(s.header)
+	if magic&1 == 1 {
+		s.words = binary.BigEndian
+	}
+	s.page, s.salts, s.sum = int(binary.BigEndian.Uint32(s.header[8:])), s.header[16:24], s.header[24:]
+	s.sound = magic&^1 == 0x377f0682 && isPage(s.page) && bytes.Equal(s.add(make([]byte, 8), s.header[:24]), s.sum)
+	if s.sound {
+		return s, nil
+	}
+	var err error
+	if s.page, err = pageOf(database); err != nil || !isPage(s.page) {
+		return nil, err
+	}
+	second := make([]byte, frameSize)
+	if _, err := log.ReadAt(second, headerSize+int64(frameSize+s.page)); err != nil {
+		return nil, ignoreEnd(err)
+	}
+	s.salts = second[8:16]
+	return s, nil
+}
+
+func isPage(size int) bool { return size >= 512 && size <= 65536 && size&(size-1) == 0 }
+
+// pageOf returns the size of the pages of a database; 0: it is none yet.
+func pageOf(database string) (int, error) {
+	file, err := os.Open(database)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	var size [2]byte
+	if _, err := file.ReadAt(size[:], 16); err != nil {
+		return 0, ignoreEnd(err)
+	}
+	if page := int(binary.BigEndian.Uint16(size[:])); page != 1 {
+		return page, nil
+	}
+	return 65536, nil
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// add continues a checksum.
+func (s *scanner) add(sum, content []byte) []byte {
+	a, b := binary.BigEndian.Uint32(sum), binary.BigEndian.Uint32(sum[4:])
+	for ; len(content) >= 8; content = content[8:] {
+		a += s.words.Uint32(content) + b
+		b += s.words.Uint32(content[4:]) + a
+	}
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, a), b)
+}
+
+// frame is one page of the log.
+type frame struct {
+	number     uint32 // of the page
+	ours       bool   // of this log, and not left of one before
+	valid      bool   // its checksum continues that of the frame before
+	size       uint32 // of the database in pages, after a commit; 0: it is none
+	pageOffset int64
+}
+
+// each reads every frame.
+func (s *scanner) each(fn func(n int, f frame)) error {
+	size := frameSize + s.page
+	content := make([]byte, size)
+	read := bufio.NewReaderSize(io.NewSectionReader(s.log, headerSize, math.MaxInt64-headerSize), readAhead)
+	for n := 1; ; n++ {
+		if _, err := io.ReadFull(read, content); err != nil {
+			return ignoreEnd(err)
+		}
+		f := frame{number: binary.BigEndian.Uint32(content), size: binary.BigEndian.Uint32(content[4:]),
+			ours: bytes.Equal(content[8:16], s.salts), pageOffset: headerSize + int64(n-1)*int64(size) + frameSize}
+		if f.ours && f.number != 0 {
+			f.valid = bytes.Equal(s.add(s.add(s.sum, content[:8]), content[frameSize:]), content[16:frameSize])
+		}
+		s.sum = append([]byte(nil), content[16:frameSize]...)
+		fn(n, f)
+	}
+}
+
+func (s *scanner) look() (Report, error) {
+	if !s.sound {
+		return s.withoutHeader()
+	}
+	var r Report
+	ended, commits, open := false, 0, false // open: frames of no commit lie before the end
+	err := s.each(func(n int, f frame) {
+		if !f.valid && !ended {
+			ended, r.Frame = true, n
+			r.Torn = open
+		}
+		switch {
+		case !ended:
+			open = f.size == 0
+		case f.ours:
+			r.Torn = true
+			if f.valid && f.size != 0 {
+				commits++
+			}
+		}
+	})
+	if !ended {
+		r.Torn = open
+	}
+	if commits > mostTorn {
+		r.Lost = commits
+	} else {
+		r.Frame = 0
+	}
+	return r, err
+}
+
+// withoutHeader looks at a log whose header is none, in which the engine finds nothing. That is
+// as well where everything in it is in the database, as it is whenever a header is written.
+func (s *scanner) withoutHeader() (Report, error) {
+	newest, pending := map[uint32]int64{}, map[uint32]int64{}
+	commits, pages, ended := 0, uint32(0), false
+	err := s.each(func(n int, f frame) {
+		if ended = ended || n > 1 && !f.valid; ended || n == 1 {
+			return // what the first continues is lost
+		}
+		pending[f.number] = f.pageOffset
+		if f.size == 0 {
+			return
+		}
+		commits, pages = commits+1, f.size
+		for number, at := range pending {
+			newest[number] = at
+		}
+		clear(pending)
+	})
+	if err != nil || commits <= mostTorn {
+		return Report{}, err
+	}
+	folded, err := s.isFolded(newest, pages)
+	if err != nil || folded {
+		return Report{}, err
+	}
+	return Report{Torn: true, Lost: commits}, nil
+}
+
+// isFolded reports whether the database, of so many pages, has what the log has.
+func (s *scanner) isFolded(newest map[uint32]int64, pages uint32) (bool, error) {
+	file, err := os.Open(s.database)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = file.Close() }() // only read
+	logged, stored := make([]byte, s.page), make([]byte, s.page)
+	for number, at := range newest {
+		if number > pages {
+			continue
+		}
+		if _, err := s.log.ReadAt(logged, at); err != nil {
+			return false, err
+		}
+		if _, err := file.ReadAt(stored, int64(number-1)*int64(s.page)); ignoreEnd(err) != nil {
+			return false, err
+		} else if err != nil || !bytes.Equal(logged, stored) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
