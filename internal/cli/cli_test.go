@@ -216,3 +216,16 @@ func TestUnknownBench(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A server that is told to stop before it is ready ends as every stop does: with no error.
+func TestStopBeforeReady(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	root := New()
+	var logged bytes.Buffer
+	root.SetErr(&logged)
+	root.SetArgs([]string{"serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0"})
+	if err := root.ExecuteContext(ctx); err != nil || !strings.Contains(logged.String(), "stopped before it was ready") {
+		t.Errorf("%v, and it says %q", err, logged.String())
+	}
+}

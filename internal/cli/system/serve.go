@@ -88,7 +88,14 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	}
 	o := shell.Options(c, logger)
 	o.Metrics, o.ProxyList = telemetry.NewMetrics(), c.ProxyList
+	ready := false
 	return endWithin(cmd.Context(), 2*c.ShutdownTimeout+farewell, func() (err error) {
+		defer func() {
+			if err != nil && !ready && cmd.Context().Err() != nil {
+				logger.InfoContext(cmd.Context(), "stopped before it was ready", "error", err)
+				err = nil // as every stop that was asked for
+			}
+		}()
 		app, err := server.Open(cmd.Context(), o)
 		if err != nil {
 			return err
@@ -97,7 +104,7 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
 			logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
 		}
-		return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout()})
+		return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout(), ready: func() { ready = true }})
 	})
 }
 
@@ -143,6 +150,7 @@ func demoData(c *config.Config, origin map[string]string) (forget func() error, 
 type serving struct {
 	config config.Config
 	out    io.Writer
+	ready  func() // called once it serves
 }
 
 func serve(ctx context.Context, app *server.App, s serving) error {
@@ -166,6 +174,7 @@ func serve(ctx context.Context, app *server.App, s serving) error {
 		h.Extra = func(mux *http.ServeMux) { mux.Handle(bench.NoopPath, bench.NoopHandler()) }
 	}
 	return app.Serve(ctx, s.config.Listen, h, func(address string) {
+		s.ready()
 		if s.config.Demo {
 			cashOut := "captcha answer demo, every code is 4321, 6585000 cents for a bitcoin"
 			if file := app.Cashout.File; file != "" {
