@@ -220,14 +220,26 @@ func TestCaptureAndVoid(t *testing.T) {
 	})
 }
 
-// An overdue hold is not captured any more, and what it held is back, swept or not.
+// An overdue hold is neither captured nor voided any more, and what it held is back, swept or
+// not. What was voided in time is still answered.
 func TestOverdueHold(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		c := p.create(shop, 1000)
-		h := p.done(p.hold(c, 400, "h1"))
+		c := p.create(shop, 1100)
+		h := p.done(p.hold(c, 500, "h1"))
+		part := giftcard.End{Hold: h.Hold, Reference: "v1", Amount: usd(100)}
+		p.done(p.Void(t.Context(), shop, part))
+		p.done(p.redeem(c, 100, "r1"))
 		p.forward(p.Rules.HoldFor)
-		_, err := p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "c1"})
-		check.Code(t, "capture an overdue hold", err, fault.HoldEnded)
+		ended := func(when string) {
+			t.Helper()
+			_, err := p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "c1"})
+			check.Code(t, "capture "+when, err, fault.HoldEnded)
+			_, err = p.Void(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "v2"})
+			check.Code(t, "void "+when, err, fault.HoldEnded)
+			_, err = p.Void(t.Context(), shop, part)
+			check.OK(t, err)
+		}
+		ended("an overdue hold")
 		p.look(c, giftcard.Created, 1000, 0)
 		all, err := p.List(t.Context(), shop.Book, "", 1)
 		if err != nil || len(all) != 1 || all[0].Balance != usd(1000) || !all[0].Held.IsZero() {
@@ -235,10 +247,9 @@ func TestOverdueHold(t *testing.T) {
 		}
 		_, err = p.Books.ExpireHolds(t.Context())
 		check.OK(t, err)
-		_, err = p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "c1"})
-		check.Code(t, "capture an expired hold", err, fault.HoldEnded)
+		ended("an expired hold")
 		p.look(c, giftcard.Created, 1000, 0)
-		check.List(t, "history", p.history(c), "create 10.00 10.00", "hold 4.00 6.00", "void 4.00 10.00")
+		check.List(t, "history", p.history(c), "create 11.00 11.00", "hold 5.00 6.00", "void 1.00 7.00", "redeem 1.00 6.00", "void 4.00 10.00")
 	})
 }
 

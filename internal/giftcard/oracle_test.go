@@ -207,7 +207,7 @@ func (o *oracle) end(g *ghost, h *reserved, e ending) verdict {
 	}
 	overdue := !o.peek(g, e.now).Before(h.expires)
 	switch {
-	case h.left == 0 || (overdue && e.capture):
+	case h.left == 0 || overdue:
 		return verdict{code: fault.HoldEnded}
 	case amount > h.left:
 		return verdict{code: fault.HoldExceeded}

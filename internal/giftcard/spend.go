@@ -206,7 +206,8 @@ func (s *Service) Capture(ctx context.Context, m Merchant, end End) (Movement, e
 	return s.end(ctx, m, kindCapture, end)
 }
 
-// Void frees what a hold still reserves, all of it or a part.
+// Void frees what a hold still reserves, all of it or a part. What a hold had whose time is over
+// is free already: that is hold_ended, whether a sweep came by or not.
 func (s *Service) Void(ctx context.Context, m Merchant, end End) (Movement, error) {
 	return s.end(ctx, m, kindVoid, end)
 }
@@ -237,7 +238,7 @@ func (s *Service) end(ctx context.Context, m Merchant, kind string, end End) (Mo
 		action = ledger.Capture
 	}
 	c := &change{merchant: m, card: card, asked: end.Amount, op: s.operation(m, kind, end.Reference)}
-	c.op.Holds = []ledger.HoldChange{{Action: action, ID: hold.ID, Amount: end.Amount, Final: end.Final}}
+	c.op.Holds = []ledger.HoldChange{{Action: action, ID: hold.ID, Amount: end.Amount, Final: end.Final, InTime: true}}
 	return s.submit(ctx, c)
 }
 

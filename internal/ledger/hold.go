@@ -50,7 +50,7 @@ func (h *Hold) change(c *HoldChange, at time.Time) (Move, error) {
 		return Move{}, fault.New(fault.HoldEnded, "hold %s is %s", h.ID, h.State)
 	}
 	overdue := !h.ExpiresAt.IsZero() && !at.Before(h.ExpiresAt)
-	if overdue && (c.Action == Capture || c.Action == Increase) {
+	if overdue && (c.Action == Capture || c.Action == Increase || c.InTime) {
 		return Move{}, fault.New(fault.HoldEnded, "hold %s expired at %s", h.ID, h.ExpiresAt.Format(time.RFC3339))
 	}
 	if c.Action == Expire && !overdue {

@@ -94,6 +94,8 @@ type HoldChange struct {
 	Credit    AccountID
 	ExpiresAt time.Time
 	Final     bool
+	// InTime refuses a Release, too, once the hold's time is over.
+	InTime bool
 }
 
 // StateChange moves an account to a state. Closing needs an empty account.
