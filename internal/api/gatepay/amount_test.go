@@ -49,3 +49,12 @@ func expected(text, code string) (minor int64, ok bool) {
 	value.Mul(value, new(big.Rat).SetInt(units))
 	return value.Num().Int64(), value.IsInt()
 }
+
+// A number is found with small letters, too: none has any.
+func TestSmallLetters(t *testing.T) {
+	for _, text := range []string{"GC1234567890123456", "gc1234567890123456", "gC1234-5678-9012-3456"} {
+		if secret, err := secretOf(text, ""); err != nil || secret.Number.Reveal() != "GC1234567890123456" {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -93,6 +93,9 @@ func (s *Surface[P]) checkMedia(c *Call[P]) error {
 		want = "application/json"
 	}
 	values := c.Request.Header["Content-Type"]
+	if len(values) == 1 && values[0] == "" { // says as much as none
+		values = nil
+	}
 	switch {
 	case len(values) == 0 && (!takesBody(c.Request.Method) || !r.plan.body && c.Request.ContentLength == 0):
 		return nil

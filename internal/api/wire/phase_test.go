@@ -210,6 +210,8 @@ func TestMedia(t *testing.T) {
 		{"POST", "/v1/echo/1", "X-Other: 1", 415, 200},
 		{"GET", "/v1/echo/1", "X-Other: 1", 200, 200},
 		{"GET", "/v1/echo/1", "Content-Type: text/plain", 415, 200},
+		{"GET", "/v1/echo/1", "Content-Type: ", 200, 200},
+		{"POST", "/v1/echo/1", "Content-Type: ", 415, 200},
 		{"POST", "/v1/csv", "Content-Type: application/json", 415, 415},
 		{"POST", "/v1/csv", "Content-Type: text/csv", 200, 200},
 	} {
