@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -142,17 +144,20 @@ func (p *program) verifyPortal() *cobra.Command {
 		Long: `Verify asks DNS for the TXT record that "scrip portal show" names, and shows the portal
 after it. A running server looks by itself: after a minute, then more and more seldom
 for two weeks. Once the record was seen the domain leads to the portal and gets
-certificates; when it is missing for three days it does so no more.`,
+certificates; when it is missing for three days it does so no more. It exits with 1
+where the domain is not verified.`,
 		Example: "  scrip portal verify portal_01… --customer cus_01… --realm live",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withPortal(cmd, &owner, args[0], func(ctx context.Context, app *server.App, now portal.Portal) (portal.Portal, error) {
+			var missing error
+			err := p.withPortal(cmd, &owner, args[0], func(ctx context.Context, app *server.App, now portal.Portal) (portal.Portal, error) {
 				after, err := app.Portals.VerifyDomain(ctx, portal.Change{Book: now.Book, Portal: now.ID, Actor: shell.Actor()})
 				if err == nil && !after.Proof.Verified {
 					name, text := after.Record()
-					cmd.PrintErrf("not verified: DNS has no TXT record %q at %s\n", text, name)
+					missing = fmt.Errorf("not verified: DNS has no TXT record %q at %s", text, name)
 				}
 				return after, err
 			})
+			return errors.Join(err, missing)
 		},
 	}
 	owner.Flags(cmd)
