@@ -51,7 +51,7 @@ func (p *program) printDay(cmd *cobra.Command, r *payout.Reconciliation) error {
 	if err := p.Print(cmd, l); err != nil || r.Found == 0 {
 		return err
 	}
-	return fmt.Errorf("%d differences on %s in the %s realm", r.Found, r.Day, r.Realm)
+	return fmt.Errorf("%s on %s in the %s realm", shell.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
 }
 
 func (p *program) adopt() *cobra.Command {
@@ -112,7 +112,7 @@ func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) e
 	if err := p.Print(cmd, l); err != nil || open == 0 {
 		return err
 	}
-	return fmt.Errorf("%d payments are no payout's: see what they are before payouts resume", open)
+	return fmt.Errorf("%s before payouts resume", shell.Count(open, "payment is no payout's: see what it is", "payments are no payout's: see what they are"))
 }
 
 func (p *program) payout() *cobra.Command {

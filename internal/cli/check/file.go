@@ -43,7 +43,7 @@ func (p *program) pingFile(cmd *cobra.Command, to *service, f *pinging) error {
 		return err
 	}
 	if report.refused > 0 {
-		return fmt.Errorf("%d of %d rows were refused", report.refused, report.rows)
+		return fmt.Errorf("%d of %s refused", report.refused, shell.Count(report.rows, "row was", "rows were"))
 	}
 	return nil
 }

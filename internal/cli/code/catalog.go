@@ -176,7 +176,7 @@ func (p *program) runList(ctx context.Context, cmd *cobra.Command, app *server.A
 	if err != nil {
 		return err
 	}
-	cmd.PrintErrf("page %d of %d, %d items\n", page.Page, page.LastPage(), page.Total)
+	cmd.PrintErrf("page %d of %d, %s\n", page.Page, page.LastPage(), shell.Count(page.Total, "item", "items"))
 	return p.printItems(cmd, page.Products)
 }
 

@@ -78,7 +78,7 @@ func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
 	if err := p.printBoth(cmd, figures, differences); err != nil || r.Found == 0 {
 		return err
 	}
-	return fmt.Errorf("%d differences on %s in the %s realm", r.Found, r.Day, r.Realm)
+	return fmt.Errorf("%s on %s in the %s realm", shell.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
 }
 
 func (p *program) printBoth(cmd *cobra.Command, figures, differences shell.Listing) error {

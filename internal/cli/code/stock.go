@@ -107,7 +107,7 @@ func (p *program) runStockImport(ctx context.Context, cmd *cobra.Command, app *s
 	err = p.Show(cmd, []shell.Field{{"batch", string(report.Batch)}, {"rows", strconv.Itoa(report.Rows)}, {"added", strconv.Itoa(report.Added)},
 		{"known", strconv.Itoa(report.Known)}, {"wrong", strconv.Itoa(report.Wrong)}})
 	if err == nil && report.Wrong > 0 {
-		err = fmt.Errorf("%d rows are wrong", report.Wrong)
+		err = errors.New(shell.Count(report.Wrong, "row is wrong", "rows are wrong"))
 	}
 	return err
 }

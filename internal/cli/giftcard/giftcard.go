@@ -92,7 +92,7 @@ func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing
 	if err := p.reportMade(cmd, result); err != nil {
 		return fmt.Errorf("the cards were made, but writing the report: %w", err)
 	}
-	cmd.PrintErrln("made", len(result.Made), "gift cards")
+	cmd.PrintErrln("made", shell.Count(len(result.Made), "gift card", "gift cards"))
 	return nil
 }
 

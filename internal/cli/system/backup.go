@@ -81,7 +81,7 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		if err := verdict(cmd, books, log); err != nil {
 			return err
 		}
-		cmd.PrintErrln("verified:", books.Transactions, "transactions and", log.Records, "audit records")
+		cmd.PrintErrln("verified:", shell.Count(books.Transactions, "transaction", "transactions"), "and", shell.Count(int64(log.Records), "audit record", "audit records"))
 		return nil
 	})
 }

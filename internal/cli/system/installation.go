@@ -149,7 +149,7 @@ func verdict(cmd *cobra.Command, books ledger.Report, log audit.Report) error {
 		cmd.PrintErrln("wrong:", broken)
 	}
 	if found := books.Found + len(log.Breaks); found > 0 {
-		return fmt.Errorf("verify: %d problems", found)
+		return fmt.Errorf("verify: %s", shell.Count(found, "problem", "problems"))
 	}
 	return nil
 }

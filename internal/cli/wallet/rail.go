@@ -170,7 +170,7 @@ look after what is untold is in "scrip rail dismiss --help".`,
 					return err
 				}
 				if n := len(found.Differences); n > 0 {
-					return fmt.Errorf("%d differences on %d addresses", n, found.Addresses)
+					return fmt.Errorf("%s on %s", shell.Count(n, "difference", "differences"), shell.Count(found.Addresses, "address", "addresses"))
 				}
 				return nil
 			})
