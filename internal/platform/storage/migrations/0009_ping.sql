@@ -136,3 +136,4 @@ CREATE TABLE ping_honey (
 );
 
 CREATE UNIQUE INDEX ping_honey_by_card ON ping_honey (card_hash) WHERE state = 'active';
+CREATE INDEX ping_honey_by_change ON ping_honey (changed_at);
