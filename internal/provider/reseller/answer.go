@@ -1,8 +1,8 @@
 package reseller
 
 import (
+	"cmp"
 	"net/http"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -100,7 +100,11 @@ type purchased struct {
 		Status        string              `json:"status"`
 		Metadata      []map[string]number `json:"metadata"`
 	} `json:"codes"`
-	Amount number `json:"amount"`
+	Amount    number `json:"amount"`
+	CreatedAt number `json:"created_at"`
+	// Worth is what all codes are worth together, of a new order.
+	Worth number `json:"total_denomination"`
+	Unit  number `json:"denomination_unit"`
 }
 
 // purchase makes an answer of what the upstream says of an order.
@@ -109,10 +113,11 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 	if err := r.read(&in); err != nil {
 		return supply.Answer{}, err
 	}
-	a := supply.Answer{Reference: string(in.OrderID)}
-	if _, err := strconv.ParseInt(a.Reference, 10, 64); err != nil || (s.Reference != "" && s.Reference != a.Reference) {
+	at, ok := in.mark(&s)
+	if !ok {
 		return supply.Answer{}, unavailable("the upstream's answer is that to another order, or to none")
 	}
+	a := supply.Answer{Reference: at.String()}
 	switch in.Status {
 	case "pending", "processing":
 		a.State = supply.Working
@@ -140,7 +145,7 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 		case c.Code == "":
 			return supply.Answer{Reference: a.Reference}, unavailable("the upstream's order has a code that is empty")
 		}
-		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i], Face: face(string(c.Denomination), c.Unit)}
+		delivered := stock.Delivered{Text: pan.NewSecret(c.Code), Cost: costs[i], Face: cmp.Or(face(string(c.Denomination), c.Unit), at.worth)}
 		for _, member := range c.Metadata {
 			if pin := member["Pin"]; pin != "" {
 				delivered.PIN = pan.NewSecret(string(pin))

@@ -16,11 +16,11 @@ import (
 	"crypto/rsa"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -142,7 +142,7 @@ func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answe
 	}
 	// Under way or for another request under the same key: either way something is there.
 	if !r.refused() || !isRefusal(r.status) || r.status == http.StatusConflict {
-		return u.purchase(r, s)
+		return u.repeated(ctx, r, s)
 	}
 	// A key that is not taken any more, or a limit, is looked at before what the call before
 	// did: whoever is refused for that hears nothing of it.
@@ -217,12 +217,37 @@ func (u *upstream) order(ctx context.Context, s supply.Submission) (response, er
 
 // lookUp reads an order by its number.
 func (u *upstream) lookUp(ctx context.Context, s supply.Submission) (supply.Answer, error) {
-	if _, err := strconv.ParseInt(s.Reference, 10, 64); err != nil {
+	at, ok := parseMark(s.Reference)
+	if !ok {
 		return supply.Answer{}, unavailable("the upstream's number of the order is none")
 	}
-	r, err := u.call(ctx, u.asks, request{method: http.MethodGet, path: "/orders/" + s.Reference})
+	r, err := u.call(ctx, u.asks, request{method: http.MethodGet, path: "/orders/" + at.number})
 	if err != nil {
 		return supply.Answer{}, err
 	}
 	return u.purchase(r, s)
+}
+
+// repeated makes an answer of a first one that was asked for once more. That is how the order
+// was: how it is now is looked up. Where that cannot be said, the first answer holds.
+func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission) (supply.Answer, error) {
+	first, err := u.purchase(r, s)
+	if err != nil || first.State == supply.Refused {
+		return first, err
+	}
+	s.Reference = first.Reference
+	now, failed := u.lookUp(ctx, s)
+	if failed != nil {
+		return first, nil
+	}
+	known := map[string]stock.Delivered{}
+	for _, c := range first.Codes {
+		known[c.Text.Reveal()] = c
+	}
+	for i, c := range now.Codes { // the first answer says more of each
+		if was, ok := known[c.Text.Reveal()]; ok {
+			now.Codes[i] = was
+		}
+	}
+	return now, nil
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ type bench struct {
 	// answer is what is sent; its status 0 breaks the connection off.
 	status int
 	body   string
+	now    string   // what an order is that is read; empty: body
 	seen   []string // method, path, key, body of each request
 }
 
@@ -72,14 +74,30 @@ func (b *bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
+	text := b.body
+	if r.Method == http.MethodGet && b.now != "" {
+		text = b.now
+	}
 	w.WriteHeader(b.status)
-	_, _ = io.WriteString(w, b.body)
+	_, _ = io.WriteString(w, text)
+}
+
+// numberIn is the number of the order that an answer is about.
+func (b *bench) numberIn(body string) string {
+	b.t.Helper()
+	var in struct {
+		Data struct {
+			OrderID number `json:"order_id"`
+		} `json:"data"`
+	}
+	check.OK(b.t, json.Unmarshal([]byte(body), &in))
+	return string(in.Data.OrderID)
 }
 
 func (b *bench) says(status int, body string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status, b.body, b.seen = status, body, nil
+	b.status, b.body, b.now, b.seen = status, body, "", nil
 }
 
 func (b *bench) submission(reference string) supply.Submission {
@@ -155,7 +173,13 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 		const sent = `POST /v1/orders scrip-sub_1 {"item_code":"GOOGLE-5USD-KOXx","quantity":2,"value":"5","price_currency":"USD"}`
-		if diff := cmp.Diff([]string{sent, sent, "GET /v1/orders/71"}, b.seen[:3]); diff != "" || len(b.seen) > 3 && b.seen[3] != b.seen[2] {
+		const read = "GET /v1/orders/71"
+		want := []string{sent, read}
+		if slices.Contains([]supply.State{supply.Delivered, supply.Working}, c.again) { // it was found, and is read as it is now
+			want = []string{sent, strings.ReplaceAll(read, "71", b.numberIn(c.body)), read}
+		}
+		want = slices.Compact(want) // a read is sent again where a connection is gone
+		if diff := cmp.Diff(want, slices.Compact(b.seen[1:])); diff != "" || b.seen[0] != sent {
 			t.Errorf("%s: the requests: %s", name, diff)
 		}
 	}
@@ -193,7 +217,7 @@ func TestDelivery(t *testing.T) {
 	b := setup(t, "")
 	b.says(200, bought)
 	a, err := b.Submit(t.Context(), b.submission(""))
-	if err != nil || a.Reference != "71" || len(a.Codes) != 2 {
+	if err != nil || a.Reference != "71 2026-11-21T09:00:00Z 5.00 USD" || len(a.Codes) != 2 {
 		t.Fatalf("%+v, %v", a, err)
 	}
 	if a.Codes[0].Face != catalog.NewFace(500, money.USD) {
@@ -209,6 +233,95 @@ func TestDelivery(t *testing.T) {
 	b.says(200, strings.Replace(read, `"delivered"`, `"refunded"`, 1))
 	if a, err = b.Query(t.Context(), b.submission("71")); err != nil || len(a.Codes) != 1 || a.Codes[0].Text.Reveal() != "BBBB" || a.Codes[0].Cost != catalog.NewCost(490, money.USD) {
 		t.Errorf("one that was paid back: %+v, %v", a.Codes, err)
+	}
+}
+
+// An order that is under way says already what its codes will be worth. That is kept with its
+// number, since the published answer to an order that is read does not say it.
+func TestWorth(t *testing.T) {
+	b := setup(t, "")
+	processing := func(worth string) string {
+		return fmt.Sprintf(`{"success":true,"data":{"order_id":71,"status":"processing","codes":[],"created_at":"2026-11-21T10:00:00+01:00",%s}}`, worth)
+	}
+	ten := catalog.NewFace(1000, money.USD)
+	for name, c := range map[string]struct {
+		worth, reference string
+		want             catalog.Face
+	}{
+		"as money":         {`"total_denomination":20,"denomination_unit":"USD"`, "71 2026-11-21T09:00:00Z 10.00 USD", ten},
+		"as text":          {`"total_denomination":"20.00","denomination_unit":"USD"`, "71 2026-11-21T09:00:00Z 10.00 USD", ten},
+		"not yet":          {`"total_denomination":0,"denomination_unit":"USD"`, "71 2026-11-21T09:00:00Z -", catalog.Face{}},
+		"in nothing":       {`"total_denomination":20`, "71 2026-11-21T09:00:00Z -", catalog.Face{}},
+		"in points":        {`"total_denomination":20,"denomination_unit":"POINTS"`, "71 2026-11-21T09:00:00Z -", catalog.Face{}},
+		"not of each":      {`"total_denomination":20.01,"denomination_unit":"USD"`, "71 2026-11-21T09:00:00Z -", catalog.Face{}},
+		"not as the codes": {`"total_denomination":{},"denomination_unit":[]`, "71 2026-11-21T09:00:00Z -", catalog.Face{}},
+	} {
+		b.says(200, processing(c.worth))
+		a, err := b.Submit(t.Context(), b.submission(""))
+		if err != nil || a.State != supply.Working || a.Reference != c.reference {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+		b.says(200, read)
+		a, err = b.Query(t.Context(), b.submission(a.Reference))
+		if err != nil || len(a.Codes) != 2 || a.Codes[0].Face != c.want || a.Codes[1].Face != c.want || a.Reference != c.reference {
+			t.Errorf("%s, read again: %+v, %v", name, a, err)
+		}
+	}
+	b.says(200, strings.Replace(read, `"code":"AAAA"`, `"code":"AAAA","denomination":"5.00","denomination_unit":"USD"`, 1))
+	a, err := b.Query(t.Context(), b.submission("71 - 10.00 USD"))
+	if err != nil || a.Codes[0].Face != catalog.NewFace(500, money.USD) || a.Codes[1].Face != ten {
+		t.Errorf("codes that say it: %+v, %v", a, err)
+	}
+}
+
+// Under the number of an order another account has another order: it is told by when it was
+// placed.
+func TestAnotherAccount(t *testing.T) {
+	b := setup(t, "")
+	for _, c := range []struct {
+		reference, placed string
+		want              supply.State
+	}{
+		{"71", "2026-11-21T09:00:00+00:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:00:00+00:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T11:00:00.25+02:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "yesterday", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:00:01+00:00", supply.Unknown},
+		{"71 2026-11-21T09:00:00Z 5.00 USD", "2025-11-21T09:00:00+00:00", supply.Unknown},
+	} {
+		b.says(200, strings.Replace(read, "2026-11-21T09:00:00+00:00", c.placed, 1))
+		a, err := b.Query(t.Context(), b.submission(c.reference))
+		if a.State != c.want || (err != nil) != (c.want == supply.Unknown) || a.State == supply.Unknown && len(a.Codes) > 0 {
+			t.Errorf("%s, %s: %+v, %v", c.reference, c.placed, a, err)
+		}
+	}
+}
+
+// A repeated order is answered as it was at first: what holds is how it is now.
+func TestRepeatedAnswer(t *testing.T) {
+	b := setup(t, "")
+	for name, c := range map[string]struct {
+		now   string
+		state supply.State
+		codes []string
+	}{
+		"as it was":   {read, supply.Delivered, []string{"AAAA 4.90 5.00", "BBBB 4.90 5.00 7694269"}},
+		"paid back":   {order("refunded", `[{"code":"AAAA","status":"refunded"},{"code":"BBBB","status":"refunded"}]`), supply.Refused, nil},
+		"one of them": {order("completed", `[{"code":"AAAA","status":"refunded"},{"code":"BBBB","status":"delivered"}]`), supply.Delivered, []string{"BBBB 4.90 5.00 7694269"}},
+		"replaced":    {order("completed", `[{"code":"CCCC","status":"delivered"},{"code":"BBBB","status":"delivered"}]`), supply.Delivered, []string{"CCCC 2.45 5.00", "BBBB 4.90 5.00 7694269"}},
+		"being so":    {order("completed", `[{"code":"","status":"replacing"},{"code":"BBBB","status":"delivered"}]`), supply.Working, nil},
+		"not known":   {refused, supply.Delivered, []string{"AAAA 4.90 5.00", "BBBB 4.90 5.00 7694269"}},
+	} {
+		b.says(200, bought)
+		b.now = c.now
+		a, err := b.Query(t.Context(), b.submission(""))
+		var codes []string
+		for _, code := range a.Codes {
+			codes = append(codes, strings.TrimSpace(fmt.Sprint(code.Text.Reveal(), " ", code.Cost, " ", code.Face, " ", code.PIN.Reveal())))
+		}
+		if diff := cmp.Diff(c.codes, codes); err != nil || a.State != c.state || a.Reference != "71 2026-11-21T09:00:00Z 5.00 USD" || diff != "" {
+			t.Errorf("%s: %s, %s, %v: %s", name, a.State, a.Reference, err, diff)
+		}
 	}
 }
 
@@ -321,7 +434,7 @@ func TestExtensions(t *testing.T) {
 		_, err = b.Query(t.Context(), s)
 		check.OK(t, err)
 		sent := `POST /v1/orders scrip-sub_1 {"item_code":"X","quantity":2` + c.members + `}`
-		if diff := cmp.Diff([]string{`POST /v1/orders/check  {"item_id":"X","quantity":2` + c.members + `}`, sent, sent}, b.seen); diff != "" {
+		if diff := cmp.Diff([]string{`POST /v1/orders/check  {"item_id":"X","quantity":2` + c.members + `}`, sent, sent, "GET /v1/orders/71"}, b.seen); diff != "" {
 			t.Errorf("%s %q: %s", c.config, c.denomination, diff)
 		}
 		if want := c.config == `,"extensions":false`; b.Plain() != want || strings.HasSuffix(b.Location(), " plain") != want {
