@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -115,6 +114,8 @@ func (s *Service) quote(ctx context.Context, from *Offer, a Ask) bool {
 		return false
 	}
 	switch of := from.of(a.Denomination); {
+	case from.Available && s.unaffordable(from, &a):
+		return false
 	case from.Available:
 		s.out.forget(of)
 		s.out.forget(from.whole(&a))
@@ -129,11 +130,26 @@ func (s *Service) quote(ctx context.Context, from *Offer, a Ask) bool {
 	return from.Available
 }
 
-// avoids reports whether a source is not to be asked for as much at present: for an item's one
-// denomination it may have been asked without a word of that.
+// unaffordable reports whether an offer is more than the balance at its supplier, which is
+// known from what that refused of late: of whatever item.
+func (s *Service) unaffordable(o *Offer, a *Ask) bool {
+	since, is := s.credit.lacks(o.supplier(), o.Cost, a.Quantity, s.now())
+	if is {
+		s.unpaid.note(o.of(a.Denomination), a.Quantity, since)
+	}
+	return is
+}
+
+// avoids reports whether a source is not to be asked for as much at present.
 func (s *Service) avoids(from *Route, a *Ask) bool {
+	return s.has(&s.unpaid, from, a) || s.has(&s.avoided, from, a)
+}
+
+// has reports whether something is remembered of what a source would be asked for: for an
+// item's one denomination it may have been asked without a word of that.
+func (s *Service) has(of *shortages, from *Route, a *Ask) bool {
 	now := s.now()
-	return s.avoided.has(from.of(a.Denomination), a.Quantity, now) || !a.Range && s.avoided.has(from.of(""), a.Quantity, now)
+	return of.has(from.of(a.Denomination), a.Quantity, now) || !a.Range && of.has(from.of(""), a.Quantity, now)
 }
 
 // Submit submits what was written down, once.
@@ -174,7 +190,11 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 	}
 	a = a.checked()
 	if a.State == Refused && a.Unpaid {
-		s.avoided.note(sub.asked(), sub.Quantity, s.now())
+		now := s.now()
+		s.unpaid.note(sub.asked(), sub.Quantity, now)
+		if a.Balance.Currency.IsValid() {
+			s.credit.note(sub.asked().supplier, balance{a.Balance, now})
+		}
 	}
 	return a
 }
@@ -215,67 +235,14 @@ const (
 	maxReason = 200
 )
 
-// asked names what a supplier was asked for.
-type asked struct {
-	supplier           key
-	item, denomination string
-}
-
-// shortages remembers of what suppliers had not as many codes as they were asked for.
-type shortages struct {
-	mu  sync.Mutex
-	all map[asked]shortage
-}
-
-// shortage is when a supplier was short, and the fewest codes that were too many.
-type shortage struct {
-	at       time.Time
-	quantity int
-}
-
-const (
-	// shortFor is how long a supplier counts as being short of something.
-	shortFor  = time.Minute
-	mostShort = 1 << 16
-)
-
-// note remembers a shortage, and reports whether it is new.
-func (s *shortages) note(of asked, quantity int, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	short, found := s.all[of]
-	known := found && now.Sub(short.at) < shortFor
-	if known && short.quantity < quantity {
-		return false
-	}
-	if s.all == nil || len(s.all) >= mostShort {
-		s.all = map[asked]shortage{}
-	}
-	s.all[of] = shortage{now, quantity}
-	return !known
-}
-
-func (s *shortages) forget(of asked) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.all, of)
-}
-
-func (s *shortages) has(of asked, quantity int, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	short, found := s.all[of]
-	return found && quantity >= short.quantity && now.Sub(short.at) < shortFor
-}
-
 // Likely reports whether a source other than stock can probably deliver one code of what is
 // asked for now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
 // nobody believes to have any; and it did not say of late that it has none, or that the
 // balance there does not suffice for one, and delivered nothing else. Of a range, whose least
-// denomination is asked for, it may have others than that.
+// denomination is asked for, it may have others than that; they cost no less.
 func (s *Service) Likely(from *Source, a Ask) bool {
 	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
-		!s.out.has(from.whole(&a), 1, s.now()) && !s.avoids(&from.Route, &a)
+		!s.out.has(from.whole(&a), 1, s.now()) && !s.has(&s.unpaid, &from.Route, &a) && (a.Range || !s.has(&s.avoided, &from.Route, &a))
 }
 
 // whole names what a source that has none of what is asked for has none of: of an item with a
@@ -289,8 +256,10 @@ func (r *Route) whole(a *Ask) asked {
 
 // of names what is asked for over a route.
 func (r *Route) of(denomination string) asked {
-	return asked{key{r.Realm, r.Supplier}, r.TheirItem(), denomination}
+	return asked{r.supplier(), r.TheirItem(), denomination}
 }
+
+func (r *Route) supplier() key { return key{r.Realm, r.Supplier} }
 
 // now is the machine's time.
 func (s *Service) now() time.Time { return s.Clocks.Now(realm.Live) }

@@ -109,8 +109,10 @@ type Answer struct {
 	Codes     []stock.Delivered // when Delivered: at least one
 	// Reason is why it was refused, in words of the adapter's.
 	Reason string
-	// Unpaid says that it was refused since the balance at the supplier does not suffice for it.
-	Unpaid bool
+	// Unpaid says that it was refused since the balance at the supplier does not suffice for it,
+	// and Balance what that is, if the supplier said so.
+	Unpaid  bool
+	Balance catalog.Cost
 }
 
 // MaxReference bounds a supplier's own name for a submission, in bytes.
@@ -144,7 +146,9 @@ type Service struct {
 	eager    bool // Connect was called
 	registry registry
 	out      shortages // said when asked for a price
-	avoided  shortages // refused for want of a balance, or delivered as something else
+	unpaid   shortages // refused for want of a balance, or known to be more than that
+	avoided  shortages // delivered as something else, or at another price
+	credit   credit
 }
 
 // New returns the service. It knows no supplier but stock before the first Refresh.

@@ -120,7 +120,7 @@ func (u *upstream) Submit(ctx context.Context, s supply.Submission) (supply.Answ
 		return supply.Answer{}, err
 	}
 	if r.refused() && isRefusal(r.status) {
-		a := r.refusal()
+		a := u.refusal(&r)
 		a.State = supply.Refused
 		return a, refusalFault(r.status)
 	}
@@ -146,7 +146,7 @@ func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answe
 	}
 	// A key that is not taken any more, or a limit, is looked at before what the call before
 	// did: whoever is refused for that hears nothing of it.
-	a := r.refusal()
+	a := u.refusal(&r)
 	if isAboutOrder(r.status) {
 		a.State = supply.Refused
 	}
@@ -181,13 +181,18 @@ var refusals = map[int]string{
 
 // refusal is why an order was refused. That the balance does not suffice is told by what was
 // required, beside it.
-func (r *response) refusal() supply.Answer {
+func (u *upstream) refusal(r *response) supply.Answer {
 	var short struct {
 		Required number `json:"required"`
 		Balance  number `json:"balance"`
 	}
 	if r.status == http.StatusBadRequest && json.Unmarshal(r.Data, &short) == nil && short.Required != "" && short.Balance != "" {
-		return supply.Answer{Reason: "the balance at the upstream is not sufficient", Unpaid: true}
+		a := supply.Answer{Reason: "the balance at the upstream is not sufficient", Unpaid: true}
+		required, err := u.cost(string(short.Required), u.currency)
+		if balance, wrong := u.cost(string(short.Balance), u.currency); err == nil && wrong == nil && balance.Minor < required.Minor {
+			a.Balance = balance
+		}
+		return a
 	}
 	return supply.Answer{Reason: refusals[r.status]}
 }

@@ -190,22 +190,26 @@ func TestAnswers(t *testing.T) {
 func TestNoCredit(t *testing.T) {
 	b := setup(t, "")
 	for name, c := range map[string]struct {
-		status int
-		data   string
-		want   bool
+		status  int
+		data    string
+		want    bool
+		balance catalog.Cost
 	}{
-		"no credit":       {400, `{"required":"14.70","balance":"9.80"}`, true},
-		"in numbers":      {400, `{"required":14.70,"balance":0}`, true},
-		"out of stock":    {400, `{"state":"out_of_stock","status":false,"message":"Unavailable","requested":3}`, false},
-		"nothing":         {400, `{}`, false},
-		"no object":       {400, `[]`, false},
-		"half":            {400, `{"required":"14.70"}`, false},
-		"another refusal": {409, `{"required":"14.70","balance":"9.80"}`, false},
+		"no credit":       {400, `{"required":"14.70","balance":"9.80"}`, true, catalog.NewCost(980, money.USD)},
+		"in numbers":      {400, `{"required":14.70,"balance":0}`, true, catalog.NewCost(0, money.USD)},
+		"an overdraft":    {400, `{"required":14.70,"balance":-2.50}`, true, catalog.Cost{}},
+		"not less":        {400, `{"required":"14.70","balance":"14.70"}`, true, catalog.Cost{}},
+		"in words":        {400, `{"required":"14.70","balance":"little"}`, true, catalog.Cost{}},
+		"out of stock":    {400, `{"state":"out_of_stock","status":false,"message":"Unavailable","requested":3}`, false, catalog.Cost{}},
+		"nothing":         {400, `{}`, false, catalog.Cost{}},
+		"no object":       {400, `[]`, false, catalog.Cost{}},
+		"half":            {400, `{"required":"14.70"}`, false, catalog.Cost{}},
+		"another refusal": {409, `{"required":"14.70","balance":"9.80"}`, false, catalog.Cost{}},
 	} {
 		b.says(c.status, `{"success":false,"message":"no","data":`+c.data+`}`)
 		for _, call := range []func(context.Context, supply.Submission) (supply.Answer, error){b.Submit, b.Query} {
 			a, err := call(t.Context(), b.submission(""))
-			if a.Unpaid != c.want || c.want && (err != nil || a.State != supply.Refused || a.Reason != "the balance at the upstream is not sufficient") {
+			if a.Unpaid != c.want || a.Balance != c.balance || c.want && (err != nil || a.State != supply.Refused || a.Reason != "the balance at the upstream is not sufficient") {
 				t.Errorf("%s: %+v, %v", name, a, err)
 			}
 		}
