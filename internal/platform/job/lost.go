@@ -48,7 +48,15 @@ func (q *Queue) reclaimDead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := storage.Micros(q.clocks.Now(realm.Live))
 	for _, owner := range dead {
+		err := q.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, delayDead, owner, mostLost, now, lostPause.Microseconds())
+			return err
+		})
+		if err != nil {
+			return err
+		}
 		if _, err := q.free(ctx, reclaimDead, owner, mostLost, errLost.Error()); err != nil {
 			return err
 		}

@@ -68,29 +68,31 @@ func (f *fixture) wantAfterReclaim(running int) {
 }
 
 // What a killed process held is due at once on its machine, unless it was lost before as
-// often as it may be. What a process holds that lives, or of which nothing is known, waits
-// for its lease.
+// often as it may be: then it is after a pause that grows with each time, up to its lease. What a
+// process holds that lives, or of which nothing is known, waits for its lease.
 func TestKilledWorker(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		f, r := setup(t, db), &record{}
 		f.Workers = alive.Folder(t.TempDir())
 		f.Handle("note", Options{}, r.handle)
 		f.enqueue(Request{Kind: "note", Payload: []byte("x")})
-		for attempt := range mostLost + 1 {
+		pauses := []time.Duration{0, 0, lostPause, 4 * lostPause, 9 * lostPause, 16 * lostPause, 25 * lostPause, leaseFor, leaseFor}
+		for attempt, pause := range pauses {
 			f.owner = fmt.Sprint("worker_", attempt)
 			kill := process(t, f.Workers, f.owner)
 			f.lose("note")
 			f.wantAfterReclaim(1)
 			kill()
-			if attempt < mostLost {
-				f.wantAfterReclaim(0)
+			if pause > 0 {
+				f.wantAfterReclaim(1)
+				f.clock.Advance(pause)
+				f.wantAfterReclaim(1)
+				f.clock.Advance(time.Millisecond)
 			}
+			f.wantAfterReclaim(0)
 		}
-		f.wantAfterReclaim(1)
-		f.clock.Advance(leaseFor + time.Second)
-		f.wantAfterReclaim(0)
 		f.drain()
-		r.want(t, "/x#4")
+		r.want(t, fmt.Sprint("/x#", len(pauses)+1))
 		f.owner = "worker_elsewhere"
 		f.enqueue(Request{Kind: "note", Payload: []byte("y")})
 		f.lose("note")

@@ -25,9 +25,11 @@ const (
 	pollEvery  = 500 * time.Millisecond
 	// farewell bounds the last write of a queue that was told not to wait.
 	farewell = 2 * time.Second
-	// mostLost is how often a job may be lost and taken back without waiting for its lease:
-	// what ends processes is not to end one after another.
-	mostLost = 2
+	// mostLost is how often a job may be lost and taken back without waiting: what ends
+	// processes is not to end one after another. Lost once more it waits for lostPause, then
+	// for four, nine, sixteen of them, until its lease is over before.
+	mostLost  = 2
+	lostPause = 2 * time.Second
 )
 
 // Queue runs the jobs of the kinds it was given handlers for. It is safe for concurrent use.
