@@ -58,8 +58,8 @@ type Surface interface {
 
 // Surfaces returns every dialect with its routes.
 func (a *App) Surfaces(h HTTP) []Surface {
-	kit := wire.NewKit(wire.Options{Logger: a.Logger, Proxies: h.Proxies, Take: a.Limits.Take, Block: a.Limits.Block,
-		Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
+	kit := wire.NewKit(wire.Options{Logger: a.Logger, Proxies: h.Proxies, Take: a.Limits.Take, Look: a.Limits.Look,
+		Block: a.Limits.Block, Blocked: a.Limits.Blocked, Observe: a.observe, Context: telemetry.WithRequestID})
 	return []Surface{
 		gatepay.New(kit, gatepay.Deps{Cards: a.Cards, Accounts: a.Accounts, Clock: clock.System(), Take: a.Limits.Take, BaseURL: h.BaseURL}),
 		cardping.New(kit, cardping.Deps{DB: a.DB, Vault: a.Vault, Clocks: a.Clocks, Accounts: a.Accounts, Pings: a.Pings,

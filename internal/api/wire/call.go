@@ -82,15 +82,25 @@ func (c *Call[P]) Undone() { c.kept, c.stored = false, nil }
 
 // Charge counts the call n times more against the limits that it was counted
 // against, for a call that does the work of several. It returns fault.RateLimited
-// when that is too much; n must not exceed what a window allows at once.
+// when that is too much, with when the same call could be allowed, which is counted once more
+// then; a window allows n and that at once.
 func (c *Call[P]) Charge(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
-	if err := c.surface.take(ctx, c, ByAddress, n); err != nil {
+	err := c.surface.take(ctx, c, ByAddress, n)
+	if err == nil {
+		err = c.surface.take(ctx, c, ByPrincipal, n)
+	}
+	if fault.CodeOf(err) != fault.RateLimited {
 		return err
 	}
-	return c.surface.take(ctx, c, ByPrincipal, n)
+	wait, failed := c.surface.until(ctx, c, n+1)
+	if failed != nil {
+		return failed
+	}
+	refused := fault.From(err)
+	return refused.After(max(refused.RetryAfter, wait))
 }
 
 // Alone waits until no other call of the dialect in this process holds name, and

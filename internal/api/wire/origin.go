@@ -90,6 +90,22 @@ func (s *Surface[P]) take(ctx context.Context, c *Call[P], by By, n int) error {
 	return nil
 }
 
+// until returns how long it is until none of the route's limits refuses n at once.
+func (s *Surface[P]) until(ctx context.Context, c *Call[P], n int) (wait time.Duration, err error) {
+	if s.kit.options.Look == nil {
+		return 0, nil
+	}
+	for i := range c.route.limits {
+		l := &c.route.limits[i]
+		d, err := s.kit.options.Look(ctx, l.prefix+s.subject(c, l.by), l.windows, n)
+		if err != nil {
+			return 0, err
+		}
+		wait = max(wait, d.RetryAfter)
+	}
+	return wait, nil
+}
+
 // overLimit refuses the call, and blocks its address where the dialect does so.
 func (s *Surface[P]) overLimit(ctx context.Context, c *Call[P], d Decision) error {
 	wait := max(d.RetryAfter, time.Second)

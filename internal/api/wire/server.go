@@ -32,6 +32,8 @@ type Options struct {
 	MaxInFlight int
 	// Take counts against limits; nil means that no limit holds.
 	Take func(ctx context.Context, subject string, windows []Window, n int) (Decision, error)
+	// Look says what Take would, and takes nothing; nil: nobody can say that.
+	Look func(ctx context.Context, subject string, windows []Window, n int) (Decision, error)
 	// Block and Blocked are the limiter's penalty box, for dialects with a Penalty.
 	Block   func(ctx context.Context, subject string, until time.Time) error
 	Blocked func(ctx context.Context, subject string) (until time.Time, blocked bool)

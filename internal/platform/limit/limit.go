@@ -100,6 +100,7 @@ type request struct {
 	windows []Window
 	n       int64
 	now     int64 // nanoseconds since 1970
+	looks   bool  // nothing is taken
 }
 
 // Take takes n from every window of subject, or nothing if one of them does not
@@ -108,12 +109,22 @@ type request struct {
 // error when the windows or n can never be right, and when it must ask the database
 // and cannot.
 func (l *Limiter) Take(ctx context.Context, subject string, windows []Window, n int) (Decision, error) {
-	if err := check(subject, windows, n); err != nil {
+	return l.answer(ctx, request{subject: subject, windows: windows, n: int64(n)})
+}
+
+// Look returns what Take would, and takes nothing.
+func (l *Limiter) Look(ctx context.Context, subject string, windows []Window, n int) (Decision, error) {
+	return l.answer(ctx, request{subject: subject, windows: windows, n: int64(n), looks: true})
+}
+
+func (l *Limiter) answer(ctx context.Context, r request) (Decision, error) {
+	subject, windows := r.subject, r.windows
+	if err := check(subject, windows, int(r.n)); err != nil {
 		return Decision{}, err
 	}
 	s := &l.shards[maphash.String(l.seed, subject)%shardCount]
 	for range maxTurns {
-		r := request{subject: subject, windows: windows, n: int64(n), now: l.clock.Now().UnixNano()}
+		r.now = l.clock.Now().UnixNano()
 		d, awaited, err := l.decide(ctx, s, &r)
 		if awaited == nil {
 			return d, err
@@ -171,7 +182,7 @@ func (l *Limiter) decide(ctx context.Context, s *shard, r *request) (Decision, *
 		}
 	}
 	d := conclude(views[:len(r.windows)], r)
-	if !d.Allowed || r.n == 0 {
+	if !d.Allowed || r.n == 0 || r.looks {
 		return d, nil, nil
 	}
 	if l.shared {
