@@ -132,6 +132,20 @@ func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]O
 	return outcomes, s.Refresh(ctx)
 }
 
+// Keeps returns the effect of having an item keep its one value until the end of the transaction.
+// It fails with storage.ErrStale where the item has another one, or a range, by now.
+func Keeps(item ItemCode, value Face) storage.Effect {
+	return keepValue.With(string(item), value.Currency.String(), value.Minor).Exactly(1)
+}
+
+func rowsOf(items []ItemCode) [][]any {
+	rows := make([][]any, len(items))
+	for i, item := range items {
+		rows[i] = []any{string(item)}
+	}
+	return rows
+}
+
 // revalued returns the place of the first product that would get another value than it had
 // while there are codes of that, or -1.
 func (s *Service) revalued(ctx context.Context, q storage.Queryer, products []edit) (int, error) {
@@ -143,6 +157,10 @@ func (s *Service) revalued(ctx context.Context, q storage.Queryer, products []ed
 	}
 	if s.stocked == nil || len(items) == 0 {
 		return -1, nil
+	}
+	// Whoever adds codes of the value that there is holds the product until they are committed.
+	if _, err := storage.AllOf(ctx, q, storage.Scalar[string], lockProducts, rowsOf(items)); err != nil {
+		return -1, err
 	}
 	have, err := s.stocked(ctx, q, items)
 	return slices.IndexFunc(products, func(e edit) bool { return have[e.Code] }), err
@@ -203,11 +221,11 @@ func (s *Service) write(ctx context.Context, products []edit, r audit.Record) ([
 
 // compare returns what products would do to those that are stored, and the ones that do something.
 func compare(ctx context.Context, tx *storage.Tx, products []edit) (outcomes []Outcome, changed []edit, err error) {
-	codes := make([][]any, len(products))
+	codes := make([]ItemCode, len(products))
 	for i, p := range products {
-		codes[i] = []any{string(p.Code)}
+		codes[i] = p.Code
 	}
-	stored, err := storage.AllOf(ctx, tx, scanProduct, findProducts, codes)
+	stored, err := storage.AllOf(ctx, tx, scanProduct, findProducts, rowsOf(codes))
 	if err != nil {
 		return nil, nil, err
 	}

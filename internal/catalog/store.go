@@ -27,7 +27,11 @@ var (
 		ON CONFLICT (name) DO UPDATE SET version = catalog_state.version + 1 RETURNING version`)
 	findVersion = storage.SQL("catalog.find_version", `SELECT version FROM catalog_state WHERE name = 'catalog'`)
 
-	findProducts    = storage.Lookup("catalog.find_products", `SELECT `+productColumns+` FROM catalog_products WHERE item_code IN ({values})`, "TEXT")
+	findProducts = storage.Lookup("catalog.find_products", `SELECT `+productColumns+` FROM catalog_products WHERE item_code IN ({values})`, "TEXT")
+	// keepValue changes nothing: whoever changes the product waits, or was waited for.
+	keepValue = storage.SQL("catalog.keep_value", `UPDATE catalog_products SET item_code = item_code
+		WHERE item_code = $1 AND currency = $2 AND face_minor = $3 AND face_max_minor = $3`)
+	lockProducts    = storage.Lookup("catalog.lock_products", `SELECT item_code FROM catalog_products WHERE item_code IN ({values}) ORDER BY item_code {lock}`, "TEXT")
 	changedProducts = storage.SQL("catalog.changed_products", `SELECT `+productColumns+` FROM catalog_products WHERE version > $1`)
 	countProducts   = storage.SQL("catalog.count_products", `SELECT COUNT(*) FROM catalog_products`)
 	listHistory     = storage.SQL("catalog.list_history", `SELECT `+productColumns+` FROM catalog_history WHERE item_code = $1 ORDER BY version DESC LIMIT $2`)

@@ -87,7 +87,8 @@ type Report struct {
 // there are, pin, expires (the last day, YYYY-MM-DD, in UTC) and cost. A bad row is
 // reported and does not keep the others out; a code that is in stock of this realm already,
 // or twice in the file, is one. It returns invalid_request for options or a header that
-// cannot be, not_found for an unknown item, and body_too_large for more than MaxRows.
+// cannot be, not_found for an unknown item, invalid_state for one whose codes are not uploaded or whose
+// value changes meanwhile, and body_too_large for more than MaxRows.
 //
 // Codes are on sale as soon as they are written. An upload that breaks off is sent again
 // under the same batch name.
@@ -135,6 +136,7 @@ type upload struct {
 	*Stock
 	o        *Options
 	currency money.Currency // of costs
+	face     catalog.Face   // what the item was worth when it began
 	batch    Batch
 	report   Report
 
@@ -167,6 +169,9 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if o.Cost != (catalog.Cost{}) && (!o.Cost.Currency.IsValid() || o.Cost.IsNegative()) {
 		return nil, invalidAt("cost", "want a cost that is not negative, in a currency")
 	}
+	if err := s.Catalog.Refresh(ctx); err != nil { // another process may just have put it
+		return nil, err
+	}
 	p, err := s.Catalog.Find(ctx, o.Item)
 	if err != nil {
 		return nil, err
@@ -177,7 +182,7 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	if p.IsRange() {
 		return nil, fault.New(fault.InvalidState, "buyers choose the denomination of the item %s: uploaded codes have one that is fixed", p.Code)
 	}
-	return &upload{Stock: s, o: o, currency: cmp.Or(o.Currency, o.Cost.Currency, p.Face.Currency)}, nil
+	return &upload{Stock: s, o: o, currency: cmp.Or(o.Currency, o.Cost.Currency, p.Face.Currency), face: p.Face}, nil
 }
 
 // begin finds or makes the batch; of two who make it at once one does. A dry run makes none.
@@ -287,9 +292,15 @@ func (u *upload) flush(ctx context.Context) error {
 				if sorted, err = u.sort(ctx, tx); err != nil {
 					return err
 				}
+				if err := tx.Apply(ctx, []storage.Effect{catalog.Keeps(u.o.Item, u.face)}); err != nil {
+					return err
+				}
 				return u.insert(ctx, tx, sorted.fresh, batch)
 			})
 		})
+	}
+	if errors.Is(err, storage.ErrStale) {
+		err = fault.Wrap(err, fault.InvalidState, "the item %s got another value meanwhile: see of which the codes are, and upload them again", u.o.Item)
 	}
 	if err != nil {
 		return err

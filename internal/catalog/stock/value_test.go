@@ -1,0 +1,97 @@
+package stock_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/testkit/check"
+)
+
+// worth gives an item of 5 dollars another value, or makes it.
+func (p *process) worth(item catalog.ItemCode, cents int64) error {
+	_, _, err := p.Catalog.Put(p.t.Context(), catalog.Product{Code: item, Name: "Card", Brand: "Brand", Face: catalog.NewFace(cents, money.USD)}, ada)
+	return err
+}
+
+// meanwhile is a file in which something happens after its first line.
+type meanwhile struct {
+	io.Reader
+	happens func()
+}
+
+func (m *meanwhile) Read(text []byte) (int, error) {
+	n, err := m.Reader.Read(text[:1])
+	if n == 1 && text[0] == '\n' && m.happens != nil {
+		m.happens()
+		m.happens = nil
+	}
+	return n, err
+}
+
+// Codes of an item that got another value while they were read are not put on sale: nobody
+// knows which value they have. They are once they are uploaded again.
+func TestValueChangesMeanwhile(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		o := stock.Options{Realm: realm.Test, Item: play, Batch: batch, Actor: ada}
+		file := &meanwhile{strings.NewReader("code\nA\nB\n"), func() { check.OK(t, p.worth(play, 1000)) }}
+		report, err := p.Import(t.Context(), file, o)
+		check.Code(t, "of the value before", err, fault.InvalidState)
+		if p.count(0); report.Added != 0 {
+			t.Errorf("%+v", report)
+		}
+		report, err = p.Import(t.Context(), strings.NewReader("code\nA\nB\n"), o)
+		if p.count(2); err != nil || report.Added != 2 {
+			t.Errorf("of the value now: %+v, %v", report, err)
+		}
+	})
+}
+
+// Of an upload and another value for its item that come at once, in two processes, one is
+// refused: no code is for sale as worth something else than it was uploaded as.
+func TestValueChangesAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		items := catalog.New(catalog.Deps{DB: p.DB, Audit: p.Audit, Clocks: p.Clocks, Logger: p.Logger})
+		check.OK(t, items.Refresh(t.Context()))
+		elsewhere := join(t, p.DB, items)
+		for n := range 20 {
+			item, start := catalog.ItemCode(fmt.Sprint("AT-ONCE-", n)), make(chan struct{})
+			check.OK(t, p.worth(item, 500))
+			check.OK(t, items.Refresh(t.Context()))
+			lines := "code\n"
+			for k := range 200 {
+				lines += fmt.Sprintf("%sx%d\n", item, k)
+			}
+			var both sync.WaitGroup
+			both.Go(func() {
+				file := &meanwhile{strings.NewReader(lines), func() { close(start) }}
+				_, err := elsewhere.Import(t.Context(), file, stock.Options{Realm: realm.Test, Item: item, Batch: batch, Actor: ada})
+				if err != nil && fault.CodeOf(err) != fault.InvalidState {
+					t.Error(err)
+				}
+			})
+			both.Go(func() {
+				<-start
+				for range n { // sooner or later
+					check.OK(t, p.worth(item, 500))
+				}
+				if err := p.worth(item, 1000); err != nil && fault.CodeOf(err) != fault.InvalidState {
+					t.Error(err)
+				}
+			})
+			both.Wait()
+			now, err := p.Catalog.Find(t.Context(), item)
+			check.OK(t, err)
+			if count, err := p.Count(t.Context(), realm.Test, item); err != nil || now.Face.Minor == 1000 && count > 0 {
+				t.Errorf("%d codes of 5 dollars are for sale as worth %s, %v", count, now.Face, err)
+			}
+		}
+	})
+}
