@@ -103,6 +103,7 @@ the folder that the setting "secrets" names.`,
 
 func (p *program) changeSupplier() *cobra.Command {
 	var f supplierFlags
+	var same bool
 	cmd := &cobra.Command{
 		Use: "change SUPPLIER", Short: "Change what the flags name; orders under way go on with it", Args: cobra.ExactArgs(1),
 		Example: `  scrip supplier change acme --realm live --inactive
@@ -114,7 +115,7 @@ func (p *program) changeSupplier() *cobra.Command {
 			}
 			return p.inRealm(cmd, f.realm, func(ctx context.Context, app *server.App, r realm.Realm) error {
 				changed, err := app.Supply.Change(ctx, supply.Setup{Configured: supply.Configured{Realm: r, ID: args[0]},
-					Edit: func(to *supply.Configured) { f.apply(cmd, to) }, Config: text, Actor: shell.Actor()})
+					Edit: func(to *supply.Configured) { f.apply(cmd, to) }, Config: text, SameAccount: same, Actor: shell.Actor()})
 				if err != nil {
 					return err
 				}
@@ -123,6 +124,7 @@ func (p *program) changeSupplier() *cobra.Command {
 		},
 	}
 	f.flags(cmd)
+	cmd.Flags().BoolVar(&same, "same-account", false, "other credentials are of the account that it had: orders under way are asked for with them")
 	return cmd
 }
 

@@ -46,6 +46,8 @@ type Setup struct {
 	// Config is the adapter's, a JSON object of at most MaxConfig bytes; of a KindGiftcard
 	// {"customer":"cus_…"}, who issues the cards. Empty, in a change, keeps what there is.
 	Config []byte
+	// SameAccount says, in a change, that other credentials are of the account that it had.
+	SameAccount bool
 	// Edit, in a change, makes of what the supplier is what it is to be, but for its realm and
 	// id, which name it. It is asked again where somebody else changed that meanwhile, and
 	// must have no effects of its own. nil: it is to be Configured.
@@ -105,9 +107,9 @@ func (s *Service) Add(ctx context.Context, setup Setup) (Configured, error) {
 const changeTries = 16
 
 // Change changes what a supplier is, with the faults of Add, not_found, or invalid_state where
-// something is open and it would be elsewhere than it is, or nobody can tell where it is. That
-// it would be another account there cannot be told. Of changes of different parts at once all
-// are kept.
+// something is open and it would be elsewhere than it is, or nobody can tell where it is, or it
+// would have other credentials and nobody says that they are of the same account. Of changes of
+// different parts at once all are kept.
 func (s *Service) Change(ctx context.Context, setup Setup) (Configured, error) {
 	for try := 1; ; try++ {
 		changed, err := s.changeOnce(ctx, setup)
@@ -135,7 +137,7 @@ func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, erro
 		to.Realm, to.ID = setup.Realm, setup.ID
 		setup.Configured = to
 	}
-	moved := s.moved(was, setup.Config)
+	moved := s.moved(was, &setup)
 	return s.configure(ctx, setup, "supplier.change", func(ctx context.Context, tx *storage.Tx, old *supplierRow) error {
 		switch {
 		case old == nil || old.version != was.version:
@@ -151,44 +153,6 @@ func (s *Service) changeOnce(ctx context.Context, setup Setup) (Configured, erro
 		}
 		return moved
 	})
-}
-
-// moved returns invalid_state where a configuration leads elsewhere than the one that a supplier
-// has, or nobody can tell: what is open there would be asked for by a number that is somebody
-// else's, or bought twice. It opens both, and is not for use in a transaction.
-func (s *Service) moved(was *supplierRow, config []byte) error {
-	if len(config) == 0 || was.Kind == KindGiftcard {
-		return nil
-	}
-	from, to := "", ""
-	old, err := s.Vault.Unseal(purposeConfig, was.sealedAs(), was.config)
-	if err == nil {
-		from, err = s.location(was.Kind, old)
-	}
-	if err != nil {
-		return fault.Wrap(err, fault.InvalidState, "something is open there, and nobody can tell whether this leads elsewhere, since what there is cannot be opened: "+
-			"bring its files back under their names, or add another supplier and make this one inactive").At("config")
-	}
-	if to, err = s.location(was.Kind, config); err == nil && from == to {
-		return nil
-	}
-	return fault.New(fault.InvalidState, "what is open there could not be asked for elsewhere: add another supplier, and make this one inactive").At("config")
-}
-
-// location returns where a configuration leads: empty for a kind that does not say so.
-func (s *Service) location(kind string, config []byte) (string, error) {
-	supplier, err := s.open(kind, config)
-	if err != nil {
-		return "", err
-	}
-	if closer, ok := supplier.(io.Closer); ok {
-		defer func() { _ = closer.Close() }() // it was opened to be looked at
-	}
-	located, ok := supplier.(Located)
-	if !ok {
-		return "", nil
-	}
-	return located.Location(), nil
 }
 
 // configure writes a supplier unless allowed refuses what there was.

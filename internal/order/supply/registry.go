@@ -209,6 +209,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 		if known[i], err = s.connect(ctx, row); err != nil {
 			return err
 		}
+		s.noticed(ctx, known[i])
 	}
 	s.registry.take(c, known)
 	if s.eager {

@@ -47,6 +47,12 @@ type Located interface {
 	Location() string
 }
 
+// Identified is a Supplier that says as whom it asks, in a word that tells its account from
+// others and no secret: other credentials may be of the same one.
+type Identified interface {
+	Account() string
+}
+
 // Plain is a Supplier that may be one that knows nothing of the denomination of an item that
 // has but one: its Wanted names that of ranges alone.
 type Plain interface {

@@ -508,6 +508,63 @@ func TestStays(t *testing.T) {
 	})
 }
 
+// held is a supplier as whom is said by the first line of a file.
+type held struct {
+	placed
+	account string
+}
+
+func (h held) Account() string { return h.account }
+
+// While something is open at a supplier it is asked as who it was: with other credentials only
+// where it is said that they are of the same account, whichever way they come.
+func TestSameAccount(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := setup(t, db)
+		file := map[string]string{"one": "a", "two": "b"}
+		b.Adapters["fixed"] = func(config []byte) (supply.Supplier, error) {
+			offers := nobody{quote: supply.Quote{Cost: catalog.NewCost(450, money.USD), Available: true}}
+			return held{placed{offers, "here"}, file[string(config)]}, nil
+		}
+		change := func(config string, same bool) error {
+			_, err := b.Change(t.Context(), supply.Setup{Edit: func(*supply.Configured) {}, Actor: actor, Config: []byte(config), SameAccount: same,
+				Configured: supply.Configured{Realm: realm.Test, ID: "acme"}})
+			return err
+		}
+		_, err := b.Add(t.Context(), wanted("acme", []byte("one")))
+		check.OK(t, err)
+		b.route(plain, "acme", 1)
+		check.OK(t, change("two", false))
+		check.OK(t, change("one", false))
+		p, err := b.Catalog.Find(t.Context(), plain)
+		check.OK(t, err)
+		offers := b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1, Denomination: "5"})
+		if len(offers) != 1 {
+			t.Fatalf("%d offers", len(offers))
+		}
+		row := b.Begin(&offers[0])
+		row.For, row.Try = supply.For{Book: b.customer.Test, Order: 1}, 1
+		check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.Apply(ctx, []storage.Effect{row.Written()}) }))
+		check.Code(t, "another file", change("two", false), fault.InvalidState)
+		check.OK(t, change("one", false))
+		check.OK(t, change("", false))
+		b.Connect()
+		file["one"] = "c"
+		check.Code(t, "another content", change("one", false), fault.InvalidState)
+		check.Code(t, "another content, by the way", change("", false), fault.InvalidState)
+		other := supply.New(b.deps)
+		check.OK(t, other.Refresh(t.Context()))
+		_, err = other.Change(t.Context(), supply.Setup{Edit: func(*supply.Configured) {}, Actor: actor, Configured: supply.Configured{Realm: realm.Test, ID: "acme"}})
+		check.OK(t, err) // that one has never asked with the one of before
+		check.OK(t, b.Refresh(t.Context()))
+		if !strings.Contains(b.log.String(), "supplier is asked with other credentials from now on") {
+			t.Errorf("nobody is told: %s", b.log)
+		}
+		check.OK(t, change("two", true))
+		check.Code(t, "and another one", change("one", false), fault.InvalidState)
+	})
+}
+
 // plainly is a supplier that is told of no denomination but that of a range.
 type plainly struct{ nobody }
 

@@ -14,6 +14,8 @@ package reseller
 import (
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"time"
@@ -85,6 +87,12 @@ func (u *upstream) Location() string {
 		return u.base + " " + u.currency.String() + " plain"
 	}
 	return u.base + " " + u.currency.String()
+}
+
+// Account implements supply.Identified.
+func (u *upstream) Account() string {
+	sum := sha256.Sum256([]byte(u.key.Reveal()))
+	return hex.EncodeToString(sum[:])
 }
 
 // Plain implements supply.Plain.

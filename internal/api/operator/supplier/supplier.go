@@ -157,6 +157,8 @@ type changed struct {
 	path
 	Name   *string  `json:"name"`
 	Config wire.Raw `json:"config"`
+	// SameAccount says that other credentials are of the account that it had.
+	SameAccount bool `json:"same_account"`
 	bounds
 }
 
@@ -169,7 +171,7 @@ func (a *api) change(ctx context.Context, c *call, in changed) (view, error) {
 		desk.Set(&to.Name, in.Name)
 		in.apply(to)
 	}
-	now, err := a.Supply.Change(ctx, supply.Setup{Configured: supply.Configured{Realm: r, ID: in.SupplierID}, Edit: edit, Config: in.Config,
+	now, err := a.Supply.Change(ctx, supply.Setup{Configured: supply.Configured{Realm: r, ID: in.SupplierID}, Edit: edit, Config: in.Config, SameAccount: in.SameAccount,
 		Actor: desk.Actor(c), Also: desk.Storing(a.desk, c, viewOf)})
 	return viewOf(now), a.desk.Raced(ctx, c, err)
 }
