@@ -160,7 +160,7 @@ type Claim struct {
 
 // Limits of a claim.
 const (
-	// Window is how long after an order its codes can be claimed.
+	// Window is how long after it was delivered a code can be claimed.
 	Window  = 30 * 24 * time.Hour
 	MaxNote = 500 // bytes
 	// MaxPerOrder bounds the claims of one order, rejected ones among them.

@@ -118,6 +118,23 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// A code can be claimed for as long after it was delivered: one that took the place of another
+// for longer than those that came with the order.
+func TestWindow(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		number := b.bought("GPLAY", 2)
+		b.Clock.Advance(claim.Window - time.Hour)
+		b.Fill("FRESH", 1)
+		b.decided(b.claimed(number, 1), claim.Replace)
+		b.codes(number)
+		b.Clock.Advance(2 * time.Hour)
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1, 2}, Reason: claim.Used})
+		check.Code(t, "both, of which one is too old", err, fault.InvalidState)
+		b.claimed(number, 1)
+		b.verified()
+	})
+}
+
 // A dead code is replaced by a fresh one of the item, in its place, which can be dead, too,
 // once somebody looked at it.
 func TestReplace(t *testing.T) {

@@ -53,8 +53,8 @@ func (r *Report) check() error {
 }
 
 // Create files a claim about codes of the buyer's order. It returns invalid_request,
-// not_found as for another buyer's order, invalid_state when the order is not completed,
-// its time is over, or a code was not looked at or is refunded, and already_exists for a
+// not_found as for another buyer's order, invalid_state when the order is not completed, or a
+// code's time is over, or it was not looked at or is refunded, and already_exists for a
 // code that another claim is about.
 func (s *Service) Create(ctx context.Context, b order.Buyer, r Report) (Claim, error) {
 	if err := r.check(); err != nil {
@@ -65,8 +65,8 @@ func (s *Service) Create(ctx context.Context, b order.Buyer, r Report) (Claim, e
 		return Claim{}, err
 	}
 	now := s.Clocks.Now(b.Realm)
-	if err := claimable(&found, now); err != nil {
-		return Claim{}, err
+	if found.Status != order.Completed {
+		return Claim{}, fault.New(fault.InvalidState, "order %s is %s", found.Name(), found.Status)
 	}
 	c := Claim{Book: b.Book, Realm: b.Realm, ID: ID(id.New(Prefix)), Order: r.Order, OrderedAt: found.CreatedAt, Reason: r.Reason, Note: r.Note,
 		Credential: b.Credential, State: Open, Revision: 1, CreatedAt: now, ChangedAt: now}
@@ -85,17 +85,6 @@ func (s *Service) Create(ctx context.Context, b order.Buyer, r Report) (Claim, e
 	return c, err
 }
 
-// claimable refuses orders whose codes cannot be claimed.
-func claimable(o *order.Order, now time.Time) error {
-	switch {
-	case o.Status != order.Completed:
-		return fault.New(fault.InvalidState, "order %s is %s", o.Name(), o.Status)
-	case now.Sub(o.CreatedAt) > Window:
-		return fault.New(fault.InvalidState, "codes can be claimed for %d days after their order", int(Window/(24*time.Hour)))
-	}
-	return nil
-}
-
 // lines are the codes that an order has in some places, each with its first look.
 func (s *Service) lines(ctx context.Context, o *order.Order, wanted []int) ([]Line, error) {
 	held, err := s.Stock.Holdings(ctx, o.Book, strconv.FormatInt(int64(o.Number), 10))
@@ -112,6 +101,9 @@ func (s *Service) lines(ctx context.Context, o *order.Order, wanted []int) ([]Li
 		h, ok := has[place]
 		if !ok || i > 0 && sorted[i-1] == place {
 			return nil, fault.New(fault.InvalidRequest, "the order has %d codes; name each of them once", o.Quantity).At("codes")
+		}
+		if s.Clocks.Now(o.Realm).Sub(h.SoldAt) > Window {
+			return nil, fault.New(fault.InvalidState, "a code can be claimed for %d days after it was delivered", int(Window/(24*time.Hour))).At("codes")
 		}
 		if lines[i], err = s.line(ctx, o, h); err != nil {
 			return nil, err
