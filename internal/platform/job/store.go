@@ -112,10 +112,11 @@ var (
 	// but for no longer than its lease.
 	delayDead = storage.SQL("job.delay_dead", `
 		WITH lost AS (
-			SELECT book_id, job_id, $3 + (attempts - $2) * (attempts - $2) * $4 AS ends FROM jobs WHERE state = 'running' AND lease_owner = $1 AND attempts > $2
+			SELECT book_id, job_id FROM jobs WHERE state = 'running' AND lease_owner = $1 AND attempts > $2
+			AND lease_until > $3 + (attempts - $2) * (attempts - $2) * $4
 			ORDER BY book_id, kind, unique_key, job_id {lock})
-		UPDATE jobs SET lease_until = lost.ends FROM lost
-		WHERE jobs.book_id = lost.book_id AND jobs.job_id = lost.job_id AND jobs.lease_until > lost.ends`)
+		UPDATE jobs SET lease_until = $3 + (attempts - $2) * (attempts - $2) * $4
+		WHERE (book_id, job_id) IN (SELECT book_id, job_id FROM lost)`)
 
 	// reclaimDead leaves to their leases what was lost more often.
 	reclaimDead = storage.SQL("job.reclaim_dead", `
