@@ -156,6 +156,9 @@ func ParseValue(text string) (Value, error) {
 	return Value(amount.Minor), err
 }
 
+// Below reports whether a number is less than an amount, whatever its currency.
+func (v Value) Below(a money.Amount) bool { return a.CmpNumber(money.New(int64(v), money.BTC)) > 0 }
+
 func valueOf(f Face) Value {
 	v := Value(f.Minor)
 	for range valueDigits - f.Currency.Digits() {

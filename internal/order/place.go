@@ -51,15 +51,18 @@ type Wanted struct {
 	Value *catalog.Value
 	// Currency is the one that the price must be in; invalid: any.
 	Currency money.Currency
+	// Most is the highest price of a code that the buyer takes, in the price's currency; nil: any.
+	Most *catalog.Value
 }
 
 // Purchase asks for codes.
 type Purchase struct {
 	Item     catalog.ItemCode
 	Quantity int
-	// Value and Currency are as in Wanted.
+	// Value, Currency and Most are as in Wanted.
 	Value    *catalog.Value
 	Currency money.Currency
+	Most     *catalog.Value
 	Email    string
 	// Also is what to write with the order, such as the stored answer to the request; its
 	// error undoes the whole. An order that begins as processing asks it again where the
@@ -122,6 +125,8 @@ func (s *Service) offer(ctx context.Context, b Buyer, w Wanted) (offer, error) {
 		err = fmt.Errorf("item %s has the price %s", w.Item, price)
 	case err == nil && w.Currency.IsValid() && price.Currency != w.Currency:
 		err = fault.New(fault.InvalidRequest, "the price of this item is in %s", price.Currency).At("price_currency")
+	case err == nil && w.Most != nil && w.Most.Below(price.Amount):
+		err = fault.New(fault.InvalidRequest, "the price of this item is %s %s", price, price.Currency).At("max_price")
 	}
 	return offer{product, face, price}, err
 }
@@ -228,7 +233,7 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 	if err := p.check(); err != nil {
 		return Placed{}, err
 	}
-	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value, p.Currency})
+	found, err := s.offer(ctx, b, Wanted{p.Item, p.Quantity, p.Value, p.Currency, p.Most})
 	if err != nil {
 		return Placed{}, err
 	}

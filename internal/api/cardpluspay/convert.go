@@ -46,6 +46,7 @@ func (in *itemRequest) read(field string, problems *wire.Problems) {
 	if in.PriceCurrency != "" {
 		in.asked.Currency = currencyOf(problems, "price_currency", in.PriceCurrency)
 	}
+	in.asked.Most = valueOf(problems, "max_price", string(in.MaxPrice))
 }
 
 // choice reads a word of a list; empty is the first.

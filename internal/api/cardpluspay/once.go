@@ -84,7 +84,7 @@ func (a *api) shownAgain(ctx context.Context, c *call, body []byte) error {
 func (a *api) place(ctx context.Context, c *call, in purchaseRequest) (purchase, error) {
 	// By what the order is: an end that was rendered may not have come about.
 	kept := map[order.Status]wire.Answer{}
-	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Currency: in.asked.Currency, Email: in.Email}
+	p := order.Purchase{Item: in.asked.Item, Quantity: in.asked.Quantity, Value: in.asked.Value, Currency: in.asked.Currency, Most: in.asked.Most, Email: in.Email}
 	if c.Retry.Key != "" {
 		p.Also = func(placed *order.Placed) (effects []storage.Effect, err error) {
 			kept[placed.Status], effects, err = a.keepOrder(c, placed)

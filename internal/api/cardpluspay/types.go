@@ -31,6 +31,8 @@ type itemRequest struct {
 	Value wire.LooseNumber `json:"value"`
 	// PriceCurrency is the one that the price must be in; empty: any.
 	PriceCurrency string `json:"price_currency"`
+	// MaxPrice is the highest price of a code that is taken; empty: any.
+	MaxPrice wire.LooseNumber `json:"max_price"`
 
 	asked order.Wanted // what Check made of it
 }
