@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -232,6 +233,8 @@ func (u *upload) read(header []string, row sheet.Row) {
 		switch {
 		case column == columnCode && !plain.LineBytes(text, 1, maxCode):
 			wrong(column, fmt.Sprintf("want 1 to %d bytes of plain text", maxCode))
+		case (column == columnCode || column == columnPIN) && rounded.MatchString(text):
+			wrong(column, "a spreadsheet made a number of it and rounded that: export it as text")
 		case column == columnCode:
 			c.text = text
 		case column == columnPIN && !plain.LineBytes(text, 0, maxCode):
@@ -261,6 +264,9 @@ func (u *upload) read(header []string, row sheet.Row) {
 		u.codes = append(u.codes, c)
 	}
 }
+
+// rounded is what spreadsheets make of long numbers, such as 4.00012E+15: whoever buys that has no code.
+var rounded = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]{2,}$`)
 
 // sameness is what two writings of one code have in common: all but spaces and dashes.
 func sameness(code string) string {

@@ -290,3 +290,14 @@ func BenchmarkImport(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*rows)/b.Elapsed().Seconds(), "codes/s")
 }
+
+// What a spreadsheet made of a code or a PIN that it took for a number is none any more.
+func TestRounded(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		report, err := p.upload("code,pin\n4.00012E+15,1\n\"4,00012E+15\",1\n4E+15,1\nA,1.23E+10\nB-1E+5,1\n4.00012E15,1\n1E+15X,1\n", batch)
+		check.OK(t, err)
+		const why = "a spreadsheet made a number of it and rounded that: export it as text"
+		check.List(t, "bad rows", bad(report.Bad), "2 code: "+why, "3 code: "+why, "4 code: "+why, "5 pin: "+why)
+		p.count(3)
+	})
+}
