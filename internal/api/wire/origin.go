@@ -296,10 +296,10 @@ func isTrusted(address netip.Addr, proxies []netip.Prefix) bool {
 	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// parseAddress reads an address with or without a port.
+// parseAddress reads an address with or without a port. Its zone is dropped: no network has one.
 func parseAddress(text string) netip.Addr {
 	if pair, err := netip.ParseAddrPort(text); err == nil {
-		return pair.Addr().Unmap()
+		return pair.Addr().Unmap().WithZone("")
 	}
 	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {

@@ -273,7 +273,7 @@ func TestRequestID(t *testing.T) {
 
 // The client is the first address from the right that is not a trusted proxy.
 func TestClientAddress(t *testing.T) {
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("fe80::/10")}
 	for _, c := range []struct {
 		remote, forwarded, want string
 	}{
@@ -287,6 +287,8 @@ func TestClientAddress(t *testing.T) {
 		{"[fd00::1]:80", "[2001:db8::1]:443", "2001:db8::1"},
 		{"[::ffff:10.0.0.1]:80", "1.2.3.4", "1.2.3.4"},
 		{"10.0.0.1:1", "6.6.6.6," + strings.Repeat("10.0.0.2,", 20) + "10.0.0.3", "10.0.0.2"},
+		{"[fe80::1%eth0]:80", "1.2.3.4", "1.2.3.4"},
+		{"[fe80::1%eth0]:80", "6.6.6.6, 1.2.3.4, [fe80::2%eth0]:80, fe80::3%eth0", "1.2.3.4"},
 		{"pipe", "1.2.3.4", "invalid IP"},
 	} {
 		var forwarded []string

@@ -309,11 +309,23 @@ func networks(name, list string) ([]netip.Prefix, error) {
 		if network.Masked() != network {
 			return nil, fmt.Errorf("%s: %q: the network is %s", name, text, network.Masked())
 		}
-		if networks = append(networks, network); len(networks) > maxProxies {
+		if networks = append(networks, unmapped(network)); len(networks) > maxProxies {
 			return nil, fmt.Errorf("%s: want at most %d", name, maxProxies)
 		}
 	}
 	return networks, nil
+}
+
+// mappedBits is how long the prefix of IPv4 addresses within IPv6 is.
+const mappedBits = 96
+
+// unmapped is a network of IPv4 addresses as such, where it is written as one of IPv6: callers'
+// addresses are compared in that form.
+func unmapped(network netip.Prefix) netip.Prefix {
+	if !network.Addr().Is4In6() {
+		return network
+	}
+	return netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-mappedBits)
 }
 
 // checkName lets pass what fits on a card: Latin capitals, digits and what stands between names.

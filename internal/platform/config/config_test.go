@@ -369,6 +369,19 @@ func TestMisspelt(t *testing.T) {
 	}
 }
 
+// A network of IPv4 addresses is one however it is written, as they are when callers come.
+func TestMappedNetworks(t *testing.T) {
+	c := Config{Proxies: "::ffff:10.0.0.0/104, ::ffff:192.0.2.1, ::ffff:0:0/96", ISO8583Sources: "::ffff:192.0.2.0/120"}
+	proxies, err := c.TrustedProxies()
+	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("0.0.0.0/0")}; err != nil || !slices.Equal(proxies, want) {
+		t.Errorf("%s: %v, %v", c.Proxies, proxies, err)
+	}
+	sources, err := c.CardNetworks()
+	if want := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}; err != nil || !slices.Equal(sources, want) {
+		t.Errorf("%s: %v, %v", c.ISO8583Sources, sources, err)
+	}
+}
+
 // A list in the file is the same as a text with commas.
 func TestTrustedProxies(t *testing.T) {
 	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("::1/128")}
