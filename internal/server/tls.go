@@ -153,10 +153,11 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 	}, nil
 }
 
-// outside keeps the operator API off an address that all the world reaches.
+// outside keeps the operator API and the figures off an address that all the world reaches,
+// also through what passes connections on and has them come from this machine.
 func outside(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path+"/", "/operator/") {
+		if strings.HasPrefix(r.URL.Path+"/", "/operator/") || r.URL.Path == "/metrics" {
 			unknownPath(w, r)
 			return
 		}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/portal"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit/nameserver"
@@ -37,7 +38,7 @@ const ownDomain = "cards.shop.example"
 
 // A visitor of a domain that a portal claims finds it over TLS with a certificate of its
 // own, had from a real ACME server when the first one came; for other names there is none. The
-// operator API is not to be had there.
+// operator API and the figures are not to be had there.
 func TestCertificateOnDemand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a short run builds no ACME server")
@@ -45,7 +46,7 @@ func TestCertificateOnDemand(t *testing.T) {
 	authority := newAuthority(t)
 	data := t.TempDir()
 	dns := nameserver.Start(t)
-	app, err := server.Open(context.Background(), server.Options{Data: data, DNS: dns.Address(), Logger: slog.New(slog.DiscardHandler)})
+	app, err := server.Open(context.Background(), server.Options{Data: data, DNS: dns.Address(), Logger: slog.New(slog.DiscardHandler), Metrics: telemetry.NewMetrics()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,8 @@ func TestCertificateOnDemand(t *testing.T) {
 	if err != nil || len(stored) != 1 || filepath.Base(stored[0]) != ownDomain {
 		t.Errorf("stored: %v, %v", stored, err)
 	}
-	for path, want := range map[string]string{"/openapi/gatepay.yaml": "200 OK", "/operator/v1/openapi.yaml": "404 Not Found", "/operator": "404 Not Found", "/%6fperator/v1/me": "404 Not Found"} {
+	for path, want := range map[string]string{"/openapi/gatepay.yaml": "200 OK", "/operator/v1/openapi.yaml": "404 Not Found", "/operator": "404 Not Found", "/%6fperator/v1/me": "404 Not Found",
+		"/metrics": "404 Not Found", "/%6detrics": "404 Not Found"} {
 		if status, err := ask(address, "cards.scrip.example", path); err != nil || status != want {
 			t.Errorf("%s of the installation's own host: %s, %v, want %s", path, status, err, want)
 		}
