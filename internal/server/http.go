@@ -139,6 +139,7 @@ func (a *App) metrics() http.Handler {
 func unknownPath(w http.ResponseWriter, _ *http.Request) {
 	request := id.New("req")
 	h := w.Header()
+	h.Set("Cache-Control", "no-store") // what is not there may be soon, or is for others
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", request)

@@ -170,6 +170,22 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// That nothing is at a path is kept by nobody: it holds for now, and for this caller.
+func TestUnknownPathsAreNotKept(t *testing.T) {
+	base := running(t, "sqlite")
+	for _, path := range []string{"/", "/nothing", "/v1/orders/1/", "//v1/", "/openapi/nobody.yaml", "/metrics"} {
+		request, err := http.NewRequest(http.MethodGet, base+path, nil)
+		check.OK(t, err)
+		request.Header.Set("X-Forwarded-For", "192.0.2.7")
+		response, err := http.DefaultTransport.RoundTrip(request)
+		check.OK(t, err)
+		check.OK(t, response.Body.Close())
+		if cache := response.Header.Get("Cache-Control"); response.StatusCode != http.StatusNotFound || cache != "no-store" {
+			t.Errorf("%s: %d, Cache-Control %q", path, response.StatusCode, cache)
+		}
+	}
+}
+
 // Demo data are made once; a second start finds them and adds nothing.
 func TestDemoTwice(t *testing.T) {
 	o := server.Options{Data: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
