@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // methods asks for every path by every method, as whom it is for: those that no contract has
@@ -98,6 +100,32 @@ func (g *gate) paths() {
 func nearly(path string) []string {
 	return []string{path + "/.", path + "/..", path + "//", path + "/%2e", path + "%2f", path + "%00", path + ";x=1", path + "%3b", path + ".", path + "%20", path + "/x/..", path + "\\",
 		"/" + path, "/." + path, "/x/.." + path, "/%2e" + path, strings.ToUpper(path), "/" + strings.Replace(path[1:], "/", "//", 1), "/" + strings.Replace(path[1:], "/", "%2f", 1)}
+}
+
+// strange are texts that no id is.
+var strange = []string{"\x00", "a\x00b", "\xff", "\u202e", strings.Repeat("9", 250), strings.Repeat("é", 600), "-1", "9223372036854775808", "%", "4916531234567890"}
+
+// hostile makes every call about what has no id that could be, as whom it is for: none of them
+// is a mistake of the server's.
+func (g *gate) hostile() {
+	for _, dialect := range append(slices.Clone(dialects), "operator") {
+		for n, d := range g.operationsOf(dialect) {
+			for i := range 3 {
+				about := things{"book_id": g.alpha.books["test"]}
+				for _, p := range d.parameters {
+					if p.In == openapi3.ParameterInPath && p.Name != "book_id" {
+						about[p.Name] = strange[(3*n+i)%len(strange)]
+					}
+				}
+				if len(about) == 1 {
+					continue
+				}
+				e := d.request(about)
+				e.headers = g.owned(d).headers
+				g.inspect(d, g.dial(e))
+			}
+		}
+	}
 }
 
 // makings are ids and numbers of what a call made.

@@ -30,6 +30,7 @@ func TestAccess(t *testing.T) {
 		g.repeats()
 		g.methods()
 		g.paths()
+		g.hostile()
 	})
 }
 
