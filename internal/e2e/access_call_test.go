@@ -191,9 +191,12 @@ type heard struct {
 var changing = regexp.MustCompile(`req_[0-9a-z]+|\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)|"latency_ms":\d+|"newest_cursor":"[^"]*"`)
 
 // plain is an answer without what tells it from its like: times, its request's id and what
-// was asked for.
+// was asked for. Of a PDF, in which the time is packed, it is none: the same is asked for as JSON.
 func (a heard) plain(about things) string {
 	body := changing.ReplaceAllString(a.body, "…")
+	if a.header.Get("Content-Type") == "application/pdf" {
+		body = ""
+	}
 	names := slices.SortedFunc(maps.Keys(about), func(x, y string) int { return cmp.Or(len(about[y])-len(about[x]), strings.Compare(x, y)) })
 	for _, name := range names {
 		if len(about[name]) > 5 {
