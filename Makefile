@@ -2,7 +2,7 @@
 # Debian without make: apt-get install make, or run scripts/test.sh directly.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-quick test-rails lint fuzz bench model-check generate clean
+.PHONY: help build test test-quick test-rails lint fuzz bench bench-sql model-check generate clean
 
 FUZZTIME ?= 10s
 BENCH ?= .
@@ -31,6 +31,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each (10s)
 
 bench: ## Run the benchmarks that match BENCH, BENCHTIME each (1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+
+bench-sql: ## Measure redemptions beside transfers in SQL, on one PostgreSQL in one run
+	@scripts/bench-sql.sh
 
 model-check: ## Train the fraud models in the program again and compare (minutes)
 	go run ./cmd/scrip fraud train --check

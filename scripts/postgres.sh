@@ -2,14 +2,15 @@
 #
 # The server keeps its data in a temporary directory, in memory where there is plenty,
 # listens on the loopback interface alone, and asks for a password made for this run.
-# Tests kill Scrip, not this server nor the machine, so it does not wait for the disk:
-# what it acknowledged is there whatever becomes of Scrip. It never touches a cluster
-# that the machine already has.
+# Tests kill Scrip, not this server nor the machine, so it does not wait for the disk,
+# unless postgres_disk says so: what it acknowledged is there whatever becomes of Scrip.
+# It never touches a cluster that the machine already has.
 # shellcheck shell=bash
 
 postgres_bin=''
 postgres_dir=''
 postgres_pid=''
+postgres_disk=(-c fsync=off -c full_page_writes=off)
 
 # postgres_exec replaces this shell by a command run as the server's user:
 # PostgreSQL refuses to run as root.
@@ -102,7 +103,7 @@ postgres_port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 postgres_try() {
 	local server=("$postgres_bin/postgres" -D "$postgres_dir/data"
 		-c listen_addresses=127.0.0.1 -c port="$1" -c unix_socket_directories=
-		-c fsync=off -c synchronous_commit=on -c full_page_writes=off
+		"${postgres_disk[@]}" -c synchronous_commit=on
 		-c max_connections=200 -c shared_buffers=128MB -c max_wal_size=512MB
 		-c logging_collector=off -c log_min_messages=fatal -c lc_messages=C)
 	if command -v setpriv >/dev/null; then
