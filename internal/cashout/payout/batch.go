@@ -173,13 +173,14 @@ func (s *Service) left(r realm.Realm, waiting []Payout) time.Duration {
 }
 
 // choose makes a batch of payouts that wait, the oldest first, once that has waited for
-// others or there are as many as share a transaction, and reports whether it did.
+// others or there are as many as share a transaction, and reports whether it did. How many the
+// wallet has enough for ends nobody's time.
 func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b batch, found bool, err error) {
 	now := s.Clocks.Now(r)
 	b = batch{realm: r, id: id.New("batch"), state: batchOpen, version: 1, madeAt: now, changedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		waiting, err := n.waiting(ctx, tx, r)
-		if found = len(waiting) > 0 && (len(waiting) == n.together || s.left(r, waiting) == 0); err != nil || !found {
+		if found = len(waiting) > 0 && (len(waiting) >= s.Policy.Chain.Together || s.left(r, waiting) == 0); err != nil || !found {
 			return err
 		}
 		effects := []storage.Effect{insertBatch.Row(b.row()...)}

@@ -50,6 +50,36 @@ func TestGatherIsFull(t *testing.T) {
 	})
 }
 
+// One that the wallet cannot pay has nobody gather for less: those behind it share a transaction
+// once the own time of the oldest of them is over.
+func TestGatherBehindTooMuch(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Gather = 10 * time.Minute
+		b.only(50_000)
+		ada := b.customer("ada")
+		much := b.pay(ada, b.address(destination.P2TR), 200_000)
+		b.later(7 * time.Minute)
+		var little []payout.Payout
+		for range 3 {
+			little = append(little, b.pay(ada, b.address(destination.P2TR), 1_000))
+			b.later(time.Minute)
+		}
+		for range 6 {
+			b.later(time.Minute)
+			for _, p := range little {
+				b.expect(p, "held")
+			}
+		}
+		b.later(time.Minute)
+		for _, p := range little {
+			if got := b.expect(p, "sent"); got.TxID != b.find(little[0]).TxID {
+				t.Error("they do not share a transaction")
+			}
+		}
+		b.expect(much, "held")
+	})
+}
+
 // One that is called back has nobody wait less, or longer than the own time: not for the
 // next look at the chain either.
 func TestGatherAfterCancel(t *testing.T) {
