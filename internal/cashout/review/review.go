@@ -3,9 +3,9 @@
 //
 // It promises that one reviewer has an order at a time; that pictures are opened by whoever
 // has it, through links that are short-lived and recorded; that above an amount two people
-// approve, and two clear a match that blocks an order; and that a picture with something on it that nobody may see stays with the
-// reviewer who said so until it is covered. It must never move money but through package
-// cashout, nor keep a picture.
+// approve, and two clear a match that blocks an order; and that a picture with something on it
+// that nobody may see stays with the reviewer who said so until it is covered. It must never
+// move money but through package cashout, nor keep a picture.
 package review
 
 import (
