@@ -331,6 +331,36 @@ func TestTwins(t *testing.T) {
 	})
 }
 
+// Whoever sends the photo of somebody else's card many times for other kinds, before it is the
+// card or afterwards, and replaces those, does not hide whose card it is.
+func TestTwinsOfManyCopies(t *testing.T) {
+	each(t, image.Config{}, func(t *testing.T, b *bundle) {
+		for seed, name := range []string{"before", "after"} {
+			o, first := image.Owner{Realm: realm.Live, ID: name}, image.Owner{Realm: realm.Live, ID: "first" + name}
+			file := photo(uint64(seed), 60)
+			b.upload(first, card, file)
+			if name == "after" {
+				b.upload(o, card, file)
+			}
+			for range 17 {
+				b.upload(o, receipt, file)
+				b.upload(o, "Image3", file)
+			}
+			if name == "before" {
+				b.upload(o, card, file)
+			}
+			if got, want := twins(b.find(o, card)), name+"/Image2 "+name+"/Image3 "+first.ID+"/Image1"; got != want {
+				t.Errorf("twins %q while the copies are there, want %q", got, want)
+			}
+			b.upload(o, receipt, photo(12, 60))
+			b.upload(o, "Image3", photo(13, 60))
+			if got, want := twins(b.find(o, card)), first.ID+"/Image1"; got != want {
+				t.Errorf("twins %q once they are replaced, want %q", got, want)
+			}
+		}
+	})
+}
+
 // Of copies that are uploaded at once each knows all the others.
 func TestTwinsAtOnce(t *testing.T) {
 	each(t, image.Config{Decoders: 4}, func(t *testing.T, b *bundle) {

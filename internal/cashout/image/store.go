@@ -75,12 +75,17 @@ var (
 	deleteTwins = storage.SQL("image.delete_twins", `DELETE FROM image_twins WHERE image_id = $1`)
 	insertTwin  = storage.Insert("image.insert_twin", "image_twins", "image_id", "twin_id", "owner_id", "kind", "resemblance", "distance")
 	// findAlike says in which order to join: SQLite would read every band of the realm. Of one's
-	// own images it finds those of another kind.
+	// own images it finds the newest of each other kind, so that none takes the place of another's.
 	findAlike = storage.Lookup("image.find_alike", `WITH wanted (band, bits) AS ({values})
 		SELECT b.image_id, b.owner_id, b.kind, b.likeness FROM wanted w CROSS JOIN image_bands b
-		WHERE b.realm = $1 AND b.band = w.band AND b.bits = w.bits AND (b.owner_id <> $2 OR b.kind <> $4) ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
-	listTwins = storage.SQL("image.list_twins", `SELECT twin_id, owner_id, kind, resemblance, distance FROM image_twins WHERE image_id = $1
-		ORDER BY CASE resemblance WHEN 'same_photo' THEN 0 WHEN 'same_card' THEN 1 ELSE 2 END, distance, twin_id DESC LIMIT $2`)
+		WHERE b.realm = $1 AND b.band = w.band AND b.bits = w.bits AND (b.owner_id <> $2 OR b.kind <> $4 AND NOT EXISTS
+		(SELECT 1 FROM images n WHERE n.realm = $1 AND n.owner_id = $2 AND n.kind = b.kind AND n.image_id > b.image_id))
+		ORDER BY b.image_id DESC LIMIT $3`, "BIGINT", "BIGINT")
+	// listTwins passes over those of the owner that were replaced since.
+	listTwins = storage.SQL("image.list_twins", `SELECT twin_id, owner_id, kind, resemblance, distance FROM image_twins t
+		WHERE image_id = $1 AND (owner_id <> $3 OR NOT EXISTS
+		(SELECT 1 FROM images n WHERE n.realm = $2 AND n.owner_id = $3 AND n.kind = t.kind AND n.image_id > t.twin_id))
+		ORDER BY CASE resemblance WHEN 'same_photo' THEN 0 WHEN 'same_card' THEN 1 ELSE 2 END, distance, twin_id DESC LIMIT $4`)
 )
 
 // The states of a form.

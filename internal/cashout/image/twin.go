@@ -62,9 +62,9 @@ const searches = 4
 var errMeanwhile = errors.New("another image came in meanwhile")
 
 // compared writes an image with what else keep writes, and makes it one that later images
-// are compared with, unless keep returns an error: nothing is kept then. Scenes are searched before the transaction, since that takes a while;
-// where another image came in until then, again. So of two photos of one card that are
-// uploaded at once, the second finds the first.
+// are compared with, unless keep returns an error: nothing is kept then. Scenes are searched
+// before the transaction, since that takes a while; where another image came in until then,
+// again. So of two photos of one card that are uploaded at once, the second finds the first.
 func (s *Service) compared(ctx context.Context, img *Image, l look, keep func(context.Context, *storage.Tx) error) error {
 	for n := 1; ; n++ {
 		passed, _, err := storage.One(ctx, s.DB, storage.Scalar[int64], readGate, string(img.Owner.Realm))
@@ -160,8 +160,8 @@ func (s *Service) remember(ctx context.Context, tx *storage.Tx, c comparison) er
 	return s.scenes.Keep(ctx, tx, img.photo(), c.found)
 }
 
-// alike looks for images that are the same photo, in any of the ways, of other owners or
-// another kind, and makes img one that later images are compared with.
+// alike looks for images that are the same photo, in any of the ways, of other owners or the
+// newest of another kind, and makes img one that later images are compared with.
 func alike(ctx context.Context, tx *storage.Tx, img *Image, l look) ([]Twin, error) {
 	if !l.seen {
 		return nil, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"slices"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout/image/scene"
@@ -24,20 +23,14 @@ func (s *Service) List(ctx context.Context, o Owner) ([]Image, error) {
 	}
 	images := make([]Image, 0, len(found))
 	for _, k := range found {
-		k.Twins, err = storage.All(ctx, s.DB, scanTwin, listTwins, string(k.ID), maxTwins)
+		k.Twins, err = storage.All(ctx, s.DB, scanTwin, listTwins, string(k.ID), string(o.Realm), o.ID, maxTwins)
 		if err != nil {
 			return nil, fmt.Errorf("list images: %w", err)
 		}
 		images = append(images, k.Image)
 	}
-	for i := range images {
-		images[i].Twins = slices.DeleteFunc(images[i].Twins, func(t Twin) bool { return t.Owner == o.ID && !slices.ContainsFunc(images, t.is) })
-	}
 	return images, nil
 }
-
-// is reports whether an image is the twin: of one's own, one that was replaced since is none.
-func (t Twin) is(img Image) bool { return img.ID == t.Image }
 
 // Content is an image's file.
 type Content struct {
