@@ -74,7 +74,8 @@ func (all Screeners) Screen(ctx context.Context, s Subject) (Match, error) {
 // List is names and addresses of those whom nobody may pay.
 type List struct {
 	name      string
-	names     map[string]bool
+	named     int             // entries of names
+	names     map[string]bool // by each of their folds
 	addresses map[string]bool
 }
 
@@ -85,8 +86,9 @@ const (
 )
 
 // ReadList reads a list: one entry a line, "name:" or "address:" and what is on it; # begins
-// a comment. Names match whatever their case, accents, apostrophes, punctuation and order of words. It
-// returns invalid_request with the line that is wrong.
+// a comment. Names match whatever their case, accents, apostrophes, punctuation and order of
+// words, and with Greek, Cyrillic and Armenian letters that look like Latin ones. It returns
+// invalid_request with the line that is wrong.
 func ReadList(name string, r io.Reader) (*List, error) {
 	l := &List{name: name, names: map[string]bool{}, addresses: map[string]bool{}}
 	lines := bufio.NewScanner(r)
@@ -101,10 +103,13 @@ func ReadList(name string, r io.Reader) (*List, error) {
 		kind, entry, _ := strings.Cut(line, ":")
 		entry = strings.TrimSpace(entry)
 		switch {
-		case entry == "" || len(l.names)+len(l.addresses) >= maxEntries:
+		case entry == "" || l.Len() >= maxEntries:
 			return nil, fault.New(fault.InvalidRequest, "%s:%d: want name: or address: and an entry, at most %d of them", name, number, maxEntries)
 		case kind == "name" && fold(entry) != "":
-			l.names[fold(entry)] = true
+			if !l.names[fold(entry)] {
+				l.named++
+			}
+			l.names[fold(entry)], l.names[foldAsRead(entry)] = true, true
 		case kind == "address":
 			l.addresses[foldAddress(entry)] = true
 		default:
@@ -121,7 +126,7 @@ func ReadList(name string, r io.Reader) (*List, error) {
 }
 
 // Len returns how many entries there are.
-func (l *List) Len() int { return len(l.names) + len(l.addresses) }
+func (l *List) Len() int { return l.named + len(l.addresses) }
 
 // Screen implements Screener.
 func (l *List) Screen(_ context.Context, s Subject) (Match, error) {
@@ -129,7 +134,8 @@ func (l *List) Screen(_ context.Context, s Subject) (Match, error) {
 	if l.addresses[foldAddress(s.Address)] {
 		found = append(found, Match{List: l.name, Kind: OnAddress})
 	}
-	if !s.Name.IsZero() && l.names[fold(s.Name.First+" "+s.Name.Last)] {
+	name := s.Name.First + " " + s.Name.Last
+	if !s.Name.IsZero() && (l.names[fold(name)] || l.names[foldAsRead(name)]) {
 		found = append(found, Match{List: l.name, Kind: OnName})
 	}
 	return s.First(found...), nil
@@ -144,11 +150,22 @@ func foldAddress(text string) string { return strings.ToLower(strings.TrimSpace(
 var alike = strings.NewReplacer("'", "", "’", "", "‘", "", "`", "", "´", "", "\u02bc", "", "\u02bb", "",
 	"ł", "l", "ø", "o", "đ", "d", "ð", "d", "ħ", "h", "ŧ", "t", "ı", "i", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
 
-// lookalikes has letters of other scripts as the Latin ones that they look like in either case:
-// who reads a name with one of them reads the name that a list has.
+// lookalikes has letters of other scripts as the Latin ones that they look like in either case,
+// or as capitals: who reads a name with one of them reads the name that a list has. And ς is σ.
 var lookalikes = strings.NewReplacer("а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x",
-	"і", "i", "ј", "j", "ѕ", "s", "ԁ", "d", "ԛ", "q", "ԝ", "w", "һ", "h", "ѵ", "v", "ӏ", "l",
-	"α", "a", "β", "b", "ε", "e", "ζ", "z", "η", "h", "ι", "i", "κ", "k", "μ", "m", "ν", "n", "ο", "o", "ρ", "p", "τ", "t", "υ", "y", "χ", "x", "ɑ", "a", "ɡ", "g")
+	"і", "i", "ј", "j", "ѕ", "s", "ԁ", "d", "ԛ", "q", "ԝ", "w", "һ", "h", "ѵ", "v", "ӏ", "l", "ь", "b", "ѡ", "w", "ү", "y", "ԍ", "g",
+	"α", "a", "β", "b", "ε", "e", "ζ", "z", "η", "h", "ι", "i", "κ", "k", "μ", "m", "ν", "n", "ο", "o", "ρ", "p", "τ", "t", "υ", "y", "χ", "x",
+	"ς", "σ", "օ", "o", "ս", "u", "լ", "l", "ɑ", "a", "ɡ", "g")
+
+// asRead has those that look like another letter, or like any, in one case alone.
+var asRead = strings.NewReplacer("ν", "v", "υ", "u", "η", "n", "ω", "w", "σ", "o", "γ", "y", "ϲ", "c", "Ϲ", "c", "ϳ", "j",
+	"г", "r", "п", "n", "Ӏ", "i", "Տ", "s", "ո", "n", "ռ", "n", "հ", "h", "ց", "g", "գ", "q", "զ", "q", "յ", "j")
+
+// foldAsRead is a name as it is compared where the case of other scripts' letters counts: a
+// small ν looks like v, and a capital one like N.
+func foldAsRead(text string) string {
+	return fold(asRead.Replace(norm.NFKD.String(asRead.Replace(text))))
+}
 
 // fold is a name as it is compared: its words in lower case without accents, sorted, and as
 // they look: letters that nobody sees do not count.
