@@ -136,7 +136,7 @@ func (s *Service) overtaken(ctx context.Context, r realm.Realm, n selection) (ID
 	if s.Clocks.Now(r).Sub(since) < s.Policy.Chain.Patience {
 		return n.before, nil
 	}
-	return min(n.before, left.ID), nil
+	return min(n.before, left.ID), s.tellLeft(ctx, left)
 }
 
 // unbuilt returns the oldest batch whose transaction was never made, however many wait for

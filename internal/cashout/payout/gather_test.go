@@ -6,6 +6,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
@@ -225,6 +226,48 @@ func TestPatience(t *testing.T) {
 		b.later(time.Minute)
 		b.expect(much, "sent")
 		b.expect(behind, "sent")
+	})
+}
+
+// That a payout lacks no more than its fee is told at once, and once that it has waited for so
+// long that younger ones wait behind it.
+func TestPatienceIsTold(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Low = sat(1_000)
+		b.only(501_000)
+		b.must(b.node.Charge(t.Context(), 100_000_000))
+		b.later(0)
+		ada := b.customer("ada")
+		much := b.pay(ada, b.address(destination.P2TR), 500_000)
+		b.later(time.Minute)
+		b.later(b.Policy.Chain.Patience - 2*time.Minute)
+		if got := b.audited("payout."); got != "balance_low chain" || b.log.has("has waited for too long") {
+			t.Errorf("the audit log has %q", got)
+		}
+		b.later(2 * time.Minute)
+		little := b.pay(ada, b.address(destination.P2TR), 1_000)
+		for range 3 {
+			b.later(time.Minute)
+		}
+		other := b.another()
+		other.Nodes[realm.Test] = b.Nodes[realm.Test]
+		if err := other.Batch(t.Context(), realm.Test); fault.CodeOf(err) != fault.InsufficientFunds {
+			t.Errorf("another process: %v", err)
+		}
+		b.expect(much, "held")
+		b.expect(little, "held")
+		if got, want := b.audited("payout."), "holds_back "+string(much.ID)+", balance_low chain"; got != want || !b.log.has("has waited for too long") {
+			t.Errorf("the audit log has %q, want %q", got, want)
+		}
+		f, err := b.Figures(t.Context(), realm.Test)
+		b.must(err)
+		if len(f.Nodes) != 2 {
+			t.Errorf("%d nodes have a balance", len(f.Nodes))
+		}
+		b.must(b.node.Fund(t.Context(), 5_000_000))
+		b.later(time.Minute)
+		b.expect(much, "sent")
+		b.expect(little, "sent")
 	})
 }
 

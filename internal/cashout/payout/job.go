@@ -54,7 +54,7 @@ func (s *Service) register() {
 }
 
 // batchWhatIsPayable is Batch for which a wallet that waits for a block, or for money, is no
-// failure: CheckBalances tells the operator of the latter.
+// failure: CheckBalances tells the operator of the latter, and tellLeft of who waits for long.
 func (s *Service) batchWhatIsPayable(ctx context.Context, r realm.Realm) error {
 	err := s.Batch(ctx, r)
 	if fault.CodeOf(err) == fault.InsufficientFunds {
@@ -176,14 +176,14 @@ const (
 	auditDiffers = "payout.differs"
 	auditCancel  = "payout.cancel"
 	auditAdopt   = "payout.adopt"
+	auditLeft    = "payout.holds_back"
 )
 
 // CheckBalances tells the operator, once each, of a node of a realm that has less than the
-// policy wants, or less than what waits to be paid: in the audit log and in the program's,
-// as payout.balance_low, and payout.balance_enough when it has again. It returns
-// unavailable when a node does not answer.
+// policy wants, or less than what waits to be paid, on-chain with the fee of a transaction: in
+// the audit log and in the program's, as payout.balance_low, and payout.balance_enough when it
+// has again. It returns unavailable when a node does not answer.
 func (s *Service) CheckBalances(ctx context.Context, r realm.Realm) error {
-	var chain, lightning int64
 	held, _, err := storage.One(ctx, s.DB, func(row storage.Row) (n [2]int64, err error) {
 		err = row.Scan(&n[0], &n[1])
 		return n, err
@@ -193,16 +193,52 @@ func (s *Service) CheckBalances(ctx context.Context, r realm.Realm) error {
 	}
 	nodes := s.Nodes[r]
 	if nodes.Wallet != nil {
-		if chain, _, err = nodes.Wallet.Balance(ctx); err == nil {
-			err = s.tell(ctx, level{r, "chain", chain, max(s.Policy.Chain.Low.Minor, held[0])})
-		}
+		err = s.checkWallet(ctx, r, held[0])
 	}
 	if nodes.Lightning != nil {
-		var second error
-		if lightning, second = nodes.Lightning.Balance(ctx); second == nil {
+		lightning, second := nodes.Lightning.Balance(ctx)
+		if second == nil {
 			second = s.tell(ctx, level{r, "lightning", lightning, max(s.Policy.Lightning.Low.Minor, held[1])})
 		}
 		err = errors.Join(err, second)
+	}
+	return err
+}
+
+// checkWallet is CheckBalances for the chain, where so many satoshis wait to be paid.
+func (s *Service) checkWallet(ctx context.Context, r realm.Realm, held int64) error {
+	chain, _, err := s.Nodes[r].Wallet.Balance(ctx)
+	if err != nil {
+		return err
+	}
+	if held > 0 {
+		rate, err := s.rate(ctx, r)
+		if err != nil {
+			return err
+		}
+		held += plainSize * rate / 1000
+	}
+	return s.tell(ctx, level{r, "chain", chain, max(s.Policy.Chain.Low.Minor, held)})
+}
+
+// plainSize is that of a transaction with one coin, one payment and change, in virtual bytes.
+const plainSize = 150
+
+// tellLeft tells the operator, once, of a payout that has waited for so long for a wallet that
+// cannot pay it that nothing younger is paid before it.
+func (s *Service) tellLeft(ctx context.Context, p Payout) error {
+	now, told := s.Clocks.Now(p.Realm), false
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		n, err := tx.Exec(ctx, addLevel, string(p.Realm), string(p.ID), storage.Micros(now))
+		if told = n == 1; err != nil || !told {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: "system", Action: auditLeft, Subject: string(p.ID), At: now,
+			Detail: map[string]string{"realm": string(p.Realm), "satoshi": strconv.FormatInt(p.Amount.Minor, 10)}})
+	})
+	if err == nil && told {
+		s.Logger.ErrorContext(ctx, "a payout has waited for too long for bitcoin, and younger ones wait behind it: fund the node",
+			"realm", string(p.Realm), "payout", string(p.ID), "satoshi", p.Amount.Minor)
 	}
 	return err
 }

@@ -83,8 +83,9 @@ var (
 	lockLevel   = storage.SQL("payout.lock_level", `SELECT level FROM payout_levels WHERE realm = $1 AND subject = $2 {lock}`)
 	saveLevel   = storage.SQL("payout.save_level", `UPDATE payout_levels SET level = $3, balance_minor = $4, checked_at = $5, changed_at = $6 WHERE realm = $1 AND subject = $2`)
 	saveBalance = storage.SQL("payout.save_balance", `UPDATE payout_levels SET balance_minor = $3, checked_at = $4 WHERE realm = $1 AND subject = $2`)
-	listLevels  = storage.SQL("payout.list_levels", `SELECT subject, level, balance_minor, checked_at FROM payout_levels WHERE realm = $1 ORDER BY subject`)
-	countOpen   = storage.SQL("payout.count_open", `SELECT state, COUNT(*), MIN(created_at) FROM payout_payouts
+	listLevels  = storage.SQL("payout.list_levels", `SELECT subject, level, balance_minor, checked_at FROM payout_levels
+		WHERE realm = $1 AND subject IN ('chain', 'lightning') ORDER BY subject`)
+	countOpen = storage.SQL("payout.count_open", `SELECT state, COUNT(*), MIN(created_at) FROM payout_payouts
 		WHERE realm = $1 AND state IN ('held', 'sending', 'sent') GROUP BY state ORDER BY state`)
 
 	upsertDay        = storage.Upsert("payout.upsert_day", "payout_days", []string{"realm", "day"}, "realm", "day", "payments", "found", "made_at")
