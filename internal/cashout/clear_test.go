@@ -157,6 +157,28 @@ func TestClearedMatch(t *testing.T) {
 	})
 }
 
+// A service says neither name nor address: its match is cleared for both together.
+func TestClearedCustomer(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token, o := blocked(d, cashdesk.Number, customer.Match{List: "service", Kind: customer.OnCustomer})
+		d.Must(ask(d, o, "ada"))
+		_, err := clearing(d, o, "eve")
+		d.Must(err)
+		for _, c := range []struct {
+			address string
+			want    cashout.Status
+		}{{cashdesk.Address, cashout.Approved}, {"1BoatSLRHtKNngkdXEeobR76b53LETtpyT", cashout.Blocked}} {
+			d.Clock.Advance(time.Minute)
+			end(t, d, get(d, token), "", "no route")
+			d.Must(d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &c.address}}))
+			if got := get(d, token); got.Status != c.want {
+				t.Errorf("%s: %s, want %s", c.address, got.Status, c.want)
+			}
+		}
+	})
+}
+
 // An order that another match holds as well stays blocked by that one, and its caller sees no change.
 func TestAnotherMatch(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -186,7 +208,7 @@ func TestAnotherMatch(t *testing.T) {
 	})
 }
 
-// Whoever declines leaves the order blocked, and somebody else may ask.
+// Whoever declines, who asked too, leaves the order blocked, and somebody else may ask.
 func TestDeclineToClear(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		d := cashdesk.Open(t, db)
@@ -202,6 +224,11 @@ func TestDeclineToClear(t *testing.T) {
 		d.Must(ask(d, o, "eve"))
 		_, err = clearing(d, o, "eve")
 		refused(t, "cleared by who asked", err, fault.InvalidState)
+		got, err = d.Reviews.Clear(t.Context(), review.Clearance{Ref: by(o, "eve"), Reason: "asked too early"})
+		d.Must(err)
+		if got.Status != cashout.Blocked || got.Match.Asked.By != "" {
+			t.Errorf("declined by who asked: %s, asked by %+v", got.Status, got.Match)
+		}
 		balances(t, d, o.Book, map[string]string{"cashout.blocked/BTC": "0.00083523"})
 	})
 }
