@@ -295,7 +295,8 @@ func TestClearReversed(t *testing.T) {
 		if got.Status != cashout.Cancelled {
 			t.Errorf("%s", got.Status)
 		}
-		balances(t, d, o.Book, map[string]string{"cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
+		refused(t, "what blocked it, once its clearance is reversed", reverse("cashout.block/", o), fault.InvalidState)
+		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
 		d.Verified()
 	})
 }

@@ -110,8 +110,9 @@ func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Ord
 }
 
 // Cancel ends an order that is not approved yet, for good: its caller is told that there is
-// none. Nothing is left in the books, as nothing was there, or as an operator reversed the
-// approval there. It returns not_found and invalid_state.
+// none. Nothing is owed to its customer, as nothing was, or as an operator reversed the
+// approval in the books. Of one that was cleared what blocked it stays there: what others
+// built on is not reversed. It returns not_found and invalid_state.
 func (s *Service) Cancel(ctx context.Context, d Decision) (Order, error) {
 	o, err := s.Get(ctx, d.Book, d.Order)
 	if err != nil {
