@@ -23,12 +23,13 @@ const (
 	maxPoor    = 60 // tries in one run for which the wallet had too little
 )
 
-// Batch pays the payouts of a realm that wait for a transaction: it chooses some, has
-// their transaction made and signed, stores it, and only then publishes it. What an
-// earlier run did not finish comes first. Where the wallet has not enough for all of them,
-// it pays fewer, the oldest first; one that it cannot pay keeps no smaller one waiting until it
-// has waited for as long as the policy says. It is run by any number of processes; where one dies, the next goes on. It returns unavailable
-// when a node does not answer, and insufficient_funds where somebody goes on waiting for money.
+// Batch pays the payouts of a realm that wait for a transaction: it chooses some, has their
+// transaction made and signed, stores it, and only then publishes it. What an earlier run
+// did not finish comes first. Where the wallet has not enough for all of them, it pays
+// fewer, the oldest first; one that it cannot pay keeps no smaller one waiting until it has
+// waited for as long as the policy says. It is run by any number of processes; where one
+// dies, the next goes on. It returns unavailable when a node does not answer, and
+// insufficient_funds where somebody goes on waiting for money.
 func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 	if s.Nodes[r].Wallet == nil {
 		return nil
