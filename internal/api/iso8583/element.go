@@ -226,16 +226,33 @@ func merchant(m iso.Message, acquirer string) authorization.Merchant {
 	return who
 }
 
-// readable is a text as Unicode. What is not that already is ISO 8859-1: a character a byte.
+// readable is a text as Unicode. What is not that already, but for a last character that was cut
+// within beside others beyond ASCII, is ISO 8859-1: a character a byte.
 func readable(text string) string {
 	if utf8.ValidString(text) {
 		return text
+	}
+	if whole := uncut(text); utf8.ValidString(whole) && utf8.RuneCountInString(whole) < len(whole) {
+		return whole
 	}
 	characters := make([]rune, len(text))
 	for i := range characters {
 		characters[i] = rune(text[i])
 	}
 	return string(characters)
+}
+
+// uncut is a text without a last character of UTF-8 that is not all there.
+func uncut(text string) string {
+	for at := len(text) - 1; at >= max(0, len(text)-utf8.UTFMax); at-- {
+		if utf8.RuneStart(text[at]) {
+			if !utf8.FullRuneInString(text[at:]) {
+				return text[:at]
+			}
+			break
+		}
+	}
+	return text
 }
 
 // entry reads how the card was presented from DE22 and 25.

@@ -87,6 +87,13 @@ func TestMerchantAndEntry(t *testing.T) {
 	if got := merchant(m, "1"); got.Name != "CAFÉ ANN" || got.City != "Zürich" {
 		t.Errorf("beyond ASCII: %+v", got)
 	}
+	for name, want := range map[string]string{"Café René Boulangerie A": "Café René Boulangerie A", "Café René Boulangerie \xc3": "Café René Boulangerie",
+		"Caf\xe9 Ren\xe9 Boulangerie Art": "Café René Boulangerie Art", "Boulangerie Au Bon Fourn\xc9": "Boulangerie Au Bon FournÉ", "東京中央書店新宿\xe6": "東京中央書店新宿"} {
+		m[43] = name + "Paris        FR" // UTF-8 is cut wherever its 25 bytes end
+		if got := merchant(m, "1"); got.Name != want {
+			t.Errorf("%q: name %q, want %q", name, got.Name, want)
+		}
+	}
 	m[43] = "Chez Ann                 Paris        XX"
 	if got := merchant(m, "1"); got.Country != "" || got.City != "Paris" {
 		t.Errorf("no country: %+v", got)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
@@ -355,20 +356,33 @@ func (s *Service) challenged(ctx context.Context, a *attempt) (Reason, error) {
 	return ReasonNone, nil
 }
 
-// shownName is how many characters of a merchant's name card networks have room for.
+// shownName is how much of a merchant's name card networks have room for: that many
+// characters of one byte, or bytes of UTF-8.
 const shownName = 25
 
 // of reports whether a payment's merchant is the one that a challenge was for: by the id,
-// where the challenge has one, and by the name as far as networks show it, in whatever case.
+// where the challenge has one, and by the name as far as networks show it.
 func (c *Challenge) of(m *Merchant) bool {
-	return (c.Merchant.ID == "" || c.Merchant.ID == m.ID) && likeness(c.Merchant.Name) == likeness(m.Name)
+	return (c.Merchant.ID == "" || c.Merchant.ID == m.ID) && isShown(c.Merchant.Name, m.Name)
 }
 
-// likeness is a merchant's name as it is compared.
-func likeness(name string) string {
-	plain := []rune(strings.ToUpper(strings.Join(strings.Fields(name), " ")))
-	return strings.TrimSpace(string(plain[:min(len(plain), shownName)]))
+// isShown reports whether a name is shown as that, in whatever case and however spaced: all of
+// it, or as much as there is room for. None is shown as nothing.
+func isShown(name, shown string) bool {
+	if characters := []rune(shown); len(characters) > shownName {
+		shown = string(characters[:shownName])
+	}
+	rest, begins := strings.CutPrefix(folded(name), folded(shown))
+	if !begins || folded(shown) == "" {
+		return false
+	}
+	next := strings.TrimLeft(rest, " ")
+	_, size := utf8.DecodeRuneInString(next)
+	return rest == "" || len(shown)+len(rest)-len(next)+size > shownName
 }
+
+// folded is a name as it is compared.
+func folded(name string) string { return strings.ToUpper(strings.Join(strings.Fields(name), " ")) }
 
 // linked uses up the challenge that a payment was sent with.
 func (s *Service) linked(l *line) []storage.Effect {

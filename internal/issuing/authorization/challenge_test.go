@@ -104,6 +104,48 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
+// A merchant has its challenge by what a network shows of its name: 25 bytes, cut wherever they
+// end, in whatever case and however spaced.
+func TestChallengeByName(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		c := p.issue(ann, binAds, 10_000)
+		for _, row := range []struct {
+			name, shown string
+			want        authorization.Reason
+		}{
+			{"Northwind Books and Records Ltd", "NORTHWIND BOOKS AND RECOR", ""},
+			{"Northwind  Books and Records Ltd", "Northwind  Books and Reco", ""},
+			{"Northwind  Books and Records Ltd", "NORTHWIND BOOKS AND RECOR", ""},
+			{"Northwind Books and Records Ltd", "Northwind  Books and Reco", ""},
+			{"Northwind Books and Musi cians", "Northwind Books and Musi", ""},  // a space had the last byte
+			{"Café René Boulangerie Artisanale", "Café René Boulangerie A", ""}, // 25 bytes of UTF-8
+			{"Café René Boulangerie Artisanale", "CAFÉ RENÉ BOULANGERIE ART", ""},
+			{"Chez Ann Boulangerie des Étangs", "Chez Ann Boulangerie des", ""}, // É had no room
+			{"Northwind Books and Records Ltd", "Northwind Books and Records Ltd of Kendal", ""},
+			{"東京中央書店新宿東口店", "東京中央書店新宿", ""},
+			{"Northwind Books and Records Ltd", "NORTHWIND BOOKS AND RECO", authorization.ReasonChallenge}, // there was room for one more
+			{"Café René Boulangerie Artisanale", "Café René Boulangerie", authorization.ReasonChallenge},
+			{"Northwind Books and Records Ltd", "NORTHWIND BOOKS AND REPAI", authorization.ReasonChallenge},
+			{"Northwind Books and Reco", "NORTHWIND BOOKS AND RECOR", authorization.ReasonChallenge},
+			{"Northwind", "", authorization.ReasonChallenge},
+			{"", "", authorization.ReasonChallenge},
+			{" ", "", authorization.ReasonChallenge},
+		} {
+			made := p.challenge(c, 1, authorization.Merchant{Name: row.name})
+			_, err := p.CompleteChallenge(ctx, ann.Book, made.ID, made.OTP)
+			check.OK(t, err)
+			r := p.request(c, 1, authorization.Merchant{ID: "M-ANY", Name: row.shown, MCC: "5942"})
+			r.Challenge = made.ID
+			d, err := p.Authorize(ctx, r)
+			check.OK(t, err)
+			if d.Reason != row.want {
+				t.Errorf("%q for %q: %q, want %q", row.shown, row.name, d.Reason, row.want)
+			}
+		}
+	})
+}
+
 // A check of a card uses a challenge up as a payment does: one of several at once has it.
 func TestChallengeOfACheck(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
