@@ -327,8 +327,10 @@ func TestVerification(t *testing.T) {
 		check.Equal(t, "AVS", p.pay(r, "").AVS, authorization.AVSPostcode)
 		r.Key, r.Postcode = p.key(), "19801-1234" // the card's has no more than five digits
 		check.Equal(t, "AVS", p.pay(r, "").AVS, authorization.AVSPostcode)
-		r.Key, r.Postcode = p.key(), "198011"
-		p.pay(r, authorization.ReasonAddressWrong)
+		for _, other := range []string{"198011", "19801ABCD", "19801-12E4"} {
+			r.Key, r.Postcode = p.key(), other
+			p.pay(r, authorization.ReasonAddressWrong)
+		}
 		r.Key, r.Postcode, r.Address = p.key(), "99999", "123 Privacy"
 		check.Equal(t, "AVS", p.pay(r, authorization.ReasonAddressWrong).AVS, authorization.AVSAddress)
 		r.Key, r.Postcode, r.Expiry = p.key(), "", "2001"
@@ -336,7 +338,7 @@ func TestVerification(t *testing.T) {
 		p.look(c, issuing.Active, 1_000, 0)
 		p.advise(p.Capture, of(d, 0), authorization.ReasonEnded)
 		check.Equal(t, "history", p.lines(c), []string{"authorization 0.00 10.00", "authorization 0.00 10.00", "authorization 0.00 10.00",
-			"decline 0.00 10.00 address_wrong", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 expiry_wrong"})
+			"decline 0.00 10.00 address_wrong", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 address_wrong", "decline 0.00 10.00 expiry_wrong"})
 	})
 }
 

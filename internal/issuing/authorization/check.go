@@ -202,7 +202,7 @@ func compare(a issuing.Address, p *Presented) AVS {
 // the first five count, as not everybody knows, or sends, the others.
 func postcodeIn(country, text string) string {
 	text = squeeze(text)
-	if country == "US" && len(text) == 9 {
+	if country == "US" && len(text) == 9 && strings.Trim(text, "0123456789") == "" {
 		return text[:5]
 	}
 	return text
