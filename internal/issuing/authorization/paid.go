@@ -135,20 +135,22 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 }
 
 // counted is what the lines that an operator reversed had added to counters: it stays there.
-func (p *Paid) counted(ctx context.Context, books *ledger.Ledger, book ledger.BookID) (map[string]int64, error) {
-	return added(ctx, books, book, slices.Concat(p.annulled, p.reversed))
+func (p *Paid) counted(ctx context.Context, q storage.Queryer, book ledger.BookID) (map[string]int64, error) {
+	return added(ctx, q, book, slices.Concat(p.annulled, p.reversed))
 }
 
 // added sums up what transactions added to counters.
-func added(ctx context.Context, books *ledger.Ledger, book ledger.BookID, lines []ledger.TransactionID) (map[string]int64, error) {
+func added(ctx context.Context, q storage.Queryer, book ledger.BookID, lines []ledger.TransactionID) (map[string]int64, error) {
 	sums := map[string]int64{}
-	for _, id := range lines {
-		line, err := books.FindTransaction(ctx, book, id)
+	for some := range slices.Chunk(lines, linesAtOnce) {
+		found, err := ledger.Transactions(ctx, q, book, some)
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range line.Counts {
-			sums[c.Counter] += c.Add
+		for i := range found {
+			for _, c := range found[i].Counts {
+				sums[c.Counter] += c.Add
+			}
 		}
 	}
 	return sums, nil
@@ -168,7 +170,7 @@ func (s *Service) void(ctx context.Context, p *payment, currency money.Currency)
 		}
 		paid.annulled = append(paid.annulled, steps.reversed...)
 	}
-	return paid.counted(ctx, s.Books, p.Book)
+	return paid.counted(ctx, s.DB, p.Book)
 }
 
 // parts are the lines of a type, the newest first: those that stand in the books, and those
@@ -221,7 +223,7 @@ func (s *Service) inLimits(ctx context.Context, m *matter, paid *Paid, undone in
 		return took - undone, nil
 	}
 	month := m.payment.counters(0, false)[0].Counter
-	gave, err := added(ctx, s.Books, m.payment.Book, paid.refunds)
+	gave, err := added(ctx, s.DB, m.payment.Book, paid.refunds)
 	return took + gave[month], err
 }
 
@@ -366,7 +368,7 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 	if named.Type == TypeSettlement {
 		over = ReasonOverRefund
 		if paid, err = s.paid(ctx, &m.payment, m.card.BIN.Currency); err == nil {
-			void, err = paid.counted(ctx, s.Books, m.payment.Book)
+			void, err = paid.counted(ctx, s.DB, m.payment.Book)
 		}
 		if err != nil {
 			return plan{}, ReasonNone, err
