@@ -322,6 +322,18 @@ func (s *Service) owed(ctx context.Context, book ledger.BookID, currency money.C
 	return account.Available(), nil
 }
 
+// Debts are what a book owes for payments beyond what was on its cards, in the currencies in
+// which it owes something.
+func (s *Service) Debts(ctx context.Context, book ledger.BookID) (debts []money.Amount, err error) {
+	accounts, err := s.Books.ListAccounts(ctx, book, receivables, "", ledger.MaxPage)
+	for _, account := range accounts {
+		if owed := account.Available(); owed.IsPositive() {
+			debts = append(debts, owed)
+		}
+	}
+	return debts, err
+}
+
 // owesOther reports whether an operation may have been refused because a debt that it was
 // to repay is not any more what it was.
 func (s *Service) owesOther(ctx context.Context, book ledger.BookID, was money.Amount, err error) bool {

@@ -221,8 +221,11 @@ func Settlement(currency money.Currency) ledger.NewAccount {
 // networks took beyond what was on a card. It has a floor, so that no more is ever
 // repaid than is owed; the next funding repays it first.
 func Receivable(currency money.Currency) ledger.NewAccount {
-	return ledger.NewAccount{ID: ledger.AccountID("card.receivable/" + currency.String()), Currency: currency, Side: ledger.Debit}
+	return ledger.NewAccount{ID: ledger.AccountID(receivables + currency.String()), Currency: currency, Side: ledger.Debit}
 }
+
+// receivables begins the ids of those accounts.
+const receivables = "card.receivable/"
 
 // Disputed returns the account of a book that holds what was credited for disputes that
 // are not decided.

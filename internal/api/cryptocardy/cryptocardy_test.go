@@ -580,6 +580,13 @@ func TestOtherCurrencies(t *testing.T) {
 				t.Errorf("%s: %d %s", line, w.Code, w.Body)
 			}
 		}
+		_, err = b.Payments.Post(t.Context(), authorization.Advice{Realm: realm.Test, Book: b.acme.Test, Card: made.ID, Key: "late", Amount: euros(2_575)})
+		check.OK(t, err)
+		if w := b.do("acme", "GET /v1/api/wallet/balance", ""); !strings.HasSuffix(strings.TrimSpace(w.Body.String()), `"cards_total_balance":500.00,"owed_in":{"EUR":5.75}}`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		_, err = b.Cards.Fund(t.Context(), issuing.Holder{Book: b.acme.Test, Realm: realm.Test, Actor: seeder, Operator: true}, issuing.Transfer{Card: made.ID, Amount: euros(2_000)})
+		check.OK(t, err)
 		if w := b.do("acme", "DELETE /v1/api/cards/"+string(made.ID), ""); !strings.Contains(w.Body.String(), `"refunded_amount":20.00,"currency":"EUR"`) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}

@@ -334,6 +334,8 @@ type walletBalance struct {
 	CardsTotalBalance wire.Major `json:"cards_total_balance"`
 	// Owed is absent where nothing is.
 	Owed *wire.Major `json:"owed,omitzero"`
+	// OwedIn has other currencies, and is absent where nothing is owed in them.
+	OwedIn map[string]wire.Major `json:"owed_in,omitzero"`
 }
 
 // monthView is a statement without its movements. Balances are posted, with what is held.

@@ -7,6 +7,7 @@ import (
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/asset"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/wallet/address"
 	"github.com/scripcards/scrip/internal/wallet/deposit"
@@ -104,9 +105,27 @@ func (a *api) walletBalance(ctx context.Context, c *call, _ wire.None) (walletBa
 	if err != nil {
 		return walletBalance{}, err
 	}
+	debts, err := a.Cards.Debts(ctx, c.Principal.Book)
+	if err != nil {
+		return walletBalance{}, err
+	}
 	return walletBalance{Balance: wire.Major(totals.Balance), Currency: dollars.String(), PendingDeposits: wire.Major(totals.Pending),
 		TotalDeposited: wire.Major(totals.Deposited), TotalSpent: wire.Major(totals.Spent), CardsActive: int64(cards.Active),
-		CardsTotalBalance: wire.Major(cards.Balance), Owed: unlessNothing(cards.Owed)}, nil
+		CardsTotalBalance: wire.Major(cards.Balance), Owed: unlessNothing(cards.Owed), OwedIn: inOthers(debts)}, nil
+}
+
+// inOthers are those of some amounts that are not in dollars, by currency; nil for none.
+func inOthers(amounts []money.Amount) (others map[string]wire.Major) {
+	for _, amount := range amounts {
+		if amount.Currency == dollars {
+			continue
+		}
+		if others == nil {
+			others = map[string]wire.Major{}
+		}
+		others[amount.Currency.String()] = wire.Major(amount)
+	}
+	return others
 }
 
 func (a *api) depositAddresses(ctx context.Context, c *call, in addressQuery) (depositAddresses, error) {

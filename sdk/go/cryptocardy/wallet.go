@@ -94,6 +94,8 @@ type Balance struct {
 	CardsTotalBalance json.Number `json:"cards_total_balance"`
 	// Owed is for payments that took more than was on a card; empty where nothing is owed.
 	Owed json.Number `json:"owed"`
+	// OwedIn is what is owed so in other currencies, by their codes.
+	OwedIn map[string]json.Number `json:"owed_in"`
 }
 
 // DepositAddresses say where to send which currency, on which network, and how much at least.

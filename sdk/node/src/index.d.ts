@@ -308,7 +308,7 @@ export class CryptoCardy {
     get(id: string, options?: CallOptions): Promise<CryptoCardyTransaction & Record<string, any>>;
   };
   readonly wallet: {
-    balance(options?: CallOptions): Promise<{ balance: number; currency: string; pendingDeposits: number; totalDeposited: number; totalSpent: number; cardsActive: number; cardsTotalBalance: number; owed?: number }>;
+    balance(options?: CallOptions): Promise<{ balance: number; currency: string; pendingDeposits: number; totalDeposited: number; totalSpent: number; cardsActive: number; cardsTotalBalance: number; owed?: number; owedIn?: Record<string, number> }>;
     depositAddress(filter?: { currency?: string }, options?: CallOptions): Promise<{ addresses: Record<string, string>; networks: Record<string, string>; minDeposit: Record<string, string> }>;
     deposits(filter?: { status?: string; currency?: string; page?: number; perPage?: number }, options?: CallOptions): Promise<CryptoCardyPage<Record<string, any>>>;
   };

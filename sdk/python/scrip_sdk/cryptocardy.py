@@ -162,6 +162,8 @@ class Balance:
     cards_total_balance: Decimal
     owed: Optional[Decimal] = None
     """For payments that took more than was on a card; None where nothing is owed."""
+    owed_in: Optional[Dict[str, Decimal]] = None
+    """What is owed so in other currencies, by their codes."""
 
 
 @dataclass(frozen=True)
