@@ -22,8 +22,7 @@ type Paid struct {
 	// given back for a dispute.
 	Captured, Returned money.Amount
 	SettledAt          time.Time // the last time; zero: never
-	// Captures are what took it in the books, the newest maxCaptures: whoever gives something
-	// back follows them.
+	// Captures are what took it in the books: whoever gives something back follows them.
 	Captures []ledger.TransactionID
 	reversed []ledger.TransactionID // by an operator, who gave all that they took back
 	struck   int64                  // what these took
@@ -36,7 +35,7 @@ type Paid struct {
 
 // Bounds of what is looked for in the books.
 const (
-	maxCaptures = 100 // of a payment that are followed
+	maxCaptures = 100 // of a payment, all of which are followed
 	linesAtOnce = 500 // lines of a payment that are read
 )
 
@@ -125,7 +124,7 @@ func (p *Paid) stand(ctx context.Context, q storage.Queryer, book ledger.BookID)
 	if err != nil {
 		return err
 	}
-	p.Captures, p.reversed = captured.stands[:min(len(captured.stands), maxCaptures)], captured.reversed
+	p.Captures, p.reversed = captured.stands, captured.reversed
 	p.struck = captured.undone
 	p.Captured.Minor -= captured.undone
 	refunds, err := p.split(ctx, q, book, TypeRefund)

@@ -110,22 +110,27 @@ func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, R
 }
 
 // Capture takes what a payment holds, in one or several parts; an Amount of zero takes
-// all that is left. Within the merchant's tolerance it takes more, which ends the payment.
-// A refusal is a result. It returns the faults of Authorize, and not_found.
+// all that is left. Within the merchant's tolerance it takes more, which ends the payment, as
+// the hundredth capture does. A refusal is a result. It returns the faults of Authorize, and
+// not_found.
 func (s *Service) Capture(ctx context.Context, a Advice) (Decision, error) {
 	return s.about(ctx, &a, kindCapture, s.capture)
 }
 
-func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
+func (s *Service) capture(ctx context.Context, m *matter) (plan, Reason, error) {
 	if !m.open() {
 		return plan{}, ReasonEnded, nil
+	}
+	final, err := s.final(ctx, m)
+	if err != nil {
+		return plan{}, ReasonNone, err
 	}
 	left := m.hold.Remaining()
 	p := plan{kind: kindCapture, line: TypeSettlement, amount: m.advice.Amount, to: StateOpen}
 	if p.amount.IsZero() {
 		p.amount = left
 	}
-	change := ledger.HoldChange{Action: ledger.Capture, ID: m.hold.ID, Amount: p.amount, Final: m.advice.Final}
+	change := ledger.HoldChange{Action: ledger.Capture, ID: m.hold.ID, Amount: p.amount, Final: final}
 	switch more := p.amount.Minor - left.Minor; {
 	case more > 0:
 		if p.amount.Minor > s.Policy.trade(m.payment.Merchant.MCC).ceiling(m.authorized()).Minor-m.hold.Captured.Minor {
@@ -133,7 +138,7 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 		}
 		change.Amount, change.Final = left, true
 		p.take, p.spent, p.pays, p.to, p.guards = more, more, true, StateSettled, m.payment.counters(more, false)
-	case more < 0 && m.advice.Final:
+	case more < 0 && final:
 		p.spent, p.to, p.guards = more, StateSettled, m.payment.counters(more, false)
 	case more == 0:
 		p.to = StateSettled
@@ -143,6 +148,16 @@ func (s *Service) capture(_ context.Context, m *matter) (plan, Reason, error) {
 		p.guards = append(p.guards, m.lends(change.Amount.Minor))
 	}
 	return p, ReasonNone, nil
+}
+
+// final reports whether a capture is the last of its payment: it says so, or it is the last of
+// as many as can be followed.
+func (s *Service) final(ctx context.Context, m *matter) (bool, error) {
+	if m.advice.Final || m.payment.revision < maxCaptures { // each of those before it changed the payment
+		return m.advice.Final, nil
+	}
+	before, _, err := storage.One(ctx, s.DB, storage.Scalar[int], countOfType, string(m.payment.Book), string(m.payment.ID), string(TypeSettlement))
+	return before+1 >= maxCaptures, err
 }
 
 // makeRoom returns how much of what a payment captured can be given back: what was given

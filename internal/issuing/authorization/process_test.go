@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
@@ -138,21 +139,53 @@ func TestSecretsAreNotKept(t *testing.T) {
 // What an operator reversed in the books is known however many captures, and refunds, came after it.
 func TestReversedLongAgoInTheBooks(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		const more = 110 // than are followed
+		const captures, refunds = 98, 110
 		c := p.issue(ann, binAds, 50_000)
 		d := p.pay(p.request(c, 20_000, ads), "")
 		p.undone(p.advise(p.Capture, of(d, 1_000), ""), "")
-		for range more {
+		for range captures {
 			p.advise(p.Capture, of(d, 100), "")
 		}
 		p.advise(p.Reverse, of(d, 0), "")
 		p.undone(p.advise(p.Refund, of(d, 500), ""), "")
-		for range more {
+		for range refunds {
 			p.advise(p.Refund, of(d, 10), "")
 		}
-		p.advise(p.Refund, of(d, (100-10)*more+1), authorization.ReasonOverRefund)
-		check.Equal(t, "the rest", p.advise(p.Refund, of(d, 0), "").Amount, usd((100-10)*more))
+		p.advise(p.Refund, of(d, 100*captures-10*refunds+1), authorization.ReasonOverRefund)
+		check.Equal(t, "the rest", p.advise(p.Refund, of(d, 0), "").Amount, usd(100*captures-10*refunds))
 		p.look(c, issuing.Active, 50_000, 0)
+		p.verify()
+	})
+}
+
+// The hundredth capture of a payment ends it, so that what is given back follows all of them:
+// none is reversed in the books beside its refund. What is owed after that is posted.
+func TestAsManyCaptures(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 2_000, ads), "")
+		capture := func(reason authorization.Reason) authorization.Decision {
+			t.Helper()
+			a := of(d, 10)
+			a.Key = p.key()
+			return p.advise(p.Capture, a, reason)
+		}
+		first := capture("")
+		for range 98 {
+			capture("")
+		}
+		p.look(c, issuing.Active, 8_000, 1_010)
+		capture("")
+		p.look(c, issuing.Active, 9_000, 0)
+		capture(authorization.ReasonEnded)
+		back := p.advise(p.Refund, of(d, 0), "")
+		check.Equal(t, "the refund", back.Amount, usd(1_000))
+		p.undone(first, fault.InvalidState)
+		p.look(c, issuing.Active, 10_000, 0)
+		owed := of(d, 10)
+		owed.Card, owed.Key = c.ID, p.key()
+		p.advise(p.Complete, owed, "")
+		p.look(c, issuing.Active, 9_990, 0)
 		p.verify()
 	})
 }

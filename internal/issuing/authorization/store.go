@@ -81,6 +81,8 @@ var (
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 	listTaken = storage.SQL("authorization.list_taken", `SELECT transaction_id, books_id, amount_minor FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3 AND ($4 = '' OR transaction_id < $4) ORDER BY transaction_id DESC LIMIT $5`)
+	countOfType = storage.SQL("authorization.count_of_type", `SELECT COUNT(*) FROM authorization_transactions
+		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 	sumLines = storage.SQL("authorization.sum_transactions", `SELECT COALESCE(SUM(amount_minor), 0) FROM authorization_transactions
 		WHERE book_id = $1 AND payment_id = $2 AND type = $3`)
 )
