@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -235,23 +236,40 @@ func (u *upstream) lookUp(ctx context.Context, s supply.Submission) (supply.Answ
 		return supply.Answer{}, unavailable("the upstream's number of the order is none")
 	}
 	r, err := u.call(ctx, u.asks, request{method: http.MethodGet, path: "/orders/" + at.number})
-	if err != nil {
+	switch {
+	case err != nil:
 		return supply.Answer{}, err
+	case r.refused() && r.status == http.StatusNotFound:
+		return supply.Answer{}, errors.Join(errNoOrder, unavailable("the upstream knows no such order"))
 	}
 	return u.purchase(r, s)
 }
 
+// errNoOrder: the upstream itself says that it knows no order of a number.
+var errNoOrder = errors.New("no such order")
+
 // repeated makes an answer of a first one that was asked for once more. That is how the order
-// was: how it is now is looked up. Where that cannot be said, the first answer holds.
+// was: how it is now is looked up, and later once more where that cannot be said, since its
+// codes may be dead. The first answer holds where the upstream does not know the number.
 func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission) (supply.Answer, error) {
 	first, err := u.purchase(r, s)
 	if err != nil || first.State == supply.Refused {
 		return first, err
 	}
 	s.Reference = first.Reference
-	now, failed := u.lookUp(ctx, s)
-	if failed != nil {
+	reading, cancel := early(ctx)
+	defer cancel()
+	now, failed := u.lookUp(reading, s)
+	switch {
+	case errors.Is(failed, errNoOrder):
 		return first, nil
+	case failed != nil:
+		at, _ := parseMark(first.Reference)
+		a := supply.Answer{State: supply.Working, Reference: first.Reference, Reason: "the upstream does not say how its order " + at.number + " is now"}
+		if slices.ContainsFunc(first.Codes, func(c stock.Delivered) bool { return !c.PIN.IsZero() }) {
+			a.Reference = "" // the published answer to an order that is read has no PINs: repeat it
+		}
+		return a, failed
 	}
 	known := map[string]stock.Delivered{}
 	for _, c := range first.Codes {
@@ -263,4 +281,16 @@ func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission
 		}
 	}
 	return now, nil
+}
+
+// toAnswer is the time that it takes to say what a call came to.
+const toAnswer = 250 * time.Millisecond
+
+// early is ctx, but ends before it: an answer that is late is not heard, and with it the
+// number of the order would be lost.
+func early(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, end.Add(-toAnswer))
+	}
+	return ctx, func() {}
 }

@@ -41,8 +41,10 @@ type bench struct {
 	// answer is what is sent; its status 0 breaks the connection off.
 	status int
 	body   string
-	now    string   // what an order is that is read; empty: body
-	seen   []string // method, path, key, body of each request
+	// now is what an order is that is read; empty: as when it was placed.
+	nowStatus int
+	now       string
+	seen      []string // method, path, key, body of each request
 }
 
 func setup(t *testing.T, extra string) *bench {
@@ -71,14 +73,14 @@ func (b *bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("X-API-Key") != key {
 		b.t.Errorf("the key is %q", r.Header.Get("X-API-Key"))
 	}
-	if b.status == 0 {
+	status, text := b.status, b.body
+	if r.Method == http.MethodGet && b.now != "" {
+		status, text = b.nowStatus, b.now
+	}
+	if status == 0 {
 		panic(http.ErrAbortHandler)
 	}
-	text := b.body
-	if r.Method == http.MethodGet && b.now != "" {
-		text = b.now
-	}
-	w.WriteHeader(b.status)
+	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)
 }
 
@@ -298,57 +300,6 @@ func TestAnotherAccount(t *testing.T) {
 		if a.State != c.want || (err != nil) != (c.want == supply.Unknown) || a.State == supply.Unknown && len(a.Codes) > 0 {
 			t.Errorf("%s, %s: %+v, %v", c.reference, c.placed, a, err)
 		}
-	}
-}
-
-// A repeated order is answered as it was at first: what holds is how it is now.
-func TestRepeatedAnswer(t *testing.T) {
-	b := setup(t, "")
-	for name, c := range map[string]struct {
-		now   string
-		state supply.State
-		codes []string
-	}{
-		"as it was":   {read, supply.Delivered, []string{"AAAA 4.90 5.00", "BBBB 4.90 5.00 7694269"}},
-		"paid back":   {order("refunded", `[{"code":"AAAA","status":"refunded"},{"code":"BBBB","status":"refunded"}]`), supply.Refused, nil},
-		"one of them": {order("completed", `[{"code":"AAAA","status":"refunded"},{"code":"BBBB","status":"delivered"}]`), supply.Delivered, []string{"BBBB 4.90 5.00 7694269"}},
-		"replaced":    {order("completed", `[{"code":"CCCC","status":"delivered"},{"code":"BBBB","status":"delivered"}]`), supply.Delivered, []string{"CCCC 2.45 5.00", "BBBB 4.90 5.00 7694269"}},
-		"being so":    {order("completed", `[{"code":"","status":"replacing"},{"code":"BBBB","status":"delivered"}]`), supply.Working, nil},
-		"not known":   {refused, supply.Delivered, []string{"AAAA 4.90 5.00", "BBBB 4.90 5.00 7694269"}},
-	} {
-		b.says(200, bought)
-		b.now = c.now
-		a, err := b.Query(t.Context(), b.submission(""))
-		var codes []string
-		for _, code := range a.Codes {
-			codes = append(codes, strings.TrimSpace(fmt.Sprint(code.Text.Reveal(), " ", code.Cost, " ", code.Face, " ", code.PIN.Reveal())))
-		}
-		if diff := cmp.Diff(c.codes, codes); err != nil || a.State != c.state || a.Reference != "71 2026-11-21T09:00:00Z 5.00 USD" || diff != "" {
-			t.Errorf("%s: %s, %s, %v: %s", name, a.State, a.Reference, err, diff)
-		}
-	}
-}
-
-// An order is not repeated once the upstream may have forgotten its key, nor ever where it
-// knows none; what was given up is looked up by its number alone.
-func TestRepeats(t *testing.T) {
-	b := setup(t, "")
-	b.says(200, bought)
-	old := b.submission("")
-	b.clock.Advance(23 * time.Hour)
-	if a, err := b.Query(t.Context(), old); a.State != supply.Unknown || err != nil || len(b.seen) != 0 {
-		t.Errorf("after 23 hours: %+v, %v, %v", a, err, b.seen)
-	}
-	if a, err := b.Cancel(t.Context(), b.submission("")); a.State != supply.Unknown || err != nil || len(b.seen) != 0 {
-		t.Errorf("given up: %+v, %v, %v", a, err, b.seen)
-	}
-	if a, err := b.Cancel(t.Context(), b.submission("71")); a.State != supply.Delivered || err != nil {
-		t.Errorf("given up and delivered: %+v, %v", a, err)
-	}
-	keyless := setup(t, `,"repeatable_s":0`)
-	keyless.says(200, bought)
-	if a, err := keyless.Query(t.Context(), keyless.submission("")); a.State != supply.Unknown || err != nil || len(keyless.seen) != 0 {
-		t.Errorf("without keys: %+v, %v, %v", a, err, keyless.seen)
 	}
 }
 
