@@ -83,10 +83,11 @@ func (in *purchased) mark(s *supply.Submission) (mark, bool) {
 	return m, true
 }
 
-// worth is what each code is worth by what all of them are; zero where that is not said.
+// worth is what each code is worth by what all of them are; zero where that is not said. Beside
+// some of the codes, nothing says whether it is what those are worth or what all will be.
 func (in *purchased) worth(quantity int) catalog.Face {
-	if len(in.Codes) > 0 {
-		quantity = len(in.Codes)
+	if n := len(in.Codes); n > 0 && n != quantity {
+		return catalog.Face{}
 	}
 	all := face(string(in.Worth), string(in.Unit))
 	if !all.Currency.IsValid() || all.Minor <= 0 || quantity < 1 || all.Minor%int64(quantity) != 0 {

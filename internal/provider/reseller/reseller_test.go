@@ -280,6 +280,22 @@ func TestWorth(t *testing.T) {
 	}
 }
 
+// What all codes are worth says nothing of each where not all of them are there: it may be meant
+// of those that are, or of all that were asked for.
+func TestWorthOfSome(t *testing.T) {
+	b := setup(t, "")
+	for _, status := range []string{"processing", "completed"} {
+		for _, worth := range []int{5, 10} {
+			b.says(200, fmt.Sprintf(`{"success":true,"data":{"order_id":71,"status":%q,"codes":[{"code":"AAAA","charged_amount":"4.90"}],
+				"total_denomination":%d,"denomination_unit":"USD"}}`, status, worth))
+			a, err := b.Submit(t.Context(), b.submission(""))
+			if err != nil || a.Reference != "71" || len(a.Codes) > 0 && a.Codes[0].Face != (catalog.Face{}) {
+				t.Errorf("%s, %d: %+v, %v", status, worth, a, err)
+			}
+		}
+	}
+}
+
 // Under the number of an order another account has another order: it is told by when it was
 // placed.
 func TestAnotherAccount(t *testing.T) {
