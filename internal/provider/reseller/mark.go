@@ -20,7 +20,12 @@ type mark struct {
 	worth  catalog.Face // of each code
 }
 
-const unsaid = "-"
+const (
+	unsaid = "-"
+	// sameTime is how far apart an upstream may say that one order was placed: at first it may
+	// say when it answered. Another account's order of the same number is hardly that close.
+	sameTime = 5 * time.Minute
+)
 
 // String returns what parseMark reads.
 func (m mark) String() string {
@@ -71,10 +76,10 @@ func (in *purchased) mark(s *supply.Submission) (mark, bool) {
 	}
 	known, _ := parseMark(s.Reference)
 	both := !known.placed.IsZero() && !m.placed.IsZero()
-	if m.number != known.number || both && !m.placed.Equal(known.placed) {
+	if m.number != known.number || both && m.placed.Sub(known.placed).Abs() > sameTime {
 		return mark{}, false
 	}
-	if m.placed.IsZero() {
+	if !known.placed.IsZero() {
 		m.placed = known.placed
 	}
 	if m.worth == (catalog.Face{}) {

@@ -297,7 +297,7 @@ func TestWorthOfSome(t *testing.T) {
 }
 
 // Under the number of an order another account has another order: it is told by when it was
-// placed.
+// placed, which an upstream may say of the answer at first, and of the order later.
 func TestAnotherAccount(t *testing.T) {
 	b := setup(t, "")
 	for _, c := range []struct {
@@ -308,12 +308,17 @@ func TestAnotherAccount(t *testing.T) {
 		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:00:00+00:00", supply.Delivered},
 		{"71 2026-11-21T09:00:00Z -", "2026-11-21T11:00:00.25+02:00", supply.Delivered},
 		{"71 2026-11-21T09:00:00Z -", "yesterday", supply.Delivered},
-		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:00:01+00:00", supply.Unknown},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:00:01+00:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:05:00+00:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T08:55:00+00:00", supply.Delivered},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T09:05:01+00:00", supply.Unknown},
+		{"71 2026-11-21T09:00:00Z -", "2026-11-21T08:54:59+00:00", supply.Unknown},
 		{"71 2026-11-21T09:00:00Z 5.00 USD", "2025-11-21T09:00:00+00:00", supply.Unknown},
 	} {
 		b.says(200, strings.Replace(read, "2026-11-21T09:00:00+00:00", c.placed, 1))
 		a, err := b.Query(t.Context(), b.submission(c.reference))
-		if a.State != c.want || (err != nil) != (c.want == supply.Unknown) || a.State == supply.Unknown && len(a.Codes) > 0 {
+		if a.State != c.want || (err != nil) != (c.want == supply.Unknown) || a.State == supply.Unknown && len(a.Codes) > 0 ||
+			a.State == supply.Delivered && c.reference != "71" && a.Reference != c.reference {
 			t.Errorf("%s, %s: %+v, %v", c.reference, c.placed, a, err)
 		}
 	}
