@@ -104,6 +104,41 @@ func TestBalanceThere(t *testing.T) {
 	})
 }
 
+// A refusal that a supplier says once more may be that of then: whoever loaded the account there
+// meanwhile sells at once. So it is after a change of the supplier, to another account perhaps.
+func TestBalanceThen(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme, buyer := b.ranged(), b.buyer("Acme", 100_000)
+		refused := supply.Answer{State: supply.Refused, Reason: "no credit", Unpaid: true, Balance: catalog.NewCost(100, money.USD)}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) {
+			return supply.Answer{State: supply.Working, Reference: "77"}, nil
+		}
+		acme.OnQuery = func(shop.Call) (supply.Answer, error) { return refused, nil }
+		check.OK(b.t, b.worth(buyer, 1, "50"))
+		b.clock.Advance(2 * time.Second)
+		check.OK(b.t, b.queue.Drain(t.Context()))
+		if got := b.status(buyer, 1); got != order.Failed {
+			t.Fatalf("it is %s", got)
+		}
+		acme.OnSubmit = nil
+		if err := b.worth(buyer, 1, "50"); err != nil {
+			t.Errorf("loaded before it was asked about: %v", err)
+		}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return refused, nil }
+		check.Code(t, "not loaded", b.worth(buyer, 1, "50"), fault.OutOfStock)
+		acme.OnSubmit = nil
+		check.Code(t, "another denomination", b.worth(buyer, 1, "40"), fault.OutOfStock)
+		_, err := b.Supply.Change(t.Context(), supply.Setup{Edit: func(*supply.Configured) {}, Actor: seeder, Configured: supply.Configured{Realm: realm.Test, ID: "acme"}})
+		check.OK(b.t, err)
+		for _, value := range []string{"50", "40"} {
+			if err := b.worth(buyer, 1, value); err != nil {
+				t.Errorf("changed, %s: %v", value, err)
+			}
+		}
+		b.sound(funds{buyer: 100_000})
+	})
+}
+
 // That a supplier delivered another denomination for the least one of a range says nothing of
 // the others.
 func TestLeastDeliveredWrong(t *testing.T) {

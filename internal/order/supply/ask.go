@@ -152,9 +152,18 @@ func (s *Service) has(of *shortages, from *Route, a *Ask) bool {
 	return of.has(from.of(a.Denomination), a.Quantity, now) || !a.Range && of.has(from.of(""), a.Quantity, now)
 }
 
-// Submit submits what was written down, once.
+// Submit submits what was written down, once. That the balance there did not suffice is
+// remembered; what is said when a submission is asked about may have been so long ago.
 func (s *Service) Submit(ctx context.Context, sub *Row) Answer {
-	return s.deal(ctx, sub, Supplier.Submit)
+	a := s.deal(ctx, sub, Supplier.Submit)
+	if a.State == Refused && a.Unpaid {
+		now := s.now()
+		s.unpaid.note(sub.asked(), sub.Quantity, now)
+		if a.Balance.Currency.IsValid() {
+			s.credit.note(sub.asked().supplier, balance{a.Balance, now})
+		}
+	}
+	return a
 }
 
 // Query asks what became of a submission.
@@ -188,15 +197,7 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 			a.Reason = fault.From(err).Message
 		}
 	}
-	a = a.checked()
-	if a.State == Refused && a.Unpaid {
-		now := s.now()
-		s.unpaid.note(sub.asked(), sub.Quantity, now)
-		if a.Balance.Currency.IsValid() {
-			s.credit.note(sub.asked().supplier, balance{a.Balance, now})
-		}
-	}
-	return a
+	return a.checked()
 }
 
 // Avoid has nobody ask a supplier for a minute for what it delivered something else for, or at

@@ -212,6 +212,7 @@ func (s *Service) Refresh(ctx context.Context) error {
 		s.noticed(ctx, known[i])
 	}
 	s.registry.take(c, known)
+	s.forget(c.suppliers)
 	if s.eager {
 		s.connectAll()
 	}

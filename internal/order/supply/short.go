@@ -1,6 +1,7 @@
 package supply
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -53,6 +54,13 @@ func (s *shortages) forget(of asked) {
 	delete(s.all, of)
 }
 
+// forgetAll forgets what is remembered of a supplier.
+func (s *shortages) forgetAll(supplier key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.all, func(of asked, _ shortage) bool { return of.supplier == supplier })
+}
+
 func (s *shortages) has(of asked, quantity int, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,6 +88,12 @@ func (c *credit) note(supplier key, b balance) {
 	c.all[supplier] = b
 }
 
+func (c *credit) forget(supplier key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, supplier)
+}
+
 // lacks reports whether a supplier's balance is known not to suffice for codes at a cost, and
 // since when.
 func (c *credit) lacks(supplier key, cost catalog.Cost, quantity int, now time.Time) (since time.Time, is bool) {
@@ -91,4 +105,15 @@ func (c *credit) lacks(supplier key, cost catalog.Cost, quantity int, now time.T
 	}
 	all, err := cost.Mul(int64(quantity))
 	return known.at, err == nil && all.Minor > known.of.Minor
+}
+
+// forget forgets what suppliers had not, or did otherwise: they are something else now.
+func (s *Service) forget(changed []*supplierRow) {
+	for _, row := range changed {
+		k := key{row.Realm, row.ID}
+		for _, of := range []*shortages{&s.out, &s.unpaid, &s.avoided} {
+			of.forgetAll(k)
+		}
+		s.credit.forget(k)
+	}
 }
