@@ -209,7 +209,9 @@ func (s *Service) Refresh(ctx context.Context) error {
 		if known[i], err = s.connect(ctx, row); err != nil {
 			return err
 		}
-		s.noticed(ctx, known[i])
+		if err := s.noticed(ctx, known[i]); err != nil {
+			return err
+		}
 	}
 	s.registry.take(c, known)
 	s.forget(c.suppliers)

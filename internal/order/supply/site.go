@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // site is where a configuration leads, and as whom it asks there; empty for a kind that does not
@@ -79,19 +80,25 @@ func (c *connection) account() string {
 }
 
 // noticed has whoever opens a connection in the place of another be told where it asks as
-// somebody else: what is open there is asked for with that.
-func (s *Service) noticed(ctx context.Context, c *connection) {
+// somebody else while something is open, which is asked for with that. Whether whoever changed
+// it said that the account is the same, other processes do not know.
+func (s *Service) noticed(ctx context.Context, c *connection) error {
 	old := s.find(key{c.Realm, c.ID})
 	if old == nil || c.open == nil || old.account() == "" {
-		return
+		return nil
+	}
+	asked, _, err := storage.One(ctx, s.DB, storage.Scalar[int], countOpen, string(c.Realm), c.ID)
+	if err != nil || asked == 0 {
+		return err
 	}
 	before, open := old.account(), c.open
 	c.open = func() (Supplier, error) {
 		supplier, err := open()
 		if err == nil && siteOf(supplier).account != before {
-			s.Logger.WarnContext(ctx, "supplier is asked with other credentials from now on: of another account they would buy again what is open",
-				"realm", string(c.Realm), "supplier", c.ID)
+			s.Logger.WarnContext(ctx, "supplier is asked with other credentials from now on, while something is open: unless they are of the same account, "+
+				"as may have been said, they would buy that again", "realm", string(c.Realm), "supplier", c.ID)
 		}
 		return supplier, err
 	}
+	return nil
 }

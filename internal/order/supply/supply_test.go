@@ -534,8 +534,13 @@ func TestSameAccount(t *testing.T) {
 		_, err := b.Add(t.Context(), wanted("acme", []byte("one")))
 		check.OK(t, err)
 		b.route(plain, "acme", 1)
+		b.Connect()
 		check.OK(t, change("two", false))
 		check.OK(t, change("one", false))
+		const told = "supplier is asked with other credentials from now on"
+		if strings.Contains(b.log.String(), told) {
+			t.Errorf("nothing is open: %s", b.log)
+		}
 		p, err := b.Catalog.Find(t.Context(), plain)
 		check.OK(t, err)
 		offers := b.Best(t.Context(), b.Sources(realm.Test, &p)[1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1, Denomination: "5"})
@@ -548,7 +553,6 @@ func TestSameAccount(t *testing.T) {
 		check.Code(t, "another file", change("two", false), fault.InvalidState)
 		check.OK(t, change("one", false))
 		check.OK(t, change("", false))
-		b.Connect()
 		file["one"] = "c"
 		check.Code(t, "another content", change("one", false), fault.InvalidState)
 		check.Code(t, "another content, by the way", change("", false), fault.InvalidState)
@@ -557,7 +561,7 @@ func TestSameAccount(t *testing.T) {
 		_, err = other.Change(t.Context(), supply.Setup{Edit: func(*supply.Configured) {}, Actor: actor, Configured: supply.Configured{Realm: realm.Test, ID: "acme"}})
 		check.OK(t, err) // that one has never asked with the one of before
 		check.OK(t, b.Refresh(t.Context()))
-		if !strings.Contains(b.log.String(), "supplier is asked with other credentials from now on") {
+		if !strings.Contains(b.log.String(), told) {
 			t.Errorf("nobody is told: %s", b.log)
 		}
 		check.OK(t, change("two", true))
