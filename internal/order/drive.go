@@ -257,14 +257,36 @@ func (s *Service) record(ctx context.Context, st *standing, r recorded, w *waite
 }
 
 // receive keeps what a supplier delivered. Codes may come from elsewhere meanwhile: then it
-// is looked again which ones are new.
+// is looked again which ones are new. So it is where the item got another value meanwhile, as
+// what the order does not keep cannot be sold any more.
 func (s *Service) receive(ctx context.Context, st *standing, r recorded, w *waiter) error {
 	for try := 1; ; try++ {
 		err := s.receiveNew(ctx, st, r, w)
-		if !storage.IsUnique(err) || try == maxTries {
+		if errors.Is(err, storage.ErrStale) {
+			again, failed := s.revalued(ctx, st)
+			if failed != nil {
+				return failed
+			}
+			if !again {
+				return err
+			}
+		} else if !storage.IsUnique(err) {
+			return err
+		}
+		if try == maxTries {
 			return err
 		}
 	}
+}
+
+// revalued reads the product once more, and reports whether other things become of spare codes.
+func (s *Service) revalued(ctx context.Context, st *standing) (bool, error) {
+	before := st.spare()
+	err := s.Catalog.Refresh(ctx)
+	if err == nil {
+		st.product, err = s.Catalog.Find(ctx, st.order.Item)
+	}
+	return st.spare() != before, err
 }
 
 // receiveNew completes something with what was delivered, or reserves that for it.

@@ -112,12 +112,21 @@ func (s *Stock) Receive(ctx context.Context, d Delivery) (Receipt, error) {
 }
 
 // Keep returns the effects of writing a delivery at a time of its realm: the first n codes
-// are reserved for the order, or sold to it, and the others are spare.
+// are reserved for the order, or sold to it, and the others are spare. What is not sold goes
+// on sale as what the item is, now or once the order ends: it fails with storage.ErrStale where
+// the item is worth something else by now than the codes, unless spare ones are kept apart.
 func (r *Receipt) Keep(n int, as State, at time.Time) []storage.Effect {
-	effects := make([]storage.Effect, len(r.rows), len(r.rows)+len(r.apart))
+	spare, face := cmp.Or(r.delivery.Spare, Available), r.delivery.Face
+	effects, unsold := make([]storage.Effect, len(r.rows), len(r.rows)+len(r.apart)+1), len(r.rows)
+	if as == Sold {
+		unsold -= n
+	}
+	if unsold > 0 && spare == Available && face != (catalog.Face{}) {
+		effects = append(effects, catalog.Keeps(r.delivery.Item, face))
+	}
 	for i, row := range r.rows {
 		args := append([]any(nil), row...)
-		args[9], args[11], args[12] = string(cmp.Or(r.delivery.Spare, Available)), "", ""
+		args[9], args[11], args[12] = string(spare), "", ""
 		if i < n {
 			args[9], args[11], args[12] = string(as), string(r.delivery.Book), r.delivery.Order
 			if as == Sold {
