@@ -15,6 +15,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/platform/sheet"
 )
 
@@ -393,5 +394,5 @@ func (l *list) refuse() (ImportReport, error) {
 			wrong, last = wrong+1, b.Row
 		}
 	}
-	return ImportReport{Bad: l.bad}, fault.New(fault.InvalidRequest, "%d rows are wrong: nothing was changed", wrong).At("file")
+	return ImportReport{Bad: l.bad}, fault.New(fault.InvalidRequest, "%s wrong: nothing was changed", plain.Count(wrong, "row is", "rows are")).At("file")
 }

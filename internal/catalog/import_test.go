@@ -243,6 +243,9 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"12 cost: a cost is above zero, in a currency")
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
 		check.Code(t, "bad JSON rows", err, fault.InvalidRequest)
+		if f := fault.From(err); f.Message != "1 row is wrong: nothing was changed" {
+			t.Errorf("%+v", f)
+		}
 		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},
 			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
 			t.Error(diff)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // Report is what an import made: the rows in their order, or what is wrong with them.
@@ -166,5 +167,5 @@ func (l *list) refuse() (Report, error) {
 			wrong, last = wrong+1, bad.Line
 		}
 	}
-	return Report{Bad: l.bad}, fault.New(fault.InvalidRequest, "%d rows are wrong: no card was made", wrong).At("file")
+	return Report{Bad: l.bad}, fault.New(fault.InvalidRequest, "%s wrong: no card was made", plain.Count(wrong, "row is", "rows are")).At("file")
 }

@@ -186,6 +186,10 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 		if got := p.contra(shop, "giftcard.funding"); got != 1000 {
 			t.Errorf("funded %d", got)
 		}
+		_, err = p.importing(header + "One,template_001,USD,x,d1\n")
+		if f := fault.From(err); f.Message != "1 row is wrong: no card was made" {
+			t.Errorf("one: %+v", f)
+		}
 	})
 }
 

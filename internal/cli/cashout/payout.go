@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/server"
@@ -51,7 +52,7 @@ func (p *program) printDay(cmd *cobra.Command, r *payout.Reconciliation) error {
 	if err := p.Print(cmd, l); err != nil || r.Found == 0 {
 		return err
 	}
-	return fmt.Errorf("%s on %s in the %s realm", shell.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
+	return fmt.Errorf("%s on %s in the %s realm", plain.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
 }
 
 func (p *program) adopt() *cobra.Command {
@@ -112,7 +113,7 @@ func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) e
 	if err := p.Print(cmd, l); err != nil || open == 0 {
 		return err
 	}
-	return fmt.Errorf("%s before payouts resume", shell.Count(open, "payment is no payout's: see what it is", "payments are no payout's: see what they are"))
+	return fmt.Errorf("%s before payouts resume", plain.Count(open, "payment is no payout's: see what it is", "payments are no payout's: see what they are"))
 }
 
 func (p *program) payout() *cobra.Command {

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 )
 
 // perRequest is how many checks a request may have.
@@ -43,7 +44,7 @@ func (p *program) pingFile(cmd *cobra.Command, to *service, f *pinging) error {
 		return err
 	}
 	if report.refused > 0 {
-		return fmt.Errorf("%d of %s refused", report.refused, shell.Count(report.rows, "row was", "rows were"))
+		return fmt.Errorf("%d of %s refused", report.refused, plain.Count(report.rows, "row was", "rows were"))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -176,7 +177,7 @@ func (p *program) runList(ctx context.Context, cmd *cobra.Command, app *server.A
 	if err != nil {
 		return err
 	}
-	cmd.PrintErrf("page %d of %d, %s\n", page.Page, page.LastPage(), shell.Count(page.Total, "item", "items"))
+	cmd.PrintErrf("page %d of %d, %s\n", page.Page, page.LastPage(), plain.Count(page.Total, "item", "items"))
 	return p.printItems(cmd, page.Products)
 }
 

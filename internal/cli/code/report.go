@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/server"
@@ -78,7 +79,7 @@ func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
 	if err := p.printBoth(cmd, figures, differences); err != nil || r.Found == 0 {
 		return err
 	}
-	return fmt.Errorf("%s on %s in the %s realm", shell.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
+	return fmt.Errorf("%s on %s in the %s realm", plain.Count(r.Found, "difference", "differences"), r.Day, r.Realm)
 }
 
 func (p *program) printBoth(cmd *cobra.Command, figures, differences shell.Listing) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -107,7 +108,7 @@ func (p *program) runStockImport(ctx context.Context, cmd *cobra.Command, app *s
 	err = p.Show(cmd, []shell.Field{{"batch", string(report.Batch)}, {"rows", strconv.Itoa(report.Rows)}, {"added", strconv.Itoa(report.Added)},
 		{"known", strconv.Itoa(report.Known)}, {"wrong", strconv.Itoa(report.Wrong)}})
 	if err == nil && report.Wrong > 0 {
-		err = errors.New(shell.Count(report.Wrong, "row is wrong", "rows are wrong"))
+		err = errors.New(plain.Count(report.Wrong, "row is wrong", "rows are wrong"))
 	}
 	return err
 }

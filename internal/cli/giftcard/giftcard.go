@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/pan"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -92,7 +93,7 @@ func (p *program) runImport(ctx context.Context, cmd *cobra.Command, i importing
 	if err := p.reportMade(cmd, result); err != nil {
 		return fmt.Errorf("the cards were made, but writing the report: %w", err)
 	}
-	cmd.PrintErrln("made", shell.Count(len(result.Made), "gift card", "gift cards"))
+	cmd.PrintErrln("made", plain.Count(len(result.Made), "gift card", "gift cards"))
 	return nil
 }
 

@@ -79,14 +79,6 @@ func Object(fields []Field) map[string]string {
 	return named
 }
 
-// Count returns how many there are with what is counted, in the form of one or of many.
-func Count[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		many = one
-	}
-	return fmt.Sprint(n, " ", many)
-}
-
 // WriteJSON writes a value for programs.
 func WriteJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)

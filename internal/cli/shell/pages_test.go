@@ -52,12 +52,3 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
-
-// One of something is counted in its own form.
-func TestCount(t *testing.T) {
-	for n, want := range map[int]string{0: "0 cards", 1: "1 card", 2: "2 cards"} {
-		if got := shell.Count(n, "card", "cards"); got != want {
-			t.Errorf("%d: %q", n, got)
-		}
-	}
-}

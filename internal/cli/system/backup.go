@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/storage/dump"
@@ -81,7 +82,7 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 		if err := verdict(cmd, books, log); err != nil {
 			return err
 		}
-		cmd.PrintErrln("verified:", shell.Count(books.Transactions, "transaction", "transactions"), "and", shell.Count(int64(log.Records), "audit record", "audit records"))
+		cmd.PrintErrln("verified:", plain.Count(books.Transactions, "transaction", "transactions"), "and", plain.Count(int64(log.Records), "audit record", "audit records"))
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -149,7 +150,7 @@ func verdict(cmd *cobra.Command, books ledger.Report, log audit.Report) error {
 		cmd.PrintErrln("wrong:", broken)
 	}
 	if found := books.Found + len(log.Breaks); found > 0 {
-		return fmt.Errorf("verify: %s", shell.Count(found, "problem", "problems"))
+		return fmt.Errorf("verify: %s", plain.Count(found, "problem", "problems"))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/asset"
+	"github.com/scripcards/scrip/internal/core/plain"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/wallet/address"
@@ -170,7 +171,7 @@ look after what is untold is in "scrip rail dismiss --help".`,
 					return err
 				}
 				if n := len(found.Differences); n > 0 {
-					return fmt.Errorf("%s on %s", shell.Count(n, "difference", "differences"), shell.Count(found.Addresses, "address", "addresses"))
+					return fmt.Errorf("%s on %s", plain.Count(n, "difference", "differences"), plain.Count(found.Addresses, "address", "addresses"))
 				}
 				return nil
 			})

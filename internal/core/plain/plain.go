@@ -10,6 +10,8 @@
 // character is taken, for it may be an emoji of next year.
 //
 // What is not seen stays where it forms what stands beside it; see shapes.
+//
+// Count is for texts of our own.
 package plain
 
 import (

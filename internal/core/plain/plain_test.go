@@ -213,3 +213,12 @@ func FuzzPlain(f *testing.F) {
 func isHidden(c rune) bool {
 	return unicode.In(c, unicode.Join_Control, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) || c == '\u180e'
 }
+
+// One of something is counted in its own form.
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 cards", 1: "1 card", 2: "2 cards"} {
+		if got := plain.Count(n, "card", "cards"); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}
