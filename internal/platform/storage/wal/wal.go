@@ -47,12 +47,20 @@ type Report struct {
 	Frame int
 }
 
+// Place says where the damage begins.
+func (r Report) Place() string {
+	if r.Frame == 0 {
+		return "in its header"
+	}
+	return fmt.Sprintf("at frame %d", r.Frame)
+}
+
 // Err returns ErrDamaged with what is known of it, or nil.
 func (r Report) Err() error {
 	if r.Lost == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w at page %d: at least %d transactions that were answered lie behind it and would be lost: copy the files of the database, and restore a backup or give them up with scrip verify --cut-damaged-log", ErrDamaged, r.Frame, r.Lost)
+	return fmt.Errorf("%w %s: at least %d transactions that were answered lie behind it and would be lost: copy the files of the database, and restore a backup or give them up with scrip verify --cut-damaged-log", ErrDamaged, r.Place(), r.Lost)
 }
 
 // Look reads the log of the database file at path. Others may write to it meanwhile.

@@ -158,6 +158,9 @@ func TestDamage(t *testing.T) {
 		if found := look(t, database, damaged); !errors.Is(found.Err(), wal.ErrDamaged) || found.Lost < 40 {
 			t.Errorf("%s: %+v", name, found)
 		}
+		if place, want := look(t, database, damaged).Place(), map[string]string{"a frame's header": "at frame 21", "the first frame": "at frame 1", "the log's header": "in its header"}[name]; want != "" && place != want {
+			t.Errorf("%s: the damage is %s", name, place)
+		}
 	}
 	w.exec("PRAGMA wal_checkpoint(PASSIVE)")
 	clear(log[:32])
