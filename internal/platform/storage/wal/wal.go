@@ -11,14 +11,12 @@
 package wal
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 )
 
@@ -96,23 +94,21 @@ type scanner struct {
 	header   []byte
 	sound    bool // the header is
 	page     int  // bytes
-	words    binary.ByteOrder
-	salts    []byte
-	sum      []byte // that the frame before has
+	big      bool // the words of checksums are big-endian
+	salts    uint64
+	sum      sum // that the frame before has
 }
 
 // open returns nil for a log that has nothing in it.
 func open(log *os.File, database string) (*scanner, error) {
-	s := &scanner{log: log, database: database, header: make([]byte, headerSize), words: binary.LittleEndian}
+	s := &scanner{log: log, database: database, header: make([]byte, headerSize)}
 	if _, err := log.ReadAt(s.header, 0); err != nil {
 		return nil, ignoreEnd(err)
 	}
 	magic := binary.BigEndian.Uint32(s.header)
-	if magic&1 == 1 {
-		s.words = binary.BigEndian
-	}
-	s.page, s.salts, s.sum = int(binary.BigEndian.Uint32(s.header[8:])), s.header[16:24], s.header[24:]
-	s.sound = magic&^1 == 0x377f0682 && isPage(s.page) && bytes.Equal(s.add(make([]byte, 8), s.header[:24]), s.sum)
+	s.page, s.big = int(binary.BigEndian.Uint32(s.header[8:])), magic&1 == 1
+	s.salts, s.sum = binary.BigEndian.Uint64(s.header[16:]), sumAt(s.header[24:])
+	s.sound = magic&^1 == 0x377f0682 && isPage(s.page) && sum{}.add(s.header[:24], s.big) == s.sum
 	if s.sound {
 		return s, nil
 	}
@@ -124,7 +120,7 @@ func open(log *os.File, database string) (*scanner, error) {
 	if _, err := log.ReadAt(second, headerSize+int64(frameSize+s.page)); err != nil {
 		return nil, ignoreEnd(err)
 	}
-	s.salts = second[8:16]
+	s.salts = binary.BigEndian.Uint64(second[8:])
 	return s, nil
 }
 
@@ -154,42 +150,69 @@ func ignoreEnd(err error) error {
 	return err
 }
 
-// add continues a checksum.
-func (s *scanner) add(sum, content []byte) []byte {
-	a, b := binary.BigEndian.Uint32(sum), binary.BigEndian.Uint32(sum[4:])
-	for ; len(content) >= 8; content = content[8:] {
-		a += s.words.Uint32(content) + b
-		b += s.words.Uint32(content[4:]) + a
+// sum is a checksum of all that was added to it.
+type sum struct{ a, b uint32 }
+
+func sumAt(content []byte) sum {
+	return sum{binary.BigEndian.Uint32(content), binary.BigEndian.Uint32(content[4:])}
+}
+
+// add has a loop for each order of bytes: every start reads all of the log.
+func (s sum) add(content []byte, big bool) sum {
+	a, b := s.a, s.b
+	if big {
+		for ; len(content) >= 8; content = content[8:] {
+			a += binary.BigEndian.Uint32(content) + b
+			b += binary.BigEndian.Uint32(content[4:]) + a
+		}
+		return sum{a, b}
 	}
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, a), b)
+	for ; len(content) >= 8; content = content[8:] {
+		a += binary.LittleEndian.Uint32(content) + b
+		b += binary.LittleEndian.Uint32(content[4:]) + a
+	}
+	return sum{a, b}
 }
 
 // frame is one page of the log.
 type frame struct {
-	number     uint32 // of the page
-	ours       bool   // of this log, and not left of one before
-	valid      bool   // its checksum continues that of the frame before
-	size       uint32 // of the database in pages, after a commit; 0: it is none
-	pageOffset int64
+	number  uint32 // of the page
+	size    uint32 // of the database in pages, after a commit; 0: it is none
+	salts   uint64
+	ours    bool   // of this log, and not left of one before
+	valid   bool   // ours, and its checksum continues that of the frame before
+	content []byte // until the next frame is read
 }
 
 // each reads every frame.
-func (s *scanner) each(fn func(n int, f frame)) error {
+func (s *scanner) each(fn func(n int, f frame) error) error {
 	size := frameSize + s.page
-	content := make([]byte, size)
-	read := bufio.NewReaderSize(io.NewSectionReader(s.log, headerSize, math.MaxInt64-headerSize), readAhead)
-	for n := 1; ; n++ {
-		if _, err := io.ReadFull(read, content); err != nil {
-			return ignoreEnd(err)
+	frames := make([]byte, readAhead/size*size)
+	for n, at := 1, int64(headerSize); ; at += int64(len(frames)) {
+		read, err := s.log.ReadAt(frames, at)
+		if ignoreEnd(err) != nil {
+			return err
 		}
-		f := frame{number: binary.BigEndian.Uint32(content), size: binary.BigEndian.Uint32(content[4:]),
-			ours: bytes.Equal(content[8:16], s.salts), pageOffset: headerSize + int64(n-1)*int64(size) + frameSize}
-		if f.ours && f.number != 0 {
-			f.valid = bytes.Equal(s.add(s.add(s.sum, content[:8]), content[frameSize:]), content[16:frameSize])
+		for rest := frames[:read]; len(rest) >= size; rest = rest[size:] {
+			if err := fn(n, s.frame(rest[:size])); err != nil {
+				return err
+			}
+			n++
 		}
-		s.sum = append([]byte(nil), content[16:frameSize]...)
-		fn(n, f)
+		if err != nil {
+			return nil
+		}
 	}
+}
+
+func (s *scanner) frame(content []byte) frame {
+	f := frame{number: binary.BigEndian.Uint32(content), size: binary.BigEndian.Uint32(content[4:]),
+		salts: binary.BigEndian.Uint64(content[8:]), content: content[frameSize:]}
+	f.ours = f.salts == s.salts
+	is := sumAt(content[16:])
+	f.valid = f.ours && f.number != 0 && s.sum.add(content[:8], s.big).add(f.content, s.big) == is
+	s.sum = is
+	return f
 }
 
 func (s *scanner) look() (Report, error) {
@@ -198,7 +221,7 @@ func (s *scanner) look() (Report, error) {
 	}
 	var r Report
 	ended, commits, open := false, 0, false // open: frames of no commit lie before the end
-	err := s.each(func(n int, f frame) {
+	err := s.each(func(n int, f frame) error {
 		if !f.valid && !ended {
 			ended, r.Frame = true, n
 			r.Torn = open
@@ -212,6 +235,7 @@ func (s *scanner) look() (Report, error) {
 				commits++
 			}
 		}
+		return nil
 	})
 	if !ended {
 		r.Torn = open
@@ -229,19 +253,20 @@ func (s *scanner) look() (Report, error) {
 func (s *scanner) withoutHeader() (Report, error) {
 	newest, pending := map[uint32]int64{}, map[uint32]int64{}
 	commits, pages, ended := 0, uint32(0), false
-	err := s.each(func(n int, f frame) {
+	err := s.each(func(n int, f frame) error {
 		if ended = ended || n > 1 && !f.valid; ended || n == 1 {
-			return // what the first continues is lost
+			return nil // what the first continues is lost
 		}
-		pending[f.number] = f.pageOffset
+		pending[f.number] = headerSize + int64(n-1)*int64(frameSize+s.page) + frameSize
 		if f.size == 0 {
-			return
+			return nil
 		}
 		commits, pages = commits+1, f.size
 		for number, at := range pending {
 			newest[number] = at
 		}
 		clear(pending)
+		return nil
 	})
 	if err != nil || commits <= mostTorn {
 		return Report{}, err
