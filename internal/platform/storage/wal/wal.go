@@ -99,7 +99,8 @@ type scanner struct {
 	sum      sum // that the frame before has
 }
 
-// open returns nil for a log that has nothing in it.
+// open returns nil for a log that has nothing in it. Where the header is none, the salts are
+// not known: 0.
 func open(log *os.File, database string) (*scanner, error) {
 	s := &scanner{log: log, database: database, header: make([]byte, headerSize)}
 	if _, err := log.ReadAt(s.header, 0); err != nil {
@@ -112,15 +113,11 @@ func open(log *os.File, database string) (*scanner, error) {
 	if s.sound {
 		return s, nil
 	}
+	s.big, s.salts = binary.NativeEndian.Uint16([]byte{0, 1}) == 1, 0 // the engine writes this machine's order
 	var err error
 	if s.page, err = pageOf(database); err != nil || !isPage(s.page) {
 		return nil, err
 	}
-	second := make([]byte, frameSize)
-	if _, err := log.ReadAt(second, headerSize+int64(frameSize+s.page)); err != nil {
-		return nil, ignoreEnd(err)
-	}
-	s.salts = binary.BigEndian.Uint64(second[8:])
 	return s, nil
 }
 
@@ -179,7 +176,7 @@ type frame struct {
 	number  uint32 // of the page
 	size    uint32 // of the database in pages, after a commit; 0: it is none
 	salts   uint64
-	ours    bool   // of this log, and not left of one before
+	ours    bool   // of this log, and not left of one before; any is while the salts are not known
 	valid   bool   // ours, and its checksum continues that of the frame before
 	content []byte // until the next frame is read
 }
@@ -208,7 +205,7 @@ func (s *scanner) each(fn func(n int, f frame) error) error {
 func (s *scanner) frame(content []byte) frame {
 	f := frame{number: binary.BigEndian.Uint32(content), size: binary.BigEndian.Uint32(content[4:]),
 		salts: binary.BigEndian.Uint64(content[8:]), content: content[frameSize:]}
-	f.ours = f.salts == s.salts
+	f.ours = f.salts == s.salts || s.salts == 0 && !s.sound
 	is := sumAt(content[16:])
 	f.valid = f.ours && f.number != 0 && s.sum.add(content[:8], s.big).add(f.content, s.big) == is
 	s.sum = is
@@ -246,58 +243,4 @@ func (s *scanner) look() (Report, error) {
 		r.Frame = 0
 	}
 	return r, err
-}
-
-// withoutHeader looks at a log whose header is none, in which the engine finds nothing. That is
-// as well where everything in it is in the database, as it is whenever a header is written.
-func (s *scanner) withoutHeader() (Report, error) {
-	newest, pending := map[uint32]int64{}, map[uint32]int64{}
-	commits, pages, ended := 0, uint32(0), false
-	err := s.each(func(n int, f frame) error {
-		if ended = ended || n > 1 && !f.valid; ended || n == 1 {
-			return nil // what the first continues is lost
-		}
-		pending[f.number] = headerSize + int64(n-1)*int64(frameSize+s.page) + frameSize
-		if f.size == 0 {
-			return nil
-		}
-		commits, pages = commits+1, f.size
-		for number, at := range pending {
-			newest[number] = at
-		}
-		clear(pending)
-		return nil
-	})
-	if err != nil || commits <= mostTorn {
-		return Report{}, err
-	}
-	folded, err := s.isFolded(newest, pages)
-	if err != nil || folded {
-		return Report{}, err
-	}
-	return Report{Torn: true, Lost: commits}, nil
-}
-
-// isFolded reports whether the database, of so many pages, has what the log has.
-func (s *scanner) isFolded(newest map[uint32]int64, pages uint32) (bool, error) {
-	file, err := os.Open(s.database)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = file.Close() }() // only read
-	logged, stored := make([]byte, s.page), make([]byte, s.page)
-	for number, at := range newest {
-		if number > pages {
-			continue
-		}
-		if _, err := s.log.ReadAt(logged, at); err != nil {
-			return false, err
-		}
-		if _, err := file.ReadAt(stored, int64(number-1)*int64(s.page)); ignoreEnd(err) != nil {
-			return false, err
-		} else if err != nil || !bytes.Equal(logged, stored) {
-			return false, nil
-		}
-	}
-	return true, nil
 }

@@ -101,10 +101,32 @@ func look(t *testing.T, database, log []byte) wal.Report {
 	return found
 }
 
+// folded returns a database with its log folded.
+func folded(t *testing.T, database, log []byte) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "folded.db")
+	if err := errors.Join(os.WriteFile(path, database, 0o600), os.WriteFile(path+"-wal", log, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := lite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil)
+	if err = errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 // A log that a kill or a power cut left is never called damaged: whole, cut anywhere, with zeros
 // to its end, or with any of the sectors in it that two commits wrote which were not on disk.
 func TestCrashIsNoDamage(t *testing.T) {
-	const sector, seeds = 512, uint64(3)
+	const seeds = uint64(3)
 	for seed := range seeds {
 		w := newWriter(t, seed)
 		synced, last := w.read("-wal"), [][]byte{}
@@ -124,14 +146,7 @@ func TestCrashIsNoDamage(t *testing.T) {
 			log, database := w.read("-wal"), w.read("")
 			shapes := map[string][]byte{"whole": log, "cut": log[:w.rand.IntN(len(log)+1)], "zeros": bytes.Clone(log), "sectors": bytes.Clone(log)}
 			clear(shapes["zeros"][w.rand.IntN(len(log)):])
-			for at := 0; at < len(log); at += sector {
-				if w.rand.IntN(2) == 0 {
-					part := shapes["sectors"][at:min(at+sector, len(log))]
-					clear(part)
-					copy(part, synced[min(at, len(synced)):min(at+len(part), len(synced))])
-				}
-			}
-			copy(shapes["sectors"], log[:32]) // the engine puts a new header on disk before it writes what follows
+			w.loseSectors(shapes["sectors"], synced)
 			for shape, content := range shapes {
 				if found := look(t, database, content); found.Err() != nil {
 					t.Fatalf("seed %d, %s: %v", seed, shape, found.Err())
@@ -141,7 +156,60 @@ func TestCrashIsNoDamage(t *testing.T) {
 	}
 }
 
-// A bit that turned in a log that was on disk is told of, in a page, a header of one, and the
+// loseSectors leaves in about half of a log's sectors what was synced before.
+func (w *writer) loseSectors(log, synced []byte) {
+	const sector = 512
+	header := bytes.Clone(log[:32])
+	for at := 0; at < len(log); at += sector {
+		if w.rand.IntN(2) == 0 {
+			part := log[at:min(at+sector, len(log))]
+			clear(part)
+			copy(part, synced[min(at, len(synced)):min(at+len(part), len(synced))])
+		}
+	}
+	copy(log, header) // the engine puts a new header on disk before it writes what follows
+}
+
+// A log that was folded and begins anew, however short the one was that lies in front of the
+// remains of a long one, is not damaged: neither where its new header was not written, or only a
+// part of it and of what is in its sector, nor where of its first two commits sectors were lost.
+func TestNewLogIsNoDamage(t *testing.T) {
+	for commits := range 5 {
+		w := newWriter(t, uint64(commits))
+		for range 40 {
+			w.commit("COMMIT")
+		}
+		w.exec("PRAGMA wal_checkpoint(RESTART)")
+		for range commits {
+			w.exec("UPDATE things SET text = zeroblob(length(text)) WHERE id = (SELECT max(id) FROM things)")
+		}
+		w.exec("PRAGMA wal_checkpoint(RESTART)")
+		old, database := w.read("-wal"), w.read("")
+		sound := func(shape string, log []byte) {
+			t.Helper()
+			if found := look(t, database, log); found.Err() != nil {
+				t.Fatalf("%d commits, %s: %v", commits, shape, found.Err())
+			}
+		}
+		sound("the old header", old)
+		w.commit("COMMIT")
+		w.commit("COMMIT")
+		next := w.read("-wal")
+		for _, lost := range []int{8, 24, 32, 512} {
+			without, torn := bytes.Clone(old), bytes.Clone(next[:lost])
+			clear(without[:lost])
+			sound(fmt.Sprintf("%d bytes of nothing", lost), without)
+			sound(fmt.Sprintf("%d bytes of the new header", lost), append(torn, old[lost:]...))
+		}
+		for range 6 {
+			log := bytes.Clone(next)
+			w.loseSectors(log, old)
+			sound("lost sectors", log)
+		}
+	}
+}
+
+// Bits that turned in a log that was on disk is told of, in a page, a header of one, and the
 // log's own header, whose loss would be that of everything.
 func TestDamage(t *testing.T) {
 	w := newWriter(t, 1)
@@ -152,9 +220,9 @@ func TestDamage(t *testing.T) {
 	if found := look(t, database, log); found != (wal.Report{}) {
 		t.Errorf("a sound log: %+v", found)
 	}
-	for name, at := range map[string]int{"a page": len(log) / 3, "a frame's header": 32 + 4120*20 + 9, "the first frame": 40, "the log's header": 17, "its checksum": 30} {
+	for name, at := range map[string]int{"a page": len(log) / 3, "a frame's header": 32 + 4120*20 + 9, "the first frame": 40, "the log's header": 17, "its checksum": 30, "its order of bytes": 3} {
 		damaged := bytes.Clone(log)
-		damaged[at] ^= 4
+		damaged[at] ^= 5
 		if found := look(t, database, damaged); !errors.Is(found.Err(), wal.ErrDamaged) || found.Lost < 40 {
 			t.Errorf("%s: %+v", name, found)
 		}
@@ -162,10 +230,29 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: the damage is %s", name, place)
 		}
 	}
+	for _, lost := range []int{32, 512, 4096, 65536} {
+		damaged := bytes.Clone(log)
+		clear(damaged[:lost])
+		found := look(t, database, damaged)
+		if !errors.Is(found.Err(), wal.ErrDamaged) || found.Lost < 40 || found.Frame != 0 {
+			t.Errorf("the first %d bytes: %+v", lost, found)
+		}
+		clear(damaged[len(log)/2:][:4096])
+		if twice := look(t, database, damaged); twice.Lost < found.Lost-10 {
+			t.Errorf("the first %d bytes and others: %+v, was %+v", lost, twice, found)
+		}
+	}
+	for range 10 {
+		w.commit("COMMIT")
+	}
+	longer := w.read("-wal")
 	w.exec("PRAGMA wal_checkpoint(PASSIVE)")
-	clear(log[:32])
-	if found := look(t, w.read(""), log); found.Err() != nil {
+	clear(longer[:512])
+	if found := look(t, w.read(""), longer); found.Err() != nil {
 		t.Errorf("a log without a header, all of which is in the database: %v", found.Err())
+	}
+	if found := look(t, folded(t, database, log), longer); !errors.Is(found.Err(), wal.ErrDamaged) || found.Lost != 10 {
+		t.Errorf("a log without a header, of which ten commits are not in the database: %+v", found)
 	}
 	if found := look(t, nil, nil); found != (wal.Report{}) {
 		t.Errorf("no log: %+v", found)
