@@ -58,7 +58,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	if found.Torn { // what lies behind its end must not be there at the next start: this is for good where nobody else reads
+	if found.Torn && !found.Shared { // what lies behind its end must not be there at the next start: where others have it open it may be what they are writing, and they would wait
 		if _, err := connection.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); err != nil && !isTransient(err) && !IsAway(err) {
 			return nil, errors.Join(fmt.Errorf("fold the log of %s: %w", config.Path, err), connection.Close())
 		}

@@ -39,6 +39,9 @@ var ErrDamaged = errors.New("the database's log is damaged")
 type Report struct {
 	// Torn is whether behind its end lies what is of no commit, or of none that counts.
 	Torn bool
+	// Shared is whether another process has a torn database open, where the system tells: then
+	// its end is that process's to see to, and may be what it is writing.
+	Shared bool
 	// Lost is how many commits at least lie behind damage; 0: it is not damaged.
 	Lost int
 	// Frame is the first that is damaged, from 1; 0 is the log's own header.
@@ -61,8 +64,17 @@ func (r Report) Err() error {
 	return fmt.Errorf("%w %s: at least %d transactions that were answered lie behind it and would be lost: copy the files of the database, and restore a backup or give them up with scrip verify --cut-damaged-log", ErrDamaged, r.Place(), r.Lost)
 }
 
-// Look reads the log of the database file at path. Others may write to it meanwhile.
+// Look reads the log of the database file at path, which this process has not open. Others may
+// write to it meanwhile.
 func Look(path string) (Report, error) {
+	found, err := lookAt(path)
+	if err == nil && found.Torn {
+		found.Shared, err = isShared(path)
+	}
+	return found, err
+}
+
+func lookAt(path string) (Report, error) {
 	log, err := os.Open(path + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, nil
