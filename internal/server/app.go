@@ -42,6 +42,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/job/alive"
 	"github.com/scripcards/scrip/internal/platform/limit"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/storage/wal"
 	"github.com/scripcards/scrip/internal/platform/telemetry"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/portal"
@@ -93,8 +94,9 @@ type Options struct {
 	Captcha Captcha
 	// DNS is the server that portals' own domains are looked up at, HOST:PORT; empty: the system's.
 	DNS string
-	// CutDamagedLog gives up what lies behind damage to the log of an embedded database.
-	CutDamagedLog bool
+	// CutDamagedLog, when set, is told what is given up, which lies behind damage to the log of
+	// an embedded database.
+	CutDamagedLog func(wal.Report)
 	// DatabaseConnections bounds this process's connections to PostgreSQL; 0: the default.
 	DatabaseConnections int
 	// Payments are the rules of payments with virtual cards; nil: authorization.DefaultPolicy.

@@ -12,8 +12,10 @@ import (
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cli/shell"
 	"github.com/scripcards/scrip/internal/core/plain"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/storage/wal"
 	"github.com/scripcards/scrip/internal/platform/vault"
 	"github.com/scripcards/scrip/internal/server"
 )
@@ -83,15 +85,14 @@ and of the audit log are unbroken. It can run beside a server. It exits with 1
 when anything is wrong.
 
 An embedded database whose log was damaged on its disk is opened by nobody. With
---cut-damaged-log it goes on without what lies behind the damage. Restore a backup
+--cut-damaged-log it goes on without what lies behind the damage, says how much that
+is, and notes it in the audit log. No server may run meanwhile. Restore a backup
 instead if you have one that lacks less; copy the files of the database before.`,
 		Example: "  scrip verify\n  scrip verify -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cut {
-				if err := p.cutLog(cmd); err != nil {
-					return err
-				}
+				return p.cutLog(cmd)
 			}
 			return p.WithExisting(cmd, p.runVerify(cmd))
 		},
@@ -100,22 +101,38 @@ instead if you have one that lacks less; copy the files of the database before.`
 	return cmd
 }
 
-// cutLog has the database opened once without what lies behind damage to its log.
+// cutLog has the database opened once without what lies behind damage to its log, says and
+// records what that is, and verifies what is left.
 func (p *program) cutLog(cmd *cobra.Command) error {
 	c, _, err := p.Settings(cmd)
 	if err != nil {
 		return err
 	}
+	var cut wal.Report
 	o := shell.Options(c, nil)
-	if !server.Exists(o) {
-		return nil // WithExisting says so
+	o.CutDamagedLog = func(found wal.Report) {
+		cut = found
+		cmd.PrintErrf("the database's log is damaged %s: at least %s behind it given up\n", cut.Place(), plain.Count(cut.Lost, "transaction", "transactions"))
 	}
-	o.CutDamagedLog = true
-	db, err := server.OpenDatabase(cmd.Context(), o)
-	if err != nil {
-		return err
+	if server.Exists(o) { // otherwise WithExisting says so
+		db, err := server.OpenDatabase(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		if err := db.Close(); err != nil {
+			return err
+		}
 	}
-	return db.Close()
+	return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
+		if cut.Lost > 0 {
+			record := audit.Record{Actor: shell.Actor(), Action: "database.cut_log", At: app.Clocks.Now(realm.Live),
+				Detail: map[string]string{"damage": cut.Place(), "transactions": strconv.Itoa(cut.Lost)}}
+			if err := app.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error { return app.Audit.Append(ctx, tx, record) }); err != nil {
+				return err
+			}
+		}
+		return p.runVerify(cmd)(ctx, app)
+	})
 }
 
 func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.App) error {

@@ -225,7 +225,14 @@ func TestDamagedLog(t *testing.T) {
 	}
 	count := func(cut bool, want int64) {
 		t.Helper()
-		again, err := Open(ctx, Config{Path: copied, CutDamagedLog: cut})
+		config, told := Config{Path: copied}, wal.Report{}
+		if cut {
+			config.CutDamagedLog = func(found wal.Report) { told = found }
+		}
+		again, err := Open(ctx, config)
+		if cut != (told.Lost > 0) {
+			t.Errorf("told of what is given up: %+v", told)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,8 +48,8 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
 	found, err := wal.Look(config.Path)
-	if err == nil && !config.CutDamagedLog {
-		err = found.Err()
+	if err == nil && found.Lost > 0 {
+		err = cut(found, config)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
@@ -78,6 +78,18 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	w.flusher = flush.New(w.log.Sync)
 	r := liteReader{readers}
 	return &DB{view: view{sqlite, r}, reader: r, writer: w, room: w.room, failed: w.failed}, nil
+}
+
+// cut returns why what lies behind damage is not given up; nil once it was told of.
+func cut(found wal.Report, config Config) error {
+	if config.CutDamagedLog == nil {
+		return found.Err()
+	}
+	if err := found.Cut(); err != nil {
+		return err
+	}
+	config.CutDamagedLog(found)
+	return nil
 }
 
 func openLite(path string, pragmas []string) (*lite.Conn, error) {

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/scripcards/scrip/internal/platform/storage/wal"
 )
 
 // Config says where the data live.
@@ -26,9 +28,10 @@ type Config struct {
 	URL string
 	// Path is the SQLite file. Its folder must exist.
 	Path string
-	// CutDamagedLog opens an embedded database whose log is damaged, without what lies behind
-	// the damage. Otherwise it is refused with wal.ErrDamaged.
-	CutDamagedLog bool
+	// CutDamagedLog, when set, has an embedded database whose log is damaged opened without
+	// what lies behind the damage, unless another process has it open, and is told of that
+	// before. Otherwise it is refused with wal.ErrDamaged.
+	CutDamagedLog func(wal.Report)
 	// MaxConns bounds PostgreSQL connections of this process, beside the one over which the
 	// log is flushed; 0 means 24.
 	MaxConns int

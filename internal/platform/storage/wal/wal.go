@@ -35,6 +35,9 @@ const (
 // ErrDamaged says that a log was damaged after it had been on disk.
 var ErrDamaged = errors.New("the database's log is damaged")
 
+// ErrShared says that another process goes on with what is to be cut.
+var ErrShared = errors.New("another process has the database open, which must end before its damaged log is cut")
+
 // Report is what a log was found to be.
 type Report struct {
 	// Torn is whether behind its end lies what is of no commit, or of none that counts.
@@ -62,6 +65,14 @@ func (r Report) Err() error {
 		return nil
 	}
 	return fmt.Errorf("%w %s: at least %d transactions that were answered lie behind it and would be lost: copy the files of the database, and restore a backup or give them up with scrip verify --cut-damaged-log", ErrDamaged, r.Place(), r.Lost)
+}
+
+// Cut returns why what lies behind damage cannot be given up: ErrShared, or nil.
+func (r Report) Cut() error {
+	if r.Lost > 0 && r.Shared {
+		return ErrShared
+	}
+	return nil
 }
 
 // Look reads the log of the database file at path, which this process has not open. Others may
