@@ -2,11 +2,14 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -207,6 +210,51 @@ func TestAssumersDoNotWaitForEachOther(t *testing.T) {
 	})
 	verified(t, db)
 }
+
+// Who is held up by somebody else's lock waits for it once, also where what is remembered of the
+// book may be wrong, and is served when the lock has gone.
+func TestAssumersAreHeldUpOnce(t *testing.T) {
+	if os.Getenv(testkit.PostgresVariable) == "" {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	t.Parallel()
+	const patience = 1500 * time.Millisecond
+	config := testkit.Database(t, "postgres")
+	holder, _ := stand(t, config, 100)
+	u, err := url.Parse(config.URL)
+	check.OK(t, err)
+	query := u.Query()
+	query.Set("lock_timeout", strconv.FormatInt(patience.Milliseconds(), 10))
+	u.RawQuery = query.Encode()
+	config.URL = u.String()
+	books := ledger.New(testkit.Open(t, config), clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+	t.Cleanup(books.Close)
+	for range 32 { // the book is known
+		submit(t, books, give("", 1))
+	}
+	gone := errors.New("gone")
+	err = holder.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		if _, err := tx.Exec(ctx, touchBook); err != nil {
+			return err
+		}
+		watch := clock.Start()
+		if _, err := books.Submit(t.Context(), spend("", 1)); !storage.IsHeldUp(err) {
+			t.Errorf("a book that is locked: %v", err)
+		}
+		if took := watch.Elapsed(); took >= 2*patience {
+			t.Errorf("waited %s for a lock, want %s", took, patience)
+		}
+		return gone
+	})
+	if !errors.Is(err, gone) {
+		t.Error(err)
+	}
+	submit(t, books, spend("", 1))
+	verified(t, holder)
+}
+
+// touchBook locks the book's header.
+var touchBook = storage.SQL("ledgertest.touch_book", `UPDATE ledger_books SET transactions = transactions WHERE book_id = 'bk_main'`)
 
 // assumable is an operation that may be decided before it is known whether its key was used.
 func assumable(op ledger.Operation) ledger.Operation {

@@ -5,9 +5,9 @@
 //
 // A task that is refused leaves no trace and costs the others nothing. If a write of a
 // group fails, each half is tried by itself, down to the task whose write it was. A group
-// that may have been committed is not tried again, nor one that found no database. Once
-// accepted, a task is done even if its caller leaves, and nobody is answered before it is on
-// disk.
+// that may have been committed is not tried again, nor one that found no database or was held
+// up by somebody else's lock. Once accepted, a task is done even if its caller leaves, and
+// nobody is answered before it is on disk.
 package lane
 
 import (
@@ -54,7 +54,8 @@ type Config[W any] struct {
 	// again and before any caller is answered.
 	Committed func(tasks []*Task[W])
 	// Again, when set, is asked after a write that failed whether all of it is to be tried
-	// once more: Run will not do what it did.
+	// once more: Run will not do what it did. Where no database was found, or somebody else's
+	// lock was waited for, it is not, whatever the answer.
 	Again func() bool
 	// Observe, when set, is told of every group that is on disk.
 	Observe func(tasks int, took time.Duration)
@@ -152,12 +153,12 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 		return
 	}
 	err := l.commit(tasks)
-	if err != nil && !errors.Is(err, storage.ErrUnknownCommit) && l.config.Again != nil && l.config.Again() {
+	if err != nil && !errors.Is(err, storage.ErrUnknownCommit) && l.config.Again != nil && l.config.Again() && !isHopeless(err) {
 		err = l.commit(tasks)
 	}
 	switch {
 	case err == nil:
-	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err) || storage.IsHeldUp(err):
+	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || isHopeless(err):
 		for _, t := range tasks {
 			t.refuse(Fault(err))
 		}
@@ -167,6 +168,10 @@ func (l *Lane[W]) turn(tasks []*Task[W]) {
 		l.turn(tasks[half:])
 	}
 }
+
+// isHopeless reports whether what failed would fail once more, and its callers would wait as
+// long again to hear of it.
+func isHopeless(err error) bool { return storage.IsUnreached(err) || storage.IsHeldUp(err) }
 
 // commit makes one transaction and has its callers answered once it is on disk and what
 // remembers it knows of it. Its error means that nothing was written and nobody was answered.

@@ -32,6 +32,8 @@ type bench struct {
 	groups [][]string // as Run saw them
 	sizes  []int      // of those on disk
 	one    sync.Mutex
+	tries  int  // how often Run was called
+	doubt  bool // what Again answers
 	gate   chan struct{}
 	begun  chan struct{}
 }
@@ -40,7 +42,9 @@ func open(t *testing.T, db *storage.DB) *bench {
 	b := &bench{db: db, gate: make(chan struct{}), begun: make(chan struct{})}
 	var first sync.Once
 	b.Lane = lane.New(lane.Config[string]{DB: db, Name: "the bench", Observe: func(n int, _ time.Duration) { b.sizes = append(b.sizes, n) },
+		Again: func() bool { return b.doubt },
 		Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[string]) error {
+			b.tries++
 			first.Do(func() {
 				close(b.begun)
 				<-b.gate
@@ -206,6 +210,7 @@ func TestHeldUp(t *testing.T) {
 	u.RawQuery = query.Encode()
 	config.URL = u.String()
 	b := open(t, testkit.Open(t, config))
+	b.doubt = true
 	held, release := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -239,6 +244,9 @@ func TestHeldUp(t *testing.T) {
 	close(b.gate)
 	if _, err := b.Do(t.Context(), "held"); !storage.IsHeldUp(err) { // behind them
 		t.Errorf("the last: %v", err)
+	}
+	if b.tries > 3 {
+		t.Errorf("%d transactions waited, want that of the first, that of those behind and at most one of the last", b.tries)
 	}
 	close(release)
 	group.Wait()
