@@ -33,8 +33,8 @@ var acrossOwners = map[string][]string{
 	"sweeps for what is due, which is then done book by book": {"authorization.due_payments", "authorization.end_challenges", "dispute.list_due",
 		"giftcard.due_cards", "issuing.due_cards", "ledger.busy_books", "ledger.due_holds", "ping.list_probes", "ping.newest_ping", "wallet.deposit_list_recent",
 		"wallet.deposit_list_watched"},
-	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.delay_dead", "job.find_due", "job.find_lost", "job.reclaim_dead", "job.reclaim_lost",
-		"job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
+	"the queue: workers take what is due, whosever it is": {"job.claim_due", "job.delay_dead", "job.find_due", "job.find_lease", "job.find_lost", "job.reclaim_dead",
+		"job.reclaim_lost", "job.renew_leases", "webhook.any_pending", "webhook.claim_pending"},
 	"what a chain told of all addresses at once":          {"wallet.deposit_close_gaps", "wallet.deposit_shorten_gaps"},
 	"what every process keeps in memory of all customers": {"catalog.changed_tiers", "ping.changed_callers", "quota.changed", "wallet.changed_alerts", "webhook.list_changed"},
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/job/alive"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
@@ -97,6 +98,41 @@ func TestKilledWorker(t *testing.T) {
 		f.enqueue(Request{Kind: "note", Payload: []byte("y")})
 		f.lose("note")
 		f.wantAfterReclaim(1)
+	})
+}
+
+// A queue that runs comes back to what it had wait as soon as that is over, and does not leave it
+// until it renews its leases.
+func TestKilledWorkerIsWaitedFor(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f, at := setup(t, db), alive.Folder(t.TempDir())
+		f.Workers = at
+		f.Handle("note", Options{}, (&record{}).handle)
+		f.enqueue(Request{Kind: "note"})
+		for attempt := range mostLost + 1 {
+			f.wantAfterReclaim(0)
+			f.owner = fmt.Sprint("worker_", attempt)
+			kill := process(t, at, f.owner)
+			f.lose("note")
+			kill()
+		}
+		next, done := beside(t, db, f.clock), make(chan int)
+		next.Workers = at
+		next.Handle("note", Options{}, func(_ context.Context, j Job) error {
+			done <- j.Attempt
+			return nil
+		})
+		start(t, next)
+		waitFor(t, next, func() bool { // it has seen to what the dead one held
+			entries, err := os.ReadDir(string(at))
+			return err == nil && len(entries) == 1
+		})
+		f.wantCount(stateRunning, 1)
+		watch := clock.Start()
+		f.clock.Advance(lostPause + time.Millisecond)
+		if got := wait(t, done); got != mostLost+2 || watch.Elapsed() > renewEvery/2 {
+			t.Errorf("attempt %d, %s after its pause", got, watch.Elapsed())
+		}
 	})
 }
 

@@ -239,7 +239,7 @@ func (q *Queue) keepLeases(ctx context.Context) {
 		if err := q.reclaim(ctx); err != nil && ctx.Err() == nil {
 			q.logger.ErrorContext(ctx, "reclaim jobs of lost workers", "error", err)
 		}
-		if clock.Wait(ctx, renewEvery) != nil {
+		if q.pause(ctx) != nil {
 			return
 		}
 		if err := q.renew(ctx); err != nil && ctx.Err() == nil {
@@ -249,6 +249,23 @@ func (q *Queue) keepLeases(ctx context.Context) {
 			q.logger.ErrorContext(ctx, "recall periodic jobs", "error", err)
 		}
 	}
+}
+
+// pause waits until leases are to be renewed, or until one is over before that.
+func (q *Queue) pause(ctx context.Context) error {
+	first, found, err := storage.One(ctx, q.db, storage.Scalar[int64], findLease)
+	if err != nil && ctx.Err() == nil {
+		q.logger.ErrorContext(ctx, "look for the next lease of a job", "error", err)
+	}
+	for range renewEvery / pollEvery {
+		if err := clock.Wait(ctx, pollEvery); err != nil {
+			return err
+		}
+		if found && storage.Micros(q.clocks.Now(realm.Live)) > first {
+			break
+		}
+	}
+	return nil
 }
 
 // renew prolongs the leases of what this queue holds. What it claimed by a commit whose answer
