@@ -119,6 +119,38 @@ func TestClear(t *testing.T) {
 	})
 }
 
+// A list says of each order who asks to clear what blocks it.
+func TestListOfMatches(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		_, first := blocked(d, "+14155550101", onName)
+		_, cleared := blocked(d, "+14155550102", onName)
+		_, last := blocked(d, "+14155550103", onAddress)
+		d.Must(ask(d, first, "ada"))
+		d.Must(ask(d, cleared, "ada"))
+		d.Screen.More = []customer.Match{onAddress}
+		_, err := clearing(d, cleared, "eve") // it has another match, which nobody asked to clear
+		d.Must(err)
+		d.Screen.Match, d.Screen.More = customer.Match{}, nil
+		d.Processing(5500, "+14155550104")
+		want := map[cashout.ID]string{first.ID: "name ada", cleared.ID: "address ", last.ID: "address "}
+		found, err := d.Reviews.List(t.Context(), cashout.Filter{Realm: realm.Test, Limit: 10})
+		d.Must(err)
+		for _, c := range found {
+			got := ""
+			if c.Match != nil {
+				got = c.Match.Kind + " " + c.Match.Asked.By
+			}
+			if got != want[c.ID] {
+				t.Errorf("%s order is listed with the match %q, want %q", c.Status, got, want[c.ID])
+			}
+		}
+		if len(found) != 4 {
+			t.Errorf("%d orders", len(found))
+		}
+	})
+}
+
 // What was cleared counts no more for the order and the name or address that it was about, and for nothing else.
 func TestClearedMatch(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

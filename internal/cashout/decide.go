@@ -159,7 +159,7 @@ func (s *Service) screen(ctx context.Context, d *Desk, o *Order, clearing ...cus
 	if err != nil {
 		return customer.Match{}, err
 	}
-	blocks, err := s.Blocks(ctx, o)
+	blocks, err := s.Blocks(ctx, o.Book, string(o.ID))
 	if err != nil {
 		return customer.Match{}, err
 	}
@@ -173,9 +173,9 @@ func (s *Service) subject(ctx context.Context, o *Order) (customer.Subject, erro
 	return customer.Subject{Name: who.Name, Address: o.To.Text}, err
 }
 
-// Blocks returns the matches with lists that an order has had, the newest last.
-func (s *Service) Blocks(ctx context.Context, o *Order) ([]customer.Block, error) {
-	return s.customers.Blocks(ctx, s.DB, o.Book, string(o.ID))
+// Blocks returns the matches with lists that orders of a book have had, each order's newest last.
+func (s *Service) Blocks(ctx context.Context, book ledger.BookID, orders ...string) ([]customer.Block, error) {
+	return s.customers.Blocks(ctx, s.DB, book, orders...)
 }
 
 // found is the match that blocks an order as it is about to be written.

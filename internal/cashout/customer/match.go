@@ -49,9 +49,13 @@ func (g *Register) HashOf(kind string, s Subject) []byte {
 	return g.vault.Hash(purposeMatch, strings.Join([]string{kind, name, address}, "\n"))
 }
 
-// Blocks returns the matches that an order has had, the newest last.
-func (g *Register) Blocks(ctx context.Context, q storage.Queryer, book ledger.BookID, order string) ([]Block, error) {
-	return storage.All(ctx, q, scanBlock, listMatches, string(book), order)
+// Blocks returns the matches that orders have had, each order's newest last.
+func (g *Register) Blocks(ctx context.Context, q storage.Queryer, book ledger.BookID, orders ...string) ([]Block, error) {
+	keys := make([][]any, len(orders))
+	for i := range orders {
+		keys[i] = []any{string(book), orders[i]}
+	}
+	return storage.AllOf(ctx, q, scanBlock, listMatches, keys)
 }
 
 // Passed returns which of an order's matches do not count for a subject: those that were

@@ -28,8 +28,9 @@ func scanCustomer(r storage.Row) (c Customer, err error) {
 var (
 	addMatch = storage.SQL("customer.add_match", `INSERT INTO cashout_matches (book_id, order_id, revision, list, kind, subject, transaction_id, found_at,
 		asked_by, asked_why, asked_at, cleared_by, cleared_why, cleared_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', NULL, '', '', NULL)`)
-	listMatches = storage.SQL("customer.list_matches", `SELECT book_id, order_id, revision, list, kind, subject, transaction_id, found_at,
-		asked_by, asked_why, asked_at, cleared_by, cleared_why, cleared_at FROM cashout_matches WHERE book_id = $1 AND order_id = $2 ORDER BY revision`)
+	listMatches = storage.Lookup("customer.list_matches", `SELECT book_id, order_id, revision, list, kind, subject, transaction_id, found_at,
+		asked_by, asked_why, asked_at, cleared_by, cleared_why, cleared_at FROM cashout_matches
+		WHERE (book_id, order_id) IN ({values}) ORDER BY book_id, order_id, revision`, "TEXT", "TEXT")
 	// askMatch changes nothing where somebody else asks, or the match is cleared.
 	askMatch = storage.SQL("customer.ask_match", `UPDATE cashout_matches SET asked_by = $4, asked_why = $5, asked_at = $6
 		WHERE book_id = $1 AND order_id = $2 AND revision = $3 AND asked_by IN ('', $4) AND cleared_at IS NULL`)

@@ -3,6 +3,8 @@ package review
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -14,14 +16,30 @@ import (
 
 // match returns what blocks an order; nil where nothing does.
 func (s *Service) match(ctx context.Context, o *cashout.Order) (*customer.Block, error) {
-	if o.Status != cashout.Blocked {
-		return nil, nil
+	cases := []Case{{Order: *o}}
+	err := s.addMatches(ctx, cases)
+	return cases[0].Match, err
+}
+
+// addMatches says of cases of one book what blocks them.
+func (s *Service) addMatches(ctx context.Context, cases []Case) error {
+	blocked := map[string]*Case{}
+	for i := range cases {
+		if c := &cases[i]; c.Status == cashout.Blocked {
+			blocked[string(c.ID)] = c
+		}
 	}
-	all, err := s.Orders.Blocks(ctx, o)
-	if err != nil || len(all) == 0 || !all[len(all)-1].IsOpen() {
-		return nil, err
+	if len(blocked) == 0 {
+		return nil
 	}
-	return &all[len(all)-1], nil
+	all, err := s.Orders.Blocks(ctx, cases[0].Book, slices.Collect(maps.Keys(blocked))...)
+	for i := range all { // the newest is the last of its order
+		c := blocked[all[i].Order]
+		if c.Match = nil; all[i].IsOpen() {
+			c.Match = &all[i]
+		}
+	}
+	return err
 }
 
 // List returns orders as Orders.List does, of those that are blocked with who asked to clear
@@ -34,11 +52,8 @@ func (s *Service) List(ctx context.Context, f cashout.Filter) ([]Case, error) {
 	cases := make([]Case, len(found))
 	for i := range found {
 		cases[i].Order = found[i]
-		if cases[i].Match, err = s.match(ctx, &found[i]); err != nil {
-			return nil, err
-		}
 	}
-	return cases, nil
+	return cases, s.addMatches(ctx, cases)
 }
 
 // because checks why something is done.
