@@ -140,9 +140,10 @@ func (g *gate) staff() {
 	g.operate("/operators/"+who+"/disable", `{}`, nil)
 }
 
-// soon is a body of a key that ends in a moment.
+// soon is a body of a key that ends in a moment, though not before it has reached a server that
+// has a lot to do.
 func (g *gate) soon(members string) string {
-	return `{` + members + `,"expires_at":"` + time.Now().Add(2*time.Second).UTC().Format("2006-01-02T15:04:05.000Z") + `"}`
+	return `{` + members + `,"expires_at":"` + time.Now().Add(10*time.Second).UTC().Format("2006-01-02T15:04:05.000Z") + `"}`
 }
 
 // customer makes a customer with credentials of all kinds.
@@ -196,8 +197,7 @@ func (g *gate) worn(o owner) {
 // equip gives a customer one of everything, in the test realm.
 func (g *gate) equip(o *owner) {
 	have := o.things
-	maps.Copy(have, things{"network": "scrip", "month": time.Now().UTC().Format("2006-01"), "currency": "USD", "account_id": "wallet/USD",
-		"evidence/number": "1"})
+	maps.Copy(have, things{"network": "scrip", "currency": "USD", "account_id": "wallet/USD", "evidence/number": "1"})
 	g.sells(o)
 	g.holds(o)
 	g.watches(o)
@@ -253,6 +253,7 @@ func (g *gate) holds(o *owner) {
 	call("/disputes", `{"transaction_id":"`+paid.Transaction.ID+`","reason":"fraud","evidence":"not mine"}`, &dispute)
 	call("/simulate/3ds", `{"card_id":"`+card.ID+`","merchant":"SHOP","amount":1}`, &challenge)
 	have["card_id"], have["txn_id"], have["transaction_id"], have["dispute_id"], have["challenge_id"] = card.ID, paid.Transaction.ID, paid.Transaction.ID, dispute.ID, challenge.ID
+	have["month"] = thisMonth() // the card was there
 
 	book := "/books/" + o.books["test"]
 	var person struct {
@@ -263,6 +264,8 @@ func (g *gate) holds(o *owner) {
 	g.operate(book+"/merchants", `{"name":"shop","client_id":"alpha-shop"}`, nil)
 	have["client_id"] = "alpha-shop"
 }
+
+func thisMonth() string { return time.Now().UTC().Format("2006-01") }
 
 // watches makes webhooks and portals, and checks a balance.
 func (g *gate) watches(o *owner) {
