@@ -28,7 +28,6 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/cashout/ticker"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -182,14 +181,13 @@ func (k *Desk) serve(r realm.Realm, d *cashout.Desk, line phone.Line) {
 	k.Realm, k.lines[r], k.albums[r], k.Orders.Desks[r] = r, line, album{k.Images}, d
 }
 
-// Begin gives a simulated node that pays its bitcoin, before anybody looks how much it has. A
-// node that was told to be silent is no reason not to start: it was funded before.
+// Begin gives a simulated node that pays its bitcoin, before anybody looks how much it has.
 func (k *Desk) Begin(ctx context.Context) error {
 	w, simulated := k.Payouts.Nodes[realm.Test].Wallet.(node.Wallet)
 	if !simulated {
 		return nil
 	}
-	if err := fund(ctx, w.Node); err != nil && fault.CodeOf(err) != fault.Unavailable {
+	if err := w.Fill(ctx, funding); err != nil {
 		return fmt.Errorf("fund the sandbox: %w", err)
 	}
 	return nil
@@ -237,18 +235,6 @@ func (k *Desk) Demo(ctx context.Context) error {
 	k.serve(realm.Test, &cashout.Desk{Ticker: tick, Tiers: customer.DefaultTiers(), Captcha: captcha.Demo{}, Payouts: payouts{k.Payouts}, Images: pictures{k.Images},
 		PriceLock: cashout.PriceLock, KeepImages: keepImages, KeepBlocked: keepBlocked, KeepMarks: image.KeepMarks}, phone.Line{Sender: sms.Nowhere{}, Policy: phone.SandboxPolicy(), Code: pan.NewSecret(demoCode)})
 	return nil
-}
-
-// fund gives a simulated node coins and channels, once.
-func fund(ctx context.Context, n *node.Node) error {
-	wallet, _, err := (node.Wallet{Node: n}).Balance(ctx)
-	if err == nil && wallet < funding {
-		err = n.Fund(ctx, funding)
-	}
-	if err != nil {
-		return err
-	}
-	return n.Charge(ctx, funding)
 }
 
 // Place refuses addresses from where nobody is served.

@@ -200,7 +200,7 @@ func (k *Desk) pays(r realm.Realm, f *file, d *cashout.Desk) error {
 		return nil
 	}
 	n := k.simulated(network)
-	k.deps.Jobs.Every("cashout.fund_sandbox", alarmSweep, func(ctx context.Context) error { return fund(ctx, n) })
+	k.deps.Jobs.Every("cashout.fund_sandbox", alarmSweep, func(ctx context.Context) error { return n.Fill(ctx, funding) })
 	return nil
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/scripcards/scrip/internal/server/cashdesk"
 	"github.com/scripcards/scrip/internal/testkit"
 	kit "github.com/scripcards/scrip/internal/testkit/cashdesk"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 // open opens a desk with a file of the given text.
@@ -278,6 +279,23 @@ func TestDemoKeepsFile(t *testing.T) {
 	}
 	if has, _, err := k.Payouts.Nodes[realm.Test].Wallet.Balance(t.Context()); err != nil || has == 0 {
 		t.Errorf("the node has %d satoshis, %v", has, err)
+	}
+}
+
+// Processes that start together give the simulated node its bitcoin once.
+func TestFundedOnce(t *testing.T) {
+	k, err := openPaid(t, `{"realm":"test",`+messages+`}`, `{}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crowd.AtOnce(8, func(int) {
+		if err := k.Begin(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	const bitcoins = 10
+	if has, _, err := k.Payouts.Nodes[realm.Test].Wallet.Balance(t.Context()); err != nil || has != bitcoins*100_000_000 {
+		t.Errorf("the node has %d satoshis, %v, want %d bitcoins", has, err, bitcoins)
 	}
 }
 

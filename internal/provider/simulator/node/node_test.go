@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
 var began = time.Date(2026, 5, 22, 12, 0, 0, 0, time.UTC)
@@ -57,6 +58,23 @@ func (b *bench) look(raw []byte, known bool, confirmations, rival int64) {
 	if s := seen[0]; s.Known != known || s.Confirmations != confirmations || s.RivalDepth != rival {
 		b.t.Fatalf("%+v; want known %t, %d confirmations, a rival %d deep", s, known, confirmations, rival)
 	}
+}
+
+// A node is filled once, however many do it at the same time, and its mood is kept for others.
+func TestFill(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		check.OK(t, b.Set(t.Context(), node.Stalled, 1))
+		crowd.AtOnce(8, func(int) {
+			if err := b.Fill(t.Context(), 100_000); err != nil {
+				t.Error(err)
+			}
+		})
+		_, _, err := b.Wallet.Balance(t.Context())
+		check.Code(t, "in its mood", err, fault.Unavailable)
+		if has, _, err := b.Wallet.Balance(t.Context()); err != nil || has != 100_000 {
+			t.Errorf("the node has %d satoshis, %v", has, err)
+		}
+	})
 }
 
 // The wallet pays what it is asked to at the rate that it is asked for, with confirmed coins

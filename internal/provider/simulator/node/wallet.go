@@ -37,14 +37,30 @@ func (n *Node) Fund(ctx context.Context, satoshi int64) error {
 	if satoshi <= 0 {
 		return fault.New(fault.InvalidRequest, "want more than nothing")
 	}
+	return n.change(ctx, func(ctx context.Context, t *turn) error { return t.fund(ctx, satoshi) })
+}
+
+// Fill has the node own that much: the channels can send it, and the wallet gets it as a coin
+// where it has less. It is done once, whoever else asks for it at the same time, in whatever
+// mood the node is.
+func (n *Node) Fill(ctx context.Context, satoshi int64) error {
 	return n.change(ctx, func(ctx context.Context, t *turn) error {
-		t.made++
-		sum := sha256.Sum256(fmt.Appendf(nil, "scrip sandbox: coin %d of %s", t.made, n.name))
-		t.height++
-		k := known{txid: hex.EncodeToString(sum[:]), raw: []byte{}, place: inBlock, block: t.height, sentAt: n.clock.Now()}
-		c := coin{txid: k.txid, satoshi: satoshi}
-		return t.tx.Apply(ctx, []storage.Effect{upsertTransaction.Row(k.row(n.name)...), upsertCoin.Row(c.row(n.name)...)})
+		t.channels = satoshi
+		sums, _, err := storage.One(ctx, t.tx, scanSums, sumCoins, n.name, storage.Micros(n.clock.Now()))
+		if err != nil || sums[0] >= satoshi {
+			return err
+		}
+		return t.fund(ctx, satoshi)
 	})
+}
+
+func (t *turn) fund(ctx context.Context, satoshi int64) error {
+	t.made++
+	sum := sha256.Sum256(fmt.Appendf(nil, "scrip sandbox: coin %d of %s", t.made, t.node.name))
+	t.height++
+	k := known{txid: hex.EncodeToString(sum[:]), raw: []byte{}, place: inBlock, block: t.height, sentAt: t.node.clock.Now()}
+	c := coin{txid: k.txid, satoshi: satoshi}
+	return t.tx.Apply(ctx, []storage.Effect{upsertTransaction.Row(k.row(t.node.name)...), upsertCoin.Row(c.row(t.node.name)...)})
 }
 
 // Build implements payout.Wallet.
