@@ -39,7 +39,8 @@ func newLane(db *storage.DB, config Config) *lane.Lane[work] {
 		return state.write(ctx, tx)
 	}
 	return lane.New(lane.Config[work]{DB: db, Name: "the ledger", Run: run, Observe: config.Observe,
-		Committed: func([]*lane.Task[work]) { remembered.committed() }, Again: remembered.wrong})
+		Committed: func([]*lane.Task[work]) { remembered.committed() }, Again: remembered.wrong,
+		Whose: func(w work) string { return string(w.op.Book) }})
 }
 
 // decideAll decides the tasks in order and reports whether none was refused.

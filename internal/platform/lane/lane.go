@@ -5,8 +5,8 @@
 //
 // A task that is refused leaves no trace and costs the others nothing. If a write of a
 // group fails, each half is tried by itself, down to the task whose write it was. A group
-// that may have been committed is not tried again, nor one that found no database or was held
-// up by somebody else's lock. Once accepted, a task is done even if its caller leaves, and
+// that may have been committed is not tried again, nor one that found no database, nor what
+// somebody else's lock held up. Once accepted, a task is done even if its caller leaves, and
 // nobody is answered before it is on disk.
 package lane
 
@@ -57,6 +57,9 @@ type Config[W any] struct {
 	// once more: Run will not do what it did. Where no database was found, or somebody else's
 	// lock was waited for, it is not, whatever the answer.
 	Again func() bool
+	// Whose, when set, names what others may have locked for long: where a group is held up, each
+	// name's tasks are tried by themselves, and those that are held up then are kept apart.
+	Whose func(W) string
 	// Observe, when set, is told of every group that is on disk.
 	Observe func(tasks int, took time.Duration)
 }
@@ -67,6 +70,8 @@ type Lane[W any] struct {
 	queue   chan *Task[W]
 	flushes sync.WaitGroup // groups that are committed and not on disk yet
 	ended   chan struct{}
+	held    map[string]held // by whose it is, what somebody else's lock held up
+	waits   []error         // those for locks in vain, of names that are done one by one
 
 	closing sync.RWMutex
 	closed  bool
@@ -74,7 +79,7 @@ type Lane[W any] struct {
 
 // New starts a lane. Close stops it.
 func New[W any](config Config[W]) *Lane[W] {
-	l := &Lane[W]{config: config, queue: make(chan *Task[W], Length), ended: make(chan struct{})}
+	l := &Lane[W]{config: config, queue: make(chan *Task[W], Length), ended: make(chan struct{}), held: map[string]held{}}
 	go l.run()
 	return l
 }
@@ -122,7 +127,9 @@ func (l *Lane[W]) run() {
 	defer close(l.ended)
 	for first := range l.queue {
 		l.config.DB.Room()
-		l.turn(l.gather(first))
+		tasks, apart := l.aside(l.gather(first))
+		l.turn(tasks, false)
+		l.oneByOne(apart)
 	}
 	l.flushes.Wait()
 }
@@ -147,35 +154,34 @@ func (l *Lane[W]) gather(first *Task[W]) []*Task[W] {
 	return tasks
 }
 
-// turn does the tasks in one transaction or, where that fails, in several.
-func (l *Lane[W]) turn(tasks []*Task[W]) {
+// turn does the tasks in one transaction or, where that fails, in several. Briefly, none waits
+// for somebody else's lock for long.
+func (l *Lane[W]) turn(tasks []*Task[W], briefly bool) {
 	if tasks = present(tasks); len(tasks) == 0 {
 		return
 	}
-	err := l.commit(tasks)
+	err := l.commit(tasks, briefly)
 	if err != nil && !errors.Is(err, storage.ErrUnknownCommit) && l.config.Again != nil && l.config.Again() && !isHopeless(err) {
-		err = l.commit(tasks)
+		err = l.commit(tasks, briefly)
 	}
 	switch {
 	case err == nil:
-	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || isHopeless(err):
+	case storage.IsHeldUp(err) && !errors.Is(err, storage.ErrUnknownCommit):
+		l.heldUp(tasks, err, briefly)
+	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err):
 		for _, t := range tasks {
 			t.refuse(Fault(err))
 		}
 	default:
 		half := len(tasks) / 2
-		l.turn(tasks[:half:half])
-		l.turn(tasks[half:])
+		l.turn(tasks[:half:half], briefly)
+		l.turn(tasks[half:], briefly)
 	}
 }
 
-// isHopeless reports whether what failed would fail once more, and its callers would wait as
-// long again to hear of it.
-func isHopeless(err error) bool { return storage.IsUnreached(err) || storage.IsHeldUp(err) }
-
 // commit makes one transaction and has its callers answered once it is on disk and what
 // remembers it knows of it. Its error means that nothing was written and nobody was answered.
-func (l *Lane[W]) commit(tasks []*Task[W]) error {
+func (l *Lane[W]) commit(tasks []*Task[W], briefly bool) error {
 	watch := clock.Start()
 	ctx := context.WithoutCancel(tasks[0].ctx) // one caller's deadline must not undo the others' work
 	var (
@@ -197,6 +203,11 @@ func (l *Lane[W]) commit(tasks []*Task[W]) error {
 	before.Store(2)
 	l.flushes.Add(1)
 	err := l.config.DB.Commit(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if briefly {
+			if err := tx.WaitBriefly(ctx); err != nil {
+				return err
+			}
+		}
 		return l.config.Run(ctx, tx, tasks)
 	}, func(err error) {
 		if l.config.Observe != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -38,11 +39,14 @@ type bench struct {
 	begun  chan struct{}
 }
 
-func open(t *testing.T, db *storage.DB) *bench {
+func open(t *testing.T, db *storage.DB) *bench { return openOf(t, db, nil) }
+
+// openOf is a lane whose tasks are those of whoever whose names.
+func openOf(t *testing.T, db *storage.DB, whose func(string) string) *bench {
 	b := &bench{db: db, gate: make(chan struct{}), begun: make(chan struct{})}
 	var first sync.Once
 	b.Lane = lane.New(lane.Config[string]{DB: db, Name: "the bench", Observe: func(n int, _ time.Duration) { b.sizes = append(b.sizes, n) },
-		Again: func() bool { return b.doubt },
+		Again: func() bool { return b.doubt }, Whose: whose,
 		Run: func(ctx context.Context, tx *storage.Tx, tasks []*lane.Task[string]) error {
 			b.tries++
 			first.Do(func() {
@@ -193,32 +197,31 @@ func TestUnreached(t *testing.T) {
 	}
 }
 
-// A lane that somebody else's lock holds up refuses all who wait, once, and nothing of theirs
-// is done; the next are served when the lock has gone.
-func TestHeldUp(t *testing.T) {
+// lock has somebody else hold the row "held" of a database, and returns its configuration for
+// one who waits for a lock that long, and what ends that.
+func lock(t *testing.T, milliseconds string) (config storage.Config, release func()) {
+	t.Helper()
 	if !slices.Contains(testkit.Engines(), "postgres") {
 		t.Skip("no PostgreSQL")
 	}
-	config := testkit.Database(t, "postgres")
+	config = testkit.Database(t, "postgres")
 	holder := testkit.Open(t, config)
 	u, err := url.Parse(config.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	query := u.Query()
-	query.Set("lock_timeout", "50") // milliseconds
+	query.Set("lock_timeout", milliseconds)
 	u.RawQuery = query.Encode()
 	config.URL = u.String()
-	b := open(t, testkit.Open(t, config))
-	b.doubt = true
-	held, release := make(chan struct{}), make(chan struct{})
+	held, end := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
 	group.Go(func() {
 		gone := errors.New("gone")
 		err := holder.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 			_, err := tx.Exec(ctx, addSpent, "bk", "held")
 			close(held)
-			<-release
+			<-end
 			return errors.Join(err, gone)
 		})
 		if !errors.Is(err, gone) {
@@ -226,6 +229,19 @@ func TestHeldUp(t *testing.T) {
 		}
 	})
 	<-held
+	return config, func() {
+		close(end)
+		group.Wait()
+	}
+}
+
+// A lane that somebody else's lock holds up refuses all who wait, once, and nothing of theirs
+// is done; the next are served when the lock has gone.
+func TestHeldUp(t *testing.T) {
+	config, release := lock(t, "50")
+	b := open(t, testkit.Open(t, config))
+	b.doubt = true
+	var group sync.WaitGroup
 	ask := func(name string) {
 		group.Go(func() {
 			if _, err := b.Do(t.Context(), name); !storage.IsHeldUp(err) || !storage.IsAway(err) {
@@ -248,12 +264,59 @@ func TestHeldUp(t *testing.T) {
 	if b.tries > 3 {
 		t.Errorf("%d transactions waited, want that of the first, that of those behind and at most one of the last", b.tries)
 	}
-	close(release)
+	release()
 	group.Wait()
 	for _, name := range []string{"held", "a", "b"} {
 		if got, err := b.Do(t.Context(), name); err != nil || got != name+" done" {
 			t.Errorf("after that: %q, %v", got, err)
 		}
+	}
+}
+
+// Where it is known whose the tasks are, the lock is in the way of one of them: the others are
+// done. Those of that one are refused without waiting, and do not keep the others waiting, until
+// the lock has gone.
+func TestHeldUpApart(t *testing.T) {
+	config, release := lock(t, "500")
+	b := openOf(t, testkit.Open(t, config), func(work string) string { return strings.TrimSuffix(work, " done") })
+	var group sync.WaitGroup
+	ask := func(name string) {
+		group.Go(func() {
+			if got, err := b.Do(t.Context(), name); (name == "held") != storage.IsHeldUp(err) || err == nil && got != name+" done" {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+		})
+	}
+	ask("first")
+	<-b.begun
+	for i, name := range []string{"a", "held", "b", "held"} {
+		ask(name)
+		for b.Waiting() != i+1 {
+			runtime.Gosched()
+		}
+	}
+	close(b.gate)
+	group.Wait()
+	before := b.tries
+	for range 100 {
+		ask("held")
+	}
+	group.Wait()
+	if n := b.tries - before; n > 1 { // one, if that took a second
+		t.Errorf("what is held up was tried %d times more", n)
+	}
+	for i := range 5 {
+		ask("held")
+		ask(fmt.Sprint(i))
+	}
+	group.Wait()
+	release()
+	_, err := b.Do(t.Context(), "held")
+	for storage.IsHeldUp(err) && clock.Wait(t.Context(), 50*time.Millisecond) == nil {
+		_, err = b.Do(t.Context(), "held")
+	}
+	if err != nil {
+		t.Errorf("after that: %v", err)
 	}
 }
 

@@ -280,3 +280,12 @@ func (tx *Tx) waitForLocks(ctx context.Context) error {
 	_, err := tx.conn.exec(ctx, call{text: "SET LOCAL " + lockTimeout + " TO 0"})
 	return err
 }
+
+// WaitBriefly has a transaction on PostgreSQL wait for a lock a little longer than others hold
+// one, and no more: it is for what has waited in vain before.
+func (tx *Tx) WaitBriefly(ctx context.Context) error {
+	if tx.dialect != postgres {
+		return nil
+	}
+	return tx.conn.queue(ctx, "SET LOCAL "+lockTimeout+" TO 250", nil) // milliseconds
+}
