@@ -223,7 +223,7 @@ const unfinishedTable = `CREATE TABLE IF NOT EXISTS ` + unfinishedName + ` (
 // unfinishedFind asks, by dialect, the catalogue: the table itself may be locked.
 var unfinishedFind = [2]string{
 	sqlite:   `SELECT name FROM sqlite_schema WHERE type = 'table' AND name = '` + unfinishedName + `'`,
-	postgres: `SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = '` + unfinishedName + `'`,
+	postgres: `SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = ` + ownSchema + ` AND relname = '` + unfinishedName + `'`,
 }
 
 // BeginRestore notes, for whoever opens the database later, that a restore has begun. It is

@@ -40,6 +40,9 @@ var columnTypes = map[string]ColumnType{
 	"text": TextColumn, "smallint": IntegerColumn, "integer": IntegerColumn, "bigint": IntegerColumn, "bytea": BytesColumn,
 }
 
+// ownSchema is the schema of PostgreSQL in which tables are made. Its name is compared, and not read as SQL.
+const ownSchema = `(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema())`
+
 // catalogue holds, by dialect, a query for (table, column, type, place in the key) and one for (table, parent).
 var catalogue = [2]struct{ columns, parents string }{
 	sqlite: {
@@ -52,11 +55,11 @@ var catalogue = [2]struct{ columns, parents string }{
 		FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		LEFT JOIN pg_catalog.pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
-		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+		WHERE c.relnamespace = ` + ownSchema + ` AND c.relkind IN ('r', 'p')
 		ORDER BY c.relname::text COLLATE "C", a.attnum`,
 		`SELECT DISTINCT c.relname::text, r.relname::text FROM pg_catalog.pg_constraint f
 		JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_class r ON r.oid = f.confrelid
-		WHERE f.contype = 'f' AND c.relnamespace = current_schema()::regnamespace ORDER BY 1, 2`,
+		WHERE f.contype = 'f' AND c.relnamespace = ` + ownSchema + ` ORDER BY 1, 2`,
 	},
 }
 

@@ -2,7 +2,10 @@ package dump
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -60,4 +63,44 @@ func TestBegin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A schema of PostgreSQL may have a name that has to be quoted.
+func TestSchemaOfAnyName(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	ctx, from, to := t.Context(), inSchema(t, "Pay-Me"), inSchema(t, "Scrip")
+	path, _ := backup(t, testkit.Open(t, from), options())
+	db := testkit.Open(t, to)
+	if err := errors.Join(storage.Whole(ctx, db), Begin(ctx, db)); err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.Whole(ctx, db); !errors.Is(err, storage.ErrUnfinished) {
+		t.Errorf("begun: %v", err)
+	}
+	_, err := Restore(ctx, db, path, options())
+	if err := errors.Join(err, storage.Whole(ctx, db)); err != nil {
+		t.Error(err)
+	}
+}
+
+// inSchema returns where a database is whose tables go into a schema of their own.
+func inSchema(t *testing.T, name string) storage.Config {
+	t.Helper()
+	config := testkit.Empty(t, "postgres")
+	server, err := sql.Open("pgx", config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = server.ExecContext(t.Context(), `CREATE SCHEMA "`+name+`"`)
+	u, alsoErr := url.Parse(config.URL)
+	if err := errors.Join(err, alsoErr, server.Close()); err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("search_path", `"`+name+`"`)
+	u.RawQuery = query.Encode()
+	config.URL = u.String()
+	return config
 }
