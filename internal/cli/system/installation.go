@@ -53,6 +53,9 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := storage.Whole(cmd.Context(), db); err != nil {
+		return err
+	}
 	if !status {
 		if _, err := db.Migrate(cmd.Context()); err != nil {
 			return err
