@@ -87,6 +87,17 @@ func (p *program) runRestore(cmd *cobra.Command, path string) error {
 	})
 }
 
+// usable returns why nothing can be restored from the file at path. It needs no database.
+func usable(cmd *cobra.Command, path string) error {
+	bar := shell.NewBar(cmd, "restore")
+	defer bar.End()
+	m, err := dump.Verify(cmd.Context(), path, dump.Options{Clock: clock.System(), Progress: bar.Dump})
+	if err != nil {
+		return err
+	}
+	return m.Suits()
+}
+
 // fill restores into the database alone: nothing else may write while it is half full.
 func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	c, _, err := p.Settings(cmd)
@@ -97,10 +108,10 @@ func (p *program) fill(cmd *cobra.Command, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := usable(cmd, path); err != nil { // before anything is made that would have to be cleared away
+		return err
+	}
 	if !found {
-		if _, err := dump.Verify(cmd.Context(), path, dump.Options{Clock: clock.System()}); err != nil {
-			return err // the file's own trouble comes first
-		}
 		return fmt.Errorf("there is no master key: put the master.key of the installation that made the backup into %s, or set SCRIP_MASTER_KEY", c.Data)
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {

@@ -136,6 +136,15 @@ func describeSchema(applied []storage.Migration) []Migration {
 	return history
 }
 
+// Suits returns why a backup with this manifest cannot be restored by this program.
+func (m *Manifest) Suits() error {
+	all, err := storage.Migrations()
+	if err != nil {
+		return err
+	}
+	return fits(m.Migrations, describeSchema(all))
+}
+
 // fits says why rows of the schema from cannot go into a database of the schema to.
 func fits(from, to []Migration) error {
 	switch {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -377,6 +378,12 @@ func TestRestoreRefusals(t *testing.T) {
 			}
 			if _, err := Restore(context.Background(), target, path, options()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("want %q, got %v", c.want, err)
+			}
+			m := made
+			m.Migrations = slices.Clone(made.Migrations)
+			c.change(&m)
+			if err := m.Suits(); (err == nil) != slices.Equal(m.Migrations, made.Migrations) || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("without a database: want %q, got %v", c.want, err)
 			}
 		}
 		if n := countAll(t, target); n != 0 {

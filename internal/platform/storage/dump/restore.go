@@ -16,7 +16,8 @@ const (
 )
 
 // Begin notes in db, migrated or not, that a restore into it begins: until one has ended,
-// nobody may take what is in it for an installation. It refuses a database that has rows.
+// nobody may take what is in it for an installation. It refuses a database that has rows. What
+// is wrong with the file Verify and Suits say before, so that nothing is left of such a one.
 func Begin(ctx context.Context, db *storage.DB) error {
 	return db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		tables, err := storage.Tables(ctx, tx)
