@@ -8,7 +8,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	codes "modernc.org/sqlite/lib"
+
 	"github.com/scripcards/scrip/internal/platform/storage/flush"
+	"github.com/scripcards/scrip/internal/platform/storage/lite"
 	"github.com/scripcards/scrip/internal/platform/storage/wal"
 )
 
@@ -73,6 +76,21 @@ func opened(t *testing.T) *DB {
 		}
 	})
 	return db
+}
+
+// A log that fails while a transaction waits for another try is why nothing came of it.
+func TestBrokenBetweenTries(t *testing.T) {
+	db := opened(t)
+	w, tries := db.writer.(*sqliteWriter), 0
+	fn := func(context.Context, *Tx) error {
+		tries++
+		w.log.Break(errors.New("no medium"))
+		return &lite.Error{Code: codes.SQLITE_BUSY}
+	}
+	one := &pendingWrite{ctx: t.Context(), fn: fn}
+	if err := w.runGroup([]*pendingWrite{one}); !errors.Is(err, flush.ErrBroken) || !errors.Is(one.err, flush.ErrBroken) || tries != 1 {
+		t.Errorf("%v, and the write after %d tries: %v", err, tries, one.err)
+	}
 }
 
 // A full disk takes no writes: all who wanted something written together are told to come

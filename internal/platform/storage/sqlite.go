@@ -286,8 +286,11 @@ func (w *sqliteWriter) gather() []*pendingWrite {
 // runGroup has every write of a group made, or told why it is not; its error is that of them all.
 func (w *sqliteWriter) runGroup(group []*pendingWrite) error {
 	ctx := context.Background() // a caller that leaves must not undo the others' work
-	err := w.log.Failed()
-	for try := 0; try < busyTries && w.log.Failed() == nil; try++ {
+	var err error
+	for try := range busyTries {
+		if err = w.log.Failed(); err != nil {
+			break
+		}
 		for _, p := range group {
 			p.err = nil
 		}
