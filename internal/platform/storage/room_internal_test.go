@@ -206,6 +206,31 @@ func TestFileTaken(t *testing.T) {
 	}
 }
 
+// So is one whose log was taken before anything was written to it, whether the database is new or
+// was closed before.
+func TestLogTaken(t *testing.T) {
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "scrip.db")
+	for _, table := range []string{"one", "two"} {
+		db, err := Open(ctx, Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Rename(path+"-wal", path+"-wal.old"), os.WriteFile(path+"-wal", nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		err = db.Write(ctx, func(ctx context.Context, tx *Tx) error {
+			return tx.ExecText(ctx, "CREATE TABLE "+table+" (number INTEGER PRIMARY KEY) STRICT")
+		})
+		if !errors.Is(err, flush.ErrMoved) {
+			t.Errorf("table %s: %v", table, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A database whose log was damaged on the disk is not opened, unless what lies behind the
 // damage is given up; then it is sound. One that a crash left is.
 func TestDamagedLog(t *testing.T) {

@@ -33,8 +33,9 @@ const (
 
 // writerPragmas: the folder folds the log back. NORMAL leaves putting a commit on disk to
 // the flusher, so that the next commit is made meanwhile; nothing is answered before it is.
+// Asking for a version makes the engine open the log, of which the flusher then knows which it is.
 var writerPragmas = []string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = 1",
-	"cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY"}
+	"cache_size = -16384", "wal_autocheckpoint = 0", "temp_store = MEMORY", "user_version"}
 
 // folderPragmas: a connection that only folds the log needs no schema, which takes longer to
 // read than all else that opens a database. Asking for a version makes it open the log. Once
@@ -72,7 +73,7 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 		queue: make(chan *pendingWrite, queueLength), unflushed: make(chan struct{}, maxUnflushed), turn: make(chan struct{}, 1), observe: config.Observe}
 	folding, err := openLite(config.Path, folderPragmas)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", config.Path, err), connection.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", config.Path, err), log.Close(), connection.Close())
 	}
 	w.folder = lite.NewFolder(folding, w.alone, w.log.Break)
 	w.flusher = flush.New(w.log.Sync)

@@ -98,9 +98,9 @@ var ErrMoved = errors.New("the files of the database were deleted or exchanged w
 // engine has a connection. Sync is for one goroutine.
 type Log struct {
 	path     string
-	file     *os.File // opened at the first Sync: there is a log once something was written
+	file     *os.File // nil until there is a log
 	database *place
-	log      atomic.Pointer[place] // once it is open
+	log      atomic.Pointer[place] // nil until the file is open
 	failed   atomic.Pointer[error]
 	sync     func(*os.File) error
 }
@@ -128,10 +128,32 @@ func (p *place) moved() bool {
 	return !os.SameFile(is, p.is)
 }
 
-// NewLog returns the log at path of the database file that is open.
+// NewLog returns the log at path of the database file that is open. Where the engine has not made
+// it yet, it is looked for at the first Sync.
 func NewLog(path, database string) (*Log, error) {
 	at, err := find(database)
-	return &Log{path: path, database: at, sync: dataSync}, err
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{path: path, database: at, sync: dataSync}
+	if err := l.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Log) open() error {
+	file, err := os.OpenFile(l.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	is, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	l.file = file
+	l.log.Store(&place{l.path, is})
+	return nil
 }
 
 // Sync returns when everything written to the log before is on disk, in the place where it
@@ -163,16 +185,11 @@ func (l *Log) Look() error {
 	return l.Failed()
 }
 
-func (l *Log) try() (err error) {
+func (l *Log) try() error {
 	if l.file == nil {
-		if l.file, err = os.OpenFile(l.path, os.O_RDWR, 0); err != nil {
+		if err := l.open(); err != nil {
 			return err
 		}
-		at, err := find(l.path)
-		if err != nil {
-			return err
-		}
-		l.log.Store(at)
 	}
 	return l.sync(l.file)
 }

@@ -102,22 +102,29 @@ func TestLogMoved(t *testing.T) {
 		"log exchanged":      func(_, log string) error { return exchange(log) },
 		"folder moved":       func(database, _ string) error { return os.Rename(filepath.Dir(database), filepath.Dir(database)+"2") },
 	} {
-		folder := filepath.Join(t.TempDir(), "data")
-		database, log := filepath.Join(folder, "db"), filepath.Join(folder, "db-wal")
-		if err := errors.Join(os.Mkdir(folder, 0o700), os.WriteFile(database, nil, 0o600), os.WriteFile(log, nil, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		l := newLog(t, log, database)
-		if err := errors.Join(l.Sync(), change(database, log)); err != nil {
-			t.Fatal(err)
-		}
-		for what, err := range map[string]error{"sync": l.Sync(), "look": l.Look(), "failed": l.Failed()} {
-			if moved := name != "no change"; errors.Is(err, ErrMoved) != moved || (err == nil) == moved {
-				t.Errorf("%s: %s: %v", name, what, err)
+		for _, used := range []bool{true, false} {
+			folder := filepath.Join(t.TempDir(), "data")
+			database, log := filepath.Join(folder, "db"), filepath.Join(folder, "db-wal")
+			if err := errors.Join(os.Mkdir(folder, 0o700), os.WriteFile(database, nil, 0o600), os.WriteFile(log, nil, 0o600)); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
+			l := newLog(t, log, database)
+			if used {
+				if err := l.Sync(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := change(database, log); err != nil {
+				t.Fatal(err)
+			}
+			for what, err := range map[string]error{"sync": l.Sync(), "look": l.Look(), "failed": l.Failed()} {
+				if moved := name != "no change"; errors.Is(err, ErrMoved) != moved || (err == nil) == moved {
+					t.Errorf("%s, used before: %v: %s: %v", name, used, what, err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
