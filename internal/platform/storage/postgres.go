@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,23 +33,17 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if parsed.RuntimeParams["application_name"] == "" {
-		parsed.RuntimeParams["application_name"] = "scrip"
-	}
+	setUnlessAsked(parsed, "application_name", "scrip")
 	// Every look-up here has its index. A plan that was made while a table was small must
 	// not go on reading the whole of it when it has grown. Where there is no other way, as for
 	// tables of a few rows, such a plan has a price at which the server would compile it first,
 	// which takes longer than all it does.
 	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
-		if parsed.RuntimeParams[way] == "" {
-			parsed.RuntimeParams[way] = "off"
-		}
+		setUnlessAsked(parsed, way, "off")
 	}
 	// Whoever waits for a lock longer than others hold one is answered, and not kept until its own
 	// caller has gone.
-	if parsed.RuntimeParams[lockTimeout] == "" {
-		parsed.RuntimeParams[lockTimeout] = "10s"
-	}
+	setUnlessAsked(parsed, lockTimeout, "10s")
 	parsed.StatementCacheCapacity = 1024
 	parsed.DialFunc = link.Dial
 	if parsed.ConnectTimeout == 0 { // the URL's own, connect_timeout, bounds the whole way in
@@ -73,6 +68,21 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	w.flusher = flush.New(w.flushLog)
 	r := &postgresReader{pool: pool, turn: turn}
 	return &DB{view: view{postgres, r}, reader: r, writer: w}, nil
+}
+
+// setUnlessAsked sets a setting of the server where the URL does not, neither by itself nor among
+// its options, which the server reads first and would then forget.
+func setUnlessAsked(parsed *pgx.ConnConfig, name, value string) {
+	for option := range strings.FieldsSeq(parsed.RuntimeParams["options"]) { // -c name=value, -cname=value, --name=value
+		asked, _, _ := strings.Cut(option, "=")
+		asked = strings.TrimPrefix(strings.TrimPrefix(asked, "-c"), "--")
+		if strings.EqualFold(strings.ReplaceAll(asked, "-", "_"), name) {
+			return
+		}
+	}
+	if parsed.RuntimeParams[name] == "" {
+		parsed.RuntimeParams[name] = value
+	}
 }
 
 // CheckURL returns what is wrong with a URL of PostgreSQL, or with a file that it names. It

@@ -173,26 +173,30 @@ func TestReadOnlyServer(t *testing.T) {
 	}
 }
 
-// PostgreSQL keeps to indexes and compiles no plans, unless the URL says otherwise.
+// PostgreSQL keeps to indexes, compiles no plans and gives up a lock, unless the URL says otherwise.
 func TestPlans(t *testing.T) {
 	if !slices.Contains(testkit.Engines(), "postgres") {
 		t.Skip("no PostgreSQL is at hand")
 	}
-	for asked, compiles := range map[string]string{"": "off", "jit=on": "on"} {
+	for _, c := range []struct{ asked, compiles, waits string }{
+		{"", "off", "10s"}, {"jit=on", "on", "10s"}, {"lock_timeout=3s", "off", "3s"},
+		{"options=-c%20jit%3Don%20-c%20deadlock_timeout%3D2s", "on", "10s"},
+		{"options=-cJIT%3Don%20--lock-timeout%3D3s", "on", "3s"}, {"options=-c%20lock_timeout%3D0", "off", "0"},
+	} {
 		config := testkit.Database(t, "postgres")
 		address, err := url.Parse(config.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		address.RawQuery += "&" + asked
+		address.RawQuery += "&" + c.asked
 		config.URL = address.String()
 		db := testkit.Open(t, config)
-		for setting, want := range map[string]string{"jit": compiles, "enable_seqscan": "off"} {
+		for setting, want := range map[string]string{"jit": c.compiles, "lock_timeout": c.waits, "enable_seqscan": "off"} {
 			err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
 				return tx.ExecText(ctx, "DO $$ BEGIN IF current_setting('"+setting+"') <> '"+want+"' THEN RAISE EXCEPTION 'it is not'; END IF; END $$")
 			})
 			if err != nil {
-				t.Errorf("with %q %s is to be %s: %v", asked, setting, want, err)
+				t.Errorf("with %q %s is to be %s: %v", c.asked, setting, want, err)
 			}
 		}
 	}
