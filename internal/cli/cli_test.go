@@ -229,3 +229,19 @@ func TestStopBeforeReady(t *testing.T) {
 		t.Errorf("%v, and it says %q", err, logged.String())
 	}
 }
+
+// One that is told to stop while it fails to start for a reason of its own says that reason.
+func TestStopWhileItFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	root := New()
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"serve", "--data", filepath.Join(file, "data"), "--listen", "127.0.0.1:0"})
+	if err := root.ExecuteContext(ctx); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}

@@ -91,7 +91,7 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 	ready := false
 	return endWithin(cmd.Context(), 2*c.ShutdownTimeout+farewell, func() (err error) {
 		defer func() {
-			if err != nil && !ready && cmd.Context().Err() != nil {
+			if asked := cmd.Context().Err(); !ready && asked != nil && errors.Is(err, asked) { // what else is wrong is told as ever
 				logger.InfoContext(cmd.Context(), "stopped before it was ready", "error", err)
 				err = nil // as every stop that was asked for
 			}
