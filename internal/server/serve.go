@@ -30,8 +30,7 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 		h.Shutdown = defaultShutdown
 	}
 	health := &telemetry.Health{Logger: a.Logger}
-	health.Check("database", a.DB.Ping)
-	health.Check("restore", func(ctx context.Context) error { return storage.Whole(ctx, a.DB) })
+	health.Check("database", a.usable)
 	driver, err := h.Captcha.driver()
 	if err != nil {
 		return err
@@ -89,6 +88,14 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	stop()
 	running.Wait()
 	return err
+}
+
+// usable returns why the database cannot serve: it does not, or a restore into it was begun since.
+func (a *App) usable(ctx context.Context) error {
+	if err := a.DB.Ping(ctx); err != nil {
+		return err
+	}
+	return storage.Whole(ctx, a.DB)
 }
 
 // listenMetrics opens an address for scrapes alone, when there is one, and returns what serves it.

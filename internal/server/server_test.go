@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/server"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/testkit/faultproxy"
 )
 
 // running serves a new installation with demonstration data on engine and returns its address.
@@ -102,6 +104,48 @@ func TestAddressIsTaken(t *testing.T) {
 		}
 		check.OK(t, app.Jobs.Stop(t.Context()))
 		check.OK(t, app.Close())
+	}
+}
+
+// A server is not ready while its database cannot be reached, and once a restore into it was
+// begun; either way it names the database, once.
+func TestReadiness(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			config, data := testkit.Empty(t, engine), t.TempDir()
+			var proxy *faultproxy.Proxy
+			if engine == "postgres" {
+				u, err := url.Parse(config.URL)
+				check.OK(t, err)
+				proxy = faultproxy.New(t, u.Host)
+				u.Host = proxy.Addr()
+				config.URL = u.String()
+			}
+			base := serving(t, server.Options{Data: data, Database: config.URL, Logger: slog.New(slog.DiscardHandler)}, false)
+			want := func(text string) {
+				t.Helper()
+				if _, body := fetch(t, base+"/readyz"); body != text+"\n" {
+					t.Errorf("%q, want %q", body, text)
+				}
+			}
+			want("ready")
+			if proxy != nil {
+				proxy.Cut()
+				want("not ready: database")
+				proxy.Restore(t)
+				for range 64 { // each of its connections finds out for itself
+					if code, _ := fetch(t, base+"/readyz"); code == http.StatusOK {
+						break
+					}
+				}
+				want("ready")
+			}
+			db, err := server.OpenDatabase(t.Context(), server.Options{Data: data, Database: config.URL})
+			check.OK(t, err)
+			check.OK(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error { return tx.BeginRestore(ctx) }))
+			check.OK(t, db.Close())
+			want("not ready: database")
+		})
 	}
 }
 
