@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -71,7 +72,9 @@ func (a *App) Serve(ctx context.Context, address string, h HTTP, ready func(addr
 	running.Go(func() { a.Supply.Run(background) })
 	running.Go(func() { a.Alerts.Run(background) })
 	running.Go(func() { serveMetrics(background) })
-	running.Go(func() { a.watchWrites(background) })
+	if !a.DB.Shared() { // of a database elsewhere nothing is known without asking
+		running.Go(func() { watchWrites(background, a.DB.Failed, a.Logger) })
+	}
 	a.Logger.InfoContext(ctx, "serving", "address", opened.String(), "version", a.Version, "engine", a.DB.Engine())
 	ready(opened.String())
 	all, bound := errgroup.WithContext(ctx) // one that breaks ends the others
@@ -133,28 +136,28 @@ func (a *App) start(ctx context.Context) error {
 	return nil
 }
 
-// How often it is looked whether the database takes writes, and how often it is said that it
-// takes none.
+// How often it is looked whether the database takes writes, and how often at most it is said that
+// it takes none, or takes them again: a disk that is nearly full takes some and others not.
 const (
 	lookAtWrites = time.Second
-	sayNoWrites  = time.Minute
+	sayWrites    = time.Minute
 )
 
 // watchWrites says, until ctx ends, that nothing can be written, also where nobody asks whether
 // the server is ready.
-func (a *App) watchWrites(ctx context.Context) {
-	var said error
-	since := clock.Start()
+func watchWrites(ctx context.Context, failed func() error, logger *slog.Logger) {
+	var none, again clock.Seldom
+	told := false // that it takes none
 	for clock.Wait(ctx, lookAtWrites) == nil {
-		err := a.DB.Failed()
+		err := failed()
 		switch {
-		case err == nil && said != nil:
-			a.Logger.InfoContext(ctx, "the database takes writes again")
-		case err != nil && (said == nil || since.Elapsed() >= sayNoWrites):
-			a.Logger.ErrorContext(ctx, "the database takes no writes", "error", err)
-			since = clock.Start()
+		case err != nil && none.Due(sayWrites):
+			logger.ErrorContext(ctx, "the database takes no writes", "error", err)
+			told = true
+		case err == nil && told && again.Due(sayWrites):
+			logger.InfoContext(ctx, "the database takes writes again")
+			told = false
 		}
-		said = err
 	}
 }
 

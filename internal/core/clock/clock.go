@@ -112,3 +112,16 @@ func Start() Stopwatch { return Stopwatch{time.Now()} }
 
 // Elapsed returns the time since Start.
 func (s Stopwatch) Elapsed() time.Duration { return time.Since(s.start) }
+
+// Seldom bounds how often something is said. The zero value has said nothing yet. It is for one
+// goroutine at a time.
+type Seldom struct{ said time.Time }
+
+// Due reports whether it may be said: not again before every has passed since it was last due.
+func (s *Seldom) Due(every time.Duration) bool {
+	if !s.said.IsZero() && time.Since(s.said) < every {
+		return false
+	}
+	s.said = time.Now()
+	return true
+}

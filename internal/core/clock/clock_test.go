@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -50,4 +51,19 @@ func TestSystem(t *testing.T) {
 	if now.Location() != time.UTC || now.Nanosecond()%1000 != 0 {
 		t.Errorf("now = %v", now)
 	}
+}
+
+// What is seldom is due at first, and again once its time has passed.
+func TestSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Seldom
+		for i, c := range []struct {
+			after time.Duration
+			due   bool
+		}{{0, true}, {0, false}, {time.Minute - 1, false}, {1, true}, {time.Second, false}, {time.Hour, true}} {
+			if err := Wait(t.Context(), c.after); err != nil || s.Due(time.Minute) != c.due {
+				t.Errorf("%d: due is not %v, %v", i, c.due, err)
+			}
+		}
+	})
 }
