@@ -17,46 +17,59 @@ const (
 	followEach = 10
 	dueEach    = 600
 	stopWithin = 30 * time.Second
+	sayAgain   = time.Minute
 )
 
 // Run keeps the engine until ctx ends, then writes what waits.
 func (s *Service) Run(ctx context.Context) {
-	told := int64(0)
+	w := warnings{Service: s}
 	for turn := 1; clock.Wait(ctx, flushEvery) == nil; turn++ {
-		s.warn(ctx, "write fraud log", s.Flush(ctx))
+		w.say(ctx, "write fraud log", s.Flush(ctx))
 		if turn%followEach == 0 {
-			s.warn(ctx, "hear of cards", s.Hear(ctx))
-			s.warn(ctx, "load models and rules of fraud", s.Refresh(ctx))
-			s.warn(ctx, "follow fraud log", s.Follow(ctx))
-			told = s.tellLost(ctx, told)
+			w.say(ctx, "hear of cards", s.Hear(ctx))
+			w.say(ctx, "load models and rules of fraud", s.Refresh(ctx))
+			w.say(ctx, "follow fraud log", s.Follow(ctx))
+			w.sayLost(ctx)
 		}
 		if turn%dueEach == 0 {
-			s.warn(ctx, "save fraud counts", s.snapshotDue(ctx))
+			w.say(ctx, "save fraud counts", s.snapshotDue(ctx))
 		}
 	}
-	s.stop(ctx)
+	s.stop(ctx, w.told)
 }
 
-func (s *Service) stop(ctx context.Context) {
+// stop writes what waits, and says what was lost of it beside what was told before.
+func (s *Service) stop(ctx context.Context, told int64) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
-	s.warn(ending, "fraud log", s.Flush(ending))
+	w := warnings{Service: s, told: told}
+	w.say(ending, "fraud log", s.Flush(ending))
+	w.sayLost(ending)
 }
 
-func (s *Service) warn(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
-		s.Logger.WarnContext(ctx, what, "error", err)
-	}
+// warnings says what fails. That the database is away comes with every turn: each minute is
+// enough.
+type warnings struct {
+	*Service
+	away, losing clock.Seldom
+	told         int64 // events that are lost, as it has said
 }
 
-// tellLost says in the log that more events than before were scored and not logged, and
-// returns how many.
-func (s *Service) tellLost(ctx context.Context, before int64) int64 {
-	lost := s.Lost()
-	if lost > before {
-		s.Logger.ErrorContext(ctx, "the database does not take events of fraud in time: they are scored and not logged", "events", lost-before)
+func (w *warnings) say(ctx context.Context, what string, err error) {
+	if err == nil || ctx.Err() != nil || storage.IsAway(err) && !w.away.Due(sayAgain) {
+		return
 	}
-	return lost
+	w.Logger.WarnContext(ctx, what, "error", err)
+}
+
+// sayLost says that more events than before were scored and not logged.
+func (w *warnings) sayLost(ctx context.Context) {
+	lost := w.Lost()
+	if lost == w.told || !w.losing.Due(sayAgain) {
+		return
+	}
+	w.Logger.ErrorContext(ctx, "the database does not take events of fraud in time: they are scored and not logged", "events", lost-w.told)
+	w.told = lost
 }
 
 func (s *Service) snapshotDue(ctx context.Context) error {

@@ -1,16 +1,21 @@
 package job
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/platform/storage/flush"
 	"github.com/scripcards/scrip/internal/testkit"
 )
 
@@ -258,4 +263,23 @@ func BenchmarkNoop(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 		})
 	}
+}
+
+// While the database is away every round fails: that is said once a minute, and what else fails
+// each time.
+func TestAwayIsToldSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		q, away := &Queue{logger: slog.New(slog.NewTextHandler(&out, nil))}, clock.Seldom{}
+		for range 240 { // two minutes
+			q.tell(t.Context(), fmt.Errorf("settle and claim: %w", flush.ErrMoved), &away)
+			q.tell(t.Context(), clock.Wait(t.Context(), pollEvery), &away)
+		}
+		for range 3 {
+			q.tell(t.Context(), errors.New("other"), &away)
+		}
+		if n := strings.Count(out.String(), "run jobs"); n != 5 {
+			t.Errorf("it is said %d times, want 5:\n%s", n, out.String())
+		}
+	})
 }

@@ -23,6 +23,8 @@ const (
 	// renewEvery and pollEvery follow the machine's time.
 	renewEvery = leaseFor / 4
 	pollEvery  = 500 * time.Millisecond
+	// sayAway is how often it is said that the database is away.
+	sayAway = time.Minute
 	// farewell bounds the last write of a queue that was told not to wait.
 	farewell = 2 * time.Second
 	// mostLost is how often a job may be lost and taken back without waiting: what ends

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -28,16 +29,24 @@ type plan struct {
 // held any more, or when ctx ends.
 func (q *Queue) run(ctx context.Context) {
 	defer q.end(ctx)
+	var away clock.Seldom
 	for !q.idle() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-q.signal:
 		}
-		if err := q.round(ctx); err != nil && ctx.Err() == nil {
-			q.logger.ErrorContext(ctx, "run jobs", "error", err)
-		}
+		q.tell(ctx, q.round(ctx), &away)
 	}
+}
+
+// tell says why a round failed. That the database is away comes with every round: each minute
+// is enough.
+func (q *Queue) tell(ctx context.Context, err error, away *clock.Seldom) {
+	if err == nil || ctx.Err() != nil || storage.IsAway(err) && !away.Due(sayAway) {
+		return
+	}
+	q.logger.ErrorContext(ctx, "run jobs", "error", err)
 }
 
 // idle reports whether the loop has nothing left to do, ever.
