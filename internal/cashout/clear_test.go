@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 var (
@@ -53,13 +54,6 @@ func clearing(d *cashdesk.Desk, o cashout.Order, actor string) (review.Case, err
 	return d.Reviews.Clear(d.T.Context(), review.Clearance{Ref: by(o, actor), Accept: true, Reason: "compared with the document"})
 }
 
-func refused(t *testing.T, what string, err error, want fault.Code) {
-	t.Helper()
-	if fault.CodeOf(err) != want {
-		t.Errorf("%s: %v, want %s", what, err, want)
-	}
-}
-
 // said lists what people did about an order.
 func said(d *cashdesk.Desk, o cashout.Order) string {
 	d.T.Helper()
@@ -80,16 +74,16 @@ func TestClear(t *testing.T) {
 		d := cashdesk.Open(t, db)
 		token, o := blocked(d, cashdesk.Number, onName)
 		_, err := clearing(d, o, "eve")
-		refused(t, "before anybody asked", err, fault.InvalidState)
+		check.Code(t, "before anybody asked", err, fault.InvalidState)
 		_, err = d.Reviews.AskToClear(t.Context(), by(o, "ada"), " ")
-		refused(t, "without a reason", err, fault.InvalidRequest)
+		check.Code(t, "without a reason", err, fault.InvalidRequest)
 		d.Must(ask(d, o, "ada"))
 		d.Must(ask(d, o, "ada"))
-		refused(t, "asked by another one", ask(d, o, "eve"), fault.InvalidState)
+		check.Code(t, "asked by another one", ask(d, o, "eve"), fault.InvalidState)
 		_, err = clearing(d, o, "ada")
-		refused(t, "cleared by who asked", err, fault.InvalidState)
+		check.Code(t, "cleared by who asked", err, fault.InvalidState)
 		_, err = d.Reviews.Clear(t.Context(), review.Clearance{Ref: by(o, "eve"), Accept: true})
-		refused(t, "cleared without a reason", err, fault.InvalidRequest)
+		check.Code(t, "cleared without a reason", err, fault.InvalidRequest)
 		d.Clock.Advance(48 * time.Hour)
 		d.Market.Price = "90000"
 		if v := d.Look(token); v.Shown() != cashout.Processing {
@@ -101,7 +95,7 @@ func TestClear(t *testing.T) {
 			t.Errorf("%+v", got.Order)
 		}
 		_, err = clearing(d, o, "eve")
-		refused(t, "cleared twice", err, fault.InvalidState)
+		check.Code(t, "cleared twice", err, fault.InvalidState)
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00000000", "cashout.owed/" + string(o.ID): "0.00083523 (0.00000000)"})
 		at := d.Clock.Now().Add(30 * 24 * time.Hour)
 		if got := d.Pictures.Erased[cashout.Owner{Realm: realm.Test, Order: o.ID}]; got.Pictures != at {
@@ -225,11 +219,11 @@ func TestAnotherMatch(t *testing.T) {
 			t.Errorf("%s, shown %s: %s", got.Status, got.Shown(), got.Reason)
 		}
 		_, err = clearing(d, o, "eve")
-		refused(t, "the other match without who asks", err, fault.InvalidState)
+		check.Code(t, "the other match without who asks", err, fault.InvalidState)
 		d.Must(ask(d, o, "ada"))
 		d.Screen.Err = fault.New(fault.Unavailable, "the list gives no answer")
 		_, err = clearing(d, o, "eve")
-		refused(t, "a list that gives no answer", err, fault.Unavailable)
+		check.Code(t, "a list that gives no answer", err, fault.Unavailable)
 		d.Screen.Err = nil
 		got, err = clearing(d, o, "eve")
 		d.Must(err)
@@ -252,10 +246,10 @@ func TestDeclineToClear(t *testing.T) {
 			t.Errorf("%s, asked by %+v", got.Status, got.Match)
 		}
 		_, err = clearing(d, o, "eve")
-		refused(t, "nobody asks any more", err, fault.InvalidState)
+		check.Code(t, "nobody asks any more", err, fault.InvalidState)
 		d.Must(ask(d, o, "eve"))
 		_, err = clearing(d, o, "eve")
-		refused(t, "cleared by who asked", err, fault.InvalidState)
+		check.Code(t, "cleared by who asked", err, fault.InvalidState)
 		got, err = d.Reviews.Clear(t.Context(), review.Clearance{Ref: by(o, "eve"), Reason: "asked too early"})
 		d.Must(err)
 		if got.Status != cashout.Blocked || got.Match.Asked.By != "" {
@@ -313,21 +307,21 @@ func TestClearReversed(t *testing.T) {
 		d.Must(ask(d, other, "ada"))
 		d.Must(reverse("cashout.block/", other))
 		_, err := clearing(d, other, "eve")
-		refused(t, "what blocked it was reversed", err, fault.InvalidState)
+		check.Code(t, "what blocked it was reversed", err, fault.InvalidState)
 		_, err = clearing(d, o, "eve")
 		d.Must(err)
-		refused(t, "what blocked it, once it is cleared", reverse("cashout.block/", o), fault.InvalidState)
+		check.Code(t, "what blocked it, once it is cleared", reverse("cashout.block/", o), fault.InvalidState)
 		end(t, d, get(d, token), "", "no route")
 		decide := cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "a stolen card"}
 		_, err = d.Cancel(t.Context(), decide)
-		refused(t, "cancelled while it is owed", err, fault.InvalidState)
+		check.Code(t, "cancelled while it is owed", err, fault.InvalidState)
 		d.Must(reverse("cashout.approve/", o))
 		got, err := d.Cancel(t.Context(), decide)
 		d.Must(err)
 		if got.Status != cashout.Cancelled {
 			t.Errorf("%s", got.Status)
 		}
-		refused(t, "what blocked it, once its clearance is reversed", reverse("cashout.block/", o), fault.InvalidState)
+		check.Code(t, "what blocked it, once its clearance is reversed", reverse("cashout.block/", o), fault.InvalidState)
 		balances(t, d, o.Book, map[string]string{"cashout.cards/USD": "55.00", "cashout.blocked/BTC": "0.00083523", "cashout.owed/" + string(o.ID): "0.00000000"})
 		d.Verified()
 	})
