@@ -46,6 +46,9 @@ func findNumber(text string, i int, fields bool) span {
 			first = end
 		}
 		skip := notCard(text, at, end)
+		if r.groups == 0 && isGiftCard(text, at) { // of the numbers that we make, some digits would be a time
+			skip = 0
+		}
 		if skip > 0 && r.groups > 0 {
 			break
 		}
@@ -66,11 +69,16 @@ func findNumber(text string, i int, fields bool) span {
 	if !r.isCard(text, fields) {
 		return span{next: r.to}
 	}
-	if r.groups == 1 && strings.HasSuffix(text[:r.from], "GC") {
-		r.from -= len("GC")
+	if r.groups == 1 && isGiftCard(text, r.from) {
+		r.from -= len(giftCard)
 	}
 	return span{from: r.from, to: r.to}
 }
+
+// giftCard is what stands before the digits of a gift card's number.
+const giftCard = "GC"
+
+func isGiftCard(text string, digits int) bool { return strings.HasSuffix(text[:digits], giftCard) }
 
 // notCard returns where a date or a time since 1970 ends that begins with the group of
 // digits from at to end; 0 when it is neither.
@@ -105,7 +113,7 @@ func (r run) isCard(text string, fields bool) bool {
 		small := r.longest <= smallGroup && !fields // "10 20 30 40 50 60 70"
 		return !(small && !r.luhn(text)) && !isUUID(text, r)
 	}
-	if strings.HasSuffix(text[:r.from], "GC") {
+	if isGiftCard(text, r.from) {
 		return true
 	}
 	fraction := r.from > 1 && text[r.from-1] == '.' && isDigit(text[r.from-2])

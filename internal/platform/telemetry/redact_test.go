@@ -80,6 +80,7 @@ d41d8cd98f00b204e9800998ecf84111111111111111
 
 # Tokens of every kind.
 gift card GC1234567890123456 → gift card ·
+unknown command "GC1544518507147827" → unknown command "·"
 xGC1234567890123456x → x·x
 KEY_0123456789abcdef0123456789abcdef → ·
 Key:KEY_abc123def456 → Key:·
