@@ -35,7 +35,8 @@ first time.
 
 All cards are written in one transaction, a second or so for each 10,000. Meanwhile
 whatever else changes the embedded database waits, payments too, and on PostgreSQL what
-changes this customer's books: on a busy server cut a long file into several.
+changes this customer's books, of which what waits for ten seconds is refused as
+unavailable: on a busy server cut a long file into several.
 
 The result is CSV: line, cardId, cardNumber, key. It is secret: --report writes it to
 a new file that only its owner can read.`,
