@@ -2,6 +2,7 @@ package reseller
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
@@ -107,6 +108,9 @@ type purchased struct {
 	Unit  number `json:"denomination_unit"`
 }
 
+// errOther: an answer is not about the order that is known.
+var errOther = errors.New("another order")
+
 // purchase makes an answer of what the upstream says of an order.
 func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, error) {
 	var in purchased
@@ -115,7 +119,7 @@ func (u *upstream) purchase(r response, s supply.Submission) (supply.Answer, err
 	}
 	at, ok := in.mark(&s)
 	if !ok {
-		return supply.Answer{}, unavailable("the upstream's answer is that to another order, or to none")
+		return supply.Answer{}, errors.Join(errOther, unavailable("the upstream's answer is that to another order, or to none"))
 	}
 	a := supply.Answer{Reference: at.String()}
 	switch in.Status {

@@ -12,16 +12,21 @@ import (
 
 // mark is an order at the upstream as it is kept in a reference: its number, and what the answer
 // to a new order says of it and that to an old one does not, or cannot be believed without. In
-// text it is "71 2026-11-21T09:00:00Z 5.00 USD", with "-" for what was not said.
+// text it is "71 2026-11-21T09:00:00Z 5.00 USD", with "-" for what was not said, and " repeat"
+// behind it.
 type mark struct {
 	number string
 	// placed is when it was: under the same number another account has another order.
 	placed time.Time
 	worth  catalog.Face // of each code
+	// repeat is that the first answer has PINs, which the published one to an order that is read
+	// has not: as long as the upstream keeps that, it is asked for once more.
+	repeat bool
 }
 
 const (
-	unsaid = "-"
+	unsaid    = "-"
+	repeating = " repeat"
 	// sameTime is how far apart an upstream may say that one order was placed: at first it may
 	// say when it answered. Another account's order of the same number is hardly that close.
 	sameTime = 5 * time.Minute
@@ -36,11 +41,22 @@ func (m mark) String() string {
 	if m.worth.Currency.IsValid() {
 		worth = m.worth.String() + " " + m.worth.Currency.String()
 	}
-	return strings.TrimSuffix(m.number+" "+placed+" "+worth, " "+unsaid+" "+unsaid)
+	text := strings.TrimSuffix(m.number+" "+placed+" "+worth, " "+unsaid+" "+unsaid)
+	if m.repeat {
+		text += repeating
+	}
+	return text
+}
+
+// unrepeated is m as a reference by which an order is only looked up from now on.
+func (m mark) unrepeated() string {
+	m.repeat = false
+	return m.String()
 }
 
 // parseMark reads a reference. A number alone is one, too.
 func parseMark(reference string) (m mark, ok bool) {
+	reference, m.repeat = strings.CutSuffix(reference, repeating)
 	words := strings.Split(reference, " ")
 	m.number = words[0]
 	if _, err := strconv.ParseInt(m.number, 10, 64); err != nil {

@@ -34,7 +34,11 @@ func TestRepeatedAnswer(t *testing.T) {
 		for _, code := range a.Codes {
 			codes = append(codes, strings.TrimSpace(fmt.Sprint(code.Text.Reveal(), " ", code.Cost, " ", code.Face, " ", code.PIN.Reveal())))
 		}
-		if diff := cmp.Diff(c.codes, codes); err != nil || a.State != c.state || a.Reference != "71 2026-11-21T09:00:00Z 5.00 USD" || diff != "" {
+		reference := "71 2026-11-21T09:00:00Z 5.00 USD"
+		if c.state == supply.Working { // the PIN is to be had later, too
+			reference += " repeat"
+		}
+		if diff := cmp.Diff(c.codes, codes); err != nil || a.State != c.state || a.Reference != reference || diff != "" {
 			t.Errorf("%s: %s, %s, %v: %s", name, a.State, a.Reference, err, diff)
 		}
 	}
@@ -61,7 +65,7 @@ func TestRepeatedUnread(t *testing.T) {
 		"an unknown status": {200, order("lost", `[]`), supply.Working},
 		"another order":     {200, strings.Replace(read, "71", "72", 1), supply.Working},
 	} {
-		for body, kept := range map[string]string{bought: "", strings.Replace(bought, "Pin", "Note", 1): reference} {
+		for body, kept := range map[string]string{bought: reference + " repeat", strings.Replace(bought, "Pin", "Note", 1): reference} {
 			if c.state == supply.Delivered {
 				kept = reference
 			}
@@ -75,6 +79,60 @@ func TestRepeatedUnread(t *testing.T) {
 			if a, err = b.Query(t.Context(), b.submission(a.Reference)); err != nil || a.State != supply.Refused {
 				t.Errorf("%s, once more: %s, %v", name, a.State, err)
 			}
+		}
+	}
+}
+
+// An order whose repeated answer has PINs is repeated for them as long as the upstream keeps that
+// answer, given up or not, and read by its number after that.
+func TestRepeatedForPINs(t *testing.T) {
+	for name, ask := range map[string]func(*bench, supply.Submission) (supply.Answer, error){
+		"open":     func(b *bench, s supply.Submission) (supply.Answer, error) { return b.Query(b.t.Context(), s) },
+		"given up": func(b *bench, s supply.Submission) (supply.Answer, error) { return b.Cancel(b.t.Context(), s) },
+	} {
+		for after, pin := range map[time.Duration]string{time.Hour: "7694269", 23 * time.Hour: ""} {
+			b := setup(t, "")
+			b.says(200, bought)
+			s := b.submission("")
+			b.now, b.nowStatus = refused, http.StatusServiceUnavailable
+			a, err := b.Query(t.Context(), s)
+			if a.State != supply.Working || err == nil {
+				t.Fatalf("%s: %s, %v", name, a.State, err)
+			}
+			s.Reference = a.Reference
+			b.clock.Advance(after)
+			b.now, b.nowStatus = read, http.StatusOK
+			a, err = ask(b, s)
+			if err != nil || a.State != supply.Delivered || len(a.Codes) != 2 || a.Codes[1].PIN.Reveal() != pin || a.Codes[1].Face.String() != "5.00" || a.Reference != "71 2026-11-21T09:00:00Z 5.00 USD" {
+				t.Errorf("%s, after %s: %s, %s, %d codes, %v", name, after, a.State, a.Reference, len(a.Codes), err)
+			}
+		}
+	}
+}
+
+// Where the upstream turns out to have forgotten the key of an order whose number is known, the
+// order is not sent once more, and nothing that is said of another one counts.
+func TestForgottenKey(t *testing.T) {
+	const known = "71 2026-11-21T09:00:00Z 5.00 USD"
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"out of stock":   {400, refused},
+		"no such item":   {404, refused},
+		"bought again":   {200, strings.Replace(bought, `"order_id":71`, `"order_id":72`, 1)},
+		"at a later day": {200, strings.Replace(bought, "2026-11-21T09", "2026-11-22T09", 1)},
+	} {
+		b := setup(t, "")
+		b.says(c.status, c.body)
+		b.now, b.nowStatus = read, http.StatusOK
+		a, _ := b.Query(t.Context(), b.submission(known+" repeat"))
+		if a.State != supply.Unknown || a.Reference != known {
+			t.Errorf("%s: %s, %s", name, a.State, a.Reference)
+		}
+		a, err := b.Query(t.Context(), b.submission(a.Reference))
+		if err != nil || a.State != supply.Delivered || len(b.seen) != 2 || !strings.HasPrefix(b.seen[1], "GET ") {
+			t.Errorf("%s, once more: %s, %v, %v", name, a.State, err, b.seen)
 		}
 	}
 }

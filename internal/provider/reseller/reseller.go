@@ -12,6 +12,7 @@
 package reseller
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -138,11 +139,12 @@ func (u *upstream) Submit(ctx context.Context, s supply.Submission) (supply.Answ
 
 // Query implements supply.Supplier.
 func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answer, error) {
-	if s.Reference != "" {
+	at, _ := parseMark(s.Reference)
+	repeats := u.clock.Now().Sub(s.SentAt) < u.repeatable
+	switch {
+	case s.Reference != "" && !(at.repeat && repeats):
 		return u.lookUp(ctx, s)
-	}
-	age := u.clock.Now().Sub(s.SentAt)
-	if u.repeatable == 0 || age >= u.repeatable {
+	case !repeats:
 		return supply.Answer{Reason: "the upstream does not say any more what became of it: ask its people"}, nil
 	}
 	r, err := u.order(ctx, s)
@@ -156,19 +158,22 @@ func (u *upstream) Query(ctx context.Context, s supply.Submission) (supply.Answe
 	// A key that is not taken any more, or a limit, is looked at before what the call before
 	// did: whoever is refused for that hears nothing of it.
 	a := u.refusal(&r)
-	if isAboutOrder(r.status) {
+	switch {
+	case isAboutOrder(r.status) && s.Reference != "": // it is there, and its key forgotten
+		a.Reference = at.unrepeated()
+	case isAboutOrder(r.status):
 		a.State = supply.Refused
 	}
 	return a, refusalFault(r.status)
 }
 
 // Cancel implements supply.Supplier. The dialect cannot cancel, and an order of which
-// nothing is known is not placed for that.
+// nothing is known is not placed for that: one whose number is known is asked about.
 func (u *upstream) Cancel(ctx context.Context, s supply.Submission) (supply.Answer, error) {
 	if s.Reference == "" {
 		return supply.Answer{Reason: "the upstream cannot cancel, and its number of the order is not known: ask its people"}, nil
 	}
-	return u.lookUp(ctx, s)
+	return u.Query(ctx, s)
 }
 
 // isRefusal reports whether a status, with an envelope that says so, means that nothing was
@@ -253,9 +258,14 @@ var errNoOrder = errors.New("no such order")
 // codes may be dead. The first answer holds where the upstream does not know the number.
 func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission) (supply.Answer, error) {
 	first, err := u.purchase(r, s)
-	if err != nil || first.State == supply.Refused {
+	at, _ := parseMark(cmp.Or(first.Reference, s.Reference))
+	switch {
+	case errors.Is(err, errOther) && s.Reference != "": // the key is forgotten: it would be bought again and again
+		return supply.Answer{Reference: at.unrepeated()}, err
+	case err != nil || first.State == supply.Refused:
 		return first, err
 	}
+	at.repeat = slices.ContainsFunc(first.Codes, func(c stock.Delivered) bool { return !c.PIN.IsZero() })
 	s.Reference = first.Reference
 	reading, cancel := early(ctx)
 	defer cancel()
@@ -264,12 +274,7 @@ func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission
 	case errors.Is(failed, errNoOrder):
 		return first, nil
 	case failed != nil:
-		at, _ := parseMark(first.Reference)
-		a := supply.Answer{State: supply.Working, Reference: first.Reference, Reason: "the upstream does not say how its order " + at.number + " is now"}
-		if slices.ContainsFunc(first.Codes, func(c stock.Delivered) bool { return !c.PIN.IsZero() }) {
-			a.Reference = "" // the published answer to an order that is read has no PINs: repeat it
-		}
-		return a, failed
+		return supply.Answer{State: supply.Working, Reference: at.String(), Reason: "the upstream does not say how its order " + at.number + " is now"}, failed
 	}
 	known := map[string]stock.Delivered{}
 	for _, c := range first.Codes {
@@ -279,6 +284,9 @@ func (u *upstream) repeated(ctx context.Context, r response, s supply.Submission
 		if was, ok := known[c.Text.Reveal()]; ok {
 			now.Codes[i] = was
 		}
+	}
+	if now.State == supply.Working {
+		now.Reference = at.String()
 	}
 	return now, nil
 }
