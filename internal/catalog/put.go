@@ -135,7 +135,7 @@ func (s *Service) put(ctx context.Context, products []edit, r audit.Record) ([]O
 // Keeps returns the effect of having an item keep its one value until the end of the transaction.
 // It fails with storage.ErrStale where the item has another one, or a range, by now.
 func Keeps(item ItemCode, value Face) storage.Effect {
-	return keepValue.With(string(item), value.Currency.String(), value.Minor).Exactly(1)
+	return keepValue.With(string(item), value.Currency.String(), value.Minor).Exactly(1).Locking(string(item))
 }
 
 func rowsOf(items []ItemCode) [][]any {

@@ -1,10 +1,12 @@
 package stock_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/catalog"
@@ -12,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -50,6 +53,39 @@ func TestValueChangesMeanwhile(t *testing.T) {
 		report, err = p.Import(t.Context(), strings.NewReader("code\nA\nB\n"), o)
 		if p.count(2); err != nil || report.Added != 2 {
 			t.Errorf("of the value now: %+v, %v", report, err)
+		}
+	})
+}
+
+// Deliveries of several items, which share a transaction in whatever order they came, keep the
+// items' values in one order: two of them never wait for each other.
+func TestValuesKeptInOneOrder(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const each = 300
+		var (
+			both sync.WaitGroup
+			runs atomic.Int64 // more than once where one was a deadlock's victim
+		)
+		for _, items := range [][]catalog.ItemCode{{play, other}, {other, play}} {
+			var effects []storage.Effect
+			for _, item := range items {
+				effects = append(effects, catalog.Keeps(item, catalog.NewFace(500, money.USD)))
+			}
+			both.Go(func() {
+				for range each {
+					if err := p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+						runs.Add(1)
+						return tx.Apply(ctx, effects)
+					}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		both.Wait()
+		if n := runs.Load(); n != 2*each {
+			t.Errorf("%d transactions were %d", 2*each, n)
 		}
 	})
 }

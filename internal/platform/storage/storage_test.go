@@ -29,6 +29,8 @@ var (
 	findRows   = storage.Lookup("test.find", "SELECT name FROM schema_migrations WHERE applied_at >= $1 AND (version, name) IN ({values}) ORDER BY version", "BIGINT", "TEXT")
 	countRows  = storage.SQL("test.count", "SELECT COUNT(*) FROM schema_migrations WHERE version >= $1")
 	renameRow  = storage.SQL("test.rename", "UPDATE schema_migrations SET name = $2 WHERE version = $1")
+	addWord    = storage.SQL("test.add_word", "UPDATE schema_migrations SET name = name || $2 WHERE version = $1")
+	findRow    = storage.SQL("test.find_row", "SELECT name FROM schema_migrations WHERE version = $1")
 	deleteRows = storage.SQL("test.delete", "DELETE FROM schema_migrations WHERE version >= $1")
 	purgeRows  = storage.SQL("test.purge", `DELETE FROM schema_migrations WHERE version IN
 		(SELECT version FROM schema_migrations WHERE version >= $1 AND version < $2 ORDER BY version LIMIT $3)`)
@@ -270,6 +272,21 @@ func TestApply(t *testing.T) {
 		}
 		if got := count(t, db); got != 2 {
 			t.Errorf("%d rows, want 2", got)
+		}
+	})
+}
+
+// Statements that lock go first, by what they lock, and the others in the order they are in.
+func TestApplyLocksInOrder(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		rename := func(word string) storage.Effect { return addWord.With(firstFree, word) }
+		err := db.Apply(t.Context(), []storage.Effect{rename(" z"), rename(" y").Locking("y"), rename(" a"), rename(" x").Locking("x"), insertRow.Row(row(0)...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, err := storage.One(t.Context(), db, scanText, findRow, firstFree)
+		if err != nil || name != "row0 x y z a" {
+			t.Errorf("%q, %v", name, err)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrStale is returned by an effect that changed another number of rows than it
@@ -127,7 +129,8 @@ type Effect struct {
 	bulk      *Bulk
 	statement *Statement
 	args      []any
-	must      int64 // rows that must change; -1: any number
+	must      int64  // rows that must change; -1: any number
+	lock      string // the row whose lock it takes before the other statements; empty: it does not
 }
 
 // Row returns the effect of inserting one row.
@@ -139,6 +142,14 @@ func (s *Statement) With(args ...any) Effect { return Effect{statement: s, args:
 // Exactly returns e, refused with ErrStale unless it changes n rows.
 func (e Effect) Exactly(n int64) Effect {
 	e.must = n
+	return e
+}
+
+// Locking returns e, which others of a transaction do not depend on, to be made before all that
+// are not locking, in the order of the rows that such ones lock. So transactions that are about
+// several of these rows never wait for each other, whoever put them together.
+func (e Effect) Locking(row string) Effect {
+	e.lock = row
 	return e
 }
 
@@ -166,7 +177,8 @@ func (a Also[T]) Apply(ctx context.Context, tx *Tx, changed T) error {
 	return tx.Apply(ctx, effects)
 }
 
-// Apply makes all effects: first the rows, those of one table together, then the statements in order.
+// Apply makes all effects: first the rows, those of one table together, then the statements,
+// those that are locking by what they lock, the others in order.
 func (tx *Tx) Apply(ctx context.Context, effects []Effect) error {
 	var order []*Bulk
 	rows := map[*Bulk][][]any{}
@@ -191,14 +203,23 @@ func (tx *Tx) Apply(ctx context.Context, effects []Effect) error {
 const maxTogether = 64
 
 func (tx *Tx) applyStatements(ctx context.Context, effects []Effect) error {
-	var (
-		run   []Effect
-		calls []call
-	)
+	var locking, run []Effect
 	for _, e := range effects {
-		if e.statement != nil {
-			run, calls = append(run, e), append(calls, call{e.statement.text[tx.dialect], e.args})
+		switch {
+		case e.statement == nil:
+		case e.lock != "":
+			locking = append(locking, e)
+		default:
+			run = append(run, e)
 		}
+	}
+	if len(locking) > 0 {
+		slices.SortStableFunc(locking, func(a, b Effect) int { return cmp.Compare(a.lock, b.lock) })
+		run = append(locking, run...)
+	}
+	calls := make([]call, len(run))
+	for i, e := range run {
+		calls[i] = call{e.statement.text[tx.dialect], e.args}
 	}
 	for first := 0; first < len(calls); first += maxTogether {
 		last := min(first+maxTogether, len(calls))
