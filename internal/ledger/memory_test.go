@@ -219,7 +219,7 @@ func TestAssumersAreHeldUpOnce(t *testing.T) {
 		t.Skip("no PostgreSQL is at hand")
 	}
 	t.Parallel()
-	const patience = 1500 * time.Millisecond
+	const patience = 2500 * time.Millisecond // longer than what is waited for parts of a group
 	config := testkit.Database(t, "postgres")
 	holder, _ := stand(t, config, 100)
 	const other = ledger.BookID("bk_other")

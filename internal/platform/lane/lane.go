@@ -6,8 +6,8 @@
 // A task that is refused leaves no trace and costs the others nothing. If a write of a
 // group fails, each half is tried by itself, down to the task whose write it was. A group
 // that may have been committed is not tried again, nor one that found no database, nor what
-// somebody else's lock held up. Once accepted, a task is done even if its caller leaves, and
-// nobody is answered before it is on disk.
+// somebody else's lock held up, but for parts of it, and these briefly. Once accepted, a task
+// is done even if its caller leaves, and nobody is answered before it is on disk.
 package lane
 
 import (
@@ -58,7 +58,8 @@ type Config[W any] struct {
 	// lock was waited for, it is not, whatever the answer.
 	Again func() bool
 	// Whose, when set, names what others may have locked for long: where a group is held up, each
-	// name's tasks are tried by themselves, and those that are held up then are kept apart.
+	// name's tasks are tried by themselves, and where they are held up, parts of them. Names that
+	// were are kept apart.
 	Whose func(W) string
 	// Observe, when set, is told of every group that is on disk.
 	Observe func(tasks int, took time.Duration)
@@ -70,8 +71,11 @@ type Lane[W any] struct {
 	queue   chan *Task[W]
 	flushes sync.WaitGroup // groups that are committed and not on disk yet
 	ended   chan struct{}
-	held    map[string]held // by whose it is, what somebody else's lock held up
-	waits   []error         // those for locks in vain, of names that are done one by one
+	held    map[string]*held // by whose it is, what somebody else's lock held up
+	vain    map[string]bool  // the names that waited in vain for one in this turn
+	waits   []error          // those in vain, in this turn, of what is done by itself
+	parts   [][]*Task[W]     // what is still to be done so
+	count   int              // of all waits in vain of one name
 
 	closing sync.RWMutex
 	closed  bool
@@ -79,7 +83,8 @@ type Lane[W any] struct {
 
 // New starts a lane. Close stops it.
 func New[W any](config Config[W]) *Lane[W] {
-	l := &Lane[W]{config: config, queue: make(chan *Task[W], Length), ended: make(chan struct{}), held: map[string]held{}}
+	l := &Lane[W]{config: config, queue: make(chan *Task[W], Length), ended: make(chan struct{}),
+		held: map[string]*held{}, vain: map[string]bool{}}
 	go l.run()
 	return l
 }
@@ -127,9 +132,10 @@ func (l *Lane[W]) run() {
 	defer close(l.ended)
 	for first := range l.queue {
 		l.config.DB.Room()
+		l.waits = nil
 		tasks, apart := l.aside(l.gather(first))
 		l.turn(tasks, false)
-		l.oneByOne(apart)
+		l.apart(apart)
 	}
 	l.flushes.Wait()
 }
@@ -160,12 +166,17 @@ func (l *Lane[W]) turn(tasks []*Task[W], briefly bool) {
 	if tasks = present(tasks); len(tasks) == 0 {
 		return
 	}
+	var names []string
+	if briefly {
+		names = l.names(tasks)
+	}
 	err := l.commit(tasks, briefly)
 	if err != nil && !errors.Is(err, storage.ErrUnknownCommit) && l.config.Again != nil && l.config.Again() && !isHopeless(err) {
 		err = l.commit(tasks, briefly)
 	}
 	switch {
 	case err == nil:
+		l.passed(names)
 	case storage.IsHeldUp(err) && !errors.Is(err, storage.ErrUnknownCommit):
 		l.heldUp(tasks, err, briefly)
 	case len(tasks) == 1 || errors.Is(err, storage.ErrUnknownCommit) || storage.IsUnreached(err):
