@@ -134,6 +134,30 @@ func TestKilledWorkerIsWaitedFor(t *testing.T) {
 	})
 }
 
+// A lease that is over ends the pause before it would be renewed, once: where it cannot be taken
+// back, such as when somebody else has the row locked, only other ones do.
+func TestLeaseThatStaysOver(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f := setup(t, db)
+		f.Handle("note", Options{}, (&record{}).handle)
+		over := int64(0)
+		for range 2 {
+			f.enqueue(Request{Kind: "note"})
+			f.lose("note")
+			f.clock.Advance(leaseFor + time.Millisecond)
+			last, err := over, error(nil)
+			if over, err = f.pause(t.Context(), over); over <= last || err != nil {
+				t.Errorf("over at %d, after %d, %v", over, last, err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*pollEvery)
+			if _, err := f.pause(ctx, over); err == nil {
+				t.Error("it ends the pause again")
+			}
+			cancel()
+		}
+	})
+}
+
 // A queue notes that it lives, and takes that back once it has stopped with nothing in hand.
 func TestWorkersNote(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

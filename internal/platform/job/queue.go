@@ -237,11 +237,13 @@ func (q *Queue) keepPolling(ctx context.Context) {
 // keepLeases renews what this queue holds, frees what lost workers held, and has periodic jobs
 // follow a clock that was set back.
 func (q *Queue) keepLeases(ctx context.Context) {
+	var over int64 // when the last lease was over that was not waited out
 	for {
 		if err := q.reclaim(ctx); err != nil && ctx.Err() == nil {
 			q.logger.ErrorContext(ctx, "reclaim jobs of lost workers", "error", err)
 		}
-		if q.pause(ctx) != nil {
+		var err error
+		if over, err = q.pause(ctx, over); err != nil {
 			return
 		}
 		if err := q.renew(ctx); err != nil && ctx.Err() == nil {
@@ -253,21 +255,22 @@ func (q *Queue) keepLeases(ctx context.Context) {
 	}
 }
 
-// pause waits until leases are to be renewed, or until one is over before that.
-func (q *Queue) pause(ctx context.Context) error {
-	first, found, err := storage.One(ctx, q.db, storage.Scalar[int64], findLease)
+// pause waits until leases are to be renewed, or until one is over before that, and returns when
+// that one was. It does so once for each: what is over at over cannot be taken back just now.
+func (q *Queue) pause(ctx context.Context, over int64) (int64, error) {
+	first, found, err := storage.One(ctx, q.db, storage.Scalar[int64], findLease, over)
 	if err != nil && ctx.Err() == nil {
 		q.logger.ErrorContext(ctx, "look for the next lease of a job", "error", err)
 	}
 	for range renewEvery / pollEvery {
 		if err := clock.Wait(ctx, pollEvery); err != nil {
-			return err
+			return over, err
 		}
 		if found && storage.Micros(q.clocks.Now(realm.Live)) > first {
-			break
+			return first, nil
 		}
 	}
-	return nil
+	return over, nil
 }
 
 // renew prolongs the leases of what this queue holds. What it claimed by a commit whose answer

@@ -101,9 +101,9 @@ var (
 	findLost = storage.SQL("job.find_lost", `
 		SELECT job_id FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT 1`)
 
-	// findLease is when the first lease is over.
+	// findLease is when the first lease is over after a time.
 	findLease = storage.SQL("job.find_lease", `
-		SELECT lease_until FROM jobs WHERE state = 'running' ORDER BY lease_until LIMIT 1`)
+		SELECT lease_until FROM jobs WHERE state = 'running' AND lease_until > $1 ORDER BY lease_until LIMIT 1`)
 
 	reclaimLost = storage.SQL("job.reclaim_lost", `
 		WITH lost AS (
