@@ -56,16 +56,9 @@ func clearing(d *cashdesk.Desk, o cashout.Order, actor string) (review.Case, err
 
 // said lists what people did about an order.
 func said(d *cashdesk.Desk, o cashout.Order) string {
-	d.T.Helper()
-	found, err := d.Audit.List(d.T.Context(), audit.Filter{Book: string(o.Book), Limit: 100})
-	d.Must(err)
-	var words []string
-	for _, e := range found {
-		if strings.HasPrefix(e.Action, "review.") {
-			words = append(words, e.Actor+" "+strings.TrimPrefix(e.Action, "review.")+": "+e.Detail["list"]+" "+e.Detail["kind"]+", "+e.Detail["reason"])
-		}
-	}
-	return strings.Join(words, "\n")
+	return strings.Join(d.Reviewed(o, func(did string, e audit.Entry) string {
+		return e.Actor + " " + did + ": " + e.Detail["list"] + " " + e.Detail["kind"] + ", " + e.Detail["reason"]
+	}), "\n")
 }
 
 // An order that a false match blocked is paid once one person asked to clear it and another one did, at its price, for a reason that is kept.

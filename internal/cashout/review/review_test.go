@@ -40,16 +40,7 @@ var accepting = []review.Judgement{{Kind: cashout.Card, Accept: true}, {Kind: ca
 
 // actions lists what was recorded in a book.
 func actions(d *cashdesk.Desk, o cashout.Order) string {
-	d.T.Helper()
-	found, err := d.Audit.List(d.T.Context(), audit.Filter{Book: string(o.Book), Limit: 100})
-	d.Must(err)
-	var words []string
-	for _, e := range found {
-		if strings.HasPrefix(e.Action, "review.") {
-			words = append(words, e.Actor+" "+strings.TrimPrefix(e.Action, "review."))
-		}
-	}
-	return strings.Join(words, ", ")
+	return strings.Join(d.Reviewed(o, func(did string, e audit.Entry) string { return e.Actor + " " + did }), ", ")
 }
 
 // The queue shows those that wait longest first, with who has them; a hold ends by itself.

@@ -180,6 +180,21 @@ func (d *Desk) Processing(cents int64, number string) pan.Secret {
 	return token
 }
 
+// Reviewed returns what fn says of each thing that reviewers did in an order's book, such as
+// "claim", newest first.
+func (d *Desk) Reviewed(o cashout.Order, fn func(did string, e audit.Entry) string) []string {
+	d.T.Helper()
+	found, err := d.Audit.List(d.T.Context(), audit.Filter{Book: string(o.Book), Limit: 100})
+	d.Must(err)
+	var words []string
+	for _, e := range found {
+		if did, is := strings.CutPrefix(e.Action, "review."); is {
+			words = append(words, fn(did, e))
+		}
+	}
+	return words
+}
+
 // Look returns an order as its caller sees it.
 func (d *Desk) Look(token pan.Secret) cashout.View {
 	d.T.Helper()
