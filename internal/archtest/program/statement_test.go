@@ -44,12 +44,7 @@ var acrossOwners = map[string][]string{
 func TestStatementsNameTheirOwner(t *testing.T) {
 	all := readSchema(t)
 	statements := storage.Statements()
-	reasons := map[string]string{}
-	for reason, names := range acrossOwners {
-		for _, name := range names {
-			reasons[name] = reason
-		}
-	}
+	reasons := reasonsOf(acrossOwners)
 	for _, name := range slices.Sorted(maps.Keys(statements)) {
 		problems := all.Strays(statements[name])
 		reason, excused := reasons[name]
@@ -64,6 +59,17 @@ func TestStatementsNameTheirOwner(t *testing.T) {
 	for name := range reasons {
 		t.Errorf("%s is excused and does not exist", name)
 	}
+}
+
+// reasonsOf returns why each statement is excused, from those that each reason excuses.
+func reasonsOf(excused map[string][]string) map[string]string {
+	reasons := map[string]string{}
+	for reason, names := range excused {
+		for _, name := range names {
+			reasons[name] = reason
+		}
+	}
+	return reasons
 }
 
 // A package's statements are about its own tables: what is another's it asks for.

@@ -72,9 +72,15 @@ type NewChallenge struct {
 const challengeColumns = `book_id, challenge_id, realm, card_id, status, payment_id, merchant_id, merchant_name, mcc, country, currency, amount_minor,
 	code_sealed, attempts, created_at, expires_at, ended_at`
 
-// challengesOf are those of a book. One whose time is over has expired, swept or not.
-const challengesOf = ` FROM authorization_challenges WHERE book_id = $1 AND ($2 = '' OR card_id = $2)
-	AND ($3 = '' OR $3 = CASE WHEN status = 'pending' AND expires_at <= $4 THEN 'expired' ELSE status END)`
+const (
+	challengesOf = ` FROM authorization_challenges WHERE book_id = $1 AND `
+	// inStatus are those in one, or all. One whose time is over has expired, swept or not.
+	inStatus = ` AND ($3 = '' OR $3 = CASE WHEN status = 'pending' AND expires_at <= $4 THEN 'expired' ELSE status END)`
+	// Those of one card are found by the index of cards. $2 is empty for all cards.
+	challengesOfAll  = challengesOf + `$2 = ''` + inStatus
+	challengesOfCard = challengesOf + `card_id = $2` + inStatus
+	newestChallenges = ` ORDER BY challenge_id DESC LIMIT $5 OFFSET $6`
+)
 
 var (
 	insertChallenge = storage.Insert("authorization.insert_challenge", "authorization_challenges", "book_id", "challenge_id", "realm", "card_id",
@@ -86,10 +92,12 @@ var (
 		WHERE book_id = $1 AND message_key = $2`)
 	lockChallenge = storage.SQL("authorization.lock_challenge", `SELECT `+challengeColumns+` FROM authorization_challenges
 		WHERE book_id = $1 AND challenge_id = $2 {lock}`)
-	listChallenges = storage.SQL("authorization.list_challenges", `SELECT `+challengeColumns+challengesOf+`
-		ORDER BY challenge_id DESC LIMIT $5 OFFSET $6`)
-	countChallenges = storage.SQL("authorization.count_challenges", `SELECT COUNT(*)`+challengesOf)
-	saveChallenge   = storage.SQL("authorization.save_challenge", `UPDATE authorization_challenges SET status = $3, attempts = $4, code_sealed = $5,
+	listChallenges        = storage.SQL("authorization.list_challenges", `SELECT `+challengeColumns+challengesOfAll+newestChallenges)
+	countChallenges       = storage.SQL("authorization.count_challenges", `SELECT COUNT(*)`+challengesOfAll)
+	listChallengesOfCard  = storage.SQL("authorization.list_challenges_of_card", `SELECT `+challengeColumns+challengesOfCard+newestChallenges)
+	countChallengesOfCard = storage.SQL("authorization.count_challenges_of_card", `SELECT COUNT(*)`+challengesOfCard)
+
+	saveChallenge = storage.SQL("authorization.save_challenge", `UPDATE authorization_challenges SET status = $3, attempts = $4, code_sealed = $5,
 		ended_at = $6 WHERE book_id = $1 AND challenge_id = $2`)
 	useChallenge = storage.SQL("authorization.use_challenge", `UPDATE authorization_challenges SET payment_id = $3
 		WHERE book_id = $1 AND challenge_id = $2 AND status = 'completed' AND payment_id = ''`)
@@ -314,12 +322,16 @@ func (s *Service) ListChallenges(ctx context.Context, f ChallengeFilter) (Challe
 	}
 	now := s.Clocks.Now(f.Realm)
 	args := []any{string(f.Book), string(f.Card), string(f.Status), storage.Micros(now)}
+	list, count := listChallenges, countChallenges
+	if f.Card != "" {
+		list, count = listChallengesOfCard, countChallengesOfCard
+	}
 	var page ChallengePage
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countChallenges, args...); err != nil {
+		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], count, args...); err != nil {
 			return err
 		}
-		page.Challenges, err = storage.All(ctx, q, scanChallenge, listChallenges, append(args, f.Limit, f.Offset)...)
+		page.Challenges, err = storage.All(ctx, q, scanChallenge, list, append(args, f.Limit, f.Offset)...)
 		return err
 	})
 	for _, c := range page.Challenges {

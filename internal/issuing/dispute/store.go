@@ -16,9 +16,11 @@ const (
 var (
 	insertDispute = storage.Insert("dispute.insert", "disputes", "book_id", "dispute_id", "realm", "payment_id", "card_id", "reason", "note", "currency",
 		"amount_minor", "refunded_minor", "credited", "state", "revision", "opened_by", "decision", "decided_by", "evidence", "due_at", "created_at", "changed_at")
-	findDispute   = storage.SQL("dispute.find", selected+`WHERE d.book_id = $1 AND d.dispute_id = $2`)
-	lockDispute   = storage.SQL("dispute.lock", selected+`WHERE d.book_id = $1 AND d.dispute_id = $2 {lock}`)
-	findOpen      = storage.SQL("dispute.find_open", selected+`WHERE d.book_id = $1 AND d.payment_id = $2 AND d.due_at IS NOT NULL`)
+	findDispute = storage.SQL("dispute.find", selected+`WHERE d.book_id = $1 AND d.dispute_id = $2`)
+	lockDispute = storage.SQL("dispute.lock", selected+`WHERE d.book_id = $1 AND d.dispute_id = $2 {lock}`)
+	// findOpen says of one that is due what that implies, so that it is looked for in the index of payments.
+	findOpen = storage.SQL("dispute.find_open", selected+`WHERE d.book_id = $1 AND d.payment_id = $2 AND d.due_at IS NOT NULL
+		AND d.state <> 'won' AND d.state <> 'withdrawn'`)
 	countBlocking = storage.SQL("dispute.count_blocking", `SELECT COUNT(*) FROM disputes WHERE book_id = $1 AND payment_id = $2 AND state <> 'won' AND state <> 'withdrawn'`)
 	listDisputes  = storage.SQL("dispute.list", selected+`WHERE d.realm = $1 AND d.dispute_id < $2 ORDER BY d.dispute_id DESC LIMIT $3`)
 	listInState   = storage.SQL("dispute.list_in_state", selected+`WHERE d.realm = $1 AND d.dispute_id < $2 AND d.state = $4 ORDER BY d.dispute_id DESC LIMIT $3`)

@@ -88,6 +88,9 @@ func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 			applied = append(applied, m)
 		}
 	}
+	if err := db.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.tellPlanner(ctx) }); err != nil {
+		return applied, fmt.Errorf("tell the planner of the schema: %w", err)
+	}
 	return applied, nil
 }
 

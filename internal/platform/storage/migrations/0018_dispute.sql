@@ -32,7 +32,6 @@ CREATE TABLE disputes (
 
 -- A payment has one dispute at a time, and none after one that was lost.
 CREATE UNIQUE INDEX disputes_by_payment ON disputes (book_id, payment_id) WHERE state <> 'won' AND state <> 'withdrawn';
-CREATE INDEX disputes_by_card ON disputes (book_id, card_id, dispute_id);
 CREATE INDEX disputes_by_realm ON disputes (realm, dispute_id);
 CREATE INDEX disputes_by_state ON disputes (realm, state, dispute_id);
 CREATE INDEX disputes_by_due ON disputes (realm, due_at, book_id, dispute_id) WHERE due_at IS NOT NULL;
