@@ -36,15 +36,6 @@ func TestTablesAreComplete(t *testing.T) {
 	}
 }
 
-// Every statement of the package is accepted by both engines.
-func TestStatementsPrepare(t *testing.T) {
-	each(t, func(t *testing.T, b *bundle) {
-		if err := storage.PrepareAll(t.Context(), b.db); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // dump returns every value of a table as text, one row a line.
 func (b *bundle) dump(t testing.TB, name string) []string {
 	t.Helper()

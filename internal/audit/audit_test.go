@@ -374,12 +374,3 @@ func TestNoStatementChangesRecords(t *testing.T) {
 		t.Error("no source file was read")
 	}
 }
-
-// Every statement of the package is accepted by both engines.
-func TestStatementsPrepare(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		if err := storage.PrepareAll(t.Context(), db); err != nil {
-			t.Error(err)
-		}
-	})
-}

@@ -696,12 +696,3 @@ func TestStopDuringRequest(t *testing.T) {
 		}
 	})
 }
-
-// Every statement of the package is accepted by both engines.
-func TestStatementsPrepare(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		if err := storage.PrepareAll(t.Context(), db); err != nil {
-			t.Error(err)
-		}
-	})
-}

@@ -595,12 +595,3 @@ func TestCollect(t *testing.T) {
 		}
 	})
 }
-
-// Every statement of the package is accepted by both engines.
-func TestStatementsPrepare(t *testing.T) {
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		if err := storage.PrepareAll(t.Context(), db); err != nil {
-			t.Error(err)
-		}
-	})
-}
