@@ -5,7 +5,8 @@
 // arrivals a second, whatever the server does; the latency of a request counts from
 // when it was due, so a server that stalls cannot hide it). Each round of a scenario
 // follows a round of no-op requests, the same bytes to a path that does nothing, and
-// the median of their ratios is reported: machines drift, ratios less so.
+// the median of their ratios is reported: machines drift, ratios less so. Beside what its
+// callers saw stands what the server says of itself, to Own.
 //
 // It must never put load on another machine, and it writes to the server's books like
 // any customer: run it on an installation that is there for that.
@@ -48,6 +49,11 @@ type Scenario struct {
 	Do func(ctx context.Context, worker int, n int64) error
 	// Noop is what Do is measured beside: the same way, with nothing done at its end. It may be nil.
 	Noop func(ctx context.Context, worker int, n int64) error
+	// Served says that each Do and Noop is one request to the server, which it tells of as it
+	// does of what Make builds.
+	Served bool
+
+	untold bool // the server tells nothing of these requests
 }
 
 // Options say how much load for how long.
@@ -137,8 +143,11 @@ func (s *Scenario) check() error {
 	switch {
 	case s.Name == "":
 		return errors.New("a scenario has no name")
-	case (s.Make == nil) == (s.Do == nil), s.Noop != nil && s.Do == nil:
-		return fmt.Errorf("scenario %s: want either Make or Do, and Noop with Do alone", s.Name)
+	case (s.Make == nil) == (s.Do == nil), (s.Noop != nil || s.Served) && s.Do == nil:
+		return fmt.Errorf("scenario %s: want either Make or Do, and Noop and Served with Do alone", s.Name)
 	}
 	return nil
 }
+
+// told says whether the server tells of a scenario's requests.
+func (s *Scenario) told() bool { return !s.untold && (s.Make != nil || s.Served) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -146,6 +147,62 @@ func TestLoadAborts(t *testing.T) {
 	gone.target.addr = "127.0.0.1:1"
 	if _, err := gone.run(context.Background()); err == nil {
 		t.Error("load on a port without a server")
+	}
+}
+
+// round is what is heard of the round under way, nil without one.
+func (o *Own) round() *recorder {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.heard
+}
+
+// awaitEnd returns when what is told of a round late is waited for, or that of another round
+// is listened to.
+func (o *Own) awaitEnd(ctx context.Context, round *recorder) {
+	for ctx.Err() == nil {
+		o.mu.Lock()
+		over := o.heard != nil && (o.all != nil || o.heard != round)
+		o.mu.Unlock()
+		if over {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// What the server tells is heard while a round lasts and, of its requests, after it; before
+// and later it is not. What is never told holds up no run that is stopped.
+func TestOwn(t *testing.T) {
+	own := new(Own)
+	own.Answered(time.Hour)
+	own.listen()
+	own.Answered(time.Hour)
+	own.listen() // the round before was broken off
+	own.Answered(time.Millisecond)
+	own.Answered(-time.Millisecond) // a clock's doing
+	round := own.round()
+	go func() {
+		own.awaitEnd(t.Context(), round)
+		own.Answered(3 * time.Millisecond)
+	}()
+	got := own.hearOut(t.Context(), 3)
+	own.Answered(time.Hour)
+	if got.latency.TotalCount() != 3 || got.max != 3*time.Millisecond || got.quantile(50)/time.Microsecond != 1000 {
+		t.Errorf("heard of %d, the median %s, the longest %s", got.latency.TotalCount(), got.quantile(50), got.max)
+	}
+	for _, requests := range []int64{0, 1, 2, 3} {
+		ctx, cancel := context.WithCancel(t.Context())
+		own.listen()
+		own.Answered(time.Second)
+		own.Answered(time.Second)
+		if requests > 2 {
+			cancel()
+		}
+		if got := own.hearOut(ctx, requests); got.latency.TotalCount() != 2 {
+			t.Errorf("heard of %d, of %d requests", got.latency.TotalCount(), requests)
+		}
+		cancel()
 	}
 }
 

@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -89,6 +91,67 @@ func (r *recorder) quantile(percent float64) time.Duration {
 // done is how many requests had an end.
 func (r *recorder) done() int64 { return r.right + r.errors }
 
+// patience is how long a round waits at its end for what the server has yet to tell: of
+// requests that failed it may have nothing to tell.
+const patience = time.Second
+
+// Own hears from the server how long each answer took it, from when it began with the
+// request until it had answered: without the generator, the network, and what reads and
+// writes HTTP. The server is given Answered, the Runner the Own. The zero value is ready.
+type Own struct {
+	mu       sync.Mutex
+	heard    *recorder     // of the round under way; nil between rounds
+	requests int64         // that the round had, once it is over
+	all      chan struct{} // closed when as many answers were heard of; nil while the round lasts
+}
+
+// Answered takes in an answer. It may be called by many at once.
+func (o *Own) Answered(took time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.heard == nil {
+		return
+	}
+	o.heard.record(took)
+	if o.all != nil && o.heard.latency.TotalCount() == o.requests {
+		close(o.all)
+	}
+}
+
+// listen begins a round.
+func (o *Own) listen() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.heard, o.all = newRecorder(), nil
+}
+
+// hearOut ends a round of so many requests and returns what was told of them. Some of it
+// comes late: a caller has its answer before the server has told of it.
+func (o *Own) hearOut(ctx context.Context, requests int64) *recorder {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-o.over(requests):
+	case <-ctx.Done():
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	heard := o.heard
+	o.heard = nil
+	return heard
+}
+
+// over returns what is closed when as many answers were heard of as there were requests.
+func (o *Own) over(requests int64) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.requests, o.all = requests, make(chan struct{})
+	if o.heard.latency.TotalCount() >= requests {
+		close(o.all)
+	}
+	return o.all
+}
+
 // Report is what a run measured.
 type Report struct {
 	StartedAt   time.Time `json:"started_at"`
@@ -104,6 +167,8 @@ type Report struct {
 type Row struct {
 	Scenario string `json:"scenario"`
 	Figures
+	// Own is the server's own part of these requests, as it says itself; nil in process.
+	Own *Share `json:"own,omitempty"`
 	// Noop is the no-op requests between the scenario's rounds.
 	Noop *Figures `json:"noop,omitempty"`
 	// Ratio is the median of Ratios; 0 without no-op requests.
@@ -134,6 +199,20 @@ type Figures struct {
 	P99       int64            `json:"p99_us"`
 	P999      int64            `json:"p999_us"`
 	Max       int64            `json:"max_us"`
+}
+
+// Share is what a server says of its own part of requests. Times are microseconds.
+type Share struct {
+	Answers int64 `json:"answers"` // that it told of
+	P50     int64 `json:"p50_us"`
+	P99     int64 `json:"p99_us"`
+}
+
+func (t *total) share() *Share {
+	if t.own == nil {
+		return nil
+	}
+	return &Share{Answers: t.own.latency.TotalCount(), P50: t.own.quantile(50).Microseconds(), P99: t.own.quantile(99).Microseconds()}
 }
 
 func (t *total) figures() Figures {
@@ -197,15 +276,18 @@ func (r *Report) Render(w io.Writer, format string) error {
 }
 
 func (r *Report) table(w io.Writer) error {
-	lines := [][]string{{"scenario", "requests", "errors", "req/s", "p50", "p90", "p99", "p99.9", "max", "×no-op"}}
+	lines := [][]string{{"scenario", "requests", "errors", "req/s", "p50", "p90", "p99", "p99.9", "max", "own p99", "×no-op"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		ratio := ""
+		own, ratio := "", ""
 		if row.Noop != nil {
-			lines = append(lines, row.Noop.cells("no-op", ""))
+			lines = append(lines, append(row.Noop.cells("no-op"), "", ""))
 			ratio = strconv.FormatFloat(row.Ratio, 'f', 3, 64)
 		}
-		lines = append(lines, row.cells(row.Scenario, ratio))
+		if row.Own != nil {
+			own = showMicros(row.Own.P99)
+		}
+		lines = append(lines, append(row.cells(r.label(i)), own, ratio))
 	}
 	if _, err := io.WriteString(w, align(lines)); err != nil {
 		return err
@@ -213,13 +295,22 @@ func (r *Report) table(w io.Writer) error {
 	return r.notes(w)
 }
 
-// cells are the columns of the table.
-func (f *Figures) cells(name, ratio string) []string {
+// label is a row's name in the table, where half load stands below the scenario that it is half of.
+func (r *Report) label(i int) string {
+	of, half := strings.CutSuffix(r.Rows[i].Scenario, halfLoad)
+	if half && i > 0 && r.Rows[i-1].Scenario == of {
+		return strings.TrimPrefix(halfLoad, ", ")
+	}
+	return r.Rows[i].Scenario
+}
+
+// cells are the columns of what callers saw.
+func (f *Figures) cells(name string) []string {
 	cells := []string{name, strconv.FormatInt(f.Requests, 10), strconv.FormatInt(f.Errors+f.Unsent, 10), strconv.FormatFloat(f.PerSecond, 'f', 0, 64)}
 	for _, micros := range []int64{f.P50, f.P90, f.P99, f.P999, f.Max} {
 		cells = append(cells, showMicros(micros))
 	}
-	return append(cells, ratio)
+	return cells
 }
 
 // align sets names to the left and figures to the right.
@@ -262,6 +353,11 @@ func (r *Report) notes(w io.Writer) error {
 	}
 	if _, err := fmt.Fprintf(w, "\n%s; rounds of %s: %d\n", load, time.Duration(r.RoundMillis)*time.Millisecond, r.Rounds); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Own != nil }) {
+		if _, err := fmt.Fprintln(w, "own p99: the server's part, from its beginning with a request until it had answered; all other times are the callers'"); err != nil {
+			return err
+		}
 	}
 	for i := range r.Rows {
 		row := &r.Rows[i]

@@ -18,6 +18,8 @@ type Runner struct {
 	Clock clock.Clock
 	// Progress shows a bar while a run lasts. Terminal gives what to put here.
 	Progress io.Writer
+	// Own hears of the server's own part of each answer; nil means that nobody asks for it.
+	Own *Own
 
 	counters sync.Map // of requests, by scenario's name: string → *atomic.Int64
 }
@@ -109,6 +111,9 @@ func (s *session) paired(scenario *Scenario) bool {
 	return (scenario.Make != nil || scenario.Noop != nil) && !s.options.Alone
 }
 
+// halfLoad follows the name of a scenario that is measured at half its rate.
+const halfLoad = ", half load"
+
 // half runs a scenario's rounds again with half as many arrivals as it can take.
 func (s *session) half(ctx context.Context, scenario *Scenario, perSecond float64) (Row, error) {
 	open := *s
@@ -122,7 +127,7 @@ func (s *session) half(ctx context.Context, scenario *Scenario, perSecond float6
 			return Row{}, err
 		}
 	}
-	return Row{Scenario: scenario.Name + ", half load", Figures: sum.figures()}, nil
+	return Row{Scenario: scenario.Name + halfLoad, Figures: sum.figures(), Own: sum.share()}, nil
 }
 
 // measure runs the rounds of one scenario: no-op, scenario, no-op, scenario…
@@ -151,7 +156,7 @@ func (s *session) measure(ctx context.Context, scenario *Scenario) (Row, error) 
 			return Row{}, err
 		}
 	}
-	row := Row{Scenario: scenario.Name, Figures: sum.figures()}
+	row := Row{Scenario: scenario.Name, Figures: sum.figures(), Own: sum.share()}
 	if noop != scenario {
 		figures := baselineSum.figures()
 		row.Noop = &figures
@@ -166,16 +171,32 @@ type total struct {
 	*recorder
 	took   time.Duration
 	rounds []result
+	own    *recorder // nil: the server tells nothing of it
+}
+
+// hear adds what the server told of a round.
+func (t *total) hear(told *recorder) {
+	if t.own == nil {
+		t.own = newRecorder()
+	}
+	t.own.merge(told)
 }
 
 func (s *session) round(ctx context.Context, scenario *Scenario, n *atomic.Int64, sum *total) error {
 	l := s.load(scenario, n)
 	l.duration, l.count = s.options.Duration, s.options.Count
 	s.bar.begin(ctx, scenario.Name, l.duration)
+	listening := s.runner.Own != nil && scenario.told()
+	if listening {
+		s.runner.Own.listen()
+	}
 	got, err := l.run(ctx)
 	s.bar.finish()
 	if err != nil {
 		return err
+	}
+	if listening { // to the last one, so that the next round hears of its own alone
+		sum.hear(s.runner.Own.hearOut(ctx, got.done()))
 	}
 	if got.right == 0 && got.errors > 0 {
 		return fmt.Errorf("every request was wrong: %s", got.reasons[0])
@@ -235,10 +256,10 @@ func NoopHandler() http.Handler {
 // that building, sending and reading cost the same.
 func noopOf(s *Scenario) Scenario {
 	if s.Noop != nil {
-		return Scenario{Name: "no-op", Do: s.Noop}
+		return Scenario{Name: "no-op", Do: s.Noop, Served: s.Served}
 	}
 	build := s.Make
-	return Scenario{Name: "no-op", Make: func(worker int, n int64) Request {
+	return Scenario{Name: "no-op", untold: true, Make: func(worker int, n int64) Request {
 		r := build(worker, n)
 		r.Path = NoopPath
 		return r

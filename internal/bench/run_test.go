@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +131,7 @@ func TestRunRefusals(t *testing.T) {
 		{"connection refused", []Scenario{at("/a")}, with(func(o *Options) { o.BaseURL = "http://127.0.0.1:1" })},
 		{"no name", []Scenario{{}}, small},
 		{"either Make or Do", []Scenario{{Name: "s"}}, small},
+		{"Served with Do alone", []Scenario{{Name: "s", Make: at("/a").Make, Served: true}}, small},
 		{"workers -1", nil, with(func(o *Options) { o.Workers = -1 })},
 		{"rate", nil, with(func(o *Options) { o.Rate = maxRate + 1 })},
 		{"rounds", nil, with(func(o *Options) { o.Rounds = maxRounds + 1 })},
@@ -207,19 +209,23 @@ func TestGrow(t *testing.T) {
 func TestRender(t *testing.T) {
 	report := Report{BaseURL: "http://127.0.0.1:8080", Workers: 64, Rounds: 3, RoundMillis: 5000, Rows: []Row{
 		{Scenario: "gatepay create", Figures: Figures{Requests: 12345, Errors: 2, PerSecond: 4115.4, P50: 512, P90: 1234, P99: 99_999, P999: 123_456, Max: 2_345_678,
-			Reasons: []string{"answer 500: oops"}}, Noop: &Figures{Requests: 60000, PerSecond: 20000, P50: 90, P90: 100, P99: 1000, P999: 2000, Max: 3000}, Ratio: 0.2058, Ratios: []float64{0.2, 0.2058, 0.3}},
+			Reasons: []string{"answer 500: oops"}}, Noop: &Figures{Requests: 60000, PerSecond: 20000, P50: 90, P90: 100, P99: 1000, P999: 2000, Max: 3000}, Ratio: 0.2058, Ratios: []float64{0.2, 0.2058, 0.3},
+			Own: &Share{Answers: 12340, P50: 400, P99: 4321}},
+		{Scenario: "gatepay create, half load", Figures: Figures{Requests: 6000, PerSecond: 2057, P50: 300, P90: 400, P99: 500, P999: 600, Max: 700}, Own: &Share{Answers: 6000, P50: 200, P99: 450}},
 		{Scenario: "ledger hot @1000", Figures: Figures{Requests: 10, Unsent: 4}, Size: 1000, Loaded: 900, LoadMillis: 450},
 	}}
 	var table bytes.Buffer
 	if err := report.Render(&table, "table"); err != nil {
 		t.Fatal(err)
 	}
-	want := `scenario          requests  errors  req/s    p50     p90      p99   p99.9     max  ×no-op
+	want := `scenario          requests  errors  req/s    p50     p90      p99   p99.9     max  own p99  ×no-op
 no-op                60000       0  20000   90µs   100µs   1.00ms  2.00ms  3.00ms
-gatepay create       12345       2   4115  512µs  1.23ms  100.00ms   123ms   2.35s   0.206
+gatepay create       12345       2   4115  512µs  1.23ms  100.00ms   123ms   2.35s   4.32ms  0.206
+half load             6000       0   2057  300µs   400µs    500µs   600µs   700µs    450µs
 ledger hot @1000        10       4      0    0µs     0µs      0µs     0µs     0µs
 
 64 callers, each as fast as answers come; rounds of 5s: 3
+own p99: the server's part, from its beginning with a request until it had answered; all other times are the callers'
 gatepay create: answer 500: oops
 ledger hot @1000: loaded 900 in 450ms, 2000 a second
 ledger hot @1000: 4 were due and not sent before their round ended
@@ -228,7 +234,7 @@ ledger hot @1000: 4 were due and not sent before their round ended
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	lines := strings.Split(table.String(), "\n")
-	for _, line := range lines[1:4] {
+	for _, line := range lines[1:5] {
 		if column := strings.Index(lines[0], "requests") + len("requests"); line[column-1] == ' ' || line[column] != ' ' {
 			t.Errorf("%q is not aligned with %q", line, lines[0])
 		}
@@ -241,9 +247,15 @@ ledger hot @1000: 4 were due and not sent before their round ended
 	if err := json.Unmarshal(text.Bytes(), &back); err != nil || !reflect.DeepEqual(report, back) {
 		t.Errorf("%s\nbecame %+v, %v", text.String(), back, err)
 	}
+	if want := `"own": { "answers": 12340, "p50_us": 400, "p99_us": 4321 }`; !strings.Contains(strings.Join(strings.Fields(text.String()), " "), want) {
+		t.Errorf("%s has no %s", text.String(), want)
+	}
+	report.Rows = report.Rows[1:] // half load without what it is half of
+	report.Rows[0].Own = nil
 	report.Rate = 500
 	table.Reset()
-	if err := report.Render(&table, "table"); err != nil || !strings.Contains(table.String(), "500 arrivals a second on 64 connections") {
+	if err := report.Render(&table, "table"); err != nil || !strings.Contains(table.String(), "500 arrivals a second on 64 connections") ||
+		!strings.Contains(table.String(), "\ngatepay create, half load  ") || strings.Contains(table.String(), "own p99:") {
 		t.Errorf("%v\n%s", err, table.String())
 	}
 	if err := report.Render(io.Discard, "yaml"); err == nil || !strings.Contains(err.Error(), "table or json") {
@@ -344,6 +356,87 @@ func TestHalfLoad(t *testing.T) {
 	}{{scenario, Options{Half: true, Rate: 10}}, {Scenario{Name: "http", Make: at("/a").Make, Noop: scenario.Noop}, Options{BaseURL: "http://127.0.0.1:1"}}} {
 		if _, err := new(Runner).Run(t.Context(), []Scenario{bad.s}, bad.o); err == nil {
 			t.Errorf("%+v was run", bad.o)
+		}
+	}
+}
+
+// What the server says of itself is counted for the measured rounds, and for half load
+// apart: neither for the warm-up nor for no-ops over HTTP, which it tells nothing of.
+func TestOwnShare(t *testing.T) {
+	own := new(Own)
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(r.Header.Get("N"))
+		switch {
+		case err != nil:
+			t.Error(err)
+		case r.URL.Path == NoopPath:
+			if own.round() != nil {
+				t.Error("a no-op is listened to")
+			}
+		case n <= 50: // the warm-up
+			own.Answered(time.Minute)
+		case n <= 52: // the slowest of two rounds
+			own.Answered(20 * time.Millisecond)
+		case n <= 150:
+			own.Answered(10 * time.Millisecond)
+		default:
+			own.Answered(3 * time.Millisecond)
+		}
+		NoopHandler().ServeHTTP(w, r)
+	})
+	o := Options{BaseURL: base, Workers: 3, Rounds: 2, Duration: long, Count: 50, Half: true}
+	report, err := (&Runner{Own: own}).Run(t.Context(), []Scenario{at("/a")}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, half := report.Rows[0].Own, report.Rows[1].Own
+	if full == nil || full.Answers != 100 || full.P50/10 != 1000 || full.P99 != 20_000 {
+		t.Errorf("the server's part is %+v, want 100 answers, 10 ms and 20 ms", full)
+	}
+	if want := (Share{Answers: 100, P50: 3000, P99: 3000}); half == nil || *half != want {
+		t.Errorf("at half load it is %+v, want %+v", half, want)
+	}
+	silent, err := new(Runner).Run(t.Context(), []Scenario{at("/a")}, Options{BaseURL: base, Rounds: 1, Duration: long, Count: 5, Warmup: -1})
+	if err != nil || silent.Rows[0].Own != nil {
+		t.Errorf("of a server that nobody hears of: %+v, %v", silent.Rows, err)
+	}
+}
+
+// Where no-ops are the server's requests, too, what it tells of them is theirs, even when it
+// does so after their round. What runs in process has no server's part.
+func TestOwnShareInProcess(t *testing.T) {
+	own, late := new(Own), new(sync.WaitGroup)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	scenario := Scenario{Name: "link", Served: true, Do: func(context.Context, int, int64) error {
+		own.Answered(2 * time.Millisecond)
+		return nil
+	}, Noop: func(_ context.Context, _ int, n int64) error {
+		if n%30 > 0 {
+			own.Answered(time.Minute)
+			return nil
+		}
+		round := own.round()
+		late.Go(func() {
+			own.awaitEnd(ctx, round)
+			own.Answered(time.Minute)
+		})
+		return nil
+	}}
+	inside := Scenario{Name: "inside", Do: scenario.Do, Noop: scenario.Do}
+	o := Options{Workers: 2, Rounds: 2, Duration: long, Count: 30, Warmup: -1, Half: true}
+	report, err := (&Runner{Own: own}).Run(t.Context(), []Scenario{scenario, inside}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	late.Wait()
+	for i, row := range report.Rows {
+		if want := (Share{Answers: 60, P50: 2000, P99: 2000}); i < 2 && (row.Own == nil || *row.Own != want) {
+			t.Errorf("%s: %+v, want %+v", row.Scenario, row.Own, want)
+		}
+		if i >= 2 && row.Own != nil {
+			t.Errorf("%s: %+v, want none", row.Scenario, row.Own)
 		}
 	}
 }

@@ -187,7 +187,7 @@ func TestBenchLeavesInstallationAlone(t *testing.T) {
 	bench.SetArgs([]string{"bench", "--scenario", "query", "--cards", "1", "--workers", "1", "--rounds", "1", "--count", "1", "--duration", "1s", "-o", "json"})
 	bench.SetOut(&out)
 	bench.SetErr(io.Discard)
-	if err := bench.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), `"requests": 1`) {
+	if err := bench.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), `"requests": 1`) || !strings.Contains(out.String(), `"answers": 1,`) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 	if _, err := os.Stat(installation); !errors.Is(err, fs.ErrNotExist) {

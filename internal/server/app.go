@@ -105,6 +105,9 @@ type Options struct {
 	Issuing Issuing
 	// Metrics counts what happens; nil: nothing is counted.
 	Metrics *telemetry.Metrics
+	// Answered is told how long each answer to a request or to a card network took, from when the
+	// work on it began. It is called by whoever answered, and must be quick; nil: nobody is told.
+	Answered func(took time.Duration)
 }
 
 // App is every service of one installation, without HTTP and without background
@@ -152,8 +155,9 @@ type App struct {
 	// SeedRealm is that of the seeds which anybody can make.
 	SeedRealm realm.Realm
 	// Version is the program's, as it is shown to operators.
-	Version string
-	data    string // the data directory
+	Version  string
+	data     string // the data directory
+	answered func(took time.Duration)
 }
 
 // Open opens an installation and brings its schema up to date.
@@ -270,7 +274,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{data: o.Data, SeedRealm: o.Issuing.seedRealm(), DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: Version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db)}
+	a := &App{data: o.Data, SeedRealm: o.Issuing.seedRealm(), DB: db, Vault: keys, Logger: o.Logger, Metrics: o.Metrics, Version: Version(), Clocks: clock.NewRealms(clock.System()), Audit: audit.New(db), answered: o.Answered}
 	a.Accounts = account.New(account.Deps{DB: db, Vault: keys, Audit: a.Audit, Clocks: a.Clocks, Logger: o.Logger})
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)

@@ -173,6 +173,9 @@ func (a *App) observe(ctx context.Context, r wire.Record) {
 	if a.Metrics != nil {
 		a.Metrics.Request(r.Dialect, r.Route, r.Status, r.Elapsed)
 	}
+	if a.answered != nil {
+		a.answered(r.Elapsed)
+	}
 	if r.Status < http.StatusInternalServerError {
 		if !a.Logger.Enabled(ctx, slog.LevelDebug) {
 			return

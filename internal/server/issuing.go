@@ -161,10 +161,7 @@ func (a *App) listenISO(ctx context.Context, o ISO8583, grace time.Duration) (se
 	if o.Realm == "" {
 		o.Realm = realm.Test
 	}
-	deps := iso8583.Deps{Payments: a.Payments, Logger: a.Logger}
-	if a.Metrics != nil {
-		deps.Observe = func(r iso8583.Record) { a.Metrics.Message(r.Type, r.Code, r.Took) }
-	}
+	deps := iso8583.Deps{Payments: a.Payments, Logger: a.Logger, Observe: a.observeMessage}
 	host := iso8583.New(deps, iso8583.Options{Address: o.Listen, HexBitmap: o.HexBitmap, Realm: o.Realm, Sources: o.Sources, Acquirers: o.Acquirers, Grace: grace})
 	opened, err := host.Listen(ctx)
 	if err != nil {
@@ -181,4 +178,14 @@ func (a *App) listenISO(ctx context.Context, o ISO8583, grace time.Duration) (se
 		o.Ready(opened.String())
 	}
 	return host.Serve, nil
+}
+
+// observeMessage counts an answered message of a card network.
+func (a *App) observeMessage(r iso8583.Record) {
+	if a.Metrics != nil {
+		a.Metrics.Message(r.Type, r.Code, r.Took)
+	}
+	if a.answered != nil {
+		a.answered(r.Took)
+	}
 }

@@ -116,7 +116,7 @@ func (l *Load) Authorize() bench.Scenario {
 
 // Network authorizes a cent over ISO 8583, beside echo tests on the same connections.
 func (l *Load) Network() bench.Scenario {
-	return bench.Scenario{Name: "iso8583", Do: func(ctx context.Context, worker int, n int64) error {
+	return bench.Scenario{Name: "iso8583", Served: true, Do: func(ctx context.Context, worker int, n int64) error {
 		link, err := l.link(ctx, worker)
 		if err != nil {
 			return err

@@ -16,14 +16,15 @@ import (
 )
 
 // Both scenarios pay with the cards that were made: every request and every message is
-// approved, beside the no-op of its own kind.
+// approved, beside the no-op of its own kind, and the server tells how long each took it.
 func TestScenarios(t *testing.T) {
 	for _, engine := range testkit.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			rules := authorization.DefaultPolicy()
 			rules.DeclineAt, rules.ChallengeAt = 0, 0
+			own := new(bench.Own)
 			app, err := server.Open(t.Context(), server.Options{Data: t.TempDir(), Database: testkit.Database(t, engine).URL, Logger: slog.New(slog.DiscardHandler),
-				Issuing: server.Issuing{On: true}, Payments: &rules})
+				Issuing: server.Issuing{On: true}, Payments: &rules, Answered: own.Answered})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +52,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			report, err := new(bench.Runner).Run(t.Context(), []bench.Scenario{l.Authorize(), l.Network()},
+			report, err := (&bench.Runner{Own: own}).Run(t.Context(), []bench.Scenario{l.Authorize(), l.Network()},
 				bench.Options{BaseURL: base, Workers: 20, Rounds: 1, Duration: time.Hour, Count: 100, Warmup: -1})
 			if err != nil {
 				t.Fatal(err)
@@ -59,6 +60,9 @@ func TestScenarios(t *testing.T) {
 			for _, row := range report.Rows {
 				if row.Requests != 100 || row.Errors != 0 || row.Noop == nil || row.Noop.Errors != 0 {
 					t.Errorf("row %+v: %s", row, strings.Join(row.Reasons, ", "))
+				}
+				if row.Own == nil || row.Own.Answers != 100 || row.Own.P50 <= 0 || row.Own.P50 > row.Own.P99 {
+					t.Errorf("%s: the server's part is %+v", row.Scenario, row.Own)
 				}
 			}
 		})

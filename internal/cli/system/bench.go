@@ -39,6 +39,7 @@ type benchRun struct {
 	profile   string
 	book      ledger.BookID // whose wallet pays for orders
 	network   string        // where card networks connect
+	own       *bench.Own    // what the server says of its own part
 }
 
 func (p *program) bench() *cobra.Command {
@@ -67,7 +68,14 @@ no-op, and so the measure, several times as fast.
 
 With --rate the load is open: requests arrive whether or not answers do, and a
 request's latency counts from when it was due. With --half every scenario is measured
-once more so, at half the rate that it reached.`,
+once more so, at half the rate that it reached.
+
+Latencies are the callers', whose own waiting for the shared processors is in them.
+"own p99" is the server's part as it counts it itself, of the measured rounds alone:
+from when it began with a request until it had the answer, and with a card network's
+message until that was written. It leaves out the way there and back, what net/http
+reads and writes, and how long a request lay before the server turned to it. Its
+median is in the JSON. "ledger" has none.`,
 		Example: `  scrip bench
   scrip bench --workers 256 --duration 10s --scenario redeem-hot,redeem-spread
   scrip bench --rate 2000 --scenario redeem-spread
@@ -144,6 +152,8 @@ func (p *program) runBench(cmd *cobra.Command, b benchRun) (err error) {
 	o := shell.Options(c, slog.New(slog.DiscardHandler))
 	o.Deposits, o.Cashout, o.Payouts, o.Secrets, o.Captcha = "", "", "", "", server.Captcha{} // nobody outside is asked
 	o.Pings, o.Payments, o.Issuing.On = benchPolicy(), paymentPolicy(), true
+	b.own = new(bench.Own)
+	o.Answered = b.own.Answered
 	app, err := server.Open(cmd.Context(), o)
 	if err != nil {
 		return err
@@ -188,7 +198,7 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		defer func() { err = errors.Join(err, stop()) }()
 	}
 	ctx := cmd.Context()
-	runner := &bench.Runner{Progress: bench.Terminal(cmd.ErrOrStderr())}
+	runner := &bench.Runner{Progress: bench.Terminal(cmd.ErrOrStderr()), Own: b.own}
 	cards := bench.NewGatepay(pan.NewSecret("cp_test_sk_demo"))
 	if b.growth > 0 {
 		return p.grow(cmd, runner, cards, b)
