@@ -37,8 +37,10 @@ func openPostgres(ctx context.Context, config Config) (*DB, error) {
 	// Every look-up here has its index. A plan that was made while a table was small must
 	// not go on reading the whole of it when it has grown. Where there is no other way, as for
 	// tables of a few rows, such a plan has a price at which the server would compile it first,
-	// which takes longer than all it does.
-	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
+	// which takes longer than all it does. A page of a list is read in the order of its index: a
+	// plan that does not know yet which filters are asked for expects so few rows behind all of
+	// them that it would gather the rows of a whole book in a bitmap and sort them.
+	for _, way := range []string{"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
 		setUnlessAsked(parsed, way, "off")
 	}
 	// Whoever waits for a lock longer than others hold one is answered, and not kept until its own

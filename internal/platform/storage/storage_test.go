@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -201,6 +202,36 @@ func TestPlans(t *testing.T) {
 				t.Errorf("with %q %s is to be %s: %v", c.asked, setting, want, err)
 			}
 		}
+	}
+}
+
+// readInOrder fails with the plan of a page unless an index gives its rows one after the other. The
+// plan is the one that serves whatever filters are asked for.
+const readInOrder = `DO $$ DECLARE line TEXT; plan TEXT := ''; BEGIN
+	CREATE TABLE pages (book_id TEXT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, PRIMARY KEY (book_id, seq));
+	INSERT INTO pages SELECT CASE i % 2 WHEN 0 THEN 'large' ELSE 'small' || i % 300 END, i, 'kind' || i % 50, 'actor' || i % 20 FROM generate_series(1, 20000) AS i;
+	EXECUTE 'ANALYZE pages';
+	PERFORM set_config('plan_cache_mode', 'force_generic_plan', TRUE);
+	EXECUTE 'PREPARE page AS SELECT seq FROM pages WHERE book_id = $1 AND ($2 = '''' OR kind = $2) AND ($3 = '''' OR actor = $3)
+		AND seq < $4 ORDER BY seq DESC LIMIT $5';
+	FOR line IN EXECUTE 'EXPLAIN EXECUTE page(''large'', '''', '''', 20000, 50)' LOOP
+		plan := plan || line || ' ';
+	END LOOP;
+	IF plan NOT LIKE 'Limit%Index Scan Backward using pages_pkey%' OR plan LIKE '%Sort%' THEN RAISE EXCEPTION '%', plan; END IF;
+END $$`
+
+// A page of a list is read in the order of its index, and the whole book is not sorted for it.
+func TestPagesAreReadInOrder(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	db := testkit.Open(t, testkit.Database(t, "postgres"))
+	undone := errors.New("nothing is to stay")
+	err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return cmp.Or(tx.ExecText(ctx, readInOrder), undone)
+	})
+	if !errors.Is(err, undone) {
+		t.Error(err)
 	}
 }
 
