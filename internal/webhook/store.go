@@ -17,6 +17,9 @@ const (
 	endpointColumns = `p.book_id, p.endpoint_id, p.realm, p.url, p.events, p.scheme, p.state, p.reason, p.secret,
 		p.previous_secret, p.previous_until, p.failures, p.failing_since, p.paused_until, p.version, p.created_at`
 	deliveryColumns = "d.book_id, d.event_id, d.endpoint_id, d.delivery_id, d.state, d.attempts, d.tries, d.queued_at, d.due_at"
+	// stillPending is said of a delivery whose event is named. It says it by the other states, since
+	// the index of what is pending would give all that its endpoint, or its book, has.
+	stillPending = "state NOT IN ('delivered', 'failed', 'cancelled')"
 )
 
 // Events.
@@ -46,7 +49,7 @@ var (
 	// So is what was sent again of late and is not delivered yet.
 	listOld = storage.SQL("webhook.list_old", `SELECT e.book_id, e.event_id FROM webhook_events e
 		WHERE e.realm = $1 AND e.created_at < $2 AND e.state <> 'pending' AND NOT EXISTS (
-			SELECT 1 FROM webhook_deliveries d WHERE d.book_id = e.book_id AND d.event_id = e.event_id AND d.state = 'pending' AND d.queued_at >= $2)
+			SELECT 1 FROM webhook_deliveries d WHERE d.book_id = e.book_id AND d.event_id = e.event_id AND d.`+stillPending+` AND d.queued_at >= $2)
 		ORDER BY e.created_at LIMIT $3`)
 	deleteAttempts   = storage.Lookup("webhook.delete_attempts", `DELETE FROM webhook_attempts WHERE (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
 	deleteDeliveries = storage.Lookup("webhook.delete_deliveries", `DELETE FROM webhook_deliveries WHERE (book_id, event_id) IN ({values})`, "TEXT", "TEXT")
@@ -91,9 +94,9 @@ var (
 	nextDue = storage.SQL("webhook.next_due", `SELECT d.due_at FROM webhook_deliveries d
 		WHERE d.book_id = $1 AND d.endpoint_id = $2 AND d.state = 'pending' ORDER BY d.due_at LIMIT 1`)
 	acceptDeliveries = storage.Lookup("webhook.accept_deliveries", `UPDATE webhook_deliveries SET state = 'delivered', attempts = attempts + 1, tries = tries + 1
-		WHERE state = 'pending' AND (book_id, event_id, endpoint_id, attempts) IN ({values}) RETURNING event_id`, "TEXT", "TEXT", "TEXT", "BIGINT")
+		WHERE `+stillPending+` AND (book_id, event_id, endpoint_id, attempts) IN ({values}) RETURNING event_id`, "TEXT", "TEXT", "TEXT", "BIGINT")
 	refuseDelivery = storage.SQL("webhook.refuse_delivery", `UPDATE webhook_deliveries SET state = $5, attempts = attempts + 1, tries = tries + 1, due_at = $6
-		WHERE book_id = $1 AND event_id = $2 AND endpoint_id = $3 AND attempts = $4 AND state = 'pending'`)
+		WHERE book_id = $1 AND event_id = $2 AND endpoint_id = $3 AND attempts = $4 AND `+stillPending)
 	cancelDeliveries = storage.SQL("webhook.cancel_deliveries", `UPDATE webhook_deliveries SET state = 'cancelled'
 		WHERE book_id = $1 AND endpoint_id = $2 AND state = 'pending'`)
 	listByEndpoint = storage.SQL("webhook.list_by_endpoint", `SELECT `+deliveryColumns+` FROM webhook_deliveries d

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,29 +127,60 @@ func estimate(index []keyColumn) string {
 	return strings.Join(append(words, "noskipscan"), " ")
 }
 
-// Plans returns how SQLite would run every registered statement, by name. It is for tests.
+// Plans returns how the engine would run every registered statement, by name. PostgreSQL's plans
+// are of a database that has nothing, and serve whatever is asked for. It is for tests.
 func Plans(ctx context.Context, db *DB) (map[string][]string, error) {
-	if db.dialect != sqlite {
-		return nil, errors.New("plans are SQLite's")
-	}
 	plans := map[string][]string{}
+	if r, ok := db.reader.(*postgresReader); ok {
+		return plans, r.plan(ctx, plans)
+	}
 	for name, text := range texts(sqlite) {
 		nothing := make([]any, max(highestParameter(text), strings.Count(text, "?")))
 		rows, err := db.reader.query(ctx, "EXPLAIN QUERY PLAN "+text, nothing)
 		if err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			var id, parent, unused int
-			var step string
-			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
-			plans[name] = append(plans[name], step)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		plans[name], err = collect(rows, scanStep, name)
+		if err != nil {
 			return nil, err
 		}
 	}
 	return plans, nil
+}
+
+func scanStep(r Row) (step string, err error) {
+	var id, parent, unused int
+	err = r.Scan(&id, &parent, &unused, &step)
+	return step, err
+}
+
+func (r *postgresReader) plan(ctx context.Context, plans map[string][]string) error {
+	tx, err := r.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // it wrote nothing
+	if _, err := tx.ExecContext(ctx, "SET LOCAL plan_cache_mode TO force_generic_plan"); err != nil {
+		return err
+	}
+	for name, text := range texts(postgres) {
+		if _, err := tx.ExecContext(ctx, "PREPARE planned AS "+text); err != nil {
+			return wrap(name, err)
+		}
+		explain := "EXPLAIN (COSTS OFF) EXECUTE planned"
+		if n := highestParameter(text); n > 0 {
+			explain += " (" + strings.Join(slices.Repeat([]string{"NULL"}, n), ", ") + ")"
+		}
+		rows, err := frozen{tx}.query(ctx, explain, nil)
+		if err != nil {
+			return wrap(name, err)
+		}
+		if plans[name], err = collect(rows, Scalar[string], name); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DEALLOCATE planned"); err != nil {
+			return wrap(name, err)
+		}
+	}
+	return nil
 }

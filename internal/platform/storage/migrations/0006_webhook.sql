@@ -57,7 +57,7 @@ CREATE TABLE webhook_deliveries (
 	FOREIGN KEY (book_id, event_id) REFERENCES webhook_events (book_id, event_id)
 );
 
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (book_id, endpoint_id, due_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (book_id, endpoint_id, due_at, event_id) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (book_id, endpoint_id, event_id);
 
 CREATE TABLE webhook_attempts (
