@@ -24,7 +24,7 @@ const (
 // different returns how many values a column has among the rows that those before it leave.
 func different(column string) int {
 	switch column {
-	case "realm", "state", "status", "kind", "type", "chain":
+	case "realm", "state", "status", "kind", "type", "chain", "node":
 		return wordsOfColumn
 	case "endpoint_id":
 		return fewOfOwner

@@ -164,6 +164,8 @@ CREATE TABLE simulator_coins (
 	PRIMARY KEY (node, txid, output_index)
 );
 
+CREATE INDEX simulator_coins_by_spender ON simulator_coins (node, spent_by);
+
 -- place is 'pool', 'block' or 'gone'; block is 0 outside of blocks. Money that came from
 -- elsewhere has an empty raw text.
 CREATE TABLE simulator_transactions (
@@ -178,6 +180,8 @@ CREATE TABLE simulator_transactions (
 	sent_at BIGINT NOT NULL,
 	PRIMARY KEY (node, txid)
 );
+
+CREATE INDEX simulator_transactions_waiting ON simulator_transactions (node, sent_at, txid) WHERE place = 'pool';
 
 -- Invoices that the sandbox's own payee has made.
 CREATE TABLE simulator_invoices (
