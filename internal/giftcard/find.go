@@ -263,9 +263,9 @@ type Use struct {
 func (s *Service) Uses(ctx context.Context, book ledger.BookID, cards []ID) ([]Use, error) {
 	rows, accounts := make([][]any, len(cards)), make([]ledger.AccountID, len(cards))
 	for i, card := range cards {
-		rows[i], accounts[i] = []any{string(card)}, accountOf(card)
+		rows[i], accounts[i] = []any{string(book), string(card)}, accountOf(card)
 	}
-	records, err := storage.AllOf(ctx, s.DB, scanCard, loadCards, rows, string(book))
+	records, err := storage.AllOf(ctx, s.DB, scanCard, loadCards, rows)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ var (
 		CROSS JOIN giftcard_lookup l WHERE `+isNearest, "BYTEA")
 
 	findCard   = storage.SQL("giftcard.find_card", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id = $2`)
-	loadCards  = storage.Lookup("giftcard.load_cards", `SELECT `+cardColumns+` FROM giftcards c WHERE c.book_id = $1 AND c.card_id IN ({values})`, "TEXT")
+	loadCards  = storage.Lookup("giftcard.load_cards", `SELECT `+cardColumns+` FROM giftcards c WHERE (c.book_id, c.card_id) IN ({values})`, "TEXT", "TEXT")
 	findSealed = storage.SQL("giftcard.find_sealed", `SELECT number_sealed, key_sealed FROM giftcards WHERE book_id = $1 AND card_id = $2`)
 	listCards  = storage.SQL("giftcard.list_cards", `SELECT `+cardColumns+` FROM giftcards c
 		WHERE c.book_id = $1 AND c.card_id < $2 ORDER BY c.card_id DESC LIMIT $3`)

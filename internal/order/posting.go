@@ -65,7 +65,7 @@ func (s *Service) Postings(ctx context.Context, book ledger.BookID, number Numbe
 
 // ChangesOf returns the changes of some orders of a book, in no order.
 func ChangesOf(ctx context.Context, q storage.Queryer, book ledger.BookID, numbers []Number) ([]Change, error) {
-	return storage.AllOf(ctx, q, scanChange, loadChanges, rowsOf(numbers), string(book))
+	return storage.AllOf(ctx, q, scanChange, loadChanges, rowsOf(book, numbers))
 }
 
 // ChangesIn returns the first changes in a stretch of a book, by the number of the
@@ -76,13 +76,13 @@ func ChangesIn(ctx context.Context, q storage.Queryer, s ledger.Stretch) ([]Chan
 
 // Load returns those of a book's orders that there are, among some, in no order.
 func Load(ctx context.Context, q storage.Queryer, book ledger.BookID, numbers []Number) ([]Order, error) {
-	return storage.AllOf(ctx, q, scanOrder, loadOrders, rowsOf(numbers), string(book))
+	return storage.AllOf(ctx, q, scanOrder, loadOrders, rowsOf(book, numbers))
 }
 
-func rowsOf(numbers []Number) [][]any {
+func rowsOf(book ledger.BookID, numbers []Number) [][]any {
 	rows := make([][]any, len(numbers))
 	for i, n := range numbers {
-		rows[i] = []any{int64(n)}
+		rows[i] = []any{string(book), int64(n)}
 	}
 	return rows
 }
@@ -96,10 +96,10 @@ func Owners(ctx context.Context, q storage.Queryer, posted []ledger.Outcome) (ma
 	book, rows := posted[0].Book, make([][]any, len(posted))
 	span := ledger.Stretch{Book: book, After: posted[0].Seq - 1, Last: posted[0].Seq}
 	for i := range posted {
-		rows[i] = []any{string(posted[i].Transaction)}
+		rows[i] = []any{string(book), string(posted[i].Transaction)}
 		span.After, span.Last = min(span.After, posted[i].Seq-1), max(span.Last, posted[i].Seq)
 	}
-	payers, err := storage.AllOf(ctx, q, scanPayer, findPayers, rows, string(book))
+	payers, err := storage.AllOf(ctx, q, scanPayer, findPayers, rows)
 	owners := make(map[ledger.TransactionID]Number, len(payers))
 	for _, p := range payers {
 		owners[p.transaction] = p.order

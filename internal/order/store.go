@@ -31,8 +31,9 @@ var (
 		AND (created_at, book_id, order_id) < ($2, $3, $4) ORDER BY created_at DESC, book_id DESC, order_id DESC LIMIT $5`)
 	scanBook = storage.SQL("order.scan_book", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id < $2 ORDER BY order_id DESC LIMIT $3`)
 
-	loadOrders  = storage.Lookup("order.load_orders", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id IN ({values})`, "BIGINT")
-	findPayers  = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders WHERE book_id = $1 AND transaction_id <> '' AND transaction_id IN ({values})`, "TEXT")
+	loadOrders = storage.Lookup("order.load_orders", `SELECT `+columns+` FROM orders WHERE (book_id, order_id) IN ({values})`, "TEXT", "BIGINT")
+	findPayers = storage.Lookup("order.find_payers", `SELECT transaction_id, order_id FROM orders
+		WHERE transaction_id <> '' AND (book_id, transaction_id) IN ({values})`, "TEXT", "TEXT")
 	lastOrder   = storage.SQL("order.last_order", `SELECT COALESCE(MAX(order_id), 0) FROM orders WHERE book_id = $1`)
 	createdAt   = storage.SQL("order.created_at", `SELECT created_at FROM orders WHERE book_id = $1 AND order_id = $2`)
 	listBetween = storage.SQL("order.list_between", `SELECT `+columns+` FROM orders WHERE book_id = $1 AND order_id > $2 AND order_id <= $3
@@ -104,7 +105,7 @@ var (
 	insertChange = storage.Insert("order.insert_change", "order_changes", "book_id", "seq", "order_id", "transaction_id", "kind", "codes", "currency",
 		"refunded_minor", "changed_at")
 	loadChanges = storage.Lookup("order.load_changes", `SELECT `+changeColumns+` FROM order_changes
-		WHERE book_id = $1 AND order_id IN ({values}) ORDER BY seq`, "BIGINT")
+		WHERE (book_id, order_id) IN ({values}) ORDER BY seq`, "TEXT", "BIGINT")
 	listChanges = storage.SQL("order.list_changes", `SELECT `+changeColumns+` FROM order_changes
 		WHERE book_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`)
 )

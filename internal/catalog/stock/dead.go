@@ -108,9 +108,9 @@ type Tally struct {
 func Tallies(ctx context.Context, q storage.Queryer, book ledger.BookID, orders []string) ([]Tally, error) {
 	rows := make([][]any, len(orders))
 	for i, order := range orders {
-		rows[i] = []any{order}
+		rows[i] = []any{string(book), order}
 	}
-	return storage.AllOf(ctx, q, scanTallies, tallyOrders, rows, string(book))
+	return storage.AllOf(ctx, q, scanTallies, tallyOrders, rows)
 }
 
 // Sale is a code that was sold, and to which order of whom.

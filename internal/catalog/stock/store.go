@@ -44,7 +44,7 @@ var (
 		WHERE code_id = $1 AND buyer = $2 AND order_id = $3 AND state = 'sold'`)
 	tallyOrders = storage.Lookup("stock.tally_orders", `SELECT c.order_id,
 		SUM(CASE WHEN c.state IN ('sold', 'replacing') THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'replaced' THEN 1 ELSE 0 END), SUM(CASE c.state WHEN 'refunded' THEN 1 ELSE 0 END)
-		FROM stock_codes c WHERE c.buyer = $1 AND c.sold_at IS NOT NULL AND c.order_id IN ({values}) GROUP BY c.order_id`, "TEXT")
+		FROM stock_codes c WHERE c.sold_at IS NOT NULL AND (c.buyer, c.order_id) IN ({values}) GROUP BY c.order_id`, "TEXT", "TEXT")
 	listSales = storage.SQL("stock.list_sales", `SELECT c.code_id, c.buyer, c.order_id, c.sold_at FROM stock_codes c
 		WHERE c.realm = $1 AND c.sold_at IS NOT NULL AND c.sold_at >= $2 AND c.sold_at < $3 AND (c.sold_at > $2 OR c.code_id > $4)
 		ORDER BY c.sold_at, c.code_id LIMIT $5`)

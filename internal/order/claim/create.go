@@ -155,9 +155,9 @@ func (s *Service) file(ctx context.Context, tx *storage.Tx, c *Claim, also func(
 func (s *Service) claimed(ctx context.Context, c *Claim) (bool, error) {
 	rows := make([][]any, len(c.Lines))
 	for i := range c.Lines {
-		rows[i] = []any{string(c.Lines[i].Code)}
+		rows[i] = []any{string(c.Book), string(c.Lines[i].Code)}
 	}
-	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], findClaimed, rows, string(c.Book))
+	found, err := storage.AllOf(ctx, s.DB, storage.Scalar[string], findClaimed, rows)
 	return len(found) > 0, err
 }
 

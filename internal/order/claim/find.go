@@ -148,7 +148,7 @@ type Tally struct {
 func Tallies(ctx context.Context, q storage.Queryer, book ledger.BookID, numbers []order.Number) ([]Tally, error) {
 	rows := make([][]any, len(numbers))
 	for i, n := range numbers {
-		rows[i] = []any{int64(n)}
+		rows[i] = []any{string(book), int64(n)}
 	}
-	return storage.AllOf(ctx, q, scanTally, tallyOrders, rows, string(book))
+	return storage.AllOf(ctx, q, scanTally, tallyOrders, rows)
 }

@@ -34,11 +34,11 @@ var (
 		l.currency, l.charged_minor, l.transaction_id, l.decision, l.actor, l.decided_at FROM ({values}) AS v
 		CROSS JOIN claim_codes l WHERE l.book_id = v.column1 AND l.claim_id = v.column2`, "TEXT", "TEXT")
 	findClaimed = storage.Lookup("claim.find_claimed", `SELECT l.claim_id FROM claim_codes l
-		WHERE l.book_id = $1 AND l.state <> 'rejected' AND l.code_id IN ({values})`, "TEXT")
+		WHERE l.state <> 'rejected' AND (l.book_id, l.code_id) IN ({values})`, "TEXT", "TEXT")
 	decideLine = storage.SQL("claim.decide_line", `UPDATE claim_codes SET state = $4, replacement = $5, transaction_id = $6, decision = $7, actor = $8, decided_at = $9
 		WHERE book_id = $1 AND claim_id = $2 AND place = $3 AND state = $10`)
 	tallyOrders = storage.Lookup("claim.tally_orders", `SELECT l.order_id, SUM(CASE l.state WHEN 'replaced' THEN 1 ELSE 0 END),
-		SUM(CASE l.state WHEN 'refunded' THEN 1 ELSE 0 END) FROM claim_codes l WHERE l.book_id = $1 AND l.order_id IN ({values}) GROUP BY l.order_id`, "BIGINT")
+		SUM(CASE l.state WHEN 'refunded' THEN 1 ELSE 0 END) FROM claim_codes l WHERE (l.book_id, l.order_id) IN ({values}) GROUP BY l.order_id`, "TEXT", "BIGINT")
 )
 
 func (c *Claim) row() []any {

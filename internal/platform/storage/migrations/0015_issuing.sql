@@ -90,7 +90,7 @@ CREATE TABLE issuing_cards (
 
 CREATE INDEX issuing_cards_by_due ON issuing_cards (realm, due_at, book_id, card_id) WHERE closed_at IS NULL;
 CREATE INDEX issuing_cards_open ON issuing_cards (book_id, card_id) WHERE closed_at IS NULL;
-CREATE INDEX issuing_cards_by_cardholder ON issuing_cards (book_id, cardholder_id, card_id);
+CREATE INDEX issuing_cards_by_cardholder ON issuing_cards (book_id, cardholder_id, card_id) WHERE closed_at IS NULL;
 
 -- From a keyed hash of a number to the card that has it or, where it was replaced, had it.
 CREATE TABLE issuing_lookup (
