@@ -44,4 +44,3 @@ func TestPlannerIsTold(t *testing.T) {
 		}
 	}
 }
-
