@@ -44,7 +44,8 @@ func (l *Ledger) FindAccounts(ctx context.Context, book BookID, accounts []Accou
 
 // ListAccounts returns up to limit accounts whose id begins with prefix and comes after the given one, by id.
 func (l *Ledger) ListAccounts(ctx context.Context, book BookID, prefix string, after AccountID, limit int) ([]*Account, error) {
-	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), string(after), prefix, prefix+"\U0010ffff", page(limit))
+	from := max(prefix, string(after)) // one bound: SQLite looks from the first of several, however far before the others
+	return storage.All(ctx, l.db, scanAccount, listAccount, string(book), from, string(after), prefix+"\U0010ffff", page(limit))
 }
 
 // FindHold returns a hold, or not_found.

@@ -64,7 +64,7 @@ var (
 	findAccount = storage.SQL("ledger.find_account", `SELECT `+accountColumns+` FROM `+fromAccounts+` WHERE a.book_id = $1 AND a.account_id = $2`)
 	findHold    = storage.SQL("ledger.find_hold", `SELECT `+holdColumns+` FROM ledger_holds h WHERE h.book_id = $1 AND h.hold_id = $2`)
 	listAccount = storage.SQL("ledger.list_accounts", `SELECT `+accountColumns+` FROM `+fromAccounts+`
-		WHERE a.book_id = $1 AND a.account_id > $2 AND a.account_id >= $3 AND a.account_id < $4 ORDER BY a.account_id LIMIT $5`)
+		WHERE a.book_id = $1 AND a.account_id >= $2 AND a.account_id <> $3 AND a.account_id < $4 ORDER BY a.account_id LIMIT $5`)
 	findTransaction = storage.SQL("ledger.find_transaction", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND seq = $2`)
 	findByKey       = storage.SQL("ledger.find_by_key", `SELECT body FROM ledger_transactions WHERE book_id = $1 AND key = $2`)
 	listTransaction = storage.SQL("ledger.list_transactions", `SELECT body FROM ledger_transactions

@@ -96,3 +96,21 @@ func TestQuestionsGoToTheirIndex(t *testing.T) {
 		}
 	}
 }
+
+// lowerBound is a condition that has a column above a parameter.
+var lowerBound = regexp.MustCompile(`\b(?:AND|WHERE|NOT) ((?:\w+\.)?\w+) >=? (\$\d+)`)
+
+// SQLite goes to the first of a column's lower bounds and reads on from there, however far
+// behind it the others are.
+func TestColumnsHaveOneLowerBound(t *testing.T) {
+	for name, text := range storage.Statements() {
+		bounds := map[string]string{}
+		for _, found := range lowerBound.FindAllStringSubmatch(text, -1) {
+			column, parameter := found[1], found[2]
+			if other, bound := bounds[column]; bound && other != parameter {
+				t.Errorf("%s has %s above %s and above %s: the caller knows the greater one", name, column, other, parameter)
+			}
+			bounds[column] = parameter
+		}
+	}
+}
