@@ -246,6 +246,38 @@ func TestList(t *testing.T) {
 	})
 }
 
+// A search for few among many looks at so many records at a time, and finds all in the end.
+func TestSearch(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		fill(t, db, 5)
+		log := audit.New(db)
+		for _, c := range []struct {
+			f    audit.Filter
+			want string // on each page how many, and whether it goes on
+		}{
+			{audit.Filter{Book: "bk_a", Subject: "gc_2", Look: 2}, "[0 true 1 true 0 false]"},
+			{audit.Filter{Book: "bk_a", Actor: "operator/op_9", Look: 5}, "[0 true 0 false]"},
+			{audit.Filter{Book: "bk_a", Action: "card.none"}, "[0 false]"},
+			{audit.Filter{Book: "bk_a", Look: 1}, "[5 false]"},
+			{audit.Filter{Book: "bk_a", Action: "card.block", Limit: 2, Look: 3}, "[2 false]"},
+			{audit.Filter{Everywhere: true, Subject: "gc_2", Look: 3}, "[0 true 0 true 0 true 3 true 0 true 0 false]"},
+		} {
+			got := []string{}
+			for f, more := c.f, audit.Cursor("?"); more != "" && len(got) < 10; f.Before = more {
+				var found []audit.Entry
+				var err error
+				if found, more, err = log.Search(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprint(len(found), more != ""))
+			}
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("%+v: %v, want %s", c.f, got, c.want)
+			}
+		}
+	})
+}
+
 // What is too long, is not text or looks like a secret is refused without repeating it.
 func TestAppendRefuses(t *testing.T) {
 	long := strings.Repeat("x", 600)

@@ -13,10 +13,11 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
-// Page sizes of List.
+// Page sizes of List, and how many records it looks at for a page of a few among many.
 const (
 	DefaultLimit = 50
 	MaxLimit     = 200
+	MaxLooked    = 10_000
 )
 
 // Cursor is a place in a listing, as Entry.Cursor gives it. Empty is no place.
@@ -33,17 +34,62 @@ type Filter struct {
 	Before, After Cursor
 	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
+	// Look is how many records Search looks at, MaxLooked when 0.
+	Look int
 }
 
 // Cursor returns the place of e.
 func (e *Entry) Cursor() Cursor {
-	text := strconv.FormatInt(storage.Micros(e.At), 10) + "." + strconv.FormatInt(e.Seq, 10) + "." + e.Book
+	return (&stored{at: storage.Micros(e.At), seq: e.Seq, book: e.Book}).cursor()
+}
+
+func (s *stored) cursor() Cursor {
+	text := strconv.FormatInt(s.at, 10) + "." + strconv.FormatInt(s.seq, 10) + "." + s.book
 	return Cursor(base64.RawURLEncoding.EncodeToString([]byte(text)))
+}
+
+// afterAllBooks sorts behind every book.
+const afterAllBooks = "~"
+
+// Search returns what List does of the f.Look records before a place, where it is one actor's, of
+// one action or about one subject: it may be fewer than were asked for, none even, and then the
+// place to go on before, unless there are no more.
+func (l *Log) Search(ctx context.Context, f Filter) ([]Entry, Cursor, error) {
+	place, err := f.place()
+	if err != nil || f.Actor == "" && f.Action == "" && f.Subject == "" {
+		found, err := l.list(ctx, &f, stored{})
+		return found, "", err
+	}
+	look := f.Look
+	if look == 0 {
+		look = MaxLooked
+	}
+	end, args := endOfChain, []any{f.Book, place.seq, look - 1}
+	if f.Everywhere {
+		end, args = endOfAll, []any{place.at, look - 1}
+	}
+	last, more, err := storage.One(ctx, l.db, scanPlace, end, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("search audit records: %w", err)
+	}
+	found, err := l.list(ctx, &f, last)
+	if !more || len(found) == pageSize(f.Limit) {
+		return found, "", err
+	}
+	if f.Everywhere {
+		last = stored{at: last.at - 1, book: afterAllBooks, seq: math.MaxInt64} // all of an instant is looked at
+	}
+	return found, last.cursor(), err
 }
 
 // List returns a page of records, newest first. It returns the fault
 // invalid_cursor when a cursor is none of Entry.Cursor's.
 func (l *Log) List(ctx context.Context, f Filter) ([]Entry, error) {
+	return l.list(ctx, &f, stored{})
+}
+
+// list leaves out what is older than last.
+func (l *Log) list(ctx context.Context, f *Filter, last stored) ([]Entry, error) {
 	place, err := f.place()
 	if err != nil {
 		return nil, err
@@ -53,6 +99,13 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Entry, error) {
 		args = append(args, place.at, place.book, place.seq)
 	} else {
 		args = append(args, f.Book, place.seq)
+	}
+	switch {
+	case f.After != "":
+	case f.Everywhere:
+		args = append(args, last.at)
+	default:
+		args = append(args, last.seq)
 	}
 	rows, err := storage.All(ctx, l.db, scanStored, f.statement(), append(args, pageSize(f.Limit))...)
 	if err != nil {

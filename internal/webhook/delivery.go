@@ -77,24 +77,46 @@ type DeliveryFilter struct {
 	Before EventID
 	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
+	// Look is how many deliveries are looked at for those in a state, MaxLooked when 0.
+	Look int
 }
 
-// Deliveries returns a page of an endpoint's deliveries, those of newer events first. It
-// returns invalid_request for a state that there is not.
+// Deliveries is SearchDeliveries without where to go on.
 func (s *Service) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	found, _, err := s.SearchDeliveries(ctx, f)
+	return found, err
+}
+
+// SearchDeliveries returns a page of an endpoint's deliveries, those of newer events first. Of
+// a state it looks at f.Look at most: it may return fewer than were asked for, none even, and
+// then the event to go on before. It returns invalid_request for a state that there is not.
+func (s *Service) SearchDeliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, EventID, error) {
 	switch f.State {
 	case "", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled:
 	default:
-		return nil, fault.New(fault.InvalidRequest, "state must be %s, %s, %s or %s", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled).At("state")
+		return nil, "", fault.New(fault.InvalidRequest, "state must be %s, %s, %s or %s", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled).At("state")
 	}
 	if f.Before == "" {
-		f.Before = "f" // above every evt_…
+		f.Before = lastID
 	}
-	found, err := storage.All(ctx, s.DB, scanDelivery, listByEndpoint, string(f.Book), string(f.Endpoint), f.State, string(f.Before), pageSize(f.Limit))
+	if f.Look == 0 {
+		f.Look = MaxLooked
+	}
+	last, err := "", error(nil)
+	if f.State != "" {
+		last, _, err = storage.One(ctx, s.DB, storage.Scalar[string], endByEndpoint, string(f.Book), string(f.Endpoint), string(f.Before), f.Look-1)
+	}
+	var found []Delivery
+	if err == nil {
+		found, err = storage.All(ctx, s.DB, scanDelivery, listByEndpoint, string(f.Book), string(f.Endpoint), f.State, string(f.Before), last, pageSize(f.Limit))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("list deliveries: %w", err)
+		return nil, "", fmt.Errorf("list deliveries: %w", err)
 	}
-	return found, nil
+	if len(found) == pageSize(f.Limit) {
+		last = ""
+	}
+	return found, EventID(last), nil
 }
 
 // DeliveriesOf returns the deliveries of one event, one per endpoint, at most MaxLimit.

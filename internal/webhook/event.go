@@ -233,10 +233,11 @@ func (o *Outbox) rest(ctx context.Context, d time.Duration) bool {
 	return <-woken
 }
 
-// Page sizes of lists.
+// Page sizes of lists, and how much is looked at for a page of a few among many.
 const (
 	DefaultLimit = 50
 	MaxLimit     = 200
+	MaxLooked    = 10_000
 )
 
 // Cursor is a place in a list of events, as Event.Cursor gives it. Empty is no place.
@@ -263,29 +264,31 @@ type EventFilter struct {
 	Settled bool
 	// Limit is the page size, DefaultLimit when 0, MaxLimit and one more at most.
 	Limit int
+	// Look is how many events are looked at for those of a type, MaxLooked when 0.
+	Look int
 }
 
-// List returns a page of events, newest first. Sensitive data is left out. It
-// returns the fault invalid_cursor when a cursor is none of Event.Cursor's.
-func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
+// Search returns a page of events, newest first, without sensitive data. Of a Type it looks at
+// f.Look events at most: it may return fewer than were asked for, none even, and then the place
+// up to which it looked, unless that is the end. It returns the fault invalid_cursor when a
+// cursor is none of Event.Cursor's.
+func (o *Outbox) Search(ctx context.Context, f EventFilter) ([]Event, Cursor, error) {
 	place, err := f.place()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	until := Event{ID: lastID, At: storage.Time(math.MaxInt64)}
-	if f.Settled {
-		until = o.settled(&f)
-	}
-	args, bound := []any{f.Type, string(f.Book), string(place.ID)}, any(string(until.ID))
+	end := o.bookEnd
+	args := []any{f.Type, string(f.Book), string(place.ID)}
 	if f.Book == "" {
-		args, bound = []any{f.Type, string(f.Realm), storage.Micros(place.At), string(place.Book), string(place.ID)}, storage.Micros(until.At)
+		end, args = o.realmEnd, []any{f.Type, string(f.Realm), storage.Micros(place.At), string(place.Book), string(place.ID)}
 	}
-	if f.After != "" {
-		args = append(args, bound)
-	}
-	events, err := storage.All(ctx, o.db, scanEvent, f.statement(), append(args, pageSize(f.Limit))...)
+	bound, next, err := end(ctx, &f, &place)
 	if err != nil {
-		return nil, fmt.Errorf("list events: %w", err)
+		return nil, "", fmt.Errorf("search events: %w", err)
+	}
+	events, err := storage.All(ctx, o.db, scanEvent, f.statement(), append(args, bound, pageSize(f.Limit))...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list events: %w", err)
 	}
 	for i := range events {
 		if events[i].Sensitive {
@@ -295,8 +298,81 @@ func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
 	if f.After != "" {
 		slices.Reverse(events)
 	}
-	return events, nil
+	if next.ID == "" || len(events) == pageSize(f.Limit) {
+		return events, "", nil
+	}
+	return events, next.Cursor(), nil
 }
+
+// List is Search without where to go on.
+func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
+	events, _, err := o.Search(ctx, f)
+	return events, err
+}
+
+// bookEnd returns where a search through a book ends, as its statement takes it, and from
+// where another goes on; no place, where nothing is left out or all there is was looked at.
+func (o *Outbox) bookEnd(ctx context.Context, f *EventFilter, from *Event) (any, Event, error) {
+	bound, next, end := "", Event{}, endBookBefore
+	if f.After != "" {
+		bound, end = lastID, endBookAfter
+	}
+	if f.Settled {
+		next = o.settled(f)
+		bound = string(next.ID)
+	}
+	if f.Type == "" {
+		return bound, Event{}, nil
+	}
+	last, found, err := storage.One(ctx, o.db, storage.Scalar[string], end, string(f.Book), string(from.ID), f.look()-1)
+	switch place := (Event{Book: f.Book, ID: EventID(last), At: storage.Time(0)}); {
+	case !found || err != nil:
+	case f.After == "":
+		return last, place, nil
+	case last < bound:
+		return last + firstLetter, place, nil // it is the last itself
+	}
+	return bound, next, err
+}
+
+// realmEnd is bookEnd for all books of a realm: all of an instant is looked at.
+func (o *Outbox) realmEnd(ctx context.Context, f *EventFilter, from *Event) (any, Event, error) {
+	bound, next, end := int64(0), Event{}, endRealmBefore
+	if f.After != "" {
+		bound, end = math.MaxInt64, endRealmAfter
+	}
+	if f.Settled {
+		next = o.settled(f)
+		bound = storage.Micros(next.At)
+	}
+	if f.Type == "" {
+		return bound, Event{}, nil
+	}
+	last, found, err := storage.One(ctx, o.db, storage.Scalar[int64], end, string(f.Realm), storage.Micros(from.At), f.look()-1)
+	switch {
+	case !found || err != nil:
+	case f.After == "":
+		return last, Event{Book: afterAllBooks, ID: firstID, At: storage.Time(last - 1)}, nil
+	case last+1 < bound:
+		return last + 1, Event{ID: firstID, At: storage.Time(last + 1)}, nil
+	}
+	return bound, next, err
+}
+
+func (f *EventFilter) look() int {
+	if f.Look == 0 {
+		return MaxLooked
+	}
+	return f.Look
+}
+
+// firstID sorts before every evt_…, what ends in firstLetter right behind what does not, and
+// afterAllBooks behind every book.
+const (
+	firstLetter   = "0"
+	firstID       = "evt_00000000000000000000000000"
+	afterAllBooks = "~"
+)
 
 // lastID sorts behind every evt_….
 const lastID = "f"

@@ -29,15 +29,24 @@ var (
 	findEvent = storage.SQL("webhook.find_event", `SELECT `+eventColumns+` FROM webhook_events e WHERE e.book_id = $1 AND e.event_id = $2`)
 
 	listBookBefore = storage.SQL("webhook.list_book_before", `SELECT `+eventColumns+` FROM webhook_events e
-		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id < $3 ORDER BY e.event_id DESC LIMIT $4`)
+		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id < $3 AND e.event_id >= $4 ORDER BY e.event_id DESC LIMIT $5`)
 	listBookAfter = storage.SQL("webhook.list_book_after", `SELECT `+eventColumns+` FROM webhook_events e
 		WHERE ($1 = '' OR e.type = $1) AND e.book_id = $2 AND e.event_id > $3 AND e.event_id < $4 ORDER BY e.event_id LIMIT $5`)
 	listRealmBefore = storage.SQL("webhook.list_realm_before", `SELECT `+eventColumns+` FROM webhook_events e
-		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) < ($3, $4, $5)
-		ORDER BY e.created_at DESC, e.book_id DESC, e.event_id DESC LIMIT $6`)
+		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) < ($3, $4, $5) AND e.created_at >= $6
+		ORDER BY e.created_at DESC, e.book_id DESC, e.event_id DESC LIMIT $7`)
 	listRealmAfter = storage.SQL("webhook.list_realm_after", `SELECT `+eventColumns+` FROM webhook_events e
 		WHERE ($1 = '' OR e.type = $1) AND e.realm = $2 AND (e.created_at, e.book_id, e.event_id) > ($3, $4, $5) AND e.created_at < $6
 		ORDER BY e.created_at, e.book_id, e.event_id LIMIT $7`)
+	// These tell where a number of events ends, of whatever type.
+	endBookBefore = storage.SQL("webhook.end_book_before", `SELECT event_id FROM webhook_events
+		WHERE book_id = $1 AND event_id < $2 ORDER BY event_id DESC LIMIT 1 OFFSET $3`)
+	endBookAfter = storage.SQL("webhook.end_book_after", `SELECT event_id FROM webhook_events
+		WHERE book_id = $1 AND event_id > $2 ORDER BY event_id LIMIT 1 OFFSET $3`)
+	endRealmBefore = storage.SQL("webhook.end_realm_before", `SELECT created_at FROM webhook_events
+		WHERE realm = $1 AND created_at <= $2 ORDER BY created_at DESC LIMIT 1 OFFSET $3`)
+	endRealmAfter = storage.SQL("webhook.end_realm_after", `SELECT created_at FROM webhook_events
+		WHERE realm = $1 AND created_at >= $2 ORDER BY created_at LIMIT 1 OFFSET $3`)
 
 	anyPending   = storage.SQL("webhook.any_pending", `SELECT 1 FROM webhook_events e WHERE e.state = 'pending' LIMIT 1`)
 	claimPending = storage.SQL("webhook.claim_pending", `SELECT e.book_id, e.event_id, e.realm, e.type, e.sealed FROM webhook_events e
@@ -100,7 +109,10 @@ var (
 	cancelDeliveries = storage.SQL("webhook.cancel_deliveries", `UPDATE webhook_deliveries SET state = 'cancelled'
 		WHERE book_id = $1 AND endpoint_id = $2 AND state = 'pending'`)
 	listByEndpoint = storage.SQL("webhook.list_by_endpoint", `SELECT `+deliveryColumns+` FROM webhook_deliveries d
-		WHERE d.book_id = $1 AND d.endpoint_id = $2 AND ($3 = '' OR d.state = $3) AND d.event_id < $4 ORDER BY d.event_id DESC LIMIT $5`)
+		WHERE d.book_id = $1 AND d.endpoint_id = $2 AND ($3 = '' OR d.state = $3) AND d.event_id < $4 AND d.event_id >= $5
+		ORDER BY d.event_id DESC LIMIT $6`)
+	endByEndpoint = storage.SQL("webhook.end_by_endpoint", `SELECT event_id FROM webhook_deliveries
+		WHERE book_id = $1 AND endpoint_id = $2 AND event_id < $3 ORDER BY event_id DESC LIMIT 1 OFFSET $4`)
 	listByEvent = storage.SQL("webhook.list_by_event", `SELECT `+deliveryColumns+` FROM webhook_deliveries d
 		WHERE d.book_id = $1 AND d.event_id = $2 ORDER BY d.endpoint_id LIMIT $3`)
 

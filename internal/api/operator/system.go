@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"net/http"
@@ -156,10 +157,10 @@ func (a *api) listAudit(ctx context.Context, _ *call, in auditQuery) (wire.Listi
 		return none, err
 	}
 	f.Before, f.Limit = audit.Cursor(s.after), s.limit+1
-	found, err := a.Audit.List(ctx, f)
+	found, more, err := a.Audit.Search(ctx, f)
 	found, next := cut(found, s, func(e audit.Entry) string { return string(e.Cursor()) })
 	list := page(found, viewAudit)
-	list.NextCursor = a.more(s, next)
+	list.NextCursor = a.more(s, cmp.Or(next, string(more)))
 	return list, err
 }
 

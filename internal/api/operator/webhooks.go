@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -115,13 +116,19 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 	if q.After != "" {
 		f.After, f.Before, f.Settled, f.Limit = f.Before, "", true, s.limit
 	}
-	found, err := a.Webhooks.Outbox.List(ctx, f)
+	found, more, err := a.Webhooks.Outbox.Search(ctx, f)
 	if err != nil {
 		return eventListing{}, err
 	}
 	found, next := cut(found, s, func(e webhook.Event) string { return string(e.Cursor()) })
 	list := eventListing{Listing: page(found, viewEvent), NewestCursor: q.After}
-	list.NextCursor = a.more(s, next)
+	switch {
+	case q.After == "":
+		list.NextCursor = a.more(s, cmp.Or(next, string(more)))
+	case more != "": // nobody looks there again for what is seldom
+		list.NewestCursor = a.more(s, string(more))
+		return list, nil
+	}
 	if len(found) > 0 {
 		newest := found[0].Cursor()
 		if q.After == "" {
@@ -398,11 +405,11 @@ func (a *api) listDeliveries(ctx context.Context, c *call, in deliveryList) (wir
 	if err != nil {
 		return none, err
 	}
-	found, err := a.Webhooks.Deliveries(ctx, webhook.DeliveryFilter{Book: which.Book, Endpoint: which.Endpoint, State: in.State,
+	found, more, err := a.Webhooks.SearchDeliveries(ctx, webhook.DeliveryFilter{Book: which.Book, Endpoint: which.Endpoint, State: in.State,
 		Before: webhook.EventID(s.after), Limit: s.limit + 1})
 	found, next := cut(found, s, func(d webhook.Delivery) string { return string(d.Event) })
 	list := page(found, viewDelivery)
-	list.NextCursor = a.more(s, next)
+	list.NextCursor = a.more(s, cmp.Or(next, string(more)))
 	return list, err
 }
 

@@ -23,6 +23,7 @@ func TestStatementsCompile(t *testing.T) {
 var acrossOwners = map[string][]string{
 	"lists for operators, who see all customers": {"account.list_customers", "account.search_customers", "audit.list_all_after", "audit.list_all_before",
 		"claim.list_claims", "claim.list_in_state", "dispute.list", "dispute.list_in_state", "fraud.find_decision", "fraud.list_history", "job.find_dead", "job.list_dead", "order.scan_all", "ping.list_suspended", "supply.list_open", "webhook.list_realm_after", "webhook.list_realm_before"},
+	"where a number of rows of a list for operators ends":                 {"audit.end_of_all", "fraud.end_decisions", "webhook.end_realm_after", "webhook.end_realm_before"},
 	"questions about the operator's suppliers, whosever orders they have": {"supply.count_open"},
 	"payouts of a realm, which share transactions and nodes, whosever they are": {"payout.count_open", "payout.list_batched", "payout.list_ended", "payout.list_open",
 		"payout.list_payouts", "payout.list_waiting", "payout.oldest_above", "payout.sum_held"},

@@ -142,23 +142,48 @@ type Filter struct {
 	// Before is the decision that the list begins behind; empty: at the newest.
 	Before DecisionID
 	Limit  int // MaxPage at most, and one more for whoever asks whether there are more
+	// Look is how many are looked at, MaxLooked when 0.
+	Look int
 }
 
-// MaxPage bounds a list.
-const MaxPage = 200
+// Bounds of a list, and how many decisions it looks at for a page of a few among many.
+const (
+	MaxPage   = 200
+	MaxLooked = 10_000
+)
 
 // afterAllIDs sorts after every id ("fdec_…").
 const afterAllIDs = "fded"
 
-// List returns decisions, newest first. It returns invalid_cursor.
+// List is Search without where to go on.
 func (s *Service) List(ctx context.Context, f Filter) ([]Decision, error) {
+	found, _, err := s.Search(ctx, f)
+	return found, err
+}
+
+// Search returns decisions, newest first. It looks at f.Look at most: it may return fewer than
+// were asked for, none even, and then the decision to go on behind, unless there are no more. It
+// returns invalid_cursor.
+func (s *Service) Search(ctx context.Context, f Filter) ([]Decision, DecisionID, error) {
 	switch {
 	case f.Before == "":
 		f.Before = afterAllIDs
 	case !id.Valid(decisionPrefix, string(f.Before)):
-		return nil, fault.New(fault.InvalidCursor, "the cursor is no decision's id")
+		return nil, "", fault.New(fault.InvalidCursor, "the cursor is no decision's id")
 	}
-	return storage.All(ctx, s.DB, scanDecision, listDecisions, string(f.Before), string(f.Realm), f.From, string(f.Book), min(max(f.Limit, 1), MaxPage+1))
+	if f.Look == 0 {
+		f.Look = MaxLooked
+	}
+	last, _, err := storage.One(ctx, s.DB, storage.Scalar[string], endDecisions, string(f.Before), f.Look-1)
+	if err != nil {
+		return nil, "", err
+	}
+	limit := min(max(f.Limit, 1), MaxPage+1)
+	found, err := storage.All(ctx, s.DB, scanDecision, listDecisions, string(f.Before), last, string(f.Realm), f.From, string(f.Book), limit)
+	if len(found) == limit {
+		last = ""
+	}
+	return found, DecisionID(last), err
 }
 
 // Labelling says what an event was.

@@ -254,6 +254,37 @@ func TestWritesWait(t *testing.T) {
 	})
 }
 
+// A search for few among many looks at so many decisions at a time, and finds all in the end.
+func TestSearch(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		one := start(t, db)
+		one.hunt(0, 30)
+		check(t, one.Flush(t.Context()))
+		all, more, err := one.Search(t.Context(), office.Filter{Realm: realm.Live, Limit: office.MaxPage})
+		check(t, err)
+		if len(all) < 10 || more != "" {
+			t.Fatalf("%d decisions, and more before %q", len(all), more)
+		}
+		var found, pages int
+		for f := (office.Filter{Realm: realm.Live, Limit: office.MaxPage, Look: 4}); pages == 0 || f.Before != ""; pages++ {
+			page, more, err := one.Search(t.Context(), f)
+			check(t, err)
+			f.Before, found = more, found+len(page)
+			if len(page) > f.Look {
+				t.Fatalf("%d on a page that looks at %d", len(page), f.Look)
+			}
+		}
+		if found != len(all) || pages <= len(all)/4 {
+			t.Errorf("%d of %d found on %d pages", found, len(all), pages)
+		}
+		full, more, err := one.Search(t.Context(), office.Filter{Realm: realm.Live, Limit: 1, Look: 4})
+		check(t, err)
+		if len(full) != 1 || more != "" {
+			t.Errorf("a full page of %d goes on before %q", len(full), more)
+		}
+	})
+}
+
 // A decision says what it was made of; a label is kept, audited and told to the engine.
 func TestDecisions(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

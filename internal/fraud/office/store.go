@@ -41,7 +41,9 @@ var (
 		"model_score", "shadow_score", "model", "challenger", "rule", "action", "reasons", "numbers", "event", "label", "label_at", "decided_at")
 	findDecision  = storage.SQL("fraud.find_decision", `SELECT `+decisionColumns+`, numbers FROM fraud_decisions WHERE decision_id = $1`)
 	listDecisions = storage.SQL("fraud.list_decisions", `SELECT `+decisionColumns+` FROM fraud_decisions
-		WHERE decision_id < $1 AND realm = $2 AND score >= $3 AND ($4 = '' OR book_id = $4) ORDER BY decision_id DESC LIMIT $5`)
+		WHERE decision_id < $1 AND decision_id >= $2 AND realm = $3 AND score >= $4 AND ($5 = '' OR book_id = $5) ORDER BY decision_id DESC LIMIT $6`)
+	// endDecisions tells where a number of decisions ends, whatever they are.
+	endDecisions   = storage.SQL("fraud.end_decisions", `SELECT decision_id FROM fraud_decisions WHERE decision_id < $1 ORDER BY decision_id DESC LIMIT 1 OFFSET $2`)
 	labelDecision  = storage.SQL("fraud.label_decision", `UPDATE fraud_decisions SET label = $3, label_at = $4 WHERE book_id = $1 AND decision_id = $2`)
 	listHistory    = storage.SQL("fraud.list_history", `SELECT `+decisionColumns+`, numbers FROM fraud_decisions WHERE decision_id < $1 ORDER BY decision_id DESC LIMIT $2`)
 	purgeDecisions = storage.SQL("fraud.purge_decisions", `DELETE FROM fraud_decisions WHERE decision_id IN (
