@@ -328,10 +328,10 @@ func (s *Service) ListChallenges(ctx context.Context, f ChallengeFilter) (Challe
 	}
 	var page ChallengePage
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], count, args...); err != nil {
+		if page.Challenges, err = storage.All(ctx, q, scanChallenge, list, append(args, f.Limit, f.Offset)...); err != nil {
 			return err
 		}
-		page.Challenges, err = storage.All(ctx, q, scanChallenge, list, append(args, f.Limit, f.Offset)...)
+		page.Total, err = storage.Total(ctx, q, storage.Read{Offset: f.Offset, Limit: f.Limit, Rows: len(page.Challenges)}, count, args...)
 		return err
 	})
 	for _, c := range page.Challenges {

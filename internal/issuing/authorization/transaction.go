@@ -368,15 +368,16 @@ func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
 		list, count = listOfCard, countOfCard
 	}
 	var page Page
-	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if page.Total, _, err = storage.One(ctx, q, storage.Scalar[int], count, args...); err != nil {
+	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		lines, err := storage.All(ctx, q, scanLine, list, append(args, f.Limit, f.Offset)...)
+		if err != nil {
 			return err
 		}
-		lines, err := storage.All(ctx, q, scanLine, list, append(args, f.Limit, f.Offset)...)
 		page.Transactions = make([]Transaction, len(lines))
 		for i, l := range lines {
 			page.Transactions[i] = l.transaction()
 		}
+		page.Total, err = storage.Total(ctx, q, storage.Read{Offset: f.Offset, Limit: f.Limit, Rows: len(lines)}, count, args...)
 		return err
 	})
 	return page, err

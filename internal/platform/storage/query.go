@@ -165,3 +165,16 @@ func (v view) queryText(ctx context.Context, name, text string, args []any) (Row
 }
 
 func (v view) engine() dialect { return v.dialect }
+
+// Read is a page of a list that was read, and how many rows it had.
+type Read struct{ Offset, Limit, Rows int }
+
+// Total returns how many rows a list has on all pages. It asks count, which looks at all of
+// them, only where the page that was read does not tell.
+func Total(ctx context.Context, q Queryer, page Read, count *Statement, args ...any) (int, error) {
+	if page.Rows < page.Limit && (page.Rows > 0 || page.Offset == 0) {
+		return page.Offset + page.Rows, nil
+	}
+	total, _, err := One(ctx, q, Scalar[int], count, args...)
+	return total, err
+}

@@ -553,3 +553,27 @@ func TestServerReplacedBeforeFlush(t *testing.T) {
 		t.Errorf("settle: %v", err)
 	}
 }
+
+// A total is counted, which takes as long as there is much, only where the page that was read
+// does not tell it.
+func TestTotal(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		migrations, _, err := storage.One(t.Context(), db, storage.Scalar[int], countRows, 0)
+		if err != nil || migrations < 2 {
+			t.Fatalf("%d, %v", migrations, err)
+		}
+		for page, want := range map[storage.Read]int{
+			{Offset: 0, Limit: 50, Rows: 0}:    0,
+			{Offset: 0, Limit: 50, Rows: 49}:   49,
+			{Offset: 100, Limit: 50, Rows: 1}:  101,
+			{Offset: 0, Limit: 50, Rows: 50}:   migrations,
+			{Offset: 100, Limit: 50, Rows: 50}: migrations,
+			{Offset: 100, Limit: 50, Rows: 0}:  migrations,
+			{}:                                 migrations,
+		} {
+			if got, err := storage.Total(t.Context(), db, page, countRows, 0); err != nil || got != want {
+				t.Errorf("%+v: %d, %v, want %d", page, got, err, want)
+			}
+		}
+	})
+}

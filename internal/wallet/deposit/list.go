@@ -64,10 +64,15 @@ func (s *Service) List(ctx context.Context, f Filter) (Listed, error) {
 	var found Listed
 	key := []any{string(f.Book), string(f.Status), string(f.Symbol), string(f.Asset)}
 	err := s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) (err error) {
-		if found.Total, _, err = storage.One(ctx, q, storage.Scalar[int], countDeposits, key...); err != nil {
+		found.Deposits, err = storage.All(ctx, q, scanDeposit, listDeposits, append(key, string(f.Before), f.Limit, f.Offset)...)
+		if err != nil {
 			return err
 		}
-		found.Deposits, err = storage.All(ctx, q, scanDeposit, listDeposits, append(key, string(f.Before), f.Limit, f.Offset)...)
+		page := storage.Read{Offset: f.Offset, Limit: f.Limit, Rows: len(found.Deposits)}
+		if f.Before != "" {
+			page = storage.Read{} // it tells of the older ones alone
+		}
+		found.Total, err = storage.Total(ctx, q, page, countDeposits, key...)
 		return err
 	})
 	return found, err
