@@ -319,3 +319,38 @@ func TestClearReversed(t *testing.T) {
 		d.Verified()
 	})
 }
+
+// Orders in a status are listed newest first, page by page: those that wait, and those that ended.
+func TestListInStatus(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		want := map[cashout.Status][]cashout.ID{}
+		for i := range 7 {
+			o := get(d, d.Confirmed(5500, fmt.Sprintf("+1415555020%d", i)))
+			if i%2 == 1 {
+				var err error
+				o, err = d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada", Reason: "not wanted"})
+				d.Must(err)
+			}
+			want[o.Status] = append([]cashout.ID{o.ID}, want[o.Status]...)
+		}
+		for _, status := range []cashout.Status{cashout.Created, cashout.Confirmed, cashout.Cancelled} {
+			var got []cashout.ID
+			f := cashout.Filter{Realm: realm.Test, Status: status, Limit: 2}
+			for range 5 {
+				page, err := d.List(t.Context(), f)
+				d.Must(err)
+				for _, o := range page {
+					got = append(got, o.ID)
+					f.Before = o.ID
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(want[status]) {
+				t.Errorf("%s: %v, want %v", status, got, want[status])
+			}
+		}
+		if len(want) != 2 || len(want[cashout.Confirmed]) != 4 {
+			t.Errorf("there are %v", want)
+		}
+	})
+}

@@ -217,7 +217,10 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Order, error) {
 		return nil, err
 	}
 	statement, args := listOrders, []any{string(book), string(f.Before), min(max(f.Limit, 1), MaxPage+1)}
-	if f.Status != "" {
+	switch {
+	case len(next[f.Status]) > 0:
+		statement, args = listWaiting, append(args, string(f.Status))
+	case f.Status != "":
 		statement, args = listInStatus, append(args, string(f.Status))
 	}
 	return storage.All(ctx, s.DB, scanOrder, statement, args...)

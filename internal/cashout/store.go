@@ -49,6 +49,10 @@ var (
 	findAny    = storage.SQL("cashout.find_any", `SELECT 1 FROM cashout_orders o WHERE o.book_id = $1 LIMIT 1`)
 	listOrders = storage.SQL("cashout.list_orders", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2
 		ORDER BY o.order_id DESC LIMIT $3`)
+	// listWaiting is for statuses that orders leave: of few orders, however many there have been,
+	// it looks at those alone. To SQLite the order of ids seems to be worth more.
+	listWaiting = storage.SQL("cashout.list_waiting", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND COALESCE(o.order_id, '') < $2
+		AND o.status = $4 ORDER BY COALESCE(o.order_id, '') DESC LIMIT $3`)
 	listInStatus = storage.SQL("cashout.list_in_status", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.order_id < $2 AND o.status = $4
 		ORDER BY o.order_id DESC LIMIT $3`)
 )

@@ -45,7 +45,7 @@ func TestIndexesAreUsed(t *testing.T) {
 var sorted = map[string][]string{
 	"what one order, owner, payment or address has, which is little": {"image.find_alike", "image.list", "image.list_open", "image.list_own_traces", "image.list_refused",
 		"image.list_twins", "simulator.list_payments", "stock.first_look", "stock.list_held", "stock.list_reveals", "stock.sold_with"},
-	"what waits or is overdue, which does not stay":                          {"authorization.due_of_card", "ping.end_slowed", "review.list_waiting", "supply.list_open"},
+	"what waits or is overdue, which does not stay":                          {"authorization.due_of_card", "cashout.list_waiting", "ping.end_slowed", "review.list_waiting", "supply.list_open"},
 	"what operators make one by one":                                         {"fraud.find_in_use", "fraud.find_model_sum", "fraud.newest_snapshot", "stock.list_batches", "stock.page_batches"},
 	"the countries of one day":                                               {"phone.list_traffic"},
 	"what the simulated nodes sent":                                          {"simulator.list_coins", "simulator.list_paid", "simulator.list_sent"},
@@ -79,6 +79,7 @@ func TestPagesAreReadInOrder(t *testing.T) {
 func TestQuestionsGoToTheirIndex(t *testing.T) {
 	all := plans(t)
 	for name, index := range map[string]string{
+		"cashout.list_waiting":                  "cashout_orders_by_status",
 		"claim.find_claimed":                    "claim_codes_by_code",
 		"dispute.find_open":                     "disputes_by_payment",
 		"ledger.sum_overdue":                    "ledger_holds_by_expiry",
