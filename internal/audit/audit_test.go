@@ -308,6 +308,8 @@ func TestAppendRefuses(t *testing.T) {
 		"in more hex":   func(r *audit.Record) { r.Subject = "0xa4111111111111111b" + strings.Repeat("0f", 12) },
 		"beside digest": func(r *audit.Record) { r.Subject = strings.Repeat("0f", 32) + " 4111111111111111" },
 		"API key":       func(r *audit.Record) { r.Actor = "cp_live_sk_9aBc9aBc" },
+		"key of dashes": func(r *audit.Record) { r.Actor = "cp_test_sk_a-_b9aBc" },
+		"another's key": func(r *audit.Record) { r.Subject = "sk_live_-4eC39HqLyjW" },
 		"operator key":  func(r *audit.Record) { r.Actor = "op_" + strings.Repeat("aZ09_-", 8) },
 		"signing":       func(r *audit.Record) { r.Subject = "ms_" + strings.Repeat("aZ09_", 8) },
 		"gift card":     func(r *audit.Record) { r.Detail = map[string]string{"note": "lost GC1234567890123452."} },

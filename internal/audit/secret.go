@@ -84,8 +84,8 @@ var secretNames = map[string]bool{
 // secretForms are the shapes of credentials: API keys, operators' keys, signing and webhook
 // secrets, PEM keys, HTTP credentials, JSON web tokens, wallet seeds and passwords in URLs;
 // and the numbers and keys of gift cards, whose digits may begin as no other card's do.
-var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_[a-z0-9]{4}` +
-	`|\b(sk|rk)_(live|test)_[a-z0-9]{4}` +
+var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_[a-z0-9_-]{4}` +
+	`|\b(sk|rk)_(live|test)_[a-z0-9_-]{4}` +
 	`|\b(op|ms)_[a-z0-9_-]{40}` +
 	`|(?-i:KEY_[0-9a-f]{16}|GC([ -]?[0-9]){16})` +
 	`|\bwhsec_[a-z0-9+/_=-]{8}` +
