@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -117,6 +119,7 @@ func TestPriceBases(t *testing.T) {
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 10250}, "FIXED", 500, "5.13 USD"},
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 0, "4.90 USD"},
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 5000, "49.00 USD"},
+			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800, Item: "RANGE"}, "RANGE", 5000, "49.00 USD"},
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 5001, "invalid_amount"},
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "RANGE", 499, "invalid_amount"},
 			{catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, "FIXED", 501, "invalid_amount"},
@@ -145,8 +148,40 @@ func TestPriceBases(t *testing.T) {
 			}
 			check.OK(t, p.RemovePrice(t.Context(), r.ID, ada))
 		}
+		for _, code := range []catalog.ItemCode{"FIXED", "RANGE"} {
+			product, err := p.Find(t.Context(), code)
+			check.OK(t, err)
+			foreign := catalog.NewFace(500, money.EUR)
+			_, err = p.Price(t.Context(), catalog.PriceQuery{Product: product, Face: foreign, At: epoch})
+			check.Code(t, string(code)+" in another currency", err, fault.InvalidAmount)
+			if product.Sells(foreign) || !product.Sells(usd(500)) {
+				t.Errorf("%s sells %s %s: %t", code, foreign, foreign.Currency, product.Sells(foreign))
+			}
+		}
 	})
 }
+
+// There are at most ten thousand rules, those that were removed among them; the last of them can
+// still be changed.
+func TestMostRules(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		check.OK(t, p.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, fillRules, 9_999)
+			return err
+		}))
+		last, err := p.PutPrice(t.Context(), catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, ada)
+		check.OK(t, err)
+		_, err = p.PutPrice(t.Context(), catalog.Rule{Basis: catalog.OfFace, Percent: 9800}, ada)
+		check.Code(t, "one more", err, fault.QuotaExceeded)
+		last.Percent = 9700
+		_, err = p.PutPrice(t.Context(), last, ada)
+		check.OK(t, err)
+	})
+}
+
+var fillRules = storage.SQL("catalog_test.fill_rules", `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+	INSERT INTO catalog_prices (rule_id, revision, customer, tier, item_code, brand, basis, percent, currency, charged_minor, priority, state, version, actor, created_at)
+	SELECT 'rule_' || i, 1, '', '', '', '', 'face', 1, '', 0, 0, 'removed', 1, 'test', 0 FROM n`)
 
 // What cannot be a rule is refused, and so are rules that are unknown or removed.
 func TestRuleBounds(t *testing.T) {
@@ -166,6 +201,8 @@ func TestRuleBounds(t *testing.T) {
 			"two whom":           {func(r *catalog.Rule) { r.Customer, r.Tier = buyer, "gold" }, fault.InvalidRequest},
 			"two what":           {func(r *catalog.Rule) { r.Item, r.Brand = "A", "x" }, fault.InvalidRequest},
 			"a bad tier":         {func(r *catalog.Rule) { r.Tier = "Gold" }, fault.InvalidRequest},
+			"a wild customer":    {func(r *catalog.Rule) { r.Customer = "cus_\n" }, fault.InvalidRequest},
+			"a wild brand":       {func(r *catalog.Rule) { r.Brand = "x\n" }, fault.InvalidRequest},
 			"ends as it begins":  {func(r *catalog.Rule) { r.From, r.Until = epoch, epoch }, fault.InvalidRequest},
 			"an unknown item":    {func(r *catalog.Rule) { r.Item = "Z" }, fault.NotFound},
 			"fixed for all": {func(r *catalog.Rule) {

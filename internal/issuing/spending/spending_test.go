@@ -60,8 +60,8 @@ func usd(minor int64) money.Amount { return money.New(minor, money.USD) }
 
 // Limits are kept in the order of their windows, with a currency even where there is no amount.
 func TestCheck(t *testing.T) {
-	got, err := Check([]Limit{{ForLife, money.Amount{}, 3}, {PerMonth, usd(100), 0}, {PerPayment, usd(50), 0}}, money.USD)
-	want := []Limit{{PerPayment, usd(50), 0}, {PerMonth, usd(100), 0}, {ForLife, usd(0), 3}}
+	got, err := Check([]Limit{{ForLife, money.Amount{}, MaxCount}, {PerMonth, usd(100), 0}, {PerPayment, usd(50), 0}}, money.USD)
+	want := []Limit{{PerPayment, usd(50), 0}, {PerMonth, usd(100), 0}, {ForLife, usd(0), MaxCount}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -95,6 +95,7 @@ func TestWith(t *testing.T) {
 		{Limit{PerMonth, usd(200), 0}, []Limit{{PerDay, usd(10), 0}, {PerMonth, usd(200), 0}}},
 		{Limit{PerMonth, usd(0), 0}, []Limit{{PerDay, usd(10), 0}}},
 		{Limit{PerYear, usd(1), 0}, []Limit{{PerDay, usd(10), 0}, {PerMonth, usd(100), 5}, {PerYear, usd(1), 0}}},
+		{Limit{PerDay, usd(0), 3}, []Limit{{PerMonth, usd(100), 5}, {PerDay, usd(0), 3}}},
 	} {
 		got := With(limits, row.put)
 		if diff := cmp.Diff(row.want, got); diff != "" {
