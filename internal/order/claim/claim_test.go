@@ -20,6 +20,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
+	"github.com/scripcards/scrip/internal/platform/idempotency"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/shop"
@@ -66,6 +67,14 @@ func TestCreate(t *testing.T) {
 		}
 		_, err = b.Find(t.Context(), b.Rival.Book, c.ID)
 		check.Code(t, "another's claim", err, fault.NotFound)
+		of, err := b.FindOf(t.Context(), b.Buyer.Book, number, c.ID)
+		if err != nil || of.ID != c.ID {
+			t.Errorf("found by its order: %+v, %v", of, err)
+		}
+		_, err = b.FindOf(t.Context(), b.Buyer.Book, number+1, c.ID)
+		check.Code(t, "as another order's", err, fault.NotFound)
+		_, err = b.FindOf(t.Context(), b.Buyer.Book, number, "claim_none")
+		check.Code(t, "what is no claim", err, fault.NotFound)
 		all, err := b.OfOrder(t.Context(), b.Buyer.Book, number)
 		if err != nil || len(all) != 1 || all[0].ID != c.ID || len(all[0].Lines) != 2 {
 			t.Errorf("of the order: %+v, %v", all, err)
@@ -109,10 +118,13 @@ func TestRefusals(t *testing.T) {
 			_, err := b.Create(t.Context(), c.buyer, c.what)
 			check.Code(t, name, err, c.want)
 		}
-		b.Clock.Advance(claim.Window)
-		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
+		b.Clock.Advance(claim.Window - time.Minute)
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{3}, Reason: claim.Used, Note: strings.Repeat("a", claim.MaxNote)})
+		check.Code(t, "at the last moment, in as many words as there may be", err, "")
+		b.Clock.Advance(time.Microsecond)
+		_, err = b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used})
 		check.Code(t, "too late", err, fault.InvalidState)
-		if all, err := b.OfOrder(t.Context(), b.Buyer.Book, number); err != nil || len(all) != 1 || len(b.events()) != 1 {
+		if all, err := b.OfOrder(t.Context(), b.Buyer.Book, number); err != nil || len(all) != 2 || len(b.events()) != 2 {
 			t.Errorf("%d claims, %v, events %v", len(all), err, b.events())
 		}
 	})
@@ -244,6 +256,8 @@ func TestPartly(t *testing.T) {
 		check.Code(t, "a replaced code", err, fault.InvalidState)
 		_, err = b.decide(c, claim.Refund, 4)
 		check.Code(t, "a code that is not in it", err, fault.InvalidRequest)
+		_, err = b.decide(c, claim.Refund, slices.Repeat([]int{3}, order.MaxQuantity+1)...)
+		check.Code(t, "more codes than an order has", err, fault.InvalidRequest)
 		_, err = b.Decide(t.Context(), claim.Decision{Book: c.Book, Claim: c.ID, Verdict: claim.Reject, Actor: operator})
 		check.Code(t, "no reason", err, fault.InvalidRequest)
 		_, err = b.decide(c, claim.Pending)
@@ -261,6 +275,8 @@ func TestPartly(t *testing.T) {
 		}
 		_, err = b.decide(again, claim.Refund)
 		check.Code(t, "a rejected claim", err, fault.InvalidState)
+		rejections := slices.DeleteFunc(b.audited(), func(record string) bool { return !strings.Contains(record, "claim.reject") })
+		check.List(t, "rejections in the audit log", rejections, "op_ada claim.reject 3", "op_ada claim.reject 3")
 		for state, want := range map[claim.State]int{"": 2, claim.Open: 0, claim.Accepted: 1, claim.Rejected: 1} {
 			found, err := b.List(t.Context(), claim.Filter{Realm: realm.Test, State: state, Limit: 10})
 			if err != nil || len(found) != want {
@@ -335,6 +351,26 @@ func TestAnswerOrNothing(t *testing.T) {
 		if diff := cmp.Diff([]string{"GPLAY-0001 sold"}, b.codes(number)); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+// A claim whose answer is kept already, since the same was asked for at once, is told apart from
+// one about a code that is claimed, whatever else the buyer claimed.
+func TestAnswerKept(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		number := b.bought("GPLAY", 2)
+		kept := func(*claim.Claim) ([]storage.Effect, error) {
+			return []storage.Effect{idempotency.Entry{Scope: idempotency.Scope{Book: string(b.Buyer.Book), Name: "claim", Key: "once"}, Fingerprint: make([]byte, 32),
+				Answer: idempotency.Answer{Status: 201}, At: b.Clock.Now(), TTL: time.Hour}.Effect()}, nil
+		}
+		_, err := b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Also: kept})
+		check.OK(t, err)
+		_, err = b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{2}, Reason: claim.Used, Also: kept})
+		if !storage.IsUnique(err) || fault.CodeOf(err) == fault.AlreadyExists {
+			t.Errorf("the answer is there: %v", err)
+		}
+		_, err = b.Create(t.Context(), b.Buyer, claim.Report{Order: number, Places: []int{1}, Reason: claim.Used, Also: kept})
+		check.Code(t, "the code is claimed", err, fault.AlreadyExists)
 	})
 }
 

@@ -382,7 +382,7 @@ func TestReplacementInterventions(t *testing.T) {
 			}
 		}
 		b.Later()
-		if now := b.now(first); now.State != claim.Open || now.Lines[0].Decision != "the replacement was given up" {
+		if now := b.now(first); now.State != claim.Open || now.Lines[0].Decision != "the replacement was given up" || !now.ChangedAt.Equal(b.Clock.Now()) {
 			t.Errorf("given up: %+v", now)
 		}
 		if now := b.now(second); now.State != claim.Accepted {
