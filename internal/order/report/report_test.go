@@ -93,6 +93,7 @@ func TestCorruption(t *testing.T) {
 		"a claim":                      {reconsider, second, []string{"replaced of acme/1, claims: 0, not 1"}},
 		"a refund of more":             {inflate, second, []string{"total, refunded/USD: 9.80, not 10.80", "wallet of rival/1, USD: 0.00, not -1.00"}},
 		"a refund that no order knows": {forget, second, []string{"total, refunded/USD: 9.80, not 0.00", "transaction of rival, txn: order.refund, not "}},
+		"an order that nobody paid":    {disown, second, []string{"missing of acme/2", "transaction of acme, txn: order.purchase, not ", "wallet of acme/2, USD: 0.00, not 4.90"}},
 		"a lost transaction":           {erase, second, []string{"missing of acme/2, txn", "total, charged/USD: 0.00, not 4.90", "wallet of acme/2, USD: 0.00, not 4.90"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +110,10 @@ func TestCorruption(t *testing.T) {
 					t.Errorf("%d differences (-want +got):\n%s", made.Found, diff)
 				}
 				b.told(made)
+				found, err := b.Find(t.Context(), realm.Test, c.day)
+				if check.OK(t, err); !cmp.Equal(made.Differences, found.Differences) {
+					t.Errorf("read again (-made +found):\n%s", cmp.Diff(made.Differences, found.Differences))
+				}
 			})
 		})
 	}
@@ -129,6 +134,7 @@ var (
 	reconsider = storage.SQL("report_test.reconsider", `UPDATE claim_codes SET state = 'rejected' WHERE book_id = $1 AND state = 'replaced' AND $2 <> ''`)
 	inflate    = storage.SQL("report_test.inflate", `UPDATE order_changes SET refunded_minor = refunded_minor + 100 WHERE book_id = $2 AND $1 <> ''`)
 	forget     = storage.SQL("report_test.forget", `DELETE FROM order_changes WHERE book_id = $2 AND $1 <> ''`)
+	disown     = storage.SQL("report_test.disown", `UPDATE orders SET transaction_id = '' WHERE book_id = $1 AND order_id = 2 AND $2 <> ''`)
 	erase      = storage.SQL("report_test.erase", `DELETE FROM ledger_transactions WHERE book_id = $1 AND $2 <> ''
 		AND transaction_id = (SELECT o.transaction_id FROM orders o WHERE o.book_id = $1 AND o.order_id = 2)`)
 )
@@ -167,7 +173,7 @@ func (b *bundle) told(r report.Report) {
 }
 
 // What an operator undoes by hand in the books of orders is named, with its order, which
-// does not know of it.
+// does not know of it. What they undo elsewhere is no matter of orders.
 func TestReversalByHand(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		b.Fill("GPLAY", 1)
@@ -175,6 +181,10 @@ func TestReversalByHand(t *testing.T) {
 		posted, err := b.Orders.Postings(t.Context(), b.Buyer.Book, 1)
 		check.OK(b.t, err)
 		undone, err := b.Books.Submit(t.Context(), ledger.Operation{Book: b.Buyer.Book, Kind: "transaction.reverse", Reverses: posted[0].Transaction, Actor: operator, At: b.Clock.Now()})
+		check.OK(b.t, err)
+		load, err := b.Wallets.Load(t.Context(), wallet.Load{Book: b.Buyer.Book, Realm: realm.Test, Amount: money.New(100, money.USD), Reference: "mistaken", Actor: shop.Seeder})
+		check.OK(b.t, err)
+		_, err = b.Books.Submit(t.Context(), ledger.Operation{Book: b.Buyer.Book, Kind: "transaction.reverse", Reverses: load.Transaction, Actor: operator, At: b.Clock.Now()})
 		check.OK(b.t, err)
 		b.Clock.Advance(24 * time.Hour)
 		made := b.made(first)

@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
 	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/shop"
@@ -168,3 +169,24 @@ func TestVoidedCards(t *testing.T) {
 		}
 	})
 }
+
+// An order that failed has a transaction too, which let go of the buyer's money: a report names
+// the order where the books have lost that.
+func TestLostRelease(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		b.late = late{ends: supply.Refused, cents: 400}
+		b.supplied(0)
+		number := b.place(b.Buyer, 1)
+		b.Clock.Advance(10 * time.Minute)
+		check.OK(t, b.Jobs.Drain(t.Context()))
+		b.Clock.Advance(24 * time.Hour)
+		check.List(t, "differences", b.texts(b.made(first)))
+		failed, err := b.Orders.Find(t.Context(), b.Buyer.Book, number)
+		check.OK(t, err)
+		b.corrupt(lose)
+		check.List(t, "differences", b.texts(b.made(first)), "missing of acme/1, "+string(failed.Transaction))
+	})
+}
+
+var lose = storage.SQL("report_test.lose", `DELETE FROM ledger_transactions WHERE book_id = $1 AND $2 <> ''
+	AND transaction_id = (SELECT o.transaction_id FROM orders o WHERE o.book_id = $1 AND o.order_id = 1)`)
