@@ -237,14 +237,12 @@ func (s *Service) CompleteChallenge(ctx context.Context, book ledger.BookID, cha
 		if err != nil {
 			return err
 		}
-		shown, err := s.shown(found, s.Clocks.Now(found.Realm))
+		now := s.Clocks.Now(found.Realm)
+		shown, err := s.shown(found, now)
 		if err != nil {
 			return err
 		}
-		right := shown.OTP.Equal(otp)
-		if refusal = shown.answer(right, s.Clocks.Now(found.Realm)); refusal != nil && shown.Status == ChallengeCompleted {
-			return nil
-		}
+		refusal = shown.answer(shown.OTP.Equal(otp), now)
 		_, err = tx.Exec(ctx, saveChallenge, string(book), string(challenge), string(shown.Status), shown.Attempts, storage.NullBytes(shown.sealed),
 			storage.NullMicros(shown.EndedAt))
 		return err
