@@ -649,7 +649,7 @@ func TestInquiry(t *testing.T) {
 		r.Expiry = "2001"
 		d, err = p.Inquire(ctx, r)
 		check.OK(t, err)
-		if d.Reason != authorization.ReasonExpiryWrong || !d.Balance.IsZero() {
+		if d.Reason != authorization.ReasonExpiryWrong || d.Balance != usd(0) {
 			t.Errorf("inquiry with a wrong expiry %+v", d)
 		}
 		check.Equal(t, "lines", len(p.lines(c)), 1)

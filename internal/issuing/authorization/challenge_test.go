@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -36,7 +37,7 @@ func TestChallenge(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := context.Background()
 		p.Fraud = &scorer{score: 70}
-		c := p.issue(ann, binAds, 10_000)
+		c, second := p.issue(ann, binAds, 10_000), p.issue(ann, binAds, 10_000)
 		r := p.request(c, 999, ads)
 		p.pay(r, authorization.ReasonChallenge)
 		made := p.challenge(c, 999, ads)
@@ -65,6 +66,9 @@ func TestChallenge(t *testing.T) {
 			"more":           func(r *authorization.Request) { r.Amount = usd(1_000) },
 			"other merchant": func(r *authorization.Request) { r.Merchant = diner },
 			"unknown":        func(r *authorization.Request) { r.Challenge = "3ds_01k9zzzzzzzzzzzzzzzzzzzzzz" },
+			"another card": func(r *authorization.Request) {
+				r.Number, r.CVC, r.Expiry = second.Number, second.CVC, second.Expiry
+			},
 		} {
 			other := r
 			other.Key = p.key()
@@ -143,6 +147,26 @@ func TestChallengeByName(t *testing.T) {
 				t.Errorf("%q for %q: %q, want %q", row.shown, row.name, d.Reason, row.want)
 			}
 		}
+	})
+}
+
+// A challenge is good for the hour after it was completed.
+func TestChallengeIsGoodForAnHour(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		var requests []authorization.Request
+		for range 2 {
+			made := p.challenge(c, 100, ads)
+			_, err := p.CompleteChallenge(context.Background(), ann.Book, made.ID, made.OTP)
+			check.OK(t, err)
+			r := p.request(c, 100, ads)
+			r.Challenge = made.ID
+			requests = append(requests, r)
+		}
+		p.forward(time.Hour - time.Microsecond)
+		p.pay(requests[0], "")
+		p.forward(time.Microsecond)
+		p.pay(requests[1], authorization.ReasonChallenge)
 	})
 }
 
@@ -269,14 +293,20 @@ func TestChallengeIsTold(t *testing.T) {
 			"currency":       {func(n *authorization.NewChallenge) { n.Amount = money.New(1, money.EUR) }, fault.CurrencyMismatch},
 			"negative":       {func(n *authorization.NewChallenge) { n.Amount = usd(-1) }, fault.InvalidAmount},
 			"merchant":       {func(n *authorization.NewChallenge) { n.Merchant.Name = "\x00" }, fault.InvalidRequest},
+			"long key":       {func(n *authorization.NewChallenge) { n.Key = strings.Repeat("k", 201) }, fault.InvalidRequest},
 		} {
 			bad := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100)}
 			row.change(&bad)
 			_, err := p.Challenge(ctx, bad)
 			check.Code(t, name, err, row.want)
 		}
-		_, err = p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Status: "maybe"})
-		check.Code(t, "unknown status", err, fault.InvalidRequest)
+		for name, f := range map[string]authorization.ChallengeFilter{
+			"unknown status": {Status: "maybe"}, "no page": {Limit: -1}, "large page": {Limit: authorization.MaxPerPage + 1}, "before the first": {Offset: -1},
+		} {
+			f.Book, f.Realm = ann.Book, ann.Realm
+			_, err = p.ListChallenges(ctx, f)
+			check.Code(t, name, err, fault.InvalidRequest)
+		}
 		page, err := p.ListChallenges(ctx, authorization.ChallengeFilter{Book: ann.Book, Realm: ann.Realm, Card: c.ID, Status: authorization.ChallengePending})
 		check.OK(t, err)
 		if page.Total != 1 || page.Challenges[0].OTP.IsZero() {

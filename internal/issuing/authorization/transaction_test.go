@@ -2,12 +2,14 @@ package authorization_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -48,6 +50,9 @@ func TestList(t *testing.T) {
 			"all":          {authorization.Filter{}, "authorization -3.00, refund 2.50, decline -2000.00, authorization -50.00, settlement -12.50, authorization -12.50"},
 			"card":         {authorization.Filter{Card: b.ID}, "decline -2000.00, authorization -50.00"},
 			"type":         {authorization.Filter{Type: authorization.TypeRefund}, "refund 2.50"},
+			"settlements":  {authorization.Filter{Type: authorization.TypeSettlement}, "settlement -12.50"},
+			"declines":     {authorization.Filter{Type: authorization.TypeDecline}, "decline -2000.00"},
+			"holds":        {authorization.Filter{Type: authorization.TypeAuthorization}, "authorization -3.00, authorization -50.00, authorization -12.50"},
 			"merchant":     {authorization.Filter{Merchant: "facebk"}, "refund 2.50, settlement -12.50, authorization -12.50"},
 			"wildcards":    {authorization.Filter{Merchant: "%_ä"}, "authorization -3.00"},
 			"no wildcard":  {authorization.Filter{Merchant: "_HEZ"}, ""},
@@ -92,10 +97,14 @@ func TestTimeline(t *testing.T) {
 		p.expire()
 		got, err := p.Get(ctx, ann.Book, d.Transaction)
 		check.OK(t, err)
-		var steps []string
+		var steps, signed []string
 		for _, s := range got.Timeline {
 			steps = append(steps, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", s.Type, s.Amount, s.Balance, s.Reason)))
+			one, err := p.Get(ctx, ann.Book, s.Transaction)
+			check.OK(t, err)
+			signed = append(signed, one.Amount.String())
 		}
+		check.Equal(t, "each by itself", signed, []string{"-10.00", "-5.00", "-20.00", "2.00", "-9.00", "1.00", "4.00"})
 		check.Equal(t, "timeline", steps, []string{"authorization 10.00 90.00", "authorization 5.00 85.00", "refusal 20.00 85.00 exceeds_authorization", "reversal 2.00 87.00",
 			"settlement 9.00 87.00", "refund 1.00 88.00", "expiry 4.00 92.00"})
 		check.Equal(t, "state", got.State, authorization.StateSettled)
@@ -119,5 +128,32 @@ func TestPresentedAt(t *testing.T) {
 		if !got.PresentedAt.Equal(r.At) || !got.At.Equal(epoch) {
 			t.Errorf("presented at %s, came at %s", got.PresentedAt, got.At)
 		}
+	})
+}
+
+// What was charged in another currency is in the line and in what is told of it beside what the
+// card pays; a payment in the card's own has nothing of the kind.
+func TestForeignAmount(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 1_250, diner)
+		r.Original = money.New(1_120, money.EUR)
+		d := p.pay(r, "")
+		p.pay(p.request(c, 100, ads), "")
+		got, err := p.Get(context.Background(), ann.Book, d.Transaction)
+		check.OK(t, err)
+		check.Equal(t, "charged", got.Original, r.Original)
+		var told []string
+		for _, e := range p.events(ann) {
+			var data struct {
+				Amount   string `json:"amount"`
+				Currency string `json:"currency"`
+				Original string `json:"original_amount"`
+				In       string `json:"original_currency"`
+			}
+			check.OK(t, json.Unmarshal(e.Data, &data))
+			told = append(told, strings.Join([]string{data.Amount, data.Currency, data.Original, data.In}, " "))
+		}
+		check.Equal(t, "told", told, []string{"12.50 USD 11.20 EUR", "1.00 USD  "})
 	})
 }
