@@ -129,6 +129,7 @@ func TestPriceBases(t *testing.T) {
 			{catalog.Rule{Basis: catalog.OfCost, Percent: 10500}, "RANGE", 0, "invalid_state"},
 			{catalog.Rule{Basis: catalog.OfCost, Percent: 10500}, "CENT", 0, "invalid_state"},
 			{catalog.Rule{Basis: catalog.Fixed, Item: "FIXED", Amount: catalog.NewCharged(123, money.GBP)}, "FIXED", 0, "1.23 GBP"},
+			{catalog.Rule{Basis: catalog.Fixed, Item: "FIXED", Amount: catalog.NewCharged(10_000_000_000_00, money.GBP)}, "FIXED", 0, "10000000000.00 GBP"},
 		} {
 			r, err := p.PutPrice(t.Context(), c.rule, ada)
 			check.OK(t, err)
@@ -213,6 +214,9 @@ func TestRuleBounds(t *testing.T) {
 			}, fault.InvalidRequest},
 			"fixed at nothing": {func(r *catalog.Rule) {
 				r.Basis, r.Percent, r.Amount, r.Item = catalog.Fixed, 0, catalog.NewCharged(0, money.USD), "A"
+			}, fault.InvalidRequest},
+			"fixed at too much": {func(r *catalog.Rule) {
+				r.Basis, r.Percent, r.Amount, r.Item = catalog.Fixed, 0, catalog.NewCharged(10_000_000_000_01, money.USD), "A"
 			}, fault.InvalidRequest},
 			"unknown": {func(r *catalog.Rule) { r.ID = "rule_none" }, fault.NotFound},
 		} {
