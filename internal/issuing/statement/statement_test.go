@@ -127,6 +127,10 @@ func TestMonths(t *testing.T) {
 		check.Equal(t, "a wallet that was never paid into", []any{empty.Closing, empty.Count}, []any{statement.Money{Posted: usd(0), Held: usd(0)}, int64(0)})
 		_, err = p.Movements(ctx, &empty, 0, statement.MaxPage+1)
 		check.Code(t, "too many at once", err, fault.InvalidRequest)
+		_, err = p.Movements(ctx, &empty, 0, 0)
+		check.Code(t, "none at once", err, fault.InvalidRequest)
+		_, err = p.Movements(ctx, &empty, -1, 1)
+		check.Code(t, "before the first", err, fault.InvalidRequest)
 
 		check.Equal(t, "is over", p.get(purse, "2026-09").Final, false)
 		p.clock.Advance(now.Until().Add(15*time.Minute - time.Microsecond).Sub(p.clock.Now()))
@@ -262,6 +266,7 @@ func TestPDF(t *testing.T) {
 			}
 		}
 		check.Equal(t, "authorizations, with their total", count, 61)
+		check.Equal(t, "pages that say what the columns are", strings.Count(all, "\nAmount\n"), 2)
 		p.clock.Advance(100 * day)
 		p.fund(card, 100)
 		again := p.get(of(card), "2026-09")
@@ -269,6 +274,36 @@ func TestPDF(t *testing.T) {
 		check.OK(t, p.WritePDF(t.Context(), &second, &again))
 		if !bytes.Equal(out.Bytes(), second.Bytes()) {
 			t.Error("the same statement is other bytes")
+		}
+	})
+}
+
+// A wallet's files say what was kept of its deposits, each and in total; of a month in which
+// nothing happened they say so.
+func TestFilesOfAWallet(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.load(10_000)
+		p.deposit(5_000, 102, false)
+		card := p.issue(3_000)
+		st := p.get(purse, "2026-09")
+		var paper, sheet bytes.Buffer
+		check.OK(t, p.WritePDF(t.Context(), &paper, &st))
+		all := strings.Join(textOf(t, paper.Bytes()), "\n")
+		for _, part := range []string{"Wallet\nUSD", "Movements\n3", "fee 1.02 dep_key-2", "\n" + string(card) + "\n-30.00", "fees\n1.02"} {
+			if !strings.Contains(all, part) {
+				t.Errorf("the text has no %q:\n%s", part, all)
+			}
+		}
+		check.OK(t, p.WriteCSV(t.Context(), &sheet, &st))
+		rows, err := csv.NewReader(&sheet).ReadAll()
+		check.OK(t, err)
+		check.Equal(t, "the fees", rows[len(rows)-2], []string{"total", "", "", "fees", "", "", "1.02", "", "", "USD", "", "", "", "", "", "", "", "", ""})
+		p.clock.Advance(15 * day)
+		quiet := p.get(purse, "2026-10")
+		paper.Reset()
+		check.OK(t, p.WritePDF(t.Context(), &paper, &quiet))
+		if all := strings.Join(textOf(t, paper.Bytes()), "\n"); !strings.Contains(all, "Nothing happened.") {
+			t.Errorf("the text is:\n%s", all)
 		}
 	})
 }
