@@ -81,8 +81,7 @@ func (s *Service) overtaken(ctx context.Context, m *matter, unseen *line) (Decis
 	if m.advice.Amount.Currency != m.card.BIN.Currency {
 		return Decision{}, offCurrency(m.card)
 	}
-	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
-		Merchant: m.advice.Merchant, At: m.advice.At})
+	a := s.begin(m.card, &Request{Amount: m.advice.Amount, Original: m.advice.Charged, Merchant: m.advice.Merchant, At: m.advice.At})
 	a.message = m.message
 	return s.see(ctx, a, unseen)
 }

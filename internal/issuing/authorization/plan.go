@@ -71,8 +71,8 @@ func (s *Service) Increment(ctx context.Context, a Advice) (Decision, error) {
 // growing is an increment as the attempt that it is: scored, and asked about, like a
 // payment of its own.
 func (s *Service) growing(m *matter) *attempt {
-	a := s.begin(m.card, &Request{Book: m.card.Book, Card: m.card.ID, Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged,
-		Merchant: m.payment.Merchant, Presented: Presented{Entry: m.payment.Entry}, At: m.advice.At})
+	a := s.begin(m.card, &Request{Key: m.key, Amount: m.advice.Amount, Original: m.advice.Charged, Merchant: m.payment.Merchant,
+		Presented: Presented{Entry: m.payment.Entry}, At: m.advice.At})
 	a.payment.ID = m.payment.ID
 	return a
 }
