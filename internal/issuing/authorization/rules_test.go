@@ -56,8 +56,8 @@ func (d *decider) Decide(_ context.Context, q authorization.Question) authorizat
 	return d.verdict
 }
 
-// A high score declines, a fairly high one asks for a challenge online, and the scorer
-// hears what came of each payment once.
+// A high score declines, a fairly high one asks for a challenge online, unless neither is to
+// happen, and the scorer hears what came of each payment once.
 func TestScore(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c, judge := p.issue(ann, binAds, 10_000), &scorer{score: 85}
@@ -77,6 +77,11 @@ func TestScore(t *testing.T) {
 		p.pay(wrong, authorization.ReasonCVCWrong)
 		p.pay(p.request(c, 100, ads), "")
 		check.Equal(t, "outcomes", judge.outcomes, []fraud.Outcome{{}, {}, {Found: true}, {WrongPIN: true}, {Found: true}})
+		p.Policy.DeclineAt, p.Policy.ChallengeAt = 0, 0 // never
+		judge.score = 0
+		p.pay(p.request(c, 100, ads), "")
+		judge.score = 100
+		p.pay(p.request(c, 100, ads), "")
 	})
 }
 
