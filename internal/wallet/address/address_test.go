@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -183,6 +184,9 @@ func TestSkip(t *testing.T) {
 		if n, err := b.Skip(ctx, address.Skip{Place: monero, Count: address.MaxSkip, Actor: "ada"}); err != nil || n != 4+address.MaxSkip {
 			t.Errorf("%d, %v", n, err)
 		}
+		if n, err := b.Skip(ctx, address.Skip{Place: bitcoin, Count: 1, Actor: "ada"}); err != nil || n != 5 {
+			t.Errorf("%d, %v", n, err)
+		}
 		for _, c := range []struct {
 			place address.Place
 			count int
@@ -283,14 +287,45 @@ func TestKeyReplaced(t *testing.T) {
 		if got := b.give(third, asset.Bitcoin); got != fresh {
 			t.Errorf("the new key's first is %s, want %s", got, fresh)
 		}
-		if got := b.give(second, asset.Monero); got != fresh {
-			t.Errorf("the reserved one is %s, want %s", got, fresh)
+		if got := b.give(third, asset.Monero); got != fresh {
+			t.Errorf("the new key's first is %s, want %s", got, fresh)
+		}
+		next, err := key.Address(context.Background(), 1)
+		check.OK(b.t, err)
+		if got := b.give(second, asset.Monero); got != next {
+			t.Errorf("the reserved one is %s, want the new key's next, %s", got, next)
+		}
+		if got := b.give(b.wallet("fourth"), asset.Monero); got == fresh || got == next {
+			t.Errorf("%s is given twice", got)
 		}
 		if owner, found, err := b.Find(context.Background(), bitcoin, old); err != nil || !found || owner != first.Book {
 			t.Errorf("the old address is %s's, %t, %v", owner, found, err)
 		}
 	})
 }
+
+// A key gives the last of its addresses, and then no more.
+func TestKeyUsedUp(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		first, second, third := b.wallet("first"), b.wallet("second"), b.wallet("third")
+		b.give(first, asset.Monero)
+		check.OK(t, b.DB.Write(context.Background(), func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, useUp, "outside")
+			return err
+		}))
+		if got := b.give(second, asset.Monero); got != "8sub2147483647" {
+			t.Errorf("the last is %s", got)
+		}
+		for range 2 {
+			b.refused(third, asset.Monero, fault.Unavailable)
+		}
+		if last := b.outside.made[len(b.outside.made)-1]; last != math.MaxInt32 {
+			t.Errorf("made %d", last)
+		}
+	})
+}
+
+var useUp = storage.SQL("address_test.use_up", `UPDATE wallet_makers SET given = 2147483647 WHERE maker = $1`)
 
 // How many addresses were given is told for the only maker that gave some.
 func TestIssued(t *testing.T) {
@@ -311,6 +346,12 @@ func TestIssued(t *testing.T) {
 		other := b.another(func(d *address.Deps) { d.Makers[monero] = key })
 		if _, err := other.Issued(context.Background(), monero); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("another maker: %v", err)
+		}
+		_, err = other.Address(context.Background(), b.wallet("third"), asset.Monero)
+		check.OK(b.t, err)
+		for _, s := range []*address.Service{b.Service, other} {
+			_, err := s.Issued(context.Background(), monero)
+			check.Code(t, "of two makers", err, fault.Unavailable)
 		}
 	})
 }
@@ -363,7 +404,7 @@ func TestPool(t *testing.T) {
 		if want := []string{`addresses.low {"chain":"solana","left":0}`, `addresses.enough {"chain":"solana","left":3}`, `addresses.low {"chain":"solana","left":0}`}; !slices.Equal(told, want) {
 			t.Errorf("the operators were told %q, want %q", told, want)
 		}
-		if !strings.Contains(b.log.String(), "addresses run low") {
+		if strings.Count(b.log.String(), "addresses run low") != 2 {
 			t.Errorf("the log says %q", b.log)
 		}
 		b.refused(b.wallet("late"), asset.Solana, fault.Unavailable)
