@@ -261,8 +261,8 @@ func (c *Challenge) answer(right bool, now time.Time) error {
 	switch {
 	case c.Status == ChallengeCompleted:
 		return nil
-	case c.Status == ChallengeExpired:
-		c.sealed, c.OTP = nil, pan.Secret{}
+	case c.Status == ChallengeExpired: // it may not be swept yet
+		c.sealed = nil
 		return fault.New(fault.InvalidState, "the challenge has expired: begin another")
 	case right:
 		c.Status, c.EndedAt, c.sealed, c.OTP = ChallengeCompleted, now, nil, pan.Secret{}
