@@ -502,6 +502,11 @@ func TestAdviceFaults(t *testing.T) {
 			"other currency":     {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: money.New(1, money.EUR)}, fault.CurrencyMismatch},
 			"its own original":   {authorization.Advice{Book: ann.Book, Original: "same", Key: "same"}, fault.InvalidRequest},
 			"negative":           {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: usd(-1)}, fault.InvalidAmount},
+			"less charged":       {authorization.Advice{Book: ann.Book, Payment: d.ID, Charged: money.New(-1, money.EUR)}, fault.InvalidAmount},
+			"less stands":        {authorization.Advice{Book: ann.Book, Payment: d.ID, Stands: usd(-1)}, fault.InvalidAmount},
+			"stands in another":  {authorization.Advice{Book: ann.Book, Payment: d.ID, Stands: money.New(1, money.EUR)}, fault.CurrencyMismatch},
+			"no currency":        {authorization.Advice{Book: ann.Book, Payment: d.ID, Amount: money.Amount{Minor: 1}}, fault.InvalidAmount},
+			"merchant":           {authorization.Advice{Book: ann.Book, Payment: d.ID, Merchant: authorization.Merchant{Name: "\x00"}}, fault.InvalidRequest},
 			"key of the payment": {authorization.Advice{Book: ann.Book, Payment: d.ID, Key: r.Key}, fault.IdempotencyConflict},
 		} {
 			if row.a.Key == "" {

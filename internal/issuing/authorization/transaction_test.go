@@ -69,13 +69,15 @@ func TestList(t *testing.T) {
 			check.Equal(t, name, find(row.f), row.want)
 		}
 		for name, f := range map[string]authorization.Filter{
-			"type": {Type: "gift"}, "a step": {Type: authorization.StepReversal}, "limit": {Limit: 101}, "offset": {Offset: -1}, "merchant": {Merchant: strings.Repeat("x", 101)},
+			"type": {Type: "gift"}, "a step": {Type: authorization.StepReversal}, "limit": {Limit: 101}, "no limit": {Limit: -1}, "offset": {Offset: -1}, "far": {Offset: 1_000_001}, "merchant": {Merchant: strings.Repeat("x", 101)},
 		} {
 			_, err := p.List(ctx, f)
 			check.Code(t, name, err, fault.InvalidRequest)
 		}
-		_, err := p.List(ctx, authorization.Filter{Min: -1})
-		check.Code(t, "amount", err, fault.InvalidAmount)
+		for name, f := range map[string]authorization.Filter{"least": {Min: -1}, "most": {Max: new(int64(-1))}} {
+			_, err := p.List(ctx, f)
+			check.Code(t, name, err, fault.InvalidAmount)
+		}
 		page, err := p.List(ctx, authorization.Filter{Book: bob.Book})
 		check.OK(t, err)
 		check.Equal(t, "another's history", page.Total, 0)
