@@ -173,6 +173,15 @@ func TestSkip(t *testing.T) {
 				t.Errorf("%s: %d, %v", c, n, err)
 			}
 		}
+		log, err := b.Audit.List(ctx, audit.Filter{Everywhere: true})
+		check.OK(b.t, err)
+		var told []string
+		for _, e := range log {
+			told = append(told, fmt.Sprint(e.Actor, " ", e.Action, " ", e.Subject, " ", e.Detail))
+		}
+		slices.Sort(told)
+		check.List(t, "the audit log", told, "ada wallet.import_addresses solana map[added:4 known:0 realm:live]", "ada wallet.skip_addresses bitcoin map[realm:live skipped:2]",
+			"ada wallet.skip_addresses monero map[realm:live skipped:2]", "ada wallet.skip_addresses solana map[realm:live skipped:2]")
 		for c, want := range map[asset.Chain]string{asset.Bitcoin: given[3], asset.Monero: "8sub3", asset.Solana: list[3]} {
 			if got := b.give(second, c); got != want {
 				t.Errorf("%s: %s, want %s", c, got, want)
@@ -404,7 +413,7 @@ func TestPool(t *testing.T) {
 		if want := []string{`addresses.low {"chain":"solana","left":0}`, `addresses.enough {"chain":"solana","left":3}`, `addresses.low {"chain":"solana","left":0}`}; !slices.Equal(told, want) {
 			t.Errorf("the operators were told %q, want %q", told, want)
 		}
-		if strings.Count(b.log.String(), "addresses run low") != 2 {
+		if log := b.log.String(); strings.Count(log, "addresses run low") != 2 || strings.Count(log, "chain=solana left=0") != 2 {
 			t.Errorf("the log says %q", b.log)
 		}
 		b.refused(b.wallet("late"), asset.Solana, fault.Unavailable)
@@ -422,6 +431,28 @@ func TestPool(t *testing.T) {
 			if n, err := b.Import(ctx, bad); fault.CodeOf(err) != fault.InvalidRequest || n != 0 {
 				t.Errorf("%s: %d, %v", name, n, err)
 			}
+		}
+	})
+}
+
+// The levels of several lists stand in one order: live before test, then by chain.
+func TestLevelsInOrder(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		want := []address.Place{{Realm: realm.Live, Chain: asset.Monero}, solana, {Realm: realm.Test, Chain: asset.Bitcoin}, {Realm: realm.Test, Chain: asset.Solana}}
+		b.Service = b.another(func(d *address.Deps) {
+			d.Pools = map[address.Place]int{}
+			for _, p := range want {
+				d.Pools[p] = 1
+			}
+		})
+		for range 8 { // a map has another order each time
+			all, err := b.Levels(context.Background())
+			check.OK(t, err)
+			var got []address.Place
+			for _, l := range all {
+				got = append(got, l.Place)
+			}
+			check.List(t, "levels", got, want...)
 		}
 	})
 }
