@@ -36,6 +36,7 @@ func TestRules(t *testing.T) {
 		"loaded again":          {card: card(giftcard.Created, 3500, 0, time.Time{}), refused: true, accepts: true, left: 2500, spent: true},
 		"used since":            {card: card(giftcard.Created, 1500, 0, after), refused: true, accepts: true, left: 2500, spent: true},
 		"held":                  {card: card(giftcard.Created, 2000, 500, before), refused: true, left: 2000, spent: true},
+		"expired while held":    {card: card(giftcard.Expired, 0, 500, before), refused: true, accepts: true, left: 500},
 		"expired":               {card: card(giftcard.Expired, 0, 0, time.Time{}), left: 2500},
 		"cancelled, used since": {card: card(giftcard.Cancelled, 0, 0, after), refused: true, accepts: true, left: 2500, spent: true},
 		"used up, then ended":   {card: swept, refused: true, accepts: true},
