@@ -60,7 +60,8 @@ func (p *Paid) Returns(amount money.Amount) ledger.Guard {
 // something back of one adds to it.
 func ReturnCounter(payment ID) string { return kindRefund + "/" + string(payment) }
 
-// Paid returns what became of a payment's money, or not_found. A refund by itself is none.
+// Paid returns what became of a payment's money, or not_found. Of a refund by itself nothing
+// was captured, and nothing is given back.
 func (s *Service) Paid(ctx context.Context, book ledger.BookID, payment ID) (Paid, error) {
 	found, err := s.toPayment(ctx, &Advice{Book: book, Payment: payment})
 	if err != nil {
