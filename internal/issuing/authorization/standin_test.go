@@ -9,6 +9,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/spending"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
@@ -76,6 +77,35 @@ func TestStandInAdvice(t *testing.T) {
 		owed(300)
 		p.advise(p.Reverse, of(gone, 0), "")
 		owed(300)
+		p.verify()
+	})
+}
+
+// A customer of whom nothing was ever taken, whose card is gone, owes what is booked or held on it
+// all the same, and has back what a merchant gives.
+func TestFirstMessageOfAGoneCard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := context.Background()
+		for name, row := range map[string]struct {
+			do                        func(context.Context, authorization.Advice) (authorization.Decision, error)
+			owed, settlement, settled int64 // owed and settled now, and settled once all is captured
+		}{
+			"post":     {p.Post, 700, 700, 700},
+			"stand_in": {p.StandIn, 0, 0, 700},
+			"refund":   {p.Refund, 0, -700, -700},
+		} {
+			h := issuing.Holder{Book: ledger.BookID("bk_" + name), Realm: ann.Realm, Actor: "seed/" + name}
+			p.Customer(h, 10_000)
+			c := p.issue(h, binAds, 1_000)
+			_, err := p.Cards.Terminate(ctx, h, issuing.Ending{Card: c.ID})
+			check.OK(t, err)
+			d := p.advise(row.do, p.stoodIn(c, 700), "")
+			check.Equal(t, name+": owed and settled", []int64{p.posted(h, "card.receivable/USD"), p.posted(h, "card.settlement/USD")}, []int64{row.owed, row.settlement})
+			if row.settled != row.settlement {
+				p.advise(p.Capture, of(d, 0), "")
+				check.Equal(t, name+": owed and settled then", []int64{p.posted(h, "card.receivable/USD"), p.posted(h, "card.settlement/USD")}, []int64{row.settled, row.settled})
+			}
+		}
 		p.verify()
 	})
 }
