@@ -252,7 +252,7 @@ func TestPDF(t *testing.T) {
 		check.OK(t, p.WritePDF(t.Context(), &out, &st))
 		texts := textOf(t, out.Bytes())
 		all := strings.Join(texts, "\n")
-		for _, part := range []string{"Statement 2026-09", string(card), "491653", "2026-10-01 00:00:00 UTC (final)", "0.00 USD, of it held 0.00",
+		for _, part := range []string{"Statement 2026-09", string(card), "491653", "2026-10-01 00:00:00 UTC (final)", "0.00 USD, of it held 0.00", "Movements\n62",
 			"498.77 USD, of it held 60.00", "page 1 of 2", "page 2 of 2", "=Chez Ann, Paris FR restaurants", "\xdcn\xefc\xf8d\xe9 (caf\\\xe9) .. DE restaurants", "-1.23",
 			"60 \xd7 = 0.00, held 60.00"} {
 			if !strings.Contains(all, part) {

@@ -261,7 +261,8 @@ func TestParseDay(t *testing.T) {
 	}
 }
 
-// More transactions, changes and codes than a page has come out even, too.
+// More transactions, changes and codes than a page has come out even, too; of more differences
+// than a report lists all are counted.
 func TestPages(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const orders = 1050
@@ -285,5 +286,17 @@ func TestPages(t *testing.T) {
 		if diff := cmp.Diff(want, rows(made)); diff != "" || made.Found != 0 {
 			t.Errorf("%s%v", diff, b.texts(made))
 		}
+		check.OK(t, b.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			_, err := tx.Exec(ctx, cheapenAll, string(b.Buyer.Book))
+			return err
+		}))
+		made = b.made(first)
+		found, err := b.Find(t.Context(), realm.Test, first)
+		if err != nil || made.Found != 2*orders+1 || found.Found != made.Found || len(made.Differences) != report.MaxDifferences || len(found.Differences) != report.MaxDifferences {
+			t.Errorf("%d differences, of which %d are listed; %d and %d, read again, %v", made.Found, len(made.Differences), found.Found, len(found.Differences), err)
+		}
 	})
 }
+
+// cheapenAll makes each order differ in its price, and in what the wallet paid for it.
+var cheapenAll = storage.SQL("report_test.cheapen_all", `UPDATE orders SET amount_minor = amount_minor - 10 WHERE book_id = $1`)
