@@ -486,7 +486,7 @@ func TestUnknownCard(t *testing.T) {
 func TestAutoFreeze(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 10_000, func(n *issuing.NewCard) { n.AutoFreezeAt = usd(2_000) })
-		p.pay(p.request(c, 8_000, ads), "") // exactly the threshold
+		most := p.pay(p.request(c, 8_000, ads), "") // exactly the threshold
 		p.look(c, issuing.Active, 2_000, 8_000)
 		last := p.pay(p.request(c, 1, ads), "")
 		p.look(c, issuing.Frozen, 1_999, 8_001)
@@ -497,6 +497,8 @@ func TestAutoFreeze(t *testing.T) {
 		p.advise(p.Capture, of(last, 0), "") // what was approved is paid
 		_, err = p.Cards.Unfreeze(context.Background(), ann, issuing.Step{Card: c.ID})
 		check.OK(t, err)
+		p.advise(p.Capture, of(most, 0), "") // its owner spends nothing anew
+		p.look(c, issuing.Active, 1_999, 0)
 		approved := make([]bool, 8)
 		crowd.AtOnce(8, func(i int) {
 			d, err := p.Authorize(context.Background(), p.request(c, 10, ads))
@@ -510,7 +512,7 @@ func TestAutoFreeze(t *testing.T) {
 			}
 		}
 		check.Equal(t, "approvals", count, 1)
-		p.look(c, issuing.Frozen, 1_989, 8_010)
+		p.look(c, issuing.Frozen, 1_989, 10)
 		p.verify()
 	})
 }
