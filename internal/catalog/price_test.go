@@ -204,6 +204,8 @@ func TestRuleBounds(t *testing.T) {
 			"a bad tier":         {func(r *catalog.Rule) { r.Tier = "Gold" }, fault.InvalidRequest},
 			"a wild customer":    {func(r *catalog.Rule) { r.Customer = "cus_\n" }, fault.InvalidRequest},
 			"a wild brand":       {func(r *catalog.Rule) { r.Brand = "x\n" }, fault.InvalidRequest},
+			"a high priority":    {func(r *catalog.Rule) { r.Priority = 1_000_001 }, fault.InvalidRequest},
+			"a low priority":     {func(r *catalog.Rule) { r.Priority = -1_000_001 }, fault.InvalidRequest},
 			"ends as it begins":  {func(r *catalog.Rule) { r.From, r.Until = epoch, epoch }, fault.InvalidRequest},
 			"an unknown item":    {func(r *catalog.Rule) { r.Item = "Z" }, fault.NotFound},
 			"fixed for all": {func(r *catalog.Rule) {
@@ -227,7 +229,7 @@ func TestRuleBounds(t *testing.T) {
 		}
 		r, err := p.PutPrice(t.Context(), good, ada)
 		check.OK(t, err)
-		r.Percent = 9700
+		r.Percent, r.Priority = 9700, -1_000_000
 		second, err := p.PutPrice(t.Context(), r, ada)
 		if err != nil || second.Revision != 2 || second.ID != r.ID || p.priced("", "A", epoch) != "4.85 USD" {
 			t.Errorf("changed: %+v, %v", second, err)
@@ -237,6 +239,7 @@ func TestRuleBounds(t *testing.T) {
 		check.Code(t, "a removed rule", err, fault.NotFound)
 		check.Code(t, "removed twice", p.RemovePrice(t.Context(), r.ID, ada), fault.NotFound)
 		check.Code(t, "a bad tier", p.SetTier(t.Context(), buyer, "a b", ada), fault.InvalidRequest)
+		check.Code(t, "the tier of nobody", p.SetTier(t.Context(), "", "gold", ada), fault.InvalidRequest)
 		check.List(t, "audit", p.audited(), ada+" catalog.put A", ada+" catalog.put RANGE", ada+" catalog.price "+string(r.ID),
 			ada+" catalog.price "+string(r.ID), ada+" catalog.remove_price "+string(r.ID))
 	})
