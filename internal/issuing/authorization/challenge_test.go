@@ -2,7 +2,9 @@ package authorization_test
 
 import (
 	"context"
+	"crypto/rand"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +223,9 @@ func TestChallengeEnds(t *testing.T) {
 		check.Equal(t, "answers", count, map[fault.Code]int{fault.InvalidRequest: 3, fault.InvalidState: 7})
 		_, err := p.CompleteChallenge(ctx, ann.Book, guessed.ID, guessed.OTP)
 		check.Code(t, "the right code, too late", err, fault.InvalidState)
+		r := p.request(c, 100, ads)
+		r.Challenge = guessed.ID
+		p.unproved(p.pay(r, authorization.ReasonChallenge))
 
 		late := p.challenge(c, 100, ads)
 		p.forward(authorization.ChallengeFor - 1)
@@ -257,6 +262,37 @@ func TestChallengeEnds(t *testing.T) {
 }
 
 var countSealed = storage.SQL("test.count_sealed", `SELECT COUNT(*) FROM authorization_challenges WHERE code_sealed IS NOT NULL`)
+
+// meanwhile is a source of random numbers that has something happen before the first of them.
+type meanwhile struct {
+	once   sync.Once
+	happen func()
+}
+
+func (m *meanwhile) Read(to []byte) (int, error) {
+	m.once.Do(m.happen)
+	return rand.Read(to)
+}
+
+// Who begins a challenge that another process began under the same key meanwhile has that one.
+func TestChallengeBegunMeanwhile(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c, other := p.issue(ann, binAds, 10_000), join(t, p.DB, p.Clocks)
+		n := authorization.NewChallenge{Book: ann.Book, Card: c.ID, Merchant: ads, Amount: usd(100), Key: "once"}
+		var first *authorization.Challenge
+		p.Random = &meanwhile{happen: func() {
+			var err error
+			first, err = other.Challenge(context.Background(), n)
+			check.OK(t, err)
+		}}
+		second, err := p.Challenge(context.Background(), n)
+		check.OK(t, err)
+		if second.ID != first.ID || !second.OTP.Equal(first.OTP) {
+			t.Errorf("begun are %s and %s", first.ID, second.ID)
+		}
+		check.Equal(t, "events", types(p.events(ann)), []string{"3ds.challenge"})
+	})
+}
 
 // A challenge is told once under its key, with its code in an event that no list shows,
 // and refused for a card that cannot pay.
