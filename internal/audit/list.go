@@ -53,10 +53,10 @@ const afterAllBooks = "~"
 
 // Search returns what List does of the f.Look records before a place, where it is one actor's, of
 // one action or about one subject: it may be fewer than were asked for, none even, and then the
-// place to go on before, unless there are no more.
+// place to go on before, behind which there may be nothing. After a place it is List.
 func (l *Log) Search(ctx context.Context, f Filter) ([]Entry, Cursor, error) {
 	place, err := f.place()
-	if err != nil || f.Actor == "" && f.Action == "" && f.Subject == "" {
+	if err != nil || f.After != "" || f.Actor == "" && f.Action == "" && f.Subject == "" {
 		found, err := l.list(ctx, &f, stored{})
 		return found, "", err
 	}

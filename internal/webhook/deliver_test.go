@@ -246,7 +246,7 @@ func TestGone(t *testing.T) {
 		if n := len(r.requests()); n != 2 {
 			t.Errorf("%d requests after it was enabled, want 2", n)
 		}
-		if _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: "deliverd"}); fault.CodeOf(err) != fault.InvalidRequest {
+		if _, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: "deliverd"}); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("deliveries in a state that there is not: %v", err)
 		}
 	})
@@ -282,7 +282,7 @@ func TestDisableAfterDays(t *testing.T) {
 		if got := b.endpoint(e); got.Active || got.Reason != ReasonFailing {
 			t.Errorf("after five days: %+v", got)
 		}
-		pending, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryPending})
+		pending, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryPending})
 		if err != nil || len(pending) == 0 {
 			t.Fatalf("%d deliveries are pending, %v", len(pending), err)
 		}
@@ -526,7 +526,7 @@ func TestFailingEndpointIsProbed(t *testing.T) {
 		r.answer(answerWith(200))
 		b.clock.Advance(2 * time.Hour)
 		b.deliver()
-		left, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryPending})
+		left, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryPending})
 		if err != nil || len(left) != 0 {
 			t.Errorf("%d deliveries are left, %v", len(left), err)
 		}

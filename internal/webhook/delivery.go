@@ -81,16 +81,10 @@ type DeliveryFilter struct {
 	Look int
 }
 
-// Deliveries is SearchDeliveries without where to go on.
-func (s *Service) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
-	found, _, err := s.SearchDeliveries(ctx, f)
-	return found, err
-}
-
-// SearchDeliveries returns a page of an endpoint's deliveries, those of newer events first. Of
+// Deliveries returns a page of an endpoint's deliveries, those of newer events first. Of
 // a state it looks at f.Look at most: it may return fewer than were asked for, none even, and
-// then the event to go on before. It returns invalid_request for a state that there is not.
-func (s *Service) SearchDeliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, EventID, error) {
+// then the event to go on before, behind which there may be nothing. It returns invalid_request for a state that there is not.
+func (s *Service) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, EventID, error) {
 	switch f.State {
 	case "", deliveryPending, deliveryDelivered, deliveryFailed, deliveryCancelled:
 	default:

@@ -145,7 +145,7 @@ func TestChanges(t *testing.T) {
 		if list, err := b.Service.List(t.Context(), book); err != nil || len(list) != 1 {
 			t.Errorf("%d endpoints, %v", len(list), err)
 		}
-		if list, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID}); err != nil || len(list) != 0 {
+		if list, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID}); err != nil || len(list) != 0 {
 			t.Errorf("deliveries %+v, %v", list, err)
 		}
 		stranger := Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}

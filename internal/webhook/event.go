@@ -269,9 +269,9 @@ type EventFilter struct {
 }
 
 // Search returns a page of events, newest first, without sensitive data. Of a Type it looks at
-// f.Look events at most: it may return fewer than were asked for, none even, and then the place
-// up to which it looked, unless that is the end. It returns the fault invalid_cursor when a
-// cursor is none of Event.Cursor's.
+// f.Look events at most: where it passed over so many, it may return fewer than were asked for,
+// none even, and then the place to go on from, behind which there may be nothing. It returns the
+// fault invalid_cursor when a cursor is none of Event.Cursor's.
 func (o *Outbox) Search(ctx context.Context, f EventFilter) ([]Event, Cursor, error) {
 	place, err := f.place()
 	if err != nil {
@@ -311,15 +311,15 @@ func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
 }
 
 // bookEnd returns where a search through a book ends, as its statement takes it, and from
-// where another goes on; no place, where nothing is left out or all there is was looked at.
+// where another goes on: behind the last event that is looked at, of whatever type. There is no
+// place where nothing is left out, or all that is there and settled is looked at.
 func (o *Outbox) bookEnd(ctx context.Context, f *EventFilter, from *Event) (any, Event, error) {
-	bound, next, end := "", Event{}, endBookBefore
+	bound, end := "", endBookBefore
 	if f.After != "" {
 		bound, end = lastID, endBookAfter
 	}
 	if f.Settled {
-		next = o.settled(f)
-		bound = string(next.ID)
+		bound = string(o.settled(f).ID)
 	}
 	if f.Type == "" {
 		return bound, Event{}, nil
@@ -332,18 +332,17 @@ func (o *Outbox) bookEnd(ctx context.Context, f *EventFilter, from *Event) (any,
 	case last < bound:
 		return last + firstLetter, place, nil // it is the last itself
 	}
-	return bound, next, err
+	return bound, Event{}, err
 }
 
 // realmEnd is bookEnd for all books of a realm: all of an instant is looked at.
 func (o *Outbox) realmEnd(ctx context.Context, f *EventFilter, from *Event) (any, Event, error) {
-	bound, next, end := int64(0), Event{}, endRealmBefore
+	bound, end := int64(0), endRealmBefore
 	if f.After != "" {
 		bound, end = math.MaxInt64, endRealmAfter
 	}
 	if f.Settled {
-		next = o.settled(f)
-		bound = storage.Micros(next.At)
+		bound = storage.Micros(o.settled(f).At)
 	}
 	if f.Type == "" {
 		return bound, Event{}, nil
@@ -356,7 +355,7 @@ func (o *Outbox) realmEnd(ctx context.Context, f *EventFilter, from *Event) (any
 	case last+1 < bound:
 		return last + 1, Event{ID: firstID, At: storage.Time(last + 1)}, nil
 	}
-	return bound, next, err
+	return bound, Event{}, err
 }
 
 func (f *EventFilter) look() int {

@@ -86,7 +86,7 @@ func TestPaceFollowsEndpoint(t *testing.T) {
 			h.arrive(min(2*now, pace.Most/2))
 			h.still()
 		}
-		if d, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryFailed}); err != nil || len(d) != 0 {
+		if d, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID, State: deliveryFailed}); err != nil || len(d) != 0 {
 			t.Errorf("%d deliveries were given up, %v", len(d), err)
 		}
 	})
@@ -108,7 +108,7 @@ func TestDoubt(t *testing.T) {
 		for n := 1; n <= 3; n++ {
 			h.say(503, 1)
 			for tried := 0; tried < n; runtime.Gosched() { // until that is written down
-				all, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID})
+				all, _, err := b.Deliveries(t.Context(), DeliveryFilter{Book: book, Endpoint: e.ID})
 				if err != nil {
 					t.Fatal(err)
 				}

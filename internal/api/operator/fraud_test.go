@@ -80,7 +80,7 @@ func TestLabels(t *testing.T) {
 func (b *bundle) judgements(t *testing.T) map[string]repeatable {
 	t.Helper()
 	b.hunt(t, []string{"12"})
-	found, err := b.Fraud.List(t.Context(), office.Filter{Realm: realm.Test, Limit: 1})
+	found, _, err := b.Fraud.List(t.Context(), office.Filter{Realm: realm.Test, Limit: 1})
 	check(t, err)
 	model, err := b.Fraud.Import(t.Context(), builtin.Bytes(fraud.Ping), seeder)
 	check(t, err)

@@ -82,10 +82,15 @@ func TestFewAmongMany(t *testing.T) {
 			}
 		}
 		b.clock.Advance(11e9)
-		oldest := read("/operator/v1/events?realm=test&type=giftcard.create&cursor=" + read("/operator/v1/events?realm=test&type=giftcard.create").NextCursor)
-		follow := read("/operator/v1/events?realm=test&type=giftcard.create&after=" + oldest.NewestCursor)
-		if len(follow.Data) != 0 || follow.NextCursor != "" || follow.NewestCursor == "" || follow.NewestCursor == oldest.NewestCursor {
-			t.Errorf("following what does not come leads from %q to %q", oldest.NewestCursor, follow.NewestCursor)
+		for _, list := range []string{"/operator/v1/events?realm=test&type=giftcard.create", book + "/events?type=giftcard.create", book + "/events?type=never.ever"} {
+			first := read(list)
+			if len(first.Data) != 0 || first.NewestCursor == "" {
+				t.Errorf("%s: %d, and newest %q", list, len(first.Data), first.NewestCursor)
+			}
+			follow := read(list + "&after=" + first.NewestCursor)
+			if len(follow.Data) != 0 || follow.NextCursor != "" || follow.NewestCursor != first.NewestCursor {
+				t.Errorf("%s: following what does not come leads from %q to %q", list, first.NewestCursor, follow.NewestCursor)
+			}
 		}
 	})
 }

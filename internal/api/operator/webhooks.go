@@ -121,22 +121,35 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 		return eventListing{}, err
 	}
 	found, next := cut(found, s, func(e webhook.Event) string { return string(e.Cursor()) })
-	list := eventListing{Listing: page(found, viewEvent), NewestCursor: q.After}
+	list := eventListing{Listing: page(found, viewEvent)}
+	var newest webhook.Cursor
 	switch {
 	case q.After == "":
 		list.NextCursor = a.more(s, cmp.Or(next, string(more)))
+		newest, err = a.newest(ctx, q, f, found)
 	case more != "": // nobody looks there again for what is seldom
-		list.NewestCursor = a.more(s, string(more))
-		return list, nil
+		newest = more
+	case len(found) > 0:
+		newest = found[0].Cursor()
 	}
-	if len(found) > 0 {
-		newest := found[0].Cursor()
-		if q.After == "" {
-			newest = a.Webhooks.Outbox.Follow(f, &found[0])
+	list.NewestCursor = cmp.Or(a.more(s, string(newest)), q.After)
+	return list, err
+}
+
+// newest returns from where the list is followed that has a page: behind all there is, of
+// whatever type, where the first page has none.
+func (a *api) newest(ctx context.Context, q eventQuery, f webhook.EventFilter, page []webhook.Event) (webhook.Cursor, error) {
+	if len(page) == 0 && q.Cursor == "" {
+		f.Type, f.Limit = "", 1
+		var err error
+		if page, err = a.Webhooks.Outbox.List(ctx, f); err != nil {
+			return "", err
 		}
-		list.NewestCursor = a.more(s, string(newest))
 	}
-	return list, nil
+	if len(page) == 0 {
+		return "", nil
+	}
+	return a.Webhooks.Outbox.Follow(f, &page[0]), nil
 }
 
 type eventPath struct {
@@ -405,7 +418,7 @@ func (a *api) listDeliveries(ctx context.Context, c *call, in deliveryList) (wir
 	if err != nil {
 		return none, err
 	}
-	found, more, err := a.Webhooks.SearchDeliveries(ctx, webhook.DeliveryFilter{Book: which.Book, Endpoint: which.Endpoint, State: in.State,
+	found, more, err := a.Webhooks.Deliveries(ctx, webhook.DeliveryFilter{Book: which.Book, Endpoint: which.Endpoint, State: in.State,
 		Before: webhook.EventID(s.after), Limit: s.limit + 1})
 	found, next := cut(found, s, func(d webhook.Delivery) string { return string(d.Event) })
 	list := page(found, viewDelivery)

@@ -155,16 +155,10 @@ const (
 // afterAllIDs sorts after every id ("fdec_…").
 const afterAllIDs = "fded"
 
-// List is Search without where to go on.
-func (s *Service) List(ctx context.Context, f Filter) ([]Decision, error) {
-	found, _, err := s.Search(ctx, f)
-	return found, err
-}
-
-// Search returns decisions, newest first. It looks at f.Look at most: it may return fewer than
-// were asked for, none even, and then the decision to go on behind, unless there are no more. It
+// List returns decisions, newest first. It looks at f.Look at most: it may return fewer than
+// were asked for, none even, and then the decision to go on behind, after which there may be none. It
 // returns invalid_cursor.
-func (s *Service) Search(ctx context.Context, f Filter) ([]Decision, DecisionID, error) {
+func (s *Service) List(ctx context.Context, f Filter) ([]Decision, DecisionID, error) {
 	switch {
 	case f.Before == "":
 		f.Before = afterAllIDs

@@ -115,7 +115,7 @@ func TestJudgedAtOnce(t *testing.T) {
 		const many = 40
 		one.hunt(0, many)
 		check(t, one.Flush(t.Context()))
-		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: many})
+		list, _, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: many})
 		check(t, err)
 		for i, d := range list {
 			var both sync.WaitGroup
@@ -144,7 +144,7 @@ func TestMark(t *testing.T) {
 		one := start(t, db)
 		one.hunt(0, 3)
 		check(t, one.Flush(t.Context()))
-		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: 1})
+		list, _, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: 1})
 		check(t, err)
 		d := list[0]
 		for _, c := range []struct {
@@ -260,14 +260,14 @@ func TestSearch(t *testing.T) {
 		one := start(t, db)
 		one.hunt(0, 30)
 		check(t, one.Flush(t.Context()))
-		all, more, err := one.Search(t.Context(), office.Filter{Realm: realm.Live, Limit: office.MaxPage})
+		all, more, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: office.MaxPage})
 		check(t, err)
 		if len(all) < 10 || more != "" {
 			t.Fatalf("%d decisions, and more before %q", len(all), more)
 		}
 		var found, pages int
 		for f := (office.Filter{Realm: realm.Live, Limit: office.MaxPage, Look: 4}); pages == 0 || f.Before != ""; pages++ {
-			page, more, err := one.Search(t.Context(), f)
+			page, more, err := one.List(t.Context(), f)
 			check(t, err)
 			f.Before, found = more, found+len(page)
 			if len(page) > f.Look {
@@ -277,7 +277,7 @@ func TestSearch(t *testing.T) {
 		if found != len(all) || pages <= len(all)/4 {
 			t.Errorf("%d of %d found on %d pages", found, len(all), pages)
 		}
-		full, more, err := one.Search(t.Context(), office.Filter{Realm: realm.Live, Limit: 1, Look: 4})
+		full, more, err := one.List(t.Context(), office.Filter{Realm: realm.Live, Limit: 1, Look: 4})
 		check(t, err)
 		if len(full) != 1 || more != "" {
 			t.Errorf("a full page of %d goes on before %q", len(full), more)
@@ -298,7 +298,7 @@ func TestDecisions(t *testing.T) {
 			d.Event.Address != netip.MustParseAddr("192.0.2.7") || d.Event.Card != number(30) || d.Event.Device != number(4e6) || d.Event.Agent != number(5e6+2) || !d.At.Equal(noon.Add(30*time.Second)) {
 			t.Errorf("%+v\n%s", d, diff)
 		}
-		list, err := one.List(t.Context(), office.Filter{Realm: realm.Live, From: 50, Limit: 5})
+		list, _, err := one.List(t.Context(), office.Filter{Realm: realm.Live, From: 50, Limit: 5})
 		check(t, err)
 		if len(list) != 5 || list[0].ID != d.ID {
 			t.Errorf("the list: %+v", list)
@@ -585,7 +585,7 @@ func TestRules(t *testing.T) {
 		one, two := start(t, db), start(t, db)
 		one.hunt(0, 40)
 		check(t, one.Flush(ctx))
-		list, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 40})
+		list, _, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 40})
 		check(t, err)
 		for i, d := range list[:10] {
 			verdict := office.Fraud
@@ -646,7 +646,7 @@ func TestRulesAreTriedAsTheyWork(t *testing.T) {
 		for when, low := range map[string]bool{`score >= 0.6`: false, `score < 0.6`: true, `score == 0`: true} {
 			b, err := one.Try(ctx, rulebook.Rule{Name: "try", When: when, Action: rulebook.Block})
 			check(t, err)
-			list, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 50})
+			list, _, err := one.List(ctx, office.Filter{Realm: realm.Live, Limit: 50})
 			check(t, err)
 			c, err := rulebook.Compile(rulebook.Rule{When: when, Action: rulebook.Block})
 			check(t, err)
@@ -662,7 +662,7 @@ func TestRulesAreTriedAsTheyWork(t *testing.T) {
 					want++
 				}
 			}
-			test, err := one.List(ctx, office.Filter{Realm: realm.Test, Limit: 50})
+			test, _, err := one.List(ctx, office.Filter{Realm: realm.Test, Limit: 50})
 			check(t, err)
 			for _, d := range test {
 				if c.Holds(&rulebook.Event{Kind: "authorization", Score: d.Score.Hundredths}) {

@@ -157,7 +157,7 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in decisionList) (wire.Lis
 	if err != nil {
 		return none, err
 	}
-	found, more, err := a.office.Search(ctx, office.Filter{Realm: r, Book: ledger.BookID(in.BookID), From: in.MinScore, Before: office.DecisionID(s.After), Limit: s.Limit + 1})
+	found, more, err := a.office.List(ctx, office.Filter{Realm: r, Book: ledger.BookID(in.BookID), From: in.MinScore, Before: office.DecisionID(s.After), Limit: s.Limit + 1})
 	found, next := desk.Cut(found, s, func(d office.Decision) string { return string(d.ID) })
 	list := desk.Page(found, viewDecision)
 	list.NextCursor = a.desk.More(s, cmp.Or(next, string(more)))
