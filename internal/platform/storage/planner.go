@@ -44,13 +44,14 @@ type keyColumn struct {
 }
 
 const (
-	listKeyColumns = `SELECT m.name, l.name, i.name, l."unique", l.partial FROM sqlite_schema m, pragma_index_list(m.name) l, pragma_index_info(l.name) i
+	listKeyColumns = `SELECT m.name, l.name, COALESCE(i.name, ''), l."unique", l.partial FROM sqlite_schema m, pragma_index_list(m.name) l, pragma_index_info(l.name) i
 		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY m.name, l.name, i.seqno`
-	listStatistics  = `SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx`
+	listStatistics  = `SELECT tbl, COALESCE(idx, ''), stat FROM sqlite_stat1 ORDER BY tbl, idx`
 	insertStatistic = `INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ($1, $2, $3)`
-	// useStatistics makes the table of statistics, if it is not there, and has the connection
-	// read it. Others read it with the schema.
-	useStatistics = `ANALYZE sqlite_schema`
+	// useStatistics makes the table of statistics and has the connection read it. Others read it
+	// with the schema, which is another one once the table was made anew.
+	useStatistics  = `ANALYZE sqlite_schema`
+	dropStatistics = `DROP TABLE IF EXISTS sqlite_stat1`
 )
 
 // tellPlanner tells SQLite's planner of the indexes that there are, if it does not know.
@@ -76,7 +77,7 @@ func (tx *Tx) tellPlanner(ctx context.Context) error {
 	if slices.Equal(told, wanted) {
 		return nil
 	}
-	calls := []call{{text: useStatistics}, {text: "DELETE FROM sqlite_stat1"}}
+	calls := []call{{text: dropStatistics}, {text: useStatistics}}
 	for _, s := range wanted {
 		calls = append(calls, call{text: insertStatistic, args: []any{s.table, s.index, s.text}})
 	}
