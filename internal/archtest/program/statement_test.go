@@ -45,32 +45,38 @@ var acrossOwners = map[string][]string{
 func TestStatementsNameTheirOwner(t *testing.T) {
 	all := readSchema(t)
 	statements := storage.Statements()
-	reasons := reasonsOf(acrossOwners)
-	for _, name := range slices.Sorted(maps.Keys(statements)) {
-		problems := all.Strays(statements[name])
-		reason, excused := reasons[name]
-		delete(reasons, name)
-		switch {
-		case len(problems) > 0 && !excused:
-			t.Errorf("%s: %s\n%s", name, strings.Join(problems, "; "), statements[name])
-		case len(problems) == 0 && excused:
-			t.Errorf("%s names its owner: it is none of the %s", name, reason)
+	judge(t, acrossOwners, func(name string) string {
+		if problems := all.Strays(statements[name]); len(problems) > 0 {
+			return strings.Join(problems, "; ") + "\n" + statements[name]
 		}
-	}
-	for name := range reasons {
-		t.Errorf("%s is excused and does not exist", name)
-	}
+		return ""
+	})
 }
 
-// reasonsOf returns why each statement is excused, from those that each reason excuses.
-func reasonsOf(excused map[string][]string) map[string]string {
+// judge fails with every statement that something is wrong with, but those that are excused, by
+// reason, and with every excuse that nobody needs.
+func judge(t *testing.T, excused map[string][]string, wrong func(name string) string) {
+	t.Helper()
 	reasons := map[string]string{}
 	for reason, names := range excused {
 		for _, name := range names {
 			reasons[name] = reason
 		}
 	}
-	return reasons
+	for _, name := range slices.Sorted(maps.Keys(storage.Statements())) {
+		complaint := wrong(name)
+		reason, known := reasons[name]
+		delete(reasons, name)
+		switch {
+		case complaint != "" && !known:
+			t.Errorf("%s: %s", name, complaint)
+		case complaint == "" && known:
+			t.Errorf("%s needs no excuse as one of the %s", name, reason)
+		}
+	}
+	for name := range reasons {
+		t.Errorf("%s is excused and does not exist", name)
+	}
 }
 
 // A package's statements are about its own tables: what is another's it asks for.
