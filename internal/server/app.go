@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -18,8 +17,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
-	"github.com/scripcards/scrip/internal/cashout"
-	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -177,93 +174,6 @@ func Open(ctx context.Context, o Options) (*App, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return app, nil
-}
-
-// Exists reports whether there is a database where o says; one on a server is taken to be there.
-func Exists(o Options) bool {
-	if o.Database != "" {
-		return true
-	}
-	_, err := os.Stat(filepath.Join(o.Data, databaseFile))
-	return err == nil
-}
-
-// HasMasterKey reports whether there is a master key where o says, and why it cannot be used.
-func HasMasterKey(o Options) (bool, error) {
-	if o.MasterKey == "" {
-		if _, err := os.Stat(filepath.Join(o.Data, vault.MasterFile)); errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-	}
-	_, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
-	return true, err
-}
-
-// CheckMasterKey returns vault.ErrMasterKey when o's master key does not open what q sees.
-func CheckMasterKey(ctx context.Context, q storage.Queryer, o Options) error {
-	master, _, err := vault.LoadMasterKey(o.Data, o.MasterKey)
-	if err != nil {
-		return err
-	}
-	return vault.Check(ctx, q, master)
-}
-
-// StopPayouts has no payment leave from what is brought back, where there are orders that are
-// paid, before somebody has looked at what left since. It returns the realms.
-func StopPayouts(ctx context.Context, tx *storage.Tx, log *audit.Log, actor string) ([]realm.Realm, error) {
-	offset, err := account.Offset(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	clocks := clock.NewRealms(clock.System())
-	if err := clocks.SetOffset(offset); err != nil {
-		return nil, err
-	}
-	var stopped []realm.Realm
-	for _, r := range realm.All() {
-		some, err := cashout.HasOrders(ctx, tx, r)
-		if err != nil {
-			return nil, err
-		}
-		if !some {
-			continue
-		}
-		w := payout.Switch{Realm: r, Stopped: true, Actor: actor, At: clocks.Now(r)}
-		if err := w.Turn(ctx, tx, log); err != nil {
-			return nil, err
-		}
-		stopped = append(stopped, r)
-	}
-	return stopped, nil
-}
-
-// OpenDatabase opens an installation's database alone, without migrating it.
-func OpenDatabase(ctx context.Context, o Options) (*storage.DB, error) {
-	config := storage.Config{URL: o.Database, Path: filepath.Join(o.Data, databaseFile), MaxConns: o.DatabaseConnections, CutDamagedLog: o.CutDamagedLog}
-	if o.Metrics != nil {
-		config.Observe = o.Metrics.Commit
-	}
-	return storage.Open(ctx, config)
-}
-
-// openVault opens the vault. Where the master key is missing, none is left in its place that
-// would only be taken for it.
-func openVault(ctx context.Context, db *storage.DB, o Options) (*vault.Vault, error) {
-	master, made, err := vault.LoadMasterKey(o.Data, o.MasterKey)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := vault.Open(ctx, db, master)
-	if made && errors.Is(err, vault.ErrMasterKey) {
-		err = errors.Join(err, os.Remove(filepath.Join(o.Data, vault.MasterFile)))
-	}
-	if err != nil {
-		return nil, err
-	}
-	if file := keys.Interrupted(); file != "" {
-		o.Logger.WarnContext(ctx, "the master key in use is not in its place: a rotation was interrupted, and scrip vault rotate-master ends it with a new key", "file", file)
-	}
-	return keys, nil
 }
 
 func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
