@@ -17,6 +17,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -458,6 +459,56 @@ func TestDispatchSkipsWhatIsTaken(t *testing.T) {
 		}
 		if rows := column(t, db, allDeliveries); len(rows) != dispatchBatch+10 {
 			t.Errorf("%d deliveries to %s", len(rows), e.ID)
+		}
+	})
+}
+
+// What is not on disk yet is told to nobody, by a turn that is under way either: a crash would
+// take back what was told.
+func TestNothingIsToldBeforeItIsOnDisk(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b, r := setup(t, db, Config{}), newReceiver(t)
+		e, _ := b.create(r, SchemeCardPing, "*")
+		event := b.emit("card.created")
+		begun, release := make(chan struct{}), make(chan struct{})
+		nothing := func(context.Context, *storage.Tx) error { return nil }
+		if err := db.Commit(t.Context(), nothing, func(error) { close(begun); <-release }); err != nil {
+			t.Fatal(err)
+		}
+		<-begun // whoever wants something put on disk waits from now on
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := b.Dispatch(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		for seen := false; !seen; {
+			found, err := b.DeliveriesOf(t.Context(), book, event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen = len(found) > 0
+		}
+		turn, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		over := make(chan error, 1)
+		go func() {
+			over <- b.turn(turn, job.Job{Kind: jobDeliver, Book: string(book), Realm: realm.Live, Unique: string(e.ID)})
+		}()
+		select {
+		case <-r.arrived:
+			t.Error("it was told before it was on disk")
+			close(release)
+			<-over
+		case err := <-over:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the turn ended with %v", err)
+			}
+			close(release)
+		}
+		group.Wait()
+		if err := b.jobs.Drain(t.Context()); err != nil || b.delivery(e, event).State != deliveryDelivered {
+			t.Errorf("the delivery is %+v, %v", b.delivery(e, event), err)
 		}
 	})
 }

@@ -134,6 +134,9 @@ func (f *flight) send(ctx context.Context, now time.Time, limit int) (time.Durat
 		}
 		return max(due.Sub(now), time.Millisecond), nil
 	}
+	if err := storage.Settle(ctx, f.DB); err != nil { // what was just dispatched may not be on disk
+		return 0, err
+	}
 	t, err := f.target(&f.row)
 	if err != nil {
 		return 0, err
