@@ -207,7 +207,7 @@ func TestUnreached(t *testing.T) {
 
 // lock has somebody else hold the row "held" of a database, and returns its configuration for
 // one who waits for a lock that long, and what ends that.
-func lock(t *testing.T, milliseconds string) (config storage.Config, release func()) {
+func lock(t *testing.T, setting, milliseconds string) (config storage.Config, release func()) {
 	t.Helper()
 	if !slices.Contains(testkit.Engines(), "postgres") {
 		t.Skip("no PostgreSQL")
@@ -219,7 +219,7 @@ func lock(t *testing.T, milliseconds string) (config storage.Config, release fun
 		t.Fatal(err)
 	}
 	query := u.Query()
-	query.Set("lock_timeout", milliseconds)
+	query.Set(setting, milliseconds)
 	u.RawQuery = query.Encode()
 	config.URL = u.String()
 	held, end := make(chan struct{}), make(chan struct{})
@@ -246,7 +246,7 @@ func lock(t *testing.T, milliseconds string) (config storage.Config, release fun
 // A lane that somebody else's lock holds up refuses all who wait, once, and nothing of theirs
 // is done; the next are served when the lock has gone.
 func TestHeldUp(t *testing.T) {
-	config, release := lock(t, "50")
+	config, release := lock(t, "lock_timeout", "50")
 	b := open(t, testkit.Open(t, config))
 	b.doubt = true
 	var group sync.WaitGroup
@@ -283,9 +283,15 @@ func TestHeldUp(t *testing.T) {
 
 // Where it is known whose the tasks are, the lock is in the way of one of them: the others are
 // done. Those of that one are refused without waiting, and do not keep the others waiting, until
-// the lock has gone.
+// the lock has gone. A server that bounds statements, and not only waits for locks, is no other.
 func TestHeldUpApart(t *testing.T) {
-	config, release := lock(t, "500")
+	for _, setting := range []string{"lock_timeout", "statement_timeout"} {
+		t.Run(setting, func(t *testing.T) { heldUpApart(t, setting) })
+	}
+}
+
+func heldUpApart(t *testing.T, setting string) {
+	config, release := lock(t, setting, "500")
 	b := openOf(t, testkit.Open(t, config), func(work string) string { return strings.TrimSuffix(work, " done") })
 	var group sync.WaitGroup
 	ask := func(name string) {
@@ -355,7 +361,7 @@ func (b *bench) queued(t *testing.T, works []string, see func(work string, err e
 // The lock is in the way of one task of a name's: the others are done with it and after it, though
 // it is tried again and again.
 func TestHeldUpAlone(t *testing.T) {
-	config, release := lock(t, "500")
+	config, release := lock(t, "lock_timeout", "500")
 	defer release()
 	b := openOf(t, testkit.Open(t, config), func(string) string { return "all" })
 	var refused []string
@@ -378,7 +384,7 @@ func TestHeldUpAlone(t *testing.T) {
 
 // What was not tried, as others waited in vain before it, is done the next time, at once.
 func TestUntriedIsNotHeld(t *testing.T) {
-	config, release := lock(t, "500")
+	config, release := lock(t, "lock_timeout", "500")
 	defer release()
 	whose := func(work string) string {
 		name, _, _ := strings.Cut(work, "/")
@@ -396,7 +402,7 @@ func TestUntriedIsNotHeld(t *testing.T) {
 // A name that was held up stays apart, also when something of it was done since: others would wait
 // for it as long again.
 func TestHeldUpIsRemembered(t *testing.T) {
-	config, release := lock(t, "5000")
+	config, release := lock(t, "lock_timeout", "5000")
 	defer release()
 	b := openOf(t, testkit.Open(t, config), func(string) string { return "all" })
 	close(b.gate)

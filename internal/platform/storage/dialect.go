@@ -107,11 +107,12 @@ func IsUnreached(err error) bool {
 	return errors.As(err, &unreached)
 }
 
-// IsHeldUp reports whether err says that somebody else held a lock for too long: nothing was
+// IsHeldUp reports whether err says that somebody else held a lock for too long, or that a
+// statement took longer than the server lets it, which is mostly for such a lock: nothing was
 // done, and more of the same would wait as long.
 func IsHeldUp(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "55P03"
+	return errors.As(err, &pg) && (pg.Code == "55P03" || pg.Code == "57014")
 }
 
 // isReadOnly reports whether PostgreSQL refused a write because it takes none.

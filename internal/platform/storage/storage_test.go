@@ -136,7 +136,7 @@ func TestIsAway(t *testing.T) {
 		{fmt.Errorf("find: %w", driver.ErrBadConn), true}, {io.ErrUnexpectedEOF, true},
 		{&pgconn.PgError{Code: "53100"}, true}, {fmt.Errorf("write: %w", &lite.Error{Code: codes.SQLITE_FULL}), true}, {&lite.Error{Code: codes.SQLITE_CORRUPT}, false},
 		{&lite.Error{Code: codes.SQLITE_IOERR_WRITE}, true}, {&lite.Error{Code: codes.SQLITE_CANTOPEN}, true},
-		{&pgconn.PgError{Code: "25006"}, true}, {&pgconn.PgError{Code: "57014"}, false}, {&pgconn.PgError{Code: "23505"}, false}, {&pgconn.PgError{Code: "42P01"}, false}, {errors.New("other"), false}, {nil, false},
+		{&pgconn.PgError{Code: "25006"}, true}, {&pgconn.PgError{Code: "55P03"}, true}, {&pgconn.PgError{Code: "57014"}, true}, {&pgconn.PgError{Code: "23505"}, false}, {&pgconn.PgError{Code: "42P01"}, false}, {errors.New("other"), false}, {nil, false},
 	} {
 		if got := storage.IsAway(c.err); got != c.away {
 			t.Errorf("IsAway(%v) = %t", c.err, got)

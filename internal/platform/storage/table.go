@@ -280,7 +280,7 @@ func (tx *Tx) LockTables(ctx context.Context, tables []Table) error {
 
 // waitForLocks has a transaction on PostgreSQL wait for locks as long as others hold them.
 func (tx *Tx) waitForLocks(ctx context.Context) error {
-	_, err := tx.conn.exec(ctx, call{text: "SET LOCAL " + lockTimeout + " TO 0"})
+	_, err := tx.conn.exec(ctx, call{text: "SET LOCAL " + lockTimeout + " TO 0"}, call{text: "SET LOCAL statement_timeout TO 0"})
 	return err
 }
 
