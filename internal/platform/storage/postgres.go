@@ -202,7 +202,7 @@ func (r *postgresReader) query(ctx context.Context, text string, args []any) (Ro
 func (r *postgresReader) snapshot(ctx context.Context, fn func(context.Context, Queryer) error) error {
 	tx, err := r.pool.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
-		return fmt.Errorf("begin snapshot: %w", err)
+		return fmt.Errorf("begin snapshot: %w", lost(err))
 	}
 	defer func() { _ = tx.Rollback() }() // read-only: nothing to lose
 	return fn(ctx, view{postgres, frozen{tx}})
@@ -266,7 +266,7 @@ func (w *postgresWriter) flushLog() error {
 			w.dismiss()
 		}
 	}
-	return err
+	return lost(err)
 }
 
 func (w *postgresWriter) flush(settled func(error)) {
@@ -379,7 +379,7 @@ func (w *postgresWriter) try(ctx context.Context, begin []string, fn func(contex
 		}
 		pipe.opening = len(begin)
 		err := runProtected(ctx, newTx(postgres, pipe), fn)
-		return pipe.finish(ctx, err)
+		return lost(pipe.finish(ctx, err))
 	})
 	if isReadOnly(err) {
 		w.turn.end()

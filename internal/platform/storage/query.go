@@ -133,11 +133,16 @@ func wrap(name string, err error) error {
 	if err == nil {
 		return nil
 	}
+	return fmt.Errorf("%s: %w", name, lost(err))
+}
+
+// lost says so where err is of a connection that broke.
+func lost(err error) error {
 	var broken *net.OpError
-	if errors.As(err, &broken) && broken.Op != "dial" { // which was none yet
-		err = fmt.Errorf("%w: %w", errLost, err)
+	if errors.As(err, &broken) && broken.Op != "dial" && !errors.Is(err, errLost) { // a dial has none yet
+		return fmt.Errorf("%w: %w", errLost, err)
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return err
 }
 
 // querier runs a query in its engine's words.

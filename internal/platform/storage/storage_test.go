@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -174,6 +175,90 @@ func TestReadOnlyServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A database whose connection is reset within a transaction is away, whatever that was at.
+func TestConnectionIsReset(t *testing.T) {
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	config := testkit.Database(t, "postgres")
+	u, err := url.Parse(config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, reset := resettable(t, u.Host)
+	u.Host = address
+	config.URL = u.String()
+	db := testkit.Open(t, config)
+	for name, last := range map[string]func(context.Context, *storage.Tx) error{
+		"commit": func(context.Context, *storage.Tx) error { return nil },
+		"ask": func(ctx context.Context, tx *storage.Tx) error {
+			var names []string
+			return tx.Ask(ctx, storage.Ask(&names, storage.Scalar[string], findRows, [][]any{{1, "ledger"}}, 0))
+		},
+	} {
+		err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+			if _, err := tx.Exec(ctx, renameRow, firstFree, name); err != nil {
+				return err
+			}
+			reset()
+			return last(ctx, tx)
+		})
+		if !storage.IsAway(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// resettable forwards connections to a server, and returns what resets those that are open.
+func resettable(t *testing.T, server string) (address string, reset func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		mu    sync.Mutex
+		open  []*net.TCPConn
+		group sync.WaitGroup
+	)
+	reset = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, client := range open {
+			_ = errors.Join(client.SetLinger(0), client.Close()) // it may be closed already
+		}
+		open = nil
+	}
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			behind, err := net.Dial("tcp", server)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			open = append(open, client.(*net.TCPConn))
+			mu.Unlock()
+			for _, way := range [][2]net.Conn{{client, behind}, {behind, client}} {
+				group.Go(func() {
+					_, _ = io.Copy(way[0], way[1]) // it ends when either side has hung up
+					_ = way[0].Close()
+				})
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		reset()
+		group.Wait()
+	})
+	return listener.Addr().String(), reset
 }
 
 // PostgreSQL keeps to indexes, compiles no plans and gives up a lock, unless the URL says otherwise.
