@@ -104,6 +104,11 @@ func (p *program) runServe(cmd *cobra.Command) (err error) {
 		if !c.Demo && c.Database == "" && flush.Volatile(c.Data) {
 			logger.WarnContext(cmd.Context(), "the data directory is in memory: nothing in it outlives this machine's next restart", "data", c.Data)
 		}
+		if hasty, err := app.DB.Hasty(cmd.Context()); err != nil {
+			return err
+		} else if hasty {
+			logger.WarnContext(cmd.Context(), "PostgreSQL answers before its disk has what it committed (synchronous_commit = off): a crash takes back what was answered")
+		}
 		return serve(cmd.Context(), app, serving{config: c, out: cmd.OutOrStdout(), ready: func() { ready = true }})
 	})
 }

@@ -220,6 +220,18 @@ func (r *postgresReader) ping(ctx context.Context) error {
 	return err
 }
 
+// Hasty reports whether the server says that it committed before its disk has it, as
+// synchronous_commit = off has it: what was answered is gone then after a crash.
+func (db *DB) Hasty(ctx context.Context) (bool, error) {
+	r, ok := db.reader.(*postgresReader)
+	if !ok {
+		return false, nil
+	}
+	var value string
+	err := r.pool.QueryRowContext(ctx, "SHOW synchronous_commit").Scan(&value)
+	return value == "off", lost(err)
+}
+
 func (r *postgresReader) compile(ctx context.Context, text string) error {
 	stmt, err := r.pool.PrepareContext(ctx, text)
 	if err != nil {

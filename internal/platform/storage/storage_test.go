@@ -261,6 +261,30 @@ func resettable(t *testing.T, server string) (address string, reset func()) {
 	return listener.Addr().String(), reset
 }
 
+// A server that answers before its disk has what it committed is known to; no other is.
+func TestHasty(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		if hasty, err := db.Hasty(t.Context()); hasty || err != nil {
+			t.Errorf("%t, %v", hasty, err)
+		}
+	})
+	if !slices.Contains(testkit.Engines(), "postgres") {
+		t.Skip("no PostgreSQL is at hand")
+	}
+	config := testkit.Database(t, "postgres")
+	u, err := url.Parse(config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("synchronous_commit", "off")
+	u.RawQuery = query.Encode()
+	config.URL = u.String()
+	if hasty, err := testkit.Open(t, config).Hasty(t.Context()); !hasty || err != nil {
+		t.Errorf("with synchronous_commit = off: %t, %v", hasty, err)
+	}
+}
+
 // PostgreSQL keeps to indexes, compiles no plans and gives up a lock, unless the URL says otherwise.
 func TestPlans(t *testing.T) {
 	if !slices.Contains(testkit.Engines(), "postgres") {
