@@ -2,9 +2,11 @@ package payout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/payout/transaction"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/provider/simulator/node"
 	"github.com/scripcards/scrip/internal/webhook"
 )
@@ -67,6 +70,47 @@ func TestStoredFirst(t *testing.T) {
 		b.later(0)
 		b.expect(p, "sent")
 	})
+}
+
+// A transaction that is stored and not on disk yet is not published by whoever else finds it: a
+// crash would take back that its payouts were paid.
+func TestPublishedOnceOnDisk(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		nodes := b.Nodes[realm.Test]
+		calm := nodes.Chain
+		nodes.Chain = deaf{calm}
+		b.Nodes[realm.Test] = nodes
+		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+		b.later(0)
+		b.expect(p, "sending")
+		begun, release := make(chan struct{}), make(chan struct{})
+		finish := sync.OnceFunc(func() { close(release) })
+		nothing := func(context.Context, *storage.Tx) error { return nil }
+		b.must(b.db.Commit(t.Context(), nothing, func(error) { close(begun); <-release }))
+		<-begun // whoever wants something put on disk waits from now on
+		nodes.Chain = looked{blind{calm}, func([]byte) {
+			t.Error("published before it was on disk")
+			finish()
+		}}
+		b.Nodes[realm.Test] = nodes
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := b.Watch(ctx, realm.Test); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("watched: %v", err)
+		}
+		finish()
+		nodes.Chain = calm
+		b.Nodes[realm.Test] = nodes
+		b.work()
+		b.expect(p, "sent")
+	})
+}
+
+// blind knows no transaction, and asks nobody.
+type blind struct{ payout.Chain }
+
+func (blind) Look(_ context.Context, raw [][]byte) ([]payout.Sighting, error) {
+	return make([]payout.Sighting, len(raw)), nil
 }
 
 // A transaction that waits too long is replaced by one with a higher fee; whichever is

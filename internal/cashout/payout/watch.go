@@ -193,6 +193,9 @@ func (s *Service) publish(ctx context.Context, v *view) (again bool, err error) 
 // and reports whether it has one of them. What it refuses is looked at again the next time:
 // what spends the coins decides.
 func (s *Service) offer(ctx context.Context, v *view) (bool, error) {
+	if err := storage.Settle(ctx, s.DB); err != nil { // somebody else may have stored it just now
+		return false, err
+	}
 	for _, m := range slices.Backward(v.family) {
 		err := s.Nodes[v.realm].Chain.Publish(ctx, m.raw)
 		if err == nil {
