@@ -219,7 +219,8 @@ func (s *Service) SearchCustomers(ctx context.Context, text string, page Page) (
 	return found, nil
 }
 
-// ChangeCustomer replaces the name and the email address by what edit makes of them.
+// ChangeCustomer replaces the name and the email address by what edit makes of them. The
+// same ones again change nothing.
 func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer CustomerID, edit Edit[NewCustomer]) (Customer, error) {
 	return s.changeCustomer(ctx, actor, customer, func(ctx context.Context, c *change, now *Customer) error {
 		to, err := edit(NewCustomer{Name: now.Name, Email: now.Email})
@@ -229,10 +230,13 @@ func (s *Service) ChangeCustomer(ctx context.Context, actor string, customer Cus
 		if to, err = to.check(); err != nil {
 			return err
 		}
+		if to.Name == now.Name && to.Email == now.Email {
+			return to.Also.Apply(ctx, c.Tx, *now)
+		}
 		detail := map[string]string{
 			"name_changed": strconv.FormatBool(now.Name != to.Name), "email_changed": strconv.FormatBool(now.Email != to.Email),
 		}
-		now.Name, now.Email = to.Name, to.Email
+		now.Name, now.Email, now.ChangedAt = to.Name, to.Email, c.at
 		if err := c.index(ctx, now); err != nil {
 			return err
 		}
@@ -270,7 +274,7 @@ func (s *Service) setState(ctx context.Context, actor string, customer CustomerI
 		if !slices.Contains(nextStates[now.State], to.to) {
 			return fault.New(fault.InvalidState, "customer %s is %s", customer, now.State)
 		}
-		now.State = to.to
+		now.State, now.ChangedAt = to.to, c.at
 		for _, r := range realm.All() {
 			if err := c.Apply(ctx, []storage.Effect{setBookState.With(string(now.Book(r)), string(to.to)).Exactly(1)}); err != nil {
 				return err
@@ -284,7 +288,7 @@ func (s *Service) setState(ctx context.Context, actor string, customer CustomerI
 	return changed, err
 }
 
-// changeCustomer lets edit change the locked row, and writes it back.
+// changeCustomer lets edit change the locked row, and writes back what became different.
 func (s *Service) changeCustomer(ctx context.Context, actor string, customer CustomerID, edit func(context.Context, *change, *Customer) error) (Customer, error) {
 	var changed Customer
 	err := s.write(ctx, actor, func(ctx context.Context, c *change) error {
@@ -292,12 +296,11 @@ func (s *Service) changeCustomer(ctx context.Context, actor string, customer Cus
 		if err != nil {
 			return err
 		}
-		found.ChangedAt = c.at
-		if err := edit(ctx, c, &found); err != nil {
+		changed = found
+		if err := edit(ctx, c, &changed); err != nil || changed == found {
 			return err
 		}
-		changed = found
-		write := updateCustomer.With(string(found.ID), found.Name, storage.NullText(found.Email), string(found.State), storage.Micros(c.at))
+		write := updateCustomer.With(string(changed.ID), changed.Name, storage.NullText(changed.Email), string(changed.State), storage.Micros(changed.ChangedAt))
 		return c.Apply(ctx, []storage.Effect{write.Exactly(1)})
 	})
 	return changed, err

@@ -114,7 +114,7 @@ func TestListCustomers(t *testing.T) {
 	})
 }
 
-// A change replaces name and address and keeps the rest.
+// A change replaces name and address and keeps the rest; what changes nothing leaves no trace.
 func TestChangeCustomer(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		ctx, want := t.Context(), b.customer(t, "Before")
@@ -129,6 +129,13 @@ func TestChangeCustomer(t *testing.T) {
 		}
 		if got := b.actions(t, "", string(want.ID)); !slices.Equal(got, []string{"customer.create", "customer.change"}) {
 			t.Errorf("audit: %v", got)
+		}
+		b.clock.Advance(time.Hour)
+		if got := must(b.ChangeCustomer(ctx, actor, want.ID, to(account.NewCustomer{Name: "After", Email: "x@y.example"})))(t); got != want {
+			t.Errorf("the same again: %+v", got)
+		}
+		if got := b.actions(t, "", string(want.ID)); len(got) != 2 {
+			t.Errorf("audit of what changes nothing: %v", got)
 		}
 		_, err := b.ChangeCustomer(ctx, actor, "cus_nobody", to(account.NewCustomer{Name: "After"}))
 		wantCode(t, err, fault.NotFound)

@@ -70,6 +70,10 @@ type KeySettings struct {
 	Networks Networks // empty: works from everywhere
 }
 
+func (k KeySettings) same(other KeySettings) bool {
+	return k.Name == other.Name && k.Scopes.String() == other.Scopes.String() && k.Networks.String() == other.Networks.String()
+}
+
 func (k KeySettings) check() (KeySettings, error) {
 	var err error
 	if k.Name, err = cleanText("name", k.Name, maxName); err != nil {
@@ -270,6 +274,7 @@ func (s *Service) RevokeKey(ctx context.Context, actor string, ref KeyRef) error
 }
 
 // ChangeKey replaces the settings of a key that is not revoked by what edit makes of them.
+// The same ones again change nothing.
 func (s *Service) ChangeKey(ctx context.Context, actor string, ref KeyRef, edit Edit[KeySettings]) (Key, error) {
 	var changed Key
 	err := s.changeKey(ctx, actor, ref, func(ctx context.Context, c *change, key *Key) error {
@@ -280,10 +285,14 @@ func (s *Service) ChangeKey(ctx context.Context, actor string, ref KeyRef, edit 
 		if err != nil {
 			return err
 		}
-		if key.KeySettings, err = to.check(); err != nil {
+		if to, err = to.check(); err != nil {
 			return err
 		}
-		changed = *key
+		same := key.same(to)
+		key.KeySettings = to
+		if changed = *key; same {
+			return nil
+		}
 		return c.recordKey(ctx, "key.change", *key)
 	})
 	return changed, err

@@ -3,6 +3,7 @@ package account_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -158,6 +159,12 @@ func TestKeyNetworks(t *testing.T) {
 		changed := must(b.ChangeKey(ctx, actor, key.KeyRef, to(settings)))(t)
 		if diff := cmp.Diff([]string{"203.0.113.0/24", "2001:db8::/32", "192.0.2.5/32"}, changed.Networks.Texts()); diff != "" {
 			t.Error(diff)
+		}
+		if same := must(b.ChangeKey(ctx, actor, key.KeyRef, to(settings)))(t); !reflect.DeepEqual(same, changed) {
+			t.Errorf("the same again: %+v", same)
+		}
+		if got := b.actions(t, key.Book, string(key.ID)); !slices.Equal(got, []string{"key.create", "key.change"}) {
+			t.Errorf("audit: %v", got)
 		}
 		for address, want := range map[string]fault.Code{
 			"203.0.113.99": "", "::ffff:203.0.113.1": "", "2001:db8::1%eth0": "", "192.0.2.5": "",

@@ -165,7 +165,8 @@ func (s *Service) ListOperators(ctx context.Context, page Page) (List[Operator],
 	return cut(rows, read, func(o Operator) string { return string(o.ID) }), nil
 }
 
-// ChangeOperator replaces the name and the role by what edit makes of them.
+// ChangeOperator replaces the name and the role by what edit makes of them. The same ones
+// again change nothing.
 func (s *Service) ChangeOperator(ctx context.Context, actor string, operator OperatorID, edit Edit[NewOperator]) (Operator, error) {
 	return s.changeOperator(ctx, actor, operator, func(ctx context.Context, c *change, o *Operator) error {
 		to, err := edit(NewOperator{Name: o.Name, Role: o.Role})
@@ -175,18 +176,24 @@ func (s *Service) ChangeOperator(ctx context.Context, actor string, operator Ope
 		if to, err = to.check(); err != nil {
 			return err
 		}
-		o.Name, o.Role = to.Name, to.Role
+		if to.Name == o.Name && to.Role == o.Role {
+			return to.Also.Apply(ctx, c.Tx, *o)
+		}
+		o.Name, o.Role, o.ChangedAt = to.Name, to.Role, c.at
 		return to.Also.Apply(ctx, c.Tx, *o)
 	})
 }
 
-// SetOperatorState enables or disables an operator with every key.
+// SetOperatorState enables or disables an operator with every key. The same state again
+// changes nothing.
 func (s *Service) SetOperatorState(ctx context.Context, actor string, operator OperatorID, to OperatorState) (Operator, error) {
 	if to != OperatorActive && to != OperatorDisabled {
 		return Operator{}, invalid("state", "want active or disabled")
 	}
-	return s.changeOperator(ctx, actor, operator, func(_ context.Context, _ *change, o *Operator) error {
-		o.State = to
+	return s.changeOperator(ctx, actor, operator, func(_ context.Context, c *change, o *Operator) error {
+		if o.State != to {
+			o.State, o.ChangedAt = to, c.at
+		}
 		return nil
 	})
 }
@@ -198,16 +205,15 @@ func (s *Service) changeOperator(ctx context.Context, actor string, operator Ope
 		if err != nil {
 			return err
 		}
-		o.ChangedAt = c.at
-		if err := edit(ctx, c, &o); err != nil {
+		changed = o
+		if err := edit(ctx, c, &changed); err != nil || changed == o {
 			return err
 		}
-		changed = o
-		write := updateOperator.With(string(o.ID), o.Name, string(o.Role), string(o.State), storage.Micros(c.at))
+		write := updateOperator.With(string(o.ID), changed.Name, string(changed.Role), string(changed.State), storage.Micros(changed.ChangedAt))
 		if err := c.Apply(ctx, []storage.Effect{write.Exactly(1)}); err != nil {
 			return err
 		}
-		return c.recordOperator(ctx, "operator.change", &o)
+		return c.recordOperator(ctx, "operator.change", &changed)
 	})
 	s.operators.Forget(func(g *operatorGrant) bool { return g.operator.ID == operator })
 	return changed, err

@@ -93,6 +93,13 @@ func TestOperatorRefusals(t *testing.T) {
 			t.Errorf("authenticated %+v", got)
 		}
 		wantCode(t, got.Require(account.DutyAssist), fault.PermissionDenied)
+		b.clock.Advance(time.Hour)
+		if same := must(b.ChangeOperator(ctx, actor, made.ID, to(account.NewOperator{Name: "Otto", Role: account.RoleAuditor})))(t); same != changed {
+			t.Errorf("the same again: %+v", same)
+		}
+		if same := must(b.SetOperatorState(ctx, actor, made.ID, account.OperatorActive))(t); same != changed {
+			t.Errorf("the same state again: %+v", same)
+		}
 		if got := b.actions(t, "", string(made.ID)); len(got) != 4 {
 			t.Errorf("audit: %v", got)
 		}

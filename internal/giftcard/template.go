@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -158,54 +159,65 @@ type TemplateChange struct {
 }
 
 // ChangeTemplate renames, switches or redraws a template, or returns not_found or
-// invalid_request. Cards made with it keep it.
+// invalid_request. Cards made with it keep it. What it is already changes nothing.
 func (s *Service) ChangeTemplate(ctx context.Context, id string, change TemplateChange) (Template, error) {
 	if !templateID.MatchString(id) {
 		return Template{}, noTemplate()
 	}
-	now := s.Clocks.Now(realm.Live)
-	set, err := change.columns()
-	if err != nil {
-		return Template{}, err
+	if change.Name != "" {
+		if err := checkTemplateName(change.Name); err != nil {
+			return Template{}, err
+		}
 	}
-	set = append(append([]any{id}, set...), storage.Micros(now))
+	var cover Cover
+	if len(change.Image) > 0 {
+		var err error
+		if cover, err = newCover(change.Image); err != nil {
+			return Template{}, err
+		}
+	}
+	now := s.Clocks.Now(realm.Live)
 	var changed Template
-	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		n, err := tx.Exec(ctx, changeTemplate, set...)
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		was, ok, err := storage.One(ctx, tx, scanTemplate, findTemplate, id)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if !ok {
 			return noTemplate()
+		}
+		set, detail := change.columns(was, cover)
+		if changed = was; len(detail) == 0 {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, changeTemplate, append(append([]any{id}, set...), storage.Micros(now))...); err != nil {
+			return err
 		}
 		if changed, _, err = storage.One(ctx, tx, scanTemplate, findTemplate, id); err != nil {
 			return err
 		}
-		return s.Audit.Append(ctx, tx, audit.Record{Actor: change.Actor, Action: "template.change", Subject: id, At: now})
+		return s.Audit.Append(ctx, tx, audit.Record{Actor: change.Actor, Action: "template.change", Subject: id, At: now, Detail: detail})
 	})
 	return changed, err
 }
 
-// columns returns the values of the columns that can be changed, nil for those that stay.
-func (c *TemplateChange) columns() ([]any, error) {
-	set := make([]any, 5)
-	if c.Name != "" {
-		if err := checkTemplateName(c.Name); err != nil {
-			return nil, err
-		}
+// columns returns the values of the columns that become others, nil for those that stay,
+// and what the audit log is told of it.
+func (c *TemplateChange) columns(was Template, cover Cover) (set []any, detail map[string]string) {
+	set, detail = make([]any, 5), map[string]string{}
+	if c.Name != "" && c.Name != was.Name {
 		set[0] = c.Name
+		detail["name_changed"] = strconv.FormatBool(true)
 	}
-	if c.Active != nil {
+	if c.Active != nil && *c.Active != was.Active {
 		set[1] = statusOf(*c.Active)
+		detail["active"] = strconv.FormatBool(*c.Active)
 	}
-	if len(c.Image) > 0 {
-		cover, err := newCover(c.Image)
-		if err != nil {
-			return nil, err
-		}
+	if cover.Hash != "" && cover.Hash != was.CoverHash {
 		set[2], set[3], set[4] = cover.Type, cover.Hash, cover.Data
+		detail["cover_sha256"] = cover.Hash
 	}
-	return set, nil
+	return set, detail
 }
 
 func checkTemplateName(name string) error {

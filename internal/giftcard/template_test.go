@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"image/jpeg"
 	"image/png"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
@@ -20,8 +22,8 @@ import (
 	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
 
-// Templates are added, listed, renamed, switched and redrawn, each time audited; what is
-// not said stays.
+// Templates are added, listed, renamed, switched and redrawn, each time audited with what
+// became of them; what is not said stays, and what changes nothing leaves no trace.
 func TestTemplates(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, no := t.Context(), false
@@ -57,8 +59,22 @@ func TestTemplates(t *testing.T) {
 		if err != nil || len(all) != 2 || all[0].ID != template {
 			t.Errorf("listed %+v, %v", all, err)
 		}
+		same, err := p.ChangeTemplate(ctx, added.ID, giftcard.TemplateChange{Name: "Glow", Active: &no, Image: picture(64, 16), Actor: "op/3"})
+		if diff := cmp.Diff(changed, same); err != nil || diff != "" {
+			t.Errorf("the same again (-changed +same): %s %v", diff, err)
+		}
 		check.List(t, "audit", p.audited(giftcard.Merchant{}), "op/1 template.create "+template, "op/1 template.create "+added.ID,
 			"op/2 template.change "+added.ID, "op/2 template.change "+added.ID, "op/2 template.change "+added.ID)
+		log, err := p.Audit.List(ctx, audit.Filter{Action: "template.change"})
+		check.OK(t, err)
+		var details []map[string]string
+		for _, entry := range slices.Backward(log) {
+			details = append(details, entry.Detail)
+		}
+		want := []map[string]string{{"name_changed": "true"}, {"active": "false"}, {"cover_sha256": found.CoverHash}}
+		if diff := cmp.Diff(want, details); diff != "" {
+			t.Errorf("what became different: %s", diff)
+		}
 	})
 }
 

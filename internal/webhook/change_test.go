@@ -90,7 +90,7 @@ func TestChangePart(t *testing.T) {
 		if diff := cmp.Diff([]map[string]string{
 			{"state": "active"},
 			{"state": "disabled", "reason": "owner", "url": "https://127.0.0.2/?[redacted]", "events": "*"},
-			{"state": "disabled", "reason": "owner"}, {"state": "disabled", "reason": "owner"},
+			{"state": "disabled", "reason": "owner"},
 			{"state": "active", "url": "https://127.0.0.1/hook", "events": "*"},
 		}, details); diff != "" {
 			t.Error(diff)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -393,7 +394,8 @@ func (s *Service) Rotate(ctx context.Context, c Change, r Rotation) (Endpoint, p
 	})
 }
 
-// change makes one change to a locked endpoint, audited, and tells this process of it at once.
+// change makes one change to a locked endpoint, audited unless it changed nothing, and tells
+// this process of it at once.
 func (s *Service) change(ctx context.Context, c Change, action string, edit func(context.Context, *storage.Tx, *row) (pan.Secret, error)) (Endpoint, pan.Secret, error) {
 	var e row
 	var secret pan.Secret
@@ -402,9 +404,12 @@ func (s *Service) change(ctx context.Context, c Change, action string, edit func
 		if e, err = lockRow(ctx, tx, c.Book, c.Endpoint); err != nil {
 			return err
 		}
-		before := e.Endpoint
+		before := e
 		if secret, err = edit(ctx, tx, &e); err != nil {
 			return err
+		}
+		if reflect.DeepEqual(e, before) {
+			return c.Also.apply(ctx, tx, e.Endpoint, secret)
 		}
 		if err := s.save(ctx, tx, &e); err != nil {
 			return err

@@ -161,11 +161,13 @@ func TestChanges(t *testing.T) {
 		if _, err := b.Disable(t.Context(), b.changeOf(e), "too many complaints"); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.endpoint(e); got.Active || got.Reason != "too many complaints" {
-			t.Errorf("disabled: %+v", got)
+		if got, err := b.Disable(t.Context(), b.changeOf(e), "too many complaints"); err != nil || got.Active || got.Reason != "too many complaints" {
+			t.Errorf("disabled: %+v, %v", got, err)
 		}
-		if _, err := b.Enable(t.Context(), b.changeOf(e)); err != nil || !b.endpoint(e).Active {
-			t.Errorf("enabled: %+v, %v", b.endpoint(e), err)
+		for range 2 {
+			if _, err := b.Enable(t.Context(), b.changeOf(e)); err != nil || !b.endpoint(e).Active {
+				t.Errorf("enabled: %+v, %v", b.endpoint(e), err)
+			}
 		}
 		if _, _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: MaxGrace + 1}); fault.From(err).Field != "grace" {
 			t.Errorf("long grace: %v", err)

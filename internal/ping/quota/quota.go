@@ -103,13 +103,20 @@ type Change struct {
 }
 
 // Change sets a figure, which counts for what was spent this month too, and returns the
-// quota after it. It returns invalid_request for a figure beyond its bounds.
+// quota after it; the same figure again changes nothing. It returns invalid_request for a
+// figure beyond its bounds.
 func (s *Service) Change(ctx context.Context, c Change) (Quota, error) {
 	if c.Checks != nil && (*c.Checks < 0 || *c.Checks > Max) {
 		return Quota{}, fault.New(fault.InvalidRequest, "want 0 to %d checks a month", int64(Max)).At("checks_per_month")
 	}
 	var after Quota
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+		if after, err = s.find(ctx, tx, c.Book); err != nil {
+			return err
+		}
+		if after.Own == (c.Checks != nil) && (c.Checks == nil || *c.Checks == after.Checks) {
+			return c.Also.Apply(ctx, tx, after)
+		}
 		now := s.Clocks.Now(realm.Live)
 		figure := "standard"
 		if c.Checks != nil {

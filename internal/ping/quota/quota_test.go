@@ -62,7 +62,7 @@ func TestChange(t *testing.T) {
 		if found, err := s.Find(t.Context(), book); err != nil || found.Own || found.Checks != 100 || found.Period != "2026-11" || !found.EndsAt.Equal(began.Add(time.Hour)) {
 			t.Errorf("found %+v, %v", found, err)
 		}
-		for _, checks := range []int64{0, 7, quota.Max} {
+		for _, checks := range []int64{0, 7, 7, quota.Max} {
 			after, err := s.Change(t.Context(), quota.Change{Book: book, Checks: &checks, Actor: "op/1"})
 			if err != nil || !after.Own || after.Checks != checks {
 				t.Errorf("%d: %+v, %v", checks, after, err)
