@@ -129,7 +129,7 @@ func (s *Service) read(ctx context.Context, what supply.For) (st standing, err e
 			return err
 		}
 		if !found {
-			return fault.New(fault.NotFound, "no such order").At("id")
+			return fault.New(fault.NotFound, "no such order")
 		}
 		if what.Remedy != "" {
 			if st.exchange, err = readExchange(ctx, q, what); err != nil {

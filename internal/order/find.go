@@ -21,7 +21,7 @@ import (
 func (s *Service) Find(ctx context.Context, book ledger.BookID, number Number) (Order, error) {
 	found, ok, err := storage.One(ctx, s.DB, scanOrder, findOrder, string(book), int64(number))
 	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "no such order").At("id")
+		err = fault.New(fault.NotFound, "no such order")
 	}
 	return found, err
 }

@@ -156,12 +156,12 @@ func (a *api) listNetworks(ctx context.Context, _ *call, in networkList) (wire.L
 }
 
 type networkPath struct {
-	Realm     string `path:"realm" json:"-"`
+	desk.InRealm
 	NetworkID string `path:"network_id" json:"-"`
 }
 
 func (a *api) network(ctx context.Context, in networkPath) (ping.Configured, error) {
-	r, err := realmOf(in.Realm)
+	r, err := in.Realm()
 	if err != nil {
 		return ping.Configured{}, err
 	}
@@ -184,7 +184,7 @@ type networkChange struct {
 }
 
 func (a *api) changeNetwork(ctx context.Context, c *call, in networkChange) (networkView, error) {
-	r, err := realmOf(in.Realm)
+	r, err := in.Realm()
 	if err != nil {
 		return networkView{}, err
 	}
@@ -206,7 +206,7 @@ func (in *networkChange) edit(to *ping.Configured) (err error) {
 }
 
 func (a *api) deleteNetwork(ctx context.Context, c *call, in networkPath) (wire.None, error) {
-	r, err := realmOf(in.Realm)
+	r, err := in.Realm()
 	if err != nil {
 		return wire.None{}, err
 	}

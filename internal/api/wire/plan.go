@@ -219,7 +219,8 @@ func (p *plan) setPath(value reflect.Value, r *http.Request) error {
 		text := r.PathValue(s.name)
 		if !plain.LineBytes(text, 0, len(text)) || s.set(value.FieldByIndex(s.index), text) != nil {
 			// A path that cannot name anything names nothing.
-			return fault.New(fault.NotFound, "no such %s", s.name).At(s.name)
+			kind := strings.TrimSuffix(strings.TrimSuffix(s.name, "_id"), "Id")
+			return fault.New(fault.NotFound, "no such %s", kind)
 		}
 	}
 	return nil

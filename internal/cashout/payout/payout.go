@@ -165,7 +165,7 @@ func (s *Service) Parse(r realm.Realm, text string) (Destination, error) {
 func (s *Service) Find(ctx context.Context, book ledger.BookID, payout ID) (Payout, error) {
 	p, found, err := storage.One(ctx, s.DB, scanPayout, findPayout, string(book), string(payout))
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "no such payout").At("id")
+		err = fault.New(fault.NotFound, "no such payout")
 	}
 	return p, err
 }

@@ -19,7 +19,7 @@ import (
 func (s *Service) Find(ctx context.Context, book ledger.BookID, deposit ID) (Deposit, error) {
 	d, found, err := storage.One(ctx, s.DB, scanDeposit, findDeposit, string(book), string(deposit))
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "no such deposit").At("id")
+		err = fault.New(fault.NotFound, "no such deposit")
 	}
 	return d, err
 }
