@@ -149,11 +149,13 @@ func unknownPath(w http.ResponseWriter, _ *http.Request) {
 
 // tidy answers paths with empty or dotted segments as the unknown ones they are, in the
 // form of the dialect that they lead to. The mux would send their callers elsewhere, with
-// a page.
+// a page. So it does those that are inside but are not written so: a proxy which compares
+// what was sent would let them through.
 func tidy(next http.Handler, surfaces []Surface) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean(r.URL.Path)
-		if clean == r.URL.Path || clean+"/" == r.URL.Path {
+		plain := r.URL.RawPath == "" || inside(r.URL.RawPath) == inside(r.URL.Path)
+		if plain && (clean == r.URL.Path || clean+"/" == r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -165,6 +167,12 @@ func tidy(next http.Handler, surfaces []Surface) http.Handler {
 		}
 		refuse.ServeHTTP(w, r)
 	})
+}
+
+// inside says whether a path is the operator API's or the figures', which are for an
+// installation's own networks.
+func inside(asked string) bool {
+	return strings.HasPrefix(asked+"/", "/operator/") || asked == "/metrics"
 }
 
 // observe counts a finished request and logs it: failures of ours as errors, what was

@@ -204,6 +204,11 @@ func TestServe(t *testing.T) {
 				{"/openapi//gatepay.yaml", "", "", 404, `{"error":{"code":"not_found"`},
 				{"/v1/cards/./ping", "", "", 404, `"error"`},
 				{"/operator/v1//status", "Authorization", "Bearer op_demo", 404, "urn:scrip:problem:"},
+				{"/%6fperator/v1/status", "Authorization", "Bearer op_demo", 404, "urn:scrip:problem:"},
+				{"/operator%2Fv1/status", "Authorization", "Bearer op_demo", 404, "no such path"},
+				{"/operator/v1/%73tatus", "Authorization", "Bearer op_demo", 200, engine},
+				{"/%6detrics", "", "", 404, "not_found"},
+				{"/v1/p%61y/giftcard/template/list", "X-API-Key", "cp_test_sk_demo", 200, "template_001"},
 			} {
 				status, body := fetch(t, base+want.path, want.header, want.value)
 				if status != want.status || !strings.Contains(body, want.text) {

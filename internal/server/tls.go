@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -157,7 +156,7 @@ func (a *App) listenTLS(ctx context.Context, h HTTP, pages pages) (func(context.
 // also through what passes connections on and has them come from this machine.
 func outside(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path+"/", "/operator/") || r.URL.Path == "/metrics" {
+		if inside(r.URL.Path) {
 			unknownPath(w, r)
 			return
 		}
