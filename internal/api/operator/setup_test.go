@@ -311,7 +311,7 @@ func (b *bundle) vars(t testing.TB) map[string]string {
 	t.Helper()
 	return map[string]string{
 		"customer": string(b.customer.ID), "book": string(b.customer.Test), "live_book": string(b.customer.Live),
-		"card": string(b.card.Card.ID), "number": b.card.Card.Number.Reveal(), "card_key": b.card.Key.Reveal(), "pan": virtualNumber(t),
+		"card": string(b.card.Card.ID), "number": b.card.Card.Number.Reveal(), "small_number": strings.ToLower(b.card.Card.Number.Reveal()), "card_key": b.card.Key.Reveal(), "pan": virtualNumber(t),
 		"redemption": string(b.redeemed.Transaction), "hold": string(b.held.Hold), "receiver": b.receiver.URL,
 		"admin": b.keys[account.RoleAdmin], "support": b.keys[account.RoleSupport], "auditor": b.keys[account.RoleAuditor],
 		"cover": string(cover(t)), "cover_base64": base64.StdEncoding.EncodeToString(cover(t)),
