@@ -143,11 +143,7 @@ func (p *program) listTiers() *cobra.Command {
 func tierRow(t *cardholder.Tier) []string {
 	var limits []string
 	for _, l := range t.Limits {
-		text := string(l.Window) + "=" + l.Amount.Decimal()
-		if l.Count > 0 {
-			text += "/" + strconv.FormatInt(l.Count, 10)
-		}
-		limits = append(limits, text)
+		limits = append(limits, l.String())
 	}
 	cards := "any"
 	if t.MaxCards > 0 {

@@ -208,6 +208,11 @@ func TestTiers(t *testing.T) {
 			Limits: []spending.Limit{{Window: spending.PerYear, Count: 9}, {Window: spending.PerDay, Amount: money.New(100, money.EUR)}}}
 		kept, err := p.PutTier(ctx, cardholder.TierChange{Tier: gold, Actor: "op/1"})
 		check.OK(t, err)
+		log, err := p.Audit.List(ctx, audit.Filter{Action: "cardholder.put_tier"})
+		check.OK(t, err)
+		if diff := cmp.Diff(map[string]string{"currency": "EUR", "limits": "day=1 year=0/9", "max_cards": "3"}, log[0].Detail); diff != "" {
+			t.Errorf("what the log says: %s", diff)
+		}
 		_, err = p.Judge(ctx, house, cardholder.Judgement{ID: ada.ID, State: cardholder.Verified, Tier: "gold"})
 		check.OK(t, err)
 		if name(p) != "gold" || name(q) != cardholder.Anonymous {

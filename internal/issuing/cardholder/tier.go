@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -128,7 +130,7 @@ func (s *Service) PutTier(ctx context.Context, c TierChange) (Tier, error) {
 			return err
 		}
 		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: c.Actor, Action: "cardholder.put_tier", Subject: t.Name,
-			Detail: map[string]string{"limits": audit.Clean(spending.Encode(t.Limits))}, At: now}); err != nil {
+			Detail: t.detail(), At: now}); err != nil {
 			return err
 		}
 		return c.Also.Apply(ctx, tx, t)
@@ -138,6 +140,15 @@ func (s *Service) PutTier(ctx context.Context, c TierChange) (Tier, error) {
 	}
 	s.tiers.Forget(func([]Tier) bool { return true })
 	return t, nil
+}
+
+// detail says for the audit log what a tier allows.
+func (t *Tier) detail() map[string]string {
+	limits := make([]string, len(t.Limits))
+	for i, l := range t.Limits {
+		limits[i] = l.String()
+	}
+	return map[string]string{"currency": t.Currency.String(), "limits": strings.Join(limits, " "), "max_cards": strconv.FormatInt(t.MaxCards, 10)}
 }
 
 // roomFor refuses one more tier than can be listed.

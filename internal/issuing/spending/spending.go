@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -82,6 +83,15 @@ type Limit struct {
 	Amount money.Amount
 	// Count is how many payments there may be; 0: any.
 	Count int64
+}
+
+// String writes a limit as commands take it, such as "month=500/20".
+func (l Limit) String() string {
+	text := string(l.Window) + "=" + l.Amount.Decimal()
+	if l.Count > 0 {
+		text += "/" + strconv.FormatInt(l.Count, 10)
+	}
+	return text
 }
 
 // MaxCount bounds a limit's count.
