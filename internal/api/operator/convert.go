@@ -46,6 +46,8 @@ func amountOf(text, code string) (money.Amount, error) {
 	switch {
 	case errors.Is(err, money.ErrPrecision):
 		return money.Amount{}, fault.New(fault.InvalidAmount, "%s has %d decimals", currency, currency.Digits()).At("amount")
+	case errors.Is(err, money.ErrRange):
+		return money.Amount{}, fault.New(fault.InvalidAmount, "amount is too large").At("amount")
 	case err != nil || !amount.IsPositive():
 		return money.Amount{}, fault.New(fault.InvalidAmount, "amount must be a decimal string above zero").At("amount")
 	}
