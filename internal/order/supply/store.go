@@ -112,9 +112,28 @@ func stored(s State) string {
 	return string(s)
 }
 
+// cost is the one amount that is kept of a submission: what its codes cost once there are some,
+// and what each may cost at most before.
+func (r *Row) cost() *catalog.Cost {
+	if r.State == Delivered {
+		return &r.Cost
+	}
+	return &r.Most
+}
+
+// amount is cost as it is stored.
+func (r *Row) amount() (currency string, minor int64) {
+	c := r.cost()
+	if c.Currency.IsValid() {
+		currency = c.Currency.String()
+	}
+	return currency, c.Minor
+}
+
 func (r *Row) values() []any {
+	currency, minor := r.amount()
 	return []any{string(r.Book), r.Order, r.Remedy, int64(r.Try), string(r.ID), string(r.Realm), r.Supplier, r.Item, int64(r.Quantity), r.Denomination, r.Reference, stored(r.State),
-		r.Reason, int64(r.Delivered), "", int64(0), int64(r.Asked), storage.Micros(r.SentAt), storage.Micros(r.BusyUntil), storage.Micros(r.ChangedAt)}
+		r.Reason, int64(r.Delivered), currency, minor, int64(r.Asked), storage.Micros(r.SentAt), storage.Micros(r.BusyUntil), storage.Micros(r.ChangedAt)}
 }
 
 func scanSubmission(row storage.Row) (r Row, err error) {
@@ -135,6 +154,6 @@ func scanSubmission(row storage.Row) (r Row, err error) {
 		return r, nil
 	}
 	parsed, err := money.Parse(currency)
-	r.Cost = catalog.NewCost(cost, parsed)
+	*r.cost() = catalog.NewCost(cost, parsed)
 	return r, err
 }

@@ -32,7 +32,8 @@ type Row struct {
 	// State is where it is: Unknown until the supplier said something.
 	State  State
 	Reason string
-	// Delivered counts the codes that the order keeps of it, and Cost is what they cost.
+	// Delivered counts the codes that the order keeps of it, and Cost is what they cost. Of what
+	// is kept as delivered, Most is not.
 	Delivered int
 	Cost      catalog.Cost
 	// Asked counts how often it was asked about.
@@ -55,8 +56,9 @@ const settle = time.Minute
 // Begin returns the first row of a submission of what an offer is for, with the time by which its call
 // is over.
 func (s *Service) Begin(o *Offer) Row {
-	now := s.now()
-	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: o.asked, SentAt: now},
+	now, wanted := s.now(), o.asked
+	wanted.Most = o.Cost
+	return Row{Submission: Submission{ID: SubmissionID(id.New(submissionPrefix)), Wanted: wanted, SentAt: now},
 		Realm: o.Realm, Supplier: o.Supplier, BusyUntil: now.Add(o.conn.timeout() + slack), ChangedAt: now}
 }
 
@@ -69,11 +71,8 @@ func (r *Row) Written() storage.Effect { return insertSubmission.Row(r.values().
 func (s *Service) Changed(r *Row) storage.Effect { return s.change(r, r.Asked) }
 
 func (s *Service) change(r *Row, asked int) storage.Effect {
-	currency := ""
-	if r.Cost.Currency.IsValid() {
-		currency = r.Cost.Currency.String()
-	}
-	return changeSubmission.With(string(r.Book), r.Order, int64(r.Try), stored(r.State), r.Reference, r.Reason, int64(r.Delivered), currency, r.Cost.Minor,
+	currency, minor := r.amount()
+	return changeSubmission.With(string(r.Book), r.Order, int64(r.Try), stored(r.State), r.Reference, r.Reason, int64(r.Delivered), currency, minor,
 		int64(r.Asked), storage.Micros(r.BusyUntil), storage.Micros(s.now()), int64(asked), r.Remedy).Exactly(1)
 }
 

@@ -70,6 +70,9 @@ type Wanted struct {
 	// Denomination is what each code is to be worth, in major units, such as "12.5"; empty: what
 	// the item has, of a Plain supplier.
 	Denomination string
+	// Most is what each code may cost at most: what it was named at. Its zero value is any cost,
+	// as of a question for a price.
+	Most catalog.Cost
 }
 
 // Quote is what a supplier offers at the moment.

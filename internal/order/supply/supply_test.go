@@ -594,7 +594,7 @@ func TestPlain(t *testing.T) {
 			t.Fatalf("%d offers", len(offers))
 		}
 		for i := range offers {
-			want := supply.Wanted{Item: string(plain), Quantity: 2, Denomination: "5"}
+			want := supply.Wanted{Item: string(plain), Quantity: 2, Denomination: "5", Most: offers[i].Cost}
 			if offers[i].Supplier == "simple" && !isRange {
 				want.Denomination = ""
 			}

@@ -32,15 +32,21 @@ type orderBody struct {
 type extensions struct {
 	Value    string `json:"value,omitzero"`
 	Currency string `json:"price_currency,omitzero"` // which nothing in the answers says of a price
+	Most     string `json:"max_price,omitzero"`
 }
 
 // extensions returns how something is asked for. That there is no denomination was so of all
-// items but ranges once, and no currency was named then: a repetition is as the first time.
+// items but ranges once, and no currency was named then, nor a price of what is kept without:
+// a repetition is as the first time.
 func (u *upstream) extensions(w *supply.Wanted) extensions {
 	if u.plain || w.Denomination == "" {
 		return extensions{Value: w.Denomination}
 	}
-	return extensions{w.Denomination, u.currency.String()}
+	all := extensions{Value: w.Denomination, Currency: u.currency.String()}
+	if w.Most.Currency == u.currency {
+		all.Most = w.Most.String()
+	}
+	return all
 }
 
 // number is a number as it stands, in a JSON number or in a string.

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -208,7 +209,22 @@ func (u *upstream) refusal(r *response) supply.Answer {
 		}
 		return a
 	}
+	if r.status == http.StatusUnprocessableEntity && dearer(r) {
+		return supply.Answer{Reason: "the upstream's price is above the one that it named"}
+	}
 	return supply.Answer{Reason: refusals[r.status]}
+}
+
+// dearer reports whether a refusal is about max_price alone.
+func dearer(r *response) bool {
+	var in struct {
+		Errors map[string]jsontext.Value `json:"errors"`
+	}
+	if json.Unmarshal(r.Data, &in) != nil {
+		return false
+	}
+	_, is := in.Errors["max_price"]
+	return is && len(in.Errors) == 1
 }
 
 // isAboutOrder reports whether a refusal is about what is ordered, and not about who orders.

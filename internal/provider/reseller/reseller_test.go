@@ -391,25 +391,26 @@ func TestQuote(t *testing.T) {
 }
 
 // An upstream that knows no extensions is told of the denomination of a range alone. What was
-// written down without one is repeated without a currency, as it was sent.
+// written down without one is repeated without a currency and a price, as it was sent.
 func TestExtensions(t *testing.T) {
-	for _, c := range []struct{ config, denomination, members string }{
-		{"", "5", `,"value":"5","price_currency":"USD"`},
-		{`,"extensions":true`, "5", `,"value":"5","price_currency":"USD"`},
-		{"", "", ""},
-		{`,"extensions":false`, "5", `,"value":"5"`},
-		{`,"extensions":false`, "", ""},
+	for _, c := range []struct{ config, denomination, members, most string }{
+		{"", "5", `,"value":"5","price_currency":"USD"`, `,"max_price":"4.90"`},
+		{`,"extensions":true`, "5", `,"value":"5","price_currency":"USD"`, `,"max_price":"4.90"`},
+		{"", "", "", ""},
+		{`,"extensions":false`, "5", `,"value":"5"`, ""},
+		{`,"extensions":false`, "", "", ""},
 	} {
 		b := setup(t, c.config)
 		b.says(200, bought)
 		w := supply.Wanted{Item: "X", Quantity: 2, Denomination: c.denomination}
 		s := supply.Submission{ID: "sub_1", Wanted: w, SentAt: b.clock.Now()}
+		s.Most = catalog.NewCost(490, money.USD)
 		_, _ = b.Quote(t.Context(), w) // what is asked matters, and not the answer
 		_, err := b.Submit(t.Context(), s)
 		check.OK(t, err)
 		_, err = b.Query(t.Context(), s)
 		check.OK(t, err)
-		sent := `POST /v1/orders scrip-sub_1 {"item_code":"X","quantity":2` + c.members + `}`
+		sent := `POST /v1/orders scrip-sub_1 {"item_code":"X","quantity":2` + c.members + c.most + `}`
 		if diff := cmp.Diff([]string{`POST /v1/orders/check  {"item_id":"X","quantity":2` + c.members + `}`, sent, sent, "GET /v1/orders/71"}, b.seen); diff != "" {
 			t.Errorf("%s %q: %s", c.config, c.denomination, diff)
 		}

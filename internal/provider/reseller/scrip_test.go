@@ -22,6 +22,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/catalog"
+	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
@@ -47,6 +48,9 @@ type installation struct {
 	log  *bytes.Buffer
 	lose atomic.Bool // answers to new orders get lost on their way
 	down atomic.Bool
+	// deaf has new orders get lost on their way, and between is done before one is placed.
+	deaf    atomic.Bool
+	between atomic.Pointer[func()]
 }
 
 func serve(t *testing.T, o server.Options) *installation {
@@ -62,10 +66,14 @@ func serve(t *testing.T, o server.Options) *installation {
 		s.Mount(mux)
 	}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		places := r.Method == http.MethodPost && r.URL.Path == "/v1/orders"
+		if do := i.between.Load(); do != nil && places {
+			(*do)()
+		}
 		switch {
-		case i.down.Load():
+		case i.down.Load() || i.deaf.Load() && places:
 			panic(http.ErrAbortHandler)
-		case i.lose.Load() && r.Method == http.MethodPost && r.URL.Path == "/v1/orders":
+		case i.lose.Load() && places:
 			mux.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		}
@@ -359,4 +367,86 @@ func TestResoldSigned(t *testing.T) {
 		t.Errorf("signed: %d %s", a.status, a.raw)
 	}
 	c.verified()
+}
+
+// price has the upstream ask for so many cents from now on.
+func (c *chain) price(cents int64) {
+	c.up.t.Helper()
+	rule := catalog.Rule{Item: item, Basis: catalog.Fixed, Amount: catalog.NewCharged(cents, money.USD)}
+	for _, r := range c.up.Catalog.Prices(c.up.t.Context()) {
+		if r.Item == item {
+			rule.ID = r.ID
+		}
+	}
+	_, err := c.up.Catalog.PutPrice(c.up.t.Context(), rule, seeder)
+	check.OK(c.up.t, err)
+}
+
+// An upstream whose price rises between its quote and our order is not paid more than it named:
+// the next one delivers, or the order fails and nobody is charged.
+func TestResoldAtARisingPrice(t *testing.T) {
+	eachChain(t, func(t *testing.T, c *chain) {
+		for n, cents := range []int64{491, 510} { // with a margin left, and at a loss
+			c.price(490)
+			rise := func() { c.price(cents) }
+			c.up.between.Store(&rise)
+			if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 400 || !strings.Contains(a.raw, "out_of_stock") {
+				t.Errorf("at %d cents: %d %s", cents, a.status, a.raw)
+			}
+			if a := c.down.call(fmt.Sprintf("GET /orders/%d", n+1), ""); a.Data.Status != "failed" {
+				t.Errorf("at %d cents: %s", cents, a.raw)
+			}
+		}
+		c.up.between.Store(nil)
+		if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance != "100.50" || down.Data.Balance != "1000.00" {
+			t.Errorf("the balances are %s and %s", up.Data.Balance, down.Data.Balance)
+		}
+		if !strings.Contains(c.down.log.String(), "the upstream's price is above the one that it named") {
+			t.Error("the operator is not told why")
+		}
+		c.price(495)
+		if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 200 || len(a.Data.Codes) != 1 {
+			t.Errorf("at the new price: %d %s", a.status, a.raw)
+		}
+		if up := c.up.call("GET /balance", ""); up.Data.Balance != "95.55" {
+			t.Errorf("the balance there is %s", up.Data.Balance)
+		}
+		// Who comes next delivers what the upstream would not at its price.
+		check.OK(t, c.down.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: "RESOLD", Supplier: supply.Stock, Priority: 2}, seeder))
+		_, err := c.down.Stock.Import(t.Context(), strings.NewReader("code\nOURS-0001\n"), stock.Options{Realm: realm.Test, Item: "RESOLD", Supplier: "house", Batch: "b", Actor: seeder})
+		check.OK(t, err)
+		rise := func() { c.price(500) }
+		c.up.between.Store(&rise)
+		if a := c.down.call("POST /orders", `{"item_code":"RESOLD"}`); a.status != 200 || len(a.Data.Codes) != 1 || a.Data.Codes[0].Code != "OURS-0001" {
+			t.Errorf("from the next one: %d %s", a.status, a.raw)
+		}
+		c.verified()
+	})
+}
+
+// An order whose answer was lost is repeated as it was sent, at the price of then, whatever the
+// price is by then. One that never arrived is not placed at a higher one.
+func TestResoldThroughLossAtARisingPrice(t *testing.T) {
+	eachChain(t, func(t *testing.T, c *chain) {
+		c.up.lose.Store(true)
+		for _, want := range []struct{ status, up, down string }{{"completed", "95.60", "995.00"}, {"processing", "95.60", "990.00"}} {
+			bought := c.down.call("POST /orders", `{"item_code":"RESOLD"}`)
+			if bought.status != 200 || bought.Data.Status != "processing" {
+				t.Fatalf("order: %d %s", bought.status, bought.raw)
+			}
+			c.price(510)
+			c.up.lose.Store(false)
+			c.up.deaf.Store(false)
+			c.later() // a refusal is not believed at once
+			if read := c.down.call(fmt.Sprintf("GET /orders/%d", bought.Data.OrderID), ""); read.Data.Status != want.status {
+				t.Errorf("then: %s", read.raw)
+			}
+			if up, down := c.up.call("GET /balance", ""), c.down.call("GET /balance", ""); up.Data.Balance != want.up || down.Data.Balance != want.down {
+				t.Errorf("the balances are %s and %s", up.Data.Balance, down.Data.Balance)
+			}
+			c.price(490)
+			c.up.deaf.Store(true)
+		}
+		c.verified()
+	})
 }
