@@ -230,15 +230,12 @@ func (l *list) readJSON(in io.Reader) error {
 		if !ok {
 			return fault.New(fault.InvalidRequest, "object %d is no JSON object", number).At("file")
 		}
-		r, more := rowOf(object)
-		if bad = append(bad, more...); len(bad) > 0 {
-			for _, b := range bad {
-				b.Row = number
-				l.bad = append(l.bad, b)
-			}
+		if object == nil {
+			l.blame(number, bad)
 			continue
 		}
-		l.add(number, r)
+		r, more := rowOf(object)
+		l.add(number, r, append(bad, more...)...)
 	}
 	if first == '[' {
 		if _, err := decoder.Token(); err != nil {
@@ -350,17 +347,28 @@ func (l *list) count() error {
 	return nil
 }
 
-// add checks one row.
-func (l *list) add(number int, r row) {
-	old := l.view.find(ItemCode(r[columnCode]))
-	p, bad := r.checked(old)
-	if first, twice := l.first[p.Code]; twice && p.Code != "" {
-		bad = append(bad, BadRow{Field: columnCode, Reason: fmt.Sprintf("row %d has it, too", first)})
-	}
+// blame keeps what is wrong with a row.
+func (l *list) blame(number int, bad []BadRow) {
 	for _, b := range bad {
 		b.Row = number
 		l.bad = append(l.bad, b)
 	}
+}
+
+// add checks one row; bad is what is wrong with how it is written.
+func (l *list) add(number int, r row, bad ...BadRow) {
+	old := l.view.find(ItemCode(r[columnCode]))
+	p, more := r.checked(old)
+	written := len(bad)
+	for _, b := range more {
+		if !slices.ContainsFunc(bad[:written], func(other BadRow) bool { return other.Field == b.Field }) {
+			bad = append(bad, b)
+		}
+	}
+	if first, twice := l.first[p.Code]; twice && p.Code != "" {
+		bad = append(bad, BadRow{Field: columnCode, Reason: fmt.Sprintf("row %d has it, too", first)})
+	}
+	l.blame(number, bad)
 	l.first[p.Code] = number
 	if len(bad) == 0 {
 		e := edit{Product: p, sets: r.columns()}

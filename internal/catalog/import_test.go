@@ -241,15 +241,23 @@ func TestImportTellsAllThatIsWrong(t *testing.T) {
 			"12 image: want an https address of at most 500 characters, or image: and the hash of a picture that was uploaded",
 			"12 low_stock: want 0 to 1000000 codes",
 			"12 cost: a cost is above zero, in a currency")
-		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{}}]`, catalog.ImportOptions{Format: catalog.JSON})
+		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5},{"colour":"red","value":{},"name":"x"},{"item_code":"A","name":"Twice","brand":"x","currency":"USD","value":5,"color":"red"}]`, catalog.ImportOptions{Format: catalog.JSON})
 		check.Code(t, "bad JSON rows", err, fault.InvalidRequest)
-		if f := fault.From(err); f.Message != "1 row is wrong: nothing was changed" {
+		if f := fault.From(err); f.Message != "2 rows are wrong: nothing was changed" {
 			t.Errorf("%+v", f)
 		}
-		if diff := cmp.Diff([]catalog.BadRow{{Row: 2, Field: "colour", Reason: "it is unknown"},
-			{Row: 2, Field: "value", Reason: "want a text, a number or a list of texts"}}, report.Bad); diff != "" {
-			t.Error(diff)
+		got = nil
+		for _, b := range report.Bad {
+			got = append(got, fmt.Sprintf("%d %s: %s", b.Row, b.Field, b.Reason))
 		}
+		check.List(t, "bad JSON rows", got,
+			"2 colour: it is unknown",
+			"2 value: want a text, a number or a list of texts",
+			"2 currency: unknown currency",
+			"2 brand: want 1 to 100 characters of plain text without spaces around them",
+			"2 item_code: an item code has 1 to 64 letters, digits, dots, - and _, and begins with a letter or digit",
+			"3 color: it is unknown",
+			"3 item_code: row 1 has it, too")
 		const good = `{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5}`
 		report, err = p.importing(`[{"item_code":"A","name":"Good","brand":"x","currency":"USD","value":5,"value":6},{"name":"`+"\xff"+`"}]`, catalog.ImportOptions{Format: catalog.JSON})
 		check.Code(t, "ambiguous JSON rows", err, fault.InvalidRequest)
