@@ -2,6 +2,7 @@ package cardpluspay
 
 import (
 	"context"
+	"strings"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -25,6 +26,22 @@ type claimRequest struct {
 	Codes  []int  `json:"codes" wire:"required"`
 	Reason string `json:"reason" wire:"required"`
 	Note   string `json:"note" wire:"max=500"`
+}
+
+// Check implements wire.Checker. The product refuses the same, and names the first that is wrong.
+func (in *claimRequest) Check(problems *wire.Problems) {
+	if in.Codes != nil && (len(in.Codes) == 0 || len(in.Codes) > order.MaxQuantity) {
+		problems.Once("codes", "must be 1 to 100 of the order's codes")
+	}
+	if in.Reason != "" {
+		choice(problems, "reason", in.Reason, claim.Reasons()...)
+	}
+	if claim.CheckNote(in.Note) != nil {
+		problems.Once("note", "must be text of at most 500 bytes without codes, keys or card numbers")
+	}
+	if claim.Reason(in.Reason) == claim.Other && strings.TrimSpace(in.Note) == "" {
+		problems.Once("note", "must say what is wrong where the reason is other")
+	}
 }
 
 type claimPath struct {

@@ -44,10 +44,18 @@ func (r *Report) check() error {
 		return fault.New(fault.InvalidRequest, "name 1 to %d codes", order.MaxQuantity).At("codes")
 	case !slices.Contains(Reasons(), r.Reason):
 		return fault.New(fault.InvalidRequest, "reason must be one of %s", strings.Join(reasonNames(), ", ")).At("reason")
-	case len(r.Note) > MaxNote || audit.Clean(r.Note) != r.Note:
-		return fault.New(fault.InvalidRequest, "the note must be text of at most %d bytes without codes, keys or card numbers", MaxNote).At("note")
+	case CheckNote(r.Note) != nil:
+		return CheckNote(r.Note)
 	case r.Reason == Other && strings.TrimSpace(r.Note) == "":
 		return fault.New(fault.InvalidRequest, "say in the note what is wrong").At("note")
+	}
+	return nil
+}
+
+// CheckNote returns invalid_request for what is no text, too long, or may hold a secret.
+func CheckNote(note string) error {
+	if len(note) > MaxNote || audit.Clean(note) != note {
+		return fault.New(fault.InvalidRequest, "the note must be text of at most %d bytes without codes, keys or card numbers", MaxNote).At("note")
 	}
 	return nil
 }
