@@ -832,6 +832,47 @@ func TestSupplierCheck(t *testing.T) {
 	})
 }
 
+// An item whose supplier asked for more than a buyer pays is not listed as in stock to that buyer,
+// as long as it is not asked again, but for a minute at most.
+func TestTooDearIsNotListed(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		buyer, other := b.buyer("Acme", 10_000), b.buyer("Other", 10_000)
+		acme := b.upstream("acme", 495, 1)
+		_, err := b.Catalog.PutPrice(t.Context(), catalog.Rule{Customer: other.Customer, Item: item, Basis: catalog.Fixed, Amount: catalog.NewCharged(495, money.USD)}, seeder)
+		check.OK(b.t, err)
+		listed := func(want bool, who order.Buyer, when string) {
+			t.Helper()
+			shelf, err := b.Browse(t.Context(), who, catalog.Filter{Item: item})
+			check.OK(b.t, err)
+			if shelf.Listings[0].InStock != want {
+				t.Errorf("%s: in stock is %t", when, !want)
+			}
+		}
+		named := func(cents int64, want fault.Code, when string) {
+			t.Helper()
+			acme.OnQuote = func(supply.Wanted) (supply.Quote, error) {
+				return supply.Quote{Cost: catalog.NewCost(cents, money.USD), Available: true}, nil
+			}
+			if _, err := b.Check(t.Context(), buyer, order.Wanted{Item: item, Quantity: 1}); fault.CodeOf(err) != want {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		listed(true, buyer, "before it was asked")
+		named(495, fault.OutOfStock, "too dear")
+		listed(false, buyer, "too dear")
+		listed(true, other, "to who pays more")
+		named(490, "", "cheaper")
+		listed(true, buyer, "cheaper")
+		named(491, fault.OutOfStock, "dearer")
+		listed(false, buyer, "dearer")
+		b.clock.Advance(time.Minute)
+		listed(true, buyer, "a minute later")
+		named(491, fault.OutOfStock, "still")
+		check.OK(b.t, b.Supply.PutRoute(t.Context(), supply.Route{Realm: realm.Test, Item: item, Supplier: "acme", Priority: 1, BelowCost: true}, seeder))
+		listed(true, buyer, "below cost")
+	})
+}
+
 // Where the balance at a supplier does not suffice for so many codes, as many are not asked for
 // again within a minute, whatever it says it has; fewer are.
 func TestNoCredit(t *testing.T) {

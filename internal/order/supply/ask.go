@@ -117,6 +117,7 @@ func (s *Service) quote(ctx context.Context, from *Offer, a Ask) bool {
 	case from.Available && s.unaffordable(from, &a):
 		return false
 	case from.Available:
+		s.named.note(of, balance{from.Cost, s.now()})
 		s.out.forget(of)
 		s.out.forget(from.whole(&a))
 	case from.Unfit:
@@ -238,12 +239,20 @@ const (
 
 // Likely reports whether a source other than stock can probably deliver one code of what is
 // asked for now, without asking it: it answered the last time, or may be asked again, since nobody asks whom
-// nobody believes to have any; and it did not say of late that it has none, or that the
-// balance there does not suffice for one, and delivered nothing else. Of a range, whose least
-// denomination is asked for, it may have others than that; they cost no less.
+// nobody believes to have any; and it did not say of late that it has none, that it costs more
+// than it may be sold at, or that the balance there does not suffice for one, and delivered
+// nothing else. Of a range, whose least denomination is asked for, it may have others than that;
+// they cost no less.
 func (s *Service) Likely(from *Source, a Ask) bool {
 	return from.Kind != Stock && (from.State != line.Down || from.conn.ready()) &&
-		!s.out.has(from.whole(&a), 1, s.now()) && !s.has(&s.unpaid, &from.Route, &a) && (a.Range || !s.has(&s.avoided, &from.Route, &a))
+		!s.out.has(from.whole(&a), 1, s.now()) && !s.has(&s.unpaid, &from.Route, &a) &&
+		(a.Range || !s.has(&s.avoided, &from.Route, &a) && !s.tooDear(&from.Route, &a))
+}
+
+// tooDear reports whether a source named a cost of late at which what is asked for may not be sold.
+func (s *Service) tooDear(from *Route, a *Ask) bool {
+	cost, found := s.named.find(from.of(a.Denomination), s.now())
+	return found && !from.Affords(a.Price, cost)
 }
 
 // whole names what a source that has none of what is asked for has none of: of an item with a

@@ -74,6 +74,7 @@ type credit struct {
 	all map[key]balance
 }
 
+// balance is an amount that a supplier said, and when.
 type balance struct {
 	of catalog.Cost
 	at time.Time
@@ -107,6 +108,36 @@ func (c *credit) lacks(supplier key, cost catalog.Cost, quantity int, now time.T
 	return known.at, err == nil && all.Minor > known.of.Minor
 }
 
+// named remembers what suppliers asked for one code.
+type named struct {
+	mu  sync.Mutex
+	all map[asked]balance
+}
+
+func (n *named) note(of asked, b balance) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.all == nil || len(n.all) >= mostShort {
+		n.all = map[asked]balance{}
+	}
+	n.all[of] = b
+}
+
+// find returns what was named within a minute.
+func (n *named) find(of asked, now time.Time) (cost catalog.Cost, found bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known, found := n.all[of]
+	return known.of, found && now.Sub(known.at) < shortFor
+}
+
+// forgetAll forgets what is remembered of a supplier.
+func (n *named) forgetAll(supplier key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	maps.DeleteFunc(n.all, func(of asked, _ balance) bool { return of.supplier == supplier })
+}
+
 // forget forgets what suppliers had not, or did otherwise: they are something else now.
 func (s *Service) forget(changed []*supplierRow) {
 	for _, row := range changed {
@@ -115,5 +146,6 @@ func (s *Service) forget(changed []*supplierRow) {
 			of.forgetAll(k)
 		}
 		s.credit.forget(k)
+		s.named.forgetAll(k)
 	}
 }

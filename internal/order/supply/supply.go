@@ -158,6 +158,7 @@ type Service struct {
 	unpaid   shortages // refused for want of a balance, or known to be more than that
 	avoided  shortages // delivered as something else, or at another price
 	credit   credit
+	named    named
 }
 
 // New returns the service. It knows no supplier but stock before the first Refresh.
