@@ -1,6 +1,7 @@
 package cardpluspay
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -145,11 +146,17 @@ func valueOf(problems *wire.Problems, field, text string) *catalog.Value {
 		return nil
 	}
 	value, err := catalog.ParseValue(text)
-	if err != nil {
+	switch {
+	case err == nil:
+		return &value
+	case errors.Is(err, money.ErrRange):
+		problems.Once(field, "is too large")
+	case errors.Is(err, money.ErrPrecision):
+		problems.Once(field, "must have at most 8 decimals")
+	default:
 		problems.Once(field, "must be a decimal number, such as 5 or 12.50")
-		return nil
 	}
-	return &value
+	return nil
 }
 
 // Check implements wire.Checker.
