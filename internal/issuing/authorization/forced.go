@@ -131,8 +131,8 @@ func (s *Service) besides(ctx context.Context, a Advice, conflict error, do func
 }
 
 // restOf returns what of an advice is left to do beside the request under its key, whose answer
-// did not arrive, and that answer; a part that was reversed since is one that was declined for
-// it. It returns the conflict where something else was asked for.
+// did not arrive, and that answer; an approval of which something was reversed since is a decline
+// for it. It returns the conflict where something else was asked for.
 func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice, *line, error) {
 	first, same, err := s.askedBefore(ctx, &a)
 	switch {
@@ -143,7 +143,7 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 	}
 	rest := a
 	rest.Key += keyRest
-	if first.declined() || first.amount == a.Amount {
+	if first.declined() {
 		return rest, first, nil
 	}
 	rest.Amount.Minor -= first.amount.Minor

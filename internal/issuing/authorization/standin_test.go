@@ -134,6 +134,46 @@ func TestStandInCounts(t *testing.T) {
 	})
 }
 
+// Of a request that was approved whole and reversed since, in part or as a whole, nothing is left
+// that another could have approved, or that could be owed: who tells of it is told so. A reversal
+// that an operator reversed in the books undid nothing.
+func TestAdviceOfWhatWasReversed(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		const none, gone = authorization.ReasonNone, authorization.ReasonReversed
+		for _, c := range []struct {
+			captured bool  // a purchase
+			stands   int64 // after the reversal
+			voided   bool  // the reversal was reversed in the books
+			reason   authorization.Reason
+			left     int64
+			held     int64
+		}{
+			{false, 0, false, gone, 6_000, 0}, {false, 3_500, false, gone, 2_500, 3_500},
+			{true, 0, false, gone, 6_000, 0}, {true, 3_500, false, gone, 2_500, 0}, {true, 0, true, none, 2_000, 0},
+		} {
+			made := p.issue(ann, binAds, 6_000)
+			r := p.request(made, 4_000, ads)
+			r.Captured = c.captured
+			approved := p.pay(r, none)
+			undo, told, tell := naming(made, r.Key, 0), naming(made, "", 4_000), p.StandIn
+			if c.captured {
+				tell = p.Complete
+			}
+			undo.Stands, told.Key = usd(c.stands), r.Key
+			d := p.advise(p.Reverse, undo, none)
+			if c.voided {
+				p.undone(d, "")
+			}
+			for range 2 {
+				d = p.advise(tell, told, c.reason)
+				check.Equal(t, "has the code of what was approved", d.Code == approved.Code, c.voided)
+				p.look(made, issuing.Active, c.left, c.held)
+			}
+		}
+		p.verify()
+	})
+}
+
 // The lines and events of what another approved are those of an authorization, once,
 // however often it comes and how many at once.
 func TestStandInAtOnce(t *testing.T) {
