@@ -22,7 +22,7 @@ type maker struct {
 	period ledger.Period
 	report *Report
 	rows   map[money.Currency]*Row
-	known  map[Difference]bool // those that are listed
+	known  map[Difference]bool // those of one book
 }
 
 // reconcile returns the report of a day as q sees it.
@@ -44,6 +44,7 @@ func reconcile(ctx context.Context, q storage.Queryer, r realm.Realm, day Day) (
 				return report, err
 			}
 			after = book
+			clear(m.known)
 		}
 		if len(books) < ledger.MaxPage {
 			break
@@ -72,9 +73,9 @@ func (m *maker) differ(d Difference) {
 	if m.known[d] {
 		return
 	}
+	m.known[d] = true
 	m.report.Found++
 	if len(m.report.Differences) < MaxDifferences {
-		m.known[d] = true
 		m.report.Differences = append(m.report.Differences, d)
 	}
 }

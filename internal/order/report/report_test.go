@@ -262,7 +262,7 @@ func TestParseDay(t *testing.T) {
 }
 
 // More transactions, changes and codes than a page has come out even, too; of more differences
-// than a report lists all are counted.
+// than a report lists all are counted, each once.
 func TestPages(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		const orders = 1050
@@ -294,6 +294,15 @@ func TestPages(t *testing.T) {
 		found, err := b.Find(t.Context(), realm.Test, first)
 		if err != nil || made.Found != 2*orders+1 || found.Found != made.Found || len(made.Differences) != report.MaxDifferences || len(found.Differences) != report.MaxDifferences {
 			t.Errorf("%d differences, of which %d are listed; %d and %d, read again, %v", made.Found, len(made.Differences), found.Found, len(found.Differences), err)
+		}
+
+		const refunded = 510 // orders that the next day's postings and changes both lead to
+		for number := range refunded {
+			b.decide(b.Buyer, order.Number(number+2), claim.Refund, 1)
+		}
+		b.Clock.Advance(24 * time.Hour)
+		if made = b.made(second); made.Found != 2*refunded {
+			t.Errorf("%d differences of the day after, of %d orders", made.Found, refunded)
 		}
 	})
 }
