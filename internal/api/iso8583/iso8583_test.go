@@ -531,6 +531,40 @@ func TestFormat(t *testing.T) {
 	})
 }
 
+// What was sent before a sign-off, or after a sign-on, is decided, though its answer was not waited
+// for before the other was sent.
+func TestSignOffInLine(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		const rounds = 50
+		l, at, c, spec := i.link(), terminal(), i.issue(1_000), iso.NewSpec(false)
+		var line []byte
+		send := func(m iso.Message) {
+			frame, err := m.Pack(spec)
+			check.OK(t, err)
+			line = append(line, frame...)
+		}
+		inquire := func() {
+			asked, m := at.Inquire(c.Card), iso.Message{0: "0100"}
+			for n := 2; n <= 64; n++ {
+				m[n] = asked.Element(n)
+			}
+			send(m)
+		}
+		for n := range rounds {
+			inquire()
+			send(iso.Message{0: "0800", 7: "1130235900", 11: fmt.Sprintf("%06d", n), 70: acquirer.SignOff})
+			send(iso.Message{0: "0800", 7: "1130235900", 11: fmt.Sprintf("%06d", n), 70: acquirer.SignOn})
+			inquire()
+		}
+		check.OK(t, l.Raw(line))
+		codes := map[string]int{}
+		for range 4 * rounds {
+			codes[(<-i.records).Code]++
+		}
+		check.Equal(t, "codes", codes, map[string]int{"00": 4 * rounds})
+	})
+}
+
 // A merchant's name beyond ASCII is read, and other such texts are refused with 30: neither
 // ends a connection, which others share.
 func TestBeyondASCII(t *testing.T) {

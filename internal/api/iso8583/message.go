@@ -53,19 +53,13 @@ const (
 )
 
 // respond works on a message and returns its answer, whatever happens.
-func (h *Host) respond(ctx context.Context, s *session, m iso.Message) (answer iso.Message) {
+func (h *Host) respond(ctx context.Context, m iso.Message) (answer iso.Message) {
 	defer func() {
 		if wrong := recover(); wrong != nil {
 			h.Logger.ErrorContext(ctx, "a message of a card network broke its handler", "type", m[0], "kind", fmt.Sprintf("%T", wrong))
 			answer = reply(m, result{code: codeBroken})
 		}
 	}()
-	if m[0][1] == classNetwork {
-		return reply(m, result{code: s.manage(m)})
-	}
-	if s.signedOff.Load() {
-		return reply(m, result{code: codeAway})
-	}
 	r, err := h.decide(ctx, m)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -93,6 +87,18 @@ func (h *Host) complain(ctx context.Context, m iso.Message, code string, err err
 	}
 }
 
+// atOnce returns the code of an answer that needs no work: to network management, and to what
+// comes after a sign-off; nothing for all else. It is asked in the order in which messages came.
+func (s *session) atOnce(m iso.Message) string {
+	switch {
+	case m[0][1] == classNetwork:
+		return s.manage(m)
+	case s.signedOff:
+		return codeAway
+	}
+	return ""
+}
+
 // manage carries out network management and returns the code of its answer.
 func (s *session) manage(m iso.Message) string {
 	switch {
@@ -103,9 +109,9 @@ func (s *session) manage(m iso.Message) string {
 	case !digits(m[70], 3):
 		return codeOf(malformed("70"))
 	case m[70] == functionSignOn:
-		s.signedOff.Store(false)
+		s.signedOff = false
 	case m[70] == functionSignOff:
-		s.signedOff.Store(true)
+		s.signedOff = true
 	case m[70] != functionEcho:
 		return codeSupported
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
@@ -23,9 +22,10 @@ type session struct {
 	from string
 	// slots has one for each message that is worked on; without one, nothing more is read.
 	slots chan struct{}
-	// signedOff says that the network said goodbye, and sends nothing more but a sign-on.
-	signedOff atomic.Bool
-	count     int // messages that were read; the reader's alone
+	// signedOff says that the network said goodbye, and sends nothing more but a sign-on. It is
+	// the reader's alone, as is count, of messages that were read.
+	signedOff bool
+	count     int
 
 	reading sync.Mutex // guards stopped, and deadlines against it
 	stopped bool
@@ -82,20 +82,24 @@ func (s *session) read(ctx context.Context, working *sync.WaitGroup) error {
 			return errType
 		}
 		s.count++
+		code := s.atOnce(m)
 		s.slots <- struct{}{} // whoever has one is done within bounded time
 		working.Go(func() {
 			defer func() { <-s.slots }()
-			s.answer(ctx, m)
+			s.answer(ctx, m, code)
 		})
 	}
 }
 
-// answer works on one message and writes the answer.
-func (s *session) answer(ctx context.Context, m iso.Message) {
+// answer works on one message, unless the code of its answer is known, and writes the answer.
+func (s *session) answer(ctx context.Context, m iso.Message, code string) {
 	limited, cancel := context.WithTimeout(ctx, s.host.options.Decide)
 	defer cancel()
 	watch := clock.Start()
-	answer := s.host.respond(limited, s, m)
+	answer := reply(m, result{code: code})
+	if code == "" {
+		answer = s.host.respond(limited, m)
+	}
 	frame, err := answer.Pack(s.host.spec)
 	if err == nil {
 		err = s.write(frame)
