@@ -247,15 +247,16 @@ func (m *matter) counted() []ledger.Guard {
 	return b.guards
 }
 
-// lentFor names the counter of what was lent so that a payment could be held, or booked.
-func lentFor(payment ID) string { return "authorization.lent/" + string(payment) }
+// LentCounter names the counter of what was lent so that a payment could be held, or booked, or
+// what a dispute gave for it taken back.
+func LentCounter(payment ID) string { return "authorization.lent/" + string(payment) }
 
 // repaidFor names the counter of what of that went back.
 func repaidFor(payment ID) string { return "authorization.repaid/" + string(payment) }
 
 // lends is the guard that counts what is lent for a payment.
 func (m *matter) lends(minor int64) ledger.Guard {
-	return ledger.Guard{Counter: lentFor(m.payment.ID), Add: minor, Limit: math.MaxInt64}
+	return ledger.Guard{Counter: LentCounter(m.payment.ID), Add: minor, Limit: math.MaxInt64}
 }
 
 // owed reports whether an open payment holds what its customer will owe: its card was gone.
@@ -269,7 +270,7 @@ func (s *Service) repaid(ctx context.Context, m *matter, p *plan) error {
 	if p.fresh || p.spent >= 0 || len(p.holds) > 0 && m.owed() {
 		return nil
 	}
-	lent, back := lentFor(m.payment.ID), repaidFor(m.payment.ID)
+	lent, back := LentCounter(m.payment.ID), repaidFor(m.payment.ID)
 	counted, err := ledger.Counters(ctx, s.DB, m.payment.Book, lent, back)
 	if err != nil || counted[lent] == 0 {
 		return err

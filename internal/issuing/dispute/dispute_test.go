@@ -90,6 +90,38 @@ func TestLostAfterSpending(t *testing.T) {
 	})
 }
 
+// What was credited, spent and taken back is owed, and what the merchant gives back of the payment
+// repays that before the card has it: during the dispute, and after it was in vain.
+func TestRefundRepaysWhatWasSpent(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		settled := int64(0)
+		for _, c := range []struct {
+			decision dispute.State // before the refund; none: it comes during the dispute
+			funded   bool
+			balance  int64
+		}{{"", false, 1_000}, {dispute.Lost, false, 1_000}, {dispute.Withdrawn, false, 1_000}, {dispute.Lost, true, 4_100}} {
+			card := p.issue(10_000)
+			payment := p.buy(card, 4_000)
+			d := p.open(payment, 0)
+			p.buy(card, 9_000)
+			settled += 13_000
+			p.look(card, 1_000, 4_000, settled, 0)
+			if c.decision != "" {
+				p.move(d, c.decision)
+				p.look(card, 0, 0, settled, 3_000)
+			}
+			if c.funded { // it is owed no more
+				_, err := p.Cards.Fund(t.Context(), ann, issuing.Transfer{Card: card, Amount: usd(100)})
+				check.OK(t, err)
+			}
+			p.advise(p.Payments.Refund, authorization.Advice{Payment: payment, Amount: usd(4_000)}, "")
+			settled -= 4_000
+			p.look(card, c.balance, 0, settled, 0)
+		}
+		p.verify()
+	})
+}
+
 // Where the operator's rules say so, what is contested is credited when it is won.
 func TestCreditWhenWon(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {

@@ -6,6 +6,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/wallet"
 )
@@ -55,8 +56,8 @@ func (s *Service) give(ctx context.Context, op *ledger.Operation, d *Dispute, fr
 	return err
 }
 
-// take takes back an amount that was credited. What the cardholder does not have is owed,
-// and the next funding repays it. It returns what the outcome must keep to.
+// take takes back an amount that was credited. What the cardholder does not have is owed, and the
+// next funding repays it, or what the merchant gives back. It returns what the outcome must keep to.
 func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, amount money.Amount) (func(*ledger.Outcome) error, error) {
 	purse, found, err := s.purse(ctx, d)
 	if err != nil {
@@ -74,6 +75,7 @@ func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, am
 	}
 	if rest := amount.Minor - part; rest > 0 {
 		op.Postings = append(op.Postings, ledger.Posting{Debit: owed.ID, Credit: disputed.ID, Amount: money.New(rest, amount.Currency), Forced: true})
+		op.Guards = append(op.Guards, ledger.Guard{Counter: authorization.LentCounter(d.Payment), Add: rest, Limit: unbounded})
 	}
 	return func(o *ledger.Outcome) error {
 		after, touched := o.Balance(purse.ID)
