@@ -55,7 +55,11 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 		if d, err = s.captureHeld(ctx, a); err != nil || d.Amount == a.Amount || d.Reason == ReasonReversed {
 			return d, err
 		}
-		rest.Amount.Minor -= d.Amount.Minor
+		charged, err := a.chargedFor(d.Amount)
+		if err != nil {
+			return Decision{}, err
+		}
+		rest.Amount.Minor, rest.Charged.Minor = a.Amount.Minor-d.Amount.Minor, a.Charged.Minor-charged.Minor
 	}
 	rest.Key = a.Key + keyRest
 	return s.postRest(ctx, rest, a.Amount)
@@ -64,14 +68,26 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 // captureHeld captures what a payment holds, as much as is owed of it at most: more may have
 // been added to it since that was too much.
 func (s *Service) captureHeld(ctx context.Context, a Advice) (Decision, error) {
-	owed := a.Amount
+	owed := a
 	a.Key, a.Final = a.Key+keyHeld, true
 	return s.about(ctx, &a, kindCapture, func(ctx context.Context, m *matter) (plan, Reason, error) {
-		if a.Amount = owed; m.open() {
-			a.Amount.Minor = min(owed.Minor, m.hold.Remaining().Minor)
+		if a.Amount = owed.Amount; m.open() {
+			a.Amount.Minor = min(owed.Amount.Minor, m.hold.Remaining().Minor)
+		}
+		var err error
+		if a.Charged, err = owed.chargedFor(a.Amount); err != nil {
+			return plan{}, ReasonNone, err
 		}
 		return s.capture(ctx, m)
 	})
+}
+
+// chargedFor is how much of what the merchant charged, in another currency, a part of the amount is.
+func (a *Advice) chargedFor(part money.Amount) (money.Amount, error) {
+	if !a.Charged.Currency.IsValid() {
+		return a.Charged, nil
+	}
+	return a.Charged.Share(part.Minor, a.Amount.Minor, money.HalfEven)
 }
 
 // bought posts a purchase that was not authorized, or what one under the same key did not take.

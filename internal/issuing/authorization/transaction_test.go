@@ -159,3 +159,26 @@ func TestForeignAmount(t *testing.T) {
 		check.Equal(t, "told", told, []string{"12.50 USD 11.20 EUR", "1.00 USD  "})
 	})
 }
+
+// A completion that goes beyond its payment has in each of its lines what the merchant charged of
+// it, and in both together what the merchant charged, however often it comes.
+func TestForeignAmountInTwoLines(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		d := p.pay(p.request(c, 660, ads), "")
+		owed := of(d, 670)
+		owed.Key, owed.Card, owed.Charged = p.key(), c.ID, money.New(600, money.EUR)
+		for range 2 {
+			p.advise(p.Complete, owed, "")
+		}
+		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID, Type: authorization.TypeSettlement})
+		check.OK(t, err)
+		var lines []string
+		for i := range page.Transactions {
+			line := &page.Transactions[i]
+			lines = append(lines, line.Amount.String()+" "+line.Original.String())
+		}
+		check.Equal(t, "settled and charged", lines, []string{"-0.10 0.09", "-6.60 5.91"})
+		p.verify()
+	})
+}
