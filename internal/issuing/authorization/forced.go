@@ -55,7 +55,7 @@ func (s *Service) Complete(ctx context.Context, a Advice) (Decision, error) {
 		if d, err = s.captureHeld(ctx, a); err != nil || d.Amount == a.Amount || d.Reason == ReasonReversed {
 			return d, err
 		}
-		charged, err := a.chargedFor(d.Amount)
+		charged, err := sharedBy(a.Charged, d.Amount, a.Amount)
 		if err != nil {
 			return Decision{}, err
 		}
@@ -75,19 +75,19 @@ func (s *Service) captureHeld(ctx context.Context, a Advice) (Decision, error) {
 			a.Amount.Minor = min(owed.Amount.Minor, m.hold.Remaining().Minor)
 		}
 		var err error
-		if a.Charged, err = owed.chargedFor(a.Amount); err != nil {
+		if a.Charged, err = sharedBy(owed.Charged, a.Amount, owed.Amount); err != nil {
 			return plan{}, ReasonNone, err
 		}
 		return s.capture(ctx, m)
 	})
 }
 
-// chargedFor is how much of what the merchant charged, in another currency, a part of the amount is.
-func (a *Advice) chargedFor(part money.Amount) (money.Amount, error) {
-	if !a.Charged.Currency.IsValid() {
-		return a.Charged, nil
+// sharedBy is how much of what the merchant charged, in another currency, a part of the amount is.
+func sharedBy(charged, part, amount money.Amount) (money.Amount, error) {
+	if !charged.Currency.IsValid() {
+		return charged, nil
 	}
-	return a.Charged.Share(part.Minor, a.Amount.Minor, money.HalfEven)
+	return charged.Share(part.Minor, amount.Minor, money.HalfEven)
 }
 
 // bought posts a purchase that was not authorized, or what one under the same key did not take.

@@ -409,8 +409,10 @@ func (s *Service) undo(ctx context.Context, m *matter, named *line, p plan) (pla
 		case !amount.IsPositive():
 			return p, ReasonNone, nil
 		}
-		p.line, p.amount, p.give, p.spent, p.follows = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures
-		p.regained = paid.regained(amount)
+		if m.advice.Charged, err = sharedBy(named.Original, amount, named.amount); err != nil {
+			return plan{}, ReasonNone, err
+		}
+		p.line, p.amount, p.give, p.spent, p.follows, p.regained = TypeRefund, amount, amount.Minor, -amount.Minor, paid.Captures, paid.regained(amount)
 		counts, err := s.inLimits(ctx, m, &paid, undone[ofAll])
 		if err != nil {
 			return plan{}, ReasonNone, err

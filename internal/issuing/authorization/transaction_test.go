@@ -182,3 +182,25 @@ func TestForeignAmountInTwoLines(t *testing.T) {
 		p.verify()
 	})
 }
+
+// What a reversal gives back of a message that took money says how much that is in the merchant's
+// currency, too: all together it is what that message charged.
+func TestForeignAmountGivenBack(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 10_000)
+		r := p.request(c, 1_100, ads)
+		r.Captured, r.Original = true, money.New(1_000, money.EUR)
+		p.pay(r, "")
+		p.advise(p.Reverse, naming(c, r.Key, 300), "")
+		p.advise(p.Reverse, naming(c, r.Key, 0), "")
+		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID, Type: authorization.TypeRefund})
+		check.OK(t, err)
+		var lines []string
+		for i := range page.Transactions {
+			line := &page.Transactions[i]
+			lines = append(lines, line.Amount.String()+" "+line.Original.String()+" "+line.Original.Currency.String())
+		}
+		check.Equal(t, "given back and charged", lines, []string{"8.00 7.27 EUR", "3.00 2.73 EUR"})
+		p.verify()
+	})
+}
