@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -536,32 +537,50 @@ func TestFormat(t *testing.T) {
 func TestSignOffInLine(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		const rounds = 50
-		l, at, c, spec := i.link(), terminal(), i.issue(1_000), iso.NewSpec(false)
-		var line []byte
-		send := func(m iso.Message) {
-			frame, err := m.Pack(spec)
-			check.OK(t, err)
-			line = append(line, frame...)
-		}
-		inquire := func() {
-			asked, m := at.Inquire(c.Card), iso.Message{0: "0100"}
-			for n := 2; n <= 64; n++ {
-				m[n] = asked.Element(n)
-			}
-			send(m)
-		}
+		l, at, c := i.link(), terminal(), i.issue(1_000)
+		var line []iso.Message
 		for n := range rounds {
-			inquire()
-			send(iso.Message{0: "0800", 7: "1130235900", 11: fmt.Sprintf("%06d", n), 70: acquirer.SignOff})
-			send(iso.Message{0: "0800", 7: "1130235900", 11: fmt.Sprintf("%06d", n), 70: acquirer.SignOn})
-			inquire()
+			off := iso.Message{0: "0800", 7: "1130235900", 11: fmt.Sprintf("%06d", n), 70: acquirer.SignOff}
+			on := maps.Clone(off)
+			on[70] = acquirer.SignOn
+			line = append(line, elements(at.Inquire(c.Card)), off, on, elements(at.Inquire(c.Card)))
 		}
-		check.OK(t, l.Raw(line))
+		i.send(l, line...)
 		codes := map[string]int{}
 		for range 4 * rounds {
 			codes[(<-i.records).Code]++
 		}
 		check.Equal(t, "codes", codes, map[string]int{"00": 4 * rounds})
+	})
+}
+
+// Messages about one payment are worked on in the order in which a connection brings them, though
+// none waits for the answer to the one before it.
+func TestPaymentInLine(t *testing.T) {
+	eachEngine(t, nil, func(t *testing.T, i *issuer) {
+		l, at := i.link(), terminal()
+		for range 20 {
+			c := i.issue(1_000)
+			stoodIn := at.Authorize(c.Card, 100).As("0120").With(39, "00")
+			bought := at.Purchase(c.Card, 300)
+			open := at.Authorize(c.Card, 50)
+			line := []*acquirer.Message{
+				stoodIn, at.Complete(stoodIn, 100, false),
+				bought, at.Refund(bought, 200),
+				open, at.Increment(open, 20), at.Complete(open, 60, false), at.Reverse(open),
+			}
+			var frames []iso.Message
+			for _, m := range line {
+				frames = append(frames, elements(m))
+			}
+			i.send(l, frames...)
+			codes := map[string]int{}
+			for range line {
+				codes[(<-i.records).Code]++
+			}
+			check.Equal(t, "codes", codes, map[string]int{"00": 7, "21": 1})
+			i.look(c, 740, 0)
+		}
 	})
 }
 
@@ -571,14 +590,9 @@ func TestBeyondASCII(t *testing.T) {
 	eachEngine(t, nil, func(t *testing.T, i *issuer) {
 		l, at, c := i.link(), terminal(), i.issue(1_000)
 		for element, row := range map[int][2]string{43: {"CAF\xc9" + strings.Repeat(" ", 34) + "FR", "00"}, 48: {acquirer.Tag("82", "CAF\xc9"), "30"}} {
-			asked, m := at.Authorize(c.Card, 100), iso.Message{0: "0100"}
-			for n := 2; n <= 64; n++ {
-				m[n] = asked.Element(n)
-			}
+			m := elements(at.Authorize(c.Card, 100))
 			m[element] = row[0]
-			frame, err := m.Pack(iso.NewSpec(false))
-			check.OK(t, err)
-			check.OK(t, l.Raw(frame))
+			i.send(l, m)
 			check.Equal(t, "code", (<-i.records).Code, row[1])
 		}
 		check.OK(t, l.Manage(t.Context(), acquirer.Echo))

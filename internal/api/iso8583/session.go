@@ -22,6 +22,7 @@ type session struct {
 	from string
 	// slots has one for each message that is worked on; without one, nothing more is read.
 	slots chan struct{}
+	turns turns
 	// signedOff says that the network said goodbye, and sends nothing more but a sign-on. It is
 	// the reader's alone, as is count, of messages that were read.
 	signedOff bool
@@ -33,7 +34,8 @@ type session struct {
 }
 
 func newSession(h *Host, conn net.Conn) *session {
-	return &session{host: h, conn: conn, in: bufio.NewReader(conn), from: conn.RemoteAddr().String(), slots: make(chan struct{}, h.options.InFlight)}
+	return &session{host: h, conn: conn, in: bufio.NewReader(conn), from: conn.RemoteAddr().String(), slots: make(chan struct{}, h.options.InFlight),
+		turns: turns{last: map[string]chan struct{}{}}}
 }
 
 var (
@@ -84,8 +86,11 @@ func (s *session) read(ctx context.Context, working *sync.WaitGroup) error {
 		s.count++
 		code := s.atOnce(m)
 		s.slots <- struct{}{} // whoever has one is done within bounded time
+		wait, end := s.turns.take(m[37])
 		working.Go(func() {
 			defer func() { <-s.slots }()
+			defer end()
+			wait()
 			s.answer(ctx, m, code)
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/iso"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -201,6 +202,29 @@ func (i *issuer) link() *acquirer.Link {
 	check.OK(i.t, err)
 	i.t.Cleanup(l.Close)
 	return l
+}
+
+// elements is a message as it can be changed and packed.
+func elements(m *acquirer.Message) iso.Message {
+	all := iso.Message{0: m.Type()}
+	for n := 2; n <= 128; n++ {
+		if value := m.Element(n); value != "" {
+			all[n] = value
+		}
+	}
+	return all
+}
+
+// send sends messages in one go.
+func (i *issuer) send(l *acquirer.Link, line ...iso.Message) {
+	i.t.Helper()
+	var frames []byte
+	for _, m := range line {
+		frame, err := m.Pack(iso.NewSpec(false))
+		check.OK(i.t, err)
+		frames = append(frames, frame...)
+	}
+	check.OK(i.t, l.Raw(frames))
 }
 
 // ask sends a message and expects a code.
