@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -214,7 +216,8 @@ func (b *bench) address(kind destination.Kind) payout.Destination {
 	case destination.P2WSH:
 		a, err = address.NewAddressWitnessScriptHash(sum[:], &net)
 	case destination.P2TR:
-		a, err = address.NewAddressTaproot(sum[:], &net)
+		_, key := btcec.PrivKeyFromBytes(sum[:])
+		a, err = address.NewAddressTaproot(schnorr.SerializePubKey(key), &net)
 	case destination.Invoice, destination.Handle:
 		b.t.Fatalf("%s is no address", kind)
 	}

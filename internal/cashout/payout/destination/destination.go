@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/address/v2"
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
@@ -152,7 +153,7 @@ func ParseAddress(n Network, text string) (Destination, error) {
 	}
 	kind := kindOf(decoded)
 	switch {
-	case kind == "":
+	case kind == "", !strings.EqualFold(decoded.EncodeAddress(), text): // the library reads 20 bytes of version 1 as those of version 0
 		return Destination{}, fault.New(fault.InvalidRequest, "addresses of that form are not paid").At("address")
 	case !decoded.IsForNet(&params):
 		return Destination{}, fault.New(fault.InvalidRequest, "the address is not one of the %s network", n).At("address")
@@ -165,7 +166,7 @@ const maxAddress = 90
 
 // kindOf returns the form of an address; empty: nobody is paid there.
 func kindOf(a address.Address) Kind {
-	switch a.(type) {
+	switch a := a.(type) {
 	case *address.AddressPubKeyHash:
 		return P2PKH
 	case *address.AddressScriptHash:
@@ -175,7 +176,9 @@ func kindOf(a address.Address) Kind {
 	case *address.AddressWitnessScriptHash:
 		return P2WSH
 	case *address.AddressTaproot:
-		return P2TR
+		if _, err := schnorr.ParsePubKey(a.ScriptAddress()); err == nil { // BIP 341: what is no key is nobody's to spend
+			return P2TR
+		}
 	}
 	return ""
 }

@@ -85,6 +85,8 @@ func TestRefused(t *testing.T) {
 		"bc1q0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vq24jc47", // bech32m instead of bech32
 		"bc1gmk9yu",      // nothing
 		"bc1pfeessrawgf", // an anchor
+		"bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kj9wkru",                         // 20 bytes of version 1: not the address of version 0 with the same bytes
+		"bc1pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqpqqenm",     // a key that is none: nobody could spend it
 		"02e6642fd69bd211f93f7f1f36ca51a26a5290eb2dd1b0d8279a87bb0d480c8443", // a public key
 		"lightning:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
 		"bitcoin:", "bitcoin:bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "bitcoin:satoshi@example.com",
