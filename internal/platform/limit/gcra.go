@@ -31,8 +31,8 @@ type view struct {
 	leased *lease
 }
 
-// look reads the bucket in a slot. A debt beyond the depth comes from a clock that
-// went back or a limit that was lowered; the bucket is full then, and no more.
+// look reads the bucket in a slot. A debt beyond the depth comes from a limit that was
+// lowered; the bucket is full then, and no more.
 func look(w *Window, s *slot, r *request) view {
 	v := view{window: w, step: w.step()}
 	v.depth = v.step * int64(w.burst())

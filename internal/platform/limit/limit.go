@@ -168,6 +168,7 @@ func check(subject string, windows []Window, n int) error {
 func (l *Limiter) decide(ctx context.Context, s *shard, r *request) (Decision, *call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.follow(r.now)
 	e := s.find(r.subject, r.now)
 	var views [MaxWindows]view
 	for i := range r.windows {

@@ -45,7 +45,7 @@ func TestTake(t *testing.T) {
 		{5 * time.Second, 2, Decision{Limit: 6, ResetAt: start.Add(30 * time.Second), RetryAfter: 15 * time.Second}},
 		{5 * time.Second, 1, Decision{Allowed: true, Limit: 6, ResetAt: start.Add(40 * time.Second)}},
 		{0, 1, Decision{Limit: 6, ResetAt: start.Add(40 * time.Second), RetryAfter: 10 * time.Second}},
-		{-time.Hour, 1, Decision{Limit: 6, ResetAt: start.Add(40*time.Second - time.Hour), RetryAfter: 10 * time.Second}}, // a clock that jumps back
+		{-time.Hour, 1, Decision{Limit: 6, ResetAt: start.Add(40*time.Second - time.Hour), RetryAfter: 10 * time.Second}}, // a clock that is set back
 		{10 * time.Second, 1, Decision{Allowed: true, Limit: 6, ResetAt: start.Add(50*time.Second - time.Hour)}},
 		{24 * time.Hour, 3, Decision{Allowed: true, Limit: 6, ResetAt: start.Add(23*time.Hour + 50*time.Second)}},
 	} {
@@ -56,6 +56,36 @@ func TestTake(t *testing.T) {
 	}
 	if got := take(t, l, "other", 3, w); !got.Allowed {
 		t.Error("subjects share a count")
+	}
+}
+
+// A clock that is set back takes nothing from anybody: of every window there is as much left as
+// there was, and it comes back at the same rate.
+func TestSetBack(t *testing.T) {
+	c := noon()
+	l, minute, day := alone(c), Window{Limit: 6, Per: time.Minute}, Window{Limit: 24, Per: 24 * time.Hour}
+	for range 4 {
+		take(t, l, "s", 1, minute, day)
+	}
+	take(t, l, "idle", 1, minute)
+	c.Advance(time.Minute)
+	take(t, l, "s", 0, minute)
+	take(t, l, "idle", 0, minute)
+	for _, back := range []time.Duration{time.Hour, 24 * time.Hour, 365 * 24 * time.Hour} {
+		c.Advance(-back)
+		if d := take(t, l, "s", 0, minute); d.Remaining != 6 {
+			t.Errorf("back by %s: %+v", back, d)
+		}
+		if d := take(t, l, "s", 0, day); d.Remaining != 20 {
+			t.Errorf("back by %s: %+v", back, d)
+		}
+	}
+	if d := take(t, l, "idle", 6, minute); !d.Allowed {
+		t.Errorf("who had taken nothing for a minute: %+v", d)
+	}
+	c.Advance(4*time.Hour - time.Minute)
+	if d := take(t, l, "s", 0, day); d.Remaining != 24 {
+		t.Errorf("four hours later: %+v", d)
 	}
 }
 

@@ -73,6 +73,7 @@ type shard struct {
 	entries  []*entry
 	most     int
 	hand     int   // where the search for something to forget goes on
+	now      int64 // the latest request's, ns since 1970
 	overflow entry // shared by newcomers without room
 	_        [64]byte
 }
@@ -87,6 +88,26 @@ const (
 	searchSteps = 32 // …and when there is none
 	rest        = time.Minute
 )
+
+// setBack is more than requests pass one another on their way to the lock.
+const setBack = time.Second
+
+// follow notes what time it is. Where the clock was set back everything that was counted goes
+// back with it, so that nobody owes more than before. The caller holds the lock.
+func (s *shard) follow(now int64) {
+	back := s.now - now
+	if back < int64(setBack) {
+		s.now = max(s.now, now)
+		return
+	}
+	for _, e := range append(s.entries[:len(s.entries):len(s.entries)], &s.overflow) {
+		e.seen -= back
+		for i := range e.slots {
+			e.slots[i].arrival -= back
+		}
+	}
+	s.now = now
+}
 
 // find returns the entry of subject, made at first use. The caller holds the lock.
 func (s *shard) find(subject string, now int64) *entry {
