@@ -831,6 +831,13 @@ func TestCancel(t *testing.T) {
 		if _, err := d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: approved.ID, Actor: "ada", Reason: "late"}); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("an approved order is cancelled: %v", err)
 		}
+		token = d.Opened(5500)
+		d.Must(d.SendCode(t.Context(), cashout.Dispatch{Realm: realm.Test, Token: token, Phone: cashdesk.Number, Captcha: cashdesk.Answer, From: cashdesk.From}))
+		_, err = d.Cancel(t.Context(), cashout.Decision{Book: o.Book, Order: get(d, token).ID, Actor: "ada", Reason: "not wanted"})
+		d.Must(err)
+		if strings.Contains(d.Contents(), "cashout_codes ") {
+			t.Error("the code of an order that was cancelled is left")
+		}
 	})
 }
 

@@ -87,12 +87,18 @@ func (s *Service) expire(ctx context.Context, book ledger.BookID, due []Order) (
 
 // finish ends an order that is not in the books.
 func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Order) ([]storage.Effect, error)) error {
+	unconfirmed := o.Status == Created
 	if err := o.become(as); err != nil {
 		return err
 	}
 	o.ChangedAt = s.Clocks.Now(o.Realm)
 	o.DecidedAt = o.ChangedAt
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		if unconfirmed { // a code may have been sent
+			if err := tx.ExecRows(ctx, forgetCodes, [][]any{{string(o.ID)}}, string(o.Book)); err != nil {
+				return err
+			}
+		}
 		effects := []storage.Effect{o.revise()}
 		if d := s.keeper(o.Realm); d != nil {
 			effects = append(effects, d.Images.Close(o.owner())...)

@@ -41,7 +41,7 @@ var (
 	// listDue is in no order, so that of many only so many are read.
 	listDue = storage.SQL("cashout.list_due", `SELECT `+columns+` FROM cashout_orders o WHERE o.book_id = $1 AND o.expires_at <= $2
 		AND o.status IN ('created', 'confirmed', 'authorized') LIMIT $3`)
-	// forgetOrders and forgetCodes remove orders that nobody confirmed, with the codes that were sent for them.
+	// forgetOrders removes orders that nobody confirmed, forgetCodes the codes that were sent for orders.
 	forgetOrders = storage.Lookup("cashout.forget_orders", `WITH wanted (order_id) AS ({values})
 		DELETE FROM cashout_orders WHERE book_id = $1 AND status = 'created' AND order_id IN (SELECT order_id FROM wanted)`, "TEXT")
 	forgetCodes = storage.Lookup("cashout.forget_codes", `WITH wanted (order_id) AS ({values})
