@@ -165,12 +165,18 @@ func (s *Service) gathering(ctx context.Context, r realm.Realm) (time.Duration, 
 	return s.left(r, waiting), nil
 }
 
-// left is how much of its time to wait for others the first of some payouts has.
+// left is how much of its time to wait for others the first of some payouts has: none where
+// the clock was set back by more than that since.
 func (s *Service) left(r realm.Realm, waiting []Payout) time.Duration {
 	if len(waiting) == 0 {
 		return 0
 	}
-	return max(waiting[0].CreatedAt.Add(s.Policy.Chain.Gather).Sub(s.Clocks.Now(r)), 0)
+	gather := s.Policy.Chain.Gather
+	left := waiting[0].CreatedAt.Add(gather).Sub(s.Clocks.Now(r))
+	if left > 2*gather {
+		return 0
+	}
+	return max(left, 0)
 }
 
 // choose makes a batch of payouts that wait, the oldest first, once that has waited for

@@ -33,6 +33,21 @@ func TestGather(t *testing.T) {
 	})
 }
 
+// Where the clock is set back by more than a payout waits for others, it waits no longer: it
+// would until the clock is where it was.
+func TestGatherSetBack(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		b.Policy.Chain.Gather = 10 * time.Minute
+		one := b.pay(b.customer("ada"), b.address(destination.P2TR), 1_000)
+		b.clock.Advance(-5 * time.Minute)
+		b.must(b.Batch(t.Context(), realm.Test))
+		b.expect(one, "held")
+		b.clock.Advance(-time.Hour)
+		b.must(b.Batch(t.Context(), realm.Test))
+		b.expect(one, "sent")
+	})
+}
+
 // As many as share a transaction wait for nobody, and those beyond them for others.
 func TestGatherIsFull(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
