@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/review"
@@ -360,6 +362,55 @@ func TestCashoutEnds(t *testing.T) {
 		}
 	})
 }
+
+// Once it was decided about an order its pictures stay for thirty days, and of one that a list blocked for five years; of
+// one that nobody decides about for ninety days. They go by the clock of the realm, and not before.
+func TestCashoutErases(t *testing.T) {
+	const day, hour = 24 * time.Hour, time.Hour
+	eachDesk(t, func(d *desk) {
+		list, err := customer.ReadList("sdn", strings.NewReader("address: 3P14159f73E4gFr7JterCCQh9QjiTjiZrG"))
+		check.OK(d.t, err)
+		d.app.Cashout.Orders.Desks[realm.Test].Screener = list
+		d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+		paid := d.decide(good...).ID
+		d.order(`{"address":"3P14159f73E4gFr7JterCCQh9QjiTjiZrG"}`, 2)
+		blocked := d.decide(good...)
+		d.order(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 3)
+		queue, err := d.app.Cashout.Reviews.Queue(d.t.Context(), realm.Test, 10)
+		check.OK(d.t, err)
+		if blocked.Status != cashout.Blocked || len(queue) != 1 {
+			d.t.Fatalf("%s, %d wait", blocked.Status, len(queue))
+		}
+		for _, step := range []struct {
+			forward time.Duration
+			left    []cashout.ID
+		}{
+			{time.Second, []cashout.ID{paid, blocked.ID, queue[0].ID}},
+			{30*day - hour, []cashout.ID{paid, blocked.ID, queue[0].ID}},
+			{2 * hour, []cashout.ID{blocked.ID, queue[0].ID}},
+			{60*day - 2*hour, []cashout.ID{blocked.ID, queue[0].ID}},
+			{2 * hour, []cashout.ID{blocked.ID}},
+			{(5*365-90)*day - 2*hour, []cashout.ID{blocked.ID}},
+			{2 * hour, nil},
+		} {
+			_, err := d.app.Accounts.AdvanceTestClock(d.t.Context(), "test", step.forward, nil)
+			check.OK(d.t, err)
+			check.OK(d.t, d.app.Cashout.Images.EraseDue(d.t.Context()))
+			kept, err := storage.All(d.t.Context(), d.app.DB, storage.Scalar[string], listKept)
+			check.OK(d.t, err)
+			if want := slices.Sorted(slices.Values(step.left)); fmt.Sprint(kept) != fmt.Sprint(want) {
+				d.t.Errorf("%s later there are pictures of %v, want of %v", step.forward, kept, want)
+			}
+		}
+		records, err := d.app.Audit.List(d.t.Context(), audit.Filter{Everywhere: true, Action: "image.erase"})
+		check.OK(d.t, err)
+		if n, _, err := storage.One(d.t.Context(), d.app.DB, storage.Scalar[int], countChunks); err != nil || n != 0 || len(records) != 6 {
+			d.t.Errorf("%d parts of pictures, %d records, %v", n, len(records), err)
+		}
+	})
+}
+
+var listKept = storage.SQL("server_test.list_kept", `SELECT DISTINCT i.owner_id FROM images i JOIN image_chunks c ON c.image_id = i.image_id ORDER BY i.owner_id`)
 
 var countChunks = storage.SQL("server_test.count_chunks", `SELECT COUNT(*) FROM image_chunks`)
 
