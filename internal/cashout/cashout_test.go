@@ -869,7 +869,7 @@ func TestApprovalReversed(t *testing.T) {
 			t.Errorf("paid though nothing is owed: %v", err)
 		}
 		address := cashdesk.Address
-		if err := d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}); fault.CodeOf(err) != fault.InvalidState {
+		if err := d.Authorize(t.Context(), cashout.Where{Realm: realm.Test, Token: token, Contact: cashout.Contact{Address: &address}}); fault.CodeOf(err) != fault.InvalidState || fault.From(err).Message != "nothing is owed for the order any more" {
 			t.Errorf("paid elsewhere though nothing is owed: %v", err)
 		}
 		d.Screen.Match = customer.Match{List: "sdn", Kind: "name"}

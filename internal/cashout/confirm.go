@@ -202,8 +202,11 @@ func (s *Service) instead(ctx context.Context, o *Order, to *Destination) error 
 		return fault.New(fault.InvalidRequest, "address or ln_invoice is required").At("address")
 	}
 	_, err := s.PayAgain(ctx, Decision{Book: o.Book, Order: o.ID, Actor: "customer"}, to.Text)
-	if fault.CodeOf(err) == fault.GuardExceeded { // the limit is the house's, and another day it may be paid
+	switch {
+	case fault.CodeOf(err) == fault.GuardExceeded: // the limit is the house's, and another day it may be paid
 		return fault.Wrap(err, fault.Unavailable, "nothing more is paid out today")
+	case errors.Is(err, fault.New(fault.InsufficientFunds, "")): // so are its books
+		return fault.Wrap(err, fault.InvalidState, "nothing is owed for the order any more")
 	}
 	return err
 }
