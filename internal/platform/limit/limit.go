@@ -168,6 +168,9 @@ func check(subject string, windows []Window, n int) error {
 func (l *Limiter) decide(ctx context.Context, s *shard, r *request) (Decision, *call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isBehind(r.now) { // the clock was set back, or the request waited long for the lock
+		r.now = l.clock.Now().UnixNano()
+	}
 	s.follow(r.now)
 	e := s.find(r.subject, r.now)
 	var views [MaxWindows]view

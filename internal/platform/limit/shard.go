@@ -92,14 +92,16 @@ const (
 // setBack is more than requests pass one another on their way to the lock.
 const setBack = time.Second
 
+func (s *shard) isBehind(now int64) bool { return s.now-now >= int64(setBack) }
+
 // follow notes what time it is. Where the clock was set back everything that was counted goes
 // back with it, so that nobody owes more than before. The caller holds the lock.
 func (s *shard) follow(now int64) {
-	back := s.now - now
-	if back < int64(setBack) {
+	if !s.isBehind(now) {
 		s.now = max(s.now, now)
 		return
 	}
+	back := s.now - now
 	for _, e := range append(s.entries[:len(s.entries):len(s.entries)], &s.overflow) {
 		e.seen -= back
 		for i := range e.slots {
