@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/host"
 	"github.com/scripcards/scrip/internal/core/plain"
 )
 
@@ -31,11 +32,6 @@ var (
 
 // Languages returns those that a portal can have.
 func Languages() []string { return []string{"en", "fr", "es"} }
-
-// localNames are the ends of host names that no public name has (RFC 6761, RFC 6762,
-// RFC 7686, RFC 8375, RFC 9476 and what ICANN keeps for private use). The names of
-// documentation are not among them: they lead nowhere.
-var localNames = []string{"localhost", "local", "internal", "test", "invalid", "onion", "arpa", "alt", "lan", "home", "corp", "mail"}
 
 // check validates p and puts it into the form that is stored.
 func (s *Service) check(p *Portal) error {
@@ -86,15 +82,14 @@ func (s *Service) checkDomain(p *Portal) error {
 	return nil
 }
 
-// isPublicName reports whether host is a name that public DNS could have, in lower
+// isPublicName reports whether name is one that public DNS could have, in lower
 // case and ASCII (RFC 1123, RFC 5890).
-func isPublicName(host string) bool {
-	if len(host) > maxDomain {
+func isPublicName(name string) bool {
+	if len(name) > maxDomain || host.IsLocal(name) {
 		return false
 	}
-	labels := strings.Split(host, ".")
-	last := labels[len(labels)-1]
-	if len(labels) < 2 || digits.MatchString(last) || slices.Contains(localNames, last) {
+	labels := strings.Split(name, ".")
+	if digits.MatchString(labels[len(labels)-1]) {
 		return false
 	}
 	return !slices.ContainsFunc(labels, func(label string) bool { return !isLabel(label) })
@@ -113,14 +108,14 @@ func isLabel(label string) bool {
 
 // Hostname returns a host or host:port as a domain is stored: in lower case, without
 // port and final dot. It is empty for what is too long to be a name.
-func Hostname(host string) string {
-	if len(host) > maxDomain+8 {
+func Hostname(text string) string {
+	if len(text) > maxDomain+8 {
 		return ""
 	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	if name, _, err := net.SplitHostPort(text); err == nil {
+		text = name
 	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
+	return strings.TrimSuffix(strings.ToLower(text), ".")
 }
 
 func (b *Branding) check() error {

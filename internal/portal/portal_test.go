@@ -43,7 +43,7 @@ func TestCreateRefuses(t *testing.T) {
 			func(n *portal.NewPortal) { n.Slug = "abc\n" },
 			func(n *portal.NewPortal) { n.Slug = strings.Repeat("a", 64) },
 		},
-		"custom_domain": domains("localhost", "shop", "10.0.0.1", "[::1]", "shop.local", "a.internal", "shop.example:443", "https://shop.example",
+		"custom_domain": domains("localhost", "shop", "10.0.0.1", "[::1]", "shop.local", "a.internal", "shop.localdomain", "shop.intranet", "shop.private", "shop.home.arpa", "shop.example:443", "https://shop.example",
 			"sh_op.example", "-a.example", "a-.example", "a..example", ".example", "münchen.example", "ab--c.example", "xn--.example",
 			strings.Repeat("a", 64)+".example", strings.Repeat("a.", 126)+"ex", "cards.scrip.example", "x.cards.scrip.example", "1.2.3", "*.example"),
 		"branding.primary_color": {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/host"
 )
 
 // Limits of an endpoint's address.
@@ -182,18 +183,15 @@ func portOf(u *url.URL) (uint16, error) {
 	return 443, nil
 }
 
-// localSuffixes are domains that never lead out of a network.
-var localSuffixes = []string{"localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa", "corp", "private", "onion", "test"}
-
 // checkHost refuses what is not a public host name or address by its form.
-func (g *Guard) checkHost(host string) error {
-	if strings.ContainsAny(host, ":%") {
-		return g.checkLiteral(host)
+func (g *Guard) checkHost(text string) error {
+	if strings.ContainsAny(text, ":%") {
+		return g.checkLiteral(text)
 	}
-	if a, err := netip.ParseAddr(host); err == nil {
+	if a, err := netip.ParseAddr(text); err == nil {
 		return g.checkLiteral(a.String())
 	}
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	name := strings.ToLower(strings.TrimSuffix(text, "."))
 	labels := strings.Split(name, ".")
 	if len(name) > maxHost || !slices.ContainsFunc(labels, func(l string) bool { return l != "" }) || !all(labels, validLabel) {
 		return g.bad("has a malformed host name")
@@ -202,22 +200,14 @@ func (g *Guard) checkHost(host string) error {
 	if last := labels[len(labels)-1]; last[0] >= '0' && last[0] <= '9' {
 		return g.bad("has a malformed host address")
 	}
-	if g.AllowPrivate {
-		return nil
-	}
-	if len(labels) < 2 {
+	if !g.AllowPrivate && host.IsLocal(name) {
 		return g.bad("must have a public host")
-	}
-	for _, suffix := range localSuffixes {
-		if strings.HasSuffix("."+name, "."+suffix) {
-			return g.bad("must have a public host")
-		}
 	}
 	return nil
 }
 
-func (g *Guard) checkLiteral(host string) error {
-	a, err := netip.ParseAddr(host)
+func (g *Guard) checkLiteral(text string) error {
+	a, err := netip.ParseAddr(text)
 	if err != nil || a.Zone() != "" {
 		return g.bad("has a malformed host address")
 	}
