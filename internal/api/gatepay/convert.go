@@ -60,7 +60,7 @@ func secretOf(number, key string) (giftcard.Secret, error) {
 	case key != "":
 		return giftcard.Secret{Key: pan.NewSecret(key)}, nil
 	}
-	parsed, err := pan.ParseAlnum(strings.ToUpper(number)) // no number has small letters
+	parsed, err := pan.ParseAlnum(number)
 	if err != nil {
 		return giftcard.Secret{}, fault.Wrap(err, fault.NotFound, "no such gift card").At("cardNumber")
 	}

@@ -93,17 +93,19 @@ const minus = '\u2212' // of mathematics, which some take for a dash
 // dashes. It does not look at the check digit. It returns ErrLength or
 // ErrCharacter.
 func Parse(text string) (Number, error) {
-	return parse(text, MaxDigits, isDigit)
+	return parse(text, MaxDigits, digit)
 }
 
 // ParseAlnum reads a closed-loop number such as "GC" and sixteen digits: 8 to
-// 32 characters of A–Z and 0–9, grouped as for Parse. It returns ErrLength or
-// ErrCharacter.
+// 32 characters of A–Z, which may be written small, and 0–9, grouped as for Parse.
+// It returns ErrLength or ErrCharacter.
 func ParseAlnum(text string) (Number, error) {
-	return parse(text, MaxAlnum, func(char byte) bool { return isDigit(char) || isUpper(char) })
+	return parse(text, MaxAlnum, alnum)
 }
 
-func parse(text string, maxLength int, allowed func(byte) bool) (Number, error) {
+// parse reads a number of the characters that read gives for what is written; it gives 0
+// for what is not allowed.
+func parse(text string, maxLength int, read func(byte) byte) (Number, error) {
 	if len(text) > MaxText {
 		return Number{}, ErrLength
 	}
@@ -113,7 +115,7 @@ func parse(text string, maxLength int, allowed func(byte) bool) (Number, error) 
 		if char == ' ' || char == '-' {
 			continue
 		}
-		if !allowed(char) {
+		if char = read(char); char == 0 {
 			return Number{}, ErrCharacter
 		}
 		buffer[length] = char
@@ -195,6 +197,23 @@ func (n Number) LogValue() slog.Value { return slog.StringValue(n.Mask()) }
 func isDigit(char byte) bool { return char >= '0' && char <= '9' }
 
 func isUpper(char byte) bool { return char >= 'A' && char <= 'Z' }
+
+func digit(char byte) byte {
+	if isDigit(char) {
+		return char
+	}
+	return 0
+}
+
+func alnum(char byte) byte {
+	switch {
+	case isDigit(char), isUpper(char):
+		return char
+	case char >= 'a' && char <= 'z':
+		return char - 'a' + 'A'
+	}
+	return 0
+}
 
 func sameText(a, b string) bool {
 	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1

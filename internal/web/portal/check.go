@@ -128,7 +128,7 @@ func (s *Site) read(v *visit) (filled, error) {
 	}
 	field := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
 	return filled{
-		network: field(fieldNetwork), number: pan.NewSecret(strings.ToUpper(field(fieldNumber))), pin: pan.NewSecret(field(fieldPIN)),
+		network: field(fieldNetwork), number: pan.NewSecret(field(fieldNumber)), pin: pan.NewSecret(field(fieldPIN)),
 		answer: Answer{Token: field(fieldChallenge), Proof: field(s.Driver.Field())},
 	}, nil
 }
