@@ -13,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/pseudonym"
 	"github.com/scripcards/scrip/internal/platform/limit"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 // Purposes of what the vault seals and hashes for this package.
@@ -208,10 +209,11 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 	watch := clock.Start()
 	balance, err := a.network.ask(ctx, a)
 	latency := watch.Elapsed()
-	if err != nil {
-		return err
+	if err == nil {
+		a.balance, err = a.network.judge(&a.inquiry, balance)
 	}
-	if a.balance, err = a.network.judge(&a.inquiry, balance); err != nil {
+	if err != nil {
+		s.report(ctx, a, err)
 		return err
 	}
 	score := a.result.Score
@@ -227,6 +229,14 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 		a.result.AsOf = a.result.AsOf.Add(s.Clocks.Offset())
 	}
 	return nil
+}
+
+// report logs which network outside failed, and why. One that could not be opened is in the
+// log already.
+func (s *Service) report(ctx context.Context, a *attempt, err error) {
+	if a.network.line != nil && a.network.network != nil && fault.CodeOf(err) == fault.Unavailable && !line.NotAsked(err) {
+		s.Logger.WarnContext(ctx, "network failed", "realm", string(a.inquiry.Realm), "network", a.network.id, "error", err)
+	}
 }
 
 // told is what the caller hears of a result: beside an invalid answer no score that tells

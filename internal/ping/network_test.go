@@ -55,6 +55,8 @@ func (n *partner) Inquire(ctx context.Context, q ping.Inquiry) (ping.Balance, er
 	switch n.does {
 	case "down":
 		return ping.Balance{}, line.Outage(fmt.Errorf("dial %s: refused", q.Number.Reveal()))
+	case "explains":
+		return ping.Balance{}, line.Because("the HTTP status is %d", 404)
 	case "hang":
 		n.gates.arrived <- q.PIN.Reveal()
 		<-ctx.Done()
@@ -333,6 +335,27 @@ func TestNetworkLies(t *testing.T) {
 	told, err := p.TellOwners(t.Context())
 	check.OK(t, err)
 	check.Equal(t, "owners told on a partner's word", told, 0)
+}
+
+// Operators find in the log which network failed and why, and callers are told less.
+func TestFailuresAreLogged(t *testing.T) {
+	p := setup(t, openSQLite(t), adapters(t))
+	for does, why := range map[string]string{"explains": "the HTTP status is 404", "negative": "has no balance", "down": "as it should"} {
+		p.configure(does, does)
+		err := p.ask(desk, does, "12345678")
+		check.Code(t, does, err, fault.Unavailable)
+		if strings.Contains(fault.From(err).Message, "404") {
+			t.Errorf("the caller is told: %v", err)
+		}
+		log := p.log.String()
+		p.log.Reset()
+		if strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, "network="+does+" ") || !strings.Contains(log, why) {
+			t.Errorf("%s: %s", does, log)
+		}
+		noSecret(t, "the log", log, []string{"12345678"})
+	}
+	check.Code(t, "refused", p.ask(desk, "explains", "1234"), fault.CardInvalid)
+	check.Equal(t, "what is the caller's", p.log.String(), "")
 }
 
 // A caller is told which of the two a network cannot take by its form, the number or the PIN.

@@ -9,7 +9,8 @@
 // what one caller asks about does not close the line to others.
 //
 // It must never keep or repeat what was asked, nor the text of a counterparty's error:
-// either may hold a card number.
+// either may hold a card number. What an adapter says in words of its own (Because) stands
+// behind what is told, for the log.
 package line
 
 import (
@@ -310,6 +311,17 @@ type outage struct{ error }
 
 func (o outage) Unwrap() error { return o.error }
 
+// Because returns the fault unavailable with a reason in an adapter's own words. They hold
+// nothing of what was asked, and of what came at most a figure.
+func Because(format string, args ...any) error {
+	return because{fault.New(fault.Unavailable, format, args...)}
+}
+
+type because struct{ fault *fault.Error }
+
+func (b because) Error() string { return b.fault.Error() }
+func (b because) Unwrap() error { return b.fault }
+
 // IsOutage reports whether an error is marked so.
 func IsOutage(err error) bool { return errors.As(err, new(outage)) }
 
@@ -318,7 +330,8 @@ func NotAsked(err error) bool {
 	return errors.Is(err, errCrowded) || errors.Is(err, errOpen) || errors.Is(err, errShut)
 }
 
-// blame says whose failing err is. Nothing of a counterparty's own text is kept.
+// blame says whose failing err is, and keeps an adapter's reason for the log. Nothing of a
+// counterparty's own text is kept.
 func (l *Line) blame(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -340,7 +353,11 @@ func (l *Line) blame(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, "%s did not answer in time", name)
 	}
-	return fault.New(fault.Unavailable, "%s did not answer as it should", name)
+	told := fault.New(fault.Unavailable, "%s did not answer as it should", name)
+	if why := (because{}); errors.As(err, &why) {
+		return fault.Wrap(errors.New(why.fault.Message), told.Code, "%s", told.Message)
+	}
+	return told
 }
 
 // orLeft is unavailable, or timeout where the caller left while it waited for a place.

@@ -317,6 +317,19 @@ func TestErrorsSayNothing(t *testing.T) {
 	}
 }
 
+// Why a network failed stands in the log where an adapter says it in words of its own; it
+// is not told.
+func TestBecause(t *testing.T) {
+	b := setup(t, line.Config{})
+	for _, err := range []error{line.Because("the HTTP status is %d", 404), line.Outage(line.Because("the HTTP status is %d", 404))} {
+		told := b.ask(err)
+		b.wantCode("fails", told, fault.Unavailable)
+		if f := fault.From(told); f.Message != "the network did not answer as it should" || !strings.HasSuffix(told.Error(), ": the HTTP status is 404") {
+			t.Errorf("%q, in the log %q", f.Message, told)
+		}
+	}
+}
+
 // A network that ignores its context holds as many calls as it may and no more: callers
 // beyond that and those who may wait are refused at once, and the places come back when
 // it wakes.

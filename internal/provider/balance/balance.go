@@ -169,9 +169,7 @@ func failed(ctx context.Context, err error) error {
 	return unavailable("%s", call.Reason(err))
 }
 
-func unavailable(format string, args ...any) error {
-	return fault.New(fault.Unavailable, format, args...)
-}
+func unavailable(format string, args ...any) error { return line.Because(format, args...) }
 
 // at names the key of the configuration that a fault is about.
 func at(key string, err error) error { return fault.From(err).At(key) }

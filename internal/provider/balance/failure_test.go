@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/line"
@@ -382,6 +383,11 @@ func TestOutages(t *testing.T) {
 		wantFault(t, err, fault.Unavailable)
 		if line.IsOutage(err) != c.outage {
 			t.Errorf("%s: %v is taken for an outage: %v", about, err, !c.outage)
+		}
+		guard := line.New(line.Config{Attempts: 1}, clock.System())
+		_, logged := line.Ask(t.Context(), guard, func(context.Context) (struct{}, error) { return struct{}{}, err })
+		if why := fault.From(err).Message; why == "" || !strings.Contains(logged.Error(), why) {
+			t.Errorf("%s: the log has %v, and not %s", about, logged, why)
 		}
 	}
 }

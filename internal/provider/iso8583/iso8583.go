@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/ping"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 // Open returns the network that a JSON configuration describes, whose files must be in
@@ -92,6 +93,4 @@ func ended(ctx context.Context) error {
 	return fault.Wrap(ctx.Err(), fault.Unavailable, "the inquiry was given up")
 }
 
-func unavailable(format string, args ...any) error {
-	return fault.New(fault.Unavailable, format, args...)
-}
+func unavailable(format string, args ...any) error { return line.Because(format, args...) }
