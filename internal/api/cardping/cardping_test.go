@@ -488,6 +488,34 @@ func TestBatchSaysWhen(t *testing.T) {
 	}
 }
 
+// Of a batch's checks with one key the first one is made, whatever else is under way.
+func TestBatchOfTwins(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	var checks []string
+	for i := range 30 {
+		for _, number := range []string{"6006491300000022", "6006491300000011", "6006491300000022"} {
+			checks = append(checks, fmt.Sprintf(`{"card_number":"%s","network":"visa_gift","idempotency_key":"twin-%d"}`, number, i))
+		}
+	}
+	w := b.do("acme", "POST", batchPath, `{"checks":[`+strings.Join(checks, ",")+`]}`)
+	var got struct {
+		Results []struct {
+			Result *struct{ ID, Status string }
+			Error  *struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || len(got.Results) != 90 {
+		t.Fatalf("%d %.300s (%v)", w.Code, w.Body, err)
+	}
+	for i := 0; i < 90; i += 3 {
+		first, other, again := got.Results[i], got.Results[i+1], got.Results[i+2]
+		if first.Result == nil || first.Result.Status != "inactive" || other.Error == nil || other.Error.Code != "idempotency_conflict" || again.Result == nil ||
+			again.Result.ID != first.Result.ID {
+			t.Fatalf("the checks from %d on with one key: %+v", i, got.Results[i:i+3])
+		}
+	}
+}
+
 // What a batch's checks lack is each check's own refusal.
 func TestBatchOfScraps(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))

@@ -56,15 +56,33 @@ func (a *api) pingBatch(ctx context.Context, c *call, in batchRequest) (batchRes
 	out := batchResult{Results: make([]item, n)}
 	turns := make(chan struct{}, batchWidth)
 	var group sync.WaitGroup
-	for i := range in.Checks {
+	for _, same := range byKey(in.Checks) {
 		turns <- struct{}{}
 		group.Go(func() {
-			out.Results[i] = a.item(ctx, c, &in.Checks[i])
+			for _, i := range same {
+				out.Results[i] = a.item(ctx, c, &in.Checks[i])
+			}
 			<-turns
 		})
 	}
 	group.Wait()
 	return out, nil
+}
+
+// byKey returns the places of checks, those under one idempotency key together, so that
+// the first of them is the one that is made.
+func byKey(checks []checkRequest) [][]int {
+	places, at := make([][]int, 0, len(checks)), map[string]int{}
+	for i := range checks {
+		key := checks[i].IdempotencyKey
+		if place, known := at[key]; known && key != "" {
+			places[place] = append(places[place], i)
+			continue
+		}
+		at[key] = len(places)
+		places = append(places, []int{i})
+	}
+	return places
 }
 
 // mostChecks is how many checks a batch may have: no more than the limits allow at once.
