@@ -138,9 +138,9 @@ func (l *Line) Ready() bool {
 
 // Ask makes a call through l. It returns what Config.Answer makes of an error that is the
 // counterparty's word, and otherwise the fault unavailable for whatever it did wrong, or
-// timeout when the caller left; NotAsked tells those of a call that was never made. What
-// ask returned beside its error is returned, too. ask may be called again after it failed,
-// up to Config.Attempts.
+// timeout when the caller left or its time was over; NotAsked tells those of a call that was
+// never made. What ask returned beside its error is returned, too. ask may be called again
+// after it failed, up to Config.Attempts.
 func Ask[T any](ctx context.Context, l *Line, ask func(context.Context) (T, error)) (T, error) {
 	return AskAbout(ctx, l, About{}, ask)
 }
@@ -344,6 +344,8 @@ func (l *Line) blame(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errCrowded):
 		return fault.Wrap(errCrowded, l.orLeft(ctx), "%s has too many calls waiting", name).After(time.Second)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fault.New(fault.Timeout, "there was no time left for %s to answer", name)
 	case ctx.Err() != nil:
 		return fault.New(fault.Timeout, "the caller left before %s answered", name)
 	case errors.Is(err, errOpen):

@@ -317,6 +317,22 @@ func TestErrorsSayNothing(t *testing.T) {
 	}
 }
 
+// Whose time was over, as that of a batch may be, is not told to have left.
+func TestNoTimeLeft(t *testing.T) {
+	b := setup(t, line.Config{})
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for want, ctx := range map[string]context.Context{"the caller left before the network answered": left, "there was no time left for the network to answer": over} {
+		_, err := line.Ask(ctx, b.Line, func(ctx context.Context) (int, error) { return 0, ctx.Err() })
+		b.wantCode(want, err, fault.Timeout)
+		if got := fault.From(err).Message; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // Why a network failed stands in the log where an adapter says it in words of its own; it
 // is not told.
 func TestBecause(t *testing.T) {
