@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -198,6 +199,24 @@ func TestSignOnRefused(t *testing.T) {
 				t.Error("it was asked")
 			}
 		})
+	}
+}
+
+// Why there is no connection is said in words of our own.
+func TestWhyNoConnection(t *testing.T) {
+	plain, secured := startHost(t, nil), httptest.NewTLSServer(nil)
+	defer secured.Close()
+	for why, change := range map[string]object{
+		"the partner's host cannot be reached":    {"address": "127.0.0.1:1"},
+		"it broke off":                            {"address": plain, "tls": object{}},
+		"the TLS connection was refused":          {"address": secured.Listener.Addr().String(), "tls": object{}},
+		"the host refuses network management 001": {"address": startHost(t, func(c *simulator.Config) { c.SignOnCode = "91" })},
+	} {
+		_, err := ask(t, mustOpen(t, usual(t, plain).with(change)), "good")
+		wantFault(t, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "no connection to the host: "+why) {
+			t.Errorf("%v, want %s", err, why)
+		}
 	}
 }
 

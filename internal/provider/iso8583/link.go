@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/platform/line"
+	"github.com/scripcards/scrip/internal/provider/call"
 )
 
 // state is where a link is.
@@ -33,6 +35,7 @@ type link struct {
 	mu      sync.Mutex
 	state   state
 	session *session      // while online
+	why     string        // there is no session, while pausing
 	changed chan struct{} // closed at the next change of state
 	stopped chan struct{} // closed when nothing runs any more
 }
@@ -56,8 +59,8 @@ func (l *link) wait(ctx context.Context) (*session, error) {
 			defer l.mu.Unlock()
 			return l.session, nil
 		case pausing:
-			l.mu.Unlock()
-			return nil, line.Outage(unavailable("there is no connection to the host"))
+			defer l.mu.Unlock()
+			return nil, line.Outage(unavailable("there is no connection to the host: %s", l.why))
 		case closed:
 			l.mu.Unlock()
 			return nil, line.Outage(unavailable("the network was closed"))
@@ -91,10 +94,13 @@ func (l *link) run() {
 	var pause time.Duration
 	for {
 		watch := clock.Start()
-		l.connect()
+		why := l.connect()
 		if l.ctx.Err() != nil {
 			return
 		}
+		l.mu.Lock()
+		l.why = why
+		l.mu.Unlock()
 		pause = l.host.pauseAfter(pause, watch.Elapsed())
 		l.turn(pausing, nil)
 		if clock.Wait(l.ctx, spread(pause)) != nil {
@@ -113,22 +119,31 @@ func (h *host) pauseAfter(previous, lasted time.Duration) time.Duration {
 	return min(2*previous, h.maxPause)
 }
 
-// connect makes a session, and returns when it has ended.
-func (l *link) connect() {
+// connect makes a session, and returns why there is none when it has ended.
+func (l *link) connect() string {
 	limited, cancel := context.WithTimeout(l.ctx, l.host.connectTimeout)
 	conn, err := l.dial(limited)
+	late := limited.Err() != nil
 	cancel()
-	if err != nil {
-		return
+	switch {
+	case err == nil:
+	case late:
+		return "it is not made in time"
+	case call.Unreached(err):
+		return call.Reason(err)
+	default:
+		return brokeOff
 	}
 	s, err := startSession(l.ctx, conn, l.host, l.traces)
 	if err != nil {
 		_ = conn.Close() // it was never used
-		return
+		return brokeOff
 	}
 	defer s.end()
-	if l.host.signOn && s.manage(l.ctx, functionSignOn) != nil {
-		return
+	if l.host.signOn {
+		if err := s.manage(l.ctx, functionSignOn); err != nil {
+			return fault.From(err).Message
+		}
 	}
 	l.turn(online, s)
 	select {
@@ -136,7 +151,11 @@ func (l *link) connect() {
 	case <-l.ctx.Done():
 		l.signOff(s)
 	}
+	return brokeOff
 }
+
+// brokeOff is what is said of a connection that there was for a moment.
+const brokeOff = "it broke off"
 
 // signOff says goodbye, for a moment.
 func (l *link) signOff(s *session) {
