@@ -408,10 +408,16 @@ func (r *Rules) check() error {
 		if n < pan.MinLength || n > pan.MaxAlnum {
 			return invalidAt("rules", "a number has %d to %d characters", pan.MinLength, pan.MaxAlnum)
 		}
+		if n > pan.MaxDigits && !r.Letters {
+			return invalidAt("rules", "a number without letters has at most %d digits", pan.MaxDigits)
+		}
 	}
 	for _, p := range r.Prefixes {
 		if len(p) > maxPrefix || !prefixes.MatchString(p) {
 			return invalidAt("rules", "a prefix has 1 to %d of A-Z and 0-9", maxPrefix)
+		}
+		if !r.Letters && !isDigits(p) {
+			return invalidAt("rules", "a prefix has letters, and the numbers none: set letters")
 		}
 	}
 	if slices.ContainsFunc(r.Currencies, func(c money.Currency) bool { return !c.IsValid() }) {
