@@ -145,7 +145,11 @@ func (b *Branding) check() error {
 		mail        bool
 	}{{b.LogoURL, "logo_url", false}, {b.SupportURL, "support_url", true}, {b.PrivacyURL, "privacy_url", false}} {
 		if link.text != "" && !isPublicURL(link.text) && !(link.mail && isMail(link.text)) {
-			return fault.New(fault.InvalidRequest, "%s must be the https address of a public host, at most %d bytes", link.field, maxURL).At("branding." + link.field)
+			want := "%s must be the https address of a public host, at most %d bytes"
+			if link.mail {
+				want += ", or mailto: and one address"
+			}
+			return fault.New(fault.InvalidRequest, want, link.field, maxURL).At("branding." + link.field)
 		}
 	}
 	return nil

@@ -88,6 +88,9 @@ func TestCreateRefuses(t *testing.T) {
 			if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != field {
 				t.Errorf("%s %d: %v", field, i, err)
 			}
+			if field == "branding.support_url" && !strings.Contains(err.Error(), "mailto:") {
+				t.Errorf("%s %d: %v, and no word of mail", field, i, err)
+			}
 		}
 	}
 	for i, change := range []func(*portal.NewPortal){
