@@ -12,7 +12,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/fault"
-	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -60,10 +59,7 @@ func TestChange(t *testing.T) {
 func TestChangePart(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
-		e, _, err := b.Create(t.Context(), ask(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := b.add(ask(nil)).Endpoint
 		change := func(to Settings, want func(*Endpoint)) {
 			t.Helper()
 			expected := b.endpoint(e)
@@ -102,10 +98,7 @@ func TestChangePart(t *testing.T) {
 func TestChangeRefuses(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
-		e, _, err := b.Create(t.Context(), ask(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := b.add(ask(nil)).Endpoint
 		for field, refused := range map[string]Settings{
 			"":       {},
 			"url":    {URL: pointer("ftp://example.org"), Events: []string{"*"}},
@@ -118,7 +111,7 @@ func TestChangeRefuses(t *testing.T) {
 		if _, err := b.Change(t.Context(), Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}, Settings{Active: pointer(false)}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("stranger: %v", err)
 		}
-		unstored := func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errors.New("cannot be stored") }
+		unstored := func(Issued) ([]storage.Effect, error) { return nil, errors.New("cannot be stored") }
 		with := b.changeOf(e)
 		with.Also = unstored
 		if _, err := b.Change(t.Context(), with, Settings{Active: pointer(false)}); err == nil {
@@ -136,10 +129,7 @@ func TestChangeRefuses(t *testing.T) {
 // The guard judges a new address as it judges a first one.
 func TestChangeIsGuarded(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")), Config{})
-	e, _, err := b.Create(t.Context(), ask(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := b.add(ask(nil)).Endpoint
 	b.Guard.AllowPrivate = false
 	for _, url := range []string{"https://127.0.0.1/", "https://10.0.0.7/hook", "https://169.254.169.254/latest", "http://93.184.215.14/", "https://93.184.215.14:22/"} {
 		if _, err := b.Change(t.Context(), b.changeOf(e), Settings{URL: &url}); fault.From(err).Field != "url" {
@@ -211,10 +201,7 @@ func TestChangeDuringRequest(t *testing.T) {
 func TestChangesAtOnce(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
-		e, _, err := b.Create(t.Context(), ask(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := b.add(ask(nil)).Endpoint
 		var group sync.WaitGroup
 		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 			group.Go(func() {

@@ -30,7 +30,7 @@ func TestDeliver(t *testing.T) {
 		b.create(others, SchemeCardPing, "card.created.not", "card.funded")
 		e1, secret1 := b.create(pings, SchemeCardPing, "ping.completed", "card.created")
 		e2, secret2 := b.create(cards, SchemeCryptoCardy, "*")
-		if _, _, err := b.Create(t.Context(), NewEndpoint{Book: "bk_b", Realm: realm.Live, URL: others.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k2"}); err != nil {
+		if _, err := b.Create(t.Context(), NewEndpoint{Book: "bk_b", Realm: realm.Live, URL: others.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k2"}); err != nil {
 			t.Fatal(err)
 		}
 		undo := errors.New("undo")
@@ -346,10 +346,7 @@ func TestErrorClasses(t *testing.T) {
 		if c.url == "" {
 			c.url = r.URL
 		}
-		e, _, err := b.Create(t.Context(), NewEndpoint{Book: book, Realm: realm.Live, URL: c.url, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := b.add(NewEndpoint{Book: book, Realm: realm.Live, URL: c.url, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"}).Endpoint
 		event := b.emit("card.created")
 		b.deliver()
 		attempts := b.attempts(b.delivery(e, event))
@@ -426,7 +423,7 @@ func TestDispatchSkipsWhatIsTaken(t *testing.T) {
 		for range dispatchBatch {
 			one.emit("card.created")
 		}
-		if _, _, err := one.Create(t.Context(), ask(func(n *NewEndpoint) { n.Book = "bk_b" })); err != nil {
+		if _, err := one.Create(t.Context(), ask(func(n *NewEndpoint) { n.Book = "bk_b" })); err != nil {
 			t.Fatal(err)
 		}
 		for range 10 {
@@ -610,11 +607,11 @@ func TestRotation(t *testing.T) {
 		pings, cards := newReceiver(t), newReceiver(t)
 		e1, old1 := b.create(pings, SchemeCardPing, "*")
 		e2, old2 := b.create(cards, SchemeCryptoCardy, "*")
-		got, new1, err := b.Rotate(t.Context(), b.changeOf(e1), Rotation{Grace: time.Hour})
-		if err != nil || !got.PreviousUntil.Equal(epoch.Add(time.Hour)) || new1.Equal(old1) {
-			t.Fatalf("rotate = %+v, %v", got, err)
+		one, err := b.Rotate(t.Context(), b.changeOf(e1), Rotation{Grace: time.Hour})
+		if err != nil || !one.PreviousUntil.Equal(epoch.Add(time.Hour)) || one.Secret.Equal(old1) {
+			t.Fatalf("rotate = %+v, %v", one, err)
 		}
-		_, new2, err := b.Rotate(t.Context(), b.changeOf(e2), Rotation{Grace: time.Hour})
+		two, err := b.Rotate(t.Context(), b.changeOf(e2), Rotation{Grace: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -625,7 +622,7 @@ func TestRotation(t *testing.T) {
 		b.deliver()
 		for i, old := range []bool{true, false} {
 			q := pings.requests()[i]
-			if err := verifyCardPing(q.Get("CP-Signature"), []byte(q.body), new1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour)); err != nil {
+			if err := verifyCardPing(q.Get("CP-Signature"), []byte(q.body), one.Secret, b.clock.Now().Add(-time.Duration(1-i)*time.Hour)); err != nil {
 				t.Errorf("request %d, new secret: %v", i, err)
 			}
 			err := verifyCardPing(q.Get("CP-Signature"), []byte(q.body), old1, b.clock.Now().Add(-time.Duration(1-i)*time.Hour))
@@ -633,7 +630,7 @@ func TestRotation(t *testing.T) {
 				t.Errorf("request %d, old secret: %v", i, err)
 			}
 			q = cards.requests()[i]
-			if q.Get(HeaderCryptoCardy) != fmt.Sprintf("%x", mac(new2, []byte(q.body))) {
+			if q.Get(HeaderCryptoCardy) != fmt.Sprintf("%x", mac(two.Secret, []byte(q.body))) {
 				t.Errorf("request %d is not signed with the new secret", i)
 			}
 			if previous := q.Get(HeaderCryptoCardyPrevious); old != (previous == fmt.Sprintf("%x", mac(old2, []byte(q.body)))) || !old && previous != "" {
@@ -649,15 +646,12 @@ func TestRotationOutlastsTestClock(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
 		r := newReceiver(t)
-		e, old, err := b.Create(t.Context(), NewEndpoint{Book: "bk_t", Realm: realm.Test, URL: r.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := b.add(NewEndpoint{Book: "bk_t", Realm: realm.Test, URL: r.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
 		if err := b.Clocks.SetOffset(24 * time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		change := Change{Book: e.Book, Endpoint: e.ID, Actor: "key/k1"}
-		got, _, err := b.Rotate(t.Context(), change, Rotation{Grace: time.Hour})
+		got, err := b.Rotate(t.Context(), change, Rotation{Grace: time.Hour})
 		if err != nil || !got.PreviousUntil.Equal(epoch.Add(time.Hour)) {
 			t.Fatalf("rotate = %+v, %v", got, err)
 		}
@@ -671,7 +665,7 @@ func TestRotationOutlastsTestClock(t *testing.T) {
 			b.deliver()
 			all := r.requests()
 			last := all[len(all)-1]
-			return verifyCardPing(last.Get("CP-Signature"), []byte(last.body), old, b.clock.Now())
+			return verifyCardPing(last.Get("CP-Signature"), []byte(last.body), e.Secret, b.clock.Now())
 		}
 		if err := signed(); err != nil {
 			t.Errorf("within the grace: %v", err)

@@ -82,20 +82,11 @@ const (
 	MaxSecret = 128
 )
 
-// Also is what to write in the transaction of a change, such as the stored answer
-// to the request; its error undoes the change. It may be nil and must have no effects
-// of its own.
-type Also func(Endpoint, pan.Secret) ([]storage.Effect, error)
-
-func (a Also) apply(ctx context.Context, tx *storage.Tx, e Endpoint, secret pan.Secret) error {
-	if a == nil {
-		return nil
-	}
-	effects, err := a(e, secret)
-	if err != nil {
-		return err
-	}
-	return tx.Apply(ctx, effects)
+// Issued is an endpoint with its secret, which nothing returns again. After a change that
+// made none, the secret is empty.
+type Issued struct {
+	Endpoint
+	Secret pan.Secret
 }
 
 // NewEndpoint asks for an endpoint.
@@ -109,7 +100,7 @@ type NewEndpoint struct {
 	Secret pan.Secret
 	// Actor is named in the audit log.
 	Actor string
-	Also  Also
+	Also  storage.Also[Issued]
 }
 
 // Change names an endpoint and who changes it.
@@ -117,7 +108,7 @@ type Change struct {
 	Book     ledger.BookID
 	Endpoint EndpointID
 	Actor    string
-	Also     Also
+	Also     storage.Also[Issued]
 	// Queued is what to write with a delivery that SendTest or Resend queues, as Also.
 	Queued storage.Also[Delivery]
 }
@@ -126,21 +117,22 @@ type Change struct {
 // shown again. It returns invalid_request for an address that the guard refuses,
 // unknown names of events or a secret that is too short, and quota_exceeded when
 // the book has as many endpoints as it may.
-func (s *Service) Create(ctx context.Context, n NewEndpoint) (Endpoint, pan.Secret, error) {
+func (s *Service) Create(ctx context.Context, n NewEndpoint) (Issued, error) {
 	if err := s.validate(ctx, &n); err != nil {
-		return Endpoint{}, pan.Secret{}, err
+		return Issued{}, err
 	}
 	secret, err := chooseSecret(n.Secret)
 	if err != nil {
-		return Endpoint{}, pan.Secret{}, err
+		return Issued{}, err
 	}
 	e := row{Endpoint: Endpoint{
 		ID: EndpointID(id.New("wh")), Book: n.Book, Realm: n.Realm, URL: n.URL, Events: n.Events, Scheme: n.Scheme,
 		Active: true, CreatedAt: s.Clocks.Now(n.Realm),
 	}, state: endpointActive, version: 1}
 	if e.secret, err = s.Vault.Seal(sealSecret, string(e.ID), []byte(secret.Reveal())); err != nil {
-		return Endpoint{}, pan.Secret{}, fmt.Errorf("create webhook: %w", err)
+		return Issued{}, fmt.Errorf("create webhook: %w", err)
 	}
+	made := Issued{e.Endpoint, secret}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		// The log locks the book's chain: two of these wait for each other, so the count below holds.
 		if err := s.record(ctx, tx, &e, audit.Record{Actor: n.Actor, Action: "webhook.create", Detail: e.wants()}); err != nil {
@@ -156,13 +148,13 @@ func (s *Service) Create(ctx context.Context, n NewEndpoint) (Endpoint, pan.Secr
 		if err := tx.ExecRows(ctx, insertEndpoint, [][]any{e.values(s.Clocks.Now(realm.Live))}); err != nil {
 			return err
 		}
-		return n.Also.apply(ctx, tx, e.Endpoint, secret)
+		return n.Also.Apply(ctx, tx, made)
 	})
 	if err != nil {
-		return Endpoint{}, pan.Secret{}, err
+		return Issued{}, err
 	}
 	s.Outbox.subscriptions.learn(e.subscription())
-	return e.Endpoint, secret, nil
+	return made, nil
 }
 
 func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
@@ -256,11 +248,11 @@ func (s *Service) List(ctx context.Context, book ledger.BookID) ([]Endpoint, err
 
 // Delete removes an endpoint, its secrets and what was still to be delivered to it.
 func (s *Service) Delete(ctx context.Context, c Change) error {
-	_, _, err := s.change(ctx, c, "webhook.delete", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+	_, err := s.change(ctx, c, "webhook.delete", func(ctx context.Context, tx *storage.Tx, e *row) error {
 		e.state, e.Active, e.Reason = endpointDeleted, false, endpointDeleted
 		e.secret, e.previous, e.PreviousUntil = []byte{}, nil, time.Time{}
 		_, err := tx.Exec(ctx, cancelDeliveries, string(c.Book), string(c.Endpoint))
-		return pan.Secret{}, err
+		return err
 	})
 	return err
 }
@@ -275,21 +267,21 @@ func (s *Service) Disable(ctx context.Context, c Change, reason string) (Endpoin
 	case isOwners(reason):
 		return Endpoint{}, fault.New(fault.InvalidRequest, "%q alone would let its owner enable it again: say more", reason).At("reason")
 	}
-	e, _, err := s.change(ctx, c, "webhook.disable", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
+	changed, err := s.change(ctx, c, "webhook.disable", func(_ context.Context, _ *storage.Tx, e *row) error {
 		e.disable(reason)
-		return pan.Secret{}, nil
+		return nil
 	})
-	return e, err
+	return changed.Endpoint, err
 }
 
 // Enable lets an endpoint have events again, beginning with those still pending.
 func (s *Service) Enable(ctx context.Context, c Change) (Endpoint, error) {
-	e, _, err := s.change(ctx, c, "webhook.enable", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+	changed, err := s.change(ctx, c, "webhook.enable", func(ctx context.Context, tx *storage.Tx, e *row) error {
 		e.enable()
-		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
+		return tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
 	})
 	s.Queue.Wake()
-	return e, err
+	return changed.Endpoint, err
 }
 
 // Settings are what may be changed of an endpoint; nil leaves a thing as it is.
@@ -309,17 +301,17 @@ func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, 
 	if err != nil {
 		return Endpoint{}, err
 	}
-	e, _, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) (pan.Secret, error) {
+	changed, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) error {
 		if err := e.apply(to); err != nil {
-			return pan.Secret{}, err
+			return err
 		}
 		if err := s.checkSecrets(e.Scheme, to.Events); err != nil {
-			return pan.Secret{}, err
+			return err
 		}
-		return pan.Secret{}, tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
+		return tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
 	})
 	s.Queue.Wake()
-	return e, err
+	return changed.Endpoint, err
 }
 
 func (s *Service) checkSettings(ctx context.Context, to Settings) (Settings, error) {
@@ -372,44 +364,45 @@ type Rotation struct {
 // Rotate gives an endpoint a new secret and returns it; it is never shown again.
 // Requests are signed with both for the time of grace. A secret that was still in
 // its grace ends.
-func (s *Service) Rotate(ctx context.Context, c Change, r Rotation) (Endpoint, pan.Secret, error) {
+func (s *Service) Rotate(ctx context.Context, c Change, r Rotation) (Issued, error) {
 	if r.Grace < 0 || r.Grace > MaxGrace {
-		return Endpoint{}, pan.Secret{}, fault.New(fault.InvalidRequest, "a secret stays valid for at most %s", MaxGrace).At("grace")
+		return Issued{}, fault.New(fault.InvalidRequest, "a secret stays valid for at most %s", MaxGrace).At("grace")
 	}
 	if r.Grace == 0 {
 		r.Grace = DefaultGrace
 	}
 	secret, err := chooseSecret(r.Secret)
 	if err != nil {
-		return Endpoint{}, pan.Secret{}, err
+		return Issued{}, err
 	}
 	sealed, err := s.Vault.Seal(sealSecret, string(c.Endpoint), []byte(secret.Reveal()))
 	if err != nil {
-		return Endpoint{}, pan.Secret{}, fmt.Errorf("rotate webhook %s: %w", c.Endpoint, err)
+		return Issued{}, fmt.Errorf("rotate webhook %s: %w", c.Endpoint, err)
 	}
-	return s.change(ctx, c, "webhook.rotate", func(_ context.Context, _ *storage.Tx, e *row) (pan.Secret, error) {
+	return s.change(ctx, c, "webhook.rotate", func(_ context.Context, _ *storage.Tx, e *row) error {
 		e.previous, e.PreviousUntil = e.secret, s.Clocks.Now(realm.Live).Add(r.Grace)
-		e.secret = sealed
-		return secret, nil
+		e.secret, e.issued = sealed, secret
+		return nil
 	})
 }
 
 // change makes one change to a locked endpoint, audited unless it changed nothing, and tells
 // this process of it at once.
-func (s *Service) change(ctx context.Context, c Change, action string, edit func(context.Context, *storage.Tx, *row) (pan.Secret, error)) (Endpoint, pan.Secret, error) {
+func (s *Service) change(ctx context.Context, c Change, action string, edit func(context.Context, *storage.Tx, *row) error) (Issued, error) {
 	var e row
-	var secret pan.Secret
+	var made Issued
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		var err error
 		if e, err = lockRow(ctx, tx, c.Book, c.Endpoint); err != nil {
 			return err
 		}
 		before := e
-		if secret, err = edit(ctx, tx, &e); err != nil {
+		if err := edit(ctx, tx, &e); err != nil {
 			return err
 		}
+		made = Issued{e.Endpoint, e.issued}
 		if reflect.DeepEqual(e, before) {
-			return c.Also.apply(ctx, tx, e.Endpoint, secret)
+			return c.Also.Apply(ctx, tx, made)
 		}
 		if err := s.save(ctx, tx, &e); err != nil {
 			return err
@@ -421,13 +414,13 @@ func (s *Service) change(ctx context.Context, c Change, action string, edit func
 		if err := s.record(ctx, tx, &e, audit.Record{Actor: c.Actor, Action: action, Detail: detail}); err != nil {
 			return err
 		}
-		return c.Also.apply(ctx, tx, e.Endpoint, secret)
+		return c.Also.Apply(ctx, tx, made)
 	})
 	if err != nil {
-		return Endpoint{}, pan.Secret{}, err
+		return Issued{}, err
 	}
 	s.Outbox.subscriptions.learn(e.subscription())
-	return e.Endpoint, secret, nil
+	return made, nil
 }
 
 // save writes e as its next version.

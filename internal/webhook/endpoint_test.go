@@ -58,7 +58,7 @@ func TestCreateRefuses(t *testing.T) {
 		},
 	} {
 		for i, change := range changes {
-			_, _, err := b.Create(t.Context(), ask(change))
+			_, err := b.Create(t.Context(), ask(change))
 			if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != field {
 				t.Errorf("%s %d: %v", field, i, err)
 			}
@@ -70,7 +70,7 @@ func TestCreateRefuses(t *testing.T) {
 		func(n *NewEndpoint) { n.Book = "" },
 		func(n *NewEndpoint) { n.Actor = "" },
 	} {
-		if _, _, err := b.Create(t.Context(), ask(change)); fault.CodeOf(err) != fault.Internal {
+		if _, err := b.Create(t.Context(), ask(change)); fault.CodeOf(err) != fault.Internal {
 			t.Errorf("a mistake of the program: %v", err)
 		}
 	}
@@ -88,7 +88,7 @@ func TestEndpointLimit(t *testing.T) {
 		codes := map[fault.Code]int{}
 		for range 8 {
 			group.Go(func() {
-				_, _, err := b.Create(t.Context(), ask(nil))
+				_, err := b.Create(t.Context(), ask(nil))
 				mu.Lock()
 				defer mu.Unlock()
 				codes[fault.CodeOf(err)]++
@@ -105,7 +105,7 @@ func TestEndpointLimit(t *testing.T) {
 		if err := b.Delete(t.Context(), b.changeOf(list[0])); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := b.Create(t.Context(), ask(nil)); err != nil {
+		if _, err := b.Create(t.Context(), ask(nil)); err != nil {
 			t.Errorf("after a deletion: %v", err)
 		}
 	})
@@ -116,14 +116,15 @@ func TestChanges(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
 		stored := Event{ID: NewEventID(), Book: book, Realm: realm.Live, Type: "stored.answer", Data: []byte(`{}`)}
-		e, secret, err := b.Create(t.Context(), ask(func(n *NewEndpoint) {
+		made, err := b.Create(t.Context(), ask(func(n *NewEndpoint) {
 			n.Events = []string{"card.funded", "card.created", "card.funded"}
 			n.Secret = pan.NewSecret("chosen-by-the-customer")
-			n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return b.Outbox.Effects(stored), nil }
+			n.Also = func(Issued) ([]storage.Effect, error) { return b.Outbox.Effects(stored), nil }
 		}))
-		if err != nil || secret.Reveal() != "chosen-by-the-customer" {
+		if err != nil || made.Secret.Reveal() != "chosen-by-the-customer" {
 			t.Fatal(err)
 		}
+		e := made.Endpoint
 		if got := b.endpoint(e); !cmp.Equal(got, e) || !cmp.Equal(got.Events, []string{"card.created", "card.funded"}) {
 			t.Errorf("stored %+v, returned %+v", got, e)
 		}
@@ -132,9 +133,9 @@ func TestChanges(t *testing.T) {
 		}
 		errUndo := errors.New("undo")
 		undone := ask(func(n *NewEndpoint) {
-			n.Also = func(Endpoint, pan.Secret) ([]storage.Effect, error) { return nil, errUndo }
+			n.Also = func(Issued) ([]storage.Effect, error) { return nil, errUndo }
 		})
-		if _, _, err := b.Create(t.Context(), undone); !errors.Is(err, errUndo) {
+		if _, err := b.Create(t.Context(), undone); !errors.Is(err, errUndo) {
 			t.Errorf("undone: %v", err)
 		}
 		queued := b.changeOf(e)
@@ -149,7 +150,7 @@ func TestChanges(t *testing.T) {
 			t.Errorf("deliveries %+v, %v", list, err)
 		}
 		stranger := Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}
-		_, _, rotate := b.Rotate(t.Context(), stranger, Rotation{})
+		_, rotate := b.Rotate(t.Context(), stranger, Rotation{})
 		_, disable := b.Disable(t.Context(), stranger, "no reason")
 		_, enable := b.Enable(t.Context(), stranger)
 		_, find := b.Find(t.Context(), "bk_b", e.ID)
@@ -169,10 +170,10 @@ func TestChanges(t *testing.T) {
 				t.Errorf("enabled: %+v, %v", b.endpoint(e), err)
 			}
 		}
-		if _, _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: MaxGrace + 1}); fault.From(err).Field != "grace" {
+		if _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: MaxGrace + 1}); fault.From(err).Field != "grace" {
 			t.Errorf("long grace: %v", err)
 		}
-		if got, _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{}); err != nil || !got.PreviousUntil.Equal(epoch.Add(DefaultGrace)) {
+		if got, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{}); err != nil || !got.PreviousUntil.Equal(epoch.Add(DefaultGrace)) {
 			t.Errorf("rotate: %+v, %v", got, err)
 		}
 		if err := b.Delete(t.Context(), b.changeOf(e)); err != nil {
@@ -219,7 +220,7 @@ func TestRefreshAfterStandstill(t *testing.T) {
 		one := setup(t, db, Config{})
 		two := setupAt(t, db, one.clock, Config{})
 		one.clock.Advance(time.Minute)
-		if _, _, err := one.Create(t.Context(), ask(nil)); err != nil {
+		if _, err := one.Create(t.Context(), ask(nil)); err != nil {
 			t.Fatal(err)
 		}
 		one.clock.Advance(overlap + time.Minute)
@@ -237,15 +238,9 @@ func TestRefreshForgets(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db, Config{})
 		known := &b.Outbox.subscriptions
-		stays, _, err := b.Create(t.Context(), ask(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		stays := b.add(ask(nil)).Endpoint
 		for range 5 {
-			e, _, err := b.Create(t.Context(), ask(func(n *NewEndpoint) { n.Book = "bk_b" }))
-			if err != nil {
-				t.Fatal(err)
-			}
+			e := b.add(ask(func(n *NewEndpoint) { n.Book = "bk_b" })).Endpoint
 			if err := b.Delete(t.Context(), b.changeOf(e)); err != nil {
 				t.Fatal(err)
 			}
@@ -271,9 +266,9 @@ func TestRefresh(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		e, _, err := one.Create(t.Context(), ask(nil))
-		if err != nil || !wants(one) || wants(two) {
-			t.Fatalf("created: %v, %v, %v", wants(one), wants(two), err)
+		e := one.add(ask(nil)).Endpoint
+		if !wants(one) || wants(two) {
+			t.Fatalf("created: %v, %v", wants(one), wants(two))
 		}
 		refresh()
 		if !wants(two) || two.Outbox.subscriptions.wants(book, "card.funded") || two.Outbox.subscriptions.wants("bk_b", "card.created") {
@@ -341,12 +336,12 @@ func TestSecretsStaySealed(t *testing.T) {
 			_, _ = io.WriteString(w, "your secrets are "+echo+" and "+string(sent))
 		})
 		e, first := b.create(r, SchemeCryptoCardy, "*")
-		_, second, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Secret: pan.NewSecret("Chosen!By-the_Customer")})
+		second, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Secret: pan.NewSecret("Chosen!By-the_Customer")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		mu.Lock()
-		echo = first.Reveal() + " and " + second.Reveal()
+		echo = first.Reveal() + " and " + second.Secret.Reveal()
 		mu.Unlock()
 		otp := Event{Book: book, Realm: realm.Live, Type: "3ds.challenge", Data: []byte(`{"otp":"847291-847291"}`), Sensitive: true}
 		if err := b.write(b.Outbox.Effects(otp)); err != nil {
@@ -370,7 +365,7 @@ func TestSecretsStaySealed(t *testing.T) {
 			t.Errorf("answers = %s", texts["column 5"])
 		}
 		for where, text := range texts {
-			for _, secret := range []string{first.Reveal(), second.Reveal(), "847291-847291"} {
+			for _, secret := range []string{first.Reveal(), second.Secret.Reveal(), "847291-847291"} {
 				if strings.Contains(text, secret) {
 					t.Errorf("%s holds %s", where, secret)
 				}
@@ -397,7 +392,7 @@ func TestSecretsGoWhereTheyMay(t *testing.T) {
 			t.Errorf("%d and %d requests, want 1 and 2", n, m)
 		}
 		named := NewEndpoint{Book: book, Realm: realm.Live, URL: plain.URL, Events: []string{"card.created", "3ds.challenge"}, Scheme: SchemeCardPing, Actor: "key/k1"}
-		_, _, create := b.Create(t.Context(), named)
+		_, create := b.Create(t.Context(), named)
 		_, change := b.Change(t.Context(), b.changeOf(all), Settings{Events: named.Events})
 		for _, err := range []error{create, change} {
 			if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != "events" {
@@ -644,10 +639,7 @@ func TestTestRealm(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := newReceiver(t, answerWith(500), answerWith(200))
-		e, secret, err := b.Create(t.Context(), NewEndpoint{Book: "bk_t", Realm: realm.Test, URL: r.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		made := b.add(NewEndpoint{Book: "bk_t", Realm: realm.Test, URL: r.URL, Events: []string{"*"}, Scheme: SchemeCardPing, Actor: "key/k1"})
 		event := Event{ID: NewEventID(), Book: "bk_t", Realm: realm.Test, Type: "card.created", Data: []byte(`{}`)}
 		if err := b.write(b.Outbox.Effects(event)); err != nil {
 			t.Fatal(err)
@@ -658,10 +650,10 @@ func TestTestRealm(t *testing.T) {
 		}
 		b.deliver()
 		got := r.requests()
-		if len(got) != 2 || b.delivery(e, event.ID).State != deliveryDelivered {
-			t.Fatalf("%d requests, %+v", len(got), b.delivery(e, event.ID))
+		if len(got) != 2 || b.delivery(made.Endpoint, event.ID).State != deliveryDelivered {
+			t.Fatalf("%d requests, %+v", len(got), b.delivery(made.Endpoint, event.ID))
 		}
-		if err := verifyCardPing(got[1].Get("CP-Signature"), []byte(got[1].body), secret, epoch); err != nil {
+		if err := verifyCardPing(got[1].Get("CP-Signature"), []byte(got[1].body), made.Secret, epoch); err != nil {
 			t.Error(err)
 		}
 		if !strings.Contains(got[1].body, `"created_at":"2027-12-26T09:00:00Z"`) {

@@ -192,10 +192,7 @@ func TestRebinding(t *testing.T) {
 	n := ask(func(n *NewEndpoint) {
 		n.URL, n.Events = "https://rebind.example.org:"+strconv.Itoa(int(port))+"/", []string{"*"}
 	})
-	e, _, err := b.Create(t.Context(), n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := b.add(n).Endpoint
 	event := b.emit("card.created")
 	b.deliver()
 	attempts := b.attempts(b.delivery(e, event))
@@ -213,7 +210,7 @@ func TestRebinding(t *testing.T) {
 	if got := b.attempts(b.delivery(e, event))[0]; got.Error != ErrorTLS {
 		t.Errorf("with AllowPrivate: %+v", got) // the certificate is not for that name
 	}
-	if _, _, err := b.Create(t.Context(), n); err != nil {
+	if _, err := b.Create(t.Context(), n); err != nil {
 		t.Error(err)
 	}
 }

@@ -111,13 +111,17 @@ func (b *bundle) deliver() {
 
 func (b *bundle) create(r *receiver, scheme string, events ...string) (Endpoint, pan.Secret) {
 	b.t.Helper()
-	e, secret, err := b.Create(b.t.Context(), NewEndpoint{
-		Book: book, Realm: realm.Live, URL: r.URL + "/hook", Events: events, Scheme: scheme, Actor: "key/k1",
-	})
+	made := b.add(NewEndpoint{Book: book, Realm: realm.Live, URL: r.URL + "/hook", Events: events, Scheme: scheme, Actor: "key/k1"})
+	return made.Endpoint, made.Secret
+}
+
+func (b *bundle) add(n NewEndpoint) Issued {
+	b.t.Helper()
+	made, err := b.Create(b.t.Context(), n)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return e, secret
+	return made
 }
 
 func (b *bundle) changeOf(e Endpoint) Change {

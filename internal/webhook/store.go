@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 )
@@ -167,7 +168,8 @@ func scanEventKey(r storage.Row) ([]any, error) {
 type row struct {
 	Endpoint
 	state            string
-	secret, previous []byte // sealed
+	secret, previous []byte     // sealed
+	issued           pan.Secret // that a change made
 	pausedUntil      time.Time
 	version          int64
 }

@@ -67,3 +67,9 @@ func webhookOf(e webhook.Endpoint) webhookView {
 	return webhookView{ID: string(e.ID), URL: e.URL, Events: e.Events, Active: e.Active, Reason: e.Reason,
 		PreviousUntil: wire.TimeSecond(e.PreviousUntil), CreatedAt: wire.TimeSecond(e.CreatedAt)}
 }
+
+func viewIssued(made webhook.Issued) webhookView {
+	view := webhookOf(made.Endpoint)
+	view.Secret = made.Secret.Reveal()
+	return view
+}

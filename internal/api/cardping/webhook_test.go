@@ -165,7 +165,7 @@ func TestRotation(t *testing.T) {
 func TestWebhookOfSecrets(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
 	b.key("writer", b.acme.Test, account.ScopeWebhookWrite)
-	made, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.acme.Test, Realm: realm.Test, URL: b.receiver.URL,
+	made, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.acme.Test, Realm: realm.Test, URL: b.receiver.URL,
 		Events: []string{"*"}, Scheme: webhook.SchemeCryptoCardy, Actor: seeder})
 	check.OK(t, err)
 	for _, key := range []struct {

@@ -22,11 +22,9 @@ func (a *api) webhookRoutes(s *surface) {
 }
 
 func (a *api) createWebhook(ctx context.Context, c *call, in newWebhook) (webhookView, error) {
-	made, secret, err := a.Webhooks.Create(ctx, webhook.NewEndpoint{Book: c.Principal.Book, Realm: c.Principal.Realm, URL: in.URL,
+	made, err := a.Webhooks.Create(ctx, webhook.NewEndpoint{Book: c.Principal.Book, Realm: c.Principal.Realm, URL: in.URL,
 		Events: in.Events, Scheme: webhook.SchemeCardPing, Actor: c.Principal.Credential})
-	view := webhookOf(made)
-	view.Secret = secret.Reveal()
-	return view, full(err)
+	return viewIssued(made), full(err)
 }
 
 func (a *api) listWebhooks(ctx context.Context, c *call, _ wire.None) (list[webhookView], error) {
@@ -74,8 +72,6 @@ func (a *api) rotateWebhook(ctx context.Context, c *call, in webhookPath) (webho
 	if err != nil {
 		return webhookView{}, err
 	}
-	changed, secret, err := a.Webhooks.Rotate(ctx, which, webhook.Rotation{})
-	view := webhookOf(changed)
-	view.Secret = secret.Reveal()
-	return view, err
+	made, err := a.Webhooks.Rotate(ctx, which, webhook.Rotation{})
+	return viewIssued(made), err
 }

@@ -6,8 +6,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/wire"
 	"github.com/scripcards/scrip/internal/core/id"
-	"github.com/scripcards/scrip/internal/core/pan"
-	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -17,33 +15,17 @@ func (a *api) webhookRoutes(s *surface) {
 	wire.Handle(s, changing("webhooks.delete", http.MethodDelete, "/webhooks/{webhook_id}"), a.deleteWebhook)
 }
 
-// hook is an endpoint with its secret.
-type hook struct {
-	endpoint webhook.Endpoint
-	secret   pan.Secret
-}
-
-func viewMadeWebhook(h hook) webhookView {
-	view := viewWebhook(h.endpoint)
-	view.Secret = h.secret.Reveal()
+func viewMadeWebhook(made webhook.Issued) webhookView {
+	view := viewWebhook(made.Endpoint)
+	view.Secret = made.Secret.Reveal()
 	return view
 }
 
 func (a *api) createWebhook(ctx context.Context, c *call, in newWebhook) (webhookView, error) {
-	return once(ctx, &made[hook, webhookView]{a, c, viewMadeWebhook}, func(keep also[hook]) (hook, error) {
-		n := webhook.NewEndpoint{Book: c.Principal.Book, Realm: c.Principal.Realm, URL: in.URL, Events: in.Events, Scheme: webhook.SchemeCryptoCardy,
-			Secret: in.Secret, Actor: c.Principal.Credential, Also: hooked(keep)}
-		made, secret, err := a.Webhooks.Create(ctx, n)
-		return hook{made, secret}, err
+	return once(ctx, &made[webhook.Issued, webhookView]{a, c, viewMadeWebhook}, func(keep also[webhook.Issued]) (webhook.Issued, error) {
+		return a.Webhooks.Create(ctx, webhook.NewEndpoint{Book: c.Principal.Book, Realm: c.Principal.Realm, URL: in.URL, Events: in.Events, Scheme: webhook.SchemeCryptoCardy,
+			Secret: in.Secret, Actor: c.Principal.Credential, Also: keep})
 	})
-}
-
-// hooked is what to write with a webhook.
-func hooked(keep also[hook]) webhook.Also {
-	if keep == nil {
-		return nil
-	}
-	return func(e webhook.Endpoint, secret pan.Secret) ([]storage.Effect, error) { return keep(hook{e, secret}) }
 }
 
 func (a *api) listWebhooks(ctx context.Context, c *call, _ wire.None) (list[webhookView], error) {
@@ -59,9 +41,9 @@ func (a *api) deleteWebhook(ctx context.Context, c *call, in webhookPath) (delet
 	if !id.Valid("wh", in.ID) {
 		return deleted{}, unknown("webhook")
 	}
-	gone := func(hook) deleted { return deleted{ID: in.ID, Deleted: true} }
-	return once(ctx, &made[hook, deleted]{a, c, gone}, func(keep also[hook]) (hook, error) {
-		change := webhook.Change{Book: c.Principal.Book, Endpoint: webhook.EndpointID(in.ID), Actor: c.Principal.Credential, Also: hooked(keep)}
-		return hook{}, a.Webhooks.Delete(ctx, change)
+	gone := func(webhook.Issued) deleted { return deleted{ID: in.ID, Deleted: true} }
+	return once(ctx, &made[webhook.Issued, deleted]{a, c, gone}, func(keep also[webhook.Issued]) (webhook.Issued, error) {
+		change := webhook.Change{Book: c.Principal.Book, Endpoint: webhook.EndpointID(in.ID), Actor: c.Principal.Credential, Also: keep}
+		return webhook.Issued{}, a.Webhooks.Delete(ctx, change)
 	})
 }

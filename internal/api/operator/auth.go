@@ -31,10 +31,6 @@ func bearer(c *call) string {
 	return strings.TrimSpace(key)
 }
 
-// kept returns what stores out as the call's answer within the product's own
-// transaction; nothing for a call without a key.
-func (a *api) kept(c *call, out any) ([]storage.Effect, error) { return a.desk.Kept(c, out) }
-
 // storing returns what keeps the answer that view makes of a change, in the change's own
 // transaction: whoever repeats the call after a crash gets this answer, or nothing was done.
 func storing[T, W any](a *api, c *call, view func(T) W) func(T) ([]storage.Effect, error) {

@@ -132,7 +132,7 @@ func TestPaging(t *testing.T) {
 				t.Fatalf("load: %d %s", w.Code, w.Body)
 			}
 		}
-		hook, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
+		hook, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
 			Scheme: webhook.SchemeCardPing, Actor: seeder})
 		check(t, err)
 		for i := range 4 {
@@ -394,7 +394,7 @@ func TestReasonsOfAnyScript(t *testing.T) {
 		m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
 		spare, err := b.Cards.Create(t.Context(), m, giftcard.Issue{Title: "Spare", TemplateID: "aurora", Amount: money.New(700, money.USD)})
 		check(t, err)
-		hook, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
+		hook, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL, Events: []string{"*"},
 			Scheme: webhook.SchemeCardPing, Actor: seeder})
 		check(t, err)
 		book, customer := "/books/"+string(b.customer.Test), "/customers/"+string(b.customer.ID)

@@ -52,7 +52,7 @@ func (b *bundle) repeatables(t *testing.T) map[string]repeatable {
 	check(t, err)
 	seed, err := b.Accounts.CreateSeed(ctx, seeder, account.NewSeed{Customer: b.customer.ID, Realm: realm.Test, Name: "Shop"})
 	check(t, err)
-	hook, _, err := b.Webhooks.Create(ctx, webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL + "/hook", Events: []string{"*"},
+	hook, err := b.Webhooks.Create(ctx, webhook.NewEndpoint{Book: b.customer.Test, Realm: realm.Test, URL: b.receiver.URL + "/hook", Events: []string{"*"},
 		Scheme: webhook.SchemeCardPing, Actor: seeder})
 	check(t, err)
 	sent, err := b.Webhooks.SendTest(ctx, webhook.Change{Book: b.customer.Test, Endpoint: hook.ID, Actor: seeder})

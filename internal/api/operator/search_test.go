@@ -36,7 +36,7 @@ var flood = []*storage.Statement{
 func TestFewAmongMany(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := setup(t, db)
-		hook, _, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: "test", URL: b.receiver.URL + "/hook", Events: []string{"*"}, Scheme: webhook.SchemeCardPing, Actor: seeder})
+		hook, err := b.Webhooks.Create(t.Context(), webhook.NewEndpoint{Book: b.customer.Test, Realm: "test", URL: b.receiver.URL + "/hook", Events: []string{"*"}, Scheme: webhook.SchemeCardPing, Actor: seeder})
 		check(t, err)
 		b.hunt(t, []string{"12"})
 		check(t, db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ledger"
-	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
@@ -244,11 +243,8 @@ func viewWebhook(e webhook.Endpoint) webhookView {
 		CreatedAt: at(e.CreatedAt)}
 }
 
-// issuing is storing for what shows a secret beside an endpoint.
-func (a *api) issuing(c *call) webhook.Also {
-	return func(e webhook.Endpoint, secret pan.Secret) ([]storage.Effect, error) {
-		return a.kept(c, issuedWebhook{webhookView: viewWebhook(e), Secret: secret.Reveal()})
-	}
+func viewIssuedWebhook(made webhook.Issued) issuedWebhook {
+	return issuedWebhook{webhookView: viewWebhook(made.Endpoint), Secret: made.Secret.Reveal()}
 }
 
 type newWebhook struct {
@@ -271,9 +267,9 @@ func (a *api) createWebhook(ctx context.Context, c *call, in newWebhook) (issued
 	default:
 		return issuedWebhook{}, invalid("scheme", "the scheme must be %s or %s", webhook.SchemeCardPing, webhook.SchemeCryptoCardy)
 	}
-	made, secret, err := a.Webhooks.Create(ctx, webhook.NewEndpoint{Book: owner.Book, Realm: owner.Realm, URL: in.URL, Events: in.Events,
-		Scheme: in.Scheme, Secret: in.Secret, Actor: actor(c), Also: a.issuing(c)})
-	return issuedWebhook{webhookView: viewWebhook(made), Secret: secret.Reveal()}, a.raced(ctx, c, err)
+	made, err := a.Webhooks.Create(ctx, webhook.NewEndpoint{Book: owner.Book, Realm: owner.Realm, URL: in.URL, Events: in.Events,
+		Scheme: in.Scheme, Secret: in.Secret, Actor: actor(c), Also: storing(a, c, viewIssuedWebhook)})
+	return viewIssuedWebhook(made), a.raced(ctx, c, err)
 }
 
 func (a *api) listWebhooks(ctx context.Context, _ *call, in bookPath) (wire.Listing[webhookView], error) {
@@ -341,9 +337,9 @@ func (a *api) rotateWebhook(ctx context.Context, c *call, in webhookRotation) (i
 	if grace <= 0 {
 		return issuedWebhook{}, invalid("grace", "the grace must be above zero and at most %s", webhook.MaxGrace)
 	}
-	which.Also = a.issuing(c)
-	changed, secret, err := a.Webhooks.Rotate(ctx, which, webhook.Rotation{Secret: in.Secret, Grace: grace})
-	return issuedWebhook{webhookView: viewWebhook(changed), Secret: secret.Reveal()}, a.raced(ctx, c, err)
+	which.Also = storing(a, c, viewIssuedWebhook)
+	made, err := a.Webhooks.Rotate(ctx, which, webhook.Rotation{Secret: in.Secret, Grace: grace})
+	return viewIssuedWebhook(made), a.raced(ctx, c, err)
 }
 
 func (a *api) enableWebhook(ctx context.Context, c *call, in webhookPath) (webhookView, error) {
