@@ -91,17 +91,6 @@ func (e *Engine) world(r realm.Realm) *world {
 	return e.live
 }
 
-// Score counts an event and says how much it looks like theft, given what was seen
-// before. It is asked before the network is.
-func (e *Engine) Score(event Event) Score {
-	if event.Kind == Authorization {
-		return e.world(event.Realm).paying().score(&event)
-	}
-	var f facts
-	public := e.count(&event, &f)
-	return judge(&f, public, nil)
-}
-
 // count counts a balance check and returns what was seen of its parties.
 func (e *Engine) count(event *Event, f *facts) (public bool) {
 	w, a := e.world(event.Realm), e.ask(event)

@@ -88,13 +88,6 @@ func pairKey(card, merchant key) key {
 	return max(1, card^key(uint64(merchant)*0x9e3779b97f4a7c15))
 }
 
-// score counts a payment and says how much it looks like theft.
-func (p *payments) score(event *Event) Score {
-	var f facts
-	p.count(event, &f)
-	return judgeBy(paying[:], &f, asker{}, nil)
-}
-
 // count counts a payment and returns what was seen of its parties.
 func (p *payments) count(event *Event, f *facts) {
 	now, payerKey, shopKey := secondOf(event.At), hashKey(&event.Card), hashKey(&event.Merchant)

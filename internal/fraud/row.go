@@ -121,7 +121,8 @@ func shareOf(n, others int64) float32 {
 	return float32(n) / (float32(max(n, 0)+max(others, 0)) + 2)
 }
 
-// Measure is Score for a balance check that also writes what was counted into row. The
+// Measure counts a balance check, writes what was counted into row, and says how much the
+// check looks like theft, given what was seen before. It is asked before the network is. The
 // signals are made in room, if there is some.
 func (e *Engine) Measure(event *Event, row *Row, room *Room) Score {
 	var f facts

@@ -28,6 +28,14 @@ var (
 	badPIN  = Outcome{WrongPIN: true}
 )
 
+// Score counts an event and says how much it looks like theft.
+func (e *Engine) Score(event Event) Score {
+	if event.Kind == Authorization {
+		return e.MeasurePayment(&event, new(PaymentRow), nil)
+	}
+	return e.Measure(&event, new(Row), nil)
+}
+
 // teller asks an engine, and remembers what it said last.
 type teller struct {
 	*Engine

@@ -572,7 +572,7 @@ func TestTellingScores(t *testing.T) {
 // A thief who has cards learns from the scores beside them nothing of other numbers: who
 // tried PINs on cards that exist is told the same as who made the numbers up.
 func TestOwnCardsTellNothingOfOthers(t *testing.T) {
-	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) })
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = byRules{fraud.New(fraud.Config{})} })
 	var told, whole [2]fraud.Score
 	for i := range told {
 		thief := stranger(300 * i)

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
@@ -227,3 +228,8 @@ func unknownNumber(i int) string {
 
 // openSQLite is for what does not differ between engines.
 func openSQLite(t testing.TB) *storage.DB { return testkit.Open(t, testkit.Database(t, "sqlite")) }
+
+// byRules scores by the built-in rules alone.
+type byRules struct{ *fraud.Engine }
+
+func (r byRules) Score(e fraud.Event) fraud.Score { return r.Measure(&e, new(fraud.Row), nil) }

@@ -138,7 +138,7 @@ func TestTimeTellsNothing(t *testing.T) {
 	if testing.Short() {
 		rounds = 1500
 	}
-	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = fraud.New(fraud.Config{}) }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
+	p := setup(t, openSQLite(t), func(d *ping.Deps) { d.Fraud = byRules{fraud.New(fraud.Config{})} }, with(func(p *ping.Policy) { p.LockFor = 20 * 365 * 24 * time.Hour }))
 	random := rand.NewChaCha8([32]byte{5})
 	// Cards of one class are not asked for in the order in which they lie, which is faster:
 	// somebody who looks for cards finds any.

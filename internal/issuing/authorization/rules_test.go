@@ -199,7 +199,7 @@ func TestIncrementKeepsControls(t *testing.T) {
 // country after small ones at home.
 func TestEngine(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
+		p.Fraud = authorization.Engine(byRules{fraud.New(fraud.Config{})})
 		c := p.issue(ann, binAds, 400_000)
 		for range 5 {
 			check.Equal(t, "score", p.pay(p.request(c, 1_000, ads), "").Score, 0)
@@ -264,7 +264,7 @@ func TestAdviceCanBeFollowed(t *testing.T) {
 // in inquiries.
 func TestGuesses(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		p.Fraud = authorization.Engine(fraud.New(fraud.Config{}))
+		p.Fraud = authorization.Engine(byRules{fraud.New(fraud.Config{})})
 		c := p.issue(ann, binAds, 10_000)
 		inquire := func(cvc pan.Secret) authorization.Reason {
 			r := p.request(c, 0, authorization.Merchant{})
@@ -335,4 +335,11 @@ func TestWalletBelowZero(t *testing.T) {
 		p.pay(p.request(c, 1, ads), "")
 		p.verify()
 	})
+}
+
+// byRules scores by the built-in rules alone.
+type byRules struct{ *fraud.Engine }
+
+func (r byRules) Score(e fraud.Event) fraud.Score {
+	return r.MeasurePayment(&e, new(fraud.PaymentRow), nil)
 }
