@@ -43,9 +43,7 @@ type Decision struct {
 	// Reason is for a rejection as a whole, and for the books; may be empty.
 	Reason string
 	Actor  string
-	// Also is what to write with the decision; its error undoes the whole. It may be nil, may
-	// run more than once and must have no effects of its own.
-	Also func(*Order) ([]storage.Effect, error)
+	Also   storage.Also[*Order]
 }
 
 func (d *Decision) also(o *Order) ([]storage.Effect, error) {
@@ -53,11 +51,7 @@ func (d *Decision) also(o *Order) ([]storage.Effect, error) {
 	for i := range d.Verdicts {
 		effects = append(effects, d.Verdicts[i].put(o))
 	}
-	if d.Also == nil {
-		return effects, nil
-	}
-	more, err := d.Also(o)
-	return append(effects, more...), err
+	return d.Also.With(effects, o)
 }
 
 // Approve takes the card's value into the books, owes the bitcoin and has it paid; or, where

@@ -86,7 +86,7 @@ func (s *Service) expire(ctx context.Context, book ledger.BookID, due []Order) (
 }
 
 // finish ends an order that is not in the books.
-func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Order) ([]storage.Effect, error)) error {
+func (s *Service) finish(ctx context.Context, o Order, as Status, also storage.Also[*Order]) error {
 	unconfirmed := o.Status == Created
 	if err := o.become(as); err != nil {
 		return err
@@ -104,12 +104,9 @@ func (s *Service) finish(ctx context.Context, o Order, as Status, also func(*Ord
 			effects = append(effects, d.Images.Close(o.owner())...)
 			effects = append(effects, d.erase(&o, 0)...)
 		}
-		if also != nil {
-			more, err := also(&o)
-			if err != nil {
-				return err
-			}
-			effects = append(effects, more...)
+		effects, err := also.With(effects, &o)
+		if err != nil {
+			return err
 		}
 		return tx.Apply(ctx, effects)
 	})
@@ -132,7 +129,7 @@ func (s *Service) Cancel(ctx context.Context, d Decision) (Order, error) {
 		}
 	}
 	o.Reason = d.Reason
-	if err := s.finish(ctx, o, Cancelled, func(o *Order) ([]storage.Effect, error) { return d.also(o) }); err != nil {
+	if err := s.finish(ctx, o, Cancelled, d.also); err != nil {
 		return Order{}, stale(err)
 	}
 	return s.Get(ctx, d.Book, d.Order)
@@ -296,7 +293,7 @@ func (s *Service) Clear(ctx context.Context, d Decision, m customer.Block) (Orde
 func (s *Service) blockedStill(ctx context.Context, o Order, d *Decision, found customer.Block) (Order, error) {
 	also := d.Also
 	d.Also = func(o *Order) ([]storage.Effect, error) {
-		effects, err := (&Decision{Also: also}).also(o)
+		effects, err := also.With(nil, o)
 		return append(effects, found.Add()), err
 	}
 	o.Reason = listed(found.Match)

@@ -54,8 +54,7 @@ type Rule struct {
 	Actor    string
 	At       time.Time
 
-	// Also is what to write with the rule when it is put, such as the stored answer to the
-	// request; its error undoes the whole. It may be nil, and is not kept.
+	// Also is not kept.
 	Also storage.Also[Rule]
 }
 

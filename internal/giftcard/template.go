@@ -40,9 +40,7 @@ type NewTemplate struct {
 	Name  string
 	Image []byte // png or jpeg as uploaded
 	Actor string
-	// Also is what to write with the template, such as the stored answer to the
-	// request; its error undoes the whole. It may be nil.
-	Also storage.Also[Template]
+	Also  storage.Also[Template]
 }
 
 // Limits of templates.

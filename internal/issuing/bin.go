@@ -97,9 +97,7 @@ func (s *Service) BIN(ctx context.Context, digits string) (BIN, error) {
 type BINChange struct {
 	BIN
 	Actor string
-	// Also is what to write with the BIN, such as the stored answer to the request; its
-	// error undoes the whole. It may be nil.
-	Also storage.Also[BIN]
+	Also  storage.Also[BIN]
 }
 
 // PutBIN adds a BIN or replaces the one with its digits, whose network and currency stay

@@ -36,9 +36,7 @@ type Remedy struct {
 	AcceptUsed bool
 	// Patience says to wait for a supplier that is asked for other codes, for a while.
 	Patience bool
-	// Also is what to write with it; its error undoes the whole. It may be nil, may run
-	// more than once and must have no effects of its own.
-	Also func(*Remedied) ([]storage.Effect, error)
+	Also     storage.Also[*Remedied]
 }
 
 // Remedied is what was done for dead codes.
@@ -228,11 +226,7 @@ func (d *Remedied) effects(r *Remedy, voids *minted.Voids, codes []storage.Effec
 	effects := []storage.Effect{insertChange.Row(d.Change.row()...),
 		changeOrder.With(string(o.Book), int64(o.Number), string(o.Status), storage.Micros(o.ChangedAt)).Exactly(1)}
 	effects = append(append(effects, codes...), marks...)
-	if r.Also == nil {
-		return effects, nil
-	}
-	more, err := r.Also(d)
-	return append(effects, more...), err
+	return r.Also.With(effects, d)
 }
 
 // makeGood makes a remedy, together with what is made in other books. One that was made

@@ -55,11 +55,7 @@ func (s *Service) accept(ctx context.Context, d deal, from *supply.Offer) (stand
 		row.For, row.Try = placed.itself(), 1
 		st = standing{what: row.For, order: placed.Order, tries: []supply.Row{row}, product: d.offer.product}
 		effects := append(s.told(eventProcessing, &placed.Order), insertOrder.Row(placed.row()...), insertChange.Row(placed.held(&done).row()...), row.Written(), s.wakeAt(row.For, placed.Realm, s.Supply.Busy(&row)))
-		if d.also == nil {
-			return effects, nil
-		}
-		more, err := d.also(&placed)
-		return append(effects, more...), err
+		return d.also.With(effects, &placed)
 	}
 	if _, err := s.Books.Submit(ctx, op); err != nil {
 		return standing{}, fmt.Errorf("accept order: %w", err)

@@ -103,11 +103,7 @@ func (s *Service) fromMint(ctx context.Context, d deal, from *supply.Source) (Pl
 			effects = append(effects, f.effects(done.At)...)
 			look := stock.Reveal{Book: placed.Book, Realm: placed.Realm, Order: placed.Number.ref(), Actor: placed.Credential}
 			effects = append(effects, stock.Revealed(look, done.At)...)
-			if d.also == nil {
-				return effects, nil
-			}
-			more, err := d.also(&placed)
-			return append(effects, more...), err
+			return d.also.With(effects, &placed)
 		}
 		_, err = s.submit(ctx, op, f.more)
 		if err == nil {

@@ -64,12 +64,10 @@ type Purchase struct {
 	Currency money.Currency
 	Most     *catalog.Value
 	Email    string
-	// Also is what to write with the order, such as the stored answer to the request; its
-	// error undoes the whole. An order that begins as processing asks it again where the
-	// order is completed or fails before Place returns: then Place returns that. It may be
-	// nil, may run more than once, from another goroutine while Place waits, and must have
-	// no effects of its own.
-	Also func(*Placed) ([]storage.Effect, error)
+	// Also is asked again by an order that begins as processing, where that is completed or
+	// fails before Place returns: from another goroutine while Place waits, which then returns
+	// that.
+	Also storage.Also[*Placed]
 }
 
 // Placed is an order with its codes, which its buyer has seen by then. There are none
@@ -258,7 +256,7 @@ func (s *Service) Place(ctx context.Context, b Buyer, p Purchase) (Placed, error
 type deal struct {
 	draft Order
 	offer offer
-	also  func(*Placed) ([]storage.Effect, error)
+	also  storage.Also[*Placed]
 }
 
 // tier is sources of one priority: those of this installation, then the others.
@@ -359,11 +357,7 @@ func (s *Service) sell(ctx context.Context, d deal, picked []stock.Sealed) (Plac
 		look := stock.Reveal{Book: placed.Book, Realm: placed.Realm, Order: placed.Number.ref(), Actor: placed.Credential}
 		effects = append(effects, stock.Revealed(look, o.At)...)
 		effects = append(effects, s.told(eventCompleted, &placed.Order)...)
-		if d.also == nil {
-			return effects, nil
-		}
-		more, err := d.also(&placed)
-		return append(effects, more...), err
+		return d.also.With(effects, &placed)
 	}
 	if _, err := s.Books.Submit(ctx, op); err != nil {
 		return Placed{}, fmt.Errorf("place order: %w", err)

@@ -188,12 +188,9 @@ func (s *Service) have(ctx context.Context, st *standing, r *Remedy, from *suppl
 		effects = append(effects, insertDying.Row(string(x.Book), x.Key, i+1, string(code), x.cards[i].Currency(), x.left[i]))
 	}
 	effects = append(append(effects, r.stock().Doom(x.Codes)...), s.wakeAt(st.what, x.Realm, s.Supply.Busy(&row)))
-	if r.Also != nil {
-		more, err := r.Also(&done)
-		if err != nil {
-			return Remedied{}, err
-		}
-		effects = append(effects, more...)
+	effects, err := r.Also.With(effects, &done)
+	if err != nil {
+		return Remedied{}, err
 	}
 	if err := s.write(ctx, effects...); err != nil {
 		return Remedied{}, fmt.Errorf("%s %s: %w", kindReplace, st.order.Name(), err)

@@ -15,7 +15,7 @@ import (
 // waiter is a buyer who waits for an order's end. Whoever ends the order holds mu while it
 // does, so that a buyer either gets that end or has left before it. nil waits for nothing.
 type waiter struct {
-	also func(*Placed) ([]storage.Effect, error)
+	also storage.Also[*Placed]
 
 	mu     sync.Mutex
 	left   bool
@@ -42,10 +42,7 @@ func (w *waiter) exit() {
 // write returns what the buyer has written with the order's end. It is called between
 // enter, when that said that somebody waits, and exit.
 func (w *waiter) write(p *Placed) ([]storage.Effect, error) {
-	if w.also == nil {
-		return nil, nil
-	}
-	return w.also(p)
+	return w.also.With(nil, p)
 }
 
 // tell is how the order ended, for the buyer. It is called between enter and exit.

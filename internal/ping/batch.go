@@ -288,21 +288,12 @@ func (b *batch) settle() {
 func (s *Service) effects(a *attempt, r *Result) (effects []storage.Effect, err error) {
 	told := r.told()
 	effects = append([]storage.Effect{pingRow(a, r)}, s.events(a, &told)...)
-	if a.check.Also == nil {
-		return effects, nil
-	}
-	also, err := protected(a.check.Also, told)
-	return append(effects, also...), err
-}
-
-// protected turns a panic of a caller's function into an error: it must not take the lane with it.
-func protected(also func(*Result) ([]storage.Effect, error), r Result) (effects []storage.Effect, err error) {
-	defer func() {
+	defer func() { // a caller's function must not take the lane with it
 		if p := recover(); p != nil {
 			err = fmt.Errorf("record balance check: what to write with it panicked: %v", p)
 		}
 	}()
-	return also(&r)
+	return a.check.Also.With(effects, &told)
 }
 
 // spent remembers whose quota is used up, so that no network is asked in vain.

@@ -83,11 +83,7 @@ type Check struct {
 	Number   pan.Secret
 	PIN      pan.Secret     // empty: none
 	Currency money.Currency // none: USD
-	// Also is what to write with the ping, such as the stored answer; it may be nil. It
-	// is called while the transaction is made, more than once if that is tried again:
-	// it must be quick and have no effects of its own. If what it asks for cannot be
-	// written, or it returns an error, nothing of the ping is.
-	Also func(*Result) ([]storage.Effect, error)
+	Also     storage.Also[*Result]
 }
 
 // Result is what a check found. It holds no number, no PIN and no name of the card.

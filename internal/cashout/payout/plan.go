@@ -147,8 +147,7 @@ type Cancellation struct {
 	Actor  string
 	Book   ledger.BookID
 	Payout ID
-	// Also is what to write with it; it may be nil, and must be pure.
-	Also func(Payout) ([]storage.Effect, error)
+	Also   storage.Also[Payout]
 }
 
 // Cancel fails a payout of which nothing was sent, and frees its money. It returns
@@ -170,12 +169,7 @@ func (s *Service) Cancel(ctx context.Context, c Cancellation) (Payout, error) {
 	}
 	p.State, p.Reason = Failed, Cancelled
 	p, err = s.end(ctx, p.release(c.Actor), p, func(p *Payout) ([]storage.Effect, error) {
-		told := s.event(eventFailed, p)
-		if c.Also == nil {
-			return told, nil
-		}
-		more, err := c.Also(*p)
-		return append(told, more...), err
+		return c.Also.With(s.event(eventFailed, p), *p)
 	})
 	if errors.Is(err, storage.ErrStale) {
 		err = fault.Wrap(err, fault.InvalidState, "the payout changed meanwhile: look at it again")

@@ -153,7 +153,7 @@ func (s *Service) Clear(ctx context.Context, d Clearance) (Case, error) {
 	}
 	cleared := m.Clear(customer.Word{By: d.Actor, Why: reason, At: s.Clocks.Now(c.Realm)})
 	o, err := s.Orders.Clear(ctx, cashout.Decision{Book: d.Book, Order: d.Order, Actor: d.Actor, Also: func(o *cashout.Order) ([]storage.Effect, error) {
-		effects, err := d.also(&Case{Order: *o})
+		effects, err := d.Also.With(nil, &Case{Order: *o})
 		return append(effects, cleared), err
 	}}, m)
 	return Case{Order: o}, err
@@ -168,7 +168,7 @@ type written struct {
 // about writes what is said about an order that stays as it is.
 func (s *Service) about(ctx context.Context, r Ref, c Case, w written) error {
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		effects, err := r.also(&c)
+		effects, err := r.Also.With(nil, &c)
 		if err != nil {
 			return err
 		}

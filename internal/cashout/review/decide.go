@@ -104,7 +104,7 @@ func (s *Service) Decide(ctx context.Context, d Decision) (Case, error) {
 	decision := cashout.Decision{Book: d.Book, Order: d.Order, Verdicts: verdicts, Actor: d.Actor}
 	decision.Also = func(o *cashout.Order) ([]storage.Effect, error) {
 		after := Case{Order: *o}
-		effects, err := d.also(&after)
+		effects, err := d.Also.With(nil, &after)
 		return append(effects, endReview.With(string(d.Book), string(d.Order), d.Actor).Exactly(1)), err
 	}
 	carry := s.Orders.Reject
@@ -168,7 +168,7 @@ func details(verdicts []cashout.Verdict) map[string]string {
 func (s *Service) first(ctx context.Context, d *Decision, c Case, detail map[string]string) (Case, error) {
 	c.First, c.Reviewer, c.HeldUntil = d.Actor, "", time.Time{}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		effects, err := d.also(&c)
+		effects, err := d.Also.With(nil, &c)
 		if err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (s *Service) Refuse(ctx context.Context, r Ref, reason string) (Case, error
 		return Case{}, err
 	}
 	o, err := s.Orders.Cancel(ctx, cashout.Decision{Book: r.Book, Order: r.Order, Actor: r.Actor, Reason: reason, Also: func(o *cashout.Order) ([]storage.Effect, error) {
-		return r.also(&Case{Order: *o})
+		return r.Also.With(nil, &Case{Order: *o})
 	}})
 	return Case{Order: o}, err
 }
@@ -226,7 +226,7 @@ func (s *Service) PayAgain(ctx context.Context, r Ref, to string) (Case, error) 
 		return Case{}, err
 	}
 	o, err := s.Orders.PayAgain(ctx, cashout.Decision{Book: r.Book, Order: r.Order, Actor: r.Actor, Also: func(o *cashout.Order) ([]storage.Effect, error) {
-		return r.also(&Case{Order: *o})
+		return r.Also.With(nil, &Case{Order: *o})
 	}}, to)
 	return Case{Order: o}, err
 }

@@ -143,15 +143,7 @@ type Ref struct {
 	Book  ledger.BookID
 	Order cashout.ID
 	Actor string
-	// Also is what to write with what is done; it may be nil.
-	Also func(*Case) ([]storage.Effect, error)
-}
-
-func (r *Ref) also(c *Case) ([]storage.Effect, error) {
-	if r.Also == nil {
-		return nil, nil
-	}
-	return r.Also(c)
+	Also  storage.Also[*Case]
 }
 
 // Claim takes an order in hand, or goes on having it. It returns not_found, and invalid_state
@@ -176,7 +168,7 @@ func (s *Service) Claim(ctx context.Context, r Ref) (Case, error) {
 		if n != 1 {
 			return fault.New(fault.InvalidState, "somebody else has this order in hand")
 		}
-		effects, err := r.also(&c)
+		effects, err := r.Also.With(nil, &c)
 		if err != nil {
 			return err
 		}
@@ -199,7 +191,7 @@ func (s *Service) Release(ctx context.Context, r Ref) (Case, error) {
 		c.Reviewer, c.HeldUntil = "", time.Time{}
 	}
 	return c, s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		effects, err := r.also(&c)
+		effects, err := r.Also.With(nil, &c)
 		if err != nil {
 			return err
 		}

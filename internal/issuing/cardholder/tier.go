@@ -97,9 +97,7 @@ func (s *Service) Tier(ctx context.Context, name string) (Tier, error) {
 type TierChange struct {
 	Tier
 	Actor string
-	// Also is what to write with the tier, such as the stored answer to the request; its
-	// error undoes the whole. It may be nil.
-	Also storage.Also[Tier]
+	Also  storage.Also[Tier]
 }
 
 // PutTier adds a tier or replaces the one with its name. Other processes follow within

@@ -25,10 +25,7 @@ type Report struct {
 	Reason Reason
 	// Note is required where the reason is Other.
 	Note string
-	// Also is what to write with the claim, such as the stored answer to the request; its
-	// error undoes the whole. It may be nil, may run more than once and must have no
-	// effects of its own.
-	Also func(*Claim) ([]storage.Effect, error)
+	Also storage.Also[*Claim]
 }
 
 func reasonNames() (names []string) {
@@ -132,7 +129,7 @@ func (s *Service) line(ctx context.Context, o *order.Order, h stock.Held) (Line,
 }
 
 // file writes a new claim within tx.
-func (s *Service) file(ctx context.Context, tx *storage.Tx, c *Claim, also func(*Claim) ([]storage.Effect, error)) error {
+func (s *Service) file(ctx context.Context, tx *storage.Tx, c *Claim, also storage.Also[*Claim]) error {
 	n, _, err := storage.One(ctx, tx, storage.Scalar[int], countClaims, string(c.Book), int64(c.Order))
 	if err != nil {
 		return err
@@ -145,12 +142,8 @@ func (s *Service) file(ctx context.Context, tx *storage.Tx, c *Claim, also func(
 		effects = append(effects, insertLine.Row(c.lineRow(&c.Lines[i])...))
 	}
 	effects = append(effects, s.Outbox.Effects(webhook.Event{Book: c.Book, Realm: c.Realm, Type: eventCreated, Data: c.event(c.Lines), At: c.CreatedAt})...)
-	if also != nil {
-		more, err := also(c)
-		if err != nil {
-			return err
-		}
-		effects = append(effects, more...)
+	if effects, err = also.With(effects, c); err != nil {
+		return err
 	}
 	if err := tx.Apply(ctx, effects); err != nil {
 		return err

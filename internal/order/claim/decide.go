@@ -33,10 +33,8 @@ type Decision struct {
 	// Patience says to wait, for a while, for a supplier that is asked for a replacement. What
 	// Also is asked for knows of no end of that.
 	Patience bool
-	// Also is what to write with the decision, such as the stored answer to the request;
-	// its error undoes the whole. It is not asked when nothing was left to decide. It may
-	// be nil, may run more than once and must have no effects of its own.
-	Also func(*Claim) ([]storage.Effect, error)
+	// Also is not asked when nothing was left to decide.
+	Also storage.Also[*Claim]
 	// Undone is told that what Also was asked for last was not written, since somebody else
 	// decided meanwhile: nothing may be left to decide then. It may be nil.
 	Undone func()
@@ -209,11 +207,8 @@ func (s *Service) decided(c Claim, d *Decision, chosen []int, done *order.Remedi
 		v = Replacing
 	}
 	c, effects := s.turn(c, turn{before: Pending, verdict: v, reason: d.Reason, actor: d.Actor, chosen: chosen}, done)
-	if d.Also == nil {
-		return c, effects, nil
-	}
-	more, err := d.Also(&c)
-	return c, append(effects, more...), err
+	effects, err := d.Also.With(effects, &c)
+	return c, effects, err
 }
 
 // turn is what becomes of some lines of a claim, by index.

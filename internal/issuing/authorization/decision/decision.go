@@ -168,9 +168,7 @@ type Put struct {
 	// Secret signs the questions; empty: the one there is, or a new one.
 	Secret pan.Secret
 	Actor  string
-	// Also is what to write with it, such as the stored answer to the request; its error
-	// undoes the whole. It may be nil.
-	Also storage.Also[Saved]
+	Also   storage.Also[Saved]
 }
 
 // Saved is a Decider as it was saved. Secret is shown this once, and when it was made or changed alone.
