@@ -9,36 +9,29 @@ import (
 
 	"github.com/scripcards/scrip/internal/api/wiretest"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/trace"
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-const goldens = "testdata/*.txtar"
-
 // Every call and every rule of the contract answers as its golden file says, on both
 // engines and as the document says, and leaves behind the events shown.
 func TestGoldens(t *testing.T) {
-	document := wiretest.Load(t, contract(t))
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		engine := db.Engine()
-		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
-			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
-			t.Cleanup(b.quiet)
-			return b.golden(document)
-		})
+	wiretest.RunAll(t, contract(t), func(t *testing.T, db *storage.DB) wiretest.Golden {
+		b := setup(t, db)
+		t.Cleanup(b.quiet)
+		return b.golden()
 	})
 }
 
-func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
+func (b *bundle) golden() wiretest.Golden {
 	told := trace.Events(b.Webhooks.Outbox, b.acme.Test, b.acme.Live, b.rival.Test, b.rival.Live)
 	vars := map[string]string{"receiver": b.receiver.URL, "unknown_key": "cp_test_sk_" + strings.Repeat("x", 32)}
 	for name, key := range b.keys {
 		vars[name] = key
 	}
 	return wiretest.Golden{
-		Handler: b.counted(), Document: document, Vars: vars, Headers: []string{"Age"},
+		Handler: b.counted(), Vars: vars, Headers: []string{"Age"},
 		Rules: []wiretest.Rule{
 			{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
 			{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
@@ -102,5 +95,5 @@ var unreachable = map[string]string{
 // No route is without a golden success, and no code that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
 	s := newSurface(t)
-	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
+	wiretest.CheckCover(t, wiretest.Cover{Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
 }

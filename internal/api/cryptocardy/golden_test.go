@@ -15,31 +15,24 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/trace"
 )
 
-const goldens = "testdata/*.txtar"
-
 // Every call and every rule of the contract answers as its golden file says, on both
 // engines and as the document says, and leaves behind the movements and events shown.
 func TestGoldens(t *testing.T) {
-	document := wiretest.Load(t, contract(t))
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		engine := db.Engine()
-		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
-			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
-			t.Cleanup(func() {
-				b.quiet()
-				b.verified()
-			})
-			return b.golden(document)
+	wiretest.RunAll(t, contract(t), func(t *testing.T, db *storage.DB) wiretest.Golden {
+		b := setup(t, db)
+		t.Cleanup(func() {
+			b.quiet()
+			b.verified()
 		})
+		return b.golden()
 	})
 }
 
-func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
+func (b *bundle) golden() wiretest.Golden {
 	told, moved := trace.Events(b.Webhooks.Outbox, b.acme.Test, b.acme.Live, b.rival.Test, b.rival.Live), trace.Transactions(b.books)
 	told(b.t, "")
 	b.moved(b.t, moved)
@@ -48,7 +41,7 @@ func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
 		vars[name] = seed
 	}
 	return wiretest.Golden{
-		Handler: b.masked(), Document: document, Vars: vars, Headers: []string{"Cache-Control"},
+		Handler: b.masked(), Vars: vars, Headers: []string{"Cache-Control"},
 		Rules: []wiretest.Rule{
 			{Name: "challenge", Pattern: regexp.MustCompile(`\b3ds_[0-7][0-9a-hjkmnp-tv-z]{25}\b`)},
 			{Name: "seed", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
@@ -126,5 +119,5 @@ var elsewhere = map[string]string{"cards.statement_pdf": "TestStatementPDF", "wa
 // No route is without a golden success, and no word that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
 	s := newSurface(t)
-	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: wordOf, Elsewhere: elsewhere})
+	wiretest.CheckCover(t, wiretest.Cover{Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: wordOf, Elsewhere: elsewhere})
 }

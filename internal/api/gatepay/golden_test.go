@@ -12,31 +12,24 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/trace"
 )
 
-const goldens = "testdata/*.txtar"
-
 // Every call and every rule of the contract answers as its golden file says, on both
 // engines and as the document says, and leaves behind the entries and events shown.
 func TestGoldens(t *testing.T) {
-	document := wiretest.Load(t, contract(t))
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		engine := db.Engine()
-		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
-			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
-			t.Cleanup(b.verify)
-			return b.golden(document)
-		})
+	wiretest.RunAll(t, contract(t), func(t *testing.T, db *storage.DB) wiretest.Golden {
+		b := setup(t, db)
+		t.Cleanup(b.verify)
+		return b.golden()
 	})
 }
 
-func (b *bundle) golden(document *wiretest.Document) wiretest.Golden {
+func (b *bundle) golden() wiretest.Golden {
 	posted := trace.Transactions(b.books)
 	return wiretest.Golden{
-		Handler: b.handler, Document: document, Prepare: b.prepare,
+		Handler: b.handler, Prepare: b.prepare,
 		Rules: []wiretest.Rule{
 			{Name: "card", Pattern: regexp.MustCompile(`GC[0-9]{16}`)},
 			{Name: "secret", Pattern: regexp.MustCompile(`KEY_[0-9a-f]{32}`)},
@@ -149,5 +142,5 @@ var unreachable = map[string]string{
 // No route is without a golden success, and no code that can be reached without a golden refusal.
 func TestGoldensCover(t *testing.T) {
 	s := newSurface(t)
-	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
+	wiretest.CheckCover(t, wiretest.Cover{Routes: s.Routes(), Refusals: wiretest.Words(s.Table()), Word: codeOf, Elsewhere: unreachable})
 }

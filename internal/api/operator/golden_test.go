@@ -16,41 +16,34 @@ import (
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
-	"github.com/scripcards/scrip/internal/testkit"
 )
-
-const goldens = "testdata/*.txtar"
 
 // Every route answers as its golden file says, on both engines, and as the document says.
 func TestGoldens(t *testing.T) {
-	document := wiretest.Load(t, contract(t))
-	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
-		engine := db.Engine()
-		wiretest.RunAll(t, goldens, func(t *testing.T) wiretest.Golden {
-			b := setup(t, testkit.Open(t, testkit.Database(t, engine)))
-			return wiretest.Golden{
-				Handler: b.handler, Document: document, Vars: b.vars(t), Headers: []string{"WWW-Authenticate", "X-Next-Cursor", "Content-Disposition"},
-				Rules: []wiretest.Rule{
-					{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
-					{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
-					{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
-					{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
-					{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
-					{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256|sha256)":"([0-9a-f]{64})"`)},
-					{Name: "link", Pattern: regexp.MustCompile(`/operator/v1/cashouts/images/([\w.-]+)`)},
-					{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
-					{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
-					{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
-				},
-				Prepare: wiretest.AsJSON,
-				Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend, "pay": b.payWith, "remember": b.remember,
-					"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1], args[2:]...) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
-					"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
-					"cash": b.cashIn, "payout": b.payout, "node_spends": b.nodeSpends, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed, "cash_blocked": b.cashBlocked,
-					"sell": b.sell, "mint": b.mint, "redeem": b.redeemSold, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "rest": func(testing.TB, []string) { b.Orders.Rest() }, "report": b.report, "hunt": b.hunt, "model": b.model,
-					"paid": b.deposited, "untold": b.untold, "give_up": b.giveUp},
-			}
-		})
+	wiretest.RunAll(t, contract(t), func(t *testing.T, db *storage.DB) wiretest.Golden {
+		b := setup(t, db)
+		return wiretest.Golden{
+			Handler: b.handler, Vars: b.vars(t), Headers: []string{"WWW-Authenticate", "X-Next-Cursor", "Content-Disposition"},
+			Rules: []wiretest.Rule{
+				{Name: "request", Pattern: regexp.MustCompile(`"request_id":"([^"]+)"`)},
+				{Name: "secret", Pattern: regexp.MustCompile(`"secret":"([^"]+)"`)},
+				{Name: "words", Pattern: regexp.MustCompile(`"seed":"([0-9a-f]{4}(?:-[0-9a-f]{4}){3})"`)},
+				{Name: "proof", Pattern: regexp.MustCompile(`"scrip-portal=([a-z2-7]{26})"`)},
+				{Name: "cursor", Pattern: regexp.MustCompile(`(?:_cursor":"|Cursor: )([\w-]+)`)},
+				{Name: "hash", Pattern: regexp.MustCompile(`"(?:hash|cover_sha256|sha256)":"([0-9a-f]{64})"`)},
+				{Name: "link", Pattern: regexp.MustCompile(`/operator/v1/cashouts/images/([\w.-]+)`)},
+				{Name: "latency", Pattern: regexp.MustCompile(`"latency_ms":\d+`)},
+				{Name: "hashed", Pattern: regexp.MustCompile(`"card_id":"(card_[0-9a-f]{32})"`)},
+				{Name: "tail", Pattern: regexp.MustCompile(`"last4":"([^"]{4})"`)},
+			},
+			Prepare: wiretest.AsJSON,
+			Actions: map[string]func(testing.TB, []string){"order": b.order, "levels": b.levels, "deliver": b.deliver, "wait": b.wait, "void": b.void, "spend": b.spend, "pay": b.payWith, "remember": b.remember,
+				"check": func(t testing.TB, args []string) { b.look(t, args[0], args[1], args[2:]...) }, "portal": func(t testing.TB, args []string) { b.page(t, args[0], args[1:]...) },
+				"dns":  func(_ testing.TB, args []string) { b.dns.Set(args[0], args[1:]...) },
+				"cash": b.cashIn, "payout": b.payout, "node_spends": b.nodeSpends, "cash_again": b.cashAgain, "cash_broke": b.cashBroke, "cash_fixed": b.cashFixed, "cash_blocked": b.cashBlocked,
+				"sell": b.sell, "mint": b.mint, "redeem": b.redeemSold, "buy": func(t testing.TB, args []string) { b.bought(t, args[0]) }, "claim": b.claim, "rest": func(testing.TB, []string) { b.Orders.Rest() }, "report": b.report, "hunt": b.hunt, "model": b.model,
+				"paid": b.deposited, "untold": b.untold, "give_up": b.giveUp},
+		}
 	})
 }
 
@@ -109,5 +102,5 @@ var elsewhere = map[string]string{"document": "TestServesDocument", "status": "T
 
 // No route is without a golden request that succeeds.
 func TestGoldensCoverRoutes(t *testing.T) {
-	wiretest.CheckCover(t, wiretest.Cover{Files: goldens, Routes: newSurface(t).Routes(), Elsewhere: elsewhere})
+	wiretest.CheckCover(t, wiretest.Cover{Routes: newSurface(t).Routes(), Elsewhere: elsewhere})
 }

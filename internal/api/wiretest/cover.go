@@ -3,7 +3,6 @@ package wiretest
 import (
 	"maps"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 
 // Cover is what golden files must show of a dialect.
 type Cover struct {
-	Files  string // a pattern of names
 	Routes []wire.Route
 	// Refusals are words, or statuses if there is no Word.
 	Refusals []string
@@ -43,7 +41,7 @@ func CheckCover(t testing.TB, c Cover) {
 	for name := range c.Elsewhere {
 		delete(missing, name)
 	}
-	for _, s := range readSteps(t, c.Files, c.Word) {
+	for _, s := range readSteps(t, c.Word) {
 		delete(missing, s.refusal)
 		if !strings.HasPrefix(s.status, "2") {
 			continue
@@ -77,14 +75,10 @@ type shown struct {
 	refusal        string // its word, or the status where there are none
 }
 
-func readSteps(t testing.TB, glob string, word *regexp.Regexp) []shown {
+func readSteps(t testing.TB, word *regexp.Regexp) []shown {
 	t.Helper()
-	files, err := filepath.Glob(glob)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files at %s (%v)", glob, err)
-	}
 	var all []shown
-	for _, file := range files {
+	for _, file := range goldens(t) {
 		archive, err := txtar.ParseFile(file)
 		if err != nil {
 			t.Fatal(err)

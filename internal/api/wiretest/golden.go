@@ -19,6 +19,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files with what was got")
@@ -51,14 +54,35 @@ type Golden struct {
 	Actions map[string]func(t testing.TB, args []string)
 }
 
-// RunAll plays every file that glob finds as a subtest with a fresh Golden.
-func RunAll(t *testing.T, glob string, setup func(t *testing.T) Golden) {
+// RunAll plays the golden files of a package on every engine, each as a subtest with a fresh
+// Golden on a database of its own. Every exchange is as the OpenAPI document says.
+func RunAll(t *testing.T, document []byte, setup func(t *testing.T, db *storage.DB) Golden) {
 	t.Helper()
-	files, err := filepath.Glob(glob)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files at %s (%v)", glob, err)
+	loaded := Load(t, document)
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			runEach(t, func(t *testing.T) Golden {
+				g := setup(t, testkit.Open(t, testkit.Database(t, engine)))
+				g.Document = loaded
+				return g
+			})
+		})
 	}
-	for _, file := range files {
+}
+
+// goldens returns the golden files of the package under test.
+func goldens(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files in testdata (%v)", err)
+	}
+	return files
+}
+
+func runEach(t *testing.T, setup func(t *testing.T) Golden) {
+	t.Helper()
+	for _, file := range goldens(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { Run(t, file, setup(t)) })
 	}
 }

@@ -176,7 +176,7 @@ func (r *recorder) Error(args ...any) { r.failures = append(r.failures, fmt.Spri
 // Golden files play, and their ids are captured and used again.
 func TestGolden(t *testing.T) {
 	document := readShop(t)
-	RunAll(t, "testdata/*.txtar", func(t *testing.T) Golden { return newShop().golden(t, document) })
+	runEach(t, func(t *testing.T) Golden { return newShop().golden(t, document) })
 }
 
 // Known values and rules become placeholders: longest first, each distinct text numbered.
@@ -330,7 +330,7 @@ func TestChecksFind(t *testing.T) {
 	r = &recorder{TB: t}
 	CheckKinds(r, s.Table(), map[fault.Kind][]int{fault.KindNotFound: {410}})
 	CheckExplained(r, readShop(t), s.Table(), "invalid 400")
-	CheckCover(r, Cover{Files: "testdata/*.txtar", Routes: append(s.Routes(), wire.Route{Spec: wire.Spec{Name: "orders.pay", Method: "POST", Path: "/v1/orders/{id}/pay"}}),
+	CheckCover(r, Cover{Routes: append(s.Routes(), wire.Route{Spec: wire.Spec{Name: "orders.pay", Method: "POST", Path: "/v1/orders/{id}/pay"}}),
 		Refusals: Words(s.Table()), Word: regexp.MustCompile(`"code":"([a-z_]+)"`), Elsewhere: map[string]string{"broken": "a mistake"}})
 	for _, want := range []string{"route_not_found, which is not_found, has status 404", "words and statuses (-table +document)", "the published invalid 400 is missing", "refusals without a golden request: [missing orders.list orders.pay]"} {
 		if !slices.ContainsFunc(r.failures, func(f string) bool { return strings.Contains(f, want) }) {
