@@ -144,7 +144,7 @@ func (b *BIN) check() error {
 	switch {
 	case !binID.MatchString(b.ID):
 		return fault.New(fault.InvalidRequest, "a BIN has 6 to 8 digits").At("bin_id")
-	case b.Network != pan.Visa && b.Network != pan.Mastercard, pan.NetworkOf(b.ID) != b.Network:
+	case b.Network == pan.NetworkUnknown || pan.NetworkOf(b.ID) != b.Network:
 		return fault.New(fault.InvalidRequest, "the network is visa or mastercard, and the digits are within its range").At("network")
 	case !binWord.MatchString(b.Type):
 		return fault.New(fault.InvalidRequest, "the type is one word in small letters, such as everyday").At("type")

@@ -111,7 +111,7 @@ func TestBINsRefused(t *testing.T) {
 			"within another":  {func(b *issuing.BIN) { b.ID = "49165301" }, fault.InvalidRequest},
 			"around another":  {func(b *issuing.BIN) { b.ID = "491653"; b.ID = b.ID[:6]; b.Currency = money.EUR }, fault.InvalidState},
 			"another network": {func(b *issuing.BIN) { b.Network = pan.Mastercard }, fault.InvalidRequest},
-			"amex":            {func(b *issuing.BIN) { b.ID, b.Network = "371234", pan.Amex }, fault.InvalidRequest},
+			"amex":            {func(b *issuing.BIN) { b.ID, b.Network = "371234", "amex" }, fault.InvalidRequest},
 			"type":            {func(b *issuing.BIN) { b.Type = "Travel cards" }, fault.InvalidRequest},
 			"country":         {func(b *issuing.BIN) { b.IssuerCountry = "UK" }, fault.InvalidRequest},
 			"currency":        {func(b *issuing.BIN) { b.Currency = money.NoCurrency }, fault.UnknownCurrency},

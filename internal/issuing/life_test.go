@@ -73,11 +73,11 @@ func TestPreview(t *testing.T) {
 		for network, want := range map[pan.Network]string{pan.Visa: "491653", pan.Mastercard: "531993", "": "491653"} {
 			i, err := p.Preview(ctx, ann, network, nil)
 			check.OK(t, err)
-			if i.Card.Status != issuing.PendingTopUp || i.Card.BIN.ID != want || i.Number.BIN(6) != want || i.Number.Last4() != i.Card.Last4 || !i.Card.Balance.IsZero() {
+			if i.Card.Status != issuing.PendingTopUp || i.Card.BIN.ID != want || !strings.HasPrefix(i.Number.Reveal(), want) || i.Number.Last4() != i.Card.Last4 || !i.Card.Balance.IsZero() {
 				t.Errorf("%s: %+v", network, i)
 			}
 		}
-		_, err := p.Preview(ctx, ann, pan.Amex, nil)
+		_, err := p.Preview(ctx, ann, "amex", nil)
 		check.Code(t, "another network", err, fault.InvalidRequest)
 		i, err := p.Preview(ctx, ann, pan.Visa, nil)
 		check.OK(t, err)
@@ -432,7 +432,7 @@ func TestReplace(t *testing.T) {
 		check.OK(t, err)
 		now, err := p.Details(ctx, ann, card)
 		check.OK(t, err)
-		if now.Number.Equal(old.Number) || !now.Number.Equal(i.Number) || now.Number.BIN(6) != visa || i.Card.ID != card || i.Card.Last4 != now.Number.Last4() ||
+		if now.Number.Equal(old.Number) || !now.Number.Equal(i.Number) || !strings.HasPrefix(now.Number.Reveal(), visa) || i.Card.ID != card || i.Card.Last4 != now.Number.Last4() ||
 			i.Card.ExpiresAt != time.Date(2030, 5, 20, 23, 59, 59, 0, time.UTC) || i.Card.Balance != usd(9000) || i.Card.Held != usd(1000) {
 			t.Errorf("replaced %+v", i)
 		}

@@ -37,7 +37,7 @@ func TestNumbers(t *testing.T) {
 			d, err := p.Details(ctx, ann, issued.Card.ID)
 			check.OK(t, err)
 			text := d.Number.Reveal()
-			if !pan.Luhn(text) || len(text) != 16 || d.Number.BIN(6) != issued.Card.BIN.ID || d.Number.Network() != network || numbers[text] {
+			if !pan.Luhn(text) || len(text) != 16 || !strings.HasPrefix(text, issued.Card.BIN.ID) || pan.NetworkOf(text) != network || numbers[text] {
 				t.Errorf("number %d of %s", i, network)
 			}
 			numbers[text] = true

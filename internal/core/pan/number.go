@@ -142,22 +142,9 @@ func (n Number) Reveal() string {
 // IsZero reports whether n is no number.
 func (n Number) IsZero() bool { return n.text == nil }
 
-// Len returns the number of characters.
-func (n Number) Len() int { return len(n.Reveal()) }
-
 // Equal reports whether n and other are the same number, in a time that depends
 // on their lengths alone.
 func (n Number) Equal(other Number) bool { return sameText(n.Reveal(), other.Reveal()) }
-
-// BIN returns the first length characters, 6 or 8 for an issuer's number
-// (ISO/IEC 7812-1). It returns "" unless length is 1 to 8 and at least three
-// characters stay unknown beside it and Last4.
-func (n Number) BIN(length int) string {
-	if length < 1 || length > 8 || n.Len() < length+shownLast+3 {
-		return ""
-	}
-	return n.Reveal()[:length]
-}
 
 // Last4 returns the last four characters, or "" for the zero value.
 func (n Number) Last4() string {
