@@ -60,9 +60,6 @@ const (
 	Submit  Act = "verify"
 )
 
-// Acts returns the closed list in its documented order.
-func Acts() []Act { return []Act{Change, AskCode, Confirm, Pay, Upload, Submit} }
-
 // during is the one status in which each act is allowed.
 var during = map[Act]Status{Change: Created, AskCode: Created, Confirm: Created, Pay: Confirmed, Upload: Authorized, Submit: Authorized}
 

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
@@ -238,7 +239,7 @@ func TestTierOfOtherCurrency(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
 		ada, c := p.adasCard()
-		for name, limits := range map[string][]issuing.Limit{"europe": {{Window: issuing.PerDay, Amount: euros(100)}}, "open": nil} {
+		for name, limits := range map[string][]spending.Limit{"europe": {{Window: spending.PerDay, Amount: euros(100)}}, "open": nil} {
 			_, err := p.Cardholders.PutTier(ctx, cardholder.TierChange{Tier: cardholder.Tier{Name: name, Currency: money.EUR, Limits: limits}, Actor: "op/1"})
 			check.OK(t, err)
 		}

@@ -108,8 +108,8 @@ func (ch *Change) apply(c *record) (err error) {
 		controls = *ch.Controls
 	}
 	if ch.SpendingLimit != nil {
-		old, _ := spending.Of(controls.Limits, PerMonth) // its count is not the customer's
-		controls.Limits = spending.With(controls.Limits, Limit{Window: PerMonth, Amount: *ch.SpendingLimit, Count: old.Count})
+		old, _ := spending.Of(controls.Limits, spending.PerMonth) // its count is not the customer's
+		controls.Limits = spending.With(controls.Limits, spending.Limit{Window: spending.PerMonth, Amount: *ch.SpendingLimit, Count: old.Count})
 	}
 	if ch.Categories != nil {
 		controls.Categories = *ch.Categories

@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/crowd"
 )
@@ -50,7 +51,7 @@ func TestChange(t *testing.T) {
 		if c.SpendingLimit() != usd(5_000_000) || c.Controls.AutoFreezeAt != usd(500) || c.Label != "" || len(c.Controls.Limits) != 0 {
 			t.Errorf("%+v", c)
 		}
-		limits := []issuing.Limit{{Window: issuing.PerMonth, Amount: usd(1000), Count: 5}, {Window: issuing.PerPayment, Amount: usd(100)}}
+		limits := []spending.Limit{{Window: spending.PerMonth, Amount: usd(1000), Count: 5}, {Window: spending.PerPayment, Amount: usd(100)}}
 		c = change(issuing.Change{Controls: &issuing.Controls{Limits: limits, Countries: []string{"US", "DE", "US"}, Currencies: []money.Currency{money.USD, money.EUR},
 			Merchant: "M-1", SingleUse: true}, AutoFreezeAt: ptr(usd(100))})
 		if c.Controls.AutoFreezeAt != usd(100) || !c.Controls.SingleUse || c.Controls.AllowsCountry("FR") || !c.Controls.AllowsCountry("DE") ||
@@ -58,7 +59,7 @@ func TestChange(t *testing.T) {
 			t.Errorf("%+v", c.Controls)
 		}
 		c = change(issuing.Change{SpendingLimit: ptr(usd(2000))})
-		if c.Controls.Limits[1] != (issuing.Limit{Window: issuing.PerMonth, Amount: usd(2000), Count: 5}) {
+		if c.Controls.Limits[1] != (spending.Limit{Window: spending.PerMonth, Amount: usd(2000), Count: 5}) {
 			t.Errorf("the count was lost: %+v", c.Controls.Limits)
 		}
 		check.List(t, "audit", p.audited(ann)[:1], "key/ann card.change")
@@ -77,8 +78,8 @@ func TestSettingsRefused(t *testing.T) {
 		for i := range 21 {
 			many[fmt.Sprint("k", i)] = ptr("v")
 		}
-		limit := func(w issuing.Window, amount money.Amount, n int64) *issuing.Controls {
-			return &issuing.Controls{Limits: []issuing.Limit{{Window: w, Amount: amount, Count: n}}}
+		limit := func(w spending.Window, amount money.Amount, n int64) *issuing.Controls {
+			return &issuing.Controls{Limits: []spending.Limit{{Window: w, Amount: amount, Count: n}}}
 		}
 		for name, row := range map[string]struct {
 			ch   issuing.Change
@@ -104,7 +105,7 @@ func TestSettingsRefused(t *testing.T) {
 			"no currency":        {issuing.Change{Controls: &issuing.Controls{Currencies: []money.Currency{money.NoCurrency}}}, fault.InvalidRequest},
 			"a long merchant":    {issuing.Change{Controls: &issuing.Controls{Merchant: strings.Repeat("m", 65)}}, fault.InvalidRequest},
 			"window":             {issuing.Change{Controls: limit("hour", usd(1), 0)}, fault.InvalidRequest},
-			"empty limit":        {issuing.Change{Controls: limit(issuing.PerDay, usd(0), 0)}, fault.InvalidRequest},
+			"empty limit":        {issuing.Change{Controls: limit(spending.PerDay, usd(0), 0)}, fault.InvalidRequest},
 		} {
 			row.ch.Card = card
 			_, err := p.Change(ctx, ann, row.ch)

@@ -25,7 +25,7 @@ func (c Controls) checked(bin *BIN) (Controls, error) {
 	if c.Limits, err = spending.Check(c.Limits, bin.Currency); err != nil {
 		return c, err
 	}
-	if month, ok := spending.Of(c.Limits, PerMonth); ok && month.Amount.Minor > bin.MaxMonthly.Minor {
+	if month, ok := spending.Of(c.Limits, spending.PerMonth); ok && month.Amount.Minor > bin.MaxMonthly.Minor {
 		return c, fault.New(fault.InvalidAmount, "a month's limit is at most %s", bin.MaxMonthly).At("spending_limit")
 	}
 	if c.Categories, err = category.Clean(c.Categories); err != nil {

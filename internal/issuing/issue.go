@@ -161,7 +161,7 @@ func (s *Service) check(ctx context.Context, d *draft) error {
 func (d *draft) controls() (err error) {
 	c := d.new.Controls
 	if !d.new.SpendingLimit.IsZero() {
-		c.Limits = spending.With(c.Limits, Limit{Window: PerMonth, Amount: d.new.SpendingLimit})
+		c.Limits = spending.With(c.Limits, spending.Limit{Window: spending.PerMonth, Amount: d.new.SpendingLimit})
 	}
 	if len(d.new.Categories) > 0 {
 		c.Categories = d.new.Categories

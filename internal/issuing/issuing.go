@@ -109,29 +109,13 @@ type BIN struct {
 	Active           bool
 }
 
-// Window is how long a spending limit counts.
-type Window = spending.Window
-
-// The windows. A day, week, month and year are those of UTC; a week begins on Monday.
-const (
-	PerPayment = spending.PerPayment
-	PerDay     = spending.PerDay
-	PerWeek    = spending.PerWeek
-	PerMonth   = spending.PerMonth
-	PerYear    = spending.PerYear
-	ForLife    = spending.ForLife
-)
-
-// Limit bounds what a card spends, or how often, within a window.
-type Limit = spending.Limit
-
 // Address is where bills go to.
 type Address = cardholder.Address
 
 // Controls are what a customer or operator allows a card.
 type Controls struct {
 	// Limits holds one limit a window at the most. The monthly one is the customer's spending limit.
-	Limits []Limit
+	Limits []spending.Limit
 	// Categories are the allowed categories, by name or MCC; empty: all.
 	Categories []string
 	// Countries are where it may pay, ISO 3166-1 alpha-2; empty: anywhere.
@@ -193,7 +177,7 @@ func (c *Card) Account() ledger.NewAccount {
 // SpendingLimit returns the most that the card may spend in a month: its own monthly
 // limit, or its BIN's.
 func (c *Card) SpendingLimit() money.Amount {
-	if own, ok := spending.Of(c.Controls.Limits, PerMonth); ok && !own.Amount.IsZero() {
+	if own, ok := spending.Of(c.Controls.Limits, spending.PerMonth); ok && !own.Amount.IsZero() {
 		return own.Amount
 	}
 	return c.BIN.MaxMonthly

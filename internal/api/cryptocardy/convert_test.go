@@ -10,6 +10,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/issuing"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 )
 
 // An amount is a plain decimal number of dollars and cents; anything else is the published
@@ -118,7 +119,7 @@ func TestPublishedCards(t *testing.T) {
 	made := issuing.Card{ID: "card_8xK2m9Lp4q", BIN: bin, Last4: "2039", Status: issuing.Active, Balance: usd(48_750), Label: "Meta Ads Campaign #12",
 		Metadata: map[string]string{"campaign": "spring_2026"}, Spent: usd(1_250), Transactions: 3, CreatedAt: at("2026-04-15T12:00:00Z"),
 		ExpiresAt: at("2029-04-15T23:59:59Z"), LastUsedAt: at("2026-04-15T14:32:00Z"),
-		Controls: issuing.Controls{Limits: []issuing.Limit{{Window: issuing.PerMonth, Amount: usd(200_000)}}}}
+		Controls: issuing.Controls{Limits: []spending.Limit{{Window: spending.PerMonth, Amount: usd(200_000)}}}}
 	ended := made
 	ended.Status = issuing.Terminated
 	stopped := made

@@ -12,6 +12,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/cardholder"
+	"github.com/scripcards/scrip/internal/issuing/spending"
 	"github.com/scripcards/scrip/internal/server"
 )
 
@@ -84,18 +85,18 @@ Its number is not shown: the customer reads it over the API. New cards need the 
 }
 
 // limits reads what may be spent, and how often, within windows.
-func limits(within map[string]string, times map[string]int64, currency string) ([]issuing.Limit, error) {
-	var all []issuing.Limit
+func limits(within map[string]string, times map[string]int64, currency string) ([]spending.Limit, error) {
+	var all []spending.Limit
 	for window, text := range within {
 		amount, err := shell.ParseAmount(text, currency)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, issuing.Limit{Window: issuing.Window(window), Amount: amount, Count: times[window]})
+		all = append(all, spending.Limit{Window: spending.Window(window), Amount: amount, Count: times[window]})
 	}
 	for window, count := range times {
 		if _, both := within[window]; !both {
-			all = append(all, issuing.Limit{Window: issuing.Window(window), Count: count})
+			all = append(all, spending.Limit{Window: spending.Window(window), Count: count})
 		}
 	}
 	return all, nil

@@ -16,6 +16,3 @@ const codes = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG
 func IsValid(code string) bool {
 	return len(code) == 2 && code[0] >= 'A' && code[1] >= 'A' && strings.Contains(codes, code+" ")
 }
-
-// List returns every code in its order, in a new slice.
-func List() []string { return strings.Fields(codes) }

@@ -3,6 +3,7 @@ package money
 import (
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // MaxText is the longest decimal text that is read, in bytes. It bounds the
@@ -108,23 +109,9 @@ func (a Amount) Append(dst []byte) []byte {
 // Decimal returns the shortest text of the amount in major units, without
 // trailing zeros: "100", "99.5". It has never more decimals than the currency.
 func (a Amount) Decimal() string {
-	var buffer [24]byte
-	return string(a.AppendDecimal(buffer[:0]))
-}
-
-// AppendDecimal appends Decimal's text to dst without allocating.
-func (a Amount) AppendDecimal(dst []byte) []byte {
-	dst = a.Append(dst)
+	text := a.String()
 	if a.Currency.Digits() == 0 {
-		return dst
+		return text
 	}
-	// The point stops the loop before it could reach the whole part.
-	end := len(dst)
-	for dst[end-1] == '0' {
-		end--
-	}
-	if dst[end-1] == '.' {
-		end--
-	}
-	return dst[:end]
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }

@@ -11,7 +11,6 @@ package category
 
 import (
 	_ "embed"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -115,14 +114,6 @@ func Of(mcc string) string {
 	}
 	return Other
 }
-
-// List returns the table in the order of its codes, in a new slice.
-func List() []Code {
-	return slices.SortedFunc(maps.Values(table()), func(a, b Code) int { return strings.Compare(a.MCC, b.MCC) })
-}
-
-// Names returns every category and group, sorted, in a new slice.
-func Names() []string { return slices.Sorted(maps.Keys(names())) }
 
 // MaxAllowed bounds a list of categories.
 const MaxAllowed = 100

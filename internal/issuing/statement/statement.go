@@ -48,11 +48,6 @@ type Money struct {
 	Held   money.Amount
 }
 
-// Available is what can be spent.
-func (m *Money) Available() money.Amount {
-	return money.New(m.Posted.Minor-m.Held.Minor, m.Posted.Currency)
-}
-
 // Total is what all movements of a kind come to.
 type Total struct {
 	Kind   Kind

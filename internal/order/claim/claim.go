@@ -83,9 +83,6 @@ const (
 // maxTries bounds how often a claim is read again because somebody else decided meanwhile.
 const maxTries = 8
 
-// Verdicts returns the closed list in its documented order.
-func Verdicts() []Verdict { return []Verdict{Pending, Replacing, Replace, Refund, Reject} }
-
 // next is the transition table: a decision is final, but for a replacement that nobody
 // delivers.
 var next = map[Verdict][]Verdict{Pending: {Replacing, Replace, Refund, Reject}, Replacing: {Replace, Pending}}

@@ -34,9 +34,6 @@ const (
 	Turnstile Kind = "turnstile"
 )
 
-// Kinds returns the services that there are.
-func Kinds() []Kind { return []Kind{ReCAPTCHA, HCaptcha, Turnstile} }
-
 // Config is an account with a service.
 type Config struct {
 	Kind Kind

@@ -68,9 +68,6 @@ func Open(config []byte) (rate.Named, error) {
 	return s.compile()
 }
 
-// Preset returns the named preset.
-func Preset(name string) (rate.Named, error) { return settings{Preset: name}.compile() }
-
 func (s settings) compile() (rate.Named, error) {
 	if s.Preset != "" {
 		preset, known := presets[s.Preset]

@@ -92,7 +92,7 @@ func TestPresets(t *testing.T) {
 func TestPresetsCoverAssets(t *testing.T) {
 	listed := map[asset.Symbol]int{}
 	for _, name := range Presets() {
-		named, err := Preset(name)
+		named, err := settings{Preset: name}.compile()
 		if err != nil || named.Name != name {
 			t.Errorf("%s: %q, %v", name, named.Name, err)
 		}

@@ -90,9 +90,6 @@ type Destination struct {
 	Text    string
 }
 
-// IsZero reports whether d is nowhere.
-func (d Destination) IsZero() bool { return d == Destination{} }
-
 // maxText bounds what is read, in bytes: the prefix of a URI and an invoice.
 const maxText = invoice.MaxText + len(scheme)
 
