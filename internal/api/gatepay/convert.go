@@ -82,8 +82,7 @@ func (r *spendRequest) spend() (giftcard.Spend, error) {
 }
 
 func (r *holdRequest) spend() (giftcard.Spend, error) {
-	plain := spendRequest{CardNumber: r.CardNumber, Key: r.Key, Amount: r.Amount, Currency: r.Currency, MerchantTradeNo: r.MerchantTradeNo}
-	spend, err := plain.spend()
+	spend, err := r.spendRequest.spend()
 	if err != nil || r.ExpireSeconds == "" {
 		return spend, err
 	}

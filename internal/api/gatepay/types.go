@@ -26,11 +26,7 @@ type spendRequest struct {
 }
 
 type holdRequest struct {
-	CardNumber      string `json:"cardNumber"`
-	Key             string `json:"key"`
-	Amount          string `json:"amount" wire:"required"`
-	Currency        string `json:"currency" wire:"required"`
-	MerchantTradeNo string `json:"merchantTradeNo" wire:"required,max=64"`
+	spendRequest
 	// ExpireSeconds shortens the operator's rule.
 	ExpireSeconds string `json:"expireSeconds"`
 }
