@@ -304,7 +304,7 @@ func (o *Outbox) Search(ctx context.Context, f EventFilter) ([]Event, Cursor, er
 	return events, next.Cursor(), nil
 }
 
-// List is Search without where to go on.
+// List is Search for whoever does not go on: of a type it may end before all were looked at.
 func (o *Outbox) List(ctx context.Context, f EventFilter) ([]Event, error) {
 	events, _, err := o.Search(ctx, f)
 	return events, err
