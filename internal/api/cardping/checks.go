@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/scripcards/scrip/internal/account"
@@ -53,36 +52,52 @@ func (a *api) pingBatch(ctx context.Context, c *call, in batchRequest) (batchRes
 	if err := c.Charge(ctx, n-1); err != nil {
 		return batchResult{}, err
 	}
-	out := batchResult{Results: make([]item, n)}
-	turns := make(chan struct{}, batchWidth)
-	var group sync.WaitGroup
-	for _, same := range byKey(in.Checks) {
-		turns <- struct{}{}
-		group.Go(func() {
-			for _, i := range same {
-				out.Results[i] = a.item(ctx, c, &in.Checks[i])
-			}
-			<-turns
-		})
+	found, out, turns := make([]answered, n), batchResult{Results: make([]item, n)}, turnsOf(in.Checks)
+	refusals := c.Parts(ctx, n, make(chan struct{}, batchWidth-1), func(ctx context.Context, i int) (err error) {
+		if err := turns[i].begin(ctx); err != nil {
+			return err
+		}
+		defer turns[i].end()
+		found[i], err = a.once(ctx, c, &in.Checks[i])
+		return err
+	})
+	for i, refused := range refusals {
+		out.Results[i] = itemOf(c, &found[i], refused)
 	}
-	group.Wait()
 	return out, nil
 }
 
-// byKey returns the places of checks, those under one idempotency key together, so that
-// the first of them is the one that is made.
-func byKey(checks []checkRequest) [][]int {
-	places, at := make([][]int, 0, len(checks)), map[string]int{}
+// turn has checks of a batch under one idempotency key follow each other, so that the first of
+// them is the one that is made.
+type turn struct{ before, done chan struct{} }
+
+func turnsOf(checks []checkRequest) []turn {
+	turns, last := make([]turn, len(checks)), map[string]chan struct{}{}
 	for i := range checks {
-		key := checks[i].IdempotencyKey
-		if place, known := at[key]; known && key != "" {
-			places[place] = append(places[place], i)
-			continue
+		if key := checks[i].IdempotencyKey; key != "" {
+			turns[i] = turn{before: last[key], done: make(chan struct{})}
+			last[key] = turns[i].done
 		}
-		at[key] = len(places)
-		places = append(places, []int{i})
 	}
-	return places
+	return turns
+}
+
+func (t turn) begin(ctx context.Context) error {
+	if t.before == nil {
+		return nil
+	}
+	select {
+	case <-t.before:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) end() {
+	if t.done != nil {
+		close(t.done)
+	}
 }
 
 // mostChecks is how many checks a batch may have: no more than the limits allow at once.
@@ -97,22 +112,17 @@ func (a *api) mostChecks() int {
 	return most
 }
 
-func (a *api) item(ctx context.Context, c *call, in *checkRequest) item {
-	var found answered
-	v, refused := c.Part(ctx, func(ctx context.Context) (err error) {
-		found, err = a.once(ctx, c, in)
-		return err
-	})
-	if refused != nil {
-		p := problemOf(c, v)
-		refusal := item{Error: &p}
-		if wait, tell := v.RetryAfter(refused); tell {
-			refusal.RetryAfter = &wait
-		}
-		return refusal
+func itemOf(c *call, found *answered, refused wire.Refusal) item {
+	if refused.Fault == nil {
+		age := seconds(found.age)
+		return item{Result: found.answer.Body, Age: &age}
 	}
-	age := seconds(found.age)
-	return item{Result: found.answer.Body, Age: &age}
+	p := problemOf(c, refused.Verdict)
+	refusal := item{Error: &p}
+	if wait, tell := refused.Verdict.RetryAfter(refused.Fault); tell {
+		refusal.RetryAfter = &wait
+	}
+	return refusal
 }
 
 func (a *api) networks(_ context.Context, c *call, _ wire.None) (list[network], error) {

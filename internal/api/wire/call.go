@@ -3,10 +3,18 @@ package wire
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 )
@@ -109,20 +117,100 @@ func (c *Call[P]) Alone(ctx context.Context, name string) (leave func(), err err
 	return c.surface.kit.flights.enter(ctx, c.surface.Name+"\x00"+name)
 }
 
-// Part runs one part of a call whose parts succeed or fail each by itself, also from
-// another goroutine while the handler waits for it. It returns how the dialect
-// answers a failure; the fault is nil where there is none. A mistake of ours, a
-// panic too, is logged and shows no text.
-func (c *Call[P]) Part(ctx context.Context, do func(context.Context) error) (v Verdict, f *fault.Error) {
+// Refusal is how the dialect answers a part that failed. Fault is nil where it did not.
+type Refusal struct {
+	Verdict Verdict
+	Fault   *fault.Error
+}
+
+// Parts does the n parts of a call that succeed or fail each by itself, in no promised order,
+// and returns how each was refused. One is always under way, and others beside it as spare has
+// room for them, which who shares it gets in turns: no call keeps another from going on. What
+// has not begun when ctx ends is refused as what takes too long. Mistakes of ours, panics too,
+// show no text and are logged in one line for the whole call.
+func (c *Call[P]) Parts(ctx context.Context, n int, spare chan struct{}, do func(ctx context.Context, i int) error) []Refusal {
+	errs := make([]error, n)
+	var (
+		begun atomic.Int64
+		group sync.WaitGroup
+	)
+	next := func() int { return int(begun.Add(1)) - 1 }
+	part := func(i int) { errs[i] = guarded(ctx, func() error { return do(ctx, i) }) }
+	over := make(chan struct{})
+	group.Go(func() {
+		for {
+			select {
+			case spare <- struct{}{}:
+			case <-over:
+				return
+			}
+			i := next()
+			if i >= n {
+				<-spare
+				return
+			}
+			group.Go(func() {
+				defer func() { <-spare }()
+				part(i)
+			})
+		}
+	})
+	for i := next(); i < n; i = next() {
+		part(i)
+	}
+	close(over)
+	group.Wait()
+	return c.refusals(ctx, errs)
+}
+
+// refusals says how what became of parts is answered, and logs what is a mistake of ours.
+func (c *Call[P]) refusals(ctx context.Context, errs []error) []Refusal {
+	refusals, mistakes := make([]Refusal, len(errs)), []error(nil)
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		f := AsFault(ctx, err)
+		if f.Code.Kind() == fault.KindInternal {
+			mistakes = append(mistakes, err)
+		}
+		refusals[i].Verdict, refusals[i].Fault = c.surface.verdict(f)
+	}
+	if len(mistakes) > 0 {
+		c.surface.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "parts of a request failed", slog.String("dialect", c.surface.Name), slog.String("route", c.route.Name),
+			slog.String("request_id", c.RequestID), slog.Int("failed", len(mistakes)), slog.Int("of", len(errs)), slog.String("first_error", mistakes[0].Error()))
+	}
+	return refusals
+}
+
+// guarded does what is to be done before ctx ends, and turns a panic into an error.
+func guarded(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			v, f = c.surface.verdict(c.surface.panicked(ctx, c, p))
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if f := c.surface.failed(ctx, c, do(ctx)); f != nil {
-		return c.surface.verdict(f)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return Verdict{}, nil
+	return do()
+}
+
+// MustPart returns what reads a part of a request as a request of type T is read whose members
+// may be more than are known. It panics on a type that cannot be a request's body.
+func MustPart[T any]() func(Raw) (T, error) {
+	p, err := compile(reflect.TypeFor[T](), http.MethodPost, nil)
+	if err != nil {
+		panic("wire: part " + err.Error())
+	}
+	return func(part Raw) (in T, err error) {
+		if err := explain(json.Unmarshal(part, &in)); err != nil {
+			return in, err
+		}
+		var problems Problems
+		p.check(reflect.ValueOf(&in).Elem(), &problems)
+		return in, problems.Err()
+	}
 }
 
 // Handler is an endpoint: one product call between two conversions.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -39,35 +40,123 @@ func TestCharge(t *testing.T) {
 	}
 }
 
-// Parts of a call fail by themselves: with the dialect's row, without the text of a mistake, and without ending the process.
-func TestPart(t *testing.T) {
+// Parts of a call fail by themselves: with the dialect's row, without the text of a mistake, and
+// without ending the process. However many are mistakes, the log has one line of them.
+func TestParts(t *testing.T) {
 	b := setup(t, Options{}, nil)
-	fails := []error{nil, fault.New(fault.NotFound, "no such card"), errors.New("secret detail"), nil}
+	fails := []error{nil, fault.New(fault.NotFound, "no such card"), errors.New("secret detail"), nil, errors.New("the same again")}
 	Handle(b.Surface, Spec{Name: "batch", Method: "GET", Path: "/v1/batch"}, func(ctx context.Context, c *Call[string], _ None) ([]testError, error) {
 		out := make([]testError, len(fails))
-		var group sync.WaitGroup
-		for i, err := range fails {
-			group.Go(func() {
-				v, f := c.Part(ctx, func(context.Context) error {
-					if i == 3 {
-						panic("no hands")
-					}
-					return err
-				})
-				if f != nil {
-					out[i] = testError{Error: v.Code, Message: v.Message}
-				}
-			})
+		for i, r := range c.Parts(ctx, len(fails), make(chan struct{}, 2), func(_ context.Context, i int) error {
+			if i == 3 {
+				panic("no hands")
+			}
+			return fails[i]
+		}) {
+			if r.Fault != nil {
+				out[i] = testError{Error: r.Verdict.Code, Message: r.Verdict.Message}
+			}
 		}
-		group.Wait()
 		return out, nil
 	})
-	want(t, b.mount().do("GET", "/v1/batch", ""), 200, `[{"error":"","message":""},{"error":"not_found","message":"no such card"},`+
-		`{"error":"internal","message":"internal error"},{"error":"internal","message":"internal error"}]`)
-	for _, text := range []string{"secret detail", "no hands"} {
-		if !strings.Contains(b.log.String(), text) {
-			t.Errorf("the log does not hold %q", text)
+	mistake := `{"error":"internal","message":"internal error"}`
+	want(t, b.mount().do("GET", "/v1/batch", ""), 200, `[{"error":"","message":""},{"error":"not_found","message":"no such card"},`+mistake+","+mistake+","+mistake+"]")
+	log := b.log.String()
+	if strings.Count(log, "request_id=") != 1 || !strings.Contains(log, "secret detail") || !strings.Contains(log, "failed=3") {
+		t.Errorf("the log holds %q", log)
+	}
+}
+
+// A panic among the parts is logged with where it happened.
+func TestPanicOfPart(t *testing.T) {
+	b := setup(t, Options{}, nil)
+	Handle(b.Surface, Spec{Name: "batch", Method: "GET", Path: "/v1/batch"}, func(ctx context.Context, c *Call[string], _ None) (None, error) {
+		c.Parts(ctx, 1, nil, func(context.Context, int) error { panic("no hands") })
+		return None{}, nil
+	})
+	want(t, b.mount().do("GET", "/v1/batch", ""), 200, "{}")
+	if log := b.log.String(); !strings.Contains(log, "no hands") || !strings.Contains(log, "part_test.go") {
+		t.Errorf("the log holds %q", log)
+	}
+}
+
+// Calls share the room for their parts: all of it is used and no more, and a call for which
+// there is none goes on, one part after the other.
+func TestPartsShareRoom(t *testing.T) {
+	const room, many = 3, 50
+	c := &Call[string]{surface: setup(t, Options{}, nil).Surface}
+	spare := make(chan struct{}, room)
+	entered, leave := make(chan int), make(chan struct{})
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		c.Parts(t.Context(), many, spare, func(_ context.Context, i int) error {
+			entered <- i
+			<-leave
+			return nil
+		})
+	})
+	for range room + 1 {
+		<-entered
+	}
+	select {
+	case i := <-entered:
+		t.Errorf("part %d is one too many", i)
+	default:
+	}
+	var last atomic.Int64
+	for _, r := range c.Parts(t.Context(), many, spare, func(_ context.Context, i int) error {
+		if was := last.Swap(int64(i)); i > 0 && was != int64(i)-1 {
+			t.Errorf("part %d came after part %d", i, was)
 		}
+		return nil
+	}) {
+		if r.Fault != nil {
+			t.Error(r.Fault)
+		}
+	}
+	close(leave)
+	for range many - room - 1 {
+		<-entered
+	}
+	calls.Wait()
+	if len(spare) > 0 {
+		t.Errorf("%d places were not given back", len(spare))
+	}
+}
+
+// What has not begun when the call's time is over is refused, what has is finished.
+func TestPartsEnd(t *testing.T) {
+	c := &Call[string]{surface: setup(t, Options{}, nil).Surface}
+	ctx, cancel := context.WithCancel(t.Context())
+	for i, r := range c.Parts(ctx, 5, nil, func(context.Context, int) error { cancel(); return nil }) {
+		if done := r.Fault == nil; done != (i == 0) {
+			t.Errorf("part %d: %v", i, r.Fault)
+		}
+	}
+}
+
+// A part of a request is read and refused as a request of its type is.
+func TestMustPart(t *testing.T) {
+	type item struct {
+		Name   string `json:"name" wire:"required,max=3"`
+		Amount string `json:"amount" wire:"required"`
+	}
+	b := setup(t, Options{}, nil)
+	Handle(b.Surface, Spec{Name: "single", Method: "POST", Path: "/v1/single"}, func(context.Context, *Call[string], item) (None, error) { return None{}, nil })
+	b.mount()
+	read := MustPart[item]()
+	for _, body := range []string{`{}`, `{"name":"éàü"}`, `{"name":"long","amount":"1"}`, `{"name":5}`, `{"name":"a","amount":null}`, `[]`, `5`, `null`, `"text"`} {
+		_, err := read(Raw(body))
+		if fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if w := b.do("POST", "/v1/single", body); body[0] == '{' && !strings.Contains(w.Body.String(), fault.From(err).Message) {
+			t.Errorf("%s: %q, by itself %s", body, fault.From(err).Message, w.Body)
+		}
+	}
+	if in, err := read(Raw(`{"name":"éàü","amount":"1","more":[5]}`)); err != nil || in != (item{"éàü", "1"}) {
+		t.Errorf("%v, %v", in, err)
 	}
 }
 
