@@ -60,6 +60,15 @@ type reply struct {
 
 func (r *reply) ok() bool { return r.HTTP == http.StatusOK && r.Status == "SUCCESS" }
 
+// status is that of a reply in a batch: 200, or what its code begins with.
+func (r *reply) status() int {
+	if r.Status == "SUCCESS" {
+		return http.StatusOK
+	}
+	n, _ := strconv.Atoi(r.Code[:min(3, len(r.Code))]) // no status: something is wrong
+	return n
+}
+
 func (r *reply) String() string {
 	return fmt.Sprintf("%d %s %s: %s", r.HTTP, r.Code, r.Label, r.ErrorMessage)
 }

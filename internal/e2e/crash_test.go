@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -43,6 +45,7 @@ const (
 	crashRounds  = 25
 	shortRounds  = 3
 	crashCallers = 16
+	crashBatch   = 12
 	firstCards   = 6
 )
 
@@ -169,8 +172,11 @@ func (c *crashes) load() {
 	}
 }
 
-// act makes one call, one caller also the same again at the same time.
+// act makes one call, one caller also the same again at the same time, and two make batches.
 func (c *crashes) act(caller int) error {
+	if caller == 1 || caller == 2 {
+		return c.batch()
+	}
 	op := c.world.next()
 	if caller > 0 {
 		return c.call(op)
@@ -179,6 +185,44 @@ func (c *crashes) act(caller int) error {
 	var err error
 	twin.Go(func() { err = c.call(op) })
 	return errors.Join(c.call(op), func() error { twin.Wait(); return err }())
+}
+
+// batch makes many calls in one request, and by themselves those that no batch may have.
+func (c *crashes) batch() error {
+	var ops []*operation
+	var bodies []values
+	for len(ops) < crashBatch {
+		op := c.world.next()
+		if op.kind == "create" {
+			if err := c.call(op); err != nil {
+				return err
+			}
+			continue
+		}
+		body := values{"action": op.kind}
+		maps.Copy(body, op.body)
+		ops, bodies = append(ops, op), append(bodies, body)
+	}
+	text, err := json.Marshal(map[string][]values{"operations": bodies})
+	if err != nil {
+		return err
+	}
+	r, err := c.signed.send(context.Background(), http.MethodPost, base+"giftcard/batch", text)
+	var answered struct{ Results []reply }
+	if err == nil && r.ok() {
+		err = json.Unmarshal(r.Data, &answered)
+	}
+	for i, op := range ops {
+		one := r
+		if answered.Results != nil {
+			one = answered.Results[i]
+			one.HTTP = one.status()
+		}
+		if wrong := c.world.learn(op, one, err); wrong != nil {
+			c.t.Error(wrong)
+		}
+	}
+	return err
 }
 
 // recover compares a server that was started again with what was acknowledged before,

@@ -186,7 +186,7 @@ func (s *secrecy) mistakes(base string) {
 		`{"cardNumber":"` + number + `","cardNumber":"` + number + `"}`,
 		`{"holdId":"` + number + `","merchantTradeNo":"` + strings.Repeat("x", 65) + `"}`,
 	} {
-		for _, path := range []string{"redeem", "redeem/refund", "hold", "capture", "void", "reload", "cancel", "create"} {
+		for _, path := range []string{"redeem", "redeem/refund", "hold", "capture", "void", "reload", "cancel", "create", "batch"} {
 			s.refused(shop, http.MethodPost, "/v1/pay/giftcard/"+path, body)
 		}
 		s.refused(shop, http.MethodPost, "/v1/pay/gift/query", body)

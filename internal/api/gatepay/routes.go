@@ -34,7 +34,12 @@ type Deps struct {
 
 type call = wire.Call[account.Principal]
 
-type api struct{ Deps }
+type api struct {
+	Deps
+	named   func(operation wire.Raw) (batchOperation, error)
+	actions map[string]action // of a batch, by their names
+	spare   chan struct{}
+}
 
 // perCredential bounds one merchant's requests; it protects the others, not a budget.
 var perCredential = []wire.Limit{{By: wire.ByPrincipal, Windows: []wire.Window{{Limit: 3_000_000, Per: time.Minute}}}}
@@ -44,7 +49,7 @@ var perAddress = []wire.Limit{{By: wire.ByAddress, Windows: []wire.Window{{Limit
 
 // New returns the dialect with all its routes.
 func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
-	a := &api{deps}
+	a := &api{Deps: deps, named: wire.MustPart[batchOperation](), actions: map[string]action{}, spare: make(chan struct{}, spareOperations)}
 	s := wire.New(kit, wire.Dialect[account.Principal]{
 		Name:         "gatepay",
 		Prefixes:     []string{"/v1/pay/"},
@@ -67,13 +72,14 @@ func New(kit *wire.Kit, deps Deps) *wire.Surface[account.Principal] {
 	wire.Handle(s, get("giftcard.query", "/v1/pay/giftcard/query", read), a.query)
 	wire.Handle(s, post("gift.query", "/v1/pay/gift/query", read), a.query)
 
-	wire.Handle(s, post("giftcard.redeem", "/v1/pay/giftcard/redeem", spend), a.redeem)
-	wire.Handle(s, post("giftcard.refund", "/v1/pay/giftcard/redeem/refund", spend), a.refund)
-	wire.Handle(s, post("giftcard.hold", "/v1/pay/giftcard/hold", spend), a.hold)
-	wire.Handle(s, post("giftcard.capture", "/v1/pay/giftcard/capture", spend), a.capture)
-	wire.Handle(s, post("giftcard.void", "/v1/pay/giftcard/void", spend), a.void)
-	wire.Handle(s, post("giftcard.reload", "/v1/pay/giftcard/reload", write), a.reload)
-	wire.Handle(s, post("giftcard.cancel", "/v1/pay/giftcard/cancel", write), a.cancel)
+	move(a, s, post("giftcard.redeem", "/v1/pay/giftcard/redeem", spend), a.redeem)
+	move(a, s, post("giftcard.refund", "/v1/pay/giftcard/redeem/refund", spend), a.refund)
+	move(a, s, post("giftcard.hold", "/v1/pay/giftcard/hold", spend), a.hold)
+	move(a, s, post("giftcard.capture", "/v1/pay/giftcard/capture", spend), a.capture)
+	move(a, s, post("giftcard.void", "/v1/pay/giftcard/void", spend), a.void)
+	move(a, s, post("giftcard.reload", "/v1/pay/giftcard/reload", write), a.reload)
+	move(a, s, post("giftcard.cancel", "/v1/pay/giftcard/cancel", write), a.cancel)
+	wire.Handle(s, post("giftcard.batch", "/v1/pay/giftcard/batch", spend), a.batch)
 
 	wire.Handle(s, wire.Spec{Name: "giftcard.cover", Method: http.MethodGet, Path: "/v1/pay/giftcard/template/cover/{templateId}",
 		Public: true, Cache: "public, max-age=86400", Limits: perAddress}, a.cover)

@@ -106,6 +106,7 @@ func (b *bundle) seed() {
 	b.key("full", b.acme.Test, account.NewScopes(account.ScopeAll))
 	b.key("reader", b.acme.Test, account.NewScopes(account.ScopeGiftcardRead))
 	b.key("writer", b.acme.Test, account.NewScopes(account.ScopeGiftcardWrite))
+	b.key("spender", b.acme.Test, account.NewScopes(account.ScopeGiftcardRedeem))
 	b.key("live", b.acme.Live, account.NewScopes(account.ScopeAll))
 	for id, name := range map[string]string{"template_001": "Aurora", "template_002": "Ember"} {
 		_, err := b.Cards.AddTemplate(b.t.Context(), giftcard.NewTemplate{ID: id, Name: name, Image: b.cover(), Actor: seeder})

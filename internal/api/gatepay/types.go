@@ -1,5 +1,7 @@
 package gatepay
 
+import "github.com/scripcards/scrip/internal/api/wire"
+
 // Requests. All values are strings; an empty string is an absent value.
 
 type createRequest struct {
@@ -57,6 +59,15 @@ type cancelRequest struct {
 	CardNumber string `json:"cardNumber"`
 	Key        string `json:"key"`
 	Reason     string `json:"reason" wire:"max=200"`
+}
+
+// batchRequest has operations that are read each as the request of its action.
+type batchRequest struct {
+	Operations []wire.Raw `json:"operations" wire:"required"`
+}
+
+type batchOperation struct {
+	Action string `json:"action" wire:"required"`
 }
 
 type coverRequest struct {
@@ -130,4 +141,9 @@ type movement struct {
 	Balance    string `json:"balance"`
 	Status     string `json:"status"`
 	CreateTime int64  `json:"createTime"`
+}
+
+// batchResult holds, in the order of the request, what each operation's own call would have answered.
+type batchResult struct {
+	Results []wire.Raw `json:"results"`
 }

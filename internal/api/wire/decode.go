@@ -19,7 +19,7 @@ const MaxDepth = 32
 // Raw is a JSON value kept as it was sent, such as a customer's metadata.
 type Raw = jsontext.Value
 
-// Marshal encodes v exactly as an answer is encoded, for tests of what answers hold.
+// Marshal encodes v exactly as an answer is encoded.
 func Marshal(v any) ([]byte, error) { return json.Marshal(v, encodeOptions) }
 
 // Unmarshal decodes data under the rules for request bodies, ignoring unknown
