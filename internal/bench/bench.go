@@ -36,6 +36,8 @@ type Expect struct {
 	Status int
 	// Contains is text that the body must have.
 	Contains string
+	// Lacks is text that it must not have; empty: it may have any.
+	Lacks string
 }
 
 // Scenario is one kind of load: requests made by Make, or calls of Do in process.
@@ -45,6 +47,8 @@ type Scenario struct {
 	// all workers at once, worker being one of them, and may reuse a worker's own memory.
 	Make   func(worker int, n int64) Request
 	Expect Expect
+	// Each is how many things one request does, where that is more than one.
+	Each int
 	// Do, when Make is nil, does the nth operation without HTTP.
 	Do func(ctx context.Context, worker int, n int64) error
 	// Noop is what Do is measured beside: the same way, with nothing done at its end. It may be nil.

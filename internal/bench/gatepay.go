@@ -39,8 +39,11 @@ func NewGatepay(key pan.Secret) *Gatepay {
 	return &Gatepay{Key: key, Template: "template_001", Currency: "USD", Face: defaultFace, Redeem: defaultRedeem, run: name[len(name)-12:]}
 }
 
-// success is what the dialect's envelope says when all is well.
-const success = `"SUCCESS"`
+// What the dialect's envelope says when all is well, and when it is not.
+const (
+	success = `"SUCCESS"`
+	failed  = `"FAIL"`
+)
 
 // Create makes a new card with each request.
 func (g *Gatepay) Create() Scenario {
@@ -68,6 +71,28 @@ func (g *Gatepay) redeem(name, mark string, cards int) Scenario {
 		return g.post("/v1/pay/giftcard/redeem", object(nil, "cardNumber", g.card(n, cards), "amount", g.Redeem, "currency", g.Currency, "merchantTradeNo", reference))
 	}}
 }
+
+// batchSize is how many redemptions a request of RedeemBatch has.
+const batchSize = 100
+
+// RedeemBatch takes a little from all cards in turn, batchSize at a time. A request counts as
+// right when all of its redemptions were made.
+func (g *Gatepay) RedeemBatch() Scenario {
+	same := object(nil, "action", "redeem", "amount", g.Redeem, "currency", g.Currency)
+	same = append(same[:len(same)-1], `,"cardNumber":"`...)
+	return Scenario{Name: "gatepay redeem batch", Each: batchSize, Expect: Expect{Contains: success, Lacks: failed}, Make: func(_ int, n int64) Request {
+		body := append(make([]byte, 0, batchSize*redemptionSize), `{"operations":[`...)
+		for i := n * batchSize; i < (n+1)*batchSize; i++ { // numbers and references need no escapes
+			body = append(append(body, same...), g.card(i, maxCards)...)
+			body = append(append(body, `","merchantTradeNo":"`...), g.run...)
+			body = append(strconv.AppendInt(append(body, 'b'), i, 10), `"},`...)
+		}
+		return g.post("/v1/pay/giftcard/batch", append(body[:len(body)-1], "]}"...))
+	}}
+}
+
+// redemptionSize has room for one of them.
+const redemptionSize = 160
 
 // Query reads all cards in turn with their histories.
 func (g *Gatepay) Query() Scenario {

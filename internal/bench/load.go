@@ -220,7 +220,7 @@ const maxShown = 200
 
 func (e *Expect) compare(got *answer) error {
 	right := got.Status == e.Status || e.Status == 0 && got.Status >= 200 && got.Status < 300
-	if right && (e.Contains == "" || bytes.Contains(got.Body, []byte(e.Contains))) {
+	if right && bytes.Contains(got.Body, []byte(e.Contains)) && (e.Lacks == "" || !bytes.Contains(got.Body, []byte(e.Lacks))) {
 		return nil
 	}
 	return fmt.Errorf("answer %d: %s", got.Status, bytes.TrimSpace(got.Body[:min(len(got.Body), maxShown)]))

@@ -229,3 +229,20 @@ func TestMerge(t *testing.T) {
 		t.Errorf("median %s", p)
 	}
 }
+
+// An answer is right when it has what it must have, and not what it must not.
+func TestExpect(t *testing.T) {
+	expect := Expect{Contains: `"SUCCESS"`, Lacks: `"FAIL"`}
+	for text, right := range map[string]bool{`["SUCCESS","SUCCESS"]`: true, `["SUCCESS","FAIL"]`: false, `["FAIL"]`: false, ``: false} {
+		if err := expect.compare(&answer{Status: 200, Body: []byte(text)}); (err == nil) != right {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if err := expect.compare(&answer{Status: 500, Body: []byte(`"SUCCESS"`)}); err == nil {
+		t.Error("a failure is right")
+	}
+	anything := Expect{}
+	if err := anything.compare(&answer{Status: 204}); err != nil {
+		t.Error(err)
+	}
+}

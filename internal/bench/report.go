@@ -166,6 +166,8 @@ type Report struct {
 // Row is one scenario, or one size of a growth run.
 type Row struct {
 	Scenario string `json:"scenario"`
+	// Each is how many things one request does, where that is more than one.
+	Each int `json:"each,omitempty"`
 	Figures
 	// Own is the server's own part of these requests, as it says itself; nil in process.
 	Own *Share `json:"own,omitempty"`
@@ -364,6 +366,11 @@ func (r *Report) notes(w io.Writer) error {
 		if row.Loaded > 0 {
 			took := time.Duration(row.LoadMillis) * time.Millisecond
 			if _, err := fmt.Fprintf(w, "%s: loaded %d in %s, %.0f a second\n", row.Scenario, row.Loaded, took, float64(row.Loaded)/max(took.Seconds(), 1e-3)); err != nil {
+				return err
+			}
+		}
+		if row.Each > 0 {
+			if _, err := fmt.Fprintf(w, "%s: %d in a request, %.0f a second\n", row.Scenario, row.Each, row.PerSecond*float64(row.Each)); err != nil {
 				return err
 			}
 		}

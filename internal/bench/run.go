@@ -127,7 +127,7 @@ func (s *session) half(ctx context.Context, scenario *Scenario, perSecond float6
 			return Row{}, err
 		}
 	}
-	return Row{Scenario: scenario.Name + halfLoad, Figures: sum.figures(), Own: sum.share()}, nil
+	return Row{Scenario: scenario.Name + halfLoad, Each: scenario.Each, Figures: sum.figures(), Own: sum.share()}, nil
 }
 
 // measure runs the rounds of one scenario: no-op, scenario, no-op, scenario…
@@ -156,7 +156,7 @@ func (s *session) measure(ctx context.Context, scenario *Scenario) (Row, error) 
 			return Row{}, err
 		}
 	}
-	row := Row{Scenario: scenario.Name, Figures: sum.figures(), Own: sum.share()}
+	row := Row{Scenario: scenario.Name, Each: scenario.Each, Figures: sum.figures(), Own: sum.share()}
 	if noop != scenario {
 		figures := baselineSum.figures()
 		row.Noop = &figures

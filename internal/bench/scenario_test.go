@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,10 +48,14 @@ func (m *merchant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"status":"FAIL"}`, http.StatusUnauthorized)
 		return
 	}
-	body := map[string]string{}
+	body, many := map[string]string{}, struct{ Operations []map[string]string }{}
 	if r.Method == http.MethodPost {
-		decoder := json.NewDecoder(r.Body)
-		if err := decoder.Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+		text, err := io.ReadAll(r.Body)
+		into := any(&body)
+		if bytes.Contains(text, []byte(`"operations"`)) {
+			into = &many
+		}
+		if err = errors.Join(err, json.Unmarshal(text, into)); err != nil || r.Header.Get("Content-Type") != "application/json" {
 			m.t.Errorf("%s: %v, %s", r.URL.Path, err, r.Header.Get("Content-Type"))
 		}
 	}
@@ -63,12 +69,17 @@ func (m *merchant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.cards[card] = 0
 	case "POST /v1/pay/giftcard/redeem":
 		card = body["cardNumber"]
-		reference := body["merchantTradeNo"]
-		if _, ok := m.cards[card]; !ok || m.references[reference] || reference == "" || len(reference) > 32 || body["amount"] != "0.01" || body["currency"] != "USD" || len(body) != 4 {
-			m.t.Errorf("redeem %v", body)
+		m.redeem(body, 4)
+	case "POST /v1/pay/giftcard/batch":
+		if len(many.Operations) != batchSize {
+			m.t.Errorf("a batch of %d", len(many.Operations))
 		}
-		m.references[reference] = true
-		m.cards[card]++
+		for _, one := range many.Operations {
+			if one["action"] != "redeem" {
+				m.t.Errorf("operation %v", one)
+			}
+			m.redeem(one, 5)
+		}
 	case "GET /v1/pay/giftcard/query", "GET /v1/pay/balance/query":
 		card = r.URL.Query().Get("cardNumber")
 		if _, ok := m.cards[card]; !ok {
@@ -80,6 +91,15 @@ func (m *merchant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.t.Errorf("%s %s", r.Method, r.URL.Path)
 	}
 	fmt.Fprintf(w, `{"status":"SUCCESS","code":"000000","data":{"cardNumber":%q}}`, card)
+}
+
+func (m *merchant) redeem(body map[string]string, members int) {
+	card, reference := body["cardNumber"], body["merchantTradeNo"]
+	if _, ok := m.cards[card]; !ok || m.references[reference] || reference == "" || len(reference) > 32 || body["amount"] != "0.01" || body["currency"] != "USD" || len(body) != members {
+		m.t.Errorf("redeem %v", body)
+	}
+	m.references[reference] = true
+	m.cards[card]++
 }
 
 // The gatepay scenarios speak the contract, never use a reference twice, and spread as they say.
@@ -94,7 +114,7 @@ func TestGatepay(t *testing.T) {
 	if len(g.Cards) != 50 || len(m.cards) != 50 {
 		t.Fatalf("%d cards, %d made", len(g.Cards), len(m.cards))
 	}
-	report, err := new(Runner).Run(ctx, []Scenario{g.Create(), g.RedeemHot(), g.RedeemSpread(), g.Query(), g.Balance()}, Options{BaseURL: base, Workers: 4, Rounds: 2, Duration: long, Count: 100, Warmup: -1})
+	report, err := new(Runner).Run(ctx, []Scenario{g.RedeemBatch(), g.Create(), g.RedeemHot(), g.RedeemSpread(), g.Query(), g.Balance()}, Options{BaseURL: base, Workers: 4, Rounds: 2, Duration: long, Count: 100, Warmup: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +124,9 @@ func TestGatepay(t *testing.T) {
 		}
 	}
 	for i, card := range g.Cards {
-		redeemed, read := 4, 8
+		redeemed, read := 4+200*batchSize/50, 8 // before others were made, all by those of a batch
 		if i == 0 {
-			redeemed += 200
+			redeemed += 200 // hot
 		}
 		if m.cards[card] != redeemed || m.reads[card] != read {
 			t.Errorf("card %d was redeemed %d times and read %d times, want %d and %d", i, m.cards[card], m.reads[card], redeemed, read)

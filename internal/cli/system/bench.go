@@ -56,6 +56,7 @@ ratio travels.
 The database is a temporary file, or one in --data, or --database, which must be there
 for it: bench leaves its cards behind. What the file or the environment says of both
 does not count. It is to be on a disk; where it is in memory, bench says so. "ledger" measures operations in process, without HTTP.
+"redeem-batch" has 100 redemptions in each request, and says how many those are a second.
 "ping-scrip" and "ping-sandbox" check balances, with limits that are counted and too
 wide to be reached. "order" buys codes one by one until those of --codes are sold, and
 is refused from then on; "catalog" reads pages of --items items. "authorize" pays
@@ -104,7 +105,7 @@ median is in the JSON. "ledger" has none.`,
 	return cmd
 }
 
-var benchNames = []string{"create", "redeem-hot", "redeem-spread", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "cashout-create", "cashout-read", "authorize", "iso8583", "ledger"}
+var benchNames = []string{"create", "redeem-hot", "redeem-spread", "redeem-batch", "query", "balance", "ping-scrip", "ping-sandbox", "order", "catalog", "cashout-create", "cashout-read", "authorize", "iso8583", "ledger"}
 
 // wide is a limit that is counted and never reached.
 const wide = 1_000_000_000
@@ -207,7 +208,7 @@ func (p *program) load(cmd *cobra.Command, app *server.App, b benchRun) (err err
 		return err
 	}
 	byName := map[string][]bench.Scenario{"create": {cards.Create()}, "redeem-hot": {cards.RedeemHot()}, "redeem-spread": {cards.RedeemSpread()},
-		"query": {cards.Query()}, "balance": {cards.Balance()}}
+		"redeem-batch": {cards.RedeemBatch()}, "query": {cards.Query()}, "balance": {cards.Balance()}}
 	if slices.Contains(b.scenarios, "ping-scrip") || slices.Contains(b.scenarios, "ping-sandbox") {
 		checks := bench.NewCardping(pan.NewSecret("cp_live_sk_demo"), pan.NewSecret("cp_test_sk_demo"))
 		if err := checks.Prepare(ctx, b.options.BaseURL, b.cards); err != nil {
@@ -305,7 +306,7 @@ func profile(path string) (stop func() error, err error) {
 // grow measures the first of the chosen scenarios at more and more cards.
 func (p *program) grow(cmd *cobra.Command, runner *bench.Runner, cards *bench.Gatepay, b benchRun) error {
 	scenarios := map[string]func() bench.Scenario{"create": cards.Create, "redeem-hot": cards.RedeemHot, "redeem-spread": cards.RedeemSpread,
-		"query": cards.Query, "balance": cards.Balance}
+		"redeem-batch": cards.RedeemBatch, "query": cards.Query, "balance": cards.Balance}
 	build, ok := scenarios[b.scenarios[0]]
 	if len(b.scenarios) != 1 || !ok {
 		return fmt.Errorf("--growth measures one scenario over HTTP: choose it with --scenario")
