@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"sort"
-	"strings"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/api/wire"
@@ -230,7 +229,7 @@ func (a *api) findCard(ctx context.Context, c *call, in cardSecret) (cardView, e
 
 func (a *api) findSecret(ctx context.Context, c *call, in cardSecret) (*giftcard.Card, error) {
 	if in.Key == "" {
-		number, err := pan.ParseAlnum(strings.ToUpper(in.Number)) // no number has small letters
+		number, err := pan.ParseAlnum(in.Number)
 		if err != nil {
 			return nil, noCard()
 		}

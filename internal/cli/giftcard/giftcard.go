@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -155,7 +154,7 @@ func (p *program) showCard() *cobra.Command {
 		Use: "show NUMBER", Short: "Show a card with its newest 200 transactions, by its number", Args: cobra.ExactArgs(1),
 		Example: "  scrip giftcard show GC1234567890123456",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			number, err := pan.ParseAlnum(strings.ToUpper(args[0])) // no number has small letters
+			number, err := pan.ParseAlnum(args[0])
 			if err != nil {
 				return err
 			}
