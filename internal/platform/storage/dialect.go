@@ -140,6 +140,12 @@ func liteCode(err error) (int, bool) {
 	return 0, false
 }
 
+// isFull reports whether err says that the disk under SQLite has no room.
+func isFull(err error) bool {
+	code, ok := liteCode(err)
+	return ok && code&0xff == codes.SQLITE_FULL
+}
+
 // isTransient reports whether the same transaction may succeed when it is run again.
 func isTransient(err error) bool {
 	if code, ok := liteCode(err); ok {

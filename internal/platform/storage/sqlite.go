@@ -59,8 +59,8 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", config.Path, err)
 	}
-	if found.Torn && !found.Shared { // what lies behind its end must not be there at the next start: where others have it open it may be what they are writing, and they would wait
-		if _, err := connection.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil); err != nil && !isTransient(err) && !IsAway(err) {
+	if found.Left && !found.Shared {
+		if err := takeOver(connection); err != nil {
 			return nil, errors.Join(fmt.Errorf("fold the log of %s: %w", config.Path, err), connection.Close())
 		}
 	}
@@ -79,6 +79,18 @@ func openSQLite(ctx context.Context, config Config) (*DB, error) {
 	w.flusher = flush.New(w.log.Sync)
 	r := liteReader{readers}
 	return &DB{view: view{sqlite, r}, reader: r, writer: w, room: w.room, failed: w.failed}, nil
+}
+
+// takeOver folds a log that a process left which did not end by itself. What lies behind its end
+// must not be there at the next start. And where the disk refused that process a flush, the kernel
+// shows what it could not write: that is answered with from now on, and new commits lie behind it.
+// Where others have the database open it is theirs to see to, and they would wait.
+func takeOver(c *lite.Conn) error {
+	_, err := c.Exec("PRAGMA wal_checkpoint(TRUNCATE)", nil)
+	if isFull(err) || isTransient(err) { // what is on a full disk can be read
+		return nil
+	}
+	return err
 }
 
 // cut returns why what lies behind damage is not given up; nil once it was told of.

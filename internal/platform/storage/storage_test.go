@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -548,6 +549,39 @@ func TestMigrationStatusReads(t *testing.T) {
 				t.Errorf("%s: it made a table", engine)
 			}
 		}
+	}
+}
+
+// A log that a process left which did not end by itself is folded before anything is answered
+// from it: what a disk did not take that refused a flush is in the memory of the machine alone.
+func TestLogIsTakenOver(t *testing.T) {
+	left := testkit.Database(t, "sqlite")
+	db := testkit.Open(t, left)
+	if err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+		return tx.ExecRows(ctx, insertRow, [][]any{row(1)})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	found := filepath.Join(t.TempDir(), "scrip.db")
+	for _, end := range []string{"", "-wal"} { // as a kill leaves them
+		content, err := os.ReadFile(left.Path + end)
+		if err == nil {
+			err = os.WriteFile(found+end, content, 0o600)
+		}
+		if err != nil || len(content) == 0 {
+			t.Fatalf("%d bytes of %q, %v", len(content), end, err)
+		}
+	}
+	after, err := storage.Open(t.Context(), storage.Config{Path: found})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = after.Close() })
+	if log, err := os.Stat(found + "-wal"); err != nil || log.Size() != 0 {
+		t.Errorf("there is still a log: %v, %v", log, err)
+	}
+	if n := count(t, after); n != 1 {
+		t.Errorf("%d rows", n)
 	}
 }
 

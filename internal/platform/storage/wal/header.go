@@ -36,7 +36,7 @@ func (s *scanner) withoutHeader() (Report, error) {
 		return Report{}, err
 	}
 	if lost, before := h.lost(); before > 0 && h.unbroken > mostTorn || lost > mostTorn {
-		return Report{Torn: true, Lost: lost}, nil
+		return Report{Lost: lost}, nil
 	}
 	return Report{}, nil // at most remains of crashes, behind a hole
 }

@@ -69,7 +69,7 @@ func TestShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := wal.Look(path)
-	if err != nil || !found.Torn || !found.Shared || !errors.Is(found.Err(), wal.ErrDamaged) || !errors.Is(found.Cut(), wal.ErrShared) {
+	if err != nil || !found.Left || !found.Shared || !errors.Is(found.Err(), wal.ErrDamaged) || !errors.Is(found.Cut(), wal.ErrShared) {
 		t.Errorf("beside another process: %+v, %v", found, err)
 	}
 	if err := errors.Join(other.Process.Kill(), in.Close()); err != nil {

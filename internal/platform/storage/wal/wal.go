@@ -40,10 +40,10 @@ var ErrShared = errors.New("another process has the database open, which must en
 
 // Report is what a log was found to be.
 type Report struct {
-	// Torn is whether behind its end lies what is of no commit, or of none that counts.
-	Torn bool
-	// Shared is whether another process has a torn database open, where the system tells: then
-	// its end is that process's to see to, and may be what it is writing.
+	// Left is whether there is anything in it, or what was once.
+	Left bool
+	// Shared is whether another process has a database with a log open, where the system tells:
+	// then the log is that process's to see to, and its end may be what it is writing.
 	Shared bool
 	// Lost is how many commits at least lie behind damage; 0: it is not damaged.
 	Lost int
@@ -79,7 +79,7 @@ func (r Report) Cut() error {
 // write to it meanwhile.
 func Look(path string) (Report, error) {
 	found, err := lookAt(path)
-	if err == nil && found.Torn {
+	if err == nil && found.Left {
 		found.Shared, err = isShared(path)
 	}
 	return found, err
@@ -102,6 +102,7 @@ func lookAt(path string) (Report, error) {
 			return Report{}, err
 		}
 		found, err := s.look()
+		found.Left = true
 		if err != nil || found.Lost == 0 || found == before && bytes.Equal(header, s.header) {
 			return found, err
 		}
@@ -240,26 +241,16 @@ func (s *scanner) look() (Report, error) {
 		return s.withoutHeader()
 	}
 	var r Report
-	ended, commits, open := false, 0, false // open: frames of no commit lie before the end
+	ended, commits := false, 0
 	err := s.each(func(n int, f frame) error {
 		if !f.valid && !ended {
 			ended, r.Frame = true, n
-			r.Torn = open
 		}
-		switch {
-		case !ended:
-			open = f.size == 0
-		case f.ours:
-			r.Torn = true
-			if f.valid && f.size != 0 {
-				commits++
-			}
+		if ended && f.valid && f.size != 0 {
+			commits++
 		}
 		return nil
 	})
-	if !ended {
-		r.Torn = open
-	}
 	if commits > mostTorn {
 		r.Lost = commits
 	} else {
