@@ -308,6 +308,7 @@ func (a *api) loadWallet(ctx context.Context, c *call, in walletLoad) (loadView,
 		err = fault.New(fault.IdempotencyConflict, "the reference was used for another transfer").At("reference")
 	}
 	if o.Replayed {
+		c.Undone() // another call of this reference came first, after an attempt that failed
 		c.SetStatus(http.StatusOK)
 	}
 	return view(o), a.raced(ctx, c, err)
