@@ -30,7 +30,7 @@ func bumping(t *testing.T, coins ...string) *fake {
 	f.say("POST /v2/wallet/utxos", `{"utxos":[`+strings.Join(coins, ",")+`]}`)
 	f.say("POST /v2/wallet/utxos/lease", `{"expiration":"1"}`)
 	f.say("POST /v2/wallet/utxos/release", `{}`)
-	f.say("POST /v2/wallet/address/next", `{"addr":"bcrt1pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqm3usuw"}`)
+	f.say("POST /v2/wallet/address/next", `{"addr":"bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6"}`)
 	f.say("GET /v1/balance/blockchain", `{"confirmed_balance":"1","unconfirmed_balance":"2","reserved_balance_anchor_chan":"10000"}`)
 	return f
 }
