@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -159,10 +160,30 @@ func NewServer(o ServerOptions) *Server {
 		o.Logger = slog.Default()
 	}
 	return &Server{options: o, http: &http.Server{
-		Handler: o.Handler, TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
+		Handler: hearOut(o.Handler), TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeader, ReadTimeout: o.Read, WriteTimeout: o.Write, IdleTimeout: o.Idle,
 		ErrorLog: log.New(errorLog{o.Logger.Handler()}, "", 0),
 	}}
+}
+
+const (
+	// unheard is what net/http itself reads of a body that nobody asked for.
+	unheard = 256 << 10
+	// maxHeard bounds what is read of a body for the sake of its refusal.
+	maxHeard = 64 << 20
+)
+
+// hearOut reads what a handler left of a body before its answer is sent. Most clients send all of
+// a body before they read, and the system would take the answer from them with the connection. Who
+// asked whether to send (Expect) was answered, and HTTP/2 can stop one request alone.
+func hearOut(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
+		next.ServeHTTP(w, r)
+		if (r.ContentLength < 0 || r.ContentLength > unheard) && r.ProtoMajor == 1 && r.Header["Expect"] == nil {
+			_, _ = io.CopyN(io.Discard, body, maxHeard) // who sends no more, or too slowly, has its answer all the same
+		}
+	})
 }
 
 // errorLog takes what net/http has to say. Most of it is callers' doing, and for debugging; that

@@ -69,6 +69,46 @@ func TestGracefulShutdown(t *testing.T) {
 	}
 }
 
+// Who sends all of a large body before it reads has the answer that refuses it, also where
+// nothing was read of it; but nobody is heard for ever, and who asks first is answered first.
+func TestHearOut(t *testing.T) {
+	address, _ := start(t, ServerOptions{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })})
+	const large = 20 << 20
+	for name, c := range map[string]struct {
+		head        string
+		sends       int64
+		tail        string
+		least, most int64 // that are taken
+		unanswered  bool
+	}{
+		"all of it":      {head: fmt.Sprintf("Content-Length: %d", large), sends: large, least: large, most: large},
+		"chunks":         {head: fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x", large+2), sends: large, tail: "\r\n0\r\n\r\n", least: large, most: large},
+		"asks first":     {head: fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue", large)},
+		"without an end": {head: fmt.Sprintf("Content-Length: %d", int64(1)<<40), sends: 1 << 40, least: maxHeard, most: 2 * maxHeard, unanswered: true},
+	} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\n"+c.head+"\r\n\r\n")
+		sent, failed := io.CopyN(conn, endless{}, c.sends)
+		if failed == nil {
+			_, failed = io.WriteString(conn, c.tail)
+		}
+		if err != nil || (failed != nil) != c.unanswered || sent < c.least || sent > c.most {
+			t.Errorf("%s: %d bytes were taken: %v, %v", name, sent, err, failed)
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); failed == nil && (err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge) {
+			t.Errorf("%s: answered with %v, %v", name, resp, err)
+		}
+		_ = conn.Close() // all was read
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
 // A route with a longer time of its own has it on the connection too, for callers who are
 // known: a large body is read and the answer arrives after the server's own times are over.
 func TestSlowRoute(t *testing.T) {
