@@ -39,7 +39,7 @@ func TestClaimsThroughCrashes(t *testing.T) {
 		}
 		d.check(at)
 		want := fmt.Sprint(raceCodes - deadCodes - deadCodes/3)
-		if out := at.run(t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"codes": "`+want+`",`+"\n"+`    "item": "`+raceItem) {
+		if out := at.run(t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"item": "`+raceItem+`",`+"\n"+`    "codes": `+want+`,`) {
 			t.Errorf("want %s codes in stock of %s", want, out)
 		}
 		server.stop(t)

@@ -119,7 +119,7 @@ func (at *installation) watch(t *testing.T, condition string, hundredths int) {
 	t.Helper()
 	rule := func(args ...string) string {
 		t.Helper()
-		var all []map[string]string
+		var all []struct{ Rule string }
 		out := at.run(t, append(append([]string{"fraud", "rule"}, args...), "-o", "json")...)
 		if args[0] == "test" {
 			return args[1]
@@ -127,7 +127,7 @@ func (at *installation) watch(t *testing.T, condition string, hundredths int) {
 		if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
 			t.Fatalf("%v in %s", err, out)
 		}
-		return all[0]["rule"]
+		return all[0].Rule
 	}
 	id := rule("write", condition, "--name", "watch", "--at-least", fmt.Sprint(hundredths))
 	rule("enable", rule("test", id))

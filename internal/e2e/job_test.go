@@ -31,23 +31,23 @@ func TestDeadLetters(t *testing.T) {
 		check.OK(t, queue.Drain(t.Context()))
 
 		dead := deadLetters(t, at)
-		if len(dead) != 2 || dead[0]["book"] != "bk_1" || dead[0]["kind"] != "card.print" || !strings.Contains(dead[0]["error"], "on fire") {
+		if len(dead) != 2 || dead[0].Book != "bk_1" || dead[0].Kind != "card.print" || dead[0].Attempts != 1 || !strings.Contains(dead[0].Error, "on fire") {
 			t.Fatalf("dead letters: %v", dead)
 		}
 		if table := at.run(t, "job", "list"); strings.Count(table, "\n") != 3 {
 			t.Errorf("want a line for each:\n%s", table)
 		}
-		at.run(t, "job", "retry", dead[0]["job"])
-		at.run(t, "job", "delete", dead[1]["job"])
+		at.run(t, "job", "retry", dead[0].Job)
+		at.run(t, "job", "delete", dead[1].Job)
 		if left := deadLetters(t, at); len(left) != 0 {
 			t.Errorf("left: %v", left)
 		}
 		broken = errors.New("still on fire")
 		check.OK(t, queue.Drain(t.Context()))
-		if again := deadLetters(t, at); len(again) != 1 || again[0]["job"] != dead[0]["job"] || again[0]["error"] != "still on fire" {
+		if again := deadLetters(t, at); len(again) != 1 || again[0].Job != dead[0].Job || again[0].Error != "still on fire" {
 			t.Errorf("after another try: %v", again)
 		}
-		if err := at.command(t, "job", "retry", dead[1]["job"]).Run(); err == nil {
+		if err := at.command(t, "job", "retry", dead[1].Job).Run(); err == nil {
 			t.Error("what was deleted was tried again")
 		}
 		actions, err := storage.All(t.Context(), db, storage.Scalar[string], auditedJobs)
@@ -58,9 +58,14 @@ func TestDeadLetters(t *testing.T) {
 
 var auditedJobs = storage.SQL("e2e.audited_jobs", `SELECT action FROM audit_records WHERE action LIKE 'job.%' ORDER BY action`)
 
-func deadLetters(t *testing.T, at *installation) []map[string]string {
+type deadLetter struct {
+	Job, Book, Kind, Error string
+	Attempts               int
+}
+
+func deadLetters(t *testing.T, at *installation) []deadLetter {
 	t.Helper()
-	var dead []map[string]string
+	var dead []deadLetter
 	check.OK(t, json.Unmarshal([]byte(at.run(t, "job", "list", "-o", "json")), &dead))
 	return dead
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,13 +70,19 @@ func (at *installation) run(t testing.TB, args ...string) string {
 	return stdout.String()
 }
 
-// fields runs a command that shows one thing and returns its fields.
+// fields runs a command that shows one thing and returns its fields, numbers among them as they are written.
 func (at *installation) fields(t testing.TB, args ...string) map[string]string {
 	t.Helper()
-	var fields map[string]string
+	var shown map[string]any
 	out := at.run(t, append(args, "-o", "json")...)
-	if err := json.Unmarshal([]byte(out), &fields); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(out))
+	decoder.UseNumber()
+	if err := decoder.Decode(&shown); err != nil {
 		t.Fatalf("scrip %s: %v in %s", strings.Join(args, " "), err, out)
+	}
+	fields := make(map[string]string, len(shown))
+	for name, value := range shown {
+		fields[name] = fmt.Sprint(value)
 	}
 	return fields
 }

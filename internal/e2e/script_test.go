@@ -157,8 +157,8 @@ func takeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], match[1])
 }
 
-// shape FILE SHAPE compares what JSON is made of: "text", "{name: …}" with the names in
-// order, "[…]" of the first element.
+// shape FILE SHAPE compares what JSON is made of: "text", "number", "bool", "null", "{name: …}" with
+// the names in order, those of texts alone, "[…]" of the first element.
 func shapeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: shape FILE SHAPE")
@@ -176,6 +176,10 @@ func shapeCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 func shape(value any) string {
 	switch v := value.(type) {
+	case nil:
+		return "null"
+	case float64:
+		return "number"
 	case string:
 		return "text"
 	case []any:

@@ -40,7 +40,7 @@ set. A running server follows within two seconds.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"book", string(book)}, {"threshold", set.Threshold.String()}, {"currency", currency}})
+				return p.Show(cmd, []shell.Field{{"book", book}, {"threshold", set.Threshold}, {"currency", currency}})
 			})
 		},
 	}
@@ -62,7 +62,7 @@ func (p *program) listAlerts() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"CURRENCY", "THRESHOLD", "ACTOR", "CHANGED"}}
 				for _, alert := range found {
-					l.Add(alert.Threshold.Currency.String(), alert.Threshold.String(), alert.Actor, shell.Moment(alert.ChangedAt))
+					l.Add(alert.Threshold.Currency, alert.Threshold, alert.Actor, alert.ChangedAt)
 				}
 				return p.Print(cmd, l)
 			})

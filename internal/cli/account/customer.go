@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -72,14 +71,14 @@ func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *se
 		return err
 	}
 	for _, c := range found {
-		l.Add(string(c.ID), c.Name, c.Email, string(c.State), shell.Moment(c.CreatedAt))
+		l.Add(c.ID, c.Name, c.Email, c.State, c.CreatedAt)
 	}
 	return p.Print(cmd, l)
 }
 
 func customerFields(c account.Customer) []shell.Field {
-	return []shell.Field{{"customer", string(c.ID)}, {"name", c.Name}, {"email", c.Email}, {"state", string(c.State)},
-		{"live book", string(c.Live)}, {"test book", string(c.Test)}, {"created", shell.Moment(c.CreatedAt)}}
+	return []shell.Field{{"customer", c.ID}, {"name", c.Name}, {"email", c.Email}, {"state", c.State},
+		{"live book", c.Live}, {"test book", c.Test}, {"created", c.CreatedAt}}
 }
 
 func (p *program) loadWallet() *cobra.Command {
@@ -108,7 +107,7 @@ func (p *program) loadWallet() *cobra.Command {
 					return err
 				}
 				after, _ := o.Balance(wallet.Account(parsed.Currency).ID)
-				return p.Show(cmd, []shell.Field{{"transaction", string(o.Transaction)}, {"balance", after.Available.String()}, {"currency", currency}})
+				return p.Show(cmd, []shell.Field{{"transaction", o.Transaction}, {"balance", after.Available}, {"currency", currency}})
 			})
 		},
 	}
@@ -173,13 +172,13 @@ quota.`,
 }
 
 func quotaFields(customer account.CustomerID, q quota.Quota) []shell.Field {
-	figure, whose := "any number", "standard"
+	var figure any = shell.Cell{Text: "any number"}
 	if q.Bounded {
-		figure = strconv.FormatInt(q.Checks, 10)
+		figure = q.Checks
 	}
+	whose := "standard"
 	if q.Own {
 		whose = "own"
 	}
-	return []shell.Field{{"customer", string(customer)}, {"checks per month", figure}, {"figure", whose}, {"month", q.Period},
-		{"used", strconv.FormatInt(q.Used, 10)}, {"ends", shell.Moment(q.EndsAt)}}
+	return []shell.Field{{"customer", customer}, {"checks per month", figure}, {"figure", whose}, {"month", q.Period}, {"used", q.Used}, {"ends", q.EndsAt}}
 }

@@ -42,7 +42,7 @@ The scope * is everything.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"key", string(issued.ID)}, {"secret", issued.Secret.Reveal()}, {"scopes", issued.Scopes.String()}})
+				return p.Show(cmd, []shell.Field{{"key", issued.ID}, {"secret", issued.Secret.Reveal()}, {"scopes", issued.Scopes.Names()}})
 			})
 		},
 	}
@@ -69,7 +69,7 @@ func (p *program) listKeys() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"KEY", "NAME", "LAST4", "SCOPES", "STATE", "LAST USED"}}
 				for _, k := range found {
-					l.Add(string(k.ID), k.Name, k.Last4, k.Scopes.String(), string(k.State(app.Clocks.Now(realm.Live))), shell.Moment(k.LastUsedAt))
+					l.Add(k.ID, k.Name, k.Last4, k.Scopes.Names(), k.State(app.Clocks.Now(realm.Live)), k.LastUsedAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -91,7 +91,7 @@ func (p *program) rotateKey() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"key", string(issued.ID)}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"key", issued.ID}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}

@@ -31,7 +31,7 @@ func (p *program) merchantState(use, short string, to account.MerchantState) *co
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"client id", string(m.ClientID)}, {"name", m.Name}, {"state", string(m.State)}})
+				return p.Show(cmd, []shell.Field{{"client id", m.ClientID}, {"name", m.Name}, {"state", m.State}})
 			})
 		},
 	}
@@ -51,7 +51,7 @@ func (p *program) createMerchant() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"client id", string(issued.ClientID)}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"client id", issued.ClientID}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}
@@ -75,7 +75,7 @@ func (p *program) listMerchants() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"CLIENT ID", "NAME", "STATE", "CREATED"}}
 				for _, m := range found {
-					l.Add(string(m.ClientID), m.Name, string(m.State), shell.Moment(m.CreatedAt))
+					l.Add(m.ClientID, m.Name, m.State, m.CreatedAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -98,7 +98,7 @@ func (p *program) rotateMerchant() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"client id", string(issued.ClientID)}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"client id", issued.ClientID}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}

@@ -26,7 +26,7 @@ func (p *program) operator() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"operator", string(o.ID)}, {"role", string(o.Role)}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"operator", o.ID}, {"role", o.Role}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}
@@ -44,7 +44,7 @@ func (p *program) operator() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"OPERATOR", "NAME", "ROLE", "STATE"}}
 				for _, o := range found {
-					l.Add(string(o.ID), o.Name, string(o.Role), string(o.State))
+					l.Add(o.ID, o.Name, o.Role, o.State)
 				}
 				return p.Print(cmd, l)
 			})
@@ -66,7 +66,7 @@ func (p *program) operatorState(use, short string, to account.OperatorState) *co
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"operator", string(o.ID)}, {"name", o.Name}, {"role", string(o.Role)}, {"state", string(o.State)}})
+				return p.Show(cmd, []shell.Field{{"operator", o.ID}, {"name", o.Name}, {"role", o.Role}, {"state", o.State}})
 			})
 		},
 	}

@@ -54,7 +54,7 @@ func (p *program) createSeed() *cobra.Command {
 }
 
 func issuedSeed(s account.IssuedSeed) []shell.Field {
-	return []shell.Field{{"id", string(s.ID)}, {"seed", s.Secret.Reveal()}, {"realm", string(s.Realm)}}
+	return []shell.Field{{"id", s.ID}, {"seed", s.Secret.Reveal()}, {"realm", s.Realm}}
 }
 
 func (p *program) listSeeds() *cobra.Command {
@@ -71,7 +71,7 @@ func (p *program) listSeeds() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"ID", "NAME", "STATE", "CREATED", "LAST USED"}}
 				for _, s := range found {
-					l.Add(string(s.ID), s.Name, string(s.State(app.Clocks.Now(realm.Live))), shell.Moment(s.CreatedAt), shell.Moment(s.LastUsedAt))
+					l.Add(s.ID, s.Name, s.State(app.Clocks.Now(realm.Live)), s.CreatedAt, s.LastUsedAt)
 				}
 				return p.Print(cmd, l)
 			})

@@ -86,7 +86,7 @@ func (p *program) removeSigner() *cobra.Command {
 
 func signerFields(s account.Signer, signs bool) []shell.Field {
 	if !signs {
-		return []shell.Field{{"signed requests", "no"}}
+		return []shell.Field{{"signed requests", shell.Cell{Text: "no", Value: false}}}
 	}
-	return []shell.Field{{"signed requests", "yes"}, {"sha256", s.Fingerprint}, {"since", shell.Moment(s.ChangedAt)}}
+	return []shell.Field{{"signed requests", shell.Cell{Text: "yes", Value: true}}, {"sha256", s.Fingerprint}, {"since", s.ChangedAt}}
 }

@@ -166,6 +166,6 @@ once more.`,
 
 func (p *program) printSwitch(cmd *cobra.Command, r realm.Realm, state string) error {
 	l := shell.Listing{Columns: []string{"REALM", "PAYOUTS"}}
-	l.Add(string(r), state)
+	l.Add(r, state)
 	return p.Print(cmd, l)
 }

@@ -93,8 +93,8 @@ func (p *program) printCases(cmd *cobra.Command, cases []review.Case) error {
 	l := shell.Listing{Columns: []string{"ORDER", "BOOK", "STATUS", "AMOUNT", "BITCOIN", "TO", "SUBMITTED", "REVIEWER", "FIRST", "REJECTIONS", "PAYOUT", "REASON"}}
 	for i := range cases {
 		c := &cases[i]
-		l.Add(string(c.ID), string(c.Book), string(c.Status), c.Amount.String()+" "+c.Amount.Currency.String(), c.Bitcoin.String(), string(c.To.Method),
-			shell.Moment(c.SubmittedAt), c.Reviewer, c.First, strconv.Itoa(c.Round), c.Payout, reasonOf(c))
+		l.Add(c.ID, c.Book, c.Status, c.Amount.String()+" "+c.Amount.Currency.String(), c.Bitcoin, c.To.Method,
+			c.SubmittedAt, c.Reviewer, c.First, c.Round, c.Payout, reasonOf(c))
 	}
 	return p.Print(cmd, l)
 }
@@ -156,15 +156,15 @@ func countTwins(o *cashout.Order, twins []cashout.Twin) string {
 func (p *program) printImages(cmd *cobra.Command, o *cashout.Order, verdicts []cashout.Verdict, pictures []cashout.Image) error {
 	l := shell.Listing{Columns: []string{"TYPE", "IMAGE", "UPLOADED", "SIZE", "TWINS", "VERDICT", "REASON", "NOTE", "BY"}}
 	for _, kind := range o.Needs() {
-		row := []string{string(kind), "", "", "", "", "", "", "", ""}
+		row := []any{kind, nil, nil, nil, nil, nil, nil, nil, nil}
 		for i := range pictures {
 			if m := &pictures[i]; m.Kind == kind {
-				row[1], row[2], row[3], row[4] = m.ID, shell.Moment(m.UploadedAt), strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), countTwins(o, m.Twins)
+				row[1], row[2], row[3], row[4] = m.ID, m.UploadedAt, strconv.Itoa(m.Width)+"x"+strconv.Itoa(m.Height), countTwins(o, m.Twins)
 			}
 		}
 		for i := range verdicts {
 			if v := &verdicts[i]; v.Kind == kind {
-				row[5], row[6], row[7], row[8] = "rejected", string(v.Reason), v.Note, v.Actor
+				row[5], row[6], row[7], row[8] = "rejected", v.Reason, v.Note, v.Actor
 				if v.Accepted {
 					row[5] = "accepted"
 				}

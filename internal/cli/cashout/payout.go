@@ -3,7 +3,6 @@ package cashout
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +46,7 @@ in UTC, by the realm's clock.`,
 func (p *program) printDay(cmd *cobra.Command, r *payout.Reconciliation) error {
 	l := shell.Listing{Columns: []string{"KIND", "SUBJECT", "WANT", "GOT"}}
 	for _, d := range r.Differences {
-		l.Add(string(d.Kind), d.Subject, d.Want, d.Got)
+		l.Add(d.Kind, d.Subject, d.Want, d.Got)
 	}
 	if err := p.Print(cmd, l); err != nil || r.Found == 0 {
 		return err
@@ -92,12 +91,12 @@ func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) e
 	open := 0
 	for i := range left {
 		d := &left[i]
-		over, status, paid := "chain", "unknown", make([]string, len(d.Pays))
+		over, status, paid := "chain", "unknown", make([]payout.ID, len(d.Pays))
 		if d.Lightning {
 			over = "lightning"
 		}
 		for i := range d.Pays {
-			paid[i] = string(d.Pays[i].ID)
+			paid[i] = d.Pays[i].ID
 		}
 		switch {
 		case d.Adopted:
@@ -108,7 +107,7 @@ func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) e
 		if !d.Adopted {
 			open++
 		}
-		l.Add(d.ID, over, shell.Moment(d.At), money.New(d.Satoshi, money.BTC).String(), strings.Join(paid, " "), status)
+		l.Add(d.ID, over, d.At, money.New(d.Satoshi, money.BTC), paid, status)
 	}
 	if err := p.Print(cmd, l); err != nil || open == 0 {
 		return err
@@ -127,16 +126,16 @@ be called back; one that is sending or sent is on its way, and nobody must pay i
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, append(fieldsOf(&found), shell.Field{"order", found.Reference}, shell.Field{"fee", found.Fee.String()},
+				return p.Show(cmd, append(fieldsOf(&found), shell.Field{"order", found.Reference}, shell.Field{"fee", found.Fee},
 					shell.Field{"txid", found.TxID}, shell.Field{"payment hash", found.Hash}, shell.Field{"preimage", found.Preimage},
-					shell.Field{"created", shell.Moment(found.CreatedAt)}, shell.Field{"changed", shell.Moment(found.ChangedAt)}, shell.Field{"ended", shell.Moment(found.EndedAt)}))
+					shell.Field{"created", found.CreatedAt}, shell.Field{"changed", found.ChangedAt}, shell.Field{"ended", found.EndedAt}))
 			})
 		},
 	}
 }
 
 func fieldsOf(p *payout.Payout) []shell.Field {
-	return []shell.Field{{"payout", string(p.ID)}, {"status", string(p.State)}, {"reason", string(p.Reason)}, {"amount", p.Amount.String()}, {"destination", p.To.Text}}
+	return []shell.Field{{"payout", p.ID}, {"status", p.State}, {"reason", p.Reason}, {"amount", p.Amount}, {"destination", p.To.Text}}
 }
 
 func (p *program) cancel() *cobra.Command {

@@ -2,8 +2,8 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,13 +55,12 @@ func checkColumns() []string {
 	return []string{"CHECK", "TIME", "NETWORK", "CARD", "STATUS", "BALANCE", "CURRENCY", "SCORE", "SIGNALS", "CREDENTIAL", "ADDRESS", "LABEL"}
 }
 
-func checkRow(r *ping.Record) []string {
+func checkRow(r *ping.Record) []any {
 	var signals []string
 	for _, s := range r.Score.Signals {
 		signals = append(signals, s.Name)
 	}
-	return []string{string(r.ID), shell.Moment(r.At), r.Network, r.Card, string(r.Status), r.Balance.String(), r.Balance.Currency.String(),
-		hundredths(r.Score.Hundredths), strings.Join(signals, " "), r.Credential, r.Address, string(r.Label)}
+	return []any{r.ID, r.At, r.Network, r.Card, r.Status, r.Balance, r.Balance.Currency, hundredths(r.Score.Hundredths), signals, r.Credential, r.Address, r.Label}
 }
 
 func (p *program) showCheck() *cobra.Command {
@@ -92,17 +91,17 @@ func (p *program) describeCheck(cmd *cobra.Command, r *ping.Record) error {
 	for i, name := range checkColumns() {
 		fields[i] = shell.Field{strings.ToLower(name), row[i]}
 	}
-	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known", shell.Moment(r.AsOf)}, shell.Field{"model", r.Score.Model},
-		shell.Field{"latency ms", strconv.FormatInt(r.Latency.Milliseconds(), 10)})
+	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known", r.AsOf}, shell.Field{"model", r.Score.Model},
+		shell.Field{"latency ms", r.Latency.Milliseconds()})
 	why := shell.Listing{Columns: []string{"SIGNAL", "OF", "VALUE", "THRESHOLD", "WINDOW", "POINTS", "WITHHELD"}}
 	for _, s := range r.Score.Signals {
-		why.Add(s.Name, s.Of, strconv.FormatInt(s.Value, 10), strconv.FormatInt(s.Threshold, 10), s.Window.String(), hundredths(s.Points), strconv.FormatBool(s.Telling))
+		why.Add(s.Name, s.Of, s.Value, s.Threshold, s.Window, hundredths(s.Points), s.Telling)
 	}
 	if p.Output == shell.JSON {
 		return shell.WriteJSON(cmd.OutOrStdout(), struct {
-			Check       map[string]string   `json:"check"`
-			Explanation []map[string]string `json:"explanation"`
-		}{shell.Object(fields), why.Objects()})
+			Check       shell.Object   `json:"check"`
+			Explanation []shell.Object `json:"explanation"`
+		}{fields, why.Objects()})
 	}
 	if err := p.Show(cmd, fields); err != nil || len(why.Rows) == 0 {
 		return err
@@ -113,7 +112,7 @@ func (p *program) describeCheck(cmd *cobra.Command, r *ping.Record) error {
 	return p.Print(cmd, why)
 }
 
-func hundredths(n int) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }
+func hundredths(n int) json.Number { return json.Number(fmt.Sprintf("%d.%02d", n/100, n%100)) }
 
 func (p *program) labelCheck() *cobra.Command {
 	var owner shell.Owner

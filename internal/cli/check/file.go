@@ -165,9 +165,9 @@ func newPingReport(cmd *cobra.Command, form string) *pingReport {
 
 func (r *pingReport) add(q *inquiry, o *outcome) {
 	r.rows++
-	row := []string{strconv.Itoa(r.rows), q.last4(), q.network, "", "", "", "", "", "", "", ""}
+	row := []any{r.rows, q.last4(), q.network, nil, nil, nil, nil, nil, nil, nil, nil}
 	if found := o.Result; found != nil {
-		row = append(row[:3], found.Status, found.Balance.String(), found.Currency, o.expiry(), found.Score.String(), strings.Join(found.Signals, " "), found.ID, "")
+		row = append(row[:3], found.Status, found.Balance.String(), found.Currency, o.expiry(), found.Score, found.Signals, found.ID, nil)
 	} else {
 		r.refused++
 		row[len(row)-1] = o.Error.Error()
@@ -176,7 +176,7 @@ func (r *pingReport) add(q *inquiry, o *outcome) {
 		r.Add(row...)
 		return
 	}
-	_ = r.csv.Write(row) // the error comes with Flush
+	_ = r.csv.Write(shell.Texts(row)) // the error comes with Flush
 	r.csv.Flush()
 }
 

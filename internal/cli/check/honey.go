@@ -115,8 +115,8 @@ func readNumbers(cmd *cobra.Command, file string) ([]pan.Secret, error) {
 	return numbers, lines.Err()
 }
 
-func honeyRow(h ping.Honey) []string {
-	return []string{string(h.ID), string(h.Realm), h.Network, h.Last4, h.Note, shell.Moment(h.CreatedAt)}
+func honeyRow(h ping.Honey) []any {
+	return []any{h.ID, h.Realm, h.Network, h.Last4, h.Note, h.CreatedAt}
 }
 
 func (p *program) listHoney(ctx context.Context, cmd *cobra.Command, app *server.App) error {

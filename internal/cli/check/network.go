@@ -3,8 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -162,26 +160,10 @@ func (p *program) changeNetwork() *cobra.Command {
 // networkFields leaves out the state, which is that of the process that asks.
 func networkFields(n ping.Configured) []shell.Field {
 	rules := &n.Rules
-	var lengths, currencies []string
-	for _, length := range rules.Lengths {
-		lengths = append(lengths, strconv.Itoa(length))
-	}
-	for _, c := range rules.Currencies {
-		currencies = append(currencies, c.String())
-	}
-	return []shell.Field{{"network", n.ID}, {"realm", string(n.Realm)}, {"name", n.Name}, {"type", string(n.Type)}, {"kind", n.Kind},
-		{"active", strconv.FormatBool(n.Active)}, {"lengths", strings.Join(lengths, " ")}, {"prefixes", strings.Join(rules.Prefixes, " ")},
-		{"letters", strconv.FormatBool(rules.Letters)}, {"pin required", strconv.FormatBool(rules.PINRequired)},
-		{"currencies", strings.Join(currencies, " ")}, {"timeout", orDefault(n.Timeout != 0, n.Timeout.String())},
-		{"attempts", orDefault(n.Attempts != 0, strconv.Itoa(n.Attempts))}, {"concurrency", orDefault(n.Concurrency != 0, strconv.Itoa(n.Concurrency))},
-		{"created", shell.Moment(n.CreatedAt)}, {"changed", shell.Moment(n.ChangedAt)}}
-}
-
-func orDefault(set bool, text string) string {
-	if !set {
-		return "default"
-	}
-	return text
+	return []shell.Field{{"network", n.ID}, {"realm", n.Realm}, {"name", n.Name}, {"type", n.Type}, {"kind", n.Kind},
+		{"active", n.Active}, {"lengths", rules.Lengths}, {"prefixes", rules.Prefixes}, {"letters", rules.Letters}, {"pin required", rules.PINRequired},
+		{"currencies", rules.Currencies}, {"timeout", shell.OrDefault(n.Timeout)},
+		{"attempts", shell.OrDefault(n.Attempts)}, {"concurrency", shell.OrDefault(n.Concurrency)}, {"created", n.CreatedAt}, {"changed", n.ChangedAt}}
 }
 
 func (p *program) listNetworks() *cobra.Command {
@@ -200,7 +182,7 @@ func (p *program) listNetworks() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"NETWORK", "NAME", "TYPE", "KIND", "ACTIVE", "CHANGED"}}
 				for _, n := range found {
-					l.Add(n.ID, n.Name, string(n.Type), n.Kind, strconv.FormatBool(n.Active), shell.Moment(n.ChangedAt))
+					l.Add(n.ID, n.Name, n.Type, n.Kind, n.Active, n.ChangedAt)
 				}
 				return p.Print(cmd, l)
 			})

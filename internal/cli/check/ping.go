@@ -3,8 +3,6 @@ package check
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -134,6 +132,5 @@ func (p *program) pingOne(cmd *cobra.Command, to *service, q *inquiry) error {
 	}
 	r := o.Result
 	return p.Show(cmd, []shell.Field{{"status", r.Status}, {"balance", r.Balance.String()}, {"currency", r.Currency}, {"expiry", o.expiry()},
-		{"fraud score", r.Score.String()}, {"fraud signals", strings.Join(r.Signals, " ")}, {"ai verified", strconv.FormatBool(r.AIVerified)},
-		{"network", r.Network}, {"latency ms", strconv.FormatInt(r.LatencyMS, 10)}, {"check", r.ID}})
+		{"fraud score", r.Score}, {"fraud signals", r.Signals}, {"ai verified", r.AIVerified}, {"network", r.Network}, {"latency ms", r.LatencyMS}, {"check", r.ID}})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -200,10 +199,10 @@ func portalState(p *portal.Portal) string {
 func portalFields(p portal.Portal) []shell.Field {
 	b := &p.Branding
 	record, text := p.Record()
-	return []shell.Field{{"portal", string(p.ID)}, {"name", p.Name}, {"slug", p.Slug}, {"address", "/p/" + p.Slug}, {"domain", p.CustomDomain},
-		{"domain state", p.DomainState()}, {"domain record", record}, {"domain text", text}, {"domain checked", shell.Moment(p.Proof.CheckedAt)},
-		{"state", portalState(&p)}, {"languages", strings.Join(p.Languages, " ")}, {"networks", strings.Join(p.Networks, " ")}, {"color", b.PrimaryColor},
-		{"text color", b.TextColor}, {"logo", b.LogoURL}, {"tagline", b.Tagline}, {"support", b.SupportURL}, {"privacy", b.PrivacyURL}, {"created", shell.Moment(p.CreatedAt)}}
+	return []shell.Field{{"portal", p.ID}, {"name", p.Name}, {"slug", p.Slug}, {"address", "/p/" + p.Slug}, {"domain", p.CustomDomain},
+		{"domain state", p.DomainState()}, {"domain record", record}, {"domain text", text}, {"domain checked", p.Proof.CheckedAt},
+		{"state", portalState(&p)}, {"languages", p.Languages}, {"networks", p.Networks}, {"color", b.PrimaryColor},
+		{"text color", b.TextColor}, {"logo", b.LogoURL}, {"tagline", b.Tagline}, {"support", b.SupportURL}, {"privacy", b.PrivacyURL}, {"created", p.CreatedAt}}
 }
 
 func (p *program) listPortals() *cobra.Command {
@@ -220,7 +219,7 @@ func (p *program) listPortals() *cobra.Command {
 				l := shell.Listing{Columns: []string{"PORTAL", "NAME", "SLUG", "DOMAIN", "DOMAIN STATE", "STATE", "CREATED"}}
 				for i := range found {
 					one := &found[i]
-					l.Add(string(one.ID), one.Name, one.Slug, one.CustomDomain, one.DomainState(), portalState(one), shell.Moment(one.CreatedAt))
+					l.Add(one.ID, one.Name, one.Slug, one.CustomDomain, one.DomainState(), portalState(one), one.CreatedAt)
 				}
 				return p.Print(cmd, l)
 			})

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +54,7 @@ func (p *program) listSuspensions(ctx context.Context, cmd *cobra.Command, app *
 			if err != nil {
 				return err
 			}
-			l.Add(s.Caller, string(s.Realm), string(owner.Customer), s.Reason, strconv.FormatInt(s.Cards, 10), strconv.FormatInt(s.Found, 10), shell.Moment(s.At))
+			l.Add(s.Caller, s.Realm, owner.Customer, s.Reason, s.Cards, s.Found, s.At)
 		}
 		if len(found) < ping.MaxLimit {
 			return p.Print(cmd, l)

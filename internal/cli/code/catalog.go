@@ -83,7 +83,7 @@ func (p *program) runCatalogImport(ctx context.Context, cmd *cobra.Command, app 
 	}
 	l := shell.Listing{Columns: []string{"ROW", "ITEM_CODE", "OUTCOME"}}
 	for _, row := range report.Rows {
-		l.Add(strconv.Itoa(row.Row), string(row.Code), string(row.Outcome))
+		l.Add(row.Row, row.Code, row.Outcome)
 	}
 	if err := p.Print(cmd, l); err != nil {
 		return err
@@ -189,12 +189,29 @@ func (p *program) printItems(cmd *cobra.Command, products []catalog.Product) err
 	}
 	for _, item := range products {
 		if p.Output == shell.JSON {
-			l.Add(item.ExportRow()...)
+			l.Add(exported(&item)...)
 			continue
 		}
-		l.Add(string(item.Code), item.Name, item.Brand, item.Category, values(item), item.Face.Currency.String(), item.Region, string(item.Delivery), string(item.State))
+		l.Add(item.Code, item.Name, item.Brand, item.Category, values(item), item.Face.Currency, item.Region, item.Delivery, item.State)
 	}
 	return p.Print(cmd, l)
+}
+
+// exported is a product as an import reads it.
+func exported(item *catalog.Product) []any {
+	columns := catalog.Columns()
+	row := make([]any, len(columns))
+	for i, text := range item.ExportRow() {
+		switch columns[i] {
+		case "countries":
+			row[i] = item.Countries
+		case "low_stock":
+			row[i] = item.LowStock
+		default:
+			row[i] = text
+		}
+	}
+	return row
 }
 
 // values is a product's denomination, or its range.
@@ -229,7 +246,8 @@ func (p *program) showItem() *cobra.Command {
 }
 
 func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *server.App, q catalog.PriceQuery) error {
-	item, price := q.Product, "none"
+	item := q.Product
+	var price any = shell.Cell{Text: "none"}
 	charged, err := app.Catalog.Price(ctx, q)
 	if err == nil {
 		price = charged.String() + " " + charged.Currency.String()
@@ -242,7 +260,7 @@ func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *ser
 		}
 		fields = append(fields, shell.Field{string(r) + " stock", counted(n)})
 	}
-	row := item.ExportRow()
+	row := exported(&item)
 	shown := make([]shell.Field, len(row))
 	for i, name := range catalog.Columns() {
 		shown[i] = shell.Field{name, row[i]}
@@ -251,9 +269,9 @@ func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	return p.Show(cmd, append(append(shown, fields...), shell.Field{"version", strconv.FormatInt(item.Version, 10)},
-		shell.Field{"versions", strconv.Itoa(len(history))}, shell.Field{"changed by", history[0].Actor}, shell.Field{"created", shell.Moment(item.CreatedAt)},
-		shell.Field{"updated", shell.Moment(item.UpdatedAt)}))
+	return p.Show(cmd, append(append(shown, fields...), shell.Field{"version", item.Version},
+		shell.Field{"versions", len(history)}, shell.Field{"changed by", history[0].Actor}, shell.Field{"created", item.CreatedAt},
+		shell.Field{"updated", item.UpdatedAt}))
 }
 
 func (p *program) retireItem() *cobra.Command {
@@ -266,7 +284,7 @@ func (p *program) retireItem() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"item", string(item.Code)}, {"state", string(item.State)}})
+				return p.Show(cmd, []shell.Field{{"item", item.Code}, {"state", item.State}})
 			})
 		},
 	}

@@ -2,7 +2,6 @@ package code
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,12 +93,11 @@ func (p *program) runListClaims(ctx context.Context, cmd *cobra.Command, app *se
 		}
 		for i := range found {
 			c := &found[i]
-			numbers := make([]string, len(c.Lines))
+			places := make([]any, len(c.Lines))
 			for j := range c.Lines {
-				numbers[j] = strconv.Itoa(c.Lines[j].Place)
+				places[j] = c.Lines[j].Place
 			}
-			l.Add(string(c.ID), string(c.Book), strconv.FormatInt(int64(c.Order), 10), strings.Join(numbers, ","), string(c.Reason), string(c.State),
-				shell.Moment(c.CreatedAt))
+			l.Add(c.ID, c.Book, c.Order, shell.Cell{Text: strings.Join(shell.Texts(places), ","), Value: places}, c.Reason, c.State, c.CreatedAt)
 			f.Before = c.ID
 		}
 		if len(found) < f.Limit {
@@ -130,13 +128,13 @@ func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
 		"BY", "DECIDED", "TRANSACTION"}}
 	for i := range c.Lines {
 		line := &c.Lines[i]
-		var status, left, used string
+		var status, left, used any
 		if card := line.Card; card != nil {
-			status, left, used = string(card.Status), card.Balance.String()+" "+card.Balance.Currency.String(), shell.Moment(card.FirstAt)
+			status, left, used = card.Status, card.Balance.String()+" "+card.Balance.Currency.String(), card.FirstAt
 		}
-		l.Add(strconv.FormatInt(int64(c.Order), 10), shell.Moment(c.OrderedAt), strconv.Itoa(line.Place), shell.Moment(line.FirstLook.At), line.FirstLook.Actor,
-			line.Charged.String()+" "+line.Charged.Currency.String(), string(c.Reason), c.Note, status, left, used, string(line.Voiding()), string(line.Verdict), line.Decision, line.Actor,
-			shell.Moment(line.DecidedAt), string(line.Transaction))
+		l.Add(c.Order, c.OrderedAt, line.Place, line.FirstLook.At, line.FirstLook.Actor,
+			line.Charged.String()+" "+line.Charged.Currency.String(), c.Reason, c.Note, status, left, used, line.Voiding(), line.Verdict, line.Decision, line.Actor,
+			line.DecidedAt, line.Transaction)
 	}
 	return p.Print(cmd, l)
 }

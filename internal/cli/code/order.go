@@ -105,8 +105,7 @@ func (p *program) runOrders(ctx context.Context, cmd *cobra.Command, app *server
 		}
 		for i := range found {
 			o := &found[i]
-			l.Add(o.Name(), string(o.Book), string(o.Status), string(o.Item), strconv.Itoa(o.Quantity), o.Amount.String(), o.Amount.Currency.String(),
-				shell.Moment(o.CreatedAt))
+			l.Add(o.Name(), o.Book, o.Status, o.Item, o.Quantity, o.Amount, o.Amount.Currency, o.CreatedAt)
 		}
 		q.Limit, q.Before = q.Limit-len(found), next
 		if next == nil {
@@ -160,10 +159,10 @@ func orderNumber(text string) (order.Number, error) {
 }
 
 func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *server.App, o *order.Order) error {
-	fields := []shell.Field{{"order", o.Name()}, {"book", string(o.Book)}, {"status", string(o.Status)}, {"item", string(o.Item)}, {"name", o.Product},
-		{"quantity", strconv.Itoa(o.Quantity)}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
+	fields := []shell.Field{{"order", o.Name()}, {"book", o.Book}, {"status", o.Status}, {"item", o.Item}, {"name", o.Product},
+		{"quantity", o.Quantity}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
 		{"amount", o.Amount.String() + " " + o.Amount.Currency.String()}, {"value", o.Face.String() + " " + o.Face.Currency.String()}, {"email", o.Email},
-		{"transaction", string(o.Transaction)}, {"key", o.Credential}, {"created", shell.Moment(o.CreatedAt)}, {"changed", shell.Moment(o.ChangedAt)}}
+		{"transaction", o.Transaction}, {"key", o.Credential}, {"created", o.CreatedAt}, {"changed", o.ChangedAt}}
 	codes, err := orderCodes(ctx, app, o)
 	if err != nil {
 		return err
@@ -178,11 +177,11 @@ func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *se
 	}
 	if p.Output == shell.JSON {
 		return shell.WriteJSON(cmd.OutOrStdout(), struct {
-			Order    map[string]string   `json:"order"`
-			Codes    []map[string]string `json:"codes"`
-			Looks    []map[string]string `json:"looks"`
-			Postings []map[string]string `json:"postings"`
-		}{shell.Object(fields), codes.Objects(), looks.Objects(), postings.Objects()})
+			Order    shell.Object   `json:"order"`
+			Codes    []shell.Object `json:"codes"`
+			Looks    []shell.Object `json:"looks"`
+			Postings []shell.Object `json:"postings"`
+		}{fields, codes.Objects(), looks.Objects(), postings.Objects()})
 	}
 	if err := p.Show(cmd, fields); err != nil {
 		return err
@@ -210,7 +209,7 @@ func orderCodes(ctx context.Context, app *server.App, o *order.Order) (shell.Lis
 		if m.Ending != "" {
 			ending = "…" + m.Ending
 		}
-		l.Add(strconv.Itoa(m.Place), ending, string(m.State), m.BatchName, m.Supplier, shell.Moment(m.SoldAt))
+		l.Add(m.Place, ending, m.State, m.BatchName, m.Supplier, m.SoldAt)
 	}
 	return l, err
 }
@@ -220,7 +219,7 @@ func orderLooks(ctx context.Context, app *server.App, o *order.Order) (shell.Lis
 	l := shell.Listing{Columns: []string{"LOOK", "BY"}}
 	found, err := app.Orders.Looks(ctx, o.Book, o.Number)
 	for _, look := range found {
-		l.Add(shell.Moment(look.At), look.Actor)
+		l.Add(look.At, look.Actor)
 	}
 	return l, err
 }
@@ -233,10 +232,10 @@ func orderPostings(ctx context.Context, app *server.App, o *order.Order) (shell.
 		t := &found[i]
 		for _, m := range t.Moves {
 			held := money.New(m.Held, m.Posted.Currency)
-			l.Add(shell.Moment(t.At), string(t.Transaction), t.Kind, string(m.Debit), string(m.Credit), m.Posted.String(), held.String(), m.Posted.Currency.String())
+			l.Add(t.At, t.Transaction, t.Kind, m.Debit, m.Credit, m.Posted, held, m.Posted.Currency)
 		}
 		if len(t.Moves) == 0 {
-			l.Add(shell.Moment(t.At), string(t.Transaction), t.Kind, "", "", "", "", "")
+			l.Add(t.At, t.Transaction, t.Kind, nil, nil, nil, nil, nil)
 		}
 	}
 	return l, err

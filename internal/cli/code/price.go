@@ -2,9 +2,9 @@ package code
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,13 +34,14 @@ func (p *program) listPrices() *cobra.Command {
 }
 
 // ruleRow is a price rule as it is listed.
-func ruleRow(r *catalog.Rule) []string {
-	percent, amount := fmt.Sprintf("%d.%02d", r.Percent/100, r.Percent%100), ""
-	if r.Basis == catalog.Fixed {
-		percent, amount = "", r.Amount.String()+" "+r.Amount.Currency.String()
+func ruleRow(r *catalog.Rule) []any {
+	var percent, amount any
+	if r.Basis != catalog.Fixed {
+		percent = json.Number(fmt.Sprintf("%d.%02d", r.Percent/100, r.Percent%100))
+	} else {
+		amount = r.Amount.String() + " " + r.Amount.Currency.String()
 	}
-	return []string{string(r.ID), string(r.Customer), r.Tier, string(r.Item), r.Brand, string(r.Basis), percent, amount,
-		strconv.Itoa(r.Priority), shell.Moment(r.From), shell.Moment(r.Until)}
+	return []any{r.ID, r.Customer, r.Tier, r.Item, r.Brand, r.Basis, percent, amount, r.Priority, r.From, r.Until}
 }
 
 // priceFlags are what a price rule is described with.
@@ -171,7 +172,7 @@ func (p *program) putPrice(ctx context.Context, cmd *cobra.Command, app *server.
 	if err != nil {
 		return err
 	}
-	return p.Show(cmd, []shell.Field{{"rule", string(made.ID)}, {"revision", strconv.FormatInt(made.Revision, 10)}})
+	return p.Show(cmd, []shell.Field{{"rule", made.ID}, {"revision", made.Revision}})
 }
 
 // parseSpan reads two times, each of which may be empty.
@@ -218,7 +219,7 @@ func (p *program) setTier() *cobra.Command {
 				if err := app.Catalog.SetTier(ctx, c.ID, tier, shell.Actor()); err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"customer", string(c.ID)}, {"tier", tier}})
+				return p.Show(cmd, []shell.Field{{"customer", c.ID}, {"tier", tier}})
 			})
 		},
 	}

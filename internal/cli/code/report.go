@@ -3,7 +3,6 @@ package code
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -62,19 +61,18 @@ server makes the report of each day soon after its end; one that is missing, or 
 // printReport shows the figures and then, if there are any, the differences.
 func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
 	figures := shell.Listing{Columns: []string{"CURRENCY", "ORDERS", "CODES", "CHARGED", "REPLACED", "REFUNDED", "BACK", "SOLD", "WALLETS_PAID", "WALLETS_GOT", "REVENUE", "OTHER"}}
-	count := func(n int64) string { return strconv.FormatInt(n, 10) }
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		figures.Add(row.Currency.String(), count(row.Orders), count(row.Codes), row.Charged.String(), count(row.CodesReplaced), count(row.CodesRefunded),
-			row.Refunded.String(), count(row.CodesSold), row.WalletPaid.String(), row.WalletRefunded.String(), row.Revenue.String(), row.Other.String())
+		figures.Add(row.Currency, row.Orders, row.Codes, row.Charged, row.CodesReplaced, row.CodesRefunded,
+			row.Refunded, row.CodesSold, row.WalletPaid, row.WalletRefunded, row.Revenue, row.Other)
 	}
 	differences := shell.Listing{Columns: []string{"KIND", "BOOK", "ORDER", "SUBJECT", "WANT", "GOT"}}
 	for _, d := range r.Differences {
-		number := ""
+		var number any
 		if d.Order != 0 {
-			number = count(int64(d.Order))
+			number = d.Order
 		}
-		differences.Add(string(d.Kind), string(d.Book), number, d.Subject, d.Want, d.Got)
+		differences.Add(d.Kind, d.Book, number, d.Subject, d.Want, d.Got)
 	}
 	if err := p.printBoth(cmd, figures, differences); err != nil || r.Found == 0 {
 		return err
@@ -84,7 +82,10 @@ func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
 
 func (p *program) printBoth(cmd *cobra.Command, figures, differences shell.Listing) error {
 	if p.Output == shell.JSON {
-		return shell.WriteJSON(cmd.OutOrStdout(), map[string]any{"figures": figures.Objects(), "differences": differences.Objects()})
+		return shell.WriteJSON(cmd.OutOrStdout(), struct {
+			Figures     []shell.Object `json:"figures"`
+			Differences []shell.Object `json:"differences"`
+		}{figures.Objects(), differences.Objects()})
 	}
 	if err := p.Print(cmd, figures); err != nil || len(differences.Rows) == 0 {
 		return err

@@ -3,7 +3,6 @@ package code
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -110,7 +109,7 @@ func (p *program) showRoutes(ctx context.Context, cmd *cobra.Command, app *serve
 	}
 	l := shell.Listing{Columns: []string{"SUPPLIER", "KIND", "ACTIVE", "THEIR ITEM", "PRIORITY", "BELOW COST"}}
 	if !slices.ContainsFunc(routes, func(r supply.Route) bool { return r.Supplier == supply.Stock }) {
-		l.Add(supply.Stock, supply.Stock, "true", string(of.Item), "first", "true")
+		l.Add(supply.Stock, supply.Stock, true, of.Item, shell.Cell{Text: "first"}, true)
 	}
 	for _, r := range routes {
 		to := supply.Configured{Kind: supply.Stock, Active: true}
@@ -122,7 +121,7 @@ func (p *program) showRoutes(ctx context.Context, cmd *cobra.Command, app *serve
 				return err
 			}
 		}
-		l.Add(r.Supplier, to.Kind, strconv.FormatBool(to.Active), r.TheirItem(), strconv.Itoa(r.Priority), strconv.FormatBool(r.BelowCost))
+		l.Add(r.Supplier, to.Kind, to.Active, r.TheirItem(), r.Priority, r.BelowCost)
 	}
 	return p.Print(cmd, l)
 }

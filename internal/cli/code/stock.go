@@ -105,8 +105,7 @@ func (p *program) runStockImport(ctx context.Context, cmd *cobra.Command, app *s
 	if err = errors.Join(err, wrong.Error()); err != nil {
 		return err
 	}
-	err = p.Show(cmd, []shell.Field{{"batch", string(report.Batch)}, {"rows", strconv.Itoa(report.Rows)}, {"added", strconv.Itoa(report.Added)},
-		{"known", strconv.Itoa(report.Known)}, {"wrong", strconv.Itoa(report.Wrong)}})
+	err = p.Show(cmd, []shell.Field{{"batch", report.Batch}, {"rows", report.Rows}, {"added", report.Added}, {"known", report.Known}, {"wrong", report.Wrong}})
 	if err == nil && report.Wrong > 0 {
 		err = errors.New(plain.Count(report.Wrong, "row is wrong", "rows are wrong"))
 	}
@@ -136,11 +135,11 @@ func (p *program) countStock() *cobra.Command {
 }
 
 // counted is a number of codes, which are not counted on for ever.
-func counted(n int) string {
+func counted(n int) any {
 	if n == stock.MaxCount {
-		return strconv.Itoa(n) + "+"
+		return shell.Cell{Text: strconv.Itoa(n) + "+", Value: n}
 	}
-	return strconv.Itoa(n)
+	return n
 }
 
 // countItems shows the items that have codes, or should.
@@ -151,7 +150,7 @@ func (p *program) countItems(ctx context.Context, cmd *cobra.Command, app *serve
 		if err != nil || n == 0 && item.LowStock == 0 {
 			return err
 		}
-		l.Add(string(item.Code), counted(n), strconv.FormatBool(low))
+		l.Add(item.Code, counted(n), low)
 		return nil
 	})
 	if err != nil {
@@ -172,8 +171,7 @@ func (p *program) countBatches(ctx context.Context, cmd *cobra.Command, app *ser
 	for i := range batches {
 		b := &batches[i]
 		sold, dead := b.Sold()
-		l.Add(b.Name, string(b.State), b.Supplier, strconv.Itoa(b.Codes[stock.Available]), strconv.Itoa(b.Codes[stock.Quarantined]),
-			strconv.Itoa(sold), strconv.Itoa(dead), shell.Moment(b.CreatedAt), b.Reason)
+		l.Add(b.Name, b.State, b.Supplier, b.Codes[stock.Available], b.Codes[stock.Quarantined], sold, dead, b.CreatedAt, b.Reason)
 	}
 	return p.Print(cmd, l)
 }
@@ -201,7 +199,7 @@ func (p *program) quarantineBatch() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"batch", b.Name}, {"state", string(b.State)}})
+				return p.Show(cmd, []shell.Field{{"batch", b.Name}, {"state", b.State}})
 			})
 		},
 	}

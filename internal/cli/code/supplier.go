@@ -2,7 +2,6 @@ package code
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -139,15 +138,8 @@ func (p *program) inRealm(cmd *cobra.Command, name string, do func(context.Conte
 
 // supplierFields leaves out the state, which is that of the process that asks.
 func supplierFields(c supply.Configured) []shell.Field {
-	timeout, concurrency := "default", "default"
-	if c.Timeout != 0 {
-		timeout = c.Timeout.String()
-	}
-	if c.Concurrency != 0 {
-		concurrency = strconv.Itoa(c.Concurrency)
-	}
-	return []shell.Field{{"supplier", c.ID}, {"realm", string(c.Realm)}, {"name", c.Name}, {"kind", c.Kind}, {"active", strconv.FormatBool(c.Active)},
-		{"timeout", timeout}, {"concurrency", concurrency}, {"created", shell.Moment(c.CreatedAt)}, {"changed", shell.Moment(c.ChangedAt)}}
+	return []shell.Field{{"supplier", c.ID}, {"realm", c.Realm}, {"name", c.Name}, {"kind", c.Kind}, {"active", c.Active},
+		{"timeout", shell.OrDefault(c.Timeout)}, {"concurrency", shell.OrDefault(c.Concurrency)}, {"created", c.CreatedAt}, {"changed", c.ChangedAt}}
 }
 
 func (p *program) listSuppliers() *cobra.Command {
@@ -162,7 +154,7 @@ func (p *program) listSuppliers() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"SUPPLIER", "NAME", "KIND", "ACTIVE", "CHANGED"}}
 				for _, c := range found {
-					l.Add(c.ID, c.Name, c.Kind, strconv.FormatBool(c.Active), shell.Moment(c.ChangedAt))
+					l.Add(c.ID, c.Name, c.Kind, c.Active, c.ChangedAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -229,8 +221,7 @@ are to be replaced, the claim is named.`,
 					if s.State == supply.Unknown {
 						state = "sent"
 					}
-					l.Add(string(s.Book), strconv.FormatInt(s.Order, 10), string(claim.OfKey(s.Remedy)), s.Supplier, strconv.Itoa(s.Quantity), state, s.Reference, strconv.Itoa(s.Asked),
-						shell.Moment(s.SentAt), s.Reason)
+					l.Add(s.Book, s.Order, claim.OfKey(s.Remedy), s.Supplier, s.Quantity, state, s.Reference, s.Asked, s.SentAt, s.Reason)
 				}
 				return p.Print(cmd, l)
 			})

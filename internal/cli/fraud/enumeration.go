@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -70,9 +69,9 @@ func paidListing(results []train.Paid) shell.Listing {
 		l.Columns = append(l.Columns, r.Name)
 	}
 	row := func(of, kind string, n int, value func(*train.Paid) float64) {
-		cells := []string{of, kind, strconv.Itoa(n)}
+		cells := []any{of, kind, n}
 		for i := range results {
-			cells = append(cells, strconv.FormatFloat(value(&results[i]), 'f', 4, 64))
+			cells = append(cells, share(value(&results[i])))
 		}
 		l.Add(cells...)
 	}
@@ -101,9 +100,9 @@ func enumerationListing(results []train.Enumeration) shell.Listing {
 		l.Columns = append(l.Columns, r.Name)
 	}
 	row := func(of, kind string, value func(*train.Enumeration) float64) {
-		cells := []string{of, kind}
+		cells := []any{of, kind}
 		for i := range results {
-			cells = append(cells, strconv.FormatFloat(value(&results[i]), 'f', 4, 64))
+			cells = append(cells, share(value(&results[i])))
 		}
 		l.Add(cells...)
 	}

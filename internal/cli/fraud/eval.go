@@ -118,7 +118,7 @@ func (p *program) runEval(cmd *cobra.Command, e evaluation) error {
 			return err
 		}
 	}
-	return p.Print(cmd, listingOf(results))
+	return p.Print(cmd, listingOf(results, p.Output))
 }
 
 // generated is as large as what it takes the place of.
@@ -180,8 +180,11 @@ func (s *stages) end() {
 	s.what, s.bar = "", nil
 }
 
-func listingOf(results []study.Result) shell.Listing {
+func listingOf(results []study.Result, form string) shell.Listing {
 	l := shell.Listing{Columns: []string{"NUMBERS", "FOLD", "EVENTS", "FRAUDS", "AP", "AUC", "CP@100", "RECALL@0.1%"}}
+	if form == shell.JSON {
+		l.Columns = append(l.Columns[:6], "card_precision", "recall")
+	}
 	for _, r := range results {
 		name := r.Name + " (" + strconv.Itoa(r.Width) + ")"
 		for i, f := range r.Folds {
@@ -196,7 +199,6 @@ func listingOf(results []study.Result) shell.Listing {
 	return l
 }
 
-func measured(name, fold string, m study.Measures) []string {
-	share := func(x float64) string { return strconv.FormatFloat(x, 'f', 4, 64) }
-	return []string{name, fold, strconv.Itoa(m.Events), strconv.Itoa(m.Frauds), share(m.AveragePrecision), share(m.AUC), share(m.CardPrecision), share(m.Recall)}
+func measured(name, fold string, m study.Measures) []any {
+	return []any{name, fold, m.Events, m.Frauds, share(m.AveragePrecision), share(m.AUC), share(m.CardPrecision), share(m.Recall)}
 }

@@ -66,11 +66,7 @@ restart.`}
 func storedListing(all []office.Stored) shell.Listing {
 	l := shell.Listing{Columns: []string{"MODEL", "KIND", "NAME", "STATE", "SHA256", "CREATED"}}
 	for _, m := range all {
-		created := ""
-		if !m.CreatedAt.IsZero() {
-			created = shell.Moment(m.CreatedAt)
-		}
-		l.Add(string(m.ID), string(m.Kind), m.Info.Name, string(m.State), m.Sum, created)
+		l.Add(m.ID, m.Kind, m.Info.Name, m.State, m.Sum, m.CreatedAt)
 	}
 	return l
 }
@@ -190,9 +186,9 @@ how well either does.`,
 					return err
 				}
 				bar.end()
-				return p.Show(cmd, []shell.Field{{"decisions", fmt.Sprint(c.Events)}, {"higher", fmt.Sprint(c.Higher)}, {"lower", fmt.Sprint(c.Lower)},
-					{"labelled fraud", fmt.Sprint(c.Frauds)}, {"labelled genuine", fmt.Sprint(c.Genuine)},
-					{"average precision then", fmt.Sprintf("%.4f", c.Then.AveragePrecision)}, {"average precision now", fmt.Sprintf("%.4f", c.Now.AveragePrecision)}})
+				return p.Show(cmd, []shell.Field{{"decisions", c.Events}, {"higher", c.Higher}, {"lower", c.Lower},
+					{"labelled fraud", c.Frauds}, {"labelled genuine", c.Genuine},
+					{"average precision then", share(c.Then.AveragePrecision)}, {"average precision now", share(c.Now.AveragePrecision)}})
 			})
 		}}
 	cmd.Flags().StringVar(&path, "model", "", "model file; empty: the model in the program")

@@ -11,6 +11,9 @@ import (
 // program is the shell with the commands of this room.
 type program struct{ *shell.Shell }
 
+// share is one, or another number from 0 to 1, as it is shown.
+func share(x float64) shell.Cell { return shell.Decimal(x, 4) }
+
 // Commands returns the room's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
 	p := &program{s}

@@ -2,6 +2,7 @@ package fraud
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ draft. Servers that run take it up within seconds.`}
 func ruleListing(all ...office.Rule) shell.Listing {
 	l := shell.Listing{Columns: []string{"RULE", "VERSION", "NAME", "STATE", "ACTION", "AT LEAST", "WHEN"}}
 	for _, r := range all {
-		l.Add(string(r.ID), fmt.Sprint(r.Version), r.Name, string(r.State), string(r.Action), fmt.Sprintf("0.%02d", r.AtLeast), r.When)
+		l.Add(r.ID, r.Version, r.Name, r.State, r.Action, json.Number(fmt.Sprintf("0.%02d", r.AtLeast)), r.When)
 	}
 	return l
 }
@@ -73,9 +74,8 @@ func (p *program) writeRule() *cobra.Command {
 }
 
 func backtestFields(b *office.Backtest) []shell.Field {
-	return []shell.Field{{"decisions", fmt.Sprint(b.Events)}, {"flagged", fmt.Sprint(b.Flagged)}, {"labelled fraud", fmt.Sprint(b.Frauds)},
-		{"labelled genuine", fmt.Sprint(b.Genuine)}, {"precision", fmt.Sprintf("%.4f", b.Precision)}, {"recall", fmt.Sprintf("%.4f", b.Recall)},
-		{"credentials hurt", fmt.Sprint(b.Hurt)}}
+	return []shell.Field{{"decisions", b.Events}, {"flagged", b.Flagged}, {"labelled fraud", b.Frauds},
+		{"labelled genuine", b.Genuine}, {"precision", share(b.Precision)}, {"recall", share(b.Recall)}, {"credentials hurt", b.Hurt}}
 }
 
 func (p *program) testRule() *cobra.Command {

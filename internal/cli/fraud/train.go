@@ -125,14 +125,13 @@ func checkShipped(cmd *cobra.Command) error {
 }
 
 func fieldsOf(m *estimator.Model) []shell.Field {
-	fields := []shell.Field{{"name", m.Info.Name}, {"kind", string(m.Kind)}, {"sha256", m.Sum}, {"data", m.Info.Data},
-		{"seed", fmt.Sprint(m.Info.Seed)}, {"rows", fmt.Sprint(m.Info.Rows)}, {"attacks", fmt.Sprint(m.Info.Attacks)},
-		{"trees", fmt.Sprint(m.Full.Trees.Trees())}}
+	fields := []shell.Field{{"name", m.Info.Name}, {"kind", m.Kind}, {"sha256", m.Sum}, {"data", m.Info.Data},
+		{"seed", m.Info.Seed}, {"rows", m.Info.Rows}, {"attacks", m.Info.Attacks}, {"trees", m.Full.Trees.Trees()}}
 	if m.Quiet.Trees != nil {
-		fields = append(fields, shell.Field{"quiet trees", fmt.Sprint(m.Quiet.Trees.Trees())})
+		fields = append(fields, shell.Field{"quiet trees", m.Quiet.Trees.Trees()})
 	}
 	for _, name := range sortedKeys(m.Info.Metrics) {
-		fields = append(fields, shell.Field{name, fmt.Sprint(m.Info.Metrics[name])})
+		fields = append(fields, shell.Field{name, m.Info.Metrics[name]})
 	}
 	return fields
 }

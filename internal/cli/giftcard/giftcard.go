@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -105,7 +104,7 @@ func (p *program) reportMade(cmd *cobra.Command, result giftcard.Report) error {
 	}
 	l := shell.Listing{Columns: []string{"LINE", "CARD", "NUMBER", "KEY"}}
 	for _, made := range result.Made {
-		l.Add(strconv.Itoa(made.Line), string(made.Card.ID), made.Card.Number.Reveal(), made.Key.Reveal())
+		l.Add(made.Line, made.Card.ID, made.Card.Number.Reveal(), made.Key.Reveal())
 	}
 	return p.Print(cmd, l)
 }
@@ -131,8 +130,8 @@ func (p *program) createCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", string(issued.Card.ID)}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
-					{"status", string(issued.Card.Status)}, {"expires", shell.Moment(issued.Card.ExpiresAt)}})
+				return p.Show(cmd, []shell.Field{{"card", issued.Card.ID}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
+					{"status", issued.Card.Status}, {"expires", issued.Card.ExpiresAt}})
 			})
 		},
 	}
@@ -177,18 +176,18 @@ func (p *program) describeCard(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	fields := []shell.Field{{"card", string(card.ID)}, {"number", card.Number.String()}, {"title", card.Title}, {"status", string(card.Status)},
-		{"amount", card.Amount.String()}, {"balance", card.Balance.String()}, {"held", card.Held.String()},
-		{"currency", card.Amount.Currency.String()}, {"blocked", fmt.Sprint(card.Blocked)}, {"expires", shell.Moment(card.ExpiresAt)}}
+	fields := []shell.Field{{"card", card.ID}, {"number", card.Number.String()}, {"title", card.Title}, {"status", card.Status},
+		{"amount", card.Amount}, {"balance", card.Balance}, {"held", card.Held},
+		{"currency", card.Amount.Currency}, {"blocked", card.Blocked}, {"expires", card.ExpiresAt}}
 	history := shell.Listing{Columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
 	for _, line := range lines {
-		history.Add(shell.Moment(line.At), line.Type, line.Amount.String(), line.Balance.String(), line.Reference, string(line.Transaction))
+		history.Add(line.At, line.Type, line.Amount, line.Balance, line.Reference, line.Transaction)
 	}
 	if p.Output == "json" {
 		return shell.WriteJSON(cmd.OutOrStdout(), struct {
-			Card    map[string]string   `json:"card"`
-			History []map[string]string `json:"history"`
-		}{shell.Object(fields), history.Objects()})
+			Card    shell.Object   `json:"card"`
+			History []shell.Object `json:"history"`
+		}{fields, history.Objects()})
 	}
 	if err := p.Show(cmd, fields); err != nil {
 		return err

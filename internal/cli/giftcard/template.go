@@ -2,7 +2,6 @@ package giftcard
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +46,7 @@ func (p *program) template() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"TEMPLATE", "NAME", "ACTIVE", "COVER", "CREATED"}}
 				for _, t := range found {
-					l.Add(t.ID, t.Name, fmt.Sprint(t.Active), t.CoverType, shell.Moment(t.CreatedAt))
+					l.Add(t.ID, t.Name, t.Active, t.CoverType, t.CreatedAt)
 				}
 				return p.Print(cmd, l)
 			})

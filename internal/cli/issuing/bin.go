@@ -2,8 +2,8 @@ package issuing
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,8 +27,7 @@ func (p *program) bin() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"BIN", "NETWORK", "TYPE", "COUNTRY", "CURRENCY", "PAYMENT", "MONTH", "ACCEPTED", "ACTIVE"}}
 				for _, b := range all {
-					l.Add(b.ID, string(b.Network), b.Type, b.IssuerCountry, b.Currency.String(), b.MaxTransaction.String(), b.MaxMonthly.String(),
-						tenths(b.AcceptanceTenths), strconv.FormatBool(b.Active))
+					l.Add(b.ID, b.Network, b.Type, b.IssuerCountry, b.Currency, b.MaxTransaction, b.MaxMonthly, tenths(b.AcceptanceTenths), b.Active)
 				}
 				return p.Print(cmd, l)
 			})
@@ -38,7 +37,11 @@ func (p *program) bin() *cobra.Command {
 	return cmd
 }
 
-func tenths(n int) string { return fmt.Sprintf("%d.%d%%", n/10, n%10) }
+// tenths is a percentage.
+func tenths(n int) shell.Cell {
+	number := fmt.Sprintf("%d.%d", n/10, n%10)
+	return shell.Cell{Text: number + "%", Value: json.Number(number)}
+}
 
 // binFlags are a BIN as flags name it.
 type binFlags struct {
@@ -66,8 +69,8 @@ two seconds.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"bin", put.ID}, {"network", string(put.Network)}, {"currency", put.Currency.String()},
-					{"payment", put.MaxTransaction.String()}, {"month", put.MaxMonthly.String()}, {"active", strconv.FormatBool(put.Active)}})
+				return p.Show(cmd, []shell.Field{{"bin", put.ID}, {"network", put.Network}, {"currency", put.Currency},
+					{"payment", put.MaxTransaction}, {"month", put.MaxMonthly}, {"active", put.Active}})
 			})
 		},
 	}

@@ -3,8 +3,6 @@ package issuing
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -118,8 +116,8 @@ func (p *program) fundCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"previous", m.Previous.String()}, {"balance", m.New.String()},
-					{"repaid", m.Repaid.String()}, {"wallet", m.Wallet.String()}, {"transaction", string(m.Transaction)}})
+				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"previous", m.Previous}, {"balance", m.New},
+					{"repaid", m.Repaid}, {"wallet", m.Wallet}, {"transaction", m.Transaction}})
 			})
 		},
 	}
@@ -151,7 +149,7 @@ func (p *program) listCards() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"CARD", "BIN", "LAST4", "STATUS", "BALANCE", "CURRENCY", "LABEL", "CREATED"}}
 				for _, c := range found.Cards {
-					l.Add(string(c.ID), c.BIN.ID, c.Last4, string(c.Status), c.Balance.String(), c.BIN.Currency.String(), c.Label, shell.Moment(c.CreatedAt))
+					l.Add(c.ID, c.BIN.ID, c.Last4, c.Status, c.Balance, c.BIN.Currency, c.Label, c.CreatedAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -188,11 +186,10 @@ func (p *program) showCard() *cobra.Command {
 
 // describe is a card as it is shown.
 func describe(c *issuing.Card) []shell.Field {
-	return []shell.Field{{"card", string(c.ID)}, {"bin", c.BIN.ID}, {"network", string(c.BIN.Network)}, {"last4", c.Last4}, {"status", string(c.Status)},
-		{"reason", c.Reason}, {"balance", c.Balance.String()}, {"held", c.Held.String()}, {"spent", c.Spent.String()}, {"currency", c.BIN.Currency.String()},
-		{"transactions", strconv.FormatInt(c.Transactions, 10)}, {"label", c.Label}, {"month", c.SpendingLimit().String()},
-		{"categories", strings.Join(c.Controls.Categories, " ")}, {"cardholder", c.Holder}, {"tier", c.Tier.Name},
-		{"created", shell.Moment(c.CreatedAt)}, {"expires", shell.Moment(c.ExpiresAt)}}
+	return []shell.Field{{"card", c.ID}, {"bin", c.BIN.ID}, {"network", c.BIN.Network}, {"last4", c.Last4}, {"status", c.Status},
+		{"reason", c.Reason}, {"balance", c.Balance}, {"held", c.Held}, {"spent", c.Spent}, {"currency", c.BIN.Currency},
+		{"transactions", c.Transactions}, {"label", c.Label}, {"month", c.SpendingLimit()},
+		{"categories", c.Controls.Categories}, {"cardholder", c.Holder}, {"tier", c.Tier.Name}, {"created", c.CreatedAt}, {"expires", c.ExpiresAt}}
 }
 
 // stepping is a change of a card's status.
@@ -261,8 +258,8 @@ func (p *program) terminateCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"status", string(ended.Card.Status)}, {"refunded", ended.Refunded.String()},
-					{"held", ended.Card.Held.String()}, {"wallet", ended.Wallet.String()}})
+				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"status", ended.Card.Status}, {"refunded", ended.Refunded},
+					{"held", ended.Card.Held}, {"wallet", ended.Wallet}})
 			})
 		},
 	}

@@ -58,8 +58,8 @@ func (p *program) addPerson() *cobra.Command {
 }
 
 func describePerson(c *cardholder.Cardholder) []shell.Field {
-	return []shell.Field{{"cardholder", string(c.ID)}, {"name", c.Name}, {"country", c.Address.Country}, {"state", string(c.State)},
-		{"tier", c.TierName()}, {"reason", c.Reason}, {"created", shell.Moment(c.CreatedAt)}}
+	return []shell.Field{{"cardholder", c.ID}, {"name", c.Name}, {"country", c.Address.Country}, {"state", c.State},
+		{"tier", c.TierName()}, {"reason", c.Reason}, {"created", c.CreatedAt}}
 }
 
 func (p *program) listPersons() *cobra.Command {
@@ -77,7 +77,7 @@ func (p *program) listPersons() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"CARDHOLDER", "NAME", "COUNTRY", "STATE", "TIER", "CREATED"}}
 				for _, c := range found {
-					l.Add(string(c.ID), c.Name, c.Address.Country, string(c.State), c.TierName(), shell.Moment(c.CreatedAt))
+					l.Add(c.ID, c.Name, c.Address.Country, c.State, c.TierName(), c.CreatedAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -140,16 +140,12 @@ func (p *program) listTiers() *cobra.Command {
 }
 
 // tierRow is a tier as it is listed: limits as the flag has them.
-func tierRow(t *cardholder.Tier) []string {
-	var limits []string
-	for _, l := range t.Limits {
-		limits = append(limits, l.String())
-	}
-	cards := "any"
+func tierRow(t *cardholder.Tier) []any {
+	var cards any = shell.Cell{Text: "any"}
 	if t.MaxCards > 0 {
-		cards = strconv.FormatInt(t.MaxCards, 10)
+		cards = t.MaxCards
 	}
-	return []string{t.Name, t.Currency.String(), strings.Join(limits, " "), cards}
+	return []any{t.Name, t.Currency, t.Limits, cards}
 }
 
 func (p *program) putTier() *cobra.Command {

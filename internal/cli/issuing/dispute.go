@@ -2,7 +2,6 @@ package issuing
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +47,7 @@ func (p *program) listDisputes() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"DISPUTE", "BOOK", "PAYMENT", "REASON", "STATE", "AMOUNT", "CURRENCY", "DUE"}}
 				for _, d := range found {
-					l.Add(string(d.ID), string(d.Book), string(d.Payment), string(d.Reason), string(d.State), d.Amount.String(), d.Amount.Currency.String(), shell.Moment(d.DueAt))
+					l.Add(d.ID, d.Book, d.Payment, d.Reason, d.State, d.Amount, d.Amount.Currency, d.DueAt)
 				}
 				return p.Print(cmd, l)
 			})
@@ -62,10 +61,9 @@ func (p *program) listDisputes() *cobra.Command {
 
 // describeDispute is a dispute as it is shown.
 func describeDispute(d *dispute.Dispute) []shell.Field {
-	return []shell.Field{{"dispute", string(d.ID)}, {"payment", string(d.Payment)}, {"card", string(d.Card)}, {"reason", string(d.Reason)}, {"note", d.Note},
-		{"state", string(d.State)}, {"amount", d.Amount.String()}, {"refunded", d.Refunded.String()}, {"currency", d.Amount.Currency.String()},
-		{"credited", strconv.FormatBool(d.Credited)}, {"evidence", strconv.Itoa(d.Evidence)}, {"decision", d.Decision}, {"due", shell.Moment(d.DueAt)},
-		{"created", shell.Moment(d.CreatedAt)}}
+	return []shell.Field{{"dispute", d.ID}, {"payment", d.Payment}, {"card", d.Card}, {"reason", d.Reason}, {"note", d.Note},
+		{"state", d.State}, {"amount", d.Amount}, {"refunded", d.Refunded}, {"currency", d.Amount.Currency},
+		{"credited", d.Credited}, {"evidence", d.Evidence}, {"decision", d.Decision}, {"due", d.DueAt}, {"created", d.CreatedAt}}
 }
 
 func (p *program) openDispute() *cobra.Command {

@@ -117,7 +117,7 @@ func (p *program) table(cmd *cobra.Command, app *server.App, st *statement.State
 		return err
 	}
 	l := shell.Listing{Columns: []string{"NUMBER", "AT", "KIND", "AMOUNT", "HELD", "BALANCE", "ABOUT"}}
-	l.Add("", shell.Moment(st.Month.From()), "opening", "", st.Opening.Held.String(), st.Opening.Posted.String(), st.Currency.String())
+	l.Add(nil, st.Month.From(), "opening", nil, st.Opening.Held, st.Opening.Posted, st.Currency)
 	for after := int64(0); after < st.Count; {
 		part, err := app.Statements.Movements(cmd.Context(), st, after, statement.MaxPage)
 		if err != nil {
@@ -125,14 +125,14 @@ func (p *program) table(cmd *cobra.Command, app *server.App, st *statement.State
 		}
 		for i := range part {
 			v := &part[i]
-			l.Add(strconv.FormatInt(v.Number, 10), shell.Moment(v.At), string(v.Kind), v.Amount.String(), v.Held.String(), v.After.Posted.String(), about(v))
+			l.Add(v.Number, v.At, v.Kind, v.Amount, v.Held, v.After.Posted, about(v))
 		}
 		after += int64(len(part))
 	}
 	for _, t := range st.Totals {
-		l.Add(strconv.FormatInt(t.Count, 10), "", "total "+string(t.Kind), t.Amount.String(), t.Held.String(), "", "")
+		l.Add(t.Count, nil, "total "+string(t.Kind), t.Amount, t.Held, nil, nil)
 	}
-	l.Add("", shell.Moment(st.At), "closing", "", st.Closing.Held.String(), st.Closing.Posted.String(), "final "+strconv.FormatBool(st.Final))
+	l.Add(nil, st.At, "closing", nil, st.Closing.Held, st.Closing.Posted, "final "+strconv.FormatBool(st.Final))
 	return p.Print(cmd, l)
 }
 
@@ -167,8 +167,7 @@ func (p *program) months() *cobra.Command {
 				l := shell.Listing{Columns: []string{"MONTH", "OPENING", "CLOSING", "HELD", "CURRENCY", "MOVEMENTS", "FINAL"}}
 				for i := range found {
 					st := &found[i]
-					l.Add(st.Month.String(), st.Opening.Posted.String(), st.Closing.Posted.String(), st.Closing.Held.String(), st.Currency.String(),
-						strconv.FormatInt(st.Count, 10), strconv.FormatBool(st.Final))
+					l.Add(st.Month, st.Opening.Posted, st.Closing.Posted, st.Closing.Held, st.Currency, st.Count, st.Final)
 				}
 				return p.Print(cmd, l)
 			})

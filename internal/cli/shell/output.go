@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -21,22 +20,21 @@ const (
 // Listing is a table for people and the same as values for programs.
 type Listing struct {
 	Columns []string
-	Rows    [][]string
+	Rows    [][]any
 }
 
-// Add adds a row, with a value for each column.
-func (l *Listing) Add(values ...string) { l.Rows = append(l.Rows, values) }
+// Add adds a row, with a value for each column: as a type of its own rather than as a text. Times,
+// numbers, switches, amounts, ids, lists and Cells will do, and nil for what is not there.
+func (l *Listing) Add(values ...any) { l.Rows = append(l.Rows, values) }
 
-// Objects returns the rows as JSON shows them: objects whose names are the columns in
-// lower case.
-func (l *Listing) Objects() []map[string]string {
-	objects := make([]map[string]string, 0, len(l.Rows))
-	for _, row := range l.Rows {
-		fields := make([]Field, len(row))
-		for i, value := range row {
-			fields[i] = Field{l.Columns[i], value}
+// Objects returns the rows as JSON shows them: objects whose names are the columns.
+func (l *Listing) Objects() []Object {
+	objects := make([]Object, len(l.Rows))
+	for i, row := range l.Rows {
+		objects[i] = make(Object, len(row))
+		for j, value := range row {
+			objects[i][j] = Field{l.Columns[j], value}
 		}
-		objects = append(objects, Object(fields))
 	}
 	return objects
 }
@@ -50,13 +48,13 @@ func (s *Shell) Print(cmd *cobra.Command, l Listing) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, strings.Join(l.Columns, "\t")) // the error comes with Flush
 	for _, row := range l.Rows {
-		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
+		_, _ = fmt.Fprintln(w, strings.Join(Texts(row), "\t"))
 	}
 	return w.Flush()
 }
 
 // Field is the name and the value of one line of Show.
-type Field [2]string
+type Field [2]any
 
 // Show prints one thing, a line per field.
 func (s *Shell) Show(cmd *cobra.Command, fields []Field) error {
@@ -65,18 +63,9 @@ func (s *Shell) Show(cmd *cobra.Command, fields []Field) error {
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, f := range fields {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", f[0], f[1])
+		_, _ = fmt.Fprintln(w, strings.Join(Texts(f[:]), "\t"))
 	}
 	return w.Flush()
-}
-
-// Object returns fields under the names that JSON has for them.
-func Object(fields []Field) map[string]string {
-	named := make(map[string]string, len(fields))
-	for _, f := range fields {
-		named[strings.ReplaceAll(strings.ToLower(f[0]), " ", "_")] = f[1]
-	}
-	return named
 }
 
 // WriteJSON writes a value for programs.
@@ -85,12 +74,4 @@ func WriteJSON(w io.Writer, value any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(value)
-}
-
-// Moment shows a time; the zero one is empty.
-func Moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }

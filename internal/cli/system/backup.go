@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ Secrets in it stay sealed, and the master key is not in it: keep that elsewhere.
 }
 
 func manifestFields(path string, m dump.Manifest) []shell.Field {
-	return []shell.Field{{"file", path}, {"made", shell.Moment(m.CreatedAt)}, {"engine", m.Engine}, {"tables", strconv.Itoa(len(m.Tables))}, {"rows", strconv.FormatInt(m.Rows(), 10)}}
+	return []shell.Field{{"file", path}, {"made", m.CreatedAt}, {"engine", m.Engine}, {"tables", len(m.Tables)}, {"rows", m.Rows()}}
 }
 
 func (p *program) restore() *cobra.Command {

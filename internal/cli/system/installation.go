@@ -67,9 +67,9 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 	}
 	l := shell.Listing{Columns: []string{"VERSION", "NAME", "APPLIED"}}
 	for _, m := range migrations {
-		applied := "pending"
+		var applied any = shell.Cell{Text: "pending"}
 		if m.AppliedAt != 0 {
-			applied = shell.Moment(storage.Time(m.AppliedAt))
+			applied = storage.Time(m.AppliedAt)
 		}
 		l.Add(fmt.Sprintf("%04d", m.Version), m.Name, applied)
 	}
@@ -144,9 +144,9 @@ func (p *program) runVerify(cmd *cobra.Command) func(context.Context, *server.Ap
 		if err != nil {
 			return err
 		}
-		err = p.Show(cmd, []shell.Field{{"books", strconv.Itoa(books.Books)}, {"accounts", strconv.Itoa(books.Accounts)},
-			{"transactions", strconv.Itoa(books.Transactions)}, {"entries", strconv.Itoa(books.Entries)}, {"holds", strconv.Itoa(books.Holds)},
-			{"audit records", strconv.FormatInt(int64(log.Records), 10)}, {"problems", strconv.Itoa(books.Found + len(log.Breaks))}})
+		err = p.Show(cmd, []shell.Field{{"books", books.Books}, {"accounts", books.Accounts},
+			{"transactions", books.Transactions}, {"entries", books.Entries}, {"holds", books.Holds},
+			{"audit records", log.Records}, {"problems", books.Found + len(log.Breaks)}})
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package system
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,7 @@ func (p *program) listDead() *cobra.Command {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				l := shell.Listing{Columns: []string{"JOB", "KIND", "BOOK", "REALM", "ATTEMPTS", "DIED", "ERROR"}}
 				err := job.EachDead(ctx, app.DB, func(d job.Dead) bool {
-					l.Add(d.ID, d.Kind, d.Book, string(d.Realm), strconv.Itoa(d.Attempts), shell.Moment(d.DiedAt), strings.Join(strings.Fields(d.LastError), " "))
+					l.Add(d.ID, d.Kind, d.Book, d.Realm, d.Attempts, d.DiedAt, strings.Join(strings.Fields(d.LastError), " "))
 					return true
 				})
 				if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -71,14 +70,14 @@ are not credited yet, confirmed ones are, and expired ones are not or not any mo
 	return cmd
 }
 
-func depositRow(d *deposit.Deposit) []string {
-	rate := ""
+func depositRow(d *deposit.Deposit) []any {
+	var rate any
 	if !d.Rate.IsZero() {
-		rate = d.Rate.String()
+		rate = d.Rate
 	}
-	return []string{string(d.ID), shell.Moment(d.SeenAt), string(d.Amount.Asset), d.Amount.String(), d.Value.String(), d.Fee.String(), d.Credited.String(),
-		string(d.Status), string(d.Reason), strconv.FormatInt(d.Confirmations, 10) + "/" + strconv.FormatInt(d.Required, 10),
-		d.TxID + ":" + strconv.FormatInt(d.Index, 10), rate, strings.Join(d.Sources, " ")}
+	return []any{d.ID, d.SeenAt, d.Amount.Asset, d.Amount, d.Value, d.Fee, d.Credited,
+		d.Status, d.Reason, strconv.FormatInt(d.Confirmations, 10) + "/" + strconv.FormatInt(d.Required, 10),
+		d.TxID + ":" + strconv.FormatInt(d.Index, 10), rate, d.Sources}
 }
 
 func (p *program) simulate() *cobra.Command {
@@ -107,9 +106,9 @@ exists in this installation alone, and has so many blocks confirm it.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"deposit", string(d.ID)}, {"status", string(d.Status)}, {"reason", string(d.Reason)},
-					{"confirmations", fmt.Sprintf("%d/%d", d.Confirmations, d.Required)}, {"usd", d.Value.String()}, {"fee", d.Fee.String()},
-					{"credited", d.Credited.String()}, {"transaction", d.TxID}})
+				return p.Show(cmd, []shell.Field{{"deposit", d.ID}, {"status", d.Status}, {"reason", d.Reason},
+					{"confirmations", fmt.Sprintf("%d/%d", d.Confirmations, d.Required)}, {"usd", d.Value}, {"fee", d.Fee},
+					{"credited", d.Credited}, {"transaction", d.TxID}})
 			})
 		},
 	}
@@ -150,14 +149,14 @@ those that count. Without a rate, the command fails.`,
 				quote, all, failed := app.Rates[r].Look(ctx, a, currency)
 				l := shell.Listing{Columns: []string{"SOURCE", "PRICE", "AT", "PROBLEM"}}
 				for _, o := range all {
-					price := ""
+					var price any
 					if !o.Rate.IsZero() {
-						price = o.Rate.String()
+						price = o.Rate
 					}
-					l.Add(o.Source, price, shell.Moment(o.At), o.Problem)
+					l.Add(o.Source, price, o.At, o.Problem)
 				}
 				if failed == nil {
-					l.Add("rate", quote.Rate.String(), shell.Moment(quote.At), "")
+					l.Add("rate", quote.Rate, quote.At, "")
 				}
 				if err := p.Print(cmd, l); err != nil {
 					return err

@@ -3,7 +3,6 @@ package wallet
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +46,7 @@ healthy while it answers; PROBLEM says why it does not.`,
 				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "HEIGHT", "TIP", "LAG", "HEALTHY", "LOOKED_AT", "FAILING_SINCE", "PROBLEM"}}
 				for i := range all {
 					s := &all[i]
-					l.Add(string(s.Realm), string(s.Chain), known(s.Height), known(s.Tip), known(s.Lag()), strconv.FormatBool(s.IsHealthy()),
-						shell.Moment(s.LookedAt), shell.Moment(s.FailingSince), s.Problem)
+					l.Add(s.Realm, s.Chain, known(s.Height), known(s.Tip), known(s.Lag()), s.IsHealthy(), s.LookedAt, s.FailingSince, s.Problem)
 				}
 				return p.Print(cmd, l)
 			})
@@ -59,11 +57,11 @@ healthy while it answers; PROBLEM says why it does not.`,
 }
 
 // known is a height, and nothing where it is not known.
-func known(height int64) string {
+func known(height int64) any {
 	if height < 0 {
-		return ""
+		return nil
 	}
-	return strconv.FormatInt(height, 10)
+	return height
 }
 
 func (p *program) railScan() *cobra.Command {
@@ -97,7 +95,7 @@ func (p *program) showRail(ctx context.Context, cmd *cobra.Command, app *server.
 	if err != nil {
 		return err
 	}
-	return p.Show(cmd, []shell.Field{{"realm", string(s.Realm)}, {"chain", string(s.Chain)}, {"height", known(s.Height)}, {"tip", known(s.Tip)},
+	return p.Show(cmd, []shell.Field{{"realm", s.Realm}, {"chain", s.Chain}, {"height", known(s.Height)}, {"tip", known(s.Tip)},
 		{"lag", known(s.Lag())}})
 }
 
@@ -162,10 +160,10 @@ look after what is untold is in "scrip rail dismiss --help".`,
 				}
 				l := shell.Listing{Columns: []string{"WHAT", "ASSET", "ADDRESS", "BOOK", "DEPOSITS", "FOUND", "USD"}}
 				for _, s := range found.Sums {
-					l.Add(fmt.Sprintf("%d of %d credited", s.Credited, s.Deposits), string(s.Asset), "", "", deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth.String())
+					l.Add(fmt.Sprintf("%d of %d credited", s.Credited, s.Deposits), s.Asset, "", "", deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth)
 				}
 				for _, d := range found.Differences {
-					l.Add(string(d.Kind), string(d.Asset), d.Address, string(d.Book), d.Deposits, d.Found, "")
+					l.Add(d.Kind, d.Asset, d.Address, d.Book, d.Deposits, d.Found, nil)
 				}
 				if err := p.Print(cmd, l); err != nil {
 					return err
@@ -209,7 +207,7 @@ The reason is in the audit log.`,
 				}
 				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "ADDRESS", "BOOK", "ASSET", "FROM", "TO"}}
 				for _, g := range done.Gaps {
-					l.Add(string(done.Realm), string(done.Chain), done.Address, string(done.Book), string(g.Asset), strconv.FormatInt(g.From, 10), strconv.FormatInt(g.To, 10))
+					l.Add(done.Realm, done.Chain, done.Address, done.Book, g.Asset, g.From, g.To)
 				}
 				return p.Print(cmd, l)
 			})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -41,10 +40,10 @@ in it of other currencies, and its addresses.`,
 				if err != nil {
 					return err
 				}
-				fields := []shell.Field{{"balance", t.Balance.String()}, {"currency", t.Balance.Currency.String()}, {"pending deposits", t.Pending.String()},
-					{"total deposited", t.Deposited.String()}, {"total spent", t.Spent.String()}}
+				fields := []shell.Field{{"balance", t.Balance}, {"currency", t.Balance.Currency}, {"pending deposits", t.Pending},
+					{"total deposited", t.Deposited}, {"total spent", t.Spent}}
 				for _, other := range t.Others {
-					fields = append(fields, shell.Field{"balance " + other.Currency.String(), other.String()})
+					fields = append(fields, shell.Field{"balance " + other.Currency.String(), other})
 				}
 				for _, g := range given {
 					fields = append(fields, shell.Field{string(g.Chain), g.Address})
@@ -78,8 +77,7 @@ SOL or XMR. A wallet keeps its address for ever; assets of one chain share it.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"asset", string(a)}, {"network", string(a.Chain())}, {"address", text},
-					{"minimum", app.Deposits.Minimum(a).String()}})
+				return p.Show(cmd, []shell.Field{{"asset", a}, {"network", a.Chain()}, {"address", text}, {"minimum", app.Deposits.Minimum(a)}})
 			})
 		},
 	}
@@ -109,7 +107,7 @@ pays to them.`,
 				}
 				l := shell.Listing{Columns: []string{"POSITION", "ADDRESS"}}
 				for i, text := range all {
-					l.Add(strconv.Itoa(i), text)
+					l.Add(i, text)
 				}
 				return p.Print(cmd, l)
 			})
@@ -148,7 +146,7 @@ realm has a list too, for when a node watches its chain.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"read", strconv.Itoa(len(all))}, {"added", strconv.Itoa(n)}})
+				return p.Show(cmd, []shell.Field{{"read", len(all)}, {"added", n}})
 			})
 		},
 	}
@@ -178,7 +176,7 @@ is paid to them, and has to look for so many more.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"skipped", strconv.Itoa(count)}, {"next position", strconv.FormatInt(given, 10)}})
+				return p.Show(cmd, []shell.Field{{"skipped", count}, {"next position", given}})
 			})
 		},
 	}
@@ -234,7 +232,7 @@ func (p *program) pool() *cobra.Command {
 				}
 				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "GIVEN", "LEFT", "LOW"}}
 				for _, level := range levels {
-					l.Add(string(level.Realm), string(level.Chain), strconv.Itoa(level.Given), strconv.Itoa(level.Left), strconv.FormatBool(level.Low))
+					l.Add(level.Realm, level.Chain, level.Given, level.Left, level.Low)
 				}
 				return p.Print(cmd, l)
 			})
