@@ -313,6 +313,7 @@ func TestAppendRefuses(t *testing.T) {
 		"operator key":  func(r *audit.Record) { r.Actor = "op_" + strings.Repeat("aZ09_-", 8) },
 		"signing":       func(r *audit.Record) { r.Subject = "ms_" + strings.Repeat("aZ09_", 8) },
 		"gift card":     func(r *audit.Record) { r.Detail = map[string]string{"note": "lost GC1234567890123452."} },
+		"in small":      func(r *audit.Record) { r.Detail = map[string]string{"note": "lost gc8070605040302010."} },
 		"in groups":     func(r *audit.Record) { r.Detail = map[string]string{"note": "GC12-3456-7890-1234-52"} },
 		"gift card key": func(r *audit.Record) {
 			r.Detail = map[string]string{"note": "she has KEY_0123456789abcdef0123456789abcdef"}

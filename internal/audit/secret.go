@@ -87,7 +87,7 @@ var secretNames = map[string]bool{
 var secretForms = regexp.MustCompile(`(?i)(\b[a-z]{2,8}_(live|test)_(sk|rk|key)_[a-z0-9_-]{4}` +
 	`|\b(sk|rk)_(live|test)_[a-z0-9_-]{4}` +
 	`|\b(op|ms)_[a-z0-9_-]{40}` +
-	`|(?-i:KEY_[0-9a-f]{16}|GC([ -]?[0-9]){16})` +
+	`|(?-i:KEY_[0-9a-f]{16})|GC([ -]?[0-9]){16}` +
 	`|\bwhsec_[a-z0-9+/_=-]{8}` +
 	`|-----BEGIN [A-Z ]*KEY` +
 	`|\b(bearer|basic) +[a-z0-9+/_.=-]{8}` +

@@ -334,6 +334,7 @@ func TestHoneyOfLetters(t *testing.T) {
 		return err
 	}
 	check.Code(t, "the number itself", add("QUOKKATAIL", "was QUOKKA-TAIL"), fault.InvalidRequest)
+	check.Code(t, "in small letters", add("quokkatail", "was quokka-tail"), fault.InvalidRequest)
 	check.OK(t, add("QUOKKATAIL", ""))
 	check.OK(t, add("QUOKKATAIL7", "in the export of 2017"))
 }

@@ -408,17 +408,18 @@ func (r *Rules) check() error {
 		if n < pan.MinLength || n > pan.MaxAlnum {
 			return invalidAt("rules", "a number has %d to %d characters", pan.MinLength, pan.MaxAlnum)
 		}
-		if n > pan.MaxDigits && !r.Letters {
-			return invalidAt("rules", "a number without letters has at most %d digits", pan.MaxDigits)
-		}
 	}
 	for _, p := range r.Prefixes {
 		if len(p) > maxPrefix || !prefixes.MatchString(p) {
 			return invalidAt("rules", "a prefix has 1 to %d of A-Z and 0-9", maxPrefix)
 		}
-		if !r.Letters && !isDigits(p) {
-			return invalidAt("rules", "a prefix has letters, and the numbers none: set letters")
-		}
+	}
+	switch {
+	case r.Letters:
+	case len(r.Lengths) > 0 && slices.Min(r.Lengths) > pan.MaxDigits:
+		return invalidAt("rules", "a number without letters has at most %d digits", pan.MaxDigits)
+	case len(r.Prefixes) > 0 && !slices.ContainsFunc(r.Prefixes, isDigits):
+		return invalidAt("rules", "all prefixes have letters, and the numbers none: set letters")
 	}
 	if slices.ContainsFunc(r.Currencies, func(c money.Currency) bool { return !c.IsValid() }) {
 		return fault.New(fault.UnknownCurrency, "there is no such currency").At("rules")

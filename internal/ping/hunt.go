@@ -411,7 +411,7 @@ func holds(note string, number pan.Number) bool {
 	if len(tail) < pan.MinLength {
 		tail = number.Reveal()
 	}
-	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(pan.Plain(note)), tail)
+	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(pan.Plain(note))), tail)
 }
 
 // RemoveHoney makes a honey number a number like any other, or returns not_found.

@@ -256,8 +256,8 @@ func TestConfigureRefuses(t *testing.T) {
 			"many at once":                 {func(s *ping.Setup) { s.Concurrency = 5000 }, fault.InvalidRequest, "concurrency"},
 			"a long number":                {func(s *ping.Setup) { s.Rules.Lengths = []int{33} }, fault.InvalidRequest, "rules"},
 			"an odd prefix":                {func(s *ping.Setup) { s.Rules.Prefixes = []string{"4 5"} }, fault.InvalidRequest, "rules"},
-			"a prefix without its letters": {func(s *ping.Setup) { s.Rules.Prefixes = []string{"6006", "NG"} }, fault.InvalidRequest, "rules"},
-			"more digits than there are":   {func(s *ping.Setup) { s.Rules.Lengths = []int{16, 20} }, fault.InvalidRequest, "rules"},
+			"a prefix without its letters": {func(s *ping.Setup) { s.Rules.Prefixes = []string{"AB", "NG"} }, fault.InvalidRequest, "rules"},
+			"more digits than there are":   {func(s *ping.Setup) { s.Rules.Lengths = []int{20, 32} }, fault.InvalidRequest, "rules"},
 			"an empty currency":            {func(s *ping.Setup) { s.Rules.Currencies = []money.Currency{0} }, fault.UnknownCurrency, "rules"},
 		} {
 			s := network("other", "answer")

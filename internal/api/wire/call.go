@@ -165,29 +165,33 @@ func (c *Call[P]) Parts(ctx context.Context, n int, spare chan struct{}, do func
 
 // refusals says how what became of parts is answered, and logs what is a mistake of ours.
 func (c *Call[P]) refusals(ctx context.Context, errs []error) []Refusal {
-	refusals, mistakes := make([]Refusal, len(errs)), []error(nil)
+	refusals, mistakes, worst := make([]Refusal, len(errs)), 0, error(nil)
 	for i, err := range errs {
 		if err == nil {
 			continue
 		}
 		f := AsFault(ctx, err)
 		if f.Code.Kind() == fault.KindInternal {
-			mistakes = append(mistakes, err)
+			if mistakes++; worst == nil || errors.Is(err, errPanic) && !errors.Is(worst, errPanic) {
+				worst = err
+			}
 		}
 		refusals[i].Verdict, refusals[i].Fault = c.surface.verdict(f)
 	}
-	if len(mistakes) > 0 {
+	if mistakes > 0 {
 		c.surface.kit.options.Logger.LogAttrs(ctx, slog.LevelError, "parts of a request failed", slog.String("dialect", c.surface.Name), slog.String("route", c.route.Name),
-			slog.String("request_id", c.RequestID), slog.Int("failed", len(mistakes)), slog.Int("of", len(errs)), slog.String("first_error", mistakes[0].Error()))
+			slog.String("request_id", c.RequestID), slog.Int("failed", mistakes), slog.Int("of", len(errs)), slog.String("error", worst.Error()))
 	}
 	return refusals
 }
+
+var errPanic = errors.New("panic")
 
 // guarded does what is to be done before ctx ends, and turns a panic into an error.
 func guarded(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
 	if err := ctx.Err(); err != nil {

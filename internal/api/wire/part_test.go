@@ -41,7 +41,7 @@ func TestCharge(t *testing.T) {
 }
 
 // Parts of a call fail by themselves: with the dialect's row, without the text of a mistake, and
-// without ending the process. However many are mistakes, the log has one line of them.
+// without ending the process. However many are mistakes, the log has one line of them, of a panic if there is one.
 func TestParts(t *testing.T) {
 	b := setup(t, Options{}, nil)
 	fails := []error{nil, fault.New(fault.NotFound, "no such card"), errors.New("secret detail"), nil, errors.New("the same again")}
@@ -62,7 +62,7 @@ func TestParts(t *testing.T) {
 	mistake := `{"error":"internal","message":"internal error"}`
 	want(t, b.mount().do("GET", "/v1/batch", ""), 200, `[{"error":"","message":""},{"error":"not_found","message":"no such card"},`+mistake+","+mistake+","+mistake+"]")
 	log := b.log.String()
-	if strings.Count(log, "request_id=") != 1 || !strings.Contains(log, "secret detail") || !strings.Contains(log, "failed=3") {
+	if strings.Count(log, "request_id=") != 1 || !strings.Contains(log, "panic: no hands") || !strings.Contains(log, "failed=3") {
 		t.Errorf("the log holds %q", log)
 	}
 }

@@ -110,11 +110,12 @@ func (s *Service) Change(ctx context.Context, c Change) (Quota, error) {
 		return Quota{}, fault.New(fault.InvalidRequest, "want 0 to %d checks a month", int64(Max)).At("checks_per_month")
 	}
 	var after Quota
+	changed := false
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
 		if after, err = s.find(ctx, tx, c.Book); err != nil {
 			return err
 		}
-		if after.Own == (c.Checks != nil) && (c.Checks == nil || *c.Checks == after.Checks) {
+		if changed = after.Own != (c.Checks != nil) || c.Checks != nil && *c.Checks != after.Checks; !changed {
 			return c.Also.Apply(ctx, tx, after)
 		}
 		now := s.Clocks.Now(realm.Live)
@@ -139,7 +140,9 @@ func (s *Service) Change(ctx context.Context, c Change) (Quota, error) {
 	if err != nil {
 		return Quota{}, err
 	}
-	s.keep(own{book: c.Book, checks: after.Checks, set: after.Own})
+	if changed {
+		s.keep(own{book: c.Book, checks: after.Checks, set: after.Own})
+	}
 	return after, nil
 }
 

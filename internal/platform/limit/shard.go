@@ -95,7 +95,8 @@ const setBack = time.Second
 func (s *shard) isBehind(now int64) bool { return s.now-now >= int64(setBack) }
 
 // follow notes what time it is. Where the clock was set back everything that was counted goes
-// back with it, so that nobody owes more than before. The caller holds the lock.
+// back with it, so that nobody owes more than before: of a clock that was ahead for a while, less.
+// The caller holds the lock.
 func (s *shard) follow(now int64) {
 	if !s.isBehind(now) {
 		s.now = max(s.now, now)

@@ -75,10 +75,12 @@ func findNumber(text string, i int, fields bool) span {
 	return span{from: r.from, to: r.to}
 }
 
-// giftCard is what stands before the digits of a gift card's number.
+// giftCard is what stands before the digits of a gift card's number, in either case.
 const giftCard = "GC"
 
-func isGiftCard(text string, digits int) bool { return strings.HasSuffix(text[:digits], giftCard) }
+func isGiftCard(text string, digits int) bool {
+	return digits >= len(giftCard) && strings.EqualFold(text[digits-len(giftCard):digits], giftCard)
+}
 
 // notCard returns where a date or a time since 1970 ends that begins with the group of
 // digits from at to end; 0 when it is neither.

@@ -82,6 +82,7 @@ d41d8cd98f00b204e9800998ecf84111111111111111
 gift card GC1234567890123456 → gift card ·
 unknown command "GC1544518507147827" → unknown command "·"
 xGC1234567890123456x → x·x
+gift card gc8070605040302010 → gift card ·
 KEY_0123456789abcdef0123456789abcdef → ·
 Key:KEY_abc123def456 → Key:·
 xKEY_0123456789abcdef → x·
