@@ -101,7 +101,10 @@ func (s *Service) tryEnd(ctx context.Context, h Holder, e end) (Ended, error) {
 			op.States = append(op.States, ledger.StateChange{Account: c.Account().ID, To: state})
 		}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
-			done = c.ended(&o, e.Reason)
+			var err error
+			if done, err = c.ended(&o, e.Reason); err != nil {
+				return nil, err
+			}
 			var closed any
 			if len(e.states) == 1 {
 				closed = storage.Micros(o.At)
@@ -121,16 +124,19 @@ func (s *Service) tryEnd(ctx context.Context, h Holder, e end) (Ended, error) {
 }
 
 // ended describes the card as an outcome that ended it left it.
-func (c *record) ended(o *ledger.Outcome, reason string) Ended {
+func (c *record) ended(o *ledger.Outcome, reason string) (Ended, error) {
 	card := c.Card
-	card.Status, card.Reason, card.EndedAt, card.FrozenAt, card.Version = Terminated, reason, o.At, time.Time{}, c.Version+1
+	if err := card.Status.become(Terminated); err != nil {
+		return Ended{}, err
+	}
+	card.Reason, card.EndedAt, card.FrozenAt, card.Version = reason, o.At, time.Time{}, c.Version+1
 	card.after(o)
 	refunded := money.New(0, c.currency)
 	if len(o.Moves) > 0 {
 		refunded = o.Moves[0].Posted
 	}
 	purse, _ := o.Balance(wallet.Account(c.currency).ID)
-	return Ended{Card: card, Refunded: refunded, Wallet: purse.Available, At: o.At}
+	return Ended{Card: card, Refunded: refunded, Wallet: purse.Available, At: o.At}, nil
 }
 
 // Expire ends the cards that expired or were used up, by the clock of each realm, returns

@@ -127,7 +127,12 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 			if fresh {
 				after.FrozenAt = o.At
 			}
-			after.Status, after.Reason, after.Version = Frozen, reason, c.Version+1
+			if card.Status != Frozen { // else another reason
+				if err := after.Status.become(Frozen); err != nil {
+					return nil, err
+				}
+			}
+			after.Reason, after.Version = reason, c.Version+1
 			effects := s.froze(&after, &o)
 			if !fresh { // a graver reason is no second event
 				effects = effects[:1]
@@ -141,7 +146,7 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 // froze returns the effects of a card having been frozen: its row's first, then the event's.
 func (s *Service) froze(after *Card, o *ledger.Outcome) []storage.Effect {
 	after.after(o)
-	mark := markStatus.With(string(after.Book), string(after.ID), after.Version-1, string(Frozen), after.Reason, storage.Micros(after.FrozenAt)).Exactly(1)
+	mark := markStatus.With(string(after.Book), string(after.ID), after.Version-1, string(after.Status), after.Reason, storage.Micros(after.FrozenAt)).Exactly(1)
 	return append([]storage.Effect{mark},
 		s.event(webhook.Event{Type: eventFrozen}, after, o, func(d *webhook.Data) { d.Text("reason", after.Reason) })...)
 }
@@ -151,12 +156,15 @@ func (s *Service) froze(after *Card, o *ledger.Outcome) []storage.Effect {
 // the threshold, and refuses the operation in its Effects when the balance comes out
 // otherwise. The effect of Used belongs before these. They are refused with
 // storage.ErrStale when the card changed since it was read.
-func (s *Service) AutoFreeze(card *Card) (ledger.StateChange, func(ledger.Outcome) []storage.Effect) {
+func (s *Service) AutoFreeze(card *Card) (ledger.StateChange, func(ledger.Outcome) ([]storage.Effect, error)) {
 	change := ledger.StateChange{Account: card.Account().ID, To: ledger.Frozen}
-	return change, func(o ledger.Outcome) []storage.Effect {
+	return change, func(o ledger.Outcome) ([]storage.Effect, error) {
 		after := *card
-		after.Status, after.Reason, after.FrozenAt, after.Version = Frozen, ReasonAutoFreeze, o.At, card.Version+1
-		return s.froze(&after, &o)
+		if err := after.Status.become(Frozen); err != nil {
+			return nil, err
+		}
+		after.Reason, after.FrozenAt, after.Version = ReasonAutoFreeze, o.At, card.Version+1
+		return s.froze(&after, &o), nil
 	}
 }
 
@@ -188,10 +196,13 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 		op.States = []ledger.StateChange{{Account: c.Account().ID, To: ledger.Open}}
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 			after := *card
-			after.Status, after.Reason, after.FrozenAt, after.Version = Active, "", time.Time{}, c.Version+1
+			if err := after.Status.become(Active); err != nil {
+				return nil, err
+			}
+			after.Reason, after.FrozenAt, after.Version = "", time.Time{}, c.Version+1
 			after.after(&o)
 			effects := append(s.event(webhook.Event{Type: eventUnfrozen}, &after, &o, nil),
-				markStatus.With(string(c.Book), string(c.ID), c.Version, string(Active), "", nil).Exactly(1))
+				markStatus.With(string(c.Book), string(c.ID), c.Version, string(after.Status), "", nil).Exactly(1))
 			return st.Also.With(effects, after)
 		}
 		return nil

@@ -73,8 +73,11 @@ func (s *Service) fund(ctx context.Context, h Holder, t Transfer, owed money.Amo
 		op.Effects = func(o ledger.Outcome) ([]storage.Effect, error) {
 			moved := c.moved(&o, t)
 			settle := c.settle()
-			if c.Status == PendingTopUp {
-				settle = markStatus.With(string(c.Book), string(c.ID), c.Version, string(Active), "", nil).Exactly(1)
+			if after := c.Status; after == PendingTopUp {
+				if err := after.become(Active); err != nil {
+					return nil, err
+				}
+				settle = markStatus.With(string(c.Book), string(c.ID), c.Version, string(after), "", nil).Exactly(1)
 			}
 			effects := append(s.event(webhook.Event{Type: eventFunded}, &moved.Card, &o, func(d *webhook.Data) {
 				d.Text("amount", t.Amount.String()).Text("wallet_balance", moved.Wallet.String())

@@ -11,6 +11,7 @@ package issuing
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -61,8 +62,14 @@ var next = map[Status][]Status{
 	Frozen:       {Active, Terminated},
 }
 
-// CanBecome reports whether a card that is s may become to.
-func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+// become is how a status changes: by the table, or not at all.
+func (s *Status) become(to Status) error {
+	if !slices.Contains(next[*s], to) {
+		return fmt.Errorf("a card that is %s cannot become %s", *s, to)
+	}
+	*s = to
+	return nil
+}
 
 // Why a card was frozen, terminated or its number replaced.
 const (

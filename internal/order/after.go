@@ -100,7 +100,9 @@ func (s *Service) Refund(ctx context.Context, r Remedy) (Remedied, error) {
 		}
 		done = found.remedied(&o, n, amount)
 		if all {
-			done.Order.Status = Refunded
+			if err := done.Order.Status.become(Refunded); err != nil {
+				return nil, err
+			}
 		}
 		return done.effects(&r, voids, r.stock().Refund(r.Codes))
 	}

@@ -108,7 +108,10 @@ func (s *Service) complete(ctx context.Context, st *standing, f filling, w *wait
 	var placed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		placed = Placed{Order: st.order, Codes: append(append([]stock.Code(nil), st.reserved...), f.codes...)}
-		placed.Status, placed.Transaction, placed.ChangedAt = Completed, done.Transaction, done.At
+		if err := placed.Status.become(Completed); err != nil {
+			return nil, err
+		}
+		placed.Transaction, placed.ChangedAt = done.Transaction, done.At
 		byID(placed.Codes)
 		effects := append(s.told(eventCompleted, &placed.Order), s.finished(&placed.Order),
 			stock.SellReserved(placed.Book, placed.Number.ref(), len(st.reserved), done.At))
@@ -164,7 +167,10 @@ func (s *Service) fail(ctx context.Context, st *standing, w *waiter) error {
 	var failed Placed
 	op.Effects = func(done ledger.Outcome) ([]storage.Effect, error) {
 		failed = Placed{Order: st.order}
-		failed.Status, failed.Transaction, failed.ChangedAt = end, done.Transaction, done.At
+		if err := failed.Status.become(end); err != nil {
+			return nil, err
+		}
+		failed.Transaction, failed.ChangedAt = done.Transaction, done.At
 		effects := append(s.told(event, &failed.Order), s.finished(&failed.Order), stock.FreeReserved(failed.Book, failed.Number.ref(), st.spare()))
 		if !waits {
 			return effects, nil

@@ -65,8 +65,14 @@ var next = map[Status][]Status{
 	Completed:  {Refunded},
 }
 
-// CanBecome reports whether an order that is s may become to.
-func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+// become is how a status, an order's or a replacement's, changes: by the table, or not at all.
+func (s *Status) become(to Status) error {
+	if !slices.Contains(next[*s], to) {
+		return fmt.Errorf("an order that is %s cannot become %s", *s, to)
+	}
+	*s = to
+	return nil
+}
 
 // delivered reports whether an order that is s has codes.
 func (s Status) delivered() bool { return s == Completed || s == Refunded }

@@ -295,7 +295,12 @@ func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 		done.Swaps = swaps
 		var sold []storage.Effect
 		if x.kept {
-			sold = append(sold, x.finished(Completed, o.At), stock.SellReserved(x.Book, x.Key, len(st.reserved), o.At))
+			ended := x.Replacement
+			if err := ended.Status.become(Completed); err != nil {
+				return nil, err
+			}
+			ended.ChangedAt = o.At
+			sold = append(sold, ended.finished(), stock.SellReserved(x.Book, x.Key, len(st.reserved), o.At))
 		}
 		sold = append(append(sold, f.effects(o.At)...), r.stock().Replace(swaps)...)
 		return done.effects(&r, voids, sold)
@@ -307,9 +312,9 @@ func (s *Service) replace(ctx context.Context, st *standing, f filling) error {
 	return err
 }
 
-// finished returns the effect of ending a replacement under way.
-func (x *exchange) finished(as Status, at time.Time) storage.Effect {
-	return finishExchange.With(string(x.Book), x.Key, string(as), storage.Micros(at), int64(x.Tries)).Exactly(1)
+// finished returns the effect of ending a replacement under way as r says.
+func (r *Replacement) finished() storage.Effect {
+	return finishExchange.With(string(r.Book), r.Key, string(r.Status), storage.Micros(r.ChangedAt), int64(r.Tries)).Exactly(1)
 }
 
 // unreplaced leaves dead codes as they were, since nobody delivers others: it is cancelled
@@ -319,14 +324,17 @@ func (s *Service) unreplaced(ctx context.Context, st *standing) error {
 		return err
 	}
 	x := st.exchange
-	ended := x.Replacement
-	ended.Status, ended.ChangedAt = Failed, s.Clocks.Now(x.Realm)
+	ended, end := x.Replacement, Failed
 	if x.GivenUp {
-		ended.Status = Cancelled
+		end = Cancelled
 	}
+	if err := ended.Status.become(end); err != nil {
+		return err
+	}
+	ended.ChangedAt = s.Clocks.Now(x.Realm)
 	r := stock.Remedy{Book: x.Book, Order: x.Order.ref(), Key: x.Key}
 	return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		effects := append(r.Revive(x.Codes), x.finished(ended.Status, ended.ChangedAt), stock.FreeReserved(x.Book, x.Key, st.spare()))
+		effects := append(r.Revive(x.Codes), ended.finished(), stock.FreeReserved(x.Book, x.Key, st.spare()))
 		if err := tx.Apply(ctx, effects); err != nil {
 			return err
 		}

@@ -193,7 +193,10 @@ func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b bat
 		effects := []storage.Effect{insertBatch.Row(b.row()...)}
 		for i := range waiting {
 			p := &waiting[i]
-			p.State, p.Reason, p.batch, p.ChangedAt = Sending, None, b.id, now
+			if err := p.State.become(Sending); err != nil {
+				return err
+			}
+			p.Reason, p.batch, p.ChangedAt = None, b.id, now
 			effects = append(effects, p.save())
 		}
 		return tx.Apply(ctx, effects)
@@ -214,7 +217,10 @@ func (s *Service) dissolve(ctx context.Context, b batch, chosen []Payout, why Re
 		effects[0] = removeBatch.With(string(b.realm), b.id, b.version).Exactly(1)
 	}
 	for _, p := range chosen {
-		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Held, why, "", "", now
+		if err := p.State.become(Held); err != nil {
+			return err
+		}
+		p.Reason, p.batch, p.TxID, p.ChangedAt = why, "", "", now
 		effects = append(effects, p.save())
 	}
 	return s.apply(ctx, effects...)
@@ -335,7 +341,10 @@ func (s *Service) published(ctx context.Context, b batch, chosen []Payout) error
 	b.state, b.changedAt = batchSent, now
 	effects := []storage.Effect{b.save()}
 	for _, p := range chosen {
-		p.State, p.ChangedAt = Sent, now
+		if err := p.State.become(Sent); err != nil {
+			return err
+		}
+		p.ChangedAt = now
 		effects = append(append(effects, p.save()), s.event(eventSent, &p)...)
 	}
 	return s.apply(ctx, effects...)

@@ -95,7 +95,12 @@ func (s *Service) begin(ctx context.Context, p Payout) (time.Duration, error) {
 	if p.To.Kind == destination.Handle {
 		effects = append(effects, p.claimHash(a.hash))
 	}
-	p.State, p.Reason, p.attempts, p.Hash, p.ChangedAt = Sending, None, a.number, a.hash, now
+	if p.State != Sending { // the first attempt
+		if err := p.State.become(Sending); err != nil {
+			return 0, err
+		}
+	}
+	p.Reason, p.attempts, p.Hash, p.ChangedAt = None, a.number, a.hash, now
 	_, err = s.write(ctx, p, append(effects, insertAttempt.With(a.row(&p)...).Exactly(1))...)
 	return 0, err
 }

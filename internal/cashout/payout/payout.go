@@ -12,6 +12,7 @@ package payout
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -66,8 +67,14 @@ var next = map[State][]State{
 // Again reports whether a payout that settled had done so before.
 func (p *Payout) Again() bool { return p.settled > 1 }
 
-// CanBecome reports whether a payout that is s may become to.
-func (s State) CanBecome(to State) bool { return slices.Contains(next[s], to) }
+// become is how a state changes: by the table, or not at all.
+func (s *State) become(to State) error {
+	if !slices.Contains(next[*s], to) {
+		return fmt.Errorf("a payout that is %s cannot become %s", *s, to)
+	}
+	*s = to
+	return nil
+}
 
 // Reason says why a payout failed.
 type Reason string

@@ -167,7 +167,10 @@ func (s *Service) Cancel(ctx context.Context, c Cancellation) (Payout, error) {
 	if err != nil {
 		return Payout{}, err
 	}
-	p.State, p.Reason = Failed, Cancelled
+	if err := p.State.become(Failed); err != nil {
+		return Payout{}, err
+	}
+	p.Reason = Cancelled
 	p, err = s.end(ctx, p.release(c.Actor), p, func(p *Payout) ([]storage.Effect, error) {
 		return c.Also.With(s.event(eventFailed, p), *p)
 	})

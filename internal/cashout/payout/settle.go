@@ -59,7 +59,10 @@ func (s *Service) event(kind string, p *Payout) []storage.Effect {
 // gave that up meanwhile, is settled again: only a fee that differs is posted then.
 func (s *Service) settle(ctx context.Context, p Payout, fee money.Amount, with ...storage.Effect) (Payout, error) {
 	before := p
-	p.State, p.Reason, p.Fee, p.settled = Settled, None, fee, before.settled+1
+	if err := p.State.become(Settled); err != nil {
+		return Payout{}, err
+	}
+	p.Reason, p.Fee, p.settled = None, fee, before.settled+1
 	kind := kindSettle
 	op := ledger.Operation{Open: []ledger.NewAccount{Custody(), NetworkFees()}}
 	if before.settled == 0 {
@@ -96,7 +99,10 @@ func posted(debit, credit ledger.AccountID, satoshi int64) []ledger.Posting {
 // fail ends a payout that was not paid and cannot be any more, with the rows that belong
 // with it: the hold is released.
 func (s *Service) fail(ctx context.Context, p Payout, why Reason, with ...storage.Effect) (Payout, error) {
-	p.State, p.Reason = Failed, why
+	if err := p.State.become(Failed); err != nil {
+		return Payout{}, err
+	}
+	p.Reason = why
 	return s.end(ctx, p.release(actor), p, func(p *Payout) ([]storage.Effect, error) { return slices.Concat(with, s.event(eventFailed, p)), nil })
 }
 
@@ -311,7 +317,10 @@ func (s *Service) adopt(ctx context.Context, a Adoption, d *Departure) error {
 	b = batch{realm: a.Realm, id: id.New("batch"), state: batchBuilt, transactions: 1, version: 1, madeAt: m.at, changedAt: m.at}
 	effects := []storage.Effect{insertBatch.Row(b.row()...), insertTransaction.With(m.row(&b)...).Exactly(1)}
 	for _, p := range d.Pays {
-		p.State, p.Reason, p.batch, p.TxID, p.ChangedAt = Sending, None, b.id, m.txid, m.at
+		if err := p.State.become(Sending); err != nil {
+			return err
+		}
+		p.Reason, p.batch, p.TxID, p.ChangedAt = None, b.id, m.txid, m.at
 		effects = append(effects, p.save())
 	}
 	return s.adopted(ctx, a, d, effects)

@@ -240,7 +240,10 @@ func (s *Service) undo(ctx context.Context, b batch, chosen []Payout) error {
 	effects := []storage.Effect{b.save()}
 	for _, p := range chosen {
 		if p.State == Settled {
-			p.State, p.Reason, p.ChangedAt = Sent, Reorged, now
+			if err := p.State.become(Sent); err != nil {
+				return err
+			}
+			p.Reason, p.ChangedAt = Reorged, now
 			effects = append(append(effects, p.save()), s.event(eventReorganised, &p)...)
 		}
 	}

@@ -375,7 +375,11 @@ func (s *Service) placing(a *attempt, sh shape, code string, l *line) ledger.Ope
 		l.Balance, l.Code, l.Books = after.Available, code, o.Transaction
 		effects := append(s.rows(l), issuing.Used(a.card, o.At, l.amount))
 		if sh.freeze {
-			effects = append(effects, froze(o)...)
+			frozen, err := froze(o)
+			if err != nil {
+				return nil, err
+			}
+			effects = append(effects, frozen...)
 		}
 		if a.request.Captured && a.card.Controls.SingleUse { // last: the others want the version that was read
 			effects = append(effects, issuing.UsedUp(a.card, o.At))

@@ -344,7 +344,8 @@ func (s *Service) effects(m *matter, p *plan, l *line) func(ledger.Outcome) ([]s
 			effects = append(effects, changePayment.With(string(b.Book), string(b.ID), b.revision, string(b.State), storage.NullMicros(b.EndedAt)).Exactly(1))
 		}
 		effects = append(append(effects, s.events(l)...), s.ahead(m, p)...)
-		return append(effects, s.marks(m, p, o)...), nil
+		marks, err := s.marks(m, p, o)
+		return append(effects, marks...), err
 	}
 }
 
@@ -358,7 +359,7 @@ func (s *Service) ahead(m *matter, p *plan) []storage.Effect {
 }
 
 // marks are what a plan leaves on the card's row.
-func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
+func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) ([]storage.Effect, error) {
 	var effects []storage.Effect
 	spent := money.New(p.spent, m.card.BIN.Currency)
 	switch {
@@ -370,10 +371,14 @@ func (s *Service) marks(m *matter, p *plan, o ledger.Outcome) []storage.Effect {
 	}
 	if p.freeze {
 		_, froze := s.Cards.AutoFreeze(m.card)
-		effects = append(effects, froze(o)...)
+		frozen, err := froze(o)
+		if err != nil {
+			return nil, err
+		}
+		effects = append(effects, frozen...)
 	}
 	if m.card.Controls.SingleUse && p.to == StateSettled && (p.line == TypeSettlement || p.kept) {
 		effects = append(effects, issuing.UsedUp(m.card, o.At))
 	}
-	return effects
+	return effects, nil
 }

@@ -12,6 +12,7 @@
 package claim
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -87,8 +88,14 @@ const maxTries = 8
 // delivers.
 var next = map[Verdict][]Verdict{Pending: {Replacing, Replace, Refund, Reject}, Replacing: {Replace, Pending}}
 
-// CanBecome reports whether a code about which v was decided may become to.
-func (v Verdict) CanBecome(to Verdict) bool { return slices.Contains(next[v], to) }
+// become is how a verdict changes: by the table, or not at all.
+func (v *Verdict) become(to Verdict) error {
+	if !slices.Contains(next[*v], to) {
+		return fmt.Errorf("a code of a claim that is %s cannot become %s", *v, to)
+	}
+	*v = to
+	return nil
+}
 
 // Line is one code of a claim.
 type Line struct {

@@ -27,19 +27,21 @@ import (
 	"github.com/scripcards/scrip/internal/wallet"
 )
 
-// Every pair of verdicts is either in the transition table or illegal: decisions are final,
+// Every pair of verdicts is either in the transition table or a fault: decisions are final,
 // but for replacements that are under way.
 func TestTransitions(t *testing.T) {
 	for _, from := range verdicts() {
 		for _, to := range verdicts() {
 			want := from == claim.Pending && to != claim.Pending || from == claim.Replacing && (to == claim.Replace || to == claim.Pending)
-			if got := from.CanBecome(to); got != want {
-				t.Errorf("%s to %s: %t", from, to, got)
+			if got, err := from.Become(to); (err == nil) != want || (got == to) != (want || from == to) {
+				t.Errorf("%s to %s: %s, %v", from, to, got, err)
 			}
 		}
 	}
-	if claim.Verdict("").CanBecome(claim.Refund) || claim.Pending.CanBecome("lost") {
-		t.Error("a verdict that does not exist has transitions")
+	for from, to := range map[claim.Verdict]claim.Verdict{"": claim.Refund, claim.Pending: "lost"} {
+		if got, err := from.Become(to); err == nil {
+			t.Errorf("%q became %q", from, got)
+		}
 	}
 }
 

@@ -206,8 +206,11 @@ func (s *Service) decided(c Claim, d *Decision, chosen []int, done *order.Remedi
 	if done.UnderWay {
 		v = Replacing
 	}
-	c, effects := s.turn(c, turn{before: Pending, verdict: v, reason: d.Reason, actor: d.Actor, chosen: chosen}, done)
-	effects, err := d.Also.With(effects, &c)
+	c, effects, err := s.turn(c, turn{before: Pending, verdict: v, reason: d.Reason, actor: d.Actor, chosen: chosen}, done)
+	if err != nil {
+		return Claim{}, nil, err
+	}
+	effects, err = d.Also.With(effects, &c)
 	return c, effects, err
 }
 
@@ -219,7 +222,7 @@ type turn struct {
 }
 
 // turn returns a claim after a turn, and what writes and tells of that.
-func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.Effect) {
+func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.Effect, error) {
 	swapped := map[stock.CodeID]stock.CodeID{}
 	for _, swap := range done.Swaps {
 		swapped[swap.Dead.ID] = swap.Fresh
@@ -232,7 +235,10 @@ func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.
 	var changed []Line
 	for _, at := range t.chosen {
 		l := &c.Lines[at]
-		l.Verdict, l.Decision, l.Actor, l.DecidedAt = t.verdict, t.reason, t.actor, done.Change.At
+		if err := l.Verdict.become(t.verdict); err != nil {
+			return Claim{}, nil, err
+		}
+		l.Decision, l.Actor, l.DecidedAt = t.reason, t.actor, done.Change.At
 		if t.verdict == Pending {
 			l.DecidedAt = time.Time{}
 		}
@@ -250,5 +256,5 @@ func (s *Service) turn(c Claim, t turn, done *order.Remedied) (Claim, []storage.
 		e.Data = c.told((&webhook.Data{}).Text("book_id", string(c.Book)), changed)
 		effects = append(effects, s.Outbox.Operators(e)...)
 	}
-	return c, effects
+	return c, effects, nil
 }

@@ -60,8 +60,8 @@ func (s *Service) ending(ctx context.Context, r order.Replacement) (order.Ending
 	}
 	return order.Ending{
 		Replaced: func(done *order.Remedied) ([]storage.Effect, error) {
-			_, effects := s.turn(c, t, done)
-			return effects, nil
+			_, effects, err := s.turn(c, t, done)
+			return effects, err
 		},
 		Failed: func(ctx context.Context, tx *storage.Tx, r order.Replacement) error {
 			c.ChangedAt = r.ChangedAt
@@ -72,7 +72,10 @@ func (s *Service) ending(ctx context.Context, r order.Replacement) (order.Ending
 
 // reopen writes within tx that codes of a claim are open again since it changed.
 func (s *Service) reopen(ctx context.Context, tx *storage.Tx, c Claim, t turn) error {
-	_, effects := s.turn(c, t, &order.Remedied{Change: order.Change{At: c.ChangedAt}})
+	_, effects, err := s.turn(c, t, &order.Remedied{Change: order.Change{At: c.ChangedAt}})
+	if err != nil {
+		return err
+	}
 	if err := tx.Apply(ctx, effects); err != nil {
 		return err
 	}

@@ -77,12 +77,18 @@ func (s *Service) credit(ctx context.Context, before, d Deposit) (Deposit, error
 	case d.Reason == TooLarge:
 		return s.tooLarge(ctx, before, d)
 	case !d.Credited.IsPositive():
-		d.Status, d.Reason, d.watched = Expired, BelowMinimum, false
+		if err := d.Status.become(Expired); err != nil {
+			return Deposit{}, err
+		}
+		d.Reason, d.watched = BelowMinimum, false
 		d.price(zero(), zero())
 		return s.save(ctx, d, s.event(eventExpired, &d))
 	}
 	waiting := d
-	d.Status, d.Reason, d.credits = Confirmed, None, before.credits+1
+	if err := d.Status.become(Confirmed); err != nil {
+		return Deposit{}, err
+	}
+	d.Reason, d.credits = None, before.credits+1
 	from, to, kept := wallet.Custody(d.Amount.Asset, currency), wallet.Account(currency), wallet.Fees(currency)
 	op := s.operation(kindCredit, &d, []ledger.NewAccount{from, to, kept}, []ledger.Posting{
 		{Debit: from.ID, Credit: to.ID, Amount: d.Credited}, {Debit: from.ID, Credit: kept.ID, Amount: d.Fee}})
@@ -130,7 +136,10 @@ func (s *Service) reversedByHand(ctx context.Context, d *Deposit, transactions .
 // credit was reversed there, or what had taken it back was. Neither is done over.
 func (s *Service) confirm(ctx context.Context, before, d Deposit) (Deposit, error) {
 	s.value(&d) // at the rate at which it was credited
-	d.Status, d.Reason, d.ConfirmedAt, d.credits = Confirmed, None, d.ChangedAt, before.credits+1
+	if err := d.Status.become(Confirmed); err != nil {
+		return Deposit{}, err
+	}
+	d.Reason, d.ConfirmedAt, d.credits = None, d.ChangedAt, before.credits+1
 	return s.save(ctx, d, nil)
 }
 

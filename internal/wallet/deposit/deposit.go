@@ -11,6 +11,7 @@
 package deposit
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -49,8 +50,14 @@ var next = map[Status][]Status{
 	Expired:   {Pending},
 }
 
-// CanBecome reports whether a deposit that is s may become to.
-func (s Status) CanBecome(to Status) bool { return slices.Contains(next[s], to) }
+// become is how a status changes: by the table, or not at all.
+func (s *Status) become(to Status) error {
+	if !slices.Contains(next[*s], to) {
+		return fmt.Errorf("a deposit that is %s cannot become %s", *s, to)
+	}
+	*s = to
+	return nil
+}
 
 // Reason says more of a status.
 type Reason string

@@ -146,7 +146,7 @@ const (
 )
 
 // judge says what a sighting asks for, and changes d as far as that is sure by then.
-func (d *Deposit) judge(seen *Sighting, settled int64) action {
+func (d *Deposit) judge(seen *Sighting, settled int64) (action, error) {
 	before := *d
 	if !seen.Gone {
 		d.Confirmations = seen.Confirmations
@@ -155,46 +155,44 @@ func (d *Deposit) judge(seen *Sighting, settled int64) action {
 	case Expired:
 		switch {
 		case seen.Gone:
-			return nothing
+			return nothing, nil
 		case d.Reason == BelowMinimum:
 		case d.rest > 0: // meanwhile others may have taken its place
-			return nothing
+			return nothing, nil
 		default:
-			d.Status, d.Reason, d.ReplacedBy, d.watched = Pending, None, "", true
-			return revive
+			d.Reason, d.ReplacedBy, d.watched = None, "", true
+			return revive, d.Status.become(Pending)
 		}
 	case Confirmed:
 		switch {
 		case seen.Gone:
-			d.leave(seen, before.Confirmations)
-			return reverse
+			return reverse, d.leave(seen, before.Confirmations)
 		case seen.Confirmations == 0:
-			d.Status, d.Reason, d.watched = Pending, Reorganised, true
-			return reverse
+			d.Reason, d.watched = Reorganised, true
+			return reverse, d.Status.become(Pending)
 		}
 		d.watched = seen.Confirmations < settled
 	case Pending:
 		switch {
 		case seen.Gone:
-			d.leave(seen, before.Confirmations)
-			return expire
+			return expire, d.leave(seen, before.Confirmations)
 		case seen.Confirmations < d.Required || d.Final && !seen.Final:
 		case d.Reason == BelowMinimum:
-			d.Status, d.watched = Expired, false
-			return expire
+			d.watched = false
+			return expire, d.Status.become(Expired)
 		default:
-			return credit
+			return credit, nil
 		}
 	}
 	if d.Confirmations == before.Confirmations && d.watched == before.watched {
-		return nothing
+		return nothing, nil
 	}
-	return update
+	return update, nil
 }
 
 // leave makes a deposit an expired one that is gone from its chain.
-func (d *Deposit) leave(seen *Sighting, confirmations int64) {
-	d.Status, d.Confirmations, d.watched, d.ReplacedBy = Expired, 0, false, seen.ReplacedBy
+func (d *Deposit) leave(seen *Sighting, confirmations int64) error {
+	d.Confirmations, d.watched, d.ReplacedBy = 0, false, seen.ReplacedBy
 	switch {
 	case seen.ReplacedBy != "":
 		d.Reason = Replaced
@@ -203,15 +201,16 @@ func (d *Deposit) leave(seen *Sighting, confirmations int64) {
 	default:
 		d.Reason = Dropped
 	}
+	return d.Status.become(Expired)
 }
 
 // advance does what a sighting asks for. What a deposit becomes may ask for more: one that
 // is back may be confirmed already.
 func (s *Service) advance(ctx context.Context, d Deposit, seen *Sighting) (Deposit, error) {
 	before := d
-	todo := d.judge(seen, s.Policy.Rules[d.Amount.Asset].Settled)
-	if todo == nothing {
-		return before, nil
+	todo, err := d.judge(seen, s.Policy.Rules[d.Amount.Asset].Settled)
+	if err != nil || todo == nothing {
+		return before, err
 	}
 	d.ChangedAt = s.Clocks.Now(d.Realm)
 	switch todo {
