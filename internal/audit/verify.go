@@ -37,9 +37,6 @@ type Report struct {
 	Digest [sha256.Size]byte
 }
 
-// Intact reports whether every chain is what was appended.
-func (r *Report) Intact() bool { return len(r.Breaks) == 0 }
-
 // Verify hashes every chain anew, record by record in bounded memory, and names
 // the first broken record of each. The error is about reading; what is broken is
 // in the report. Give it a snapshot to compare it with other reports.

@@ -81,9 +81,6 @@ func (s *Service) Find(_ context.Context, code ItemCode) (Product, error) {
 
 func unknownItem() error { return fault.New(fault.NotFound, "no such item") }
 
-// Version returns the catalog's version, which rises with every change.
-func (s *Service) Version() int64 { return s.view.Load().version }
-
 // Search returns a page of the active products. A page after the last one is empty. It
 // returns invalid_request for a filter outside its bounds.
 func (s *Service) Search(_ context.Context, f Filter) (Page, error) {

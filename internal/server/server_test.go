@@ -249,7 +249,7 @@ func TestDemoTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		books, log, err := app.Verify(context.Background(), nil)
-		if err != nil || books.Found > 0 || !log.Intact() {
+		if err != nil || books.Found > 0 || len(log.Breaks) > 0 {
 			t.Errorf("verify: %+v %+v %v", books, log, err)
 		}
 		if first == "" {

@@ -18,9 +18,6 @@ type News struct {
 	serial uint64
 }
 
-// Card names the card.
-func (n *News) Card() uint64 { return n.serial }
-
 // Event returns news as the engine hears them.
 func (n *News) Event() fraud.Event {
 	e := fraud.Event{Kind: fraud.Activation, At: time.UnixMicro(n.At), Realm: realm.Live, Network: "scrip"}

@@ -84,8 +84,6 @@ type Answer struct {
 type Card struct {
 	// Ending is the last four digits.
 	Ending string
-	// About says in a few words what it is for.
-	About string
 	Answer
 }
 
@@ -96,17 +94,17 @@ const usualLatency = 68 * time.Millisecond
 
 // cards are the magic numbers. The first is the published sample.
 var cards = [...]Card{
-	{"0011", "active", Answer{Status: "active", Minor: 4750, Expiry: "2027-03", Score: 2, Latency: usualLatency}},
-	{"0022", "inactive: not activated yet", Answer{Status: "inactive", Expiry: "2027-03", Score: 2, Latency: usualLatency}},
-	{"0033", "expired", Answer{Status: "expired", Expiry: "2024-01", Score: 2, Latency: usualLatency}},
-	{"0044", "active and of high risk", Answer{Status: "active", Minor: 25000, Expiry: "2027-03", Score: 89,
+	{"0011", Answer{Status: "active", Minor: 4750, Expiry: "2027-03", Score: 2, Latency: usualLatency}},
+	{"0022", Answer{Status: "inactive", Expiry: "2027-03", Score: 2, Latency: usualLatency}},
+	{"0033", Answer{Status: "expired", Expiry: "2024-01", Score: 2, Latency: usualLatency}},
+	{"0044", Answer{Status: "active", Minor: 25000, Expiry: "2027-03", Score: 89,
 		Signals: []string{"velocity_anomaly", "proxy_ip_detected", "sequential_pan_pattern"}, Latency: usualLatency}},
-	{"0055", "the network is unavailable", Answer{Refusal: Unavailable}},
-	{"0066", "the network does not take the number", Answer{Refusal: CardInvalid}},
-	{"0077", "active, after three seconds", Answer{Status: "active", Minor: 4750, Expiry: "2027-03", Score: 2, Latency: SlowWait, Wait: SlowWait}},
-	{"0088", "every PIN is wrong", Answer{Status: "invalid", Score: 2, Latency: usualLatency, PINWrong: true}},
-	{"0099", "no such card", Answer{Status: "invalid", Score: 2, Latency: usualLatency}},
-	{"0100", "active and empty", Answer{Status: "active", Expiry: "2027-03", Score: 2, Latency: usualLatency}},
+	{"0055", Answer{Refusal: Unavailable}},
+	{"0066", Answer{Refusal: CardInvalid}},
+	{"0077", Answer{Status: "active", Minor: 4750, Expiry: "2027-03", Score: 2, Latency: SlowWait, Wait: SlowWait}},
+	{"0088", Answer{Status: "invalid", Score: 2, Latency: usualLatency, PINWrong: true}},
+	{"0099", Answer{Status: "invalid", Score: 2, Latency: usualLatency}},
+	{"0100", Answer{Status: "active", Expiry: "2027-03", Score: 2, Latency: usualLatency}},
 }
 
 // Cards returns the magic numbers' endings and what they answer.

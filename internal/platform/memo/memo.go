@@ -121,12 +121,3 @@ func (m *Memo[V]) Drop(key Key) {
 	m.present[key[0]%shards].remove(key)
 	m.absent[key[0]%shards].remove(key)
 }
-
-// Len returns how many answers and absences are held, expired ones included.
-func (m *Memo[V]) Len() (present, absent int) {
-	for i := range shards {
-		present += m.present[i].len()
-		absent += m.absent[i].len()
-	}
-	return present, absent
-}

@@ -95,12 +95,6 @@ func (s *shard[V]) forget(match func(V) bool) {
 	}
 }
 
-func (s *shard[V]) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.entries)
-}
-
 func (s *shard[V]) drop(e *entry[V]) {
 	delete(s.entries, e.key)
 	s.unlink(e)
