@@ -291,7 +291,7 @@ func (a *App) buildPayments(o Options) {
 	a.Decisions = decision.New(decision.Deps{DB: a.DB, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit, Clocks: a.Clocks,
 		Guard: &webhook.Guard{AllowPrivate: o.AllowPrivateWebhooks}, Logger: o.Logger})
 	a.Payments = authorization.New(authorization.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Vault: a.Vault, Outbox: a.Webhooks.Outbox,
-		Clocks: a.Clocks, Fraud: authorization.Engine(a.Fraud), Decider: a.Decisions, Policy: rules, Logger: o.Logger})
+		Clocks: a.Clocks, Fraud: a.Fraud, Decider: a.Decisions, Policy: rules, Logger: o.Logger})
 	a.Statements = statement.New(statement.Deps{DB: a.DB, Books: a.Books, Cards: a.Issuing, Payments: a.Payments, Clocks: a.Clocks})
 	a.Disputes = dispute.New(dispute.Deps{DB: a.DB, Books: a.Books, Payments: a.Payments, Vault: a.Vault, Outbox: a.Webhooks.Outbox, Audit: a.Audit,
 		Clocks: a.Clocks, Policy: o.Issuing.contests()})

@@ -33,7 +33,6 @@ type attempt struct {
 	event   fraud.Event
 	score   int
 	judged  bool    // the scorer was asked
-	scored  bool    // the scorer answered
 	verdict Verdict // the decider's; empty: it was not asked
 	stoodIn bool
 	ended   bool          // the card's payments whose time is over were ended for it
@@ -78,7 +77,7 @@ func (s *Service) Authorize(ctx context.Context, r Request) (Decision, error) {
 	if first, done, err := s.first(ctx, a); done || err != nil {
 		return first, err
 	}
-	a.scored, a.judged = s.judge(ctx, a), true
+	s.judge(a)
 	d, err := s.decide(ctx, a)
 	if err != nil {
 		return Decision{}, fmt.Errorf("authorize %s: %w", a.payment.ID, err)
@@ -156,23 +155,12 @@ func (s *Service) other(ctx context.Context, a *attempt) (Decision, error) {
 	return d, err
 }
 
-// judge takes the fraud score and reports whether there is one.
-func (s *Service) judge(ctx context.Context, a *attempt) bool {
-	if s.Fraud == nil {
-		return true
+// judge takes the fraud score.
+func (s *Service) judge(a *attempt) {
+	a.judged = true
+	if s.Fraud != nil {
+		a.score = s.Fraud.Score(a.event).Hundredths
 	}
-	if s.Policy.ScoreWithin > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.Policy.ScoreWithin)
-		defer cancel()
-	}
-	score, err := s.Fraud.Score(ctx, a.event)
-	if err != nil {
-		s.Logger.WarnContext(ctx, "fraud scorer is down: the stand-in rules answer", "error", err)
-		return false
-	}
-	a.score = score.Hundredths
-	return true
 }
 
 // decide decides an attempt, and once more where the card changed since it was found.
@@ -285,7 +273,7 @@ func (s *Service) asked(ctx context.Context, a *attempt) Reason {
 	if a.verdict == Deny {
 		return ReasonDecisionWebhook
 	}
-	a.stoodIn = !a.scored || a.verdict == Absent
+	a.stoodIn = a.verdict == Absent
 	if a.stoodIn && a.held.Minor+a.request.Amount.Minor > minorUnits(s.Policy.StandIn.MaxMajor, a.card.BIN.Currency) {
 		return ReasonStandIn
 	}

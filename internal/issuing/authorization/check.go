@@ -265,7 +265,7 @@ func (s *Service) Inquire(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	a.avs = compare(billing, &r.Presented)
-	s.judge(ctx, a) // an inquiry guesses codes as well as a payment does
+	s.judge(a) // an inquiry guesses codes as well as a payment does
 	reason := standing(card, a.at)
 	if reason == ReasonNone {
 		reason = s.presented(a)

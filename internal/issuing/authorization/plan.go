@@ -85,7 +85,7 @@ func (s *Service) increment(ctx context.Context, m *matter, a *attempt) (plan, R
 		return plan{}, ReasonMaxTransaction, nil
 	}
 	if !a.judged {
-		a.scored, a.judged = s.judge(ctx, a), true
+		s.judge(a)
 	}
 	a.card, a.held, a.at = m.card, m.authorized(), m.at
 	if err := s.weigh(ctx, a); err != nil {

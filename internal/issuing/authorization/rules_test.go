@@ -2,7 +2,6 @@ package authorization_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"regexp"
 	"slices"
@@ -26,18 +25,10 @@ import (
 type scorer struct {
 	mu       sync.Mutex
 	score    int
-	err      error
-	hangs    bool
 	outcomes []fraud.Outcome
 }
 
-func (s *scorer) Score(ctx context.Context, e fraud.Event) (fraud.Score, error) {
-	if s.hangs {
-		<-ctx.Done()
-		return fraud.Score{}, ctx.Err()
-	}
-	return fraud.Score{Hundredths: s.score}, s.err
-}
+func (s *scorer) Score(fraud.Event) fraud.Score { return fraud.Score{Hundredths: s.score} }
 
 func (s *scorer) Learn(_ fraud.Event, o fraud.Outcome) {
 	s.mu.Lock()
@@ -85,15 +76,13 @@ func TestScore(t *testing.T) {
 	})
 }
 
-// While the scorer is down, or too slow, small payments are approved, up to an amount a
-// day, and marked.
+// While a decider is down, small payments are approved, up to an amount a day, and marked.
 func TestStandIn(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.issue(ann, binAds, 100_000)
 		p.Policy.StandIn = authorization.StandIn{MaxMajor: 50, MaxDayMajor: 100}
-		p.Policy.ScoreWithin = time.Millisecond
-		for _, down := range []*scorer{{err: errors.New("down")}, {hangs: true}} {
-			p.Fraud = down
+		p.Decider = &decider{verdict: authorization.Absent}
+		for range 2 {
 			p.pay(p.request(c, 5_001, ads), authorization.ReasonStandIn)
 			d := p.pay(p.request(c, 5_000, ads), "")
 			if !d.StoodIn {
@@ -108,7 +97,7 @@ func TestStandIn(t *testing.T) {
 		p.pay(p.request(c, 200_000, ads), authorization.ReasonFunds)
 		p.forward(day)
 		p.pay(p.request(c, 5_000, ads), "")
-		p.Fraud = &scorer{}
+		p.Decider = &decider{verdict: authorization.Allow}
 		check.Equal(t, "stood in", p.pay(p.request(c, 50_000, ads), "").StoodIn, false)
 		p.verify()
 	})
@@ -199,7 +188,7 @@ func TestIncrementKeepsControls(t *testing.T) {
 // country after small ones at home.
 func TestEngine(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		p.Fraud = authorization.Engine(byRules{fraud.New(fraud.Config{})})
+		p.Fraud = byRules{fraud.New(fraud.Config{})}
 		c := p.issue(ann, binAds, 400_000)
 		for range 5 {
 			check.Equal(t, "score", p.pay(p.request(c, 1_000, ads), "").Score, 0)
@@ -264,7 +253,7 @@ func TestAdviceCanBeFollowed(t *testing.T) {
 // in inquiries.
 func TestGuesses(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		p.Fraud = authorization.Engine(byRules{fraud.New(fraud.Config{})})
+		p.Fraud = byRules{fraud.New(fraud.Config{})}
 		c := p.issue(ann, binAds, 10_000)
 		inquire := func(cvc pan.Secret) authorization.Reason {
 			r := p.request(c, 0, authorization.Merchant{})

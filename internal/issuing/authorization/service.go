@@ -20,27 +20,11 @@ import (
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
-// Scorer says how much a payment looks like theft. An error, and no answer within
-// Policy.ScoreWithin, means that it is down.
+// Scorer says how much a payment looks like theft, without I/O.
 type Scorer interface {
-	Score(ctx context.Context, payment fraud.Event) (fraud.Score, error)
+	Score(payment fraud.Event) fraud.Score
 	// Learn is told what came of a payment that was scored.
 	Learn(payment fraud.Event, outcome fraud.Outcome)
-}
-
-// Engine is the scorer in this process.
-func Engine(e Immediate) Scorer { return engine{e} }
-
-// Immediate is a scorer that waits for nothing.
-type Immediate interface {
-	Score(payment fraud.Event) fraud.Score
-	Learn(payment fraud.Event, outcome fraud.Outcome)
-}
-
-type engine struct{ Immediate }
-
-func (e engine) Score(_ context.Context, payment fraud.Event) (fraud.Score, error) {
-	return e.Immediate.Score(payment), nil
 }
 
 // Decider asks whoever a book wants asked about payments that the rules allow.
@@ -207,9 +191,7 @@ type Policy struct {
 	DeclineAt, ChallengeAt int
 	// DeclinePostcode declines when a postcode was presented and is not the cardholder's.
 	DeclinePostcode bool
-	// ScoreWithin is how long the fraud scorer may take.
-	ScoreWithin time.Duration
-	// StandIn answers while the fraud scorer or a decision webhook does not.
+	// StandIn answers while a decision webhook does not.
 	StandIn StandIn
 }
 
@@ -252,7 +234,7 @@ func DefaultPolicy() Policy {
 			{From: "7512", To: "7513", HoldFor: 30 * day, OverPercent: 15}, // car and truck rental
 			{From: "7519", To: "7519", HoldFor: 30 * day, OverPercent: 15}, // motor homes
 		},
-		DeclineAt: 85, ChallengeAt: 60, DeclinePostcode: true, ScoreWithin: 50 * time.Millisecond,
+		DeclineAt: 85, ChallengeAt: 60, DeclinePostcode: true,
 		StandIn: StandIn{MaxMajor: 50, MaxDayMajor: 200},
 	}
 }
