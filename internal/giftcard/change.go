@@ -62,12 +62,12 @@ func (s *Service) operation(m Merchant, kind, reference string) ledger.Operation
 }
 
 // begin finds the card that a call names and starts the operation on it.
-func (s *Service) begin(ctx context.Context, m Merchant, kind string, spend Spend) (*change, error) {
-	if err := checkReference(spend.Reference); err != nil {
+func (s *Service) begin(ctx context.Context, m Merchant, kind string, transfer Transfer) (*change, error) {
+	if err := checkReference(transfer.Reference); err != nil {
 		return nil, err
 	}
-	op := s.operation(m, kind, spend.Reference)
-	card, err := s.named(ctx, m, op, spend.Secret)
+	op := s.operation(m, kind, transfer.Reference)
+	card, err := s.named(ctx, m, op, transfer.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *Service) begin(ctx context.Context, m Merchant, kind string, spend Spen
 	if err := s.unlessRepeated(ctx, op, refusal); err != nil {
 		return nil, err
 	}
-	c := &change{merchant: m, card: card, asked: spend.Amount, op: op}
+	c := &change{merchant: m, card: card, asked: transfer.Amount, op: op}
 	return c, c.checkCurrency()
 }
 

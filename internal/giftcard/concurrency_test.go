@@ -226,7 +226,7 @@ func benchmarkRedeem(b *testing.B, engine, shape string) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			n := next.Add(1)
-			_, err := p.Redeem(b.Context(), shop, giftcard.Spend{Secret: giftcard.Secret{Key: issued[int(n)%cards].Key}, Amount: usd(1), Reference: fmt.Sprint("r", n)})
+			_, err := p.Redeem(b.Context(), shop, giftcard.Transfer{Secret: giftcard.Secret{Key: issued[int(n)%cards].Key}, Amount: usd(1), Reference: fmt.Sprint("r", n)})
 			if err != nil {
 				b.Fatal(err)
 			}

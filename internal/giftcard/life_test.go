@@ -142,7 +142,7 @@ func (p *process) lastOf(c *held, kind string) ledger.TransactionID {
 func TestHoldEndsWithItsCard(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.create(shop, 10000)
-		expires := func(spend giftcard.Spend) time.Duration {
+		expires := func(spend giftcard.Transfer) time.Duration {
 			t.Helper()
 			spend.Secret, spend.Amount = c.Secret, usd(1)
 			m, err := p.Hold(t.Context(), shop, spend)
@@ -152,12 +152,12 @@ func TestHoldEndsWithItsCard(t *testing.T) {
 			return h.ExpiresAt.Sub(p.clocks.Now(shop.Realm))
 		}
 		for i, want := range []struct{ asked, got time.Duration }{{0, 7 * day}, {time.Hour, time.Hour}, {30 * day, 7 * day}, {-time.Hour, 7 * day}} {
-			if got := expires(giftcard.Spend{Reference: fmt.Sprint("h", i), HoldFor: want.asked}); got != want.got {
+			if got := expires(giftcard.Transfer{Reference: fmt.Sprint("h", i), HoldFor: want.asked}); got != want.got {
 				t.Errorf("a hold for %s lasts %s, want %s", want.asked, got, want.got)
 			}
 		}
 		p.forward(p.Rules.Validity - 2*day)
-		if got := expires(giftcard.Spend{Reference: "last days"}); got != 2*day {
+		if got := expires(giftcard.Transfer{Reference: "last days"}); got != 2*day {
 			t.Errorf("two days before the card's end a hold lasts %s", got)
 		}
 		p.look(c, giftcard.Created, 9999, 1)
@@ -421,7 +421,7 @@ func TestReload(t *testing.T) {
 		p.look(c, giftcard.Created, limit-500, 500)
 		_, err = p.reload(c, 0, "l3")
 		check.Code(t, "reload nothing", err, fault.InvalidAmount)
-		_, err = p.Reload(t.Context(), shop, giftcard.Reload{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "l3"})
+		_, err = p.Reload(t.Context(), shop, giftcard.Transfer{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "l3"})
 		check.Code(t, "reload another currency", err, fault.CurrencyMismatch)
 		if got := p.contra(shop, "giftcard.funding"); got != limit {
 			t.Errorf("funded %d, want %d", got, limit)
@@ -656,7 +656,7 @@ func TestRefusals(t *testing.T) {
 			_, err = p.hold(c, minor, "h1")
 			check.Code(t, "hold", err, fault.InvalidAmount)
 		}
-		_, err = p.Redeem(ctx, shop, giftcard.Spend{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "r1"})
+		_, err = p.Redeem(ctx, shop, giftcard.Transfer{Secret: c.Secret, Amount: money.New(1, money.EUR), Reference: "r1"})
 		check.Code(t, "another currency", err, fault.CurrencyMismatch)
 		for _, reason := range []string{"\x00", "\xff", strings.Repeat("a", 401)} {
 			check.Code(t, "reason", p.Block(ctx, shop, c.Card.ID, reason), fault.InvalidRequest)

@@ -77,7 +77,7 @@ func TestRepeats(t *testing.T) {
 					_, err = call.do(call.with + 1)
 					check.Code(t, call.name+" of another amount", err, fault.IdempotencyConflict)
 				}
-				byKey, err := p.Redeem(ctx, shop, giftcard.Spend{Secret: giftcard.Secret{Key: c.Key}, Amount: usd(7000), Reference: "r1"})
+				byKey, err := p.Redeem(ctx, shop, giftcard.Transfer{Secret: giftcard.Secret{Key: c.Key}, Amount: usd(7000), Reference: "r1"})
 				if err != nil || !byKey.Replayed {
 					t.Errorf("repeated by the card's key: %+v, %v", byKey, err)
 				}
@@ -92,7 +92,7 @@ func TestHoldRepeatsForItsTime(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		c := p.create(shop, 10000)
 		hold := func(reference string, lasts time.Duration) (giftcard.Movement, error) {
-			return p.Hold(t.Context(), shop, giftcard.Spend{Secret: c.Secret, Amount: usd(1000), Reference: reference, HoldFor: lasts})
+			return p.Hold(t.Context(), shop, giftcard.Transfer{Secret: c.Secret, Amount: usd(1000), Reference: reference, HoldFor: lasts})
 		}
 		for reference, lasts := range map[string]time.Duration{"plain": 0, "short": time.Minute, "longer than the rule": 2 * p.Rules.HoldFor} {
 			first := p.done(hold(reference, lasts))

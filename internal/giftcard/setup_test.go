@@ -107,15 +107,15 @@ func (p *process) create(m giftcard.Merchant, minor int64) *held {
 }
 
 func (p *process) redeem(c *held, minor int64, reference string) (giftcard.Movement, error) {
-	return p.Redeem(context.Background(), c.m, giftcard.Spend{Secret: c.Secret, Amount: usd(minor), Reference: reference})
+	return p.Redeem(context.Background(), c.m, giftcard.Transfer{Secret: c.Secret, Amount: usd(minor), Reference: reference})
 }
 
 func (p *process) hold(c *held, minor int64, reference string) (giftcard.Movement, error) {
-	return p.Hold(context.Background(), c.m, giftcard.Spend{Secret: c.Secret, Amount: usd(minor), Reference: reference})
+	return p.Hold(context.Background(), c.m, giftcard.Transfer{Secret: c.Secret, Amount: usd(minor), Reference: reference})
 }
 
 func (p *process) reload(c *held, minor int64, reference string) (giftcard.Movement, error) {
-	return p.Reload(context.Background(), c.m, giftcard.Reload{Secret: c.Secret, Amount: usd(minor), Reference: reference})
+	return p.Reload(context.Background(), c.m, giftcard.Transfer{Secret: c.Secret, Amount: usd(minor), Reference: reference})
 }
 
 func (p *process) refund(c *held, original string, minor int64, reference string) (giftcard.Movement, error) {

@@ -292,7 +292,7 @@ func (s *simulation) spend(card *ghost) string {
 	case 5, 6:
 		long := time.Duration(s.rng.IntN(10)) * day
 		do := func(minor int64) (giftcard.Movement, error) {
-			return s.Hold(ctx, c.m, giftcard.Spend{Secret: c.Secret, Amount: usd(minor), Reference: ref, HoldFor: long})
+			return s.Hold(ctx, c.m, giftcard.Transfer{Secret: c.Secret, Amount: usd(minor), Reference: ref, HoldFor: long})
 		}
 		h := &call{name: "hold " + ref, do: func() (giftcard.Movement, error) { return do(amount + 1) }, other: func() (giftcard.Movement, error) { return do(amount + 2) }}
 		want, placed := s.oracle.hold(card, reserve{amount + 1, long, now})

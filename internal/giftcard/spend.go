@@ -23,39 +23,39 @@ type Movement struct {
 	Replayed    bool
 }
 
-// Spend asks to take money from a card, at once or by a hold.
-type Spend struct {
+// Transfer asks to take money from a card, at once or by a hold, or to add some.
+type Transfer struct {
 	Secret    Secret
 	Amount    money.Amount
 	Reference string // required: the merchant's own number for it
-	// HoldFor shortens how long a hold lasts; zero means the operator's rule.
+	// HoldFor shortens how long a hold lasts; zero means the operator's rule. Only Hold reads it.
 	HoldFor time.Duration
 }
 
 // Redeem takes money from a card. It returns insufficient_funds, currency_mismatch,
 // card_expired, card_cancelled, card_blocked, not_found or idempotency_conflict.
-func (s *Service) Redeem(ctx context.Context, m Merchant, spend Spend) (Movement, error) {
-	c, err := s.begin(ctx, m, kindRedeem, spend)
+func (s *Service) Redeem(ctx context.Context, m Merchant, transfer Transfer) (Movement, error) {
+	c, err := s.begin(ctx, m, kindRedeem, transfer)
 	if err != nil {
 		return Movement{}, err
 	}
 	to := contra(redeemed, c.card.Amount.Currency)
 	c.op.Open = []ledger.NewAccount{to}
-	c.op.Postings = []ledger.Posting{{Debit: c.card.Account(), Credit: to.ID, Amount: spend.Amount}}
+	c.op.Postings = []ledger.Posting{{Debit: c.card.Account(), Credit: to.ID, Amount: transfer.Amount}}
 	return s.submit(ctx, c)
 }
 
 // Hold reserves money on a card until it is captured, voided or expires, with the same faults as Redeem.
-func (s *Service) Hold(ctx context.Context, m Merchant, spend Spend) (Movement, error) {
-	c, err := s.begin(ctx, m, kindHold, spend)
+func (s *Service) Hold(ctx context.Context, m Merchant, transfer Transfer) (Movement, error) {
+	c, err := s.begin(ctx, m, kindHold, transfer)
 	if err != nil {
 		return Movement{}, err
 	}
 	lasts := s.Rules.HoldFor
-	if spend.HoldFor > 0 {
-		lasts = min(lasts, spend.HoldFor)
+	if transfer.HoldFor > 0 {
+		lasts = min(lasts, transfer.HoldFor)
 		// How long was asked for is part of the call, when that ends is not: it differs between tries.
-		c.op.Intent = fmt.Sprintf("%s %s %s for %s", c.card.ID, spend.Amount, spend.Amount.Currency, spend.HoldFor)
+		c.op.Intent = fmt.Sprintf("%s %s %s for %s", c.card.ID, transfer.Amount, transfer.Amount.Currency, transfer.HoldFor)
 	}
 	expires := c.op.At.Add(lasts)
 	if expires.After(c.card.ExpiresAt) {
@@ -63,25 +63,18 @@ func (s *Service) Hold(ctx context.Context, m Merchant, spend Spend) (Movement, 
 	}
 	to := contra(redeemed, c.card.Amount.Currency)
 	c.op.Open = []ledger.NewAccount{to}
-	c.op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: ledger.HoldID(id.New("hold")), Amount: spend.Amount,
+	c.op.Holds = []ledger.HoldChange{{Action: ledger.Place, ID: ledger.HoldID(id.New("hold")), Amount: transfer.Amount,
 		Debit: c.card.Account(), Credit: to.ID, ExpiresAt: expires}}
 	return s.submit(ctx, c)
 }
 
-// Reload asks to add money to a card.
-type Reload struct {
-	Secret    Secret
-	Amount    money.Amount
-	Reference string
-}
-
 // Reload adds money to a card, up to the operator's limit, with the same faults as Redeem.
-func (s *Service) Reload(ctx context.Context, m Merchant, reload Reload) (Movement, error) {
-	c, err := s.begin(ctx, m, kindReload, Spend{Secret: reload.Secret, Amount: reload.Amount, Reference: reload.Reference})
+func (s *Service) Reload(ctx context.Context, m Merchant, transfer Transfer) (Movement, error) {
+	c, err := s.begin(ctx, m, kindReload, transfer)
 	if err != nil {
 		return Movement{}, err
 	}
-	number := reload.Secret.Number
+	number := transfer.Secret.Number
 	if number.IsZero() {
 		if number, _, err = s.unseal(ctx, m.Book, c.card.ID); err != nil {
 			return Movement{}, err
@@ -90,7 +83,7 @@ func (s *Service) Reload(ctx context.Context, m Merchant, reload Reload) (Moveme
 	c.reloaded = notice.Reloaded(s.Vault, notice.Card{Book: m.Book, Realm: m.Realm, Number: number})
 	from := contra(funding, c.card.Amount.Currency)
 	c.op.Open = []ledger.NewAccount{from}
-	c.op.Postings = []ledger.Posting{{Debit: from.ID, Credit: c.card.Account(), Amount: reload.Amount}}
+	c.op.Postings = []ledger.Posting{{Debit: from.ID, Credit: c.card.Account(), Amount: transfer.Amount}}
 	return s.submit(ctx, c)
 }
 

@@ -78,7 +78,7 @@ func TestMinted(t *testing.T) {
 		if card.Balance != money.New(2500, money.USD) || card.Title != "Own 25 USD" {
 			t.Errorf("the card is %+v", card)
 		}
-		spent, err := b.Cards.Redeem(t.Context(), issuer, giftcard.Spend{Secret: giftcard.Secret{Key: found.Codes[1].PIN}, Amount: money.New(2500, money.USD), Reference: "sale"})
+		spent, err := b.Cards.Redeem(t.Context(), issuer, giftcard.Transfer{Secret: giftcard.Secret{Key: found.Codes[1].PIN}, Amount: money.New(2500, money.USD), Reference: "sale"})
 		if err != nil || spent.Card.ID != card.ID {
 			t.Errorf("redeemed by its key: %v", err)
 		}

@@ -213,7 +213,7 @@ func TestStatusOfGiftCards(t *testing.T) {
 		return card
 	}
 	used, blocked, cancelled, old := p.issue(developer, 100), p.issue(developer, 200), p.issue(developer, 300), p.issue(developer, 400)
-	_, err := p.cards.Redeem(t.Context(), m, giftcard.Spend{Secret: secret(used), Amount: usd(100), Reference: "r1"})
+	_, err := p.cards.Redeem(t.Context(), m, giftcard.Transfer{Secret: secret(used), Amount: usd(100), Reference: "r1"})
 	check.OK(t, err)
 	check.OK(t, p.cards.Block(t.Context(), m, find(blocked).ID, "lost"))
 	_, err = p.cards.Cancel(t.Context(), m, find(cancelled).ID, "gone")

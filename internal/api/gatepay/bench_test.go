@@ -21,7 +21,7 @@ func BenchmarkQuery(b *testing.B) {
 	for _, length := range []int{10, 100, 1000, 2000} {
 		card, err := env.Cards.Create(b.Context(), m, giftcard.Issue{Title: "Long", TemplateID: "template_001", Amount: money.New(1_000_000, money.USD)})
 		check.OK(env.t, err)
-		spend := giftcard.Spend{Secret: giftcard.Secret{Number: card.Card.Number}, Amount: money.New(1, money.USD)}
+		spend := giftcard.Transfer{Secret: giftcard.Secret{Number: card.Card.Number}, Amount: money.New(1, money.USD)}
 		for i := range length - 1 {
 			spend.Reference = fmt.Sprint("r", length, "-", i)
 			_, err := env.Cards.Redeem(b.Context(), m, spend)

@@ -72,16 +72,16 @@ func (r *createRequest) issue() (giftcard.Issue, error) {
 	return giftcard.Issue{Title: r.Title, TemplateID: r.TemplateID, Amount: amount, AmountText: r.Amount, Reference: r.MerchantTradeNo}, err
 }
 
-func (r *spendRequest) spend() (giftcard.Spend, error) {
+func (r *spendRequest) spend() (giftcard.Transfer, error) {
 	secret, err := secretOf(r.CardNumber, r.Key)
 	if err != nil {
-		return giftcard.Spend{}, err
+		return giftcard.Transfer{}, err
 	}
 	amount, err := amountOf(r.Amount, r.Currency)
-	return giftcard.Spend{Secret: secret, Amount: amount, Reference: r.MerchantTradeNo}, err
+	return giftcard.Transfer{Secret: secret, Amount: amount, Reference: r.MerchantTradeNo}, err
 }
 
-func (r *holdRequest) spend() (giftcard.Spend, error) {
+func (r *holdRequest) spend() (giftcard.Transfer, error) {
 	spend, err := r.spendRequest.spend()
 	if err != nil || r.ExpireSeconds == "" {
 		return spend, err

@@ -178,7 +178,7 @@ func (a *api) reload(ctx context.Context, c *call, in spendRequest) (movement, e
 	if err != nil {
 		return movement{}, err
 	}
-	m, err := a.Cards.Reload(ctx, merchant(c), giftcard.Reload{Secret: spend.Secret, Amount: spend.Amount, Reference: spend.Reference})
+	m, err := a.Cards.Reload(ctx, merchant(c), spend)
 	return moved(m, spend.Secret, in.Amount), err
 }
 

@@ -75,7 +75,7 @@ func (b *bundle) redeemSold(t testing.TB, args []string) {
 	found, err := b.Orders.Reveal(t.Context(), b.buyer(), 1)
 	check(t, err)
 	_, err = b.Cards.Redeem(t.Context(), giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder},
-		giftcard.Spend{Secret: giftcard.Secret{Key: found.Codes[place-1].PIN}, Amount: money.New(cents, money.USD), Reference: "R-1"})
+		giftcard.Transfer{Secret: giftcard.Secret{Key: found.Codes[place-1].PIN}, Amount: money.New(cents, money.USD), Reference: "R-1"})
 	check(t, err)
 }
 

@@ -241,7 +241,7 @@ func (b *bundle) seed(t testing.TB) {
 	m := giftcard.Merchant{Book: b.customer.Test, Realm: realm.Test, Actor: seeder}
 	b.card, err = b.Cards.Create(ctx, m, giftcard.Issue{Title: "Happy birthday", TemplateID: "aurora", Amount: money.New(5000, money.USD), Reference: "order-1"})
 	check(t, err)
-	spend := giftcard.Spend{Secret: giftcard.Secret{Number: b.card.Card.Number}, Amount: money.New(1250, money.USD), Reference: "till-7"}
+	spend := giftcard.Transfer{Secret: giftcard.Secret{Number: b.card.Card.Number}, Amount: money.New(1250, money.USD), Reference: "till-7"}
 	b.redeemed, err = b.Cards.Redeem(ctx, m, spend)
 	check(t, err)
 	spend.Amount, spend.Reference = money.New(500, money.USD), "till-8"

@@ -59,7 +59,7 @@ func (b *bundle) spendable(issuer giftcard.Merchant, cards []giftcard.Secret, ca
 
 // redeem takes cents from a card.
 func (b *bundle) redeem(issuer giftcard.Merchant, secret giftcard.Secret, cents int64) (giftcard.Movement, error) {
-	return b.Cards.Redeem(b.t.Context(), issuer, giftcard.Spend{Secret: secret, Amount: money.New(cents, money.USD), Reference: fmt.Sprint("R-", b.Clock.Now().UnixNano(), "-", cents)})
+	return b.Cards.Redeem(b.t.Context(), issuer, giftcard.Transfer{Secret: secret, Amount: money.New(cents, money.USD), Reference: fmt.Sprint("R-", b.Clock.Now().UnixNano(), "-", cents)})
 }
 
 // issued is what a book's accounts of gift cards stand at: what its cards cost, less what was
@@ -153,9 +153,9 @@ func TestUsedCards(t *testing.T) {
 		check.OK(t, err)
 		_, err = b.redeem(issuer, cards[1], 2500)
 		check.OK(t, err)
-		hold, err := b.Cards.Hold(t.Context(), issuer, giftcard.Spend{Secret: cards[2], Amount: money.New(700, money.USD), Reference: "H-1"})
+		hold, err := b.Cards.Hold(t.Context(), issuer, giftcard.Transfer{Secret: cards[2], Amount: money.New(700, money.USD), Reference: "H-1"})
 		check.OK(t, err)
-		_, err = b.Cards.Reload(t.Context(), issuer, giftcard.Reload{Secret: cards[4], Amount: money.New(300, money.USD), Reference: "L-1"})
+		_, err = b.Cards.Reload(t.Context(), issuer, giftcard.Transfer{Secret: cards[4], Amount: money.New(300, money.USD), Reference: "L-1"})
 		check.OK(t, err)
 		b.Clock.Advance(time.Minute)
 		var claims []claim.Claim
@@ -213,7 +213,7 @@ func TestVoidedWithOverdueHold(t *testing.T) {
 		issuer := b.Mint(own, 2500)
 		number := b.ordered(own, 2)
 		for i, secret := range b.secrets(number) {
-			_, err := b.Cards.Hold(t.Context(), issuer, giftcard.Spend{Secret: secret, Amount: money.New(700, money.USD), Reference: fmt.Sprint("H-", i)})
+			_, err := b.Cards.Hold(t.Context(), issuer, giftcard.Transfer{Secret: secret, Amount: money.New(700, money.USD), Reference: fmt.Sprint("H-", i)})
 			check.OK(t, err)
 		}
 		one, two := b.claimed(number, 1), b.claimed(number, 2)

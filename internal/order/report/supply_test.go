@@ -152,7 +152,7 @@ func TestVoidedCards(t *testing.T) {
 		number := b.place(b.Buyer, 3)
 		found, err := b.Orders.Reveal(t.Context(), b.Buyer, number)
 		check.OK(t, err)
-		_, err = b.Cards.Redeem(t.Context(), issuer, giftcard.Spend{Secret: shop.CardOf(found.Codes[2]), Amount: money.New(100, money.USD), Reference: "R-1"})
+		_, err = b.Cards.Redeem(t.Context(), issuer, giftcard.Transfer{Secret: shop.CardOf(found.Codes[2]), Amount: money.New(100, money.USD), Reference: "R-1"})
 		check.OK(t, err)
 		b.decide(b.Buyer, number, claim.Replace, 1)
 		b.decide(b.Buyer, number, claim.Refund, 2)
