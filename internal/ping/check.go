@@ -231,11 +231,14 @@ func (s *Service) ask(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// report logs which network outside failed, and why. One that could not be opened is in the
-// log already.
+// report logs which network outside failed, and why, each reason once in a while. One that
+// could not be opened is in the log already.
 func (s *Service) report(ctx context.Context, a *attempt, err error) {
-	if a.network.line != nil && a.network.network != nil && fault.CodeOf(err) == fault.Unavailable && !line.NotAsked(err) {
-		s.Logger.WarnContext(ctx, "network failed", "realm", string(a.inquiry.Realm), "network", a.network.id, "error", err)
+	if a.network.line == nil || a.network.network == nil || fault.CodeOf(err) != fault.Unavailable || line.NotAsked(err) {
+		return
+	}
+	if unsaid, due := a.network.line.Due(err); due {
+		s.Logger.WarnContext(ctx, "network failed", "realm", string(a.inquiry.Realm), "network", a.network.id, "error", err, "unsaid", unsaid)
 	}
 }
 

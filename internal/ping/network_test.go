@@ -339,7 +339,8 @@ func TestNetworkLies(t *testing.T) {
 	check.Equal(t, "owners told on a partner's word", told, 0)
 }
 
-// Operators find in the log which network failed and why, and callers are told less.
+// Operators find in the log which network failed and why, once a minute, and callers are told
+// less.
 func TestFailuresAreLogged(t *testing.T) {
 	p := setup(t, openSQLite(t), adapters(t))
 	for does, why := range map[string]string{"explains": "the HTTP status is 404", "negative": "has no balance", "down": "as it should"} {
@@ -355,6 +356,14 @@ func TestFailuresAreLogged(t *testing.T) {
 			t.Errorf("%s: %s", does, log)
 		}
 		noSecret(t, "the log", log, []string{"12345678"})
+		check.Code(t, does, p.ask(desk, does, "12345678"), fault.Unavailable)
+		check.Equal(t, does+" again", p.log.String(), "")
+		p.clock.Advance(time.Minute)
+		check.Code(t, does, p.ask(desk, does, "12345678"), fault.Unavailable)
+		if log := p.log.String(); !strings.Contains(log, why) || !strings.Contains(log, "unsaid=1\n") {
+			t.Errorf("%s, a minute later: %s", does, log)
+		}
+		p.log.Reset()
 	}
 	check.Code(t, "refused", p.ask(desk, "explains", "1234"), fault.CardInvalid)
 	check.Equal(t, "what is the caller's", p.log.String(), "")

@@ -109,7 +109,9 @@ func (s *Service) quote(ctx context.Context, from *Offer, a Ask) bool {
 	from.Quote, err = line.Ask(ctx, c.quote, func(ctx context.Context) (Quote, error) { return supplier.Quote(ctx, from.asked) })
 	if err != nil {
 		if !line.NotAsked(err) && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "supplier gave no price", "supplier", from.Supplier, "error", err)
+			if unsaid, due := c.quote.Due(err); due {
+				s.Logger.WarnContext(ctx, "supplier gave no price", "realm", string(from.Realm), "supplier", from.Supplier, "error", err, "unsaid", unsaid)
+			}
 		}
 		return false
 	}
@@ -193,7 +195,9 @@ func (s *Service) deal(ctx context.Context, sub *Row, call func(Supplier, contex
 		a = Answer{State: notCalled, Reason: fault.From(err).Message}
 	}
 	if err != nil && !line.NotAsked(err) {
-		s.Logger.WarnContext(ctx, "supplier failed", "realm", string(sub.Realm), "supplier", sub.Supplier, "submission", string(sub.ID), "error", err)
+		if unsaid, due := c.deal.Due(err); due {
+			s.Logger.WarnContext(ctx, "supplier failed", "realm", string(sub.Realm), "supplier", sub.Supplier, "submission", string(sub.ID), "error", err, "unsaid", unsaid)
+		}
 		if a.Reason == "" {
 			a.Reason = fault.From(err).Message
 		}

@@ -605,6 +605,46 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// failing is a supplier whose adapter says why each call fails.
+type failing struct{ supply.Supplier }
+
+func (failing) Quote(context.Context, supply.Wanted) (supply.Quote, error) {
+	return supply.Quote{}, line.Because("the price has the HTTP status %d", 404)
+}
+
+func (failing) Query(context.Context, supply.Submission) (supply.Answer, error) {
+	return supply.Answer{}, line.Because("the order has the HTTP status %d", 500)
+}
+
+// Operators find in the log which supplier failed and why, once a minute, and whoever looks at
+// the order is told less.
+func TestFailuresAreLogged(t *testing.T) {
+	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	b.deps.Adapters["fixed"] = func([]byte) (supply.Supplier, error) { return failing{}, nil }
+	b.add("acme", 450)
+	b.route(plain, "acme", 1)
+	row := supply.Row{Realm: realm.Test, Supplier: "acme", Submission: supply.Submission{ID: "sub_1"}}
+	for _, unsaid := range []int{0, 1} {
+		b.log.Reset()
+		for range 2 {
+			all := b.Sources(realm.Test, &catalog.Product{Code: plain})
+			b.Best(t.Context(), all[len(all)-1:], supply.Ask{Price: catalog.NewCharged(490, money.USD), Quantity: 1})
+			a := b.Query(t.Context(), &row)
+			check.Equal(t, "reason", a.Reason, "the supplier did not answer as it should")
+		}
+		log := b.log.String()
+		for _, want := range []string{"gave no price", "the price has the HTTP status 404", "supplier failed", "the order has the HTTP status 500"} {
+			if strings.Count(log, want) != 1 {
+				t.Errorf("want %q once: %s", want, log)
+			}
+		}
+		if strings.Count(log, "realm=test supplier=acme ") != 2 || strings.Count(log, fmt.Sprintf("unsaid=%d\n", unsaid)) != 2 {
+			t.Errorf("after %d: %s", unsaid, log)
+		}
+		b.clock.Advance(time.Minute)
+	}
+}
+
 // The pauses between questions about a submission grow, and end at two minutes.
 func TestPause(t *testing.T) {
 	last := time.Duration(0)

@@ -105,6 +105,7 @@ type Line struct {
 	recent  recent
 	failed  subjects
 	callers callers
+	said    sayings
 	silent  int // failures in a row, whosever: the line is down for all anybody knows
 }
 
@@ -112,7 +113,7 @@ type Line struct {
 func New(config Config, c clock.Clock) *Line {
 	config = config.withDefaults()
 	return &Line{config: config, clock: c, places: make(chan struct{}, config.Concurrency), waiting: make(chan struct{}, config.Concurrency),
-		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}, callers: callers{}}
+		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}, callers: callers{}, said: sayings{}}
 }
 
 // State returns what is to be published now.

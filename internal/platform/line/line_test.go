@@ -346,6 +346,34 @@ func TestBecause(t *testing.T) {
 	}
 }
 
+// Of failures alike one a minute is to be logged, with how many were not; others are not kept
+// back by them, and of however many reasons no more are remembered than there is room for.
+func TestDue(t *testing.T) {
+	b := setup(t, line.Config{})
+	want := func(err error, want string) {
+		t.Helper()
+		unsaid, due := b.Due(err)
+		if got := fmt.Sprint(due, " ", unsaid); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+	gone, busy := line.Because("the HTTP status is %d", 404), line.Because("the HTTP status is %d", 503)
+	want(gone, "true 0")
+	for range 3 {
+		want(gone, "false 0")
+	}
+	want(busy, "true 0")
+	b.clock.Advance(time.Minute)
+	want(gone, "true 3")
+	want(gone, "false 0")
+	want(busy, "true 0")
+	b.clock.Advance(-time.Hour)
+	want(gone, "true 1")
+	for i := range 1000 {
+		want(line.Because("the HTTP status is %d", 1000+i), "true 0")
+	}
+}
+
 // A network that ignores its context holds as many calls as it may and no more: callers
 // beyond that and those who may wait are refused at once, and the places come back when
 // it wakes.

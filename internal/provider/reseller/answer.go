@@ -10,10 +10,10 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/order/supply"
+	"github.com/scripcards/scrip/internal/platform/line"
 )
 
 type checkBody struct {
@@ -226,6 +226,4 @@ func face(text, unit string) catalog.Face {
 	return catalog.Face{Amount: amount}
 }
 
-func unavailable(format string, args ...any) error {
-	return fault.New(fault.Unavailable, format, args...)
-}
+func unavailable(format string, args ...any) error { return line.Because(format, args...) }

@@ -27,7 +27,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/clock"
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/order/supply"
@@ -241,7 +240,7 @@ func refusalFault(status int) error {
 	if isAboutOrder(status) {
 		return nil
 	}
-	return fault.New(fault.Unavailable, "%s", refusals[status])
+	return unavailable("%s", refusals[status])
 }
 
 // order sends a submission under its key.

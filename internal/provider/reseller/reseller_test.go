@@ -27,6 +27,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/keyfile"
+	"github.com/scripcards/scrip/internal/platform/line"
 	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
@@ -428,6 +429,26 @@ func TestErrorsSayNothing(t *testing.T) {
 		a, err := b.Submit(t.Context(), b.submission(""))
 		if text := fmt.Sprintf("%+v %v", a, err); strings.Contains(text, "AAAA") || strings.Contains(text, "secret") || strings.Contains(text, "127.0.0.1") {
 			t.Error(text)
+		}
+	}
+}
+
+// Why a call failed stands behind what is told of it, in words of the adapter's, for the log.
+func TestFailuresSayWhy(t *testing.T) {
+	b := setup(t, "")
+	for want, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"the upstream's HTTP status is 500, without the data of a success": {500, `AAAA-SECRET`},
+		"the upstream does not take the key or the signature":              {401, refused},
+		"the upstream's order has an unknown status":                       {200, order("AAAA-SECRET", `[]`)},
+	} {
+		b.says(c.status, c.body)
+		l := line.New(line.Config{Name: "the supplier", Attempts: 1}, b.clock)
+		_, err := line.Ask(t.Context(), l, func(ctx context.Context) (supply.Answer, error) { return b.Submit(ctx, b.submission("")) })
+		if err == nil || err.Error() != "unavailable: the supplier did not answer as it should: "+want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }
