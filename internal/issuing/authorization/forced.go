@@ -162,7 +162,11 @@ func (s *Service) restOf(ctx context.Context, a Advice, conflict error) (Advice,
 	if first.declined() {
 		return rest, first, nil
 	}
-	rest.Amount.Minor -= first.amount.Minor
+	charged, err := sharedBy(a.Charged, first.amount, a.Amount)
+	if err != nil {
+		return rest, nil, err
+	}
+	rest.Amount.Minor, rest.Charged.Minor = a.Amount.Minor-first.amount.Minor, a.Charged.Minor-charged.Minor
 	rest.beside = &first.payment
 	if gone, err := s.gone(ctx, first, rest.Key); err != nil || !gone {
 		return rest, first, err

@@ -183,6 +183,27 @@ func TestForeignAmountInTwoLines(t *testing.T) {
 	})
 }
 
+// What is told to be approved beside a part of it that was has its own share of what the merchant
+// charged.
+func TestForeignAmountBeside(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.issue(ann, binAds, 6_000)
+		r := p.request(c, 10_000, ads)
+		r.PartialAllowed, r.Original = true, money.New(9_000, money.EUR)
+		p.pay(r, "")
+		p.advise(p.StandIn, authorization.Advice{Realm: c.Realm, Number: c.Number, Key: r.Key, Amount: r.Amount, Charged: r.Original, Merchant: ads}, "")
+		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID})
+		check.OK(t, err)
+		var lines []string
+		for i := range page.Transactions {
+			line := &page.Transactions[i]
+			lines = append(lines, line.Amount.String()+" "+line.Original.String())
+		}
+		check.Equal(t, "held and charged", lines, []string{"-40.00 36.00", "-60.00 90.00"})
+		p.verify()
+	})
+}
+
 // What a reversal gives back of a message that took money says how much that is in the merchant's
 // currency, too: all together it is what that message charged.
 func TestForeignAmountGivenBack(t *testing.T) {
