@@ -84,9 +84,12 @@ func (s *session) read(ctx context.Context, working *sync.WaitGroup) error {
 			return errType
 		}
 		s.count++
-		code := s.atOnce(m)
+		code, payment := s.atOnce(m), ""
+		if code == "" {
+			payment = m[37]
+		}
 		s.slots <- struct{}{} // whoever has one is done within bounded time
-		wait, end := s.turns.take(m[37])
+		wait, end := s.turns.take(payment)
 		working.Go(func() {
 			defer func() { <-s.slots }()
 			defer end()
