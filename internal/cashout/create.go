@@ -193,7 +193,8 @@ func busy(err error) error {
 	return err
 }
 
-// Change says anew what an order's phone is, or where it is paid, until its phone is confirmed.
+// Change says anew what an order's phone is, or where it is paid, until its phone is
+// confirmed. The code that was sent to another phone ends.
 func (s *Service) Change(ctx context.Context, r realm.Realm, token pan.Secret, c Contact) error {
 	found, err := s.ready(ctx, r, token, Change)
 	if err != nil {
@@ -204,7 +205,11 @@ func (s *Service) Change(ctx context.Context, r realm.Realm, token pan.Secret, c
 		return err
 	}
 	_, err = s.change(ctx, doing{r, token, Change, func(_ context.Context, _ *storage.Tx, o *Order) ([]storage.Effect, error) {
-		return nil, s.apply(o, said)
+		var effects []storage.Effect
+		if said.phone != nil {
+			effects = append(effects, s.Phones.Moved(o.place(), *said.phone))
+		}
+		return effects, s.apply(o, said)
 	}})
 	return err
 }

@@ -56,6 +56,12 @@ func (s *Service) Check(ctx context.Context, a Attempt) ([]storage.Effect, error
 		countVerified.With(string(a.Book), limit.Day(c.sentAt), c.country)}, nil
 }
 
+// Moved returns what is written when an order's phone becomes n: the code that was sent to
+// another one ends, and is not used by who is about to.
+func (s *Service) Moved(p Place, n Number) storage.Effect {
+	return endCode.With(string(p.Book), p.Order, s.Hash(n))
+}
+
 // ErrPerson says that so many wrong codes were entered that whoever goes on has to show that
 // they are a person.
 var ErrPerson = errors.New("phone: so many codes were wrong that a person is asked for")

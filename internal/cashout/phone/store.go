@@ -22,6 +22,9 @@ var (
 	// code that is right goes away.
 	countTry = storage.SQL("phone.count_try", `UPDATE cashout_codes SET tries = tries + 1, failures = failures + 1
 		WHERE book_id = $1 AND order_id = $2 AND tries < $3 AND failures < $4`)
+	// endCode leaves no code that could be entered, and what was counted: nothing hashes to a phone's hash.
+	endCode = storage.SQL("phone.end_code", `UPDATE cashout_codes SET code_hash = phone_hash, expires_at = sent_at
+		WHERE book_id = $1 AND order_id = $2 AND phone_hash <> $3`)
 	useCode = storage.SQL("phone.use_code", `DELETE FROM cashout_codes WHERE book_id = $1 AND order_id = $2 AND code_hash = $3`)
 )
 
