@@ -142,7 +142,7 @@ func TestEnumeration(t *testing.T) {
 		check.Equal(t, "another key", p.look(stranger(1), card.number, "").Status, ping.Active)
 		for _, book := range []ledger.BookID{desk.Book, webhook.House(desk.Realm)} {
 			check.Equal(t, "events of "+string(book), p.events(book, "ping.caller_suspended"),
-				[]string{`ping.caller_suspended {"book_id":"` + string(desk.Book) + `","credential":"key_desk","caller":"key_desk","reason":"hit_rate","cards":"60","found":"0","network":"scrip"}`})
+				[]string{`ping.caller_suspended {"book_id":"` + string(desk.Book) + `","credential":"key_desk","caller":"key_desk","reason":"hit_rate","cards":60,"found":0,"network":"scrip"}`})
 		}
 		all, err := both[1].Suspensions(t.Context(), ping.Suspension{}, 10)
 		check.OK(t, err)

@@ -3,7 +3,6 @@ package ping
 import (
 	"context"
 	"encoding/binary"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -448,8 +447,8 @@ func (s *Service) ListHoney(ctx context.Context, after HoneyID, limit int) ([]Ho
 }
 
 // suspendedFigures are the figures of a suspension, for its event.
-func suspendedFigures(c *caller) (cards, found string) {
-	return strconv.FormatInt(c.cards+c.earlierCards, 10), strconv.FormatInt(c.found+c.earlierFound, 10)
+func suspendedFigures(c *caller) (cards, found int64) {
+	return c.cards + c.earlierCards, c.found + c.earlierFound
 }
 
 // credentialOf is the key or portal of a caller's name.

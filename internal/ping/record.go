@@ -474,7 +474,7 @@ func (s *Service) suspendedEvent(a *attempt, c *caller) []storage.Effect {
 	cards, found := suspendedFigures(c)
 	data := &webhook.Data{}
 	data.Text("book_id", string(c.key.book)).Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
-		Text("cards", cards).Text("found", found).Text("network", a.network.id)
+		Int("cards", cards).Int("found", found).Text("network", a.network.id)
 	e := webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON()}
 	return append(s.Outbox.Effects(e), s.Outbox.Operators(e)...)
 }
