@@ -26,6 +26,8 @@ const (
 	ErrSyntax Error = "not a plain decimal number"
 	// ErrPrecision: the text has more decimals than the unit has.
 	ErrPrecision Error = "more decimals than the minor unit"
+	// ErrPercent: the text is a percentage with more than two decimals.
+	ErrPercent Error = "a percentage has at most two decimals"
 	// ErrRange: the result or an argument is outside the accepted range.
 	ErrRange Error = "number out of range"
 	// ErrCurrency: the code is unknown or has no minor unit.

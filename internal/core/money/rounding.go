@@ -1,6 +1,7 @@
 package money
 
 import (
+	"errors"
 	"math/big"
 	"math/bits"
 )
@@ -61,10 +62,13 @@ func (a Amount) BasisPoints(bps int64, r Rounding) (Amount, error) {
 
 // ParsePercent reads a percentage such as "2.9" as basis points, 290. The text
 // is as for ParseAmount with at most two decimals, and it returns the same
-// errors.
+// errors, of more decimals ErrPercent.
 func ParsePercent(text string) (bps int64, err error) {
 	size, err := parseDecimal(text, 2)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrPrecision):
+		return 0, ErrPercent
+	case err != nil:
 		return 0, err
 	}
 	return signed(size, false)

@@ -76,7 +76,7 @@ func (in *newRule) rule() (catalog.Rule, error) {
 	var err error
 	if in.Percent != "" {
 		if r.Percent, err = money.ParsePercent(in.Percent); err != nil {
-			return r, desk.Invalid("percent", "percent must be a decimal string, such as 98 or 97.5")
+			return r, desk.Invalid("percent", "percent must be a decimal string with at most two decimals, such as 98 or 97.5")
 		}
 	}
 	if in.Amount == "" {
