@@ -21,6 +21,11 @@ import (
 	"github.com/scripcards/scrip/internal/webhook"
 )
 
+// houseEventTypes returns those that concern whoever runs an installation alone.
+func houseEventTypes() []string {
+	return slices.Concat(stock.EventTypes(), address.EventTypes(), report.EventTypes(), payout.HouseEventTypes())
+}
+
 // EventTypes returns the types of all events that there are to subscribe to.
 func EventTypes() []string {
 	return slices.Concat(

@@ -164,14 +164,11 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 	if _, ok := s.schemes.find(n.Scheme); !ok {
 		return fmt.Errorf("create webhook: no scheme %q", n.Scheme)
 	}
-	events, err := s.checkEvents(n.Events)
+	events, err := s.checkEvents(n.Book, n.Scheme, n.Events)
 	if err != nil {
 		return err
 	}
 	n.Events = events
-	if err := s.checkSecrets(n.Scheme, events); err != nil {
-		return err
-	}
 	_, err = s.Guard.Check(ctx, n.URL)
 	return err
 }
@@ -180,33 +177,32 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 // whoever changes it has to be one who may see such.
 func (s *Service) TakesSecrets(e *Endpoint) bool { return s.schemes.secrets(e.Scheme) }
 
-// checkSecrets refuses names of events that endpoints of a scheme are not sent.
-func (s *Service) checkSecrets(scheme string, events []string) error {
-	if s.schemes.secrets(scheme) {
-		return nil
-	}
-	for _, name := range events {
-		if slices.Contains(s.Config.Secrets, name) {
-			return fault.New(fault.InvalidRequest, "%s tells a secret, which this kind of webhook is not sent", name).At("events")
-		}
-	}
-	return nil
-}
-
-// checkEvents returns the names sorted, each once; "*" stands for all.
-func (s *Service) checkEvents(events []string) ([]string, error) {
+// checkEvents returns the names that an endpoint of a book and a scheme can be sent, sorted,
+// each once; "*" stands for all.
+func (s *Service) checkEvents(book ledger.BookID, scheme string, events []string) ([]string, error) {
 	if len(events) == 0 || len(events) > maxEvents {
 		return nil, fault.New(fault.InvalidRequest, "name 1 to %d events, or * for all", maxEvents).At("events")
 	}
 	if slices.Contains(events, allEvents) {
 		return []string{allEvents}, nil
 	}
+	_, house := HouseRealm(string(book))
+	isSecret := func(name string) bool { return !s.schemes.secrets(scheme) && slices.Contains(s.Config.Secrets, name) }
+	isHouse := func(name string) bool { return !house && slices.Contains(s.Config.House, name) }
+	offered := func() string {
+		all := slices.DeleteFunc(slices.Clone(s.Config.Types), func(name string) bool { return isSecret(name) || isHouse(name) })
+		return strings.Join(all, ", ")
+	}
 	for _, name := range events {
-		if known := s.Config.Types; len(known) > 0 && !slices.Contains(known, name) {
-			return nil, fault.New(fault.InvalidRequest, "there is no such event; there are %s", strings.Join(known, ", ")).At("events")
-		}
-		if !validType(name) {
+		switch known := s.Config.Types; {
+		case len(known) > 0 && !slices.Contains(known, name):
+			return nil, fault.New(fault.InvalidRequest, "there is no such event; there are %s", offered()).At("events")
+		case !validType(name):
 			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
+		case isSecret(name):
+			return nil, fault.New(fault.InvalidRequest, "%s tells a secret, which this kind of webhook is not sent", name).At("events")
+		case isHouse(name):
+			return nil, fault.New(fault.InvalidRequest, "%s is sent to operators alone; there are %s", name, offered()).At("events")
 		}
 	}
 	events = slices.Sorted(slices.Values(events))
@@ -297,15 +293,19 @@ type Settings struct {
 // what Create would refuse or when there is nothing to change, and invalid_state for
 // making active what was disabled with Disable: that is for Enable.
 func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, error) {
-	to, err := s.checkSettings(ctx, to)
-	if err != nil {
+	if err := s.checkSettings(ctx, to); err != nil {
 		return Endpoint{}, err
 	}
 	changed, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) error {
-		if err := e.apply(to); err != nil {
-			return err
+		to := to
+		if to.Events != nil {
+			events, err := s.checkEvents(e.Book, e.Scheme, to.Events)
+			if err != nil {
+				return err
+			}
+			to.Events = events
 		}
-		if err := s.checkSecrets(e.Scheme, to.Events); err != nil {
+		if err := e.apply(to); err != nil {
 			return err
 		}
 		return tx.Apply(ctx, []storage.Effect{s.askTurn(e.Book, e.ID, e.Realm)})
@@ -314,22 +314,15 @@ func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, 
 	return changed.Endpoint, err
 }
 
-func (s *Service) checkSettings(ctx context.Context, to Settings) (Settings, error) {
+func (s *Service) checkSettings(ctx context.Context, to Settings) error {
 	if to.URL == nil && to.Events == nil && to.Active == nil {
-		return to, fault.New(fault.InvalidRequest, "there is nothing to change")
-	}
-	if to.Events != nil {
-		events, err := s.checkEvents(to.Events)
-		if err != nil {
-			return to, err
-		}
-		to.Events = events
+		return fault.New(fault.InvalidRequest, "there is nothing to change")
 	}
 	if to.URL == nil {
-		return to, nil
+		return nil
 	}
 	_, err := s.Guard.Check(ctx, *to.URL)
-	return to, err
+	return err
 }
 
 // apply makes e what it was told to be.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -405,6 +406,37 @@ func TestSecretsGoWhereTheyMay(t *testing.T) {
 		b.deliver()
 		if n := len(plain.requests()); n != 1 {
 			t.Errorf("%d requests, want 1", n)
+		}
+	})
+}
+
+// What operators' books alone are told of no other book's endpoint can name, neither at first nor later, and it is told which ones it may; an endpoint that has it goes on and can be changed otherwise.
+func TestHouseTypes(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b, to := setup(t, db, Config{}), newReceiver(t)
+		old, _ := b.create(to, SchemeCardPing, "stock.low")
+		plain, _ := b.create(to, SchemeCardPing, "card.created")
+		b.Config.Types, b.Config.Secrets, b.Config.House = []string{"card.created", "3ds.challenge", "stock.low"}, []string{"3ds.challenge"}, []string{"stock.low"}
+		named := NewEndpoint{Book: book, Realm: realm.Live, URL: to.URL, Events: []string{"card.created", "stock.low"}, Scheme: SchemeCardPing, Actor: "key/k1"}
+		_, create := b.Create(t.Context(), named)
+		_, change := b.Change(t.Context(), b.changeOf(plain), Settings{Events: named.Events})
+		for _, err := range []error{create, change} {
+			if f := fault.From(err); f.Code != fault.InvalidRequest || f.Field != "events" || f.Message != "stock.low is sent to operators alone; there are card.created" {
+				t.Errorf("named: %v", err)
+			}
+		}
+		named.Scheme, named.Events = SchemeCryptoCardy, []string{"stock.high"}
+		if _, err := b.Create(t.Context(), named); fault.From(err).Message != "there is no such event; there are card.created, 3ds.challenge" {
+			t.Errorf("unknown: %v", err)
+		}
+		named.Book, named.Events = House(realm.Live), []string{"stock.low"}
+		if _, err := b.Create(t.Context(), named); err != nil {
+			t.Errorf("an operators' book: %v", err)
+		}
+		other := to.URL + "/other"
+		changed, err := b.Change(t.Context(), b.changeOf(old), Settings{URL: &other})
+		if err != nil || changed.URL != other || !slices.Equal(changed.Events, []string{"stock.low"}) {
+			t.Errorf("%+v, %v", changed, err)
 		}
 	})
 }

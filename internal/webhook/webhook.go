@@ -39,6 +39,9 @@ type Config struct {
 	// Secrets are those whose data is a secret (Event.Sensitive): no endpoint of a scheme
 	// without Scheme.Secrets can name them, and its "*" does not cover them.
 	Secrets []string
+	// House are those that are sent to the operators' own books alone (House): no other book's
+	// endpoint can name them.
+	House []string
 	// PerEndpoint is how many requests one endpoint gets at once to begin with, and after
 	// one that failed; 4, at most 64, which is also the most it gets as long as none fails.
 	PerEndpoint int

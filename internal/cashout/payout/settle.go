@@ -43,6 +43,9 @@ func EventTypes() []string {
 	return []string{eventSent, eventSettled, eventFailed, eventReorganised, eventDiffers}
 }
 
+// HouseEventTypes returns those that the operators' own books alone are sent.
+func HouseEventTypes() []string { return []string{eventDiffers} }
+
 // event is the effect of telling subscribers how a payout stands.
 func (s *Service) event(kind string, p *Payout) []storage.Effect {
 	data := (&webhook.Data{}).Text("id", string(p.ID)).Text("reference", p.Reference).Text("status", string(p.State)).Text("reason", string(p.Reason)).
