@@ -153,12 +153,28 @@ func scan(body []byte) error {
 		case '"':
 			end, nul := skipString(body, i+1)
 			if nul {
-				return fault.New(fault.InvalidRequest, "text may not hold the NUL character")
+				return holdsNUL(body)
 			}
 			i = end
 		}
 	}
 	return nil
+}
+
+// holdsNUL blames the first text of a body that holds the NUL character, or what comes before
+// it and is no JSON.
+func holdsNUL(body []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return explain(err)
+		}
+		if token.Kind() == '"' && strings.ContainsRune(token.String(), 0) {
+			field := fieldPath(dec.StackPointer())
+			return fault.New(fault.InvalidRequest, "%s may not hold the NUL character", field).At(field)
+		}
+	}
 }
 
 // skipString returns the index of the quote that ends the string, and whether the string holds a NUL.

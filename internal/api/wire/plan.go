@@ -232,7 +232,7 @@ func (p *plan) setQuery(value reflect.Value, query string, policy queryPolicy) e
 	var problems Problems
 	for count := 0; query != ""; count++ {
 		if count == maxQuery {
-			return fault.New(fault.InvalidRequest, "more than %d query parameters", maxQuery)
+			return fault.New(fault.InvalidRequest, "more than %d query parameters", maxQuery).At("query")
 		}
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
