@@ -19,7 +19,7 @@ func (a *api) limits(ctx context.Context, _ *call, _ wire.None) (limitsAnswer, e
 }
 
 func (a *api) create(ctx context.Context, _ *call, in newOrder) (createdAnswer, error) {
-	_, token, err := a.Orders.Create(ctx, cashout.Opening{Realm: a.Realm, Amount: int64(in.Amount), Currency: in.Currency,
+	_, token, err := a.Orders.Create(ctx, cashout.Opening{Realm: a.Realm, Amount: int64(*in.Amount), Currency: in.Currency,
 		Contact: cashout.Contact{Phone: in.PhoneNumber, Address: in.Address, Invoice: in.LNInvoice}})
 	return createdAnswer{token.Reveal()}, err
 }

@@ -17,11 +17,11 @@ type envelope struct {
 // Requests. Numbers and truth values may be sent as strings.
 
 type newOrder struct {
-	Amount      wire.LooseInt `json:"amount" wire:"required"`
-	Currency    string        `json:"currency" wire:"required,max=32"`
-	PhoneNumber *string       `json:"phone_number"`
-	Address     *string       `json:"address"`
-	LNInvoice   *string       `json:"ln_invoice"`
+	Amount      *wire.LooseInt `json:"amount" wire:"required"`
+	Currency    string         `json:"currency" wire:"required,max=32"`
+	PhoneNumber *string        `json:"phone_number"`
+	Address     *string        `json:"address"`
+	LNInvoice   *string        `json:"ln_invoice"`
 }
 
 type orderPath struct {

@@ -132,10 +132,22 @@ func ParseLightning(n Network, text string) (Destination, error) {
 	if hasPrefix(text, scheme) {
 		text = text[len(scheme):]
 	}
-	if strings.Contains(text, "@") {
+	switch {
+	case strings.Contains(text, "@"):
 		return parseHandle(n, text)
+	case hasPrefix(text, "lno1"):
+		return Destination{}, unpaid("offers (BOLT 12)")
+	case hasPrefix(text, "lni1"), hasPrefix(text, "lnr1"):
+		return Destination{}, unpaid("invoices and their requests of BOLT 12")
+	case hasPrefix(text, "lnurl"):
+		return Destination{}, unpaid("LNURLs")
 	}
 	return parseInvoice(n, text)
+}
+
+// unpaid says what is paid over Lightning in the place of what is not.
+func unpaid(what string) error {
+	return fault.New(fault.InvalidRequest, "%s are not paid: give an invoice (BOLT 11) or a Lightning Address", what).At("ln_invoice")
 }
 
 // ParseAddress reads an address of a network. It returns invalid_request for anything else.
@@ -145,17 +157,33 @@ func ParseAddress(n Network, text string) (Destination, error) {
 		return Destination{}, fault.New(fault.InvalidRequest, "want an address").At("address")
 	}
 	decoded, err := address.DecodeAddress(text, &params)
-	if err != nil {
-		return Destination{}, fault.New(fault.InvalidRequest, "the address has a typing error in it, or a form that is unknown").At("address")
-	}
 	kind := kindOf(decoded)
 	switch {
+	case err != nil && isElsewhere(text):
+		return Destination{}, elsewhere(n)
+	case err != nil:
+		return Destination{}, fault.New(fault.InvalidRequest, "the address has a typing error in it, or a form that is unknown").At("address")
 	case kind == "", !strings.EqualFold(decoded.EncodeAddress(), text): // the library reads 20 bytes of version 1 as those of version 0
 		return Destination{}, fault.New(fault.InvalidRequest, "addresses of that form are not paid").At("address")
 	case !decoded.IsForNet(&params):
-		return Destination{}, fault.New(fault.InvalidRequest, "the address is not one of the %s network", n).At("address")
+		return Destination{}, elsewhere(n)
 	}
 	return Destination{Kind: kind, Network: n, Text: decoded.EncodeAddress()}, nil
+}
+
+func elsewhere(n Network) error {
+	return fault.New(fault.InvalidRequest, "the address is not one of the %s network", n).At("address")
+}
+
+// isElsewhere reports whether a text is an address of some network.
+func isElsewhere(text string) bool {
+	for _, n := range Networks() {
+		params, _ := n.params()
+		if a, err := address.DecodeAddress(text, &params); err == nil && a.IsForNet(&params) && kindOf(a) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // maxAddress is how long an address is at most (BIP 173).

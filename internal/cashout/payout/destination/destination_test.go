@@ -105,6 +105,33 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// What belongs elsewhere, or is paid by other means, is refused with a word about that.
+func TestRefusedBecause(t *testing.T) {
+	for text, want := range map[string]string{
+		"mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn":                                  "the address is not one of the main network",
+		"2MzQwSSnBHWHqSAqtTVQ6v47XtaisrJa1Vc":                                 "the address is not one of the main network",
+		"tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx":                          "the address is not one of the main network",
+		"bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080":                        "the address is not one of the main network",
+		"mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfm":                                  "the address has a typing error in it, or a form that is unknown",
+		"lno1pgx9getnwss8vetrw3hhyuckyypwa3eyt44h6txtxquq":                    "offers (BOLT 12) are not paid: give an invoice (BOLT 11) or a Lightning Address",
+		"lightning:LNO1PGX9GETNWSS8VETRW3HHYUCKYYPWA":                         "offers (BOLT 12) are not paid: give an invoice (BOLT 11) or a Lightning Address",
+		"lni1pqps7sjqpgtyzm3qv4uxzmtsd3jjqer9wd3hy6tsw35k7ms":                 "invoices and their requests of BOLT 12 are not paid: give an invoice (BOLT 11) or a Lightning Address",
+		"LNURL1DP68GURN8GHJ7UM9WFMXJCM99E3K7MF0V9CXJ0M385EKVCENXC6R2C35XVUKX": "LNURLs are not paid: give an invoice (BOLT 11) or a Lightning Address",
+		"lnurlp://example.com/pay":                                            "LNURLs are not paid: give an invoice (BOLT 11) or a Lightning Address",
+		"lnbc1":                                                               "the invoice has a typing error in it, or is incomplete",
+	} {
+		if d, err := destination.Parse(destination.Main, text); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Message != want {
+			t.Errorf("%q: %+v, %v; want %q", text, d, err, want)
+		}
+	}
+	if _, err := destination.Parse(destination.Test, "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"); fault.From(err).Message != "the address is not one of the test network" {
+		t.Error(err)
+	}
+	if d, err := destination.Parse(destination.Main, "lnurl1@example.com"); err != nil {
+		t.Errorf("a Lightning Address of that name: %+v, %v", d, err)
+	}
+}
+
 // Lightning Addresses are read in any case, with the names and hosts that there can be.
 func TestHandles(t *testing.T) {
 	for _, text := range []string{"satoshi@example.com", "Satoshi@Example.COM", "lightning:satoshi@example.com"} {
