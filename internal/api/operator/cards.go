@@ -13,8 +13,8 @@ import (
 	"github.com/scripcards/scrip/internal/ledger"
 )
 
-// imageBytes is the media type of an image that stands alone in a body: what it is, its bytes tell.
-const imageBytes = "application/octet-stream"
+// imageBytes are the media types of an image that stands alone in a body: what it is, its bytes tell.
+const imageBytes = "application/octet-stream, image/jpeg, image/png"
 
 func (a *api) templateRoutes(s *surface) {
 	const one, cover = "/templates/{template_id}", "/templates/{template_id}/cover"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,8 +100,11 @@ func (s *Surface[P]) checkMedia(c *Call[P]) error {
 	switch {
 	case len(values) == 0 && (!takesBody(c.Request.Method) || !r.plan.body && c.Request.ContentLength == 0):
 		return nil
-	case len(values) == 1 && isMedia(values[0], want):
+	case len(values) == 1 && slices.ContainsFunc(strings.Split(want, ", "), func(one string) bool { return isMedia(values[0], one) }):
 		return nil
+	}
+	if most := strings.LastIndex(want, ", "); most >= 0 {
+		want = want[:most] + " or " + want[most+2:]
 	}
 	return fault.New(fault.UnsupportedMediaType, "content type must be %s", want)
 }

@@ -191,6 +191,8 @@ func TestMedia(t *testing.T) {
 		Handle(b.Surface, Spec{Name: "get", Method: "GET", Path: "/v1/echo/{id}"}, echo)
 		Handle(b.Surface, Spec{Name: "empty", Method: "POST", Path: "/v1/empty"}, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
 		csv := Spec{Name: "csv", Method: "POST", Path: "/v1/csv", Accept: "text/csv"}
+		image := Spec{Name: "image", Method: "PUT", Path: "/v1/image", Accept: "application/octet-stream, image/png"}
+		Handle(b.Surface, image, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
 		Handle(b.Surface, csv, func(_ context.Context, c *Call[string], _ None) (echoOut, error) {
 			return echoOut{Text: string(c.Body)}, nil
 		})
@@ -214,6 +216,10 @@ func TestMedia(t *testing.T) {
 		{"POST", "/v1/echo/1", "Content-Type: ", 415, 200},
 		{"POST", "/v1/csv", "Content-Type: application/json", 415, 415},
 		{"POST", "/v1/csv", "Content-Type: text/csv", 200, 200},
+		{"PUT", "/v1/image", "Content-Type: application/octet-stream", 200, 200},
+		{"PUT", "/v1/image", "Content-Type: image/PNG", 200, 200},
+		{"PUT", "/v1/image", "Content-Type: image/gif", 415, 415},
+		{"PUT", "/v1/image", "Content-Type: application/octet-stream, image/png", 415, 415},
 	} {
 		body := `{}`
 		if c.method == "GET" {

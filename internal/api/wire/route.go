@@ -30,7 +30,8 @@ type Spec struct {
 	Timeout time.Duration
 	// EmptyBody reads an absent body as an empty object.
 	EmptyBody bool
-	// Accept is the media type of a body that is not JSON: it is read but not decoded.
+	// Accept is the media type of a body that is not JSON, or several with ", " between them:
+	// it is read but not decoded.
 	Accept string
 	// Idempotent replays the stored answer when the caller's key is known.
 	Idempotent bool

@@ -110,8 +110,10 @@ func (c *checker) parameters(key string, fields map[string]wire.Field, op operat
 
 func (c *checker) body(key string, r wire.Route, fields map[string]wire.Field, op operation) {
 	if r.Accept != "" {
-		if op.RequestBody == nil || op.RequestBody.Value.Content.Get(r.Accept) == nil {
-			c.add(key, "document has no %s body", r.Accept)
+		for media := range strings.SplitSeq(r.Accept, ", ") {
+			if op.RequestBody == nil || op.RequestBody.Value.Content.Get(media) == nil {
+				c.add(key, "document has no %s body", media)
+			}
 		}
 		return
 	}

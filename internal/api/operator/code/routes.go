@@ -40,8 +40,8 @@ const (
 	maxUpload     = 32 << 20
 	uploadTimeout = 5 * time.Minute
 	maxItem       = 64 << 10
-	// imageBytes is the media type of a picture: what it is, its bytes tell.
-	imageBytes = "application/octet-stream"
+	// imageBytes are the media types of a picture: what it is, its bytes tell.
+	imageBytes = "application/octet-stream, image/jpeg, image/png"
 	csvText    = "text/csv"
 	jsonText   = "application/json"
 )
