@@ -76,7 +76,7 @@ type BadRow struct {
 
 // Report is what an upload did.
 type Report struct {
-	Batch BatchID // empty in a dry run of a new batch
+	Batch BatchID // empty where there is none: in a dry run of a new one, and where nothing was added to it
 	Rows  int     // besides the header and empty lines
 	Added int     // or would be, in a dry run
 	Known int     // in stock from the same line of the same batch
@@ -126,7 +126,7 @@ func (s *Stock) Import(ctx context.Context, r io.Reader, o Options) (Report, err
 			}
 		}
 	}
-	if err := u.flush(ctx); err != nil || o.DryRun {
+	if err := u.flush(ctx); err != nil || o.DryRun || u.batch.ID == "" {
 		return u.report, err
 	}
 	return u.report, s.note(ctx, u.batch, &o, &u.report)
@@ -186,24 +186,25 @@ func (s *Stock) newUpload(ctx context.Context, o *Options) (*upload, error) {
 	return &upload{Stock: s, o: o, currency: cmp.Or(o.Currency, o.Cost.Currency, p.Face.Currency), face: p.Face}, nil
 }
 
-// begin finds or makes the batch; of two who make it at once one does. A dry run makes none.
-func (u *upload) begin(ctx context.Context) (err error) {
+// begin finds the batch, if there is one: the first codes of a new one make it.
+func (u *upload) begin(ctx context.Context) error {
 	if u.o.DryRun {
 		u.seen = map[[32]byte]int{}
-		u.batch, _, err = storage.One(ctx, u.DB, scanBatch, peekBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch)
-	} else {
-		err = again(func() error {
-			return u.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
-				u.batch, err = u.openBatch(ctx, tx, u.o)
-				return err
-			})
-		})
 	}
-	if err == nil && u.o.Supplier != "" && u.batch.ID != "" && u.batch.Supplier != u.o.Supplier {
-		err = invalidAt("supplier", "the batch %s is of another supplier: give this upload a name of its own", u.batch.Name)
+	b, _, err := storage.One(ctx, u.DB, scanBatch, peekBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch)
+	if err == nil {
+		err = u.into(b)
 	}
-	u.report.Batch = u.batch.ID
 	return err
+}
+
+// into has codes belong to a batch, or to none yet. It refuses one of another supplier.
+func (u *upload) into(b Batch) error {
+	if u.o.Supplier != "" && b.ID != "" && b.Supplier != u.o.Supplier {
+		return invalidAt("supplier", "the batch %s is of another supplier: give this upload a name of its own", b.Name)
+	}
+	u.batch, u.report.Batch = b, b.ID
+	return nil
 }
 
 // again repeats what found a key taken that was free a moment before.
@@ -291,17 +292,8 @@ func (u *upload) flush(ctx context.Context) error {
 	} else {
 		err = again(func() error {
 			return u.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-				batch, err := u.openBatch(ctx, tx, u.o) // it may be in quarantine by now
-				if err != nil {
-					return err
-				}
-				if sorted, err = u.sort(ctx, tx); err != nil {
-					return err
-				}
-				if err := tx.Apply(ctx, []storage.Effect{catalog.Keeps(u.o.Item, u.face)}); err != nil {
-					return err
-				}
-				return u.insert(ctx, tx, sorted.fresh, batch)
+				sorted, err = u.write(ctx, tx)
+				return err
 			})
 		})
 	}
@@ -313,6 +305,33 @@ func (u *upload) flush(ctx context.Context) error {
 	}
 	u.tell(sorted)
 	return nil
+}
+
+// write adds the codes that were read and are not in stock, and makes the batch for the first.
+func (u *upload) write(ctx context.Context, tx *storage.Tx) (sorted, error) {
+	b, _, err := storage.One(ctx, tx, scanBatch, findBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch) // it may be in quarantine by now
+	if err == nil {
+		err = u.into(b)
+	}
+	if err != nil {
+		return sorted{}, err
+	}
+	found, err := u.sort(ctx, tx)
+	if err != nil || len(found.fresh) == 0 {
+		return found, err
+	}
+	if err := tx.Apply(ctx, []storage.Effect{catalog.Keeps(u.o.Item, u.face)}); err != nil {
+		return found, err
+	}
+	if b.ID == "" {
+		if b, err = u.openBatch(ctx, tx, u.o); err != nil {
+			return found, err
+		}
+	}
+	if err := u.insert(ctx, tx, found.fresh, b); err != nil {
+		return found, err
+	}
+	return found, u.into(b)
 }
 
 // sorted are codes by whether they are in stock.

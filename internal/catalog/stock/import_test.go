@@ -125,6 +125,30 @@ func TestImportAgain(t *testing.T) {
 	})
 }
 
+// An upload that adds nothing leaves nothing: no batch, and no record of one. A batch that is there stays, and its upload is recorded.
+func TestImportOfNothing(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A")
+		before := p.audited()
+		for _, text := range []string{"code,expires\nB,soon\n,\n", "code\nA\n", "code\n"} {
+			report, err := p.upload(text, "second")
+			if err != nil || report.Batch != "" || report.Added != 0 {
+				t.Errorf("%q: %+v, %v", text, report, err)
+			}
+		}
+		check.List(t, "audit", p.audited(), before...)
+		batches, err := p.Page(t.Context(), stock.Batches{Realm: realm.Test, Item: play, Limit: 10})
+		if err != nil || len(batches) != 1 || batches[0].Name != batch {
+			t.Errorf("%+v, %v", batches, err)
+		}
+		report, err := p.upload("code,expires\nB,soon\n", batch)
+		if err != nil || report.Batch != batches[0].ID || report.Wrong != 1 {
+			t.Errorf("a batch that is there: %+v, %v", report, err)
+		}
+		check.List(t, "audit", p.audited(), append(before, ada+" stock.imported")...)
+	})
+}
+
 // Many rows are written in parts, and a file that breaks off is finished by sending it again.
 func TestImportBreaksOff(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
