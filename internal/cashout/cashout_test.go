@@ -864,7 +864,13 @@ func TestApprovalReversed(t *testing.T) {
 		if _, err := d.Cancel(t.Context(), decide); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("cancelled while it is owed: %v", err)
 		}
+		if v := d.Look(token); v.Undone || !v.Unpaid() {
+			t.Errorf("before it is reversed: %+v", v)
+		}
 		d.Must(reverse())
+		if v := d.Look(token); !v.Undone {
+			t.Error("its caller is asked where to pay instead")
+		}
 		if _, err := d.PayAgain(t.Context(), decide, ""); fault.CodeOf(err) != fault.InvalidState {
 			t.Errorf("paid though nothing is owed: %v", err)
 		}

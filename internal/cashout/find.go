@@ -40,6 +40,9 @@ type View struct {
 	Floats bool
 	// Required are the pictures it waits for; nil unless it is authorized.
 	Required []Required
+	// Undone says that its payout failed and its approval was reversed in the books: nothing is
+	// owed for it any more, and no other destination is paid.
+	Undone bool
 	// Limits are those of its customer; nil until the phone is confirmed, and once it is authorized.
 	Limits *Limits
 }
@@ -100,7 +103,11 @@ func (s *Service) View(ctx context.Context, r realm.Realm, token pan.Secret) (Vi
 		v.Limits, err = s.limits(ctx, s.DB, d, &o)
 	case Authorized:
 		v.Required, err = s.Required(ctx, &o)
-	case Created, Processing, Approved, Completed, Blocked, Cancelled, Expired:
+	case Approved:
+		if o.Unpaid() {
+			v.Undone, err = s.undone(ctx, &o)
+		}
+	case Created, Processing, Completed, Blocked, Cancelled, Expired:
 	}
 	return v, err
 }

@@ -46,6 +46,8 @@ func viewOrder(v *cashout.View) orderAnswer {
 	switch {
 	case v.Status == cashout.Authorized && !v.Floats:
 		out.PriceLockedUntil = wire.TimeMillis(v.LockedUntil)
+	case v.Undone:
+		out.PaymentProblem = "The payment did not succeed, and nothing is owed for the order any more."
 	case v.Unpaid():
 		out.PaymentProblem = "The payment did not succeed. Submit another address or ln_invoice."
 	case v.Status == cashout.Completed && v.To.Method == cashout.Lightning:

@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/cashout/phone"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
@@ -330,9 +331,10 @@ func TestBlockedInsteadIsAlike(t *testing.T) {
 
 // seen is what the tests of tiers read in an order.
 type seen struct {
-	Status   string
-	TxID     string `json:"txid"`
-	Required []struct {
+	PaymentProblem string `json:"payment_problem"`
+	Status         string
+	TxID           string `json:"txid"`
+	Required       []struct {
 		Kind string `json:"image_type"`
 	} `json:"required_images"`
 	Limits struct {
@@ -438,5 +440,27 @@ func TestTiersToPayout(t *testing.T) {
 		f.Clock.Advance(7 * 24 * time.Hour)
 		play(100_000, 0, false, false, cards)
 		f.Verified()
+	})
+}
+
+// Where a payout failed, an order asks for another place to pay; once its approval is reversed in the books it says that nothing is owed.
+func TestPaymentProblem(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		f := setup(t, db)
+		token := f.Processing(5500, "+14155550101").Reveal()
+		f.tokens = append(f.tokens, token)
+		f.actions()["approve"](t, nil)
+		f.end("", "no route")
+		answers := []string{f.see(token).PaymentProblem}
+		o := f.last().Order
+		approval, _, err := f.Ledger.FindByKey(t.Context(), o.Book, "cashout.approve/"+string(o.ID))
+		f.Must(err)
+		_, err = f.Ledger.Submit(t.Context(), ledger.Operation{Book: o.Book, Kind: "transaction.reverse", Reverses: approval.Transaction, Actor: "op/1", At: f.Clock.Now()})
+		f.Must(err)
+		answers = append(answers, f.see(token).PaymentProblem)
+		want := []string{"The payment did not succeed. Submit another address or ln_invoice.", "The payment did not succeed, and nothing is owed for the order any more."}
+		if !slices.Equal(answers, want) {
+			t.Errorf("%q, want %q", answers, want)
+		}
 	})
 }
