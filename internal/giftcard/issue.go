@@ -85,7 +85,11 @@ func (s *Service) CreateNoted(ctx context.Context, m Merchant, issue Issue) (Iss
 	if err := s.note(ctx, m, audited{action: kindCreate, detail: detail}); err != nil {
 		return Issued{}, err
 	}
-	return s.Create(ctx, m, issue)
+	issued, err := s.Create(ctx, m, issue)
+	if fault.CodeOf(err) == fault.IdempotencyConflict {
+		err = fault.Wrap(err, fault.IdempotencyConflict, "the reference was used for something else").At("reference")
+	}
+	return issued, err
 }
 
 // admit returns why an issue is refused, unless it is repeated.

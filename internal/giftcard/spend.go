@@ -232,7 +232,20 @@ func (s *Service) end(ctx context.Context, m Merchant, kind string, end End) (Mo
 	}
 	c := &change{merchant: m, card: card, asked: end.Amount, op: s.operation(m, kind, end.Reference)}
 	c.op.Holds = []ledger.HoldChange{{Action: action, ID: hold.ID, Amount: end.Amount, Final: end.Final, InTime: true}}
-	return s.submit(ctx, c)
+	moved, err := s.submit(ctx, c)
+	if fault.CodeOf(err) == fault.HoldEnded {
+		err = s.ended(ctx, hold, err)
+	}
+	return moved, err
+}
+
+// ended says of a hold that was released in the books that it is voided, as merchants call it.
+func (s *Service) ended(ctx context.Context, h *ledger.Hold, err error) error {
+	now, again := s.Books.FindHold(ctx, h.Book, h.ID)
+	if again == nil && now.State == ledger.HoldReleased {
+		return fault.Wrap(err, fault.HoldEnded, "hold %s is voided", h.ID)
+	}
+	return err
 }
 
 func unknownHold() error { return fault.New(fault.NotFound, "no such hold").At("hold") }

@@ -75,7 +75,7 @@ func (h *Hold) end(c *HoldChange, move Move, at time.Time) (Move, error) {
 		taken = remaining
 	}
 	if taken > remaining {
-		return Move{}, fault.New(fault.HoldExceeded, "hold %s has %s left", h.ID, h.Remaining()).With("remaining", h.Remaining().String())
+		return Move{}, fault.New(fault.HoldExceeded, "hold %s has %s %s left", h.ID, h.Remaining(), h.Amount.Currency).With("remaining", h.Remaining().String())
 	}
 	move.Held, move.Expired = -taken, c.Action == Expire
 	if c.Action == Capture {
