@@ -108,6 +108,9 @@ func (a *api) events(ctx context.Context, q eventQuery, f webhook.EventFilter) (
 		place.Cursor = q.After
 	}
 	s, err := a.span(place, "events", string(f.Book), string(f.Realm), q.Type)
+	if err != nil && q.After != "" && fault.CodeOf(err) == fault.InvalidCursor {
+		err = fault.From(err).At("after")
+	}
 	if err != nil {
 		return eventListing{}, err
 	}

@@ -153,6 +153,11 @@ func (a *api) list(ctx context.Context, _ *desk.Call, in decisionList) (wire.Lis
 	if in.MinScore < 0 || in.MinScore > rulebook.MaxScore {
 		return none, desk.Invalid("min_score", "a score is 0 to %d hundredths", rulebook.MaxScore)
 	}
+	if in.BookID != "" {
+		if _, err := a.desk.Owner(ctx, in.BookID); err != nil {
+			return none, err
+		}
+	}
 	s, err := a.desk.Span(in.CursorQuery, "decisions", string(r), in.BookID, fmt.Sprint(in.MinScore))
 	if err != nil {
 		return none, err
