@@ -76,34 +76,44 @@ func TestStoredFirst(t *testing.T) {
 // crash would take back that its payouts were paid.
 func TestPublishedOnceOnDisk(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
-		nodes := b.Nodes[realm.Test]
-		calm := nodes.Chain
-		nodes.Chain = deaf{calm}
-		b.Nodes[realm.Test] = nodes
-		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
-		b.later(0)
-		b.expect(p, "sending")
+		p, calm := b.unheard()
 		begun, release := make(chan struct{}), make(chan struct{})
 		finish := sync.OnceFunc(func() { close(release) })
 		nothing := func(context.Context, *storage.Tx) error { return nil }
 		b.must(b.db.Commit(t.Context(), nothing, func(error) { close(begun); <-release }))
 		<-begun // whoever wants something put on disk waits from now on
-		nodes.Chain = looked{blind{calm}, func([]byte) {
+		b.reach(looked{blind{calm}, func([]byte) {
 			t.Error("published before it was on disk")
 			finish()
-		}}
-		b.Nodes[realm.Test] = nodes
+		}})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := b.Watch(ctx, realm.Test); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("watched: %v", err)
 		}
 		finish()
-		nodes.Chain = calm
-		b.Nodes[realm.Test] = nodes
+		b.reach(calm)
 		b.work()
 		b.expect(p, "sent")
 	})
+}
+
+// unheard plans a payout whose transaction is stored and reaches no network, and returns the chain
+// that would have taken it.
+func (b *bench) unheard() (payout.Payout, payout.Chain) {
+	b.t.Helper()
+	calm := b.Nodes[realm.Test].Chain
+	b.reach(deaf{calm})
+	p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
+	b.later(0)
+	return b.expect(p, "sending"), calm
+}
+
+// reach has the service go to a chain.
+func (b *bench) reach(c payout.Chain) {
+	nodes := b.Nodes[realm.Test]
+	nodes.Chain = c
+	b.Nodes[realm.Test] = nodes
 }
 
 // blind knows no transaction, and asks nobody.
@@ -197,16 +207,10 @@ func TestBumpIsBounded(t *testing.T) {
 // A transaction that was stored and never left does not leave while payouts are stopped.
 func TestUnpublishedWhileStopped(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
-		nodes := b.Nodes[realm.Test]
-		calm := nodes.Chain
-		nodes.Chain = deaf{calm}
-		b.Nodes[realm.Test] = nodes
-		p := b.pay(b.customer("ada"), b.address(destination.P2WPKH), 10_000)
-		b.later(0)
-		first := b.expect(p, "sending").TxID
+		p, calm := b.unheard()
+		first := p.TxID
 		b.must(b.Stop(t.Context(), "operator/ann", realm.Test))
-		nodes.Chain = calm
-		b.Nodes[realm.Test] = nodes
+		b.reach(calm)
 		b.work()
 		seen, err := calm.Look(t.Context(), [][]byte{b.raw(first)})
 		b.must(err)

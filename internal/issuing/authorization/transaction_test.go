@@ -160,6 +160,20 @@ func TestForeignAmount(t *testing.T) {
 	})
 }
 
+// charged is how much each of a card's transactions of a type, or of all, is, and what the merchant
+// charged for it.
+func (p *process) charged(c card, of authorization.Type) []string {
+	p.t.Helper()
+	page, err := p.List(context.Background(), authorization.Filter{Book: c.Book, Card: c.ID, Type: of})
+	check.OK(p.t, err)
+	var lines []string
+	for i := range page.Transactions {
+		line := &page.Transactions[i]
+		lines = append(lines, line.Amount.String()+" "+line.Original.String()+" "+line.Original.Currency.String())
+	}
+	return lines
+}
+
 // A completion that goes beyond its payment has in each of its lines what the merchant charged of
 // it, and in both together what the merchant charged, however often it comes.
 func TestForeignAmountInTwoLines(t *testing.T) {
@@ -171,14 +185,7 @@ func TestForeignAmountInTwoLines(t *testing.T) {
 		for range 2 {
 			p.advise(p.Complete, owed, "")
 		}
-		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID, Type: authorization.TypeSettlement})
-		check.OK(t, err)
-		var lines []string
-		for i := range page.Transactions {
-			line := &page.Transactions[i]
-			lines = append(lines, line.Amount.String()+" "+line.Original.String())
-		}
-		check.Equal(t, "settled and charged", lines, []string{"-0.10 0.09", "-6.60 5.91"})
+		check.Equal(t, "settled and charged", p.charged(c, authorization.TypeSettlement), []string{"-0.10 0.09 EUR", "-6.60 5.91 EUR"})
 		p.verify()
 	})
 }
@@ -192,14 +199,7 @@ func TestForeignAmountBeside(t *testing.T) {
 		r.PartialAllowed, r.Original = true, money.New(9_000, money.EUR)
 		p.pay(r, "")
 		p.advise(p.StandIn, authorization.Advice{Realm: c.Realm, Number: c.Number, Key: r.Key, Amount: r.Amount, Charged: r.Original, Merchant: ads}, "")
-		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID})
-		check.OK(t, err)
-		var lines []string
-		for i := range page.Transactions {
-			line := &page.Transactions[i]
-			lines = append(lines, line.Amount.String()+" "+line.Original.String())
-		}
-		check.Equal(t, "held and charged", lines, []string{"-40.00 36.00", "-60.00 90.00"})
+		check.Equal(t, "held and charged", p.charged(c, ""), []string{"-40.00 36.00 EUR", "-60.00 90.00 EUR"})
 		p.verify()
 	})
 }
@@ -214,14 +214,7 @@ func TestForeignAmountGivenBack(t *testing.T) {
 		p.pay(r, "")
 		p.advise(p.Reverse, naming(c, r.Key, 300), "")
 		p.advise(p.Reverse, naming(c, r.Key, 0), "")
-		page, err := p.List(context.Background(), authorization.Filter{Book: ann.Book, Card: c.ID, Type: authorization.TypeRefund})
-		check.OK(t, err)
-		var lines []string
-		for i := range page.Transactions {
-			line := &page.Transactions[i]
-			lines = append(lines, line.Amount.String()+" "+line.Original.String()+" "+line.Original.Currency.String())
-		}
-		check.Equal(t, "given back and charged", lines, []string{"8.00 7.27 EUR", "3.00 2.73 EUR"})
+		check.Equal(t, "given back and charged", p.charged(c, authorization.TypeRefund), []string{"8.00 7.27 EUR", "3.00 2.73 EUR"})
 		p.verify()
 	})
 }
