@@ -135,13 +135,18 @@ func (f *Folder) fold() {
 }
 
 // foldBeside folds beside whoever writes what was written, and what was written during that,
-// until that is little. It returns how much of what was there last could not be folded.
+// until that is little. Where more was written than it folded, it goes as fast as it can; and
+// where that is too slow, too, the rest is for those to wait for who write. It returns how much
+// of what was there last could not be folded.
 func (f *Folder) foldBeside() (left int, err error) {
-	before, folded := 0, 0
+	before, folded, outrun := 0, 0, false
 	for pass := range mostPasses {
-		if pass == 0 {
+		switch {
+		case outrun:
+			f.pace.begin(0)
+		case pass == 0:
 			f.pace.begin(speed * f.part)
-		} else {
+		default:
 			f.pace.begin(speed)
 		}
 		if folded, left, err = f.conn.Fold(); err != nil {
@@ -150,10 +155,12 @@ func (f *Folder) foldBeside() (left int, err error) {
 		if pass == 0 && int64(folded) >= f.after {
 			f.part = max(leastPart, float64(f.pace.pages)/float64(folded))
 		}
-		if folded-before < fewPages {
+		pages := folded - before
+		longer := f.pace.came() > int64(pages)
+		if pages < fewPages || longer && outrun {
 			break
 		}
-		before = folded
+		before, outrun = folded, longer
 	}
 	return left, f.pace.settle()
 }

@@ -169,3 +169,32 @@ func TestLogIsFoldedDespiteReaders(t *testing.T) {
 	}
 	d.close()
 }
+
+// Writers who are faster than whoever folds wait for it: else each pass would have more to
+// fold than the one before.
+func TestLogDoesNotOutrunItsFolding(t *testing.T) {
+	d := newFoldable(t)
+	folded, alone := 0, make(chan struct{})
+	d.last = sync.OnceFunc(func() { close(alone) })
+	if err := d.folder.Beside(func() {
+		select {
+		case <-alone:
+		default:
+			if folded++; folded%60 == 0 && d.rows < 100_000 {
+				d.transaction()
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 16 {
+		d.transaction()
+	}
+	<-alone
+	d.turn.Lock()
+	if log := d.logged(); log > 20_000*4096 {
+		t.Errorf("the log has %d bytes", log)
+	}
+	d.turn.Unlock()
+	d.close()
+}

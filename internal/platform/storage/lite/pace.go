@@ -70,9 +70,11 @@ func (p *pace) wrote() {
 
 // due reports whether the next portion may be written.
 func (p *pace) due() bool {
-	came := float64(p.log.Load() - p.before)
-	return p.speed == 0 || float64(p.pages) <= p.speed*came || p.watch.Elapsed() >= time.Duration(p.pages/portion)*slowest
+	return p.speed == 0 || float64(p.pages) <= p.speed*float64(p.came()) || p.watch.Elapsed() >= time.Duration(p.pages/portion)*slowest
 }
+
+// came is how many pages came to the log since it began.
+func (p *pace) came() int64 { return p.log.Load() - p.before }
 
 // settle puts on disk what was written.
 func (p *pace) settle() error {
