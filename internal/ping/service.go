@@ -68,8 +68,8 @@ func DefaultPolicy() Policy {
 		Credential: []limit.Window{{Limit: 6000, Per: time.Minute}},
 		Visitor:    []limit.Window{{Limit: 20, Per: time.Minute}},
 		Address:    []limit.Window{{Limit: 6000, Per: time.Minute}},
-		Card:       []limit.Window{{Limit: 60, Per: time.Hour, Burst: 20}},
-		Slowed:     []limit.Window{{Limit: 10, Per: time.Minute, Burst: 2}},
+		Card:       []limit.Window{{Limit: 20, Per: 10 * time.Minute}, {Limit: 60, Per: time.Hour}},
+		Slowed:     []limit.Window{{Limit: 2, Per: 10 * time.Second}, {Limit: 10, Per: time.Minute}},
 		Hunt:       Hunt{Slow: 30, Suspend: 60, Percent: 20},
 	}
 }

@@ -100,14 +100,11 @@ func (t turn) end() {
 	}
 }
 
-// mostChecks is how many checks a batch may have: no more than the limits allow at once.
+// mostChecks is how many checks a batch may have: no more than the limits allow.
 func (a *api) mostChecks() int {
 	most := maxBatch
 	for _, w := range slices.Concat(a.perKey, a.perAddress) {
 		most = min(most, w.Limit)
-		if w.Burst > 0 {
-			most = min(most, w.Burst)
-		}
 	}
 	return most
 }

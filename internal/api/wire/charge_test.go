@@ -19,8 +19,7 @@ func drawLimits(t *rapid.T, name string, by By) Limit {
 	l := Limit{Name: name, By: by}
 	for i := range rapid.IntRange(1, 2).Draw(t, name+" windows") {
 		most := rapid.IntRange(10, 40).Draw(t, name+" limit")
-		l.Windows = append(l.Windows, Window{Limit: most, Per: time.Duration(rapid.IntRange(1, 120).Draw(t, name+" seconds"))*time.Second + time.Duration(i)*time.Hour,
-			Burst: rapid.IntRange(10, most).Draw(t, name+" burst")})
+		l.Windows = append(l.Windows, Window{Limit: most, Per: time.Duration(rapid.IntRange(1, 120).Draw(t, name+" seconds"))*time.Second + time.Duration(i)*time.Hour})
 	}
 	return l
 }

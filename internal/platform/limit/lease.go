@@ -49,10 +49,10 @@ func (v *view) count(l *lease, r *request) {
 	}
 	v.leased = l
 	if left := l.left + l.tokens; left < v.left {
-		v.left, v.ends, v.fixed = left, start+per, true
+		v.left, v.ends, v.then = left, start+per, start+per
 	}
 	if l.full && l.tokens < r.n {
-		v.wait, v.left, v.ends, v.fixed = max(v.wait, start+per-r.now), l.tokens, start+per, true
+		v.wait, v.left, v.ends, v.then = max(v.wait, start+per-r.now), l.tokens, start+per, start+per
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package limit says how much is too much: request rates (Limiter.Take), the
 // penalty box (Limiter.Block) and durable quotas (Spend).
 //
-// Rates live in memory. Each window is a GCRA bucket: a burst at once, then a
-// steady rate. Where several processes share a database, each also leases chunks
+// Rates live in memory. Each window remembers what was taken in the last Per, exact to a
+// sixteenth of it. Where several processes share a database, each also leases chunks
 // of the window's budget, counted in windows aligned to the clock, so that all
 // together never allow more than Limit in one of them. What a process has leased
 // and not used when the budget ends is lost: for each process at most a twentieth
@@ -38,12 +38,11 @@ const (
 	leaseWorkers = 8
 )
 
-// Window allows Limit in each Per. Two windows of one subject differ in Per.
+// Window allows Limit in any Per, at once or spread over it. Two windows of one subject
+// differ in Per: a short one bounds how many of a long one's may come at once.
 type Window struct {
 	Limit int
 	Per   time.Duration
-	// Burst is how many of them may come at once; 0 means Limit.
-	Burst int
 }
 
 // Decision is the answer to Take, for the headers of a response.
@@ -149,11 +148,11 @@ func check(subject string, windows []Window, n int) error {
 	}
 	for i := range windows {
 		w := &windows[i]
-		if w.Limit < 1 || w.Limit > maxLimit || w.Burst < 0 || w.Burst > w.Limit || w.Per < time.Millisecond || w.Per > maxPer {
-			return fmt.Errorf("take from limit %s: %d (burst %d) per %s is no window", subject, w.Limit, w.Burst, w.Per)
+		if w.Limit < 1 || w.Limit > maxLimit || w.Per < time.Millisecond || w.Per > maxPer {
+			return fmt.Errorf("take from limit %s: %d per %s is no window", subject, w.Limit, w.Per)
 		}
-		if n < 0 || n > w.burst() {
-			return fmt.Errorf("take from limit %s: %d is never allowed by %d per %s", subject, n, w.burst(), w.Per)
+		if n < 0 || n > w.Limit {
+			return fmt.Errorf("take from limit %s: %d is never allowed by %d per %s", subject, n, w.Limit, w.Per)
 		}
 		for k := range i {
 			if windows[k].Per == w.Per {

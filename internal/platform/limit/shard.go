@@ -6,14 +6,6 @@ import (
 	"time"
 )
 
-// slot is one window's bucket of one subject.
-type slot struct {
-	per     time.Duration
-	arrival int64  // GCRA's theoretical arrival time, ns since 1970
-	depth   int64  // of the window when it was last used, ns
-	leased  *lease // where processes share a count
-}
-
 // entry is what is known of one subject.
 type entry struct {
 	subject string
@@ -59,8 +51,8 @@ func (e *entry) fill(now int64) int64 {
 		if s.leased != nil {
 			most = max(most, s.leased.fill(now, int64(s.per)))
 		}
-		if s.arrival > now {
-			most = max(most, 1+(s.arrival-now)/(s.depth/1000+1))
+		if s.forget(now); s.taken > 0 {
+			most = max(most, 1+1000*s.taken/(s.limit+1))
 		}
 	}
 	return most
@@ -95,7 +87,7 @@ const setBack = time.Second
 func (s *shard) isBehind(now int64) bool { return s.now-now >= int64(setBack) }
 
 // follow notes what time it is. Where the clock was set back everything that was counted goes
-// back with it, so that nobody owes more than before: of a clock that was ahead for a while, less.
+// back with it, so that nobody waits longer than before: of a clock that was ahead for a while, less.
 // The caller holds the lock.
 func (s *shard) follow(now int64) {
 	if !s.isBehind(now) {
@@ -106,7 +98,9 @@ func (s *shard) follow(now int64) {
 	for _, e := range append(s.entries[:len(s.entries):len(s.entries)], &s.overflow) {
 		e.seen -= back
 		for i := range e.slots {
-			e.slots[i].arrival -= back
+			for k := range e.slots[i].runs {
+				e.slots[i].runs[k].at -= back
+			}
 		}
 	}
 	s.now = now

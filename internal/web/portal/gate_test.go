@@ -406,7 +406,7 @@ func TestMost(t *testing.T) {
 	neighbour := visitAs{from: "[2001:db8::2]"}
 	thief.from = "[2001:db8::1]"
 	w := b.post(here, card(usd, numberActive, ""), neighbour)
-	if w.Code != 429 || w.Header().Get("Retry-After") != "1200" || !strings.Contains(w.Body.String(), "Try again in 20") {
+	if w.Code != 429 || w.Header().Get("Retry-After") != "3600" || !strings.Contains(w.Body.String(), "Try again in 60") {
 		t.Errorf("the fourth: %d %v", w.Code, w.Header())
 	}
 	if !strings.Contains(w.Body.String(), `value="`+numberActive+`"`) {
