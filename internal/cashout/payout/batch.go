@@ -48,7 +48,7 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 		if err != nil || !found {
 			return cmp.Or(err, poor)
 		}
-		chosen, err := s.batched(ctx, &b)
+		chosen, err := b.payouts(ctx, s.DB)
 		if err != nil {
 			return err
 		}
@@ -150,9 +150,9 @@ func (s *Service) batches(ctx context.Context, r realm.Realm, after string) ([]b
 	return storage.All(ctx, s.DB, scanBatch, listBatches, string(r), after, maxBatches)
 }
 
-// batched returns the payouts of a batch, in the order in which they were asked for.
-func (s *Service) batched(ctx context.Context, b *batch) ([]Payout, error) {
-	return storage.All(ctx, s.DB, scanPayout, listBatched, string(b.realm), b.id)
+// payouts returns those of a batch, in the order in which they were asked for.
+func (b *batch) payouts(ctx context.Context, q storage.Queryer) ([]Payout, error) {
+	return storage.All(ctx, q, scanPayout, listBatched, string(b.realm), b.id)
 }
 
 // gathering returns for how long the oldest payout that waits for a transaction goes on

@@ -534,6 +534,42 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
+// Processes that look after the same transactions at once publish each of them, and none takes
+// what another one did meanwhile for a mistake.
+func TestWatchAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		other := b.another()
+		t.Cleanup(other.books.Close)
+		calm := b.Nodes[realm.Test]
+		mute := calm
+		mute.Chain = deaf{calm.Chain}
+		b.Nodes[realm.Test] = mute
+		ada := b.customer("ada")
+		var all []payout.Payout
+		for range 60 {
+			b.must(b.node.Fund(t.Context(), 1_000_000))
+			all = append(all, b.pay(ada, b.address(destination.P2TR), 10_000))
+			if err := b.Batch(t.Context(), realm.Test); err == nil {
+				t.Fatal("it was published")
+			}
+		}
+		b.Nodes[realm.Test] = calm
+		done := make(chan error)
+		for i := range 8 {
+			w := []*world{b.world, other.world}[i%2]
+			go func() { done <- w.Watch(t.Context(), realm.Test) }()
+		}
+		for range 8 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		for _, p := range all {
+			b.expect(p, "sent")
+		}
+	})
+}
+
 // A day is held against the nodes' own lists: nothing differs but what somebody paid past
 // the payouts, and what a node does not know.
 func TestReconcile(t *testing.T) {

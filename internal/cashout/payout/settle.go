@@ -275,7 +275,7 @@ func (s *Service) unchoose(ctx context.Context, r realm.Realm) error {
 		if err != nil || !found {
 			return err
 		}
-		chosen, err := s.batched(ctx, &b)
+		chosen, err := b.payouts(ctx, s.DB)
 		if err != nil {
 			return err
 		}
@@ -297,7 +297,7 @@ func (s *Service) adopt(ctx context.Context, a Adoption, d *Departure) error {
 		return err
 	}
 	if replaced {
-		before, err := s.batched(ctx, &b)
+		before, err := b.payouts(ctx, s.DB)
 		if err != nil || !parsed.Pays(outputs(before)) {
 			return err
 		}

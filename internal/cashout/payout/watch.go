@@ -63,16 +63,20 @@ type view struct {
 	known  bool       // the network has one of them
 }
 
-// look reads a batch and asks the node for its transactions. It reports false for one
-// that has none yet.
+// look reads a batch, all of it as it was at one moment, and asks the node for its
+// transactions. It reports false for one that has none yet.
 func (s *Service) look(ctx context.Context, r realm.Realm, batchID string) (v view, ok bool, err error) {
-	if v.batch, ok, err = storage.One(ctx, s.DB, scanBatch, findBatch, string(r), batchID); err != nil || !ok || v.state == batchOpen {
-		return v, false, err
-	}
-	if v.family, err = storage.All(ctx, s.DB, scanMade, listTransactions, string(r), batchID); err != nil {
-		return v, false, err
-	}
-	if v.chosen, err = s.batched(ctx, &v.batch); err != nil {
+	err = s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		if v.batch, ok, err = storage.One(ctx, q, scanBatch, findBatch, string(r), batchID); err != nil || !ok {
+			return err
+		}
+		if v.family, err = storage.All(ctx, q, scanMade, listTransactions, string(r), batchID); err != nil {
+			return err
+		}
+		v.chosen, err = v.payouts(ctx, q)
+		return err
+	})
+	if err != nil || !ok || v.state == batchOpen {
 		return v, false, err
 	}
 	raw := make([][]byte, len(v.family))
