@@ -187,14 +187,10 @@ func (s *Stock) move(ctx context.Context, b Batch, from, to State) error {
 	}
 }
 
-// openBatch finds or makes the batch of an upload within tx.
+// openBatch makes the batch of an upload within tx.
 func (s *Stock) openBatch(ctx context.Context, tx *storage.Tx, o *Options) (Batch, error) {
-	b, found, err := storage.One(ctx, tx, scanBatch, findBatch, string(o.Realm), string(o.Item), o.Batch)
-	if err != nil || found {
-		return b, err
-	}
 	now := s.Clocks.Now(o.Realm)
-	b = Batch{ID: BatchID(id.New(batchPrefix)), Realm: o.Realm, Item: o.Item, Name: o.Batch, Supplier: o.Supplier, State: BatchOpen, Actor: o.Actor,
+	b := Batch{ID: BatchID(id.New(batchPrefix)), Realm: o.Realm, Item: o.Item, Name: o.Batch, Supplier: o.Supplier, State: BatchOpen, Actor: o.Actor,
 		CreatedAt: now, ChangedAt: now}
 	if o.quarantined != "" {
 		b.State, b.Reason = BatchQuarantined, o.quarantined

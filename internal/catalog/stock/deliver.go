@@ -184,6 +184,9 @@ func (s *Stock) suppliedBatch(ctx context.Context, o *Options) (b Batch, err err
 	}
 	err = again(func() error {
 		return s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) (err error) {
+			if b, found, err = storage.One(ctx, tx, scanBatch, findBatch, string(o.Realm), string(o.Item), o.Batch); err != nil || found {
+				return err
+			}
 			b, err = s.openBatch(ctx, tx, o)
 			return err
 		})

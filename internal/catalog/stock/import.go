@@ -191,21 +191,22 @@ func (u *upload) begin(ctx context.Context) error {
 	if u.o.DryRun {
 		u.seen = map[[32]byte]int{}
 	}
-	b, _, err := storage.One(ctx, u.DB, scanBatch, peekBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch)
-	if err == nil {
-		err = u.into(b)
-	}
+	b, err := u.find(ctx, u.DB, peekBatch)
+	u.into(b)
 	return err
 }
 
-// into has codes belong to a batch, or to none yet. It refuses one of another supplier.
-func (u *upload) into(b Batch) error {
-	if u.o.Supplier != "" && b.ID != "" && b.Supplier != u.o.Supplier {
-		return invalidAt("supplier", "the batch %s is of another supplier: give this upload a name of its own", b.Name)
+// find returns the batch, or none where there is none yet. It refuses one of another supplier.
+func (u *upload) find(ctx context.Context, q storage.Queryer, statement *storage.Statement) (Batch, error) {
+	b, found, err := storage.One(ctx, q, scanBatch, statement, string(u.o.Realm), string(u.o.Item), u.o.Batch)
+	if found && u.o.Supplier != "" && b.Supplier != u.o.Supplier {
+		err = invalidAt("supplier", "the batch %s is of another supplier: give this upload a name of its own", b.Name)
 	}
-	u.batch, u.report.Batch = b, b.ID
-	return nil
+	return b, err
 }
+
+// into notes the batch that the codes are of, or none yet.
+func (u *upload) into(b Batch) { u.batch, u.report.Batch = b, b.ID }
 
 // again repeats what found a key taken that was free a moment before.
 func again(fn func() error) error {
@@ -287,12 +288,13 @@ func (u *upload) flush(ctx context.Context) error {
 		sorted sorted
 		err    error
 	)
+	b := u.batch
 	if u.o.DryRun {
-		sorted, err = u.sort(ctx, u.DB)
+		sorted, err = u.sort(ctx, u.DB, b)
 	} else {
 		err = again(func() error {
 			return u.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-				sorted, err = u.write(ctx, tx)
+				b, sorted, err = u.write(ctx, tx)
 				return err
 			})
 		})
@@ -303,35 +305,39 @@ func (u *upload) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	u.into(b)
 	u.tell(sorted)
 	return nil
 }
 
 // write adds the codes that were read and are not in stock, and makes the batch for the first.
-func (u *upload) write(ctx context.Context, tx *storage.Tx) (sorted, error) {
-	b, _, err := storage.One(ctx, tx, scanBatch, findBatch, string(u.o.Realm), string(u.o.Item), u.o.Batch) // it may be in quarantine by now
-	if err == nil {
-		err = u.into(b)
+func (u *upload) write(ctx context.Context, tx *storage.Tx) (Batch, sorted, error) {
+	b, found, err := u.look(ctx, tx)
+	if err == nil && b.ID == "" && len(found.fresh) == 0 { // somebody else may have made it before the codes were looked for
+		b, found, err = u.look(ctx, tx)
 	}
-	if err != nil {
-		return sorted{}, err
-	}
-	found, err := u.sort(ctx, tx)
 	if err != nil || len(found.fresh) == 0 {
-		return found, err
+		return b, found, err
 	}
 	if err := tx.Apply(ctx, []storage.Effect{catalog.Keeps(u.o.Item, u.face)}); err != nil {
-		return found, err
+		return b, found, err
 	}
 	if b.ID == "" {
 		if b, err = u.openBatch(ctx, tx, u.o); err != nil {
-			return found, err
+			return b, found, err
 		}
 	}
-	if err := u.insert(ctx, tx, found.fresh, b); err != nil {
-		return found, err
+	return b, found, u.insert(ctx, tx, found.fresh, b)
+}
+
+// look finds the batch, which may be in quarantine by now, and sorts what was read.
+func (u *upload) look(ctx context.Context, tx *storage.Tx) (Batch, sorted, error) {
+	b, err := u.find(ctx, tx, findBatch)
+	if err != nil {
+		return b, sorted{}, err
 	}
-	return found, u.into(b)
+	found, err := u.sort(ctx, tx, b)
+	return b, found, err
 }
 
 // sorted are codes by whether they are in stock.
@@ -341,8 +347,8 @@ type sorted struct {
 	bad   []BadRow
 }
 
-// sort looks which of the codes that were read are in stock, or were read before.
-func (u *upload) sort(ctx context.Context, q storage.Queryer) (s sorted, err error) {
+// sort looks which of the codes that were read are in stock, in the batch or elsewhere, or were read before.
+func (u *upload) sort(ctx context.Context, q storage.Queryer, b Batch) (s sorted, err error) {
 	rows := make([][]any, len(u.codes))
 	for i := range u.codes {
 		rows[i] = []any{u.codes[i].hash[:]}
@@ -370,9 +376,9 @@ func (u *upload) sort(ctx context.Context, q storage.Queryer) (s sorted, err err
 		switch {
 		case !there:
 			s.fresh = append(s.fresh, c)
-		case p.batch == u.batch.ID && p.line == c.line:
+		case p.batch == b.ID && p.line == c.line:
 			s.known++
-		case p.batch == u.batch.ID:
+		case p.batch == b.ID:
 			s.bad = append(s.bad, BadRow{c.line, columnCode, fmt.Sprintf("line %d of the batch has it, too", p.line)})
 		default:
 			s.bad = append(s.bad, BadRow{c.line, columnCode, "it is in stock already"})

@@ -205,6 +205,39 @@ func TestImportAtOnce(t *testing.T) {
 	})
 }
 
+// Of processes that upload the same codes at once, under a name that is new, one adds them and
+// the others know them, whatever else is in their files.
+func TestImportOfNewAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		processes := []*process{p, join(t, p.DB, p.Catalog)}
+		for round := range 50 {
+			name := fmt.Sprint("batch ", round)
+			reports := make(chan stock.Report)
+			for i := range 6 {
+				go func() {
+					text := fmt.Sprintf("code\nA-%d\nB-%d\n", round, round)
+					if i%3 == 0 {
+						text += fmt.Sprintf("C-%d-%d\n", round, i)
+					}
+					report, err := processes[i%2].upload(text, name)
+					if err != nil {
+						t.Error(err)
+					}
+					reports <- report
+				}()
+			}
+			var sum stock.Report
+			for range 6 {
+				r := <-reports
+				sum.Added, sum.Known, sum.Wrong = sum.Added+r.Added, sum.Known+r.Known, sum.Wrong+r.Wrong
+			}
+			if sum.Added != 4 || sum.Known != 10 || sum.Wrong != 0 {
+				t.Errorf("%s: %+v", name, sum)
+			}
+		}
+	})
+}
+
 // What cannot be uploaded is refused before anything is written.
 func TestImportBounds(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
