@@ -137,6 +137,7 @@ func readBody[P any](c *Call[P]) error {
 	if size > limit {
 		return tooLarge(c)
 	}
+	delete(c.Request.Header, expect) // reading answers that: the client sends all there is
 	var err error
 	if size > 0 {
 		c.Body = make([]byte, size)

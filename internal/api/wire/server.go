@@ -135,9 +135,10 @@ type ServerOptions struct {
 	MaxConnections int
 	Proxies        []netip.Prefix
 	MaxHeaderBytes int
-	// ReadHeader, Read, Write and Idle are net/http's timeouts; Grace is how long
-	// a shutdown waits for requests to finish.
-	ReadHeader, Read, Write, Idle, Grace time.Duration
+	// ReadHeader, Read, Write and Idle are net/http's timeouts; Hear is how long the rest of a
+	// body is read for the sake of its refusal, and Grace how long a shutdown waits for requests
+	// to finish.
+	ReadHeader, Read, Write, Idle, Hear, Grace time.Duration
 }
 
 // Server listens for requests and stops gracefully.
@@ -155,12 +156,13 @@ func NewServer(o ServerOptions) *Server {
 	orElse(&o.Read, 30*time.Second)
 	orElse(&o.Write, 60*time.Second)
 	orElse(&o.Idle, 2*time.Minute)
+	orElse(&o.Hear, 8*time.Second)
 	orElse(&o.Grace, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	return &Server{options: o, http: &http.Server{
-		Handler: hearOut(o.Handler), TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
+		Handler: hearOut(o.Handler, o.Hear), TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeader, ReadTimeout: o.Read, WriteTimeout: o.Write, IdleTimeout: o.Idle,
 		ErrorLog: log.New(errorLog{o.Logger.Handler()}, "", 0),
 	}}
@@ -173,18 +175,26 @@ const (
 	maxHeard = 64 << 20
 )
 
-// hearOut reads what a handler left of a body before its answer is sent. Most clients send all of
-// a body before they read, and the system would take the answer from them with the connection. Who
-// asked whether to send (Expect) was answered, and HTTP/2 can stop one request alone.
-func hearOut(next http.Handler) http.Handler {
+// hearOut reads what a handler left of a body, for so long, before its answer is sent. Most
+// clients send all of a body before they read, and the system would take the answer from them
+// with the connection. Who asks whether to send is answered instead, and HTTP/2 can stop one
+// request alone. Of a body that says that it is too large for this nothing is read.
+func hearOut(next http.Handler, wait time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := r.Body
 		next.ServeHTTP(w, r)
-		if (r.ContentLength < 0 || r.ContentLength > unheard) && r.ProtoMajor == 1 && r.Header["Expect"] == nil {
+		long := r.ContentLength < 0 || r.ContentLength > unheard && r.ContentLength <= maxHeard
+		if !long || r.ProtoMajor != 1 || r.Header[expect] != nil {
+			return
+		}
+		if http.NewResponseController(w).SetReadDeadline(clock.System().Now().Add(wait)) == nil {
 			_, _ = io.CopyN(io.Discard, body, maxHeard) // who sends no more, or too slowly, has its answer all the same
 		}
 	})
 }
+
+// expect is a header by which a client asks whether to send its body.
+const expect = "Expect"
 
 // errorLog takes what net/http has to say. Most of it is callers' doing, and for debugging; that
 // no connection can be accepted, as where the system has no more files, or that a handler

@@ -70,27 +70,33 @@ func TestGracefulShutdown(t *testing.T) {
 }
 
 // Who sends all of a large body before it reads has the answer that refuses it, also where
-// nothing was read of it; but nobody is heard for ever, and who asks first is answered first.
+// nothing was read of it; but nobody is heard for ever, and who asks first is answered first,
+// unless part of its body was asked for.
 func TestHearOut(t *testing.T) {
-	address, _ := start(t, ServerOptions{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })})
-	const large = 20 << 20
+	b := setup(t, Options{}, nil)
+	Handle(b.Surface, Spec{Name: "small", Method: "POST", Path: "/", Accept: "text/csv", MaxBody: 1 << 10}, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
+	address, _ := start(t, ServerOptions{Handler: b.mount().mux, Hear: time.Minute})
+	const large, endlessly = 20 << 20, int64(1) << 40
 	for name, c := range map[string]struct {
 		head        string
 		sends       int64
 		tail        string
 		least, most int64 // that are taken
 		unanswered  bool
+		goOn        bool // is said first
 	}{
 		"all of it":      {head: fmt.Sprintf("Content-Length: %d", large), sends: large, least: large, most: large},
 		"chunks":         {head: fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x", large+2), sends: large, tail: "\r\n0\r\n\r\n", least: large, most: large},
 		"asks first":     {head: fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue", large)},
-		"without an end": {head: fmt.Sprintf("Content-Length: %d", int64(1)<<40), sends: 1 << 40, least: maxHeard, most: 2 * maxHeard, unanswered: true},
+		"was asked for":  {head: fmt.Sprintf("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n%x", large+2), sends: large, tail: "\r\n0\r\n\r\n", least: large, most: large, goOn: true},
+		"without an end": {head: fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x", endlessly), sends: endlessly, least: maxHeard, most: 2 * maxHeard, unanswered: true},
+		"says too much":  {head: fmt.Sprintf("Content-Length: %d", endlessly), sends: endlessly, most: maxHeard / 2, unanswered: true},
 	} {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\n"+c.head+"\r\n\r\n")
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nX-API-Key: alice\r\nContent-Type: text/csv\r\n"+c.head+"\r\n\r\n")
 		sent, failed := io.CopyN(conn, endless{}, c.sends)
 		if failed == nil {
 			_, failed = io.WriteString(conn, c.tail)
@@ -98,10 +104,34 @@ func TestHearOut(t *testing.T) {
 		if err != nil || (failed != nil) != c.unanswered || sent < c.least || sent > c.most {
 			t.Errorf("%s: %d bytes were taken: %v, %v", name, sent, err, failed)
 		}
-		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); failed == nil && (err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge) {
+		answers := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(answers, nil)
+		if c.goOn && err == nil && resp.StatusCode == http.StatusContinue {
+			resp, err = http.ReadResponse(answers, nil)
+		}
+		if failed == nil && (err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge) {
 			t.Errorf("%s: answered with %v, %v", name, resp, err)
 		}
 		_ = conn.Close() // all was read
+	}
+}
+
+// Who sends the rest of a refused body slowly is heard no longer than others, however long a
+// body may take that is wanted: its answer waits no longer, nor does a shutdown.
+func TestHearSlow(t *testing.T) {
+	address, stop := start(t, ServerOptions{Hear: time.Millisecond, Read: time.Hour, Grace: time.Hour,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc")
+	if resp, broken := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || broken != nil || resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("answered with %v: %v, %v", resp, err, broken)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 
