@@ -1,7 +1,6 @@
 package line
 
 import (
-	"hash/maphash"
 	"time"
 )
 
@@ -119,7 +118,6 @@ const (
 // subjects is what calls failed about of late, by hashes that mean nothing outside of the
 // process. The oldest makes room.
 type subjects struct {
-	seed maphash.Seed
 	seen [mostSubjects]struct {
 		hash uint64
 		at   time.Time
@@ -128,8 +126,7 @@ type subjects struct {
 }
 
 // again notes a failure, and reports whether there was one about the same subject of late.
-func (s *subjects) again(subject string, now time.Time) bool {
-	hash := maphash.String(s.seed, subject)
+func (s *subjects) again(hash uint64, now time.Time) bool {
 	for _, one := range s.seen {
 		if one.hash == hash && now.Sub(one.at).Abs() < subjectFor {
 			return true

@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,17 @@ func TestCallersAreBounded(t *testing.T) {
 	}
 	if len(known) != mostCallers || known[fmt.Sprint(2*mostCallers-1)] == nil {
 		t.Errorf("%d callers, the last one too: %t", len(known), known[fmt.Sprint(2*mostCallers-1)] != nil)
+	}
+}
+
+// A line remembers nothing of what errors say beyond whether it said the same of late.
+func TestDueKeepsNoText(t *testing.T) {
+	l := New(Config{}, clock.NewManual(time.Unix(0, 0)))
+	if _, due := l.Due(Because("no such card 6006491300000011")); !due {
+		t.Error("it is not to be logged")
+	}
+	if held := fmt.Sprintf("%+v", l.said); len(l.said) != 1 || strings.Contains(held, "6006491300000011") {
+		t.Errorf("the line holds %s", held)
 	}
 }
 

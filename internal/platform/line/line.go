@@ -101,6 +101,7 @@ type Line struct {
 	places  chan struct{} // a token per call under way
 	waiting chan struct{} // a token per caller who waits for a place
 	mu      sync.Mutex
+	seed    maphash.Seed
 	breaker breaker
 	recent  recent
 	failed  subjects
@@ -113,8 +114,11 @@ type Line struct {
 func New(config Config, c clock.Clock) *Line {
 	config = config.withDefaults()
 	return &Line{config: config, clock: c, places: make(chan struct{}, config.Concurrency), waiting: make(chan struct{}, config.Concurrency),
-		breaker: breaker{failures: config.Failures, cool: config.Cool}, failed: subjects{seed: maphash.MakeSeed()}, callers: callers{}, said: sayings{}}
+		breaker: breaker{failures: config.Failures, cool: config.Cool}, seed: maphash.MakeSeed(), callers: callers{}, said: sayings{}}
 }
+
+// hash names a text by what means nothing outside of the process.
+func (l *Line) hash(text string) uint64 { return maphash.String(l.seed, text) }
 
 // State returns what is to be published now.
 func (l *Line) State() State {
@@ -283,7 +287,7 @@ func (l *Line) conclude(ctx context.Context, about About, err error, lasted time
 		l.silent = 0
 		l.recent.note(now, true)
 		return
-	case l.left(ctx, lasted) || about.Subject != "" && !IsOutage(err) && l.failed.again(about.Subject, now):
+	case l.left(ctx, lasted) || about.Subject != "" && !IsOutage(err) && l.failed.again(l.hash(about.Subject), now):
 		l.breaker.forget()
 		l.callers.forget(about.Caller)
 		return

@@ -8,9 +8,9 @@ const (
 	mostReasons = 64
 )
 
-// sayings is what was said of why calls failed, by the whole text of that. Where there is too
-// much, any one makes room.
-type sayings map[string]*saying
+// sayings is what was said of why calls failed, by a hash of the whole text of that: the text
+// may be a counterparty's. Where there is too much, any one makes room.
+type sayings map[uint64]*saying
 
 type saying struct {
 	at     time.Time
@@ -18,7 +18,7 @@ type saying struct {
 }
 
 // due notes a failure, and reports whether to say it, and how many like it were not said.
-func (s sayings) due(why string, now time.Time) (unsaid int, due bool) {
+func (s sayings) due(why uint64, now time.Time) (unsaid int, due bool) {
 	before := s[why]
 	if before != nil && now.Sub(before.at).Abs() < sayAgain {
 		before.unsaid++
@@ -42,5 +42,5 @@ func (s sayings) due(why string, now time.Time) (unsaid int, due bool) {
 func (l *Line) Due(err error) (unsaid int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.said.due(err.Error(), l.clock.Now())
+	return l.said.due(l.hash(err.Error()), l.clock.Now())
 }
