@@ -213,6 +213,9 @@ func MustPart[T any]() func(Raw) (T, error) {
 		}
 		var problems Problems
 		p.check(reflect.ValueOf(&in).Elem(), &problems)
+		if checker, ok := any(&in).(Checker); ok && len(problems) == 0 {
+			checker.Check(&problems)
+		}
 		return in, problems.Err()
 	}
 }

@@ -160,6 +160,27 @@ func TestMustPart(t *testing.T) {
 	}
 }
 
+type pair struct {
+	One string `json:"one" wire:"required"`
+	Two string `json:"two"`
+}
+
+func (p *pair) Check(problems *Problems) {
+	if p.One != p.Two {
+		problems.Add("two", "must be equal to one")
+	}
+}
+
+// What a request knows of its own values holds for a part, too, once its fields are right.
+func TestMustPartChecks(t *testing.T) {
+	read := MustPart[pair]()
+	for body, want := range map[string]string{`{"one":"a","two":"a"}`: "", `{"one":"a","two":"b"}`: "two must be equal to one", `{"two":"b"}`: "one is required"} {
+		if _, err := read(Raw(body)); err == nil && want != "" || err != nil && fault.From(err).Message != want {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
 // Of calls that want the same name one runs at a time; a call that cannot wait any longer gives up.
 func TestAlone(t *testing.T) {
 	b := setup(t, Options{}, nil)
