@@ -49,7 +49,11 @@ func (a *api) batch(ctx context.Context, c *call, in batchRequest) (batchResult,
 	}
 	bodies := make([]any, n)
 	refusals := c.Parts(ctx, n, a.spare, func(ctx context.Context, i int) error {
-		moved, err := a.operate(ctx, c, in.Operations[i])
+		operation := in.Operations[i]
+		if operation.Kind() != '{' {
+			return fault.New(fault.InvalidRequest, "operations[%d] must be an object", i)
+		}
+		moved, err := a.operate(ctx, c, operation)
 		bodies[i] = success(c, moved)
 		return err
 	})

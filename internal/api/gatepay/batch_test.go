@@ -89,10 +89,11 @@ func TestBatchRefusesAsItsCalls(t *testing.T) {
 			}
 		}
 		const invalid = `{"status":"FAIL","code":"400001","label":"invalid_request","errorMessage":%q,"data":{}}`
-		which := "action must be redeem, refund, hold, capture, void, reload or cancel"
-		for operation, message := range map[string]string{`{}`: "action is required", `null`: "action is required", `{"action":"create"}`: which, `{"action":"Redeem"}`: which,
-			`{"action":5}`: "action must be a valid string", `5`: "body must be an object", `[]`: "body must be an object", `"redeem"`: "body must be an object"} {
-			if got := results(t, b.do("acme", "POST", batchPath, batchOf(operation))); got[0] != fmt.Sprintf(invalid, message) {
+		object, which := "operations[1] must be an object", "action must be redeem, refund, hold, capture, void, reload or cancel"
+		for operation, message := range map[string]string{`{}`: "action is required", `{"action":"create"}`: which, `{"action":"Redeem"}`: which,
+			`{"action":5}`: "action must be a valid string", `5`: object,
+			`null`: object, ` []`: object, `"redeem"`: object} {
+			if got := results(t, b.do("acme", "POST", batchPath, batchOf(`{}`, operation))); got[1] != fmt.Sprintf(invalid, message) {
 				t.Errorf("%s: %s", operation, got)
 			}
 		}
