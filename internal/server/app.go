@@ -189,7 +189,7 @@ func build(ctx context.Context, db *storage.DB, o Options) (*App, error) {
 	if err := a.Accounts.LoadTestClock(ctx); err != nil {
 		return nil, fmt.Errorf("load test clock: %w", err)
 	}
-	books, hooks := ledger.Config{}, webhook.Config{Types: EventTypes(), Secrets: authorization.SecretEventTypes(), House: houseEventTypes()}
+	books, hooks := ledger.Config{}, webhook.Config{Types: EventTypes(), Secrets: authorization.SecretEventTypes(), Reserved: a.reserved()}
 	a.Jobs = job.New(db, a.Clocks, o.Logger)
 	a.Jobs.Workers = alive.Folder(filepath.Join(o.Data, workersFolder))
 	if o.Metrics != nil {

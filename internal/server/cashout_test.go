@@ -22,12 +22,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/cashout/payout/destination"
 	"github.com/scripcards/scrip/internal/cashout/review"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -36,6 +38,7 @@ import (
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/web/upload"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 // desk is a demonstration over HTTP, with nothing running in the background.
@@ -545,5 +548,39 @@ func TestStopPayouts(t *testing.T) {
 				d.t.Errorf("stopped in the %s realm: %t, %v", r, got, err)
 			}
 		}
+	})
+}
+
+// The events of the cash-out and its payouts are for webhooks of the customer whose books they
+// are in: another one is told that it is never sent them, and which ones there are for it.
+func TestDeskEvents(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		other, err := d.app.Accounts.CreateCustomer(d.t.Context(), "operator/ann", account.NewCustomer{Name: "Other"})
+		check.OK(d.t, err)
+		create := func(book ledger.BookID, event string) error {
+			_, err := d.app.Webhooks.Create(d.t.Context(), webhook.NewEndpoint{Book: book, Realm: realm.Test, URL: "https://93.184.215.14/", Events: []string{event},
+				Scheme: webhook.SchemeCardPing, Actor: "operator/ann"})
+			return err
+		}
+		events := []string{"cashout.completed", "payout.settled"}
+		refused := func() {
+			d.t.Helper()
+			for _, event := range events {
+				f := fault.From(create(other.Test, event))
+				if f.Code != fault.InvalidRequest || !strings.HasPrefix(f.Message, event+" is sent to the cash-out alone; there are ") || strings.Contains(f.Message[len(event):], "cashout.") || strings.Contains(f.Message, "payout.differs") {
+					d.t.Errorf("%s: %v", event, f)
+				}
+			}
+		}
+		refused()
+		d.authorized(`{"address":"12c6DSiU4Rq3P4ZxziKxzrL5LmMBrzjrJX"}`, 1)
+		refused()
+		book, err := d.app.Cashout.Orders.Book(d.t.Context(), realm.Test)
+		check.OK(d.t, err)
+		for _, event := range events {
+			check.OK(d.t, create(book, event))
+		}
+		check.OK(d.t, create(webhook.House(realm.Test), "payout.differs"))
+		check.Code(d.t, "operators' alone", create(book, "payout.differs"), fault.InvalidRequest)
 	})
 }

@@ -1,16 +1,19 @@
 package server
 
 import (
+	"context"
 	"slices"
 
 	"github.com/scripcards/scrip/internal/cashout"
 	"github.com/scripcards/scrip/internal/cashout/payout"
 	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/authorization/decision"
 	"github.com/scripcards/scrip/internal/issuing/dispute"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/order"
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/report"
@@ -26,11 +29,31 @@ func houseEventTypes() []string {
 	return slices.Concat(stock.EventTypes(), address.EventTypes(), report.EventTypes(), payout.HouseEventTypes())
 }
 
+// deskEventTypes returns those that concern the cash-out, whose orders and payouts are in books
+// of its own.
+func deskEventTypes() []string { return slices.Concat(cashout.EventTypes(), payout.EventTypes()) }
+
+// reserved returns which events are sent to whom alone.
+func (a *App) reserved() []webhook.Reserved {
+	isHouse := func(_ context.Context, book ledger.BookID) (bool, error) {
+		_, house := webhook.HouseRealm(string(book))
+		return house, nil
+	}
+	isDesk := func(ctx context.Context, book ledger.BookID) (bool, error) {
+		for _, r := range realm.All() {
+			if desk, err := a.Cashout.Orders.Book(ctx, r); err != nil || desk == book {
+				return err == nil, err
+			}
+		}
+		return false, nil
+	}
+	return []webhook.Reserved{{Types: houseEventTypes(), To: "operators", Has: isHouse}, {Types: deskEventTypes(), To: "the cash-out", Has: isDesk}}
+}
+
 // EventTypes returns the types of all events that there are to subscribe to.
 func EventTypes() []string {
 	return slices.Concat(
-		giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), address.EventTypes(),
-		order.EventTypes(), claim.EventTypes(), report.EventTypes(), stock.EventTypes(),
+		giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), order.EventTypes(), claim.EventTypes(),
 		issuing.EventTypes(), authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes(),
-		ping.EventTypes(), cashout.EventTypes(), payout.EventTypes(), []string{webhook.TypeDisabled})
+		ping.EventTypes(), []string{webhook.TypeDisabled}, deskEventTypes(), houseEventTypes())
 }

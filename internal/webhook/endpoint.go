@@ -164,11 +164,13 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 	if _, ok := s.schemes.find(n.Scheme); !ok {
 		return fmt.Errorf("create webhook: no scheme %q", n.Scheme)
 	}
-	events, err := s.checkEvents(n.Book, n.Scheme, n.Events)
+	withheld, err := s.withheld(ctx, n.Book)
 	if err != nil {
 		return err
 	}
-	n.Events = events
+	if n.Events, err = s.checkEvents(withheld, n.Scheme, n.Events); err != nil {
+		return err
+	}
 	_, err = s.Guard.Check(ctx, n.URL)
 	return err
 }
@@ -177,20 +179,36 @@ func (s *Service) validate(ctx context.Context, n *NewEndpoint) error {
 // whoever changes it has to be one who may see such.
 func (s *Service) TakesSecrets(e *Endpoint) bool { return s.schemes.secrets(e.Scheme) }
 
-// checkEvents returns the names that an endpoint of a book and a scheme can be sent, sorted,
-// each once; "*" stands for all.
-func (s *Service) checkEvents(book ledger.BookID, scheme string, events []string) ([]string, error) {
+// withheld returns the types that are never sent to a book, each with whom it is sent to.
+func (s *Service) withheld(ctx context.Context, book ledger.BookID) (map[string]string, error) {
+	all := map[string]string{}
+	for _, r := range s.Config.Reserved {
+		has, err := r.Has(ctx, book)
+		if err != nil {
+			return nil, fmt.Errorf("find out whether a webhook is of %s: %w", r.To, err)
+		}
+		if has {
+			continue
+		}
+		for _, name := range r.Types {
+			all[name] = r.To
+		}
+	}
+	return all, nil
+}
+
+// checkEvents returns the names that an endpoint of a scheme can be sent, of those that are not
+// withheld from its book, sorted, each once; "*" stands for all.
+func (s *Service) checkEvents(withheld map[string]string, scheme string, events []string) ([]string, error) {
 	if len(events) == 0 || len(events) > maxEvents {
 		return nil, fault.New(fault.InvalidRequest, "name 1 to %d events, or * for all", maxEvents).At("events")
 	}
 	if slices.Contains(events, allEvents) {
 		return []string{allEvents}, nil
 	}
-	_, house := HouseRealm(string(book))
 	isSecret := func(name string) bool { return !s.schemes.secrets(scheme) && slices.Contains(s.Config.Secrets, name) }
-	isHouse := func(name string) bool { return !house && slices.Contains(s.Config.House, name) }
 	offered := func() string {
-		all := slices.DeleteFunc(slices.Clone(s.Config.Types), func(name string) bool { return isSecret(name) || isHouse(name) })
+		all := slices.DeleteFunc(slices.Clone(s.Config.Types), func(name string) bool { return isSecret(name) || withheld[name] != "" })
 		return strings.Join(all, ", ")
 	}
 	for _, name := range events {
@@ -201,8 +219,8 @@ func (s *Service) checkEvents(book ledger.BookID, scheme string, events []string
 			return nil, fault.New(fault.InvalidRequest, "an event has a name such as card.created").At("events")
 		case isSecret(name):
 			return nil, fault.New(fault.InvalidRequest, "%s tells a secret, which this kind of webhook is not sent", name).At("events")
-		case isHouse(name):
-			return nil, fault.New(fault.InvalidRequest, "%s is sent to operators alone; there are %s", name, offered()).At("events")
+		case withheld[name] != "":
+			return nil, fault.New(fault.InvalidRequest, "%s is sent to %s alone; there are %s", name, withheld[name], offered()).At("events")
 		}
 	}
 	events = slices.Sorted(slices.Values(events))
@@ -296,10 +314,14 @@ func (s *Service) Change(ctx context.Context, c Change, to Settings) (Endpoint, 
 	if err := s.checkSettings(ctx, to); err != nil {
 		return Endpoint{}, err
 	}
+	withheld, err := s.withheld(ctx, c.Book)
+	if err != nil {
+		return Endpoint{}, err
+	}
 	changed, err := s.change(ctx, c, "webhook.change", func(ctx context.Context, tx *storage.Tx, e *row) error {
 		to := to
 		if to.Events != nil {
-			events, err := s.checkEvents(e.Book, e.Scheme, to.Events)
+			events, err := s.checkEvents(withheld, e.Scheme, to.Events)
 			if err != nil {
 				return err
 			}

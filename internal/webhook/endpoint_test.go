@@ -19,6 +19,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 )
@@ -410,13 +411,14 @@ func TestSecretsGoWhereTheyMay(t *testing.T) {
 	})
 }
 
-// What operators' books alone are told of no other book's endpoint can name, neither at first nor later, and it is told which ones it may; an endpoint that has it goes on and can be changed otherwise.
-func TestHouseTypes(t *testing.T) {
+// What some books alone are told of, as those of operators, no other book's endpoint can name, neither at first nor later, and it is told which ones it may; an endpoint that has it goes on and can be changed otherwise.
+func TestReservedTypes(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b, to := setup(t, db, Config{}), newReceiver(t)
 		old, _ := b.create(to, SchemeCardPing, "stock.low")
 		plain, _ := b.create(to, SchemeCardPing, "card.created")
-		b.Config.Types, b.Config.Secrets, b.Config.House = []string{"card.created", "3ds.challenge", "stock.low"}, []string{"3ds.challenge"}, []string{"stock.low"}
+		b.Config.Types, b.Config.Secrets = []string{"card.created", "3ds.challenge", "stock.low"}, []string{"3ds.challenge"}
+		b.Config.Reserved = []Reserved{{Types: []string{"stock.low"}, To: "operators", Has: func(_ context.Context, of ledger.BookID) (bool, error) { return of != book, nil }}}
 		named := NewEndpoint{Book: book, Realm: realm.Live, URL: to.URL, Events: []string{"card.created", "stock.low"}, Scheme: SchemeCardPing, Actor: "key/k1"}
 		_, create := b.Create(t.Context(), named)
 		_, change := b.Change(t.Context(), b.changeOf(plain), Settings{Events: named.Events})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
+	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/job"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/platform/vault"
@@ -39,9 +40,8 @@ type Config struct {
 	// Secrets are those whose data is a secret (Event.Sensitive): no endpoint of a scheme
 	// without Scheme.Secrets can name them, and its "*" does not cover them.
 	Secrets []string
-	// House are those that are sent to the operators' own books alone (House): no other book's
-	// endpoint can name them.
-	House []string
+	// Reserved are those that are sent to some books alone.
+	Reserved []Reserved
 	// PerEndpoint is how many requests one endpoint gets at once to begin with, and after
 	// one that failed; 4, at most 64, which is also the most it gets as long as none fails.
 	PerEndpoint int
@@ -57,6 +57,14 @@ type Config struct {
 	Observe func(accepted bool, status int, took time.Duration)
 	// Roots are trusted instead of the system's certificate authorities, for tests.
 	Roots *x509.CertPool
+}
+
+// Reserved are types that are sent to some books alone: no other book's endpoint can name them.
+type Reserved struct {
+	Types []string
+	// To is whose books these are, such as operators, and Has reports whether one is among them.
+	To  string
+	Has func(ctx context.Context, book ledger.BookID) (bool, error)
 }
 
 const minRetention = 4 * 24 * time.Hour // longer than a delivery lasts

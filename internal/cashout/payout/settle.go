@@ -38,9 +38,9 @@ const (
 	eventDiffers = "payout.differs"
 )
 
-// EventTypes returns the types of this package's events.
+// EventTypes returns the types of this package's events, but HouseEventTypes.
 func EventTypes() []string {
-	return []string{eventSent, eventSettled, eventFailed, eventReorganised, eventDiffers}
+	return []string{eventSent, eventSettled, eventFailed, eventReorganised}
 }
 
 // HouseEventTypes returns those that the operators' own books alone are sent.
