@@ -3,7 +3,10 @@ package shell_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"math"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/scripcards/scrip/internal/cli/shell"
+	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 )
 
@@ -20,7 +24,10 @@ type state string
 // What is shown is a table to people and values to programs: each of its kind, in the columns' order.
 func TestOutput(t *testing.T) {
 	at := time.Date(2026, 11, 27, 9, 30, 5, 7, time.FixedZone("CET", 3600))
+	day := at.UTC().Truncate(24 * time.Hour)
 	var none []string
+	var nobody *url.URL
+	var nothing *time.Time
 	values := []struct {
 		name       string
 		value      any
@@ -47,6 +54,17 @@ func TestOutput(t *testing.T) {
 		{"more", shell.Cell{Text: "100+", Value: 100}, "100+", `100`},
 		{"set", shell.OrDefault(4), "4", `4`},
 		{"unset", shell.OrDefault(time.Duration(0)), "default", `null`},
+		{"address", &url.URL{Scheme: "https", Host: "scrip.test"}, "https://scrip.test", `"https://scrip.test"`},
+		{"nowhere", nobody, "", `null`},
+		{"day", &day, "2026-11-27T00:00:00Z", `"2026-11-27T00:00:00Z"`},
+		{"no day", nothing, "", `null`},
+		{"of money", new(money.New(100, money.EUR)), "1.00", `"1.00"`},
+		{"of count", new(7), "7", `7`},
+		{"failure", fault.New(fault.NotFound, "no such card"), "not_found: no such card", `"not_found: no such card"`},
+		{"wrapped", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: unexpected EOF", `"read: unexpected EOF"`},
+		{"undefined", math.NaN(), "NaN", `null`},
+		{"infinite", shell.Cell{Text: "ever", Value: float32(math.Inf(1))}, "ever", `null`},
+		{"scores", []float64{0.5, math.Inf(-1)}, "0.5 -Inf", `[0.5,null]`},
 		{"note", "<b> & \"c\"", `<b> & "c"`, `"<b> & \"c\""`},
 	}
 	var l shell.Listing

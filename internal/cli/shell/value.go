@@ -20,7 +20,7 @@ type Cell struct {
 // Decimal is a number with so many decimals, and nothing to programs where it is none.
 func Decimal(x float64, decimals int) Cell {
 	c := Cell{Text: strconv.FormatFloat(x, 'f', decimals, 64)}
-	if !math.IsNaN(x) && !math.IsInf(x, 0) {
+	if finite(x) {
 		c.Value = json.Number(c.Text)
 	}
 	return c
@@ -46,44 +46,85 @@ func Texts(values []any) []string {
 }
 
 func text(value any) string {
-	switch v := value.(type) {
+	switch v := pointed(value).(type) {
 	case nil:
 		return ""
 	case Cell:
 		return v.Text
 	case time.Time:
 		return text(moment(v))
+	case error:
+		return v.Error()
 	case fmt.Stringer:
 		return v.String()
+	default:
+		if list := reflect.ValueOf(v); list.Kind() == reflect.Slice {
+			return strings.Join(Texts(elements(list)), " ")
+		}
+		return fmt.Sprint(v)
 	}
-	if list := reflect.ValueOf(value); list.Kind() == reflect.Slice {
-		return strings.Join(Texts(elements(list)), " ")
-	}
-	return fmt.Sprint(value)
 }
 
 // typed returns a value as programs get it: numbers, booleans and lists as such, times in UTC,
-// null for what is not there; and as a text what has one, amounts of money among it.
+// null for what is not there or no number; and as a text what has one, amounts of money among it.
 func typed(value any) any {
-	switch v := value.(type) {
+	switch v := pointed(value).(type) {
 	case Cell:
 		return typed(v.Value)
 	case time.Time:
 		return moment(v)
 	case json.Number: // has a text, too
 		return v
+	case error:
+		return v.Error()
 	case fmt.Stringer:
 		return v.String()
+	default:
+		return plainly(v)
 	}
-	list := reflect.ValueOf(value)
-	if list.Kind() != reflect.Slice {
+}
+
+// plainly returns a value that has no text of its own as programs get it.
+func plainly(value any) any {
+	v := reflect.ValueOf(value)
+	switch {
+	case v.Kind() == reflect.Slice:
+		values := elements(v)
+		for i := range values {
+			values[i] = typed(values[i])
+		}
+		return values
+	case v.CanFloat() && !finite(v.Float()):
+		return nil
+	}
+	return value
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// pointed returns what a pointer points to, and nil for a nil one. A pointer stays where the
+// text is its own.
+func pointed(value any) any {
+	p := reflect.ValueOf(value)
+	if p.Kind() != reflect.Pointer {
 		return value
 	}
-	values := elements(list)
-	for i := range values {
-		values[i] = typed(values[i])
+	if p.IsNil() {
+		return nil
 	}
-	return values
+	to := p.Elem().Interface()
+	if speaks(value) && !speaks(to) {
+		return value
+	}
+	return pointed(to)
+}
+
+func speaks(value any) bool {
+	switch value.(type) {
+	case error, fmt.Stringer:
+		return true
+	}
+	return false
 }
 
 func elements(list reflect.Value) []any {
