@@ -218,6 +218,14 @@ func (s *Service) SetSigner(ctx context.Context, actor string, book ledger.BookI
 		if err != nil {
 			return err
 		}
+		before, _, err := storage.One(ctx, c, scanSigner, readSigner, string(book))
+		if err != nil {
+			return err
+		}
+		if before.PublicKey == made.PublicKey {
+			made.ChangedAt = before.ChangedAt
+			return nil
+		}
 		made.ChangedAt = c.at
 		if err := c.Apply(ctx, []storage.Effect{upsertSigner.Row(string(book), made.PublicKey, storage.Micros(c.at))}); err != nil {
 			return err

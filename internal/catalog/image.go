@@ -112,6 +112,10 @@ func (s *Service) SetBrandImage(ctx context.Context, brand string, upload []byte
 		}
 	}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		before, _, err := storage.One(ctx, tx, storage.Scalar[string], findBrand, fold(brand))
+		if err != nil || before == image {
+			return err
+		}
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], bumpVersion)
 		if err != nil {
 			return err

@@ -146,6 +146,10 @@ func (s *Service) SetTier(ctx context.Context, customer account.CustomerID, name
 		return invalidAt("tier", "want a customer, and a tier of 1 to 32 lower-case letters, digits, - and _")
 	}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		before, _, err := storage.One(ctx, tx, storage.Scalar[string], findTier, string(customer))
+		if err != nil || before == name {
+			return err
+		}
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], bumpVersion)
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ var (
 		"percent", "currency", "charged_minor", "priority", "from_at", "until_at", "state", "version", "actor", "created_at")
 
 	changedTiers = storage.SQL("catalog.changed_tiers", `SELECT account_id, tier, version FROM catalog_tiers WHERE version > $1`)
+	findTier     = storage.SQL("catalog.find_tier", `SELECT tier FROM catalog_tiers WHERE account_id = $1`)
 	writeTier    = storage.Upsert("catalog.write_tier", "catalog_tiers", []string{"account_id"}, "account_id", "tier", "version", "changed_at")
 
 	insertImage   = storage.Insert("catalog.insert_image", "catalog_images", "image_hash", "type", "data", "actor", "created_at")
@@ -53,6 +54,7 @@ var (
 	countImages   = storage.SQL("catalog.count_images", `SELECT COUNT(*) FROM catalog_images`)
 	knownImages   = storage.Lookup("catalog.known_images", `SELECT image_hash FROM catalog_images WHERE image_hash IN ({values})`, "TEXT")
 	changedBrands = storage.SQL("catalog.changed_brands", `SELECT brand, image, version, changed_at FROM catalog_brands WHERE version > $1`)
+	findBrand     = storage.SQL("catalog.find_brand", `SELECT image FROM catalog_brands WHERE brand = $1`)
 	writeBrand    = storage.Upsert("catalog.write_brand", "catalog_brands", []string{"brand"}, "brand", "image", "version", "changed_at")
 )
 

@@ -118,7 +118,11 @@ func (s *Service) PutBIN(ctx context.Context, c BINChange) (BIN, error) {
 			return err
 		}
 		now := s.Clocks.Now(realm.Live)
-		if err := tx.ExecRows(ctx, putBIN, [][]any{b.row(c.Actor, storage.Micros(now))}); err != nil {
+		row := func(b *BIN) []any { return b.row(c.Actor, storage.Micros(now)) }
+		if slices.ContainsFunc(all, func(was BIN) bool { return slices.Equal(row(&was), row(&b)) }) {
+			return c.Also.Apply(ctx, tx, b)
+		}
+		if err := tx.ExecRows(ctx, putBIN, [][]any{row(&b)}); err != nil {
 			return err
 		}
 		r := audit.Record{Actor: c.Actor, Action: "bin.put", Subject: b.ID, At: now, Detail: map[string]string{"state": b.state(),

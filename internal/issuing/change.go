@@ -199,11 +199,16 @@ func (s *Service) write(ctx context.Context, tx *storage.Tx, c *record, ch chang
 	if card := c.at(now); card.Status == Terminated {
 		return nil, ended(card)
 	}
+	written := func() [3]string { return [3]string{c.Label, encodeMetadata(c.Metadata), encodeControls(&c.Controls)} }
+	before := written()
 	if err := ch.apply(c); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, setControls, string(c.Book), string(c.ID), c.Version, c.Label, fold(c.Label), encodeMetadata(c.Metadata),
-		encodeControls(&c.Controls)); err != nil {
+	after := written()
+	if after == before {
+		return c.at(now), nil
+	}
+	if _, err := tx.Exec(ctx, setControls, string(c.Book), string(c.ID), c.Version, after[0], fold(c.Label), after[1], after[2]); err != nil {
 		return nil, err
 	}
 	c.Version++

@@ -102,9 +102,6 @@ func (s *Service) Freeze(ctx context.Context, h Holder, st Step) (Card, error) {
 	if err := h.reasonFor(&st); err != nil {
 		return Card{}, err
 	}
-	if err := s.noteStep(ctx, h, kindFreeze, st); err != nil {
-		return Card{}, err
-	}
 	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
 		fresh := card.Status != Frozen || card.FrozenAt.IsZero() // frozen in the books alone
@@ -174,9 +171,6 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 	if err := h.reasonFor(&st); err != nil {
 		return Card{}, err
 	}
-	if err := s.noteStep(ctx, h, kindUnfreeze, st); err != nil {
-		return Card{}, err
-	}
 	return s.toggle(ctx, h, st, s.asKept(ctx, func(c *record, op *ledger.Operation) error {
 		card := c.at(op.At)
 		switch {
@@ -210,9 +204,16 @@ func (s *Service) Unfreeze(ctx context.Context, h Holder, st Step) (Card, error)
 }
 
 // toggle performs a plan that may find nothing to do; what belongs with it is written all
-// the same.
+// the same. What an operator does is written down before it is tried.
 func (s *Service) toggle(ctx context.Context, h Holder, st Step, p plan) (Card, error) {
-	c, o, err := s.perform(ctx, h, st.Card, p)
+	noted := false
+	c, o, err := s.perform(ctx, h, st.Card, func(c *record, op *ledger.Operation) error {
+		if err := p(c, op); err != nil || noted {
+			return err
+		}
+		noted = true
+		return s.noteStep(ctx, h, op.Kind, st)
+	})
 	if errors.Is(err, errUnchanged) {
 		now, err := s.Get(ctx, h, st.Card)
 		if err != nil || st.Also == nil {

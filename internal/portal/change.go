@@ -178,6 +178,9 @@ func (s *Service) Change(ctx context.Context, c Change) (Portal, error) {
 				return err
 			}
 		}
+		if slices.Equal(p.look(), before.look()) {
+			return c.Also.Apply(ctx, tx, p)
+		}
 		if err := s.record(ctx, tx, &p, audit.Record{Actor: c.Actor, Action: "portal.change", Detail: reasonOf(&c)}); err != nil {
 			return err
 		}

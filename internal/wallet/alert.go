@@ -105,7 +105,19 @@ func (a *Alerts) SetAlert(ctx context.Context, alert Alert) (Alert, error) {
 		return Alert{}, fault.New(fault.InvalidAmount, "the threshold must not be below zero").At("threshold")
 	}
 	currency := alert.Threshold.Currency.String()
+	var kept Alert
+	same := false
 	err := a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
+		before, known, err := storage.One(ctx, tx, scanAlert, lockAlert, string(alert.Book), currency)
+		if err != nil {
+			return err
+		}
+		if same = known && before.Threshold == alert.Threshold || !known && alert.Threshold.IsZero(); same {
+			if kept = alert; known {
+				kept = before
+			}
+			return nil
+		}
 		// The clock of the live realm: other processes look for what changed of late.
 		alert.ChangedAt = a.Clocks.Now(realm.Live)
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], upsertAlert, string(alert.Book), currency, string(alert.Realm),
@@ -117,8 +129,8 @@ func (a *Alerts) SetAlert(ctx context.Context, alert Alert) (Alert, error) {
 		return a.Audit.Append(ctx, tx, audit.Record{Actor: alert.Actor, Action: "wallet.alert", Subject: string(Account(alert.Threshold.Currency).ID),
 			Book: string(alert.Book), Detail: map[string]string{"threshold": audit.Clean(alert.Threshold.String()), "currency": currency}, At: a.Clocks.Now(alert.Realm)})
 	})
-	if err != nil {
-		return Alert{}, err
+	if err != nil || same {
+		return kept, err
 	}
 	a.learn(alert)
 	return alert, nil

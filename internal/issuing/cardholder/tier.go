@@ -60,14 +60,14 @@ var (
 func (s *Service) Tiers(ctx context.Context) ([]Tier, error) {
 	all, _, err := s.tiers.Find(ctx, memo.Query{Key: sha256.Sum256([]byte("tiers")), Now: s.Clocks.Now(realm.Live)},
 		func(ctx context.Context) ([]Tier, bool, error) {
-			all, err := s.readTiers(ctx)
+			all, err := readTiers(ctx, s.DB)
 			return all, true, err
 		})
 	return slices.Clone(all), err
 }
 
-func (s *Service) readTiers(ctx context.Context) ([]Tier, error) {
-	all, err := storage.All(ctx, s.DB, scanTier, listTiers, maxTiers)
+func readTiers(ctx context.Context, q storage.Queryer) ([]Tier, error) {
+	all, err := storage.All(ctx, q, scanTier, listTiers, maxTiers)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,17 @@ func (s *Service) PutTier(ctx context.Context, c TierChange) (Tier, error) {
 		if err := roomFor(ctx, tx, t.Name); err != nil {
 			return err
 		}
-		row := []any{t.Name, t.Currency.String(), spending.Encode(t.Limits), t.MaxCards, c.Actor, storage.Micros(now)}
-		if err := tx.ExecRows(ctx, putTier, [][]any{row}); err != nil {
+		all, err := readTiers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		row := func(t *Tier) []any {
+			return []any{t.Name, t.Currency.String(), spending.Encode(t.Limits), t.MaxCards, c.Actor, storage.Micros(now)}
+		}
+		if slices.ContainsFunc(all, func(was Tier) bool { return slices.Equal(row(&was), row(&t)) }) {
+			return c.Also.Apply(ctx, tx, t)
+		}
+		if err := tx.ExecRows(ctx, putTier, [][]any{row(&t)}); err != nil {
 			return err
 		}
 		if err := s.Audit.Append(ctx, tx, audit.Record{Actor: c.Actor, Action: "cardholder.put_tier", Subject: t.Name,

@@ -2,6 +2,7 @@ package supply
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/scripcards/scrip/internal/audit"
@@ -89,7 +90,7 @@ func (s *Service) checkRoute(ctx context.Context, r *Route) error {
 	return nil
 }
 
-// writeRoute writes a route as a new version.
+// writeRoute writes a route as a new version, unless it is as it was.
 func (s *Service) writeRoute(ctx context.Context, r Route, record audit.Record) error {
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], bumpVersion)
@@ -102,6 +103,9 @@ func (s *Service) writeRoute(ctx context.Context, r Route, record audit.Record) 
 		}
 		if err := s.roomForRoute(ctx, tx, &r, there); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(there, func(old Route) bool { r.version = old.version; return old == r }) {
+			return nil
 		}
 		r.version = version
 		if err := tx.ExecRows(ctx, writeRoute, [][]any{r.values(s.now())}); err != nil {

@@ -201,9 +201,10 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 	if err != nil {
 		return Saved{}, err
 	}
-	saved := Saved{Decider: p.Decider}
+	var saved Saved
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
-		saved.ChangedAt, saved.Secret = s.Clocks.Now(realm.Live), p.Secret
+		saved = Saved{Decider: p.Decider, Secret: p.Secret}
+		saved.ChangedAt = s.Clocks.Now(realm.Live)
 		before, known, err := storage.One(ctx, tx, scanSetting, lockSetting, string(p.Book))
 		if err != nil {
 			return err
@@ -211,6 +212,14 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 		sealed := []byte(nil)
 		if known {
 			sealed = before.sealed
+			same, err := s.same(before, &p)
+			if err != nil {
+				return err
+			}
+			if same {
+				saved = Saved{Decider: before.Decider}
+				return p.Also.Apply(ctx, tx, saved)
+			}
 		}
 		if !known || !p.Secret.IsZero() {
 			if saved.Secret.IsZero() {
@@ -236,6 +245,20 @@ func (s *Service) Put(ctx context.Context, p Put) (Saved, error) {
 	s.recent.Drop(keyOf(p.Book))
 	s.health.answered(p.Book) // what failed may be mended, or another server
 	return saved, nil
+}
+
+// same reports whether nothing changes.
+func (s *Service) same(before *setting, p *Put) (bool, error) {
+	now := p.Decider
+	now.ChangedAt = before.ChangedAt
+	if now != before.Decider {
+		return false, nil
+	}
+	if p.Secret.IsZero() {
+		return true, nil
+	}
+	secret, err := s.Vault.Unseal(purposeSecret, string(p.Book), before.sealed)
+	return pan.NewSecret(string(secret)).Equal(p.Secret), err
 }
 
 // check returns the host that is to be asked, or what is wrong.

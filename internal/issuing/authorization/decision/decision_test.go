@@ -328,7 +328,7 @@ func TestPut(t *testing.T) {
 		}
 		log, err := w.Audit.List(ctx, audit.Filter{Book: string(book)})
 		check.OK(t, err)
-		if len(log) != 4 || log[0].Action != "decider.delete" || log[3].Action != "decider.put" {
+		if len(log) != 3 || log[0].Action != "decider.delete" || log[2].Action != "decider.put" {
 			t.Errorf("audit log %+v", log)
 		}
 	})
