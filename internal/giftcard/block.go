@@ -75,6 +75,9 @@ func (s *Service) toChange(ctx context.Context, m Merchant, card ID, reason stri
 	return s.stored(ctx, m.Book, card)
 }
 
+// actionReveal is that somebody is shown a card's secrets.
+const actionReveal = "giftcard.reveal"
+
 // audited is what is about to be done to a card.
 type audited struct {
 	action string

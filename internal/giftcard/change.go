@@ -109,17 +109,22 @@ func (c *change) checkCurrency() error {
 // unlessRepeated returns refusal, but lets a call that was made before through to its
 // first answer, whatever became of the card since.
 func (s *Service) unlessRepeated(ctx context.Context, op ledger.Operation, refusal error) error {
-	if refusal == nil || op.Key == "" {
-		return refusal
-	}
-	_, done, err := s.Books.FindByKey(ctx, op.Book, op.Key)
-	if err != nil {
-		return err
-	}
-	if done {
+	if refusal == nil {
 		return nil
 	}
+	if done, err := s.repeated(ctx, op); err != nil || done {
+		return err
+	}
 	return refusal
+}
+
+// repeated reports whether something was done under an operation's key.
+func (s *Service) repeated(ctx context.Context, op ledger.Operation) (bool, error) {
+	if op.Key == "" {
+		return false, nil
+	}
+	_, done, err := s.Books.FindByKey(ctx, op.Book, op.Key)
+	return done, err
 }
 
 // submit runs the operation with its event and describes what it did.

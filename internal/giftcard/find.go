@@ -357,7 +357,7 @@ func (s *Service) Reveal(ctx context.Context, book ledger.BookID, card ID, actor
 	if err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
-	if err := s.note(ctx, Merchant{Book: book, Realm: in, Actor: actor}, audited{action: "giftcard.reveal", card: card}); err != nil {
+	if err := s.note(ctx, Merchant{Book: book, Realm: in, Actor: actor}, audited{action: actionReveal, card: card}); err != nil {
 		return pan.Number{}, pan.Secret{}, err
 	}
 	return s.unseal(ctx, book, card)

@@ -75,21 +75,33 @@ func (s *Service) Create(ctx context.Context, m Merchant, issue Issue) (Issued, 
 }
 
 // CreateNoted is Create by somebody who is not the merchant: the audit log has it before the
-// card is made.
+// card is made, and before the secrets of one that was made under the reference are shown again.
 func (s *Service) CreateNoted(ctx context.Context, m Merchant, issue Issue) (Issued, error) {
 	if err := s.admit(ctx, m, issue); err != nil {
 		return Issued{}, err
 	}
-	detail := map[string]string{"amount": issue.Amount.String() + " " + issue.Amount.Currency.String(),
-		"template": issue.TemplateID, "reference": audit.Clean(issue.Reference)}
-	if err := s.note(ctx, m, audited{action: kindCreate, detail: detail}); err != nil {
+	repeated, err := s.repeated(ctx, s.operation(m, kindCreate, issue.Reference))
+	if err != nil {
 		return Issued{}, err
+	}
+	if !repeated {
+		detail := map[string]string{"amount": issue.Amount.String() + " " + issue.Amount.Currency.String(),
+			"template": issue.TemplateID, "reference": audit.Clean(issue.Reference)}
+		if err := s.note(ctx, m, audited{action: kindCreate, detail: detail}); err != nil {
+			return Issued{}, err
+		}
 	}
 	issued, err := s.Create(ctx, m, issue)
 	if fault.CodeOf(err) == fault.IdempotencyConflict {
 		err = fault.Wrap(err, fault.IdempotencyConflict, "the reference was used for something else").At("reference")
 	}
-	return issued, err
+	if err == nil && issued.Replayed {
+		err = s.note(ctx, m, audited{action: actionReveal, card: issued.Card.ID})
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	return issued, nil
 }
 
 // admit returns why an issue is refused, unless it is repeated.

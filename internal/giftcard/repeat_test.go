@@ -156,7 +156,8 @@ func TestCreateRepeats(t *testing.T) {
 	})
 }
 
-// Who made a card for a merchant is in the audit log, once for each time, and not where that is refused.
+// Who made a card for a merchant is in the audit log, once and not where that is refused; so is
+// whoever was shown its secrets again.
 func TestCreateNoted(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, clerk := t.Context(), giftcard.Merchant{Book: shop.Book, Realm: shop.Realm, Actor: "cli/ada"}
@@ -168,12 +169,15 @@ func TestCreateNoted(t *testing.T) {
 		if again.Card.ID != first.Card.ID || !again.Replayed {
 			t.Errorf("again: %+v", again)
 		}
+		issue.Title = "Birthday"
+		_, err = p.CreateNoted(ctx, clerk, issue)
+		check.Code(t, "another card under the reference", err, fault.IdempotencyConflict)
 		issue.TemplateID = "nobody"
 		issue.Reference = "order-2"
 		_, err = p.CreateNoted(ctx, clerk, issue)
 		check.Code(t, "no template", err, fault.InvalidRequest)
-		check.List(t, "audit", p.audited(shop), "cli/ada giftcard.create ", "cli/ada giftcard.create ")
-		entries, err := p.Audit.List(ctx, audit.Filter{Book: string(shop.Book)})
+		check.List(t, "audit", p.audited(shop), "cli/ada giftcard.create ", "cli/ada giftcard.reveal "+string(first.Card.ID))
+		entries, err := p.Audit.List(ctx, audit.Filter{Book: string(shop.Book), Action: "giftcard.create"})
 		check.OK(t, err)
 		want := map[string]string{"amount": "10.50 USD", "template": template, "reference": "order-1"}
 		if diff := cmp.Diff(want, entries[0].Detail); diff != "" {
