@@ -3,12 +3,14 @@ package ping
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/fraud/pseudonym"
@@ -77,6 +79,7 @@ func (s *Service) begin(ctx context.Context, c *Check) (*attempt, error) {
 	if c.Currency == money.NoCurrency {
 		c.Currency = money.USD
 	}
+	c.PIN = pan.NewSecret(strings.TrimSpace(c.PIN.Reveal()))
 	var err error
 	if a.network, err = s.networks.enter(c.Caller.Realm, c.Network); err != nil {
 		return nil, err

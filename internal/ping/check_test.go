@@ -60,6 +60,7 @@ func TestSandboxNumbers(t *testing.T) {
 			}
 		}
 		sample := n.Number(sandbox.Cards()[0])
+		check.Equal(t, n.ID+" PIN between spaces", show(n.ID, sample, "\u00a0 "+sandbox.PIN+"\t"), outcomes[sandbox.Cards()[0].Ending])
 		check.Equal(t, n.ID+" wrong PIN", show(n.ID, sample, "4321"), "invalid 0.00  2")
 		other := sample[:len(sample)-4] + "1234"
 		check.Equal(t, n.ID+" other", show(n.ID, other, "7777"), "active 12.34 2030-12")
@@ -104,6 +105,7 @@ func TestRulesOfNetworks(t *testing.T) {
 		{"no number", asking(developer, "visa_gift", "", ""), fault.CardInvalid, "number"},
 		{"another prefix", asking(developer, "northgate", "XX000000000011", ""), fault.CardInvalid, "number"},
 		{"no PIN", asking(developer, "brambleberry", "7001000000000000011", ""), fault.CardInvalid, "pin"},
+		{"a PIN of spaces", asking(developer, "brambleberry", "7001000000000000011", " \t"), fault.CardInvalid, "pin"},
 		{"a long PIN", asking(developer, "visa_gift", "6006491300000011", strings.Repeat("1", 65)), fault.CardInvalid, "pin"},
 		{"scrip's prefix", asking(desk, "scrip", "XX0000000000000000", ""), fault.CardInvalid, "number"},
 	} {

@@ -81,7 +81,7 @@ type Check struct {
 	Network string
 	// Number is as the caller wrote it, dashes and spaces of any kind included.
 	Number   pan.Secret
-	PIN      pan.Secret     // empty: none
+	PIN      pan.Secret     // spaces around it are none of it; empty: none
 	Currency money.Currency // none: USD
 	Also     storage.Also[*Result]
 }

@@ -53,7 +53,9 @@ func inRange(amount money.Amount) bool {
 	return err == nil && least.Minor <= amount.Minor && amount.Minor <= largest.Minor
 }
 
+// secretOf reads what names a card; spaces around it are none of it.
 func secretOf(number, key string) (giftcard.Secret, error) {
+	key = strings.TrimSpace(key)
 	switch {
 	case (number == "") == (key == ""):
 		return giftcard.Secret{}, fault.New(fault.InvalidRequest, "exactly one of cardNumber and key is required").At("cardNumber")
