@@ -23,7 +23,9 @@ func TestMistakesAreNotRepeated(t *testing.T) {
 		return out.String(), err
 	}
 	made, err := run("customer create --name Ada")
-	var customer struct{ Customer string }
+	var customer struct {
+		ID string `json:"customer_id"`
+	}
 	if err != nil || json.Unmarshal([]byte(made), &customer) != nil {
 		t.Fatalf("%s, %v", made, err)
 	}
@@ -33,9 +35,9 @@ func TestMistakesAreNotRepeated(t *testing.T) {
 	}
 	for secret, args := range map[string]string{
 		"4111111111111111":                    "giftcard 4111111111111111",
-		"cp_live_sk_nobodyhasthiskey":         "key revoke cp_live_sk_nobodyhasthiskey --customer " + customer.Customer,
-		"0123-4567-89ab-cdef":                 "seed revoke 0123-4567-89ab-cdef --customer " + customer.Customer,
-		"KEY_0123456789abcdef0123456789abcde": "order show KEY_0123456789abcdef0123456789abcde --customer " + customer.Customer,
+		"cp_live_sk_nobodyhasthiskey":         "key revoke cp_live_sk_nobodyhasthiskey --customer " + customer.ID,
+		"0123-4567-89ab-cdef":                 "seed revoke 0123-4567-89ab-cdef --customer " + customer.ID,
+		"KEY_0123456789abcdef0123456789abcde": "order show KEY_0123456789abcdef0123456789abcde --customer " + customer.ID,
 		"hush":                                "config check --config " + mistaken,
 	} {
 		if out, err := run(args); err == nil {

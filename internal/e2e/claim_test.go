@@ -39,7 +39,7 @@ func TestClaimsThroughCrashes(t *testing.T) {
 		}
 		d.check(at)
 		want := fmt.Sprint(raceCodes - deadCodes - deadCodes/3)
-		if out := at.run(t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"item": "`+raceItem+`",`+"\n"+`    "codes": `+want+`,`) {
+		if out := at.run(t, "stock", "count", "--realm", "test", "-o", "json"); !strings.Contains(out, `"item_code": "`+raceItem+`",`+"\n"+`    "codes": `+want+`,`) {
 			t.Errorf("want %s codes in stock of %s", want, out)
 		}
 		server.stop(t)
@@ -81,9 +81,9 @@ func TestReplacementsThroughCrashes(t *testing.T) {
 // dead makes a customer with money who buys codes of an item at a price, and an operator.
 func (at *installation) dead(t *testing.T, item string, price int64) *dead {
 	t.Helper()
-	customer := at.fields(t, "customer", "create", "--name", "Claimer")["customer"]
+	customer := at.fields(t, "customer", "create", "--name", "Claimer")["customer_id"]
 	at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", "1000.00", "--reference", "claims")
-	return &dead{t: t, item: item, price: price, answers: map[string]string{}, book: at.fields(t, "customer", "show", customer)["test_book"],
+	return &dead{t: t, item: item, price: price, answers: map[string]string{}, book: at.fields(t, "customer", "show", customer)["test_book_id"],
 		key:      at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "claims")["secret"],
 		operator: at.fields(t, "operator", "create", "--name", "Ada")["secret"]}
 }

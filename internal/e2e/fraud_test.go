@@ -119,7 +119,9 @@ func (at *installation) watch(t *testing.T, condition string, hundredths int) {
 	t.Helper()
 	rule := func(args ...string) string {
 		t.Helper()
-		var all []struct{ Rule string }
+		var all []struct {
+			RuleID string `json:"rule_id"`
+		}
 		out := at.run(t, append(append([]string{"fraud", "rule"}, args...), "-o", "json")...)
 		if args[0] == "test" {
 			return args[1]
@@ -127,7 +129,7 @@ func (at *installation) watch(t *testing.T, condition string, hundredths int) {
 		if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
 			t.Fatalf("%v in %s", err, out)
 		}
-		return all[0].Rule
+		return all[0].RuleID
 	}
 	id := rule("write", condition, "--name", "watch", "--at-least", fmt.Sprint(hundredths))
 	rule("enable", rule("test", id))
@@ -137,8 +139,8 @@ func (at *installation) watch(t *testing.T, condition string, hundredths int) {
 func TestFraudSurvivesKill(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		server := at.start(t, "--demo")
-		customer := at.fields(t, "customer", "create", "--name", "Hunter")["customer"]
-		h := &hunter{dead: dead{t: t, answers: map[string]string{}, base: server.base, book: at.fields(t, "customer", "show", customer)["test_book"],
+		customer := at.fields(t, "customer", "create", "--name", "Hunter")["customer_id"]
+		h := &hunter{dead: dead{t: t, answers: map[string]string{}, base: server.base, book: at.fields(t, "customer", "show", customer)["test_book_id"],
 			key:      at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "hunt")["secret"],
 			operator: at.fields(t, "operator", "create", "--name", "Ada")["secret"]}}
 		for range 20 {

@@ -59,8 +59,10 @@ func TestDeadLetters(t *testing.T) {
 var auditedJobs = storage.SQL("e2e.audited_jobs", `SELECT action FROM audit_records WHERE action LIKE 'job.%' ORDER BY action`)
 
 type deadLetter struct {
-	Job, Book, Kind, Error string
-	Attempts               int
+	Job         string `json:"job_id"`
+	Book        string `json:"book_id"`
+	Kind, Error string
+	Attempts    int
 }
 
 func deadLetters(t *testing.T, at *installation) []deadLetter {

@@ -32,7 +32,7 @@ func TestOrdersThroughCrashes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, at *installation) {
 		r := &race{t: t, item: raceItem, buyers: raceBuyers, answers: map[int]string{}}
 		server := at.start(t, "--demo")
-		customer := at.fields(t, "customer", "create", "--name", "Racer")["customer"]
+		customer := at.fields(t, "customer", "create", "--name", "Racer")["customer_id"]
 		at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", "1000.00", "--reference", "race")
 		r.key = at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "race")["secret"]
 		for range 3 {

@@ -23,7 +23,7 @@ const (
 // customer makes a customer with money on its test wallet and returns its key.
 func (at *installation) customer(t *testing.T) (key string) {
 	t.Helper()
-	customer := at.fields(t, "customer", "create", "--name", "Reseller")["customer"]
+	customer := at.fields(t, "customer", "create", "--name", "Reseller")["customer_id"]
 	at.run(t, "customer", "load", "--customer", customer, "--realm", "test", "--amount", decimal(resaleFunds), "--reference", "resale")
 	return at.fields(t, "key", "create", "--customer", customer, "--realm", "test", "--name", "resale")["secret"]
 }

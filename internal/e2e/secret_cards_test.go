@@ -26,7 +26,7 @@ func (s *secrecy) virtual(base, customer string) {
 
 	made := s.at.fields(t, "seed", "create", "--customer", customer, "--realm", "test", "--name", "desk")
 	s.add("a seed from the desk", made["seed"])
-	own := s.at.fields(t, "seed", "rotate", made["id"], "--customer", customer, "--realm", "test")["seed"]
+	own := s.at.fields(t, "seed", "rotate", made["seed_id"], "--customer", customer, "--realm", "test")["seed"]
 	s.add("a rotated seed", own)
 
 	for _, seed := range []string{start.Seed, own} {

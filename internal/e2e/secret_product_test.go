@@ -218,7 +218,7 @@ func (s *secrecy) visits(base string) {
 // operate does over the operator API and at the command line what operators do with all of it.
 func (s *secrecy) operate(base, customer string) {
 	bearer := map[string]string{"Authorization": "Bearer " + s.secrets["an operator's key"]}
-	book := s.at.fields(s.t, "customer", "show", customer)["live_book"]
+	book := s.at.fields(s.t, "customer", "show", customer)["live_book_id"]
 	get := func(path string) string {
 		return s.send(base, exchanged{http.MethodGet, "/operator/v1" + path, "", 200, bearer})
 	}

@@ -83,13 +83,13 @@ func (s *secrecy) add(what, secret string) {
 func (s *secrecy) set() string {
 	t, at := s.t, s.at
 	s.add("an operator's key", at.fields(t, "operator", "create", "--name", "Ada")["secret"])
-	customer := at.fields(t, "customer", "create", "--name", "Corner Bakery")["customer"]
+	customer := at.fields(t, "customer", "create", "--name", "Corner Bakery")["customer_id"]
 	owner := []string{"--customer", customer, "--realm", "live"}
 	with := func(args ...string) []string { return append(args, owner...) }
 
 	first := at.fields(t, with("key", "create", "--name", "till")...)
 	s.add("an API key", first["secret"])
-	s.key = at.fields(t, with("key", "rotate", first["key"])...)["secret"]
+	s.key = at.fields(t, with("key", "rotate", first["key_id"])...)["secret"]
 	s.add("a rotated API key", s.key)
 
 	signer := at.fields(t, with("merchant", "create", "--name", "shop")...)

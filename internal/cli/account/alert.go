@@ -40,7 +40,7 @@ set. A running server follows within two seconds.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"book", book}, {"threshold", set.Threshold}, {"currency", currency}})
+				return p.Show(cmd, []shell.Field{{"book_id", book}, {"threshold", set.Threshold}, {"currency", currency}})
 			})
 		},
 	}
@@ -60,7 +60,7 @@ func (p *program) listAlerts() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CURRENCY", "THRESHOLD", "ACTOR", "CHANGED"}}
+				l := shell.Listing{Columns: []string{"CURRENCY", "THRESHOLD", "ACTOR", "changed_at"}}
 				for _, alert := range found {
 					l.Add(alert.Threshold.Currency, alert.Threshold, alert.Actor, alert.ChangedAt)
 				}

@@ -59,7 +59,7 @@ func (p *program) customer() *cobra.Command {
 }
 
 func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *server.App, search string) error {
-	l := shell.Listing{Columns: []string{"CUSTOMER", "NAME", "EMAIL", "STATE", "CREATED"}}
+	l := shell.Listing{Columns: []string{"customer_id", "NAME", "EMAIL", "STATE", "created_at"}}
 	find := app.Accounts.ListCustomers
 	if search != "" {
 		find = func(ctx context.Context, page account.Page) (account.List[account.Customer], error) {
@@ -77,8 +77,8 @@ func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *se
 }
 
 func customerFields(c account.Customer) []shell.Field {
-	return []shell.Field{{"customer", c.ID}, {"name", c.Name}, {"email", c.Email}, {"state", c.State},
-		{"live book", c.Live}, {"test book", c.Test}, {"created", c.CreatedAt}}
+	return []shell.Field{{"customer_id", c.ID}, {"name", c.Name}, {"email", c.Email}, {"state", c.State},
+		{"live_book_id", c.Live}, {"test_book_id", c.Test}, {"created_at", c.CreatedAt}}
 }
 
 func (p *program) loadWallet() *cobra.Command {
@@ -107,7 +107,7 @@ func (p *program) loadWallet() *cobra.Command {
 					return err
 				}
 				after, _ := o.Balance(wallet.Account(parsed.Currency).ID)
-				return p.Show(cmd, []shell.Field{{"transaction", o.Transaction}, {"balance", after.Available}, {"currency", currency}})
+				return p.Show(cmd, []shell.Field{{"transaction_id", o.Transaction}, {"balance", after.Available}, {"currency", currency}})
 			})
 		},
 	}
@@ -180,5 +180,5 @@ func quotaFields(customer account.CustomerID, q quota.Quota) []shell.Field {
 	if q.Own {
 		whose = "own"
 	}
-	return []shell.Field{{"customer", customer}, {"checks per month", figure}, {"figure", whose}, {"month", q.Period}, {"used", q.Used}, {"ends", q.EndsAt}}
+	return []shell.Field{{"customer_id", customer}, {"checks per month", figure}, {"figure", whose}, {"period", q.Period}, {"used", q.Used}, {"ends_at", q.EndsAt}}
 }

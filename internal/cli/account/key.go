@@ -42,7 +42,7 @@ The scope * is everything.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"key", issued.ID}, {"secret", issued.Secret.Reveal()}, {"scopes", issued.Scopes.Names()}})
+				return p.Show(cmd, []shell.Field{{"key_id", issued.ID}, {"secret", issued.Secret.Reveal()}, {"scopes", issued.Scopes.Names()}})
 			})
 		},
 	}
@@ -67,7 +67,7 @@ func (p *program) listKeys() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"KEY", "NAME", "LAST4", "SCOPES", "STATE", "LAST USED"}}
+				l := shell.Listing{Columns: []string{"key_id", "NAME", "LAST4", "SCOPES", "STATE", "last_used_at"}}
 				for _, k := range found {
 					l.Add(k.ID, k.Name, k.Last4, k.Scopes.Names(), k.State(app.Clocks.Now(realm.Live)), k.LastUsedAt)
 				}
@@ -91,7 +91,7 @@ func (p *program) rotateKey() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"key", issued.ID}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"key_id", issued.ID}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}

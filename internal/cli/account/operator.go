@@ -26,7 +26,7 @@ func (p *program) operator() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"operator", o.ID}, {"role", o.Role}, {"secret", issued.Secret.Reveal()}})
+				return p.Show(cmd, []shell.Field{{"operator_id", o.ID}, {"role", o.Role}, {"secret", issued.Secret.Reveal()}})
 			})
 		},
 	}
@@ -42,7 +42,7 @@ func (p *program) operator() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"OPERATOR", "NAME", "ROLE", "STATE"}}
+				l := shell.Listing{Columns: []string{"operator_id", "NAME", "ROLE", "STATE"}}
 				for _, o := range found {
 					l.Add(o.ID, o.Name, o.Role, o.State)
 				}
@@ -66,7 +66,7 @@ func (p *program) operatorState(use, short string, to account.OperatorState) *co
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"operator", o.ID}, {"name", o.Name}, {"role", o.Role}, {"state", o.State}})
+				return p.Show(cmd, []shell.Field{{"operator_id", o.ID}, {"name", o.Name}, {"role", o.Role}, {"state", o.State}})
 			})
 		},
 	}

@@ -54,7 +54,7 @@ func (p *program) createSeed() *cobra.Command {
 }
 
 func issuedSeed(s account.IssuedSeed) []shell.Field {
-	return []shell.Field{{"id", s.ID}, {"seed", s.Secret.Reveal()}, {"realm", s.Realm}}
+	return []shell.Field{{"seed_id", s.ID}, {"seed", s.Secret.Reveal()}, {"realm", s.Realm}}
 }
 
 func (p *program) listSeeds() *cobra.Command {
@@ -69,7 +69,7 @@ func (p *program) listSeeds() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"ID", "NAME", "STATE", "CREATED", "LAST USED"}}
+				l := shell.Listing{Columns: []string{"seed_id", "NAME", "STATE", "created_at", "last_used_at"}}
 				for _, s := range found {
 					l.Add(s.ID, s.Name, s.State(app.Clocks.Now(realm.Live)), s.CreatedAt, s.LastUsedAt)
 				}

@@ -126,16 +126,16 @@ be called back; one that is sending or sent is on its way, and nobody must pay i
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, append(fieldsOf(&found), shell.Field{"order", found.Reference}, shell.Field{"fee", found.Fee},
+				return p.Show(cmd, append(fieldsOf(&found), shell.Field{"reference", found.Reference}, shell.Field{"fee", found.Fee},
 					shell.Field{"txid", found.TxID}, shell.Field{"payment hash", found.Hash}, shell.Field{"preimage", found.Preimage},
-					shell.Field{"created", found.CreatedAt}, shell.Field{"changed", found.ChangedAt}, shell.Field{"ended", found.EndedAt}))
+					shell.Field{"created_at", found.CreatedAt}, shell.Field{"changed_at", found.ChangedAt}, shell.Field{"ended_at", found.EndedAt}))
 			})
 		},
 	}
 }
 
 func fieldsOf(p *payout.Payout) []shell.Field {
-	return []shell.Field{{"payout", p.ID}, {"status", p.State}, {"reason", p.Reason}, {"amount", p.Amount}, {"destination", p.To.Text}}
+	return []shell.Field{{"payout_id", p.ID}, {"status", p.State}, {"reason", p.Reason}, {"amount", p.Amount}, {"destination", p.To.Text}}
 }
 
 func (p *program) cancel() *cobra.Command {

@@ -52,7 +52,7 @@ func (p *program) listChecks() *cobra.Command {
 }
 
 func checkColumns() []string {
-	return []string{"CHECK", "TIME", "NETWORK", "CARD", "STATUS", "BALANCE", "CURRENCY", "SCORE", "SIGNALS", "CREDENTIAL", "ADDRESS", "LABEL"}
+	return []string{"check_id", "AT", "network_id", "card_id", "STATUS", "BALANCE", "CURRENCY", "fraud_score", "fraud_signals", "CREDENTIAL", "ADDRESS", "LABEL"}
 }
 
 func checkRow(r *ping.Record) []any {
@@ -91,7 +91,7 @@ func (p *program) describeCheck(cmd *cobra.Command, r *ping.Record) error {
 	for i, name := range checkColumns() {
 		fields[i] = shell.Field{strings.ToLower(name), row[i]}
 	}
-	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known", r.AsOf}, shell.Field{"model", r.Score.Model},
+	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known_at", r.AsOf}, shell.Field{"model", r.Score.Model},
 		shell.Field{"latency ms", r.Latency.Milliseconds()})
 	why := shell.Listing{Columns: []string{"SIGNAL", "OF", "VALUE", "THRESHOLD", "WINDOW", "POINTS", "WITHHELD"}}
 	for _, s := range r.Score.Signals {

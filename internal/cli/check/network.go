@@ -160,10 +160,10 @@ func (p *program) changeNetwork() *cobra.Command {
 // networkFields leaves out the state, which is that of the process that asks.
 func networkFields(n ping.Configured) []shell.Field {
 	rules := &n.Rules
-	return []shell.Field{{"network", n.ID}, {"realm", n.Realm}, {"name", n.Name}, {"type", n.Type}, {"kind", n.Kind},
+	return []shell.Field{{"network_id", n.ID}, {"realm", n.Realm}, {"name", n.Name}, {"type", n.Type}, {"kind", n.Kind},
 		{"active", n.Active}, {"lengths", rules.Lengths}, {"prefixes", rules.Prefixes}, {"letters", rules.Letters}, {"pin required", rules.PINRequired},
 		{"currencies", rules.Currencies}, {"timeout", shell.OrDefault(n.Timeout)},
-		{"attempts", shell.OrDefault(n.Attempts)}, {"concurrency", shell.OrDefault(n.Concurrency)}, {"created", n.CreatedAt}, {"changed", n.ChangedAt}}
+		{"attempts", shell.OrDefault(n.Attempts)}, {"concurrency", shell.OrDefault(n.Concurrency)}, {"created_at", n.CreatedAt}, {"changed_at", n.ChangedAt}}
 }
 
 func (p *program) listNetworks() *cobra.Command {
@@ -180,7 +180,7 @@ func (p *program) listNetworks() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"NETWORK", "NAME", "TYPE", "KIND", "ACTIVE", "CHANGED"}}
+				l := shell.Listing{Columns: []string{"network_id", "NAME", "TYPE", "KIND", "ACTIVE", "changed_at"}}
 				for _, n := range found {
 					l.Add(n.ID, n.Name, n.Type, n.Kind, n.Active, n.ChangedAt)
 				}

@@ -199,10 +199,10 @@ func portalState(p *portal.Portal) string {
 func portalFields(p portal.Portal) []shell.Field {
 	b := &p.Branding
 	record, text := p.Record()
-	return []shell.Field{{"portal", p.ID}, {"name", p.Name}, {"slug", p.Slug}, {"address", "/p/" + p.Slug}, {"domain", p.CustomDomain},
+	return []shell.Field{{"portal_id", p.ID}, {"name", p.Name}, {"slug", p.Slug}, {"address", "/p/" + p.Slug}, {"domain", p.CustomDomain},
 		{"domain state", p.DomainState()}, {"domain record", record}, {"domain text", text}, {"domain checked", p.Proof.CheckedAt},
 		{"state", portalState(&p)}, {"languages", p.Languages}, {"networks", p.Networks}, {"color", b.PrimaryColor},
-		{"text color", b.TextColor}, {"logo", b.LogoURL}, {"tagline", b.Tagline}, {"support", b.SupportURL}, {"privacy", b.PrivacyURL}, {"created", p.CreatedAt}}
+		{"text color", b.TextColor}, {"logo", b.LogoURL}, {"tagline", b.Tagline}, {"support", b.SupportURL}, {"privacy", b.PrivacyURL}, {"created_at", p.CreatedAt}}
 }
 
 func (p *program) listPortals() *cobra.Command {
@@ -216,7 +216,7 @@ func (p *program) listPortals() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"PORTAL", "NAME", "SLUG", "DOMAIN", "DOMAIN STATE", "STATE", "CREATED"}}
+				l := shell.Listing{Columns: []string{"portal_id", "NAME", "SLUG", "DOMAIN", "DOMAIN STATE", "STATE", "created_at"}}
 				for i := range found {
 					one := &found[i]
 					l.Add(one.ID, one.Name, one.Slug, one.CustomDomain, one.DomainState(), portalState(one), one.CreatedAt)

@@ -33,7 +33,7 @@ wrong PINs are forgotten. A card that is not locked is not found, be there one o
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", u.Card}, {"network", u.Network}, {"was locked until", u.Until}})
+				return p.Show(cmd, []shell.Field{{"card_id", u.Card}, {"network_id", u.Network}, {"was locked until", u.Until}})
 			})
 		},
 	}

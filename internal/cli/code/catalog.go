@@ -247,12 +247,12 @@ func (p *program) showItem() *cobra.Command {
 
 func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *server.App, q catalog.PriceQuery) error {
 	item := q.Product
-	var price any = shell.Cell{Text: "none"}
+	var price, currency any = shell.Cell{Text: "none"}, nil
 	charged, err := app.Catalog.Price(ctx, q)
 	if err == nil {
-		price = charged.String() + " " + charged.Currency.String()
+		price, currency = charged, charged.Currency
 	}
-	fields := []shell.Field{{"price", price}}
+	fields := []shell.Field{{"price", price}, {"price_currency", currency}}
 	for _, r := range realm.All() {
 		n, err := app.Stock.Count(ctx, r, item.Code)
 		if err != nil {
@@ -270,8 +270,8 @@ func (p *program) describeItem(ctx context.Context, cmd *cobra.Command, app *ser
 		return err
 	}
 	return p.Show(cmd, append(append(shown, fields...), shell.Field{"version", item.Version},
-		shell.Field{"versions", len(history)}, shell.Field{"changed by", history[0].Actor}, shell.Field{"created", item.CreatedAt},
-		shell.Field{"updated", item.UpdatedAt}))
+		shell.Field{"versions", len(history)}, shell.Field{"changed by", history[0].Actor}, shell.Field{"created_at", item.CreatedAt},
+		shell.Field{"changed_at", item.UpdatedAt}))
 }
 
 func (p *program) retireItem() *cobra.Command {
@@ -284,7 +284,7 @@ func (p *program) retireItem() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"item", item.Code}, {"state", item.State}})
+				return p.Show(cmd, []shell.Field{{"item_code", item.Code}, {"state", item.State}})
 			})
 		},
 	}

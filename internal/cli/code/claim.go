@@ -85,7 +85,7 @@ func (p *program) listClaims() *cobra.Command {
 }
 
 func (p *program) runListClaims(ctx context.Context, cmd *cobra.Command, app *server.App, f claim.Filter) error {
-	l := shell.Listing{Columns: []string{"CLAIM", "BOOK", "ORDER", "CODES", "REASON", "STATE", "CREATED"}}
+	l := shell.Listing{Columns: []string{"claim_id", "book_id", "order_id", "CODES", "REASON", "STATE", "created_at"}}
 	for {
 		found, err := app.Claims.List(ctx, f)
 		if err != nil {
@@ -124,16 +124,17 @@ func (p *program) showClaim() *cobra.Command {
 
 // printClaim shows the codes of a claim, each with what belongs to the whole.
 func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
-	l := shell.Listing{Columns: []string{"ORDER", "ORDERED", "NUMBER", "REVEALED", "TO", "CHARGED", "REASON", "NOTE", "CARD", "LEFT", "USED", "VOIDING", "STATE", "DECISION",
-		"BY", "DECIDED", "TRANSACTION"}}
+	l := shell.Listing{Columns: []string{"order_id", "ordered_at", "NUMBER", "first_revealed_at", "first_revealed_to", "CHARGED", "CURRENCY", "REASON", "NOTE", "card_status", "card_balance",
+		"card_currency", "first_used_at", "VOIDING", "STATE", "DECISION",
+		"decided_by", "decided_at", "transaction_id"}}
 	for i := range c.Lines {
 		line := &c.Lines[i]
-		var status, left, used any
+		var status, left, in, used any
 		if card := line.Card; card != nil {
-			status, left, used = card.Status, card.Balance.String()+" "+card.Balance.Currency.String(), card.FirstAt
+			status, left, in, used = card.Status, card.Balance, card.Balance.Currency, card.FirstAt
 		}
 		l.Add(c.Order, c.OrderedAt, line.Place, line.FirstLook.At, line.FirstLook.Actor,
-			line.Charged.String()+" "+line.Charged.Currency.String(), c.Reason, c.Note, status, left, used, line.Voiding(), line.Verdict, line.Decision, line.Actor,
+			line.Charged, line.Charged.Currency, c.Reason, c.Note, status, left, in, used, line.Voiding(), line.Verdict, line.Decision, line.Actor,
 			line.DecidedAt, line.Transaction)
 	}
 	return p.Print(cmd, l)

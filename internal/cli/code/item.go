@@ -22,7 +22,7 @@ func (p *program) setState() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"item", item.Code}, {"state", item.State}})
+				return p.Show(cmd, []shell.Field{{"item_code", item.Code}, {"state", item.State}})
 			})
 		},
 	}
@@ -83,6 +83,6 @@ func (p *program) runImage(cmd *cobra.Command, which *picture) error {
 		if err != nil {
 			return err
 		}
-		return p.Show(cmd, []shell.Field{{"item", item.Code}, {"image", item.Image}})
+		return p.Show(cmd, []shell.Field{{"item_code", item.Code}, {"image", item.Image}})
 	})
 }

@@ -97,7 +97,7 @@ func (p *program) runOrders(ctx context.Context, cmd *cobra.Command, app *server
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"ORDER", "BOOK", "STATUS", "ITEM", "QUANTITY", "AMOUNT", "CURRENCY", "CREATED"}}
+	l := shell.Listing{Columns: []string{"order_no", "book_id", "STATUS", "item_code", "QUANTITY", "AMOUNT", "CURRENCY", "created_at"}}
 	for q.Limit > 0 {
 		found, next, err := app.Orders.Search(ctx, q)
 		if err != nil {
@@ -159,10 +159,10 @@ func orderNumber(text string) (order.Number, error) {
 }
 
 func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *server.App, o *order.Order) error {
-	fields := []shell.Field{{"order", o.Name()}, {"book", o.Book}, {"status", o.Status}, {"item", o.Item}, {"name", o.Product},
-		{"quantity", o.Quantity}, {"price", o.Price.String() + " " + o.Price.Currency.String()},
-		{"amount", o.Amount.String() + " " + o.Amount.Currency.String()}, {"value", o.Face.String() + " " + o.Face.Currency.String()}, {"email", o.Email},
-		{"transaction", o.Transaction}, {"key", o.Credential}, {"created", o.CreatedAt}, {"changed", o.ChangedAt}}
+	fields := []shell.Field{{"order_no", o.Name()}, {"book_id", o.Book}, {"status", o.Status}, {"item_code", o.Item}, {"product_name", o.Product},
+		{"quantity", o.Quantity}, {"price", o.Price},
+		{"amount", o.Amount}, {"currency", o.Amount.Currency}, {"value", o.Face}, {"value_currency", o.Face.Currency}, {"email", o.Email},
+		{"transaction_id", o.Transaction}, {"key_id", o.Credential}, {"created_at", o.CreatedAt}, {"changed_at", o.ChangedAt}}
 	codes, err := orderCodes(ctx, app, o)
 	if err != nil {
 		return err
@@ -202,12 +202,12 @@ func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *se
 
 // orderCodes are the codes of an order, masked, dead ones too.
 func orderCodes(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
-	l := shell.Listing{Columns: []string{"NUMBER", "CODE", "STATE", "BATCH", "SUPPLIER", "SOLD"}}
+	l := shell.Listing{Columns: []string{"NUMBER", "ENDING", "STATE", "BATCH", "SUPPLIER", "sold_at"}}
 	found, err := app.Orders.Masked(ctx, o.Book, o.Number)
 	for _, m := range found {
-		ending := ""
+		var ending any
 		if m.Ending != "" {
-			ending = "…" + m.Ending
+			ending = shell.Cell{Text: "…" + m.Ending, Value: m.Ending}
 		}
 		l.Add(m.Place, ending, m.State, m.BatchName, m.Supplier, m.SoldAt)
 	}
@@ -226,7 +226,7 @@ func orderLooks(ctx context.Context, app *server.App, o *order.Order) (shell.Lis
 
 // orderPostings are what the books did for an order.
 func orderPostings(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
-	l := shell.Listing{Columns: []string{"POSTED", "TRANSACTION", "KIND", "DEBIT", "CREDIT", "AMOUNT", "HELD", "CURRENCY"}}
+	l := shell.Listing{Columns: []string{"AT", "transaction_id", "KIND", "DEBIT", "CREDIT", "POSTED", "HELD", "CURRENCY"}}
 	found, err := app.Orders.Postings(ctx, o.Book, o.Number)
 	for i := range found {
 		t := &found[i]

@@ -23,7 +23,7 @@ func (p *program) listPrices() *cobra.Command {
 		Example: `  scrip catalog prices`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				l := shell.Listing{Columns: []string{"RULE", "CUSTOMER", "TIER", "ITEM", "BRAND", "BASIS", "PERCENT", "AMOUNT", "PRIORITY", "FROM", "UNTIL"}}
+				l := shell.Listing{Columns: []string{"rule_id", "customer_id", "TIER", "item_code", "BRAND", "BASIS", "PERCENT", "AMOUNT", "CURRENCY", "PRIORITY", "FROM", "UNTIL"}}
 				for _, r := range app.Catalog.Prices(ctx) {
 					l.Add(ruleRow(&r)...)
 				}
@@ -35,13 +35,13 @@ func (p *program) listPrices() *cobra.Command {
 
 // ruleRow is a price rule as it is listed.
 func ruleRow(r *catalog.Rule) []any {
-	var percent, amount any
+	var percent, amount, currency any
 	if r.Basis != catalog.Fixed {
 		percent = json.Number(fmt.Sprintf("%d.%02d", r.Percent/100, r.Percent%100))
 	} else {
-		amount = r.Amount.String() + " " + r.Amount.Currency.String()
+		amount, currency = r.Amount, r.Amount.Currency
 	}
-	return []any{r.ID, r.Customer, r.Tier, r.Item, r.Brand, r.Basis, percent, amount, r.Priority, r.From, r.Until}
+	return []any{r.ID, r.Customer, r.Tier, r.Item, r.Brand, r.Basis, percent, amount, currency, r.Priority, r.From, r.Until}
 }
 
 // priceFlags are what a price rule is described with.
@@ -172,7 +172,7 @@ func (p *program) putPrice(ctx context.Context, cmd *cobra.Command, app *server.
 	if err != nil {
 		return err
 	}
-	return p.Show(cmd, []shell.Field{{"rule", made.ID}, {"revision", made.Revision}})
+	return p.Show(cmd, []shell.Field{{"rule_id", made.ID}, {"revision", made.Revision}})
 }
 
 // parseSpan reads two times, each of which may be empty.
@@ -219,7 +219,7 @@ func (p *program) setTier() *cobra.Command {
 				if err := app.Catalog.SetTier(ctx, c.ID, tier, shell.Actor()); err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"customer", c.ID}, {"tier", tier}})
+				return p.Show(cmd, []shell.Field{{"customer_id", c.ID}, {"tier", tier}})
 			})
 		},
 	}

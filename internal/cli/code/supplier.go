@@ -138,8 +138,8 @@ func (p *program) inRealm(cmd *cobra.Command, name string, do func(context.Conte
 
 // supplierFields leaves out the state, which is that of the process that asks.
 func supplierFields(c supply.Configured) []shell.Field {
-	return []shell.Field{{"supplier", c.ID}, {"realm", c.Realm}, {"name", c.Name}, {"kind", c.Kind}, {"active", c.Active},
-		{"timeout", shell.OrDefault(c.Timeout)}, {"concurrency", shell.OrDefault(c.Concurrency)}, {"created", c.CreatedAt}, {"changed", c.ChangedAt}}
+	return []shell.Field{{"supplier_id", c.ID}, {"realm", c.Realm}, {"name", c.Name}, {"kind", c.Kind}, {"active", c.Active},
+		{"timeout", shell.OrDefault(c.Timeout)}, {"concurrency", shell.OrDefault(c.Concurrency)}, {"created_at", c.CreatedAt}, {"changed_at", c.ChangedAt}}
 }
 
 func (p *program) listSuppliers() *cobra.Command {
@@ -152,7 +152,7 @@ func (p *program) listSuppliers() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"SUPPLIER", "NAME", "KIND", "ACTIVE", "CHANGED"}}
+				l := shell.Listing{Columns: []string{"supplier_id", "NAME", "KIND", "ACTIVE", "changed_at"}}
 				for _, c := range found {
 					l.Add(c.ID, c.Name, c.Kind, c.Active, c.ChangedAt)
 				}
@@ -215,7 +215,7 @@ are to be replaced, the claim is named.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"BOOK", "ORDER", "CLAIM", "SUPPLIER", "CODES", "STATE", "REFERENCE", "ASKED", "SENT", "REASON"}}
+				l := shell.Listing{Columns: []string{"book_id", "order_id", "claim_id", "supplier_id", "CODES", "STATE", "REFERENCE", "ASKED", "sent_at", "REASON"}}
 				for _, s := range found {
 					state := string(s.State)
 					if s.State == supply.Unknown {

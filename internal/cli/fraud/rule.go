@@ -24,7 +24,7 @@ draft. Servers that run take it up within seconds.`}
 }
 
 func ruleListing(all ...office.Rule) shell.Listing {
-	l := shell.Listing{Columns: []string{"RULE", "VERSION", "NAME", "STATE", "ACTION", "AT LEAST", "WHEN"}}
+	l := shell.Listing{Columns: []string{"rule_id", "VERSION", "NAME", "STATE", "ACTION", "AT LEAST", "WHEN"}}
 	for _, r := range all {
 		l.Add(r.ID, r.Version, r.Name, r.State, r.Action, json.Number(fmt.Sprintf("0.%02d", r.AtLeast)), r.When)
 	}

@@ -102,7 +102,7 @@ func (p *program) reportMade(cmd *cobra.Command, result giftcard.Report) error {
 	if p.Output != "json" {
 		return result.WriteMade(cmd.OutOrStdout())
 	}
-	l := shell.Listing{Columns: []string{"LINE", "CARD", "NUMBER", "KEY"}}
+	l := shell.Listing{Columns: []string{"LINE", "card_id", "NUMBER", "KEY"}}
 	for _, made := range result.Made {
 		l.Add(made.Line, made.Card.ID, made.Card.Number.Reveal(), made.Key.Reveal())
 	}
@@ -130,8 +130,8 @@ func (p *program) createCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", issued.Card.ID}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
-					{"status", issued.Card.Status}, {"expires", issued.Card.ExpiresAt}})
+				return p.Show(cmd, []shell.Field{{"card_id", issued.Card.ID}, {"number", issued.Card.Number.Reveal()}, {"key", issued.Key.Reveal()},
+					{"status", issued.Card.Status}, {"expires_at", issued.Card.ExpiresAt}})
 			})
 		},
 	}
@@ -176,10 +176,10 @@ func (p *program) describeCard(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	fields := []shell.Field{{"card", card.ID}, {"number", card.Number.String()}, {"title", card.Title}, {"status", card.Status},
+	fields := []shell.Field{{"card_id", card.ID}, {"number", card.Number.String()}, {"title", card.Title}, {"status", card.Status},
 		{"amount", card.Amount}, {"balance", card.Balance}, {"held", card.Held},
-		{"currency", card.Amount.Currency}, {"blocked", card.Blocked}, {"expires", card.ExpiresAt}}
-	history := shell.Listing{Columns: []string{"TIME", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "TRANSACTION"}}
+		{"currency", card.Amount.Currency}, {"blocked", card.Blocked}, {"expires_at", card.ExpiresAt}}
+	history := shell.Listing{Columns: []string{"AT", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "transaction_id"}}
 	for _, line := range lines {
 		history.Add(line.At, line.Type, line.Amount, line.Balance, line.Reference, line.Transaction)
 	}

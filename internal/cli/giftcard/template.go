@@ -26,7 +26,7 @@ func (p *program) template() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"template", t.ID}, {"name", t.Name}, {"cover", t.CoverType}})
+				return p.Show(cmd, []shell.Field{{"template_id", t.ID}, {"name", t.Name}, {"cover_type", t.CoverType}})
 			})
 		},
 	}
@@ -44,7 +44,7 @@ func (p *program) template() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"TEMPLATE", "NAME", "ACTIVE", "COVER", "CREATED"}}
+				l := shell.Listing{Columns: []string{"template_id", "NAME", "ACTIVE", "cover_type", "created_at"}}
 				for _, t := range found {
 					l.Add(t.ID, t.Name, t.Active, t.CoverType, t.CreatedAt)
 				}

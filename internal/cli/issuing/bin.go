@@ -25,7 +25,7 @@ func (p *program) bin() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"BIN", "NETWORK", "TYPE", "COUNTRY", "CURRENCY", "PAYMENT", "MONTH", "ACCEPTED", "ACTIVE"}}
+				l := shell.Listing{Columns: []string{"bin_id", "NETWORK", "TYPE", "issuer_country", "CURRENCY", "max_transaction", "max_monthly", "ACCEPTED", "ACTIVE"}}
 				for _, b := range all {
 					l.Add(b.ID, b.Network, b.Type, b.IssuerCountry, b.Currency, b.MaxTransaction, b.MaxMonthly, tenths(b.AcceptanceTenths), b.Active)
 				}
@@ -69,8 +69,8 @@ two seconds.`,
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"bin", put.ID}, {"network", put.Network}, {"currency", put.Currency},
-					{"payment", put.MaxTransaction}, {"month", put.MaxMonthly}, {"active", put.Active}})
+				return p.Show(cmd, []shell.Field{{"bin_id", put.ID}, {"network", put.Network}, {"currency", put.Currency},
+					{"max_transaction", put.MaxTransaction}, {"max_monthly", put.MaxMonthly}, {"active", put.Active}})
 			})
 		},
 	}

@@ -116,8 +116,8 @@ func (p *program) fundCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"previous", m.Previous}, {"balance", m.New},
-					{"repaid", m.Repaid}, {"wallet", m.Wallet}, {"transaction", m.Transaction}})
+				return p.Show(cmd, []shell.Field{{"card_id", args[0]}, {"previous", m.Previous}, {"balance", m.New},
+					{"repaid", m.Repaid}, {"wallet", m.Wallet}, {"transaction_id", m.Transaction}})
 			})
 		},
 	}
@@ -147,7 +147,7 @@ func (p *program) listCards() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CARD", "BIN", "LAST4", "STATUS", "BALANCE", "CURRENCY", "LABEL", "CREATED"}}
+				l := shell.Listing{Columns: []string{"card_id", "bin_id", "LAST4", "STATUS", "BALANCE", "CURRENCY", "LABEL", "created_at"}}
 				for _, c := range found.Cards {
 					l.Add(c.ID, c.BIN.ID, c.Last4, c.Status, c.Balance, c.BIN.Currency, c.Label, c.CreatedAt)
 				}
@@ -186,10 +186,10 @@ func (p *program) showCard() *cobra.Command {
 
 // describe is a card as it is shown.
 func describe(c *issuing.Card) []shell.Field {
-	return []shell.Field{{"card", c.ID}, {"bin", c.BIN.ID}, {"network", c.BIN.Network}, {"last4", c.Last4}, {"status", c.Status},
+	return []shell.Field{{"card_id", c.ID}, {"bin_id", c.BIN.ID}, {"network", c.BIN.Network}, {"last4", c.Last4}, {"status", c.Status},
 		{"reason", c.Reason}, {"balance", c.Balance}, {"held", c.Held}, {"spent", c.Spent}, {"currency", c.BIN.Currency},
 		{"transactions", c.Transactions}, {"label", c.Label}, {"month", c.SpendingLimit()},
-		{"categories", c.Controls.Categories}, {"cardholder", c.Holder}, {"tier", c.Tier.Name}, {"created", c.CreatedAt}, {"expires", c.ExpiresAt}}
+		{"categories", c.Controls.Categories}, {"cardholder_id", c.Holder}, {"tier", c.Tier.Name}, {"created_at", c.CreatedAt}, {"expires_at", c.ExpiresAt}}
 }
 
 // stepping is a change of a card's status.
@@ -258,7 +258,7 @@ func (p *program) terminateCard() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.Show(cmd, []shell.Field{{"card", args[0]}, {"status", ended.Card.Status}, {"refunded", ended.Refunded},
+				return p.Show(cmd, []shell.Field{{"card_id", args[0]}, {"status", ended.Card.Status}, {"refunded", ended.Refunded},
 					{"held", ended.Card.Held}, {"wallet", ended.Wallet}})
 			})
 		},

@@ -58,8 +58,8 @@ func (p *program) addPerson() *cobra.Command {
 }
 
 func describePerson(c *cardholder.Cardholder) []shell.Field {
-	return []shell.Field{{"cardholder", c.ID}, {"name", c.Name}, {"country", c.Address.Country}, {"state", c.State},
-		{"tier", c.TierName()}, {"reason", c.Reason}, {"created", c.CreatedAt}}
+	return []shell.Field{{"cardholder_id", c.ID}, {"name", c.Name}, {"country", c.Address.Country}, {"state", c.State},
+		{"tier", c.TierName()}, {"reason", c.Reason}, {"created_at", c.CreatedAt}}
 }
 
 func (p *program) listPersons() *cobra.Command {
@@ -75,7 +75,7 @@ func (p *program) listPersons() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CARDHOLDER", "NAME", "COUNTRY", "STATE", "TIER", "CREATED"}}
+				l := shell.Listing{Columns: []string{"cardholder_id", "NAME", "COUNTRY", "STATE", "TIER", "created_at"}}
 				for _, c := range found {
 					l.Add(c.ID, c.Name, c.Address.Country, c.State, c.TierName(), c.CreatedAt)
 				}
@@ -129,7 +129,7 @@ func (p *program) listTiers() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"TIER", "CURRENCY", "LIMITS", "CARDS"}}
+				l := shell.Listing{Columns: []string{"TIER", "CURRENCY", "LIMITS", "max_cards"}}
 				for _, t := range all {
 					l.Add(tierRow(&t)...)
 				}
@@ -172,7 +172,7 @@ limits pay nothing.`,
 					return err
 				}
 				row := tierRow(&put)
-				return p.Show(cmd, []shell.Field{{"tier", row[0]}, {"currency", row[1]}, {"limits", row[2]}, {"cards", row[3]}})
+				return p.Show(cmd, []shell.Field{{"tier", row[0]}, {"currency", row[1]}, {"limits", row[2]}, {"max_cards", row[3]}})
 			})
 		},
 	}

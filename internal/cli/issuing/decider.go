@@ -69,7 +69,7 @@ questions is shown once; without --secret-file the one there is stays, or one is
 
 // describeDecider is a decider as it is shown.
 func describeDecider(d *decision.Decider) []shell.Field {
-	return []shell.Field{{"url", d.URL}, {"deadline", d.Deadline}, {"otherwise", d.Otherwise}, {"changed", d.ChangedAt}}
+	return []shell.Field{{"url", d.URL}, {"deadline", d.Deadline}, {"otherwise", d.Otherwise}, {"changed_at", d.ChangedAt}}
 }
 
 func (p *program) showDecider() *cobra.Command {

@@ -45,7 +45,7 @@ func (p *program) listDisputes() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"DISPUTE", "BOOK", "PAYMENT", "REASON", "STATE", "AMOUNT", "CURRENCY", "DUE"}}
+				l := shell.Listing{Columns: []string{"dispute_id", "book_id", "authorization_id", "REASON", "STATE", "AMOUNT", "CURRENCY", "due_at"}}
 				for _, d := range found {
 					l.Add(d.ID, d.Book, d.Payment, d.Reason, d.State, d.Amount, d.Amount.Currency, d.DueAt)
 				}
@@ -61,9 +61,9 @@ func (p *program) listDisputes() *cobra.Command {
 
 // describeDispute is a dispute as it is shown.
 func describeDispute(d *dispute.Dispute) []shell.Field {
-	return []shell.Field{{"dispute", d.ID}, {"payment", d.Payment}, {"card", d.Card}, {"reason", d.Reason}, {"note", d.Note},
+	return []shell.Field{{"dispute_id", d.ID}, {"authorization_id", d.Payment}, {"card_id", d.Card}, {"reason", d.Reason}, {"note", d.Note},
 		{"state", d.State}, {"amount", d.Amount}, {"refunded", d.Refunded}, {"currency", d.Amount.Currency},
-		{"credited", d.Credited}, {"evidence", d.Evidence}, {"decision", d.Decision}, {"due", d.DueAt}, {"created", d.CreatedAt}}
+		{"credited", d.Credited}, {"evidence", d.Evidence}, {"decision", d.Decision}, {"due_at", d.DueAt}, {"created_at", d.CreatedAt}}
 }
 
 func (p *program) openDispute() *cobra.Command {

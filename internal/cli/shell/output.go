@@ -17,7 +17,8 @@ const (
 	CSV   = "csv" // of some commands
 )
 
-// Listing is a table for people and the same as values for programs.
+// Listing is a table for people and the same as values for programs. Columns have the names of
+// the operator API where it shows the same.
 type Listing struct {
 	Columns []string
 	Rows    [][]any
@@ -46,7 +47,11 @@ func (s *Shell) Print(cmd *cobra.Command, l Listing) error {
 		return WriteJSON(out, l.Objects())
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, strings.Join(l.Columns, "\t")) // the error comes with Flush
+	heads := make([]string, len(l.Columns))
+	for i, name := range l.Columns {
+		heads[i] = strings.ToUpper(caption(name))
+	}
+	_, _ = fmt.Fprintln(w, strings.Join(heads, "\t")) // the error comes with Flush
 	for _, row := range l.Rows {
 		_, _ = fmt.Fprintln(w, strings.Join(Texts(row), "\t"))
 	}
@@ -63,9 +68,18 @@ func (s *Shell) Show(cmd *cobra.Command, fields []Field) error {
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, f := range fields {
-		_, _ = fmt.Fprintln(w, strings.Join(Texts(f[:]), "\t"))
+		_, _ = fmt.Fprintln(w, caption(text(f[0]))+"\t"+text(f[1]))
 	}
 	return w.Flush()
+}
+
+// caption is a name as people see it: words, without what its values tell by themselves, that they
+// are ids, codes or times.
+func caption(name string) string {
+	for _, kind := range []string{"_id", "_code", "_at"} {
+		name = strings.TrimSuffix(name, kind)
+	}
+	return strings.ReplaceAll(name, "_", " ")
 }
 
 // WriteJSON writes a value for programs.

@@ -93,7 +93,7 @@ func TestOutput(t *testing.T) {
 		t.Fatalf("a listing of a row to people: %q", table)
 	}
 	for _, v := range values {
-		at := strings.Index(table[0], v.name)
+		at := strings.Index(table[0], strings.ToUpper(v.name))
 		if got := table[1][at:]; !strings.HasPrefix(got, v.text+"  ") && strings.TrimSpace(got) != v.text {
 			t.Errorf("%s to people: %q, want %q", v.name, got, v.text)
 		}
@@ -107,6 +107,31 @@ func TestOutputOfNothing(t *testing.T) {
 		if got := shown(t, form, func(s *shell.Shell, cmd *cobra.Command) error { return s.Print(cmd, l) }); got != want {
 			t.Errorf("%s: %q, want %q", form, got, want)
 		}
+	}
+}
+
+// Programs get the names of the operator API, people words.
+func TestNames(t *testing.T) {
+	names := []string{"book_id", "item_code", "last_used_at", "value_max", "AT"}
+	l := shell.Listing{Columns: names}
+	l.Add(1, 2, 3, 4, 5)
+	fields := make([]shell.Field, len(names))
+	for i, name := range names {
+		fields[i] = shell.Field{name, i + 1}
+	}
+	list := func(s *shell.Shell, cmd *cobra.Command) error { return s.Print(cmd, l) }
+	show := func(s *shell.Shell, cmd *cobra.Command) error { return s.Show(cmd, fields) }
+	want := "BOOK  ITEM  LAST USED  VALUE MAX  AT\n1     2     3          4          5\n"
+	if diff := cmp.Diff(want, shown(t, shell.Table, list)); diff != "" {
+		t.Errorf("a listing to people (-want +got):\n%s", diff)
+	}
+	want = "book       1\nitem       2\nlast used  3\nvalue max  4\nAT         5\n"
+	if diff := cmp.Diff(want, shown(t, shell.Table, show)); diff != "" {
+		t.Errorf("a thing to people (-want +got):\n%s", diff)
+	}
+	want = indented(t, `{"book_id":1,"item_code":2,"last_used_at":3,"value_max":4,"at":5}`)
+	if diff := cmp.Diff(want, shown(t, shell.JSON, show)); diff != "" {
+		t.Errorf("a thing to programs (-want +got):\n%s", diff)
 	}
 }
 

@@ -158,7 +158,7 @@ look after what is untold is in "scrip rail dismiss --help".`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"WHAT", "ASSET", "ADDRESS", "BOOK", "DEPOSITS", "FOUND", "USD"}}
+				l := shell.Listing{Columns: []string{"WHAT", "ASSET", "ADDRESS", "book_id", "DEPOSITS", "FOUND", "worth_usd"}}
 				for _, s := range found.Sums {
 					l.Add(fmt.Sprintf("%d of %d credited", s.Credited, s.Deposits), s.Asset, "", "", deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth)
 				}
@@ -205,7 +205,7 @@ The reason is in the audit log.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "ADDRESS", "BOOK", "ASSET", "FROM", "TO"}}
+				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "ADDRESS", "book_id", "ASSET", "from_height", "to_height"}}
 				for _, g := range done.Gaps {
 					l.Add(done.Realm, done.Chain, done.Address, done.Book, g.Asset, g.From, g.To)
 				}
