@@ -403,7 +403,7 @@ func TestOwnerIsTold(t *testing.T) {
 		check.OK(t, err)
 		told := func() (n int) {
 			for _, process := range both { // one finds what the other checked
-				n1, err := process.TellOwners(ctx)
+				n1, err := process.Probes.Tell(ctx)
 				check.OK(t, err)
 				n += n1
 			}
@@ -437,12 +437,12 @@ func TestOwnerIsToldInACrowd(t *testing.T) {
 		ctx, p := t.Context(), setup(t, db)
 		check.OK(t, p.AddProbes(ctx, 20_500))
 		for range 2 {
-			_, err := p.TellOwners(ctx)
+			_, err := p.Probes.Tell(ctx)
 			check.OK(t, err)
 		}
 		card := p.issue(shop, 2500)
 		p.look(desk, card.number, card.key)
-		told, err := p.TellOwners(ctx)
+		told, err := p.Probes.Tell(ctx)
 		check.OK(t, err)
 		check.Equal(t, "told", told, 1)
 	})

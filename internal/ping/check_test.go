@@ -279,7 +279,7 @@ func TestVirtualCards(t *testing.T) {
 			check.OK(t, err)
 			check.Equal(t, what, gist(r), unknown)
 		}
-		n, err := p.TellOwners(ctx)
+		n, err := p.Probes.Tell(ctx)
 		check.OK(t, err)
 		check.Equal(t, "cards whose owners are told", n, 1)
 		check.Equal(t, "events", len(p.events(shop.Book, "card.probed")), 1)

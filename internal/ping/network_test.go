@@ -334,7 +334,7 @@ func TestNetworkLies(t *testing.T) {
 			t.Errorf("%s is believed: %+v", does, r)
 		}
 	}
-	told, err := p.TellOwners(t.Context())
+	told, err := p.Probes.Tell(t.Context())
 	check.OK(t, err)
 	check.Equal(t, "owners told on a partner's word", told, 0)
 }

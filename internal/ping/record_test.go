@@ -323,7 +323,7 @@ func TestPurge(t *testing.T) {
 		for i := range 30 {
 			p.look(stranger(2), unknownNumber(i), "")
 		}
-		_, err := p.TellOwners(ctx)
+		_, err := p.Probes.Tell(ctx)
 		check.OK(t, err)
 		p.clock.Advance(9 * 24 * time.Hour)
 		check.OK(t, p.Purge(ctx))
@@ -367,7 +367,7 @@ func TestNoSecretIsStored(t *testing.T) {
 				noSecret(t, "fault", err.Error(), secrets)
 			}
 		}
-		_, err = p.TellOwners(ctx)
+		_, err = p.Probes.Tell(ctx)
 		check.OK(t, err)
 		tables, err := storage.Tables(ctx, db)
 		check.OK(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/scripcards/scrip/internal/fraud"
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/ping/probe"
 	"github.com/scripcards/scrip/internal/ping/quota"
 	"github.com/scripcards/scrip/internal/platform/lane"
 	"github.com/scripcards/scrip/internal/platform/limit"
@@ -103,7 +104,9 @@ type Deps struct {
 type Service struct {
 	Deps
 	// Quotas are how many checks each customer may make.
-	Quotas   *quota.Service
+	Quotas *quota.Service
+	// Probes tells owners of cards that somebody else checked them.
+	Probes   *probe.Service
 	networks registry
 	runs     atomic.Bool // it is a server's
 	watch    watch
@@ -127,6 +130,7 @@ func New(d Deps) *Service {
 		d.Labelling = new(sync.Mutex)
 	}
 	s := &Service{Deps: d, seed: maphash.MakeSeed(), local: limit.NewLocal(d.Clocks.Of(realm.Live))}
+	s.Probes = &probe.Service{DB: d.DB, Outbox: d.Outbox}
 	s.Quotas = quota.New(quota.Deps{DB: d.DB, Audit: d.Audit, Clocks: d.Clocks, Standard: d.Policy.Quota})
 	s.networks.setup(builtIn(scrip{d.Cards, d.Issuing}))
 	n := 1

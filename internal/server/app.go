@@ -370,7 +370,7 @@ func (a *App) schedule() {
 		return err
 	})
 	a.Jobs.Every("ping.tell_owners", tellSweep, func(ctx context.Context) error {
-		_, err := a.Pings.TellOwners(ctx)
+		_, err := a.Pings.Probes.Tell(ctx)
 		return err
 	})
 	a.Jobs.Every("stock.check_levels", lowSweep, func(ctx context.Context) error {
