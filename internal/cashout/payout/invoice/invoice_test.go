@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/address/v2/bech32"
 	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 
 	"github.com/scripcards/scrip/internal/cashout/payout/invoice"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -167,6 +169,72 @@ func TestEncode(t *testing.T) {
 		if err != nil || got.Features != nil || got.Prefix != in.Prefix || got.MilliSatoshi != in.MilliSatoshi || got.Hash != in.Hash || got.Secret != in.Secret ||
 			got.Description != in.Description || got.DescriptionHash != in.DescriptionHash || got.Payee != in.Payee || !got.ExpiresAt.Equal(in.ExpiresAt) {
 			t.Errorf("%+v, %v\nwant %+v", got, err, in)
+		}
+	}
+}
+
+// rewritten is an invoice with more words behind its fields, signed anew.
+func rewritten(t *testing.T, text string, more ...byte) string {
+	t.Helper()
+	hrp, words, err := bech32.DecodeNoLimit(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words = append(words[:len(words)-104], more...)
+	signed, err := bech32.ConvertBits(words, 5, 8, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(append([]byte(hrp), signed...))
+	compact := ecdsa.SignCompact(key(t), digest[:], true)
+	signature, err := bech32.ConvertBits(append(compact[1:], compact[0]-27-4), 8, 5, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err = bech32.Encode(hrp, append(words, signature...)); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// An invoice that names its payee is that one's if it signed it, and nobody's if it did not.
+func TestNamed(t *testing.T) {
+	good, _ := vectors(t)
+	const tagPayee = 19
+	named := func(pub string) string {
+		raw, err := hex.DecodeString(pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		field, err := bech32.ConvertBits(raw, 8, 5, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rewritten(t, good["features"], append([]byte{tagPayee, byte(len(field) >> 5), byte(len(field) & 31)}, field...)...)
+	}
+	if in, err := invoice.Decode(named(payee)); err != nil || hex.EncodeToString(in.Payee[:]) != payee {
+		t.Errorf("%+v, %v", in, err)
+	}
+	for name, other := range map[string]string{
+		"another's": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+		"no key":    strings.Repeat("00", 33),
+	} {
+		if in, err := invoice.Decode(named(other)); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%s: %+v, %v", name, in, err)
+		}
+	}
+}
+
+// A field that is unknown is passed over, though it is empty; one that breaks off is refused.
+func TestLastField(t *testing.T) {
+	good, _ := vectors(t)
+	const unknown = 31
+	if in, err := invoice.Decode(rewritten(t, good["features"], unknown, 0, 0)); err != nil || in.Description != "coffee beans" {
+		t.Errorf("%+v, %v", in, err)
+	}
+	for _, broken := range [][]byte{{unknown}, {unknown, 0}, {unknown, 0, 1}} {
+		if in, err := invoice.Decode(rewritten(t, good["features"], broken...)); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Errorf("%d: %+v, %v", broken, in, err)
 		}
 	}
 }
