@@ -1,7 +1,9 @@
 package transaction_test
 
 import (
+	"bytes"
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,6 +109,27 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := transaction.Parse(make([]byte, transaction.MaxSize+1)); fault.CodeOf(err) != fault.InvalidRequest {
 		t.Errorf("too large: %v", err)
+	}
+}
+
+// However many outputs and bytes there are, they are read as they were written, in as few
+// bytes as nodes want.
+func TestCounts(t *testing.T) {
+	for _, c := range []struct{ n, width int }{{0xfc, 1}, {0xfd, 3}, {0xffff, 3}, {0x10000, 5}} {
+		tx := transaction.Transaction{Version: 2, Inputs: []transaction.Input{{TxID: segwitID, Script: bytes.Repeat([]byte{1}, c.n)}}, Outputs: []transaction.Output{{Satoshi: 1, Script: []byte{}}}}
+		if n := len(tx.Bytes()); n != 60+c.width+c.n-1 {
+			t.Errorf("a script of %d bytes: %d bytes", c.n, n)
+		}
+		if c.n < 0x8000 {
+			tx.Outputs = slices.Repeat(tx.Outputs, c.n)
+		}
+		got, err := transaction.Parse(tx.Bytes())
+		if err != nil {
+			t.Fatalf("%d: %v", c.n, err)
+		}
+		if diff := cmp.Diff(tx, got); diff != "" {
+			t.Errorf("%d (-want +got):\n%s", c.n, diff)
+		}
 	}
 }
 
