@@ -2,6 +2,7 @@ package stock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/scripcards/scrip/internal/catalog/stock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
+	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
@@ -55,6 +57,36 @@ func TestValueChangesMeanwhile(t *testing.T) {
 			t.Errorf("of the value now: %+v, %v", report, err)
 		}
 	})
+}
+
+// Codes that were delivered before their item got another value are not put on sale, and do not
+// wait for an order to be. What is sold, or kept apart, is nobody else's.
+func TestValueChangesBeforeDelivered(t *testing.T) {
+	for name, c := range map[string]struct {
+		n     int
+		as    stock.State
+		spare stock.State
+		want  error
+	}{
+		"sold, all of them":    {2, stock.Sold, stock.Available, nil},
+		"sold, and one over":   {1, stock.Sold, stock.Available, storage.ErrStale},
+		"sold, and one apart":  {1, stock.Sold, stock.Quarantined, nil},
+		"reserved, as usual":   {2, stock.Reserved, stock.Available, storage.ErrStale},
+		"reserved, with apart": {2, stock.Reserved, stock.Quarantined, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, p *process) {
+				received, err := p.Receive(t.Context(), stock.Delivery{Realm: realm.Test, Item: play, Supplier: "acme", Book: "bk_1", Order: "7", Spare: c.spare,
+					Face: catalog.NewFace(500, money.USD), Codes: []stock.Delivered{{Text: pan.NewSecret("A")}, {Text: pan.NewSecret("B")}}})
+				check.OK(t, err)
+				check.OK(t, p.worth(play, 1000))
+				if err := p.apply(received.Keep(c.n, c.as, p.clocks.Now(realm.Test))); !errors.Is(err, c.want) {
+					t.Errorf("%v, want %v", err, c.want)
+				}
+				p.count(0)
+			})
+		})
+	}
 }
 
 // Deliveries of several items, which share a transaction in whatever order they came, keep the
