@@ -180,7 +180,8 @@ func TestPolicy(t *testing.T) {
 	for name, change := range map[string]func(*Policy){
 		"nobody":         func(p *Policy) { p.Least = 0 },
 		"no time":        func(p *Policy) { p.Timeout = 0 },
-		"never fresh":    func(p *Policy) { p.Fresh = p.Refresh - 1 },
+		"never fresh":    func(p *Policy) { p.Refresh, p.Fresh = 0, 0 },
+		"fresh too soon": func(p *Policy) { p.Fresh = p.Refresh - 1 },
 		"stale at once":  func(p *Policy) { p.Stale = p.Fresh - 1 },
 		"outlier":        func(p *Policy) { p.Outlier = 10_001 },
 		"spread":         func(p *Policy) { p.Spread = -1 },

@@ -279,6 +279,7 @@ func TestValue(t *testing.T) {
 	}{
 		{"0.00083523", asset.BTC, quote("BTC", 65850, 1), money.Floor, 5499},
 		{"0.00083523", asset.BTC, quote("BTC", 65850, 1), money.Ceil, 5500},
+		{"0.5", asset.BTC, quote("BTC", 65850, 1), money.Ceil, 3292500},
 		{"0.0075", asset.BTC, quote("BTC", 200000, 3), money.Floor, 50000},
 		{"500", asset.USDTSOL, quote("USDT", 1, 1), money.Floor, 50000},
 		{"500", asset.USDTERC20, quote("USDT", 9995, 10000), money.Floor, 49975},
