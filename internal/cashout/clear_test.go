@@ -106,6 +106,31 @@ func TestClear(t *testing.T) {
 	})
 }
 
+// What blocked one order pays no other one, whatever that one waits for.
+func TestClearUnblocked(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		token := d.Processing(5500, "+14155550177")
+		_, held := blocked(d, cashdesk.Number, onName)
+		matches, err := d.Blocks(t.Context(), held.Book, string(held.ID))
+		d.Must(err)
+		d.Screen.Match = customer.Match{}
+		o := get(d, token)
+		for _, status := range []cashout.Status{cashout.Processing, cashout.Approved} {
+			_, err = d.Clear(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "eve"}, matches[0])
+			check.Code(t, string(status), err, fault.InvalidState)
+			if got := get(d, token); got.Status != status {
+				t.Errorf("%s, want %s", got.Status, status)
+			}
+			balances(t, d, o.Book, map[string]string{"cashout.blocked/BTC": "0.00083523"})
+			if status == cashout.Processing {
+				_, err = d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+				d.Must(err)
+			}
+		}
+	})
+}
+
 // A list says of each order who asks to clear what blocks it.
 func TestListOfMatches(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
