@@ -290,6 +290,36 @@ func TestRedeemAgainstVoid(t *testing.T) {
 	})
 }
 
+// Of several cards that are replaced together, each is looked at: when the last one was used
+// meanwhile, none is voided.
+func TestOneUsedWhileReplacing(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		issuer := b.Mint(shop.Item, 500)
+		number := b.ordered(shop.Item, 2)
+		b.NoMint(shop.Item)
+		cards, acme := b.secrets(number), b.Upstream("acme", 450, 1)
+		acme.OnSubmit = func(c shop.Call) (supply.Answer, error) {
+			c.Do()
+			return supply.Answer{}, shop.ErrCut
+		}
+		both := b.replaced(b.claimed(number, 1, 2))
+		if _, err := b.redeem(issuer, cards[1], 100); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			b.Later()
+		}
+		for _, l := range b.now(both).Lines {
+			if l.Verdict != claim.Pending || l.Voiding() != claim.Possible {
+				t.Errorf("code %d is %s: %+v", l.Place, l.Verdict, l.Card)
+			}
+		}
+		b.spendable(issuer, cards[:1], true)
+		b.onSale(2)
+		b.verified()
+	})
+}
+
 // While an upstream is at the replacement of a card, the card can be spent. When it was, the
 // codes are open again, what the upstream delivers is on sale, and the buyer has no more than
 // before; so it is when the operator gives the replacement up. A card that was not used is
