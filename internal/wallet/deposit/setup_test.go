@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 type market struct {
 	mu     sync.Mutex
 	prices map[asset.Symbol]string
+	asked  func() // happens once, before the next answer
 }
 
 func (m *market) set(symbol asset.Symbol, price string) {
@@ -61,6 +62,10 @@ func (m *market) set(symbol asset.Symbol, price string) {
 func (m *market) Price(_ context.Context, p rate.Pair) (rate.Price, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if happens := m.asked; happens != nil {
+		m.asked = nil
+		happens()
+	}
 	if m.prices[p.Base] == "" {
 		return rate.Price{}, fault.New(fault.Unavailable, "the market is closed")
 	}
