@@ -22,6 +22,7 @@ import (
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/cashdesk"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 // The table of transitions is the documented one, and nothing else is possible.
@@ -690,6 +691,40 @@ func TestApproveAtOnce(t *testing.T) {
 			t.Errorf("%d approvals", right)
 		}
 		balances(t, d, o.Book, map[string]string{"cashout.owed/" + string(o.ID): "0.00083523 (0.00000000)", "cashout.cards/USD": "55.00"})
+		d.Verified()
+	})
+}
+
+// interrupted is a list that lets something happen once it is asked.
+type interrupted struct {
+	customer.Screener
+	asked func()
+}
+
+func (i interrupted) Screen(ctx context.Context, who customer.Subject) (customer.Match, error) {
+	i.asked()
+	return i.Screener.Screen(ctx, who)
+}
+
+// An order that one reviewer sends back while the list is asked for another one who approves it
+// is not paid.
+func TestRejectedMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		o := get(d, d.Processing(5500, cashdesk.Number))
+		desk := d.Desks[realm.Test]
+		desk.Screener = interrupted{desk.Screener, func() {
+			_, err := d.Reject(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "bob"})
+			d.Must(err)
+		}}
+		_, err := d.Approve(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "ada"})
+		check.Code(t, "approved as it was before", err, fault.InvalidState)
+		if got, err := d.Get(t.Context(), o.Book, o.ID); err != nil || got.Status != cashout.Authorized || got.Payout != "" {
+			t.Errorf("%s, %v", got.Status, err)
+		}
+		if _, err := d.Ledger.FindAccount(t.Context(), o.Book, cashout.Owed(o.ID).ID); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("owed: %v", err)
+		}
 		d.Verified()
 	})
 }
