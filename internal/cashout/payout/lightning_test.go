@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,6 +148,31 @@ func TestRequestLost(t *testing.T) {
 		b.expect(p, "settled")
 		if b.received() != "1x 10000" {
 			t.Errorf("received %s", b.received())
+		}
+	})
+}
+
+// Of two processes that find at once that a request never arrived, one makes it again.
+func TestRequestLostForTwo(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		other := b.another()
+		t.Cleanup(other.books.Close)
+		p := b.pay(b.customer("ada"), b.invoice(), 10_000)
+		b.set(node.Stalled, 1)
+		_, err := b.Service.Pay(t.Context(), p)
+		b.must(err)
+		b.clock.Advance(10 * time.Minute)
+		nodes, sent := b.Nodes[realm.Test], 0
+		nodes.Lightning = interrupted{Lightning: nodes.Lightning, sent: &sent, tracked: sync.OnceFunc(func() {
+			_, err := other.Pay(t.Context(), b.find(p))
+			b.must(err)
+		})}
+		b.Nodes[realm.Test] = nodes
+		_, err = b.Service.Pay(t.Context(), b.find(p))
+		b.must(err)
+		b.expect(p, "settled")
+		if sent != 0 || b.received() != "1x 10000" {
+			t.Errorf("sent %d times more, received %s", sent, b.received())
 		}
 	})
 }
@@ -534,6 +560,25 @@ type stuck struct {
 func (s stuck) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
 	s.b.set(node.Stuck, 1)
 	return s.Lightning.Pay(ctx, t)
+}
+
+// interrupted is a node that counts what is sent, and lets something happen once it has said
+// what became of a payment.
+type interrupted struct {
+	payout.Lightning
+	sent    *int
+	tracked func()
+}
+
+func (i interrupted) Pay(ctx context.Context, t payout.Transfer) (payout.Answer, error) {
+	*i.sent++
+	return i.Lightning.Pay(ctx, t)
+}
+
+func (i interrupted) Track(ctx context.Context, hash [32]byte) (payout.Answer, error) {
+	answer, err := i.Lightning.Track(ctx, hash)
+	i.tracked()
+	return answer, err
 }
 
 // noted is a node that notes by how much the fees of its payments are bounded.

@@ -1,6 +1,7 @@
 package payout_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/realm"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/platform/storage"
 )
 
 // Every pair of states is either in the transition table or a fault that changes nothing.
@@ -129,6 +131,26 @@ func TestPlanRefused(t *testing.T) {
 		if _, err := b.plan(ada, b.handle(), 1000); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("more than is owed: %v", err)
 		}
+		b.verified()
+	})
+}
+
+// An invoice is one payout's, though two are planned with it at once.
+func TestPlannedAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		to, ops := b.invoice(), [2]ledger.Operation{}
+		for i, name := range []string{"ada", "bob"} {
+			ops[i] = ledger.Operation{Book: b.customer(name), Kind: "test.approve", Actor: "test", At: b.clock.Now()}
+			_, err := b.Plan(t.Context(), payout.Request{Book: ops[i].Book, Realm: realm.Test, To: to, Amount: sat(1000), From: owed.ID}, &ops[i])
+			b.must(err)
+		}
+		_, err := b.books.Submit(t.Context(), ops[0])
+		b.must(err)
+		if _, err := b.books.Submit(t.Context(), ops[1]); !errors.Is(err, storage.ErrStale) {
+			t.Errorf("the other one: %v", err)
+		}
+		b.owes(ops[0].Book, "1 held 0.00001")
+		b.owes(ops[1].Book, "1 held 0")
 		b.verified()
 	})
 }
