@@ -449,6 +449,27 @@ func short(c shop.Call) (supply.Answer, error) {
 	return a, nil
 }
 
+// An order that its operator gives up while the next supplier names its price is not submitted
+// to that one.
+func TestGivenUpMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		acme, other := b.upstream("acme", 450, 1), b.upstream("other", 460, 2)
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return supply.Answer{State: supply.Refused}, nil }
+		buyer := b.buyer("Acme", 10_000)
+		other.OnQuote = func(w supply.Wanted) (supply.Quote, error) {
+			other.OnQuote = nil
+			check.OK(b.t, b.GiveUp(t.Context(), order.Intervention{Book: buyer.Book, Number: 1, Reason: "the buyer does not want it", Actor: "op_1"}))
+			return other.Offers(w), nil
+		}
+		_, err := b.buy(buyer, 1)
+		check.Code(b.t, "given up", err, fault.OutOfStock)
+		if got := b.status(buyer, 1); got != order.Cancelled || len(other.Submitted()) != 0 {
+			t.Errorf("it is %s after %d submissions", got, len(other.Submitted()))
+		}
+		b.sound(funds{buyer: 10_000})
+	})
+}
+
 // What a supplier does not deliver of an order the next one does, and each is owed its part.
 func TestPartial(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {

@@ -102,6 +102,38 @@ func (b *bundle) once(all ...*shop.Upstream) {
 	}
 }
 
+// Of a claim about which somebody else decides while a supplier names its price, what is still
+// open is replaced, and what was rejected is not.
+func TestRejectedMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		number := b.bought("GPLAY", 3)
+		acme := b.Upstream("acme", 450, 1)
+		reject := func(c claim.Claim, places ...int) {
+			acme.OnQuote = func(w supply.Wanted) (supply.Quote, error) {
+				acme.OnQuote = nil
+				b.decided(c, claim.Reject, places...)
+				return acme.Offers(w), nil
+			}
+		}
+		partly, wholly := b.claimed(number, 1, 2), b.claimed(number, 3)
+		reject(partly, 2)
+		b.replaced(partly, 1)
+		if now := b.now(partly); now.State != claim.Accepted || now.Lines[0].Verdict != claim.Replace || now.Lines[1].Verdict != claim.Reject {
+			t.Errorf("it is %s: %+v", now.State, now.Lines)
+		}
+		reject(wholly)
+		_, err := b.decide(wholly, claim.Replace)
+		check.Code(t, "what was rejected", err, fault.InvalidState)
+		if now := b.now(wholly); now.State != claim.Rejected {
+			t.Errorf("rejected, and it is %s", now.State)
+		}
+		check.List(t, "codes", b.codes(number), "acme-0001 sold", "GPLAY-0002 sold", "GPLAY-0003 sold")
+		if n := len(acme.Submitted()); n != 1 {
+			t.Errorf("%d submissions", n)
+		}
+	})
+}
+
 // What stock cannot replace a supplier does: the operator owes it for the code, the buyer
 // pays nothing and finds the code in the order, and whoever decides the same again buys
 // nothing.
