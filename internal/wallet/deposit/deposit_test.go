@@ -336,6 +336,9 @@ func TestReorganised(t *testing.T) {
 		check.OK(b.t, btc.Reorganise(t.Context(), to, 6, false))
 		b.scan()
 		b.expect(ada, "pending reorganised 0.01 BTC 0/6 658.50 - 13.17 = 645.33")
+		if found, err := b.List(t.Context(), deposit.Filter{Book: ada.Book, Limit: 1}); err != nil || !found.Deposits[0].ConfirmedAt.IsZero() {
+			t.Errorf("it waits for a block, and was confirmed at %s, %v", found.Deposits[0].ConfirmedAt, err)
+		}
 		b.totals(ada, "-600.00 658.50 0.00 600.00")
 		if err := b.spend(ada, 1); fault.CodeOf(err) != fault.InsufficientFunds {
 			t.Errorf("a wallet that owes spent a cent: %v", err)

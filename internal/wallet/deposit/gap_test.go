@@ -176,7 +176,7 @@ func TestGaps(t *testing.T) {
 		}
 		b.tell(page(1, 50, false), page(51, 200, true, gap(ada, 51, 200)), page(201, 220, false), page(221, 400, true, gap(bob, 221, 400), gap(ada, 221, 400)))
 		b.untold("ada ETH blocks 221 to 400", "ada ETH blocks 51 to 200", "bob ETH blocks 221 to 400")
-		b.tell(page(1, 410, true, gap(bob, 1, 410)))
+		b.tell(page(1, 410, true, gap(bob, 1, 410), deposit.Gap{Address: "0xnobody", Asset: asset.ETH, Span: deposit.Span{From: 1, To: 410}}))
 		b.tell(page(10, 130, false), page(131, 200, true))
 		b.tell(page(221, 405, false))
 		b.untold("ada ETH blocks 131 to 200", "bob ETH blocks 406 to 410")
