@@ -466,6 +466,11 @@ func TestValueStaysWhileReserved(t *testing.T) {
 		if report, err := p.Catalog.Import(t.Context(), strings.NewReader(file), catalog.ImportOptions{Format: catalog.CSV, Actor: ada}); len(report.Bad) != 1 {
 			t.Errorf("import: %+v, %v", report, err)
 		}
+		for _, n := range []int{0, 2} {
+			if err := p.apply([]storage.Effect{stock.SellReserved(book, order, n, p.clocks.Now(realm.Test))}); !errors.Is(err, storage.ErrStale) {
+				t.Errorf("sold as %d: %v", n, err)
+			}
+		}
 		apply(stock.SellReserved(book, order, 1, p.clocks.Now(realm.Test)))
 		_, _, err = p.Catalog.Put(t.Context(), item, ada)
 		check.OK(t, err)
