@@ -13,6 +13,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
+	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -133,6 +134,42 @@ func TestDecideTooLate(t *testing.T) {
 		if _, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ada, Judgements: accepting}); err == nil || fault.From(err).Message != "the order is cancelled" {
 			t.Errorf("decided: %v", err)
 		}
+	})
+}
+
+// interrupted is a list that lets something happen once it is asked.
+type interrupted struct {
+	customer.Screener
+	asked func()
+}
+
+func (i interrupted) Screen(ctx context.Context, who customer.Subject) (customer.Match, error) {
+	i.asked()
+	return i.Screener.Screen(ctx, who)
+}
+
+// An order that somebody else took in hand while a list was asked is not decided by who had it.
+func TestTakenMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		ada := ref(waiting(d, 5500, cashdesk.Number), "ada")
+		eve := ada
+		eve.Actor = "eve"
+		_, err := d.Reviews.Claim(t.Context(), ada)
+		d.Must(err)
+		desk := d.Desks[realm.Test]
+		desk.Screener = interrupted{desk.Screener, func() {
+			d.Clock.Advance(24 * time.Hour)
+			_, err := d.Reviews.Claim(t.Context(), eve)
+			d.Must(err)
+		}}
+		if _, err := d.Reviews.Decide(t.Context(), review.Decision{Ref: ada, Judgements: accepting}); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("decided: %v", err)
+		}
+		if c, err := d.Reviews.Find(t.Context(), ada.Book, ada.Order); err != nil || c.Status != cashout.Processing || c.Reviewer != "eve" {
+			t.Errorf("%s in hand of %q, %v", c.Status, c.Reviewer, err)
+		}
+		d.Verified()
 	})
 }
 
