@@ -1,6 +1,7 @@
 package id
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
@@ -28,14 +29,33 @@ func TestNewRisesStrictly(t *testing.T) {
 		}
 		before = after
 	}
+	if g.latest() != 2_001 {
+		t.Errorf("the clock stood at 2000, and the newest id is of %d", g.latest())
+	}
 }
 
-// The version and variant bits are those of a UUIDv7, and the first 48 bits are the time.
+// The version and variant bits are those of a UUIDv7, the first 48 bits are the time, and 73
+// bits are random in the first id of a millisecond: each of them is set in some and not in others.
 func TestLayout(t *testing.T) {
-	at := time.UnixMilli(0x0123456789ab)
-	u := next(at)
-	if u[6]>>4 != 7 || u[8]>>6 != 2 {
-		t.Fatalf("version %x variant %x", u[6]>>4, u[8]>>6)
+	g := &generator{used: len(generator{}.block)}
+	var set, unset uint64
+	var setCount, unsetCount uint16
+	seen := map[uint64]bool{}
+	for milli := uint64(0x0123456789ab); milli < 0x0123456789ab+1000; milli++ {
+		u := g.next(int64(milli))
+		count, random := binary.BigEndian.Uint16(u[6:]), binary.BigEndian.Uint64(u[8:])
+		if count>>12 != 7 || random>>62 != 2 || binary.BigEndian.Uint64(u[:])>>16 != milli {
+			t.Fatalf("%x: version %x, variant %x", u, count>>12, random>>62)
+		}
+		set, unset, seen[random] = set|random, unset|^random, true
+		setCount, unsetCount = setCount|count, unsetCount|^count
+	}
+	const free = 1<<62 - 1
+	if set&free != free || unset&free != free || len(seen) != 1000 {
+		t.Errorf("random bits that were set: %x, and not: %x; %d are different", set, unset, len(seen))
+	}
+	if setCount&0xfff != 0x7ff || unsetCount&0xfff != 0xfff {
+		t.Errorf("bits of the counter that were set: %x, and not: %x", setCount, unsetCount)
 	}
 }
 
@@ -59,10 +79,13 @@ func TestNumbered(t *testing.T) {
 func TestValid(t *testing.T) {
 	good := New("gc")
 	for _, bad := range []string{"", "gc_", good[:len(good)-1], good + "0", "xx" + good[2:], strings.Replace(good, "_", "-", 1),
-		"gc_" + strings.Repeat("u", bodyLen), "gc_8" + strings.Repeat("0", bodyLen-1)} {
+		good[:len(good)-1] + "u", strings.ToUpper(good), "gc_8" + strings.Repeat("0", bodyLen-1)} {
 		if Valid("gc", bad) {
 			t.Errorf("Valid(%q) = true", bad)
 		}
+	}
+	if largest := "gc_7" + strings.Repeat("z", bodyLen-1); !Valid("gc", largest) {
+		t.Errorf("Valid(%q) = false", largest)
 	}
 }
 
