@@ -35,6 +35,13 @@ func TestAssets(t *testing.T) {
 	if _, err := asset.ParseChain("doge"); err == nil || err.Error() != `chain "doge": want one of bitcoin, ethereum, solana, monero` {
 		t.Error(err)
 	}
+	var listed []asset.Asset
+	for _, c := range asset.Chains() {
+		listed = append(listed, c.On()...)
+	}
+	if len(listed) != len(asset.All()) {
+		t.Errorf("the chains have %v: want each asset on one", listed)
+	}
 	if asset.USDTERC20.Symbol() != asset.USDTSOL.Symbol() || asset.USDTERC20.Chain() == asset.USDTSOL.Chain() {
 		t.Error("USDT is not one symbol on two chains")
 	}
@@ -53,6 +60,7 @@ func TestText(t *testing.T) {
 		{"21000000", asset.BTC, "2100000000000000", "21000000"},
 		{"0", asset.BTC, "0", "0"},
 		{"00.10", asset.BTC, "10000000", "0.1"},
+		{strings.Repeat("0", asset.MaxText), asset.BTC, "0", "0"},
 		{"0.000000000000000001", asset.ETH, "1", "0.000000000000000001"},
 		{"120000000.5", asset.ETH, "120000000500000000000000000", "120000000.5"},
 		{"5.00", asset.USDTERC20, "5000000", "5"},
@@ -75,11 +83,11 @@ func TestRefused(t *testing.T) {
 	}{
 		{"", asset.BTC, money.ErrSyntax}, {".5", asset.BTC, money.ErrSyntax}, {"5.", asset.BTC, money.ErrSyntax},
 		{"-1", asset.BTC, money.ErrSyntax}, {"1e3", asset.BTC, money.ErrSyntax}, {"1 ", asset.BTC, money.ErrSyntax},
-		{"1.2.3", asset.BTC, money.ErrSyntax}, {"1,5", asset.BTC, money.ErrSyntax}, {strings.Repeat("0", 65), asset.BTC, money.ErrSyntax},
+		{"1.2.3", asset.BTC, money.ErrSyntax}, {"1,5", asset.BTC, money.ErrSyntax}, {strings.Repeat("0", asset.MaxText+1), asset.BTC, money.ErrSyntax},
 		{"0.000000001", asset.BTC, money.ErrPrecision}, {"0.0000001", asset.USDTSOL, money.ErrPrecision},
 		{"340282366920938463463374607431768.211456", asset.USDTSOL, money.ErrRange},
 		{"9999999999999999999999999999999999999999", asset.BTC, money.ErrRange},
-		{"1", "DOGE", money.ErrCurrency},
+		{"1", "DOGE", money.ErrCurrency}, {"0.5", "DOGE", money.ErrCurrency},
 	} {
 		if got, err := asset.ParseAmount(c.text, c.asset); !errors.Is(err, c.want) || got != (asset.Amount{}) {
 			t.Errorf("%q %s: %v, %v; want %v", c.text, c.asset, got, err, c.want)

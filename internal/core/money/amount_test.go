@@ -131,8 +131,10 @@ func TestAllocate(t *testing.T) {
 			t.Errorf("%d weights: %v, %v", len(weights), parts, err)
 		}
 	}
-	if parts, err := New(MaxParts, USD).Split(MaxParts); err != nil || parts[MaxParts-1] != New(1, USD) {
-		t.Errorf("split by %d: %d parts, %v", MaxParts, len(parts), err)
+	split, err := New(MaxParts, USD).Split(MaxParts)
+	allocated, allocateErr := New(MaxParts, USD).Allocate(slices.Repeat([]int64{1}, MaxParts)...)
+	if err != nil || allocateErr != nil || split[MaxParts-1] != New(1, USD) || !slices.Equal(split, allocated) {
+		t.Errorf("by %d: %d parts, %v; allocated %d, %v", MaxParts, len(split), err, len(allocated), allocateErr)
 	}
 	for _, n := range []int{-1, 0, MaxParts + 1} {
 		if parts, err := New(1, USD).Split(n); !errors.Is(err, ErrRange) || parts != nil {

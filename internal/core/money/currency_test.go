@@ -91,6 +91,7 @@ func TestCurrencyFacts(t *testing.T) {
 		{XCG, "XCG", "Caribbean Guilder", "532"},
 		{ZWG, "ZWG", "Zimbabwe Gold", "924"},
 		{NoCurrency, "", "", ""},
+		{Currency(len(currencies)), "", "", ""},
 		{Currency(255), "", "", ""},
 	} {
 		got := []string{row.currency.String(), row.currency.Name(), row.currency.Numeric()}

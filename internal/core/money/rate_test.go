@@ -52,16 +52,20 @@ func checkExact(t *rapid.T, got Amount, err error, exact *big.Int) {
 // The documented examples of each rounding.
 func TestRounding(t *testing.T) {
 	for _, row := range []struct {
-		numerator             int64
-		floor, ceil, up, even int64
+		numerator, denominator int64
+		floor, ceil, up, even  int64
 	}{
-		{5, 2, 3, 3, 2}, {-5, -3, -2, -3, -2}, {7, 3, 4, 4, 4}, {-7, -4, -3, -4, -4},
-		{1, 0, 1, 1, 0}, {-1, -1, 0, -1, 0}, {6, 3, 3, 3, 3}, {0, 0, 0, 0, 0},
+		{5, 2, 2, 3, 3, 2}, {-5, 2, -3, -2, -3, -2}, {7, 2, 3, 4, 4, 4}, {-7, 2, -4, -3, -4, -4},
+		{1, 2, 0, 1, 1, 0}, {-1, 2, -1, 0, -1, 0}, {6, 2, 3, 3, 3, 3}, {0, 2, 0, 0, 0, 0},
+		{7, 3, 2, 3, 2, 2}, {-7, 3, -3, -2, -2, -2}, {8, 3, 2, 3, 3, 3}, {-8, 3, -3, -2, -3, -3}, {10, 3, 3, 4, 3, 3},
 	} {
 		for i, want := range []int64{row.floor, row.ceil, row.up, row.even} {
-			got, err := New(row.numerator, USD).Share(1, 2, allRoundings[i])
-			if err != nil || got != New(want, USD) {
-				t.Errorf("%d/2 %v = %+v, %v; want %d", row.numerator, allRoundings[i], got, err, want)
+			a := New(row.numerator, USD)
+			got, err := a.Share(1, row.denominator, allRoundings[i])
+			large, largeErr := a.scaleBig(big.NewInt(1), big.NewInt(row.denominator), allRoundings[i])
+			if err != nil || got != New(want, USD) || largeErr != nil || large != got {
+				t.Errorf("%d/%d %v = %+v, %v; with big integers %+v, %v; want %d",
+					row.numerator, row.denominator, allRoundings[i], got, err, large, largeErr, want)
 			}
 		}
 	}
@@ -127,6 +131,30 @@ func TestConvertIsExact(t *testing.T) {
 			t.Errorf("converted to %s, want %s", got.Currency, target)
 		}
 	})
+}
+
+// A rate whose product with the minor units takes more than 64 bits is exact all the same.
+func TestConvertBeyond64Bits(t *testing.T) {
+	const half = 1 << 62
+	for _, row := range []struct {
+		num, den int64
+		from, to Amount // to: rounded down
+	}{
+		{half + 1, half - 1, New(3, JPY), New(300_000_000, BTC)},
+		{half + 1, half - 1, New(300_000_000, BTC), New(3, JPY)},
+		{half - 1, half + 1, New(3, JPY), New(299_999_999, BTC)},
+		{half - 1, half + 1, New(300_000_000, BTC), New(2, JPY)},
+	} {
+		rate, err := NewRate(row.num, row.den)
+		if err != nil {
+			t.Fatal(err)
+		}
+		down, err := rate.Convert(row.from, row.to.Currency, Floor)
+		up, upErr := rate.Convert(row.from, row.to.Currency, Ceil)
+		if err != nil || upErr != nil || down != row.to || up.Minor != row.to.Minor+1 {
+			t.Errorf("%v at %v is %v or %v, %v %v; want %v", row.from, rate, down, up, err, upErr, row.to)
+		}
+	}
 }
 
 // Both ways of computing a product agree where both apply.

@@ -71,7 +71,7 @@ func TestParseAmountErrors(t *testing.T) {
 		{"9223372036854775808", JPY, ErrRange}, {"9223372036854775810", JPY, ErrRange},
 		{"18446744073709551616", JPY, ErrRange}, {"92233720369", BTC, ErrRange},
 		{strings.Repeat("9", MaxText), USD, ErrRange},
-		{"1", NoCurrency, ErrCurrency}, {"x", Currency(255), ErrCurrency},
+		{"1", NoCurrency, ErrCurrency}, {"1", Currency(len(currencies)), ErrCurrency}, {"x", Currency(255), ErrCurrency},
 	} {
 		if got, err := ParseAmount(row.text, row.currency); !errors.Is(err, row.want) || got != (Amount{}) {
 			t.Errorf("ParseAmount(%q, %s) = %+v, %v; want %v", row.text, row.currency, got, err, row.want)
@@ -90,7 +90,7 @@ func TestParseSigned(t *testing.T) {
 		{"-92233720368547758.08", math.MinInt64, nil}, {"-92233720368547758.09", 0, ErrRange},
 		{"92233720368547758.08", 0, ErrRange},
 		{"-", 0, ErrSyntax}, {"--1", 0, ErrSyntax}, {"+1", 0, ErrSyntax}, {"- 1", 0, ErrSyntax}, {"", 0, ErrSyntax},
-		{"-" + strings.Repeat("0", MaxText), 0, ErrSyntax},
+		{"-" + strings.Repeat("0", MaxText-2) + "1", -100, nil}, {"-" + strings.Repeat("0", MaxText), 0, ErrSyntax},
 	} {
 		got, err := ParseSigned(row.text, USD)
 		if !errors.Is(err, row.want) || got.Minor != row.minor {
