@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -91,6 +93,26 @@ func TestVerifyIntact(t *testing.T) {
 	})
 }
 
+// The hash of a record is SHA-256 over the one before it and its fields, each after its length,
+// and never another one: what other versions appended is intact to this one.
+func TestChainIsForGood(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		appendAll(t, db, record("bk_a", 1), record("bk_a", 2))
+		entries, err := audit.New(db).List(t.Context(), audit.Filter{Book: "bk_a"})
+		if err != nil || len(entries) != 2 {
+			t.Fatal(entries, err)
+		}
+		for i, want := range []string{
+			"1d06da21084e221b8e64523c54efb3a3d2d41ed2d5ce8843b3dd6c32af1421c4",
+			"5d505c6441fbea3079466f793add7c2143b7b554d7eb0435e6f20129c196dd9c",
+		} {
+			if got := hex.EncodeToString(entries[i].Hash[:]); got != want {
+				t.Errorf("record %d has the hash %s, want %s", entries[i].Seq, got, want)
+			}
+		}
+	})
+}
+
 var (
 	tamperNothing = storage.SQL("audit_test.nothing", `UPDATE audit_records SET actor = actor`)
 	tampers       = []struct {
@@ -100,6 +122,7 @@ var (
 	}{
 		{"actor", storage.SQL("audit_test.actor", `UPDATE audit_records SET actor = 'operator/op_2' WHERE book_id = 'bk_a' AND seq = 2`), audit.Break{Book: "bk_a", Seq: 2}},
 		{"action", storage.SQL("audit_test.action", `UPDATE audit_records SET action = 'card.unblock' WHERE book_id = 'bk_a' AND seq = 1`), audit.Break{Book: "bk_a", Seq: 1}},
+		{"who and what", storage.SQL("audit_test.edge", `UPDATE audit_records SET actor = actor || 'c', action = 'ard.block' WHERE book_id = 'bk_a' AND seq = 3`), audit.Break{Book: "bk_a", Seq: 3}},
 		{"subject", storage.SQL("audit_test.subject", `UPDATE audit_records SET subject = '' WHERE book_id = 'bk_b' AND seq = 4`), audit.Break{Book: "bk_b", Seq: 4}},
 		{"detail", storage.SQL("audit_test.detail", `UPDATE audit_records SET detail = '{}' WHERE book_id = '' AND seq = 3`), audit.Break{Book: "", Seq: 3}},
 		{"time", storage.SQL("audit_test.time", `UPDATE audit_records SET recorded_at = recorded_at + 1 WHERE book_id = 'bk_a' AND seq = 4`), audit.Break{Book: "bk_a", Seq: 4}},
@@ -238,12 +261,18 @@ func TestList(t *testing.T) {
 		check(audit.Filter{Everywhere: true, Limit: 2, After: page[3].Cursor()}, "bk_a5", "5")
 		for _, bad := range []audit.Filter{
 			{Before: "?"}, {Before: "eA"}, {Before: page[0].Cursor()}, {Everywhere: true, Before: page[0].Cursor(), After: page[1].Cursor()},
+			{Book: page[0].Book, Before: page[0].Cursor() + "?"}, {Everywhere: true, Before: cursor("1.0.")}, {Everywhere: true, Before: cursor("x.1.")},
+			{Everywhere: true, Before: cursor("1.x.")}, {Everywhere: true, Before: cursor("1.1")},
 		} {
 			if _, err := log.List(t.Context(), bad); fault.CodeOf(err) != fault.InvalidCursor {
 				t.Errorf("%+v: %v", bad, err)
 			}
 		}
 	})
+}
+
+func cursor(text string) audit.Cursor {
+	return audit.Cursor(base64.RawURLEncoding.EncodeToString([]byte(text)))
 }
 
 // A search for few among many looks at so many records at a time, and finds all in the end.
@@ -290,10 +319,11 @@ func TestAppendRefuses(t *testing.T) {
 		"no action":     func(r *audit.Record) { r.Action = "" },
 		"action form":   func(r *audit.Record) { r.Action = "Card Block" },
 		"no time":       func(r *audit.Record) { r.At = time.Time{} },
-		"long actor":    func(r *audit.Record) { r.Actor = long },
-		"long subject":  func(r *audit.Record) { r.Subject = long },
-		"long value":    func(r *audit.Record) { r.Detail = map[string]string{"note": long} },
-		"long name":     func(r *audit.Record) { r.Detail = map[string]string{long: "x"} },
+		"long actor":    func(r *audit.Record) { r.Actor = long[:201] },
+		"long action":   func(r *audit.Record) { r.Action = long[:65] },
+		"long subject":  func(r *audit.Record) { r.Subject = long[:201] },
+		"long value":    func(r *audit.Record) { r.Detail = map[string]string{"note": long[:513]} },
+		"long name":     func(r *audit.Record) { r.Detail = map[string]string{long[:65]: "x"} },
 		"many details":  func(r *audit.Record) { r.Detail = many },
 		"not text":      func(r *audit.Record) { r.Subject = "a\xff" },
 		"escape":        func(r *audit.Record) { r.Detail = map[string]string{"note": "a\x1b[2J"} },
@@ -353,6 +383,12 @@ func TestAppendRefuses(t *testing.T) {
 			r.Detail = map[string]string{"note": "KEY_FILE of opr_01m7yqwt92e81v2cwcx6nn5pgh, shop_" + strings.Repeat("a", 40)}
 		},
 		"no details": func(r *audit.Record) { r.Detail = nil },
+		"at its bounds": func(r *audit.Record) {
+			r.Actor, r.Action, r.Subject, r.Detail = long[:200], long[:64], long[:200], map[string]string{}
+			for i := range 16 {
+				r.Detail[fmt.Sprintf("%02d", i)+long[:62]] = long[:512]
+			}
+		},
 	}
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		log := audit.New(db)
