@@ -142,6 +142,15 @@ func TestLoadMasterKeyRefuses(t *testing.T) {
 	if _, _, err := LoadMasterKey(filepath.Join(dir, "none"), ""); err == nil {
 		t.Error("a key was made in no directory")
 	}
+	dir = t.TempDir()
+	load(t, dir)
+	staged := filepath.Join(dir, MasterFile+stagedSuffix)
+	if err := os.WriteFile(staged, []byte(good[:10]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := LoadMasterKey(dir, ""); err == nil || !strings.Contains(err.Error(), staged) {
+		t.Errorf("half a key beside the other: %v", err)
+	}
 }
 
 // RotateMasterFile changes the file and the database together.
@@ -368,7 +377,9 @@ func TestRotateMasterFileRefused(t *testing.T) {
 	}
 	wantFiles(t, dir, MasterFile)
 	open(t, db, load(t, dir))
-	if err := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey()).RotateMasterFile(t.Context()); err == nil {
+	other, fromNoFile := testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey()
+	if err := open(t, other, fromNoFile).RotateMasterFile(t.Context()); err == nil {
 		t.Error("rotated a file of a key that came from none")
 	}
+	open(t, other, fromNoFile)
 }

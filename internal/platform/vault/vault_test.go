@@ -205,6 +205,12 @@ func TestWrongMasterKey(t *testing.T) {
 			t.Errorf("opened with another master key: %v", err)
 		}
 		wantPlain(t, open(t, db, master), sealed, "text")
+		if err := Check(t.Context(), db, NewMasterKey()); !errors.Is(err, ErrMasterKey) {
+			t.Errorf("checked another master key: %v", err)
+		}
+		if err := Check(t.Context(), db, master); err != nil {
+			t.Errorf("checked the master key: %v", err)
+		}
 		if _, err := Open(t.Context(), db, MasterKey{}); err == nil {
 			t.Error("opened without a master key")
 		}
@@ -218,8 +224,11 @@ func TestMissingKeyset(t *testing.T) {
 		master := NewMasterKey()
 		open(t, db, master)
 		change(t, db, deleteKeyset.With(name).Exactly(1))
-		if _, err := Open(t.Context(), db, master); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("opened without the keyset %s: %v", name, err)
+		_, err := Open(t.Context(), db, master)
+		for _, err := range []error{err, Check(t.Context(), db, master)} {
+			if err == nil || !strings.Contains(err.Error(), "lacks the keyset \""+name) {
+				t.Errorf("opened without the keyset %s: %v", name, err)
+			}
 		}
 	}
 }
