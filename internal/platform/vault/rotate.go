@@ -88,7 +88,6 @@ func (v *Vault) RotateMaster(ctx context.Context, next MasterKey, also ...Also) 
 }
 
 func (v *Vault) rewrap(ctx context.Context, master tink.AEAD, also []Also) error {
-	var current *sealer
 	err := v.db.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		keys, err := v.lock(ctx, tx)
 		if err != nil {
@@ -99,19 +98,12 @@ func (v *Vault) rewrap(ctx context.Context, master tink.AEAD, also []Also) error
 				return err
 			}
 		}
-		k := keys[keysetSeal]
-		k.version++
-		if current, err = newSealer(k); err != nil {
-			return err
-		}
 		return writeAll(ctx, tx, also)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		v.master = master
 	}
-	v.master = master
-	v.seal.Store(current)
-	return nil
+	return err
 }
 
 // RotateMasterFile replaces the master key by a new one, in the database and in the
