@@ -8,6 +8,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/id"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
@@ -276,3 +277,32 @@ func TestRetryAfterRestartPostsAgain(t *testing.T) {
 		check.OK(t, again.Close())
 	})
 }
+
+// A book takes as many transactions as an id can number. Then it is full, and nothing happens in it.
+func TestFullBook(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			db, books := stand(t, testkit.Database(t, engine), 100)
+			err := db.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+				_, err := tx.Exec(ctx, fillBook, int64(id.MaxNumber-1))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := submit(t, books, spend("last", 1))
+			found, err := books.FindTransaction(t.Context(), theBook, last.Transaction)
+			if err != nil || found.Seq != id.MaxNumber {
+				t.Errorf("the last one is transaction %d, %v", found.Seq, err)
+			}
+			if _, err := books.Submit(t.Context(), spend("", 1)); fault.CodeOf(err) != fault.Unavailable {
+				t.Errorf("one more: %v", err)
+			}
+			if posted, _ := balance(t, books, "wallet"); posted != 99 || !submit(t, books, spend("last", 1)).Replayed {
+				t.Errorf("the balance is %d, want 99", posted)
+			}
+		})
+	}
+}
+
+var fillBook = storage.SQL("ledgertest.fill_book", `UPDATE ledger_books SET transactions = $1`)

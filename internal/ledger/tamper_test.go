@@ -304,6 +304,33 @@ func TestVerifyFindsTampering(t *testing.T) {
 	})
 }
 
+// However much is wrong, all of it is counted and a part of it is named; progress is told after
+// each book.
+func TestVerifyBoundsWhatItNames(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		eventful(t, db)
+		var books []int
+		report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {
+			if _, err := tx.Exec(ctx, manyCounters); err != nil {
+				return err
+			}
+			_, err := ledger.Verify(ctx, tx, func(r ledger.Report) { books = append(books, r.Books) })
+			return err
+		})
+		if err != nil || report.Found != 6*6*6 || len(report.Problems) != ledger.MaxProblems {
+			t.Errorf("found %d and named %d, %v", report.Found, len(report.Problems), err)
+		}
+		if !slices.Equal(books, []int{1, 2, 3}) {
+			t.Errorf("told of %v books", books)
+		}
+	})
+}
+
+// manyCounters are as many as there are triples of the book's six accounts.
+var manyCounters = storage.SQL("ledgertest.many_counters", `INSERT INTO ledger_counters
+	SELECT a.book_id, a.account_id || '/' || b.account_id || '/' || c.account_id, 0 FROM ledger_accounts a, ledger_accounts b, ledger_accounts c
+	WHERE a.book_id = 'bk_main' AND b.book_id = 'bk_main' AND c.book_id = 'bk_main'`)
+
 var (
 	lastBody = storage.SQL("ledgertest.last_body", `SELECT t.body, p.hash FROM ledger_transactions t JOIN ledger_books b ON b.book_id = t.book_id AND b.transactions = t.seq
 		JOIN ledger_transactions p ON p.book_id = t.book_id AND p.seq = t.seq - 1 WHERE t.book_id = 'bk_main'`)
