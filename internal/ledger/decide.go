@@ -106,10 +106,8 @@ type counter struct {
 // decide runs op against what the batch has loaded and the operations decided
 // before it. It changes l only when it succeeds.
 func (l *loaded) decide(op *Operation) (Outcome, error) {
-	if op.Key != "" {
-		if first, done := l.byKey[name{op.Book, op.Key}]; done {
-			return replay(op, *first)
-		}
+	if first, done := l.byKey[name{op.Book, op.Key}]; done { // which nothing without a key is
+		return replay(op, *first)
 	}
 	book := l.books[op.Book]
 	if book == nil {
