@@ -3,6 +3,8 @@ package vault
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +18,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/pan"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit"
+	"github.com/scripcards/scrip/internal/testkit/check"
 )
 
 func open(t testing.TB, db *storage.DB, master MasterKey) *Vault {
@@ -68,7 +71,7 @@ func TestUnsealRefuses(t *testing.T) {
 	v := open(t, testkit.Open(t, testkit.Database(t, "sqlite")), NewMasterKey())
 	sealed := seal(t, v, "4111111111111111")
 	for _, at := range []struct{ purpose, row string }{
-		{"test.number", "row_2"}, {"test.pin", "row_1"}, {"test.numberr", "ow_1"}, {"test.numbe", "rrow_1"}, {"", "test.numberrow_1"}, {"test.numberrow_1", ""},
+		{"test.number", "row_2"}, {"test.pin", "row_1"}, {"test.serial", "row_1"}, {"test.numberr", "ow_1"}, {"test.numbe", "rrow_1"}, {"", "test.numberrow_1"}, {"test.numberrow_1", ""},
 	} {
 		if plain, err := v.Unseal(at.purpose, at.row, sealed); !errors.Is(err, ErrSealed) || plain != nil {
 			t.Errorf("opens for %q of %q: %q, %v", at.purpose, at.row, plain, err)
@@ -113,11 +116,11 @@ func TestHash(t *testing.T) {
 		master := NewMasterKey()
 		v := open(t, db, master)
 		want := v.Hash("test.key", "value")
-		if len(want) != 32 {
-			t.Fatalf("hash of %d bytes", len(want))
+		if byHand := hashByHand(t, db, master, "\x08test.keyvalue"); !bytes.Equal(want, byHand) {
+			t.Fatalf("hash %x, want %x: what was hashed before is not found", want, byHand)
 		}
 		seen := map[string]string{}
-		for _, in := range [][2]string{{"test.key", "value"}, {"test.key", "Value"}, {"test.key", ""}, {"test.keyv", "alue"}, {"test.ke", "yvalue"}, {"", "test.keyvalue"}} {
+		for _, in := range [][2]string{{"test.key", "value"}, {"test.key", "Value"}, {"test.key", ""}, {"test.kez", "value"}, {"test.keyv", "alue"}, {"test.ke", "yvalue"}, {"", "test.keyvalue"}} {
 			hash := string(v.Hash(in[0], in[1]))
 			if other, twice := seen[hash]; twice {
 				t.Errorf("%q and %q have one hash", in, other)
@@ -142,6 +145,20 @@ func TestHash(t *testing.T) {
 	if bytes.Equal(other.Hash("a", "b"), another.Hash("a", "b")) {
 		t.Error("two installations have one hash key")
 	}
+}
+
+// hashByHand is HMAC-SHA256 under the key of hashes.
+func hashByHand(t *testing.T, db *storage.DB, master MasterKey, input string) []byte {
+	t.Helper()
+	opener, err := masterAEAD(master.text)
+	check.OK(t, err)
+	keys, err := openOrCreate(t.Context(), db, opener)
+	check.OK(t, err)
+	key, err := keys.hashKey()
+	check.OK(t, err)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(input))
+	return mac.Sum(nil)
 }
 
 // A rotation is written together with what its caller adds, or not at all.
