@@ -177,6 +177,11 @@ func TestHoldThatCannotEnd(t *testing.T) {
 		for _, account := range []ledger.AccountID{"mended", "last", "last"} { // one that cannot, and one behind all others
 			check.OK(t, later.ExpireHoldsOn(t.Context(), realm.Test, theBook, account))
 		}
+		stopped := ledger.New(db, clock.NewRealms(clock.NewManual(epoch.Add(time.Hour))), ledger.Config{})
+		stopped.Close()
+		if err := stopped.ExpireHoldsOn(t.Context(), realm.Test, theBook, "wallet"); fault.CodeOf(err) != fault.Unavailable {
+			t.Errorf("where nothing can be ended: %v", err)
+		}
 		for i, want := range []int{count - 2, 0} {
 			if n, err := later.ExpireHolds(t.Context()); n != want || fault.CodeOf(err) != fault.AccountClosed {
 				t.Errorf("sweep %d ended %d holds, %v; want %d and the one that it could not", i+1, n, err, want)

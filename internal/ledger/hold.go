@@ -106,7 +106,7 @@ func endState(captured int64, overdue bool) HoldState {
 }
 
 func (h *Hold) inRange() error {
-	if h.Amount.Minor < 0 || h.Amount.Minor > maxSum {
+	if h.Amount.Minor > maxSum { // the sum of two that are not
 		return fault.New(fault.InvalidAmount, "hold %s: the amount is out of range", h.ID)
 	}
 	return nil
