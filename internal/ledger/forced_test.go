@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"testing"
+	"time"
 
 	"github.com/scripcards/scrip/internal/core/money"
 )
@@ -53,4 +54,67 @@ func move(minor int64, m Move, wallet, cash int64) Outcome {
 	m.Posted = money.New(minor, money.USD)
 	o.Moves = []Move{m}
 	return o
+}
+
+// A movement of a hold that the ledger never makes is found when the books are re-done, even
+// if everything else was made to fit.
+func TestReplayFindsImpossibleHolds(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 1, 1, 0, minute, 0, 0, time.UTC) }
+	of := func(posted, held int64) Move {
+		return Move{Debit: "wallet", Credit: "cash", Posted: money.New(posted, money.USD), Held: held, Hold: "h"}
+	}
+	with := func(m Move, change func(*Move)) Move {
+		change(&m)
+		return m
+	}
+	expired := func(m *Move) { m.Expired = true }
+	placed := with(of(0, 10), func(m *Move) { m.Expires = at(10) })
+	for _, c := range []struct {
+		name   string
+		before []Move // at once, all of them possible
+		minute int
+		move   Move
+		want   bool
+	}{
+		{"placed", nil, 0, placed, true},
+		{"placed with money", nil, 0, with(placed, func(m *Move) { m.Posted.Minor = 1 }), false},
+		{"placed late", nil, 10, placed, false},
+		{"nobody's", nil, 0, of(0, -1), false},
+		{"captured in part", []Move{placed}, 9, of(4, -4), true},
+		{"captured, and the rest given back", []Move{placed}, 9, of(4, -10), true},
+		{"captured too late", []Move{placed}, 10, of(4, -4), false},
+		{"captured beyond it", []Move{placed}, 9, of(11, -11), false},
+		{"captured in parts, beyond it", []Move{placed, of(4, -4)}, 9, of(7, -7), false},
+		{"released late", []Move{placed}, 10, of(0, -10), true},
+		{"released beyond it", []Move{placed}, 9, of(0, -11), false},
+		{"increased", []Move{placed}, 9, of(0, 5), true},
+		{"increased too late", []Move{placed}, 10, of(0, 5), false},
+		{"increased with money", []Move{placed}, 9, of(1, 5), false},
+		{"increased as it expires", []Move{placed}, 9, with(of(0, 5), expired), false},
+		{"expired", []Move{placed, of(4, -4)}, 10, with(of(0, -6), expired), true},
+		{"expired too early", []Move{placed}, 9, with(of(0, -10), expired), false},
+		{"expired in part", []Move{placed}, 10, with(of(0, -9), expired), false},
+		{"expired with money", []Move{placed}, 10, with(of(10, -10), expired), false},
+		{"expired that never does", []Move{of(0, 10)}, 10, with(of(0, -10), expired), false},
+		{"another time", []Move{placed}, 9, with(of(0, 5), func(m *Move) { m.Expires = at(20) }), false},
+		{"another account that pays", []Move{placed}, 9, with(of(4, -4), func(m *Move) { m.Debit = "till" }), false},
+		{"another account that is paid", []Move{placed}, 9, with(of(4, -4), func(m *Move) { m.Credit = "till" }), false},
+		{"another currency", []Move{placed}, 9, with(of(4, -4), func(m *Move) { m.Posted.Currency = money.EUR }), false},
+		{"increased after its end", []Move{placed, of(10, -10)}, 9, of(0, 5), false},
+		{"nothing after its end", []Move{placed, of(0, -10)}, 9, of(0, 0), false},
+		{"no hold", nil, 0, with(of(4, 0), func(m *Move) { m.Hold = "" }), true},
+		{"held by none", nil, 0, with(of(0, 4), func(m *Move) { m.Hold = "" }), false},
+		{"a time of none", nil, 0, with(of(4, 0), func(m *Move) { m.Hold, m.Expires = "", at(10) }), false},
+		{"expired none", nil, 0, with(of(4, 0), func(m *Move) { m.Hold, m.Expired = "", true }), false},
+	} {
+		r := newReplay()
+		for _, m := range c.before {
+			if !r.addHold(m, at(0)) {
+				t.Fatalf("%s: %+v is impossible", c.name, m)
+			}
+		}
+		if got := r.addHold(c.move, at(c.minute)); got != c.want {
+			t.Errorf("%s: possible is %t", c.name, got)
+		}
+	}
 }
