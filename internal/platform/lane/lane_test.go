@@ -122,7 +122,7 @@ func TestTasksAreTheirOwn(t *testing.T) {
 	})
 }
 
-// Many callers at once are all done, each once, and closing waits for them.
+// Many callers at once are all done, each once; who comes after the end is refused.
 func TestManyCallers(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := open(t, db)
@@ -151,6 +151,26 @@ func TestManyCallers(t *testing.T) {
 		if _, err := b.Do(t.Context(), "late"); fault.CodeOf(err) != fault.Unavailable {
 			t.Errorf("after the end: %v", err)
 		}
+	})
+}
+
+// Closing waits until what was accepted is on disk.
+func TestClose(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := open(t, db)
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := b.Do(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+		})
+		<-b.begun
+		time.AfterFunc(10*time.Millisecond, func() { close(b.gate) })
+		b.Close()
+		if !slices.Equal(b.sizes, []int{1}) {
+			t.Errorf("closed with groups of %v on disk, want one of one", b.sizes)
+		}
+		group.Wait()
 	})
 }
 
