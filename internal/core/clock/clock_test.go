@@ -31,6 +31,11 @@ func TestRealms(t *testing.T) {
 	if got := clocks.Offset(); got != 48*time.Hour {
 		t.Errorf("offset = %s after refusals", got)
 	}
+	for _, good := range []time.Duration{48 * time.Hour, MaxOffset, MaxOffset} { // where it stands it may stay
+		if err := clocks.SetOffset(good); err != nil {
+			t.Errorf("SetOffset(%s): %v", good, err)
+		}
+	}
 }
 
 // Wait gives up with its context.
