@@ -154,23 +154,50 @@ func TestManyCallers(t *testing.T) {
 	})
 }
 
-// Closing waits until what was accepted is on disk.
+// Closing waits until what was accepted is on disk. What waited while the first was done is done
+// together.
 func TestClose(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
 		b := open(t, db)
 		var group sync.WaitGroup
-		group.Go(func() {
-			if _, err := b.Do(t.Context(), "a"); err != nil {
-				t.Error(err)
-			}
-		})
+		do := func(name string) {
+			group.Go(func() {
+				if _, err := b.Do(t.Context(), name); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		do("first")
 		<-b.begun
+		for i, name := range []string{"a", "b", "c"} {
+			do(name)
+			for b.Waiting() != i+1 {
+				runtime.Gosched()
+			}
+		}
 		time.AfterFunc(10*time.Millisecond, func() { close(b.gate) })
 		b.Close()
-		if !slices.Equal(b.sizes, []int{1}) {
-			t.Errorf("closed with groups of %v on disk, want one of one", b.sizes)
+		if !slices.Equal(b.sizes, []int{1, 3}) {
+			t.Errorf("closed with groups of %v on disk, want one of 1 and one of 3", b.sizes)
 		}
 		group.Wait()
+	})
+}
+
+// A write that failed is tried once more where that is another one, and not more often.
+func TestTriedAgain(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		b := open(t, db)
+		close(b.gate)
+		if _, err := b.Do(t.Context(), "taken"); err != nil {
+			t.Fatal(err)
+		}
+		for again, want := range map[bool]int{false: 1, true: 2} {
+			b.doubt, b.tries = again, 0
+			if _, err := b.Do(t.Context(), "taken"); !storage.IsUnique(err) || b.tries != want {
+				t.Errorf("again %t: tried %d times, %v; want %d", again, b.tries, err, want)
+			}
+		}
 	})
 }
 
