@@ -320,6 +320,9 @@ func TestWatch(t *testing.T) {
 				before, known := o.Before("wallet")
 				after, _ := o.Balance("wallet")
 				_, other := o.Before("nobody")
+				if b, touched := o.Balance("cash"); !touched || b.Account != "cash" {
+					t.Errorf("the balance of cash is %+v, %t", b, touched)
+				}
 				seen[string(o.Transaction)] = fmt.Sprintf("%s %d %d %t %t", o.Key, before.Minor, after.Available.Minor, known, other)
 				return []storage.Effect{insertOrder.Row("seen "+o.Key, string(o.Transaction), o.Seq)}
 			}
