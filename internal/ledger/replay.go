@@ -23,7 +23,6 @@ type replayedAccount struct {
 	now     Account
 	entries digest
 	opened  bool  // a transaction says so
-	seen    bool  // its entries were compared
 	low     int64 // what it may have available at the least: its floor, or less after a forced posting
 }
 
@@ -112,11 +111,7 @@ func (a *replayedAccount) settle(forced bool) bool {
 // matches reports whether the stored entries of an account, digested, are those that were replayed.
 func (r *replayed) matches(id AccountID, stored digest) bool {
 	a := r.accounts[id]
-	if a == nil {
-		return false
-	}
-	a.seen = true
-	return a.entries == stored
+	return a != nil && a.entries == stored
 }
 
 // digest stands for a sequence of entries.
