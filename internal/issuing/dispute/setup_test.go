@@ -105,6 +105,7 @@ func (p *process) move(d dispute.Dispute, to dispute.State) dispute.Dispute {
 	moved, err := p.Move(context.Background(), dispute.Step{Book: d.Book, Dispute: d.ID, To: to, Words: "as decided", Actor: "op/1"})
 	check.OK(p.t, err)
 	check.Equal(p.t, "state", moved.State, to)
+	check.Equal(p.t, "changed at", moved.ChangedAt, p.clock.Now())
 	return moved
 }
 
@@ -115,6 +116,13 @@ func (p *process) look(card issuing.CardID, balance, disputed, settled, owed int
 	check.OK(p.t, err)
 	check.Equal(p.t, "balance, disputed, settled, owed", []int64{now.Balance.Minor, p.posted("card.disputed/USD"), p.posted("card.settlement/USD"), p.posted("card.receivable/USD")},
 		[]int64{balance, disputed, settled, owed})
+}
+
+func (p *process) spent(card issuing.CardID) int64 {
+	p.t.Helper()
+	now, err := p.Cards.Get(context.Background(), ann, card)
+	check.OK(p.t, err)
+	return now.Spent.Minor
 }
 
 func (p *process) posted(account ledger.AccountID) int64 {
