@@ -146,12 +146,7 @@ func Of(limits []Limit, w Window) (Limit, bool) {
 
 // With returns limits with the one of its window replaced, or removed where l limits nothing.
 func With(limits []Limit, l Limit) []Limit {
-	rest := make([]Limit, 0, len(limits)+1)
-	for _, other := range limits {
-		if other.Window != l.Window {
-			rest = append(rest, other)
-		}
-	}
+	rest := slices.DeleteFunc(slices.Clone(limits), func(other Limit) bool { return other.Window == l.Window })
 	if l.Amount.IsZero() && l.Count == 0 {
 		return rest
 	}

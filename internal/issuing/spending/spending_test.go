@@ -37,10 +37,12 @@ func TestPeriod(t *testing.T) {
 	}
 }
 
-// A period has one name from its beginning until Next, when another begins; a life never ends.
+// A period has one name from its beginning until Next, when another begins, in whatever zone the
+// instant is told; a life never ends.
 func TestNext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		at := time.UnixMicro(rapid.Int64Range(0, 4_102_444_800_000_000).Draw(t, "micros")).UTC()
+		zone := time.FixedZone("", rapid.IntRange(-14*3600, 14*3600).Draw(t, "zone"))
+		at := time.UnixMicro(rapid.Int64Range(0, 4_102_444_800_000_000).Draw(t, "micros")).In(zone)
 		w := rapid.SampledFrom(Windows()).Draw(t, "window")
 		next := w.Next(at)
 		if w == PerPayment || w == ForLife {
@@ -49,7 +51,7 @@ func TestNext(t *testing.T) {
 			}
 			return
 		}
-		before := next.Add(-time.Microsecond)
+		before := next.Add(-time.Nanosecond)
 		if !next.After(at) || w.Period(before) != w.Period(at) || w.Period(next) == w.Period(at) || w.Next(before) != next {
 			t.Fatalf("%s at %s: %q until %s, then %q", w, at, w.Period(at), next, w.Period(next))
 		}
@@ -105,5 +107,22 @@ func TestWith(t *testing.T) {
 		if ok != !(row.put.Amount.IsZero() && row.put.Count == 0) || ok && found != row.put {
 			t.Errorf("%s is %+v, %t", row.put.Window, found, ok)
 		}
+	}
+}
+
+// Limits are read as they were written, and written for people as commands take them.
+func TestWritten(t *testing.T) {
+	limits := []Limit{{PerPayment, usd(50_00), 0}, {PerMonth, usd(500_00), 20}, {ForLife, usd(0), 1}}
+	read, err := Decode(Encode(limits), money.USD)
+	if diff := cmp.Diff(limits, read); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for i, want := range []string{"payment=50", "month=500/20", "life=0/1"} {
+		if got := limits[i].String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got, err := Decode("{}", money.USD); err == nil {
+		t.Errorf("limits of another shape are read as %v", got)
 	}
 }
