@@ -77,6 +77,12 @@ func TestLostAfterSpending(t *testing.T) {
 		check.OK(t, err)
 		p.look(card, 1_000, 0, 19_000, 0)
 
+		empty := p.issue(1_000)
+		d = p.open(p.buy(empty, 1_000), 0)
+		p.buy(empty, 1_000)
+		p.move(d, dispute.Lost)
+		p.look(empty, 0, 0, 21_000, 1_000)
+
 		gone := p.issue(5_000)
 		d = p.open(p.buy(gone, 5_000), 0)
 		_, err = p.Cards.Terminate(t.Context(), ann, issuing.Ending{Card: gone})
