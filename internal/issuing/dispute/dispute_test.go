@@ -363,6 +363,9 @@ func TestEvidence(t *testing.T) {
 		check.Code(t, "too many", add("text/plain", []byte("more")), fault.QuotaExceeded)
 		p.move(d, dispute.Won)
 		check.Code(t, "once it is decided", add("text/plain", []byte("more")), fault.InvalidState)
+		noted := p.audited(d)
+		check.Equal(t, "the audit log begins", noted[:3], []string{"seed/ann dispute.open", "seed/ann dispute.evidence 2", "op/1 dispute.read_evidence"})
+		check.Equal(t, "and ends", noted[len(noted)-2:], []string{"seed/ann dispute.evidence 10", "op/1 dispute.win as decided"})
 		check.OK(t, p.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
 			tables, err := storage.Tables(ctx, q)
 			for _, table := range tables {

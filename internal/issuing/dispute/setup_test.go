@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
@@ -142,6 +145,17 @@ func (p *process) verify() {
 		check.Equal(p.t, "problems of the books", report.Problems, nil)
 		return err
 	}))
+}
+
+// audited is who did what to a dispute, and the words that are kept of that, oldest first.
+func (p *process) audited(d dispute.Dispute) (all []string) {
+	p.t.Helper()
+	entries, err := p.Audit.List(context.Background(), audit.Filter{Book: string(d.Book), Subject: string(d.ID)})
+	check.OK(p.t, err)
+	for _, e := range slices.Backward(entries) {
+		all = append(all, strings.TrimSpace(e.Actor+" "+e.Action+" "+e.Detail["reason"]+e.Detail["place"]))
+	}
+	return all
 }
 
 // told are the types of the events about disputes, oldest first.
