@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/issuing/dispute"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/platform/storage"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/wallet"
 )
 
 // The transition table, in full.
@@ -63,7 +65,8 @@ func TestMoney(t *testing.T) {
 }
 
 // A credit that was spent is owed when the dispute is lost, and the next funding repays it;
-// a frozen card gives back all the same, and the wallet for a card that is gone.
+// a frozen card gives back all the same, and the wallet for a card that is gone, unless it is
+// below zero itself.
 func TestLostAfterSpending(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		card := p.issue(10_000)
@@ -90,6 +93,17 @@ func TestLostAfterSpending(t *testing.T) {
 		before := p.posted("wallet/USD")
 		p.move(d, dispute.Lost)
 		check.Equal(t, "what the wallet gave back", before-p.posted("wallet/USD"), 5_000)
+
+		owing := p.issue(2_000)
+		d = p.open(p.buy(owing, 2_000), 0)
+		_, err = p.Cards.Terminate(t.Context(), ann, issuing.Ending{Card: owing})
+		check.OK(t, err)
+		purse, bank := wallet.Account(money.USD), ledger.NewAccount{ID: "wallet.deposits/BTC", Currency: money.USD, Side: ledger.Debit, Unbounded: true}
+		_, err = p.Books.Submit(t.Context(), ledger.Operation{Book: ann.Book, Kind: "deposit.reverse", Actor: "op/1", At: p.clock.Now(), Open: []ledger.NewAccount{bank},
+			Postings: []ledger.Posting{{Debit: purse.ID, Credit: bank.ID, Amount: usd(p.posted(purse.ID) + 1), Forced: true}}})
+		check.OK(t, err)
+		p.move(d, dispute.Lost)
+		check.Equal(t, "what is owed when the wallet is below zero", []int64{p.posted(purse.ID), p.posted("card.receivable/USD")}, []int64{-1, 2_000})
 		p.verify()
 	})
 }

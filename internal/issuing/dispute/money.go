@@ -3,7 +3,6 @@ package dispute
 import (
 	"context"
 
-	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
@@ -12,7 +11,7 @@ import (
 )
 
 // purse returns the account that a dispute's money goes to and comes from: the card's or,
-// where that is closed, the wallet's. account is nil where it is not there yet.
+// where that is closed, the wallet's, which what closed it opened.
 func (s *Service) purse(ctx context.Context, d *Dispute) (ledger.NewAccount, *ledger.Account, error) {
 	card := (&issuing.Card{ID: d.Card, BIN: issuing.BIN{Currency: d.Amount.Currency}}).Account()
 	found, err := s.Books.FindAccount(ctx, d.Book, card.ID)
@@ -21,9 +20,6 @@ func (s *Service) purse(ctx context.Context, d *Dispute) (ledger.NewAccount, *le
 	}
 	purse := wallet.Account(d.Amount.Currency)
 	found, err = s.Books.FindAccount(ctx, d.Book, purse.ID)
-	if fault.CodeOf(err) == fault.NotFound {
-		return purse, nil, nil
-	}
 	return purse, found, err
 }
 
@@ -63,11 +59,7 @@ func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, am
 	if err != nil {
 		return nil, err
 	}
-	available := int64(0)
-	if found != nil {
-		available = max(0, found.Available().Minor)
-	}
-	part := min(available, amount.Minor)
+	part := min(max(0, found.Available().Minor), amount.Minor)
 	owed, disputed := issuing.Receivable(amount.Currency), issuing.Disputed(amount.Currency)
 	op.Open = append(op.Open, purse, owed, disputed)
 	if part > 0 { // forced, since a frozen card gives back as well
@@ -78,8 +70,8 @@ func (s *Service) take(ctx context.Context, op *ledger.Operation, d *Dispute, am
 		op.Guards = append(op.Guards, ledger.Guard{Counter: authorization.LentCounter(d.Payment), Add: rest, Limit: unbounded})
 	}
 	return func(o *ledger.Outcome) error {
-		after, touched := o.Balance(purse.ID)
-		if touched && part > 0 && (after.Available.IsNegative() || part < amount.Minor && after.Available.IsPositive()) {
+		after, _ := o.Balance(purse.ID)
+		if part > 0 && after.Available.IsNegative() || part < amount.Minor && after.Available.IsPositive() {
 			return errMoved // another part is there: it is taken, and no more
 		}
 		return nil
