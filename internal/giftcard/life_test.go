@@ -581,6 +581,8 @@ func TestCancel(t *testing.T) {
 		p.done(p.cancel(empty, ""))
 		p.look(empty, giftcard.Cancelled, 0, 0)
 		p.pages(empty, "cancel 0 0", "redeem 5 0", "create 5 5")
+		check.List(t, "events", p.events(shop), "giftcard.create", "giftcard.redeem", "giftcard.hold", "giftcard.void", "giftcard.cancel",
+			"giftcard.create", "giftcard.redeem", "giftcard.cancel")
 		p.pages(c, "cancel 700 0", "void 700 700", "hold 700 0", "redeem 300 700", "create 1000 1000")
 		p.forward(p.Rules.Validity)
 		if n, err := p.Expire(t.Context()); n != 0 || err != nil {
