@@ -368,8 +368,8 @@ func TestRestAfterPartialReversal(t *testing.T) {
 	})
 }
 
-// What another approved of the rest of a request is undone with it. A purchase of which the rest
-// was posted is more than one message can undo.
+// What another approved of the rest of a request is undone with it, and who tells of it again hears
+// the first answer. A purchase of which the rest was posted is more than one message can undo.
 func TestReversalOfWhatHasARest(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		for _, captured := range []bool{false, true} {
@@ -388,6 +388,7 @@ func TestReversalOfWhatHasARest(t *testing.T) {
 			}
 			p.advise(p.StandIn, rest, authorization.ReasonNone)
 			p.advise(p.Reverse, stands, authorization.ReasonNone)
+			check.Equal(t, "repeated", p.again(p.StandIn, rest).Approved, true)
 			p.look(c, issuing.Active, 0, 7_000)
 			check.Equal(t, "owed", p.posted(ann, "card.receivable/USD")-owed, 1_000)
 		}
