@@ -16,6 +16,7 @@ import (
 	"github.com/scripcards/scrip/internal/giftcard"
 	"github.com/scripcards/scrip/internal/ledger"
 	"github.com/scripcards/scrip/internal/testkit/check"
+	"github.com/scripcards/scrip/internal/webhook"
 )
 
 const day = 24 * time.Hour
@@ -591,6 +592,41 @@ func TestCancel(t *testing.T) {
 		p.look(c, giftcard.Cancelled, 0, 0)
 		check.List(t, "audit", p.audited(shop), "key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.block "+string(c.Card.ID),
 			"key/shop giftcard.cancel "+string(c.Card.ID), "key/shop giftcard.cancel "+string(empty.Card.ID))
+		p.verify()
+	})
+}
+
+// An event tells what was moved, held or let go, what is left, and under which names; nothing that
+// is secret.
+func TestEventData(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		c := p.create(shop, 1000)
+		h := p.done(p.hold(c, 700, "h1"))
+		p.forward(time.Microsecond)
+		taken := p.done(p.Capture(t.Context(), shop, giftcard.End{Hold: h.Hold, Amount: usd(200), Reference: "c1"}))
+		freed := p.done(p.Void(t.Context(), shop, giftcard.End{Hold: h.Hold, Reference: "v1"}))
+		ended := p.done(p.cancel(c, "given back"))
+		events, err := p.Outbox.List(t.Context(), webhook.EventFilter{Book: shop.Book, Limit: 4})
+		check.OK(t, err)
+		for i, want := range []struct {
+			m                         giftcard.Movement
+			kind, amount, left, named string
+		}{
+			{ended, "cancel", "8.00", "0.00", ``},
+			{freed, "void", "5.00", "8.00", `,"reference":"v1"`},
+			{taken, "capture", "2.00", "3.00", `,"reference":"c1"`},
+			{h, "hold", "7.00", "3.00", `,"reference":"h1"`},
+		} {
+			hold, at := "", "2026-11-21T09:00:00.000001Z"
+			if want.kind != "cancel" {
+				hold = `,"hold_id":"` + string(h.Hold) + `"`
+			}
+			if want.kind == "hold" {
+				at = "2026-11-21T09:00:00.000000Z"
+			}
+			check.Equal(t, want.kind, string(events[i].Data), fmt.Sprintf(`{"card_id":%q,"last4":%q,"transaction_id":%q,"type":%q,"amount":%q,"balance":%q,"currency":"USD"%s,"transaction_at":%q%s}`,
+				c.Card.ID, c.Card.Last4, want.m.Transaction, want.kind, want.amount, want.left, want.named, at, hold))
+		}
 		p.verify()
 	})
 }
