@@ -262,6 +262,7 @@ func TestOperatorFreezes(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx, card := t.Context(), p.card(ann, 10000)
 		check.OK(t, p.each(ann, card)["freeze"]())
+		p.forward(time.Hour)
 		c, err := p.Freeze(ctx, house, issuing.Step{Card: card, Reason: issuing.ReasonFraud, Note: "called the bank"})
 		check.OK(t, err)
 		if c.Reason != issuing.ReasonFraud || c.FrozenAt != epoch {
