@@ -1,6 +1,7 @@
 package iso8583
 
 import (
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/scripcards/scrip/internal/core/fault"
+	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing/authorization"
 	"github.com/scripcards/scrip/internal/platform/iso"
 )
@@ -168,4 +170,31 @@ func FuzzMessage(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Messages about one payment take turns, also those that come while an earlier one ends; nothing is
+// kept of what is done.
+func TestTurns(t *testing.T) {
+	turns := turns{last: map[string]chan struct{}{}}
+	_, endFirst := turns.take("1")
+	wait, endSecond := turns.take("1")
+	endFirst()
+	if len(turns.last) != 1 {
+		t.Error("nothing waits for the second")
+	}
+	wait()
+	endSecond()
+	if len(turns.last) > 0 {
+		t.Errorf("%d are kept", len(turns.last))
+	}
+}
+
+// An amount is told with its sign, and not at all where it has no room.
+func TestAdditional(t *testing.T) {
+	for minor, want := range map[int64]string{0: "0002840C000000000000", 1_50: "0002840C000000000150", -1_50: "0002840D000000000150",
+		maxMinor: "0002840C999999999999", maxMinor + 1: "", -maxMinor - 1: "", math.MinInt64: ""} {
+		if got := additional(kindAvailable, money.New(minor, money.USD)); got != want {
+			t.Errorf("%d is %q, want %q", minor, got, want)
+		}
+	}
 }
