@@ -198,3 +198,32 @@ func TestAdditional(t *testing.T) {
 		}
 	}
 }
+
+// Requests and advices are of the version of 1987; answers, and other versions, are none.
+func TestIsRequest(t *testing.T) {
+	for kind, want := range map[string]bool{"0100": true, "0121": true, "0800": true, "0110": false, "0130": false, "1100": false, "2200": false,
+		"01x0": false, "010": false, "01000": false, "": false} {
+		if got := isRequest(kind); got != want {
+			t.Errorf("%q: %t", kind, got)
+		}
+	}
+}
+
+// What was compared of an address, and whether the security code matched, are told in one letter each.
+func TestChecks(t *testing.T) {
+	for _, c := range []struct {
+		avs    authorization.AVS
+		reason authorization.Reason
+		cvc    bool
+		want   string
+	}{
+		{authorization.AVSNotSent, authorization.ReasonNone, false, ""}, {authorization.AVSMatch, authorization.ReasonNone, false, "Y "},
+		{authorization.AVSPostcode, authorization.ReasonNone, true, "ZM"}, {authorization.AVSAddress, authorization.ReasonFunds, true, "AP"},
+		{authorization.AVSNone, authorization.ReasonCVCWrong, true, "NN"}, {authorization.AVSNotSent, authorization.ReasonCVCWrong, false, ""},
+	} {
+		d := authorization.Decision{AVS: c.avs, Reason: c.reason, Approved: c.reason == authorization.ReasonNone}
+		if got := checks(&d, c.cvc); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
