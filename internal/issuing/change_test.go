@@ -62,7 +62,8 @@ func TestChange(t *testing.T) {
 		if c.Controls.Limits[1] != (spending.Limit{Window: spending.PerMonth, Amount: usd(2000), Count: 5}) {
 			t.Errorf("the count was lost: %+v", c.Controls.Limits)
 		}
-		check.List(t, "audit", p.audited(ann)[:1], "key/ann card.change")
+		check.List(t, "audit", p.audited(ann)[:4], "key/ann card.change label spending_limit metadata", "key/ann card.change allowed_categories metadata",
+			"key/ann card.change label spending_limit auto_freeze_at", "key/ann card.change auto_freeze_at controls")
 		check.List(t, "events", p.events(ann), "card.created")
 		p.verify()
 	})

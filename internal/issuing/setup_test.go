@@ -203,14 +203,14 @@ func (p *process) verify() {
 	}))
 }
 
-// audited returns the actions on a holder's book, oldest first.
+// audited returns the actions on a holder's book, with what of a card they changed, oldest first.
 func (p *process) audited(h issuing.Holder) []string {
 	p.t.Helper()
 	entries, err := p.Audit.List(context.Background(), audit.Filter{Book: string(h.Book)})
 	check.OK(p.t, err)
 	var actions []string
 	for _, e := range entries {
-		actions = append([]string{e.Actor + " " + e.Action}, actions...)
+		actions = append([]string{strings.TrimSpace(e.Actor + " " + e.Action + " " + e.Detail["changed"])}, actions...)
 	}
 	return actions
 }
