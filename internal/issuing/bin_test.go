@@ -234,7 +234,8 @@ func TestJudgedLast(t *testing.T) {
 	})
 }
 
-// Nobody is put into a tier whose limits would not bound the cards that the person has.
+// Nobody is put into a tier whose limits would not bound the cards that the person has, nor gets a
+// card that the limits of the tier would not bound.
 func TestTierOfOtherCurrency(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := t.Context()
@@ -251,6 +252,14 @@ func TestTierOfOtherCurrency(t *testing.T) {
 		check.OK(t, verify("open"))
 		check.OK(t, p.each(ann, c.ID)["terminate"]())
 		check.OK(t, verify("europe"))
+		issue := func() error {
+			_, err := p.Issue(ctx, ann, issuing.NewCard{BIN: "491653", Amount: usd(1000), Cardholder: ada.ID})
+			return err
+		}
+		p.load(ann, 1000)
+		check.Code(t, "a card in dollars", issue(), fault.CurrencyMismatch)
+		check.OK(t, verify("open"))
+		check.OK(t, issue())
 	})
 }
 
