@@ -227,3 +227,45 @@ func TestChecks(t *testing.T) {
 		}
 	}
 }
+
+// Network management is a request with a trace and one of the codes; it signs off and on.
+func TestManage(t *testing.T) {
+	s := &session{}
+	for _, c := range []struct {
+		kind, trace, function, code string
+		off                         bool
+	}{
+		{"0800", "000001", functionEcho, codeApproved, false}, {"0800", "000002", functionSignOff, codeApproved, true},
+		{"0801", "000003", functionEcho, codeApproved, true}, {"0820", "000004", functionSignOn, codeSupported, true},
+		{"0840", "000005", functionSignOn, codeSupported, true}, {"0800", "000006", "999", codeSupported, true},
+		{"0800", "00007", functionSignOn, "30", true}, {"0800", "000008", "1", "30", true}, {"0800", "000009", functionSignOn, codeApproved, false},
+	} {
+		code := s.manage(iso.Message{0: c.kind, 11: c.trace, 70: c.function})
+		if code != c.code || s.signedOff != c.off {
+			t.Errorf("%+v: %s, signed off %t", c, code, s.signedOff)
+		}
+	}
+}
+
+// A card is presented by its number, its track, or both where they say the same; the expiry that is
+// written beside them counts first.
+func TestPlastic(t *testing.T) {
+	const number, other = "4111111111111111", "5555555555554444"
+	for _, c := range []struct {
+		number, expiry, track, want string
+	}{
+		{number, "", "", ""}, {number, "2911", "", "2911"}, {"", "", number + "=2911101", "2911"}, {"", "", number + "D2911101", "2911"},
+		{number, "2912", number + "=2911101", "2912"}, {other, "", number + "=2911101", "35"}, {"", "", number + "=291", "35"},
+		{"", "", number, "35"}, {"", "2911", "", "2"}, {number + "x", "", "", "2"}, {number, "29", "", "14"}, {"", "", number + "=29x1101", "14"},
+	} {
+		got, expiry, err := plastic(iso.Message{2: c.number, 14: c.expiry, 35: c.track})
+		if err != nil {
+			expiry = fault.From(err).Field
+		} else if got.Reveal() != number {
+			t.Errorf("%+v: another number", c)
+		}
+		if expiry != c.want {
+			t.Errorf("%+v: %q, %v", c, expiry, err)
+		}
+	}
+}
