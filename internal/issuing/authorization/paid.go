@@ -341,11 +341,11 @@ func (s *Service) reverseBeyond(ctx context.Context, m *matter, p plan, rest *li
 	switch {
 	case reason != ReasonNone || err != nil:
 		return plan{}, reason, err
-	case !told && len(p.ahead) > 0:
+	case !told:
 		p.ahead = append(p.ahead, m.advice.Original+keyHeld)
-	case told && held.Type == TypeSettlement && held.payment.ID != m.payment.ID:
+	case held.Type == TypeSettlement && held.payment.ID != m.payment.ID:
 		return plan{}, ReasonEnded, nil
-	case told && held.Type == TypeSettlement:
+	case held.Type == TypeSettlement:
 		return s.undo(ctx, m, held, p)
 	}
 	return p, ReasonNone, nil
