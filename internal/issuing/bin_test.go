@@ -2,6 +2,7 @@ package issuing_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -174,6 +175,12 @@ func TestProgramme(t *testing.T) {
 		if len(cards) != 2 {
 			t.Fatalf("%v", cards)
 		}
+		check.OK(t, p.each(ann, cards[1])["terminate"]())
+		check.OK(t, issue(ada.ID)) // one that has ended makes room for another
+		check.Code(t, "a third card again", issue(ada.ID), fault.QuotaExceeded)
+		cards, err = p.OfCardholder(ctx, ann.Book, ada.ID, "")
+		check.OK(t, err)
+		cards = slices.DeleteFunc(cards, func(c issuing.CardID) bool { return p.get(ann, c).Status == issuing.Terminated })
 		found, err := p.Find(ctx, ann.Book, cards[0])
 		if err != nil || found.Tier.Name != "two" || found.Spender() != string(ada.ID) {
 			t.Errorf("%+v, %v", found, err)
