@@ -60,7 +60,7 @@ func (p *program) listAlerts() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CURRENCY", "THRESHOLD", "ACTOR", "changed_at"}}
+				l := shell.Listing{Columns: []string{"currency", "threshold", "actor", "changed_at"}}
 				for _, alert := range found {
 					l.Add(alert.Threshold.Currency, alert.Threshold, alert.Actor, alert.ChangedAt)
 				}

@@ -59,7 +59,7 @@ func (p *program) customer() *cobra.Command {
 }
 
 func (p *program) listCustomers(ctx context.Context, cmd *cobra.Command, app *server.App, search string) error {
-	l := shell.Listing{Columns: []string{"customer_id", "NAME", "EMAIL", "STATE", "created_at"}}
+	l := shell.Listing{Columns: []string{"customer_id", "name", "email", "state", "created_at"}}
 	find := app.Accounts.ListCustomers
 	if search != "" {
 		find = func(ctx context.Context, page account.Page) (account.List[account.Customer], error) {

@@ -67,7 +67,7 @@ func (p *program) listKeys() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"key_id", "NAME", "LAST4", "SCOPES", "STATE", "last_used_at"}}
+				l := shell.Listing{Columns: []string{"key_id", "name", "last4", "scopes", "state", "last_used_at"}}
 				for _, k := range found {
 					l.Add(k.ID, k.Name, k.Last4, k.Scopes.Names(), k.State(app.Clocks.Now(realm.Live)), k.LastUsedAt)
 				}

@@ -73,7 +73,7 @@ func (p *program) listMerchants() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"CLIENT ID", "NAME", "STATE", "created_at"}}
+				l := shell.Listing{Columns: []string{"client id", "name", "state", "created_at"}}
 				for _, m := range found {
 					l.Add(m.ClientID, m.Name, m.State, m.CreatedAt)
 				}

@@ -42,7 +42,7 @@ func (p *program) operator() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"operator_id", "NAME", "ROLE", "STATE"}}
+				l := shell.Listing{Columns: []string{"operator_id", "name", "role", "state"}}
 				for _, o := range found {
 					l.Add(o.ID, o.Name, o.Role, o.State)
 				}

@@ -69,7 +69,7 @@ func (p *program) listSeeds() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"seed_id", "NAME", "STATE", "created_at", "last_used_at"}}
+				l := shell.Listing{Columns: []string{"seed_id", "name", "state", "created_at", "last_used_at"}}
 				for _, s := range found {
 					l.Add(s.ID, s.Name, s.State(app.Clocks.Now(realm.Live)), s.CreatedAt, s.LastUsedAt)
 				}

@@ -165,7 +165,7 @@ once more.`,
 }
 
 func (p *program) printSwitch(cmd *cobra.Command, r realm.Realm, state string) error {
-	l := shell.Listing{Columns: []string{"REALM", "PAYOUTS"}}
+	l := shell.Listing{Columns: []string{"realm", "payouts"}}
 	l.Add(r, state)
 	return p.Print(cmd, l)
 }

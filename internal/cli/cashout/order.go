@@ -90,7 +90,7 @@ func (p *program) list() *cobra.Command {
 }
 
 func (p *program) printCases(cmd *cobra.Command, cases []review.Case) error {
-	l := shell.Listing{Columns: []string{"order_id", "book_id", "STATUS", "AMOUNT", "CURRENCY", "BITCOIN", "METHOD", "submitted_at", "REVIEWER", "first_reviewer", "REJECTIONS", "payout_id", "REASON"}}
+	l := shell.Listing{Columns: []string{"order_id", "book_id", "status", "amount", "currency", "bitcoin", "method", "submitted_at", "reviewer", "first_reviewer", "rejections", "payout_id", "reason"}}
 	for i := range cases {
 		c := &cases[i]
 		l.Add(c.ID, c.Book, c.Status, c.Amount, c.Amount.Currency, c.Bitcoin, c.To.Method,
@@ -154,7 +154,7 @@ func countTwins(o *cashout.Order, twins []cashout.Twin) string {
 }
 
 func (p *program) printImages(cmd *cobra.Command, o *cashout.Order, verdicts []cashout.Verdict, pictures []cashout.Image) error {
-	l := shell.Listing{Columns: []string{"image_type", "image_id", "uploaded_at", "SIZE", "TWINS", "VERDICT", "REASON", "NOTE", "BY"}}
+	l := shell.Listing{Columns: []string{"image_type", "image_id", "uploaded_at", "size", "twins", "verdict", "reason", "note", "by"}}
 	for _, kind := range o.Needs() {
 		row := []any{kind, nil, nil, nil, nil, nil, nil, nil, nil}
 		for i := range pictures {

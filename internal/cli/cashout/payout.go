@@ -44,7 +44,7 @@ in UTC, by the realm's clock.`,
 }
 
 func (p *program) printDay(cmd *cobra.Command, r *payout.Reconciliation) error {
-	l := shell.Listing{Columns: []string{"KIND", "SUBJECT", "WANT", "GOT"}}
+	l := shell.Listing{Columns: []string{"kind", "subject", "want", "got"}}
 	for _, d := range r.Differences {
 		l.Add(d.Kind, d.Subject, d.Want, d.Got)
 	}
@@ -87,7 +87,7 @@ listed. Payouts of the realm must be stopped, as restore leaves them.`,
 }
 
 func (p *program) printDepartures(cmd *cobra.Command, left []payout.Departure) error {
-	l := shell.Listing{Columns: []string{"PAYMENT", "OVER", "AT", "AMOUNT", "PAYOUTS", "STATUS"}}
+	l := shell.Listing{Columns: []string{"payment", "over", "at", "amount", "payouts", "status"}}
 	open := 0
 	for i := range left {
 		d := &left[i]

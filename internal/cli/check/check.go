@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +51,7 @@ func (p *program) listChecks() *cobra.Command {
 }
 
 func checkColumns() []string {
-	return []string{"check_id", "AT", "network_id", "card_id", "STATUS", "BALANCE", "CURRENCY", "fraud_score", "fraud_signals", "CREDENTIAL", "ADDRESS", "LABEL"}
+	return []string{"check_id", "at", "network_id", "card_id", "status", "balance", "currency", "fraud_score", "fraud_signals", "credential", "address", "label"}
 }
 
 func checkRow(r *ping.Record) []any {
@@ -89,11 +88,11 @@ func (p *program) describeCheck(cmd *cobra.Command, r *ping.Record) error {
 	row := checkRow(r)
 	fields := make([]shell.Field, len(row))
 	for i, name := range checkColumns() {
-		fields[i] = shell.Field{strings.ToLower(name), row[i]}
+		fields[i] = shell.Field{name, row[i]}
 	}
 	fields = append(fields, shell.Field{"expiry", r.Expiry}, shell.Field{"known_at", r.AsOf}, shell.Field{"model", r.Score.Model},
 		shell.Field{"latency ms", r.Latency.Milliseconds()})
-	why := shell.Listing{Columns: []string{"SIGNAL", "OF", "VALUE", "THRESHOLD", "WINDOW", "POINTS", "WITHHELD"}}
+	why := shell.Listing{Columns: []string{"signal", "of", "value", "threshold", "window", "points", "withheld"}}
 	for _, s := range r.Score.Signals {
 		why.Add(s.Name, s.Of, s.Value, s.Threshold, s.Window, hundredths(s.Points), s.Telling)
 	}

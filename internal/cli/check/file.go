@@ -155,10 +155,10 @@ type pingReport struct {
 }
 
 func newPingReport(cmd *cobra.Command, form string) *pingReport {
-	r := &pingReport{Listing: shell.Listing{Columns: []string{"ROW", "LAST4", "NETWORK", "STATUS", "BALANCE", "CURRENCY", "EXPIRY", "SCORE", "SIGNALS", "CHECK", "ERROR"}}}
+	r := &pingReport{Listing: shell.Listing{Columns: []string{"row", "last4", "network", "status", "balance", "currency", "expiry", "score", "signals", "check", "error"}}}
 	if form == shell.CSV {
 		r.csv = csv.NewWriter(cmd.OutOrStdout())
-		_ = r.csv.Write(strings.Split(strings.ToLower(strings.Join(r.Columns, ",")), ",")) // the error comes with Flush
+		_ = r.csv.Write(r.Columns) // the error comes with Flush
 	}
 	return r
 }

@@ -65,7 +65,7 @@ does not exist. Numbers of a file that are honey numbers already are passed over
 				return err
 			}
 			return p.With(cmd, func(ctx context.Context, app *server.App) error {
-				l := shell.Listing{Columns: []string{"honey_id", "REALM", "network_id", "LAST4", "NOTE", "created_at"}}
+				l := shell.Listing{Columns: []string{"honey_id", "realm", "network_id", "last4", "note", "created_at"}}
 				for i, number := range numbers {
 					h, err := app.Pings.AddHoney(ctx, ping.NewHoney{Realm: r, Network: network, Number: number, Note: note, Actor: shell.Actor()})
 					if file != "" && fault.CodeOf(err) == fault.AlreadyExists { // the file may be one that grew, or was broken off
@@ -120,7 +120,7 @@ func honeyRow(h ping.Honey) []any {
 }
 
 func (p *program) listHoney(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	l := shell.Listing{Columns: []string{"honey_id", "REALM", "network_id", "LAST4", "NOTE", "created_at"}}
+	l := shell.Listing{Columns: []string{"honey_id", "realm", "network_id", "last4", "note", "created_at"}}
 	for after := ping.HoneyID(""); ; {
 		found, err := app.Pings.ListHoney(ctx, after, ping.MaxLimit)
 		if err != nil {

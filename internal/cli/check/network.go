@@ -180,7 +180,7 @@ func (p *program) listNetworks() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"network_id", "NAME", "TYPE", "KIND", "ACTIVE", "changed_at"}}
+				l := shell.Listing{Columns: []string{"network_id", "name", "type", "kind", "active", "changed_at"}}
 				for _, n := range found {
 					l.Add(n.ID, n.Name, n.Type, n.Kind, n.Active, n.ChangedAt)
 				}

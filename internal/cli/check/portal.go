@@ -216,7 +216,7 @@ func (p *program) listPortals() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"portal_id", "NAME", "SLUG", "DOMAIN", "DOMAIN STATE", "STATE", "created_at"}}
+				l := shell.Listing{Columns: []string{"portal_id", "name", "slug", "domain", "domain state", "state", "created_at"}}
 				for i := range found {
 					one := &found[i]
 					l.Add(one.ID, one.Name, one.Slug, one.CustomDomain, one.DomainState(), portalState(one), one.CreatedAt)

@@ -43,7 +43,7 @@ func (p *program) suspension() *cobra.Command {
 }
 
 func (p *program) listSuspensions(ctx context.Context, cmd *cobra.Command, app *server.App) error {
-	l := shell.Listing{Columns: []string{"CALLER", "REALM", "customer_id", "REASON", "CARDS", "FOUND", "suspended_at"}}
+	l := shell.Listing{Columns: []string{"caller", "realm", "customer_id", "reason", "cards", "found", "suspended_at"}}
 	for after := (ping.Suspension{}); ; {
 		found, err := app.Pings.Suspensions(ctx, after, ping.MaxLimit)
 		if err != nil {

@@ -81,7 +81,7 @@ func (p *program) runCatalogImport(ctx context.Context, cmd *cobra.Command, app 
 		}
 		return errors.Join(writeBad(cmd.ErrOrStderr(), rows), err)
 	}
-	l := shell.Listing{Columns: []string{"ROW", "ITEM_CODE", "OUTCOME"}}
+	l := shell.Listing{Columns: []string{"row", "item_code", "outcome"}}
 	for _, row := range report.Rows {
 		l.Add(row.Row, row.Code, row.Outcome)
 	}
@@ -183,7 +183,7 @@ func (p *program) runList(ctx context.Context, cmd *cobra.Command, app *server.A
 
 // printItems shows products: to programs as an import reads them, to people in part.
 func (p *program) printItems(cmd *cobra.Command, products []catalog.Product) error {
-	l := shell.Listing{Columns: []string{"ITEM", "NAME", "BRAND", "CATEGORY", "VALUE", "CURRENCY", "REGION", "DELIVERY", "STATE"}}
+	l := shell.Listing{Columns: []string{"item", "name", "brand", "category", "value", "currency", "region", "delivery", "state"}}
 	if p.Output == shell.JSON {
 		l.Columns = catalog.Columns()
 	}

@@ -85,7 +85,7 @@ func (p *program) listClaims() *cobra.Command {
 }
 
 func (p *program) runListClaims(ctx context.Context, cmd *cobra.Command, app *server.App, f claim.Filter) error {
-	l := shell.Listing{Columns: []string{"claim_id", "book_id", "order_id", "CODES", "REASON", "STATE", "created_at"}}
+	l := shell.Listing{Columns: []string{"claim_id", "book_id", "order_id", "codes", "reason", "state", "created_at"}}
 	for {
 		found, err := app.Claims.List(ctx, f)
 		if err != nil {
@@ -124,8 +124,8 @@ func (p *program) showClaim() *cobra.Command {
 
 // printClaim shows the codes of a claim, each with what belongs to the whole.
 func (p *program) printClaim(cmd *cobra.Command, c *claim.Claim) error {
-	l := shell.Listing{Columns: []string{"order_id", "ordered_at", "NUMBER", "first_revealed_at", "first_revealed_to", "CHARGED", "CURRENCY", "REASON", "NOTE", "card_status", "card_balance",
-		"card_currency", "first_used_at", "VOIDING", "STATE", "DECISION",
+	l := shell.Listing{Columns: []string{"order_id", "ordered_at", "number", "first_revealed_at", "first_revealed_to", "charged", "currency", "reason", "note", "card_status", "card_balance",
+		"card_currency", "first_used_at", "voiding", "state", "decision",
 		"decided_by", "decided_at", "transaction_id"}}
 	for i := range c.Lines {
 		line := &c.Lines[i]

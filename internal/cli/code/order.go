@@ -97,7 +97,7 @@ func (p *program) runOrders(ctx context.Context, cmd *cobra.Command, app *server
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"order_no", "book_id", "STATUS", "item_code", "QUANTITY", "AMOUNT", "CURRENCY", "created_at"}}
+	l := shell.Listing{Columns: []string{"order_no", "book_id", "status", "item_code", "quantity", "amount", "currency", "created_at"}}
 	for q.Limit > 0 {
 		found, next, err := app.Orders.Search(ctx, q)
 		if err != nil {
@@ -202,7 +202,7 @@ func (p *program) describeOrder(ctx context.Context, cmd *cobra.Command, app *se
 
 // orderCodes are the codes of an order, masked, dead ones too.
 func orderCodes(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
-	l := shell.Listing{Columns: []string{"NUMBER", "ENDING", "STATE", "BATCH", "SUPPLIER", "sold_at"}}
+	l := shell.Listing{Columns: []string{"number", "ending", "state", "batch", "supplier", "sold_at"}}
 	found, err := app.Orders.Masked(ctx, o.Book, o.Number)
 	for _, m := range found {
 		var ending any
@@ -216,7 +216,7 @@ func orderCodes(ctx context.Context, app *server.App, o *order.Order) (shell.Lis
 
 // orderLooks are who saw the codes of an order.
 func orderLooks(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
-	l := shell.Listing{Columns: []string{"LOOK", "BY"}}
+	l := shell.Listing{Columns: []string{"look", "by"}}
 	found, err := app.Orders.Looks(ctx, o.Book, o.Number)
 	for _, look := range found {
 		l.Add(look.At, look.Actor)
@@ -226,7 +226,7 @@ func orderLooks(ctx context.Context, app *server.App, o *order.Order) (shell.Lis
 
 // orderPostings are what the books did for an order.
 func orderPostings(ctx context.Context, app *server.App, o *order.Order) (shell.Listing, error) {
-	l := shell.Listing{Columns: []string{"AT", "transaction_id", "KIND", "DEBIT", "CREDIT", "POSTED", "HELD", "CURRENCY"}}
+	l := shell.Listing{Columns: []string{"at", "transaction_id", "kind", "debit", "credit", "posted", "held", "currency"}}
 	found, err := app.Orders.Postings(ctx, o.Book, o.Number)
 	for i := range found {
 		t := &found[i]

@@ -23,7 +23,7 @@ func (p *program) listPrices() *cobra.Command {
 		Example: `  scrip catalog prices`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				l := shell.Listing{Columns: []string{"rule_id", "customer_id", "TIER", "item_code", "BRAND", "BASIS", "PERCENT", "AMOUNT", "CURRENCY", "PRIORITY", "FROM", "UNTIL"}}
+				l := shell.Listing{Columns: []string{"rule_id", "customer_id", "tier", "item_code", "brand", "basis", "percent", "amount", "currency", "priority", "from", "until"}}
 				for _, r := range app.Catalog.Prices(ctx) {
 					l.Add(ruleRow(&r)...)
 				}

@@ -60,13 +60,13 @@ server makes the report of each day soon after its end; one that is missing, or 
 
 // printReport shows the figures and then, if there are any, the differences.
 func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
-	figures := shell.Listing{Columns: []string{"CURRENCY", "ORDERS", "CODES", "CHARGED", "REPLACED", "REFUNDED", "BACK", "SOLD", "WALLETS_PAID", "WALLETS_GOT", "REVENUE", "OTHER"}}
+	figures := shell.Listing{Columns: []string{"currency", "orders", "codes", "charged", "replaced", "refunded", "back", "sold", "wallets_paid", "wallets_got", "revenue", "other"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		figures.Add(row.Currency, row.Orders, row.Codes, row.Charged, row.CodesReplaced, row.CodesRefunded,
 			row.Refunded, row.CodesSold, row.WalletPaid, row.WalletRefunded, row.Revenue, row.Other)
 	}
-	differences := shell.Listing{Columns: []string{"KIND", "BOOK", "ORDER", "SUBJECT", "WANT", "GOT"}}
+	differences := shell.Listing{Columns: []string{"kind", "book", "order", "subject", "want", "got"}}
 	for _, d := range r.Differences {
 		var number any
 		if d.Order != 0 {

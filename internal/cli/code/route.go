@@ -107,7 +107,7 @@ func (p *program) showRoutes(ctx context.Context, cmd *cobra.Command, app *serve
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"supplier_id", "KIND", "ACTIVE", "supplier_item", "PRIORITY", "below_cost"}}
+	l := shell.Listing{Columns: []string{"supplier_id", "kind", "active", "supplier_item", "priority", "below_cost"}}
 	if !slices.ContainsFunc(routes, func(r supply.Route) bool { return r.Supplier == supply.Stock }) {
 		l.Add(supply.Stock, supply.Stock, true, of.Item, shell.Cell{Text: "first"}, true)
 	}

@@ -144,7 +144,7 @@ func counted(n int) any {
 
 // countItems shows the items that have codes, or should.
 func (p *program) countItems(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
-	l := shell.Listing{Columns: []string{"item_code", "CODES", "LOW"}}
+	l := shell.Listing{Columns: []string{"item_code", "codes", "low"}}
 	err := app.Catalog.Each(ctx, func(item catalog.Product) error {
 		n, low, err := app.Stock.CountOf(ctx, r, &item)
 		if err != nil || n == 0 && item.LowStock == 0 {
@@ -167,7 +167,7 @@ func (p *program) countBatches(ctx context.Context, cmd *cobra.Command, app *ser
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"BATCH", "STATE", "SUPPLIER", "AVAILABLE", "QUARANTINED", "SOLD", "DEAD", "created_at", "REASON"}}
+	l := shell.Listing{Columns: []string{"batch", "state", "supplier", "available", "quarantined", "sold", "dead", "created_at", "reason"}}
 	for i := range batches {
 		b := &batches[i]
 		sold, dead := b.Sold()

@@ -152,7 +152,7 @@ func (p *program) listSuppliers() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"supplier_id", "NAME", "KIND", "ACTIVE", "changed_at"}}
+				l := shell.Listing{Columns: []string{"supplier_id", "name", "kind", "active", "changed_at"}}
 				for _, c := range found {
 					l.Add(c.ID, c.Name, c.Kind, c.Active, c.ChangedAt)
 				}
@@ -215,7 +215,7 @@ are to be replaced, the claim is named.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"book_id", "order_id", "claim_id", "supplier_id", "CODES", "STATE", "REFERENCE", "ASKED", "sent_at", "REASON"}}
+				l := shell.Listing{Columns: []string{"book_id", "order_id", "claim_id", "supplier_id", "codes", "state", "reference", "asked", "sent_at", "reason"}}
 				for _, s := range found {
 					state := string(s.State)
 					if s.State == supply.Unknown {

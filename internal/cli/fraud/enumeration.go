@@ -64,7 +64,7 @@ func modelOf(path string, kind fraud.Kind) (*estimator.Model, error) {
 }
 
 func paidListing(results []train.Paid) shell.Listing {
-	l := shell.Listing{Columns: []string{"OF", "KIND", "PAYMENTS"}}
+	l := shell.Listing{Columns: []string{"of", "kind", "payments"}}
 	for _, r := range results {
 		l.Columns = append(l.Columns, r.Name)
 	}
@@ -95,7 +95,7 @@ func paidListing(results []train.Paid) shell.Listing {
 }
 
 func enumerationListing(results []train.Enumeration) shell.Listing {
-	l := shell.Listing{Columns: []string{"OF", "KIND"}}
+	l := shell.Listing{Columns: []string{"of", "kind"}}
 	for _, r := range results {
 		l.Columns = append(l.Columns, r.Name)
 	}

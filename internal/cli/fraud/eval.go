@@ -181,7 +181,7 @@ func (s *stages) end() {
 }
 
 func listingOf(results []study.Result, form string) shell.Listing {
-	l := shell.Listing{Columns: []string{"NUMBERS", "FOLD", "EVENTS", "FRAUDS", "AP", "AUC", "CP@100", "RECALL@0.1%"}}
+	l := shell.Listing{Columns: []string{"numbers", "fold", "events", "frauds", "ap", "auc", "cp@100", "recall@0.1%"}}
 	if form == shell.JSON {
 		l.Columns = append(l.Columns[:6], "card_precision", "recall")
 	}

@@ -27,7 +27,7 @@ func TestListingOf(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if columns := listingOf(nil, shell.Table).Columns; columns[6] != "CP@100" || columns[7] != "RECALL@0.1%" {
+	if columns := listingOf(nil, shell.Table).Columns; columns[6] != "cp@100" || columns[7] != "recall@0.1%" {
 		t.Errorf("people see %q", columns)
 	}
 }

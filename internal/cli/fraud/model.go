@@ -64,7 +64,7 @@ restart.`}
 }
 
 func storedListing(all []office.Stored) shell.Listing {
-	l := shell.Listing{Columns: []string{"model_id", "KIND", "NAME", "STATE", "SHA256", "created_at"}}
+	l := shell.Listing{Columns: []string{"model_id", "kind", "name", "state", "sha256", "created_at"}}
 	for _, m := range all {
 		l.Add(m.ID, m.Kind, m.Info.Name, m.State, m.Sum, m.CreatedAt)
 	}

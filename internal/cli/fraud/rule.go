@@ -24,7 +24,7 @@ draft. Servers that run take it up within seconds.`}
 }
 
 func ruleListing(all ...office.Rule) shell.Listing {
-	l := shell.Listing{Columns: []string{"rule_id", "VERSION", "NAME", "STATE", "ACTION", "AT LEAST", "WHEN"}}
+	l := shell.Listing{Columns: []string{"rule_id", "version", "name", "state", "action", "at least", "when"}}
 	for _, r := range all {
 		l.Add(r.ID, r.Version, r.Name, r.State, r.Action, json.Number(fmt.Sprintf("0.%02d", r.AtLeast)), r.When)
 	}
@@ -109,7 +109,7 @@ func (p *program) switchRule(verb string, on bool) *cobra.Command {
 func (p *program) ruleNames() *cobra.Command {
 	return &cobra.Command{Use: "names", Short: "List the words that conditions may use", Args: cobra.NoArgs, Example: "  scrip fraud rule names",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l := shell.Listing{Columns: []string{"NAME", "TYPE"}}
+			l := shell.Listing{Columns: []string{"name", "type"}}
 			for _, n := range rulebook.Names() {
 				l.Add(n.Name, map[bool]string{true: "text", false: "number"}[n.Text])
 			}

@@ -102,7 +102,7 @@ func (p *program) reportMade(cmd *cobra.Command, result giftcard.Report) error {
 	if p.Output != "json" {
 		return result.WriteMade(cmd.OutOrStdout())
 	}
-	l := shell.Listing{Columns: []string{"LINE", "card_id", "NUMBER", "KEY"}}
+	l := shell.Listing{Columns: []string{"line", "card_id", "number", "key"}}
 	for _, made := range result.Made {
 		l.Add(made.Line, made.Card.ID, made.Card.Number.Reveal(), made.Key.Reveal())
 	}
@@ -179,7 +179,7 @@ func (p *program) describeCard(ctx context.Context, cmd *cobra.Command, app *ser
 	fields := []shell.Field{{"card_id", card.ID}, {"number", card.Number.String()}, {"title", card.Title}, {"status", card.Status},
 		{"amount", card.Amount}, {"balance", card.Balance}, {"held", card.Held},
 		{"currency", card.Amount.Currency}, {"blocked", card.Blocked}, {"expires_at", card.ExpiresAt}}
-	history := shell.Listing{Columns: []string{"AT", "TYPE", "AMOUNT", "BALANCE", "REFERENCE", "transaction_id"}}
+	history := shell.Listing{Columns: []string{"at", "type", "amount", "balance", "reference", "transaction_id"}}
 	for _, line := range lines {
 		history.Add(line.At, line.Type, line.Amount, line.Balance, line.Reference, line.Transaction)
 	}

@@ -44,7 +44,7 @@ func (p *program) template() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"template_id", "NAME", "ACTIVE", "cover_type", "created_at"}}
+				l := shell.Listing{Columns: []string{"template_id", "name", "active", "cover_type", "created_at"}}
 				for _, t := range found {
 					l.Add(t.ID, t.Name, t.Active, t.CoverType, t.CreatedAt)
 				}

@@ -147,7 +147,7 @@ func (p *program) listCards() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"card_id", "bin_id", "LAST4", "STATUS", "BALANCE", "CURRENCY", "LABEL", "created_at"}}
+				l := shell.Listing{Columns: []string{"card_id", "bin_id", "last4", "status", "balance", "currency", "label", "created_at"}}
 				for _, c := range found.Cards {
 					l.Add(c.ID, c.BIN.ID, c.Last4, c.Status, c.Balance, c.BIN.Currency, c.Label, c.CreatedAt)
 				}

@@ -75,7 +75,7 @@ func (p *program) listPersons() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"cardholder_id", "NAME", "COUNTRY", "STATE", "TIER", "created_at"}}
+				l := shell.Listing{Columns: []string{"cardholder_id", "name", "country", "state", "tier", "created_at"}}
 				for _, c := range found {
 					l.Add(c.ID, c.Name, c.Address.Country, c.State, c.TierName(), c.CreatedAt)
 				}
@@ -129,7 +129,7 @@ func (p *program) listTiers() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"TIER", "CURRENCY", "LIMITS", "max_cards"}}
+				l := shell.Listing{Columns: []string{"tier", "currency", "limits", "max_cards"}}
 				for _, t := range all {
 					l.Add(tierRow(&t)...)
 				}

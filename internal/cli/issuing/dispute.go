@@ -45,7 +45,7 @@ func (p *program) listDisputes() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"dispute_id", "book_id", "authorization_id", "REASON", "STATE", "AMOUNT", "CURRENCY", "due_at"}}
+				l := shell.Listing{Columns: []string{"dispute_id", "book_id", "authorization_id", "reason", "state", "amount", "currency", "due_at"}}
 				for _, d := range found {
 					l.Add(d.ID, d.Book, d.Payment, d.Reason, d.State, d.Amount, d.Amount.Currency, d.DueAt)
 				}

@@ -116,7 +116,7 @@ func (p *program) table(cmd *cobra.Command, app *server.App, st *statement.State
 	if err := st.Fits(maxTable); err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"NUMBER", "AT", "KIND", "AMOUNT", "HELD", "BALANCE", "ABOUT"}}
+	l := shell.Listing{Columns: []string{"number", "at", "kind", "amount", "held", "balance", "about"}}
 	l.Add(nil, st.Month.From(), "opening", nil, st.Opening.Held, st.Opening.Posted, st.Currency)
 	for after := int64(0); after < st.Count; {
 		part, err := app.Statements.Movements(cmd.Context(), st, after, statement.MaxPage)
@@ -164,7 +164,7 @@ func (p *program) months() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"MONTH", "OPENING", "CLOSING", "HELD", "CURRENCY", "MOVEMENTS", "FINAL"}}
+				l := shell.Listing{Columns: []string{"month", "opening", "closing", "held", "currency", "movements", "final"}}
 				for i := range found {
 					st := &found[i]
 					l.Add(st.Month, st.Opening.Posted, st.Closing.Posted, st.Closing.Held, st.Currency, st.Count, st.Final)

@@ -28,7 +28,7 @@ that these name, and calls nobody. It exits with 1 when a setting is wrong.`,
 			if origin == nil {
 				return err
 			}
-			l := shell.Listing{Columns: []string{"SETTING", "VALUE", "FROM", "ENVIRONMENT", "ABOUT"}}
+			l := shell.Listing{Columns: []string{"setting", "value", "from", "environment", "about"}}
 			for _, s := range c.Describe(origin) {
 				l.Add(s.Name, s.Value, s.Origin, s.Environment, s.About)
 			}

@@ -65,7 +65,7 @@ func (p *program) runMigrate(cmd *cobra.Command, status bool) (err error) {
 	if err != nil {
 		return err
 	}
-	l := shell.Listing{Columns: []string{"VERSION", "NAME", "APPLIED"}}
+	l := shell.Listing{Columns: []string{"version", "name", "applied"}}
 	for _, m := range migrations {
 		var applied any = shell.Cell{Text: "pending"}
 		if m.AppliedAt != 0 {

@@ -31,7 +31,7 @@ func (p *program) listDead() *cobra.Command {
 		Example: "  scrip job list\n  scrip job list -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
-				l := shell.Listing{Columns: []string{"job_id", "KIND", "book_id", "REALM", "ATTEMPTS", "died_at", "ERROR"}}
+				l := shell.Listing{Columns: []string{"job_id", "kind", "book_id", "realm", "attempts", "died_at", "error"}}
 				err := job.EachDead(ctx, app.DB, func(d job.Dead) bool {
 					l.Add(d.ID, d.Kind, d.Book, d.Realm, d.Attempts, d.DiedAt, strings.Join(strings.Fields(d.LastError), " "))
 					return true

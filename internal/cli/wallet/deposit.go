@@ -55,7 +55,7 @@ are not credited yet, confirmed ones are, and expired ones are not or not any mo
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"DEPOSIT", "SEEN", "ASSET", "AMOUNT", "USD", "FEE", "CREDITED", "STATUS", "REASON", "CONFIRMATIONS", "TRANSACTION", "RATE", "SOURCES"}}
+				l := shell.Listing{Columns: []string{"deposit", "seen", "asset", "amount", "usd", "fee", "credited", "status", "reason", "confirmations", "transaction", "rate", "sources"}}
 				for i := range found {
 					l.Add(depositRow(&found[i])...)
 				}
@@ -147,7 +147,7 @@ those that count. Without a rate, the command fails.`,
 			}
 			return p.WithExisting(cmd, func(ctx context.Context, app *server.App) error {
 				quote, all, failed := app.Rates[r].Look(ctx, a, currency)
-				l := shell.Listing{Columns: []string{"SOURCE", "PRICE", "AT", "PROBLEM"}}
+				l := shell.Listing{Columns: []string{"source", "price", "at", "problem"}}
 				for _, o := range all {
 					var price any
 					if !o.Rate.IsZero() {

@@ -43,7 +43,7 @@ healthy while it answers; PROBLEM says why it does not.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "HEIGHT", "TIP", "LAG", "HEALTHY", "LOOKED_AT", "FAILING_SINCE", "PROBLEM"}}
+				l := shell.Listing{Columns: []string{"realm", "chain", "height", "tip", "lag", "healthy", "looked_at", "failing_since", "problem"}}
 				for i := range all {
 					s := &all[i]
 					l.Add(s.Realm, s.Chain, known(s.Height), known(s.Tip), known(s.Lag()), s.IsHealthy(), s.LookedAt, s.FailingSince, s.Problem)
@@ -158,7 +158,7 @@ look after what is untold is in "scrip rail dismiss --help".`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"WHAT", "ASSET", "ADDRESS", "book_id", "DEPOSITS", "FOUND", "worth_usd"}}
+				l := shell.Listing{Columns: []string{"what", "asset", "address", "book_id", "deposits", "found", "worth_usd"}}
 				for _, s := range found.Sums {
 					l.Add(fmt.Sprintf("%d of %d credited", s.Credited, s.Deposits), s.Asset, "", "", deposit.Whole(s.Paid, s.Asset), deposit.Whole(s.Held, s.Asset), s.Worth)
 				}
@@ -205,7 +205,7 @@ The reason is in the audit log.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "ADDRESS", "book_id", "ASSET", "from_height", "to_height"}}
+				l := shell.Listing{Columns: []string{"realm", "chain", "address", "book_id", "asset", "from_height", "to_height"}}
 				for _, g := range done.Gaps {
 					l.Add(done.Realm, done.Chain, done.Address, done.Book, g.Asset, g.From, g.To)
 				}

@@ -105,7 +105,7 @@ pays to them.`,
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"POSITION", "ADDRESS"}}
+				l := shell.Listing{Columns: []string{"position", "address"}}
 				for i, text := range all {
 					l.Add(i, text)
 				}
@@ -230,7 +230,7 @@ func (p *program) pool() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"REALM", "CHAIN", "GIVEN", "LEFT", "LOW"}}
+				l := shell.Listing{Columns: []string{"realm", "chain", "given", "left", "low"}}
 				for _, level := range levels {
 					l.Add(level.Realm, level.Chain, level.Given, level.Left, level.Low)
 				}
