@@ -16,9 +16,9 @@ func (a *api) visit(ctx context.Context, c *call) (visitor, error) {
 			return visitor{}, err
 		}
 	}
-	d, err := a.Take(ctx, guessing(v), guesses, 0)
-	if err == nil && d.Remaining < 1 {
-		err = a.keepOut(ctx, v)
+	d, err := a.Look(ctx, guessing(v), guesses, 1)
+	if err == nil && !d.Allowed {
+		err = a.keepOut(ctx, v, max(penalty, d.RetryAfter))
 	}
 	return v, err
 }
@@ -30,14 +30,14 @@ var guesses = []wire.Window{{Limit: 15, Per: time.Minute}, {Limit: 60, Per: time
 
 func guessing(v visitor) string { return name + "/guesses/" + v.address }
 
-// keepOut blocks an address for a while.
-func (a *api) keepOut(ctx context.Context, v visitor) error {
+// keepOut blocks an address for so long.
+func (a *api) keepOut(ctx context.Context, v visitor, wait time.Duration) error {
 	if a.Block != nil {
-		if err := a.Block(ctx, name+"/"+v.address, a.Clock.Now().Add(penalty)); err != nil {
+		if err := a.Block(ctx, name+"/"+v.address, a.Clock.Now().Add(wait)); err != nil {
 			return err
 		}
 	}
-	return fault.New(fault.RateLimited, "too many requests").After(penalty)
+	return fault.New(fault.RateLimited, "too many requests").After(wait)
 }
 
 // guessed counts what an address did not know. Its last guess is answered as the first one,

@@ -56,6 +56,28 @@ func TestGuessedOrders(t *testing.T) {
 	})
 }
 
+// Who has guessed as often as an hour allows is told how long that keeps the address out, and is not refused once more then.
+func TestGuessedForAnHour(t *testing.T) {
+	f := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
+	right := f.Opened(5500).Reveal()
+	for i := range 60 {
+		if w := f.send(http.MethodGet, fmt.Sprintf("/v2/orders/%020d", i), "", "192.0.2.66"); w.Code != http.StatusNotFound {
+			t.Fatalf("guess %d: %d %s", i, w.Code, w.Body)
+		}
+		if i%15 == 14 {
+			f.Clock.Advance(time.Minute)
+		}
+	}
+	// Four minutes of the hour have passed.
+	if w := f.send(http.MethodGet, "/v2/orders/"+right, "", "192.0.2.66"); w.Code != http.StatusForbidden || w.Header().Get("Retry-After") != "3360" {
+		t.Errorf("%d, again after %q", w.Code, w.Header().Get("Retry-After"))
+	}
+	f.Clock.Advance(3360 * time.Second)
+	if w := f.send(http.MethodGet, "/v2/orders/"+right, "", "192.0.2.66"); w.Code != http.StatusOK {
+		t.Errorf("then: %d %s", w.Code, w.Body)
+	}
+}
+
 // Codes that are guessed, from however many addresses and with every resend, get no more tries than an order's codes have, and all wrong ones are answered alike.
 func TestGuessedCodes(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {

@@ -31,10 +31,11 @@ type Deps struct {
 	Realm realm.Realm
 	// Place says whether an address is where nobody may be served: permission_denied. It may be nil.
 	Place func(ctx context.Context, from netip.Addr) error
-	// Take counts guesses against the address that makes them; Block keeps it out.
-	Take  func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
-	Block func(ctx context.Context, subject string, until time.Time) error
-	Clock clock.Clock
+	// Take counts guesses against the address that makes them, and Look says what it would; Block
+	// keeps it out.
+	Take, Look func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
+	Block      func(ctx context.Context, subject string, until time.Time) error
+	Clock      clock.Clock
 	// BaseURL is the public address of uploads to the built-in store, such as
 	// "https://cards.example"; empty: the request's own host.
 	BaseURL string

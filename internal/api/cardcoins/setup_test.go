@@ -56,7 +56,7 @@ func setup(t testing.TB, db *storage.DB) *front {
 // mount makes the handler from what the desk is now.
 func (f *front) mount() {
 	kit := wire.NewKit(wire.Options{Clock: f.Clock, Logger: slog.New(slog.NewTextHandler(f.Log, nil)), Take: f.Limits.Take, Block: f.Limits.Block, Blocked: f.Limits.Blocked})
-	s := cardcoins.New(kit, cardcoins.Deps{Orders: f.Service, Realm: realm.Test, Take: f.Limits.Take, Block: f.Limits.Block, Clock: f.Clock, PerMinute: f.perLimit,
+	s := cardcoins.New(kit, cardcoins.Deps{Orders: f.Service, Realm: realm.Test, Take: f.Limits.Take, Look: f.Limits.Look, Block: f.Limits.Block, Clock: f.Clock, PerMinute: f.perLimit,
 		Place: func(context.Context, netip.Addr) error {
 			if f.broken != nil {
 				return f.broken

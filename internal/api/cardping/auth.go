@@ -12,8 +12,8 @@ import (
 // headerKey is X-API-Key in net/http's spelling.
 const headerKey = "X-Api-Key"
 
-// failures is how often one address may present a key that is not right: many at
-// once for a deployment gone wrong, then one a second.
+// failures is how often one address may present a key that is not right: often enough for a
+// deployment gone wrong.
 var failures = []wire.Window{{Limit: 60, Per: time.Minute}}
 
 // authenticate accepts an API key that has the scope which the route asks for. An
@@ -24,12 +24,12 @@ func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, err
 		return account.Principal{}, fault.New(fault.CredentialsInvalid, wrongKey)
 	}
 	subject := "cardping/failures/" + wire.AddressSubject(c.From)
-	seen, err := a.Take(ctx, subject, failures, 0)
+	seen, err := a.Look(ctx, subject, failures, 1)
 	if err != nil {
 		return account.Principal{}, err
 	}
-	if seen.Remaining < 1 {
-		return account.Principal{}, fault.New(fault.RateLimited, "too many wrong API keys from this address").After(failures[0].Per / time.Duration(failures[0].Limit))
+	if !seen.Allowed {
+		return account.Principal{}, fault.New(fault.RateLimited, "too many wrong API keys from this address").After(seen.RetryAfter)
 	}
 	principal, err := a.Accounts.AuthenticateKey(ctx, values[0], c.From)
 	if fault.CodeOf(err) == fault.CredentialsInvalid {

@@ -260,7 +260,12 @@ func TestFailuresAreThrottled(t *testing.T) {
 	b := setup(t, testkit.Open(t, testkit.Database(t, "sqlite")))
 	b.Pings.Policy.Address = nil
 	b.mount()
-	wrong := func(key string) int { return send(b.handler, key, "GET", "/v1/networks", "").Code }
+	wait := ""
+	wrong := func(key string) int {
+		w := send(b.handler, key, "GET", "/v1/networks", "")
+		wait = w.Header().Get("Retry-After")
+		return w.Code
+	}
 	for range 100 {
 		if code := wrong(""); code != 401 {
 			t.Fatalf("no key: %d", code)
@@ -272,8 +277,8 @@ func TestFailuresAreThrottled(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"cp_test_sk_wrong", b.keys["acme"]} {
-		if code := wrong(key); code != 429 {
-			t.Errorf("then: %d", code)
+		if code := wrong(key); code != 429 || wait != "60" {
+			t.Errorf("then: %d, again after %s", code, wait)
 		}
 	}
 	b.clock.Advance(time.Minute)

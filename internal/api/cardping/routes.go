@@ -34,8 +34,9 @@ type Deps struct {
 	Pings    *ping.Service
 	Webhooks *webhook.Service
 	Portals  *portal.Service
-	// Take counts keys that were not right against the address that presented them.
-	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
+	// Take counts keys that were not right against the address that presented them; Look says
+	// what it would.
+	Take, Look func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 }
 
 type (

@@ -82,7 +82,7 @@ func (b *bundle) build(db *storage.DB) {
 	b.t.Cleanup(pings.Close)
 	check.OK(b.t, pings.Refresh(b.t.Context()))
 	accounts := account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger})
-	b.Deps = cardping.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Accounts: accounts, Webhooks: g.Hooks, Take: limits.Take,
+	b.Deps = cardping.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Accounts: accounts, Webhooks: g.Hooks, Take: limits.Take, Look: limits.Look,
 		Pings: pings, Portals: portal.New(portal.Deps{DB: db, Audit: g.Audit, Accounts: accounts, Clocks: g.Clocks, Jobs: g.Jobs, Resolver: b.dns.Resolver()})}
 }
 

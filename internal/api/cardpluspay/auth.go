@@ -21,7 +21,7 @@ const (
 const routeChallenge = "auth.challenge"
 
 // failures is how often one address may present a key that is not right, or a signature:
-// many at once for a deployment gone wrong, then one a second.
+// often enough for a deployment gone wrong.
 var failures = []wire.Window{{Limit: 60, Per: time.Minute}}
 
 // authenticate accepts an API key that has the scope which the route asks for and, where
@@ -32,12 +32,12 @@ func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, err
 		return account.Principal{}, fault.New(fault.CredentialsInvalid, wrongKey)
 	}
 	subject := "cardpluspay/failures/" + wire.AddressSubject(c.From)
-	seen, err := a.Take(ctx, subject, failures, 0)
+	seen, err := a.Look(ctx, subject, failures, 1)
 	if err != nil {
 		return account.Principal{}, err
 	}
-	if seen.Remaining < 1 {
-		return account.Principal{}, fault.New(fault.RateLimited, "too many failed authentications from this address").After(failures[0].Per / time.Duration(failures[0].Limit))
+	if !seen.Allowed {
+		return account.Principal{}, fault.New(fault.RateLimited, "too many failed authentications from this address").After(seen.RetryAfter)
 	}
 	principal, err := a.identify(ctx, c, key)
 	if code := fault.CodeOf(err); code == fault.CredentialsInvalid || code == fault.SignatureInvalid {

@@ -243,7 +243,7 @@ func TestFailuresAreThrottled(t *testing.T) {
 			t.Fatalf("%d: %d %d", i, wrongKey.Code, wrongSignature.Code)
 		}
 	}
-	if w := b.do("acme", "GET", "/v1/balance", "", "X-API-Challenge", challenge, "X-API-Signature", b.signature(challenge)); w.Code != 429 || w.Header().Get("Retry-After") == "" {
+	if w := b.do("acme", "GET", "/v1/balance", "", "X-API-Challenge", challenge, "X-API-Signature", b.signature(challenge)); w.Code != 429 || w.Header().Get("Retry-After") != "60" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	b.clock.Advance(time.Minute)

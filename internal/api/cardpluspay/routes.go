@@ -35,8 +35,9 @@ type Deps struct {
 	Claims   *claim.Service
 	Wallets  *wallet.Service
 	Alerts   *wallet.Alerts
-	// Take counts keys that were not right against the address that presented them.
-	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
+	// Take counts keys that were not right against the address that presented them; Look says
+	// what it would.
+	Take, Look func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// BaseURL is the public address, such as "https://cards.example"; empty: the request's own host.
 	BaseURL string
 }

@@ -107,7 +107,7 @@ func (b *bundle) build(db *storage.DB) {
 	orders := order.New(order.Deps{DB: db, Books: b.books, Catalog: b.catalog, Stock: b.stock, Supply: b.supply, Cards: cards, Outbox: b.hooks.Outbox,
 		Queue: b.queue, Audit: log, Clocks: clocks, Logger: logger, Patience: time.Minute})
 	b.t.Cleanup(orders.Close)
-	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, BaseURL: "https://cards.example",
+	b.Deps = cardpluspay.Deps{DB: db, Vault: keys, Clocks: clocks, Take: limits.Take, Look: limits.Look, BaseURL: "https://cards.example",
 		Accounts: accounts, Wallets: wallet.New(b.books, b.hooks.Outbox, clocks), Alerts: alerts, Orders: orders}
 	b.Claims = claim.New(claim.Deps{DB: db, Orders: b.Orders, Stock: b.stock, Outbox: b.hooks.Outbox, Audit: log, Clocks: clocks})
 }

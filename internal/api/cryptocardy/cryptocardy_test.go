@@ -256,8 +256,8 @@ func TestFailuresAreThrottled(t *testing.T) {
 			t.Fatalf("%d: %d %s", i, w.Code, w.Body)
 		}
 	}
-	if w := b.do("acme", "GET /v1/api/bins", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
-		t.Errorf("%d %s", w.Code, w.Body)
+	if w := b.do("acme", "GET /v1/api/bins", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "60" {
+		t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
 	}
 	b.clock.Advance(time.Minute)
 	if w := b.do("acme", "GET /v1/api/bins", ""); w.Code != http.StatusOK {

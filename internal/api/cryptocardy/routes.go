@@ -48,8 +48,8 @@ type Deps struct {
 	// Chains has payments appear on the test realm's chains; nil: there are none to simulate.
 	Chains Chains
 	// Take counts seeds that were not right against the address that presented them, and the
-	// movements of statements against their account.
-	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
+	// movements of statements against their account; Look says what it would.
+	Take, Look func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// Realm is that of the seeds which GET /v1/api/ makes.
 	Realm realm.Realm
 }
@@ -146,13 +146,12 @@ func (a *api) authenticate(ctx context.Context, c *call) (account.Principal, err
 		return account.Principal{}, fault.New(fault.CredentialsInvalid, wrongSeed)
 	}
 	subject := "cryptocardy/failures/" + wire.AddressSubject(c.From)
-	seen, err := a.Take(ctx, subject, failures, 0)
+	seen, err := a.Look(ctx, subject, failures, 1)
 	if err != nil {
 		return account.Principal{}, err
 	}
-	if seen.Remaining < 1 {
-		hour := failures[1]
-		return account.Principal{}, fault.New(fault.RateLimited, "Too many wrong seeds came from this address.").After(hour.Per / time.Duration(hour.Limit))
+	if !seen.Allowed {
+		return account.Principal{}, fault.New(fault.RateLimited, "Too many wrong seeds came from this address.").After(seen.RetryAfter)
 	}
 	principal, err := a.Accounts.AuthenticateSeed(ctx, values[0])
 	if fault.CodeOf(err) == fault.CredentialsInvalid {

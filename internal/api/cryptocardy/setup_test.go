@@ -88,7 +88,7 @@ func (b *bundle) build(db *storage.DB) {
 	payments := authorization.New(authorization.Deps{DB: db, Books: b.books, Cards: cards, Vault: g.Vault, Outbox: g.Hooks.Outbox, Clocks: g.Clocks,
 		Policy: authorization.DefaultPolicy(), Logger: g.Logger, Random: rand.NewChaCha8([32]byte{2})})
 	chains := newChains()
-	b.Deps = cryptocardy.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Webhooks: g.Hooks, Take: limits.Take, Cards: cards, Payments: payments, Realm: realm.Test,
+	b.Deps = cryptocardy.Deps{DB: db, Vault: g.Vault, Clocks: g.Clocks, Webhooks: g.Hooks, Take: limits.Take, Look: limits.Look, Cards: cards, Payments: payments, Realm: realm.Test,
 		Accounts: account.New(account.Deps{DB: db, Vault: g.Vault, Audit: g.Audit, Clocks: g.Clocks, Logger: g.Logger}), Chains: chains}
 	b.Deposits = b.deposits(chains, g)
 	b.Disputes = dispute.New(dispute.Deps{DB: db, Books: b.books, Payments: payments, Vault: g.Vault, Outbox: g.Hooks.Outbox, Audit: g.Audit, Clocks: g.Clocks, Policy: dispute.DefaultPolicy()})

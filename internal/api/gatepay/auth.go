@@ -146,8 +146,8 @@ func sign(secret pan.Secret, s *signedHeaders, body []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// failures is how often one address may present a credential that is not right: many
-// at once for a deployment gone wrong, then one a second.
+// failures is how often one address may present a credential that is not right: often enough
+// for a deployment gone wrong.
 var failures = []wire.Window{{Limit: 60, Per: time.Minute}}
 
 // prove runs an attempt to prove who calls, unless the client's address failed too
@@ -157,12 +157,12 @@ func (a *api) prove(ctx context.Context, c *call, attempt func() (account.Princi
 		return attempt()
 	}
 	subject := "gatepay/failures/" + wire.AddressSubject(c.From)
-	seen, err := a.Take(ctx, subject, failures, 0)
+	seen, err := a.Look(ctx, subject, failures, 1)
 	if err != nil {
 		return account.Principal{}, err
 	}
-	if seen.Remaining < 1 {
-		return account.Principal{}, fault.New(fault.RateLimited, "too many failed authentications from this address").After(failures[0].Per / time.Duration(failures[0].Limit))
+	if !seen.Allowed {
+		return account.Principal{}, fault.New(fault.RateLimited, "too many failed authentications from this address").After(seen.RetryAfter)
 	}
 	principal, err := attempt()
 	if code := fault.CodeOf(err); code == fault.CredentialsInvalid || code == fault.SignatureInvalid {

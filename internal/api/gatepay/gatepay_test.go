@@ -138,8 +138,8 @@ func TestFailuresAreThrottled(t *testing.T) {
 		}
 		w := try(here, signing{client: "acme", nonce: "kept"}, "")
 		want(t, "a right signature from the address", w, "429001")
-		if w.Header().Get("Retry-After") == "" {
-			t.Error("no Retry-After")
+		if wait := w.Header().Get("Retry-After"); wait != "60" {
+			t.Errorf("Retry-After: %q", wait)
 		}
 		want(t, "a right key from the address", try(here, signing{}, b.keys["full"]), "429001")
 		want(t, "a skewed clock from the address", try(here, signing{client: "acme", skew: time.Hour}, ""), "400003")

@@ -26,8 +26,8 @@ type Deps struct {
 	// Clock judges timestamps: the machine's, in both realms.
 	Clock clock.Clock
 	// Take counts credentials that were not right against the address that presented
-	// them, as limit.Limiter's does; nil: nothing is counted.
-	Take func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
+	// them, as limit.Limiter's does, and Look says what it would; nil: nothing is counted.
+	Take, Look func(ctx context.Context, subject string, windows []wire.Window, n int) (wire.Decision, error)
 	// BaseURL is the public address for cover links, such as "https://cards.example"; empty: the request's own host.
 	BaseURL string
 }

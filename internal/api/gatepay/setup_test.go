@@ -88,7 +88,7 @@ func (b *bundle) build() {
 	b.vault, b.outbox, b.books, b.log = g.Vault, g.Hooks.Outbox, g.Books, g.Log
 	limits := limit.New(b.db, b.clock)
 	b.t.Cleanup(limits.Close)
-	b.Deps = gatepay.Deps{Clock: b.clock, BaseURL: "https://cards.example", Take: limits.Take,
+	b.Deps = gatepay.Deps{Clock: b.clock, BaseURL: "https://cards.example", Take: limits.Take, Look: limits.Look,
 		Accounts: account.New(account.Deps{DB: b.db, Vault: b.vault, Audit: g.Audit, Clocks: b.clocks, Logger: g.Logger}),
 		Cards: giftcard.New(giftcard.Deps{DB: b.db, Books: b.books, Vault: b.vault, Outbox: b.outbox, Audit: g.Audit, Clocks: b.clocks,
 			Rules: giftcard.DefaultRules(), Random: rand.NewChaCha8([32]byte{1})})}
