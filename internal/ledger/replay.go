@@ -90,6 +90,13 @@ func (r *replayed) add(o Outcome) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("it took what account %s did not have", b.Account))
 		}
 	}
+	for _, m := range o.Moves {
+		for _, id := range []AccountID{m.Debit, m.Credit} {
+			if _, told := o.Balance(id); !told {
+				wrong = append(wrong, fmt.Sprintf("it does not say what it left account %s", id))
+			}
+		}
+	}
 	for _, s := range o.States {
 		r.account(s.Account).now.State = s.To
 	}

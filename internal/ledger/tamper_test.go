@@ -399,6 +399,28 @@ func TestVerifyFindsImpossibleHistory(t *testing.T) {
 	})
 }
 
+// A transaction that says nothing of what it left of an account is named: else money that was not
+// there could have been taken from it.
+func TestVerifyFindsSilence(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		eventful(t, db)
+		books := ledger.New(db, clock.NewRealms(clock.NewManual(epoch)), ledger.Config{})
+		submit(t, books, ledger.Operation{Book: theBook, Kind: "event", At: epoch, Postings: []ledger.Posting{{Debit: "spare", Credit: "fee", Amount: money.New(7, usd), Forced: true}}})
+		books.Close()
+		for _, change := range [][2]string{{`"after":[{`, `"before":[{`}, {`"a":"spare"`, `"a":"frozen"`}} {
+			report, err := tampered(t, db, func(ctx context.Context, tx *storage.Tx) error {
+				if err := rewrite(ctx, tx, [2]string{`,"forced":true`, ``}); err != nil {
+					return err
+				}
+				return rewrite(ctx, tx, change)
+			})
+			if want := "book bk_main transaction 19: it does not say what it left account spare"; err != nil || !slices.Contains(report.Problems, want) {
+				t.Errorf("found %q, %v; want %q", report.Problems, err, want)
+			}
+		}
+	})
+}
+
 var (
 	closeFee   = storage.SQL("ledgertest.close_fee", `UPDATE ledger_accounts SET state = 'closed' WHERE account_id = 'fee'`)
 	openClosed = storage.SQL("ledgertest.open_closed", `UPDATE ledger_accounts SET state = 'open' WHERE account_id = 'closed'`)
