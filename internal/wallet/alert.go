@@ -106,34 +106,35 @@ func (a *Alerts) SetAlert(ctx context.Context, alert Alert) (Alert, error) {
 	}
 	currency := alert.Threshold.Currency.String()
 	var kept Alert
-	same := false
 	err := a.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		before, known, err := storage.One(ctx, tx, scanAlert, lockAlert, string(alert.Book), currency)
 		if err != nil {
 			return err
 		}
-		if same = known && before.Threshold == alert.Threshold || !known && alert.Threshold.IsZero(); same {
-			if kept = alert; known {
-				kept = before
-			}
+		if kept = before; known && before.Threshold == alert.Threshold {
+			return nil
+		}
+		if kept = alert; !known && alert.Threshold.IsZero() {
 			return nil
 		}
 		// The clock of the live realm: other processes look for what changed of late.
-		alert.ChangedAt = a.Clocks.Now(realm.Live)
+		kept.ChangedAt = a.Clocks.Now(realm.Live)
 		version, _, err := storage.One(ctx, tx, storage.Scalar[int64], upsertAlert, string(alert.Book), currency, string(alert.Realm),
-			alert.Threshold.Minor, alert.Actor, storage.Micros(alert.ChangedAt))
+			alert.Threshold.Minor, alert.Actor, storage.Micros(kept.ChangedAt))
 		if err != nil {
 			return err
 		}
-		alert.version = version
+		kept.version = version
 		return a.Audit.Append(ctx, tx, audit.Record{Actor: alert.Actor, Action: "wallet.alert", Subject: string(Account(alert.Threshold.Currency).ID),
 			Book: string(alert.Book), Detail: map[string]string{"threshold": audit.Clean(alert.Threshold.String()), "currency": currency}, At: a.Clocks.Now(alert.Realm)})
 	})
-	if err != nil || same {
-		return kept, err
+	if err != nil {
+		return Alert{}, err
 	}
-	a.learn(alert)
-	return alert, nil
+	if kept.version > 0 { // or there was none to take away
+		a.learn(kept)
+	}
+	return kept, nil
 }
 
 // List returns the alerts of a book, by currency.

@@ -173,6 +173,22 @@ func TestLowBalance(t *testing.T) {
 	})
 }
 
+// Who sets an alert that another process set just now is told by this one, too, from now on.
+func TestAlertOfAnotherProcess(t *testing.T) {
+	each(t, func(_ *testing.T, p, other *process) {
+		other.set(1000)
+		p.set(1000)
+		p.load("first", money.New(1500, money.USD))
+		p.spend(501)
+		p.wantTold("a cent below", "9.99")
+		other.set(0)
+		p.set(0)
+		p.load("second", money.New(1500, money.USD))
+		p.spend(1500)
+		p.wantTold("taken away", "9.99")
+	})
+}
+
 // A refused operation tells nobody, other currencies and books have alerts of their own,
 // and one that was taken away is silent.
 func TestAlertsAreTheirWallets(t *testing.T) {
