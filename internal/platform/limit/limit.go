@@ -35,6 +35,7 @@ const (
 	maxLimit     = 1_000_000_000
 	shardCount   = 64
 	maxSubjects  = 1 << 18
+	maxOverflow  = 256 // different windows of newcomers without room
 	leaseWorkers = 8
 )
 

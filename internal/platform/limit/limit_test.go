@@ -284,6 +284,24 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// Newcomers without room have windows of every kind between them, more than one subject may have.
+func TestOverflowWindows(t *testing.T) {
+	c := noon()
+	l := small(c, 1)
+	for i := range 1000 {
+		take(t, l, fmt.Sprint("s", i), 6, Window{Limit: 10, Per: 24 * time.Hour})
+	}
+	for i := range 3 * MaxWindows {
+		w := Window{Limit: 1, Per: time.Duration(i+1) * time.Minute}
+		for k := range 1000 {
+			take(t, l, fmt.Sprint("newcomer", k), 1, w)
+		}
+		if take(t, l, "newcomer", 1, w).Allowed {
+			t.Errorf("another window of %s is counted elsewhere", w.Per)
+		}
+	}
+}
+
 // Idle subjects are forgotten as others come.
 func TestSweep(t *testing.T) {
 	c := noon()

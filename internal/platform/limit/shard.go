@@ -10,22 +10,22 @@ import (
 type entry struct {
 	subject string
 	seen    int64 // when it was last asked for, ns since 1970
-	slots   [MaxWindows]slot
+	most    int   // slots
+	slots   []slot
 }
 
 // slot returns where the window of length per is kept, -1 when there is no room.
 func (e *entry) slot(per time.Duration) int {
 	for i := range e.slots {
-		s := &e.slots[i]
-		if s.per == per {
-			return i
-		}
-		if s.per == 0 {
-			s.per = per
+		if e.slots[i].per == per {
 			return i
 		}
 	}
-	return -1
+	if len(e.slots) == e.most {
+		return -1
+	}
+	e.slots = append(e.slots, slot{per: per})
+	return len(e.slots) - 1
 }
 
 // lease returns the lease of a slot, made at first use.
@@ -72,7 +72,7 @@ type shard struct {
 
 func (s *shard) setup(most int) {
 	s.index, s.most = map[string]int{}, most
-	s.overflow.subject = "~overflow"
+	s.overflow.subject, s.overflow.most = "~overflow", maxOverflow
 }
 
 const (
@@ -121,7 +121,7 @@ func (s *shard) add(subject string, now int64) *entry {
 	if len(s.entries) >= s.most && !s.forgetLeast(now) {
 		return &s.overflow
 	}
-	e := &entry{subject: strings.Clone(subject), seen: now} // it may be part of a whole request
+	e := &entry{subject: strings.Clone(subject), seen: now, most: MaxWindows} // it may be part of a whole request
 	s.index[e.subject] = len(s.entries)
 	s.entries = append(s.entries, e)
 	return e
