@@ -1,8 +1,8 @@
 // Package limit says how much is too much: request rates (Limiter.Take), the
 // penalty box (Limiter.Block) and durable quotas (Spend).
 //
-// Rates live in memory. Each window remembers what was taken in the last Per, exact to a
-// sixteenth of it. Where several processes share a database, each also leases chunks
+// Rates live in memory. Each window remembers what was taken in the last Per: of a Limit to 16
+// exactly, of a larger one to a sixteenth of Per. Where several processes share a database, each also leases chunks
 // of the window's budget, counted in windows aligned to the clock, so that all
 // together never allow more than Limit in one of them. What a process has leased
 // and not used when the budget ends is lost: for each process at most a twentieth

@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,14 +43,14 @@ func TestTake(t *testing.T) {
 	}{
 		{0, 0, Decision{Allowed: true, Limit: 6, Remaining: 6, ResetAt: start}},
 		{0, 1, Decision{Allowed: true, Limit: 6, Remaining: 5, ResetAt: at(60)}},
-		{3 * time.Second, 1, Decision{Allowed: true, Limit: 6, Remaining: 4, ResetAt: at(60)}}, // as if it had come with the one before
+		{3 * time.Second, 1, Decision{Allowed: true, Limit: 6, Remaining: 4, ResetAt: at(63)}},
 		{time.Second, 2, Decision{Allowed: true, Limit: 6, Remaining: 2, ResetAt: at(64)}},
 		{6 * time.Second, 2, Decision{Allowed: true, Limit: 6, Remaining: 0, ResetAt: at(70)}},
 		{0, 1, Decision{Limit: 6, ResetAt: at(70), RetryAfter: 50 * time.Second}},
 		{5 * time.Second, 3, Decision{Limit: 6, ResetAt: at(70), RetryAfter: 49 * time.Second}},
 		{-time.Hour, 1, Decision{Limit: 6, ResetAt: at(70 - 3600), RetryAfter: 45 * time.Second}}, // a clock that is set back
-		{45 * time.Second, 1, Decision{Allowed: true, Limit: 6, Remaining: 1, ResetAt: at(120 - 3600)}},
-		{0, 2, Decision{Limit: 6, Remaining: 1, ResetAt: at(120 - 3600), RetryAfter: 4 * time.Second}},
+		{45 * time.Second, 1, Decision{Allowed: true, Limit: 6, Remaining: 0, ResetAt: at(120 - 3600)}},
+		{0, 2, Decision{Limit: 6, Remaining: 0, ResetAt: at(120 - 3600), RetryAfter: 4 * time.Second}},
 		{24 * time.Hour, 6, Decision{Allowed: true, Limit: 6, ResetAt: at(120 + 23*3600)}},
 	} {
 		c.Advance(step.forward)
@@ -59,6 +60,35 @@ func TestTake(t *testing.T) {
 	}
 	if got := take(t, l, "other", 6, w); !got.Allowed {
 		t.Error("subjects share a count")
+	}
+}
+
+// A small limit is exact: what came a while after the first is not free with it. Nor has it more
+// runs than a large one had, should it have been lowered.
+func TestSmallLimit(t *testing.T) {
+	c := noon()
+	l, w := alone(c), Window{Limit: steps, Per: time.Hour}
+	take(t, l, "s", 1, w)
+	c.Advance(time.Hour/steps - time.Second)
+	take(t, l, "s", steps-1, w)
+	c.Advance(time.Hour - time.Hour/steps + time.Second)
+	if d := take(t, l, "s", 2, w); d.Allowed || d.Remaining != 1 || d.RetryAfter != time.Hour/steps-time.Second {
+		t.Errorf("an hour after the first of %d: %+v", steps, d)
+	}
+	large := Window{Limit: 1000, Per: time.Hour}
+	for range 2 {
+		if d := take(t, l, "large", 1, large); !d.ResetAt.Equal(noon().Now().Add(2 * time.Hour)) {
+			t.Errorf("as if it had come with the one before: %+v", d)
+		}
+		c.Advance(time.Second)
+	}
+	for i := range 10_000 {
+		take(t, l, "lowered", 1, []Window{large, w}[i%2])
+		c.Advance(time.Second)
+	}
+	shard := &l.shards[maphash.String(l.seed, "lowered")%shardCount]
+	if runs := len(shard.find("lowered", c.Now().UnixNano()).slots[0].runs); runs > 2*steps {
+		t.Errorf("%d runs", runs)
 	}
 }
 
@@ -159,7 +189,7 @@ func (o oracle) since(now int64, in time.Duration) (n int) {
 }
 
 // Whatever windows allow is let through, never more than a limit in a window but for the
-// sixteenth that it is exact to, and who waits as a refusal says is not refused once more.
+// sixteenth that a large one is exact to, and who waits as a refusal says is not refused once more.
 func TestAgainstOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := noon()
@@ -178,7 +208,11 @@ func TestAgainstOracle(t *testing.T) {
 			fits, exceeds := true, false
 			for _, w := range windows {
 				fits = fits && past.since(now, w.Per)+n <= w.Limit
-				exceeds = exceeds || past.since(now, w.Per-w.Per/steps)+n > w.Limit
+				per := w.Per
+				if w.Limit > steps {
+					per -= w.Per / steps
+				}
+				exceeds = exceeds || past.since(now, per)+n > w.Limit
 			}
 			d, err := l.Take(context.Background(), "s", windows, n)
 			if err != nil || fits && !d.Allowed || exceeds && d.Allowed {

@@ -8,7 +8,8 @@ type run struct {
 	n  int64
 }
 
-// steps is how many runs a window has at most: so exact are the times of what was taken.
+// steps is how many runs a window has, about: so exact are the times of what was taken. Of no
+// more than that each has a run of its own.
 const steps = 16
 
 // slot is one window's log of one subject: the runs of the last Per, oldest first.
@@ -34,7 +35,11 @@ func (s *slot) forget(now int64) {
 
 // latest returns when the run began, or begins, that takes what is taken now.
 func (s *slot) latest(now int64) int64 {
-	if last := len(s.runs) - 1; last >= 0 && now-s.runs[last].at < int64(s.per)/steps {
+	step := int64(1)
+	if s.limit > steps {
+		step = int64(s.per) / steps
+	}
+	if last := len(s.runs) - 1; last >= 0 && now-s.runs[last].at < step {
 		return s.runs[last].at
 	}
 	return now
