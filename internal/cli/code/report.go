@@ -60,13 +60,13 @@ server makes the report of each day soon after its end; one that is missing, or 
 
 // printReport shows the figures and then, if there are any, the differences.
 func (p *program) printReport(cmd *cobra.Command, r *report.Report) error {
-	figures := shell.Listing{Columns: []string{"currency", "orders", "codes", "charged", "replaced", "refunded", "back", "sold", "wallets_paid", "wallets_got", "revenue", "other"}}
+	figures := shell.Listing{Columns: []string{"currency", "orders", "codes", "charged", "codes_replaced", "codes_refunded", "refunded", "codes_sold", "wallet_paid", "wallet_refunded", "revenue", "other"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		figures.Add(row.Currency, row.Orders, row.Codes, row.Charged, row.CodesReplaced, row.CodesRefunded,
 			row.Refunded, row.CodesSold, row.WalletPaid, row.WalletRefunded, row.Revenue, row.Other)
 	}
-	differences := shell.Listing{Columns: []string{"kind", "book", "order", "subject", "want", "got"}}
+	differences := shell.Listing{Columns: []string{"kind", "book_id", "order_id", "subject", "want", "got"}}
 	for _, d := range r.Differences {
 		var number any
 		if d.Order != 0 {

@@ -144,7 +144,7 @@ func counted(n int) any {
 
 // countItems shows the items that have codes, or should.
 func (p *program) countItems(ctx context.Context, cmd *cobra.Command, app *server.App, r realm.Realm) error {
-	l := shell.Listing{Columns: []string{"item_code", "codes", "low"}}
+	l := shell.Listing{Columns: []string{"item_code", "codes", "low_stock"}}
 	err := app.Catalog.Each(ctx, func(item catalog.Product) error {
 		n, low, err := app.Stock.CountOf(ctx, r, &item)
 		if err != nil || n == 0 && item.LowStock == 0 {

@@ -25,7 +25,7 @@ func (p *program) bin() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				l := shell.Listing{Columns: []string{"bin_id", "network", "type", "issuer_country", "currency", "max_transaction", "max_monthly", "accepted", "active"}}
+				l := shell.Listing{Columns: []string{"bin_id", "network", "type", "issuer_country", "currency", "max_transaction", "max_monthly", "acceptance_rate", "active"}}
 				for _, b := range all {
 					l.Add(b.ID, b.Network, b.Type, b.IssuerCountry, b.Currency, b.MaxTransaction, b.MaxMonthly, tenths(b.AcceptanceTenths), b.Active)
 				}
