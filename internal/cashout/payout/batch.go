@@ -41,16 +41,12 @@ func (s *Service) Batch(ctx context.Context, r realm.Realm) error {
 		if err != nil || stopped {
 			return err
 		}
-		b, found, err := s.unbuilt(ctx, r)
-		if err == nil && !found {
-			b, found, err = s.choose(ctx, r, some)
+		b, chosen, err := s.unbuilt(ctx, r)
+		if err == nil && len(chosen) == 0 {
+			b, chosen, err = s.choose(ctx, r, some)
 		}
-		if err != nil || !found {
+		if err != nil || len(chosen) == 0 {
 			return cmp.Or(err, poor)
-		}
-		chosen, err := b.payouts(ctx, s.DB)
-		if err != nil {
-			return err
 		}
 		err = s.build(ctx, b, chosen)
 		switch {
@@ -141,9 +137,17 @@ func (s *Service) overtaken(ctx context.Context, r realm.Realm, n selection) (ID
 }
 
 // unbuilt returns the oldest batch whose transaction was never made, however many wait for
-// a block.
-func (s *Service) unbuilt(ctx context.Context, r realm.Realm) (batch, bool, error) {
-	return storage.One(ctx, s.DB, scanBatch, findUnbuilt, string(r))
+// a block, with its payouts, of which there are none where there is no such batch.
+func (s *Service) unbuilt(ctx context.Context, r realm.Realm) (b batch, chosen []Payout, err error) {
+	err = s.DB.Snapshot(ctx, func(ctx context.Context, q storage.Queryer) error {
+		found := false
+		if b, found, err = storage.One(ctx, q, scanBatch, findUnbuilt, string(r)); err != nil || !found {
+			return err
+		}
+		chosen, err = b.payouts(ctx, q)
+		return err
+	})
+	return b, chosen, err
 }
 
 func (s *Service) batches(ctx context.Context, r realm.Realm, after string) ([]batch, error) {
@@ -180,14 +184,14 @@ func (s *Service) left(r realm.Realm, waiting []Payout) time.Duration {
 }
 
 // choose makes a batch of payouts that wait, the oldest first, once that has waited for
-// others or there are as many as share a transaction, and reports whether it did. How many the
-// wallet has enough for ends nobody's time.
-func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b batch, found bool, err error) {
+// others or there are as many as share a transaction, and returns it with them, or none. How
+// many the wallet has enough for ends nobody's time.
+func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b batch, chosen []Payout, err error) {
 	now := s.Clocks.Now(r)
 	b = batch{realm: r, id: id.New("batch"), state: batchOpen, version: 1, madeAt: now, changedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *storage.Tx) error {
 		waiting, err := n.waiting(ctx, tx, r)
-		if found = len(waiting) > 0 && (len(waiting) >= s.Policy.Chain.Together || s.left(r, waiting) == 0); err != nil || !found {
+		if chosen = nil; err != nil || len(waiting) == 0 || len(waiting) < s.Policy.Chain.Together && s.left(r, waiting) > 0 {
 			return err
 		}
 		effects := []storage.Effect{insertBatch.Row(b.row()...)}
@@ -198,13 +202,15 @@ func (s *Service) choose(ctx context.Context, r realm.Realm, n selection) (b bat
 			}
 			p.Reason, p.batch, p.ChangedAt = None, b.id, now
 			effects = append(effects, p.save())
+			p.version++
 		}
+		chosen = waiting
 		return tx.Apply(ctx, effects)
 	})
 	if errors.Is(err, storage.ErrStale) { // another process chooses too
-		return batch{}, false, nil
+		return batch{}, nil, nil
 	}
-	return b, found, err
+	return b, chosen, err
 }
 
 // dissolve has the payouts of a batch wait again. It is for one that has no transaction, of

@@ -576,6 +576,42 @@ func TestWatchAtOnce(t *testing.T) {
 	})
 }
 
+// Where runs at once have too little, each asks for a transaction of payouts, not of a batch that
+// another one gave up meanwhile.
+func TestPoorAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		nodes := b.Nodes[realm.Test]
+		nodes.Wallet = bare{nodes.Wallet, t}
+		b.Nodes[realm.Test] = nodes
+		ada := b.customer("ada")
+		for range 5 {
+			b.pay(ada, b.address(destination.P2TR), 10_000)
+		}
+		done := make(chan error)
+		for range 8 {
+			go func() { done <- b.Batch(t.Context(), realm.Test) }()
+		}
+		for range 8 {
+			if err := <-done; err != nil && fault.CodeOf(err) != fault.InsufficientFunds {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// bare is a wallet that has too little for every transaction, of which each pays somebody.
+type bare struct {
+	payout.Wallet
+	t *testing.T
+}
+
+func (w bare) Build(_ context.Context, o payout.Order) (payout.Signed, error) {
+	if len(o.Outputs) == 0 {
+		w.t.Error("a transaction without outputs is asked for")
+	}
+	return payout.Signed{}, fault.New(fault.InsufficientFunds, "bare")
+}
+
 // A day is held against the nodes' own lists: nothing differs but what somebody paid past
 // the payouts, and what a node does not know.
 func TestReconcile(t *testing.T) {

@@ -271,12 +271,8 @@ func (s *Service) departures(ctx context.Context, a Adoption) (all []Departure, 
 // unchoose has the payouts of batches wait again that have no transaction.
 func (s *Service) unchoose(ctx context.Context, r realm.Realm) error {
 	for {
-		b, found, err := s.unbuilt(ctx, r)
-		if err != nil || !found {
-			return err
-		}
-		chosen, err := b.payouts(ctx, s.DB)
-		if err != nil {
+		b, chosen, err := s.unbuilt(ctx, r)
+		if err != nil || len(chosen) == 0 {
 			return err
 		}
 		if err := s.dissolve(ctx, b, chosen, None); err != nil {
