@@ -21,6 +21,7 @@ import (
 	"github.com/scripcards/scrip/internal/order/claim"
 	"github.com/scripcards/scrip/internal/order/supply"
 	"github.com/scripcards/scrip/internal/platform/storage"
+	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/shop"
 	"github.com/scripcards/scrip/internal/webhook"
@@ -424,6 +425,38 @@ func TestReplacementInterventions(t *testing.T) {
 		_, err = b.Deny(t.Context(), word(second, "again"))
 		check.Code(t, "nothing is under way", err, fault.InvalidState)
 		b.decided(first, claim.Refund)
+		b.once(acme, other)
+		b.verified()
+	})
+}
+
+// Who gives up a replacement that is delivered meanwhile is told so, and who finds that nobody
+// delivers one, while another process finds somebody who does, leaves it to that one.
+func TestReplacedMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, b *bundle) {
+		number := b.bought("GPLAY", 2)
+		acme, other := b.Upstream("acme", 450, 1), b.Upstream("other", 460, 2)
+		working := func(shop.Call) (supply.Answer, error) { return supply.Answer{State: supply.Working}, nil }
+		acme.OnSubmit, other.OnSubmit = working, working
+		acme.OnQuery = func(c shop.Call) (supply.Answer, error) { return c.Do(), nil }
+		other.OnQuery = acme.OnQuery
+		late, first := b.another(), b.replaced(b.claimed(number, 1))
+		late.Orders.Clocks = testkit.Meanwhile(b.Clock, b.Later)
+		_, err := late.GiveUp(t.Context(), claim.Intervention{Book: first.Book, Claim: first.ID, Reason: "the buyer waits", Actor: operator})
+		check.Code(t, "too late", err, fault.InvalidState)
+		if now := b.now(first); now.State != claim.Accepted {
+			t.Errorf("given up: %+v", now)
+		}
+		acme.OnSubmit = func(shop.Call) (supply.Answer, error) { return supply.Answer{State: supply.Refused}, nil }
+		other.OnQuote = func(supply.Wanted) (supply.Quote, error) {
+			other.OnQuote = nil
+			b.another().Later()
+			return supply.Quote{}, nil
+		}
+		if second := b.replaced(b.claimed(number, 2)); b.now(second).State != claim.Accepted || len(other.Submitted()) != 1 {
+			t.Errorf("%+v after %d submissions", second, len(other.Submitted()))
+		}
+		check.List(t, "codes", b.codes(number), "acme-0001 sold", "other-0001 sold")
 		b.once(acme, other)
 		b.verified()
 	})
