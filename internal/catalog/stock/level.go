@@ -85,11 +85,11 @@ func (s *Stock) checkLevel(ctx context.Context, r realm.Realm, item catalog.Item
 	if _, has, err := storage.One(ctx, s.DB, storage.Scalar[int], hasBatch, string(r), string(item)); err != nil || !has {
 		return false, err
 	}
-	codes, err := s.countTo(ctx, least, r, item)
+	before, _, err := storage.One(ctx, s.DB, storage.Scalar[string], findLevel, string(r), string(item))
 	if err != nil {
 		return false, err
 	}
-	before, _, err := storage.One(ctx, s.DB, storage.Scalar[string], findLevel, string(r), string(item))
+	codes, err := s.countTo(ctx, least, r, item)
 	if err != nil {
 		return false, err
 	}

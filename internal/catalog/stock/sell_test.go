@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/scripcards/scrip/internal/catalog"
 	"github.com/scripcards/scrip/internal/catalog/stock"
+	"github.com/scripcards/scrip/internal/core/clock"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -265,6 +267,8 @@ func TestQuarantine(t *testing.T) {
 		check.Code(t, "an unknown batch", err, fault.NotFound)
 		_, err = p.Release(t.Context(), name, ada)
 		check.Code(t, "release an unknown batch", err, fault.NotFound)
+		done := slices.DeleteFunc(p.audited(), func(did string) bool { return strings.Contains(did, "import") })
+		check.List(t, "audit", done, ada+" stock.quarantine", ada+" stock.release")
 	})
 }
 
@@ -405,6 +409,23 @@ func TestLevels(t *testing.T) {
 		look("enough again", 1)
 		told("events", `stock.enough {"item_code":"`+string(play)+`","codes":3,"low_stock":3}`, `stock.low {"item_code":"`+string(play)+`","codes":2,"low_stock":3}`)
 		check.List(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low", ada+" stock.import", ada+" stock.imported", "system stock.enough")
+	})
+}
+
+// Of two processes that find at once that an item runs out, one tells.
+func TestLevelsAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		p.stocked(batch, "A")
+		second := join(t, p.DB, p.Catalog)
+		tell := func(by *process, want int) {
+			t.Helper()
+			if n, err := by.CheckLevels(t.Context()); err != nil || n != want {
+				t.Errorf("%d changed, want %d, %v", n, want, err)
+			}
+		}
+		p.Clocks = testkit.Meanwhile(clock.NewManual(epoch), func() { tell(second, 1) })
+		tell(p, 0)
+		check.List(t, "audit", p.audited(), ada+" stock.import", ada+" stock.imported", "system stock.low")
 	})
 }
 
