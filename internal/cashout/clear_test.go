@@ -252,6 +252,21 @@ func TestAnotherMatch(t *testing.T) {
 	})
 }
 
+// Of two who ask to clear a match at once, the one who comes later is told that somebody else asks, and is not in the log.
+func TestAskedMeanwhile(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
+		d := cashdesk.Open(t, db)
+		_, o := blocked(d, cashdesk.Number, onName)
+		first := *d
+		first.Reviews = review.New(d.Reviews.Deps)
+		d.Reviews.Clocks = testkit.Meanwhile(d.Clock, func() { d.Must(ask(&first, o, "ada")) })
+		check.Code(t, "asked by another one meanwhile", ask(d, o, "eve"), fault.InvalidState)
+		if got := said(d, o); got != "ada ask_to_clear: sdn name, another date of birth" {
+			t.Errorf("recorded\n%s", got)
+		}
+	})
+}
+
 // Whoever declines, who asked too, leaves the order blocked, and somebody else may ask.
 func TestDeclineToClear(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
