@@ -62,14 +62,14 @@ type Quote struct {
 	Old bool
 }
 
-// Value returns what an amount is worth: the exact product, rounded once. It returns
-// money.ErrMismatch for an amount of something else, and money.ErrRange for a worth
+// Value returns what an amount is worth: the exact product, rounded once, by Floor or HalfUp. It
+// returns money.ErrMismatch for an amount of something else, and money.ErrRange for a worth
 // beyond 63 bits of minor units.
 func (q Quote) Value(amount asset.Amount, rounding money.Rounding) (money.Amount, error) {
 	switch {
 	case amount.Asset.Symbol() != q.Base || q.Rate.IsZero():
 		return money.Amount{}, money.ErrMismatch
-	case !rounding.IsValid():
+	case rounding != money.Floor && rounding != money.HalfUp:
 		return money.Amount{}, money.ErrRounding
 	}
 	num, den := q.Rate.Ratio()
@@ -77,11 +77,7 @@ func (q Quote) Value(amount asset.Amount, rounding money.Rounding) (money.Amount
 	top.Mul(top, big.NewInt(num)).Mul(top, tenTo(q.Quote.Digits()))
 	bottom := new(big.Int).Mul(big.NewInt(den), tenTo(amount.Asset.Digits()))
 	whole, rest := top.QuoRem(top, bottom, new(big.Int))
-	twice := rest.Lsh(rest, 1).Cmp(bottom)
-	odd := whole.Bit(0) == 1
-	up := rest.Sign() > 0 && (rounding == money.Ceil || rounding == money.HalfUp && twice >= 0 ||
-		rounding == money.HalfEven && (twice > 0 || twice == 0 && odd))
-	if up {
+	if rounding == money.HalfUp && rest.Lsh(rest, 1).Cmp(bottom) >= 0 {
 		whole.Add(whole, big.NewInt(1))
 	}
 	if !whole.IsInt64() {

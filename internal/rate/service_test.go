@@ -278,17 +278,15 @@ func TestValue(t *testing.T) {
 		want   int64
 	}{
 		{"0.00083523", asset.BTC, quote("BTC", 65850, 1), money.Floor, 5499},
-		{"0.00083523", asset.BTC, quote("BTC", 65850, 1), money.Ceil, 5500},
-		{"0.5", asset.BTC, quote("BTC", 65850, 1), money.Ceil, 3292500},
+		{"0.00083523", asset.BTC, quote("BTC", 65850, 1), money.HalfUp, 5500},
+		{"0.5", asset.BTC, quote("BTC", 65850, 1), money.HalfUp, 3292500},
 		{"0.0075", asset.BTC, quote("BTC", 200000, 3), money.Floor, 50000},
 		{"500", asset.USDTSOL, quote("USDT", 1, 1), money.Floor, 50000},
 		{"500", asset.USDTERC20, quote("USDT", 9995, 10000), money.Floor, 49975},
 		{"0.000000000000000001", asset.ETH, quote("ETH", 3250, 1), money.Floor, 0},
-		{"0.000000000000000001", asset.ETH, quote("ETH", 3250, 1), money.Ceil, 1},
 		{"1000000000.5", asset.ETH, quote("ETH", 3250, 1), money.Floor, 325000000162500},
 		{"0.005", asset.SOL, quote("SOL", 1, 1), money.HalfUp, 1},
-		{"0.005", asset.SOL, quote("SOL", 1, 1), money.HalfEven, 0},
-		{"0.015", asset.SOL, quote("SOL", 1, 1), money.HalfEven, 2},
+		{"0.004999999", asset.SOL, quote("SOL", 1, 1), money.HalfUp, 0},
 	} {
 		amount, err := asset.ParseAmount(c.amount, c.asset)
 		if err != nil {
@@ -311,7 +309,7 @@ func TestValue(t *testing.T) {
 	if _, err := (rate.Quote{Pair: rate.Pair{Base: "BTC"}}).Value(asset.New(1, asset.BTC), money.Floor); !errors.Is(err, money.ErrMismatch) {
 		t.Errorf("no rate: %v", err)
 	}
-	if _, err := quote("BTC", 1, 1).Value(asset.New(1, asset.BTC), 0); !errors.Is(err, money.ErrRounding) {
+	if _, err := quote("BTC", 1, 1).Value(asset.New(1, asset.BTC), money.Ceil); !errors.Is(err, money.ErrRounding) {
 		t.Errorf("no rounding: %v", err)
 	}
 }
