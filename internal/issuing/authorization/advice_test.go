@@ -219,6 +219,11 @@ func TestReversalBeforeItsPayment(t *testing.T) {
 			t.Errorf("again %+v", again)
 		}
 		check.Equal(t, "events before", len(p.events(ann)), 0)
+		reversal, err := p.Get(context.Background(), ann.Book, first.Transaction)
+		check.OK(t, err)
+		if steps := reversal.Timeline; len(steps) != 1 || steps[0].Type != authorization.StepReversal {
+			t.Errorf("the timeline before: %+v", steps)
+		}
 		late := p.pay(r, authorization.ReasonReversed)
 		repeated := p.pay(r, authorization.ReasonReversed)
 		if !repeated.Repeated || repeated.Transaction != late.Transaction {
