@@ -2,6 +2,7 @@ package payout_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -152,29 +153,68 @@ func TestRequestLost(t *testing.T) {
 	})
 }
 
-// Of two processes that find at once that a request never arrived, one makes it again.
+// A request that was lost is sent anew by one process: another one that was about to sends
+// nothing once it was, however that went.
 func TestRequestLostForTwo(t *testing.T) {
-	each(t, func(t *testing.T, b *bench) {
-		other := b.another()
-		t.Cleanup(other.books.Close)
-		p := b.pay(b.customer("ada"), b.invoice(), 10_000)
-		b.set(node.Stalled, 1)
-		_, err := b.Service.Pay(t.Context(), p)
-		b.must(err)
-		b.clock.Advance(10 * time.Minute)
-		nodes, sent := b.Nodes[realm.Test], 0
-		nodes.Lightning = interrupted{Lightning: nodes.Lightning, sent: &sent, tracked: sync.OnceFunc(func() {
-			_, err := other.Pay(t.Context(), b.find(p))
-			b.must(err)
-		})}
+	for name, c := range map[string]struct {
+		happen         func(b *bench, p payout.Payout)
+		want, received string
+	}{
+		"paid": {func(b *bench, p payout.Payout) { b.resend(p, nil) }, "settled", "1x 10000"},
+		"lost": {func(b *bench, p payout.Payout) { b.resend(p, cut{}) }, "sending", "0x 0"},
+		"refused, and paid by another invoice": {func(b *bench, p payout.Payout) {
+			b.resend(p, cut{knows: true})
+			b.clock.Advance(b.Policy.Lightning.Again)
+			b.resend(p, nil)
+		}, "settled", "1x 10000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, b *bench) {
+				other := b.another()
+				t.Cleanup(other.books.Close)
+				p := b.pay(b.customer("ada"), b.handle(), 10_000)
+				b.resend(p, cut{})
+				b.clock.Advance(10 * time.Minute)
+				sent := 0
+				b.resend(p, interrupted{Lightning: b.Nodes[realm.Test].Lightning, sent: &sent, tracked: sync.OnceFunc(func() { c.happen(other, p) })})
+				b.expect(p, c.want)
+				if sent != 0 || b.received() != c.received {
+					t.Errorf("sent %d times more, received %s", sent, b.received())
+				}
+			})
+		})
+	}
+}
+
+// resend goes on with a payout as it stands, by a node or the usual one.
+func (b *bench) resend(p payout.Payout, by payout.Lightning) {
+	b.t.Helper()
+	usual := b.Nodes[realm.Test]
+	defer func() { b.Nodes[realm.Test] = usual }()
+	if by != nil {
+		nodes := usual
+		nodes.Lightning = by
 		b.Nodes[realm.Test] = nodes
-		_, err = b.Service.Pay(t.Context(), b.find(p))
-		b.must(err)
-		b.expect(p, "settled")
-		if sent != 0 || b.received() != "1x 10000" {
-			t.Errorf("sent %d times more, received %s", sent, b.received())
-		}
-	})
+	}
+	_, err := b.Service.Pay(b.t.Context(), b.find(p))
+	b.must(err)
+}
+
+// cut is a node whose connection breaks off before it gets a payment. It may know that it did not.
+type cut struct {
+	payout.Lightning
+	knows bool
+}
+
+func (cut) Pay(context.Context, payout.Transfer) (payout.Answer, error) {
+	return payout.Answer{}, errors.New("cut")
+}
+
+func (c cut) Track(context.Context, [32]byte) (payout.Answer, error) {
+	if c.knows {
+		return payout.Answer{Outcome: payout.Refused}, nil
+	}
+	return payout.Answer{Outcome: payout.Unheard}, nil
 }
 
 // A request that never arrived is not made again while payouts are stopped, nor once its invoice
