@@ -8,6 +8,7 @@ import (
 	"github.com/scripcards/scrip/internal/core/money"
 	"github.com/scripcards/scrip/internal/issuing"
 	"github.com/scripcards/scrip/internal/ledger"
+	"github.com/scripcards/scrip/internal/testkit"
 	"github.com/scripcards/scrip/internal/testkit/check"
 	"github.com/scripcards/scrip/internal/testkit/crowd"
 	"github.com/scripcards/scrip/internal/wallet"
@@ -243,5 +244,27 @@ func TestKeptMoney(t *testing.T) {
 		_, funded := p.fund(ann, card, 100)
 		check.Code(t, "fund", funded, fault.InvalidState)
 		check.Equal(t, "issue", fault.From(err).Message, fault.From(funded).Message)
+	})
+}
+
+// What a cardholder asks of a card that the operator freezes meanwhile is decided on anew: it
+// stays frozen, with its number and its money.
+func TestFrozenMeanwhile(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		for _, what := range []string{"unfreeze", "replace", "terminate"} {
+			card := p.card(ann, 1000)
+			before, err := p.Freeze(t.Context(), ann, issuing.Step{Card: card})
+			check.OK(t, err)
+			late := join(t, p.DB, p.base)
+			late.Clocks = testkit.Meanwhile(p.base, func() {
+				_, err := p.Freeze(t.Context(), house, issuing.Step{Card: card, Reason: issuing.ReasonFraud})
+				check.OK(t, err)
+			})
+			check.Code(t, what, late.each(ann, card)[what](), fault.InvalidState)
+			if c := p.get(ann, card); c.Status != issuing.Frozen || c.Reason != issuing.ReasonFraud || c.Last4 != before.Last4 {
+				t.Errorf("%s: %+v", what, c)
+			}
+		}
+		p.verify()
 	})
 }
