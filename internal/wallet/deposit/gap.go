@@ -90,7 +90,7 @@ func (s *Service) compared(ctx context.Context, p address.Place, page *Page) err
 				effects = append(effects, upsertGap.Row(g.book, string(p.Chain), g.Address, g.To, g.From, string(p.Realm), string(g.Asset), storage.Bit(false), storage.Micros(s.Clocks.Now(p.Realm))))
 			}
 		}
-		effects = append(effects, saveCompared.With(append(at, max(before, page.Compared.To))...).Exactly(1))
+		effects = append(effects, saveCompared.With(append(at, max(before, page.Compared.To))...))
 		return tx.Apply(ctx, effects)
 	})
 }
