@@ -552,7 +552,8 @@ func TestStopPayouts(t *testing.T) {
 }
 
 // The events of the cash-out and its payouts are for webhooks of the customer whose books they
-// are in: another one is told that it is never sent them, and which ones there are for it.
+// are in: another one is told that it is never sent them, and which ones there are for it. So it
+// is with events of operators and of customers.
 func TestDeskEvents(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		other, err := d.app.Accounts.CreateCustomer(d.t.Context(), "operator/ann", account.NewCustomer{Name: "Other"})
@@ -582,5 +583,7 @@ func TestDeskEvents(t *testing.T) {
 		}
 		check.OK(d.t, create(webhook.House(realm.Test), "payout.differs"))
 		check.Code(d.t, "operators' alone", create(book, "payout.differs"), fault.InvalidRequest)
+		check.OK(d.t, create(webhook.House(realm.Test), "claim.reopened"))
+		check.Code(d.t, "customers' alone", create(webhook.House(realm.Test), "order.completed"), fault.InvalidRequest)
 	})
 }

@@ -33,6 +33,13 @@ func houseEventTypes() []string {
 // of its own.
 func deskEventTypes() []string { return slices.Concat(cashout.EventTypes(), payout.EventTypes()) }
 
+// customerEventTypes returns those that concern customers alone. Of others, operators are sent a
+// copy, which is why they are not among these.
+func customerEventTypes() []string {
+	return slices.Concat(giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), order.EventTypes(), issuing.EventTypes(),
+		authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes())
+}
+
 // reserved returns which events are sent to whom alone.
 func (a *App) reserved() []webhook.Reserved {
 	isHouse := func(_ context.Context, book ledger.BookID) (bool, error) {
@@ -47,13 +54,16 @@ func (a *App) reserved() []webhook.Reserved {
 		}
 		return false, nil
 	}
-	return []webhook.Reserved{{Types: houseEventTypes(), To: "operators", Has: isHouse}, {Types: deskEventTypes(), To: "the cash-out", Has: isDesk}}
+	isCustomers := func(ctx context.Context, book ledger.BookID) (bool, error) {
+		house, err := isHouse(ctx, book)
+		return !house, err
+	}
+	return []webhook.Reserved{{Types: houseEventTypes(), To: "operators", Has: isHouse}, {Types: customerEventTypes(), To: "customers", Has: isCustomers},
+		{Types: deskEventTypes(), To: "the cash-out", Has: isDesk}}
 }
 
 // EventTypes returns the types of all events that there are to subscribe to.
 func EventTypes() []string {
 	return slices.Concat(
-		giftcard.EventTypes(), wallet.EventTypes(), deposit.EventTypes(), order.EventTypes(), claim.EventTypes(),
-		issuing.EventTypes(), authorization.EventTypes(), decision.EventTypes(), dispute.EventTypes(),
-		ping.EventTypes(), []string{webhook.TypeDisabled}, deskEventTypes(), houseEventTypes())
+		customerEventTypes(), claim.EventTypes(), ping.EventTypes(), []string{webhook.TypeDisabled}, deskEventTypes(), houseEventTypes())
 }
