@@ -313,6 +313,28 @@ func TestKeyReplaced(t *testing.T) {
 	})
 }
 
+// A key that comes back under another name, and makes the same addresses once more, gives nobody
+// one that is another's.
+func TestKeyRenamed(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		first, second := b.wallet("first"), b.wallet("second")
+		old := b.give(first, asset.Bitcoin)
+		again := b.another(func(d *address.Deps) { d.Makers[bitcoin] = renamed{d.Makers[bitcoin]} })
+		for range 2 {
+			if got, err := again.Address(t.Context(), second, asset.Bitcoin); err == nil || got != "" {
+				t.Errorf("%q is given, %v", got, err)
+			}
+		}
+		if owner, found, err := again.Find(t.Context(), bitcoin, old); err != nil || !found || owner != first.Book {
+			t.Errorf("it is %s's, %t, %v", owner, found, err)
+		}
+	})
+}
+
+type renamed struct{ address.Maker }
+
+func (renamed) Name() string { return "renamed" }
+
 // A key gives the last of its addresses, and then no more.
 func TestKeyUsedUp(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
