@@ -114,11 +114,10 @@ func (s *Service) admit(ctx context.Context, m Merchant, issue Issue) error {
 
 // Prepare draws a card and describes the operation that makes it, for a caller who submits
 // it together with others. The card exists once that is done, and what is repeatable about
-// it is the caller's: the issue's reference is not looked at. A number that is taken refuses
-// the operation, as storage.IsUnique tells: prepare another card then. It returns
+// it is the caller's: the issue has no reference. A number that is taken refuses the
+// operation, as storage.IsUnique tells: prepare another card then. It returns
 // invalid_request, invalid_amount or template_inactive.
 func (s *Service) Prepare(ctx context.Context, m Merchant, issue Issue) (Issued, ledger.Operation, error) {
-	issue.Reference = ""
 	if err := s.Check(ctx, issue); err != nil {
 		return Issued{}, ledger.Operation{}, err
 	}
