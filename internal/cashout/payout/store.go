@@ -47,6 +47,8 @@ var (
 		ON CONFLICT (realm, payment_hash) DO NOTHING`)
 	findHash = storage.SQL("payout.find_hash", `SELECT book_id, payout_id FROM payout_hashes WHERE realm = $1 AND payment_hash = $2`)
 
+	// insertAttempt, and insertTransaction below, meet what another process made at once: the version
+	// that is saved with them tells of that, and a conflict here would be an error of its own.
 	insertAttempt = storage.SQL("payout.insert_attempt", `INSERT INTO payout_attempts (book_id, payout_id, number, invoice, payment_hash, state, reason,
 		sends, answered, made_at, expires_at, sent_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (book_id, payout_id, number) DO NOTHING`)
