@@ -446,11 +446,6 @@ func (s *Service) ListHoney(ctx context.Context, after HoneyID, limit int) ([]Ho
 	return all, err
 }
 
-// suspendedFigures are the figures of a suspension, for its event.
-func suspendedFigures(c *caller) (cards, found int64) {
-	return c.cards + c.earlierCards, c.found + c.earlierFound
-}
-
 // credentialOf is the key or portal of a caller's name.
 func credentialOf(name string) string {
 	credential, _, _ := strings.Cut(name, "/")

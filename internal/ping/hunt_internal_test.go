@@ -80,3 +80,11 @@ func TestSeenIsBounded(t *testing.T) {
 		t.Errorf("%d cards are remembered of a new hour", n)
 	}
 }
+
+// A suspension tells what was counted in both hours.
+func TestSuspensionFigures(t *testing.T) {
+	who := &caller{cards: 3, found: 1, earlierCards: 60, earlierFound: 4}
+	if got := who.suspension(); got.Cards != 63 || got.Found != 5 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -340,10 +340,9 @@ func (r *Result) riskJSON(card fraud.Hash) []byte {
 // suspendedEvent tells the caller's book and the operators that a caller was suspended. It
 // names no card.
 func (s *Service) suspendedEvent(a *attempt, c *caller) []storage.Effect {
-	cards, found := suspendedFigures(c)
-	data := &webhook.Data{}
-	data.Text("book_id", string(c.key.book)).Text("credential", credentialOf(c.key.name)).Text("caller", c.key.name).Text("reason", c.reason).
-		Int("cards", cards).Int("found", found).Text("network", a.network.id)
-	e := webhook.Event{Book: c.key.book, Realm: c.realm, Type: eventSuspended, Data: data.JSON()}
+	of, data := c.suspension(), &webhook.Data{}
+	data.Text("book_id", string(of.Book)).Text("credential", of.Credential).Text("caller", of.Caller).Text("reason", of.Reason).
+		Int("cards", of.Cards).Int("found", of.Found).Text("network", a.network.id)
+	e := webhook.Event{Book: of.Book, Realm: of.Realm, Type: eventSuspended, Data: data.JSON()}
 	return append(s.Outbox.Effects(e), s.Outbox.Operators(e)...)
 }
