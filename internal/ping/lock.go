@@ -87,7 +87,7 @@ func (s *Service) Unlock(ctx context.Context, u Unlocking) (Unlocked, error) {
 			return fault.New(fault.NotFound, "the card is not locked").At("number")
 		}
 		ended.Until = storage.Time(rows[0].until)
-		fresh := lock{card: card, asked: rows[0].asked}
+		fresh := lock{card: card}
 		if err := tx.ExecRows(ctx, writeCard, [][]any{fresh.row()}); err != nil {
 			return err
 		}
