@@ -248,6 +248,10 @@ func TestVirtualCards(t *testing.T) {
 		if unknown.Status != ping.Invalid {
 			t.Fatalf("an unknown number is %s", unknown.Status)
 		}
+		check.Equal(t, "an unknown number beside a card of the caller's own", gist(p.look(shop, "4916530000000000", "")), unknown)
+		none, err := p.Probes.Tell(ctx)
+		check.OK(t, err)
+		check.Equal(t, "owners who are told of an unknown number", none, 0)
 		see := func(what string, c ping.Caller, pin string, expected string) {
 			t.Helper()
 			r := p.look(c, card.number, pin)
@@ -255,7 +259,7 @@ func TestVirtualCards(t *testing.T) {
 		}
 		see("before its first funding", shop, "", "inactive 0.00 2029-11")
 		wallets := wallet.New(p.cards.Books, p.cards.Outbox, p.clocks)
-		_, err := wallets.Load(ctx, wallet.Load{Book: shop.Book, Realm: shop.Realm, Amount: usd(10_000), Reference: "r", Actor: "op/1"})
+		_, err = wallets.Load(ctx, wallet.Load{Book: shop.Book, Realm: shop.Realm, Amount: usd(10_000), Reference: "r", Actor: "op/1"})
 		check.OK(t, err)
 		_, err = p.virtual.Fund(ctx, card.holder, issuing.Transfer{Card: card.id, Amount: usd(6000)})
 		check.OK(t, err)
