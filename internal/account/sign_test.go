@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/scripcards/scrip/internal/account"
 	"github.com/scripcards/scrip/internal/core/fault"
@@ -167,8 +168,8 @@ func TestSetSigner(t *testing.T) {
 		if signs(b) || signs(other) {
 			t.Error("a new book signs")
 		}
-		_, public := pair(t, 2048)
-		must(b.SetSigner(ctx, actor, customer.Test, public))(t)
+		key, public := pair(t, 2048)
+		set := must(b.SetSigner(ctx, actor, customer.Test, public))(t)
 		if !signs(b) {
 			t.Error("the process that set the key does not know")
 		}
@@ -178,6 +179,10 @@ func TestSetSigner(t *testing.T) {
 		b.clock.Advance(2 * time.Second)
 		if !signs(other) || !signs(b) {
 			t.Error("two seconds later a process does not know")
+		}
+		older := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&key.PublicKey)}))
+		if same := must(b.SetSigner(ctx, actor, customer.Test, older))(t); !cmp.Equal(same, set, cmpopts.IgnoreUnexported(account.Signer{})) {
+			t.Errorf("the same key in openssl's older form: %+v, want %+v", same, set)
 		}
 		must(b.SetSigner(ctx, actor, customer.Test, ""))(t)
 		if signs(b) {
