@@ -123,7 +123,7 @@ func (s *Service) request(ctx context.Context, t *target, p *parcel) (*http.Requ
 		return nil, err
 	}
 	maps.Copy(request.Header, t.scheme.Sign(Message{
-		Event: string(p.event.ID), Delivery: p.delivery.ID, Type: p.event.Type, Body: body,
+		Delivery: p.delivery.ID, Type: p.event.Type, Body: body,
 		At: s.Clocks.Now(realm.Live), Secrets: t.secrets,
 	}))
 	request.Header.Set("Content-Type", "application/json")

@@ -14,8 +14,8 @@ import (
 
 // Message is one request to be signed.
 type Message struct {
-	// Event and Delivery are ids; both stay the same when a delivery is repeated.
-	Event, Delivery string
+	// Delivery is an id that stays the same when a delivery is repeated.
+	Delivery string
 	// Type is the event's.
 	Type string
 	// Body is what is sent, byte for byte.

@@ -169,7 +169,7 @@ func (s *Service) post(ctx context.Context, q *question) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	maps.Copy(request.Header, s.sign(webhook.Message{Event: q.id, Delivery: q.id, Type: questionType, Body: body, At: now,
+	maps.Copy(request.Header, s.sign(webhook.Message{Delivery: q.id, Type: questionType, Body: body, At: now,
 		Secrets: []pan.Secret{pan.NewSecret(string(secret))}}))
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Scrip-Decisions/1")
