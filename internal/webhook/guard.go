@@ -193,7 +193,7 @@ func (g *Guard) checkHost(text string) error {
 	}
 	name := strings.ToLower(strings.TrimSuffix(text, "."))
 	labels := strings.Split(name, ".")
-	if len(name) > maxHost || !slices.ContainsFunc(labels, func(l string) bool { return l != "" }) || !all(labels, validLabel) {
+	if len(name) > maxHost || !all(labels, validLabel) {
 		return g.bad("has a malformed host name")
 	}
 	// Some resolvers read 0x7f.1, 017700000001 and 2130706433 as addresses.

@@ -86,7 +86,7 @@ func TestCheckURL(t *testing.T) {
 		"https://example.org:80/", "https://example.org:22/", "https://example.org:0/", "https://example.org:65536/", "https://example.org:/", "https://example.org:4x3/", "https://example.org:-1/",
 		"https://localhost/", "https://LOCALHOST/", "https://localhost./", "https://a.localhost/", "https://router/", "https://printer.local/", "https://metadata.google.internal/", "https://metadata.google.internal./",
 		"https://db.corp/", "https://x.home.arpa/", "https://abc.onion/", "https://x.test/", "https://x.invalid/", "https://nas.home/", "https://x.alt/", "https://db.Local./",
-		"https://127.0.0.1/", "https://127.1/", "https://0x7f.0.0.1/", "https://0x7f000001/", "https://017700000001/", "https://2130706433/", "https://0/", "https://127.0.0.1./", "https://example.0x7f/", "https://1.2.3.4.5/",
+		"https://127.0.0.1/", "https://127.1/", "https://0x7f.0.0.1/", "https://0x7f000001/", "https://017700000001/", "https://2130706433/", "https://0/", "https://127.0.0.1./", "https://example.0x7f/", "https://example.9/", "https://1.2.3.4.5/",
 		"https://10.0.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/", "https://[::]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:8.8.8.8]/", "https://[fe80::1%25eth0]/", "https://[fd00:ec2::254]/",
 		"https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://[::1", "https://::1/", "https://[127.0.0.1]/", "https://1.1.1.1%2f@127.0.0.1/", "https://example.org%00.a.org/", "https://exa mple.org/",
 		"https://bücher.example.org/", "https://-a.example.org/", "https://a-.example.org/", "https://a..example.org/", "https://.example.org/", "https://./", "https://ex!ample.org/", "https://example.org\t/", "https://example.org\r\nX: y/",
