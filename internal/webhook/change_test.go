@@ -163,9 +163,9 @@ func TestChangeDoesNotOverrule(t *testing.T) {
 		if got := b.endpoint(e); got.Active || got.Reason != "too many complaints" {
 			t.Errorf("%+v", got)
 		}
-		for _, reason := range []string{ReasonGone, ReasonFailing, ReasonOwner} {
+		for _, reason := range []string{ReasonGone, ReasonFailing, ReasonOwner, "", "two\nlines", strings.Repeat("x", maxReason+1)} {
 			if _, err := b.Disable(t.Context(), b.changeOf(e), reason); fault.CodeOf(err) != fault.InvalidRequest || fault.From(err).Field != "reason" {
-				t.Errorf("disabled as %q, which its owner may lift: %v", reason, err)
+				t.Errorf("disabled as %q: %v", reason, err)
 			}
 		}
 	})

@@ -160,8 +160,8 @@ func TestRetries(t *testing.T) {
 		}
 		r.answer(answerWith(500), answerWith(204))
 		again, err := b.Resend(t.Context(), b.changeOf(e), event)
-		if err != nil || again.ID != d.ID {
-			t.Fatalf("resend = %+v, %v", again, err)
+		if stored := b.delivery(e, event); err != nil || again.ID != d.ID || again != stored {
+			t.Fatalf("resend = %+v, %v, stored %+v", again, err, stored)
 		}
 		b.deliver()
 		if d := b.delivery(e, event); d.State != deliveryPending || d.DueAt.Sub(b.clock.Now()) > schedule[0]*6/5 {
@@ -176,8 +176,50 @@ func TestRetries(t *testing.T) {
 		if healthy := b.endpoint(e); healthy.Failures != 0 || !healthy.FailingSince.IsZero() {
 			t.Errorf("the endpoint = %+v", healthy)
 		}
+		often := func(n int) {
+			t.Helper()
+			err := b.DB.Write(t.Context(), func(ctx context.Context, tx *storage.Tx) error {
+				_, err := tx.Exec(ctx, sentOften, n)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		often(maxAttempts - 1)
+		if _, err := b.Resend(t.Context(), b.changeOf(e), event); err != nil {
+			t.Errorf("sent again, the last time: %v", err)
+		}
+		often(maxAttempts)
+		if _, err := b.Resend(t.Context(), b.changeOf(e), event); fault.CodeOf(err) != fault.InvalidState {
+			t.Errorf("sent again without end: %v", err)
+		}
 	})
 }
+
+// An attempt follows while the schedule lasts and the event is not too old, and never sooner than
+// its receiver asked for.
+func TestRetryIn(t *testing.T) {
+	for about, c := range map[string]struct {
+		tries int
+		age   time.Duration
+		after time.Duration
+		again bool
+	}{
+		"the first":         {tries: 0, again: true},
+		"the last":          {tries: len(schedule) - 1, age: lifetime - 1, again: true},
+		"one too many":      {tries: len(schedule)},
+		"too old":           {tries: 1, age: lifetime},
+		"as late as wanted": {tries: 0, after: 48 * time.Hour, again: true},
+	} {
+		pause, again := retryIn(&Delivery{ID: "whd_1", QueuedAt: epoch, tries: c.tries}, &answer{retryAfter: c.after}, epoch.Add(c.age))
+		if again != c.again || pause < c.after {
+			t.Errorf("%s: %s, %t", about, pause, again)
+		}
+	}
+}
+
+var sentOften = storage.SQL("webhook_test.sent_often", `UPDATE webhook_deliveries SET attempts = $1`)
 
 // Retry-After, in seconds or as a date, lengthens a pause up to a day and never shortens one.
 func TestRetryAfter(t *testing.T) {
@@ -687,8 +729,8 @@ func TestSendTest(t *testing.T) {
 		b.emit("ping.completed")
 		b.deliver()
 		d, err := b.SendTest(t.Context(), b.changeOf(e))
-		if err != nil {
-			t.Fatal(err)
+		if stored := b.delivery(e, d.Event); err != nil || d != stored {
+			t.Fatalf("queued %+v, %v, stored %+v", d, err, stored)
 		}
 		b.deliver()
 		got := r.requests()
@@ -703,6 +745,12 @@ func TestSendTest(t *testing.T) {
 		}
 		if _, err := b.Resend(t.Context(), b.changeOf(e), NewEventID()); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("resend of no event: %v", err)
+		}
+		if _, err := b.Resend(t.Context(), b.changeOf(e), d.Event); err != nil {
+			t.Errorf("resend of the test: %v", err)
+		}
+		if diff := cmp.Diff([]string{"key/k1 webhook.resend", "key/k1 webhook.test"}, b.audited()[:2]); diff != "" {
+			t.Error(diff)
 		}
 		if _, err := b.SendTest(t.Context(), Change{Book: "bk_b", Endpoint: e.ID, Actor: "key/k2"}); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("test of another book's endpoint: %v", err)

@@ -175,6 +175,9 @@ func TestChanges(t *testing.T) {
 		if _, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: MaxGrace + 1}); fault.From(err).Field != "grace" {
 			t.Errorf("long grace: %v", err)
 		}
+		if got, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{Grace: MaxGrace}); err != nil || !got.PreviousUntil.Equal(epoch.Add(MaxGrace)) {
+			t.Errorf("the longest grace: %+v, %v", got, err)
+		}
 		if got, err := b.Rotate(t.Context(), b.changeOf(e), Rotation{}); err != nil || !got.PreviousUntil.Equal(epoch.Add(DefaultGrace)) {
 			t.Errorf("rotate: %+v, %v", got, err)
 		}
@@ -184,7 +187,7 @@ func TestChanges(t *testing.T) {
 		if err := b.Delete(t.Context(), b.changeOf(e)); fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("deleted twice: %v", err)
 		}
-		want := []string{"key/k1 webhook.delete", "key/k1 webhook.rotate", "key/k1 webhook.enable", "key/k1 webhook.disable", "key/k1 webhook.create"}
+		want := []string{"key/k1 webhook.delete", "key/k1 webhook.rotate", "key/k1 webhook.rotate", "key/k1 webhook.enable", "key/k1 webhook.disable", "key/k1 webhook.create"}
 		if diff := cmp.Diff(want, b.audited()); diff != "" {
 			t.Error(diff)
 		}
