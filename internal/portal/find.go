@@ -60,14 +60,10 @@ func (s *Service) FindByDomain(ctx context.Context, host string) (Portal, error)
 	return s.recall(ctx, findDomain, host)
 }
 
-// recall looks an address up in memory, then in the database.
+// recall looks an address up in memory, then in the database. A domain has a dot, a slug none.
 func (s *Service) recall(ctx context.Context, statement *storage.Statement, address string) (Portal, error) {
-	kind := "slug/"
-	if statement == findDomain {
-		kind = "domain/"
-	}
 	load := func(ctx context.Context) (*Portal, bool, error) { return s.load(ctx, statement, address) }
-	query := memo.Query{Key: sha256.Sum256([]byte(kind + address)), Now: s.Clocks.Now(realm.Live)}
+	query := memo.Query{Key: sha256.Sum256([]byte(address)), Now: s.Clocks.Now(realm.Live)}
 	p, found, err := s.known.Find(ctx, query, load)
 	switch {
 	case err != nil:
