@@ -95,12 +95,21 @@ func TestDomainIsLookedUp(t *testing.T) {
 		}
 		before := len(b.dns.Asked())
 		b.dns.Set(name, first, text)
-		b.pass(11 * time.Hour)
+		for range 11 {
+			b.pass(time.Hour)
+		}
 		if late = b.find(late); late.Proof.Verified {
 			t.Errorf("after two weeks: %+v", late.Proof)
 		}
 		if n := len(b.dns.Asked()) - before; n > 1 {
 			t.Errorf("asked %d times within half a day", n)
+		}
+		b.dns.Set(name, first)
+		b.look(late)
+		b.dns.Set(name, text)
+		b.pass(time.Minute)
+		if late = b.find(late); !late.Proof.Verified {
+			t.Errorf("a minute after its owner asked: %+v", late.Proof)
 		}
 	})
 }
@@ -112,7 +121,7 @@ func TestDomainIsLost(t *testing.T) {
 		p := b.prove(b.claim("mine"))
 		name, text := p.Record()
 		b.dns.Break(true)
-		for range 20 {
+		for range 30 {
 			b.pass(12 * time.Hour)
 		}
 		if p = b.find(p); !p.Proof.Verified || b.leads() != "mine" {

@@ -195,7 +195,7 @@ func TestChange(t *testing.T) {
 			t.Errorf("what goes with it: %q", marks)
 		}
 		got, err := b.change(p, func(c *portal.Change) {
-			c.Name, c.Active, c.Networks, c.Languages = at("New"), at(false), at([]string{"scrip"}), at([]string{"es"})
+			c.Name, c.Active, c.Networks, c.Languages, c.Reason = at("New"), at(false), at([]string{"scrip"}), at([]string{"es"}), "moved"
 		})
 		want := p
 		want.Name, want.Active, want.Networks, want.Languages = "New", false, []string{"scrip"}, []string{"es"}
@@ -217,6 +217,14 @@ func TestChange(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"portal.delete", "portal.change", "portal.create"}, b.actions()[:3]); diff != "" {
 			t.Error(diff)
+		}
+		entries, err := b.Audit.List(t.Context(), audit.Filter{Book: string(b.book)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := map[string]string{"name": "New", "slug": "example", "domain": "cards.shop.example", "networks": "scrip", "state": "inactive", "reason": "moved"}
+		if diff := cmp.Diff(changed, entries[1].Detail); diff != "" {
+			t.Errorf("the log of the change: %s", diff)
 		}
 	})
 }
