@@ -167,9 +167,8 @@ type Dialect[P any] struct {
 	// FirstOfRepeats takes the first of a query parameter that stands twice, where others
 	// refuse it. A slice field takes them all.
 	FirstOfRepeats bool
-	// MaxBody, in bytes, and Timeout hold for routes that set none.
+	// MaxBody, in bytes, holds for routes that set none.
 	MaxBody int64
-	Timeout time.Duration
 	// Limits hold for every route, before the route's own.
 	Limits []Limit
 	// Penalty is how long an address is blocked after it went over a limit; zero means not at all.
@@ -204,9 +203,6 @@ func (d *Dialect[P]) complete() error {
 	}
 	if d.MaxBody == 0 {
 		d.MaxBody = DefaultMaxBody
-	}
-	if d.Timeout == 0 {
-		d.Timeout = DefaultTimeout
 	}
 	switch _, internal := d.Faults[fault.Internal]; {
 	case d.Name == "":

@@ -24,7 +24,7 @@ type Spec struct {
 	Scope string
 	// Status is the success status; zero means 200.
 	Status int
-	// MaxBody, in bytes, and Timeout replace the dialect's. A longer Timeout holds for
+	// MaxBody, in bytes, replaces the dialect's, and Timeout DefaultTimeout. A longer Timeout holds for
 	// reading and answering too, in the place of the server's.
 	MaxBody int64
 	Timeout time.Duration
@@ -75,7 +75,7 @@ type route[P any] struct {
 	cache  []string
 	decode func(*Call[P]) (any, error)
 	invoke func(context.Context, *Call[P], any) (any, error)
-	// slow routes take longer than the dialect's time.
+	// slow routes take longer than DefaultTimeout.
 	slow bool
 	// refuse is set on the two routes that stand for an unknown path and a wrong method.
 	refuse *fault.Error
@@ -102,7 +102,7 @@ func New[P any](kit *Kit, dialect Dialect[P]) *Surface[P] {
 }
 
 func (s *Surface[P]) refusal(name string, f *fault.Error) *route[P] {
-	r := &route[P]{refuse: f, Route: Route{Spec: Spec{Name: name, Public: true, Timeout: s.Timeout}, Dialect: s.Name}}
+	r := &route[P]{refuse: f, Route: Route{Spec: Spec{Name: name, Public: true, Timeout: DefaultTimeout}, Dialect: s.Name}}
 	r.limits = s.bind(r)
 	return r
 }
@@ -131,9 +131,9 @@ func (s *Surface[P]) prepare(r *route[P]) error {
 	if r.MaxBody == 0 {
 		r.MaxBody = s.MaxBody
 	}
-	r.slow = r.Timeout > s.Timeout
+	r.slow = r.Timeout > DefaultTimeout
 	if r.Timeout == 0 {
-		r.Timeout = s.Timeout
+		r.Timeout = DefaultTimeout
 	}
 	if r.Cache == "" {
 		r.Cache = "no-store"
