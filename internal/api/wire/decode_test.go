@@ -71,6 +71,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`{"amount":"1","merchant":{"name":"a\u0000b"}}`, invalid, "merchant.name"},
 		{`{"amount":"1","tags":["a","\u0000"]}`, invalid, "tags[1]"},
 		{`{"amount":"1","` + secret + `":"\u0000"}`, invalid, "?"},
+		{`{"amount":"1","Line_190":"\u0000"}`, invalid, "Line_190"},
 		{`{"a\u0000":"1"}`, invalid, "?"},
 		{`{"amount":1x,"note":"\u0000"}`, malformed, ""},
 		{`{"amount":` + secret + `}`, invalid, "amount"},

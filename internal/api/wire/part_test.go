@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/scripcards/scrip/internal/core/fault"
 )
@@ -181,8 +182,11 @@ func TestMustPartChecks(t *testing.T) {
 	}
 }
 
-// Of calls that want the same name one runs at a time; a call that cannot wait any longer gives up.
-func TestAlone(t *testing.T) {
+// Of calls that want the same name one runs at a time, and who waits goes on when it ends; a call
+// that cannot wait any longer gives up.
+func TestAlone(t *testing.T) { synctest.Test(t, testAlone) }
+
+func testAlone(t *testing.T) {
 	b := setup(t, Options{}, nil)
 	c := &Call[string]{surface: b.Surface}
 	leave, err := c.Alone(t.Context(), "k")
@@ -206,6 +210,7 @@ func TestAlone(t *testing.T) {
 		}
 		close(entered)
 	}()
+	synctest.Wait()
 	leave()
 	<-entered
 }

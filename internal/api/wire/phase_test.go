@@ -48,7 +48,7 @@ func TestLimits(t *testing.T) {
 		d.Limits = []Limit{{By: ByPrincipal, Windows: perMinute(5)}, {By: ByAddress, Windows: perMinute(4)}}
 		d.LimitHeaders = func(h http.Header, d Decision) { h.Set("X-Left", string(rune('0'+d.Remaining))) }
 	})
-	spec := Spec{Name: "x", Method: "GET", Path: "/v1/x", Limits: []Limit{{Name: "few", Windows: perMinute(2)}}}
+	spec := Spec{Name: "x", Method: "GET", Path: "/v1/x", Limits: []Limit{{Name: "few", Windows: perMinute(2)}, {Name: "many", Windows: perMinute(9)}}}
 	Handle(b.Surface, spec, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
 	b.mount()
 	for _, left := range []string{"1", "0"} {
@@ -68,6 +68,22 @@ func TestLimits(t *testing.T) {
 	want(t, b.do("GET", "/v1/unknown", ""), 429, `{"error":"rate_limited","message":"too many requests"}`)
 	if got, wanted := limiter.asked[:3], []string{"test/all/192.0.2.1", "test/all/alice", "test/few/alice"}; !slices.Equal(got, wanted) {
 		t.Errorf("asked %v, want %v", got, wanted)
+	}
+}
+
+// On a public route callers are told apart by their address alone: no limit of principals holds for all of them.
+func TestPublicLimits(t *testing.T) {
+	limiter := &counter{}
+	b := setup(t, Options{Take: limiter.take}, func(d *Dialect[string]) {
+		d.Limits = []Limit{{By: ByPrincipal, Windows: perMinute(1)}, {By: ByAddress, Windows: perMinute(9)}}
+	})
+	Handle(b.Surface, Spec{Name: "x", Method: "GET", Path: "/v1/x", Public: true}, func(context.Context, *Call[string], None) (None, error) { return None{}, nil })
+	b.mount()
+	for range 2 {
+		want(t, b.do("GET", "/v1/x", ""), 200, `{}`)
+	}
+	if !slices.Equal(limiter.asked, []string{"test/all/192.0.2.1", "test/all/192.0.2.1"}) {
+		t.Errorf("asked %v", limiter.asked)
 	}
 }
 
@@ -299,24 +315,27 @@ func (m *memory) replay() *Replay[string] {
 	}
 }
 
-// numbered is a surface whose one idempotent route counts its calls.
+// numbered is a surface whose idempotent routes count their calls.
 func numbered(t *testing.T, handler func(n int, c *Call[string]) (echoOut, error)) *bundle {
 	b := setup(t, Options{}, func(d *Dialect[string]) { d.Replay = new(memory).replay() })
 	var mu sync.Mutex
 	calls := 0
-	spec := echoSpec()
-	spec.Idempotent, spec.Status = true, 201
-	Handle(b.Surface, spec, func(_ context.Context, c *Call[string], _ echoIn) (echoOut, error) {
-		mu.Lock()
-		calls++
-		n := calls
-		mu.Unlock()
-		return handler(n, c)
-	})
+	for _, method := range []string{"POST", "PUT"} {
+		spec := echoSpec()
+		spec.Name, spec.Method, spec.Idempotent, spec.Status = method, method, true, 201
+		Handle(b.Surface, spec, func(_ context.Context, c *Call[string], _ echoIn) (echoOut, error) {
+			mu.Lock()
+			calls++
+			n := calls
+			mu.Unlock()
+			return handler(n, c)
+		})
+	}
 	return b.mount()
 }
 
-// A repeated call gets the same bytes and status; another body conflicts; keys belong to their caller.
+// A repeated call gets the same bytes and status; another method, path, query or body conflicts;
+// keys belong to their caller.
 func TestReplay(t *testing.T) {
 	b := numbered(t, func(n int, c *Call[string]) (echoOut, error) {
 		c.SetStatus(200 + n)
@@ -329,6 +348,8 @@ func TestReplay(t *testing.T) {
 	const conflict = `{"error":"idempotency_conflict","message":"the key was used for another request"}`
 	want(t, b.do("POST", "/v1/echo/1", `{"text":"b"}`, key), 409, conflict)
 	want(t, b.do("POST", "/v1/echo/2", `{"text":"a"}`, key), 409, conflict)
+	want(t, b.do("POST", "/v1/echo/1?more", `{"text":"a"}`, key), 409, conflict)
+	want(t, b.do("PUT", "/v1/echo/1", `{"text":"a"}`, key), 409, conflict)
 	want(t, b.do("POST", "/v1/echo/1", `{"text":"a"}`, "X-API-Key: ", "X-API-Key: bob", key), 202, `{"id":"ii","text":"","from":"","key":""}`)
 	want(t, b.do("POST", "/v1/echo/1", `{"text":"a"}`), 203, `{"id":"iii","text":"","from":"","key":""}`)
 	if w := b.do("POST", "/v1/echo/1", `{}`, "Idempotency-Key: "+strings.Repeat("k", 256)); w.Code != 400 {

@@ -98,7 +98,7 @@ func TestInternal(t *testing.T) {
 	}
 }
 
-// A code without a row, and a FaultBody that panics, still give a well-formed 500.
+// A code without a row, and a FaultBody that panics or cannot be written, still give a well-formed 500.
 func TestBrokenTable(t *testing.T) {
 	b := setup(t, Options{}, func(d *Dialect[string]) {
 		delete(d.Faults, fault.HoldEnded)
@@ -106,6 +106,9 @@ func TestBrokenTable(t *testing.T) {
 		d.FaultBody = func(c *Call[string], v Verdict, f *fault.Error) any {
 			if f.Code == fault.NotFound {
 				panic("broken")
+			}
+			if f.Code == fault.InvalidState {
+				return []any{"begun", func() {}}
 			}
 			return body(c, v, f)
 		}
@@ -119,6 +122,7 @@ func TestBrokenTable(t *testing.T) {
 	want(t, b.do("GET", "/v1/x/hold_ended", ""), 500, `{"error":"internal","message":"internal error"}`)
 	want(t, b.do("GET", "/v1/x/made_up", ""), 500, `{"error":"internal","message":"internal error"}`)
 	want(t, b.do("GET", "/v1/x/not_found", ""), 500, `{"message":"internal error"}`)
+	want(t, b.do("GET", "/v1/x/invalid_state", ""), 500, `{"message":"internal error"}`)
 }
 
 // What a handler refuses carries Retry-After, rounded up.
