@@ -162,7 +162,7 @@ func NewServer(o ServerOptions) *Server {
 		o.Logger = slog.Default()
 	}
 	return &Server{options: o, http: &http.Server{
-		Handler: hearOut(o.Handler, o.Hear), TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
+		Handler: hearOut(o), TLSConfig: o.TLS, MaxHeaderBytes: o.MaxHeaderBytes,
 		ReadHeaderTimeout: o.ReadHeader, ReadTimeout: o.Read, WriteTimeout: o.Write, IdleTimeout: o.Idle,
 		ErrorLog: log.New(errorLog{o.Logger.Handler()}, "", 0),
 	}}
@@ -175,20 +175,25 @@ const (
 	maxHeard = 64 << 20
 )
 
-// hearOut reads what a handler left of a body, for so long, before its answer is sent. Most
-// clients send all of a body before they read, and the system would take the answer from them
-// with the connection. Who asks whether to send is answered instead, and HTTP/2 can stop one
-// request alone. Of a body that says that it is too large for this nothing is read.
-func hearOut(next http.Handler, wait time.Duration) http.Handler {
+// hearOut reads what a handler left of a body before its answer is sent, for so long, and no longer
+// than a body may take. Most clients send all of a body before they read, and the system would
+// take the answer from them with the connection. Who asks whether to send is answered instead, and
+// HTTP/2 can stop one request alone. Of a body that says that it is too large for this nothing is
+// read.
+func hearOut(o ServerOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body
-		next.ServeHTTP(w, r)
+		body, watch := r.Body, clock.Start()
+		o.Handler.ServeHTTP(w, r)
 		long := r.ContentLength < 0 || r.ContentLength > unheard && r.ContentLength <= maxHeard
 		if !long || r.ProtoMajor != 1 || r.Header[expect] != nil {
 			return
 		}
-		if http.NewResponseController(w).SetReadDeadline(clock.System().Now().Add(wait)) == nil {
-			_, _ = io.CopyN(io.Discard, body, maxHeard) // who sends no more, or too slowly, has its answer all the same
+		wait, conn := min(o.Hear, o.Read-watch.Elapsed()), http.NewResponseController(w)
+		if wait <= 0 || conn.SetReadDeadline(clock.System().Now().Add(wait)) != nil {
+			return
+		}
+		if _, err := io.CopyN(io.Discard, body, maxHeard); errors.Is(err, io.EOF) { // else it has its answer all the same
+			_ = conn.SetReadDeadline(time.Time{}) // the answer may take its time
 		}
 	})
 }
