@@ -695,17 +695,6 @@ func TestApproveAtOnce(t *testing.T) {
 	})
 }
 
-// interrupted is a list that lets something happen once it is asked.
-type interrupted struct {
-	customer.Screener
-	asked func()
-}
-
-func (i interrupted) Screen(ctx context.Context, who customer.Subject) (customer.Match, error) {
-	i.asked()
-	return i.Screener.Screen(ctx, who)
-}
-
 // An order that one reviewer sends back while the list is asked for another one who approves it
 // is not paid.
 func TestRejectedMeanwhile(t *testing.T) {
@@ -713,7 +702,7 @@ func TestRejectedMeanwhile(t *testing.T) {
 		d := cashdesk.Open(t, db)
 		o := get(d, d.Processing(5500, cashdesk.Number))
 		desk := d.Desks[realm.Test]
-		desk.Screener = interrupted{desk.Screener, func() {
+		desk.Screener = cashdesk.Interrupted{Screener: desk.Screener, Asked: func() {
 			_, err := d.Reject(t.Context(), cashout.Decision{Book: o.Book, Order: o.ID, Actor: "bob"})
 			d.Must(err)
 		}}

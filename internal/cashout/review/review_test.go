@@ -13,7 +13,6 @@ import (
 
 	"github.com/scripcards/scrip/internal/audit"
 	"github.com/scripcards/scrip/internal/cashout"
-	"github.com/scripcards/scrip/internal/cashout/customer"
 	"github.com/scripcards/scrip/internal/cashout/review"
 	"github.com/scripcards/scrip/internal/core/fault"
 	"github.com/scripcards/scrip/internal/core/pan"
@@ -137,17 +136,6 @@ func TestDecideTooLate(t *testing.T) {
 	})
 }
 
-// interrupted is a list that lets something happen once it is asked.
-type interrupted struct {
-	customer.Screener
-	asked func()
-}
-
-func (i interrupted) Screen(ctx context.Context, who customer.Subject) (customer.Match, error) {
-	i.asked()
-	return i.Screener.Screen(ctx, who)
-}
-
 // An order that somebody else took in hand while a list was asked is not decided by who had it.
 func TestTakenMeanwhile(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, db *storage.DB) {
@@ -158,7 +146,7 @@ func TestTakenMeanwhile(t *testing.T) {
 		_, err := d.Reviews.Claim(t.Context(), ada)
 		d.Must(err)
 		desk := d.Desks[realm.Test]
-		desk.Screener = interrupted{desk.Screener, func() {
+		desk.Screener = cashdesk.Interrupted{Screener: desk.Screener, Asked: func() {
 			d.Clock.Advance(24 * time.Hour)
 			_, err := d.Reviews.Claim(t.Context(), eve)
 			d.Must(err)

@@ -298,6 +298,18 @@ func (s *Screen) Screen(_ context.Context, who customer.Subject) (customer.Match
 	return who.First(append(all, s.More...)...), s.Err
 }
 
+// Interrupted is a list that has something happen while it is asked.
+type Interrupted struct {
+	customer.Screener
+	Asked func()
+}
+
+// Screen has it happen, and asks.
+func (i Interrupted) Screen(ctx context.Context, who customer.Subject) (customer.Match, error) {
+	i.Asked()
+	return i.Screener.Screen(ctx, who)
+}
+
 // Pictures is a store of pictures in memory.
 type Pictures struct {
 	mu     sync.Mutex
